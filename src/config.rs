@@ -1,0 +1,204 @@
+//! Configuration: `/etc/smolnvr.toml` in, checked settings out.
+//!
+//! A type that holds a setting is the proof that it is in range, so nothing is checked twice. Every
+//! error names file, line, key and what is allowed. Knows nothing of: sockets, cards, defaults' use.
+
+mod values;
+
+pub use values::{Bounded, CameraName, CameraUrl, HttpUrl, LogLevel, OneOrMore};
+
+use serde::Deserialize;
+use std::{fmt, fs, io, net::SocketAddr, path::Path, path::PathBuf};
+
+/// Everything that the daemon is told from outside.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub storage: Storage,
+    pub camera: values::Cameras,
+    pub web: Web,
+    pub ffmpeg: Ffmpeg,
+    pub log: Log,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Storage {
+    /// Candidates; the first that is mounted is used.
+    pub path: OneOrMore<PathBuf>,
+    pub require_mount: bool,
+    pub segment_seconds: Bounded<2, 3600>,
+    pub keep_free_percent: Bounded<0, 90>,
+    /// 0: no limit by age.
+    pub keep_days: Bounded<0, 36_500>,
+    pub sync_seconds: Bounded<1, 60>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Camera {
+    pub name: CameraName,
+    pub url: CameraUrl,
+    /// A smaller stream for live view; the main one where it is absent or empty.
+    #[serde(default, deserialize_with = "values::optional_url")]
+    pub live_url: Option<CameraUrl>,
+    #[serde(default)]
+    pub transport: Transport,
+    #[serde(default)]
+    pub engine: Engine,
+    #[serde(default)]
+    pub audio: bool,
+    #[serde(default = "default_true")]
+    pub record: bool,
+    #[serde(default = "Camera::default_buffer")]
+    pub buffer_kb: Bounded<256, 65_536>,
+    #[serde(default)]
+    pub snapshot: Snapshot,
+    #[serde(default = "Camera::default_snapshot_interval")]
+    pub snapshot_interval_ms: Bounded<100, 60_000>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    #[default]
+    Tcp,
+    Udp,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    #[default]
+    Native,
+    Ffmpeg,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Snapshot {
+    #[default]
+    Auto,
+    Off,
+    Url(HttpUrl),
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Web {
+    pub listen: SocketAddr,
+    pub auth: Auth,
+    pub connections_max: Bounded<4, 64>,
+    pub hosts: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Auth {
+    #[default]
+    Password,
+    None,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ffmpeg {
+    pub path: PathBuf,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    pub level: LogLevel,
+}
+
+/// Why there is no configuration; `Display` is one line that a user can act on.
+#[derive(Debug)]
+pub enum Error {
+    Unreadable { file: PathBuf, source: io::Error },
+    Wrong { file: PathBuf, line: usize, message: String },
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// `Unreadable`: the file; `Wrong`: what is written in it.
+    pub fn read(file: &Path) -> Result<Config, Error> {
+        let text = fs::read_to_string(file)
+            .map_err(|source| Error::Unreadable { file: file.to_owned(), source })?;
+        Config::parse(&text, file)
+    }
+
+    /// `file` is named in errors only.
+    pub fn parse(text: &str, file: &Path) -> Result<Config, Error> {
+        basic_toml::from_str(text).map_err(|error| {
+            let line = error.line_col().map_or(0, |(line, _)| line) + 1;
+            let message = error.to_string();
+            let message = match message.rfind(" at line ") {
+                Some(end) => message[..end].to_owned(),
+                None => message,
+            };
+            Error::Wrong { file: file.to_owned(), line, message }
+        })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Unreadable { file, source } => write!(f, "{}: {source}", file.display()),
+            Error::Wrong { file, line, message } => {
+                write!(f, "{}:{line}: {message}", file.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Camera {
+    fn default_buffer() -> Bounded<256, 65_536> {
+        Bounded::of(2048)
+    }
+
+    fn default_snapshot_interval() -> Bounded<100, 60_000> {
+        Bounded::of(1000)
+    }
+}
+
+fn default_true() -> bool {
+    true
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Storage {
+            path: OneOrMore(vec![PathBuf::from("/mnt/mmcblk0p1/recordings")]),
+            require_mount: true,
+            segment_seconds: Bounded::of(60),
+            keep_free_percent: Bounded::of(5),
+            keep_days: Bounded::of(0),
+            sync_seconds: Bounded::of(5),
+        }
+    }
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Web {
+            listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
+            auth: Auth::Password,
+            connections_max: Bounded::of(24),
+            hosts: Vec::new(),
+        }
+    }
+}
+
+impl Default for Ffmpeg {
+    fn default() -> Self {
+        Ffmpeg { path: PathBuf::from("ffmpeg") }
+    }
+}
+
+#[cfg(test)]
+mod tests;

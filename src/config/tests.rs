@@ -1,0 +1,124 @@
+use super::*;
+
+fn parse(text: &str) -> Result<Config, String> {
+    Config::parse(text, Path::new("x.toml")).map_err(|error| error.to_string())
+}
+
+#[test]
+fn an_empty_file_is_a_configuration_with_every_default() {
+    let config = parse("").unwrap();
+    assert_eq!(config, Config::default());
+    assert_eq!(config.storage.segment_seconds.get(), 60);
+    assert!(config.camera.is_empty());
+}
+
+#[test]
+fn the_shipped_file_is_valid_and_lists_every_key_with_its_default() {
+    let text = include_str!("../../overlay/etc/smolnvr.toml");
+    let config = parse(text).unwrap();
+    assert_eq!(config, Config::default());
+    // The camera section ships commented out: uncommented, it must be valid and complete.
+    let with_camera: String = text
+        .lines()
+        .map(|line| line.strip_prefix("#! ").unwrap_or(line))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let config = parse(&with_camera).unwrap();
+    let minimal = parse("[[camera]]\nname=\"camera\"\nurl=\"rtsp://admin:secret@192.168.1.20:554/\"");
+    assert_eq!(config, minimal.unwrap());
+    for key in [
+        "path", "require_mount", "segment_seconds", "keep_free_percent", "keep_days",
+        "sync_seconds", "name", "url", "live_url", "transport", "engine", "audio", "record",
+        "buffer_kb", "snapshot", "snapshot_interval_ms", "listen", "auth", "connections_max",
+        "hosts", "level",
+    ] {
+        let keys = with_camera.lines().filter(|line| line.starts_with(&format!("{key} =")));
+        assert!(keys.count() >= 1, "{key} is not in the shipped file");
+    }
+}
+
+#[test]
+fn storage_path_may_be_a_list() {
+    let config = parse("[storage]\npath = [\"/mnt/mmcblk0p1/r\", \"/mnt/mmcblk0/r\"]").unwrap();
+    assert_eq!(config.storage.path.0.len(), 2);
+}
+
+/// Each wrong file with the line and the words that its message must have.
+const WRONG: &[(&str, usize, &[&str])] = &[
+    ("[storage]\nsegment_seconds = 1", 2, &["storage.segment_seconds", "2 to 3600"]),
+    ("[storage]\nsegment_seconds = 3601", 2, &["storage.segment_seconds", "2 to 3600"]),
+    ("[storage]\n\nsegment_seconds = \"60\"", 3, &["storage.segment_seconds", "2 to 3600"]),
+    ("[storage]\nkeep_free_percent = -1", 2, &["storage.keep_free_percent", "0 to 90"]),
+    ("[storage]\nkeep_days = 1.5", 2, &["storage.keep_days", "a whole number"]),
+    ("[storage]\nsync_seconds = 0", 2, &["storage.sync_seconds", "1 to 60"]),
+    ("[storage]\nrequire_mount = 1", 2, &["storage.require_mount", "boolean"]),
+    ("[storage]\npath = \"recordings\"", 2, &["storage.path", "absolute path"]),
+    ("[storage]\npath = []", 2, &["storage.path", "absolute path"]),
+    ("[storage]\nkeep_weeks = 2", 2, &["keep_weeks", "storage", "keep_days"]),
+    ("[store]", 1, &["store", "storage"]),
+    ("[[camera]]\nurl = \"rtsp://a/\"", 1, &["camera", "name"]),
+    ("[[camera]]\nname = \"yard\"", 1, &["camera", "url"]),
+    ("[[camera]]\nname = \"Yard\"\nurl = \"rtsp://a/\"", 2, &["camera.name", "a-z"]),
+    ("[[camera]]\nname = \"\"\nurl = \"rtsp://a/\"", 2, &["camera.name", "1 to 32"]),
+    ("[[camera]]\nname = \"a\"\nurl = \"http://a/\"", 3, &["camera.url", "rtsp://"]),
+    ("[[camera]]\nname = \"a\"\nurl = \"rtsp://\"", 3, &["camera.url", "rtsp://"]),
+    (
+        "[[camera]]\nname = \"a\"\nurl = \"rtsp://a/\"\ntransport = \"sctp\"",
+        4,
+        &["camera.transport", "tcp", "udp"],
+    ),
+    (
+        "[[camera]]\nname = \"a\"\nurl = \"rtsp://a/\"\nengine = \"vlc\"",
+        4,
+        &["camera.engine", "native", "ffmpeg"],
+    ),
+    (
+        "[[camera]]\nname = \"a\"\nurl = \"rtsp://a/\"\nbuffer_kb = 64",
+        4,
+        &["camera.buffer_kb", "256 to 65536"],
+    ),
+    (
+        "[[camera]]\nname = \"a\"\nurl = \"rtsp://a/\"\nsnapshot = \"ftp://b/\"",
+        4,
+        &["camera.snapshot", "http://"],
+    ),
+    (
+        "[[camera]]\nname = \"a\"\nurl = \"rtsp://a/\"\n\n[[camera]]\nname = \"a\"\nurl = \"rtsp://b/\"",
+        5,
+        &["camera", "\"a\"", "its own"],
+    ),
+    ("[web]\nlisten = \"8080\"", 2, &["web.listen", "address"]),
+    ("[web]\nauth = \"basic\"", 2, &["web.auth", "password", "none"]),
+    ("[web]\nconnections_max = 1000", 2, &["web.connections_max", "4 to 64"]),
+    ("[web]\nhosts = \"nvr.example\"", 2, &["web.hosts", "sequence"]),
+    ("[log]\nlevel = \"loud\"", 2, &["log.level", "info"]),
+    ("[log]\nlevel = \"info\"\nlevel = \"warn\"", 3, &["level", "duplicate"]),
+    ("[storage\npath = 1", 1, &["expected"]),
+];
+
+#[test]
+fn every_wrong_file_is_named_by_line_key_and_what_is_allowed() {
+    let mut failures = String::new();
+    for (text, line, words) in WRONG {
+        let message = parse(text).expect_err(text);
+        if !message.starts_with(&format!("x.toml:{line}: "))
+            || !words.iter().all(|word| message.contains(word))
+        {
+            failures += &format!("{text:?}\n  wants line {line} and {words:?}\n  got {message}\n");
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+}
+
+#[test]
+fn a_password_is_in_no_message() {
+    for text in [
+        "[[camera]]\nname = \"a\"\nurl = \"rtsps://admin:hunter2@b/\"",
+        "[[camera]]\nname = \"a\"\nurl = \"rtsp://admin:hunter2@b:99999/\"",
+    ] {
+        let message = parse(text).unwrap_err();
+        assert!(!message.contains("hunter2"), "{message}");
+    }
+    let text = "[[camera]]\nname = \"a\"\nurl = \"rtsp://admin:hunter2@b/\"";
+    assert!(!format!("{:?}", parse(text).unwrap()).contains("hunter2"));
+}

@@ -1,0 +1,230 @@
+//! The types of single settings: each is made from TOML and is in range by existing.
+
+use super::{Camera, Snapshot};
+use crate::rtsp::Target;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, SeqAccess, Visitor},
+};
+use std::{fmt, marker::PhantomData, ops::Deref};
+
+/// A whole number from `MIN` to `MAX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounded<const MIN: u64, const MAX: u64>(u64);
+
+impl<const MIN: u64, const MAX: u64> Bounded<MIN, MAX> {
+    /// A number known when the program is built.
+    ///
+    /// # Panics
+    /// Out of range.
+    pub const fn of(value: u64) -> Self {
+        assert!(MIN <= value && value <= MAX, "out of range");
+        Bounded(value)
+    }
+
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Bounded<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number<const MIN: u64, const MAX: u64>;
+
+        impl<const MIN: u64, const MAX: u64> Visitor<'_> for Number<MIN, MAX> {
+            type Value = u64;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a whole number from {MIN} to {MAX}")
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<u64, E> {
+                u64::try_from(value)
+                    .ok()
+                    .filter(|value| (MIN..=MAX).contains(value))
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Signed(value), &self))
+            }
+        }
+
+        deserializer.deserialize_i64(Number::<MIN, MAX>).map(Bounded)
+    }
+}
+
+/// A value, or a list of at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OneOrMore<T>(pub Vec<T>);
+
+impl<'de, T: From<String>> Deserialize<'de> for OneOrMore<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Paths<T>(PhantomData<T>);
+
+        impl<'de, T: From<String>> Visitor<'de> for Paths<T> {
+            type Value = Vec<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an absolute path, or a list of them")
+            }
+
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<Vec<T>, E> {
+                if !value.starts_with('/') {
+                    return Err(E::invalid_value(de::Unexpected::Str(value), &self));
+                }
+                Ok(vec![T::from(value.to_owned())])
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+                let mut paths = Vec::new();
+                while let Some(path) = list.next_element::<String>()? {
+                    paths.extend(Paths(PhantomData).visit_str::<A::Error>(&path)?);
+                }
+                if paths.is_empty() {
+                    return Err(de::Error::invalid_length(0, &self));
+                }
+                Ok(paths)
+            }
+        }
+
+        deserializer.deserialize_any(Paths(PhantomData)).map(OneOrMore)
+    }
+}
+
+/// The cameras in their order; no two of one name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cameras(Vec<Camera>);
+
+impl Deref for Cameras {
+    type Target = [Camera];
+
+    fn deref(&self) -> &[Camera] {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Cameras {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+
+        impl<'de> Visitor<'de> for List {
+            type Value = Vec<Camera>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("[[camera]] sections")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Camera>, A::Error> {
+                let mut cameras: Vec<Camera> = Vec::new();
+                while let Some(camera) = list.next_element::<Camera>()? {
+                    if cameras.iter().any(|other| other.name == camera.name) {
+                        return Err(de::Error::custom(format_args!(
+                            "two cameras are called {:?}: every `name` must be its own",
+                            camera.name.as_str()
+                        )));
+                    }
+                    if cameras.len() == CAMERAS_MAX {
+                        return Err(de::Error::invalid_length(CAMERAS_MAX + 1, &"at most 16 cameras"));
+                    }
+                    cameras.push(camera);
+                }
+                Ok(cameras)
+            }
+        }
+
+        deserializer.deserialize_seq(List).map(Cameras)
+    }
+}
+
+/// 1 to 32 of a-z, 0-9, `-` and `_`: fit for a folder's name and a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CameraName(String);
+
+impl CameraName {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for CameraName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+        if (1..=32).contains(&name.len()) && name.bytes().all(allowed) {
+            return Ok(CameraName(name));
+        }
+        Err(de::Error::invalid_value(
+            de::Unexpected::Str(&name),
+            &"1 to 32 characters of a-z, 0-9, - and _",
+        ))
+    }
+}
+
+/// A camera's RTSP address; `Debug` and errors keep its password to themselves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CameraUrl(pub Target);
+
+impl<'de> Deserialize<'de> for CameraUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let url = String::deserialize(deserializer)?;
+        url.parse().map(CameraUrl).map_err(de::Error::custom)
+    }
+}
+
+/// Reads `""` as no address.
+pub(super) fn optional_url<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<CameraUrl>, D::Error> {
+    let url = String::deserialize(deserializer)?;
+    if url.is_empty() {
+        return Ok(None);
+    }
+    url.parse().map(|target| Some(CameraUrl(target))).map_err(de::Error::custom)
+}
+
+/// An address that begins with `http://`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpUrl(String);
+
+impl HttpUrl {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Snapshot {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "auto" => Ok(Snapshot::Auto),
+            "off" => Ok(Snapshot::Off),
+            url if url.len() > 7 && url.starts_with("http://") => Ok(Snapshot::Url(HttpUrl(text))),
+            _ => Err(de::Error::custom("expected \"auto\", \"off\" or an http:// address")),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogLevel(pub log::LevelFilter);
+
+impl Default for LogLevel {
+    fn default() -> Self {
+        LogLevel(log::LevelFilter::Info)
+    }
+}
+
+impl<'de> Deserialize<'de> for LogLevel {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let level = match text.as_str() {
+            "error" => log::LevelFilter::Error,
+            "warn" => log::LevelFilter::Warn,
+            "info" => log::LevelFilter::Info,
+            "debug" => log::LevelFilter::Debug,
+            _ => {
+                return Err(de::Error::unknown_variant(&text, &["error", "warn", "info", "debug"]));
+            }
+        };
+        Ok(LogLevel(level))
+    }
+}
+
+/// Each has its ring and its place in the card's folder; the page shows them side by side.
+const CAMERAS_MAX: usize = 16;

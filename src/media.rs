@@ -1,0 +1,45 @@
+//! Media: access units in, an ordered record of timed frames in RAM out.
+//!
+//! [`Intake`] is the only writer: it decides whether a frame can be decoded by what went before,
+//! gives it its times and appends it to the [`Ring`]. Recorder and viewers read by frame number.
+//! Knows nothing of: packets, files, sockets.
+
+pub mod intake;
+pub mod ring;
+pub mod timeline;
+
+use crate::{codec::ParameterSets, units::Ticks};
+use std::sync::Arc;
+
+pub use intake::{Intake, Losses};
+pub use ring::Ring;
+
+/// One access unit with its times; its bytes (NAL units, each behind a 32-bit length) lie in the ring.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// When it is shown: the camera's RTP time, counted from the first frame of the run.
+    pub presentation: Ticks,
+    /// When it is decoded; strictly increasing, at most `presentation` in an orderly stream.
+    pub decode: Ticks,
+    pub kind: FrameKind,
+    /// Which run it came in; times of two runs do not compare.
+    pub run: u32,
+    /// Goes up with every run and every jump of the camera's clock: a segment is cut at the first
+    /// key frame of a new one.
+    pub epoch: u32,
+    /// Those in force; the same allocation as before unless their meaning changed.
+    pub parameter_sets: Arc<ParameterSets>,
+}
+
+impl Frame {
+    pub fn is_key(&self) -> bool {
+        self.kind == FrameKind::Key
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FrameKind {
+    /// Decoding can start here.
+    Key,
+    Delta,
+}

@@ -1,0 +1,201 @@
+//! Intake: access units from a depacketizer in, timed frames in the ring out.
+//!
+//! The gate: after a loss, and at the start of a run, nothing is kept up to the next key frame,
+//! because what refers to a missing picture can not be decoded. What is left out is counted.
+//! Spec: ITU-T H.265 §3.130 (RASL). Knows nothing of: packets, sockets, files.
+
+use super::{
+    Frame, FrameKind, Ring,
+    ring::TooLarge,
+    timeline::{Continuity, Timeline},
+};
+use crate::{
+    codec::ParameterSets,
+    rtp::{AccessUnit, DropCause, Leading, RandomAccess, Sink},
+    units::{RtpTime, TICKS_PER_SECOND, Ticks},
+};
+use std::sync::Arc;
+
+/// One camera's way into its ring.
+pub struct Intake {
+    pub ring: Ring,
+    timeline: Timeline,
+    gate: Gate,
+    run: u32,
+    epoch: u32,
+    parameter_sets: Option<Arc<ParameterSets>>,
+    /// When the last IDR came; a recovery point counts as a key frame only long after it.
+    last_idr: Option<RtpTime>,
+    run_start: Option<RtpTime>,
+    losses: Losses,
+}
+
+/// Frames that did not reach the ring since the daemon started, by cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Packets that the network or the camera lost.
+    pub packets: u64,
+    /// Frames that were broken by a loss or malformed.
+    pub broken: u64,
+    /// Whole frames that could not be decoded for lack of one before, up to the next key frame.
+    pub undecodable: u64,
+    /// Frames larger than the ring holds.
+    pub too_large: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Gate {
+    /// Waiting for a key frame.
+    Shut,
+    /// Open since a CRA or BLA picture: what leads it in presentation order can not be decoded.
+    OpenedByCra,
+    Open,
+}
+
+impl Intake {
+    /// `ring_bytes`: the ring's fixed size.
+    pub fn new(ring_bytes: usize) -> Intake {
+        Intake {
+            ring: Ring::new(ring_bytes),
+            timeline: Timeline::new(),
+            gate: Gate::Shut,
+            run: 0,
+            epoch: 0,
+            parameter_sets: None,
+            last_idr: None,
+            run_start: None,
+            losses: Losses::default(),
+        }
+    }
+
+    /// Begins a run: times count from its first frame, which will be a key frame.
+    pub fn begin_run(&mut self) {
+        self.ring.rollback();
+        self.timeline = Timeline::new();
+        self.gate = Gate::Shut;
+        self.run += 1;
+        self.epoch += 1;
+        self.parameter_sets = None;
+        self.last_idr = None;
+        self.run_start = None;
+    }
+
+    pub fn losses(&self) -> Losses {
+        self.losses
+    }
+
+    /// How long the newest frame is taken to last while none follows.
+    pub fn frame_duration(&self) -> Ticks {
+        self.timeline.frame_duration()
+    }
+
+    fn accept(&mut self, unit: &AccessUnit) -> Option<FrameKind> {
+        let run_start = *self.run_start.get_or_insert(unit.timestamp);
+        let kind = match unit.access {
+            RandomAccess::None => FrameKind::Delta,
+            RandomAccess::RecoveryPoint => {
+                let since = unit.timestamp.since(self.last_idr.unwrap_or(run_start));
+                if since >= IDR_ABSENT_MIN { FrameKind::Key } else { FrameKind::Delta }
+            }
+            RandomAccess::Idr | RandomAccess::Cra => {
+                self.last_idr = Some(unit.timestamp);
+                FrameKind::Key
+            }
+        };
+        let was_shut = self.gate == Gate::Shut;
+        match (kind, self.gate) {
+            (FrameKind::Key, _) => {
+                let opened_by_cra = was_shut && unit.access == RandomAccess::Cra;
+                self.gate = if opened_by_cra { Gate::OpenedByCra } else { Gate::Open };
+            }
+            (FrameKind::Delta, Gate::Shut) => return None,
+            (FrameKind::Delta, Gate::OpenedByCra) if unit.leading == Leading::Skipped => return None,
+            // New sets in mid-group: the open segment's sample entry does not hold them.
+            (FrameKind::Delta, _) if !self.in_force(&unit.parameter_sets) => {
+                self.gate = Gate::Shut;
+                return None;
+            }
+            (FrameKind::Delta, _) => {}
+        }
+        if was_shut {
+            self.timeline.restart();
+        }
+        Some(kind)
+    }
+
+    fn in_force(&self, sets: &Arc<ParameterSets>) -> bool {
+        self.parameter_sets.as_ref().is_some_and(|current| Arc::ptr_eq(current, sets))
+    }
+
+    fn adopt(&mut self, sets: &Arc<ParameterSets>) {
+        let picture = sets.picture();
+        let frame_duration = picture
+            .frame_rate
+            .and_then(|(numerator, denominator)| {
+                (TICKS_PER_SECOND * i64::from(denominator)).checked_div(i64::from(numerator))
+            })
+            .filter(|duration| (1..=TICKS_PER_SECOND).contains(duration))
+            .map(Ticks);
+        self.timeline.configure(picture.reorder, frame_duration);
+        self.parameter_sets = Some(Arc::clone(sets));
+    }
+}
+
+impl Sink for Intake {
+    fn nal_begin(&mut self) {
+        self.ring.nal_begin();
+    }
+
+    fn nal_append(&mut self, bytes: &[u8]) {
+        self.ring.nal_append(bytes);
+    }
+
+    fn nal_end(&mut self) {
+        self.ring.nal_end();
+    }
+
+    fn access_unit_end(&mut self, unit: AccessUnit) {
+        let Some(kind) = self.accept(&unit) else {
+            self.timeline.pass(unit.timestamp);
+            self.losses.undecodable += 1;
+            self.ring.rollback();
+            return;
+        };
+        if !self.in_force(&unit.parameter_sets) {
+            self.adopt(&unit.parameter_sets);
+        }
+        let stamp = self.timeline.stamp(unit.timestamp, kind);
+        if stamp.continuity == Continuity::Jumped {
+            log::info!("the camera's clock jumped: a new segment begins at the next key frame");
+            self.epoch += 1;
+        }
+        let frame = Frame {
+            presentation: stamp.presentation,
+            decode: stamp.decode,
+            kind,
+            run: self.run,
+            epoch: self.epoch,
+            parameter_sets: unit.parameter_sets,
+        };
+        if let Err(TooLarge) = self.ring.commit(frame) {
+            log::warn!(
+                "a frame of more than {} KB does not fit: raise buffer_kb",
+                self.ring.frame_bytes_max() / 1024
+            );
+            self.losses.too_large += 1;
+            self.gate = Gate::Shut;
+        }
+    }
+
+    fn access_unit_drop(&mut self, cause: DropCause) {
+        if let DropCause::Loss { packets } = cause {
+            self.losses.packets += u64::from(packets);
+        }
+        self.losses.broken += u64::from(!self.ring.is_vacant());
+        self.ring.rollback();
+        self.gate = Gate::Shut;
+    }
+}
+
+/// Without an IDR for so long, a recovery point is taken for a key frame.
+const IDR_ABSENT_MIN: Ticks = Ticks::from_seconds(10);

@@ -1,0 +1,244 @@
+//! The main thread: one executor, one list of sleepers, one place where it parks.
+//!
+//! A timer of the reactor costs about 13 system calls a sleep: it notifies the reactor thread, which
+//! waits in epoll through a timerfd and wakes this thread again. A recorder sleeps ten times a
+//! second for ever, so sleepers are kept here, and a sleep is one timed `futex` wait of the thread
+//! that would otherwise wait for the reactor. Sockets stay with the reactor, on its own thread.
+//! Knows nothing of: what the futures do.
+
+#![expect(clippy::disallowed_methods, reason = "this is where waiting meets the clock")]
+
+use smol::LocalExecutor;
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    pin::{Pin, pin},
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+    time::{Duration, Instant},
+};
+
+/// Runs `future` and what it spawns on `executor`, on this thread, until `future` is done.
+pub fn block_on<T>(executor: &LocalExecutor<'_>, future: impl Future<Output = T>) -> T {
+    let mut future = pin!(executor.run(future));
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
+            return value;
+        }
+        match wake_due_sleepers(Instant::now()) {
+            Wait::Never => {}
+            Wait::For(span) => thread::park_timeout(span),
+            Wait::ForEver => thread::park(),
+        }
+    }
+}
+
+/// Waits on this thread's list; cancel-safe. Only inside [`block_on`].
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Sleep { deadline, number: None }
+}
+
+pub fn sleep(span: Duration) -> Sleep {
+    sleep_until(Instant::now() + span)
+}
+
+/// What `future` gives, or `None` when it takes longer than `limit`; the future is dropped then.
+pub async fn timeout<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    smol::future::or(async { Some(future.await) }, async {
+        sleep(limit).await;
+        None
+    })
+    .await
+}
+
+/// The drivers' clock.
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+pub struct Sleep {
+    deadline: Instant,
+    /// Its place among the sleepers, once it is there.
+    number: Option<u64>,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if Instant::now() >= self.deadline {
+            return Poll::Ready(());
+        }
+        SLEEPERS.with_borrow_mut(|sleepers| {
+            let number = *self.number.get_or_insert_with(|| {
+                sleepers.count += 1;
+                sleepers.count
+            });
+            sleepers.list.insert((self.deadline, number), context.waker().clone());
+        });
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            SLEEPERS.with_borrow_mut(|sleepers| sleepers.list.remove(&(self.deadline, number)));
+        }
+    }
+}
+
+/// Something changed: wakes all who wait for it on this thread, and remembers nothing.
+#[derive(Clone, Default)]
+pub struct Signal(Rc<RefCell<SignalState>>);
+
+#[derive(Default)]
+struct SignalState {
+    count: u64,
+    wakers: Vec<Waker>,
+}
+
+impl Signal {
+    pub fn notify(&self) {
+        let mut state = self.0.borrow_mut();
+        state.count += 1;
+        for waker in state.wakers.drain(..) {
+            waker.wake();
+        }
+    }
+
+    /// Waits for the next [`Signal::notify`] after this call. Cancel-safe.
+    pub fn changed(&self) -> impl Future<Output = ()> + use<> {
+        let state = Rc::clone(&self.0);
+        let seen = state.borrow().count;
+        std::future::poll_fn(move |context| {
+            let mut state = state.borrow_mut();
+            if state.count != seen {
+                return Poll::Ready(());
+            }
+            // One waker a task: a task that waits again replaces its own.
+            if !state.wakers.iter().any(|waker| waker.will_wake(context.waker())) {
+                state.wakers.push(context.waker().clone());
+            }
+            Poll::Pending
+        })
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+#[derive(Default)]
+struct Sleepers {
+    list: BTreeMap<(Instant, u64), Waker>,
+    count: u64,
+}
+
+thread_local! {
+    static SLEEPERS: RefCell<Sleepers> = RefCell::default();
+}
+
+enum Wait {
+    Never,
+    For(Duration),
+    ForEver,
+}
+
+fn wake_due_sleepers(now: Instant) -> Wait {
+    let mut wait = Wait::ForEver;
+    loop {
+        // Not borrowed while waking: a waker may drop a sleeper.
+        let due = SLEEPERS.with_borrow_mut(|sleepers| {
+            let first = sleepers.list.first_entry()?;
+            let deadline = first.key().0;
+            if deadline <= now {
+                return Some(first.remove());
+            }
+            if !matches!(wait, Wait::Never) {
+                wait = Wait::For(deadline - now);
+            }
+            None
+        });
+        match due {
+            Some(waker) => {
+                waker.wake();
+                wait = Wait::Never;
+            }
+            None => return wait,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sleepers_wake_in_the_order_of_their_deadlines() {
+        let executor = LocalExecutor::new();
+        let order = Rc::new(RefCell::new(Vec::new()));
+        let tasks: Vec<_> = [30u64, 10, 20]
+            .map(|millis| {
+                let order = Rc::clone(&order);
+                executor.spawn(async move {
+                    sleep(Duration::from_millis(millis)).await;
+                    order.borrow_mut().push(millis);
+                })
+            })
+            .into();
+        block_on(&executor, async {
+            for task in tasks {
+                task.await;
+            }
+        });
+        assert_eq!(*order.borrow(), [10, 20, 30]);
+    }
+
+    #[test]
+    fn a_timeout_drops_what_it_waited_for_and_leaves_no_sleeper() {
+        let executor = LocalExecutor::new();
+        let value = block_on(&executor, async {
+            assert_eq!(timeout(Duration::from_secs(3600), async { 7 }).await, Some(7));
+            timeout(Duration::from_millis(1), std::future::pending::<()>()).await
+        });
+        assert_eq!(value, None);
+        SLEEPERS.with_borrow(|sleepers| assert!(sleepers.list.is_empty()));
+    }
+
+    #[test]
+    fn another_thread_wakes_this_one() {
+        let executor = LocalExecutor::new();
+        let (sender, receiver) = smol::channel::bounded(1);
+        let thread = thread::spawn(move || sender.send_blocking(42));
+        assert_eq!(block_on(&executor, receiver.recv()), Ok(42));
+        thread.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_signal_wakes_every_waiter_once() {
+        let executor = LocalExecutor::new();
+        let signal = Signal::default();
+        let waiters: Vec<_> = (0..3).map(|_| executor.spawn(signal.changed())).collect();
+        block_on(&executor, async {
+            signal.notify();
+            for waiter in waiters {
+                waiter.await;
+            }
+            let late = signal.changed();
+            assert_eq!(timeout(Duration::from_millis(1), late).await, None);
+        });
+    }
+}
