@@ -30,6 +30,14 @@ pub const RETRY_INTERVAL_UNAUTHORIZED_MAX: Duration = Duration::from_secs(60);
 pub const SESSION_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 /// No frame for so long while playing: the connection counts as dead.
 pub const FRAME_TIMEOUT: Duration = Duration::from_secs(10);
+/// Receive buffer of a camera's socket as asked for (the kernel doubles it for its own use): a gulp
+/// and a key frame's burst.
+pub const CAMERA_RECEIVE_BYTES: usize = 128 * KIB;
+/// What may gather in the socket before it is read, while nobody watches …
+pub const GULP_BYTES: usize = 48 * KIB;
+/// … and how long.
+pub const GULP_INTERVAL_MAX: Duration = Duration::from_millis(100);
+pub const GULP_INTERVAL_MIN: Duration = Duration::from_millis(5);
 /// How long TEARDOWN may take before the socket is simply closed.
 pub const TEARDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 

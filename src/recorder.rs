@@ -8,7 +8,10 @@ use crate::{
     codec::ParameterSets,
     limits,
     media::{Frame, Ring},
-    mp4::fragment::{self, FirstSample, Sample},
+    mp4::{
+        fragment::{FirstSample, Header, Sample},
+        identity::Clock,
+    },
     storage::{CameraId, Command, Fragment, SegmentStart},
     units::{Ticks, WallTime},
 };
@@ -51,7 +54,7 @@ struct Segment {
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
     pub wall: WallTime,
-    pub clock_trusted: bool,
+    pub clock: Clock,
 }
 
 /// Whether more frames of this run will follow those in the ring.
@@ -158,7 +161,9 @@ impl Recorder {
         if !self.wanted && self.segment.is_none() || !self.card_accepts {
             return None;
         }
-        self.skip_overtaken(ring);
+        if self.skip_overtaken(ring) {
+            return Some(Command::Overtaken { camera: self.camera });
+        }
         let last = if self.wanted { stream } else { Stream::Ended };
         match self.gather(ring, last) {
             Gathered::Nothing if last == Stream::Ended => self.close(),
@@ -267,7 +272,7 @@ impl Recorder {
             start: SegmentStart {
                 parameter_sets: Arc::clone(&frame.parameter_sets),
                 wall: WallTime(moment.wall.0 - age.as_millis()),
-                clock_trusted: moment.clock_trusted,
+                clock: moment.clock,
                 run: self.run_base.wrapping_add(u64::from(frame.run)),
             },
         })
@@ -280,25 +285,19 @@ impl Recorder {
         let mut buffer = buffers.pop()?;
         buffer.clear();
         segment.fragments += 1;
-        let key = first.is_key();
-        fragment::write_header(
-            &mut buffer,
-            segment.fragments,
-            first.decode - segment.decode_start,
-            if key { FirstSample::Key } else { FirstSample::NonKey },
-            &self.samples,
-        );
+        let header = Header {
+            sequence_number: segment.fragments,
+            decode_time: first.decode - segment.decode_start,
+            opens_on: if first.is_key() { FirstSample::Key } else { FirstSample::NonKey },
+            samples: &self.samples,
+        };
+        header.write(&mut buffer);
+        let extent = header.extent();
         for number in frames.clone() {
             buffer.extend_from_slice(ring.get(number)?.1);
         }
         segment.bytes += buffer.len() as u64;
-        let fragment = Fragment {
-            bytes: buffer,
-            decode: first.decode - segment.decode_start,
-            duration: self.span,
-            key,
-            frames,
-        };
+        let fragment = Fragment { bytes: buffer, extent, frames };
         self.in_flight += 1;
         self.begin_fragment(self.next());
         Some(Command::Append { camera: self.camera, fragment })
@@ -325,12 +324,14 @@ impl Recorder {
     }
 
     /// The ring went on without us: what is gone is counted, and the next key frame is the next one.
-    fn skip_overtaken(&mut self, ring: &Ring) {
+    fn skip_overtaken(&mut self, ring: &Ring) -> bool {
         let Range { start, end } = ring.numbers();
-        if self.from < start {
+        let overtaken = self.from < start;
+        if overtaken {
             let next = ring.key_from(start).unwrap_or(end);
             self.lose_until(next);
         }
+        overtaken
     }
 
     fn lose_until(&mut self, next: u64) {

@@ -1,0 +1,83 @@
+//! How long to let the camera's bytes gather before they are read.
+//!
+//! Long enough to be worth a system call, short enough that they fit the socket's buffer with a key
+//! frame's burst on top. Knows nothing of: sockets.
+
+use crate::limits;
+use std::time::{Duration, Instant};
+
+/// A slow average of the camera's byte rate.
+pub struct Pace {
+    bytes_a_second: u64,
+    window_start: Option<Instant>,
+    window_bytes: u64,
+}
+
+impl Pace {
+    pub fn new() -> Pace {
+        Pace { bytes_a_second: 0, window_start: None, window_bytes: 0 }
+    }
+
+    pub fn read(&mut self, bytes: usize, now: Instant) {
+        let start = *self.window_start.get_or_insert(now);
+        self.window_bytes += bytes as u64;
+        let elapsed = now.duration_since(start);
+        if elapsed >= WINDOW {
+            let millis = elapsed.as_millis().max(1) as u64;
+            let rate = self.window_bytes.saturating_mul(1000) / millis;
+            // Up at once, down slowly: a burst must fit.
+            self.bytes_a_second = rate.max(self.bytes_a_second - self.bytes_a_second / 8);
+            self.window_start = Some(now);
+            self.window_bytes = 0;
+        }
+    }
+
+    /// The time to wait before the next read.
+    pub fn interval(&self) -> Duration {
+        let millis = (limits::GULP_BYTES as u64 * 1000).checked_div(self.bytes_a_second);
+        let interval = Duration::from_millis(millis.unwrap_or(0));
+        interval.clamp(limits::GULP_INTERVAL_MIN, limits::GULP_INTERVAL_MAX)
+    }
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Pace::new()
+    }
+}
+
+const WINDOW: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The interval after ten seconds of a steady rate.
+    fn settled(bytes_a_second: usize) -> Duration {
+        #[expect(clippy::disallowed_methods, reason = "a point to count from")]
+        let start = Instant::now();
+        let mut pace = Pace::new();
+        for tick in 0..100 {
+            pace.read(bytes_a_second / 10, start + Duration::from_millis(100 * tick));
+        }
+        pace.interval()
+    }
+
+    #[test]
+    fn slow_cameras_are_read_at_the_longest_interval() {
+        assert_eq!(settled(50_000), limits::GULP_INTERVAL_MAX);
+    }
+
+    #[test]
+    fn a_gulp_stays_near_its_size_at_four_megabit() {
+        let interval = settled(1_000_000);
+        let gulp = 1_000_000 * interval.as_millis() as usize / 1000;
+        assert!((limits::GULP_BYTES / 2..=limits::GULP_BYTES).contains(&gulp), "{gulp}");
+    }
+
+    #[test]
+    fn a_flood_is_read_without_a_long_wait() {
+        assert_eq!(settled(100_000_000), limits::GULP_INTERVAL_MIN);
+        assert_eq!(Pace::new().interval(), limits::GULP_INTERVAL_MIN);
+    }
+}

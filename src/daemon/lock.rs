@@ -1,0 +1,55 @@
+//! One daemon at a time: a lock that ends with the process, whatever becomes of it.
+
+use rustix::fs::{FlockOperation, flock};
+use std::{
+    env,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
+
+/// Held as long as the daemon runs; a stale file does no harm, since the lock is the kernel's.
+pub struct Lock(#[expect(dead_code, reason = "kept open: the lock lives as long")] File);
+
+impl Lock {
+    /// Takes the lock that belongs to a control socket.
+    ///
+    /// # Errors
+    /// `WouldBlock` where another daemon has it; else the file can not be made.
+    pub fn take(socket: &Path) -> io::Result<Lock> {
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(socket.with_extension("lock"))?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Lock(file))
+    }
+}
+
+/// `/var/run/smolnvr.sock`, or where that can not be written one in `$XDG_RUNTIME_DIR`.
+pub fn runtime_path() -> PathBuf {
+    let system = Path::new("/var/run");
+    let writable = rustix::fs::access(system, rustix::fs::Access::WRITE_OK).is_ok();
+    let directory = match env::var_os("XDG_RUNTIME_DIR") {
+        Some(own) if !writable => PathBuf::from(own),
+        _ => system.to_owned(),
+    };
+    directory.join("smolnvr.sock")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_daemon_is_refused_until_the_first_is_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("smolnvr.sock");
+        let first = Lock::take(&socket).unwrap();
+        let refused = Lock::take(&socket).err().map(|error| error.kind());
+        assert_eq!(refused, Some(io::ErrorKind::WouldBlock));
+        drop(first);
+        Lock::take(&socket).unwrap();
+    }
+}

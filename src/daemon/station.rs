@@ -1,0 +1,146 @@
+//! A station: one camera with its recorder, and the command that waits for the card thread.
+
+use super::{Daemon, log_state};
+use crate::{
+    camera::{Camera, Observer, State},
+    config,
+    recorder::{Moment, Recorder, Stream},
+    storage::{CameraId, CardState, Command, Storage},
+    units::Ticks,
+};
+use smol::LocalExecutor;
+use std::{
+    cell::{Cell, RefCell},
+    rc::{Rc, Weak},
+};
+
+pub(super) struct Station {
+    pub camera: Camera,
+    recorder: RefCell<Recorder>,
+    stream: Cell<Stream>,
+    /// Refused by a full queue; goes first when there is room.
+    unsent: RefCell<Option<Command>>,
+    running: Cell<bool>,
+}
+
+impl Station {
+    pub fn new(id: CameraId, config: &config::Camera, segment_seconds: u64, life: u64) -> Station {
+        let ring_bytes = usize::try_from(config.buffer_kb.get() * 1024).unwrap_or(usize::MAX);
+        let name = config.name.as_str().to_owned();
+        let seed = life ^ id.0 as u64;
+        Station {
+            camera: Camera::new(name, config.url.0.clone(), ring_bytes, seed),
+            recorder: RefCell::new(Recorder::new(id, seconds(segment_seconds), life)),
+            stream: Cell::new(Stream::Running),
+            unsent: RefCell::new(None),
+            running: Cell::new(true),
+        }
+    }
+
+    /// Sets the camera going; it ends after [`Station::stop`].
+    pub fn start(
+        self,
+        daemon: Rc<Daemon>,
+        executor: &LocalExecutor<'static>,
+        record: bool,
+        card: &CardState,
+    ) -> Rc<Station> {
+        let station = Rc::new(self);
+        station.card_state(card);
+        if record {
+            station.recorder.borrow_mut().start(&station.camera.intake.borrow().ring);
+        }
+        let watched = Rc::downgrade(&station);
+        let running = Rc::clone(&station);
+        executor
+            .spawn(async move {
+                let link = Link { daemon, station: watched };
+                running.camera.run(&link).await;
+                running.running.set(false);
+                link.daemon.pump(&running);
+            })
+            .detach();
+        station
+    }
+
+    pub fn stop(&self) {
+        self.recorder.borrow_mut().stop();
+        self.camera.stop();
+    }
+
+    /// True once the camera has ended and its file is closed.
+    pub fn is_done(&self) -> bool {
+        !self.running.get() && self.unsent.borrow().is_none() && !self.recorder.borrow().is_busy()
+    }
+
+    pub fn pump(&self, storage: &Storage, moment: Moment, buffers: &mut Vec<Vec<u8>>) {
+        let mut unsent = self.unsent.borrow_mut();
+        let intake = self.camera.intake.borrow();
+        let mut recorder = self.recorder.borrow_mut();
+        loop {
+            let next = unsent.take().or_else(|| {
+                recorder.poll(&intake.ring, self.stream.get(), moment, buffers)
+            });
+            let Some(command) = next else { return };
+            if let Err(refused) = storage.send(command) {
+                *unsent = Some(refused);
+                return;
+            }
+        }
+    }
+
+    pub fn card_state(&self, state: &CardState) {
+        self.recorder.borrow_mut().card_accepts(state.takes_segments());
+    }
+
+    pub fn returned(&self, written: Result<(), ()>) {
+        self.recorder.borrow_mut().returned(written);
+    }
+
+    pub fn failed(&self) {
+        self.recorder.borrow_mut().fail();
+    }
+
+    pub fn durable(&self, frames_end: u64) {
+        self.recorder.borrow_mut().durable(frames_end);
+    }
+
+    pub fn set_segment_length(&self, segment_seconds: u64) {
+        self.recorder.borrow_mut().set_segment_length(seconds(segment_seconds));
+    }
+}
+
+/// What the camera's driver calls.
+struct Link {
+    daemon: Rc<Daemon>,
+    station: Weak<Station>,
+}
+
+impl Link {
+    fn pump(&self, stream: Stream) {
+        if let Some(station) = self.station.upgrade() {
+            station.stream.set(stream);
+            self.daemon.pump(&station);
+        }
+    }
+}
+
+impl Observer for Link {
+    fn frames(&self) {
+        self.pump(Stream::Running);
+    }
+
+    fn run_ended(&self) {
+        self.pump(Stream::Ended);
+    }
+
+    fn state(&self, state: State) {
+        if let Some(station) = self.station.upgrade() {
+            log_state(&station.camera.name, state);
+        }
+    }
+}
+
+fn seconds(seconds: u64) -> Ticks {
+    Ticks::from_seconds(i64::try_from(seconds).unwrap_or(i64::MAX / 90_000))
+}
