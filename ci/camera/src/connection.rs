@@ -1,0 +1,267 @@
+//! Connections: one client's requests in, replies out, and its session.
+//!
+//! Spec: RFC 2326 §10 (methods), §12.37, §12.39. A session lives and dies with its connection.
+
+use std::io::{self, BufReader};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::sync::Arc;
+
+use crate::message::{Incoming, MessageError, Reply, Request, Status};
+use crate::sdp::TRACK;
+use crate::server::Shared;
+use crate::session::{Player, Sender, ssrc};
+use crate::statistics::{self, SessionState, TransportKind};
+use crate::stream::{Stream, Transports};
+use crate::transport::{Transport, Writer};
+
+/// The state of one connection.
+pub(crate) struct Connection {
+    camera: Arc<Shared>,
+    writer: Arc<Writer>,
+    peer: IpAddr,
+    nonce: String,
+    session: Option<Session>,
+}
+
+struct Session {
+    id: String,
+    stream: Arc<Stream>,
+    statistics: statistics::Session,
+    state: State,
+}
+
+enum State {
+    Ready(Transport),
+    Playing {
+        _until_dropped: Player,
+    },
+    /// Only while the one becomes the other.
+    Starting,
+}
+
+/// A refusal, or a reply.
+type Answer = Result<Reply, Status>;
+
+impl Connection {
+    /// Serves a client until it goes.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub(crate) fn serve(camera: Arc<Shared>, stream: TcpStream, nonce: String) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let peer = stream.peer_addr()?.ip();
+        let writer = Arc::new(Writer::new(stream.try_clone()?)?);
+        let mut connection = Connection { camera, writer, peer, nonce, session: None };
+        let mut input = BufReader::new(stream);
+        let result = connection.requests(&mut input);
+        connection.end_session(SessionState::Disconnected);
+        result
+    }
+
+    fn requests(&mut self, input: &mut BufReader<TcpStream>) -> io::Result<()> {
+        loop {
+            match Incoming::read(input) {
+                Ok(None) => return Ok(()),
+                Ok(Some(Incoming::Interleaved { .. })) => {}
+                Ok(Some(Incoming::Request(request))) => {
+                    let reply = self.answer(&request);
+                    self.writer.reply(&reply.to_bytes())?;
+                    if request.method == "PLAY" && reply.status == Status::Ok {
+                        self.start_player()?;
+                    }
+                }
+                Err(MessageError::Io(error)) => return Err(error),
+                Err(MessageError::Malformed) => {
+                    self.writer.reply(&Reply::new(Status::BadRequest, None).to_bytes())?;
+                    self.writer.close();
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, request: &Request) -> Reply {
+        let cseq = request.header("CSeq");
+        match self.dispatch(request) {
+            Ok(reply) => reply,
+            Err(Status::Unauthorized) => {
+                let auth = self.camera.auth.as_ref();
+                let challenge = auth.map(|auth| auth.challenge(&self.nonce)).unwrap_or_default();
+                Reply::new(Status::Unauthorized, cseq).header("WWW-Authenticate", &challenge)
+            }
+            Err(status) => Reply::new(status, cseq),
+        }
+    }
+
+    fn dispatch(&mut self, request: &Request) -> Answer {
+        let ok = Reply::new(Status::Ok, request.header("CSeq"));
+        if request.header("CSeq").is_none() {
+            return Err(Status::BadRequest);
+        }
+        if request.method != "OPTIONS" {
+            self.check_access(request)?;
+        }
+        match request.method.as_str() {
+            "OPTIONS" => {
+                self.count_keepalive();
+                Ok(ok.header("Public", METHODS))
+            }
+            "DESCRIBE" => {
+                let stream = self.camera.stream(request.path()).ok_or(Status::NotFound)?;
+                let base = format!("{}/", request.uri.trim_end_matches('/'));
+                Ok(ok.header("Content-Base", &base).body("application/sdp", stream.sdp.clone()))
+            }
+            "SETUP" => self.setup(request, ok),
+            "PLAY" => self.play(request, ok),
+            "GET_PARAMETER" | "SET_PARAMETER" => {
+                if request.header("Session").is_some() {
+                    self.session(request)?;
+                }
+                self.count_keepalive();
+                Ok(ok)
+            }
+            "TEARDOWN" => {
+                self.session(request)?;
+                self.end_session(SessionState::TornDown);
+                Ok(ok)
+            }
+            _ => Err(Status::NotImplemented),
+        }
+    }
+
+    fn check_access(&self, request: &Request) -> Result<(), Status> {
+        let Some(auth) = &self.camera.auth else { return Ok(()) };
+        let answer = request.header("Authorization");
+        if auth.accepts(&self.nonce, &request.method, &request.uri, answer) {
+            Ok(())
+        } else {
+            Err(Status::Unauthorized)
+        }
+    }
+
+    fn setup(&mut self, request: &Request, ok: Reply) -> Answer {
+        let path = request.path();
+        let Some((name, TRACK)) = path.rsplit_once('/') else {
+            let known = self.camera.stream(path).is_some();
+            return Err(if known { Status::AggregateNotAllowed } else { Status::NotFound });
+        };
+        let stream = self.camera.stream(name).ok_or(Status::NotFound)?.clone();
+        if request.header("Session").is_some()
+            && matches!(self.session(request)?.state, State::Playing { .. })
+        {
+            return Err(Status::NotValidInState);
+        }
+        let wanted = request.header("Transport").ok_or(Status::UnsupportedTransport)?;
+        let (transport, mut line) = self
+            .transport(wanted, stream.options.transports)
+            .ok_or(Status::UnsupportedTransport)?;
+
+        self.end_session(SessionState::Disconnected);
+        let statistics = self.camera.enter(&stream, kind(&transport));
+        line.push_str(&format!(";ssrc={:08X}", ssrc(statistics.number)));
+        let id = format!("{:08X}{}", ssrc(!statistics.number), &self.nonce[..8]);
+        let header = format!("{id};timeout={}", stream.options.session_timeout_seconds);
+        self.session = Some(Session { id, stream, statistics, state: State::Ready(transport) });
+        Ok(ok.header("Transport", &line).header("Session", &header))
+    }
+
+    /// The first transport on the client's list that this stream offers, and the reply's header.
+    fn transport(&self, wanted: &str, offered: Transports) -> Option<(Transport, String)> {
+        wanted.split(',').find_map(|entry| {
+            let mut parameters = entry.split(';').map(str::trim);
+            let protocol = parameters.next()?.to_ascii_uppercase();
+            let parameters: Vec<&str> = parameters.collect();
+            let pair = |name| {
+                let value = parameters.iter().find_map(|entry| entry.strip_prefix(name))?;
+                let (first, second) = value.split_once('-').unwrap_or((value, ""));
+                let first: u16 = first.parse().ok()?;
+                Some((first, second.parse().ok().or(first.checked_add(1))?))
+            };
+            match protocol.as_str() {
+                "RTP/AVP/TCP" if offered != Transports::Udp => {
+                    let (rtp, rtcp): (u16, u16) = pair("interleaved=").unwrap_or((0, 1));
+                    let (rtp_channel, rtcp_channel) = (rtp.try_into().ok()?, rtcp.try_into().ok()?);
+                    let line = format!("RTP/AVP/TCP;unicast;interleaved={rtp}-{rtcp}");
+                    let writer = self.writer.clone();
+                    Some((Transport::Tcp { writer, rtp_channel, rtcp_channel }, line))
+                }
+                "RTP/AVP" | "RTP/AVP/UDP"
+                    if offered != Transports::Tcp && !parameters.contains(&"multicast") =>
+                {
+                    let (rtp, rtcp) = pair("client_port=")?;
+                    let to = |port| SocketAddr::new(self.peer, port);
+                    let transport = Transport::udp(to(rtp), to(rtcp)).ok()?;
+                    let port = transport.server_port()?;
+                    let ports = format!("client_port={rtp}-{rtcp};server_port={port}-{}", port + 1);
+                    Some((transport, format!("{protocol};unicast;{ports}")))
+                }
+                _ => None,
+            }
+        })
+    }
+
+    fn play(&mut self, request: &Request, ok: Reply) -> Answer {
+        let session = self.session(request)?;
+        let name = request.path();
+        let name = name.strip_suffix(TRACK).map_or(name, |name| name.trim_end_matches('/'));
+        if name != session.stream.name {
+            return Err(Status::NotFound);
+        }
+        let reply = ok.header("Session", &session.id);
+        if matches!(session.state, State::Playing { .. }) {
+            return Ok(reply);
+        }
+        let base = request.uri.trim_end_matches('/').trim_end_matches(TRACK);
+        let info = format!(
+            "url={}/{TRACK};seq={};rtptime={}",
+            base.trim_end_matches('/'),
+            session.statistics.first_sequence,
+            session.statistics.first_timestamp
+        );
+        Ok(reply.header("Range", "npt=0.000-").header("RTP-Info", &info))
+    }
+
+    /// After the reply to PLAY, so that no packet precedes it.
+    fn start_player(&mut self) -> io::Result<()> {
+        let Some(session) = &mut self.session else { return Ok(()) };
+        session.state = match std::mem::replace(&mut session.state, State::Starting) {
+            State::Ready(transport) => {
+                let (statistics, stream) = (session.statistics.clone(), session.stream.clone());
+                let board = self.camera.board.clone();
+                let sender = Sender::new(statistics, stream, transport, self.writer.clone(), board);
+                State::Playing { _until_dropped: Player::start(sender)? }
+            }
+            other => other,
+        };
+        Ok(())
+    }
+
+    /// The session that the request names.
+    fn session(&mut self, request: &Request) -> Result<&mut Session, Status> {
+        let named = request.header("Session").map(|value| value.split(';').next().unwrap_or(""));
+        let session = self.session.as_mut().filter(|session| named == Some(session.id.as_str()));
+        session.ok_or(Status::SessionNotFound)
+    }
+
+    fn end_session(&mut self, state: SessionState) {
+        let Some(session) = self.session.take() else { return };
+        drop(session.state); // its thread is gone behind this line
+        self.camera.board.update(session.statistics.number, |statistics| statistics.state = state);
+    }
+
+    fn count_keepalive(&self) {
+        if let Some(session) = &self.session {
+            let number = session.statistics.number;
+            self.camera.board.update(number, |statistics| statistics.keepalives += 1);
+        }
+    }
+}
+
+fn kind(transport: &Transport) -> TransportKind {
+    match transport {
+        Transport::Tcp { .. } => TransportKind::Tcp,
+        Transport::Udp { .. } => TransportKind::Udp,
+    }
+}
+
+const METHODS: &str = "OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, SET_PARAMETER, TEARDOWN";

@@ -1,0 +1,102 @@
+//! The description of a stream: a clip in, an SDP out.
+//!
+//! Spec: RFC 4566, RFC 2326 appendix C, RFC 6184 §8.1, RFC 7798 §7.1.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::clip::{Clip, Codec};
+use crate::packetize::PAYLOAD_TYPE;
+
+/// Where the client learns VPS, SPS and PPS from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ParameterSets {
+    #[default]
+    Both,
+    /// Taken out of the stream.
+    Sdp,
+    /// As the clip has them; not in the SDP.
+    InBand,
+}
+
+/// Describes `clip` as one video track with the control address [`TRACK`].
+pub fn describe(clip: &Clip, parameter_sets: ParameterSets) -> String {
+    let name = match clip.codec() {
+        Codec::H264 => "H264",
+        Codec::H265 => "H265",
+    };
+    let mut format = match clip.codec() {
+        Codec::H264 => format!("packetization-mode=1{}", profile_level_id(clip)),
+        Codec::H265 => String::new(),
+    };
+    if parameter_sets != ParameterSets::InBand {
+        if !format.is_empty() {
+            format.push(';');
+        }
+        format.push_str(&sprop(clip));
+    }
+    if !format.is_empty() {
+        format = format!("a=fmtp:{PAYLOAD_TYPE} {format}\r\n");
+    }
+    format!(
+        "v=0\r\n\
+         o=- 1 1 IN IP4 127.0.0.1\r\n\
+         s=smolnvr test camera\r\n\
+         c=IN IP4 0.0.0.0\r\n\
+         t=0 0\r\n\
+         a=control:*\r\n\
+         m=video 0 RTP/AVP {PAYLOAD_TYPE}\r\n\
+         a=rtpmap:{PAYLOAD_TYPE} {name}/90000\r\n\
+         {format}\
+         a=framerate:{}\r\n\
+         a=control:{TRACK}\r\n",
+        (clip.frame_rate() * 100.0).round() / 100.0
+    )
+}
+
+fn profile_level_id(clip: &Clip) -> String {
+    let sets = clip.parameter_sets();
+    match sets.iter().find(|set| clip.codec().nal_type(set) == 7) {
+        Some([_, profile, constraints, level, ..]) => {
+            format!(";profile-level-id={profile:02X}{constraints:02X}{level:02X}")
+        }
+        _ => String::new(),
+    }
+}
+
+fn sprop(clip: &Clip) -> String {
+    let sets = clip.parameter_sets();
+    let of = |kinds: &[u8]| {
+        let chosen = sets.iter().filter(|set| kinds.contains(&clip.codec().nal_type(set)));
+        chosen.map(|set| STANDARD.encode(set)).collect::<Vec<_>>().join(",")
+    };
+    match clip.codec() {
+        Codec::H264 => format!("sprop-parameter-sets={}", of(&[7, 8])),
+        Codec::H265 => {
+            format!("sprop-vps={};sprop-sps={};sprop-pps={}", of(&[32]), of(&[33]), of(&[34]))
+        }
+    }
+}
+
+pub const TRACK: &str = "trackID=0";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameter_sets_stand_where_they_were_asked_for() {
+        let clip = Clip::committed("plain.h264").unwrap();
+        let sdp = describe(&clip, ParameterSets::Both);
+        assert!(sdp.contains("a=fmtp:96 packetization-mode=1;profile-level-id=64"), "{sdp}");
+        assert!(sdp.contains(";sprop-parameter-sets=Z2"), "{sdp}");
+        assert!(sdp.contains("a=framerate:25\r\n"), "{sdp}");
+        assert!(!describe(&clip, ParameterSets::InBand).contains("sprop"));
+
+        let clip = Clip::committed("plain.h265").unwrap();
+        let sdp = describe(&clip, ParameterSets::Sdp);
+        assert!(sdp.contains("a=fmtp:96 sprop-vps=QAE"), "{sdp}");
+        assert!(sdp.contains(";sprop-sps=QgE") && sdp.contains(";sprop-pps=RAH"), "{sdp}");
+        assert!(!describe(&clip, ParameterSets::InBand).contains("fmtp"));
+    }
+}

@@ -1,0 +1,218 @@
+//! Playing: one thread a session takes frames from the clip, waits until each is due, and sends it
+//! through packetizer, faults and transport.
+//!
+//! Spec: RFC 3550 §6.4.1 (sender reports). Knows nothing of: RTSP.
+
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::faults::{Filter, Verdict};
+use crate::locked;
+use crate::packetize::{self, HEADER_BYTES, Packetizer, Report};
+use crate::sdp::ParameterSets;
+use crate::statistics::{Board, Session, SessionState};
+use crate::stream::{Speed, Stream, Then};
+use crate::transport::{Transport, Writer};
+
+/// A playing session; dropping it stops it and waits for its thread.
+#[derive(Debug)]
+pub(crate) struct Player {
+    gate: Arc<Gate>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Player {
+    /// Starts to send at once: the reply to PLAY must be out already.
+    pub(crate) fn start(sender: Sender) -> io::Result<Player> {
+        let gate = sender.gate.clone();
+        let name = format!("session {}", sender.session.number);
+        let thread = thread::Builder::new().name(name).spawn(move || sender.run())?;
+        Ok(Player { gate, thread: Some(thread) })
+    }
+}
+
+impl Drop for Player {
+    fn drop(&mut self) {
+        self.gate.close();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join(); // its panic is on standard error already
+        }
+    }
+}
+
+/// What a session needs to play.
+pub(crate) struct Sender {
+    session: Session,
+    stream: Arc<Stream>,
+    transport: Transport,
+    /// Of the RTSP connection, to close it with.
+    connection: Arc<Writer>,
+    board: Arc<Board>,
+    gate: Arc<Gate>,
+    packetizer: Packetizer,
+    filter: Filter,
+}
+
+/// Why sending ended.
+enum End {
+    AllSent,
+    Stopped,
+    Dropped,
+    ClientGone,
+}
+
+impl Sender {
+    pub(crate) fn new(
+        session: Session,
+        stream: Arc<Stream>,
+        transport: Transport,
+        connection: Arc<Writer>,
+        board: Arc<Board>,
+    ) -> Sender {
+        let packetizer = Packetizer {
+            codec: stream.clip.codec(),
+            aggregation: stream.options.aggregation,
+            ssrc: ssrc(session.number),
+            sequence: session.first_sequence,
+        };
+        let (gate, filter) = (Arc::new(Gate::default()), Filter::default());
+        Sender { session, stream, transport, connection, board, gate, packetizer, filter }
+    }
+
+    fn run(mut self) {
+        self.board.update(self.session.number, |session| session.state = SessionState::Playing);
+        let end = self.send_frames().unwrap_or(End::ClientGone);
+        if matches!(end, End::AllSent) {
+            let finished = SessionState::Finished;
+            self.board.update(self.session.number, |session| session.state = finished);
+        }
+        match (end, self.stream.options.then) {
+            (End::Dropped, _) | (End::AllSent, Then::Close) => self.connection.close(),
+            (End::AllSent, Then::Bye) => {
+                let _ = self.transport.send_control(&packetize::bye(self.packetizer.ssrc));
+            }
+            (End::AllSent, Then::Stay) | (End::Stopped | End::ClientGone, _) => {}
+        }
+    }
+
+    fn send_frames(&mut self) -> io::Result<End> {
+        let stream = self.stream.clone();
+        let first = stream.clip.frame(self.session.first_frame);
+        let start = Instant::now();
+        let wall = SystemTime::now();
+        let mut next_report = 0;
+        for number in 0..stream.options.frames.unwrap_or(u64::MAX) {
+            let frame = stream.clip.frame(self.session.first_frame + number);
+            let elapsed = frame.send_time - first.send_time;
+            let due = match stream.options.speed {
+                Speed::Times(speed) => start + seconds(elapsed).div_f64(speed),
+                Speed::Max => start,
+            };
+            if self.gate.is_closed_at(due) {
+                return Ok(End::Stopped);
+            }
+            if let Some(end) = self.hold(&stream, number) {
+                return Ok(end);
+            }
+            let faults = stream.faults();
+            let shift = self.filter.timestamp_shift(&faults, number);
+            let base = self.session.first_timestamp.wrapping_add(shift);
+            if elapsed >= next_report {
+                next_report = elapsed + REPORT_TICKS;
+                self.report(base.wrapping_add(elapsed as u32), ntp(wall + seconds(elapsed)))?;
+            }
+            let in_band = stream.options.parameter_sets != ParameterSets::Sdp;
+            let nals = frame.unit.nals.iter().map(Vec::as_slice);
+            let nals = nals.filter(|nal| in_band || !stream.clip.codec().is_parameter_set(nal));
+            let timestamp = base.wrapping_add(frame.pts.wrapping_sub(first.pts) as u32);
+            let mut packets = self.packetizer.packets(nals, timestamp);
+            self.filter.pass(&faults, &mut packets);
+            self.transport.send(&packets)?;
+
+            let bytes =
+                packets.iter().map(|packet| packet.bytes.len() - HEADER_BYTES).sum::<usize>();
+            self.session.packets += packets.len() as u64;
+            self.session.bytes += bytes as u64;
+            self.board.update(self.session.number, |session| {
+                session.frames += 1;
+                session.packets = self.session.packets;
+                session.bytes = self.session.bytes;
+            });
+        }
+        Ok(End::AllSent)
+    }
+
+    /// Waits while a fault holds the frame back; says so where it never goes out.
+    fn hold(&self, stream: &Stream, number: u64) -> Option<End> {
+        loop {
+            match self.filter.verdict(&stream.faults(), number) {
+                Verdict::Send => return None,
+                Verdict::Close => return Some(End::Dropped),
+                Verdict::Wait if self.gate.is_closed_at(Instant::now() + STALL_POLL) => {
+                    return Some(End::Stopped);
+                }
+                Verdict::Wait => {}
+            }
+        }
+    }
+
+    fn report(&self, timestamp: u32, ntp: u64) -> io::Result<()> {
+        let report = Report {
+            ssrc: self.packetizer.ssrc,
+            ntp,
+            timestamp,
+            packets: self.session.packets as u32,
+            bytes: self.session.bytes as u32,
+        };
+        self.transport.send_control(&report.to_bytes())
+    }
+}
+
+/// Lets a thread sleep until it is time, or until it must end.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    closed: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Gate {
+    fn close(&self) {
+        *locked(&self.closed) = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for `time`; true, and at once, when the gate closes.
+    fn is_closed_at(&self, time: Instant) -> bool {
+        let wait = time.saturating_duration_since(Instant::now());
+        let guard = locked(&self.closed);
+        let (closed, _) = self
+            .changed
+            .wait_timeout_while(guard, wait, |closed| !*closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        *closed
+    }
+}
+
+/// The same in each run, another for each session.
+pub(crate) fn ssrc(number: u64) -> u32 {
+    (number as u32).wrapping_mul(0x9e37_79b1)
+}
+
+fn seconds(ticks: u64) -> Duration {
+    Duration::from_nanos(ticks * 100_000 / 9)
+}
+
+/// NTP's 64-bit time: seconds since 1900, and fractions (RFC 3550 §4).
+fn ntp(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let fraction = (u64::from(since.subsec_nanos()) << 32) / 1_000_000_000;
+    since.as_secs().wrapping_add(SECONDS_1900_TO_1970) << 32 | fraction
+}
+
+const SECONDS_1900_TO_1970: u64 = 2_208_988_800;
+/// Between two sender reports, in the time of the clip: 5 s.
+const REPORT_TICKS: u64 = 5 * 90_000;
+/// How often a stalled session looks whether the fault is gone.
+const STALL_POLL: Duration = Duration::from_millis(10);

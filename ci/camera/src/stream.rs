@@ -1,0 +1,105 @@
+//! Streams: what a camera offers under one name, and how it plays it.
+
+use std::sync::Mutex;
+
+use crate::clip::Clip;
+use crate::faults::Faults;
+use crate::locked;
+use crate::packetize::Aggregation;
+use crate::sdp::{self, ParameterSets};
+
+/// How a stream is played; [`Default`] is a well-behaved camera.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Options {
+    pub speed: Speed,
+    /// Frames a session sends before [`Then`]; `None`: for ever.
+    pub frames: Option<u64>,
+    pub then: Then,
+    /// The frame of the endless repetition that every PLAY begins with.
+    pub first_frame: u64,
+    /// RTP time of the first frame; `None`: another for each session, the same in each run.
+    pub start_timestamp: Option<u32>,
+    /// Sequence number of the first packet; `None`: as above.
+    pub start_sequence: Option<u16>,
+    pub parameter_sets: ParameterSets,
+    pub aggregation: Aggregation,
+    pub transports: Transports,
+    /// What the `Session` header announces.
+    pub session_timeout_seconds: u32,
+    pub faults: Faults,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            speed: Speed::Times(1.0),
+            frames: None,
+            then: Then::Stay,
+            first_frame: 0,
+            start_timestamp: None,
+            start_sequence: None,
+            parameter_sets: ParameterSets::Both,
+            aggregation: Aggregation::Small,
+            transports: Transports::Any,
+            session_timeout_seconds: 60,
+            faults: Faults::default(),
+        }
+    }
+}
+
+/// How fast frames leave; their RTP times stay what they are.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Speed {
+    /// 1 is real time. A TCP client that reads slowly slows it down; nothing is dropped.
+    Times(f64),
+    /// As fast as the client reads.
+    Max,
+}
+
+/// What follows the last frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Then {
+    /// Silence; the connection stays and requests are answered.
+    #[default]
+    Stay,
+    /// RTCP BYE, then as above.
+    Bye,
+    /// The connection closes.
+    Close,
+}
+
+/// What SETUP may ask for; the rest is answered with 461.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Transports {
+    #[default]
+    Any,
+    Tcp,
+    Udp,
+}
+
+/// One name of a camera.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) name: String,
+    pub(crate) clip: Clip,
+    pub(crate) options: Options,
+    pub(crate) sdp: String,
+    faults: Mutex<Faults>,
+}
+
+impl Stream {
+    pub(crate) fn new(name: String, clip: Clip, options: Options) -> Stream {
+        let sdp = sdp::describe(&clip, options.parameter_sets);
+        let faults = Mutex::new(options.faults.clone());
+        Stream { name, clip, options, sdp, faults }
+    }
+
+    /// The faults of this moment.
+    pub(crate) fn faults(&self) -> Faults {
+        locked(&self.faults).clone()
+    }
+
+    pub(crate) fn set_faults(&self, faults: Faults) {
+        *locked(&self.faults) = faults;
+    }
+}
