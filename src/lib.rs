@@ -4,3 +4,4 @@ pub mod units;
 pub mod limits;
 pub mod bits;
 pub mod codec;
+pub mod rtsp;

@@ -16,6 +16,9 @@ pub const RTSP_HEADER_BYTES_MAX: usize = 8 * KIB;
 pub const RTSP_BODY_BYTES_MAX: usize = 16 * KIB;
 /// Header fields of one message. More is an error.
 pub const RTSP_HEADERS_MAX: usize = 64;
+/// Bytes in a row that are neither a message nor a `$` block; two of the largest blocks cut short.
+/// More is an error.
+pub const RTSP_JUNK_BYTES_MAX: usize = 128 * KIB;
 /// `m=` sections that are looked at; further ones are ignored.
 pub const SDP_MEDIA_MAX: usize = 16;
 /// One TCP connect; a camera that is there answers in milliseconds.

@@ -1,0 +1,249 @@
+//! RTSP: what a camera sends over its connection in, requests and RTP packets out.
+//!
+//! A [`Session`] is one connection's dialogue: OPTIONS, DESCRIBE, SETUP of each wanted track, PLAY,
+//! then packets interleaved on the same connection and keepalives, at last TEARDOWN. Redirects and
+//! packets over UDP are told to the driver or refused for now. What single cameras do against the
+//! RFC is forgiven where it is met: look for `Quirk:`.
+//!
+//! Spec: RFC 2326. Knows nothing of: sockets, clocks, what is in a packet.
+
+pub mod auth;
+mod dialogue;
+mod error;
+mod header;
+mod input;
+mod message;
+mod presentation;
+mod request;
+mod sdp;
+mod url;
+
+pub use error::{Error, Fault};
+pub use message::MessageError;
+pub use presentation::{Media, Presentation, RtpInfo, Track, Transport};
+pub use request::Method;
+pub use url::{Credentials, Target, TargetError};
+
+use dialogue::{Block, Dialogue, Heard};
+use input::{Input, Item};
+use message::Message;
+use std::{ops::Range, time::Instant};
+
+/// One RTSP connection, from its first byte to its last.
+///
+/// The driver connects, then: drains [`poll`](Session::poll), reads into
+/// [`space`](Session::space), says [`filled`](Session::filled), drains again; at
+/// [`deadline`](Session::deadline) it calls [`handle_timeout`](Session::handle_timeout) and drains.
+/// After [`teardown`](Session::teardown) it goes on so until [`Output::Closed`]. That packets keep
+/// coming is for the driver to watch.
+///
+/// *Cost*: one buffer of `limits::RTSP_BUFFER_BYTES`; a packet costs no allocation and no copy but
+/// that of a part of one packet for each read.
+pub struct Session {
+    input: Input,
+    dialogue: Dialogue,
+    /// Bytes at the front of `dialogue.out` that were given out.
+    sent: usize,
+    end: End,
+}
+
+/// How a session is to behave.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub tracks: Tracks,
+    pub user_agent: &'static str,
+    /// Makes the nonces of Digest; should be another for each connection.
+    pub seed: u64,
+}
+
+/// Which tracks to set up: the first of each kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tracks {
+    Video,
+    VideoAndAudio,
+}
+
+/// What the driver has to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output<'a> {
+    /// Write all of it.
+    Send(&'a [u8]),
+    /// The server plays; comes once, before the first packet. Tracks without a transport were not
+    /// set up.
+    Playing(&'a Presentation),
+    /// One packet of a track, which counts from 0 in the order of the SDP.
+    Packet { track: usize, kind: PacketKind, bytes: &'a [u8] },
+    /// The dialogue is over; comes once, last.
+    Closed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PacketKind {
+    Rtp,
+    Rtcp,
+}
+
+/// What was forgiven.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Bytes that were neither a message nor a block.
+    pub junk_bytes: u64,
+    /// Blocks of channels that nobody set up, and those before PLAY.
+    pub dropped_blocks: u64,
+    /// Replies to nothing that was asked.
+    pub ignored_replies: u64,
+    /// Requests without a reply while packets came.
+    pub unanswered_requests: u64,
+}
+
+/// Whether the driver knows that it is over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Ahead,
+    Told,
+}
+
+/// An [`Output`] before it borrows.
+enum Next {
+    Send,
+    Playing,
+    Packet { track: usize, kind: PacketKind, range: Range<usize> },
+    Closed,
+}
+
+impl Options {
+    pub fn new(seed: u64) -> Options {
+        let user_agent = concat!("smolnvr/", env!("CARGO_PKG_VERSION"));
+        Options { tracks: Tracks::Video, user_agent, seed }
+    }
+}
+
+impl Session {
+    /// Starts a dialogue on a connection that was just made to the target.
+    pub fn new(target: &Target, options: Options, now: Instant) -> Session {
+        let dialogue = Dialogue::new(target, options, now);
+        Session { input: Input::new(), dialogue, sent: 0, end: End::Ahead }
+    }
+
+    /// Where to read into; never empty once `poll` was drained.
+    pub fn space(&mut self) -> &mut [u8] {
+        self.input.space()
+    }
+
+    /// Tells how many bytes were read into [`space`](Session::space).
+    pub fn filled(&mut self, bytes: usize) {
+        self.input.filled(bytes);
+    }
+
+    /// What is to be done next; `None` when all that was read is used up.
+    ///
+    /// # Errors
+    /// The session failed; it is over, and `poll` says `None` from then on.
+    pub fn poll(&mut self, now: Instant) -> Result<Option<Output<'_>>, Error> {
+        match self.next(now) {
+            Ok(None) => Ok(None),
+            Ok(Some(Next::Send)) => {
+                self.sent = self.dialogue.out.len();
+                Ok(Some(Output::Send(&self.dialogue.out)))
+            }
+            Ok(Some(Next::Playing)) => Ok(Some(Output::Playing(self.dialogue.presentation()))),
+            Ok(Some(Next::Packet { track, kind, range })) => {
+                Ok(Some(Output::Packet { track, kind, bytes: self.input.get(range) }))
+            }
+            Ok(Some(Next::Closed)) => {
+                self.end = End::Told;
+                Ok(Some(Output::Closed))
+            }
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    /// When to call [`handle_timeout`](Session::handle_timeout) at the latest.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.dialogue.deadline()
+    }
+
+    /// Does what is due, if anything is: a keepalive, the end of a wait. To be followed by `poll`.
+    ///
+    /// # Errors
+    /// `NoAnswer`: the session is over.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
+        self.forget_sent();
+        self.dialogue.handle_timeout(now).map_err(|error| self.fail(error))
+    }
+
+    /// Begins the orderly end; packets that still come are dropped. To be followed by `poll`.
+    pub fn teardown(&mut self, now: Instant) {
+        self.forget_sent();
+        self.dialogue.teardown(now);
+    }
+
+    /// The error for a connection that the server closed.
+    pub fn disconnected(&self) -> Error {
+        Error::Disconnected { awaited: self.dialogue.awaited_method() }
+    }
+
+    /// All tracks that the server offers; none before the answer to DESCRIBE. Stays after an error.
+    pub fn tracks(&self) -> &[Track] {
+        &self.dialogue.presentation().tracks
+    }
+
+    pub fn counters(&self) -> Counters {
+        Counters { junk_bytes: self.input.junk_bytes(), ..self.dialogue.counters }
+    }
+
+    fn next(&mut self, now: Instant) -> Result<Option<Next>, Error> {
+        loop {
+            self.forget_sent();
+            if !self.dialogue.out.is_empty() {
+                return Ok(Some(Next::Send));
+            }
+            if self.dialogue.is_closed() {
+                self.input.clear();
+                return Ok((self.end == End::Ahead).then_some(Next::Closed));
+            }
+            let dialogue = &self.dialogue;
+            let is_known = |channel| dialogue.presentation().channel(channel).is_some();
+            let Some(item) = self.input.next(&is_known)? else { return Ok(None) };
+            match &item {
+                Item::Block { channel, payload } => match self.dialogue.handle_block(*channel) {
+                    Block::Deliver { track, kind } => {
+                        return Ok(Some(Next::Packet { track, kind, range: payload.clone() }));
+                    }
+                    Block::Announce => {
+                        self.input.put_back(&item);
+                        return Ok(Some(Next::Playing));
+                    }
+                    Block::Drop => {}
+                },
+                Item::Message(range) => {
+                    let bytes = self.input.get(range.clone());
+                    let Some((message, _)) = Message::parse(bytes).map_err(Error::Message)? else {
+                        continue;
+                    };
+                    if self.dialogue.handle_message(&message, now)? == Heard::Playing {
+                        return Ok(Some(Next::Playing));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Drops what the driver has written by now.
+    fn forget_sent(&mut self) {
+        self.dialogue.out.drain(..self.sent);
+        self.sent = 0;
+    }
+
+    fn fail(&mut self, error: Error) -> Error {
+        self.dialogue.close();
+        self.dialogue.out.clear();
+        self.sent = 0;
+        self.input.clear();
+        self.end = End::Told;
+        error
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,399 @@
+//! What client and server say to each other: messages in, requests and events out.
+//!
+//! Spec: RFC 2326 §10, §11, §D.1. Knows nothing of: the connection, the receive buffer.
+
+use super::{
+    Counters, Options, PacketKind,
+    auth::{Authenticator, Challenge},
+    error::Error,
+    header::{Channels, SessionField, TransportField, lists},
+    message::{Message, Start},
+    presentation::{Presentation, Wanted},
+    request::{Method, Request, write_reply},
+    sdp,
+    url::Target,
+};
+use crate::limits::{REPLY_TIMEOUT, SESSION_TIMEOUT_DEFAULT, TEARDOWN_TIMEOUT};
+use std::time::{Duration, Instant};
+
+/// The client's side. Requests gather in `out`; at most one waits for its reply.
+pub(super) struct Dialogue {
+    options: Options,
+    uri: String,
+    masked_path: String,
+    authenticator: Authenticator,
+    stage: Stage,
+    cseq: u32,
+    awaited: Option<Awaited>,
+    presentation: Presentation,
+    session_id: Option<String>,
+    session_timeout: Duration,
+    keepalive: Method,
+    keepalive_at: Option<Instant>,
+    pub(super) out: Vec<u8>,
+    pub(super) counters: Counters,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Up to the answer to PLAY or the first packet.
+    Opening,
+    Playing,
+    /// TEARDOWN is under way.
+    Closing,
+    Closed,
+}
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Options,
+    Describe,
+    Setup { track: usize },
+    Play,
+    Keepalive,
+    Teardown,
+}
+
+/// The request that waits for its reply.
+#[derive(Clone, Copy)]
+struct Awaited {
+    step: Step,
+    method: Method,
+    cseq: u32,
+    deadline: Instant,
+    /// 401s that it got so far.
+    challenges: u8,
+}
+
+/// What a message changed for the driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    Nothing,
+    Playing,
+}
+
+/// What to do with a `$` block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Block {
+    Deliver {
+        track: usize,
+        kind: PacketKind,
+    },
+    /// It is the first and came before the answer to PLAY: say `Playing`, then ask again.
+    Announce,
+    Drop,
+}
+
+impl Dialogue {
+    pub(super) fn new(target: &Target, options: Options, now: Instant) -> Dialogue {
+        let mut dialogue = Dialogue {
+            uri: target.uri().to_owned(),
+            masked_path: target.masked_path(),
+            authenticator: Authenticator::new(target.credentials().cloned(), options.seed),
+            options,
+            stage: Stage::Opening,
+            cseq: 0,
+            awaited: None,
+            presentation: Presentation::default(),
+            session_id: None,
+            session_timeout: SESSION_TIMEOUT_DEFAULT,
+            keepalive: Method::Options,
+            keepalive_at: None,
+            out: Vec::new(),
+            counters: Counters::default(),
+        };
+        dialogue.ask(Step::Options, 0, now);
+        dialogue
+    }
+
+    pub(super) fn presentation(&self) -> &Presentation {
+        &self.presentation
+    }
+
+    pub(super) fn awaited_method(&self) -> Option<Method> {
+        self.awaited.map(|awaited| awaited.method)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.stage == Stage::Closed
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.awaited.map(|awaited| awaited.deadline).or(self.keepalive_at)
+    }
+
+    /// Ends the dialogue without a word.
+    pub(super) fn close(&mut self) {
+        self.stage = Stage::Closed;
+        self.awaited = None;
+        self.keepalive_at = None;
+    }
+
+    pub(super) fn teardown(&mut self, now: Instant) {
+        match self.stage {
+            Stage::Closing | Stage::Closed => {}
+            // Before the first SETUP was answered there is nothing to take down.
+            _ if !self.presentation.is_any_set_up() => self.close(),
+            _ => {
+                self.stage = Stage::Closing;
+                self.ask(Step::Teardown, 0, now);
+            }
+        }
+    }
+
+    /// # Errors
+    /// `NoAnswer`, except for those requests that data or the end of the session make needless.
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
+        match self.awaited {
+            Some(awaited) if now < awaited.deadline => Ok(()),
+            Some(Awaited { step: Step::Teardown, .. }) => {
+                self.close();
+                Ok(())
+            }
+            // Quirk: some firmware never answers keepalives. Whether it lives is seen by its packets.
+            Some(awaited) if self.stage == Stage::Playing => {
+                self.counters.unanswered_requests += 1;
+                self.awaited = None;
+                if awaited.step == Step::Keepalive {
+                    self.keepalive = Method::Options;
+                }
+                self.schedule_keepalive(now);
+                Ok(())
+            }
+            Some(awaited) => Err(Error::NoAnswer { method: awaited.method, waited: REPLY_TIMEOUT }),
+            None => {
+                if self.keepalive_at.is_some_and(|at| at <= now) {
+                    self.ask(Step::Keepalive, 0, now);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Decides about a block. Packets that come before the answer to PLAY count: the first may be
+    /// the only key frame for seconds. RTCP from before it does not (Reolink sends some).
+    pub(super) fn handle_block(&mut self, channel: u8) -> Block {
+        let found = self.presentation.channel(channel);
+        let plays = self.awaited.is_some_and(|awaited| awaited.step == Step::Play);
+        match (self.stage, found) {
+            (Stage::Playing, Some((track, kind))) => Block::Deliver { track, kind },
+            (Stage::Opening, Some((_, PacketKind::Rtp))) if plays => {
+                self.stage = Stage::Playing;
+                Block::Announce
+            }
+            _ => {
+                self.counters.dropped_blocks += 1;
+                Block::Drop
+            }
+        }
+    }
+
+    /// # Errors
+    /// The server refuses what can not be done without.
+    pub(super) fn handle_message(
+        &mut self,
+        message: &Message<'_>,
+        now: Instant,
+    ) -> Result<Heard, Error> {
+        match message.start {
+            Start::Request { method } => {
+                self.answer(method, message);
+                Ok(Heard::Nothing)
+            }
+            Start::Reply { status } => {
+                // A reply without CSeq is taken for the one that is awaited.
+                let cseq = message.field("CSeq").and_then(|cseq| cseq.parse::<u32>().ok());
+                match self.awaited {
+                    Some(awaited) if cseq.is_none_or(|cseq| cseq == awaited.cseq) => {
+                        self.handle_reply(awaited, status, message, now)
+                    }
+                    _ => {
+                        self.counters.ignored_replies += 1;
+                        Ok(Heard::Nothing)
+                    }
+                }
+            }
+        }
+    }
+
+    fn handle_reply(
+        &mut self,
+        awaited: Awaited,
+        status: u16,
+        message: &Message<'_>,
+        now: Instant,
+    ) -> Result<Heard, Error> {
+        if status < 200 {
+            return Ok(Heard::Nothing);
+        }
+        self.awaited = None;
+        if self.stage == Stage::Playing {
+            self.schedule_keepalive(now);
+        }
+        if status == 401 {
+            return match self.handle_challenge(awaited, message, now) {
+                Err(_) if awaited.step == Step::Teardown => {
+                    self.close();
+                    Ok(Heard::Nothing)
+                }
+                Err(error) => Err(error),
+                Ok(()) => Ok(Heard::Nothing),
+            };
+        }
+        let is_success = status < 300;
+        match awaited.step {
+            Step::Teardown => self.close(),
+            Step::Keepalive if is_success || awaited.method == Method::Options => {}
+            // Not implemented after all: the one that every server has, at once.
+            Step::Keepalive => {
+                self.keepalive = Method::Options;
+                self.ask(Step::Keepalive, 0, now);
+            }
+            // Quirk: several firmwares answer OPTIONS with 404, 405 or 501 and stream all the same.
+            Step::Options if is_success || status >= 400 => {
+                let mut publics = message.fields("Public");
+                if is_success && publics.any(|public| lists(public, "GET_PARAMETER")) {
+                    self.keepalive = Method::GetParameter;
+                }
+                self.ask(Step::Describe, 0, now);
+            }
+            _ if status < 400 && !is_success => {
+                let to = message.field("Location").and_then(|url| url.parse().ok()).map(Box::new);
+                return Err(Error::Redirected { status, to });
+            }
+            _ if !is_success => {
+                let path = self.masked_path.clone();
+                return Err(Error::Refused { method: awaited.method, status, path });
+            }
+            Step::Options => {}
+            Step::Describe => {
+                self.read_description(message);
+                self.set_up_next(now)?;
+            }
+            Step::Setup { track } => {
+                self.read_transport(track, message)?;
+                self.set_up_next(now)?;
+            }
+            Step::Play => {
+                self.read_session(message);
+                if let Some(value) = message.field("RTP-Info") {
+                    self.presentation.set_rtp_info(value);
+                }
+                self.schedule_keepalive(now);
+                // It may have been announced by its first packet.
+                if self.stage == Stage::Opening {
+                    self.stage = Stage::Playing;
+                    return Ok(Heard::Playing);
+                }
+            }
+        }
+        Ok(Heard::Nothing)
+    }
+
+    /// Answers a 401 once for every new nonce; one more time where the server calls it stale.
+    fn handle_challenge(
+        &mut self,
+        awaited: Awaited,
+        message: &Message<'_>,
+        now: Instant,
+    ) -> Result<(), Error> {
+        let challenge = self.authenticator.challenged(&mut message.fields("WWW-Authenticate"));
+        match (challenge, awaited.challenges) {
+            // Also: a nonce that was good before is so no longer, and nobody says `stale`.
+            (Challenge::New, 0) | (Challenge::Stale, 0 | 1) => {
+                self.ask(awaited.step, awaited.challenges + 1, now);
+                Ok(())
+            }
+            (Challenge::Unknown, _) => Err(Error::UnknownChallenge),
+            _ => {
+                let user = self.authenticator.user().map(str::to_owned);
+                Err(Error::Unauthorized { user })
+            }
+        }
+    }
+
+    fn read_description(&mut self, message: &Message<'_>) {
+        let fields = [message.field("Content-Base"), message.field("Content-Location")];
+        let base = sdp::base(fields, &self.uri);
+        self.presentation = sdp::parse(&String::from_utf8_lossy(message.body), &base);
+    }
+
+    /// SETUP for the next track that is wanted, or PLAY.
+    fn set_up_next(&mut self, now: Instant) -> Result<(), Error> {
+        match self.presentation.next_wanted(self.options.tracks) {
+            Wanted::SetUp { track } => self.ask(Step::Setup { track }, 0, now),
+            Wanted::Play => self.ask(Step::Play, 0, now),
+            Wanted::Nothing => return Err(Error::NoVideo { has: self.presentation.encodings() }),
+        }
+        Ok(())
+    }
+
+    /// Quirk: XiongMai (H264DVR 1.0) gives every SETUP another session id; the first one is right.
+    fn read_transport(&mut self, track: usize, message: &Message<'_>) -> Result<(), Error> {
+        self.read_session(message);
+        let field = TransportField::parse(message.field("Transport").unwrap_or_default());
+        let transport = match field.channels {
+            Channels::Named(transport) => transport,
+            Channels::AsAsked => self.presentation.free_channels(),
+            Channels::Ports => return Err(Error::NotInterleaved),
+        };
+        self.presentation.set_up(track, transport, &field);
+        Ok(())
+    }
+
+    fn read_session(&mut self, message: &Message<'_>) {
+        if let Some(field) = message.field("Session").and_then(SessionField::parse) {
+            self.session_id.get_or_insert_with(|| field.id.to_owned());
+            let timeout = field.timeout.unwrap_or(SESSION_TIMEOUT_DEFAULT);
+            self.session_timeout = self.session_timeout.min(timeout);
+        }
+    }
+
+    fn schedule_keepalive(&mut self, now: Instant) {
+        self.keepalive_at = Some(now + self.session_timeout / 2);
+    }
+
+    /// Writes a request and waits for its reply.
+    fn ask(&mut self, step: Step, challenges: u8, now: Instant) {
+        let method = match step {
+            Step::Options => Method::Options,
+            Step::Describe => Method::Describe,
+            Step::Setup { .. } => Method::Setup,
+            Step::Play => Method::Play,
+            Step::Keepalive => self.keepalive,
+            Step::Teardown => Method::Teardown,
+        };
+        let uri = match step {
+            Step::Options | Step::Describe => self.uri.as_str(),
+            Step::Setup { track } => {
+                self.presentation.tracks.get(track).map_or("*", |track| track.control.as_str())
+            }
+            Step::Play | Step::Keepalive | Step::Teardown => self.presentation.control.as_str(),
+        };
+        self.cseq = self.cseq.wrapping_add(1);
+        Request {
+            method,
+            uri,
+            cseq: self.cseq,
+            user_agent: self.options.user_agent,
+            authorization: self.authenticator.authorization(method.name(), uri),
+            session: self.session_id.as_deref(),
+            transport: self.presentation.free_channels(),
+        }
+        .write(&mut self.out);
+        let timeout = if step == Step::Teardown { TEARDOWN_TIMEOUT } else { REPLY_TIMEOUT };
+        let cseq = self.cseq;
+        self.awaited = Some(Awaited { step, method, cseq, deadline: now + timeout, challenges });
+    }
+
+    /// Answers a request of the server.
+    fn answer(&mut self, method: &str, message: &Message<'_>) {
+        let status = match method {
+            "OPTIONS" | "GET_PARAMETER" | "SET_PARAMETER" | "ANNOUNCE" => "200 OK",
+            _ => "501 Not Implemented",
+        };
+        let cseq = message.field("CSeq").and_then(|cseq| cseq.parse::<u32>().ok()).unwrap_or(0);
+        write_reply(&mut self.out, status, cseq, self.session_id.as_deref());
+    }
+}

@@ -1,0 +1,170 @@
+//! Why an RTSP session ended: one line for syslog, without credentials, and whose fault it is.
+
+use super::{input::InputError, message::MessageError, request::Method, url::Target};
+use std::{fmt, time::Duration};
+
+/// After any of these the session is over; a new one on a new connection may do better.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// 401 after an answer, or no user in the URL to answer with.
+    Unauthorized {
+        user: Option<String>,
+    },
+    /// 401 with challenges that are not known here.
+    UnknownChallenge,
+    /// Another reply that is no success. `path` as far as it may be shown.
+    Refused {
+        method: Method,
+        status: u16,
+        path: String,
+    },
+    /// 3xx; where to, if the server named an `rtsp://` URL.
+    Redirected {
+        status: u16,
+        to: Option<Box<Target>>,
+    },
+    NoAnswer {
+        method: Method,
+        waited: Duration,
+    },
+    /// The connection ended: see [`super::Session::disconnected`].
+    Disconnected {
+        awaited: Option<Method>,
+    },
+    /// The encodings that there are.
+    NoVideo {
+        has: String,
+    },
+    /// SETUP for interleaved data was answered with UDP ports.
+    NotInterleaved,
+    /// Not a single byte of RTSP.
+    NotRtsp,
+    Message(MessageError),
+    /// Bytes in a row between which nothing was found.
+    Junk {
+        bytes: usize,
+    },
+}
+
+/// What has to change before another try can succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// User or password: trying again soon may lock the account.
+    Credentials,
+    /// The URL: wrong path, or a host that is no camera.
+    Address,
+    /// What the camera offers or how it is set up.
+    Camera,
+    /// Nothing that is known: the camera is slow, busy, gone or speaks broken RTSP.
+    Connection,
+}
+
+impl Error {
+    pub fn fault(&self) -> Fault {
+        match self {
+            Error::Unauthorized { .. } | Error::Refused { status: 403, .. } => Fault::Credentials,
+            Error::Refused { status: 400 | 404, method: Method::Describe, .. }
+            | Error::Redirected { .. }
+            | Error::NotRtsp => Fault::Address,
+            Error::UnknownChallenge
+            | Error::NoVideo { .. }
+            | Error::NotInterleaved
+            | Error::Refused { status: 404..=452 | 455..=499, .. } => Fault::Camera,
+            Error::Refused { .. }
+            | Error::NoAnswer { .. }
+            | Error::Disconnected { .. }
+            | Error::Message(_)
+            | Error::Junk { .. } => Fault::Connection,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Unauthorized { user: Some(user) } => {
+                write!(f, "401 Unauthorized: the camera refuses user {user:?}")
+            }
+            Error::Unauthorized { user: None } => {
+                f.write_str("401 Unauthorized: the camera wants a user, the URL has none")
+            }
+            Error::UnknownChallenge => f.write_str(
+                "401 Unauthorized: the camera offers neither Basic nor Digest with MD5 or SHA-256",
+            ),
+            Error::Refused { method, status, path } => {
+                write!(f, "{status} {}: ", reason(*status))?;
+                match status {
+                    403 => write!(f, "the camera does not let this user have {path}"),
+                    404 if *method == Method::Describe => write!(f, "the camera has no {path}"),
+                    453 | 503 => f.write_str("the camera serves no more viewers"),
+                    461 => f.write_str("the camera does not stream over TCP"),
+                    _ => write!(f, "the camera's answer to {}", method.name()),
+                }
+            }
+            Error::Redirected { status, to: Some(to) } => {
+                write!(f, "{status} {}: the camera's stream is at {to}", reason(*status))
+            }
+            Error::Redirected { status, to: None } => {
+                write!(f, "{status} {}: the camera does not say where to", reason(*status))
+            }
+            Error::NoAnswer { method, waited } => {
+                write!(f, "no answer to {} for {} s", method.name(), waited.as_secs())
+            }
+            Error::Disconnected { awaited: Some(method) } => {
+                write!(f, "the camera closed the connection instead of answering {}", method.name())
+            }
+            Error::Disconnected { awaited: None } => {
+                f.write_str("the camera closed the connection")
+            }
+            Error::NoVideo { has } => {
+                write!(f, "no H.264 or H.265 video track in the camera's SDP (has: {has})")
+            }
+            Error::NotInterleaved => f.write_str("the camera answers SETUP for TCP with UDP ports"),
+            Error::NotRtsp => f.write_str("what answers at this port does not speak RTSP"),
+            Error::Message(error) => write!(f, "broken RTSP message from the camera: {error}"),
+            Error::Junk { bytes } => {
+                write!(f, "{bytes} bytes in a row from the camera are neither RTP nor RTSP")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<InputError> for Error {
+    fn from(error: InputError) -> Error {
+        match error {
+            InputError::NotRtsp => Error::NotRtsp,
+            InputError::Message(error) => Error::Message(error),
+            InputError::Junk(bytes) => Error::Junk { bytes },
+        }
+    }
+}
+
+/// Reason phrases that cameras send (RFC 2326 §7.1.1); theirs may be anything.
+fn reason(status: u16) -> &'static str {
+    REASONS.iter().find(|(code, _)| *code == status).map_or("refused", |(_, reason)| reason)
+}
+
+const REASONS: [(u16, &str); 20] = [
+    (300, "Multiple Choices"),
+    (301, "Moved Permanently"),
+    (302, "Moved Temporarily"),
+    (303, "See Other"),
+    (305, "Use Proxy"),
+    (400, "Bad Request"),
+    (403, "Forbidden"),
+    (404, "Not Found"),
+    (405, "Method Not Allowed"),
+    (406, "Not Acceptable"),
+    (415, "Unsupported Media Type"),
+    (453, "Not Enough Bandwidth"),
+    (454, "Session Not Found"),
+    (455, "Method Not Valid in This State"),
+    (459, "Aggregate Operation Not Allowed"),
+    (461, "Unsupported Transport"),
+    (500, "Internal Server Error"),
+    (501, "Not Implemented"),
+    (503, "Service Unavailable"),
+    (551, "Option not supported"),
+];

@@ -1,0 +1,274 @@
+//! RTSP messages: bytes in, start line, fields and body out, all borrowed.
+//!
+//! Spec: RFC 2326 §4, §6, §7. Forgives what cameras do: bare LF, folded fields, fields that are
+//! not UTF-8 (skipped), any 1.x version. Knows nothing of: what a field means, interleaved data.
+
+use crate::limits::{RTSP_BODY_BYTES_MAX, RTSP_HEADER_BYTES_MAX, RTSP_HEADERS_MAX};
+use std::fmt;
+
+/// One whole message.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    pub start: Start<'a>,
+    fields: &'a [u8],
+    pub body: &'a [u8],
+}
+
+/// The first line of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start<'a> {
+    /// A reply; its reason phrase is not kept.
+    Reply { status: u16 },
+    /// A request of the server.
+    Request { method: &'a str },
+}
+
+/// Why bytes are no message. The camera's fault; where the next message begins is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageError {
+    StartLine,
+    HeaderTooLong,
+    TooManyFields,
+    ContentLength,
+    BodyTooLong(usize),
+}
+
+impl<'a> Message<'a> {
+    /// Reads one message off the front of `bytes`: it and its length, or `None` while it is not
+    /// whole.
+    ///
+    /// # Errors
+    /// A broken start line or `Content-Length`, or a limit passed.
+    pub fn parse(bytes: &'a [u8]) -> Result<Option<(Message<'a>, usize)>, MessageError> {
+        let mut lines = Lines { bytes, read: 0 };
+        let Some(first) = lines.next() else {
+            return header_not_whole(bytes);
+        };
+        let start = Start::parse(first).ok_or(MessageError::StartLine)?;
+        let fields_start = lines.read;
+        let mut fields_end;
+        let mut count = 0;
+        loop {
+            fields_end = lines.read;
+            match lines.next() {
+                None => return header_not_whole(bytes),
+                Some([]) => break,
+                Some(_) => count += 1,
+            }
+            if count > RTSP_HEADERS_MAX {
+                return Err(MessageError::TooManyFields);
+            }
+        }
+        if lines.read > RTSP_HEADER_BYTES_MAX {
+            return Err(MessageError::HeaderTooLong);
+        }
+        let fields = bytes.get(fields_start..fields_end).unwrap_or_default();
+        let mut message = Message { start, fields, body: &[] };
+        let body_len = match message.field("Content-Length") {
+            Some(digits) => digits.parse().map_err(|_| MessageError::ContentLength)?,
+            None => 0,
+        };
+        if body_len > RTSP_BODY_BYTES_MAX {
+            return Err(MessageError::BodyTooLong(body_len));
+        }
+        let end = lines.read + body_len;
+        let Some(body) = bytes.get(lines.read..end) else {
+            return Ok(None);
+        };
+        message.body = body;
+        Ok(Some((message, end)))
+    }
+
+    /// The value of the first field of that name (case does not count), blanks around it removed.
+    pub fn field(&self, name: &str) -> Option<&'a str> {
+        self.fields(name).next()
+    }
+
+    /// The values of all fields of that name in order.
+    pub fn fields<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
+        Fields { bytes: self.fields }
+            .filter(move |(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+}
+
+impl<'a> Start<'a> {
+    fn parse(line: &'a [u8]) -> Option<Start<'a>> {
+        let mut words = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
+        let (first, second) = (words.next()?, words.next()?);
+        if first.starts_with(b"RTSP/1.") {
+            let status = str::from_utf8(second).ok()?.parse().ok()?;
+            return (100..=999).contains(&status).then_some(Start::Reply { status });
+        }
+        if !words.next()?.starts_with(b"RTSP/1.") {
+            return None;
+        }
+        Some(Start::Request { method: str::from_utf8(first).ok()? })
+    }
+}
+
+impl fmt::Display for MessageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MessageError::StartLine => f.write_str("its first line is broken"),
+            MessageError::HeaderTooLong => {
+                write!(f, "its header is longer than {RTSP_HEADER_BYTES_MAX} bytes")
+            }
+            MessageError::TooManyFields => write!(f, "it has more than {RTSP_HEADERS_MAX} fields"),
+            MessageError::ContentLength => f.write_str("its Content-Length is not a number"),
+            MessageError::BodyTooLong(bytes) => {
+                write!(f, "its body of {bytes} bytes is longer than {RTSP_BODY_BYTES_MAX}")
+            }
+        }
+    }
+}
+
+fn header_not_whole<T>(bytes: &[u8]) -> Result<Option<T>, MessageError> {
+    if bytes.len() > RTSP_HEADER_BYTES_MAX { Err(MessageError::HeaderTooLong) } else { Ok(None) }
+}
+
+/// Whole lines, without their CR LF or LF.
+struct Lines<'a> {
+    bytes: &'a [u8],
+    /// Bytes up to and with the last line end.
+    read: usize,
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.bytes.get(self.read..)?;
+        let len = rest.iter().position(|byte| *byte == b'\n')?;
+        self.read += len + 1;
+        let line = rest.get(..len)?;
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    }
+}
+
+/// Names and values. A line that begins with a blank continues the one before (RFC 2616 §2.2), so a
+/// value may hold line ends.
+struct Fields<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<(&'a str, &'a str)> {
+        while !self.bytes.is_empty() {
+            let mut pairs = self.bytes.windows(2);
+            let end = pairs
+                .position(|pair| matches!(pair, [b'\n', next] if !matches!(next, b' ' | b'\t')));
+            let (field, rest) = match end {
+                Some(at) => self.bytes.split_at_checked(at + 1)?,
+                None => (self.bytes, &[][..]),
+            };
+            self.bytes = rest;
+            if let Some((name, value)) =
+                str::from_utf8(field).ok().and_then(|text| text.split_once(':'))
+            {
+                return Some((name.trim(), value.trim()));
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPLY: &[u8] =
+        b"RTSP/1.0 200 OK\r\ncseq: 7 \r\nX: a\r\nx:b\r\nContent-Length: 5\r\n\r\nhello";
+
+    fn parsed(bytes: &[u8]) -> Message<'_> {
+        let (message, len) = Message::parse(bytes).unwrap().unwrap();
+        assert_eq!(len, bytes.len());
+        message
+    }
+
+    #[test]
+    fn a_reply_with_a_body() {
+        let message = parsed(REPLY);
+        assert_eq!(message.start, Start::Reply { status: 200 });
+        assert_eq!(message.field("CSeq"), Some("7"));
+        assert_eq!(message.fields("x").collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(message.field("Y"), None);
+        assert_eq!(message.body, b"hello");
+    }
+
+    #[test]
+    fn every_truncation_is_not_yet_a_message() {
+        for len in 0..REPLY.len() {
+            assert!(Message::parse(&REPLY[..len]).unwrap().is_none(), "{len}");
+        }
+    }
+
+    #[test]
+    fn what_follows_is_left_alone() {
+        let two = [REPLY, REPLY].concat();
+        let (message, len) = Message::parse(&two).unwrap().unwrap();
+        assert_eq!((message.body, len), (&b"hello"[..], REPLY.len()));
+    }
+
+    #[test]
+    fn a_request_of_the_server() {
+        let message = parsed(b"OPTIONS rtsp://h/ RTSP/1.0\r\nCSeq: 1\r\n\r\n");
+        assert_eq!(message.start, Start::Request { method: "OPTIONS" });
+    }
+
+    #[test]
+    fn lines_may_end_with_lf_alone() {
+        let message = parsed(b"RTSP/1.0 404 Not Found\nCSeq: 2\n\n");
+        assert_eq!(message.start, Start::Reply { status: 404 });
+        assert_eq!(message.field("CSeq"), Some("2"));
+    }
+
+    #[test]
+    fn a_reply_may_lack_its_reason_and_have_no_fields() {
+        assert_eq!(parsed(b"RTSP/1.0 200\r\n\r\n").start, Start::Reply { status: 200 });
+    }
+
+    #[test]
+    fn a_field_that_is_not_utf8_or_has_no_colon_is_skipped() {
+        let message = parsed(b"RTSP/1.0 200 \xb3\xc9\r\nServer: \xb3\r\njunk\r\nCSeq: 3\r\n\r\n");
+        assert_eq!(message.field("Server"), None);
+        assert_eq!(message.field("CSeq"), Some("3"));
+    }
+
+    #[test]
+    fn broken_start_lines_are_errors() {
+        for line in
+            ["RTSP/1.0 OK", "RTSP/1.0 20", "RTSP/1.0", "GET / HTTP/1.1", "", "RTSP/2.0 200 OK"]
+        {
+            let bytes = [line, "\r\n\r\n"].concat();
+            assert_eq!(
+                Message::parse(bytes.as_bytes()).unwrap_err(),
+                MessageError::StartLine,
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_content_length_must_be_a_number() {
+        for value in ["-1", "x", "", "99999999999999999999999"] {
+            let bytes = ["RTSP/1.0 200 OK\r\nContent-Length: ", value, "\r\n\r\n"].concat();
+            assert_eq!(Message::parse(bytes.as_bytes()).unwrap_err(), MessageError::ContentLength);
+        }
+    }
+
+    #[test]
+    fn every_limit_is_an_error() {
+        let endless = [b"RTSP/1.0 200 OK\r\n".as_slice(), &[b'a'; RTSP_HEADER_BYTES_MAX]].concat();
+        assert_eq!(Message::parse(&endless).unwrap_err(), MessageError::HeaderTooLong);
+        let long = [&endless, b"\r\n\r\n".as_slice()].concat();
+        assert_eq!(Message::parse(&long).unwrap_err(), MessageError::HeaderTooLong);
+        let many =
+            ["RTSP/1.0 200 OK\r\n", &"a: b\r\n".repeat(RTSP_HEADERS_MAX + 1), "\r\n"].concat();
+        assert_eq!(Message::parse(many.as_bytes()).unwrap_err(), MessageError::TooManyFields);
+        let body = b"RTSP/1.0 200 OK\r\nContent-Length: 16385\r\n\r\n";
+        assert_eq!(Message::parse(body).unwrap_err(), MessageError::BodyTooLong(16385));
+    }
+}

@@ -1,0 +1,156 @@
+//! What a camera offers, as DESCRIBE, SETUP and PLAY told it: tracks, and which channels carry them.
+//!
+//! Spec: RFC 2326 §1.3, §12.33, §12.39. Knows nothing of: requests, the syntax of an SDP.
+
+use super::{
+    PacketKind, Tracks,
+    header::{TransportField, rtp_info},
+};
+use crate::{codec::Codec, units::RtpTime};
+
+/// What a server offers under one URL.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Presentation {
+    /// The URL for requests that concern all tracks.
+    pub control: String,
+    /// In the order of the SDP.
+    pub tracks: Vec<Track>,
+}
+
+/// One `m=` section and what SETUP and PLAY said of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Track {
+    pub media: Media,
+    /// The encoding's name as the SDP writes it: `H264`, `PCMU`.
+    pub encoding: String,
+    pub payload_type: u8,
+    /// Ticks of its RTP time in a second.
+    pub clock_rate: u32,
+    /// Channels of audio (`rtpmap`), 1 where it says none.
+    pub channels: u8,
+    /// The URL for SETUP.
+    pub control: String,
+    /// `fmtp` parameters as written, `; ` between those of several lines.
+    pub format_parameters: String,
+    /// NAL units of the `sprop-` parameters in order, without start codes; a camera may send none
+    /// here and others in-band.
+    pub parameter_sets: Vec<Vec<u8>>,
+    /// How its data comes; `None` while it is not set up.
+    pub transport: Option<Transport>,
+    /// As SETUP or PLAY told it: a hint.
+    pub ssrc: Option<u32>,
+    /// The first packet as PLAY told it: a hint, cameras tell wrong ones.
+    pub rtp_info: Option<RtpInfo>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Media {
+    Video(Codec),
+    /// Video of another encoding.
+    OtherVideo,
+    Audio,
+    /// Metadata, text.
+    Other,
+}
+
+/// How a track's packets come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// In `$` blocks of these channels.
+    Interleaved { rtp: u8, rtcp: u8 },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RtpInfo {
+    pub sequence: Option<u16>,
+    pub time: Option<RtpTime>,
+}
+
+/// What is to be done next on the way to PLAY.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    SetUp {
+        track: usize,
+    },
+    Play,
+    /// There is no video that can be recorded.
+    Nothing,
+}
+
+impl Presentation {
+    /// The names of all encodings, for messages: `JPEG, PCMU`.
+    pub fn encodings(&self) -> String {
+        let names: Vec<&str> = self.tracks.iter().map(|track| track.encoding.as_str()).collect();
+        if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+    }
+
+    /// The first track of each wanted kind that is not set up yet.
+    pub(super) fn next_wanted(&self, wanted: Tracks) -> Wanted {
+        let first = |is_it: fn(Media) -> bool| self.tracks.iter().position(|it| is_it(it.media));
+        let Some(video) = first(|media| matches!(media, Media::Video(_))) else {
+            return Wanted::Nothing;
+        };
+        let audio = match wanted {
+            Tracks::Video => None,
+            Tracks::VideoAndAudio => first(|media| media == Media::Audio),
+        };
+        let is_missing = |track: &usize| self.tracks.get(*track).is_some_and(Track::is_not_set_up);
+        match [Some(video), audio].into_iter().flatten().find(is_missing) {
+            Some(track) => Wanted::SetUp { track },
+            None => Wanted::Play,
+        }
+    }
+
+    /// The track and kind that a channel carries, if it was set up.
+    pub(super) fn channel(&self, channel: u8) -> Option<(usize, PacketKind)> {
+        self.tracks.iter().enumerate().find_map(|(track, it)| match it.transport? {
+            Transport::Interleaved { rtp, .. } if rtp == channel => Some((track, PacketKind::Rtp)),
+            Transport::Interleaved { rtcp, .. } if rtcp == channel => {
+                Some((track, PacketKind::Rtcp))
+            }
+            Transport::Interleaved { .. } => None,
+        })
+    }
+
+    /// The two channels behind the last that a track has.
+    pub(super) fn free_channels(&self) -> Transport {
+        let transports = self.tracks.iter().filter_map(|track| track.transport);
+        let last = transports.map(|Transport::Interleaved { rtp, rtcp }| rtp.max(rtcp)).max();
+        let rtp = last.map_or(0, |last| last.wrapping_add(1));
+        Transport::Interleaved { rtp, rtcp: rtp.wrapping_add(1) }
+    }
+
+    pub(super) fn is_any_set_up(&self) -> bool {
+        !self.tracks.iter().all(Track::is_not_set_up)
+    }
+
+    pub(super) fn set_up(&mut self, track: usize, transport: Transport, field: &TransportField) {
+        if let Some(track) = self.tracks.get_mut(track) {
+            track.transport = Some(transport);
+            track.ssrc = field.ssrc;
+        }
+    }
+
+    /// Takes the value of an `RTP-Info` field.
+    ///
+    /// Quirk: GW Security (GW4089IP) names another URL than that of SETUP; with one track there is
+    /// no doubt.
+    pub(super) fn set_rtp_info(&mut self, value: &str) {
+        let is_only = self.tracks.iter().filter(|track| !track.is_not_set_up()).count() == 1;
+        for track in self.tracks.iter_mut().filter(|track| !track.is_not_set_up()) {
+            let entry = rtp_info(value)
+                .find(|entry| entry.is_of(&track.control))
+                .or_else(|| rtp_info(value).next().filter(|_| is_only));
+            if let Some(entry) = entry {
+                track.rtp_info = Some(RtpInfo { sequence: entry.sequence, time: entry.time });
+                track.ssrc = entry.ssrc.or(track.ssrc);
+            }
+        }
+    }
+}
+
+impl Track {
+    fn is_not_set_up(&self) -> bool {
+        self.transport.is_none()
+    }
+}

@@ -1,0 +1,80 @@
+//! Requests of the client and replies to requests of the server: their parts in, bytes out.
+//!
+//! Spec: RFC 2326 §6, §7, §10. Knows nothing of: when to ask what.
+
+use super::presentation::Transport;
+
+/// A method that this client uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    Options,
+    Describe,
+    Setup,
+    Play,
+    GetParameter,
+    Teardown,
+}
+
+pub(super) struct Request<'a> {
+    pub(super) method: Method,
+    pub(super) uri: &'a str,
+    pub(super) cseq: u32,
+    pub(super) user_agent: &'a str,
+    pub(super) authorization: Option<String>,
+    pub(super) session: Option<&'a str>,
+    /// What SETUP asks for.
+    pub(super) transport: Transport,
+}
+
+impl Method {
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Options => "OPTIONS",
+            Method::Describe => "DESCRIBE",
+            Method::Setup => "SETUP",
+            Method::Play => "PLAY",
+            Method::GetParameter => "GET_PARAMETER",
+            Method::Teardown => "TEARDOWN",
+        }
+    }
+}
+
+impl Request<'_> {
+    /// Appends the request, which has no body.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        append(out, &[self.method.name(), " ", self.uri, " RTSP/1.0\r\nCSeq: "]);
+        append(out, &[&self.cseq.to_string(), "\r\nUser-Agent: ", self.user_agent]);
+        if let Some(authorization) = &self.authorization {
+            append(out, &["\r\nAuthorization: ", authorization]);
+        }
+        if let Some(session) = self.session {
+            append(out, &["\r\nSession: ", session]);
+        }
+        match self.method {
+            Method::Describe => append(out, &["\r\nAccept: application/sdp"]),
+            Method::Setup => {
+                let Transport::Interleaved { rtp, rtcp } = self.transport;
+                let (rtp, rtcp) = (rtp.to_string(), rtcp.to_string());
+                append(out, &["\r\nTransport: RTP/AVP/TCP;unicast;interleaved=", &rtp, "-", &rtcp]);
+            }
+            Method::Play => append(out, &["\r\nRange: npt=0.000-"]),
+            Method::Options | Method::GetParameter | Method::Teardown => {}
+        }
+        append(out, &["\r\n\r\n"]);
+    }
+}
+
+/// Appends a reply without a body; `status` is the code and its reason.
+pub(super) fn write_reply(out: &mut Vec<u8>, status: &str, cseq: u32, session: Option<&str>) {
+    append(out, &["RTSP/1.0 ", status, "\r\nCSeq: ", &cseq.to_string()]);
+    if let Some(session) = session {
+        append(out, &["\r\nSession: ", session]);
+    }
+    append(out, &["\r\n\r\n"]);
+}
+
+fn append(out: &mut Vec<u8>, parts: &[&str]) {
+    for part in parts {
+        out.extend_from_slice(part.as_bytes());
+    }
+}

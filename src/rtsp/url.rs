@@ -1,0 +1,362 @@
+//! A camera's address: an `rtsp://` URL as the user wrote it in, host, port, request URI and
+//! credentials out.
+//!
+//! Spec: RFC 2326 §3.2, RFC 3986 §3.2. What is printed never holds a password.
+//! Knows nothing of: name resolution, sockets.
+
+use std::{fmt, net::Ipv6Addr, str::FromStr};
+
+/// A camera's address. `Display` and `Debug` show it without credentials and with values masked
+/// that look like a password in path or query.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Target {
+    host: String,
+    port: u16,
+    uri: String,
+    path_start: usize,
+    credentials: Option<Credentials>,
+}
+
+/// User and password, percent-decoded. `Debug` shows neither.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    pub user: String,
+    pub password: String,
+}
+
+/// What is wrong with a URL. No message repeats any of it: a part may be a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetError {
+    NotRtsp,
+    Rtsps,
+    NoHost,
+    Host,
+    Port,
+    Blank,
+    Credentials,
+}
+
+impl Target {
+    /// Host name or address, IPv6 without its brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The URI of requests: as written, byte for byte, without credentials.
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    pub fn credentials(&self) -> Option<&Credentials> {
+        self.credentials.as_ref()
+    }
+
+    /// Path and query for messages, passwords masked; `/` where the URL has none.
+    pub fn masked_path(&self) -> String {
+        match self.uri.get(self.path_start..) {
+            Some(path) if !path.is_empty() => masked(path),
+            _ => "/".to_owned(),
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = TargetError;
+
+    fn from_str(url: &str) -> Result<Target, TargetError> {
+        if url.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err(TargetError::Blank);
+        }
+        let (scheme, rest) = url.split_once("://").ok_or(TargetError::NotRtsp)?;
+        if scheme.eq_ignore_ascii_case("rtsps") {
+            return Err(TargetError::Rtsps);
+        }
+        if !scheme.eq_ignore_ascii_case("rtsp") {
+            return Err(TargetError::NotRtsp);
+        }
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        // The last `@`: passwords with a bare one are common.
+        let (credentials, address) = match authority.rsplit_once('@') {
+            Some((userinfo, address)) => (Some(Credentials::from_userinfo(userinfo)?), address),
+            None => (None, authority),
+        };
+        let (host, port) = host_and_port(address)?;
+        let uri = ["rtsp://", address, path].concat();
+        Ok(Target { host, port, path_start: uri.len() - path.len(), uri, credentials })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&masked(&self.uri))
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Credentials {
+    fn from_userinfo(userinfo: &str) -> Result<Credentials, TargetError> {
+        let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+        Ok(Credentials { user: percent_decoded(user)?, password: percent_decoded(password)? })
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(***)")
+    }
+}
+
+impl fmt::Display for TargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TargetError::NotRtsp => "a camera's URL begins with rtsp://",
+            TargetError::Rtsps => "rtsps:// is not supported, only rtsp://",
+            TargetError::NoHost => "the URL has no host: rtsp://user:password@host:port/path",
+            TargetError::Host => "the URL's host is not a name, an IPv4 address or an [IPv6 address]",
+            TargetError::Port => {
+                "the URL's port must be 1 to 65535 (in user and password / is written %2F, ? %3F, # %23)"
+            }
+            TargetError::Blank => {
+                "the URL has a blank or control character (a blank is written %20)"
+            }
+            TargetError::Credentials => {
+                "user and password must be UTF-8 without control characters"
+            }
+        })
+    }
+}
+
+impl std::error::Error for TargetError {}
+
+/// `text`, part of a URL, with the value of everything masked that looks like a password. Cameras
+/// end a value with `&` or, like XiongMai, with `_`, which a password may hold: only `&` counts.
+pub(super) fn masked(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (index, part) in text.split('&').enumerate() {
+        if index > 0 {
+            out.push('&');
+        }
+        let secret = part.match_indices('=').map(|(at, _)| at + 1).find(|&value| {
+            let key = part.get(..value - 1).unwrap_or_default().to_ascii_lowercase();
+            SECRET_KEYS.iter().any(|secret| key.ends_with(secret))
+        });
+        match secret.and_then(|value| part.get(..value)) {
+            Some(shown) => {
+                out.push_str(shown);
+                out.push_str("***");
+            }
+            None => out.push_str(part),
+        }
+    }
+    out
+}
+
+fn host_and_port(address: &str) -> Result<(String, u16), TargetError> {
+    let (host, rest) = match address.strip_prefix('[') {
+        Some(bracketed) => {
+            let (host, rest) = bracketed.split_once(']').ok_or(TargetError::Host)?;
+            let (ip, zone) = host.split_once('%').map_or((host, ""), |(ip, zone)| (ip, zone));
+            ip.parse::<Ipv6Addr>().map_err(|_| TargetError::Host)?;
+            // RFC 6874 §2: the zone's `%` is written `%25`.
+            let zone = zone.strip_prefix("25").unwrap_or(zone);
+            let mut host = ip.to_owned();
+            if !zone.is_empty() {
+                host.push('%');
+                host.push_str(zone);
+            }
+            (host, rest)
+        }
+        None => {
+            let (host, rest) = address.split_at(address.find(':').unwrap_or(address.len()));
+            (host.to_owned(), rest)
+        }
+    };
+    if host.is_empty() {
+        return Err(TargetError::NoHost);
+    }
+    let port = match rest.strip_prefix(':') {
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            digits.parse().map_err(|_| TargetError::Port)?
+        }
+        None if rest.is_empty() => DEFAULT_PORT,
+        _ => return Err(TargetError::Port),
+    };
+    if port == 0 {
+        return Err(TargetError::Port);
+    }
+    Ok((host, port))
+}
+
+/// Decodes `%41`; a `%` that no two hexadecimal digits follow stands for itself.
+fn percent_decoded(text: &str) -> Result<String, TargetError> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        match (first, tail) {
+            (b'%', [high, low, after @ ..]) => match (hex_digit(*high), hex_digit(*low)) {
+                (Some(high), Some(low)) => {
+                    out.push(high << 4 | low);
+                    rest = after;
+                }
+                _ => out.push(b'%'),
+            },
+            _ => out.push(*first),
+        }
+    }
+    let decoded = String::from_utf8(out).map_err(|_| TargetError::Credentials)?;
+    if decoded.contains(char::is_control) {
+        return Err(TargetError::Credentials);
+    }
+    Ok(decoded)
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+/// RFC 2326 §3.2.
+const DEFAULT_PORT: u16 = 554;
+
+/// Ends of the names whose values are not shown, as cameras call them.
+const SECRET_KEYS: [&str; 10] =
+    ["password", "passwd", "passwort", "pass", "pas", "pwd", "psw", "auth", "token", "secret"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn target(url: &str) -> Target {
+        url.parse().unwrap()
+    }
+
+    #[test]
+    fn a_full_url_comes_apart() {
+        let target = target("RTSP://admin:s%40c%2Fret@192.168.1.20:8554/live/ch0?x=1&y=%20");
+        assert_eq!(target.host(), "192.168.1.20");
+        assert_eq!(target.port(), 8554);
+        assert_eq!(target.uri(), "rtsp://192.168.1.20:8554/live/ch0?x=1&y=%20");
+        assert_eq!(target.masked_path(), "/live/ch0?x=1&y=%20");
+        let credentials = target.credentials().unwrap();
+        assert_eq!(
+            (credentials.user.as_str(), credentials.password.as_str()),
+            ("admin", "s@c/ret")
+        );
+    }
+
+    #[test]
+    fn what_is_missing_has_a_default() {
+        let target = target("rtsp://camera.lan");
+        assert_eq!((target.host(), target.port()), ("camera.lan", 554));
+        assert_eq!(target.uri(), "rtsp://camera.lan");
+        assert_eq!(target.masked_path(), "/");
+        assert_eq!(target.credentials(), None);
+    }
+
+    #[test]
+    fn odd_paths_are_kept_byte_for_byte() {
+        for path in [
+            "/stream=0",
+            "/user=admin&password=&channel=1&stream=0.sdp?real_stream--rtp-caching=100",
+            "?channel=1",
+            "//av0_0",
+            "/a#b",
+            "/kamera-tür",
+        ] {
+            assert_eq!(target(&["rtsp://h", path].concat()).uri(), ["rtsp://h", path].concat());
+        }
+    }
+
+    #[test]
+    fn an_ipv6_host_stands_in_brackets() {
+        let with_zone = target("rtsp://u@[fe80::1%25eth0]:555/x");
+        assert_eq!((with_zone.host(), with_zone.port()), ("fe80::1%eth0", 555));
+        assert_eq!(with_zone.uri(), "rtsp://[fe80::1%25eth0]:555/x");
+        assert_eq!(target("rtsp://[::1]").port(), 554);
+        assert_eq!("rtsp://[::1".parse::<Target>(), Err(TargetError::Host));
+        assert_eq!("rtsp://[camera]/".parse::<Target>(), Err(TargetError::Host));
+        assert_eq!("rtsp://[::1]554/".parse::<Target>(), Err(TargetError::Port));
+    }
+
+    #[test]
+    fn each_wrong_url_has_its_error() {
+        for (url, error) in [
+            ("", TargetError::NotRtsp),
+            ("camera", TargetError::NotRtsp),
+            ("http://camera/", TargetError::NotRtsp),
+            ("rtsps://camera/", TargetError::Rtsps),
+            ("rtsp://", TargetError::NoHost),
+            ("rtsp://admin:x@/live", TargetError::NoHost),
+            ("rtsp://:554/", TargetError::NoHost),
+            ("rtsp://camera:/", TargetError::Port),
+            ("rtsp://camera:0/", TargetError::Port),
+            ("rtsp://camera:65536/", TargetError::Port),
+            ("rtsp://camera:+554/", TargetError::Port),
+            ("rtsp://admin:se/cret@camera/", TargetError::Port),
+            ("rtsp://camera/a b", TargetError::Blank),
+            ("rtsp://camera/\r\nX: y", TargetError::Blank),
+            ("rtsp://a%0d%0ab:c@camera/", TargetError::Credentials),
+            ("rtsp://a:%ff@camera/", TargetError::Credentials),
+        ] {
+            assert_eq!(url.parse::<Target>(), Err(error), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_password_may_hold_what_should_have_been_escaped() {
+        let credentials = target("rtsp://admin:p@ss:100%@camera/").credentials().cloned().unwrap();
+        assert_eq!(
+            (credentials.user.as_str(), credentials.password.as_str()),
+            ("admin", "p@ss:100%")
+        );
+    }
+
+    #[test]
+    fn nothing_that_is_printed_holds_a_password() {
+        for (url, shown) in [
+            ("rtsp://admin:hunter2@camera/live", "rtsp://camera/live"),
+            (
+                "rtsp://camera/user=admin&password=hunter2&channel=1",
+                "rtsp://camera/user=admin&password=***&channel=1",
+            ),
+            (
+                "rtsp://camera/user=admin_password=hunter2_channel=1_stream=0.sdp",
+                "rtsp://camera/user=admin_password=***",
+            ),
+            ("rtsp://camera/11?usr=a&PWD=hunter2&x=1", "rtsp://camera/11?usr=a&PWD=***&x=1"),
+            (
+                "rtsp://camera/?loginuse=a&loginpas=hunter2",
+                "rtsp://camera/?loginuse=a&loginpas=***",
+            ),
+            ("rtsp://camera/101?auth=hunter2", "rtsp://camera/101?auth=***"),
+            ("rtsp://camera/stream=0", "rtsp://camera/stream=0"),
+        ] {
+            let target = target(url);
+            assert_eq!(target.to_string(), shown);
+            assert_eq!(format!("{target:?}"), shown);
+            assert!(!format!("{:?}", target.credentials()).contains("hunter2"));
+            assert!(!target.masked_path().contains("hunter2"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "(rtsp://)?\\PC{0,60}") {
+            if let Ok(target) = text.parse::<Target>() {
+                prop_assert!(!target.host().is_empty());
+                prop_assert!(target.uri().starts_with("rtsp://"));
+                let _ = (target.to_string(), target.masked_path());
+            }
+        }
+    }
+}
