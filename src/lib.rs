@@ -1,6 +1,6 @@
 //! smolnvr (architecture to be written here)
 
-pub mod units;
-pub mod limits;
 pub mod bits;
 pub mod codec;
+pub mod limits;
+pub mod units;
