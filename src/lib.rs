@@ -3,4 +3,5 @@
 pub mod bits;
 pub mod codec;
 pub mod limits;
+pub mod mp4;
 pub mod units;
