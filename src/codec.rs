@@ -1,10 +1,293 @@
 //! Codecs: what the sample entry of an MP4 file needs to know of H.264 and H.265.
 //!
-//! Parameter sets in, their meaning and the decoder configuration record out.
-//! Spec: ITU-T H.264 and H.265 §7.3, ISO/IEC 14496-15. Knows nothing of: RTP, files.
+//! Parameter sets in, their meaning and the decoder configuration record out; beside it, what a
+//! single NAL unit is to whoever puts access units together.
+//! Spec: ITU-T H.264 and H.265 §7.3, ISO/IEC 14496-15, RFC 6381. Knows nothing of: RTP, files.
+
+mod collector;
+mod h264;
+mod h265;
+#[cfg(test)]
+mod tests;
+
+pub use collector::Collector;
+
+use std::fmt::Write;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Codec {
     H264,
     H265,
 }
+
+impl Codec {
+    /// `h264` or `h265`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Codec::H264 => "h264",
+            Codec::H265 => "h265",
+        }
+    }
+
+    /// Bytes of a NAL unit's header (H.264 §7.3.1, H.265 §7.3.1.2).
+    pub fn nal_header_bytes(self) -> usize {
+        match self {
+            Codec::H264 => 1,
+            Codec::H265 => 2,
+        }
+    }
+
+    /// Says what a NAL unit is from its first bytes: header, and as much as is at hand of the rest
+    /// (one byte tells a slice's place; a recovery point is only seen if its message is in them).
+    pub fn classify(self, nal: &[u8]) -> NalKind {
+        match self {
+            Codec::H264 => h264::classify(nal),
+            Codec::H265 => h265::classify(nal),
+        }
+    }
+}
+
+/// What a NAL unit is to an access unit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NalKind {
+    /// For the `Collector`, and not part of a sample (ISO/IEC 14496-15 §5.4.2.1, §8.4.3).
+    ParameterSet,
+    /// VCL: a slice, or a partition of one.
+    Slice(Slice),
+    /// Goes before the picture that it is about: SEI and what is kept like it.
+    Prefix,
+    /// H.264 SEI that makes the coming picture a point to start at, exact at once (§D.2.8).
+    RecoveryPoint,
+    /// Goes behind the picture that it is about: suffix SEI, end of sequence.
+    Suffix,
+    /// Carries nothing for a sample: delimiters, filler, unspecified types, nothing at all.
+    Void,
+}
+
+/// What a slice tells of its picture.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Slice {
+    /// Whether it is the picture's first: the only kind that can open an access unit.
+    pub place: Place,
+    pub access: RandomAccess,
+    pub leading: Leading,
+    /// Other pictures may be predicted from it.
+    pub reference: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    First,
+    Further,
+}
+
+/// Whether decoding can start at a picture.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum RandomAccess {
+    #[default]
+    None,
+    Idr,
+    /// H.265 clean random access: leading pictures that can not be decoded may follow (§3.22).
+    Cra,
+    /// H.265 broken link access (§3.15).
+    Bla,
+    /// H.264 recovery point with `recovery_frame_cnt` 0 (§D.2.8).
+    RecoveryPoint,
+}
+
+/// H.265 leading pictures: decoded after a random access point, shown before it (§3.68).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Leading {
+    #[default]
+    None,
+    /// RADL: can be decoded when decoding starts at that point.
+    Decodable,
+    /// RASL: can not, and is to be skipped then.
+    Skipped,
+}
+
+/// What the sequence parameter set says of every picture.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Picture {
+    /// Luma samples after cropping, 1 to 16384.
+    pub width: u32,
+    pub height: u32,
+    /// Width to height of a sample; 1:1 where nothing is said.
+    pub sample_aspect: (u32, u32),
+    /// Numerator and denominator, reduced, in pictures a second: what is announced, not what comes.
+    pub frame_rate: Option<(u32, u32)>,
+    /// Pictures that may come before another in decoding order and after it in output order;
+    /// `None` where the camera does not say.
+    pub reorder: Option<u8>,
+    /// H.264 only: two fields may be coded as two pictures, which share one sample.
+    pub fields: bool,
+}
+
+/// A complete set of parameter sets, parsed: what a decoder needs before the first picture.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ParameterSets {
+    codec: Codec,
+    sequence: Sequence,
+    /// By kind: VPS (H.265 only), SPS (the one in force first), PPS.
+    nals: [Vec<Box<[u8]>>; 3],
+}
+
+impl ParameterSets {
+    pub fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    pub fn picture(&self) -> &Picture {
+        &self.sequence.picture
+    }
+
+    /// The `codecs` parameter: `avc1.640028`, `hvc1.1.6.L93.B0`.
+    ///
+    /// Spec: RFC 6381 §3.3, ISO/IEC 14496-15 Annex E.
+    pub fn mime(&self) -> String {
+        let mut out = String::with_capacity(32);
+        let profile = &self.sequence.profile;
+        match self.codec {
+            Codec::H264 => {
+                out.push_str("avc1.");
+                for byte in profile.iter().take(3) {
+                    push_hex(&mut out, *byte, Pad::Two);
+                }
+            }
+            Codec::H265 => h265::mime(profile, &mut out),
+        }
+        out
+    }
+
+    /// The sample entry's type; parameter sets are in it, not in the samples.
+    pub fn sample_entry(&self) -> [u8; 4] {
+        match self.codec {
+            Codec::H264 => *b"avc1",
+            Codec::H265 => *b"hvc1",
+        }
+    }
+
+    /// The payload of `avcC` or `hvcC`, with NAL unit lengths of 4 bytes.
+    ///
+    /// Spec: ISO/IEC 14496-15 §5.3.3.1, §8.3.3.1.
+    pub fn decoder_configuration(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(64 + self.nals().map(|nal| nal.len() + 2).sum::<usize>());
+        match self.codec {
+            Codec::H264 => h264::decoder_configuration(&self.sequence, &self.nals, &mut out),
+            Codec::H265 => h265::decoder_configuration(&self.sequence, &self.nals, &mut out),
+        }
+        out
+    }
+
+    /// Every parameter set with its header, without a start code: VPS, SPS, PPS.
+    pub fn nals(&self) -> impl Iterator<Item = &[u8]> {
+        self.nals.iter().flatten().map(|nal| &**nal)
+    }
+}
+
+/// A sequence parameter set, as far as it matters here.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Sequence {
+    id: u32,
+    /// The VPS it refers to; 0 in H.264.
+    video_id: u32,
+    picture: Picture,
+    chroma_format: u8,
+    bit_depth_luma: u8,
+    bit_depth_chroma: u8,
+    /// H.264: profile, constraint flags, level. H.265: the 12 bytes of the general
+    /// `profile_tier_level` (§7.3.3): profile, 4 of compatibility, 6 of constraints, level.
+    profile: [u8; 12],
+    temporal_layers: u8,
+    temporal_nesting: bool,
+    /// Where the NAL unit ends by its own account; what lies behind is junk.
+    length: Option<usize>,
+}
+
+/// Kinds of parameter sets, and their index in the stores.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Video = 0,
+    Sequence = 1,
+    Picture = 2,
+}
+
+/// Writes the NAL units of one kind, each behind its 16-bit length; none is longer than
+/// `PARAMETER_SET_BYTES_MAX`.
+fn write_sets(nals: &[Box<[u8]>], out: &mut Vec<u8>) {
+    for nal in nals {
+        out.extend_from_slice(&u16::try_from(nal.len()).unwrap_or(u16::MAX).to_be_bytes());
+        out.extend_from_slice(nal);
+    }
+}
+
+enum Pad {
+    Two,
+    None,
+}
+
+fn push_hex(out: &mut String, byte: u8, pad: Pad) {
+    let written = match pad {
+        Pad::Two => write!(out, "{byte:02X}"),
+        Pad::None => write!(out, "{byte:X}"),
+    };
+    written.expect("a String takes everything");
+}
+
+/// A picture rate in its lowest terms; `None` where a number is 0.
+fn frame_rate(numerator: u64, denominator: u64) -> Option<(u32, u32)> {
+    let (mut a, mut b) = (numerator, denominator);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    let rate =
+        (numerator.checked_div(a)?.try_into().ok()?, denominator.checked_div(a)?.try_into().ok()?);
+    (rate.0 > 0 && rate.1 > 0).then_some(rate)
+}
+
+/// Samples left of `size` when `unit * (before + after)` of them are cropped.
+fn cropped(size: u32, unit: u32, before: u32, after: u32) -> Option<u32> {
+    let cut = before.checked_add(after)?.checked_mul(unit)?;
+    size.checked_sub(cut).filter(|left| (1..=PICTURE_SAMPLES_MAX).contains(left))
+}
+
+/// Where a parsed set ends: behind its stop bit. `None` if there is no stop bit.
+fn end_of_set(nal: &[u8], mut reader: crate::bits::BitReader<'_>) -> Option<usize> {
+    if !reader.flag()? {
+        return None;
+    }
+    let begun = usize::from(!reader.is_aligned());
+    (nal.len() + begun).checked_sub(reader.bytes_left())
+}
+
+/// `sar_width`, `sar_height` of `aspect_ratio_idc` (H.264 table E-1, H.265 table E-1).
+fn sample_aspect(reader: &mut crate::bits::BitReader<'_>) -> Option<(u32, u32)> {
+    let aspect = match usize::try_from(reader.bits(8)?).ok()? {
+        EXTENDED_SAR => (reader.bits(16)?, reader.bits(16)?),
+        index => SAMPLE_ASPECTS.get(index).copied().unwrap_or((1, 1)),
+    };
+    Some(if aspect.0 == 0 || aspect.1 == 0 { (1, 1) } else { aspect })
+}
+
+/// Width and height of any picture; H.264 and H.265 level 6.2 end at 16888.
+const PICTURE_SAMPLES_MAX: u32 = 16_384;
+const EXTENDED_SAR: usize = 255;
+const SAMPLE_ASPECTS: [(u32, u32); 17] = [
+    (0, 0),
+    (1, 1),
+    (12, 11),
+    (10, 11),
+    (16, 11),
+    (40, 33),
+    (24, 11),
+    (20, 11),
+    (32, 11),
+    (80, 33),
+    (18, 11),
+    (15, 11),
+    (64, 33),
+    (160, 99),
+    (4, 3),
+    (3, 2),
+    (2, 1),
+];

@@ -5,3 +5,4 @@ pub mod limits;
 pub mod bits;
 pub mod codec;
 pub mod rtsp;
+pub mod mp4;

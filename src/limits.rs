@@ -76,6 +76,10 @@ pub const INDEX_ENTRIES_MAX: usize = 240;
 /// A segment ends here whatever comes; FAT32 would end it at 4 GiB.
 pub const SEGMENT_BYTES_MAX: u64 = 2 << 30;
 
+/// At start-up the NAL units in so much of an unclosed file's end are looked at: a power cut garbles
+/// what was not durable, 8 s of it at 16 Mbit/s.
+pub const REPAIR_TAIL_BYTES: u64 = 16 << 20;
+
 // --- storage --------------------------------------------------------------------------------
 
 /// Fragments on their way to the card, over all cameras; the recorder waits when they are out and the ring fills.

@@ -1,0 +1,107 @@
+//! MP4: the files that we write, and how they are read back.
+//!
+//! Parameter sets, frame sizes and times in; box bytes, and plans of what to write where, out.
+//! Spec: ISO/IEC 14496-12 (boxes), 14496-15 (`avc1`, `hvc1`). Knows nothing of: files, the card.
+//!
+//! ```text
+//! ftyp                          iso5, iso6, mp41
+//! moov
+//! ├─ mvhd                       duration: 0, filled in at close like the three below
+//! ├─ trak
+//! │  ├─ tkhd                    track 1, picture size as shown, duration
+//! │  └─ mdia
+//! │     ├─ mdhd                 90,000 ticks a second, duration
+//! │     ├─ hdlr                 vide
+//! │     └─ minf
+//! │        ├─ vmhd
+//! │        ├─ dinf ─ dref ─ url
+//! │        └─ stbl
+//! │           ├─ stsd ─ avc1 ─ avcC, pasp      (or hvc1 ─ hvcC)
+//! │           └─ stts stsc stsz stco           empty: the samples lie in fragments
+//! └─ mvex
+//!    ├─ mehd                    duration (not in a live init segment)
+//!    └─ trex                    samples are no key frames unless their run says so
+//! uuid                          whose recording this is (not live, like the next two)
+//! free                          reserved; at close its tail becomes
+//! sidx                          the index, which ends where the first moof begins
+//! moof                          ┐
+//! ├─ mfhd                       │
+//! └─ traf ─ tfhd, tfdt, trun    │ a fragment; as many as there are
+//! mdat                          ┘ NAL units, each behind its length in 4 bytes
+//! ```
+
+pub mod fragment;
+pub mod identity;
+pub mod index;
+pub mod init;
+pub mod plan;
+#[cfg(test)]
+pub(crate) mod samples;
+pub mod scan;
+
+/// Ticks a second of all our files, of movie and media alike.
+pub const TIMESCALE: u32 = 90_000;
+/// The only track of our files.
+pub const TRACK_ID: u32 = 1;
+/// Tells our `uuid` box from others' (ISO/IEC 14496-12 §11.1): it holds an [`identity::Identity`].
+pub const IDENTITY_UUID: [u8; 16] = [
+    0x5e, 0x1c, 0x0b, 0x4e, 0x6d, 0x3a, 0x4f, 0x58, 0x9b, 0x27, b's', b'm', b'o', b'l', b'n', b'v',
+];
+
+/// Appends a box: its size, its `kind`, and what `content` appends.
+///
+/// # Panics
+/// Where the content reaches 4 GiB; ours stay under some KB.
+pub fn boxed(out: &mut Vec<u8>, kind: &[u8; 4], content: impl FnOnce(&mut Vec<u8>)) {
+    let begin = out.len();
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(kind);
+    content(out);
+    fill_in_size(out, begin);
+}
+
+/// Appends a box that begins with a version and flags (`FullBox`, ISO/IEC 14496-12 §4.2).
+pub fn full_boxed(
+    out: &mut Vec<u8>,
+    kind: &[u8; 4],
+    version: u8,
+    flags: u32,
+    content: impl FnOnce(&mut Vec<u8>),
+) {
+    let begin = out.len();
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(kind);
+    put_u32(out, u32::from(version) << 24 | flags);
+    content(out);
+    fill_in_size(out, begin);
+}
+
+pub(crate) fn put_u16(out: &mut Vec<u8>, value: u16) {
+    out.extend_from_slice(&value.to_be_bytes());
+}
+
+pub(crate) fn put_u32(out: &mut Vec<u8>, value: u32) {
+    out.extend_from_slice(&value.to_be_bytes());
+}
+
+fn fill_in_size(out: &mut [u8], begin: usize) {
+    let size = u32::try_from(out.len() - begin).expect("no box of ours reaches 4 GiB");
+    out[begin..begin + 4].copy_from_slice(&size.to_be_bytes());
+}
+
+/// Version and flags of a `FullBox`.
+pub(crate) const FULL_BOX_BYTES: usize = 4;
+/// Size and kind of a box.
+pub(crate) const BOX_HEADER_BYTES: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_knows_its_size_and_that_of_the_boxes_in_it() {
+        let mut out = vec![0xaa];
+        boxed(&mut out, b"traf", |out| full_boxed(out, b"tfdt", 1, 2, |out| put_u16(out, 7)));
+        assert_eq!(out, b"\xaa\0\0\0\x16traf\0\0\0\x0etfdt\x01\0\0\x02\0\x07");
+    }
+}

@@ -1,0 +1,140 @@
+//! Identity: whose recording a file is, in a `uuid` box of ours in its head.
+//!
+//! So the files alone suffice to rebuild the catalogue, whatever they are called.
+//! Spec: ISO/IEC 14496-12 §11.1. Knows nothing of: files, the clock.
+
+use super::{IDENTITY_UUID, boxed, put_u32};
+use crate::{bits::Bytes, units::WallTime};
+
+/// What a segment says of itself.
+///
+/// *Shape* (big-endian, behind the box's `usertype`): version `u8`, flags `u8` (1: clock trusted),
+/// number `u32`, run `u64`, boot 16 bytes, wall time `i64` in ms, camera's name behind its length
+/// in a `u8`. Later versions may only append.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Identity {
+    /// 1 to 32 characters of a-z, 0-9, `-`, `_`.
+    pub camera: String,
+    /// The segment's number, as in its name.
+    pub number: u32,
+    /// Tells the unbroken sessions of a camera apart.
+    pub run: u64,
+    /// The kernel's boot id: wall times of two boots can not be compared unless both were trusted.
+    pub boot: [u8; 16],
+    /// UTC of the first frame, as the board believed.
+    pub wall: WallTime,
+    pub clock: Clock,
+}
+
+/// Whether the wall time may be believed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Clock {
+    Trusted,
+    Untrusted,
+}
+
+impl Identity {
+    /// Appends the `uuid` box.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        boxed(out, b"uuid", |out| {
+            out.extend_from_slice(&IDENTITY_UUID);
+            out.push(VERSION);
+            out.push(match self.clock {
+                Clock::Trusted => FLAG_TRUSTED,
+                Clock::Untrusted => 0,
+            });
+            put_u32(out, self.number);
+            out.extend_from_slice(&self.run.to_be_bytes());
+            out.extend_from_slice(&self.boot);
+            out.extend_from_slice(&self.wall.0.to_be_bytes());
+            let camera = self.camera.as_bytes();
+            let camera = camera.get(..CAMERA_BYTES_MAX).unwrap_or(camera);
+            out.push(camera.len() as u8);
+            out.extend_from_slice(camera);
+        });
+    }
+
+    /// Reads what follows the `usertype`; `None` where it is not ours to understand.
+    pub fn read(content: &[u8]) -> Option<Identity> {
+        let mut bytes = Bytes(content);
+        if bytes.u8()? < VERSION {
+            return None;
+        }
+        let flags = bytes.u8()?;
+        let number = bytes.u32()?;
+        let run = bytes.u64()?;
+        let boot = bytes.array()?;
+        let wall = WallTime(bytes.u64()?.cast_signed());
+        let length = usize::from(bytes.u8()?);
+        let camera = bytes.take(length)?;
+        let well_named = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+        if camera.is_empty() || length > CAMERA_BYTES_MAX || !camera.iter().all(well_named) {
+            return None;
+        }
+        let camera = str::from_utf8(camera).ok()?.to_owned();
+        let clock = if flags & FLAG_TRUSTED != 0 { Clock::Trusted } else { Clock::Untrusted };
+        Some(Identity { camera, number, run, boot, wall, clock })
+    }
+}
+
+const VERSION: u8 = 1;
+const FLAG_TRUSTED: u8 = 1;
+const CAMERA_BYTES_MAX: usize = 32;
+/// The longest content of version 1, behind the `usertype`.
+pub(super) const IDENTITY_BYTES_MAX: usize = 1 + 1 + 4 + 8 + 16 + 8 + 1 + CAMERA_BYTES_MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity() -> Identity {
+        Identity {
+            camera: "yard_2".to_owned(),
+            number: 14,
+            run: 0x0102_0304_0506_0708,
+            boot: *b"0123456789abcdef",
+            wall: WallTime(-5),
+            clock: Clock::Trusted,
+        }
+    }
+
+    fn content(identity: &Identity) -> Vec<u8> {
+        let mut out = Vec::new();
+        identity.write(&mut out);
+        out.split_off(8 + 16)
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        assert_eq!(Identity::read(&content(&identity())), Some(identity()));
+        let untrusted = Identity { clock: Clock::Untrusted, ..identity() };
+        assert_eq!(Identity::read(&content(&untrusted)), Some(untrusted));
+    }
+
+    #[test]
+    fn a_later_version_may_append() {
+        let mut bytes = content(&identity());
+        bytes[0] = 9;
+        bytes.extend([1, 2, 3]);
+        assert_eq!(Identity::read(&bytes), Some(identity()));
+    }
+
+    #[test]
+    fn every_truncation_is_none() {
+        let bytes = content(&identity());
+        for len in 0..bytes.len() {
+            assert_eq!(Identity::read(&bytes[..len]), None);
+        }
+    }
+
+    #[test]
+    fn a_camera_that_no_configuration_allows_is_none() {
+        for camera in ["", "../x", "Yard", "a23456789012345678901234567890123"] {
+            let mut bytes = content(&Identity { camera: "x".to_owned(), ..identity() });
+            bytes.truncate(bytes.len() - 2);
+            bytes.push(camera.len() as u8);
+            bytes.extend(camera.as_bytes());
+            assert_eq!(Identity::read(&bytes), None, "{camera}");
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Heads: a codec's parameter sets in; `ftyp` and `moov`, with what a file of ours adds, out.
+//!
+//! Spec: ISO/IEC 14496-12 §4.3, §8; 14496-15 §5.4, §8.4. Knows nothing of: files, frames.
+
+use std::ops::Range;
+
+use super::{
+    TIMESCALE, TRACK_ID, boxed, fragment::NON_SYNC_SAMPLE_FLAGS, full_boxed, identity::Identity,
+    index::RESERVE_BYTES, put_u16, put_u32,
+};
+use crate::codec::{Codec, ParameterSets};
+
+/// Where a segment's head is written again at close; offsets from the start of the file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Layout {
+    /// The 32-bit durations of `mvhd`, `tkhd`, `mdhd` and `mehd`.
+    pub durations: [u64; 4],
+    /// The `free` box that the index will share; the first `moof` begins where it ends.
+    pub reserve: Range<u64>,
+}
+
+/// Appends the head of a segment: fragments follow where `Layout::reserve` ends.
+///
+/// `out` must be empty: the layout counts from its start.
+pub fn write_segment_head(
+    out: &mut Vec<u8>,
+    parameter_sets: &ParameterSets,
+    identity: &Identity,
+) -> Layout {
+    debug_assert!(out.is_empty(), "a head begins its file");
+    let entry = SampleEntry::of(parameter_sets);
+    write_file_type(out);
+    let durations = write_movie(out, &entry, Length::Known);
+    identity.write(out);
+    let begin = out.len() as u64;
+    boxed(out, b"free", |out| out.resize(out.len() + RESERVE_BYTES - 8, 0));
+    Layout { durations, reserve: begin..out.len() as u64 }
+}
+
+/// Appends the init segment of a live stream, whose length nobody knows.
+pub fn write_live_init(out: &mut Vec<u8>, parameter_sets: &ParameterSets) {
+    write_file_type(out);
+    write_movie(out, &SampleEntry::of(parameter_sets), Length::Endless);
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Length {
+    /// Filled in at close.
+    Known,
+    Endless,
+}
+
+/// What the sample description says of the codec.
+struct SampleEntry {
+    kind: [u8; 4],
+    configuration_kind: &'static [u8; 4],
+    configuration: Vec<u8>,
+    width: u16,
+    height: u16,
+    /// Width and height of a pixel.
+    sample_aspect: (u32, u32),
+}
+
+impl SampleEntry {
+    fn of(parameter_sets: &ParameterSets) -> SampleEntry {
+        let picture = parameter_sets.picture();
+        SampleEntry {
+            kind: parameter_sets.sample_entry(),
+            configuration_kind: match parameter_sets.codec() {
+                Codec::H264 => b"avcC",
+                Codec::H265 => b"hvcC",
+            },
+            configuration: parameter_sets.decoder_configuration(),
+            width: field(picture.width),
+            height: field(picture.height),
+            sample_aspect: picture.sample_aspect,
+        }
+    }
+
+    /// `tkhd` width: as shown, 16.16 fixed point; the height is that of the picture.
+    fn shown_width(&self) -> u32 {
+        let (horizontal, vertical) = self.sample_aspect;
+        let width = u64::from(self.width) << 16;
+        let shown = width.saturating_mul(u64::from(horizontal)) / u64::from(vertical.max(1));
+        u32::try_from(shown).unwrap_or(u32::MAX)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        boxed(out, &self.kind, |out| {
+            out.extend_from_slice(&[0; 6]);
+            put_u16(out, 1); // data_reference_index
+            out.extend_from_slice(&[0; 16]);
+            put_u16(out, self.width);
+            put_u16(out, self.height);
+            put_u32(out, 0x0048_0000); // 72 dpi
+            put_u32(out, 0x0048_0000);
+            put_u32(out, 0);
+            put_u16(out, 1); // frame_count
+            out.extend_from_slice(&[0; 32]); // compressorname
+            put_u16(out, 24); // depth
+            put_u16(out, 0xffff);
+            boxed(out, self.configuration_kind, |out| out.extend_from_slice(&self.configuration));
+            let (horizontal, vertical) = self.sample_aspect;
+            if horizontal != vertical {
+                boxed(out, b"pasp", |out| {
+                    put_u32(out, horizontal);
+                    put_u32(out, vertical);
+                });
+            }
+        });
+    }
+}
+
+/// Sizes of pictures end at 16,384.
+fn field(samples: u32) -> u16 {
+    u16::try_from(samples).unwrap_or(u16::MAX)
+}
+
+/// The brands of FFmpeg's fragmented files, which every player takes.
+fn write_file_type(out: &mut Vec<u8>) {
+    boxed(out, b"ftyp", |out| {
+        out.extend_from_slice(b"iso5");
+        put_u32(out, 0x200);
+        out.extend_from_slice(b"iso5iso6mp41");
+    });
+}
+
+/// Appends `moov`; answers where the durations of `mvhd`, `tkhd`, `mdhd` and `mehd` lie.
+fn write_movie(out: &mut Vec<u8>, entry: &SampleEntry, length: Length) -> [u64; 4] {
+    let mut durations = [0; 4];
+    boxed(out, b"moov", |out| {
+        full_boxed(out, b"mvhd", 0, 0, |out| {
+            put_u32(out, 0); // creation_time
+            put_u32(out, 0);
+            put_u32(out, TIMESCALE);
+            durations[0] = put_duration(out);
+            put_u32(out, 0x0001_0000); // rate 1.0
+            put_u16(out, 0x0100); // volume 1.0
+            out.extend_from_slice(&[0; 10]);
+            put_matrix(out);
+            out.extend_from_slice(&[0; 24]);
+            put_u32(out, TRACK_ID + 1); // next_track_ID
+        });
+        boxed(out, b"trak", |out| {
+            full_boxed(out, b"tkhd", 0, TRACK_ENABLED_IN_MOVIE, |out| {
+                put_u32(out, 0); // creation_time
+                put_u32(out, 0);
+                put_u32(out, TRACK_ID);
+                put_u32(out, 0);
+                durations[1] = put_duration(out);
+                out.extend_from_slice(&[0; 16]); // layer, alternate_group, volume of a picture
+                put_matrix(out);
+                put_u32(out, entry.shown_width());
+                put_u32(out, u32::from(entry.height) << 16);
+            });
+            boxed(out, b"mdia", |out| durations[2] = write_media(out, entry));
+        });
+        boxed(out, b"mvex", |out| {
+            if length == Length::Known {
+                full_boxed(out, b"mehd", 0, 0, |out| durations[3] = put_duration(out));
+            }
+            full_boxed(out, b"trex", 0, 0, |out| {
+                put_u32(out, TRACK_ID);
+                put_u32(out, 1); // default_sample_description_index
+                put_u32(out, 0); // default_sample_duration
+                put_u32(out, 0); // default_sample_size
+                put_u32(out, NON_SYNC_SAMPLE_FLAGS);
+            });
+        });
+    });
+    durations
+}
+
+/// What is in `mdia`; answers where the duration of `mdhd` lies.
+fn write_media(out: &mut Vec<u8>, entry: &SampleEntry) -> u64 {
+    let mut duration = 0;
+    full_boxed(out, b"mdhd", 0, 0, |out| {
+        put_u32(out, 0); // creation_time
+        put_u32(out, 0);
+        put_u32(out, TIMESCALE);
+        duration = put_duration(out);
+        put_u16(out, 0x55c4); // language: und
+        put_u16(out, 0);
+    });
+    full_boxed(out, b"hdlr", 0, 0, |out| {
+        put_u32(out, 0);
+        out.extend_from_slice(b"vide");
+        out.extend_from_slice(&[0; 12]);
+        out.extend_from_slice(b"VideoHandler\0");
+    });
+    boxed(out, b"minf", |out| {
+        full_boxed(out, b"vmhd", 0, 1, |out| out.extend_from_slice(&[0; 8]));
+        boxed(out, b"dinf", |out| {
+            full_boxed(out, b"dref", 0, 0, |out| {
+                put_u32(out, 1);
+                full_boxed(out, b"url ", 0, MEDIA_IN_THIS_FILE, |_| ());
+            });
+        });
+        boxed(out, b"stbl", |out| {
+            full_boxed(out, b"stsd", 0, 0, |out| {
+                put_u32(out, 1);
+                entry.write(out);
+            });
+            full_boxed(out, b"stts", 0, 0, |out| put_u32(out, 0));
+            full_boxed(out, b"stsc", 0, 0, |out| put_u32(out, 0));
+            full_boxed(out, b"stsz", 0, 0, |out| out.extend_from_slice(&[0; 8]));
+            full_boxed(out, b"stco", 0, 0, |out| put_u32(out, 0));
+        });
+    });
+    duration
+}
+
+/// Appends a duration that is not known yet; answers where.
+fn put_duration(out: &mut Vec<u8>) -> u64 {
+    let position = out.len() as u64;
+    put_u32(out, 0);
+    position
+}
+
+fn put_matrix(out: &mut Vec<u8>) {
+    for value in [0x0001_0000, 0, 0, 0, 0x0001_0000, 0, 0, 0, 0x4000_0000] {
+        put_u32(out, value);
+    }
+}
+
+const TRACK_ENABLED_IN_MOVIE: u32 = 3;
+const MEDIA_IN_THIS_FILE: u32 = 1;

@@ -1,0 +1,79 @@
+//! Plans: what is written, in which order, to close a segment or to mend one that was not closed.
+//!
+//! The steps are data, so that the writer, the repair at start-up and `verify --repair` share
+//! them, and a test can stop after each. Wherever they stop, the file plays.
+//! Spec: SPEC "A segment". Knows nothing of: files.
+
+use super::{
+    BOX_HEADER_BYTES,
+    index::Index,
+    init::Layout,
+    put_u32,
+    scan::{Scan, State},
+};
+
+/// One step; each is done before the next begins.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Step {
+    Write {
+        offset: u64,
+        bytes: Vec<u8>,
+    },
+    /// Gives back what lies beyond.
+    Truncate {
+        length: u64,
+    },
+    /// All that was written is on the card.
+    Sync,
+}
+
+/// Closes a segment whose last fragment ends at `end`.
+///
+/// The index is written inside the reserved `free` box and made durable, with the durations and
+/// all media before it; then four bytes make the box shorter, which makes the index visible.
+pub fn close(layout: &Layout, index: &Index, end: u64) -> Vec<Step> {
+    let duration = u32::try_from(index.duration().0).unwrap_or(u32::MAX).to_be_bytes();
+    let mut steps = vec![Step::Truncate { length: end }];
+    for offset in layout.durations {
+        steps.push(Step::Write { offset, bytes: duration.to_vec() });
+    }
+    let reserve_bytes = layout.reserve.end.saturating_sub(layout.reserve.start);
+    let room = usize::try_from(reserve_bytes).unwrap_or(0).saturating_sub(BOX_HEADER_BYTES);
+    let sidx = index.sidx(room);
+    if let Some(sidx) = &sidx {
+        let offset = layout.reserve.end - sidx.len() as u64; // at most `room`
+        steps.push(Step::Write { offset, bytes: sidx.clone() });
+    }
+    steps.push(Step::Sync);
+    if let Some(sidx) = sidx {
+        steps.push(free_size(layout, reserve_bytes - sidx.len() as u64));
+        steps.push(Step::Sync);
+    }
+    steps
+}
+
+/// Mends what was scanned: trims it to the last whole fragment and, where it is ours, fills in
+/// index and durations. No steps where it is whole, can not be read, or holds no whole fragment.
+pub fn repair(scan: &Scan) -> Vec<Step> {
+    if matches!(scan.state, State::Whole | State::Unreadable { .. }) || scan.fragments == 0 {
+        return Vec::new();
+    }
+    let length = scan.whole_bytes;
+    let Some(layout) = scan.head.as_ref().and_then(|head| head.layout.as_ref()) else {
+        return vec![Step::Truncate { length }, Step::Sync];
+    };
+    // An index that speaks of what is gone is hidden before another is written in its place.
+    let mut steps = Vec::new();
+    if scan.head.as_ref().is_some_and(|head| head.indexed_end.is_some()) {
+        steps.push(free_size(layout, layout.reserve.end - layout.reserve.start));
+        steps.push(Step::Sync);
+    }
+    steps.extend(close(layout, &scan.index, length));
+    steps
+}
+
+fn free_size(layout: &Layout, size: u64) -> Step {
+    let mut bytes = Vec::with_capacity(4);
+    put_u32(&mut bytes, u32::try_from(size).unwrap_or(u32::MAX));
+    Step::Write { offset: layout.reserve.start, bytes }
+}

@@ -1,0 +1,108 @@
+//! Small files for tests: heads as ours, media that is no picture but has a sample's shape.
+
+use std::sync::Arc;
+
+use super::{
+    fragment::{Extent, FirstSample, Header, Sample},
+    identity::{Clock, Identity},
+    index::Index,
+    init::{self, Layout},
+    plan::{self, Step},
+};
+use crate::{
+    codec::{Codec, Collector, ParameterSets},
+    units::{Ticks, WallTime},
+};
+
+pub fn parameter_sets(codec: Codec) -> Arc<ParameterSets> {
+    let nals: &[&str] = match codec {
+        // x264, 1080p, High.
+        Codec::H264 => &["67640028acd940780227e5c044000003000400000300c83c60c658", "68ef8fcb"],
+        // x265, 1080p, Main 10, pixels of 4:3.
+        Codec::H265 => &[
+            "40010c02ffff02200000030090000003000003007800009598acc048",
+            "4201020220000003009000000300000300780000a003c08010e4d965662b349272bc39a020000003002000\
+             000303cc1392cdc001e848003d0970007a12000f4244",
+            "4401c172b46240",
+        ],
+    };
+    let mut collector = Collector::new(codec);
+    for nal in nals {
+        let bytes: Vec<u8> = (0..nal.len() / 2)
+            .map(|nth| u8::from_str_radix(&nal[2 * nth..2 * nth + 2], 16).unwrap())
+            .collect();
+        collector.offer(&bytes);
+    }
+    collector.current().unwrap()
+}
+
+pub fn identity() -> Identity {
+    Identity {
+        camera: "yard".to_owned(),
+        number: 14,
+        run: 3,
+        boot: [7; 16],
+        wall: WallTime(1_795_336_200_000),
+        clock: Clock::Trusted,
+    }
+}
+
+/// One fragment of frames of 40 ms, each of two NAL units; `sizes` are their bytes with prefixes,
+/// 12 at least.
+pub fn fragment(nth: u32, time: Ticks, opens_on: FirstSample, sizes: &[u32]) -> (Vec<u8>, Extent) {
+    let samples: Vec<Sample> = sizes
+        .iter()
+        .map(|bytes| Sample { bytes: *bytes, duration: FRAME, composition_offset: 0 })
+        .collect();
+    let header =
+        Header { sequence_number: nth + 1, decode_time: time, opens_on, samples: &samples };
+    let mut out = Vec::new();
+    header.write(&mut out);
+    for size in sizes {
+        out.extend([0, 0, 0, 2, 0x41, 0x9a]);
+        out.extend((size - 10).to_be_bytes());
+        out.extend((0..size - 10).map(|nth| (nth as u8) | 0x61));
+        let header = out.len() - (size - 10) as usize;
+        out[header] = 0x61;
+    }
+    (out, header.extent())
+}
+
+/// A segment of `count` fragments of three frames, every other one on a key frame, as it lies there
+/// before it is closed.
+pub fn unclosed(codec: Codec, count: u32) -> (Vec<u8>, Layout, Index) {
+    let mut out = Vec::new();
+    let layout = init::write_segment_head(&mut out, &parameter_sets(codec), &identity());
+    let mut index = Index::new();
+    for nth in 0..count {
+        let opens_on = if nth % 2 == 0 { FirstSample::Key } else { FirstSample::NonKey };
+        let time = Ticks(i64::from(nth * 3 * FRAME));
+        let (bytes, extent) = fragment(nth, time, opens_on, &[60 + nth, 12, 20]);
+        index.push(bytes.len() as u64, extent);
+        out.extend(bytes);
+    }
+    (out, layout, index)
+}
+
+pub fn closed(codec: Codec, count: u32) -> Vec<u8> {
+    let (mut file, layout, index) = unclosed(codec, count);
+    let end = file.len() as u64;
+    carry_out(&mut file, &plan::close(&layout, &index, end));
+    file
+}
+
+pub fn carry_out(file: &mut Vec<u8>, steps: &[Step]) {
+    for step in steps {
+        match step {
+            Step::Write { offset, bytes } => {
+                let offset = usize::try_from(*offset).unwrap();
+                file[offset..offset + bytes.len()].copy_from_slice(bytes);
+            }
+            Step::Truncate { length } => file.truncate(usize::try_from(*length).unwrap()),
+            Step::Sync => {}
+        }
+    }
+}
+
+/// 25 frames a second.
+pub const FRAME: u32 = 3600;

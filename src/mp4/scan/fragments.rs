@@ -1,0 +1,319 @@
+//! Checks fragments: that sizes add up, times go forward, and NAL units fill their samples.
+
+use super::{
+    What,
+    head::{Head, Track},
+    window::{BoxHeader, Fault, Window, damage},
+};
+use crate::{
+    mp4::fragment::{
+        BASE_DATA_OFFSET_PRESENT, DATA_OFFSET_PRESENT, DEFAULT_SAMPLE_DURATION_PRESENT,
+        DEFAULT_SAMPLE_FLAGS_PRESENT, DEFAULT_SAMPLE_SIZE_PRESENT, Extent,
+        FIRST_SAMPLE_FLAGS_PRESENT, FirstSample, SAMPLE_COMPOSITION_OFFSET_PRESENT,
+        SAMPLE_DESCRIPTION_INDEX_PRESENT, SAMPLE_DURATION_PRESENT, SAMPLE_FLAGS_PRESENT,
+        SAMPLE_SIZE_PRESENT,
+    },
+    units::Ticks,
+};
+
+/// Goes from fragment to fragment of one file.
+pub(super) struct Walk<'a> {
+    track: Track,
+    /// `None` where samples are not NAL units that we know.
+    length_bytes: Option<u8>,
+    /// Ours hold one track, and media without gaps.
+    is_ours: bool,
+    /// Decode time of the last sample so far.
+    last_sample: Option<u64>,
+    media: Window<'a>,
+}
+
+pub(super) struct Checked {
+    pub end: u64,
+    /// `None` where the fragment holds nothing of the track.
+    pub extent: Option<Extent>,
+}
+
+/// One `moof` on its way through [`Walk::check`].
+struct Fragment {
+    moof: BoxHeader,
+    mdat: BoxHeader,
+    look_at_nal_units: bool,
+    /// Of the samples of the track.
+    listed_bytes: u64,
+    other_tracks: bool,
+    opens_on: Option<FirstSample>,
+    start: i64,
+    end: i64,
+}
+
+/// What the boxes of a `traf` say to the next.
+struct Traf {
+    is_ours_to_check: bool,
+    defaults: Track,
+    decode_time: u64,
+    /// Where the next run's samples begin.
+    data: u64,
+    data_base: u64,
+}
+
+impl<'a> Walk<'a> {
+    /// `media` is a second window, so that samples can be looked at while their list is read.
+    pub fn new(head: &Head, media: Window<'a>) -> Walk<'a> {
+        Walk {
+            track: head.track,
+            length_bytes: head.video.as_ref().map(|video| video.length_bytes),
+            is_ours: head.identity.is_some(),
+            last_sample: None,
+            media,
+        }
+    }
+
+    /// Checks the fragment that begins with `moof`; NAL units from `looked_at_from` on.
+    pub fn check(
+        &mut self,
+        window: &mut Window,
+        moof: BoxHeader,
+        looked_at_from: u64,
+    ) -> Result<Checked, Fault> {
+        self.media.position = moof.end;
+        let mdat = self.media.box_header(window.len())?;
+        if mdat.kind != *b"mdat" {
+            return Err(damage(mdat.begin, What::UnexpectedBox { kind: mdat.kind }));
+        }
+        let mut fragment = Fragment {
+            moof,
+            mdat,
+            look_at_nal_units: mdat.end > looked_at_from,
+            listed_bytes: 0,
+            other_tracks: false,
+            opens_on: None,
+            start: i64::MAX,
+            end: 0,
+        };
+        window.position = moof.body;
+        while window.position < moof.end {
+            let header = window.box_header(moof.end)?;
+            if header.kind == *b"traf" {
+                self.check_traf(window, header, &mut fragment)?;
+            }
+            window.position = header.end;
+        }
+        let present = mdat.end - mdat.body;
+        let listed = fragment.listed_bytes;
+        let adds_up = if self.is_ours { listed == present } else { listed <= present };
+        if !adds_up && !fragment.other_tracks {
+            return Err(damage(mdat.begin, What::MediaBytes { listed, present }));
+        }
+        if fragment.look_at_nal_units && present > 0 {
+            self.media.position = mdat.end - 1;
+            self.media.u8()?; // readable to its end
+        }
+        let extent = fragment.opens_on.map(|opens_on| Extent {
+            opens_on,
+            start: Ticks(fragment.start),
+            end: Ticks(fragment.end),
+        });
+        Ok(Checked { end: mdat.end, extent })
+    }
+
+    fn check_traf(
+        &mut self,
+        window: &mut Window,
+        traf: BoxHeader,
+        fragment: &mut Fragment,
+    ) -> Result<(), Fault> {
+        let mut state = Traf {
+            is_ours_to_check: false,
+            defaults: self.track,
+            decode_time: 0,
+            data: fragment.mdat.body,
+            data_base: fragment.moof.begin,
+        };
+        window.position = traf.body;
+        while window.position < traf.end {
+            let header = window.box_header(traf.end)?;
+            match &header.kind {
+                b"tfhd" => {
+                    let flags = window.u32()?;
+                    state.is_ours_to_check = window.u32()? == self.track.id;
+                    fragment.other_tracks |= !state.is_ours_to_check;
+                    if flags & BASE_DATA_OFFSET_PRESENT != 0 {
+                        state.data_base = window.u64()?;
+                    }
+                    if flags & SAMPLE_DESCRIPTION_INDEX_PRESENT != 0 {
+                        window.u32()?;
+                    }
+                    if flags & DEFAULT_SAMPLE_DURATION_PRESENT != 0 {
+                        state.defaults.duration = window.u32()?;
+                    }
+                    if flags & DEFAULT_SAMPLE_SIZE_PRESENT != 0 {
+                        state.defaults.size = window.u32()?;
+                    }
+                    if flags & DEFAULT_SAMPLE_FLAGS_PRESENT != 0 {
+                        state.defaults.flags = window.u32()?;
+                    }
+                }
+                b"tfdt" if state.is_ours_to_check => {
+                    let wide = window.u32()? >> 24 != 0;
+                    state.decode_time = if wide { window.u64()? } else { u64::from(window.u32()?) };
+                    self.check_decode_time(header, state.decode_time)?;
+                }
+                b"trun" if state.is_ours_to_check => {
+                    self.check_run(window, header, &mut state, fragment)?;
+                }
+                _ => {}
+            }
+            if window.position > header.end {
+                return Err(header.ends_too_early());
+            }
+            window.position = header.end;
+        }
+        Ok(())
+    }
+
+    /// Decode times increase strictly over a file.
+    fn check_decode_time(&self, tfdt: BoxHeader, time: u64) -> Result<(), Fault> {
+        let latest = u64::MAX >> 2; // leaves room to add durations
+        match self.last_sample {
+            Some(before) if time <= before => {
+                Err(damage(tfdt.begin, What::DecodeTime { time, before }))
+            }
+            before if time > latest => {
+                let before = before.unwrap_or(0);
+                Err(damage(tfdt.begin, What::DecodeTime { time, before }))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_run(
+        &mut self,
+        window: &mut Window,
+        trun: BoxHeader,
+        state: &mut Traf,
+        fragment: &mut Fragment,
+    ) -> Result<(), Fault> {
+        let version_and_flags = window.u32()?;
+        let samples = window.u32()?;
+        let has = |flag: u32| version_and_flags & flag != 0;
+        if has(DATA_OFFSET_PRESENT) {
+            let offset = i64::from(window.u32()?.cast_signed());
+            state.data = state.data_base.saturating_add_signed(offset);
+        }
+        let mut flags = state.defaults.flags;
+        let has_first_flags = has(FIRST_SAMPLE_FLAGS_PRESENT);
+        if has_first_flags {
+            flags = window.u32()?;
+        }
+        let fields = [
+            SAMPLE_DURATION_PRESENT,
+            SAMPLE_SIZE_PRESENT,
+            SAMPLE_FLAGS_PRESENT,
+            SAMPLE_COMPOSITION_OFFSET_PRESENT,
+        ];
+        let sample_bytes = 4 * fields.iter().filter(|flag| has(**flag)).count() as u64;
+        let run_bytes = trun.end - trun.begin;
+        // Samples without a field of their own would cost nothing to list by the billion.
+        let room = trun.end.saturating_sub(window.position);
+        if sample_bytes * u64::from(samples) > room
+            || (sample_bytes == 0 && samples > DEFAULT_SAMPLES_MAX)
+        {
+            return Err(damage(trun.begin, What::SamplesBeyondRun { samples, run_bytes }));
+        }
+        let media = fragment.mdat;
+        if state.data < media.body
+            || (self.is_ours && state.data != media.body + fragment.listed_bytes)
+        {
+            let (offset, media) = (state.data, media.body);
+            return Err(damage(trun.begin, What::MediaOffset { offset, media }));
+        }
+        for nth in 0..samples {
+            let Track { mut duration, mut size, .. } = state.defaults;
+            let mut offset = 0;
+            if has(SAMPLE_DURATION_PRESENT) {
+                duration = window.u32()?;
+            }
+            if has(SAMPLE_SIZE_PRESENT) {
+                size = window.u32()?;
+            }
+            if has(SAMPLE_FLAGS_PRESENT) {
+                let own = window.u32()?;
+                if nth == 0 && !has_first_flags {
+                    flags = own;
+                }
+            }
+            if has(SAMPLE_COMPOSITION_OFFSET_PRESENT) {
+                // Version 0 says that they are unsigned; writers that mean signed ones exist.
+                offset = i64::from(window.u32()?.cast_signed());
+            }
+            fragment.take(flags, state.decode_time, duration, offset);
+            self.check_sample(state.data, size, fragment)?;
+            self.last_sample = Some(state.decode_time);
+            state.decode_time = state.decode_time.saturating_add(u64::from(duration));
+            state.data = state.data.saturating_add(u64::from(size));
+            fragment.listed_bytes += u64::from(size);
+        }
+        Ok(())
+    }
+
+    /// NAL units fill the sample to its last byte.
+    fn check_sample(&mut self, begin: u64, size: u32, fragment: &Fragment) -> Result<(), Fault> {
+        let end = begin.saturating_add(u64::from(size));
+        let media = fragment.mdat;
+        if end > media.end {
+            let (listed, present) = (end - media.body, media.end - media.body);
+            return Err(damage(media.begin, What::MediaBytes { listed, present }));
+        }
+        let Some(length_bytes) = self.length_bytes.filter(|_| fragment.look_at_nal_units) else {
+            return Ok(());
+        };
+        let mut at = begin;
+        while at < end {
+            let room = end - at;
+            if room <= u64::from(length_bytes) {
+                return Err(damage(at, What::NalUnit { bytes: 0, left: room }));
+            }
+            self.media.position = at;
+            let mut bytes = 0;
+            for _ in 0..length_bytes {
+                bytes = bytes << 8 | u64::from(self.media.u8()?);
+            }
+            let left = room - u64::from(length_bytes);
+            if bytes == 0 || bytes > left {
+                return Err(damage(at, What::NalUnit { bytes, left }));
+            }
+            at = self.media.position + bytes;
+            let header = self.media.u8()?;
+            if header & 0x80 != 0 {
+                return Err(damage(at - bytes, What::NalHeader(header))); // forbidden_zero_bit
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Fragment {
+    /// Takes in the times of one sample; `flags` count for the first.
+    fn take(&mut self, flags: u32, decode_time: u64, duration: u32, offset: i64) {
+        if self.opens_on.is_none() {
+            let is_key = flags & SAMPLE_IS_NON_SYNC == 0;
+            self.opens_on = Some(if is_key { FirstSample::Key } else { FirstSample::NonKey });
+        }
+        let decode_time = i64::try_from(decode_time).unwrap_or(i64::MAX);
+        let presented = decode_time.saturating_add(offset);
+        self.start = self.start.min(presented);
+        self.end = self.end.max(presented.max(decode_time).saturating_add(i64::from(duration)));
+    }
+}
+
+impl BoxHeader {
+    fn ends_too_early(&self) -> Fault {
+        let size = self.end - self.begin;
+        damage(self.begin, What::BoxSize { kind: self.kind, size })
+    }
+}
+
+const SAMPLE_IS_NON_SYNC: u32 = 0x0001_0000;
+/// Samples of a run that lists none of their fields.
+const DEFAULT_SAMPLES_MAX: u32 = 65_536;

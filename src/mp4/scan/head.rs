@@ -1,0 +1,383 @@
+//! Reads what lies before the media: identity, codec, durations, index.
+
+use super::{
+    What,
+    window::{BoxHeader, Fault, Window, damage},
+};
+use crate::{
+    codec::Codec,
+    mp4::{
+        IDENTITY_UUID, TIMESCALE,
+        fragment::NON_SYNC_SAMPLE_FLAGS,
+        identity::{IDENTITY_BYTES_MAX, Identity},
+        init::Layout,
+    },
+    units::{TICKS_PER_SECOND, Ticks},
+};
+
+/// What a file's head says.
+#[derive(Clone, Debug)]
+pub struct Head {
+    pub form: Form,
+    /// Only in files of ours.
+    pub identity: Option<Identity>,
+    /// The first video track, where it is H.264 or H.265.
+    pub video: Option<Video>,
+    /// As written at close (`mehd`, else `mvhd`); `None` while that is zero.
+    pub duration: Option<Ticks>,
+    /// Where the file should end, by a `sidx` in front of the media.
+    pub indexed_end: Option<u64>,
+    /// Where a repair may write: only in files of ours.
+    pub layout: Option<Layout>,
+    /// Of the first fragment; the file's end where there is none yet.
+    pub media_begin: u64,
+    pub(super) track: Track,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    Fragmented,
+    /// One `moov` lists all samples.
+    Plain,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Video {
+    pub codec: Codec,
+    /// As `ParameterSets::mime` says it: `avc1.640028`.
+    pub codecs: String,
+    pub width: u16,
+    pub height: u16,
+    /// Of the length before each NAL unit, 1 to 4.
+    pub(super) length_bytes: u8,
+}
+
+/// The track that is looked at, with its defaults for fragments (`trex`).
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Track {
+    pub id: u32,
+    pub timescale: u32,
+    pub duration: u32,
+    pub size: u32,
+    pub flags: u32,
+}
+
+impl Head {
+    /// Whether a file of `len` bytes has the index that we write at close, and all that it lists.
+    pub fn is_closed(&self, len: u64) -> bool {
+        self.identity.is_some() && self.indexed_end == Some(len)
+    }
+
+    /// Ticks of the track in ticks of 90 kHz.
+    pub(super) fn ticks(&self, time: Ticks) -> Ticks {
+        scale(time.0.max(0).cast_unsigned(), self.track.timescale)
+    }
+}
+
+/// Reads on from the start of the file to the first fragment, or to the end of a plain `moov`.
+pub(super) fn read(window: &mut Window) -> Result<Head, Fault> {
+    let len = window.len();
+    window.position = 0;
+    if window.array::<8>()?[4..] != *b"ftyp" {
+        return Err(damage(0, What::NoFileType));
+    }
+    window.position = 0;
+    window.position = window.box_header(len)?.end;
+    let mut movie: Option<Movie> = None;
+    let (mut identity, mut reserve, mut index) = (None, None, None);
+    let mut media_begin = len;
+    let mut boxes = 0;
+    while window.position < len {
+        let header = window.box_header(len)?;
+        boxes += 1;
+        if boxes > TOP_BOXES_MAX {
+            return Err(damage(header.begin, What::TooManyBoxes));
+        }
+        match &header.kind {
+            b"moov" => movie = Some(Movie::read(window, header)?),
+            b"uuid" => identity = identity.or(read_identity(window, header)?),
+            b"free" => reserve = Some(header.begin..header.end),
+            b"sidx" => {
+                index = Some((header, read_index(window, header)?));
+                if identity.is_some() {
+                    media_begin = header.end; // as ours are: saves a read
+                    break;
+                }
+            }
+            b"moof" if movie.is_none() => return Err(damage(header.begin, What::NoMovie)),
+            b"moof" => {
+                media_begin = header.begin;
+                break;
+            }
+            // A plain file: its moov may come after the media.
+            b"mdat" if movie.is_some() => break,
+            _ => {}
+        }
+        window.position = header.end;
+    }
+    let Some(movie) = movie else { return Err(Fault::End) };
+    if let (Some(room), Some((sidx, _))) = (&mut reserve, index)
+        && room.end == sidx.begin
+    {
+        room.end = sidx.end;
+    }
+    let layout = match (&identity, movie.durations(), reserve) {
+        (Some(_), Some(durations), Some(reserve)) if reserve.end == media_begin => {
+            Some(Layout { durations, reserve })
+        }
+        _ => None,
+    };
+    let indexed_end = index.map(|(_, end)| end);
+    Ok(movie.into_head(identity, layout, indexed_end, media_begin))
+}
+
+/// What `moov` says.
+#[derive(Default)]
+struct Movie {
+    timescale: u32,
+    /// `mvhd`, in its timescale, and `mehd`.
+    duration: u64,
+    fragment_duration: u64,
+    has_fragments: bool,
+    /// Where the 32-bit durations lie, in the order of [`Layout::durations`].
+    positions: [Option<u64>; 4],
+    chosen: Option<MovieTrack>,
+    current: MovieTrack,
+    defaults: Vec<Track>,
+}
+
+#[derive(Clone, Default)]
+struct MovieTrack {
+    id: u32,
+    timescale: u32,
+    positions: [Option<u64>; 2],
+    is_video: bool,
+    video: Option<Video>,
+}
+
+impl Movie {
+    fn read(window: &mut Window, moov: BoxHeader) -> Result<Movie, Fault> {
+        let mut movie = Movie::default();
+        let mut boxes = 0;
+        window.position = moov.body;
+        while window.position < moov.end {
+            let header = window.box_header(moov.end)?;
+            boxes += 1;
+            if boxes > MOVIE_BOXES_MAX {
+                return Err(damage(header.begin, What::TooManyBoxes));
+            }
+            let mut next = header.end;
+            match &header.kind {
+                b"mdia" | b"minf" | b"stbl" => next = header.body,
+                b"mvex" => {
+                    movie.has_fragments = true;
+                    next = header.body;
+                }
+                b"trak" => {
+                    movie.choose();
+                    next = header.body;
+                }
+                b"mvhd" => {
+                    let times = Times::read(window)?;
+                    (movie.timescale, movie.duration) = (times.timescale, times.duration);
+                    movie.positions[0] = times.position;
+                }
+                b"tkhd" => {
+                    let wide = window.u8()? == 1;
+                    window.position += 3 + if wide { 16 } else { 8 };
+                    movie.current.id = window.u32()?;
+                    movie.current.positions[0] = (!wide).then_some(window.position + 4);
+                }
+                b"mdhd" => {
+                    let times = Times::read(window)?;
+                    movie.current.timescale = times.timescale;
+                    movie.current.positions[1] = times.position;
+                }
+                b"hdlr" => {
+                    window.position += 8;
+                    movie.current.is_video = window.array()? == *b"vide";
+                }
+                b"stsd" => movie.current.video = read_sample_entry(window, header)?,
+                b"mehd" => {
+                    let wide = window.u32()? >> 24 == 1;
+                    movie.positions[3] = (!wide).then_some(window.position);
+                    movie.fragment_duration =
+                        if wide { window.u64()? } else { u64::from(window.u32()?) };
+                }
+                b"trex" if movie.defaults.len() < TRACKS_MAX => {
+                    window.position += 4;
+                    let id = window.u32()?;
+                    window.position += 4;
+                    let (duration, size, flags) = (window.u32()?, window.u32()?, window.u32()?);
+                    movie.defaults.push(Track { id, timescale: 0, duration, size, flags });
+                }
+                _ => {}
+            }
+            window.position = next;
+        }
+        movie.choose();
+        Ok(movie)
+    }
+
+    /// Ends a track: the first that is video is the one that counts.
+    fn choose(&mut self) {
+        let track = std::mem::take(&mut self.current);
+        if track.is_video && self.chosen.is_none() {
+            [self.positions[1], self.positions[2]] = track.positions;
+            self.chosen = Some(track);
+        }
+    }
+
+    /// Where the durations lie, if all are there and count 90 kHz.
+    fn durations(&self) -> Option<[u64; 4]> {
+        let [mvhd, tkhd, mdhd, mehd] = self.positions;
+        let timescale = self.chosen.as_ref()?.timescale;
+        (self.timescale == TIMESCALE && timescale == TIMESCALE).then_some(())?;
+        Some([mvhd?, tkhd?, mdhd?, mehd?])
+    }
+
+    fn into_head(
+        self,
+        identity: Option<Identity>,
+        layout: Option<Layout>,
+        indexed_end: Option<u64>,
+        media_begin: u64,
+    ) -> Head {
+        let chosen = self.chosen.unwrap_or_default();
+        let unlisted = Track { flags: NON_SYNC_SAMPLE_FLAGS, ..Track::default() };
+        let defaults = self.defaults.into_iter().find(|track| track.id == chosen.id);
+        let written = match self.fragment_duration {
+            0 => self.duration,
+            duration => duration,
+        };
+        Head {
+            form: if self.has_fragments { Form::Fragmented } else { Form::Plain },
+            identity,
+            video: chosen.video,
+            duration: (written != 0).then(|| scale(written, self.timescale)),
+            indexed_end,
+            layout,
+            media_begin,
+            track: Track {
+                id: chosen.id,
+                timescale: chosen.timescale,
+                ..defaults.unwrap_or(unlisted)
+            },
+        }
+    }
+}
+
+/// The common part of `mvhd` and `mdhd`.
+struct Times {
+    timescale: u32,
+    duration: u64,
+    /// Of the duration, where it has 32 bits.
+    position: Option<u64>,
+}
+
+impl Times {
+    fn read(window: &mut Window) -> Result<Times, Fault> {
+        let wide = window.u8()? == 1;
+        window.position += 3 + if wide { 16 } else { 8 };
+        let timescale = window.u32()?;
+        let position = (!wide).then_some(window.position);
+        let duration = if wide { window.u64()? } else { u64::from(window.u32()?) };
+        Ok(Times { timescale, duration, position })
+    }
+}
+
+fn read_identity(window: &mut Window, header: BoxHeader) -> Result<Option<Identity>, Fault> {
+    if header.end - header.body < 16 || window.array()? != IDENTITY_UUID {
+        return Ok(None);
+    }
+    let left = header.end - window.position;
+    let count = usize::try_from(left).unwrap_or(IDENTITY_BYTES_MAX).min(IDENTITY_BYTES_MAX);
+    Ok(Identity::read(window.slice(count)?))
+}
+
+/// Where the last subsegment ends (§8.16.3).
+fn read_index(window: &mut Window, header: BoxHeader) -> Result<u64, Fault> {
+    let wide = window.u32()? >> 24 != 0;
+    window.position += 8 + if wide { 8 } else { 4 };
+    let first_offset = if wide { window.u64()? } else { u64::from(window.u32()?) };
+    window.position += 2;
+    let count = window.u16()?;
+    let mut end = header.end.saturating_add(first_offset);
+    for _ in 0..count {
+        end = end.saturating_add(u64::from(window.u32()? & 0x7fff_ffff));
+        window.position += 8;
+    }
+    if window.position > header.end {
+        let size = header.end - header.begin;
+        return Err(damage(header.begin, What::BoxSize { kind: header.kind, size }));
+    }
+    Ok(end)
+}
+
+/// The first sample entry, where it is H.264 or H.265 with its configuration.
+fn read_sample_entry(window: &mut Window, stsd: BoxHeader) -> Result<Option<Video>, Fault> {
+    window.position = stsd.body + 8;
+    if window.position + 8 > stsd.end {
+        return Ok(None);
+    }
+    let entry = window.box_header(stsd.end)?;
+    let (codec, configuration_kind) = match &entry.kind {
+        b"avc1" | b"avc3" => (Codec::H264, *b"avcC"),
+        b"hvc1" | b"hev1" => (Codec::H265, *b"hvcC"),
+        _ => return Ok(None),
+    };
+    window.position = entry.body + 24;
+    let (width, height) = (window.u16()?, window.u16()?);
+    window.position = entry.body + 78;
+    while window.position + 8 <= entry.end {
+        let header = window.box_header(entry.end)?;
+        if header.kind == configuration_kind && header.end - header.body >= 23 {
+            let configuration = window.array::<23>()?;
+            let (codecs, lengths) = match codec {
+                Codec::H264 => (avc_codecs(entry.kind, &configuration), configuration[4]),
+                Codec::H265 => (hevc_codecs(entry.kind, &configuration), configuration[21]),
+            };
+            let length_bytes = (lengths & 3) + 1;
+            return Ok(Some(Video { codec, codecs, width, height, length_bytes }));
+        }
+        window.position = header.end;
+    }
+    Ok(None)
+}
+
+/// RFC 6381 §3.3: profile, constraints, level.
+fn avc_codecs(kind: [u8; 4], avcc: &[u8; 23]) -> String {
+    format!("{}.{:02X}{:02X}{:02X}", kind.escape_ascii(), avcc[1], avcc[2], avcc[3])
+}
+
+/// ISO/IEC 14496-15 §E.3: profile, compatibility in reverse, tier and level, constraints.
+fn hevc_codecs(kind: [u8; 4], hvcc: &[u8; 23]) -> String {
+    let space = ["", "A", "B", "C"][usize::from(hvcc[1] >> 6)];
+    let tier = if hvcc[1] & 0x20 == 0 { 'L' } else { 'H' };
+    let compatibility = u32::from_be_bytes([hvcc[2], hvcc[3], hvcc[4], hvcc[5]]).reverse_bits();
+    let mut codecs = format!(
+        "{}.{space}{}.{compatibility:X}.{tier}{}",
+        kind.escape_ascii(),
+        hvcc[1] & 0x1f,
+        hvcc[12]
+    );
+    let constraints = &hvcc[6..12];
+    let used = constraints.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    for byte in &constraints[..used] {
+        codecs.push_str(&format!(".{byte:X}"));
+    }
+    codecs
+}
+
+fn scale(time: u64, timescale: u32) -> Ticks {
+    let ticks =
+        u128::from(time) * TICKS_PER_SECOND.cast_unsigned() as u128 / u128::from(timescale.max(1));
+    Ticks(i64::try_from(ticks).unwrap_or(i64::MAX))
+}
+
+/// Boxes in front of the media; real files have under ten.
+const TOP_BOXES_MAX: u32 = 64;
+/// Boxes of a `moov`; a track has about 20.
+const MOVIE_BOXES_MAX: u32 = 512;
+/// Tracks whose defaults are kept.
+const TRACKS_MAX: usize = 4;

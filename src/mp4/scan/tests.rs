@@ -1,0 +1,420 @@
+use proptest::prelude::*;
+use std::cell::Cell;
+
+use super::*;
+use crate::{
+    codec::Codec,
+    mp4::{
+        boxed, full_boxed,
+        init::write_live_init,
+        plan,
+        samples::{self, FRAME, carry_out, closed, identity, parameter_sets, unclosed},
+    },
+};
+
+fn reader(file: &[u8]) -> impl Fn(&mut [u8], u64) -> io::Result<usize> {
+    move |buffer, offset| {
+        let from = usize::try_from(offset).unwrap().min(file.len());
+        let count = buffer.len().min(file.len() - from);
+        buffer[..count].copy_from_slice(&file[from..from + count]);
+        Ok(count)
+    }
+}
+
+fn scanned(file: &[u8], depth: Depth) -> Scan {
+    scan(&reader(file), file.len() as u64, depth)
+}
+
+fn damage_of(file: &[u8], depth: Depth) -> Damage {
+    match scanned(file, depth).state {
+        State::Damaged(damage) => damage,
+        state => panic!("{state:?}"),
+    }
+}
+
+#[test]
+fn a_closed_file_is_whole_and_says_what_it_is() {
+    for codec in [Codec::H264, Codec::H265] {
+        let file = closed(codec, 5);
+        let scan = scanned(&file, Depth::Full);
+        assert!(scan.is_whole(), "{:?}", scan.state);
+        assert_eq!(scan.fragments, 5);
+        assert_eq!(scan.whole_bytes, file.len() as u64);
+        assert_eq!(scan.duration, Ticks(i64::from(15 * FRAME)));
+        let head = scan.head.unwrap();
+        assert_eq!(head.form, Form::Fragmented);
+        assert_eq!(head.identity, Some(identity()));
+        assert_eq!(head.duration, Some(scan.duration));
+        let video = head.video.unwrap();
+        let sets = parameter_sets(codec);
+        assert_eq!(video.codec, codec);
+        assert_eq!(video.codecs, sets.mime());
+        assert_eq!((video.width, video.height), (1920, 1080));
+    }
+}
+
+#[test]
+fn the_layout_and_the_index_are_read_as_they_were_written() {
+    let (mut file, layout, index) = unclosed(Codec::H264, 5);
+    let scan = scanned(&file, Depth::Structure);
+    assert!(matches!(scan.state, State::Cut), "not closed is not whole");
+    assert_eq!(scan.index, index);
+    assert_eq!(scan.head.unwrap().layout, Some(layout.clone()));
+    let end = file.len() as u64;
+    carry_out(&mut file, &plan::close(&layout, &index, end));
+    let head = read_head(&reader(&file), end).unwrap();
+    assert_eq!(head.layout, Some(layout));
+    assert_eq!(head.indexed_end, Some(end));
+    assert!(head.is_closed(end) && !head.is_closed(end - 1));
+}
+
+#[test]
+fn the_index_ends_where_the_first_fragment_begins() {
+    let file = closed(Codec::H264, 5);
+    let sidx = file.windows(4).position(|window| window == b"sidx").unwrap() - 4;
+    let size = u32::from_be_bytes(file[sidx..sidx + 4].try_into().unwrap()) as usize;
+    assert_eq!(&file[sidx + size + 4..sidx + size + 8], b"moof");
+    assert_eq!(size, 32 + 3 * 12);
+}
+
+#[test]
+fn a_head_costs_two_reads_at_most() {
+    let file = closed(Codec::H265, 50);
+    let reads = Cell::new(0);
+    let read_at = |buffer: &mut [u8], offset: u64| {
+        reads.set(reads.get() + 1);
+        reader(&file)(buffer, offset)
+    };
+    read_head(&read_at, file.len() as u64).unwrap();
+    assert!(reads.get() <= 2, "{}", reads.get());
+    reads.set(0);
+    assert!(scan(&read_at, file.len() as u64, Depth::Structure).is_whole());
+    assert!(reads.get() <= 2 + 2 * 50, "{}", reads.get());
+}
+
+#[test]
+fn every_truncation_is_cut_at_the_last_whole_fragment() {
+    let file = closed(Codec::H264, 4);
+    let ends: Vec<u64> = (0..=4)
+        .map(|count| match count {
+            0 => 0,
+            count => unclosed(Codec::H264, count).0.len() as u64,
+        })
+        .collect();
+    for len in 0..file.len() {
+        let scan = scanned(&file[..len], Depth::Full);
+        assert!(matches!(scan.state, State::Cut), "{len}: {:?}", scan.state);
+        let whole = ends.iter().rev().find(|end| **end <= len as u64).unwrap();
+        assert_eq!(scan.whole_bytes, *whole, "{len}");
+    }
+}
+
+#[test]
+fn every_truncation_can_be_mended_and_mending_twice_changes_nothing() {
+    for file in [closed(Codec::H264, 4), unclosed(Codec::H264, 4).0] {
+        let first_end = unclosed(Codec::H264, 1).0.len();
+        for len in first_end..file.len() {
+            let mut cut = file[..len].to_vec();
+            let before = scanned(&cut, Depth::Full);
+            carry_out(&mut cut, &plan::repair(&before));
+            let after = scanned(&cut, Depth::Full);
+            assert!(after.is_whole(), "{len}: {:?}", after.state);
+            assert_eq!(after.whole_bytes, before.whole_bytes);
+            assert_eq!(after.duration, before.duration);
+            assert_eq!(after.head.as_ref().unwrap().duration, Some(before.duration));
+            assert!(plan::repair(&after).is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_repair_that_stops_anywhere_leaves_a_file_that_is_not_damaged() {
+    let file = closed(Codec::H264, 4);
+    let cut = &file[..file.len() - 1];
+    let before = scanned(cut, Depth::Full);
+    let steps = plan::repair(&before);
+    for count in 0..=steps.len() {
+        let mut file = cut.to_vec();
+        carry_out(&mut file, &steps[..count]);
+        let scan = scanned(&file, Depth::Full);
+        assert!(!matches!(scan.state, State::Damaged(_)), "{count}: {:?}", scan.state);
+        assert_eq!(scan.whole_bytes, before.whole_bytes);
+        carry_out(&mut file, &plan::repair(&scan));
+        assert!(scanned(&file, Depth::Full).is_whole(), "{count}");
+    }
+}
+
+#[test]
+fn a_close_that_stops_at_any_byte_leaves_a_file_that_is_not_damaged() {
+    let (file, layout, index) = unclosed(Codec::H264, 4);
+    let end = file.len() as u64;
+    let steps = plan::close(&layout, &index, end);
+    let switch = steps.len() - 2;
+    for torn in 0..steps.len() {
+        let bytes = match &steps[torn] {
+            plan::Step::Write { bytes, .. } => bytes.len(),
+            _ => 1,
+        };
+        for written in 0..bytes {
+            let mut file = file.clone();
+            carry_out(&mut file, &steps[..torn]);
+            if let plan::Step::Write { offset, bytes } = &steps[torn]
+                && torn != switch
+            {
+                let bytes = bytes[..written].to_vec();
+                carry_out(&mut file, &[plan::Step::Write { offset: *offset, bytes }]);
+            }
+            let scan = scanned(&file, Depth::Full);
+            assert_eq!(scan.whole_bytes, end);
+            match scan.state {
+                State::Whole => assert!(torn > switch),
+                State::Cut => assert!(torn <= switch),
+                state => panic!("step {torn}, byte {written}: {state:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn what_makes_the_index_visible_is_four_bytes_after_a_sync() {
+    let (file, layout, index) = unclosed(Codec::H264, 4);
+    let steps = plan::close(&layout, &index, file.len() as u64);
+    let [.., plan::Step::Sync, plan::Step::Write { offset, bytes }, plan::Step::Sync] = &steps[..]
+    else {
+        panic!("{steps:?}");
+    };
+    assert_eq!(*offset, layout.reserve.start);
+    assert_eq!(bytes.len(), 4);
+}
+
+#[test]
+fn a_file_with_a_room_of_another_size_is_closed_as_well() {
+    let (file, layout, index) = unclosed(Codec::H264, 8);
+    let reserve = usize::try_from(layout.reserve.end - layout.reserve.start).unwrap();
+    let begin = usize::try_from(layout.reserve.start).unwrap();
+    // Four entries need 80 bytes and the free box in front of them 8.
+    for room in 8..100 {
+        let mut file = file.clone();
+        file.drain(begin + 8..begin + 8 + (reserve - room));
+        file[begin..begin + 4].copy_from_slice(&(room as u32).to_be_bytes());
+        let scan = scanned(&file, Depth::Full);
+        assert_eq!(scan.index, index);
+        carry_out(&mut file, &plan::repair(&scan));
+        let after = scanned(&file, Depth::Full);
+        assert_eq!(after.is_whole(), room >= 8 + 32 + 12, "{room}: {:?}", after.state);
+    }
+}
+
+#[test]
+fn a_zeroed_tail_is_found_and_cut_off() {
+    let (mut file, ..) = unclosed(Codec::H264, 4);
+    let whole = unclosed(Codec::H264, 3).0.len();
+    // The card holds the size and the header, but never got the media.
+    let media = file.len() - 80;
+    file[media..].fill(0);
+    assert!(matches!(damage_of(&file, Depth::Full).what, What::NalUnit { bytes: 0, .. }));
+    assert!(matches!(damage_of(&file, Depth::Tail(10)).what, What::NalUnit { bytes: 0, .. }));
+    assert!(matches!(scanned(&file, Depth::Structure).state, State::Cut));
+    file[whole..].fill(0);
+    let scan = scanned(&file, Depth::Tail(1000));
+    assert!(matches!(scan.state, State::Damaged(Damage { at, .. }) if at == whole as u64));
+    carry_out(&mut file, &plan::repair(&scan));
+    assert_eq!(file.len(), whole);
+    assert!(scanned(&file, Depth::Full).is_whole());
+}
+
+#[test]
+fn damage_is_named() {
+    let (file, layout, _) = unclosed(Codec::H264, 2);
+    let moof = usize::try_from(layout.reserve.end).unwrap();
+    let find =
+        |kind: &[u8; 4]| moof + file[moof..].windows(4).position(|window| window == kind).unwrap();
+    let with = |at: usize, bytes: &[u8]| {
+        let mut file = file.clone();
+        file[at..at + bytes.len()].copy_from_slice(bytes);
+        damage_of(&file, Depth::Full)
+    };
+    assert_eq!(with(4, b"RIFF").what, What::NoFileType);
+    let second = unclosed(Codec::H264, 1).0.len();
+    assert_eq!(with(second + 4, b"moop").what, What::UnexpectedBox { kind: *b"moop" });
+    assert_eq!(with(find(b"mdat"), b"mdta").what, What::UnexpectedBox { kind: *b"mdta" });
+    let sizes = find(b"trun") + 20;
+    assert!(matches!(with(sizes + 3, &[59]).what, What::NalUnit { .. }));
+    assert!(matches!(with(sizes + 11, &[19]).what, What::NalUnit { .. }));
+    let count = find(b"trun") + 8;
+    assert!(matches!(with(count, &[0xff; 4]).what, What::SamplesBeyondRun { .. }));
+    assert!(matches!(with(count + 3, &[2]).what, What::MediaBytes { .. }));
+    let offset = find(b"trun") + 12;
+    assert!(matches!(with(offset, &[0x80]).what, What::MediaOffset { .. }));
+    let time = second + (find(b"tfdt") - moof);
+    assert_eq!(
+        with(time + 8, &[0; 8]).what,
+        What::DecodeTime { time: 0, before: u64::from(2 * FRAME) }
+    );
+    assert_eq!(with(find(b"mdat") + 8, &[0xc1]).what, What::NalHeader(0xc1));
+    assert_eq!(
+        with(moof + 4, b"mo\0f").to_string(),
+        format!("byte {moof}: mo\\x00f box of 108 bytes does not fit here")
+    );
+}
+
+#[test]
+fn reading_stops_at_the_first_error_of_the_card() {
+    let file = closed(Codec::H264, 200);
+    let broken = 6000;
+    let failures = Cell::new(0);
+    let read_at = |buffer: &mut [u8], offset: u64| {
+        if offset + buffer.len() as u64 > broken {
+            failures.set(failures.get() + 1);
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        reader(&file)(buffer, offset)
+    };
+    let scan = scan(&read_at, file.len() as u64, Depth::Full);
+    let State::Unreadable { error, .. } = scan.state else { panic!("{:?}", scan.state) };
+    assert_eq!(error.raw_os_error(), Some(5));
+    assert_eq!(failures.get(), 1);
+    assert!(scan.whole_bytes <= broken);
+    assert!(plan::repair(&Scan { state: State::Unreadable { at: 0, error }, ..scan }).is_empty());
+}
+
+#[test]
+fn a_live_stream_is_whole_without_an_index() {
+    let mut file = Vec::new();
+    write_live_init(&mut file, &parameter_sets(Codec::H265));
+    let key = crate::mp4::fragment::FirstSample::Key;
+    file.extend(samples::fragment(0, Ticks::ZERO, key, &[40]).0);
+    let scan = scanned(&file, Depth::Full);
+    assert!(scan.is_whole());
+    let head = scan.head.unwrap();
+    assert_eq!((head.identity, head.layout, head.duration), (None, None, None));
+}
+
+/// `ffmpeg -movflags frag_keyframe+empty_moov+default_base_moof`: other brands, a timescale of its
+/// own, version 0 runs with sizes by default, `mfra` at the end.
+fn of_ffmpeg() -> Vec<u8> {
+    let mut file = Vec::new();
+    write_live_init(&mut file, &parameter_sets(Codec::H264));
+    let mdhd = file.windows(4).position(|window| window == b"mdhd").unwrap();
+    file[mdhd + 16..mdhd + 20].copy_from_slice(&12_800u32.to_be_bytes());
+    for nth in 0..2u32 {
+        boxed(&mut file, b"moof", |out| {
+            full_boxed(out, b"mfhd", 0, 0, |out| out.extend((nth + 1).to_be_bytes()));
+            boxed(out, b"traf", |out| {
+                full_boxed(out, b"tfhd", 0, 0x2_0038, |out| {
+                    for value in [1u32, 512, 16, 0x0101_0000] {
+                        out.extend(value.to_be_bytes());
+                    }
+                });
+                full_boxed(out, b"tfdt", 0, 0, |out| out.extend((nth * 1024).to_be_bytes()));
+                full_boxed(out, b"trun", 0, 0x5, |out| {
+                    for value in [2u32, 108, 0x0200_0000] {
+                        out.extend(value.to_be_bytes());
+                    }
+                });
+            });
+        });
+        boxed(&mut file, b"mdat", |out| {
+            for _ in 0..2 {
+                out.extend([0, 0, 0, 12, 0x65]);
+                out.extend([7; 11]);
+            }
+        });
+    }
+    file
+}
+
+#[test]
+fn a_fragmented_file_of_ffmpeg_is_read_and_cut_ones_are_trimmed() {
+    let mut file = of_ffmpeg();
+    let whole = file.len();
+    boxed(&mut file, b"mfra", |out| out.extend([0; 40]));
+    let scan = scanned(&file, Depth::Full);
+    assert!(scan.is_whole(), "{:?}", scan.state);
+    assert_eq!(scan.duration, Ticks(4 * 3600));
+    assert!(scan.head.unwrap().identity.is_none());
+    file.truncate(whole - 1);
+    let scan = scanned(&file, Depth::Full);
+    assert!(matches!(scan.state, State::Cut));
+    carry_out(&mut file, &plan::repair(&scan));
+    assert_eq!(file.len() as u64, scan.whole_bytes);
+    let scan = scanned(&file, Depth::Full);
+    assert!(scan.is_whole());
+    assert_eq!(scan.duration, Ticks(2 * 3600));
+}
+
+#[test]
+fn a_plain_file_is_whole_or_cut_with_its_moov_in_front_or_behind() {
+    let mut init = Vec::new();
+    write_live_init(&mut init, &parameter_sets(Codec::H264));
+    let mvex = init.windows(4).position(|window| window == b"mvex").unwrap();
+    init[mvex..mvex + 4].copy_from_slice(b"skip");
+    let mvhd = init.windows(4).position(|window| window == b"mvhd").unwrap();
+    init[mvhd + 20..mvhd + 24].copy_from_slice(&900_000u32.to_be_bytes());
+    let moov = init.windows(4).position(|window| window == b"moov").unwrap() - 4;
+    let mut media = Vec::new();
+    boxed(&mut media, b"mdat", |out| out.extend([1; 100]));
+    let in_front = [&init[..], &media].concat();
+    let behind = [&init[..moov], &media, &init[moov..]].concat();
+    for file in [in_front, behind] {
+        let scan = scanned(&file, Depth::Full);
+        assert!(scan.is_whole(), "{:?}", scan.state);
+        assert_eq!(scan.duration, Ticks(900_000));
+        assert_eq!(scan.head.unwrap().form, Form::Plain);
+        for len in 0..file.len() {
+            let scan = scanned(&file[..len], Depth::Full);
+            let is_moov_alone = len == init.len() && file[moov + 4..].starts_with(b"moov");
+            assert_eq!(scan.is_whole(), is_moov_alone, "{len}: {:?}", scan.state);
+            assert!(plan::repair(&scan).is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_run_that_lists_nothing_is_not_followed_by_the_billion() {
+    let mut file = of_ffmpeg();
+    let trun = file.windows(4).position(|window| window == b"trun").unwrap();
+    file[trun + 8..trun + 12].fill(0xff);
+    assert!(matches!(damage_of(&file, Depth::Structure).what, What::SamplesBeyondRun { .. }));
+}
+
+proptest! {
+    #[test]
+    fn flipped_bytes_never_panic_and_what_is_mended_is_not_damaged(
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        is_closed in any::<bool>(),
+        foreign in any::<bool>(),
+    ) {
+        let mut file = match (foreign, is_closed) {
+            (true, _) => of_ffmpeg(),
+            (_, true) => closed(Codec::H264, 3),
+            _ => unclosed(Codec::H264, 3).0,
+        };
+        for (at, byte) in flips {
+            let at = at.index(file.len());
+            file[at] = byte;
+        }
+        for depth in [Depth::Structure, Depth::Tail(200), Depth::Full] {
+            let _ = scanned(&file, depth);
+        }
+        let scan = scanned(&file, Depth::Full);
+        prop_assert!(scan.whole_bytes <= file.len() as u64);
+        let steps = plan::repair(&scan);
+        if !steps.is_empty() {
+            carry_out(&mut file, &steps);
+            let after = scanned(&file, Depth::Full);
+            prop_assert!(!matches!(after.state, State::Damaged(_)), "{:?}", after.state);
+            prop_assert_eq!(after.whole_bytes, scan.whole_bytes);
+        }
+    }
+
+    #[test]
+    fn any_bytes_behind_a_head_never_panic(tail in prop::collection::vec(any::<u8>(), 0..300)) {
+        let (mut file, ..) = unclosed(Codec::H264, 1);
+        let whole = file.len() as u64;
+        file.extend(tail);
+        let scan = scanned(&file, Depth::Full);
+        prop_assert_eq!(scan.whole_bytes, whole);
+        prop_assert!(!scan.is_whole());
+    }
+}
