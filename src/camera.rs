@@ -102,7 +102,7 @@ impl Camera {
             let Err(error) = self.receive(observer).await else { break };
             let lived = self.state.get() == State::Live;
             retry = match &error {
-                Error::Session(error) if error.is_unauthorized() => {
+                Error::Session(error) if error.fault() == rtsp::Fault::Credentials => {
                     (retry * 2).min(limits::RETRY_INTERVAL_UNAUTHORIZED_MAX)
                 }
                 _ => limits::RETRY_INTERVAL,
@@ -145,6 +145,10 @@ impl Camera {
                 None => break Ok(()),
             }
         };
+        if ending.is_ok() {
+            // What the camera sent before the stop belongs to the recording.
+            let _ = connection.take_in(&mut self.intake.borrow_mut(), runtime::now());
+        }
         observer.run_ended();
         connection.tear_down().await;
         ending
@@ -215,7 +219,7 @@ impl Connection {
         let now = runtime::now();
         let mut connection = Connection {
             socket,
-            session: Session::new(target, Options { seed }, now),
+            session: Session::new(target, Options::new(seed), now),
             video: None,
             presentation: None,
             outgoing: Vec::new(),
@@ -252,7 +256,7 @@ impl Connection {
         self.session.teardown(runtime::now());
         while let Ok(Some(output)) = self.session.poll(runtime::now()) {
             if let Output::Send(bytes) = output {
-                self.outgoing.extend_from_slice(&bytes);
+                self.outgoing.extend_from_slice(bytes);
             }
         }
         let _ = runtime::timeout(limits::TEARDOWN_TIMEOUT, self.flush()).await;
@@ -266,13 +270,13 @@ impl Connection {
             let space = self.session.space();
             let wanted = space.len();
             let count = match self.socket.get_ref().read(space) {
-                Ok(0) => return Err(Error::Closed),
+                Ok(0) => return Err(Error::Session(self.session.disconnected())),
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(Error::Read(error)),
             };
             self.pace.read(count, now);
-            self.session.filled(count, now);
+            self.session.filled(count);
             began |= self.drain(intake, now)?;
             if count < wanted {
                 break;
@@ -308,15 +312,15 @@ impl Connection {
         let mut began = false;
         while let Some(output) = self.session.poll(now).map_err(Error::Session)? {
             match output {
-                Output::Send(bytes) => self.outgoing.extend_from_slice(&bytes),
+                Output::Send(bytes) => self.outgoing.extend_from_slice(bytes),
                 Output::Packet { track, kind, bytes } => {
                     if let (Some(video), PacketKind::Rtp) = (&mut self.video, kind) {
                         video.handle_packet(track, bytes, intake, now);
                     }
                 }
                 Output::Playing(presentation) => {
-                    self.video = Video::new(&presentation);
-                    self.presentation = Some(presentation);
+                    self.video = Video::new(presentation);
+                    self.presentation = Some(presentation.clone());
                     self.last_frame = now;
                     began = true;
                 }

@@ -2,7 +2,10 @@
 //!
 //! Knows nothing of: clocks, codecs, files.
 
-use std::ops::{Add, AddAssign, Neg, Sub};
+use std::{
+    fmt,
+    ops::{Add, AddAssign, Neg, Sub},
+};
 
 /// A time stamp of the camera's RTP clock: 32 bits that wrap (RFC 3550 §5.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -66,6 +69,31 @@ impl Neg for Ticks {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct WallTime(pub i64);
 
+impl fmt::Display for WallTime {
+    /// ISO 8601 in UTC, to the second: `2026-11-23T08:15:00Z`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.div_euclid(1000);
+        let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+        let (year, month, day) = civil(days);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+}
+
+/// Year, month and day of a day counted from 1970-01-01 in the Gregorian calendar; eras of 400 years
+/// that begin in March have the leap day at their end.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +102,15 @@ mod tests {
     fn rtp_time_goes_on_over_its_wrap() {
         assert_eq!(RtpTime(10).since(RtpTime(u32::MAX - 9)), Ticks(20));
         assert_eq!(RtpTime(u32::MAX - 9).since(RtpTime(10)), Ticks(-20));
+    }
+
+    #[test]
+    fn wall_time_is_written_as_iso_8601() {
+        let written = |millis| WallTime(millis).to_string();
+        assert_eq!(written(0), "1970-01-01T00:00:00Z");
+        assert_eq!(written(951_827_696_999), "2000-02-29T12:34:56Z");
+        assert_eq!(written(4_107_542_400_000), "2100-03-01T00:00:00Z");
+        assert_eq!(written(-1), "1969-12-31T23:59:59Z");
     }
 
     #[test]

@@ -1,0 +1,232 @@
+//! What the end-to-end tests share: a running smolnvr, and a look into the files it wrote.
+
+#![expect(clippy::disallowed_methods, reason = "tests wait for conditions of other processes")]
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+pub mod mp4;
+
+use camera::{Camera, Clip, Codec, SessionState};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// A smolnvr of its own: configuration, lock and recordings in a folder that goes with it.
+pub struct Nvr {
+    pub directory: TempDir,
+    child: Child,
+    log: Arc<Mutex<String>>,
+}
+
+/// The `[storage]` section of the tests, beside the path.
+pub const SHORT_SEGMENTS: &str = "segment_seconds = 2\nsync_seconds = 1\nkeep_free_percent = 0";
+
+impl Nvr {
+    /// Starts it with one camera called `camera`.
+    pub fn start(url: &str, storage: &str) -> Nvr {
+        Nvr::start_in(tempfile::tempdir().unwrap(), url, storage)
+    }
+
+    pub fn start_in(directory: TempDir, url: &str, storage: &str) -> Nvr {
+        write_config(directory.path(), url, storage);
+        let (child, log) = spawn(directory.path());
+        Nvr { directory, child, log }
+    }
+
+    /// Starts it again over the recordings that are there.
+    pub fn restart(&mut self) {
+        assert!(self.child.try_wait().unwrap().is_some(), "it still runs");
+        (self.child, self.log) = spawn(self.directory.path());
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn recordings(&self) -> PathBuf {
+        self.directory.path().join("recordings")
+    }
+
+    /// The recordings by number.
+    pub fn files(&self) -> Vec<PathBuf> {
+        recordings_in(&self.recordings())
+    }
+
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Waits until the log has `text`.
+    pub fn wait_for_log(&self, text: &str) {
+        wait_for(&format!("log line with {text:?}, got {}", self.log()), || self.log().contains(text));
+    }
+
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// SIGTERM; how it ended, and after how long.
+    pub fn terminate(&mut self) -> (ExitStatus, Duration) {
+        self.signal("TERM");
+        let started = Instant::now();
+        let status = self.child.wait().unwrap();
+        (status, started.elapsed())
+    }
+
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub fn try_wait(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+}
+
+impl Drop for Nvr {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("--- log of smolnvr\n{}---", self.log());
+        }
+    }
+}
+
+pub fn write_config(directory: &Path, url: &str, storage: &str) {
+    let recordings = directory.join("recordings");
+    fs::create_dir_all(&recordings).unwrap();
+    let text = format!(
+        "[storage]\npath = {recordings:?}\nrequire_mount = false\n{storage}\n\n\
+         [[camera]]\nname = \"camera\"\nurl = {url:?}\nbuffer_kb = 8192\n\n[log]\nlevel = \"debug\"\n"
+    );
+    fs::write(directory.join("smolnvr.toml"), text).unwrap();
+}
+
+fn spawn(directory: &Path) -> (Child, Arc<Mutex<String>>) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_smolnvr"))
+        .arg("run")
+        .arg("-c")
+        .arg(directory.join("smolnvr.toml"))
+        .arg("--socket")
+        .arg(directory.join("smolnvr.sock"))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let log = Arc::new(Mutex::new(String::new()));
+    let (pipe, sink) = (child.stderr.take().unwrap(), Arc::clone(&log));
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            let mut log = sink.lock().unwrap();
+            log.push_str(&line);
+            log.push('\n');
+        }
+    });
+    (child, log)
+}
+
+/// Runs the program to its end: status, standard output, standard error.
+pub fn smolnvr(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_smolnvr")).args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// Waits for a condition, for half a minute at most.
+pub fn wait_for(what: &str, condition: impl FnMut() -> bool) {
+    wait_for_within(Duration::from_secs(30), what, condition);
+}
+
+pub fn wait_for_within(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + limit;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited {limit:?} for: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+pub fn recordings_in(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "mp4"))
+        .collect();
+    files.sort_by_key(|path| path.file_stem().unwrap().to_str().unwrap().parse::<u32>().ok());
+    files
+}
+
+/// Frames in all files that can be read so far.
+pub fn frames_in(files: &[PathBuf]) -> usize {
+    files.iter().filter_map(|file| mp4::read(file).ok()).map(|movie| movie.samples.len()).sum()
+}
+
+/// Waits until the camera has sent all it was asked to and all but a last fragment is in the files,
+/// then ends smolnvr, which takes in and stores the rest.
+pub fn record_to_the_end(nvr: &mut Nvr, camera: &Camera, frames: u64) {
+    let finished = camera.wait(Duration::from_secs(120), |sessions| {
+        sessions.iter().any(|session| session.state == SessionState::Finished)
+    });
+    assert!(finished, "the camera did not come to its end\n{}", nvr.log());
+    let enough = usize::try_from(frames).unwrap().saturating_sub(30);
+    wait_for("most frames on disk", || frames_in(&nvr.files()) >= enough);
+    let (status, elapsed) = nvr.terminate();
+    assert!(status.success(), "{status}");
+    assert!(elapsed < Duration::from_secs(2), "took {elapsed:?} to end");
+}
+
+/// Checks that the files hold the clip's frames from `first` on, each once, in order: every VCL NAL
+/// unit byte for byte, every presentation time tick for tick, decode times strictly increasing.
+pub fn assert_exact(files: &[PathBuf], clip: &Clip, first: u64, frames: u64) {
+    let mut number = first;
+    for file in files {
+        let movie = mp4::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let name = file.display();
+        assert!(!movie.samples.is_empty(), "{name} is empty");
+        let opening = &movie.samples[0];
+        assert!(opening.key, "{name} does not start with a key frame");
+        assert_eq!((opening.decode, opening.presentation), (0, 0), "{name}");
+        let base = i64::try_from(clip.frame(number).pts).unwrap();
+        let mut last_decode = -1;
+        for sample in &movie.samples {
+            let expected = clip.frame(number);
+            let presentation = i64::try_from(expected.pts).unwrap() - base;
+            assert_eq!(sample.presentation, presentation, "{name}: frame {number}");
+            assert!(sample.decode > last_decode, "{name}: frame {number}");
+            last_decode = sample.decode;
+            assert_eq!(sample.key, expected.unit.key, "{name}: frame {number}");
+            let sent: Vec<&[u8]> = vcl(clip.codec(), &expected.unit.nals);
+            let stored: Vec<&[u8]> = vcl(clip.codec(), &sample.nals);
+            assert!(sent == stored, "{name}: frame {number} differs");
+            number += 1;
+        }
+        assert_eq!(movie.sample_entry, if clip.codec() == Codec::H264 { *b"avc1" } else { *b"hvc1" });
+        let last = movie.samples.last().unwrap();
+        assert_eq!(movie.duration, last.decode + i64::from(last.duration), "{name}: duration");
+    }
+    assert_eq!(number - first, frames, "frames in {} files", files.len());
+}
+
+fn vcl(codec: Codec, nals: &[Vec<u8>]) -> Vec<&[u8]> {
+    nals.iter().map(Vec::as_slice).filter(|nal| codec.is_vcl(nal)).collect()
+}
+
+/// Has FFmpeg read and decode each file; it must say nothing.
+pub fn assert_ffmpeg_is_silent(files: &[PathBuf]) {
+    for file in files {
+        let path = file.to_str().unwrap();
+        let probe = ["-v", "warning", "-count_packets", "-show_streams", path];
+        let decode = ["-nostdin", "-xerror", "-v", "warning", "-i", path, "-f", "null", "-"];
+        for (program, arguments) in [("ffprobe", &probe[..]), ("ffmpeg", &decode[..])] {
+            let output = Command::new(program).args(arguments).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() && said.is_empty(), "{program} {path}: {said}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! A short look at a camera: its tracks, and what its video is like over a few seconds.
+
+use super::{Connection, Error, Step};
+use crate::{
+    media::Intake,
+    rtsp::Target,
+    runtime,
+    units::Ticks,
+};
+use serde::Serialize;
+use smol::LocalExecutor;
+use std::{cell::RefCell, time::Duration};
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub tracks: Vec<Track>,
+    /// `None` when no whole frame came.
+    pub video: Option<Video>,
+    pub packets_lost: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Track {
+    pub encoding: String,
+    pub clock_rate: u32,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Video {
+    pub codec: &'static str,
+    /// As in RFC 6381.
+    pub mime: String,
+    pub width: u32,
+    pub height: u32,
+    pub fps: f64,
+    pub kbit_s: u64,
+    /// Mean over the key frames seen, if there were two.
+    pub key_frame_distance_ms: Option<i64>,
+}
+
+/// Looks for five seconds, on this thread.
+///
+/// # Errors
+/// Why there is no stream; of the camera's tracks nothing is known then.
+pub fn run(target: &Target) -> Result<Report, Error> {
+    let executor = LocalExecutor::new();
+    runtime::block_on(&executor, look(target))
+}
+
+async fn look(target: &Target) -> Result<Report, Error> {
+    let intake = RefCell::new(Intake::new(RING_BYTES));
+    intake.borrow_mut().begin_run();
+    let mut connection = Connection::open(target, u64::from(std::process::id())).await?;
+    let mut sums = Sums::default();
+    let mut deadline = None;
+    while deadline.is_none_or(|deadline| runtime::now() < deadline) {
+        // Watched: every packet as it comes, so that the end is in time.
+        match connection.step(&intake, true).await? {
+            Step::Playing => deadline = Some(runtime::now() + SPAN),
+            Step::Frames => sums.add(&intake.borrow()),
+            Step::Idle => {}
+        }
+    }
+    let tracks = connection.presentation.iter().flat_map(|presentation| &presentation.tracks);
+    let tracks = tracks
+        .map(|track| Track { encoding: track.encoding.clone(), clock_rate: track.clock_rate })
+        .collect();
+    connection.tear_down().await;
+    let intake = intake.into_inner();
+    let packets_lost = intake.losses().packets;
+    Ok(Report { tracks, video: sums.video(&intake), packets_lost })
+}
+
+/// What has been seen so far.
+#[derive(Default)]
+struct Sums {
+    next: u64,
+    frames: u64,
+    bytes: u64,
+    first: Option<Ticks>,
+    last: Ticks,
+    keys: i64,
+    first_key: Ticks,
+    last_key: Ticks,
+}
+
+impl Sums {
+    fn add(&mut self, intake: &Intake) {
+        for number in self.next..intake.ring.numbers().end {
+            let Some((frame, bytes)) = intake.ring.get(number) else { continue };
+            self.frames += 1;
+            self.bytes += bytes.len() as u64;
+            self.first.get_or_insert(frame.decode);
+            self.last = frame.decode;
+            if frame.is_key() {
+                if self.keys == 0 {
+                    self.first_key = frame.presentation;
+                }
+                self.last_key = frame.presentation;
+                self.keys += 1;
+            }
+        }
+        self.next = intake.ring.numbers().end;
+    }
+
+    fn video(&self, intake: &Intake) -> Option<Video> {
+        let (frame, _) = intake.ring.get(intake.ring.numbers().end.checked_sub(1)?)?;
+        let span = (self.last - self.first?).as_millis().max(1);
+        let seconds = span as f64 / 1000.0;
+        let picture = frame.parameter_sets.picture();
+        let distance = (self.last_key - self.first_key).as_millis();
+        Some(Video {
+            codec: frame.parameter_sets.codec().name(),
+            mime: frame.parameter_sets.mime(),
+            width: picture.width,
+            height: picture.height,
+            fps: self.frames.saturating_sub(1) as f64 / seconds,
+            kbit_s: (self.bytes as f64 * 8.0 / 1000.0 / seconds) as u64,
+            key_frame_distance_ms: (self.keys > 1).then(|| distance / (self.keys - 1)),
+        })
+    }
+}
+
+const SPAN: Duration = Duration::from_secs(5);
+/// A key frame of a 4K camera fits.
+const RING_BYTES: usize = 4 << 20;
