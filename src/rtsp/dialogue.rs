@@ -232,14 +232,8 @@ impl Dialogue {
             self.schedule_keepalive(now);
         }
         if status == 401 {
-            return match self.handle_challenge(awaited, message, now) {
-                Err(_) if awaited.step == Step::Teardown => {
-                    self.close();
-                    Ok(Heard::Nothing)
-                }
-                Err(error) => Err(error),
-                Ok(()) => Ok(Heard::Nothing),
-            };
+            self.handle_challenge(awaited, message, now)?;
+            return Ok(Heard::Nothing);
         }
         let is_success = status < 300;
         match awaited.step {
@@ -303,6 +297,15 @@ impl Dialogue {
             // Also: a nonce that was good before is so no longer, and nobody says `stale`.
             (Challenge::New, 0) | (Challenge::Stale, 0 | 1) => {
                 self.ask(awaited.step, awaited.challenges + 1, now);
+                Ok(())
+            }
+            _ if awaited.step == Step::Teardown => {
+                self.close();
+                Ok(())
+            }
+            // What plays goes on: user and password were good before.
+            _ if self.stage == Stage::Playing => {
+                self.keepalive = Method::Options;
                 Ok(())
             }
             (Challenge::Unknown, _) => Err(Error::UnknownChallenge),
