@@ -76,10 +76,8 @@ pub(super) enum Heard {
 /// What to do with a `$` block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Block {
-    Deliver {
-        track: usize,
-        kind: PacketKind,
-    },
+    /// A packet of that track.
+    Deliver(usize, PacketKind),
     /// It is the first and came before the answer to PLAY: say `Playing`, then ask again.
     Announce,
     Drop,
@@ -177,7 +175,7 @@ impl Dialogue {
         let found = self.presentation.channel(channel);
         let plays = self.awaited.is_some_and(|awaited| awaited.step == Step::Play);
         match (self.stage, found) {
-            (Stage::Playing, Some((track, kind))) => Block::Deliver { track, kind },
+            (Stage::Playing, Some((track, kind))) => Block::Deliver(track, kind),
             (Stage::Opening, Some((_, PacketKind::Rtp))) if plays => {
                 self.stage = Stage::Playing;
                 Block::Announce
