@@ -207,7 +207,7 @@ impl Session {
             let Some(item) = self.input.next(&is_known)? else { return Ok(None) };
             match &item {
                 Item::Block { channel, payload } => match self.dialogue.handle_block(*channel) {
-                    Block::Deliver { track, kind } => {
+                    Block::Deliver(track, kind) => {
                         return Ok(Some(Next::Packet { track, kind, range: payload.clone() }));
                     }
                     Block::Announce => {

@@ -76,10 +76,8 @@ pub(super) enum Heard {
 /// What to do with a `$` block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Block {
-    Deliver {
-        track: usize,
-        kind: PacketKind,
-    },
+    /// A packet of that track.
+    Deliver(usize, PacketKind),
     /// It is the first and came before the answer to PLAY: say `Playing`, then ask again.
     Announce,
     Drop,
@@ -177,7 +175,7 @@ impl Dialogue {
         let found = self.presentation.channel(channel);
         let plays = self.awaited.is_some_and(|awaited| awaited.step == Step::Play);
         match (self.stage, found) {
-            (Stage::Playing, Some((track, kind))) => Block::Deliver { track, kind },
+            (Stage::Playing, Some((track, kind))) => Block::Deliver(track, kind),
             (Stage::Opening, Some((_, PacketKind::Rtp))) if plays => {
                 self.stage = Stage::Playing;
                 Block::Announce
@@ -232,14 +230,8 @@ impl Dialogue {
             self.schedule_keepalive(now);
         }
         if status == 401 {
-            return match self.handle_challenge(awaited, message, now) {
-                Err(_) if awaited.step == Step::Teardown => {
-                    self.close();
-                    Ok(Heard::Nothing)
-                }
-                Err(error) => Err(error),
-                Ok(()) => Ok(Heard::Nothing),
-            };
+            self.handle_challenge(awaited, message, now)?;
+            return Ok(Heard::Nothing);
         }
         let is_success = status < 300;
         match awaited.step {
@@ -303,6 +295,15 @@ impl Dialogue {
             // Also: a nonce that was good before is so no longer, and nobody says `stale`.
             (Challenge::New, 0) | (Challenge::Stale, 0 | 1) => {
                 self.ask(awaited.step, awaited.challenges + 1, now);
+                Ok(())
+            }
+            _ if awaited.step == Step::Teardown => {
+                self.close();
+                Ok(())
+            }
+            // What plays goes on: user and password were good before.
+            _ if self.stage == Stage::Playing => {
+                self.keepalive = Method::Options;
                 Ok(())
             }
             (Challenge::Unknown, _) => Err(Error::UnknownChallenge),

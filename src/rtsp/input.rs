@@ -74,9 +74,11 @@ impl Input {
 
     /// Room to read into. Moves what is left of the last read (part of one item) to the front.
     pub(super) fn space(&mut self) -> &mut [u8] {
-        self.bytes.copy_within(self.start..self.end, 0);
-        self.end -= self.start;
-        self.start = 0;
+        if self.start > 0 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
         self.bytes.get_mut(self.end..).unwrap_or_default()
     }
 

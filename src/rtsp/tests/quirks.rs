@@ -1,0 +1,328 @@
+//! What single cameras do against the RFC and what is made of it, one test each.
+
+use super::*;
+
+/// Up to the request for SETUP, with these fields in the reply to DESCRIBE.
+fn described(fields: &str, sdp: &str) -> Camera {
+    let mut camera = Camera::new("rtsp://10.0.0.2/live");
+    camera.expect("OPTIONS", &[]);
+    camera.reply("200 OK", "", "");
+    camera.expect("DESCRIBE", &[]);
+    camera.reply("200 OK", fields, sdp);
+    camera
+}
+
+/// A camera that plays after these fields in the replies to SETUP and PLAY.
+fn playing(setup: &str, play: &str) -> Camera {
+    let mut camera = described("", H264_ONLY);
+    camera.expect("SETUP", &[]);
+    camera.reply("200 OK", setup, "");
+    camera.expect("PLAY", &[]);
+    camera.reply("200 OK", play, "");
+    assert_eq!(camera.outputs(), Ok(vec![Seen::Playing]));
+    camera
+}
+
+#[test]
+fn content_base_without_a_scheme() {
+    let mut camera = described("Content-Base: 10.0.0.2:554/stream0/\r\n", H264_ONLY);
+    camera.expect("SETUP rtsp://10.0.0.2:554/stream0/trackID=0 RTSP/1.0", &[]);
+}
+
+#[test]
+fn content_base_without_a_last_slash() {
+    let base = "rtsp://10.0.0.2:5050/H264?channel=1&subtype=0";
+    let mut camera = described(&format!("Content-Base: {base}\r\n"), H264_ONLY);
+    camera.expect(&format!("SETUP {base}/trackID=0 RTSP/1.0"), &[]);
+    camera.reply("200 OK", "Session: 7\r\n", "");
+    camera.expect(&format!("PLAY {base} RTSP/1.0"), &[]);
+}
+
+#[test]
+fn spaces_in_ssrc() {
+    let fields = "Session: 7\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1;ssrc= d6d6627\r\n";
+    assert_eq!(playing(fields, "").session.tracks()[0].ssrc, Some(0x0d6d_6627));
+}
+
+#[test]
+fn trailing_semicolon_in_rtp_info() {
+    let url = "rtsp://10.0.0.2/live/trackID=0";
+    let camera = playing("Session: 7\r\n", &format!("RTP-Info: url={url};seq=3;rtptime=4;\r\n"));
+    let info = RtpInfo { sequence: Some(3), time: Some(RtpTime(4)) };
+    assert_eq!(camera.session.tracks()[0].rtp_info, Some(info));
+}
+
+#[test]
+fn wrong_seq_or_rtptime_in_rtp_info() {
+    let camera = playing("Session: 7\r\n", "RTP-Info: url=trackID=0;seq=65536;rtptime=-1\r\n");
+    let info = RtpInfo { sequence: None, time: None };
+    assert_eq!(camera.session.tracks()[0].rtp_info, Some(info));
+}
+
+#[test]
+fn another_url_in_rtp_info() {
+    let camera = playing("Session: 7\r\n", "RTP-Info: url=rtsp://10.0.0.2/H264/video;seq=271\r\n");
+    assert_eq!(camera.session.tracks()[0].rtp_info.unwrap().sequence, Some(271));
+}
+
+#[test]
+fn session_id_that_changes_between_setups() {
+    let options = Options { tracks: Tracks::VideoAndAudio, ..Options::new(1) };
+    let mut camera = Camera::with("rtsp://h/", options);
+    camera.expect("OPTIONS", &[]);
+    camera.reply("200 OK", "", "");
+    camera.expect("DESCRIBE", &[]);
+    camera.reply("200 OK", "", REOLINK);
+    camera.expect("SETUP", &[]);
+    camera.reply("200 OK", "Session: 231970;timeout=60\r\n", "");
+    camera.expect("SETUP", &["Session: 231970"]);
+    camera.reply("200 OK", "Session: 231980;timeout=60\r\n", "");
+    camera.expect("PLAY", &["Session: 231970"]);
+}
+
+#[test]
+fn no_content_type() {
+    // Camera::reply never sends one.
+    described("", H264_ONLY).expect("SETUP", &[]);
+}
+
+#[test]
+fn sdp_without_o() {
+    let sdp = "v=0\r\ns=streamed by the macro-video rtsp server\r\nt=0 0\r\na=control:*\r\n\
+        m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:track1\r\n";
+    described("", sdp).expect("SETUP rtsp://10.0.0.2/live/track1 ", &[]);
+}
+
+#[test]
+fn sdp_of_one_section_alone() {
+    let sdp = "m=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\na=control:trackID=0";
+    described("", sdp).expect("SETUP rtsp://10.0.0.2/live/trackID=0 ", &[]);
+}
+
+#[test]
+fn sdp_that_is_not_utf8() {
+    let mut camera = Camera::new("rtsp://10.0.0.2/live");
+    camera.expect("OPTIONS", &[]);
+    camera.reply("200 OK", "", "");
+    camera.expect("DESCRIBE", &[]);
+    let body = [b"s=\xc9\xe3\r\n", H264_ONLY.as_bytes()].concat();
+    let header = format!("RTSP/1.0 200 OK\r\nCSeq: 2\r\nContent-Length: {}\r\n\r\n", body.len());
+    camera.feed(&[header.as_bytes(), &body].concat());
+    camera.expect("SETUP", &[]);
+}
+
+#[test]
+fn unparsable_media_lines_of_other_media() {
+    let sdp = [
+        H264_ONLY,
+        "m=application/TP-LINK 0 RTP/AVP smart/1/90000\r\na=control:track3\r\n",
+        "m=audio\r\na=control:track4\r\n",
+        "m=\r\na=control:track5\r\n",
+    ]
+    .concat();
+    let mut camera = described("", &sdp);
+    camera.expect("SETUP rtsp://10.0.0.2/live/trackID=0 ", &[]);
+    assert_eq!(camera.session.tracks().len(), 1);
+}
+
+#[test]
+fn start_codes_in_sprop_parameter_sets() {
+    let sdp = [
+        H264_ONLY,
+        "a=fmtp:96 sprop-parameter-sets=Z00AHpWoLQ9puAgICBAAAAAB,AAAAAWjuPIAAAAABZwE=\r\n",
+    ]
+    .concat();
+    let mut camera = described("", &sdp);
+    camera.expect("SETUP", &[]);
+    let sets = &camera.session.tracks()[0].parameter_sets;
+    assert_eq!(sets.len(), 3);
+    assert_eq!(sets[0].last(), Some(&0x10));
+    assert_eq!(sets[1..], [vec![0x68, 0xee, 0x3c, 0x80], vec![0x67, 1]]);
+}
+
+#[test]
+fn interleaved_channels_other_than_asked_for() {
+    let fields = "Session: 7\r\nTransport: RTP/AVP/TCP;unicast;interleaved=8-9\r\n";
+    let mut camera = playing(fields, "");
+    camera.block(8, b"rtp");
+    camera.block(0, b"nobody's");
+    assert_eq!(camera.outputs(), Ok(vec![rtp(0, b"rtp")]));
+}
+
+#[test]
+fn rtp_avp_answered_for_rtp_avp_tcp() {
+    for transport in ["RTP/AVP;unicast;interleaved=0-1", "RTP/AVP;unicast", "RTP/AVP"] {
+        let mut camera = playing(&format!("Session: 7\r\nTransport: {transport}\r\n"), "");
+        camera.block(0, b"rtp");
+        assert_eq!(camera.outputs(), Ok(vec![rtp(0, b"rtp")]));
+    }
+}
+
+#[test]
+fn data_on_channels_nobody_set_up() {
+    let mut camera = playing("Session: 7\r\n", "");
+    camera.block(2, b"audio");
+    camera.block(255, b"");
+    camera.block(0, b"video");
+    assert_eq!(camera.outputs(), Ok(vec![rtp(0, b"video")]));
+    assert_eq!(camera.session.counters().dropped_blocks, 2);
+}
+
+#[test]
+fn junk_between_blocks() {
+    let mut camera = playing("Session: 7\r\n", "");
+    camera.block(0, b"\x80one");
+    camera.feed(b"\xffgarbage $\x05 $\x00\x00\x04none RTSP/1 ");
+    camera.block(0, b"\x80two");
+    assert_eq!(camera.outputs(), Ok(vec![rtp(0, b"\x80one"), rtp(0, b"\x80two")]));
+    assert_eq!(camera.session.counters().junk_bytes, 28);
+    // Back in step: nothing is asked of the payload.
+    camera.block(0, b"any");
+    assert_eq!(camera.outputs(), Ok(vec![rtp(0, b"any")]));
+}
+
+#[test]
+fn a_reply_after_junk() {
+    let mut camera = playing("Session: 7\r\n", "");
+    camera.feed(b"junk");
+    camera.session.teardown(camera.now);
+    camera.expect("TEARDOWN", &[]);
+    camera.reply("200 OK", "", "");
+    assert_eq!(camera.outputs(), Ok(vec![Seen::Closed]));
+}
+
+#[test]
+fn a_401_again_after_a_good_answer() {
+    let mut camera = Camera::new(URL);
+    camera.expect("OPTIONS", &[]);
+    camera.reply("401 Unauthorized", CHALLENGE, "");
+    camera.expect("OPTIONS", &[]);
+    camera.reply("200 OK", "", "");
+    camera.expect("DESCRIBE", &[]);
+    // The nonce was good for one request; this camera does not say `stale`.
+    camera.reply("401 Unauthorized", "WWW-Authenticate: Digest realm=\"r\", nonce=\"2\"\r\n", "");
+    assert!(camera.expect("DESCRIBE", &[]).contains("nonce=\"2\""));
+    camera.reply("200 OK", "", H264_ONLY);
+    camera.expect("SETUP", &[]);
+    let stale = "WWW-Authenticate: Digest realm=\"r\", nonce=\"3\", stale=true\r\n";
+    camera.reply("401 Unauthorized", stale, "");
+    assert!(camera.expect("SETUP", &[]).contains("nonce=\"3\""));
+    camera.reply("200 OK", "Session: 7\r\n", "");
+    camera.expect("PLAY", &[]);
+}
+
+#[test]
+fn several_challenges() {
+    for fields in [
+        "WWW-Authenticate: Basic realm=\"r\"\r\nWWW-Authenticate: Digest realm=\"r\", nonce=\"1\"\r\n",
+        "WWW-Authenticate: Basic realm=\"r\", Digest realm=\"r\", nonce=\"1\"\r\n",
+    ] {
+        let mut camera = Camera::new(URL);
+        camera.expect("OPTIONS", &[]);
+        camera.reply("401 Unauthorized", fields, "");
+        assert!(camera.expect("OPTIONS", &[]).contains("Authorization: Digest "));
+    }
+}
+
+#[test]
+fn options_answered_404() {
+    for status in ["404 Not Found", "405 Method Not Allowed", "501 Not Implemented"] {
+        let mut camera = Camera::new(URL);
+        camera.expect("OPTIONS", &[]);
+        camera.reply(status, "", "");
+        camera.expect("DESCRIBE", &[]);
+    }
+}
+
+#[test]
+fn a_keepalive_that_is_not_implemented_after_all() {
+    let mut camera = Camera::playing("Public: OPTIONS, GET_PARAMETER\r\n", H264_ONLY);
+    assert_eq!(camera.wait(), Ok(Duration::from_secs(10)));
+    camera.expect("GET_PARAMETER", &[]);
+    camera.reply("501 Not Implemented", "", "");
+    camera.expect("OPTIONS rtsp://10.0.0.2/live RTSP/1.0", &["Session: 7"]);
+    camera.reply("404 Not Found", "", "");
+    assert_eq!(camera.outputs(), Ok(vec![]));
+    assert_eq!(camera.wait(), Ok(Duration::from_secs(10)));
+    camera.expect("OPTIONS", &[]);
+}
+
+#[test]
+fn a_link_dropped_on_an_unsupported_keepalive() {
+    // Only what Public lists is sent; OPTIONS is every server's.
+    for public in ["", "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN\r\n"] {
+        let mut camera = Camera::playing(public, H264_ONLY);
+        camera.wait().unwrap();
+        camera.expect("OPTIONS", &["Session: 7"]);
+    }
+}
+
+#[test]
+fn keepalives_that_are_never_answered() {
+    let mut camera = Camera::playing("", H264_ONLY);
+    for unanswered in 1..4 {
+        assert_eq!(camera.wait(), Ok(Duration::from_secs(10)));
+        camera.expect("OPTIONS", &[]);
+        assert_eq!(camera.wait(), Ok(limits::REPLY_TIMEOUT));
+        assert_eq!(camera.session.counters().unanswered_requests, unanswered);
+    }
+    camera.block(0, b"goes on");
+    assert_eq!(camera.outputs(), Ok(vec![rtp(0, b"goes on")]));
+}
+
+#[test]
+fn a_keepalive_refused_with_401() {
+    let mut camera = Camera::playing("", H264_ONLY);
+    camera.wait().unwrap();
+    camera.expect("OPTIONS", &[]);
+    camera.reply("401 Unauthorized", CHALLENGE, "");
+    camera.block(0, b"goes on");
+    assert_eq!(camera.outputs(), Ok(vec![rtp(0, b"goes on")]));
+}
+
+#[test]
+fn session_timeout_enforced_to_the_second() {
+    let mut camera = playing("Session: 7;timeout=2\r\n", "Session: 7; timeout=120\r\n");
+    for _ in 0..3 {
+        assert_eq!(camera.wait(), Ok(Duration::from_secs(1)));
+        camera.expect("OPTIONS", &[]);
+        camera.now += Duration::from_millis(100);
+        camera.reply("200 OK", "", "");
+        assert_eq!(camera.outputs(), Ok(vec![]));
+    }
+}
+
+#[test]
+fn sender_reports_before_the_answer_to_play() {
+    let mut camera = described("", H264_ONLY);
+    camera.expect("SETUP", &[]);
+    camera.reply("200 OK", "Session: 7\r\n", "");
+    camera.expect("PLAY", &[]);
+    camera.block(1, b"sender report");
+    assert_eq!(camera.outputs(), Ok(vec![]));
+    camera.reply("200 OK", "", "");
+    assert_eq!(camera.outputs(), Ok(vec![Seen::Playing]));
+}
+
+#[test]
+fn a_blank_line_folded_into_the_session_field() {
+    // Luma x20 5.1.1.0: a line of one blank between two fields.
+    let mut camera = described("", H264_ONLY);
+    camera.expect("SETUP", &[]);
+    camera.reply("200 OK", "Session: 7\r\n", "");
+    camera.expect("PLAY", &[]);
+    camera.reply("200 OK", "Session: 7\r\n \r\nRTP-Info: url=trackID=0;seq=9\r\n", "");
+    camera.block(0, b"rtp");
+    assert_eq!(camera.outputs(), Ok(vec![Seen::Playing, rtp(0, b"rtp")]));
+    assert_eq!(camera.session.tracks()[0].rtp_info.unwrap().sequence, Some(9));
+}
+
+#[test]
+fn cseq_with_trailing_blanks_or_none() {
+    let mut camera = Camera::new("rtsp://h/");
+    camera.expect("OPTIONS", &[]);
+    camera.feed(b"RTSP/1.0 200 OK\r\nCseq: 1 \r\n\r\n");
+    camera.expect("DESCRIBE", &[]);
+    camera.feed(b"RTSP/1.0 454 Session Not Found\r\n\r\n");
+    assert!(matches!(camera.error(), Error::Refused { status: 454, .. }));
+}
