@@ -4,4 +4,5 @@ pub mod bits;
 pub mod codec;
 pub mod limits;
 pub mod mp4;
+pub mod storage;
 pub mod units;
