@@ -135,6 +135,7 @@ impl Scan {
         };
         let mut walk = fragments::Walk::new(head, Window::new(read_at, len));
         let mut at = head.media_begin;
+        let mut start = head.identity.is_some().then_some(Ticks::ZERO);
         while at < len {
             window.position = at;
             let header = window.box_header(len)?;
@@ -143,9 +144,11 @@ impl Scan {
                     let fragment = walk.check(window, header, looked_at_from)?;
                     if let Some(extent) = fragment.extent {
                         self.index.push(fragment.end - at, extent);
+                        // FFmpeg's segments may go on with the times of the one before.
+                        let start = *start.get_or_insert(extent.start.max(Ticks::ZERO));
+                        self.duration = head.ticks(self.index.duration() - start);
                     }
                     self.fragments = self.fragments.saturating_add(1);
-                    self.duration = head.ticks(self.index.duration());
                     at = fragment.end;
                     self.whole_bytes = at;
                 }

@@ -306,7 +306,7 @@ fn of_ffmpeg() -> Vec<u8> {
                         out.extend(value.to_be_bytes());
                     }
                 });
-                full_boxed(out, b"tfdt", 0, 0, |out| out.extend((nth * 1024).to_be_bytes()));
+                full_boxed(out, b"tfdt", 0, 0, |out| out.extend((9000 + nth * 1024).to_be_bytes()));
                 full_boxed(out, b"trun", 0, 0x5, |out| {
                     for value in [2u32, 108, 0x0200_0000] {
                         out.extend(value.to_be_bytes());
