@@ -11,7 +11,7 @@ use crate::{
     config::Config,
     daemon::{self, Lock, Recording},
     logger,
-    storage::disk::{Disk, Mount, linux::Linux},
+    storage::disk::{Disk, Mount, linux::LinuxDisk},
 };
 use lexopt::{Arg, Parser, ValueExt as _};
 use std::{
@@ -175,7 +175,7 @@ fn check(arguments: &Arguments) -> ExitCode {
     let settings = daemon::settings(&config);
     let mut text = format!("{}: ok\n", arguments.config.display());
     for path in &settings.paths {
-        let state = match Linux.mount(path, settings.require_mount) {
+        let state = match LinuxDisk.mount(path, settings.require_mount) {
             Mount::Writable => "writable".to_owned(),
             Mount::ReadOnly => "read-only".to_owned(),
             Mount::Absent(reason) => reason,

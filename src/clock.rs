@@ -27,9 +27,14 @@ impl Clock {
     /// True when the kernel says that NTP keeps the clock, or when it was set since the start to a
     /// time after this program was built.
     pub fn is_trusted(&self) -> bool {
-        let elapsed = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
-        let stepped = (now().0 - elapsed - self.offset_ms).abs() > STEP_MIN_MS;
+        let stepped = self.stepped_ms().abs() > STEP_MIN_MS;
         sys::clock_is_synchronised() || stepped && now().0 > built().0
+    }
+
+    /// By how much the clock was set since the start.
+    pub fn stepped_ms(&self) -> i64 {
+        let elapsed = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
+        now().0 - elapsed - self.offset_ms
     }
 }
 

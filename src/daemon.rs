@@ -19,12 +19,12 @@ use crate::{
     runtime::{self, Signal},
     storage::{
         CameraId, CardState, Ending, Event, Settings, Storage,
-        disk::{RequireMount, linux::Linux},
+        disk::{RequireMount, linux::LinuxDisk},
         messages::Command,
     },
 };
 use async_signal::{Signal as UnixSignal, Signals};
-use smol::{LocalExecutor, future, stream::StreamExt};
+use smol::{LocalExecutor, stream::StreamExt as _};
 use std::{
     cell::{Cell, RefCell},
     fs, io,
@@ -65,7 +65,7 @@ pub struct Daemon {
 pub fn run(config_file: &Path, config: Config, recording: Recording) -> io::Result<()> {
     blocking::set_max_blocking_threads(limits::BLOCKING_THREADS_MAX);
     let clock = Clock::start();
-    let storage = Storage::start(Linux, settings(&config))?;
+    let storage = Storage::start(LinuxDisk, settings(&config))?;
     let life = clock.now().0.cast_unsigned() << 20 | u64::from(std::process::id());
     let daemon = Rc::new(Daemon {
         config_file: config_file.to_owned(),
@@ -128,7 +128,6 @@ impl Daemon {
         let stations = self.stations.borrow().clone();
         for station in &stations {
             station.stop();
-            self.pump(station);
         }
         let closed = async {
             loop {
@@ -219,7 +218,7 @@ impl Daemon {
     async fn follow_clock(self: Rc<Self>) {
         let mut told = None;
         loop {
-            let now = (self.clock.steps_ms() / 1000, self.trust());
+            let now = (self.clock.stepped_ms() / 1000, self.trust());
             if told != Some(now) {
                 told = Some(now);
                 self.send(Command::Clock { wall: self.clock.now(), clock: now.1 }).await;

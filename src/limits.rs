@@ -2,7 +2,7 @@
 //!
 //! Bytes unless the name says otherwise. A queue's bound comes with what happens when it is full.
 
-use std::time::Duration;
+use std::{num::NonZero, time::Duration};
 
 const KIB: usize = 1024;
 
@@ -55,6 +55,10 @@ pub const REORDER_PACKETS_MAX: usize = 32;
 /// How long they wait.
 pub const REORDER_DELAY_MAX: Duration = Duration::from_millis(200);
 
+/// Payload of a packet that may wait; no Ethernet frame holds more. For a larger one what is missing
+/// is given up at once.
+pub const REORDER_PACKET_BYTES_MAX: usize = 2 * KIB;
+
 // --- media ----------------------------------------------------------------------------------
 
 /// Frames that a ring lists at most, whatever their size: 80 s at 25 fps.
@@ -84,6 +88,32 @@ pub const REPAIR_TAIL_BYTES: u64 = 16 << 20;
 
 /// Fragments on their way to the card, over all cameras; the recorder waits when they are out and the ring fills.
 pub const FRAGMENT_BUFFERS: usize = 2;
+/// Commands that wait for the card; more are given back to whoever sends them.
+pub const CARD_COMMANDS_MAX: usize = 32;
+/// Events of the card that are not yet read; the card thread waits.
+pub const CARD_EVENTS_MAX: usize = 64;
+/// A card that is well is looked at again after this: it may be pulled while nothing is written.
+pub const CARD_LOOK_INTERVAL: Duration = Duration::from_secs(5);
+/// A card that failed counts as well again when nothing fails for so long and nothing is written.
+pub const CARD_FAILING_INTERVAL: Duration = Duration::from_secs(10);
+/// That hour.
+pub const REMOUNT_PERIOD: Duration = Duration::from_secs(3600);
+/// How often the lock file of an upgrade is looked for.
+pub const LOCK_FILE_INTERVAL: Duration = Duration::from_secs(1);
+/// Tries to create one segment, each with a recording less (a full folder may need some in a row).
+pub const CARD_OPEN_TRIES_MAX: usize = 4;
+/// Recordings that go before one segment is opened or one fragment written; the rest goes later.
+pub const CARD_DELETIONS_AT_ONCE_MAX: usize = 64;
+/// Between two steps of what can wait (reading a head, deleting one more): leaves the processor alone.
+pub const CARD_STEP_INTERVAL: Duration = Duration::from_millis(20);
+/// How often room and age are looked at.
+pub const CARD_ROOM_INTERVAL: Duration = Duration::from_secs(60);
+/// The first statvfs of a card where nothing is recorded; it can take seconds.
+pub const CARD_ROOM_DELAY: Duration = Duration::from_secs(10);
+/// What a fragment buffer keeps when it comes back: a full fragment and its header.
+pub const FRAGMENT_BUFFER_BYTES: usize = FRAGMENT_BYTES_MAX + 16 * KIB;
+/// Threads for name resolution and small files; the pool would else grow to 500.
+pub const BLOCKING_THREADS_MAX: NonZero<usize> = NonZero::new(2).expect("is not zero");
 /// Stack of the card thread.
 pub const CARD_THREAD_STACK_BYTES: usize = 64 * KIB;
 /// Recordings in one folder: FAT holds 32,767 names of ours.

@@ -43,3 +43,6 @@ pub enum FrameKind {
     Key,
     Delta,
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -16,8 +16,8 @@ fn records_exactly(name: &str, options: Options) {
     let mut nvr = Nvr::start(&camera.url("cam"), SHORT_SEGMENTS);
     record_to_the_end(&mut nvr, &camera, FRAMES);
     let files = nvr.files();
-    // 16 s at 25 fps and a key frame a second make 8 files of 2 s.
-    assert_eq!(files.len(), 8, "{files:?}");
+    // 16 s make 8 files of 2 s, or 7 where uneven times put a key frame just before its second.
+    assert!((7..=8).contains(&files.len()), "{files:?}");
     assert_exact(&files, &clip, 0, FRAMES);
     assert_ffmpeg_is_silent(&files);
     for file in &files {

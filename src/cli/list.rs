@@ -4,7 +4,7 @@ use super::{Arguments, Format, complain, print, print_json, seconds, usage};
 use crate::{
     mp4::{
         identity::Clock,
-        scan::{self, Head},
+        scan,
     },
     storage::layout::Name,
 };
@@ -92,7 +92,7 @@ fn read_folder<'a>(camera: &'a str, folder: &Path, entries: &mut Vec<Entry<'a>>)
 fn read_file<'a>(camera: &'a str, name: Name, path: &Path) -> Option<Entry<'a>> {
     let file = File::open(path).ok()?;
     let bytes = file.metadata().ok()?.len();
-    let head = scan::read_head(&mut |buffer, at| file.read_at(buffer, at), bytes).ok()?;
+    let head = scan::read_head(&|buffer, at| file.read_at(buffer, at), bytes).ok()?;
     let identity = head.identity.as_ref();
     Some(Entry {
         camera,
@@ -102,12 +102,8 @@ fn read_file<'a>(camera: &'a str, name: Name, path: &Path) -> Option<Entry<'a>> 
         clock_trusted: identity.is_some_and(|identity| identity.clock == Clock::Trusted),
         duration_ms: head.duration.map(|duration| duration.as_millis()),
         bytes,
-        state: state(&head),
+        state: if head.is_closed(bytes) { "whole" } else { "cut" },
     })
-}
-
-fn state(head: &Head) -> &'static str {
-    if head.is_closed() { "whole" } else { "cut" }
 }
 
 fn line(entry: &Entry<'_>) -> String {

@@ -4,7 +4,7 @@ use super::{Arguments, Format, complain, print, print_json, seconds, shown, usag
 use crate::{
     mp4::scan::{self, Depth, Scan, State},
     storage::{
-        disk::linux::Linux,
+        disk::linux::LinuxDisk,
         layout::Name,
         segment::{self, Reach, Repaired},
     },
@@ -86,8 +86,8 @@ fn verify(path: &Path, repair: Repair) -> Verdict {
     if repair == Repair::No || before.state != "cut" {
         return before;
     }
-    match segment::repair(&Linux, path, Reach::Whole) {
-        Ok(Repaired::Empty) => Verdict { reason: Some("holds no whole fragment".into()), ..before },
+    match segment::repair(&LinuxDisk, path, Reach::All) {
+        Ok(Repaired::Empty { .. }) => Verdict { reason: Some("holds no whole fragment".into()), ..before },
         Ok(_) => Verdict { repaired: true, ..look(path) },
         Err(error) => Verdict { reason: Some(format!("can not be repaired: {error}")), ..before },
     }
@@ -135,7 +135,7 @@ fn look(path: &Path) -> Verdict {
 fn read(path: &Path) -> io::Result<(u64, Scan)> {
     let file = File::open(path)?;
     let bytes = file.metadata()?.len();
-    Ok((bytes, scan::scan(&mut |buffer, at| file.read_at(buffer, at), bytes, Depth::Full)))
+    Ok((bytes, scan::scan(&|buffer, at| file.read_at(buffer, at), bytes, Depth::Full)))
 }
 
 fn line(verdict: &Verdict) -> String {

@@ -56,6 +56,7 @@ impl Station {
             .spawn(async move {
                 let link = Link { daemon, station: watched };
                 running.camera.run(&link).await;
+                running.recorder.borrow_mut().stop();
                 running.running.set(false);
                 link.daemon.pump(&running);
             })
@@ -63,8 +64,8 @@ impl Station {
         station
     }
 
+    /// Ends the camera; what it sent until then is still recorded.
     pub fn stop(&self) {
-        self.recorder.borrow_mut().stop();
         self.camera.stop();
     }
 

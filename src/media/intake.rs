@@ -97,7 +97,7 @@ impl Intake {
                 let since = unit.timestamp.since(self.last_idr.unwrap_or(run_start));
                 if since >= IDR_ABSENT_MIN { FrameKind::Key } else { FrameKind::Delta }
             }
-            RandomAccess::Idr | RandomAccess::Cra => {
+            RandomAccess::Idr | RandomAccess::Cra | RandomAccess::Bla => {
                 self.last_idr = Some(unit.timestamp);
                 FrameKind::Key
             }
@@ -105,8 +105,11 @@ impl Intake {
         let was_shut = self.gate == Gate::Shut;
         match (kind, self.gate) {
             (FrameKind::Key, _) => {
-                let opened_by_cra = was_shut && unit.access == RandomAccess::Cra;
-                self.gate = if opened_by_cra { Gate::OpenedByCra } else { Gate::Open };
+                self.gate = match unit.access {
+                    RandomAccess::Bla => Gate::OpenedByCra,
+                    RandomAccess::Cra if was_shut => Gate::OpenedByCra,
+                    _ => Gate::Open,
+                };
             }
             (FrameKind::Delta, Gate::Shut) => return None,
             (FrameKind::Delta, Gate::OpenedByCra) if unit.leading == Leading::Skipped => return None,
@@ -134,7 +137,8 @@ impl Intake {
             .and_then(|(numerator, denominator)| {
                 (TICKS_PER_SECOND * i64::from(denominator)).checked_div(i64::from(numerator))
             })
-            .filter(|duration| (1..=TICKS_PER_SECOND).contains(duration))
+            // Some write their clock rate there.
+            .filter(|duration| (FRAME_DURATION_MIN..=TICKS_PER_SECOND).contains(duration))
             .map(Ticks);
         self.timeline.configure(picture.reorder, frame_duration);
         self.parameter_sets = Some(Arc::clone(sets));
@@ -197,5 +201,7 @@ impl Sink for Intake {
     }
 }
 
+/// 240 frames a second: no camera that is recorded here is faster.
+const FRAME_DURATION_MIN: i64 = TICKS_PER_SECOND / 240;
 /// Without an IDR for so long, a recovery point is taken for a key frame.
 const IDR_ABSENT_MIN: Ticks = Ticks::from_seconds(10);

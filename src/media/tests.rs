@@ -1,0 +1,165 @@
+//! What the tests of this layer share, and those that go through all of it.
+
+use super::*;
+use crate::{
+    codec::{Codec, ParameterSets},
+    rtp::{AccessUnit, DropCause, Leading, RandomAccess, Sink as _},
+    units::RtpTime,
+};
+use std::sync::OnceLock;
+
+/// Parameter sets of a small H.264 stream without B-frames.
+pub(crate) fn parameter_sets() -> Arc<ParameterSets> {
+    static SETS: OnceLock<Arc<ParameterSets>> = OnceLock::new();
+    Arc::clone(SETS.get_or_init(|| made_of(&[SPS, PPS])))
+}
+
+/// The same with a picture of another size.
+pub(crate) fn other_parameter_sets() -> Arc<ParameterSets> {
+    static SETS: OnceLock<Arc<ParameterSets>> = OnceLock::new();
+    Arc::clone(SETS.get_or_init(|| made_of(&[OTHER_SPS, PPS])))
+}
+
+fn made_of(nals: &[&[u8]]) -> Arc<ParameterSets> {
+    let mut collector = crate::codec::Collector::new(Codec::H264);
+    for nal in nals {
+        collector.offer(nal);
+    }
+    collector.current().expect("both sets are valid")
+}
+
+/// Main profile, level 1, 16x16: 1 macroblock each way, no VUI.
+const SPS: &[u8] = &[0x67, 77, 0, 10, 0xf4, 0xf2];
+/// Main profile, level 1, 32x16.
+const OTHER_SPS: &[u8] = &[0x67, 77, 0, 10, 0xf4, 0x5c, 0x80];
+const PPS: &[u8] = &[0x68, 0xce, 0x38, 0x80];
+
+fn unit(place: i64, access: RandomAccess) -> AccessUnit {
+    AccessUnit {
+        timestamp: RtpTime((place * 3600) as u32),
+        access,
+        leading: Leading::None,
+        reference: true,
+        parameter_sets: parameter_sets(),
+    }
+}
+
+fn send(intake: &mut Intake, unit: AccessUnit) {
+    intake.nal_begin();
+    intake.nal_append(&unit.timestamp.0.to_be_bytes());
+    intake.nal_end();
+    intake.access_unit_end(unit);
+}
+
+fn started() -> Intake {
+    let mut intake = Intake::new(64 * 1024);
+    intake.begin_run();
+    intake
+}
+
+/// Presentation times in frames, and which of them are key frames.
+fn stored(intake: &Intake) -> Vec<(i64, bool)> {
+    let ring = &intake.ring;
+    let frames = ring.numbers().map(|number| ring.get(number).unwrap().0);
+    frames.map(|frame| (frame.presentation.0 / 3600, frame.is_key())).collect()
+}
+
+#[test]
+fn a_run_starts_at_its_first_key_frame() {
+    let mut intake = started();
+    for (place, access) in [(0, RandomAccess::None), (1, RandomAccess::None), (2, RandomAccess::Idr), (3, RandomAccess::None)] {
+        send(&mut intake, unit(place, access));
+    }
+    assert_eq!(stored(&intake), [(0, true), (1, false)]);
+    assert_eq!(intake.losses().undecodable, 2);
+}
+
+#[test]
+fn after_a_loss_nothing_is_kept_up_to_the_next_key_frame() {
+    let mut intake = started();
+    send(&mut intake, unit(0, RandomAccess::Idr));
+    send(&mut intake, unit(1, RandomAccess::None));
+    intake.nal_begin();
+    intake.nal_append(b"half a fra");
+    intake.nal_end();
+    intake.access_unit_drop(DropCause::Loss { packets: 3 });
+    send(&mut intake, unit(3, RandomAccess::None));
+    send(&mut intake, unit(4, RandomAccess::Idr));
+    assert_eq!(stored(&intake), [(0, true), (1, false), (4, true)]);
+    let losses = Losses { packets: 3, broken: 1, undecodable: 1, too_large: 0 };
+    assert_eq!(intake.losses(), losses);
+}
+
+#[test]
+fn rasl_pictures_stay_with_their_cra_but_not_after_a_loss() {
+    let rasl = |place| AccessUnit { leading: Leading::Skipped, ..unit(place, RandomAccess::None) };
+    let mut intake = started();
+    send(&mut intake, unit(2, RandomAccess::Cra));
+    send(&mut intake, rasl(1));
+    send(&mut intake, unit(3, RandomAccess::None));
+    send(&mut intake, unit(6, RandomAccess::Cra));
+    send(&mut intake, rasl(5));
+    intake.access_unit_drop(DropCause::Loss { packets: 1 });
+    send(&mut intake, unit(10, RandomAccess::Cra));
+    send(&mut intake, rasl(9));
+    send(&mut intake, unit(11, RandomAccess::None));
+    let places: Vec<i64> = stored(&intake).iter().map(|(place, _)| place + 2).collect();
+    assert_eq!(places, [2, 3, 6, 5, 10, 11]);
+    assert_eq!(intake.losses().undecodable, 2);
+}
+
+#[test]
+fn a_recovery_point_is_a_key_frame_where_ten_seconds_pass_without_an_idr() {
+    let mut intake = started();
+    send(&mut intake, unit(0, RandomAccess::Idr));
+    for place in 1..600 {
+        let access =
+            if place % 100 == 0 { RandomAccess::RecoveryPoint } else { RandomAccess::None };
+        send(&mut intake, unit(place, access));
+    }
+    let keys: Vec<i64> =
+        stored(&intake).iter().filter(|(_, key)| *key).map(|(place, _)| *place).collect();
+    assert_eq!(keys, [0, 300, 400, 500]);
+}
+
+#[test]
+fn new_parameter_sets_in_mid_group_wait_for_a_key_frame() {
+    let other = |place, access| AccessUnit {
+        parameter_sets: other_parameter_sets(),
+        ..unit(place, access)
+    };
+    let mut intake = started();
+    send(&mut intake, unit(0, RandomAccess::Idr));
+    send(&mut intake, other(1, RandomAccess::None));
+    send(&mut intake, other(2, RandomAccess::Idr));
+    send(&mut intake, other(3, RandomAccess::None));
+    assert_eq!(stored(&intake), [(0, true), (2, true), (3, false)]);
+    assert_eq!(intake.losses().undecodable, 1);
+}
+
+#[test]
+fn a_frame_that_does_not_fit_is_dropped_with_what_refers_to_it() {
+    let mut intake = Intake::new(1000);
+    intake.begin_run();
+    send(&mut intake, unit(0, RandomAccess::Idr));
+    intake.nal_begin();
+    intake.nal_append(&[0; 600]);
+    intake.nal_end();
+    intake.access_unit_end(unit(1, RandomAccess::None));
+    send(&mut intake, unit(2, RandomAccess::None));
+    send(&mut intake, unit(3, RandomAccess::Idr));
+    assert_eq!(stored(&intake), [(0, true), (3, true)]);
+    assert_eq!((intake.losses().too_large, intake.losses().undecodable), (1, 1));
+}
+
+#[test]
+fn a_jump_of_the_clock_opens_a_new_epoch_and_loses_no_frame() {
+    let mut intake = started();
+    send(&mut intake, unit(1000, RandomAccess::Idr));
+    send(&mut intake, unit(1001, RandomAccess::None));
+    send(&mut intake, unit(1, RandomAccess::Idr));
+    send(&mut intake, unit(2, RandomAccess::None));
+    assert_eq!(stored(&intake), [(0, true), (1, false), (2, true), (3, false)]);
+    let epoch = |number| intake.ring.get(number).unwrap().0.epoch;
+    assert!(epoch(0) == epoch(1) && epoch(1) < epoch(2) && epoch(2) == epoch(3));
+}
