@@ -3,4 +3,5 @@
 pub mod bits;
 pub mod codec;
 pub mod limits;
+pub mod rtp;
 pub mod units;
