@@ -229,7 +229,7 @@ impl Assembler {
         let leading = rest.iter().take_while(|byte| **byte == 0).count();
         match rest.get(leading..) {
             Some([1, behind @ ..]) if self.nal.zeros.saturating_add(leading) >= 2 => {
-                self.nal_begin_at_start_code(sink);
+                self.nal_begin(sink);
                 rest = behind;
             }
             Some([_, ..]) => self.release_zeros(sink),
@@ -238,7 +238,7 @@ impl Assembler {
         while let Some(position) = find_start_code(rest) {
             let (before, behind) = rest.split_at_checked(position).unwrap_or((rest, &[]));
             self.emit(without_zeros(before), sink);
-            self.nal_begin_at_start_code(sink);
+            self.nal_begin(sink);
             rest = behind.get(3..).unwrap_or(&[]);
         }
         let kept = without_zeros(rest);
@@ -247,11 +247,14 @@ impl Assembler {
     }
 
     /// Ends the NAL unit, if one is open.
+    ///
+    /// Quirk: zeros behind a NAL unit (ffmpeg 4.4 sends H.265 so). Its last byte is none (H.264
+    /// §7.4.1): those held back are left out.
     pub(super) fn nal_end(&mut self, sink: &mut dyn Sink) {
         if self.nal.target == Target::Closed {
             return;
         }
-        self.release_zeros(sink);
+        self.nal.zeros = 0;
         if self.nal.target == Target::Head {
             self.classify(sink);
         }
@@ -261,11 +264,6 @@ impl Assembler {
             Target::Closed | Target::Head | Target::Nowhere => {}
         }
         self.nal.target = Target::Closed;
-    }
-
-    fn nal_begin_at_start_code(&mut self, sink: &mut dyn Sink) {
-        self.nal.zeros = 0;
-        self.nal_begin(sink);
     }
 
     /// What is open can not be finished.

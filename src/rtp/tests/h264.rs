@@ -376,7 +376,7 @@ fn annex_b_start_codes_inside_an_rtp_payload() {
 
 #[test]
 fn zeros_that_are_no_start_code_stay() {
-    let nal = [&[0x65, 0x88, 0, 0, 3, 1, 0, 0, 2, 0][..], &[0; 40], &[5, 0, 0]].concat();
+    let nal = [&[0x65, 0x88, 0, 0, 3, 1, 0, 0, 2, 0][..], &[0; 40], &[5]].concat();
     for size in 1..nal.len() {
         let mut run = proven_run();
         let pieces = fragments(&nal, size);
@@ -386,6 +386,15 @@ fn zeros_that_are_no_start_code_stay() {
         }
         assert_eq!(run.out.nals(), [[nal.clone()]], "{size}");
     }
+}
+
+#[test]
+fn zeros_behind_a_nal_unit() {
+    let padded = [&idr()[..], &[0, 0, 0]].concat();
+    let mut run = proven_run();
+    run.packet(10, Mark::Set, &padded).packet(11, Mark::Set, &fragments(&padded, 100)[0]);
+    run.packet(12, Mark::Set, &aggregate(&[24], &[&padded]));
+    assert_eq!(run.out.nals(), [[idr()], [idr()], [idr()]]);
 }
 
 #[test]
