@@ -54,6 +54,9 @@ pub const PARAMETER_SETS_MAX: usize = 16;
 pub const REORDER_PACKETS_MAX: usize = 32;
 /// How long they wait.
 pub const REORDER_DELAY_MAX: Duration = Duration::from_millis(200);
+/// Payload of a packet that may wait; no Ethernet frame holds more. For a larger one what is missing
+/// is given up at once.
+pub const REORDER_PACKET_BYTES_MAX: usize = 2 * KIB;
 
 /// Payload of a packet that may wait; no Ethernet frame holds more. For a larger one what is missing
 /// is given up at once.

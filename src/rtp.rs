@@ -1,0 +1,104 @@
+//! RTP: packets from the wire in, access units of video out.
+//!
+//! `Packet` is one parsed packet, `Receiver` puts a track's packets in order and counts what is
+//! missing, `Depacketizer` turns their payloads into access units, which it writes into a `Sink`.
+//! Spec: RFC 3550, RFC 6184, RFC 7798. Knows nothing of: sockets, clocks, RTSP, media time.
+
+mod assembler;
+mod depacketizer;
+mod h264;
+mod h265;
+mod receiver;
+pub mod rtcp;
+#[cfg(test)]
+mod tests;
+
+pub use crate::codec::{Leading, RandomAccess};
+pub use depacketizer::{AccessUnit, Depacketizer, DropCause, Sink};
+pub use receiver::{Lost, Order, Receiver, Statistics};
+
+use std::fmt;
+
+use crate::{bits::Bytes, units::RtpTime};
+
+/// One RTP packet (RFC 3550 §5.1); CSRC list, header extension and padding are left out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Packet<'a> {
+    pub marker: bool,
+    pub payload_type: u8,
+    pub sequence_number: u16,
+    pub timestamp: RtpTime,
+    pub ssrc: u32,
+    pub payload: &'a [u8],
+}
+
+impl Packet<'_> {
+    /// Parses one datagram or interleaved block.
+    ///
+    /// # Errors
+    /// All are the sender's fault, or the bytes are no RTP.
+    pub fn parse(bytes: &[u8]) -> Result<Packet<'_>, Error> {
+        Packet::fields(bytes)?.ok_or(Error::Truncated { bytes: bytes.len() })
+    }
+
+    /// `None` where the bytes end too early.
+    fn fields(bytes: &[u8]) -> Result<Option<Packet<'_>>, Error> {
+        let mut rest = Bytes(bytes);
+        let Some([first, second]) = rest.array() else { return Ok(None) };
+        if first >> 6 != VERSION {
+            return Err(Error::Version { version: first >> 6 });
+        }
+        let Some(sequence_number) = rest.u16() else { return Ok(None) };
+        let (Some(timestamp), Some(ssrc)) = (rest.u32(), rest.u32()) else { return Ok(None) };
+        if rest.take(4 * usize::from(first & 0x0f)).is_none() {
+            return Ok(None); // CSRC list
+        }
+        if first & 0x10 != 0 {
+            let Some([_, _, high, low]) = rest.array() else { return Ok(None) };
+            if rest.take(4 * usize::from(u16::from_be_bytes([high, low]))).is_none() {
+                return Ok(None); // extension
+            }
+        }
+        let mut payload = rest.0;
+        if first & 0x20 != 0 {
+            let padding = payload.last().copied().unwrap_or(0);
+            let kept = payload.len().checked_sub(padding.into()).filter(|_| padding > 0);
+            let error = Error::Padding { padding, bytes: payload.len() };
+            payload = kept.and_then(|kept| payload.get(..kept)).ok_or(error)?;
+        }
+        Ok(Some(Packet {
+            marker: second & 0x80 != 0,
+            payload_type: second & 0x7f,
+            sequence_number,
+            timestamp: RtpTime(timestamp),
+            ssrc,
+            payload,
+        }))
+    }
+}
+
+/// Why bytes are no RTP packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Error {
+    Truncated { bytes: usize },
+    Version { version: u8 },
+    Padding { padding: u8, bytes: usize },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Truncated { bytes } => {
+                write!(f, "rtp packet of {bytes} bytes ends in its header")
+            }
+            Error::Version { version } => write!(f, "rtp version {version} is not 2"),
+            Error::Padding { padding, bytes } => {
+                write!(f, "rtp padding of {padding} bytes in a payload of {bytes}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+const VERSION: u8 = 2;

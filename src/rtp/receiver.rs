@@ -1,0 +1,394 @@
+//! Puts the packets of one track in order and says what is missing.
+//!
+//! Packets as they arrive in, packets by sequence number out, each with the number lost before it;
+//! beside it what a receiver report needs. Spec: RFC 3550 §6.4.1, Appendix A.1, A.3, A.8.
+
+use std::time::Instant;
+
+use super::{
+    Packet,
+    rtcp::{Reception, SenderReport},
+};
+use crate::{
+    limits::{REORDER_DELAY_MAX, REORDER_PACKET_BYTES_MAX, REORDER_PACKETS_MAX},
+    units::{RtpTime, TICKS_PER_SECOND},
+};
+
+/// What the transport promises.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// TCP: a gap in the numbers is a loss at once.
+    Reliable,
+    /// UDP: a packet may be overtaken by `REORDER_PACKETS_MAX` others within `REORDER_DELAY_MAX`.
+    Datagram,
+}
+
+/// Packets lost just before this one; a source that started anew counts as one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Lost(pub u32);
+
+/// What came and what did not, since the receiver was made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Statistics {
+    /// Of this track, those that came late or twice included.
+    pub received: u64,
+    pub lost: u64,
+    /// Came after they had been given up.
+    pub late: u64,
+    pub duplicate: u64,
+    /// Of another payload type or source.
+    pub foreign: u64,
+    /// The source or its numbering began anew.
+    pub restarts: u64,
+}
+
+/// One track's packets in order, each delivered with what was lost before it.
+///
+/// Allocates only where packets have to wait: `REORDER_PACKETS_MAX` buffers at most, used again.
+#[derive(Debug)]
+pub struct Receiver {
+    payload_type: u8,
+    order: Order,
+    source: Option<Source>,
+    candidate: Option<Candidate>,
+    /// Packets that overtook others, by `extended`.
+    waiting: Vec<Waiting>,
+    spare: Vec<Vec<u8>>,
+    statistics: Statistics,
+}
+
+impl Receiver {
+    pub fn new(payload_type: u8, order: Order) -> Receiver {
+        Receiver {
+            payload_type,
+            order,
+            source: None,
+            candidate: None,
+            waiting: Vec::new(),
+            spare: Vec::new(),
+            statistics: Statistics::default(),
+        }
+    }
+
+    /// Takes a packet; delivers it, later ones that waited for it, or nothing yet.
+    pub fn handle_packet(
+        &mut self,
+        packet: Packet<'_>,
+        now: Instant,
+        deliver: &mut impl FnMut(Packet<'_>, Lost),
+    ) {
+        self.handle(packet, now, deliver);
+    }
+
+    /// Gives up what packets have waited for too long.
+    pub fn handle_timeout(&mut self, now: Instant, deliver: &mut impl FnMut(Packet<'_>, Lost)) {
+        while self.deadline().is_some_and(|deadline| deadline <= now) {
+            self.give_up_gap(deliver);
+        }
+    }
+
+    /// When `handle_timeout` is due; never for `Order::Reliable`.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.waiting.iter().map(|waiting| waiting.arrived).min()?.checked_add(REORDER_DELAY_MAX)
+    }
+
+    pub fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    /// Notes the camera's report, which the next `reception` refers to.
+    pub fn handle_sender_report(&mut self, report: &SenderReport, now: Instant) {
+        if let Some(source) = &mut self.source {
+            source.sender_report = Some((report.ntp, now));
+        }
+    }
+
+    /// What a receiver report says of this track, counted since the last call; `None` before the
+    /// first packet.
+    pub fn reception(&mut self, now: Instant) -> Option<Reception> {
+        self.source.as_mut().map(|source| source.reception(now))
+    }
+
+    fn handle(&mut self, packet: Packet<'_>, now: Instant, deliver: Deliver<'_>) {
+        // Quirk: unknown payload types. Metadata and vendor streams share the channel.
+        if packet.payload_type != self.payload_type {
+            self.statistics.foreign += 1;
+            return;
+        }
+        let position = match &mut self.source {
+            None => Position::Start,
+            Some(source) if source.ssrc != packet.ssrc => Position::Elsewhere,
+            Some(source) => source.position(packet.sequence_number),
+        };
+        let run = match &self.candidate {
+            Some(it) if (it.ssrc, it.due) == (packet.ssrc, packet.sequence_number) => it.run,
+            _ => 0,
+        };
+        let is_reliable = self.order == Order::Reliable;
+        match position {
+            Position::Start => self.start(packet, now, Lost(0), deliver),
+            Position::Ahead(count) => self.take(packet, count, now, deliver),
+            Position::Elsewhere if is_reliable || run > 0 => self.restart(packet, now, deliver),
+            Position::Behind { .. } if run >= BEHIND_RUN => self.restart(packet, now, deliver),
+            Position::Elsewhere => {
+                self.statistics.foreign += 1;
+                self.expect_after(&packet, run);
+            }
+            Position::Behind { seen } => {
+                self.statistics.received += 1;
+                if seen {
+                    self.statistics.duplicate += 1;
+                } else {
+                    self.statistics.late += 1;
+                }
+                self.expect_after(&packet, run);
+            }
+        }
+    }
+
+    fn expect_after(&mut self, packet: &Packet<'_>, run: u8) {
+        let due = packet.sequence_number.wrapping_add(1);
+        self.candidate = Some(Candidate { ssrc: packet.ssrc, due, run: run.saturating_add(1) });
+    }
+
+    fn start(&mut self, packet: Packet<'_>, now: Instant, lost: Lost, deliver: Deliver<'_>) {
+        self.statistics.received += 1;
+        self.candidate = None;
+        let mut source = Source::new(&packet, now);
+        source.advance(0);
+        self.source = Some(source);
+        deliver(packet, lost);
+    }
+
+    fn restart(&mut self, packet: Packet<'_>, now: Instant, deliver: Deliver<'_>) {
+        while !self.waiting.is_empty() {
+            self.give_up_gap(deliver);
+        }
+        self.statistics.restarts += 1;
+        self.start(packet, now, Lost(1), deliver);
+    }
+
+    /// Takes the packet that comes `count` numbers after the one that is due.
+    fn take(&mut self, packet: Packet<'_>, count: u32, now: Instant, deliver: Deliver<'_>) {
+        self.statistics.received += 1;
+        self.candidate = None;
+        let Some(source) = &mut self.source else { return };
+        source.arrived(&packet, now);
+        let extended = source.next.wrapping_add(count);
+        if self.waiting.iter().any(|waiting| waiting.extended == extended) {
+            self.statistics.duplicate += 1;
+            return;
+        }
+        if count > 0 && self.order == Order::Datagram {
+            if packet.payload.len() <= REORDER_PACKET_BYTES_MAX {
+                self.wait(packet, extended, now);
+                if self.waiting.len() > REORDER_PACKETS_MAX {
+                    self.give_up_gap(deliver);
+                }
+                return;
+            }
+            while self.waiting.first().is_some_and(|first| first.precedes(extended)) {
+                self.give_up_gap(deliver);
+            }
+        }
+        let Some(source) = &mut self.source else { return };
+        let lost = extended.wrapping_sub(source.next);
+        source.advance(lost);
+        self.statistics.lost += u64::from(lost);
+        deliver(packet, Lost(lost));
+        self.deliver_due(deliver);
+    }
+
+    fn wait(&mut self, packet: Packet<'_>, extended: u32, now: Instant) {
+        let mut payload =
+            self.spare.pop().unwrap_or_else(|| Vec::with_capacity(REORDER_PACKET_BYTES_MAX));
+        payload.clear();
+        payload.extend_from_slice(packet.payload);
+        let waiting = Waiting {
+            extended,
+            arrived: now,
+            marker: packet.marker,
+            timestamp: packet.timestamp,
+            payload,
+        };
+        let index = self.waiting.partition_point(|other| other.precedes(extended));
+        self.waiting.insert(index, waiting);
+    }
+
+    /// Counts what the first waiting packet waits for as lost, and delivers up to the next gap.
+    fn give_up_gap(&mut self, deliver: Deliver<'_>) {
+        let (Some(source), Some(first)) = (&mut self.source, self.waiting.first()) else { return };
+        let lost = first.extended.wrapping_sub(source.next);
+        self.statistics.lost += u64::from(lost);
+        self.deliver_first(Lost(lost), deliver);
+        self.deliver_due(deliver);
+    }
+
+    fn deliver_due(&mut self, deliver: Deliver<'_>) {
+        while let (Some(source), Some(first)) = (&self.source, self.waiting.first())
+            && first.extended == source.next
+        {
+            self.deliver_first(Lost(0), deliver);
+        }
+    }
+
+    /// Delivers the first waiting packet, `lost` numbers after the one that is due.
+    fn deliver_first(&mut self, lost: Lost, deliver: Deliver<'_>) {
+        let Some(source) = self.source.as_mut().filter(|_| !self.waiting.is_empty()) else {
+            return;
+        };
+        let waiting = self.waiting.remove(0);
+        source.advance(lost.0);
+        let packet = Packet {
+            marker: waiting.marker,
+            payload_type: self.payload_type,
+            sequence_number: (waiting.extended & 0xffff) as u16,
+            timestamp: waiting.timestamp,
+            ssrc: source.ssrc,
+            payload: &waiting.payload,
+        };
+        deliver(packet, lost);
+        self.spare.push(waiting.payload);
+    }
+}
+
+type Deliver<'a> = &'a mut dyn FnMut(Packet<'_>, Lost);
+
+/// A source or numbering that is not ours: taken over when enough packets of it follow each other,
+/// since one alone may be a stray (RFC 3550 Appendix A.1).
+#[derive(Debug)]
+struct Candidate {
+    ssrc: u32,
+    /// Sequence number of its next packet.
+    due: u16,
+    /// Packets of it so far.
+    run: u8,
+}
+
+/// A packet that overtook another.
+#[derive(Debug)]
+struct Waiting {
+    extended: u32,
+    arrived: Instant,
+    marker: bool,
+    timestamp: RtpTime,
+    payload: Vec<u8>,
+}
+
+impl Waiting {
+    fn precedes(&self, extended: u32) -> bool {
+        self.extended.wrapping_sub(extended).cast_signed() < 0
+    }
+}
+
+/// Where a packet lies.
+enum Position {
+    Start,
+    /// So many numbers after the one that is due.
+    Ahead(u32),
+    /// Before the one that is due.
+    Behind {
+        seen: bool,
+    },
+    /// Too far from it, or of another source.
+    Elsewhere,
+}
+
+/// The sender, as far as its packets tell.
+#[derive(Debug)]
+struct Source {
+    ssrc: u32,
+    /// Number that is due: sequence number and, above it, its wraps.
+    next: u32,
+    first: u32,
+    /// Of the 64 numbers before `next`, those that came; bit 0 is the last.
+    seen: u64,
+    received: u32,
+    /// Of RFC 3550 §6.4.1, times 16.
+    jitter: u32,
+    epoch: Instant,
+    transit: u32,
+    expected_before: u32,
+    received_before: u32,
+    sender_report: Option<(u64, Instant)>,
+}
+
+impl Source {
+    fn new(packet: &Packet<'_>, now: Instant) -> Source {
+        let first = u32::from(packet.sequence_number);
+        Source {
+            ssrc: packet.ssrc,
+            next: first,
+            first,
+            seen: 0,
+            received: 1,
+            jitter: 0,
+            epoch: now,
+            transit: 0u32.wrapping_sub(packet.timestamp.0),
+            expected_before: 0,
+            received_before: 0,
+            sender_report: None,
+        }
+    }
+
+    fn position(&self, sequence_number: u16) -> Position {
+        let due = (self.next & 0xffff) as u16;
+        let ahead = i32::from(sequence_number.wrapping_sub(due).cast_signed());
+        match u32::try_from(ahead) {
+            Ok(count @ ..=DROPOUT_MAX) => Position::Ahead(count),
+            Err(_) if ahead >= -MISORDER_MAX => {
+                let bit = ahead.unsigned_abs() - 1;
+                Position::Behind { seen: self.seen.checked_shr(bit).is_some_and(|s| s & 1 == 1) }
+            }
+            _ => Position::Elsewhere,
+        }
+    }
+
+    /// One packet is delivered, `lost` numbers after the one that was due.
+    fn advance(&mut self, lost: u32) {
+        let steps = lost.saturating_add(1);
+        self.next = self.next.wrapping_add(steps);
+        self.seen = self.seen.checked_shl(steps).unwrap_or(0) | 1;
+    }
+
+    /// Interarrival jitter (RFC 3550 Appendix A.8), in ticks of the video clock.
+    fn arrived(&mut self, packet: &Packet<'_>, now: Instant) {
+        self.received = self.received.wrapping_add(1);
+        let elapsed = now.saturating_duration_since(self.epoch).as_micros();
+        let ticks = elapsed * TICKS_PER_SECOND.unsigned_abs() as u128 / 1_000_000;
+        let transit = ((ticks & 0xffff_ffff) as u32).wrapping_sub(packet.timestamp.0);
+        let difference = transit.wrapping_sub(self.transit).cast_signed().unsigned_abs();
+        self.transit = transit;
+        let decay = self.jitter.saturating_add(8) >> 4;
+        self.jitter = self.jitter.saturating_sub(decay).saturating_add(difference);
+    }
+
+    fn reception(&mut self, now: Instant) -> Reception {
+        let expected = self.next.wrapping_sub(self.first);
+        let expected_now = expected.wrapping_sub(self.expected_before);
+        let received_now = self.received.wrapping_sub(self.received_before);
+        let lost_now = u64::from(expected_now.saturating_sub(received_now));
+        (self.expected_before, self.received_before) = (expected, self.received);
+        let fraction = (lost_now * 256).checked_div(expected_now.into()).unwrap_or(0);
+        let (last, since) = self.sender_report.map_or((0, 0), |(ntp, at)| {
+            let since = now.saturating_duration_since(at).as_millis() * 65_536 / 1000;
+            ((ntp >> 16 & 0xffff_ffff) as u32, u32::try_from(since).unwrap_or(u32::MAX))
+        });
+        Reception {
+            ssrc: self.ssrc,
+            fraction_lost: fraction.min(255) as u8,
+            lost: expected.wrapping_sub(self.received).cast_signed(),
+            highest_sequence_number: self.next.wrapping_sub(1),
+            jitter: self.jitter >> 4,
+            last_sender_report: last,
+            since_sender_report: since,
+        }
+    }
+}
+
+/// A jump further than this is a new numbering, not a loss (RFC 3550 Appendix A.1).
+const DROPOUT_MAX: u32 = 3000;
+/// A packet further back than this is of a new numbering, not late (RFC 3550 Appendix A.1).
+const MISORDER_MAX: i32 = 100;
+/// So many packets in a row that seem to be late are none: the numbering went back a little.
+const BEHIND_RUN: u8 = 8;

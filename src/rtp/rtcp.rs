@@ -1,0 +1,116 @@
+//! RTCP: what the camera reports in, our receiver report out.
+//!
+//! Spec: RFC 3550 §6. Tolerant: what can not be read ends the compound packet quietly.
+
+use crate::{bits::Bytes, units::RtpTime};
+
+/// What a camera says beside its media.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rtcp {
+    SenderReport(SenderReport),
+    /// The source leaves; it may be another than the track's.
+    Bye {
+        ssrc: u32,
+    },
+}
+
+/// A sender report without its report blocks (RFC 3550 §6.4.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SenderReport {
+    pub ssrc: u32,
+    /// Wall time of the camera: seconds since 1900 in the upper 32 bits, fraction below.
+    pub ntp: u64,
+    /// The same moment on the track's clock.
+    pub rtp_time: RtpTime,
+    pub packets: u32,
+    pub octets: u32,
+}
+
+/// The reports of a compound packet, in order; everything else in it is passed over.
+pub fn parse(bytes: &[u8]) -> impl Iterator<Item = Rtcp> {
+    let mut rest = Bytes(bytes);
+    std::iter::from_fn(move || {
+        loop {
+            let [first, kind, high, low] = rest.array()?;
+            if first >> 6 != VERSION {
+                return None;
+            }
+            let mut body = Bytes(rest.take(4 * usize::from(u16::from_be_bytes([high, low])))?);
+            let report = match kind {
+                SENDER_REPORT => sender_report(&mut body).map(Rtcp::SenderReport),
+                BYE if first & 0x1f > 0 => body.u32().map(|ssrc| Rtcp::Bye { ssrc }),
+                _ => None,
+            };
+            if report.is_some() {
+                return report;
+            }
+        }
+    })
+}
+
+fn sender_report(body: &mut Bytes<'_>) -> Option<SenderReport> {
+    Some(SenderReport {
+        ssrc: body.u32()?,
+        ntp: body.u64()?,
+        rtp_time: RtpTime(body.u32()?),
+        packets: body.u32()?,
+        octets: body.u32()?,
+    })
+}
+
+/// A report block (RFC 3550 §6.4.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reception {
+    pub ssrc: u32,
+    /// Of 256, since the report before.
+    pub fraction_lost: u8,
+    /// Since the first packet; negative where more came than were sent.
+    pub lost: i32,
+    /// With its wraps in the upper 16 bits.
+    pub highest_sequence_number: u32,
+    /// Ticks of the track's clock.
+    pub jitter: u32,
+    /// Middle 32 bits of its NTP time, 0 where there was none.
+    pub last_sender_report: u32,
+    /// In 1/65536 s.
+    pub since_sender_report: u32,
+}
+
+/// Appends a compound packet: receiver report (with a block, if there is one), SDES with CNAME.
+///
+/// Of `cname` the first 255 bytes count.
+pub fn write_receiver_report(
+    ssrc: u32,
+    reception: Option<&Reception>,
+    cname: &str,
+    out: &mut Vec<u8>,
+) {
+    let blocks = u8::from(reception.is_some());
+    out.extend_from_slice(&[VERSION << 6 | blocks, RECEIVER_REPORT, 0, 1 + 6 * blocks]);
+    out.extend_from_slice(&ssrc.to_be_bytes());
+    if let Some(block) = reception {
+        out.extend_from_slice(&block.ssrc.to_be_bytes());
+        let lost = block.lost.clamp(-0x80_0000, 0x7f_ffff).cast_unsigned() & 0xff_ffff;
+        out.extend_from_slice(&(u32::from(block.fraction_lost) << 24 | lost).to_be_bytes());
+        out.extend_from_slice(&block.highest_sequence_number.to_be_bytes());
+        out.extend_from_slice(&block.jitter.to_be_bytes());
+        out.extend_from_slice(&block.last_sender_report.to_be_bytes());
+        out.extend_from_slice(&block.since_sender_report.to_be_bytes());
+    }
+    let cname = cname.as_bytes();
+    let cname = cname.get(..255).unwrap_or(cname);
+    // SSRC, type, length, text, and at least one zero that ends the chunk (§6.5)
+    let words = (4 + 2 + cname.len()) / 4 + 1;
+    out.extend_from_slice(&[VERSION << 6 | 1, SOURCE_DESCRIPTION, 0, words as u8]);
+    out.extend_from_slice(&ssrc.to_be_bytes());
+    out.extend_from_slice(&[CNAME, cname.len() as u8]);
+    out.extend_from_slice(cname);
+    out.resize(out.len() + 4 * words - 6 - cname.len(), 0);
+}
+
+const VERSION: u8 = 2;
+const SENDER_REPORT: u8 = 200;
+const RECEIVER_REPORT: u8 = 201;
+const SOURCE_DESCRIPTION: u8 = 202;
+const BYE: u8 = 203;
+const CNAME: u8 = 1;

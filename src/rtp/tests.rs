@@ -1,0 +1,123 @@
+//! What the tests of the depacketizers share: a sink that checks its calls, and streams of packets.
+
+use super::*;
+use crate::codec::Codec;
+
+mod any;
+mod h264;
+mod h265;
+mod packet;
+mod receiver;
+mod rtcp;
+
+/// Collects access units, and panics on calls that are out of order.
+#[derive(Default)]
+struct Units {
+    units: Vec<(AccessUnit, Vec<Vec<u8>>)>,
+    drops: Vec<DropCause>,
+    nals: Vec<Vec<u8>>,
+    is_open: bool,
+}
+
+impl Sink for Units {
+    fn nal_begin(&mut self) {
+        assert!(!self.is_open);
+        self.is_open = true;
+        self.nals.push(Vec::new());
+    }
+
+    fn nal_append(&mut self, bytes: &[u8]) {
+        assert!(self.is_open && !bytes.is_empty());
+        self.nals.last_mut().unwrap().extend_from_slice(bytes);
+    }
+
+    fn nal_end(&mut self) {
+        assert!(self.is_open);
+        self.is_open = false;
+    }
+
+    fn access_unit_end(&mut self, unit: AccessUnit) {
+        assert!(!self.is_open && !self.nals.is_empty());
+        self.units.push((unit, std::mem::take(&mut self.nals)));
+    }
+
+    fn access_unit_drop(&mut self, cause: DropCause) {
+        assert!(!self.is_open);
+        self.nals.clear();
+        self.drops.push(cause);
+    }
+}
+
+impl Units {
+    /// Time stamps of the units that came out.
+    fn times(&self) -> Vec<u32> {
+        self.units.iter().map(|(unit, _)| unit.timestamp.0).collect()
+    }
+
+    fn nals(&self) -> Vec<Vec<Vec<u8>>> {
+        self.units.iter().map(|(_, nals)| nals.clone()).collect()
+    }
+}
+
+/// A depacketizer with what came out of it.
+struct Run {
+    depacketizer: Depacketizer,
+    out: Units,
+}
+
+impl Run {
+    fn new(codec: Codec, sets: &[&[u8]]) -> Run {
+        let sets: Vec<Vec<u8>> = sets.iter().map(|set| set.to_vec()).collect();
+        Run { depacketizer: Depacketizer::new(codec, &sets), out: Units::default() }
+    }
+
+    fn packet(&mut self, timestamp: u32, marker: Mark, payload: &[u8]) -> &mut Run {
+        self.packet_after_loss(0, timestamp, marker, payload)
+    }
+
+    fn packet_after_loss(
+        &mut self,
+        lost: u32,
+        timestamp: u32,
+        marker: Mark,
+        payload: &[u8],
+    ) -> &mut Run {
+        let packet = Packet {
+            marker: marker == Mark::Set,
+            payload_type: 96,
+            sequence_number: 0,
+            timestamp: RtpTime(timestamp),
+            ssrc: 1,
+            payload,
+        };
+        self.depacketizer.handle_packet(&packet, Lost(lost), &mut self.out);
+        self
+    }
+
+    fn end(&mut self) -> &mut Run {
+        self.depacketizer.end(&mut self.out);
+        self
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Mark {
+    Set,
+    Clear,
+}
+
+/// A NAL unit of so many bytes behind `start`, none of them 0.
+fn filled(start: &[u8], length: usize) -> Vec<u8> {
+    let filling = (0..length).map(|index| (index % 250 + 4) as u8);
+    start.iter().copied().chain(filling).collect()
+}
+
+/// `header`, then each NAL unit behind its length: the form of STAP-A and AP.
+fn aggregate(header: &[u8], nals: &[&[u8]]) -> Vec<u8> {
+    let mut payload = header.to_vec();
+    for nal in nals {
+        payload.extend((nal.len() as u16).to_be_bytes());
+        payload.extend(*nal);
+    }
+    payload
+}

@@ -1,0 +1,507 @@
+use super::*;
+use std::sync::Arc;
+
+/// x264, 1080p.
+const SPS: &[u8] = &[
+    0x67, 0x64, 0x00, 0x28, 0xac, 0xd9, 0x40, 0x78, 0x02, 0x27, 0xe5, 0xc0, 0x44, 0x00, 0x00, 0x03,
+    0x00, 0x04, 0x00, 0x00, 0x03, 0x00, 0xc8, 0x3c, 0x60, 0xc6, 0x58,
+];
+const PPS: &[u8] = &[0x68, 0xef, 0x8f, 0xcb];
+/// x264, 640x360.
+const OTHER_SPS: &[u8] = &[
+    0x67, 0x42, 0xc0, 0x1e, 0xd9, 0x00, 0xa0, 0x2f, 0xf9, 0x70, 0x11, 0x00, 0x00, 0x03, 0x03, 0xe9,
+    0x00, 0x00, 0xea, 0x60, 0x0f, 0x16, 0x2e, 0x48,
+];
+/// x264, interlaced.
+const INTERLACED_SPS: &[u8] = &[
+    0x67, 0x7a, 0x00, 0x1e, 0xb6, 0xcd, 0x94, 0x0b, 0x42, 0x4d, 0x82, 0x08, 0x00, 0x00, 0x03, 0x00,
+    0x08, 0x00, 0x00, 0x03, 0x01, 0x93, 0x13, 0x00, 0x07, 0xa1, 0x20, 0x00, 0xf4, 0x25, 0x26, 0x18,
+    0x07, 0xc5, 0x0a, 0x65, 0x80,
+];
+const SEI: &[u8] = &[0x06, 0x05, 0x02, 0x11, 0x22, 0x80];
+const RECOVERY_POINT: &[u8] = &[0x06, 0x06, 0x01, 0xc4, 0x80];
+const DELIMITER: &[u8] = &[0x09, 0xf0];
+const START_CODE: &[u8] = &[0, 0, 0, 1];
+
+fn idr() -> Vec<u8> {
+    filled(&[0x65, 0x88], 30)
+}
+
+fn idr_further() -> Vec<u8> {
+    filled(&[0x65, 0x44], 20)
+}
+
+fn inter() -> Vec<u8> {
+    filled(&[0x41, 0x9a], 10)
+}
+
+fn run() -> Run {
+    Run::new(Codec::H264, &[SPS, PPS])
+}
+
+/// A run whose first access unit, at time 0, has shown that marker bits end access units.
+fn proven_run() -> Run {
+    let mut run = run();
+    run.packet(0, Mark::Set, &idr()).packet(1, Mark::Set, &idr());
+    run.out.units.clear();
+    run
+}
+
+/// FU-A packets of at most `size` bytes of payload each.
+fn fragments(nal: &[u8], size: usize) -> Vec<Vec<u8>> {
+    let count = nal[1..].len().div_ceil(size);
+    let pieces = nal[1..].chunks(size).enumerate();
+    pieces
+        .map(|(index, piece)| {
+            let start = if index == 0 { 0x80 } else { 0 };
+            let end = if index + 1 == count { 0x40 } else { 0 };
+            [&[nal[0] & 0xe0 | 28, start | end | nal[0] & 0x1f], piece].concat()
+        })
+        .collect()
+}
+
+#[test]
+fn marker_bit_ends_the_access_unit() {
+    let mut run = proven_run();
+    run.packet(10, Mark::Clear, &idr());
+    assert_eq!(run.out.times(), []);
+    run.packet(10, Mark::Set, &idr_further());
+    assert_eq!(run.out.nals(), [[idr(), idr_further()]]);
+    let unit = &run.out.units[0].0;
+    assert_eq!(
+        (unit.access, unit.leading, unit.reference),
+        (RandomAccess::Idr, Leading::None, true)
+    );
+    assert_eq!(unit.parameter_sets.picture().width, 1920);
+}
+
+#[test]
+fn the_first_access_unit_waits_for_the_next_packet() {
+    let mut run = run();
+    run.packet(5, Mark::Set, &idr());
+    assert_eq!(run.out.times(), []);
+    run.packet(6, Mark::Set, &inter());
+    assert_eq!(run.out.times(), [5, 6]);
+    assert_eq!(run.out.units[1].0.access, RandomAccess::None);
+}
+
+#[test]
+fn another_time_stamp_ends_the_access_unit() {
+    let mut run = run();
+    for time in [3, 4, 5] {
+        run.packet(time, Mark::Clear, &idr());
+    }
+    assert_eq!(run.out.times(), [3, 4]);
+    assert_eq!(run.end().out.times(), [3, 4]);
+    assert_eq!(run.out.drops, [DropCause::Incomplete]);
+}
+
+#[test]
+fn every_way_to_pack_nal_units_gives_the_same_unit() {
+    let whole = [SEI.to_vec(), idr(), idr_further()];
+    let [sei, idr, further] = &whole;
+    let single = whole.to_vec();
+    let stap_a = vec![aggregate(&[24], &[sei, idr, further])];
+    let stap_b = vec![aggregate(&[25, 0, 7], &[sei, idr, further])];
+    let mut fu_a = vec![sei.clone()];
+    fu_a.extend(fragments(idr, 7));
+    fu_a.extend(fragments(further, 1));
+    let mut fu_b = fu_a.clone();
+    fu_b[1][0] = fu_b[1][0] & 0xe0 | 29;
+    fu_b[1].splice(2..2, [0, 9]);
+    let unit =
+        |nal: &[u8], middle: &[u8]| [&(nal.len() as u16).to_be_bytes()[..], middle, nal].concat();
+    let mtap = |header: u8, middle: &[u8]| {
+        let units = whole.iter().flat_map(|nal| unit(nal, middle));
+        vec![[header, 0, 5].into_iter().chain(units).collect()]
+    };
+    let (mtap16, mtap24) = (mtap(26, &[1, 0, 0]), mtap(27, &[1, 0, 0, 0]));
+    for (index, payloads) in [single, stap_a, stap_b, fu_a, fu_b, mtap16, mtap24].iter().enumerate()
+    {
+        let mut run = proven_run();
+        for (number, payload) in payloads.iter().enumerate() {
+            let marker = if number + 1 == payloads.len() { Mark::Set } else { Mark::Clear };
+            run.packet(10, marker, payload);
+        }
+        assert_eq!(run.out.nals(), std::slice::from_ref(&whole), "way {index}");
+        assert_eq!(run.out.drops, []);
+    }
+}
+
+#[test]
+fn an_mtap_gives_each_nal_unit_its_time() {
+    let mut payload = vec![26, 0, 5];
+    for (order, time) in [(0, 0), (1, 40)] {
+        payload.extend([0, 12, order, 0, time]);
+        payload.extend(inter());
+    }
+    let mut run = proven_run();
+    run.packet(100, Mark::Set, &payload);
+    assert_eq!(run.out.times(), [100, 140]);
+}
+
+#[test]
+fn nal_units_out_of_decoding_order_are_refused_by_name() {
+    let mut run = proven_run();
+    run.packet(10, Mark::Set, &aggregate(&[25, 0, 9], &[&idr()]));
+    run.packet(11, Mark::Set, &aggregate(&[25, 0, 4], &[&inter()]));
+    run.packet(12, Mark::Set, &aggregate(&[25, 0, 5], &[&inter()]));
+    assert_eq!(run.out.times(), [10, 12]);
+    assert_eq!(run.out.drops, [DropCause::Interleaved]);
+}
+
+#[test]
+fn parameter_sets_delimiters_and_filler_are_no_part_of_a_sample() {
+    let mut run = proven_run();
+    let filler = [0x0c, 0xff, 0xff, 0x80];
+    let nals = [DELIMITER, SPS, PPS, SEI, &idr(), &filler];
+    run.packet(10, Mark::Set, &aggregate(&[24], &nals));
+    assert_eq!(run.out.nals(), [[SEI.to_vec(), idr()]]);
+}
+
+#[test]
+fn every_truncation_of_every_packet_is_dropped_or_shorter() {
+    let mtap = [&[26, 0, 5, 0, 32, 0, 0, 0][..], &idr()].concat();
+    let fu_b = [&[0x7d, 0xc5, 0, 1][..], &idr()[1..]].concat();
+    let payloads = [
+        idr(),
+        aggregate(&[24], &[SPS, &idr()]),
+        aggregate(&[25, 0, 1], &[SEI, &idr()]),
+        mtap,
+        fragments(&idr(), 100).remove(0),
+        fu_b,
+    ];
+    for payload in payloads {
+        for length in 0..=payload.len() {
+            let mut run = proven_run();
+            run.packet(10, Mark::Set, &payload[..length]).packet(11, Mark::Set, &inter());
+            let times = run.out.times();
+            assert_eq!(times.last(), Some(&11), "{length} of {payload:02x?}");
+            assert!(length < payload.len() || times == [10, 11]);
+            for nal in run.out.nals().iter().flatten() {
+                assert!(idr().starts_with(nal) || SEI.starts_with(nal) || *nal == inter());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_truncated_aggregate_drops_the_access_unit() {
+    let mut run = proven_run();
+    let payload = aggregate(&[24], &[&idr(), &idr_further()]);
+    run.packet(10, Mark::Set, &payload[..payload.len() - 1]);
+    assert_eq!(run.out.drops, [DropCause::Malformed]);
+    assert_eq!(run.out.times(), []);
+}
+
+/// Loses each packet of three access units in turn: what is left is whole.
+#[test]
+fn a_loss_at_any_place_leaves_whole_units_only() {
+    let mut packets = Vec::new();
+    for time in [10, 20, 30] {
+        let mut unit = vec![SEI.to_vec()];
+        unit.extend(fragments(&idr(), 8));
+        unit.push(idr_further());
+        let last = unit.len() - 1;
+        let marked = |index| if index == last { Mark::Set } else { Mark::Clear };
+        packets.extend(unit.into_iter().enumerate().map(|(i, bytes)| (time, marked(i), bytes)));
+    }
+    for missing in 0..packets.len() {
+        let mut run = proven_run();
+        let mut lost = 0;
+        for (index, (time, marker, payload)) in packets.iter().enumerate() {
+            if index == missing {
+                lost = 1;
+                continue;
+            }
+            run.packet_after_loss(lost, *time, *marker, payload);
+            lost = 0;
+        }
+        run.end();
+        let whole = [SEI.to_vec(), idr(), idr_further()];
+        for nals in run.out.nals() {
+            assert!(nals == whole || nals == whole[1..], "without {missing}: {nals:02x?}");
+        }
+        let expected = if missing % (packets.len() / 3) == 0 { 3 } else { 2 };
+        assert_eq!(run.out.units.len(), expected, "without {missing}");
+        let told = run.out.drops.contains(&DropCause::Loss { packets: 1 });
+        assert!(told || missing + 1 == packets.len());
+    }
+}
+
+#[test]
+fn a_run_that_begins_inside_a_unit_drops_it() {
+    let mut run = run();
+    let pieces = fragments(&idr(), 8);
+    run.packet(1, Mark::Clear, &pieces[1]).packet(1, Mark::Set, &pieces[3]);
+    run.packet(2, Mark::Set, &idr_further());
+    run.packet(3, Mark::Set, &idr()).packet(4, Mark::Set, &inter());
+    assert_eq!(run.out.times(), [3, 4]);
+    assert_eq!(run.out.drops, [DropCause::Incomplete; 2]);
+}
+
+#[test]
+fn a_slice_that_ends_without_its_last_fragment_is_never_given_out() {
+    let mut run = proven_run();
+    run.packet(10, Mark::Clear, &fragments(&idr(), 8)[0]);
+    run.packet(11, Mark::Set, &inter());
+    assert_eq!(run.out.times(), [11]);
+    assert_eq!(run.out.drops, [DropCause::Malformed]);
+}
+
+#[test]
+fn the_end_of_a_run_gives_out_what_is_complete() {
+    let mut run = run();
+    run.packet(5, Mark::Set, &idr()).end();
+    assert_eq!(run.out.times(), [5]);
+    run.packet(6, Mark::Clear, &idr()).end();
+    assert_eq!(run.out.times(), [5]);
+    assert_eq!(run.out.drops, [DropCause::Incomplete]);
+}
+
+#[test]
+fn an_exact_recovery_point_is_a_place_to_start() {
+    let mut run = proven_run();
+    run.packet(10, Mark::Clear, RECOVERY_POINT).packet(10, Mark::Set, &inter());
+    run.packet(11, Mark::Set, &inter());
+    let access: Vec<RandomAccess> = run.out.units.iter().map(|(unit, _)| unit.access).collect();
+    assert_eq!(access, [RandomAccess::RecoveryPoint, RandomAccess::None]);
+}
+
+#[test]
+fn a_unit_of_disposable_slices_is_no_reference() {
+    let mut run = proven_run();
+    run.packet(10, Mark::Set, &filled(&[0x01, 0x9e], 9));
+    assert!(!run.out.units[0].0.reference);
+}
+
+#[test]
+fn marker_bit_on_sps_pps_or_sei() {
+    let mut run = run();
+    for time in [10, 20] {
+        for nal in [SPS, PPS, SEI] {
+            run.packet(time, Mark::Set, nal);
+        }
+        run.packet(time, Mark::Set, &idr());
+    }
+    run.packet(30, Mark::Set, &inter());
+    assert_eq!(
+        run.out.nals(),
+        [vec![SEI.to_vec(), idr()], vec![SEI.to_vec(), idr()], vec![inter()]]
+    );
+    assert_eq!(run.out.times(), [10, 20, 30]);
+}
+
+#[test]
+fn sei_with_a_time_stamp_of_its_own_goes_with_the_next_picture() {
+    let mut run = proven_run();
+    run.packet(9, Mark::Set, SEI).packet(10, Mark::Set, &idr());
+    assert_eq!(run.out.nals(), [[SEI.to_vec(), idr()]]);
+    assert_eq!(run.out.times(), [10]);
+}
+
+#[test]
+fn marker_bit_on_every_slice() {
+    let mut run = run();
+    for time in [10, 20, 30] {
+        run.packet(time, Mark::Set, &idr()).packet(time, Mark::Set, &idr_further());
+    }
+    run.end();
+    assert_eq!(
+        run.out.nals(),
+        [[idr(), idr_further()], [idr(), idr_further()], [idr(), idr_further()]]
+    );
+    assert_eq!(run.out.drops, []);
+}
+
+#[test]
+fn marker_bit_on_every_slice_that_shows_late() {
+    let mut run = proven_run();
+    run.packet(10, Mark::Set, &idr()).packet(10, Mark::Set, &idr_further());
+    assert_eq!(run.out.drops, [DropCause::Malformed]);
+    for time in [20, 30, 40] {
+        run.packet(time, Mark::Set, &idr()).packet(time, Mark::Set, &idr_further());
+    }
+    assert_eq!(run.out.times(), [10, 20, 30]);
+    assert_eq!(run.out.nals()[1..], [[idr(), idr_further()], [idr(), idr_further()]]);
+}
+
+#[test]
+fn two_frames_of_one_time_stamp_stay_two() {
+    let mut run = run();
+    run.packet(10, Mark::Set, &idr()).packet(10, Mark::Set, &inter());
+    run.packet(20, Mark::Set, &inter()).packet(20, Mark::Set, &inter());
+    assert_eq!(run.out.times(), [10, 10, 20, 20]);
+}
+
+#[test]
+fn two_fields_of_one_time_stamp_are_one_unit() {
+    let mut run = Run::new(Codec::H264, &[INTERLACED_SPS, &[0x68, 0xfb, 0xa3, 0xcb, 0x30]]);
+    run.packet(10, Mark::Set, &idr()).packet(10, Mark::Set, &inter());
+    run.packet(20, Mark::Set, &inter()).packet(20, Mark::Set, &inter());
+    run.packet(30, Mark::Set, &inter()).packet(40, Mark::Set, &inter()).end();
+    assert_eq!(run.out.times(), [10, 20, 30, 40]);
+    assert_eq!(run.out.nals()[1], [inter(), inter()]);
+}
+
+#[test]
+fn annex_b_start_codes_inside_an_rtp_payload() {
+    for code in [&START_CODE[1..], START_CODE] {
+        let stream = [code, SPS, code, PPS, code, SEI, code, &idr(), code, &idr_further()].concat();
+        let whole = [SEI.to_vec(), idr(), idr_further()];
+        let mut run = Run::new(Codec::H264, &[]);
+        run.packet(10, Mark::Set, &stream).packet(11, Mark::Set, &stream);
+        run.packet(12, Mark::Set, &stream[code.len()..]).end();
+        assert_eq!(run.out.nals(), [whole.clone(), whole.clone(), whole.clone()]);
+
+        // one fragmented NAL unit with the others inside, cut at every place
+        for size in 1..40 {
+            let mut run = Run::new(Codec::H264, &[]);
+            let pieces = fragments(&stream[code.len()..], size);
+            for (index, piece) in pieces.iter().enumerate() {
+                let marker = if index + 1 == pieces.len() { Mark::Set } else { Mark::Clear };
+                run.packet(10, marker, piece);
+            }
+            assert_eq!(run.end().out.nals(), std::slice::from_ref(&whole), "{size}");
+        }
+        let mut run = proven_run();
+        run.packet(
+            10,
+            Mark::Set,
+            &aggregate(&[24], &[&[code, SEI].concat(), &[code, &idr()].concat()]),
+        );
+        assert_eq!(run.out.nals(), [[SEI.to_vec(), idr()]]);
+    }
+}
+
+#[test]
+fn zeros_that_are_no_start_code_stay() {
+    let nal = [&[0x65, 0x88, 0, 0, 3, 1, 0, 0, 2, 0][..], &[0; 40], &[5]].concat();
+    for size in 1..nal.len() {
+        let mut run = proven_run();
+        let pieces = fragments(&nal, size);
+        for (index, piece) in pieces.iter().enumerate() {
+            let marker = if index + 1 == pieces.len() { Mark::Set } else { Mark::Clear };
+            run.packet(10, marker, piece);
+        }
+        assert_eq!(run.out.nals(), [[nal.clone()]], "{size}");
+    }
+}
+
+#[test]
+fn zeros_behind_a_nal_unit() {
+    let padded = [&idr()[..], &[0, 0, 0]].concat();
+    let mut run = proven_run();
+    run.packet(10, Mark::Set, &padded).packet(11, Mark::Set, &fragments(&padded, 100)[0]);
+    run.packet(12, Mark::Set, &aggregate(&[24], &[&padded]));
+    assert_eq!(run.out.nals(), [[idr()], [idr()], [idr()]]);
+}
+
+#[test]
+fn fu_type_that_changes_mid_unit() {
+    let mut pieces = fragments(&idr(), 8);
+    pieces[1][1] = 1;
+    pieces[2][1] = 7;
+    let mut run = proven_run();
+    for (index, piece) in pieces.iter().enumerate() {
+        let marker = if index + 1 == pieces.len() { Mark::Set } else { Mark::Clear };
+        run.packet(10, marker, piece);
+    }
+    assert_eq!(run.out.nals(), [[idr()]]);
+    assert_eq!(run.out.drops, []);
+}
+
+#[test]
+fn empty_fragments() {
+    let mut pieces = vec![vec![0x7c, 0x85], vec![0x7c, 0x05]];
+    let body = fragments(&idr(), 8);
+    pieces.extend(body.iter().map(|piece| [&[0x7c, 0x05], &piece[2..]].concat()));
+    pieces.push(vec![0x7c, 0x45]);
+    let mut run = proven_run();
+    for (index, piece) in pieces.iter().enumerate() {
+        let marker = if index + 1 == pieces.len() { Mark::Set } else { Mark::Clear };
+        run.packet(10, Mark::Clear, &[]).packet(10, marker, piece);
+    }
+    run.packet(11, Mark::Clear, &inter()).packet(11, Mark::Set, &[]);
+    assert_eq!(run.out.nals(), [[idr()], [inter()]]);
+    assert_eq!(run.out.drops, []);
+}
+
+#[test]
+fn no_end_bit_on_the_last_fragment() {
+    let mut run = proven_run();
+    for time in [10, 20, 30] {
+        let mut pieces = fragments(&idr(), 8);
+        let last = pieces.len() - 1;
+        pieces[last][1] &= !0x40;
+        for (index, piece) in pieces.iter().enumerate() {
+            run.packet(time, if index == last { Mark::Set } else { Mark::Clear }, piece);
+        }
+    }
+    assert_eq!(run.out.nals(), [[idr()], [idr()]]);
+    assert_eq!(run.out.drops, []);
+}
+
+#[test]
+fn junk_after_the_sps() {
+    let mut run = run();
+    for (time, junk) in [(10, [1, 2]), (20, [3, 4])] {
+        let nals = [&[SPS, &junk[..]].concat(), PPS, &idr()];
+        run.packet(time, Mark::Set, &aggregate(&[24], &nals));
+    }
+    run.end();
+    let [(first, _), (second, _)] = &run.out.units[..] else { panic!("two units") };
+    assert!(Arc::ptr_eq(&first.parameter_sets, &second.parameter_sets));
+    assert!(first.parameter_sets.nals().any(|nal| nal == SPS));
+}
+
+#[test]
+fn parameter_sets_only_in_band() {
+    let mut run = Run::new(Codec::H264, &[]);
+    run.packet(1, Mark::Set, &idr()).packet(2, Mark::Set, &inter());
+    assert_eq!(run.out.times(), []);
+    assert_eq!(run.out.drops, [DropCause::NoParameterSets; 2]);
+    assert_eq!(run.depacketizer.parameter_sets(), None);
+    run.packet(3, Mark::Clear, SPS);
+    for piece in fragments(PPS, 2) {
+        run.packet(3, Mark::Clear, &piece);
+    }
+    run.packet(3, Mark::Set, &idr()).packet(4, Mark::Set, &inter());
+    assert_eq!(run.out.times(), [3, 4]);
+}
+
+#[test]
+fn parameter_sets_only_in_sdp() {
+    let mut run = Run::new(Codec::H264, &[&[START_CODE, SPS, START_CODE, PPS].concat()]);
+    run.packet(1, Mark::Set, &idr()).end();
+    assert_eq!(run.out.units[0].0.parameter_sets.picture().width, 1920);
+}
+
+#[test]
+fn parameter_sets_in_sdp_and_in_band_that_differ() {
+    let mut run = Run::new(Codec::H264, &[OTHER_SPS, &[0x68, 0xcb, 0x83, 0xcb, 0x20]]);
+    run.packet(1, Mark::Set, &idr());
+    run.packet(2, Mark::Clear, SPS).packet(2, Mark::Clear, PPS).packet(2, Mark::Set, &idr()).end();
+    let widths: Vec<u32> =
+        run.out.units.iter().map(|(unit, _)| unit.parameter_sets.picture().width).collect();
+    assert_eq!(widths, [640, 1920]);
+}
+
+#[test]
+fn a_set_forbidden_bit_drops_the_unit() {
+    let mut run = proven_run();
+    run.packet(10, Mark::Clear, &idr()).packet(10, Mark::Set, &filled(&[0xe5, 0x44], 8));
+    assert_eq!(run.out.drops, [DropCause::Malformed]);
+    assert_eq!(run.out.times(), []);
+}
+
+#[test]
+fn an_endless_parameter_set_is_bounded() {
+    let mut run = proven_run();
+    run.packet(10, Mark::Clear, &filled(&[0x7c, 0x87], 60_000));
+    for _ in 0..10 {
+        run.packet(10, Mark::Clear, &filled(&[0x7c, 0x07], 60_000));
+    }
+    run.packet(10, Mark::Clear, &filled(&[0x7c, 0x47], 1)).packet(10, Mark::Set, &idr());
+    assert_eq!(run.out.nals(), [[idr()]]);
+}

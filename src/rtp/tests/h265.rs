@@ -1,0 +1,230 @@
+use super::*;
+
+/// x265, 720p.
+const VPS: &[u8] = &[
+    0x40, 0x01, 0x0c, 0x01, 0xff, 0xff, 0x01, 0x60, 0x00, 0x00, 0x03, 0x00, 0x90, 0x00, 0x00, 0x03,
+    0x00, 0x00, 0x03, 0x00, 0x5d, 0x95, 0x98, 0x09,
+];
+const SPS: &[u8] = &[
+    0x42, 0x01, 0x01, 0x01, 0x60, 0x00, 0x00, 0x03, 0x00, 0x90, 0x00, 0x00, 0x03, 0x00, 0x00, 0x03,
+    0x00, 0x5d, 0xa0, 0x02, 0x80, 0x80, 0x2d, 0x16, 0x59, 0x59, 0xa4, 0x93, 0x2b, 0xc0, 0x5a, 0x02,
+    0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00, 0x03, 0x00, 0x32, 0x10,
+];
+const PPS: &[u8] = &[0x44, 0x01, 0xc1, 0x72, 0xb4, 0x62, 0x40];
+const SEI: &[u8] = &[0x4e, 0x01, 0x05, 0x01, 0x11, 0x80];
+const SUFFIX_SEI: &[u8] = &[0x50, 0x01, 0x84, 0x01, 0x11, 0x80];
+const DELIMITER: &[u8] = &[0x46, 0x01, 0x50];
+
+/// First slice of a picture of a type.
+fn slice(kind: u8) -> Vec<u8> {
+    filled(&[kind << 1, 1, 0xaf], 20)
+}
+
+fn further_slice(kind: u8) -> Vec<u8> {
+    filled(&[kind << 1, 1, 0x28], 15)
+}
+
+const IDR: u8 = 20;
+const TRAIL: u8 = 1;
+
+fn run() -> Run {
+    Run::new(Codec::H265, &[VPS, SPS, PPS])
+}
+
+/// A run whose first access units have shown that marker bits end access units.
+fn proven_run() -> Run {
+    let mut run = run();
+    run.packet(0, Mark::Set, &slice(IDR)).packet(1, Mark::Set, &slice(IDR));
+    run.out.units.clear();
+    run
+}
+
+/// FU packets of at most `size` bytes of payload each, with a number in the first where asked for.
+fn fragments(nal: &[u8], size: usize, number: &[u8]) -> Vec<Vec<u8>> {
+    let count = nal[2..].len().div_ceil(size);
+    let pieces = nal[2..].chunks(size).enumerate();
+    pieces
+        .map(|(index, piece)| {
+            let start = if index == 0 { 0x80 } else { 0 };
+            let end = if index + 1 == count { 0x40 } else { 0 };
+            let number = if index == 0 { number } else { &[] };
+            let header = [nal[0] & 0x81 | 49 << 1, nal[1], start | end | nal[0] >> 1];
+            [&header, number, piece].concat()
+        })
+        .collect()
+}
+
+fn feed(run: &mut Run, time: u32, payloads: &[Vec<u8>]) {
+    for (index, payload) in payloads.iter().enumerate() {
+        let marker = if index + 1 == payloads.len() { Mark::Set } else { Mark::Clear };
+        run.packet(time, marker, payload);
+    }
+}
+
+#[test]
+fn every_way_to_pack_nal_units_gives_the_same_unit() {
+    let whole = [SEI.to_vec(), slice(IDR), further_slice(IDR)];
+    let [sei, first, further] = &whole;
+    let mut fu = vec![sei.clone()];
+    fu.extend(fragments(first, 7, &[]));
+    fu.extend(fragments(further, 1, &[]));
+    // PACI with 3 bytes of PHES around a single NAL unit, an aggregate and fragments
+    let paci = |payload: &[u8]| {
+        let fields = u16::from(payload[0] >> 1) << 9 | 3 << 4;
+        [&[50 << 1, payload[1]], &fields.to_be_bytes()[..], &[9; 3], &payload[2..]].concat()
+    };
+    let mut wrapped = vec![paci(&aggregate(&[48 << 1, 1], &[sei])), paci(first)];
+    wrapped.extend(fragments(further, 4, &[]).iter().map(|payload| paci(payload)));
+    let ways =
+        [whole.to_vec(), vec![aggregate(&[48 << 1, 1], &[sei, first, further])], fu, wrapped];
+    for (index, payloads) in ways.iter().enumerate() {
+        let mut run = proven_run();
+        feed(&mut run, 10, payloads);
+        assert_eq!(run.out.nals(), std::slice::from_ref(&whole), "way {index}");
+        assert_eq!(run.out.drops, []);
+    }
+}
+
+#[test]
+fn decoding_order_numbers_are_no_part_of_a_nal_unit() {
+    let whole = [SEI.to_vec(), slice(IDR), further_slice(IDR)];
+    let [sei, first, further] = &whole;
+    let single = [&sei[..2], &[0, 1], &sei[2..]].concat();
+    let mut aggregate = aggregate(&[48 << 1, 1, 0, 1], &[sei, first]);
+    let second = 4 + 2 + sei.len();
+    aggregate.insert(second, 0); // DOND
+    let mut run = run();
+    run.depacketizer = run.depacketizer.with_decoding_order_numbers();
+    let mut payloads = vec![single];
+    payloads.extend(fragments(first, 7, &[0, 2]));
+    payloads.extend(fragments(further, 9, &[0, 3]));
+    feed(&mut run, 10, &payloads);
+    let mut second = vec![aggregate];
+    second[0][3] = 4;
+    second.extend(fragments(further, 9, &[0, 6]));
+    feed(&mut run, 11, &second);
+    run.end();
+    assert_eq!(run.out.nals(), [whole.clone(), whole.clone()]);
+
+    feed(&mut run, 12, &fragments(first, 9, &[0, 5]));
+    assert_eq!(run.out.drops, [DropCause::Interleaved]);
+}
+
+#[test]
+fn random_access_and_leading_pictures_are_told() {
+    let mut run = proven_run();
+    let kinds = [21, 9, 7, 1, 0, 16];
+    for (time, kind) in (10..).zip(kinds) {
+        run.packet(time, Mark::Set, &slice(kind));
+    }
+    let told: Vec<_> =
+        run.out.units.iter().map(|(unit, _)| (unit.access, unit.leading, unit.reference)).collect();
+    use {Leading as L, RandomAccess as R};
+    let expected = [
+        (R::Cra, L::None, true),
+        (R::None, L::Skipped, true),
+        (R::None, L::Decodable, true),
+        (R::None, L::None, true),
+        (R::None, L::None, false),
+        (R::Bla, L::None, true),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn parameter_sets_and_delimiters_are_no_part_of_a_sample() {
+    let mut run = Run::new(Codec::H265, &[]);
+    let nals = [DELIMITER, VPS, SPS, PPS, SEI, &slice(IDR), SUFFIX_SEI];
+    run.packet(10, Mark::Set, &aggregate(&[48 << 1, 1], &nals));
+    feed(&mut run, 11, &nals.map(<[u8]>::to_vec));
+    let whole = [SEI.to_vec(), slice(IDR), SUFFIX_SEI.to_vec()];
+    assert_eq!(run.end().out.nals(), [whole.clone(), whole]);
+    assert_eq!(run.out.units[0].0.parameter_sets.picture().width, 1280);
+}
+
+#[test]
+fn marker_bit_on_vps_sps_pps_or_sei() {
+    let mut run = run();
+    for time in [10, 20] {
+        for nal in [VPS, SPS, PPS, SEI, &slice(IDR)] {
+            run.packet(time, Mark::Set, nal);
+        }
+    }
+    let whole = [SEI.to_vec(), slice(IDR)];
+    assert_eq!(run.end().out.nals(), [whole.clone(), whole]);
+}
+
+#[test]
+fn marker_bit_on_every_slice() {
+    let mut run = run();
+    for time in [10, 20] {
+        run.packet(time, Mark::Set, &slice(IDR)).packet(time, Mark::Set, &further_slice(IDR));
+    }
+    let whole = [slice(IDR), further_slice(IDR)];
+    assert_eq!(run.end().out.nals(), [whole.clone(), whole]);
+}
+
+#[test]
+fn annex_b_start_codes_inside_an_rtp_payload() {
+    let code = [0, 0, 0, 1];
+    let mut stream = Vec::new();
+    for nal in [VPS, SPS, PPS, &slice(IDR), &further_slice(IDR)] {
+        stream.extend([&code, nal].concat());
+    }
+    let whole = [slice(IDR), further_slice(IDR)];
+    let mut run = Run::new(Codec::H265, &[]);
+    run.packet(10, Mark::Set, &stream).packet(11, Mark::Set, &stream[4..]).end();
+    assert_eq!(run.out.nals(), [whole.clone(), whole.clone()]);
+    for size in 1..40 {
+        let mut run = Run::new(Codec::H265, &[]);
+        feed(&mut run, 10, &fragments(&stream[4..], size, &[]));
+        assert_eq!(run.end().out.nals(), std::slice::from_ref(&whole), "{size}");
+    }
+}
+
+#[test]
+fn every_truncation_of_every_packet_is_dropped_or_shorter() {
+    let first = slice(IDR);
+    let paci = [&[50 << 1, 1, IDR << 1, 3 << 4, 9, 9, 9], &first[2..]].concat();
+    let fu = fragments(&first, 100, &[]).remove(0);
+    for payload in [first.clone(), aggregate(&[48 << 1, 1], &[SEI, &first]), fu, paci] {
+        for length in 0..=payload.len() {
+            let mut run = proven_run();
+            run.packet(10, Mark::Set, &payload[..length]).packet(11, Mark::Set, &slice(TRAIL));
+            assert_eq!(run.out.times().last(), Some(&11), "{length} of {payload:02x?}");
+            assert!(length < payload.len() || run.out.times() == [10, 11]);
+            for nal in run.out.nals().iter().flatten() {
+                let is_part = first.starts_with(nal) || SEI.starts_with(nal);
+                assert!(is_part || *nal == slice(TRAIL));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_loss_inside_a_fragmented_slice_drops_the_unit() {
+    for missing in 0..3 {
+        let mut run = proven_run();
+        let pieces = fragments(&slice(IDR), 7, &[]);
+        let mut lost = 0;
+        for (index, piece) in pieces.iter().enumerate() {
+            if index == missing {
+                lost = 1;
+                continue;
+            }
+            let marker = if index + 1 == pieces.len() { Mark::Set } else { Mark::Clear };
+            run.packet_after_loss(lost, 10, marker, piece);
+            lost = 0;
+        }
+        run.packet_after_loss(lost, 11, Mark::Set, &slice(TRAIL));
+        assert_eq!(run.out.times(), [11]);
+        assert_eq!(run.out.drops[0], DropCause::Loss { packets: 1 });
+    }
+}
+
+#[test]
+fn a_paci_in_a_paci_is_malformed() {
+    let mut run = proven_run();
+    run.packet(10, Mark::Set, &[50 << 1, 1, 50 << 1, 0, 1, 2]);
+    assert_eq!(run.out.drops, [DropCause::Malformed]);
+}

@@ -1,0 +1,73 @@
+use proptest::prelude::*;
+
+use crate::{
+    rtp::{Error, Packet},
+    units::RtpTime,
+};
+
+/// Version 2, padding, extension, one CSRC, marker, type 96.
+const FULL: [u8; 29] = [
+    0xb1, 0xe0, 0x12, 0x34, 0, 0, 0, 9, 0xaa, 0xbb, 0xcc, 0xdd, // header
+    1, 2, 3, 4, // CSRC
+    0xbe, 0xde, 0, 1, 9, 9, 9, 9, // extension of one word
+    0x65, 0x88, // payload
+    0, 0, 3, // padding
+];
+
+#[test]
+fn all_parts_are_told_apart() {
+    let expected = Packet {
+        marker: true,
+        payload_type: 96,
+        sequence_number: 0x1234,
+        timestamp: RtpTime(9),
+        ssrc: 0xaabb_ccdd,
+        payload: &[0x65, 0x88],
+    };
+    assert_eq!(Packet::parse(&FULL), Ok(expected));
+}
+
+#[test]
+fn every_truncation_of_the_header_is_an_error() {
+    for length in 0..24 {
+        let error = Packet::parse(&FULL[..length]);
+        let in_header = Err(Error::Truncated { bytes: length });
+        assert_eq!(error, in_header, "{length}");
+    }
+    assert_eq!(Packet::parse(&FULL[..24]), Err(Error::Padding { padding: 0, bytes: 0 }));
+}
+
+#[test]
+fn an_empty_payload_is_a_packet() {
+    let mut bytes = FULL;
+    bytes[0] = 0x80;
+    assert_eq!(Packet::parse(&bytes[..12]).map(|packet| packet.payload), Ok(&[][..]));
+}
+
+#[test]
+fn more_padding_than_payload_is_an_error() {
+    let mut bytes = FULL;
+    for padding in [0, 6, 255] {
+        bytes[28] = padding;
+        assert_eq!(Packet::parse(&bytes), Err(Error::Padding { padding, bytes: 5 }));
+    }
+    bytes[28] = 5;
+    assert_eq!(Packet::parse(&bytes).map(|packet| packet.payload), Ok(&[][..]));
+}
+
+#[test]
+fn another_version_is_an_error_that_says_so() {
+    let error = Packet::parse(&[0x40; 12]).unwrap_err();
+    assert_eq!(error.to_string(), "rtp version 1 is not 2");
+    let error = Packet::parse(&[0x80; 7]).unwrap_err();
+    assert_eq!(error.to_string(), "rtp packet of 7 bytes ends in its header");
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        if let Ok(packet) = Packet::parse(&bytes) {
+            prop_assert!(packet.payload.len() <= bytes.len() - 12);
+        }
+    }
+}

@@ -1,0 +1,286 @@
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use crate::{
+    limits::{REORDER_DELAY_MAX, REORDER_PACKET_BYTES_MAX, REORDER_PACKETS_MAX},
+    rtp::{
+        Lost, Order, Packet, Receiver,
+        rtcp::{Reception, SenderReport},
+    },
+    units::RtpTime,
+};
+
+const START: Duration = Duration::ZERO;
+
+struct Track {
+    receiver: Receiver,
+    epoch: Instant,
+    /// Sequence number, first byte of the payload, lost before.
+    out: Vec<(u16, u32)>,
+}
+
+impl Track {
+    #[expect(clippy::disallowed_methods, reason = "any instant will do as the epoch of a test")]
+    fn new(order: Order) -> Track {
+        Track { receiver: Receiver::new(96, order), epoch: Instant::now(), out: Vec::new() }
+    }
+
+    fn packet_of(&mut self, ssrc: u32, payload_type: u8, number: u16, at: Duration) {
+        let payload = number.to_be_bytes();
+        self.full_packet(ssrc, payload_type, number, &payload, at);
+    }
+
+    fn full_packet(
+        &mut self,
+        ssrc: u32,
+        payload_type: u8,
+        number: u16,
+        payload: &[u8],
+        at: Duration,
+    ) {
+        let timestamp = RtpTime(u32::from(number) * 3600);
+        let marker = number.is_multiple_of(2);
+        let packet =
+            Packet { marker, payload_type, sequence_number: number, timestamp, ssrc, payload };
+        let out = &mut self.out;
+        let now = self.epoch + at;
+        self.receiver.handle_packet(packet, now, &mut |packet: Packet<'_>, lost: Lost| {
+            let number = packet.sequence_number;
+            assert_eq!(packet.payload[..2], number.to_be_bytes());
+            assert_eq!(packet.marker, number.is_multiple_of(2));
+            assert_eq!(packet.timestamp.0, u32::from(number) * 3600);
+            out.push((number, lost.0));
+        });
+    }
+
+    fn packets(&mut self, numbers: impl IntoIterator<Item = u16>) -> &mut Track {
+        numbers.into_iter().for_each(|number| self.packet_of(1, 96, number, START));
+        self
+    }
+
+    fn timeout(&mut self, at: Duration) {
+        let out = &mut self.out;
+        let deliver =
+            &mut |packet: Packet<'_>, lost: Lost| out.push((packet.sequence_number, lost.0));
+        self.receiver.handle_timeout(self.epoch + at, deliver);
+    }
+
+    fn deadline(&self) -> Option<Duration> {
+        self.receiver.deadline().map(|deadline| deadline - self.epoch)
+    }
+}
+
+#[test]
+fn packets_in_order_are_delivered_at_once_over_the_wrap() {
+    for order in [Order::Reliable, Order::Datagram] {
+        let mut track = Track::new(order);
+        track.packets([65_534, 65_535, 0, 1]);
+        assert_eq!(track.out, [(65_534, 0), (65_535, 0), (0, 0), (1, 0)]);
+        assert_eq!(track.receiver.statistics().received, 4);
+        assert_eq!(track.deadline(), None);
+    }
+}
+
+#[test]
+fn a_gap_over_tcp_is_a_loss_at_once() {
+    let mut track = Track::new(Order::Reliable);
+    track.packets([65_535, 3, 4]);
+    assert_eq!(track.out, [(65_535, 0), (3, 3), (4, 0)]);
+    assert_eq!(track.receiver.statistics().lost, 3);
+}
+
+#[test]
+fn overtaken_packets_over_udp_are_put_in_order() {
+    let mut track = Track::new(Order::Datagram);
+    track.packets([65_534, 0, 1, 65_535, 3, 2]);
+    assert_eq!(track.out.len(), 6);
+    assert!(track.out.windows(2).all(|two| two[1] == (two[0].0.wrapping_add(1), 0)));
+    assert_eq!(track.receiver.statistics().lost, 0);
+}
+
+#[test]
+fn what_does_not_come_in_time_is_lost() {
+    let mut track = Track::new(Order::Datagram);
+    track.packets([10]);
+    track.packet_of(1, 96, 12, Duration::from_millis(5));
+    track.packet_of(1, 96, 15, Duration::from_millis(9));
+    assert_eq!(track.deadline(), Some(Duration::from_millis(5) + REORDER_DELAY_MAX));
+    track.timeout(Duration::from_millis(4) + REORDER_DELAY_MAX);
+    assert_eq!(track.out, [(10, 0)]);
+    track.timeout(Duration::from_millis(5) + REORDER_DELAY_MAX);
+    assert_eq!(track.out, [(10, 0), (12, 1)]);
+    track.timeout(Duration::from_millis(9) + REORDER_DELAY_MAX);
+    assert_eq!(track.out, [(10, 0), (12, 1), (15, 2)]);
+    assert_eq!(track.deadline(), None);
+    track.packet_of(1, 96, 11, Duration::from_millis(300));
+    track.packet_of(1, 96, 12, Duration::from_millis(300));
+    let statistics = track.receiver.statistics();
+    assert_eq!((statistics.lost, statistics.late, statistics.duplicate), (3, 1, 1));
+    assert_eq!(track.out.len(), 3);
+}
+
+#[test]
+fn no_more_packets_wait_than_the_bound() {
+    let mut track = Track::new(Order::Datagram);
+    let last = 1 + REORDER_PACKETS_MAX as u16;
+    track.packets([0]).packets(2..=last);
+    assert_eq!(track.out.len(), 1);
+    track.packets([last + 2]);
+    assert_eq!(track.out.len(), 1 + REORDER_PACKETS_MAX);
+    assert_eq!(track.out[1], (2, 1));
+    track.packets([last + 1]);
+    assert_eq!(track.out.len(), 3 + REORDER_PACKETS_MAX);
+    assert_eq!(track.receiver.statistics().lost, 1);
+}
+
+#[test]
+fn the_packet_that_fills_the_bound_may_be_the_first_of_all() {
+    let mut track = Track::new(Order::Datagram);
+    let last = 2 + REORDER_PACKETS_MAX as u16;
+    track.packets([0]).packets(3..=last).packets([2]);
+    assert_eq!(track.out[1], (2, 1));
+    assert_eq!(track.out.len(), 2 + REORDER_PACKETS_MAX);
+}
+
+#[test]
+fn a_packet_too_large_to_wait_gives_up_what_is_missing() {
+    let mut track = Track::new(Order::Datagram);
+    track.packets([0, 2]);
+    let mut payload = vec![0; REORDER_PACKET_BYTES_MAX + 1];
+    payload[1] = 4;
+    track.full_packet(1, 96, 4, &payload, START);
+    track.packets([5]);
+    assert_eq!(track.out, [(0, 0), (2, 1), (4, 1), (5, 0)]);
+}
+
+#[test]
+fn unknown_payload_types_are_counted_and_left_out() {
+    let mut track = Track::new(Order::Reliable);
+    track.packet_of(1, 107, 9, START);
+    track.packets([1]);
+    track.packet_of(1, 107, 2, START);
+    track.packets([2]);
+    assert_eq!(track.out, [(1, 0), (2, 0)]);
+    assert_eq!(track.receiver.statistics().foreign, 2);
+}
+
+#[test]
+fn another_ssrc_over_tcp_begins_anew_with_a_loss() {
+    let mut track = Track::new(Order::Reliable);
+    track.packets([7, 8]);
+    track.packet_of(2, 96, 500, START);
+    track.packet_of(2, 96, 501, START);
+    assert_eq!(track.out, [(7, 0), (8, 0), (500, 1), (501, 0)]);
+    assert_eq!(track.receiver.statistics().restarts, 1);
+}
+
+#[test]
+fn another_ssrc_over_udp_needs_two_packets_in_a_row() {
+    let mut track = Track::new(Order::Datagram);
+    track.packets([7, 9]);
+    track.packet_of(2, 96, 500, START);
+    track.packets([10]);
+    track.packet_of(2, 96, 502, START);
+    assert_eq!(track.out, [(7, 0)]);
+    track.packet_of(2, 96, 503, START);
+    track.packet_of(2, 96, 504, START);
+    assert_eq!(track.out, [(7, 0), (9, 1), (10, 0), (503, 1), (504, 0)]);
+    assert_eq!(track.receiver.statistics().foreign, 2);
+}
+
+#[test]
+fn a_new_numbering_begins_anew_with_a_loss() {
+    let mut track = Track::new(Order::Reliable);
+    track.packets([20_000, 20_001, 50, 51]);
+    assert_eq!(track.out, [(20_000, 0), (20_001, 0), (50, 1), (51, 0)]);
+
+    let mut track = Track::new(Order::Datagram);
+    track.packets([20_000, 20_001, 50, 51]);
+    assert_eq!(track.out, [(20_000, 0), (20_001, 0), (51, 1)]);
+}
+
+#[test]
+fn a_numbering_that_goes_back_a_little_begins_anew_after_a_few_packets() {
+    for order in [Order::Reliable, Order::Datagram] {
+        for back in [100, 150] {
+            let mut track = Track::new(order);
+            track.packets(150..=160).packets(back..back + 20);
+            assert_eq!(track.out.len(), 11 + 12);
+            assert_eq!(track.out[11], (back + 8, 1));
+            assert_eq!(track.receiver.statistics().restarts, 1);
+        }
+    }
+}
+
+#[test]
+fn every_packet_sent_twice_comes_out_once() {
+    for order in [Order::Reliable, Order::Datagram] {
+        let mut track = Track::new(order);
+        track.packets((0..200).flat_map(|number| [number, number]));
+        assert_eq!(track.out.len(), 200);
+        assert!(track.out.iter().all(|(_, lost)| *lost == 0));
+        assert_eq!(track.receiver.statistics().duplicate, 200);
+    }
+}
+
+#[test]
+fn the_reception_tells_losses_and_the_last_sender_report() {
+    let mut track = Track::new(Order::Reliable);
+    assert_eq!(track.receiver.reception(track.epoch), None);
+    track.packets([65_535]);
+    let report = SenderReport {
+        ssrc: 1,
+        ntp: 0x1111_2222_3333_4444,
+        rtp_time: RtpTime(0),
+        packets: 0,
+        octets: 0,
+    };
+    track.receiver.handle_sender_report(&report, track.epoch);
+    let second = Duration::from_secs(1);
+    track.packet_of(1, 96, 2, Duration::ZERO);
+    let expected = Reception {
+        ssrc: 1,
+        fraction_lost: 128, // 2 of 4
+        lost: 2,
+        highest_sequence_number: 0x1_0002,
+        jitter: 0,
+        last_sender_report: 0x2222_3333,
+        since_sender_report: 65_536,
+    };
+    let reception = track.receiver.reception(track.epoch + second).unwrap();
+    assert!(reception.jitter > 0, "three time stamps at one time");
+    assert_eq!(Reception { jitter: 0, ..reception }, expected);
+    let reception = track.receiver.reception(track.epoch + second).unwrap();
+    assert_eq!((reception.fraction_lost, reception.lost), (0, 2));
+}
+
+proptest! {
+    /// Whatever comes: each number once, in rising order, and lost ones add up.
+    #[test]
+    fn order_rises_and_losses_add_up(
+        datagram: bool,
+        start: u16,
+        steps in prop::collection::vec((-20i16..25, 0u64..60), 1..200),
+    ) {
+        let order = if datagram { Order::Datagram } else { Order::Reliable };
+        let mut track = Track::new(order);
+        let (mut number, mut now) = (start, Duration::ZERO);
+        track.packet_of(1, 96, start, now);
+        for (step, millis) in steps {
+            number = number.wrapping_add_signed(step);
+            now += Duration::from_millis(millis);
+            track.timeout(now);
+            track.packet_of(1, 96, number, now);
+        }
+        track.timeout(now + Duration::from_secs(1));
+        prop_assert_eq!(track.deadline(), None);
+        if track.receiver.statistics().restarts == 0 {
+            for two in track.out.windows(2) {
+                prop_assert_eq!(u32::from(two[1].0.wrapping_sub(two[0].0)), 1 + two[1].1);
+            }
+            let lost: u32 = track.out.iter().map(|(_, lost)| lost).sum();
+            prop_assert_eq!(u64::from(lost), track.receiver.statistics().lost);
+        }
+    }
+}
