@@ -1,6 +1,6 @@
 use std::{
     cell::{Cell, RefCell},
-    ffi::OsString,
+    ffi::OsStr,
     fs::{self, File, OpenOptions},
     os::unix::fs::FileExt,
 };
@@ -14,7 +14,8 @@ use crate::{
         fragment::FirstSample::{self, Key, NonKey},
         samples::{self, FRAME, identity, parameter_sets},
     },
-    storage::disk::{Mount, Space},
+    storage::disk::{Mount, RequireMount, Space},
+    units::WallTime,
 };
 
 /// Real files in a directory of their own; logs every call and fails the one it is told to.
@@ -85,7 +86,7 @@ impl TestDisk {
 impl Disk for TestDisk {
     type File = File;
 
-    fn mount(&self, _: &Path, _: bool) -> Mount {
+    fn mount(&self, _: &Path, _: RequireMount) -> Mount {
         Mount::Writable
     }
 
@@ -97,8 +98,12 @@ impl Disk for TestDisk {
         Ok(Space { free: 1 << 30, total: 1 << 30 })
     }
 
-    fn list(&self, _: &Path) -> io::Result<Vec<OsString>> {
-        Ok(Vec::new())
+    fn list(&self, _: &Path, _: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
@@ -130,6 +135,10 @@ impl Disk for TestDisk {
 
     fn len(&self, file: &File) -> io::Result<u64> {
         Ok(file.metadata()?.len())
+    }
+
+    fn modified(&self, _: &File) -> io::Result<WallTime> {
+        Ok(WallTime(0))
     }
 
     fn read_at(&self, file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -1,0 +1,322 @@
+//! The card's state machine: commands and the time in, calls to the disk and events out.
+//!
+//! Spec: SPEC.md "The card". Knows nothing of: threads, clocks, queues.
+//!
+//! ```text
+//! card.rs        commands, deadlines, letting go of the card and taking it back
+//! ├─ segments    open, append, sync, close
+//! ├─ health      what an error means; absent, read-only, failing; mending what did it
+//! ├─ room        retention, a full card, deleting
+//! └─ heads       the list: names at once, heads newest first in the background
+//! ```
+
+mod heads;
+mod health;
+mod room;
+mod segments;
+
+use std::{
+    collections::VecDeque,
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use self::{health::Suspect, segments::Camera};
+use super::{
+    CameraId, CardState, Command, DeleteError, DeleteReason, Event, Settings,
+    catalog::{Catalog, SegmentState},
+    disk::Disk,
+    layout::Name,
+};
+use crate::{
+    limits::{CARD_RELEASE_MAX, CARD_RETRY_INTERVAL, LOCK_FILE_INTERVAL},
+    mp4::identity::Clock,
+    units::WallTime,
+};
+
+/// The card and all that is open on it.
+///
+/// *Shape*: after each [`Card::handle`] and [`Card::tick`] the events are drained by [`Card::poll`];
+/// `tick` is called again at [`Card::deadline`] at the latest, and may be called at any time. It does
+/// what is due, and of the work that can wait one small step.
+pub struct Card<D: Disk> {
+    disk: D,
+    settings: Settings,
+    catalog: Arc<Mutex<Catalog>>,
+    cameras: Vec<Camera<D>>,
+    events: VecDeque<Event>,
+    /// The path in use; its folders are listed.
+    root: Option<PathBuf>,
+    /// `root` was writable once: turning read-only is a fault, not somebody's wish.
+    was_writable: bool,
+    /// The card was let go of.
+    hold: Option<Hold>,
+    /// The lock file stands for longer than any upgrade takes.
+    lock_ignored: bool,
+    /// Over which the card turned read-only.
+    suspect: Option<Suspect>,
+    remounts: Vec<Instant>,
+    /// `Failing` ends then, if nothing fails any more.
+    failing_until: Instant,
+    /// Recordings that went for an ENOSPC with room left since something was last written: where
+    /// that does not help, no more go.
+    deleted_in_vain: usize,
+    /// What time it was, where that is to be believed.
+    wall: Option<(Instant, WallTime)>,
+    next_lock_check: Instant,
+    next_look: Instant,
+    next_room: Instant,
+    next_head: Option<Instant>,
+    /// Whose head is read next; the cameras take turns.
+    head_turn: usize,
+}
+
+struct Hold {
+    since: Instant,
+    by: HoldBy,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum HoldBy {
+    Request,
+    LockFile,
+}
+
+impl<D: Disk> Card<D> {
+    /// A card that nobody has looked at yet; the first `tick` does.
+    pub fn new(disk: D, settings: Settings, catalog: Arc<Mutex<Catalog>>, now: Instant) -> Card<D> {
+        let mut card = Card {
+            disk,
+            settings,
+            catalog,
+            cameras: Vec::new(),
+            events: VecDeque::new(),
+            root: None,
+            was_writable: false,
+            hold: None,
+            lock_ignored: false,
+            suspect: None,
+            remounts: Vec::new(),
+            failing_until: now,
+            deleted_in_vain: 0,
+            wall: None,
+            next_lock_check: now,
+            next_look: now,
+            next_room: now,
+            next_head: None,
+            head_turn: 0,
+        };
+        card.count_cameras();
+        card
+    }
+
+    /// Does what is asked; everything is answered by events.
+    pub fn handle(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Open { camera, start } => self.open(camera, &start, now),
+            Command::Append { camera, fragment } => self.append(camera, fragment, now),
+            Command::Close { camera } => self.close(camera, now),
+            Command::Delete { camera, number } => {
+                if let Err(reason) = self.delete_asked(camera, number, now) {
+                    self.events.push_back(Event::DeleteFailed { camera, number, reason });
+                }
+            }
+            Command::Release => self.release(HoldBy::Request, now),
+            Command::Resume => {
+                self.lock_ignored = self.disk.exists(&self.settings.lock_file);
+                self.take_back(now);
+            }
+            Command::Configure(settings) => self.configure(settings, now),
+            Command::Clock { wall, clock } => self.set_wall(wall, clock, now),
+            Command::Overtaken { camera } => self.overtaken(camera, now),
+            Command::ReadFailed { camera, number } => self.read_failed(camera, number, now),
+            Command::Shutdown => {
+                self.close_all(now);
+                self.events.push_back(Event::Ended);
+            }
+        }
+    }
+
+    /// Does what is due, the lock file first: whoever waits for the card shall not wait for the rest.
+    pub fn tick(&mut self, now: Instant) {
+        if now >= self.next_lock_check {
+            self.next_lock_check = now + LOCK_FILE_INTERVAL;
+            self.check_hold(now);
+        }
+        if self.hold.is_some() {
+            return;
+        }
+        if now >= self.next_look {
+            self.look(now);
+        }
+        self.sync_due(now);
+        match self.next_chore() {
+            Some(due) if now >= due => {
+                if now >= self.next_room {
+                    self.room_step(now)
+                } else {
+                    self.head_step(now)
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// When `tick` is due.
+    pub fn deadline(&self) -> Instant {
+        if self.hold.is_some() {
+            return self.next_lock_check;
+        }
+        let due = [self.next_sync(), self.next_chore()].into_iter().flatten();
+        due.fold(self.next_lock_check.min(self.next_look), Instant::min)
+    }
+
+    /// The next event, the oldest first.
+    pub fn poll(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// How the card is.
+    pub fn state(&self) -> CardState {
+        self.list().state.clone()
+    }
+
+    /// When the next step is due of what can wait; never while the card waits to be remounted.
+    fn next_chore(&self) -> Option<Instant> {
+        let waits = self.was_writable && matches!(self.list().state, CardState::ReadOnly(_));
+        let is_up = self.root.is_some() && !waits;
+        is_up.then(|| self.next_head.map_or(self.next_room, |due| due.min(self.next_room)))
+    }
+
+    fn list(&self) -> MutexGuard<'_, Catalog> {
+        self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_state(&mut self, state: CardState) {
+        let mut list = self.list();
+        if list.state != state {
+            list.state = state.clone();
+            drop(list);
+            self.events.push_back(Event::State(state));
+        }
+    }
+
+    fn count_cameras(&mut self) {
+        self.cameras = self.settings.cameras.iter().map(|_| Camera::default()).collect();
+    }
+
+    fn configure(&mut self, settings: Settings, now: Instant) {
+        let stays = settings.paths == self.settings.paths
+            && settings.require_mount == self.settings.require_mount
+            && settings.cameras == self.settings.cameras;
+        if !stays {
+            self.close_all(now);
+            self.forget_card();
+        }
+        self.settings = settings;
+        if stays {
+            self.next_room = self.next_room.min(now + CARD_RETRY_INTERVAL);
+        } else {
+            self.count_cameras();
+            self.next_look = now;
+        }
+    }
+
+    fn check_hold(&mut self, now: Instant) {
+        let is_locked = self.disk.exists(&self.settings.lock_file);
+        self.lock_ignored &= is_locked;
+        let is_wanted = is_locked && !self.lock_ignored;
+        match self.hold {
+            None if is_wanted => self.release(HoldBy::LockFile, now),
+            None => {}
+            Some(Hold { by: HoldBy::LockFile, .. }) if !is_locked => self.take_back(now),
+            Some(Hold { since, by })
+                if now.saturating_duration_since(since) >= CARD_RELEASE_MAX =>
+            {
+                if by == HoldBy::Request && is_wanted {
+                    self.hold = Some(Hold { since: now, by: HoldBy::LockFile });
+                } else {
+                    self.lock_ignored = is_locked;
+                    self.take_back(now);
+                }
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// No file of the card stays open, nothing of it is known any more: it may come back another.
+    fn release(&mut self, by: HoldBy, now: Instant) {
+        self.close_all(now);
+        self.forget_card();
+        self.hold = Some(Hold { since: now, by });
+        self.set_state(CardState::Released);
+    }
+
+    fn take_back(&mut self, now: Instant) {
+        if self.hold.take().is_some() {
+            self.look(now);
+        }
+    }
+
+    fn forget_card(&mut self) {
+        self.root = None;
+        self.was_writable = false;
+        self.suspect = None;
+        self.next_head = None;
+        self.list().reset(None, Vec::new());
+    }
+
+    fn set_wall(&mut self, wall: WallTime, clock: Clock, now: Instant) {
+        self.wall = (clock == Clock::Trusted).then_some((now, wall));
+    }
+
+    fn delete_asked(
+        &mut self,
+        camera: CameraId,
+        number: u32,
+        now: Instant,
+    ) -> Result<(), DeleteError> {
+        let entry = {
+            let list = self.list();
+            let folder = list.folder(camera).ok_or(DeleteError::NotThere)?;
+            *folder.get(number).ok_or(DeleteError::NotThere)?
+        };
+        if entry.state == SegmentState::Recording {
+            return Err(DeleteError::Recording);
+        }
+        if !self.is_writable() {
+            return Err(DeleteError::Card);
+        }
+        self.delete(camera, entry.name, DeleteReason::Asked, now)
+    }
+
+    fn is_writable(&self) -> bool {
+        let is_bad = matches!(self.list().state, CardState::ReadOnly(_) | CardState::Absent(_));
+        self.root.is_some() && self.hold.is_none() && !is_bad
+    }
+
+    /// The name of a file as the user knows it.
+    fn file(&self, camera: CameraId, name: Name) -> String {
+        match self.settings.cameras.get(camera.0) {
+            Some(folder) if camera.0 > 0 => format!("{folder}/{}", name.file_name()),
+            _ => name.file_name(),
+        }
+    }
+
+    fn path(&self, camera: CameraId, name: Name) -> io::Result<PathBuf> {
+        let list = self.list();
+        list.folder(camera).map(|folder| folder.path(name)).ok_or(io::ErrorKind::NotFound.into())
+    }
+
+    fn directory(&self, camera: CameraId) -> io::Result<PathBuf> {
+        let list = self.list();
+        list.folder(camera)
+            .map(|folder| folder.directory.clone())
+            .ok_or(io::ErrorKind::NotFound.into())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,247 @@
+//! The list of recordings: names at once, by one readdir; heads in the background, newest first.
+//!
+//! A segment of ours that was not closed is mended when its head is read.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use super::{
+    Card,
+    health::{Cure, Cured, Suspect, Trouble},
+    segments::millis,
+};
+use crate::{
+    limits::{CARD_ROOM_DELAY, CARD_STEP_INTERVAL},
+    mp4::{
+        identity::Clock,
+        scan::{Head, State, read_head},
+    },
+    storage::{
+        CameraId, CardState,
+        catalog::{Folder, SegmentState},
+        disk::{Access, Disk, Mount, RequireMount},
+        layout::{self, Name},
+        segment::Reach,
+    },
+    units::WallTime,
+};
+
+/// What is in a file by its head.
+enum Found {
+    Recording {
+        head: Box<Head>,
+        bytes: u64,
+        modified: WallTime,
+    },
+    /// It begins with `ftyp`, and what follows is not to be understood.
+    Damaged {
+        bytes: u64,
+    },
+    /// No recording at all, or nothing any more.
+    Foreign,
+}
+
+impl<D: Disk> Card<D> {
+    /// Begins with a card that was found: lists its folders, and makes those that are missing.
+    pub(super) fn take_up(&mut self, root: PathBuf, mount: Mount, now: Instant) {
+        let cameras = self.settings.cameras.iter().enumerate();
+        let directories: Vec<_> =
+            cameras.map(|(index, camera)| layout::folder(&root, index, camera)).collect();
+        self.forget_card();
+        self.list().reset(None, directories.clone());
+        for (index, directory) in directories.into_iter().enumerate() {
+            match self.list_folder(&directory, &mount) {
+                Ok(folder) => {
+                    if let Some(slot) = self.list().folder_mut(CameraId(index)) {
+                        *slot = folder;
+                    }
+                }
+                Err(error) => {
+                    self.forget_card();
+                    let reason = format!("{} can not be listed: {error}", directory.display());
+                    return self.set_state(CardState::Failing(reason));
+                }
+            }
+        }
+        self.list().root = Some(root.clone());
+        self.root = Some(root);
+        self.deleted_in_vain = 0;
+        self.next_head = Some(now);
+        self.next_room = now + CARD_ROOM_DELAY;
+        self.was_writable = mount == Mount::Writable;
+        self.set_state(match mount {
+            Mount::Writable => CardState::Ok,
+            _ => CardState::ReadOnly("the card is mounted read-only".into()),
+        });
+    }
+
+    fn list_folder(&self, directory: &Path, mount: &Mount) -> io::Result<Folder> {
+        if *mount == Mount::Writable {
+            self.make_folder(directory)?;
+        }
+        let mut folder = Folder::new(directory.to_owned());
+        match self.disk.list(directory, &mut |file| folder.take_up(file)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            result => result?,
+        }
+        folder.sort();
+        Ok(folder)
+    }
+
+    /// Makes a folder on the card; where a mount is required, also those above it, which lie on it.
+    fn make_folder(&self, directory: &Path) -> io::Result<()> {
+        if self.disk.exists(directory) {
+            return Ok(());
+        }
+        let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
+        if let (RequireMount::Yes, Some(parent)) = (self.settings.require_mount, parent) {
+            self.make_folder(parent)?;
+        }
+        self.disk.create_directory(directory)?;
+        self.disk.sync_directory(parent.unwrap_or(Path::new(".")))
+    }
+
+    /// Reads one head.
+    pub(super) fn head_step(&mut self, now: Instant) {
+        let next = {
+            let list = self.list();
+            let count = list.folders().len().max(1);
+            (0..count).map(|offset| (self.head_turn + offset) % count).find_map(|index| {
+                Some((CameraId(index), list.folders().get(index)?.newest_unread()?))
+            })
+        };
+        let Some((camera, name)) = next else {
+            self.next_head = None;
+            return;
+        };
+        self.next_head = Some(now + CARD_STEP_INTERVAL);
+        self.head_turn = camera.0 + 1;
+        if let Some(folder) = self.list().folder_mut(camera) {
+            folder.read_down_to(name);
+        }
+        self.read_head(camera, name, now);
+    }
+
+    /// Reads the head of a recording into the list; what is none is taken off it.
+    pub(super) fn read_head(&mut self, camera: CameraId, name: Name, now: Instant) {
+        let mut found = self.look_into(camera, name);
+        if let Ok(Found::Recording { head, bytes, .. }) = &found
+            && head.layout.is_some()
+            && !head.is_closed(*bytes)
+            && self.is_writable()
+        {
+            found = match self.mend_unclosed(camera, name, now) {
+                Ok(()) => self.look_into(camera, name),
+                Err(error) => Err(error),
+            };
+        }
+        match found {
+            Ok(Found::Recording { head, bytes, modified }) => {
+                self.enter(camera, name, &head, bytes, modified);
+            }
+            Ok(Found::Damaged { bytes }) => self.update(camera, name, |entry| {
+                (entry.state, entry.bytes) = (SegmentState::Damaged, bytes);
+            }),
+            Ok(Found::Foreign) => {
+                if let Some(folder) = self.list().folder_mut(camera) {
+                    folder.remove(name);
+                }
+            }
+            Err(error) => {
+                self.update(camera, name, |entry| entry.state = SegmentState::Damaged);
+                // That one file can not be read is no reason to stop; that the card is gone is.
+                match self.diagnose(&error) {
+                    Trouble::Failing(_) | Trouble::NoRoom => {}
+                    trouble => self.suffer(trouble, Some((camera, name)), now),
+                }
+            }
+        }
+    }
+
+    /// Has a head read once more, and mended if it was not closed.
+    pub(super) fn read_again(&mut self, camera: CameraId, name: Name) {
+        if let Some(folder) = self.list().folder_mut(camera) {
+            folder.read_again(name);
+        }
+        self.next_head = self.next_head.or(Some(self.next_look));
+    }
+
+    fn mend_unclosed(&mut self, camera: CameraId, name: Name, now: Instant) -> io::Result<()> {
+        let (error, cure) = match self.cure(camera, name, Cure::Repair(Reach::All)) {
+            Ok(Cured::Done) => return Ok(()),
+            Ok(Cured::Empty) => return self.remove_empty(camera, name),
+            Err(failed) => failed,
+        };
+        match (self.diagnose(&error), cure) {
+            // The card is well but for this place of it: what lies before is kept.
+            (Trouble::Failing(_), cure @ Cure::Repair(_)) => {
+                self.cure(camera, name, cure).map_err(|(error, _)| error).map(drop)
+            }
+            (Trouble::Failing(_), _) => Err(error),
+            (trouble, cure) => {
+                self.suffer_over(trouble, Some(Suspect { camera, name, cure }), now);
+                Err(error)
+            }
+        }
+    }
+
+    fn look_into(&self, camera: CameraId, name: Name) -> io::Result<Found> {
+        let file = match self.disk.open(&self.path(camera, name)?, Access::Read) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Foreign),
+            result => result?,
+        };
+        let bytes = self.disk.len(&file)?;
+        if bytes == 0 {
+            return self.give_back_room(camera, name).map(|()| Found::Foreign);
+        }
+        let read_at = |buffer: &mut [u8], at| self.disk.read_at(&file, buffer, at);
+        match read_head(&read_at, bytes) {
+            Ok(head) => {
+                let modified = self.disk.modified(&file)?;
+                Ok(Found::Recording { head: Box::new(head), bytes, modified })
+            }
+            Err(State::Unreadable { error, .. }) => match error.kind() {
+                io::ErrorKind::IsADirectory => Ok(Found::Foreign),
+                _ => Err(error),
+            },
+            Err(_) => {
+                let mut first = [0; 8];
+                self.disk.read_at(&file, &mut first, 0)?;
+                let is_recording = layout::begins_with_ftyp(&first);
+                Ok(if is_recording { Found::Damaged { bytes } } else { Found::Foreign })
+            }
+        }
+    }
+
+    /// A power cut between taking a segment's room and writing its head leaves an empty file that holds
+    /// this room; it is given back, and the file stays, as nobody knows whose it is.
+    fn give_back_room(&self, camera: CameraId, name: Name) -> io::Result<()> {
+        if !self.is_writable() {
+            return Ok(());
+        }
+        let file = self.disk.open(&self.path(camera, name)?, Access::ReadWrite)?;
+        self.disk.set_len(&file, 0)
+    }
+
+    fn enter(&self, camera: CameraId, name: Name, head: &Head, bytes: u64, modified: WallTime) {
+        let codecs = head.video.as_ref().map(|video| self.list().intern(&video.codecs));
+        let is_cut = head.layout.is_some() && !head.is_closed(bytes);
+        self.update(camera, name, |entry| {
+            entry.state = if is_cut { SegmentState::Cut } else { SegmentState::Whole };
+            entry.bytes = bytes;
+            entry.codec = head.video.as_ref().map(|video| video.codec);
+            entry.duration_ms = head.duration.map_or(0, millis);
+            (entry.start, entry.clock_trusted) = match &head.identity {
+                Some(identity) => (identity.wall, identity.clock == Clock::Trusted),
+                // The old system's: written to last when its last frame came.
+                None => (WallTime(modified.0.saturating_sub(entry.duration_ms.into())), false),
+            };
+            if let Some(codecs) = codecs {
+                entry.set_codecs(codecs);
+            }
+        });
+    }
+}

@@ -1,0 +1,300 @@
+//! What an error means, and what follows: absent, read-only, failing; and the way back to `ok`.
+//!
+//! A pulled card answers ENOSPC to a create and EIO to a read, and its mount stays: so after every
+//! error the mount is looked at before anything else is done.
+
+use std::{io, path::Path, time::Instant};
+
+use super::Card;
+use crate::{
+    limits::{
+        CARD_FAILING_INTERVAL, CARD_LOOK_INTERVAL, CARD_REMOUNTS_PER_HOUR_MAX, CARD_RETRY_INTERVAL,
+        REMOUNT_PERIOD,
+    },
+    storage::{
+        CameraId, CardState, Event, Mended,
+        disk::{Disk, Mount},
+        layout::Name,
+        segment::{self, Reach, Repaired},
+    },
+};
+
+/// What an error comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Trouble {
+    Absent(String),
+    ReadOnly,
+    /// ENOSPC, and the card is there.
+    NoRoom,
+    Failing(String),
+}
+
+/// The file over which the card turned read-only, and what is to be done to it.
+pub(super) struct Suspect {
+    pub camera: CameraId,
+    pub name: Name,
+    pub cure: Cure,
+}
+
+/// What mends a file; where one does not help, the next.
+pub(super) enum Cure {
+    /// Trim it to the last whole fragment. `Reach::UpTo` where reading on did the harm.
+    Repair(Reach),
+    /// Rename it, which touches nothing but the directory.
+    SetAside,
+}
+
+pub(super) enum Cured {
+    /// Whole, mended or put away.
+    Done,
+    /// It ends before its first whole fragment does; nothing was written.
+    Empty,
+}
+
+impl<D: Disk> Card<D> {
+    pub(super) fn diagnose(&self, error: &io::Error) -> Trouble {
+        let mount = self.root.as_ref().map(|root| self.mount(root));
+        match (mount, error.kind()) {
+            (Some(Mount::Absent(reason)), _) => Trouble::Absent(reason),
+            (Some(Mount::ReadOnly), _) | (_, io::ErrorKind::ReadOnlyFilesystem) => {
+                Trouble::ReadOnly
+            }
+            (_, io::ErrorKind::StorageFull) => Trouble::NoRoom,
+            _ => Trouble::Failing(format!("the card answers: {error}")),
+        }
+    }
+
+    /// Takes the consequences; `file` is what was being accessed, where a cure may help it.
+    pub(super) fn suffer(
+        &mut self,
+        trouble: Trouble,
+        file: Option<(CameraId, Name)>,
+        now: Instant,
+    ) {
+        let suspect =
+            file.map(|(camera, name)| Suspect { camera, name, cure: Cure::Repair(Reach::All) });
+        self.suffer_over(trouble, suspect, now);
+    }
+
+    /// The same where it is known what may help.
+    pub(super) fn suffer_over(&mut self, trouble: Trouble, suspect: Option<Suspect>, now: Instant) {
+        self.next_look = now + CARD_RETRY_INTERVAL;
+        match trouble {
+            Trouble::Absent(reason) => self.lose_card(reason),
+            Trouble::ReadOnly => {
+                self.give_up_all();
+                if self.suspect.is_none() {
+                    self.suspect = suspect;
+                }
+                self.set_state(CardState::ReadOnly(self.why_read_only()));
+                if self.was_writable {
+                    self.next_look = now; // to remount it
+                }
+            }
+            Trouble::NoRoom => {
+                let reason = "the card is full, and no recording is left to delete";
+                self.set_state(CardState::Full(reason.into()));
+            }
+            Trouble::Failing(reason) => {
+                self.failing_until = now + CARD_FAILING_INTERVAL;
+                self.next_head = self.next_head.map(|due| due.max(now + CARD_RETRY_INTERVAL));
+                self.set_state(CardState::Failing(reason));
+            }
+        }
+    }
+
+    /// Looks whether the card is there and how, as often as its state asks for.
+    pub(super) fn look(&mut self, now: Instant) {
+        self.next_look = now + CARD_RETRY_INTERVAL;
+        if self.root.is_some() {
+            self.look_at_card(now);
+        } else {
+            self.look_for_card(now);
+        }
+        if self.list().state == CardState::Ok {
+            self.next_look = now + CARD_LOOK_INTERVAL;
+        }
+    }
+
+    pub(super) fn look_at_card(&mut self, now: Instant) {
+        let Some(root) = self.root.clone() else { return };
+        let state = self.list().state.clone();
+        match (self.mount(&root), state) {
+            (Mount::Absent(reason), _) => self.lose_card(reason),
+            (Mount::ReadOnly, CardState::ReadOnly(_)) => self.remount(&root, now),
+            (Mount::ReadOnly, _) => self.suffer(Trouble::ReadOnly, None, now),
+            (Mount::Writable, CardState::ReadOnly(_)) => self.writable_again(now),
+            (Mount::Writable, CardState::Full(_)) => self.look_for_room(now),
+            (Mount::Writable, CardState::Failing(_)) if now >= self.failing_until => {
+                self.set_state(CardState::Ok);
+            }
+            (Mount::Writable, _) => {}
+        }
+    }
+
+    fn look_for_card(&mut self, now: Instant) {
+        let mut absent = None;
+        for path in self.settings.paths.clone() {
+            match self.mount(&path) {
+                Mount::Absent(reason) => drop(absent.get_or_insert(reason)),
+                mount => return self.take_up(path, mount, now),
+            }
+        }
+        let reason = absent.unwrap_or_else(|| "no storage path is configured".into());
+        self.set_state(CardState::Absent(reason));
+    }
+
+    pub(super) fn mount(&self, path: &Path) -> Mount {
+        self.disk.mount(path, self.settings.require_mount)
+    }
+
+    fn lose_card(&mut self, reason: String) {
+        self.give_up_all();
+        self.forget_card();
+        self.set_state(CardState::Absent(reason));
+    }
+
+    fn give_up_all(&mut self) {
+        for index in 0..self.cameras.len() {
+            self.give_up(CameraId(index));
+        }
+    }
+
+    /// Something was written for good: whatever failed before is over.
+    pub(super) fn recover_from_failing(&mut self) {
+        if matches!(self.list().state, CardState::Failing(_)) {
+            self.set_state(CardState::Ok);
+        }
+    }
+
+    pub(super) fn overtaken(&mut self, camera: CameraId, now: Instant) {
+        if self.list().state != CardState::Ok {
+            return;
+        }
+        let camera = self.settings.cameras.get(camera.0).map_or("", |name| name);
+        let reason = format!("the card stalls for longer than the ring of {camera} holds");
+        self.suffer(Trouble::Failing(reason), None, now);
+    }
+
+    /// Somebody else could not read a file: did the card turn read-only over it, or will it?
+    pub(super) fn read_failed(&mut self, camera: CameraId, number: u32, now: Instant) {
+        let name = self.list().folder(camera).and_then(|it| it.get(number).copied());
+        let Some(name) = name.map(|entry| entry.name).filter(|_| self.root.is_some()) else {
+            return;
+        };
+        let is_open = self.is_being_written(camera, name);
+        match self.diagnose(&io::ErrorKind::Other.into()) {
+            Trouble::Failing(_) if is_open => {}
+            Trouble::Failing(_) => {
+                if let Err((error, cure)) = self.cure(camera, name, Cure::Repair(Reach::All)) {
+                    let trouble = self.diagnose(&error);
+                    if !matches!(trouble, Trouble::Failing(_)) {
+                        self.suffer_over(trouble, Some(Suspect { camera, name, cure }), now);
+                    }
+                }
+            }
+            trouble => self.suffer(trouble, Some((camera, name)), now),
+        }
+    }
+
+    fn why_read_only(&self) -> String {
+        match &self.suspect {
+            _ if !self.was_writable => "the card is mounted read-only".into(),
+            Some(it) => format!("the card turned read-only over {}", self.file(it.camera, it.name)),
+            None => "the card turned read-only".into(),
+        }
+    }
+
+    fn remount(&mut self, root: &Path, now: Instant) {
+        if !self.was_writable {
+            return; // somebody's wish, or the card's switch
+        }
+        self.remounts.retain(|&then| now.saturating_duration_since(then) < REMOUNT_PERIOD);
+        let why = self.why_read_only();
+        if self.remounts.len() >= CARD_REMOUNTS_PER_HOUR_MAX {
+            let reason = format!("{why}, as {CARD_REMOUNTS_PER_HOUR_MAX} times before in an hour");
+            return self.set_state(CardState::ReadOnly(reason));
+        }
+        self.remounts.push(now);
+        match self.disk.remount_writable(root) {
+            Ok(()) => self.writable_again(now),
+            Err(error) => {
+                let reason = format!("{why} and can not be remounted: {error}");
+                self.set_state(CardState::ReadOnly(reason));
+            }
+        }
+    }
+
+    /// The card can be written to again: first the file goes over which it could not.
+    fn writable_again(&mut self, now: Instant) {
+        if !self.was_writable
+            && let Some(root) = self.root.clone()
+        {
+            return self.take_up(root, Mount::Writable, now);
+        }
+        let mut file = None;
+        if let Some(Suspect { camera, name, cure }) = self.suspect.take() {
+            file = self.path(camera, name).ok();
+            let was_last_cure = matches!(cure, Cure::SetAside);
+            if let Err((error, next)) = self.cure(camera, name, cure) {
+                let suspect = Suspect { camera, name, cure: next };
+                let trouble = self.diagnose(&error);
+                self.suspect = (!was_last_cure).then_some(suspect);
+                if !matches!(trouble, Trouble::Failing(_)) {
+                    return self.suffer_over(trouble, None, now);
+                }
+            }
+        }
+        self.events.push_back(Event::Remounted { file });
+        self.set_state(CardState::Ok);
+        self.next_head = Some(now);
+    }
+
+    /// Mends a file and says so; a whole one is left as it is.
+    ///
+    /// # Errors
+    /// What failed, and the cure to try next: the same one would do the same harm again.
+    pub(super) fn cure(
+        &mut self,
+        camera: CameraId,
+        name: Name,
+        cure: Cure,
+    ) -> Result<Cured, (io::Error, Cure)> {
+        let set_aside = |error| (error, Cure::SetAside);
+        let reach = match cure {
+            Cure::SetAside => {
+                self.set_aside(camera, name).map_err(set_aside)?;
+                return Ok(Cured::Done);
+            }
+            Cure::Repair(reach) => reach,
+        };
+        let path = self.path(camera, name).map_err(set_aside)?;
+        let mended = match segment::repair(&self.disk, &path, reach).map_err(set_aside)? {
+            Repaired::Whole { .. } => return Ok(Cured::Done),
+            Repaired::Mended { bytes, removed_bytes, .. } => {
+                Mended::Trimmed { bytes, removed_bytes }
+            }
+            Repaired::Empty { damage: None, .. } => return Ok(Cured::Empty),
+            Repaired::Empty { .. } => return Ok(Cured::Done), // damaged; the list says so
+            Repaired::Unreadable { whole_bytes: 0, error, .. } => return Err(set_aside(error)),
+            Repaired::Unreadable { whole_bytes, error, .. } => {
+                return Err((error, Cure::Repair(Reach::UpTo(whole_bytes))));
+            }
+        };
+        self.read_again(camera, name);
+        self.events.push_back(Event::Mended { camera, number: name.number(), mended });
+        Ok(Cured::Done)
+    }
+
+    fn set_aside(&mut self, camera: CameraId, name: Name) -> io::Result<()> {
+        let (path, directory) = (self.path(camera, name)?, self.directory(camera)?);
+        self.disk.rename(&path, &directory.join(name.set_aside()))?;
+        self.disk.sync_directory(&directory)?;
+        if let Some(folder) = self.list().folder_mut(camera) {
+            folder.remove(name);
+        }
+        let mended = Mended::SetAside(name.set_aside());
+        self.events.push_back(Event::Mended { camera, number: name.number(), mended });
+        Ok(())
+    }
+}

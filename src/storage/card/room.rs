@@ -1,0 +1,220 @@
+//! Room on the card: what goes to make some, when, and what to do where none can be made.
+
+use std::{io, time::Instant};
+
+use super::{
+    Card,
+    health::{Cure, Suspect, Trouble},
+};
+use crate::{
+    limits::{
+        CARD_DELETIONS_AT_ONCE_MAX, CARD_OPEN_TRIES_MAX, CARD_ROOM_INTERVAL, CARD_STEP_INTERVAL,
+    },
+    storage::{
+        CameraId, CardState, DeleteError, DeleteReason, Event,
+        catalog::SegmentState,
+        disk::{Disk, Space},
+        layout::{self, Name},
+        retention::{self, Verdict, Wanted},
+    },
+    units::WallTime,
+};
+
+impl<D: Disk> Card<D> {
+    /// Makes room for a segment that is about to be opened; how much there is was asked before.
+    pub(super) fn make_room(&mut self, camera: CameraId, now: Instant) {
+        let surplus = self.list().folder(camera).and_then(retention::for_count);
+        if let Some(name) = surplus {
+            let _ = self.delete(camera, name, DeleteReason::Room, now); // the state says why
+        }
+        if self.list().space.is_some() {
+            self.free_two_segments(now); // keep_free_percent can wait until it is open
+        }
+    }
+
+    /// Deletes until two segments have room; whether anything went.
+    fn free_two_segments(&mut self, now: Instant) -> bool {
+        for deleted in 0..CARD_DELETIONS_AT_ONCE_MAX {
+            let is_done = self.ask_space().map_or(true, |space| !self.delete_for(space, 0, now));
+            if is_done {
+                return deleted > 0;
+            }
+        }
+        true
+    }
+
+    /// Looks how much room there is and deletes at most one recording.
+    pub(super) fn room_step(&mut self, now: Instant) {
+        self.next_room = now + CARD_ROOM_INTERVAL;
+        if !self.is_writable() {
+            return;
+        }
+        let space = match self.ask_space() {
+            Ok(space) => space,
+            Err(error) => {
+                let trouble = self.diagnose(&error);
+                return self.suffer(trouble, None, now);
+            }
+        };
+        let old = self.wall_now(now).and_then(|wall| {
+            retention::for_age(self.list().folders(), wall, self.settings.keep_days)
+        });
+        let went = match old {
+            Some((camera, name)) => self.delete(camera, name, DeleteReason::Age, now).is_ok(),
+            None => self.delete_for(space, self.settings.keep_free_percent, now),
+        };
+        if went {
+            self.next_room = now + CARD_STEP_INTERVAL; // perhaps not the last
+        }
+    }
+
+    /// The card answered ENOSPC and is there: is it full, or is only the directory? Deletes the
+    /// oldest in either case. `false`: there is no sense in another try, and the state says why.
+    pub(super) fn free_after_enospc(&mut self, camera: CameraId, now: Instant) -> bool {
+        let space = match self.ask_space() {
+            Ok(space) => space,
+            Err(error) => {
+                let trouble = self.diagnose(&error);
+                self.suffer(trouble, None, now);
+                return false;
+            }
+        };
+        if space.free < self.two_segments_bytes() {
+            let went = self.free_two_segments(now);
+            if !went && self.is_writable() {
+                self.suffer(Trouble::NoRoom, None, now);
+            }
+            return went;
+        }
+        let oldest = self.list().folder(camera).and_then(retention::oldest);
+        let went = match oldest {
+            Some(name) if self.deleted_in_vain < CARD_OPEN_TRIES_MAX => {
+                self.deleted_in_vain += 1;
+                self.delete(camera, name, DeleteReason::Room, now).is_ok()
+            }
+            _ => false,
+        };
+        if !went && self.is_writable() {
+            let free = space.free >> 20;
+            let reason = format!("the card takes no more files, though {free} MB are free");
+            self.suffer(Trouble::Failing(reason), None, now);
+        }
+        went
+    }
+
+    /// A full card is looked at again: somebody may have deleted something.
+    pub(super) fn look_for_room(&mut self, now: Instant) {
+        let Ok(space) = self.ask_space() else { return };
+        let wanted = Wanted { segments_bytes: self.two_segments_bytes(), keep_free_percent: 0 };
+        let verdict = retention::for_room(self.list().folders(), space, &wanted);
+        if verdict != Verdict::NothingLeft {
+            self.next_room = now;
+            self.set_state(CardState::Ok);
+        }
+    }
+
+    /// Whether something was deleted because `space` is too little.
+    fn delete_for(&mut self, space: Space, keep_free_percent: u8, now: Instant) -> bool {
+        let wanted = Wanted { segments_bytes: self.two_segments_bytes(), keep_free_percent };
+        let verdict = retention::for_room(self.list().folders(), space, &wanted);
+        match verdict {
+            Verdict::Enough | Verdict::NothingLeft => false,
+            Verdict::Delete(camera, name) => {
+                self.delete(camera, name, DeleteReason::Room, now).is_ok()
+            }
+        }
+    }
+
+    /// Deletes a recording. One that turns out not to be one is taken off the list instead, which
+    /// counts as done: the next look names another.
+    ///
+    /// # Errors
+    /// The card's fault; its state says what follows from that.
+    pub(super) fn delete(
+        &mut self,
+        camera: CameraId,
+        name: Name,
+        reason: DeleteReason,
+        now: Instant,
+    ) -> Result<(), DeleteError> {
+        let state = self.list().folder_mut(camera).and_then(|it| Some(it.get_mut(name)?.state));
+        if state == Some(SegmentState::Unread) {
+            self.read_head(camera, name, now);
+            if !self.is_writable() {
+                return Err(DeleteError::Card);
+            }
+            let is_listed =
+                self.list().folder_mut(camera).is_some_and(|it| it.get_mut(name).is_some());
+            if !is_listed {
+                let asked = reason == DeleteReason::Asked;
+                return if asked { Err(DeleteError::NotThere) } else { Ok(()) };
+            }
+        }
+        if let Err(error) = self.unlink(camera, name) {
+            let trouble = self.diagnose(&error);
+            // Its first cluster may be free, so that trimming it would do the same harm.
+            self.suffer_over(trouble, Some(Suspect { camera, name, cure: Cure::SetAside }), now);
+            return Err(DeleteError::Failed(error));
+        }
+        self.gone(camera, name, reason);
+        Ok(())
+    }
+
+    /// Removes a segment of ours without a single whole fragment.
+    pub(super) fn remove_empty(&mut self, camera: CameraId, name: Name) -> io::Result<()> {
+        self.unlink(camera, name)?;
+        self.gone(camera, name, DeleteReason::Empty);
+        Ok(())
+    }
+
+    fn gone(&mut self, camera: CameraId, name: Name, reason: DeleteReason) {
+        if let Some(folder) = self.list().folder_mut(camera) {
+            folder.remove(name);
+        }
+        self.events.push_back(Event::Deleted { camera, number: name.number(), reason });
+    }
+
+    /// A power cut between any two of these calls costs no number: the marker comes first.
+    fn unlink(&mut self, camera: CameraId, name: Name) -> io::Result<()> {
+        let (path, directory) = (self.path(camera, name)?, self.directory(camera)?);
+        let is_highest = self.list().folder(camera).is_some_and(|folder| folder.is_highest(name));
+        if is_highest {
+            self.mark_highest(camera, name.number())?;
+        }
+        match self.disk.remove(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {} // somebody else did it
+            result => result?,
+        }
+        self.disk.sync_directory(&directory) // before the room is used again
+    }
+
+    fn mark_highest(&mut self, camera: CameraId, number: u32) -> io::Result<()> {
+        let directory = self.directory(camera)?;
+        match self.disk.create(&directory.join(layout::highest_marker(number))) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            result => drop(result?),
+        }
+        self.disk.sync_directory(&directory)?;
+        let before =
+            self.list().folder_mut(camera).and_then(|folder| folder.marker.replace(number));
+        if let Some(before) = before.filter(|&before| before != number) {
+            // An old marker that stays says nothing wrong.
+            let _ = self.disk.remove(&directory.join(layout::highest_marker(before)));
+        }
+        Ok(())
+    }
+
+    fn ask_space(&mut self) -> io::Result<Space> {
+        let root = self.root.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let space = self.disk.space(root)?;
+        self.list().space = Some(space);
+        Ok(space)
+    }
+
+    /// What time it is, where that is to be believed.
+    fn wall_now(&self, now: Instant) -> Option<WallTime> {
+        let (then, wall) = self.wall?;
+        let passed = i64::try_from(now.saturating_duration_since(then).as_millis()).ok()?;
+        Some(WallTime(wall.0.saturating_add(passed)))
+    }
+}

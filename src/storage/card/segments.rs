@@ -1,0 +1,318 @@
+//! Segments on the card: open, append, sync, close, for each camera one at a time.
+
+use std::{io, time::Instant};
+
+use super::{Card, health::Trouble};
+use crate::{
+    limits::{ALLOCATION_STEP_BYTES, CARD_OPEN_TRIES_MAX, SEGMENT_BYTES_MAX},
+    mp4::identity::{Clock, Identity},
+    storage::{
+        CameraId, Ending, Event, Fragment, OpenError, Refused, SegmentStart,
+        catalog::{Entry, SegmentState},
+        disk::Disk,
+        layout::Name,
+        segment::{self, Segment},
+    },
+    units::Ticks,
+};
+
+/// What is open of a camera, and what is known of its segments' size.
+pub(super) struct Camera<D: Disk> {
+    open: Option<Open<D>>,
+    /// What room is taken for, from the last segment; `None` before the first.
+    expected_bytes: Option<u64>,
+}
+
+struct Open<D: Disk> {
+    name: Name,
+    segment: Segment<D>,
+    /// When the first fragment was appended that is not yet durable.
+    unsynced_since: Option<Instant>,
+    /// One more than the number of the last frame appended.
+    frames_end: u64,
+}
+
+impl<D: Disk> Default for Camera<D> {
+    fn default() -> Camera<D> {
+        Camera { open: None, expected_bytes: None }
+    }
+}
+
+impl<D: Disk> Card<D> {
+    pub(super) fn open(&mut self, camera: CameraId, start: &SegmentStart, now: Instant) {
+        self.close(camera, now);
+        self.set_wall(start.wall, start.clock, now);
+        match self.try_open(camera, start, now) {
+            Ok(number) => self.events.push_back(Event::Opened { camera, number }),
+            Err(reason) => self.events.push_back(Event::OpenFailed { camera, reason }),
+        }
+    }
+
+    fn try_open(
+        &mut self,
+        camera: CameraId,
+        start: &SegmentStart,
+        now: Instant,
+    ) -> Result<u32, OpenError> {
+        if camera.0 >= self.cameras.len() {
+            return Err(OpenError::NoSuchCamera);
+        }
+        if !self.takes_segments() {
+            return Err(OpenError::Card);
+        }
+        self.look_at_card(now); // cheap, and the only thing that keeps us from filling the root
+        if !self.takes_segments() {
+            return Err(OpenError::Card);
+        }
+        self.make_room(camera, now);
+        let mut last = OpenError::Card;
+        for _ in 0..CARD_OPEN_TRIES_MAX {
+            let number = self.list().folder(camera).map_or(0, |folder| folder.next_number());
+            let name = Name::new(number).ok_or(OpenError::NoNumberLeft)?;
+            let error = match self.create(camera, name, start) {
+                Ok(()) => {
+                    self.deleted_in_vain = 0;
+                    self.next_room = self.next_room.min(now);
+                    return Ok(number);
+                }
+                Err(error) => error,
+            };
+            if error.kind() == io::ErrorKind::AlreadyExists {
+                self.use_up(camera, number); // somebody has put it there since the readdir
+                last = OpenError::Failed(error);
+                continue;
+            }
+            self.remove_stillborn(camera, name);
+            let retry = match self.diagnose(&error) {
+                Trouble::NoRoom => self.free_after_enospc(camera, now),
+                trouble => {
+                    self.suffer(trouble, None, now);
+                    false
+                }
+            };
+            last = OpenError::Failed(error);
+            if !retry {
+                break;
+            }
+        }
+        Err(last)
+    }
+
+    fn takes_segments(&self) -> bool {
+        self.root.is_some() && self.list().state.takes_segments()
+    }
+
+    fn create(&mut self, camera: CameraId, name: Name, start: &SegmentStart) -> io::Result<()> {
+        let (path, directory) = (self.path(camera, name)?, self.directory(camera)?);
+        let identity = Identity {
+            camera: self.settings.cameras.get(camera.0).cloned().unwrap_or_default(),
+            number: name.number(),
+            run: start.run,
+            boot: self.settings.boot,
+            wall: start.wall,
+            clock: start.clock,
+        };
+        let start_of_file = segment::Start {
+            parameter_sets: &start.parameter_sets,
+            identity: &identity,
+            expected_bytes: self.expected_bytes(camera),
+        };
+        let segment = Segment::create(&self.disk, &path, &directory, &start_of_file)?;
+        let mut list = self.list();
+        let codecs = list.intern(&start.parameter_sets.mime());
+        let mut entry = Entry::new(name, SegmentState::Recording);
+        entry.set_codecs(codecs);
+        entry.codec = Some(start.parameter_sets.codec());
+        entry.start = start.wall;
+        entry.clock_trusted = start.clock == Clock::Trusted;
+        entry.bytes = segment.bytes();
+        if let Some(folder) = list.folder_mut(camera) {
+            folder.push(entry);
+        }
+        drop(list);
+        if let Some(slot) = self.cameras.get_mut(camera.0) {
+            slot.open = Some(Open { name, segment, unsynced_since: None, frames_end: 0 });
+        }
+        Ok(())
+    }
+
+    /// What could not be created leaves nothing behind, or its number is used up.
+    fn remove_stillborn(&mut self, camera: CameraId, name: Name) {
+        let removed = self.path(camera, name).and_then(|path| self.disk.remove(&path));
+        match removed {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(_) => self.use_up(camera, name.number()),
+        }
+    }
+
+    fn use_up(&mut self, camera: CameraId, number: u32) {
+        if let Some(folder) = self.list().folder_mut(camera) {
+            folder.use_up(number);
+        }
+    }
+
+    pub(super) fn append(&mut self, camera: CameraId, fragment: Fragment, now: Instant) {
+        let result = match self.try_append(camera, &fragment, now) {
+            None => Err(Refused::NotOpen),
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) if self.diagnose(&error) == Trouble::NoRoom => {
+                self.append_to_full_card(camera, &fragment, now)
+            }
+            Some(Err(error)) => Err(self.fail(camera, &error, now)),
+        };
+        let Fragment { bytes: buffer, frames, .. } = fragment;
+        self.events.push_back(Event::Returned { camera, buffer, frames, result });
+    }
+
+    /// Makes room and tries again; where that does not help the segment is closed in order.
+    fn append_to_full_card(
+        &mut self,
+        camera: CameraId,
+        fragment: &Fragment,
+        now: Instant,
+    ) -> Result<(), Refused> {
+        if self.free_after_enospc(camera, now)
+            && let Some(Ok(())) = self.try_append(camera, fragment, now)
+        {
+            return Ok(());
+        }
+        self.close(camera, now);
+        Err(Refused::Failed)
+    }
+
+    /// `None` where nothing is open.
+    fn try_append(
+        &mut self,
+        camera: CameraId,
+        fragment: &Fragment,
+        now: Instant,
+    ) -> Option<io::Result<()>> {
+        let open = self.cameras.get_mut(camera.0)?.open.as_mut()?;
+        let written = segment::Fragment { bytes: &fragment.bytes, extent: fragment.extent };
+        let result = open.segment.append(&self.disk, &written);
+        if result.is_ok() {
+            open.unsynced_since.get_or_insert(now);
+            open.frames_end = fragment.frames.end;
+            let (name, bytes) = (open.name, open.segment.bytes());
+            let duration_ms = millis(open.segment.duration());
+            self.deleted_in_vain = 0;
+            self.update(camera, name, |entry| {
+                (entry.bytes, entry.duration_ms) = (bytes, duration_ms)
+            });
+        }
+        Some(result)
+    }
+
+    pub(super) fn close(&mut self, camera: CameraId, now: Instant) {
+        let Some(open) = self.cameras.get_mut(camera.0).and_then(|slot| slot.open.take()) else {
+            return;
+        };
+        let Open { name, segment, frames_end, .. } = open;
+        let number = name.number();
+        let segment::Summary { bytes, duration, .. } = match segment.close(&self.disk) {
+            Ok(summary) => summary,
+            Err(error) => {
+                self.given_up(camera, name);
+                let trouble = self.diagnose(&error);
+                return self.suffer(trouble, Some((camera, name)), now);
+            }
+        };
+        let duration_ms = millis(duration);
+        self.update(camera, name, |entry| {
+            (entry.state, entry.bytes, entry.duration_ms) =
+                (SegmentState::Whole, bytes, duration_ms);
+        });
+        if let Some(slot) = self.cameras.get_mut(camera.0) {
+            // an eighth more, so that most segments take their room at once
+            slot.expected_bytes = Some(bytes.saturating_add(bytes / 8).min(SEGMENT_BYTES_MAX));
+        }
+        self.events.push_back(Event::Durable { camera, frames_end });
+        self.events.push_back(Event::Closed { camera, number, ending: Ending::Whole });
+    }
+
+    pub(super) fn close_all(&mut self, now: Instant) {
+        for index in 0..self.cameras.len() {
+            self.close(CameraId(index), now);
+        }
+    }
+
+    /// When the next `fdatasync` is due.
+    pub(super) fn next_sync(&self) -> Option<Instant> {
+        let opens = self.cameras.iter().filter_map(|slot| slot.open.as_ref()?.unsynced_since);
+        opens.min().map(|since| since + self.settings.sync)
+    }
+
+    pub(super) fn sync_due(&mut self, now: Instant) {
+        for index in 0..self.cameras.len() {
+            let camera = CameraId(index);
+            let Some(open) = self.cameras.get_mut(index).and_then(|slot| slot.open.as_mut()) else {
+                continue;
+            };
+            if open.unsynced_since.is_none_or(|since| now < since + self.settings.sync) {
+                continue;
+            }
+            match open.segment.sync(&self.disk) {
+                Ok(()) => {
+                    open.unsynced_since = None;
+                    let frames_end = open.frames_end;
+                    self.events.push_back(Event::Durable { camera, frames_end });
+                    self.recover_from_failing();
+                }
+                Err(error) => {
+                    self.fail(camera, &error, now);
+                }
+            }
+        }
+    }
+
+    /// Gives the open segment up over an error.
+    fn fail(&mut self, camera: CameraId, error: &io::Error, now: Instant) -> Refused {
+        let trouble = self.diagnose(error);
+        let name = self.give_up(camera);
+        self.suffer(trouble, name.map(|name| (camera, name)), now);
+        Refused::Failed
+    }
+
+    /// Lets go of an open segment without another call for it but `close`; it is mended later.
+    pub(super) fn give_up(&mut self, camera: CameraId) -> Option<Name> {
+        let open = self.cameras.get_mut(camera.0)?.open.take()?;
+        self.given_up(camera, open.name);
+        Some(open.name)
+    }
+
+    fn given_up(&mut self, camera: CameraId, name: Name) {
+        self.read_again(camera, name);
+        let number = name.number();
+        self.events.push_back(Event::Closed { camera, number, ending: Ending::GivenUp });
+    }
+
+    pub(super) fn is_being_written(&self, camera: CameraId, name: Name) -> bool {
+        let open = self.cameras.get(camera.0).and_then(|slot| slot.open.as_ref());
+        open.is_some_and(|open| open.name == name)
+    }
+
+    pub(super) fn update(&self, camera: CameraId, name: Name, change: impl FnOnce(&mut Entry)) {
+        if let Some(entry) = self.list().folder_mut(camera).and_then(|it| it.get_mut(name)) {
+            change(entry);
+        }
+    }
+
+    pub(super) fn expected_bytes(&self, camera: CameraId) -> u64 {
+        let slot = self.cameras.get(camera.0);
+        slot.and_then(|slot| slot.expected_bytes).unwrap_or(ALLOCATION_STEP_BYTES)
+    }
+
+    /// Two segments' worth of every camera that has recorded.
+    pub(super) fn two_segments_bytes(&self) -> u64 {
+        let recording = |slot: &&Camera<D>| slot.open.is_some() || slot.expected_bytes.is_some();
+        let one_each = self.cameras.iter().filter(recording);
+        let one_each = one_each.map(|slot| slot.expected_bytes.unwrap_or(ALLOCATION_STEP_BYTES));
+        let bytes = one_each.reduce(u64::saturating_add).unwrap_or(ALLOCATION_STEP_BYTES);
+        bytes.saturating_mul(2)
+    }
+}
+
+pub(super) fn millis(duration: Ticks) -> u32 {
+    u32::try_from(duration.as_millis().max(0)).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,242 @@
+mod health;
+mod recordings;
+mod room;
+
+use std::{fs, path::Path, time::Duration};
+
+use super::*;
+use crate::{
+    codec::Codec,
+    mp4::{
+        fragment::FirstSample::{Key, NonKey},
+        samples,
+        scan::{Depth, Scan, scan},
+    },
+    storage::{
+        Ending, Fragment, Mended, OpenError, Refused, SegmentStart,
+        disk::{Mount, RequireMount},
+        faulty::{ALWAYS, EIO, ENOSPC, EROFS, FaultyDisk},
+    },
+    units::Ticks,
+};
+
+/// A card with its disk, its clock and what it said.
+struct Bench {
+    disk: FaultyDisk,
+    card: Card<FaultyDisk>,
+    catalog: Arc<Mutex<Catalog>>,
+    settings: Settings,
+    now: Instant,
+    /// Fragments appended to the open segment of each camera, and frames so far.
+    appended: [u32; 2],
+    frames: u64,
+}
+
+const YARD: CameraId = CameraId(0);
+const GATE: CameraId = CameraId(1);
+const SECOND: Duration = Duration::from_secs(1);
+const NOON: WallTime = WallTime(1_795_336_200_000);
+
+impl Bench {
+    fn new() -> Bench {
+        Bench::on(FaultyDisk::new())
+    }
+
+    fn on(disk: FaultyDisk) -> Bench {
+        let settings = Settings {
+            paths: vec![disk.root()],
+            require_mount: RequireMount::Yes,
+            keep_free_percent: 0,
+            keep_days: 0,
+            sync: Duration::from_secs(5),
+            cameras: vec!["yard".into(), "gate".into()],
+            lock_file: disk.root().with_file_name("sysupgrade.lock"),
+            boot: [7; 16],
+        };
+        Bench::with(disk, settings)
+    }
+
+    fn with(disk: FaultyDisk, settings: Settings) -> Bench {
+        let catalog = Arc::new(Mutex::new(Catalog::default()));
+        let now = start_of_time();
+        let card = Card::new(disk.clone(), settings.clone(), catalog.clone(), now);
+        Bench { disk, card, catalog, settings, now, appended: [0; 2], frames: 0 }
+    }
+
+    /// As after a power cut and a boot: nothing that was open was closed.
+    fn boot_again(self) -> Bench {
+        self.disk.heal();
+        Bench::with(self.disk, self.settings)
+    }
+
+    fn send(&mut self, command: Command) -> Vec<Event> {
+        self.card.handle(command, self.now);
+        self.card.tick(self.now);
+        self.events()
+    }
+
+    fn events(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.card.poll()).collect()
+    }
+
+    /// Lets time go by, with a tick whenever one is due.
+    fn pass(&mut self, time: Duration) -> Vec<Event> {
+        let end = self.now + time;
+        let mut ticks = 0;
+        loop {
+            self.card.tick(self.now);
+            let due = self.card.deadline();
+            if due > end {
+                break;
+            }
+            ticks += 1;
+            assert!(ticks < 100_000, "a deadline that no tick moves on");
+            self.now = self.now.max(due);
+        }
+        self.now = end;
+        self.events()
+    }
+
+    fn start() -> SegmentStart {
+        SegmentStart {
+            parameter_sets: samples::parameter_sets(Codec::H264),
+            wall: NOON,
+            clock: Clock::Trusted,
+            run: 3,
+        }
+    }
+
+    fn open(&mut self, camera: CameraId) -> Vec<Event> {
+        self.appended[camera.0] = 0;
+        self.send(Command::Open { camera, start: Bench::start() })
+    }
+
+    /// Opens a segment and answers its number.
+    fn opened(&mut self, camera: CameraId) -> u32 {
+        let events = self.open(camera);
+        let number = events.iter().find_map(|event| match event {
+            Event::Opened { number, .. } => Some(*number),
+            _ => None,
+        });
+        number.unwrap_or_else(|| panic!("not opened: {events:?}"))
+    }
+
+    /// Appends a fragment of two frames that is `bytes` long, or little more.
+    fn append_bytes(&mut self, camera: CameraId, bytes: u32) -> Vec<Event> {
+        let nth = self.appended[camera.0];
+        self.appended[camera.0] += 1;
+        let time = Ticks(i64::from(nth * 2 * samples::FRAME));
+        let opens_on = if nth == 0 { Key } else { NonKey };
+        let (bytes, extent) = samples::fragment(nth, time, opens_on, &[bytes, 20]);
+        let frames = self.frames..self.frames + 2;
+        self.frames += 2;
+        self.send(Command::Append { camera, fragment: Fragment { bytes, extent, frames } })
+    }
+
+    fn append(&mut self, camera: CameraId) -> Vec<Event> {
+        self.append_bytes(camera, 1000)
+    }
+
+    /// One whole segment of a few fragments; answers its number.
+    fn record(&mut self, camera: CameraId, fragments: u32) -> u32 {
+        let number = self.opened(camera);
+        for _ in 0..fragments {
+            assert_eq!(appended(&self.append(camera)), Ok(()));
+        }
+        self.send(Command::Close { camera });
+        number
+    }
+
+    fn state(&self) -> CardState {
+        self.card.state()
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.disk.root().join(file)
+    }
+
+    fn put(&self, file: &str, content: &[u8]) {
+        let path = self.path(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    fn has(&self, file: &str) -> bool {
+        self.path(file).exists()
+    }
+
+    /// Names in a folder of the card, sorted.
+    fn names(&self, folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.path(folder)).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.filter(|name| name.contains('.')).collect();
+        names.sort();
+        names
+    }
+
+    fn scan(&self, file: &str) -> Scan {
+        scanned(&self.path(file))
+    }
+
+    fn entry(&self, camera: CameraId, number: u32) -> crate::storage::catalog::Entry {
+        *self.catalog.lock().unwrap().folder(camera).unwrap().get(number).unwrap()
+    }
+}
+
+fn scanned(path: &Path) -> Scan {
+    let bytes = fs::read(path).unwrap();
+    let read_at = |buffer: &mut [u8], at: u64| {
+        let rest = bytes.get(at as usize..).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    };
+    scan(&read_at, bytes.len() as u64, Depth::Full)
+}
+
+/// What became of the one fragment that came back.
+fn appended(events: &[Event]) -> Result<(), Refused> {
+    let mut results = events.iter().filter_map(|event| match event {
+        Event::Returned { result, .. } => Some(*result),
+        _ => None,
+    });
+    let result = results.next().expect("a buffer always comes back");
+    assert!(results.next().is_none(), "a buffer comes back once");
+    result
+}
+
+fn states(events: &[Event]) -> Vec<&'static str> {
+    let states = events.iter().filter_map(|event| match event {
+        Event::State(state) => Some(state.name()),
+        _ => None,
+    });
+    states.collect()
+}
+
+fn deleted(events: &[Event]) -> Vec<(usize, u32)> {
+    let deleted = events.iter().filter_map(|event| match event {
+        Event::Deleted { camera, number, .. } => Some((camera.0, *number)),
+        _ => None,
+    });
+    deleted.collect()
+}
+
+/// Of the log, the calls that change something on the card.
+fn changes(log: &[String]) -> Vec<&str> {
+    let harmless =
+        |line: &&str| ["list", "open ", "space"].iter().any(|call| line.starts_with(call));
+    log.iter().map(String::as_str).filter(|line| !harmless(line)).collect()
+}
+
+/// A file as FFmpeg 3.2 writes it: a head without a word of ours.
+fn old_recording() -> Vec<u8> {
+    let mut file = Vec::new();
+    crate::mp4::init::write_live_init(&mut file, &samples::parameter_sets(Codec::H264));
+    file.extend(samples::fragment(0, Ticks::ZERO, Key, &[2000, 30]).0);
+    file
+}
+
+#[expect(clippy::disallowed_methods, reason = "an Instant has no other beginning")]
+fn start_of_time() -> Instant {
+    Instant::now()
+}

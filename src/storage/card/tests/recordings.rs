@@ -1,0 +1,350 @@
+//! Numbers, names, what is durable when, the list, start-up.
+
+use super::*;
+
+#[test]
+fn room_is_taken_and_the_directory_synced_before_data_is_written() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    bench.disk.log();
+    bench.opened(YARD);
+    bench.append(YARD);
+    let log = bench.disk.log();
+    let changes = changes(&log);
+    let expected = ["create 000.mp4", "allocate 000.mp4", "sync_directory recordings"];
+    assert_eq!(changes[..3], expected);
+    assert_eq!(changes[3..], ["write 000.mp4", "write 000.mp4"]);
+}
+
+#[test]
+fn a_recording_is_durable_within_sync_seconds_and_whole_at_its_close() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    bench.opened(YARD);
+    assert_eq!(appended(&bench.append(YARD)), Ok(()));
+    assert!(bench.pass(4 * SECOND).is_empty());
+    bench.append(YARD);
+    let events = bench.pass(SECOND);
+    assert!(matches!(events[..], [Event::Durable { camera: YARD, frames_end: 4 }]), "{events:?}");
+    assert!(bench.pass(20 * SECOND).is_empty(), "nothing new, nothing to sync");
+    bench.append(YARD);
+    let events = bench.send(Command::Close { camera: YARD });
+    let [Event::Durable { frames_end: 6, .. }, Event::Closed { number: 0, ending, .. }] =
+        events[..]
+    else {
+        panic!("{events:?}")
+    };
+    assert_eq!(ending, Ending::Whole);
+    assert!(bench.scan("000.mp4").is_whole());
+    let entry = bench.entry(YARD, 0);
+    assert_eq!((entry.state, entry.duration_ms), (SegmentState::Whole, 6 * 40));
+    assert_eq!((entry.start, entry.clock_trusted), (NOON, true));
+    assert_eq!(entry.bytes, fs::metadata(bench.path("000.mp4")).unwrap().len());
+}
+
+#[test]
+fn opening_closes_the_segment_before() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    bench.opened(YARD);
+    bench.append(YARD);
+    let events = bench.open(YARD);
+    let closed = events.iter().position(|it| matches!(it, Event::Closed { number: 0, .. }));
+    let opened = events.iter().position(|it| matches!(it, Event::Opened { number: 1, .. }));
+    assert!(closed.unwrap() < opened.unwrap(), "{events:?}");
+}
+
+#[test]
+fn a_fragment_without_a_segment_comes_back_refused() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    assert_eq!(appended(&bench.append(YARD)), Err(Refused::NotOpen));
+    assert!(bench.names("").is_empty());
+    let events = bench.send(Command::Open { camera: CameraId(7), start: Bench::start() });
+    assert!(matches!(events[..], [Event::OpenFailed { reason: OpenError::NoSuchCamera, .. }]));
+}
+
+#[test]
+fn each_camera_has_its_folder_and_its_numbers() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    assert_eq!((bench.record(YARD, 2), bench.record(YARD, 2)), (0, 1));
+    assert_eq!(bench.record(GATE, 2), 0);
+    assert_eq!(bench.names(""), ["000.mp4", "001.mp4"]);
+    assert_eq!(bench.names("gate"), ["000.mp4"]);
+    let head = bench.scan("gate/000.mp4").head.unwrap();
+    let identity = head.identity.unwrap();
+    assert_eq!((&*identity.camera, identity.number, identity.run), ("gate", 0, 3));
+}
+
+#[test]
+fn numbering_goes_on_from_the_old_system_over_gaps_and_foreign_files() {
+    let bench = Bench::new();
+    for number in [3, 4, 9] {
+        bench.put(&format!("{number:03}.mp4"), &old_recording());
+    }
+    let foreign = ["12.mp4", "0100.avi", "holiday.mp4", "999.mp4.bak", "autostart.sh"];
+    foreign.iter().for_each(|name| bench.put(name, b"mine"));
+    let mut bench = bench.boot_again();
+    bench.pass(SECOND);
+    assert_eq!(bench.record(YARD, 1), 10);
+    let entry = bench.entry(YARD, 9);
+    assert_eq!((entry.state, entry.codec), (SegmentState::Whole, Some(Codec::H264)));
+    assert!(!entry.clock_trusted && entry.start.0 > 0 && entry.bytes > 0);
+    foreign.iter().for_each(|name| assert_eq!(fs::read(bench.path(name)).unwrap(), b"mine"));
+}
+
+#[test]
+fn a_capital_name_is_the_same_number() {
+    let bench = Bench::new();
+    bench.put("041.MP4", &old_recording());
+    let mut bench = bench.boot_again();
+    bench.pass(SECOND);
+    assert_eq!(bench.record(YARD, 1), 42);
+    assert_eq!(bench.entry(YARD, 41).name.file_name(), "041.MP4");
+}
+
+#[test]
+fn a_number_is_never_used_again_though_its_file_is_deleted_and_the_board_rebooted() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    for number in 0..3 {
+        assert_eq!(bench.record(YARD, 1), number);
+    }
+    for number in [2, 1] {
+        let events = bench.send(Command::Delete { camera: YARD, number });
+        assert_eq!(deleted(&events), [(0, number)]);
+    }
+    assert_eq!(bench.names(""), ["000.mp4", "002.top"]);
+    assert_eq!(bench.record(YARD, 1), 3);
+    bench.send(Command::Delete { camera: YARD, number: 3 });
+    assert_eq!(bench.names(""), ["000.mp4", "003.top"], "one marker is enough");
+    let mut bench = bench.boot_again();
+    bench.pass(SECOND);
+    assert_eq!(bench.record(YARD, 1), 4);
+}
+
+#[test]
+fn the_marker_is_on_the_card_before_the_highest_goes() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    bench.record(YARD, 1);
+    bench.disk.log();
+    bench.send(Command::Delete { camera: YARD, number: 0 });
+    let log = bench.disk.log();
+    let expected = [
+        "create 000.top",
+        "sync_directory recordings",
+        "remove 000.mp4",
+        "sync_directory recordings",
+    ];
+    assert_eq!(changes(&log), expected);
+}
+
+#[test]
+fn a_power_cut_between_any_two_calls_of_a_deletion_costs_no_number() {
+    for calls in 0..5 {
+        let mut bench = Bench::new();
+        bench.pass(SECOND);
+        bench.record(YARD, 1);
+        bench.record(YARD, 1);
+        bench.send(Command::Delete { camera: YARD, number: 1 }); // leaves 001.top
+        bench.record(YARD, 1);
+        let steps = ["create", "sync_directory", "remove 001.top", "remove 002.mp4", "nothing"];
+        steps[calls..].iter().for_each(|call| bench.disk.fail(call, EIO, 0, ALWAYS));
+        bench.send(Command::Delete { camera: YARD, number: 2 });
+        let mut bench = bench.boot_again();
+        bench.pass(SECOND);
+        assert_eq!(bench.record(YARD, 1), 3, "after {calls} calls");
+    }
+}
+
+#[test]
+fn a_number_that_nine_digits_do_not_hold_is_refused_with_the_reason() {
+    let bench = Bench::new();
+    bench.put("999999999.mp4", b"a joke");
+    let mut bench = bench.boot_again();
+    bench.pass(SECOND);
+    let events = bench.open(YARD);
+    assert!(matches!(events[..], [Event::OpenFailed { reason: OpenError::NoNumberLeft, .. }]));
+    assert_eq!(bench.state(), CardState::Ok);
+}
+
+#[test]
+fn a_name_that_somebody_put_there_since_is_stepped_over() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    fs::create_dir(bench.path("000.mp4")).unwrap();
+    bench.put("001.mp4", b"mine");
+    assert_eq!(bench.opened(YARD), 2);
+    assert_eq!(fs::read(bench.path("001.mp4")).unwrap(), b"mine");
+}
+
+#[test]
+fn what_was_not_closed_is_mended_at_start_up() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    bench.record(YARD, 3);
+    for camera in [YARD, GATE] {
+        bench.opened(camera);
+        (0..3).for_each(|_| drop(bench.append(camera)));
+    }
+    let path = bench.path("001.mp4");
+    let mut torn = fs::read(&path).unwrap();
+    torn.truncate(torn.len() - 100);
+    fs::write(&path, torn).unwrap();
+    let mut bench = bench.boot_again();
+    let events = bench.pass(SECOND);
+    let mended = events.iter().filter(|event| matches!(event, Event::Mended { .. }));
+    assert_eq!(mended.count(), 2, "{events:?}");
+    assert_eq!(bench.entry(YARD, 1).state, SegmentState::Whole);
+    assert_eq!((bench.scan("001.mp4").is_whole(), bench.scan("001.mp4").fragments), (true, 2));
+    assert_eq!(bench.scan("gate/000.mp4").fragments, 3);
+    assert!(bench.catalog.lock().unwrap().complete());
+    assert_eq!(bench.record(YARD, 1), 2);
+}
+
+#[test]
+fn mending_waits_until_what_is_recorded_now_is_open() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    bench.opened(YARD);
+    bench.append(YARD);
+    let mut bench = bench.boot_again();
+    bench.card.tick(bench.now); // one readdir a folder, one head
+    bench.disk.log();
+    assert_eq!(bench.opened(YARD), 1);
+}
+
+#[test]
+fn a_segment_of_which_no_frame_reached_the_card_goes_and_its_number_stays_used() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    bench.record(YARD, 1);
+    bench.opened(YARD);
+    let mut bench = bench.boot_again();
+    let events = bench.pass(SECOND);
+    assert_eq!(deleted(&events), [(0, 1)]);
+    assert_eq!(bench.names(""), ["000.mp4", "001.top"]);
+    assert_eq!(bench.record(YARD, 1), 2);
+}
+
+#[test]
+fn an_empty_file_gives_its_room_back_and_stays() {
+    let bench = Bench::new();
+    bench.put("005.mp4", b"");
+    let mut bench = bench.boot_again();
+    bench.pass(SECOND);
+    assert!(bench.disk.log().contains(&"set_len 005.mp4".into()));
+    assert!(bench.has("005.mp4"));
+    assert_eq!(bench.catalog.lock().unwrap().folder(YARD).unwrap().entries().len(), 0);
+    assert_eq!(bench.record(YARD, 1), 6);
+}
+
+#[test]
+fn recordings_of_the_old_system_are_listed_and_not_touched() {
+    let bench = Bench::new();
+    let mut cut = old_recording();
+    cut.truncate(cut.len() - 7);
+    bench.put("000.mp4", &cut);
+    let mut bench = bench.boot_again();
+    bench.pass(SECOND);
+    assert_eq!(fs::read(bench.path("000.mp4")).unwrap(), cut);
+    assert_eq!(bench.catalog.lock().unwrap().folder(YARD).unwrap().entries().len(), 1);
+}
+
+#[test]
+fn what_does_not_begin_with_ftyp_is_foreign_and_what_does_but_is_torn_is_damaged() {
+    let bench = Bench::new();
+    bench.put("001.mp4", b"RIFF....AVI LIST");
+    bench.put("002.mp4", b"\0\0\0\x18ftypiso5\xff\xff\xff");
+    let mut bench = bench.boot_again();
+    bench.pass(SECOND);
+    assert_eq!(bench.entry(YARD, 2).state, SegmentState::Damaged);
+    assert!(bench.catalog.lock().unwrap().path(YARD, 1).is_none());
+    assert!(bench.has("001.mp4"));
+}
+
+#[test]
+fn recording_starts_after_one_readdir_on_a_card_of_thirty_thousand() {
+    let bench = Bench::new();
+    let names = (0..29_000u32).map(|number| format!("{number:03}.mp4"));
+    names.for_each(|name| bench.put(&name, b""));
+    let mut bench = bench.boot_again();
+    bench.disk.log();
+    bench.card.tick(bench.now);
+    let log = bench.disk.log();
+    let heads = log.iter().filter(|line| line.starts_with("open")).count();
+    assert!(heads <= 2, "{heads} heads before recording");
+    assert_eq!(log.iter().filter(|line| line.starts_with("list")).count(), 2);
+    assert_eq!(bench.opened(YARD), 29_000);
+    assert!(!bench.catalog.lock().unwrap().complete());
+}
+
+#[test]
+fn heads_are_read_newest_first_and_the_cameras_take_turns() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    for number in 0..2 {
+        assert_eq!((bench.record(YARD, 1), bench.record(GATE, 1)), (number, number));
+    }
+    let mut bench = bench.boot_again();
+    bench.disk.log();
+    bench.pass(SECOND);
+    let log = bench.disk.log();
+    let opened: Vec<_> = log.iter().filter(|line| line.starts_with("open ")).collect();
+    assert_eq!(opened, ["open 001.mp4", "open 001.mp4", "open 000.mp4", "open 000.mp4"]);
+    assert_eq!(bench.entry(GATE, 0).start, NOON);
+}
+
+#[test]
+fn new_settings_that_keep_cameras_and_path_leave_the_segment_open() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    bench.opened(YARD);
+    let settings = Settings { keep_days: 3, ..bench.settings.clone() };
+    assert!(bench.send(Command::Configure(settings)).is_empty());
+    assert_eq!(appended(&bench.append(YARD)), Ok(()));
+}
+
+#[test]
+fn new_cameras_close_all_segments_and_list_the_card_anew() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    bench.record(GATE, 1);
+    bench.opened(YARD);
+    bench.append(YARD);
+    let settings =
+        Settings { cameras: vec!["pond".into(), "gate".into()], ..bench.settings.clone() };
+    let events = bench.send(Command::Configure(settings));
+    assert!(events.iter().any(|it| matches!(it, Event::Closed { ending: Ending::Whole, .. })));
+    assert_eq!(appended(&bench.append(YARD)), Err(Refused::NotOpen));
+    assert_eq!((bench.record(CameraId(0), 1), bench.record(GATE, 1)), (1, 1));
+}
+
+#[test]
+fn shutting_down_closes_all_files() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    for camera in [YARD, GATE] {
+        bench.opened(camera);
+        bench.append(camera);
+    }
+    let events = bench.send(Command::Shutdown);
+    assert!(matches!(events.last(), Some(Event::Ended)));
+    assert!(bench.scan("000.mp4").is_whole() && bench.scan("gate/000.mp4").is_whole());
+}
+
+#[test]
+fn a_segment_being_written_is_not_deleted_nor_one_that_is_not_there() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    bench.opened(YARD);
+    for (number, reason) in [(0, "the recording is being written"), (5, "no such recording")] {
+        let events = bench.send(Command::Delete { camera: YARD, number });
+        let [Event::DeleteFailed { reason: ref given, .. }] = events[..] else {
+            panic!("{events:?}")
+        };
+        assert_eq!(given.to_string(), reason);
+    }
+}

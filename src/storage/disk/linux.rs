@@ -1,0 +1,255 @@
+//! The calls on Linux, from 4.9 on.
+//!
+//! Knows nothing of: recordings, states, retention.
+
+use std::{
+    ffi::OsStr,
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::{FileExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{FallocateFlags, fallocate, statvfs},
+    io::Errno,
+    mount::{MountFlags, mount_remount},
+};
+
+use super::{
+    Access, Disk, Mount, RequireMount, Space,
+    mounts::{self, MountLine},
+};
+use crate::units::WallTime;
+
+/// The file systems of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LinuxDisk;
+
+impl Disk for LinuxDisk {
+    type File = File;
+
+    fn mount(&self, path: &Path, required: RequireMount) -> Mount {
+        let mount = mount_of(path);
+        match required {
+            RequireMount::Yes => match &mount {
+                None => return Mount::Absent("/proc/self/mountinfo can not be read".into()),
+                Some(mount) if mount.mount_point == Path::new("/") => {
+                    return Mount::Absent(why_absent(path));
+                }
+                Some(mount) if matches!(&*mount.file_system, "tmpfs" | "ramfs" | "devtmpfs") => {
+                    return Mount::Absent(format!("{} is RAM, not a card", path.display()));
+                }
+                Some(_) => {}
+            },
+            RequireMount::No => {
+                if !path
+                    .parent()
+                    .is_none_or(|parent| parent.as_os_str().is_empty() || parent.is_dir())
+                {
+                    return Mount::Absent(format!(
+                        "the folder above {} is missing",
+                        path.display()
+                    ));
+                }
+            }
+        }
+        match mount {
+            Some(mount) if !device_is_there(&mount) => {
+                Mount::Absent(format!("the card at {} was pulled", mount.mount_point.display()))
+            }
+            Some(mount) if mount.has("ro") => Mount::ReadOnly,
+            _ => Mount::Writable,
+        }
+    }
+
+    fn remount_writable(&self, path: &Path) -> io::Result<()> {
+        let mount = mount_of(path).ok_or(io::ErrorKind::NotFound)?;
+        let kept = KEPT_FLAGS.iter().filter(|(option, _)| mount.has(option));
+        let flags = kept.fold(MountFlags::empty(), |flags, (_, flag)| flags | *flag);
+        Ok(mount_remount(&mount.mount_point, flags, "")?)
+    }
+
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        let room = statvfs(path)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(room.f_frsize);
+        Ok(Space { free: bytes(room.f_bavail), total: bytes(room.f_blocks) })
+    }
+
+    fn list(&self, directory: &Path, each: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
+        for entry in fs::read_dir(directory)? {
+            each(&entry?.file_name());
+        }
+        Ok(())
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        fs::symlink_metadata(path).is_ok()
+    }
+
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        match fs::create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            result => result,
+        }
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).create_new(true).open(path)
+    }
+
+    fn open(&self, path: &Path, access: Access) -> io::Result<File> {
+        OpenOptions::new().read(true).write(access == Access::ReadWrite).open(path)
+    }
+
+    fn len(&self, file: &File) -> io::Result<u64> {
+        Ok(file.metadata()?.len())
+    }
+
+    fn modified(&self, file: &File) -> io::Result<WallTime> {
+        let metadata = file.metadata()?;
+        let millis = metadata.mtime().saturating_mul(1000);
+        Ok(WallTime(millis.saturating_add(metadata.mtime_nsec() / 1_000_000)))
+    }
+
+    fn read_at(&self, file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        loop {
+            match file.read_at(buffer, offset) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn write_all_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        file.write_all_at(bytes, offset)
+    }
+
+    fn allocate(&self, file: &File, length: u64) -> io::Result<()> {
+        match fallocate(file, FallocateFlags::KEEP_SIZE, 0, length) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            result => Ok(result?),
+        }
+    }
+
+    fn set_len(&self, file: &File, length: u64) -> io::Result<()> {
+        file.set_len(length)
+    }
+
+    fn sync_data(&self, file: &File) -> io::Result<()> {
+        file.sync_data()
+    }
+}
+
+/// The mount of the deepest folder of `path` that exists, links resolved.
+fn mount_of(path: &Path) -> Option<MountLine> {
+    let mountinfo = fs::read("/proc/self/mountinfo").ok()?;
+    mounts::find(&mountinfo, &without_links(path))
+}
+
+fn without_links(path: &Path) -> PathBuf {
+    let existing = path.ancestors().find_map(|folder| {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        fs::canonicalize(folder).ok()
+    });
+    existing.unwrap_or_else(|| path.to_owned())
+}
+
+/// A pulled card's mount stays, its block device goes (mmc) or shrinks to nothing (card readers).
+fn device_is_there(mount: &MountLine) -> bool {
+    let has_device = !mount.device.starts_with("0:");
+    !has_device || !Path::new("/sys/dev/block").is_dir() || {
+        has_sectors(&Path::new("/sys/dev/block").join(&mount.device))
+    }
+}
+
+fn has_sectors(device: &Path) -> bool {
+    fs::read(device.join("size")).is_ok_and(|size| size.trim_ascii() != b"0")
+}
+
+fn why_absent(path: &Path) -> String {
+    let names = mounts::device_names(path).into_iter().flatten();
+    let found =
+        names.map(|name| Path::new("/sys/class/block").join(name)).find(|it| has_sectors(it));
+    match found {
+        Some(device) => format!(
+            "a card is there ({}) but not mounted for {}: exFAT? format it FAT32",
+            device.file_name().unwrap_or_default().display(),
+            path.display()
+        ),
+        None => format!("no card is mounted for {}", path.display()),
+    }
+}
+
+/// Mount options that a remount drops unless they are given again (mount(2)).
+const KEPT_FLAGS: [(&str, MountFlags); 8] = [
+    ("sync", MountFlags::SYNCHRONOUS),
+    ("dirsync", MountFlags::DIRSYNC),
+    ("noatime", MountFlags::NOATIME),
+    ("nodiratime", MountFlags::NODIRATIME),
+    ("relatime", MountFlags::RELATIME),
+    ("nosuid", MountFlags::NOSUID),
+    ("nodev", MountFlags::NODEV),
+    ("noexec", MountFlags::NOEXEC),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_file_system_is_no_card() {
+        let mount = LinuxDisk.mount(Path::new("/no-such-folder/recordings"), RequireMount::Yes);
+        assert!(matches!(mount, Mount::Absent(_)), "{mount:?}");
+    }
+
+    #[test]
+    fn where_no_mount_is_required_the_folder_above_must_exist() {
+        let folder = tempfile::tempdir().unwrap();
+        let mount = |path: PathBuf| LinuxDisk.mount(&path, RequireMount::No);
+        assert_eq!(mount(folder.path().join("recordings")), Mount::Writable);
+        assert!(matches!(mount(folder.path().join("mnt/recordings")), Mount::Absent(_)));
+        assert_eq!(mount(PathBuf::from("recordings")), Mount::Writable);
+    }
+
+    #[test]
+    fn files_are_created_once_grown_read_and_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("000.mp4");
+        let file = LinuxDisk.create(&path).unwrap();
+        assert_eq!(LinuxDisk.create(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        LinuxDisk.allocate(&file, 1 << 20).unwrap();
+        assert_eq!(LinuxDisk.len(&file).unwrap(), 0);
+        LinuxDisk.write_all_at(&file, b"ftyp", 4).unwrap();
+        LinuxDisk.sync_data(&file).unwrap();
+        LinuxDisk.sync_directory(folder.path()).unwrap();
+        let mut buffer = [1; 16];
+        assert_eq!(LinuxDisk.read_at(&file, &mut buffer, 2).unwrap(), 6);
+        assert_eq!(&buffer[..6], b"\0\0ftyp");
+        let mut names = Vec::new();
+        LinuxDisk.list(folder.path(), &mut |name| names.push(name.to_owned())).unwrap();
+        assert_eq!(names, ["000.mp4"]);
+        assert!(LinuxDisk.space(folder.path()).unwrap().total > 0);
+    }
+
+    #[test]
+    fn an_existing_directory_is_no_error_and_a_file_in_its_place_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        LinuxDisk.create_directory(&folder.path().join("yard")).unwrap();
+        LinuxDisk.create_directory(&folder.path().join("yard")).unwrap();
+        LinuxDisk.create(&folder.path().join("gate")).unwrap();
+        assert!(LinuxDisk.create_directory(&folder.path().join("gate")).is_err());
+    }
+}

@@ -1,0 +1,178 @@
+//! Names on the card: which file is a recording, which is ours in another way, which is foreign.
+//!
+//! A file's name in, its number out, and back. Spec: SPEC.md "Words" and "The card".
+//! Knows nothing of: directories, what is in a file behind its first box.
+
+use std::{ffi::OsStr, path::Path};
+
+/// The name of a recording, `<3 to 9 digits>.mp4` in any case; ordered by number.
+///
+/// The old system wrote `000.mp4`, others may have written `0014.MP4`: the name is kept as it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Name {
+    number: u32,
+    digits: u8,
+    /// Bit 0: the `m` is a capital; bit 1: the `p`.
+    capitals: u8,
+}
+
+impl Name {
+    /// `%03d.mp4`; `None` where nine digits do not hold the number.
+    pub fn new(number: u32) -> Option<Name> {
+        (number <= NUMBER_MAX).then(|| Name { number, digits: digits_of(number), capitals: 0 })
+    }
+
+    /// The number in a recording's name; `None` for the name of anything else.
+    pub fn parse(file: &OsStr) -> Option<Name> {
+        let (number, digits, extension) = numbered(file)?;
+        let [m, p, b'4'] = extension else { return None };
+        let is_mp4 = extension.eq_ignore_ascii_case(b"mp4");
+        let capitals = u8::from(m.is_ascii_uppercase()) | u8::from(p.is_ascii_uppercase()) << 1;
+        is_mp4.then_some(Name { number, digits, capitals })
+    }
+
+    pub fn number(self) -> u32 {
+        self.number
+    }
+
+    /// The name as the directory has it.
+    pub fn file_name(self) -> String {
+        let m = if self.capitals & 1 == 0 { 'm' } else { 'M' };
+        let p = if self.capitals & 2 == 0 { 'p' } else { 'P' };
+        format!("{:0width$}.{m}{p}4", self.number, width = usize::from(self.digits))
+    }
+
+    /// Where a file goes that can not be mended: from then on it is foreign.
+    pub fn set_aside(self) -> String {
+        format!("{:0width$}.bad", self.number, width = usize::from(self.digits))
+    }
+}
+
+/// The name of the empty file that says which number was the highest ever used, where the recording
+/// of that number is gone.
+///
+/// A name, not a content: on FAT it comes and goes with one sector of the directory, so that a power
+/// cut leaves the old one, the new one or both, of which the higher counts, and no rename is needed.
+pub fn highest_marker(number: u32) -> String {
+    format!("{number:03}.top")
+}
+
+/// The number in such a name.
+pub fn parse_highest_marker(file: &OsStr) -> Option<u32> {
+    let (number, _, extension) = numbered(file)?;
+    extension.eq_ignore_ascii_case(b"top").then_some(number)
+}
+
+/// The number that a file's name uses up without being a recording: a marker's, or that of a file set
+/// aside.
+pub fn parse_used_number(file: &OsStr) -> Option<u32> {
+    let (number, _, extension) = numbered(file)?;
+    let is_used = ["top", "bad"].iter().any(|it| extension.eq_ignore_ascii_case(it.as_bytes()));
+    is_used.then_some(number)
+}
+
+/// Whether a file that begins like this is a recording: its first box is `ftyp`.
+pub fn begins_with_ftyp(head: &[u8]) -> bool {
+    head.get(4..8) == Some(b"ftyp")
+}
+
+/// The folder of a camera: the first records into the storage path itself, as the old system did.
+pub fn folder(root: &Path, index: usize, camera: &str) -> std::path::PathBuf {
+    if index == 0 { root.to_owned() } else { root.join(camera) }
+}
+
+/// Number, count of digits and extension of `<3 to 9 digits>.<extension>`.
+fn numbered(file: &OsStr) -> Option<(u32, u8, &[u8])> {
+    let bytes = file.as_encoded_bytes();
+    let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (number, rest) = bytes.split_at_checked(digits)?;
+    let (b'.', extension) = rest.split_first()? else { return None };
+    let number = std::str::from_utf8(number).ok()?;
+    let digits = u8::try_from(digits).ok().filter(|digits| (3..=9).contains(digits))?;
+    Some((number.parse().ok()?, digits, extension))
+}
+
+fn digits_of(number: u32) -> u8 {
+    let digits = number.checked_ilog10().unwrap_or(0) + 1;
+    u8::try_from(digits.max(3)).expect("a u32 has at most ten digits")
+}
+
+/// Nine digits.
+const NUMBER_MAX: u32 = 999_999_999;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(name: &str) -> Option<Name> {
+        Name::parse(OsStr::new(name))
+    }
+
+    #[test]
+    fn three_to_nine_digits_and_mp4_in_any_case_are_a_recording() {
+        for name in ["000.mp4", "014.MP4", "0014.Mp4", "1000.mP4", "999999999.mp4"] {
+            assert_eq!(parse(name).unwrap().file_name(), name);
+        }
+        assert_eq!(parse("0014.mp4").unwrap().number(), 14);
+    }
+
+    #[test]
+    fn everything_else_is_foreign() {
+        for name in [
+            "",
+            ".mp4",
+            "14.mp4",
+            "1234567890.mp4",
+            "014.mp",
+            "014.mp44",
+            "014mp4",
+            "a14.mp4",
+            "014.mp4.bak",
+            "014.top",
+            "014.bad",
+            "-14.mp4",
+            "+14.mp4",
+            " 14.mp4",
+            "014 .mp4",
+        ] {
+            assert_eq!(parse(name), None, "{name}");
+        }
+        use std::os::unix::ffi::OsStrExt;
+        assert_eq!(Name::parse(OsStr::from_bytes(b"\xff\xfe.mp4")), None);
+    }
+
+    #[test]
+    fn numbers_have_three_digits_until_they_need_more() {
+        let name = |number| Name::new(number).unwrap().file_name();
+        assert_eq!(name(0), "000.mp4");
+        assert_eq!(name(99), "099.mp4");
+        assert_eq!(name(1000), "1000.mp4");
+        assert_eq!(name(NUMBER_MAX), "999999999.mp4");
+        assert_eq!(Name::new(NUMBER_MAX + 1), None);
+        for number in [0, 9, 10, 999, 1000, 123_456, NUMBER_MAX] {
+            assert_eq!(parse(&name(number)), Name::new(number));
+        }
+    }
+
+    #[test]
+    fn a_marker_of_the_highest_number_is_read_back_in_any_case() {
+        assert_eq!(parse_highest_marker(OsStr::new(&highest_marker(1234))), Some(1234));
+        assert_eq!(parse_highest_marker(OsStr::new("014.TOP")), Some(14));
+        assert_eq!(parse_highest_marker(OsStr::new("014.mp4")), None);
+    }
+
+    #[test]
+    fn a_recording_begins_with_ftyp() {
+        assert!(begins_with_ftyp(b"\0\0\0\x18ftypiso5"));
+        let file = b"\0\0\0\x18ftyp";
+        for len in 0..file.len() {
+            assert!(!begins_with_ftyp(&file[..len]));
+        }
+    }
+
+    #[test]
+    fn the_first_camera_records_into_the_path_itself() {
+        assert_eq!(folder(Path::new("/mnt/c"), 0, "yard"), Path::new("/mnt/c"));
+        assert_eq!(folder(Path::new("/mnt/c"), 1, "gate"), Path::new("/mnt/c/gate"));
+    }
+}

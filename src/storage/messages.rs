@@ -1,0 +1,278 @@
+//! Messages between the main thread and the card thread: what is asked, what is answered.
+//!
+//! Knows nothing of: how they travel, what is done about them.
+
+use std::{fmt, io, ops::Range, path::PathBuf, sync::Arc, time::Duration};
+
+use super::disk::RequireMount;
+use crate::{
+    codec::ParameterSets,
+    mp4::{fragment::Extent, identity::Clock},
+    units::WallTime,
+};
+
+/// What the configuration says of the card, and of whom it holds recordings.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// The first one that is mounted is used.
+    pub paths: Vec<PathBuf>,
+    pub require_mount: RequireMount,
+    pub keep_free_percent: u8,
+    /// 0: no limit by age.
+    pub keep_days: u32,
+    /// At most this much video is not yet durable.
+    pub sync: Duration,
+    /// Names; the place in this list is the [`CameraId`].
+    pub cameras: Vec<String>,
+    /// While this file exists the card is let go of: `/tmp/sysupgrade.lock`.
+    pub lock_file: PathBuf,
+    /// The kernel's boot id, which goes into every segment.
+    pub boot: [u8; 16],
+}
+
+/// A camera's place in [`Settings::cameras`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CameraId(pub usize);
+
+/// What a segment begins with, beside what the card knows itself.
+#[derive(Clone, Debug)]
+pub struct SegmentStart {
+    pub parameter_sets: Arc<ParameterSets>,
+    /// UTC of the first frame.
+    pub wall: WallTime,
+    pub clock: Clock,
+    /// Tells the unbroken sessions of a camera apart.
+    pub run: u64,
+}
+
+/// A `moof` and its `mdat`.
+#[derive(Debug)]
+pub struct Fragment {
+    /// Comes back in [`Event::Returned`].
+    pub bytes: Vec<u8>,
+    pub extent: Extent,
+    /// Numbers of the frames in it, as the ring counts them.
+    pub frames: Range<u64>,
+}
+
+#[derive(Debug)]
+pub enum Command {
+    /// Begins a segment; one of that camera that is still open is closed first.
+    Open {
+        camera: CameraId,
+        start: SegmentStart,
+    },
+    /// Appends to the open segment; always answered by [`Event::Returned`].
+    Append {
+        camera: CameraId,
+        fragment: Fragment,
+    },
+    Close {
+        camera: CameraId,
+    },
+    /// Deletes a recording; answered by [`Event::Deleted`] or [`Event::DeleteFailed`].
+    Delete {
+        camera: CameraId,
+        number: u32,
+    },
+    /// Closes all files and lets go of the card; answered by [`CardState::Released`].
+    Release,
+    /// Takes the card back; answered by the state that it is found in.
+    Resume,
+    /// Takes up new settings; what they do not touch goes on. Where cameras or paths differ, all
+    /// segments are closed and cameras are counted anew.
+    Configure(Settings),
+    /// Says what time it is: at start-up, and when the clock is set or becomes trusted.
+    Clock {
+        wall: WallTime,
+        clock: Clock,
+    },
+    /// The ring overtook the recorder while it waited for the card.
+    Overtaken {
+        camera: CameraId,
+    },
+    /// Somebody else met an error while reading a recording (the card may turn read-only over it).
+    ReadFailed {
+        camera: CameraId,
+        number: u32,
+    },
+    /// Closes all files; answered by [`Event::Ended`], the last of all.
+    Shutdown,
+}
+
+#[derive(Debug)]
+pub enum Event {
+    /// One for every change, and one to begin with.
+    State(CardState),
+    Opened {
+        camera: CameraId,
+        number: u32,
+    },
+    OpenFailed {
+        camera: CameraId,
+        reason: OpenError,
+    },
+    /// The buffer of an `Append` comes back, always.
+    Returned {
+        camera: CameraId,
+        buffer: Vec<u8>,
+        frames: Range<u64>,
+        result: Result<(), Refused>,
+    },
+    /// Every frame of this run below `frames_end` that was appended is on the card for good.
+    Durable {
+        camera: CameraId,
+        frames_end: u64,
+    },
+    Closed {
+        camera: CameraId,
+        number: u32,
+        ending: Ending,
+    },
+    Deleted {
+        camera: CameraId,
+        number: u32,
+        reason: DeleteReason,
+    },
+    DeleteFailed {
+        camera: CameraId,
+        number: u32,
+        reason: DeleteError,
+    },
+    /// A file that was not closed, or over which the card turned read-only, was mended.
+    Mended {
+        camera: CameraId,
+        number: u32,
+        mended: Mended,
+    },
+    /// The card had turned read-only, over `file` if that is known, and is writable again.
+    Remounted {
+        file: Option<PathBuf>,
+    },
+    Ended,
+}
+
+/// How the card is, and why in words for the user. Spec: SPEC.md "The card".
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CardState {
+    Ok,
+    Absent(String),
+    ReadOnly(String),
+    Full(String),
+    /// A new segment may be tried all the same.
+    Failing(String),
+    Released,
+}
+
+impl CardState {
+    /// As in `/api/status`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            CardState::Ok => "ok",
+            CardState::Absent(_) => "absent",
+            CardState::ReadOnly(_) => "read-only",
+            CardState::Full(_) => "full",
+            CardState::Failing(_) => "failing",
+            CardState::Released => "released",
+        }
+    }
+
+    /// Why it is not `ok`; empty where the name says all.
+    pub fn reason(&self) -> &str {
+        match self {
+            CardState::Ok | CardState::Released => "",
+            CardState::Absent(reason)
+            | CardState::ReadOnly(reason)
+            | CardState::Full(reason)
+            | CardState::Failing(reason) => reason,
+        }
+    }
+
+    /// Whether a segment may be opened; in `Failing` it is worth a try, a second apart.
+    pub fn takes_segments(&self) -> bool {
+        matches!(self, CardState::Ok | CardState::Failing(_))
+    }
+}
+
+impl Default for CardState {
+    fn default() -> CardState {
+        CardState::Absent("not yet looked".into())
+    }
+}
+
+/// Why a fragment was not written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refused {
+    /// The camera has no open segment: a new one begins at a key frame.
+    NotOpen,
+    /// The write failed and the segment is given up; the card's state says why.
+    Failed,
+}
+
+/// Why a segment could not be opened.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The card's state says why.
+    Card,
+    NoSuchCamera,
+    /// Nine digits are used up, by a file that somebody put there.
+    NoNumberLeft,
+    Failed(io::Error),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// Closed in order, its index filled in.
+    Whole,
+    /// Given up over an error; it is mended when the card answers again.
+    GivenUp,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DeleteReason {
+    Asked,
+    Room,
+    Age,
+    /// It was begun before a power cut, and no frame of it reached the card.
+    Empty,
+}
+
+#[derive(Debug)]
+pub enum DeleteError {
+    NotThere,
+    /// It is being written.
+    Recording,
+    /// The card's state says why.
+    Card,
+    Failed(io::Error),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Mended {
+    /// The index was filled in, what followed the last whole fragment cut off.
+    Trimmed { bytes: u64, removed_bytes: u64 },
+    /// Renamed to this; from then on it is foreign.
+    SetAside(String),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            OpenError::Card => f.write_str("the card takes no segment now"),
+            OpenError::NoSuchCamera => f.write_str("no such camera"),
+            OpenError::NoNumberLeft => f.write_str("no number is left: move 999999999.mp4 away"),
+            OpenError::Failed(error) => write!(f, "the segment can not be created: {error}"),
+        }
+    }
+}
+
+impl fmt::Display for DeleteError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            DeleteError::NotThere => f.write_str("no such recording"),
+            DeleteError::Recording => f.write_str("the recording is being written"),
+            DeleteError::Card => f.write_str("the card can not be written to now"),
+            DeleteError::Failed(error) => write!(f, "the recording can not be deleted: {error}"),
+        }
+    }
+}

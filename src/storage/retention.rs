@@ -1,0 +1,104 @@
+//! Which recording goes next: what is on the card and how much room is wanted in, one name out.
+//!
+//! Only recordings are named, never one that is being written; the old system's count like ours.
+//! Spec: SPEC.md "The card". Knows nothing of: files; whether an unread one is a recording at all is
+//! looked at before it is deleted.
+
+use super::{
+    CameraId,
+    catalog::{Entry, Folder, SegmentState},
+    disk::Space,
+    layout::Name,
+};
+use crate::{limits::RECORDINGS_PER_FOLDER_MAX, units::WallTime};
+
+/// How much room is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Two segments' worth of every camera that records.
+    pub segments_bytes: u64,
+    pub keep_free_percent: u8,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    Enough,
+    Delete(CameraId, Name),
+    /// There is too little room, and nothing is left that may be deleted.
+    NothingLeft,
+}
+
+/// Judges the room on the card: the oldest of the camera that fills most goes first.
+///
+/// Where deleting all of ours could not reach `keep_free_percent`, only `segments_bytes` is wanted.
+pub fn for_room(folders: &[Folder], space: Space, wanted: &Wanted) -> Verdict {
+    let average = average_bytes(folders);
+    let filled = |folder: &Folder| {
+        let bytes = folder.entries().iter().filter(|entry| may_go(entry));
+        bytes.map(|entry| bytes_of(entry, average)).fold(0, u64::saturating_add)
+    };
+    let percent = u64::from(wanted.keep_free_percent.min(100));
+    let share = (space.total / 100).saturating_mul(percent);
+    let reachable = folders.iter().map(filled).fold(space.free, u64::saturating_add);
+    let goal =
+        if share <= reachable { share.max(wanted.segments_bytes) } else { wanted.segments_bytes };
+    if space.free >= goal {
+        return Verdict::Enough;
+    }
+    let candidates = folders
+        .iter()
+        .enumerate()
+        .filter_map(|(index, folder)| Some((filled(folder), CameraId(index), oldest(folder)?)));
+    let fullest = candidates.reduce(|best, next| if next.0 > best.0 { next } else { best });
+    fullest.map_or(Verdict::NothingLeft, |(_, camera, name)| Verdict::Delete(camera, name))
+}
+
+/// Names a recording that is older than `keep_days`; 0 days are no limit.
+///
+/// Only recordings whose clock was trusted have an age; `now` must be trusted too.
+pub fn for_age(folders: &[Folder], now: WallTime, keep_days: u32) -> Option<(CameraId, Name)> {
+    if keep_days == 0 {
+        return None;
+    }
+    let limit = now.0.saturating_sub(i64::from(keep_days) * MILLIS_PER_DAY);
+    folders.iter().enumerate().find_map(|(index, folder)| {
+        let is_old = |entry: &&Entry| may_go(entry) && entry.clock_trusted && entry.end().0 < limit;
+        Some((CameraId(index), folder.entries().iter().find(is_old)?.name))
+    })
+}
+
+/// Names the oldest recording of a folder that holds as many names as it may.
+pub fn for_count(folder: &Folder) -> Option<Name> {
+    if folder.entries().len() < RECORDINGS_PER_FOLDER_MAX { None } else { oldest(folder) }
+}
+
+/// The oldest recording of a folder that may be deleted.
+pub fn oldest(folder: &Folder) -> Option<Name> {
+    folder.entries().iter().find(|entry| may_go(entry)).map(|entry| entry.name)
+}
+
+fn may_go(entry: &Entry) -> bool {
+    entry.state != SegmentState::Recording
+}
+
+/// What the unread ones are taken for, until their heads are read.
+fn average_bytes(folders: &[Folder]) -> u64 {
+    let (mut sum, mut count) = (0u64, 0u64);
+    let entries = folders.iter().flat_map(|folder| folder.entries());
+    for entry in entries.filter(|entry| entry.state != SegmentState::Unread && may_go(entry)) {
+        sum = sum.saturating_add(entry.bytes);
+        count += 1;
+    }
+    sum.checked_div(count).unwrap_or(UNREAD_BYTES)
+}
+
+fn bytes_of(entry: &Entry, average: u64) -> u64 {
+    if entry.state == SegmentState::Unread { average } else { entry.bytes }
+}
+
+const MILLIS_PER_DAY: i64 = 24 * 60 * 60 * 1000;
+/// A minute at 4 Mbit/s, where nothing is known of any recording.
+const UNREAD_BYTES: u64 = 30 << 20;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+use super::*;
+use proptest::prelude::*;
+use std::path::PathBuf;
+
+const MIB: u64 = 1 << 20;
+
+/// A folder of whole recordings, each `(number, bytes)`.
+fn folder(recordings: &[(u32, u64)]) -> Folder {
+    let mut folder = Folder::new(PathBuf::from("/card"));
+    for &(number, bytes) in recordings {
+        let mut entry = Entry::new(Name::new(number).unwrap(), SegmentState::Whole);
+        entry.bytes = bytes;
+        folder.push(entry);
+    }
+    folder
+}
+
+fn space(free: u64, total: u64) -> Space {
+    Space { free: free * MIB, total: total * MIB }
+}
+
+fn wanted(segments: u64, keep_free_percent: u8) -> Wanted {
+    Wanted { segments_bytes: segments * MIB, keep_free_percent }
+}
+
+fn delete(camera: usize, number: u32) -> Verdict {
+    Verdict::Delete(CameraId(camera), Name::new(number).unwrap())
+}
+
+#[test]
+fn nothing_goes_while_there_is_room() {
+    let folders = [folder(&[(1, 30 * MIB)])];
+    assert_eq!(for_room(&folders, space(60, 1000), &wanted(60, 5)), Verdict::Enough);
+}
+
+#[test]
+fn the_oldest_number_of_the_camera_that_fills_most_goes_first() {
+    let folders = [folder(&[(900, 30 * MIB)]), folder(&[(7, 30 * MIB), (3, 30 * MIB)])];
+    assert_eq!(for_room(&folders, space(40, 1000), &wanted(60, 5)), delete(1, 3));
+}
+
+#[test]
+fn the_segment_being_written_never_goes() {
+    let mut only = folder(&[(1, 30 * MIB)]);
+    only.get_mut(Name::new(1).unwrap()).unwrap().state = SegmentState::Recording;
+    let verdict = for_room(&[only], space(40, 1000), &wanted(60, 5));
+    assert_eq!(verdict, Verdict::NothingLeft);
+}
+
+#[test]
+fn a_share_that_is_out_of_reach_shrinks_to_two_segments() {
+    // 900 of 1000 MB are foreign: 50 % can not be had, so what is left suffices
+    let folders = [folder(&[(1, 30 * MIB)])];
+    assert_eq!(for_room(&folders, space(70, 1000), &wanted(60, 50)), Verdict::Enough);
+    assert_eq!(for_room(&folders, space(50, 1000), &wanted(60, 50)), delete(0, 1));
+}
+
+#[test]
+fn unread_recordings_count_as_much_as_the_average() {
+    let mut many = folder(&[(9, 10 * MIB)]);
+    (0..8).for_each(|number| many.list(Name::new(number).unwrap()));
+    many.sort();
+    let folders = [folder(&[(50, 60 * MIB)]), many];
+    assert_eq!(for_room(&folders, space(1, 1000), &wanted(60, 5)), delete(1, 0));
+}
+
+#[test]
+fn recordings_go_by_age_where_both_clocks_were_trusted() {
+    let day = MILLIS_PER_DAY;
+    let mut old = folder(&[(1, MIB), (2, MIB), (3, MIB)]);
+    for (number, start, trusted) in [(1, 0, false), (2, 10 * day, true), (3, 0, true)] {
+        let entry = old.get_mut(Name::new(number).unwrap()).unwrap();
+        (entry.start, entry.clock_trusted) = (WallTime(start), trusted);
+    }
+    let folders = [folder(&[]), old];
+    let name = Name::new(3).unwrap();
+    assert_eq!(for_age(&folders, WallTime(11 * day), 7), Some((CameraId(1), name)));
+    assert_eq!(for_age(&folders, WallTime(6 * day), 7), None);
+    assert_eq!(for_age(&folders, WallTime(i64::MIN), u32::MAX), None);
+    assert_eq!(for_age(&folders, WallTime(11 * day), 0), None, "0 days are no limit");
+}
+
+#[test]
+fn a_folder_of_thirty_thousand_lets_its_oldest_go() {
+    let mut full = Folder::new(PathBuf::new());
+    (1..30_000).for_each(|number| full.list(Name::new(number).unwrap()));
+    assert_eq!(for_count(&full), None);
+    full.list(Name::new(30_000).unwrap());
+    assert_eq!(for_count(&full), Name::new(1));
+}
+
+proptest! {
+    /// Deleting what is named always ends, and where it does not end in room nothing is left.
+    #[test]
+    fn deleting_ends_in_room_or_with_nothing_left(
+        first in prop::collection::vec(0..100u64, 0..20),
+        second in prop::collection::vec(0..100u64, 0..20),
+        foreign in 0..2000u64, segments in 0..200u64, percent in 0..=100u8,
+    ) {
+        let numbered = |sizes: &[u64]| {
+            let sizes = sizes.iter().enumerate();
+            folder(&sizes.map(|(number, size)| (number as u32, size * MIB)).collect::<Vec<_>>())
+        };
+        let mut folders = [numbered(&first), numbered(&second)];
+        let ours: u64 = first.iter().chain(&second).sum();
+        let total = ours + foreign + 50;
+        let mut space = space(50, total);
+        let wanted = wanted(segments, percent);
+        for _ in 0..=first.len() + second.len() {
+            match for_room(&folders, space, &wanted) {
+                Verdict::Enough => {
+                    prop_assert!(space.free >= wanted.segments_bytes);
+                    return Ok(());
+                }
+                Verdict::NothingLeft => {
+                    prop_assert!(folders.iter().all(|folder| folder.entries().is_empty()));
+                    prop_assert!(space.free < wanted.segments_bytes.max(total * MIB / 100 * u64::from(percent)));
+                    return Ok(());
+                }
+                Verdict::Delete(camera, name) => {
+                    space.free += folders[camera.0].remove(name).unwrap().bytes;
+                }
+            }
+        }
+        prop_assert!(false, "named more files than there are");
+    }
+}

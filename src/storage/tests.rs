@@ -1,0 +1,146 @@
+use super::*;
+use crate::{
+    codec::Codec,
+    mp4::{fragment::FirstSample::Key, identity::Clock, samples},
+    storage::{disk::RequireMount, faulty::FaultyDisk},
+    units::{Ticks, WallTime},
+};
+
+const YARD: CameraId = CameraId(0);
+
+fn start(disk: &FaultyDisk) -> Storage {
+    let settings = Settings {
+        paths: vec![disk.root()],
+        require_mount: RequireMount::Yes,
+        keep_free_percent: 5,
+        keep_days: 0,
+        sync: std::time::Duration::from_secs(5),
+        cameras: vec!["yard".into()],
+        lock_file: disk.root().with_file_name("sysupgrade.lock"),
+        boot: [7; 16],
+    };
+    Storage::start(disk.clone(), settings).unwrap()
+}
+
+fn open() -> Command {
+    let start = SegmentStart {
+        parameter_sets: samples::parameter_sets(Codec::H264),
+        wall: WallTime(1_795_336_200_000),
+        clock: Clock::Trusted,
+        run: 1,
+    };
+    Command::Open { camera: YARD, start }
+}
+
+fn append() -> Command {
+    let (bytes, extent) = samples::fragment(0, Ticks::ZERO, Key, &[1000, 20]);
+    Command::Append { camera: YARD, fragment: Fragment { bytes, extent, frames: 0..2 } }
+}
+
+/// The next event for which `found` is true; those before it are passed over.
+fn wait_for(storage: &Storage, found: impl Fn(&Event) -> bool) -> Event {
+    loop {
+        let event = storage.events().recv_blocking().expect("it comes before the thread ends");
+        if found(&event) {
+            return event;
+        }
+    }
+}
+
+fn is_ok(event: &Event) -> bool {
+    matches!(event, Event::State(CardState::Ok))
+}
+
+#[test]
+fn a_recording_goes_through_the_thread_and_its_buffer_comes_back() {
+    let disk = FaultyDisk::new();
+    let storage = start(&disk);
+    wait_for(&storage, is_ok);
+    storage.send(open()).unwrap();
+    storage.send(append()).unwrap();
+    storage.send(Command::Close { camera: YARD }).unwrap();
+    wait_for(
+        &storage,
+        |it| matches!(it, Event::Returned { result: Ok(()), buffer, .. } if buffer.len() > 1000),
+    );
+    wait_for(&storage, |it| matches!(it, Event::Closed { ending: Ending::Whole, .. }));
+    let path = storage.catalog().lock().unwrap().path(YARD, 0).unwrap();
+    assert_eq!(path, disk.root().join("000.mp4"));
+    storage.shut_down();
+    wait_for(&storage, |it| matches!(it, Event::Ended));
+    assert!(storage.events().recv_blocking().is_err(), "nothing comes after the end");
+    assert!(storage.send(open()).is_err());
+}
+
+#[test]
+fn a_stalled_card_gives_commands_back_and_makes_nobody_wait() {
+    let disk = FaultyDisk::new();
+    let storage = start(&disk);
+    wait_for(&storage, is_ok);
+    disk.stall("write 000.mp4");
+    storage.send(open()).unwrap();
+    disk.wait_for_stall();
+    let mut sent = 0;
+    while storage.send(append()).is_ok() {
+        sent += 1;
+        assert!(sent <= CARD_COMMANDS_MAX);
+    }
+    assert_eq!(sent, CARD_COMMANDS_MAX);
+    assert!(storage.catalog().try_lock().is_ok(), "the list can be read all the while");
+    disk.go_on();
+    for _ in 0..sent {
+        wait_for(&storage, |it| matches!(it, Event::Returned { result: Ok(()), .. }));
+    }
+}
+
+#[test]
+fn shutting_down_over_a_full_queue_does_what_waits_and_closes_the_files() {
+    let disk = FaultyDisk::new();
+    let storage = start(&disk);
+    wait_for(&storage, is_ok);
+    disk.stall("write 000.mp4");
+    storage.send(open()).unwrap();
+    disk.wait_for_stall();
+    while storage.send(append()).is_ok() {}
+    storage.shut_down();
+    disk.go_on();
+    for _ in 0..CARD_COMMANDS_MAX {
+        wait_for(&storage, |it| matches!(it, Event::Returned { result: Ok(()), .. }));
+    }
+    wait_for(&storage, |it| matches!(it, Event::Closed { ending: Ending::Whole, .. }));
+    wait_for(&storage, |it| matches!(it, Event::Ended));
+}
+
+#[test]
+fn the_thread_waits_for_whoever_reads_its_events_and_loses_none() {
+    let disk = FaultyDisk::new();
+    let storage = start(&disk);
+    wait_for(&storage, is_ok);
+    let mut sent = 0;
+    while sent < 3 * CARD_EVENTS_MAX {
+        match storage.send(append()) {
+            Ok(()) => sent += 1,
+            Err(_) if storage.events().is_full() => break,
+            Err(_) => std::thread::yield_now(),
+        }
+    }
+    assert!(sent > CARD_EVENTS_MAX, "as many as both queues hold");
+    for _ in 0..sent {
+        wait_for(&storage, |it| {
+            matches!(it, Event::Returned { result: Err(Refused::NotOpen), .. })
+        });
+    }
+}
+
+#[test]
+fn dropping_the_handle_ends_the_thread_with_its_files_closed() {
+    let disk = FaultyDisk::new();
+    let storage = start(&disk);
+    wait_for(&storage, is_ok);
+    storage.send(open()).unwrap();
+    storage.send(append()).unwrap();
+    let events = storage.events().clone();
+    drop(storage);
+    let rest: Vec<Event> = std::iter::from_fn(|| events.recv_blocking().ok()).collect();
+    assert!(matches!(rest[..], [.., Event::Closed { ending: Ending::Whole, .. }, Event::Ended]));
+}
