@@ -213,7 +213,8 @@ pub enum Step {
 impl Connection {
     /// Connects and asks the first question.
     pub async fn open(target: &Target, seed: u64) -> Result<Connection, Error> {
-        let timeout = || Error::ConnectTimeout { host: target.host().to_owned(), port: target.port() };
+        let timeout =
+            || Error::ConnectTimeout { host: target.host().to_owned(), port: target.port() };
         let socket = runtime::timeout(limits::CONNECT_TIMEOUT, connect(target)).await;
         let socket = socket.ok_or_else(timeout)??;
         let now = runtime::now();
@@ -336,7 +337,8 @@ impl Connection {
             return Ok(());
         }
         let mut socket = &self.socket;
-        let written = runtime::timeout(limits::REPLY_TIMEOUT, socket.write_all(&self.outgoing)).await;
+        let written =
+            runtime::timeout(limits::REPLY_TIMEOUT, socket.write_all(&self.outgoing)).await;
         self.outgoing.clear();
         written.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into())).map_err(Error::Write)
     }

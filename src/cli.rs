@@ -183,7 +183,8 @@ fn check(arguments: &Arguments) -> ExitCode {
         text += &format!("storage: {}: {state}\n", path.display());
     }
     for camera in config.camera.iter() {
-        let record = if camera.record { "recorded from start-up on" } else { "not recorded until told to" };
+        let record =
+            if camera.record { "recorded from start-up on" } else { "not recorded until told to" };
         text += &format!("camera {}: {}, {record}\n", camera.name.as_str(), camera.url.0);
     }
     if config.camera.is_empty() {
@@ -216,7 +217,6 @@ fn seconds(millis: i64) -> String {
 fn shown(path: &Path) -> String {
     path.display().to_string()
 }
-
 
 /// Wrong usage or configuration.
 fn usage() -> ExitCode {

@@ -138,6 +138,7 @@ impl Config {
                 Some(end) => message[..end].to_owned(),
                 None => message,
             };
+            let line = line_of_key(text, line, &message);
             Error::Wrong { file: file.to_owned(), line, message }
         })
     }
@@ -164,6 +165,18 @@ impl Camera {
     fn default_snapshot_interval() -> Bounded<100, 60_000> {
         Bounded::of(1000)
     }
+}
+
+/// The line of the key that a message names, where the parser only knows the section's (a list).
+fn line_of_key(text: &str, line: usize, message: &str) -> usize {
+    let named = message.rsplit_once("for key `").and_then(|(_, key)| key.strip_suffix('`'));
+    let Some(key) = named.and_then(|key| key.rsplit('.').next()) else { return line };
+    let sets_key = |text: &str| {
+        let value = text.trim_start().strip_prefix(key).map(str::trim_start);
+        value.is_some_and(|value| value.starts_with('='))
+    };
+    let mut lines = text.lines().enumerate().skip(line - 1);
+    lines.find(|(_, text)| sets_key(text)).map_or(line, |(index, _)| index + 1)
 }
 
 fn default_true() -> bool {

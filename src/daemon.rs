@@ -106,7 +106,10 @@ impl Daemon {
     fn start_cameras(self: &Rc<Self>, executor: &LocalExecutor<'static>) {
         let config = self.config.borrow();
         if config.camera.is_empty() {
-            log::warn!("no camera is configured: add a [[camera]] section to {}", self.config_file.display());
+            log::warn!(
+                "no camera is configured: add a [[camera]] section to {}",
+                self.config_file.display()
+            );
         }
         let stations: Vec<_> = config
             .camera
@@ -160,7 +163,9 @@ impl Daemon {
         let patience = limits::SHUTDOWN_TIMEOUT.saturating_sub(started.elapsed());
         match runtime::timeout(patience, ended).await {
             Some(()) => log::info!("state=ended after_ms={}", started.elapsed().as_millis()),
-            None => log::error!("the card did not answer: its last file is mended at the next start"),
+            None => {
+                log::error!("the card did not answer: its last file is mended at the next start")
+            }
         }
     }
 
@@ -285,7 +290,8 @@ impl Daemon {
                 log::info!("camera={} segment={number} mended={mended:?}", self.name(camera));
             }
             Event::Remounted { file } => {
-                let file = file.map_or_else(String::new, |file| format!(" over {}", file.display()));
+                let file =
+                    file.map_or_else(String::new, |file| format!(" over {}", file.display()));
                 log::warn!("the card had turned read-only{file} and is writable again");
             }
             Event::Ended => self.card_ended.set(true),

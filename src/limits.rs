@@ -58,10 +58,6 @@ pub const REORDER_DELAY_MAX: Duration = Duration::from_millis(200);
 /// is given up at once.
 pub const REORDER_PACKET_BYTES_MAX: usize = 2 * KIB;
 
-/// Payload of a packet that may wait; no Ethernet frame holds more. For a larger one what is missing
-/// is given up at once.
-pub const REORDER_PACKET_BYTES_MAX: usize = 2 * KIB;
-
 // --- media ----------------------------------------------------------------------------------
 
 /// Frames that a ring lists at most, whatever their size: 80 s at 25 fps.
@@ -119,34 +115,12 @@ pub const FRAGMENT_BUFFER_BYTES: usize = FRAGMENT_BYTES_MAX + 16 * KIB;
 pub const BLOCKING_THREADS_MAX: NonZero<usize> = NonZero::new(2).expect("is not zero");
 /// Stack of the card thread.
 pub const CARD_THREAD_STACK_BYTES: usize = 64 * KIB;
-/// Commands that wait for the card; more are given back to whoever sends them.
-pub const CARD_COMMANDS_MAX: usize = 32;
-/// Events of the card that are not yet read; the card thread waits.
-pub const CARD_EVENTS_MAX: usize = 64;
 /// Recordings in one folder: FAT holds 32,767 names of ours.
 pub const RECORDINGS_PER_FOLDER_MAX: usize = 30_000;
 /// A card in trouble is looked at again after this.
 pub const CARD_RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// A card that is well is looked at again after this: it may be pulled while nothing is written.
-pub const CARD_LOOK_INTERVAL: Duration = Duration::from_secs(5);
-/// A card that failed counts as well again when nothing fails for so long and nothing is written.
-pub const CARD_FAILING_INTERVAL: Duration = Duration::from_secs(10);
 /// Remounts of a card that turned read-only, an hour.
 pub const CARD_REMOUNTS_PER_HOUR_MAX: usize = 3;
-/// That hour.
-pub const REMOUNT_PERIOD: Duration = Duration::from_secs(3600);
-/// How often the lock file of an upgrade is looked for.
-pub const LOCK_FILE_INTERVAL: Duration = Duration::from_secs(1);
-/// Tries to create one segment, each with a recording less (a full folder may need some in a row).
-pub const CARD_OPEN_TRIES_MAX: usize = 4;
-/// Recordings that go before one segment is opened or one fragment written; the rest goes later.
-pub const CARD_DELETIONS_AT_ONCE_MAX: usize = 64;
-/// Between two steps of what can wait (reading a head, deleting one more): leaves the processor alone.
-pub const CARD_STEP_INTERVAL: Duration = Duration::from_millis(20);
-/// How often room and age are looked at.
-pub const CARD_ROOM_INTERVAL: Duration = Duration::from_secs(60);
-/// The first statvfs of a card where nothing is recorded; it can take seconds.
-pub const CARD_ROOM_DELAY: Duration = Duration::from_secs(10);
 /// A released card is taken back by itself after this.
 pub const CARD_RELEASE_MAX: Duration = Duration::from_secs(600);
 /// Room that is taken ahead of a segment whose size is not yet known, and step of its growth.

@@ -196,7 +196,11 @@ impl Recorder {
                         }
                     }
                     _ if frame.is_key() => {
-                        return if self.wanted { Gathered::Start(number) } else { Gathered::Nothing };
+                        return if self.wanted {
+                            Gathered::Start(number)
+                        } else {
+                            Gathered::Nothing
+                        };
                     }
                     _ => {
                         let next = ring.key_from(number).unwrap_or(ring.numbers().end);
@@ -258,7 +262,11 @@ impl Recorder {
     fn open(&mut self, ring: &Ring, number: u64, moment: Moment) -> Option<Command> {
         let (frame, _) = ring.get(number)?;
         let newest = ring.get(ring.numbers().end - 1).map_or(frame, |(newest, _)| newest);
-        let age = if newest.run == frame.run { newest.presentation - frame.presentation } else { Ticks::ZERO };
+        let age = if newest.run == frame.run {
+            newest.presentation - frame.presentation
+        } else {
+            Ticks::ZERO
+        };
         self.segment = Some(Segment {
             epoch: frame.epoch,
             parameter_sets: Arc::clone(&frame.parameter_sets),

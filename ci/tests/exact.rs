@@ -2,10 +2,8 @@
 
 mod support;
 
-use camera::{Camera, Clip, ParameterSets, Speed, Options};
-use support::{
-    Nvr, SHORT_SEGMENTS, assert_exact, assert_ffmpeg_is_silent, mp4, record_to_the_end,
-};
+use camera::{Camera, Clip, Options, ParameterSets, Speed};
+use support::{Nvr, SHORT_SEGMENTS, assert_exact, assert_ffmpeg_is_silent, mp4, record_to_the_end};
 
 const FRAMES: u64 = 400;
 

@@ -1,12 +1,7 @@
 //! A short look at a camera: its tracks, and what its video is like over a few seconds.
 
 use super::{Connection, Error, Step};
-use crate::{
-    media::Intake,
-    rtsp::Target,
-    runtime,
-    units::Ticks,
-};
+use crate::{media::Intake, rtsp::Target, runtime, units::Ticks};
 use serde::Serialize;
 use smol::LocalExecutor;
 use std::{cell::RefCell, time::Duration};

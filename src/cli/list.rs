@@ -2,10 +2,7 @@
 
 use super::{Arguments, Format, complain, print, print_json, seconds, usage};
 use crate::{
-    mp4::{
-        identity::Clock,
-        scan,
-    },
+    mp4::{identity::Clock, scan},
     storage::layout::Name,
 };
 use serde::Serialize;
@@ -75,9 +72,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn read_folder<'a>(camera: &'a str, folder: &Path, entries: &mut Vec<Entry<'a>>) -> io::Result<()> {
-    let mut names: Vec<Name> = fs::read_dir(folder)?
-        .filter_map(|entry| Name::parse(&entry.ok()?.file_name()))
-        .collect();
+    let mut names: Vec<Name> =
+        fs::read_dir(folder)?.filter_map(|entry| Name::parse(&entry.ok()?.file_name())).collect();
     names.sort_unstable();
     for name in names {
         let path = folder.join(name.file_name());

@@ -74,9 +74,8 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     if !fs::metadata(path)?.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let mut names: Vec<Name> = fs::read_dir(path)?
-        .filter_map(|entry| Name::parse(&entry.ok()?.file_name()))
-        .collect();
+    let mut names: Vec<Name> =
+        fs::read_dir(path)?.filter_map(|entry| Name::parse(&entry.ok()?.file_name())).collect();
     names.sort_unstable();
     Ok(names.into_iter().map(|name| path.join(name.file_name())).collect())
 }
@@ -87,7 +86,9 @@ fn verify(path: &Path, repair: Repair) -> Verdict {
         return before;
     }
     match segment::repair(&LinuxDisk, path, Reach::All) {
-        Ok(Repaired::Empty { .. }) => Verdict { reason: Some("holds no whole fragment".into()), ..before },
+        Ok(Repaired::Empty { .. }) => {
+            Verdict { reason: Some("holds no whole fragment".into()), ..before }
+        }
         Ok(_) => Verdict { repaired: true, ..look(path) },
         Err(error) => Verdict { reason: Some(format!("can not be repaired: {error}")), ..before },
     }
@@ -145,7 +146,9 @@ fn line(verdict: &Verdict) -> String {
     match *state {
         "whole" if verdict.repaired => format!("{file}: repaired, whole, {length}\n"),
         "whole" => format!("{file}: whole, {length}\n"),
-        "cut" => format!("{file}: cut short, plays {length} up to byte {whole_bytes} of {bytes} {reason}\n"),
+        "cut" => format!(
+            "{file}: cut short, plays {length} up to byte {whole_bytes} of {bytes} {reason}\n"
+        ),
         _ => format!("{file}: damaged, plays {length}: {reason}\n"),
     }
 }

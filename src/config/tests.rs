@@ -24,13 +24,31 @@ fn the_shipped_file_is_valid_and_lists_every_key_with_its_default() {
         .flat_map(|line| [line, "\n"])
         .collect();
     let config = parse(&with_camera).unwrap();
-    let minimal = parse("[[camera]]\nname=\"camera\"\nurl=\"rtsp://admin:secret@192.168.1.20:554/\"");
+    let minimal =
+        parse("[[camera]]\nname=\"camera\"\nurl=\"rtsp://admin:secret@192.168.1.20:554/\"");
     assert_eq!(config, minimal.unwrap());
     for key in [
-        "path", "require_mount", "segment_seconds", "keep_free_percent", "keep_days",
-        "sync_seconds", "name", "url", "live_url", "transport", "engine", "audio", "record",
-        "buffer_kb", "snapshot", "snapshot_interval_ms", "listen", "auth", "connections_max",
-        "hosts", "level",
+        "path",
+        "require_mount",
+        "segment_seconds",
+        "keep_free_percent",
+        "keep_days",
+        "sync_seconds",
+        "name",
+        "url",
+        "live_url",
+        "transport",
+        "engine",
+        "audio",
+        "record",
+        "buffer_kb",
+        "snapshot",
+        "snapshot_interval_ms",
+        "listen",
+        "auth",
+        "connections_max",
+        "hosts",
+        "level",
     ] {
         let keys = with_camera.lines().filter(|line| line.starts_with(&format!("{key} =")));
         assert!(keys.count() >= 1, "{key} is not in the shipped file");

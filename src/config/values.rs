@@ -121,7 +121,10 @@ impl<'de> Deserialize<'de> for Cameras {
                         )));
                     }
                     if cameras.len() == CAMERAS_MAX {
-                        return Err(de::Error::invalid_length(CAMERAS_MAX + 1, &"at most 16 cameras"));
+                        return Err(de::Error::invalid_length(
+                            CAMERAS_MAX + 1,
+                            &"at most 16 cameras",
+                        ));
                     }
                     cameras.push(camera);
                 }

@@ -79,9 +79,9 @@ impl Station {
         let intake = self.camera.intake.borrow();
         let mut recorder = self.recorder.borrow_mut();
         loop {
-            let next = unsent.take().or_else(|| {
-                recorder.poll(&intake.ring, self.stream.get(), moment, buffers)
-            });
+            let next = unsent
+                .take()
+                .or_else(|| recorder.poll(&intake.ring, self.stream.get(), moment, buffers));
             let Some(command) = next else { return };
             if let Err(refused) = storage.send(command) {
                 *unsent = Some(refused);

@@ -112,7 +112,9 @@ impl Intake {
                 };
             }
             (FrameKind::Delta, Gate::Shut) => return None,
-            (FrameKind::Delta, Gate::OpenedByCra) if unit.leading == Leading::Skipped => return None,
+            (FrameKind::Delta, Gate::OpenedByCra) if unit.leading == Leading::Skipped => {
+                return None;
+            }
             // New sets in mid-group: the open segment's sample entry does not hold them.
             (FrameKind::Delta, _) if !self.in_force(&unit.parameter_sets) => {
                 self.gate = Gate::Shut;

@@ -243,8 +243,14 @@ mod tests {
             let kind = if number % 4 == 1 { FrameKind::Key } else { FrameKind::Delta };
             write(&mut ring, &[b"x"], kind).unwrap();
         }
-        assert_eq!([ring.key_from(0), ring.key_from(2), ring.key_from(10)], [Some(1), Some(5), None]);
-        assert_eq!([ring.key_until(0), ring.key_until(5), ring.key_until(99)], [None, Some(5), Some(9)]);
+        assert_eq!(
+            [ring.key_from(0), ring.key_from(2), ring.key_from(10)],
+            [Some(1), Some(5), None]
+        );
+        assert_eq!(
+            [ring.key_until(0), ring.key_until(5), ring.key_until(99)],
+            [None, Some(5), Some(9)]
+        );
     }
 
     proptest::proptest! {

@@ -67,7 +67,12 @@ fn stored(intake: &Intake) -> Vec<(i64, bool)> {
 #[test]
 fn a_run_starts_at_its_first_key_frame() {
     let mut intake = started();
-    for (place, access) in [(0, RandomAccess::None), (1, RandomAccess::None), (2, RandomAccess::Idr), (3, RandomAccess::None)] {
+    for (place, access) in [
+        (0, RandomAccess::None),
+        (1, RandomAccess::None),
+        (2, RandomAccess::Idr),
+        (3, RandomAccess::None),
+    ] {
         send(&mut intake, unit(place, access));
     }
     assert_eq!(stored(&intake), [(0, true), (1, false)]);

@@ -215,7 +215,10 @@ mod tests {
     fn without_reordering_decode_time_is_presentation_time() {
         let stamps = run(&mut Timeline::new(), &[0, 1, 2, 3], 77, 3003);
         for (place, stamp) in stamps.iter().enumerate() {
-            assert_eq!((stamp.presentation, stamp.decode), (Ticks(3003 * place as i64), stamp.presentation));
+            assert_eq!(
+                (stamp.presentation, stamp.decode),
+                (Ticks(3003 * place as i64), stamp.presentation)
+            );
         }
     }
 

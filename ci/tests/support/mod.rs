@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: a running smolnvr, and a look into the files it wrote.
 
-#![expect(clippy::disallowed_methods, reason = "tests wait for conditions of other processes")]
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+#![allow(clippy::disallowed_methods, reason = "tests wait for conditions of other processes")]
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub mod mp4;
@@ -64,7 +65,9 @@ impl Nvr {
 
     /// Waits until the log has `text`.
     pub fn wait_for_log(&self, text: &str) {
-        wait_for(&format!("log line with {text:?}, got {}", self.log()), || self.log().contains(text));
+        wait_for(&format!("log line with {text:?}, got {}", self.log()), || {
+            self.log().contains(text)
+        });
     }
 
     pub fn signal(&self, name: &str) {
@@ -206,8 +209,13 @@ pub fn assert_exact(files: &[PathBuf], clip: &Clip, first: u64, frames: u64) {
             assert!(sent == stored, "{name}: frame {number} differs");
             number += 1;
         }
-        assert_eq!(movie.sample_entry, if clip.codec() == Codec::H264 { *b"avc1" } else { *b"hvc1" });
-        let end = |sample: &mp4::Sample| sample.decode.max(sample.presentation) + i64::from(sample.duration);
+        assert_eq!(
+            movie.sample_entry,
+            if clip.codec() == Codec::H264 { *b"avc1" } else { *b"hvc1" }
+        );
+        let end = |sample: &mp4::Sample| {
+            sample.decode.max(sample.presentation) + i64::from(sample.duration)
+        };
         assert_eq!(Some(movie.duration), movie.samples.iter().map(end).max(), "{name}: duration");
     }
     assert_eq!(number - first, frames, "frames in {} files", files.len());

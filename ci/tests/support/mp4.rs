@@ -37,7 +37,10 @@ pub fn read(path: &Path) -> Result<Movie, String> {
         match &kind {
             b"moov" => movie.read_moov(content)?,
             b"sidx" => {
-                let count = usize::from(u16::from_be_bytes([content[content.len() - 12 * entries(content) - 2], content[content.len() - 12 * entries(content) - 1]]));
+                let count = usize::from(u16::from_be_bytes([
+                    content[content.len() - 12 * entries(content) - 2],
+                    content[content.len() - 12 * entries(content) - 1],
+                ]));
                 let table = &content[content.len() - 12 * count..];
                 let sizes = table.chunks(12).map(|entry| number(entry) & 0x7fff_ffff).collect();
                 movie.index = Some((sizes, at + 8 + content.len()));
