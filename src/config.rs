@@ -169,8 +169,9 @@ impl Camera {
 
 /// The line of the key that a message names, where the parser only knows the section's (a list).
 fn line_of_key(text: &str, line: usize, message: &str) -> usize {
-    let named = message.rsplit_once("for key `").and_then(|(_, key)| key.strip_suffix('`'));
-    let Some(key) = named.and_then(|key| key.rsplit('.').next()) else { return line };
+    let after = |words| message.split_once(words).and_then(|(_, rest)| rest.split('`').next());
+    let Some(key) = after("unknown field `").or_else(|| after("for key `")) else { return line };
+    let key = key.rsplit('.').next().unwrap_or(key);
     let sets_key = |text: &str| {
         let value = text.trim_start().strip_prefix(key).map(str::trim_start);
         value.is_some_and(|value| value.starts_with('='))
