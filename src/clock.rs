@@ -6,29 +6,41 @@
 #![expect(clippy::disallowed_methods, reason = "this file reads the clock for all others")]
 
 use crate::{sys, units::WallTime};
-use std::time::{Instant, SystemTime};
+use std::{
+    cell::Cell,
+    time::{Instant, SystemTime},
+};
 
 /// Watches the wall clock from the daemon's start on.
 pub struct Clock {
     /// Wall time minus monotonic time at the start, in ms: it changes when the clock is set.
     offset_ms: i64,
     started: Instant,
+    trusted: Cell<bool>,
 }
 
 impl Clock {
     pub fn start() -> Clock {
-        Clock { offset_ms: now().0, started: Instant::now() }
+        let clock =
+            Clock { offset_ms: now().0, started: Instant::now(), trusted: Cell::new(false) };
+        clock.look();
+        clock
     }
 
     pub fn now(&self) -> WallTime {
         now()
     }
 
-    /// True when the kernel says that NTP keeps the clock, or when it was set since the start to a
-    /// time after this program was built.
+    /// As of the last [`Clock::look`]: a question that costs no system call.
     pub fn is_trusted(&self) -> bool {
+        self.trusted.get()
+    }
+
+    /// Asks again. The clock is trusted when the kernel says that NTP keeps it, or when it was set
+    /// since the start to a time after this program was built.
+    pub fn look(&self) {
         let stepped = self.stepped_ms().abs() > STEP_MIN_MS;
-        sys::clock_is_synchronised() || stepped && now().0 > built().0
+        self.trusted.set(sys::clock_is_synchronised() || stepped && now().0 > built().0);
     }
 
     /// By how much the clock was set since the start.
@@ -62,6 +74,7 @@ mod tests {
     fn a_clock_that_was_set_to_after_the_build_is_trusted() {
         let mut clock = Clock::start();
         clock.offset_ms -= 3_600_000;
+        clock.look();
         assert_eq!(clock.is_trusted(), sys::clock_is_synchronised() || now() > built());
     }
 }

@@ -81,22 +81,15 @@ pub fn run(config_file: &Path, config: Config, recording: Recording) -> io::Resu
         life,
     });
     let signals = [UnixSignal::Term, UnixSignal::Int, UnixSignal::Hup];
-    let mut signals = Signals::new(signals)?;
+    let signals = Signals::new(signals)?;
     let executor = Rc::new(LocalExecutor::new());
     runtime::block_on(&executor, async {
         executor.spawn(Rc::clone(&daemon).follow_card()).detach();
         executor.spawn(Rc::clone(&daemon).follow_clock()).detach();
         daemon.start_cameras(&executor);
-        while let Some(signal) = signals.next().await {
-            match signal {
-                Ok(UnixSignal::Hup) => daemon.reload(&executor).await,
-                Ok(signal) => {
-                    log::info!("state=ending signal={signal:?}");
-                    break;
-                }
-                Err(error) => log::warn!("signals can not be read: {error}"),
-            }
-        }
+        // A task of its own: it is polled when a signal comes, not whenever this thread wakes.
+        let follower = Rc::clone(&daemon).follow_signals(signals, Rc::clone(&executor));
+        executor.spawn(follower).await;
         daemon.end().await;
     });
     Ok(())
@@ -123,6 +116,24 @@ impl Daemon {
             })
             .collect();
         *self.stations.borrow_mut() = stations;
+    }
+
+    /// Does what signals ask for, until one asks for the end.
+    async fn follow_signals(
+        self: Rc<Self>,
+        mut signals: Signals,
+        executor: Rc<LocalExecutor<'static>>,
+    ) {
+        while let Some(signal) = signals.next().await {
+            match signal {
+                Ok(UnixSignal::Hup) => self.reload(&executor).await,
+                Ok(signal) => {
+                    log::info!("state=ending signal={signal:?}");
+                    break;
+                }
+                Err(error) => log::warn!("signals can not be read: {error}"),
+            }
+        }
     }
 
     /// Ends every camera: its last frames are on their way to the card when this returns, or
@@ -223,6 +234,7 @@ impl Daemon {
     async fn follow_clock(self: Rc<Self>) {
         let mut told = None;
         loop {
+            self.clock.look();
             let now = (self.clock.stepped_ms() / 1000, self.trust());
             if told != Some(now) {
                 told = Some(now);
