@@ -313,7 +313,7 @@ fn failing_one_unreadable_recording_stops_nothing() {
     let mut bench = bench.boot_again();
     bench.disk.fail("read 001.mp4", EIO, 0, ALWAYS);
     assert_eq!(states(&bench.pass(SECOND)), ["ok"]);
-    assert_eq!(bench.entry(YARD, 1).state, SegmentState::Damaged);
+    assert_eq!(bench.entry(YARD, 1).state, SegmentState::Unreadable);
     assert_eq!(bench.entry(YARD, 0).state, SegmentState::Whole);
 }
 

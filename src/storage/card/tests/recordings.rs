@@ -348,3 +348,27 @@ fn a_segment_being_written_is_not_deleted_nor_one_that_is_not_there() {
         assert_eq!(given.to_string(), reason);
     }
 }
+
+#[test]
+fn a_segment_that_is_closed_before_its_first_frame_leaves_no_file() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    bench.record(YARD, 1);
+    bench.opened(YARD);
+    let events = bench.send(Command::Close { camera: YARD });
+    assert!(events.iter().any(|it| matches!(it, Event::Closed { ending: Ending::Empty, .. })));
+    assert_eq!(bench.names(""), ["000.mp4", "001.top"]);
+    assert_eq!(bench.record(YARD, 1), 2);
+}
+
+#[test]
+fn a_file_with_the_name_of_a_camera_stops_that_camera_alone() {
+    let bench = Bench::new();
+    bench.put("gate", b"mine");
+    let mut bench = bench.boot_again();
+    bench.pass(SECOND);
+    assert_eq!(bench.record(YARD, 1), 0);
+    assert!(matches!(bench.open(GATE).last(), Some(Event::OpenFailed { .. })));
+    assert_eq!(bench.record(YARD, 1), 1);
+    assert_eq!(fs::read(bench.path("gate")).unwrap(), b"mine");
+}
