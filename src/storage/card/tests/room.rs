@@ -267,12 +267,13 @@ fn what_can_not_be_read_is_not_deleted_for_room() {
 #[test]
 fn nothing_is_deleted_for_the_room_of_a_card_that_was_pulled() {
     let mut bench = small_card(100, 3);
-    bench.opened(YARD);
+    bench.card.handle(Command::Open { camera: YARD, start: Bench::start() }, bench.now);
     bench.disk.set_total(used(&bench));
     bench.disk.set_mount(Mount::Absent("the card was pulled".into()));
     bench.disk.log();
-    bench.pass(61 * SECOND);
+    bench.card.tick(bench.now); // the room is looked at after a segment was opened
     assert_eq!(changes(&bench.disk.log()), [""; 0]);
+    assert_eq!(bench.state().name(), "absent");
 }
 
 #[test]
@@ -287,4 +288,21 @@ fn a_folder_with_too_many_recordings_comes_down_to_thirty_thousand() {
     bench.pass(SECOND);
     assert_eq!(bench.catalog.lock().unwrap().folder(YARD).unwrap().entries().len(), 29_999);
     assert!(!bench.has("000.mp4") && bench.has("005.mp4"));
+}
+
+#[test]
+fn a_file_that_was_not_yet_read_is_looked_into_before_it_is_deleted() {
+    let bench = Bench::new();
+    bench.put("000.mp4", &vec![7; 4 << 20]);
+    for number in 1..4 {
+        let mut file = old_recording();
+        file.resize(4 << 20, 0);
+        bench.put(&format!("{number:03}.mp4"), &file);
+    }
+    bench.disk.set_total(used(&bench) + (6 << 20)); // 16 MB are wanted
+    let mut bench = bench.boot_again();
+    bench.pass(Duration::ZERO);
+    let events = bench.open(YARD);
+    assert_eq!(deleted(&events), [(0, 1), (0, 2), (0, 3)]);
+    assert!(bench.has("000.mp4"));
 }
