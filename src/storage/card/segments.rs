@@ -210,6 +210,10 @@ impl<D: Disk> Card<D> {
         };
         let Open { name, segment, frames_end, .. } = open;
         let number = name.number();
+        if frames_end == 0 {
+            drop(segment);
+            return self.close_empty(camera, name, now);
+        }
         let segment::Summary { bytes, duration, .. } = match segment.close(&self.disk) {
             Ok(summary) => summary,
             Err(error) => {
@@ -224,11 +228,24 @@ impl<D: Disk> Card<D> {
                 (SegmentState::Whole, bytes, duration_ms);
         });
         if let Some(slot) = self.cameras.get_mut(camera.0) {
-            // an eighth more, so that most segments take their room at once
-            slot.expected_bytes = Some(bytes.saturating_add(bytes / 8).min(SEGMENT_BYTES_MAX));
+            // An eighth more, so that most segments take their room at once; a short one between
+            // two long ones says little.
+            let recent = slot.expected_bytes.map_or(0, |before| before / 9 * 7).max(bytes);
+            slot.expected_bytes = Some(recent.saturating_add(recent / 8).min(SEGMENT_BYTES_MAX));
         }
         self.events.push_back(Event::Durable { camera, frames_end });
         self.events.push_back(Event::Closed { camera, number, ending: Ending::Whole });
+    }
+
+    /// Nothing was appended: no file stays.
+    fn close_empty(&mut self, camera: CameraId, name: Name, now: Instant) {
+        if let Err(error) = self.remove_empty(camera, name) {
+            self.read_again(camera, name);
+            let trouble = self.diagnose(&error);
+            self.suffer(trouble, None, now);
+        }
+        let (number, ending) = (name.number(), Ending::Empty);
+        self.events.push_back(Event::Closed { camera, number, ending });
     }
 
     pub(super) fn close_all(&mut self, now: Instant) {
