@@ -17,4 +17,4 @@ bench: ## smolnvr beside FFmpeg on the same stream; figures go to ci/bench/
 	@python3 ci/bench.py
 
 soak: ## the long runs at full length; figures go to ci/bench/
-	@python3 ci/soak.py
+	@ci/soak.sh
