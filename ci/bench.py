@@ -32,9 +32,10 @@ def main():
         try:
             plain = measure(pathlib.Path(folder) / "plain", camera.url, seconds, traced=False)
             traced = measure(pathlib.Path(folder) / "traced", camera.url, seconds, traced=True)
+            durable = first_durable(pathlib.Path(folder) / "durable", camera.url)
         finally:
             camera.stop()
-    table = render(plain, traced, seconds)
+    table = render(plain, traced, durable, seconds)
     print(table, end="")
     (TOP / "ci/bench/host.txt").write_text(table)
     check(plain, traced)
@@ -129,7 +130,8 @@ def media(folder):
     return total, count
 
 
-def measure(folder, url, seconds, traced):
+def commands(folder, url):
+    """The two command lines, and the folders that they are run in."""
     ours, theirs = folder / "smolnvr", folder / "ffmpeg"
     for path in (ours, theirs):
         (path / "rec").mkdir(parents=True)
@@ -148,9 +150,14 @@ def measure(folder, url, seconds, traced):
         "-reset_timestamps", "1", "-segment_format", "mp4", "-segment_format_options",
         "movflags=frag_keyframe+empty_moov+default_base_moof", "rec/%03d.mp4",
     ]
+    return [str(part) for part in smolnvr], ffmpeg
+
+
+def measure(folder, url, seconds, traced):
+    ours, theirs = commands(folder, url)
     recorders = [
-        Recorder("smolnvr", [str(part) for part in smolnvr], ours, traced),
-        Recorder("FFmpeg", ffmpeg, theirs, traced),
+        Recorder("smolnvr", ours, folder / "smolnvr", traced),
+        Recorder("FFmpeg", theirs, folder / "ffmpeg", traced),
     ]
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -163,11 +170,33 @@ def measure(folder, url, seconds, traced):
     return recorders
 
 
+def first_durable(folder, url):
+    """Seconds from the start of smolnvr to the end of the first fdatasync after media was written."""
+    ours, _ = commands(folder, url)
+    trace = folder / "smolnvr" / "calls.txt"
+    strace = ["strace", "-f", "-ttt", "-T", "-e", "trace=execve,pwrite64,fdatasync", "-o", str(trace)]
+    process = subprocess.Popen([*strace, *ours], stderr=subprocess.DEVNULL)
+    found = None
+    while found is None:
+        time.sleep(0.1)
+        found = re.search(r"pwrite64\(.*?moof.*?^\d+ ([\d.]+) fdatasync\(.*?= 0 <([\d.]+)>", trace.read_text(), re.S | re.M)
+    started = float(trace.read_text().split()[1])
+    for child in pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+        os.kill(int(child), signal.SIGINT)
+    process.wait()
+    return float(found[1]) + float(found[2]) - started
+
+
+def syncs(recorder):
+    count = re.findall(r"(\d+)\s+(?:\d+\s+)?f(?:data)?sync$", recorder.trace.read_text(), re.M)
+    return f"{sum(map(int, count))} fsyncs"
+
+
 def binary_kb():
     return (TOP / "target/release/smolnvr").stat().st_size // 1024
 
 
-def render(plain, traced, seconds):
+def render(plain, traced, durable, seconds):
     version = subprocess.run(["ffmpeg", "-version"], capture_output=True, text=True).stdout
     rows = [
         ("system calls per frame, start and end included", [f"{r.calls:.2f}" for r in traced]),
@@ -176,6 +205,7 @@ def render(plain, traced, seconds):
         ("anonymous RSS at the end, KB", [r.anonymous_kb for r in plain]),
         ("bytes written per byte of media", [f"{r.written / r.media:.4f}" for r in plain]),
         ("seconds to the first frame in a file", [f"{r.first_frame:.2f}" for r in plain]),
+        ("seconds to the first durable frame", [f"{durable:.2f}", syncs(traced[1])]),
         ("frames recorded", [r.frames for r in plain]),
         ("program on this machine, KB", [binary_kb(), "(shared libraries)"]),
     ]
