@@ -109,8 +109,11 @@ class Recorder:
         self.process.wait()
         self.media, self.frames = media(self.folder / "rec")
         if self.trace:
-            total = re.search(r"^\s*100\.00.*?\s(\d+)\s+\d*\s*total$", self.trace.read_text(), re.M)
+            text = self.trace.read_text()
+            total = re.search(r"^\s*100\.00.*?\s(\d+)\s+\d*\s*total$", text, re.M)
             self.calls = int(total[1]) / self.frames
+            syncs = re.findall(r"(\d+)\s+(?:\d+\s+)?f(?:data)?sync$", text, re.M)
+            self.syncs = sum(map(int, syncs))
 
 
 def field(text, name):
@@ -187,11 +190,6 @@ def first_durable(folder, url):
     return float(found[1]) + float(found[2]) - started
 
 
-def syncs(recorder):
-    count = re.findall(r"(\d+)\s+(?:\d+\s+)?f(?:data)?sync$", recorder.trace.read_text(), re.M)
-    return f"{sum(map(int, count))} fsyncs"
-
-
 def binary_kb():
     return (TOP / "target/release/smolnvr").stat().st_size // 1024
 
@@ -205,7 +203,7 @@ def render(plain, traced, durable, seconds):
         ("anonymous RSS at the end, KB", [r.anonymous_kb for r in plain]),
         ("bytes written per byte of media", [f"{r.written / r.media:.4f}" for r in plain]),
         ("seconds to the first frame in a file", [f"{r.first_frame:.2f}" for r in plain]),
-        ("seconds to the first durable frame", [f"{durable:.2f}", syncs(traced[1])]),
+        ("seconds to the first durable frame", [f"{durable:.2f}", f"({traced[1].syncs} fsyncs in all)"]),
         ("frames recorded", [r.frames for r in plain]),
         ("program on this machine, KB", [binary_kb(), "(shared libraries)"]),
     ]
