@@ -1,8 +1,6 @@
 //! An hour of recording, from a camera that sends faster than real time: a tenth of it by default,
 //! all of it with `SMOLNVR_SOAK=1` (`make soak`).
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
-
 mod support;
 
 use camera::{Camera, Clip, Options, Speed};
