@@ -306,7 +306,8 @@ fn new_settings_that_keep_cameras_and_path_leave_the_segment_open() {
     bench.pass(SECOND);
     bench.opened(YARD);
     let settings = Settings { keep_days: 3, ..bench.settings.clone() };
-    assert!(bench.send(Command::Configure(settings)).is_empty());
+    let events = bench.send(Command::Configure(settings));
+    assert!(matches!(events[..], [Event::Configured]), "{events:?}");
     assert_eq!(appended(&bench.append(YARD)), Ok(()));
 }
 
