@@ -98,7 +98,10 @@ fn killed_in_mid_segment_it_loses_two_seconds_at_most_and_goes_on() {
     let states: Vec<_> = states.iter().map(|(name, state)| (&**name, &**state)).collect();
     assert_eq!(states, [("000.mp4", "whole"), ("001.mp4", "whole"), ("002.mp4", "cut")]);
     let stored = u64::try_from(frames_in(&files)).unwrap();
-    assert!(sent.saturating_sub(stored) <= 2 * 25, "sync_seconds + 1 s: {stored} of {sent} frames are stored");
+    assert!(
+        sent.saturating_sub(stored) <= 2 * 25,
+        "sync_seconds + 1 s: {stored} of {sent} frames are stored"
+    );
     assert_ffmpeg_is_silent(&files);
 
     nvr.restart();

@@ -293,7 +293,7 @@ pub fn assert_exact(files: &[PathBuf], clip: &Clip, first: u64, frames: u64) {
     assert_eq!(number - first, frames, "frames in {} files", files.len());
 }
 
-fn vcl(codec: Codec, nals: &[Vec<u8>]) -> Vec<&[u8]> {
+pub fn vcl(codec: Codec, nals: &[Vec<u8>]) -> Vec<&[u8]> {
     nals.iter().map(Vec::as_slice).filter(|nal| codec.is_vcl(nal)).collect()
 }
 
