@@ -144,7 +144,6 @@ impl Daemon {
         if runtime::timeout(limits::SHUTDOWN_TIMEOUT, closed).await.is_none() {
             log::error!("the card did not take the last frames in time");
         }
-        self.stations.borrow_mut().clear();
     }
 
     async fn end(&self) {
@@ -185,6 +184,7 @@ impl Daemon {
         *self.config.borrow_mut() = config;
         if cameras_changed {
             self.stop_cameras().await;
+            self.stations.borrow_mut().clear(); // their rings go before new ones are made
         }
         self.send(Command::Configure(settings)).await;
         if cameras_changed {

@@ -51,6 +51,9 @@ fn ends_in_order(signal: &str) {
     assert_exact(&files, &clip, 0, stored);
     assert!(camera.sessions().iter().all(|session| session.state == SessionState::TornDown));
     assert_eq!(nvr.complaints(), [""; 0]);
+    // What is said of a camera names it, even at the very end.
+    wait_for("the last file's line", || nvr.log().matches("closed=Whole").count() == files.len());
+    assert!(!nvr.log().contains("camera= "), "{}", nvr.log());
 }
 
 #[test]
