@@ -16,7 +16,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use tempfile::TempDir;
 
@@ -207,6 +207,11 @@ pub fn assert_all_whole(folder: &Path) {
     let states = states_of(folder);
     assert!(!states.is_empty(), "no recording in {}", folder.display());
     assert!(states.iter().all(|(_, state)| state == "whole"), "{states:?}");
+}
+
+/// Since 1970.
+pub fn unix_time() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap()
 }
 
 /// Lets time pass in which something must not happen.
