@@ -101,16 +101,18 @@ pub fn run(options: Options, config: Config) -> io::Result<()> {
         outdated: Signal::default(),
     });
     let executor = Rc::new(LocalExecutor::new());
-    runtime::block_on(&executor, daemon.run(Rc::clone(&executor), signals));
+    // A task of its own: it is polled when it is woken, not whenever this thread is.
+    let run = executor.spawn(Rc::clone(&daemon).run(Rc::clone(&executor), signals));
+    runtime::block_on(&executor, run);
     Ok(())
 }
 
 impl Daemon {
-    async fn run(self: &Rc<Self>, executor: Rc<LocalExecutor<'static>>, mut signals: Signals) {
-        executor.spawn(Rc::clone(self).follow_card()).detach();
-        executor.spawn(Rc::clone(self).follow_clock()).detach();
+    async fn run(self: Rc<Self>, executor: Rc<LocalExecutor<'static>>, mut signals: Signals) {
+        executor.spawn(Rc::clone(&self).follow_card()).detach();
+        executor.spawn(Rc::clone(&self).follow_clock()).detach();
         self.start_cameras(&executor);
-        let reloads = Rc::clone(self).follow_reloads(Rc::clone(&executor));
+        let reloads = Rc::clone(&self).follow_reloads(Rc::clone(&executor));
         let reloads = executor.spawn(reloads);
         while let Some(signal) = signals.next().await {
             match signal {

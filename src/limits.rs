@@ -146,7 +146,7 @@ pub const KEY_FRAME_TIMEOUT: Duration = Duration::from_secs(60);
 /// and a key frame's burst.
 pub const CAMERA_RECEIVE_BYTES: usize = 128 * KIB;
 /// What may gather in the socket before it is read, while nobody watches …
-pub const GULP_BYTES: usize = 48 * KIB;
+pub const GULP_BYTES: usize = 56 * KIB;
 /// … and how long.
 pub const GULP_INTERVAL_MAX: Duration = Duration::from_millis(100);
 pub const GULP_INTERVAL_MIN: Duration = Duration::from_millis(5);

@@ -56,6 +56,7 @@ impl Daemon {
                 let (name, file) = (&station.camera.name, file(number));
                 match ending {
                     Ending::Whole => log::debug!("camera={name} file={file} closed"),
+                    Ending::Empty => log::debug!("camera={name} file={file} removed: it is empty"),
                     Ending::GivenUp => {
                         log::warn!("camera={name} file={file} given up: it is mended later");
                         station.hold_off(now);

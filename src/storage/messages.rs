@@ -226,6 +226,8 @@ pub enum OpenError {
 pub enum Ending {
     /// Closed in order, its index filled in.
     Whole,
+    /// Nothing was appended; the file is gone.
+    Empty,
     /// Given up over an error; it is mended when the card answers again.
     GivenUp,
 }
