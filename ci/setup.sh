@@ -20,9 +20,9 @@ strace strace
 /usr/lib/*/gstreamer-1.0/libgsttypefindfunctions.so gstreamer1.0-plugins-base
 '
 missing=$(echo "$needs" | while read -r need package; do
+	# shellcheck disable=SC2086 # a pattern: the folder is named after the machine
 	case $need in
 	'') ;;
-	# shellcheck disable=SC2086 # a pattern: the folder is named after the machine
 	/*) ls $need >/dev/null 2>&1 || echo "$package" ;;
 	*) command -v "$need" >/dev/null 2>&1 || echo "$package" ;;
 	esac
