@@ -13,7 +13,7 @@ imports() {
 		sed -e 's/crate:: *{/@{/g' -e 's/crate::/@/g' \
 			-e ':inner' -e 's/:: *{[^{}]*}//' -e 't inner' |
 		grep -oE '@(\{[^}]*\}|[a-z0-9_]+)' |
-		tr '{,' '\n\n' |
+		tr '{,' '[\n*]' |
 		sed -n 's/^[@ ]*\([a-z0-9_]\{1,\}\).*/\1/p' |
 		sort -u
 }
