@@ -14,7 +14,7 @@ check: ## formatting, lints, layers, shell scripts
 	@ci/check.sh
 
 bench: ## smolnvr beside FFmpeg on the same stream; figures go to ci/bench/
-	@ci/bench.sh
+	@python3 ci/bench.py
 
 soak: ## the long runs at full length; figures go to ci/bench/
 	@ci/soak.sh

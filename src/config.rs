@@ -7,6 +7,7 @@ mod values;
 
 pub use values::{Bounded, CameraName, CameraUrl, HttpUrl, LogLevel, OneOrMore};
 
+use crate::limits;
 use serde::Deserialize;
 use std::{fmt, fs, io, net::SocketAddr, path::Path, path::PathBuf};
 
@@ -158,8 +159,19 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl Camera {
+    /// What is asked for and will come later: one line each, without the camera's name.
+    pub fn not_in_this_version(&self) -> Vec<&'static str> {
+        let asked = [
+            (self.transport == Transport::Udp, "transport = \"udp\": TCP is used"),
+            (self.engine == Engine::Ffmpeg, "engine = \"ffmpeg\": the native engine is used"),
+            (self.audio, "audio = true: sound is not recorded"),
+        ];
+        let asked = asked.into_iter().filter(|(is_asked, _)| *is_asked);
+        asked.map(|(_, line)| line).collect()
+    }
+
     fn default_buffer() -> Bounded<256, 65_536> {
-        Bounded::of(2048)
+        Bounded::of(limits::BUFFER_KB_DEFAULT)
     }
 
     fn default_snapshot_interval() -> Bounded<100, 60_000> {

@@ -15,7 +15,7 @@ pub struct Pace {
 
 impl Pace {
     pub fn new() -> Pace {
-        Pace { bytes_a_second: 0, window_start: None, window_bytes: 0 }
+        Pace { bytes_a_second: RATE_ASSUMED, window_start: None, window_bytes: 0 }
     }
 
     pub fn read(&mut self, bytes: usize, now: Instant) {
@@ -46,6 +46,8 @@ impl Default for Pace {
     }
 }
 
+/// 4 Mbit/s, until the camera shows what it sends.
+const RATE_ASSUMED: u64 = 500_000;
 const WINDOW: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -78,6 +80,5 @@ mod tests {
     #[test]
     fn a_flood_is_read_without_a_long_wait() {
         assert_eq!(settled(100_000_000), limits::GULP_INTERVAL_MIN);
-        assert_eq!(Pace::new().interval(), limits::GULP_INTERVAL_MIN);
     }
 }

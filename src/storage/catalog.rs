@@ -64,6 +64,21 @@ pub enum SegmentState {
     /// Short of its end, playable up to there.
     Cut,
     Damaged,
+    /// Not even whether it is a recording could be read; never deleted but by somebody's wish.
+    Unreadable,
+}
+
+impl SegmentState {
+    /// As in `/api/recordings`; of a recording that is not yet read, `unread`.
+    pub fn name(self) -> &'static str {
+        match self {
+            SegmentState::Unread => "unread",
+            SegmentState::Recording => "recording",
+            SegmentState::Whole => "whole",
+            SegmentState::Cut => "cut",
+            SegmentState::Damaged | SegmentState::Unreadable => "damaged",
+        }
+    }
 }
 
 impl Catalog {

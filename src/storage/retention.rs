@@ -78,7 +78,7 @@ pub fn oldest(folder: &Folder) -> Option<Name> {
 }
 
 fn may_go(entry: &Entry) -> bool {
-    entry.state != SegmentState::Recording
+    !matches!(entry.state, SegmentState::Recording | SegmentState::Unreadable)
 }
 
 /// What the unread ones are taken for, until their heads are read.

@@ -139,8 +139,33 @@ fn dropping_the_handle_ends_the_thread_with_its_files_closed() {
     wait_for(&storage, is_ok);
     storage.send(open()).unwrap();
     storage.send(append()).unwrap();
-    let events = storage.events().clone();
-    drop(storage);
+    let Storage { commands, events, .. } = storage;
+    drop(commands);
     let rest: Vec<Event> = std::iter::from_fn(|| events.recv_blocking().ok()).collect();
     assert!(matches!(rest[..], [.., Event::Closed { ending: Ending::Whole, .. }, Event::Ended]));
+}
+
+#[test]
+fn a_recording_lies_whole_on_a_real_file_system() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        paths: vec![folder.path().join("recordings")],
+        require_mount: RequireMount::No,
+        keep_free_percent: 0,
+        keep_days: 0,
+        sync: std::time::Duration::from_secs(1),
+        cameras: vec!["yard".into()],
+        lock_file: folder.path().join("sysupgrade.lock"),
+        boot: [7; 16],
+    };
+    let storage = Storage::start(disk::linux::LinuxDisk, settings).unwrap();
+    wait_for(&storage, is_ok);
+    storage.send(open()).unwrap();
+    storage.send(append()).unwrap();
+    wait_for(&storage, |it| matches!(it, Event::Durable { frames_end: 2, .. }));
+    storage.shut_down();
+    wait_for(&storage, |it| matches!(it, Event::Ended));
+    let path = folder.path().join("recordings/000.mp4");
+    let repaired = segment::repair(&disk::linux::LinuxDisk, &path, segment::Reach::All).unwrap();
+    assert!(matches!(repaired, segment::Repaired::Whole { .. }), "{repaired:?}");
 }

@@ -59,6 +59,8 @@ impl<D: Disk> Card<D> {
                         *slot = folder;
                     }
                 }
+                // A file of the user's has the camera's name: that camera alone can not record.
+                Err(error) if index > 0 && error.kind() == io::ErrorKind::NotADirectory => {}
                 Err(error) => {
                     self.forget_card();
                     let reason = format!("{} can not be listed: {error}", directory.display());
@@ -145,13 +147,9 @@ impl<D: Disk> Card<D> {
             Ok(Found::Damaged { bytes }) => self.update(camera, name, |entry| {
                 (entry.state, entry.bytes) = (SegmentState::Damaged, bytes);
             }),
-            Ok(Found::Foreign) => {
-                if let Some(folder) = self.list().folder_mut(camera) {
-                    folder.remove(name);
-                }
-            }
+            Ok(Found::Foreign) => self.forget(camera, name),
             Err(error) => {
-                self.update(camera, name, |entry| entry.state = SegmentState::Damaged);
+                self.update(camera, name, |entry| entry.state = SegmentState::Unreadable);
                 // That one file can not be read is no reason to stop; that the card is gone is.
                 match self.diagnose(&error) {
                     Trouble::Failing(_) | Trouble::NoRoom => {}

@@ -239,8 +239,8 @@ impl<D: Disk> Card<D> {
             if let Err((error, next)) = self.cure(camera, name, cure) {
                 let suspect = Suspect { camera, name, cure: next };
                 let trouble = self.diagnose(&error);
-                self.suspect = (!was_last_cure).then_some(suspect);
                 if !matches!(trouble, Trouble::Failing(_)) {
+                    self.suspect = (!was_last_cure).then_some(suspect);
                     return self.suffer_over(trouble, None, now);
                 }
             }
@@ -290,9 +290,7 @@ impl<D: Disk> Card<D> {
         let (path, directory) = (self.path(camera, name)?, self.directory(camera)?);
         self.disk.rename(&path, &directory.join(name.set_aside()))?;
         self.disk.sync_directory(&directory)?;
-        if let Some(folder) = self.list().folder_mut(camera) {
-            folder.remove(name);
-        }
+        self.forget(camera, name);
         let mended = Mended::SetAside(name.set_aside());
         self.events.push_back(Event::Mended { camera, number: name.number(), mended });
         Ok(())

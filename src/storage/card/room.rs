@@ -46,6 +46,7 @@ impl<D: Disk> Card<D> {
     /// Looks how much room there is and deletes at most one recording.
     pub(super) fn room_step(&mut self, now: Instant) {
         self.next_room = now + CARD_ROOM_INTERVAL;
+        self.look_at_card(now); // a pulled card's room is what it was: nothing is deleted for it
         if !self.is_writable() {
             return;
         }
@@ -56,16 +57,27 @@ impl<D: Disk> Card<D> {
                 return self.suffer(trouble, None, now);
             }
         };
-        let old = self.wall_now(now).and_then(|wall| {
-            retention::for_age(self.list().folders(), wall, self.settings.keep_days)
-        });
-        let went = match old {
-            Some((camera, name)) => self.delete(camera, name, DeleteReason::Age, now).is_ok(),
+        let went = match self.overdue(now) {
+            Some((camera, name, reason)) => self.delete(camera, name, reason, now).is_ok(),
             None => self.delete_for(space, self.settings.keep_free_percent, now),
         };
         if went {
             self.next_room = now + CARD_STEP_INTERVAL; // perhaps not the last
         }
+    }
+
+    /// A recording that goes whatever room there is.
+    fn overdue(&self, now: Instant) -> Option<(CameraId, Name, DeleteReason)> {
+        let wall = self.wall_now(now);
+        let list = self.list();
+        let days = self.settings.keep_days;
+        let old = wall.and_then(|wall| retention::for_age(list.folders(), wall, days));
+        if let Some((camera, name)) = old {
+            return Some((camera, name, DeleteReason::Age));
+        }
+        list.folders().iter().enumerate().find_map(|(index, folder)| {
+            Some((CameraId(index), retention::for_count(folder)?, DeleteReason::Room))
+        })
     }
 
     /// The card answered ENOSPC and is there: is it full, or is only the directory? Deletes the
@@ -152,6 +164,10 @@ impl<D: Disk> Card<D> {
         }
         if let Err(error) = self.unlink(camera, name) {
             let trouble = self.diagnose(&error);
+            if reason != DeleteReason::Asked && matches!(trouble, Trouble::Failing(_)) {
+                // Until the next listing: others shall go in its place, or nothing ever does.
+                self.forget(camera, name);
+            }
             // Its first cluster may be free, so that trimming it would do the same harm.
             self.suffer_over(trouble, Some(Suspect { camera, name, cure: Cure::SetAside }), now);
             return Err(DeleteError::Failed(error));
@@ -168,10 +184,15 @@ impl<D: Disk> Card<D> {
     }
 
     fn gone(&mut self, camera: CameraId, name: Name, reason: DeleteReason) {
+        self.forget(camera, name);
+        self.events.push_back(Event::Deleted { camera, number: name.number(), reason });
+    }
+
+    /// Takes a file off the list.
+    pub(super) fn forget(&self, camera: CameraId, name: Name) {
         if let Some(folder) = self.list().folder_mut(camera) {
             folder.remove(name);
         }
-        self.events.push_back(Event::Deleted { camera, number: name.number(), reason });
     }
 
     /// A power cut between any two of these calls costs no number: the marker comes first.

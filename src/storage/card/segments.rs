@@ -1,6 +1,9 @@
 //! Segments on the card: open, append, sync, close, for each camera one at a time.
 
-use std::{io, time::Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use super::{Card, health::Trouble};
 use crate::{
@@ -210,6 +213,10 @@ impl<D: Disk> Card<D> {
         };
         let Open { name, segment, frames_end, .. } = open;
         let number = name.number();
+        if frames_end == 0 {
+            drop(segment);
+            return self.close_empty(camera, name, now);
+        }
         let segment::Summary { bytes, duration, .. } = match segment.close(&self.disk) {
             Ok(summary) => summary,
             Err(error) => {
@@ -224,11 +231,24 @@ impl<D: Disk> Card<D> {
                 (SegmentState::Whole, bytes, duration_ms);
         });
         if let Some(slot) = self.cameras.get_mut(camera.0) {
-            // an eighth more, so that most segments take their room at once
-            slot.expected_bytes = Some(bytes.saturating_add(bytes / 8).min(SEGMENT_BYTES_MAX));
+            // An eighth more, so that most segments take their room at once; a short one between
+            // two long ones says little.
+            let recent = slot.expected_bytes.map_or(0, |before| before / 9 * 7).max(bytes);
+            slot.expected_bytes = Some(recent.saturating_add(recent / 8).min(SEGMENT_BYTES_MAX));
         }
         self.events.push_back(Event::Durable { camera, frames_end });
         self.events.push_back(Event::Closed { camera, number, ending: Ending::Whole });
+    }
+
+    /// Nothing was appended: no file stays.
+    fn close_empty(&mut self, camera: CameraId, name: Name, now: Instant) {
+        if let Err(error) = self.remove_empty(camera, name) {
+            self.read_again(camera, name);
+            let trouble = self.diagnose(&error);
+            self.suffer(trouble, None, now);
+        }
+        let (number, ending) = (name.number(), Ending::Empty);
+        self.events.push_back(Event::Closed { camera, number, ending });
     }
 
     pub(super) fn close_all(&mut self, now: Instant) {
@@ -239,19 +259,27 @@ impl<D: Disk> Card<D> {
 
     /// When the next `fdatasync` is due.
     pub(super) fn next_sync(&self) -> Option<Instant> {
-        let opens = self.cameras.iter().filter_map(|slot| slot.open.as_ref()?.unsynced_since);
-        opens.min().map(|since| since + self.settings.sync)
+        let opens = self.cameras.iter().filter_map(|slot| slot.open.as_ref());
+        opens.filter_map(|open| self.sync_time(open)).min()
+    }
+
+    /// A file's first fragment is made durable at once: until then a power cut leaves none of it.
+    fn sync_time(&self, open: &Open<D>) -> Option<Instant> {
+        let is_first = open.segment.durable_bytes() == 0;
+        let patience = if is_first { Duration::ZERO } else { self.settings.sync };
+        open.unsynced_since.map(|since| since + patience)
     }
 
     pub(super) fn sync_due(&mut self, now: Instant) {
         for index in 0..self.cameras.len() {
             let camera = CameraId(index);
+            let due = self.cameras.get(index).and_then(|slot| self.sync_time(slot.open.as_ref()?));
+            if due.is_none_or(|due| now < due) {
+                continue;
+            }
             let Some(open) = self.cameras.get_mut(index).and_then(|slot| slot.open.as_mut()) else {
                 continue;
             };
-            if open.unsynced_since.is_none_or(|since| now < since + self.settings.sync) {
-                continue;
-            }
             match open.segment.sync(&self.disk) {
                 Ok(()) => {
                     open.unsynced_since = None;

@@ -13,7 +13,7 @@ fn room_is_taken_and_the_directory_synced_before_data_is_written() {
     let changes = changes(&log);
     let expected = ["create 000.mp4", "allocate 000.mp4", "sync_directory recordings"];
     assert_eq!(changes[..3], expected);
-    assert_eq!(changes[3..], ["write 000.mp4", "write 000.mp4"]);
+    assert_eq!(changes[3..], ["write 000.mp4", "write 000.mp4", "sync 000.mp4"]);
 }
 
 #[test]
@@ -21,9 +21,12 @@ fn a_recording_is_durable_within_sync_seconds_and_whole_at_its_close() {
     let mut bench = Bench::new();
     bench.pass(SECOND);
     bench.opened(YARD);
-    assert_eq!(appended(&bench.append(YARD)), Ok(()));
-    assert!(bench.pass(4 * SECOND).is_empty());
+    let events = bench.append(YARD);
+    assert_eq!(appended(&events), Ok(()));
+    let is_durable = |it: &Event| matches!(it, Event::Durable { frames_end: 2, .. });
+    assert!(events.iter().any(is_durable), "the first fragment at once");
     bench.append(YARD);
+    assert!(bench.pass(4 * SECOND).is_empty());
     let events = bench.pass(SECOND);
     assert!(matches!(events[..], [Event::Durable { camera: YARD, frames_end: 4 }]), "{events:?}");
     assert!(bench.pass(20 * SECOND).is_empty(), "nothing new, nothing to sync");
@@ -303,7 +306,8 @@ fn new_settings_that_keep_cameras_and_path_leave_the_segment_open() {
     bench.pass(SECOND);
     bench.opened(YARD);
     let settings = Settings { keep_days: 3, ..bench.settings.clone() };
-    assert!(bench.send(Command::Configure(settings)).is_empty());
+    let events = bench.send(Command::Configure(settings));
+    assert!(matches!(events[..], [Event::Configured]), "{events:?}");
     assert_eq!(appended(&bench.append(YARD)), Ok(()));
 }
 
@@ -347,4 +351,62 @@ fn a_segment_being_written_is_not_deleted_nor_one_that_is_not_there() {
         };
         assert_eq!(given.to_string(), reason);
     }
+}
+
+#[test]
+fn a_segment_that_is_closed_before_its_first_frame_leaves_no_file() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    bench.record(YARD, 1);
+    bench.opened(YARD);
+    let events = bench.send(Command::Close { camera: YARD });
+    assert!(events.iter().any(|it| matches!(it, Event::Closed { ending: Ending::Empty, .. })));
+    assert_eq!(bench.names(""), ["000.mp4", "001.top"]);
+    assert_eq!(bench.record(YARD, 1), 2);
+}
+
+#[test]
+fn a_file_with_the_name_of_a_camera_stops_that_camera_alone() {
+    let bench = Bench::new();
+    bench.put("gate", b"mine");
+    let mut bench = bench.boot_again();
+    bench.pass(SECOND);
+    assert_eq!(bench.record(YARD, 1), 0);
+    assert!(matches!(bench.open(GATE).last(), Some(Event::OpenFailed { .. })));
+    assert_eq!(bench.record(YARD, 1), 1);
+    assert_eq!(fs::read(bench.path("gate")).unwrap(), b"mine");
+}
+
+#[test]
+fn after_a_power_cut_between_any_two_calls_everything_goes_on() {
+    let mut cuts = 0;
+    for calls in 0.. {
+        let mut bench = Bench::new();
+        bench.pass(SECOND);
+        bench.record(YARD, 2);
+        bench.disk.fail("", EIO, calls, ALWAYS);
+        let mut events = bench.open(YARD);
+        events.extend(bench.append(YARD));
+        events.extend(bench.send(Command::Close { camera: YARD }));
+        events.extend(bench.send(Command::Delete { camera: YARD, number: 1 }));
+        events.extend(bench.open(YARD));
+        events.extend(bench.append(YARD));
+        let was_cut = !events.iter().any(|it| matches!(it, Event::Opened { number: 2, .. }));
+        cuts += usize::from(was_cut);
+        let used = events.iter().filter_map(|event| match event {
+            Event::Opened { number, .. } => Some(*number),
+            _ => None,
+        });
+        let highest = used.max().unwrap_or(0);
+        let mut bench = bench.boot_again();
+        bench.pass(SECOND);
+        assert_eq!(bench.state(), CardState::Ok, "after {calls} calls");
+        assert!(bench.scan("000.mp4").is_whole(), "after {calls} calls");
+        let number = bench.record(YARD, 1);
+        assert!(number > highest, "number {number} once more after {calls} calls");
+        if !was_cut {
+            break;
+        }
+    }
+    assert!(cuts > 15, "{cuts} cuts");
 }

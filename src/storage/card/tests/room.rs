@@ -236,3 +236,73 @@ fn an_hour_on_a_small_card_keeps_the_newest_and_never_stops() {
         "the oldest went first: {order:?}"
     );
 }
+
+#[test]
+fn a_recording_that_can_not_be_deleted_does_not_save_the_others() {
+    let mut bench = small_card(2, 4);
+    bench.disk.fail("remove 000.mp4", EIO, 0, ALWAYS);
+    let mut events = bench.open(YARD);
+    events.extend(bench.pass(3 * SECOND));
+    events.extend(bench.open(YARD));
+    assert!(bench.has("000.mp4"));
+    assert_eq!(deleted(&events)[..2], [(0, 1), (0, 2)], "{events:?}");
+    assert!(events.iter().any(|it| matches!(it, Event::Opened { .. })));
+}
+
+#[test]
+fn what_can_not_be_read_is_not_deleted_for_room() {
+    let mut bench = small_card(100, 3);
+    let mut bench = {
+        bench.send(Command::Shutdown);
+        bench.boot_again()
+    };
+    bench.disk.fail("read 000.mp4", EIO, 0, ALWAYS);
+    bench.pass(SECOND);
+    bench.disk.set_total(used(&bench) + (6 << 20));
+    let events = bench.open(YARD);
+    assert_eq!(deleted(&events), [(0, 1), (0, 2)]);
+    assert!(bench.has("000.mp4"));
+}
+
+#[test]
+fn nothing_is_deleted_for_the_room_of_a_card_that_was_pulled() {
+    let mut bench = small_card(100, 3);
+    bench.card.handle(Command::Open { camera: YARD, start: Bench::start() }, bench.now);
+    bench.disk.set_total(used(&bench));
+    bench.disk.set_mount(Mount::Absent("the card was pulled".into()));
+    bench.disk.log();
+    bench.card.tick(bench.now); // the room is looked at after a segment was opened
+    assert_eq!(changes(&bench.disk.log()), [""; 0]);
+    assert_eq!(bench.state().name(), "absent");
+}
+
+#[test]
+fn a_folder_with_too_many_recordings_comes_down_to_thirty_thousand() {
+    let bench = Bench::new();
+    for number in 0..30_003u32 {
+        bench.put(&format!("{number:03}.mp4"), b"\0\0\0\x18ftyp");
+    }
+    let mut bench = bench.boot_again();
+    bench.pass(Duration::ZERO);
+    bench.opened(YARD);
+    bench.pass(SECOND);
+    assert_eq!(bench.catalog.lock().unwrap().folder(YARD).unwrap().entries().len(), 29_999);
+    assert!(!bench.has("000.mp4") && bench.has("005.mp4"));
+}
+
+#[test]
+fn a_file_that_was_not_yet_read_is_looked_into_before_it_is_deleted() {
+    let bench = Bench::new();
+    bench.put("000.mp4", &vec![7; 4 << 20]);
+    for number in 1..4 {
+        let mut file = old_recording();
+        file.resize(4 << 20, 0);
+        bench.put(&format!("{number:03}.mp4"), &file);
+    }
+    bench.disk.set_total(used(&bench) + (6 << 20)); // 16 MB are wanted
+    let mut bench = bench.boot_again();
+    bench.pass(Duration::ZERO);
+    let events = bench.open(YARD);
+    assert_eq!(deleted(&events), [(0, 1), (0, 2), (0, 3)]);
+    assert!(bench.has("000.mp4"));
+}
