@@ -173,7 +173,8 @@ fn a_card_that_is_pulled_and_put_back_loses_nothing_that_the_ring_holds() {
 fn a_card_that_is_mounted_read_only_is_left_so_and_looked_at_again() {
     let (_, camera) = real_time();
     let card = Card::new(40);
-    card.mount("ro");
+    card.mount("rw");
+    card.remount("ro");
     let nvr = card.start(&camera.url("cam"), SHORT_SEGMENTS);
     nvr.wait_for_log("card=read-only reason=\"the card is mounted read-only\"");
     let_pass(LOOKS);
@@ -252,7 +253,7 @@ fn a_full_card_never_stops_the_recording() {
 #[test]
 fn a_card_full_of_what_is_not_ours_says_so_and_is_tried_again() {
     let (_, camera) = real_time();
-    let card = Card::new(12);
+    let card = Card::new(40);
     card.mount("rw");
     fs::create_dir(card.recordings()).unwrap();
     let foreign = card.path().join("holiday.mov");
