@@ -10,7 +10,7 @@ pub mod port;
 use camera::{Camera, Clip, Codec, SessionState};
 use serde_json::Value;
 use std::{
-    fs,
+    env, fs,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -187,6 +187,13 @@ pub fn smolnvr(arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_smolnvr")).args(arguments).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// 10 s of 1080p at 4 Mbit/s, a key frame every 50 frames; made by `ci/clips.sh`.
+pub fn bench_clip() -> Clip {
+    let home = || PathBuf::from(env::var_os("HOME").unwrap()).join(".cache");
+    let cache = env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from);
+    Clip::load(cache.join("smolnvr/clips/bench.h264")).expect("`make test` makes it")
 }
 
 /// What `smolnvr verify --json` says of each file, by file name: state and, where it is damaged, why.
