@@ -279,11 +279,13 @@ impl Daemon {
             Event::OpenFailed { camera, reason } => {
                 log::warn!("camera={} no segment: {reason}", self.name(camera));
                 self.with_station(camera, Station::failed);
+                self.pump_all();
             }
             Event::Closed { camera, number, ending } => {
                 log::debug!("camera={} segment={number} closed={ending:?}", self.name(camera));
                 if ending == Ending::GivenUp {
                     self.with_station(camera, Station::failed);
+                    self.pump_all();
                 }
             }
             Event::Durable { camera, frames_end } => {

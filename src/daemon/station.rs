@@ -4,7 +4,7 @@ use super::{Daemon, log_state};
 use crate::{
     camera::{Camera, Observer, State},
     config,
-    recorder::{Moment, Recorder, Stream},
+    recorder::{Moment, Recorder},
     storage::{CameraId, CardState, Command, Storage},
     units::Ticks,
 };
@@ -17,7 +17,6 @@ use std::{
 pub(super) struct Station {
     pub camera: Camera,
     recorder: RefCell<Recorder>,
-    stream: Cell<Stream>,
     /// Refused by a full queue; goes first when there is room.
     unsent: RefCell<Option<Command>>,
     running: Cell<bool>,
@@ -31,7 +30,6 @@ impl Station {
         Station {
             camera: Camera::new(name, config.url.0.clone(), ring_bytes, seed),
             recorder: RefCell::new(Recorder::new(id, seconds(segment_seconds), life)),
-            stream: Cell::new(Stream::Running),
             unsent: RefCell::new(None),
             running: Cell::new(true),
         }
@@ -56,7 +54,7 @@ impl Station {
             .spawn(async move {
                 let link = Link { daemon, station: watched };
                 running.camera.run(&link).await;
-                running.recorder.borrow_mut().stop();
+                running.recorder.borrow_mut().stop(&running.camera.intake.borrow().ring);
                 running.running.set(false);
                 link.daemon.pump(&running);
             })
@@ -79,9 +77,7 @@ impl Station {
         let intake = self.camera.intake.borrow();
         let mut recorder = self.recorder.borrow_mut();
         loop {
-            let next = unsent
-                .take()
-                .or_else(|| recorder.poll(&intake.ring, self.stream.get(), moment, buffers));
+            let next = unsent.take().or_else(|| recorder.poll(&intake.ring, moment, buffers));
             let Some(command) = next else { return };
             if let Err(refused) = storage.send(command) {
                 *unsent = Some(refused);
@@ -118,9 +114,8 @@ struct Link {
 }
 
 impl Link {
-    fn pump(&self, stream: Stream) {
+    fn pump(&self) {
         if let Some(station) = self.station.upgrade() {
-            station.stream.set(stream);
             self.daemon.pump(&station);
         }
     }
@@ -128,11 +123,14 @@ impl Link {
 
 impl Observer for Link {
     fn frames(&self) {
-        self.pump(Stream::Running);
+        self.pump();
     }
 
     fn run_ended(&self) {
-        self.pump(Stream::Ended);
+        if let Some(station) = self.station.upgrade() {
+            station.recorder.borrow_mut().run_ended(&station.camera.intake.borrow().ring);
+        }
+        self.pump();
     }
 
     fn state(&self, state: State) {
