@@ -69,7 +69,9 @@ struct BadDay {
     epoch: u32,
     /// Frames that came whole, and behind nothing but whole ones since their key frame.
     decodable: Vec<u64>,
+    /// How many came whole.
     whole: u64,
+    has_sets: bool,
     gate_is_open: bool,
     /// Frames until the card is well, and since then.
     trouble: u64,
@@ -81,15 +83,16 @@ const FRAME: Duration = Duration::from_millis(200);
 
 impl BadDay {
     fn new(seed: u64) -> BadDay {
-        let order = if seed % 2 == 0 { Order::Reliable } else { Order::Datagram };
+        let order = if seed.is_multiple_of(2) { Order::Reliable } else { Order::Datagram };
         BadDay {
             seed,
-            random: seed * 0x9e37_79b9_7f4a_7c15,
+            random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15),
             line: Line::new(RING_BYTES, Ticks::from_seconds(10), order),
             source: Source { ssrc: 1, sequence: 65_500, offset: 0xfff0_0000, ticks: 18_000 },
             epoch: 0,
             decodable: Vec::new(),
             whole: 0,
+            has_sets: false,
             gate_is_open: false,
             trouble: 0,
             well: 0,
@@ -133,7 +136,7 @@ impl BadDay {
         self.source.sequence = self.below(65_536) as u16;
         self.source.offset = self.below(1 << 32) as u32;
         self.epoch += 1;
-        self.gate_is_open = false;
+        (self.gate_is_open, self.has_sets) = (false, false);
     }
 
     fn trouble_the_card(&mut self) {
@@ -169,18 +172,23 @@ impl BadDay {
         let bytes = 100 + self.below(2500) as usize;
         self.line.card.sent.push((self.source.timestamp(number), self.epoch));
         let mut packets = self.source.packets(number, is_key, bytes);
-        let count = packets.len();
         let lossy = self.one_in(20);
-        packets.retain(|_| !(lossy && self.one_in(2)));
-        let is_whole = packets.len() == count;
+        let kept: Vec<bool> = packets.iter().map(|_| !(lossy && self.one_in(2))).collect();
+        let mut next = kept.iter();
+        packets.retain(|_| *next.next().unwrap());
+        // A key frame's first packet holds parameter sets, which may be known already.
+        let (sets, slices) = kept.split_at(usize::from(is_key));
+        let is_whole = slices.iter().all(|kept| *kept);
+        self.has_sets |= sets == [true];
         if self.gate_is_open && self.seed % 2 == 1 && packets.len() > 1 && self.one_in(5) {
             packets.swap(0, 1); // datagrams overtake each other
         }
         for packet in packets {
             self.line.packet(&packet);
         }
-        self.whole += u64::from(is_whole);
-        self.gate_is_open = is_whole && (self.gate_is_open || is_key);
+        // Without sets nobody looks at more of a frame than its beginning.
+        self.whole += u64::from(if self.has_sets { is_whole } else { slices[0] });
+        self.gate_is_open = is_whole && self.has_sets && (self.gate_is_open || is_key);
         if self.gate_is_open {
             self.decodable.push(number);
         }
