@@ -1,4 +1,4 @@
-//! Wall time, and whether it is to be trusted.
+//! Wall time, whether it is to be trusted, and which boot this is.
 //!
 //! Boards have no battery: they boot at their firmware's build date and are set by NTP later, by
 //! years. Knows nothing of: media time.
@@ -7,52 +7,79 @@
 
 use crate::{sys, units::WallTime};
 use std::{
-    cell::Cell,
+    fs,
+    path::Path,
     time::{Instant, SystemTime},
 };
 
-/// Watches the wall clock from the daemon's start on.
+/// Watches the wall clock from the boot's first daemon on.
 pub struct Clock {
-    /// Wall time minus monotonic time at the start, in ms: it changes when the clock is set.
-    offset_ms: i64,
+    /// When the machine booted, as the wall clock said it when it was first looked at.
+    boot_ms: i64,
+    /// How long it was up when this began, and when that was.
+    uptime_ms: i64,
     started: Instant,
-    trusted: Cell<bool>,
 }
 
 impl Clock {
-    pub fn start() -> Clock {
-        let clock =
-            Clock { offset_ms: now().0, started: Instant::now(), trusted: Cell::new(false) };
-        clock.look();
-        clock
+    /// `memory`: a file that lasts until the next boot, so that a daemon that is started again knows
+    /// what the clock was before it was set. Without it, the clock counts as never set before now.
+    pub fn start(memory: &Path) -> Clock {
+        let (uptime_ms, started) = (uptime_ms(), Instant::now());
+        let boot_ms = now().0 - uptime_ms;
+        let boot = format!("{:032x}", u128::from_be_bytes(boot_id()));
+        Clock { boot_ms: remembered(memory, &boot, boot_ms), uptime_ms, started }
     }
 
+    /// *Cost*: no system call.
     pub fn now(&self) -> WallTime {
         now()
     }
 
-    /// As of the last [`Clock::look`]: a question that costs no system call.
+    /// True when the kernel says that NTP keeps the clock, or when it was set since the boot to a
+    /// time after this program was built.
+    ///
+    /// *Cost*: one system call.
     pub fn is_trusted(&self) -> bool {
-        self.trusted.get()
+        let stepped = self.stepped_ms().saturating_abs() > STEP_MIN_MS;
+        sys::clock_is_synchronised() || stepped && now() > built()
     }
 
-    /// Asks again. The clock is trusted when the kernel says that NTP keeps it, or when it was set
-    /// since the start to a time after this program was built.
-    pub fn look(&self) {
-        let stepped = self.stepped_ms().abs() > STEP_MIN_MS;
-        self.trusted.set(sys::clock_is_synchronised() || stepped && now().0 > built().0);
-    }
-
-    /// By how much the clock was set since the start.
+    /// By how much the clock was set since it was first looked at.
     pub fn stepped_ms(&self) -> i64 {
         let elapsed = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
-        now().0 - elapsed - self.offset_ms
+        now().0 - self.uptime_ms.saturating_add(elapsed) - self.boot_ms
     }
+}
+
+/// The kernel's name for this boot; zeroes where it has none.
+pub fn boot_id() -> [u8; 16] {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+    u128::from_str_radix(&digits, 16).unwrap_or(0).to_be_bytes()
 }
 
 fn now() -> WallTime {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     WallTime(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// What the file says of this boot; where it says nothing, `boot_ms`, which is written there.
+fn remembered(memory: &Path, boot: &str, boot_ms: i64) -> i64 {
+    let text = fs::read_to_string(memory).unwrap_or_default();
+    let known = text.trim_end().split_once(' ').filter(|(of, _)| *of == boot);
+    known.and_then(|(_, millis)| millis.parse().ok()).unwrap_or_else(|| {
+        // Where it can not be written, the next daemon of this boot knows less.
+        let _ = fs::write(memory, format!("{boot} {boot_ms}\n"));
+        boot_ms
+    })
+}
+
+/// proc(5): seconds with two decimals, first of two numbers.
+fn uptime_ms() -> i64 {
+    let text = fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let seconds: f64 = text.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or(0.0);
+    (seconds * 1000.0) as i64
 }
 
 /// When the program was built: `SOURCE_DATE_EPOCH`, so that a build can be repeated.
@@ -72,9 +99,32 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_to_after_the_build_is_trusted() {
-        let mut clock = Clock::start();
-        clock.offset_ms -= 3_600_000;
-        clock.look();
+        let directory = tempfile::tempdir().unwrap();
+        let mut clock = Clock::start(&directory.path().join("clock"));
+        assert_eq!(clock.is_trusted(), sys::clock_is_synchronised());
+        clock.boot_ms -= 3_600_000;
         assert_eq!(clock.is_trusted(), sys::clock_is_synchronised() || now() > built());
+    }
+
+    #[test]
+    fn a_daemon_that_is_started_again_knows_that_the_clock_was_set_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let memory = directory.path().join("clock");
+        let first = Clock::start(&memory);
+        assert!(first.stepped_ms().abs() < STEP_MIN_MS);
+        let boot = format!("{:032x}", u128::from_be_bytes(boot_id()));
+        fs::write(&memory, format!("{boot} {}\n", first.boot_ms - 3_600_000)).unwrap();
+        assert!((3_598_000..3_602_000).contains(&Clock::start(&memory).stepped_ms()));
+    }
+
+    #[test]
+    fn what_was_remembered_of_another_boot_or_is_broken_does_not_count() {
+        let directory = tempfile::tempdir().unwrap();
+        let memory = directory.path().join("clock");
+        for text in ["", "x", "0123 77\n", "this-boot seven\n"] {
+            fs::write(&memory, text).unwrap();
+            assert_eq!(remembered(&memory, "this-boot", 5), 5, "{text:?}");
+            assert_eq!(remembered(&memory, "this-boot", 6), 5, "it is written down");
+        }
     }
 }

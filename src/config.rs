@@ -7,8 +7,15 @@ mod values;
 
 pub use values::{Bounded, CameraName, CameraUrl, HttpUrl, LogLevel, OneOrMore};
 
+use crate::limits;
 use serde::Deserialize;
-use std::{fmt, fs, io, net::SocketAddr, path::Path, path::PathBuf};
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read as _},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 /// Everything that the daemon is told from outside.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -124,8 +131,8 @@ impl Config {
     /// # Errors
     /// `Unreadable`: the file; `Wrong`: what is written in it.
     pub fn read(file: &Path) -> Result<Config, Error> {
-        let text = fs::read_to_string(file)
-            .map_err(|source| Error::Unreadable { file: file.to_owned(), source })?;
+        let text =
+            read(file).map_err(|source| Error::Unreadable { file: file.to_owned(), source })?;
         Config::parse(&text, file)
     }
 
@@ -158,13 +165,35 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl Camera {
+    /// What is asked for and will come later: one line each, without the camera's name.
+    pub fn not_in_this_version(&self) -> Vec<&'static str> {
+        let asked = [
+            (self.transport == Transport::Udp, "transport = \"udp\": TCP is used"),
+            (self.engine == Engine::Ffmpeg, "engine = \"ffmpeg\": the native engine is used"),
+            (self.audio, "audio = true: sound is not recorded"),
+        ];
+        let asked = asked.into_iter().filter(|(is_asked, _)| *is_asked);
+        asked.map(|(_, line)| line).collect()
+    }
+
     fn default_buffer() -> Bounded<256, 65_536> {
-        Bounded::of(2048)
+        Bounded::of(limits::BUFFER_KB_DEFAULT)
     }
 
     fn default_snapshot_interval() -> Bounded<100, 60_000> {
         Bounded::of(1000)
     }
+}
+
+fn read(file: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let room = limits::CONFIG_BYTES_MAX as u64 + 1;
+    File::open(file)?.take(room).read_to_string(&mut text)?;
+    if text.len() as u64 == room {
+        let reason = format!("is longer than {} bytes", limits::CONFIG_BYTES_MAX);
+        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+    }
+    Ok(text)
 }
 
 /// The line of the key that a message names, where the parser only knows the section's (a list).

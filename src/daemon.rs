@@ -1,37 +1,54 @@
 //! The daemon: cameras, recorders and the card thread wired together, from start to orderly end.
 //!
-//! Everything here runs on the main thread; nothing here waits for the card.
-//! Knows nothing of: protocols, file formats.
+//! ```text
+//! daemon.rs    start, signals, reading the configuration again, end
+//! ├─ station   one camera with its recorder
+//! ├─ outbox    the daemon's own commands for the card
+//! ├─ events    what the card says
+//! └─ lock      one daemon at a time
+//! ```
+//! Everything here runs on the main thread; nothing here waits for the card but the end, and that
+//! not for long. Knows nothing of: protocols, file formats.
 
+mod events;
 mod lock;
+mod outbox;
 mod station;
 
 pub use lock::{Lock, runtime_path};
 
-use self::station::Station;
+use self::{outbox::Outbox, station::Station};
 use crate::{
-    camera::State,
-    clock::Clock,
-    config::Config,
+    clock::{self, Clock},
+    config::{self, Config},
     limits, logger,
     mp4::identity,
     recorder::Moment,
     runtime::{self, Signal},
     storage::{
-        CameraId, CardState, Ending, Event, Settings, Storage,
+        CameraId, CardState, Settings, Storage,
         disk::{RequireMount, linux::LinuxDisk},
         messages::Command,
     },
 };
 use async_signal::{Signal as UnixSignal, Signals};
-use smol::{LocalExecutor, stream::StreamExt as _};
+use smol::{LocalExecutor, future, stream::StreamExt as _};
 use std::{
     cell::{Cell, RefCell},
-    fs, io,
-    path::{Path, PathBuf},
+    io,
+    path::PathBuf,
     rc::Rc,
     time::Duration,
 };
+
+/// How to run.
+pub struct Options {
+    /// Read again at SIGHUP.
+    pub config_file: PathBuf,
+    pub recording: Recording,
+    /// What lasts until the next boot lies beside it.
+    pub socket: PathBuf,
+}
 
 /// Whether cameras record from the start on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,92 +58,68 @@ pub enum Recording {
 }
 
 /// The running daemon.
-pub struct Daemon {
-    config_file: PathBuf,
+struct Daemon {
+    options: Options,
     config: RefCell<Config>,
-    recording: Recording,
     storage: Storage,
+    outbox: RefCell<Outbox>,
     stations: RefCell<Vec<Rc<Station>>>,
     /// Fragment buffers that are not with the card thread.
     buffers: RefCell<Vec<Vec<u8>>>,
     clock: Clock,
+    trust: Cell<identity::Clock>,
     card: RefCell<CardState>,
     card_ended: Cell<bool>,
     /// A recorder or the card went on.
     progress: Signal,
-    /// Names this life of the daemon in segments, and seeds what must differ between lives.
-    life: u64,
+    /// SIGHUP came since the configuration was read.
+    is_outdated: Cell<bool>,
+    outdated: Signal,
 }
 
 /// Runs until SIGTERM or SIGINT, all files closed.
 ///
 /// # Errors
 /// Where the system refuses a thread or a signal handler.
-pub fn run(config_file: &Path, config: Config, recording: Recording) -> io::Result<()> {
+pub fn run(options: Options, config: Config) -> io::Result<()> {
     blocking::set_max_blocking_threads(limits::BLOCKING_THREADS_MAX);
-    let clock = Clock::start();
-    let storage = Storage::start(LinuxDisk, settings(&config))?;
-    let life = clock.now().0.cast_unsigned() << 20 | u64::from(std::process::id());
+    let signals = Signals::new([UnixSignal::Term, UnixSignal::Int, UnixSignal::Hup])?;
+    let clock = Clock::start(&options.socket.with_extension("clock"));
     let daemon = Rc::new(Daemon {
-        config_file: config_file.to_owned(),
-        recording,
+        options,
+        storage: Storage::start(LinuxDisk, settings(&config))?,
         config: RefCell::new(config),
-        storage,
+        outbox: RefCell::default(),
         stations: RefCell::default(),
         buffers: RefCell::new(vec![Vec::new(); limits::FRAGMENT_BUFFERS]),
+        trust: Cell::new(trust(&clock)),
         clock,
         card: RefCell::default(),
         card_ended: Cell::new(false),
         progress: Signal::default(),
-        life,
+        is_outdated: Cell::new(false),
+        outdated: Signal::default(),
     });
-    let signals = [UnixSignal::Term, UnixSignal::Int, UnixSignal::Hup];
-    let signals = Signals::new(signals)?;
     let executor = Rc::new(LocalExecutor::new());
-    runtime::block_on(&executor, async {
-        executor.spawn(Rc::clone(&daemon).follow_card()).detach();
-        executor.spawn(Rc::clone(&daemon).follow_clock()).detach();
-        daemon.start_cameras(&executor);
-        // A task of its own: it is polled when a signal comes, not whenever this thread wakes.
-        let follower = Rc::clone(&daemon).follow_signals(signals, Rc::clone(&executor));
-        executor.spawn(follower).await;
-        daemon.end().await;
-    });
+    // A task of its own: it is polled when it is woken, not whenever this thread is.
+    let run = executor.spawn(Rc::clone(&daemon).run(Rc::clone(&executor), signals));
+    runtime::block_on(&executor, run);
     Ok(())
 }
 
 impl Daemon {
-    fn start_cameras(self: &Rc<Self>, executor: &LocalExecutor<'static>) {
-        let config = self.config.borrow();
-        if config.camera.is_empty() {
-            log::warn!(
-                "no camera is configured: add a [[camera]] section to {}",
-                self.config_file.display()
-            );
-        }
-        let stations: Vec<_> = config
-            .camera
-            .iter()
-            .enumerate()
-            .map(|(index, camera)| {
-                let length = config.storage.segment_seconds.get();
-                let station = Station::new(CameraId(index), camera, length, self.life);
-                let wanted = camera.record && self.recording == Recording::AsConfigured;
-                station.start(Rc::clone(self), executor, wanted, &self.card.borrow())
-            })
-            .collect();
-        *self.stations.borrow_mut() = stations;
-    }
-
-    /// Does what signals ask for, until one asks for the end.
-    async fn follow_signals(
-        self: Rc<Self>,
-        mut signals: Signals,
-        executor: Rc<LocalExecutor<'static>>,
-    ) {
+    async fn run(self: Rc<Self>, executor: Rc<LocalExecutor<'static>>, mut signals: Signals) {
+        executor.spawn(Rc::clone(&self).follow_card()).detach();
+        executor.spawn(Rc::clone(&self).follow_clock()).detach();
+        self.start_cameras(&executor);
+        let reloads = Rc::clone(&self).follow_reloads(Rc::clone(&executor));
+        let reloads = executor.spawn(reloads);
         while let Some(signal) = signals.next().await {
             match signal {
-                Ok(UnixSignal::Hup) => self.reload(&executor).await,
+                Ok(UnixSignal::Hup) => {
+                    self.is_outdated.set(true);
+                    self.outdated.notify();
+                }
                 Ok(signal) => {
                     log::info!("state=ending signal={signal:?}");
                     break;
@@ -134,202 +127,197 @@ impl Daemon {
                 Err(error) => log::warn!("signals can not be read: {error}"),
             }
         }
+        reloads.cancel().await;
+        future::or(self.end(), second_signal(&mut signals)).await;
     }
 
-    /// Ends every camera: its last frames are on their way to the card when this returns, or
+    fn start_cameras(self: &Rc<Self>, executor: &LocalExecutor<'static>) {
+        let config = self.config.borrow();
+        if config.camera.is_empty() {
+            let file = self.options.config_file.display();
+            log::warn!("no camera is configured: add a [[camera]] section to {file}");
+        }
+        let stations = config.camera.iter().enumerate();
+        let stations = stations.map(|(index, _)| self.start_camera(index, &config, executor));
+        self.stations.replace(stations.collect());
+    }
+
+    fn start_camera(
+        self: &Rc<Self>,
+        index: usize,
+        config: &Config,
+        executor: &LocalExecutor<'static>,
+    ) -> Rc<Station> {
+        let camera = &config.camera[index];
+        for missing in camera.not_in_this_version() {
+            log::warn!("camera={} not in this version: {missing}", camera.name.as_str());
+        }
+        let id = (CameraId(index), self.outbox.borrow().newest());
+        let length = config.storage.segment_seconds.get();
+        let station = Station::new(id, camera, length, self.life());
+        station.card_state(&self.card.borrow());
+        if camera.record && self.options.recording == Recording::AsConfigured {
+            station.record();
+        }
+        station.start(Rc::clone(self), executor)
+    }
+
+    /// Names a station's life in segments, and seeds what must differ between two.
+    fn life(&self) -> u64 {
+        self.clock.now().0.cast_unsigned() << 20 | u64::from(std::process::id())
+    }
+
+    /// Ends cameras: their last frames are on their way to the card when this returns, or
     /// [`limits::SHUTDOWN_TIMEOUT`] has passed.
-    async fn stop_cameras(&self) {
-        let stations = self.stations.borrow().clone();
-        for station in &stations {
+    async fn stop(&self, stations: &[Rc<Station>]) {
+        for station in stations {
             station.stop();
         }
-        let closed = async {
-            loop {
-                let progress = self.progress.changed();
-                if stations.iter().all(|station| station.is_done()) {
-                    break;
-                }
-                progress.await;
-            }
-        };
-        if runtime::timeout(limits::SHUTDOWN_TIMEOUT, closed).await.is_none() {
+        let done = self.until(|| stations.iter().all(|station| station.is_done()));
+        if runtime::timeout(limits::SHUTDOWN_TIMEOUT, done).await.is_none() {
             log::error!("the card did not take the last frames in time");
         }
-        self.stations.borrow_mut().clear();
+        for station in stations {
+            station.abandon(&mut self.buffers.borrow_mut());
+        }
     }
 
     async fn end(&self) {
         let started = runtime::now();
-        self.stop_cameras().await;
+        let stations = self.stations.borrow().clone();
+        self.stop(&stations).await;
         self.storage.shut_down();
-        let ended = async {
-            loop {
-                let progress = self.progress.changed();
-                if self.card_ended.get() {
-                    break;
-                }
-                progress.await;
-            }
-        };
         let patience = limits::SHUTDOWN_TIMEOUT.saturating_sub(started.elapsed());
-        match runtime::timeout(patience, ended).await {
+        match runtime::timeout(patience, self.until(|| self.card_ended.get())).await {
             Some(()) => log::info!("state=ended after_ms={}", started.elapsed().as_millis()),
             None => {
-                log::error!("the card did not answer: its last file is mended at the next start")
+                log::error!("the card did not answer: its last file is mended at the next start");
             }
         }
     }
 
-    /// Reads the configuration again; a wrong one changes nothing.
+    /// Waits until `is_so`, looking whenever a recorder or the card went on.
+    async fn until(&self, is_so: impl Fn() -> bool) {
+        loop {
+            let progress = self.progress.changed();
+            if is_so() {
+                return;
+            }
+            progress.await;
+        }
+    }
+
+    async fn follow_reloads(self: Rc<Self>, executor: Rc<LocalExecutor<'static>>) {
+        loop {
+            let outdated = self.outdated.changed();
+            if self.is_outdated.replace(false) {
+                self.reload(&executor).await;
+            } else {
+                outdated.await;
+            }
+        }
+    }
+
+    /// Reads the configuration again; a wrong one changes nothing, and what a new one does not
+    /// touch goes on.
     async fn reload(self: &Rc<Self>, executor: &LocalExecutor<'static>) {
-        let config = match Config::read(&self.config_file) {
+        let config = match Config::read(&self.options.config_file) {
             Ok(config) => config,
             Err(error) => {
                 log::error!("configuration kept as it was: {error}");
                 return;
             }
         };
-        let cameras_changed = self.config.borrow().camera != config.camera;
-        let length = config.storage.segment_seconds.get();
         logger::set_level(config.log.level.0);
-        let settings = settings(&config);
-        *self.config.borrow_mut() = config;
-        if cameras_changed {
-            self.stop_cameras().await;
-        }
-        self.send(Command::Configure(settings)).await;
-        if cameras_changed {
-            self.start_cameras(executor);
-        } else {
-            for station in self.stations.borrow().iter() {
+        let staying = staying(&self.config.borrow().camera, &config.camera);
+        let stations = self.stations.borrow().clone();
+        let is_leaving = |index: &usize| !staying.get(*index).copied().unwrap_or(false);
+        let leaving =
+            (0..stations.len()).filter(is_leaving).map(|index| Rc::clone(&stations[index]));
+        self.stop(&leaving.collect::<Vec<_>>()).await;
+        // From here on without a pause: the card's numbers and ours change together.
+        self.outbox.borrow_mut().post(Command::Configure(settings(&config)));
+        let length = config.storage.segment_seconds.get();
+        let next = staying.iter().enumerate().map(|(index, &stays)| match stations.get(index) {
+            Some(station) if stays => {
                 station.set_segment_length(length);
+                Rc::clone(station)
             }
-        }
-        log::info!("configuration read again: {}", self.config_file.display());
+            _ => self.start_camera(index, &config, executor),
+        });
+        self.stations.replace(next.collect());
+        self.config.replace(config);
+        self.pump_all();
+        log::info!("configuration read again: {}", self.options.config_file.display());
     }
 
     /// Hands the recorder's work to the card thread, as far as there is room.
     fn pump(&self, station: &Station) {
-        station.pump(&self.storage, self.moment(), &mut self.buffers.borrow_mut());
+        // The daemon's own commands first: a station's may be of settings that are among them.
+        if self.outbox.borrow_mut().send(|command| self.storage.send(command)) {
+            let buffers = &mut self.buffers.borrow_mut();
+            station.pump(&self.storage, self.moment(), runtime::now(), buffers);
+        }
         if station.is_done() {
             self.progress.notify();
         }
     }
 
     fn pump_all(&self) {
+        self.outbox.borrow_mut().send(|command| self.storage.send(command));
         for station in self.stations.borrow().iter() {
             self.pump(station);
         }
     }
 
     fn moment(&self) -> Moment {
-        Moment { wall: self.clock.now(), clock: self.trust() }
-    }
-
-    fn trust(&self) -> identity::Clock {
-        if self.clock.is_trusted() { identity::Clock::Trusted } else { identity::Clock::Untrusted }
+        Moment { wall: self.clock.now(), clock: self.trust.get() }
     }
 
     /// Tells the card thread what time it is, at the start and whenever that changes.
     async fn follow_clock(self: Rc<Self>) {
         let mut told = None;
         loop {
-            self.clock.look();
-            let now = (self.clock.stepped_ms() / 1000, self.trust());
-            if told != Some(now) {
-                told = Some(now);
-                self.send(Command::Clock { wall: self.clock.now(), clock: now.1 }).await;
+            self.trust.set(trust(&self.clock));
+            let now = (self.clock.stepped_ms() / CLOCK_STEP_MS, self.trust.get());
+            if told.replace(now) != Some(now) {
+                let (wall, clock) = (self.clock.now(), now.1);
+                self.outbox.borrow_mut().post(Command::Clock { wall, clock });
             }
-            runtime::sleep(CLOCK_INTERVAL).await;
-        }
-    }
-
-    /// For commands that belong to no camera: waits while the queue is full.
-    async fn send(&self, mut command: Command) {
-        while let Err(refused) = self.storage.send(command) {
-            command = refused;
-            self.progress.changed().await;
-        }
-    }
-
-    async fn follow_card(self: Rc<Self>) {
-        while let Ok(event) = self.storage.events().recv().await {
-            self.handle(event);
-            self.progress.notify();
-        }
-    }
-
-    fn handle(&self, event: Event) {
-        match event {
-            Event::State(state) => {
-                log_card(&state);
-                for station in self.stations.borrow().iter() {
-                    station.card_state(&state);
-                }
-                *self.card.borrow_mut() = state;
-                self.pump_all();
-            }
-            Event::Returned { camera, mut buffer, result, .. } => {
-                buffer.clear();
-                buffer.shrink_to(limits::FRAGMENT_BUFFER_BYTES);
-                self.buffers.borrow_mut().push(buffer);
-                self.with_station(camera, |station| station.returned(result.map_err(drop)));
-                self.pump_all();
-            }
-            Event::OpenFailed { camera, reason } => {
-                log::warn!("camera={} no segment: {reason}", self.name(camera));
-                self.with_station(camera, Station::failed);
-                self.pump_all();
-            }
-            Event::Closed { camera, number, ending } => {
-                log::debug!("camera={} segment={number} closed={ending:?}", self.name(camera));
-                if ending == Ending::GivenUp {
-                    self.with_station(camera, Station::failed);
-                    self.pump_all();
-                }
-            }
-            Event::Durable { camera, frames_end } => {
-                self.with_station(camera, |station| station.durable(frames_end));
-            }
-            Event::Opened { camera, number } => {
-                log::debug!("camera={} segment={number} opened", self.name(camera));
-            }
-            Event::Deleted { camera, number, reason } => {
-                log::debug!("camera={} segment={number} deleted={reason:?}", self.name(camera));
-            }
-            Event::DeleteFailed { camera, number, reason } => {
-                log::warn!("camera={} segment={number} not deleted: {reason}", self.name(camera));
-            }
-            Event::Mended { camera, number, mended } => {
-                log::info!("camera={} segment={number} mended={mended:?}", self.name(camera));
-            }
-            Event::Remounted { file } => {
-                let file =
-                    file.map_or_else(String::new, |file| format!(" over {}", file.display()));
-                log::warn!("the card had turned read-only{file} and is writable again");
-            }
-            Event::Ended => self.card_ended.set(true),
-        }
-    }
-
-    fn name(&self, camera: CameraId) -> String {
-        let stations = self.stations.borrow();
-        stations.get(camera.0).map_or_else(String::new, |station| station.camera.name.clone())
-    }
-
-    fn with_station(&self, camera: CameraId, action: impl FnOnce(&Station)) {
-        if let Some(station) = self.stations.borrow().get(camera.0) {
-            action(station);
+            self.pump_all();
+            runtime::sleep(limits::CLOCK_INTERVAL).await;
         }
     }
 }
 
-fn log_card(state: &CardState) {
-    match state {
-        CardState::Ok => log::info!("card=ok"),
-        CardState::Released => log::info!("card=released"),
-        state => log::warn!("card={} reason=\"{}\"", state.name(), state.reason()),
+/// Returns when somebody insists: the first signal's echoes do not count.
+async fn second_signal(signals: &mut Signals) {
+    let first = runtime::now();
+    while let Some(signal) = signals.next().await {
+        let insists = matches!(signal, Ok(UnixSignal::Term | UnixSignal::Int));
+        if insists && first.elapsed() > limits::SIGNAL_ECHO {
+            log::warn!(
+                "state=ended signal came again: the last files are mended at the next start"
+            );
+            return;
+        }
     }
+    future::pending().await
+}
+
+/// Which of the new cameras go on as they are: where names or their order change, the card's folders
+/// do, and none does.
+fn staying(old: &[config::Camera], new: &[config::Camera]) -> Vec<bool> {
+    let names = |cameras: &[config::Camera]| -> Vec<_> {
+        cameras.iter().map(|camera| camera.name.clone()).collect()
+    };
+    let same_folders = names(old) == names(new);
+    let cameras = new.iter().enumerate();
+    cameras.map(|(index, camera)| same_folders && old.get(index) == Some(camera)).collect()
+}
+
+fn trust(clock: &Clock) -> identity::Clock {
+    if clock.is_trusted() { identity::Clock::Trusted } else { identity::Clock::Untrusted }
 }
 
 /// What the card thread needs of the configuration.
@@ -343,25 +331,38 @@ pub fn settings(config: &Config) -> Settings {
         sync: Duration::from_secs(storage.sync_seconds.get()),
         cameras: config.camera.iter().map(|camera| camera.name.as_str().to_owned()).collect(),
         lock_file: PathBuf::from(SYSUPGRADE_LOCK),
-        boot: boot_id(),
-    }
-}
-
-/// The kernel's name for this boot; zeroes where it has none.
-fn boot_id() -> [u8; 16] {
-    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
-    u128::from_str_radix(&digits, 16).unwrap_or(0).to_be_bytes()
-}
-
-/// Logs a camera's state where its driver does not.
-fn log_state(name: &str, state: State) {
-    if state == State::Off {
-        log::info!("camera={name} state=off");
+        boot: clock::boot_id(),
     }
 }
 
 /// OpenIPC's firmware upgrade runs while this file is there.
 const SYSUPGRADE_LOCK: &str = "/tmp/sysupgrade.lock";
-/// How often the clock is looked at.
-const CLOCK_INTERVAL: Duration = Duration::from_secs(5);
+/// The card thread is told of a change of the wall clock by more than this.
+const CLOCK_STEP_MS: i64 = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn cameras(text: &str) -> Config {
+        Config::parse(text, Path::new("x.toml")).unwrap()
+    }
+
+    const TWO: &str =
+        "[[camera]]\nname=\"a\"\nurl=\"rtsp://a/\"\n[[camera]]\nname=\"b\"\nurl=\"rtsp://b/\"\n";
+
+    #[test]
+    fn a_camera_that_did_not_change_goes_on_beside_one_that_did() {
+        let (old, new) = (cameras(TWO), cameras(&TWO.replace("rtsp://b/", "rtsp://c/")));
+        assert_eq!(staying(&old.camera, &new.camera), [true, false]);
+        assert_eq!(staying(&old.camera, &old.camera), [true, true]);
+    }
+
+    #[test]
+    fn cameras_whose_folders_move_begin_anew() {
+        let (old, new) = (cameras(TWO), cameras(&TWO[TWO.rfind("[[").unwrap()..]));
+        assert_eq!(staying(&old.camera, &new.camera), [false]);
+        assert_eq!(staying(&new.camera, &old.camera), [false, false]);
+    }
+}

@@ -11,6 +11,7 @@ pub mod disk;
 mod faulty;
 pub mod layout;
 pub mod messages;
+mod queue;
 pub mod retention;
 pub mod segment;
 
@@ -29,6 +30,7 @@ pub use self::messages::{
     CameraId, CardState, Command, DeleteError, DeleteReason, Ending, Event, Fragment, Mended,
     OpenError, Refused, SegmentStart, Settings,
 };
+pub use self::queue::{Closed, Receiver};
 use self::{card::Card, catalog::Catalog, disk::Disk};
 use crate::limits::{CARD_COMMANDS_MAX, CARD_EVENTS_MAX, CARD_THREAD_STACK_BYTES};
 
@@ -40,7 +42,7 @@ use crate::limits::{CARD_COMMANDS_MAX, CARD_EVENTS_MAX, CARD_THREAD_STACK_BYTES}
 #[derive(Debug)]
 pub struct Storage {
     commands: SyncSender<Command>,
-    events: smol::channel::Receiver<Event>,
+    events: Receiver<Event>,
     catalog: Arc<Mutex<Catalog>>,
     /// Ends the thread even where the queue of commands is full.
     ending: Arc<AtomicBool>,
@@ -57,7 +59,7 @@ impl Storage {
         D::File: Send,
     {
         let (commands, inbox) = mpsc::sync_channel(CARD_COMMANDS_MAX);
-        let (outbox, events) = smol::channel::bounded(CARD_EVENTS_MAX);
+        let (outbox, events) = queue::queue(CARD_EVENTS_MAX);
         let catalog = Arc::new(Mutex::new(Catalog::default()));
         let ending = Arc::new(AtomicBool::new(false));
         let driver = Driver { inbox, outbox, ending: ending.clone() };
@@ -81,7 +83,7 @@ impl Storage {
     }
 
     /// What the card thread says, in order; it ends with [`Event::Ended`].
-    pub fn events(&self) -> &smol::channel::Receiver<Event> {
+    pub fn events(&self) -> &Receiver<Event> {
         &self.events
     }
 
@@ -103,7 +105,7 @@ impl Storage {
 /// Queues and clock around the [`Card`].
 struct Driver {
     inbox: mpsc::Receiver<Command>,
-    outbox: smol::channel::Sender<Event>,
+    outbox: queue::Sender<Event>,
     ending: Arc<AtomicBool>,
 }
 
@@ -133,9 +135,9 @@ impl Driver {
     }
 
     /// Waits where the queue is full: the main thread drains it and waits for nothing of ours.
-    fn send_events<D: Disk>(&self, card: &mut Card<D>) -> Result<(), ()> {
+    fn send_events<D: Disk>(&self, card: &mut Card<D>) -> Result<(), Closed> {
         while let Some(event) = card.poll() {
-            self.outbox.send_blocking(event).map_err(drop)?;
+            self.outbox.send(event)?;
         }
         Ok(())
     }

@@ -1,15 +1,15 @@
 //! A short look at a camera: its tracks, and what its video is like over a few seconds.
 
-use super::{Connection, Error, Step};
-use crate::{media::Intake, rtsp::Target, runtime, units::Ticks};
+use super::{Connection, Connector, Error, Step};
+use crate::{limits, media::Intake, rtsp::Target, runtime, units::Ticks};
 use serde::Serialize;
 use smol::LocalExecutor;
-use std::{cell::RefCell, time::Duration};
+use std::cell::RefCell;
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     pub tracks: Vec<Track>,
-    /// `None` when no whole frame came.
+    /// `None` where no key frame came.
     pub video: Option<Video>,
     pub packets_lost: u64,
 }
@@ -33,7 +33,7 @@ pub struct Video {
     pub key_frame_distance_ms: Option<i64>,
 }
 
-/// Looks for five seconds, on this thread.
+/// Looks for [`limits::PROBE_SPAN`] from the first key frame on, on this thread.
 ///
 /// # Errors
 /// Why there is no stream; of the camera's tracks nothing is known then.
@@ -43,16 +43,22 @@ pub fn run(target: &Target) -> Result<Report, Error> {
 }
 
 async fn look(target: &Target) -> Result<Report, Error> {
-    let intake = RefCell::new(Intake::new(RING_BYTES));
+    let intake = RefCell::new(Intake::new(limits::PROBE_RING_BYTES));
     intake.borrow_mut().begin_run();
-    let mut connection = Connection::open(target, u64::from(std::process::id())).await?;
+    let seed = u64::from(std::process::id());
+    let mut connection = Connection::open(&mut Connector::new(target), target, seed).await?;
     let mut sums = Sums::default();
     let mut deadline = None;
     while deadline.is_none_or(|deadline| runtime::now() < deadline) {
         // Watched: every packet as it comes, so that the end is in time.
         match connection.step(&intake, true).await? {
-            Step::Playing => deadline = Some(runtime::now() + SPAN),
-            Step::Frames => sums.add(&intake.borrow()),
+            Step::Playing => deadline = Some(runtime::now() + limits::PROBE_PATIENCE),
+            Step::Frames => {
+                if sums.frames == 0 {
+                    deadline = Some(runtime::now() + limits::PROBE_SPAN);
+                }
+                sums.add(&intake.borrow());
+            }
             Step::Idle => {}
         }
     }
@@ -115,7 +121,3 @@ impl Sums {
         })
     }
 }
-
-const SPAN: Duration = Duration::from_secs(5);
-/// A key frame of a 4K camera fits.
-const RING_BYTES: usize = 4 << 20;

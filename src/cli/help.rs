@@ -1,28 +1,16 @@
 //! What `--help` prints.
 
-/// The help of a command, or of the program.
-pub(super) fn of(command: Option<&str>) -> &'static str {
-    match command {
-        Some("run") => RUN,
-        Some("check") => CHECK,
-        Some("probe") => PROBE,
-        Some("list") => LIST,
-        Some("verify") => VERIFY,
-        _ => PROGRAM,
-    }
-}
-
-const PROGRAM: &str = "\
+pub(super) const PROGRAM: &str = "\
 smolnvr - records IP cameras onto an SD card, unchanged, as MP4
 
 USAGE
-  smolnvr run [-c FILE] [--no-record]    the daemon, in the foreground
-  smolnvr check [-c FILE]                reads the configuration, says what would run
-  smolnvr probe URL [--json]             asks a camera what it sends
+  smolnvr run [-c FILE] [--no-record]   the daemon, in the foreground
+  smolnvr check [-c FILE]               reads the configuration, says what would run
+  smolnvr probe URL [--json]            asks a camera what it sends
   smolnvr list [CAMERA] [-c FILE] [--json]
-                                         the recordings on the card
+                                        the recordings on the card
   smolnvr verify PATH... [--repair] [--json]
-                                         whole, cut short or damaged? --repair mends
+                                        whole, cut short or damaged? --repair mends
   smolnvr --version
 
   `smolnvr COMMAND --help` says more about each.
@@ -30,7 +18,8 @@ USAGE
 OPTIONS
   -c, --config FILE   the configuration (default: /etc/smolnvr.toml)
   --json              answer for a program to read
-  -h, --help          this text
+  -h, --help          this text, or that of a command
+  -V, --version       the version
 
 EXIT STATUS
   0  done
@@ -38,7 +27,7 @@ EXIT STATUS
   2  wrong usage or configuration
 ";
 
-const RUN: &str = "\
+pub(super) const RUN: &str = "\
 smolnvr run - the recorder, in the foreground until SIGTERM or SIGINT
 
 USAGE
@@ -46,56 +35,96 @@ USAGE
 
   Connects to every camera of the configuration and records those with
   `record = true` onto the card; tries again for ever when a camera or
-  the card is gone. Logs changes of state to standard error, or to
-  syslog when that is /dev/null.
+  the card is gone. Logs changes of state, one line each, to standard
+  error, or to syslog where that is /dev/null.
 
 OPTIONS
   -c, --config FILE   the configuration (default: /etc/smolnvr.toml)
-  --no-record         connect, but record nothing until told to
-  --socket PATH       the control socket; one daemon runs for each
-                      (default: /var/run/smolnvr.sock)
+  --no-record         connect, but record nothing
+  --socket PATH       the control socket; one daemon runs for each, and what
+                      lasts until the next boot lies beside it
+                      (default: /var/run/smolnvr.sock, or where that can not
+                      be written $XDG_RUNTIME_DIR/smolnvr.sock)
 
 SIGNALS
-  TERM, INT   close all files and end, within 2 s (10 s if the card stalls)
-  HUP         read the configuration again
+  TERM, INT   close all files and end, within 2 s (10 s if the card stalls);
+              once more after a second: end at once, the files are mended at
+              the next start
+  HUP         read the configuration again; a wrong one changes nothing, and
+              cameras that did not change go on
+
+EXIT STATUS
+  0  ended by a signal
+  1  another smolnvr runs already, or the system refused something
+  2  wrong usage or configuration: one line with file, line, key and what
+     is allowed
 ";
 
-const CHECK: &str = "\
+pub(super) const CHECK: &str = "\
 smolnvr check - reads the configuration and says what would run
 
 USAGE
   smolnvr check [-c FILE]
 
-  Touches nothing. Exit status 2 and one line with file, line, key and
-  what is allowed when something is wrong.
+  Says which storage path would be used, and how each camera would be
+  recorded. Connects to nothing and writes nothing.
+
+OPTIONS
+  -c, --config FILE   the configuration (default: /etc/smolnvr.toml)
+
+EXIT STATUS
+  0  the configuration is valid, whether or not card and cameras are there
+  2  it is not: one line with file, line, key and what is allowed
 ";
 
-const PROBE: &str = "\
+pub(super) const PROBE: &str = "\
 smolnvr probe - asks a camera what it sends
 
 USAGE
   smolnvr probe URL [--json]
 
-  Connects, watches for five seconds, and prints the camera's tracks and
-  of its video: codec, picture size, frame rate, bit rate and the
-  distance of key frames. Exit status 1 and the reason when it can not.
+  Connects, watches for five seconds from the first key frame on, and
+  prints the camera's tracks and of its video: codec, picture size, frame
+  rate, bit rate and the distance of key frames.
+
+  In user and password / is written %2F, ? %3F, # %23 and % %25.
+
+OPTIONS
+  --json   answer for a program to read
 
 EXAMPLE
   smolnvr probe rtsp://admin:secret@192.168.1.20:554/stream=0
+
+EXIT STATUS
+  0  it sends video
+  1  it does not; why is said in one line
+  2  wrong usage
 ";
 
-const LIST: &str = "\
+pub(super) const LIST: &str = "\
 smolnvr list - the recordings on the card, oldest first
 
 USAGE
   smolnvr list [CAMERA] [-c FILE] [--json]
 
-  For each: number, start (UTC; a `?` where the clock was not set),
-  length, size, and whether it is whole or cut short. Needs no running
-  daemon.
+  Looks where `run` would record: at the first storage path that is
+  mounted. Needs no running daemon. One line for each recording:
+  camera, file, start in UTC, length, size, codec and whether it is whole,
+  cut short (a power cut, or still being written) or damaged. A ? behind
+  the start says that the clock was not set, or that the file is not by
+  smolnvr; as length, that the file's head does not tell it.
+
+OPTIONS
+  -c, --config FILE   the configuration (default: /etc/smolnvr.toml)
+  --json              one array of objects, named as in /api/recordings
+
+EXIT STATUS
+  0  done
+  1  no card is there, or no camera has that name
+  2  wrong usage or configuration
 ";
 
-const VERIFY: &str = "\
+pub(super) const VERIFY: &str = "\
 smolnvr verify - says of each file whether it is whole
 
 USAGE
@@ -106,10 +135,14 @@ USAGE
   recording in it is read.
 
 OPTIONS
-  --repair   trims a file that is cut to its last whole fragment and
-             fills in its index; not while the daemon writes it
+  --repair        trims a file that is cut to its last whole fragment, fills
+                  in its index and says how many bytes went; refused while
+                  the daemon runs, which mends by itself when it starts
+  --socket PATH   the control socket of that daemon, as for `run`
+  --json          one array of objects
 
 EXIT STATUS
   0  every file is whole, or was repaired
   1  one is not
+  2  wrong usage
 ";

@@ -1,54 +1,64 @@
 //! `smolnvr list`: the recordings on the card, read from the files alone.
 
-use super::{Arguments, Format, complain, print, print_json, seconds, usage};
+use super::{Arguments, Format, Usage, complain, names_in, print, print_json, seconds};
 use crate::{
-    mp4::{identity::Clock, scan},
-    storage::layout::Name,
+    config::Config,
+    daemon,
+    mp4::{
+        identity::Clock,
+        scan::{self, State},
+    },
+    storage::{
+        disk::{Disk as _, Mount, linux::LinuxDisk},
+        layout::{self, Name},
+    },
+    units::WallTime,
 };
 use serde::Serialize;
 use std::{
     fs::{self, File},
     io,
     os::unix::fs::FileExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
+    time::UNIX_EPOCH,
 };
 
-/// One recording, as in `/api/recordings`.
+/// One recording, in the words of `/api/recordings`.
 #[derive(Serialize)]
 struct Entry<'a> {
     camera: &'a str,
     number: u32,
     file: String,
-    start_ms: Option<i64>,
+    /// Of a file that is not ours: when it was last written to, less its duration.
+    start_ms: i64,
     clock_trusted: bool,
+    /// `None` where the head does not say: FFmpeg's fragmented files, and those cut short.
     duration_ms: Option<i64>,
     bytes: u64,
+    codec: Option<&'static str>,
+    mime: Option<String>,
     state: &'static str,
 }
 
-pub(super) fn run(arguments: &Arguments) -> ExitCode {
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
+    let wanted = arguments.operand()?.map(|name| name.to_string_lossy());
     let config = match arguments.read_config() {
         Ok(config) => config,
-        Err(status) => return status,
-    };
-    let wanted = match arguments.operands.as_slice() {
-        [] => None,
-        [name] => Some(name.to_string_lossy()),
-        _ => {
-            complain("one camera at most");
-            return usage();
-        }
+        Err(status) => return Ok(status),
     };
     if let Some(name) = &wanted
         && !config.camera.iter().any(|camera| camera.name.as_str() == name)
     {
-        complain(&format!("no camera is called {name:?}"));
-        return ExitCode::FAILURE;
+        complain(format_args!("no camera is called {name:?}"));
+        return Ok(ExitCode::FAILURE);
     }
-    let Some(root) = config.storage.path.0.iter().find(|path| path.is_dir()) else {
-        complain(&format!("{}: no such folder", config.storage.path.0[0].display()));
-        return ExitCode::FAILURE;
+    let root = match storage_path(&config) {
+        Ok(root) => root,
+        Err(reason) => {
+            complain(reason);
+            return Ok(ExitCode::FAILURE);
+        }
     };
     let mut entries = Vec::new();
     for (index, camera) in config.camera.iter().enumerate() {
@@ -56,60 +66,127 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         if wanted.as_ref().is_some_and(|wanted| wanted != name) {
             continue;
         }
-        let folder = if index == 0 { root.clone() } else { root.join(name) };
+        let folder = layout::folder(&root, index, name);
         if let Err(error) = read_folder(name, &folder, &mut entries)
             && error.kind() != io::ErrorKind::NotFound
         {
-            complain(&format!("{}: {error}", folder.display()));
-            return ExitCode::FAILURE;
+            complain(format_args!("{}: {error}", folder.display()));
+            return Ok(ExitCode::FAILURE);
         }
     }
-    match arguments.format {
+    match arguments.format() {
         Format::Json => print_json(&entries),
         Format::Text => entries.iter().for_each(|entry| print(&line(entry))),
     }
-    ExitCode::SUCCESS
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The path that the daemon would use: the first that is mounted; else why the first one is not.
+fn storage_path(config: &Config) -> Result<PathBuf, String> {
+    let settings = daemon::settings(config);
+    let mut absent = None;
+    for path in settings.paths {
+        match LinuxDisk.mount(&path, settings.require_mount) {
+            Mount::Absent(reason) => drop(absent.get_or_insert(reason)),
+            _ => return Ok(path),
+        }
+    }
+    Err(absent.unwrap_or_default())
 }
 
 fn read_folder<'a>(camera: &'a str, folder: &Path, entries: &mut Vec<Entry<'a>>) -> io::Result<()> {
-    let mut names: Vec<Name> =
-        fs::read_dir(folder)?.filter_map(|entry| Name::parse(&entry.ok()?.file_name())).collect();
-    names.sort_unstable();
-    for name in names {
+    for name in names_in(folder)? {
         let path = folder.join(name.file_name());
-        if let Some(entry) = read_file(camera, name, &path) {
-            entries.push(entry);
+        match read_file(camera, name, &path) {
+            Ok(entry) => entries.extend(entry),
+            Err(error) => complain(format_args!("{}: {error}", path.display())),
         }
     }
     Ok(())
 }
 
 /// `None` for what is no recording, whatever its name.
-fn read_file<'a>(camera: &'a str, name: Name, path: &Path) -> Option<Entry<'a>> {
-    let file = File::open(path).ok()?;
-    let bytes = file.metadata().ok()?.len();
-    let head = scan::read_head(&|buffer, at| file.read_at(buffer, at), bytes).ok()?;
-    let identity = head.identity.as_ref();
-    Some(Entry {
+fn read_file<'a>(camera: &'a str, name: Name, path: &Path) -> io::Result<Option<Entry<'a>>> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Ok(None);
+    }
+    let bytes = metadata.len();
+    let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut entry = Entry {
         camera,
         number: name.number(),
         file: name.file_name(),
-        start_ms: identity.map(|identity| identity.wall.0),
-        clock_trusted: identity.is_some_and(|identity| identity.clock == Clock::Trusted),
-        duration_ms: head.duration.map(|duration| duration.as_millis()),
+        start_ms: i64::try_from(modified.as_millis()).unwrap_or(i64::MAX),
+        clock_trusted: false,
+        duration_ms: None,
         bytes,
-        state: if head.is_closed(bytes) { "whole" } else { "cut" },
-    })
+        codec: None,
+        mime: None,
+        state: "damaged",
+    };
+    let file = File::open(path)?;
+    let head = match scan::read_head(&|buffer, at| file.read_at(buffer, at), bytes) {
+        Ok(head) => head,
+        Err(State::Unreadable { error, .. }) => return Err(error),
+        Err(_) => {
+            let mut first = [0; 8];
+            let count = file.read_at(&mut first, 0)?;
+            let is_recording = layout::begins_with_ftyp(&first[..count]);
+            return Ok(is_recording.then_some(entry));
+        }
+    };
+    entry.duration_ms = head.duration.map(|duration| duration.as_millis());
+    match &head.identity {
+        Some(identity) => {
+            entry.start_ms = identity.wall.0;
+            entry.clock_trusted = identity.clock == Clock::Trusted;
+        }
+        None => entry.start_ms -= entry.duration_ms.unwrap_or(0),
+    }
+    // Only a file of ours says where it should end.
+    let is_cut = head.layout.is_some() && !head.is_closed(bytes);
+    entry.state = if is_cut { "cut" } else { "whole" };
+    if let Some(video) = &head.video {
+        entry.codec = Some(video.codec.name());
+        entry.mime = Some(format!("video/mp4; codecs=\"{}\"", video.codecs));
+    }
+    Ok(Some(entry))
 }
 
 fn line(entry: &Entry<'_>) -> String {
-    let start = match entry.start_ms {
-        Some(millis) => crate::units::WallTime(millis).to_string(),
-        None => "-".to_owned(),
-    };
+    let start = WallTime(entry.start_ms);
     let mark = if entry.clock_trusted { ' ' } else { '?' };
-    let length = entry.duration_ms.map_or_else(|| "-".to_owned(), seconds);
+    let length = entry.duration_ms.map_or_else(|| "?".to_owned(), seconds);
     let kilobytes = entry.bytes / 1024;
     let Entry { camera, file, state, .. } = entry;
-    format!("{camera}\t{file}\t{start}{mark}\t{length:>8}\t{kilobytes:>8} KB\t{state}\n")
+    let codec = entry.codec.unwrap_or("?");
+    format!("{camera}\t{file}\t{start}{mark}\t{length:>8}\t{kilobytes:>8} KB\t{codec}\t{state}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(name: &str, bytes: &[u8]) -> Option<Entry<'static>> {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join(name), bytes).unwrap();
+        let mut entries = Vec::new();
+        read_folder("yard", directory.path(), &mut entries).unwrap();
+        entries.pop()
+    }
+
+    #[test]
+    fn a_recording_whose_head_is_broken_is_listed_as_damaged() {
+        let entry = listed("014.mp4", b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\x08what").unwrap();
+        assert_eq!((entry.number, entry.state, entry.duration_ms), (14, "damaged", None));
+        assert!(entry.start_ms > 1_600_000_000_000, "the directory knows when it was written");
+    }
+
+    #[test]
+    fn what_is_no_recording_is_not_listed_whatever_its_name() {
+        assert!(listed("014.mp4", b"not a film").is_none());
+        assert!(listed("014.mp4", b"").is_none());
+        assert!(listed("14.mp4", b"\0\0\0\x10ftypisom\0\0\0\0").is_none());
+    }
 }

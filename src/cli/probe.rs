@@ -1,57 +1,51 @@
 //! `smolnvr probe`: what a camera sends, seen over a few seconds.
 
-use super::{Arguments, Format, complain, print, print_json, usage};
+use super::{Arguments, Format, Usage, complain, print, print_json};
 use crate::{
     camera::probe::{self, Report},
     rtsp::Target,
 };
-use std::process::ExitCode;
+use std::{fmt::Write as _, process::ExitCode};
 
-pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let [url] = arguments.operands.as_slice() else {
-        complain("probe which URL? `smolnvr probe --help`");
-        return usage();
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
+    let Some(url) = arguments.operand()? else {
+        return Err(Usage("probe which URL?".into()));
     };
-    let target: Target = match url.to_string_lossy().parse() {
-        Ok(target) => target,
+    let target: Target =
+        url.to_string_lossy().parse().map_err(|error| Usage(format!("{error}")))?;
+    let report = match probe::run(&target) {
+        Ok(report) => report,
         Err(error) => {
-            complain(&format!("{error}"));
-            return usage();
+            complain(error);
+            return Ok(ExitCode::FAILURE);
         }
     };
-    match probe::run(&target) {
-        Ok(report) => {
-            match arguments.format {
-                Format::Json => print_json(&report),
-                Format::Text => print(&text(&report)),
-            }
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            complain(&error.to_string());
-            ExitCode::FAILURE
-        }
+    match arguments.format() {
+        Format::Json => print_json(&report),
+        Format::Text => print(&text(&report)),
     }
+    Ok(if report.video.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn text(report: &Report) -> String {
     let mut text = String::new();
+    // Writing to a String can not fail.
     for track in &report.tracks {
-        text += &format!("track: {} {} Hz\n", track.encoding, track.clock_rate);
+        let _ = writeln!(text, "track: {} {} Hz", track.encoding, track.clock_rate);
     }
-    let Some(video) = &report.video else {
-        return text + "no picture came within five seconds\n";
-    };
-    let tenths = |value: f64| (value * 10.0).round() / 10.0;
-    text += &format!("video: {} {}x{}\n", video.codec, video.width, video.height);
-    text += &format!("frame rate: {} a second\n", tenths(video.fps));
-    text += &format!("bit rate: {} kbit/s\n", video.kbit_s);
-    text += &match video.key_frame_distance_ms {
-        Some(millis) => format!("key frames: one every {} s\n", tenths(millis as f64 / 1000.0)),
-        None => "key frames: fewer than two in five seconds\n".to_owned(),
-    };
+    if let Some(video) = &report.video {
+        let _ = writeln!(text, "video: {} {}x{}", video.codec, video.width, video.height);
+        let _ = writeln!(text, "frame rate: {:.1} a second", video.fps);
+        let _ = writeln!(text, "bit rate: {} kbit/s", video.kbit_s);
+        let _ = match video.key_frame_distance_ms {
+            Some(millis) => writeln!(text, "key frames: one every {:.1} s", millis as f64 / 1000.0),
+            None => writeln!(text, "key frames: one alone"),
+        };
+    } else {
+        text += "no key frame came\n";
+    }
     if report.packets_lost > 0 {
-        text += &format!("lost packets: {}\n", report.packets_lost);
+        let _ = writeln!(text, "lost packets: {}", report.packets_lost);
     }
     text
 }

@@ -1,11 +1,11 @@
 //! `smolnvr verify`: reads files to their last byte; with `--repair` mends those that are cut.
 
-use super::{Arguments, Format, complain, print, print_json, seconds, shown, usage};
+use super::{Arguments, Format, Usage, complain, names_in, print, print_json, seconds};
 use crate::{
+    daemon::{self, Lock},
     mp4::scan::{self, Depth, Scan, State},
     storage::{
         disk::linux::LinuxDisk,
-        layout::Name,
         segment::{self, Reach, Repaired},
     },
 };
@@ -36,37 +36,59 @@ struct Verdict {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     repaired: bool,
+    /// What the repair cut off.
+    removed_bytes: u64,
 }
 
-pub(super) fn run(arguments: &Arguments) -> ExitCode {
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
     if arguments.operands.is_empty() {
-        complain("verify what? `smolnvr verify --help`");
-        return usage();
+        return Err(Usage("verify what?".into()));
     }
+    let repair = arguments.repair.unwrap_or(Repair::No);
+    let _lock = match repair {
+        Repair::No => None,
+        Repair::Yes => match lock_out_daemon(arguments) {
+            Ok(lock) => lock,
+            Err(status) => return Ok(status),
+        },
+    };
     let mut verdicts = Vec::new();
     let mut all_whole = true;
     for operand in &arguments.operands {
         let files = match files(Path::new(operand)) {
             Ok(files) => files,
             Err(error) => {
-                complain(&format!("{}: {error}", operand.display()));
+                complain(format_args!("{}: {error}", operand.display()));
                 all_whole = false;
                 continue;
             }
         };
         for file in files {
-            let verdict = verify(&file, arguments.repair);
+            let verdict = verify(&file, repair);
             all_whole &= verdict.state == "whole";
-            match arguments.format {
+            match arguments.format() {
                 Format::Text => print(&line(&verdict)),
                 Format::Json => verdicts.push(verdict),
             }
         }
     }
-    if arguments.format == Format::Json {
+    if arguments.format() == Format::Json {
         print_json(&verdicts);
     }
-    if all_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Ok(if all_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A file that is being written looks like one that was cut: a daemon must not run meanwhile.
+fn lock_out_daemon(arguments: &Arguments) -> Result<Option<Lock>, ExitCode> {
+    let socket = arguments.socket.clone().unwrap_or_else(daemon::runtime_path);
+    match Lock::share(&socket) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            complain("smolnvr runs and may be writing these files: end it first");
+            Err(ExitCode::FAILURE)
+        }
+        // Where no lock can be made, no daemon of this user runs either.
+        lock => Ok(lock.ok()),
+    }
 }
 
 /// The file itself, or every recording in a folder, by number.
@@ -74,10 +96,7 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     if !fs::metadata(path)?.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let mut names: Vec<Name> =
-        fs::read_dir(path)?.filter_map(|entry| Name::parse(&entry.ok()?.file_name())).collect();
-    names.sort_unstable();
-    Ok(names.into_iter().map(|name| path.join(name.file_name())).collect())
+    Ok(names_in(path)?.into_iter().map(|name| path.join(name.file_name())).collect())
 }
 
 fn verify(path: &Path, repair: Repair) -> Verdict {
@@ -86,17 +105,25 @@ fn verify(path: &Path, repair: Repair) -> Verdict {
         return before;
     }
     match segment::repair(&LinuxDisk, path, Reach::All) {
-        Ok(Repaired::Empty { .. }) => {
-            Verdict { reason: Some("holds no whole fragment".into()), ..before }
+        Ok(Repaired::Mended { removed_bytes, .. }) => {
+            Verdict { repaired: true, removed_bytes, ..look(path) }
         }
-        Ok(_) => Verdict { repaired: true, ..look(path) },
-        Err(error) => Verdict { reason: Some(format!("can not be repaired: {error}")), ..before },
+        Ok(Repaired::Whole { .. }) => look(path),
+        Ok(Repaired::Empty { .. }) => {
+            Verdict { reason: Some("it holds no whole fragment".into()), ..before }
+        }
+        Ok(Repaired::Unreadable { at, error, .. }) => {
+            Verdict { reason: Some(format!("it can not be read at byte {at}: {error}")), ..before }
+        }
+        Err(error) => {
+            Verdict { reason: Some(format!("it can not be repaired: {error}")), ..before }
+        }
     }
 }
 
 fn look(path: &Path) -> Verdict {
     let mut verdict = Verdict {
-        file: shown(path),
+        file: path.display().to_string(),
         state: "damaged",
         bytes: 0,
         whole_bytes: 0,
@@ -104,6 +131,7 @@ fn look(path: &Path) -> Verdict {
         fragments: 0,
         reason: None,
         repaired: false,
+        removed_bytes: 0,
     };
     let scan = match read(path) {
         Ok((bytes, scan)) => {
@@ -126,7 +154,7 @@ fn look(path: &Path) -> Verdict {
             "damaged"
         }
         State::Unreadable { at, error } => {
-            verdict.reason = Some(format!("can not be read at byte {at}: {error}"));
+            verdict.reason = Some(format!("it can not be read at byte {at}: {error}"));
             "damaged"
         }
     };
@@ -140,15 +168,20 @@ fn read(path: &Path) -> io::Result<(u64, Scan)> {
 }
 
 fn line(verdict: &Verdict) -> String {
-    let Verdict { file, state, bytes, whole_bytes, .. } = verdict;
+    let Verdict { file, state, bytes, whole_bytes, removed_bytes, .. } = verdict;
     let length = seconds(verdict.duration_ms);
-    let reason = verdict.reason.as_deref().unwrap_or_default();
+    let reason = verdict.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
     match *state {
-        "whole" if verdict.repaired => format!("{file}: repaired, whole, {length}\n"),
+        "whole" if verdict.repaired => {
+            format!("{file}: repaired, {removed_bytes} bytes cut off, whole, {length}\n")
+        }
         "whole" => format!("{file}: whole, {length}\n"),
-        "cut" => format!(
-            "{file}: cut short, plays {length} up to byte {whole_bytes} of {bytes} {reason}\n"
-        ),
-        _ => format!("{file}: damaged, plays {length}: {reason}\n"),
+        "cut" => {
+            let left = bytes.saturating_sub(*whole_bytes);
+            format!(
+                "{file}: cut short, plays {length}, {left} bytes of {bytes} behind that{reason}\n"
+            )
+        }
+        _ => format!("{file}: damaged, plays {length}{reason}\n"),
     }
 }

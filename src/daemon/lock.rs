@@ -15,14 +15,29 @@ impl Lock {
     /// Takes the lock that belongs to a control socket.
     ///
     /// # Errors
-    /// `WouldBlock` where another daemon has it; else the file can not be made.
+    /// `WouldBlock` where another daemon, or somebody who shuts daemons out, has it; else the file
+    /// can not be made.
     pub fn take(socket: &Path) -> io::Result<Lock> {
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(socket.with_extension("lock"))?;
-        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        Lock::flock(socket, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    /// Shuts daemons out; several may do so at once.
+    ///
+    /// # Errors
+    /// `WouldBlock` where a daemon runs; else the file can not be made.
+    pub fn share(socket: &Path) -> io::Result<Lock> {
+        Lock::flock(socket, FlockOperation::NonBlockingLockShared)
+    }
+
+    /// The file that is locked.
+    pub fn path(socket: &Path) -> PathBuf {
+        socket.with_extension("lock")
+    }
+
+    fn flock(socket: &Path, operation: FlockOperation) -> io::Result<Lock> {
+        let file =
+            File::options().create(true).truncate(false).write(true).open(Lock::path(socket))?;
+        flock(&file, operation)?;
         Ok(Lock(file))
     }
 }
@@ -51,5 +66,16 @@ mod tests {
         assert_eq!(refused, Some(io::ErrorKind::WouldBlock));
         drop(first);
         Lock::take(&socket).unwrap();
+    }
+
+    #[test]
+    fn a_repair_and_a_daemon_shut_each_other_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("smolnvr.sock");
+        let repairs = [Lock::share(&socket).unwrap(), Lock::share(&socket).unwrap()];
+        assert!(Lock::take(&socket).is_err());
+        drop(repairs);
+        let _daemon = Lock::take(&socket).unwrap();
+        assert!(Lock::share(&socket).is_err());
     }
 }

@@ -1,9 +1,11 @@
 //! A station: one camera with its recorder, and the command that waits for the card thread.
+//!
+//! Knows nothing of: the other stations, signals, configuration files.
 
-use super::{Daemon, log_state};
+use super::Daemon;
 use crate::{
-    camera::{Camera, Observer, State},
-    config,
+    camera::{Camera, Observer},
+    config, limits,
     recorder::{Moment, Recorder},
     storage::{CameraId, CardState, Command, Storage},
     units::Ticks,
@@ -12,42 +14,49 @@ use smol::LocalExecutor;
 use std::{
     cell::{Cell, RefCell},
     rc::{Rc, Weak},
+    time::Instant,
 };
 
 pub(super) struct Station {
     pub camera: Camera,
+    /// The settings that its number among the cameras is from ([`super::outbox::Outbox::newest`]).
+    pub settings: u64,
     recorder: RefCell<Recorder>,
     /// Refused by a full queue; goes first when there is room.
     unsent: RefCell<Option<Command>>,
     running: Cell<bool>,
+    card_takes_segments: Cell<bool>,
+    /// After a failure no segment is tried before this.
+    retry_at: Cell<Option<Instant>>,
+    /// Why the last segment could not be opened, as it was logged.
+    trouble: RefCell<Option<String>>,
 }
 
 impl Station {
-    pub fn new(id: CameraId, config: &config::Camera, segment_seconds: u64, life: u64) -> Station {
+    /// `life`: another one for each station that ever was; names its runs in segments.
+    pub fn new(
+        (id, settings): (CameraId, u64),
+        config: &config::Camera,
+        segment_seconds: u64,
+        life: u64,
+    ) -> Station {
         let ring_bytes = usize::try_from(config.buffer_kb.get() * 1024).unwrap_or(usize::MAX);
         let name = config.name.as_str().to_owned();
-        let seed = life ^ id.0 as u64;
         Station {
-            camera: Camera::new(name, config.url.0.clone(), ring_bytes, seed),
+            camera: Camera::new(name, config.url.0.clone(), ring_bytes, life),
+            settings,
             recorder: RefCell::new(Recorder::new(id, seconds(segment_seconds), life)),
             unsent: RefCell::new(None),
             running: Cell::new(true),
+            card_takes_segments: Cell::new(false),
+            retry_at: Cell::new(None),
+            trouble: RefCell::new(None),
         }
     }
 
     /// Sets the camera going; it ends after [`Station::stop`].
-    pub fn start(
-        self,
-        daemon: Rc<Daemon>,
-        executor: &LocalExecutor<'static>,
-        record: bool,
-        card: &CardState,
-    ) -> Rc<Station> {
+    pub fn start(self, daemon: Rc<Daemon>, executor: &LocalExecutor<'static>) -> Rc<Station> {
         let station = Rc::new(self);
-        station.card_state(card);
-        if record {
-            station.recorder.borrow_mut().start(&station.camera.intake.borrow().ring);
-        }
         let watched = Rc::downgrade(&station);
         let running = Rc::clone(&station);
         executor
@@ -62,20 +71,41 @@ impl Station {
         station
     }
 
+    pub fn record(&self) {
+        self.recorder.borrow_mut().start(&self.camera.intake.borrow().ring);
+    }
+
     /// Ends the camera; what it sent until then is still recorded.
     pub fn stop(&self) {
         self.camera.stop();
     }
 
-    /// True once the camera has ended and its file is closed.
+    /// True once the camera has ended and its file is on its way to be closed.
     pub fn is_done(&self) -> bool {
         !self.running.get() && self.unsent.borrow().is_none() && !self.recorder.borrow().is_busy()
     }
 
-    pub fn pump(&self, storage: &Storage, moment: Moment, buffers: &mut Vec<Vec<u8>>) {
+    /// Gives up on what the card has not taken; a fragment's buffer goes back to the others.
+    pub fn abandon(&self, buffers: &mut Vec<Vec<u8>>) {
+        if let Some(Command::Append { fragment, .. }) = self.unsent.take() {
+            buffers.push(fragment.bytes);
+        }
+    }
+
+    pub fn pump(
+        &self,
+        storage: &Storage,
+        moment: Moment,
+        now: Instant,
+        buffers: &mut Vec<Vec<u8>>,
+    ) {
         let mut unsent = self.unsent.borrow_mut();
         let intake = self.camera.intake.borrow();
         let mut recorder = self.recorder.borrow_mut();
+        if self.retry_at.get().is_some_and(|retry_at| retry_at <= now) {
+            self.retry_at.set(None);
+            recorder.card_accepts(self.card_takes_segments.get());
+        }
         loop {
             let next = unsent.take().or_else(|| recorder.poll(&intake.ring, moment, buffers));
             let Some(command) = next else { return };
@@ -87,15 +117,25 @@ impl Station {
     }
 
     pub fn card_state(&self, state: &CardState) {
-        self.recorder.borrow_mut().card_accepts(state.takes_segments());
+        let takes = state.takes_segments();
+        if !self.card_takes_segments.replace(takes) && takes {
+            // Another card, or the same one well again: it is tried at once.
+            self.retry_at.set(None);
+        }
+        self.recorder.borrow_mut().card_accepts(takes && self.retry_at.get().is_none());
     }
 
-    pub fn returned(&self, written: Result<(), ()>) {
+    pub fn returned(&self, written: Result<(), ()>, now: Instant) {
         self.recorder.borrow_mut().returned(written);
+        if written.is_err() {
+            self.hold_off(now);
+        }
     }
 
-    pub fn failed(&self) {
-        self.recorder.borrow_mut().fail();
+    /// A segment could not be opened, or was given up: the next one is tried a moment later.
+    pub fn hold_off(&self, now: Instant) {
+        self.retry_at.set(Some(now + limits::CARD_RETRY_INTERVAL));
+        self.recorder.borrow_mut().card_accepts(false);
     }
 
     pub fn durable(&self, frames_end: u64) {
@@ -104,6 +144,17 @@ impl Station {
 
     pub fn set_segment_length(&self, segment_seconds: u64) {
         self.recorder.borrow_mut().set_segment_length(seconds(segment_seconds));
+    }
+
+    /// True if the last segment was not in this trouble, or there was none.
+    pub fn is_news(&self, trouble: &str) -> bool {
+        let known = self.trouble.replace(Some(trouble.to_owned()));
+        known.as_deref() != Some(trouble)
+    }
+
+    /// True if the last segment was in trouble.
+    pub fn is_recovery(&self) -> bool {
+        self.trouble.take().is_some()
     }
 }
 
@@ -131,12 +182,6 @@ impl Observer for Link {
             station.recorder.borrow_mut().run_ended(&station.camera.intake.borrow().ring);
         }
         self.pump();
-    }
-
-    fn state(&self, state: State) {
-        if let Some(station) = self.station.upgrade() {
-            log_state(&station.camera.name, state);
-        }
     }
 }
 

@@ -222,6 +222,7 @@ impl<D: Disk> Card<D> {
             self.count_cameras();
             self.next_look = now;
         }
+        self.events.push_back(Event::Configured);
     }
 
     fn check_hold(&mut self, now: Instant) {

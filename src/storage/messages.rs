@@ -79,7 +79,7 @@ pub enum Command {
     Release,
     /// Takes the card back; answered by the state that it is found in.
     Resume,
-    /// Takes up new settings; what they do not touch goes on. Where cameras or paths differ, all
+    /// Takes up new settings, answered by [`Event::Configured`]; what they do not touch goes on. Where cameras or paths differ, all
     /// segments are closed and cameras are counted anew.
     Configure(Settings),
     /// Says what time it is: at start-up, and when the clock is set or becomes trusted.
@@ -104,6 +104,8 @@ pub enum Command {
 pub enum Event {
     /// One for every change, and one to begin with.
     State(CardState),
+    /// A `Configure` was taken up: what follows speaks of its cameras.
+    Configured,
     Opened {
         camera: CameraId,
         number: u32,
@@ -255,6 +257,17 @@ pub enum Mended {
     Trimmed { bytes: u64, removed_bytes: u64 },
     /// Renamed to this; from then on it is foreign.
     SetAside(String),
+}
+
+impl fmt::Display for Mended {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Mended::Trimmed { bytes, removed_bytes } => {
+                write!(f, "{removed_bytes} bytes cut off, {bytes} kept")
+            }
+            Mended::SetAside(name) => write!(f, "set aside as {name}"),
+        }
+    }
 }
 
 impl fmt::Display for OpenError {

@@ -139,8 +139,8 @@ fn dropping_the_handle_ends_the_thread_with_its_files_closed() {
     wait_for(&storage, is_ok);
     storage.send(open()).unwrap();
     storage.send(append()).unwrap();
-    let events = storage.events().clone();
-    drop(storage);
+    let Storage { commands, events, .. } = storage;
+    drop(commands);
     let rest: Vec<Event> = std::iter::from_fn(|| events.recv_blocking().ok()).collect();
     assert!(matches!(rest[..], [.., Event::Closed { ending: Ending::Whole, .. }, Event::Ended]));
 }

@@ -4,8 +4,8 @@ use std::error::Error;
 use std::str::FromStr;
 
 use camera::{
-    Aggregation, Auth, Builder, Camera, Clip, Options, ParameterSets, Scheme, Speed, Then,
-    TimestampJump, Transports,
+    Aggregation, Announced, Auth, Builder, Camera, Clip, Options, ParameterSets, Scheme, Speed,
+    Then, TimestampJump, Transports,
 };
 use lexopt::prelude::*;
 
@@ -85,6 +85,10 @@ fn option(
                     ("in-band", ParameterSets::InBand),
                 ],
             )?;
+        }
+        "announce" => {
+            options.announced =
+                one_of(parser, &[("truly", Announced::AsItIs), ("jpeg", Announced::Jpeg)])?;
         }
         "no-aggregation" => options.aggregation = Aggregation::Never,
         "transport" => {
@@ -168,6 +172,7 @@ what is sent
   --start-timestamp T      RTP time of a session's first frame } differ from session to session,
   --start-sequence S       number of its first packet          } but not from run to run
   --parameter-sets WHERE   both (default), sdp: taken out of the stream, in-band: not in the SDP
+  --announce WHAT          truly (default), or jpeg: a stream that no recorder of H.264 can take
   --no-aggregation         no STAP-A or AP: each small NAL unit in a packet of its own
 
 faults, counted from the beginning of each session
@@ -196,13 +201,14 @@ mod tests {
                 ("transport", "udp"),
                 ("then", "bye"),
                 ("parameter-sets", "sdp"),
+                ("announce", "jpeg"),
                 ("timestamp-jump-after", "3:-900"),
             ];
             known.iter().find(|(known, _)| *known == name).map_or("7", |(_, value)| value)
         };
         let names = HELP.lines().filter_map(|line| line.strip_prefix("  --"));
         let names: Vec<&str> = names.filter_map(|line| line.split(' ').next()).collect();
-        assert_eq!(names.len(), 18);
+        assert_eq!(names.len(), 19);
         for name in names {
             let option = format!("--{name}");
             let mut arguments = vec![option.as_str()];

@@ -34,7 +34,7 @@ pub use auth::{Auth, Scheme};
 pub use clip::{AccessUnit, Clip, ClipError, Codec, Frame};
 pub use faults::{Faults, TimestampJump};
 pub use packetize::Aggregation;
-pub use sdp::ParameterSets;
+pub use sdp::{Announced, ParameterSets};
 pub use server::{Builder, Camera, StartError};
 pub use statistics::{Session, SessionState, TransportKind};
 pub use stream::{Options, Speed, Then, Transports};

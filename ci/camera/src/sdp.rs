@@ -19,8 +19,36 @@ pub enum ParameterSets {
     InBand,
 }
 
+/// What the description calls the stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Announced {
+    #[default]
+    AsItIs,
+    /// A fault: the stream of a camera that is set to JPEG, which a recorder can not take.
+    Jpeg,
+}
+
 /// Describes `clip` as one video track with the control address [`TRACK`].
-pub fn describe(clip: &Clip, parameter_sets: ParameterSets) -> String {
+pub fn describe(clip: &Clip, parameter_sets: ParameterSets, announced: Announced) -> String {
+    let media = match announced {
+        Announced::AsItIs => media(clip, parameter_sets),
+        Announced::Jpeg => format!("m=video 0 RTP/AVP {JPEG}\r\n"),
+    };
+    format!(
+        "v=0\r\n\
+         o=- 1 1 IN IP4 127.0.0.1\r\n\
+         s=smolnvr test camera\r\n\
+         c=IN IP4 0.0.0.0\r\n\
+         t=0 0\r\n\
+         a=control:*\r\n\
+         {media}\
+         a=framerate:{}\r\n\
+         a=control:{TRACK}\r\n",
+        (clip.frame_rate() * 100.0).round() / 100.0
+    )
+}
+
+fn media(clip: &Clip, parameter_sets: ParameterSets) -> String {
     let name = match clip.codec() {
         Codec::H264 => "H264",
         Codec::H265 => "H265",
@@ -39,18 +67,9 @@ pub fn describe(clip: &Clip, parameter_sets: ParameterSets) -> String {
         format = format!("a=fmtp:{PAYLOAD_TYPE} {format}\r\n");
     }
     format!(
-        "v=0\r\n\
-         o=- 1 1 IN IP4 127.0.0.1\r\n\
-         s=smolnvr test camera\r\n\
-         c=IN IP4 0.0.0.0\r\n\
-         t=0 0\r\n\
-         a=control:*\r\n\
-         m=video 0 RTP/AVP {PAYLOAD_TYPE}\r\n\
+        "m=video 0 RTP/AVP {PAYLOAD_TYPE}\r\n\
          a=rtpmap:{PAYLOAD_TYPE} {name}/90000\r\n\
-         {format}\
-         a=framerate:{}\r\n\
-         a=control:{TRACK}\r\n",
-        (clip.frame_rate() * 100.0).round() / 100.0
+         {format}"
     )
 }
 
@@ -79,6 +98,8 @@ fn sprop(clip: &Clip) -> String {
 }
 
 pub const TRACK: &str = "trackID=0";
+/// The static payload type of JPEG (RFC 3551 §6), which needs no `rtpmap`.
+const JPEG: u8 = 26;
 
 #[cfg(test)]
 mod tests {
@@ -87,16 +108,23 @@ mod tests {
     #[test]
     fn parameter_sets_stand_where_they_were_asked_for() {
         let clip = Clip::committed("plain.h264").unwrap();
-        let sdp = describe(&clip, ParameterSets::Both);
+        let sdp = describe(&clip, ParameterSets::Both, Announced::AsItIs);
         assert!(sdp.contains("a=fmtp:96 packetization-mode=1;profile-level-id=64"), "{sdp}");
         assert!(sdp.contains(";sprop-parameter-sets=Z2"), "{sdp}");
         assert!(sdp.contains("a=framerate:25\r\n"), "{sdp}");
-        assert!(!describe(&clip, ParameterSets::InBand).contains("sprop"));
+        assert!(!describe(&clip, ParameterSets::InBand, Announced::AsItIs).contains("sprop"));
 
         let clip = Clip::committed("plain.h265").unwrap();
-        let sdp = describe(&clip, ParameterSets::Sdp);
+        let sdp = describe(&clip, ParameterSets::Sdp, Announced::AsItIs);
         assert!(sdp.contains("a=fmtp:96 sprop-vps=QAE"), "{sdp}");
         assert!(sdp.contains(";sprop-sps=QgE") && sdp.contains(";sprop-pps=RAH"), "{sdp}");
-        assert!(!describe(&clip, ParameterSets::InBand).contains("fmtp"));
+        assert!(!describe(&clip, ParameterSets::InBand, Announced::AsItIs).contains("fmtp"));
+    }
+
+    #[test]
+    fn a_stream_announced_as_jpeg_says_nothing_of_what_it_is() {
+        let sdp = describe(&Clip::built_in(), ParameterSets::Both, Announced::Jpeg);
+        assert!(sdp.contains("m=video 0 RTP/AVP 26\r\na=framerate:25\r\n"), "{sdp}");
+        assert!(!sdp.contains("H264") && !sdp.contains("sprop"), "{sdp}");
     }
 }

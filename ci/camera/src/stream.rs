@@ -6,7 +6,7 @@ use crate::clip::Clip;
 use crate::faults::Faults;
 use crate::locked;
 use crate::packetize::Aggregation;
-use crate::sdp::{self, ParameterSets};
+use crate::sdp::{self, Announced, ParameterSets};
 
 /// How a stream is played; [`Default`] is a well-behaved camera.
 #[derive(Clone, PartialEq, Debug)]
@@ -22,6 +22,7 @@ pub struct Options {
     /// Sequence number of the first packet; `None`: as above.
     pub start_sequence: Option<u16>,
     pub parameter_sets: ParameterSets,
+    pub announced: Announced,
     pub aggregation: Aggregation,
     pub transports: Transports,
     /// What the `Session` header announces.
@@ -39,6 +40,7 @@ impl Default for Options {
             start_timestamp: None,
             start_sequence: None,
             parameter_sets: ParameterSets::Both,
+            announced: Announced::AsItIs,
             aggregation: Aggregation::Small,
             transports: Transports::Any,
             session_timeout_seconds: 60,
@@ -89,7 +91,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn new(name: String, clip: Clip, options: Options) -> Stream {
-        let sdp = sdp::describe(&clip, options.parameter_sets);
+        let sdp = sdp::describe(&clip, options.parameter_sets, options.announced);
         let faults = Mutex::new(options.faults.clone());
         Stream { name, clip, options, sdp, faults }
     }

@@ -5,8 +5,10 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub mod mp4;
+pub mod port;
 
 use camera::{Camera, Clip, Codec, SessionState};
+use serde_json::Value;
 use std::{
     fs,
     io::{BufRead as _, BufReader},
@@ -14,13 +16,14 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use tempfile::TempDir;
 
 /// A smolnvr of its own: configuration, lock and recordings in a folder that goes with it.
 pub struct Nvr {
     pub directory: TempDir,
+    arguments: Vec<String>,
     child: Child,
     log: Arc<Mutex<String>>,
 }
@@ -35,15 +38,28 @@ impl Nvr {
     }
 
     pub fn start_in(directory: TempDir, url: &str, storage: &str) -> Nvr {
-        write_config(directory.path(), url, storage);
-        let (child, log) = spawn(directory.path());
-        Nvr { directory, child, log }
+        let text = config(directory.path(), storage, &[("camera", url)]);
+        Nvr::start_with(directory, &text, &[])
+    }
+
+    /// Starts it with a configuration and arguments of the test's own.
+    pub fn start_with(directory: TempDir, config: &str, arguments: &[&str]) -> Nvr {
+        write_config(directory.path(), config);
+        let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect::<Vec<_>>();
+        let (child, log) = spawn(directory.path(), &arguments);
+        Nvr { directory, arguments, child, log }
     }
 
     /// Starts it again over the recordings that are there.
     pub fn restart(&mut self) {
         assert!(self.child.try_wait().unwrap().is_some(), "it still runs");
-        (self.child, self.log) = spawn(self.directory.path());
+        (self.child, self.log) = spawn(self.directory.path(), &self.arguments);
+    }
+
+    /// Writes another configuration and has it read.
+    pub fn reconfigure(&self, config: &str) {
+        write_config(self.directory.path(), config);
+        self.signal("HUP");
     }
 
     pub fn id(&self) -> u32 {
@@ -70,6 +86,22 @@ impl Nvr {
         });
     }
 
+    /// Warnings and errors so far.
+    pub fn complaints(&self) -> Vec<String> {
+        let is_one = |line: &&str| {
+            line.starts_with("smolnvr: warning:") || line.starts_with("smolnvr: error:")
+        };
+        self.log().lines().filter(is_one).map(str::to_owned).collect()
+    }
+
+    /// Waits until frames reach files that are not in `before`.
+    pub fn wait_for_recording(&self, before: &[PathBuf]) {
+        wait_for("a recording", || {
+            let new = self.files().into_iter().filter(|file| !before.contains(file));
+            frames_in(&new.collect::<Vec<_>>()) > 0
+        });
+    }
+
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
         assert!(status.unwrap().success());
@@ -77,7 +109,12 @@ impl Nvr {
 
     /// SIGTERM; how it ended, and after how long.
     pub fn terminate(&mut self) -> (ExitStatus, Duration) {
-        self.signal("TERM");
+        self.end_with("TERM")
+    }
+
+    /// That signal; how it ended, and after how long.
+    pub fn end_with(&mut self, signal: &str) -> (ExitStatus, Duration) {
+        self.signal(signal);
         let started = Instant::now();
         let status = self.child.wait().unwrap();
         (status, started.elapsed())
@@ -103,23 +140,33 @@ impl Drop for Nvr {
     }
 }
 
-pub fn write_config(directory: &Path, url: &str, storage: &str) {
+/// A configuration: recordings in a folder of `directory`, further keys of `[storage]`, and cameras
+/// by name and URL.
+pub fn config(directory: &Path, storage: &str, cameras: &[(&str, &str)]) -> String {
     let recordings = directory.join("recordings");
-    fs::create_dir_all(&recordings).unwrap();
-    let text = format!(
-        "[storage]\npath = {recordings:?}\nrequire_mount = false\n{storage}\n\n\
-         [[camera]]\nname = \"camera\"\nurl = {url:?}\nbuffer_kb = 8192\n\n[log]\nlevel = \"debug\"\n"
-    );
-    fs::write(directory.join("smolnvr.toml"), text).unwrap();
+    let cameras = cameras.iter().map(|(name, url)| {
+        format!("[[camera]]\nname = {name:?}\nurl = {url:?}\nbuffer_kb = 8192\n\n")
+    });
+    format!(
+        "[storage]\npath = {recordings:?}\nrequire_mount = false\n{storage}\n\n{}\
+         [log]\nlevel = \"debug\"\n",
+        cameras.collect::<String>()
+    )
 }
 
-fn spawn(directory: &Path) -> (Child, Arc<Mutex<String>>) {
+fn write_config(directory: &Path, config: &str) {
+    fs::create_dir_all(directory.join("recordings")).unwrap();
+    fs::write(directory.join("smolnvr.toml"), config).unwrap();
+}
+
+fn spawn(directory: &Path, arguments: &[String]) -> (Child, Arc<Mutex<String>>) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_smolnvr"))
         .arg("run")
         .arg("-c")
         .arg(directory.join("smolnvr.toml"))
         .arg("--socket")
         .arg(directory.join("smolnvr.sock"))
+        .args(arguments)
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
@@ -140,6 +187,36 @@ pub fn smolnvr(arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_smolnvr")).args(arguments).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// What `smolnvr verify --json` says of each file, by file name: state and, where it is damaged, why.
+pub fn states_of(folder: &Path) -> Vec<(String, String)> {
+    let (_, output, complaints) = smolnvr(&["verify", "--json", folder.to_str().unwrap()]);
+    assert_eq!(complaints, "");
+    let verdicts: Value = serde_json::from_str(&output).unwrap();
+    let of = |verdict: &Value| {
+        let text = |key: &str| verdict[key].as_str().unwrap_or_default().to_owned();
+        let name = Path::new(&text("file")).file_name().unwrap().to_str().unwrap().to_owned();
+        (name, format!("{} {}", text("state"), text("reason")).trim().to_owned())
+    };
+    verdicts.as_array().unwrap().iter().map(of).collect()
+}
+
+/// Checks that a folder holds recordings, and whole ones only.
+pub fn assert_all_whole(folder: &Path) {
+    let states = states_of(folder);
+    assert!(!states.is_empty(), "no recording in {}", folder.display());
+    assert!(states.iter().all(|(_, state)| state == "whole"), "{states:?}");
+}
+
+/// Since 1970.
+pub fn unix_time() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap()
+}
+
+/// Lets time pass in which something must not happen.
+pub fn let_pass(span: Duration) {
+    thread::sleep(span);
 }
 
 /// Waits for a condition, for half a minute at most.
@@ -221,7 +298,7 @@ pub fn assert_exact(files: &[PathBuf], clip: &Clip, first: u64, frames: u64) {
     assert_eq!(number - first, frames, "frames in {} files", files.len());
 }
 
-fn vcl(codec: Codec, nals: &[Vec<u8>]) -> Vec<&[u8]> {
+pub fn vcl(codec: Codec, nals: &[Vec<u8>]) -> Vec<&[u8]> {
     nals.iter().map(Vec::as_slice).filter(|nal| codec.is_vcl(nal)).collect()
 }
 
@@ -232,7 +309,7 @@ pub fn assert_ffmpeg_is_silent(files: &[PathBuf]) {
         let probe = ["-v", "warning", "-count_packets", "-show_streams", path];
         let decode = ["-nostdin", "-xerror", "-v", "warning", "-i", path];
         // Without it FFmpeg's null output rounds uneven times to a frame rate, and complains of that.
-        let decode = [&decode[..], &["-fps_mode", "passthrough", "-f", "null", "-"]].concat();
+        let decode = [&decode[..], &["-enc_time_base", "-1", "-f", "null", "-"]].concat();
         for (program, arguments) in [("ffprobe", &probe[..]), ("ffmpeg", &decode[..])] {
             let output = Command::new(program).args(arguments).output().unwrap();
             let said = String::from_utf8_lossy(&output.stderr);

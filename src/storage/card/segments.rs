@@ -1,6 +1,9 @@
 //! Segments on the card: open, append, sync, close, for each camera one at a time.
 
-use std::{io, time::Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use super::{Card, health::Trouble};
 use crate::{
@@ -256,19 +259,27 @@ impl<D: Disk> Card<D> {
 
     /// When the next `fdatasync` is due.
     pub(super) fn next_sync(&self) -> Option<Instant> {
-        let opens = self.cameras.iter().filter_map(|slot| slot.open.as_ref()?.unsynced_since);
-        opens.min().map(|since| since + self.settings.sync)
+        let opens = self.cameras.iter().filter_map(|slot| slot.open.as_ref());
+        opens.filter_map(|open| self.sync_time(open)).min()
+    }
+
+    /// A file's first fragment is made durable at once: until then a power cut leaves none of it.
+    fn sync_time(&self, open: &Open<D>) -> Option<Instant> {
+        let is_first = open.segment.durable_bytes() == 0;
+        let patience = if is_first { Duration::ZERO } else { self.settings.sync };
+        open.unsynced_since.map(|since| since + patience)
     }
 
     pub(super) fn sync_due(&mut self, now: Instant) {
         for index in 0..self.cameras.len() {
             let camera = CameraId(index);
+            let due = self.cameras.get(index).and_then(|slot| self.sync_time(slot.open.as_ref()?));
+            if due.is_none_or(|due| now < due) {
+                continue;
+            }
             let Some(open) = self.cameras.get_mut(index).and_then(|slot| slot.open.as_mut()) else {
                 continue;
             };
-            if open.unsynced_since.is_none_or(|since| now < since + self.settings.sync) {
-                continue;
-            }
             match open.segment.sync(&self.disk) {
                 Ok(()) => {
                     open.unsynced_since = None;

@@ -13,7 +13,7 @@ fn room_is_taken_and_the_directory_synced_before_data_is_written() {
     let changes = changes(&log);
     let expected = ["create 000.mp4", "allocate 000.mp4", "sync_directory recordings"];
     assert_eq!(changes[..3], expected);
-    assert_eq!(changes[3..], ["write 000.mp4", "write 000.mp4"]);
+    assert_eq!(changes[3..], ["write 000.mp4", "write 000.mp4", "sync 000.mp4"]);
 }
 
 #[test]
@@ -21,9 +21,12 @@ fn a_recording_is_durable_within_sync_seconds_and_whole_at_its_close() {
     let mut bench = Bench::new();
     bench.pass(SECOND);
     bench.opened(YARD);
-    assert_eq!(appended(&bench.append(YARD)), Ok(()));
-    assert!(bench.pass(4 * SECOND).is_empty());
+    let events = bench.append(YARD);
+    assert_eq!(appended(&events), Ok(()));
+    let is_durable = |it: &Event| matches!(it, Event::Durable { frames_end: 2, .. });
+    assert!(events.iter().any(is_durable), "the first fragment at once");
     bench.append(YARD);
+    assert!(bench.pass(4 * SECOND).is_empty());
     let events = bench.pass(SECOND);
     assert!(matches!(events[..], [Event::Durable { camera: YARD, frames_end: 4 }]), "{events:?}");
     assert!(bench.pass(20 * SECOND).is_empty(), "nothing new, nothing to sync");
@@ -303,7 +306,8 @@ fn new_settings_that_keep_cameras_and_path_leave_the_segment_open() {
     bench.pass(SECOND);
     bench.opened(YARD);
     let settings = Settings { keep_days: 3, ..bench.settings.clone() };
-    assert!(bench.send(Command::Configure(settings)).is_empty());
+    let events = bench.send(Command::Configure(settings));
+    assert!(matches!(events[..], [Event::Configured]), "{events:?}");
     assert_eq!(appended(&bench.append(YARD)), Ok(()));
 }
 

@@ -1,0 +1,36 @@
+#!/usr/bin/python3
+"""GStreamer's RTSP server: plays MP4 files on 127.0.0.1, each client from the beginning.
+
+usage: gst_server.py FILE.mp4 h264|h265
+
+Prints "listening on rtsp://127.0.0.1:PORT/cam" once clients can connect; runs until it is ended.
+"""
+import sys
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+
+
+def main():
+    file, codec = sys.argv[1:]
+    Gst.init(None)
+    server = GstRtspServer.RTSPServer()
+    server.set_address("127.0.0.1")
+    server.set_service("0")
+    factory = GstRtspServer.RTSPMediaFactory()
+    # Parameter sets in band before every key frame, as well as in the SDP.
+    factory.set_launch(
+        f'( filesrc location="{file}" ! qtdemux ! {codec}parse config-interval=-1'
+        f" ! rtp{codec}pay name=pay0 pt=96 )"
+    )
+    server.get_mount_points().add_factory("/cam", factory)
+    server.attach(None)
+    print(f"listening on rtsp://127.0.0.1:{server.get_bound_port()}/cam", flush=True)
+    GLib.MainLoop().run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+//! What a browser makes of a recording: opened and shown at three quarters with a few requests.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
+mod support;
+
+use camera::{Camera, Clip, Options, Speed};
+use serde_json::Value;
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+use support::{Nvr, assert_all_whole, record_to_the_end};
+
+/// A minute at 25 frames a second, 30 MB of 1080p.
+const FRAMES: u64 = 1500;
+const LONG_SEGMENTS: &str = "segment_seconds = 60\nkeep_free_percent = 0";
+/// The contract.
+const REQUESTS_MAX: u64 = 4;
+
+/// Made by `ci/clips.sh`.
+fn bench_clip() -> Clip {
+    let home = || PathBuf::from(env::var_os("HOME").unwrap()).join(".cache");
+    let cache = env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from);
+    Clip::load(cache.join("smolnvr/clips/bench.h264")).expect("`make test` makes it")
+}
+
+#[test]
+fn a_whole_segment_shows_the_picture_at_three_quarters_with_four_requests() {
+    let options = Options { speed: Speed::Times(15.0), frames: Some(FRAMES), ..Options::default() };
+    let camera = Camera::builder().stream_with("cam", bench_clip(), options).start().unwrap();
+    let mut nvr = Nvr::start(&camera.url("cam"), LONG_SEGMENTS);
+    record_to_the_end(&mut nvr, &camera, FRAMES);
+    assert_all_whole(&nvr.recordings());
+    let files = nvr.files();
+    assert_eq!(files.len(), 1, "{files:?}");
+
+    let output = Command::new("/usr/bin/python3")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("ci/chromium_seek.py"))
+        .arg(&files[0])
+        .output()
+        .unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{complaint}");
+    let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let bytes = files[0].metadata().unwrap().len();
+    println!("chromium: {seen} of a file of {bytes} bytes");
+    assert_eq!((seen["width"].as_u64(), seen["height"].as_u64()), (Some(1920), Some(1080)));
+    assert_eq!(seen["duration"].as_f64(), Some(60.0));
+    assert_eq!(seen["time"].as_f64(), Some(45.0));
+    assert!(seen["colours"].as_u64().unwrap() > 1000, "a blank picture: {seen}");
+    assert!(seen["requests"].as_u64().unwrap() <= REQUESTS_MAX, "{seen}");
+}

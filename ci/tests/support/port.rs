@@ -1,0 +1,65 @@
+//! Ports of 127.0.0.1 that behave like a camera that is off, hangs, or is behind a dead cable.
+
+use rustix::net::{
+    AddressFamily, SocketFlags, SocketType, bind, connect, getsockname, listen, socket_with,
+    sockopt,
+};
+use std::{
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    os::fd::OwnedFd,
+};
+
+/// A port that nobody else gets as long as this lives. Who connects is refused, or never answered.
+pub struct Port {
+    number: u16,
+    _sockets: Vec<OwnedFd>,
+}
+
+impl Port {
+    /// A free port on which nothing listens.
+    pub fn closed() -> Port {
+        let (number, socket) = bound(0);
+        Port { number, _sockets: vec![socket] }
+    }
+
+    /// The same with a certain port.
+    pub fn closed_at(number: u16) -> Port {
+        Port { number, _sockets: vec![bound(number).1] }
+    }
+
+    /// A port that swallows what is sent to it: the queue of a listener that accepts nobody is full,
+    /// so the kernel drops further connections in silence, as a dead cable does.
+    pub fn dead() -> Port {
+        let (number, socket) = bound(0);
+        listen(&socket, 0).unwrap();
+        let filler = new_socket();
+        connect(&filler, &address(number)).unwrap();
+        Port { number, _sockets: vec![socket, filler] }
+    }
+
+    pub fn number(&self) -> u16 {
+        self.number
+    }
+
+    pub fn url(&self, name: &str) -> String {
+        format!("rtsp://127.0.0.1:{}/{name}", self.number)
+    }
+}
+
+fn bound(number: u16) -> (u16, OwnedFd) {
+    let socket = new_socket();
+    sockopt::set_socket_reuseaddr(&socket, true).unwrap();
+    bind(&socket, &address(number)).unwrap();
+    let number = SocketAddr::try_from(getsockname(&socket).unwrap()).unwrap().port();
+    (number, socket)
+}
+
+fn new_socket() -> OwnedFd {
+    // Not for the programs that are started meanwhile.
+    let flags = SocketFlags::CLOEXEC;
+    socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).unwrap()
+}
+
+fn address(number: u16) -> SocketAddrV4 {
+    SocketAddrV4::new(Ipv4Addr::LOCALHOST, number)
+}

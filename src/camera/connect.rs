@@ -1,0 +1,149 @@
+//! From a camera's host and port to a connected socket, within one bound of time.
+//!
+//! Knows nothing of: what is said over the connection, when to try again.
+
+use super::Error;
+use crate::{limits, rtsp::Target, runtime};
+use smol::{Async, Task};
+use std::{
+    io,
+    net::{SocketAddr, TcpStream, ToSocketAddrs as _},
+    time::Instant,
+};
+
+/// The way to one camera, over all tries.
+pub struct Connector {
+    host: String,
+    port: u16,
+    /// Goes on from one try to the next: a slow name server is asked once at a time, and what it
+    /// says in the end counts.
+    lookup: Option<Task<io::Result<Vec<SocketAddr>>>>,
+}
+
+impl Connector {
+    pub fn new(target: &Target) -> Connector {
+        Connector { host: target.host().to_owned(), port: target.port(), lookup: None }
+    }
+
+    /// Connects within [`limits::CONNECT_TIMEOUT`], which the lookup of a name and all addresses
+    /// share. Cancel-safe: a lookup goes on, a connection is given up.
+    ///
+    /// # Errors
+    /// `Resolve`, `ResolveTimeout`, and of the address tried last `Connect` or `ConnectTimeout`.
+    pub async fn connect(&mut self) -> Result<Async<TcpStream>, Error> {
+        let deadline = runtime::now() + limits::CONNECT_TIMEOUT;
+        let addresses = self.addresses().await?;
+        let mut failure = self.unknown(io::ErrorKind::NotFound.into());
+        for (index, &address) in addresses.iter().enumerate() {
+            // A share each: the first may be one that no way leads to (IPv6 without a router).
+            let left = u32::try_from(addresses.len() - index).unwrap_or(1);
+            match connect_until(address, share(deadline, left)).await {
+                Ok(socket) => return Ok(socket),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    async fn addresses(&mut self) -> Result<Vec<SocketAddr>, Error> {
+        // An address needs no thread.
+        if let Ok(address) = self.host.parse() {
+            return Ok(vec![SocketAddr::new(address, self.port)]);
+        }
+        let (host, port) = (self.host.clone(), self.port);
+        let lookup = self.lookup.get_or_insert_with(|| {
+            smol::unblock(move || {
+                let found = (host.as_str(), port).to_socket_addrs()?;
+                Ok(found.take(limits::CONNECT_ADDRESSES_MAX).collect())
+            })
+        });
+        match runtime::timeout(limits::CONNECT_TIMEOUT, lookup).await {
+            None => Err(Error::ResolveTimeout { host: self.host.clone() }),
+            Some(found) => {
+                self.lookup = None;
+                found.map_err(|source| self.unknown(source))
+            }
+        }
+    }
+
+    fn unknown(&self, source: io::Error) -> Error {
+        Error::Resolve { host: self.host.clone(), source }
+    }
+}
+
+/// When the next of `left` addresses has had its part of the time.
+fn share(deadline: Instant, left: u32) -> Instant {
+    let now = runtime::now();
+    now + deadline.saturating_duration_since(now) / left.max(1)
+}
+
+async fn connect_until(address: SocketAddr, deadline: Instant) -> Result<Async<TcpStream>, Error> {
+    let limit = deadline.saturating_duration_since(runtime::now());
+    let connected = runtime::timeout(limit, Async::<TcpStream>::connect(address)).await;
+    let socket = connected
+        .ok_or(Error::ConnectTimeout(address))?
+        .map_err(|source| Error::Connect { address, source })?;
+    // Fixed: room for a gulp and a key frame's burst, whatever the board's default is. Where it is
+    // refused the camera is slowed down a little earlier.
+    let bytes = limits::CAMERA_RECEIVE_BYTES;
+    let _ = rustix::net::sockopt::set_socket_recv_buffer_size(socket.get_ref(), bytes);
+    let _ = socket.get_ref().set_nodelay(true);
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use smol::LocalExecutor;
+    use std::{net::TcpListener, sync::mpsc};
+
+    fn connect(connector: &mut Connector) -> Result<Async<TcpStream>, Error> {
+        runtime::block_on(&LocalExecutor::new(), connector.connect())
+    }
+
+    fn target(host: &str, port: u16) -> Target {
+        format!("rtsp://{host}:{port}/").parse().unwrap()
+    }
+
+    #[test]
+    fn a_name_with_several_addresses_is_tried_to_the_last() {
+        // The listener is on one of the two addresses that `localhost` usually has.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut connector = Connector::new(&target("localhost", port));
+        assert!(connect(&mut connector).is_ok());
+        connector.lookup = Some(smol::unblock(move || {
+            Ok(vec!["[::1]:9".parse().unwrap(), SocketAddr::from(([127, 0, 0, 1], port))])
+        }));
+        assert!(connect(&mut connector).is_ok());
+    }
+
+    #[test]
+    fn addresses_share_the_time_of_one_connect() {
+        let now = runtime::now();
+        let half = share(now + limits::CONNECT_TIMEOUT, 2) - now;
+        assert!(half <= limits::CONNECT_TIMEOUT / 2 + limits::CONNECT_TIMEOUT / 10, "{half:?}");
+        assert!(share(now, 3) <= runtime::now(), "no time is left");
+    }
+
+    #[test]
+    fn a_slow_lookup_goes_on_during_the_next_try() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (answer, name_server) = mpsc::channel();
+        let mut connector = Connector::new(&target("camera.test", port));
+        connector.lookup = Some(smol::unblock(move || Ok(vec![name_server.recv().unwrap()])));
+        let error = connect(&mut connector).unwrap_err();
+        assert!(matches!(error, Error::ResolveTimeout { .. }), "{error}");
+        answer.send(SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
+        assert!(connect(&mut connector).is_ok());
+    }
+
+    #[test]
+    fn a_closed_port_is_named_with_its_address() {
+        let port = TcpListener::bind("[::1]:0").unwrap().local_addr().unwrap().port();
+        let error = connect(&mut Connector::new(&target("[::1]", port))).unwrap_err();
+        let expected = format!("[::1]:{port} can not be reached: nothing listens there");
+        assert_eq!(error.to_string(), expected);
+    }
+}

@@ -1,0 +1,279 @@
+//! One connection to a camera: a socket, the session that is spoken over it, frames into a ring.
+//!
+//! Knows nothing of: when to try again, who wants the frames.
+
+use super::{Connector, Error, pace::Pace};
+use crate::{
+    limits,
+    media::Intake,
+    rtp::{self, Depacketizer, Order, Receiver},
+    rtsp::{Media, Options, Output, PacketKind, Presentation, Session, Target},
+    runtime,
+};
+use smol::{Async, future, io::AsyncWriteExt as _};
+use std::{
+    cell::RefCell,
+    io::{self, Read as _},
+    net::TcpStream,
+    time::Instant,
+};
+
+/// A socket with the session that speaks over it.
+pub struct Connection {
+    socket: Async<TcpStream>,
+    session: Session,
+    video: Option<Video>,
+    pub presentation: Option<Presentation>,
+    /// Requests that are not sent yet.
+    outgoing: Vec<u8>,
+    pace: Pace,
+    backlog: Backlog,
+    /// When a frame came last, whatever became of it, or the session began to play.
+    last_arrival: Instant,
+    /// When one last went into the ring.
+    last_frame: Instant,
+}
+
+/// From packets of the video track to access units.
+struct Video {
+    track: usize,
+    receiver: Receiver,
+    depacketizer: Depacketizer,
+}
+
+/// What a step brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    Idle,
+    Playing,
+    Frames,
+}
+
+/// Whether the socket ran dry when it was last read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Backlog {
+    None,
+    Some,
+}
+
+/// How many frames came so far.
+struct Count {
+    /// Those in the ring.
+    taken: u64,
+    /// And those that could not be used.
+    all: u64,
+}
+
+impl Connection {
+    /// Connects; the first step asks the first question. `seed`: another one each time.
+    ///
+    /// # Errors
+    /// Those of [`Connector::connect`].
+    pub async fn open(
+        connector: &mut Connector,
+        target: &Target,
+        seed: u64,
+    ) -> Result<Connection, Error> {
+        let socket = connector.connect().await?;
+        let now = runtime::now();
+        let mut connection = Connection {
+            socket,
+            session: Session::new(target, Options::new(seed), now),
+            video: None,
+            presentation: None,
+            outgoing: Vec::new(),
+            pace: Pace::new(),
+            backlog: Backlog::None,
+            last_arrival: now,
+            last_frame: now,
+        };
+        connection.collect_requests(now);
+        Ok(connection)
+    }
+
+    /// Sends what is to be sent, waits for bytes, or for time to read some, and takes in what they
+    /// hold. Cancel-safe.
+    ///
+    /// # Errors
+    /// The connection or the session is over; what came before is in the ring.
+    pub async fn step(&mut self, intake: &RefCell<Intake>, watched: bool) -> Result<Step, Error> {
+        self.flush().await?;
+        self.wait(watched).await?;
+        let now = runtime::now();
+        let before = Count::of(&intake.borrow());
+        let began = self.take_in(&mut intake.borrow_mut(), now)?;
+        let after = Count::of(&intake.borrow());
+        if began || after.all != before.all {
+            self.last_arrival = now;
+        }
+        if began || after.taken != before.taken {
+            self.last_frame = now;
+        }
+        if began {
+            return Ok(Step::Playing);
+        }
+        if after.taken != before.taken {
+            return Ok(Step::Frames);
+        }
+        if self.video.is_some() {
+            self.check_arrivals(now)?;
+        }
+        Ok(Step::Idle)
+    }
+
+    /// Takes in what waits in the socket: it was sent before the stop.
+    pub fn take_rest(&mut self, intake: &mut Intake) {
+        // The connection ends in either case.
+        let _ = self.take_in(intake, runtime::now());
+    }
+
+    /// Says goodbye, for at most [`limits::TEARDOWN_TIMEOUT`]; nothing that still comes is read.
+    pub async fn tear_down(mut self) {
+        let now = runtime::now();
+        self.session.teardown(now);
+        self.collect_requests(now);
+        let _ = runtime::timeout(limits::TEARDOWN_TIMEOUT, self.flush()).await;
+    }
+
+    fn check_arrivals(&self, now: Instant) -> Result<(), Error> {
+        let (arrival, frame) = (now - self.last_arrival, now - self.last_frame);
+        if arrival > limits::FRAME_TIMEOUT {
+            return Err(Error::NoFrames(arrival));
+        }
+        if frame > limits::KEY_FRAME_TIMEOUT {
+            return Err(Error::NoKeyFrame(frame));
+        }
+        Ok(())
+    }
+
+    /// Reads what is there and hands it to the session; true if it began to play.
+    fn take_in(&mut self, intake: &mut Intake, now: Instant) -> Result<bool, Error> {
+        let mut began = false;
+        self.backlog = Backlog::Some;
+        for _ in 0..limits::GULP_READS_MAX {
+            let space = self.session.space();
+            let wanted = space.len();
+            let count = match self.socket.get_ref().read(space) {
+                Ok(0) => return Err(Error::Session(self.session.disconnected())),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Error::Broken(error)),
+            };
+            self.pace.read(count, now);
+            self.session.filled(count);
+            began |= self.drain(intake, now)?;
+            if count < wanted {
+                self.backlog = Backlog::None;
+                break;
+            }
+        }
+        if self.session.deadline().is_some_and(|deadline| deadline <= now) {
+            self.session.handle_timeout(now).map_err(Error::Session)?;
+            began |= self.drain(intake, now)?;
+        }
+        Ok(began)
+    }
+
+    async fn wait(&self, watched: bool) -> Result<(), Error> {
+        let now = runtime::now();
+        let mut deadline = now + limits::FRAME_TIMEOUT;
+        if let Some(session) = self.session.deadline() {
+            deadline = deadline.min(session);
+        }
+        if self.video.is_some() && !watched {
+            let pause = match self.backlog {
+                Backlog::None => self.pace.interval(),
+                Backlog::Some => limits::GULP_INTERVAL_MIN,
+            };
+            runtime::sleep_until(deadline.min(now + pause)).await;
+            return Ok(());
+        }
+        let readable = async { self.socket.readable().await.map_err(Error::Broken) };
+        let expired = async {
+            runtime::sleep_until(deadline).await;
+            Ok(())
+        };
+        future::or(readable, expired).await
+    }
+
+    /// Takes all outputs of the session; true if it began to play.
+    fn drain(&mut self, intake: &mut Intake, now: Instant) -> Result<bool, Error> {
+        let mut began = false;
+        while let Some(output) = self.session.poll(now).map_err(Error::Session)? {
+            match output {
+                Output::Send(bytes) => self.outgoing.extend_from_slice(bytes),
+                Output::Packet { track, kind, bytes } => {
+                    if let (Some(video), PacketKind::Rtp) = (&mut self.video, kind) {
+                        video.handle_packet(track, bytes, intake, now);
+                    }
+                }
+                Output::Playing(presentation) => {
+                    self.video = Video::new(presentation);
+                    self.presentation = Some(presentation.clone());
+                    began = true;
+                }
+                Output::Closed => return Err(Error::Closed),
+            }
+        }
+        Ok(began)
+    }
+
+    /// Takes the session's requests where it has nothing else to say that is wanted.
+    fn collect_requests(&mut self, now: Instant) {
+        while let Ok(Some(output)) = self.session.poll(now) {
+            if let Output::Send(bytes) = output {
+                self.outgoing.extend_from_slice(bytes);
+            }
+        }
+    }
+
+    /// Sends the requests that wait. Cancel-safe: what was sent is not sent again.
+    async fn flush(&mut self) -> Result<(), Error> {
+        while !self.outgoing.is_empty() {
+            let written = self.socket.write(&self.outgoing);
+            let written = runtime::timeout(limits::REPLY_TIMEOUT, written).await;
+            match written.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into())) {
+                Ok(0) => return Err(Error::Broken(io::ErrorKind::WriteZero.into())),
+                Ok(count) => drop(self.outgoing.drain(..count)),
+                Err(error) => return Err(Error::Broken(error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Count {
+    fn of(intake: &Intake) -> Count {
+        let (taken, losses) = (intake.ring.numbers().end, intake.losses());
+        Count { taken, all: taken + losses.undecodable + losses.too_large }
+    }
+}
+
+impl Video {
+    fn new(presentation: &Presentation) -> Option<Video> {
+        let is_video = |media: Media| matches!(media, Media::Video(_));
+        let found = presentation
+            .tracks
+            .iter()
+            .position(|track| track.transport.is_some() && is_video(track.media))?;
+        let track = presentation.tracks.get(found)?;
+        let Media::Video(codec) = track.media else { return None };
+        Some(Video {
+            track: found,
+            receiver: Receiver::new(track.payload_type, Order::Reliable),
+            depacketizer: Depacketizer::new(codec, &track.parameter_sets),
+        })
+    }
+
+    fn handle_packet(&mut self, track: usize, bytes: &[u8], intake: &mut Intake, now: Instant) {
+        // What is no RTP packet counts as one that the network lost: its number will be missing.
+        let Ok(packet) = rtp::Packet::parse(bytes) else { return };
+        if track == self.track {
+            let depacketizer = &mut self.depacketizer;
+            self.receiver.handle_packet(packet, now, &mut |packet, lost| {
+                depacketizer.handle_packet(&packet, lost, intake);
+            });
+        }
+    }
+}

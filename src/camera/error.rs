@@ -1,0 +1,70 @@
+//! Why a run of a camera ended: one line for the log, without credentials.
+
+use crate::{limits, rtsp};
+use std::{fmt, io, net::SocketAddr, time::Duration};
+
+#[derive(Debug)]
+pub enum Error {
+    Resolve {
+        host: String,
+        source: io::Error,
+    },
+    ResolveTimeout {
+        host: String,
+    },
+    Connect {
+        address: SocketAddr,
+        source: io::Error,
+    },
+    ConnectTimeout(SocketAddr),
+    Session(rtsp::Error),
+    /// The connection, while it was read from or written to.
+    Broken(io::Error),
+    Closed,
+    NoFrames(Duration),
+    /// Frames, but none that can be decoded.
+    NoKeyFrame(Duration),
+}
+
+impl Error {
+    /// Whether another try soon may lock the camera's account.
+    pub fn is_about_credentials(&self) -> bool {
+        matches!(self, Error::Session(error) if error.fault() == rtsp::Fault::Credentials)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let patience = limits::CONNECT_TIMEOUT.as_secs();
+        match self {
+            Error::Resolve { host, source } => {
+                write!(f, "no address is known for the host {host}: {source}")
+            }
+            Error::ResolveTimeout { host } => {
+                write!(f, "no name server says within {patience} s where the host {host} is")
+            }
+            Error::Connect { address, source } => {
+                write!(f, "{address} can not be reached: ")?;
+                match source.kind() {
+                    io::ErrorKind::ConnectionRefused => f.write_str("nothing listens there"),
+                    io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+                        f.write_str("no way leads there")
+                    }
+                    _ => source.fmt(f),
+                }
+            }
+            Error::ConnectTimeout(address) => {
+                write!(f, "{address} does not answer within {patience} s: is the camera on?")
+            }
+            Error::Session(error) => error.fmt(f),
+            Error::Broken(error) => write!(f, "the connection to the camera broke: {error}"),
+            Error::Closed => f.write_str("the camera closed the connection"),
+            Error::NoFrames(span) => write!(f, "no frame for {} s", span.as_secs()),
+            Error::NoKeyFrame(span) => {
+                write!(f, "frames, but no key frame to begin with for {} s", span.as_secs())
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,141 @@
+use super::*;
+use crate::rtsp;
+use camera::{Auth, Clip, Faults, Options, Scheme, SessionState, Speed};
+use smol::LocalExecutor;
+use std::{
+    io::{self, Read as _, Write as _},
+    net::TcpListener,
+    thread,
+};
+
+/// Counts what it is told, and stops the camera after so many gulps with frames, or runs.
+struct Watcher<'a> {
+    camera: &'a Camera,
+    gulps: Cell<u32>,
+    gulps_max: u32,
+    runs: Cell<u32>,
+    runs_max: u32,
+}
+
+impl Observer for Watcher<'_> {
+    fn frames(&self) {
+        self.gulps.set(self.gulps.get() + 1);
+        if self.gulps.get() == self.gulps_max {
+            self.camera.stop();
+        }
+    }
+
+    fn run_ended(&self) {
+        self.runs.set(self.runs.get() + 1);
+        if self.runs.get() == self.runs_max {
+            self.camera.stop();
+        }
+    }
+}
+
+fn camera(url: &str) -> Camera {
+    Camera::new("camera".into(), url.parse().unwrap(), 4 << 20, 7)
+}
+
+fn watcher(camera: &Camera, gulps_max: u32, runs_max: u32) -> Watcher<'_> {
+    Watcher { camera, gulps: Cell::new(0), gulps_max, runs: Cell::new(0), runs_max }
+}
+
+fn plain() -> Clip {
+    Clip::committed("plain.h264").unwrap()
+}
+
+fn refused() -> Error {
+    Error::Session(rtsp::Error::Unauthorized { user: None })
+}
+
+#[test]
+fn a_stop_ends_the_run_with_a_teardown() {
+    let server = camera::Camera::builder().stream("cam", plain()).start().unwrap();
+    let camera = camera(&server.url("cam"));
+    let watcher = watcher(&camera, 3, 9);
+    runtime::block_on(&LocalExecutor::new(), camera.run(&watcher));
+    assert_eq!((camera.state(), watcher.runs.get()), (State::Off, 1));
+    assert!(server.wait(Duration::from_secs(5), |sessions| {
+        sessions.iter().all(|session| session.state == SessionState::TornDown)
+    }));
+}
+
+#[test]
+fn a_stop_while_connecting_ends_at_once() {
+    // Accepts nothing and says nothing.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let camera = camera(&format!("rtsp://{}/", listener.local_addr().unwrap()));
+    let watcher = watcher(&camera, 0, 0);
+    let begun = runtime::now();
+    runtime::block_on(
+        &LocalExecutor::new(),
+        future::zip(camera.run(&watcher), async {
+            runtime::sleep(Duration::from_millis(50)).await;
+            camera.stop();
+        }),
+    );
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_connection_that_breaks_is_made_again() {
+    let faults = Faults { drop_after: Some(20), ..Faults::default() };
+    let options = Options { speed: Speed::Times(10.0), faults, ..Options::default() };
+    let server = camera::Camera::builder().stream_with("cam", plain(), options).start().unwrap();
+    let camera = camera(&server.url("cam"));
+    let watcher = watcher(&camera, 0, 2);
+    runtime::block_on(&LocalExecutor::new(), camera.run(&watcher));
+    assert!(watcher.gulps.get() >= 2, "both runs had frames");
+    let numbers = camera.intake.borrow().ring.numbers();
+    assert_eq!(numbers.end, 40, "each run's 20 frames are in the ring");
+}
+
+#[test]
+fn a_wrong_password_is_tried_ever_more_rarely() {
+    let server = camera::Camera::builder()
+        .auth(Auth::new(Scheme::Digest, "admin", "right"))
+        .stream("cam", plain())
+        .start()
+        .unwrap();
+    let url = server.url("cam").replace("rtsp://", "rtsp://admin:wrong@");
+    let camera = camera(&url);
+    let watcher = watcher(&camera, 0, 0);
+    let mut connector = Connector::new(&camera.target);
+    let received = camera.receive(&mut connector, &watcher);
+    let error = runtime::block_on(&LocalExecutor::new(), received).unwrap_err();
+    assert!(error.is_about_credentials(), "{error}");
+    let mut patience = Patience::new();
+    let waits: Vec<_> =
+        (0..7).map(|_| patience.after(&error, State::Connecting).as_secs()).collect();
+    assert_eq!(waits, [2, 4, 8, 16, 32, 60, 60]);
+}
+
+#[test]
+fn a_camera_that_is_off_in_between_does_not_shorten_the_wait_after_a_401() {
+    let mut patience = Patience::new();
+    let off = Error::Broken(io::ErrorKind::ConnectionReset.into());
+    patience.after(&refused(), State::Connecting);
+    assert_eq!(patience.after(&off, State::Connecting), limits::RETRY_INTERVAL);
+    assert_eq!(patience.after(&refused(), State::Connecting), limits::RETRY_INTERVAL * 4);
+    // Only a stream does.
+    assert_eq!(patience.after(&off, State::Live), limits::RETRY_INTERVAL);
+    assert_eq!(patience.after(&refused(), State::Connecting), limits::RETRY_INTERVAL * 2);
+}
+
+#[test]
+fn a_host_that_is_no_camera_says_so() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let camera = camera(&format!("rtsp://{}/", listener.local_addr().unwrap()));
+    let server = thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let _ = socket.read(&mut [0; 1000]);
+        let _ = socket.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+    });
+    let mut connector = Connector::new(&camera.target);
+    let watcher = watcher(&camera, 0, 0);
+    let received = camera.receive(&mut connector, &watcher);
+    let error = runtime::block_on(&LocalExecutor::new(), received).unwrap_err();
+    assert!(matches!(error, Error::Session(_)), "{error}");
+    server.join().unwrap();
+}

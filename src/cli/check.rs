@@ -1,0 +1,47 @@
+//! `smolnvr check`: says what `run` would do.
+
+use super::{Arguments, Usage, print};
+use crate::{
+    daemon,
+    storage::disk::{Disk as _, Mount, linux::LinuxDisk},
+};
+use std::{fmt::Write as _, process::ExitCode};
+
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
+    arguments.no_operand()?;
+    let config = match arguments.read_config() {
+        Ok(config) => config,
+        Err(status) => return Ok(status),
+    };
+    let settings = daemon::settings(&config);
+    let mut text = format!("{}: ok\n", arguments.config_file().display());
+    let mut is_found = false;
+    for path in &settings.paths {
+        let state = match LinuxDisk.mount(path, settings.require_mount) {
+            Mount::Absent(reason) => reason,
+            _ if is_found => "not used".into(),
+            mount => {
+                is_found = true;
+                if mount == Mount::Writable { "used" } else { "used, but read-only" }.into()
+            }
+        };
+        let _ = writeln!(text, "storage: {}: {state}", path.display());
+    }
+    if !is_found {
+        text += "storage: nothing is recorded until one of these is there\n";
+    }
+    for camera in config.camera.iter() {
+        let name = camera.name.as_str();
+        let record =
+            if camera.record { "recorded from start-up on" } else { "not recorded until told to" };
+        let _ = writeln!(text, "camera {name}: {}, {record}", camera.url.0);
+        for missing in camera.not_in_this_version() {
+            let _ = writeln!(text, "camera {name}: not in this version: {missing}");
+        }
+    }
+    if config.camera.is_empty() {
+        text += "no camera: add a [[camera]] section\n";
+    }
+    print(&text);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,45 @@
+//! `smolnvr run`: the daemon, in the foreground.
+
+use super::{Arguments, Usage, complain};
+use crate::{
+    daemon::{self, Lock, Options, Recording},
+    logger,
+};
+use std::{io, process::ExitCode};
+
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
+    arguments.no_operand()?;
+    let config = match arguments.read_config() {
+        Ok(config) => config,
+        Err(status) => return Ok(status),
+    };
+    logger::start(config.log.level.0);
+    let socket = arguments.socket.clone().unwrap_or_else(daemon::runtime_path);
+    let _lock = match Lock::take(&socket) {
+        Ok(lock) => lock,
+        Err(error) => {
+            let lock = Lock::path(&socket);
+            let lock = lock.display();
+            match error.kind() {
+                io::ErrorKind::WouldBlock => complain("another smolnvr runs already"),
+                io::ErrorKind::PermissionDenied => {
+                    complain(format_args!("{lock}: {error}; --socket names another place"));
+                }
+                _ => complain(format_args!("{lock}: {error}")),
+            }
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let options = Options {
+        config_file: arguments.config_file(),
+        recording: arguments.recording.unwrap_or(Recording::AsConfigured),
+        socket,
+    };
+    Ok(match daemon::run(options, config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(error);
+            ExitCode::FAILURE
+        }
+    })
+}
