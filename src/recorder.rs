@@ -29,8 +29,11 @@ pub struct Recorder {
     run_base: u64,
     /// Where recording stops; `None` while it goes on.
     end: Option<u64>,
-    /// Started without a key frame: what comes before the first one was never wanted.
-    awaits_key: bool,
+    /// Started without a key frame: none was there before this number, and nothing is wanted before
+    /// the first one.
+    awaits_key: Option<u64>,
+    /// Where the recording began: a failure leads back no further.
+    begin: u64,
     /// The run ended before this frame: none follows that would tell how long the last one lasts.
     run_end: u64,
     card_accepts: bool,
@@ -47,9 +50,6 @@ pub struct Recorder {
     needs_key: bool,
     ledger: Ledger,
     failed: bool,
-    /// When the last segment was opened, and the last one before a failure.
-    opened: Option<WallTime>,
-    failed_open: Option<WallTime>,
     /// The card was told that the ring overtook it.
     told_overtaken: bool,
     last_duration: Ticks,
@@ -98,7 +98,8 @@ impl Recorder {
             segment_bytes_max: limits::SEGMENT_BYTES_MAX,
             run_base,
             end: Some(0),
-            awaits_key: false,
+            awaits_key: None,
+            begin: 0,
             run_end: 0,
             card_accepts: false,
             samples: Vec::with_capacity(limits::FRAGMENT_FRAMES_MAX),
@@ -110,8 +111,6 @@ impl Recorder {
             needs_key: false,
             ledger: Ledger::new(),
             failed: false,
-            opened: None,
-            failed_open: None,
             told_overtaken: false,
             last_duration: LAST_DURATION_DEFAULT,
         }
@@ -132,16 +131,18 @@ impl Recorder {
         let end = ring.numbers().end;
         let group = if self.run_end == end { None } else { ring.key_until(end) };
         let group = group.filter(|&key| key >= self.ledger.next());
-        self.skip_until(group.unwrap_or(end));
-        self.awaits_key = group.is_none();
+        match group {
+            Some(key) => self.begin_at(key),
+            None => self.awaits_key = Some(end),
+        }
     }
 
     /// Ends the recording with the newest frame.
     pub fn stop(&mut self, ring: &Ring) {
         if self.is_wanted() {
             self.skip_to_key(ring);
-            self.awaits_key = false;
-            self.end = Some(ring.numbers().end);
+            let nothing = self.awaits_key.take().map(|_| self.ledger.next());
+            self.end = Some(nothing.unwrap_or(ring.numbers().end));
         }
     }
 
@@ -168,7 +169,8 @@ impl Recorder {
         self.ledger.lost()
     }
 
-    /// The card began or ceased to take recordings. Frames wait in the ring meanwhile.
+    /// The card began or ceased to take recordings; frames wait in the ring meanwhile. Ceased also
+    /// for the moment after a segment could not be opened or was given up: how long is the caller's.
     pub fn card_accepts(&mut self, accepts: bool) {
         self.card_accepts = accepts;
         if !accepts {
@@ -182,11 +184,6 @@ impl Recorder {
         if written.is_err() {
             self.fail();
         }
-    }
-
-    /// The card thread could not open a segment, or had to give one up.
-    pub fn fail(&mut self) {
-        self.failed |= self.is_open || self.ledger.at_risk().is_some();
     }
 
     /// Frames up to `end` survive a power cut.
@@ -209,6 +206,9 @@ impl Recorder {
             return None;
         }
         self.skip_to_key(ring);
+        if self.awaits_key.is_some() {
+            return None;
+        }
         let overtaken = self.skip_overtaken(ring);
         if !self.card_accepts {
             self.give_up_the_rest();
@@ -332,10 +332,6 @@ impl Recorder {
     }
 
     fn open(&mut self, ring: &Ring, moment: Moment) -> Option<Command> {
-        if self.failed_open.is_some_and(|opened| is_recent(opened, moment.wall)) {
-            self.give_up_the_rest();
-            return None;
-        }
         let segment = self.segment.as_mut()?;
         let newest = ring.get(ring.numbers().end - 1).map(|(frame, _)| frame);
         let age = newest
@@ -343,7 +339,6 @@ impl Recorder {
             .map_or(Ticks::ZERO, |newest| newest.presentation - segment.presentation_start);
         segment.is_open = true;
         self.is_open = true;
-        self.opened = Some(moment.wall);
         Some(Command::Open {
             camera: self.camera,
             start: SegmentStart {
@@ -387,22 +382,27 @@ impl Recorder {
         std::mem::take(&mut self.is_open).then_some(Command::Close { camera: self.camera })
     }
 
+    /// What the card was not done with may have to be sent again.
+    fn fail(&mut self) {
+        self.failed |= self.is_open || self.ledger.at_risk().is_some();
+    }
+
     /// After a failure: once nothing is in flight, back to what is not durable.
     fn recover(&mut self, ring: &Ring) -> bool {
         if !self.ledger.is_idle() {
             return false;
         }
         self.failed = false;
-        self.failed_open = self.opened;
         self.segment = None;
         self.is_open = false;
         let next = self.ledger.next();
         let key = match self.ledger.at_risk() {
+            _ if self.awaits_key.is_some() => next,
             None if self.is_end(next) => next, // what comes next begins with a key frame
             at_risk => {
                 let first = at_risk.unwrap_or(next);
                 let key = ring.key_until(first).or_else(|| ring.key_from(first));
-                self.clamp(key.unwrap_or(ring.numbers().end))
+                self.clamp(key.unwrap_or(ring.numbers().end)).max(self.begin)
             }
         };
         self.ledger.go_back(key);
@@ -445,15 +445,19 @@ impl Recorder {
     }
 
     fn skip_to_key(&mut self, ring: &Ring) {
-        if self.awaits_key {
-            let key = ring.key_from(self.ledger.next());
-            self.awaits_key = key.is_none();
-            self.skip_until(key.unwrap_or(ring.numbers().end));
+        let Some(number) = self.awaits_key else { return };
+        match ring.key_from(number) {
+            Some(key) => {
+                self.awaits_key = None;
+                self.begin_at(key);
+            }
+            None => self.awaits_key = Some(ring.numbers().end),
         }
     }
 
-    fn skip_until(&mut self, next: u64) {
-        self.ledger.skip_until(next);
+    fn begin_at(&mut self, key: u64) {
+        self.begin = key;
+        self.ledger.skip_until(key);
         self.begin_fragment();
     }
 
@@ -476,12 +480,6 @@ impl Recorder {
     fn clamp(&self, number: u64) -> u64 {
         self.end.map_or(number, |end| number.min(end))
     }
-}
-
-/// Less than a retry's interval ago; a clock that was set since then delays nothing.
-fn is_recent(then: WallTime, now: WallTime) -> bool {
-    let elapsed = u128::try_from(now.0 - then.0);
-    elapsed.is_ok_and(|elapsed| elapsed < limits::CARD_RETRY_INTERVAL.as_millis())
 }
 
 enum Gathered {

@@ -5,7 +5,7 @@
 use super::Daemon;
 use crate::{
     camera::{Camera, Observer},
-    config,
+    config, limits,
     recorder::{Moment, Recorder},
     storage::{CameraId, CardState, Command, Storage},
     units::Ticks,
@@ -14,6 +14,7 @@ use smol::LocalExecutor;
 use std::{
     cell::{Cell, RefCell},
     rc::{Rc, Weak},
+    time::Instant,
 };
 
 pub(super) struct Station {
@@ -24,6 +25,9 @@ pub(super) struct Station {
     /// Refused by a full queue; goes first when there is room.
     unsent: RefCell<Option<Command>>,
     running: Cell<bool>,
+    card_takes_segments: Cell<bool>,
+    /// After a failure no segment is tried before this.
+    retry_at: Cell<Option<Instant>>,
     /// Why the last segment could not be opened, as it was logged.
     trouble: RefCell<Option<String>>,
 }
@@ -44,6 +48,8 @@ impl Station {
             recorder: RefCell::new(Recorder::new(id, seconds(segment_seconds), life)),
             unsent: RefCell::new(None),
             running: Cell::new(true),
+            card_takes_segments: Cell::new(false),
+            retry_at: Cell::new(None),
             trouble: RefCell::new(None),
         }
     }
@@ -86,10 +92,20 @@ impl Station {
         }
     }
 
-    pub fn pump(&self, storage: &Storage, moment: Moment, buffers: &mut Vec<Vec<u8>>) {
+    pub fn pump(
+        &self,
+        storage: &Storage,
+        moment: Moment,
+        now: Instant,
+        buffers: &mut Vec<Vec<u8>>,
+    ) {
         let mut unsent = self.unsent.borrow_mut();
         let intake = self.camera.intake.borrow();
         let mut recorder = self.recorder.borrow_mut();
+        if self.retry_at.get().is_some_and(|retry_at| retry_at <= now) {
+            self.retry_at.set(None);
+            recorder.card_accepts(self.card_takes_segments.get());
+        }
         loop {
             let next = unsent.take().or_else(|| recorder.poll(&intake.ring, moment, buffers));
             let Some(command) = next else { return };
@@ -101,16 +117,25 @@ impl Station {
     }
 
     pub fn card_state(&self, state: &CardState) {
-        self.recorder.borrow_mut().card_accepts(state.takes_segments());
+        let takes = state.takes_segments();
+        if !self.card_takes_segments.replace(takes) && takes {
+            // Another card, or the same one well again: it is tried at once.
+            self.retry_at.set(None);
+        }
+        self.recorder.borrow_mut().card_accepts(takes && self.retry_at.get().is_none());
     }
 
-    pub fn returned(&self, written: Result<(), ()>) {
+    pub fn returned(&self, written: Result<(), ()>, now: Instant) {
         self.recorder.borrow_mut().returned(written);
+        if written.is_err() {
+            self.hold_off(now);
+        }
     }
 
-    /// A segment could not be opened, or was given up.
-    pub fn failed(&self) {
-        self.recorder.borrow_mut().fail();
+    /// A segment could not be opened, or was given up: the next one is tried a moment later.
+    pub fn hold_off(&self, now: Instant) {
+        self.retry_at.set(Some(now + limits::CARD_RETRY_INTERVAL));
+        self.recorder.borrow_mut().card_accepts(false);
     }
 
     pub fn durable(&self, frames_end: u64) {

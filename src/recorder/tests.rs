@@ -332,7 +332,7 @@ fn a_failed_write_is_repeated_from_the_key_frame_before_what_is_not_durable() {
     bench.card.append_fails = false;
     bench.wall.0 += 1000;
     bench.stop();
-    assert_eq!(bench.spans(), [0..25, 0..0, 0..60, 60..62]);
+    assert_eq!(bench.spans(), [0..25, 0..60, 60..62]);
     assert_eq!(bench.recorder.lost(), 0);
 }
 
@@ -360,6 +360,7 @@ fn a_failure_counts_what_the_ring_no_longer_has() {
         bench.group(10);
     }
     bench.fail_sync();
+    bench.wall.0 += 1000;
     bench.stop();
     let copies = bench.copies();
     let missing = copies.iter().filter(|copies| **copies == 0).count();
@@ -392,7 +393,7 @@ fn a_card_that_takes_no_segment_is_asked_once_a_second() {
     bench.group(250); // 10 s
     assert!((9..=11).contains(&bench.log.matches('O').count()), "{}", bench.log);
     bench.card.open_fails = false;
-    bench.wall.0 -= 1_000_000; // set back: nothing waits for the time to come again
+    bench.wall.0 += 1000;
     bench.stop();
     assert!(bench.copies().iter().all(|copies| *copies == 1));
     assert_eq!((bench.spans().last(), bench.recorder.lost()), (Some(&(0..250)), 0));

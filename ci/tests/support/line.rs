@@ -159,7 +159,9 @@ impl Line {
             self.card.lose_file();
             self.card.failures += 1;
         }
-        self.recorder.card_accepts(accepts);
+        if self.card.retry_at.is_none() {
+            self.recorder.card_accepts(accepts);
+        }
         self.pump();
     }
 
@@ -171,13 +173,22 @@ impl Line {
 
     pub fn fail_sync(&mut self) {
         if self.card.lose_file() {
-            self.card.failures += 1;
-            self.recorder.fail();
+            self.hold_off();
             self.pump();
         }
     }
 
+    fn hold_off(&mut self) {
+        self.card.failures += 1;
+        self.card.retry_at = Some(self.now + limits::CARD_RETRY_INTERVAL);
+        self.recorder.card_accepts(false);
+    }
+
     pub fn pump(&mut self) {
+        if self.card.retry_at.is_some_and(|retry_at| retry_at <= self.now) {
+            self.card.retry_at = None;
+            self.recorder.card_accepts(!self.card.is_away);
+        }
         let moment = Moment { wall: self.wall, clock: identity::Clock::Trusted };
         loop {
             let ring = &self.intake.ring;
@@ -193,14 +204,13 @@ impl Line {
                 match event {
                     Event::Returned(buffer, result) => {
                         self.buffers.push(buffer);
-                        self.card.failures += usize::from(result.is_err());
                         self.recorder.returned(result);
+                        if result.is_err() {
+                            self.hold_off();
+                        }
                     }
                     Event::Durable(end) => self.recorder.durable(end),
-                    Event::Failed => {
-                        self.card.failures += 1;
-                        self.recorder.fail();
-                    }
+                    Event::Failed => self.hold_off(),
                 }
             }
         }
@@ -214,6 +224,8 @@ pub struct Card {
     pub open_fails: bool,
     pub append_fails: bool,
     is_away: bool,
+    /// After a failure no segment is tried for a second, as the daemon has it.
+    retry_at: Option<Instant>,
     /// Failures that the recorder was told of.
     pub failures: usize,
     pub files: usize,

@@ -3,7 +3,6 @@
 use super::bench::Bench;
 use crate::media::FrameKind;
 use proptest::prelude::*;
-use std::ops::Range;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -49,10 +48,6 @@ struct Trial {
     /// No key frame came since the start.
     awaits_key: bool,
     stopped_at: usize,
-    /// Where the last start went on, and the frames between it and the stop before that were not
-    /// wanted, up to a key frame.
-    started_at: usize,
-    pause: Range<usize>,
     /// The stream can go on only with a key frame.
     needs_key: bool,
 }
@@ -90,15 +85,6 @@ impl Trial {
         }
     }
 
-    /// A failure behind a stop leads back before it: then what came before the start is kept too.
-    fn follow(&mut self) {
-        let lowest = usize::try_from(self.bench.lowest_next).unwrap_or(usize::MAX);
-        let (from, to) = (self.pause.start.max(lowest), self.pause.end);
-        if lowest < self.started_at && from < to {
-            self.wanted[from..to].fill(true);
-        }
-    }
-
     fn delta(&mut self, bytes: usize) {
         let kind = if self.needs_key { FrameKind::Key } else { FrameKind::Delta };
         self.frame(kind, bytes);
@@ -108,9 +94,6 @@ impl Trial {
         self.needs_key = false;
         self.awaits_key &= kind != FrameKind::Key;
         self.wanted.push(self.bench.recorder.is_wanted() && !self.awaits_key);
-        if self.awaits_key && self.bench.recorder.is_wanted() {
-            self.pause.end = self.wanted.len();
-        }
         self.bench.frame(kind, bytes);
     }
 
@@ -121,14 +104,15 @@ impl Trial {
         }
         let resumes = recorder.has_rest() || recorder.failed;
         recorder.start(ring);
-        let from = if resumes { self.stopped_at } else { recorder.ledger.next() as usize };
-        self.awaits_key = recorder.awaits_key;
+        self.awaits_key = recorder.awaits_key.is_some();
+        let from = match () {
+            () if resumes => self.stopped_at,
+            () if self.awaits_key => self.wanted.len(),
+            () => recorder.ledger.next() as usize,
+        };
         if !self.awaits_key {
             self.wanted[from..].fill(true);
         }
-        self.started_at = from;
-        self.pause = self.stopped_at..from.max(self.stopped_at);
-        self.bench.lowest_next = u64::MAX;
         self.bench.pump();
     }
 
@@ -185,18 +169,12 @@ proptest! {
             wanted: Vec::new(),
             awaits_key: false,
             stopped_at: 0,
-            started_at: 0,
-            pause: 0..0,
             needs_key: true,
         };
         trial.bench.accepts(true);
         trial.start();
-        for step in &steps {
-            trial.take(step);
-            trial.follow();
-        }
+        steps.iter().for_each(|step| trial.take(step));
         trial.end();
-        trial.follow();
         trial.check();
     }
 }

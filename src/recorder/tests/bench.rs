@@ -24,8 +24,6 @@ pub struct Bench {
     pub wall: WallTime,
     /// What the recorder asked for, as far as the card is concerned: one letter a command.
     pub log: String,
-    /// The earliest frame that the recorder was about to send.
-    pub lowest_next: u64,
     now: Ticks,
     run: u32,
     epoch: u32,
@@ -47,6 +45,8 @@ pub struct Card {
     open: bool,
     /// How often the recorder was told of a failure.
     pub failures: usize,
+    /// After one no segment is tried for a second, as the daemon has it.
+    retry_at: Option<WallTime>,
 }
 
 #[derive(Default)]
@@ -88,7 +88,6 @@ impl Bench {
             frames: Vec::new(),
             wall: WallTime(1_000_000),
             log: String::new(),
-            lowest_next: 0,
             now: Ticks(0),
             run: 1,
             epoch: 1,
@@ -172,8 +171,15 @@ impl Bench {
             self.card.lose_file();
             self.card.failures += 1;
         }
+        self.card.retry_at = None;
         self.recorder.card_accepts(accepts);
         self.pump();
+    }
+
+    fn hold_off(&mut self) {
+        self.card.failures += 1;
+        self.card.retry_at = Some(WallTime(self.wall.0 + 1000));
+        self.recorder.card_accepts(false);
     }
 
     pub fn sync(&mut self) {
@@ -193,6 +199,10 @@ impl Bench {
 
     /// Lets recorder and card work until both have nothing left to do.
     pub fn pump(&mut self) {
+        if self.card.retry_at.is_some_and(|retry_at| retry_at <= self.wall) {
+            self.card.retry_at = None;
+            self.recorder.card_accepts(!self.card.is_away);
+        }
         loop {
             let moment = Moment { wall: self.wall, clock: Clock::Trusted };
             while let Some(command) = self.recorder.poll(&self.ring, moment, &mut self.buffers) {
@@ -200,7 +210,6 @@ impl Bench {
                 self.card.queue.push_back((command, self.card.failures));
                 assert!(self.card.queue.len() <= 16, "a flood of commands: {}", self.log);
             }
-            self.lowest_next = self.lowest_next.min(self.recorder.ledger.next());
             if self.card.stalls || self.card.queue.is_empty() {
                 return;
             }
@@ -215,14 +224,13 @@ impl Bench {
             match event {
                 Event::Returned(buffer, result) => {
                     self.buffers.push(buffer);
-                    self.card.failures += usize::from(result.is_err());
                     self.recorder.returned(result);
+                    if result.is_err() {
+                        self.hold_off();
+                    }
                 }
                 Event::Durable(end) => self.recorder.durable(end),
-                Event::Failed => {
-                    self.card.failures += 1;
-                    self.recorder.fail();
-                }
+                Event::Failed => self.hold_off(),
             }
             self.pump();
         }
