@@ -4,8 +4,8 @@
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-run: ## record a camera (URL=rtsp://… or the test camera) into ./recordings until Ctrl-C
-	@ci/run.sh "$(URL)"
+run: ## record a camera (URL=rtsp://…, or the test camera) into ./recordings (or DIR=…) until Ctrl-C
+	@ci/run.sh
 
 test: ## everything: installs what it needs, checks, unit tests, end-to-end tests
 	@ci/test.sh

@@ -1,33 +1,61 @@
 #!/bin/sh
-# Builds smolnvr and records a camera into ./recordings: the one named by $1, or the test camera.
+# Builds smolnvr and records a camera until Ctrl-C: the one at $URL, or else the test camera; into
+# the folder $DIR, or else ./recordings. Each folder has its own smolnvr: two may run at once.
 set -eu
 cd "$(dirname "$0")/.."
-url=${1:-}
+url=${URL:-}
+dir=${DIR:-recordings}
+camera=
+smolnvr=
 
+# $1 as a string of TOML.
+quoted() {
+	printf '"%s"' "$(printf '%s' "$1" | sed 's/[\\"]/\\&/g')"
+}
+
+# Ends what was started, the recorder first: it closes its file.
+finish() {
+	status=$?
+	trap '' HUP INT TERM
+	for child in $smolnvr $camera; do
+		kill "$child" 2>/dev/null || continue
+		wait "$child" || true
+	done
+	exit "$status"
+}
+
+command -v cargo >/dev/null 2>&1 || {
+	echo "cargo is missing: https://rustup.rs installs it" >&2
+	exit 1
+}
+echo "building (a few minutes the first time)"
 cargo build --quiet --release --workspace
-mkdir -p recordings
+mkdir -p "$dir"
+dir=$(cd "$dir" && pwd)
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' HUP TERM
 if [ -z "$url" ]; then
-	target/release/camera --port 0 >recordings/.camera &
+	target/release/camera --port 0 >"$dir/.camera" &
 	camera=$!
-	trap 'kill "$camera" 2>/dev/null || true' EXIT
-	trap 'exit 130' INT
-	trap 'exit 143' TERM
-	# The camera says where it listens; it ends at once if it can not.
-	until url=$(sed -n 's/^listening on //p' recordings/.camera) && [ -n "$url" ]; do
+	# It says where it listens, or ends at once if it can not.
+	until url=$(sed -n 's/^listening on //p' "$dir/.camera" | head -n 1) && [ -n "$url" ]; do
 		kill -0 "$camera"
 		sleep 0.1
 	done
-	url=$(echo "$url" | head -n 1)
-	echo "no URL given: recording the test camera, $url"
+	echo "no URL=rtsp://… given: recording the test camera, $url"
 fi
-cat >recordings/.smolnvr.toml <<EOF
+# It may hold a password.
+(umask 077 && rm -f "$dir/.smolnvr.toml" && cat >"$dir/.smolnvr.toml") <<END
 [storage]
-path = "$PWD/recordings"
+path = $(quoted "$dir")
 require_mount = false
 
 [[camera]]
 name = "camera"
-url = "$url"
-EOF
-echo "recordings are in $PWD/recordings; Ctrl-C ends"
-target/release/smolnvr run -c recordings/.smolnvr.toml
+url = $(quoted "$url")
+END
+echo "recordings are in $dir; Ctrl-C ends"
+target/release/smolnvr run -c "$dir/.smolnvr.toml" --socket "$dir/.smolnvr.sock" &
+smolnvr=$!
+wait "$smolnvr"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests need and this machine lacks; quick and silent when it is all there.
-# A Debian 12 machine with cargo, gcc, python3, make and git is expected, and root for apt-get.
+# A Debian machine with cargo, gcc, make and git is expected, and root (or sudo) for apt-get.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -9,29 +9,39 @@ needs='
 ffmpeg ffmpeg
 ffprobe ffmpeg
 chromium chromium
+python3 python3
 shellcheck shellcheck
 busybox busybox
 strace strace
 /usr/lib/python3/dist-packages/gi/__init__.py python3-gi
-/usr/lib/x86_64-linux-gnu/girepository-1.0/GstRtspServer-1.0.typelib gir1.2-gst-rtsp-server-1.0
-/usr/lib/x86_64-linux-gnu/gstreamer-1.0/libgstrtp.so gstreamer1.0-plugins-good
-/usr/lib/x86_64-linux-gnu/gstreamer-1.0/libgstvideoparsersbad.so gstreamer1.0-plugins-bad
-/usr/lib/x86_64-linux-gnu/gstreamer-1.0/libgsttypefindfunctions.so gstreamer1.0-plugins-base
+/usr/lib/*/girepository-1.0/GstRtspServer-1.0.typelib gir1.2-gst-rtsp-server-1.0
+/usr/lib/*/gstreamer-1.0/libgstrtp.so gstreamer1.0-plugins-good
+/usr/lib/*/gstreamer-1.0/libgstvideoparsersbad.so gstreamer1.0-plugins-bad
+/usr/lib/*/gstreamer-1.0/libgsttypefindfunctions.so gstreamer1.0-plugins-base
 '
 missing=$(echo "$needs" | while read -r need package; do
+	# shellcheck disable=SC2086 # a pattern: the folder is named after the machine
 	case $need in
 	'') ;;
-	/*) [ -e "$need" ] || echo "$package" ;;
+	/*) ls $need >/dev/null 2>&1 || echo "$package" ;;
 	*) command -v "$need" >/dev/null 2>&1 || echo "$package" ;;
 	esac
 done | sort -u | tr '\n' ' ')
 if [ -n "$missing" ]; then
+	as_root=
+	if [ "$(id -u)" != 0 ]; then
+		command -v sudo >/dev/null 2>&1 || {
+			echo "setup: as root: apt-get install $missing" >&2
+			exit 1
+		}
+		as_root="sudo"
+	fi
 	echo "setup: installing $missing"
-	export DEBIAN_FRONTEND=noninteractive
-	apt-get update -qq
+	$as_root apt-get update -qq
 	# shellcheck disable=SC2086 # a list of names
-	apt-get install -y -qq --no-install-recommends $missing >/dev/null
+	$as_root env DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends $missing >/dev/null
 fi
 
 # Clips that are too large to be committed.
-sh ci/clips.sh 
+sh ci/clips.sh

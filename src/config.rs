@@ -9,7 +9,13 @@ pub use values::{Bounded, CameraName, CameraUrl, HttpUrl, LogLevel, OneOrMore};
 
 use crate::limits;
 use serde::Deserialize;
-use std::{fmt, fs, io, net::SocketAddr, path::Path, path::PathBuf};
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read as _},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 /// Everything that the daemon is told from outside.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -125,8 +131,8 @@ impl Config {
     /// # Errors
     /// `Unreadable`: the file; `Wrong`: what is written in it.
     pub fn read(file: &Path) -> Result<Config, Error> {
-        let text = fs::read_to_string(file)
-            .map_err(|source| Error::Unreadable { file: file.to_owned(), source })?;
+        let text =
+            read(file).map_err(|source| Error::Unreadable { file: file.to_owned(), source })?;
         Config::parse(&text, file)
     }
 
@@ -177,6 +183,17 @@ impl Camera {
     fn default_snapshot_interval() -> Bounded<100, 60_000> {
         Bounded::of(1000)
     }
+}
+
+fn read(file: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let room = limits::CONFIG_BYTES_MAX as u64 + 1;
+    File::open(file)?.take(room).read_to_string(&mut text)?;
+    if text.len() as u64 == room {
+        let reason = format!("is longer than {} bytes", limits::CONFIG_BYTES_MAX);
+        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+    }
+    Ok(text)
 }
 
 /// The line of the key that a message names, where the parser only knows the section's (a list).

@@ -1,21 +1,30 @@
-//! The log: one line a change of state, to standard error, or to syslog where that is closed.
+//! The log: one line a change of state, to standard error, or to syslog where that leads nowhere.
 //!
-//! A line that can not be written at once is dropped and counted: a full pipe never stops the
-//! recorder. Nothing is ever logged to the card. Spec: RFC 3164 §4.1.1 (priorities).
+//! A line that can not be written at once is dropped and counted: neither a full pipe nor a terminal
+//! that was told to wait stops the recorder. Nothing is ever logged to the card.
+//! Spec: RFC 3164 §4.1.1 (priorities).
 
+use crate::limits::LOG_LINE_BYTES_MAX;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
-    fmt::Write as _,
-    fs, io,
-    os::{linux::fs::MetadataExt, unix::net::UnixDatagram},
+    fmt::{self, Write as _},
+    fs::{self, File},
+    io::{self, Write as _},
+    os::{
+        linux::fs::MetadataExt,
+        unix::{
+            fs::{FileTypeExt as _, OpenOptionsExt as _},
+            net::UnixDatagram,
+        },
+    },
     process,
     sync::atomic::{AtomicU32, Ordering},
 };
 
 /// Takes the log over for the rest of the process.
 pub fn start(level: LevelFilter) {
-    let logger = Logger { syslog: syslog(), dropped: AtomicU32::new(0) };
+    let logger = Logger { sink: Sink::open(), dropped: AtomicU32::new(0) };
     // Only a second call can fail, and then the first logger stays.
     if log::set_boxed_logger(Box::new(logger)).is_ok() {
         set_level(level);
@@ -27,9 +36,18 @@ pub fn set_level(level: LevelFilter) {
 }
 
 struct Logger {
-    /// Where standard error leads nowhere.
-    syslog: Option<UnixDatagram>,
+    sink: Sink,
     dropped: AtomicU32,
+}
+
+enum Sink {
+    /// Where standard error is `/dev/null`: the system's log socket, or `None` where there can be
+    /// none.
+    Syslog(Option<UnixDatagram>),
+    /// Standard error opened once more, for us alone, so that a write never waits.
+    Stream(File),
+    /// A file, which never waits long, or a socket.
+    Stderr,
 }
 
 impl Log for Logger {
@@ -42,26 +60,37 @@ impl Log for Logger {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let mut line = String::with_capacity(160);
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
-        if dropped > 0 {
-            let _ = write!(line, "({dropped} lines lost) ");
-        }
-        let _ = write!(line, "{}", record.args());
-        if line.len() > LINE_BYTES_MAX {
-            line.truncate(line.floor_char_boundary(LINE_BYTES_MAX));
-        }
-        // A camera's words may be part of a line; they stay one line.
-        let line = line.replace(|c: char| c.is_control(), " ");
-        if self.write(record.level(), &line).is_err() {
-            self.dropped.fetch_add(dropped + 1, Ordering::Relaxed);
+        let line = line(dropped, record.args());
+        if self.sink.write(record.level(), &line).is_err() {
+            self.dropped.fetch_add(dropped.saturating_add(1), Ordering::Relaxed);
         }
     }
 
     fn flush(&self) {}
 }
 
-impl Logger {
+impl Sink {
+    fn open() -> Sink {
+        let Ok(stderr) = fs::metadata(STDERR) else { return Sink::Stderr };
+        let null = fs::metadata("/dev/null").map(|null| null.st_rdev());
+        if null.is_ok_and(|null| null == stderr.st_rdev()) {
+            return Sink::Syslog(UnixDatagram::unbound().ok().filter(|socket| {
+                // It may come up later: each line tries again.
+                let _ = socket.connect(SYSLOG);
+                socket.set_nonblocking(true).is_ok()
+            }));
+        }
+        let kind = stderr.file_type();
+        if kind.is_fifo() || kind.is_char_device() {
+            let flags = (rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY).bits();
+            let flags = flags.cast_signed();
+            let own = File::options().write(true).custom_flags(flags).open(STDERR);
+            return own.map_or(Sink::Stderr, Sink::Stream);
+        }
+        Sink::Stderr
+    }
+
     fn write(&self, level: Level, line: &str) -> io::Result<()> {
         let (severity, word) = match level {
             Level::Error => (3, "error"),
@@ -69,35 +98,86 @@ impl Logger {
             Level::Info => (6, "info"),
             Level::Debug | Level::Trace => (7, "debug"),
         };
-        if let Some(syslog) = &self.syslog {
+        if let Sink::Syslog(socket) = self {
+            let socket = socket.as_ref().ok_or(io::ErrorKind::NotConnected)?;
             // Facility 3, a daemon.
             let message = format!("<{}>smolnvr[{}]: {line}", 3 * 8 + severity, process::id());
-            return syslog.send(message.as_bytes()).map(drop);
+            return match socket.send(message.as_bytes()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
+                // Its reader was started, or started again, since.
+                Err(_) => socket.connect(SYSLOG).and_then(|()| socket.send(message.as_bytes())),
+                sent => sent,
+            }
+            .map(drop);
+        }
+        // One write of less than a pipe's guaranteed room: all of it or nothing.
+        let message = format!("smolnvr: {word}: {line}\n");
+        if let Sink::Stream(own) = self {
+            let mut own = own;
+            return own.write(message.as_bytes()).map(drop);
         }
         let stderr = io::stderr();
         let mut ready = [PollFd::new(&stderr, PollFlags::OUT)];
         if poll(&mut ready, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        // One write of less than a pipe's guaranteed room.
-        let message = format!("smolnvr: {word}: {line}\n");
         rustix::io::write(&stderr, message.as_bytes())?;
         Ok(())
     }
 }
 
-/// The system's log socket, if standard error is `/dev/null`.
-fn syslog() -> Option<UnixDatagram> {
-    let stderr = fs::metadata("/proc/self/fd/2").ok()?;
-    let null = fs::metadata("/dev/null").ok()?;
-    if (stderr.st_rdev(), stderr.st_ino()) != (null.st_rdev(), null.st_ino()) {
-        return None;
+/// One line of a message, whatever a camera put into it.
+fn line(dropped: u32, message: &fmt::Arguments<'_>) -> String {
+    let mut line = String::with_capacity(160);
+    // Writing to a String can not fail.
+    if dropped > 0 {
+        let _ = write!(line, "({dropped} lines lost) ");
     }
-    let socket = UnixDatagram::unbound().ok()?;
-    socket.connect("/dev/log").ok()?;
-    socket.set_nonblocking(true).ok()?;
-    Some(socket)
+    let _ = write!(line, "{message}");
+    line.truncate(line.floor_char_boundary(LOG_LINE_BYTES_MAX));
+    if line.contains(char::is_control) {
+        line = line.replace(char::is_control, " ");
+    }
+    line
 }
 
-/// Fits a syslog datagram of 1,024 bytes (RFC 3164 §4.1) and a pipe's atomic write.
-const LINE_BYTES_MAX: usize = 900;
+const STDERR: &str = "/proc/self/fd/2";
+const SYSLOG: &str = "/dev/log";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{io::Read as _, os::fd::OwnedFd};
+
+    #[test]
+    fn a_line_stays_one_line_of_bounded_length() {
+        assert_eq!(line(0, &format_args!("a\r\nb\x1b[31m\u{85}c")), "a  b [31m c");
+        assert_eq!(line(3, &format_args!("x")), "(3 lines lost) x");
+        let long = "ä".repeat(LOG_LINE_BYTES_MAX);
+        let cut = line(0, &format_args!("{long}"));
+        assert_eq!(cut.len(), LOG_LINE_BYTES_MAX / 2 * 2);
+    }
+
+    #[test]
+    fn a_full_pipe_loses_lines_and_says_how_many() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let own = File::from(OwnedFd::from(writer));
+        rustix::io::ioctl_fionbio(&own, true).unwrap();
+        let logger = Logger { sink: Sink::Stream(own), dropped: AtomicU32::new(0) };
+        let say = |text: &str| {
+            let arguments = format_args!("{text}");
+            logger.log(&Record::builder().level(Level::Warn).args(arguments).build());
+        };
+        let text = "x".repeat(800);
+        while logger.dropped.load(Ordering::Relaxed) < 3 {
+            say(&text);
+        }
+        let mut some = vec![0; 8192];
+        reader.read_exact(&mut some).unwrap();
+        say("again");
+        drop(logger);
+        let mut rest = String::new();
+        reader.read_to_string(&mut rest).unwrap();
+        assert!(rest.ends_with("\nsmolnvr: warning: (3 lines lost) again\n"), "{rest}");
+    }
+}

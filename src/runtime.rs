@@ -73,12 +73,13 @@ impl Future for Sleep {
         if Instant::now() >= self.deadline {
             return Poll::Ready(());
         }
-        SLEEPERS.with_borrow_mut(|sleepers| {
+        // Not borrowed while the waker before is dropped, which may drop a sleeper.
+        let _before = SLEEPERS.with_borrow_mut(|sleepers| {
             let number = *self.number.get_or_insert_with(|| {
                 sleepers.count += 1;
                 sleepers.count
             });
-            sleepers.list.insert((self.deadline, number), context.waker().clone());
+            sleepers.list.insert((self.deadline, number), context.waker().clone())
         });
         Poll::Pending
     }
@@ -92,7 +93,8 @@ impl Drop for Sleep {
     }
 }
 
-/// Something changed: wakes all who wait for it on this thread, and remembers nothing.
+/// Something changed: wakes all who wait for it on this thread, and remembers nothing. Who waits for a
+/// condition asks for [`Signal::changed`] first, then looks, then awaits it.
 #[derive(Clone, Default)]
 pub struct Signal(Rc<RefCell<SignalState>>);
 
@@ -104,11 +106,15 @@ struct SignalState {
 
 impl Signal {
     pub fn notify(&self) {
-        let mut state = self.0.borrow_mut();
-        state.count += 1;
-        for waker in state.wakers.drain(..) {
+        self.0.borrow_mut().count += 1;
+        // Not borrowed while waking: a waker may be the last to hold a task that waits here.
+        while let Some(waker) = self.pop() {
             waker.wake();
         }
+    }
+
+    fn pop(&self) -> Option<Waker> {
+        self.0.borrow_mut().wakers.pop()
     }
 
     /// Waits for the next [`Signal::notify`] after this call. Cancel-safe.

@@ -138,5 +138,39 @@ fn a_password_is_in_no_message() {
         assert!(!message.contains("hunter2"), "{message}");
     }
     let text = "[[camera]]\nname = \"a\"\nurl = \"rtsp://admin:hunter2@b/\"";
-    assert!(!format!("{:?}", parse(text).unwrap()).contains("hunter2"));
+    let text = format!("{text}\nsnapshot = \"http://admin:hunter2@b/\"");
+    assert!(!format!("{:?}", parse(&text).unwrap()).contains("hunter2"));
+}
+
+#[test]
+fn a_url_without_end_is_refused() {
+    let long = "x".repeat(limits::URL_BYTES_MAX);
+    for (key, scheme) in [("url", "rtsp"), ("live_url", "rtsp"), ("snapshot", "http")] {
+        let url = if key == "url" { "" } else { "url = \"rtsp://a/\"\n" };
+        let text = format!("[[camera]]\nname = \"a\"\n{url}{key} = \"{scheme}://{long}\"");
+        let message = parse(&text).unwrap_err();
+        assert!(message.contains(&format!("camera.{key}")), "{message}");
+        assert!(message.contains("1000 characters") && message.len() < 200, "{message}");
+    }
+}
+
+#[test]
+fn a_seventeenth_camera_is_refused() {
+    let camera = |number| format!("[[camera]]\nname = \"c{number}\"\nurl = \"rtsp://a/\"\n");
+    let text: String = (0..=limits::CAMERAS_MAX).map(camera).collect();
+    assert!(parse(&text).unwrap_err().contains("more than 16 cameras"));
+}
+
+#[test]
+fn what_a_file_asks_for_in_vain_is_said() {
+    let text = "[[camera]]\nname = \"a\"\nurl = \"rtsp://a/\"\n";
+    assert!(parse(text).unwrap().camera[0].not_in_this_version().is_empty());
+    let text = format!("{text}transport = \"udp\"\nengine = \"ffmpeg\"\naudio = true");
+    assert_eq!(parse(&text).unwrap().camera[0].not_in_this_version().len(), 3);
+}
+
+#[test]
+fn a_file_without_end_is_refused() {
+    let error = Config::read(Path::new("/dev/zero")).unwrap_err().to_string();
+    assert!(error.contains("/dev/zero: is longer than 65536 bytes"), "{error}");
 }

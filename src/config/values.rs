@@ -1,7 +1,7 @@
 //! The types of single settings: each is made from TOML and is in range by existing.
 
 use super::{Camera, Snapshot};
-use crate::rtsp::Target;
+use crate::{limits, rtsp::Target};
 use serde::{
     Deserialize, Deserializer,
     de::{self, SeqAccess, Visitor},
@@ -120,11 +120,9 @@ impl<'de> Deserialize<'de> for Cameras {
                             camera.name.as_str()
                         )));
                     }
-                    if cameras.len() == CAMERAS_MAX {
-                        return Err(de::Error::invalid_length(
-                            CAMERAS_MAX + 1,
-                            &"at most 16 cameras",
-                        ));
+                    if cameras.len() == limits::CAMERAS_MAX {
+                        let most = limits::CAMERAS_MAX;
+                        return Err(de::Error::custom(format_args!("more than {most} cameras")));
                     }
                     cameras.push(camera);
                 }
@@ -166,8 +164,7 @@ pub struct CameraUrl(pub Target);
 
 impl<'de> Deserialize<'de> for CameraUrl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let url = String::deserialize(deserializer)?;
-        url.parse().map(CameraUrl).map_err(de::Error::custom)
+        camera_url(&String::deserialize(deserializer)?)
     }
 }
 
@@ -176,15 +173,26 @@ pub(super) fn optional_url<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<CameraUrl>, D::Error> {
     let url = String::deserialize(deserializer)?;
-    if url.is_empty() {
-        return Ok(None);
-    }
-    url.parse().map(|target| Some(CameraUrl(target))).map_err(de::Error::custom)
+    if url.is_empty() { Ok(None) } else { camera_url(&url).map(Some) }
 }
 
-/// An address that begins with `http://`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+fn camera_url<E: de::Error>(url: &str) -> Result<CameraUrl, E> {
+    if url.len() > limits::URL_BYTES_MAX {
+        let most = limits::URL_BYTES_MAX;
+        return Err(E::custom(format_args!("the URL is longer than {most} characters")));
+    }
+    url.parse().map(CameraUrl).map_err(E::custom)
+}
+
+/// An address that begins with `http://`; `Debug` and errors keep its password to themselves.
+#[derive(Clone, PartialEq, Eq)]
 pub struct HttpUrl(String);
+
+impl fmt::Debug for HttpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("http://***")
+    }
+}
 
 impl HttpUrl {
     pub fn as_str(&self) -> &str {
@@ -198,10 +206,19 @@ impl<'de> Deserialize<'de> for Snapshot {
         match text.as_str() {
             "auto" => Ok(Snapshot::Auto),
             "off" => Ok(Snapshot::Off),
-            url if url.len() > 7 && url.starts_with("http://") => Ok(Snapshot::Url(HttpUrl(text))),
-            _ => Err(de::Error::custom("expected \"auto\", \"off\" or an http:// address")),
+            url if is_http(url) => Ok(Snapshot::Url(HttpUrl(text))),
+            _ => Err(de::Error::custom(format_args!(
+                "expected \"auto\", \"off\" or an http:// address of at most {} characters",
+                limits::URL_BYTES_MAX
+            ))),
         }
     }
+}
+
+fn is_http(url: &str) -> bool {
+    let rest = url.strip_prefix("http://");
+    let is_clean = !url.contains(|c: char| c.is_whitespace() || c.is_control());
+    rest.is_some_and(|rest| !rest.is_empty()) && url.len() <= limits::URL_BYTES_MAX && is_clean
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,6 +245,3 @@ impl<'de> Deserialize<'de> for LogLevel {
         Ok(LogLevel(level))
     }
 }
-
-/// Each has its ring and its place in the card's folder; the page shows them side by side.
-const CAMERAS_MAX: usize = 16;

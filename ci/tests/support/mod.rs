@@ -316,7 +316,7 @@ pub fn assert_ffmpeg_is_silent(files: &[PathBuf]) {
         let probe = ["-v", "warning", "-count_packets", "-show_streams", path];
         let decode = ["-nostdin", "-xerror", "-v", "warning", "-i", path];
         // Without it FFmpeg's null output rounds uneven times to a frame rate, and complains of that.
-        let decode = [&decode[..], &["-fps_mode", "passthrough", "-f", "null", "-"]].concat();
+        let decode = [&decode[..], &["-enc_time_base", "-1", "-f", "null", "-"]].concat();
         for (program, arguments) in [("ffprobe", &probe[..]), ("ffmpeg", &decode[..])] {
             let output = Command::new(program).args(arguments).output().unwrap();
             let said = String::from_utf8_lossy(&output.stderr);
