@@ -15,7 +15,7 @@ const REQUESTS_MAX: u64 = 4;
 
 #[test]
 fn a_whole_segment_shows_the_picture_at_three_quarters_with_four_requests() {
-    let options = Options { speed: Speed::Times(15.0), frames: Some(FRAMES), ..Options::default() };
+    let options = Options { speed: Speed::Times(10.0), frames: Some(FRAMES), ..Options::default() };
     let camera = Camera::builder().stream_with("cam", bench_clip(), options).start().unwrap();
     let mut nvr = Nvr::start(&camera.url("cam"), LONG_SEGMENTS);
     record_to_the_end(&mut nvr, &camera, FRAMES);

@@ -56,7 +56,9 @@ impl<D: Disk> Card<D> {
         let mount = self.root.as_ref().map(|root| self.mount(root));
         match (mount, error.kind()) {
             (Some(Mount::Absent(reason)), _) => Trouble::Absent(reason),
-            (Some(Mount::ReadOnly), _) | (_, io::ErrorKind::ReadOnlyFilesystem) => {
+            // A file system that refuses to write but says that it could (ext4 after an error, since
+            // Linux 6.13) is not helped by a remount: that changes nothing, and succeeds.
+            (Some(Mount::ReadOnly), _) | (None, io::ErrorKind::ReadOnlyFilesystem) => {
                 Trouble::ReadOnly
             }
             (_, io::ErrorKind::StorageFull) => Trouble::NoRoom,

@@ -380,3 +380,22 @@ fn released_by_hand_under_a_lock_it_is_taken_back_when_somebody_wishes_it() {
     assert_eq!(states(&bench.send(Command::Resume)), ["ok"]);
     assert!(bench.pass(60 * SECOND).is_empty(), "that lock is known");
 }
+
+#[test]
+fn failing_a_file_system_that_refuses_writes_but_calls_itself_writable_is_said_once() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    bench.opened(YARD);
+    bench.disk.fail("write", EROFS, 0, ALWAYS);
+    bench.disk.fail("create", EROFS, 0, ALWAYS);
+    let mut events = bench.append(YARD);
+    for _ in 0..60 {
+        events.extend(bench.open(YARD));
+        events.extend(bench.pass(SECOND));
+    }
+    assert_eq!(states(&events), ["failing"]);
+    assert!(!events.iter().any(|it| matches!(it, Event::Remounted { .. })), "it is not");
+    bench.disk.heal();
+    bench.opened(YARD);
+    assert_eq!(states(&bench.append(YARD)), ["ok"]);
+}
