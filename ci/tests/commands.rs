@@ -196,7 +196,7 @@ fn list_shows_every_recording() {
         let fields: Vec<&str> = line.split('\t').map(str::trim).collect();
         assert_eq!(fields[..2], ["camera", &*format!("{number:03}.mp4")], "{line}");
         assert!(fields[3].ends_with(" s") && fields[4].ends_with(" KB"), "{line}");
-        assert_eq!(fields[5..], ["whole"], "{line}");
+        assert_eq!(fields[5..], ["h264", "whole"], "{line}");
     }
 }
 

@@ -52,7 +52,7 @@ fn ends_in_order(signal: &str) {
     assert!(camera.sessions().iter().all(|session| session.state == SessionState::TornDown));
     assert_eq!(nvr.complaints(), [""; 0]);
     // What is said of a camera names it, even at the very end.
-    wait_for("the last file's line", || nvr.log().matches("closed=Whole").count() == files.len());
+    wait_for("the last file's line", || nvr.log().matches(".mp4 closed").count() == files.len());
     assert!(!nvr.log().contains("camera= "), "{}", nvr.log());
 }
 
@@ -108,7 +108,7 @@ fn killed_in_mid_segment_it_loses_two_seconds_at_most_and_goes_on() {
     assert_ffmpeg_is_silent(&files);
 
     nvr.restart();
-    nvr.wait_for_log("segment=2 mended=");
+    nvr.wait_for_log("file=002.mp4 mended: ");
     wait_for("the next file", || nvr.files().len() == 4);
     nvr.wait_for_recording(&files);
     let (status, _) = nvr.terminate();

@@ -77,18 +77,18 @@ impl Arguments {
 
     /// For commands without operands.
     pub fn no_operand(&self) -> Result<(), Usage> {
-        self.operand().and_then(|operand| match operand {
+        match self.operands.first() {
             None => Ok(()),
             Some(operand) => Err(Usage(format!("{operand:?} is one word too many"))),
-        })
+        }
     }
 
-    /// For commands with one operand at most.
-    pub fn operand(&self) -> Result<Option<&OsString>, Usage> {
+    /// For commands with one operand at most; `more`: what to say where there are several.
+    pub fn operand(&self, more: &str) -> Result<Option<&OsString>, Usage> {
         match self.operands.as_slice() {
             [] => Ok(None),
             [operand] => Ok(Some(operand)),
-            [_, second, ..] => Err(Usage(format!("{second:?} is one word too many"))),
+            _ => Err(Usage(more.to_owned())),
         }
     }
 
