@@ -256,7 +256,7 @@ impl Daemon {
         // The daemon's own commands first: a station's may be of settings that are among them.
         if self.outbox.borrow_mut().send(|command| self.storage.send(command)) {
             let buffers = &mut self.buffers.borrow_mut();
-            station.pump(&self.storage, self.moment(), runtime::now(), buffers);
+            station.pump(&self.storage, self.moment(), buffers);
         }
         if station.is_done() {
             self.progress.notify();

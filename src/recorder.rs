@@ -4,6 +4,9 @@
 //! fails, it goes back to the key frame before the first frame that is not durable, as far as the
 //! ring still has it. Knows nothing of: threads, files, cameras' connections.
 
+mod ledger;
+
+use self::ledger::Ledger;
 use crate::{
     codec::ParameterSets,
     limits,
@@ -15,39 +18,69 @@ use crate::{
     storage::{CameraId, Command, Fragment, SegmentStart},
     units::{Ticks, WallTime},
 };
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
 /// Records one camera.
 pub struct Recorder {
     camera: CameraId,
     segment_length: Ticks,
+    segment_bytes_max: u64,
     /// Names the daemon's life in each segment; a run of the camera is a count on top.
     run_base: u64,
-    wanted: bool,
+    /// Where recording stops; `None` while it goes on.
+    end: Option<u64>,
+    /// Started without a key frame: what comes before the first one was never wanted.
+    awaits_key: bool,
+    /// The run ended before this frame: none follows that would tell how long the last one lasts.
+    run_end: u64,
     card_accepts: bool,
-    /// First frame of the fragment in the making; nothing before it is wanted any more.
-    from: u64,
+    /// The fragment in the making; it begins with the ledger's next frame.
     samples: Vec<Sample>,
     bytes: usize,
+    bytes_max: usize,
     span: Ticks,
+    /// What the frames that come belong to; opened with its first fragment.
     segment: Option<Segment>,
-    /// Fragments that the card thread has.
-    in_flight: usize,
+    /// The card has a file open for us, this segment's or the one before.
+    is_open: bool,
+    /// Frames were lost, and what comes next can only be decoded from a key frame on.
+    needs_key: bool,
+    ledger: Ledger,
     failed: bool,
-    /// Frames before this one are durable, or are known to be lost.
-    durable_end: u64,
+    /// When the last segment was opened, and the last one before a failure.
+    opened: Option<WallTime>,
+    failed_open: Option<WallTime>,
+    /// The card was told that the ring overtook it.
+    told_overtaken: bool,
     last_duration: Ticks,
-    lost: u64,
 }
 
-/// The segment that the card thread has open for us.
+/// A segment in the making.
 struct Segment {
+    run: u32,
     epoch: u32,
     parameter_sets: Arc<ParameterSets>,
     decode_start: Ticks,
     presentation_start: Ticks,
+    is_open: bool,
     fragments: u32,
     bytes: u64,
+}
+
+impl Segment {
+    /// One that begins with this key frame.
+    fn new(key: &Frame) -> Segment {
+        Segment {
+            run: key.run,
+            epoch: key.epoch,
+            parameter_sets: Arc::clone(&key.parameter_sets),
+            decode_start: key.decode,
+            presentation_start: key.presentation,
+            is_open: false,
+            fragments: 0,
+            bytes: 0,
+        }
+    }
 }
 
 /// What the recorder needs of the moment.
@@ -57,47 +90,64 @@ pub struct Moment {
     pub clock: Clock,
 }
 
-/// Whether more frames of this run will follow those in the ring.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stream {
-    Running,
-    Ended,
-}
-
 impl Recorder {
     pub fn new(camera: CameraId, segment_length: Ticks, run_base: u64) -> Recorder {
         Recorder {
             camera,
             segment_length,
+            segment_bytes_max: limits::SEGMENT_BYTES_MAX,
             run_base,
-            wanted: false,
+            end: Some(0),
+            awaits_key: false,
+            run_end: 0,
             card_accepts: false,
-            from: 0,
             samples: Vec::with_capacity(limits::FRAGMENT_FRAMES_MAX),
             bytes: 0,
+            bytes_max: limits::FRAGMENT_BYTES_MAX,
             span: Ticks::ZERO,
             segment: None,
-            in_flight: 0,
+            is_open: false,
+            needs_key: false,
+            ledger: Ledger::new(),
             failed: false,
-            durable_end: 0,
-            last_duration: Ticks(3600),
-            lost: 0,
+            opened: None,
+            failed_open: None,
+            told_overtaken: false,
+            last_duration: LAST_DURATION_DEFAULT,
         }
     }
 
-    /// Starts with the picture group that is being received, so nothing of it is missed.
+    /// Starts with the picture group that is being received, so nothing of it is missed; with the
+    /// next one, where frames of it were recorded before a stop. A stop that did not yet lead to a
+    /// closed file is taken back.
     pub fn start(&mut self, ring: &Ring) {
-        if !self.wanted {
-            self.wanted = true;
-            let end = ring.numbers().end;
-            self.from = ring.key_until(end).unwrap_or(end);
-            self.durable_end = self.from;
+        let goes_on = self.has_rest() || self.failed;
+        if self.end.take().is_none() {
+            return;
+        }
+        if goes_on {
+            self.begin_fragment(); // its last frame may lie in mid-run now
+            return;
+        }
+        let end = ring.numbers().end;
+        let group = if self.run_end == end { None } else { ring.key_until(end) };
+        let group = group.filter(|&key| key >= self.ledger.next());
+        self.skip_until(group.unwrap_or(end));
+        self.awaits_key = group.is_none();
+    }
+
+    /// Ends the recording with the newest frame.
+    pub fn stop(&mut self, ring: &Ring) {
+        if self.is_wanted() {
+            self.skip_to_key(ring);
+            self.awaits_key = false;
+            self.end = Some(ring.numbers().end);
         }
     }
 
-    /// Ends the segment with the newest frame.
-    pub fn stop(&mut self) {
-        self.wanted = false;
+    /// The run is over: no frame of it follows those in the ring.
+    pub fn run_ended(&mut self, ring: &Ring) {
+        self.run_end = ring.numbers().end;
     }
 
     pub fn set_segment_length(&mut self, length: Ticks) {
@@ -105,17 +155,17 @@ impl Recorder {
     }
 
     pub fn is_wanted(&self) -> bool {
-        self.wanted
+        self.end.is_none()
     }
 
     /// True until stop has led to a closed file and every buffer is back.
     pub fn is_busy(&self) -> bool {
-        self.segment.is_some() || self.in_flight > 0
+        self.has_rest() || !self.ledger.is_idle()
     }
 
     /// Frames that are on no card because of the card.
     pub fn lost(&self) -> u64 {
-        self.lost
+        self.ledger.lost()
     }
 
     /// The card began or ceased to take recordings. Frames wait in the ring meanwhile.
@@ -128,7 +178,7 @@ impl Recorder {
 
     /// A fragment came back from the card thread.
     pub fn returned(&mut self, written: Result<(), ()>) {
-        self.in_flight = self.in_flight.saturating_sub(1);
+        self.ledger.returned();
         if written.is_err() {
             self.fail();
         }
@@ -136,162 +186,180 @@ impl Recorder {
 
     /// The card thread could not open a segment, or had to give one up.
     pub fn fail(&mut self) {
-        self.failed |= self.segment.is_some();
+        self.failed |= self.is_open || self.ledger.at_risk().is_some();
     }
 
     /// Frames up to `end` survive a power cut.
     pub fn durable(&mut self, end: u64) {
-        self.durable_end = self.durable_end.max(end);
+        self.ledger.durable(end);
     }
 
     /// The next command, if there is work and a buffer for it. Called until it answers `None`,
-    /// whenever frames came, a buffer came back or the card's state changed.
+    /// whenever frames came, a buffer came back or the card's state changed, and after each of the
+    /// calls above.
     ///
     /// *Cost*: looks at each frame once; allocates only what a larger frame makes a buffer grow.
     pub fn poll(
         &mut self,
         ring: &Ring,
-        stream: Stream,
         moment: Moment,
         buffers: &mut Vec<Vec<u8>>,
     ) -> Option<Command> {
         if self.failed && !self.recover(ring) {
             return None;
         }
-        if !self.wanted && self.segment.is_none() || !self.card_accepts {
+        self.skip_to_key(ring);
+        let overtaken = self.skip_overtaken(ring);
+        if !self.card_accepts {
+            self.give_up_the_rest();
             return None;
         }
-        if self.skip_overtaken(ring) {
+        if overtaken && !self.told_overtaken {
+            self.told_overtaken = true;
             return Some(Command::Overtaken { camera: self.camera });
         }
-        let last = if self.wanted { stream } else { Stream::Ended };
-        match self.gather(ring, last) {
-            Gathered::Nothing if last == Stream::Ended => self.close(),
+        match self.gather(ring) {
             Gathered::Nothing => None,
-            Gathered::Start(number) => self.open(ring, number, moment),
-            Gathered::Fragment => self.append(ring, buffers),
+            Gathered::Fragment if buffers.is_empty() => None,
+            Gathered::Fragment => match &self.segment {
+                Some(segment) if segment.is_open => self.append(ring, buffers),
+                _ => self.open(ring, moment),
+            },
+            Gathered::End => self.close(),
             Gathered::TooLong => {
                 // No key frame for 2 GiB: the file ends, and the rest of the group has no start.
-                let next = ring.key_from(self.next()).unwrap_or(ring.numbers().end);
-                self.lose_until(next);
+                self.lose_until(ring, self.next());
                 self.close()
             }
         }
     }
 
-    /// Adds frames to the fragment in the making until it is full, or begins with a key frame that
-    /// wants a segment of its own.
-    fn gather(&mut self, ring: &Ring, stream: Stream) -> Gathered {
+    /// Adds frames to the fragment in the making until it is full; a key frame may begin a segment.
+    fn gather(&mut self, ring: &Ring) -> Gathered {
+        // The ring must hold a fragment while the next frame comes in.
+        self.bytes_max = limits::FRAGMENT_BYTES_MAX.min(ring.frame_bytes_max() / 2);
         loop {
-            let number = self.next();
-            let Some((frame, bytes)) = ring.get(number) else {
-                let whole = stream == Stream::Ended && !self.samples.is_empty();
-                return if whole { Gathered::Fragment } else { Gathered::Nothing };
-            };
-            if self.samples.is_empty() {
-                match &self.segment {
-                    Some(segment) if !(frame.is_key() && self.must_cut(segment, frame)) => {
-                        if segment.bytes + bytes.len() as u64 > limits::SEGMENT_BYTES_MAX {
-                            return Gathered::TooLong;
-                        }
-                    }
-                    _ if frame.is_key() => {
-                        return if self.wanted {
-                            Gathered::Start(number)
-                        } else {
-                            Gathered::Nothing
-                        };
-                    }
-                    _ => {
-                        let next = ring.key_from(number).unwrap_or(ring.numbers().end);
-                        self.lose_until(next);
-                        continue;
-                    }
-                }
-            } else if frame.is_key() || self.bytes + bytes.len() > limits::FRAGMENT_BYTES_MAX {
-                return Gathered::Fragment;
+            if self.is_full() {
+                return Gathered::Fragment; // since an earlier poll: there was no buffer
             }
-            let Some(duration) = self.duration(ring, number, frame, stream) else {
+            let number = self.next();
+            let wanted = self.end.is_none_or(|end| number < end);
+            let Some((frame, bytes)) = ring.get(number).filter(|_| wanted) else {
+                return match self.is_end(number) {
+                    false => Gathered::Nothing,
+                    true if self.samples.is_empty() => Gathered::End,
+                    true => Gathered::Fragment,
+                };
+            };
+            if !self.samples.is_empty() {
+                if frame.is_key() || self.bytes + bytes.len() > self.bytes_max {
+                    return Gathered::Fragment;
+                }
+            } else if self.segment.as_ref().is_none_or(|it| self.must_cut(it, frame)) {
+                if !frame.is_key() {
+                    self.lose_until(ring, number);
+                    continue;
+                }
+                self.segment = Some(Segment::new(frame));
+            } else if self.needs_key && !frame.is_key() {
+                self.lose_until(ring, number);
+                continue;
+            }
+            if self.is_too_long(bytes.len()) {
+                return match self.samples.is_empty() {
+                    true => Gathered::TooLong,
+                    false => Gathered::Fragment,
+                };
+            }
+            let Some(duration) = self.duration(ring, number, frame) else {
                 return Gathered::Nothing;
             };
             self.add(frame, bytes.len(), duration);
-            if self.is_full() {
-                return Gathered::Fragment;
-            }
         }
     }
 
     /// From this frame's decode time to the next one's; of a run's last frame, that of the one before.
-    fn duration(&self, ring: &Ring, number: u64, frame: &Frame, stream: Stream) -> Option<Ticks> {
-        match ring.get(number + 1) {
-            Some((next, _)) if next.run == frame.run => Some(next.decode - frame.decode),
-            Some(_) => Some(self.last_duration),
-            None if stream == Stream::Ended => Some(self.last_duration),
-            None => None,
+    fn duration(&self, ring: &Ring, number: u64, frame: &Frame) -> Option<Ticks> {
+        let neighbour = |number| ring.get(number).map(|(other, _)| other);
+        match neighbour(number + 1) {
+            Some(next) if next.run == frame.run => return Some(next.decode - frame.decode),
+            None if !self.is_end(number + 1) => return None,
+            _ => {}
         }
+        let before = number.checked_sub(1).and_then(neighbour);
+        let before = before.filter(|before| before.run == frame.run);
+        let duration = before.map(|before| frame.decode - before.decode);
+        // A longer one is no frame's duration but a gap.
+        Some(duration.filter(|it| *it <= LAST_DURATION_MAX).unwrap_or(self.last_duration))
     }
 
     fn add(&mut self, frame: &Frame, bytes: usize, duration: Ticks) {
         let Some(segment) = &self.segment else { return };
+        self.needs_key = false;
         let presentation = frame.presentation - segment.presentation_start;
         let decode = frame.decode - segment.decode_start;
-        // Frames are shorter than the ring, and pauses and offsets than minutes (Timeline).
+        // Frames are shorter than the ring, and offsets than minutes (Timeline). A pause of more
+        // than 13 hours is left to the next fragment's time.
         self.samples.push(Sample {
             bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
-            duration: u32::try_from(duration.0).unwrap_or(1),
+            duration: u32::try_from(duration.0).unwrap_or(u32::MAX),
             composition_offset: i32::try_from((presentation - decode).0).unwrap_or(0),
         });
         self.bytes += bytes;
         self.span += duration;
-        self.last_duration = duration;
+        if duration <= LAST_DURATION_MAX {
+            self.last_duration = duration;
+        }
     }
 
     fn is_full(&self) -> bool {
-        self.bytes >= limits::FRAGMENT_BYTES_MAX
+        self.bytes >= self.bytes_max
             || self.span.0 >= limits::FRAGMENT_TICKS_MAX
-            || self.samples.len() == limits::FRAGMENT_FRAMES_MAX
+            || self.samples.len() >= limits::FRAGMENT_FRAMES_MAX
     }
 
-    fn must_cut(&self, segment: &Segment, key: &Frame) -> bool {
-        key.epoch != segment.epoch
-            || !Arc::ptr_eq(&key.parameter_sets, &segment.parameter_sets)
-            || key.presentation - segment.presentation_start >= self.segment_length
-            || segment.bytes > limits::SEGMENT_BYTES_MAX - limits::SEGMENT_BYTES_MAX / 16
+    fn is_too_long(&self, bytes: usize) -> bool {
+        let bytes = (self.bytes + bytes) as u64 + SEGMENT_BYTES_BESIDE;
+        self.segment.as_ref().is_some_and(|it| it.bytes + bytes > self.segment_bytes_max)
     }
 
-    fn open(&mut self, ring: &Ring, number: u64, moment: Moment) -> Option<Command> {
-        let (frame, _) = ring.get(number)?;
-        let newest = ring.get(ring.numbers().end - 1).map_or(frame, |(newest, _)| newest);
-        let age = if newest.run == frame.run {
-            newest.presentation - frame.presentation
-        } else {
-            Ticks::ZERO
-        };
-        self.segment = Some(Segment {
-            epoch: frame.epoch,
-            parameter_sets: Arc::clone(&frame.parameter_sets),
-            decode_start: frame.decode,
-            presentation_start: frame.presentation,
-            fragments: 0,
-            bytes: 0,
-        });
+    fn must_cut(&self, segment: &Segment, frame: &Frame) -> bool {
+        frame.is_key()
+            && (frame.epoch != segment.epoch
+                || !Arc::ptr_eq(&frame.parameter_sets, &segment.parameter_sets)
+                || frame.presentation - segment.presentation_start >= self.segment_length
+                || segment.bytes > self.segment_bytes_max - self.segment_bytes_max / 16)
+    }
+
+    fn open(&mut self, ring: &Ring, moment: Moment) -> Option<Command> {
+        if self.failed_open.is_some_and(|opened| is_recent(opened, moment.wall)) {
+            self.give_up_the_rest();
+            return None;
+        }
+        let segment = self.segment.as_mut()?;
+        let newest = ring.get(ring.numbers().end - 1).map(|(frame, _)| frame);
+        let age = newest
+            .filter(|newest| newest.run == segment.run)
+            .map_or(Ticks::ZERO, |newest| newest.presentation - segment.presentation_start);
+        segment.is_open = true;
+        self.is_open = true;
+        self.opened = Some(moment.wall);
         Some(Command::Open {
             camera: self.camera,
             start: SegmentStart {
-                parameter_sets: Arc::clone(&frame.parameter_sets),
+                parameter_sets: Arc::clone(&segment.parameter_sets),
                 wall: WallTime(moment.wall.0 - age.as_millis()),
                 clock: moment.clock,
-                run: self.run_base.wrapping_add(u64::from(frame.run)),
+                run: self.run_base.wrapping_add(u64::from(segment.run)),
             },
         })
     }
 
     fn append(&mut self, ring: &Ring, buffers: &mut Vec<Vec<u8>>) -> Option<Command> {
-        let frames = self.from..self.next();
+        let frames = self.ledger.next()..self.next();
         let (first, _) = ring.get(frames.start)?;
         let segment = self.segment.as_mut()?;
         let mut buffer = buffers.pop()?;
-        buffer.clear();
         segment.fragments += 1;
         let header = Header {
             sequence_number: segment.fragments,
@@ -299,56 +367,97 @@ impl Recorder {
             opens_on: if first.is_key() { FirstSample::Key } else { FirstSample::NonKey },
             samples: &self.samples,
         };
+        buffer.clear();
+        buffer.reserve_exact(header.bytes() + self.bytes);
         header.write(&mut buffer);
         let extent = header.extent();
         for number in frames.clone() {
-            buffer.extend_from_slice(ring.get(number)?.1);
+            buffer.extend_from_slice(ring.get(number).map_or(&[], |(_, bytes)| bytes));
         }
         segment.bytes += buffer.len() as u64;
+        self.ledger.sent(frames.clone());
+        self.begin_fragment();
+        self.told_overtaken = false;
         let fragment = Fragment { bytes: buffer, extent, frames };
-        self.in_flight += 1;
-        self.begin_fragment(self.next());
         Some(Command::Append { camera: self.camera, fragment })
     }
 
     fn close(&mut self) -> Option<Command> {
-        self.segment.take()?;
-        Some(Command::Close { camera: self.camera })
+        self.segment = None;
+        std::mem::take(&mut self.is_open).then_some(Command::Close { camera: self.camera })
     }
 
     /// After a failure: once nothing is in flight, back to what is not durable.
     fn recover(&mut self, ring: &Ring) -> bool {
-        if self.in_flight > 0 {
+        if !self.ledger.is_idle() {
             return false;
         }
         self.failed = false;
+        self.failed_open = self.opened;
         self.segment = None;
-        let wanted = ring.key_until(self.durable_end).or_else(|| ring.key_from(self.durable_end));
-        let next = wanted.unwrap_or(ring.numbers().end);
-        self.begin_fragment(next);
-        self.lost += next.saturating_sub(self.durable_end);
-        self.durable_end = self.durable_end.max(next);
+        self.is_open = false;
+        let next = self.ledger.next();
+        let key = match self.ledger.at_risk() {
+            None if self.is_end(next) => next, // what comes next begins with a key frame
+            at_risk => {
+                let first = at_risk.unwrap_or(next);
+                let key = ring.key_until(first).or_else(|| ring.key_from(first));
+                self.clamp(key.unwrap_or(ring.numbers().end))
+            }
+        };
+        self.ledger.go_back(key);
+        self.begin_fragment();
         true
     }
 
     /// The ring went on without us: what is gone is counted, and the next key frame is the next one.
     fn skip_overtaken(&mut self, ring: &Ring) -> bool {
-        let Range { start, end } = ring.numbers();
-        let overtaken = self.from < start;
+        let (next, start) = (self.ledger.next(), ring.numbers().start);
+        let overtaken = next < start && self.end.is_none_or(|end| next < end);
         if overtaken {
-            let next = ring.key_from(start).unwrap_or(end);
-            self.lose_until(next);
+            self.lose_until(ring, start);
         }
         overtaken
     }
 
-    fn lose_until(&mut self, next: u64) {
-        self.lost += next.saturating_sub(self.from);
-        self.begin_fragment(next);
+    /// Counts as lost what lies before the first key frame from `number` on.
+    fn lose_until(&mut self, ring: &Ring, number: u64) {
+        let key = self.clamp(ring.key_from(number).unwrap_or(ring.numbers().end));
+        self.ledger.lose_until(key);
+        self.needs_key = true;
+        // One that has no frame yet begins with another key frame.
+        self.segment = self.segment.take().filter(|segment| segment.fragments > 0);
+        self.begin_fragment();
     }
 
-    fn begin_fragment(&mut self, first: u64) {
-        self.from = first;
+    /// Nothing can be opened: a recording that was stopped ends without its last frames.
+    fn give_up_the_rest(&mut self) {
+        if let Some(end) = self.end {
+            self.ledger.lose_until(end);
+            self.segment = None;
+            self.begin_fragment();
+        }
+    }
+
+    /// There is something to write or to close after a stop.
+    fn has_rest(&self) -> bool {
+        self.is_open || self.end.is_some_and(|end| self.ledger.next() < end)
+    }
+
+    fn skip_to_key(&mut self, ring: &Ring) {
+        if self.awaits_key {
+            let key = ring.key_from(self.ledger.next());
+            self.awaits_key = key.is_none();
+            self.skip_until(key.unwrap_or(ring.numbers().end));
+        }
+    }
+
+    fn skip_until(&mut self, next: u64) {
+        self.ledger.skip_until(next);
+        self.begin_fragment();
+    }
+
+    fn begin_fragment(&mut self) {
         self.samples.clear();
         self.bytes = 0;
         self.span = Ticks::ZERO;
@@ -356,17 +465,39 @@ impl Recorder {
 
     /// Number of the frame after those in the fragment in the making.
     fn next(&self) -> u64 {
-        self.from + self.samples.len() as u64
+        self.ledger.next() + self.samples.len() as u64
     }
+
+    /// No frame of the recording, or of the run, comes before `number` that is not in the ring.
+    fn is_end(&self, number: u64) -> bool {
+        number == self.run_end || self.end.is_some_and(|end| number >= end)
+    }
+
+    fn clamp(&self, number: u64) -> u64 {
+        self.end.map_or(number, |end| number.min(end))
+    }
+}
+
+/// Less than a retry's interval ago; a clock that was set since then delays nothing.
+fn is_recent(then: WallTime, now: WallTime) -> bool {
+    let elapsed = u128::try_from(now.0 - then.0);
+    elapsed.is_ok_and(|elapsed| elapsed < limits::CARD_RETRY_INTERVAL.as_millis())
 }
 
 enum Gathered {
     Nothing,
-    /// A key frame that a new segment begins with.
-    Start(u64),
     Fragment,
+    /// Of the run, or of the recording.
+    End,
     TooLong,
 }
+
+/// What is in a segment beside its frames: its head, the headers of a fragment.
+const SEGMENT_BYTES_BESIDE: u64 = 16 * 1024;
+/// Of a single frame, until there are two.
+const LAST_DURATION_DEFAULT: Ticks = Ticks(3600);
+/// Longer than this no frame lasts (the camera's clock jumps then): something was left out.
+const LAST_DURATION_MAX: Ticks = Ticks::from_seconds(10);
 
 #[cfg(test)]
 mod tests;

@@ -1,30 +1,17 @@
 //! What a browser makes of a recording: opened and shown at three quarters with a few requests.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
-
 mod support;
 
-use camera::{Camera, Clip, Options, Speed};
+use camera::{Camera, Options, Speed};
 use serde_json::Value;
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Command,
-};
-use support::{Nvr, assert_all_whole, record_to_the_end};
+use std::{path::Path, process::Command};
+use support::{Nvr, assert_all_whole, bench_clip, record_to_the_end};
 
 /// A minute at 25 frames a second, 30 MB of 1080p.
 const FRAMES: u64 = 1500;
 const LONG_SEGMENTS: &str = "segment_seconds = 60\nkeep_free_percent = 0";
 /// The contract.
 const REQUESTS_MAX: u64 = 4;
-
-/// Made by `ci/clips.sh`.
-fn bench_clip() -> Clip {
-    let home = || PathBuf::from(env::var_os("HOME").unwrap()).join(".cache");
-    let cache = env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from);
-    Clip::load(cache.join("smolnvr/clips/bench.h264")).expect("`make test` makes it")
-}
 
 #[test]
 fn a_whole_segment_shows_the_picture_at_three_quarters_with_four_requests() {

@@ -38,6 +38,11 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
+/// That of a daemon, by which `verify --repair` knows whether it runs.
+fn socket(nvr: &Nvr) -> String {
+    text(&nvr.directory.path().join("smolnvr.sock")).to_owned()
+}
+
 /// Checks that a command answers with a single line of complaint and nothing else.
 fn assert_refused(arguments: &[&str], expected: i32, part: &str) {
     let (status, output, complaint) = smolnvr(arguments);
@@ -90,10 +95,12 @@ fn wrong_usage_is_one_line_and_status_2() {
     assert_refused(&["check", "now"], 2, "\"now\"");
     assert_refused(&["run", "now"], 2, "\"now\"");
     assert_refused(&["probe"], 2, "which URL?");
-    assert_refused(&["probe", "rtsp://a/", "rtsp://b/"], 2, "which URL?");
+    assert_refused(&["probe", "rtsp://a/", "rtsp://b/"], 2, "\"rtsp://b/\" is one word too many");
     assert_refused(&["verify"], 2, "verify what?");
     assert_refused(&["list", "-c", "/no/such/file.toml"], 2, "/no/such/file.toml");
-    assert_refused(&["list", "-c", "/no/such/file.toml", "a", "b"], 2, "");
+    assert_refused(&["list", "a", "b"], 2, "\"b\" is one word too many");
+    assert_refused(&["check", "--repair"], 2, "`check` takes no --repair");
+    assert_refused(&["list", "--json", "--json"], 2, "--json is given twice");
 }
 
 #[test]
@@ -107,7 +114,7 @@ fn check_says_what_would_run_and_touches_nothing() {
     let folder = directory.path().display();
     let expected = format!(
         "{folder}/smolnvr.toml: ok\n\
-         storage: {folder}/recordings: writable\n\
+         storage: {folder}/recordings: used\n\
          camera camera: rtsp://127.0.0.1:8554/cam, recorded from start-up on\n\
          camera yard: rtsp://127.0.0.1/yard, recorded from start-up on\n\
          camera gate: rtsp://127.0.0.1/, not recorded until told to\n"
@@ -153,9 +160,9 @@ fn probe_in_words() {
     let output = answer(&["probe", &camera.url("cam")]);
     let lines: Vec<&str> = output.lines().collect();
     assert_eq!(lines[..2], ["track: H264 90000 Hz", "video: h264 480x272"]);
-    assert_eq!(lines[2], "frame rate: 25 a second");
+    assert_eq!(lines[2], "frame rate: 25.0 a second");
     assert!(lines[3].starts_with("bit rate: ") && lines[3].ends_with(" kbit/s"), "{output}");
-    assert_eq!(lines[4..], ["key frames: one every 1 s"]);
+    assert_eq!(lines[4..], ["key frames: one every 1.0 s"]);
 }
 
 #[test]
@@ -210,12 +217,12 @@ fn list_of_what_is_not_there_fails() {
     let file = directory.path().join("smolnvr.toml");
     let cameras = [("camera", "rtsp://127.0.0.1/"), ("yard", "rtsp://127.0.0.1/")];
     fs::write(&file, config(directory.path(), "", &cameras)).unwrap();
-    assert_refused(&["list", "-c", text(&file)], 1, "recordings: no such folder");
     assert_refused(&["list", "attic", "-c", text(&file)], 1, "no camera is called \"attic\"");
-    assert_refused(&["list", "camera", "yard", "-c", text(&file)], 2, "one camera at most");
-    fs::create_dir(directory.path().join("recordings")).unwrap();
+    // Before the first recording there is no folder: nothing is listed, and that is no fault.
     assert_eq!(answer(&["list", "-c", text(&file)]), "");
     assert_eq!(answer_json(&["list", "-c", text(&file)]), json!([]));
+    fs::write(&file, "[storage]\npath = \"/no-such-folder/recordings\"\n").unwrap();
+    assert_refused(&["list", "-c", text(&file)], 1, "no card is mounted for ");
 }
 
 #[test]
@@ -268,15 +275,19 @@ fn verify_tells_whole_from_cut_from_damaged() {
 fn repair_mends_a_file_cut_at_any_place_and_does_it_once() {
     let (clip, nvr) = recorded_with("segment_seconds = 60\nkeep_free_percent = 0");
     let file = &nvr.files()[0];
+    let socket = socket(&nvr);
+    let repair = ["verify", "--repair", "--socket", &socket, text(file)];
     let original = fs::read(file).unwrap();
     let ends = [original.len() - 1, original.len() * 2 / 3, original.len() / 2];
     for end in ends {
         fs::write(file, &original[..end]).unwrap();
         let kept = frames_in(std::slice::from_ref(file));
-        let output = answer(&["verify", "--repair", text(file)]);
-        assert!(output.contains("000.mp4: repaired, whole, "), "{output}");
+        let output = answer(&repair);
         let repaired = fs::read(file).unwrap();
-        let output = answer(&["verify", "--repair", text(file)]);
+        let removed = end - repaired.len();
+        let said = format!("000.mp4: repaired, {removed} bytes cut off, whole, ");
+        assert!(output.contains(&said), "{output}");
+        let output = answer(&repair);
         assert!(output.contains("000.mp4: whole, "), "once is enough: {output}");
         assert!(fs::read(file).unwrap() == repaired, "a second time changes nothing");
         assert!((25..FRAMES as usize).contains(&kept), "{kept}");
@@ -285,7 +296,7 @@ fn repair_mends_a_file_cut_at_any_place_and_does_it_once() {
     // What has no whole fragment can not be mended and stays what it is.
     let stump = &original[..mp4_head(&original) + 50];
     fs::write(file, stump).unwrap();
-    let (status, output, _) = smolnvr(&["verify", "--repair", text(file)]);
+    let (status, output, _) = smolnvr(&repair);
     assert_eq!(status, Some(1), "{output}");
     assert!(output.contains("holds no whole fragment"), "{output}");
     assert_eq!(fs::read(file).unwrap().len(), stump.len());
@@ -297,10 +308,21 @@ fn mp4_head(file: &[u8]) -> usize {
 }
 
 #[test]
+fn nothing_is_repaired_while_the_daemon_runs() {
+    let camera = Camera::builder().stream("cam", Clip::built_in()).start().unwrap();
+    let nvr = Nvr::start(&camera.url("cam"), "segment_seconds = 60\nkeep_free_percent = 0");
+    nvr.wait_for_recording(&[]);
+    let (socket, folder) = (socket(&nvr), nvr.recordings());
+    let repair = ["verify", "--repair", "--socket", &socket, text(&folder)];
+    assert_refused(&repair, 1, "smolnvr runs and may be writing these files");
+}
+
+#[test]
 fn a_whole_file_is_not_touched_by_repair() {
     let (_, nvr) = recorded();
     let before: Vec<Vec<u8>> = nvr.files().iter().map(|file| fs::read(file).unwrap()).collect();
-    let output = answer(&["verify", "--repair", text(&nvr.recordings())]);
+    let (socket, folder) = (socket(&nvr), nvr.recordings());
+    let output = answer(&["verify", "--repair", "--socket", &socket, text(&folder)]);
     assert!(!output.contains("repaired"), "{output}");
     let after: Vec<Vec<u8>> = nvr.files().iter().map(|file| fs::read(file).unwrap()).collect();
     assert!(before == after);

@@ -52,7 +52,7 @@ fn ends_in_order(signal: &str) {
     assert!(camera.sessions().iter().all(|session| session.state == SessionState::TornDown));
     assert_eq!(nvr.complaints(), [""; 0]);
     // What is said of a camera names it, even at the very end.
-    wait_for("the last file's line", || nvr.log().matches(".mp4 closed").count() == files.len());
+    wait_for("the last file's line", || nvr.log().matches(" closed\n").count() == files.len());
     assert!(!nvr.log().contains("camera= "), "{}", nvr.log());
 }
 
@@ -139,9 +139,8 @@ fn killed_again_and_again_every_file_stays_readable() {
     assert!(status.success());
     assert_all_whole(&nvr.recordings());
     assert_ffmpeg_is_silent(&nvr.files());
-    for (number, file) in nvr.files().iter().enumerate() {
-        assert_eq!(file.file_name().unwrap(), &*format!("{number:03}.mp4"), "no number is skipped");
-    }
+    // A file without a single whole fragment is removed, and its number not used again.
+    assert!(nvr.files().len() > 5, "{:?}", nvr.files());
 }
 
 #[test]

@@ -77,18 +77,18 @@ impl Arguments {
 
     /// For commands without operands.
     pub fn no_operand(&self) -> Result<(), Usage> {
-        match self.operands.first() {
+        self.operand().and_then(|operand| match operand {
             None => Ok(()),
             Some(operand) => Err(Usage(format!("{operand:?} is one word too many"))),
-        }
+        })
     }
 
-    /// For commands with one operand at most; `more`: what to say where there are several.
-    pub fn operand(&self, more: &str) -> Result<Option<&OsString>, Usage> {
+    /// For commands with one operand at most.
+    pub fn operand(&self) -> Result<Option<&OsString>, Usage> {
         match self.operands.as_slice() {
             [] => Ok(None),
             [operand] => Ok(Some(operand)),
-            _ => Err(Usage(more.to_owned())),
+            [_, second, ..] => Err(Usage(format!("{second:?} is one word too many"))),
         }
     }
 

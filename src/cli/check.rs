@@ -19,10 +19,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
     for path in &settings.paths {
         let state = match LinuxDisk.mount(path, settings.require_mount) {
             Mount::Absent(reason) => reason,
-            _ if is_found => "not used: the first that is there is".into(),
+            _ if is_found => "not used".into(),
             mount => {
                 is_found = true;
-                if mount == Mount::Writable { "writable" } else { "read-only" }.into()
+                if mount == Mount::Writable { "used" } else { "used, but read-only" }.into()
             }
         };
         let _ = writeln!(text, "storage: {}: {state}", path.display());

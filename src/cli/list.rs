@@ -42,7 +42,7 @@ struct Entry<'a> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
-    let wanted = arguments.operand("one camera at most")?.map(|name| name.to_string_lossy());
+    let wanted = arguments.operand()?.map(|name| name.to_string_lossy());
     let config = match arguments.read_config() {
         Ok(config) => config,
         Err(status) => return Ok(status),
@@ -60,10 +60,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
             return Ok(ExitCode::FAILURE);
         }
     };
-    if !root.is_dir() {
-        complain(format_args!("{}: no such folder", root.display()));
-        return Ok(ExitCode::FAILURE);
-    }
     let mut entries = Vec::new();
     for (index, camera) in config.camera.iter().enumerate() {
         let name = camera.name.as_str();

@@ -8,8 +8,9 @@ use crate::{
 use std::{fmt::Write as _, process::ExitCode};
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
-    let which = "probe which URL?";
-    let url = arguments.operand(which)?.ok_or_else(|| Usage(which.to_owned()))?;
+    let Some(url) = arguments.operand()? else {
+        return Err(Usage("probe which URL?".into()));
+    };
     let target: Target =
         url.to_string_lossy().parse().map_err(|error| Usage(format!("{error}")))?;
     let report = match probe::run(&target) {
@@ -34,13 +35,10 @@ fn text(report: &Report) -> String {
     }
     if let Some(video) = &report.video {
         let _ = writeln!(text, "video: {} {}x{}", video.codec, video.width, video.height);
-        let tenths = |value: f64| (value * 10.0).round() / 10.0;
-        let _ = writeln!(text, "frame rate: {} a second", tenths(video.fps));
+        let _ = writeln!(text, "frame rate: {:.1} a second", video.fps);
         let _ = writeln!(text, "bit rate: {} kbit/s", video.kbit_s);
         let _ = match video.key_frame_distance_ms {
-            Some(millis) => {
-                writeln!(text, "key frames: one every {} s", tenths(millis as f64 / 1000.0))
-            }
+            Some(millis) => writeln!(text, "key frames: one every {:.1} s", millis as f64 / 1000.0),
             None => writeln!(text, "key frames: one alone"),
         };
     } else {

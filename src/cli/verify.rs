@@ -173,7 +173,7 @@ fn line(verdict: &Verdict) -> String {
     let reason = verdict.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
     match *state {
         "whole" if verdict.repaired => {
-            format!("{file}: repaired, whole, {length}, {removed_bytes} bytes cut off\n")
+            format!("{file}: repaired, {removed_bytes} bytes cut off, whole, {length}\n")
         }
         "whole" => format!("{file}: whole, {length}\n"),
         "cut" => {

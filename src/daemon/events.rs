@@ -2,7 +2,7 @@
 
 use super::{Daemon, station::Station};
 use crate::{
-    limits, runtime,
+    limits,
     storage::{CameraId, CardState, Ending, Event, OpenError, layout::Name},
 };
 use std::rc::Rc;
@@ -17,7 +17,6 @@ impl Daemon {
     }
 
     fn handle(&self, event: Event) {
-        let now = runtime::now();
         match event {
             Event::State(state) => {
                 log_card(&state);
@@ -31,10 +30,10 @@ impl Daemon {
                 buffer.clear();
                 buffer.shrink_to(limits::FRAGMENT_BUFFER_BYTES);
                 self.buffers.borrow_mut().push(buffer);
-                self.with(camera, |station| station.returned(result.map_err(drop), now));
+                self.with(camera, |station| station.returned(result.map_err(drop)));
             }
             Event::OpenFailed { camera, reason } => self.with(camera, |station| {
-                station.hold_off(now);
+                station.failed();
                 // Of the card's state there is a line already.
                 let text = reason.to_string();
                 if !matches!(reason, OpenError::Card) && station.is_news(&text) {
@@ -59,7 +58,7 @@ impl Daemon {
                     Ending::Empty => log::debug!("camera={name} file={file} removed: it is empty"),
                     Ending::GivenUp => {
                         log::warn!("camera={name} file={file} given up: it is mended later");
-                        station.hold_off(now);
+                        station.failed();
                     }
                 }
             }),

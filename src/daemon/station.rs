@@ -5,8 +5,8 @@
 use super::Daemon;
 use crate::{
     camera::{Camera, Observer},
-    config, limits,
-    recorder::{Moment, Recorder, Stream},
+    config,
+    recorder::{Moment, Recorder},
     storage::{CameraId, CardState, Command, Storage},
     units::Ticks,
 };
@@ -14,7 +14,6 @@ use smol::LocalExecutor;
 use std::{
     cell::{Cell, RefCell},
     rc::{Rc, Weak},
-    time::Instant,
 };
 
 pub(super) struct Station {
@@ -22,13 +21,9 @@ pub(super) struct Station {
     /// The settings that its number among the cameras is from ([`super::outbox::Outbox::newest`]).
     pub settings: u64,
     recorder: RefCell<Recorder>,
-    stream: Cell<Stream>,
     /// Refused by a full queue; goes first when there is room.
     unsent: RefCell<Option<Command>>,
     running: Cell<bool>,
-    card_takes_segments: Cell<bool>,
-    /// After a failure no segment is tried before this.
-    retry_at: Cell<Option<Instant>>,
     /// Why the last segment could not be opened, as it was logged.
     trouble: RefCell<Option<String>>,
 }
@@ -47,11 +42,8 @@ impl Station {
             camera: Camera::new(name, config.url.0.clone(), ring_bytes, life),
             settings,
             recorder: RefCell::new(Recorder::new(id, seconds(segment_seconds), life)),
-            stream: Cell::new(Stream::Running),
             unsent: RefCell::new(None),
             running: Cell::new(true),
-            card_takes_segments: Cell::new(false),
-            retry_at: Cell::new(None),
             trouble: RefCell::new(None),
         }
     }
@@ -65,7 +57,7 @@ impl Station {
             .spawn(async move {
                 let link = Link { daemon, station: watched };
                 running.camera.run(&link).await;
-                running.recorder.borrow_mut().stop();
+                running.recorder.borrow_mut().stop(&running.camera.intake.borrow().ring);
                 running.running.set(false);
                 link.daemon.pump(&running);
             })
@@ -94,24 +86,12 @@ impl Station {
         }
     }
 
-    pub fn pump(
-        &self,
-        storage: &Storage,
-        moment: Moment,
-        now: Instant,
-        buffers: &mut Vec<Vec<u8>>,
-    ) {
+    pub fn pump(&self, storage: &Storage, moment: Moment, buffers: &mut Vec<Vec<u8>>) {
         let mut unsent = self.unsent.borrow_mut();
         let intake = self.camera.intake.borrow();
         let mut recorder = self.recorder.borrow_mut();
-        if self.retry_at.get().is_some_and(|retry_at| retry_at <= now) {
-            self.retry_at.set(None);
-            recorder.card_accepts(self.card_takes_segments.get());
-        }
         loop {
-            let next = unsent
-                .take()
-                .or_else(|| recorder.poll(&intake.ring, self.stream.get(), moment, buffers));
+            let next = unsent.take().or_else(|| recorder.poll(&intake.ring, moment, buffers));
             let Some(command) = next else { return };
             if let Err(refused) = storage.send(command) {
                 *unsent = Some(refused);
@@ -121,25 +101,16 @@ impl Station {
     }
 
     pub fn card_state(&self, state: &CardState) {
-        let takes = state.takes_segments();
-        if !self.card_takes_segments.replace(takes) && takes {
-            // Another card, or the same one well again: it is tried at once.
-            self.retry_at.set(None);
-        }
-        self.recorder.borrow_mut().card_accepts(takes && self.retry_at.get().is_none());
+        self.recorder.borrow_mut().card_accepts(state.takes_segments());
     }
 
-    pub fn returned(&self, written: Result<(), ()>, now: Instant) {
+    pub fn returned(&self, written: Result<(), ()>) {
         self.recorder.borrow_mut().returned(written);
-        if written.is_err() {
-            self.hold_off(now);
-        }
     }
 
-    /// A segment could not be opened, or was given up: the next one is tried a moment later.
-    pub fn hold_off(&self, now: Instant) {
-        self.retry_at.set(Some(now + limits::CARD_RETRY_INTERVAL));
-        self.recorder.borrow_mut().card_accepts(false);
+    /// A segment could not be opened, or was given up.
+    pub fn failed(&self) {
+        self.recorder.borrow_mut().fail();
     }
 
     pub fn durable(&self, frames_end: u64) {
@@ -169,9 +140,8 @@ struct Link {
 }
 
 impl Link {
-    fn pump(&self, stream: Stream) {
+    fn pump(&self) {
         if let Some(station) = self.station.upgrade() {
-            station.stream.set(stream);
             self.daemon.pump(&station);
         }
     }
@@ -179,11 +149,14 @@ impl Link {
 
 impl Observer for Link {
     fn frames(&self) {
-        self.pump(Stream::Running);
+        self.pump();
     }
 
     fn run_ended(&self) {
-        self.pump(Stream::Ended);
+        if let Some(station) = self.station.upgrade() {
+            station.recorder.borrow_mut().run_ended(&station.camera.intake.borrow().ring);
+        }
+        self.pump();
     }
 }
 

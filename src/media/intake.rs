@@ -24,9 +24,10 @@ pub struct Intake {
     run: u32,
     epoch: u32,
     parameter_sets: Option<Arc<ParameterSets>>,
-    /// When the last IDR came; a recovery point counts as a key frame only long after it.
+    /// When the last IDR came, or else the run began.
     last_idr: Option<RtpTime>,
-    run_start: Option<RtpTime>,
+    /// That was long ago: recovery points count as key frames.
+    lacks_idr: bool,
     losses: Losses,
 }
 
@@ -37,7 +38,8 @@ pub struct Losses {
     pub packets: u64,
     /// Frames that were broken by a loss or malformed.
     pub broken: u64,
-    /// Whole frames that could not be decoded for lack of one before, up to the next key frame.
+    /// Whole frames that could not be decoded for lack of one before, up to the next key frame, or of
+    /// parameter sets.
     pub undecodable: u64,
     /// Frames larger than the ring holds.
     pub too_large: u64,
@@ -63,7 +65,7 @@ impl Intake {
             epoch: 0,
             parameter_sets: None,
             last_idr: None,
-            run_start: None,
+            lacks_idr: false,
             losses: Losses::default(),
         }
     }
@@ -77,7 +79,7 @@ impl Intake {
         self.epoch += 1;
         self.parameter_sets = None;
         self.last_idr = None;
-        self.run_start = None;
+        self.lacks_idr = false;
     }
 
     pub fn losses(&self) -> Losses {
@@ -90,15 +92,15 @@ impl Intake {
     }
 
     fn accept(&mut self, unit: &AccessUnit) -> Option<FrameKind> {
-        let run_start = *self.run_start.get_or_insert(unit.timestamp);
+        // Looked at with every frame: the difference wraps after 6 hours.
+        let since = unit.timestamp.since(*self.last_idr.get_or_insert(unit.timestamp));
+        self.lacks_idr |= since >= IDR_ABSENT_MIN || since <= -IDR_ABSENT_MIN;
         let kind = match unit.access {
-            RandomAccess::None => FrameKind::Delta,
-            RandomAccess::RecoveryPoint => {
-                let since = unit.timestamp.since(self.last_idr.unwrap_or(run_start));
-                if since >= IDR_ABSENT_MIN { FrameKind::Key } else { FrameKind::Delta }
-            }
+            RandomAccess::RecoveryPoint if self.lacks_idr => FrameKind::Key,
+            RandomAccess::RecoveryPoint | RandomAccess::None => FrameKind::Delta,
             RandomAccess::Idr | RandomAccess::Cra | RandomAccess::Bla => {
                 self.last_idr = Some(unit.timestamp);
+                self.lacks_idr = false;
                 FrameKind::Key
             }
         };
@@ -194,10 +196,16 @@ impl Sink for Intake {
     }
 
     fn access_unit_drop(&mut self, cause: DropCause) {
-        if let DropCause::Loss { packets } = cause {
-            self.losses.packets += u64::from(packets);
+        match cause {
+            DropCause::Loss { packets } => {
+                self.losses.packets += u64::from(packets);
+                self.losses.broken += u64::from(!self.ring.is_vacant());
+            }
+            DropCause::NoParameterSets => self.losses.undecodable += 1,
+            DropCause::Incomplete | DropCause::Malformed | DropCause::Interleaved => {
+                self.losses.broken += 1;
+            }
         }
-        self.losses.broken += u64::from(!self.ring.is_vacant());
         self.ring.rollback();
         self.gate = Gate::Shut;
     }

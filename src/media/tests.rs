@@ -128,6 +128,36 @@ fn a_recovery_point_is_a_key_frame_where_ten_seconds_pass_without_an_idr() {
 }
 
 #[test]
+fn recovery_points_stay_key_frames_when_no_idr_comes_for_a_day() {
+    let mut intake = started();
+    send(&mut intake, unit(0, RandomAccess::Idr));
+    for seconds in 1..24 * 3600i64 {
+        send(&mut intake, unit(25 * seconds, RandomAccess::RecoveryPoint));
+        let newest = intake.ring.numbers().end - 1;
+        let frame = intake.ring.get(newest).unwrap().0;
+        assert_eq!(frame.is_key(), seconds >= 10, "after {seconds} s");
+        assert_eq!(frame.presentation, crate::units::Ticks::from_seconds(seconds));
+    }
+}
+
+#[test]
+fn every_access_unit_that_is_dropped_is_counted() {
+    let mut intake = started();
+    let causes = [
+        DropCause::NoParameterSets,
+        DropCause::Incomplete,
+        DropCause::Malformed,
+        DropCause::Interleaved,
+        DropCause::Loss { packets: 2 }, // between two units: of the next one nothing is known yet
+    ];
+    for cause in causes {
+        intake.access_unit_drop(cause);
+    }
+    let losses = Losses { packets: 2, broken: 3, undecodable: 1, too_large: 0 };
+    assert_eq!(intake.losses(), losses);
+}
+
+#[test]
 fn new_parameter_sets_in_mid_group_wait_for_a_key_frame() {
     let other = |place, access| AccessUnit {
         parameter_sets: other_parameter_sets(),
