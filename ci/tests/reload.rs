@@ -5,7 +5,10 @@
 mod support;
 
 use camera::{Camera, Clip, Options, SessionState, Speed};
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use support::{Nvr, SHORT_SEGMENTS, assert_all_whole, config, frames_in, recordings_in, wait_for};
 
 /// Streams `a`, `b` and `c` of one camera.
@@ -16,7 +19,7 @@ fn three() -> Camera {
     ["a", "b", "c"].iter().fold(builder, |it, name| it.stream(name, clip.clone())).start().unwrap()
 }
 
-fn frames(folder: &PathBuf) -> usize {
+fn frames(folder: &Path) -> usize {
     if folder.is_dir() { frames_in(&recordings_in(folder)) } else { 0 }
 }
 
