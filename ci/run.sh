@@ -5,6 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 url=${URL:-}
 dir=${DIR:-recordings}
+work=
 camera=
 smolnvr=
 
@@ -21,6 +22,7 @@ finish() {
 		kill "$child" 2>/dev/null || continue
 		wait "$child" || true
 	done
+	rm -rf "$work"
 	exit "$status"
 }
 
@@ -35,18 +37,19 @@ dir=$(cd "$dir" && pwd)
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' HUP TERM
+work=$(mktemp -d)
 if [ -z "$url" ]; then
-	target/release/camera --port 0 >"$dir/.camera" &
+	target/release/camera --port 0 >"$work/camera" &
 	camera=$!
 	# It says where it listens, or ends at once if it can not.
-	until url=$(sed -n 's/^listening on //p' "$dir/.camera" | head -n 1) && [ -n "$url" ]; do
+	until url=$(sed -n 's/^listening on //p' "$work/camera" | head -n 1) && [ -n "$url" ]; do
 		kill -0 "$camera"
 		sleep 0.1
 	done
 	echo "no URL=rtsp://… given: recording the test camera, $url"
 fi
-# It may hold a password.
-(umask 077 && rm -f "$dir/.smolnvr.toml" && cat >"$dir/.smolnvr.toml") <<END
+# It may hold a password: the folder is for this user alone.
+cat >"$work/smolnvr.toml" <<END
 [storage]
 path = $(quoted "$dir")
 require_mount = false
@@ -56,6 +59,6 @@ name = "camera"
 url = $(quoted "$url")
 END
 echo "recordings are in $dir; Ctrl-C ends"
-target/release/smolnvr run -c "$dir/.smolnvr.toml" --socket "$dir/.smolnvr.sock" &
+target/release/smolnvr run -c "$work/smolnvr.toml" --socket "$dir/.smolnvr.sock" &
 smolnvr=$!
 wait "$smolnvr"

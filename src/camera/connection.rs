@@ -28,10 +28,7 @@ pub struct Connection {
     outgoing: Vec<u8>,
     pace: Pace,
     backlog: Backlog,
-    /// When a frame came last, whatever became of it, or the session began to play.
-    last_arrival: Instant,
-    /// When one last went into the ring.
-    last_frame: Instant,
+    arrivals: Arrivals,
 }
 
 /// From packets of the video track to access units.
@@ -56,7 +53,17 @@ enum Backlog {
     Some,
 }
 
+/// Whether the camera still sends what can be used.
+struct Arrivals {
+    count: Count,
+    /// When a frame came last, whatever became of it, or the session began to play.
+    last: Instant,
+    /// When one last went into the ring.
+    last_taken: Instant,
+}
+
 /// How many frames came so far.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 struct Count {
     /// Those in the ring.
     taken: u64,
@@ -84,8 +91,7 @@ impl Connection {
             outgoing: Vec::new(),
             pace: Pace::new(),
             backlog: Backlog::None,
-            last_arrival: now,
-            last_frame: now,
+            arrivals: Arrivals::from(now),
         };
         connection.collect_requests(now);
         Ok(connection)
@@ -103,20 +109,16 @@ impl Connection {
         let before = Count::of(&intake.borrow());
         let began = self.take_in(&mut intake.borrow_mut(), now)?;
         let after = Count::of(&intake.borrow());
-        if began || after.all != before.all {
-            self.last_arrival = now;
-        }
-        if began || after.taken != before.taken {
-            self.last_frame = now;
-        }
         if began {
+            self.arrivals = Arrivals::from(now);
             return Ok(Step::Playing);
         }
+        self.arrivals.note(after, now);
         if after.taken != before.taken {
             return Ok(Step::Frames);
         }
         if self.video.is_some() {
-            self.check_arrivals(now)?;
+            self.arrivals.check(now)?;
         }
         Ok(Step::Idle)
     }
@@ -133,17 +135,6 @@ impl Connection {
         self.session.teardown(now);
         self.collect_requests(now);
         let _ = runtime::timeout(limits::TEARDOWN_TIMEOUT, self.flush()).await;
-    }
-
-    fn check_arrivals(&self, now: Instant) -> Result<(), Error> {
-        let (arrival, frame) = (now - self.last_arrival, now - self.last_frame);
-        if arrival > limits::FRAME_TIMEOUT {
-            return Err(Error::NoFrames(arrival));
-        }
-        if frame > limits::KEY_FRAME_TIMEOUT {
-            return Err(Error::NoKeyFrame(frame));
-        }
-        Ok(())
     }
 
     /// Reads what is there and hands it to the session; true if it began to play.
@@ -243,6 +234,33 @@ impl Connection {
     }
 }
 
+impl Arrivals {
+    fn from(now: Instant) -> Arrivals {
+        Arrivals { count: Count::default(), last: now, last_taken: now }
+    }
+
+    fn note(&mut self, count: Count, now: Instant) {
+        if count.all != self.count.all {
+            self.last = now;
+        }
+        if count.taken != self.count.taken {
+            self.last_taken = now;
+        }
+        self.count = count;
+    }
+
+    fn check(&self, now: Instant) -> Result<(), Error> {
+        let (silent, barren) = (now - self.last, now - self.last_taken);
+        if silent > limits::FRAME_TIMEOUT {
+            return Err(Error::NoFrames(silent));
+        }
+        if barren > limits::KEY_FRAME_TIMEOUT {
+            return Err(Error::NoKeyFrame(barren));
+        }
+        Ok(())
+    }
+}
+
 impl Count {
     fn of(intake: &Intake) -> Count {
         let (taken, losses) = (intake.ring.numbers().end, intake.losses());
@@ -275,5 +293,35 @@ impl Video {
                 depacketizer.handle_packet(&packet, lost, intake);
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_key_frame_every_20_seconds_is_waited_for() {
+        let start = runtime::now();
+        let mut arrivals = Arrivals::from(start);
+        for second in 0..=20 {
+            let now = start + Duration::from_secs(second);
+            arrivals.note(Count { taken: 0, all: second }, now);
+            assert!(arrivals.check(now).is_ok(), "second {second}");
+        }
+    }
+
+    #[test]
+    fn silence_and_a_stream_without_key_frames_end_a_run_each_in_its_time() {
+        let start = runtime::now();
+        let mut arrivals = Arrivals::from(start);
+        let after = |limit: Duration| start + limit + Duration::from_millis(1);
+        let silent = arrivals.check(after(limits::FRAME_TIMEOUT));
+        assert!(matches!(silent, Err(Error::NoFrames(_))), "{silent:?}");
+        let now = after(limits::KEY_FRAME_TIMEOUT);
+        arrivals.note(Count { taken: 0, all: 1 }, now);
+        let barren = arrivals.check(now);
+        assert!(matches!(barren, Err(Error::NoKeyFrame(_))), "{barren:?}");
     }
 }
