@@ -157,6 +157,7 @@ impl Camera {
             // What the camera sent before the stop belongs to the recording.
             connection.take_rest(&mut self.intake.borrow_mut());
         }
+        connection.end_run(&mut self.intake.borrow_mut());
         observer.run_ended();
         connection.tear_down().await;
         ending

@@ -87,3 +87,14 @@ fn time_stamps_and_sequence_numbers_that_wrap() {
     };
     records_exactly("bframes.h264", options);
 }
+
+/// The first frame of a run waits for proof that the camera's marker bits can be trusted.
+#[test]
+fn a_run_of_a_single_frame() {
+    let clip = Clip::committed("plain.h264").unwrap();
+    let options = Options { frames: Some(1), ..Options::default() };
+    let camera = Camera::builder().stream_with("cam", clip.clone(), options).start().unwrap();
+    let mut nvr = Nvr::start(&camera.url("cam"), SHORT_SEGMENTS);
+    record_to_the_end(&mut nvr, &camera, 1);
+    assert_exact(&nvr.files(), &clip, 0, 1);
+}

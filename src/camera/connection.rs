@@ -129,6 +129,13 @@ impl Connection {
         let _ = self.take_in(intake, runtime::now());
     }
 
+    /// The run is over: the last access unit goes out if it is complete.
+    pub fn end_run(&mut self, intake: &mut Intake) {
+        if let Some(video) = &mut self.video {
+            video.depacketizer.end(intake);
+        }
+    }
+
     /// Says goodbye, for at most [`limits::TEARDOWN_TIMEOUT`]; nothing that still comes is read.
     pub async fn tear_down(mut self) {
         let now = runtime::now();
