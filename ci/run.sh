@@ -27,7 +27,7 @@ finish() {
 }
 
 command -v cargo >/dev/null 2>&1 || {
-	echo "cargo is missing: https://rustup.rs installs it" >&2
+	echo "cargo is missing: install Rust first" >&2
 	exit 1
 }
 echo "building (a few minutes the first time)"

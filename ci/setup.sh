@@ -13,6 +13,8 @@ python3 python3
 shellcheck shellcheck
 busybox busybox
 strace strace
+mkfs.ext4 e2fsprogs
+mount mount
 /usr/lib/python3/dist-packages/gi/__init__.py python3-gi
 /usr/lib/*/girepository-1.0/GstRtspServer-1.0.typelib gir1.2-gst-rtsp-server-1.0
 /usr/lib/*/gstreamer-1.0/libgstrtp.so gstreamer1.0-plugins-good

@@ -49,7 +49,10 @@ fn ends_in_order(signal: &str) {
     let stored = u64::try_from(frames_in(&files)).unwrap();
     assert!(stored >= sent, "all that was sent before the signal is kept: {stored} of {sent}");
     assert_exact(&files, &clip, 0, stored);
-    assert!(camera.sessions().iter().all(|session| session.state == SessionState::TornDown));
+    let torn_down = camera.wait(Duration::from_secs(10), |sessions| {
+        sessions.iter().all(|session| session.state == SessionState::TornDown)
+    });
+    assert!(torn_down, "{:?}", camera.sessions());
     assert_eq!(nvr.complaints(), [""; 0]);
     // What is said of a camera names it, even at the very end.
     wait_for("the last file's line", || nvr.log().matches(" closed\n").count() == files.len());

@@ -37,6 +37,7 @@ fn every_command_of_the_readme_does_what_it_says() {
     let commands = commands();
     assert!(commands.len() > 5, "{commands:?}");
     for command in commands {
+        println!("{command}");
         match command.as_str() {
             "make run" => make_run_records_until_ctrl_c(),
             // This very test is part of it.
