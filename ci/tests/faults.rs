@@ -5,7 +5,7 @@
 
 mod support;
 
-use camera::{Announced, Auth, Builder, Camera, Clip, Faults, Options, Scheme, SessionState};
+use camera::{Announced, Auth, Builder, Camera, Clip, Faults, Options, Scheme, SessionState, Then};
 use smolnvr::limits;
 use std::{net::TcpListener, time::Duration};
 use support::{
@@ -196,6 +196,17 @@ fn the_camera_stalls_and_stays_connected() {
     assert!(status.success());
     assert!(nvr.files().len() >= 2, "a run is a file of its own: {:?}", nvr.files());
     assert_all_whole(&nvr.recordings());
+}
+
+#[test]
+fn the_camera_says_goodbye_and_is_asked_again_at_once() {
+    let options = Options { frames: Some(30), then: Then::Bye, ..Options::default() };
+    let camera = Camera::builder().stream_with("cam", Clip::built_in(), options).start().unwrap();
+    let nvr = Nvr::start(&camera.url("cam"), SHORT_SEGMENTS);
+    assert_said_within(SLACK, &nvr, "the camera said goodbye");
+    let again = |sessions: &[camera::Session]| sessions.len() > 1;
+    assert!(camera.wait(TRIES, again), "it is not asked again");
+    wait_for("the first session on disk", || frames_in(&nvr.files()) >= 30);
 }
 
 #[test]

@@ -6,7 +6,10 @@ use super::{Connector, Error, pace::Pace};
 use crate::{
     limits,
     media::Intake,
-    rtp::{self, Depacketizer, Order, Receiver},
+    rtp::{
+        self, Depacketizer, Order, Receiver,
+        rtcp::{self, Rtcp},
+    },
     rtsp::{Media, Options, Output, PacketKind, Presentation, Session, Target},
     runtime,
 };
@@ -202,8 +205,13 @@ impl Connection {
             match output {
                 Output::Send(bytes) => self.outgoing.extend_from_slice(bytes),
                 Output::Packet { track, kind, bytes } => {
-                    if let (Some(video), PacketKind::Rtp) = (&mut self.video, kind) {
-                        video.handle_packet(track, bytes, intake, now);
+                    let Some(video) = self.video.as_mut().filter(|it| it.track == track) else {
+                        continue;
+                    };
+                    match kind {
+                        PacketKind::Rtp => video.handle_packet(bytes, intake, now),
+                        PacketKind::Rtcp if video.is_ended_by(bytes) => return Err(Error::Bye),
+                        PacketKind::Rtcp => {}
                     }
                 }
                 Output::Playing(presentation) => {
@@ -291,15 +299,20 @@ impl Video {
         })
     }
 
-    fn handle_packet(&mut self, track: usize, bytes: &[u8], intake: &mut Intake, now: Instant) {
+    fn handle_packet(&mut self, bytes: &[u8], intake: &mut Intake, now: Instant) {
         // What is no RTP packet counts as one that the network lost: its number will be missing.
         let Ok(packet) = rtp::Packet::parse(bytes) else { return };
-        if track == self.track {
-            let depacketizer = &mut self.depacketizer;
-            self.receiver.handle_packet(packet, now, &mut |packet, lost| {
-                depacketizer.handle_packet(&packet, lost, intake);
-            });
-        }
+        let depacketizer = &mut self.depacketizer;
+        self.receiver.handle_packet(packet, now, &mut |packet, lost| {
+            depacketizer.handle_packet(&packet, lost, intake);
+        });
+    }
+
+    /// True for a BYE of the source whose packets we take (RFC 3550 §6.6); cameras also send some
+    /// of sources that nobody knows.
+    fn is_ended_by(&self, bytes: &[u8]) -> bool {
+        rtcp::parse(bytes)
+            .any(|it| matches!(it, Rtcp::Bye { ssrc } if self.receiver.is_source(ssrc)))
     }
 }
 

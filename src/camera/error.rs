@@ -21,6 +21,8 @@ pub enum Error {
     /// The connection, while it was read from or written to.
     Broken(io::Error),
     Closed,
+    /// An RTCP BYE of the video's source.
+    Bye,
     NoFrames(Duration),
     /// Frames, but none that can be decoded.
     NoKeyFrame(Duration),
@@ -59,6 +61,7 @@ impl fmt::Display for Error {
             Error::Session(error) => error.fmt(f),
             Error::Broken(error) => write!(f, "the connection to the camera broke: {error}"),
             Error::Closed => f.write_str("the camera closed the connection"),
+            Error::Bye => f.write_str("the camera said goodbye: its stream is at an end"),
             Error::NoFrames(span) => write!(f, "no frame for {} s", span.as_secs()),
             Error::NoKeyFrame(span) => {
                 write!(f, "frames, but no key frame to begin with for {} s", span.as_secs())

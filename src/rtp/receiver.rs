@@ -92,6 +92,11 @@ impl Receiver {
         self.waiting.iter().map(|waiting| waiting.arrived).min()?.checked_add(REORDER_DELAY_MAX)
     }
 
+    /// Whether packets of this source are those that are delivered.
+    pub fn is_source(&self, ssrc: u32) -> bool {
+        self.source.as_ref().is_some_and(|source| source.ssrc == ssrc)
+    }
+
     pub fn statistics(&self) -> &Statistics {
         &self.statistics
     }
