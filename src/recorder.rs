@@ -4,9 +4,10 @@
 //! fails, it goes back to the key frame before the first frame that is not durable, as far as the
 //! ring still has it. Knows nothing of: threads, files, cameras' connections.
 
+mod draft;
 mod ledger;
 
-use self::ledger::Ledger;
+use self::{draft::Draft, ledger::Ledger};
 use crate::{
     codec::ParameterSets,
     limits,
@@ -38,10 +39,7 @@ pub struct Recorder {
     run_end: u64,
     card_accepts: bool,
     /// The fragment in the making; it begins with the ledger's next frame.
-    samples: Vec<Sample>,
-    bytes: usize,
-    bytes_max: usize,
-    span: Ticks,
+    draft: Draft,
     /// What the frames that come belong to; opened with its first fragment.
     segment: Option<Segment>,
     /// The card has a file open for us, this segment's or the one before.
@@ -102,10 +100,7 @@ impl Recorder {
             begin: 0,
             run_end: 0,
             card_accepts: false,
-            samples: Vec::with_capacity(limits::FRAGMENT_FRAMES_MAX),
-            bytes: 0,
-            bytes_max: limits::FRAGMENT_BYTES_MAX,
-            span: Ticks::ZERO,
+            draft: Draft::new(),
             segment: None,
             is_open: false,
             needs_key: false,
@@ -237,9 +232,9 @@ impl Recorder {
     /// Adds frames to the fragment in the making until it is full; a key frame may begin a segment.
     fn gather(&mut self, ring: &Ring) -> Gathered {
         // The ring must hold a fragment while the next frame comes in.
-        self.bytes_max = limits::FRAGMENT_BYTES_MAX.min(ring.frame_bytes_max() / 2);
+        self.draft.fit(ring.frame_bytes_max());
         loop {
-            if self.is_full() {
+            if self.draft.is_full() {
                 return Gathered::Fragment; // since an earlier poll: there was no buffer
             }
             let number = self.next();
@@ -247,12 +242,12 @@ impl Recorder {
             let Some((frame, bytes)) = ring.get(number).filter(|_| wanted) else {
                 return match self.is_end(number) {
                     false => Gathered::Nothing,
-                    true if self.samples.is_empty() => Gathered::End,
+                    true if self.draft.is_empty() => Gathered::End,
                     true => Gathered::Fragment,
                 };
             };
-            if !self.samples.is_empty() {
-                if frame.is_key() || self.bytes + bytes.len() > self.bytes_max {
+            if !self.draft.is_empty() {
+                if frame.is_key() || !self.draft.has_room_for(bytes.len()) {
                     return Gathered::Fragment;
                 }
             } else if self.segment.as_ref().is_none_or(|it| self.must_cut(it, frame)) {
@@ -266,7 +261,7 @@ impl Recorder {
                 continue;
             }
             if self.is_too_long(bytes.len()) {
-                return match self.samples.is_empty() {
+                return match self.draft.is_empty() {
                     true => Gathered::TooLong,
                     false => Gathered::Fragment,
                 };
@@ -300,26 +295,19 @@ impl Recorder {
         let decode = frame.decode - segment.decode_start;
         // Frames are shorter than the ring, and offsets than minutes (Timeline). A pause of more
         // than 13 hours is left to the next fragment's time.
-        self.samples.push(Sample {
+        let sample = Sample {
             bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
             duration: u32::try_from(duration.0).unwrap_or(u32::MAX),
             composition_offset: i32::try_from((presentation - decode).0).unwrap_or(0),
-        });
-        self.bytes += bytes;
-        self.span += duration;
+        };
+        self.draft.push(sample, bytes, duration);
         if duration <= LAST_DURATION_MAX {
             self.last_duration = duration;
         }
     }
 
-    fn is_full(&self) -> bool {
-        self.bytes >= self.bytes_max
-            || self.span.0 >= limits::FRAGMENT_TICKS_MAX
-            || self.samples.len() >= limits::FRAGMENT_FRAMES_MAX
-    }
-
     fn is_too_long(&self, bytes: usize) -> bool {
-        let bytes = (self.bytes + bytes) as u64 + SEGMENT_BYTES_BESIDE;
+        let bytes = (self.draft.bytes + bytes) as u64 + SEGMENT_BYTES_BESIDE;
         self.segment.as_ref().is_some_and(|it| it.bytes + bytes > self.segment_bytes_max)
     }
 
@@ -360,10 +348,10 @@ impl Recorder {
             sequence_number: segment.fragments,
             decode_time: first.decode - segment.decode_start,
             opens_on: if first.is_key() { FirstSample::Key } else { FirstSample::NonKey },
-            samples: &self.samples,
+            samples: &self.draft.samples,
         };
         buffer.clear();
-        buffer.reserve_exact(header.bytes() + self.bytes);
+        buffer.reserve_exact(header.bytes() + self.draft.bytes);
         header.write(&mut buffer);
         let extent = header.extent();
         for number in frames.clone() {
@@ -462,14 +450,12 @@ impl Recorder {
     }
 
     fn begin_fragment(&mut self) {
-        self.samples.clear();
-        self.bytes = 0;
-        self.span = Ticks::ZERO;
+        self.draft.clear();
     }
 
     /// Number of the frame after those in the fragment in the making.
     fn next(&self) -> u64 {
-        self.ledger.next() + self.samples.len() as u64
+        self.ledger.next() + self.draft.len()
     }
 
     /// No frame of the recording, or of the run, comes before `number` that is not in the ring.

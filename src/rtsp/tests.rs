@@ -3,6 +3,7 @@
 pub(super) mod cameras;
 mod quirks;
 mod refusals;
+mod teardown;
 
 use super::*;
 use crate::{codec::Codec, limits, units::RtpTime};
@@ -324,36 +325,6 @@ fn play_without_an_answer_is_forgiven_once_packets_come() {
     assert_eq!(camera.wait(), Ok(limits::REPLY_TIMEOUT));
     assert_eq!(camera.wait(), Ok(Duration::from_secs(30)));
     camera.expect("OPTIONS", &["Session: 7"]);
-}
-
-#[test]
-fn teardown_before_setup_closes_at_once() {
-    let mut camera = Camera::new("rtsp://h/");
-    camera.expect("OPTIONS", &[]);
-    camera.session.teardown(camera.now);
-    assert_eq!(camera.outputs(), Ok(vec![Seen::Closed]));
-    assert_eq!(camera.outputs(), Ok(vec![]));
-}
-
-#[test]
-fn teardown_without_an_answer_ends_all_the_same() {
-    let mut camera = Camera::playing("", H264_ONLY);
-    camera.session.teardown(camera.now);
-    camera.session.teardown(camera.now);
-    camera.expect("TEARDOWN", &[]);
-    assert_eq!(camera.wait(), Ok(limits::TEARDOWN_TIMEOUT));
-    assert_eq!(camera.outputs(), Ok(vec![Seen::Closed]));
-}
-
-#[test]
-fn teardown_that_is_refused_ends_all_the_same() {
-    for (status, fields) in [("454 Session Not Found", ""), ("401 Unauthorized", CHALLENGE)] {
-        let mut camera = Camera::playing("", H264_ONLY);
-        camera.session.teardown(camera.now);
-        camera.expect("TEARDOWN", &[]);
-        camera.reply(status, fields, "");
-        assert_eq!(camera.outputs(), Ok(vec![Seen::Closed]));
-    }
 }
 
 #[test]

@@ -260,7 +260,7 @@ impl Bench {
         }
         self.log.push(letter);
         assert!(self.log.len() < 5000, "{}", &self.log[..200]);
-        let capacity: usize = self.recorder.samples.capacity();
+        let capacity: usize = self.recorder.draft.samples.capacity();
         assert_eq!(capacity, limits::FRAGMENT_FRAMES_MAX);
     }
 

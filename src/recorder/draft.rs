@@ -1,0 +1,59 @@
+//! The fragment in the making: which frames are in it, and whether it is full.
+
+use crate::{limits, mp4::fragment::Sample, units::Ticks};
+
+pub(super) struct Draft {
+    pub samples: Vec<Sample>,
+    /// Of all samples.
+    pub bytes: usize,
+    bytes_max: usize,
+    span: Ticks,
+}
+
+impl Draft {
+    pub fn new() -> Draft {
+        Draft {
+            samples: Vec::with_capacity(limits::FRAGMENT_FRAMES_MAX),
+            bytes: 0,
+            bytes_max: limits::FRAGMENT_BYTES_MAX,
+            span: Ticks::ZERO,
+        }
+    }
+
+    /// A small ring must not overtake a fragment that is still being gathered.
+    pub fn fit(&mut self, frame_bytes_max: usize) {
+        self.bytes_max = limits::FRAGMENT_BYTES_MAX.min(frame_bytes_max / 2);
+    }
+
+    pub fn push(&mut self, sample: Sample, bytes: usize, duration: Ticks) {
+        self.samples.push(sample);
+        self.bytes += bytes;
+        self.span += duration;
+    }
+
+    pub fn clear(&mut self) {
+        self.samples.clear();
+        self.bytes = 0;
+        self.span = Ticks::ZERO;
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+    }
+
+    /// Frames in it.
+    pub fn len(&self) -> u64 {
+        self.samples.len() as u64
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.bytes >= self.bytes_max
+            || self.span.0 >= limits::FRAGMENT_TICKS_MAX
+            || self.samples.len() >= limits::FRAGMENT_FRAMES_MAX
+    }
+
+    /// Whether another frame fits; a larger one than any fragment is a fragment of its own.
+    pub fn has_room_for(&self, bytes: usize) -> bool {
+        self.samples.is_empty() || self.bytes + bytes <= self.bytes_max
+    }
+}
