@@ -190,7 +190,7 @@ const RESIDENT_BYTES: usize = (BUFFER_KB_DEFAULT as usize) * KIB
     + 4 * 32 * KIB // touched of the stacks of main, the reactor and the pool
     + 256 * KIB; // executor, reactor, configuration, the allocator's own
 
-/// SPEC: 4.2 MB anonymous, of which two viewers, the page and its server need the rest.
+/// The budget of a board with 32 MB is 4.2 MB anonymous, of which two viewers, the page and its server need the rest.
 const RESIDENT_BYTES_MAX: usize = 4_200_000 - 700 * KIB;
 
 const _: () = assert!(RESIDENT_BYTES <= RESIDENT_BYTES_MAX, "more memory than the board has");

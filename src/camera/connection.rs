@@ -292,11 +292,12 @@ impl Video {
             .position(|track| track.transport.is_some() && is_video(track.media))?;
         let track = presentation.tracks.get(found)?;
         let Media::Video(codec) = track.media else { return None };
-        Some(Video {
-            track: found,
-            receiver: Receiver::new(track.payload_type, Order::Reliable),
-            depacketizer: Depacketizer::new(codec, &track.parameter_sets),
-        })
+        let mut depacketizer = Depacketizer::new(codec, &track.parameter_sets);
+        if is_interleaved(&track.format_parameters) {
+            depacketizer = depacketizer.with_decoding_order_numbers();
+        }
+        let receiver = Receiver::new(track.payload_type, Order::Reliable);
+        Some(Video { track: found, receiver, depacketizer })
     }
 
     fn handle_packet(&mut self, bytes: &[u8], intake: &mut Intake, now: Instant) {
@@ -316,10 +317,30 @@ impl Video {
     }
 }
 
+/// Whether the packets carry decoding order numbers (RFC 7798 §7.1, `sprop-max-don-diff`).
+fn is_interleaved(format_parameters: &str) -> bool {
+    let mut parameters = format_parameters.split(';').filter_map(|it| it.split_once('='));
+    let value = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("sprop-max-don-diff"));
+    value.is_some_and(|(_, value)| value.trim().parse::<u32>().is_ok_and(|value| value > 0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn packets_carry_decoding_order_numbers_where_the_sdp_says_so() {
+        for (parameters, expected) in [
+            ("sprop-vps=QAE=; sprop-max-don-diff=2", true),
+            ("sprop-max-don-diff=0;profile-id=1", false),
+            ("SPROP-MAX-DON-DIFF = 1", true),
+            ("packetization-mode=1", false),
+            ("sprop-max-don-diff=many", false),
+        ] {
+            assert_eq!(is_interleaved(parameters), expected, "{parameters}");
+        }
+    }
 
     #[test]
     fn a_key_frame_every_20_seconds_is_waited_for() {

@@ -2,7 +2,7 @@
 //!
 //! The steps are data, so that the writer, the repair at start-up and `verify --repair` share
 //! them, and a test can stop after each. Wherever they stop, the file plays.
-//! Spec: SPEC "A segment". Knows nothing of: files.
+//! Spec: the drawing in `mp4`. Knows nothing of: files.
 
 use super::{
     BOX_HEADER_BYTES,

@@ -291,7 +291,8 @@ impl Codecs {
 /// Room for so many entries is added at once: doubling would take 1 MB beside 10,000 of them.
 const GROWTH_ENTRIES: usize = 256;
 
-const _: () = assert!(size_of::<Entry>() <= 64, "SPEC.md: at most 64 bytes a segment");
+const _: () =
+    assert!(size_of::<Entry>() <= 64, "at most 64 bytes a segment: limits::RESIDENT_BYTES");
 
 #[cfg(test)]
 mod tests {

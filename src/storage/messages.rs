@@ -154,7 +154,7 @@ pub enum Event {
     Ended,
 }
 
-/// How the card is, and why in words for the user. Spec: SPEC.md "The card".
+/// How the card is, and why in words for the user. Spec: README, "What lies on the card".
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CardState {
     Ok,

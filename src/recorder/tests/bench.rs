@@ -346,7 +346,7 @@ impl Card {
     }
 }
 
-/// SPEC: a fragment ends at a key frame, after 1 s, or at 256 KB; a larger frame is one of its own.
+/// A fragment ends at a key frame, after 1 s, or at 256 KB; a larger frame is one of its own.
 fn check_shape(fragment: &Fragment) {
     let read = fragment::read(&fragment.bytes);
     let count = read.samples.len();
