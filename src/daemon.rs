@@ -221,7 +221,8 @@ impl Daemon {
     /// Reads the configuration again; a wrong one changes nothing, and what a new one does not
     /// touch goes on.
     async fn reload(self: &Rc<Self>, executor: &LocalExecutor<'static>) {
-        let config = match Config::read(&self.options.config_file) {
+        let file = self.options.config_file.clone();
+        let config = match smol::unblock(move || Config::read(&file)).await {
             Ok(config) => config,
             Err(error) => {
                 log::error!("configuration kept as it was: {error}");
