@@ -179,15 +179,25 @@ def first_durable(folder, url):
     trace = folder / "smolnvr" / "calls.txt"
     strace = ["strace", "-f", "-ttt", "-T", "-e", "trace=execve,pwrite64,fdatasync", "-o", str(trace)]
     process = subprocess.Popen([*strace, *ours], stderr=subprocess.DEVNULL)
-    found = None
-    while found is None:
+    deadline = time.monotonic() + 30
+    while (durable := durable_after(trace)) is None:
+        assert time.monotonic() < deadline, "nothing became durable"
         time.sleep(0.1)
-        found = re.search(r"pwrite64\(.*?moof.*?^\d+ ([\d.]+) fdatasync\(.*?= 0 <([\d.]+)>", trace.read_text(), re.S | re.M)
-    started = float(trace.read_text().split()[1])
     for child in pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
         os.kill(int(child), signal.SIGINT)
     process.wait()
-    return float(found[1]) + float(found[2]) - started
+    return durable
+
+
+def durable_after(trace):
+    """Seconds to the end of the first fdatasync behind a fragment, or None if there is none yet."""
+    lines = trace.read_text().splitlines() if trace.exists() else []
+    media = next((index for index, line in enumerate(lines) if "moof" in line), len(lines))
+    for line in lines[media:]:
+        sync = re.match(r"\d+\s+([\d.]+) .*fdatasync.*= 0 <([\d.]+)>", line)
+        if sync:
+            return float(sync[1]) + float(sync[2]) - float(lines[0].split()[1])
+    return None
 
 
 def binary_kb():
