@@ -260,6 +260,26 @@ fn end_of_set(nal: &[u8], mut reader: crate::bits::BitReader<'_>) -> Option<usiz
     (nal.len() + begun).checked_sub(reader.bytes_left())
 }
 
+/// What `vui_parameters()` begins with in both codecs (H.264 §E.1.1, H.265 §E.2.1), up to the chroma
+/// sample location; the sample aspect, 1:1 where nothing is said.
+fn video_signal(reader: &mut crate::bits::BitReader<'_>) -> Option<(u32, u32)> {
+    let aspect = if reader.flag()? { sample_aspect(reader)? } else { (1, 1) };
+    if reader.flag()? {
+        reader.flag()?; // overscan_appropriate_flag
+    }
+    if reader.flag()? {
+        reader.skip(4)?; // video_format, video_full_range_flag
+        if reader.flag()? {
+            reader.skip(24)?; // colour description
+        }
+    }
+    if reader.flag()? {
+        reader.unsigned()?; // chroma_sample_loc_type_top_field
+        reader.unsigned()?;
+    }
+    Some(aspect)
+}
+
 /// `sar_width`, `sar_height` of `aspect_ratio_idc` (H.264 table E-1, H.265 table E-1).
 fn sample_aspect(reader: &mut crate::bits::BitReader<'_>) -> Option<(u32, u32)> {
     let aspect = match usize::try_from(reader.bits(8)?).ok()? {

@@ -4,7 +4,7 @@
 
 use super::{
     Kind, Leading, NalKind, Picture, Place, RandomAccess, Sequence, Slice, cropped, end_of_set,
-    frame_rate, sample_aspect, write_sets,
+    frame_rate, video_signal, write_sets,
 };
 use crate::bits::BitReader;
 
@@ -238,22 +238,7 @@ struct Usability {
 /// `vui_parameters()` (§E.1.1).
 fn usability(reader: &mut BitReader<'_>) -> Option<Usability> {
     let mut vui = Usability { sample_aspect: (1, 1), frame_rate: None, reorder: None };
-    if reader.flag()? {
-        vui.sample_aspect = sample_aspect(reader)?;
-    }
-    if reader.flag()? {
-        reader.flag()?; // overscan_appropriate_flag
-    }
-    if reader.flag()? {
-        reader.skip(4)?; // video_format, video_full_range_flag
-        if reader.flag()? {
-            reader.skip(24)?; // colour description
-        }
-    }
-    if reader.flag()? {
-        reader.unsigned()?; // chroma_sample_loc_type_top_field
-        reader.unsigned()?;
-    }
+    vui.sample_aspect = video_signal(reader)?;
     if reader.flag()? {
         let (units_in_tick, time_scale) = (reader.bits(32)?, reader.bits(32)?);
         vui.frame_rate = frame_rate(time_scale.into(), 2 * u64::from(units_in_tick));

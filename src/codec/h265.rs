@@ -5,7 +5,7 @@
 
 use super::{
     Kind, Leading, NalKind, Pad, Picture, Place, RandomAccess, Sequence, Slice, cropped,
-    end_of_set, frame_rate, push_hex, sample_aspect, write_sets,
+    end_of_set, frame_rate, push_hex, video_signal, write_sets,
 };
 use crate::bits::BitReader;
 
@@ -314,24 +314,8 @@ fn rest(
 
 /// `vui_parameters()` (§E.2.1): sample aspect and picture rate.
 fn usability(reader: &mut BitReader<'_>, sub_layers: u8) -> Option<Usability> {
-    let mut aspect = (1, 1);
+    let aspect = video_signal(reader)?;
     let mut rate = None;
-    if reader.flag()? {
-        aspect = sample_aspect(reader)?;
-    }
-    if reader.flag()? {
-        reader.flag()?; // overscan_appropriate_flag
-    }
-    if reader.flag()? {
-        reader.skip(4)?; // video_format, video_full_range_flag
-        if reader.flag()? {
-            reader.skip(24)?; // colour description
-        }
-    }
-    if reader.flag()? {
-        reader.unsigned()?; // chroma_sample_loc_type_top_field
-        reader.unsigned()?;
-    }
     reader.skip(3)?; // neutral chroma, field_seq_flag, frame_field_info_present_flag
     if reader.flag()? {
         for _ in 0..4 {
