@@ -47,6 +47,8 @@ pub const RTSP_HEADERS_MAX: usize = 64;
 pub const RTSP_JUNK_BYTES_MAX: usize = 128 * KIB;
 /// `m=` sections that are looked at; further ones are ignored.
 pub const SDP_MEDIA_MAX: usize = 16;
+/// Tracks that are set up: video and its sound.
+pub const TRACKS_MAX: usize = 2;
 /// One RTSP reply. Cameras that wake an encoder take 3 s.
 pub const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Session timeout where the camera names none (RFC 2326 §12.37).
