@@ -147,6 +147,31 @@ pub const KEY_FRAME_TIMEOUT: Duration = Duration::from_secs(60);
 /// Receive buffer of a camera's socket as asked for (the kernel doubles it for its own use): a gulp
 /// and a key frame's burst.
 pub const CAMERA_RECEIVE_BYTES: usize = 128 * KIB;
+/// Receive buffer for RTP over UDP as asked for: what 100 Mbit/s brings between two reads, each
+/// packet of it charged with the network driver's whole buffer.
+pub const DATAGRAM_RECEIVE_BYTES: usize = 256 * KIB;
+/// The same for RTCP: a report every few seconds.
+pub const REPORT_RECEIVE_BYTES: usize = 8 * KIB;
+/// A datagram; IP holds no more.
+pub const DATAGRAM_BYTES_MAX: usize = 64 * KIB;
+/// Datagrams that are taken in one go; then others have their turn. More than the buffer holds.
+pub const DATAGRAMS_AT_ONCE_MAX: usize = 512;
+/// How long datagrams gather before they are read, while nobody watches.
+pub const DATAGRAM_INTERVAL: Duration = Duration::from_millis(20);
+/// How often the connection of a session whose packets come over UDP is looked at: what it brings is
+/// answers to keepalives, or its end.
+pub const CONTROL_INTERVAL: Duration = Duration::from_millis(500);
+/// Packets that open the way through a NAT, on each port: one may be lost.
+pub const PUNCHES: usize = 2;
+/// Tries to find two neighbouring ports.
+pub const PORT_TRIES_MAX: usize = 32;
+/// Between two receiver reports (RFC 3550 §6.2).
+pub const REPORT_INTERVAL: Duration = Duration::from_secs(5);
+/// No packet at all for so long after PLAY: the other lower transport is tried. Where neither brings
+/// one, each has `FRAME_TIMEOUT` from then on.
+pub const SILENCE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Redirects that are followed in a row.
+pub const REDIRECTS_MAX: usize = 4;
 /// What may gather in the socket before it is read, while nobody watches …
 pub const GULP_BYTES: usize = 56 * KIB;
 /// … and how long.

@@ -43,7 +43,8 @@ impl Station {
         let ring_bytes = usize::try_from(config.buffer_kb.get() * 1024).unwrap_or(usize::MAX);
         let name = config.name.as_str().to_owned();
         Station {
-            camera: Camera::new(name, config.url.0.clone(), ring_bytes, life),
+            camera: Camera::new(name, config.url.0.clone(), ring_bytes, life)
+                .over(config.transport.into()),
             settings,
             recorder: RefCell::new(Recorder::new(id, seconds(segment_seconds), life)),
             unsent: RefCell::new(None),

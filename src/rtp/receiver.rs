@@ -102,10 +102,17 @@ impl Receiver {
     }
 
     /// Notes the camera's report, which the next `reception` refers to.
+    ///
+    /// Quirk: RTCP from an unknown SSRC. Only that of the source whose packets are delivered counts.
     pub fn handle_sender_report(&mut self, report: &SenderReport, now: Instant) {
-        if let Some(source) = &mut self.source {
-            source.sender_report = Some((report.ntp, now));
+        if let Some(source) = self.source.as_mut().filter(|source| source.ssrc == report.ssrc) {
+            source.sender_report = Some((*report, now));
         }
+    }
+
+    /// The newest report of the source.
+    pub fn sender_report(&self) -> Option<&SenderReport> {
+        self.source.as_ref()?.sender_report.as_ref().map(|(report, _)| report)
     }
 
     /// What a receiver report says of this track, counted since the last call; `None` before the
@@ -315,7 +322,7 @@ struct Source {
     transit: u32,
     expected_before: u32,
     received_before: u32,
-    sender_report: Option<(u64, Instant)>,
+    sender_report: Option<(SenderReport, Instant)>,
 }
 
 impl Source {
@@ -375,7 +382,7 @@ impl Source {
         let lost_now = u64::from(expected_now.saturating_sub(received_now));
         (self.expected_before, self.received_before) = (expected, self.received);
         let fraction = (lost_now * 256).checked_div(expected_now.into()).unwrap_or(0);
-        let (last, since) = self.sender_report.map_or((0, 0), |(ntp, at)| {
+        let (last, since) = self.sender_report.map_or((0, 0), |(SenderReport { ntp, .. }, at)| {
             let since = now.saturating_duration_since(at).as_millis() * 65_536 / 1000;
             ((ntp >> 16 & 0xffff_ffff) as u32, u32::try_from(since).unwrap_or(u32::MAX))
         });

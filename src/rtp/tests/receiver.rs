@@ -237,6 +237,9 @@ fn the_reception_tells_losses_and_the_last_sender_report() {
         octets: 0,
     };
     track.receiver.handle_sender_report(&report, track.epoch);
+    let stranger = SenderReport { ssrc: 2, ntp: u64::MAX, ..report };
+    track.receiver.handle_sender_report(&stranger, track.epoch);
+    assert_eq!(track.receiver.sender_report(), Some(&report));
     let second = Duration::from_secs(1);
     track.packet_of(1, 96, 2, Duration::ZERO);
     let expected = Reception {
