@@ -31,13 +31,13 @@ pub use connect::Connector;
 pub use connection::{Connection, Step};
 pub use error::Error;
 
+use self::route::{Next, Route};
 use crate::{
     limits,
     media::Intake,
     rtsp::{LowerTransport, Target},
     runtime::{self, Signal},
 };
-use self::route::{Next, Route};
 use smol::future;
 use std::{
     cell::{Cell, RefCell},
@@ -155,11 +155,7 @@ impl Camera {
     }
 
     /// One run: from the connection to its end; `Ok` when it was stopped.
-    async fn receive(
-        &self,
-        route: &mut Route,
-        observer: &dyn Observer,
-    ) -> Result<(), Error> {
+    async fn receive(&self, route: &mut Route, observer: &dyn Observer) -> Result<(), Error> {
         let started = runtime::now();
         self.seed.set(self.seed.get().wrapping_add(1));
         let opening = route.connect(self.seed.get());

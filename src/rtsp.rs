@@ -24,10 +24,10 @@ pub use presentation::{Media, Presentation, RtpInfo, Track, Transport};
 pub use request::Method;
 pub use url::{Credentials, Target, TargetError};
 
+use crate::limits;
 use dialogue::{Block, Dialogue, Heard};
 use input::{Input, Item};
 use message::Message;
-use crate::limits;
 use std::{ops::Range, time::Instant};
 
 /// One RTSP connection, from its first byte to its last.

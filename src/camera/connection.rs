@@ -98,7 +98,11 @@ impl Connection {
             socket,
             session: Session::new(target, options, now),
             manner,
-            datagram: if ports.is_some() { vec![0; limits::DATAGRAM_BYTES_MAX] } else { Vec::new() },
+            datagram: if ports.is_some() {
+                vec![0; limits::DATAGRAM_BYTES_MAX]
+            } else {
+                Vec::new()
+            },
             ports,
             next_control: now,
             video: None,

@@ -34,10 +34,8 @@ impl Ports {
         if rustix::net::sockopt::set_socket_recv_buffer_size_force(&rtp, bytes).is_err() {
             let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&rtp, bytes);
         }
-        let _ = rustix::net::sockopt::set_socket_recv_buffer_size(
-            &rtcp,
-            limits::REPORT_RECEIVE_BYTES,
-        );
+        let _ =
+            rustix::net::sockopt::set_socket_recv_buffer_size(&rtcp, limits::REPORT_RECEIVE_BYTES);
         Ok(Ports { rtp: Async::new(rtp)?, rtcp: Async::new(rtcp)?, rtp_port, camera, to: None })
     }
 

@@ -36,7 +36,7 @@ impl SenderReport {
     /// Quirk: a camera that knows no wall time sends 0, or the time since it was switched on; `None`.
     pub fn wall_time(&self, time: RtpTime, clock_rate: u32) -> Option<WallTime> {
         let seconds = i64::try_from(self.ntp >> 32).unwrap_or(0) - SECONDS_1900_TO_1970;
-        let millis = i64::try_from((self.ntp & 0xffff_ffff) * 1000 >> 32).unwrap_or(0);
+        let millis = i64::try_from(((self.ntp & 0xffff_ffff) * 1000) >> 32).unwrap_or(0);
         if seconds < SECONDS_1970_TO_2000 {
             return None;
         }
