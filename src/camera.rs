@@ -34,7 +34,8 @@ pub use error::Error;
 use self::route::{Next, Route};
 use crate::{
     limits,
-    media::Intake,
+    media::{Intake, Losses},
+    rtp,
     rtsp::{LowerTransport, Target},
     runtime::{self, Signal},
 };
@@ -192,8 +193,24 @@ impl Camera {
         }
         connection.end_run(&mut self.intake.borrow_mut());
         observer.run_ended();
+        if connection.delivers() {
+            self.log_losses(&connection);
+        }
         connection.tear_down().await;
         ending
+    }
+
+    /// One line a run: packets since it began, frames since the start.
+    fn log_losses(&self, connection: &Connection) {
+        let rtp::Statistics { received, lost, late, duplicate, foreign, restarts } =
+            connection.statistics();
+        let Losses { broken, undecodable, too_large, .. } = self.intake.borrow().losses();
+        log::info!(
+            "camera={} packets={received} lost={lost} late={late} twice={duplicate} \
+             foreign={foreign} restarts={restarts} frames_broken={broken} \
+             frames_undecodable={undecodable} frames_too_large={too_large}",
+            self.name
+        );
     }
 
     /// What `future` gives, or `None` once the camera is stopped.

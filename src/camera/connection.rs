@@ -13,6 +13,7 @@ use super::{
 use crate::{
     limits,
     media::Intake,
+    rtp,
     rtsp::{
         Delivery, LowerTransport, Options, Output, PacketKind, Presentation, Session, Target,
         Transport,
@@ -158,6 +159,11 @@ impl Connection {
     /// True once a packet came: the camera streams over this transport.
     pub fn delivers(&self) -> bool {
         self.video.is_some() && self.arrivals.any()
+    }
+
+    /// What came of the video's packets and what did not, in this run.
+    pub fn statistics(&self) -> rtp::Statistics {
+        self.video.as_ref().map(Video::statistics).unwrap_or_default()
     }
 
     /// Says goodbye, for at most [`limits::TEARDOWN_TIMEOUT`]; nothing that still comes is read.

@@ -6,7 +6,7 @@ use crate::{
     limits,
     media::Intake,
     rtp::{
-        self, Depacketizer, Order, Receiver,
+        self, Depacketizer, Order, Receiver, Statistics,
         rtcp::{self, Rtcp},
     },
     rtsp::{Media, Presentation, Transport},
@@ -99,6 +99,11 @@ impl Video {
         self.receiver.handle_timeout(now, &mut |packet, lost| {
             depacketizer.handle_packet(&packet, lost, intake);
         });
+    }
+
+    /// What came and what did not.
+    pub fn statistics(&self) -> Statistics {
+        *self.receiver.statistics()
     }
 
     /// When a packet that is missing is given up, or a report is due.

@@ -30,6 +30,14 @@ impl Control {
         Ok(Control { listener: UnixListener::bind(path)? })
     }
 
+    /// Serves one client to its end.
+    ///
+    /// # Errors
+    /// The system's, and the client's connection.
+    pub fn serve_one(&self, camera: &Camera) -> io::Result<()> {
+        answer(camera, &self.listener.accept()?.0)
+    }
+
     /// Serves clients until the listener fails, each on a thread of its own.
     pub fn serve(&self, camera: &Camera) {
         thread::scope(|scope| {

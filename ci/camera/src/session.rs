@@ -109,7 +109,12 @@ impl Sender {
             (End::AllSent, Then::Bye) => {
                 let _ = self.transport.send_control(&packetize::bye(self.packetizer.ssrc));
             }
-            (End::AllSent, Then::Stay) | (End::Stopped | End::ClientGone, _) => {}
+            (End::AllSent, Then::Stay) => {
+                while !self.gate.is_closed_at(Instant::now() + STALL_POLL) {
+                    self.hear();
+                }
+            }
+            (End::Stopped | End::ClientGone, _) => {}
         }
     }
 

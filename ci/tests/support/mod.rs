@@ -6,6 +6,7 @@
 
 pub mod mp4;
 pub mod port;
+pub mod stream;
 
 use camera::{Camera, Clip, Codec, SessionState};
 use serde_json::Value;
