@@ -68,6 +68,7 @@ impl Video {
     pub fn handle_packet(&mut self, bytes: &[u8], intake: &mut Intake, now: Instant) {
         // What is no RTP packet counts as one that the network lost: its number will be missing.
         let Ok(packet) = rtp::Packet::parse(bytes) else { return };
+        intake.arrived(now);
         let depacketizer = &mut self.depacketizer;
         self.receiver.handle_packet(packet, now, &mut |packet, lost| {
             depacketizer.handle_packet(&packet, lost, intake);
@@ -95,6 +96,7 @@ impl Video {
 
     /// Gives up packets that were waited for too long.
     pub fn handle_timeout(&mut self, intake: &mut Intake, now: Instant) {
+        intake.arrived(now);
         let depacketizer = &mut self.depacketizer;
         self.receiver.handle_timeout(now, &mut |packet, lost| {
             depacketizer.handle_packet(&packet, lost, intake);

@@ -131,7 +131,8 @@ impl Line {
 
     pub fn packet(&mut self, bytes: &[u8]) {
         let Line { depacketizer, intake, .. } = self;
-        let packet = Packet::parse(bytes).unwrap();
+        let Ok(packet) = Packet::parse(bytes) else { return };
+        intake.arrived(self.now);
         self.receiver.handle_packet(packet, self.now, &mut |packet, lost| {
             depacketizer.handle_packet(&packet, lost, intake);
         });
@@ -142,6 +143,7 @@ impl Line {
         self.now += span;
         self.wall.0 += span.as_millis() as i64;
         let Line { depacketizer, intake, .. } = self;
+        intake.arrived(self.now);
         self.receiver.handle_timeout(self.now, &mut |packet, lost| {
             depacketizer.handle_packet(&packet, lost, intake);
         });
