@@ -187,7 +187,7 @@ impl HeadSoFar {
         if !is_token(name) {
             return Err(Malformed("the name of a header field is no word"));
         }
-        let value = value[1..].trim_ascii();
+        let value = &value[1..];
         if value.iter().any(|byte| is_control(*byte) && *byte != b'\t') {
             return Err(Malformed("a header field holds a control character"));
         }
@@ -196,7 +196,7 @@ impl HeadSoFar {
         } else if name.eq_ignore_ascii_case(b"Transfer-Encoding") {
             self.transfer_encodings += 1;
         } else if name.eq_ignore_ascii_case(b"Content-Length") {
-            let twice = self.content_length.replace(content_length(value)?).is_some();
+            let twice = self.content_length.replace(content_length(value.trim_ascii())?).is_some();
             if twice {
                 return Err(Malformed("Content-Length comes twice"));
             }

@@ -11,7 +11,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 pub struct Hosts {
     /// The machine's own name, in lower case: as a whole, and its first label.
     own: Vec<String>,
-    /// `web.hosts`, in lower case.
+    /// `web.hosts`, in lower case; with a port perhaps, then it is the only one.
     further: Vec<String>,
 }
 
@@ -30,12 +30,12 @@ impl Hosts {
     /// # Errors
     /// `Malformed`: no host at all; `Misdirected`: a name that is not of this machine.
     pub fn check(&self, host: &[u8]) -> Result<(), Refusal> {
-        let host = std::str::from_utf8(host).ok();
-        let host = host.and_then(split_port).ok_or(Malformed("Host is no host"))?;
-        let Host::Name(name) = host else { return Ok(()) };
+        const NO_HOST: Refusal = Malformed("Host is no host");
+        let whole = std::str::from_utf8(host).map_err(|_| NO_HOST)?;
+        let Host::Name(name) = split_port(whole).ok_or(NO_HOST)? else { return Ok(()) };
         let name = plain(name);
         let is_ours = name == "localhost"
-            || self.further.contains(&name)
+            || self.further.iter().any(|known| *known == name || known.eq_ignore_ascii_case(whole))
             || self.own.contains(&name)
             || LOCAL_DOMAINS.iter().any(|domain| {
                 name.strip_suffix(domain).is_some_and(|name| self.own.iter().any(|own| own == name))
