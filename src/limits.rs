@@ -230,6 +230,17 @@ pub const LIST_ENTRIES_MAX: usize = 500;
 /// Frame rate and bit rate are measured over so many ticks (5 s).
 pub const RATE_SPAN: Ticks = Ticks::from_seconds(5);
 
+/// How long the page's look at a camera takes from the first key frame on, and until then: with the
+/// connection, 15 s at most.
+pub const WEB_PROBE_SPAN: Duration = Duration::from_secs(2);
+pub const WEB_PROBE_PATIENCE: Duration = Duration::from_secs(8);
+/// Its ring, which the board can spare for so long.
+pub const WEB_PROBE_RING_BYTES: usize = 1024 * KIB;
+/// The beginning of a picture group that the page is shown of it; a larger key frame goes alone.
+pub const WEB_PROBE_PICTURE_BYTES: usize = 128 * KIB;
+/// All of it.
+pub const WEB_PROBE_TIMEOUT: Duration = Duration::from_secs(15);
+
 // --- web: access ----------------------------------------------------------------------------
 
 /// Request line and header fields; a browser's have under 1 KB. More is 431.

@@ -144,6 +144,7 @@ impl Web {
             ("POST", ["api", "shutdown", "", ""]) => self.shutdown().await,
             ("POST", ["api", "storage", "release", ""]) => self.storage_release().await,
             ("POST", ["api", "storage", "resume", ""]) => self.storage_resume().await,
+            ("POST", ["api", "probe", "", ""]) => self.probe(asked.body).await,
             ("GET", ["api", "recordings", "", ""]) => self.recordings(head),
             ("DELETE", ["api", "recordings", camera, number]) => {
                 self.delete_recording(camera, number).await
