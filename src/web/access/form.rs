@@ -72,6 +72,14 @@ impl Form {
         taken
     }
 
+    /// How much of a body is still to come before the next head.
+    pub fn body_left(&self) -> u64 {
+        match self.part {
+            Part::Body(left) => left,
+            _ => 0,
+        }
+    }
+
     /// The connection speaks another protocol from here on (101): nothing more is looked at.
     pub fn upgraded(&mut self) {
         self.part = Part::Other;

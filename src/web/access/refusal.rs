@@ -14,6 +14,10 @@ pub enum Refusal {
     HeadTooLarge,
     TransferEncoding,
     Version,
+    /// The head did not come in time.
+    Slow,
+    /// As many connections as may be are served already.
+    NoSlot,
     /// A name that this machine does not go by.
     Misdirected {
         host: String,
@@ -28,6 +32,8 @@ pub enum Refusal {
     NotLocal(IpAddr),
     /// The password's file; why it can not be used.
     PasswordUnreadable(String),
+    /// A new password could not be kept; why.
+    PasswordUnwritable(String),
     /// A new password that is too short or too long.
     PasswordLength,
     NotLoggedIn(Challenge),
@@ -60,13 +66,14 @@ impl Refusal {
             | Refusal::NoPassword
             | Refusal::NotLocal(_)
             | Refusal::PasswordUnreadable(_) => 403,
+            Refusal::Slow => 408,
             Refusal::BodyTooLarge => 413,
             Refusal::TargetTooLong => 414,
             Refusal::Misdirected { .. } => 421,
             Refusal::Wait(_) | Refusal::Busy => 429,
             Refusal::HeadTooLarge => 431,
             Refusal::TransferEncoding => 501,
-            Refusal::NoRandomness => 503,
+            Refusal::NoSlot | Refusal::NoRandomness | Refusal::PasswordUnwritable(_) => 503,
             Refusal::Version => 505,
         }
     }
@@ -75,7 +82,7 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Refusal::WrongPassword { wait, .. } | Refusal::Wait(wait) => Some(*wait),
-            Refusal::Busy | Refusal::NoRandomness => Some(Duration::from_secs(1)),
+            Refusal::Busy | Refusal::NoSlot | Refusal::NoRandomness => Some(Duration::from_secs(1)),
             _ => None,
         }
     }
@@ -102,6 +109,11 @@ impl fmt::Display for Refusal {
                 f.write_str("Transfer-Encoding is not taken: send Content-Length")
             }
             Refusal::Version => f.write_str("only HTTP/1.1 and HTTP/1.0 are spoken here"),
+            Refusal::Slow => f.write_str("the request took too long"),
+            Refusal::NoSlot => f.write_str("too many connections: try again"),
+            Refusal::PasswordUnwritable(why) => {
+                write!(f, "the password can not be kept ({why}): it stays as it was")
+            }
             Refusal::Misdirected { host } => write!(
                 f,
                 "this machine is not known as {host}: use its IP address, or add the name to \
