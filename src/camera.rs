@@ -77,7 +77,9 @@ pub enum State {
 
 /// Who is told what a camera brings.
 pub trait Observer {
-    fn frames(&self);
+    /// # Errors
+    /// The run is to end: nothing becomes of its frames.
+    fn frames(&self) -> Result<(), Error>;
     /// Another state, or another reason for it.
     fn state_changed(&self);
     /// The run is over: no frame follows those in the ring.
@@ -184,8 +186,11 @@ impl Camera {
                     log::info!("camera={} state=live after_ms={after}", self.name);
                 }
                 Some(Ok(Step::Frames)) => {
-                    observer.frames();
+                    let verdict = observer.frames();
                     self.changed.notify();
+                    if let Err(error) = verdict {
+                        break Err(error);
+                    }
                 }
                 Some(Err(error)) => break Err(error),
                 None => break Ok(()),

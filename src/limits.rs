@@ -199,6 +199,9 @@ pub const PROBE_RING_BYTES: usize = 4096 * KIB;
 pub const FRAGMENT_BUFFERS: usize = 2;
 /// What a fragment buffer keeps when it comes back: a full fragment and its header.
 pub const FRAGMENT_BUFFER_BYTES: usize = FRAGMENT_BYTES_MAX + 16 * KIB;
+/// Frames come, and for so long none became durable (or twice `sync_seconds`, if that is longer):
+/// the camera's run is begun anew, or the card's state says why.
+pub const DURABLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the wall clock is looked at: whether it was set, whether it is to be trusted.
 pub const CLOCK_INTERVAL: Duration = Duration::from_secs(5);
 /// How long an orderly end waits for a stalled card.

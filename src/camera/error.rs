@@ -34,6 +34,8 @@ pub enum Error {
     NoFrames(Duration),
     /// Frames, but none that can be decoded.
     NoKeyFrame(Duration),
+    /// Frames, but none of them is on the card for good.
+    NoneDurable(Duration),
 }
 
 impl Error {
@@ -84,6 +86,10 @@ impl fmt::Display for Error {
                 write!(f, "the camera plays, but no packet came over {over} for {span} s")
             }
             Error::NoFrames(span) => write!(f, "no frame for {} s", span.as_secs()),
+            Error::NoneDurable(span) => {
+                let span = span.as_secs();
+                write!(f, "frames come, but none became durable for {span} s: begun anew")
+            }
             Error::NoKeyFrame(span) => {
                 write!(f, "frames, but no key frame to begin with for {} s", span.as_secs())
             }

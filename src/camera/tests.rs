@@ -18,11 +18,12 @@ struct Watcher<'a> {
 }
 
 impl Observer for Watcher<'_> {
-    fn frames(&self) {
+    fn frames(&self) -> Result<(), Error> {
         self.gulps.set(self.gulps.get() + 1);
         if self.gulps.get() == self.gulps_max {
             self.camera.stop();
         }
+        Ok(())
     }
 
     fn state_changed(&self) {}

@@ -2,11 +2,16 @@
 //!
 //! Knows nothing of: the other stations, signals, configuration files.
 
-use super::{Daemon, history::Kind};
+use super::{
+    Daemon,
+    history::Kind,
+    watchdog::{Verdict, Watchdog, Way},
+};
 use crate::{
-    camera::{Camera, Observer, State},
+    camera::{self, Camera, Observer, State},
     config, limits,
     recorder::{Moment, Recorder},
+    runtime,
     storage::{CameraId, CardState, Command, Storage},
     units::Ticks,
 };
@@ -15,7 +20,7 @@ use std::{
     cell::{Cell, RefCell},
     ops::Deref,
     rc::{Rc, Weak},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// One camera with what becomes of its frames.
@@ -37,6 +42,7 @@ pub struct Station {
     segment: Cell<Option<u32>>,
     /// When frames became durable last, of the file that is being written.
     durable_at: Cell<Option<Instant>>,
+    watchdog: RefCell<Watchdog>,
     /// Frames that viewers were too slow for.
     pub skipped: Cell<u64>,
     /// What was noted last of the camera.
@@ -69,6 +75,7 @@ impl Station {
             trouble: RefCell::new(None),
             segment: Cell::new(None),
             durable_at: Cell::new(None),
+            watchdog: RefCell::default(),
             skipped: Cell::new(0),
             said: RefCell::default(),
         }
@@ -200,7 +207,23 @@ impl Station {
 
     pub fn durable(&self, frames_end: u64, now: Instant) {
         self.recorder.borrow_mut().durable(frames_end);
+        self.watchdog.borrow_mut().durable();
         self.durable_at.set(Some(now));
+    }
+
+    /// Frames came, of which some should become durable within `patience`.
+    fn look(&self, patience: Duration, now: Instant) -> Verdict {
+        let recorder = self.recorder.borrow();
+        let is_expected = recorder.is_wanted() && !recorder.awaits_key();
+        let way =
+            if !is_expected || !self.card_takes_segments.get() || self.retry_at.get().is_some() {
+                Way::Shut
+            } else if recorder.is_at_card() || self.unsent.borrow().is_some() {
+                Way::AtCard
+            } else {
+                Way::Open
+            };
+        self.watchdog.borrow_mut().frames(way, patience, now)
     }
 
     /// The card thread opened a file.
@@ -271,8 +294,19 @@ impl Link {
 }
 
 impl Observer for Link {
-    fn frames(&self) {
+    fn frames(&self) -> Result<(), camera::Error> {
         self.pump();
+        let Some(station) = self.station.upgrade() else { return Ok(()) };
+        let sync_seconds = self.daemon.config.borrow().storage.sync_seconds.get();
+        let patience = limits::DURABLE_TIMEOUT.max(Duration::from_secs(2 * sync_seconds));
+        match station.look(patience, runtime::now()) {
+            Verdict::Wait => Ok(()),
+            Verdict::BlameCard(span) => {
+                self.daemon.card_is_silent(span);
+                Ok(())
+            }
+            Verdict::Reconnect(span) => Err(camera::Error::NoneDurable(span)),
+        }
     }
 
     fn state_changed(&self) {
@@ -294,6 +328,7 @@ impl Observer for Link {
     fn run_ended(&self) {
         if let Some(station) = self.station.upgrade() {
             station.recorder.borrow_mut().run_ended(&station.camera.intake.borrow().ring);
+            station.watchdog.borrow_mut().run_ended();
         }
         self.pump();
     }
