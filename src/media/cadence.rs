@@ -198,7 +198,7 @@ fn rate(ticks: Ticks, elapsed: Ticks, frames: u32) -> Rate {
     match ticks.0 * 1000 / elapsed.0.max(1) {
         ..4 => Rate::Still,
         9..14 => Rate::Millis,
-        ..750 => Rate::Slow,
+        4..9 | 14..750 => Rate::Slow,
         750..1333 => Rate::True,
         _ => Rate::Fast,
     }
