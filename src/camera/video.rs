@@ -53,7 +53,7 @@ impl Video {
             Transport::Interleaved { .. } => Order::Reliable,
             Transport::Datagrams { .. } => Order::Datagram,
         };
-        let receiver = Receiver::new(track.payload_type, order);
+        let receiver = Receiver::new(track.payload_type, order).announced(track.ssrc);
         Some(Video {
             track: index,
             transport,

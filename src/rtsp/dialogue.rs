@@ -83,6 +83,17 @@ pub(super) enum Block {
     Drop,
 }
 
+impl Awaited {
+    /// A reply without CSeq is taken for the one that is awaited.
+    ///
+    /// Quirk: TP-Link (Tapo C100, C110, C520WS) refuses a keepalive under the number of the request
+    /// before it.
+    fn is_answered_by(&self, cseq: Option<u32>, status: u16) -> bool {
+        let is_refusal = self.step == Step::Keepalive && status >= 400;
+        cseq.is_none_or(|cseq| cseq == self.cseq || is_refusal && cseq.wrapping_add(1) == self.cseq)
+    }
+}
+
 impl Dialogue {
     pub(super) fn new(target: &Target, options: Options, now: Instant) -> Dialogue {
         let mut dialogue = Dialogue {
@@ -153,10 +164,12 @@ impl Dialogue {
             Some(awaited) if self.stage == Stage::Playing => {
                 self.counters.unanswered_requests += 1;
                 self.awaited = None;
-                if awaited.step == Step::Keepalive {
-                    self.keepalive = Method::Options;
-                }
                 self.schedule_keepalive(now);
+                // Hipcam knows OPTIONS alone; half a timeout later may be too late.
+                if awaited.step == Step::Keepalive && self.keepalive != Method::Options {
+                    self.keepalive = Method::Options;
+                    self.ask(Step::Keepalive, 0, now);
+                }
                 Ok(())
             }
             Some(awaited) => Err(Error::NoAnswer { method: awaited.method, waited: REPLY_TIMEOUT }),
@@ -200,10 +213,9 @@ impl Dialogue {
                 Ok(Heard::Nothing)
             }
             Start::Reply { status } => {
-                // A reply without CSeq is taken for the one that is awaited.
                 let cseq = message.field("CSeq").and_then(|cseq| cseq.parse::<u32>().ok());
                 match self.awaited {
-                    Some(awaited) if cseq.is_none_or(|cseq| cseq == awaited.cseq) => {
+                    Some(awaited) if awaited.is_answered_by(cseq, status) => {
                         self.handle_reply(awaited, status, message, now)
                     }
                     _ => {

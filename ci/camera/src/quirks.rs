@@ -34,6 +34,8 @@ quirks! {
     StrangePayloadTypes = "strange-payload-types",
     /// PLAY is answered with another session id than SETUP.
     OtherSessionId = "other-session-id",
+    /// Packets of another session, on our channel.
+    TwoSources = "two-sources",
     NoContentType = "no-content-type",
     SdpWithoutOrigin = "sdp-without-origin",
     UnreadableMedia = "unreadable-media",

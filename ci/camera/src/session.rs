@@ -209,6 +209,13 @@ impl Sender {
             bytes.extend_from_slice(b"timessrcmetadata");
             self.transport.send(&[Outgoing::Extra(bytes)])?;
         }
+        if quirks.has(Quirk::TwoSources) {
+            let mut bytes = vec![0x80, packetize::PAYLOAD_TYPE];
+            bytes.extend_from_slice(&(!self.packetizer.sequence).to_be_bytes());
+            bytes.extend_from_slice(b"timeelse");
+            bytes.extend_from_slice(&[0x41, 0x88, 0x80]);
+            self.transport.send(&[Outgoing::Extra(bytes)])?;
+        }
         if quirks.has(Quirk::StrangeChannel) {
             self.transport.send_block(STRANGE_CHANNEL, b"of nobody")?;
         }
