@@ -306,6 +306,8 @@ const RESIDENT_BYTES: usize = (BUFFER_KB_DEFAULT as usize) * KIB
     + FRAGMENT_FRAMES_MAX * 12 // samples of the fragment in the making
     + RTSP_BUFFER_BYTES
     + RTSP_HEADER_BYTES_MAX + RTSP_BODY_BYTES_MAX // a request, an SDP
+    + (REORDER_PACKETS_MAX + 1) * REORDER_PACKET_BYTES_MAX // over UDP
+    + 4 * KIB // touched of the room for a datagram
     + 1000 * 64 // the catalogue
     + INDEX_ENTRIES_MAX * 16
     + CARD_THREAD_STACK_BYTES

@@ -4,9 +4,12 @@
 
 mod support;
 
-use camera::{Camera, Clip, Clock, Faults, Options, SessionState};
+use camera::{Camera, Clip, Clock, Faults, Options, SessionState, Speed, TimestampJump};
 use std::time::Duration;
-use support::{Nvr, SHORT_SEGMENTS, assert_ffmpeg_is_silent, frames_in, mp4, vcl, wait_for};
+use support::{
+    Nvr, SHORT_SEGMENTS, assert_exact, assert_ffmpeg_is_silent, frames_in, mp4, record_to_the_end,
+    vcl, wait_for,
+};
 
 /// Records so many frames of a camera with that clock; the samples' presentation steps by file.
 fn recorded(clock: Clock, frames: u64, said: &str) -> Vec<Vec<i64>> {
@@ -39,6 +42,37 @@ fn recorded(clock: Clock, frames: u64, said: &str) -> Vec<Vec<i64>> {
     let steps = steps.collect();
     assert_eq!(number, frames, "every frame once, in order");
     steps
+}
+
+/// Ten times faster than real time: nobody looks at when frames arrive.
+fn jumps(ticks: i32, said: &str) {
+    const FRAMES: u64 = 300;
+    let clip = Clip::built_in();
+    let jump = TimestampJump { after: 110, ticks };
+    let faults = Faults { timestamp_jump: Some(jump), ..Faults::default() };
+    let speed = Speed::Times(10.0);
+    let options = Options { speed, frames: Some(FRAMES), faults, ..Options::default() };
+    let camera = Camera::builder().stream_with("cam", clip.clone(), options).start().unwrap();
+    let mut nvr = Nvr::start(&camera.url("cam"), "segment_seconds = 60\nsync_seconds = 1");
+    record_to_the_end(&mut nvr, &camera, FRAMES);
+    assert_eq!(camera.sessions().len(), 1);
+    assert!(nvr.log().contains(said), "{}", nvr.log());
+    let files = nvr.files();
+    assert_ffmpeg_is_silent(&files);
+    // Up to the key frame behind the jump time goes on by a frame, as if there was none.
+    assert_eq!(files.len(), 2, "{files:?}");
+    assert_exact(&files, &clip, 0, FRAMES);
+    assert_eq!(mp4::read(&files[0]).unwrap().samples.len(), 125);
+}
+
+#[test]
+fn a_clock_that_jumps_forward_by_an_hour_in_mid_group_begins_a_segment() {
+    jumps(3600 * 90_000, "the camera's clock jumped");
+}
+
+#[test]
+fn a_clock_that_jumps_backward_by_a_minute_in_mid_group_begins_a_segment() {
+    jumps(-60 * 90_000, "the camera's clock jumped");
 }
 
 #[test]
