@@ -21,9 +21,11 @@ export class Live {
   /** Behind the newest frame, in seconds; grows where the network stutters. */
   #distance = DISTANCE_MIN;
   #fresh = true;
+  /** When the picture last moved; later than now while it is known why it does not. */
+  #moved = 0;
+  #time = 0;
   /** Why there are snapshots in place of video. */
   #undecodable = "";
-  #saved = null;
 
   constructor(name) {
     this.name = name;
@@ -68,6 +70,7 @@ export class Live {
       say(this.note, this.#camera.state === "off" ? "The camera is off" : error ? `No picture: ${error}` : "Connecting to the camera…");
     }
     const wanted = isLive && looked;
+    if (this.#socket && performance.now() - this.#moved > STALL_MS) return this.#retry();
     if (wanted === (this.#socket !== null || this.#timer !== 0)) return;
     if (wanted) this.#connect();
     else this.#close();
@@ -85,6 +88,7 @@ export class Live {
     };
     socket.onclose = () => this.#retry();
     this.#socket = socket;
+    this.#moved = performance.now();
   }
 
   #close() {
@@ -111,6 +115,7 @@ export class Live {
   /** A MIME type, or words for the user. */
   #text(text) {
     if (!text.startsWith("video/")) {
+      this.#moved = Infinity;
       say(this.note, text.replace(/^\w+: */, ""));
     } else if (Source?.isTypeSupported(text)) {
       this.#open(text);
@@ -173,6 +178,8 @@ export class Live {
     const { buffered } = this.#buffer;
     if (!buffered.length || this.#queue.length > 2) return;
     const { video } = this;
+    if (video.currentTime !== this.#time) this.#moved = performance.now();
+    this.#time = video.currentTime;
     const first = buffered.start(buffered.length - 1);
     const end = buffered.end(buffered.length - 1);
     const behind = end - video.currentTime;
@@ -246,5 +253,7 @@ const KEEP_S = 12;
 /** Fragments, one a frame, that wait for the browser. */
 const QUEUE_MAX = 300;
 const FAILURES_MAX = 3;
+/** Connected, but nothing moves: connect again. */
+const STALL_MS = 15_000;
 const DELAY_MAX_MS = 10_000;
 const SNAPSHOT_MS = 1000;

@@ -154,9 +154,13 @@ export class Recordings {
       const { recordings } = await this.#page({ before: number, limit: 1 }, camera);
       return recordings[0] ?? null;
     }
-    // The list is asked backwards: the last of what lies within a page above it.
-    const { recordings } = await this.#page({ before: number + PAGE_MAX, limit: PAGE_MAX }, camera);
-    return recordings.filter((entry) => entry.number > number).pop() ?? null;
+    // The list is asked backwards: mostly it is the next number, else the last within a page above.
+    for (const limit of [1, PAGE_MAX]) {
+      const { recordings } = await this.#page({ before: number + 1 + limit, limit }, camera);
+      const found = recordings.filter((entry) => entry.number > number).pop();
+      if (found) return found;
+    }
+    return null;
   }
 
   /** Marks what the player shows. */
