@@ -276,4 +276,5 @@ def shut_down(tab):
     step("shut_down")
 
 
-main()
+if __name__ == "__main__":
+    main()
