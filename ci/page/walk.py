@@ -43,10 +43,10 @@ def set_password(tab):
     tab.wait_for_text("#login-title", "Choose a password")
     tab.fill("#login-password", PASSWORD)
     tab.fill("#login-again input", "another one")
-    tab.click("#login button")
+    tab.click("#login [type=submit]")
     tab.wait_for_text("#login .error", "not the same")
     tab.fill("#login-again input", PASSWORD)
-    tab.click("#login button")
+    tab.click("#login [type=submit]")
     tab.wait("the page", 'return !document.querySelector("#main").hidden')
     step("password_set")
 
@@ -250,19 +250,19 @@ def log_out_and_in(tab):
     assert refused == 401, refused
     tab.fill("#login-password", "a wrong one")
     began = time.monotonic()
-    tab.click("#login button")
+    tab.click("#login [type=submit]")
     tab.wait("why not", 'return document.querySelector("#login .error").textContent')
-    tab.wait("a countdown", r'return /\(\d+\)/.test(document.querySelector("#login button").textContent)')
+    tab.wait("a countdown", r'return /\(\d+\)/.test(document.querySelector("#login [type=submit]").textContent)')
     # Nor is the right one taken before.
     status = tab.run("""
       return fetch("/api/session", { method: "POST", body: JSON.stringify({ password: argument }),
         headers: { "Content-Type": "application/json" } }).then((answer) => answer.status)
     """, PASSWORD)
     assert status == 429, status
-    tab.wait("the end of the wait", 'return document.querySelector("#login button").getAttribute("aria-disabled") !== "true"')
+    tab.wait("the end of the wait", 'return document.querySelector("#login [type=submit]").getAttribute("aria-disabled") !== "true"')
     waited = time.monotonic() - began
     tab.fill("#login-password", PASSWORD)
-    tab.click("#login button")
+    tab.click("#login [type=submit]")
     watch_live(tab)
     assert waited > 0.5, waited
     step("logged_in_again", waited_s=round(waited, 2))

@@ -43,7 +43,7 @@ const player = new Player(list, {
 const settings = new Settings({ onSaved: () => refresh(), onLogout: () => begin() });
 const feed = new Feed({
   status: (now) => {
-    say($("banner"), "");
+    if (wasLost) say($("banner"), "");
     const reconnected = status === null || now.uptime_s < status.uptime_s || wasLost;
     show(now);
     if (reconnected) refresh();
@@ -199,8 +199,8 @@ async function begin() {
   hideAll();
   try {
     const session = await api("GET", "/api/session");
-    if (session.auth === "password" && !session.logged_in) return login(session, enter);
-    enter(session);
+    if (session.auth === "password" && !(session.logged_in && session.password_set)) login(session, enter);
+    else enter(session);
   } catch {
     feed.start(); // it goes on trying
   }
@@ -240,7 +240,7 @@ $("live").addEventListener("click", (event) => {
   const found = tile && [...lives.values()].find((live) => live.element === tile);
   if (found) go(found.name);
 });
-onclick($("shutdown"), $("banner"), () => {
+onclick($("shutdown"), null, () => {
   ask("Shut down the recorder?", "All files are closed, then recording ends, and this page with it. It begins again when the board is switched on the next time.",
     "Shut Down", async () => {
       await api("POST", "/api/shutdown");

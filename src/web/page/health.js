@@ -109,7 +109,7 @@ function memory({ memory: m }) {
 }
 
 function time({ clock: { now_ms, trusted } }) {
-  if (!trusted) return ["Clock", "warn", "Not set: new recordings carry a wrong time."];
+  if (!trusted) return ["Clock", "warn", "Not set: new recordings may carry a wrong time."];
   const off = Math.abs(now_ms - Date.now());
   if (off < CLOCK_OFF_MS) return null;
   return ["Clock", "warn", `It differs from this device's by ${span(off)}.`];

@@ -183,11 +183,11 @@ export class Live {
     const first = buffered.start(buffered.length - 1);
     const end = buffered.end(buffered.length - 1);
     const behind = end - video.currentTime;
-    if (behind > JUMP_S || video.currentTime < first || (this.#fresh && behind > 2 * this.#distance)) {
+    if (behind > JUMP_S || video.currentTime < first || (this.#fresh && behind > this.#distance + SLACK_S)) {
       video.currentTime = Math.max(first, end - this.#distance);
     }
     this.#fresh = false;
-    video.playbackRate = behind > this.#distance + 0.15 ? 1.1 : 1;
+    video.playbackRate = behind > this.#distance + SLACK_S ? 1.1 : 1;
     if (video.paused) this.#play();
   }
 
@@ -246,6 +246,8 @@ export class Live {
 /** Seconds behind the newest frame. */
 const DISTANCE_MIN = 0.25;
 const DISTANCE_MAX = 0.7;
+/** So much more than that is let be. */
+const SLACK_S = 0.15;
 /** Further behind than this is caught up by a jump, less by playing a little faster. */
 const JUMP_S = 1.5;
 /** Seconds of old video that stay in the browser's memory. */

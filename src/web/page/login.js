@@ -7,21 +7,27 @@ const dialog = $("login");
 const form = dialog.firstElementChild;
 const password = $("login-password");
 const again = $("login-again").querySelector("input");
-const button = form.querySelector("button");
+const button = form.querySelector("[type=submit]");
 const error = form.querySelector(".error");
 
 let isFirst = false;
+/** On the machine itself one may look without a password while none is set. */
+let canWait = false;
 let onDone = () => {};
 let timer = 0;
 
 /** Asks for the password, or for a new one where none is set; `done` with the session. */
 export function login(session, done) {
   isFirst = !session.password_set;
+  canWait = isFirst && session.logged_in;
   onDone = done;
   say($("login-title"), isFirst ? "Choose a password" : "Log in");
   say($("login-text"), isFirst
     ? "Nobody sees your cameras without it. 8 characters or more; the first one is taken from devices in your own network only."
     : "The password of this recorder.");
+  $("later").hidden = !canWait;
+  $("later").onclick = () => finish(session);
+  say(error, "");
   say(button, isFirst ? "Set Password" : "Log In");
   $("login-again").hidden = !isFirst;
   again.required = isFirst;
@@ -32,8 +38,16 @@ export function login(session, done) {
   password.focus();
 }
 
-// Without it there is nothing to see.
-dialog.addEventListener("cancel", (event) => event.preventDefault());
+// Escape.
+dialog.addEventListener("cancel", (event) => {
+  event.preventDefault();
+  if (canWait) $("later").click();
+});
+
+function finish(session) {
+  dialog.close();
+  onDone(session);
+}
 
 onsubmit(form, async () => {
   if (button.getAttribute("aria-disabled") === "true") return say(error, error.textContent);
@@ -41,8 +55,7 @@ onsubmit(form, async () => {
   try {
     const session = await (isFirst ? api("PUT", "/api/password", { password: password.value })
       : api("POST", "/api/session", { password: password.value }));
-    dialog.close();
-    onDone(session);
+    finish(session);
   } catch (refusal) {
     if (refusal.waitMs) countDown(refusal);
     password.select();

@@ -13,7 +13,7 @@ export class Settings {
 
   constructor({ onSaved, onLogout }) {
     const dialog = this.#dialog;
-    onclick($("open-settings"), $("banner"), () => this.open());
+    onclick($("open-settings"), null, () => this.open());
     onclick($("close-settings"), null, () => dialog.close());
     onclick($("add-camera"), null, () => {
       const taken = this.#cameras.map((fields) => fields.name);
@@ -47,9 +47,15 @@ export class Settings {
   }
 
   async open() {
-    this.#show(await api("GET", "/api/config"));
     say($("saved"), "");
     this.#dialog.showModal();
+    const error = this.#form.querySelector(".error");
+    say(error, "");
+    try {
+      this.#show(await api("GET", "/api/config"));
+    } catch (problem) {
+      say(error, problem.message);
+    }
   }
 
   /** What the status says of the card, and whether there is a password at all. */
