@@ -79,6 +79,7 @@ function route() {
   if (!status.cameras.some((one) => one.name === camera)) camera = status.cameras[0].name;
   list.show(camera);
   const plays = known && /^\d+$/.test(number ?? "");
+  const left = !plays && $("player-bar").contains(document.activeElement) ? player.entry : null;
   $("player").hidden = $("player-bar").hidden = !plays;
   $("live").hidden = $("live-bar").hidden = plays;
   say($("picture-error"), "");
@@ -87,6 +88,7 @@ function route() {
   } else {
     player.close();
     list.mark(null, null);
+    if (left) list.focus(left.number);
   }
   draw();
 }
