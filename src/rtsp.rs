@@ -61,6 +61,8 @@ pub struct Options {
 pub enum Tracks {
     Video,
     VideoAndAudio,
+    /// Video that is a JPEG a picture, and nothing else.
+    Jpeg,
 }
 
 /// What the driver has to do.

@@ -82,7 +82,7 @@ impl Target {
     }
 
     /// Where a redirect to `location` leads to, for the same user; `None` for another host or scheme.
-    pub fn redirected(&self, location: &str) -> Option<Target> {
+    pub fn page_moved(&self, location: &str) -> Option<Target> {
         if location.starts_with('/') && !location.starts_with("//") {
             return Some(self.http_page(self.port, location))
                 .filter(|_| !location.contains(|c: char| c.is_whitespace() || c.is_control()));
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redirect_stays_on_the_host_and_keeps_the_user() {
+    fn a_page_that_moved_stays_on_the_host_and_keeps_the_user() {
         let target = Target::http("http://admin:x@cam:8080/a").unwrap();
         for (location, expected) in [
             ("/b?c", Some("http://cam:8080/b?c")),
@@ -373,7 +373,7 @@ mod tests {
             ("b", None),
             ("/b\r\nX: y", None),
         ] {
-            let to = target.redirected(location);
+            let to = target.page_moved(location);
             assert_eq!(to.as_ref().map(Target::uri), expected, "{location}");
             assert!(to.is_none_or(|to| to.credentials() == target.credentials()));
         }
@@ -473,7 +473,7 @@ mod tests {
                 prop_assert!(target.uri().starts_with("rtsp://"));
                 let page = target.http_page(80, "/image.jpg");
                 prop_assert_eq!(page.origin_form(), "/image.jpg");
-                prop_assert!(page.redirected(&text).is_none());
+                prop_assert!(page.page_moved(&text).is_none());
                 let _ = (target.to_string(), target.masked_path());
             }
         }
