@@ -20,6 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .collect::<Result<_, std::io::Error>>()?;
     files.sort();
     let mut list = String::from("const ASSETS: &[Asset] = &[\n");
+    let mut paths = String::new();
     for file in files {
         let name = file.file_name().and_then(|name| name.to_str()).ok_or("a name in UTF-8")?;
         let kind = match file.extension().and_then(|extension| extension.to_str()) {
@@ -39,12 +40,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let gzipped = out.join(format!("{name}.gz"));
         fs::write(&gzipped, gzip.finish()?)?;
         let address = if name == "index.html" { "" } else { name };
+        write!(paths, "\"/{address}\", ")?;
         writeln!(
             list,
             "    Asset {{ name: {address:?}, kind: {kind:?}, etag: {etag:?}, gzipped: include_bytes!({gzipped:?}) }},"
         )?;
     }
-    list.push_str("];\n");
+    writeln!(list, "];\n\n/// Their addresses.\npub(super) const PATHS: &[&str] = &[{paths}];")?;
     fs::write(out.join("assets.rs"), list)?;
     Ok(())
 }

@@ -97,6 +97,8 @@ pub struct Daemon {
     reloads: Cell<u64>,
     is_reloading: Cell<bool>,
     reload_error: RefCell<Option<String>>,
+    /// Another configuration was taken up.
+    pub reloaded: Signal,
     /// Somebody asked the daemon to end.
     is_unwanted: Cell<bool>,
     unwanted: Signal,
@@ -143,6 +145,7 @@ pub fn run(
         reloads: Cell::new(0),
         is_reloading: Cell::new(false),
         reload_error: RefCell::default(),
+        reloaded: Signal::default(),
         is_unwanted: Cell::new(false),
         unwanted: Signal::default(),
         is_ending: Cell::new(false),
@@ -344,6 +347,7 @@ impl Daemon {
         });
         self.stations.replace(next.collect());
         self.config.replace(config);
+        self.reloaded.notify();
         self.pump_all();
         log::info!("configuration read again: {}", self.options.config_file.display());
         self.note(Kind::Config, None, "the configuration was read again".into());

@@ -216,13 +216,6 @@ pub const HISTORY_ENTRIES_MAX: usize = 50;
 
 /// Connections that carry recordings or live video; further ones are answered with 503.
 pub const WEB_MEDIA_MAX: usize = 6;
-/// The head of a request; browsers send 1 KB. A longer one is answered with 414 or 431.
-pub const WEB_HEAD_BYTES_MAX: usize = 4 * KIB;
-/// Header fields of a request; browsers send 20. More is answered with 431.
-pub const WEB_FIELDS_MAX: usize = 64;
-/// The body of a request: the largest is a configuration of 16 cameras. A longer one is answered
-/// with 413.
-pub const WEB_BODY_BYTES_MAX: usize = 32 * KIB;
 /// What is gathered before it is written to a socket.
 pub const WEB_WRITE_BUFFER_BYTES: usize = 2 * KIB;
 /// Send buffer of a client's socket as asked for (the kernel doubles it): the whole board has 2.2 MB
@@ -258,6 +251,31 @@ pub const LIST_ENTRIES_DEFAULT: usize = 100;
 pub const LIST_ENTRIES_MAX: usize = 500;
 /// Frame rate and bit rate are measured over so many ticks (5 s).
 pub const RATE_SPAN: Ticks = Ticks::from_seconds(5);
+
+// --- web: access ----------------------------------------------------------------------------
+
+/// Request line and header fields; a browser's have under 1 KB. More is 431.
+pub const HTTP_HEAD_BYTES_MAX: usize = 4 * KIB;
+/// The address in a request line; ours have under 100 bytes. More is 414.
+pub const HTTP_TARGET_BYTES_MAX: usize = KIB;
+/// Header fields of one request; browsers send under 20. More is 431.
+pub const HTTP_FIELDS_MAX: usize = 64;
+/// What a client may send as a body: a whole configuration. More is 413.
+pub const HTTP_BODY_BYTES_MAX: usize = CONFIG_BYTES_MAX;
+/// Browsers that are logged in; the one that was not used for longest is logged out.
+pub const SESSIONS_MAX: usize = 32;
+/// A session that is not used for so long ends.
+pub const SESSION_IDLE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Passwords that are being checked, or wait for it, each for up to 100 ms; more are refused.
+pub const PASSWORD_CHECKS_MAX: usize = 4;
+/// The longest that an address waits after wrong passwords (1, 2, 4, 5 s).
+pub const WRONG_PASSWORD_DELAY_MAX: Duration = Duration::from_secs(5);
+/// Wrong passwords are forgotten after this.
+pub const WRONG_PASSWORD_MEMORY: Duration = Duration::from_secs(600);
+/// Addresses that sent a wrong password; the one whose wait ends first is forgotten.
+pub const WRONG_PASSWORD_ADDRESSES_MAX: usize = 64;
+/// What happened and was not yet asked for; the oldest is dropped.
+pub const ACCESS_NEWS_MAX: usize = 8;
 
 // --- the sum --------------------------------------------------------------------------------
 

@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! web.rs          listeners, one slot a connection
+//! ├─ access       who may do what
 //! ├─ socket       picoserve's traits on smol; the gate that reads heads
-//! ├─ head         the head of a request, strictly
+//! ├─ head         the head of a request, as the routes look at it
 //! ├─ routes       method and path → answer
+//! ├─ session      logging in and out, the password
 //! ├─ answer       status, header fields, body → bytes, in bounded pieces
 //! ├─ api          what the page asks and wants
 //! ├─ status       how everything is: JSON and Prometheus text
@@ -16,6 +18,7 @@
 //! All of it runs on the main thread, and nothing of it waits for the card there. Knows nothing of:
 //! the command line.
 
+pub mod access;
 mod answer;
 mod api;
 mod assets;
@@ -24,15 +27,19 @@ mod head;
 mod live;
 mod playback;
 mod range;
-mod refusal;
 mod routes;
+mod session;
 mod socket;
 mod status;
 
 use self::{
-    refusal::Refusal,
+    access::{
+        Access, Peer, Refusal,
+        password::{self, Password},
+        secret,
+    },
     routes::Service,
-    socket::{Conn, Link, Occupation, Peer, Smol, SmolTimer, Stream},
+    socket::{Conn, Link, Occupation, Smol, SmolTimer, Stream},
 };
 use crate::{
     daemon::{Daemon, Station},
@@ -55,6 +62,7 @@ use std::{
 /// What all connections share.
 pub(crate) struct Web {
     daemon: Rc<Daemon>,
+    access: RefCell<Access>,
     reader: Reader,
     links: RefCell<Vec<Rc<Link>>>,
     /// Connections that carry media.
@@ -67,8 +75,17 @@ pub(crate) struct Web {
 /// # Errors
 /// The system has no room for a thread, or the socket can not be made.
 pub fn start(daemon: &Rc<Daemon>) -> io::Result<()> {
+    let access = {
+        let password = password::read(&password::path(&daemon.options.config_file));
+        if let Password::Unreadable(why) = &password {
+            log::error!("web: nobody can log in: {why}; `smolnvr passwd` sets a new password");
+        }
+        let web = &daemon.config.borrow().web;
+        Access::new(web, &access::host::own_name(), password, assets::PATHS, secret::random)
+    };
     let web = Rc::new(Web {
         daemon: Rc::clone(daemon),
+        access: RefCell::new(access),
         reader: Reader::start()?,
         links: RefCell::default(),
         media: Cell::new(0),
@@ -76,6 +93,7 @@ pub fn start(daemon: &Rc<Daemon>) -> io::Result<()> {
     });
     let control = control_socket(&daemon.options.socket)?;
     daemon.executor.spawn(Rc::clone(&web).serve_control(control)).detach();
+    daemon.executor.spawn(Rc::clone(&web).follow_config()).detach();
     daemon.executor.spawn(web.serve_network()).detach();
     Ok(())
 }
@@ -84,7 +102,7 @@ impl Web {
     async fn serve_control(self: Rc<Self>, listener: Async<UnixListener>) {
         loop {
             match listener.accept().await {
-                Ok((socket, _)) => self.admit(Stream::Unix(socket), Peer::Unix),
+                Ok((socket, _)) => self.take(Stream::Unix(socket), Peer::Unix),
                 Err(error) => self.suffer(&error).await,
             }
         }
@@ -118,7 +136,7 @@ impl Web {
         loop {
             match listener.accept().await {
                 Ok((socket, address)) => {
-                    self.admit(Stream::Tcp(socket), Peer::Address(address.ip().to_canonical()));
+                    self.take(Stream::Tcp(socket), Peer::Address(address.ip().to_canonical()));
                 }
                 Err(error) => self.suffer(&error).await,
             }
@@ -128,7 +146,7 @@ impl Web {
     /// Returns when the configuration names another address.
     async fn moved(&self, address: SocketAddr) {
         loop {
-            let changed = self.daemon.changed.changed();
+            let changed = self.daemon.reloaded.changed();
             if self.daemon.config.borrow().web.listen != address {
                 return;
             }
@@ -142,13 +160,13 @@ impl Web {
     }
 
     /// Gives a connection a slot; where there is none, the one that is idle longest makes way.
-    fn admit(self: &Rc<Self>, stream: Stream, peer: Peer) {
+    fn take(self: &Rc<Self>, stream: Stream, peer: Peer) {
         let link = Rc::new(Link::new(stream, peer));
         let most = usize::try_from(self.daemon.config.borrow().web.connections_max.get());
         if peer != Peer::Unix && self.links.borrow().len() >= most.unwrap_or(usize::MAX) {
             let idle = self.longest_idle();
             let Some(idle) = idle else {
-                return link.refuse(&Refusal::new(503, "too many connections: try again later"));
+                return link.refuse(&Refusal::NoSlot);
             };
             // Its task ends when it finds the socket closed; its slot is taken at once.
             idle.stream.shut_down(Shutdown::Both);
@@ -170,7 +188,7 @@ impl Web {
     }
 
     async fn serve(self: Rc<Self>, link: Rc<Link>) {
-        let mut buffer = vec![0; limits::WEB_HEAD_BYTES_MAX];
+        let mut buffer = vec![0; limits::HTTP_HEAD_BYTES_MAX];
         let router =
             Router::from_service(Service { web: Rc::clone(&self), link: Rc::clone(&link) });
         let conn = Conn::new(Rc::clone(&link));

@@ -3,7 +3,11 @@
 //! A body is bytes, a range of a recording, or a stream without an end; each goes out in bounded
 //! pieces. Spec: RFC 9110 §8, §15. Knows nothing of: routes.
 
-use super::{playback::Extent, refusal::Refusal, socket::Link};
+use super::{
+    access::{Challenge, Refusal},
+    playback::Extent,
+    socket::Link,
+};
 use crate::{camera::Picture, limits};
 use picoserve::{
     ResponseSent,
@@ -65,7 +69,8 @@ impl Answer {
     }
 
     pub fn error(status: u16, error: impl Into<String>) -> Answer {
-        Refusal::new(status, error).into()
+        let error = serde_json::json!({"error": error.into()});
+        Answer::of_json(status, error.to_string().into_bytes())
     }
 
     pub fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Answer {
@@ -115,12 +120,38 @@ impl Answer {
 
 impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Answer {
-        let mut answer = Answer::of_json(refusal.status, refusal.json().into_bytes());
-        answer
-            .headers
-            .extend(refusal.headers.into_iter().map(|(name, value)| (name, value.into())));
-        answer
+        let mut answer = Answer::of_json(refusal.status(), json(&refusal).into_bytes());
+        if let Some(wait) = refusal.retry_after() {
+            let seconds = wait.as_millis().div_ceil(1000);
+            answer = answer.with("Retry-After", seconds.to_string());
+        }
+        match refusal.challenge() {
+            Challenge::Basic => answer.with("WWW-Authenticate", "Basic realm=\"smolnvr\""),
+            Challenge::None => answer,
+        }
     }
+}
+
+fn json(refusal: &Refusal) -> String {
+    let error = refusal.to_string();
+    match refusal.retry_after() {
+        Some(wait) => {
+            let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            serde_json::json!({"error": error, "retry_after_ms": millis}).to_string()
+        }
+        None => serde_json::json!({"error": error}).to_string(),
+    }
+}
+
+/// A whole answer, after which the connection is closed: for what does not get as far as picoserve.
+pub(super) fn message(refusal: &Refusal) -> String {
+    let body = json(refusal);
+    format!(
+        "HTTP/1.1 {} \r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        refusal.status(),
+        body.len()
+    )
 }
 
 struct Fields(Headers);

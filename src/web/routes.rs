@@ -5,13 +5,13 @@
 
 use super::{
     Busy, MediaPlace, Web,
+    access::{Peer, Who},
     answer::{Answer, Body, Piece, Source, recycle},
     assets,
     events::Feed,
     head::Head,
     live::{Form, Live},
     playback,
-    refusal::Refusal,
     socket::{Link, Occupation},
 };
 use crate::{limits, runtime, storage::DeleteError};
@@ -46,6 +46,8 @@ enum Outcome {
 struct Asked<'a> {
     head: Head<'a>,
     body: &'a [u8],
+    peer: Peer,
+    who: Who,
 }
 
 impl PathRouterService for Service {
@@ -59,27 +61,21 @@ impl PathRouterService for Service {
     ) -> Result<ResponseSent, W::Error> {
         let _busy = Busy::new(&self.web.daemon);
         let head = self.link.take_head();
-        let parsed = Head::parse(&head);
-        let mut body = Vec::new();
-        let mut reader = request.body_connection.body().reader();
-        let length = reader.content_length().min(limits::WEB_BODY_BYTES_MAX);
-        body.resize(length, 0);
-        let mut filled = 0;
-        while let Some(room) = body.get_mut(filled..).filter(|room| !room.is_empty()) {
-            match reader.read(room).await? {
-                0 => break,
-                count => filled += count,
-            }
-        }
-        body.truncate(filled);
-        let outcome = match &parsed {
-            Ok(head) => self.web.answer(Asked { head: *head, body: &body }).await,
-            Err(refusal) => Outcome::Answer(refusal.clone().into()),
+        let head = Head::read(&head);
+        let peer = self.link.peer;
+        let outcome = match head {
+            None => Outcome::Answer(Answer::error(400, "this is no request")),
+            Some(head) => match self.web.admit(&head, peer).await {
+                Err(refusal) => Outcome::Answer(refusal.into()),
+                Ok(who) => {
+                    let body = read_body(&mut request).await?;
+                    self.web.answer(Asked { head, body: &body, peer, who }).await
+                }
+            },
         };
-        drop(body);
+        let method = head.map_or("GET", |head| head.method);
         match outcome {
             Outcome::Answer(answer) => {
-                let method = parsed.map_or("GET", |head| head.method);
                 let connection = request.body_connection.finalize().await?;
                 let answer = self.web.with_common_fields(answer);
                 answer.write(method, &self.link, connection, writer).await
@@ -105,10 +101,25 @@ impl PathRouterService for Service {
     }
 }
 
+/// The body of a request, which the gate has found short enough.
+async fn read_body<R: Read>(request: &mut Request<'_, R>) -> Result<Vec<u8>, R::Error> {
+    let mut reader = request.body_connection.body().reader();
+    let mut body = vec![0; reader.content_length().min(limits::HTTP_BODY_BYTES_MAX)];
+    let mut filled = 0;
+    while let Some(room) = body.get_mut(filled..).filter(|room| !room.is_empty()) {
+        match reader.read(room).await? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    body.truncate(filled);
+    Ok(body)
+}
+
 impl Web {
     async fn answer(self: &Rc<Self>, asked: Asked<'_>) -> Outcome {
         let head = &asked.head;
-        if head.is_upgrade {
+        if head.is_upgrade() {
             return self.web_socket(head);
         }
         // A HEAD is a GET whose body is not sent.
@@ -122,6 +133,12 @@ impl Web {
         let answer = match (method, route) {
             ("GET", ["api", "status", "", ""]) => self.status(),
             ("GET", ["api", "events", "", ""]) => self.events(),
+            ("GET", ["api", "session", "", ""]) => self.session(asked.who),
+            ("POST", ["api", "session", "", ""]) => self.log_in(asked.body, asked.peer).await,
+            ("DELETE", ["api", "session", "", ""]) => self.log_out(head),
+            ("PUT", ["api", "password", "", ""]) => {
+                self.change_password(asked.body, asked.peer).await
+            }
             ("POST", ["api", "record", "start", ""]) => self.record_start(head).await,
             ("POST", ["api", "record", "stop", ""]) => self.record_stop(head).await,
             ("POST", ["api", "shutdown", "", ""]) => self.shutdown().await,
@@ -233,6 +250,8 @@ fn allowed(route: [&str; 4]) -> &'static str {
         | ["metrics", "", "", ""]
         | ["live" | "snapshot", _, "", ""]
         | ["recordings", _, _, ""] => "GET, HEAD",
+        ["api", "session", "", ""] => "GET, HEAD, POST, DELETE",
+        ["api", "password", "", ""] => "PUT",
         ["api", "record", "start" | "stop", ""]
         | ["api", "shutdown" | "probe", "", ""]
         | ["api", "storage", "release" | "resume", ""] => "POST",
@@ -248,9 +267,8 @@ fn not_found() -> Outcome {
 
 pub(super) fn too_many_viewers() -> Answer {
     let most = limits::WEB_MEDIA_MAX;
-    Refusal::new(503, format!("{most} players are served already: close one"))
-        .with_header("Retry-After", "2")
-        .into()
+    Answer::error(503, format!("{most} players are served already: close one"))
+        .with("Retry-After", "2")
 }
 
 /// A source with its place among those that carry media.

@@ -5,8 +5,9 @@
 //! mean. Knows nothing of: routes, who may do what.
 
 use super::{
+    access::{Form, Peer, Refusal},
+    answer,
     head::{self, Head},
-    refusal::Refusal,
 };
 use crate::{limits, runtime};
 use embedded_io_async::{ErrorType, Read};
@@ -20,7 +21,7 @@ use smol::Async;
 use std::{
     cell::{Cell, RefCell},
     io::{self, Read as _, Write as _},
-    net::{IpAddr, Shutdown, TcpStream},
+    net::{Shutdown, TcpStream},
     os::unix::net::UnixStream,
     rc::Rc,
     time::Instant,
@@ -42,14 +43,6 @@ impl Timer<Smol> for SmolTimer {
 pub(super) enum Stream {
     Tcp(Async<TcpStream>),
     Unix(Async<UnixStream>),
-}
-
-/// Who is at the other end.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Peer {
-    /// Somebody on this machine who may open the control socket.
-    Unix,
-    Address(IpAddr),
 }
 
 /// What a connection is busy with.
@@ -128,7 +121,7 @@ impl Link {
             let _ = socket.get_ref().set_nodelay(true);
         }
         let gate = Gate {
-            buffer: vec![0; limits::WEB_HEAD_BYTES_MAX].into_boxed_slice(),
+            buffer: vec![0; limits::HTTP_HEAD_BYTES_MAX].into_boxed_slice(),
             start: 0,
             end: 0,
             allowed: 0,
@@ -146,7 +139,7 @@ impl Link {
 
     /// Says why and closes the connection, as far as that can be done without waiting.
     pub fn refuse(&self, refusal: &Refusal) {
-        let message = refusal.message();
+        let message = answer::message(refusal);
         let _ = match &self.stream {
             Stream::Tcp(socket) => socket.get_ref().write(message.as_bytes()),
             Stream::Unix(socket) => socket.get_ref().write(message.as_bytes()),
@@ -181,7 +174,7 @@ impl Link {
                 Some(Ok(())) => self.occupation.set(Occupation::Request),
                 Some(Err(refusal)) => {
                     self.close();
-                    let answer = refusal.message();
+                    let answer = answer::message(&refusal);
                     let sent = self.stream.write_all(answer.as_bytes());
                     let _ = runtime::timeout(limits::WEB_WRITE_TIMEOUT, sent).await;
                     return Ok(0);
@@ -218,7 +211,7 @@ impl Link {
                     let left = deadline.saturating_duration_since(runtime::now());
                     match runtime::timeout(left, read).await {
                         Some(count) => count?,
-                        None => return Ok(Some(Err(Refusal::slow()))),
+                        None => return Ok(Some(Err(Refusal::Slow))),
                     }
                 }
             };
@@ -248,17 +241,22 @@ impl Gate {
     /// What the head that was read so far amounts to; `None` while more of it is to come.
     fn examine(&mut self, kept: &mut Vec<u8>) -> Option<Result<(), Refusal>> {
         let waiting = self.buffer.get(self.start..self.end)?;
+        let mut form = Form::default();
         let Some(length) = head::length(waiting) else {
+            // What is wrong with it already is said at once; a full buffer is too long a head.
+            let verdict = form.take(waiting);
             let is_full = waiting.len() >= self.buffer.len();
-            return is_full.then(|| Err(head::too_long(waiting)));
+            let too_long = is_full.then_some(Err(Refusal::HeadTooLarge));
+            return verdict.map_or_else(|refusal| Some(Err(refusal)), |()| too_long);
         };
         self.began = None;
         let head = waiting.get(..length)?;
         kept.clear();
         kept.extend_from_slice(head);
-        Some(Head::parse(head).map(|head| {
+        Some(form.take(head).map(|()| {
             // Behind an upgrade nothing is a request any more.
-            let all = if head.is_upgrade { u64::MAX } else { length as u64 + head.body_bytes };
+            let is_upgrade = Head::read(head).is_some_and(|head| head.is_upgrade());
+            let all = if is_upgrade { u64::MAX } else { length as u64 + form.body_left() };
             self.allowed = all;
         }))
     }
