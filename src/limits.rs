@@ -180,7 +180,7 @@ pub const HTTP_REDIRECTS_MAX: usize = 2;
 /// When no way led to a picture, or the camera refused the password, all are tried again after this.
 pub const SNAPSHOT_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 /// Nobody asked for a picture for so long: it is let go, and the stream it came from.
-pub const SNAPSHOT_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+pub const SNAPSHOT_IDLE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Ring of the smaller stream for viewers, while there are any: 4 s at 1 Mbit/s.
 pub const LIVE_RING_BYTES: usize = 512 * KIB;
 /// The last viewer left so long ago: the smaller stream is let go. Shorter than that, a page that is

@@ -130,7 +130,6 @@ impl Snapshots {
     pub async fn run(&self) {
         let Some(mut ways) = self.ways.take() else { return };
         while self.wait_for_question().await {
-            self.wanted.set(false);
             // On the heap, and only while it is under way.
             let answering = Box::pin(self.ask_camera(&mut ways));
             self.or_stopped(answering).await;
@@ -220,7 +219,7 @@ impl Snapshots {
                 runtime::sleep_until(idle_at).await;
                 Ok(false)
             };
-            if future::or(next, idle).await? && self.wanted.take() {
+            if future::or(next, idle).await? && self.wanted.get() {
                 self.take(jpeg.clone(), runtime::now());
             }
         }
@@ -245,6 +244,8 @@ impl Snapshots {
             (_, Err(reason)) => log::warn!("camera={} snapshot=none error=\"{reason}\"", self.name),
         }
         self.asked.set(runtime::now());
+        // Also of those who asked while it was under way.
+        self.wanted.set(false);
         self.count.set(self.count.get() + 1);
         self.answered.notify();
     }

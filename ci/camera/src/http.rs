@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::auth::Auth;
 use crate::locked;
@@ -19,6 +19,8 @@ pub enum Pictures {
     /// With its length.
     #[default]
     Whole,
+    /// The same after so long.
+    Late(Duration),
     Chunked,
     /// The body ends with the connection.
     UntilClose,
@@ -241,6 +243,9 @@ fn send(mut out: &TcpStream, pictures: &Pictures) -> io::Result<()> {
         // Until the client gives up.
         Pictures::Silent => out.read(&mut [0]).map(drop),
         _ => {
+            if let Pictures::Late(span) = pictures {
+                thread::sleep(*span);
+            }
             write!(out, "{}", head(&format!("Content-Length: {length}\r\n")))?;
             out.write_all(PICTURE)
         }

@@ -81,6 +81,22 @@ fn twenty_viewers_are_one_question_an_interval() {
 }
 
 #[test]
+fn who_asks_while_the_camera_answers_gets_that_answer() {
+    let camera = http(Camera::builder());
+    camera.set_pictures(Pictures::Late(INTERVAL / 4));
+    run(page(&camera, ""), async |snapshots, _| {
+        let second = async {
+            until(|| camera.picture_requests().len() == 1).await;
+            newest(&snapshots).await
+        };
+        let (first, second) = future::zip(newest(&snapshots), second).await;
+        assert_eq!((first.as_deref(), second.as_deref()), (Ok(PICTURE), Ok(PICTURE)));
+        runtime::sleep(INTERVAL).await;
+        assert_eq!(camera.picture_requests().len(), 1);
+    });
+}
+
+#[test]
 fn without_viewers_the_camera_is_not_asked_and_nothing_is_kept() {
     let camera = http(Camera::builder());
     run(page(&camera, ""), async |snapshots, _| {
