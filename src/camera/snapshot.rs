@@ -199,7 +199,9 @@ impl Snapshots {
             }
             None => {
                 ways.forget();
-                self.refuse(&Error::TooSlow.to_string(), started + limits::SNAPSHOT_RETRY_INTERVAL);
+                let patience = limits::SNAPSHOT_SEARCH_TIMEOUT.as_secs();
+                let text = format!("no way to a picture had one within {patience} s");
+                self.refuse(&text, started + limits::SNAPSHOT_RETRY_INTERVAL);
             }
         }
     }

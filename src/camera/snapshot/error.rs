@@ -3,7 +3,7 @@
 use super::response::ResponseError;
 use crate::{
     camera,
-    limits::{HTTP_REDIRECTS_MAX, SNAPSHOT_TIMEOUT},
+    limits::{SNAPSHOT_REDIRECTS_MAX, SNAPSHOT_TIMEOUT},
     rtp::JpegError,
     rtsp,
 };
@@ -86,7 +86,7 @@ impl fmt::Display for Error {
                 f.write_str("the camera says that its picture is on another host or by https")
             }
             Error::TooManyRedirects => {
-                write!(f, "the camera redirects more than {HTTP_REDIRECTS_MAX} times")
+                write!(f, "the camera redirects more than {SNAPSHOT_REDIRECTS_MAX} times")
             }
             Error::NotJpeg => f.write_str("what the camera sent is not a whole JPEG"),
             Error::TooSlow => {

@@ -5,7 +5,7 @@
 use super::{error::Error, jpeg, response::Response};
 use crate::{
     camera::{self, Connector},
-    limits::{HTTP_READ_BYTES, HTTP_REDIRECTS_MAX, SNAPSHOT_TIMEOUT},
+    limits::{SNAPSHOT_READ_BYTES, SNAPSHOT_REDIRECTS_MAX, SNAPSHOT_TIMEOUT},
     rtsp::{
         Target,
         auth::{Authenticator, Challenge},
@@ -60,7 +60,7 @@ impl Page {
                     self.answer(&response, challenges)?;
                     challenges += 1;
                 }
-                301 | 302 | 303 | 307 | 308 if redirects == HTTP_REDIRECTS_MAX => {
+                301 | 302 | 303 | 307 | 308 if redirects == SNAPSHOT_REDIRECTS_MAX => {
                     return Err(Error::TooManyRedirects);
                 }
                 301 | 302 | 303 | 307 | 308 => {
@@ -111,7 +111,7 @@ async fn ask(connector: &mut Connector, question: &str) -> Result<Response, Erro
     let mut socket = connector.connect().await?;
     socket.write_all(question.as_bytes()).await.map_err(broken)?;
     let mut response = Response::default();
-    let mut bytes = vec![0; HTTP_READ_BYTES];
+    let mut bytes = vec![0; SNAPSHOT_READ_BYTES];
     loop {
         let count = socket.read(&mut bytes).await.map_err(broken)?;
         if count == 0 {

@@ -5,7 +5,7 @@
 //! Knows nothing of: sockets, what to do about a status, what a JPEG is.
 
 use crate::{
-    limits::{HTTP_READ_BYTES, SNAPSHOT_BYTES_MAX},
+    limits::{SNAPSHOT_BYTES_MAX, SNAPSHOT_READ_BYTES},
     rtsp::{Head, MessageError},
 };
 use std::{fmt, ops::Range};
@@ -111,7 +111,7 @@ impl Response {
     fn handle_head<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], ResponseError> {
         // No more than may belong to a head; what follows it stays where it is.
         let before = self.input.len();
-        let taken = bytes.len().min(HTTP_READ_BYTES);
+        let taken = bytes.len().min(SNAPSHOT_READ_BYTES);
         self.input.extend_from_slice(bytes.get(..taken).unwrap_or_default());
         let input = std::mem::take(&mut self.input);
         let shown = input.len().min(PROTOCOL.len());

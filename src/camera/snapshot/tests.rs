@@ -283,6 +283,25 @@ fn a_jpeg_stream_gives_pictures_for_as_long_as_somebody_looks() {
 }
 
 #[test]
+fn the_smaller_stream_may_be_the_one_with_pictures() {
+    let camera = Camera::builder()
+        .stream("cam", Clip::built_in())
+        .stream("small", Clip::still(PICTURE))
+        .http(0)
+        .start()
+        .unwrap();
+    camera.set_pictures(Pictures::Off);
+    let target = |name| camera.url(name).parse::<Target>().unwrap();
+    let page = Target::http(&camera.picture_url().unwrap()).unwrap();
+    let ways = Ways::guesses(&target("cam"), Some(&target("small")), page.port(), 1);
+    run(ways, async |snapshots, _| {
+        assert_eq!(newest(&snapshots).await.as_deref(), Ok(PICTURE));
+    });
+    let streams: Vec<String> = camera.sessions().into_iter().map(|it| it.stream).collect();
+    assert_eq!(streams, ["small"]);
+}
+
+#[test]
 fn a_jpeg_stream_that_breaks_off_is_found_again() {
     let camera = http(Camera::builder().stream("cam", Clip::still(PICTURE)));
     camera.set_pictures(Pictures::Missing);
