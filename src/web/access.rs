@@ -9,10 +9,11 @@
 //! ├─ sessions   who is logged in
 //! ├─ delays     who waits after wrong passwords
 //! ├─ password   its hash, its file
+//! ├─ attempt    a password to be checked elsewhere
 //! ├─ secret     randomness, comparison
 //! └─ refusal    a status and words
 //! ```
-//! Checking a password is slow and done elsewhere: [`Access::admit`], [`Access::log_in`] and
+//! Checking a password is slow, so it is not done here: [`Access::admit`], [`Access::log_in`] and
 //! [`Access::change_password`] may answer [`Verdict::Verify`]; the [`Attempt`] is run on another
 //! thread, one after the other, and its [`Answer`] brought to [`Access::verified`].
 //!
@@ -22,6 +23,7 @@ pub mod host;
 pub mod password;
 pub mod secret;
 
+mod attempt;
 mod delays;
 mod form;
 mod head;
@@ -29,12 +31,14 @@ mod origin;
 mod refusal;
 mod sessions;
 
+pub use attempt::{Answer, Attempt};
 pub use form::Form;
 pub use head::{Class, Head};
 pub use refusal::{Challenge, Refusal};
 pub use sessions::NO_COOKIE;
 
 use self::{
+    attempt::{Finding, Purpose},
     delays::{Delays, Source},
     host::Hosts,
     password::{Hash, LENGTH, Password},
@@ -103,55 +107,6 @@ pub enum Verdict {
     Begun(String),
     /// See [`Access::verified`].
     Verify(Attempt),
-}
-
-/// A password that is to be checked. Where it, or its answer, gets lost nothing has happened.
-pub struct Attempt {
-    purpose: Purpose,
-    password: Vec<u8>,
-    /// What the password has to fit; `None` where that is known, or nothing is asked for.
-    hash: Option<Hash>,
-    peer: Peer,
-    _place: Arc<()>,
-}
-
-enum Purpose {
-    Basic(Challenge),
-    LogIn,
-    Change { new: Vec<u8>, salt: [u8; 16], _place: Arc<()> },
-}
-
-/// What came of an attempt.
-pub struct Answer {
-    attempt: Attempt,
-    finding: Finding,
-    new: Option<Hash>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Finding {
-    Right,
-    Wrong,
-}
-
-impl Attempt {
-    /// *Cost*: up to 100 ms on the board, 200 ms where the password changes: for the blocking pool.
-    pub fn run(self) -> Answer {
-        let is_right = self.hash.is_none_or(|hash| hash.fits(&self.password));
-        let new = match &self.purpose {
-            Purpose::Change { new, salt, .. } if is_right => Some(Hash::new(new, *salt)),
-            _ => None,
-        };
-        let finding = if is_right { Finding::Right } else { Finding::Wrong };
-        Answer { attempt: self, finding, new }
-    }
-}
-
-impl Answer {
-    /// The new password, to be written to its file before [`Access::verified`] makes it count.
-    pub fn new_password(&self) -> Option<&Hash> {
-        self.new.as_ref()
-    }
 }
 
 impl Access {
@@ -426,12 +381,6 @@ impl fmt::Display for Peer {
             Peer::Unix => f.write_str("the machine itself"),
             Peer::Address(address) => address.to_canonical().fmt(f),
         }
-    }
-}
-
-impl fmt::Debug for Attempt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Attempt(*** from {})", self.peer)
     }
 }
 

@@ -4,8 +4,10 @@
 #![allow(clippy::disallowed_methods, reason = "tests wait for conditions of other processes")]
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod http;
 pub mod mp4;
 pub mod port;
+pub mod trace;
 
 use camera::{Camera, Clip, Codec, SessionState};
 use serde_json::Value;

@@ -3,6 +3,9 @@
 use super::*;
 use std::{fs, path::Path};
 
+/// Names and values of header fields.
+pub type Pairs<'a> = Vec<(&'a [u8], &'a [u8])>;
+
 /// Names and bytes.
 pub fn files() -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("ci/tests/hostile");
@@ -16,7 +19,7 @@ pub fn files() -> Vec<(String, Vec<u8>)> {
 }
 
 /// A head whose form is in order, taken apart as the server does.
-pub fn parts(head: &str) -> (&str, &str, Vec<(&[u8], &[u8])>) {
+pub fn parts(head: &str) -> (&str, &str, Pairs<'_>) {
     let mut lines = head.split("\r\n");
     let mut words = lines.next().unwrap().split(' ');
     let (method, target) = (words.next().unwrap(), words.next().unwrap());
