@@ -64,6 +64,12 @@ impl Nvr {
         self.signal("HUP");
     }
 
+    /// Changes the configuration's file, for the next start.
+    pub fn set_config(&self, change: impl FnOnce(&str) -> String) {
+        let text = fs::read_to_string(self.directory.path().join("smolnvr.toml")).unwrap();
+        write_config(self.directory.path(), &change(&text));
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
     }
