@@ -3,6 +3,8 @@
 //! `ci/page/*.py` drive Chromium and tell each step in a line of JSON; what only this side knows is
 //! checked here: what the camera has sent, how the process ended, what the files hold.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
 mod support;
 
 use camera::{Camera, Clip, Options, Speed};
