@@ -230,6 +230,17 @@ pub const LIST_ENTRIES_MAX: usize = 500;
 /// Frame rate and bit rate are measured over so many ticks (5 s).
 pub const RATE_SPAN: Ticks = Ticks::from_seconds(5);
 
+/// How long the page's look at a camera takes from the first key frame on, and until then: with the
+/// connection, 15 s at most.
+pub const WEB_PROBE_SPAN: Duration = Duration::from_secs(2);
+pub const WEB_PROBE_PATIENCE: Duration = Duration::from_secs(8);
+/// Its ring, which the board can spare for so long.
+pub const WEB_PROBE_RING_BYTES: usize = 1024 * KIB;
+/// The beginning of a picture group that the page is shown of it; a larger key frame goes alone.
+pub const WEB_PROBE_PICTURE_BYTES: usize = 128 * KIB;
+/// All of it.
+pub const WEB_PROBE_TIMEOUT: Duration = Duration::from_secs(15);
+
 // --- web: access ----------------------------------------------------------------------------
 
 /// Request line and header fields; a browser's have under 1 KB. More is 431.
@@ -258,7 +269,8 @@ pub const ACCESS_NEWS_MAX: usize = 8;
 // --- the sum --------------------------------------------------------------------------------
 
 /// Anonymous memory while one camera with the default buffer is recorded, 1,000 recordings on the
-/// card; what has no bound of its own above is as measured.
+/// card, and two people look at it with the page open; what has no bound of its own above is as
+/// measured.
 const RESIDENT_BYTES: usize = (BUFFER_KB_DEFAULT as usize) * KIB
     + RING_FRAMES_MAX * 64 // what the ring knows of each frame
     + FRAGMENT_BUFFERS * FRAGMENT_BUFFER_BYTES
@@ -268,10 +280,19 @@ const RESIDENT_BYTES: usize = (BUFFER_KB_DEFAULT as usize) * KIB
     + 1000 * 64 // the catalogue
     + INDEX_ENTRIES_MAX * 16
     + CARD_THREAD_STACK_BYTES
+    + READER_THREAD_STACK_BYTES
+    + CONNECTIONS_OF_TWO * CONNECTION_BYTES
+    + 2 * (LIVE_FRAGMENT_BYTES_MAX + WEB_PIECE_BYTES) // two viewers, one of them a player as well
     + 4 * 32 * KIB // touched of the stacks of main, the reactor and the pool
     + 256 * KIB; // executor, reactor, configuration, the allocator's own
 
-/// The budget of a board with 32 MB is 4.2 MB anonymous, of which two viewers, the page and its server need the rest.
-const RESIDENT_BYTES_MAX: usize = 4_200_000 - 700 * KIB;
+/// One connection: the gate's buffer, picoserve's, the head that is served, what is gathered to be
+/// sent, and the task, of 7 KB.
+const CONNECTION_BYTES: usize = 3 * HTTP_HEAD_BYTES_MAX + WEB_WRITE_BUFFER_BYTES + 7 * KIB;
+/// Browsers keep up to six to a page.
+const CONNECTIONS_OF_TWO: usize = 10;
+
+/// The budget of a board with 32 MB.
+const RESIDENT_BYTES_MAX: usize = 4_200_000;
 
 const _: () = assert!(RESIDENT_BYTES <= RESIDENT_BYTES_MAX, "more memory than the board has");

@@ -13,6 +13,8 @@
 //! ├─ events       changes as they come
 //! ├─ playback     recordings, by ranges
 //! ├─ live         frames of the ring as endless MP4
+//! ├─ packer       frames → fragments
+//! ├─ probe        a look at a camera before it is saved
 //! └─ assets       the page itself, in the binary
 //! ```
 //! All of it runs on the main thread, and nothing of it waits for the card there. Knows nothing of:
@@ -25,7 +27,9 @@ mod assets;
 mod events;
 mod head;
 mod live;
+mod packer;
 mod playback;
+mod probe;
 mod range;
 mod routes;
 mod session;
@@ -67,6 +71,8 @@ pub(crate) struct Web {
     links: RefCell<Vec<Rc<Link>>>,
     /// Connections that carry media.
     media: Cell<usize>,
+    /// A camera is being looked at.
+    probing: Cell<bool>,
     timeouts: Config,
 }
 
@@ -89,6 +95,7 @@ pub fn start(daemon: &Rc<Daemon>) -> io::Result<()> {
         reader: Reader::start()?,
         links: RefCell::default(),
         media: Cell::new(0),
+        probing: Cell::new(false),
         timeouts: timeouts(),
     });
     let control = control_socket(&daemon.options.socket)?;

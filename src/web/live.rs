@@ -3,20 +3,20 @@
 //! It begins with the newest key frame. A viewer who is too slow for the stream goes on at the newest
 //! key frame again; what he misses is counted. Knows nothing of: sockets, the card.
 
-use super::answer::{Piece, Source};
+use super::{
+    answer::{Piece, Source},
+    packer::Packer,
+};
 use crate::{
     camera::State,
     codec::ParameterSets,
     daemon::{Daemon, Station, Watching},
     limits,
-    media::{Frame, Intake, Ring},
-    mp4::{
-        fragment::{FirstSample, Header, Sample},
-        init::write_live_init,
-    },
+    media::{Frame, Ring},
+    mp4::init::write_live_init,
     units::Ticks,
 };
-use std::{pin::Pin, rc::Rc, sync::Arc};
+use std::{pin::Pin, rc::Rc};
 
 /// How the stream is packed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,14 +37,9 @@ pub(super) struct Live {
     next: Option<u64>,
     /// What was said of the stream last.
     told: Told,
-    /// What the viewer's time is made from; `None` before the first frame.
-    base: Option<Base>,
-    /// Where the viewer's time goes on.
-    time: Ticks,
-    /// Frames were left out: his time goes on without them.
+    packer: Packer,
+    /// Frames were left out: the viewer's time goes on without them.
     jumped: bool,
-    fragments: u32,
-    samples: Vec<Sample>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -57,15 +52,6 @@ enum Told {
     Init,
 }
 
-struct Base {
-    run: u32,
-    epoch: u32,
-    parameter_sets: Arc<ParameterSets>,
-    /// Viewer's time less the ring's.
-    decode_shift: Ticks,
-    presentation_shift: Ticks,
-}
-
 impl Live {
     pub fn new(daemon: &Rc<Daemon>, station: Rc<Station>, form: Form) -> Live {
         Live {
@@ -75,11 +61,8 @@ impl Live {
             form,
             next: None,
             told: Told::Nothing,
-            base: None,
-            time: Ticks::ZERO,
+            packer: Packer::default(),
             jumped: false,
-            fragments: 0,
-            samples: Vec::new(),
         }
     }
 
@@ -115,7 +98,8 @@ impl Live {
                 return Some(piece);
             }
         }
-        self.write_fragment(&intake, next, out);
+        let bound = limits::LIVE_FRAGMENT_BYTES_MAX;
+        self.next = Some(self.packer.write_fragment(&intake, next, bound, out));
         Some(Piece::Binary)
     }
 
@@ -169,19 +153,12 @@ impl Live {
 
     /// Whether a frame belongs to the init segment and the time that the viewer has.
     fn fits(&self, frame: &Frame) -> bool {
-        self.told == Told::Init
-            && !self.jumped
-            && self.base.as_ref().is_some_and(|base| {
-                base.run == frame.run
-                    && base.epoch == frame.epoch
-                    && Arc::ptr_eq(&base.parameter_sets, &frame.parameter_sets)
-            })
+        self.told == Told::Init && !self.jumped && self.packer.fits(frame)
     }
 
     /// Begins with a key frame: says what is to be said before it; `None` where that is nothing.
     fn begin(&mut self, key: &Frame, out: &mut Vec<u8>) -> Option<Piece> {
-        let same_sets = |base: &Base| *base.parameter_sets == *key.parameter_sets;
-        if self.base.as_ref().is_some_and(same_sets) && self.told == Told::Init {
+        if self.told == Told::Init && self.packer.has_head_of(key) {
             self.rebase(key);
             return None;
         }
@@ -191,7 +168,6 @@ impl Live {
             (Form::Messages, Told::Nothing | Told::Wait(_) | Told::Init) => {
                 out.extend_from_slice(mime_type(&key.parameter_sets).as_bytes());
                 self.told = Told::Codec;
-                self.base = None;
                 Some(Piece::Text)
             }
             (Form::File, _) | (Form::Messages, Told::Codec) => {
@@ -203,69 +179,9 @@ impl Live {
         }
     }
 
-    /// The viewer's time goes on with this key frame.
     fn rebase(&mut self, key: &Frame) {
         self.jumped = false;
-        self.base = Some(Base {
-            run: key.run,
-            epoch: key.epoch,
-            parameter_sets: Arc::clone(&key.parameter_sets),
-            decode_shift: self.time - key.decode,
-            presentation_shift: self.time - key.presentation,
-        });
-    }
-
-    /// Packs what is there, up to the next key frame and a bound.
-    fn write_fragment(&mut self, intake: &Intake, first: u64, out: &mut Vec<u8>) {
-        let Some(base) = &self.base else { return };
-        let ring = &intake.ring;
-        let mut decode_time = None;
-        let mut opens_on = FirstSample::NonKey;
-        let mut bytes = 0;
-        let mut number = first;
-        self.samples.clear();
-        while let Some((frame, data)) = ring.get(number) {
-            let is_first = number == first;
-            let is_other = frame.run != base.run || frame.epoch != base.epoch || frame.is_key();
-            let is_full = bytes + data.len() > limits::LIVE_FRAGMENT_BYTES_MAX
-                || self.samples.len() == limits::FRAGMENT_FRAMES_MAX;
-            if !is_first && (is_other || is_full) {
-                break;
-            }
-            if is_first && frame.is_key() {
-                opens_on = FirstSample::Key;
-            }
-            let decode = frame.decode + base.decode_shift;
-            let presentation = frame.presentation + base.presentation_shift;
-            decode_time.get_or_insert(decode);
-            let following = ring.get(number + 1).filter(|(next, _)| next.run == frame.run);
-            let duration = following
-                .map(|(next, _)| next.decode - frame.decode)
-                .filter(|duration| *duration <= FRAME_DURATION_MAX)
-                .unwrap_or(intake.frame_duration());
-            // As in the recorder: frames are shorter than the ring, offsets than minutes.
-            self.samples.push(Sample {
-                bytes: u32::try_from(data.len()).unwrap_or(u32::MAX),
-                duration: u32::try_from(duration.0).unwrap_or(u32::MAX),
-                composition_offset: i32::try_from((presentation - decode).0).unwrap_or(0),
-            });
-            self.time = decode + duration;
-            bytes += data.len();
-            number += 1;
-        }
-        self.fragments += 1;
-        let header = Header {
-            sequence_number: self.fragments,
-            decode_time: decode_time.unwrap_or(self.time),
-            opens_on,
-            samples: &self.samples,
-        };
-        out.reserve_exact(header.bytes() + bytes);
-        header.write(out);
-        for (_, data) in (first..number).filter_map(|number| ring.get(number)) {
-            out.extend_from_slice(data);
-        }
-        self.next = Some(number);
+        self.packer.go_on_with(key);
     }
 
     /// Says why there is nothing to see, once.
@@ -297,6 +213,3 @@ impl Source for Live {
 pub(super) fn mime_type(parameter_sets: &ParameterSets) -> String {
     format!("video/mp4; codecs=\"{}\"", parameter_sets.mime())
 }
-
-/// A longer one is no frame's duration but a gap.
-const FRAME_DURATION_MAX: Ticks = Ticks::from_seconds(2);

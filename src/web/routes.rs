@@ -69,7 +69,8 @@ impl PathRouterService for Service {
                 Err(refusal) => Outcome::Answer(refusal.into()),
                 Ok(who) => {
                     let body = read_body(&mut request).await?;
-                    self.web.answer(Asked { head, body: &body, peer, who }).await
+                    // Boxed: some routes hold much, and an idle connection none of it.
+                    Box::pin(self.web.answer(Asked { head, body: &body, peer, who })).await
                 }
             },
         };
@@ -148,6 +149,7 @@ impl Web {
             ("POST", ["api", "shutdown", "", ""]) => self.shutdown().await,
             ("POST", ["api", "storage", "release", ""]) => self.storage_release().await,
             ("POST", ["api", "storage", "resume", ""]) => self.storage_resume().await,
+            ("POST", ["api", "probe", "", ""]) => self.probe(asked.body).await,
             ("GET", ["api", "recordings", "", ""]) => self.recordings(head),
             ("DELETE", ["api", "recordings", camera, number]) => {
                 self.delete_recording(camera, number).await
