@@ -3,6 +3,7 @@
 //! A type that holds a setting is the proof that it is in range, so nothing is checked twice. Every
 //! error names file, line, key and what is allowed. Knows nothing of: sockets, cards, defaults' use.
 
+mod toml;
 mod values;
 
 pub use values::{Bounded, CameraName, CameraUrl, HttpUrl, LogLevel, OneOrMore};
@@ -138,16 +139,13 @@ impl Config {
 
     /// `file` is named in errors only.
     pub fn parse(text: &str, file: &Path) -> Result<Config, Error> {
-        basic_toml::from_str(text).map_err(|error| {
-            let line = error.line_col().map_or(0, |(line, _)| line) + 1;
-            let message = error.to_string();
-            let message = match message.rfind(" at line ") {
-                Some(end) => message[..end].to_owned(),
-                None => message,
-            };
-            let line = line_of_key(text, line, &message);
-            Error::Wrong { file: file.to_owned(), line, message }
-        })
+        let wrong = |wrong: toml::Wrong| Error::Wrong {
+            file: file.to_owned(),
+            line: wrong.line(text),
+            message: wrong.to_string(),
+        };
+        let document = toml::parse(text).map_err(wrong)?;
+        Config::deserialize(&document).map_err(wrong)
     }
 }
 
@@ -194,19 +192,6 @@ fn read(file: &Path) -> io::Result<String> {
         return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
     }
     Ok(text)
-}
-
-/// The line of the key that a message names, where the parser only knows the section's (a list).
-fn line_of_key(text: &str, line: usize, message: &str) -> usize {
-    let after = |words| message.split_once(words).and_then(|(_, rest)| rest.split('`').next());
-    let Some(key) = after("unknown field `").or_else(|| after("for key `")) else { return line };
-    let key = key.rsplit('.').next().unwrap_or(key);
-    let sets_key = |text: &str| {
-        let value = text.trim_start().strip_prefix(key).map(str::trim_start);
-        value.is_some_and(|value| value.starts_with('='))
-    };
-    let mut lines = text.lines().enumerate().skip(line - 1);
-    lines.find(|(_, text)| sets_key(text)).map_or(line, |(index, _)| index + 1)
 }
 
 fn default_true() -> bool {
