@@ -36,7 +36,7 @@ use smol::{LocalExecutor, future, stream::StreamExt as _};
 use std::{
     cell::{Cell, RefCell},
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     rc::Rc,
     time::Duration,
 };
@@ -84,6 +84,7 @@ struct Daemon {
 pub fn run(options: Options, config: Config) -> io::Result<()> {
     blocking::set_max_blocking_threads(limits::BLOCKING_THREADS_MAX);
     let signals = Signals::new([UnixSignal::Term, UnixSignal::Int, UnixSignal::Hup])?;
+    warn_of_left_over(&options.config_file);
     let clock = Clock::start(&options.socket.with_extension("clock"));
     let daemon = Rc::new(Daemon {
         options,
@@ -222,7 +223,7 @@ impl Daemon {
     /// touch goes on.
     async fn reload(self: &Rc<Self>, executor: &LocalExecutor<'static>) {
         let file = self.options.config_file.clone();
-        let config = match smol::unblock(move || Config::read(&file)).await {
+        let config = match smol::unblock(move || read_config(&file)).await {
             Ok(config) => config,
             Err(error) => {
                 log::error!("configuration kept as it was: {error}");
@@ -317,6 +318,18 @@ fn staying(old: &[config::Camera], new: &[config::Camera]) -> Vec<bool> {
     cameras.map(|(index, camera)| same_folders && old.get(index) == Some(camera)).collect()
 }
 
+fn read_config(file: &Path) -> Result<Config, config::Error> {
+    warn_of_left_over(file);
+    Config::read(file)
+}
+
+/// Says so where the configuration is read from what a power cut left over of it.
+fn warn_of_left_over(file: &Path) {
+    if let Some(old) = config::left_over(file) {
+        log::warn!("{} is gone, {} is read", file.display(), old.display());
+    }
+}
+
 fn trust(clock: &Clock) -> identity::Clock {
     if clock.is_trusted() { identity::Clock::Trusted } else { identity::Clock::Untrusted }
 }
@@ -344,7 +357,6 @@ const CLOCK_STEP_MS: i64 = 1000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     fn cameras(text: &str) -> Config {
         Config::parse(text, Path::new("x.toml")).unwrap()

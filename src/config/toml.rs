@@ -2,6 +2,7 @@
 //!
 //! Spec: TOML 1.0.0 but for dates, which no setting is. Knows nothing of: settings, files.
 
+mod plain;
 mod reader;
 mod settings;
 
