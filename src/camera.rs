@@ -32,7 +32,7 @@ use crate::{
 use smol::future;
 use std::{
     cell::{Cell, RefCell},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// One camera as the rest of the daemon sees it.
@@ -41,6 +41,7 @@ pub struct Camera {
     target: Target,
     pub intake: RefCell<Intake>,
     state: Cell<State>,
+    since: Cell<Instant>,
     last_error: RefCell<Option<String>>,
     /// Frames and state: notified after every gulp that brought frames and every change of state.
     pub changed: Signal,
@@ -64,6 +65,8 @@ pub enum State {
 /// Who is told what a camera brings.
 pub trait Observer {
     fn frames(&self);
+    /// Another state, or another reason for it.
+    fn state_changed(&self);
     /// The run is over: no frame follows those in the ring.
     fn run_ended(&self);
 }
@@ -76,6 +79,7 @@ impl Camera {
             target,
             intake: RefCell::new(Intake::new(ring_bytes)),
             state: Cell::new(State::Connecting),
+            since: Cell::new(runtime::now()),
             last_error: RefCell::new(None),
             changed: Signal::default(),
             viewers: Cell::new(0),
@@ -87,6 +91,11 @@ impl Camera {
 
     pub fn state(&self) -> State {
         self.state.get()
+    }
+
+    /// When it came into that state.
+    pub fn since(&self) -> Instant {
+        self.since.get()
     }
 
     /// Why there is no stream; `None` while there is.
@@ -105,7 +114,7 @@ impl Camera {
         let mut connector = Connector::new(&self.target);
         let mut patience = Patience::new();
         while !self.stopped.get() {
-            self.enter(State::Connecting);
+            self.enter(State::Connecting, observer);
             let started = runtime::now();
             let Err(error) = self.receive(&mut connector, observer).await else { break };
             let wait = patience.after(&error, self.state.get());
@@ -115,11 +124,11 @@ impl Camera {
                 log::warn!("camera={} state=waiting error=\"{text}\"", self.name);
                 self.last_error.replace(Some(text));
             }
-            self.enter(State::Waiting);
+            self.enter(State::Waiting, observer);
             // Counted from the beginning of the try.
             self.or_stopped(runtime::sleep_until(started + wait)).await;
         }
-        self.enter(State::Off);
+        self.enter(State::Off, observer);
         log::info!("camera={} state=off", self.name);
     }
 
@@ -141,7 +150,7 @@ impl Camera {
                 Some(Ok(Step::Idle)) => {}
                 Some(Ok(Step::Playing)) => {
                     self.last_error.replace(None);
-                    self.enter(State::Live);
+                    self.enter(State::Live, observer);
                     let after = runtime::now().duration_since(started).as_millis();
                     log::info!("camera={} state=live after_ms={after}", self.name);
                 }
@@ -175,8 +184,10 @@ impl Camera {
         future::or(stopped, async { Some(future.await) }).await
     }
 
-    fn enter(&self, state: State) {
+    fn enter(&self, state: State, observer: &dyn Observer) {
         if self.state.replace(state) != state {
+            self.since.set(runtime::now());
+            observer.state_changed();
             self.changed.notify();
         }
     }

@@ -46,4 +46,5 @@ pub mod config;
 pub mod camera;
 pub mod recorder;
 pub mod daemon;
+pub mod web;
 pub mod cli;

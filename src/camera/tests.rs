@@ -25,6 +25,8 @@ impl Observer for Watcher<'_> {
         }
     }
 
+    fn state_changed(&self) {}
+
     fn run_ended(&self) {
         self.runs.set(self.runs.get() + 1);
         if self.runs.get() == self.runs_max {
