@@ -273,7 +273,8 @@ pub const ACCESS_NEWS_MAX: usize = 8;
 // --- the sum --------------------------------------------------------------------------------
 
 /// Anonymous memory while one camera with the default buffer is recorded, 1,000 recordings on the
-/// card; what has no bound of its own above is as measured.
+/// card, and two people look at it with the page open; what has no bound of its own above is as
+/// measured.
 const RESIDENT_BYTES: usize = (BUFFER_KB_DEFAULT as usize) * KIB
     + RING_FRAMES_MAX * 64 // what the ring knows of each frame
     + FRAGMENT_BUFFERS * FRAGMENT_BUFFER_BYTES
@@ -283,10 +284,19 @@ const RESIDENT_BYTES: usize = (BUFFER_KB_DEFAULT as usize) * KIB
     + 1000 * 64 // the catalogue
     + INDEX_ENTRIES_MAX * 16
     + CARD_THREAD_STACK_BYTES
+    + READER_THREAD_STACK_BYTES
+    + CONNECTIONS_OF_TWO * CONNECTION_BYTES
+    + 2 * (LIVE_FRAGMENT_BYTES_MAX + WEB_PIECE_BYTES) // two viewers, one of them a player as well
     + 4 * 32 * KIB // touched of the stacks of main, the reactor and the pool
     + 256 * KIB; // executor, reactor, configuration, the allocator's own
 
-/// The budget of a board with 32 MB is 4.2 MB anonymous, of which two viewers, the page and its server need the rest.
-const RESIDENT_BYTES_MAX: usize = 4_200_000 - 700 * KIB;
+/// One connection: the gate's buffer, picoserve's, the head that is served, what is gathered to be
+/// sent, and the task, of 7 KB.
+const CONNECTION_BYTES: usize = 3 * HTTP_HEAD_BYTES_MAX + WEB_WRITE_BUFFER_BYTES + 7 * KIB;
+/// Browsers keep up to six to a page.
+const CONNECTIONS_OF_TWO: usize = 10;
+
+/// The budget of a board with 32 MB.
+const RESIDENT_BYTES_MAX: usize = 4_200_000;
 
 const _: () = assert!(RESIDENT_BYTES <= RESIDENT_BYTES_MAX, "more memory than the board has");

@@ -69,7 +69,8 @@ impl PathRouterService for Service {
                 Err(refusal) => Outcome::Answer(refusal.into()),
                 Ok(who) => {
                     let body = read_body(&mut request).await?;
-                    self.web.answer(Asked { head, body: &body, peer, who }).await
+                    // Boxed: some routes hold much, and an idle connection none of it.
+                    Box::pin(self.web.answer(Asked { head, body: &body, peer, who })).await
                 }
             },
         };
