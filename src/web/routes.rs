@@ -14,7 +14,7 @@ use super::{
     playback,
     socket::{Link, Occupation},
 };
-use crate::{limits, storage::DeleteError};
+use crate::{limits, runtime, storage::DeleteError};
 use picoserve::{
     ResponseSent,
     extract::FromRequest as _,
@@ -155,6 +155,7 @@ impl Web {
                 self.delete_recording(camera, number).await
             }
             ("GET", ["recordings", camera, file, ""]) => self.recording(head, camera, file).await,
+            ("GET", ["snapshot", file, "", ""]) => self.snapshot(file).await,
             ("GET", ["live", file, "", ""]) => self.live_file(file),
             ("GET", ["metrics", "", "", ""]) => self.metrics(),
             ("GET", [name, "", "", ""]) if assets::find(name).is_some() => {
@@ -193,6 +194,21 @@ impl Web {
                     .with("Cache-Control", "no-store")
             }
             Err(answer) => answer,
+        }
+    }
+
+    /// `GET /snapshot/{camera}.jpg`.
+    async fn snapshot(&self, file: &str) -> Answer {
+        let station = file.strip_suffix(".jpg").and_then(|name| self.station(name));
+        let Some(station) = station else { return Answer::error(404, "no such camera") };
+        match station.snapshots.newest().await {
+            Ok(picture) => {
+                let age = runtime::now().saturating_duration_since(picture.taken).as_millis();
+                Answer::new(200, Body::Picture(picture))
+                    .with("Age-Ms", age.to_string())
+                    .with("Cache-Control", "no-store")
+            }
+            Err(reason) => Answer::error(503, reason.to_string()),
         }
     }
 
@@ -239,8 +255,8 @@ fn allowed(route: [&str; 4]) -> &'static str {
     match route {
         ["api", "status" | "events" | "recordings" | "openapi.json", "", ""]
         | ["metrics", "", "", ""]
-        | ["live", _, "", ""]
-        | ["recordings" | "snapshot", _, _, ""] => "GET, HEAD",
+        | ["live" | "snapshot", _, "", ""]
+        | ["recordings", _, _, ""] => "GET, HEAD",
         ["api", "session", "", ""] => "GET, HEAD, POST, DELETE",
         ["api", "password", "", ""] => "PUT",
         ["api", "record", "start" | "stop", ""]
