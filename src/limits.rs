@@ -126,6 +126,10 @@ pub const READER_JOBS_MAX: usize = 32;
 
 /// The configuration's file; the shipped one has 3 KB. More is an error.
 pub const CONFIG_BYTES_MAX: usize = 64 * KIB;
+/// How deep its lists and tables nest, and how many names a key has; ours go to two. More is an error.
+pub const TOML_DEPTH_MAX: usize = 8;
+/// Keys of one section; the largest of ours has ten. More is an error.
+pub const TOML_KEYS_MAX: usize = 64;
 /// A camera's URL: it stands in every request. More is an error.
 pub const URL_BYTES_MAX: usize = 1000;
 /// Each has its ring and its place in the card's folder; the page shows them side by side.

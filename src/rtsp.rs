@@ -22,7 +22,7 @@ pub use error::{Error, Fault};
 pub use message::{Head, MessageError};
 pub use presentation::{Media, Presentation, RtpInfo, Track, Transport};
 pub use request::Method;
-pub use url::{Credentials, HTTP_PORT, Target, TargetError};
+pub use url::{Credentials, HTTP_PORT, Target, TargetError, secret_values};
 
 use dialogue::{Block, Dialogue, Heard};
 use input::{Input, Item};

@@ -4,7 +4,7 @@
 //! Spec: RFC 2326 §3.2, RFC 3986 §3.2, RFC 9110 §4.2.1. What is printed never holds a password.
 //! Knows nothing of: name resolution, sockets.
 
-use std::{fmt, net::Ipv6Addr, str::FromStr};
+use std::{fmt, net::Ipv6Addr, ops::Range, str::FromStr};
 
 /// A camera's address. `Display` and `Debug` show it without credentials and with values masked
 /// that look like a password in path or query.
@@ -193,27 +193,33 @@ impl fmt::Display for TargetError {
 
 impl std::error::Error for TargetError {}
 
-/// `text`, part of a URL, with the value of everything masked that looks like a password. Cameras
-/// end a value with `&` or, like XiongMai, with `_`, which a password may hold: only `&` counts.
+/// `text`, part of a URL, with the value of everything masked that looks like a password.
 pub(super) fn masked(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for (index, part) in text.split('&').enumerate() {
-        if index > 0 {
-            out.push('&');
-        }
-        let secret = part.match_indices('=').map(|(at, _)| at + 1).find(|&value| {
+    let mut at = 0;
+    for value in secret_values(text) {
+        out.push_str(text.get(at..value.start).unwrap_or_default());
+        out.push_str("***");
+        at = value.end;
+    }
+    out.push_str(text.get(at..).unwrap_or_default());
+    out
+}
+
+/// The values in `text`, part of a URL, that look like passwords, in order. Cameras end a value with
+/// `&` or, like XiongMai, with `_`, which a password may hold: only `&` counts.
+pub fn secret_values(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut end = 0;
+    text.split_inclusive('&').filter_map(move |part| {
+        let start = end;
+        end += part.len();
+        let part = part.strip_suffix('&').unwrap_or(part);
+        let value = part.match_indices('=').map(|(at, _)| at + 1).find(|&value| {
             let key = part.get(..value - 1).unwrap_or_default().to_ascii_lowercase();
             SECRET_KEYS.iter().any(|secret| key.ends_with(secret))
-        });
-        match secret.and_then(|value| part.get(..value)) {
-            Some(shown) => {
-                out.push_str(shown);
-                out.push_str("***");
-            }
-            None => out.push_str(part),
-        }
-    }
-    out
+        })?;
+        Some(start + value..start + part.len())
+    })
 }
 
 /// What follows `scheme://`.
