@@ -7,7 +7,7 @@
 
 mod support;
 
-use camera::{Camera, Clip, Options, Speed};
+use camera::{Auth, Camera, Clip, Options, Scheme, Speed};
 use serde_json::Value;
 use std::{
     io::{BufRead as _, BufReader},
@@ -120,6 +120,21 @@ fn the_page_says_that_the_recorder_is_gone_and_finds_it_again() {
     }
     browser.assert_success();
     assert_eq!(steps, ["live", "looking", "said", "back"]);
+}
+
+#[test]
+fn a_camera_is_tested_saved_and_changed_on_the_page() {
+    let auth = Auth::new(Scheme::Digest, "admin", "s/e@c:ret");
+    let camera = Camera::builder().stream("cam", numbered_clip()).auth(auth).start().unwrap();
+    let address = camera.url("cam").replace("//", "//admin:s%2Fe%40c%3Aret@");
+    let nvr = start(&[], SHORT_SEGMENTS, without_password);
+    let mut browser = Browser::start("settings.py", &[&port_of(&nvr), &address]);
+    iter::from_fn(|| browser.next_step()).for_each(|step| println!("{step}"));
+    browser.assert_success();
+    let text = nvr.config_text();
+    assert!(text.contains("segment_seconds = 3"), "{text}");
+    assert!(text.contains(&address) && !text.contains("***"), "{text}");
+    assert_eq!(text.matches("[[camera]]").count(), 1, "{text}");
 }
 
 /// A script of `ci/page` and the browser that it drives; both end with this.

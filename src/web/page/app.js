@@ -132,7 +132,7 @@ function build() {
 
 /** What changes with the status and with every second. */
 function draw() {
-  if (!status || isOver) return;
+  if (!status?.cameras.length || isOver) return;
   const age = performance.now() - statusAt;
   const plays = !$("player").hidden;
   const count = all ? lives.size : 1;
@@ -177,7 +177,7 @@ function recordingState(age) {
     text = `Not recording: ${text}`;
   }
   say($("recording-state"), text);
-  enable($("start"), wanted.length < shown.length);
+  enable($("start"), recording.length < shown.length);
   enable($("stop"), wanted.length > 0);
   const trouble = wanted.length ? cardTrouble(status) : null;
   say($("announcement"), [all ? text : `${camera} is ${recording.length ? "" : "not "}being recorded`, trouble].filter(Boolean).join(". "));
