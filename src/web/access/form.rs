@@ -26,8 +26,6 @@ enum Part {
     Fields,
     /// So many bytes of it are still to come.
     Body(u64),
-    /// Another protocol: see [`Form::upgraded`].
-    Other,
     Refused(Refusal),
 }
 
@@ -88,16 +86,10 @@ impl Form {
         }
     }
 
-    /// The connection speaks another protocol from here on (101): nothing more is looked at.
-    pub fn upgraded(&mut self) {
-        self.part = Part::Other;
-    }
-
     fn take_parts(&mut self, mut bytes: &[u8]) -> Result<(), Refusal> {
         while let Some(first) = bytes.first() {
             match &mut self.part {
                 Part::Refused(refusal) => return Err(refusal.clone()),
-                Part::Other => return Ok(()),
                 Part::Body(left) => {
                     let here = usize::try_from(*left).map_or(bytes.len(), |n| n.min(bytes.len()));
                     *left -= here as u64;
