@@ -96,7 +96,7 @@ impl Form {
                     if *left == 0 {
                         self.part = Part::RequestLine;
                     }
-                    bytes = &bytes[here..];
+                    bytes = bytes.get(here..).unwrap_or_default();
                 }
                 Part::RequestLine if self.line.is_empty() && !first.is_ascii_alphabetic() => {
                     return Err(Malformed("this is not HTTP (is it https?)"));
@@ -194,7 +194,7 @@ impl HeadSoFar {
         if !is_token(name) {
             return Err(Malformed("the name of a header field is no word"));
         }
-        let value = &value[1..];
+        let value = value.get(1..).unwrap_or_default();
         if value.iter().any(|byte| is_control(*byte) && *byte != b'\t') {
             return Err(Malformed("a header field holds a control character"));
         }
