@@ -51,7 +51,7 @@ use crate::{
     storage::{catalog::Catalog, reader::Reader},
 };
 use picoserve::{Config, Router, Server, Timeouts, time};
-use smol::Async;
+use smol::{Async, lock::Mutex};
 use std::{
     cell::{Cell, RefCell},
     fs, io,
@@ -67,6 +67,8 @@ use std::{
 pub(crate) struct Web {
     daemon: Rc<Daemon>,
     access: RefCell<Access>,
+    /// Whose turn it is to have a password checked.
+    checking: Mutex<()>,
     reader: Reader,
     links: RefCell<Vec<Rc<Link>>>,
     /// Connections that carry media.
@@ -92,6 +94,7 @@ pub fn start(daemon: &Rc<Daemon>) -> io::Result<()> {
     let web = Rc::new(Web {
         daemon: Rc::clone(daemon),
         access: RefCell::new(access),
+        checking: Mutex::new(()),
         reader: Reader::start()?,
         links: RefCell::default(),
         media: Cell::new(0),
