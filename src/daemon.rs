@@ -3,6 +3,7 @@
 //! ```text
 //! daemon.rs    start, signals, reading the configuration again, end
 //! ├─ station   one camera with its recorder
+//! ├─ live      the smaller stream that viewers get
 //! ├─ wishes    what people ask of it
 //! ├─ outbox    the daemon's own commands for the card
 //! ├─ events    what the card says
@@ -15,6 +16,7 @@
 
 mod events;
 pub mod history;
+mod live;
 mod lock;
 mod memory;
 mod outbox;

@@ -169,6 +169,28 @@ pub const PROBE_PATIENCE: Duration = Duration::from_secs(15);
 /// Its ring: a key frame of a 4K camera fits half of it.
 pub const PROBE_RING_BYTES: usize = 4096 * KIB;
 
+// --- camera: snapshots, live ------------------------------------------------------------------
+
+/// One JPEG; 640x360 has 60 KB at most, a busy 1080p one 400 KB. A larger one is an error.
+pub const SNAPSHOT_BYTES_MAX: usize = 512 * KIB;
+/// What is read at once of a camera's HTTP reply, and of its head at most.
+pub const SNAPSHOT_READ_BYTES: usize = 8 * KIB;
+/// From one question for a picture to the end of its reply; cameras that wake an encoder take 3 s.
+pub const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Going through all ways to a picture; then the viewer hears that there is none.
+pub const SNAPSHOT_SEARCH_TIMEOUT: Duration = Duration::from_secs(12);
+/// Redirects of one question that are followed.
+pub const SNAPSHOT_REDIRECTS_MAX: usize = 2;
+/// When no way led to a picture, or the camera refused the password, all are tried again after this.
+pub const SNAPSHOT_RETRY_INTERVAL: Duration = Duration::from_secs(30);
+/// Nobody asked for a picture for so long: it is let go, and the stream it came from.
+pub const SNAPSHOT_IDLE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Ring of the smaller stream for viewers, while there are any: 4 s at 1 Mbit/s.
+pub const LIVE_RING_BYTES: usize = 512 * KIB;
+/// The last viewer left so long ago: the smaller stream is let go. Shorter than that, a page that is
+/// loaded again finds it running.
+pub const LIVE_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+
 // --- recorder, daemon -----------------------------------------------------------------------
 
 /// Fragments on their way to the card, over all cameras; the recorder waits when they are out and

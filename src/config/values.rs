@@ -239,6 +239,10 @@ impl HttpUrl {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    pub fn target(&self) -> Target {
+        Target::http(&self.0).expect("it was read once already")
+    }
 }
 
 impl<'de> Deserialize<'de> for Snapshot {
@@ -267,9 +271,7 @@ impl Serialize for Snapshot {
 }
 
 fn is_http(url: &str) -> bool {
-    let rest = url.strip_prefix("http://");
-    let is_clean = !url.contains(|c: char| c.is_whitespace() || c.is_control());
-    rest.is_some_and(|rest| !rest.is_empty()) && url.len() <= limits::URL_BYTES_MAX && is_clean
+    url.len() <= limits::URL_BYTES_MAX && Target::http(url).is_ok()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

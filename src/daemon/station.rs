@@ -1,10 +1,11 @@
-//! A station: one camera with its recorder, and the command that waits for the card thread.
+//! A station: one camera with its recorder, its snapshots and its smaller stream, and the command that
+//! waits for the card thread.
 //!
 //! Knows nothing of: the other stations, signals, configuration files.
 
-use super::{Daemon, history::Kind};
+use super::{Daemon, history::Kind, live::Live};
 use crate::{
-    camera::{Camera, Observer, State},
+    camera::{Camera, Observer, Snapshots, State},
     config, limits,
     recorder::{Moment, Recorder},
     storage::{CameraId, CardState, Command, Storage},
@@ -21,6 +22,9 @@ use std::{
 /// One camera with what becomes of its frames.
 pub struct Station {
     pub camera: Rc<Camera>,
+    /// Where viewers get a stream of their own (`live_url`).
+    live: Option<Live>,
+    pub snapshots: Snapshots,
     pub engine: config::Engine,
     /// The settings that its number among the cameras is from ([`super::outbox::Outbox::newest`]).
     pub(super) settings: u64,
@@ -57,6 +61,9 @@ impl Station {
         let ring_bytes = usize::try_from(config.buffer_kb.get() * 1024).unwrap_or(usize::MAX);
         let name = config.name.as_str().to_owned();
         Station {
+            // Seeds far apart: each counts its connections from there.
+            live: config.live_url.as_ref().map(|url| Live::new(&name, url.0.clone(), !life)),
+            snapshots: Snapshots::new(config, life.rotate_left(32)),
             camera: Rc::new(Camera::new(name, config.url.0.clone(), ring_bytes, life)),
             engine: config.engine,
             settings,
@@ -87,7 +94,17 @@ impl Station {
                 link.daemon.pump(&running);
             })
             .detach();
+        let serving = Rc::clone(&station);
+        executor.spawn(async move { serving.snapshots.run().await }).detach();
+        let serving = Rc::clone(&station);
+        executor.spawn(async move { serving.run_live().await }).detach();
         station
+    }
+
+    async fn run_live(&self) {
+        if let Some(live) = &self.live {
+            live.run().await;
+        }
     }
 
     pub fn record(&self) {
@@ -118,16 +135,30 @@ impl Station {
         self.recorder.borrow().lost()
     }
 
-    /// Looks at the camera's stream from now on.
+    /// Looks at the camera's stream from now on: at the smaller one, where there is one.
     pub fn watch(&self) -> Watching {
-        let camera = Rc::clone(&self.camera);
-        camera.viewers.set(camera.viewers.get() + 1);
+        let camera = self.live.as_ref().map_or_else(|| Rc::clone(&self.camera), Live::camera);
+        camera.viewer_came();
         Watching(camera)
+    }
+
+    /// Those who watch, whichever stream.
+    pub fn viewers(&self) -> usize {
+        self.camera.viewers() + self.live.as_ref().map_or(0, Live::viewers)
+    }
+
+    /// Whether viewers get another stream than the recorder.
+    pub fn has_live_stream(&self) -> bool {
+        self.live.is_some()
     }
 
     /// Ends the camera; what it sent until then is still recorded.
     pub fn stop(&self) {
         self.camera.stop();
+        self.snapshots.stop();
+        if let Some(live) = &self.live {
+            live.stop();
+        }
     }
 
     /// True once the camera has ended and its file is on its way to be closed.
@@ -251,7 +282,7 @@ impl Deref for Watching {
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        self.0.viewers.set(self.0.viewers.get().saturating_sub(1));
+        self.0.viewer_left();
     }
 }
 

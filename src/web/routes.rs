@@ -14,7 +14,7 @@ use super::{
     playback,
     socket::{Link, Occupation},
 };
-use crate::{limits, storage::DeleteError};
+use crate::{limits, runtime, storage::DeleteError};
 use picoserve::{
     ResponseSent,
     extract::FromRequest as _,
@@ -126,6 +126,10 @@ impl Web {
         // A HEAD is a GET whose body is not sent.
         let method = if head.method == "HEAD" { "GET" } else { head.method };
         let path = head.path();
+        // A route has one way to be written.
+        if path != "/" && path.split('/').skip(1).any(str::is_empty) {
+            return not_found();
+        }
         let mut segments = path.split('/').skip(1);
         let route = [(); 4].map(|()| segments.next().unwrap_or_default());
         if segments.next().is_some() {
@@ -153,6 +157,7 @@ impl Web {
                 self.delete_recording(camera, number).await
             }
             ("GET", ["recordings", camera, file, ""]) => self.recording(head, camera, file).await,
+            ("GET", ["snapshot", file, "", ""]) => self.snapshot(file).await,
             ("GET", ["live", file, "", ""]) => self.live_file(file),
             ("GET", ["metrics", "", "", ""]) => self.metrics(),
             ("GET", [name, "", "", ""]) if assets::find(name).is_some() => {
@@ -160,6 +165,7 @@ impl Web {
             }
             _ => match allowed(route) {
                 "" => return not_found(),
+                methods if methods.split(", ").any(|it| it == head.method) => return not_found(),
                 methods => Answer::error(405, format!("only {methods} is possible here"))
                     .with("Allow", methods),
             },
@@ -190,6 +196,21 @@ impl Web {
                     .with("Cache-Control", "no-store")
             }
             Err(answer) => answer,
+        }
+    }
+
+    /// `GET /snapshot/{camera}.jpg`.
+    async fn snapshot(&self, file: &str) -> Answer {
+        let station = file.strip_suffix(".jpg").and_then(|name| self.station(name));
+        let Some(station) = station else { return Answer::error(404, "no such camera") };
+        match station.snapshots.newest().await {
+            Ok(picture) => {
+                let age = runtime::now().saturating_duration_since(picture.taken).as_millis();
+                Answer::new(200, Body::Picture(picture))
+                    .with("Age-Ms", age.to_string())
+                    .with("Cache-Control", "no-store")
+            }
+            Err(reason) => Answer::error(503, reason.to_string()),
         }
     }
 
@@ -236,8 +257,8 @@ fn allowed(route: [&str; 4]) -> &'static str {
     match route {
         ["api", "status" | "events" | "recordings" | "openapi.json", "", ""]
         | ["metrics", "", "", ""]
-        | ["live", _, "", ""]
-        | ["recordings" | "snapshot", _, _, ""] => "GET, HEAD",
+        | ["live" | "snapshot", _, "", ""]
+        | ["recordings", _, _, ""] => "GET, HEAD",
         ["api", "session", "", ""] => "GET, HEAD, POST, DELETE",
         ["api", "config", "", ""] => "GET, HEAD, PUT",
         ["api", "password", "", ""] => "PUT",
