@@ -14,6 +14,7 @@
 //! ├─ playback     recordings, by ranges
 //! ├─ live         frames of the ring as endless MP4
 //! ├─ packer       frames → fragments
+//! ├─ settings     the configuration, shown and changed
 //! ├─ probe        a look at a camera before it is saved
 //! └─ assets       the page itself, in the binary
 //! ```
@@ -33,6 +34,7 @@ mod probe;
 mod range;
 mod routes;
 mod session;
+mod settings;
 mod socket;
 mod status;
 
@@ -75,6 +77,8 @@ pub(crate) struct Web {
     media: Cell<usize>,
     /// A camera is being looked at.
     probing: Cell<bool>,
+    /// The configuration is being changed.
+    configuring: Cell<bool>,
     timeouts: Config,
 }
 
@@ -99,6 +103,7 @@ pub fn start(daemon: &Rc<Daemon>) -> io::Result<()> {
         links: RefCell::default(),
         media: Cell::new(0),
         probing: Cell::new(false),
+        configuring: Cell::new(false),
         timeouts: timeouts(),
     });
     let control = control_socket(&daemon.options.socket)?;

@@ -1,6 +1,6 @@
 //! A look at a camera before its address is saved: what it sends, and a picture.
 //!
-//! One at a time: each takes a ring of its own for a few seconds. Knows nothing of: settings.
+//! One at a time: each takes a ring of its own for a few seconds. Knows nothing of: what is saved.
 
 use super::{Web, answer::Answer, live::mime_type, packer::Packer};
 use crate::{
@@ -67,9 +67,10 @@ impl Web {
         if question.url.len() > limits::URL_BYTES_MAX {
             return Err(format!("url: longer than {} characters", limits::URL_BYTES_MAX));
         }
-        let target: Target = question.url.parse().map_err(|error| format!("url: {error}"))?;
-        let _ = &question.camera;
-        Ok(target)
+        let camera = question.camera.as_deref().unwrap_or_default();
+        let url = self.daemon.config.borrow().unmasked(&question.url, camera);
+        let url = url.ok_or("url: no password is stored for ***: write it")?;
+        url.parse().map_err(|error| format!("url: {error}"))
     }
 }
 

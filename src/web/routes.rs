@@ -149,6 +149,8 @@ impl Web {
             ("POST", ["api", "shutdown", "", ""]) => self.shutdown().await,
             ("POST", ["api", "storage", "release", ""]) => self.storage_release().await,
             ("POST", ["api", "storage", "resume", ""]) => self.storage_resume().await,
+            ("GET", ["api", "config", "", ""]) => self.config(),
+            ("PUT", ["api", "config", "", ""]) => self.change_config(asked.body).await,
             ("POST", ["api", "probe", "", ""]) => self.probe(asked.body).await,
             ("GET", ["api", "recordings", "", ""]) => self.recordings(head),
             ("DELETE", ["api", "recordings", camera, number]) => {
@@ -264,6 +266,7 @@ fn allowed(route: [&str; 4]) -> &'static str {
         | ["live" | "snapshot", _, "", ""]
         | ["recordings", _, _, ""] => "GET, HEAD",
         ["api", "session", "", ""] => "GET, HEAD, POST, DELETE",
+        ["api", "config", "", ""] => "GET, HEAD, PUT",
         ["api", "password", "", ""] => "PUT",
         ["api", "record", "start" | "stop", ""]
         | ["api", "shutdown" | "probe", "", ""]
