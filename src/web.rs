@@ -224,6 +224,17 @@ impl Web {
         self.daemon.storage.catalog().lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Does something to its end, also where the client goes meanwhile; `None` where the daemon ends.
+    async fn to_its_end<T: 'static>(&self, job: impl Future<Output = T> + 'static) -> Option<T> {
+        let (reply, answer) = smol::channel::bounded(1);
+        let task = async move {
+            // Nobody may be left to hear it.
+            let _ = reply.try_send(job.await);
+        };
+        self.daemon.executor.spawn(task).detach();
+        answer.recv().await.ok()
+    }
+
     /// A place among those that carry media, if there is one.
     fn media_place(self: &Rc<Self>) -> Option<MediaPlace> {
         let taken = self.media.get();
@@ -240,6 +251,21 @@ struct MediaPlace(Rc<Web>);
 impl Drop for MediaPlace {
     fn drop(&mut self) {
         self.0.media.set(self.0.media.get().saturating_sub(1));
+    }
+}
+
+/// Held while something is done that only one may do; `None` where somebody does.
+struct Exclusive<'a>(&'a Cell<bool>);
+
+impl Exclusive<'_> {
+    fn take(flag: &Cell<bool>) -> Option<Exclusive<'_>> {
+        (!flag.replace(true)).then_some(Exclusive(flag))
+    }
+}
+
+impl Drop for Exclusive<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
     }
 }
 

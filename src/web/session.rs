@@ -61,9 +61,8 @@ impl Web {
     /// Checks a password in a task of its own: what is written counts, also where the client has gone
     /// meanwhile. One after the other, so that the pool has a thread for the resolver too.
     async fn check(self: &Rc<Self>, attempt: Attempt) -> Result<Verdict, Refusal> {
-        let (reply, verdict) = smol::channel::bounded(1);
         let web = Rc::clone(self);
-        let task = async move {
+        let checked = self.to_its_end(async move {
             let _turn = web.checking.lock().await;
             let file = password::path(&web.daemon.options.config_file);
             let answer = smol::unblock(move || {
@@ -74,13 +73,9 @@ impl Web {
                 })
             });
             let answer = answer.await;
-            let now = runtime::now();
-            let verdict = answer.and_then(|it| web.access.borrow_mut().verified(it, now));
-            // Nobody may be left to hear it.
-            let _ = reply.try_send(verdict);
-        };
-        self.daemon.executor.spawn(task).detach();
-        verdict.recv().await.unwrap_or(Err(Refusal::Busy))
+            answer.and_then(|it| web.access.borrow_mut().verified(it, runtime::now()))
+        });
+        checked.await.unwrap_or(Err(Refusal::Busy))
     }
 
     /// `GET /api/session`.
