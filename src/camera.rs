@@ -12,6 +12,7 @@
 //! ├─ video       its packets → access units, reports
 //! ├─ arrivals    whether it still sends what can be used
 //! ├─ pace        how long to let bytes gather
+//! ├─ snapshot    the newest JPEG, while somebody looks
 //! ├─ probe       a short look at a camera
 //! └─ error       why a try ended
 //! ```
@@ -25,11 +26,13 @@ mod error;
 mod pace;
 pub mod probe;
 mod route;
+mod snapshot;
 mod video;
 
 pub use connect::Connector;
 pub use connection::{Connection, Step};
 pub use error::Error;
+pub use snapshot::{Picture, Reason, Snapshots};
 
 use self::route::{Next, Route};
 use crate::{
@@ -57,7 +60,9 @@ pub struct Camera {
     /// Frames and state: notified after every gulp that brought frames and every change of state.
     pub changed: Signal,
     /// While there are viewers, packets are taken as they come.
-    pub viewers: Cell<usize>,
+    viewers: Cell<usize>,
+    /// The first viewer came, or the last one left.
+    watched: Signal,
     stopped: Cell<bool>,
     stop: Signal,
     /// Another one for each connection.
@@ -99,6 +104,7 @@ impl Camera {
             last_error: RefCell::new(None),
             changed: Signal::default(),
             viewers: Cell::new(0),
+            watched: Signal::default(),
             stopped: Cell::new(false),
             stop: Signal::default(),
             seed: Cell::new(seed),
@@ -124,6 +130,31 @@ impl Camera {
     /// Why there is no stream; `None` while there is.
     pub fn last_error(&self) -> Option<String> {
         self.last_error.borrow().clone()
+    }
+
+    pub fn viewers(&self) -> usize {
+        self.viewers.get()
+    }
+
+    /// One more viewer; the first one's packets are taken from this moment on as they come.
+    pub fn viewer_came(&self) {
+        self.set_viewers(self.viewers.get() + 1);
+    }
+
+    pub fn viewer_left(&self) {
+        self.set_viewers(self.viewers.get().saturating_sub(1));
+    }
+
+    fn set_viewers(&self, viewers: usize) {
+        let before = self.viewers.replace(viewers);
+        if (before > 0) != (viewers > 0) {
+            self.watched.notify();
+        }
+    }
+
+    /// The next time that the first viewer comes or the last one leaves.
+    pub fn watched_or_not(&self) -> impl Future<Output = ()> + use<> {
+        self.watched.changed()
     }
 
     /// Ends [`Camera::run`], with a TEARDOWN where there is a session.
@@ -177,7 +208,7 @@ impl Camera {
         let mut tells_time = true;
         let ending = loop {
             let step = connection.step(&self.intake, self.viewers.get() > 0);
-            match self.or_stopped(step).await {
+            match self.or_stopped(self.or_watched(step)).await {
                 Some(Ok(Step::Idle)) => {}
                 Some(Ok(Step::Playing)) => {
                     self.last_error.replace(None);
@@ -237,6 +268,22 @@ impl Camera {
             None
         };
         future::or(stopped, async { Some(future.await) }).await
+    }
+
+    /// What `step` brings, or nothing as soon as a first viewer comes: he is not to wait for a gulp.
+    async fn or_watched(
+        &self,
+        step: impl Future<Output = Result<Step, Error>>,
+    ) -> Result<Step, Error> {
+        let watched = self.watched.changed();
+        if self.viewers.get() > 0 {
+            return step.await;
+        }
+        let watched = async {
+            watched.await;
+            Ok(Step::Idle)
+        };
+        future::or(step, watched).await
     }
 
     fn enter(&self, state: State, observer: &dyn Observer) {

@@ -3,6 +3,7 @@
 //! ```text
 //! daemon.rs    start, signals, reading the configuration again, end
 //! ├─ station   one camera with its recorder
+//! ├─ live      the smaller stream that viewers get
 //! ├─ wishes    what people ask of it
 //! ├─ outbox    the daemon's own commands for the card
 //! ├─ watchdog  whether what a camera sends becomes durable
@@ -16,6 +17,7 @@
 
 mod events;
 pub mod history;
+mod live;
 mod lock;
 mod memory;
 mod outbox;
@@ -49,7 +51,7 @@ use smol::{LocalExecutor, future, stream::StreamExt as _};
 use std::{
     cell::{Cell, RefCell},
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -124,6 +126,7 @@ pub fn run(
 ) -> io::Result<()> {
     blocking::set_max_blocking_threads(limits::BLOCKING_THREADS_MAX);
     let signals = Signals::new([UnixSignal::Term, UnixSignal::Int, UnixSignal::Hup])?;
+    warn_of_left_over(&options.config_file);
     let clock = Clock::start(&options.socket.with_extension("clock"));
     let executor = Rc::new(LocalExecutor::new());
     let daemon = Rc::new(Daemon {
@@ -166,8 +169,8 @@ pub fn run(
 impl Daemon {
     async fn run(self: Rc<Self>, mut signals: Signals) {
         let executor = Rc::clone(&self.executor);
-        executor.spawn(Rc::clone(&self).follow_card()).detach();
-        executor.spawn(Rc::clone(&self).follow_clock()).detach();
+        runtime::spawn(&executor, Rc::clone(&self).follow_card());
+        runtime::spawn(&executor, Rc::clone(&self).follow_clock());
         self.start_cameras(&executor);
         let reloads = executor.spawn(Rc::clone(&self).follow_reloads());
         future::or(self.follow_signals(&mut signals), self.until_unwanted()).await;
@@ -329,7 +332,7 @@ impl Daemon {
     async fn take_up_config(self: &Rc<Self>) -> Result<(), String> {
         let executor = &self.executor;
         let file = self.options.config_file.clone();
-        let config = smol::unblock(move || Config::read(&file)).await;
+        let config = smol::unblock(move || read_config(&file)).await;
         let config = config.map_err(|error| error.to_string())?;
         logger::set_level(config.log.level.0);
         let staying = staying(&self.config.borrow().camera, &config.camera);
@@ -423,6 +426,18 @@ fn staying(old: &[config::Camera], new: &[config::Camera]) -> Vec<bool> {
     cameras.map(|(index, camera)| same_folders && old.get(index) == Some(camera)).collect()
 }
 
+fn read_config(file: &Path) -> Result<Config, config::Error> {
+    warn_of_left_over(file);
+    Config::read(file)
+}
+
+/// Says so where the configuration is read from what a power cut left over of it.
+fn warn_of_left_over(file: &Path) {
+    if let Some(old) = config::left_over(file) {
+        log::warn!("{} is gone, {} is read", file.display(), old.display());
+    }
+}
+
 fn trust(clock: &Clock) -> identity::Clock {
     if clock.is_trusted() { identity::Clock::Trusted } else { identity::Clock::Untrusted }
 }
@@ -450,7 +465,6 @@ const CLOCK_STEP_MS: i64 = 1000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     fn cameras(text: &str) -> Config {
         Config::parse(text, Path::new("x.toml")).unwrap()

@@ -128,6 +128,10 @@ pub const READER_JOBS_MAX: usize = 32;
 
 /// The configuration's file; the shipped one has 3 KB. More is an error.
 pub const CONFIG_BYTES_MAX: usize = 64 * KIB;
+/// How deep its lists and tables nest, and how many names a key has; ours go to two. More is an error.
+pub const TOML_DEPTH_MAX: usize = 8;
+/// Keys of one section; the largest of ours has ten. More is an error.
+pub const TOML_KEYS_MAX: usize = 64;
 /// A camera's URL: it stands in every request. More is an error.
 pub const URL_BYTES_MAX: usize = 1000;
 /// Each has its ring and its place in the card's folder; the page shows them side by side.
@@ -191,6 +195,28 @@ pub const PROBE_SPAN: Duration = Duration::from_secs(5);
 pub const PROBE_PATIENCE: Duration = Duration::from_secs(15);
 /// Its ring: a key frame of a 4K camera fits half of it.
 pub const PROBE_RING_BYTES: usize = 4096 * KIB;
+
+// --- camera: snapshots, live ------------------------------------------------------------------
+
+/// One JPEG; 640x360 has 60 KB at most, a busy 1080p one 400 KB. A larger one is an error.
+pub const SNAPSHOT_BYTES_MAX: usize = 512 * KIB;
+/// What is read at once of a camera's HTTP reply, and of its head at most.
+pub const SNAPSHOT_READ_BYTES: usize = 8 * KIB;
+/// From one question for a picture to the end of its reply; cameras that wake an encoder take 3 s.
+pub const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Going through all ways to a picture; then the viewer hears that there is none.
+pub const SNAPSHOT_SEARCH_TIMEOUT: Duration = Duration::from_secs(12);
+/// Redirects of one question that are followed.
+pub const SNAPSHOT_REDIRECTS_MAX: usize = 2;
+/// When no way led to a picture, or the camera refused the password, all are tried again after this.
+pub const SNAPSHOT_RETRY_INTERVAL: Duration = Duration::from_secs(30);
+/// Nobody asked for a picture for so long: it is let go, and the stream it came from.
+pub const SNAPSHOT_IDLE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Ring of the smaller stream for viewers, while there are any: 4 s at 1 Mbit/s.
+pub const LIVE_RING_BYTES: usize = 512 * KIB;
+/// The last viewer left so long ago: the smaller stream is let go. Shorter than that, a page that is
+/// loaded again finds it running.
+pub const LIVE_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 // --- recorder, daemon -----------------------------------------------------------------------
 
@@ -296,10 +322,20 @@ pub const WRONG_PASSWORD_ADDRESSES_MAX: usize = 64;
 /// What happened and was not yet asked for; the oldest is dropped.
 pub const ACCESS_NEWS_MAX: usize = 8;
 
+// --- cli ------------------------------------------------------------------------------------
+
+/// What the daemon answers to a command; a status of 16 cameras has 10 KB. More is an error.
+pub const CLIENT_ANSWER_BYTES_MAX: usize = 1024 * KIB;
+/// How long it is waited for: longer than a daemon takes that ends while the card stalls.
+pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
+/// A line that a password is read from; one has at most 128 characters.
+pub const PASSWORD_LINE_BYTES_MAX: usize = KIB;
+
 // --- the sum --------------------------------------------------------------------------------
 
 /// Anonymous memory while one camera with the default buffer is recorded, 1,000 recordings on the
-/// card; what has no bound of its own above is as measured.
+/// card, and two people look at it with the page open; what has no bound of its own above is as
+/// measured.
 const RESIDENT_BYTES: usize = (BUFFER_KB_DEFAULT as usize) * KIB
     + RING_FRAMES_MAX * 64 // what the ring knows of each frame
     + FRAGMENT_BUFFERS * FRAGMENT_BUFFER_BYTES
@@ -311,10 +347,19 @@ const RESIDENT_BYTES: usize = (BUFFER_KB_DEFAULT as usize) * KIB
     + 1000 * 64 // the catalogue
     + INDEX_ENTRIES_MAX * 16
     + CARD_THREAD_STACK_BYTES
+    + READER_THREAD_STACK_BYTES
+    + CONNECTIONS_OF_TWO * CONNECTION_BYTES
+    + 2 * (LIVE_FRAGMENT_BYTES_MAX + WEB_PIECE_BYTES) // two viewers, one of them a player as well
     + 4 * 32 * KIB // touched of the stacks of main, the reactor and the pool
     + 256 * KIB; // executor, reactor, configuration, the allocator's own
 
-/// The budget of a board with 32 MB is 4.2 MB anonymous, of which two viewers, the page and its server need the rest.
-const RESIDENT_BYTES_MAX: usize = 4_200_000 - 700 * KIB;
+/// One connection: the gate's buffer, picoserve's, the head that is served, what is gathered to be
+/// sent, and the task, of 7 KB.
+const CONNECTION_BYTES: usize = 3 * HTTP_HEAD_BYTES_MAX + WEB_WRITE_BUFFER_BYTES + 7 * KIB;
+/// Browsers keep up to six to a page.
+const CONNECTIONS_OF_TWO: usize = 10;
+
+/// The budget of a board with 32 MB.
+const RESIDENT_BYTES_MAX: usize = 4_200_000;
 
 const _: () = assert!(RESIDENT_BYTES <= RESIDENT_BYTES_MAX, "more memory than the board has");

@@ -1,14 +1,16 @@
-//! A station: one camera with its recorder, and the command that waits for the card thread.
+//! A station: one camera with its recorder, its snapshots and its smaller stream, and the command that
+//! waits for the card thread.
 //!
 //! Knows nothing of: the other stations, signals, configuration files.
 
 use super::{
     Daemon,
     history::Kind,
+    live::Live,
     watchdog::{Verdict, Watchdog, Way},
 };
 use crate::{
-    camera::{self, Camera, Observer, State},
+    camera::{self, Camera, Observer, Snapshots, State},
     config, limits,
     recorder::{Moment, Recorder},
     runtime,
@@ -26,6 +28,9 @@ use std::{
 /// One camera with what becomes of its frames.
 pub struct Station {
     pub camera: Rc<Camera>,
+    /// Where viewers get a stream of their own (`live_url`).
+    live: Option<Live>,
+    pub snapshots: Snapshots,
     pub engine: config::Engine,
     /// The settings that its number among the cameras is from ([`super::outbox::Outbox::newest`]).
     pub(super) settings: u64,
@@ -64,6 +69,12 @@ impl Station {
         let name = config.name.as_str().to_owned();
         let camera = Camera::new(name, config.url.0.clone(), ring_bytes, life);
         Station {
+            // Seeds far apart: each counts its connections from there.
+            live: config
+                .live_url
+                .as_ref()
+                .map(|url| Live::new(&camera.name, url.0.clone(), config.transport.into(), !life)),
+            snapshots: Snapshots::new(config, life.rotate_left(32)),
             camera: Rc::new(camera.over(config.transport.into())),
             engine: config.engine,
             settings,
@@ -86,16 +97,26 @@ impl Station {
         let station = Rc::new(self);
         let watched = Rc::downgrade(&station);
         let running = Rc::clone(&station);
-        executor
-            .spawn(async move {
-                let link = Link { daemon, station: watched };
-                running.camera.run(&link).await;
-                running.recorder.borrow_mut().stop(&running.camera.intake.borrow().ring);
-                running.running.set(false);
-                link.daemon.pump(&running);
-            })
-            .detach();
+        runtime::spawn(executor, async move {
+            let link = Link { daemon, station: watched };
+            running.camera.run(&link).await;
+            running.recorder.borrow_mut().stop(&running.camera.intake.borrow().ring);
+            running.running.set(false);
+            link.daemon.pump(&running);
+        });
+        let serving = Rc::clone(&station);
+        runtime::spawn(executor, async move { serving.snapshots.run().await });
+        if station.live.is_some() {
+            let serving = Rc::clone(&station);
+            runtime::spawn(executor, async move { serving.run_live().await });
+        }
         station
+    }
+
+    async fn run_live(&self) {
+        if let Some(live) = &self.live {
+            live.run().await;
+        }
     }
 
     pub fn record(&self) {
@@ -126,16 +147,30 @@ impl Station {
         self.recorder.borrow().lost()
     }
 
-    /// Looks at the camera's stream from now on.
+    /// Looks at the camera's stream from now on: at the smaller one, where there is one.
     pub fn watch(&self) -> Watching {
-        let camera = Rc::clone(&self.camera);
-        camera.viewers.set(camera.viewers.get() + 1);
+        let camera = self.live.as_ref().map_or_else(|| Rc::clone(&self.camera), Live::camera);
+        camera.viewer_came();
         Watching(camera)
+    }
+
+    /// Those who watch, whichever stream.
+    pub fn viewers(&self) -> usize {
+        self.camera.viewers() + self.live.as_ref().map_or(0, Live::viewers)
+    }
+
+    /// Whether viewers get another stream than the recorder.
+    pub fn has_live_stream(&self) -> bool {
+        self.live.is_some()
     }
 
     /// Ends the camera; what it sent until then is still recorded.
     pub fn stop(&self) {
         self.camera.stop();
+        self.snapshots.stop();
+        if let Some(live) = &self.live {
+            live.stop();
+        }
     }
 
     /// True once the camera has ended and its file is on its way to be closed.
@@ -275,7 +310,7 @@ impl Deref for Watching {
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        self.0.viewers.set(self.0.viewers.get().saturating_sub(1));
+        self.0.viewer_left();
     }
 }
 

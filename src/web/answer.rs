@@ -8,7 +8,7 @@ use super::{
     playback::Extent,
     socket::Link,
 };
-use crate::limits;
+use crate::{camera::Picture, limits};
 use picoserve::{
     ResponseSent,
     io::{Read, Write},
@@ -32,7 +32,7 @@ pub(super) type Headers = Vec<(&'static str, Cow<'static, str>)>;
 pub(super) enum Body {
     None,
     Bytes { kind: &'static str, bytes: Cow<'static, [u8]> },
-    Picture(Rc<[u8]>),
+    Picture(Rc<Picture>),
     File(Extent),
     Stream { kind: &'static str, source: Box<dyn Source> },
 }
@@ -104,7 +104,7 @@ impl Answer {
                 return response.write_to(connection, writer).await;
             }
             Body::Bytes { kind, bytes } => (kind, bytes.len(), Payload::Bytes(bytes)),
-            Body::Picture(bytes) => ("image/jpeg", bytes.len(), Payload::Picture(bytes)),
+            Body::Picture(it) => ("image/jpeg", it.jpeg.len(), Payload::Picture(it)),
             // At most 2 GiB: a segment ends there.
             Body::File(extent) => (
                 "video/mp4",
@@ -179,7 +179,7 @@ enum Payload {
     /// Only the head was asked for.
     Head,
     Bytes(Cow<'static, [u8]>),
-    Picture(Rc<[u8]>),
+    Picture(Rc<Picture>),
     File(Extent, Rc<Link>),
 }
 
@@ -196,7 +196,7 @@ impl Content for Sized {
         match self.payload {
             Payload::Head => Ok(()),
             Payload::Bytes(bytes) => writer.write_all(&bytes).await,
-            Payload::Picture(bytes) => writer.write_all(&bytes).await,
+            Payload::Picture(picture) => writer.write_all(&picture.jpeg).await,
             Payload::File(mut extent, link) => {
                 let mut piece = Vec::new();
                 while extent.next(&mut piece).await {

@@ -14,7 +14,7 @@ use super::{
     playback,
     socket::{Link, Occupation},
 };
-use crate::{limits, storage::DeleteError};
+use crate::{limits, mp4::identity::Clock, runtime, storage::DeleteError};
 use picoserve::{
     ResponseSent,
     extract::FromRequest as _,
@@ -69,7 +69,8 @@ impl PathRouterService for Service {
                 Err(refusal) => Outcome::Answer(refusal.into()),
                 Ok(who) => {
                     let body = read_body(&mut request).await?;
-                    self.web.answer(Asked { head, body: &body, peer, who }).await
+                    // Boxed: some routes hold much, and an idle connection none of it.
+                    Box::pin(self.web.answer(Asked { head, body: &body, peer, who })).await
                 }
             },
         };
@@ -125,6 +126,10 @@ impl Web {
         // A HEAD is a GET whose body is not sent.
         let method = if head.method == "HEAD" { "GET" } else { head.method };
         let path = head.path();
+        // A route has one way to be written.
+        if path != "/" && path.split('/').skip(1).any(str::is_empty) {
+            return not_found();
+        }
         let mut segments = path.split('/').skip(1);
         let route = [(); 4].map(|()| segments.next().unwrap_or_default());
         if segments.next().is_some() {
@@ -144,12 +149,15 @@ impl Web {
             ("POST", ["api", "shutdown", "", ""]) => self.shutdown().await,
             ("POST", ["api", "storage", "release", ""]) => self.storage_release().await,
             ("POST", ["api", "storage", "resume", ""]) => self.storage_resume().await,
+            ("GET", ["api", "config", "", ""]) => self.config(),
+            ("PUT", ["api", "config", "", ""]) => self.change_config(asked.body).await,
             ("POST", ["api", "probe", "", ""]) => self.probe(asked.body).await,
             ("GET", ["api", "recordings", "", ""]) => self.recordings(head),
             ("DELETE", ["api", "recordings", camera, number]) => {
                 self.delete_recording(camera, number).await
             }
             ("GET", ["recordings", camera, file, ""]) => self.recording(head, camera, file).await,
+            ("GET", ["snapshot", file, "", ""]) => self.snapshot(file).await,
             ("GET", ["live", file, "", ""]) => self.live_file(file),
             ("GET", ["metrics", "", "", ""]) => self.metrics(),
             ("GET", [name, "", "", ""]) if assets::find(name).is_some() => {
@@ -157,6 +165,7 @@ impl Web {
             }
             _ => match allowed(route) {
                 "" => return not_found(),
+                methods if methods.split(", ").any(|it| it == head.method) => return not_found(),
                 methods => Answer::error(405, format!("only {methods} is possible here"))
                     .with("Allow", methods),
             },
@@ -190,6 +199,21 @@ impl Web {
         }
     }
 
+    /// `GET /snapshot/{camera}.jpg`.
+    async fn snapshot(&self, file: &str) -> Answer {
+        let station = file.strip_suffix(".jpg").and_then(|name| self.station(name));
+        let Some(station) = station else { return Answer::error(404, "no such camera") };
+        match station.snapshots.newest().await {
+            Ok(picture) => {
+                let age = runtime::now().saturating_duration_since(picture.taken).as_millis();
+                Answer::new(200, Body::Picture(picture))
+                    .with("Age-Ms", age.to_string())
+                    .with("Cache-Control", "no-store")
+            }
+            Err(reason) => Answer::error(503, reason.to_string()),
+        }
+    }
+
     fn live(self: &Rc<Self>, name: &str, form: Form) -> Result<(Live, MediaPlace), Answer> {
         let station = self.station(name).ok_or_else(|| Answer::error(404, "no such camera"))?;
         let place = self.media_place().ok_or_else(too_many_viewers)?;
@@ -220,6 +244,12 @@ impl Web {
     }
 
     fn with_common_fields(&self, answer: Answer) -> Answer {
+        // A clock that was not set says nothing (RFC 9110 §6.6.1).
+        let is_set = self.daemon.trust.get() == Clock::Trusted;
+        let answer = match is_set {
+            true => answer.with("Date", self.daemon.clock.now().http_date()),
+            false => answer,
+        };
         answer
             .with("X-Content-Type-Options", "nosniff")
             .with("Referrer-Policy", "no-referrer")
@@ -233,9 +263,10 @@ fn allowed(route: [&str; 4]) -> &'static str {
     match route {
         ["api", "status" | "events" | "recordings" | "openapi.json", "", ""]
         | ["metrics", "", "", ""]
-        | ["live", _, "", ""]
-        | ["recordings" | "snapshot", _, _, ""] => "GET, HEAD",
+        | ["live" | "snapshot", _, "", ""]
+        | ["recordings", _, _, ""] => "GET, HEAD",
         ["api", "session", "", ""] => "GET, HEAD, POST, DELETE",
+        ["api", "config", "", ""] => "GET, HEAD, PUT",
         ["api", "password", "", ""] => "PUT",
         ["api", "record", "start" | "stop", ""]
         | ["api", "shutdown" | "probe", "", ""]

@@ -213,8 +213,10 @@ impl Web {
                 undecodable: losses.undecodable,
                 too_large: losses.too_large,
             },
-            viewers: camera.viewers.get(),
-            live_waits: is_live && intake.ring.key_until(u64::MAX).is_none(),
+            viewers: station.viewers(),
+            live_waits: is_live
+                && !station.has_live_stream()
+                && intake.ring.key_until(u64::MAX).is_none(),
             durable_age_ms: station
                 .durable_at()
                 .map(|at| u64::try_from(millis(now, at)).unwrap_or(0)),

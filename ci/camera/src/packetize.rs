@@ -1,9 +1,10 @@
 //! Packets: access units in, RTP packets in sequence order out.
 //!
 //! Spec: RFC 3550 §5.1 (header, sender report), RFC 6184 (H.264: single NAL unit, STAP-A, FU-A),
-//! RFC 7798 (H.265: single NAL unit, AP, FU). Knows nothing of: transports, clocks, faults.
+//! RFC 7798 (H.265: single NAL unit, AP, FU); JPEG is next door. Knows nothing of: transports, clocks, faults.
 
 use crate::clip::Codec;
+use crate::jpeg;
 use crate::quirks::{Quirk, Quirks};
 
 /// Whether small NAL units share a packet.
@@ -70,6 +71,10 @@ impl Packetizer {
     fn flush(&self, group: &mut Vec<&[u8]>, payloads: &mut Vec<Vec<u8>>) {
         match group.as_slice() {
             [] => {}
+            pictures if self.codec == Codec::Jpeg => {
+                payloads
+                    .extend(pictures.iter().flat_map(|it| jpeg::payloads(it, PAYLOAD_BYTES_MAX)));
+            }
             [nal] if nal.len() <= PAYLOAD_BYTES_MAX => payloads.push(nal.to_vec()),
             [nal] => fragments(self.codec, nal, payloads),
             several => payloads.push(aggregate(self.codec, several)),
@@ -99,6 +104,7 @@ fn shows_picture(codec: Codec, payload: &[u8]) -> bool {
     let is_vcl = |kind: u8| match codec {
         Codec::H264 => matches!(kind, 1..=5),
         Codec::H265 => kind < 32,
+        Codec::Jpeg => true,
     };
     match codec.nal_type(payload) {
         FU_A if codec == Codec::H264 => payload.get(inner).is_some_and(|it| is_vcl(it & 0x1f)),
@@ -188,6 +194,7 @@ fn aggregate(codec: Codec, nals: &[&[u8]]) -> Vec<u8> {
             let temporal = nals.iter().map(|nal| header(nal) & 0x0007).min().unwrap_or(1);
             (forbidden | u16::from(AP) << 9 | layer | temporal).to_be_bytes().to_vec()
         }
+        Codec::Jpeg => Vec::new(), // pictures are never aggregated
     };
     for nal in nals {
         payload.extend_from_slice(&(nal.len() as u16).to_be_bytes()); // under PAYLOAD_BYTES_MAX

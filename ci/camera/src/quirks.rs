@@ -133,6 +133,7 @@ impl Quirks {
         let is_sps = |nal: &[u8]| match codec {
             Codec::H264 => codec.nal_type(nal) == 7,
             Codec::H265 => codec.nal_type(nal) == 33,
+            Codec::Jpeg => false,
         };
         let mut nals = nals;
         if self.has(Quirk::JunkAfterSps) {
@@ -152,6 +153,7 @@ impl Quirks {
         let fragment = |payload: &[u8]| match codec {
             Codec::H264 => (codec.nal_type(payload) == 28).then_some(1),
             Codec::H265 => (codec.nal_type(payload) == 49).then_some(2),
+            Codec::Jpeg => None,
         };
         if self.has(Quirk::ChangingFragmentType) {
             for payload in payloads.iter_mut() {

@@ -66,6 +66,15 @@ impl Nvr {
         self.signal("HUP");
     }
 
+    /// Changes the configuration's file, for the next start.
+    pub fn set_config(&self, change: impl FnOnce(&str) -> String) {
+        write_config(self.directory.path(), &change(&self.config_text()));
+    }
+
+    pub fn config_text(&self) -> String {
+        fs::read_to_string(self.directory.path().join("smolnvr.toml")).unwrap()
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -203,9 +212,18 @@ pub fn smolnvr(arguments: &[&str]) -> (Option<i32>, String, String) {
 
 /// 10 s of 1080p at 4 Mbit/s, a key frame every 50 frames; made by `ci/clips.sh`.
 pub fn bench_clip() -> Clip {
+    cached_clip("bench.h264")
+}
+
+/// 250 pictures of which each says which it is, a key frame every 25; made by `ci/clips.sh`.
+pub fn numbered_clip() -> Clip {
+    cached_clip("numbered.h264")
+}
+
+fn cached_clip(name: &str) -> Clip {
     let home = || PathBuf::from(env::var_os("HOME").unwrap()).join(".cache");
     let cache = env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from);
-    Clip::load(cache.join("smolnvr/clips/bench.h264")).expect("`make test` makes it")
+    Clip::load(cache.join("smolnvr/clips").join(name)).expect("`make test` makes it")
 }
 
 /// What `smolnvr verify --json` says of each file, by file name: state and, where it is damaged, why.

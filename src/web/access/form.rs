@@ -26,8 +26,6 @@ enum Part {
     Fields,
     /// So many bytes of it are still to come.
     Body(u64),
-    /// Another protocol: see [`Form::upgraded`].
-    Other,
     Refused(Refusal),
 }
 
@@ -72,6 +70,14 @@ impl Form {
         taken
     }
 
+    /// What to say of a head that has not ended where it must.
+    pub fn too_long(&self) -> Refusal {
+        match self.part {
+            Part::RequestLine => Refusal::TargetTooLong,
+            _ => Refusal::HeadTooLarge,
+        }
+    }
+
     /// How much of a body is still to come before the next head.
     pub fn body_left(&self) -> u64 {
         match self.part {
@@ -80,23 +86,17 @@ impl Form {
         }
     }
 
-    /// The connection speaks another protocol from here on (101): nothing more is looked at.
-    pub fn upgraded(&mut self) {
-        self.part = Part::Other;
-    }
-
     fn take_parts(&mut self, mut bytes: &[u8]) -> Result<(), Refusal> {
         while let Some(first) = bytes.first() {
             match &mut self.part {
                 Part::Refused(refusal) => return Err(refusal.clone()),
-                Part::Other => return Ok(()),
                 Part::Body(left) => {
                     let here = usize::try_from(*left).map_or(bytes.len(), |n| n.min(bytes.len()));
                     *left -= here as u64;
                     if *left == 0 {
                         self.part = Part::RequestLine;
                     }
-                    bytes = &bytes[here..];
+                    bytes = bytes.get(here..).unwrap_or_default();
                 }
                 Part::RequestLine if self.line.is_empty() && !first.is_ascii_alphabetic() => {
                     return Err(Malformed("this is not HTTP (is it https?)"));
@@ -113,8 +113,7 @@ impl Form {
         let (here, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
         self.head.bytes += here.len();
         if self.head.bytes > limits::HTTP_HEAD_BYTES_MAX {
-            let too_long = matches!(self.part, Part::RequestLine);
-            return Err(if too_long { Refusal::TargetTooLong } else { Refusal::HeadTooLarge });
+            return Err(self.too_long());
         }
         if end.is_none() {
             self.line.extend_from_slice(here);
@@ -195,7 +194,7 @@ impl HeadSoFar {
         if !is_token(name) {
             return Err(Malformed("the name of a header field is no word"));
         }
-        let value = &value[1..];
+        let value = value.get(1..).unwrap_or_default();
         if value.iter().any(|byte| is_control(*byte) && *byte != b'\t') {
             return Err(Malformed("a header field holds a control character"));
         }
