@@ -376,8 +376,9 @@ impl BadDay {
     fn deliver_late(&mut self, number: u64) {
         let is_due = |(due, _): &mut (u64, Vec<u8>)| *due <= number;
         let late: Vec<_> = self.network.late.extract_if(.., is_due).collect();
-        for (_, packet) in late {
-            self.line.packet(&packet);
+        // It is not late where none that came after it has arrived, and waited in vain.
+        if self.network.missing == 0 && self.network.held.is_none() {
+            late.iter().for_each(|(_, packet)| self.line.packet(packet));
         }
     }
 
