@@ -267,7 +267,7 @@ impl BadDay {
 
     fn send(&mut self, number: u64, is_key: bool) {
         let bytes = 100 + self.below(2500) as usize;
-        let changes_sets = is_key && self.one_in(120);
+        let changes_sets = is_key && self.network.is_known && self.one_in(120);
         if changes_sets {
             self.source.sets =
                 if self.source.sets == Sets::First { Sets::Second } else { Sets::First };
