@@ -220,6 +220,8 @@ impl BadDay {
     fn change_source(&mut self, is_first: bool) {
         self.source.ssrc += 1;
         self.source.sequence = self.below(65_536) as u16;
+        // Of one that nothing arrived of, nobody knows.
+        let is_first = is_first || self.network.is_first && !self.network.is_known;
         let (lost, restarts) = (self.network.lost, self.network.restarts);
         self.network = Network { is_first, lost, restarts, ..Network::default() };
     }
