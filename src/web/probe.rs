@@ -2,7 +2,7 @@
 //!
 //! One at a time: each takes a ring of its own for a few seconds. Knows nothing of: what is saved.
 
-use super::{Web, answer::Answer, live::mime_type, packer::Packer};
+use super::{Exclusive, Web, answer::Answer, live::mime_type, packer::Packer};
 use crate::{
     camera::probe::{self, Effort, Report},
     limits,
@@ -44,10 +44,9 @@ impl Web {
             Ok(target) => target,
             Err(wrong) => return Answer::error(400, wrong),
         };
-        if self.probing.replace(true) {
+        let Some(_turn) = Exclusive::take(&self.probing) else {
             return Answer::error(409, "another camera is being looked at: try again in a moment");
-        }
-        let _done = Done(self);
+        };
         let effort = Effort {
             span: limits::WEB_PROBE_SPAN,
             patience: limits::WEB_PROBE_PATIENCE,
@@ -71,15 +70,6 @@ impl Web {
         let url = self.daemon.config.borrow().unmasked(&question.url, camera);
         let url = url.ok_or("url: no password is stored for ***: write it")?;
         url.parse().map_err(|error| format!("url: {error}"))
-    }
-}
-
-/// Lets the next one look, also where the client has gone meanwhile.
-struct Done<'a>(&'a Web);
-
-impl Drop for Done<'_> {
-    fn drop(&mut self) {
-        self.0.probing.set(false);
     }
 }
 

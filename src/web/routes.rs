@@ -14,7 +14,7 @@ use super::{
     playback,
     socket::{Link, Occupation},
 };
-use crate::{limits, runtime, storage::DeleteError};
+use crate::{limits, mp4::identity::Clock, runtime, storage::DeleteError};
 use picoserve::{
     ResponseSent,
     extract::FromRequest as _,
@@ -244,6 +244,12 @@ impl Web {
     }
 
     fn with_common_fields(&self, answer: Answer) -> Answer {
+        // A clock that was not set says nothing (RFC 9110 §6.6.1).
+        let is_set = self.daemon.trust.get() == Clock::Trusted;
+        let answer = match is_set {
+            true => answer.with("Date", self.daemon.clock.now().http_date()),
+            false => answer,
+        };
         answer
             .with("X-Content-Type-Options", "nosniff")
             .with("Referrer-Policy", "no-referrer")

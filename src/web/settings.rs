@@ -2,8 +2,10 @@
 //!
 //! Spec: README, "HTTP". Knows nothing of: how the file is written.
 
-use super::{Web, answer::Answer};
+use super::{Exclusive, Web, answer::Answer};
 use crate::config::{self, ChangeError};
+use serde_json::Value as Json;
+use std::rc::Rc;
 
 impl Web {
     /// `GET /api/config`.
@@ -12,14 +14,23 @@ impl Web {
     }
 
     /// `PUT /api/config`: answers when the daemon goes by what the file says then.
-    pub(super) async fn change_config(&self, body: &[u8]) -> Answer {
+    pub(super) async fn change_config(self: &Rc<Self>, body: &[u8]) -> Answer {
         let Ok(change) = serde_json::from_slice(body) else {
             return Answer::error(400, "expected the configuration, or a part of it, as JSON");
         };
-        if self.configuring.replace(true) {
+        if self.configuring.get() {
             return Answer::error(409, "another change is being made: try again in a moment");
         }
-        let _done = Done(self);
+        let web = Rc::clone(self);
+        let changed = self.to_its_end(async move {
+            let _turn = Exclusive::take(&web.configuring);
+            web.take_up(change).await
+        });
+        changed.await.unwrap_or(Answer::error(503, "the daemon ends"))
+    }
+
+    /// Writes the change, then goes by it.
+    async fn take_up(&self, change: Json) -> Answer {
         let file = self.daemon.options.config_file.clone();
         let running = self.daemon.config.borrow().clone();
         match smol::unblock(move || config::change(&file, &running, &change)).await {
@@ -37,14 +48,5 @@ impl Web {
                 Answer::error(status, error.to_string())
             }
         }
-    }
-}
-
-/// Lets the next change be made, also where the client has gone meanwhile.
-struct Done<'a>(&'a Web);
-
-impl Drop for Done<'_> {
-    fn drop(&mut self) {
-        self.0.configuring.set(false);
     }
 }

@@ -64,6 +64,15 @@ impl Nvr {
         self.signal("HUP");
     }
 
+    /// Changes the configuration's file, for the next start.
+    pub fn set_config(&self, change: impl FnOnce(&str) -> String) {
+        write_config(self.directory.path(), &change(&self.config_text()));
+    }
+
+    pub fn config_text(&self) -> String {
+        fs::read_to_string(self.directory.path().join("smolnvr.toml")).unwrap()
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
     }
