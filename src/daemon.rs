@@ -164,8 +164,8 @@ pub fn run(
 impl Daemon {
     async fn run(self: Rc<Self>, mut signals: Signals) {
         let executor = Rc::clone(&self.executor);
-        executor.spawn(Rc::clone(&self).follow_card()).detach();
-        executor.spawn(Rc::clone(&self).follow_clock()).detach();
+        runtime::spawn(&executor, Rc::clone(&self).follow_card());
+        runtime::spawn(&executor, Rc::clone(&self).follow_clock());
         self.start_cameras(&executor);
         let reloads = executor.spawn(Rc::clone(&self).follow_reloads());
         future::or(self.follow_signals(&mut signals), self.until_unwanted()).await;

@@ -8,6 +8,7 @@ use crate::{
     camera::{Camera, Observer, Snapshots, State},
     config, limits,
     recorder::{Moment, Recorder},
+    runtime,
     storage::{CameraId, CardState, Command, Storage},
     units::Ticks,
 };
@@ -85,19 +86,19 @@ impl Station {
         let station = Rc::new(self);
         let watched = Rc::downgrade(&station);
         let running = Rc::clone(&station);
-        executor
-            .spawn(async move {
-                let link = Link { daemon, station: watched };
-                running.camera.run(&link).await;
-                running.recorder.borrow_mut().stop(&running.camera.intake.borrow().ring);
-                running.running.set(false);
-                link.daemon.pump(&running);
-            })
-            .detach();
+        runtime::spawn(executor, async move {
+            let link = Link { daemon, station: watched };
+            running.camera.run(&link).await;
+            running.recorder.borrow_mut().stop(&running.camera.intake.borrow().ring);
+            running.running.set(false);
+            link.daemon.pump(&running);
+        });
         let serving = Rc::clone(&station);
-        executor.spawn(async move { serving.snapshots.run().await }).detach();
-        let serving = Rc::clone(&station);
-        executor.spawn(async move { serving.run_live().await }).detach();
+        runtime::spawn(executor, async move { serving.snapshots.run().await });
+        if station.live.is_some() {
+            let serving = Rc::clone(&station);
+            runtime::spawn(executor, async move { serving.run_live().await });
+        }
         station
     }
 
