@@ -182,10 +182,9 @@ function recordingState(age) {
 
 async function refresh() {
   try {
-    const now = await api("GET", "/api/status");
+    const [now] = await Promise.all([api("GET", "/api/status"), list.refresh()]);
     health.changes(now.changes ?? []);
     show(now);
-    await list.refresh();
   } catch (problem) {
     if (problem.status && problem.status !== 401) say($("banner"), sentence(problem.message));
   }
