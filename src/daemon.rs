@@ -6,6 +6,7 @@
 //! ├─ live      the smaller stream that viewers get
 //! ├─ wishes    what people ask of it
 //! ├─ outbox    the daemon's own commands for the card
+//! ├─ watchdog  whether what a camera sends becomes durable
 //! ├─ events    what the card says
 //! ├─ history   what happened lately
 //! ├─ memory    which cameras people started and stopped, until the next boot
@@ -21,6 +22,7 @@ mod lock;
 mod memory;
 mod outbox;
 mod station;
+mod watchdog;
 mod wishes;
 
 pub use lock::{Lock, runtime_path};
@@ -84,6 +86,8 @@ pub struct Daemon {
     pub trust: Cell<identity::Clock>,
     pub card: RefCell<CardState>,
     card_ended: Cell<bool>,
+    /// It was said that the card thread does not answer.
+    card_silent: Cell<bool>,
     /// A recorder or the card went on.
     progress: Signal,
     /// What `/api/status` shows changed.
@@ -137,6 +141,7 @@ pub fn run(
         clock,
         card: RefCell::default(),
         card_ended: Cell::new(false),
+        card_silent: Cell::new(false),
         progress: Signal::default(),
         changed: Signal::default(),
         history: RefCell::default(),

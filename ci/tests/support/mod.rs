@@ -7,6 +7,8 @@
 pub mod http;
 pub mod mp4;
 pub mod port;
+pub mod server;
+pub mod stream;
 pub mod trace;
 
 use camera::{Camera, Clip, Codec, SessionState};
