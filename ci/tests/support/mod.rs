@@ -4,10 +4,12 @@
 #![allow(clippy::disallowed_methods, reason = "tests wait for conditions of other processes")]
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod card;
 pub mod http;
 pub mod mp4;
 pub mod port;
 pub mod trace;
+pub mod ws;
 
 use camera::{Camera, Clip, Codec, SessionState};
 use serde_json::Value;
@@ -83,6 +85,11 @@ impl Nvr {
         let log = self.log();
         let address = log.rsplit("web=listening address=").next().unwrap();
         address.lines().next().unwrap().to_owned()
+    }
+
+    /// What `/api/status` says.
+    pub fn status(&self) -> Value {
+        http::ask(&self.web_address(), "GET", "/api/status", &[], "").json()
     }
 
     pub fn log(&self) -> String {
@@ -322,6 +329,36 @@ pub fn assert_exact(files: &[PathBuf], clip: &Clip, first: u64, frames: u64) {
         assert_eq!(Some(movie.duration), movie.samples.iter().map(end).max(), "{name}: duration");
     }
     assert_eq!(number - first, frames, "frames in {} files", files.len());
+}
+
+/// Checks that a movie holds frames of the clip without a gap, from a key frame on, its time beginning
+/// at 0, as exactly as [`assert_exact`]; answers the number of the first one in the clip.
+pub fn assert_is_part_of(movie: &mp4::Movie, clip: &Clip) -> u64 {
+    let opening = &movie.samples[0];
+    let first = frame_number(opening, clip);
+    assert!(opening.key, "frame {first} is no key frame");
+    assert_eq!((opening.decode, opening.presentation), (0, 0));
+    let base = i64::try_from(clip.frame(first).pts).unwrap();
+    let mut last_decode = -1;
+    for (number, sample) in (first..).zip(&movie.samples) {
+        let expected = clip.frame(number);
+        let sent = vcl(clip.codec(), &expected.unit.nals);
+        assert!(vcl(clip.codec(), &sample.nals) == sent, "frame {number} differs");
+        let presentation = i64::try_from(expected.pts).unwrap() - base;
+        assert_eq!(sample.presentation, presentation, "frame {number}");
+        assert!(sample.decode > last_decode, "frame {number}");
+        last_decode = sample.decode;
+        assert_eq!(sample.key, expected.unit.key, "frame {number}");
+    }
+    first
+}
+
+/// Which frame of the clip a sample is.
+pub fn frame_number(sample: &mp4::Sample, clip: &Clip) -> u64 {
+    let media = vcl(clip.codec(), &sample.nals);
+    let mut frames = clip.access_units().iter();
+    let number = frames.position(|unit| vcl(clip.codec(), &unit.nals) == media);
+    number.expect("a frame of the clip") as u64
 }
 
 pub fn vcl(codec: Codec, nals: &[Vec<u8>]) -> Vec<&[u8]> {
