@@ -82,6 +82,11 @@ impl Intake {
         self.lacks_idr = false;
     }
 
+    /// Whether a frame of the ring belongs to the run that is under way, or was the last one.
+    pub fn is_current(&self, number: u64) -> bool {
+        self.ring.get(number).is_some_and(|(frame, _)| frame.run == self.run)
+    }
+
     pub fn losses(&self) -> Losses {
         self.losses
     }
