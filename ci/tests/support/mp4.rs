@@ -72,10 +72,11 @@ pub fn parse(file: &[u8]) -> Result<Movie, String> {
 
 impl Movie {
     fn read_moov(&mut self, moov: &[u8]) -> Result<(), String> {
-        let mehd = find(moov, &[b"mvex", b"mehd"]).ok_or("no mehd")?;
-        self.duration = match mehd[0] {
-            0 => i64::from(number(&mehd[4..])),
-            _ => i64::from_be_bytes(mehd[4..12].try_into().unwrap()),
+        // An endless file has none.
+        self.duration = match find(moov, &[b"mvex", b"mehd"]) {
+            None => 0,
+            Some(mehd) if mehd[0] == 0 => i64::from(number(&mehd[4..])),
+            Some(mehd) => i64::from_be_bytes(mehd[4..12].try_into().unwrap()),
         };
         let path: [&[u8; 4]; 5] = [b"trak", b"mdia", b"minf", b"stbl", b"stsd"];
         let stsd = find(moov, &path).ok_or("no stsd")?;

@@ -45,7 +45,8 @@ impl WebSocket {
             match first & 0x0f {
                 0 => assert!(kind != 0, "a continuation of nothing"),
                 8 => {
-                    let code = payload.get(..2).map_or(0, |code| code[0] as u16 * 256 + code[1] as u16);
+                    let code =
+                        payload.get(..2).map_or(0, |code| code[0] as u16 * 256 + code[1] as u16);
                     return Message::Close(code);
                 }
                 10 => return Message::Pong(payload),
