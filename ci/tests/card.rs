@@ -7,8 +7,11 @@ mod support;
 use camera::{Camera, Clip, Options, Speed};
 use std::{fs, process::Command, time::Duration};
 use support::{
-    Nvr, SHORT_SEGMENTS, assert_all_whole, assert_exact, card::Card, frames_in, let_pass,
-    port::Port, wait_for, wait_for_within,
+    Nvr, SHORT_SEGMENTS, assert_all_whole, assert_exact,
+    card::{Card, run},
+    frames_in, let_pass,
+    port::Port,
+    wait_for, wait_for_within,
 };
 
 /// The contract: recording goes on so long after the card is back.

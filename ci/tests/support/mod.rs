@@ -29,6 +29,7 @@ use tempfile::TempDir;
 /// A smolnvr of its own: configuration, lock and recordings in a folder that goes with it.
 pub struct Nvr {
     pub directory: TempDir,
+    program: PathBuf,
     arguments: Vec<String>,
     child: Child,
     log: Arc<Mutex<String>>,
@@ -50,16 +51,37 @@ impl Nvr {
 
     /// Starts it with a configuration and arguments of the test's own.
     pub fn start_with(directory: TempDir, config: &str, arguments: &[&str]) -> Nvr {
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_smolnvr"));
+        Nvr::start_program(program, directory, config, arguments)
+    }
+
+    /// The same of the program as it is released, which is built where it is not up to date.
+    pub fn start_release(directory: TempDir, config: &str) -> Nvr {
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--release", "--bin", "smolnvr"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status();
+        assert!(built.unwrap().success());
+        let target = Path::new(env!("CARGO_BIN_EXE_smolnvr")).ancestors().nth(2).unwrap();
+        Nvr::start_program(target.join("release/smolnvr"), directory, config, &[])
+    }
+
+    fn start_program(
+        program: PathBuf,
+        directory: TempDir,
+        config: &str,
+        arguments: &[&str],
+    ) -> Nvr {
         write_config(directory.path(), config);
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect::<Vec<_>>();
-        let (child, log) = spawn(directory.path(), &arguments);
-        Nvr { directory, arguments, child, log }
+        let (child, log) = spawn(&program, directory.path(), &arguments);
+        Nvr { directory, program, arguments, child, log }
     }
 
     /// Starts it again over the recordings that are there.
     pub fn restart(&mut self) {
         assert!(self.child.try_wait().unwrap().is_some(), "it still runs");
-        (self.child, self.log) = spawn(self.directory.path(), &self.arguments);
+        (self.child, self.log) = spawn(&self.program, self.directory.path(), &self.arguments);
     }
 
     /// Writes another configuration and has it read.
@@ -187,8 +209,8 @@ fn write_config(directory: &Path, config: &str) {
     fs::write(directory.join("smolnvr.toml"), config).unwrap();
 }
 
-fn spawn(directory: &Path, arguments: &[String]) -> (Child, Arc<Mutex<String>>) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_smolnvr"))
+fn spawn(program: &Path, directory: &Path, arguments: &[String]) -> (Child, Arc<Mutex<String>>) {
+    let mut child = Command::new(program)
         .arg("run")
         .arg("-c")
         .arg(directory.join("smolnvr.toml"))
