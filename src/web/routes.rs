@@ -153,7 +153,7 @@ impl Web {
             ("PUT", ["api", "config", "", ""]) => self.change_config(asked.body).await,
             ("POST", ["api", "probe", "", ""]) => self.probe(asked.body).await,
             ("GET", ["api", "recordings", "", ""]) => self.recordings(head),
-            ("DELETE", ["api", "recordings", camera, number]) => {
+            ("DELETE", ["api", "recordings", camera, number]) if !number.is_empty() => {
                 self.delete_recording(camera, number).await
             }
             ("GET", ["recordings", camera, file, ""]) => self.recording(head, camera, file).await,
