@@ -5,10 +5,7 @@
 
 mod support;
 
-use camera::{
-    Auth, Camera, Clip, Faults, Options, Quirk, Quirks, Scheme, SessionState, Speed, Switch,
-    Timeout,
-};
+use camera::{Auth, Camera, Clip, Faults, Options, Quirk, Quirks, Scheme, Speed, Switch, Timeout};
 use std::{path::Path, time::Duration};
 use support::{
     Nvr, SHORT_SEGMENTS, assert_exact, assert_ffmpeg_is_silent, config, frames_in, let_pass, mp4,
