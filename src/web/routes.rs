@@ -159,6 +159,7 @@ impl Web {
             ("GET", ["recordings", camera, file, ""]) => self.recording(head, camera, file).await,
             ("GET", ["snapshot", file, "", ""]) => self.snapshot(file).await,
             ("GET", ["live", file, "", ""]) => self.live_file(file),
+            ("GET", ["api", "openapi.json", "", ""]) => assets::answer(head, "api/openapi.json"),
             ("GET", ["metrics", "", "", ""]) => self.metrics(),
             ("GET", [name, "", "", ""]) if assets::find(name).is_some() => {
                 assets::answer(head, name)
