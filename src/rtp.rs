@@ -1,13 +1,15 @@
-//! RTP: packets from the wire in, access units of video out.
+//! RTP: packets from the wire in, access units of video or JPEG pictures out.
 //!
 //! `Packet` is one parsed packet, `Receiver` puts a track's packets in order and counts what is
-//! missing, `Depacketizer` turns their payloads into access units, which it writes into a `Sink`.
-//! Spec: RFC 3550, RFC 6184, RFC 7798. Knows nothing of: sockets, clocks, RTSP, media time.
+//! missing, `Depacketizer` turns their payloads into access units, which it writes into a `Sink`;
+//! `JpegDepacketizer` turns those of a JPEG stream into pictures.
+//! Spec: RFC 3550, RFC 6184, RFC 7798, RFC 2435. Knows nothing of: sockets, clocks, RTSP, media time.
 
 mod assembler;
 mod depacketizer;
 mod h264;
 mod h265;
+mod jpeg;
 mod receiver;
 pub mod rtcp;
 #[cfg(test)]
@@ -15,6 +17,7 @@ mod tests;
 
 pub use crate::codec::{Leading, RandomAccess};
 pub use depacketizer::{AccessUnit, Depacketizer, DropCause, Sink};
+pub use jpeg::{JpegDepacketizer, JpegError};
 pub use receiver::{Lost, Order, Receiver, Statistics};
 
 use std::fmt;
