@@ -115,7 +115,7 @@ sdcard() {
 		overlay/etc/smolnvr.toml >"$folder/smolnvr/default.toml"
 	(cd "$folder/smolnvr" && find . -type f | sed 's|^\./||' | sort | xargs sha256sum >"$work/sums" && mv "$work/sums" SHA256SUMS)
 	find "$folder" -type d -exec chmod 755 {} +
-	find "$folder" -type f -exec chmod 644 {} +
+	find "$folder" -type f -exec chmod 755 {} + # as FAT shows them
 	find "$folder" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 	zip=$(cd "$dist" && pwd)/smolnvr-$version-sdcard.zip
 	rm -f "$zip"
