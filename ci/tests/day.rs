@@ -208,7 +208,8 @@ impl BadDay {
             self.source.offset = self.source.offset.wrapping_add(jump);
             self.epoch += 1;
         }
-        if self.clock_wrong == 0 && self.clock_doubtful == 0 && self.one_in(1500) {
+        let is_calm = self.clock_wrong == 0 && self.clock_doubtful == 0 && self.network.is_known;
+        if is_calm && self.one_in(1500) {
             let ticks = [200, 0, TICKS / 2][self.below(3) as usize];
             self.source.set_clock(number, ticks);
             self.clock_wrong = 100 + self.below(700);
