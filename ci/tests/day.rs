@@ -294,7 +294,7 @@ impl BadDay {
                 out.push(packet);
             } else {
                 self.network.missing += u64::from(self.network.is_known);
-                if self.gate_is_open && self.one_in(3) {
+                if self.gate_is_open && self.network.is_known && self.one_in(3) {
                     self.network.late.push((number + 3, packet));
                 }
             }
