@@ -333,7 +333,8 @@ impl BadDay {
 
     /// Sends what arrives of a frame, perhaps out of order, twice, and with what belongs to nothing.
     fn deliver(&mut self, mut packets: Vec<Vec<u8>>, number: u64) {
-        let can_reorder = self.gate_is_open && self.order == Order::Datagram;
+        let is_known = self.gate_is_open && self.network.is_known;
+        let can_reorder = is_known && self.order == Order::Datagram;
         if can_reorder && packets.len() > 1 && self.one_in(5) {
             let at = self.below(packets.len() as u64 - 1) as usize;
             packets.swap(at, at + 1); // datagrams overtake each other
