@@ -53,7 +53,7 @@ with_zig() {
 	export SMOLNVR_ZIG SMOLNVR_ZIG_TARGET ZIG_GLOBAL_CACHE_DIR="$cache/zig-cache"
 	toolchain
 	# The settings that Cross.toml gives to the container.
-	eval "$(sed -n 's/^ *"\([A-Z_]*=[^"]*\)",$/export \1/p' Cross.toml)"
+	eval "$(sed -n 's/^ *"\([A-Z0-9_]*=[^"]*\)",$/export \1/p' Cross.toml)"
 	name=$(echo "$target" | tr 'a-z-' 'A-Z_')
 	# Cargo builds all anew where the linker's path is another.
 	cp ci/cross/zig-cc "$cache/zig-cc"
