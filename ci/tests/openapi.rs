@@ -1,7 +1,5 @@
 //! The description of the API against the running daemon; and that no route is missing in it.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
-
 mod support;
 
 use camera::{Camera, Clip, Options, Speed};
