@@ -9,7 +9,8 @@
 //! ├─ connect     name and port → socket
 //! ├─ connection  sockets, session, packets → frames
 //! ├─ datagrams   the sockets of UDP
-//! ├─ video       its packets → access units, reports
+//! ├─ reception   packets of a session that plays, however they come
+//! ├─ video       packets → access units, reports
 //! ├─ arrivals    whether it still sends what can be used
 //! ├─ pace        how long to let bytes gather
 //! ├─ snapshot    the newest JPEG, while somebody looks
@@ -25,6 +26,7 @@ mod datagrams;
 mod error;
 mod pace;
 pub mod probe;
+mod reception;
 mod route;
 mod snapshot;
 mod video;
@@ -39,7 +41,7 @@ use crate::{
     limits,
     media::{Intake, Losses},
     rtp,
-    rtsp::{LowerTransport, Target},
+    rtsp::{LowerTransport, Target, Tracks},
     runtime::{self, Signal},
 };
 use smol::future;
@@ -165,7 +167,7 @@ impl Camera {
 
     /// Connects, receives and tries again, until [`Camera::stop`]. To be run once.
     pub async fn run(&self, observer: &dyn Observer) {
-        let mut route = Route::new(self.target.clone(), self.transport);
+        let mut route = Route::new(self.target.clone(), Tracks::Video, self.transport);
         let mut patience = Patience::new();
         // The last try that was followed by another one at once.
         let mut detour = None;
@@ -226,7 +228,7 @@ impl Camera {
                 Some(Err(error)) => break Err(error),
                 None => break Ok(()),
             }
-            if let Some(time) = connection.wall_time.filter(|_| tells_time) {
+            if let Some(time) = connection.wall_time().filter(|_| tells_time) {
                 log::info!("camera={} its_clock={time}", self.name);
                 tells_time = false;
             }

@@ -4,11 +4,7 @@
 //! Knows nothing of: when to try again, who wants the frames.
 
 use super::{
-    Error,
-    arrivals::{Arrivals, Count},
-    datagrams::Ports,
-    pace::Pace,
-    video::{Heard, Video},
+    Error, arrivals::Count, datagrams::Ports, pace::Pace, reception::Reception, video::Video,
 };
 use crate::{
     limits,
@@ -16,7 +12,7 @@ use crate::{
     rtp,
     rtsp::{
         Delivery, LowerTransport, Options, Output, PacketKind, Presentation, Session, Target,
-        Transport,
+        Tracks, Transport,
     },
     runtime,
     units::WallTime,
@@ -33,6 +29,7 @@ use std::{
 #[derive(Clone, Copy, Debug)]
 pub struct Manner {
     pub over: LowerTransport,
+    pub tracks: Tracks,
     /// How long the first packet is waited for.
     pub silence: Duration,
     /// Another one for each connection.
@@ -44,21 +41,18 @@ pub struct Connection {
     socket: Async<TcpStream>,
     session: Session,
     manner: Manner,
-    /// Where the video's packets come in, over UDP.
-    ports: Option<Ports>,
+    /// Where packets come in over UDP, a pair for each track.
+    ports: Vec<Ports>,
     /// One datagram.
     datagram: Vec<u8>,
     /// When the connection is read next, while packets come over UDP.
     next_control: Instant,
-    video: Option<Video>,
+    reception: Reception,
     pub presentation: Option<Presentation>,
-    /// The camera's wall time as its first report told it.
-    pub wall_time: Option<WallTime>,
     /// Requests that are not sent yet.
     outgoing: Vec<u8>,
     pace: Pace,
     backlog: Backlog,
-    arrivals: Arrivals,
 }
 
 /// What a step brought.
@@ -88,31 +82,29 @@ impl Connection {
         manner: Manner,
     ) -> Result<Connection, Error> {
         let now = runtime::now();
-        let mut options = Options::new(manner.seed);
-        let mut ports = None;
+        let mut options = Options { tracks: manner.tracks, ..Options::new(manner.seed) };
+        let mut ports = Vec::new();
         if manner.over == LowerTransport::Udp {
-            let bound = bind(socket.get_ref()).map_err(Error::Broken)?;
-            options.delivery = Delivery::Datagrams { rtp_ports: [bound.rtp_port(), 0] };
-            ports = Some(bound);
+            let mut rtp_ports = [0; limits::TRACKS_MAX];
+            for rtp_port in rtp_ports.iter_mut().take(manner.tracks.count()) {
+                let pair = bind(socket.get_ref()).map_err(Error::Broken)?;
+                *rtp_port = pair.rtp_port();
+                ports.push(pair);
+            }
+            options.delivery = Delivery::Datagrams { rtp_ports };
         }
         let mut connection = Connection {
             socket,
             session: Session::new(target, options, now),
             manner,
-            datagram: if ports.is_some() {
-                vec![0; limits::DATAGRAM_BYTES_MAX]
-            } else {
-                Vec::new()
-            },
+            datagram: vec![0; if ports.is_empty() { 0 } else { limits::DATAGRAM_BYTES_MAX }],
             ports,
             next_control: now,
-            video: None,
+            reception: Reception::new(now),
             presentation: None,
-            wall_time: None,
             outgoing: Vec::new(),
             pace: Pace::new(),
             backlog: Backlog::None,
-            arrivals: Arrivals::from(now),
         };
         connection.collect_requests(now);
         Ok(connection)
@@ -133,12 +125,13 @@ impl Connection {
         if began {
             return Ok(Step::Playing);
         }
-        self.arrivals.note(after, now);
+        let Reception { video, arrivals, .. } = &mut self.reception;
+        arrivals.note(after, now);
         if after.taken != before.taken {
             return Ok(Step::Frames);
         }
-        if self.video.is_some() {
-            self.arrivals.check(self.manner.over, self.manner.silence, now)?;
+        if video.is_some() {
+            arrivals.check(self.manner.over, self.manner.silence, now)?;
         }
         Ok(Step::Idle)
     }
@@ -151,19 +144,22 @@ impl Connection {
 
     /// The run is over: the last access unit goes out if it is complete.
     pub fn end_run(&mut self, intake: &mut Intake) {
-        if let Some(video) = &mut self.video {
-            video.end(intake, runtime::now());
-        }
+        self.reception.end(intake, runtime::now());
     }
 
     /// True once a packet came: the camera streams over this transport.
     pub fn delivers(&self) -> bool {
-        self.video.is_some() && self.arrivals.any()
+        self.reception.arrivals.any()
     }
 
     /// What came of the video's packets and what did not, in this run.
     pub fn statistics(&self) -> rtp::Statistics {
-        self.video.as_ref().map(Video::statistics).unwrap_or_default()
+        self.reception.video.as_ref().map(Video::statistics).unwrap_or_default()
+    }
+
+    /// The camera's wall time as its first report told it.
+    pub fn wall_time(&self) -> Option<WallTime> {
+        self.reception.wall_time
     }
 
     /// Says goodbye, for at most [`limits::TEARDOWN_TIMEOUT`]; nothing that still comes is read.
@@ -218,36 +214,37 @@ impl Connection {
 
     /// Takes the datagrams that wait, up to a bound.
     fn receive_datagrams(&mut self, intake: &mut Intake, now: Instant) -> Result<(), Error> {
-        let (Some(ports), Some(video)) = (&self.ports, &mut self.video) else { return Ok(()) };
-        self.backlog = Backlog::Some;
-        for _ in 0..limits::DATAGRAMS_AT_ONCE_MAX {
-            let Some(count) = ports.receive(PacketKind::Rtp, &mut self.datagram) else {
-                self.backlog = Backlog::None;
-                break;
-            };
-            self.arrivals.packet();
-            video.handle_packet(self.datagram.get(..count).unwrap_or_default(), intake, now);
-        }
-        if self.next_control <= now {
-            while let Some(count) = ports.receive(PacketKind::Rtcp, &mut self.datagram) {
-                match video.handle_report(self.datagram.get(..count).unwrap_or_default(), now) {
-                    Heard::Bye => return Err(Error::Bye),
-                    Heard::WallTime(time) => self.wall_time = Some(time),
-                    Heard::Nothing => {}
+        let mut left = limits::DATAGRAMS_AT_ONCE_MAX;
+        for ports in &self.ports {
+            let Some(track) = ports.track() else { continue };
+            for kind in [PacketKind::Rtp, PacketKind::Rtcp] {
+                if kind == PacketKind::Rtcp && now < self.next_control {
+                    continue;
+                }
+                while left > 0
+                    && let Some(count) = ports.receive(kind, &mut self.datagram)
+                {
+                    left -= 1;
+                    let bytes = self.datagram.get(..count).unwrap_or_default();
+                    self.reception.take(track, kind, bytes, intake, now)?;
                 }
             }
+        }
+        if left == 0 {
+            self.backlog = Backlog::Some;
         }
         Ok(())
     }
 
     /// Gives up what was waited for too long, and sends the report that is due.
     fn report(&mut self, intake: &mut Intake, now: Instant) -> Result<(), Error> {
-        let Some(video) = &mut self.video else { return Ok(()) };
+        let Some(video) = &mut self.reception.video else { return Ok(()) };
         video.handle_timeout(intake, now);
         let Some(report) = video.report_due(now) else { return Ok(()) };
-        match (video.transport, &self.ports) {
-            (Transport::Datagrams { .. }, Some(ports)) => ports.send(PacketKind::Rtcp, &report),
-            _ => self.session.send_report(video.track, &report),
+        let track = video.track;
+        match self.ports.iter().find(|ports| ports.track() == Some(track)) {
+            Some(ports) => ports.send(PacketKind::Rtcp, &report),
+            None => self.session.send_report(track, &report),
         }
         self.drain(intake, now).map(drop)
     }
@@ -259,11 +256,11 @@ impl Connection {
             deadline = deadline.min(session);
         }
         let readable = async { self.socket.readable().await.map_err(Error::Broken) };
-        let Some(video) = &self.video else {
+        let Some(video) = &self.reception.video else {
             return future::or(readable, expired(deadline)).await;
         };
         deadline = deadline.min(video.deadline());
-        deadline = deadline.min(self.arrivals.deadline(self.manner.silence));
+        deadline = deadline.min(self.reception.arrivals.deadline(self.manner.silence));
         let as_datagrams = self.comes_as_datagrams();
         if !watched {
             let pause = match self.backlog {
@@ -273,19 +270,19 @@ impl Connection {
             };
             return expired(deadline.min(now + pause)).await;
         }
-        match &self.ports {
-            Some(ports) if as_datagrams => {
+        match self.ports.first().filter(|_| as_datagrams) {
+            // Of the video, which is set up first; the rest is read with it.
+            Some(ports) => {
                 let datagram = async { ports.readable().await.map_err(Error::Broken) };
                 future::or(datagram, expired(deadline.min(self.next_control))).await
             }
-            _ => future::or(readable, expired(deadline)).await,
+            None => future::or(readable, expired(deadline)).await,
         }
     }
 
-    /// The session plays, and the video's packets come over UDP.
+    /// The session plays, and its packets come over UDP.
     fn comes_as_datagrams(&self) -> bool {
-        let transport = self.video.as_ref().map(|video| video.transport);
-        matches!(transport, Some(Transport::Datagrams { .. }))
+        self.ports.iter().any(|ports| ports.track().is_some())
     }
 
     /// Takes all outputs of the session; true if it began to play.
@@ -295,25 +292,11 @@ impl Connection {
             match output {
                 Output::Send(bytes) => self.outgoing.extend_from_slice(bytes),
                 Output::Packet { track, kind, bytes } => {
-                    let Some(video) = self.video.as_mut().filter(|it| it.track == track) else {
-                        continue;
-                    };
-                    match kind {
-                        PacketKind::Rtp => {
-                            self.arrivals.packet();
-                            video.handle_packet(bytes, intake, now);
-                        }
-                        PacketKind::Rtcp => match video.handle_report(bytes, now) {
-                            Heard::Bye => return Err(Error::Bye),
-                            Heard::WallTime(time) => self.wall_time = Some(time),
-                            Heard::Nothing => {}
-                        },
-                    }
+                    self.reception.take(track, kind, bytes, intake, now)?;
                 }
                 Output::Playing(presentation) => {
-                    self.video = Video::new(presentation, self.manner.seed, now);
+                    self.reception.begin(presentation, self.manner.seed, now);
                     self.presentation = Some(presentation.clone());
-                    self.arrivals = Arrivals::from(now);
                     self.open_ports(now);
                     began = true;
                 }
@@ -323,12 +306,17 @@ impl Connection {
         Ok(began)
     }
 
-    /// Tells the camera's ports from where packets are expected.
+    /// Tells each pair of ports which track comes there, and from where.
     fn open_ports(&mut self, now: Instant) {
-        if let (Some(ports), Some(video)) = (&mut self.ports, &mut self.video)
-            && let Transport::Datagrams { server_ports, .. } = video.transport
-        {
-            ports.open(server_ports, &video.report(now));
+        let Some(video) = &mut self.reception.video else { return };
+        let report = video.report(now);
+        let tracks = self.presentation.iter().flat_map(|presentation| &presentation.tracks);
+        for (track, it) in tracks.enumerate() {
+            if let Some(Transport::Datagrams { rtp_port, server_ports }) = it.transport
+                && let Some(ports) = self.ports.iter_mut().find(|it| it.rtp_port() == rtp_port)
+            {
+                ports.open(track, server_ports, &report);
+            }
         }
     }
 

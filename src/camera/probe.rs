@@ -7,7 +7,7 @@ use super::{
 use crate::{
     limits,
     media::Intake,
-    rtsp::{LowerTransport, Target},
+    rtsp::{LowerTransport, Target, Tracks},
     runtime,
     units::Ticks,
 };
@@ -72,7 +72,7 @@ pub fn run(target: &Target) -> Result<Report, Error> {
 /// # Errors
 /// As [`run`].
 pub async fn look(target: &Target, effort: Effort) -> Result<(Report, Intake), Error> {
-    let mut route = Route::new(target.clone(), LowerTransport::Tcp);
+    let mut route = Route::new(target.clone(), Tracks::Video, LowerTransport::Tcp);
     loop {
         let connection = route.connect(u64::from(std::process::id())).await?;
         match look_at(connection, effort).await {

@@ -7,7 +7,7 @@
 use super::{Connection, Connector, Error, connection::Manner};
 use crate::{
     limits,
-    rtsp::{self, LowerTransport, Target},
+    rtsp::{self, LowerTransport, Target, Tracks},
 };
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ pub struct Route {
     /// Where redirects led to, if they did.
     target: Target,
     connector: Connector,
+    tracks: Tracks,
     redirects: usize,
     configured: LowerTransport,
     over: LowerTransport,
@@ -32,11 +33,12 @@ pub enum Next {
 }
 
 impl Route {
-    pub fn new(home: Target, over: LowerTransport) -> Route {
+    pub fn new(home: Target, tracks: Tracks, over: LowerTransport) -> Route {
         Route {
             target: home.clone(),
             connector: Connector::new(&home),
             home,
+            tracks,
             redirects: 0,
             configured: over,
             over,
@@ -50,7 +52,8 @@ impl Route {
     /// Those of [`Connector::connect`] and [`Connection::new`].
     pub async fn connect(&mut self, seed: u64) -> Result<Connection, Error> {
         let socket = self.connector.connect().await?;
-        let manner = Manner { over: self.over, silence: self.silence(), seed };
+        let (over, tracks) = (self.over, self.tracks);
+        let manner = Manner { over, tracks, silence: self.silence(), seed };
         Connection::new(socket, &self.target, manner)
     }
 
@@ -103,7 +106,7 @@ mod tests {
     const UDP: LowerTransport = LowerTransport::Udp;
 
     fn route(over: LowerTransport) -> Route {
-        Route::new("rtsp://admin:secret@camera/live".parse().unwrap(), over)
+        Route::new("rtsp://admin:secret@camera/live".parse().unwrap(), Tracks::Video, over)
     }
 
     fn refused(over: LowerTransport) -> Error {

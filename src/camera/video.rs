@@ -17,7 +17,6 @@ use std::time::Instant;
 /// From packets of the video track to access units.
 pub(super) struct Video {
     pub track: usize,
-    pub transport: Transport,
     receiver: Receiver,
     depacketizer: Depacketizer,
     clock_rate: u32,
@@ -49,14 +48,9 @@ impl Video {
         if is_interleaved(&track.format_parameters) {
             depacketizer = depacketizer.with_decoding_order_numbers();
         }
-        let order = match transport {
-            Transport::Interleaved { .. } => Order::Reliable,
-            Transport::Datagrams { .. } => Order::Datagram,
-        };
-        let receiver = Receiver::new(track.payload_type, order).announced(track.ssrc);
+        let receiver = Receiver::new(track.payload_type, order(transport)).announced(track.ssrc);
         Some(Video {
             track: index,
-            transport,
             receiver,
             depacketizer,
             clock_rate: track.clock_rate,
@@ -134,6 +128,14 @@ impl Video {
     pub fn end(&mut self, intake: &mut Intake, now: Instant) {
         self.handle_timeout(intake, now + limits::REORDER_DELAY_MAX);
         self.depacketizer.end(intake);
+    }
+}
+
+/// What a transport promises about the packets of a track.
+pub(super) fn order(transport: Transport) -> Order {
+    match transport {
+        Transport::Interleaved { .. } => Order::Reliable,
+        Transport::Datagrams { .. } => Order::Datagram,
     }
 }
 

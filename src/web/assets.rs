@@ -44,3 +44,14 @@ pub(super) fn answer(head: &Head<'_>, name: &str) -> Answer {
         .with("Cache-Control", "no-cache")
         .with("Vary", "Accept-Encoding")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_at_most_40_kilobytes() {
+        let bytes: usize = ASSETS.iter().map(|asset| asset.gzipped.len()).sum();
+        assert!(bytes <= 40_000, "{bytes}");
+    }
+}
