@@ -1,0 +1,145 @@
+"""Holds a running smolnvr to its own description: openapi.py http://HOST:PORT PASSWORD
+
+Schemathesis makes requests of every route that may be asked anything at any time, right ones and wrong
+ones; the rest is asked here, once, and the answers are held against the description. The last
+request ends the daemon.
+"""
+
+import base64
+import subprocess
+import sys
+import tempfile
+
+import requests
+import schemathesis
+from prometheus_client.parser import text_string_to_metric_families
+
+# What would change how the daemon is reached, or never ends, is asked below.
+BY_HAND = [
+    "/api/events", "/api/session", "/api/password", "/api/config", "/api/probe",
+    "/api/shutdown", "/api/storage/release", "/api/storage/resume",
+    "/live/{camera}.mp4", "/live/{camera}", "/snapshot/{camera}.jpg",
+]
+SECONDS = 15
+# What is wrong with a request and what passes for right is for the tests of each route; who may ask, for those of access.
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance," \
+    "response_headers_conformance,response_schema_conformance,positive_data_acceptance," \
+    "unsupported_method"
+
+
+def main():
+    url, password = sys.argv[1:]
+    login = "Basic " + base64.b64encode(f"nvr:{password}".encode()).decode()
+    fuzz(url, login)
+    session = requests.Session()
+    session.headers["Authorization"] = login
+    walk(url, session)
+    guest = sessions(url, password)
+    metrics(ask(url, guest, "GET", "/metrics", 200).text)
+    ask(url, guest, "POST", "/api/shutdown", 200)
+    print("openapi: ok")
+
+
+def fuzz(url, login):
+    # Where it keeps what it found; and its configuration would be read from the current folder.
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            sys.executable, "-m", "schemathesis.cli", "run", f"{url}/api/openapi.json",
+            "--header", f"Authorization: {login}", "--checks", CHECKS, "--phases", "coverage,fuzzing",
+            "--max-time", str(SECONDS), "--seed", "1", "--request-timeout", "10", "--warnings", "off",
+        ]
+        for path in BY_HAND:
+            command += ["--exclude-path", path]
+        result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if result.returncode != 0:
+        sys.exit(result.stdout[-12000:] + result.stderr[-2000:])
+
+
+def walk(url, session):
+    """Each route that was left out, as it is meant, and a wrong question to each that takes one."""
+    recordings = ask(url, session, "GET", "/api/recordings?limit=2", 200).json()["recordings"]
+    camera, number = recordings[-1]["camera"], recordings[-1]["number"]
+    assert recordings[-1]["state"] == "whole"
+    config = ask(url, session, "GET", "/api/config", 200).json()
+    assert ask(url, session, "PUT", "/api/config", 200, json=config).json() == config
+    ask(url, session, "PUT", "/api/config", 400, json={"storage": {"segment_seconds": 1}})
+    ask(url, session, "PUT", "/api/config", 400, data="{")
+    camera_url = config["camera"][0]["url"]
+    probe = ask(url, session, "POST", "/api/probe", 200, json={"url": camera_url, "camera": camera})
+    assert probe.json()["video"] and probe.json()["picture"]
+    ask(url, session, "POST", "/api/probe", 400, json={"url": "gopher://a/"})
+    ask(url, session, "POST", "/api/probe", 502, json={"url": "rtsp://127.0.0.1:1/"})
+    ask(url, session, "POST", "/api/storage/release", 200)
+    ask(url, session, "POST", "/api/storage/resume", 200)
+    file = f"/recordings/{camera}/{number:03}.mp4"
+    whole = ask(url, session, "GET", file, 200, "/recordings/{camera}/{number}.mp4")
+    asked = {"Range": "bytes=0-9"}
+    ask(url, session, "GET", file, 206, "/recordings/{camera}/{number}.mp4", headers=asked)
+    asked = {"If-None-Match": whole.headers["ETag"]}
+    ask(url, session, "GET", file, 304, "/recordings/{camera}/{number}.mp4", headers=asked)
+    asked = {"Range": "bytes=99999999999-"}
+    ask(url, session, "GET", file, 416, "/recordings/{camera}/{number}.mp4", headers=asked)
+    ask(url, session, "GET", f"/live/{camera}", 426, "/live/{camera}")
+    ask(url, session, "GET", "/snapshot/none.jpg", 404, "/snapshot/{camera}.jpg")
+    ask(url, session, "GET", f"/snapshot/{camera}.jpg", 503, "/snapshot/{camera}.jpg")
+    for path in ("/api/events", f"/live/{camera}.mp4"):
+        with session.get(url + path, stream=True, timeout=30) as response:
+            assert response.status_code == 200, path
+            assert len(response.raw.read(1000)) == 1000, path
+    gone = f"/api/recordings/{camera}/{number}"
+    ask(url, session, "DELETE", gone, 200, "/api/recordings/{camera}/{number}")
+    ask(url, session, "DELETE", gone, 404, "/api/recordings/{camera}/{number}")
+
+
+def sessions(url, password):
+    """Logs in and out, changes the password to what it is, guesses; answers one who is logged in."""
+    stranger = requests.Session()
+    assert not ask(url, stranger, "GET", "/api/session", 200).json()["logged_in"]
+    ask(url, stranger, "GET", "/api/status", 401)
+    ask(url, stranger, "POST", "/api/session", 400, data="{")
+    right, origin = {"password": password}, {"Origin": url}
+    assert ask(url, stranger, "POST", "/api/session", 200, json=right).json()["logged_in"]
+    ask(url, stranger, "GET", "/api/status", 200)
+    short, same = {"password": "x", "old": password}, {"password": password, "old": password}
+    ask(url, stranger, "PUT", "/api/password", 400, json=short, headers=origin)
+    ask(url, stranger, "PUT", "/api/password", 200, json=same, headers=origin)
+    assert not ask(url, stranger, "DELETE", "/api/session", 200, headers=origin).json()["logged_in"]
+    guest = requests.Session()
+    ask(url, guest, "POST", "/api/session", 200, json=right)
+    guess = {"password": password + "?"}
+    wrong = ask(url, stranger, "POST", "/api/session", 401, json=guess)
+    assert wrong.json()["retry_after_ms"] > 0
+    ask(url, stranger, "POST", "/api/session", 429, json=guess)
+    # Who is logged in does not wait for those who guess.
+    guest.headers["Origin"] = url
+    return guest
+
+
+def ask(url, session, method, target, status, route=None, **more):
+    """Asks and holds the answer against the description of that route."""
+    global description
+    if description is None:
+        headers = {"Authorization": session.headers["Authorization"]}
+        description = schemathesis.openapi.from_url(f"{url}/api/openapi.json", headers=headers)
+    response = session.request(method, url + target, timeout=30, **more)
+    assert response.status_code == status, f"{method} {target}: {response.status_code} {response.text}"
+    description[route or target.split("?")[0]][method].validate_response(response)
+    return response
+
+
+description = None
+
+
+def metrics(text):
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    for name, kind in (("uptime_seconds", "gauge"), ("camera_frames", "counter")):
+        family = families[f"smolnvr_{name}"]
+        assert family.type == kind and family.documentation and family.samples, name
+    assert len(families) == text.count("# TYPE "), "a metric that is there twice"
+    causes = {sample.labels["cause"] for sample in families["smolnvr_camera_losses"].samples}
+    assert causes == {"network", "card", "viewer", "undecodable", "too_large"}, causes
+    assert families["smolnvr_camera_recording"].samples[0].labels == {"camera": "camera"}
+
+
+if __name__ == "__main__":
+    main()
