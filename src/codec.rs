@@ -1,15 +1,17 @@
-//! Codecs: what the sample entry of an MP4 file needs to know of H.264 and H.265.
+//! Codecs: what the sample entry of an MP4 file needs to know of H.264, H.265 and sound.
 //!
 //! Parameter sets in, their meaning and the decoder configuration record out; beside it, what a
 //! single NAL unit is to whoever puts access units together.
 //! Spec: ITU-T H.264 and H.265 §7.3, ISO/IEC 14496-15, RFC 6381. Knows nothing of: RTP, files.
 
+pub mod audio;
 mod collector;
 mod h264;
 mod h265;
 #[cfg(test)]
 mod tests;
 
+pub use audio::{AudioCodec, AudioFormat};
 pub use collector::Collector;
 
 use std::fmt::Write;

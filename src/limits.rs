@@ -24,6 +24,10 @@ pub const BLOCKING_THREADS_MAX: NonZero<usize> = NonZero::new(2).expect("is not 
 pub const PARAMETER_SET_BYTES_MAX: usize = 4 * KIB;
 /// Parameter sets of one kind (H.264 allows 32 SPS and 256 PPS); further ones are ignored.
 pub const PARAMETER_SETS_MAX: usize = 16;
+/// An AudioSpecificConfig; real ones have 2 to 7 bytes. A longer one is refused.
+pub const AUDIO_CONFIGURATION_BYTES_MAX: usize = 64;
+/// One frame of sound; AAC has at most 6,144 bits a channel, Opus 1,275 bytes. A longer one is dropped.
+pub const AUDIO_FRAME_BYTES_MAX: usize = 8 * KIB;
 /// Packets that wait for a missing one over UDP; then the missing one is lost.
 pub const REORDER_PACKETS_MAX: usize = 32;
 /// How long they wait.
