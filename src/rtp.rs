@@ -1,19 +1,23 @@
-//! RTP: packets from the wire in, access units of video out.
+//! RTP: packets from the wire in, access units of video and frames of sound out.
 //!
 //! `Packet` is one parsed packet, `Receiver` puts a track's packets in order and counts what is
-//! missing, `Depacketizer` turns their payloads into access units, which it writes into a `Sink`.
-//! Spec: RFC 3550, RFC 6184, RFC 7798. Knows nothing of: sockets, clocks, RTSP, media time.
+//! missing, `Depacketizer` turns their payloads into access units, which it writes into a `Sink`;
+//! `AudioDepacketizer` does the same for sound.
+//! Spec: RFC 3550, RFC 6184, RFC 7798; audio.rs has those of sound. Knows nothing of: sockets, clocks, RTSP, media time.
 
 mod assembler;
+mod audio;
 mod depacketizer;
 mod h264;
 mod h265;
+mod latm;
 mod receiver;
 pub mod rtcp;
 #[cfg(test)]
 mod tests;
 
 pub use crate::codec::{Leading, RandomAccess};
+pub use audio::{AudioDepacketizer, AudioSink, AudioUnit};
 pub use depacketizer::{AccessUnit, Depacketizer, DropCause, Sink};
 pub use receiver::{Lost, Order, Receiver, Statistics};
 
