@@ -62,6 +62,12 @@ pub const TEARDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Frames that a ring lists at most, whatever their size: 80 s at 25 fps.
 pub const RING_FRAMES_MAX: usize = 2048;
+/// Of a ring with sound, one part in so many is the sound's: 4 Mbit/s of video, 256 kbit/s of sound …
+pub const AUDIO_RING_PART: usize = 16;
+/// … and it needs no more than this: a minute at 64 kbit/s.
+pub const AUDIO_RING_BYTES_MAX: usize = 512 * KIB;
+/// Frames of sound that a ring lists at most: 21 s of AAC at 48 kHz.
+pub const AUDIO_RING_FRAMES_MAX: usize = 1024;
 /// Pictures that H.264 and H.265 allow to be reordered (MaxDpbFrames).
 pub const REORDER_FRAMES_MAX: usize = 16;
 
