@@ -187,6 +187,19 @@ impl ParameterSets {
     }
 }
 
+/// The `codecs` parameter of a file: `avc1.640028`, `avc1.640028,mp4a.40.2`.
+pub fn mime(video: &ParameterSets, audio: Option<&AudioFormat>) -> String {
+    join(video.mime(), audio.and_then(AudioFormat::mime))
+}
+
+/// The parameter of two tracks, of which the second may have none.
+pub fn join(video: String, audio: Option<String>) -> String {
+    match audio {
+        Some(audio) => [video, audio].join(","),
+        None => video,
+    }
+}
+
 /// A sequence parameter set, as far as it matters here.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Sequence {

@@ -331,6 +331,7 @@ impl Recorder {
             camera: self.camera,
             start: SegmentStart {
                 parameter_sets: Arc::clone(&segment.parameter_sets),
+                audio: None,
                 wall: WallTime(moment.wall.0 - age.as_millis()),
                 clock: moment.clock,
                 run: self.run_base.wrapping_add(u64::from(segment.run)),

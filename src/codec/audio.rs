@@ -6,7 +6,10 @@
 //! 6716 §3.1 (Opus), "Encapsulation of Opus in ISO Base Media File Format" §4.3.2 (`dOps`), RFC 6381
 //! §3.4. Knows nothing of: RTP, files.
 
-use crate::{bits::Bits, limits::AUDIO_CONFIGURATION_BYTES_MAX};
+use crate::{
+    bits::{Bits, Bytes},
+    limits::AUDIO_CONFIGURATION_BYTES_MAX,
+};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AudioCodec {
@@ -110,7 +113,7 @@ impl AudioFormat {
     /// Its part of the `codecs` parameter: `mp4a.40.2`, `opus`. G.711 has none: browsers say that they
     /// can not play a file that names it, and play it all the same (with its sound, or without).
     pub fn mime(&self) -> Option<String> {
-        aac_or_opus_mime(&self.sample_entry(), self.object_type)
+        mime(&self.sample_entry(), Some(self.object_type))
     }
 
     /// The sample entry's type; those of G.711 are QuickTime's.
@@ -152,13 +155,45 @@ impl AudioFormat {
     }
 }
 
-/// What a sample entry of that kind is called in a `codecs` parameter.
-pub fn aac_or_opus_mime(kind: &[u8; 4], object_type: u8) -> Option<String> {
+/// What [`AudioFormat::mime`] says of the track with this sample entry; of `mp4a` by the payload of its
+/// `esds`.
+pub fn mime_of_entry(kind: &[u8; 4], esds: Option<&[u8]>) -> Option<String> {
+    mime(kind, esds.and_then(read_object_type_of_descriptor))
+}
+
+fn mime(kind: &[u8; 4], object_type: Option<u8>) -> Option<String> {
     match kind {
-        b"mp4a" => Some(["mp4a.40.", &object_type.to_string()].concat()),
+        b"mp4a" => Some(["mp4a.40.", &object_type?.to_string()].concat()),
         b"Opus" => Some("opus".to_owned()),
         _ => None,
     }
+}
+
+/// The object type in an `esds` of MPEG-4 audio.
+fn read_object_type_of_descriptor(esds: &[u8]) -> Option<u8> {
+    let mut bytes = Bytes(esds);
+    bytes.take(4)?;
+    open_descriptor(&mut bytes, ES_DESCRIPTOR)?;
+    let [_, _, flags] = bytes.array()?;
+    // dependsOn_ES_ID, URLstring, OCR_ES_Id
+    bytes.take(if flags & 0x80 == 0 { 0 } else { 2 })?;
+    let url = if flags & 0x40 == 0 { 0 } else { bytes.u8()? };
+    bytes.take(usize::from(url) + if flags & 0x20 == 0 { 0 } else { 2 })?;
+    open_descriptor(&mut bytes, DECODER_CONFIG)?;
+    if bytes.u8()? != AUDIO_14496_3 {
+        return None;
+    }
+    bytes.take(12)?;
+    open_descriptor(&mut bytes, DECODER_SPECIFIC_INFO)?;
+    read_object_type(&mut Bits::new(bytes.0))
+}
+
+/// A descriptor's tag and length, which has up to four bytes (ISO/IEC 14496-1 §8.3.3).
+fn open_descriptor(bytes: &mut Bytes, tag: u8) -> Option<()> {
+    if bytes.u8()? != tag {
+        return None;
+    }
+    (0..4).any(|_| bytes.u8().is_some_and(|byte| byte & 0x80 == 0)).then_some(())
 }
 
 /// What AudioSpecificConfig says, as far as it matters here.
@@ -247,9 +282,9 @@ const SAMPLE_RATES: [u32; 13] = [
     7350,
 ];
 // Tags of descriptors, ISO/IEC 14496-1 table 1.
-pub const ES_DESCRIPTOR: u8 = 3;
-pub const DECODER_CONFIG: u8 = 4;
-pub const DECODER_SPECIFIC_INFO: u8 = 5;
+const ES_DESCRIPTOR: u8 = 3;
+const DECODER_CONFIG: u8 = 4;
+const DECODER_SPECIFIC_INFO: u8 = 5;
 const SL_CONFIG: u8 = 6;
 /// `objectTypeIndication` of MPEG-4 audio.
 const AUDIO_14496_3: u8 = 0x40;
@@ -330,6 +365,12 @@ mod tests {
             \x06\x01\x02";
         assert_eq!(esds, expected);
         assert_eq!(usize::from(esds[5]), esds.len() - 6);
+        assert_eq!(mime_of_entry(b"mp4a", Some(&esds)).as_deref(), Some("mp4a.40.2"));
+        for len in 0..esds.len() - 3 - 2 {
+            assert_eq!(mime_of_entry(b"mp4a", Some(&esds[..len])), None);
+        }
+        let long = b"\0\0\0\0\x03\x80\x80\x80\x22\0\x01\0\x04\x80\x80\x80\x14\x40\x15\0\0\0\0\0\0\0\0\0\0\0\x05\x80\x80\x80\x02\x2b\x11";
+        assert_eq!(mime_of_entry(b"mp4a", Some(long)).as_deref(), Some("mp4a.40.5"));
         let opus = AudioFormat::opus().decoder_configuration();
         assert_eq!(opus, Some((*b"dOps", b"\0\x02\0\0\0\0\xbb\x80\0\0\0".to_vec())));
     }
