@@ -3,6 +3,7 @@
 //! In the order of the layers. Bytes unless the name says otherwise. A queue's bound comes with what
 //! happens when it is full.
 
+use crate::units::Ticks;
 use std::{num::NonZero, time::Duration};
 
 const KIB: usize = 1024;
@@ -79,6 +80,11 @@ pub const FRAGMENT_BYTES_MAX: usize = 256 * KIB;
 pub const FRAGMENT_TICKS_MAX: i64 = 90_000;
 /// … or after so many frames, which bounds its `trun`.
 pub const FRAGMENT_FRAMES_MAX: usize = 256;
+/// Sound in a fragment, of its [`FRAGMENT_BYTES_MAX`]: 256 kbit/s for as long as it lasts. The rest goes
+/// into the next one …
+pub const AUDIO_FRAGMENT_BYTES_MAX: usize = 32 * KIB;
+/// … and so does what is more than this: Opus may have 400 frames a second, real ones have 50.
+pub const AUDIO_FRAGMENT_FRAMES_MAX: usize = 256;
 /// Entries that the reserved room in front of a segment holds: a key frame a second for 4 min;
 /// longer segments merge neighbours.
 pub const INDEX_ENTRIES_MAX: usize = 240;
@@ -176,6 +182,8 @@ pub const PROBE_RING_BYTES: usize = 4096 * KIB;
 pub const FRAGMENT_BUFFERS: usize = 2;
 /// What a fragment buffer keeps when it comes back: a full fragment and its header.
 pub const FRAGMENT_BUFFER_BYTES: usize = FRAGMENT_BYTES_MAX + 16 * KIB;
+/// A segment is opened, or cut, when its sound is there as well, or lags behind the video by this.
+pub const AUDIO_WAIT: Ticks = Ticks::from_seconds(1);
 /// How often the wall clock is looked at: whether it was set, whether it is to be trusted.
 pub const CLOCK_INTERVAL: Duration = Duration::from_secs(5);
 /// How long an orderly end waits for a stalled card.
@@ -191,7 +199,8 @@ pub const SIGNAL_ECHO: Duration = Duration::from_secs(1);
 const RESIDENT_BYTES: usize = (BUFFER_KB_DEFAULT as usize) * KIB
     + RING_FRAMES_MAX * 64 // what the ring knows of each frame
     + FRAGMENT_BUFFERS * FRAGMENT_BUFFER_BYTES
-    + FRAGMENT_FRAMES_MAX * 12 // samples of the fragment in the making
+    + (FRAGMENT_FRAMES_MAX + AUDIO_FRAGMENT_FRAMES_MAX) * 12 // samples of the fragment in the making
+    + AUDIO_RING_FRAMES_MAX * 32 + AUDIO_FRAME_BYTES_MAX // sound, whose bytes are a part of the buffer
     + RTSP_BUFFER_BYTES
     + RTSP_HEADER_BYTES_MAX + RTSP_BODY_BYTES_MAX // a request, an SDP
     + 1000 * 64 // the catalogue
