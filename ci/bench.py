@@ -140,7 +140,7 @@ def commands(folder, url):
         (path / "rec").mkdir(parents=True)
     config = ours / "smolnvr.toml"
     config.write_text(
-        f'[storage]\npath = "{ours}/rec"\nrequire_mount = false\n'
+        f'[storage]\npath = "{ours}/rec"\nrequire_mount = false\n[web]\nlisten = "127.0.0.1:0"\n'
         f'[[camera]]\nname = "camera"\nurl = "{url}"\n'
     )
     smolnvr = [

@@ -47,6 +47,9 @@ all() {
     # What a camera at 4 Mbit/s sends: 1080p25, a key frame every two seconds.
     clip "$large/bench.h264" large libx264 -b:v 4M -maxrate 4M -bufsize 4M \
         -x264-params keyint=50:min-keyint=50:scenecut=0:bframes=0
+    # Each picture says which of the 250 it is: eight blocks along its top, white for 1, from the
+    # lowest bit on.
+    clip "$large/numbered.h264" numbered libx264 -crf 33 -x264-params "$gop:bframes=0"
 }
 
 # clip OUT PICTURES ENCODER OPTION...
@@ -58,6 +61,12 @@ clip() {
     case $pictures in
         small) graph=testsrc2=size=480x272:rate=25:duration=4 ;;
         uneven) graph="testsrc2=size=480x272:rate=25:duration=4,settb=1/90000,setpts=N*3600+mod(N*N*37\,997)*lt(N\,98)" ;;
+        numbered)
+            graph="testsrc2=size=960x540:rate=25:duration=10,drawbox=w=iw:h=40:color=black:t=fill"
+            for bit in 0 1 2 3 4 5 6 7; do
+                graph="$graph,drawbox=x=$((120 * bit)):w=120:h=40:color=white:t=fill"
+                graph="$graph:enable='mod(floor(n/$((1 << bit))),2)'"
+            done ;;
         large) graph=testsrc2=size=1920x1080:rate=25:duration=10,noise=alls=14:allf=t:all_seed=7 ;;
     esac
     case $pictures in

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
-"""GStreamer's RTSP server: plays MP4 files on 127.0.0.1, each client from the beginning.
+"""GStreamer's RTSP server: plays MP4 files on 127.0.0.1, each client from the beginning; of a JPEG,
+the same picture again and again.
 
 usage: gst_server.py FILE.mp4 h264|h265
+       gst_server.py FILE.jpg jpeg
 
 Prints "listening on rtsp://127.0.0.1:PORT/cam" once clients can connect; runs until it is ended.
 """
@@ -21,11 +23,15 @@ def main():
     server.set_address("127.0.0.1")
     server.set_service("0")
     factory = GstRtspServer.RTSPMediaFactory()
-    # Parameter sets in band before every key frame, as well as in the SDP.
-    factory.set_launch(
-        f'( filesrc location="{file}" ! qtdemux ! {codec}parse config-interval=-1'
-        f" ! rtp{codec}pay name=pay0 pt=96 )"
-    )
+    if codec == "jpeg":
+        source = f'multifilesrc location="{file}" loop=true caps=image/jpeg,framerate=25/1'
+        factory.set_launch(f"( {source} ! jpegparse ! rtpjpegpay name=pay0 pt=26 )")
+    else:
+        # Parameter sets in band before every key frame, as well as in the SDP.
+        factory.set_launch(
+            f'( filesrc location="{file}" ! qtdemux ! {codec}parse config-interval=-1'
+            f" ! rtp{codec}pay name=pay0 pt=96 )"
+        )
     server.get_mount_points().add_factory("/cam", factory)
     server.attach(None)
     print(f"listening on rtsp://127.0.0.1:{server.get_bound_port()}/cam", flush=True)

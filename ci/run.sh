@@ -1,10 +1,12 @@
 #!/bin/sh
 # Builds smolnvr and records a camera until Ctrl-C: the one at $URL, or else the test camera; into
-# the folder $DIR, or else ./recordings. Each folder has its own smolnvr: two may run at once.
+# the folder $DIR, or else ./recordings; the page is on port $PORT of this machine, or else 8080. Each
+# folder has its own smolnvr: two may run at once, on two ports.
 set -eu
 cd "$(dirname "$0")/.."
 url=${URL:-}
 dir=${DIR:-recordings}
+port=${PORT:-8080}
 work=
 camera=
 smolnvr=
@@ -57,8 +59,11 @@ require_mount = false
 [[camera]]
 name = "camera"
 url = $(quoted "$url")
+
+[web]
+listen = "127.0.0.1:$port"
 END
-echo "recordings are in $dir; Ctrl-C ends"
+echo "recordings are in $dir, the page is http://127.0.0.1:$port/; Ctrl-C ends"
 target/release/smolnvr run -c "$work/smolnvr.toml" --socket "$dir/.smolnvr.sock" &
 smolnvr=$!
 wait "$smolnvr"

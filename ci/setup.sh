@@ -10,6 +10,7 @@ ffmpeg ffmpeg
 ffprobe ffmpeg
 chromium chromium
 python3 python3
+/usr/lib/python3*/ensurepip/__init__.py python3-venv
 shellcheck shellcheck
 busybox busybox
 strace strace
@@ -47,3 +48,5 @@ fi
 
 # Clips that are too large to be committed.
 sh ci/clips.sh
+# Packages for Python.
+sh ci/python.sh -c ''

@@ -8,6 +8,7 @@
 //! ├─ connect     name and port → socket
 //! ├─ connection  socket, session, packets → frames
 //! ├─ pace        how long to let bytes gather
+//! ├─ snapshot    the newest JPEG, while somebody looks
 //! ├─ probe       a short look at a camera
 //! └─ error       why a try ended
 //! ```
@@ -18,10 +19,12 @@ mod connection;
 mod error;
 mod pace;
 pub mod probe;
+mod snapshot;
 
 pub use connect::Connector;
 pub use connection::{Connection, Step};
 pub use error::Error;
+pub use snapshot::{Picture, Reason, Snapshots};
 
 use crate::{
     limits,
@@ -32,7 +35,7 @@ use crate::{
 use smol::future;
 use std::{
     cell::{Cell, RefCell},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// One camera as the rest of the daemon sees it.
@@ -41,11 +44,14 @@ pub struct Camera {
     target: Target,
     pub intake: RefCell<Intake>,
     state: Cell<State>,
+    since: Cell<Instant>,
     last_error: RefCell<Option<String>>,
     /// Frames and state: notified after every gulp that brought frames and every change of state.
     pub changed: Signal,
     /// While there are viewers, packets are taken as they come.
-    pub viewers: Cell<usize>,
+    viewers: Cell<usize>,
+    /// The first viewer came, or the last one left.
+    watched: Signal,
     stopped: Cell<bool>,
     stop: Signal,
     /// Another one for each connection.
@@ -64,6 +70,8 @@ pub enum State {
 /// Who is told what a camera brings.
 pub trait Observer {
     fn frames(&self);
+    /// Another state, or another reason for it.
+    fn state_changed(&self);
     /// The run is over: no frame follows those in the ring.
     fn run_ended(&self);
 }
@@ -76,9 +84,11 @@ impl Camera {
             target,
             intake: RefCell::new(Intake::new(ring_bytes)),
             state: Cell::new(State::Connecting),
+            since: Cell::new(runtime::now()),
             last_error: RefCell::new(None),
             changed: Signal::default(),
             viewers: Cell::new(0),
+            watched: Signal::default(),
             stopped: Cell::new(false),
             stop: Signal::default(),
             seed: Cell::new(seed),
@@ -89,9 +99,39 @@ impl Camera {
         self.state.get()
     }
 
+    /// When it came into that state.
+    pub fn since(&self) -> Instant {
+        self.since.get()
+    }
+
     /// Why there is no stream; `None` while there is.
     pub fn last_error(&self) -> Option<String> {
         self.last_error.borrow().clone()
+    }
+
+    pub fn viewers(&self) -> usize {
+        self.viewers.get()
+    }
+
+    /// One more viewer; the first one's packets are taken from this moment on as they come.
+    pub fn viewer_came(&self) {
+        self.set_viewers(self.viewers.get() + 1);
+    }
+
+    pub fn viewer_left(&self) {
+        self.set_viewers(self.viewers.get().saturating_sub(1));
+    }
+
+    fn set_viewers(&self, viewers: usize) {
+        let before = self.viewers.replace(viewers);
+        if (before > 0) != (viewers > 0) {
+            self.watched.notify();
+        }
+    }
+
+    /// The next time that the first viewer comes or the last one leaves.
+    pub fn watched_or_not(&self) -> impl Future<Output = ()> + use<> {
+        self.watched.changed()
     }
 
     /// Ends [`Camera::run`], with a TEARDOWN where there is a session.
@@ -105,7 +145,7 @@ impl Camera {
         let mut connector = Connector::new(&self.target);
         let mut patience = Patience::new();
         while !self.stopped.get() {
-            self.enter(State::Connecting);
+            self.enter(State::Connecting, observer);
             let started = runtime::now();
             let Err(error) = self.receive(&mut connector, observer).await else { break };
             let wait = patience.after(&error, self.state.get());
@@ -115,11 +155,11 @@ impl Camera {
                 log::warn!("camera={} state=waiting error=\"{text}\"", self.name);
                 self.last_error.replace(Some(text));
             }
-            self.enter(State::Waiting);
+            self.enter(State::Waiting, observer);
             // Counted from the beginning of the try.
             self.or_stopped(runtime::sleep_until(started + wait)).await;
         }
-        self.enter(State::Off);
+        self.enter(State::Off, observer);
         log::info!("camera={} state=off", self.name);
     }
 
@@ -137,11 +177,11 @@ impl Camera {
         self.intake.borrow_mut().begin_run();
         let ending = loop {
             let step = connection.step(&self.intake, self.viewers.get() > 0);
-            match self.or_stopped(step).await {
+            match self.or_stopped(self.or_watched(step)).await {
                 Some(Ok(Step::Idle)) => {}
                 Some(Ok(Step::Playing)) => {
                     self.last_error.replace(None);
-                    self.enter(State::Live);
+                    self.enter(State::Live, observer);
                     let after = runtime::now().duration_since(started).as_millis();
                     log::info!("camera={} state=live after_ms={after}", self.name);
                 }
@@ -175,8 +215,26 @@ impl Camera {
         future::or(stopped, async { Some(future.await) }).await
     }
 
-    fn enter(&self, state: State) {
+    /// What `step` brings, or nothing as soon as a first viewer comes: he is not to wait for a gulp.
+    async fn or_watched(
+        &self,
+        step: impl Future<Output = Result<Step, Error>>,
+    ) -> Result<Step, Error> {
+        let watched = self.watched.changed();
+        if self.viewers.get() > 0 {
+            return step.await;
+        }
+        let watched = async {
+            watched.await;
+            Ok(Step::Idle)
+        };
+        future::or(step, watched).await
+    }
+
+    fn enter(&self, state: State, observer: &dyn Observer) {
         if self.state.replace(state) != state {
+            self.since.set(runtime::now());
+            observer.state_changed();
             self.changed.notify();
         }
     }

@@ -1,24 +1,35 @@
 //! Configuration: `/etc/smolnvr.toml` in, checked settings out.
 //!
+//! ```text
+//! config.rs    the settings
+//! ├─ values    those with a type of their own
+//! ├─ toml      text → tree with places → serde
+//! ├─ edit      text and change → text
+//! ├─ secret    addresses without their passwords, and back
+//! └─ store     the file: read, and replaced as a whole
+//! ```
 //! A type that holds a setting is the proof that it is in range, so nothing is checked twice. Every
 //! error names file, line, key and what is allowed. Knows nothing of: sockets, cards, defaults' use.
 
+mod edit;
+mod secret;
+mod store;
+mod toml;
 mod values;
 
+pub use store::{ChangeError, change, left_over};
 pub use values::{Bounded, CameraName, CameraUrl, HttpUrl, LogLevel, OneOrMore};
 
 use crate::limits;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{
-    fmt,
-    fs::File,
-    io::{self, Read as _},
+    fmt, io,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 /// Everything that the daemon is told from outside.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     pub storage: Storage,
@@ -28,7 +39,7 @@ pub struct Config {
     pub log: Log,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Storage {
     /// Candidates; the first that is mounted is used.
@@ -41,13 +52,17 @@ pub struct Storage {
     pub sync_seconds: Bounded<1, 60>,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Camera {
     pub name: CameraName,
     pub url: CameraUrl,
     /// A smaller stream for live view; the main one where it is absent or empty.
-    #[serde(default, deserialize_with = "values::optional_url")]
+    #[serde(
+        default,
+        deserialize_with = "values::optional_url",
+        serialize_with = "values::url_or_empty"
+    )]
     pub live_url: Option<CameraUrl>,
     #[serde(default)]
     pub transport: Transport,
@@ -65,7 +80,7 @@ pub struct Camera {
     pub snapshot_interval_ms: Bounded<100, 60_000>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     #[default]
@@ -73,7 +88,7 @@ pub enum Transport {
     Udp,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Engine {
     #[default]
@@ -89,7 +104,7 @@ pub enum Snapshot {
     Url(HttpUrl),
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Web {
     pub listen: SocketAddr,
@@ -98,7 +113,7 @@ pub struct Web {
     pub hosts: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Auth {
     #[default]
@@ -106,13 +121,13 @@ pub enum Auth {
     None,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ffmpeg {
     pub path: PathBuf,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
     pub level: LogLevel,
@@ -131,23 +146,33 @@ impl Config {
     /// # Errors
     /// `Unreadable`: the file; `Wrong`: what is written in it.
     pub fn read(file: &Path) -> Result<Config, Error> {
-        let text =
-            read(file).map_err(|source| Error::Unreadable { file: file.to_owned(), source })?;
+        let text = store::read(file)
+            .map_err(|source| Error::Unreadable { file: file.to_owned(), source })?;
         Config::parse(&text, file)
     }
 
     /// `file` is named in errors only.
     pub fn parse(text: &str, file: &Path) -> Result<Config, Error> {
-        basic_toml::from_str(text).map_err(|error| {
-            let line = error.line_col().map_or(0, |(line, _)| line) + 1;
-            let message = error.to_string();
-            let message = match message.rfind(" at line ") {
-                Some(end) => message[..end].to_owned(),
-                None => message,
-            };
-            let line = line_of_key(text, line, &message);
-            Error::Wrong { file: file.to_owned(), line, message }
-        })
+        let wrong = |wrong: toml::Wrong| Error::Wrong {
+            file: file.to_owned(),
+            line: wrong.line(text),
+            message: wrong.to_string(),
+        };
+        let document = toml::parse(text).map_err(wrong)?;
+        Config::deserialize(&document).map_err(wrong)
+    }
+
+    /// The shape of the file with every key, `***` for each password.
+    pub fn to_json(&self) -> serde_json::Value {
+        // Text, numbers and lists of them: it can not fail.
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// `url`, with each `***` in it replaced by what the addresses of a camera have in that place;
+    /// `None` where they have nothing, or there is no such camera.
+    pub fn unmasked(&self, url: &str, camera: &str) -> Option<String> {
+        let camera = self.camera.iter().find(|known| known.name.as_str() == camera);
+        secret::unmask(url, &camera.map(Camera::addresses).unwrap_or_default())
     }
 }
 
@@ -176,6 +201,16 @@ impl Camera {
         asked.map(|(_, line)| line).collect()
     }
 
+    /// As they are written, passwords and all.
+    fn addresses(&self) -> Vec<&str> {
+        let snapshot = match &self.snapshot {
+            Snapshot::Url(url) => Some(url.as_str()),
+            Snapshot::Auto | Snapshot::Off => None,
+        };
+        let live = self.live_url.as_ref().map(CameraUrl::as_str);
+        [Some(self.url.as_str()), live, snapshot].into_iter().flatten().collect()
+    }
+
     fn default_buffer() -> Bounded<256, 65_536> {
         Bounded::of(limits::BUFFER_KB_DEFAULT)
     }
@@ -183,30 +218,6 @@ impl Camera {
     fn default_snapshot_interval() -> Bounded<100, 60_000> {
         Bounded::of(1000)
     }
-}
-
-fn read(file: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    let room = limits::CONFIG_BYTES_MAX as u64 + 1;
-    File::open(file)?.take(room).read_to_string(&mut text)?;
-    if text.len() as u64 == room {
-        let reason = format!("is longer than {} bytes", limits::CONFIG_BYTES_MAX);
-        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
-    }
-    Ok(text)
-}
-
-/// The line of the key that a message names, where the parser only knows the section's (a list).
-fn line_of_key(text: &str, line: usize, message: &str) -> usize {
-    let after = |words| message.split_once(words).and_then(|(_, rest)| rest.split('`').next());
-    let Some(key) = after("unknown field `").or_else(|| after("for key `")) else { return line };
-    let key = key.rsplit('.').next().unwrap_or(key);
-    let sets_key = |text: &str| {
-        let value = text.trim_start().strip_prefix(key).map(str::trim_start);
-        value.is_some_and(|value| value.starts_with('='))
-    };
-    let mut lines = text.lines().enumerate().skip(line - 1);
-    lines.find(|(_, text)| sets_key(text)).map_or(line, |(index, _)| index + 1)
 }
 
 fn default_true() -> bool {

@@ -3,21 +3,34 @@
 //! ```text
 //! daemon.rs    start, signals, reading the configuration again, end
 //! ├─ station   one camera with its recorder
+//! ├─ live      the smaller stream that viewers get
+//! ├─ wishes    what people ask of it
 //! ├─ outbox    the daemon's own commands for the card
 //! ├─ events    what the card says
+//! ├─ history   what happened lately
+//! ├─ memory    which cameras people started and stopped, until the next boot
 //! └─ lock      one daemon at a time
 //! ```
 //! Everything here runs on the main thread; nothing here waits for the card but the end, and that
 //! not for long. Knows nothing of: protocols, file formats.
 
 mod events;
+pub mod history;
+mod live;
 mod lock;
+mod memory;
 mod outbox;
 mod station;
+mod wishes;
 
 pub use lock::{Lock, runtime_path};
+pub use station::{Station, Watching};
 
-use self::{outbox::Outbox, station::Station};
+use self::{
+    history::{History, Kind},
+    outbox::Outbox,
+    wishes::Deletion,
+};
 use crate::{
     clock::{self, Clock},
     config::{self, Config},
@@ -36,9 +49,9 @@ use smol::{LocalExecutor, future, stream::StreamExt as _};
 use std::{
     cell::{Cell, RefCell},
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     rc::Rc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How to run.
@@ -58,35 +71,63 @@ pub enum Recording {
 }
 
 /// The running daemon.
-struct Daemon {
-    options: Options,
-    config: RefCell<Config>,
-    storage: Storage,
+pub struct Daemon {
+    pub options: Options,
+    pub executor: Rc<LocalExecutor<'static>>,
+    pub config: RefCell<Config>,
+    pub storage: Storage,
     outbox: RefCell<Outbox>,
-    stations: RefCell<Vec<Rc<Station>>>,
+    pub stations: RefCell<Vec<Rc<Station>>>,
     /// Fragment buffers that are not with the card thread.
     buffers: RefCell<Vec<Vec<u8>>>,
-    clock: Clock,
-    trust: Cell<identity::Clock>,
-    card: RefCell<CardState>,
+    pub clock: Clock,
+    pub trust: Cell<identity::Clock>,
+    pub card: RefCell<CardState>,
     card_ended: Cell<bool>,
     /// A recorder or the card went on.
     progress: Signal,
+    /// What `/api/status` shows changed.
+    pub changed: Signal,
+    pub history: RefCell<History>,
+    deletions: RefCell<Vec<Rc<Deletion>>>,
     /// SIGHUP came since the configuration was read.
     is_outdated: Cell<bool>,
     outdated: Signal,
+    /// How often the configuration was read again, and why it was not taken up the last time.
+    reloads: Cell<u64>,
+    is_reloading: Cell<bool>,
+    reload_error: RefCell<Option<String>>,
+    /// Another configuration was taken up.
+    pub reloaded: Signal,
+    /// Somebody asked the daemon to end.
+    is_unwanted: Cell<bool>,
+    unwanted: Signal,
+    /// Everything ends: who streams to somebody stops.
+    pub is_ending: Cell<bool>,
+    has_ended: Cell<bool>,
+    /// Answers that are on their way to somebody.
+    pub busy: Cell<usize>,
+    pub started: Instant,
 }
 
-/// Runs until SIGTERM or SIGINT, all files closed.
+/// Runs until SIGTERM, SIGINT or [`Daemon::shut_down`], all files closed. `serve` sets going what
+/// people reach it through.
 ///
 /// # Errors
 /// Where the system refuses a thread or a signal handler.
-pub fn run(options: Options, config: Config) -> io::Result<()> {
+pub fn run(
+    options: Options,
+    config: Config,
+    serve: impl FnOnce(&Rc<Daemon>) -> io::Result<()>,
+) -> io::Result<()> {
     blocking::set_max_blocking_threads(limits::BLOCKING_THREADS_MAX);
     let signals = Signals::new([UnixSignal::Term, UnixSignal::Int, UnixSignal::Hup])?;
+    warn_of_left_over(&options.config_file);
     let clock = Clock::start(&options.socket.with_extension("clock"));
+    let executor = Rc::new(LocalExecutor::new());
     let daemon = Rc::new(Daemon {
         options,
+        executor: Rc::clone(&executor),
         storage: Storage::start(LinuxDisk, settings(&config))?,
         config: RefCell::new(config),
         outbox: RefCell::default(),
@@ -97,23 +138,50 @@ pub fn run(options: Options, config: Config) -> io::Result<()> {
         card: RefCell::default(),
         card_ended: Cell::new(false),
         progress: Signal::default(),
+        changed: Signal::default(),
+        history: RefCell::default(),
+        deletions: RefCell::default(),
         is_outdated: Cell::new(false),
         outdated: Signal::default(),
+        reloads: Cell::new(0),
+        is_reloading: Cell::new(false),
+        reload_error: RefCell::default(),
+        reloaded: Signal::default(),
+        is_unwanted: Cell::new(false),
+        unwanted: Signal::default(),
+        is_ending: Cell::new(false),
+        has_ended: Cell::new(false),
+        busy: Cell::new(0),
+        started: runtime::now(),
     });
-    let executor = Rc::new(LocalExecutor::new());
+    serve(&daemon)?;
     // A task of its own: it is polled when it is woken, not whenever this thread is.
-    let run = executor.spawn(Rc::clone(&daemon).run(Rc::clone(&executor), signals));
+    let run = executor.spawn(Rc::clone(&daemon).run(signals));
     runtime::block_on(&executor, run);
     Ok(())
 }
 
 impl Daemon {
-    async fn run(self: Rc<Self>, executor: Rc<LocalExecutor<'static>>, mut signals: Signals) {
+    async fn run(self: Rc<Self>, mut signals: Signals) {
+        let executor = Rc::clone(&self.executor);
         executor.spawn(Rc::clone(&self).follow_card()).detach();
         executor.spawn(Rc::clone(&self).follow_clock()).detach();
         self.start_cameras(&executor);
-        let reloads = Rc::clone(&self).follow_reloads(Rc::clone(&executor));
-        let reloads = executor.spawn(reloads);
+        let reloads = executor.spawn(Rc::clone(&self).follow_reloads());
+        future::or(self.follow_signals(&mut signals), self.until_unwanted()).await;
+        reloads.cancel().await;
+        self.is_ending.set(true);
+        self.changed.notify();
+        future::or(self.end(), second_signal(&mut signals)).await;
+        self.has_ended.set(true);
+        self.progress.notify();
+        // Whoever asked for the end, or asks for anything still, hears of it.
+        let answered = self.until(|| self.busy.get() == 0);
+        let _ = runtime::timeout(limits::LAST_ANSWERS_TIMEOUT, answered).await;
+    }
+
+    /// Returns at SIGTERM or SIGINT.
+    async fn follow_signals(&self, signals: &mut Signals) {
         while let Some(signal) = signals.next().await {
             match signal {
                 Ok(UnixSignal::Hup) => {
@@ -127,8 +195,15 @@ impl Daemon {
                 Err(error) => log::warn!("signals can not be read: {error}"),
             }
         }
-        reloads.cancel().await;
-        future::or(self.end(), second_signal(&mut signals)).await;
+    }
+
+    /// Returns at [`Daemon::shut_down`].
+    async fn until_unwanted(&self) {
+        let unwanted = self.unwanted.changed();
+        if !self.is_unwanted.get() {
+            unwanted.await;
+        }
+        log::info!("state=ending asked=shutdown");
     }
 
     fn start_cameras(self: &Rc<Self>, executor: &LocalExecutor<'static>) {
@@ -156,7 +231,8 @@ impl Daemon {
         let length = config.storage.segment_seconds.get();
         let station = Station::new(id, camera, length, self.life());
         station.card_state(&self.card.borrow());
-        if camera.record && self.options.recording == Recording::AsConfigured {
+        let wish = memory::wish(&self.options.socket, camera.name.as_str());
+        if self.options.recording == Recording::AsConfigured && wish.unwrap_or(camera.record) {
             station.record();
         }
         station.start(Rc::clone(self), executor)
@@ -196,8 +272,15 @@ impl Daemon {
         }
     }
 
+    /// An answer went out: the end may wait for it.
+    pub fn answered(&self) {
+        if self.is_ending.get() {
+            self.progress.notify();
+        }
+    }
+
     /// Waits until `is_so`, looking whenever a recorder or the card went on.
-    async fn until(&self, is_so: impl Fn() -> bool) {
+    pub async fn until(&self, is_so: impl Fn() -> bool) {
         loop {
             let progress = self.progress.changed();
             if is_so() {
@@ -207,28 +290,45 @@ impl Daemon {
         }
     }
 
-    async fn follow_reloads(self: Rc<Self>, executor: Rc<LocalExecutor<'static>>) {
+    async fn follow_reloads(self: Rc<Self>) {
         loop {
             let outdated = self.outdated.changed();
             if self.is_outdated.replace(false) {
-                self.reload(&executor).await;
+                self.is_reloading.set(true);
+                let result = self.take_up_config().await;
+                if let Err(error) = &result {
+                    log::error!("configuration kept as it was: {error}");
+                }
+                self.reload_error.replace(result.err());
+                self.is_reloading.set(false);
+                self.reloads.set(self.reloads.get() + 1);
+                self.progress.notify();
             } else {
                 outdated.await;
             }
         }
     }
 
+    /// Has the configuration read again; returns when it is taken up.
+    ///
+    /// # Errors
+    /// Why everything stays as it was.
+    pub async fn reload(&self) -> Result<(), String> {
+        // One that is under way may have read the file before.
+        let enough = self.reloads.get() + 1 + u64::from(self.is_reloading.get());
+        self.is_outdated.set(true);
+        self.outdated.notify();
+        self.until(|| self.reloads.get() >= enough).await;
+        self.reload_error.borrow().clone().map_or(Ok(()), Err)
+    }
+
     /// Reads the configuration again; a wrong one changes nothing, and what a new one does not
     /// touch goes on.
-    async fn reload(self: &Rc<Self>, executor: &LocalExecutor<'static>) {
+    async fn take_up_config(self: &Rc<Self>) -> Result<(), String> {
+        let executor = &self.executor;
         let file = self.options.config_file.clone();
-        let config = match smol::unblock(move || Config::read(&file)).await {
-            Ok(config) => config,
-            Err(error) => {
-                log::error!("configuration kept as it was: {error}");
-                return;
-            }
-        };
+        let config = smol::unblock(move || read_config(&file)).await;
+        let config = config.map_err(|error| error.to_string())?;
         logger::set_level(config.log.level.0);
         let staying = staying(&self.config.borrow().camera, &config.camera);
         let stations = self.stations.borrow().clone();
@@ -248,8 +348,11 @@ impl Daemon {
         });
         self.stations.replace(next.collect());
         self.config.replace(config);
+        self.reloaded.notify();
         self.pump_all();
         log::info!("configuration read again: {}", self.options.config_file.display());
+        self.note(Kind::Config, None, "the configuration was read again".into());
+        Ok(())
     }
 
     /// Hands the recorder's work to the card thread, as far as there is room.
@@ -282,6 +385,7 @@ impl Daemon {
             self.trust.set(trust(&self.clock));
             let now = (self.clock.stepped_ms() / CLOCK_STEP_MS, self.trust.get());
             if told.replace(now) != Some(now) {
+                self.changed.notify();
                 let (wall, clock) = (self.clock.now(), now.1);
                 self.outbox.borrow_mut().post(Command::Clock { wall, clock });
             }
@@ -317,6 +421,18 @@ fn staying(old: &[config::Camera], new: &[config::Camera]) -> Vec<bool> {
     cameras.map(|(index, camera)| same_folders && old.get(index) == Some(camera)).collect()
 }
 
+fn read_config(file: &Path) -> Result<Config, config::Error> {
+    warn_of_left_over(file);
+    Config::read(file)
+}
+
+/// Says so where the configuration is read from what a power cut left over of it.
+fn warn_of_left_over(file: &Path) {
+    if let Some(old) = config::left_over(file) {
+        log::warn!("{} is gone, {} is read", file.display(), old.display());
+    }
+}
+
 fn trust(clock: &Clock) -> identity::Clock {
     if clock.is_trusted() { identity::Clock::Trusted } else { identity::Clock::Untrusted }
 }
@@ -344,7 +460,6 @@ const CLOCK_STEP_MS: i64 = 1000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     fn cameras(text: &str) -> Config {
         Config::parse(text, Path::new("x.toml")).unwrap()

@@ -10,6 +10,8 @@
 //!
 //! Ring ─▶ recorder::Recorder ─▶ storage::Card ─▶ storage::Segment ─▶ card
 //!         fragments, cuts        (card thread)     one file
+//!
+//! camera ──HTTP, or RTP/JPEG──▶ camera::Snapshots      only while somebody looks
 //! ```
 //!
 //! - **Values without IO.** Everything from `rtsp` to `recorder` is a value that is handed bytes and
@@ -46,4 +48,5 @@ pub mod config;
 pub mod camera;
 pub mod recorder;
 pub mod daemon;
+pub mod web;
 pub mod cli;

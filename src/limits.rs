@@ -132,10 +132,19 @@ pub const ALLOCATION_STEP_BYTES: u64 = 8 << 20;
 /// what was not durable, 8 s of it at 16 Mbit/s.
 pub const REPAIR_TAIL_BYTES: u64 = 16 << 20;
 
+/// Stack of the thread that reads recordings for people.
+pub const READER_THREAD_STACK_BYTES: usize = 64 * KIB;
+/// Reads that wait for it: more than there are connections that carry media. More are refused.
+pub const READER_JOBS_MAX: usize = 32;
+
 // --- config ---------------------------------------------------------------------------------
 
 /// The configuration's file; the shipped one has 3 KB. More is an error.
 pub const CONFIG_BYTES_MAX: usize = 64 * KIB;
+/// How deep its lists and tables nest, and how many names a key has; ours go to two. More is an error.
+pub const TOML_DEPTH_MAX: usize = 8;
+/// Keys of one section; the largest of ours has ten. More is an error.
+pub const TOML_KEYS_MAX: usize = 64;
 /// A camera's URL: it stands in every request. More is an error.
 pub const URL_BYTES_MAX: usize = 1000;
 /// Each has its ring and its place in the card's folder; the page shows them side by side.
@@ -175,6 +184,28 @@ pub const PROBE_PATIENCE: Duration = Duration::from_secs(15);
 /// Its ring: a key frame of a 4K camera fits half of it.
 pub const PROBE_RING_BYTES: usize = 4096 * KIB;
 
+// --- camera: snapshots, live ------------------------------------------------------------------
+
+/// One JPEG; 640x360 has 60 KB at most, a busy 1080p one 400 KB. A larger one is an error.
+pub const SNAPSHOT_BYTES_MAX: usize = 512 * KIB;
+/// What is read at once of a camera's HTTP reply, and of its head at most.
+pub const SNAPSHOT_READ_BYTES: usize = 8 * KIB;
+/// From one question for a picture to the end of its reply; cameras that wake an encoder take 3 s.
+pub const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Going through all ways to a picture; then the viewer hears that there is none.
+pub const SNAPSHOT_SEARCH_TIMEOUT: Duration = Duration::from_secs(12);
+/// Redirects of one question that are followed.
+pub const SNAPSHOT_REDIRECTS_MAX: usize = 2;
+/// When no way led to a picture, or the camera refused the password, all are tried again after this.
+pub const SNAPSHOT_RETRY_INTERVAL: Duration = Duration::from_secs(30);
+/// Nobody asked for a picture for so long: it is let go, and the stream it came from.
+pub const SNAPSHOT_IDLE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Ring of the smaller stream for viewers, while there are any: 4 s at 1 Mbit/s.
+pub const LIVE_RING_BYTES: usize = 512 * KIB;
+/// The last viewer left so long ago: the smaller stream is let go. Shorter than that, a page that is
+/// loaded again finds it running.
+pub const LIVE_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+
 // --- recorder, daemon -----------------------------------------------------------------------
 
 /// Fragments on their way to the card, over all cameras; the recorder waits when they are out and
@@ -192,10 +223,97 @@ pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// some of them pass it on.
 pub const SIGNAL_ECHO: Duration = Duration::from_secs(1);
 
+/// How long the answer to a wish to record waits for the first fragment to reach the card: a key frame
+/// may be seconds away.
+pub const RECORD_START_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long people wait for what they asked of the card: it may stall for seconds.
+pub const CARD_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the answers that are on their way delay the end of the process.
+pub const LAST_ANSWERS_TIMEOUT: Duration = Duration::from_secs(1);
+/// Changes of state, and fates of recordings, that are remembered for those who look.
+pub const HISTORY_ENTRIES_MAX: usize = 50;
+
+// --- web ------------------------------------------------------------------------------------
+
+/// Connections that carry recordings or live video; further ones are answered with 503.
+pub const WEB_MEDIA_MAX: usize = 6;
+/// What is gathered before it is written to a socket.
+pub const WEB_WRITE_BUFFER_BYTES: usize = 2 * KIB;
+/// Send buffer of a client's socket as asked for (the kernel doubles it): the whole board has 2.2 MB
+/// for TCP.
+pub const WEB_SEND_BUFFER_BYTES: usize = 32 * KIB;
+/// What of a recording is read and sent at a time.
+pub const WEB_PIECE_BYTES: usize = 32 * KIB;
+/// The first request of a connection is waited for so long …
+pub const WEB_FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// … and each further one.
+pub const WEB_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// From the first byte of a head to its last: then 408.
+pub const WEB_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// From a request's beginning to the end of its body.
+pub const WEB_REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// A client who takes nothing for so long is let go of.
+pub const WEB_WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the client's end of a connection is waited for once ours is closed.
+pub const WEB_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// After a failure to listen or to accept.
+pub const WEB_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// Frames of one live fragment: what a viewer is given at a time when he begins, or lags.
+pub const LIVE_FRAGMENT_BYTES_MAX: usize = 64 * KIB;
+/// What a viewer's buffer keeps after a larger picture.
+pub const LIVE_BUFFER_BYTES_KEPT: usize = 32 * KIB;
+/// A viewer who is so far behind the stream goes on at a newer key frame, in ticks (2 s).
+pub const LIVE_LAG_MAX: Ticks = Ticks::from_seconds(2);
+/// Between two status messages to one who listens: at least, and at most.
+pub const EVENTS_INTERVAL_MIN: Duration = Duration::from_secs(1);
+pub const EVENTS_INTERVAL_MAX: Duration = Duration::from_secs(5);
+/// Recordings in one answer, where nothing is said and at most.
+pub const LIST_ENTRIES_DEFAULT: usize = 100;
+pub const LIST_ENTRIES_MAX: usize = 500;
+/// Frame rate and bit rate are measured over so many ticks (5 s).
+pub const RATE_SPAN: Ticks = Ticks::from_seconds(5);
+
+/// How long the page's look at a camera takes from the first key frame on, and until then: with the
+/// connection, 15 s at most.
+pub const WEB_PROBE_SPAN: Duration = Duration::from_secs(2);
+pub const WEB_PROBE_PATIENCE: Duration = Duration::from_secs(8);
+/// Its ring, which the board can spare for so long.
+pub const WEB_PROBE_RING_BYTES: usize = 1024 * KIB;
+/// The beginning of a picture group that the page is shown of it; a larger key frame goes alone.
+pub const WEB_PROBE_PICTURE_BYTES: usize = 128 * KIB;
+/// All of it.
+pub const WEB_PROBE_TIMEOUT: Duration = Duration::from_secs(15);
+
+// --- web: access ----------------------------------------------------------------------------
+
+/// Request line and header fields; a browser's have under 1 KB. More is 431.
+pub const HTTP_HEAD_BYTES_MAX: usize = 4 * KIB;
+/// The address in a request line; ours have under 100 bytes. More is 414.
+pub const HTTP_TARGET_BYTES_MAX: usize = KIB;
+/// Header fields of one request; browsers send under 20. More is 431.
+pub const HTTP_FIELDS_MAX: usize = 64;
+/// What a client may send as a body: a whole configuration. More is 413.
+pub const HTTP_BODY_BYTES_MAX: usize = CONFIG_BYTES_MAX;
+/// Browsers that are logged in; the one that was not used for longest is logged out.
+pub const SESSIONS_MAX: usize = 32;
+/// A session that is not used for so long ends.
+pub const SESSION_IDLE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Passwords that are being checked, or wait for it, each for up to 100 ms; more are refused.
+pub const PASSWORD_CHECKS_MAX: usize = 4;
+/// The longest that an address waits after wrong passwords (1, 2, 4, 5 s).
+pub const WRONG_PASSWORD_DELAY_MAX: Duration = Duration::from_secs(5);
+/// Wrong passwords are forgotten after this.
+pub const WRONG_PASSWORD_MEMORY: Duration = Duration::from_secs(600);
+/// Addresses that sent a wrong password; the one whose wait ends first is forgotten.
+pub const WRONG_PASSWORD_ADDRESSES_MAX: usize = 64;
+/// What happened and was not yet asked for; the oldest is dropped.
+pub const ACCESS_NEWS_MAX: usize = 8;
+
 // --- the sum --------------------------------------------------------------------------------
 
 /// Anonymous memory while one camera with the default buffer is recorded, 1,000 recordings on the
-/// card; what has no bound of its own above is as measured.
+/// card, and two people look at it with the page open; what has no bound of its own above is as
+/// measured.
 const RESIDENT_BYTES: usize = (BUFFER_KB_DEFAULT as usize) * KIB
     + RING_FRAMES_MAX * 64 // what the ring knows of each frame
     + FRAGMENT_BUFFERS * FRAGMENT_BUFFER_BYTES
@@ -206,10 +324,19 @@ const RESIDENT_BYTES: usize = (BUFFER_KB_DEFAULT as usize) * KIB
     + 1000 * 64 // the catalogue
     + INDEX_ENTRIES_MAX * 16
     + CARD_THREAD_STACK_BYTES
+    + READER_THREAD_STACK_BYTES
+    + CONNECTIONS_OF_TWO * CONNECTION_BYTES
+    + 2 * (LIVE_FRAGMENT_BYTES_MAX + WEB_PIECE_BYTES) // two viewers, one of them a player as well
     + 4 * 32 * KIB // touched of the stacks of main, the reactor and the pool
     + 256 * KIB; // executor, reactor, configuration, the allocator's own
 
-/// The budget of a board with 32 MB is 4.2 MB anonymous, of which two viewers, the page and its server need the rest.
-const RESIDENT_BYTES_MAX: usize = 4_200_000 - 700 * KIB;
+/// One connection: the gate's buffer, picoserve's, the head that is served, what is gathered to be
+/// sent, and the task, of 7 KB.
+const CONNECTION_BYTES: usize = 3 * HTTP_HEAD_BYTES_MAX + WEB_WRITE_BUFFER_BYTES + 7 * KIB;
+/// Browsers keep up to six to a page.
+const CONNECTIONS_OF_TWO: usize = 10;
+
+/// The budget of a board with 32 MB.
+const RESIDENT_BYTES_MAX: usize = 4_200_000;
 
 const _: () = assert!(RESIDENT_BYTES <= RESIDENT_BYTES_MAX, "more memory than the board has");

@@ -19,10 +19,10 @@ mod sdp;
 mod url;
 
 pub use error::{Error, Fault};
-pub use message::MessageError;
+pub use message::{Head, MessageError};
 pub use presentation::{Media, Presentation, RtpInfo, Track, Transport};
 pub use request::Method;
-pub use url::{Credentials, Target, TargetError};
+pub use url::{Credentials, HTTP_PORT, Target, TargetError, secret_values};
 
 use dialogue::{Block, Dialogue, Heard};
 use input::{Input, Item};
@@ -61,6 +61,8 @@ pub struct Options {
 pub enum Tracks {
     Video,
     VideoAndAudio,
+    /// Video that is a JPEG a picture, and nothing else.
+    Jpeg,
 }
 
 /// What the driver has to do.

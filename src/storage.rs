@@ -12,6 +12,7 @@ mod faulty;
 pub mod layout;
 pub mod messages;
 mod queue;
+pub mod reader;
 pub mod retention;
 pub mod segment;
 

@@ -4,7 +4,7 @@ use super::{Connection, Connector, Error, Step};
 use crate::{limits, media::Intake, rtsp::Target, runtime, units::Ticks};
 use serde::Serialize;
 use smol::LocalExecutor;
-use std::cell::RefCell;
+use std::{cell::RefCell, time::Duration};
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -33,17 +33,36 @@ pub struct Video {
     pub key_frame_distance_ms: Option<i64>,
 }
 
+/// How much is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// From the first key frame on.
+    pub span: Duration,
+    /// Until then.
+    pub patience: Duration,
+    pub ring_bytes: usize,
+}
+
 /// Looks for [`limits::PROBE_SPAN`] from the first key frame on, on this thread.
 ///
 /// # Errors
 /// Why there is no stream; of the camera's tracks nothing is known then.
 pub fn run(target: &Target) -> Result<Report, Error> {
     let executor = LocalExecutor::new();
-    runtime::block_on(&executor, look(target))
+    let effort = Effort {
+        span: limits::PROBE_SPAN,
+        patience: limits::PROBE_PATIENCE,
+        ring_bytes: limits::PROBE_RING_BYTES,
+    };
+    runtime::block_on(&executor, look(target, effort)).map(|(report, _)| report)
 }
 
-async fn look(target: &Target) -> Result<Report, Error> {
-    let intake = RefCell::new(Intake::new(limits::PROBE_RING_BYTES));
+/// Looks at a camera; answers what it is like, and the newest of what it sent.
+///
+/// # Errors
+/// As [`run`].
+pub async fn look(target: &Target, effort: Effort) -> Result<(Report, Intake), Error> {
+    let intake = RefCell::new(Intake::new(effort.ring_bytes));
     intake.borrow_mut().begin_run();
     let seed = u64::from(std::process::id());
     let mut connection = Connection::open(&mut Connector::new(target), target, seed).await?;
@@ -52,10 +71,10 @@ async fn look(target: &Target) -> Result<Report, Error> {
     while deadline.is_none_or(|deadline| runtime::now() < deadline) {
         // Watched: every packet as it comes, so that the end is in time.
         match connection.step(&intake, true).await? {
-            Step::Playing => deadline = Some(runtime::now() + limits::PROBE_PATIENCE),
+            Step::Playing => deadline = Some(runtime::now() + effort.patience),
             Step::Frames => {
                 if sums.frames == 0 {
-                    deadline = Some(runtime::now() + limits::PROBE_SPAN);
+                    deadline = Some(runtime::now() + effort.span);
                 }
                 sums.add(&intake.borrow());
             }
@@ -69,7 +88,7 @@ async fn look(target: &Target) -> Result<Report, Error> {
     connection.tear_down().await;
     let intake = intake.into_inner();
     let packets_lost = intake.losses().packets;
-    Ok(Report { tracks, video: sums.video(&intake), packets_lost })
+    Ok((Report { tracks, video: sums.video(&intake), packets_lost }, intake))
 }
 
 /// What has been seen so far.

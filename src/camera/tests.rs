@@ -25,6 +25,8 @@ impl Observer for Watcher<'_> {
         }
     }
 
+    fn state_changed(&self) {}
+
     fn run_ended(&self) {
         self.runs.set(self.runs.get() + 1);
         if self.runs.get() == self.runs_max {
@@ -138,4 +140,27 @@ fn a_host_that_is_no_camera_says_so() {
     let error = runtime::block_on(&LocalExecutor::new(), received).unwrap_err();
     assert!(matches!(error, Error::Session(_)), "{error}");
     server.join().unwrap();
+}
+
+#[test]
+fn the_first_viewer_does_not_wait_for_a_gulp() {
+    let camera = camera("rtsp://127.0.0.1/");
+    let executor = LocalExecutor::new();
+    runtime::block_on(&executor, async {
+        let gulp = || camera.or_watched(future::pending());
+        let (step, ()) = future::zip(gulp(), async { camera.viewer_came() }).await;
+        assert_eq!(step.unwrap(), Step::Idle);
+        // From now on packets are waited for, not gulps.
+        let (waited, ()) =
+            future::zip(runtime::timeout(Duration::from_millis(20), gulp()), async {
+                camera.viewer_came()
+            })
+            .await;
+        assert!(waited.is_none());
+        camera.viewer_left();
+        camera.viewer_left();
+        assert_eq!(camera.viewers(), 0);
+        let (step, ()) = future::zip(gulp(), async { camera.viewer_came() }).await;
+        assert_eq!(step.unwrap(), Step::Idle);
+    });
 }

@@ -2,7 +2,7 @@
 
 use super::{Arguments, Usage, print};
 use crate::{
-    daemon,
+    config, daemon,
     storage::disk::{Disk as _, Mount, linux::LinuxDisk},
 };
 use std::{fmt::Write as _, process::ExitCode};
@@ -14,7 +14,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
         Err(status) => return Ok(status),
     };
     let settings = daemon::settings(&config);
-    let mut text = format!("{}: ok\n", arguments.config_file().display());
+    let file = arguments.config_file();
+    let mut text = match config::left_over(&file) {
+        Some(old) => format!("{}: gone; {}: ok\n", file.display(), old.display()),
+        None => format!("{}: ok\n", file.display()),
+    };
     let mut is_found = false;
     for path in &settings.paths {
         let state = match LinuxDisk.mount(path, settings.require_mount) {

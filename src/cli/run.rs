@@ -3,7 +3,7 @@
 use super::{Arguments, Usage, complain};
 use crate::{
     daemon::{self, Lock, Options, Recording},
-    logger,
+    logger, web,
 };
 use std::{io, process::ExitCode};
 
@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
         recording: arguments.recording.unwrap_or(Recording::AsConfigured),
         socket,
     };
-    Ok(match daemon::run(options, config) {
+    Ok(match daemon::run(options, config, web::start) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(error);

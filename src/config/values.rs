@@ -1,15 +1,16 @@
-//! The types of single settings: each is made from TOML and is in range by existing.
+//! The types of single settings: each is made from TOML and is in range by existing. As JSON an
+//! address has `***` for its password.
 
-use super::{Camera, Snapshot};
+use super::{Camera, Snapshot, secret};
 use crate::{limits, rtsp::Target};
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{self, SeqAccess, Visitor},
 };
-use std::{fmt, marker::PhantomData, ops::Deref};
+use std::{fmt, marker::PhantomData, ops::Deref, path::PathBuf};
 
 /// A whole number from `MIN` to `MAX`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Bounded<const MIN: u64, const MAX: u64>(u64);
 
 impl<const MIN: u64, const MAX: u64> Bounded<MIN, MAX> {
@@ -88,8 +89,17 @@ impl<'de, T: From<String>> Deserialize<'de> for OneOrMore<T> {
     }
 }
 
+impl Serialize for OneOrMore<PathBuf> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_slice() {
+            [one] => one.serialize(serializer),
+            more => more.serialize(serializer),
+        }
+    }
+}
+
 /// The cameras in their order; no two of one name.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Cameras(Vec<Camera>);
 
 impl Deref for Cameras {
@@ -135,7 +145,7 @@ impl<'de> Deserialize<'de> for Cameras {
 }
 
 /// 1 to 32 of a-z, 0-9, `-` and `_`: fit for a folder's name and a URL.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CameraName(String);
 
 impl CameraName {
@@ -158,13 +168,33 @@ impl<'de> Deserialize<'de> for CameraName {
     }
 }
 
-/// A camera's RTSP address; `Debug` and errors keep its password to themselves.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CameraUrl(pub Target);
+/// A camera's RTSP address, and how it is written; `Debug`, errors and JSON keep its password to
+/// themselves.
+#[derive(Clone, PartialEq)]
+pub struct CameraUrl(pub Target, String);
+
+impl CameraUrl {
+    /// With its password.
+    pub(super) fn as_str(&self) -> &str {
+        &self.1
+    }
+}
+
+impl fmt::Debug for CameraUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
 
 impl<'de> Deserialize<'de> for CameraUrl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        camera_url(&String::deserialize(deserializer)?)
+        camera_url(String::deserialize(deserializer)?)
+    }
+}
+
+impl Serialize for CameraUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&secret::mask(&self.1))
     }
 }
 
@@ -173,15 +203,26 @@ pub(super) fn optional_url<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<CameraUrl>, D::Error> {
     let url = String::deserialize(deserializer)?;
-    if url.is_empty() { Ok(None) } else { camera_url(&url).map(Some) }
+    if url.is_empty() { Ok(None) } else { camera_url(url).map(Some) }
 }
 
-fn camera_url<E: de::Error>(url: &str) -> Result<CameraUrl, E> {
+pub(super) fn url_or_empty<S: Serializer>(
+    url: &Option<CameraUrl>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match url {
+        Some(url) => url.serialize(serializer),
+        None => serializer.serialize_str(""),
+    }
+}
+
+fn camera_url<E: de::Error>(url: String) -> Result<CameraUrl, E> {
     if url.len() > limits::URL_BYTES_MAX {
         let most = limits::URL_BYTES_MAX;
         return Err(E::custom(format_args!("the URL is longer than {most} characters")));
     }
-    url.parse().map(CameraUrl).map_err(E::custom)
+    let target = url.parse().map_err(E::custom)?;
+    Ok(CameraUrl(target, url))
 }
 
 /// An address that begins with `http://`; `Debug` and errors keep its password to themselves.
@@ -197,6 +238,10 @@ impl fmt::Debug for HttpUrl {
 impl HttpUrl {
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    pub fn target(&self) -> Target {
+        Target::http(&self.0).expect("it was read once already")
     }
 }
 
@@ -215,10 +260,18 @@ impl<'de> Deserialize<'de> for Snapshot {
     }
 }
 
+impl Serialize for Snapshot {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Snapshot::Auto => serializer.serialize_str("auto"),
+            Snapshot::Off => serializer.serialize_str("off"),
+            Snapshot::Url(url) => serializer.serialize_str(&secret::mask(url.as_str())),
+        }
+    }
+}
+
 fn is_http(url: &str) -> bool {
-    let rest = url.strip_prefix("http://");
-    let is_clean = !url.contains(|c: char| c.is_whitespace() || c.is_control());
-    rest.is_some_and(|rest| !rest.is_empty()) && url.len() <= limits::URL_BYTES_MAX && is_clean
+    url.len() <= limits::URL_BYTES_MAX && Target::http(url).is_ok()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,5 +296,11 @@ impl<'de> Deserialize<'de> for LogLevel {
             }
         };
         Ok(LogLevel(level))
+    }
+}
+
+impl Serialize for LogLevel {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.as_str().to_ascii_lowercase())
     }
 }

@@ -1,11 +1,11 @@
 //! What the card thread says: handed to the station that it is about, changes of state to the log.
 
-use super::{Daemon, station::Station};
+use super::{Daemon, history::Kind, station::Station};
 use crate::{
     limits, runtime,
     storage::{CameraId, CardState, Ending, Event, OpenError, layout::Name},
 };
-use std::rc::Rc;
+use std::{rc::Rc, time::Instant};
 
 impl Daemon {
     pub(super) async fn follow_card(self: Rc<Self>) {
@@ -19,13 +19,7 @@ impl Daemon {
     fn handle(&self, event: Event) {
         let now = runtime::now();
         match event {
-            Event::State(state) => {
-                log_card(&state);
-                for station in self.stations.borrow().iter() {
-                    station.card_state(&state);
-                }
-                self.card.replace(state);
-            }
+            Event::State(state) => self.card_state(state),
             Event::Configured => self.outbox.borrow_mut().configured(),
             Event::Returned { camera, mut buffer, result, .. } => {
                 buffer.clear();
@@ -33,57 +27,110 @@ impl Daemon {
                 self.buffers.borrow_mut().push(buffer);
                 self.with(camera, |station| station.returned(result.map_err(drop), now));
             }
-            Event::OpenFailed { camera, reason } => self.with(camera, |station| {
-                station.hold_off(now);
-                // Of the card's state there is a line already.
-                let text = reason.to_string();
-                if !matches!(reason, OpenError::Card) && station.is_news(&text) {
-                    log::warn!(
-                        "camera={} recording=waiting reason=\"{text}\"",
-                        station.camera.name
-                    );
-                }
-            }),
-            Event::Opened { camera, number } => self.with(camera, |station| {
-                let (name, file) = (&station.camera.name, file(number));
-                if station.is_recovery() {
-                    log::info!("camera={name} recording=on file={file}");
-                } else {
-                    log::debug!("camera={name} file={file} opened");
-                }
-            }),
-            Event::Closed { camera, number, ending } => self.with(camera, |station| {
-                let (name, file) = (&station.camera.name, file(number));
-                match ending {
-                    Ending::Whole => log::debug!("camera={name} file={file} closed"),
-                    Ending::Empty => log::debug!("camera={name} file={file} removed: it is empty"),
-                    Ending::GivenUp => {
-                        log::warn!("camera={name} file={file} given up: it is mended later");
-                        station.hold_off(now);
-                    }
-                }
-            }),
-            Event::Durable { camera, frames_end } => {
-                self.with(camera, |station| station.durable(frames_end));
+            Event::OpenFailed { camera, reason } => {
+                self.with(camera, |station| self.open_failed(station, &reason, now));
             }
-            Event::Deleted { camera, number, reason } => self.with(camera, |station| {
-                let name = &station.camera.name;
-                log::debug!("camera={name} file={} deleted={reason:?}", file(number));
-            }),
-            Event::DeleteFailed { camera, number, reason } => self.with(camera, |station| {
-                let name = &station.camera.name;
-                log::warn!("camera={name} file={} not deleted: {reason}", file(number));
-            }),
+            Event::Opened { camera, number } => {
+                self.with(camera, |station| self.opened(station, number, now));
+            }
+            Event::Closed { camera, number, ending } => {
+                self.with(camera, |station| self.closed(station, number, ending, now));
+            }
+            Event::Durable { camera, frames_end } => {
+                self.with(camera, |station| station.durable(frames_end, now));
+            }
+            Event::Deleted { camera, number, reason } => {
+                self.with(camera, |station| {
+                    let name = &station.camera.name;
+                    log::debug!("camera={name} file={} deleted={reason:?}", file(number));
+                    self.notice(station, number, "deleted");
+                });
+                self.answer_deletion(camera, number, Ok(()));
+            }
+            Event::DeleteFailed { camera, number, reason } => {
+                self.with(camera, |station| {
+                    let name = &station.camera.name;
+                    log::warn!("camera={name} file={} not deleted: {reason}", file(number));
+                });
+                self.answer_deletion(camera, number, Err(reason));
+            }
             Event::Mended { camera, number, mended } => self.with(camera, |station| {
                 let name = &station.camera.name;
                 log::info!("camera={name} file={} mended: {mended}", file(number));
+                let text = format!("{} mended: {mended}", file(number));
+                self.note(Kind::Recording, Some(name), text);
             }),
             Event::Remounted { file } => {
                 let file = file.map(|file| format!(" over {}", file.display()));
                 let file = file.unwrap_or_default();
-                log::warn!("the card had turned read-only{file} and is writable again");
+                let text = format!("the card had turned read-only{file} and is writable again");
+                log::warn!("{text}");
+                self.note(Kind::Card, None, text);
             }
             Event::Ended => self.card_ended.set(true),
+        }
+    }
+
+    fn card_state(&self, state: CardState) {
+        let (name, reason) = (state.name(), state.reason());
+        let text = if reason.is_empty() { name.into() } else { format!("{name}: {reason}") };
+        match state {
+            CardState::Ok | CardState::Released => log::info!("card={name}"),
+            _ => log::warn!("card={name} reason=\"{reason}\""),
+        }
+        self.note(Kind::Card, None, text);
+        for station in self.stations.borrow().iter() {
+            station.card_state(&state);
+        }
+        self.card.replace(state);
+    }
+
+    fn open_failed(&self, station: &Station, reason: &OpenError, now: Instant) {
+        station.hold_off(now);
+        // Of the card's state there is a line already.
+        let text = reason.to_string();
+        if !matches!(reason, OpenError::Card) && station.is_news(&text) {
+            let name = &station.camera.name;
+            log::warn!("camera={name} recording=waiting reason=\"{text}\"");
+            self.note(Kind::Recording, Some(name), text);
+        }
+    }
+
+    fn opened(&self, station: &Station, number: u32, now: Instant) {
+        let (name, file) = (&station.camera.name, file(number));
+        if station.is_recovery() {
+            log::info!("camera={name} recording=on file={file}");
+        } else {
+            log::debug!("camera={name} file={file} opened");
+        }
+        if station.durable_at().is_none() {
+            self.note(Kind::Recording, Some(name), format!("started with {file}"));
+        }
+        station.opened(number, now);
+        self.notice(station, number, "recording");
+    }
+
+    fn closed(&self, station: &Station, number: u32, ending: Ending, now: Instant) {
+        let (name, file) = (&station.camera.name, file(number));
+        let state = match ending {
+            Ending::Whole => {
+                log::debug!("camera={name} file={file} closed");
+                "whole"
+            }
+            Ending::Empty => {
+                log::debug!("camera={name} file={file} removed: it is empty");
+                "deleted"
+            }
+            Ending::GivenUp => {
+                log::warn!("camera={name} file={file} given up: it is mended later");
+                station.hold_off(now);
+                "cut"
+            }
+        };
+        station.closed(number);
+        self.notice(station, number, state);
+        if station.segment().is_none() && !station.is_wanted() {
+            self.note(Kind::Recording, Some(name), format!("stopped with {file}"));
         }
     }
 
@@ -95,13 +142,6 @@ impl Daemon {
         {
             action(station);
         }
-    }
-}
-
-fn log_card(state: &CardState) {
-    match state {
-        CardState::Ok | CardState::Released => log::info!("card={}", state.name()),
-        state => log::warn!("card={} reason=\"{}\"", state.name(), state.reason()),
     }
 }
 

@@ -1,10 +1,11 @@
-//! A station: one camera with its recorder, and the command that waits for the card thread.
+//! A station: one camera with its recorder, its snapshots and its smaller stream, and the command that
+//! waits for the card thread.
 //!
 //! Knows nothing of: the other stations, signals, configuration files.
 
-use super::Daemon;
+use super::{Daemon, history::Kind, live::Live};
 use crate::{
-    camera::{Camera, Observer},
+    camera::{Camera, Observer, Snapshots, State},
     config, limits,
     recorder::{Moment, Recorder},
     storage::{CameraId, CardState, Command, Storage},
@@ -13,14 +14,20 @@ use crate::{
 use smol::LocalExecutor;
 use std::{
     cell::{Cell, RefCell},
+    ops::Deref,
     rc::{Rc, Weak},
     time::Instant,
 };
 
-pub(super) struct Station {
-    pub camera: Camera,
+/// One camera with what becomes of its frames.
+pub struct Station {
+    pub camera: Rc<Camera>,
+    /// Where viewers get a stream of their own (`live_url`).
+    live: Option<Live>,
+    pub snapshots: Snapshots,
+    pub engine: config::Engine,
     /// The settings that its number among the cameras is from ([`super::outbox::Outbox::newest`]).
-    pub settings: u64,
+    pub(super) settings: u64,
     recorder: RefCell<Recorder>,
     /// Refused by a full queue; goes first when there is room.
     unsent: RefCell<Option<Command>>,
@@ -30,7 +37,18 @@ pub(super) struct Station {
     retry_at: Cell<Option<Instant>>,
     /// Why the last segment could not be opened, as it was logged.
     trouble: RefCell<Option<String>>,
+    /// The file that is being written.
+    segment: Cell<Option<u32>>,
+    /// When frames became durable last, of the file that is being written.
+    durable_at: Cell<Option<Instant>>,
+    /// Frames that viewers were too slow for.
+    pub skipped: Cell<u64>,
+    /// What was noted last of the camera.
+    said: RefCell<String>,
 }
+
+/// Somebody looks at a camera: while this is held its packets are taken as they come.
+pub struct Watching(Rc<Camera>);
 
 impl Station {
     /// `life`: another one for each station that ever was; names its runs in segments.
@@ -43,7 +61,11 @@ impl Station {
         let ring_bytes = usize::try_from(config.buffer_kb.get() * 1024).unwrap_or(usize::MAX);
         let name = config.name.as_str().to_owned();
         Station {
-            camera: Camera::new(name, config.url.0.clone(), ring_bytes, life),
+            // Seeds far apart: each counts its connections from there.
+            live: config.live_url.as_ref().map(|url| Live::new(&name, url.0.clone(), !life)),
+            snapshots: Snapshots::new(config, life.rotate_left(32)),
+            camera: Rc::new(Camera::new(name, config.url.0.clone(), ring_bytes, life)),
+            engine: config.engine,
             settings,
             recorder: RefCell::new(Recorder::new(id, seconds(segment_seconds), life)),
             unsent: RefCell::new(None),
@@ -51,6 +73,10 @@ impl Station {
             card_takes_segments: Cell::new(false),
             retry_at: Cell::new(None),
             trouble: RefCell::new(None),
+            segment: Cell::new(None),
+            durable_at: Cell::new(None),
+            skipped: Cell::new(0),
+            said: RefCell::default(),
         }
     }
 
@@ -68,21 +94,85 @@ impl Station {
                 link.daemon.pump(&running);
             })
             .detach();
+        let serving = Rc::clone(&station);
+        executor.spawn(async move { serving.snapshots.run().await }).detach();
+        let serving = Rc::clone(&station);
+        executor.spawn(async move { serving.run_live().await }).detach();
         station
+    }
+
+    async fn run_live(&self) {
+        if let Some(live) = &self.live {
+            live.run().await;
+        }
     }
 
     pub fn record(&self) {
         self.recorder.borrow_mut().start(&self.camera.intake.borrow().ring);
     }
 
+    pub fn stop_recording(&self) {
+        self.recorder.borrow_mut().stop(&self.camera.intake.borrow().ring);
+    }
+
+    /// Whether it is to be recorded; whether it is, says [`Station::segment`].
+    pub fn is_wanted(&self) -> bool {
+        self.recorder.borrow().is_wanted()
+    }
+
+    /// The number of the file that is being written.
+    pub fn segment(&self) -> Option<u32> {
+        self.segment.get()
+    }
+
+    /// When a frame became durable last, of the file that is being written.
+    pub fn durable_at(&self) -> Option<Instant> {
+        self.durable_at.get()
+    }
+
+    /// Frames that are on no card because of the card.
+    pub fn lost_by_card(&self) -> u64 {
+        self.recorder.borrow().lost()
+    }
+
+    /// Looks at the camera's stream from now on: at the smaller one, where there is one.
+    pub fn watch(&self) -> Watching {
+        let camera = self.live.as_ref().map_or_else(|| Rc::clone(&self.camera), Live::camera);
+        camera.viewer_came();
+        Watching(camera)
+    }
+
+    /// Those who watch, whichever stream.
+    pub fn viewers(&self) -> usize {
+        self.camera.viewers() + self.live.as_ref().map_or(0, Live::viewers)
+    }
+
+    /// Whether viewers get another stream than the recorder.
+    pub fn has_live_stream(&self) -> bool {
+        self.live.is_some()
+    }
+
     /// Ends the camera; what it sent until then is still recorded.
     pub fn stop(&self) {
         self.camera.stop();
+        self.snapshots.stop();
+        if let Some(live) = &self.live {
+            live.stop();
+        }
     }
 
     /// True once the camera has ended and its file is on its way to be closed.
     pub fn is_done(&self) -> bool {
-        !self.running.get() && self.unsent.borrow().is_none() && !self.recorder.borrow().is_busy()
+        !self.running.get() && self.is_idle()
+    }
+
+    /// True once nothing is recorded any more and its file is closed.
+    pub fn is_at_rest(&self) -> bool {
+        self.segment.get().is_none() && self.is_idle()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.unsent.borrow().is_none() && !self.recorder.borrow().is_busy()
     }
 
     /// Gives up on what the card has not taken; a fragment's buffer goes back to the others.
@@ -138,8 +228,26 @@ impl Station {
         self.recorder.borrow_mut().card_accepts(false);
     }
 
-    pub fn durable(&self, frames_end: u64) {
+    pub fn durable(&self, frames_end: u64, now: Instant) {
         self.recorder.borrow_mut().durable(frames_end);
+        self.durable_at.set(Some(now));
+    }
+
+    /// The card thread opened a file.
+    pub fn opened(&self, number: u32, now: Instant) {
+        self.segment.set(Some(number));
+        // Nothing is late before it had the time to become durable.
+        self.durable_at.set(self.durable_at.get().or(Some(now)));
+    }
+
+    /// The card thread closed it, or gave it up.
+    pub fn closed(&self, number: u32) {
+        if self.segment.get() == Some(number) {
+            self.segment.set(None);
+            if !self.is_wanted() {
+                self.durable_at.set(None);
+            }
+        }
     }
 
     pub fn set_segment_length(&self, segment_seconds: u64) {
@@ -155,6 +263,26 @@ impl Station {
     /// True if the last segment was in trouble.
     pub fn is_recovery(&self) -> bool {
         self.trouble.take().is_some()
+    }
+}
+
+impl Watching {
+    pub fn camera(&self) -> &Rc<Camera> {
+        &self.0
+    }
+}
+
+impl Deref for Watching {
+    type Target = Camera;
+
+    fn deref(&self) -> &Camera {
+        &self.0
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.0.viewer_left();
     }
 }
 
@@ -175,6 +303,22 @@ impl Link {
 impl Observer for Link {
     fn frames(&self) {
         self.pump();
+    }
+
+    fn state_changed(&self) {
+        let Some(station) = self.station.upgrade() else { return };
+        let camera = &station.camera;
+        let text = match (camera.state(), camera.last_error()) {
+            // Between two tries it is still the same trouble.
+            (State::Connecting, _) => return self.daemon.changed.notify(),
+            (State::Live, _) => "live".to_owned(),
+            (State::Off, _) => "off".to_owned(),
+            (State::Waiting, Some(error)) => error,
+            (State::Waiting, None) => "waiting".to_owned(),
+        };
+        if station.said.replace(text.clone()) != text {
+            self.daemon.note(Kind::Camera, Some(&camera.name), text);
+        }
     }
 
     fn run_ended(&self) {

@@ -6,6 +6,7 @@ use crate::codec::Codec;
 mod any;
 mod h264;
 mod h265;
+mod jpeg;
 mod packet;
 mod receiver;
 mod rtcp;

@@ -1,6 +1,6 @@
-//! RTSP messages: bytes in, start line, fields and body out, all borrowed.
+//! RTSP messages: bytes in, start line, fields and body out, all borrowed. HTTP's heads are alike.
 //!
-//! Spec: RFC 2326 §4, §6, §7. Forgives what cameras do: bare LF, folded fields, fields that are
+//! Spec: RFC 2326 §4, §6, §7, RFC 9112 §4, §5. Forgives what cameras do: bare LF, folded fields, fields that are
 //! not UTF-8 (skipped), any 1.x version. Knows nothing of: what a field means, interleaved data.
 
 use crate::limits::{RTSP_BODY_BYTES_MAX, RTSP_HEADER_BYTES_MAX, RTSP_HEADERS_MAX};
@@ -10,8 +10,16 @@ use std::fmt;
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
     pub start: Start<'a>,
-    fields: &'a [u8],
+    head: Head<'a>,
     pub body: &'a [u8],
+}
+
+/// The lines of a message up to its first empty one.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// The first line, without its end.
+    pub first: &'a [u8],
+    fields: &'a [u8],
 }
 
 /// The first line of a message.
@@ -40,18 +48,54 @@ impl<'a> Message<'a> {
     /// # Errors
     /// A broken start line or `Content-Length`, or a limit passed.
     pub fn parse(bytes: &'a [u8]) -> Result<Option<(Message<'a>, usize)>, MessageError> {
+        let Some((head, head_len)) = Head::parse(bytes)? else {
+            return Ok(None);
+        };
+        let start = Start::parse(&head).ok_or(MessageError::StartLine)?;
+        let mut message = Message { start, head, body: &[] };
+        let body_len = match message.field("Content-Length") {
+            Some(digits) => digits.parse().map_err(|_| MessageError::ContentLength)?,
+            None => 0,
+        };
+        if body_len > RTSP_BODY_BYTES_MAX {
+            return Err(MessageError::BodyTooLong(body_len));
+        }
+        let end = head_len + body_len;
+        let Some(body) = bytes.get(head_len..end) else {
+            return Ok(None);
+        };
+        message.body = body;
+        Ok(Some((message, end)))
+    }
+
+    /// As [`Head::field`].
+    pub fn field(&self, name: &str) -> Option<&'a str> {
+        self.head.field(name)
+    }
+
+    /// As [`Head::fields`].
+    pub fn fields<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
+        self.head.fields(name)
+    }
+}
+
+impl<'a> Head<'a> {
+    /// Reads the head off the front of `bytes`: it and its length, or `None` while it is not whole.
+    ///
+    /// # Errors
+    /// A limit passed.
+    pub fn parse(bytes: &'a [u8]) -> Result<Option<(Head<'a>, usize)>, MessageError> {
         let mut lines = Lines { bytes, read: 0 };
         let Some(first) = lines.next() else {
-            return header_not_whole(bytes);
+            return head_not_whole(bytes);
         };
-        let start = Start::parse(first).ok_or(MessageError::StartLine)?;
         let fields_start = lines.read;
         let mut fields_end;
         let mut count = 0;
         loop {
             fields_end = lines.read;
             match lines.next() {
-                None => return header_not_whole(bytes),
+                None => return head_not_whole(bytes),
                 Some([]) => break,
                 Some(_) => count += 1,
             }
@@ -63,20 +107,15 @@ impl<'a> Message<'a> {
             return Err(MessageError::HeaderTooLong);
         }
         let fields = bytes.get(fields_start..fields_end).unwrap_or_default();
-        let mut message = Message { start, fields, body: &[] };
-        let body_len = match message.field("Content-Length") {
-            Some(digits) => digits.parse().map_err(|_| MessageError::ContentLength)?,
-            None => 0,
-        };
-        if body_len > RTSP_BODY_BYTES_MAX {
-            return Err(MessageError::BodyTooLong(body_len));
-        }
-        let end = lines.read + body_len;
-        let Some(body) = bytes.get(lines.read..end) else {
-            return Ok(None);
-        };
-        message.body = body;
-        Ok(Some((message, end)))
+        Ok(Some((Head { first, fields }, lines.read)))
+    }
+
+    /// The status code of a reply's first line that begins with `protocol`.
+    pub fn status(&self, protocol: &str) -> Option<u16> {
+        let mut words = words(self.first);
+        let is_protocol = words.next()?.starts_with(protocol.as_bytes());
+        let status = str::from_utf8(words.next()?).ok()?.parse().ok()?;
+        (is_protocol && (100..=999).contains(&status)).then_some(status)
     }
 
     /// The value of the first field of that name (case does not count), blanks around it removed.
@@ -93,18 +132,19 @@ impl<'a> Message<'a> {
 }
 
 impl<'a> Start<'a> {
-    fn parse(line: &'a [u8]) -> Option<Start<'a>> {
-        let mut words = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
-        let (first, second) = (words.next()?, words.next()?);
-        if first.starts_with(b"RTSP/1.") {
-            let status = str::from_utf8(second).ok()?.parse().ok()?;
-            return (100..=999).contains(&status).then_some(Start::Reply { status });
+    fn parse(head: &Head<'a>) -> Option<Start<'a>> {
+        if words(head.first).next()?.starts_with(PROTOCOL.as_bytes()) {
+            return head.status(PROTOCOL).map(|status| Start::Reply { status });
         }
-        if !words.next()?.starts_with(b"RTSP/1.") {
-            return None;
-        }
-        Some(Start::Request { method: str::from_utf8(first).ok()? })
+        let mut words = words(head.first);
+        let (method, _uri, protocol) = (words.next()?, words.next()?, words.next()?);
+        let method = str::from_utf8(method).ok()?;
+        protocol.starts_with(PROTOCOL.as_bytes()).then_some(Start::Request { method })
     }
+}
+
+fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|byte| *byte == b' ').filter(|word| !word.is_empty())
 }
 
 impl fmt::Display for MessageError {
@@ -123,7 +163,7 @@ impl fmt::Display for MessageError {
     }
 }
 
-fn header_not_whole<T>(bytes: &[u8]) -> Result<Option<T>, MessageError> {
+fn head_not_whole<T>(bytes: &[u8]) -> Result<Option<T>, MessageError> {
     if bytes.len() > RTSP_HEADER_BYTES_MAX { Err(MessageError::HeaderTooLong) } else { Ok(None) }
 }
 
@@ -174,6 +214,8 @@ impl<'a> Iterator for Fields<'a> {
         None
     }
 }
+
+const PROTOCOL: &str = "RTSP/1.";
 
 #[cfg(test)]
 mod tests {

@@ -86,13 +86,17 @@ impl Presentation {
 
     /// The first track of each wanted kind that is not set up yet.
     pub(super) fn next_wanted(&self, wanted: Tracks) -> Wanted {
-        let first = |is_it: fn(Media) -> bool| self.tracks.iter().position(|it| is_it(it.media));
-        let Some(video) = first(|media| matches!(media, Media::Video(_))) else {
+        let first = |is_it: fn(&Track) -> bool| self.tracks.iter().position(is_it);
+        let is_video: fn(&Track) -> bool = match wanted {
+            Tracks::Video | Tracks::VideoAndAudio => |it| matches!(it.media, Media::Video(_)),
+            Tracks::Jpeg => Track::is_jpeg,
+        };
+        let Some(video) = first(is_video) else {
             return Wanted::Nothing;
         };
         let audio = match wanted {
-            Tracks::Video => None,
-            Tracks::VideoAndAudio => first(|media| media == Media::Audio),
+            Tracks::Video | Tracks::Jpeg => None,
+            Tracks::VideoAndAudio => first(|it| it.media == Media::Audio),
         };
         let is_missing = |track: &usize| self.tracks.get(*track).is_some_and(Track::is_not_set_up);
         match [Some(video), audio].into_iter().flatten().find(is_missing) {
@@ -150,6 +154,11 @@ impl Presentation {
 }
 
 impl Track {
+    /// RTP/JPEG (RFC 2435).
+    fn is_jpeg(&self) -> bool {
+        self.media == Media::OtherVideo && self.encoding.eq_ignore_ascii_case("JPEG")
+    }
+
     fn is_not_set_up(&self) -> bool {
         self.transport.is_none()
     }

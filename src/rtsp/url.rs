@@ -1,10 +1,10 @@
-//! A camera's address: an `rtsp://` URL as the user wrote it in, host, port, request URI and
-//! credentials out.
+//! A camera's address: an `rtsp://` or `http://` URL as the user wrote it in, host, port, request
+//! URI and credentials out.
 //!
-//! Spec: RFC 2326 §3.2, RFC 3986 §3.2. What is printed never holds a password.
+//! Spec: RFC 2326 §3.2, RFC 3986 §3.2, RFC 9110 §4.2.1. What is printed never holds a password.
 //! Knows nothing of: name resolution, sockets.
 
-use std::{fmt, net::Ipv6Addr, str::FromStr};
+use std::{fmt, net::Ipv6Addr, ops::Range, str::FromStr};
 
 /// A camera's address. `Display` and `Debug` show it without credentials and with values masked
 /// that look like a password in path or query.
@@ -29,6 +29,7 @@ pub struct Credentials {
 pub enum TargetError {
     NotRtsp,
     Rtsps,
+    NotHttp,
     NoHost,
     Host,
     Port,
@@ -55,6 +56,55 @@ impl Target {
         self.credentials.as_ref()
     }
 
+    /// Reads an `http://` URL.
+    ///
+    /// # Errors
+    /// As for `rtsp://` ones, and `NotHttp`.
+    pub fn http(url: &str) -> Result<Target, TargetError> {
+        let rest = without_scheme(url, "http").ok_or(TargetError::NotHttp)?;
+        Target::parse("http://", rest, HTTP_PORT)
+    }
+
+    /// A page of the same host, for the same user, at another port, by HTTP. `path` begins with `/`.
+    pub fn http_page(&self, port: u16, path: &str) -> Target {
+        let authority = self.authority();
+        let with_port = authority.rsplit_once(':').filter(|(_, port)| !port.contains(']'));
+        let host = with_port.map_or(authority, |(host, _)| host);
+        let port_text = if port == HTTP_PORT { String::new() } else { format!(":{port}") };
+        let uri = ["http://", host, &port_text, path].concat();
+        Target {
+            host: self.host.clone(),
+            port,
+            path_start: uri.len() - path.len(),
+            uri,
+            credentials: self.credentials.clone(),
+        }
+    }
+
+    /// Where a redirect to `location` leads to, for the same user; `None` for another host or scheme.
+    pub fn page_moved(&self, location: &str) -> Option<Target> {
+        if location.starts_with('/') && !location.starts_with("//") {
+            return Some(self.http_page(self.port, location))
+                .filter(|_| !location.contains(|c: char| c.is_whitespace() || c.is_control()));
+        }
+        let target = Target::http(location).ok()?;
+        let is_same_host = target.host.eq_ignore_ascii_case(&self.host);
+        is_same_host.then(|| Target { credentials: self.credentials.clone(), ..target })
+    }
+
+    /// Host and port as written, without credentials: HTTP's `Host` field.
+    pub fn authority(&self) -> &str {
+        let start = self.uri.find("://").map_or(0, |at| at + 3);
+        self.uri.get(start..self.path_start).unwrap_or_default()
+    }
+
+    /// Path and query as HTTP asks for them (RFC 9112 §3.2.1).
+    pub fn origin_form(&self) -> String {
+        let path = self.uri.get(self.path_start..).unwrap_or_default();
+        let path = path.split('#').next().unwrap_or_default();
+        if path.starts_with('/') { path.to_owned() } else { ["/", path].concat() }
+    }
+
     /// Path and query for messages, passwords masked; `/` where the URL has none.
     pub fn masked_path(&self) -> String {
         match self.uri.get(self.path_start..) {
@@ -67,16 +117,21 @@ impl Target {
 impl FromStr for Target {
     type Err = TargetError;
 
+    /// Reads an `rtsp://` URL.
     fn from_str(url: &str) -> Result<Target, TargetError> {
-        if url.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(TargetError::Blank);
-        }
-        let (scheme, rest) = url.split_once("://").ok_or(TargetError::NotRtsp)?;
-        if scheme.eq_ignore_ascii_case("rtsps") {
+        if without_scheme(url, "rtsps").is_some() {
             return Err(TargetError::Rtsps);
         }
-        if !scheme.eq_ignore_ascii_case("rtsp") {
-            return Err(TargetError::NotRtsp);
+        let rest = without_scheme(url, "rtsp").ok_or(TargetError::NotRtsp)?;
+        Target::parse("rtsp://", rest, RTSP_PORT)
+    }
+}
+
+impl Target {
+    /// Reads what follows the scheme.
+    fn parse(scheme: &str, rest: &str, default_port: u16) -> Result<Target, TargetError> {
+        if rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err(TargetError::Blank);
         }
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         // The last `@`: passwords with a bare one are common.
@@ -84,8 +139,8 @@ impl FromStr for Target {
             Some((userinfo, address)) => (Some(Credentials::from_userinfo(userinfo)?), address),
             None => (None, authority),
         };
-        let (host, port) = host_and_port(address)?;
-        let uri = ["rtsp://", address, path].concat();
+        let (host, port) = host_and_port(address, default_port)?;
+        let uri = [scheme, address, path].concat();
         Ok(Target { host, port, path_start: uri.len() - path.len(), uri, credentials })
     }
 }
@@ -119,6 +174,7 @@ impl fmt::Display for TargetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             TargetError::NotRtsp => "a camera's URL begins with rtsp://",
+            TargetError::NotHttp => "the address begins with http://",
             TargetError::Rtsps => "rtsps:// is not supported, only rtsp://",
             TargetError::NoHost => "the URL has no host: rtsp://user:password@host:port/path",
             TargetError::Host => "the URL's host is not a name, an IPv4 address or an [IPv6 address]",
@@ -137,30 +193,42 @@ impl fmt::Display for TargetError {
 
 impl std::error::Error for TargetError {}
 
-/// `text`, part of a URL, with the value of everything masked that looks like a password. Cameras
-/// end a value with `&` or, like XiongMai, with `_`, which a password may hold: only `&` counts.
+/// `text`, part of a URL, with the value of everything masked that looks like a password.
 pub(super) fn masked(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for (index, part) in text.split('&').enumerate() {
-        if index > 0 {
-            out.push('&');
-        }
-        let secret = part.match_indices('=').map(|(at, _)| at + 1).find(|&value| {
-            let key = part.get(..value - 1).unwrap_or_default().to_ascii_lowercase();
-            SECRET_KEYS.iter().any(|secret| key.ends_with(secret))
-        });
-        match secret.and_then(|value| part.get(..value)) {
-            Some(shown) => {
-                out.push_str(shown);
-                out.push_str("***");
-            }
-            None => out.push_str(part),
-        }
+    let mut at = 0;
+    for value in secret_values(text) {
+        out.push_str(text.get(at..value.start).unwrap_or_default());
+        out.push_str("***");
+        at = value.end;
     }
+    out.push_str(text.get(at..).unwrap_or_default());
     out
 }
 
-fn host_and_port(address: &str) -> Result<(String, u16), TargetError> {
+/// The values in `text`, part of a URL, that look like passwords, in order. Cameras end a value with
+/// `&` or, like XiongMai, with `_`, which a password may hold: only `&` counts.
+pub fn secret_values(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut end = 0;
+    text.split_inclusive('&').filter_map(move |part| {
+        let start = end;
+        end += part.len();
+        let part = part.strip_suffix('&').unwrap_or(part);
+        let value = part.match_indices('=').map(|(at, _)| at + 1).find(|&value| {
+            let key = part.get(..value - 1).unwrap_or_default().to_ascii_lowercase();
+            SECRET_KEYS.iter().any(|secret| key.ends_with(secret))
+        })?;
+        Some(start + value..start + part.len())
+    })
+}
+
+/// What follows `scheme://`.
+fn without_scheme<'a>(url: &'a str, scheme: &str) -> Option<&'a str> {
+    let (found, rest) = url.split_once("://")?;
+    found.eq_ignore_ascii_case(scheme).then_some(rest)
+}
+
+fn host_and_port(address: &str, default_port: u16) -> Result<(String, u16), TargetError> {
     let (host, rest) = match address.strip_prefix('[') {
         Some(bracketed) => {
             let (host, rest) = bracketed.split_once(']').ok_or(TargetError::Host)?;
@@ -187,7 +255,7 @@ fn host_and_port(address: &str) -> Result<(String, u16), TargetError> {
         Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
             digits.parse().map_err(|_| TargetError::Port)?
         }
-        None if rest.is_empty() => DEFAULT_PORT,
+        None if rest.is_empty() => default_port,
         _ => return Err(TargetError::Port),
     };
     if port == 0 {
@@ -225,7 +293,9 @@ fn hex_digit(byte: u8) -> Option<u8> {
 }
 
 /// RFC 2326 §3.2.
-const DEFAULT_PORT: u16 = 554;
+const RTSP_PORT: u16 = 554;
+/// RFC 9110 §4.2.1.
+pub const HTTP_PORT: u16 = 80;
 
 /// Ends of the names whose values are not shown, as cameras call them.
 const SECRET_KEYS: [&str; 10] =
@@ -261,6 +331,58 @@ mod tests {
         assert_eq!(target.uri(), "rtsp://camera.lan");
         assert_eq!(target.masked_path(), "/");
         assert_eq!(target.credentials(), None);
+    }
+
+    #[test]
+    fn an_http_url_comes_apart() {
+        let target = Target::http("http://admin:secret@cam.lan:8080/a.jpg?width=640#x").unwrap();
+        assert_eq!((target.host(), target.port()), ("cam.lan", 8080));
+        assert_eq!(
+            (target.authority(), &*target.origin_form()),
+            ("cam.lan:8080", "/a.jpg?width=640")
+        );
+        assert_eq!(target.credentials().unwrap().user, "admin");
+        let bare = Target::http("http://cam").unwrap();
+        assert_eq!((bare.port(), &*bare.origin_form()), (80, "/"));
+        assert_eq!(Target::http("http://cam?x").unwrap().origin_form(), "/?x");
+        assert_eq!(Target::http("https://cam/"), Err(TargetError::NotHttp));
+        assert_eq!(Target::http("http://cam:99999/"), Err(TargetError::Port));
+        assert_eq!(Target::http("http://"), Err(TargetError::NoHost));
+    }
+
+    #[test]
+    fn a_page_of_the_same_host_keeps_host_and_user() {
+        for (url, page) in [
+            ("rtsp://admin:x@10.0.0.2:8554/live", "http://10.0.0.2/image.jpg"),
+            ("rtsp://admin:x@[fe80::1%25eth0]:554/", "http://[fe80::1%25eth0]/image.jpg"),
+            ("rtsp://admin:x@[::1]", "http://[::1]/image.jpg"),
+            ("rtsp://admin:x@cam?channel=1", "http://cam/image.jpg"),
+        ] {
+            let (target, rtsp) = (target(url).http_page(80, "/image.jpg"), target(url));
+            assert_eq!((target.uri(), target.port()), (page, 80));
+            assert_eq!((target.host(), target.credentials()), (rtsp.host(), rtsp.credentials()));
+            assert_eq!(target.origin_form(), "/image.jpg");
+        }
+        assert_eq!(target("rtsp://cam/").http_page(8080, "/x").uri(), "http://cam:8080/x");
+    }
+
+    #[test]
+    fn a_page_that_moved_stays_on_the_host_and_keeps_the_user() {
+        let target = Target::http("http://admin:x@cam:8080/a").unwrap();
+        for (location, expected) in [
+            ("/b?c", Some("http://cam:8080/b?c")),
+            ("http://CAM/b", Some("http://CAM/b")),
+            ("http://other:y@cam:81/b", Some("http://cam:81/b")),
+            ("http://elsewhere/b", None),
+            ("//elsewhere/b", None),
+            ("https://cam/b", None),
+            ("b", None),
+            ("/b\r\nX: y", None),
+        ] {
+            let to = target.page_moved(location);
+            assert_eq!(to.as_ref().map(Target::uri), expected, "{location}");
+            assert!(to.is_none_or(|to| to.credentials() == target.credentials()));
+        }
     }
 
     #[test]
@@ -355,6 +477,9 @@ mod tests {
             if let Ok(target) = text.parse::<Target>() {
                 prop_assert!(!target.host().is_empty());
                 prop_assert!(target.uri().starts_with("rtsp://"));
+                let page = target.http_page(80, "/image.jpg");
+                prop_assert_eq!(page.origin_form(), "/image.jpg");
+                prop_assert!(page.page_moved(&text).is_none());
                 let _ = (target.to_string(), target.masked_path());
             }
         }

@@ -17,13 +17,14 @@ impl Arguments {
     /// `None`: help was asked for.
     pub fn parse(mut parser: lexopt::Parser) -> Result<Option<Arguments>, Box<dyn Error>> {
         let mut options = Options::default();
-        let mut port = 8554;
+        let (mut port, mut http) = (8554, None);
         let (mut user, mut password, mut scheme) = (None, String::new(), Scheme::Digest);
         let mut streams: Vec<(String, Clip)> = Vec::new();
         while let Some(argument) = parser.next()? {
             match argument {
                 Short('h') | Long("help") => return Ok(None),
                 Long("port") => port = parser.value()?.parse()?,
+                Long("http") => http = Some(parser.value()?.parse()?),
                 Long("user") => user = Some(parser.value()?.string()?),
                 Long("password") => password = parser.value()?.string()?,
                 Long("auth") => scheme = parser.value()?.parse_with(scheme_of)?,
@@ -49,6 +50,9 @@ impl Arguments {
         let mut builder = Camera::builder().port(port).options(options);
         for (name, clip) in streams {
             builder = builder.stream(&name, clip);
+        }
+        if let Some(port) = http {
+            builder = builder.http(port);
         }
         if let Some(user) = user {
             builder = builder.auth(Auth::new(scheme, &user, &password));
@@ -151,12 +155,13 @@ camera - a test camera: plays clips for ever over RTSP, on 127.0.0.1 only
 usage: camera [OPTION]... [NAME=CLIP]...
 
 CLIP is a raw .h264 or .h265 file with a list of presentation times beside it (CLIP.pts), as
-`ci/clips.sh VIDEO CLIP` makes them of any video. It is played as rtsp://127.0.0.1:PORT/NAME, to
+`ci/clips.sh VIDEO CLIP` makes them of any video, or a .jpg, which is sent 25 times a second. It is played as rtsp://127.0.0.1:PORT/NAME, to
 as many clients as come, from its beginning for each. Without NAME=CLIP a built-in one is /camera.
 For each stream a line `listening on rtsp://127.0.0.1:PORT/NAME` goes to standard output once
 clients can connect, and a line `session N ...` for each session that begins or ends.
 
   --port PORT              where to listen (8554); 0: any free port
+  --http PORT              a JPEG at http://127.0.0.1:PORT/image.jpg too; 0: any free port
   --user USER              ask for this name and password; OPTIONS is free
   --password PASSWORD      (empty)
   --auth SCHEME            basic, digest (default: MD5 without qop), or digest-sha256 (qop=auth)
@@ -208,7 +213,7 @@ mod tests {
         };
         let names = HELP.lines().filter_map(|line| line.strip_prefix("  --"));
         let names: Vec<&str> = names.filter_map(|line| line.split(' ').next()).collect();
-        assert_eq!(names.len(), 19);
+        assert_eq!(names.len(), 20);
         for name in names {
             let option = format!("--{name}");
             let mut arguments = vec![option.as_str()];

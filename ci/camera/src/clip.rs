@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 pub enum Codec {
     H264,
     H265,
+    /// Each picture is a whole file, in the place of the one NAL unit of its access unit.
+    Jpeg,
 }
 
 /// One picture with all that belongs to it.
@@ -51,17 +53,26 @@ impl Clip {
     /// Every [`ClipError`]; `ci/clips.sh VIDEO OUT.h264` makes both files of any video.
     pub fn load(path: impl AsRef<Path>) -> Result<Clip, ClipError> {
         let path = path.as_ref();
+        let read = || std::fs::read(path).map_err(|error| ClipError::Read(path.into(), error));
         let codec = match path.extension().and_then(|extension| extension.to_str()) {
             Some("h264" | "264") => Codec::H264,
             Some("h265" | "265" | "hevc") => Codec::H265,
+            Some("jpg") => return Ok(Clip::still(&read()?)),
             _ => return Err(ClipError::Name(path.into())),
         };
-        let bytes = std::fs::read(path).map_err(|error| ClipError::Read(path.into(), error))?;
+        let bytes = read()?;
         let mut side = path.as_os_str().to_owned();
         side.push(".pts");
         let times = std::fs::read_to_string(&side)
             .map_err(|error| ClipError::Read(PathBuf::from(side), error))?;
         Clip::new(codec, &bytes, &times)
+    }
+
+    /// A JPEG that is sent again and again. It must be one that RTP can carry: 4:2:2 or 4:2:0, with the
+    /// usual Huffman tables.
+    pub fn still(jpeg: &[u8]) -> Clip {
+        let unit = AccessUnit { nals: vec![jpeg.to_vec()], pts: 0, key: true };
+        Clip { codec: Codec::Jpeg, units: vec![unit], send_times: vec![0], duration: TICKS_A_FRAME }
     }
 
     /// Makes a clip of an Annex B stream and its times as text.
@@ -156,6 +167,7 @@ impl Codec {
         match self {
             Codec::H264 => header & 0x1f,
             Codec::H265 => header >> 1 & 0x3f,
+            Codec::Jpeg => 0,
         }
     }
 
@@ -164,6 +176,7 @@ impl Codec {
         match self {
             Codec::H264 => 1,
             Codec::H265 => 2,
+            Codec::Jpeg => 0,
         }
     }
 
@@ -172,6 +185,7 @@ impl Codec {
         match self {
             Codec::H264 => matches!(self.nal_type(nal), 1..=5),
             Codec::H265 => self.nal_type(nal) < 32 && nal.len() > 2,
+            Codec::Jpeg => true,
         }
     }
 
@@ -180,6 +194,7 @@ impl Codec {
         match self {
             Codec::H264 => matches!(self.nal_type(nal), 7 | 8),
             Codec::H265 => matches!(self.nal_type(nal), 32..=34),
+            Codec::Jpeg => false,
         }
     }
 
@@ -187,6 +202,7 @@ impl Codec {
         match self {
             Codec::H264 => self.nal_type(nal) == 5,
             Codec::H265 => matches!(self.nal_type(nal), 16..=21) && nal.len() > 2,
+            Codec::Jpeg => true,
         }
     }
 
@@ -203,6 +219,7 @@ impl Codec {
         match self {
             Codec::H264 => matches!(self.nal_type(nal), 6..=9 | 14..=18),
             Codec::H265 => matches!(self.nal_type(nal), 32..=35 | 39 | 41..=44 | 48..=55),
+            Codec::Jpeg => false,
         }
     }
 }

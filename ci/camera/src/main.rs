@@ -38,6 +38,9 @@ fn report(camera: &Camera) -> ExitCode {
     for url in camera.urls() {
         println!("listening on {url}");
     }
+    if let Some(url) = camera.picture_url() {
+        println!("pictures at {url}");
+    }
     let mut known: Vec<(u64, SessionState)> = Vec::new();
     loop {
         let sessions = camera.sessions();

@@ -1,9 +1,10 @@
 //! Packets: access units in, RTP packets in sequence order out.
 //!
 //! Spec: RFC 3550 §5.1 (header, sender report), RFC 6184 (H.264: single NAL unit, STAP-A, FU-A),
-//! RFC 7798 (H.265: single NAL unit, AP, FU). Knows nothing of: transports, clocks, faults.
+//! RFC 7798 (H.265: single NAL unit, AP, FU); JPEG is next door. Knows nothing of: transports, clocks, faults.
 
 use crate::clip::Codec;
+use crate::jpeg;
 
 /// Whether small NAL units share a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -63,6 +64,10 @@ impl Packetizer {
     fn flush(&self, group: &mut Vec<&[u8]>, payloads: &mut Vec<Vec<u8>>) {
         match group.as_slice() {
             [] => {}
+            pictures if self.codec == Codec::Jpeg => {
+                payloads
+                    .extend(pictures.iter().flat_map(|it| jpeg::payloads(it, PAYLOAD_BYTES_MAX)));
+            }
             [nal] if nal.len() <= PAYLOAD_BYTES_MAX => payloads.push(nal.to_vec()),
             [nal] => fragments(self.codec, nal, payloads),
             several => payloads.push(aggregate(self.codec, several)),
@@ -153,6 +158,7 @@ fn aggregate(codec: Codec, nals: &[&[u8]]) -> Vec<u8> {
             let temporal = nals.iter().map(|nal| header(nal) & 0x0007).min().unwrap_or(1);
             (forbidden | u16::from(AP) << 9 | layer | temporal).to_be_bytes().to_vec()
         }
+        Codec::Jpeg => Vec::new(), // pictures are never aggregated
     };
     for nal in nals {
         payload.extend_from_slice(&(nal.len() as u16).to_be_bytes()); // under PAYLOAD_BYTES_MAX

@@ -52,12 +52,13 @@ fn media(clip: &Clip, parameter_sets: ParameterSets) -> String {
     let name = match clip.codec() {
         Codec::H264 => "H264",
         Codec::H265 => "H265",
+        Codec::Jpeg => "JPEG",
     };
     let mut format = match clip.codec() {
         Codec::H264 => format!("packetization-mode=1{}", profile_level_id(clip)),
-        Codec::H265 => String::new(),
+        Codec::H265 | Codec::Jpeg => String::new(),
     };
-    if parameter_sets != ParameterSets::InBand {
+    if parameter_sets != ParameterSets::InBand && clip.codec() != Codec::Jpeg {
         if !format.is_empty() {
             format.push(';');
         }
@@ -94,6 +95,7 @@ fn sprop(clip: &Clip) -> String {
         Codec::H265 => {
             format!("sprop-vps={};sprop-sps={};sprop-pps={}", of(&[32]), of(&[33]), of(&[34]))
         }
+        Codec::Jpeg => String::new(),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::auth::Auth;
 use crate::clip::Clip;
 use crate::connection::Connection;
 use crate::faults::Faults;
+use crate::http::{Pages, PictureRequest, Pictures};
 use crate::locked;
 use crate::session::ssrc;
 use crate::statistics::{Board, Session, SessionState, TransportKind};
@@ -25,6 +26,7 @@ pub struct Camera {
     shared: Arc<Shared>,
     port: u16,
     listener: Option<JoinHandle<()>>,
+    pages: Option<Pages>,
 }
 
 /// A camera to be.
@@ -34,6 +36,7 @@ pub struct Builder {
     auth: Option<Auth>,
     options: Options,
     streams: Vec<(String, Clip, Option<Options>)>,
+    http: Option<u16>,
 }
 
 impl Builder {
@@ -77,6 +80,12 @@ impl Builder {
         self
     }
 
+    /// Offers a JPEG at `http://127.0.0.1:PORT/image.jpg` too, to the same user; 0: any free port.
+    pub fn http(mut self, port: u16) -> Builder {
+        self.http = Some(port);
+        self
+    }
+
     /// 0, the default: any free one.
     pub fn port(mut self, port: u16) -> Builder {
         self.port = port;
@@ -100,6 +109,13 @@ impl Builder {
         let listen = |error| StartError::Listen(self.port, error);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).map_err(listen)?;
         let port = listener.local_addr().map_err(listen)?.port();
+        let pages = self.http.map(|port| {
+            let nonces = RandomState::new();
+            let nonce = format!("{:016x}{:016x}", hashed(&nonces, 0), hashed(&nonces, 1));
+            let pages = Pages::start(port, self.auth.clone(), nonce);
+            pages.map_err(|error| StartError::Listen(port, error))
+        });
+        let pages = pages.transpose()?;
         let shared = Arc::new(Shared {
             streams,
             auth: self.auth,
@@ -112,7 +128,7 @@ impl Builder {
             .name("listener".into())
             .spawn(move || accept(&accepting, &listener))
             .map_err(listen)?;
-        Ok(Camera { shared, port, listener: Some(listener) })
+        Ok(Camera { shared, port, listener: Some(listener), pages })
     }
 }
 
@@ -133,6 +149,23 @@ impl Camera {
     /// The addresses of all streams, in the order they were given.
     pub fn urls(&self) -> Vec<String> {
         self.shared.streams.iter().map(|stream| self.url(&stream.name)).collect()
+    }
+
+    /// Where the JPEG is, without name and password; `None` without [`Builder::http`].
+    pub fn picture_url(&self) -> Option<String> {
+        self.pages.as_ref().map(|pages| format!("http://127.0.0.1:{}/image.jpg", pages.port))
+    }
+
+    /// Answers requests for the JPEG in this way from now on.
+    pub fn set_pictures(&self, pictures: Pictures) {
+        if let Some(pages) = &self.pages {
+            pages.set(pictures);
+        }
+    }
+
+    /// The requests by HTTP so far, oldest first.
+    pub fn picture_requests(&self) -> Vec<PictureRequest> {
+        self.pages.as_ref().map(Pages::requests).unwrap_or_default()
     }
 
     /// What each session has sent so far, oldest first; the newest 1,000. A frame counts once the

@@ -4,8 +4,10 @@
 #![allow(clippy::disallowed_methods, reason = "tests wait for conditions of other processes")]
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod http;
 pub mod mp4;
 pub mod port;
+pub mod trace;
 
 use camera::{Camera, Clip, Codec, SessionState};
 use serde_json::Value;
@@ -73,6 +75,14 @@ impl Nvr {
     /// The recordings by number.
     pub fn files(&self) -> Vec<PathBuf> {
         recordings_in(&self.recordings())
+    }
+
+    /// Where its page is, `127.0.0.1:40917`.
+    pub fn web_address(&self) -> String {
+        self.wait_for_log("web=listening address=");
+        let log = self.log();
+        let address = log.rsplit("web=listening address=").next().unwrap();
+        address.lines().next().unwrap().to_owned()
     }
 
     pub fn log(&self) -> String {
@@ -149,7 +159,7 @@ pub fn config(directory: &Path, storage: &str, cameras: &[(&str, &str)]) -> Stri
     });
     format!(
         "[storage]\npath = {recordings:?}\nrequire_mount = false\n{storage}\n\n{}\
-         [log]\nlevel = \"debug\"\n",
+         [web]\nlisten = \"127.0.0.1:0\"\n\n[log]\nlevel = \"debug\"\n",
         cameras.collect::<String>()
     )
 }
@@ -191,9 +201,18 @@ pub fn smolnvr(arguments: &[&str]) -> (Option<i32>, String, String) {
 
 /// 10 s of 1080p at 4 Mbit/s, a key frame every 50 frames; made by `ci/clips.sh`.
 pub fn bench_clip() -> Clip {
+    cached_clip("bench.h264")
+}
+
+/// 250 pictures of which each says which it is, a key frame every 25; made by `ci/clips.sh`.
+pub fn numbered_clip() -> Clip {
+    cached_clip("numbered.h264")
+}
+
+fn cached_clip(name: &str) -> Clip {
     let home = || PathBuf::from(env::var_os("HOME").unwrap()).join(".cache");
     let cache = env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from);
-    Clip::load(cache.join("smolnvr/clips/bench.h264")).expect("`make test` makes it")
+    Clip::load(cache.join("smolnvr/clips").join(name)).expect("`make test` makes it")
 }
 
 /// What `smolnvr verify --json` says of each file, by file name: state and, where it is damaged, why.

@@ -1,0 +1,52 @@
+//! Gzips the page's files and lists them for `src/web/assets.rs`.
+//!
+//! An ETag is a hash of the content, so that the same page has the same one in every build.
+
+use std::{
+    env,
+    fmt::Write as _,
+    fs,
+    hash::{DefaultHasher, Hasher as _},
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let page = Path::new("src/web/page");
+    println!("cargo::rerun-if-changed={}", page.display());
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let mut files: Vec<PathBuf> = fs::read_dir(page)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_, std::io::Error>>()?;
+    files.sort();
+    let mut list = String::from("const ASSETS: &[Asset] = &[\n");
+    let mut paths = String::new();
+    for file in files {
+        let name = file.file_name().and_then(|name| name.to_str()).ok_or("a name in UTF-8")?;
+        let kind = match file.extension().and_then(|extension| extension.to_str()) {
+            Some("html") => "text/html; charset=utf-8",
+            Some("css") => "text/css; charset=utf-8",
+            Some("js") => "text/javascript; charset=utf-8",
+            Some("svg") => "image/svg+xml",
+            Some("json") => "application/json",
+            _ => return Err(format!("{name}: what is it?").into()),
+        };
+        let content = fs::read(&file)?;
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&content);
+        let etag = format!("\"{:016x}\"", hasher.finish());
+        let mut gzip = flate2::GzBuilder::new().write(Vec::new(), flate2::Compression::best());
+        gzip.write_all(&content)?;
+        let gzipped = out.join(format!("{name}.gz"));
+        fs::write(&gzipped, gzip.finish()?)?;
+        let address = if name == "index.html" { "" } else { name };
+        write!(paths, "\"/{address}\", ")?;
+        writeln!(
+            list,
+            "    Asset {{ name: {address:?}, kind: {kind:?}, etag: {etag:?}, gzipped: include_bytes!({gzipped:?}) }},"
+        )?;
+    }
+    writeln!(list, "];\n\n/// Their addresses.\npub(super) const PATHS: &[&str] = &[{paths}];")?;
+    fs::write(out.join("assets.rs"), list)?;
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! The page in a real browser: everything that a person does with it, and what he sees then.
+//!
+//! `ci/page/*.py` drive Chromium and tell each step in a line of JSON; what only this side knows is
+//! checked here: what the camera has sent, how the process ended, what the files hold.
+
+mod support;
+
+use camera::{Camera, Options, Speed};
+use serde_json::Value;
+use std::{
+    io::{BufRead as _, BufReader},
+    iter,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+use support::{
+    Nvr, SHORT_SEGMENTS, assert_all_whole, bench_clip, config, frames_in, numbered_clip, wait_for,
+};
+
+/// Frames that the live picture may be behind what the camera has sent: a second.
+const LATENCY_FRAMES_MAX: u64 = 25;
+/// The contract.
+const REQUESTS_MAX: u64 = 4;
+
+#[test]
+fn a_person_walks_through_the_whole_page() {
+    let clip = numbered_clip();
+    let length = clip.access_units().len() as u64;
+    let camera = Camera::builder().stream("cam", clip).start().unwrap();
+    let mut nvr = start(&camera.url("cam"), SHORT_SEGMENTS);
+    let port = port_of(&nvr);
+    let screenshots = target().join("page");
+    let mut browser = Browser::start(
+        "walk.py",
+        &[&port, nvr.recordings().to_str().unwrap(), screenshots.to_str().unwrap()],
+    );
+    let mut latencies = Vec::new();
+    while let Some(step) = browser.next_step() {
+        if step["step"] == "shown" {
+            let sent = camera.sessions().last().unwrap().frames;
+            let shown = step["frame"].as_u64().unwrap();
+            latencies.push((sent + length - 1 - shown) % length);
+        } else {
+            println!("{step}");
+        }
+    }
+    browser.assert_success();
+    // It begins behind, at a key frame.
+    let held = &latencies[latencies.len() / 3..];
+    println!("frames behind the camera: {held:?}");
+    assert!(held.len() > 10 && held.iter().all(|&frames| frames < LATENCY_FRAMES_MAX));
+    wait_for("the process to end", || nvr.try_wait().is_some());
+    assert!(nvr.try_wait().unwrap().success());
+    assert_all_whole(&nvr.recordings());
+}
+
+#[test]
+fn a_whole_minute_is_opened_at_three_quarters_with_four_requests() {
+    let frames = 1500;
+    let options = Options { speed: Speed::Times(10.0), frames: Some(frames), ..Options::default() };
+    let camera = Camera::builder().stream_with("cam", bench_clip(), options).start().unwrap();
+    let mut nvr = start(&camera.url("cam"), "segment_seconds = 60\nkeep_free_percent = 0");
+    wait_for("a minute on the card", || frames_in(&nvr.files()) as u64 == frames);
+    let (status, _) = nvr.terminate();
+    assert!(status.success());
+    drop(camera);
+    nvr.restart();
+
+    let mut browser = Browser::start("seek.py", &[&port_of(&nvr), "0"]);
+    let seen = iter::from_fn(|| browser.next_step()).last();
+    browser.assert_success();
+    let seen = seen.unwrap();
+    println!("{seen}");
+    assert_eq!((seen["width"].as_u64(), seen["duration"].as_f64()), (Some(1920), Some(60.0)));
+    assert_eq!(seen["time"].as_f64(), Some(45.0));
+    assert!(seen["requests"].as_u64().unwrap() <= REQUESTS_MAX, "{seen}");
+}
+
+/// A script of `ci/page` and the browser that it drives; both end with this.
+struct Browser {
+    child: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Browser {
+    fn start(script: &str, arguments: &[&str]) -> Browser {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut child = Command::new("sh")
+            .arg(root.join("ci/python.sh"))
+            .arg(root.join("ci/page").join(script))
+            .args(arguments)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Browser { child, lines }
+    }
+
+    fn next_step(&mut self) -> Option<Value> {
+        let line = self.lines.next()?.unwrap();
+        Some(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")))
+    }
+
+    fn assert_success(&mut self) {
+        assert!(self.child.wait().unwrap().success(), "see above");
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Its driver and Chromium end when their pipes close.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Under the name by which the scripts call it, too.
+fn start(url: &str, storage: &str) -> Nvr {
+    let directory = tempfile::tempdir().unwrap();
+    let text = config(directory.path(), storage, &[("camera", url)]);
+    let text = text.replace("[web]", "[web]\nhosts = [\"nvr.lan\"]");
+    Nvr::start_with(directory, &text, &[])
+}
+
+fn port_of(nvr: &Nvr) -> String {
+    nvr.web_address().rsplit(':').next().unwrap().to_owned()
+}
+
+/// The folder of all builds: two levels above the program under test.
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_smolnvr")).ancestors().nth(2).unwrap().to_owned()
+}

@@ -1,0 +1,179 @@
+//! HTTP by hand, so that a request can be as wrong as a test wants it.
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
+use serde_json::Value;
+use std::{
+    fmt,
+    io::{self, Read, Write},
+    net::{Ipv4Addr, SocketAddrV4, TcpStream},
+    os::unix::net::UnixStream,
+    path::Path,
+    time::Duration,
+};
+
+/// Longer than any wait of the server.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An answer, or as much of it as came before the connection ended.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// 0 where none came.
+    pub status: u16,
+    head: String,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The value of the first field of that name.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let fields = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        let mut named = fields.filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        named.next().map(|(_, value)| value.trim())
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// What `Set-Cookie` wants to have sent back.
+    pub fn cookie(&self) -> String {
+        let cookie = self.field("Set-Cookie").unwrap_or_else(|| panic!("no cookie: {self:?}"));
+        cookie.split(';').next().unwrap().to_owned()
+    }
+
+    /// Text of the whole answer.
+    pub fn text(&self) -> String {
+        [&self.head, "\n", &String::from_utf8_lossy(&self.body)].concat()
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let body = &self.body[..self.body.len().min(200)];
+        write!(f, "{:?} {:?}", self.head, String::from_utf8_lossy(body))
+    }
+}
+
+/// A connection, and the bytes of it that no answer was made of yet.
+pub struct Client<S> {
+    pub stream: S,
+    read: Vec<u8>,
+}
+
+impl Client<TcpStream> {
+    pub fn new(address: &str) -> Client<TcpStream> {
+        Client::over(TcpStream::connect(address).unwrap())
+    }
+
+    /// From another address of this machine, 127.0.0.`last`.
+    pub fn from(last: u8, address: &str) -> Client<TcpStream> {
+        let flags = SocketFlags::CLOEXEC;
+        let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).unwrap();
+        bind(&socket, &SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, last), 0)).unwrap();
+        connect(&socket, &address.parse::<SocketAddrV4>().unwrap()).unwrap();
+        Client::over(TcpStream::from(socket))
+    }
+
+    fn over(stream: TcpStream) -> Client<TcpStream> {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        Client { stream, read: Vec::new() }
+    }
+}
+
+impl Client<UnixStream> {
+    pub fn local(path: &Path) -> Client<UnixStream> {
+        let stream = UnixStream::connect(path).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Client { stream, read: Vec::new() }
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    /// Sends as much as the server takes: it may have had enough before the end.
+    pub fn send(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    /// Method, target, fields and body as they are; `Host` and the body's length beside them.
+    pub fn ask(&mut self, method: &str, target: &str, fields: &[&str], body: &str) -> Answer {
+        let mut request = format!("{method} {target} HTTP/1.1\r\nHost: {HOST}\r\n");
+        for field in fields {
+            request.push_str(field);
+            request.push_str("\r\n");
+        }
+        if !body.is_empty() {
+            request.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        }
+        request.push_str("\r\n");
+        request.push_str(body);
+        self.send(request.as_bytes());
+        if method == "HEAD" { self.head_only() } else { self.answer() }
+    }
+
+    /// The next answer; status 0 where the server closed the connection without one.
+    pub fn answer(&mut self) -> Answer {
+        let mut answer = self.head_only();
+        let length = answer.field("Content-Length").map(|length| length.parse().unwrap());
+        let length: usize = length.unwrap_or(0);
+        while self.read.len() < length && self.more() {}
+        let rest = self.read.split_off(length.min(self.read.len()));
+        answer.body = std::mem::replace(&mut self.read, rest);
+        answer
+    }
+
+    fn head_only(&mut self) -> Answer {
+        let end = loop {
+            if let Some(end) = self.read.windows(4).position(|window| window == b"\r\n\r\n") {
+                break end + 4;
+            }
+            if !self.more() {
+                return Answer::default();
+            }
+        };
+        let rest = self.read.split_off(end);
+        let head = std::mem::replace(&mut self.read, rest);
+        let head = String::from_utf8(head).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer { status, head, body: Vec::new() }
+    }
+
+    /// Everything up to the end of the connection.
+    pub fn rest(&mut self) -> Vec<u8> {
+        while self.more() {}
+        std::mem::take(&mut self.read)
+    }
+
+    fn more(&mut self) -> bool {
+        let mut piece = [0; 4096];
+        match self.stream.read(&mut piece) {
+            Ok(count) => {
+                self.read.extend_from_slice(&piece[..count]);
+                count > 0
+            }
+            Err(error) if is_timeout(&error) => panic!("no answer for {PATIENCE:?}"),
+            // The server's reset, after what it did not want to read.
+            Err(_) => false,
+        }
+    }
+}
+
+/// Sends bytes on a connection of their own and takes the first answer.
+pub fn send(address: &str, bytes: &[u8]) -> Answer {
+    let mut client = Client::new(address);
+    client.send(bytes);
+    client.answer()
+}
+
+/// One request on a connection of its own.
+pub fn ask(address: &str, method: &str, target: &str, fields: &[&str], body: &str) -> Answer {
+    Client::new(address).ask(method, target, fields, body)
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// What requests of tests say; an address with any port is right.
+pub const HOST: &str = "127.0.0.1:8080";
+pub const ORIGIN: &str = "Origin: http://127.0.0.1:8080";

@@ -1,0 +1,52 @@
+//! Which paths a process hands to the kernel, seen by strace.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+/// Watches a process until it is asked what it saw.
+pub struct Trace {
+    child: Child,
+    file: tempfile::NamedTempFile,
+}
+
+impl Trace {
+    /// Every thread of that process, and every call that takes a path; returns once it watches.
+    pub fn of(process: u32) -> Trace {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut child = Command::new("strace")
+            .args(["-f", "-s", "4096", "-e", "trace=%file", "-p", &process.to_string(), "-o"])
+            .arg(file.path())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("`ci/setup.sh` installs strace");
+        let mut said = String::new();
+        BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
+        assert!(said.contains("attached"), "{said}");
+        Trace { child, file }
+    }
+
+    /// The paths, in the order in which they came.
+    pub fn end(mut self) -> Vec<PathBuf> {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+        self.child.wait().unwrap();
+        let mut text = String::new();
+        self.file.read_to_string(&mut text).unwrap();
+        text.lines().flat_map(quoted).map(PathBuf::from).collect()
+    }
+}
+
+impl Drop for Trace {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What stands between quotation marks.
+fn quoted(line: &str) -> impl Iterator<Item = &str> {
+    line.split('"').skip(1).step_by(2)
+}

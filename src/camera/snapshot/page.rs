@@ -1,0 +1,126 @@
+//! One picture by HTTP: an address in, a JPEG out.
+//!
+//! Spec: RFC 9110, RFC 9112. Knows nothing of: when to ask, other ways to a picture.
+
+use super::{error::Error, jpeg, response::Response};
+use crate::{
+    camera::{self, Connector},
+    limits::{SNAPSHOT_READ_BYTES, SNAPSHOT_REDIRECTS_MAX, SNAPSHOT_TIMEOUT},
+    rtsp::{
+        Target,
+        auth::{Authenticator, Challenge},
+    },
+    runtime,
+};
+use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+/// A camera's address that answers with a JPEG.
+pub struct Page {
+    pub target: Target,
+    connector: Connector,
+    /// Remembers the challenge: only the first picture is asked for twice.
+    authenticator: Authenticator,
+}
+
+impl Page {
+    /// `seed`: for nonces.
+    pub fn new(target: Target, seed: u64) -> Page {
+        Page {
+            connector: Connector::new(&target),
+            authenticator: Authenticator::new(target.credentials().cloned(), seed),
+            target,
+        }
+    }
+
+    /// Asks for the picture of now, on a connection of its own.
+    ///
+    /// # Errors
+    /// Why there is none; after [`SNAPSHOT_TIMEOUT`] `TooSlow`.
+    pub async fn picture(&mut self) -> Result<Vec<u8>, Error> {
+        let picture = runtime::timeout(SNAPSHOT_TIMEOUT, self.follow());
+        picture.await.unwrap_or(Err(Error::TooSlow))
+    }
+
+    /// Answers challenges and follows redirects.
+    async fn follow(&mut self) -> Result<Vec<u8>, Error> {
+        let mut elsewhere: Option<Target> = None;
+        let (mut challenges, mut redirects) = (0, 0);
+        loop {
+            let target = elsewhere.as_ref().unwrap_or(&self.target);
+            let path = target.origin_form();
+            let authorization = self.authenticator.authorization("GET", &path);
+            let question = question(target, &path, authorization.as_deref());
+            let response = match elsewhere {
+                Some(_) => ask(&mut Connector::new(target), &question).await?,
+                None => ask(&mut self.connector, &question).await?,
+            };
+            match response.status {
+                200 => return jpeg(response.into_body()).ok_or(Error::NotJpeg),
+                401 => {
+                    self.answer(&response, challenges)?;
+                    challenges += 1;
+                }
+                301 | 302 | 303 | 307 | 308 if redirects == SNAPSHOT_REDIRECTS_MAX => {
+                    return Err(Error::TooManyRedirects);
+                }
+                301 | 302 | 303 | 307 | 308 => {
+                    redirects += 1;
+                    let location = response.location.as_deref().unwrap_or_default();
+                    elsewhere = Some(target.page_moved(location).ok_or(Error::RedirectedAway)?);
+                }
+                status => return Err(Error::Refused { status, path: target.masked_path() }),
+            }
+        }
+    }
+
+    /// Takes the challenges of a 401, the `count`th in a row.
+    fn answer(&mut self, response: &Response, count: usize) -> Result<(), Error> {
+        let mut challenges = response.challenges.iter().map(String::as_str);
+        match (self.authenticator.challenged(&mut challenges), count) {
+            (Challenge::New, 0) | (Challenge::Stale, 0 | 1) => Ok(()),
+            (Challenge::Unknown, _) => Err(Error::UnknownChallenge),
+            _ => {
+                let user = self.authenticator.user().map(str::to_owned);
+                Err(Error::Unauthorized { user })
+            }
+        }
+    }
+}
+
+fn question(target: &Target, path: &str, authorization: Option<&str>) -> String {
+    let authorization = match authorization {
+        Some(value) => ["Authorization: ", value, "\r\n"].concat(),
+        None => String::new(),
+    };
+    [
+        "GET ",
+        path,
+        " HTTP/1.1\r\nHost: ",
+        target.authority(),
+        "\r\nUser-Agent: smolnvr/",
+        env!("CARGO_PKG_VERSION"),
+        "\r\nAccept: image/jpeg, multipart/x-mixed-replace, */*\r\nConnection: close\r\n",
+        &authorization,
+        "\r\n",
+    ]
+    .concat()
+}
+
+async fn ask(connector: &mut Connector, question: &str) -> Result<Response, Error> {
+    let broken = camera::Error::Broken;
+    let mut socket = connector.connect().await?;
+    socket.write_all(question.as_bytes()).await.map_err(broken)?;
+    let mut response = Response::default();
+    let mut bytes = vec![0; SNAPSHOT_READ_BYTES];
+    loop {
+        let count = socket.read(&mut bytes).await.map_err(broken)?;
+        if count == 0 {
+            response.handle_close()?;
+            return Ok(response);
+        }
+        let read = bytes.get(..count).unwrap_or_default();
+        if response.handle_bytes(read)? {
+            return Ok(response);
+        }
+    }
+}

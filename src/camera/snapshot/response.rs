@@ -1,0 +1,293 @@
+//! An HTTP reply: bytes of the connection in, status, fields and the picture in its body out.
+//!
+//! A body ends by its length, in chunks, or with the connection; of `multipart/x-mixed-replace` (a
+//! camera's endless stream of pictures) the first part counts. Spec: RFC 9112 §6, §7, RFC 2046 §5.1.
+//! Knows nothing of: sockets, what to do about a status, what a JPEG is.
+
+use crate::{
+    limits::{SNAPSHOT_BYTES_MAX, SNAPSHOT_READ_BYTES},
+    rtsp::{Head, MessageError},
+};
+use std::{fmt, ops::Range};
+
+/// One reply in the making.
+#[derive(Debug, Default)]
+pub struct Response {
+    stage: Stage,
+    /// What is not yet understood: a part of the head, of a line between chunks.
+    input: Vec<u8>,
+    pub status: u16,
+    /// The values of `WWW-Authenticate`.
+    pub challenges: Vec<String>,
+    pub location: Option<String>,
+    /// The body so far, without chunks' sizes.
+    body: Vec<u8>,
+    /// Of a multipart body: where the end of the first part is looked for next.
+    multipart: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Head,
+    /// So many bytes of the body are missing.
+    Length(usize),
+    /// The body ends with the connection.
+    UntilClose,
+    /// A chunk's size comes next.
+    ChunkSize,
+    /// So many bytes of a chunk are missing.
+    Chunk(usize),
+    /// The line's end behind a chunk comes next.
+    ChunkEnd,
+    Whole,
+}
+
+/// Why there is no reply; the camera's fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResponseError {
+    NotHttp,
+    Head(MessageError),
+    Chunk,
+    /// More than [`SNAPSHOT_BYTES_MAX`].
+    TooLong,
+    /// The connection ended before the body did.
+    Cut,
+}
+
+impl Response {
+    /// Takes what was read; true once the reply is whole. Of a reply that is no success, the head
+    /// is enough.
+    ///
+    /// # Errors
+    /// There is nothing more to be had of this connection.
+    pub fn handle_bytes(&mut self, mut bytes: &[u8]) -> Result<bool, ResponseError> {
+        while !bytes.is_empty() && self.stage != Stage::Whole {
+            bytes = match self.stage {
+                Stage::Head => self.handle_head(bytes)?,
+                Stage::Length(missing) => {
+                    let rest = self.append(bytes, missing)?;
+                    let missing = missing - (bytes.len() - rest.len());
+                    self.stage = if missing == 0 { Stage::Whole } else { Stage::Length(missing) };
+                    rest
+                }
+                Stage::UntilClose => self.append(bytes, bytes.len())?,
+                Stage::ChunkSize | Stage::ChunkEnd => self.handle_chunk_line(bytes)?,
+                Stage::Chunk(missing) => {
+                    let rest = self.append(bytes, missing)?;
+                    let missing = missing - (bytes.len() - rest.len());
+                    self.stage = if missing == 0 { Stage::ChunkEnd } else { Stage::Chunk(missing) };
+                    rest
+                }
+                Stage::Whole => &[],
+            };
+        }
+        self.end_at_first_part()?;
+        Ok(self.stage == Stage::Whole)
+    }
+
+    /// The camera closed the connection.
+    ///
+    /// # Errors
+    /// `Cut` where that ends no body.
+    pub fn handle_close(&mut self) -> Result<(), ResponseError> {
+        match self.stage {
+            Stage::Whole => Ok(()),
+            Stage::UntilClose => {
+                // A last part may end so, too.
+                if let Some(part) = self.multipart.and_then(|_| self.part_so_far()) {
+                    self.keep(part);
+                }
+                Ok(())
+            }
+            _ => Err(ResponseError::Cut),
+        }
+    }
+
+    pub fn into_body(self) -> Vec<u8> {
+        self.body
+    }
+
+    fn handle_head<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], ResponseError> {
+        // No more than may belong to a head; what follows it stays where it is.
+        let before = self.input.len();
+        let taken = bytes.len().min(SNAPSHOT_READ_BYTES);
+        self.input.extend_from_slice(bytes.get(..taken).unwrap_or_default());
+        let input = std::mem::take(&mut self.input);
+        let shown = input.len().min(PROTOCOL.len());
+        if input.get(..shown) != PROTOCOL.as_bytes().get(..shown) {
+            return Err(ResponseError::NotHttp);
+        }
+        let used = match Head::parse(&input).map_err(ResponseError::Head)? {
+            Some((head, len)) => {
+                self.read_head(&head)?;
+                len.saturating_sub(before)
+            }
+            None => {
+                self.input = input;
+                taken
+            }
+        };
+        Ok(bytes.get(used..).unwrap_or_default())
+    }
+
+    fn read_head(&mut self, head: &Head<'_>) -> Result<(), ResponseError> {
+        self.status = head.status(PROTOCOL).ok_or(ResponseError::NotHttp)?;
+        if self.status < 200 {
+            return Ok(()); // 100 Continue and its like: the reply follows
+        }
+        self.challenges = head.fields("WWW-Authenticate").map(str::to_owned).collect();
+        self.location = head.field("Location").map(str::to_owned);
+        let is_multipart =
+            |kind: &str| kind.get(..10).is_some_and(|it| it.eq_ignore_ascii_case("multipart/"));
+        self.multipart = head.field("Content-Type").is_some_and(is_multipart).then_some(0);
+        let is_chunked = |coding: &str| {
+            let mut codings = coding.rsplit(',');
+            codings.next().is_some_and(|last| last.trim().eq_ignore_ascii_case("chunked"))
+        };
+        self.stage = if self.status != 200 {
+            Stage::Whole
+        } else if head.field("Transfer-Encoding").is_some_and(is_chunked) {
+            Stage::ChunkSize
+        } else {
+            match content_length(head)? {
+                Some(0) => Stage::Whole,
+                // Quirk: streams without an end announce one all the same.
+                Some(length) if self.multipart.is_none() => Stage::Length(length),
+                _ => Stage::UntilClose,
+            }
+        };
+        Ok(())
+    }
+
+    /// Takes at most `missing` bytes into the body; what is left.
+    fn append<'a>(&mut self, bytes: &'a [u8], missing: usize) -> Result<&'a [u8], ResponseError> {
+        let (bytes, rest) = bytes.split_at(bytes.len().min(missing));
+        if self.body.len() + bytes.len() > SNAPSHOT_BYTES_MAX {
+            return Err(ResponseError::TooLong);
+        }
+        self.body.extend_from_slice(bytes);
+        Ok(rest)
+    }
+
+    /// Takes a chunk's size, or the end of its data (RFC 9112 §7.1).
+    fn handle_chunk_line<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], ResponseError> {
+        let end = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
+        let (line, rest) = bytes.split_at(end);
+        self.input.extend_from_slice(line);
+        if self.input.len() > CHUNK_LINE_BYTES_MAX {
+            return Err(ResponseError::Chunk);
+        }
+        let Some(line) = self.input.strip_suffix(b"\n") else { return Ok(rest) };
+        let line = str::from_utf8(line).map_err(|_| ResponseError::Chunk)?.trim();
+        self.stage = if self.stage == Stage::ChunkEnd {
+            if !line.is_empty() {
+                return Err(ResponseError::Chunk);
+            }
+            Stage::ChunkSize
+        } else {
+            let digits = line.split(';').next().unwrap_or_default().trim();
+            let is_hex = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let size = usize::from_str_radix(digits, 16).ok().filter(|_| is_hex);
+            match size.ok_or(ResponseError::Chunk)? {
+                0 => Stage::Whole, // trailers are of no interest
+                size => Stage::Chunk(size),
+            }
+        };
+        self.input.clear();
+        Ok(rest)
+    }
+
+    /// Ends a multipart body where its first part ends.
+    fn end_at_first_part(&mut self) -> Result<(), ResponseError> {
+        let Some(searched) = self.multipart.filter(|_| self.stage != Stage::Head) else {
+            return Ok(());
+        };
+        let Some((head, content)) = part(&self.body)? else { return Ok(()) };
+        let end = match content_length(&head)? {
+            Some(length) => Some(content + length).filter(|end| *end <= self.body.len()),
+            None => {
+                let from = searched.max(content.saturating_sub(1));
+                let rest = self.body.get(from..).unwrap_or_default();
+                let found = find(rest, &[b"\n", head.first].concat()).map(|at| from + at);
+                let unsure = self.body.len().saturating_sub(head.first.len() + 1);
+                self.multipart = Some(unsure.max(from));
+                found.map(|at| at - usize::from(self.body.get(..at).is_some_and(ends_with_cr)))
+            }
+        };
+        if let Some(end) = end {
+            self.keep(content..end.max(content));
+            self.stage = Stage::Whole;
+        }
+        Ok(())
+    }
+
+    /// The first part where nothing says its end.
+    fn part_so_far(&self) -> Option<Range<usize>> {
+        let (_, content) = part(&self.body).ok()??;
+        Some(content..self.body.len())
+    }
+
+    /// Lets go of all of the body but this.
+    fn keep(&mut self, range: Range<usize>) {
+        self.body.truncate(range.end);
+        self.body.drain(..range.start.min(range.end));
+        self.multipart = None;
+    }
+}
+
+/// The first part of a multipart body: its head, whose first line is the delimiter, and where its
+/// content begins.
+///
+/// Quirk: cameras announce the boundary with and without its two dashes; so the first line that
+/// begins with them is taken for it.
+fn part(body: &[u8]) -> Result<Option<(Head<'_>, usize)>, ResponseError> {
+    let start =
+        if body.starts_with(b"--") { Some(0) } else { find(body, b"\n--").map(|at| at + 1) };
+    let Some(start) = start else { return Ok(None) };
+    let part = body.get(start..).unwrap_or_default();
+    let head = Head::parse(part).map_err(ResponseError::Head)?;
+    Ok(head.map(|(head, len)| (head, start + len)))
+}
+
+fn content_length(head: &Head<'_>) -> Result<Option<usize>, ResponseError> {
+    let Some(digits) = head.field("Content-Length") else { return Ok(None) };
+    let length = digits.parse().map_err(|_| ResponseError::Head(MessageError::ContentLength))?;
+    if length > SNAPSHOT_BYTES_MAX { Err(ResponseError::TooLong) } else { Ok(Some(length)) }
+}
+
+fn find(bytes: &[u8], pattern: &[u8]) -> Option<usize> {
+    bytes.windows(pattern.len().max(1)).position(|window| window == pattern)
+}
+
+fn ends_with_cr(bytes: &[u8]) -> bool {
+    bytes.ends_with(b"\r")
+}
+
+impl fmt::Display for ResponseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ResponseError::NotHttp => f.write_str("what answers at this port does not speak HTTP"),
+            ResponseError::Head(error) => write!(f, "broken HTTP reply from the camera: {error}"),
+            ResponseError::Chunk => {
+                f.write_str("broken HTTP reply from the camera: a chunk's size")
+            }
+            ResponseError::TooLong => write!(
+                f,
+                "the camera's picture is larger than {} KB: let its address ask for a smaller one",
+                SNAPSHOT_BYTES_MAX / 1024
+            ),
+            ResponseError::Cut => {
+                f.write_str("the camera closed the connection before its picture was whole")
+            }
+        }
+    }
+}
+
+const PROTOCOL: &str = "HTTP/1.";
+/// A chunk's size with extensions, which nobody sends.
+const CHUNK_LINE_BYTES_MAX: usize = 256;
+
+#[cfg(test)]
+#[path = "tests/response.rs"]
+mod tests;

@@ -1,0 +1,157 @@
+//! The ways to a camera's picture: the configured address, or those that cameras are known to have.
+//!
+//! What worked is remembered. Knows nothing of: viewers, how often to ask.
+
+use super::{error::Error, page::Page, stream::Stream};
+use crate::{
+    config,
+    rtsp::{HTTP_PORT, Target},
+};
+
+/// Where a picture may be had.
+pub(super) struct Ways {
+    ways: Vec<Way>,
+    /// The one that had it.
+    known: Option<usize>,
+    nothing: &'static str,
+    seed: u64,
+}
+
+enum Way {
+    Page(Box<Page>),
+    /// An RTSP stream that may be JPEG.
+    Stream(Target),
+}
+
+/// A picture, and the session that it came from if there is more of it.
+pub(super) enum Found {
+    Picture(Vec<u8>),
+    Stream(Box<Stream>, Vec<u8>),
+}
+
+pub(super) struct Failure {
+    pub text: String,
+    /// All ways were tried, or another try soon may lock the camera's account.
+    pub is_final: bool,
+}
+
+impl Ways {
+    pub(super) fn new(camera: &config::Camera, seed: u64) -> Ways {
+        match &camera.snapshot {
+            config::Snapshot::Off => Ways { nothing: OFF, ..Ways::of(Vec::new(), seed) },
+            config::Snapshot::Url(url) => Ways::page(url.target(), seed),
+            config::Snapshot::Auto => {
+                let live = camera.live_url.as_ref().map(|url| &url.0);
+                Ways::guesses(&camera.url.0, live, HTTP_PORT, seed)
+            }
+        }
+    }
+
+    pub(super) fn page(target: Target, seed: u64) -> Ways {
+        Ways::of(vec![Way::page(target, seed)], seed)
+    }
+
+    /// What majestic and divinus offer beside their streams, then the streams themselves.
+    pub(super) fn guesses(
+        url: &Target,
+        live_url: Option<&Target>,
+        http_port: u16,
+        seed: u64,
+    ) -> Ways {
+        let pages = PAGES.iter().map(|path| Way::page(url.http_page(http_port, path), seed));
+        let streams = live_url.into_iter().chain([url]).map(|url| Way::Stream(url.clone()));
+        Ways::of(pages.chain(streams).collect(), seed)
+    }
+
+    fn of(ways: Vec<Way>, seed: u64) -> Ways {
+        Ways { ways, known: None, nothing: "there is no way to a picture", seed }
+    }
+
+    /// What worked before does no more.
+    pub(super) fn forget(&mut self) {
+        self.known = None;
+    }
+
+    /// A picture by the way that is known, or by the first that has one.
+    pub(super) async fn search(&mut self) -> Result<Found, Failure> {
+        let only = self.known.take();
+        let is_alone = self.ways.len() == 1;
+        let mut failures = Failures::default();
+        for (index, way) in self.ways.iter_mut().enumerate() {
+            if only.is_some_and(|only| only != index) || failures.rule_out(way) {
+                continue;
+            }
+            self.seed = self.seed.wrapping_add(1);
+            match way.picture(self.seed).await {
+                Ok(found) => {
+                    self.known = Some(index);
+                    return Ok(found);
+                }
+                Err(error) => failures.add(way, error),
+            }
+        }
+        // After the way that was known, all others have their turn soon.
+        let is_final = failures.are_about_credentials() || only.is_none() && !is_alone;
+        Err(Failure { text: failures.text().unwrap_or_else(|| self.nothing.to_owned()), is_final })
+    }
+}
+
+impl Way {
+    fn page(target: Target, seed: u64) -> Way {
+        Way::Page(Box::new(Page::new(target, seed)))
+    }
+
+    async fn picture(&mut self, seed: u64) -> Result<Found, Error> {
+        match self {
+            Way::Page(page) => page.picture().await.map(Found::Picture),
+            Way::Stream(target) => {
+                let mut stream = Stream::open(target, seed).await?;
+                let mut jpeg = Vec::new();
+                stream.next(&mut jpeg).await?;
+                Ok(Found::Stream(Box::new(stream), jpeg))
+            }
+        }
+    }
+}
+
+/// Of each protocol, the last.
+#[derive(Default)]
+struct Failures {
+    http: Option<(String, Error)>,
+    rtsp: Option<Error>,
+}
+
+impl Failures {
+    fn add(&mut self, way: &Way, error: Error) {
+        match way {
+            Way::Page(page) => self.http = Some((page.target.to_string(), error)),
+            Way::Stream(_) => self.rtsp = Some(error),
+        }
+    }
+
+    /// Whether this way leads to the same failure.
+    fn rule_out(&self, way: &Way) -> bool {
+        let failure = self.http.as_ref().map(|(_, error)| error);
+        matches!(way, Way::Page(_)) && failure.is_some_and(|error| !error.is_of_one_address())
+    }
+
+    fn are_about_credentials(&self) -> bool {
+        let errors = self.http.iter().map(|(_, error)| error).chain(&self.rtsp);
+        errors.into_iter().any(Error::is_about_credentials)
+    }
+
+    fn text(&self) -> Option<String> {
+        match (&self.http, &self.rtsp) {
+            (Some((page, http)), Some(rtsp)) => {
+                Some(format!("no picture by HTTP ({page}: {http}) nor by RTSP ({rtsp})"))
+            }
+            (Some((page, http)), None) => Some(format!("{page}: {http}")),
+            (None, rtsp) => rtsp.as_ref().map(|rtsp| format!("no picture by RTSP: {rtsp}")),
+        }
+    }
+}
+
+/// majestic scales on some chips; what it and divinus do not know in a query they ignore.
+const PAGES: [&str; 3] =
+    ["/image.jpg?width=640&height=360&qfactor=70", "/image.jpg?width=640&height=360", "/image.jpg"];
+const OFF: &str = "snapshots of this camera are switched off: snapshot = \"off\"";

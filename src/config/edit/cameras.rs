@@ -1,0 +1,215 @@
+//! The list of cameras: which of the new are which of the old, and their sections in the new order.
+
+use super::{
+    CAMERA, Draft, Json, Node, Origin, Splices, Wrong, assignment, changed, not_understood, object,
+    refused, set,
+    text::{in_lines, line_end, line_start},
+};
+use crate::config::{Camera, Config, secret, toml};
+use serde::Deserialize as _;
+use serde_json::Map;
+use std::ops::Range;
+
+/// A section in the text that is to be.
+enum Section {
+    Old(usize),
+    New(Vec<String>),
+}
+
+impl Draft {
+    /// Makes `list` the list of cameras; the first thing done to a draft.
+    pub(super) fn set_cameras(&mut self, list: &Json) -> Result<(), Wrong> {
+        let list = list.as_array().ok_or_else(|| refused(CAMERA, "expected a list"))?;
+        let shown = self.shown.get(CAMERA).and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+        let known = Config::deserialize(&self.root)?;
+        let (mut sections, mut changes, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
+        for (camera, place) in list.iter().zip(places(list, shown)) {
+            let camera = object(camera, CAMERA)?;
+            let Some(index) = place else {
+                let keys = new_keys(&unmasked(camera, &[])?)?;
+                sections.push(Section::New(new_section(&keys)?));
+                wanted.push(Json::Object(keys));
+                changes.push(Map::new());
+                continue;
+            };
+            let stored = known.camera.get(index).map(Camera::addresses).unwrap_or_default();
+            let node = written(&self.root).get(index);
+            let change = changed(&unmasked(camera, &stored)?, shown.get(index), node);
+            let mut whole = node.map_or(Json::Null, Node::to_json);
+            if let Json::Object(whole) = &mut whole {
+                whole.extend(change.clone());
+            }
+            sections.push(Section::Old(index));
+            wanted.push(whole);
+            changes.push(change);
+        }
+        self.text = in_order(&self.text, &self.root, &sections)?;
+        self.root = toml::parse(&self.text).map_err(|_| not_understood())?;
+        for (change, node) in changes.iter().zip(written(&self.root)) {
+            set(&self.text, &mut self.splices, node, CAMERA, change)?;
+        }
+        if let Json::Object(all) = &mut self.wanted {
+            // Without sections there is no list.
+            if !wanted.is_empty() || self.root.get(CAMERA).is_some() {
+                all.insert(CAMERA.to_owned(), Json::Array(wanted));
+            } else {
+                all.remove(CAMERA);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with one of several cameras, with its name.
+pub(super) fn named(wrong: Wrong, root: &Node) -> Wrong {
+    let cameras = written(root);
+    let at = wrong.at.unwrap_or_default();
+    let camera = cameras.iter().find(|camera| camera.span.contains(&at));
+    match camera.and_then(|camera| camera.get("name")).map(|name| &name.value) {
+        Some(toml::Value::Text(name)) if cameras.len() > 1 && wrong.key != "camera.name" => {
+            Wrong { message: format!("{} (camera {name})", wrong.message), ..wrong }
+        }
+        _ => wrong,
+    }
+}
+
+/// The cameras of a file.
+fn written(root: &Node) -> &[Node] {
+    match root.get(CAMERA).map(|node| &node.value) {
+        Some(toml::Value::List(list)) => list,
+        _ => &[],
+    }
+}
+
+/// For each new camera the index of the old one that it is: that of its name, or the only one of its
+/// address, whose name has changed.
+fn places(new: &[Json], shown: &[Json]) -> Vec<Option<usize>> {
+    let of_name = |camera: &Json| {
+        let name = camera.get("name")?;
+        shown.iter().position(|old| old.get("name") == Some(name))
+    };
+    let mut places: Vec<_> = new.iter().map(of_name).collect();
+    for (index, camera) in new.iter().enumerate() {
+        let url = camera.get("url").and_then(Json::as_str).map(secret::mask);
+        let is_free = |(old, camera): &(usize, &Json)| {
+            let old_url = camera.get("url").and_then(Json::as_str);
+            url.is_some() && old_url == url.as_deref() && !places.contains(&Some(*old))
+        };
+        let mut same = shown.iter().enumerate().filter(is_free).map(|(old, _)| old);
+        let only = same.next().filter(|_| same.next().is_none());
+        if let Some(place @ None) = places.get_mut(index) {
+            *place = only;
+        }
+    }
+    places
+}
+
+fn unmasked(camera: &Map<String, Json>, stored: &[&str]) -> Result<Map<String, Json>, Wrong> {
+    let mut camera = camera.clone();
+    for key in ["url", "live_url", "snapshot"] {
+        let Some(Json::String(url)) = camera.get_mut(key) else { continue };
+        *url = secret::unmask(url, stored).ok_or_else(|| {
+            let message = "*** stands for a password that is stored, and none is: write it";
+            refused(&["camera.", key].concat(), message)
+        })?;
+    }
+    Ok(camera)
+}
+
+/// What is worth writing of a new camera: what is not as it is by default.
+fn new_keys(camera: &Map<String, Json>) -> Result<Map<String, Json>, Wrong> {
+    let example = Draft::new("[[camera]]\nname = \"a\"\nurl = \"rtsp://a/\"")?.shown;
+    let default = example.get(CAMERA).and_then(|list| list.get(0));
+    let is_default = |key: &str, value| default.and_then(|default| default.get(key)) == Some(value);
+    let is_needed = |key: &str| matches!(key, "name" | "url");
+    let keys = camera.iter().filter(|(key, value)| is_needed(key) || !is_default(key, value));
+    Ok(keys.map(|(key, value)| (key.clone(), value.clone())).collect())
+}
+
+fn new_section(keys: &Map<String, Json>) -> Result<Vec<String>, Wrong> {
+    let mut keys: Vec<_> = keys.iter().collect();
+    // Name and address first.
+    keys.sort_by_key(|(key, _)| (*key != "name", *key != "url"));
+    let mut lines = vec!["[[camera]]".to_owned()];
+    for (key, value) in keys {
+        lines.push(assignment(CAMERA, key, value)?);
+    }
+    Ok(lines)
+}
+
+/// The text with these sections of cameras, each in the place of an old one, further ones behind.
+fn in_order(text: &str, root: &Node, sections: &[Section]) -> Result<String, Wrong> {
+    let old = |section: &Section| match section {
+        Section::Old(index) => Some(*index),
+        Section::New(_) => None,
+    };
+    let written = written(root);
+    let kept: Vec<_> = sections.iter().map_while(old).collect();
+    let (is_none_new, is_none_gone) = (kept.len() == sections.len(), kept.len() == written.len());
+    // Then each stays where it is; else the places are filled in the new order.
+    let is_in_order = kept.is_sorted_by(|one, next| one < next) && (is_none_new || is_none_gone);
+    if is_in_order && is_none_new && is_none_gone {
+        return Ok(text.to_owned());
+    }
+    if !written.iter().all(|camera| camera.is(Origin::Header)) {
+        let message = "is not written as [[camera]] sections: change it by hand";
+        return Err(refused(CAMERA, message));
+    }
+    let blocks: Vec<_> = written.iter().map(|camera| block(text, root, camera)).collect();
+    let block_text = |index: usize| blocks.get(index).and_then(|block| text.get(block.clone()));
+    let mut splices = Splices::default();
+    let mut rest = sections.iter();
+    for (index, block) in blocks.iter().enumerate() {
+        let section = if is_in_order && !kept.contains(&index) { None } else { rest.next() };
+        match section {
+            Some(Section::Old(same)) if *same == index => {}
+            Some(Section::Old(other)) => {
+                let other = block_text(*other).ok_or_else(not_understood)?;
+                splices.replace(block.clone(), in_lines(text, &[other.trim_end().to_owned()]));
+            }
+            Some(Section::New(lines)) => splices.replace(block.clone(), in_lines(text, lines)),
+            None => {
+                let after = text.get(block.end..).unwrap_or_default();
+                let blank = after.len() - after.trim_start_matches(['\r', '\n']).len();
+                splices.replace(block.start..block.end + blank, String::new());
+            }
+        }
+    }
+    let end = blocks.last().map_or(text.len(), |last| last.end);
+    for section in rest {
+        match section {
+            Section::New(lines) => splices.insert_paragraph(text, end, lines),
+            Section::Old(index) => {
+                let block = block_text(*index).ok_or_else(not_understood)?;
+                splices.insert_paragraph(text, end, &[block.trim_end().to_owned()]);
+            }
+        }
+    }
+    splices.apply(text).ok_or_else(not_understood)
+}
+
+/// The lines of a section, and the comments that touch it: above its header, and below its last key
+/// unless they touch what follows too.
+fn block(text: &str, root: &Node, camera: &Node) -> Range<usize> {
+    let is_comment = |from: usize| {
+        text.get(from..).unwrap_or_default().trim_start_matches([' ', '\t']).starts_with('#')
+    };
+    let others = root.entries().iter().flat_map(|entry| match &entry.node.value {
+        toml::Value::List(list) if list.iter().all(|node| node.is(Origin::Header)) => list,
+        _ => std::slice::from_ref(&entry.node),
+    });
+    let before = others.map(|node| node.span.end).filter(|end| *end <= camera.span.start).max();
+    let floor = before.map_or(0, |end| line_end(text, end));
+    let mut start = line_start(text, camera.span.start);
+    while start > floor && is_comment(line_start(text, start - 1)) {
+        start = line_start(text, start - 1);
+    }
+    let end = line_end(text, camera.span.end);
+    let mut comments = end;
+    while comments < text.len() && is_comment(comments) {
+        comments = line_end(text, comments);
+    }
+    let after = text.get(comments..).unwrap_or_default();
+    let is_alone = after.is_empty() || after.starts_with('\n') || after.starts_with("\r\n");
+    start..if is_alone { comments } else { end }
+}

@@ -1,0 +1,138 @@
+use super::*;
+use serde_json::json;
+use std::os::unix::fs::PermissionsExt as _;
+
+const TEXT: &str = "# mine\n[storage]\nsegment_seconds = 60 # short\n";
+
+/// A folder with the file in it.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn with(text: &str) -> Folder {
+        let folder = Folder(tempfile::tempdir().unwrap());
+        fs::write(folder.file(), text).unwrap();
+        folder
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.path().join("smolnvr.toml")
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(self.file()).unwrap()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.0.path()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+#[test]
+fn a_change_is_written_for_its_owner_alone() {
+    let folder = Folder::with(TEXT);
+    fs::set_permissions(folder.file(), fs::Permissions::from_mode(0o644)).unwrap();
+    let running = Config::read(&folder.file()).unwrap();
+    let config =
+        change(&folder.file(), &running, &json!({"storage": {"segment_seconds": 120}})).unwrap();
+    assert_eq!(config.storage.segment_seconds.get(), 120);
+    assert_eq!(folder.text(), TEXT.replace("60", "120"));
+    assert_eq!(Config::read(&folder.file()).unwrap(), config);
+    assert_eq!(folder.file().metadata().unwrap().permissions().mode() & 0o7777, 0o600);
+    assert_eq!(folder.names(), ["smolnvr.toml"]);
+}
+
+#[test]
+fn a_wrong_change_leaves_the_file_alone() {
+    let folder = Folder::with(TEXT);
+    let before = folder.file().metadata().unwrap().modified().unwrap();
+    let running = Config::read(&folder.file()).unwrap();
+    let wrong = json!({"storage": {"segment_seconds": 1, "keep_days": 3}});
+    let error = change(&folder.file(), &running, &wrong).unwrap_err();
+    assert!(matches!(error, ChangeError::Refused(_)));
+    assert!(
+        error
+            .to_string()
+            .starts_with("storage.segment_seconds: expected a whole number from 2 to 3600")
+    );
+    // What changes nothing is not written either.
+    change(&folder.file(), &running, &json!({"storage": {"segment_seconds": 60}})).unwrap();
+    assert_eq!(folder.text(), TEXT);
+    assert_eq!(folder.file().metadata().unwrap().modified().unwrap(), before);
+}
+
+#[test]
+fn a_file_that_somebody_changed_by_hand_is_not_overwritten() {
+    let folder = Folder::with(TEXT);
+    let running = Config::read(&folder.file()).unwrap();
+    let wish = json!({"web": {"connections_max": 8}});
+    for text in ["[storage]\nsegment_seconds = 61\n", "[storage]\nsegment_seconds = 1\n"] {
+        fs::write(folder.file(), text).unwrap();
+        let error = change(&folder.file(), &running, &wish).unwrap_err();
+        assert!(matches!(error, ChangeError::Outdated(_)), "{error}");
+        assert_eq!(folder.text(), text);
+    }
+    // Between being read and being replaced, too.
+    let error = replace(&folder.file(), TEXT, "").unwrap_err();
+    assert!(error.to_string().contains("was changed meanwhile"), "{error}");
+    assert_eq!(folder.names(), ["smolnvr.toml"]);
+    // A comment of one's own is kept.
+    fs::write(folder.file(), format!("# now mine\n{TEXT}")).unwrap();
+    change(&folder.file(), &running, &wish).unwrap();
+    assert_eq!(folder.text(), format!("# now mine\n{TEXT}\n[web]\nconnections_max = 8\n"));
+}
+
+#[test]
+fn what_a_power_cut_left_is_written_over() {
+    let folder = Folder::with(TEXT);
+    let draft = beside(&folder.file(), ".new");
+    fs::write(&draft, "half a fi").unwrap();
+    fs::set_permissions(&draft, fs::Permissions::from_mode(0o644)).unwrap();
+    replace(&folder.file(), TEXT, "# new\n").unwrap();
+    assert_eq!(folder.text(), "# new\n");
+    assert_eq!(folder.file().metadata().unwrap().permissions().mode() & 0o7777, 0o600);
+}
+
+#[test]
+fn a_link_stays_one() {
+    let folder = Folder::with(TEXT);
+    let link = folder.0.path().join("link.toml");
+    std::os::unix::fs::symlink("smolnvr.toml", &link).unwrap();
+    replace(&link, TEXT, "# new\n").unwrap();
+    assert!(link.symlink_metadata().unwrap().is_symlink());
+    assert_eq!(folder.text(), "# new\n");
+}
+
+#[test]
+fn where_nothing_can_be_written_that_is_said() {
+    let error = replace(Path::new("/proc/version"), "", "").unwrap_err();
+    assert!(matches!(error, ChangeError::Unwritable { .. }));
+    assert!(error.to_string().starts_with("/proc/version: "), "{error}");
+}
+
+#[test]
+fn on_fat_the_text_before_stays_and_is_read_where_the_file_is_gone() {
+    assert_eq!(Renaming::on(0x4d44), Renaming::MayLoseBoth);
+    assert_eq!(Renaming::on(0xef53), Renaming::Replaces);
+    let folder = Folder::with(TEXT);
+    let (file, draft) = (folder.file(), beside(&folder.file(), ".new"));
+    write_draft(&draft, "# new\n").unwrap();
+    assert_eq!(left_over(&file), None);
+    rename(&draft, &file, Renaming::MayLoseBoth).unwrap();
+    assert_eq!(folder.names(), ["smolnvr.toml", "smolnvr.toml.old"]);
+    assert_eq!(folder.text(), "# new\n");
+    assert_eq!(fs::read_to_string(beside(&file, ".old")).unwrap(), TEXT);
+
+    fs::remove_file(&file).unwrap();
+    assert_eq!(left_over(&file), Some(beside(&file, ".old")));
+    let config = Config::read(&file).unwrap();
+    assert_eq!(config.storage.segment_seconds.get(), 60);
+    // The next change puts the file back, and the old one is not lost meanwhile.
+    write_draft(&draft, "# newer\n").unwrap();
+    rename(&draft, &file, Renaming::MayLoseBoth).unwrap();
+    assert_eq!(folder.names(), ["smolnvr.toml", "smolnvr.toml.old"]);
+    assert_eq!(left_over(&file), None);
+}

@@ -1,0 +1,111 @@
+//! What happened lately, for those who look: changes of state in words, and what became of recordings.
+//!
+//! Both lists are bounded; who reads them keeps the number of what comes next, and sees from it that
+//! it was overtaken. Knows nothing of: who reads.
+
+use crate::{limits, units::WallTime};
+use std::collections::VecDeque;
+
+/// The newest changes and notices.
+#[derive(Default)]
+pub struct History {
+    pub changes: Log<Change>,
+    pub recordings: Log<Notice>,
+}
+
+/// One change of state.
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub at: WallTime,
+    pub kind: Kind,
+    pub camera: Option<String>,
+    /// In words, without the camera's name.
+    pub text: String,
+}
+
+/// What changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Camera,
+    Card,
+    Recording,
+    Clock,
+    Access,
+    Config,
+}
+
+/// Something became of a recording.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    pub camera: String,
+    pub number: u32,
+    /// As in `/api/recordings`, or `deleted`.
+    pub state: &'static str,
+}
+
+/// The newest entries, numbered from 0 on.
+pub struct Log<T> {
+    entries: VecDeque<T>,
+    /// The number of the next one.
+    next: u64,
+}
+
+impl<T> Log<T> {
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.entries.iter()
+    }
+
+    /// The entry of that number; `None` where it is gone or still to come.
+    pub fn get(&self, number: u64) -> Option<&T> {
+        let first = self.next - self.entries.len() as u64;
+        self.entries.get(usize::try_from(number.checked_sub(first)?).ok()?)
+    }
+
+    pub fn push(&mut self, entry: T) {
+        if self.entries.len() == limits::HISTORY_ENTRIES_MAX {
+            self.entries.pop_front();
+        }
+        self.entries.push_back(entry);
+        self.next += 1;
+    }
+}
+
+impl<T> Default for Log<T> {
+    fn default() -> Log<T> {
+        Log { entries: VecDeque::new(), next: 0 }
+    }
+}
+
+impl Kind {
+    /// As in `/api/status`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Camera => "camera",
+            Kind::Card => "card",
+            Kind::Recording => "recording",
+            Kind::Clock => "clock",
+            Kind::Access => "access",
+            Kind::Config => "config",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_entries_make_way_and_numbers_go_on() {
+        let mut log = Log::default();
+        let many = limits::HISTORY_ENTRIES_MAX as u64 + 3;
+        (0..many).for_each(|number| log.push(number));
+        assert_eq!(log.next(), many);
+        assert_eq!((log.get(2), log.get(3), log.get(many)), (None, Some(&3), None));
+        assert!(log.iter().copied().eq(3..many));
+    }
+}

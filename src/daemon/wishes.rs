@@ -1,0 +1,203 @@
+//! What people ask of the running daemon: start and stop recording, delete, let go of the card, end.
+//!
+//! Each answers when it is so, or with the reason why it is not, in words for the user.
+//! Knows nothing of: HTTP, who asks.
+
+use super::{Daemon, history::Kind, station::Station};
+use crate::{
+    limits, runtime,
+    storage::{CameraId, CardState, Command, DeleteError},
+};
+use std::{cell::RefCell, rc::Rc};
+
+/// A wish that the card thread is to answer.
+pub(super) struct Deletion {
+    pub camera: CameraId,
+    pub number: u32,
+    pub verdict: RefCell<Option<Result<(), DeleteError>>>,
+}
+
+impl Daemon {
+    /// Records that camera, or all, until stopped; remembered until the next boot.
+    ///
+    /// # Errors
+    /// Why nothing is recorded now; it begins by itself when that is over.
+    pub async fn start_recording(&self, name: Option<&str>) -> Result<(), String> {
+        let stations = self.named(name)?;
+        for station in &stations {
+            station.record();
+            self.pump(station);
+        }
+        self.remember_wishes();
+        let all_recorded = self.until(|| stations.iter().all(|it| it.segment().is_some()));
+        if runtime::timeout(limits::RECORD_START_TIMEOUT, all_recorded).await.is_some() {
+            return Ok(());
+        }
+        let waiting = stations.iter().find(|station| station.segment().is_none());
+        waiting.map_or(Ok(()), |station| Err(self.why_not_recorded(station)))
+    }
+
+    /// Ends the recording of that camera, or of all; remembered until the next boot.
+    ///
+    /// # Errors
+    /// The card did not take the last frames in time.
+    pub async fn stop_recording(&self, name: Option<&str>) -> Result<(), String> {
+        let stations = self.named(name)?;
+        for station in &stations {
+            station.stop_recording();
+            self.pump(station);
+        }
+        self.remember_wishes();
+        let all_closed = self.until(|| stations.iter().all(|it| it.is_at_rest()));
+        match runtime::timeout(limits::SHUTDOWN_TIMEOUT, all_closed).await {
+            Some(()) => Ok(()),
+            None => Err("the card does not take the last frames: it is closed when it does".into()),
+        }
+    }
+
+    /// Deletes a recording.
+    ///
+    /// # Errors
+    /// Why it is still there.
+    pub async fn delete(&self, name: &str, number: u32) -> Result<(), DeleteError> {
+        let slot = self.send_deletion(name, number).await?;
+        let answered = self.until(|| slot.verdict.borrow().is_some());
+        let answered = runtime::timeout(limits::CARD_ANSWER_TIMEOUT, answered).await;
+        self.deletions.borrow_mut().retain(|other| !Rc::ptr_eq(other, &slot));
+        match answered {
+            Some(()) => slot.verdict.take().unwrap_or(Err(DeleteError::Card)),
+            None => Err(DeleteError::Card),
+        }
+    }
+
+    /// The number of the camera is looked up in the moment in which the command goes: settings that
+    /// give it another one go before or after both.
+    async fn send_deletion(&self, name: &str, number: u32) -> Result<Rc<Deletion>, DeleteError> {
+        let sent = async {
+            loop {
+                let progress = self.progress.changed();
+                let camera = self.camera_id(name).ok_or(DeleteError::NotThere)?;
+                let has_room = self.outbox.borrow_mut().send(|command| self.storage.send(command));
+                let command = Command::Delete { camera, number };
+                if has_room && self.storage.send(command).is_ok() {
+                    let verdict = RefCell::new(None);
+                    return Ok(Rc::new(Deletion { camera, number, verdict }));
+                }
+                progress.await;
+            }
+        };
+        let sent = runtime::timeout(limits::CARD_ANSWER_TIMEOUT, sent).await;
+        let slot = sent.unwrap_or(Err(DeleteError::Card))?;
+        self.deletions.borrow_mut().push(Rc::clone(&slot));
+        Ok(slot)
+    }
+
+    /// The card thread says what became of a recording that somebody may have asked to delete.
+    pub(super) fn answer_deletion(
+        &self,
+        camera: CameraId,
+        number: u32,
+        verdict: Result<(), DeleteError>,
+    ) {
+        let deletions = self.deletions.borrow();
+        let is_asked = |slot: &&Rc<Deletion>| {
+            slot.camera == camera && slot.number == number && slot.verdict.borrow().is_none()
+        };
+        if let Some(slot) = deletions.iter().find(is_asked) {
+            slot.verdict.replace(Some(verdict));
+        }
+    }
+
+    /// Closes all files and lets go of the card, for ten minutes at most.
+    ///
+    /// # Errors
+    /// The card does not answer.
+    pub async fn release_card(&self) -> Result<(), String> {
+        self.post(Command::Release);
+        self.until_card(|state| matches!(state, CardState::Released)).await
+    }
+
+    /// Takes the card back.
+    ///
+    /// # Errors
+    /// The card does not answer.
+    pub async fn resume_card(&self) -> Result<(), String> {
+        self.post(Command::Resume);
+        self.until_card(|state| !matches!(state, CardState::Released)).await
+    }
+
+    async fn until_card(&self, is_so: impl Fn(&CardState) -> bool) -> Result<(), String> {
+        let so = self.until(|| is_so(&self.card.borrow()));
+        let so = runtime::timeout(limits::CARD_ANSWER_TIMEOUT, so).await;
+        so.ok_or_else(|| "the card does not answer".into())
+    }
+
+    /// Ends the daemon; returns when all files are closed, or the card was given up on.
+    pub async fn shut_down(&self) {
+        self.is_unwanted.set(true);
+        self.unwanted.notify();
+        self.until(|| self.has_ended.get()).await;
+    }
+
+    /// Has the card thread told, as soon as there is room.
+    pub fn post(&self, command: Command) {
+        self.outbox.borrow_mut().post(command);
+        self.pump_all();
+    }
+
+    /// The number of the camera of that name, as of now.
+    pub fn camera_id(&self, name: &str) -> Option<CameraId> {
+        let stations = self.stations.borrow();
+        stations.iter().position(|station| station.camera.name == name).map(CameraId)
+    }
+
+    /// That camera's station, or all.
+    fn named(&self, name: Option<&str>) -> Result<Vec<Rc<Station>>, String> {
+        let stations = self.stations.borrow();
+        let Some(name) = name else {
+            return match stations.is_empty() {
+                true => Err("no camera is configured".into()),
+                false => Ok(stations.clone()),
+            };
+        };
+        let found = stations.iter().find(|station| station.camera.name == name).cloned();
+        found.map(|station| vec![station]).ok_or_else(|| format!("no camera is called {name}"))
+    }
+
+    fn why_not_recorded(&self, station: &Station) -> String {
+        let name = &station.camera.name;
+        let card = self.card.borrow();
+        let reason = match (station.camera.last_error(), card.takes_segments()) {
+            (_, false) if card.reason().is_empty() => format!("the card is {}", card.name()),
+            (_, false) => format!("the card is {}: {}", card.name(), card.reason()),
+            (Some(error), true) => format!("no video: {error}"),
+            (None, true) => "no key frame came yet".into(),
+        };
+        format!(
+            "{name} is not recorded yet: {reason}; recording begins by itself when that is over"
+        )
+    }
+
+    /// Notes a change of state for those who look.
+    pub fn note(&self, kind: Kind, camera: Option<&str>, text: String) {
+        let camera = camera.map(str::to_owned);
+        let change = super::history::Change { at: self.clock.now(), kind, camera, text };
+        self.history.borrow_mut().changes.push(change);
+        self.changed.notify();
+    }
+
+    /// Notes what became of a recording.
+    pub(super) fn notice(&self, station: &Station, number: u32, state: &'static str) {
+        let camera = station.camera.name.clone();
+        let notice = super::history::Notice { camera, number, state };
+        self.history.borrow_mut().recordings.push(notice);
+        self.changed.notify();
+    }
+
+    /// Writes down which cameras people start and stop, for a daemon that is started again.
+    fn remember_wishes(&self) {
+        let stations = self.stations.borrow();
+        let wishes = stations.iter().map(|station| (&*station.camera.name, station.is_wanted()));
+        super::memory::write(&self.options.socket, wishes);
+    }
+}

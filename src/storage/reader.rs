@@ -1,0 +1,86 @@
+//! The reader: one thread that reads recordings for people, so that a card that stalls stops neither
+//! the main thread nor the small jobs of the blocking pool.
+//!
+//! Knows nothing of: HTTP, which files there are.
+
+use crate::limits;
+use std::{
+    io,
+    sync::mpsc::{self, SyncSender, TrySendError},
+    thread,
+};
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Jobs are done one after another. Dropping it ends the thread after those that wait.
+pub struct Reader(SyncSender<Job>);
+
+impl Reader {
+    /// # Errors
+    /// Where the system has no room for a thread.
+    pub fn start() -> io::Result<Reader> {
+        let (jobs, inbox) = mpsc::sync_channel::<Job>(limits::READER_JOBS_MAX);
+        thread::Builder::new()
+            .name("reader".into())
+            .stack_size(limits::READER_THREAD_STACK_BYTES)
+            .spawn(move || inbox.into_iter().for_each(|job| job()))?;
+        Ok(Reader(jobs))
+    }
+
+    /// Has a job done; cancel-safe, the job is done all the same.
+    ///
+    /// # Errors
+    /// `ResourceBusy` where [`limits::READER_JOBS_MAX`] wait already.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        let (reply, answer) = smol::channel::bounded(1);
+        let job = Box::new(move || {
+            // Nobody may want to know any more.
+            let _ = reply.try_send(job());
+        });
+        self.0.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => io::ErrorKind::ResourceBusy,
+            TrySendError::Disconnected(_) => io::ErrorKind::BrokenPipe,
+        })?;
+        answer.recv().await.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use smol::future::block_on;
+    use std::sync::{Arc, Barrier};
+
+    #[test]
+    fn a_job_is_done_on_another_thread() {
+        let reader = Reader::start().unwrap();
+        let here = thread::current().id();
+        let there = block_on(reader.run(|| thread::current().id())).unwrap();
+        assert_ne!(here, there);
+    }
+
+    #[test]
+    fn more_jobs_than_may_wait_are_refused() {
+        let reader = Reader::start().unwrap();
+        let barrier = Arc::new(Barrier::new(2));
+        let held = Arc::clone(&barrier);
+        reader
+            .0
+            .send(Box::new(move || {
+                held.wait();
+            }))
+            .unwrap();
+        let mut accepted = 0;
+        while reader.0.try_send(Box::new(|| ())).is_ok() {
+            accepted += 1;
+        }
+        let refused = block_on(reader.run(|| ())).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ResourceBusy);
+        // The thread may have taken the first one already, or not yet.
+        assert!((limits::READER_JOBS_MAX - 1..=limits::READER_JOBS_MAX).contains(&accepted));
+        barrier.wait();
+    }
+}

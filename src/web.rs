@@ -1,0 +1,281 @@
+//! The web server: the page, its API, recordings and live video, on picoserve.
+//!
+//! ```text
+//! web.rs          listeners, one slot a connection
+//! ├─ access       who may do what
+//! ├─ socket       picoserve's traits on smol; the gate that reads heads
+//! ├─ head         the head of a request, as the routes look at it
+//! ├─ routes       method and path → answer
+//! ├─ session      logging in and out, the password
+//! ├─ answer       status, header fields, body → bytes, in bounded pieces
+//! ├─ api          what the page asks and wants
+//! ├─ status       how everything is: JSON and Prometheus text
+//! ├─ events       changes as they come
+//! ├─ playback     recordings, by ranges
+//! ├─ live         frames of the ring as endless MP4
+//! ├─ packer       frames → fragments
+//! ├─ probe        a look at a camera before it is saved
+//! └─ assets       the page itself, in the binary
+//! ```
+//! All of it runs on the main thread, and nothing of it waits for the card there. Knows nothing of:
+//! the command line.
+
+pub mod access;
+mod answer;
+mod api;
+mod assets;
+mod events;
+mod head;
+mod live;
+mod packer;
+mod playback;
+mod probe;
+mod range;
+mod routes;
+mod session;
+mod socket;
+mod status;
+
+use self::{
+    access::{
+        Access, Peer, Refusal,
+        password::{self, Password},
+        secret,
+    },
+    routes::Service,
+    socket::{Conn, Link, Occupation, Smol, SmolTimer, Stream},
+};
+use crate::{
+    daemon::{Daemon, Station},
+    limits, runtime,
+    storage::{catalog::Catalog, reader::Reader},
+};
+use picoserve::{Config, Router, Server, Timeouts, time};
+use smol::Async;
+use std::{
+    cell::{Cell, RefCell},
+    fs, io,
+    net::{Shutdown, SocketAddr, TcpListener},
+    os::unix::{fs::PermissionsExt as _, net::UnixListener},
+    path::Path,
+    rc::Rc,
+    sync::{MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// What all connections share.
+pub(crate) struct Web {
+    daemon: Rc<Daemon>,
+    access: RefCell<Access>,
+    reader: Reader,
+    links: RefCell<Vec<Rc<Link>>>,
+    /// Connections that carry media.
+    media: Cell<usize>,
+    /// A camera is being looked at.
+    probing: Cell<bool>,
+    timeouts: Config,
+}
+
+/// Listens at `web.listen` and on the control socket, until the daemon ends.
+///
+/// # Errors
+/// The system has no room for a thread, or the socket can not be made.
+pub fn start(daemon: &Rc<Daemon>) -> io::Result<()> {
+    let access = {
+        let password = password::read(&password::path(&daemon.options.config_file));
+        if let Password::Unreadable(why) = &password {
+            log::error!("web: nobody can log in: {why}; `smolnvr passwd` sets a new password");
+        }
+        let web = &daemon.config.borrow().web;
+        Access::new(web, &access::host::own_name(), password, assets::PATHS, secret::random)
+    };
+    let web = Rc::new(Web {
+        daemon: Rc::clone(daemon),
+        access: RefCell::new(access),
+        reader: Reader::start()?,
+        links: RefCell::default(),
+        media: Cell::new(0),
+        probing: Cell::new(false),
+        timeouts: timeouts(),
+    });
+    let control = control_socket(&daemon.options.socket)?;
+    daemon.executor.spawn(Rc::clone(&web).serve_control(control)).detach();
+    daemon.executor.spawn(Rc::clone(&web).follow_config()).detach();
+    daemon.executor.spawn(web.serve_network()).detach();
+    Ok(())
+}
+
+impl Web {
+    async fn serve_control(self: Rc<Self>, listener: Async<UnixListener>) {
+        loop {
+            match listener.accept().await {
+                Ok((socket, _)) => self.take(Stream::Unix(socket), Peer::Unix),
+                Err(error) => self.suffer(&error).await,
+            }
+        }
+    }
+
+    async fn serve_network(self: Rc<Self>) {
+        let mut told = None;
+        loop {
+            let address = self.daemon.config.borrow().web.listen;
+            match Async::<TcpListener>::bind(address) {
+                Ok(listener) => {
+                    told = None;
+                    // Port 0 leaves the choice to the system.
+                    let bound = listener.get_ref().local_addr().unwrap_or(address);
+                    log::info!("web=listening address={bound}");
+                    smol::future::or(self.accept(&listener), self.moved(address)).await;
+                }
+                Err(error) => {
+                    let text = error.to_string();
+                    if told.as_deref() != Some(&*text) {
+                        log::error!("web=waiting address={address} error=\"{text}\"");
+                        told = Some(text);
+                    }
+                    runtime::sleep(limits::WEB_RETRY_INTERVAL).await;
+                }
+            }
+        }
+    }
+
+    async fn accept(self: &Rc<Self>, listener: &Async<TcpListener>) {
+        loop {
+            match listener.accept().await {
+                Ok((socket, address)) => {
+                    self.take(Stream::Tcp(socket), Peer::Address(address.ip().to_canonical()));
+                }
+                Err(error) => self.suffer(&error).await,
+            }
+        }
+    }
+
+    /// Returns when the configuration names another address.
+    async fn moved(&self, address: SocketAddr) {
+        loop {
+            let changed = self.daemon.reloaded.changed();
+            if self.daemon.config.borrow().web.listen != address {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    async fn suffer(&self, error: &io::Error) {
+        log::warn!("web: a connection could not be taken: {error}");
+        runtime::sleep(limits::WEB_RETRY_INTERVAL).await;
+    }
+
+    /// Gives a connection a slot; where there is none, the one that is idle longest makes way.
+    fn take(self: &Rc<Self>, stream: Stream, peer: Peer) {
+        let link = Rc::new(Link::new(stream, peer));
+        let most = usize::try_from(self.daemon.config.borrow().web.connections_max.get());
+        if peer != Peer::Unix && self.links.borrow().len() >= most.unwrap_or(usize::MAX) {
+            let idle = self.longest_idle();
+            let Some(idle) = idle else {
+                return link.refuse(&Refusal::NoSlot);
+            };
+            // Its task ends when it finds the socket closed; its slot is taken at once.
+            idle.stream.shut_down(Shutdown::Both);
+            idle.close();
+            self.links.borrow_mut().retain(|other| !Rc::ptr_eq(other, &idle));
+        }
+        self.links.borrow_mut().push(Rc::clone(&link));
+        let web = Rc::clone(self);
+        self.daemon.executor.spawn(web.serve(link)).detach();
+    }
+
+    fn longest_idle(&self) -> Option<Rc<Link>> {
+        let links = self.links.borrow();
+        let idle = links.iter().filter_map(|link| match link.occupation.get() {
+            Occupation::Idle(since) if link.peer != Peer::Unix => Some((since, link)),
+            _ => None,
+        });
+        idle.min_by_key(|(since, _)| *since).map(|(_, link)| Rc::clone(link))
+    }
+
+    async fn serve(self: Rc<Self>, link: Rc<Link>) {
+        let mut buffer = vec![0; limits::HTTP_HEAD_BYTES_MAX];
+        let router =
+            Router::from_service(Service { web: Rc::clone(&self), link: Rc::clone(&link) });
+        let conn = Conn::new(Rc::clone(&link));
+        let server =
+            Server::<Smol, _, _, _>::custom(&router, SmolTimer, &self.timeouts, &mut buffer);
+        // Whatever went wrong, the client knows as much as he can be told.
+        let _ = server.serve(conn).await;
+        self.links.borrow_mut().retain(|other| !Rc::ptr_eq(other, &link));
+    }
+
+    fn station(&self, name: &str) -> Option<Rc<Station>> {
+        let stations = self.daemon.stations.borrow();
+        stations.iter().find(|station| station.camera.name == name).cloned()
+    }
+
+    fn catalog(&self) -> MutexGuard<'_, Catalog> {
+        // A card thread that panicked left a list that is as good as before.
+        self.daemon.storage.catalog().lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place among those that carry media, if there is one.
+    fn media_place(self: &Rc<Self>) -> Option<MediaPlace> {
+        let taken = self.media.get();
+        (taken < limits::WEB_MEDIA_MAX).then(|| {
+            self.media.set(taken + 1);
+            MediaPlace(Rc::clone(self))
+        })
+    }
+}
+
+/// Held as long as a connection carries media.
+struct MediaPlace(Rc<Web>);
+
+impl Drop for MediaPlace {
+    fn drop(&mut self) {
+        self.0.media.set(self.0.media.get().saturating_sub(1));
+    }
+}
+
+/// Held while an answer is on its way: the process does not end before.
+struct Busy(Rc<Daemon>);
+
+impl Busy {
+    fn new(daemon: &Rc<Daemon>) -> Busy {
+        daemon.busy.set(daemon.busy.get() + 1);
+        Busy(Rc::clone(daemon))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.set(self.0.busy.get().saturating_sub(1));
+        self.0.answered();
+    }
+}
+
+/// The control socket, for its owner alone from the first moment on.
+fn control_socket(path: &Path) -> io::Result<Async<UnixListener>> {
+    let new = path.with_extension("sock.new");
+    for old in [&new, path] {
+        match fs::remove_file(old) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    let listener = UnixListener::bind(&new)?;
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o600))?;
+    fs::rename(&new, path)?;
+    Async::new(listener)
+}
+
+fn timeouts() -> Config {
+    let millis = |span: Duration| {
+        time::Duration::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+    };
+    Config::new(Timeouts {
+        start_read_request: millis(limits::WEB_FIRST_REQUEST_TIMEOUT),
+        persistent_start_read_request: millis(limits::WEB_IDLE_TIMEOUT),
+        read_request: millis(limits::WEB_REQUEST_TIMEOUT),
+        write: millis(limits::WEB_WRITE_TIMEOUT),
+    })
+    .keep_connection_alive()
+}

@@ -1,0 +1,404 @@
+//! Who may do what: a request's head and where it came from in, admitted or refused out.
+//!
+//! ```text
+//! access.rs     the rules in their order
+//! ├─ form       bytes of a connection: what is no clean request never gets further
+//! ├─ head       what the rules look at in a request
+//! ├─ host       by which names this machine may be called
+//! ├─ origin     which pages may make a browser ask
+//! ├─ sessions   who is logged in
+//! ├─ delays     who waits after wrong passwords
+//! ├─ password   its hash, its file
+//! ├─ attempt    a password to be checked elsewhere
+//! ├─ secret     randomness, comparison
+//! └─ refusal    a status and words
+//! ```
+//! Checking a password is slow, so it is not done here: [`Access::admit`], [`Access::log_in`] and
+//! [`Access::change_password`] may answer [`Verdict::Verify`]; the [`Attempt`] is run on another
+//! thread, one after the other, and its [`Answer`] brought to [`Access::verified`].
+//!
+//! Knows nothing of: sockets, the server, what a route does, files but the password's.
+
+pub mod host;
+pub mod password;
+pub mod secret;
+
+mod attempt;
+mod delays;
+mod form;
+mod head;
+mod origin;
+mod refusal;
+mod sessions;
+
+pub use attempt::{Answer, Attempt};
+pub use form::Form;
+pub use head::{Class, Head};
+pub use refusal::{Challenge, Refusal};
+pub use sessions::NO_COOKIE;
+
+use self::{
+    attempt::{Finding, Purpose},
+    delays::{Delays, Source},
+    host::Hosts,
+    password::{Hash, LENGTH, Password},
+    secret::{Key, Random, Trace},
+    sessions::Sessions,
+};
+use crate::{
+    config::{self, Auth},
+    limits,
+};
+use std::{collections::VecDeque, fmt, net::IpAddr, sync::Arc, time::Instant};
+
+/// What is remembered between requests. All of it is in memory and ends with the process, but for the
+/// password's file, which the caller reads and writes.
+pub struct Access {
+    auth: Auth,
+    hosts: Hosts,
+    /// Paths of the page's own files, which everybody may have.
+    assets: &'static [&'static str],
+    password: Password,
+    /// Of the password that was found right: the slow check is made once.
+    remembered: Option<Trace>,
+    sessions: Sessions,
+    delays: Delays,
+    key: Option<Key>,
+    random: Random,
+    /// One clone for each attempt that is under way, wherever it gets lost.
+    attempts: Arc<()>,
+    changes: Arc<()>,
+    news: VecDeque<String>,
+}
+
+/// Where a request came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// The control socket: the file system says who may open it.
+    Unix,
+    Address(IpAddr),
+}
+
+/// Whom a request was admitted as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    Unix,
+    Session,
+    Basic,
+    /// Anybody: `auth = "none"`.
+    Anybody,
+    /// This machine itself, as long as there is no password.
+    Loopback,
+    /// Nobody: the route is for everybody.
+    Stranger,
+}
+
+impl Who {
+    /// What `logged_in` of `/api/session` says.
+    pub fn is_logged_in(self) -> bool {
+        self != Who::Stranger
+    }
+}
+
+#[derive(Debug)]
+pub enum Verdict {
+    Admitted(Who),
+    /// A session begins: the value of `Set-Cookie`.
+    Begun(String),
+    /// See [`Access::verified`].
+    Verify(Attempt),
+}
+
+impl Access {
+    /// `own_name` is the machine's ([`host::own_name`]); `random` is [`secret::random`] but in tests.
+    pub fn new(
+        web: &config::Web,
+        own_name: &str,
+        password: Password,
+        assets: &'static [&'static str],
+        random: Random,
+    ) -> Access {
+        Access {
+            auth: web.auth,
+            hosts: Hosts::new(own_name, &web.hosts),
+            assets,
+            password,
+            remembered: None,
+            sessions: Sessions::default(),
+            delays: Delays::default(),
+            key: None,
+            random,
+            attempts: Arc::default(),
+            changes: Arc::default(),
+            news: VecDeque::new(),
+        }
+    }
+
+    /// Takes a changed configuration over; who is logged in stays so.
+    pub fn configure(&mut self, web: &config::Web, own_name: &str) {
+        self.auth = web.auth;
+        self.hosts = Hosts::new(own_name, &web.hosts);
+    }
+
+    /// Takes over what the password's file holds now; where it is another one, all sessions end.
+    pub fn set_password(&mut self, password: Password) {
+        if self.password != password {
+            self.password = password;
+            self.remembered = None;
+            self.sessions.end_all();
+        }
+    }
+
+    /// What `auth` of `/api/session` says.
+    pub fn auth(&self) -> Auth {
+        self.auth
+    }
+
+    /// What `password_set` of `/api/session` says; also where the password can not be read.
+    pub fn is_password_set(&self) -> bool {
+        self.password != Password::Unset
+    }
+
+    /// What happened since the last call, for the log and the page, oldest first: until `None`.
+    pub fn poll_news(&mut self) -> Option<String> {
+        self.news.pop_front()
+    }
+
+    /// Judges a request by its head, whose form is in order ([`Form`]); before its body is read.
+    ///
+    /// # Errors
+    /// What to answer instead of what was asked for.
+    pub fn admit(&mut self, head: &Head<'_>, peer: Peer, now: Instant) -> Result<Verdict, Refusal> {
+        let Peer::Address(address) = peer else { return Ok(Verdict::Admitted(Who::Unix)) };
+        self.hosts.check(head.host.ok_or(Refusal::Malformed("a request has one Host"))?)?;
+        let class = head.class(self.assets);
+        origin::check(head, class)?;
+        if self.auth == Auth::None {
+            return Ok(Verdict::Admitted(Who::Anybody));
+        }
+        if self.knows_session(head, now) {
+            return Ok(Verdict::Admitted(Who::Session));
+        }
+        match (class, &self.password) {
+            (_, Password::Unset) if address.to_canonical().is_loopback() => {
+                Ok(Verdict::Admitted(Who::Loopback))
+            }
+            (Class::Public | Class::LogIn, _) => Ok(Verdict::Admitted(Who::Stranger)),
+            (_, Password::Unset) => Err(Refusal::NoPassword),
+            (_, Password::Unreadable(why)) => Err(Refusal::PasswordUnreadable(why.clone())),
+            (_, Password::Set(hash)) => {
+                let challenge = head.challenge();
+                let password = head.basic().ok_or(Refusal::NotLoggedIn(challenge))?;
+                self.check(Purpose::Basic(challenge), password, *hash, peer, now)
+            }
+        }
+    }
+
+    /// `POST /api/session`, once it is admitted.
+    ///
+    /// # Errors
+    /// Where no session begins.
+    pub fn log_in(&mut self, password: &str, peer: Peer, now: Instant) -> Result<Verdict, Refusal> {
+        match (&self.password, peer) {
+            (_, Peer::Unix) => Ok(Verdict::Admitted(Who::Unix)),
+            _ if self.auth == Auth::None => Ok(Verdict::Admitted(Who::Anybody)),
+            (Password::Unset, _) => Err(Refusal::NoPassword),
+            (Password::Unreadable(why), _) => Err(Refusal::PasswordUnreadable(why.clone())),
+            (Password::Set(hash), _) => {
+                self.check(Purpose::LogIn, password.into(), *hash, peer, now)
+            }
+        }
+    }
+
+    /// `DELETE /api/session`, once it is admitted; to be answered with [`NO_COOKIE`].
+    pub fn log_out(&mut self, head: &Head<'_>) {
+        if let Some(key) = &self.key {
+            head.cookies().for_each(|token| self.sessions.end(key, token));
+        }
+    }
+
+    /// `PUT /api/password`, once it is admitted. Whoever comes by the control socket needs no `old`.
+    ///
+    /// # Errors
+    /// Where the password stays as it is.
+    pub fn change_password(
+        &mut self,
+        old: Option<&str>,
+        new: &str,
+        peer: Peer,
+        now: Instant,
+    ) -> Result<Verdict, Refusal> {
+        if !LENGTH.contains(&new.chars().count()) {
+            return Err(Refusal::PasswordLength);
+        }
+        // One at a time: the file and what is remembered of it change together.
+        if Arc::strong_count(&self.changes) > 1 {
+            return Err(Refusal::Busy);
+        }
+        let random = (self.random)().ok_or(Refusal::NoRandomness)?;
+        let salt = *random.first_chunk().expect("32 bytes hold 16");
+        let place = Arc::clone(&self.changes);
+        let purpose = Purpose::Change { new: new.into(), salt, _place: place };
+        match (&self.password, peer) {
+            (_, Peer::Unix) => self.attempt(purpose, Vec::new(), None, peer),
+            (Password::Unset, Peer::Address(address)) if is_local(address) => {
+                self.attempt(purpose, Vec::new(), None, peer)
+            }
+            (Password::Unset, Peer::Address(address)) => Err(Refusal::NotLocal(address)),
+            (Password::Unreadable(why), _) => Err(Refusal::PasswordUnreadable(why.clone())),
+            (Password::Set(hash), _) => {
+                let old = old.ok_or(Refusal::Malformed("the old password is missing"))?;
+                self.check(purpose, old.into(), *hash, peer, now)
+            }
+        }
+    }
+
+    /// Takes the answer of an attempt. A new password counts from here on, and ends all sessions.
+    ///
+    /// # Errors
+    /// Where the password was wrong, or is another one by now.
+    pub fn verified(&mut self, answer: Answer, now: Instant) -> Result<Verdict, Refusal> {
+        let Answer { attempt, finding, new } = answer;
+        if finding == Finding::Wrong {
+            return Err(self.wrong(&attempt.purpose, attempt.peer, now));
+        }
+        let Some(new) = new else {
+            if attempt.hash.is_some_and(|hash| self.password != Password::Set(hash)) {
+                return Err(Refusal::NotLoggedIn(Challenge::None));
+            }
+            return self.right(&attempt.purpose, &attempt.password, attempt.peer, now);
+        };
+        let first =
+            if self.password == Password::Unset { "the first password" } else { "a new password" };
+        self.tell(format!("{first} was set from {}", attempt.peer));
+        self.set_password(Password::Set(new));
+        let password = match &attempt.purpose {
+            Purpose::Change { new, .. } => new,
+            _ => &attempt.password,
+        };
+        self.right(&attempt.purpose, password, attempt.peer, now)
+    }
+
+    /// Checks a password: at once where that can be, else by an attempt.
+    fn check(
+        &mut self,
+        purpose: Purpose,
+        password: Vec<u8>,
+        hash: Hash,
+        peer: Peer,
+        now: Instant,
+    ) -> Result<Verdict, Refusal> {
+        // Also for the right one: else the wait would tell which one is right.
+        if let Peer::Address(address) = peer
+            && let Some(wait) = self.delays.wait(Source::of(address), now)
+        {
+            return Err(Refusal::Wait(wait));
+        }
+        match self.recall(&password) {
+            Some(Finding::Wrong) => Err(self.wrong(&purpose, peer, now)),
+            Some(Finding::Right) if !matches!(purpose, Purpose::Change { .. }) => {
+                self.right(&purpose, &password, peer, now)
+            }
+            Some(Finding::Right) => self.attempt(purpose, password, None, peer),
+            None => self.attempt(purpose, password, Some(hash), peer),
+        }
+    }
+
+    fn attempt(
+        &self,
+        purpose: Purpose,
+        password: Vec<u8>,
+        hash: Option<Hash>,
+        peer: Peer,
+    ) -> Result<Verdict, Refusal> {
+        if Arc::strong_count(&self.attempts) > limits::PASSWORD_CHECKS_MAX {
+            return Err(Refusal::Busy);
+        }
+        let place = Arc::clone(&self.attempts);
+        Ok(Verdict::Verify(Attempt { purpose, password, hash, peer, _place: place }))
+    }
+
+    /// What is known of a password without the slow check; nothing before the first right one came.
+    fn recall(&self, password: &[u8]) -> Option<Finding> {
+        let trace = self.key.as_ref()?.trace(password);
+        let is_right = self.remembered.as_ref()?.is(&trace);
+        Some(if is_right { Finding::Right } else { Finding::Wrong })
+    }
+
+    fn wrong(&mut self, purpose: &Purpose, peer: Peer, now: Instant) -> Refusal {
+        let challenge = match purpose {
+            Purpose::Basic(challenge) => *challenge,
+            Purpose::LogIn | Purpose::Change { .. } => Challenge::None,
+        };
+        let Peer::Address(address) = peer else { return Refusal::NotLoggedIn(challenge) };
+        let (wrong, wait) = self.delays.wrong(Source::of(address), now);
+        // A guesser shall not fill the log.
+        if wrong.is_power_of_two() {
+            self.tell(format!("wrong password from {peer}, {wrong} in a row"));
+        }
+        Refusal::WrongPassword { wait, challenge }
+    }
+
+    fn right(
+        &mut self,
+        purpose: &Purpose,
+        password: &[u8],
+        peer: Peer,
+        now: Instant,
+    ) -> Result<Verdict, Refusal> {
+        let Peer::Address(address) = peer else { return Ok(Verdict::Admitted(Who::Unix)) };
+        self.delays.right(Source::of(address));
+        if self.key.is_none() {
+            self.key = Key::new(self.random);
+        }
+        self.remembered = self.key.as_ref().map(|key| key.trace(password));
+        if matches!(purpose, Purpose::Basic(_)) {
+            return Ok(Verdict::Admitted(Who::Basic));
+        }
+        let key = self.key.as_ref().ok_or(Refusal::NoRandomness)?;
+        let token = self.sessions.begin(key, self.random, now).ok_or(Refusal::NoRandomness)?;
+        self.tell(format!("logged in from {peer}"));
+        Ok(Verdict::Begun(sessions::cookie(&token)))
+    }
+
+    fn knows_session(&mut self, head: &Head<'_>, now: Instant) -> bool {
+        let Some(key) = &self.key else { return false };
+        // Not one that is known is still no reason to look at more than a few.
+        head.cookies().take(COOKIES_MAX).any(|token| self.sessions.knows(key, token, now))
+    }
+
+    fn tell(&mut self, news: String) {
+        if self.news.len() >= limits::ACCESS_NEWS_MAX {
+            self.news.pop_front();
+        }
+        self.news.push_back(news);
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Peer::Unix => f.write_str("the machine itself"),
+            Peer::Address(address) => address.to_canonical().fmt(f),
+        }
+    }
+}
+
+/// Whether an address is of this machine or of a network that is not the Internet: RFC 1918, RFC 3927,
+/// RFC 4193, RFC 4291 §2.5.6. Not those of a provider's NAT (RFC 6598), where strangers are.
+fn is_local(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            address.is_loopback() || address.is_private() || address.is_link_local()
+        }
+        IpAddr::V6(address) => {
+            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
+        }
+    }
+}
+
+/// Cookies of our name that are looked at: one for each path that may have set one.
+const COOKIES_MAX: usize = 4;
+
+#[cfg(test)]
+mod tests;

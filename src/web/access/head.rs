@@ -1,0 +1,144 @@
+//! What access looks at in the head of a request.
+//!
+//! Spec: RFC 9110 (Host, Authorization, Upgrade), RFC 6265 §4.2 (Cookie), RFC 7617 (Basic), the
+//! Fetch standard (Origin, Sec-Fetch-*). Knows nothing of: what is right and wrong.
+
+use super::refusal::{
+    Challenge,
+    Refusal::{self, Malformed},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+/// A borrowed view of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    pub method: &'a str,
+    /// As on the wire, without the query.
+    pub path: &'a str,
+    pub(super) host: Option<&'a [u8]>,
+    pub(super) origin: Option<&'a [u8]>,
+    /// `Sec-Fetch-Site`.
+    pub(super) site: Option<&'a [u8]>,
+    pub(super) authorization: Option<&'a [u8]>,
+    cookie: Option<&'a [u8]>,
+    upgrade: Option<&'a [u8]>,
+    sender: Sender,
+}
+
+/// What a request is about, as far as access goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The page itself, and whether somebody is logged in: for everybody.
+    Public,
+    /// Logs in or out, or sets the password: for everybody, but not from every page.
+    LogIn,
+    Read,
+    Change,
+    WebSocket,
+}
+
+/// Browsers name themselves by `Sec-Fetch-*`, on some addresses; others never do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sender {
+    Browser,
+    Any,
+}
+
+impl<'a> Head<'a> {
+    /// Takes names and values of the header fields, values without the space around them.
+    ///
+    /// # Errors
+    /// A field that must stand alone comes twice.
+    pub fn read(
+        method: &'a str,
+        path: &'a str,
+        fields: &mut dyn Iterator<Item = (&'a [u8], &'a [u8])>,
+    ) -> Result<Head<'a>, Refusal> {
+        let mut head = Head {
+            method,
+            path,
+            host: None,
+            origin: None,
+            site: None,
+            authorization: None,
+            cookie: None,
+            upgrade: None,
+            sender: Sender::Any,
+        };
+        for (name, value) in fields {
+            let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+            if name
+                .get(..SEC_FETCH.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(SEC_FETCH))
+            {
+                head.sender = Sender::Browser;
+            }
+            let field = if is("Host") {
+                &mut head.host
+            } else if is("Origin") {
+                &mut head.origin
+            } else if is("Sec-Fetch-Site") {
+                &mut head.site
+            } else if is("Authorization") {
+                &mut head.authorization
+            } else if is("Cookie") {
+                &mut head.cookie
+            } else if is("Upgrade") {
+                &mut head.upgrade
+            } else {
+                continue;
+            };
+            if field.replace(value).is_some() {
+                return Err(Malformed("a header field that stands alone comes twice"));
+            }
+        }
+        Ok(head)
+    }
+
+    /// `assets` are the paths of the page's files. What is not known is of the stricter kind.
+    pub fn class(&self, assets: &[&str]) -> Class {
+        match (self.method, self.path) {
+            ("GET" | "HEAD", _) if self.upgrade.is_some() => Class::WebSocket,
+            ("GET" | "HEAD", SESSION) => Class::Public,
+            ("GET" | "HEAD", path) if assets.contains(&path) => Class::Public,
+            ("GET" | "HEAD", _) => Class::Read,
+            ("POST" | "DELETE", SESSION) | ("PUT", PASSWORD) => Class::LogIn,
+            _ => Class::Change,
+        }
+    }
+
+    /// The values of the page's cookie; of several paths there may be several.
+    pub(super) fn cookies(&self) -> impl Iterator<Item = &'a [u8]> {
+        let pairs = self.cookie.unwrap_or_default().split(|byte| *byte == b';');
+        pairs.filter_map(|pair| pair.trim_ascii().strip_prefix(COOKIE)?.strip_prefix(b"="))
+    }
+
+    /// The password of Basic credentials; the user may be any.
+    pub(super) fn basic(&self) -> Option<Vec<u8>> {
+        let (scheme, encoded) = self.authorization?.split_at_checked(BASIC.len())?;
+        if !scheme.eq_ignore_ascii_case(BASIC) {
+            return None;
+        }
+        let mut pair = STANDARD.decode(encoded.trim_ascii()).ok()?;
+        let colon = pair.iter().position(|byte| *byte == b':')?;
+        pair.drain(..=colon);
+        Some(pair)
+    }
+
+    /// Whether a 401 asks for Basic: players and scripts want it, the page asks by itself.
+    pub(super) fn challenge(&self) -> Challenge {
+        let for_players = PLAYER_PATHS.iter().any(|path| self.path.starts_with(path));
+        if self.authorization.is_some() || for_players && self.sender == Sender::Any {
+            Challenge::Basic
+        } else {
+            Challenge::None
+        }
+    }
+}
+
+const SESSION: &str = "/api/session";
+const PASSWORD: &str = "/api/password";
+const COOKIE: &[u8] = b"smolnvr";
+const BASIC: &[u8] = b"Basic ";
+const SEC_FETCH: &[u8] = b"Sec-Fetch-";
+const PLAYER_PATHS: [&str; 4] = ["/recordings", "/live", "/snapshot", "/metrics"];

@@ -1,0 +1,127 @@
+//! The password: words in, a hash that can be kept out; and the file that keeps it.
+//!
+//! One line in the PHC string format, `$pbkdf2-sha256$i=6000$<salt>$<hash>`, both in base64 without
+//! padding: the count is stored, so that a later version may raise it.
+//!
+//! Spec: RFC 8018 §5.2 (PBKDF2 with HMAC-SHA256).
+
+use super::secret;
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
+use pbkdf2::pbkdf2_hmac;
+use sha2::Sha256;
+use std::{
+    fmt,
+    fs::{self, File},
+    io::{self, Read as _, Write as _},
+    ops::RangeInclusive,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+/// How many characters a password has.
+pub const LENGTH: RangeInclusive<usize> = 8..=128;
+
+/// What is known of the password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Password {
+    /// None was set yet.
+    Unset,
+    Set(Hash),
+    /// There is one, but not which; why. Nobody gets in.
+    Unreadable(String),
+}
+
+/// A password as it may be kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Hash {
+    iterations: u32,
+    salt: [u8; 16],
+    hash: [u8; 32],
+}
+
+impl Hash {
+    /// *Cost*: up to 100 ms on the board: for the blocking pool. `salt` is random.
+    pub fn new(password: &[u8], salt: [u8; 16]) -> Hash {
+        Hash { iterations: ITERATIONS, salt, hash: derive(password, &salt, ITERATIONS) }
+    }
+
+    /// Whether this is the password. *Cost*: as [`Hash::new`].
+    pub fn fits(&self, password: &[u8]) -> bool {
+        secret::is_same(&derive(password, &self.salt, self.iterations), &self.hash)
+    }
+
+    /// Reads what [`Hash`] prints; `None` where it is anything else.
+    pub fn parse(line: &str) -> Option<Hash> {
+        let mut parts = line.strip_prefix("$pbkdf2-sha256$i=")?.split('$');
+        let iterations = parts.next()?.parse().ok().filter(|n| ITERATIONS_RANGE.contains(n))?;
+        let salt = BASE64.decode(parts.next()?).ok()?.try_into().ok()?;
+        let hash = BASE64.decode(parts.next()?).ok()?.try_into().ok()?;
+        parts.next().is_none().then_some(Hash { iterations, salt, hash })
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (salt, hash) = (BASE64.encode(self.salt), BASE64.encode(self.hash));
+        write!(f, "$pbkdf2-sha256$i={}${salt}${hash}", self.iterations)
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hash(***)")
+    }
+}
+
+/// Where the password of a configuration lies.
+pub fn path(config: &Path) -> PathBuf {
+    config.with_file_name("smolnvr.passwd")
+}
+
+/// Reads the file. Only where there is none is no password set: any doubt keeps everybody out.
+pub fn read(file: &Path) -> Password {
+    let mut text = String::new();
+    let read =
+        File::open(file).and_then(|file| file.take(FILE_BYTES_MAX).read_to_string(&mut text));
+    match read {
+        Ok(_) => match Hash::parse(text.trim_end()) {
+            Some(hash) => Password::Set(hash),
+            None => Password::Unreadable(format!("{} holds no password", file.display())),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Password::Unset,
+        Err(error) => Password::Unreadable(format!("{}: {error}", file.display())),
+    }
+}
+
+/// Writes the file, readable for its owner alone; after a power cut it is the old one or the new one.
+///
+/// # Errors
+/// The file system's; the old file is as it was.
+pub fn write(file: &Path, hash: &Hash) -> io::Result<()> {
+    let draft = file.with_extension("passwd.new");
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut new = File::options().write(true).create_new(true).mode(0o600).open(&draft)?;
+    writeln!(new, "{hash}")?;
+    new.sync_all()?;
+    fs::rename(&draft, file)?;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn derive(password: &[u8], salt: &[u8; 16], iterations: u32) -> [u8; 32] {
+    let mut out = [0; 32];
+    pbkdf2_hmac::<Sha256>(password, salt, iterations, &mut out);
+    out
+}
+
+/// 60 ms on the board: two blocks of SHA-256 each, 8,600 instructions (counted by callgrind, this
+/// build's options, without the host's SHA extensions), about 9,000 cycles of a Cortex-A7, which
+/// issues little over one a cycle at best, at 900 MHz; what is left of 100 ms is for the recorder.
+const ITERATIONS: u32 = 6_000;
+/// What a file may ask for: no less than makes guessing slow, no more than 2 s on the board.
+const ITERATIONS_RANGE: RangeInclusive<u32> = 1_000..=200_000;
+/// The line has under 100 bytes.
+const FILE_BYTES_MAX: u64 = 1024;

@@ -1,0 +1,49 @@
+//! Secrets that are compared: random tokens, and what is kept of them in memory.
+//!
+//! Spec: RFC 2104 (HMAC). Knows nothing of: what they open.
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use rustix::rand::{GetRandomFlags, getrandom};
+use sha2::Sha256;
+use std::hint::black_box;
+
+/// 32 bytes that nobody can guess; `None` while the kernel has too little to make them of.
+pub type Random = fn() -> Option<[u8; 32]>;
+
+/// From the kernel. Never waits: just after a board's start that could take minutes.
+pub fn random() -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let got = getrandom(&mut bytes, GetRandomFlags::NONBLOCK).ok()?;
+    (got == bytes.len()).then_some(bytes)
+}
+
+/// Made anew by every process, so that what it keeps is of no use anywhere else.
+#[derive(Clone, Copy)]
+pub struct Key([u8; 32]);
+
+/// What is kept of a secret: it can be compared with one that comes, and not be read back.
+#[derive(Clone, Copy)]
+pub struct Trace([u8; 32]);
+
+impl Key {
+    pub fn new(random: Random) -> Option<Key> {
+        random().map(Key)
+    }
+
+    pub fn trace(&self, secret: &[u8]) -> Trace {
+        let mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
+        Trace(mac.chain_update(secret).finalize().into_bytes().into())
+    }
+}
+
+impl Trace {
+    pub fn is(&self, other: &Trace) -> bool {
+        is_same(&self.0, &other.0)
+    }
+}
+
+/// Compares in a time that does not depend on what is compared.
+pub fn is_same(left: &[u8; 32], right: &[u8; 32]) -> bool {
+    let pairs = left.iter().zip(right);
+    pairs.fold(0, |difference, (left, right)| black_box(difference | (left ^ right))) == 0
+}

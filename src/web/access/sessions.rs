@@ -1,0 +1,72 @@
+//! Who is logged in by the page: tokens in, whether they are good out.
+//!
+//! Sessions live in memory and end with the process, at log-out and when the password changes. A
+//! table with a bound: when it is full, the one that was not used for longest ends.
+//!
+//! Spec: RFC 6265 §4.1 (Set-Cookie).
+
+use super::secret::{Key, Random, Trace};
+use crate::limits;
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
+use std::time::Instant;
+
+#[derive(Default)]
+pub struct Sessions(Vec<Session>);
+
+struct Session {
+    token: Trace,
+    used: Instant,
+}
+
+impl Sessions {
+    /// Begins a session: its token, of 128 random bits. `None` without randomness.
+    pub fn begin(&mut self, key: &Key, random: Random, now: Instant) -> Option<String> {
+        let bytes = random()?;
+        let token = BASE64.encode(bytes.first_chunk::<16>()?);
+        self.end_old(now);
+        if self.0.len() >= limits::SESSIONS_MAX {
+            let idle = self.0.iter().enumerate().min_by_key(|(_, session)| session.used);
+            if let Some((index, _)) = idle {
+                self.0.swap_remove(index);
+            }
+        }
+        self.0.push(Session { token: key.trace(token.as_bytes()), used: now });
+        Some(token)
+    }
+
+    /// Whether a token is of a session; if so it was used now.
+    pub fn knows(&mut self, key: &Key, token: &[u8], now: Instant) -> bool {
+        if self.0.is_empty() {
+            return false;
+        }
+        self.end_old(now);
+        let trace = key.trace(token);
+        let session = self.0.iter_mut().find(|session| session.token.is(&trace));
+        session.map(|session| session.used = now).is_some()
+    }
+
+    pub fn end(&mut self, key: &Key, token: &[u8]) {
+        let trace = key.trace(token);
+        self.0.retain(|session| !session.token.is(&trace));
+    }
+
+    pub fn end_all(&mut self) {
+        self.0.clear();
+    }
+
+    fn end_old(&mut self, now: Instant) {
+        let is_new = |session: &Session| {
+            now.saturating_duration_since(session.used) <= limits::SESSION_IDLE_MAX
+        };
+        self.0.retain(is_new);
+    }
+}
+
+/// `Set-Cookie` of a session that begins. How long it lasts is decided here, not by the browser:
+/// that keeps it as long as browsers keep any (400 days).
+pub fn cookie(token: &str) -> String {
+    format!("smolnvr={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=34560000")
+}
+
+/// `Set-Cookie` of a session that ended.
+pub const NO_COOKIE: &str = "smolnvr=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0";

@@ -1,0 +1,110 @@
+mod any;
+mod basic;
+mod corpus;
+mod first_password;
+mod form;
+mod hosts;
+mod origins;
+mod sessions;
+mod waits;
+
+use super::*;
+use std::time::Duration;
+
+const ASSETS: &[&str] = &["/", "/app.js"];
+/// The password, and its hash as Python's hashlib makes it; few rounds, so that tests are fast.
+const PASSWORD: &str = "correct horse";
+const STORED: &str =
+    "$pbkdf2-sha256$i=1000$AAECAwQFBgcICQoLDA0ODw$yRTMTwbMbo9G0VfjobWqerzuuxe7BETNTErBbKKumGQ";
+
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
+/// Access, its clock, and whoever asks.
+struct Bench {
+    access: Access,
+    now: Instant,
+    peer: Peer,
+}
+
+impl Bench {
+    fn new(password: Password) -> Bench {
+        Bench::with(Auth::Password, password)
+    }
+
+    fn with(auth: Auth, password: Password) -> Bench {
+        let hosts = vec!["Camera.Example.org".to_owned(), "proxy.example:8443".to_owned()];
+        let web = config::Web { auth, hosts, ..config::Web::default() };
+        Bench {
+            access: Access::new(&web, "attic", password, ASSETS, secret::random),
+            now: crate::runtime::now(),
+            peer: peer("192.168.1.7"),
+        }
+    }
+
+    fn protected() -> Bench {
+        Bench::new(Password::Set(Hash::parse(STORED).unwrap()))
+    }
+
+    /// One request, its password checked if it comes to that.
+    fn ask(&mut self, method: &str, path: &str, fields: Fields) -> Result<Verdict, Refusal> {
+        let mut all = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let head = Head::read(method, path, &mut all)?;
+        let verdict = self.access.admit(&head, self.peer, self.now)?;
+        self.settle(verdict)
+    }
+
+    fn settle(&mut self, verdict: Verdict) -> Result<Verdict, Refusal> {
+        match verdict {
+            Verdict::Verify(attempt) => self.access.verified(attempt.run(), self.now),
+            verdict => Ok(verdict),
+        }
+    }
+
+    /// Whom a request is admitted as, or the status that it is refused with.
+    fn who(&mut self, method: &str, path: &str, fields: Fields) -> Result<Who, u16> {
+        match self.ask(method, path, fields) {
+            Ok(Verdict::Admitted(who)) => Ok(who),
+            Ok(verdict) => panic!("{verdict:?}"),
+            Err(refusal) => Err(refusal.status()),
+        }
+    }
+
+    /// The page's cookie, or why there is none.
+    fn log_in(&mut self, password: &str) -> Result<String, Refusal> {
+        let verdict = self.access.log_in(password, self.peer, self.now)?;
+        self.settle(verdict).map(|verdict| cookie(&verdict))
+    }
+
+    fn change_password(&mut self, old: Option<&str>, new: &str) -> Result<Verdict, Refusal> {
+        let verdict = self.access.change_password(old, new, self.peer, self.now)?;
+        self.settle(verdict)
+    }
+
+    fn wait(&mut self, seconds: f64) {
+        self.now += Duration::from_secs_f64(seconds);
+    }
+
+    fn news(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.access.poll_news()).collect()
+    }
+}
+
+/// What a browser sends back of `Set-Cookie`.
+fn cookie(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Begun(cookie) => cookie.split(';').next().unwrap().to_owned(),
+        verdict => panic!("{verdict:?}"),
+    }
+}
+
+fn peer(address: &str) -> Peer {
+    Peer::Address(address.parse().unwrap())
+}
+
+fn basic(pair: &str) -> String {
+    use base64::Engine as _;
+    ["Basic ", &base64::engine::general_purpose::STANDARD.encode(pair)].concat()
+}
+
+const HOST: (&str, &str) = ("Host", "192.168.1.2:8080");
+const ORIGIN: (&str, &str) = ("Origin", "http://192.168.1.2:8080");

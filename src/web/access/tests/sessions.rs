@@ -1,0 +1,180 @@
+use super::*;
+use crate::limits::{SESSION_IDLE_MAX, SESSIONS_MAX};
+
+fn who(bench: &mut Bench, cookie: &str) -> Result<Who, u16> {
+    bench.who("GET", "/api/status", &[HOST, ("Cookie", cookie)])
+}
+
+#[test]
+fn everybody_gets_the_page_and_nobody_gets_further_without_the_password() {
+    let mut bench = Bench::protected();
+    for path in ["/", "/app.js", "/api/session"] {
+        assert_eq!(bench.who("GET", path, &[HOST]), Ok(Who::Stranger), "{path}");
+        assert_eq!(bench.who("HEAD", path, &[HOST]), Ok(Who::Stranger), "{path}");
+    }
+    assert_eq!(bench.who("POST", "/api/session", &[HOST, ORIGIN]), Ok(Who::Stranger));
+    assert_eq!(bench.who("PUT", "/api/password", &[HOST, ORIGIN]), Ok(Who::Stranger));
+    for (method, path) in [
+        ("GET", "/api/status"),
+        ("GET", "/api/openapi.json"),
+        ("GET", "/recordings/yard/001.mp4"),
+        ("HEAD", "/recordings/yard/001.mp4"),
+        ("GET", "/live/yard"),
+        ("GET", "/metrics"),
+        ("GET", "/nothing"),
+        ("GET", "/app.js/"),
+        ("GET", "//"),
+        ("GET", "/%61pp.js"),
+        ("GET", "/api/password"),
+        ("GET", "/api/session/"),
+        ("POST", "/"),
+        ("POST", "/api/shutdown"),
+        ("PUT", "/api/session"),
+        ("POST", "/api/password"),
+        ("OPTIONS", "/"),
+        ("get", "/"),
+        ("", ""),
+    ] {
+        assert_eq!(bench.who(method, path, &[HOST]), Err(401), "{method} {path}");
+    }
+}
+
+#[test]
+fn a_session_opens_everything_until_it_is_logged_out() {
+    let mut bench = Bench::protected();
+    let cookie = bench.log_in(PASSWORD).unwrap();
+    assert_eq!(who(&mut bench, &cookie), Ok(Who::Session));
+    let field = ("Cookie", cookie.as_str());
+    assert_eq!(bench.who("POST", "/api/shutdown", &[HOST, ORIGIN, field]), Ok(Who::Session));
+    assert_eq!(bench.who("GET", "/api/session", &[HOST, field]), Ok(Who::Session));
+
+    let fields = [(&b"Cookie"[..], cookie.as_bytes())];
+    let head = Head::read("DELETE", "/api/session", &mut fields.into_iter()).unwrap();
+    bench.access.log_out(&head);
+    assert_eq!(who(&mut bench, &cookie), Err(401));
+}
+
+#[test]
+fn the_cookie_is_for_this_site_alone_and_not_for_scripts() {
+    let mut bench = Bench::protected();
+    let verdict = bench.access.log_in(PASSWORD, bench.peer, bench.now).unwrap();
+    let Verdict::Begun(cookie) = bench.settle(verdict).unwrap() else { panic!() };
+    for attribute in ["; HttpOnly", "; SameSite=Strict", "; Path=/", "; Max-Age="] {
+        assert!(cookie.contains(attribute), "{cookie}");
+        assert!(NO_COOKIE.contains(attribute), "{NO_COOKIE}");
+    }
+    let token = cookie.strip_prefix("smolnvr=").unwrap().split(';').next().unwrap();
+    assert_eq!(token.len(), 22, "128 bits in base64");
+    assert!(NO_COOKIE.starts_with("smolnvr=;") && NO_COOKIE.ends_with("Max-Age=0"));
+}
+
+#[test]
+fn a_token_is_taken_whole_or_not_at_all() {
+    let mut bench = Bench::protected();
+    let cookie = bench.log_in(PASSWORD).unwrap();
+    let (cut, longer) = (&cookie[..cookie.len() - 1], [&cookie, "A"].concat());
+    let other_case = cookie.to_ascii_lowercase();
+    for wrong in [cut, &longer, &other_case, "smolnvr=", "smolnvr", "", "smolnvr=;smolnvr="] {
+        assert_eq!(who(&mut bench, wrong), Err(401), "{wrong}");
+    }
+    for right in [
+        ["a=b; ", &cookie].concat(),
+        [&cookie, ";a=b"].concat(),
+        ["smolnvr=old; ", &cookie].concat(),
+    ] {
+        assert_eq!(who(&mut bench, &right), Ok(Who::Session), "{right}");
+    }
+}
+
+#[test]
+fn every_session_has_a_token_of_its_own() {
+    let mut bench = Bench::protected();
+    let first = bench.log_in(PASSWORD).unwrap();
+    let second = bench.log_in(PASSWORD).unwrap();
+    assert_ne!(first, second);
+    assert_eq!(who(&mut bench, &first), Ok(Who::Session));
+    assert_eq!(who(&mut bench, &second), Ok(Who::Session));
+}
+
+#[test]
+fn a_session_ends_when_it_is_not_used_for_30_days_and_not_before() {
+    let mut bench = Bench::protected();
+    let cookie = bench.log_in(PASSWORD).unwrap();
+    for _ in 0..4 {
+        bench.now += SESSION_IDLE_MAX;
+        assert_eq!(who(&mut bench, &cookie), Ok(Who::Session));
+    }
+    bench.now += SESSION_IDLE_MAX + Duration::from_secs(1);
+    assert_eq!(who(&mut bench, &cookie), Err(401));
+}
+
+#[test]
+fn the_session_that_was_not_used_for_longest_makes_room() {
+    let mut bench = Bench::protected();
+    let first = bench.log_in(PASSWORD).unwrap();
+    bench.wait(1.0);
+    let second = bench.log_in(PASSWORD).unwrap();
+    bench.wait(1.0);
+    assert_eq!(who(&mut bench, &first), Ok(Who::Session));
+    for _ in 0..SESSIONS_MAX - 1 {
+        bench.wait(1.0);
+        bench.log_in(PASSWORD).unwrap();
+    }
+    assert_eq!(who(&mut bench, &first), Ok(Who::Session));
+    assert_eq!(who(&mut bench, &second), Err(401));
+}
+
+#[test]
+fn a_new_password_ends_all_sessions_but_the_one_that_set_it() {
+    let mut bench = Bench::protected();
+    let (mine, other) = (bench.log_in(PASSWORD).unwrap(), bench.log_in(PASSWORD).unwrap());
+    let verdict = bench.change_password(Some(PASSWORD), "battery staple").unwrap();
+    assert_eq!(who(&mut bench, &mine), Err(401));
+    assert_eq!(who(&mut bench, &other), Err(401));
+    assert_eq!(who(&mut bench, &cookie(&verdict)), Ok(Who::Session));
+    assert_eq!(bench.log_in(PASSWORD).unwrap_err().status(), 401);
+    bench.wait(1.0);
+    bench.log_in("battery staple").unwrap();
+}
+
+#[test]
+fn a_password_file_that_changed_ends_all_sessions_and_the_same_one_none() {
+    let mut bench = Bench::protected();
+    let cookie = bench.log_in(PASSWORD).unwrap();
+    bench.access.set_password(Password::Set(Hash::parse(STORED).unwrap()));
+    assert_eq!(who(&mut bench, &cookie), Ok(Who::Session));
+    bench.access.set_password(Password::Set(Hash::new(b"battery staple", [1; 16])));
+    assert_eq!(who(&mut bench, &cookie), Err(401));
+}
+
+#[test]
+fn a_password_that_was_replaced_while_it_was_checked_opens_nothing() {
+    let mut bench = Bench::protected();
+    let verdict = bench.access.log_in(PASSWORD, bench.peer, bench.now).unwrap();
+    let Verdict::Verify(attempt) = verdict else { panic!() };
+    let answer = attempt.run();
+    bench.access.set_password(Password::Set(Hash::new(b"battery staple", [1; 16])));
+    assert_eq!(bench.access.verified(answer, bench.now).unwrap_err().status(), 401);
+}
+
+#[test]
+fn without_randomness_there_is_no_session() {
+    let web = config::Web::default();
+    let stored = Password::Set(Hash::parse(STORED).unwrap());
+    let mut bench = Bench::protected();
+    bench.access = Access::new(&web, "attic", stored, ASSETS, || None);
+    assert_eq!(bench.log_in(PASSWORD), Err(Refusal::NoRandomness));
+    assert!(bench.change_password(Some(PASSWORD), "battery staple").is_err());
+    let player = basic(&["viewer:", PASSWORD].concat());
+    let fields = [HOST, ("Authorization", player.as_str())];
+    assert_eq!(bench.who("GET", "/metrics", &fields), Ok(Who::Basic));
+}
+
+#[test]
+fn auth_none_admits_everybody_who_calls_this_machine_by_its_name() {
+    let mut bench = Bench::with(Auth::None, Password::Unset);
+    assert_eq!(bench.who("POST", "/api/shutdown", &[HOST, ORIGIN]), Ok(Who::Anybody));
+    assert_eq!(bench.who("POST", "/api/shutdown", &[("Host", "evil.example")]), Err(421));
+    let verdict = bench.access.log_in("anything", bench.peer, bench.now).unwrap();
+    assert!(matches!(verdict, Verdict::Admitted(Who::Anybody)));
+}

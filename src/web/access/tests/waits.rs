@@ -1,0 +1,168 @@
+use super::*;
+use crate::limits::{PASSWORD_CHECKS_MAX, WRONG_PASSWORD_ADDRESSES_MAX};
+
+fn seconds(refusal: Refusal) -> f64 {
+    assert!(matches!(refusal, Refusal::WrongPassword { .. } | Refusal::Wait(_)), "{refusal:?}");
+    refusal.retry_after().unwrap().as_secs_f64()
+}
+
+fn wrong(bench: &mut Bench) -> f64 {
+    seconds(bench.log_in("wrong password").unwrap_err())
+}
+
+#[test]
+fn each_wrong_password_makes_the_address_wait_longer_up_to_5_s() {
+    let mut bench = Bench::protected();
+    for wait in [1.0, 2.0, 4.0, 5.0, 5.0, 5.0] {
+        let refusal = bench.log_in("wrong password").unwrap_err();
+        assert_eq!(refusal.status(), 401);
+        assert_eq!(seconds(refusal), wait);
+        bench.wait(wait);
+    }
+}
+
+#[test]
+fn while_an_address_waits_even_the_right_password_is_refused() {
+    let mut bench = Bench::protected();
+    wrong(&mut bench);
+    bench.wait(0.75);
+    let refusal = bench.log_in(PASSWORD).unwrap_err();
+    assert_eq!(refusal.status(), 429);
+    assert_eq!(seconds(refusal), 0.25);
+    let right = basic(&["x:", PASSWORD].concat());
+    let fields = [HOST, ("Authorization", right.as_str())];
+    assert_eq!(bench.who("GET", "/metrics", &fields), Err(429));
+    assert_eq!(bench.change_password(Some(PASSWORD), "battery staple").unwrap_err().status(), 429);
+    bench.wait(0.25);
+    bench.log_in(PASSWORD).unwrap();
+}
+
+#[test]
+fn a_try_while_waiting_does_not_lengthen_the_wait() {
+    let mut bench = Bench::protected();
+    wrong(&mut bench);
+    for _ in 0..9 {
+        bench.wait(0.1);
+        assert_eq!(bench.log_in("wrong password").unwrap_err().status(), 429);
+    }
+    bench.wait(0.2);
+    bench.log_in(PASSWORD).unwrap();
+}
+
+#[test]
+fn a_session_never_waits() {
+    let mut bench = Bench::protected();
+    let cookie = bench.log_in(PASSWORD).unwrap();
+    for _ in 0..3 {
+        bench.wait(5.0);
+        wrong(&mut bench);
+    }
+    let fields = [HOST, ("Cookie", cookie.as_str())];
+    assert_eq!(bench.who("GET", "/api/status", &fields), Ok(Who::Session));
+}
+
+#[test]
+fn the_right_password_clears_the_count() {
+    let mut bench = Bench::protected();
+    wrong(&mut bench);
+    bench.wait(1.0);
+    wrong(&mut bench);
+    bench.wait(2.0);
+    bench.log_in(PASSWORD).unwrap();
+    assert_eq!(wrong(&mut bench), 1.0);
+}
+
+#[test]
+fn wrong_passwords_are_forgotten_after_10_minutes() {
+    let mut bench = Bench::protected();
+    wrong(&mut bench);
+    bench.wait(500.0);
+    assert_eq!(wrong(&mut bench), 2.0);
+    bench.wait(603.0);
+    assert_eq!(wrong(&mut bench), 1.0);
+}
+
+#[test]
+fn loopback_waits_as_well() {
+    let mut bench = Bench::protected();
+    bench.peer = peer("127.0.0.1");
+    wrong(&mut bench);
+    assert_eq!(bench.log_in(PASSWORD).unwrap_err().status(), 429);
+}
+
+#[test]
+fn other_addresses_do_not_wait_but_a_host_has_one_ipv6_network() {
+    for (one, other, waits) in [
+        ("192.168.1.7", "192.168.1.8", false),
+        ("192.168.1.7", "::ffff:192.168.1.7", true),
+        ("2001:db8:0:1::7", "2001:db8:0:1:ffff::8", true),
+        ("2001:db8:0:1::7", "2001:db8:0:2::7", false),
+        ("::ffff:10.0.0.1", "::ffff:10.0.0.2", false),
+        ("fe80::1", "fe80::2", true),
+    ] {
+        let mut bench = Bench::protected();
+        bench.peer = peer(one);
+        wrong(&mut bench);
+        bench.peer = peer(other);
+        assert_eq!(bench.log_in(PASSWORD).is_err(), waits, "{one} {other}");
+    }
+}
+
+#[test]
+fn basic_counts_like_a_login() {
+    let mut bench = Bench::protected();
+    let wrong = basic("x:wrong password");
+    let fields = [HOST, ("Authorization", wrong.as_str())];
+    assert_eq!(bench.who("GET", "/metrics", &fields), Err(401));
+    assert_eq!(bench.who("GET", "/metrics", &fields), Err(429));
+    assert_eq!(bench.log_in(PASSWORD).unwrap_err().status(), 429);
+}
+
+#[test]
+fn a_wrong_old_password_counts_like_a_login() {
+    let mut bench = Bench::protected();
+    assert_eq!(bench.change_password(Some("wrong"), "battery staple").unwrap_err().status(), 401);
+    assert_eq!(bench.log_in(PASSWORD).unwrap_err().status(), 429);
+}
+
+#[test]
+fn the_table_of_addresses_stays_bounded() {
+    let mut bench = Bench::protected();
+    // What follows is known to be wrong at once.
+    bench.log_in(PASSWORD).unwrap();
+    for n in 0..4 * WRONG_PASSWORD_ADDRESSES_MAX {
+        bench.peer = peer(&format!("2001:db8:{n:x}::1"));
+        assert_eq!(wrong(&mut bench), 1.0);
+        bench.wait(0.001);
+    }
+    assert_eq!(bench.log_in(PASSWORD).unwrap_err().status(), 429, "the last one waits");
+    bench.peer = peer("2001:db8::1");
+    bench.log_in(PASSWORD).unwrap();
+}
+
+#[test]
+fn only_so_many_passwords_are_checked_at_once() {
+    let mut bench = Bench::protected();
+    let ask = |bench: &mut Bench| bench.access.log_in("wrong password", bench.peer, bench.now);
+    let mut attempts: Vec<_> = (0..PASSWORD_CHECKS_MAX).map(|_| ask(&mut bench).unwrap()).collect();
+    assert_eq!(ask(&mut bench).unwrap_err(), Refusal::Busy);
+    // A client that has gone takes its attempt with it.
+    attempts.pop();
+    let Ok(Verdict::Verify(attempt)) = ask(&mut bench) else { panic!() };
+    let answer = attempt.run();
+    assert_eq!(ask(&mut bench).unwrap_err(), Refusal::Busy);
+    assert_eq!(bench.access.verified(answer, bench.now).unwrap_err().status(), 401);
+    bench.peer = peer("192.168.1.8");
+    assert!(ask(&mut bench).is_ok());
+}
+
+#[test]
+fn wrong_passwords_are_told_but_not_each() {
+    let mut bench = Bench::protected();
+    for _ in 0..9 {
+        wrong(&mut bench);
+        bench.wait(5.0);
+    }
+    let told = [1, 2, 4, 8].map(|n| format!("wrong password from 192.168.1.7, {n} in a row"));
+    assert_eq!(bench.news(), told);
+}

@@ -1,0 +1,235 @@
+//! Answers: a status, header fields and a body in; what picoserve writes out.
+//!
+//! A body is bytes, a range of a recording, or a stream without an end; each goes out in bounded
+//! pieces. Spec: RFC 9110 §8, §15. Knows nothing of: routes.
+
+use super::{
+    access::{Challenge, Refusal},
+    playback::Extent,
+    socket::Link,
+};
+use crate::{camera::Picture, limits};
+use picoserve::{
+    ResponseSent,
+    io::{Read, Write},
+    response::{
+        Connection, Content, HeadersIter, IntoResponse as _, Response, ResponseWriter, StatusCode,
+        custom::{CustomBody, CustomResponse},
+    },
+};
+use std::{borrow::Cow, fmt::Display, pin::Pin, rc::Rc};
+
+/// What is sent back.
+pub(super) struct Answer {
+    pub status: u16,
+    pub headers: Headers,
+    pub body: Body,
+}
+
+/// Header fields beside `Content-Type`, `Content-Length` and `Connection`.
+pub(super) type Headers = Vec<(&'static str, Cow<'static, str>)>;
+
+pub(super) enum Body {
+    None,
+    Bytes { kind: &'static str, bytes: Cow<'static, [u8]> },
+    Picture(Rc<Picture>),
+    File(Extent),
+    Stream { kind: &'static str, source: Box<dyn Source> },
+}
+
+/// Gives a stream piece by piece.
+pub(super) trait Source {
+    /// Waits for the next piece and appends it. Cancel-safe: nothing is lost of a piece that was not
+    /// given.
+    fn next<'a>(&'a mut self, out: &'a mut Vec<u8>) -> Pin<Box<dyn Future<Output = Piece> + 'a>>;
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Piece {
+    /// Something to read; WebSockets send it as text.
+    Text,
+    Binary,
+    End,
+}
+
+impl Answer {
+    pub fn new(status: u16, body: Body) -> Answer {
+        Answer { status, headers: Headers::new(), body }
+    }
+
+    pub fn json(value: &impl serde::Serialize) -> Answer {
+        // Numbers, text and lists of them: it can not fail.
+        let bytes = serde_json::to_vec(value).unwrap_or_default();
+        Answer::of_json(200, bytes)
+    }
+
+    fn of_json(status: u16, bytes: Vec<u8>) -> Answer {
+        Answer::new(status, Body::Bytes { kind: "application/json", bytes: bytes.into() })
+            .with("Cache-Control", "no-store")
+    }
+
+    pub fn error(status: u16, error: impl Into<String>) -> Answer {
+        let error = serde_json::json!({"error": error.into()});
+        Answer::of_json(status, error.to_string().into_bytes())
+    }
+
+    pub fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Answer {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Sends it.
+    pub async fn write<R: Read, W: ResponseWriter<Error = R::Error>>(
+        self,
+        method: &str,
+        link: &Rc<Link>,
+        connection: Connection<'_, R>,
+        writer: W,
+    ) -> Result<ResponseSent, W::Error> {
+        let status = StatusCode::new(self.status);
+        let headers = Fields(self.headers);
+        let (kind, length, payload) = match self.body {
+            Body::None => {
+                let response = Response::empty(status).with_headers(headers);
+                return response.write_to(connection, writer).await;
+            }
+            Body::Stream { kind, source } => {
+                link.close();
+                link.occupation.set(super::socket::Occupation::Stream);
+                let body = (method != "HEAD").then_some(source);
+                let response = CustomResponse::build(status)
+                    .with_header("Content-Type", kind)
+                    .with_headers(headers)
+                    .with_body(Streamed(body));
+                return response.write_to(connection, writer).await;
+            }
+            Body::Bytes { kind, bytes } => (kind, bytes.len(), Payload::Bytes(bytes)),
+            Body::Picture(it) => ("image/jpeg", it.jpeg.len(), Payload::Picture(it)),
+            // At most 2 GiB: a segment ends there.
+            Body::File(extent) => (
+                "video/mp4",
+                usize::try_from(extent.bytes()).unwrap_or(0),
+                Payload::File(extent, Rc::clone(link)),
+            ),
+        };
+        let payload = if method == "HEAD" { Payload::Head } else { payload };
+        let content = Sized { kind, length, payload };
+        Response::new(status, content).with_headers(headers).write_to(connection, writer).await
+    }
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Answer {
+        let mut answer = Answer::of_json(refusal.status(), json(&refusal).into_bytes());
+        if let Some(wait) = refusal.retry_after() {
+            let seconds = wait.as_millis().div_ceil(1000);
+            answer = answer.with("Retry-After", seconds.to_string());
+        }
+        match refusal.challenge() {
+            Challenge::Basic => answer.with("WWW-Authenticate", "Basic realm=\"smolnvr\""),
+            Challenge::None => answer,
+        }
+    }
+}
+
+fn json(refusal: &Refusal) -> String {
+    let error = refusal.to_string();
+    match refusal.retry_after() {
+        Some(wait) => {
+            let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            serde_json::json!({"error": error, "retry_after_ms": millis}).to_string()
+        }
+        None => serde_json::json!({"error": error}).to_string(),
+    }
+}
+
+/// A whole answer, after which the connection is closed: for what does not get as far as picoserve.
+pub(super) fn message(refusal: &Refusal) -> String {
+    let body = json(refusal);
+    format!(
+        "HTTP/1.1 {} \r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        refusal.status(),
+        body.len()
+    )
+}
+
+struct Fields(Headers);
+
+impl HeadersIter for Fields {
+    async fn for_each_header<F: picoserve::response::ForEachHeader>(
+        self,
+        mut f: F,
+    ) -> Result<F::Output, F::Error> {
+        for (name, value) in &self.0 {
+            f.call(name, value as &dyn Display).await?;
+        }
+        f.finalize().await
+    }
+}
+
+/// A body whose length is known.
+struct Sized {
+    kind: &'static str,
+    length: usize,
+    payload: Payload,
+}
+
+enum Payload {
+    /// Only the head was asked for.
+    Head,
+    Bytes(Cow<'static, [u8]>),
+    Picture(Rc<Picture>),
+    File(Extent, Rc<Link>),
+}
+
+impl Content for Sized {
+    fn content_type(&self) -> &'static str {
+        self.kind
+    }
+
+    fn content_length(&self) -> usize {
+        self.length
+    }
+
+    async fn write_content<W: Write>(self, mut writer: W) -> Result<(), W::Error> {
+        match self.payload {
+            Payload::Head => Ok(()),
+            Payload::Bytes(bytes) => writer.write_all(&bytes).await,
+            Payload::Picture(picture) => writer.write_all(&picture.jpeg).await,
+            Payload::File(mut extent, link) => {
+                let mut piece = Vec::new();
+                while extent.next(&mut piece).await {
+                    writer.write_all(&piece).await?;
+                }
+                if !extent.is_at_end() {
+                    // The card gave less than was announced: what follows would be taken for the rest.
+                    link.close();
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A body without an end; nothing where only the head was asked for.
+struct Streamed(Option<Box<dyn Source>>);
+
+impl CustomBody for Streamed {
+    async fn write_response_body<W: Write>(self, mut writer: W) -> Result<(), W::Error> {
+        let Some(mut source) = self.0 else { return Ok(()) };
+        let mut piece = Vec::new();
+        while source.next(&mut piece).await != Piece::End {
+            writer.write_all(&piece).await?;
+            writer.flush().await?;
+            recycle(&mut piece);
+        }
+        Ok(())
+    }
+}
+
+/// Empties a buffer, and gives back what a large picture made it grow.
+pub(super) fn recycle(piece: &mut Vec<u8>) {
+    piece.clear();
+    piece.shrink_to(limits::LIVE_BUFFER_BYTES_KEPT);
+}

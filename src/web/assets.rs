@@ -1,0 +1,46 @@
+//! The page's files, in the binary, gzipped when it was built (`build.rs`).
+//!
+//! Spec: RFC 9110 §8.4.1, §13.1.2. Knows nothing of: what is in them.
+
+use super::{
+    answer::{Answer, Body},
+    head::Head,
+};
+
+/// One file of the page.
+pub(super) struct Asset {
+    /// Its address behind the `/`; the page itself has none.
+    name: &'static str,
+    kind: &'static str,
+    /// Of its content.
+    etag: &'static str,
+    gzipped: &'static [u8],
+}
+
+include!(concat!(env!("OUT_DIR"), "/assets.rs"));
+
+pub(super) fn find(name: &str) -> Option<&'static Asset> {
+    ASSETS.iter().find(|asset| asset.name == name)
+}
+
+/// `GET /`, `/app.js` and so on.
+pub(super) fn answer(head: &Head<'_>, name: &str) -> Answer {
+    let Some(asset) = find(name) else { return Answer::error(404, "there is nothing here") };
+    let is_known = head.field("if-none-match").is_some_and(|tags| tags.contains(asset.etag));
+    // Without such a field any encoding is acceptable (RFC 9110 §12.5.3).
+    let takes_gzip = head
+        .field("accept-encoding")
+        .is_none_or(|encodings| encodings.contains("gzip") || encodings.contains('*'));
+    let answer = match (is_known, takes_gzip) {
+        (true, _) => Answer::new(304, Body::None),
+        (false, true) => {
+            let body = Body::Bytes { kind: asset.kind, bytes: asset.gzipped.into() };
+            Answer::new(200, body).with("Content-Encoding", "gzip")
+        }
+        (false, false) => return Answer::error(406, "the page is only to be had gzipped"),
+    };
+    answer
+        .with("ETag", asset.etag)
+        .with("Cache-Control", "no-cache")
+        .with("Vary", "Accept-Encoding")
+}

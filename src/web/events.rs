@@ -1,0 +1,98 @@
+//! Changes as they come: server-sent events for one who listens.
+//!
+//! Spec: the HTML standard §9.2. Knows nothing of: what changes.
+
+use super::{
+    Web,
+    answer::{Piece, Source},
+    status::{ChangeStatus, Changes},
+};
+use crate::{limits, runtime};
+use serde::Serialize;
+use serde_json::json;
+use std::{pin::Pin, rc::Rc, time::Instant};
+
+/// One who listens.
+pub(super) struct Feed {
+    web: Rc<Web>,
+    next_change: u64,
+    next_notice: u64,
+    /// When the status was told last.
+    told: Option<Instant>,
+    /// Something changed since.
+    outdated: bool,
+}
+
+impl Feed {
+    pub fn new(web: &Rc<Web>) -> Feed {
+        let history = web.daemon.history.borrow();
+        Feed {
+            web: Rc::clone(web),
+            next_change: history.changes.next(),
+            next_notice: history.recordings.next(),
+            told: None,
+            outdated: true,
+        }
+    }
+
+    async fn wait_for_piece(&mut self, out: &mut Vec<u8>) -> Piece {
+        let daemon = Rc::clone(&self.web.daemon);
+        loop {
+            let changed = daemon.changed.changed();
+            if daemon.is_ending.get() {
+                return Piece::End;
+            }
+            let deadline = self.tell(runtime::now(), out);
+            let Some(deadline) = deadline else { return Piece::Text };
+            let pause = deadline.saturating_duration_since(runtime::now());
+            if runtime::timeout(pause, changed).await.is_some() {
+                self.outdated = true;
+            }
+        }
+    }
+
+    /// Tells what there is to tell; answers when to look again where that is nothing.
+    fn tell(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<Instant> {
+        let history = self.web.daemon.history.borrow();
+        // What is gone was more than anybody reads.
+        for number in self.next_change..history.changes.next() {
+            if let Some(change) = history.changes.get(number) {
+                write_event(out, "change", &ChangeStatus::of(change));
+            }
+        }
+        for number in self.next_notice..history.recordings.next() {
+            if let Some(notice) = history.recordings.get(number) {
+                let (camera, number, state) = (&notice.camera, notice.number, notice.state);
+                let event = json!({"camera": camera, "number": number, "state": state});
+                write_event(out, "recording", &event);
+            }
+        }
+        self.next_change = history.changes.next();
+        self.next_notice = history.recordings.next();
+        drop(history);
+        let pause =
+            if self.outdated { limits::EVENTS_INTERVAL_MIN } else { limits::EVENTS_INTERVAL_MAX };
+        let due = self.told.map_or(now, |told| told + pause);
+        if due <= now {
+            write_event(out, "status", &self.web.state(Changes::Left));
+            self.told = Some(now);
+            self.outdated = false;
+        }
+        out.is_empty().then_some(due)
+    }
+}
+
+impl Source for Feed {
+    fn next<'a>(&'a mut self, out: &'a mut Vec<u8>) -> Pin<Box<dyn Future<Output = Piece> + 'a>> {
+        Box::pin(self.wait_for_piece(out))
+    }
+}
+
+fn write_event(out: &mut Vec<u8>, event: &str, data: &impl Serialize) {
+    out.extend_from_slice(b"event: ");
+    out.extend_from_slice(event.as_bytes());
+    out.extend_from_slice(b"\ndata: ");
+    // JSON holds no line breaks outside of strings, and in them they are escaped.
+    let _ = serde_json::to_writer(&mut *out, data);
+    out.extend_from_slice(b"\n\n");
+}

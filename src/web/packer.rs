@@ -1,0 +1,139 @@
+//! Packs frames of a ring into fragments with a time of their own: for a viewer, or for a look.
+//!
+//! Spec: ISO/IEC 14496-12 §8.8. Knows nothing of: who looks, which frames are worth it.
+
+use crate::{
+    codec::ParameterSets,
+    limits,
+    media::{Frame, Intake},
+    mp4::fragment::{FirstSample, Header, Sample},
+    units::Ticks,
+};
+use std::sync::Arc;
+
+/// One stream of fragments; its time begins at 0 and has no gaps.
+#[derive(Default)]
+pub(super) struct Packer {
+    /// What the time is made from; `None` before the first key frame.
+    base: Option<Base>,
+    /// Where the time goes on.
+    time: Ticks,
+    fragments: u32,
+    samples: Vec<Sample>,
+}
+
+struct Base {
+    run: u32,
+    epoch: u32,
+    parameter_sets: Arc<ParameterSets>,
+    /// The stream's time less the ring's.
+    decode_shift: Ticks,
+    presentation_shift: Ticks,
+}
+
+impl Packer {
+    /// Goes on with this key frame.
+    pub fn go_on_with(&mut self, key: &Frame) {
+        self.base = Some(Base {
+            run: key.run,
+            epoch: key.epoch,
+            parameter_sets: Arc::clone(&key.parameter_sets),
+            decode_shift: self.time - key.decode,
+            presentation_shift: self.time - key.presentation,
+        });
+    }
+
+    /// Whether a frame's time can be told from the key frame that the stream goes on with.
+    pub fn fits(&self, frame: &Frame) -> bool {
+        self.base.as_ref().is_some_and(|base| {
+            base.run == frame.run
+                && base.epoch == frame.epoch
+                && Arc::ptr_eq(&base.parameter_sets, &frame.parameter_sets)
+        })
+    }
+
+    /// Whether the stream has an init segment that this key frame can be decoded with.
+    pub fn has_head_of(&self, key: &Frame) -> bool {
+        self.base.as_ref().is_some_and(|base| *base.parameter_sets == *key.parameter_sets)
+    }
+
+    /// Appends a fragment of the frames from `first` on, up to the next key frame or `bytes_max`, but
+    /// one at least; answers the number of the frame after them.
+    pub fn write_fragment(
+        &mut self,
+        intake: &Intake,
+        first: u64,
+        bytes_max: usize,
+        out: &mut Vec<u8>,
+    ) -> u64 {
+        let (end, bytes, opens_on) = self.gather(intake, first, bytes_max);
+        let Some((_, decode_time)) = self.times(intake, first) else { return first };
+        self.fragments += 1;
+        let header = Header {
+            sequence_number: self.fragments,
+            decode_time,
+            opens_on,
+            samples: &self.samples,
+        };
+        out.reserve_exact(header.bytes() + bytes);
+        header.write(out);
+        for (_, data) in (first..end).filter_map(|number| intake.ring.get(number)) {
+            out.extend_from_slice(data);
+        }
+        end
+    }
+
+    /// Lists the samples of a fragment; answers where it ends, the bytes in it, and how it opens.
+    fn gather(
+        &mut self,
+        intake: &Intake,
+        first: u64,
+        bytes_max: usize,
+    ) -> (u64, usize, FirstSample) {
+        let mut opens_on = FirstSample::NonKey;
+        let (mut bytes, mut number) = (0, first);
+        self.samples.clear();
+        while let Some((frame, data)) = intake.ring.get(number) {
+            let Some((presentation, decode)) = self.times(intake, number) else { break };
+            if number == first {
+                if frame.is_key() {
+                    opens_on = FirstSample::Key;
+                }
+            } else if frame.is_key()
+                || bytes + data.len() > bytes_max
+                || self.samples.len() == limits::FRAGMENT_FRAMES_MAX
+            {
+                break;
+            }
+            let duration = duration(intake, number, frame);
+            // As in the recorder: frames are shorter than the ring, offsets than minutes.
+            self.samples.push(Sample {
+                bytes: u32::try_from(data.len()).unwrap_or(u32::MAX),
+                duration: u32::try_from(duration.0).unwrap_or(u32::MAX),
+                composition_offset: i32::try_from((presentation - decode).0).unwrap_or(0),
+            });
+            self.time = decode + duration;
+            bytes += data.len();
+            number += 1;
+        }
+        (number, bytes, opens_on)
+    }
+
+    /// Presentation and decode time of a frame in the stream; `None` where it does not belong to it.
+    fn times(&self, intake: &Intake, number: u64) -> Option<(Ticks, Ticks)> {
+        let (frame, _) = intake.ring.get(number)?;
+        let base = self.base.as_ref().filter(|_| self.fits(frame))?;
+        Some((frame.presentation + base.presentation_shift, frame.decode + base.decode_shift))
+    }
+}
+
+/// Up to the next frame, where that is here already.
+fn duration(intake: &Intake, number: u64, frame: &Frame) -> Ticks {
+    let following = intake.ring.get(number + 1).map(|(next, _)| next);
+    let following = following.filter(|next| next.run == frame.run);
+    let duration = following.map(|next| next.decode - frame.decode);
+    duration.filter(|it| *it <= FRAME_DURATION_MAX).unwrap_or(intake.frame_duration())
+}
+
+/// A longer one is no frame's duration but a gap.
+const FRAME_DURATION_MAX: Ticks = Ticks::from_seconds(2);

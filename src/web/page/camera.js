@@ -1,0 +1,149 @@
+// The fields of one camera, with a test of its address. Used by the settings and at the first start.
+
+import { $, h, onclick, say } from "./dom.js";
+import { api } from "./api.js";
+import { video } from "./words.js";
+
+/** What the configuration says of a camera that is not told otherwise. */
+const NEW = { url: "", live_url: "", transport: "tcp", engine: "native", audio: false, record: true, snapshot: "auto" };
+
+export class CameraFields {
+  #camera;
+  #inputs = {};
+
+  /** `camera` as the configuration has it; `onRemove` where it can be removed. */
+  constructor(camera, onRemove) {
+    this.#camera = { ...NEW, ...camera };
+    const { user, password, rest } = take(this.#camera.url);
+    const input = (name, text, properties) => {
+      const field = properties.options ? h("select", {}, ...properties.options.map(([value, label]) => h("option", { value }, label)))
+        : h("input", { spellcheck: false, autocomplete: "off", autocapitalize: "none", ...properties });
+      if (properties.options) field.value = properties.value;
+      this.#inputs[name] = field;
+      return h("label", field.type === "checkbox" ? { className: "check" } : {},
+        ...(field.type === "checkbox" ? [field, text] : [text, " ", field]));
+    };
+    const c = this.#camera;
+    this.legend = h("legend", {}, c.name || "New camera");
+    const test = h("button", { type: "button" }, "Test");
+    const remove = onRemove && h("button", { type: "button", onclick: onRemove }, "Remove");
+    const error = h("p", { className: "error", role: "alert", hidden: true });
+    const result = h("div", { className: "result", role: "status" });
+    this.element = h("fieldset", {}, this.legend,
+      h("div", { className: "fields" },
+        input("url", "Address", { value: rest, required: true, maxLength: 900, inputMode: "url", placeholder: "rtsp://192.168.1.20:554/" }),
+        input("name", "Name", { value: c.name, required: true, maxLength: 32, pattern: "[a-z0-9_\\-]+", title: "a to z, 0 to 9, - and _" }),
+        input("user", "User", { value: user, maxLength: 200 }),
+        input("password", "Password", { type: "password", value: "", maxLength: 200, autocomplete: "new-password",
+          placeholder: password ? "unchanged" : "" }),
+        input("record", "Record from start-up on", { type: "checkbox", checked: c.record })),
+      h("details", {}, h("summary", {}, "More"),
+        h("div", { className: "fields" },
+          input("live_url", "Address of a smaller stream for the live picture", { value: c.live_url ?? "", maxLength: 1000, inputMode: "url" }),
+          input("snapshot", "Snapshots: auto, off, or an http:// address", { value: c.snapshot, maxLength: 1000 }),
+          input("transport", "Transport", { value: c.transport, options: [["tcp", "TCP"], ["udp", "UDP"]] }),
+          input("engine", "Engine", { value: c.engine, options: [["native", "native"], ["ffmpeg", "FFmpeg"]] }),
+          input("audio", "Record sound too", { type: "checkbox", checked: c.audio }))),
+      h("p", { className: "buttons" }, remove, test), error, result);
+    this.#inputs.url.addEventListener("change", () => this.#split());
+    onclick(test, error, () => this.#test(result, test));
+  }
+
+  get name() {
+    return this.#inputs.name.value;
+  }
+
+  focus() {
+    this.#inputs.url.focus();
+  }
+
+  /** The camera in the configuration's shape. */
+  value() {
+    const { url, user, password, ...others } = this.#inputs;
+    const camera = { ...this.#camera, url: this.#url() };
+    for (const [name, field] of Object.entries(others)) {
+      camera[name] = field.type === "checkbox" ? field.checked : field.value.trim();
+    }
+    return camera;
+  }
+
+  /** An address with user and password in it, as it is often copied. */
+  #split() {
+    const { user, password, rest } = take(this.#inputs.url.value.trim());
+    this.#inputs.url.value = rest;
+    if (user) this.#inputs.user.value = user;
+    if (password) this.#inputs.password.value = password;
+  }
+
+  #url() {
+    this.#split();
+    const { url, user, password } = this.#inputs;
+    const [, scheme, rest] = url.value.match(/^(\w+:\/\/)?(.*)$/);
+    const old = take(this.#camera.url);
+    const secret = password.value ? encodeURIComponent(password.value) : old.password === KEPT && user.value === old.user ? KEPT : "";
+    const name = encodeURIComponent(user.value);
+    return `${scheme ?? "rtsp://"}${name || secret ? `${name}:${secret}@` : ""}${rest}`;
+  }
+
+  async #test(result, button) {
+    if (!this.#inputs.url.reportValidity()) return;
+    result.replaceChildren(h("p", { className: "quiet" }, "Asking the camera; this takes up to 15 s…"));
+    say(button, "Testing…");
+    try {
+      const answer = await api("POST", "/api/probe", { url: this.#url(), camera: this.#camera.name ?? this.name });
+      result.replaceChildren(...facts(answer));
+    } catch (problem) {
+      result.replaceChildren();
+      throw problem;
+    } finally {
+      say(button, "Test");
+    }
+  }
+}
+
+/** What a test found: a picture and a line. */
+function facts({ tracks, video: v, packets_lost, picture }) {
+  if (!v) return [h("p", {}, `The camera answers, but no picture came. It offers: ${tracks.map((track) => track.encoding).join(", ") || "nothing"}.`)];
+  const lines = [video(v)];
+  if (v.key_frame_distance_ms) lines.push(`a key frame every ${(v.key_frame_distance_ms / 1000).toFixed(1)} s`);
+  if (packets_lost) lines.push(`${packets_lost} packets lost meanwhile`);
+  const parts = [h("p", { className: "works" }, `It works: ${lines.join(", ")}.`)];
+  if (picture) parts.unshift(shown(picture));
+  return parts;
+}
+
+function shown({ mime, base64 }) {
+  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  const src = URL.createObjectURL(new Blob([bytes], { type: mime }));
+  if (mime.startsWith("image/")) return h("img", { src, alt: "The camera's picture" });
+  const element = h("video", { src, muted: true, playsInline: true, autoplay: true });
+  element.setAttribute("aria-label", "The camera's picture");
+  element.onerror = () => element.replaceWith(h("p", { className: "quiet" }, "This browser can not show the picture."));
+  return element;
+}
+
+/** An address's user and password, and the rest. */
+function take(url) {
+  const match = url.match(/^(\w+:\/\/)?(?:([^:@/]*)(?::(.*))?@)?([^@]*)$/);
+  if (!match) return { user: "", password: "", rest: url };
+  const [, scheme = "", user = "", password = "", rest] = match;
+  return { user: decoded(user), password: decoded(password), rest: scheme + rest };
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** How a password that is not given out stands in an address. */
+const KEPT = "***";
+
+/** The first start: one camera, and the picture appears. */
+export function welcome() {
+  const fields = new CameraFields({ name: "camera" });
+  $("welcome-camera").replaceChildren(fields.element);
+  return fields;
+}

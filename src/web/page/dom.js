@@ -1,0 +1,78 @@
+// Elements: found, made, changed. Text goes in as text, never as HTML.
+
+export const $ = (id) => document.getElementById(id);
+
+/** An element: properties, attributes (`aria-`, `data-`), `on…` handlers, then children. */
+export function h(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.includes("-") || name === "role") element.setAttribute(name, value);
+    else element[name] = value;
+  }
+  element.append(...children.filter((child) => child != null));
+  return element;
+}
+
+/** Sets a text, touching the page only where it differs: a screen reader says it once. */
+export function say(element, text) {
+  text ??= "";
+  if (element.textContent !== text) element.textContent = text;
+  if (element.matches(".error, .note, .banner")) element.hidden = !text;
+}
+
+/** A button that keeps the focus while it can not be used. */
+export function enable(button, enabled) {
+  button.setAttribute("aria-disabled", String(!enabled));
+}
+
+/** Calls `action` on a click, once at a time; what goes wrong is said in `error`. */
+export function onclick(button, error, action) {
+  button.addEventListener("click", async () => {
+    if (button.getAttribute("aria-disabled") === "true" || button.classList.contains("busy")) return;
+    await attempt(button, error, action);
+  });
+}
+
+/** The same for the submission of a form, whose `.error` it uses. */
+export function onsubmit(form, action) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = event.submitter ?? form.querySelector("[type=submit]");
+    if (button.classList.contains("busy")) return;
+    await attempt(button, form.querySelector(".error"), () => action(button.value));
+  });
+}
+
+async function attempt(button, error, action) {
+  button.classList.add("busy");
+  if (error) say(error, "");
+  try {
+    await action();
+  } catch (problem) {
+    if (error) say(error, problem.message);
+  } finally {
+    button.classList.remove("busy");
+  }
+}
+
+/** Asks in a dialog; does `action` on yes, and stays open with the reason where that fails. */
+export function ask(title, text, yes, action) {
+  const dialog = $("question");
+  const error = dialog.querySelector(".error");
+  const [no, button] = dialog.querySelectorAll("button");
+  say($("question-title"), title);
+  say($("question-text"), text);
+  say(button, yes);
+  say(error, "");
+  dialog.firstElementChild.onsubmit = async (event) => {
+    event.preventDefault();
+    if (event.submitter === no) return dialog.close();
+    if (button.classList.contains("busy")) return;
+    await attempt(button, error, async () => {
+      await action();
+      dialog.close();
+    });
+  };
+  dialog.showModal();
+  no.focus();
+}

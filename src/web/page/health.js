@@ -1,0 +1,133 @@
+// How it goes, in plain words: card, cameras, losses, memory, clock; and what changed last.
+
+import { $, h, say } from "./dom.js";
+import { bytes, clock, day, sentence, span, video } from "./words.js";
+
+export class Health {
+  #changes = [];
+  /** What was lost when last looked at, and when it was last more than before. */
+  #lost = null;
+  #lostAt = -Infinity;
+
+  /** All of them, oldest first. */
+  changes(list) {
+    this.#changes = list.slice(-CHANGES_MAX);
+    const items = this.#changes.map(({ at_ms, camera, text, kind }) => h("li", {},
+      h("time", { dateTime: new Date(at_ms).toISOString(), title: day(at_ms) }, clock(at_ms)), " ",
+      h("b", {}, camera ?? kind), " ", text));
+    $("changes").replaceChildren(...items.reverse());
+  }
+
+  change(one) {
+    this.changes([...this.#changes, one]);
+  }
+
+  /** `age`: milliseconds since the status came. */
+  show(status, age) {
+    const facts = [card(status), ...status.cameras.map((camera) => oneCamera(camera, status)), stored(status, age),
+      this.#losses(status), memory(status), time(status)].filter(Boolean);
+    const list = $("facts");
+    while (list.children.length > facts.length) list.lastChild.remove();
+    facts.forEach(([name, level, text], index) => {
+      const item = list.children[index] ?? list.appendChild(h("div", {}, h("dt"), h("dd")));
+      item.className = level;
+      say(item.firstChild, name);
+      say(item.lastChild, text);
+    });
+    const worst = facts.find(([, level]) => level === "bad") ?? facts.find(([, level]) => level === "warn");
+    const room = facts[0][1] === "good" ? facts[0][2] : "";
+    say($("verdict"), worst ? `${worst[0]}: ${worst[2]}` : `All is well. ${room}`);
+    $("verdict-dot").className = `dot ${worst?.[1] ?? "good"}`;
+    say($("about"), `smolnvr ${status.version}, running for ${span(status.uptime_s * 1000)}`);
+  }
+
+  /** A warning for a while after something more was lost. */
+  #losses({ cameras }) {
+    const parts = [];
+    let missing = 0;
+    for (const [cause, [text, counts]] of Object.entries(LOSSES)) {
+      const sum = cameras.reduce((total, { losses }) => total + (losses?.[cause] ?? 0), 0);
+      if (sum) parts.push(`${sum} ${text}`);
+      if (counts) missing += sum;
+    }
+    if (this.#lost !== null && missing > this.#lost) this.#lostAt = performance.now();
+    this.#lost = missing;
+    const level = performance.now() - this.#lostAt < LOSS_SHOWN_MS ? "warn" : missing ? "" : "good";
+    return ["Lost", level, parts.length ? `${parts.join(", ")} since the start.` : "Nothing since the start."];
+  }
+}
+
+/** Why nothing can be stored, or null. */
+export function cardTrouble({ storage }) {
+  if (storage.state === "ok") return null;
+  return sentence(storage.reason ?? CARD[storage.state] ?? storage.state);
+}
+
+function card(status) {
+  const { storage } = status;
+  const trouble = cardTrouble(status);
+  if (trouble) return ["Card", storage.state === "released" ? "warn" : "bad", trouble];
+  return ["Card", "good", room(status)];
+}
+
+/** How long the card lasts, at what the cameras that are recorded send now. */
+function room({ storage, cameras }) {
+  if (!storage.total_bytes) return "There is a card.";
+  const kept = (storage.total_bytes * storage.keep_free_percent) / 100;
+  const free = Math.max(0, storage.free_bytes - kept);
+  const sum = (list) => list.reduce((total, camera) => total + (camera.kbit_s ?? 0), 0);
+  const kbit = sum(cameras.filter((camera) => camera.recording)) || sum(cameras);
+  if (!kbit) return `${bytes(free)} of room.`;
+  const ms = (size) => (size * 8) / kbit;
+  if (free > storage.total_bytes / 100) return `About ${span(ms(free))} of room (${bytes(free)}).`;
+  return `It keeps about the last ${span(ms(free + storage.bytes))}; the oldest recordings make room.`;
+}
+
+function oneCamera(camera, { clock: { now_ms }, cameras }) {
+  const name = cameras.length > 1 ? camera.name : "Camera";
+  const since = span(Math.max(0, now_ms - camera.since_ms));
+  const why = camera.last_error ? `: ${camera.last_error}` : "";
+  if (camera.state === "live") {
+    const idle = camera.recording || !camera.recording_wanted ? "" : " But it is not being recorded.";
+    return [name, idle ? "warn" : "good", `Live for ${since}, ${video(camera)}.${idle}`];
+  }
+  if (camera.state === "off") return [name, "warn", `Off for ${since}${why}`];
+  return [name, "bad", `No picture for ${since}${why}`];
+}
+
+function stored({ storage, cameras }, age) {
+  const recording = cameras.some((camera) => camera.recording);
+  if (!recording) return ["Stored", "", "Nothing is being recorded."];
+  if (storage.durable_age_ms == null) return ["Stored", "", "The first seconds are on their way to the card."];
+  const seconds = Math.round((storage.durable_age_ms + age) / 1000);
+  return ["Stored", seconds > LATE_S ? "warn" : "good", `Last frame safely on the card ${seconds} s ago.`];
+}
+
+function memory({ memory: m }) {
+  const free = m.available_kb == null ? "" : `, ${bytes(m.available_kb * 1024)} free on the board`;
+  return ["Memory", "", `${bytes(m.rss_kb * 1024)}, at most ${bytes(m.peak_kb * 1024)}${free}.`];
+}
+
+function time({ clock: { now_ms, trusted } }) {
+  if (!trusted) return ["Clock", "warn", "Not set: new recordings may carry a wrong time."];
+  const off = Math.abs(now_ms - Date.now());
+  if (off < CLOCK_OFF_MS) return null;
+  return ["Clock", "warn", `It differs from this device's by ${span(off)}.`];
+}
+
+const CARD = {
+  absent: "There is no card", "read-only": "The card can only be read", full: "The card is full",
+  failing: "The card fails", released: "The card is released: it can be taken out",
+};
+/** What is lost by cause; true: it is missing from the recordings. */
+const LOSSES = {
+  network: ["packets or frames on the way from the camera", true],
+  card: ["frames because of the card", true],
+  undecodable: ["frames that could not have been decoded", true],
+  too_large: ["frames too large for the buffer", true],
+  viewer: ["frames for slow viewers", false],
+};
+const CHANGES_MAX = 50;
+const LOSS_SHOWN_MS = 300_000;
+const LATE_S = 15;
+const CLOCK_OFF_MS = 60_000;

@@ -1,0 +1,261 @@
+// One camera's live picture: fragments from a WebSocket into Media Source Extensions; where the
+// browser can not decode them, snapshots.
+
+import { h, say } from "./dom.js";
+import { codec } from "./words.js";
+
+const Source = window.ManagedMediaSource ?? window.MediaSource;
+
+export class Live {
+  /** Shown or not, by whoever owns this; a picture is fetched only while it is. */
+  #shown = false;
+  #inView = false;
+  #camera = null;
+  #socket = null;
+  #source = null;
+  #buffer = null;
+  #queue = [];
+  #timer = 0;
+  #delay = 0;
+  #failures = 0;
+  /** Behind the newest frame, in seconds; grows where the network stutters. */
+  #distance = DISTANCE_MIN;
+  #fresh = true;
+  /** When the picture last moved; later than now while it is known why it does not. */
+  #moved = 0;
+  #time = 0;
+  /** Why there are snapshots in place of video. */
+  #undecodable = "";
+
+  constructor(name) {
+    this.name = name;
+    this.video = h("video", { muted: true, playsInline: true, disableRemotePlayback: true, tabIndex: -1 });
+    this.image = h("img", { alt: `Snapshot of ${name}`, hidden: true });
+    this.note = h("p", { className: "note", role: "status", hidden: true });
+    this.label = h("span");
+    this.dot = h("span", { className: "dot" });
+    this.element = h("figure", { className: "tile" }, this.video, this.image, this.note,
+      h("figcaption", {}, this.dot, this.label));
+    this.video.setAttribute("aria-label", `Live picture of ${name}`);
+    this.video.addEventListener("waiting", () => {
+      this.#distance = Math.min(DISTANCE_MAX, this.#distance + 0.1);
+    });
+    this.video.addEventListener("playing", () => {
+      this.#failures = 0;
+      say(this.note, "");
+    });
+    this.video.addEventListener("error", () => this.#failed());
+    // Where starting by itself is forbidden, as in a phone's low power mode.
+    this.element.addEventListener("click", () => this.#play());
+    new IntersectionObserver(([entry]) => {
+      this.#inView = entry.isIntersecting;
+      this.update();
+    }).observe(this.element);
+    document.addEventListener("visibilitychange", () => this.update());
+  }
+
+  /** `camera`: its entry of the status. */
+  set(camera, shown) {
+    this.#camera = camera;
+    this.#shown = shown;
+    this.update();
+  }
+
+  /** Connects or lets go, as it must be now. */
+  update() {
+    const isLive = this.#camera?.state === "live";
+    const looked = this.#shown && this.#inView && !document.hidden;
+    if (!isLive && this.#camera) {
+      const error = this.#camera.last_error;
+      say(this.note, this.#camera.state === "off" ? "The camera is off" : error ? `No picture: ${error}` : "Connecting to the camera…");
+    }
+    const wanted = isLive && looked;
+    if (this.#socket && performance.now() - this.#moved > STALL_MS) return this.#retry();
+    if (wanted === (this.#socket !== null || this.#timer !== 0)) return;
+    if (wanted) this.#connect();
+    else this.#close();
+  }
+
+  #connect() {
+    this.#close();
+    if (this.#undecodable) return this.#snapshot();
+    if (this.video.readyState < 2) say(this.note, "Waiting for the picture…");
+    const socket = new WebSocket(`${location.origin.replace("http", "ws")}/live/${this.name}`);
+    socket.binaryType = "arraybuffer";
+    socket.onmessage = ({ data }) => {
+      if (typeof data === "string") this.#text(data);
+      else this.#append(data);
+    };
+    socket.onclose = () => this.#retry();
+    this.#socket = socket;
+    this.#moved = performance.now();
+  }
+
+  #close() {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
+    if (this.#socket) {
+      this.#socket.onclose = this.#socket.onmessage = null;
+      this.#socket.close();
+    }
+    this.#socket = this.#source = this.#buffer = null;
+    this.#queue = [];
+  }
+
+  #retry() {
+    this.#close();
+    this.#delay = Math.min(DELAY_MAX_MS, this.#delay * 2 || 500);
+    if (!this.note.textContent) say(this.note, "The live picture stopped. Trying again…");
+    this.#timer = setTimeout(() => {
+      this.#timer = 0;
+      this.update();
+    }, this.#delay);
+  }
+
+  /** A MIME type, or words for the user. */
+  #text(text) {
+    if (!text.startsWith("video/")) {
+      this.#moved = Infinity;
+      say(this.note, text.replace(/^\w+: */, ""));
+    } else if (Source?.isTypeSupported(text)) {
+      this.#open(text);
+    } else {
+      this.#giveUp();
+    }
+  }
+
+  /** A new stream, or one whose parameters changed. */
+  #open(mime) {
+    const source = new Source();
+    this.#source = source;
+    this.#buffer = null;
+    this.#queue = [];
+    this.#fresh = true;
+    URL.revokeObjectURL(this.video.src);
+    this.video.src = URL.createObjectURL(source);
+    source.addEventListener("sourceopen", () => {
+      if (source !== this.#source) return;
+      const buffer = source.addSourceBuffer(mime);
+      buffer.addEventListener("updateend", () => {
+        if (source !== this.#source) return;
+        this.#follow();
+        this.#feed();
+      });
+      this.#buffer = buffer;
+      this.#feed();
+    }, { once: true });
+    this.image.hidden = true;
+    this.video.hidden = false;
+    this.#play();
+  }
+
+  #append(data) {
+    if (!this.#source) return;
+    this.#delay = 0;
+    this.#queue.push(data);
+    // The browser does not take them: begin anew at a key frame.
+    if (this.#queue.length > QUEUE_MAX) return this.#retry();
+    this.#feed();
+  }
+
+  #feed() {
+    const buffer = this.#buffer;
+    if (!buffer || buffer.updating || this.#source.readyState !== "open") return;
+    const { buffered } = buffer;
+    try {
+      if (buffered.length && buffered.end(buffered.length - 1) - buffered.start(0) > KEEP_S) {
+        buffer.remove(0, buffered.end(buffered.length - 1) - KEEP_S / 2);
+      } else if (this.#queue.length) {
+        buffer.appendBuffer(this.#queue.shift());
+      }
+    } catch {
+      this.#failed();
+    }
+  }
+
+  /** Stays close behind the newest frame. */
+  #follow() {
+    const { buffered } = this.#buffer;
+    if (!buffered.length || this.#queue.length > 2) return;
+    const { video } = this;
+    if (video.currentTime !== this.#time) this.#moved = performance.now();
+    this.#time = video.currentTime;
+    const first = buffered.start(buffered.length - 1);
+    const end = buffered.end(buffered.length - 1);
+    const behind = end - video.currentTime;
+    if (behind > JUMP_S || video.currentTime < first || (this.#fresh && behind > this.#distance + SLACK_S)) {
+      video.currentTime = Math.max(first, end - this.#distance);
+    }
+    this.#fresh = false;
+    video.playbackRate = behind > this.#distance + SLACK_S ? 1.1 : 1;
+    if (video.paused) this.#play();
+  }
+
+  #play() {
+    if (!this.video.src || this.#undecodable) return;
+    this.video.play().catch((error) => {
+      if (error.name === "NotAllowedError") say(this.note, "Touch the picture to start it");
+    });
+  }
+
+  /** What came could not be decoded: once more, then snapshots. */
+  #failed() {
+    if (!this.#socket) return;
+    this.#failures += 1;
+    if (this.#failures < FAILURES_MAX) this.#retry();
+    else this.#giveUp();
+  }
+
+  #giveUp() {
+    this.#undecodable =
+      `This browser can not show ${codec(this.#camera?.codec ?? "this video")} live: snapshots instead`;
+    this.#close();
+    this.#connect();
+  }
+
+  async #snapshot() {
+    const mine = (this.#timer = setTimeout(() => {}, 0));
+    let note = this.#undecodable;
+    try {
+      const response = await fetch(`/snapshot/${this.name}.jpg`, { cache: "no-store", signal: AbortSignal.timeout(10_000) });
+      if (response.ok) {
+        const picture = URL.createObjectURL(await response.blob());
+        URL.revokeObjectURL(this.image.src);
+        this.image.src = picture;
+        this.image.hidden = false;
+        this.video.hidden = true;
+        const age = Number(response.headers.get("Age-Ms"));
+        if (age > 3000) note += ` (this one is ${Math.round(age / 1000)} s old)`;
+      } else {
+        const { error } = await response.json();
+        note = `${note.split(":")[0]}, and there are no snapshots: ${error}`;
+      }
+    } catch {
+      note = `${note.split(":")[0]}; no snapshot came`;
+    }
+    say(this.note, note);
+    if (this.#timer === mine) {
+      this.#timer = setTimeout(() => {
+        this.#timer = 0;
+        this.update();
+      }, SNAPSHOT_MS);
+    }
+  }
+}
+
+/** Seconds behind the newest frame. */
+const DISTANCE_MIN = 0.25;
+const DISTANCE_MAX = 0.7;
+/** So much more than that is let be. */
+const SLACK_S = 0.15;
+/** Further behind than this is caught up by a jump, less by playing a little faster. */
+const JUMP_S = 1.5;
+/** Seconds of old video that stay in the browser's memory. */
+const KEEP_S = 12;
+/** Fragments, one a frame, that wait for the browser. */
+const QUEUE_MAX = 300;
+const FAILURES_MAX = 3;
+/** Connected, but nothing moves: connect again. */
+const STALL_MS = 15_000;
+const DELAY_MAX_MS = 10_000;
+const SNAPSHOT_MS = 1000;

@@ -1,0 +1,100 @@
+// The settings: the configuration, the card, the password.
+
+import { $, ask, onclick, onsubmit, say } from "./dom.js";
+import { api } from "./api.js";
+import { CameraFields } from "./camera.js";
+import { cardTrouble } from "./health.js";
+
+export class Settings {
+  #dialog = $("settings");
+  #form = $("settings-form");
+  #cameras = [];
+  #state = "";
+
+  constructor({ onSaved, onLogout }) {
+    const dialog = this.#dialog;
+    onclick($("open-settings"), null, () => this.open());
+    onclick($("close-settings"), null, () => dialog.close());
+    onclick($("add-camera"), null, () => {
+      const taken = this.#cameras.map((fields) => fields.name);
+      let name = "camera";
+      for (let n = 2; taken.includes(name); n += 1) name = `camera${n}`;
+      this.#add({ name }).focus();
+    });
+    onsubmit(this.#form, async () => {
+      say($("saved"), "");
+      this.#show(await api("PUT", "/api/config", this.#values()));
+      say($("saved"), "Saved.");
+      onSaved();
+    });
+    onclick($("card"), $("card").parentElement.previousElementSibling, async () => {
+      const isReleased = this.#state === "released";
+      await api("POST", `/api/storage/${isReleased ? "resume" : "release"}`);
+    });
+    const password = $("password-form");
+    onsubmit(password, async () => {
+      const said = password.querySelector("[role=status]");
+      say(said, "");
+      await api("PUT", "/api/password", { old: password.elements.old.value, password: password.elements.new.value });
+      password.reset();
+      say(said, "Changed.");
+    });
+    onclick($("logout"), password.querySelector(".error"), async () => {
+      await api("DELETE", "/api/session");
+      dialog.close();
+      onLogout();
+    });
+  }
+
+  async open() {
+    say($("saved"), "");
+    this.#dialog.showModal();
+    const error = this.#form.querySelector(".error");
+    say(error, "");
+    try {
+      this.#show(await api("GET", "/api/config"));
+    } catch (problem) {
+      say(error, problem.message);
+    }
+  }
+
+  /** What the status says of the card, and whether there is a password at all. */
+  status(status, auth) {
+    this.#state = status.storage.state;
+    const isReleased = this.#state === "released";
+    say($("card-state"), cardTrouble(status) ?? "Release the card before you take it out while the power is on.");
+    say($("card"), isReleased ? "Use Card Again" : "Release Card");
+    $("password-form").hidden = auth === "none";
+  }
+
+  #show(config) {
+    this.#cameras = [];
+    $("settings-cameras").replaceChildren();
+    for (const camera of config.camera) this.#add(camera);
+    for (const [name, value] of Object.entries(config.storage)) {
+      const field = this.#form.elements[name];
+      if (field) field.value = value;
+    }
+  }
+
+  #add(camera) {
+    const fields = new CameraFields(camera, () => {
+      ask(`Remove ${fields.name || "this camera"}?`, "Its recordings stay on the card. It goes when the settings are saved.", "Remove", () => {
+        this.#cameras = this.#cameras.filter((other) => other !== fields);
+        fields.element.remove();
+      });
+    });
+    this.#cameras.push(fields);
+    $("settings-cameras").append(fields.element);
+    return fields;
+  }
+
+  #values() {
+    const { elements } = this.#form;
+    const storage = {};
+    for (const name of ["segment_seconds", "keep_free_percent", "keep_days", "sync_seconds"]) {
+      storage[name] = Number(elements[name].value);
+    }
+    return { storage, camera: this.#cameras.map((fields) => fields.value()) };
+  }
+}

@@ -1,0 +1,63 @@
+// Numbers and states in the words of the page.
+
+const time = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+});
+const date = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+
+/** Before this the clock can not have been right. */
+const PLAUSIBLE_MS = Date.UTC(2020, 0);
+
+export const clock = (ms) => time.format(ms);
+
+/** The day in the viewer's time zone, as a heading. */
+export function day(ms) {
+  if (ms < PLAUSIBLE_MS) return "Without a date";
+  const name = date.format(ms);
+  const now = new Date();
+  if (name === date.format(now)) return "Today";
+  now.setDate(now.getDate() - 1);
+  return name === date.format(now) ? "Yesterday" : name;
+}
+
+/** 0:23, 1:02:03. */
+export function length(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const two = (n) => String(n).padStart(2, "0");
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  const rest = two(seconds % 60);
+  return hours ? `${hours}:${two(minutes % 60)}:${rest}` : `${minutes}:${rest}`;
+}
+
+const count = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
+
+/** "about" that long, in its largest unit. */
+export function span(ms) {
+  const seconds = ms / 1000;
+  for (const [unit, size] of [["year", 31557600], ["month", 2629800], ["day", 86400], ["hour", 3600], ["minute", 60]]) {
+    if (seconds >= 1.5 * size) return count(Math.round(seconds / size), unit);
+  }
+  return count(Math.round(seconds), "second");
+}
+
+export function bytes(n) {
+  for (const [unit, size] of [["GB", 1e9], ["MB", 1e6], ["kB", 1e3]]) {
+    if (n >= size) return `${(n / size).toFixed(n < 10 * size ? 1 : 0)} ${unit}`;
+  }
+  return `${n} bytes`;
+}
+
+export const codec = (name) => ({ h264: "H.264", h265: "H.265" })[name] ?? name;
+
+export const file = (number) => String(number).padStart(3, "0");
+
+/** What a camera sends: a picture's size, frame rate, bit rate. */
+export function video(v) {
+  const parts = [`${v.width}×${v.height}`, codec(v.codec)];
+  if (v.fps) parts.push(`${Math.round(v.fps)} frames/s`);
+  if (v.kbit_s) parts.push(`${(v.kbit_s / 1000).toFixed(1)} Mbit/s`);
+  return parts.join(", ");
+}
+
+export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);

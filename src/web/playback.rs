@@ -1,0 +1,178 @@
+//! Recordings for players and downloads: a camera's name and a number in, a part of the file out.
+//!
+//! No file stays open between two pieces, so that nobody who reads keeps the card from being let go
+//! of, or the room of a deleted recording from being free. Spec: RFC 9110 §13, §14.
+//! Knows nothing of: sockets, who may see what.
+
+use super::{
+    MediaPlace, Web,
+    answer::{Answer, Body},
+    head::Head,
+    range::{self, Part},
+    routes::too_many_viewers,
+};
+use crate::{
+    limits,
+    storage::{
+        CameraId, Command,
+        catalog::{Entry, SegmentState},
+    },
+};
+use std::{fs::File, io, ops::Range, os::unix::fs::FileExt as _, path::PathBuf, rc::Rc};
+
+/// A part of a recording on its way out.
+pub(super) struct Extent {
+    web: Rc<Web>,
+    recording: Recording,
+    range: Range<u64>,
+    _place: MediaPlace,
+}
+
+#[derive(Clone)]
+struct Recording {
+    camera: CameraId,
+    number: u32,
+    path: PathBuf,
+}
+
+impl Web {
+    /// `GET /recordings/{camera}/{NNN}.mp4`.
+    pub(super) async fn recording(
+        self: &Rc<Self>,
+        head: &Head<'_>,
+        name: &str,
+        file: &str,
+    ) -> Answer {
+        let Some((recording, entry)) = self.find(name, file) else {
+            return Answer::error(404, "no such recording");
+        };
+        let length = match entry.state {
+            // Its head was not read yet, so its length is not known.
+            SegmentState::Unread | SegmentState::Unreadable => {
+                let path = recording.path.clone();
+                match self.reader.run(move || path.metadata()).await.flatten() {
+                    Ok(metadata) => metadata.len(),
+                    Err(error) => return self.unreadable(&recording, &error),
+                }
+            }
+            _ => entry.bytes,
+        };
+        let etag = etag(&entry, length);
+        if head.field("if-none-match").is_some_and(|tags| names(tags, &etag)) {
+            return Answer::new(304, Body::None).with("ETag", etag);
+        }
+        // A range of another state of the file would not fit to what the player has (§13.1.5).
+        let is_current = head.field("if-range").is_none_or(|tag| tag == etag);
+        let asked = head.field("range").filter(|_| is_current);
+        let answer = match range::part(asked, length) {
+            Part::Whole => self.extent(200, recording, 0..length),
+            Part::Some(range) => {
+                let content = format!("bytes {}-{}/{length}", range.start, range.end - 1);
+                self.extent(206, recording, range).with("Content-Range", content)
+            }
+            Part::Unsatisfiable => Answer::error(416, "the file is not that long")
+                .with("Content-Range", format!("bytes */{length}")),
+        };
+        let answer = answer
+            .with("ETag", etag)
+            .with("Accept-Ranges", "bytes")
+            .with("Cache-Control", "private, no-cache");
+        match head.parameter("download") {
+            Some(_) => {
+                let name = format!("attachment; filename=\"{name}-{}\"", entry.name.file_name());
+                answer.with("Content-Disposition", name)
+            }
+            None => answer,
+        }
+    }
+
+    fn extent(self: &Rc<Self>, status: u16, recording: Recording, range: Range<u64>) -> Answer {
+        let Some(place) = self.media_place() else { return too_many_viewers() };
+        let extent = Extent { web: Rc::clone(self), recording, range, _place: place };
+        Answer::new(status, Body::File(extent))
+    }
+
+    /// `file`: a recording's number as a name, `014.mp4`; nothing of it becomes part of a path.
+    fn find(&self, name: &str, file: &str) -> Option<(Recording, Entry)> {
+        let number = number(file.strip_suffix(".mp4")?)?;
+        let camera = self.daemon.camera_id(name)?;
+        let catalog = self.catalog();
+        let entry = *catalog.folder(camera)?.get(number)?;
+        let path = catalog.path(camera, number)?;
+        Some((Recording { camera, number, path }, entry))
+    }
+
+    fn unreadable(&self, recording: &Recording, error: &io::Error) -> Answer {
+        if error.kind() == io::ErrorKind::NotFound {
+            return Answer::error(404, "the recording is gone");
+        }
+        self.report(recording, error);
+        Answer::error(503, format!("the card can not be read now: {error}"))
+    }
+
+    /// The card may have turned read-only over it.
+    fn report(&self, recording: &Recording, error: &io::Error) {
+        if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) {
+            let (camera, number) = (recording.camera, recording.number);
+            self.daemon.post(Command::ReadFailed { camera, number });
+        }
+    }
+}
+
+impl Extent {
+    pub fn bytes(&self) -> u64 {
+        self.range.end - self.range.start
+    }
+
+    /// Reads the next piece into `piece`; false at the end, or where the card gives no more.
+    pub async fn next(&mut self, piece: &mut Vec<u8>) -> bool {
+        let wanted = self.bytes().min(limits::WEB_PIECE_BYTES as u64);
+        if wanted == 0 {
+            return false;
+        }
+        let (path, offset) = (self.recording.path.clone(), self.range.start);
+        let mut buffer = std::mem::take(piece);
+        // At most a piece.
+        buffer.resize(usize::try_from(wanted).unwrap_or(0), 0);
+        let read = self.web.reader.run(move || {
+            let count = File::open(path)?.read_at(&mut buffer, offset)?;
+            buffer.truncate(count);
+            Ok(buffer)
+        });
+        match read.await.flatten() {
+            Ok(buffer) => {
+                self.range.start += buffer.len() as u64;
+                *piece = buffer;
+                !piece.is_empty()
+            }
+            Err(error) => {
+                self.web.report(&self.recording, &error);
+                false
+            }
+        }
+    }
+
+    pub fn is_at_end(&self) -> bool {
+        self.range.is_empty()
+    }
+}
+
+/// Names the bytes of a recording as they are now: of one that is written, another one with every
+/// fragment and at its close.
+fn etag(entry: &Entry, length: u64) -> String {
+    let is_open = entry.state == SegmentState::Recording;
+    let state = if is_open { "-open" } else { "" };
+    format!("\"{}-{:x}-{:x}{state}\"", entry.name.number(), entry.start.0, length)
+}
+
+/// Whether a list of entity tags names this one; weak ones do too (§13.1.2).
+fn names(tags: &str, etag: &str) -> bool {
+    let mut tags = tags.split(',').map(str::trim);
+    tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+/// A recording's number in the address: decimal digits.
+pub(super) fn number(text: &str) -> Option<u32> {
+    let is_number = (1..=9).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_digit());
+    is_number.then(|| text.parse().ok()).flatten()
+}

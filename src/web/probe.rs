@@ -1,0 +1,95 @@
+//! A look at a camera before its address is saved: what it sends, and a picture.
+//!
+//! One at a time: each takes a ring of its own for a few seconds. Knows nothing of: settings.
+
+use super::{Web, answer::Answer, live::mime_type, packer::Packer};
+use crate::{
+    camera::probe::{self, Effort, Report},
+    limits,
+    media::Intake,
+    mp4::init::write_live_init,
+    rtsp::Target,
+    runtime,
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
+
+#[derive(Deserialize)]
+struct Question {
+    url: String,
+    /// Whose stored password stands for `***`.
+    camera: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Finding {
+    #[serde(flatten)]
+    report: Report,
+    picture: Option<Picture>,
+}
+
+#[derive(Serialize)]
+struct Picture {
+    mime: String,
+    base64: String,
+}
+
+impl Web {
+    /// `POST /api/probe`.
+    pub(super) async fn probe(&self, body: &[u8]) -> Answer {
+        let Ok(question) = serde_json::from_slice::<Question>(body) else {
+            return Answer::error(400, "expected {\"url\":\"rtsp://...\"}");
+        };
+        let target = match self.target(&question) {
+            Ok(target) => target,
+            Err(wrong) => return Answer::error(400, wrong),
+        };
+        if self.probing.replace(true) {
+            return Answer::error(409, "another camera is being looked at: try again in a moment");
+        }
+        let _done = Done(self);
+        let effort = Effort {
+            span: limits::WEB_PROBE_SPAN,
+            patience: limits::WEB_PROBE_PATIENCE,
+            ring_bytes: limits::WEB_PROBE_RING_BYTES,
+        };
+        let look = probe::look(&target, effort);
+        match runtime::timeout(limits::WEB_PROBE_TIMEOUT, look).await {
+            Some(Ok((report, intake))) => {
+                Answer::json(&Finding { report, picture: picture(&intake) })
+            }
+            Some(Err(error)) => Answer::error(502, error.to_string()),
+            None => Answer::error(504, "the camera did not answer in time"),
+        }
+    }
+
+    fn target(&self, question: &Question) -> Result<Target, String> {
+        if question.url.len() > limits::URL_BYTES_MAX {
+            return Err(format!("url: longer than {} characters", limits::URL_BYTES_MAX));
+        }
+        let target: Target = question.url.parse().map_err(|error| format!("url: {error}"))?;
+        let _ = &question.camera;
+        Ok(target)
+    }
+}
+
+/// Lets the next one look, also where the client has gone meanwhile.
+struct Done<'a>(&'a Web);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.probing.set(false);
+    }
+}
+
+/// The newest key frame with what follows it, as a short MP4.
+fn picture(intake: &Intake) -> Option<Picture> {
+    let key = intake.ring.key_until(u64::MAX)?;
+    let (frame, _) = intake.ring.get(key)?;
+    let mut bytes = Vec::new();
+    write_live_init(&mut bytes, &frame.parameter_sets);
+    let mut packer = Packer::default();
+    packer.go_on_with(frame);
+    packer.write_fragment(intake, key, limits::WEB_PROBE_PICTURE_BYTES, &mut bytes);
+    Some(Picture { mime: mime_type(&frame.parameter_sets), base64: STANDARD.encode(&bytes) })
+}

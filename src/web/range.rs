@@ -1,0 +1,110 @@
+//! Ranges: what a player asks of a file of some length, answered with what it gets.
+//!
+//! Spec: RFC 9110 §14. Knows nothing of: files, sockets.
+
+use std::ops::Range;
+
+/// Which part of a file is sent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Part {
+    /// All of it: nothing else was asked for, or nothing that can be understood.
+    Whole,
+    Some(Range<u64>),
+    /// It lies behind the end.
+    Unsatisfiable,
+}
+
+/// Reads a `Range` field for a file of `length` bytes. More than one range counts as none (RFC 9110
+/// §14.2 allows it): players ask for one.
+pub(super) fn part(field: Option<&str>, length: u64) -> Part {
+    let Some(field) = field else { return Part::Whole };
+    let Some((unit, range)) = field.split_once('=') else { return Part::Whole };
+    if !unit.trim().eq_ignore_ascii_case("bytes") {
+        return Part::Whole;
+    }
+    let Some((first, last)) = range.trim().split_once('-') else { return Part::Whole };
+    match (number(first), number(last)) {
+        (Some(first), _) if first >= length && last.is_empty() => Part::Unsatisfiable,
+        (Some(first), None) if last.is_empty() => Part::Some(first..length),
+        (Some(first), Some(last)) if first > last => Part::Whole,
+        (Some(first), Some(_)) if first >= length => Part::Unsatisfiable,
+        (Some(first), Some(last)) => Part::Some(first..last.saturating_add(1).min(length)),
+        (None, Some(0)) if first.is_empty() => Part::Unsatisfiable,
+        (None, Some(_)) if first.is_empty() && length == 0 => Part::Unsatisfiable,
+        (None, Some(suffix)) if first.is_empty() => {
+            Part::Some(length.saturating_sub(suffix)..length)
+        }
+        _ => Part::Whole,
+    }
+}
+
+/// Digits, however many; a number that does not fit lies behind every end.
+fn number(text: &str) -> Option<u64> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn players_get_what_they_ask_for() {
+        for (field, wanted) in [
+            ("bytes=0-", Part::Some(0..1000)), // Chromium, Firefox, VLC, ffplay
+            ("bytes=0-1", Part::Some(0..2)),   // Safari's first question
+            ("bytes=500-", Part::Some(500..1000)), // curl -C -
+            ("bytes=500-599", Part::Some(500..600)),
+            ("bytes=500-9999", Part::Some(500..1000)),
+            ("bytes=-100", Part::Some(900..1000)),
+            ("bytes=-9999", Part::Some(0..1000)),
+            ("BYTES= 1-2 ", Part::Some(1..3)),
+            ("bytes=999-999", Part::Some(999..1000)),
+            ("bytes=0-18446744073709551615", Part::Some(0..1000)),
+        ] {
+            assert_eq!(part(Some(field), 1000), wanted, "{field}");
+        }
+    }
+
+    #[test]
+    fn what_lies_behind_the_end_can_not_be_had() {
+        for field in ["bytes=1000-", "bytes=1000-1001", "bytes=-0", "bytes=99999999999999999999-"] {
+            assert_eq!(part(Some(field), 1000), Part::Unsatisfiable, "{field}");
+        }
+        for field in ["bytes=0-", "bytes=-1", "bytes=0-0"] {
+            assert_eq!(part(Some(field), 0), Part::Unsatisfiable, "{field}");
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_understood_is_all_of_it() {
+        let fields = [
+            "",
+            "bytes",
+            "bytes=",
+            "bytes=-",
+            "bytes=a-b",
+            "bytes=1",
+            "bytes=5-4",
+            "bytes=0-1,3-4",
+            "bytes=+1-2",
+            "bytes=0x1-2",
+            "items=0-1",
+            "bytes=1-2-3",
+            "bytes=-1-",
+        ];
+        for field in fields {
+            assert_eq!(part(Some(field), 1000), Part::Whole, "{field}");
+        }
+        assert_eq!(part(None, 1000), Part::Whole);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_part_lies_within_the_file(field in "bytes=[0-9]{0,21}-[0-9]{0,21}", length: u64) {
+            if let Part::Some(range) = part(Some(&field), length) {
+                proptest::prop_assert!(range.start < range.end && range.end <= length);
+            }
+        }
+    }
+}

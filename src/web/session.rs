@@ -1,0 +1,126 @@
+//! Logging in and out, and the password: who may do what, as requests.
+//!
+//! Spec: README, "Access". Knows nothing of: the rules.
+
+use super::{
+    Web,
+    access::{self, NO_COOKIE, Peer, Refusal, Verdict, Who, password},
+    answer::Answer,
+    head::Head,
+};
+use crate::{config::Auth, daemon::history::Kind, runtime};
+use serde::Deserialize;
+use serde_json::json;
+use std::rc::Rc;
+
+#[derive(Deserialize)]
+struct LogIn {
+    password: String,
+}
+
+#[derive(Deserialize)]
+struct NewPassword {
+    password: String,
+    old: Option<String>,
+}
+
+impl Web {
+    /// Whether a request may be answered; checks its password elsewhere where that is slow.
+    pub(super) async fn admit(&self, head: &Head<'_>, peer: Peer) -> Result<Who, Refusal> {
+        let verdict = {
+            let view = access::Head::read(head.method, head.path(), &mut head.fields())?;
+            self.access.borrow_mut().admit(&view, peer, runtime::now())
+        };
+        match self.settle(verdict).await? {
+            Verdict::Admitted(who) => Ok(who),
+            Verdict::Begun(_) | Verdict::Verify(_) => Ok(Who::Stranger),
+        }
+    }
+
+    /// Carries out what a verdict leaves to do, and tells what it brought.
+    async fn settle(&self, verdict: Result<Verdict, Refusal>) -> Result<Verdict, Refusal> {
+        let verdict = match verdict {
+            Ok(Verdict::Verify(attempt)) => {
+                let file = password::path(&self.daemon.options.config_file);
+                let answer = smol::unblock(move || {
+                    let answer = attempt.run();
+                    let written = answer.new_password().map(|hash| password::write(&file, hash));
+                    written.transpose().map(|_| answer).map_err(|error| {
+                        Refusal::PasswordUnwritable(format!("{}: {error}", file.display()))
+                    })
+                });
+                answer.await.and_then(|it| self.access.borrow_mut().verified(it, runtime::now()))
+            }
+            other => other,
+        };
+        let mut access = self.access.borrow_mut();
+        while let Some(news) = access.poll_news() {
+            log::info!("web: {news}");
+            self.daemon.note(Kind::Access, None, news);
+        }
+        verdict
+    }
+
+    /// `GET /api/session`.
+    pub(super) fn session(&self, who: Who) -> Answer {
+        let access = self.access.borrow();
+        let auth = match access.auth() {
+            Auth::Password => "password",
+            Auth::None => "none",
+        };
+        let (set, logged_in) = (access.is_password_set(), who.is_logged_in());
+        Answer::json(&json!({"auth": auth, "password_set": set, "logged_in": logged_in}))
+    }
+
+    /// `POST /api/session`.
+    pub(super) async fn log_in(&self, body: &[u8], peer: Peer) -> Answer {
+        let Ok(LogIn { password }) = serde_json::from_slice(body) else {
+            return Answer::error(400, "expected {\"password\":\"...\"}");
+        };
+        let verdict = self.access.borrow_mut().log_in(&password, peer, runtime::now());
+        self.begin_session(verdict).await
+    }
+
+    /// `DELETE /api/session`.
+    pub(super) fn log_out(&self, head: &Head<'_>) -> Answer {
+        if let Ok(view) = access::Head::read(head.method, head.path(), &mut head.fields()) {
+            self.access.borrow_mut().log_out(&view);
+        }
+        self.session(Who::Stranger).with("Set-Cookie", NO_COOKIE)
+    }
+
+    /// `PUT /api/password`.
+    pub(super) async fn change_password(&self, body: &[u8], peer: Peer) -> Answer {
+        let Ok(NewPassword { password, old }) = serde_json::from_slice(body) else {
+            return Answer::error(400, "expected {\"password\":\"...\",\"old\":\"...\"}");
+        };
+        let verdict = {
+            let mut access = self.access.borrow_mut();
+            access.change_password(old.as_deref(), &password, peer, runtime::now())
+        };
+        self.begin_session(verdict).await
+    }
+
+    async fn begin_session(&self, verdict: Result<Verdict, Refusal>) -> Answer {
+        match self.settle(verdict).await {
+            Ok(Verdict::Begun(cookie)) => self.session(Who::Session).with("Set-Cookie", cookie),
+            Ok(Verdict::Admitted(who)) => self.session(who),
+            Ok(Verdict::Verify(_)) => self.session(Who::Stranger),
+            Err(refusal) => refusal.into(),
+        }
+    }
+
+    /// Takes over what the configuration and the password's file say now.
+    pub(super) async fn follow_config(self: Rc<Self>) {
+        loop {
+            self.daemon.reloaded.changed().await;
+            let file = password::path(&self.daemon.options.config_file);
+            let (password, own_name) =
+                smol::unblock(move || (password::read(&file), access::host::own_name())).await;
+            let config = self.daemon.config.borrow();
+            let mut access = self.access.borrow_mut();
+            access.configure(&config.web, &own_name);
+            access.set_password(password);
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! A connection as picoserve sees it: smol's sockets and timers behind picoserve's traits.
+//!
+//! In front of picoserve stands the gate: no byte of a request reaches it before the request's whole
+//! head was read and found to be in order, so that what it takes a head to mean is what we take it to
+//! mean. Knows nothing of: routes, who may do what.
+
+use super::{
+    access::{Form, Peer, Refusal},
+    answer,
+    head::{self, Head},
+};
+use crate::{limits, runtime};
+use embedded_io_async::{ErrorType, Read};
+use picoserve::{
+    Timeouts, Timer,
+    io::{BaseWrite, Socket, Write},
+    mem::{BorrowedBuffer, BorrowedCursor},
+    time::Duration,
+};
+use smol::Async;
+use std::{
+    cell::{Cell, RefCell},
+    io::{self, Read as _, Write as _},
+    net::{Shutdown, TcpStream},
+    os::unix::net::UnixStream,
+    rc::Rc,
+    time::Instant,
+};
+
+/// Names the runtime for picoserve.
+pub(super) struct Smol;
+
+/// Sleeps on the main thread's list.
+#[derive(Clone, Copy)]
+pub(super) struct SmolTimer;
+
+impl Timer<Smol> for SmolTimer {
+    fn delay(&self, duration: Duration) -> impl Future<Output = ()> {
+        runtime::sleep(std::time::Duration::from_millis(duration.as_millis()))
+    }
+}
+
+pub(super) enum Stream {
+    Tcp(Async<TcpStream>),
+    Unix(Async<UnixStream>),
+}
+
+/// What a connection is busy with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Occupation {
+    /// Waits for a request since then; such a connection makes way for a new one.
+    Idle(Instant),
+    Request,
+    /// An answer without an end: what the client still sends is of no interest.
+    Stream,
+}
+
+/// A connection, shared by the task that serves it and the list of all.
+pub(super) struct Link {
+    pub stream: Stream,
+    pub peer: Peer,
+    pub occupation: Cell<Occupation>,
+    gate: RefCell<Gate>,
+    /// The head of the request that is served.
+    head: RefCell<Vec<u8>>,
+}
+
+/// What lies between the socket and picoserve.
+struct Gate {
+    buffer: Box<[u8]>,
+    /// Read from the socket, not yet handed over: `buffer[start..end]`.
+    start: usize,
+    end: usize,
+    /// So much may be handed over: the rest of a head that is in order, and its body.
+    allowed: u64,
+    /// When the first byte of the next head came.
+    began: Option<Instant>,
+    is_closed: bool,
+}
+
+impl Stream {
+    async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(socket) => socket.read_with(|mut socket| socket.read(buffer)).await,
+            Stream::Unix(socket) => socket.read_with(|mut socket| socket.read(buffer)).await,
+        }
+    }
+
+    async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(socket) => socket.write_with(|mut socket| socket.write(bytes)).await,
+            Stream::Unix(socket) => socket.write_with(|mut socket| socket.write(bytes)).await,
+        }
+    }
+
+    async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.write(bytes).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                count => bytes = bytes.get(count..).unwrap_or_default(),
+            }
+        }
+        Ok(())
+    }
+
+    pub fn shut_down(&self, how: Shutdown) {
+        // Fails where the client has gone already.
+        let _ = match self {
+            Stream::Tcp(socket) => socket.get_ref().shutdown(how),
+            Stream::Unix(socket) => socket.get_ref().shutdown(how),
+        };
+    }
+}
+
+impl Link {
+    pub fn new(stream: Stream, peer: Peer) -> Link {
+        if let Stream::Tcp(socket) = &stream {
+            // What the kernel keeps for one client; left alone it grows to megabytes.
+            let bytes = limits::WEB_SEND_BUFFER_BYTES;
+            let _ = rustix::net::sockopt::set_socket_send_buffer_size(socket.get_ref(), bytes);
+            let _ = socket.get_ref().set_nodelay(true);
+        }
+        let gate = Gate {
+            buffer: vec![0; limits::HTTP_HEAD_BYTES_MAX].into_boxed_slice(),
+            start: 0,
+            end: 0,
+            allowed: 0,
+            began: None,
+            is_closed: false,
+        };
+        let occupation = Cell::new(Occupation::Idle(runtime::now()));
+        Link { stream, peer, occupation, gate: RefCell::new(gate), head: RefCell::default() }
+    }
+
+    /// The head of the request that is to be served, which is in order.
+    pub fn take_head(&self) -> Vec<u8> {
+        self.head.take()
+    }
+
+    /// Says why and closes the connection, as far as that can be done without waiting.
+    pub fn refuse(&self, refusal: &Refusal) {
+        let message = answer::message(refusal);
+        let _ = match &self.stream {
+            Stream::Tcp(socket) => socket.get_ref().write(message.as_bytes()),
+            Stream::Unix(socket) => socket.get_ref().write(message.as_bytes()),
+        };
+    }
+
+    /// No further request is taken on this connection.
+    pub fn close(&self) {
+        self.gate.borrow_mut().is_closed = true;
+    }
+
+    /// What picoserve reads: heads in order with their bodies, and 0 after anything else.
+    async fn read(&self, out: &mut [u8]) -> io::Result<usize> {
+        if self.occupation.get() == Occupation::Stream {
+            return self.stream.read(out).await;
+        }
+        loop {
+            let allowed = {
+                let mut gate = self.gate.borrow_mut();
+                if let Some(count) = gate.hand_over(out) {
+                    return Ok(count);
+                }
+                usize::try_from(gate.allowed).unwrap_or(usize::MAX)
+            };
+            if allowed > 0 {
+                let room = out.len().min(allowed);
+                let count = self.stream.read(out.get_mut(..room).unwrap_or_default()).await?;
+                self.gate.borrow_mut().allowed -= count as u64;
+                return Ok(count);
+            }
+            match self.next_head().await? {
+                Some(Ok(())) => self.occupation.set(Occupation::Request),
+                Some(Err(refusal)) => {
+                    self.close();
+                    let answer = answer::message(&refusal);
+                    let sent = self.stream.write_all(answer.as_bytes());
+                    let _ = runtime::timeout(limits::WEB_WRITE_TIMEOUT, sent).await;
+                    return Ok(0);
+                }
+                None => return Ok(0),
+            }
+        }
+    }
+
+    /// Reads until there is a whole head; `None` where no further one comes.
+    async fn next_head(&self) -> io::Result<Option<Result<(), Refusal>>> {
+        if !matches!(self.occupation.get(), Occupation::Idle(_)) {
+            self.occupation.set(Occupation::Idle(runtime::now()));
+        }
+        loop {
+            let mut piece = [0; 512];
+            let room = {
+                let mut gate = self.gate.borrow_mut();
+                if gate.is_closed {
+                    return Ok(None);
+                }
+                if let Some(verdict) = gate.examine(&mut self.head.borrow_mut()) {
+                    return Ok(Some(verdict));
+                }
+                piece.len().min(gate.make_room())
+            };
+            // Not into the gate's own buffer: it is not borrowed over a wait.
+            let read = self.stream.read(piece.get_mut(..room).unwrap_or_default());
+            let began = self.gate.borrow().began;
+            let count = match began {
+                None => read.await?,
+                Some(began) => {
+                    let deadline = began + limits::WEB_HEAD_TIMEOUT;
+                    let left = deadline.saturating_duration_since(runtime::now());
+                    match runtime::timeout(left, read).await {
+                        Some(count) => count?,
+                        None => return Ok(Some(Err(Refusal::Slow))),
+                    }
+                }
+            };
+            if count == 0 {
+                return Ok(None);
+            }
+            self.gate.borrow_mut().take(piece.get(..count).unwrap_or_default(), runtime::now());
+        }
+    }
+}
+
+impl Gate {
+    /// Copies what was read and is allowed; `None` where there is nothing.
+    fn hand_over(&mut self, out: &mut [u8]) -> Option<usize> {
+        let waiting = self.buffer.get(self.start..self.end)?;
+        let allowed = usize::try_from(self.allowed).unwrap_or(usize::MAX);
+        let count = waiting.len().min(allowed).min(out.len());
+        if count == 0 {
+            return None;
+        }
+        out.get_mut(..count)?.copy_from_slice(waiting.get(..count)?);
+        self.start += count;
+        self.allowed -= count as u64;
+        Some(count)
+    }
+
+    /// What the head that was read so far amounts to; `None` while more of it is to come.
+    fn examine(&mut self, kept: &mut Vec<u8>) -> Option<Result<(), Refusal>> {
+        let waiting = self.buffer.get(self.start..self.end)?;
+        let mut form = Form::default();
+        let Some(length) = head::length(waiting) else {
+            // What is wrong with it already is said at once; a full buffer is too long a head.
+            let verdict = form.take(waiting);
+            let is_full = waiting.len() >= self.buffer.len();
+            let too_long = is_full.then(|| Err(form.too_long()));
+            return verdict.map_or_else(|refusal| Some(Err(refusal)), |()| too_long);
+        };
+        self.began = None;
+        let head = waiting.get(..length)?;
+        kept.clear();
+        kept.extend_from_slice(head);
+        Some(form.take(head).map(|()| {
+            // Behind an upgrade nothing is a request any more.
+            let is_upgrade = Head::read(head).is_some_and(|head| head.is_upgrade());
+            let all = if is_upgrade { u64::MAX } else { length as u64 + form.body_left() };
+            self.allowed = all;
+        }))
+    }
+
+    fn make_room(&mut self) -> usize {
+        self.buffer.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+        self.buffer.len() - self.end
+    }
+
+    fn take(&mut self, bytes: &[u8], now: Instant) {
+        self.began.get_or_insert(now);
+        let end = self.end + bytes.len();
+        if let Some(room) = self.buffer.get_mut(self.end..end) {
+            room.copy_from_slice(bytes);
+            self.end = end;
+        }
+    }
+}
+
+/// A link with the buffer that picoserve writes into.
+pub(super) struct Conn {
+    link: Rc<Link>,
+    buffer: Box<[u8]>,
+}
+
+impl Conn {
+    pub fn new(link: Rc<Link>) -> Conn {
+        Conn { link, buffer: vec![0; limits::WEB_WRITE_BUFFER_BYTES].into_boxed_slice() }
+    }
+}
+
+pub(super) struct Incoming<'a>(&'a Link);
+
+impl ErrorType for Incoming<'_> {
+    type Error = io::Error;
+}
+
+impl Read for Incoming<'_> {
+    async fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.0.read(out).await
+    }
+}
+
+/// Gathers small pieces; `buffer[..length]` is not sent yet, also when a write is cancelled.
+pub(super) struct Outgoing<'a> {
+    stream: &'a Stream,
+    buffer: &'a mut [u8],
+    length: usize,
+}
+
+impl ErrorType for Outgoing<'_> {
+    type Error = io::Error;
+}
+
+impl BaseWrite for Outgoing<'_> {
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() >= self.buffer.len() {
+            self.flush().await?;
+            return self.stream.write(bytes).await;
+        }
+        if self.length + bytes.len() > self.buffer.len() {
+            self.flush().await?;
+        }
+        let end = self.length + bytes.len();
+        if let Some(room) = self.buffer.get_mut(self.length..end) {
+            room.copy_from_slice(bytes);
+            self.length = end;
+        }
+        Ok(bytes.len())
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        while let Some(waiting) = self.buffer.get(..self.length).filter(|it| !it.is_empty()) {
+            let count = self.stream.write(waiting).await?;
+            if count == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            self.buffer.copy_within(count..self.length, 0);
+            self.length -= count;
+        }
+        Ok(())
+    }
+}
+
+impl Write for Outgoing<'_> {
+    async fn write_with<F: FnOnce(BorrowedCursor<'_>) -> R, R>(&mut self, f: F) -> io::Result<R> {
+        if self.length == self.buffer.len() {
+            self.flush().await?;
+        }
+        let mut room = BorrowedBuffer::new(self.buffer.get_mut(self.length..).unwrap_or_default());
+        let result = f(room.unfilled());
+        self.length += room.len();
+        Ok(result)
+    }
+}
+
+impl Socket<Smol> for Conn {
+    type Error = io::Error;
+    type ReadHalf<'a> = Incoming<'a>;
+    type WriteHalf<'a> = Outgoing<'a>;
+
+    fn split(&mut self) -> (Incoming<'_>, Outgoing<'_>) {
+        let stream = &self.link.stream;
+        (Incoming(&self.link), Outgoing { stream, buffer: &mut self.buffer, length: 0 })
+    }
+
+    /// Ends it at once: what the kernel has not sent yet would else live on for minutes.
+    async fn abort<T: Timer<Smol>>(
+        self,
+        _: &Timeouts,
+        _: &T,
+    ) -> Result<(), picoserve::Error<io::Error>> {
+        if let Stream::Tcp(socket) = &self.link.stream {
+            let at_once = Some(std::time::Duration::ZERO);
+            let _ = rustix::net::sockopt::set_socket_linger(socket.get_ref(), at_once);
+        }
+        Ok(())
+    }
+
+    /// Says that nothing follows, and gives the client a moment to say so too: closed with bytes of
+    /// his unread, the connection would take the end of the answer with it.
+    async fn shutdown<T: Timer<Smol>>(
+        self,
+        _: &Timeouts,
+        _: &T,
+    ) -> Result<(), picoserve::Error<io::Error>> {
+        self.link.stream.shut_down(Shutdown::Write);
+        let mut rest = [0; 128];
+        let drained = async { while let Ok(1..) = self.link.stream.read(&mut rest).await {} };
+        let _ = runtime::timeout(limits::WEB_CLOSE_TIMEOUT, drained).await;
+        Ok(())
+    }
+}

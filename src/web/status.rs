@@ -1,0 +1,355 @@
+//! How everything is: one value, shown as JSON and as Prometheus text.
+//!
+//! Spec: README, "HTTP"; the Prometheus text format, 0.0.4. Knows nothing of: who asks.
+
+use super::{
+    Web,
+    answer::{Answer, Body},
+    live::mime_type,
+};
+use crate::{
+    camera::State,
+    config::Engine,
+    daemon::{Station, history::Change},
+    limits,
+    media::Intake,
+    mp4::identity::Clock,
+    runtime,
+    storage::{CameraId, catalog::Entry},
+};
+use serde::Serialize;
+use std::{fmt::Write as _, fs, time::Instant};
+
+/// `GET /api/status`.
+#[derive(Serialize)]
+pub(super) struct Status {
+    version: &'static str,
+    uptime_s: u64,
+    clock: ClockStatus,
+    memory: Memory,
+    storage: StorageStatus,
+    cameras: Vec<CameraStatus>,
+    /// Oldest first; only where they are asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<Vec<ChangeStatus>>,
+}
+
+#[derive(Serialize)]
+struct ClockStatus {
+    now_ms: i64,
+    trusted: bool,
+}
+
+#[derive(Serialize)]
+struct Memory {
+    rss_kb: u64,
+    peak_kb: u64,
+    available_kb: u64,
+}
+
+#[derive(Serialize)]
+struct StorageStatus {
+    state: &'static str,
+    reason: Option<String>,
+    path: Option<String>,
+    free_bytes: Option<u64>,
+    total_bytes: Option<u64>,
+    /// Of our recordings, as far as their heads were read.
+    bytes: u64,
+    segments: usize,
+    oldest_ms: Option<i64>,
+    newest_ms: Option<i64>,
+    keep_free_percent: u64,
+    list_complete: bool,
+    /// Of the camera that waits longest; `None` where none is recorded.
+    durable_age_ms: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct CameraStatus {
+    name: String,
+    state: &'static str,
+    since_ms: i64,
+    engine: &'static str,
+    codec: Option<&'static str>,
+    mime: Option<String>,
+    width: Option<u32>,
+    height: Option<u32>,
+    fps: f64,
+    kbit_s: u64,
+    recording: bool,
+    recording_wanted: bool,
+    segment: Option<u32>,
+    segment_start_ms: Option<i64>,
+    segment_ms: Option<u32>,
+    segments: usize,
+    oldest: Option<u32>,
+    newest: Option<u32>,
+    /// Since the daemon started.
+    frames: u64,
+    losses: Losses,
+    viewers: usize,
+    live_waits: bool,
+    durable_age_ms: Option<u64>,
+    last_error: Option<String>,
+}
+
+/// Frames that were lost, by cause; of the network, packets that did not come and frames that broke.
+#[derive(Serialize)]
+struct Losses {
+    network: u64,
+    card: u64,
+    viewer: u64,
+    undecodable: u64,
+    too_large: u64,
+}
+
+#[derive(Serialize)]
+pub(super) struct ChangeStatus {
+    at_ms: i64,
+    kind: &'static str,
+    camera: Option<String>,
+    text: String,
+}
+
+/// Whether the last changes of state are told too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Changes {
+    Told,
+    Left,
+}
+
+impl Web {
+    pub(super) fn status(&self) -> Answer {
+        Answer::json(&self.state(Changes::Told))
+    }
+
+    pub(super) fn state(&self, changes: Changes) -> Status {
+        let daemon = &self.daemon;
+        let now = runtime::now();
+        let stations = daemon.stations.borrow();
+        let cameras = stations.iter().enumerate();
+        let cameras: Vec<_> =
+            cameras.map(|(index, it)| self.camera_state(CameraId(index), it, now)).collect();
+        let history = daemon.history.borrow();
+        let changes = (changes == Changes::Told)
+            .then(|| history.changes.iter().map(ChangeStatus::of).collect());
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_s: now.duration_since(daemon.started).as_secs(),
+            clock: ClockStatus {
+                now_ms: daemon.clock.now().0,
+                trusted: daemon.trust.get() == Clock::Trusted,
+            },
+            memory: memory(),
+            storage: self.storage_state(&cameras),
+            cameras,
+            changes,
+        }
+    }
+
+    fn storage_state(&self, cameras: &[CameraStatus]) -> StorageStatus {
+        let card = self.daemon.card.borrow();
+        let catalog = self.catalog();
+        let entries = || catalog.folders().iter().flat_map(|folder| folder.entries());
+        let starts = || entries().filter(|it| it.clock_trusted).map(|entry| entry.start.0);
+        StorageStatus {
+            state: card.name(),
+            reason: Some(card.reason()).filter(|it| !it.is_empty()).map(str::to_owned),
+            path: catalog.root.as_ref().map(|path| path.display().to_string()),
+            free_bytes: catalog.space.map(|space| space.free),
+            total_bytes: catalog.space.map(|space| space.total),
+            bytes: entries().map(|entry| entry.bytes).sum(),
+            segments: entries().count(),
+            oldest_ms: starts().min(),
+            newest_ms: starts().max(),
+            keep_free_percent: self.daemon.config.borrow().storage.keep_free_percent.get(),
+            list_complete: catalog.complete(),
+            durable_age_ms: cameras.iter().filter_map(|camera| camera.durable_age_ms).max(),
+        }
+    }
+
+    fn camera_state(&self, id: CameraId, station: &Station, now: Instant) -> CameraStatus {
+        let camera = &station.camera;
+        let intake = camera.intake.borrow();
+        let newest = newest(&intake);
+        let sets = newest.map(|frame| &frame.parameter_sets);
+        let is_live = camera.state() == State::Live;
+        let rate = if is_live { rate(&intake) } else { Rate::default() };
+        let losses = intake.losses();
+        let catalog = self.catalog();
+        let folder = catalog.folder(id);
+        let numbers = || folder.into_iter().flat_map(|it| it.entries());
+        let number = |entry: &Entry| entry.name.number();
+        let segment = station.segment();
+        let entry = segment.and_then(|number| folder?.get(number).copied());
+        CameraStatus {
+            name: camera.name.clone(),
+            state: camera.state().name(),
+            since_ms: self.daemon.clock.now().0 - millis(now, camera.since()),
+            engine: match station.engine {
+                Engine::Native => "native",
+                Engine::Ffmpeg => "ffmpeg",
+            },
+            codec: sets.map(|sets| sets.codec().name()),
+            mime: sets.map(|sets| mime_type(sets)),
+            width: sets.map(|sets| sets.picture().width),
+            height: sets.map(|sets| sets.picture().height),
+            fps: rate.fps,
+            kbit_s: rate.kbit_s,
+            recording: segment.is_some(),
+            recording_wanted: station.is_wanted(),
+            segment,
+            segment_start_ms: entry.map(|entry| entry.start.0),
+            segment_ms: entry.map(|entry| entry.duration_ms),
+            segments: numbers().count(),
+            oldest: numbers().next().map(number),
+            newest: numbers().last().map(number),
+            frames: intake.ring.numbers().end,
+            losses: Losses {
+                network: losses.packets + losses.broken,
+                card: station.lost_by_card(),
+                viewer: station.skipped.get(),
+                undecodable: losses.undecodable,
+                too_large: losses.too_large,
+            },
+            viewers: station.viewers(),
+            live_waits: is_live
+                && !station.has_live_stream()
+                && intake.ring.key_until(u64::MAX).is_none(),
+            durable_age_ms: station
+                .durable_at()
+                .map(|at| u64::try_from(millis(now, at)).unwrap_or(0)),
+            last_error: camera.last_error(),
+        }
+    }
+
+    /// `GET /metrics`.
+    pub(super) fn metrics(&self) -> Answer {
+        let text = prometheus(&self.state(Changes::Left));
+        let kind = "text/plain; version=0.0.4; charset=utf-8";
+        Answer::new(200, Body::Bytes { kind, bytes: text.into_bytes().into() })
+            .with("Cache-Control", "no-store")
+    }
+}
+
+impl ChangeStatus {
+    pub fn of(change: &Change) -> ChangeStatus {
+        ChangeStatus {
+            at_ms: change.at.0,
+            kind: change.kind.name(),
+            camera: change.camera.clone(),
+            text: change.text.clone(),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Rate {
+    fps: f64,
+    kbit_s: u64,
+}
+
+fn newest(intake: &Intake) -> Option<&crate::media::Frame> {
+    let newest = intake.ring.numbers().end.checked_sub(1)?;
+    intake.ring.get(newest).map(|(frame, _)| frame)
+}
+
+/// What the newest frames of the ring come to.
+fn rate(intake: &Intake) -> Rate {
+    let Some(newest) = newest(intake) else { return Rate::default() };
+    let (mut frames, mut bytes, mut first) = (0u32, 0, newest.decode);
+    for number in intake.ring.numbers().rev() {
+        let Some((frame, data)) = intake.ring.get(number) else { break };
+        if frame.run != newest.run || newest.decode - frame.decode > limits::RATE_SPAN {
+            break;
+        }
+        (frames, bytes, first) = (frames + 1, bytes + data.len(), frame.decode);
+    }
+    let span = newest.decode - first + intake.frame_duration();
+    let seconds = span.as_millis().max(1) as f64 / 1000.0;
+    // To a tenth: what is shown of it.
+    let fps = (f64::from(frames) / seconds * 10.0).round() / 10.0;
+    Rate { fps, kbit_s: (bytes as f64 * 8.0 / 1000.0 / seconds) as u64 }
+}
+
+fn millis(now: Instant, then: Instant) -> i64 {
+    i64::try_from(now.saturating_duration_since(then).as_millis()).unwrap_or(i64::MAX)
+}
+
+/// proc(5).
+fn memory() -> Memory {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let machine = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    Memory {
+        rss_kb: kilobytes(&status, "VmRSS:"),
+        peak_kb: kilobytes(&status, "VmHWM:"),
+        available_kb: kilobytes(&machine, "MemAvailable:"),
+    }
+}
+
+fn kilobytes(text: &str, name: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+/// One metric after another, each with its values by camera.
+fn prometheus(status: &Status) -> String {
+    let mut out = String::new();
+    let storage = &status.storage;
+    let one = |value: u64| vec![(String::new(), value)];
+    let each = |value: &dyn Fn(&CameraStatus) -> u64| {
+        let of = |it: &CameraStatus| (format!("{{camera=\"{}\"}}", it.name), value(it));
+        status.cameras.iter().map(of).collect::<Vec<_>>()
+    };
+    let mut put = |kind: &str, name: &str, help: &str, values: Vec<(String, u64)>| {
+        // Writing to a String can not fail.
+        let _ = writeln!(out, "# HELP smolnvr_{name} {help}\n# TYPE smolnvr_{name} {kind}");
+        for (labels, value) in values {
+            let _ = writeln!(out, "smolnvr_{name}{labels} {value}");
+        }
+    };
+    put("gauge", "uptime_seconds", "Since the daemon started.", one(status.uptime_s));
+    put("gauge", "resident_memory_kilobytes", "VmRSS.", one(status.memory.rss_kb));
+    put("gauge", "peak_memory_kilobytes", "VmHWM.", one(status.memory.peak_kb));
+    put("gauge", "clock_trusted", "1 if the clock was set.", one(status.clock.trusted.into()));
+    let ok = u64::from(storage.state == "ok");
+    put("gauge", "storage_ok", "1 if the card takes recordings.", one(ok));
+    let known = |value: Option<u64>| value.map_or(Vec::new(), one);
+    put("gauge", "storage_free_bytes", "Room left on the card.", known(storage.free_bytes));
+    put("gauge", "storage_total_bytes", "Size of the card.", known(storage.total_bytes));
+    put("gauge", "storage_recordings_bytes", "Size of the recordings.", one(storage.bytes));
+    let live = each(&|it| (it.state == "live").into());
+    put("gauge", "camera_live", "1 if the camera sends video.", live);
+    let recording = each(&|it| it.recording.into());
+    put("gauge", "camera_recording", "1 if a recording is written.", recording);
+    let fps = each(&|it| it.fps.round() as u64);
+    put("gauge", "camera_frames_per_second", "Over the last seconds.", fps);
+    let bits = each(&|it| it.kbit_s * 1000);
+    put("gauge", "camera_bits_per_second", "Over the last seconds.", bits);
+    put("gauge", "camera_viewers", "Who looks at it live.", each(&|it| it.viewers as u64));
+    put("gauge", "camera_recordings", "On the card.", each(&|it| it.segments as u64));
+    put("counter", "camera_frames_total", "Frames taken.", each(&|it| it.frames));
+    let ages = status
+        .cameras
+        .iter()
+        .filter_map(|it| Some((format!("{{camera=\"{}\"}}", it.name), it.durable_age_ms?)));
+    let ages = ages.collect();
+    put("gauge", "camera_durable_age_milliseconds", "Since a frame was stored for good.", ages);
+    let losses = status.cameras.iter().flat_map(|it| {
+        let Losses { network, card, viewer, undecodable, too_large } = it.losses;
+        let causes = [
+            ("network", network),
+            ("card", card),
+            ("viewer", viewer),
+            ("undecodable", undecodable),
+            ("too_large", too_large),
+        ];
+        causes
+            .map(|(cause, count)| (format!("{{camera=\"{}\",cause=\"{cause}\"}}", it.name), count))
+    });
+    let losses = losses.collect();
+    put("counter", "camera_losses_total", "Frames or packets lost, by cause.", losses);
+    out
+}
