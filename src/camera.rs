@@ -7,6 +7,7 @@
 //! camera.rs      one try after another, and what is shown of them
 //! ├─ connect     name and port → socket
 //! ├─ connection  socket, session, packets → frames
+//! ├─ audio       packets of the sound track → frames
 //! ├─ pace        how long to let bytes gather
 //! ├─ snapshot    the newest JPEG, while somebody looks
 //! ├─ probe       a short look at a camera
@@ -14,6 +15,7 @@
 //! ```
 //! Knows nothing of: recordings, viewers beyond their number.
 
+mod audio;
 mod connect;
 mod connection;
 mod error;
@@ -29,7 +31,7 @@ pub use snapshot::{Picture, Reason, Snapshots};
 use crate::{
     limits,
     media::Intake,
-    rtsp::Target,
+    rtsp::{Target, Tracks},
     runtime::{self, Signal},
 };
 use smol::future;
@@ -77,12 +79,12 @@ pub trait Observer {
 }
 
 impl Camera {
-    /// `ring_bytes`: memory for recent frames; `seed`: for nonces, different at every start.
-    pub fn new(name: String, target: Target, ring_bytes: usize, seed: u64) -> Camera {
+    /// `intake`: takes sound or not; `seed`: for nonces, different at every start.
+    pub fn new(name: String, target: Target, intake: Intake, seed: u64) -> Camera {
         Camera {
             name,
             target,
-            intake: RefCell::new(Intake::new(ring_bytes)),
+            intake: RefCell::new(intake),
             state: Cell::new(State::Connecting),
             since: Cell::new(runtime::now()),
             last_error: RefCell::new(None),
@@ -171,7 +173,9 @@ impl Camera {
     ) -> Result<(), Error> {
         let started = runtime::now();
         self.seed.set(self.seed.get().wrapping_add(1));
-        let opening = Connection::open(connector, &self.target, self.seed.get());
+        let wants_audio = self.intake.borrow().wants_audio();
+        let tracks = if wants_audio { Tracks::VideoAndAudio } else { Tracks::Video };
+        let opening = Connection::open(connector, &self.target, tracks, self.seed.get());
         let Some(connection) = self.or_stopped(opening).await else { return Ok(()) };
         let mut connection = connection?;
         self.intake.borrow_mut().begin_run();
@@ -184,6 +188,9 @@ impl Camera {
                     self.enter(State::Live, observer);
                     let after = runtime::now().duration_since(started).as_millis();
                     log::info!("camera={} state=live after_ms={after}", self.name);
+                    if wants_audio {
+                        log::info!("camera={} {}", self.name, connection.sound());
+                    }
                 }
                 Some(Ok(Step::Frames)) => {
                     observer.frames();

@@ -195,7 +195,6 @@ impl Camera {
         let asked = [
             (self.transport == Transport::Udp, "transport = \"udp\": TCP is used"),
             (self.engine == Engine::Ffmpeg, "engine = \"ffmpeg\": the native engine is used"),
-            (self.audio, "audio = true: sound is not recorded"),
         ];
         let asked = asked.into_iter().filter(|(is_asked, _)| *is_asked);
         asked.map(|(_, line)| line).collect()

@@ -2,15 +2,19 @@
 //!
 //! Knows nothing of: when to try again, who wants the frames.
 
-use super::{Connector, Error, pace::Pace};
+use super::{
+    Connector, Error,
+    audio::{self, Audio},
+    pace::Pace,
+};
 use crate::{
     limits,
-    media::Intake,
+    media::{Clock, Intake},
     rtp::{
         self, Depacketizer, Order, Receiver,
         rtcp::{self, Rtcp},
     },
-    rtsp::{Media, Options, Output, PacketKind, Presentation, Session, Target},
+    rtsp::{Media, Options, Output, PacketKind, Presentation, Session, Target, Tracks},
     runtime,
 };
 use smol::{Async, future, io::AsyncWriteExt as _};
@@ -26,6 +30,7 @@ pub struct Connection {
     socket: Async<TcpStream>,
     session: Session,
     video: Option<Video>,
+    audio: Option<Audio>,
     pub presentation: Option<Presentation>,
     /// Requests that are not sent yet.
     outgoing: Vec<u8>,
@@ -82,14 +87,16 @@ impl Connection {
     pub async fn open(
         connector: &mut Connector,
         target: &Target,
+        tracks: Tracks,
         seed: u64,
     ) -> Result<Connection, Error> {
         let socket = connector.connect().await?;
         let now = runtime::now();
         let mut connection = Connection {
             socket,
-            session: Session::new(target, Options::new(seed), now),
+            session: Session::new(target, Options { tracks, ..Options::new(seed) }, now),
             video: None,
+            audio: None,
             presentation: None,
             outgoing: Vec::new(),
             pace: Pace::new(),
@@ -124,6 +131,11 @@ impl Connection {
             self.arrivals.check(now)?;
         }
         Ok(Step::Idle)
+    }
+
+    /// What becomes of the camera's sound, for the log.
+    pub fn sound(&self) -> String {
+        self.presentation.as_ref().map(audio::outcome).unwrap_or_default()
     }
 
     /// Takes in what waits in the socket: it was sent before the stop.
@@ -205,17 +217,27 @@ impl Connection {
             match output {
                 Output::Send(bytes) => self.outgoing.extend_from_slice(bytes),
                 Output::Packet { track, kind, bytes } => {
+                    if let Some(audio) = self.audio.as_mut().filter(|it| it.track == track) {
+                        match kind {
+                            PacketKind::Rtp => audio.handle_packet(bytes, intake, now),
+                            PacketKind::Rtcp => audio.handle_report(bytes, intake),
+                        }
+                        continue;
+                    }
                     let Some(video) = self.video.as_mut().filter(|it| it.track == track) else {
                         continue;
                     };
                     match kind {
                         PacketKind::Rtp => video.handle_packet(bytes, intake, now),
                         PacketKind::Rtcp if video.is_ended_by(bytes) => return Err(Error::Bye),
-                        PacketKind::Rtcp => {}
+                        PacketKind::Rtcp => {
+                            audio::note_reports(bytes, Clock::Video, &video.receiver, intake);
+                        }
                     }
                 }
                 Output::Playing(presentation) => {
                     self.video = Video::new(presentation);
+                    self.audio = Audio::new(presentation, intake);
                     self.presentation = Some(presentation.clone());
                     began = true;
                 }

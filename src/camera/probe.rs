@@ -1,7 +1,13 @@
 //! A short look at a camera: its tracks, and what its video is like over a few seconds.
 
 use super::{Connection, Connector, Error, Step};
-use crate::{limits, media::Intake, rtsp::Target, runtime, units::Ticks};
+use crate::{
+    limits,
+    media::Intake,
+    rtsp::{self, Media, Target, Tracks},
+    runtime,
+    units::Ticks,
+};
 use serde::Serialize;
 use smol::LocalExecutor;
 use std::{cell::RefCell, time::Duration};
@@ -18,6 +24,17 @@ pub struct Report {
 pub struct Track {
     pub encoding: String,
     pub clock_rate: u32,
+    /// Of a sound track.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sound: Option<Sound>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Sound {
+    /// `None` where it is not recorded, or only the stream says of which kind it is.
+    pub codec: Option<&'static str>,
+    pub channels: u8,
+    pub recorded: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -65,7 +82,8 @@ pub async fn look(target: &Target, effort: Effort) -> Result<(Report, Intake), E
     let intake = RefCell::new(Intake::new(effort.ring_bytes));
     intake.borrow_mut().begin_run();
     let seed = u64::from(std::process::id());
-    let mut connection = Connection::open(&mut Connector::new(target), target, seed).await?;
+    let mut connection =
+        Connection::open(&mut Connector::new(target), target, Tracks::Video, seed).await?;
     let mut sums = Sums::default();
     let mut deadline = None;
     while deadline.is_none_or(|deadline| runtime::now() < deadline) {
@@ -82,13 +100,26 @@ pub async fn look(target: &Target, effort: Effort) -> Result<(Report, Intake), E
         }
     }
     let tracks = connection.presentation.iter().flat_map(|presentation| &presentation.tracks);
-    let tracks = tracks
-        .map(|track| Track { encoding: track.encoding.clone(), clock_rate: track.clock_rate })
-        .collect();
+    let tracks = tracks.map(Track::of).collect();
     connection.tear_down().await;
     let intake = intake.into_inner();
     let packets_lost = intake.losses().packets;
     Ok((Report { tracks, video: sums.video(&intake), packets_lost }, intake))
+}
+
+impl Track {
+    fn of(track: &rtsp::Track) -> Track {
+        let sound = (track.media == Media::Audio).then(|| {
+            let audio = track.audio();
+            let format = audio.as_ref().and_then(|audio| audio.format());
+            Sound {
+                codec: format.map(|format| format.name()),
+                channels: format.map_or(track.channels, |format| format.channels()),
+                recorded: audio.is_some(),
+            }
+        });
+        Track { encoding: track.encoding.clone(), clock_rate: track.clock_rate, sound }
+    }
 }
 
 /// What has been seen so far.

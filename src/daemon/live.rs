@@ -6,6 +6,7 @@
 use crate::{
     camera::{Camera, Observer},
     limits,
+    media::Intake,
     rtsp::Target,
     runtime::{self, Signal},
 };
@@ -47,7 +48,12 @@ impl Live {
             // Far from those of the connections that it will count from here.
             self.seed.set(self.seed.get().wrapping_add(1 << 32));
             let (name, target) = (self.name.clone(), self.target.clone());
-            Rc::new(Camera::new(name, target, limits::LIVE_RING_BYTES, self.seed.get()))
+            Rc::new(Camera::new(
+                name,
+                target,
+                Intake::new(limits::LIVE_RING_BYTES),
+                self.seed.get(),
+            ))
         });
         self.wanted.notify();
         Rc::clone(camera)

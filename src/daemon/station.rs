@@ -7,6 +7,7 @@ use super::{Daemon, history::Kind, live::Live};
 use crate::{
     camera::{Camera, Observer, Snapshots, State},
     config, limits,
+    media::Intake,
     recorder::{Moment, Recorder},
     storage::{CameraId, CardState, Command, Storage},
     units::Ticks,
@@ -59,12 +60,16 @@ impl Station {
         life: u64,
     ) -> Station {
         let ring_bytes = usize::try_from(config.buffer_kb.get() * 1024).unwrap_or(usize::MAX);
+        let intake = match config.audio {
+            true => Intake::with_audio(ring_bytes),
+            false => Intake::new(ring_bytes),
+        };
         let name = config.name.as_str().to_owned();
         Station {
             // Seeds far apart: each counts its connections from there.
             live: config.live_url.as_ref().map(|url| Live::new(&name, url.0.clone(), !life)),
             snapshots: Snapshots::new(config, life.rotate_left(32)),
-            camera: Rc::new(Camera::new(name, config.url.0.clone(), ring_bytes, life)),
+            camera: Rc::new(Camera::new(name, config.url.0.clone(), intake, life)),
             engine: config.engine,
             settings,
             recorder: RefCell::new(Recorder::new(id, seconds(segment_seconds), life)),

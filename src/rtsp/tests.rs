@@ -3,6 +3,7 @@
 pub(super) mod cameras;
 mod quirks;
 mod refusals;
+mod sound;
 mod teardown;
 
 use super::*;
