@@ -136,7 +136,12 @@ impl AudioFormat {
                 let [b0, b1, b2, b3] = self.clock_rate.to_be_bytes();
                 Some((*b"dOps", vec![0, self.channels, 0, 0, b0, b1, b2, b3, 0, 0, 0]))
             }
-            AudioCodec::Pcmu | AudioCodec::Pcma => None,
+            // Version and flags, layout: QuickTime's tags for mono and stereo.
+            AudioCodec::Pcmu | AudioCodec::Pcma => match self.channels {
+                1 => Some((*b"chan", [[0; 4], [0, 100, 0, 1], [0; 4], [0; 4]].concat())),
+                2 => Some((*b"chan", [[0; 4], [0, 101, 0, 2], [0; 4], [0; 4]].concat())),
+                _ => None,
+            },
         }
     }
 

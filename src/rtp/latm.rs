@@ -35,9 +35,12 @@ impl Mux {
     }
 
     /// Takes the StreamMuxConfig of an SDP.
+    ///
+    /// Quirk: GStreamer (1.22) ends it behind the AudioSpecificConfig; what is missing is 0.
     pub fn configure(&mut self, config: &[u8], clock_rate: u32) -> Option<Arc<AudioFormat>> {
         let mut format = None;
-        self.read_config(&mut Bits::new(config), clock_rate, &mut format)?;
+        let padded = [config, &[0; 4]].concat();
+        self.read_config(&mut Bits::new(&padded), clock_rate, &mut format)?;
         format
     }
 
@@ -142,6 +145,9 @@ impl Mux {
         };
         let begin = *bits;
         SpecificConfig::read(bits)?;
+        if told.is_none() {
+            skip_sync_extension(bits)?;
+        }
         let read = bits.position() - begin.position();
         let length = told.unwrap_or(read);
         bits.skip(length.checked_sub(read)?)?;
@@ -158,6 +164,25 @@ impl Mux {
         }
         Some(())
     }
+}
+
+/// What may extend an AudioSpecificConfig whose length nobody tells (ISO/IEC 14496-3 table 1.15). What
+/// else could follow begins with frameLengthType 0, which this does not.
+fn skip_sync_extension(bits: &mut Bits) -> Option<()> {
+    let mut ahead = *bits;
+    if ahead.bits(11) != Some(SYNC_EXTENSION) || ahead.bits(5) != Some(5) {
+        return Some(());
+    }
+    if ahead.flag()? && ahead.bits(4)? == 15 {
+        ahead.skip(24)?; // extensionSamplingFrequency
+    }
+    let mut parametric_stereo = ahead;
+    if parametric_stereo.bits(11) == Some(SYNC_EXTENSION_PS) {
+        parametric_stereo.flag()?; // psPresentFlag
+        ahead = parametric_stereo;
+    }
+    *bits = ahead;
+    Some(())
 }
 
 /// PayloadLengthInfo (table 1.44): bytes of a frame.
@@ -189,3 +214,6 @@ fn read_escaped(bits: &mut Bits) -> Option<usize> {
         }
     }
 }
+
+const SYNC_EXTENSION: u32 = 0x2b7;
+const SYNC_EXTENSION_PS: u32 = 0x548;

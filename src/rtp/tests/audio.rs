@@ -115,6 +115,15 @@ fn latm_with_its_configuration_in_the_sdp() {
 }
 
 #[test]
+fn latm_configuration_of_gstreamer_ends_early_and_has_an_extension() {
+    let parameters = "cpresent=0;config=40002810adca00";
+    let depacketizer = AudioDepacketizer::new("MP4A-LATM", 16_000, 1, parameters).unwrap();
+    let format = depacketizer.format().unwrap();
+    assert_eq!(format.configuration(), [0x14, 0x08, 0x56, 0xe5, 0x00]);
+    assert_eq!((format.name(), format.channels()), ("AAC", 1));
+}
+
+#[test]
 fn latm_with_its_configuration_in_the_stream() {
     let mut depacketizer = AudioDepacketizer::new("MP4A-LATM", 16_000, 1, "").unwrap();
     assert!(depacketizer.format().is_none());
