@@ -5,6 +5,7 @@
 //! Knows nothing of: packets, files, sockets.
 
 pub mod audio;
+pub mod cadence;
 pub mod intake;
 pub mod ring;
 mod store;

@@ -278,3 +278,40 @@ fn a_card_full_of_what_is_not_ours_says_so_and_is_tried_again() {
     fs::remove_file(&foreign).unwrap();
     card.assert_records_within(BACK_LIMIT, &[]);
 }
+
+/// A file system that lets no write pass while this is held.
+struct Frozen<'a>(&'a Card);
+
+impl Frozen<'_> {
+    fn new(card: &Card) -> Frozen<'_> {
+        run("fsfreeze", &["--freeze", card.path().to_str().unwrap()]);
+        Frozen(card)
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("fsfreeze").arg("--unfreeze").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_card_that_stalls_for_longer_than_ten_seconds_is_blamed_and_nothing_is_lost() {
+    let (clip, camera) = real_time();
+    let card = Card::new(40);
+    card.mount("rw");
+    let mut nvr = card.start(&camera.url("cam"), "sync_seconds = 1\nkeep_free_percent = 0");
+    card.assert_records_within(Duration::from_secs(10), &[]);
+    let frozen = Frozen::new(&card);
+    nvr.wait_for_log("card=failing reason=\"the card has not answered for 10 s\"");
+    drop(frozen);
+    let is_well_again = || nvr.log().matches("card=ok").count() == 2;
+    wait_for("the card to be well again", is_well_again);
+    let frames = camera.sessions()[0].frames;
+    wait_for("what waited in memory", || frames_in(&card.files()) as u64 >= frames);
+    let (status, _) = nvr.terminate();
+    assert!(status.success());
+    assert_eq!(camera.sessions().len(), 1, "the camera's connection has no part in it");
+    let files = card.files();
+    assert_exact(&files, &clip, 0, frames_in(&files) as u64);
+}

@@ -1,37 +1,87 @@
 //! The sound track of a session: its RTP and RTCP in, frames into an intake.
 //!
-//! Knows nothing of: sockets, which transport brings the packets beyond its order.
+//! Knows nothing of: when to read, who wants the frames.
 
+use super::datagrams::Ports;
 use crate::{
+    limits,
     media::{Clock, Intake},
     rtp::{
         self, AudioDepacketizer, Order, Receiver,
         rtcp::{self, Rtcp},
     },
-    rtsp::{Media, Presentation},
+    rtsp::{Media, PacketKind, Presentation, Transport},
 };
 use std::time::Instant;
 
 /// From packets of the sound track to frames.
 pub(super) struct Audio {
     pub track: usize,
+    pub transport: Transport,
     receiver: Receiver,
     depacketizer: AudioDepacketizer,
+}
+
+/// Whether reports are read as well.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Reports {
+    Read,
+    Later,
 }
 
 impl Audio {
     /// The sound track that was set up; `None` where there is none.
     pub fn new(presentation: &Presentation, intake: &mut Intake) -> Option<Audio> {
-        let mut tracks = presentation.tracks.iter().enumerate();
-        let (index, track) =
-            tracks.find(|(_, it)| it.media == Media::Audio && it.transport.is_some())?;
+        let tracks = presentation.tracks.iter().enumerate();
+        let mut tracks = tracks.filter(|(_, track)| track.media == Media::Audio);
+        let (index, track, transport) =
+            tracks.find_map(|(index, track)| Some((index, track, track.transport?)))?;
         let depacketizer = track.audio()?;
+        let order = match transport {
+            Transport::Interleaved { .. } => Order::Reliable,
+            Transport::Datagrams { .. } => Order::Datagram,
+        };
         intake.begin_audio(track.clock_rate);
-        let receiver = Receiver::new(track.payload_type, Order::Reliable);
-        Some(Audio { track: index, receiver, depacketizer })
+        let receiver = Receiver::new(track.payload_type, order);
+        Some(Audio { track: index, transport, receiver, depacketizer })
     }
 
-    pub fn handle_packet(&mut self, bytes: &[u8], intake: &mut Intake, now: Instant) {
+    pub fn handle(&mut self, kind: PacketKind, bytes: &[u8], intake: &mut Intake, now: Instant) {
+        match kind {
+            PacketKind::Rtp => self.handle_packet(bytes, intake, now),
+            PacketKind::Rtcp => self.handle_report(bytes, intake),
+        }
+    }
+
+    /// Takes the datagrams that wait, up to a bound.
+    pub fn receive(
+        &mut self,
+        ports: &Ports,
+        reports: Reports,
+        datagram: &mut [u8],
+        intake: &mut Intake,
+        now: Instant,
+    ) {
+        for kind in [PacketKind::Rtp, PacketKind::Rtcp] {
+            if kind == PacketKind::Rtcp && reports == Reports::Later {
+                return;
+            }
+            for _ in 0..limits::DATAGRAMS_AT_ONCE_MAX {
+                let Some(count) = ports.receive(kind, datagram) else { break };
+                self.handle(kind, datagram.get(..count).unwrap_or_default(), intake, now);
+            }
+        }
+    }
+
+    /// Gives up packets that were waited for too long.
+    pub fn handle_timeout(&mut self, intake: &mut Intake, now: Instant) {
+        let depacketizer = &mut self.depacketizer;
+        self.receiver.handle_timeout(now, &mut |packet, lost| {
+            depacketizer.handle_packet(&packet, lost, intake);
+        });
+    }
+
+    fn handle_packet(&mut self, bytes: &[u8], intake: &mut Intake, now: Instant) {
         let Ok(packet) = rtp::Packet::parse(bytes) else { return };
         let depacketizer = &mut self.depacketizer;
         self.receiver.handle_packet(packet, now, &mut |packet, lost| {
@@ -39,20 +89,22 @@ impl Audio {
         });
     }
 
-    pub fn handle_report(&mut self, bytes: &[u8], intake: &mut Intake) {
-        note_reports(bytes, Clock::Audio, &self.receiver, intake);
+    fn handle_report(&mut self, bytes: &[u8], intake: &mut Intake) {
+        for report in rtcp::parse(bytes) {
+            if let Rtcp::SenderReport(report) = report
+                && self.receiver.may_be_source(report.ssrc)
+            {
+                intake.sender_report(Clock::Audio, &report);
+            }
+        }
     }
 }
 
-/// Hands on what a track's source says of its clock.
-pub(super) fn note_reports(bytes: &[u8], clock: Clock, receiver: &Receiver, intake: &mut Intake) {
-    for report in rtcp::parse(bytes) {
-        if let Rtcp::SenderReport(report) = report
-            && receiver.may_be_source(report.ssrc)
-        {
-            intake.sender_report(clock, &report);
-        }
-    }
+/// A receiver report that says nothing, to open the way for the camera's.
+pub(super) fn empty_report() -> Vec<u8> {
+    let mut out = Vec::new();
+    rtcp::write_receiver_report(0, None, super::video::CNAME, &mut out);
+    out
 }
 
 /// What becomes of the camera's sound, for the log.

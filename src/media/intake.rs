@@ -6,6 +6,7 @@
 
 use super::{
     AudioFrame, Clock, Frame, FrameKind, Ring,
+    cadence::{Cadence, Stamps},
     store::TooLarge,
     sync::AudioTimeline,
     timeline::{Continuity, Timeline},
@@ -18,11 +19,16 @@ use crate::{
     },
     units::{RtpTime, TICKS_PER_SECOND, Ticks},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 /// One camera's way into its ring.
 pub struct Intake {
     pub ring: Ring,
+    /// When what is being taken in arrived; without it stamps are believed.
+    now: Option<Instant>,
+    cadence: Cadence,
+    /// The cadence knows that a run began.
+    in_run: bool,
     timeline: Timeline,
     /// `None` where no sound comes, or none is wanted.
     audio: Option<AudioTimeline>,
@@ -78,6 +84,9 @@ impl Intake {
     fn of(ring: Ring) -> Intake {
         Intake {
             ring,
+            now: None,
+            cadence: Cadence::new(),
+            in_run: false,
             timeline: Timeline::new(),
             audio: None,
             gate: Gate::Shut,
@@ -95,6 +104,7 @@ impl Intake {
         self.ring.rollback();
         self.timeline = Timeline::new();
         self.end_audio();
+        self.in_run = false;
         self.gate = Gate::Shut;
         self.run += 1;
         self.epoch += 1;
@@ -125,9 +135,18 @@ impl Intake {
 
     /// Takes in a sender report of one of the run's tracks.
     pub fn sender_report(&mut self, clock: Clock, report: &SenderReport) {
+        // One of a clock that is not believed says nothing of the times that replace its own.
+        if clock == Clock::Video && self.cadence.stamps() != Stamps::AsSent {
+            return;
+        }
         if let Some(audio) = &mut self.audio {
             audio.report(clock, report, &self.timeline);
         }
+    }
+
+    /// Tells when the packets arrived that come next.
+    pub fn arrived(&mut self, now: Instant) {
+        self.now = Some(now);
     }
 
     pub fn losses(&self) -> Losses {
@@ -137,6 +156,24 @@ impl Intake {
     /// How long the newest frame is taken to last while none follows.
     pub fn frame_duration(&self) -> Ticks {
         self.timeline.frame_duration()
+    }
+
+    /// Gives a unit a stamp that ticks as it should.
+    fn tick(&mut self, stamp: RtpTime) -> RtpTime {
+        let Some(now) = self.now else { return stamp };
+        if !std::mem::replace(&mut self.in_run, true) {
+            self.cadence.begin_run(stamp, now);
+        }
+        let tick = self.cadence.tick(stamp, now);
+        if tick.is_new {
+            log::warn!("{}; a new segment begins at the next key frame", self.cadence.stamps());
+            self.timeline.break_off();
+            if let Some(audio) = &mut self.audio {
+                audio.video_jumped();
+            }
+            self.last_idr = None;
+        }
+        tick.stamp
     }
 
     fn accept(&mut self, unit: &AccessUnit) -> Option<FrameKind> {
@@ -211,6 +248,7 @@ impl Sink for Intake {
     }
 
     fn access_unit_end(&mut self, unit: AccessUnit) {
+        let unit = AccessUnit { timestamp: self.tick(unit.timestamp), ..unit };
         let Some(kind) = self.accept(&unit) else {
             self.timeline.pass(unit.timestamp);
             self.losses.undecodable += 1;

@@ -7,6 +7,8 @@
 pub mod http;
 pub mod mp4;
 pub mod port;
+pub mod server;
+pub mod stream;
 pub mod trace;
 
 use camera::{Camera, Clip, Codec, SessionState};
@@ -62,6 +64,15 @@ impl Nvr {
     pub fn reconfigure(&self, config: &str) {
         write_config(self.directory.path(), config);
         self.signal("HUP");
+    }
+
+    /// Changes the configuration's file, for the next start.
+    pub fn set_config(&self, change: impl FnOnce(&str) -> String) {
+        write_config(self.directory.path(), &change(&self.config_text()));
+    }
+
+    pub fn config_text(&self) -> String {
+        fs::read_to_string(self.directory.path().join("smolnvr.toml")).unwrap()
     }
 
     pub fn id(&self) -> u32 {

@@ -79,6 +79,7 @@ function route() {
   if (!status.cameras.some((one) => one.name === camera)) camera = status.cameras[0].name;
   list.show(camera);
   const plays = known && /^\d+$/.test(number ?? "");
+  const left = !plays && $("player-bar").contains(document.activeElement) ? player.entry : null;
   $("player").hidden = $("player-bar").hidden = !plays;
   $("live").hidden = $("live-bar").hidden = plays;
   say($("picture-error"), "");
@@ -87,6 +88,7 @@ function route() {
   } else {
     player.close();
     list.mark(null, null);
+    if (left) list.focus(left.number);
   }
   draw();
 }
@@ -130,7 +132,7 @@ function build() {
 
 /** What changes with the status and with every second. */
 function draw() {
-  if (!status || isOver) return;
+  if (!status?.cameras.length || isOver) return;
   const age = performance.now() - statusAt;
   const plays = !$("player").hidden;
   const count = all ? lives.size : 1;
@@ -175,7 +177,7 @@ function recordingState(age) {
     text = `Not recording: ${text}`;
   }
   say($("recording-state"), text);
-  enable($("start"), wanted.length < shown.length);
+  enable($("start"), recording.length < shown.length);
   enable($("stop"), wanted.length > 0);
   const trouble = wanted.length ? cardTrouble(status) : null;
   say($("announcement"), [all ? text : `${camera} is ${recording.length ? "" : "not "}being recorded`, trouble].filter(Boolean).join(". "));

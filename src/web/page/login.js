@@ -2,6 +2,7 @@
 
 import { $, enable, onsubmit, say } from "./dom.js";
 import { api } from "./api.js";
+import { sentence } from "./words.js";
 
 const dialog = $("login");
 const form = dialog.firstElementChild;
@@ -75,5 +76,5 @@ function countDown({ message, waitMs }) {
   };
   tick();
   timer = setInterval(tick, 250);
-  say(error, message);
+  say(error, sentence(message));
 }

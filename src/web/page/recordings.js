@@ -203,8 +203,7 @@ export class Recordings {
   }
 
   #render() {
-    const focused = document.activeElement?.closest("#days [data-number]");
-    const place = focused && [focused.dataset.number, [...focused.querySelectorAll("button, a")].indexOf(document.activeElement)];
+    const focus = this.#focus();
     const days = [];
     let heading = null;
     let list = null;
@@ -221,10 +220,31 @@ export class Recordings {
       }
     }
     $("days").replaceChildren(...days);
-    if (place) $("days").querySelector(`[data-number="${place[0]}"]`)?.querySelectorAll("button, a")[place[1]]?.focus();
+    focus();
     $("more").hidden = this.#next === null;
     say($("list-note"), this.#entries.length ? (this.#complete ? "" : "The card is still being read: older recordings will follow.")
       : this.#complete ? "No recordings here yet." : "The card is being read…");
+  }
+
+  /** Where the focus is in the list; what is returned puts it there again, or on the row in its place. */
+  #focus() {
+    const parts = (row) => [...row.querySelectorAll("button, a")];
+    const rows = () => [...$("days").querySelectorAll("[data-number]")];
+    const row = document.activeElement.closest("#days [data-number]");
+    if (!row) return () => {};
+    const { number } = row.dataset;
+    const part = parts(row).indexOf(document.activeElement);
+    const place = rows().indexOf(row);
+    return () => {
+      const now = rows().find((other) => other.dataset.number === number) ?? rows()[Math.min(place, rows().length - 1)];
+      if (now) parts(now)[part].focus();
+      else $("refresh").focus();
+    };
+  }
+
+  /** Puts the focus on a recording, where it is in the list. */
+  focus(number) {
+    ($("days").querySelector(`[data-number="${number}"] .entry`) ?? $("refresh")).focus();
   }
 
   #row(entry) {
