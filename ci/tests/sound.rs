@@ -27,7 +27,8 @@ struct Recorded {
 }
 
 fn options(sound: &Sound) -> Options {
-    let (speed, sound) = (Speed::Times(10.0), Some(sound.clone()));
+    // As fast as a socket takes so many small packets.
+    let (speed, sound) = (Speed::Times(5.0), Some(sound.clone()));
     Options { speed, sound, frames: Some(FRAMES), ..Options::default() }
 }
 
@@ -149,7 +150,7 @@ fn video_goes_on_where_sound_ends() {
     let samples: Vec<Option<usize>> =
         recorded.files.iter().map(|file| audio(file).map(|it| it.samples.len())).collect();
     assert!(samples.iter().flatten().sum::<usize>() as u64 >= 80 - FIRST_MAX, "{samples:?}");
-    assert!(samples.starts_with(&[Some(31)]) || samples.starts_with(&[Some(30)]), "{samples:?}");
+    assert!(matches!(samples[0], Some(29..=32)), "{samples:?}");
     assert_eq!(samples.last(), Some(&None), "{samples:?}");
 }
 

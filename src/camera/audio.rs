@@ -22,13 +22,6 @@ pub(super) struct Audio {
     depacketizer: AudioDepacketizer,
 }
 
-/// Whether reports are read as well.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Reports {
-    Read,
-    Later,
-}
-
 impl Audio {
     /// The sound track that was set up; `None` where there is none.
     pub fn new(presentation: &Presentation, intake: &mut Intake) -> Option<Audio> {
@@ -57,19 +50,14 @@ impl Audio {
     pub fn receive(
         &mut self,
         ports: &Ports,
-        reports: Reports,
+        kind: PacketKind,
         datagram: &mut [u8],
         intake: &mut Intake,
         now: Instant,
     ) {
-        for kind in [PacketKind::Rtp, PacketKind::Rtcp] {
-            if kind == PacketKind::Rtcp && reports == Reports::Later {
-                return;
-            }
-            for _ in 0..limits::DATAGRAMS_AT_ONCE_MAX {
-                let Some(count) = ports.receive(kind, datagram) else { break };
-                self.handle(kind, datagram.get(..count).unwrap_or_default(), intake, now);
-            }
+        for _ in 0..limits::DATAGRAMS_AT_ONCE_MAX {
+            let Some(count) = ports.receive(kind, datagram) else { return };
+            self.handle(kind, datagram.get(..count).unwrap_or_default(), intake, now);
         }
     }
 

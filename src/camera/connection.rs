@@ -6,7 +6,7 @@
 use super::{
     Error,
     arrivals::{Arrivals, Count},
-    audio::{self, Audio, Reports},
+    audio::{self, Audio},
     datagrams::Ports,
     pace::Pace,
     video::{Heard, Video},
@@ -234,6 +234,10 @@ impl Connection {
 
     /// Takes the datagrams that wait, up to a bound.
     fn receive_datagrams(&mut self, intake: &mut Intake, now: Instant) -> Result<(), Error> {
+        if intake.awaits_audio() {
+            // What they say of the clocks places the first frame.
+            self.receive_reports(intake, now)?;
+        }
         let (Some(ports), Some(video)) = (&self.ports, &mut self.video) else { return Ok(()) };
         self.backlog = Backlog::Some;
         for _ in 0..limits::DATAGRAMS_AT_ONCE_MAX {
@@ -245,17 +249,25 @@ impl Connection {
             video.handle_packet(self.datagram.get(..count).unwrap_or_default(), intake, now);
         }
         if let (Some(ports), Some(audio)) = (&self.audio_ports, &mut self.audio) {
-            let reports = if self.next_control <= now { Reports::Read } else { Reports::Later };
-            audio.receive(ports, reports, &mut self.datagram, intake, now);
+            audio.receive(ports, PacketKind::Rtp, &mut self.datagram, intake, now);
         }
         if self.next_control <= now {
-            while let Some(count) = ports.receive(PacketKind::Rtcp, &mut self.datagram) {
-                let bytes = self.datagram.get(..count).unwrap_or_default();
-                match video.handle_report(bytes, intake, now) {
-                    Heard::Bye => return Err(Error::Bye),
-                    Heard::WallTime(time) => self.wall_time = Some(time),
-                    Heard::Nothing => {}
-                }
+            self.receive_reports(intake, now)?;
+        }
+        Ok(())
+    }
+
+    fn receive_reports(&mut self, intake: &mut Intake, now: Instant) -> Result<(), Error> {
+        if let (Some(ports), Some(audio)) = (&self.audio_ports, &mut self.audio) {
+            audio.receive(ports, PacketKind::Rtcp, &mut self.datagram, intake, now);
+        }
+        let (Some(ports), Some(video)) = (&self.ports, &mut self.video) else { return Ok(()) };
+        while let Some(count) = ports.receive(PacketKind::Rtcp, &mut self.datagram) {
+            let bytes = self.datagram.get(..count).unwrap_or_default();
+            match video.handle_report(bytes, intake, now) {
+                Heard::Bye => return Err(Error::Bye),
+                Heard::WallTime(time) => self.wall_time = Some(time),
+                Heard::Nothing => {}
             }
         }
         Ok(())

@@ -126,6 +126,11 @@ impl Intake {
         }
     }
 
+    /// Sound is to come, and none did.
+    pub fn awaits_audio(&self) -> bool {
+        self.audio.as_ref().is_some_and(|audio| !audio.has_begun())
+    }
+
     fn end_audio(&mut self) {
         self.audio = None;
         if let Some(ring) = &mut self.ring.audio {

@@ -63,6 +63,10 @@ impl AudioTimeline {
         }
     }
 
+    pub fn has_begun(&self) -> bool {
+        self.end.is_some()
+    }
+
     /// Takes in a sender report of one of the two tracks.
     pub fn report(&mut self, clock: Clock, report: &SenderReport, video: &Timeline) {
         let report = Some(Report { ntp: report.ntp, stamp: report.rtp_time });

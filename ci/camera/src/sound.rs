@@ -42,9 +42,9 @@ impl Sound {
         if self.is_aac() { 16_000 } else { 8000 }
     }
 
-    /// How long a frame lasts, in these ticks: 64 ms or 20 ms.
+    /// How long a frame lasts, in these ticks: 64 ms or 40 ms.
     pub fn frame_ticks(&self) -> u32 {
-        if self.is_aac() { 1024 } else { 160 }
+        if self.is_aac() { 1024 } else { 320 }
     }
 
     /// What a decoder gets.
@@ -54,7 +54,7 @@ impl Sound {
             return frames[(number % frames.len() as u64) as usize].to_vec();
         }
         // A saw-tooth whose pitch tells the frame.
-        (0..160u64).map(|nth| (nth * (number % 31 + 1) + number) as u8).collect()
+        (0..320u64).map(|nth| (nth * (number % 31 + 1) + number) as u8).collect()
     }
 
     pub fn is_lost(&self, number: u64) -> bool {
