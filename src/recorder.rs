@@ -9,12 +9,7 @@ mod draft;
 mod ledger;
 mod segment;
 
-use self::{
-    audio::{Audio, SoundEnd},
-    draft::Draft,
-    ledger::Ledger,
-    segment::Segment,
-};
+use self::{audio::Audio, draft::Draft, ledger::Ledger, segment::Segment};
 use crate::{
     limits,
     media::{Frame, Ring},
@@ -344,7 +339,7 @@ impl Recorder {
         let sound_end = self.sound_end(ring);
         let segment = self.segment.as_mut()?;
         let mut buffer = buffers.pop()?;
-        self.audio.gather(ring, sound_end.map(SoundEnd::moment));
+        self.audio.gather(ring, sound_end);
         let audio = self.audio.run(ring);
         segment.fragments += 1;
         let header = Header {

@@ -6,7 +6,7 @@ use super::Recorder;
 use crate::{
     codec::AudioFormat,
     limits,
-    media::Ring,
+    media::{AudioFrame, Ring},
     mp4::fragment::{AudioRun, Sample},
     units::{TICKS_PER_SECOND, Ticks},
 };
@@ -108,8 +108,8 @@ impl Audio {
         !is_there && newest.end() + wait_ticks(&newest.format) > newest.ticks_at(now)
     }
 
-    /// Chooses the frames of the next fragment: those that begin before `end`, as far as they are here.
-    pub fn gather(&mut self, ring: &Ring, end: Option<Ticks>) {
+    /// Chooses the frames of the next fragment, as far as they are here.
+    pub fn gather(&mut self, ring: &Ring, end: Option<SoundEnd>) {
         self.samples.clear();
         self.frames = 0..0;
         let (Some(format), Some(audio)) = (&self.format, &ring.audio) else { return };
@@ -117,7 +117,7 @@ impl Audio {
         let mut first = next.max(audio.numbers().start);
         let is_ours = |number| {
             let frame = audio.get(number).filter(|(frame, _)| frame.run == self.run)?;
-            end.is_none_or(|end| frame.0.time < frame.0.ticks_at(end)).then_some(frame)
+            end.is_none_or(|end| end.takes(frame.0)).then_some(frame)
         };
         let start = self.start;
         while is_ours(first).is_some_and(|(frame, _)| {
@@ -209,15 +209,18 @@ impl Recorder {
 /// Where the sound of a fragment ends.
 #[derive(Clone, Copy)]
 pub(super) enum SoundEnd {
-    /// The segment ends there as well.
+    /// The segment ends there as well: what begins before belongs to it.
     Cut(Ticks),
+    /// The next fragment begins there. It takes what is heard at that moment: FFmpeg, and Chromium
+    /// with it, seeks to a key frame and then for sound that begins no later, in what it has read.
     Goes(Ticks),
 }
 
 impl SoundEnd {
-    pub fn moment(self) -> Ticks {
+    fn takes(self, frame: &AudioFrame) -> bool {
         match self {
-            SoundEnd::Cut(moment) | SoundEnd::Goes(moment) => moment,
+            SoundEnd::Cut(end) => frame.time < frame.ticks_at(end),
+            SoundEnd::Goes(end) => frame.end() <= frame.ticks_at(end),
         }
     }
 }

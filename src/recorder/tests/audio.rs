@@ -124,6 +124,24 @@ fn every_frame_is_in_the_file_in_whose_span_it_begins() {
 }
 
 #[test]
+fn what_is_heard_at_a_key_frame_lies_in_its_fragment() {
+    let mut sound = Sound::new(1 << 20, Ticks(-20_000));
+    for _ in 0..12 {
+        sound.group(10);
+    }
+    sound.bench.stop();
+    for file in &sound.bench.card.files {
+        for fragment in &file.fragments {
+            let picture = (fragment.decode_time * RATE + 89_999) / 90_000;
+            let audio = fragment.audio.as_ref().unwrap();
+            assert!(audio.decode_time <= picture || fragment.decode_time == 0);
+            assert!(audio.decode_time + TICKS > picture, "and no more than that");
+        }
+    }
+    sound.assert_exact();
+}
+
+#[test]
 fn odd_lengths_lose_nothing_either() {
     for count in [7, 13, 24, 26, 60] {
         let mut sound = Sound::new(1 << 20, Ticks(7000));
