@@ -1,5 +1,7 @@
 //! What a browser makes of a recording: opened and shown at three quarters with a few requests.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
 mod support;
 
 use camera::{Camera, Encoding, Options, Sound, Speed};

@@ -149,9 +149,8 @@ impl AudioTimeline {
     fn adopt(&mut self, measured: i64, video: &Timeline) {
         let near = i64::from(self.clock_rate) / 20;
         let is_near = |other: i64| (measured - other).abs() <= near;
-        if is_near(self.shift) {
-            (self.shift, self.doubted) = (measured, None);
-        } else if self.doubted.is_some_and(is_near) && self.is_likely(measured, video) {
+        let is_confirmed = || self.doubted.is_some_and(is_near) && self.is_likely(measured, video);
+        if is_near(self.shift) || is_confirmed() {
             (self.shift, self.doubted) = (measured, None);
         } else {
             self.doubted = Some(measured);
