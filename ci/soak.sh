@@ -11,3 +11,4 @@ soak() {
 soak hour '' ' min: '
 soak udp of_five_minutes '1 % lost'
 soak day bad_days 'bad days: '
+soak crowd '' 'crowd: '

@@ -9,8 +9,9 @@
 //! ├─ connect     name and port → socket
 //! ├─ connection  sockets, session, packets → frames
 //! ├─ datagrams   the sockets of UDP
-//! ├─ video       its packets → access units, reports
-//! ├─ audio       packets of its sound track → frames
+//! ├─ reception   packets of a session that plays, however they come
+//! ├─ video       packets → access units, reports
+//! ├─ audio       packets of the sound track → frames
 //! ├─ arrivals    whether it still sends what can be used
 //! ├─ pace        how long to let bytes gather
 //! ├─ snapshot    the newest JPEG, while somebody looks
@@ -27,6 +28,7 @@ mod datagrams;
 mod error;
 mod pace;
 pub mod probe;
+mod reception;
 mod route;
 mod snapshot;
 mod video;
@@ -167,7 +169,9 @@ impl Camera {
 
     /// Connects, receives and tries again, until [`Camera::stop`]. To be run once.
     pub async fn run(&self, observer: &dyn Observer) {
-        let mut route = Route::new(self.target.clone(), self.transport);
+        let wants_audio = self.intake.borrow().wants_audio();
+        let tracks = if wants_audio { Tracks::VideoAndAudio } else { Tracks::Video };
+        let mut route = Route::new(self.target.clone(), tracks, self.transport);
         let mut patience = Patience::new();
         // The last try that was followed by another one at once.
         let mut detour = None;
@@ -203,9 +207,7 @@ impl Camera {
     async fn receive(&self, route: &mut Route, observer: &dyn Observer) -> Result<(), Error> {
         let started = runtime::now();
         self.seed.set(self.seed.get().wrapping_add(1));
-        let wants_audio = self.intake.borrow().wants_audio();
-        let tracks = if wants_audio { Tracks::VideoAndAudio } else { Tracks::Video };
-        let opening = route.connect(tracks, self.seed.get());
+        let opening = route.connect(self.seed.get());
         let Some(connection) = self.or_stopped(opening).await else { return Ok(()) };
         let mut connection = connection?;
         self.intake.borrow_mut().begin_run();
@@ -219,7 +221,7 @@ impl Camera {
                     self.enter(State::Live, observer);
                     let after = runtime::now().duration_since(started).as_millis();
                     log::info!("camera={} state=live after_ms={after}", self.name);
-                    if wants_audio {
+                    if self.intake.borrow().wants_audio() {
                         log::info!("camera={} {}", self.name, connection.sound());
                     }
                 }
@@ -233,7 +235,7 @@ impl Camera {
                 Some(Err(error)) => break Err(error),
                 None => break Ok(()),
             }
-            if let Some(time) = connection.wall_time.filter(|_| tells_time) {
+            if let Some(time) = connection.wall_time().filter(|_| tells_time) {
                 log::info!("camera={} its_clock={time}", self.name);
                 tells_time = false;
             }

@@ -139,6 +139,16 @@ impl Options {
     }
 }
 
+impl Tracks {
+    /// How many there are at most.
+    pub fn count(self) -> usize {
+        match self {
+            Tracks::Video | Tracks::Jpeg => 1,
+            Tracks::VideoAndAudio => limits::TRACKS_MAX,
+        }
+    }
+}
+
 impl Delivery {
     fn over(self) -> LowerTransport {
         match self {

@@ -220,6 +220,8 @@ impl BadDay {
     fn change_source(&mut self, is_first: bool) {
         self.source.ssrc += 1;
         self.source.sequence = self.below(65_536) as u16;
+        // Of one that nothing arrived of, nobody knows.
+        let is_first = is_first || self.network.is_first && !self.network.is_known;
         let (lost, restarts) = (self.network.lost, self.network.restarts);
         self.network = Network { is_first, lost, restarts, ..Network::default() };
     }
@@ -267,7 +269,7 @@ impl BadDay {
 
     fn send(&mut self, number: u64, is_key: bool) {
         let bytes = 100 + self.below(2500) as usize;
-        let changes_sets = is_key && self.one_in(120);
+        let changes_sets = is_key && self.network.is_known && self.one_in(120);
         if changes_sets {
             self.source.sets =
                 if self.source.sets == Sets::First { Sets::Second } else { Sets::First };
@@ -376,8 +378,9 @@ impl BadDay {
     fn deliver_late(&mut self, number: u64) {
         let is_due = |(due, _): &mut (u64, Vec<u8>)| *due <= number;
         let late: Vec<_> = self.network.late.extract_if(.., is_due).collect();
-        for (_, packet) in late {
-            self.line.packet(&packet);
+        // It is not late where none that came after it has arrived, and waited in vain.
+        if self.network.missing == 0 && self.network.held.is_none() {
+            late.iter().for_each(|(_, packet)| self.line.packet(packet));
         }
     }
 

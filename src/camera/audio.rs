@@ -2,22 +2,20 @@
 //!
 //! Knows nothing of: when to read, who wants the frames.
 
-use super::datagrams::Ports;
+use super::video::order;
 use crate::{
-    limits,
     media::{Clock, Intake},
     rtp::{
-        self, AudioDepacketizer, Order, Receiver,
+        self, AudioDepacketizer, Receiver,
         rtcp::{self, Rtcp},
     },
-    rtsp::{Media, PacketKind, Presentation, Transport},
+    rtsp::{Media, PacketKind, Presentation},
 };
 use std::time::Instant;
 
 /// From packets of the sound track to frames.
 pub(super) struct Audio {
     pub track: usize,
-    pub transport: Transport,
     receiver: Receiver,
     depacketizer: AudioDepacketizer,
 }
@@ -30,34 +28,15 @@ impl Audio {
         let (index, track, transport) =
             tracks.find_map(|(index, track)| Some((index, track, track.transport?)))?;
         let depacketizer = track.audio()?;
-        let order = match transport {
-            Transport::Interleaved { .. } => Order::Reliable,
-            Transport::Datagrams { .. } => Order::Datagram,
-        };
         intake.begin_audio(track.clock_rate);
-        let receiver = Receiver::new(track.payload_type, order);
-        Some(Audio { track: index, transport, receiver, depacketizer })
+        let receiver = Receiver::new(track.payload_type, order(transport)).announced(track.ssrc);
+        Some(Audio { track: index, receiver, depacketizer })
     }
 
     pub fn handle(&mut self, kind: PacketKind, bytes: &[u8], intake: &mut Intake, now: Instant) {
         match kind {
             PacketKind::Rtp => self.handle_packet(bytes, intake, now),
             PacketKind::Rtcp => self.handle_report(bytes, intake),
-        }
-    }
-
-    /// Takes the datagrams that wait, up to a bound.
-    pub fn receive(
-        &mut self,
-        ports: &Ports,
-        kind: PacketKind,
-        datagram: &mut [u8],
-        intake: &mut Intake,
-        now: Instant,
-    ) {
-        for _ in 0..limits::DATAGRAMS_AT_ONCE_MAX {
-            let Some(count) = ports.receive(kind, datagram) else { return };
-            self.handle(kind, datagram.get(..count).unwrap_or_default(), intake, now);
         }
     }
 
@@ -86,13 +65,6 @@ impl Audio {
             }
         }
     }
-}
-
-/// A receiver report that says nothing, to open the way for the camera's.
-pub(super) fn empty_report() -> Vec<u8> {
-    let mut out = Vec::new();
-    rtcp::write_receiver_report(0, None, super::video::CNAME, &mut out);
-    out
 }
 
 /// What becomes of the camera's sound, for the log.

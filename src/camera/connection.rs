@@ -4,12 +4,7 @@
 //! Knows nothing of: when to try again, who wants the frames.
 
 use super::{
-    Error,
-    arrivals::{Arrivals, Count},
-    audio::{self, Audio},
-    datagrams::Ports,
-    pace::Pace,
-    video::{Heard, Video},
+    Error, arrivals::Count, audio, datagrams::Ports, pace::Pace, reception::Reception, video::Video,
 };
 use crate::{
     limits,
@@ -33,8 +28,8 @@ use std::{
 /// How to connect.
 #[derive(Clone, Copy, Debug)]
 pub struct Manner {
-    pub tracks: Tracks,
     pub over: LowerTransport,
+    pub tracks: Tracks,
     /// How long the first packet is waited for.
     pub silence: Duration,
     /// Another one for each connection.
@@ -46,24 +41,18 @@ pub struct Connection {
     socket: Async<TcpStream>,
     session: Session,
     manner: Manner,
-    /// Where the video's packets come in, over UDP.
-    ports: Option<Ports>,
-    /// And the sound's.
-    audio_ports: Option<Ports>,
+    /// Where packets come in over UDP, a pair for each track.
+    ports: Vec<Ports>,
     /// One datagram.
     datagram: Vec<u8>,
     /// When the connection is read next, while packets come over UDP.
     next_control: Instant,
-    video: Option<Video>,
-    audio: Option<Audio>,
+    reception: Reception,
     pub presentation: Option<Presentation>,
-    /// The camera's wall time as its first report told it.
-    pub wall_time: Option<WallTime>,
     /// Requests that are not sent yet.
     outgoing: Vec<u8>,
     pace: Pace,
     backlog: Backlog,
-    arrivals: Arrivals,
 }
 
 /// What a step brought.
@@ -94,36 +83,28 @@ impl Connection {
     ) -> Result<Connection, Error> {
         let now = runtime::now();
         let mut options = Options { tracks: manner.tracks, ..Options::new(manner.seed) };
-        let (mut ports, mut audio_ports) = (None, None);
+        let mut ports = Vec::new();
         if manner.over == LowerTransport::Udp {
-            let bound = bind(socket.get_ref()).map_err(Error::Broken)?;
-            if manner.tracks == Tracks::VideoAndAudio {
-                audio_ports = Some(bind(socket.get_ref()).map_err(Error::Broken)?);
+            let mut rtp_ports = [0; limits::TRACKS_MAX];
+            for rtp_port in rtp_ports.iter_mut().take(manner.tracks.count()) {
+                let pair = bind(socket.get_ref()).map_err(Error::Broken)?;
+                *rtp_port = pair.rtp_port();
+                ports.push(pair);
             }
-            let audio_port = audio_ports.as_ref().map_or(0, Ports::rtp_port);
-            options.delivery = Delivery::Datagrams { rtp_ports: [bound.rtp_port(), audio_port] };
-            ports = Some(bound);
+            options.delivery = Delivery::Datagrams { rtp_ports };
         }
         let mut connection = Connection {
             socket,
             session: Session::new(target, options, now),
             manner,
-            datagram: if ports.is_some() {
-                vec![0; limits::DATAGRAM_BYTES_MAX]
-            } else {
-                Vec::new()
-            },
+            datagram: vec![0; if ports.is_empty() { 0 } else { limits::DATAGRAM_BYTES_MAX }],
             ports,
-            audio_ports,
             next_control: now,
-            video: None,
-            audio: None,
+            reception: Reception::new(now),
             presentation: None,
-            wall_time: None,
             outgoing: Vec::new(),
             pace: Pace::new(),
             backlog: Backlog::None,
-            arrivals: Arrivals::from(now),
         };
         connection.collect_requests(now);
         Ok(connection)
@@ -144,12 +125,13 @@ impl Connection {
         if began {
             return Ok(Step::Playing);
         }
-        self.arrivals.note(after, now);
+        let Reception { video, arrivals, .. } = &mut self.reception;
+        arrivals.note(after, now);
         if after.taken != before.taken {
             return Ok(Step::Frames);
         }
-        if self.video.is_some() {
-            self.arrivals.check(self.manner.over, self.manner.silence, now)?;
+        if video.is_some() {
+            arrivals.check(self.manner.over, self.manner.silence, now)?;
         }
         Ok(Step::Idle)
     }
@@ -167,19 +149,22 @@ impl Connection {
 
     /// The run is over: the last access unit goes out if it is complete.
     pub fn end_run(&mut self, intake: &mut Intake) {
-        if let Some(video) = &mut self.video {
-            video.end(intake, runtime::now());
-        }
+        self.reception.end(intake, runtime::now());
     }
 
     /// True once a packet came: the camera streams over this transport.
     pub fn delivers(&self) -> bool {
-        self.video.is_some() && self.arrivals.any()
+        self.reception.arrivals.any()
     }
 
     /// What came of the video's packets and what did not, in this run.
     pub fn statistics(&self) -> rtp::Statistics {
-        self.video.as_ref().map(Video::statistics).unwrap_or_default()
+        self.reception.video.as_ref().map(Video::statistics).unwrap_or_default()
+    }
+
+    /// The camera's wall time as its first report told it.
+    pub fn wall_time(&self) -> Option<WallTime> {
+        self.reception.wall_time
     }
 
     /// Says goodbye, for at most [`limits::TEARDOWN_TIMEOUT`]; nothing that still comes is read.
@@ -234,56 +219,40 @@ impl Connection {
 
     /// Takes the datagrams that wait, up to a bound.
     fn receive_datagrams(&mut self, intake: &mut Intake, now: Instant) -> Result<(), Error> {
-        if intake.awaits_audio() {
-            // What they say of the clocks places the first frame.
-            self.receive_reports(intake, now)?;
-        }
-        let (Some(ports), Some(video)) = (&self.ports, &mut self.video) else { return Ok(()) };
-        self.backlog = Backlog::Some;
-        for _ in 0..limits::DATAGRAMS_AT_ONCE_MAX {
-            let Some(count) = ports.receive(PacketKind::Rtp, &mut self.datagram) else {
-                self.backlog = Backlog::None;
-                break;
+        let mut left = limits::DATAGRAMS_AT_ONCE_MAX;
+        for ports in &self.ports {
+            let Some(track) = ports.track() else { continue };
+            let kinds: &[PacketKind] = match intake.awaits_audio() {
+                // What reports say of the clocks places the first sound.
+                true => &[PacketKind::Rtcp, PacketKind::Rtp],
+                false if now < self.next_control => &[PacketKind::Rtp],
+                false => &[PacketKind::Rtp, PacketKind::Rtcp],
             };
-            self.arrivals.packet();
-            video.handle_packet(self.datagram.get(..count).unwrap_or_default(), intake, now);
-        }
-        if let (Some(ports), Some(audio)) = (&self.audio_ports, &mut self.audio) {
-            audio.receive(ports, PacketKind::Rtp, &mut self.datagram, intake, now);
-        }
-        if self.next_control <= now {
-            self.receive_reports(intake, now)?;
-        }
-        Ok(())
-    }
-
-    fn receive_reports(&mut self, intake: &mut Intake, now: Instant) -> Result<(), Error> {
-        if let (Some(ports), Some(audio)) = (&self.audio_ports, &mut self.audio) {
-            audio.receive(ports, PacketKind::Rtcp, &mut self.datagram, intake, now);
-        }
-        let (Some(ports), Some(video)) = (&self.ports, &mut self.video) else { return Ok(()) };
-        while let Some(count) = ports.receive(PacketKind::Rtcp, &mut self.datagram) {
-            let bytes = self.datagram.get(..count).unwrap_or_default();
-            match video.handle_report(bytes, intake, now) {
-                Heard::Bye => return Err(Error::Bye),
-                Heard::WallTime(time) => self.wall_time = Some(time),
-                Heard::Nothing => {}
+            for &kind in kinds {
+                while left > 0
+                    && let Some(count) = ports.receive(kind, &mut self.datagram)
+                {
+                    left -= 1;
+                    let bytes = self.datagram.get(..count).unwrap_or_default();
+                    self.reception.take(track, kind, bytes, intake, now)?;
+                }
             }
+        }
+        if left == 0 {
+            self.backlog = Backlog::Some;
         }
         Ok(())
     }
 
     /// Gives up what was waited for too long, and sends the report that is due.
     fn report(&mut self, intake: &mut Intake, now: Instant) -> Result<(), Error> {
-        let Some(video) = &mut self.video else { return Ok(()) };
-        video.handle_timeout(intake, now);
-        if let Some(audio) = &mut self.audio {
-            audio.handle_timeout(intake, now);
-        }
+        self.reception.handle_timeout(intake, now);
+        let Some(video) = &mut self.reception.video else { return Ok(()) };
         let Some(report) = video.report_due(now) else { return Ok(()) };
-        match (video.transport, &self.ports) {
-            (Transport::Datagrams { .. }, Some(ports)) => ports.send(PacketKind::Rtcp, &report),
-            _ => self.session.send_report(video.track, &report),
+        let track = video.track;
+        match self.ports.iter().find(|ports| ports.track() == Some(track)) {
+            Some(ports) => ports.send(PacketKind::Rtcp, &report),
+            None => self.session.send_report(track, &report),
         }
         self.drain(intake, now).map(drop)
     }
@@ -295,11 +264,11 @@ impl Connection {
             deadline = deadline.min(session);
         }
         let readable = async { self.socket.readable().await.map_err(Error::Broken) };
-        let Some(video) = &self.video else {
+        let Some(video) = &self.reception.video else {
             return future::or(readable, expired(deadline)).await;
         };
         deadline = deadline.min(video.deadline());
-        deadline = deadline.min(self.arrivals.deadline(self.manner.silence));
+        deadline = deadline.min(self.reception.arrivals.deadline(self.manner.silence));
         let as_datagrams = self.comes_as_datagrams();
         if !watched {
             let pause = match self.backlog {
@@ -309,19 +278,19 @@ impl Connection {
             };
             return expired(deadline.min(now + pause)).await;
         }
-        match &self.ports {
-            Some(ports) if as_datagrams => {
+        match self.ports.first().filter(|_| as_datagrams) {
+            // Of the video, which is set up first; the rest is read with it.
+            Some(ports) => {
                 let datagram = async { ports.readable().await.map_err(Error::Broken) };
                 future::or(datagram, expired(deadline.min(self.next_control))).await
             }
-            _ => future::or(readable, expired(deadline)).await,
+            None => future::or(readable, expired(deadline)).await,
         }
     }
 
-    /// The session plays, and the video's packets come over UDP.
+    /// The session plays, and its packets come over UDP.
     fn comes_as_datagrams(&self) -> bool {
-        let transport = self.video.as_ref().map(|video| video.transport);
-        matches!(transport, Some(Transport::Datagrams { .. }))
+        self.ports.iter().any(|ports| ports.track().is_some())
     }
 
     /// Takes all outputs of the session; true if it began to play.
@@ -331,30 +300,11 @@ impl Connection {
             match output {
                 Output::Send(bytes) => self.outgoing.extend_from_slice(bytes),
                 Output::Packet { track, kind, bytes } => {
-                    if let Some(audio) = self.audio.as_mut().filter(|it| it.track == track) {
-                        audio.handle(kind, bytes, intake, now);
-                        continue;
-                    }
-                    let Some(video) = self.video.as_mut().filter(|it| it.track == track) else {
-                        continue;
-                    };
-                    match kind {
-                        PacketKind::Rtp => {
-                            self.arrivals.packet();
-                            video.handle_packet(bytes, intake, now);
-                        }
-                        PacketKind::Rtcp => match video.handle_report(bytes, intake, now) {
-                            Heard::Bye => return Err(Error::Bye),
-                            Heard::WallTime(time) => self.wall_time = Some(time),
-                            Heard::Nothing => {}
-                        },
-                    }
+                    self.reception.take(track, kind, bytes, intake, now)?;
                 }
                 Output::Playing(presentation) => {
-                    self.video = Video::new(presentation, self.manner.seed, now);
-                    self.audio = Audio::new(presentation, intake);
+                    self.reception.begin(presentation, self.manner.seed, intake, now);
                     self.presentation = Some(presentation.clone());
-                    self.arrivals = Arrivals::from(now);
                     self.open_ports(now);
                     began = true;
                 }
@@ -364,17 +314,17 @@ impl Connection {
         Ok(began)
     }
 
-    /// Tells the camera's ports from where packets are expected.
+    /// Tells each pair of ports which track comes there, and from where.
     fn open_ports(&mut self, now: Instant) {
-        if let (Some(ports), Some(video)) = (&mut self.ports, &mut self.video)
-            && let Transport::Datagrams { server_ports, .. } = video.transport
-        {
-            ports.open(server_ports, &video.report(now));
-        }
-        if let (Some(ports), Some(audio)) = (&mut self.audio_ports, &self.audio)
-            && let Transport::Datagrams { server_ports, .. } = audio.transport
-        {
-            ports.open(server_ports, &audio::empty_report());
+        let Some(video) = &mut self.reception.video else { return };
+        let report = video.report(now);
+        let tracks = self.presentation.iter().flat_map(|presentation| &presentation.tracks);
+        for (track, it) in tracks.enumerate() {
+            if let Some(Transport::Datagrams { rtp_port, server_ports }) = it.transport
+                && let Some(ports) = self.ports.iter_mut().find(|it| it.rtp_port() == rtp_port)
+            {
+                ports.open(track, server_ports, &report);
+            }
         }
     }
 

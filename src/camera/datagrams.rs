@@ -16,6 +16,8 @@ pub(super) struct Ports {
     rtcp: Async<UdpSocket>,
     rtp_port: u16,
     camera: SocketAddr,
+    /// The track whose packets come here; none before the session plays.
+    track: Option<usize>,
     /// The camera's ports, where it told them.
     to: Option<(u16, u16)>,
 }
@@ -36,17 +38,22 @@ impl Ports {
         }
         let _ =
             rustix::net::sockopt::set_socket_recv_buffer_size(&rtcp, limits::REPORT_RECEIVE_BYTES);
-        Ok(Ports { rtp: Async::new(rtp)?, rtcp: Async::new(rtcp)?, rtp_port, camera, to: None })
+        let (rtp, rtcp) = (Async::new(rtp)?, Async::new(rtcp)?);
+        Ok(Ports { rtp, rtcp, rtp_port, camera, track: None, to: None })
     }
 
     pub fn rtp_port(&self) -> u16 {
         self.rtp_port
     }
 
-    /// Takes the ports that the camera sends from, and opens the way from them through a NAT or a
+    pub fn track(&self) -> Option<usize> {
+        self.track
+    }
+
+    /// Takes the track, and the ports that the camera sends from, and opens the way from them through a NAT or a
     /// firewall: a few packets of ours that say nothing go there first. Lost ones are no matter.
-    pub fn open(&mut self, to: Option<(u16, u16)>, report: &[u8]) {
-        self.to = to;
+    pub fn open(&mut self, track: usize, to: Option<(u16, u16)>, report: &[u8]) {
+        (self.track, self.to) = (Some(track), to);
         for _ in 0..limits::PUNCHES {
             self.send(PacketKind::Rtp, &EMPTY_PACKET);
             self.send(PacketKind::Rtcp, report);
@@ -165,7 +172,7 @@ mod tests {
         let camera = ports([127, 0, 0, 1]);
         let mut ports = ports([127, 0, 0, 1]);
         ports.send(PacketKind::Rtcp, b"to nobody yet");
-        ports.open(Some((camera.rtp_port(), camera.rtp_port() + 1)), b"report");
+        ports.open(0, Some((camera.rtp_port(), camera.rtp_port() + 1)), b"report");
         let mut buffer = [0; 100];
         for _ in 0..limits::PUNCHES {
             assert_eq!(camera.receive(PacketKind::Rtp, &mut buffer), Some(EMPTY_PACKET.len()));

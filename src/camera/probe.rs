@@ -83,9 +83,9 @@ pub fn run(target: &Target) -> Result<Report, Error> {
 /// # Errors
 /// As [`run`].
 pub async fn look(target: &Target, effort: Effort) -> Result<(Report, Intake), Error> {
-    let mut route = Route::new(target.clone(), LowerTransport::Tcp);
+    let mut route = Route::new(target.clone(), Tracks::Video, LowerTransport::Tcp);
     loop {
-        let connection = route.connect(Tracks::Video, u64::from(std::process::id())).await?;
+        let connection = route.connect(u64::from(std::process::id())).await?;
         match look_at(connection, effort).await {
             Err(error) if route.after(&error, false) == Next::AtOnce => {}
             result => return result,

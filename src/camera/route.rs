@@ -16,6 +16,7 @@ pub struct Route {
     /// Where redirects led to, if they did.
     target: Target,
     connector: Connector,
+    tracks: Tracks,
     redirects: usize,
     configured: LowerTransport,
     over: LowerTransport,
@@ -32,11 +33,12 @@ pub enum Next {
 }
 
 impl Route {
-    pub fn new(home: Target, over: LowerTransport) -> Route {
+    pub fn new(home: Target, tracks: Tracks, over: LowerTransport) -> Route {
         Route {
             target: home.clone(),
             connector: Connector::new(&home),
             home,
+            tracks,
             redirects: 0,
             configured: over,
             over,
@@ -44,13 +46,14 @@ impl Route {
         }
     }
 
-    /// Connects, to set those tracks up; `seed`: another one each time. Cancel-safe, as [`Connector::connect`] is.
+    /// Connects; `seed`: another one each time. Cancel-safe, as [`Connector::connect`] is.
     ///
     /// # Errors
     /// Those of [`Connector::connect`] and [`Connection::new`].
-    pub async fn connect(&mut self, tracks: Tracks, seed: u64) -> Result<Connection, Error> {
+    pub async fn connect(&mut self, seed: u64) -> Result<Connection, Error> {
         let socket = self.connector.connect().await?;
-        let manner = Manner { tracks, over: self.over, silence: self.silence(), seed };
+        let (over, tracks) = (self.over, self.tracks);
+        let manner = Manner { over, tracks, silence: self.silence(), seed };
         Connection::new(socket, &self.target, manner)
     }
 
@@ -103,7 +106,7 @@ mod tests {
     const UDP: LowerTransport = LowerTransport::Udp;
 
     fn route(over: LowerTransport) -> Route {
-        Route::new("rtsp://admin:secret@camera/live".parse().unwrap(), over)
+        Route::new("rtsp://admin:secret@camera/live".parse().unwrap(), Tracks::Video, over)
     }
 
     fn refused(over: LowerTransport) -> Error {

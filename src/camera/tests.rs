@@ -104,7 +104,7 @@ fn a_wrong_password_is_tried_ever_more_rarely() {
     let url = server.url("cam").replace("rtsp://", "rtsp://admin:wrong@");
     let camera = camera(&url);
     let watcher = watcher(&camera, 0, 0);
-    let mut route = Route::new(camera.target.clone(), LowerTransport::Tcp);
+    let mut route = Route::new(camera.target.clone(), Tracks::Video, LowerTransport::Tcp);
     let received = camera.receive(&mut route, &watcher);
     let error = runtime::block_on(&LocalExecutor::new(), received).unwrap_err();
     assert!(error.is_about_credentials(), "{error}");
@@ -135,7 +135,7 @@ fn a_host_that_is_no_camera_says_so() {
         let _ = socket.read(&mut [0; 1000]);
         let _ = socket.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
     });
-    let mut route = Route::new(camera.target.clone(), LowerTransport::Tcp);
+    let mut route = Route::new(camera.target.clone(), Tracks::Video, LowerTransport::Tcp);
     let watcher = watcher(&camera, 0, 0);
     let received = camera.receive(&mut route, &watcher);
     let error = runtime::block_on(&LocalExecutor::new(), received).unwrap_err();

@@ -17,7 +17,6 @@ use std::time::Instant;
 /// From packets of the video track to access units.
 pub(super) struct Video {
     pub track: usize,
-    pub transport: Transport,
     receiver: Receiver,
     depacketizer: Depacketizer,
     clock_rate: u32,
@@ -49,14 +48,9 @@ impl Video {
         if is_interleaved(&track.format_parameters) {
             depacketizer = depacketizer.with_decoding_order_numbers();
         }
-        let order = match transport {
-            Transport::Interleaved { .. } => Order::Reliable,
-            Transport::Datagrams { .. } => Order::Datagram,
-        };
-        let receiver = Receiver::new(track.payload_type, order).announced(track.ssrc);
+        let receiver = Receiver::new(track.payload_type, order(transport)).announced(track.ssrc);
         Some(Video {
             track: index,
-            transport,
             receiver,
             depacketizer,
             clock_rate: track.clock_rate,
@@ -140,6 +134,14 @@ impl Video {
     }
 }
 
+/// What a transport promises about the packets of a track.
+pub(super) fn order(transport: Transport) -> Order {
+    match transport {
+        Transport::Interleaved { .. } => Order::Reliable,
+        Transport::Datagrams { .. } => Order::Datagram,
+    }
+}
+
 /// Whether the packets carry decoding order numbers (RFC 7798 §7.1, `sprop-max-don-diff`).
 fn is_interleaved(format_parameters: &str) -> bool {
     let mut parameters = format_parameters.split(';').filter_map(|it| it.split_once('='));
@@ -147,7 +149,7 @@ fn is_interleaved(format_parameters: &str) -> bool {
     value.is_some_and(|(_, value)| value.trim().parse::<u32>().is_ok_and(|value| value > 0))
 }
 
-pub(super) const CNAME: &str = "smolnvr";
+const CNAME: &str = "smolnvr";
 
 #[cfg(test)]
 mod tests {

@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 /// Watches one camera's way to the card.
 #[derive(Debug, Default)]
 pub(super) struct Watchdog {
-    /// Since when frames come of which none became durable.
-    waiting: Option<Instant>,
+    /// For how long frames have come of which none became durable, and when they came last.
+    waiting: Option<(Duration, Instant)>,
+    /// It was the card's fault: once it answers, it has all the time again.
+    card_blamed: bool,
 }
 
 /// How things stand when frames come.
@@ -35,15 +37,23 @@ pub(super) enum Verdict {
 impl Watchdog {
     /// Frames came.
     pub fn frames(&mut self, way: Way, patience: Duration, now: Instant) -> Verdict {
-        if way == Way::Shut {
+        if way == Way::Shut || way == Way::Open && std::mem::take(&mut self.card_blamed) {
             self.waiting = None;
+        }
+        if way == Way::Shut {
             return Verdict::Wait;
         }
-        let waited = now.saturating_duration_since(*self.waiting.get_or_insert(now));
+        let (mut waited, last) = self.waiting.unwrap_or((Duration::ZERO, now));
+        // A span in which no frame came does not count, nor one in which the machine slept.
+        waited += now.saturating_duration_since(last).min(GAP_MAX);
+        self.waiting = Some((waited, now));
         match way {
             _ if waited <= patience => Verdict::Wait,
             // Another run would end at the same card.
-            Way::AtCard => Verdict::BlameCard(waited),
+            Way::AtCard => {
+                self.card_blamed = true;
+                Verdict::BlameCard(waited)
+            }
             Way::Open | Way::Shut => {
                 self.waiting = None;
                 Verdict::Reconnect(waited)
@@ -61,6 +71,9 @@ impl Watchdog {
         self.waiting = None;
     }
 }
+
+/// Frames come at least so often, where they come.
+const GAP_MAX: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
@@ -108,9 +121,33 @@ mod tests {
         let start = runtime::now();
         let mut watchdog = Watchdog::default();
         let mut at =
-            |second| watchdog.frames(Way::AtCard, PATIENCE, start + Duration::from_secs(second));
-        assert_eq!(at(0), Verdict::Wait);
-        assert_eq!(at(12), Verdict::BlameCard(Duration::from_secs(12)));
-        assert_eq!(at(30), Verdict::BlameCard(Duration::from_secs(30)));
+            |second, way| watchdog.frames(way, PATIENCE, start + Duration::from_secs(second));
+        for second in 0..40 {
+            let expected = match second {
+                0..=10 => Verdict::Wait,
+                _ => Verdict::BlameCard(Duration::from_secs(second)),
+            };
+            assert_eq!(at(second, Way::AtCard), expected);
+        }
+        // It answers, and has as long again to make something durable.
+        for second in 40..51 {
+            assert_eq!(at(second, Way::Open), Verdict::Wait, "{second}");
+        }
+        assert_eq!(at(51, Way::Open), Verdict::Reconnect(Duration::from_secs(11)));
+    }
+
+    #[test]
+    fn a_span_in_which_no_frame_came_does_not_count() {
+        let start = runtime::now();
+        let mut watchdog = Watchdog::default();
+        for (second, expected) in [
+            (0, Verdict::Wait),
+            (3600, Verdict::Wait),
+            (3601, Verdict::Wait),
+            (7200, Verdict::Wait),
+        ] {
+            let now = start + Duration::from_secs(second);
+            assert_eq!(watchdog.frames(Way::Open, PATIENCE, now), expected, "{second}");
+        }
     }
 }

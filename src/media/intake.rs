@@ -149,6 +149,11 @@ impl Intake {
         }
     }
 
+    /// Whether a frame of the ring belongs to the run that is under way, or was the last one.
+    pub fn is_current(&self, number: u64) -> bool {
+        self.ring.get(number).is_some_and(|(frame, _)| frame.run == self.run)
+    }
+
     /// Tells when the packets arrived that come next.
     pub fn arrived(&mut self, now: Instant) {
         self.now = Some(now);

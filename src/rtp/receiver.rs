@@ -49,6 +49,7 @@ pub struct Statistics {
 pub struct Receiver {
     payload_type: u8,
     order: Order,
+    announced: Option<u32>,
     /// The source that is ours by all that was said: the announced one, or else the first.
     home: Option<u32>,
     /// Two sources were seen to take turns: ours is kept as long as it sends.
@@ -68,6 +69,7 @@ impl Receiver {
         Receiver {
             payload_type,
             order,
+            announced: None,
             home: None,
             is_steadfast: false,
             heard: None,
@@ -82,7 +84,7 @@ impl Receiver {
     /// Tells the source that SETUP or PLAY announced: a hint.
     #[must_use]
     pub fn announced(self, ssrc: Option<u32>) -> Receiver {
-        Receiver { home: ssrc, ..self }
+        Receiver { announced: ssrc, home: ssrc, ..self }
     }
 
     /// Takes a packet; delivers it, later ones that waited for it, or nothing yet.
@@ -160,11 +162,13 @@ impl Receiver {
             Some(it) if (it.ssrc, it.due) == (packet.ssrc, packet.sequence_number) => it.run,
             _ => 0,
         };
-        let is_reliable = self.order == Order::Reliable;
+        // A jump of its own source's numbers over UDP needs a second packet as well.
+        let is_ours = self.announced == Some(packet.ssrc) && !self.is_source(packet.ssrc);
+        let is_believed = self.order == Order::Reliable || is_ours || run > 0;
         match position {
             Position::Start => self.start(packet, now, Lost(0), deliver),
             Position::Ahead(count) => self.take(packet, count, now, deliver),
-            Position::Elsewhere if is_reliable || run > 0 => self.restart(packet, now, deliver),
+            Position::Elsewhere if is_believed => self.restart(packet, now, deliver),
             Position::Behind { .. } if run >= BEHIND_RUN => self.restart(packet, now, deliver),
             Position::Elsewhere => {
                 self.statistics.foreign += 1;

@@ -190,6 +190,15 @@ fn another_ssrc_over_udp_needs_two_packets_in_a_row() {
 }
 
 #[test]
+fn over_udp_the_announced_source_is_believed_at_its_first_packet() {
+    let mut track = Track::new(Order::Datagram);
+    track.receiver = Receiver::new(96, Order::Datagram).announced(Some(1));
+    track.packet_of(2, 96, 40_000, START);
+    track.packets([7, 8]);
+    assert_eq!(track.out, [(40_000, 0), (7, 1), (8, 0)]);
+}
+
+#[test]
 fn packets_of_an_earlier_session_take_turns_with_ours() {
     let mut track = Track::new(Order::Reliable);
     track.receiver = Receiver::new(96, Order::Reliable).announced(Some(1));

@@ -42,11 +42,10 @@ const player = new Player(list, {
 });
 const settings = new Settings({ onSaved: () => refresh(), onLogout: () => begin() });
 const feed = new Feed({
-  status: (now) => {
-    if (wasLost) say($("banner"), "");
-    const reconnected = status === null || now.uptime_s < status.uptime_s || wasLost;
+  status: (now, isFirst) => {
+    if (isFirst) say($("banner"), "");
     show(now);
-    if (reconnected) refresh();
+    if (isFirst) refresh();
   },
   change: (change) => health.change(change),
   recording: (event) => list.event(event),
@@ -55,11 +54,9 @@ const feed = new Feed({
     login(session, enter);
   },
   lost: (seconds) => {
-    wasLost = true;
     if (!isOver) say($("banner"), `smolnvr does not answer. Trying again${seconds > 1 ? ` in ${seconds} s` : ""}…`);
   },
 });
-let wasLost = false;
 
 // --- the address ---
 
@@ -184,12 +181,10 @@ function recordingState(age) {
 }
 
 async function refresh() {
-  wasLost = false;
   try {
-    const now = await api("GET", "/api/status");
+    const [now] = await Promise.all([api("GET", "/api/status"), list.refresh()]);
     health.changes(now.changes ?? []);
     show(now);
-    await list.refresh();
   } catch (problem) {
     if (problem.status && problem.status !== 401) say($("banner"), sentence(problem.message));
   }
@@ -210,7 +205,6 @@ async function begin() {
 
 function enter(session) {
   auth = session.auth;
-  wasLost = true;
   feed.start();
 }
 

@@ -45,6 +45,7 @@ export class CameraFields {
           input("engine", "Engine", { value: c.engine, options: [["native", "native"], ["ffmpeg", "FFmpeg"]] }),
           input("audio", "Record sound too", { type: "checkbox", checked: c.audio }))),
       h("p", { className: "buttons" }, remove, test), error, result);
+    this.#inputs.name.addEventListener("input", () => say(this.legend, this.name || "New camera"));
     this.#inputs.url.addEventListener("change", () => this.#split());
     onclick(test, error, () => this.#test(result, test));
   }

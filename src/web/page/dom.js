@@ -41,7 +41,7 @@ export function onsubmit(form, action) {
     event.preventDefault();
     const button = event.submitter ?? form.querySelector("[type=submit]");
     if (button.classList.contains("busy")) return;
-    await attempt(button, form.querySelector(".error"), () => action(button.value));
+    await attempt(button, form.querySelector(":scope > .error"), () => action(button.value));
   });
 }
 

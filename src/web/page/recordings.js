@@ -12,6 +12,7 @@ export class Recordings {
   #next = null;
   #complete = true;
   #loading = null;
+  #refreshing = null;
   /** Numbers that events named, to be asked for together. */
   #changed = new Set();
   #timer = 0;
@@ -38,6 +39,7 @@ export class Recordings {
     if (camera === this.#camera) return;
     this.#camera = camera;
     this.#entries = [];
+    this.#refreshing = null; // of another camera
     $("until").value = "";
     this.#render();
     try {
@@ -47,8 +49,17 @@ export class Recordings {
     }
   }
 
-  /** Asks again from the newest on, as far as was shown. */
-  async refresh() {
+  /** Asks again from the newest on, as far as was shown; once at a time. */
+  refresh() {
+    const mine = (this.#refreshing ??= this.#refresh());
+    const done = () => {
+      if (this.#refreshing === mine) this.#refreshing = null;
+    };
+    mine.then(done, done);
+    return mine;
+  }
+
+  async #refresh() {
     const camera = this.#camera;
     if (!camera) return;
     const limit = Math.min(PAGE_MAX, Math.max(PAGE, this.#entries.length));

@@ -1,0 +1,98 @@
+//! What is made of the packets of a session that plays, however they come.
+//!
+//! Knows nothing of: sockets, requests.
+
+use super::{
+    Error,
+    arrivals::Arrivals,
+    audio::Audio,
+    video::{Heard, Video},
+};
+use crate::{
+    limits,
+    media::Intake,
+    rtsp::{PacketKind, Presentation},
+    units::WallTime,
+};
+use std::time::Instant;
+
+/// The tracks that were set up, and whether something comes of them.
+pub(super) struct Reception {
+    /// `None` until the session plays.
+    pub video: Option<Video>,
+    /// `None` where none is wanted, or offered.
+    audio: Option<Audio>,
+    pub arrivals: Arrivals,
+    /// The camera's wall time as its first report told it.
+    pub wall_time: Option<WallTime>,
+}
+
+impl Reception {
+    pub fn new(now: Instant) -> Reception {
+        Reception { video: None, audio: None, arrivals: Arrivals::from(now), wall_time: None }
+    }
+
+    /// The session began to play.
+    pub fn begin(
+        &mut self,
+        presentation: &Presentation,
+        seed: u64,
+        intake: &mut Intake,
+        now: Instant,
+    ) {
+        self.video = Video::new(presentation, seed, now);
+        self.audio = Audio::new(presentation, intake);
+        self.arrivals = Arrivals::from(now);
+    }
+
+    /// Takes a packet of a track; those of tracks that are not wanted are passed over.
+    ///
+    /// # Errors
+    /// `Bye`: the video's source is at its end.
+    pub fn take(
+        &mut self,
+        track: usize,
+        kind: PacketKind,
+        bytes: &[u8],
+        intake: &mut Intake,
+        now: Instant,
+    ) -> Result<(), Error> {
+        if let Some(audio) = self.audio.as_mut().filter(|it| it.track == track) {
+            audio.handle(kind, bytes, intake, now);
+            return Ok(());
+        }
+        let Some(video) = self.video.as_mut().filter(|it| it.track == track) else { return Ok(()) };
+        match kind {
+            PacketKind::Rtp => {
+                self.arrivals.packet();
+                video.handle_packet(bytes, intake, now);
+            }
+            PacketKind::Rtcp => match video.handle_report(bytes, intake, now) {
+                Heard::Bye => return Err(Error::Bye),
+                Heard::WallTime(time) => self.wall_time = Some(time),
+                Heard::Nothing => {}
+            },
+        }
+        Ok(())
+    }
+
+    /// Gives up packets that were waited for too long.
+    pub fn handle_timeout(&mut self, intake: &mut Intake, now: Instant) {
+        if let Some(video) = &mut self.video {
+            video.handle_timeout(intake, now);
+        }
+        if let Some(audio) = &mut self.audio {
+            audio.handle_timeout(intake, now);
+        }
+    }
+
+    /// The run is over: the last access unit goes out if it is complete.
+    pub fn end(&mut self, intake: &mut Intake, now: Instant) {
+        if let Some(audio) = &mut self.audio {
+            audio.handle_timeout(intake, now + limits::REORDER_DELAY_MAX);
+        }
+        if let Some(video) = &mut self.video {
+            video.end(intake, now);
+        }
+    }
+}
