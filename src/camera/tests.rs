@@ -37,7 +37,7 @@ impl Observer for Watcher<'_> {
 }
 
 fn camera(url: &str) -> Camera {
-    Camera::new("camera".into(), url.parse().unwrap(), 4 << 20, 7)
+    Camera::new("camera".into(), url.parse().unwrap(), Intake::new(4 << 20), 7)
 }
 
 fn watcher(camera: &Camera, gulps_max: u32, runs_max: u32) -> Watcher<'_> {
