@@ -20,6 +20,9 @@ main() {
 	mkdir -p "$cache" "${BUILD_DIR:-$cache}"
 	# What is the same for every clone, std and crates, is built once; $BUILD_DIR is for who doubts it.
 	export CARGO_TARGET_DIR="${BUILD_DIR:-$cache/build-$method}${1:-}"
+	# The build date that src/clock.rs measures the board's clock by.
+	SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+	export SOURCE_DATE_EPOCH
 	exec 9>"$CARGO_TARGET_DIR.lock"
 	flock 9
 	case $method in
