@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check cross size ipk sdcard dist bench soak
+.PHONY: help run test check cross size ipk sdcard dist reproducible bench soak
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -27,6 +27,9 @@ sdcard: cross ## a folder and a zip to copy onto an SD card
 
 dist: cross ## all packages, with checksums and a list of components
 	@ci/package.sh dist
+
+reproducible: ## two clones of this commit, in two places, must give the same bytes
+	@ci/reproducible.sh
 
 bench: ## smolnvr beside FFmpeg on the same stream; figures go to ci/bench/
 	@python3 ci/bench.py

@@ -4,8 +4,8 @@
 usage: chromium_seek.py FILE.mp4 [FRACTION]
 
 Serves the file with byte ranges on 127.0.0.1 and counts the requests for it. Prints one line of
-JSON: {"requests": N, "bytes": SENT, "duration": S, "time": S, "width": W, "height": H, "colours": N}
-where `colours` tells a picture from a blank one. Exit status 1 and why, if there is no picture
+JSON: {"requests": N, "bytes": SENT, "duration": S, "time": S, "width": W, "height": H, "colours": N,
+"sound": DECODED_BYTES} where `colours` tells a picture from a blank one. Exit status 1 and why, if there is no picture
 within 60 s.
 """
 import http.server
@@ -32,7 +32,8 @@ video.onseeked = () => {
   context.drawImage(video, 0, 0);
   const pixels = new Uint32Array(context.getImageData(0, 0, canvas.width, canvas.height).data.buffer);
   report({ duration: video.duration, time: video.currentTime, width: video.videoWidth,
-           height: video.videoHeight, colours: new Set(pixels).size });
+           height: video.videoHeight, colours: new Set(pixels).size,
+           sound: video.webkitAudioDecodedByteCount });
 };
 video.src = "/recording.mp4";
 </script>"""

@@ -44,6 +44,8 @@ all() {
     clip "$small/bframes.h265" small libx265 -x265-params "$x265:bframes=4:b-adapt=0:b-pyramid=1:open-gop=0"
     # Open groups: an IDR, then CRA pictures with RASL pictures behind them.
     clip "$small/opengop.h265" small libx265 -x265-params "$x265:bframes=4:b-adapt=0:b-pyramid=1:open-gop=1"
+    # Sound: AAC LC, 16 kHz, mono, no two frames alike.
+    sound "$small/noise.aac" anoisesrc=amplitude=0.4:seed=7:sample_rate=16000:duration=3.3 -b:a 24k
     # What a camera at 4 Mbit/s sends: 1080p25, a key frame every two seconds.
     clip "$large/bench.h264" large libx264 -b:v 4M -maxrate 4M -bufsize 4M \
         -x264-params keyint=50:min-keyint=50:scenecut=0:bframes=0
@@ -78,6 +80,16 @@ clip() {
         -c:v "$encoder" "$@" -threads 1 -fflags +bitexact -flags:v +bitexact \
         -video_track_timescale 90000 "$work/clip.mp4"
     split "$work/clip.mp4" "$out"
+}
+
+# sound OUT SOURCE OPTION...: raw AAC with ADTS headers.
+sound() {
+    out=$1 source=$2
+    shift 2
+    if [ $force = no ] && [ -s "$out" ]; then return; fi
+    echo "making $out"
+    ffmpeg -hide_banner -loglevel error -nostdin -y -f lavfi -i "$source" -ac 1 -c:a aac "$@" \
+        -threads 1 -fflags +bitexact -flags:a +bitexact -f adts "$out"
 }
 
 # split VIDEO OUT: the access units of a video's first video track, and their times.

@@ -18,8 +18,8 @@ main() {
 		export CARGO_PROFILE_RELEASE_STRIP=none
 	fi
 	mkdir -p "$cache"
-	# What is the same for every clone, std and crates, is built once.
-	export CARGO_TARGET_DIR="$cache/build-$method${1:-}"
+	# What is the same for every clone, std and crates, is built once; $BUILD_DIR is for who doubts it.
+	export CARGO_TARGET_DIR="${BUILD_DIR:-$cache/build-$method}${1:-}"
 	exec 9>"$CARGO_TARGET_DIR.lock"
 	flock 9
 	case $method in
@@ -53,11 +53,12 @@ with_zig() {
 	export SMOLNVR_ZIG SMOLNVR_ZIG_TARGET ZIG_GLOBAL_CACHE_DIR="$cache/zig-cache"
 	toolchain
 	# The settings that Cross.toml gives to the container.
-	eval "$(sed -n 's/^ *"\([A-Z_]*=[^"]*\)",$/export \1/p' Cross.toml)"
+	eval "$(sed -n 's/^ *"\([A-Z0-9_]*=[^"]*\)",$/export \1/p' Cross.toml)"
 	name=$(echo "$target" | tr 'a-z-' 'A-Z_')
-	# Cargo builds all anew where the linker's path is another.
-	cp ci/cross/zig-cc "$cache/zig-cc"
-	export "CARGO_TARGET_${name}_LINKER=$cache/zig-cc"
+	# Cargo builds all anew where the linker's path is another: so with each zig, and not in each clone.
+	linker=${SMOLNVR_ZIG%/ziglang/zig}/cc
+	cp ci/cross/zig-cc "$linker"
+	export "CARGO_TARGET_${name}_LINKER=$linker"
 	# zig has the start files and libraries of its own musl.
 	export "CARGO_TARGET_${name}_RUSTFLAGS=-Clink-self-contained=no"
 	"$cargo" build --quiet --release --locked --target "$target"

@@ -2,8 +2,10 @@
 """GStreamer's RTSP server: plays MP4 files on 127.0.0.1, each client from the beginning; of a JPEG,
 the same picture again and again.
 
-usage: gst_server.py FILE.mp4 h264|h265
+usage: gst_server.py FILE h264|h265 [aac|latm|opus|pcmu|pcma]
        gst_server.py FILE.jpg jpeg
+
+The third argument says how the file's sound is sent; without it there is none.
 
 Prints "listening on rtsp://127.0.0.1:PORT/cam" once clients can connect; runs until it is ended.
 """
@@ -16,8 +18,17 @@ gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 
 
+SOUND = {
+    "aac": "aacparse ! rtpmp4gpay",
+    "latm": "aacparse ! rtpmp4apay",
+    "opus": "opusparse ! rtpopuspay",
+    "pcmu": "rtppcmupay",
+    "pcma": "rtppcmapay",
+}
+
+
 def main():
-    file, codec = sys.argv[1:]
+    file, codec, *sound = sys.argv[1:]
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
@@ -28,10 +39,13 @@ def main():
         factory.set_launch(f"( {source} ! jpegparse ! rtpjpegpay name=pay0 pt=26 )")
     else:
         # Parameter sets in band before every key frame, as well as in the SDP.
-        factory.set_launch(
-            f'( filesrc location="{file}" ! qtdemux ! {codec}parse config-interval=-1'
-            f" ! rtp{codec}pay name=pay0 pt=96 )"
+        launch = (
+            f'filesrc location="{file}" ! qtdemux name=demux demux.video_0 ! queue'
+            f" ! {codec}parse config-interval=-1 ! rtp{codec}pay name=pay0 pt=96"
         )
+        if sound:
+            launch += f" demux.audio_0 ! queue ! {SOUND[sound[0]]} name=pay1 pt=97"
+        factory.set_launch(f"( {launch} )")
     server.get_mount_points().add_factory("/cam", factory)
     server.attach(None)
     print(f"listening on rtsp://127.0.0.1:{server.get_bound_port()}/cam", flush=True)

@@ -21,7 +21,6 @@ pip3 python3-pip
 qemu-arm-static qemu-user-static
 dockerd docker.io
 mmdebstrap mmdebstrap
-mcopy mtools
 zip zip
 ar binutils
 mkfs.ext4 e2fsprogs

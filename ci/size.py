@@ -47,9 +47,12 @@ class Elf:
             names = self.data[start : start + length]
             for at in range(offset, offset + size, entry):
                 if self.wide:
-                    name, info, _, _, value, bytes_ = struct.unpack_from("<IBBHQQ", self.data, at)
+                    name, info, _, section, value, bytes_ = struct.unpack_from("<IBBHQQ", self.data, at)
                 else:
-                    name, value, bytes_, info, _, _ = struct.unpack_from("<IIIBBH", self.data, at)
+                    name, value, bytes_, info, _, section = struct.unpack_from("<IIIBBH", self.data, at)
+                # What is all zeros takes no room in the file.
+                if section >= len(self.headers) or self.headers[section][1] == NOBITS:
+                    continue
                 if info & 15 in (OBJECT, FUNCTION) and bytes_ and value not in seen:
                     seen.add(value)
                     yield text(names, name), bytes_
@@ -68,7 +71,7 @@ def crate(symbol):
         if match := re.match(r"_\$LT\$(?:\$\w+\$)*(?:dyn\$u20\$)?(\w+)", head):
             return match[1]
         return head
-    return "C, compiler and nameless"
+    return "C and nameless"
 
 
 def table(title, rows, total):

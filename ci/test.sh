@@ -6,3 +6,9 @@ sh ci/setup.sh
 sh ci/check.sh
 cargo build --quiet --release --workspace
 cargo test --workspace
+
+# The binary for the boards, without containers and in one, and what is made of it.
+CROSS=zig sh ci/cross.sh
+sh ci/cross.sh
+sh ci/arm.sh
+sh ci/package.sh dist

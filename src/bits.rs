@@ -1,6 +1,6 @@
-//! Bytes and bits in network order: a cursor over bytes, a reader of Exp-Golomb codes.
+//! Bytes and bits in network order: a cursor over bytes, one over bits, a reader of Exp-Golomb codes.
 //!
-//! Both answer `None` at the end of their input; neither can panic.
+//! All answer `None` at the end of their input; none can panic.
 //! Spec: ITU-T H.264 §7.2, §7.3.1, §9.1 (the same in H.265).
 
 /// A cursor over borrowed bytes; integers are big-endian.
@@ -38,6 +38,58 @@ impl<'a> Bytes<'a> {
 
     pub fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_be_bytes)
+    }
+}
+
+/// A cursor over the bits of borrowed bytes, most significant first.
+#[derive(Clone, Copy, Debug)]
+pub struct Bits<'a> {
+    bytes: &'a [u8],
+    /// Bits that are read already.
+    position: usize,
+}
+
+impl<'a> Bits<'a> {
+    pub fn new(bytes: &'a [u8]) -> Bits<'a> {
+        Bits { bytes, position: 0 }
+    }
+
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
+    pub fn remaining(&self) -> usize {
+        (8 * self.bytes.len()).saturating_sub(self.position)
+    }
+
+    /// The next `count` bits, at most 32.
+    pub fn bits(&mut self, count: u8) -> Option<u32> {
+        let count = usize::from(count.min(32));
+        if self.remaining() < count {
+            return None;
+        }
+        let (mut value, mut left) = (0u32, count);
+        while left > 0 {
+            let room = 8 - self.position % 8;
+            let taken = room.min(left);
+            let byte = u32::from(*self.bytes.get(self.position / 8)?);
+            value = value << taken | byte >> (room - taken) & ((1 << taken) - 1);
+            self.position += taken;
+            left -= taken;
+        }
+        Some(value)
+    }
+
+    pub fn flag(&mut self) -> Option<bool> {
+        self.bits(1).map(|bit| bit == 1)
+    }
+
+    pub fn skip(&mut self, count: usize) -> Option<()> {
+        if self.remaining() < count {
+            return None;
+        }
+        self.position += count;
+        Some(())
     }
 }
 
@@ -142,6 +194,17 @@ mod tests {
         let mut reader = BitReader::new(&bytes);
         let values: Vec<i32> = (0..5).map(|_| reader.signed().unwrap()).collect();
         assert_eq!(values, [0, 1, -1, 2, -2]);
+    }
+
+    #[test]
+    fn bits_go_over_bytes() {
+        let mut bits = Bits::new(&[0b1010_0110, 0xff, 0x12, 0x34, 0x56, 0x78]);
+        assert_eq!(
+            [bits.bits(3), bits.bits(7), bits.bits(0)],
+            [Some(5), Some(0b001_1011), Some(0)]
+        );
+        assert_eq!((bits.skip(6), bits.position()), (Some(()), 16));
+        assert_eq!((bits.bits(32), bits.bits(1), bits.skip(1)), (Some(0x1234_5678), None, None));
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! ├─ datagrams   the sockets of UDP
 //! ├─ reception   packets of a session that plays, however they come
 //! ├─ video       packets → access units, reports
+//! ├─ audio       packets of the sound track → frames
 //! ├─ arrivals    whether it still sends what can be used
 //! ├─ pace        how long to let bytes gather
 //! ├─ snapshot    the newest JPEG, while somebody looks
@@ -20,6 +21,7 @@
 //! Knows nothing of: recordings, viewers beyond their number.
 
 mod arrivals;
+mod audio;
 mod connect;
 mod connection;
 mod datagrams;
@@ -94,13 +96,13 @@ pub trait Observer {
 }
 
 impl Camera {
-    /// `ring_bytes`: memory for recent frames; `seed`: for nonces, different at every start.
-    pub fn new(name: String, target: Target, ring_bytes: usize, seed: u64) -> Camera {
+    /// `intake`: takes sound or not; `seed`: for nonces, different at every start.
+    pub fn new(name: String, target: Target, intake: Intake, seed: u64) -> Camera {
         Camera {
             name,
             target,
             transport: LowerTransport::Tcp,
-            intake: RefCell::new(Intake::new(ring_bytes)),
+            intake: RefCell::new(intake),
             state: Cell::new(State::Connecting),
             since: Cell::new(runtime::now()),
             last_error: RefCell::new(None),
@@ -167,7 +169,9 @@ impl Camera {
 
     /// Connects, receives and tries again, until [`Camera::stop`]. To be run once.
     pub async fn run(&self, observer: &dyn Observer) {
-        let mut route = Route::new(self.target.clone(), Tracks::Video, self.transport);
+        let wants_audio = self.intake.borrow().wants_audio();
+        let tracks = if wants_audio { Tracks::VideoAndAudio } else { Tracks::Video };
+        let mut route = Route::new(self.target.clone(), tracks, self.transport);
         let mut patience = Patience::new();
         // The last try that was followed by another one at once.
         let mut detour = None;
@@ -217,6 +221,9 @@ impl Camera {
                     self.enter(State::Live, observer);
                     let after = runtime::now().duration_since(started).as_millis();
                     log::info!("camera={} state=live after_ms={after}", self.name);
+                    if self.intake.borrow().wants_audio() {
+                        log::info!("camera={} {}", self.name, connection.sound());
+                    }
                 }
                 Some(Ok(Step::Frames)) => {
                     let verdict = observer.frames();

@@ -1,15 +1,17 @@
-//! Codecs: what the sample entry of an MP4 file needs to know of H.264 and H.265.
+//! Codecs: what the sample entry of an MP4 file needs to know of H.264, H.265 and sound.
 //!
 //! Parameter sets in, their meaning and the decoder configuration record out; beside it, what a
 //! single NAL unit is to whoever puts access units together.
 //! Spec: ITU-T H.264 and H.265 §7.3, ISO/IEC 14496-15, RFC 6381. Knows nothing of: RTP, files.
 
+pub mod audio;
 mod collector;
 mod h264;
 mod h265;
 #[cfg(test)]
 mod tests;
 
+pub use audio::{AudioCodec, AudioFormat};
 pub use collector::Collector;
 
 use std::fmt::Write;
@@ -182,6 +184,19 @@ impl ParameterSets {
     /// Every parameter set with its header, without a start code: VPS, SPS, PPS.
     pub fn nals(&self) -> impl Iterator<Item = &[u8]> {
         self.nals.iter().flatten().map(|nal| &**nal)
+    }
+}
+
+/// The `codecs` parameter of a file: `avc1.640028`, `avc1.640028,mp4a.40.2`.
+pub fn mime(video: &ParameterSets, audio: Option<&AudioFormat>) -> String {
+    join(video.mime(), audio.and_then(AudioFormat::mime))
+}
+
+/// The parameter of two tracks, of which the second may have none.
+pub fn join(video: String, audio: Option<String>) -> String {
+    match audio {
+        Some(audio) => [video, audio].join(","),
+        None => video,
     }
 }
 

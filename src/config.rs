@@ -201,10 +201,8 @@ impl std::error::Error for Error {}
 impl Camera {
     /// What is asked for and will come later: one line each, without the camera's name.
     pub fn not_in_this_version(&self) -> Vec<&'static str> {
-        let asked = [
-            (self.engine == Engine::Ffmpeg, "engine = \"ffmpeg\": the native engine is used"),
-            (self.audio, "audio = true: sound is not recorded"),
-        ];
+        let asked =
+            [(self.engine == Engine::Ffmpeg, "engine = \"ffmpeg\": the native engine is used")];
         let asked = asked.into_iter().filter(|(is_asked, _)| *is_asked);
         asked.map(|(_, line)| line).collect()
     }

@@ -19,6 +19,8 @@
 //!   `daemon` and the thread of `storage`, each small.
 //! - **One ring a camera.** A frame is written once, into one fixed allocation; the recorder (and
 //!   every viewer) reads it there by number. A reader that is overtaken goes on at a key frame.
+//! - **Sound beside it** (`audio = true`) goes the same way: `rtp::AudioDepacketizer`, a part of the
+//!   ring of its own, a second track in each fragment. `media::sync` puts it on the video's time line.
 //! - **Two threads of ours.** The main thread runs everything but the card; the card thread owns
 //!   every media file, because a card stalls for seconds. Between them are bounded queues, and two
 //!   fragment buffers that go back and forth. The reactor has a third thread, which sleeps while no

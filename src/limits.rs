@@ -25,6 +25,10 @@ pub const BLOCKING_THREADS_MAX: NonZero<usize> = NonZero::new(2).expect("is not 
 pub const PARAMETER_SET_BYTES_MAX: usize = 4 * KIB;
 /// Parameter sets of one kind (H.264 allows 32 SPS and 256 PPS); further ones are ignored.
 pub const PARAMETER_SETS_MAX: usize = 16;
+/// An AudioSpecificConfig; real ones have 2 to 7 bytes. A longer one is refused.
+pub const AUDIO_CONFIGURATION_BYTES_MAX: usize = 64;
+/// One frame of sound; AAC has at most 6,144 bits a channel, Opus 1,275 bytes. A longer one is dropped.
+pub const AUDIO_FRAME_BYTES_MAX: usize = 8 * KIB;
 /// Packets that wait for a missing one over UDP; then the missing one is lost.
 pub const REORDER_PACKETS_MAX: usize = 32;
 /// How long they wait.
@@ -61,6 +65,12 @@ pub const TEARDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Frames that a ring lists at most, whatever their size: 80 s at 25 fps.
 pub const RING_FRAMES_MAX: usize = 2048;
+/// Of a ring with sound, one part in so many is the sound's: 4 Mbit/s of video, 256 kbit/s of sound …
+pub const AUDIO_RING_PART: usize = 16;
+/// … and it needs no more than this: a minute at 64 kbit/s.
+pub const AUDIO_RING_BYTES_MAX: usize = 512 * KIB;
+/// Frames of sound that a ring lists at most: 21 s of AAC at 48 kHz.
+pub const AUDIO_RING_FRAMES_MAX: usize = 1024;
 /// Pictures that H.264 and H.265 allow to be reordered (MaxDpbFrames).
 pub const REORDER_FRAMES_MAX: usize = 16;
 
@@ -72,6 +82,11 @@ pub const FRAGMENT_BYTES_MAX: usize = 256 * KIB;
 pub const FRAGMENT_TICKS_MAX: i64 = 90_000;
 /// … or after so many frames, which bounds its `trun`.
 pub const FRAGMENT_FRAMES_MAX: usize = 256;
+/// Sound in a fragment, of its [`FRAGMENT_BYTES_MAX`]: 256 kbit/s for as long as it lasts. The rest goes
+/// into the next one …
+pub const AUDIO_FRAGMENT_BYTES_MAX: usize = 32 * KIB;
+/// … and so does what is more than this: Opus may have 400 frames a second, real ones have 50.
+pub const AUDIO_FRAGMENT_FRAMES_MAX: usize = 256;
 /// Entries that the reserved room in front of a segment holds: a key frame a second for 4 min;
 /// longer segments merge neighbours.
 pub const INDEX_ENTRIES_MAX: usize = 240;
@@ -225,6 +240,8 @@ pub const LIVE_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const FRAGMENT_BUFFERS: usize = 2;
 /// What a fragment buffer keeps when it comes back: a full fragment and its header.
 pub const FRAGMENT_BUFFER_BYTES: usize = FRAGMENT_BYTES_MAX + 16 * KIB;
+/// A segment is opened, or cut, when its sound is there as well, or lags behind the video by this.
+pub const AUDIO_WAIT: Ticks = Ticks::from_seconds(1);
 /// Frames come, and for so long none became durable (or twice `sync_seconds`, if that is longer):
 /// the camera's run is begun anew, or the card's state says why.
 pub const DURABLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -339,7 +356,8 @@ pub const PASSWORD_LINE_BYTES_MAX: usize = KIB;
 const RESIDENT_BYTES: usize = (BUFFER_KB_DEFAULT as usize) * KIB
     + RING_FRAMES_MAX * 64 // what the ring knows of each frame
     + FRAGMENT_BUFFERS * FRAGMENT_BUFFER_BYTES
-    + FRAGMENT_FRAMES_MAX * 12 // samples of the fragment in the making
+    + (FRAGMENT_FRAMES_MAX + AUDIO_FRAGMENT_FRAMES_MAX) * 12 // samples of the fragment in the making
+    + AUDIO_RING_FRAMES_MAX * 32 + AUDIO_FRAME_BYTES_MAX // sound, whose bytes are a part of the buffer
     + RTSP_BUFFER_BYTES
     + RTSP_HEADER_BYTES_MAX + RTSP_BODY_BYTES_MAX // a request, an SDP
     + (REORDER_PACKETS_MAX + 1) * REORDER_PACKET_BYTES_MAX // over UDP

@@ -4,16 +4,21 @@
 //! gives it its times and appends it to the [`Ring`]. Recorder and viewers read by frame number.
 //! Knows nothing of: packets, files, sockets.
 
+pub mod audio;
 pub mod cadence;
 pub mod intake;
 pub mod ring;
+mod store;
+mod sync;
 pub mod timeline;
 
 use crate::{codec::ParameterSets, units::Ticks};
 use std::sync::Arc;
 
+pub use audio::{AudioFrame, AudioRing};
 pub use intake::{Intake, Losses};
 pub use ring::Ring;
+pub use sync::Clock;
 
 /// One access unit with its times; its bytes (NAL units, each behind a 32-bit length) lie in the ring.
 #[derive(Clone, Debug)]

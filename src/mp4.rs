@@ -1,7 +1,7 @@
 //! MP4: the files that we write, and how they are read back.
 //!
-//! Parameter sets, frame sizes and times in; box bytes, and plans of what to write where, out.
-//! Spec: ISO/IEC 14496-12 (boxes), 14496-15 (`avc1`, `hvc1`). Knows nothing of: files, the card.
+//! Parameter sets, formats of sound, frame sizes and times in; box bytes, and plans of what to write where, out.
+//! Spec: ISO/IEC 14496-12 (boxes), 14496-14 (`mp4a`), 14496-15 (`avc1`, `hvc1`). Knows nothing of: files, the card.
 //!
 //! ```text
 //! ftyp                          iso5, iso6, mp41
@@ -18,16 +18,19 @@
 //! │        └─ stbl
 //! │           ├─ stsd ─ avc1 ─ avcC, pasp      (or hvc1 ─ hvcC)
 //! │           └─ stts stsc stsz stco           empty: the samples lie in fragments
+//! ├─ trak                       the same for sound, where there is some: track 2, smhd, the RTP
+//! │                             clock's ticks, stsd ─ mp4a ─ esds (or Opus ─ dOps; ulaw, alaw)
 //! └─ mvex
 //!    ├─ mehd                    duration (not in a live init segment)
-//!    └─ trex                    samples are no key frames unless their run says so
+//!    └─ trex                    a track each: samples of video are no key frames unless their run
+//!                               says so
 //! uuid                          whose recording this is (not live, like the next two)
 //! free                          reserved; at close its tail becomes
 //! sidx                          the index, which ends where the first moof begins
 //! moof                          ┐
 //! ├─ mfhd                       │
-//! └─ traf ─ tfhd, tfdt, trun    │ a fragment; as many as there are
-//! mdat                          ┘ NAL units, each behind its length in 4 bytes
+//! └─ traf ─ tfhd, tfdt, trun    │ a fragment; as many as there are; sound has a traf of its own
+//! mdat                          ┘ NAL units, each behind its length in 4 bytes; then the sound
 //! ```
 
 pub mod fragment;
@@ -41,8 +44,10 @@ pub mod scan;
 
 /// Ticks a second of all our files, of movie and media alike.
 pub const TIMESCALE: u32 = 90_000;
-/// The only track of our files.
+/// The video of our files.
 pub const TRACK_ID: u32 = 1;
+/// Their sound, where they have some.
+pub const AUDIO_TRACK_ID: u32 = 2;
 /// Tells our `uuid` box from others' (ISO/IEC 14496-12 §11.1): it holds an [`identity::Identity`].
 pub const IDENTITY_UUID: [u8; 16] = [
     0x5e, 0x1c, 0x0b, 0x4e, 0x6d, 0x3a, 0x4f, 0x58, 0x9b, 0x27, b's', b'm', b'o', b'l', b'n', b'v',

@@ -1,15 +1,16 @@
-//! The recorder: frames of a ring in, commands for the card thread out.
+//! The recorder: frames of a ring, and the sound beside them, in; commands for the card thread out.
 //!
 //! It cuts the stream into fragments and segments and knows what became of each: when the card
 //! fails, it goes back to the key frame before the first frame that is not durable, as far as the
 //! ring still has it. Knows nothing of: threads, files, cameras' connections.
 
+mod audio;
 mod draft;
 mod ledger;
+mod segment;
 
-use self::{draft::Draft, ledger::Ledger};
+use self::{audio::Audio, draft::Draft, ledger::Ledger, segment::Segment};
 use crate::{
-    codec::ParameterSets,
     limits,
     media::{Frame, Ring},
     mp4::{
@@ -40,6 +41,7 @@ pub struct Recorder {
     card_accepts: bool,
     /// The fragment in the making; it begins with the ledger's next frame.
     draft: Draft,
+    audio: Audio,
     /// What the frames that come belong to; opened with its first fragment.
     segment: Option<Segment>,
     /// The card has a file open for us, this segment's or the one before.
@@ -51,34 +53,6 @@ pub struct Recorder {
     /// The card was told that the ring overtook it.
     told_overtaken: bool,
     last_duration: Ticks,
-}
-
-/// A segment in the making.
-struct Segment {
-    run: u32,
-    epoch: u32,
-    parameter_sets: Arc<ParameterSets>,
-    decode_start: Ticks,
-    presentation_start: Ticks,
-    is_open: bool,
-    fragments: u32,
-    bytes: u64,
-}
-
-impl Segment {
-    /// One that begins with this key frame.
-    fn new(key: &Frame) -> Segment {
-        Segment {
-            run: key.run,
-            epoch: key.epoch,
-            parameter_sets: Arc::clone(&key.parameter_sets),
-            decode_start: key.decode,
-            presentation_start: key.presentation,
-            is_open: false,
-            fragments: 0,
-            bytes: 0,
-        }
-    }
 }
 
 /// What the recorder needs of the moment.
@@ -101,6 +75,7 @@ impl Recorder {
             run_end: 0,
             card_accepts: false,
             draft: Draft::new(),
+            audio: Audio::new(),
             segment: None,
             is_open: false,
             needs_key: false,
@@ -164,6 +139,11 @@ impl Recorder {
         self.ledger.lost()
     }
 
+    /// Frames of sound that came and are on no card.
+    pub fn audio_lost(&self) -> u64 {
+        self.audio.lost()
+    }
+
     /// The card began or ceased to take recordings; frames wait in the ring meanwhile. Ceased also
     /// for the moment after a segment could not be opened or was given up: how long is the caller's.
     pub fn card_accepts(&mut self, accepts: bool) {
@@ -225,7 +205,7 @@ impl Recorder {
         }
         match self.gather(ring) {
             Gathered::Nothing => None,
-            Gathered::Fragment if buffers.is_empty() => None,
+            Gathered::Fragment if buffers.is_empty() || self.awaits_audio(ring) => None,
             Gathered::Fragment => match &self.segment {
                 Some(segment) if segment.is_open => self.append(ring, buffers),
                 _ => self.open(ring, moment),
@@ -242,7 +222,7 @@ impl Recorder {
     /// Adds frames to the fragment in the making until it is full; a key frame may begin a segment.
     fn gather(&mut self, ring: &Ring) -> Gathered {
         // The ring must hold a fragment while the next frame comes in.
-        self.draft.fit(ring.frame_bytes_max());
+        self.draft.fit(ring);
         loop {
             if self.draft.is_full() {
                 return Gathered::Fragment; // since an earlier poll: there was no buffer
@@ -260,12 +240,13 @@ impl Recorder {
                 if frame.is_key() || !self.draft.has_room_for(bytes.len()) {
                     return Gathered::Fragment;
                 }
-            } else if self.segment.as_ref().is_none_or(|it| self.must_cut(it, frame)) {
+            } else if self.segment.as_ref().is_none_or(|it| self.must_cut(ring, it, frame)) {
                 if !frame.is_key() {
                     self.lose_until(ring, number);
                     continue;
                 }
                 self.segment = Some(Segment::new(frame));
+                self.audio.begin(ring, frame.run, frame.presentation);
             } else if self.needs_key && !frame.is_key() {
                 self.lose_until(ring, number);
                 continue;
@@ -317,16 +298,18 @@ impl Recorder {
     }
 
     fn is_too_long(&self, bytes: usize) -> bool {
-        let bytes = (self.draft.bytes + bytes) as u64 + SEGMENT_BYTES_BESIDE;
+        let audio = if self.audio.has_track() { limits::AUDIO_FRAGMENT_BYTES_MAX } else { 0 };
+        let bytes = (self.draft.bytes + bytes + audio) as u64 + SEGMENT_BYTES_BESIDE;
         self.segment.as_ref().is_some_and(|it| it.bytes + bytes > self.segment_bytes_max)
     }
 
-    fn must_cut(&self, segment: &Segment, frame: &Frame) -> bool {
+    fn must_cut(&self, ring: &Ring, segment: &Segment, frame: &Frame) -> bool {
         frame.is_key()
             && (frame.epoch != segment.epoch
                 || !Arc::ptr_eq(&frame.parameter_sets, &segment.parameter_sets)
                 || frame.presentation - segment.presentation_start >= self.segment_length
-                || segment.bytes > self.segment_bytes_max - self.segment_bytes_max / 16)
+                || segment.bytes > self.segment_bytes_max - self.segment_bytes_max / 16
+                || segment.is_open && self.audio.is_out_of_place(ring, frame.presentation))
     }
 
     fn open(&mut self, ring: &Ring, moment: Moment) -> Option<Command> {
@@ -337,10 +320,12 @@ impl Recorder {
             .map_or(Ticks::ZERO, |newest| newest.presentation - segment.presentation_start);
         segment.is_open = true;
         self.is_open = true;
+        let audio = self.audio.open(ring);
         Some(Command::Open {
             camera: self.camera,
             start: SegmentStart {
                 parameter_sets: Arc::clone(&segment.parameter_sets),
+                audio,
                 wall: WallTime(moment.wall.0 - age.as_millis()),
                 clock: moment.clock,
                 run: self.run_base.wrapping_add(u64::from(segment.run)),
@@ -351,8 +336,11 @@ impl Recorder {
     fn append(&mut self, ring: &Ring, buffers: &mut Vec<Vec<u8>>) -> Option<Command> {
         let frames = self.ledger.next()..self.next();
         let (first, _) = ring.get(frames.start)?;
+        let sound_end = self.sound_end(ring);
         let segment = self.segment.as_mut()?;
         let mut buffer = buffers.pop()?;
+        self.audio.gather(ring, sound_end);
+        let audio = self.audio.run(ring);
         segment.fragments += 1;
         let header = Header {
             sequence_number: segment.fragments,
@@ -361,12 +349,14 @@ impl Recorder {
             samples: &self.draft.samples,
         };
         buffer.clear();
-        buffer.reserve_exact(header.bytes() + self.draft.bytes);
-        header.write(&mut buffer);
+        let header_bytes = header.bytes_with(audio.as_ref());
+        buffer.reserve_exact(header_bytes + self.draft.bytes + self.audio.bytes());
+        header.write_with(audio.as_ref(), &mut buffer);
         let extent = header.extent();
         for number in frames.clone() {
             buffer.extend_from_slice(ring.get(number).map_or(&[], |(_, bytes)| bytes));
         }
+        self.audio.write(ring, &mut buffer);
         segment.bytes += buffer.len() as u64;
         self.ledger.sent(frames.clone());
         self.begin_fragment();
@@ -377,6 +367,7 @@ impl Recorder {
 
     fn close(&mut self) -> Option<Command> {
         self.segment = None;
+        self.audio.forget();
         std::mem::take(&mut self.is_open).then_some(Command::Close { camera: self.camera })
     }
 
@@ -392,6 +383,7 @@ impl Recorder {
         }
         self.failed = false;
         self.segment = None;
+        self.audio.forget();
         self.is_open = false;
         let next = self.ledger.next();
         let key = match self.ledger.at_risk() {

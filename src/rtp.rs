@@ -1,21 +1,25 @@
-//! RTP: packets from the wire in, access units of video or JPEG pictures out.
+//! RTP: packets from the wire in, access units of video, frames of sound or JPEG pictures out.
 //!
 //! `Packet` is one parsed packet, `Receiver` puts a track's packets in order and counts what is
 //! missing, `Depacketizer` turns their payloads into access units, which it writes into a `Sink`;
-//! `JpegDepacketizer` turns those of a JPEG stream into pictures.
-//! Spec: RFC 3550, RFC 6184, RFC 7798, RFC 2435. Knows nothing of: sockets, clocks, RTSP, media time.
+//! `AudioDepacketizer` does the same for sound, `JpegDepacketizer` for the pictures of a JPEG stream.
+//! Spec: RFC 3550, RFC 6184, RFC 7798, RFC 2435; audio.rs has those of sound. Knows nothing of:
+//! sockets, clocks, RTSP, media time.
 
 mod assembler;
+mod audio;
 mod depacketizer;
 mod h264;
 mod h265;
 mod jpeg;
+mod latm;
 mod receiver;
 pub mod rtcp;
 #[cfg(test)]
 mod tests;
 
 pub use crate::codec::{Leading, RandomAccess};
+pub use audio::{AudioDepacketizer, AudioSink, AudioUnit};
 pub use depacketizer::{AccessUnit, Depacketizer, DropCause, Sink};
 pub use jpeg::{JpegDepacketizer, JpegError};
 pub use receiver::{Lost, Order, Receiver, Statistics};

@@ -208,7 +208,8 @@ impl BadDay {
             self.source.offset = self.source.offset.wrapping_add(jump);
             self.epoch += 1;
         }
-        if self.clock_wrong == 0 && self.clock_doubtful == 0 && self.one_in(1500) {
+        let is_calm = self.clock_wrong == 0 && self.clock_doubtful == 0 && self.network.is_known;
+        if is_calm && self.one_in(1500) {
             let ticks = [200, 0, TICKS / 2][self.below(3) as usize];
             self.source.set_clock(number, ticks);
             self.clock_wrong = 100 + self.below(700);
@@ -293,7 +294,7 @@ impl BadDay {
                 out.push(packet);
             } else {
                 self.network.missing += u64::from(self.network.is_known);
-                if self.gate_is_open && self.one_in(3) {
+                if self.gate_is_open && self.network.is_known && self.one_in(3) {
                     self.network.late.push((number + 3, packet));
                 }
             }
@@ -332,7 +333,8 @@ impl BadDay {
 
     /// Sends what arrives of a frame, perhaps out of order, twice, and with what belongs to nothing.
     fn deliver(&mut self, mut packets: Vec<Vec<u8>>, number: u64) {
-        let can_reorder = self.gate_is_open && self.order == Order::Datagram;
+        let is_known = self.gate_is_open && self.network.is_known;
+        let can_reorder = is_known && self.order == Order::Datagram;
         if can_reorder && packets.len() > 1 && self.one_in(5) {
             let at = self.below(packets.len() as u64 - 1) as usize;
             packets.swap(at, at + 1); // datagrams overtake each other

@@ -203,6 +203,25 @@ fn nothing_is_open_on_the_card_while_it_runs() {
 }
 
 #[test]
+fn time_zone_of_the_board_is_that_of_the_daemon() {
+    let board = Board::new();
+    fs::write(board.root("etc/TZ"), "CET-1CEST\n").unwrap();
+    board.assert_boot(&format!(
+        "{INSTALL} && {ANSWERS} && \
+         tr '\\000' '\\n' </proc/$(pidof smolnvr)/environ | grep -qx TZ=CET-1CEST"
+    ));
+}
+
+#[test]
+fn daemon_that_dies_during_a_firmware_upgrade_starts_after_it() {
+    let board = Board::new();
+    board.assert_boot(&format!(
+        "{INSTALL} && {ANSWERS} && touch /tmp/sysupgrade.lock && kill -9 $(pidof smolnvr) && \
+         sleep 4 && [ -z \"$(pidof smolnvr)\" ] && rm /tmp/sysupgrade.lock && {ANSWERS}"
+    ));
+}
+
+#[test]
 fn upgrade_keeps_settings_and_recordings_and_runs_the_new_one() {
     let board = Board::new();
     board.assert_boot(&format!(

@@ -4,7 +4,7 @@
 //! Knows nothing of: when to try again, who wants the frames.
 
 use super::{
-    Error, arrivals::Count, datagrams::Ports, pace::Pace, reception::Reception, video::Video,
+    Error, arrivals::Count, audio, datagrams::Ports, pace::Pace, reception::Reception, video::Video,
 };
 use crate::{
     limits,
@@ -136,6 +136,11 @@ impl Connection {
         Ok(Step::Idle)
     }
 
+    /// What becomes of the camera's sound, for the log.
+    pub fn sound(&self) -> String {
+        self.presentation.as_ref().map(audio::outcome).unwrap_or_default()
+    }
+
     /// Takes in what waits in the sockets: it was sent before the stop.
     pub fn take_rest(&mut self, intake: &mut Intake) {
         // The connection ends in either case.
@@ -217,10 +222,13 @@ impl Connection {
         let mut left = limits::DATAGRAMS_AT_ONCE_MAX;
         for ports in &self.ports {
             let Some(track) = ports.track() else { continue };
-            for kind in [PacketKind::Rtp, PacketKind::Rtcp] {
-                if kind == PacketKind::Rtcp && now < self.next_control {
-                    continue;
-                }
+            let kinds: &[PacketKind] = match intake.awaits_audio() {
+                // What reports say of the clocks places the first sound.
+                true => &[PacketKind::Rtcp, PacketKind::Rtp],
+                false if now < self.next_control => &[PacketKind::Rtp],
+                false => &[PacketKind::Rtp, PacketKind::Rtcp],
+            };
+            for &kind in kinds {
                 while left > 0
                     && let Some(count) = ports.receive(kind, &mut self.datagram)
                 {
@@ -238,8 +246,8 @@ impl Connection {
 
     /// Gives up what was waited for too long, and sends the report that is due.
     fn report(&mut self, intake: &mut Intake, now: Instant) -> Result<(), Error> {
+        self.reception.handle_timeout(intake, now);
         let Some(video) = &mut self.reception.video else { return Ok(()) };
-        video.handle_timeout(intake, now);
         let Some(report) = video.report_due(now) else { return Ok(()) };
         let track = video.track;
         match self.ports.iter().find(|ports| ports.track() == Some(track)) {
@@ -295,7 +303,7 @@ impl Connection {
                     self.reception.take(track, kind, bytes, intake, now)?;
                 }
                 Output::Playing(presentation) => {
-                    self.reception.begin(presentation, self.manner.seed, now);
+                    self.reception.begin(presentation, self.manner.seed, intake, now);
                     self.presentation = Some(presentation.clone());
                     self.open_ports(now);
                     began = true;

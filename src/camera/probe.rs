@@ -7,7 +7,7 @@ use super::{
 use crate::{
     limits,
     media::Intake,
-    rtsp::{LowerTransport, Target, Tracks},
+    rtsp::{self, LowerTransport, Media, Target, Tracks},
     runtime,
     units::Ticks,
 };
@@ -27,6 +27,17 @@ pub struct Report {
 pub struct Track {
     pub encoding: String,
     pub clock_rate: u32,
+    /// Of a sound track.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sound: Option<Sound>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Sound {
+    /// `None` where it is not recorded, or only the stream says of which kind it is.
+    pub codec: Option<&'static str>,
+    pub channels: u8,
+    pub recorded: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -101,13 +112,26 @@ async fn look_at(mut connection: Connection, effort: Effort) -> Result<(Report, 
         }
     }
     let tracks = connection.presentation.iter().flat_map(|presentation| &presentation.tracks);
-    let tracks = tracks
-        .map(|track| Track { encoding: track.encoding.clone(), clock_rate: track.clock_rate })
-        .collect();
+    let tracks = tracks.map(Track::of).collect();
     connection.tear_down().await;
     let intake = intake.into_inner();
     let packets_lost = intake.losses().packets;
     Ok((Report { tracks, video: sums.video(&intake), packets_lost }, intake))
+}
+
+impl Track {
+    fn of(track: &rtsp::Track) -> Track {
+        let sound = (track.media == Media::Audio).then(|| {
+            let audio = track.audio();
+            let format = audio.as_ref().and_then(|audio| audio.format());
+            Sound {
+                codec: format.map(|format| format.name()),
+                channels: format.map_or(track.channels, |format| format.channels()),
+                recorded: audio.is_some(),
+            }
+        });
+        Track { encoding: track.encoding.clone(), clock_rate: track.clock_rate, sound }
+    }
 }
 
 /// What has been seen so far.

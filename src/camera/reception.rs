@@ -5,9 +5,11 @@
 use super::{
     Error,
     arrivals::Arrivals,
+    audio::Audio,
     video::{Heard, Video},
 };
 use crate::{
+    limits,
     media::Intake,
     rtsp::{PacketKind, Presentation},
     units::WallTime,
@@ -18,6 +20,8 @@ use std::time::Instant;
 pub(super) struct Reception {
     /// `None` until the session plays.
     pub video: Option<Video>,
+    /// `None` where none is wanted, or offered.
+    audio: Option<Audio>,
     pub arrivals: Arrivals,
     /// The camera's wall time as its first report told it.
     pub wall_time: Option<WallTime>,
@@ -25,12 +29,19 @@ pub(super) struct Reception {
 
 impl Reception {
     pub fn new(now: Instant) -> Reception {
-        Reception { video: None, arrivals: Arrivals::from(now), wall_time: None }
+        Reception { video: None, audio: None, arrivals: Arrivals::from(now), wall_time: None }
     }
 
     /// The session began to play.
-    pub fn begin(&mut self, presentation: &Presentation, seed: u64, now: Instant) {
+    pub fn begin(
+        &mut self,
+        presentation: &Presentation,
+        seed: u64,
+        intake: &mut Intake,
+        now: Instant,
+    ) {
         self.video = Video::new(presentation, seed, now);
+        self.audio = Audio::new(presentation, intake);
         self.arrivals = Arrivals::from(now);
     }
 
@@ -46,13 +57,17 @@ impl Reception {
         intake: &mut Intake,
         now: Instant,
     ) -> Result<(), Error> {
+        if let Some(audio) = self.audio.as_mut().filter(|it| it.track == track) {
+            audio.handle(kind, bytes, intake, now);
+            return Ok(());
+        }
         let Some(video) = self.video.as_mut().filter(|it| it.track == track) else { return Ok(()) };
         match kind {
             PacketKind::Rtp => {
                 self.arrivals.packet();
                 video.handle_packet(bytes, intake, now);
             }
-            PacketKind::Rtcp => match video.handle_report(bytes, now) {
+            PacketKind::Rtcp => match video.handle_report(bytes, intake, now) {
                 Heard::Bye => return Err(Error::Bye),
                 Heard::WallTime(time) => self.wall_time = Some(time),
                 Heard::Nothing => {}
@@ -61,8 +76,21 @@ impl Reception {
         Ok(())
     }
 
+    /// Gives up packets that were waited for too long.
+    pub fn handle_timeout(&mut self, intake: &mut Intake, now: Instant) {
+        if let Some(video) = &mut self.video {
+            video.handle_timeout(intake, now);
+        }
+        if let Some(audio) = &mut self.audio {
+            audio.handle_timeout(intake, now);
+        }
+    }
+
     /// The run is over: the last access unit goes out if it is complete.
     pub fn end(&mut self, intake: &mut Intake, now: Instant) {
+        if let Some(audio) = &mut self.audio {
+            audio.handle_timeout(intake, now + limits::REORDER_DELAY_MAX);
+        }
         if let Some(video) = &mut self.video {
             video.end(intake, now);
         }

@@ -37,7 +37,7 @@ impl Observer for Watcher<'_> {
 }
 
 fn camera(url: &str) -> Camera {
-    Camera::new("camera".into(), url.parse().unwrap(), 4 << 20, 7)
+    Camera::new("camera".into(), url.parse().unwrap(), Intake::new(4 << 20), 7)
 }
 
 fn watcher(camera: &Camera, gulps_max: u32, runs_max: u32) -> Watcher<'_> {
@@ -92,6 +92,38 @@ fn a_connection_that_breaks_is_made_again() {
     assert!(watcher.gulps.get() >= 2, "both runs had frames");
     let numbers = camera.intake.borrow().ring.numbers();
     assert_eq!(numbers.end, 40, "each run's 20 frames are in the ring");
+}
+
+/// Ends the first run at its first frames, and stops the camera at those of the second.
+struct Watchdog<'a> {
+    camera: &'a Camera,
+    runs: Cell<u32>,
+}
+
+impl Observer for Watchdog<'_> {
+    fn frames(&self) -> Result<(), Error> {
+        if self.runs.get() == 0 {
+            return Err(Error::NoneDurable(limits::DURABLE_TIMEOUT));
+        }
+        self.camera.stop();
+        Ok(())
+    }
+
+    fn state_changed(&self) {}
+
+    fn run_ended(&self) {
+        self.runs.set(self.runs.get() + 1);
+    }
+}
+
+#[test]
+fn a_run_of_which_nothing_becomes_durable_is_ended_and_begun_anew() {
+    let server = camera::Camera::builder().stream("cam", plain()).start().unwrap();
+    let camera = camera(&server.url("cam"));
+    let watchdog = Watchdog { camera: &camera, runs: Cell::new(0) };
+    runtime::block_on(&LocalExecutor::new(), camera.run(&watchdog));
+    assert_eq!((watchdog.runs.get(), server.sessions().len()), (2, 2));
+    assert_eq!(camera.last_error(), None, "the second one lives");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use crate::{
     limits,
-    media::Intake,
+    media::{Clock, Intake},
     rtp::{
         self, Depacketizer, Order, Receiver, Statistics,
         rtcp::{self, Rtcp},
@@ -69,7 +69,7 @@ impl Video {
         });
     }
 
-    pub fn handle_report(&mut self, bytes: &[u8], now: Instant) -> Heard {
+    pub fn handle_report(&mut self, bytes: &[u8], intake: &mut Intake, now: Instant) -> Heard {
         let mut heard = Heard::Nothing;
         for report in rtcp::parse(bytes) {
             match report {
@@ -79,6 +79,9 @@ impl Video {
                 Rtcp::SenderReport(report) => {
                     let is_first = self.receiver.sender_report().is_none();
                     self.receiver.handle_sender_report(&report, now);
+                    if self.receiver.may_be_source(report.ssrc) {
+                        intake.sender_report(Clock::Video, &report);
+                    }
                     let noted = self.receiver.sender_report().filter(|_| is_first);
                     let wall = noted.and_then(|it| it.wall_time(it.rtp_time, self.clock_rate));
                     heard = wall.map_or(heard, Heard::WallTime);

@@ -38,7 +38,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
         let name = camera.name.as_str();
         let record =
             if camera.record { "recorded from start-up on" } else { "not recorded until told to" };
-        let _ = writeln!(text, "camera {name}: {}, {record}", camera.url.0);
+        let sound = if camera.audio { ", with its sound" } else { "" };
+        let _ = writeln!(text, "camera {name}: {}, {record}{sound}", camera.url.0);
         for missing in camera.not_in_this_version() {
             let _ = writeln!(text, "camera {name}: not in this version: {missing}");
         }

@@ -31,7 +31,16 @@ fn text(report: &Report) -> String {
     let mut text = String::new();
     // Writing to a String can not fail.
     for track in &report.tracks {
-        let _ = writeln!(text, "track: {} {} Hz", track.encoding, track.clock_rate);
+        let sound = match &track.sound {
+            None => String::new(),
+            Some(sound) if !sound.recorded => ", sound that is not recorded".into(),
+            Some(sound) => {
+                let plural = if sound.channels == 1 { "" } else { "s" };
+                let codec = sound.codec.unwrap_or("sound");
+                format!(", {codec}, {} channel{plural}", sound.channels)
+            }
+        };
+        let _ = writeln!(text, "track: {} {} Hz{sound}", track.encoding, track.clock_rate);
     }
     if let Some(video) = &report.video {
         let _ = writeln!(text, "video: {} {}x{}", video.codec, video.width, video.height);

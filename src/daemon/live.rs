@@ -6,6 +6,7 @@
 use crate::{
     camera::{Camera, Error, Observer},
     limits,
+    media::Intake,
     rtsp::{LowerTransport, Target},
     runtime::{self, Signal},
 };
@@ -49,7 +50,8 @@ impl Live {
             // Far from those of the connections that it will count from here.
             self.seed.set(self.seed.get().wrapping_add(1 << 32));
             let (name, target) = (self.name.clone(), self.target.clone());
-            let camera = Camera::new(name, target, limits::LIVE_RING_BYTES, self.seed.get());
+            let camera =
+                Camera::new(name, target, Intake::new(limits::LIVE_RING_BYTES), self.seed.get());
             Rc::new(camera.over(self.transport))
         });
         self.wanted.notify();

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     camera::{self, Camera, Observer, Snapshots, State},
     config, limits,
+    media::Intake,
     recorder::{Moment, Recorder},
     runtime,
     storage::{CameraId, CardState, Command, Storage},
@@ -67,7 +68,11 @@ impl Station {
     ) -> Station {
         let ring_bytes = usize::try_from(config.buffer_kb.get() * 1024).unwrap_or(usize::MAX);
         let name = config.name.as_str().to_owned();
-        let camera = Camera::new(name, config.url.0.clone(), ring_bytes, life);
+        let intake = match config.audio {
+            true => Intake::with_audio(ring_bytes),
+            false => Intake::new(ring_bytes),
+        };
+        let camera = Camera::new(name, config.url.0.clone(), intake, life);
         Station {
             // Seeds far apart: each counts its connections from there.
             live: config

@@ -1,18 +1,22 @@
-//! Intake: access units from a depacketizer in, timed frames in the ring out.
+//! Intake: access units and frames of sound from depacketizers in, timed ones in the ring out.
 //!
 //! The gate: after a loss, and at the start of a run, nothing is kept up to the next key frame,
 //! because what refers to a missing picture can not be decoded. What is left out is counted.
 //! Spec: ITU-T H.265 §3.130 (RASL). Knows nothing of: packets, sockets, files.
 
 use super::{
-    Frame, FrameKind, Ring,
-    cadence::Cadence,
-    ring::TooLarge,
+    AudioFrame, Clock, Frame, FrameKind, Ring,
+    cadence::{Cadence, Stamps},
+    store::TooLarge,
+    sync::AudioTimeline,
     timeline::{Continuity, Timeline},
 };
 use crate::{
     codec::ParameterSets,
-    rtp::{AccessUnit, DropCause, Leading, RandomAccess, Sink},
+    rtp::{
+        AccessUnit, AudioSink, AudioUnit, DropCause, Leading, RandomAccess, Sink,
+        rtcp::SenderReport,
+    },
     units::{RtpTime, TICKS_PER_SECOND, Ticks},
 };
 use std::{sync::Arc, time::Instant};
@@ -26,6 +30,8 @@ pub struct Intake {
     /// The cadence knows that a run began.
     in_run: bool,
     timeline: Timeline,
+    /// `None` where no sound comes, or none is wanted.
+    audio: Option<AudioTimeline>,
     gate: Gate,
     run: u32,
     epoch: u32,
@@ -49,6 +55,10 @@ pub struct Losses {
     pub undecodable: u64,
     /// Frames larger than the ring holds.
     pub too_large: u64,
+    /// Packets of sound that the network or the camera lost.
+    pub audio_packets: u64,
+    /// Frames of sound that were malformed, or lay where others lie already.
+    pub audio_frames: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,12 +73,22 @@ enum Gate {
 impl Intake {
     /// `ring_bytes`: the ring's fixed size.
     pub fn new(ring_bytes: usize) -> Intake {
+        Intake::of(Ring::new(ring_bytes))
+    }
+
+    /// One that takes sound as well, in a part of the ring.
+    pub fn with_audio(ring_bytes: usize) -> Intake {
+        Intake::of(Ring::with_audio(ring_bytes))
+    }
+
+    fn of(ring: Ring) -> Intake {
         Intake {
-            ring: Ring::new(ring_bytes),
+            ring,
             now: None,
             cadence: Cadence::new(),
             in_run: false,
             timeline: Timeline::new(),
+            audio: None,
             gate: Gate::Shut,
             run: 0,
             epoch: 0,
@@ -83,6 +103,7 @@ impl Intake {
     pub fn begin_run(&mut self) {
         self.ring.rollback();
         self.timeline = Timeline::new();
+        self.end_audio();
         self.in_run = false;
         self.gate = Gate::Shut;
         self.run += 1;
@@ -90,6 +111,42 @@ impl Intake {
         self.parameter_sets = None;
         self.last_idr = None;
         self.lacks_idr = false;
+    }
+
+    /// Whether sound is to be taken where the camera has some.
+    pub fn wants_audio(&self) -> bool {
+        self.ring.audio.is_some()
+    }
+
+    /// The run's camera sends sound, its times in ticks of that rate.
+    pub fn begin_audio(&mut self, clock_rate: u32) {
+        if let Some(ring) = &mut self.ring.audio {
+            ring.is_expected = true;
+            self.audio = Some(AudioTimeline::new(clock_rate));
+        }
+    }
+
+    /// Sound is to come, and none did.
+    pub fn awaits_audio(&self) -> bool {
+        self.audio.as_ref().is_some_and(|audio| !audio.has_begun())
+    }
+
+    fn end_audio(&mut self) {
+        self.audio = None;
+        if let Some(ring) = &mut self.ring.audio {
+            ring.is_expected = false;
+        }
+    }
+
+    /// Takes in a sender report of one of the run's tracks.
+    pub fn sender_report(&mut self, clock: Clock, report: &SenderReport) {
+        // One of a clock that is not believed says nothing of the times that replace its own.
+        if clock == Clock::Video && self.cadence.stamps() != Stamps::AsSent {
+            return;
+        }
+        if let Some(audio) = &mut self.audio {
+            audio.report(clock, report, &self.timeline);
+        }
     }
 
     /// Whether a frame of the ring belongs to the run that is under way, or was the last one.
@@ -121,6 +178,9 @@ impl Intake {
         if tick.is_new {
             log::warn!("{}; a new segment begins at the next key frame", self.cadence.stamps());
             self.timeline.break_off();
+            if let Some(audio) = &mut self.audio {
+                audio.video_jumped();
+            }
             self.last_idr = None;
         }
         tick.stamp
@@ -212,6 +272,9 @@ impl Sink for Intake {
         if stamp.continuity == Continuity::Jumped {
             log::info!("the camera's clock jumped: a new segment begins at the next key frame");
             self.epoch += 1;
+            if let Some(audio) = &mut self.audio {
+                audio.video_jumped();
+            }
         }
         let frame = Frame {
             presentation: stamp.presentation,
@@ -244,6 +307,31 @@ impl Sink for Intake {
         }
         self.ring.rollback();
         self.gate = Gate::Shut;
+    }
+}
+
+impl AudioSink for Intake {
+    fn audio_frame(&mut self, unit: AudioUnit<'_>) {
+        // Sound before the first frame of video is nobody's loss.
+        if self.timeline.newest().is_none() {
+            return;
+        }
+        let (Some(audio), Some(ring)) = (&mut self.audio, &mut self.ring.audio) else { return };
+        let span = audio.stamp(unit.timestamp, unit.ticks, &self.timeline);
+        let stored = span.is_some_and(|span| {
+            let format = Arc::clone(unit.format);
+            let frame =
+                AudioFrame { time: span.time, duration: span.duration, run: self.run, format };
+            ring.push(frame, unit.bytes).is_ok()
+        });
+        self.losses.audio_frames += u64::from(!stored);
+    }
+
+    fn audio_drop(&mut self, cause: DropCause) {
+        match cause {
+            DropCause::Loss { packets } => self.losses.audio_packets += u64::from(packets),
+            _ => self.losses.audio_frames += 1,
+        }
     }
 }
 

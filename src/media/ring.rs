@@ -5,72 +5,67 @@
 //! that still wanted them finds that [`Ring::get`] answers `None` and goes on at a key frame.
 //! Knows nothing of: packets, times' meaning, who reads.
 
-use super::Frame;
+use super::{
+    AudioRing, Frame,
+    store::{Store, TooLarge},
+};
 use crate::limits;
 use std::{collections::VecDeque, ops::Range};
 
 /// *Shape*: a frame is contiguous: a 32-bit big-endian length before each of its NAL units.
 /// *Cost*: no allocation after `new`; a frame is moved once when it reaches the end of the room.
 pub struct Ring {
-    bytes: Box<[u8]>,
-    /// Oldest first; the front has number `first`.
-    frames: VecDeque<Entry>,
-    first: u64,
-    /// The frame in the making: where it begins, its length, and the length of its open NAL unit.
-    start: usize,
-    length: usize,
+    store: Store,
+    /// One for each item of the store, the oldest first.
+    frames: VecDeque<Frame>,
+    /// Length of the open NAL unit of the frame in the making.
     nal_length: Option<usize>,
-    overflowed: bool,
+    /// The sound that came beside the frames, where it is wanted.
+    pub audio: Option<AudioRing>,
 }
-
-struct Entry {
-    start: usize,
-    length: usize,
-    frame: Frame,
-}
-
-/// The frame was larger than the ring can hold; it is dropped.
-#[derive(Debug, PartialEq, Eq)]
-pub struct TooLarge;
 
 impl Ring {
     pub fn new(capacity: usize) -> Ring {
         Ring {
-            bytes: vec![0; capacity].into_boxed_slice(),
+            store: Store::new(capacity, limits::RING_FRAMES_MAX),
             frames: VecDeque::with_capacity(limits::RING_FRAMES_MAX),
-            first: 0,
-            start: 0,
-            length: 0,
             nal_length: None,
-            overflowed: false,
+            audio: None,
         }
+    }
+
+    /// One that gives a part of its room to sound.
+    pub fn with_audio(capacity: usize) -> Ring {
+        let part = (capacity / limits::AUDIO_RING_PART).min(limits::AUDIO_RING_BYTES_MAX);
+        Ring { audio: Some(AudioRing::new(part)), ..Ring::new(capacity - part) }
     }
 
     /// Numbers of the frames that are here.
     pub fn numbers(&self) -> Range<u64> {
-        self.first..self.first + self.frames.len() as u64
+        self.store.numbers()
     }
 
     pub fn get(&self, number: u64) -> Option<(&Frame, &[u8])> {
-        let entry = self.frames.get(self.position(number)?)?;
-        Some((&entry.frame, &self.bytes[entry.start..entry.start + entry.length]))
+        let position = self.store.position(number)?;
+        Some((self.frames.get(position)?, self.store.get(position)?))
     }
 
     /// The first key frame with `number` or a later one.
     pub fn key_from(&self, number: u64) -> Option<u64> {
-        let mut numbers = number.max(self.first)..self.numbers().end;
-        numbers.find(|&number| self.is_key(number))
+        let Range { start, end } = self.numbers();
+        (number.max(start)..end).find(|&number| self.is_key(number))
     }
 
     /// The last key frame with `number` or an earlier one.
     pub fn key_until(&self, number: u64) -> Option<u64> {
-        let end = self.numbers().end.min(number.saturating_add(1));
-        (self.first..end).rev().find(|&number| self.is_key(number))
+        let Range { start, end } = self.numbers();
+        let end = end.min(number.saturating_add(1));
+        (start..end).rev().find(|&number| self.is_key(number))
     }
 
     /// The longest frame that fits: half the ring, so that a reader always has a frame to go on with.
     pub fn frame_bytes_max(&self) -> usize {
-        self.bytes.len() / 2
+        self.store.item_bytes_max()
     }
 
     /// Begins a NAL unit of the frame in the making.
@@ -89,86 +84,46 @@ impl Ring {
 
     pub fn nal_end(&mut self) {
         let Some(nal_length) = self.nal_length.take() else { return };
-        if self.overflowed {
-            return;
-        }
         // Fits: a frame is shorter than the ring, and buffer_kb is bounded far below 4 GiB.
         let prefix = u32::try_from(nal_length).unwrap_or(u32::MAX).to_be_bytes();
-        let at = self.start + self.length - nal_length - 4;
-        self.bytes[at..at + 4].copy_from_slice(&prefix);
+        self.store.overwrite(nal_length + 4, &prefix);
     }
 
     /// True while nothing was appended to the frame in the making.
     pub fn is_vacant(&self) -> bool {
-        self.length == 0 && !self.overflowed
+        self.store.is_vacant()
     }
 
     /// Ends the frame in the making; answers its number.
     pub fn commit(&mut self, frame: Frame) -> Result<u64, TooLarge> {
-        if self.overflowed {
-            self.rollback();
-            return Err(TooLarge);
-        }
-        if self.frames.len() == limits::RING_FRAMES_MAX {
-            self.evict();
-        }
-        self.frames.push_back(Entry { start: self.start, length: self.length, frame });
-        self.start += self.length;
-        self.length = 0;
+        let count = self.store.commit()?;
+        self.forget_but(count - 1);
+        self.frames.push_back(frame);
         Ok(self.numbers().end - 1)
     }
 
     /// Throws the frame in the making away.
     pub fn rollback(&mut self) {
-        self.length = 0;
+        self.store.rollback();
         self.nal_length = None;
-        self.overflowed = false;
     }
 
     fn is_key(&self, number: u64) -> bool {
-        self.position(number).is_some_and(|at| self.frames[at].frame.is_key())
-    }
-
-    fn position(&self, number: u64) -> Option<usize> {
-        usize::try_from(number.checked_sub(self.first)?).ok()
+        let position = self.store.position(number);
+        position.and_then(|at| self.frames.get(at)).is_some_and(Frame::is_key)
     }
 
     fn push(&mut self, bytes: &[u8]) {
-        if self.overflowed || self.length + bytes.len() > self.frame_bytes_max() {
-            self.overflowed = true;
-            return;
-        }
-        if self.start + self.length + bytes.len() > self.bytes.len() {
-            self.wrap();
-        }
-        let end = self.start + self.length;
-        self.make_room(end..end + bytes.len());
-        self.bytes[end..end + bytes.len()].copy_from_slice(bytes);
-        self.length += bytes.len();
+        self.store.push(bytes);
+        let Range { start, end } = self.numbers();
+        self.forget_but((end - start) as usize);
     }
 
-    /// Moves the frame in the making to the front of the room.
-    fn wrap(&mut self) {
-        // What lies behind it is older than everything before it: it goes first.
-        while self.frames.front().is_some_and(|oldest| oldest.start >= self.start) {
-            self.evict();
+    /// Keeps the `count` newest frames: the store has no more.
+    fn forget_but(&mut self, count: usize) {
+        while self.frames.len() > count {
+            self.frames.pop_front();
         }
-        self.make_room(0..self.length);
-        self.bytes.copy_within(self.start..self.start + self.length, 0);
-        self.start = 0;
-    }
-
-    fn make_room(&mut self, room: Range<usize>) {
-        while self.frames.front().is_some_and(|oldest| {
-            oldest.start < room.end && room.start < oldest.start + oldest.length
-        }) {
-            self.evict();
-        }
-    }
-
-    fn evict(&mut self) {
-        self.frames.pop_front();
-        self.first += 1;
     }
 }
 

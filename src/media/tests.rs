@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    codec::{Codec, ParameterSets},
-    rtp::{AccessUnit, DropCause, Leading, RandomAccess, Sink as _},
+    codec::{AudioFormat, Codec, ParameterSets},
+    rtp::{AccessUnit, AudioSink as _, AudioUnit, DropCause, Leading, RandomAccess, Sink as _},
     units::RtpTime,
 };
 use std::sync::OnceLock;
@@ -91,7 +91,7 @@ fn after_a_loss_nothing_is_kept_up_to_the_next_key_frame() {
     send(&mut intake, unit(3, RandomAccess::None));
     send(&mut intake, unit(4, RandomAccess::Idr));
     assert_eq!(stored(&intake), [(0, true), (1, false), (4, true)]);
-    let losses = Losses { packets: 3, broken: 1, undecodable: 1, too_large: 0 };
+    let losses = Losses { packets: 3, broken: 1, undecodable: 1, ..Losses::default() };
     assert_eq!(intake.losses(), losses);
 }
 
@@ -153,7 +153,7 @@ fn every_access_unit_that_is_dropped_is_counted() {
     for cause in causes {
         intake.access_unit_drop(cause);
     }
-    let losses = Losses { packets: 2, broken: 3, undecodable: 1, too_large: 0 };
+    let losses = Losses { packets: 2, broken: 3, undecodable: 1, ..Losses::default() };
     assert_eq!(intake.losses(), losses);
 }
 
@@ -197,4 +197,29 @@ fn a_jump_of_the_clock_opens_a_new_epoch_and_loses_no_frame() {
     assert_eq!(stored(&intake), [(0, true), (1, false), (2, true), (3, false)]);
     let epoch = |number| intake.ring.get(number).unwrap().0.epoch;
     assert!(epoch(0) == epoch(1) && epoch(1) < epoch(2) && epoch(2) == epoch(3));
+}
+
+#[test]
+fn sound_lies_beside_the_video_of_its_run() {
+    let format = Arc::new(AudioFormat::opus());
+    let mut intake = Intake::with_audio(64 * 1024);
+    for run in 1..=2 {
+        intake.begin_run();
+        intake.begin_audio(48_000);
+        let sound = |intake: &mut Intake, place: u32| {
+            let (timestamp, ticks) = (RtpTime(70_000 * run + 960 * place), 960);
+            intake.audio_frame(AudioUnit { timestamp, ticks, format: &format, bytes: b"sound" });
+        };
+        sound(&mut intake, 0); // before any video: nobody's loss
+        send(&mut intake, unit(0, RandomAccess::Idr));
+        (1..4).for_each(|place| sound(&mut intake, place));
+        let ring = intake.ring.audio.as_ref().unwrap();
+        let numbers = ring.first_from(run, Ticks::ZERO)..ring.numbers().end;
+        let frames = numbers.map(|number| ring.get(number).unwrap());
+        let times: Vec<_> = frames.map(|(frame, bytes)| (frame.run, frame.time, bytes)).collect();
+        assert_eq!(times, [0, 960, 1920].map(|time| (run, time, &b"sound"[..])));
+    }
+    intake.audio_drop(DropCause::Loss { packets: 3 });
+    let losses = intake.losses();
+    assert_eq!((losses.audio_packets, losses.audio_frames, losses.packets), (3, 0, 0));
 }

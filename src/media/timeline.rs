@@ -99,6 +99,16 @@ impl Timeline {
         }
     }
 
+    /// Where a stamp of the same clock lies, right while it is less than 6 hours from the newest frame.
+    pub fn at(&self, stamp: RtpTime) -> Option<Ticks> {
+        self.newest.map(|(newest_stamp, newest)| newest + stamp.since(newest_stamp))
+    }
+
+    /// Presentation time of the frame that is shown last so far.
+    pub fn newest(&self) -> Option<Ticks> {
+        self.newest.map(|(_, newest)| newest)
+    }
+
     /// Times the next frame in decode order. A key frame has all later frames behind it.
     pub fn stamp(&mut self, stamp: RtpTime, kind: FrameKind) -> Stamp {
         let (presentation, continuity) = self.presentation(stamp, kind);

@@ -3,7 +3,9 @@
 //! The caller appends the media itself, so that nothing is copied twice.
 //! Spec: ISO/IEC 14496-12 §8.8. Knows nothing of: codecs, where the bytes come from.
 
-use super::{BOX_HEADER_BYTES, FULL_BOX_BYTES, TRACK_ID, boxed, full_boxed, put_u32};
+use super::{
+    AUDIO_TRACK_ID, BOX_HEADER_BYTES, FULL_BOX_BYTES, TRACK_ID, boxed, full_boxed, put_u32,
+};
 use crate::units::Ticks;
 
 /// What a fragment's header says.
@@ -29,6 +31,15 @@ pub struct Sample {
     pub composition_offset: i32,
 }
 
+/// The sound of a fragment; its bytes follow those of the video.
+#[derive(Clone, Copy, Debug)]
+pub struct AudioRun<'a> {
+    /// When the first sample begins, in ticks of the track; zero is the start of the file.
+    pub decode_time: i64,
+    /// In order, one at least; durations in ticks of the track, no offsets.
+    pub samples: &'a [Sample],
+}
+
 /// Whether a player can begin with this fragment; all samples but the first are no key frames.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FirstSample {
@@ -49,16 +60,18 @@ pub struct Extent {
 impl Header<'_> {
     /// Length of what [`Header::write`] appends.
     pub fn bytes(&self) -> usize {
-        let shape = Shape::of(self.samples);
-        MOOF_BYTES_FIXED
-            + if shape.duration.is_some() { 4 } else { 0 }
-            + self.samples.len() * shape.bytes_a_sample()
-            + BOX_HEADER_BYTES
+        self.bytes_with(None)
+    }
+
+    /// Length of what [`Header::write_with`] appends.
+    pub fn bytes_with(&self, audio: Option<&AudioRun>) -> usize {
+        let audio_bytes = audio.map_or(0, |audio| Run::of_audio(audio).bytes());
+        MOOF_BYTES_FIXED + Run::of_video(self).bytes() + audio_bytes + BOX_HEADER_BYTES
     }
 
     /// Length of the media that must follow the header.
     pub fn media_bytes(&self) -> u64 {
-        self.samples.iter().map(|sample| u64::from(sample.bytes)).sum()
+        media_bytes(self.samples)
     }
 
     /// Appends `moof` and the first 8 bytes of `mdat`; the samples' bytes come next, without a gap.
@@ -66,41 +79,28 @@ impl Header<'_> {
     /// # Panics
     /// Where header and samples reach 4 GiB: a ring holds far less.
     pub fn write(&self, out: &mut Vec<u8>) {
-        let shape = Shape::of(self.samples);
-        let header_bytes = self.bytes();
+        self.write_with(None, out);
+    }
+
+    /// The same, with sound beside the video: the bytes of its samples come behind those of the
+    /// video's.
+    ///
+    /// # Panics
+    /// As [`Header::write`].
+    pub fn write_with(&self, audio: Option<&AudioRun>, out: &mut Vec<u8>) {
+        let header_bytes = self.bytes_with(audio);
         out.reserve(header_bytes);
+        let begin = header_bytes as u64;
         boxed(out, b"moof", |out| {
             full_boxed(out, b"mfhd", 0, 0, |out| put_u32(out, self.sequence_number));
-            boxed(out, b"traf", |out| {
-                let flags = shape.duration.map_or(0, |_| DEFAULT_SAMPLE_DURATION_PRESENT);
-                full_boxed(out, b"tfhd", 0, DEFAULT_BASE_IS_MOOF | flags, |out| {
-                    put_u32(out, TRACK_ID);
-                    if let Some(duration) = shape.duration {
-                        put_u32(out, duration);
-                    }
-                });
-                full_boxed(out, b"tfdt", 1, 0, |out| {
-                    let base_media_decode_time = self.decode_time.max(Ticks::ZERO);
-                    out.extend_from_slice(&base_media_decode_time.0.to_be_bytes());
-                });
-                full_boxed(out, b"trun", 1, shape.run_flags(), |out| {
-                    put_u32(out, length(self.samples.len()));
-                    put_u32(out, length(header_bytes)); // data_offset, from the start of moof
-                    put_u32(out, self.opens_on.sample_flags()); // first_sample_flags
-                    for sample in self.samples {
-                        if shape.duration.is_none() {
-                            put_u32(out, sample.duration);
-                        }
-                        put_u32(out, sample.bytes);
-                        if shape.offsets == Offsets::Present {
-                            out.extend_from_slice(&sample.composition_offset.to_be_bytes());
-                        }
-                    }
-                });
-            });
+            Run::of_video(self).write(begin, out);
+            if let Some(audio) = audio {
+                Run::of_audio(audio).write(begin + self.media_bytes(), out);
+            }
         });
-        let media_bytes = self.media_bytes() + BOX_HEADER_BYTES as u64;
-        put_u32(out, u32::try_from(media_bytes).expect("a fragment is smaller than the ring"));
+        let audio_bytes = audio.map_or(0, |audio| media_bytes(audio.samples));
+        let media_bytes = self.media_bytes() + audio_bytes + BOX_HEADER_BYTES as u64;
+        put_u32(out, offset(media_bytes));
         out.extend_from_slice(b"mdat");
     }
 
@@ -122,14 +122,19 @@ impl FirstSample {
     /// Depends on nothing; or depends on others and is no sync sample (ISO/IEC 14496-12 §8.8.3.1).
     pub(super) fn sample_flags(self) -> u32 {
         match self {
-            FirstSample::Key => 0x0200_0000,
+            FirstSample::Key => SYNC_SAMPLE_FLAGS,
             FirstSample::NonKey => NON_SYNC_SAMPLE_FLAGS,
         }
     }
 }
 
-/// Which fields the samples need one by one.
-struct Shape {
+/// What a `traf` says.
+struct Run<'a> {
+    track: u32,
+    decode_time: i64,
+    samples: &'a [Sample],
+    /// Where the first sample's differ from those of the track.
+    first_sample_flags: Option<u32>,
     /// The duration that all samples share.
     duration: Option<u32>,
     offsets: Offsets,
@@ -141,43 +146,112 @@ enum Offsets {
     Present,
 }
 
-impl Shape {
-    fn of(samples: &[Sample]) -> Shape {
+impl<'a> Run<'a> {
+    fn of_video(header: &Header<'a>) -> Run<'a> {
+        let flags = Some(header.opens_on.sample_flags());
+        Run::new(TRACK_ID, header.decode_time.0, header.samples, flags)
+    }
+
+    fn of_audio(audio: &AudioRun<'a>) -> Run<'a> {
+        Run::new(AUDIO_TRACK_ID, audio.decode_time, audio.samples, None)
+    }
+
+    fn new(
+        track: u32,
+        decode_time: i64,
+        samples: &'a [Sample],
+        first_sample_flags: Option<u32>,
+    ) -> Run<'a> {
         let first = samples.first().map_or(0, |sample| sample.duration);
         let equal = samples.iter().all(|sample| sample.duration == first);
         let zero = samples.iter().all(|sample| sample.composition_offset == 0);
-        Shape {
+        Run {
+            track,
+            decode_time,
+            samples,
+            first_sample_flags,
             duration: equal.then_some(first),
             offsets: if zero { Offsets::AllZero } else { Offsets::Present },
         }
     }
 
-    fn bytes_a_sample(&self) -> usize {
-        4 + if self.duration.is_none() { 4 } else { 0 }
-            + if self.offsets == Offsets::Present { 4 } else { 0 }
+    /// Length of the `traf`.
+    fn bytes(&self) -> usize {
+        let bytes_a_sample = 4
+            + if self.duration.is_none() { 4 } else { 0 }
+            + if self.offsets == Offsets::Present { 4 } else { 0 };
+        TRAF_BYTES_FIXED
+            + if self.first_sample_flags.is_some() { 4 } else { 0 }
+            + if self.duration.is_some() { 4 } else { 0 }
+            + self.samples.len() * bytes_a_sample
+    }
+
+    /// Appends the `traf`; the samples begin `data_offset` bytes behind the start of `moof`.
+    fn write(&self, data_offset: u64, out: &mut Vec<u8>) {
+        boxed(out, b"traf", |out| {
+            let flags = self.duration.map_or(0, |_| DEFAULT_SAMPLE_DURATION_PRESENT);
+            full_boxed(out, b"tfhd", 0, DEFAULT_BASE_IS_MOOF | flags, |out| {
+                put_u32(out, self.track);
+                if let Some(duration) = self.duration {
+                    put_u32(out, duration);
+                }
+            });
+            full_boxed(out, b"tfdt", 1, 0, |out| {
+                let base_media_decode_time = self.decode_time.max(0);
+                out.extend_from_slice(&base_media_decode_time.to_be_bytes());
+            });
+            full_boxed(out, b"trun", 1, self.run_flags(), |out| {
+                put_u32(out, length(self.samples.len()));
+                put_u32(out, offset(data_offset));
+                if let Some(flags) = self.first_sample_flags {
+                    put_u32(out, flags);
+                }
+                for sample in self.samples {
+                    if self.duration.is_none() {
+                        put_u32(out, sample.duration);
+                    }
+                    put_u32(out, sample.bytes);
+                    if self.offsets == Offsets::Present {
+                        out.extend_from_slice(&sample.composition_offset.to_be_bytes());
+                    }
+                }
+            });
+        });
     }
 
     fn run_flags(&self) -> u32 {
+        let first = self.first_sample_flags.map_or(0, |_| FIRST_SAMPLE_FLAGS_PRESENT);
         let duration = if self.duration.is_none() { SAMPLE_DURATION_PRESENT } else { 0 };
         let offset = match self.offsets {
             Offsets::AllZero => 0,
             Offsets::Present => SAMPLE_COMPOSITION_OFFSET_PRESENT,
         };
-        DATA_OFFSET_PRESENT | FIRST_SAMPLE_FLAGS_PRESENT | SAMPLE_SIZE_PRESENT | duration | offset
+        DATA_OFFSET_PRESENT | SAMPLE_SIZE_PRESENT | first | duration | offset
     }
+}
+
+fn media_bytes(samples: &[Sample]) -> u64 {
+    samples.iter().map(|sample| u64::from(sample.bytes)).sum()
 }
 
 fn length(count: usize) -> u32 {
     u32::try_from(count).expect("a fragment lists at most FRAGMENT_FRAMES_MAX samples")
 }
 
-/// `moof` with everything in it but the default duration and the samples.
-const MOOF_BYTES_FIXED: usize = 3 * BOX_HEADER_BYTES // moof, traf, and trun's own
-    + (BOX_HEADER_BYTES + FULL_BOX_BYTES + 4) // mfhd
+fn offset(bytes: u64) -> u32 {
+    u32::try_from(bytes).expect("a fragment is smaller than the ring")
+}
+
+/// `moof` without its `traf` boxes.
+const MOOF_BYTES_FIXED: usize = BOX_HEADER_BYTES + (BOX_HEADER_BYTES + FULL_BOX_BYTES + 4); // mfhd
+/// `traf` with everything in it but flags, a duration and the samples.
+const TRAF_BYTES_FIXED: usize = 2 * BOX_HEADER_BYTES // traf, and trun's own
     + (BOX_HEADER_BYTES + FULL_BOX_BYTES + 4) // tfhd
     + (BOX_HEADER_BYTES + FULL_BOX_BYTES + 8) // tfdt
-    + FULL_BOX_BYTES + 12; // the rest of trun
+    + FULL_BOX_BYTES + 8; // the rest of trun
 
+/// Depends on nothing; `trex` holds it as the default of sound, of which every sample is such.
+pub(super) const SYNC_SAMPLE_FLAGS: u32 = 0x0200_0000;
 /// `sample_flags` of all samples that are no key frames; `trex` holds it as the default.
 pub(super) const NON_SYNC_SAMPLE_FLAGS: u32 = 0x0101_0000;
 
@@ -268,6 +342,37 @@ mod tests {
         assert_eq!(&run[4..12], b"trun\x01\0\x0a\x05");
         assert_eq!(&run[20..24], &[2, 0, 0, 0]);
         assert_eq!(&run[36..], (-3600i32).to_be_bytes());
+    }
+
+    #[test]
+    fn sound_lies_behind_the_video_in_a_track_of_its_own() {
+        let header = Header {
+            sequence_number: 7,
+            decode_time: Ticks(5),
+            opens_on: FirstSample::Key,
+            samples: &[sample(0x11, 3600, 0), sample(0x22, 3600, 0)],
+        };
+        let sound = [sample(0x33, 1024, 0), sample(0x44, 1024, 0)];
+        let uneven = [sample(0x33, 1024, 0), sample(0x44, 1025, 0)];
+        let mut out = Vec::new();
+        header.write_with(Some(&AudioRun { decode_time: 9, samples: &sound }), &mut out);
+        assert_eq!(out.len(), 0x70 + 0x50 - 4);
+        assert_eq!(
+            out[0x68..],
+            [
+                &b"\0\0\0\x4ctraf"[..],
+                b"\0\0\0\x14tfhd\0\x02\0\x08\0\0\0\x02\0\0\x04\0",
+                b"\0\0\0\x14tfdt\x01\0\0\0\0\0\0\0\0\0\0\x09",
+                b"\0\0\0\x1ctrun\x01\0\x02\x01\0\0\0\x02\0\0\0\xef\0\0\0\x33\0\0\0\x44",
+                b"\0\0\0\xb2mdat",
+            ]
+            .concat()
+        );
+        let audio = AudioRun { decode_time: 9, samples: &uneven };
+        out.clear();
+        header.write_with(Some(&audio), &mut out);
+        assert_eq!(out.len(), header.bytes_with(Some(&audio)));
+        assert_eq!(out.len(), 0x70 + 0x50);
     }
 
     #[test]

@@ -1,19 +1,24 @@
-//! Heads: a codec's parameter sets in; `ftyp` and `moov`, with what a file of ours adds, out.
+//! Heads: what codecs need to know in; `ftyp` and `moov`, with what a file of ours adds, out.
 //!
-//! Spec: ISO/IEC 14496-12 §4.3, §8; 14496-15 §5.4, §8.4. Knows nothing of: files, frames.
+//! Spec: ISO/IEC 14496-12 §4.3, §8, §12; 14496-14 §5.6; 14496-15 §5.4, §8.4. Knows nothing of: files, frames.
 
 use std::ops::Range;
 
 use super::{
-    TIMESCALE, TRACK_ID, boxed, fragment::NON_SYNC_SAMPLE_FLAGS, full_boxed, identity::Identity,
-    index::RESERVE_BYTES, put_u16, put_u32,
+    AUDIO_TRACK_ID, TIMESCALE, TRACK_ID, boxed,
+    fragment::{NON_SYNC_SAMPLE_FLAGS, SYNC_SAMPLE_FLAGS},
+    full_boxed,
+    identity::Identity,
+    index::RESERVE_BYTES,
+    put_u16, put_u32,
 };
-use crate::codec::{Codec, ParameterSets};
+use crate::codec::{AudioFormat, Codec, ParameterSets};
 
 /// Where a segment's head is written again at close; offsets from the start of the file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Layout {
-    /// The 32-bit durations of `mvhd`, `tkhd`, `mdhd` and `mehd`.
+    /// The 32-bit durations of `mvhd`, the video's `tkhd` and `mdhd`, and `mehd`; those of a sound track
+    /// stay 0, which says that its samples lie in fragments.
     pub durations: [u64; 4],
     /// The `free` box that the index will share; the first `moof` begins where it ends.
     pub reserve: Range<u64>,
@@ -25,12 +30,13 @@ pub struct Layout {
 pub fn write_segment_head(
     out: &mut Vec<u8>,
     parameter_sets: &ParameterSets,
+    audio: Option<&AudioFormat>,
     identity: &Identity,
 ) -> Layout {
     debug_assert!(out.is_empty(), "a head begins its file");
     let entry = SampleEntry::of(parameter_sets);
     write_file_type(out);
-    let durations = write_movie(out, &entry, Length::Known);
+    let durations = write_movie(out, &entry, audio, Length::Known);
     identity.write(out);
     let begin = out.len() as u64;
     boxed(out, b"free", |out| out.resize(out.len() + RESERVE_BYTES - 8, 0));
@@ -40,7 +46,7 @@ pub fn write_segment_head(
 /// Appends the init segment of a live stream, whose length nobody knows.
 pub fn write_live_init(out: &mut Vec<u8>, parameter_sets: &ParameterSets) {
     write_file_type(out);
-    write_movie(out, &SampleEntry::of(parameter_sets), Length::Endless);
+    write_movie(out, &SampleEntry::of(parameter_sets), None, Length::Endless);
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -125,8 +131,13 @@ fn write_file_type(out: &mut Vec<u8>) {
     });
 }
 
-/// Appends `moov`; answers where the durations of `mvhd`, `tkhd`, `mdhd` and `mehd` lie.
-fn write_movie(out: &mut Vec<u8>, entry: &SampleEntry, length: Length) -> [u64; 4] {
+/// Appends `moov`; answers where the durations of `mvhd`, the video's `tkhd` and `mdhd`, and `mehd` lie.
+fn write_movie(
+    out: &mut Vec<u8>,
+    video: &SampleEntry,
+    audio: Option<&AudioFormat>,
+    length: Length,
+) -> [u64; 4] {
     let mut durations = [0; 4];
     boxed(out, b"moov", |out| {
         full_boxed(out, b"mvhd", 0, 0, |out| {
@@ -139,57 +150,94 @@ fn write_movie(out: &mut Vec<u8>, entry: &SampleEntry, length: Length) -> [u64; 
             out.extend_from_slice(&[0; 10]);
             put_matrix(out);
             out.extend_from_slice(&[0; 24]);
-            put_u32(out, TRACK_ID + 1); // next_track_ID
+            put_u32(out, audio.map_or(TRACK_ID, |_| AUDIO_TRACK_ID) + 1); // next_track_ID
         });
-        boxed(out, b"trak", |out| {
-            full_boxed(out, b"tkhd", 0, TRACK_ENABLED_IN_MOVIE, |out| {
-                put_u32(out, 0); // creation_time
-                put_u32(out, 0);
-                put_u32(out, TRACK_ID);
-                put_u32(out, 0);
-                durations[1] = put_duration(out);
-                out.extend_from_slice(&[0; 16]); // layer, alternate_group, volume of a picture
-                put_matrix(out);
-                put_u32(out, entry.shown_width());
-                put_u32(out, u32::from(entry.height) << 16);
-            });
-            boxed(out, b"mdia", |out| durations[2] = write_media(out, entry));
-        });
+        [durations[1], durations[2]] = write_track(out, &Track::Video(video));
+        if let Some(format) = audio {
+            write_track(out, &Track::Audio(format));
+        }
         boxed(out, b"mvex", |out| {
             if length == Length::Known {
                 full_boxed(out, b"mehd", 0, 0, |out| durations[3] = put_duration(out));
             }
-            full_boxed(out, b"trex", 0, 0, |out| {
-                put_u32(out, TRACK_ID);
-                put_u32(out, 1); // default_sample_description_index
-                put_u32(out, 0); // default_sample_duration
-                put_u32(out, 0); // default_sample_size
-                put_u32(out, NON_SYNC_SAMPLE_FLAGS);
-            });
+            write_defaults(out, TRACK_ID, NON_SYNC_SAMPLE_FLAGS);
+            if audio.is_some() {
+                write_defaults(out, AUDIO_TRACK_ID, SYNC_SAMPLE_FLAGS);
+            }
         });
     });
     durations
 }
 
+fn write_defaults(out: &mut Vec<u8>, track: u32, sample_flags: u32) {
+    full_boxed(out, b"trex", 0, 0, |out| {
+        put_u32(out, track);
+        put_u32(out, 1); // default_sample_description_index
+        put_u32(out, 0); // default_sample_duration
+        put_u32(out, 0); // default_sample_size
+        put_u32(out, sample_flags);
+    });
+}
+
+enum Track<'a> {
+    Video(&'a SampleEntry),
+    Audio(&'a AudioFormat),
+}
+
+/// Appends `trak`; answers where the durations of `tkhd` and `mdhd` lie.
+fn write_track(out: &mut Vec<u8>, track: &Track) -> [u64; 2] {
+    let mut durations = [0; 2];
+    let (id, volume, width, height) = match track {
+        Track::Video(entry) => (TRACK_ID, 0, entry.shown_width(), u32::from(entry.height) << 16),
+        Track::Audio(_) => (AUDIO_TRACK_ID, 0x0100, 0, 0),
+    };
+    boxed(out, b"trak", |out| {
+        full_boxed(out, b"tkhd", 0, TRACK_ENABLED_IN_MOVIE, |out| {
+            put_u32(out, 0); // creation_time
+            put_u32(out, 0);
+            put_u32(out, id);
+            put_u32(out, 0);
+            durations[0] = put_duration(out);
+            out.extend_from_slice(&[0; 12]); // layer, alternate_group
+            put_u16(out, volume);
+            put_u16(out, 0);
+            put_matrix(out);
+            put_u32(out, width);
+            put_u32(out, height);
+        });
+        boxed(out, b"mdia", |out| durations[1] = write_media(out, track));
+    });
+    durations
+}
+
 /// What is in `mdia`; answers where the duration of `mdhd` lies.
-fn write_media(out: &mut Vec<u8>, entry: &SampleEntry) -> u64 {
+fn write_media(out: &mut Vec<u8>, track: &Track) -> u64 {
     let mut duration = 0;
+    let (timescale, handler, name) = match track {
+        Track::Video(_) => (TIMESCALE, b"vide", &b"VideoHandler\0"[..]),
+        Track::Audio(format) => (format.clock_rate(), b"soun", &b"SoundHandler\0"[..]),
+    };
     full_boxed(out, b"mdhd", 0, 0, |out| {
         put_u32(out, 0); // creation_time
         put_u32(out, 0);
-        put_u32(out, TIMESCALE);
+        put_u32(out, timescale);
         duration = put_duration(out);
         put_u16(out, 0x55c4); // language: und
         put_u16(out, 0);
     });
     full_boxed(out, b"hdlr", 0, 0, |out| {
         put_u32(out, 0);
-        out.extend_from_slice(b"vide");
+        out.extend_from_slice(handler);
         out.extend_from_slice(&[0; 12]);
-        out.extend_from_slice(b"VideoHandler\0");
+        out.extend_from_slice(name);
     });
     boxed(out, b"minf", |out| {
-        full_boxed(out, b"vmhd", 0, 1, |out| out.extend_from_slice(&[0; 8]));
+        match track {
+            Track::Video(_) => {
+                full_boxed(out, b"vmhd", 0, 1, |out| out.extend_from_slice(&[0; 8]));
+            }
+            Track::Audio(_) => full_boxed(out, b"smhd", 0, 0, |out| put_u32(out, 0)),
+        }
         boxed(out, b"dinf", |out| {
             full_boxed(out, b"dref", 0, 0, |out| {
                 put_u32(out, 1);
@@ -199,7 +247,10 @@ fn write_media(out: &mut Vec<u8>, entry: &SampleEntry) -> u64 {
         boxed(out, b"stbl", |out| {
             full_boxed(out, b"stsd", 0, 0, |out| {
                 put_u32(out, 1);
-                entry.write(out);
+                match track {
+                    Track::Video(entry) => entry.write(out),
+                    Track::Audio(format) => write_audio_entry(out, format),
+                }
             });
             full_boxed(out, b"stts", 0, 0, |out| put_u32(out, 0));
             full_boxed(out, b"stsc", 0, 0, |out| put_u32(out, 0));
@@ -208,6 +259,23 @@ fn write_media(out: &mut Vec<u8>, entry: &SampleEntry) -> u64 {
         });
     });
     duration
+}
+
+/// AudioSampleEntry (ISO/IEC 14496-12 §12.2.3).
+fn write_audio_entry(out: &mut Vec<u8>, format: &AudioFormat) {
+    boxed(out, &format.sample_entry(), |out| {
+        out.extend_from_slice(&[0; 6]);
+        put_u16(out, 1); // data_reference_index
+        out.extend_from_slice(&[0; 8]);
+        put_u16(out, format.channels().into());
+        put_u16(out, 16); // samplesize
+        put_u32(out, 0);
+        // 16.16 fixed point; a rate that does not fit is told by the configuration alone.
+        put_u32(out, u32::from(u16::try_from(format.clock_rate()).unwrap_or(0)) << 16);
+        if let Some((kind, configuration)) = format.decoder_configuration() {
+            boxed(out, &kind, |out| out.extend_from_slice(&configuration));
+        }
+    });
 }
 
 /// Appends a duration that is not known yet; answers where.

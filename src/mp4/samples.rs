@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::{
-    fragment::{Extent, FirstSample, Header, Sample},
+    fragment::{AudioRun, Extent, FirstSample, Header, Sample},
     identity::{Clock, Identity},
     index::Index,
     init::{self, Layout},
     plan::{self, Step},
 };
 use crate::{
-    codec::{Codec, Collector, ParameterSets},
+    codec::{AudioFormat, Codec, Collector, ParameterSets},
     units::{Ticks, WallTime},
 };
 
@@ -72,7 +72,7 @@ pub fn fragment(nth: u32, time: Ticks, opens_on: FirstSample, sizes: &[u32]) -> 
 /// before it is closed.
 pub fn unclosed(codec: Codec, count: u32) -> (Vec<u8>, Layout, Index) {
     let mut out = Vec::new();
-    let layout = init::write_segment_head(&mut out, &parameter_sets(codec), &identity());
+    let layout = init::write_segment_head(&mut out, &parameter_sets(codec), None, &identity());
     let mut index = Index::new();
     for nth in 0..count {
         let opens_on = if nth % 2 == 0 { FirstSample::Key } else { FirstSample::NonKey };
@@ -82,6 +82,38 @@ pub fn unclosed(codec: Codec, count: u32) -> (Vec<u8>, Layout, Index) {
         out.extend(bytes);
     }
     (out, layout, index)
+}
+
+/// A segment of `count` fragments with sound in a second track, closed: three frames of video and three
+/// of sound in each fragment.
+pub fn closed_with_audio(format: &AudioFormat, count: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    let sets = parameter_sets(Codec::H264);
+    let layout = init::write_segment_head(&mut out, &sets, Some(format), &identity());
+    let mut index = Index::new();
+    for nth in 0..count {
+        let begin = out.len();
+        let (video, extent) =
+            fragment(nth, Ticks(i64::from(nth * 3 * FRAME)), FirstSample::Key, &[60, 12, 20]);
+        let media = &video[video.len() - 92..];
+        let sample = |bytes, duration| Sample { bytes, duration, composition_offset: 0 };
+        let samples = [sample(60, FRAME), sample(12, FRAME), sample(20, FRAME)];
+        let header = Header {
+            sequence_number: nth + 1,
+            decode_time: Ticks(i64::from(nth * 3 * FRAME)),
+            opens_on: FirstSample::Key,
+            samples: &samples,
+        };
+        let sound = [sample(5, 1024), sample(1, 1024), sample(9, 1024)];
+        let audio = AudioRun { decode_time: i64::from(nth * 3 * 1024), samples: &sound };
+        header.write_with(Some(&audio), &mut out);
+        out.extend_from_slice(media);
+        out.extend_from_slice(&[0xa5; 15]);
+        index.push((out.len() - begin) as u64, extent);
+    }
+    let end = out.len() as u64;
+    carry_out(&mut out, &plan::close(&layout, &index, end));
+    out
 }
 
 pub fn closed(codec: Codec, count: u32) -> Vec<u8> {

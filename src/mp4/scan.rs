@@ -4,13 +4,15 @@
 //! them: nothing is believed, nothing is allocated by a number from the file.
 //! Spec: ISO/IEC 14496-12. Knows nothing of: the card (it is handed a function that reads).
 
+mod entry;
 mod fragments;
 mod head;
 mod window;
 
 use std::{fmt, io};
 
-pub use head::{Form, Head, Video};
+pub use entry::Video;
+pub use head::{Form, Head};
 pub use window::ReadAt;
 
 use super::index::Index;

@@ -1,6 +1,6 @@
 //! The fragment in the making: which frames are in it, and whether it is full.
 
-use crate::{limits, mp4::fragment::Sample, units::Ticks};
+use crate::{limits, media::Ring, mp4::fragment::Sample, units::Ticks};
 
 pub(super) struct Draft {
     pub samples: Vec<Sample>,
@@ -20,9 +20,11 @@ impl Draft {
         }
     }
 
-    /// A small ring must not overtake a fragment that is still being gathered.
-    pub fn fit(&mut self, frame_bytes_max: usize) {
-        self.bytes_max = limits::FRAGMENT_BYTES_MAX.min(frame_bytes_max / 2);
+    /// A small ring must not overtake a fragment that is still being gathered; sound needs some of its
+    /// room.
+    pub fn fit(&mut self, ring: &Ring) {
+        let audio = if ring.audio.is_some() { limits::AUDIO_FRAGMENT_BYTES_MAX } else { 0 };
+        self.bytes_max = (limits::FRAGMENT_BYTES_MAX - audio).min(ring.frame_bytes_max() / 2);
     }
 
     pub fn push(&mut self, sample: Sample, bytes: usize, duration: Ticks) {

@@ -5,6 +5,7 @@
 use super::*;
 use crate::media::FrameKind;
 mod any;
+mod audio;
 mod bench;
 mod card;
 

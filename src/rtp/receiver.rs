@@ -114,6 +114,11 @@ impl Receiver {
         self.source.as_ref().is_some_and(|source| source.ssrc == ssrc)
     }
 
+    /// The same, as far as is known before the first packet.
+    pub fn may_be_source(&self, ssrc: u32) -> bool {
+        self.source.is_none() || self.is_source(ssrc)
+    }
+
     pub fn statistics(&self) -> &Statistics {
         &self.statistics
     }

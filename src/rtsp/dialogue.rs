@@ -262,6 +262,10 @@ impl Dialogue {
                 }
                 self.ask(Step::Describe, 0, now);
             }
+            // Sound that the camera does not send after all: its video is recorded.
+            Step::Setup { track } if status >= 400 && self.presentation.refuse(track) => {
+                self.set_up_next(now)?;
+            }
             _ if status < 400 && !is_success => {
                 let to = message.field("Location").and_then(|url| url.parse().ok()).map(Box::new);
                 return Err(Error::Redirected { status, to });

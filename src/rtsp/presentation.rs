@@ -6,7 +6,7 @@ use super::{
     Delivery, PacketKind, Tracks,
     header::{TransportField, rtp_info},
 };
-use crate::{codec::Codec, units::RtpTime};
+use crate::{codec::Codec, rtp::AudioDepacketizer, units::RtpTime};
 
 /// What a server offers under one URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Track {
     pub parameter_sets: Vec<Vec<u8>>,
     /// How its data comes; `None` while it is not set up.
     pub transport: Option<Transport>,
+    /// The server refused to set it up, and it can be done without.
+    pub is_refused: bool,
     /// As SETUP or PLAY told it: a hint.
     pub ssrc: Option<u32>,
     /// The first packet as PLAY told it: a hint, cameras tell wrong ones.
@@ -98,7 +100,7 @@ impl Presentation {
         };
         let audio = match wanted {
             Tracks::Video | Tracks::Jpeg => None,
-            Tracks::VideoAndAudio => first(|it| it.media == Media::Audio),
+            Tracks::VideoAndAudio => first(Track::is_wanted_audio),
         };
         let is_missing = |track: &usize| self.tracks.get(*track).is_some_and(Track::is_not_set_up);
         match [Some(video), audio].into_iter().flatten().find(is_missing) {
@@ -133,6 +135,12 @@ impl Presentation {
                 Transport::Datagrams { rtp_port, server_ports: None }
             }
         }
+    }
+
+    /// Takes in that the server does not set a track up; false where nothing goes without it.
+    pub(super) fn refuse(&mut self, track: usize) -> bool {
+        let audio = self.tracks.get_mut(track).filter(|track| track.media == Media::Audio);
+        audio.map(|audio| audio.is_refused = true).is_some()
     }
 
     pub(super) fn is_any_set_up(&self) -> bool {
@@ -174,6 +182,16 @@ impl Transport {
 }
 
 impl Track {
+    /// What takes the packets of a sound track; `None` where such sound is not recorded.
+    pub fn audio(&self) -> Option<AudioDepacketizer> {
+        let Track { encoding, clock_rate, channels, format_parameters, .. } = self;
+        AudioDepacketizer::new(encoding, *clock_rate, *channels, format_parameters)
+    }
+
+    fn is_wanted_audio(&self) -> bool {
+        self.media == Media::Audio && !self.is_refused && self.audio().is_some()
+    }
+
     /// RTP/JPEG (RFC 2435).
     fn is_jpeg(&self) -> bool {
         self.media == Media::OtherVideo && self.encoding.eq_ignore_ascii_case("JPEG")

@@ -162,6 +162,7 @@ impl Section {
             format_parameters,
             parameter_sets,
             transport: None,
+            is_refused: false,
             ssrc: None,
             rtp_info: None,
         })

@@ -4,6 +4,7 @@ pub(super) mod cameras;
 mod datagrams;
 mod quirks;
 mod refusals;
+mod sound;
 mod teardown;
 
 use super::*;

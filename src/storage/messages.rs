@@ -6,7 +6,7 @@ use std::{fmt, io, ops::Range, path::PathBuf, sync::Arc, time::Duration};
 
 use super::disk::RequireMount;
 use crate::{
-    codec::ParameterSets,
+    codec::{AudioFormat, ParameterSets},
     mp4::{fragment::Extent, identity::Clock},
     units::WallTime,
 };
@@ -38,6 +38,8 @@ pub struct CameraId(pub usize);
 #[derive(Clone, Debug)]
 pub struct SegmentStart {
     pub parameter_sets: Arc<ParameterSets>,
+    /// Of its sound, if it is to have some.
+    pub audio: Option<Arc<AudioFormat>>,
     /// UTC of the first frame.
     pub wall: WallTime,
     pub clock: Clock,

@@ -10,7 +10,7 @@ use std::{
 
 use super::disk::{Access, Disk};
 use crate::{
-    codec::ParameterSets,
+    codec::{AudioFormat, ParameterSets},
     limits::{ALLOCATION_STEP_BYTES, REPAIR_TAIL_BYTES},
     mp4::{
         fragment::{Extent, FirstSample},
@@ -45,6 +45,7 @@ pub struct Segment<D: Disk> {
 /// What a segment begins with.
 pub struct Start<'a> {
     pub parameter_sets: &'a ParameterSets,
+    pub audio: Option<&'a AudioFormat>,
     pub identity: &'a Identity,
     /// Room to take at once; more is taken in steps, what is left is given back at close.
     pub expected_bytes: u64,
@@ -107,7 +108,8 @@ impl<D: Disk> Segment<D> {
         start: &Start,
     ) -> io::Result<Segment<D>> {
         let mut head = Vec::new();
-        let layout = init::write_segment_head(&mut head, start.parameter_sets, start.identity);
+        let Start { parameter_sets, audio, identity, .. } = *start;
+        let layout = init::write_segment_head(&mut head, parameter_sets, audio, identity);
         let head_bytes = head.len() as u64;
         let allocated_bytes = start.expected_bytes.max(head_bytes);
         let file = disk.create(path)?;

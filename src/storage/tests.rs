@@ -25,6 +25,7 @@ fn start(disk: &FaultyDisk) -> Storage {
 fn open() -> Command {
     let start = SegmentStart {
         parameter_sets: samples::parameter_sets(Codec::H264),
+        audio: None,
         wall: WallTime(1_795_336_200_000),
         clock: Clock::Trusted,
         run: 1,

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use camera::{
-    Aggregation, Announced, Auth, Builder, Camera, Clip, Faults, Options, ParameterSets, Quirk,
-    Scheme, Speed, Switch, Then, Timeout, TransportKind, Transports,
+    Aggregation, Announced, Auth, Builder, Camera, Clip, Encoding, Faults, Options, ParameterSets,
+    Quirk, Scheme, Sound, Speed, Switch, Then, Timeout, TransportKind, Transports,
 };
 use lexopt::prelude::*;
 
@@ -100,6 +100,16 @@ fn option(
         "announce" => {
             options.announced =
                 one_of(parser, &[("truly", Announced::AsItIs), ("jpeg", Announced::Jpeg)])?;
+        }
+        "sound" => {
+            let known = [
+                ("aac", Encoding::Aac),
+                ("latm", Encoding::Latm),
+                ("pcmu", Encoding::Pcmu),
+                ("pcma", Encoding::Pcma),
+                ("g726", Encoding::G726),
+            ];
+            options.sound = Some(Sound::new(one_of(parser, &known)?));
         }
         "no-aggregation" => options.aggregation = Aggregation::Never,
         "transport" => {
@@ -196,6 +206,7 @@ what is sent
   --start-sequence S       number of its first packet          } but not from run to run
   --parameter-sets WHERE   both (default), sdp: taken out of the stream, in-band: not in the SDP
   --announce WHAT          truly (default), or jpeg: a stream that no recorder of H.264 can take
+  --sound ENCODING         sound beside the video: aac, latm, pcmu, pcma, or g726
   --no-aggregation         no STAP-A or AP: each small NAL unit in a packet of its own
 
 faults, counted from the beginning of each session
@@ -244,6 +255,7 @@ mod tests {
                 ("announce", "jpeg"),
                 ("timestamp-jump-after", "3:-900"),
                 ("silent-over", "udp"),
+                ("sound", "latm"),
                 ("quirk", "no-options"),
                 ("switch-after", concat!("7:", env!("CARGO_MANIFEST_DIR"), "/../clips/plain.h264")),
             ];
@@ -251,7 +263,7 @@ mod tests {
         };
         let names = HELP.lines().filter_map(|line| line.strip_prefix("  --"));
         let names: Vec<&str> = names.filter_map(|line| line.split(' ').next()).collect();
-        assert_eq!(names.len(), 35);
+        assert_eq!(names.len(), 36);
         for name in names {
             let option = format!("--{name}");
             let mut arguments = vec![option.as_str()];

@@ -12,6 +12,7 @@ use crate::quirks::{Quirk, Quirks};
 use crate::sdp::TRACK;
 use crate::server::Shared;
 use crate::session::{Player, Sender, ssrc};
+use crate::sound;
 use crate::statistics::{self, SessionState, TransportKind};
 use crate::stream::{Stream, Timeout, Transports};
 use crate::transport::{Transport, Writer};
@@ -33,6 +34,8 @@ struct Session {
     id: String,
     stream: Arc<Stream>,
     statistics: statistics::Session,
+    /// Where its sound goes, if that is wanted.
+    sound: Option<Transport>,
     state: State,
 }
 
@@ -200,6 +203,9 @@ impl Connection {
 
     fn setup(&mut self, request: &Request, ok: Reply) -> Answer {
         let path = request.path();
+        if let Some((name, sound::TRACK)) = path.rsplit_once('/') {
+            return self.setup_sound(name, request, ok);
+        }
         let Some((name, TRACK)) = path.rsplit_once('/') else {
             let known = self.camera.stream(path).is_some();
             return Err(if known { Status::AggregateNotAllowed } else { Status::NotFound });
@@ -220,8 +226,26 @@ impl Connection {
         line.push_str(&format!(";ssrc={:08X}", ssrc(statistics.number)));
         let id = format!("{:08X}{}", ssrc(!statistics.number), &self.nonce[..8]);
         let header = format!("{id};timeout={}", stream.options.session_timeout_seconds);
-        self.session = Some(Session { id, stream, statistics, state: State::Ready(transport) });
+        self.session =
+            Some(Session { id, stream, statistics, sound: None, state: State::Ready(transport) });
         Ok(ok.header("Transport", &line).header("Session", &header))
+    }
+
+    /// The second track of the session that there is already.
+    fn setup_sound(&mut self, name: &str, request: &Request, ok: Reply) -> Answer {
+        let stream = self.camera.stream(name).ok_or(Status::NotFound)?.clone();
+        let sound = stream.options.sound.as_ref().ok_or(Status::NotFound)?;
+        if sound.is_refused {
+            return Err(Status::NotValidInState);
+        }
+        let wanted = request.header("Transport").ok_or(Status::UnsupportedTransport)?;
+        let (transport, line) = self
+            .transport(wanted, stream.options.transports, &stream.options.quirks)
+            .ok_or(Status::UnsupportedTransport)?;
+        let session = self.session(request)?;
+        session.sound = Some(transport);
+        let id = session.id.clone();
+        Ok(ok.header("Transport", &line).header("Session", &id))
     }
 
     /// The first transport on the client's list that this stream offers, and the reply's header.
@@ -296,7 +320,9 @@ impl Connection {
             State::Ready(transport) => {
                 let (statistics, stream) = (session.statistics.clone(), session.stream.clone());
                 let board = self.camera.board.clone();
+                let sound = session.sound.take();
                 let sender = Sender::new(statistics, stream, transport, self.writer.clone(), board);
+                let sender = sender.with_sound(sound);
                 State::Playing { _until_dropped: Player::start(sender)? }
             }
             other => other,

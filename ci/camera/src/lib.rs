@@ -3,6 +3,7 @@
 //! ```text
 //! .h264/.h265 + .pts ─▶ Clip ─▶ Sender ─▶ Packetizer ─▶ Filter ─▶ Transport ─▶ client
 //!                      (clip)  (session)               (faults)   TCP or UDP
+//!                      Sound ──┘ (its own packets)
 //! ```
 //! Tests start it in-process ([`Camera::builder`]) or as the program `camera`. What a client must
 //! have received is known exactly: every session begins at [`Options::first_frame`], frame `n` is
@@ -28,6 +29,7 @@ mod quirks;
 mod sdp;
 mod server;
 mod session;
+mod sound;
 mod statistics;
 mod stream;
 mod transport;
@@ -43,6 +45,7 @@ pub use packetize::Aggregation;
 pub use quirks::{Quirk, Quirks};
 pub use sdp::{Announced, ParameterSets};
 pub use server::{Builder, Camera, StartError};
+pub use sound::{Encoding, Sound};
 pub use statistics::{Reception, Session, SessionState, TransportKind};
 pub use stream::{Options, Speed, Switch, Then, Timeout, Transports};
 

@@ -263,6 +263,7 @@ impl Shared {
             lost: 0,
             broken: Vec::new(),
             bytes: 0,
+            sounds: 0,
             keepalives: 0,
             reports: 0,
             reception: None,

@@ -13,6 +13,7 @@ use crate::locked;
 use crate::packetize::{self, HEADER_BYTES, Packetizer, Report};
 use crate::quirks::Quirk;
 use crate::sdp::ParameterSets;
+use crate::sound::Sound;
 use crate::statistics::{Board, Session, SessionState};
 use crate::stream::{Speed, Stream, Then};
 use crate::transport::{Transport, Writer};
@@ -54,6 +55,7 @@ pub(crate) struct Sender {
     gate: Arc<Gate>,
     packetizer: Packetizer,
     filter: Filter,
+    sound: Option<Sounding>,
     /// Nothing at all is sent.
     is_silent: bool,
 }
@@ -93,8 +95,22 @@ impl Sender {
             gate,
             packetizer,
             filter,
+            sound: None,
             is_silent,
         }
+    }
+
+    /// Sends the stream's sound as well, if there is some, this way.
+    pub(crate) fn with_sound(mut self, transport: Option<Transport>) -> Sender {
+        self.sound = transport.and_then(|transport| {
+            let sound = self.stream.options.sound.clone()?;
+            let number = self.session.number;
+            let first_timestamp = ssrc(number + 3000);
+            let (next, sequence) = (0, ssrc(number + 4000) as u16);
+            let ssrc = ssrc(number + 5000);
+            Some(Sounding { sound, transport, ssrc, first_timestamp, sequence, next })
+        });
+        self
     }
 
     fn run(mut self) {
@@ -149,6 +165,13 @@ impl Sender {
                 next_report = elapsed + REPORT_TICKS;
                 let time = base.wrapping_add(faults.clock(elapsed as u32));
                 self.report(time, ntp(wall + seconds(elapsed)))?;
+                if let Some(sound) = &self.sound {
+                    sound.report(elapsed, ntp(wall + seconds(elapsed)))?;
+                }
+            }
+            if let Some(sound) = &mut self.sound {
+                let sounds = sound.send_until(elapsed)?;
+                self.board.update(self.session.number, |session| session.sounds = sounds);
             }
             let in_band = stream.options.parameter_sets != ParameterSets::Sdp;
             let nals = frame.unit.nals.iter().map(Vec::as_slice);
@@ -259,6 +282,45 @@ impl Sender {
             self.transport.send_control(&Report { ssrc, ntp: 1, ..report }.to_bytes())?;
             self.transport.send_control(&packetize::bye(ssrc))?;
         }
+        self.transport.send_control(&report.to_bytes())
+    }
+}
+
+/// The sound of a session.
+struct Sounding {
+    sound: Sound,
+    transport: Transport,
+    ssrc: u32,
+    first_timestamp: u32,
+    sequence: u16,
+    /// Number of the next frame.
+    next: u64,
+}
+
+impl Sounding {
+    /// Sends what ends by then, in ticks of the video; answers how many frames that were in all.
+    fn send_until(&mut self, elapsed: u64) -> io::Result<u64> {
+        let ticks = u64::from(self.sound.frame_ticks());
+        let rate = u64::from(self.sound.clock_rate());
+        while (self.next + 1) * ticks * 90_000 <= elapsed * rate
+            && self.sound.frames.is_none_or(|frames| self.next < frames)
+        {
+            let time = self.first_timestamp.wrapping_add((self.next * ticks) as u32);
+            let packet = self.sound.packet(self.next, self.ssrc, self.sequence, time);
+            if !self.sound.is_lost(self.next) {
+                self.transport.send(&[Outgoing::Packet(packet)])?;
+            }
+            self.sequence = self.sequence.wrapping_add(1);
+            self.next += 1;
+        }
+        Ok(self.next)
+    }
+
+    fn report(&self, elapsed: u64, ntp: u64) -> io::Result<()> {
+        let ticks = elapsed * u64::from(self.sound.clock_rate()) / 90_000;
+        let timestamp = self.first_timestamp.wrapping_add(ticks as u32);
+        let report =
+            Report { ssrc: self.ssrc, ntp, timestamp, packets: self.next as u32, bytes: 0 };
         self.transport.send_control(&report.to_bytes())
     }
 }

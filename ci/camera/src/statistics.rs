@@ -26,6 +26,8 @@ pub struct Session {
     pub broken: Vec<u64>,
     /// Their payload.
     pub bytes: u64,
+    /// Frames of sound that were sent, or lost (faults).
+    pub sounds: u64,
     /// GET_PARAMETER, SET_PARAMETER and OPTIONS that came during the session.
     pub keepalives: u64,
     /// The client's receiver reports, and what the last one says.

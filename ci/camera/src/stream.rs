@@ -8,6 +8,7 @@ use crate::locked;
 use crate::packetize::Aggregation;
 use crate::quirks::Quirks;
 use crate::sdp::{self, Announced, ParameterSets};
+use crate::sound::Sound;
 use crate::statistics::TransportKind;
 
 /// How a stream is played; [`Default`] is a well-behaved camera.
@@ -39,6 +40,8 @@ pub struct Options {
     pub redirect: Option<String>,
     /// In mid-session the frames of another clip follow, parameter sets and all.
     pub switch: Option<Switch>,
+    /// Sound beside the video.
+    pub sound: Option<Sound>,
     pub quirks: Quirks,
     pub faults: Faults,
 }
@@ -76,6 +79,7 @@ impl Default for Options {
             silent_over: None,
             redirect: None,
             switch: None,
+            sound: None,
             quirks: Quirks::default(),
             faults: Faults::default(),
         }
@@ -125,7 +129,8 @@ pub(crate) struct Stream {
 impl Stream {
     pub(crate) fn new(name: String, clip: Clip, options: Options) -> Stream {
         let sdp = sdp::describe(&clip, options.parameter_sets, options.announced);
-        let sdp = options.quirks.description(&sdp);
+        let sound = options.sound.as_ref().map(Sound::description).unwrap_or_default();
+        let sdp = options.quirks.description(&(sdp + &sound));
         let faults = Mutex::new(options.faults.clone());
         Stream { name, clip, options, sdp, faults }
     }

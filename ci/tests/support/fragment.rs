@@ -8,6 +8,14 @@ pub struct Fragment {
     pub decode_time: i64,
     pub opens_on_key: bool,
     pub samples: Vec<Sample>,
+    /// The second track's.
+    pub audio: Option<Audio>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Audio {
+    pub decode_time: i64,
+    pub samples: Vec<Sample>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,35 +31,59 @@ pub fn read(bytes: &[u8]) -> Fragment {
     let (moof, rest) = open(bytes, b"moof");
     let (mut media, rest) = open(rest, b"mdat");
     assert!(rest.is_empty(), "{} bytes behind mdat", rest.len());
-    let data_offset = bytes.len() - media.len();
-    let (mfhd, traf) = open(moof, b"mfhd");
-    let (tfhd, rest) = open(open(traf, b"traf").0, b"tfhd");
+    let (mfhd, rest) = open(moof, b"mfhd");
+    let (traf, rest) = open(rest, b"traf");
+    let media_end = bytes.len();
+    let video = run(traf, 1, &mut media, media_end);
+    let audio = (!rest.is_empty()).then(|| {
+        let (traf, rest) = open(rest, b"traf");
+        assert!(rest.is_empty(), "a third track");
+        let run = run(traf, 2, &mut media, media_end);
+        assert_eq!(run.first_flags, None);
+        Audio { decode_time: run.decode_time, samples: run.samples }
+    });
+    assert!(media.is_empty());
+    Fragment {
+        sequence_number: number(&mfhd[4..]),
+        decode_time: video.decode_time,
+        opens_on_key: video.first_flags.expect("flags of the first") & 0x0001_0000 == 0,
+        samples: video.samples,
+        audio,
+    }
+}
+
+struct Run {
+    decode_time: i64,
+    first_flags: Option<u32>,
+    samples: Vec<Sample>,
+}
+
+/// Reads one `traf`, whose samples are the next of `media`, which ends at `media_end`.
+fn run(traf: &[u8], track: u32, media: &mut &[u8], media_end: usize) -> Run {
+    let (tfhd, rest) = open(traf, b"tfhd");
     let (tfdt, rest) = open(rest, b"tfdt");
     let (trun, rest) = open(rest, b"trun");
     assert!(rest.is_empty() && tfdt[0] == 1 && trun[0] == 1);
+    assert_eq!(number(&tfhd[4..]), track);
     let default_duration = (number(tfhd) & 8 != 0).then(|| number(&tfhd[8..]));
     let flags = number(trun) & 0x00ff_ffff;
     let mut fields = trun[4..].chunks(4).map(number);
     let mut next = || fields.next().expect("trun holds what its flags say");
     let count = next();
-    assert_eq!(next() as usize, data_offset, "data_offset");
-    let opens_on_key = next() & 0x0001_0000 == 0;
+    assert_eq!(next() as usize, media_end - media.len(), "data_offset");
+    let first_flags = (flags & 4 != 0).then(&mut next);
     let samples = (0..count).map(|_| {
         let duration =
             if flags & 0x100 != 0 { next() } else { default_duration.expect("a default") };
         let (sample, rest) = media.split_at(next() as usize);
-        media = rest;
+        *media = rest;
         let composition_offset = if flags & 0x800 != 0 { next().cast_signed() } else { 0 };
         Sample { duration, composition_offset, media: sample.to_vec() }
     });
     let samples = samples.collect();
-    assert!(media.is_empty() && fields.next().is_none());
-    Fragment {
-        sequence_number: number(&mfhd[4..]),
-        decode_time: i64::from_be_bytes(tfdt[4..12].try_into().expect("eight bytes")),
-        opens_on_key,
-        samples,
-    }
+    assert!(fields.next().is_none());
+    let decode_time = i64::from_be_bytes(tfdt[4..12].try_into().expect("eight bytes"));
+    Run { decode_time, first_flags, samples }
 }
 
 /// The content of the box that `bytes` begin with, and what follows it.

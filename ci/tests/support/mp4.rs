@@ -7,6 +7,8 @@ pub struct Movie {
     /// `mehd`, in ticks of 90 kHz; 0 while the file is not closed.
     pub duration: i64,
     pub samples: Vec<Sample>,
+    /// The second track.
+    pub audio: Option<Audio>,
     /// Referenced sizes of the `sidx`, and where it ends.
     pub index: Option<(Vec<u32>, usize)>,
     pub first_moof: usize,
@@ -23,6 +25,19 @@ pub struct Sample {
     pub nals: Vec<Vec<u8>>,
 }
 
+/// A sound track; times in its own ticks.
+pub struct Audio {
+    pub sample_entry: [u8; 4],
+    pub timescale: u32,
+    pub samples: Vec<AudioSample>,
+}
+
+pub struct AudioSample {
+    pub decode: i64,
+    pub duration: u32,
+    pub bytes: Vec<u8>,
+}
+
 /// Reads a file up to its last whole fragment.
 pub fn read(path: &Path) -> Result<Movie, String> {
     parse(&fs::read(path).map_err(|error| error.to_string())?)
@@ -34,6 +49,7 @@ pub fn parse(file: &[u8]) -> Result<Movie, String> {
         sample_entry: [0; 4],
         duration: 0,
         samples: Vec::new(),
+        audio: None,
         index: None,
         first_moof: 0,
         end: 0,
@@ -83,7 +99,18 @@ impl Movie {
         self.sample_entry = stsd[12..16].try_into().unwrap();
         let mdhd = find(moov, &[b"trak", b"mdia", b"mdhd"]).ok_or("no mdhd")?;
         let timescale = if mdhd[0] == 0 { number(&mdhd[12..]) } else { number(&mdhd[20..]) };
-        if timescale == 90_000 { Ok(()) } else { Err(format!("timescale {timescale}")) }
+        if timescale != 90_000 {
+            return Err(format!("timescale {timescale}"));
+        }
+        let second = boxes(moov).filter(|(_, kind, _)| kind == b"trak").nth(1);
+        if let Some((_, _, trak)) = second {
+            let stsd = find(trak, &path[1..]).ok_or("no stsd")?;
+            let mdhd = find(trak, &[b"mdia", b"mdhd"]).ok_or("no mdhd")?;
+            let sample_entry = stsd[12..16].try_into().unwrap();
+            let (timescale, samples) = (number(&mdhd[12..]), Vec::new());
+            self.audio = Some(Audio { sample_entry, timescale, samples });
+        }
+        Ok(())
     }
 
     fn read_fragment(&mut self, file: &[u8], start: usize, moof: &[u8]) -> Result<(), String> {
@@ -113,6 +140,34 @@ impl Movie {
             });
             decode += i64::from(duration);
             at += bytes;
+        }
+        let second = boxes(moof).filter(|(_, kind, _)| kind == b"traf").nth(1);
+        match (&mut self.audio, second) {
+            (_, None) => Ok(()),
+            (None, Some(_)) => Err("a second traf without a track".into()),
+            (Some(audio), Some((_, _, traf))) => audio.read_run(file, start, traf),
+        }
+    }
+}
+
+impl Audio {
+    fn read_run(&mut self, file: &[u8], start: usize, traf: &[u8]) -> Result<(), String> {
+        let tfhd = find(traf, &[b"tfhd"]).ok_or("no tfhd")?;
+        let tfdt = find(traf, &[b"tfdt"]).ok_or("no tfdt")?;
+        let trun = find(traf, &[b"trun"]).ok_or("no trun")?;
+        let mut decode = i64::from_be_bytes(tfdt[4..12].try_into().unwrap());
+        let default_duration = if number(tfhd) & 8 != 0 { number(&tfhd[8..]) } else { 0 };
+        let flags = number(trun) & 0x00ff_ffff;
+        let mut fields = trun[8..].chunks(4).map(number);
+        let mut next = || fields.next().ok_or("trun ends early");
+        let mut at = start + next()? as usize;
+        for _ in 0..number(&trun[4..]) {
+            let duration = if flags & 0x100 != 0 { next()? } else { default_duration };
+            let length = next()? as usize;
+            let bytes = file.get(at..at + length).ok_or("mdat ends early")?.to_vec();
+            self.samples.push(AudioSample { decode, duration, bytes });
+            decode += i64::from(duration);
+            at += length;
         }
         Ok(())
     }

@@ -23,10 +23,19 @@ pub struct Server {
 impl Server {
     /// GStreamer's, which plays a file to each client from the beginning.
     pub fn gstreamer(file: &Path, codec: Codec) -> Server {
+        Server::gstreamer_of(file, &[if codec == Codec::H264 { "h264" } else { "h265" }])
+    }
+
+    /// The same with the file's sound, sent as `aac`, `latm` or `opus`, beside H.264.
+    pub fn gstreamer_with_sound(file: &Path, sound: &str) -> Server {
+        Server::gstreamer_of(file, &["h264", sound])
+    }
+
+    fn gstreamer_of(file: &Path, tracks: &[&str]) -> Server {
         let mut child = Command::new("/usr/bin/python3")
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("ci/gst_server.py"))
             .arg(file)
-            .arg(if codec == Codec::H264 { "h264" } else { "h265" })
+            .args(tracks)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -18,19 +18,21 @@ use crate::{
 
 /// Goes from fragment to fragment of one file.
 pub(super) struct Walk<'a> {
-    track: Track,
+    video: Track,
+    /// Only of ours, where there is some.
+    audio: Option<Track>,
     /// `None` where samples are not NAL units that we know.
     length_bytes: Option<u8>,
-    /// Ours hold one track, and media without gaps.
+    /// Ours hold no other tracks, and media without gaps.
     is_ours: bool,
-    /// Decode time of the last sample so far.
-    last_sample: Option<u64>,
+    /// Decode time of the last sample so far, of video and sound.
+    last_samples: [Option<u64>; 2],
     media: Window<'a>,
 }
 
 pub(super) struct Checked {
     pub end: u64,
-    /// `None` where the fragment holds nothing of the track.
+    /// `None` where the fragment holds no video.
     pub extent: Option<Extent>,
 }
 
@@ -39,7 +41,7 @@ struct Fragment {
     moof: BoxHeader,
     mdat: BoxHeader,
     look_at_nal_units: bool,
-    /// Of the samples of the track.
+    /// Of the samples that are looked at.
     listed_bytes: u64,
     other_tracks: bool,
     opens_on: Option<FirstSample>,
@@ -49,7 +51,7 @@ struct Fragment {
 
 /// What the boxes of a `traf` say to the next.
 struct Traf {
-    is_ours_to_check: bool,
+    kind: Kind,
     defaults: Track,
     decode_time: u64,
     /// Where the next run's samples begin.
@@ -57,14 +59,24 @@ struct Traf {
     data_base: u64,
 }
 
+/// Whose samples they are; the place of `last_samples`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Video = 0,
+    Audio = 1,
+    /// Another track's: not looked at.
+    Other,
+}
+
 impl<'a> Walk<'a> {
     /// `media` is a second window, so that samples can be looked at while their list is read.
     pub fn new(head: &Head, media: Window<'a>) -> Walk<'a> {
         Walk {
-            track: head.track,
+            video: head.track,
+            audio: head.audio.filter(|_| head.identity.is_some()),
             length_bytes: head.video.as_ref().map(|video| video.length_bytes),
             is_ours: head.identity.is_some(),
-            last_sample: None,
+            last_samples: [None; 2],
             media,
         }
     }
@@ -102,7 +114,7 @@ impl<'a> Walk<'a> {
         let present = mdat.end - mdat.body;
         let listed = fragment.listed_bytes;
         let adds_up = if self.is_ours { listed == present } else { listed <= present };
-        if !adds_up && !fragment.other_tracks {
+        if !adds_up && (self.is_ours || !fragment.other_tracks) {
             return Err(damage(mdat.begin, What::MediaBytes { listed, present }));
         }
         if fragment.look_at_nal_units && present > 0 {
@@ -124,8 +136,8 @@ impl<'a> Walk<'a> {
         fragment: &mut Fragment,
     ) -> Result<(), Fault> {
         let mut state = Traf {
-            is_ours_to_check: false,
-            defaults: self.track,
+            kind: Kind::Other,
+            defaults: self.video,
             decode_time: 0,
             data: fragment.mdat.body,
             data_base: fragment.moof.begin,
@@ -136,8 +148,13 @@ impl<'a> Walk<'a> {
             match &header.kind {
                 b"tfhd" => {
                     let flags = window.u32()?;
-                    state.is_ours_to_check = window.u32()? == self.track.id;
-                    fragment.other_tracks |= !state.is_ours_to_check;
+                    let id = window.u32()?;
+                    (state.kind, state.defaults) = match self.audio {
+                        _ if id == self.video.id => (Kind::Video, self.video),
+                        Some(audio) if id == audio.id => (Kind::Audio, audio),
+                        _ => (Kind::Other, self.video),
+                    };
+                    fragment.other_tracks |= state.kind == Kind::Other;
                     if flags & BASE_DATA_OFFSET_PRESENT != 0 {
                         state.data_base = window.u64()?;
                     }
@@ -154,12 +171,12 @@ impl<'a> Walk<'a> {
                         state.defaults.flags = window.u32()?;
                     }
                 }
-                b"tfdt" if state.is_ours_to_check => {
+                b"tfdt" if state.kind != Kind::Other => {
                     let wide = window.u32()? >> 24 != 0;
                     state.decode_time = if wide { window.u64()? } else { u64::from(window.u32()?) };
-                    self.check_decode_time(header, state.decode_time)?;
+                    self.check_decode_time(header, state.kind, state.decode_time)?;
                 }
-                b"trun" if state.is_ours_to_check => {
+                b"trun" if state.kind != Kind::Other => {
                     self.check_run(window, header, &mut state, fragment)?;
                 }
                 _ => {}
@@ -172,10 +189,10 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Decode times increase strictly over a file.
-    fn check_decode_time(&self, tfdt: BoxHeader, time: u64) -> Result<(), Fault> {
+    /// Decode times of a track increase strictly over a file.
+    fn check_decode_time(&self, tfdt: BoxHeader, kind: Kind, time: u64) -> Result<(), Fault> {
         let latest = u64::MAX >> 2; // leaves room to add durations
-        match self.last_sample {
+        match self.last_samples.get(kind as usize).copied().flatten() {
             Some(before) if time <= before => {
                 Err(damage(tfdt.begin, What::DecodeTime { time, before }))
             }
@@ -247,9 +264,13 @@ impl<'a> Walk<'a> {
                 // Version 0 says that they are unsigned; writers that mean signed ones exist.
                 offset = i64::from(window.u32()?.cast_signed());
             }
-            fragment.take(flags, state.decode_time, duration, offset);
-            self.check_sample(state.data, size, fragment)?;
-            self.last_sample = Some(state.decode_time);
+            if state.kind == Kind::Video {
+                fragment.take(flags, state.decode_time, duration, offset);
+            }
+            self.check_sample(state.kind, state.data, size, fragment)?;
+            if let Some(last) = self.last_samples.get_mut(state.kind as usize) {
+                *last = Some(state.decode_time);
+            }
             state.decode_time = state.decode_time.saturating_add(u64::from(duration));
             state.data = state.data.saturating_add(u64::from(size));
             fragment.listed_bytes += u64::from(size);
@@ -257,15 +278,22 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// NAL units fill the sample to its last byte.
-    fn check_sample(&mut self, begin: u64, size: u32, fragment: &Fragment) -> Result<(), Fault> {
+    /// The sample lies in the media; NAL units fill one of video to its last byte.
+    fn check_sample(
+        &mut self,
+        kind: Kind,
+        begin: u64,
+        size: u32,
+        fragment: &Fragment,
+    ) -> Result<(), Fault> {
         let end = begin.saturating_add(u64::from(size));
         let media = fragment.mdat;
         if end > media.end {
             let (listed, present) = (end - media.body, media.end - media.body);
             return Err(damage(media.begin, What::MediaBytes { listed, present }));
         }
-        let Some(length_bytes) = self.length_bytes.filter(|_| fragment.look_at_nal_units) else {
+        let looks = fragment.look_at_nal_units && kind == Kind::Video;
+        let Some(length_bytes) = self.length_bytes.filter(|_| looks) else {
             return Ok(());
         };
         let mut at = begin;

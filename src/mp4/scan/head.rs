@@ -2,10 +2,11 @@
 
 use super::{
     What,
+    entry::{self, Entry, Video},
     window::{BoxHeader, Fault, Window, damage},
 };
 use crate::{
-    codec::Codec,
+    codec,
     mp4::{
         IDENTITY_UUID, TIMESCALE,
         fragment::NON_SYNC_SAMPLE_FLAGS,
@@ -32,6 +33,8 @@ pub struct Head {
     /// Of the first fragment; the file's end where there is none yet.
     pub media_begin: u64,
     pub(super) track: Track,
+    /// The first sound track, if there is one.
+    pub(super) audio: Option<Track>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,19 +44,8 @@ pub enum Form {
     Plain,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Video {
-    pub codec: Codec,
-    /// As `ParameterSets::mime` says it: `avc1.640028`.
-    pub codecs: String,
-    pub width: u16,
-    pub height: u16,
-    /// Of the length before each NAL unit, 1 to 4.
-    pub(super) length_bytes: u8,
-}
-
 /// The track that is looked at, with its defaults for fragments (`trex`).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Track {
     pub id: u32,
     pub timescale: u32,
@@ -142,17 +134,19 @@ struct Movie {
     /// Where the 32-bit durations lie, in the order of [`Layout::durations`].
     positions: [Option<u64>; 4],
     chosen: Option<MovieTrack>,
+    /// The first that is sound.
+    audio: Option<MovieTrack>,
     current: MovieTrack,
     defaults: Vec<Track>,
 }
 
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct MovieTrack {
     id: u32,
     timescale: u32,
     positions: [Option<u64>; 2],
-    is_video: bool,
-    video: Option<Video>,
+    handler: [u8; 4],
+    entry: Option<Entry>,
 }
 
 impl Movie {
@@ -195,9 +189,9 @@ impl Movie {
                 }
                 b"hdlr" => {
                     window.position += 8;
-                    movie.current.is_video = window.array()? == *b"vide";
+                    movie.current.handler = window.array()?;
                 }
-                b"stsd" => movie.current.video = read_sample_entry(window, header)?,
+                b"stsd" => movie.current.entry = entry::read(window, header)?,
                 b"mehd" => {
                     let wide = window.u32()? >> 24 == 1;
                     movie.positions[3] = (!wide).then_some(window.position);
@@ -219,12 +213,16 @@ impl Movie {
         Ok(movie)
     }
 
-    /// Ends a track: the first that is video is the one that counts.
+    /// Ends a track: the first of each kind is the one that counts.
     fn choose(&mut self) {
         let track = std::mem::take(&mut self.current);
-        if track.is_video && self.chosen.is_none() {
-            [self.positions[1], self.positions[2]] = track.positions;
-            self.chosen = Some(track);
+        match &track.handler {
+            b"vide" if self.chosen.is_none() => {
+                [self.positions[1], self.positions[2]] = track.positions;
+                self.chosen = Some(track);
+            }
+            b"soun" if self.audio.is_none() => self.audio = Some(track),
+            _ => {}
         }
     }
 
@@ -243,9 +241,22 @@ impl Movie {
         indexed_end: Option<u64>,
         media_begin: u64,
     ) -> Head {
-        let chosen = self.chosen.unwrap_or_default();
-        let unlisted = Track { flags: NON_SYNC_SAMPLE_FLAGS, ..Track::default() };
-        let defaults = self.defaults.into_iter().find(|track| track.id == chosen.id);
+        let defaults = |track: &MovieTrack| Track {
+            id: track.id,
+            timescale: track.timescale,
+            ..self.defaults.iter().find(|it| it.id == track.id).copied().unwrap_or(UNLISTED)
+        };
+        let audio = self.audio.as_ref().map(defaults);
+        let track = self.chosen.as_ref().map_or(UNLISTED, defaults);
+        let mut video = match self.chosen.and_then(|chosen| chosen.entry) {
+            Some(Entry::Video(video)) => Some(video),
+            _ => None,
+        };
+        if let (Some(video), Some(Entry::Audio { codecs })) =
+            (&mut video, self.audio.and_then(|audio| audio.entry))
+        {
+            video.codecs = codec::join(std::mem::take(&mut video.codecs), codecs);
+        }
         let written = match self.fragment_duration {
             0 => self.duration,
             duration => duration,
@@ -253,16 +264,13 @@ impl Movie {
         Head {
             form: if self.has_fragments { Form::Fragmented } else { Form::Plain },
             identity,
-            video: chosen.video,
+            video,
             duration: (written != 0).then(|| scale(written, self.timescale)),
             indexed_end,
             layout,
             media_begin,
-            track: Track {
-                id: chosen.id,
-                timescale: chosen.timescale,
-                ..defaults.unwrap_or(unlisted)
-            },
+            track,
+            audio,
         }
     }
 }
@@ -314,67 +322,15 @@ fn read_index(window: &mut Window, header: BoxHeader) -> Result<u64, Fault> {
     Ok(end)
 }
 
-/// The first sample entry, where it is H.264 or H.265 with its configuration.
-fn read_sample_entry(window: &mut Window, stsd: BoxHeader) -> Result<Option<Video>, Fault> {
-    window.position = stsd.body + 8;
-    if window.position + 8 > stsd.end {
-        return Ok(None);
-    }
-    let entry = window.box_header(stsd.end)?;
-    let (codec, configuration_kind) = match &entry.kind {
-        b"avc1" | b"avc3" => (Codec::H264, *b"avcC"),
-        b"hvc1" | b"hev1" => (Codec::H265, *b"hvcC"),
-        _ => return Ok(None),
-    };
-    window.position = entry.body + 24;
-    let (width, height) = (window.u16()?, window.u16()?);
-    window.position = entry.body + 78;
-    while window.position + 8 <= entry.end {
-        let header = window.box_header(entry.end)?;
-        if header.kind == configuration_kind && header.end - header.body >= 23 {
-            let configuration = window.array::<23>()?;
-            let (codecs, lengths) = match codec {
-                Codec::H264 => (avc_codecs(entry.kind, &configuration), configuration[4]),
-                Codec::H265 => (hevc_codecs(entry.kind, &configuration), configuration[21]),
-            };
-            let length_bytes = (lengths & 3) + 1;
-            return Ok(Some(Video { codec, codecs, width, height, length_bytes }));
-        }
-        window.position = header.end;
-    }
-    Ok(None)
-}
-
-/// RFC 6381 §3.3: profile, constraints, level.
-fn avc_codecs(kind: [u8; 4], avcc: &[u8; 23]) -> String {
-    format!("{}.{:02X}{:02X}{:02X}", kind.escape_ascii(), avcc[1], avcc[2], avcc[3])
-}
-
-/// ISO/IEC 14496-15 §E.3: profile, compatibility in reverse, tier and level, constraints.
-fn hevc_codecs(kind: [u8; 4], hvcc: &[u8; 23]) -> String {
-    let space = ["", "A", "B", "C"][usize::from(hvcc[1] >> 6)];
-    let tier = if hvcc[1] & 0x20 == 0 { 'L' } else { 'H' };
-    let compatibility = u32::from_be_bytes([hvcc[2], hvcc[3], hvcc[4], hvcc[5]]).reverse_bits();
-    let mut codecs = format!(
-        "{}.{space}{}.{compatibility:X}.{tier}{}",
-        kind.escape_ascii(),
-        hvcc[1] & 0x1f,
-        hvcc[12]
-    );
-    let constraints = &hvcc[6..12];
-    let used = constraints.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    for byte in &constraints[..used] {
-        codecs.push_str(&format!(".{byte:X}"));
-    }
-    codecs
-}
-
 fn scale(time: u64, timescale: u32) -> Ticks {
     let ticks =
         u128::from(time) * TICKS_PER_SECOND.cast_unsigned() as u128 / u128::from(timescale.max(1));
     Ticks(i64::try_from(ticks).unwrap_or(i64::MAX))
 }
 
+/// A track whose defaults nobody says.
+const UNLISTED: Track =
+    Track { id: 0, timescale: 0, duration: 0, size: 0, flags: NON_SYNC_SAMPLE_FLAGS };
 /// Boxes in front of the media; real files have under ten.
 const TOP_BOXES_MAX: u32 = 64;
 /// Boxes of a `moov`; a track has about 20.

@@ -1,3 +1,5 @@
+mod sound;
+
 use proptest::prelude::*;
 use std::cell::Cell;
 

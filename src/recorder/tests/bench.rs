@@ -1,6 +1,7 @@
 //! A ring that is filled by hand, a recorder, and a card that does what it is told to.
 
 use super::super::*;
+use crate::codec::ParameterSets;
 use crate::media::{
     FrameKind,
     tests::{other_parameter_sets, parameter_sets},
@@ -24,8 +25,8 @@ pub struct Bench {
     pub wall: WallTime,
     /// What the recorder asked for, as far as the card is concerned: one letter a command.
     pub log: String,
-    now: Ticks,
-    run: u32,
+    pub now: Ticks,
+    pub run: u32,
     epoch: u32,
     sets: Arc<ParameterSets>,
     has_open: bool,
@@ -52,6 +53,8 @@ pub struct Card {
 #[derive(Default)]
 pub struct File {
     pub fragments: Vec<Stored>,
+    /// What the segment was opened with.
+    pub has_audio: bool,
     durable: usize,
     pub closed: bool,
 }
@@ -62,6 +65,7 @@ pub struct Stored {
     pub failures: usize,
     pub durations: Vec<u32>,
     pub decode_time: i64,
+    pub audio: Option<fragment::Audio>,
 }
 
 enum Event {
@@ -80,8 +84,12 @@ impl Bench {
     }
 
     pub fn new(ring_bytes: usize) -> Bench {
+        Bench::of(Ring::new(ring_bytes))
+    }
+
+    pub fn of(ring: Ring) -> Bench {
         Bench {
-            ring: Ring::new(ring_bytes),
+            ring,
             recorder: Recorder::new(CameraId(3), SEGMENT, 1000),
             card: Card::default(),
             buffers: vec![Vec::new(); limits::FRAGMENT_BUFFERS],
@@ -294,12 +302,13 @@ impl Card {
     /// How the real card answers; what is not durable when it fails is gone.
     fn handle(&mut self, command: Command, failures: usize, frames: &[Frame]) -> Vec<Event> {
         match command {
-            Command::Open { .. } => {
+            Command::Open { start, .. } => {
                 let mut events: Vec<_> = self.close().into_iter().collect();
                 if self.open_fails || self.is_away {
                     events.push(Event::Failed);
                 } else {
-                    self.files.push(File::default());
+                    let has_audio = start.audio.is_some();
+                    self.files.push(File { has_audio, ..File::default() });
                     self.open = true;
                 }
                 events
@@ -371,6 +380,7 @@ fn read_back(fragment: &Fragment, file: &File, frames: &[Frame], failures: usize
     assert_eq!(read.opens_on_key, first.is_key());
     assert_eq!((first.run, first.epoch >= origin.epoch), (origin.run, true));
     assert_eq!(Ticks(read.decode_time), first.decode - origin.decode);
+    assert!(file.has_audio || read.audio.is_none(), "sound without a track");
     let mut decode = read.decode_time;
     let mut shown = (i64::MAX, i64::MIN);
     for (number, sample) in range.clone().zip(&read.samples) {
@@ -398,5 +408,6 @@ fn read_back(fragment: &Fragment, file: &File, frames: &[Frame], failures: usize
         failures,
         durations: read.samples.iter().map(|sample| sample.duration).collect(),
         decode_time: read.decode_time,
+        audio: read.audio,
     }
 }

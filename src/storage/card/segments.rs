@@ -7,6 +7,7 @@ use std::{
 
 use super::{Card, health::Trouble};
 use crate::{
+    codec,
     limits::{ALLOCATION_STEP_BYTES, CARD_OPEN_TRIES_MAX, SEGMENT_BYTES_MAX},
     mp4::identity::{Clock, Identity},
     storage::{
@@ -117,12 +118,13 @@ impl<D: Disk> Card<D> {
         };
         let start_of_file = segment::Start {
             parameter_sets: &start.parameter_sets,
+            audio: start.audio.as_deref(),
             identity: &identity,
             expected_bytes: self.expected_bytes(camera),
         };
         let segment = Segment::create(&self.disk, &path, &directory, &start_of_file)?;
         let mut list = self.list();
-        let codecs = list.intern(&start.parameter_sets.mime());
+        let codecs = list.intern(&codec::mime(&start.parameter_sets, start.audio.as_deref()));
         let mut entry = Entry::new(name, SegmentState::Recording);
         entry.set_codecs(codecs);
         entry.codec = Some(start.parameter_sets.codec());

@@ -100,6 +100,7 @@ impl Bench {
     fn start() -> SegmentStart {
         SegmentStart {
             parameter_sets: samples::parameter_sets(Codec::H264),
+            audio: None,
             wall: NOON,
             clock: Clock::Trusted,
             run: 3,

@@ -176,6 +176,7 @@ impl Disk for TestDisk {
 fn create(disk: &TestDisk, expected_bytes: u64) -> io::Result<Segment<TestDisk>> {
     let start = Start {
         parameter_sets: &parameter_sets(Codec::H264),
+        audio: None,
         identity: &identity(),
         expected_bytes,
     };

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Two clones of this commit, built from nothing in two places, must give the same packages to the byte.
+# CROSS is as for ci/cross.sh.
+set -eu
+cd "$(dirname "$0")/.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+for clone in one "another place/of that name"; do
+	git clone --quiet . "$work/$clone"
+	(cd "$work/$clone" && BUILD_DIR="$work/$clone/target/build" sh ci/cross.sh && sh ci/package.sh dist >/dev/null)
+done
+diff -r "$work/one/target/dist" "$work/another place/of that name/target/dist"
+cat "$work/one/target/dist/SHA256SUMS"

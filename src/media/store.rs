@@ -1,0 +1,132 @@
+//! Bytes of frames in one fixed allocation: the newest stay, the oldest make way.
+//!
+//! The writer appends to the item in the making and commits it; items are known by number, which
+//! counts from 0 and never comes back. Knows nothing of: what an item is, times.
+
+use std::{collections::VecDeque, ops::Range};
+
+/// *Shape*: an item is contiguous.
+/// *Cost*: no allocation after `new`; an item is moved once when it reaches the end of the room.
+pub(super) struct Store {
+    bytes: Box<[u8]>,
+    /// Oldest first; the front has number `first`.
+    items: VecDeque<Range<usize>>,
+    items_max: usize,
+    first: u64,
+    /// The item in the making.
+    start: usize,
+    length: usize,
+    overflowed: bool,
+}
+
+/// The item was larger than the store can hold; it is dropped.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TooLarge;
+
+impl Store {
+    pub fn new(capacity: usize, items_max: usize) -> Store {
+        Store {
+            bytes: vec![0; capacity].into_boxed_slice(),
+            items: VecDeque::with_capacity(items_max),
+            items_max,
+            first: 0,
+            start: 0,
+            length: 0,
+            overflowed: false,
+        }
+    }
+
+    /// Numbers of the items that are here.
+    pub fn numbers(&self) -> Range<u64> {
+        self.first..self.first + self.items.len() as u64
+    }
+
+    /// The place of an item among those that are here, the oldest first.
+    pub fn position(&self, number: u64) -> Option<usize> {
+        usize::try_from(number.checked_sub(self.first)?).ok()
+    }
+
+    pub fn get(&self, position: usize) -> Option<&[u8]> {
+        self.bytes.get(self.items.get(position)?.clone())
+    }
+
+    /// The longest item that fits: half the room, so that a reader always has one to go on with.
+    pub fn item_bytes_max(&self) -> usize {
+        self.bytes.len() / 2
+    }
+
+    /// True while nothing was appended to the item in the making.
+    pub fn is_vacant(&self) -> bool {
+        self.length == 0 && !self.overflowed
+    }
+
+    pub fn push(&mut self, bytes: &[u8]) {
+        if self.overflowed || self.length + bytes.len() > self.item_bytes_max() {
+            self.overflowed = true;
+            return;
+        }
+        if self.start + self.length + bytes.len() > self.bytes.len() {
+            self.wrap();
+        }
+        let end = self.start + self.length;
+        self.make_room(end..end + bytes.len());
+        self.bytes[end..end + bytes.len()].copy_from_slice(bytes);
+        self.length += bytes.len();
+    }
+
+    /// Writes over what was appended `back` bytes ago.
+    pub fn overwrite(&mut self, back: usize, bytes: &[u8]) {
+        if self.overflowed {
+            return;
+        }
+        let at = self.start + self.length - back;
+        self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// Ends the item in the making; answers how many items are here with it.
+    pub fn commit(&mut self) -> Result<usize, TooLarge> {
+        if self.overflowed {
+            self.rollback();
+            return Err(TooLarge);
+        }
+        if self.items.len() == self.items_max {
+            self.evict();
+        }
+        self.items.push_back(self.start..self.start + self.length);
+        self.start += self.length;
+        self.length = 0;
+        Ok(self.items.len())
+    }
+
+    /// Throws the item in the making away.
+    pub fn rollback(&mut self) {
+        self.length = 0;
+        self.overflowed = false;
+    }
+
+    /// Moves the item in the making to the front of the room.
+    fn wrap(&mut self) {
+        // What lies behind it is older than everything before it: it goes first.
+        while self.items.front().is_some_and(|oldest| oldest.start >= self.start) {
+            self.evict();
+        }
+        self.make_room(0..self.length);
+        self.bytes.copy_within(self.start..self.start + self.length, 0);
+        self.start = 0;
+    }
+
+    fn make_room(&mut self, room: Range<usize>) {
+        while self
+            .items
+            .front()
+            .is_some_and(|oldest| oldest.start < room.end && room.start < oldest.end)
+        {
+            self.evict();
+        }
+    }
+
+    fn evict(&mut self) {
+        self.items.pop_front();
+        self.first += 1;
+    }
+}

@@ -1,0 +1,101 @@
+//! Reads sample entries: which codec, and how a browser is told.
+
+use super::window::{BoxHeader, Fault, Window};
+use crate::codec::{Codec, audio::mime_of_entry};
+
+/// What a track holds.
+pub(super) enum Entry {
+    Video(Video),
+    /// Its part of the `codecs` parameter, if it has one.
+    Audio {
+        codecs: Option<String>,
+    },
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Video {
+    pub codec: Codec,
+    /// As `codec::mime` says it, with that of the sound: `avc1.640028,mp4a.40.2`.
+    pub codecs: String,
+    pub width: u16,
+    pub height: u16,
+    /// Of the length before each NAL unit, 1 to 4.
+    pub(super) length_bytes: u8,
+}
+
+/// The first sample entry, where it is sound, or H.264 or H.265 with its configuration.
+pub(super) fn read(window: &mut Window, stsd: BoxHeader) -> Result<Option<Entry>, Fault> {
+    window.position = stsd.body + 8;
+    if window.position + 8 > stsd.end {
+        return Ok(None);
+    }
+    let entry = window.box_header(stsd.end)?;
+    let (codec, configuration_kind) = match &entry.kind {
+        b"avc1" | b"avc3" => (Codec::H264, *b"avcC"),
+        b"hvc1" | b"hev1" => (Codec::H265, *b"hvcC"),
+        b"mp4a" | b"Opus" | b"ulaw" | b"alaw" => return read_audio(window, entry).map(Some),
+        _ => return Ok(None),
+    };
+    window.position = entry.body + 24;
+    let (width, height) = (window.u16()?, window.u16()?);
+    window.position = entry.body + 78;
+    while window.position + 8 <= entry.end {
+        let header = window.box_header(entry.end)?;
+        if header.kind == configuration_kind && header.end - header.body >= 23 {
+            let configuration = window.array::<23>()?;
+            let (codecs, lengths) = match codec {
+                Codec::H264 => (avc_codecs(entry.kind, &configuration), configuration[4]),
+                Codec::H265 => (hevc_codecs(entry.kind, &configuration), configuration[21]),
+            };
+            let length_bytes = (lengths & 3) + 1;
+            let video = Video { codec, codecs, width, height, length_bytes };
+            return Ok(Some(Entry::Video(video)));
+        }
+        window.position = header.end;
+    }
+    Ok(None)
+}
+
+/// ISO/IEC 14496-12 §12.2.3, 14496-14 §5.6.
+fn read_audio(window: &mut Window, entry: BoxHeader) -> Result<Entry, Fault> {
+    window.position = entry.body + 28;
+    let mut codecs = mime_of_entry(&entry.kind, None);
+    while window.position + 8 <= entry.end {
+        let header = window.box_header(entry.end)?;
+        if header.kind == *b"esds" {
+            let count = usize::try_from(header.end - header.body).unwrap_or(usize::MAX);
+            let esds = window.slice(count.min(ESDS_BYTES_MAX))?;
+            codecs = mime_of_entry(&entry.kind, Some(esds));
+            break;
+        }
+        window.position = header.end;
+    }
+    Ok(Entry::Audio { codecs })
+}
+
+/// RFC 6381 §3.3: profile, constraints, level.
+fn avc_codecs(kind: [u8; 4], avcc: &[u8; 23]) -> String {
+    format!("{}.{:02X}{:02X}{:02X}", kind.escape_ascii(), avcc[1], avcc[2], avcc[3])
+}
+
+/// ISO/IEC 14496-15 §E.3: profile, compatibility in reverse, tier and level, constraints.
+fn hevc_codecs(kind: [u8; 4], hvcc: &[u8; 23]) -> String {
+    let space = ["", "A", "B", "C"][usize::from(hvcc[1] >> 6)];
+    let tier = if hvcc[1] & 0x20 == 0 { 'L' } else { 'H' };
+    let compatibility = u32::from_be_bytes([hvcc[2], hvcc[3], hvcc[4], hvcc[5]]).reverse_bits();
+    let mut codecs = format!(
+        "{}.{space}{}.{compatibility:X}.{tier}{}",
+        kind.escape_ascii(),
+        hvcc[1] & 0x1f,
+        hvcc[12]
+    );
+    let constraints = &hvcc[6..12];
+    let used = constraints.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    for byte in &constraints[..used] {
+        codecs.push_str(&format!(".{byte:X}"));
+    }
+    codecs
+}
+
+/// Of an `esds`, what is read: its descriptors up to the decoder's configuration take some 50 bytes.
+const ESDS_BYTES_MAX: usize = 256;

@@ -1,0 +1,231 @@
+//! The sound of a segment: which frames of it go into the next fragment, and when to wait for them.
+//!
+//! A frame of sound belongs to the segment in whose span it begins. Knows nothing of: the card.
+
+use super::Recorder;
+use crate::{
+    codec::AudioFormat,
+    limits,
+    media::{AudioFrame, Ring},
+    mp4::fragment::{AudioRun, Sample},
+    units::{TICKS_PER_SECOND, Ticks},
+};
+use std::{ops::Range, sync::Arc};
+
+pub(super) struct Audio {
+    run: u32,
+    /// Where the segment begins, on the run's time line.
+    start: Ticks,
+    /// Of the segment's sound track; `None` where it has none, or is not open yet.
+    format: Option<Arc<AudioFormat>>,
+    /// The first frame that was neither sent nor passed over.
+    next: Option<u64>,
+    /// What comes before that was wanted: by the segment before, or by this one.
+    follows: bool,
+    /// Frames of the fragment in the making, and their samples.
+    frames: Range<u64>,
+    samples: Vec<Sample>,
+    lost: u64,
+}
+
+/// Up to where sound is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Until {
+    /// Some of it, to know that it comes.
+    Begun,
+    /// All that begins before the segment ends.
+    End(Ticks),
+}
+
+impl Audio {
+    pub fn new() -> Audio {
+        Audio {
+            run: 0,
+            start: Ticks::ZERO,
+            format: None,
+            next: None,
+            follows: false,
+            frames: 0..0,
+            samples: Vec::new(),
+            lost: 0,
+        }
+    }
+
+    /// Frames that came, were wanted, and are in no file.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    pub fn has_track(&self) -> bool {
+        self.format.is_some()
+    }
+
+    /// A segment of a run begins at that moment.
+    pub fn begin(&mut self, ring: &Ring, run: u32, start: Ticks) {
+        self.format = None;
+        let next = ring.audio.as_ref().map(|audio| audio.first_from(run, start));
+        self.follows = self.next.is_some() && self.run == run;
+        if let (Some(next), Some(before)) = (next, self.next.filter(|_| self.follows)) {
+            self.lost += next.saturating_sub(before);
+        }
+        (self.run, self.start, self.next) = (run, start, next);
+    }
+
+    /// What follows does not go on from here.
+    pub fn forget(&mut self) {
+        self.next = None;
+    }
+
+    /// The segment is opened: it has a sound track if there is sound by now.
+    pub fn open(&mut self, ring: &Ring) -> Option<Arc<AudioFormat>> {
+        let (frame, _) = ring.audio.as_ref()?.get(self.next?)?;
+        self.format = (frame.run == self.run).then(|| Arc::clone(&frame.format));
+        self.format.clone()
+    }
+
+    /// Sound comes that the open segment has no track for; `now`: the newest video.
+    pub fn is_out_of_place(&self, ring: &Ring, now: Ticks) -> bool {
+        let newest = ring.audio.as_ref().and_then(|audio| audio.newest(self.run));
+        newest.is_some_and(|newest| {
+            let is_known = self.format.as_ref().is_some_and(|it| Arc::ptr_eq(it, &newest.format));
+            !is_known && newest.end() + wait_ticks(&newest.format) > newest.ticks_at(now)
+        })
+    }
+
+    /// Whether sound is still on its way: it comes, and not much later than the video, whose newest
+    /// frame is of `now`.
+    fn is_awaited(&self, ring: &Ring, until: Until, now: Ticks) -> bool {
+        let Some(audio) = ring.audio.as_ref().filter(|audio| audio.is_expected) else {
+            return false;
+        };
+        let Some(newest) = audio.newest(self.run) else {
+            return now < limits::AUDIO_WAIT;
+        };
+        let is_there = match until {
+            Until::Begun => newest.time >= newest.ticks_at(self.start),
+            Until::End(end) => newest.end() >= newest.ticks_at(end),
+        };
+        !is_there && newest.end() + wait_ticks(&newest.format) > newest.ticks_at(now)
+    }
+
+    /// Chooses the frames of the next fragment, as far as they are here.
+    pub fn gather(&mut self, ring: &Ring, end: Option<SoundEnd>) {
+        self.samples.clear();
+        self.frames = 0..0;
+        let (Some(format), Some(audio)) = (&self.format, &ring.audio) else { return };
+        let Some(next) = self.next else { return };
+        let mut first = next.max(audio.numbers().start);
+        let is_ours = |number| {
+            let frame = audio.get(number).filter(|(frame, _)| frame.run == self.run)?;
+            end.is_none_or(|end| end.takes(frame.0)).then_some(frame)
+        };
+        let start = self.start;
+        while is_ours(first).is_some_and(|(frame, _)| {
+            // Too late for the segment before, or of a format that this one has no track for.
+            frame.time < frame.ticks_at(start) || !Arc::ptr_eq(&frame.format, format)
+        }) {
+            first += 1;
+        }
+        self.lost += if self.follows { first - next } else { 0 };
+        self.follows |= is_ours(first).is_some();
+        self.frames = first..first;
+        let mut bytes_left = limits::AUDIO_FRAGMENT_BYTES_MAX;
+        let mut before = 0;
+        while let Some((frame, bytes)) = is_ours(self.frames.end)
+            && Arc::ptr_eq(&frame.format, format)
+            && self.samples.len() < limits::AUDIO_FRAGMENT_FRAMES_MAX
+            && bytes.len() <= bytes_left
+        {
+            if let Some(last) = self.samples.last_mut() {
+                // As long as it is, or up to here where some is missing.
+                last.duration = u32::try_from(frame.time - before).unwrap_or(u32::MAX);
+            }
+            before = frame.time;
+            bytes_left -= bytes.len();
+            // AUDIO_FRAME_BYTES_MAX at most.
+            let bytes = bytes.len() as u32;
+            self.samples.push(Sample { bytes, duration: frame.duration, composition_offset: 0 });
+            self.frames.end += 1;
+        }
+        self.next = Some(self.frames.end);
+    }
+
+    /// What the fragment says of its sound, if it has some.
+    pub fn run<'a>(&'a self, ring: &Ring) -> Option<AudioRun<'a>> {
+        let audio = ring.audio.as_ref().filter(|_| !self.samples.is_empty())?;
+        let (first, _) = audio.get(self.frames.start)?;
+        let decode_time = first.time - first.ticks_at(self.start);
+        Some(AudioRun { decode_time, samples: &self.samples })
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.samples.iter().map(|sample| sample.bytes as usize).sum()
+    }
+
+    /// Appends the bytes of the fragment's sound.
+    pub fn write(&self, ring: &Ring, out: &mut Vec<u8>) {
+        let Some(audio) = &ring.audio else { return };
+        for number in self.frames.clone() {
+            out.extend_from_slice(audio.get(number).map_or(&[], |(_, bytes)| bytes));
+        }
+    }
+}
+
+impl Recorder {
+    /// The fragment is complete, but for sound that decides of its segment or that the next segment
+    /// would not take.
+    pub(super) fn awaits_audio(&self, ring: &Ring) -> bool {
+        let (Some(segment), number) = (&self.segment, self.next()) else { return false };
+        let newest = ring.get(ring.numbers().end - 1).map(|(frame, _)| frame);
+        let Some(newest) = newest.filter(|newest| newest.run == segment.run) else { return false };
+        let until = match self.sound_end(ring) {
+            _ if self.is_end(number) => return false,
+            Some(SoundEnd::Cut(end)) => Until::End(end),
+            _ if !segment.is_open => Until::Begun,
+            _ => return false,
+        };
+        if !self.audio.is_awaited(ring, until, newest.presentation) {
+            return false;
+        }
+        // The ring must hold the fragment until then.
+        let waiting = (number..ring.numbers().end).filter_map(|number| ring.get(number));
+        waiting.map(|(_, bytes)| bytes.len()).sum::<usize>() < ring.frame_bytes_max() / 2
+    }
+
+    /// Where the sound of the fragment in the making ends: where the next one begins, on the run's
+    /// time line. `None` where no other is known to follow.
+    pub(super) fn sound_end(&self, ring: &Ring) -> Option<SoundEnd> {
+        let segment = self.segment.as_ref()?;
+        let (next, _) = ring.get(self.next()).filter(|(next, _)| next.run == segment.run)?;
+        Some(match self.must_cut(ring, segment, next) {
+            true => SoundEnd::Cut(next.presentation),
+            false => {
+                SoundEnd::Goes(next.decode - segment.decode_start + segment.presentation_start)
+            }
+        })
+    }
+}
+
+/// Where the sound of a fragment ends.
+#[derive(Clone, Copy)]
+pub(super) enum SoundEnd {
+    /// The segment ends there as well: what begins before belongs to it.
+    Cut(Ticks),
+    /// The next fragment begins there. It takes what is heard at that moment: FFmpeg, and Chromium
+    /// with it, seeks to a key frame and then for sound that begins no later, in what it has read.
+    Goes(Ticks),
+}
+
+impl SoundEnd {
+    fn takes(self, frame: &AudioFrame) -> bool {
+        match self {
+            SoundEnd::Cut(end) => frame.time < frame.ticks_at(end),
+            SoundEnd::Goes(end) => frame.end() <= frame.ticks_at(end),
+        }
+    }
+}
+
+/// [`limits::AUDIO_WAIT`] on a sound track's clock.
+fn wait_ticks(format: &AudioFormat) -> i64 {
+    limits::AUDIO_WAIT.0 * i64::from(format.clock_rate()) / TICKS_PER_SECOND
+}

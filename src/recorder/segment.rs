@@ -1,0 +1,32 @@
+//! The segment in the making: what all its frames share, and how far it is.
+
+use crate::{codec::ParameterSets, media::Frame, units::Ticks};
+use std::sync::Arc;
+
+/// A segment in the making.
+pub(super) struct Segment {
+    pub run: u32,
+    pub epoch: u32,
+    pub parameter_sets: Arc<ParameterSets>,
+    pub decode_start: Ticks,
+    pub presentation_start: Ticks,
+    pub is_open: bool,
+    pub fragments: u32,
+    pub bytes: u64,
+}
+
+impl Segment {
+    /// One that begins with this key frame.
+    pub fn new(key: &Frame) -> Segment {
+        Segment {
+            run: key.run,
+            epoch: key.epoch,
+            parameter_sets: Arc::clone(&key.parameter_sets),
+            decode_start: key.decode,
+            presentation_start: key.presentation,
+            is_open: false,
+            fragments: 0,
+            bytes: 0,
+        }
+    }
+}
