@@ -17,7 +17,7 @@ main() {
 		method=zig
 		export CARGO_PROFILE_RELEASE_STRIP=none
 	fi
-	mkdir -p "$cache"
+	mkdir -p "$cache" "${BUILD_DIR:-$cache}"
 	# What is the same for every clone, std and crates, is built once; $BUILD_DIR is for who doubts it.
 	export CARGO_TARGET_DIR="${BUILD_DIR:-$cache/build-$method}${1:-}"
 	exec 9>"$CARGO_TARGET_DIR.lock"
