@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench soak
+.PHONY: help run test check cross size bench soak
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -12,6 +12,12 @@ test: ## everything: installs what it needs, checks, unit tests, end-to-end test
 
 check: ## formatting, lints, layers, shell scripts
 	@ci/check.sh
+
+cross: ## the binary for the boards (CROSS=zig: without containers; TARGET=…)
+	@ci/cross.sh
+
+size: ## what that binary is made of, by section and crate
+	@ci/cross.sh --size
 
 bench: ## smolnvr beside FFmpeg on the same stream; figures go to ci/bench/
 	@python3 ci/bench.py

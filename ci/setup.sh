@@ -14,6 +14,11 @@ python3 python3
 shellcheck shellcheck
 busybox busybox
 strace strace
+/usr/bin/rustc rustc-web
+/usr/bin/cargo cargo-web
+/usr/lib/rustlib/src/rust/library/Cargo.lock rust-web-src
+pip3 python3-pip
+qemu-arm-static qemu-user-static
 mkfs.ext4 e2fsprogs
 mount mount
 /usr/lib/python3/dist-packages/gi/__init__.py python3-gi

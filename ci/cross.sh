@@ -1,0 +1,81 @@
+#!/bin/sh
+# Builds smolnvr for the boards: static, for any ARMv7 that runs Linux, whatever its libc.
+#
+#   ci/cross.sh             by `cross`: in its public image, or, where none is to be had, in one made
+#                           here from ci/cross/Dockerfile
+#   CROSS=zig ci/cross.sh   without containers, linked by zig
+#   TARGET=…                armv7-unknown-linux-musleabihf or aarch64-unknown-linux-musl instead
+#   ci/cross.sh --size      builds it with its symbols, by zig, and prints a table by section and crate
+set -eu
+cd "$(dirname "$0")/.."
+target=${TARGET:-armv7-unknown-linux-musleabi}
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/smolnvr
+
+main() {
+	if [ "${1:-}" = --size ]; then
+		export CARGO_PROFILE_RELEASE_STRIP=none CARGO_TARGET_DIR=target/size
+		with_zig
+		python3 ci/size.py "target/size/$target/release/smolnvr"
+		return
+	fi
+	case ${CROSS:-cross} in
+	cross) sh ci/cross/container.sh "$target" ;;
+	zig) with_zig ;;
+	*)
+		echo "CROSS is cross or zig" >&2
+		exit 2
+		;;
+	esac
+	python3 ci/size.py --budget "target/$target/release/smolnvr"
+}
+
+with_zig() {
+	case $target in
+	armv7-unknown-linux-musleabi) SMOLNVR_ZIG_TARGET="-target arm-linux-musleabi -mcpu=generic+v7a+soft_float" ;;
+	armv7-unknown-linux-musleabihf) SMOLNVR_ZIG_TARGET="-target arm-linux-musleabihf -mcpu=generic+v7a+vfp3d16" ;;
+	aarch64-unknown-linux-musl) SMOLNVR_ZIG_TARGET="-target aarch64-linux-musl" ;;
+	*)
+		echo "cross: no zig target for $target" >&2
+		exit 2
+		;;
+	esac
+	SMOLNVR_ZIG=$(zig)
+	export SMOLNVR_ZIG SMOLNVR_ZIG_TARGET ZIG_GLOBAL_CACHE_DIR="$cache/zig"
+	toolchain
+	# The settings that Cross.toml gives to the container.
+	eval "$(sed -n 's/^ *"\([A-Z_]*=[^"]*\)",$/export \1/p' Cross.toml)"
+	name=$(echo "$target" | tr 'a-z-' 'A-Z_')
+	export "CARGO_TARGET_${name}_LINKER=$PWD/ci/cross/zig-cc"
+	# zig has the start files and libraries of its own musl.
+	export "CARGO_TARGET_${name}_RUSTFLAGS=-Clink-self-contained=no"
+	"$cargo" build --quiet --release --locked --target "$target"
+}
+
+# Where zig is, fetched the first time.
+zig() {
+	folder=$cache/zig-$(cksum <ci/cross/zig.txt | cut -d' ' -f1)
+	if [ ! -x "$folder/ziglang/zig" ]; then
+		rm -rf "$folder.new"
+		python3 -m pip install --quiet --no-deps --require-hashes --root-user-action ignore \
+			--target "$folder.new" -r ci/cross/zig.txt >&2
+		mv -T "$folder.new" "$folder" 2>/dev/null || rm -rf "$folder.new"
+	fi
+	echo "$folder/ziglang/zig"
+}
+
+# A cargo and rustc whose std comes with its source: rustup's with rust-src, else Debian's rustc-web,
+# cargo-web and rust-web-src.
+toolchain() {
+	for bin in "" /usr/bin/; do
+		sysroot=$("${bin}rustc" --print sysroot 2>/dev/null) || continue
+		if [ -e "$sysroot/lib/rustlib/src/rust/library/Cargo.lock" ]; then
+			cargo=${bin}cargo
+			export RUSTC="${bin}rustc"
+			return
+		fi
+	done
+	echo "cross: std's source is missing: rustup component add rust-src" >&2
+	exit 1
+}
+
+main "$@"

@@ -1,0 +1,47 @@
+# What the scripts of an SD card have in common; read by them with $here set to this folder.
+#
+# smolnvr runs from a copy in RAM, its supervisor too: nothing of ours is open on the card, so that it can
+# be unmounted, and pulled.
+# shellcheck shell=sh disable=SC2154
+
+ram=${SMOLNVR_RAM:-/tmp/smolnvr}
+copied="smolnvr smolnvrd S97smolnvr"
+
+# Copies what runs, unless it is there already; each file is what SHA256SUMS says, or nothing runs.
+copy_to_ram() {
+	mkdir -p "$ram" || return
+	for file in $copied; do
+		sum=$(grep " $file\$" "$here/SHA256SUMS") || return
+		(cd "$ram" && echo "$sum" | sha256sum -c >/dev/null 2>&1) && continue
+		cp "$here/$file" "$ram/$file.new" && mv "$ram/$file.new" "$ram/$file" || return
+		(cd "$ram" && echo "$sum" | sha256sum -c >/dev/null 2>&1) && continue
+		rm -f "$ram/$file"
+		echo "smolnvr: $here/$file is damaged: copy it anew, or install again" >&2
+		return 1
+	done
+	# Settings made on the card outlive an upgrade.
+	[ -e "$here/smolnvr.toml" ] || cp "$here/default.toml" "$here/smolnvr.toml"
+	config=$here/smolnvr.toml
+	[ -s "$config" ] || config=$here/default.toml
+	cat >"$ram/default" <<END
+BINARY="$ram/smolnvr"
+SUPERVISOR="$ram/smolnvrd"
+CONFIG="$config"
+${SMOLNVR_SOCKET:+SOCKET="$SMOLNVR_SOCKET"}
+END
+}
+
+# What /etc/init.d/S97smolnvr does, with the copy.
+service() {
+	copy_to_ram && sh "$ram/S97smolnvr" "$@"
+}
+
+# A command to the running daemon.
+smolnvr() {
+	if [ -x "$ram/smolnvr" ]; then
+		"$ram/smolnvr" "$@" ${SMOLNVR_SOCKET:+--socket "$SMOLNVR_SOCKET"}
+	else
+		echo "smolnvr: does not run" >&2
+		return 1
+	fi
+}
