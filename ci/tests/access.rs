@@ -12,7 +12,7 @@ use std::{
 };
 use support::{
     Nvr, SHORT_SEGMENTS, config,
-    http::{Client, ORIGIN, ask},
+    http::{Client, HOST, ORIGIN, ask},
     let_pass,
     port::Port,
 };
@@ -185,6 +185,29 @@ fn the_slow_check_is_made_once_for_basic() {
     for mut client in clients {
         assert_eq!(client.ask("GET", "/api/status", &[BASIC], "").status, 200);
     }
+}
+
+#[test]
+fn guessers_from_many_addresses_keep_nobody_from_the_page() {
+    let (mut nvr, _, _port, _) = protected();
+    nvr.terminate();
+    // Now no password was found right yet, and each has to be checked.
+    nvr.restart();
+    let address = nvr.web_address();
+    let length = WRONG.len();
+    let guess = format!(
+        "POST /api/session HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {length}\r\n\r\n{WRONG}"
+    );
+    let mut guessers: Vec<_> = (100..112).map(|last| Client::from(last, &address)).collect();
+    guessers.iter_mut().for_each(|guesser| guesser.send(guess.as_bytes()));
+    let asked = Instant::now();
+    assert_eq!(ask(&address, "GET", "/api/session", &[], "").status, 200);
+    let waited = asked.elapsed();
+    assert!(waited < Duration::from_secs(1), "waited {waited:?}");
+    let statuses: Vec<u16> = guessers.iter_mut().map(|it| it.answer().status).collect();
+    assert!(statuses.contains(&401), "{statuses:?}");
+    assert!(statuses.iter().all(|status| [401, 429].contains(status)), "{statuses:?}");
+    assert_eq!(ask(&address, "POST", "/api/session", &[ORIGIN], PASSWORD).status, 200);
 }
 
 #[test]

@@ -126,6 +126,10 @@ impl Web {
         // A HEAD is a GET whose body is not sent.
         let method = if head.method == "HEAD" { "GET" } else { head.method };
         let path = head.path();
+        // A route has one way to be written.
+        if path != "/" && path.split('/').skip(1).any(str::is_empty) {
+            return not_found();
+        }
         let mut segments = path.split('/').skip(1);
         let route = [(); 4].map(|()| segments.next().unwrap_or_default());
         if segments.next().is_some() {
@@ -159,6 +163,7 @@ impl Web {
             }
             _ => match allowed(route) {
                 "" => return not_found(),
+                methods if methods.split(", ").any(|it| it == head.method) => return not_found(),
                 methods => Answer::error(405, format!("only {methods} is possible here"))
                     .with("Allow", methods),
             },

@@ -246,7 +246,7 @@ impl Gate {
             // What is wrong with it already is said at once; a full buffer is too long a head.
             let verdict = form.take(waiting);
             let is_full = waiting.len() >= self.buffer.len();
-            let too_long = is_full.then_some(Err(Refusal::HeadTooLarge));
+            let too_long = is_full.then(|| Err(form.too_long()));
             return verdict.map_or_else(|refusal| Some(Err(refusal)), |()| too_long);
         };
         self.began = None;

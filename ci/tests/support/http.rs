@@ -3,6 +3,7 @@
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 use serde_json::Value;
 use std::{
+    fmt,
     io::{self, Read, Write},
     net::{Ipv4Addr, SocketAddrV4, TcpStream},
     os::unix::net::UnixStream,
@@ -14,7 +15,7 @@ use std::{
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An answer, or as much of it as came before the connection ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Answer {
     /// 0 where none came.
     pub status: u16,
@@ -43,6 +44,13 @@ impl Answer {
     /// Text of the whole answer.
     pub fn text(&self) -> String {
         [&self.head, "\n", &String::from_utf8_lossy(&self.body)].concat()
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let body = &self.body[..self.body.len().min(200)];
+        write!(f, "{:?} {:?}", self.head, String::from_utf8_lossy(body))
     }
 }
 

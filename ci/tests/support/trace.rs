@@ -35,7 +35,6 @@ impl Trace {
         self.child.wait().unwrap();
         let mut text = String::new();
         self.file.read_to_string(&mut text).unwrap();
-        assert!(text.contains('"'), "nothing was seen: {text}");
         text.lines().flat_map(quoted).map(PathBuf::from).collect()
     }
 }

@@ -72,6 +72,14 @@ impl Form {
         taken
     }
 
+    /// What to say of a head that has not ended where it must.
+    pub fn too_long(&self) -> Refusal {
+        match self.part {
+            Part::RequestLine => Refusal::TargetTooLong,
+            _ => Refusal::HeadTooLarge,
+        }
+    }
+
     /// How much of a body is still to come before the next head.
     pub fn body_left(&self) -> u64 {
         match self.part {
@@ -113,8 +121,7 @@ impl Form {
         let (here, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
         self.head.bytes += here.len();
         if self.head.bytes > limits::HTTP_HEAD_BYTES_MAX {
-            let too_long = matches!(self.part, Part::RequestLine);
-            return Err(if too_long { Refusal::TargetTooLong } else { Refusal::HeadTooLarge });
+            return Err(self.too_long());
         }
         if end.is_none() {
             self.line.extend_from_slice(here);
