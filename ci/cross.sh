@@ -5,6 +5,7 @@
 #                           here from ci/cross/Dockerfile
 #   CROSS=zig ci/cross.sh   without containers, linked by zig
 #   TARGET=…                armv7-unknown-linux-musleabihf or aarch64-unknown-linux-musl instead
+#   ci/cross.sh --zig       prints where zig is
 #   ci/cross.sh --size      builds it with its symbols, by zig, and prints a table by section and crate
 set -eu
 cd "$(dirname "$0")/.."
@@ -16,6 +17,10 @@ main() {
 		export CARGO_PROFILE_RELEASE_STRIP=none CARGO_TARGET_DIR=target/size
 		with_zig
 		python3 ci/size.py "target/size/$target/release/smolnvr"
+		return
+	fi
+	if [ "${1:-}" = --zig ]; then
+		zig
 		return
 	fi
 	case ${CROSS:-cross} in
