@@ -19,6 +19,11 @@ strace strace
 /usr/lib/rustlib/src/rust/library/Cargo.lock rust-web-src
 pip3 python3-pip
 qemu-arm-static qemu-user-static
+dockerd docker.io
+mmdebstrap mmdebstrap
+mcopy mtools
+zip zip
+ar binutils
 mkfs.ext4 e2fsprogs
 mount mount
 /usr/lib/python3/dist-packages/gi/__init__.py python3-gi

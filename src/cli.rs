@@ -4,10 +4,14 @@
 
 mod arguments;
 mod check;
+mod client;
 mod help;
 mod list;
+mod passwd;
 mod probe;
+mod record;
 mod run;
+mod status;
 mod verify;
 
 use self::arguments::{Arguments, Usage};
@@ -49,7 +53,7 @@ struct Command {
     run: fn(&Arguments) -> Result<ExitCode, Usage>,
 }
 
-static COMMANDS: [Command; 5] = [
+static COMMANDS: [Command; 9] = [
     Command {
         name: "run",
         options: &["config", "no-record", "socket"],
@@ -57,6 +61,20 @@ static COMMANDS: [Command; 5] = [
         run: run::run,
     },
     Command { name: "check", options: &["config"], help: help::CHECK, run: check::run },
+    Command { name: "status", options: &["json", "socket"], help: help::STATUS, run: status::run },
+    Command { name: "record", options: &["socket"], help: help::RECORD, run: record::run },
+    Command {
+        name: "shutdown",
+        options: &["socket"],
+        help: help::SHUTDOWN,
+        run: record::shut_down,
+    },
+    Command {
+        name: "passwd",
+        options: &["config", "socket"],
+        help: help::PASSWD,
+        run: passwd::run,
+    },
     Command { name: "probe", options: &["json"], help: help::PROBE, run: probe::run },
     Command { name: "list", options: &["config", "json"], help: help::LIST, run: list::run },
     Command {

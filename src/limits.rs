@@ -292,6 +292,15 @@ pub const WRONG_PASSWORD_ADDRESSES_MAX: usize = 64;
 /// What happened and was not yet asked for; the oldest is dropped.
 pub const ACCESS_NEWS_MAX: usize = 8;
 
+// --- cli ------------------------------------------------------------------------------------
+
+/// What the daemon answers to a command; a status of 16 cameras has 10 KB. More is an error.
+pub const CLIENT_ANSWER_BYTES_MAX: usize = 1024 * KIB;
+/// How long it is waited for: longer than a daemon takes that ends while the card stalls.
+pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
+/// A line that a password is read from; one has at most 128 characters.
+pub const PASSWORD_LINE_BYTES_MAX: usize = KIB;
+
 // --- the sum --------------------------------------------------------------------------------
 
 /// Anonymous memory while one camera with the default buffer is recorded, 1,000 recordings on the

@@ -69,6 +69,26 @@ impl Neg for Ticks {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct WallTime(pub i64);
 
+impl WallTime {
+    /// `Mon, 23 Nov 2026 08:15:00 GMT` (RFC 9110 §5.6.7).
+    pub fn http_date(self) -> String {
+        const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+        const MONTHS: [&str; 12] =
+            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let seconds = self.0.div_euclid(1000);
+        let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+        let (year, month, day) = civil(days);
+        // 1970-01-01 was a Thursday.
+        let weekday = days.rem_euclid(7);
+        let name = |names: &[&'static str], at: i64| {
+            usize::try_from(at).ok().and_then(|at| names.get(at).copied()).unwrap_or_default()
+        };
+        let (weekday, month) = (name(&DAYS, weekday), name(&MONTHS, month - 1));
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+    }
+}
+
 impl fmt::Display for WallTime {
     /// ISO 8601 in UTC, to the second: `2026-11-23T08:15:00Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -111,6 +131,14 @@ mod tests {
         assert_eq!(written(951_827_696_999), "2000-02-29T12:34:56Z");
         assert_eq!(written(4_107_542_400_000), "2100-03-01T00:00:00Z");
         assert_eq!(written(-1), "1969-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn wall_time_is_written_as_http_has_it() {
+        let written = |millis| WallTime(millis).http_date();
+        assert_eq!(written(784_111_777_000), "Sun, 06 Nov 1994 08:49:37 GMT"); // RFC 9110 §5.6.7
+        assert_eq!(written(0), "Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(written(4_107_542_400_000), "Mon, 01 Mar 2100 00:00:00 GMT");
     }
 
     #[test]

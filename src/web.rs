@@ -14,6 +14,7 @@
 //! ├─ playback     recordings, by ranges
 //! ├─ live         frames of the ring as endless MP4
 //! ├─ packer       frames → fragments
+//! ├─ settings     the configuration, shown and changed
 //! ├─ probe        a look at a camera before it is saved
 //! └─ assets       the page itself, in the binary
 //! ```
@@ -33,6 +34,7 @@ mod probe;
 mod range;
 mod routes;
 mod session;
+mod settings;
 mod socket;
 mod status;
 
@@ -51,7 +53,7 @@ use crate::{
     storage::{catalog::Catalog, reader::Reader},
 };
 use picoserve::{Config, Router, Server, Timeouts, time};
-use smol::Async;
+use smol::{Async, lock::Mutex};
 use std::{
     cell::{Cell, RefCell},
     fs, io,
@@ -67,12 +69,16 @@ use std::{
 pub(crate) struct Web {
     daemon: Rc<Daemon>,
     access: RefCell<Access>,
+    /// Whose turn it is to have a password checked.
+    checking: Mutex<()>,
     reader: Reader,
     links: RefCell<Vec<Rc<Link>>>,
     /// Connections that carry media.
     media: Cell<usize>,
     /// A camera is being looked at.
     probing: Cell<bool>,
+    /// The configuration is being changed.
+    configuring: Cell<bool>,
     timeouts: Config,
 }
 
@@ -92,10 +98,12 @@ pub fn start(daemon: &Rc<Daemon>) -> io::Result<()> {
     let web = Rc::new(Web {
         daemon: Rc::clone(daemon),
         access: RefCell::new(access),
+        checking: Mutex::new(()),
         reader: Reader::start()?,
         links: RefCell::default(),
         media: Cell::new(0),
         probing: Cell::new(false),
+        configuring: Cell::new(false),
         timeouts: timeouts(),
     });
     let control = control_socket(&daemon.options.socket)?;
@@ -216,6 +224,17 @@ impl Web {
         self.daemon.storage.catalog().lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Does something to its end, also where the client goes meanwhile; `None` where the daemon ends.
+    async fn to_its_end<T: 'static>(&self, job: impl Future<Output = T> + 'static) -> Option<T> {
+        let (reply, answer) = smol::channel::bounded(1);
+        let task = async move {
+            // Nobody may be left to hear it.
+            let _ = reply.try_send(job.await);
+        };
+        self.daemon.executor.spawn(task).detach();
+        answer.recv().await.ok()
+    }
+
     /// A place among those that carry media, if there is one.
     fn media_place(self: &Rc<Self>) -> Option<MediaPlace> {
         let taken = self.media.get();
@@ -232,6 +251,21 @@ struct MediaPlace(Rc<Web>);
 impl Drop for MediaPlace {
     fn drop(&mut self) {
         self.0.media.set(self.0.media.get().saturating_sub(1));
+    }
+}
+
+/// Held while something is done that only one may do; `None` where somebody does.
+struct Exclusive<'a>(&'a Cell<bool>);
+
+impl Exclusive<'_> {
+    fn take(flag: &Cell<bool>) -> Option<Exclusive<'_>> {
+        (!flag.replace(true)).then_some(Exclusive(flag))
+    }
+}
+
+impl Drop for Exclusive<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
     }
 }
 

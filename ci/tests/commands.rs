@@ -16,7 +16,8 @@ use support::{
     smolnvr, wait_for,
 };
 
-const COMMANDS: [&str; 5] = ["run", "check", "probe", "list", "verify"];
+const COMMANDS: [&str; 9] =
+    ["run", "check", "status", "record", "shutdown", "passwd", "probe", "list", "verify"];
 const FRAMES: u64 = 150;
 
 /// A daemon that has recorded three files of two seconds and ended.

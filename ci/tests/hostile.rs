@@ -237,6 +237,9 @@ fn no_hostile_request_reaches_the_file_system_or_costs_a_frame() {
     let huge = ["/recordings/camera/", &"../".repeat(100_000)].concat();
     assert!([0, 414].contains(&ask(&address, "GET", &huge, &[], "").status));
 
+    let cookie = ["Cookie: ", &"a=b; ".repeat(20_000)].concat();
+    assert!([0, 431].contains(&ask(&address, "GET", "/", &[&cookie], "").status));
+
     // One that is none: what the trace would show of a file that is opened.
     assert_eq!(ask(&address, "GET", "/recordings/camera/000.mp4", &[], "").status, 200);
     let paths = trace.end();

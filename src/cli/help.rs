@@ -6,6 +6,10 @@ smolnvr - records IP cameras onto an SD card, unchanged, as MP4
 USAGE
   smolnvr run [-c FILE] [--no-record]   the daemon, in the foreground
   smolnvr check [-c FILE]               reads the configuration, says what would run
+  smolnvr status [--json]               how cameras, card and recordings are
+  smolnvr record start|stop [CAMERA]    starts and stops recording
+  smolnvr shutdown                      closes all files and ends the daemon
+  smolnvr passwd [-c FILE]              sets the password of the page
   smolnvr probe URL [--json]            asks a camera what it sends
   smolnvr list [CAMERA] [-c FILE] [--json]
                                         the recordings on the card
@@ -17,13 +21,15 @@ USAGE
 
 OPTIONS
   -c, --config FILE   the configuration (default: /etc/smolnvr.toml)
+  --socket PATH       where the daemon listens for commands
   --json              answer for a program to read
   -h, --help          this text, or that of a command
   -V, --version       the version
 
 EXIT STATUS
   0  done
-  1  the thing asked about is not so: a damaged file, no camera there
+  1  the thing asked about is not so: a damaged file, no camera there, no
+     daemon
   2  wrong usage or configuration
 ";
 
@@ -75,6 +81,97 @@ OPTIONS
 EXIT STATUS
   0  the configuration is valid, whether or not card and cameras are there
   2  it is not: one line with file, line, key and what is allowed
+";
+
+pub(super) const STATUS: &str = "\
+smolnvr status - how cameras, card and recordings are
+
+USAGE
+  smolnvr status [--json] [--socket PATH]
+
+  Asks the running daemon. A table with one line for each camera: its
+  state and since when, what it sends, the recording that is being
+  written, how long ago its last frame was stored for good, and what was
+  lost, by cause: by the network (packets), by the card, by viewers, as
+  undecodable or too large (frames). RECORDING is `off` where nobody wants
+  it, and `waiting` where camera or card is not ready.
+
+OPTIONS
+  --json          what /api/status answers, in one line
+  --socket PATH   where the daemon listens, as for `run`
+                  (default: /var/run/smolnvr.sock, or where that can not be
+                  written $XDG_RUNTIME_DIR/smolnvr.sock)
+
+EXIT STATUS
+  0  the daemon answered
+  1  no daemon runs, or it does not answer
+  2  wrong usage
+";
+
+pub(super) const RECORD: &str = "\
+smolnvr record - starts and stops recording
+
+USAGE
+  smolnvr record start [CAMERA] [--socket PATH]
+  smolnvr record stop [CAMERA] [--socket PATH]
+
+  Tells the running daemon, for that camera or for all, and returns when
+  it is so: a recording is open, or the last one is closed. Remembered
+  until the next boot, over restarts of the daemon.
+
+OPTIONS
+  --socket PATH   where the daemon listens, as for `run`
+                  (default: /var/run/smolnvr.sock, or where that can not be
+                  written $XDG_RUNTIME_DIR/smolnvr.sock)
+
+EXIT STATUS
+  0  it is so
+  1  it is not, and why is said in one line: recording begins as soon as
+     camera and card are ready; or no daemon runs
+  2  wrong usage
+";
+
+pub(super) const SHUTDOWN: &str = "\
+smolnvr shutdown - closes all files and ends the daemon
+
+USAGE
+  smolnvr shutdown [--socket PATH]
+
+  Returns when the last recording is closed; the daemon ends at once then.
+
+OPTIONS
+  --socket PATH   where the daemon listens, as for `run`
+                  (default: /var/run/smolnvr.sock, or where that can not be
+                  written $XDG_RUNTIME_DIR/smolnvr.sock)
+
+EXIT STATUS
+  0  all files are closed
+  1  no daemon runs, or it does not answer
+  2  wrong usage
+";
+
+pub(super) const PASSWD: &str = "\
+smolnvr passwd - sets the password of the page
+
+USAGE
+  smolnvr passwd [-c FILE] [--socket PATH]
+
+  Asks for the new password twice, without showing it; where standard
+  input is no terminal its first line is taken. 8 to 128 characters. A
+  hash of it is kept in smolnvr.passwd beside the configuration.
+
+  A daemon that runs goes by it at once, and everybody is logged out. With
+  -c the file beside FILE is written, whatever runs; a daemon goes by it
+  when it reads its configuration again (SIGHUP).
+
+OPTIONS
+  -c, --config FILE   the configuration (default: /etc/smolnvr.toml)
+  --socket PATH       where the daemon listens, as for `run`
+
+EXIT STATUS
+  0  the password is set
+  1  it is not, and why is said in one line
+  2  wrong usage
 ";
 
 pub(super) const PROBE: &str = "\

@@ -3,7 +3,7 @@
 use super::{Daemon, history::Kind, station::Station};
 use crate::{
     limits, runtime,
-    storage::{CameraId, CardState, Ending, Event, OpenError, layout::Name},
+    storage::{CameraId, CardState, DeleteError, Ending, Event, OpenError, layout::Name},
 };
 use std::{rc::Rc, time::Instant};
 
@@ -50,7 +50,10 @@ impl Daemon {
             Event::DeleteFailed { camera, number, reason } => {
                 self.with(camera, |station| {
                     let name = &station.camera.name;
-                    log::warn!("camera={name} file={} not deleted: {reason}", file(number));
+                    // That is the asker's mistake, who is told.
+                    let is_news = !matches!(reason, DeleteError::NotThere | DeleteError::Recording);
+                    let level = if is_news { log::Level::Warn } else { log::Level::Debug };
+                    log::log!(level, "camera={name} file={} not deleted: {reason}", file(number));
                 });
                 self.answer_deletion(camera, number, Err(reason));
             }

@@ -1,8 +1,8 @@
 //! A look at a camera before its address is saved: what it sends, and a picture.
 //!
-//! One at a time: each takes a ring of its own for a few seconds. Knows nothing of: settings.
+//! One at a time: each takes a ring of its own for a few seconds. Knows nothing of: what is saved.
 
-use super::{Web, answer::Answer, live::mime_type, packer::Packer};
+use super::{Exclusive, Web, answer::Answer, live::mime_type, packer::Packer};
 use crate::{
     camera::probe::{self, Effort, Report},
     limits,
@@ -44,10 +44,9 @@ impl Web {
             Ok(target) => target,
             Err(wrong) => return Answer::error(400, wrong),
         };
-        if self.probing.replace(true) {
+        let Some(_turn) = Exclusive::take(&self.probing) else {
             return Answer::error(409, "another camera is being looked at: try again in a moment");
-        }
-        let _done = Done(self);
+        };
         let effort = Effort {
             span: limits::WEB_PROBE_SPAN,
             patience: limits::WEB_PROBE_PATIENCE,
@@ -67,18 +66,10 @@ impl Web {
         if question.url.len() > limits::URL_BYTES_MAX {
             return Err(format!("url: longer than {} characters", limits::URL_BYTES_MAX));
         }
-        let target: Target = question.url.parse().map_err(|error| format!("url: {error}"))?;
-        let _ = &question.camera;
-        Ok(target)
-    }
-}
-
-/// Lets the next one look, also where the client has gone meanwhile.
-struct Done<'a>(&'a Web);
-
-impl Drop for Done<'_> {
-    fn drop(&mut self) {
-        self.0.probing.set(false);
+        let camera = question.camera.as_deref().unwrap_or_default();
+        let url = self.daemon.config.borrow().unmasked(&question.url, camera);
+        let url = url.ok_or("url: no password is stored for ***: write it")?;
+        url.parse().map_err(|error| format!("url: {error}"))
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     playback,
     socket::{Link, Occupation},
 };
-use crate::{limits, runtime, storage::DeleteError};
+use crate::{limits, mp4::identity::Clock, runtime, storage::DeleteError};
 use picoserve::{
     ResponseSent,
     extract::FromRequest as _,
@@ -149,6 +149,8 @@ impl Web {
             ("POST", ["api", "shutdown", "", ""]) => self.shutdown().await,
             ("POST", ["api", "storage", "release", ""]) => self.storage_release().await,
             ("POST", ["api", "storage", "resume", ""]) => self.storage_resume().await,
+            ("GET", ["api", "config", "", ""]) => self.config(),
+            ("PUT", ["api", "config", "", ""]) => self.change_config(asked.body).await,
             ("POST", ["api", "probe", "", ""]) => self.probe(asked.body).await,
             ("GET", ["api", "recordings", "", ""]) => self.recordings(head),
             ("DELETE", ["api", "recordings", camera, number]) => {
@@ -242,6 +244,12 @@ impl Web {
     }
 
     fn with_common_fields(&self, answer: Answer) -> Answer {
+        // A clock that was not set says nothing (RFC 9110 §6.6.1).
+        let is_set = self.daemon.trust.get() == Clock::Trusted;
+        let answer = match is_set {
+            true => answer.with("Date", self.daemon.clock.now().http_date()),
+            false => answer,
+        };
         answer
             .with("X-Content-Type-Options", "nosniff")
             .with("Referrer-Policy", "no-referrer")
@@ -258,6 +266,7 @@ fn allowed(route: [&str; 4]) -> &'static str {
         | ["live" | "snapshot", _, "", ""]
         | ["recordings", _, _, ""] => "GET, HEAD",
         ["api", "session", "", ""] => "GET, HEAD, POST, DELETE",
+        ["api", "config", "", ""] => "GET, HEAD, PUT",
         ["api", "password", "", ""] => "PUT",
         ["api", "record", "start" | "stop", ""]
         | ["api", "shutdown" | "probe", "", ""]

@@ -4,7 +4,7 @@
 
 use super::{
     Web,
-    access::{self, NO_COOKIE, Peer, Refusal, Verdict, Who, password},
+    access::{self, Attempt, NO_COOKIE, Peer, Refusal, Verdict, Who, password},
     answer::Answer,
     head::Head,
 };
@@ -26,7 +26,11 @@ struct NewPassword {
 
 impl Web {
     /// Whether a request may be answered; checks its password elsewhere where that is slow.
-    pub(super) async fn admit(&self, head: &Head<'_>, peer: Peer) -> Result<Who, Refusal> {
+    pub(super) async fn admit(
+        self: &Rc<Self>,
+        head: &Head<'_>,
+        peer: Peer,
+    ) -> Result<Who, Refusal> {
         let verdict = {
             let view = access::Head::read(head.method, head.path(), &mut head.fields())?;
             self.access.borrow_mut().admit(&view, peer, runtime::now())
@@ -38,19 +42,12 @@ impl Web {
     }
 
     /// Carries out what a verdict leaves to do, and tells what it brought.
-    async fn settle(&self, verdict: Result<Verdict, Refusal>) -> Result<Verdict, Refusal> {
+    async fn settle(
+        self: &Rc<Self>,
+        verdict: Result<Verdict, Refusal>,
+    ) -> Result<Verdict, Refusal> {
         let verdict = match verdict {
-            Ok(Verdict::Verify(attempt)) => {
-                let file = password::path(&self.daemon.options.config_file);
-                let answer = smol::unblock(move || {
-                    let answer = attempt.run();
-                    let written = answer.new_password().map(|hash| password::write(&file, hash));
-                    written.transpose().map(|_| answer).map_err(|error| {
-                        Refusal::PasswordUnwritable(format!("{}: {error}", file.display()))
-                    })
-                });
-                answer.await.and_then(|it| self.access.borrow_mut().verified(it, runtime::now()))
-            }
+            Ok(Verdict::Verify(attempt)) => self.check(attempt).await,
             other => other,
         };
         let mut access = self.access.borrow_mut();
@@ -59,6 +56,26 @@ impl Web {
             self.daemon.note(Kind::Access, None, news);
         }
         verdict
+    }
+
+    /// Checks a password in a task of its own: what is written counts, also where the client has gone
+    /// meanwhile. One after the other, so that the pool has a thread for the resolver too.
+    async fn check(self: &Rc<Self>, attempt: Attempt) -> Result<Verdict, Refusal> {
+        let web = Rc::clone(self);
+        let checked = self.to_its_end(async move {
+            let _turn = web.checking.lock().await;
+            let file = password::path(&web.daemon.options.config_file);
+            let answer = smol::unblock(move || {
+                let answer = attempt.run();
+                let written = answer.new_password().map(|hash| password::write(&file, hash));
+                written.transpose().map(|_| answer).map_err(|error| {
+                    Refusal::PasswordUnwritable(format!("{}: {error}", file.display()))
+                })
+            });
+            let answer = answer.await;
+            answer.and_then(|it| web.access.borrow_mut().verified(it, runtime::now()))
+        });
+        checked.await.unwrap_or(Err(Refusal::Busy))
     }
 
     /// `GET /api/session`.
@@ -73,7 +90,7 @@ impl Web {
     }
 
     /// `POST /api/session`.
-    pub(super) async fn log_in(&self, body: &[u8], peer: Peer) -> Answer {
+    pub(super) async fn log_in(self: &Rc<Self>, body: &[u8], peer: Peer) -> Answer {
         let Ok(LogIn { password }) = serde_json::from_slice(body) else {
             return Answer::error(400, "expected {\"password\":\"...\"}");
         };
@@ -90,7 +107,7 @@ impl Web {
     }
 
     /// `PUT /api/password`.
-    pub(super) async fn change_password(&self, body: &[u8], peer: Peer) -> Answer {
+    pub(super) async fn change_password(self: &Rc<Self>, body: &[u8], peer: Peer) -> Answer {
         let Ok(NewPassword { password, old }) = serde_json::from_slice(body) else {
             return Answer::error(400, "expected {\"password\":\"...\",\"old\":\"...\"}");
         };
@@ -101,7 +118,7 @@ impl Web {
         self.begin_session(verdict).await
     }
 
-    async fn begin_session(&self, verdict: Result<Verdict, Refusal>) -> Answer {
+    async fn begin_session(self: &Rc<Self>, verdict: Result<Verdict, Refusal>) -> Answer {
         match self.settle(verdict).await {
             Ok(Verdict::Begun(cookie)) => self.session(Who::Session).with("Set-Cookie", cookie),
             Ok(Verdict::Admitted(who)) => self.session(who),

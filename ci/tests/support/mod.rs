@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests wait for conditions of other processes")]
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod busybox;
 pub mod http;
 pub mod mp4;
 pub mod port;

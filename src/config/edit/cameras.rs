@@ -5,7 +5,10 @@ use super::{
     refused, set,
     text::{in_lines, line_end, line_start},
 };
-use crate::config::{Camera, Config, secret, toml};
+use crate::{
+    config::{Camera, Config, secret, toml},
+    limits,
+};
 use serde::Deserialize as _;
 use serde_json::Map;
 use std::ops::Range;
@@ -20,6 +23,10 @@ impl Draft {
     /// Makes `list` the list of cameras; the first thing done to a draft.
     pub(super) fn set_cameras(&mut self, list: &Json) -> Result<(), Wrong> {
         let list = list.as_array().ok_or_else(|| refused(CAMERA, "expected a list"))?;
+        if list.len() > limits::CAMERAS_MAX {
+            let most = limits::CAMERAS_MAX;
+            return Err(refused(CAMERA, format!("more than {most} cameras")));
+        }
         let shown = self.shown.get(CAMERA).and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
         let known = Config::deserialize(&self.root)?;
         let (mut sections, mut changes, mut wanted) = (Vec::new(), Vec::new(), Vec::new());

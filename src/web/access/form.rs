@@ -26,8 +26,6 @@ enum Part {
     Fields,
     /// So many bytes of it are still to come.
     Body(u64),
-    /// Another protocol: see [`Form::upgraded`].
-    Other,
     Refused(Refusal),
 }
 
@@ -88,23 +86,17 @@ impl Form {
         }
     }
 
-    /// The connection speaks another protocol from here on (101): nothing more is looked at.
-    pub fn upgraded(&mut self) {
-        self.part = Part::Other;
-    }
-
     fn take_parts(&mut self, mut bytes: &[u8]) -> Result<(), Refusal> {
         while let Some(first) = bytes.first() {
             match &mut self.part {
                 Part::Refused(refusal) => return Err(refusal.clone()),
-                Part::Other => return Ok(()),
                 Part::Body(left) => {
                     let here = usize::try_from(*left).map_or(bytes.len(), |n| n.min(bytes.len()));
                     *left -= here as u64;
                     if *left == 0 {
                         self.part = Part::RequestLine;
                     }
-                    bytes = &bytes[here..];
+                    bytes = bytes.get(here..).unwrap_or_default();
                 }
                 Part::RequestLine if self.line.is_empty() && !first.is_ascii_alphabetic() => {
                     return Err(Malformed("this is not HTTP (is it https?)"));
@@ -202,7 +194,7 @@ impl HeadSoFar {
         if !is_token(name) {
             return Err(Malformed("the name of a header field is no word"));
         }
-        let value = &value[1..];
+        let value = value.get(1..).unwrap_or_default();
         if value.iter().any(|byte| is_control(*byte) && *byte != b'\t') {
             return Err(Malformed("a header field holds a control character"));
         }

@@ -76,19 +76,6 @@ fn a_refused_connection_stays_refused() {
 }
 
 #[test]
-fn after_the_upgrade_anything_goes_and_before_it_nothing() {
-    let request = "GET /live/yard HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n";
-    let frame = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
-    let mut form = Form::default();
-    form.take(request.as_bytes()).unwrap();
-    form.upgraded();
-    assert_eq!(form.take(frame), Ok(()));
-    let mut form = Form::default();
-    form.take(request.as_bytes()).unwrap();
-    assert_eq!(form.take(frame).unwrap_err().status(), 400);
-}
-
-#[test]
 fn the_largest_that_is_taken_and_the_smallest_that_is_not() {
     let target = |bytes: usize| {
         let target = "/".repeat(bytes);

@@ -1,0 +1,127 @@
+#!/bin/sh
+# Packs what `make cross` built, into target/dist: the same commit gives the same bytes.
+#
+#   ci/package.sh tarball   smolnvr-VERSION-armv7.tar.gz, which package/smolnvr installs into a firmware
+#   ci/package.sh source    smolnvr-VERSION-vendored.tar.gz, with all crates: what Buildroot can build
+#   ci/package.sh ipk       .ipk of both kinds: gzipped tar, and ar
+#   ci/package.sh sdcard    a folder, and a zip of it, to copy onto an SD card
+#   ci/package.sh dist      all of these, with checksums and a list of components (SBOM)
+set -eu
+cd "$(dirname "$0")/.."
+umask 022
+export LC_ALL=C TZ=UTC
+binary=${BINARY:-target/armv7-unknown-linux-musleabi/release/smolnvr}
+dist=${DIST:-target/dist}
+version=$(sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+# Every file is as old as the commit.
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+export SOURCE_DATE_EPOCH
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+
+main() {
+	[ -x "$binary" ] || {
+		echo "package: no $binary: make cross first" >&2
+		exit 1
+	}
+	mkdir -p "$dist"
+	case ${1:-} in
+	tarball | source | ipk | sdcard) "$1" ;;
+	dist)
+		rm -rf "$dist"
+		mkdir -p "$dist"
+		tarball
+		source
+		ipk
+		sdcard
+		python3 ci/sbom.py "$version" >"$dist/smolnvr-$version.cdx.json"
+		cp CHANGELOG.md "$dist"
+		(cd "$dist" && sha256sum ./*.* | sed 's|\./||' >"$work/sums" && mv "$work/sums" SHA256SUMS)
+		cat "$dist/SHA256SUMS"
+		;;
+	*)
+		sed -n '2,/^set/s/^# \{0,1\}//p' "$0"
+		exit 2
+		;;
+	esac
+}
+
+# The target root as a package installs it, in $1.
+root() {
+	mkdir -p "$1/usr/bin"
+	cp -R overlay/. "$1"
+	cp "$binary" "$1/usr/bin/smolnvr"
+	find "$1" -type d -exec chmod 755 {} +
+	find "$1" -type f -exec chmod 644 {} +
+	chmod 755 "$1/usr/bin/smolnvr" "$1/usr/sbin/smolnvrd" "$1/etc/init.d/S97smolnvr"
+	# Holds passwords of cameras.
+	chmod 600 "$1/etc/smolnvr.toml"
+}
+
+# archive OPTION... -C FOLDER NAME...: a tar of always the same bytes, to standard output.
+archive() {
+	tar --format=gnu --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" -cf - "$@"
+}
+
+tarball() {
+	name=smolnvr-$version-armv7
+	root "$work/$name"
+	cp LICENSE "$work/$name"
+	archive -C "$work" "$name" | gzip -9n >"$dist/$name.tar.gz"
+	echo "$dist/$name.tar.gz"
+}
+
+source() {
+	name=smolnvr-$version
+	git archive --prefix="$name/" HEAD | tar -xf - -C "$work" --no-same-permissions
+	(cd "$work/$name" && cargo vendor --quiet --locked VENDOR >>.cargo/config.toml)
+	archive -C "$work" "$name" | gzip -9n >"$dist/$name-vendored.tar.gz"
+	echo "$dist/$name-vendored.tar.gz"
+}
+
+ipk() {
+	mkdir "$work/ipk"
+	root "$work/ipk/data"
+	cp -R package/ipk "$work/ipk/control"
+	chmod 755 "$work/ipk/control" "$work/ipk/control/postinst" "$work/ipk/control/prerm"
+	chmod 644 "$work/ipk/control/control" "$work/ipk/control/conffiles"
+	size=$(cd "$work/ipk/data" && find . -type f -exec cat {} + | wc -c)
+	sed -i -e "s/@VERSION@/$version/" -e "s/@SIZE@/$size/" "$work/ipk/control/control"
+	cd "$work/ipk"
+	archive -C data . | gzip -9n >data.tar.gz
+	archive -C control . | gzip -9n >control.tar.gz
+	echo 2.0 >debian-binary
+	cd "$OLDPWD"
+	name=smolnvr_$version
+	# OpenWrt's kind, which a camera's own tools can unpack.
+	archive -C "$work/ipk" ./debian-binary ./control.tar.gz ./data.tar.gz | gzip -9n >"$dist/${name}_armv7.ipk"
+	# Yocto's and Buildroot's kind; the order is part of the format.
+	rm -f "$dist/${name}_armv7-ar.ipk"
+	(cd "$work/ipk" && ar rcDS archive.ipk debian-binary control.tar.gz data.tar.gz)
+	mv "$work/ipk/archive.ipk" "$dist/${name}_armv7-ar.ipk"
+	echo "$dist/${name}_armv7.ipk"
+	echo "$dist/${name}_armv7-ar.ipk"
+}
+
+sdcard() {
+	folder=$dist/sdcard
+	rm -rf "$folder"
+	mkdir -p "$folder"
+	cp -R package/sdcard/. "$folder"
+	cp "$binary" overlay/usr/sbin/smolnvrd overlay/etc/init.d/S97smolnvr LICENSE "$folder/smolnvr"
+	# A card without a partition table is mounted under another name.
+	sed 's|^path = "/mnt/mmcblk0p1/recordings"|path = ["/mnt/mmcblk0p1/recordings", "/mnt/mmcblk0/recordings"]|' \
+		overlay/etc/smolnvr.toml >"$folder/smolnvr/default.toml"
+	(cd "$folder/smolnvr" && find . -type f | sed 's|^\./||' | sort | xargs sha256sum >"$work/sums" && mv "$work/sums" SHA256SUMS)
+	find "$folder" -type d -exec chmod 755 {} +
+	find "$folder" -type f -exec chmod 644 {} +
+	find "$folder" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+	zip=$(cd "$dist" && pwd)/smolnvr-$version-sdcard.zip
+	rm -f "$zip"
+	(cd "$folder" && find . -type f | sed 's|^\./||' | sort | zip -qX9 "$zip" -@)
+	echo "$dist/sdcard"
+	echo "$dist/smolnvr-$version-sdcard.zip"
+}
+
+main "$@"

@@ -1,0 +1,321 @@
+//! One request to the running daemon, over its control socket.
+//!
+//! Spec: RFC 9112. Knows nothing of: what is asked.
+
+use super::{Usage, arguments::Arguments, complain};
+use crate::{daemon, limits, runtime};
+use serde_json::Value;
+use std::{
+    fmt,
+    io::{self, Read as _, Write as _},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+/// What the daemon says.
+#[derive(Debug, PartialEq)]
+pub(super) struct Reply {
+    pub status: u16,
+    pub body: Vec<u8>,
+}
+
+/// Why it says nothing.
+#[derive(Debug)]
+pub(super) enum Failure {
+    NoDaemon(PathBuf),
+    Socket {
+        socket: PathBuf,
+        source: io::Error,
+    },
+    Silent,
+    /// It closed the connection in the middle of its answer.
+    Hangup,
+    NoHttp,
+    TooLong,
+}
+
+impl Reply {
+    /// The body; `null` where it is no JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// Says why the daemon refused, if it did.
+    pub fn check(self) -> Result<Reply, ExitCode> {
+        if self.status == 200 {
+            return Ok(self);
+        }
+        match self.json().get("error").and_then(Value::as_str) {
+            Some(words) => complain(words),
+            None => complain(format_args!("the daemon answers with status {}", self.status)),
+        }
+        Err(ExitCode::FAILURE)
+    }
+}
+
+/// Asks, and says why there is no answer, or none that is good.
+pub(super) fn ask(arguments: &Arguments, method: &str, target: &str) -> Result<Reply, ExitCode> {
+    match request(&socket(arguments), method, target, None) {
+        Ok(reply) => reply.check(),
+        Err(failure) => {
+            complain(failure);
+            Err(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Where the daemon listens.
+pub(super) fn socket(arguments: &Arguments) -> PathBuf {
+    arguments.socket.clone().unwrap_or_else(daemon::runtime_path)
+}
+
+/// Sends one request and reads its answer to the end.
+///
+/// # Errors
+/// No daemon is there, or what is there does not answer as one.
+pub(super) fn request(
+    socket: &Path,
+    method: &str,
+    target: &str,
+    body: Option<&Value>,
+) -> Result<Reply, Failure> {
+    let deadline = runtime::now() + limits::CLIENT_TIMEOUT;
+    let failed = |source: io::Error| Failure::new(socket, source);
+    let mut stream = UnixStream::connect(socket).map_err(failed)?;
+    let body = body.map(Value::to_string).unwrap_or_default();
+    let length = match method {
+        "GET" => String::new(),
+        _ => format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()),
+    };
+    stream.set_write_timeout(Some(limits::CLIENT_TIMEOUT)).map_err(failed)?;
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{length}\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).map_err(failed)?;
+    let (mut received, mut piece) = (Vec::new(), [0; 4096]);
+    loop {
+        let left = deadline.saturating_duration_since(runtime::now());
+        // Zero would mean for ever.
+        stream.set_read_timeout(Some(left.max(Duration::from_millis(1)))).map_err(failed)?;
+        let count = match stream.read(&mut piece) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(_) if runtime::now() >= deadline => return Err(Failure::Silent),
+            result => result.map_err(failed)?,
+        };
+        received.extend_from_slice(piece.get(..count).unwrap_or_default());
+        if let Some(reply) = parse(&received, count == 0)? {
+            return Ok(reply);
+        }
+        if received.len() > limits::CLIENT_ANSWER_BYTES_MAX {
+            return Err(Failure::TooLong);
+        }
+    }
+}
+
+/// The answer in what was received; `None` while some of it is missing. `is_end`: nothing comes any
+/// more.
+fn parse(received: &[u8], is_end: bool) -> Result<Option<Reply>, Failure> {
+    let missing = || if is_end { Err(Failure::Hangup) } else { Ok(None) };
+    let Some(end) = received.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return missing();
+    };
+    let (head, rest) = received.split_at(end + 4);
+    let head = std::str::from_utf8(head).map_err(|_| Failure::NoHttp)?;
+    let mut lines = head.split("\r\n");
+    let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3));
+    let status = status.and_then(|status| status.parse().ok()).ok_or(Failure::NoHttp)?;
+    let field = |name: &str| {
+        let mut fields = lines.clone().filter_map(|line| line.split_once(':'));
+        let field = fields.find(|(found, _)| found.eq_ignore_ascii_case(name));
+        field.map(|(_, value)| value.trim())
+    };
+    let body = if field("Transfer-Encoding").is_some_and(|it| it.eq_ignore_ascii_case("chunked")) {
+        chunks(rest)?
+    } else if let Some(length) = field("Content-Length") {
+        rest.get(..length.parse().map_err(|_| Failure::NoHttp)?).map(<[u8]>::to_vec)
+    } else {
+        is_end.then(|| rest.to_vec())
+    };
+    match body {
+        Some(body) => Ok(Some(Reply { status, body })),
+        None => missing(),
+    }
+}
+
+/// A body in chunks (RFC 9112 §7.1); `None` while the last is missing.
+fn chunks(mut rest: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+    let mut body = Vec::new();
+    loop {
+        let Some(end) = rest.windows(2).position(|two| two == b"\r\n") else { return Ok(None) };
+        let (size, after) = rest.split_at(end);
+        let size = std::str::from_utf8(size).ok().and_then(|size| size.split(';').next());
+        let size = size.and_then(|size| usize::from_str_radix(size.trim(), 16).ok());
+        let size = size.filter(|size| *size <= limits::CLIENT_ANSWER_BYTES_MAX);
+        let size = size.ok_or(Failure::NoHttp)?;
+        let Some(chunk) = after.get(2..2 + size) else { return Ok(None) };
+        let Some(line_end) = after.get(2 + size..4 + size) else { return Ok(None) };
+        if line_end != b"\r\n" {
+            return Err(Failure::NoHttp);
+        }
+        if size == 0 {
+            return Ok(Some(body));
+        }
+        body.extend_from_slice(chunk);
+        rest = after.get(4 + size..).unwrap_or_default();
+    }
+}
+
+impl Failure {
+    fn new(socket: &Path, source: io::Error) -> Failure {
+        let socket = socket.to_owned();
+        match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Failure::NoDaemon(socket),
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Failure::Hangup,
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Failure::Silent,
+            _ => Failure::Socket { socket, source },
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::NoDaemon(socket) => {
+                write!(f, "no daemon runs: nothing answers at {}", socket.display())
+            }
+            Failure::Socket { socket, source } => write!(f, "{}: {source}", socket.display()),
+            Failure::Silent => {
+                let seconds = limits::CLIENT_TIMEOUT.as_secs();
+                write!(f, "the daemon does not answer within {seconds} s")
+            }
+            Failure::Hangup => f.write_str("the daemon hung up before it had answered"),
+            Failure::NoHttp => f.write_str("what answers there is no smolnvr"),
+            Failure::TooLong => f.write_str("the daemon's answer has no end"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// For operands that may be a camera's name, which goes into an address as it is.
+pub(super) fn camera_parameter(name: &str) -> Result<String, Usage> {
+    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if name.is_empty() || !name.bytes().all(is_fit) {
+        return Err(Usage(format!("{name:?} can not be a camera's name")));
+    }
+    Ok(format!("?camera={name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::{io::BufRead as _, os::unix::net::UnixListener, thread};
+
+    const ANSWERS: [(&str, u16, &str); 4] = [
+        ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nX: y\r\n\r\n{}", 200, "{}"),
+        ("HTTP/1.1 409 \r\nContent-Length: 0\r\n\r\n", 409, ""),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"a\r\nB;x=y\r\n\":\"1234567\"\r\n1\r\n}\r\n0\r\n\r\n",
+            200,
+            "{\"a\":\"1234567\"}",
+        ),
+        ("HTTP/1.1 500 Oh\r\nConnection: close\r\n\r\nup to the end", 500, "up to the end"),
+    ];
+
+    #[test]
+    fn an_answer_is_whole_at_its_last_byte_and_not_before() {
+        for (answer, status, body) in ANSWERS {
+            let bytes = answer.as_bytes();
+            for end in 0..bytes.len() {
+                assert_eq!(parse(&bytes[..end], false).unwrap(), None, "{end} of {answer:?}");
+                let cut = parse(&bytes[..end], true);
+                let is_told_by_the_end = body == "up to the end" && end >= bytes.len() - body.len();
+                assert_eq!(cut.is_err(), !is_told_by_the_end, "{end} of {answer:?}");
+            }
+            let reply = Reply { status, body: body.into() };
+            assert_eq!(parse(bytes, true).unwrap(), Some(reply));
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_refused() {
+        for bytes in [
+            &b"SSH-2.0-x\r\n\r\n"[..],
+            b"HTTP/1.1 2\r\n\r\n",
+            b"HTTP/1.1 \xff00 x\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc",
+        ] {
+            assert!(matches!(parse(bytes, false), Err(Failure::NoHttp)), "{bytes:?}");
+        }
+    }
+
+    /// A socket where one request is read and answered with `pieces`; answers what was asked.
+    fn asked_of(pieces: Vec<Vec<u8>>) -> (Result<Reply, Failure>, String) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut asked = String::new();
+            let mut reader = io::BufReader::new(stream.try_clone().unwrap());
+            while !asked.ends_with("\r\n\r\n") {
+                reader.read_line(&mut asked).unwrap();
+            }
+            for piece in pieces {
+                // Whoever has heard enough hangs up.
+                let _ = stream.write_all(&piece);
+            }
+            asked
+        });
+        let reply = request(&path, "POST", "/api/record/stop", None);
+        (reply, server.join().unwrap())
+    }
+
+    #[test]
+    fn a_request_is_sent_and_its_answer_read_however_it_is_cut() {
+        for (answer, status, body) in ANSWERS {
+            for at in 0..answer.len() {
+                let (first, second) = answer.as_bytes().split_at(at);
+                let (reply, asked) = asked_of(vec![first.to_vec(), second.to_vec()]);
+                assert_eq!(reply.unwrap(), Reply { status, body: body.into() });
+                let head = "POST /api/record/stop HTTP/1.1\r\nHost: localhost\r\n";
+                assert!(asked.starts_with(head) && asked.contains("Content-Length: 0\r\n"));
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_without_end_is_given_up() {
+        let endless = vec![vec![b'x'; 64 * 1024]; 40];
+        assert!(matches!(asked_of(endless).0, Err(Failure::TooLong)));
+        let (reply, _) =
+            asked_of(vec![b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n1234".to_vec()]);
+        assert!(matches!(reply, Err(Failure::Hangup)));
+    }
+
+    #[test]
+    fn no_daemon_is_told_from_other_trouble() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s.sock");
+        let ask = || request(&path, "GET", "/", None).unwrap_err().to_string();
+        assert!(ask().starts_with("no daemon runs: nothing answers at /"));
+        // One that died left its socket.
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(ask().starts_with("no daemon runs: nothing answers at /"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 0..3usize) {
+            let head = ["", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"];
+            let bytes = [head[kind].as_bytes(), &bytes].concat();
+            let _ = (parse(&bytes, false), parse(&bytes, true));
+        }
+    }
+}

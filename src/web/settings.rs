@@ -1,0 +1,52 @@
+//! The configuration, shown and changed.
+//!
+//! Spec: README, "HTTP". Knows nothing of: how the file is written.
+
+use super::{Exclusive, Web, answer::Answer};
+use crate::config::{self, ChangeError};
+use serde_json::Value as Json;
+use std::rc::Rc;
+
+impl Web {
+    /// `GET /api/config`.
+    pub(super) fn config(&self) -> Answer {
+        Answer::json(&self.daemon.config.borrow().to_json())
+    }
+
+    /// `PUT /api/config`: answers when the daemon goes by what the file says then.
+    pub(super) async fn change_config(self: &Rc<Self>, body: &[u8]) -> Answer {
+        let Ok(change) = serde_json::from_slice(body) else {
+            return Answer::error(400, "expected the configuration, or a part of it, as JSON");
+        };
+        if self.configuring.get() {
+            return Answer::error(409, "another change is being made: try again in a moment");
+        }
+        let web = Rc::clone(self);
+        let changed = self.to_its_end(async move {
+            let _turn = Exclusive::take(&web.configuring);
+            web.take_up(change).await
+        });
+        changed.await.unwrap_or(Answer::error(503, "the daemon ends"))
+    }
+
+    /// Writes the change, then goes by it.
+    async fn take_up(&self, change: Json) -> Answer {
+        let file = self.daemon.options.config_file.clone();
+        let running = self.daemon.config.borrow().clone();
+        match smol::unblock(move || config::change(&file, &running, &change)).await {
+            Ok(config) if config == *self.daemon.config.borrow() => self.config(),
+            Ok(_) => match self.daemon.reload().await {
+                Ok(()) => self.config(),
+                Err(error) => Answer::error(500, error),
+            },
+            Err(error) => {
+                let status = match error {
+                    ChangeError::Refused(_) => 400,
+                    ChangeError::Outdated(_) => 409,
+                    ChangeError::Unwritable { .. } => 500,
+                };
+                Answer::error(status, error.to_string())
+            }
+        }
+    }
+}
