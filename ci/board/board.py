@@ -9,7 +9,6 @@ import json
 import os
 import pathlib
 import re
-import select
 import socket
 import subprocess
 import tempfile
@@ -20,7 +19,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 PROMPT = b"@@board@@ "
 
 
-def wait_for(what, condition, seconds=30.0):
+def wait_for(what, condition, seconds=120.0):
     """What the condition answers, once that is true; looks ten times a second."""
     deadline = time.monotonic() + seconds
     while True:
@@ -38,28 +37,44 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def make_overlay(image, files):
+    """What the board's flash holds beside the firmware: texts by path, in an ext4 image."""
+    with tempfile.TemporaryDirectory() as folder:
+        for path, text in files.items():
+            file = pathlib.Path(folder) / "root" / path.lstrip("/")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+            file.chmod(0o755 if text.startswith("#!") else 0o600)
+        subprocess.run(["truncate", "-s", "8M", image], check=True)
+        mkfs = ["mkfs.ext4", "-q", "-F", "-O", "^has_journal", "-d", folder, image]
+        subprocess.run(mkfs, check=True)
+
+
 class Board:
     """One boot of one machine."""
 
-    def __init__(self, kernel, root, folder, card=None, memory=32, append="", drive="", overlay=None):
-        """`card`: an image file, or None for an empty slot; `drive`: further options of its drive."""
+    def __init__(self, kernel, root, folder, card=None, memory=32, drive="", clock=None, page=None,
+                 interactive=False):
+        """`card`: an image file, or None for an empty slot; `drive`: further options of its drive;
+        `clock`: what the real-time clock says at first; `page`: this machine's port of the page;
+        `interactive`: the console is this terminal, for a person."""
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
+        self.port = page or free_port()
         self.cards = 0
         self.drive = drive
-        overlay = overlay or self.folder / "overlay.img"
+        overlay = self.folder / "overlay.img"
         if not overlay.exists():
-            subprocess.run(["truncate", "-s", "8M", overlay], check=True)
-            subprocess.run(["mkfs.ext4", "-q", "-O", "^has_journal", overlay], check=True)
+            make_overlay(overlay, {})
         qmp = self.folder / "qmp"
         qmp.unlink(missing_ok=True)
         command = [
             "qemu-system-arm", "-M", "virt,highmem=off", "-cpu", "cortex-a7", "-m", f"{memory}M",
-            "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
+            "-nodefaults", "-display", "none", "-no-reboot",
+            "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
             "-qmp", f"unix:{qmp},server=on,wait=off",
             "-kernel", kernel,
-            "-append", f"console=ttyAMA0 root=/dev/vda ro init=/init quiet {append}",
+            "-append", "console=ttyAMA0 root=/dev/vda ro init=/sbin/overlay-init quiet",
             "-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{self.port}-:8080",
             "-device", "virtio-net-device,netdev=net",
             # The last device of this kind comes first.
@@ -73,17 +88,23 @@ class Board:
         ]
         if card:
             command += self.card_arguments(card)
+        if clock:
+            command += ["-rtc", f"base={clock}"]
         self.started = time.monotonic()
-        self.process = subprocess.Popen(
-            [str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
         self.output = bytearray()
         self.log = bytearray()
         self.lock = threading.Condition()
-        threading.Thread(target=self._read, daemon=True).start()
+        self.commands = 0
         self.qmp_path = qmp
         self._qmp = None
+        command = [str(part) for part in command]
+        if interactive:
+            self.process = subprocess.Popen(command)
+            return
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        threading.Thread(target=self._read, daemon=True).start()
 
     # --- power ------------------------------------------------------------------------------
 
@@ -92,7 +113,7 @@ class Board:
         self.process.kill()
         self.process.wait()
 
-    def wait_for_shell(self, seconds=60):
+    def wait_for_shell(self, seconds=180):
         """Boots until the console's shell answers."""
         deadline = time.monotonic() + seconds
         while True:
@@ -108,7 +129,31 @@ class Board:
         self._until(PROMPT)
         return time.monotonic() - self.started
 
-    def shut_down(self, seconds=60):
+    def daemon(self):
+        """The recorder's process id, once it runs."""
+        return int(wait_for("the daemon", lambda: self.run("pidof smolnvr", check=False).split())[0])
+
+    def memory(self):
+        """Of the recorder and its supervisor together, in KB: peak, resident, anonymous."""
+        files = "/proc/$(pidof smolnvr)/status /proc/$(pidof smolnvrd)/status"
+        text = self.run(f"cat {files}")
+        return [
+            sum(int(value) for value in re.findall(rf"^{key}:\s*(\d+)", text, re.M))
+            for key in ("VmHWM", "VmRSS", "RssAnon")
+        ]
+
+    def wait_for_recording(self, camera="camera", frames=1):
+        """Until frames of that camera are durable, of a run of their own."""
+        def durable(status):
+            found = [it for it in status["cameras"] if it["name"] == camera]
+            return (
+                status["storage"]["state"] == "ok" and found and found[0]["state"] == "live"
+                and found[0]["durable_age_ms"] is not None and found[0]["frames"] >= frames
+                and found[0]["segment"] is not None and found[0]
+            )
+        return wait_for("recording", lambda: (s := self.status()) and durable(s), 180)
+
+    def shut_down(self, seconds=180):
         self.process.stdin.write(b"poweroff\n")
         self.process.stdin.flush()
         self.process.wait(timeout=seconds)
@@ -125,7 +170,7 @@ class Board:
                 self.log += piece
                 self.lock.notify_all()
 
-    def _until(self, mark, seconds=60):
+    def _until(self, mark, seconds=120):
         with self.lock:
             if not self.lock.wait_for(lambda: mark in self.output, timeout=seconds):
                 raise TimeoutError(f"waited for {mark!r}:\n{self.text()[-2000:]}")
@@ -134,21 +179,34 @@ class Board:
             del self.output[: end + len(mark)]
             return text
 
-    def run(self, command, seconds=60, check=True):
+    def run(self, command, seconds=120, check=True):
         """Runs a command on the console; answers what it printed."""
-        self.count = getattr(self, "count", 0) + 1
-        mark = f"@@{self.count}@@"
-        # The shell prints the mark in two halves, so that its echo is not taken for it.
-        line = f"{command}; echo \"@@{self.count}\"\"@@$?@\"\n"
-        self.process.stdin.write(line.encode())
+        self.commands += 1
+        number = self.commands
+        # The mark is printed in two halves, lest its echo is taken for it.
+        self.process.stdin.write(f"{command}\necho \"@@{number}\"\"@@$?@\"\n".encode())
         self.process.stdin.flush()
-        before = self._until(mark.encode(), seconds)
+        before = self._until(f"@@{number}@@".encode(), seconds)
         status = int(self._until(b"@", seconds))
         self._until(PROMPT, seconds)
-        text = before.decode(errors="replace").replace("\r\n", "\n")
+        text = before.decode(errors="replace").replace("\r\n", "\n").replace(PROMPT.decode(), "")
         if check and status != 0:
-            raise RuntimeError(f"{command}: status {status}\n{text}\n{self.text()[-1500:]}")
+            raise RuntimeError(f"{command}: status {status}\n{text}")
         return text
+
+    def numbers(self, command):
+        """The whole numbers in what a command prints."""
+        return [int(number) for number in re.findall(r"\d+", self.run(command))]
+
+    def uptime(self):
+        """Seconds by the guest's own clock."""
+        return float(self.run("cat /proc/uptime").split()[0])
+
+    def wait_for_text(self, text, seconds=120):
+        """Waits until the console has printed it, since power on."""
+        with self.lock:
+            if not self.lock.wait_for(lambda: text.encode() in self.log, timeout=seconds):
+                raise TimeoutError(f"waited for {text!r} on the console")
 
     def text(self):
         return self.log.decode(errors="replace")
@@ -171,7 +229,7 @@ class Board:
             return None
         return json.loads(body) if status == 200 else None
 
-    def wait_for_status(self, what, condition, seconds=60):
+    def wait_for_status(self, what, condition, seconds=120):
         return wait_for(what, lambda: (s := self.status()) and condition(s) and s, seconds)
 
     # --- the card ---------------------------------------------------------------------------
@@ -223,27 +281,3 @@ class Board:
     def __exit__(self, *_):
         if self.process.poll() is None:
             self.cut_power()
-
-
-def make_card(path, megabytes, system="vfat"):
-    """A card image with one partition of FAT32 (or ext4)."""
-    path = pathlib.Path(path)
-    path.unlink(missing_ok=True)
-    subprocess.run(["truncate", "-s", f"{megabytes}M", path], check=True)
-    kind = "c" if system == "vfat" else "83"
-    subprocess.run(
-        ["sfdisk", "-q", path], input=f"start=2048, type={kind}\n", text=True, check=True
-    )
-    offset = 2048 * 512
-    if system == "vfat":
-        blocks = (megabytes * 1024 * 1024 - offset) // 1024
-        subprocess.run(
-            ["mkfs.vfat", "-F", "32", "--offset", "2048", path, str(blocks)],
-            check=True, stdout=subprocess.DEVNULL,
-        )
-    else:
-        size = (megabytes * 1024 * 1024 - offset) // 1024
-        subprocess.run(
-            ["mkfs.ext4", "-q", "-F", "-E", f"offset={offset}", path, f"{size}k"], check=True
-        )
-    return path

@@ -62,7 +62,6 @@ for applet in $applets; do
 	esac
 	ln -sf /bin/busybox "$root/$folder/$applet"
 done
-ln -s sbin/overlay-init "$root/init"
 cat >"$root/etc/fstab" <<'END'
 tmpfs /tmp tmpfs size=8m,mode=1777 0 0
 tmpfs /run tmpfs size=1m,mode=0755 0 0
