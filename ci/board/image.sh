@@ -4,8 +4,8 @@
 #
 # usage: image.sh OUT.squashfs [FOLDER]    FOLDER: installed over the root, as smolnvr.mk does
 set -eu
-out=$1
-installed=${2:-}
+out=$(realpath "$1")
+installed=${2:+$(realpath "$2")}
 cd "$(dirname "$0")"
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/smolnvr/board
 mkdir -p "$cache"
