@@ -134,13 +134,17 @@ class Board:
         return int(wait_for("the daemon", lambda: self.run("pidof smolnvr", check=False).split())[0])
 
     def memory(self):
-        """Of the recorder and its supervisor together, in KB: peak, resident, anonymous."""
-        files = "/proc/$(pidof smolnvr)/status /proc/$(pidof smolnvrd)/status"
-        text = self.run(f"cat {files}")
-        return [
-            sum(int(value) for value in re.findall(rf"^{key}:\s*(\d+)", text, re.M))
-            for key in ("VmHWM", "VmRSS", "RssAnon")
-        ]
+        """Of the recorder and of its supervisor, in KB: peak and anonymous, of each."""
+        text = self.run("cat /proc/$(pidof smolnvr)/status /proc/$(pidof smolnvrd)/status")
+        peaks, anonymous = (
+            [int(value) for value in re.findall(rf"^{key}:\s*(\d+)", text, re.M)]
+            for key in ("VmHWM", "RssAnon")
+        )
+        return peaks[0], anonymous[0], peaks[1], anonymous[1]
+
+    def wait_for_end(self):
+        """Until neither the recorder nor its supervisor is there."""
+        wait_for("its end", lambda: not self.run("pidof smolnvr smolnvrd", check=False).strip())
 
     def wait_for_recording(self, camera="camera", frames=1):
         """Until frames of that camera are durable, of a run of their own."""

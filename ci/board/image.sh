@@ -68,5 +68,6 @@ tmpfs /run tmpfs size=1m,mode=0755 0 0
 END
 echo 'root::0:0:root:/root:/bin/sh' >"$root/etc/passwd"
 [ -z "$installed" ] || cp -R "$installed/." "$root"
-rm -f "$out"
-mksquashfs "$root" "$out" -comp xz -all-root -no-progress -quiet -noappend >/dev/null
+mksquashfs "$root" "$work/image" -comp xz -all-root -no-progress -quiet -noappend >/dev/null
+mv "$work/image" "$out.new"
+mv "$out.new" "$out"

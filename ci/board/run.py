@@ -114,9 +114,9 @@ def prepare():
 
 def tests():
     """All of them, in the order in which they run."""
-    import runs_basic
+    import runs_basic, runs_budget, runs_card, runs_power, runs_stress  # noqa: E401
 
-    modules = [runs_basic]
+    modules = [runs_basic, runs_budget, runs_card, runs_stress, runs_power]
     return [test for module in modules for test in module.TESTS]
 
 

@@ -35,7 +35,7 @@ def boot_to_recording(setting):
             board.wait_for_recording(frames=60)
             board.run(f"{script} stop")
             board.run(f"{script} stop")
-            assert not board.run("pidof smolnvr smolnvrd", check=False).strip()
+            board.wait_for_end()
             board.run(f"{script} start")
             process = board.daemon()
             board.wait_for_recording()

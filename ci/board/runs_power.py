@@ -114,7 +114,7 @@ def killed(setting):
         assert board.daemon() == process, "it did not outlive SIGSTOP"
         began = board.uptime()
         board.run(f"kill -TERM {process}")
-        wait_for("its end", lambda: not board.run("pidof smolnvr smolnvrd", check=False).strip())
+        board.wait_for_end()
         ended = board.uptime() - began
         board.shut_down()
     folder, files = setting.read(image, clip("numbered.h264"))
