@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check cross size bench soak board board-full board-shell
+.PHONY: help run test check cross size ipk sdcard dist bench soak board board-full board-shell
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -18,6 +18,15 @@ cross: ## the binary for the boards (CROSS=zig: without containers; TARGET=…)
 
 size: ## what that binary is made of, by section and crate
 	@ci/cross.sh --size
+
+ipk: cross ## packages for opkg, of both kinds
+	@ci/package.sh ipk
+
+sdcard: cross ## a folder and a zip to copy onto an SD card
+	@ci/package.sh sdcard
+
+dist: cross ## all packages, with checksums and a list of components
+	@ci/package.sh dist
 
 bench: ## smolnvr beside FFmpeg on the same stream; figures go to ci/bench/
 	@python3 ci/bench.py

@@ -1,4 +1,4 @@
-//! Gzips the page's files and lists them for `src/web/assets.rs`.
+//! Gzips the page's files and the description of the API, and lists them for `src/web/assets.rs`.
 //!
 //! An ETag is a hash of the content, so that the same page has the same one in every build.
 
@@ -19,6 +19,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .map(|entry| Ok(entry?.path()))
         .collect::<Result<_, std::io::Error>>()?;
     files.sort();
+    println!("cargo::rerun-if-changed={OPENAPI}");
+    files.push(PathBuf::from(OPENAPI));
     let mut list = String::from("const ASSETS: &[Asset] = &[\n");
     let mut paths = String::new();
     for file in files {
@@ -39,14 +41,25 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         gzip.write_all(&content)?;
         let gzipped = out.join(format!("{name}.gz"));
         fs::write(&gzipped, gzip.finish()?)?;
-        let address = if name == "index.html" { "" } else { name };
-        write!(paths, "\"/{address}\", ")?;
+        let address = match name {
+            "index.html" => "",
+            "openapi.json" => "api/openapi.json",
+            name => name,
+        };
+        if file.starts_with(page) {
+            write!(paths, "\"/{address}\", ")?;
+        }
         writeln!(
             list,
             "    Asset {{ name: {address:?}, kind: {kind:?}, etag: {etag:?}, gzipped: include_bytes!({gzipped:?}) }},"
         )?;
     }
-    writeln!(list, "];\n\n/// Their addresses.\npub(super) const PATHS: &[&str] = &[{paths}];")?;
+    writeln!(
+        list,
+        "];\n\n/// The addresses of the page's own, which anybody may load.\npub(super) const PATHS: &[&str] = &[{paths}];"
+    )?;
     fs::write(out.join("assets.rs"), list)?;
     Ok(())
 }
+
+const OPENAPI: &str = "src/web/openapi.json";

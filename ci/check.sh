@@ -5,7 +5,8 @@ cd "$(dirname "$0")/.."
 cargo fmt --all --check
 cargo clippy --quiet --workspace --all-targets -- -D warnings
 sh ci/layers.sh
-scripts=$(git ls-files '*.sh' .ci/run)
+scripts=$(git ls-files '*.sh' .ci/run && git grep -l '^#!/bin/sh' -- overlay package ci/cross)
 # shellcheck disable=SC2086 # a list of names
-shellcheck $scripts
+shellcheck -x $scripts
+python3 ci/boards.py
 echo "check: ok"

@@ -13,17 +13,21 @@ target=${TARGET:-armv7-unknown-linux-musleabi}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/smolnvr
 
 main() {
-	if [ "${1:-}" = --size ]; then
-		export CARGO_PROFILE_RELEASE_STRIP=none CARGO_TARGET_DIR=target/size
-		with_zig
-		python3 ci/size.py "target/size/$target/release/smolnvr"
-		return
-	fi
 	if [ "${1:-}" = --zig ]; then
 		zig
 		return
 	fi
-	case ${CROSS:-cross} in
+	method=${CROSS:-cross}
+	if [ "${1:-}" = --size ]; then
+		method=zig
+		export CARGO_PROFILE_RELEASE_STRIP=none
+	fi
+	mkdir -p "$cache"
+	# What is the same for every clone, std and crates, is built once.
+	export CARGO_TARGET_DIR="$cache/build-$method${1:-}"
+	exec 9>"$CARGO_TARGET_DIR.lock"
+	flock 9
+	case $method in
 	cross) sh ci/cross/container.sh "$target" ;;
 	zig) with_zig ;;
 	*)
@@ -31,6 +35,12 @@ main() {
 		exit 2
 		;;
 	esac
+	if [ "${1:-}" = --size ]; then
+		python3 ci/size.py "$CARGO_TARGET_DIR/$target/release/smolnvr"
+		return
+	fi
+	mkdir -p "target/$target/release"
+	cp "$CARGO_TARGET_DIR/$target/release/smolnvr" "target/$target/release"
 	python3 ci/size.py --budget "target/$target/release/smolnvr"
 }
 
@@ -45,12 +55,14 @@ with_zig() {
 		;;
 	esac
 	SMOLNVR_ZIG=$(zig)
-	export SMOLNVR_ZIG SMOLNVR_ZIG_TARGET ZIG_GLOBAL_CACHE_DIR="$cache/zig"
+	export SMOLNVR_ZIG SMOLNVR_ZIG_TARGET ZIG_GLOBAL_CACHE_DIR="$cache/zig-cache"
 	toolchain
 	# The settings that Cross.toml gives to the container.
 	eval "$(sed -n 's/^ *"\([A-Z_]*=[^"]*\)",$/export \1/p' Cross.toml)"
 	name=$(echo "$target" | tr 'a-z-' 'A-Z_')
-	export "CARGO_TARGET_${name}_LINKER=$PWD/ci/cross/zig-cc"
+	# Cargo builds all anew where the linker's path is another.
+	cp ci/cross/zig-cc "$cache/zig-cc"
+	export "CARGO_TARGET_${name}_LINKER=$cache/zig-cc"
 	# zig has the start files and libraries of its own musl.
 	export "CARGO_TARGET_${name}_RUSTFLAGS=-Clink-self-contained=no"
 	"$cargo" build --quiet --release --locked --target "$target"

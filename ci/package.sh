@@ -2,7 +2,7 @@
 # Packs what `make cross` built, into target/dist: the same commit gives the same bytes.
 #
 #   ci/package.sh tarball   smolnvr-VERSION-armv7.tar.gz, which package/smolnvr installs into a firmware
-#   ci/package.sh source    smolnvr-VERSION-vendored.tar.gz, with all crates: what Buildroot can build
+#   ci/package.sh vendored  smolnvr-VERSION-vendored.tar.gz, with all crates: what Buildroot can build
 #   ci/package.sh ipk       .ipk of both kinds: gzipped tar, and ar
 #   ci/package.sh sdcard    a folder, and a zip of it, to copy onto an SD card
 #   ci/package.sh dist      all of these, with checksums and a list of components (SBOM)
@@ -27,12 +27,12 @@ main() {
 	}
 	mkdir -p "$dist"
 	case ${1:-} in
-	tarball | source | ipk | sdcard) "$1" ;;
+	tarball | vendored | ipk | sdcard) "$1" ;;
 	dist)
 		rm -rf "$dist"
 		mkdir -p "$dist"
 		tarball
-		source
+		vendored
 		ipk
 		sdcard
 		python3 ci/sbom.py "$version" >"$dist/smolnvr-$version.cdx.json"
@@ -72,7 +72,7 @@ tarball() {
 	echo "$dist/$name.tar.gz"
 }
 
-source() {
+vendored() {
 	name=smolnvr-$version
 	git archive --prefix="$name/" HEAD | tar -xf - -C "$work" --no-same-permissions
 	(cd "$work/$name" && cargo vendor --quiet --locked VENDOR >>.cargo/config.toml)
@@ -115,7 +115,7 @@ sdcard() {
 		overlay/etc/smolnvr.toml >"$folder/smolnvr/default.toml"
 	(cd "$folder/smolnvr" && find . -type f | sed 's|^\./||' | sort | xargs sha256sum >"$work/sums" && mv "$work/sums" SHA256SUMS)
 	find "$folder" -type d -exec chmod 755 {} +
-	find "$folder" -type f -exec chmod 644 {} +
+	find "$folder" -type f -exec chmod 755 {} + # as FAT shows them
 	find "$folder" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 	zip=$(cd "$dist" && pwd)/smolnvr-$version-sdcard.zip
 	rm -f "$zip"

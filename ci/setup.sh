@@ -27,6 +27,8 @@ zip zip
 ar binutils
 mkfs.ext4 e2fsprogs
 mount mount
+vlc vlc-bin
+/usr/lib/*/vlc/plugins/stream_out/libstream_out_rtp_plugin.so vlc-plugin-base
 /usr/lib/python3/dist-packages/gi/__init__.py python3-gi
 /usr/lib/*/girepository-1.0/GstRtspServer-1.0.typelib gir1.2-gst-rtsp-server-1.0
 /usr/lib/*/gstreamer-1.0/libgstrtp.so gstreamer1.0-plugins-good

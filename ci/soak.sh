@@ -5,4 +5,10 @@ cd "$(dirname "$0")/.."
 sh ci/setup.sh
 out=ci/bench/soak.txt
 date -u +%F >"$out"
-SMOLNVR_SOAK=1 cargo test --quiet --release --test hour -- --nocapture | grep ' min: ' | tee -a "$out"
+soak() {
+	SMOLNVR_SOAK=1 cargo test --quiet --release --test "$1" "$2" -- --nocapture | grep "$3" | tee -a "$out"
+}
+soak hour '' ' min: '
+soak udp of_five_minutes '1 % lost'
+soak day bad_days 'bad days: '
+soak crowd '' 'crowd: '

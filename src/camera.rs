@@ -5,8 +5,13 @@
 //!
 //! ```text
 //! camera.rs      one try after another, and what is shown of them
+//! ├─ route       where to look for it, over which transport
 //! ├─ connect     name and port → socket
-//! ├─ connection  socket, session, packets → frames
+//! ├─ connection  sockets, session, packets → frames
+//! ├─ datagrams   the sockets of UDP
+//! ├─ reception   packets of a session that plays, however they come
+//! ├─ video       packets → access units, reports
+//! ├─ arrivals    whether it still sends what can be used
 //! ├─ pace        how long to let bytes gather
 //! ├─ snapshot    the newest JPEG, while somebody looks
 //! ├─ probe       a short look at a camera
@@ -14,22 +19,29 @@
 //! ```
 //! Knows nothing of: recordings, viewers beyond their number.
 
+mod arrivals;
 mod connect;
 mod connection;
+mod datagrams;
 mod error;
 mod pace;
 pub mod probe;
+mod reception;
+mod route;
 mod snapshot;
+mod video;
 
 pub use connect::Connector;
 pub use connection::{Connection, Step};
 pub use error::Error;
 pub use snapshot::{Picture, Reason, Snapshots};
 
+use self::route::{Next, Route};
 use crate::{
     limits,
-    media::Intake,
-    rtsp::Target,
+    media::{Intake, Losses},
+    rtp,
+    rtsp::{LowerTransport, Target, Tracks},
     runtime::{self, Signal},
 };
 use smol::future;
@@ -42,6 +54,7 @@ use std::{
 pub struct Camera {
     pub name: String,
     target: Target,
+    transport: LowerTransport,
     pub intake: RefCell<Intake>,
     state: Cell<State>,
     since: Cell<Instant>,
@@ -56,6 +69,8 @@ pub struct Camera {
     stop: Signal,
     /// Another one for each connection.
     seed: Cell<u64>,
+    /// The last try brought packets.
+    delivered: Cell<bool>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,7 +84,9 @@ pub enum State {
 
 /// Who is told what a camera brings.
 pub trait Observer {
-    fn frames(&self);
+    /// # Errors
+    /// The run is to end: nothing becomes of its frames.
+    fn frames(&self) -> Result<(), Error>;
     /// Another state, or another reason for it.
     fn state_changed(&self);
     /// The run is over: no frame follows those in the ring.
@@ -82,6 +99,7 @@ impl Camera {
         Camera {
             name,
             target,
+            transport: LowerTransport::Tcp,
             intake: RefCell::new(Intake::new(ring_bytes)),
             state: Cell::new(State::Connecting),
             since: Cell::new(runtime::now()),
@@ -92,7 +110,14 @@ impl Camera {
             stopped: Cell::new(false),
             stop: Signal::default(),
             seed: Cell::new(seed),
+            delivered: Cell::new(false),
         }
+    }
+
+    /// The transport that is tried first; TCP unless this is called.
+    #[must_use]
+    pub fn over(self, transport: LowerTransport) -> Camera {
+        Camera { transport, ..self }
     }
 
     pub fn state(&self) -> State {
@@ -142,15 +167,26 @@ impl Camera {
 
     /// Connects, receives and tries again, until [`Camera::stop`]. To be run once.
     pub async fn run(&self, observer: &dyn Observer) {
-        let mut connector = Connector::new(&self.target);
+        let mut route = Route::new(self.target.clone(), Tracks::Video, self.transport);
         let mut patience = Patience::new();
+        // The last try that was followed by another one at once.
+        let mut detour = None;
         while !self.stopped.get() {
             self.enter(State::Connecting, observer);
             let started = runtime::now();
-            let Err(error) = self.receive(&mut connector, observer).await else { break };
-            let wait = patience.after(&error, self.state.get());
+            self.delivered.set(false);
+            let Err(error) = self.receive(&mut route, observer).await else { break };
             // One line a change: the same failure again is not news.
             let text = error.to_string();
+            if route.after(&error, self.delivered.get()) == Next::AtOnce {
+                if detour.as_ref() != Some(&text) {
+                    let over = route.over().name();
+                    log::info!("camera={} trying={over} reason=\"{text}\"", self.name);
+                    detour = Some(text);
+                }
+                continue;
+            }
+            let wait = patience.after(&error, self.state.get());
             if self.last_error.borrow().as_deref() != Some(&text) {
                 log::warn!("camera={} state=waiting error=\"{text}\"", self.name);
                 self.last_error.replace(Some(text));
@@ -164,17 +200,14 @@ impl Camera {
     }
 
     /// One run: from the connection to its end; `Ok` when it was stopped.
-    async fn receive(
-        &self,
-        connector: &mut Connector,
-        observer: &dyn Observer,
-    ) -> Result<(), Error> {
+    async fn receive(&self, route: &mut Route, observer: &dyn Observer) -> Result<(), Error> {
         let started = runtime::now();
         self.seed.set(self.seed.get().wrapping_add(1));
-        let opening = Connection::open(connector, &self.target, self.seed.get());
+        let opening = route.connect(self.seed.get());
         let Some(connection) = self.or_stopped(opening).await else { return Ok(()) };
         let mut connection = connection?;
         self.intake.borrow_mut().begin_run();
+        let mut tells_time = true;
         let ending = loop {
             let step = connection.step(&self.intake, self.viewers.get() > 0);
             match self.or_stopped(self.or_watched(step)).await {
@@ -186,21 +219,45 @@ impl Camera {
                     log::info!("camera={} state=live after_ms={after}", self.name);
                 }
                 Some(Ok(Step::Frames)) => {
-                    observer.frames();
+                    let verdict = observer.frames();
                     self.changed.notify();
+                    if let Err(error) = verdict {
+                        break Err(error);
+                    }
                 }
                 Some(Err(error)) => break Err(error),
                 None => break Ok(()),
             }
+            if let Some(time) = connection.wall_time().filter(|_| tells_time) {
+                log::info!("camera={} its_clock={time}", self.name);
+                tells_time = false;
+            }
         };
+        self.delivered.set(connection.delivers());
         if ending.is_ok() {
             // What the camera sent before the stop belongs to the recording.
             connection.take_rest(&mut self.intake.borrow_mut());
         }
         connection.end_run(&mut self.intake.borrow_mut());
         observer.run_ended();
+        if connection.delivers() {
+            self.log_losses(&connection);
+        }
         connection.tear_down().await;
         ending
+    }
+
+    /// One line a run: packets since it began, frames since the start.
+    fn log_losses(&self, connection: &Connection) {
+        let rtp::Statistics { received, lost, late, duplicate, foreign, restarts } =
+            connection.statistics();
+        let Losses { broken, undecodable, too_large, .. } = self.intake.borrow().losses();
+        log::info!(
+            "camera={} packets={received} lost={lost} late={late} twice={duplicate} \
+             foreign={foreign} restarts={restarts} frames_broken={broken} \
+             frames_undecodable={undecodable} frames_too_large={too_large}",
+            self.name
+        );
     }
 
     /// What `future` gives, or `None` once the camera is stopped.

@@ -20,7 +20,7 @@ mod values;
 pub use store::{ChangeError, change, left_over};
 pub use values::{Bounded, CameraName, CameraUrl, HttpUrl, LogLevel, OneOrMore};
 
-use crate::limits;
+use crate::{limits, rtsp::LowerTransport};
 use serde::{Deserialize, Serialize};
 use std::{
     fmt, io,
@@ -86,6 +86,15 @@ pub enum Transport {
     #[default]
     Tcp,
     Udp,
+}
+
+impl From<Transport> for LowerTransport {
+    fn from(transport: Transport) -> LowerTransport {
+        match transport {
+            Transport::Tcp => LowerTransport::Tcp,
+            Transport::Udp => LowerTransport::Udp,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -193,7 +202,6 @@ impl Camera {
     /// What is asked for and will come later: one line each, without the camera's name.
     pub fn not_in_this_version(&self) -> Vec<&'static str> {
         let asked = [
-            (self.transport == Transport::Udp, "transport = \"udp\": TCP is used"),
             (self.engine == Engine::Ffmpeg, "engine = \"ffmpeg\": the native engine is used"),
             (self.audio, "audio = true: sound is not recorded"),
         ];

@@ -6,6 +6,7 @@
 //! ├─ live      the smaller stream that viewers get
 //! ├─ wishes    what people ask of it
 //! ├─ outbox    the daemon's own commands for the card
+//! ├─ watchdog  whether what a camera sends becomes durable
 //! ├─ events    what the card says
 //! ├─ history   what happened lately
 //! ├─ memory    which cameras people started and stopped, until the next boot
@@ -21,6 +22,7 @@ mod lock;
 mod memory;
 mod outbox;
 mod station;
+mod watchdog;
 mod wishes;
 
 pub use lock::{Lock, runtime_path};
@@ -84,6 +86,8 @@ pub struct Daemon {
     pub trust: Cell<identity::Clock>,
     pub card: RefCell<CardState>,
     card_ended: Cell<bool>,
+    /// It was said that the card thread does not answer.
+    card_silent: Cell<bool>,
     /// A recorder or the card went on.
     progress: Signal,
     /// What `/api/status` shows changed.
@@ -137,6 +141,7 @@ pub fn run(
         clock,
         card: RefCell::default(),
         card_ended: Cell::new(false),
+        card_silent: Cell::new(false),
         progress: Signal::default(),
         changed: Signal::default(),
         history: RefCell::default(),
@@ -164,8 +169,8 @@ pub fn run(
 impl Daemon {
     async fn run(self: Rc<Self>, mut signals: Signals) {
         let executor = Rc::clone(&self.executor);
-        executor.spawn(Rc::clone(&self).follow_card()).detach();
-        executor.spawn(Rc::clone(&self).follow_clock()).detach();
+        runtime::spawn(&executor, Rc::clone(&self).follow_card());
+        runtime::spawn(&executor, Rc::clone(&self).follow_clock());
         self.start_cameras(&executor);
         let reloads = executor.spawn(Rc::clone(&self).follow_reloads());
         future::or(self.follow_signals(&mut signals), self.until_unwanted()).await;

@@ -5,8 +5,8 @@
 //! Bytes flow one way, through layers that import only upward in the list below (`ci/layers.sh`):
 //!
 //! ```text
-//! camera ──TCP──▶ rtsp::Session ─▶ rtp::Receiver ─▶ rtp::Depacketizer ─▶ media::Intake ─▶ media::Ring
-//!                 requests, blocks   order, loss      access units         gate, times      (RAM)
+//! camera ┬TCP─▶ rtsp::Session ─┬▶ rtp::Receiver ─▶ rtp::Depacketizer ─▶ media::Intake ─▶ media::Ring
+//!        └UDP──────────────────┘  order, loss      access units         gate, times      (RAM)
 //!
 //! Ring ─▶ recorder::Recorder ─▶ storage::Card ─▶ storage::Segment ─▶ card
 //!         fragments, cuts        (card thread)     one file

@@ -48,6 +48,8 @@ pub const RTSP_HEADERS_MAX: usize = 64;
 pub const RTSP_JUNK_BYTES_MAX: usize = 128 * KIB;
 /// `m=` sections that are looked at; further ones are ignored.
 pub const SDP_MEDIA_MAX: usize = 16;
+/// Tracks that are set up: video and its sound.
+pub const TRACKS_MAX: usize = 2;
 /// One RTSP reply. Cameras that wake an encoder take 3 s.
 pub const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Session timeout where the camera names none (RFC 2326 §12.37).
@@ -155,6 +157,31 @@ pub const KEY_FRAME_TIMEOUT: Duration = Duration::from_secs(60);
 /// Receive buffer of a camera's socket as asked for (the kernel doubles it for its own use): a gulp
 /// and a key frame's burst.
 pub const CAMERA_RECEIVE_BYTES: usize = 128 * KIB;
+/// Receive buffer for RTP over UDP as asked for: what 100 Mbit/s brings between two reads, each
+/// packet of it charged with the network driver's whole buffer.
+pub const DATAGRAM_RECEIVE_BYTES: usize = 256 * KIB;
+/// The same for RTCP: a report every few seconds.
+pub const REPORT_RECEIVE_BYTES: usize = 8 * KIB;
+/// A datagram; IP holds no more.
+pub const DATAGRAM_BYTES_MAX: usize = 64 * KIB;
+/// Datagrams that are taken in one go; then others have their turn. More than the buffer holds.
+pub const DATAGRAMS_AT_ONCE_MAX: usize = 512;
+/// How long datagrams gather before they are read, while nobody watches.
+pub const DATAGRAM_INTERVAL: Duration = Duration::from_millis(20);
+/// How often the connection of a session whose packets come over UDP is looked at: what it brings is
+/// answers to keepalives, or its end.
+pub const CONTROL_INTERVAL: Duration = Duration::from_millis(500);
+/// Packets that open the way through a NAT, on each port: one may be lost.
+pub const PUNCHES: usize = 2;
+/// Tries to find two neighbouring ports.
+pub const PORT_TRIES_MAX: usize = 32;
+/// Between two receiver reports (RFC 3550 §6.2).
+pub const REPORT_INTERVAL: Duration = Duration::from_secs(5);
+/// No packet at all for so long after PLAY: the other lower transport is tried. Where neither brings
+/// one, each has `FRAME_TIMEOUT` from then on.
+pub const SILENCE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Redirects that are followed in a row.
+pub const REDIRECTS_MAX: usize = 4;
 /// What may gather in the socket before it is read, while nobody watches …
 pub const GULP_BYTES: usize = 56 * KIB;
 /// … and how long.
@@ -198,6 +225,9 @@ pub const LIVE_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const FRAGMENT_BUFFERS: usize = 2;
 /// What a fragment buffer keeps when it comes back: a full fragment and its header.
 pub const FRAGMENT_BUFFER_BYTES: usize = FRAGMENT_BYTES_MAX + 16 * KIB;
+/// Frames come, and for so long none became durable (or twice `sync_seconds`, if that is longer):
+/// the camera's run is begun anew, or the card's state says why.
+pub const DURABLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the wall clock is looked at: whether it was set, whether it is to be trusted.
 pub const CLOCK_INTERVAL: Duration = Duration::from_secs(5);
 /// How long an orderly end waits for a stalled card.
@@ -312,6 +342,8 @@ const RESIDENT_BYTES: usize = (BUFFER_KB_DEFAULT as usize) * KIB
     + FRAGMENT_FRAMES_MAX * 12 // samples of the fragment in the making
     + RTSP_BUFFER_BYTES
     + RTSP_HEADER_BYTES_MAX + RTSP_BODY_BYTES_MAX // a request, an SDP
+    + (REORDER_PACKETS_MAX + 1) * REORDER_PACKET_BYTES_MAX // over UDP
+    + 4 * KIB // touched of the room for a datagram
     + 1000 * 64 // the catalogue
     + INDEX_ENTRIES_MAX * 16
     + CARD_THREAD_STACK_BYTES

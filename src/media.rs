@@ -4,6 +4,7 @@
 //! gives it its times and appends it to the [`Ring`]. Recorder and viewers read by frame number.
 //! Knows nothing of: packets, files, sockets.
 
+pub mod cadence;
 pub mod intake;
 pub mod ring;
 pub mod timeline;

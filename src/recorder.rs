@@ -173,6 +173,16 @@ impl Recorder {
         }
     }
 
+    /// Nothing can be recorded before the next key frame.
+    pub fn awaits_key(&self) -> bool {
+        self.awaits_key.is_some() || self.needs_key
+    }
+
+    /// The card thread has fragments that did not come back.
+    pub fn is_at_card(&self) -> bool {
+        !self.ledger.is_idle()
+    }
+
     /// A fragment came back from the card thread.
     pub fn returned(&mut self, written: Result<(), ()>) {
         self.ledger.returned();

@@ -1,9 +1,9 @@
 //! RTSP: what a camera sends over its connection in, requests and RTP packets out.
 //!
 //! A [`Session`] is one connection's dialogue: OPTIONS, DESCRIBE, SETUP of each wanted track, PLAY,
-//! then packets interleaved on the same connection and keepalives, at last TEARDOWN. Redirects and
-//! packets over UDP are told to the driver or refused for now. What single cameras do against the
-//! RFC is forgiven where it is met: look for `Quirk:`.
+//! then packets interleaved on the same connection, or datagrams that the driver receives, and
+//! keepalives, at last TEARDOWN. Where a redirect leads to is told to the driver. What single cameras
+//! do against the RFC is forgiven where it is met: look for `Quirk:`.
 //!
 //! Spec: RFC 2326. Knows nothing of: sockets, clocks, what is in a packet.
 
@@ -24,6 +24,7 @@ pub use presentation::{Media, Presentation, RtpInfo, Track, Transport};
 pub use request::Method;
 pub use url::{Credentials, HTTP_PORT, Target, TargetError, secret_values};
 
+use crate::limits;
 use dialogue::{Block, Dialogue, Heard};
 use input::{Input, Item};
 use message::Message;
@@ -51,6 +52,7 @@ pub struct Session {
 #[derive(Clone, Debug)]
 pub struct Options {
     pub tracks: Tracks,
+    pub delivery: Delivery,
     pub user_agent: &'static str,
     /// Makes the nonces of Digest; should be another for each connection.
     pub seed: u64,
@@ -63,6 +65,23 @@ pub enum Tracks {
     VideoAndAudio,
     /// Video that is a JPEG a picture, and nothing else.
     Jpeg,
+}
+
+/// How packets are to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// In `$` blocks of the connection.
+    Interleaved,
+    /// To UDP ports of ours: RTP of the n-th track that is set up to the n-th, RTCP to the one behind
+    /// it. A server that answers with channels sends interleaved all the same.
+    Datagrams { rtp_ports: [u16; limits::TRACKS_MAX] },
+}
+
+/// What carries the packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LowerTransport {
+    Tcp,
+    Udp,
 }
 
 /// What the driver has to do.
@@ -116,7 +135,43 @@ enum Next {
 impl Options {
     pub fn new(seed: u64) -> Options {
         let user_agent = concat!("smolnvr/", env!("CARGO_PKG_VERSION"));
-        Options { tracks: Tracks::Video, user_agent, seed }
+        Options { tracks: Tracks::Video, delivery: Delivery::Interleaved, user_agent, seed }
+    }
+}
+
+impl Tracks {
+    /// How many there are at most.
+    pub fn count(self) -> usize {
+        match self {
+            Tracks::Video | Tracks::Jpeg => 1,
+            Tracks::VideoAndAudio => limits::TRACKS_MAX,
+        }
+    }
+}
+
+impl Delivery {
+    fn over(self) -> LowerTransport {
+        match self {
+            Delivery::Interleaved => LowerTransport::Tcp,
+            Delivery::Datagrams { .. } => LowerTransport::Udp,
+        }
+    }
+}
+
+impl LowerTransport {
+    pub fn other(self) -> LowerTransport {
+        match self {
+            LowerTransport::Tcp => LowerTransport::Udp,
+            LowerTransport::Udp => LowerTransport::Tcp,
+        }
+    }
+
+    /// As in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            LowerTransport::Tcp => "tcp",
+            LowerTransport::Udp => "udp",
+        }
     }
 }
 
@@ -178,6 +233,13 @@ impl Session {
     pub fn teardown(&mut self, now: Instant) {
         self.forget_sent();
         self.dialogue.teardown(now);
+    }
+
+    /// Queues an RTCP packet of ours about a track whose packets come interleaved. To be followed by
+    /// `poll`.
+    pub fn send_report(&mut self, track: usize, report: &[u8]) {
+        self.forget_sent();
+        self.dialogue.send_report(track, report);
     }
 
     /// The error for a connection that the server closed.

@@ -37,6 +37,13 @@ pub fn block_on<T>(executor: &LocalExecutor<'_>, future: impl Future<Output = T>
     }
 }
 
+/// Sets a future going that runs by itself. All such tasks are one type to the executor: its machinery
+/// is in the binary once, not for each.
+pub fn spawn(executor: &LocalExecutor<'static>, future: impl Future<Output = ()> + 'static) {
+    let future: Pin<Box<dyn Future<Output = ()>>> = Box::pin(future);
+    executor.spawn(future).detach();
+}
+
 /// Waits on this thread's list; cancel-safe. Only inside [`block_on`].
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep { deadline, number: None }

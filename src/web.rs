@@ -107,9 +107,9 @@ pub fn start(daemon: &Rc<Daemon>) -> io::Result<()> {
         timeouts: timeouts(),
     });
     let control = control_socket(&daemon.options.socket)?;
-    daemon.executor.spawn(Rc::clone(&web).serve_control(control)).detach();
-    daemon.executor.spawn(Rc::clone(&web).follow_config()).detach();
-    daemon.executor.spawn(web.serve_network()).detach();
+    runtime::spawn(&daemon.executor, Rc::clone(&web).serve_control(control));
+    runtime::spawn(&daemon.executor, Rc::clone(&web).follow_config());
+    runtime::spawn(&daemon.executor, web.serve_network());
     Ok(())
 }
 
@@ -190,7 +190,7 @@ impl Web {
         }
         self.links.borrow_mut().push(Rc::clone(&link));
         let web = Rc::clone(self);
-        self.daemon.executor.spawn(web.serve(link)).detach();
+        runtime::spawn(&self.daemon.executor, web.serve(link));
     }
 
     fn longest_idle(&self) -> Option<Rc<Link>> {

@@ -1,115 +1,23 @@
-//! The card's states on a real file system: an ext4 image on a loop device, mounted and unmounted
-//! under a running smolnvr. Needs root, as `mount` does.
+//! The card's states on a real file system. Needs root, as `mount` does.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
 mod support;
 
 use camera::{Camera, Clip, Options, Speed};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{fs, process::Command, time::Duration};
 use support::{
-    Nvr, SHORT_SEGMENTS, assert_all_whole, assert_exact, frames_in, let_pass, port::Port,
-    recordings_in, wait_for, wait_for_within,
+    Nvr, SHORT_SEGMENTS, assert_all_whole, assert_exact,
+    card::{Card, run},
+    frames_in, let_pass,
+    port::Port,
+    wait_for, wait_for_within,
 };
-use tempfile::TempDir;
 
 /// The contract: recording goes on so long after the card is back.
 const BACK_LIMIT: Duration = Duration::from_secs(3);
 /// In which smolnvr looks at the card several times, in whatever state it is.
 const LOOKS: Duration = Duration::from_secs(6);
-
-/// A card that can be put in and pulled out.
-struct Card {
-    directory: TempDir,
-}
-
-impl Card {
-    /// An empty card of so many MB, not mounted.
-    fn new(megabytes: u64) -> Card {
-        let card = Card { directory: tempfile::tempdir().unwrap() };
-        fs::File::create(card.image()).unwrap().set_len(megabytes << 20).unwrap();
-        fs::create_dir(card.path()).unwrap();
-        run("mkfs.ext4", &["-q", "-m", "0", "-O", "^has_journal", card.image().to_str().unwrap()]);
-        card
-    }
-
-    fn image(&self) -> PathBuf {
-        self.directory.path().join("image")
-    }
-
-    /// The mount point.
-    fn path(&self) -> PathBuf {
-        self.directory.path().join("card")
-    }
-
-    fn recordings(&self) -> PathBuf {
-        self.path().join("recordings")
-    }
-
-    fn mount(&self, options: &str) {
-        let (image, path) = (self.image(), self.path());
-        let options = format!("loop,{options}");
-        run("mount", &["-o", &options, image.to_str().unwrap(), path.to_str().unwrap()]);
-    }
-
-    fn remount(&self, options: &str) {
-        run("mount", &["-o", &format!("remount,{options}"), self.path().to_str().unwrap()]);
-    }
-
-    /// Takes the mount away although files are open on it.
-    fn unmount(&self) {
-        run("umount", &["-l", self.path().to_str().unwrap()]);
-    }
-
-    fn is_mounted_with(&self, option: &str) -> bool {
-        let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
-        let path = self.path();
-        let fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-        let mut ours = fields.filter(|fields| Path::new(fields[1]) == path);
-        ours.next_back().is_some_and(|fields| fields[3].split(',').any(|it| it == option))
-    }
-
-    /// Records `url` onto this card, and onto nothing else.
-    fn start(&self, url: &str, storage: &str) -> Nvr {
-        let path = self.recordings();
-        let config = format!(
-            "[storage]\npath = {path:?}\n{storage}\n\n\
-             [[camera]]\nname = \"camera\"\nurl = {url:?}\nbuffer_kb = 8192\n\n\
-             [web]\nlisten = \"127.0.0.1:0\"\n\n[log]\nlevel = \"debug\"\n"
-        );
-        Nvr::start_with(tempfile::tempdir().unwrap(), &config, &[])
-    }
-
-    fn files(&self) -> Vec<PathBuf> {
-        if self.recordings().is_dir() { recordings_in(&self.recordings()) } else { Vec::new() }
-    }
-
-    /// Waits until frames reach a file that is not in `before`.
-    fn assert_records_within(&self, limit: Duration, before: &[PathBuf]) {
-        wait_for_within(limit, "frames in a new file", || {
-            let new = self.files().into_iter().filter(|file| !before.contains(file));
-            frames_in(&new.collect::<Vec<_>>()) > 0
-        });
-    }
-}
-
-impl Drop for Card {
-    fn drop(&mut self) {
-        // Fails where it is not mounted.
-        let _ = Command::new("umount").arg("-lq").arg(self.path()).status();
-    }
-}
-
-fn run(program: &str, arguments: &[&str]) {
-    let output = Command::new(program).args(arguments).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {arguments:?} (are you root?): {said}");
-}
 
 /// A camera as it comes: 25 frames a second, for ever.
 fn real_time() -> (Clip, Camera) {
@@ -277,4 +185,41 @@ fn a_card_full_of_what_is_not_ours_says_so_and_is_tried_again() {
     assert_eq!(complaints.iter().filter(|line| line.contains(said)).count(), 1, "{complaints:#?}");
     fs::remove_file(&foreign).unwrap();
     card.assert_records_within(BACK_LIMIT, &[]);
+}
+
+/// A file system that lets no write pass while this is held.
+struct Frozen<'a>(&'a Card);
+
+impl Frozen<'_> {
+    fn new(card: &Card) -> Frozen<'_> {
+        run("fsfreeze", &["--freeze", card.path().to_str().unwrap()]);
+        Frozen(card)
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("fsfreeze").arg("--unfreeze").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_card_that_stalls_for_longer_than_ten_seconds_is_blamed_and_nothing_is_lost() {
+    let (clip, camera) = real_time();
+    let card = Card::new(40);
+    card.mount("rw");
+    let mut nvr = card.start(&camera.url("cam"), "sync_seconds = 1\nkeep_free_percent = 0");
+    card.assert_records_within(Duration::from_secs(10), &[]);
+    let frozen = Frozen::new(&card);
+    nvr.wait_for_log("card=failing reason=\"the card has not answered for 10 s\"");
+    drop(frozen);
+    let is_well_again = || nvr.log().matches("card=ok").count() == 2;
+    wait_for("the card to be well again", is_well_again);
+    let frames = camera.sessions()[0].frames;
+    wait_for("what waited in memory", || frames_in(&card.files()) as u64 >= frames);
+    let (status, _) = nvr.terminate();
+    assert!(status.success());
+    assert_eq!(camera.sessions().len(), 1, "the camera's connection has no part in it");
+    let files = card.files();
+    assert_exact(&files, &clip, 0, frames_in(&files) as u64);
 }

@@ -7,7 +7,7 @@ mod fragment;
 #[path = "support/line.rs"]
 mod line;
 
-use line::{Line, Source};
+use line::{Line, Sets, Source, Stamp};
 use smolnvr::{limits, rtp::Order, units::Ticks};
 use std::{
     sync::{Mutex, PoisonError},
@@ -24,9 +24,11 @@ fn a_day_is_recorded_in_1440_segments_without_a_frame_too_few_or_too_many() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     const FRAMES: u64 = 24 * 3600 * 25;
     let mut line = Line::new(RING_BYTES, Ticks::from_seconds(60), Order::Reliable);
-    let mut source = Source { ssrc: 7, sequence: 60_000, offset: 0xffff_f000, ticks: 3600 };
+    let sets = Sets::First;
+    let mut source = Source { ssrc: 7, sequence: 60_000, offset: 0xffff_f000, ticks: 3600, sets };
     line.card.stored = (0..FRAMES).map(|_| 0).collect(); // not lazily: the memory is there
-    line.card.sent = (0..FRAMES).map(|number| (source.timestamp(number), 0)).collect();
+    let stamp = |number| Stamp { time: source.timestamp(number), epoch: Some(0), sets };
+    line.card.sent = (0..FRAMES).map(stamp).collect();
     let mut memory = 0;
     for number in 0..FRAMES {
         for packet in source.packets(number, number % 25 == 0, 8) {
@@ -52,18 +54,40 @@ fn a_day_is_recorded_in_1440_segments_without_a_frame_too_few_or_too_many() {
     assert!(grown < 512, "22 hours took {grown} KB more");
 }
 
+/// In `make test` 20 of them, an hour long each; with `SMOLNVR_SOAK=1` (`make soak`) 100 whole days.
 #[test]
 fn on_bad_days_every_frame_is_stored_once_or_counted() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    for seed in 1..=20 {
-        BadDay::new(seed).run();
+    let (seeds, hours) =
+        if std::env::var_os("SMOLNVR_SOAK").is_some() { (100, 24) } else { (20, 1) };
+    let mut total = Total::default();
+    for seed in 1..=seeds {
+        BadDay::new(seed, hours * FRAMES_AN_HOUR).run(&mut total);
     }
+    println!("bad days: {seeds} seeds of {hours} h: {total:?}");
 }
 
-/// Ten minutes at 5 frames a second, in which everything goes wrong by turns.
+/// What happened in all of them, so that it is seen that it did.
+#[derive(Debug, Default)]
+struct Total {
+    frames: u64,
+    stored: u64,
+    lost_by_card: u64,
+    packets_lost: u64,
+    undecodable: u64,
+    sources: u64,
+    clock_faults: u64,
+    set_changes: u64,
+    files: usize,
+}
+
+/// Five frames a second, in which everything goes wrong by turns: connection, network, source, clock,
+/// parameter sets and card.
 struct BadDay {
     seed: u64,
+    frames: u64,
     random: u64,
+    order: Order,
     line: Line,
     source: Source,
     epoch: u32,
@@ -73,70 +97,145 @@ struct BadDay {
     whole: u64,
     has_sets: bool,
     gate_is_open: bool,
+    network: Network,
+    /// Frames until the clock is right, and until times are to be trusted.
+    clock_wrong: u64,
+    clock_doubtful: u64,
     /// Frames until the card is well, and since then.
     trouble: u64,
     well: u64,
+    memory_kb: u64,
+    total: Total,
 }
 
-const FRAMES: u64 = 3000;
+/// What the receiver can know of the source's packets.
+#[derive(Default)]
+struct Network {
+    /// Packets of the source are delivered; until then the number that the next must have.
+    is_known: bool,
+    is_first: bool,
+    due: Option<u16>,
+    /// Lost since the last that arrived, and before one that arrived.
+    missing: u64,
+    lost: u64,
+    restarts: u64,
+    /// Arrives when it is given up, at the frame of that number.
+    late: Vec<(u64, Vec<u8>)>,
+    /// Arrives behind the first packet of the next frame.
+    held: Option<Vec<u8>>,
+}
+
+const FRAMES_AN_HOUR: u64 = 3600 * 5;
 const FRAME: Duration = Duration::from_millis(200);
+const TICKS: u32 = 18_000;
 
 impl BadDay {
-    fn new(seed: u64) -> BadDay {
+    fn new(seed: u64, frames: u64) -> BadDay {
         let order = if seed.is_multiple_of(2) { Order::Reliable } else { Order::Datagram };
-        BadDay {
+        let sets = Sets::First;
+        let mut day = BadDay {
             seed,
+            frames,
             random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            order,
             line: Line::new(RING_BYTES, Ticks::from_seconds(10), order),
-            source: Source { ssrc: 1, sequence: 65_500, offset: 0xfff0_0000, ticks: 18_000 },
+            source: Source { ssrc: 1, sequence: 65_500, offset: 0xfff0_0000, ticks: TICKS, sets },
             epoch: 0,
-            decodable: Vec::new(),
+            decodable: (0..frames).collect(), // not lazily: the memory is there
             whole: 0,
             has_sets: false,
             gate_is_open: false,
+            network: Network { is_first: true, ..Network::default() },
+            clock_wrong: 0,
+            clock_doubtful: 0,
             trouble: 0,
             well: 0,
-        }
+            memory_kb: 0,
+            total: Total::default(),
+        };
+        let stamp = Stamp { time: 1, epoch: None, sets };
+        day.line.card.sent = (0..frames).map(|_| stamp).collect();
+        day.line.card.stored = (0..frames).map(|_| 1).collect();
+        day.line.card.sent.clear();
+        day.line.card.stored.clear();
+        day.decodable.clear();
+        day
     }
 
-    fn run(mut self) {
+    fn run(mut self, total: &mut Total) {
         let mut key_due = true;
-        for number in 0..FRAMES {
-            if self.one_in(400) {
-                self.line.end_run();
-                self.reconnect();
-                key_due = true;
-            }
-            if self.one_in(500) {
-                let jump = self.below(1 << 30) as u32 + 60 * 90_000;
-                let sign = self.below(2) as u32;
-                self.source.offset = self.source.offset.wrapping_add(if sign == 0 {
-                    jump
-                } else {
-                    jump.wrapping_neg()
-                });
-                self.epoch += 1;
-            }
+        for number in 0..self.frames {
+            key_due |= self.trouble_the_connection(number);
+            self.trouble_the_clock(number);
             self.trouble_the_card();
             let is_key = key_due || number % 10 == 0;
             key_due = false;
             self.send(number, is_key);
-            self.line.pass(FRAME);
+            if self.network.held.is_none() {
+                self.line.pass(FRAME);
+            }
             if number % 25 == 0 && !self.line.card.stalls {
                 self.line.sync();
             }
             self.assert_recording();
+            if number == self.frames / 12 {
+                self.memory_kb = resident_kb();
+            }
         }
-        self.end();
+        self.end(total);
     }
 
-    fn reconnect(&mut self) {
-        self.line.begin_run();
+    /// True if the stream begins anew.
+    fn trouble_the_connection(&mut self, number: u64) -> bool {
+        if self.one_in(400) {
+            self.deliver_held();
+            self.line.end_run();
+            self.line.begin_run();
+            self.source.offset = self.below(1 << 32) as u32;
+            self.epoch += 1;
+            (self.gate_is_open, self.has_sets) = (false, false);
+            self.change_source(true);
+            return true;
+        }
+        if self.source.ticks > 0 && self.one_in(900) {
+            self.deliver_held();
+            self.change_source(false);
+            self.total.sources += 1;
+        }
+        if self.clock_wrong == 0 && self.one_in(500) {
+            let jump = self.below(1 << 30) as u32 + 60 * 90_000;
+            let jump = if self.below(2) == 0 { jump } else { jump.wrapping_neg() };
+            self.source.offset = self.source.offset.wrapping_add(jump);
+            self.epoch += 1;
+        }
+        if self.clock_wrong == 0 && self.clock_doubtful == 0 && self.one_in(1500) {
+            let ticks = [200, 0, TICKS / 2][self.below(3) as usize];
+            self.source.set_clock(number, ticks);
+            self.clock_wrong = 100 + self.below(700);
+            self.total.clock_faults += 1;
+        }
+        false
+    }
+
+    fn change_source(&mut self, is_first: bool) {
         self.source.ssrc += 1;
         self.source.sequence = self.below(65_536) as u16;
-        self.source.offset = self.below(1 << 32) as u32;
-        self.epoch += 1;
-        (self.gate_is_open, self.has_sets) = (false, false);
+        // Of one that nothing arrived of, nobody knows.
+        let is_first = is_first || self.network.is_first && !self.network.is_known;
+        let (lost, restarts) = (self.network.lost, self.network.restarts);
+        self.network = Network { is_first, lost, restarts, ..Network::default() };
+    }
+
+    fn trouble_the_clock(&mut self, number: u64) {
+        self.clock_doubtful = self.clock_doubtful.saturating_sub(1);
+        if self.clock_wrong > 0 {
+            self.clock_wrong -= 1;
+            self.clock_doubtful = 300;
+            if self.clock_wrong == 0 {
+                self.source.set_clock(number, TICKS);
+                self.epoch += 1;
+            }
+        }
     }
 
     fn trouble_the_card(&mut self) {
@@ -170,22 +269,40 @@ impl BadDay {
 
     fn send(&mut self, number: u64, is_key: bool) {
         let bytes = 100 + self.below(2500) as usize;
-        self.line.card.sent.push((self.source.timestamp(number), self.epoch));
-        let mut packets = self.source.packets(number, is_key, bytes);
-        let lossy = self.one_in(20);
-        let kept: Vec<bool> = packets.iter().map(|_| !(lossy && self.one_in(2))).collect();
-        let mut next = kept.iter();
-        packets.retain(|_| *next.next().unwrap());
+        let changes_sets = is_key && self.network.is_known && self.one_in(120);
+        if changes_sets {
+            self.source.sets =
+                if self.source.sets == Sets::First { Sets::Second } else { Sets::First };
+            self.total.set_changes += 1;
+        }
+        let is_right = self.clock_wrong == 0 && self.clock_doubtful == 0;
+        let (time, sets) = (self.source.timestamp(number), self.source.sets);
+        self.line.card.sent.push(Stamp { time, epoch: is_right.then_some(self.epoch), sets });
+        let packets = self.source.packets(number, is_key, bytes);
+        // Of frames that have all one time, none can be told apart from the remains of another.
+        let lossy = self.source.ticks > 0 && self.one_in(20);
+        let mut arrived: Vec<bool> = packets.iter().map(|_| !(lossy && self.one_in(2))).collect();
+        if changes_sets {
+            arrived[0] = true; // else nobody could know
+        }
+        self.deliver_late(number);
+        let mut out = Vec::new();
+        for (packet, arrived) in packets.into_iter().zip(&mut arrived) {
+            if *arrived {
+                *arrived = self.is_delivered(&packet);
+                out.push(packet);
+            } else {
+                self.network.missing += u64::from(self.network.is_known);
+                if self.gate_is_open && self.one_in(3) {
+                    self.network.late.push((number + 3, packet));
+                }
+            }
+        }
+        self.deliver(out, number);
         // A key frame's first packet holds parameter sets, which may be known already.
-        let (sets, slices) = kept.split_at(usize::from(is_key));
-        let is_whole = slices.iter().all(|kept| *kept);
+        let (sets, slices) = arrived.split_at(usize::from(is_key));
+        let is_whole = slices.iter().all(|arrived| *arrived);
         self.has_sets |= sets == [true];
-        if self.gate_is_open && self.seed % 2 == 1 && packets.len() > 1 && self.one_in(5) {
-            packets.swap(0, 1); // datagrams overtake each other
-        }
-        for packet in packets {
-            self.line.packet(&packet);
-        }
         // Without sets nobody looks at more of a frame than its beginning.
         self.whole += u64::from(if self.has_sets { is_whole } else { slices[0] });
         self.gate_is_open = is_whole && self.has_sets && (self.gate_is_open || is_key);
@@ -194,23 +311,100 @@ impl BadDay {
         }
     }
 
+    /// Whether a packet that arrives is known to be the source's: over UDP the second in a row is.
+    fn is_delivered(&mut self, packet: &[u8]) -> bool {
+        let network = &mut self.network;
+        if !network.is_known {
+            let sequence = u16::from_be_bytes([packet[2], packet[3]]);
+            let is_due = network.due.replace(sequence.wrapping_add(1)) == Some(sequence);
+            if self.order == Order::Datagram && !network.is_first && !is_due {
+                return false;
+            }
+            network.is_known = true;
+            if !network.is_first {
+                network.restarts += 1;
+                self.gate_is_open = false;
+            }
+        }
+        network.lost += std::mem::take(&mut network.missing);
+        true
+    }
+
+    /// Sends what arrives of a frame, perhaps out of order, twice, and with what belongs to nothing.
+    fn deliver(&mut self, mut packets: Vec<Vec<u8>>, number: u64) {
+        let can_reorder = self.gate_is_open && self.order == Order::Datagram;
+        if can_reorder && packets.len() > 1 && self.one_in(5) {
+            let at = self.below(packets.len() as u64 - 1) as usize;
+            packets.swap(at, at + 1); // datagrams overtake each other
+        }
+        let is_last = number + 1 == self.frames;
+        let held = self.network.held.take();
+        let holds = can_reorder && held.is_none() && !is_last && packets.len() > 1;
+        let next_held = if holds && self.one_in(30) { packets.pop() } else { None };
+        let mut held = held.into_iter();
+        for packet in packets {
+            if self.gate_is_open && self.one_in(100) {
+                self.line.packet(b"no RTP at all");
+                let mut strange = packet.clone();
+                strange[1] = strange[1] & 0x80 | 107;
+                self.line.packet(&strange);
+            }
+            if can_reorder && self.one_in(200) {
+                let mut stray = packet.clone();
+                stray[8..12].copy_from_slice(b"tray");
+                self.line.packet(&stray);
+            }
+            self.line.packet(&packet);
+            if self.network.is_known && self.one_in(30) {
+                self.line.packet(&packet);
+            }
+            if let Some(packet) = held.next() {
+                self.line.packet(&packet);
+            }
+        }
+        if let Some(packet) = held.next() {
+            self.line.packet(&packet);
+        }
+        self.network.held = next_held;
+    }
+
+    fn deliver_held(&mut self) {
+        if let Some(packet) = self.network.held.take() {
+            self.line.packet(&packet);
+            self.line.pass(FRAME);
+        }
+    }
+
+    fn deliver_late(&mut self, number: u64) {
+        let is_due = |(due, _): &mut (u64, Vec<u8>)| *due <= number;
+        let late: Vec<_> = self.network.late.extract_if(.., is_due).collect();
+        // It is not late where none that came after it has arrived, and waited in vain.
+        if self.network.missing == 0 && self.network.held.is_none() {
+            late.iter().for_each(|(_, packet)| self.line.packet(packet));
+        }
+    }
+
     /// Never stuck: ten seconds after the last trouble the newest frames are on the card.
     fn assert_recording(&mut self) {
         if self.well == 50 {
             self.line.sync();
             let newest = self.line.card.stored.len() as u64;
-            let last = *self.decodable.last().unwrap();
-            assert!(newest + 30 > last, "seed {}: {newest} of {last}", self.seed);
+            let behind =
+                self.decodable.iter().rev().take_while(|number| **number >= newest).count();
+            assert!(behind < 30, "seed {}: {behind} frames behind {newest}", self.seed);
         }
     }
 
-    fn end(mut self) {
+    fn end(mut self, total: &mut Total) {
+        self.deliver_held();
         let line = &mut self.line;
         (line.card.stalls, line.card.open_fails, line.card.append_fails) = (false, false, false);
         line.accepts(true);
         line.pass(Duration::from_secs(2));
         line.end_run();
         line.stop();
+        let grown = resident_kb().saturating_sub(self.memory_kb);
+        assert!(grown < 512, "seed {}: the rest of it took {grown} KB more", self.seed);
         assert!(!line.recorder.is_busy());
         assert_eq!(line.buffers.len(), limits::FRAGMENT_BUFFERS);
         let stored = &line.card.stored;
@@ -223,9 +417,20 @@ impl BadDay {
         let context = format!("seed {}: {losses:?}", self.seed);
         assert_eq!(line.recorder.lost(), missing.len() as u64, "{context} {missing:?}");
         assert_eq!(losses.undecodable, self.whole - self.decodable.len() as u64, "{context}");
+        let Network { lost, restarts, .. } = self.network;
+        assert_eq!(losses.packets, lost + restarts, "{context} {restarts} restarts");
         let held = stored.iter().filter(|copies| **copies > 0).count() as u64;
         assert_eq!(held + missing.len() as u64, self.decodable.len() as u64, "{context}");
-        assert!(held > FRAMES / 4, "{context}: only {held} frames");
+        assert!(held > self.frames / 4, "{context}: only {held} frames");
+        total.frames += self.frames;
+        total.stored += held;
+        total.lost_by_card += missing.len() as u64;
+        total.packets_lost += lost;
+        total.undecodable += losses.undecodable;
+        total.sources += self.total.sources;
+        total.clock_faults += self.total.clock_faults;
+        total.set_changes += self.total.set_changes;
+        total.files += line.card.files;
     }
 
     fn below(&mut self, bound: u64) -> u64 {

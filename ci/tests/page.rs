@@ -3,9 +3,11 @@
 //! `ci/page/*.py` drive Chromium and tell each step in a line of JSON; what only this side knows is
 //! checked here: what the camera has sent, how the process ended, what the files hold.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
 mod support;
 
-use camera::{Camera, Options, Speed};
+use camera::{Auth, Camera, Clip, Options, Scheme, Speed};
 use serde_json::Value;
 use std::{
     io::{BufRead as _, BufReader},
@@ -27,7 +29,7 @@ fn a_person_walks_through_the_whole_page() {
     let clip = numbered_clip();
     let length = clip.access_units().len() as u64;
     let camera = Camera::builder().stream("cam", clip).start().unwrap();
-    let mut nvr = start(&camera.url("cam"), SHORT_SEGMENTS);
+    let mut nvr = start(&[("camera", &camera.url("cam"))], SHORT_SEGMENTS, str::to_owned);
     let port = port_of(&nvr);
     let screenshots = target().join("page");
     let mut browser = Browser::start(
@@ -59,7 +61,11 @@ fn a_whole_minute_is_opened_at_three_quarters_with_four_requests() {
     let frames = 1500;
     let options = Options { speed: Speed::Times(10.0), frames: Some(frames), ..Options::default() };
     let camera = Camera::builder().stream_with("cam", bench_clip(), options).start().unwrap();
-    let mut nvr = start(&camera.url("cam"), "segment_seconds = 60\nkeep_free_percent = 0");
+    let mut nvr = start(
+        &[("camera", &camera.url("cam"))],
+        "segment_seconds = 60\nkeep_free_percent = 0",
+        str::to_owned,
+    );
     wait_for("a minute on the card", || frames_in(&nvr.files()) as u64 == frames);
     let (status, _) = nvr.terminate();
     assert!(status.success());
@@ -74,6 +80,61 @@ fn a_whole_minute_is_opened_at_three_quarters_with_four_requests() {
     assert_eq!((seen["width"].as_u64(), seen["duration"].as_f64()), (Some(1920), Some(60.0)));
     assert_eq!(seen["time"].as_f64(), Some(45.0));
     assert!(seen["requests"].as_u64().unwrap() <= REQUESTS_MAX, "{seen}");
+}
+
+#[test]
+fn several_cameras_and_snapshots_where_the_browser_knows_no_h265() {
+    let h265 = Clip::committed("plain.h265").unwrap();
+    let builder = Camera::builder().stream("yard", numbered_clip()).stream("door", h265).http(0);
+    let camera = builder.start().unwrap();
+    let (yard, door) = (camera.url("yard"), camera.url("door"));
+    let snapshot = format!("{:?}", camera.picture_url().unwrap());
+    let nvr = start(&[("yard", &yard), ("door", &door), ("roof", &door)], SHORT_SEGMENTS, |text| {
+        let door = text.replace("\"door\"\n", &format!("\"door\"\nsnapshot = {snapshot}\n"));
+        let roof = door.replace("\"roof\"\n", "\"roof\"\nsnapshot = \"off\"\n");
+        without_password(&roof)
+    });
+    let mut browser = Browser::start("cameras.py", &[&port_of(&nvr)]);
+    iter::from_fn(|| browser.next_step()).for_each(|step| println!("{step}"));
+    browser.assert_success();
+}
+
+#[test]
+fn the_page_says_that_the_recorder_is_gone_and_finds_it_again() {
+    let camera = Camera::builder().stream("cam", numbered_clip()).start().unwrap();
+    let cameras = [("camera", &*camera.url("cam"))];
+    let mut nvr = start(&cameras, SHORT_SEGMENTS, without_password);
+    let port = port_of(&nvr);
+    let mut browser = Browser::start("gone.py", &[&port]);
+    let mut steps = Vec::new();
+    while let Some(step) = browser.next_step() {
+        match step["step"].as_str() {
+            Some("looking") => {
+                nvr.kill();
+                nvr.set_config(|text| text.replace("127.0.0.1:0", &format!("127.0.0.1:{port}")));
+            }
+            Some("said") => nvr.restart(),
+            _ => {}
+        }
+        steps.push(step["step"].as_str().unwrap().to_owned());
+    }
+    browser.assert_success();
+    assert_eq!(steps, ["live", "looking", "said", "back"]);
+}
+
+#[test]
+fn a_camera_is_tested_saved_and_changed_on_the_page() {
+    let auth = Auth::new(Scheme::Digest, "admin", "s/e@c:ret");
+    let camera = Camera::builder().stream("cam", numbered_clip()).auth(auth).start().unwrap();
+    let address = camera.url("cam").replace("//", "//admin:s%2Fe%40c%3Aret@");
+    let nvr = start(&[], SHORT_SEGMENTS, without_password);
+    let mut browser = Browser::start("settings.py", &[&port_of(&nvr), &address]);
+    iter::from_fn(|| browser.next_step()).for_each(|step| println!("{step}"));
+    browser.assert_success();
+    let text = nvr.config_text();
+    assert!(text.contains("segment_seconds = 3"), "{text}");
+    assert!(text.contains(&address) && !text.contains("***"), "{text}");
+    assert_eq!(text.matches("[[camera]]").count(), 1, "{text}");
 }
 
 /// A script of `ci/page` and the browser that it drives; both end with this.
@@ -115,12 +176,16 @@ impl Drop for Browser {
     }
 }
 
-/// Under the name by which the scripts call it, too.
-fn start(url: &str, storage: &str) -> Nvr {
+/// A recorder that may be called by the name that the scripts use, with a configuration to change.
+fn start(cameras: &[(&str, &str)], storage: &str, change: impl Fn(&str) -> String) -> Nvr {
     let directory = tempfile::tempdir().unwrap();
-    let text = config(directory.path(), storage, &[("camera", url)]);
+    let text = config(directory.path(), storage, cameras);
     let text = text.replace("[web]", "[web]\nhosts = [\"nvr.lan\"]");
-    Nvr::start_with(directory, &text, &[])
+    Nvr::start_with(directory, &change(&text), &[])
+}
+
+fn without_password(config: &str) -> String {
+    config.replace("[web]", "[web]\nauth = \"none\"")
 }
 
 fn port_of(nvr: &Nvr) -> String {

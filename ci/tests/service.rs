@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
     process::{self, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use support::{
     assert_all_whole,
@@ -40,7 +40,6 @@ impl Board {
         applets(&board.path("bin"));
         copy("overlay/etc/init.d/S97smolnvr", &board.path("S97smolnvr"));
         copy("overlay/usr/sbin/smolnvrd", &board.path(&board.supervisor));
-        // As on a board: a process that is gone stays in nobody's list.
         fs::write(
             board.path("default"),
             format!(
@@ -259,9 +258,7 @@ fn files_are_closed_when_stop_returns() {
     board.start();
     let recordings = board.path("recordings");
     wait_for("a recording", || support::frames_in(&support::recordings_in(&recordings)) > 0);
-    let began = Instant::now();
     board.assert_service(&["stop"], "Stopping smolnvr: OK");
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert_all_whole(&recordings);
 }
 

@@ -6,10 +6,10 @@ mod support;
 
 use camera::{Auth, Camera, Clip, Options, Scheme, Speed};
 use serde_json::{Value, json};
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, thread};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 use support::{
     Nvr, SHORT_SEGMENTS, config,
-    http::{Answer, ORIGIN, ask},
+    http::{Answer, Client, HOST, ORIGIN, ask},
     port::Port,
     wait_for,
 };
@@ -200,18 +200,26 @@ fn where_the_file_can_not_be_written_everything_stays_and_that_is_said() {
 #[test]
 fn of_many_changes_at_once_each_is_made_whole_or_refused() {
     let (nvr, address) = nvr(&[], SHORT_SEGMENTS);
-    let asked = (1..=8).map(|days| {
-        let address = address.clone();
-        thread::spawn(move || {
-            let wish =
-                json!({"storage": {"keep_days": days}, "ffmpeg": {"path": format!("f{days}")}});
-            (days, change(&address, &wish))
-        })
-    });
-    let asked: Vec<_> = asked.collect();
+    let days = 1..=8;
+    let mut clients: Vec<_> = days.clone().map(|_| Client::new(&address)).collect();
+    for client in &mut clients {
+        assert_eq!(client.ask("GET", "/api/session", &[], "").status, 200);
+    }
+    // All are there when it looks again.
+    nvr.signal("STOP");
+    for (client, days) in clients.iter_mut().zip(days.clone()) {
+        let wish = json!({"storage": {"keep_days": days}, "ffmpeg": {"path": format!("f{days}")}});
+        let (wish, host) = (wish.to_string(), HOST);
+        let length = wish.len();
+        let request = format!(
+            "PUT /api/config HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n{wish}"
+        );
+        client.send(request.as_bytes());
+    }
+    nvr.signal("CONT");
     let mut made = Vec::new();
-    for asked in asked {
-        let (days, answer) = asked.join().unwrap();
+    for (client, days) in clients.iter_mut().zip(days) {
+        let answer = client.answer();
         match answer.status {
             200 => made.push(days),
             status => assert_eq!(status, 409, "{answer:?}"),

@@ -8,6 +8,7 @@ use smol::{Async, Task};
 use std::{
     io,
     net::{SocketAddr, TcpStream, ToSocketAddrs as _},
+    pin::Pin,
     time::Instant,
 };
 
@@ -20,6 +21,8 @@ pub struct Connector {
     lookup: Option<Task<io::Result<Vec<SocketAddr>>>>,
 }
 
+pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Async<TcpStream>, Error>> + 'a>>;
+
 impl Connector {
     pub fn new(target: &Target) -> Connector {
         Connector { host: target.host().to_owned(), port: target.port(), lookup: None }
@@ -30,7 +33,12 @@ impl Connector {
     ///
     /// # Errors
     /// `Resolve`, `ResolveTimeout`, and of the address tried last `Connect` or `ConnectTimeout`.
-    pub async fn connect(&mut self) -> Result<Async<TcpStream>, Error> {
+    pub fn connect(&mut self) -> Connecting<'_> {
+        // A type of its own, or its code would be in the binary once for each who connects.
+        Box::pin(self.try_addresses())
+    }
+
+    async fn try_addresses(&mut self) -> Result<Async<TcpStream>, Error> {
         let deadline = runtime::now() + limits::CONNECT_TIMEOUT;
         let addresses = self.addresses().await?;
         let mut failure = self.unknown(io::ErrorKind::NotFound.into());

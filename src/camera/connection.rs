@@ -1,44 +1,58 @@
-//! One connection to a camera: a socket, the session that is spoken over it, frames into a ring.
+//! One connection to a camera: its sockets, the session that is spoken over one of them, frames into
+//! a ring.
 //!
 //! Knows nothing of: when to try again, who wants the frames.
 
-use super::{Connector, Error, pace::Pace};
+use super::{
+    Error, arrivals::Count, datagrams::Ports, pace::Pace, reception::Reception, video::Video,
+};
 use crate::{
     limits,
     media::Intake,
-    rtp::{
-        self, Depacketizer, Order, Receiver,
-        rtcp::{self, Rtcp},
+    rtp,
+    rtsp::{
+        Delivery, LowerTransport, Options, Output, PacketKind, Presentation, Session, Target,
+        Tracks, Transport,
     },
-    rtsp::{Media, Options, Output, PacketKind, Presentation, Session, Target},
     runtime,
+    units::WallTime,
 };
 use smol::{Async, future, io::AsyncWriteExt as _};
 use std::{
     cell::RefCell,
     io::{self, Read as _},
     net::TcpStream,
-    time::Instant,
+    time::{Duration, Instant},
 };
+
+/// How to connect.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    pub over: LowerTransport,
+    pub tracks: Tracks,
+    /// How long the first packet is waited for.
+    pub silence: Duration,
+    /// Another one for each connection.
+    pub seed: u64,
+}
 
 /// A socket with the session that speaks over it.
 pub struct Connection {
     socket: Async<TcpStream>,
     session: Session,
-    video: Option<Video>,
+    manner: Manner,
+    /// Where packets come in over UDP, a pair for each track.
+    ports: Vec<Ports>,
+    /// One datagram.
+    datagram: Vec<u8>,
+    /// When the connection is read next, while packets come over UDP.
+    next_control: Instant,
+    reception: Reception,
     pub presentation: Option<Presentation>,
     /// Requests that are not sent yet.
     outgoing: Vec<u8>,
     pace: Pace,
     backlog: Backlog,
-    arrivals: Arrivals,
-}
-
-/// From packets of the video track to access units.
-struct Video {
-    track: usize,
-    receiver: Receiver,
-    depacketizer: Depacketizer,
 }
 
 /// What a step brought.
@@ -56,45 +70,41 @@ enum Backlog {
     Some,
 }
 
-/// Whether the camera still sends what can be used.
-struct Arrivals {
-    count: Count,
-    /// When a frame came last, whatever became of it, or the session began to play.
-    last: Instant,
-    /// When one last went into the ring.
-    last_taken: Instant,
-}
-
-/// How many frames came so far.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-struct Count {
-    /// Those in the ring.
-    taken: u64,
-    /// And those that could not be used.
-    all: u64,
-}
-
 impl Connection {
-    /// Connects; the first step asks the first question. `seed`: another one each time.
+    /// Starts the dialogue on a socket that was just connected; the first step asks the first
+    /// question.
     ///
     /// # Errors
-    /// Those of [`Connector::connect`].
-    pub async fn open(
-        connector: &mut Connector,
+    /// `Broken`: no UDP ports are left.
+    pub fn new(
+        socket: Async<TcpStream>,
         target: &Target,
-        seed: u64,
+        manner: Manner,
     ) -> Result<Connection, Error> {
-        let socket = connector.connect().await?;
         let now = runtime::now();
+        let mut options = Options { tracks: manner.tracks, ..Options::new(manner.seed) };
+        let mut ports = Vec::new();
+        if manner.over == LowerTransport::Udp {
+            let mut rtp_ports = [0; limits::TRACKS_MAX];
+            for rtp_port in rtp_ports.iter_mut().take(manner.tracks.count()) {
+                let pair = bind(socket.get_ref()).map_err(Error::Broken)?;
+                *rtp_port = pair.rtp_port();
+                ports.push(pair);
+            }
+            options.delivery = Delivery::Datagrams { rtp_ports };
+        }
         let mut connection = Connection {
             socket,
-            session: Session::new(target, Options::new(seed), now),
-            video: None,
+            session: Session::new(target, options, now),
+            manner,
+            datagram: vec![0; if ports.is_empty() { 0 } else { limits::DATAGRAM_BYTES_MAX }],
+            ports,
+            next_control: now,
+            reception: Reception::new(now),
             presentation: None,
             outgoing: Vec::new(),
             pace: Pace::new(),
             backlog: Backlog::None,
-            arrivals: Arrivals::from(now),
         };
         connection.collect_requests(now);
         Ok(connection)
@@ -113,20 +123,20 @@ impl Connection {
         let began = self.take_in(&mut intake.borrow_mut(), now)?;
         let after = Count::of(&intake.borrow());
         if began {
-            self.arrivals = Arrivals::from(now);
             return Ok(Step::Playing);
         }
-        self.arrivals.note(after, now);
+        let Reception { video, arrivals, .. } = &mut self.reception;
+        arrivals.note(after, now);
         if after.taken != before.taken {
             return Ok(Step::Frames);
         }
-        if self.video.is_some() {
-            self.arrivals.check(now)?;
+        if video.is_some() {
+            arrivals.check(self.manner.over, self.manner.silence, now)?;
         }
         Ok(Step::Idle)
     }
 
-    /// Takes in what waits in the socket: it was sent before the stop.
+    /// Takes in what waits in the sockets: it was sent before the stop.
     pub fn take_rest(&mut self, intake: &mut Intake) {
         // The connection ends in either case.
         let _ = self.take_in(intake, runtime::now());
@@ -134,9 +144,22 @@ impl Connection {
 
     /// The run is over: the last access unit goes out if it is complete.
     pub fn end_run(&mut self, intake: &mut Intake) {
-        if let Some(video) = &mut self.video {
-            video.depacketizer.end(intake);
-        }
+        self.reception.end(intake, runtime::now());
+    }
+
+    /// True once a packet came: the camera streams over this transport.
+    pub fn delivers(&self) -> bool {
+        self.reception.arrivals.any()
+    }
+
+    /// What came of the video's packets and what did not, in this run.
+    pub fn statistics(&self) -> rtp::Statistics {
+        self.reception.video.as_ref().map(Video::statistics).unwrap_or_default()
+    }
+
+    /// The camera's wall time as its first report told it.
+    pub fn wall_time(&self) -> Option<WallTime> {
+        self.reception.wall_time
     }
 
     /// Says goodbye, for at most [`limits::TEARDOWN_TIMEOUT`]; nothing that still comes is read.
@@ -147,10 +170,27 @@ impl Connection {
         let _ = runtime::timeout(limits::TEARDOWN_TIMEOUT, self.flush()).await;
     }
 
-    /// Reads what is there and hands it to the session; true if it began to play.
+    /// Reads what is there and hands it on; true if the session began to play.
     fn take_in(&mut self, intake: &mut Intake, now: Instant) -> Result<bool, Error> {
         let mut began = false;
-        self.backlog = Backlog::Some;
+        self.backlog = Backlog::None;
+        if self.comes_as_datagrams() {
+            self.receive_datagrams(intake, now)?;
+        }
+        if !self.comes_as_datagrams() || self.next_control <= now {
+            self.next_control = now + limits::CONTROL_INTERVAL;
+            began = self.read_connection(intake, now)?;
+        }
+        if self.session.deadline().is_some_and(|deadline| deadline <= now) {
+            self.session.handle_timeout(now).map_err(Error::Session)?;
+            began |= self.drain(intake, now)?;
+        }
+        self.report(intake, now)?;
+        Ok(began)
+    }
+
+    fn read_connection(&mut self, intake: &mut Intake, now: Instant) -> Result<bool, Error> {
+        let mut began = false;
         for _ in 0..limits::GULP_READS_MAX {
             let space = self.session.space();
             let wanted = space.len();
@@ -165,15 +205,48 @@ impl Connection {
             self.session.filled(count);
             began |= self.drain(intake, now)?;
             if count < wanted {
-                self.backlog = Backlog::None;
-                break;
+                return Ok(began);
             }
         }
-        if self.session.deadline().is_some_and(|deadline| deadline <= now) {
-            self.session.handle_timeout(now).map_err(Error::Session)?;
-            began |= self.drain(intake, now)?;
-        }
+        self.backlog = Backlog::Some;
         Ok(began)
+    }
+
+    /// Takes the datagrams that wait, up to a bound.
+    fn receive_datagrams(&mut self, intake: &mut Intake, now: Instant) -> Result<(), Error> {
+        let mut left = limits::DATAGRAMS_AT_ONCE_MAX;
+        for ports in &self.ports {
+            let Some(track) = ports.track() else { continue };
+            for kind in [PacketKind::Rtp, PacketKind::Rtcp] {
+                if kind == PacketKind::Rtcp && now < self.next_control {
+                    continue;
+                }
+                while left > 0
+                    && let Some(count) = ports.receive(kind, &mut self.datagram)
+                {
+                    left -= 1;
+                    let bytes = self.datagram.get(..count).unwrap_or_default();
+                    self.reception.take(track, kind, bytes, intake, now)?;
+                }
+            }
+        }
+        if left == 0 {
+            self.backlog = Backlog::Some;
+        }
+        Ok(())
+    }
+
+    /// Gives up what was waited for too long, and sends the report that is due.
+    fn report(&mut self, intake: &mut Intake, now: Instant) -> Result<(), Error> {
+        let Some(video) = &mut self.reception.video else { return Ok(()) };
+        video.handle_timeout(intake, now);
+        let Some(report) = video.report_due(now) else { return Ok(()) };
+        let track = video.track;
+        match self.ports.iter().find(|ports| ports.track() == Some(track)) {
+            Some(ports) => ports.send(PacketKind::Rtcp, &report),
+            None => self.session.send_report(track, &report),
+        }
+        self.drain(intake, now).map(drop)
     }
 
     async fn wait(&self, watched: bool) -> Result<(), Error> {
@@ -182,20 +255,34 @@ impl Connection {
         if let Some(session) = self.session.deadline() {
             deadline = deadline.min(session);
         }
-        if self.video.is_some() && !watched {
-            let pause = match self.backlog {
-                Backlog::None => self.pace.interval(),
-                Backlog::Some => limits::GULP_INTERVAL_MIN,
-            };
-            runtime::sleep_until(deadline.min(now + pause)).await;
-            return Ok(());
-        }
         let readable = async { self.socket.readable().await.map_err(Error::Broken) };
-        let expired = async {
-            runtime::sleep_until(deadline).await;
-            Ok(())
+        let Some(video) = &self.reception.video else {
+            return future::or(readable, expired(deadline)).await;
         };
-        future::or(readable, expired).await
+        deadline = deadline.min(video.deadline());
+        deadline = deadline.min(self.reception.arrivals.deadline(self.manner.silence));
+        let as_datagrams = self.comes_as_datagrams();
+        if !watched {
+            let pause = match self.backlog {
+                Backlog::Some => limits::GULP_INTERVAL_MIN,
+                Backlog::None if as_datagrams => limits::DATAGRAM_INTERVAL,
+                Backlog::None => self.pace.interval(),
+            };
+            return expired(deadline.min(now + pause)).await;
+        }
+        match self.ports.first().filter(|_| as_datagrams) {
+            // Of the video, which is set up first; the rest is read with it.
+            Some(ports) => {
+                let datagram = async { ports.readable().await.map_err(Error::Broken) };
+                future::or(datagram, expired(deadline.min(self.next_control))).await
+            }
+            None => future::or(readable, expired(deadline)).await,
+        }
+    }
+
+    /// The session plays, and its packets come over UDP.
+    fn comes_as_datagrams(&self) -> bool {
+        self.ports.iter().any(|ports| ports.track().is_some())
     }
 
     /// Takes all outputs of the session; true if it began to play.
@@ -205,24 +292,32 @@ impl Connection {
             match output {
                 Output::Send(bytes) => self.outgoing.extend_from_slice(bytes),
                 Output::Packet { track, kind, bytes } => {
-                    let Some(video) = self.video.as_mut().filter(|it| it.track == track) else {
-                        continue;
-                    };
-                    match kind {
-                        PacketKind::Rtp => video.handle_packet(bytes, intake, now),
-                        PacketKind::Rtcp if video.is_ended_by(bytes) => return Err(Error::Bye),
-                        PacketKind::Rtcp => {}
-                    }
+                    self.reception.take(track, kind, bytes, intake, now)?;
                 }
                 Output::Playing(presentation) => {
-                    self.video = Video::new(presentation);
+                    self.reception.begin(presentation, self.manner.seed, now);
                     self.presentation = Some(presentation.clone());
+                    self.open_ports(now);
                     began = true;
                 }
                 Output::Closed => return Err(Error::Closed),
             }
         }
         Ok(began)
+    }
+
+    /// Tells each pair of ports which track comes there, and from where.
+    fn open_ports(&mut self, now: Instant) {
+        let Some(video) = &mut self.reception.video else { return };
+        let report = video.report(now);
+        let tracks = self.presentation.iter().flat_map(|presentation| &presentation.tracks);
+        for (track, it) in tracks.enumerate() {
+            if let Some(Transport::Datagrams { rtp_port, server_ports }) = it.transport
+                && let Some(ports) = self.ports.iter_mut().find(|it| it.rtp_port() == rtp_port)
+            {
+                ports.open(track, server_ports, &report);
+            }
+        }
     }
 
     /// Takes the session's requests where it has nothing else to say that is wanted.
@@ -249,120 +344,12 @@ impl Connection {
     }
 }
 
-impl Arrivals {
-    fn from(now: Instant) -> Arrivals {
-        Arrivals { count: Count::default(), last: now, last_taken: now }
-    }
-
-    fn note(&mut self, count: Count, now: Instant) {
-        if count.all != self.count.all {
-            self.last = now;
-        }
-        if count.taken != self.count.taken {
-            self.last_taken = now;
-        }
-        self.count = count;
-    }
-
-    fn check(&self, now: Instant) -> Result<(), Error> {
-        let (silent, barren) = (now - self.last, now - self.last_taken);
-        if silent > limits::FRAME_TIMEOUT {
-            return Err(Error::NoFrames(silent));
-        }
-        if barren > limits::KEY_FRAME_TIMEOUT {
-            return Err(Error::NoKeyFrame(barren));
-        }
-        Ok(())
-    }
+/// UDP ports of the address by which the camera is reached.
+fn bind(socket: &TcpStream) -> io::Result<Ports> {
+    Ports::bind(socket.local_addr()?.ip(), socket.peer_addr()?)
 }
 
-impl Count {
-    fn of(intake: &Intake) -> Count {
-        let (taken, losses) = (intake.ring.numbers().end, intake.losses());
-        Count { taken, all: taken + losses.undecodable + losses.too_large }
-    }
-}
-
-impl Video {
-    fn new(presentation: &Presentation) -> Option<Video> {
-        let is_video = |media: Media| matches!(media, Media::Video(_));
-        let found = presentation
-            .tracks
-            .iter()
-            .position(|track| track.transport.is_some() && is_video(track.media))?;
-        let track = presentation.tracks.get(found)?;
-        let Media::Video(codec) = track.media else { return None };
-        let mut depacketizer = Depacketizer::new(codec, &track.parameter_sets);
-        if is_interleaved(&track.format_parameters) {
-            depacketizer = depacketizer.with_decoding_order_numbers();
-        }
-        let receiver = Receiver::new(track.payload_type, Order::Reliable);
-        Some(Video { track: found, receiver, depacketizer })
-    }
-
-    fn handle_packet(&mut self, bytes: &[u8], intake: &mut Intake, now: Instant) {
-        // What is no RTP packet counts as one that the network lost: its number will be missing.
-        let Ok(packet) = rtp::Packet::parse(bytes) else { return };
-        let depacketizer = &mut self.depacketizer;
-        self.receiver.handle_packet(packet, now, &mut |packet, lost| {
-            depacketizer.handle_packet(&packet, lost, intake);
-        });
-    }
-
-    /// True for a BYE of the source whose packets we take (RFC 3550 §6.6); cameras also send some
-    /// of sources that nobody knows.
-    fn is_ended_by(&self, bytes: &[u8]) -> bool {
-        rtcp::parse(bytes)
-            .any(|it| matches!(it, Rtcp::Bye { ssrc } if self.receiver.is_source(ssrc)))
-    }
-}
-
-/// Whether the packets carry decoding order numbers (RFC 7798 §7.1, `sprop-max-don-diff`).
-fn is_interleaved(format_parameters: &str) -> bool {
-    let mut parameters = format_parameters.split(';').filter_map(|it| it.split_once('='));
-    let value = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("sprop-max-don-diff"));
-    value.is_some_and(|(_, value)| value.trim().parse::<u32>().is_ok_and(|value| value > 0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn packets_carry_decoding_order_numbers_where_the_sdp_says_so() {
-        for (parameters, expected) in [
-            ("sprop-vps=QAE=; sprop-max-don-diff=2", true),
-            ("sprop-max-don-diff=0;profile-id=1", false),
-            ("SPROP-MAX-DON-DIFF = 1", true),
-            ("packetization-mode=1", false),
-            ("sprop-max-don-diff=many", false),
-        ] {
-            assert_eq!(is_interleaved(parameters), expected, "{parameters}");
-        }
-    }
-
-    #[test]
-    fn a_key_frame_every_20_seconds_is_waited_for() {
-        let start = runtime::now();
-        let mut arrivals = Arrivals::from(start);
-        for second in 0..=20 {
-            let now = start + Duration::from_secs(second);
-            arrivals.note(Count { taken: 0, all: second }, now);
-            assert!(arrivals.check(now).is_ok(), "second {second}");
-        }
-    }
-
-    #[test]
-    fn silence_and_a_stream_without_key_frames_end_a_run_each_in_its_time() {
-        let start = runtime::now();
-        let mut arrivals = Arrivals::from(start);
-        let after = |limit: Duration| start + limit + Duration::from_millis(1);
-        let silent = arrivals.check(after(limits::FRAME_TIMEOUT));
-        assert!(matches!(silent, Err(Error::NoFrames(_))), "{silent:?}");
-        let now = after(limits::KEY_FRAME_TIMEOUT);
-        arrivals.note(Count { taken: 0, all: 1 }, now);
-        let barren = arrivals.check(now);
-        assert!(matches!(barren, Err(Error::NoKeyFrame(_))), "{barren:?}");
-    }
+async fn expired(deadline: Instant) -> Result<(), Error> {
+    runtime::sleep_until(deadline).await;
+    Ok(())
 }

@@ -1,6 +1,9 @@
 //! Why a run of a camera ended: one line for the log, without credentials.
 
-use crate::{limits, rtsp};
+use crate::{
+    limits,
+    rtsp::{self, LowerTransport},
+};
 use std::{fmt, io, net::SocketAddr, time::Duration};
 
 #[derive(Debug)]
@@ -23,12 +26,28 @@ pub enum Error {
     Closed,
     /// An RTCP BYE of the video's source.
     Bye,
+    /// The session plays, and not one packet came.
+    Silent {
+        over: LowerTransport,
+        span: Duration,
+    },
     NoFrames(Duration),
     /// Frames, but none that can be decoded.
     NoKeyFrame(Duration),
+    /// Frames, but none of them is on the card for good.
+    NoneDurable(Duration),
 }
 
 impl Error {
+    /// Whether the other lower transport may do.
+    pub fn is_about_transport(&self) -> bool {
+        match self {
+            Error::Session(error) => error.is_about_transport(),
+            Error::Silent { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether another try soon may lock the camera's account.
     pub fn is_about_credentials(&self) -> bool {
         matches!(self, Error::Session(error) if error.fault() == rtsp::Fault::Credentials)
@@ -62,7 +81,15 @@ impl fmt::Display for Error {
             Error::Broken(error) => write!(f, "the connection to the camera broke: {error}"),
             Error::Closed => f.write_str("the camera closed the connection"),
             Error::Bye => f.write_str("the camera said goodbye: its stream is at an end"),
+            Error::Silent { over, span } => {
+                let (over, span) = (over.name().to_ascii_uppercase(), span.as_secs());
+                write!(f, "the camera plays, but no packet came over {over} for {span} s")
+            }
             Error::NoFrames(span) => write!(f, "no frame for {} s", span.as_secs()),
+            Error::NoneDurable(span) => {
+                let span = span.as_secs();
+                write!(f, "frames come, but none became durable for {span} s: begun anew")
+            }
             Error::NoKeyFrame(span) => {
                 write!(f, "frames, but no key frame to begin with for {} s", span.as_secs())
             }

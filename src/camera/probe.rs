@@ -1,7 +1,16 @@
 //! A short look at a camera: its tracks, and what its video is like over a few seconds.
 
-use super::{Connection, Connector, Error, Step};
-use crate::{limits, media::Intake, rtsp::Target, runtime, units::Ticks};
+use super::{
+    Connection, Error, Step,
+    route::{Next, Route},
+};
+use crate::{
+    limits,
+    media::Intake,
+    rtsp::{LowerTransport, Target, Tracks},
+    runtime,
+    units::Ticks,
+};
 use serde::Serialize;
 use smol::LocalExecutor;
 use std::{cell::RefCell, time::Duration};
@@ -57,15 +66,25 @@ pub fn run(target: &Target) -> Result<Report, Error> {
     runtime::block_on(&executor, look(target, effort)).map(|(report, _)| report)
 }
 
-/// Looks at a camera; answers what it is like, and the newest of what it sent.
+/// Looks at a camera; answers what it is like, and the newest of what it sent. Follows redirects, and
+/// tries UDP where the camera does not stream over TCP.
 ///
 /// # Errors
 /// As [`run`].
 pub async fn look(target: &Target, effort: Effort) -> Result<(Report, Intake), Error> {
+    let mut route = Route::new(target.clone(), Tracks::Video, LowerTransport::Tcp);
+    loop {
+        let connection = route.connect(u64::from(std::process::id())).await?;
+        match look_at(connection, effort).await {
+            Err(error) if route.after(&error, false) == Next::AtOnce => {}
+            result => return result,
+        }
+    }
+}
+
+async fn look_at(mut connection: Connection, effort: Effort) -> Result<(Report, Intake), Error> {
     let intake = RefCell::new(Intake::new(effort.ring_bytes));
     intake.borrow_mut().begin_run();
-    let seed = u64::from(std::process::id());
-    let mut connection = Connection::open(&mut Connector::new(target), target, seed).await?;
     let mut sums = Sums::default();
     let mut deadline = None;
     while deadline.is_none_or(|deadline| runtime::now() < deadline) {

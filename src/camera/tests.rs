@@ -18,11 +18,12 @@ struct Watcher<'a> {
 }
 
 impl Observer for Watcher<'_> {
-    fn frames(&self) {
+    fn frames(&self) -> Result<(), Error> {
         self.gulps.set(self.gulps.get() + 1);
         if self.gulps.get() == self.gulps_max {
             self.camera.stop();
         }
+        Ok(())
     }
 
     fn state_changed(&self) {}
@@ -103,8 +104,8 @@ fn a_wrong_password_is_tried_ever_more_rarely() {
     let url = server.url("cam").replace("rtsp://", "rtsp://admin:wrong@");
     let camera = camera(&url);
     let watcher = watcher(&camera, 0, 0);
-    let mut connector = Connector::new(&camera.target);
-    let received = camera.receive(&mut connector, &watcher);
+    let mut route = Route::new(camera.target.clone(), Tracks::Video, LowerTransport::Tcp);
+    let received = camera.receive(&mut route, &watcher);
     let error = runtime::block_on(&LocalExecutor::new(), received).unwrap_err();
     assert!(error.is_about_credentials(), "{error}");
     let mut patience = Patience::new();
@@ -134,9 +135,9 @@ fn a_host_that_is_no_camera_says_so() {
         let _ = socket.read(&mut [0; 1000]);
         let _ = socket.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
     });
-    let mut connector = Connector::new(&camera.target);
+    let mut route = Route::new(camera.target.clone(), Tracks::Video, LowerTransport::Tcp);
     let watcher = watcher(&camera, 0, 0);
-    let received = camera.receive(&mut connector, &watcher);
+    let received = camera.receive(&mut route, &watcher);
     let error = runtime::block_on(&LocalExecutor::new(), received).unwrap_err();
     assert!(matches!(error, Error::Session(_)), "{error}");
     server.join().unwrap();

@@ -15,6 +15,7 @@ use std::{
     io::{self, Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 /// Why the configuration stays as it is; `Display` is for the user.
@@ -30,7 +31,8 @@ pub enum ChangeError {
     },
 }
 
-/// Changes the file; answers what it says then. Blocks. `running` is what it said when it was read.
+/// Changes the file; answers what it says then. Blocks; one at
+/// a time. `running` is what it said when it was read.
 ///
 /// *Shape*: `change` is that of the file, as JSON: keys that are left out stay, `camera` is the whole
 /// list, `***` in an address keeps the password that is stored.
@@ -38,6 +40,8 @@ pub enum ChangeError {
 /// # Errors
 /// Nothing is changed then.
 pub fn change(file: &Path, running: &Config, change: &Json) -> Result<Config, ChangeError> {
+    // The draft has one name. A change that panicked left the file as whole as any other.
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let unwritable = |source| ChangeError::Unwritable { file: file.to_owned(), source };
     let text = read(file).map_err(unwritable)?;
     match Config::parse(&text, file) {
@@ -174,6 +178,8 @@ impl fmt::Display for ChangeError {
 
 impl std::error::Error for ChangeError {}
 
+/// Held by the one change that is made.
+static TURN: Mutex<()> = Mutex::new(());
 /// Of `<linux/magic.h>`.
 const MSDOS_SUPER_MAGIC: u64 = 0x4d44;
 const EXFAT_SUPER_MAGIC: u64 = 0x2011_bab0;

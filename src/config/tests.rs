@@ -165,8 +165,8 @@ fn a_seventeenth_camera_is_refused() {
 fn what_a_file_asks_for_in_vain_is_said() {
     let text = "[[camera]]\nname = \"a\"\nurl = \"rtsp://a/\"\n";
     assert!(parse(text).unwrap().camera[0].not_in_this_version().is_empty());
-    let text = format!("{text}transport = \"udp\"\nengine = \"ffmpeg\"\naudio = true");
-    assert_eq!(parse(&text).unwrap().camera[0].not_in_this_version().len(), 3);
+    let text = format!("{text}engine = \"ffmpeg\"\naudio = true");
+    assert_eq!(parse(&text).unwrap().camera[0].not_in_this_version().len(), 2);
 }
 
 #[test]

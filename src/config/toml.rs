@@ -20,7 +20,8 @@ pub(super) struct Node {
 pub(super) enum Value {
     Text(String),
     Integer(i64),
-    Float(f64),
+    /// As it is written: no setting is one, and reading it takes 14 KB of code.
+    Fraction(String),
     Boolean(bool),
     List(Vec<Node>),
     Table(Table),
@@ -90,9 +91,8 @@ impl Node {
 
     pub fn to_json(&self) -> serde_json::Value {
         match &self.value {
-            Value::Text(text) => text.as_str().into(),
+            Value::Text(text) | Value::Fraction(text) => text.as_str().into(),
             Value::Integer(number) => (*number).into(),
-            Value::Float(number) => (*number).into(),
             Value::Boolean(is_so) => (*is_so).into(),
             Value::List(list) => list.iter().map(Node::to_json).collect(),
             Value::Table(table) => table

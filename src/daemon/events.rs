@@ -5,7 +5,10 @@ use crate::{
     limits, runtime,
     storage::{CameraId, CardState, DeleteError, Ending, Event, OpenError, layout::Name},
 };
-use std::{rc::Rc, time::Instant};
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 impl Daemon {
     pub(super) async fn follow_card(self: Rc<Self>) {
@@ -18,6 +21,10 @@ impl Daemon {
 
     fn handle(&self, event: Event) {
         let now = runtime::now();
+        // Whatever it says, it answers again.
+        if self.card_silent.replace(false) && !matches!(event, Event::State(_)) {
+            self.show_card(CardState::Ok);
+        }
         match event {
             Event::State(state) => self.card_state(state),
             Event::Configured => self.outbox.borrow_mut().configured(),
@@ -75,6 +82,21 @@ impl Daemon {
     }
 
     fn card_state(&self, state: CardState) {
+        for station in self.stations.borrow().iter() {
+            station.card_state(&state);
+        }
+        self.show_card(state);
+    }
+
+    /// The card thread hangs in the card, and can not say so itself.
+    pub(super) fn card_is_silent(&self, span: Duration) {
+        if *self.card.borrow() == CardState::Ok && !self.card_silent.replace(true) {
+            let reason = format!("the card has not answered for {} s", span.as_secs());
+            self.show_card(CardState::Failing(reason));
+        }
+    }
+
+    fn show_card(&self, state: CardState) {
         let (name, reason) = (state.name(), state.reason());
         let text = if reason.is_empty() { name.into() } else { format!("{name}: {reason}") };
         match state {
@@ -82,9 +104,6 @@ impl Daemon {
             _ => log::warn!("card={name} reason=\"{reason}\""),
         }
         self.note(Kind::Card, None, text);
-        for station in self.stations.borrow().iter() {
-            station.card_state(&state);
-        }
         self.card.replace(state);
     }
 

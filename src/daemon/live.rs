@@ -4,9 +4,9 @@
 //! Knows nothing of: recorders, what viewers do with the frames.
 
 use crate::{
-    camera::{Camera, Observer},
+    camera::{Camera, Error, Observer},
     limits,
-    rtsp::Target,
+    rtsp::{LowerTransport, Target},
     runtime::{self, Signal},
 };
 use smol::future;
@@ -19,6 +19,7 @@ use std::{
 pub struct Live {
     name: String,
     target: Target,
+    transport: LowerTransport,
     seed: Cell<u64>,
     /// While there are viewers, and a while longer.
     camera: RefCell<Option<Rc<Camera>>>,
@@ -28,11 +29,12 @@ pub struct Live {
 
 impl Live {
     /// `name`: the camera's; `seed`: for nonces, different at every start.
-    pub fn new(name: &str, target: Target, seed: u64) -> Live {
+    pub fn new(name: &str, target: Target, transport: LowerTransport, seed: u64) -> Live {
         Live {
             // No camera's name has a dot: log lines tell them apart.
             name: [name, ".live"].concat(),
             target,
+            transport,
             seed: Cell::new(seed),
             camera: RefCell::new(None),
             wanted: Signal::default(),
@@ -47,7 +49,8 @@ impl Live {
             // Far from those of the connections that it will count from here.
             self.seed.set(self.seed.get().wrapping_add(1 << 32));
             let (name, target) = (self.name.clone(), self.target.clone());
-            Rc::new(Camera::new(name, target, limits::LIVE_RING_BYTES, self.seed.get()))
+            let camera = Camera::new(name, target, limits::LIVE_RING_BYTES, self.seed.get());
+            Rc::new(camera.over(self.transport))
         });
         self.wanted.notify();
         Rc::clone(camera)
@@ -105,7 +108,9 @@ impl Live {
 struct Nobody;
 
 impl Observer for Nobody {
-    fn frames(&self) {}
+    fn frames(&self) -> Result<(), Error> {
+        Ok(())
+    }
 
     fn state_changed(&self) {}
 
@@ -122,7 +127,12 @@ mod tests {
     /// Runs `test` beside the smaller stream of a test camera.
     fn run(test: impl AsyncFnOnce(&Live, &camera::Camera)) {
         let server = camera::Camera::builder().stream("small", Clip::built_in()).start().unwrap();
-        let live = Rc::new(Live::new("yard", server.url("small").parse().unwrap(), 1));
+        let live = Rc::new(Live::new(
+            "yard",
+            server.url("small").parse().unwrap(),
+            LowerTransport::Tcp,
+            1,
+        ));
         let executor = LocalExecutor::new();
         let running = Rc::clone(&live);
         let running = executor.spawn(async move { running.run().await });

@@ -3,11 +3,17 @@
 //!
 //! Knows nothing of: the other stations, signals, configuration files.
 
-use super::{Daemon, history::Kind, live::Live};
+use super::{
+    Daemon,
+    history::Kind,
+    live::Live,
+    watchdog::{Verdict, Watchdog, Way},
+};
 use crate::{
-    camera::{Camera, Observer, Snapshots, State},
+    camera::{self, Camera, Observer, Snapshots, State},
     config, limits,
     recorder::{Moment, Recorder},
+    runtime,
     storage::{CameraId, CardState, Command, Storage},
     units::Ticks,
 };
@@ -16,7 +22,7 @@ use std::{
     cell::{Cell, RefCell},
     ops::Deref,
     rc::{Rc, Weak},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// One camera with what becomes of its frames.
@@ -41,6 +47,7 @@ pub struct Station {
     segment: Cell<Option<u32>>,
     /// When frames became durable last, of the file that is being written.
     durable_at: Cell<Option<Instant>>,
+    watchdog: RefCell<Watchdog>,
     /// Frames that viewers were too slow for.
     pub skipped: Cell<u64>,
     /// What was noted last of the camera.
@@ -60,11 +67,15 @@ impl Station {
     ) -> Station {
         let ring_bytes = usize::try_from(config.buffer_kb.get() * 1024).unwrap_or(usize::MAX);
         let name = config.name.as_str().to_owned();
+        let camera = Camera::new(name, config.url.0.clone(), ring_bytes, life);
         Station {
             // Seeds far apart: each counts its connections from there.
-            live: config.live_url.as_ref().map(|url| Live::new(&name, url.0.clone(), !life)),
+            live: config
+                .live_url
+                .as_ref()
+                .map(|url| Live::new(&camera.name, url.0.clone(), config.transport.into(), !life)),
             snapshots: Snapshots::new(config, life.rotate_left(32)),
-            camera: Rc::new(Camera::new(name, config.url.0.clone(), ring_bytes, life)),
+            camera: Rc::new(camera.over(config.transport.into())),
             engine: config.engine,
             settings,
             recorder: RefCell::new(Recorder::new(id, seconds(segment_seconds), life)),
@@ -75,6 +86,7 @@ impl Station {
             trouble: RefCell::new(None),
             segment: Cell::new(None),
             durable_at: Cell::new(None),
+            watchdog: RefCell::default(),
             skipped: Cell::new(0),
             said: RefCell::default(),
         }
@@ -85,19 +97,19 @@ impl Station {
         let station = Rc::new(self);
         let watched = Rc::downgrade(&station);
         let running = Rc::clone(&station);
-        executor
-            .spawn(async move {
-                let link = Link { daemon, station: watched };
-                running.camera.run(&link).await;
-                running.recorder.borrow_mut().stop(&running.camera.intake.borrow().ring);
-                running.running.set(false);
-                link.daemon.pump(&running);
-            })
-            .detach();
+        runtime::spawn(executor, async move {
+            let link = Link { daemon, station: watched };
+            running.camera.run(&link).await;
+            running.recorder.borrow_mut().stop(&running.camera.intake.borrow().ring);
+            running.running.set(false);
+            link.daemon.pump(&running);
+        });
         let serving = Rc::clone(&station);
-        executor.spawn(async move { serving.snapshots.run().await }).detach();
-        let serving = Rc::clone(&station);
-        executor.spawn(async move { serving.run_live().await }).detach();
+        runtime::spawn(executor, async move { serving.snapshots.run().await });
+        if station.live.is_some() {
+            let serving = Rc::clone(&station);
+            runtime::spawn(executor, async move { serving.run_live().await });
+        }
         station
     }
 
@@ -230,7 +242,23 @@ impl Station {
 
     pub fn durable(&self, frames_end: u64, now: Instant) {
         self.recorder.borrow_mut().durable(frames_end);
+        self.watchdog.borrow_mut().durable();
         self.durable_at.set(Some(now));
+    }
+
+    /// Frames came, of which some should become durable within `patience`.
+    fn look(&self, patience: Duration, now: Instant) -> Verdict {
+        let recorder = self.recorder.borrow();
+        let is_expected = recorder.is_wanted() && !recorder.awaits_key();
+        let way =
+            if !is_expected || !self.card_takes_segments.get() || self.retry_at.get().is_some() {
+                Way::Shut
+            } else if recorder.is_at_card() || self.unsent.borrow().is_some() {
+                Way::AtCard
+            } else {
+                Way::Open
+            };
+        self.watchdog.borrow_mut().frames(way, patience, now)
     }
 
     /// The card thread opened a file.
@@ -301,8 +329,19 @@ impl Link {
 }
 
 impl Observer for Link {
-    fn frames(&self) {
+    fn frames(&self) -> Result<(), camera::Error> {
         self.pump();
+        let Some(station) = self.station.upgrade() else { return Ok(()) };
+        let sync_seconds = self.daemon.config.borrow().storage.sync_seconds.get();
+        let patience = limits::DURABLE_TIMEOUT.max(Duration::from_secs(2 * sync_seconds));
+        match station.look(patience, runtime::now()) {
+            Verdict::Wait => Ok(()),
+            Verdict::BlameCard(span) => {
+                self.daemon.card_is_silent(span);
+                Ok(())
+            }
+            Verdict::Reconnect(span) => Err(camera::Error::NoneDurable(span)),
+        }
     }
 
     fn state_changed(&self) {
@@ -324,6 +363,7 @@ impl Observer for Link {
     fn run_ended(&self) {
         if let Some(station) = self.station.upgrade() {
             station.recorder.borrow_mut().run_ended(&station.camera.intake.borrow().ring);
+            station.watchdog.borrow_mut().run_ended();
         }
         self.pump();
     }

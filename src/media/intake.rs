@@ -6,6 +6,7 @@
 
 use super::{
     Frame, FrameKind, Ring,
+    cadence::Cadence,
     ring::TooLarge,
     timeline::{Continuity, Timeline},
 };
@@ -14,11 +15,16 @@ use crate::{
     rtp::{AccessUnit, DropCause, Leading, RandomAccess, Sink},
     units::{RtpTime, TICKS_PER_SECOND, Ticks},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 /// One camera's way into its ring.
 pub struct Intake {
     pub ring: Ring,
+    /// When what is being taken in arrived; without it stamps are believed.
+    now: Option<Instant>,
+    cadence: Cadence,
+    /// The cadence knows that a run began.
+    in_run: bool,
     timeline: Timeline,
     gate: Gate,
     run: u32,
@@ -59,6 +65,9 @@ impl Intake {
     pub fn new(ring_bytes: usize) -> Intake {
         Intake {
             ring: Ring::new(ring_bytes),
+            now: None,
+            cadence: Cadence::new(),
+            in_run: false,
             timeline: Timeline::new(),
             gate: Gate::Shut,
             run: 0,
@@ -74,12 +83,23 @@ impl Intake {
     pub fn begin_run(&mut self) {
         self.ring.rollback();
         self.timeline = Timeline::new();
+        self.in_run = false;
         self.gate = Gate::Shut;
         self.run += 1;
         self.epoch += 1;
         self.parameter_sets = None;
         self.last_idr = None;
         self.lacks_idr = false;
+    }
+
+    /// Whether a frame of the ring belongs to the run that is under way, or was the last one.
+    pub fn is_current(&self, number: u64) -> bool {
+        self.ring.get(number).is_some_and(|(frame, _)| frame.run == self.run)
+    }
+
+    /// Tells when the packets arrived that come next.
+    pub fn arrived(&mut self, now: Instant) {
+        self.now = Some(now);
     }
 
     pub fn losses(&self) -> Losses {
@@ -89,6 +109,21 @@ impl Intake {
     /// How long the newest frame is taken to last while none follows.
     pub fn frame_duration(&self) -> Ticks {
         self.timeline.frame_duration()
+    }
+
+    /// Gives a unit a stamp that ticks as it should.
+    fn tick(&mut self, stamp: RtpTime) -> RtpTime {
+        let Some(now) = self.now else { return stamp };
+        if !std::mem::replace(&mut self.in_run, true) {
+            self.cadence.begin_run(stamp, now);
+        }
+        let tick = self.cadence.tick(stamp, now);
+        if tick.is_new {
+            log::warn!("{}; a new segment begins at the next key frame", self.cadence.stamps());
+            self.timeline.break_off();
+            self.last_idr = None;
+        }
+        tick.stamp
     }
 
     fn accept(&mut self, unit: &AccessUnit) -> Option<FrameKind> {
@@ -163,6 +198,7 @@ impl Sink for Intake {
     }
 
     fn access_unit_end(&mut self, unit: AccessUnit) {
+        let unit = AccessUnit { timestamp: self.tick(unit.timestamp), ..unit };
         let Some(kind) = self.accept(&unit) else {
             self.timeline.pass(unit.timestamp);
             self.losses.undecodable += 1;

@@ -21,6 +21,8 @@ pub struct Timeline {
     depth: Depth,
     /// Frames since [`Timeline::restart`], counted up to the depth.
     filled: usize,
+    /// The next stamp can not be compared with those before.
+    is_broken_off: bool,
     last_decode: Option<Ticks>,
     /// The last distance between decode times that a frame had.
     frame_duration: Ticks,
@@ -55,6 +57,7 @@ impl Timeline {
             waiting: Vec::with_capacity(limits::REORDER_FRAMES_MAX + 1),
             depth: Depth::Seen(0),
             filled: 0,
+            is_broken_off: false,
             last_decode: None,
             frame_duration: FRAME_DURATION_DEFAULT,
         }
@@ -81,11 +84,16 @@ impl Timeline {
         self.filled = 0;
     }
 
+    /// What comes next is counted in another way: it is taken for a jump.
+    pub fn break_off(&mut self) {
+        self.is_broken_off = true;
+    }
+
     /// The stamp of a frame that is left out: keeps the count of wraps right.
     pub fn pass(&mut self, stamp: RtpTime) {
         if let Some((newest_stamp, newest)) = self.newest {
             let step = stamp.since(newest_stamp);
-            if step > Ticks::ZERO && step <= JUMP_MIN {
+            if step > Ticks::ZERO && step <= JUMP_MIN && !self.is_broken_off {
                 self.newest = Some((stamp, newest + step));
             }
         }
@@ -120,7 +128,9 @@ impl Timeline {
         };
         let step = stamp.since(newest_stamp);
         let presentation = newest + step;
-        let jumped = if step >= Ticks::ZERO {
+        let jumped = if std::mem::take(&mut self.is_broken_off) {
+            true
+        } else if step >= Ticks::ZERO {
             step > JUMP_MIN
         } else {
             match self.depth {
@@ -277,6 +287,18 @@ mod tests {
             let next = timeline.stamp(RtpTime(at.0 + 3600), FrameKind::Delta);
             assert_eq!((next.presentation, next.continuity), (Ticks(4 * 3600), Continuity::Goes));
         }
+    }
+
+    #[test]
+    fn stamps_that_are_counted_anew_go_on_by_one_frame() {
+        let mut timeline = Timeline::new();
+        run(&mut timeline, &[0, 1], 0, 3600);
+        timeline.break_off();
+        timeline.pass(RtpTime(9000)); // left out: says nothing
+        let stamp = timeline.stamp(RtpTime(10_800), FrameKind::Delta);
+        assert_eq!((stamp.presentation, stamp.continuity), (Ticks(7200), Continuity::Jumped));
+        let stamp = timeline.stamp(RtpTime(14_400), FrameKind::Delta);
+        assert_eq!((stamp.presentation, stamp.continuity), (Ticks(10_800), Continuity::Goes));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Packets as they arrive in, packets by sequence number out, each with the number lost before it;
 //! beside it what a receiver report needs. Spec: RFC 3550 §6.4.1, Appendix A.1, A.3, A.8.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{
     Packet,
@@ -49,6 +49,13 @@ pub struct Statistics {
 pub struct Receiver {
     payload_type: u8,
     order: Order,
+    announced: Option<u32>,
+    /// The source that is ours by all that was said: the announced one, or else the first.
+    home: Option<u32>,
+    /// Two sources were seen to take turns: ours is kept as long as it sends.
+    is_steadfast: bool,
+    /// When a packet of the source came last.
+    heard: Option<Instant>,
     source: Option<Source>,
     candidate: Option<Candidate>,
     /// Packets that overtook others, by `extended`.
@@ -62,12 +69,22 @@ impl Receiver {
         Receiver {
             payload_type,
             order,
+            announced: None,
+            home: None,
+            is_steadfast: false,
+            heard: None,
             source: None,
             candidate: None,
             waiting: Vec::new(),
             spare: Vec::new(),
             statistics: Statistics::default(),
         }
+    }
+
+    /// Tells the source that SETUP or PLAY announced: a hint.
+    #[must_use]
+    pub fn announced(self, ssrc: Option<u32>) -> Receiver {
+        Receiver { announced: ssrc, home: ssrc, ..self }
     }
 
     /// Takes a packet; delivers it, later ones that waited for it, or nothing yet.
@@ -102,10 +119,17 @@ impl Receiver {
     }
 
     /// Notes the camera's report, which the next `reception` refers to.
+    ///
+    /// Quirk: RTCP from an unknown SSRC. Only that of the source whose packets are delivered counts.
     pub fn handle_sender_report(&mut self, report: &SenderReport, now: Instant) {
-        if let Some(source) = &mut self.source {
-            source.sender_report = Some((report.ntp, now));
+        if let Some(source) = self.source.as_mut().filter(|source| source.ssrc == report.ssrc) {
+            source.sender_report = Some((*report, now));
         }
+    }
+
+    /// The newest report of the source.
+    pub fn sender_report(&self) -> Option<&SenderReport> {
+        self.source.as_ref()?.sender_report.as_ref().map(|(report, _)| report)
     }
 
     /// What a receiver report says of this track, counted since the last call; `None` before the
@@ -120,6 +144,10 @@ impl Receiver {
             self.statistics.foreign += 1;
             return;
         }
+        if self.order == Order::Reliable && self.is_of_another_session(packet.ssrc, now) {
+            self.statistics.foreign += 1;
+            return;
+        }
         let position = match &mut self.source {
             None => Position::Start,
             Some(source) if source.ssrc != packet.ssrc => Position::Elsewhere,
@@ -129,11 +157,13 @@ impl Receiver {
             Some(it) if (it.ssrc, it.due) == (packet.ssrc, packet.sequence_number) => it.run,
             _ => 0,
         };
-        let is_reliable = self.order == Order::Reliable;
+        // A jump of its own source's numbers over UDP needs a second packet as well.
+        let is_ours = self.announced == Some(packet.ssrc) && !self.is_source(packet.ssrc);
+        let is_believed = self.order == Order::Reliable || is_ours || run > 0;
         match position {
             Position::Start => self.start(packet, now, Lost(0), deliver),
             Position::Ahead(count) => self.take(packet, count, now, deliver),
-            Position::Elsewhere if is_reliable || run > 0 => self.restart(packet, now, deliver),
+            Position::Elsewhere if is_believed => self.restart(packet, now, deliver),
             Position::Behind { .. } if run >= BEHIND_RUN => self.restart(packet, now, deliver),
             Position::Elsewhere => {
                 self.statistics.foreign += 1;
@@ -149,6 +179,23 @@ impl Receiver {
                 self.expect_after(&packet, run);
             }
         }
+    }
+
+    /// Quirk: Reolink (RLC-410, live555 of 2013) goes on sending the packets of a session that is over
+    /// into the next connection. Whoever returns after another took over was ours all along; from then on
+    /// the other counts as a stranger while ours sends.
+    fn is_of_another_session(&mut self, ssrc: u32, now: Instant) -> bool {
+        let home = *self.home.get_or_insert(ssrc);
+        let is_fresh = self.heard.is_some_and(|at| now.saturating_duration_since(at) < TURN_MAX);
+        let current = self.source.as_ref().map(|source| source.ssrc);
+        if current != Some(ssrc) && is_fresh {
+            self.is_steadfast |= ssrc == home;
+            if self.is_steadfast && current == Some(home) {
+                return true;
+            }
+        }
+        self.heard = Some(now);
+        false
     }
 
     fn expect_after(&mut self, packet: &Packet<'_>, run: u8) {
@@ -315,7 +362,7 @@ struct Source {
     transit: u32,
     expected_before: u32,
     received_before: u32,
-    sender_report: Option<(u64, Instant)>,
+    sender_report: Option<(SenderReport, Instant)>,
 }
 
 impl Source {
@@ -375,7 +422,7 @@ impl Source {
         let lost_now = u64::from(expected_now.saturating_sub(received_now));
         (self.expected_before, self.received_before) = (expected, self.received);
         let fraction = (lost_now * 256).checked_div(expected_now.into()).unwrap_or(0);
-        let (last, since) = self.sender_report.map_or((0, 0), |(ntp, at)| {
+        let (last, since) = self.sender_report.map_or((0, 0), |(SenderReport { ntp, .. }, at)| {
             let since = now.saturating_duration_since(at).as_millis() * 65_536 / 1000;
             ((ntp >> 16 & 0xffff_ffff) as u32, u32::try_from(since).unwrap_or(u32::MAX))
         });
@@ -395,5 +442,7 @@ impl Source {
 const DROPOUT_MAX: u32 = 3000;
 /// A packet further back than this is of a new numbering, not late (RFC 3550 Appendix A.1).
 const MISORDER_MAX: i32 = 100;
+/// Sources that send within so long of each other take turns.
+const TURN_MAX: Duration = Duration::from_secs(1);
 /// So many packets in a row that seem to be late are none: the numbering went back a little.
 const BEHIND_RUN: u8 = 8;

@@ -2,7 +2,10 @@
 //!
 //! Spec: RFC 3550 §6. Tolerant: what can not be read ends the compound packet quietly.
 
-use crate::{bits::Bytes, units::RtpTime};
+use crate::{
+    bits::Bytes,
+    units::{RtpTime, WallTime},
+};
 
 /// What a camera says beside its media.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +27,22 @@ pub struct SenderReport {
     pub rtp_time: RtpTime,
     pub packets: u32,
     pub octets: u32,
+}
+
+impl SenderReport {
+    /// The camera's wall time at a moment of its media clock, which ticks `clock_rate` times a second;
+    /// right within half a wrap of the report (6 hours at 90 kHz).
+    ///
+    /// Quirk: a camera that knows no wall time sends 0, or the time since it was switched on; `None`.
+    pub fn wall_time(&self, time: RtpTime, clock_rate: u32) -> Option<WallTime> {
+        let seconds = i64::try_from(self.ntp >> 32).unwrap_or(0) - SECONDS_1900_TO_1970;
+        let millis = i64::try_from(((self.ntp & 0xffff_ffff) * 1000) >> 32).unwrap_or(0);
+        if seconds < SECONDS_1970_TO_2000 {
+            return None;
+        }
+        let since = (time.since(self.rtp_time).0 * 1000).checked_div(i64::from(clock_rate))?;
+        Some(WallTime(seconds * 1000 + millis + since))
+    }
 }
 
 /// The reports of a compound packet, in order; everything else in it is passed over.
@@ -108,6 +127,8 @@ pub fn write_receiver_report(
     out.resize(out.len() + 4 * words - 6 - cname.len(), 0);
 }
 
+const SECONDS_1900_TO_1970: i64 = 2_208_988_800;
+const SECONDS_1970_TO_2000: i64 = 946_684_800;
 const VERSION: u8 = 2;
 const SENDER_REPORT: u8 = 200;
 const RECEIVER_REPORT: u8 = 201;

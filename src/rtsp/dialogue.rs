@@ -8,8 +8,8 @@ use super::{
     error::Error,
     header::{Channels, SessionField, TransportField, lists},
     message::{Message, Start},
-    presentation::{Presentation, Wanted},
-    request::{Method, Request, write_reply},
+    presentation::{Presentation, Transport, Wanted},
+    request::{Method, Request, write_block, write_reply},
     sdp,
     url::Target,
 };
@@ -83,6 +83,17 @@ pub(super) enum Block {
     Drop,
 }
 
+impl Awaited {
+    /// A reply without CSeq is taken for the one that is awaited.
+    ///
+    /// Quirk: TP-Link (Tapo C100, C110, C520WS) refuses a keepalive under the number of the request
+    /// before it.
+    fn is_answered_by(&self, cseq: Option<u32>, status: u16) -> bool {
+        let is_refusal = self.step == Step::Keepalive && status >= 400;
+        cseq.is_none_or(|cseq| cseq == self.cseq || is_refusal && cseq.wrapping_add(1) == self.cseq)
+    }
+}
+
 impl Dialogue {
     pub(super) fn new(target: &Target, options: Options, now: Instant) -> Dialogue {
         let mut dialogue = Dialogue {
@@ -153,10 +164,12 @@ impl Dialogue {
             Some(awaited) if self.stage == Stage::Playing => {
                 self.counters.unanswered_requests += 1;
                 self.awaited = None;
-                if awaited.step == Step::Keepalive {
-                    self.keepalive = Method::Options;
-                }
                 self.schedule_keepalive(now);
+                // Hipcam knows OPTIONS alone; half a timeout later may be too late.
+                if awaited.step == Step::Keepalive && self.keepalive != Method::Options {
+                    self.keepalive = Method::Options;
+                    self.ask(Step::Keepalive, 0, now);
+                }
                 Ok(())
             }
             Some(awaited) => Err(Error::NoAnswer { method: awaited.method, waited: REPLY_TIMEOUT }),
@@ -200,10 +213,9 @@ impl Dialogue {
                 Ok(Heard::Nothing)
             }
             Start::Reply { status } => {
-                // A reply without CSeq is taken for the one that is awaited.
                 let cseq = message.field("CSeq").and_then(|cseq| cseq.parse::<u32>().ok());
                 match self.awaited {
-                    Some(awaited) if cseq.is_none_or(|cseq| cseq == awaited.cseq) => {
+                    Some(awaited) if awaited.is_answered_by(cseq, status) => {
                         self.handle_reply(awaited, status, message, now)
                     }
                     _ => {
@@ -253,6 +265,9 @@ impl Dialogue {
             _ if status < 400 && !is_success => {
                 let to = message.field("Location").and_then(|url| url.parse().ok()).map(Box::new);
                 return Err(Error::Redirected { status, to });
+            }
+            Step::Setup { .. } if !self.presentation.is_any_set_up() && is_transport(status) => {
+                return Err(Error::NoTransport { over: self.options.delivery.over(), status });
             }
             _ if !is_success => {
                 let path = self.masked_path.clone();
@@ -334,10 +349,16 @@ impl Dialogue {
     fn read_transport(&mut self, track: usize, message: &Message<'_>) -> Result<(), Error> {
         self.read_session(message);
         let field = TransportField::parse(message.field("Transport").unwrap_or_default());
-        let transport = match field.channels {
-            Channels::Named(transport) => transport,
-            Channels::AsAsked => self.presentation.free_channels(),
-            Channels::Ports => return Err(Error::NotInterleaved),
+        let asked = self.presentation.free_transport(self.options.delivery);
+        let transport = match (field.channels, asked) {
+            (Channels::Named(transport), _) => transport,
+            (Channels::Ports(_), Transport::Interleaved { .. }) => {
+                return Err(Error::NotInterleaved);
+            }
+            (Channels::Ports(server_ports), Transport::Datagrams { rtp_port, .. }) => {
+                Transport::Datagrams { rtp_port, server_ports }
+            }
+            (Channels::AsAsked, asked) => asked,
         };
         self.presentation.set_up(track, transport, &field);
         Ok(())
@@ -380,12 +401,22 @@ impl Dialogue {
             user_agent: self.options.user_agent,
             authorization: self.authenticator.authorization(method.name(), uri),
             session: self.session_id.as_deref(),
-            transport: self.presentation.free_channels(),
+            transport: self.presentation.free_transport(self.options.delivery),
         }
         .write(&mut self.out);
         let timeout = if step == Step::Teardown { TEARDOWN_TIMEOUT } else { REPLY_TIMEOUT };
         let cseq = self.cseq;
         self.awaited = Some(Awaited { step, method, cseq, deadline: now + timeout, challenges });
+    }
+
+    /// An RTCP packet of ours, for a track that comes interleaved.
+    pub(super) fn send_report(&mut self, track: usize, report: &[u8]) {
+        let track = self.presentation.tracks.get(track);
+        if let Some(Transport::Interleaved { rtcp, .. }) = track.and_then(|track| track.transport)
+            && self.stage == Stage::Playing
+        {
+            write_block(&mut self.out, rtcp, report);
+        }
     }
 
     /// Answers a request of the server.
@@ -397,4 +428,10 @@ impl Dialogue {
         let cseq = message.field("CSeq").and_then(|cseq| cseq.parse::<u32>().ok()).unwrap_or(0);
         write_reply(&mut self.out, status, cseq, self.session_id.as_deref());
     }
+}
+
+/// Refusals of SETUP after which the other lower transport may do: 461 says so, the others are what
+/// cameras answer that do not know what is asked of them.
+fn is_transport(status: u16) -> bool {
+    matches!(status, 400 | 406 | 461 | 462 | 500 | 501)
 }

@@ -1,6 +1,8 @@
 //! Why an RTSP session ended: one line for syslog, without credentials, and whose fault it is.
 
-use super::{input::InputError, message::MessageError, request::Method, url::Target};
+use super::{
+    LowerTransport, input::InputError, message::MessageError, request::Method, url::Target,
+};
 use std::{fmt, time::Duration};
 
 /// After any of these the session is over; a new one on a new connection may do better.
@@ -35,6 +37,11 @@ pub enum Error {
     NoVideo {
         has: String,
     },
+    /// SETUP was refused in a way that says: not over this.
+    NoTransport {
+        over: LowerTransport,
+        status: u16,
+    },
     /// SETUP for interleaved data was answered with UDP ports.
     NotInterleaved,
     /// Not a single byte of RTSP.
@@ -60,6 +67,11 @@ pub enum Fault {
 }
 
 impl Error {
+    /// Whether the other lower transport may do.
+    pub fn is_about_transport(&self) -> bool {
+        matches!(self, Error::NoTransport { .. } | Error::NotInterleaved)
+    }
+
     pub fn fault(&self) -> Fault {
         match self {
             Error::Unauthorized { .. } | Error::Refused { status: 403, .. } => Fault::Credentials,
@@ -68,6 +80,7 @@ impl Error {
             | Error::NotRtsp => Fault::Address,
             Error::UnknownChallenge
             | Error::NoVideo { .. }
+            | Error::NoTransport { .. }
             | Error::NotInterleaved
             | Error::Refused { status: 404..=452 | 455..=499, .. } => Fault::Camera,
             Error::Refused { .. }
@@ -97,7 +110,6 @@ impl fmt::Display for Error {
                     403 => write!(f, "the camera does not let this user have {path}"),
                     404 if *method == Method::Describe => write!(f, "the camera has no {path}"),
                     453 | 503 => f.write_str("the camera serves no more viewers"),
-                    461 => f.write_str("the camera does not stream over TCP"),
                     _ => write!(f, "the camera's answer to {}", method.name()),
                 }
             }
@@ -118,6 +130,10 @@ impl fmt::Display for Error {
             }
             Error::NoVideo { has } => {
                 write!(f, "no H.264 or H.265 video track in the camera's SDP (has: {has})")
+            }
+            Error::NoTransport { over, status } => {
+                let over = over.name().to_ascii_uppercase();
+                write!(f, "{status} {}: the camera does not stream over {over}", reason(*status))
             }
             Error::NotInterleaved => f.write_str("the camera answers SETUP for TCP with UDP ports"),
             Error::NotRtsp => f.write_str("what answers at this port does not speak RTSP"),
@@ -146,7 +162,7 @@ fn reason(status: u16) -> &'static str {
     REASONS.iter().find(|(code, _)| *code == status).map_or("refused", |(_, reason)| reason)
 }
 
-const REASONS: [(u16, &str); 20] = [
+const REASONS: [(u16, &str); 21] = [
     (300, "Multiple Choices"),
     (301, "Moved Permanently"),
     (302, "Moved Temporarily"),
@@ -163,6 +179,7 @@ const REASONS: [(u16, &str); 20] = [
     (455, "Method Not Valid in This State"),
     (459, "Aggregate Operation Not Allowed"),
     (461, "Unsupported Transport"),
+    (462, "Destination Unreachable"),
     (500, "Internal Server Error"),
     (501, "Not Implemented"),
     (503, "Service Unavailable"),

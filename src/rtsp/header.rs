@@ -25,8 +25,8 @@ pub(super) enum Channels {
     Named(Transport),
     /// Neither channels nor ports: those that were asked for.
     AsAsked,
-    /// The server wants to send UDP.
-    Ports,
+    /// The server sends UDP, from these ports of its own where it names them.
+    Ports(Option<(u16, u16)>),
 }
 
 /// One entry of `RTP-Info` (§12.33). Only a hint: cameras send wrong ones.
@@ -67,11 +67,13 @@ impl TransportField {
                 if let Some(channels) = interleaved(value) {
                     field.channels = Channels::Named(channels);
                 }
-            } else if name.eq_ignore_ascii_case("server_port")
-                || name.eq_ignore_ascii_case("client_port")
-            {
+            } else if name.eq_ignore_ascii_case("server_port") {
+                if !matches!(field.channels, Channels::Named(_)) {
+                    field.channels = Channels::Ports(pair(value));
+                }
+            } else if name.eq_ignore_ascii_case("client_port") {
                 if field.channels == Channels::AsAsked {
-                    field.channels = Channels::Ports;
+                    field.channels = Channels::Ports(None);
                 }
             } else if name.eq_ignore_ascii_case("ssrc") {
                 field.ssrc = ssrc(value);
@@ -133,6 +135,14 @@ fn interleaved(value: &str) -> Option<Transport> {
     Some(Transport::Interleaved { rtp, rtcp })
 }
 
+/// `6970-6971`, or `6970` with the next for RTCP; `None` where one is 0 or no port.
+fn pair(value: &str) -> Option<(u16, u16)> {
+    let (rtp, rtcp) = value.split_once('-').map_or((value, None), |(a, b)| (a, Some(b)));
+    let rtp: u16 = rtp.trim().parse().ok()?;
+    let rtcp = rtcp.and_then(|text| text.trim().parse().ok()).or(rtp.checked_add(1))?;
+    (rtp > 0 && rtcp > 0).then_some((rtp, rtcp))
+}
+
 /// Eight hexadecimal digits (§12.39).
 ///
 /// Quirk: Hikvision pads with blanks (`ssrc= d6d6627`), Rubetek writes `0x`, others fewer digits.
@@ -172,7 +182,12 @@ mod tests {
         assert_eq!(channels("RTP/AVP/TCP;interleaved=6"), named(6, 7));
         assert_eq!(channels("RTP/AVP/TCP;unicast"), Channels::AsAsked);
         assert_eq!(channels("RTP/AVP/TCP;interleaved=256-257"), Channels::AsAsked);
-        assert_eq!(channels("RTP/AVP;client_port=4-5;server_port=6-7"), Channels::Ports);
+        let ports = |pair| Channels::Ports(pair);
+        assert_eq!(channels("RTP/AVP;client_port=4-5;server_port=6-7"), ports(Some((6, 7))));
+        assert_eq!(channels("RTP/AVP;server_port=6;client_port=4-5"), ports(Some((6, 7))));
+        assert_eq!(channels("RTP/AVP;client_port=4-5"), ports(None));
+        assert_eq!(channels("RTP/AVP;client_port=4-5;server_port=0-0"), ports(None));
+        assert_eq!(channels("RTP/AVP;client_port=4-5;server_port=65535"), ports(None));
         assert_eq!(channels("RTP/AVP/TCP;client_port=4-5;interleaved=0-1"), named(0, 1));
         assert_eq!(channels(""), Channels::AsAsked);
     }

@@ -3,7 +3,7 @@
 //! Spec: RFC 2326 §1.3, §12.33, §12.39. Knows nothing of: requests, the syntax of an SDP.
 
 use super::{
-    PacketKind, Tracks,
+    Delivery, PacketKind, Tracks,
     header::{TransportField, rtp_info},
 };
 use crate::{codec::Codec, units::RtpTime};
@@ -58,6 +58,8 @@ pub enum Media {
 pub enum Transport {
     /// In `$` blocks of these channels.
     Interleaved { rtp: u8, rtcp: u8 },
+    /// To this port of ours and the next; from these of the server, if it names them.
+    Datagrams { rtp_port: u16, server_ports: Option<(u16, u16)> },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,16 +114,25 @@ impl Presentation {
             Transport::Interleaved { rtcp, .. } if rtcp == channel => {
                 Some((track, PacketKind::Rtcp))
             }
-            Transport::Interleaved { .. } => None,
+            Transport::Interleaved { .. } | Transport::Datagrams { .. } => None,
         })
     }
 
-    /// The two channels behind the last that a track has.
-    pub(super) fn free_channels(&self) -> Transport {
+    /// What the next SETUP asks for: the two channels behind the last that a track has, or the next
+    /// ports.
+    pub(super) fn free_transport(&self, delivery: Delivery) -> Transport {
         let transports = self.tracks.iter().filter_map(|track| track.transport);
-        let last = transports.map(|Transport::Interleaved { rtp, rtcp }| rtp.max(rtcp)).max();
-        let rtp = last.map_or(0, |last| last.wrapping_add(1));
-        Transport::Interleaved { rtp, rtcp: rtp.wrapping_add(1) }
+        match delivery {
+            Delivery::Interleaved => {
+                let last = transports.filter_map(Transport::last_channel).max();
+                let rtp = last.map_or(0, |last| last.wrapping_add(1));
+                Transport::Interleaved { rtp, rtcp: rtp.wrapping_add(1) }
+            }
+            Delivery::Datagrams { rtp_ports } => {
+                let rtp_port = rtp_ports.get(transports.count()).copied().unwrap_or_default();
+                Transport::Datagrams { rtp_port, server_ports: None }
+            }
+        }
     }
 
     pub(super) fn is_any_set_up(&self) -> bool {
@@ -149,6 +160,15 @@ impl Presentation {
                 track.rtp_info = Some(RtpInfo { sequence: entry.sequence, time: entry.time });
                 track.ssrc = entry.ssrc.or(track.ssrc);
             }
+        }
+    }
+}
+
+impl Transport {
+    fn last_channel(self) -> Option<u8> {
+        match self {
+            Transport::Interleaved { rtp, rtcp } => Some(rtp.max(rtcp)),
+            Transport::Datagrams { .. } => None,
         }
     }
 }

@@ -53,9 +53,16 @@ impl Request<'_> {
         match self.method {
             Method::Describe => append(out, &["\r\nAccept: application/sdp"]),
             Method::Setup => {
-                let Transport::Interleaved { rtp, rtcp } = self.transport;
-                let (rtp, rtcp) = (rtp.to_string(), rtcp.to_string());
-                append(out, &["\r\nTransport: RTP/AVP/TCP;unicast;interleaved=", &rtp, "-", &rtcp]);
+                let (kind, first, second) = match self.transport {
+                    Transport::Interleaved { rtp, rtcp } => {
+                        ("RTP/AVP/TCP;unicast;interleaved=", u16::from(rtp), u16::from(rtcp))
+                    }
+                    Transport::Datagrams { rtp_port, .. } => {
+                        ("RTP/AVP;unicast;client_port=", rtp_port, rtp_port.saturating_add(1))
+                    }
+                };
+                let (first, second) = (first.to_string(), second.to_string());
+                append(out, &["\r\nTransport: ", kind, &first, "-", &second]);
             }
             Method::Play => append(out, &["\r\nRange: npt=0.000-"]),
             Method::Options | Method::GetParameter | Method::Teardown => {}
@@ -71,6 +78,15 @@ pub(super) fn write_reply(out: &mut Vec<u8>, status: &str, cseq: u32, session: O
         append(out, &["\r\nSession: ", session]);
     }
     append(out, &["\r\n\r\n"]);
+}
+
+/// Appends a `$` block (§10.12); nothing where the payload is too long for one.
+pub(super) fn write_block(out: &mut Vec<u8>, channel: u8, payload: &[u8]) {
+    if let Ok(length) = u16::try_from(payload.len()) {
+        out.extend_from_slice(&[b'$', channel]);
+        out.extend_from_slice(&length.to_be_bytes());
+        out.extend_from_slice(payload);
+    }
 }
 
 fn append(out: &mut Vec<u8>, parts: &[&str]) {

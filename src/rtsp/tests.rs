@@ -1,6 +1,7 @@
 //! Whole dialogues: a script says what the camera answers and what is asked of it.
 
 pub(super) mod cameras;
+mod datagrams;
 mod quirks;
 mod refusals;
 mod teardown;

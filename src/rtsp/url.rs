@@ -56,6 +56,15 @@ impl Target {
         self.credentials.as_ref()
     }
 
+    /// Where a server's redirect leads to: another path of the same host gets the credentials of this
+    /// one, another host gets none of ours.
+    #[must_use]
+    pub fn redirected(&self, to: &Target) -> Target {
+        let is_same = self.host.eq_ignore_ascii_case(&to.host);
+        let credentials = to.credentials.clone().or(self.credentials.clone().filter(|_| is_same));
+        Target { credentials, ..to.clone() }
+    }
+
     /// Reads an `http://` URL.
     ///
     /// # Errors
@@ -305,6 +314,19 @@ const SECRET_KEYS: [&str; 10] =
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_redirect_takes_no_credentials_to_another_host() {
+        let home = target("rtsp://admin:secret@Camera:8554/live");
+        let credentials = |to: &str| home.redirected(&target(to)).credentials().cloned();
+        assert_eq!(credentials("rtsp://camera/other"), home.credentials().cloned());
+        for elsewhere in ["rtsp://camera.evil/live", "rtsp://10.0.0.2:8554/live", "rtsp://camer"] {
+            assert_eq!(credentials(elsewhere), None, "{elsewhere}");
+        }
+        // What the camera itself names is no secret of ours.
+        assert_eq!(credentials("rtsp://u:p@10.0.0.2/").unwrap().user, "u");
+        assert_eq!(home.redirected(&target("rtsp://other/x")).uri(), "rtsp://other/x");
+    }
 
     fn target(url: &str) -> Target {
         url.parse().unwrap()

@@ -21,6 +21,8 @@ pub struct Catalog {
     pub root: Option<PathBuf>,
     /// Asked for the first time after the first segment is open.
     pub space: Option<Space>,
+    /// Counts the cards that came and went: of another one, nothing that was known is so.
+    generation: u32,
     folders: Vec<Folder>,
     /// `codecs` of the entries, each once; an entry holds its index here.
     all_codecs: Vec<Box<str>>,
@@ -84,6 +86,7 @@ impl SegmentState {
 impl Catalog {
     /// Forgets everything and begins with one empty folder for each camera.
     pub fn reset(&mut self, root: Option<PathBuf>, directories: Vec<PathBuf>) {
+        self.generation = self.generation.wrapping_add(1);
         self.root = root;
         self.space = None;
         self.all_codecs = Vec::new();
@@ -93,6 +96,11 @@ impl Catalog {
     /// Whether every head was read; until then the list shows names without times.
     pub fn complete(&self) -> bool {
         self.root.is_some() && self.folders.iter().all(|folder| folder.newest_unread().is_none())
+    }
+
+    /// Another one whenever everything was forgotten.
+    pub fn generation(&self) -> u32 {
+        self.generation
     }
 
     /// One for each camera, empty while no card is in use.

@@ -69,6 +69,8 @@ impl Web {
 
     pub(super) async fn storage_release(&self) -> Answer {
         let result = self.daemon.release_card().await;
+        // Who downloads reads nothing more, but may be reading a last piece: it is waited for.
+        let _ = self.reader.run(|| ()).await;
         self.card_state(result)
     }
 

@@ -1,4 +1,4 @@
-//! The page's files, in the binary, gzipped when it was built (`build.rs`).
+//! The page's files and the description of the API, in the binary, gzipped when it was built (`build.rs`).
 //!
 //! Spec: RFC 9110 §8.4.1, §13.1.2. Knows nothing of: what is in them.
 
@@ -7,9 +7,9 @@ use super::{
     head::Head,
 };
 
-/// One file of the page.
+/// One file.
 pub(super) struct Asset {
-    /// Its address behind the `/`; the page itself has none.
+    /// Its address behind the first `/`; the page itself has none.
     name: &'static str,
     kind: &'static str,
     /// Of its content.
@@ -23,7 +23,7 @@ pub(super) fn find(name: &str) -> Option<&'static Asset> {
     ASSETS.iter().find(|asset| asset.name == name)
 }
 
-/// `GET /`, `/app.js` and so on.
+/// `GET /`, `/app.js`, `/api/openapi.json` and so on.
 pub(super) fn answer(head: &Head<'_>, name: &str) -> Answer {
     let Some(asset) = find(name) else { return Answer::error(404, "there is nothing here") };
     let is_known = head.field("if-none-match").is_some_and(|tags| tags.contains(asset.etag));
@@ -37,10 +37,21 @@ pub(super) fn answer(head: &Head<'_>, name: &str) -> Answer {
             let body = Body::Bytes { kind: asset.kind, bytes: asset.gzipped.into() };
             Answer::new(200, body).with("Content-Encoding", "gzip")
         }
-        (false, false) => return Answer::error(406, "the page is only to be had gzipped"),
+        (false, false) => return Answer::error(406, "this is only to be had gzipped"),
     };
     answer
         .with("ETag", asset.etag)
         .with("Cache-Control", "no-cache")
         .with("Vary", "Accept-Encoding")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_at_most_40_kilobytes() {
+        let bytes: usize = ASSETS.iter().map(|asset| asset.gzipped.len()).sum();
+        assert!(bytes <= 40_000, "{bytes}");
+    }
 }

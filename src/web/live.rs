@@ -12,7 +12,7 @@ use crate::{
     codec::ParameterSets,
     daemon::{Daemon, Station, Watching},
     limits,
-    media::{Frame, Ring},
+    media::{Frame, Intake, Ring},
     mp4::init::write_live_init,
     units::Ticks,
 };
@@ -84,7 +84,7 @@ impl Live {
     fn take(&mut self, out: &mut Vec<u8>) -> Option<Piece> {
         let camera = Rc::clone(self.watching.camera());
         let intake = camera.intake.borrow();
-        let next = match self.find_next(&intake.ring) {
+        let next = match self.find_next(&intake) {
             Some(next) => next,
             None => return self.say_wait(out),
         };
@@ -104,14 +104,16 @@ impl Live {
     }
 
     /// The frame to go on with, which may be that of a newer picture group.
-    fn find_next(&mut self, ring: &Ring) -> Option<u64> {
+    fn find_next(&mut self, intake: &Intake) -> Option<u64> {
+        let ring = &intake.ring;
         let numbers = ring.numbers();
         if self.watching.state() != State::Live && self.next.is_none_or(|next| next >= numbers.end)
         {
             self.next = None;
             return None;
         }
-        let newest_key = ring.key_until(numbers.end);
+        // After a pause the newest picture group may still be one from before it.
+        let newest_key = ring.key_until(numbers.end).filter(|&key| intake.is_current(key));
         let next = match self.next {
             None => newest_key?,
             Some(next) => {

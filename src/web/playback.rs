@@ -33,6 +33,8 @@ struct Recording {
     camera: CameraId,
     number: u32,
     path: PathBuf,
+    /// Of the list that it was found in.
+    generation: u32,
 }
 
 impl Web {
@@ -63,7 +65,8 @@ impl Web {
         }
         // A range of another state of the file would not fit to what the player has (§13.1.5).
         let is_current = head.field("if-range").is_none_or(|tag| tag == etag);
-        let asked = head.field("range").filter(|_| is_current);
+        // Ranges are of GET alone (§14.2).
+        let asked = head.field("range").filter(|_| is_current && head.method == "GET");
         let answer = match range::part(asked, length) {
             Part::Whole => self.extent(200, recording, 0..length),
             Part::Some(range) => {
@@ -99,7 +102,8 @@ impl Web {
         let catalog = self.catalog();
         let entry = *catalog.folder(camera)?.get(number)?;
         let path = catalog.path(camera, number)?;
-        Some((Recording { camera, number, path }, entry))
+        let generation = catalog.generation();
+        Some((Recording { camera, number, path, generation }, entry))
     }
 
     fn unreadable(&self, recording: &Recording, error: &io::Error) -> Answer {
@@ -128,6 +132,10 @@ impl Extent {
     pub async fn next(&mut self, piece: &mut Vec<u8>) -> bool {
         let wanted = self.bytes().min(limits::WEB_PIECE_BYTES as u64);
         if wanted == 0 {
+            return false;
+        }
+        // The card was let go of, or another one lies there now: this file is not the same any more.
+        if self.web.catalog().generation() != self.recording.generation {
             return false;
         }
         let (path, offset) = (self.recording.path.clone(), self.range.start);

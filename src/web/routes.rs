@@ -153,12 +153,13 @@ impl Web {
             ("PUT", ["api", "config", "", ""]) => self.change_config(asked.body).await,
             ("POST", ["api", "probe", "", ""]) => self.probe(asked.body).await,
             ("GET", ["api", "recordings", "", ""]) => self.recordings(head),
-            ("DELETE", ["api", "recordings", camera, number]) => {
+            ("DELETE", ["api", "recordings", camera, number]) if !number.is_empty() => {
                 self.delete_recording(camera, number).await
             }
             ("GET", ["recordings", camera, file, ""]) => self.recording(head, camera, file).await,
             ("GET", ["snapshot", file, "", ""]) => self.snapshot(file).await,
             ("GET", ["live", file, "", ""]) => self.live_file(file),
+            ("GET", ["api", "openapi.json", "", ""]) => assets::answer(head, "api/openapi.json"),
             ("GET", ["metrics", "", "", ""]) => self.metrics(),
             ("GET", [name, "", "", ""]) if assets::find(name).is_some() => {
                 assets::answer(head, name)

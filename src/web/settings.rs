@@ -18,12 +18,12 @@ impl Web {
         let Ok(change) = serde_json::from_slice(body) else {
             return Answer::error(400, "expected the configuration, or a part of it, as JSON");
         };
-        if self.configuring.get() {
-            return Answer::error(409, "another change is being made: try again in a moment");
-        }
         let web = Rc::clone(self);
         let changed = self.to_its_end(async move {
-            let _turn = Exclusive::take(&web.configuring);
+            // Here, where it is made: whoever asks at the same time finds it taken.
+            let Some(_turn) = Exclusive::take(&web.configuring) else {
+                return Answer::error(409, "another change is being made: try again in a moment");
+            };
             web.take_up(change).await
         });
         changed.await.unwrap_or(Answer::error(503, "the daemon ends"))

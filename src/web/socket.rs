@@ -119,6 +119,9 @@ impl Link {
             let bytes = limits::WEB_SEND_BUFFER_BYTES;
             let _ = rustix::net::sockopt::set_socket_send_buffer_size(socket.get_ref(), bytes);
             let _ = socket.get_ref().set_nodelay(true);
+            // Counted by the kernel too: what it finds room for is not yet taken by the client.
+            let patience = u32::try_from(limits::WEB_WRITE_TIMEOUT.as_millis()).unwrap_or(0);
+            let _ = rustix::net::sockopt::set_tcp_user_timeout(socket.get_ref(), patience);
         }
         let gate = Gate {
             buffer: vec![0; limits::HTTP_HEAD_BYTES_MAX].into_boxed_slice(),

@@ -1,29 +1,34 @@
 //! Arguments: what was typed in, a camera to be out.
 
 use std::error::Error;
+use std::num::NonZero;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use camera::{
-    Aggregation, Announced, Auth, Builder, Camera, Clip, Options, ParameterSets, Scheme, Speed,
-    Then, TimestampJump, Transports,
+    Aggregation, Announced, Auth, Builder, Camera, Clip, Faults, Options, ParameterSets, Quirk,
+    Scheme, Speed, Switch, Then, Timeout, TransportKind, Transports,
 };
 use lexopt::prelude::*;
 
 pub struct Arguments {
     pub builder: Builder,
+    /// Where the control socket is to be.
+    pub control: Option<PathBuf>,
 }
 
 impl Arguments {
     /// `None`: help was asked for.
     pub fn parse(mut parser: lexopt::Parser) -> Result<Option<Arguments>, Box<dyn Error>> {
         let mut options = Options::default();
-        let (mut port, mut http) = (8554, None);
+        let (mut port, mut control, mut http) = (8554, None, None);
         let (mut user, mut password, mut scheme) = (None, String::new(), Scheme::Digest);
         let mut streams: Vec<(String, Clip)> = Vec::new();
         while let Some(argument) = parser.next()? {
             match argument {
                 Short('h') | Long("help") => return Ok(None),
                 Long("port") => port = parser.value()?.parse()?,
+                Long("control") => control = Some(parser.value()?.into()),
                 Long("http") => http = Some(parser.value()?.parse()?),
                 Long("user") => user = Some(parser.value()?.string()?),
                 Long("password") => password = parser.value()?.string()?,
@@ -57,7 +62,7 @@ impl Arguments {
         if let Some(user) = user {
             builder = builder.auth(Auth::new(scheme, &user, &password));
         }
-        Ok(Some(Arguments { builder }))
+        Ok(Some(Arguments { builder, control }))
     }
 }
 
@@ -67,7 +72,9 @@ fn option(
     name: &str,
     parser: &mut lexopt::Parser,
 ) -> Result<bool, lexopt::Error> {
-    let faults = &mut options.faults;
+    if Faults::is_one(name) {
+        return parser.value()?.parse_with(|value| options.faults.set(name, value)).map(|()| true);
+    }
     match name {
         "speed" => options.speed = parser.value()?.parse_with(speed_of)?,
         "frames" => options.frames = Some(parser.value()?.parse()?),
@@ -102,15 +109,17 @@ fn option(
             )?;
         }
         "session-timeout" => options.session_timeout_seconds = parser.value()?.parse()?,
-        "drop-after" => faults.drop_after = Some(parser.value()?.parse()?),
-        "stall-after" => faults.stall_after = Some(parser.value()?.parse()?),
-        "timestamp-jump-after" => {
-            faults.timestamp_jump = Some(parser.value()?.parse_with(jump_of)?);
+        "enforce-timeout" => options.timeout = Timeout::Enforced,
+        "renew-nonce-every" => {
+            options.renew_nonce_every = Some(parser.value()?.parse::<NonZero<u64>>()?.get());
         }
-        "lose-every" => {
-            faults.lose_every =
-                Some(u64::from(parser.value()?.parse::<std::num::NonZero<u32>>()?.get()));
+        "silent-over" => {
+            let known = [("tcp", Some(TransportKind::Tcp)), ("udp", Some(TransportKind::Udp))];
+            options.silent_over = one_of(parser, &known)?;
         }
+        "redirect" => options.redirect = Some(parser.value()?.string()?),
+        "switch-after" => options.switch = Some(parser.value()?.parse_with(switch_of)?),
+        "quirk" => options.quirks.0.push(one_of(parser, Quirk::ALL)?),
         _ => return Ok(false),
     }
     Ok(true)
@@ -141,15 +150,22 @@ fn speed_of(text: &str) -> Result<Speed, &'static str> {
     }
 }
 
-fn jump_of(text: &str) -> Result<TimestampJump, &'static str> {
-    let (after, ticks) = text.split_once(':').ok_or("not FRAMES:TICKS")?;
-    match (after.parse(), ticks.parse()) {
-        (Ok(after), Ok(ticks)) => Ok(TimestampJump { after, ticks }),
-        _ => Err("not FRAMES:TICKS"),
-    }
+fn switch_of(text: &str) -> Result<Switch, String> {
+    let (after, path) = text.split_once(':').ok_or("not FRAMES:CLIP")?;
+    let after = after.parse().map_err(|_| "not FRAMES:CLIP")?;
+    let clip = Clip::load(path).map_err(|error| format!("{path}: {error}"))?;
+    Ok(Switch { after, clip })
 }
 
-pub const HELP: &str = "\
+/// The whole text, quirks and example at its end.
+pub fn help() -> String {
+    let names: Vec<&str> = Quirk::ALL.iter().map(|(name, _)| *name).collect();
+    let lines: String =
+        names.chunks(2).map(|two| format!("{:27}{}\n", "", two.join(", "))).collect();
+    format!("{HELP}{lines}{EXAMPLE}")
+}
+
+const HELP: &str = "\
 camera - a test camera: plays clips for ever over RTSP, on 127.0.0.1 only
 
 usage: camera [OPTION]... [NAME=CLIP]...
@@ -167,6 +183,8 @@ clients can connect, and a line `session N ...` for each session that begins or 
   --auth SCHEME            basic, digest (default: MD5 without qop), or digest-sha256 (qop=auth)
   --transport WHICH        any (default), tcp, or udp; others are answered with 461
   --session-timeout S      what the Session header says (60)
+  --control PATH           a Unix socket that takes lines `NAME FAULT VALUE` (such as `camera
+                           lose-per-mille 10`), `NAME FAULT off`, `NAME off`, and `disconnect`
 
 what is sent
   --speed X                X times real time, or max: as fast as the client reads. Times in the
@@ -185,8 +203,25 @@ faults, counted from the beginning of each session
   --stall-after N          send nothing more after N frames, but stay connected
   --timestamp-jump-after N:TICKS
                            from frame N on RTP times are TICKS later (90,000 a second; may be < 0)
+  --clock WHAT             RTP times are true (default), millis, still, or run at so many per cent
+  --restart-after N        from frame N on packets have another SSRC and numbering
   --lose-every N           every Nth packet is lost
+  --lose-per-mille N       of 1,000 packets N are lost } by a chance
+  --double-per-mille N     ... sent twice              } that is the
+  --reorder-per-mille N    ... overtaken by 1 to 4     } same in each run
+  --garbage-every N        bytes that mean nothing come before every Nth packet
+  --absurd-every N         ... a packet whose header promises far more than there is
+  --link-kbit N            no more than N kilobits a second get through
 
+what the dialogue is like
+  --enforce-timeout        the connection ends when no request comes for the session timeout
+  --renew-nonce-every N    every Nth request is answered with 401 and a new challenge
+  --silent-over WHICH      PLAY over tcp or udp succeeds, and nothing comes
+  --redirect URL           DESCRIBE is answered with 302
+  --switch-after N:CLIP    from frame N on the frames are those of another clip of the same codec
+  --quirk NAME             what single cameras do against the RFCs; may be given several times:
+";
+const EXAMPLE: &str = "
 example: camera --port 0 --speed 60 yard=ci/clips/bframes.h264 door=ci/clips/opengop.h265
 ";
 
@@ -208,16 +243,19 @@ mod tests {
                 ("parameter-sets", "sdp"),
                 ("announce", "jpeg"),
                 ("timestamp-jump-after", "3:-900"),
+                ("silent-over", "udp"),
+                ("quirk", "no-options"),
+                ("switch-after", concat!("7:", env!("CARGO_MANIFEST_DIR"), "/../clips/plain.h264")),
             ];
             known.iter().find(|(known, _)| *known == name).map_or("7", |(_, value)| value)
         };
         let names = HELP.lines().filter_map(|line| line.strip_prefix("  --"));
         let names: Vec<&str> = names.filter_map(|line| line.split(' ').next()).collect();
-        assert_eq!(names.len(), 20);
+        assert_eq!(names.len(), 35);
         for name in names {
             let option = format!("--{name}");
             let mut arguments = vec![option.as_str()];
-            if name != "no-aggregation" {
+            if !["no-aggregation", "enforce-timeout"].contains(&name) {
                 arguments.push(with_value(name));
             }
             let result = parse(&arguments);

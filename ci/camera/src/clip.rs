@@ -27,7 +27,7 @@ pub struct AccessUnit {
 }
 
 /// A piece of video that can be repeated for ever: it opens with a key frame.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Clip {
     codec: Codec,
     units: Vec<AccessUnit>,

@@ -5,13 +5,15 @@
 use std::io::{self, BufReader};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::message::{Incoming, MessageError, Reply, Request, Status};
+use crate::quirks::{Quirk, Quirks};
 use crate::sdp::TRACK;
 use crate::server::Shared;
 use crate::session::{Player, Sender, ssrc};
 use crate::statistics::{self, SessionState, TransportKind};
-use crate::stream::{Stream, Transports};
+use crate::stream::{Stream, Timeout, Transports};
 use crate::transport::{Transport, Writer};
 
 /// The state of one connection.
@@ -21,6 +23,10 @@ pub(crate) struct Connection {
     peer: IpAddr,
     nonce: String,
     session: Option<Session>,
+    /// When the last request came.
+    last_request: Instant,
+    /// Requests that a password was asked for.
+    requests: u64,
 }
 
 struct Session {
@@ -51,7 +57,9 @@ impl Connection {
         stream.set_nodelay(true)?;
         let peer = stream.peer_addr()?.ip();
         let writer = Arc::new(Writer::new(stream.try_clone()?)?);
-        let mut connection = Connection { camera, writer, peer, nonce, session: None };
+        let (session, last_request) = (None, Instant::now());
+        let mut connection =
+            Connection { camera, writer, peer, nonce, session, last_request, requests: 0 };
         let mut input = BufReader::new(stream);
         let result = connection.requests(&mut input);
         connection.end_session(SessionState::Disconnected);
@@ -60,16 +68,29 @@ impl Connection {
 
     fn requests(&mut self, input: &mut BufReader<TcpStream>) -> io::Result<()> {
         loop {
+            let patience = self.patience();
+            if patience.is_some_and(|patience| patience.is_zero()) {
+                self.writer.close();
+                return Ok(());
+            }
+            input.get_ref().set_read_timeout(patience)?;
             match Incoming::read(input) {
                 Ok(None) => return Ok(()),
-                Ok(Some(Incoming::Interleaved { .. })) => {}
+                Ok(Some(Incoming::Interleaved { bytes, .. })) => self.hear(&bytes),
                 Ok(Some(Incoming::Request(request))) => {
-                    let reply = self.answer(&request);
+                    self.last_request = Instant::now();
+                    let quirks = self.quirks(&request);
+                    if request.method == "GET_PARAMETER" && quirks.has(Quirk::DropOnGetParameter) {
+                        self.writer.close();
+                        return Ok(());
+                    }
+                    let reply = quirks.reply(&request.method, self.answer(&request, &quirks));
                     self.writer.reply(&reply.to_bytes())?;
                     if request.method == "PLAY" && reply.status == Status::Ok {
                         self.start_player()?;
                     }
                 }
+                Err(MessageError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(MessageError::Io(error)) => return Err(error),
                 Err(MessageError::Malformed) => {
                     self.writer.reply(&Reply::new(Status::BadRequest, None).to_bytes())?;
@@ -80,20 +101,46 @@ impl Connection {
         }
     }
 
-    fn answer(&mut self, request: &Request) -> Reply {
+    /// How long a request may be waited for.
+    fn patience(&self) -> Option<Duration> {
+        let options = &self.session.as_ref()?.stream.options;
+        let timeout = Duration::from_secs(options.session_timeout_seconds.into());
+        let is_enforced = options.timeout == Timeout::Enforced;
+        is_enforced.then(|| timeout.saturating_sub(self.last_request.elapsed()))
+    }
+
+    /// The client's RTCP, over TCP.
+    fn hear(&self, packet: &[u8]) {
+        if let Some(session) = &self.session {
+            let number = session.statistics.number;
+            self.camera.board.update(number, |statistics| statistics.hear(packet));
+        }
+    }
+
+    /// Those of the stream that a request is about.
+    fn quirks(&self, request: &Request) -> Quirks {
+        let name = request.path().split('/').next().unwrap_or_default();
+        self.camera.stream(name).map(|stream| stream.options.quirks.clone()).unwrap_or_default()
+    }
+
+    fn answer(&mut self, request: &Request, quirks: &Quirks) -> Reply {
         let cseq = request.header("CSeq");
-        match self.dispatch(request) {
+        match self.dispatch(request, quirks) {
             Ok(reply) => reply,
             Err(Status::Unauthorized) => {
                 let auth = self.camera.auth.as_ref();
                 let challenge = auth.map(|auth| auth.challenge(&self.nonce)).unwrap_or_default();
-                Reply::new(Status::Unauthorized, cseq).header("WWW-Authenticate", &challenge)
+                let mut reply = Reply::new(Status::Unauthorized, cseq);
+                if quirks.has(Quirk::SeveralChallenges) {
+                    reply = reply.header("WWW-Authenticate", "Basic realm=\"test camera\"");
+                }
+                reply.header("WWW-Authenticate", &challenge)
             }
             Err(status) => Reply::new(status, cseq),
         }
     }
 
-    fn dispatch(&mut self, request: &Request) -> Answer {
+    fn dispatch(&mut self, request: &Request, quirks: &Quirks) -> Answer {
         let ok = Reply::new(Status::Ok, request.header("CSeq"));
         if request.header("CSeq").is_none() {
             return Err(Status::BadRequest);
@@ -102,17 +149,23 @@ impl Connection {
             self.check_access(request)?;
         }
         match request.method.as_str() {
+            "OPTIONS" if quirks.has(Quirk::NoOptions) => Err(Status::NotFound),
             "OPTIONS" => {
                 self.count_keepalive();
                 Ok(ok.header("Public", METHODS))
             }
             "DESCRIBE" => {
                 let stream = self.camera.stream(request.path()).ok_or(Status::NotFound)?;
+                if let Some(elsewhere) = &stream.options.redirect {
+                    let found = Reply::new(Status::Found, request.header("CSeq"));
+                    return Ok(found.header("Location", elsewhere));
+                }
                 let base = format!("{}/", request.uri.trim_end_matches('/'));
                 Ok(ok.header("Content-Base", &base).body("application/sdp", stream.sdp.clone()))
             }
             "SETUP" => self.setup(request, ok),
             "PLAY" => self.play(request, ok),
+            "GET_PARAMETER" if quirks.has(Quirk::NoGetParameter) => Err(Status::SessionNotFound),
             "GET_PARAMETER" | "SET_PARAMETER" => {
                 if request.header("Session").is_some() {
                     self.session(request)?;
@@ -129,8 +182,14 @@ impl Connection {
         }
     }
 
-    fn check_access(&self, request: &Request) -> Result<(), Status> {
+    fn check_access(&mut self, request: &Request) -> Result<(), Status> {
         let Some(auth) = &self.camera.auth else { return Ok(()) };
+        let name = request.path().split('/').next().unwrap_or_default();
+        let every = self.camera.stream(name).and_then(|it| it.options.renew_nonce_every);
+        self.requests += 1;
+        if every.is_some_and(|every| self.requests.is_multiple_of(every)) {
+            self.nonce = format!("{}{}", &self.nonce[..NONCE_DIGITS], self.requests);
+        }
         let answer = request.header("Authorization");
         if auth.accepts(&self.nonce, &request.method, &request.uri, answer) {
             Ok(())
@@ -153,7 +212,7 @@ impl Connection {
         }
         let wanted = request.header("Transport").ok_or(Status::UnsupportedTransport)?;
         let (transport, mut line) = self
-            .transport(wanted, stream.options.transports)
+            .transport(wanted, stream.options.transports, &stream.options.quirks)
             .ok_or(Status::UnsupportedTransport)?;
 
         self.end_session(SessionState::Disconnected);
@@ -166,7 +225,12 @@ impl Connection {
     }
 
     /// The first transport on the client's list that this stream offers, and the reply's header.
-    fn transport(&self, wanted: &str, offered: Transports) -> Option<(Transport, String)> {
+    fn transport(
+        &self,
+        wanted: &str,
+        offered: Transports,
+        quirks: &Quirks,
+    ) -> Option<(Transport, String)> {
         wanted.split(',').find_map(|entry| {
             let mut parameters = entry.split(';').map(str::trim);
             let protocol = parameters.next()?.to_ascii_uppercase();
@@ -179,7 +243,11 @@ impl Connection {
             };
             match protocol.as_str() {
                 "RTP/AVP/TCP" if offered != Transports::Udp => {
-                    let (rtp, rtcp): (u16, u16) = pair("interleaved=").unwrap_or((0, 1));
+                    let (rtp, rtcp): (u16, u16) = if quirks.has(Quirk::OtherChannels) {
+                        (6, 7)
+                    } else {
+                        pair("interleaved=").unwrap_or((0, 1))
+                    };
                     let (rtp_channel, rtcp_channel) = (rtp.try_into().ok()?, rtcp.try_into().ok()?);
                     let line = format!("RTP/AVP/TCP;unicast;interleaved={rtp}-{rtcp}");
                     let writer = self.writer.clone();
@@ -264,4 +332,6 @@ fn kind(transport: &Transport) -> TransportKind {
     }
 }
 
+/// Of a nonce before it is renewed.
+const NONCE_DIGITS: usize = 32;
 const METHODS: &str = "OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, SET_PARAMETER, TEARDOWN";

@@ -2,9 +2,10 @@
 //!
 //! A [`Filter`] stands between packetizer and transport, one a session: it sees each frame's packets
 //! before they leave, may change the list, and says whether the session goes on. Frames and packets
-//! are counted from the session's beginning.
+//! are counted from the session's beginning. What a camera says wrong is in `quirks`.
 
-use crate::packetize::Packet;
+use crate::clip::Codec;
+use crate::packetize::{self, Packet};
 
 /// What goes wrong, and when; nothing by default. May change while sessions play.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -14,8 +15,21 @@ pub struct Faults {
     /// After so many frames nothing is sent any more, and the connection stays.
     pub stall_after: Option<u64>,
     pub timestamp_jump: Option<TimestampJump>,
+    pub clock: Clock,
+    /// From so many frames on the packets have another SSRC and numbering.
+    pub restart_after: Option<u64>,
     /// Every so many-th packet is lost, its sequence number with it.
     pub lose_every: Option<u64>,
+    /// Of a thousand packets so many are lost, sent twice, overtaken by the next few.
+    pub lose_per_mille: u32,
+    pub double_per_mille: u32,
+    pub reorder_per_mille: u32,
+    /// Before every so many-th packet come bytes that mean nothing.
+    pub garbage_every: Option<u64>,
+    /// The same with a packet whose header promises far more than there is.
+    pub absurd_every: Option<u64>,
+    /// No more than so many kilobits a second get through.
+    pub link_kbit: Option<u64>,
 }
 
 /// From frame `after` on, all RTP times are `ticks` later (or earlier).
@@ -23,6 +37,30 @@ pub struct Faults {
 pub struct TimestampJump {
     pub after: u64,
     pub ticks: i32,
+}
+
+/// What RTP times count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Clock {
+    /// 90,000 ticks a second.
+    #[default]
+    True,
+    /// Milliseconds.
+    Millis,
+    /// Nothing: each frame has the time of the first.
+    Still,
+    /// So many per cent of the true ticks.
+    Percent(u32),
+}
+
+/// What leaves in place of a frame's packets.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Outgoing {
+    Packet(Packet),
+    /// Another copy, or a packet that belongs to nothing.
+    Extra(Vec<u8>),
+    /// Bytes between the packets; over UDP a datagram of their own.
+    Raw(Vec<u8>),
 }
 
 /// What becomes of a frame.
@@ -36,13 +74,91 @@ pub(crate) enum Verdict {
     Close,
 }
 
+/// What a frame lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Loss {
+    /// Packets that are missing before one that was sent, of this frame or earlier ones.
+    pub packets: u64,
+    /// A part of this frame's picture was lost.
+    pub picture: bool,
+}
+
 /// The state of one session's faults.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Filter {
+    codec: Codec,
     packets: u64,
+    random: u64,
+    /// Lost since the last packet that was sent.
+    lost: u64,
+    /// Packets that others overtake, and how many.
+    held: Vec<(u32, Packet)>,
+}
+
+impl Faults {
+    /// Sets the fault called `name`; `off` ends it.
+    ///
+    /// # Errors
+    /// What is wrong with name or value.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let number = || -> Result<Option<u64>, String> {
+            if value == "off" {
+                return Ok(None);
+            }
+            value.parse().map(Some).map_err(|_| format!("{name}: {value:?} is no number"))
+        };
+        let every = || match number() {
+            Ok(Some(0)) => Err(format!("{name}: 0 is not possible")),
+            other => other,
+        };
+        let per_mille = || match number()? {
+            Some(many @ 0..=1000) => Ok(many as u32),
+            None => Ok(0),
+            Some(_) => Err(format!("{name}: {value} is more than 1000")),
+        };
+        match name {
+            "drop-after" => self.drop_after = number()?,
+            "stall-after" => self.stall_after = number()?,
+            "restart-after" => self.restart_after = number()?,
+            "timestamp-jump-after" => self.timestamp_jump = jump_of(value)?,
+            "clock" => self.clock = clock_of(value)?,
+            "lose-every" => self.lose_every = every()?,
+            "lose-per-mille" => self.lose_per_mille = per_mille()?,
+            "double-per-mille" => self.double_per_mille = per_mille()?,
+            "reorder-per-mille" => self.reorder_per_mille = per_mille()?,
+            "garbage-every" => self.garbage_every = every()?,
+            "absurd-every" => self.absurd_every = every()?,
+            "link-kbit" => self.link_kbit = every()?,
+            _ => return Err(format!("there is no fault {name}")),
+        }
+        Ok(())
+    }
+
+    /// Whether there is a fault of that name.
+    pub fn is_one(name: &str) -> bool {
+        NAMES.contains(&name)
+    }
+
+    /// A time on the camera's clock, `ticks` after the session's first.
+    pub(crate) fn clock(&self, ticks: u32) -> u32 {
+        match self.clock {
+            Clock::True => ticks,
+            Clock::Millis => ticks.cast_signed().div_euclid(90).cast_unsigned(),
+            Clock::Still => 0,
+            Clock::Percent(percent) => {
+                (i64::from(ticks.cast_signed()) * i64::from(percent) / 100) as u32
+            }
+        }
+    }
 }
 
 impl Filter {
+    /// `seed`: another one for each session, the same in each run.
+    pub(crate) fn new(codec: Codec, seed: u64) -> Filter {
+        let random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        Filter { codec, packets: 0, random, lost: 0, held: Vec::new() }
+    }
+
     /// Asked before a frame is cut into packets.
     pub(crate) fn verdict(&self, faults: &Faults, frame: u64) -> Verdict {
         let over = |limit: Option<u64>| limit.is_some_and(|limit| frame >= limit);
@@ -61,27 +177,152 @@ impl Filter {
         jump.map_or(0, |jump| jump.ticks.cast_unsigned())
     }
 
-    /// Changes a frame's packets on their way out.
-    pub(crate) fn pass(&mut self, faults: &Faults, packets: &mut Vec<Packet>) {
-        packets.retain(|_| {
+    /// Decides about a frame's packets on their way out. The session's first packet is spared: what
+    /// is lost before it, nobody can know.
+    pub(crate) fn pass(&mut self, faults: &Faults, packets: Vec<Packet>) -> (Vec<Outgoing>, Loss) {
+        let mut out = Vec::new();
+        let mut loss = Loss::default();
+        for packet in packets {
             self.packets += 1;
-            faults.lose_every.is_none_or(|every| !self.packets.is_multiple_of(every))
-        });
+            let due = |every: Option<u64>| every.is_some_and(|it| self.packets.is_multiple_of(it));
+            if due(faults.garbage_every) {
+                out.push(Outgoing::Raw(GARBAGE.to_vec()));
+            }
+            if due(faults.absurd_every) {
+                out.push(Outgoing::Extra(absurd(&packet)));
+            }
+            let due = due(faults.lose_every) || self.happens(faults.lose_per_mille);
+            if due && self.packets > 1 {
+                self.lost += 1;
+                loss.picture |= packetize::has_picture(self.codec, &packet);
+                continue;
+            }
+            loss.packets += std::mem::take(&mut self.lost);
+            if self.packets > 1 && self.happens(faults.reorder_per_mille) {
+                let overtaking = 1 + (self.next() % REORDER_MAX) as u32;
+                self.held.push((overtaking, packet));
+                continue;
+            }
+            let copy = self
+                .happens(faults.double_per_mille)
+                .then(|| Outgoing::Extra(packet.bytes.clone()));
+            out.push(Outgoing::Packet(packet));
+            out.extend(copy);
+            self.release(&mut out);
+        }
+        (out, loss)
+    }
+
+    /// What is still held back at the end.
+    pub(crate) fn rest(&mut self) -> Vec<Outgoing> {
+        self.held.drain(..).map(|(_, packet)| Outgoing::Packet(packet)).collect()
+    }
+
+    /// A packet went out: those that it overtook last follow.
+    fn release(&mut self, out: &mut Vec<Outgoing>) {
+        for (overtaking, packet) in std::mem::take(&mut self.held) {
+            match overtaking - 1 {
+                0 => out.push(Outgoing::Packet(packet)),
+                left => self.held.push((left, packet)),
+            }
+        }
+    }
+
+    fn happens(&mut self, per_mille: u32) -> bool {
+        per_mille > 0 && self.next() % 1000 < u64::from(per_mille)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random >> 16
     }
 }
+
+/// A header like the packet's with fifteen sources, an extension of 262,140 bytes and 255 of padding,
+/// none of which follow.
+fn absurd(packet: &Packet) -> Vec<u8> {
+    let mut bytes = packet.bytes.get(..packetize::HEADER_BYTES).unwrap_or_default().to_vec();
+    if let Some(first) = bytes.first_mut() {
+        *first |= 0x3f;
+    }
+    bytes.extend_from_slice(&[0xbe, 0xde, 0xff, 0xff, 0xff]);
+    bytes
+}
+
+fn jump_of(text: &str) -> Result<Option<TimestampJump>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let (after, ticks) = text.split_once(':').ok_or("not FRAMES:TICKS")?;
+    match (after.parse(), ticks.parse()) {
+        (Ok(after), Ok(ticks)) => Ok(Some(TimestampJump { after, ticks })),
+        _ => Err("not FRAMES:TICKS".into()),
+    }
+}
+
+fn clock_of(text: &str) -> Result<Clock, String> {
+    match (text, text.parse()) {
+        ("off" | "true", _) => Ok(Clock::True),
+        ("millis", _) => Ok(Clock::Millis),
+        ("still", _) => Ok(Clock::Still),
+        (_, Ok(percent @ 1..=10_000)) => Ok(Clock::Percent(percent)),
+        _ => Err("not one of true, millis, still, or per cent from 1 to 10000".into()),
+    }
+}
+
+const NAMES: [&str; 12] = [
+    "drop-after",
+    "stall-after",
+    "restart-after",
+    "timestamp-jump-after",
+    "clock",
+    "lose-every",
+    "lose-per-mille",
+    "double-per-mille",
+    "reorder-per-mille",
+    "garbage-every",
+    "absurd-every",
+    "link-kbit",
+];
+/// How many packets overtake another at most.
+const REORDER_MAX: u64 = 4;
+/// No `$`, and no RTSP.
+const GARBAGE: [u8; 7] = [0, 0xff, 0x80, b'R', b'T', 0, 0x7f];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn filter() -> Filter {
+        Filter::new(Codec::H264, 1)
+    }
+
+    /// Packets of pictures, each with a byte that tells it.
+    fn packets(range: std::ops::Range<u8>) -> Vec<Packet> {
+        range
+            .map(|byte| Packet {
+                bytes: [&[0; packetize::HEADER_BYTES][..], &[0x41, byte]].concat(),
+            })
+            .collect()
+    }
+
+    fn byte(outgoing: &Outgoing) -> u8 {
+        match outgoing {
+            Outgoing::Packet(Packet { bytes }) | Outgoing::Extra(bytes) => bytes[13],
+            Outgoing::Raw(_) => panic!("garbage"),
+        }
+    }
+
     #[test]
     fn faults_begin_with_the_frame_that_they_name() {
-        let filter = Filter::default();
+        let filter = filter();
         let faults = Faults {
             drop_after: Some(3),
             stall_after: Some(2),
             timestamp_jump: Some(TimestampJump { after: 1, ticks: -1 }),
-            lose_every: None,
+            ..Faults::default()
         };
         let verdicts: Vec<_> = (0..4).map(|frame| filter.verdict(&faults, frame)).collect();
         assert_eq!(verdicts, [Verdict::Send, Verdict::Send, Verdict::Wait, Verdict::Close]);
@@ -91,15 +332,68 @@ mod tests {
     }
 
     #[test]
-    fn losses_are_counted_over_the_frames() {
-        let mut filter = Filter::default();
+    fn losses_are_counted_over_the_frames_once_a_packet_follows() {
+        let mut filter = filter();
         let faults = Faults { lose_every: Some(3), ..Faults::default() };
         let mut left = Vec::new();
-        for frame in [0..2u8, 2..7] {
-            let mut packets: Vec<_> = frame.map(|byte| Packet { bytes: vec![byte] }).collect();
-            filter.pass(&faults, &mut packets);
-            left.extend(packets.iter().map(|packet| packet.bytes[0]));
+        let mut losses = Vec::new();
+        for frame in [0..2u8, 2..3, 3..7] {
+            let (out, loss) = filter.pass(&faults, packets(frame));
+            left.extend(out.iter().map(byte));
+            losses.push((loss.packets, loss.picture));
         }
         assert_eq!(left, [0, 1, 3, 4, 6]);
+        assert_eq!(losses, [(0, false), (0, true), (2, true)]);
+    }
+
+    #[test]
+    fn chance_loses_doubles_and_reorders_about_as_many_as_it_is_told_to() {
+        let mut filter = filter();
+        let some = Faults { lose_per_mille: 100, double_per_mille: 100, ..Faults::default() };
+        let (mut lost, mut doubled) = (0, 0);
+        for _ in 0..1000 {
+            let (out, loss) = filter.pass(&some, packets(0..10));
+            lost += loss.packets;
+            doubled += out.iter().filter(|it| matches!(it, Outgoing::Extra(_))).count();
+        }
+        assert!((800..1200).contains(&lost) && (700..1100).contains(&doubled), "{lost} {doubled}");
+        let faults = Faults { reorder_per_mille: 200, ..Faults::default() };
+        let (mut out, _) = filter.pass(&faults, packets(0..200));
+        out.extend(filter.rest());
+        let mut bytes: Vec<u8> = out.iter().map(byte).collect();
+        let moved = bytes.windows(2).filter(|pair| pair[1] < pair[0]).count();
+        assert!((20..60).contains(&moved), "{moved}");
+        bytes.sort_unstable();
+        assert_eq!(bytes, (0..200).collect::<Vec<u8>>());
+    }
+
+    #[test]
+    fn faults_are_set_by_name() {
+        let mut faults = Faults::default();
+        for name in NAMES {
+            let value = if name == "timestamp-jump-after" { "3:-900" } else { "7" };
+            let before = faults.clone();
+            faults.set(name, value).unwrap();
+            assert_ne!(faults, before, "{name}");
+        }
+        for name in NAMES {
+            faults.set(name, "off").unwrap();
+        }
+        assert_eq!(faults, Faults::default());
+        for (name, value) in
+            [("lose-every", "0"), ("lose-per-mille", "1001"), ("clock", "slow"), ("sleep", "1")]
+        {
+            assert!(faults.set(name, value).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn clocks_tick_as_they_are_told_to() {
+        let at = |clock, ticks| Faults { clock, ..Faults::default() }.clock(ticks);
+        assert_eq!(at(Clock::True, 3600), 3600);
+        assert_eq!(at(Clock::Millis, 3600), 40);
+        assert_eq!(at(Clock::Millis, 0u32.wrapping_sub(3600)), 0u32.wrapping_sub(40));
+        assert_eq!(at(Clock::Still, 3600), 0);
+        assert_eq!(at(Clock::Percent(50), 3600), 1800);
     }
 }

@@ -18,11 +18,13 @@
 mod auth;
 mod clip;
 mod connection;
+mod control;
 mod faults;
 mod http;
 mod jpeg;
 mod message;
 mod packetize;
+mod quirks;
 mod sdp;
 mod server;
 mod session;
@@ -34,13 +36,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use auth::{Auth, Scheme};
 pub use clip::{AccessUnit, Clip, ClipError, Codec, Frame};
-pub use faults::{Faults, TimestampJump};
+pub use control::Control;
+pub use faults::{Clock, Faults, TimestampJump};
 pub use http::{PICTURE, PictureRequest, Pictures};
 pub use packetize::Aggregation;
+pub use quirks::{Quirk, Quirks};
 pub use sdp::{Announced, ParameterSets};
 pub use server::{Builder, Camera, StartError};
-pub use statistics::{Session, SessionState, TransportKind};
-pub use stream::{Options, Speed, Then, Transports};
+pub use statistics::{Reception, Session, SessionState, TransportKind};
+pub use stream::{Options, Speed, Switch, Then, Timeout, Transports};
 
 /// A thread that panicked has said so; the others go on.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -9,14 +9,14 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use arguments::{Arguments, HELP};
-use camera::{Camera, SessionState};
+use arguments::{Arguments, help};
+use camera::{Camera, Control, SessionState};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::parse(lexopt::Parser::from_env()) {
         Ok(Some(arguments)) => arguments,
         Ok(None) => {
-            print!("{HELP}");
+            print!("{}", help());
             return ExitCode::SUCCESS;
         }
         Err(error) => {
@@ -24,10 +24,21 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match arguments.builder.start() {
-        Ok(camera) => report(&camera),
+    let camera = match arguments.builder.start() {
+        Ok(camera) => camera,
         Err(error) => {
             eprintln!("camera: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let Some(path) = arguments.control else { return report(&camera) };
+    match Control::bind(&path) {
+        Ok(control) => thread::scope(|scope| {
+            scope.spawn(|| control.serve(&camera));
+            report(&camera)
+        }),
+        Err(error) => {
+            eprintln!("camera: {}: {error}", path.display());
             ExitCode::FAILURE
         }
     }

@@ -9,9 +9,10 @@ use std::io::{self, BufRead, Read};
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incoming {
     Request(Request),
-    /// A `$` block: RTCP of the client. Its content does not matter here.
+    /// A `$` block: RTCP of the client.
     Interleaved {
         channel: u8,
+        bytes: Vec<u8>,
     },
 }
 
@@ -43,8 +44,9 @@ impl Incoming {
             let mut header = [0; 4];
             input.read_exact(&mut header)?;
             let [_, channel, high, low] = header;
-            skip(input, u64::from(u16::from_be_bytes([high, low])))?;
-            return Ok(Some(Incoming::Interleaved { channel }));
+            let mut bytes = vec![0; usize::from(u16::from_be_bytes([high, low]))];
+            input.read_exact(&mut bytes)?;
+            return Ok(Some(Incoming::Interleaved { channel, bytes }));
         }
         let mut head = input.by_ref().take(HEAD_BYTES_MAX);
         let mut request = Request::parse_first(&line(&mut head)?)?;
@@ -117,6 +119,20 @@ impl Reply {
         self
     }
 
+    /// Changes the value of a field, or takes the field out; nothing where there is none.
+    pub fn edit(&mut self, name: &str, change: impl Fn(&str) -> Option<String>) {
+        let edited = self.head.split_inclusive("\r\n").map(|line| {
+            let field = line.trim_end().split_once(": ").filter(|(known, _)| *known == name);
+            match field {
+                Some((name, value)) => {
+                    change(value).map_or_else(String::new, |value| format!("{name}: {value}\r\n"))
+                }
+                None => line.to_owned(),
+            }
+        });
+        self.head = edited.collect();
+    }
+
     pub fn body(mut self, kind: &str, body: String) -> Reply {
         let length = body.len().to_string();
         self.body = body;
@@ -132,6 +148,7 @@ impl Reply {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Status {
     Ok,
+    Found,
     BadRequest,
     Unauthorized,
     NotFound,
@@ -146,6 +163,7 @@ impl Status {
     fn line(self) -> (u16, &'static str) {
         match self {
             Status::Ok => (200, "OK"),
+            Status::Found => (302, "Moved Temporarily"),
             Status::BadRequest => (400, "Bad Request"),
             Status::Unauthorized => (401, "Unauthorized"),
             Status::NotFound => (404, "Not Found"),
@@ -198,7 +216,7 @@ mod tests {
         assert_eq!((request.method.as_str(), request.path()), ("SET_PARAMETER", "cam"));
         assert_eq!(request.header("cseq"), Some("7"));
         let next = Incoming::read(&mut input).unwrap().unwrap();
-        assert_eq!(next, Incoming::Interleaved { channel: 1 });
+        assert_eq!(next, Incoming::Interleaved { channel: 1, bytes: b"abc".to_vec() });
         assert!(matches!(Incoming::read(&mut input), Ok(Some(Incoming::Request(_)))));
         let Ok(Some(Incoming::Request(request))) = Incoming::read(&mut input) else { panic!() };
         assert_eq!((request.uri.as_str(), request.path()), ("*", ""));

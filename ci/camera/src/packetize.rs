@@ -5,6 +5,7 @@
 
 use crate::clip::Codec;
 use crate::jpeg;
+use crate::quirks::{Quirk, Quirks};
 
 /// Whether small NAL units share a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -30,6 +31,7 @@ pub struct Packetizer {
     pub ssrc: u32,
     /// Of the next packet.
     pub sequence: u16,
+    pub quirks: Quirks,
 }
 
 impl Packetizer {
@@ -54,10 +56,15 @@ impl Packetizer {
             group_bytes += bytes;
         }
         self.flush(&mut group, &mut payloads);
+        self.quirks.payloads(self.codec, &mut payloads);
         let count = payloads.len();
         let numbered = payloads.into_iter().enumerate();
+        let early = self.quirks.has(Quirk::EarlyMarkers);
         numbered
-            .map(|(index, payload)| self.packet(&payload, timestamp, index + 1 == count))
+            .map(|(index, payload)| {
+                let marker = index + 1 == count || early && !shows_picture(self.codec, &payload);
+                self.packet(&payload, timestamp, marker)
+            })
             .collect()
     }
 
@@ -84,6 +91,35 @@ impl Packetizer {
         bytes.extend_from_slice(payload);
         self.sequence = self.sequence.wrapping_add(1);
         Packet { bytes }
+    }
+}
+
+/// Whether a packet carries a part of a picture, and not only what stands beside it.
+pub fn has_picture(codec: Codec, packet: &Packet) -> bool {
+    packet.bytes.get(HEADER_BYTES..).is_some_and(|payload| shows_picture(codec, payload))
+}
+
+fn shows_picture(codec: Codec, payload: &[u8]) -> bool {
+    let inner = codec.header_bytes();
+    let is_vcl = |kind: u8| match codec {
+        Codec::H264 => matches!(kind, 1..=5),
+        Codec::H265 => kind < 32,
+        Codec::Jpeg => true,
+    };
+    match codec.nal_type(payload) {
+        FU_A if codec == Codec::H264 => payload.get(inner).is_some_and(|it| is_vcl(it & 0x1f)),
+        FU if codec == Codec::H265 => payload.get(inner).is_some_and(|it| is_vcl(it & 0x3f)),
+        kind if kind == STAP_A && codec == Codec::H264 || kind == AP && codec == Codec::H265 => {
+            let mut rest = payload.get(inner..).unwrap_or_default();
+            let mut found = false;
+            while let [high, low, nals @ ..] = rest {
+                found |= is_vcl(codec.nal_type(nals));
+                let length = usize::from(u16::from_be_bytes([*high, *low]));
+                rest = nals.get(length..).unwrap_or_default();
+            }
+            found
+        }
+        kind => is_vcl(kind),
     }
 }
 
@@ -191,7 +227,8 @@ mod tests {
     use crate::clip::Clip;
 
     fn packetizer(codec: Codec, aggregation: Aggregation) -> Packetizer {
-        Packetizer { codec, aggregation, ssrc: 0x0102_0304, sequence: 65_530 }
+        let quirks = Quirks::default();
+        Packetizer { codec, aggregation, ssrc: 0x0102_0304, sequence: 65_530, quirks }
     }
 
     fn reassemble(codec: Codec, packets: &[Packet]) -> Vec<Vec<u8>> {
@@ -208,6 +245,7 @@ mod tests {
             let mut packetizer = packetizer(clip.codec(), aggregation);
             for unit in clip.access_units() {
                 let packets = packetizer.packets(unit.nals.iter().map(Vec::as_slice), 7);
+                assert!(packets.iter().any(|packet| has_picture(clip.codec(), packet)));
                 assert_eq!(reassemble(clip.codec(), &packets), unit.nals, "{name}");
             }
         }
@@ -252,6 +290,7 @@ mod tests {
         assert_eq!(packets.len(), 1);
         assert_eq!(packets[0].bytes[12..], [0x78, 0, 3, 0x67, 1, 2, 0, 2, 0x68, 3, 0, 2, 6, 4]);
         assert_eq!(packetizer(Codec::H264, Aggregation::Never).packets(nals, 0).len(), 3);
+        assert!(!has_picture(Codec::H264, &packets[0]));
     }
 
     #[test]

@@ -192,6 +192,11 @@ impl Camera {
         stream.map(|stream| stream.set_faults(faults)).is_some()
     }
 
+    /// A stream's faults of this moment.
+    pub fn faults(&self, name: &str) -> Option<Faults> {
+        self.shared.stream(name).map(|stream| stream.faults())
+    }
+
     /// Cuts all connections, as a pulled cable's end does when it is noticed; listens on.
     pub fn disconnect_all(&self) {
         self.shared.disconnect_all();
@@ -255,8 +260,12 @@ impl Shared {
             first_sequence: options.start_sequence.unwrap_or_else(|| ssrc(number + 2000) as u16),
             frames: 0,
             packets: 0,
+            lost: 0,
+            broken: Vec::new(),
             bytes: 0,
             keepalives: 0,
+            reports: 0,
+            reception: None,
         })
     }
 

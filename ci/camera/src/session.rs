@@ -8,9 +8,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::faults::{Filter, Verdict};
+use crate::faults::{Faults, Filter, Loss, Outgoing, Verdict};
 use crate::locked;
 use crate::packetize::{self, HEADER_BYTES, Packetizer, Report};
+use crate::quirks::Quirk;
 use crate::sdp::ParameterSets;
 use crate::statistics::{Board, Session, SessionState};
 use crate::stream::{Speed, Stream, Then};
@@ -53,6 +54,8 @@ pub(crate) struct Sender {
     gate: Arc<Gate>,
     packetizer: Packetizer,
     filter: Filter,
+    /// Nothing at all is sent.
+    is_silent: bool,
 }
 
 /// Why sending ended.
@@ -76,9 +79,22 @@ impl Sender {
             aggregation: stream.options.aggregation,
             ssrc: ssrc(session.number),
             sequence: session.first_sequence,
+            quirks: stream.options.quirks.clone(),
         };
-        let (gate, filter) = (Arc::new(Gate::default()), Filter::default());
-        Sender { session, stream, transport, connection, board, gate, packetizer, filter }
+        let gate = Arc::new(Gate::default());
+        let filter = Filter::new(stream.clip.codec(), session.number);
+        let is_silent = stream.options.silent_over == Some(session.transport);
+        Sender {
+            session,
+            stream,
+            transport,
+            connection,
+            board,
+            gate,
+            packetizer,
+            filter,
+            is_silent,
+        }
     }
 
     fn run(mut self) {
@@ -93,7 +109,12 @@ impl Sender {
             (End::AllSent, Then::Bye) => {
                 let _ = self.transport.send_control(&packetize::bye(self.packetizer.ssrc));
             }
-            (End::AllSent, Then::Stay) | (End::Stopped | End::ClientGone, _) => {}
+            (End::AllSent, Then::Stay) => {
+                while !self.gate.is_closed_at(Instant::now() + STALL_POLL) {
+                    self.hear();
+                }
+            }
+            (End::Stopped | End::ClientGone, _) => {}
         }
     }
 
@@ -101,10 +122,11 @@ impl Sender {
         let stream = self.stream.clone();
         let first = stream.clip.frame(self.session.first_frame);
         let start = Instant::now();
-        let wall = SystemTime::now();
+        let has_wall_time = !stream.options.quirks.has(Quirk::NoWallTime);
+        let wall = if has_wall_time { SystemTime::now() } else { switched_on() };
         let mut next_report = 0;
         for number in 0..stream.options.frames.unwrap_or(u64::MAX) {
-            let frame = stream.clip.frame(self.session.first_frame + number);
+            let frame = stream.frame(self.session.first_frame, number);
             let elapsed = frame.send_time - first.send_time;
             let due = match stream.options.speed {
                 Speed::Times(speed) => start + seconds(elapsed).div_f64(speed),
@@ -119,41 +141,107 @@ impl Sender {
             let faults = stream.faults();
             let shift = self.filter.timestamp_shift(&faults, number);
             let base = self.session.first_timestamp.wrapping_add(shift);
+            if faults.restart_after == Some(number) {
+                self.packetizer.ssrc = !self.packetizer.ssrc;
+                self.packetizer.sequence = self.packetizer.sequence.wrapping_mul(31) ^ 0x55aa;
+            }
             if elapsed >= next_report {
                 next_report = elapsed + REPORT_TICKS;
-                self.report(base.wrapping_add(elapsed as u32), ntp(wall + seconds(elapsed)))?;
+                let time = base.wrapping_add(faults.clock(elapsed as u32));
+                self.report(time, ntp(wall + seconds(elapsed)))?;
             }
             let in_band = stream.options.parameter_sets != ParameterSets::Sdp;
             let nals = frame.unit.nals.iter().map(Vec::as_slice);
             let nals = nals.filter(|nal| in_band || !stream.clip.codec().is_parameter_set(nal));
-            let timestamp = base.wrapping_add(frame.pts.wrapping_sub(first.pts) as u32);
-            let mut packets = self.packetizer.packets(nals, timestamp);
-            self.filter.pass(&faults, &mut packets);
-            self.transport.send(&packets)?;
-
-            let bytes =
-                packets.iter().map(|packet| packet.bytes.len() - HEADER_BYTES).sum::<usize>();
-            self.session.packets += packets.len() as u64;
-            self.session.bytes += bytes as u64;
-            self.board.update(self.session.number, |session| {
-                session.frames += 1;
-                session.packets = self.session.packets;
-                session.bytes = self.session.bytes;
-            });
+            let nals = nals.map(<[u8]>::to_vec).collect();
+            let nals = stream.options.quirks.nal_units(stream.clip.codec(), nals);
+            let ticks = faults.clock(frame.pts.wrapping_sub(first.pts) as u32);
+            let packets =
+                self.packetizer.packets(nals.iter().map(Vec::as_slice), base.wrapping_add(ticks));
+            self.send_strange(&stream)?;
+            if let Some(end) = self.send(&faults, packets)? {
+                return Ok(end);
+            }
+            self.hear();
         }
+        self.transport.send(&self.filter.rest())?;
         Ok(End::AllSent)
+    }
+
+    /// Sends a frame's packets, worse than they are, and counts them.
+    fn send(
+        &mut self,
+        faults: &Faults,
+        packets: Vec<packetize::Packet>,
+    ) -> io::Result<Option<End>> {
+        let (outgoing, loss) = self.filter.pass(faults, packets);
+        self.transport.send(&outgoing)?;
+        let payload = |it: &Outgoing| match it {
+            Outgoing::Packet(packet) => Some(packet.bytes.len() - HEADER_BYTES),
+            Outgoing::Extra(_) | Outgoing::Raw(_) => None,
+        };
+        let sizes: Vec<usize> = outgoing.iter().filter_map(payload).collect();
+        let bytes: usize = sizes.iter().sum();
+        let Loss { packets: lost, picture } = loss;
+        self.session.packets += sizes.len() as u64;
+        self.session.bytes += bytes as u64;
+        let (packets, all_bytes) = (self.session.packets, self.session.bytes);
+        self.board.update(self.session.number, |session| {
+            session.broken.extend(picture.then_some(session.frames));
+            session.frames += 1;
+            session.lost += lost;
+            (session.packets, session.bytes) = (packets, all_bytes);
+        });
+        if let Some(kbit) = faults.link_kbit {
+            let wire = 8 * (bytes + sizes.len() * HEADER_BYTES) as u64;
+            let due = Instant::now() + Duration::from_micros(wire * 1000 / kbit);
+            return Ok(self.gate.is_closed_at(due).then_some(End::Stopped));
+        }
+        Ok(None)
+    }
+
+    /// What quirky cameras send beside a frame.
+    fn send_strange(&self, stream: &Stream) -> io::Result<()> {
+        let quirks = &stream.options.quirks;
+        if quirks.has(Quirk::StrangePayloadTypes) {
+            let mut bytes = vec![0x80, 107];
+            bytes.extend_from_slice(&self.packetizer.sequence.to_be_bytes());
+            bytes.extend_from_slice(b"timessrcmetadata");
+            self.transport.send(&[Outgoing::Extra(bytes)])?;
+        }
+        if quirks.has(Quirk::TwoSources) {
+            let mut bytes = vec![0x80, packetize::PAYLOAD_TYPE];
+            bytes.extend_from_slice(&(!self.packetizer.sequence).to_be_bytes());
+            bytes.extend_from_slice(b"timeelse");
+            bytes.extend_from_slice(&[0x41, 0x88, 0x80]);
+            self.transport.send(&[Outgoing::Extra(bytes)])?;
+        }
+        if quirks.has(Quirk::StrangeChannel) {
+            self.transport.send_block(STRANGE_CHANNEL, b"of nobody")?;
+        }
+        Ok(())
+    }
+
+    /// Reads the client's reports, over UDP.
+    fn hear(&self) {
+        let mut buffer = [0; 1500];
+        while let Some(length) = self.transport.control(&mut buffer) {
+            self.board.update(self.session.number, |session| session.hear(&buffer[..length]));
+        }
     }
 
     /// Waits while a fault holds the frame back; says so where it never goes out.
     fn hold(&self, stream: &Stream, number: u64) -> Option<End> {
         loop {
             match self.filter.verdict(&stream.faults(), number) {
-                Verdict::Send => return None,
+                Verdict::Send if !self.is_silent => return None,
                 Verdict::Close => return Some(End::Dropped),
-                Verdict::Wait if self.gate.is_closed_at(Instant::now() + STALL_POLL) => {
+                Verdict::Wait | Verdict::Send
+                    if self.gate.is_closed_at(Instant::now() + STALL_POLL) =>
+                {
                     return Some(End::Stopped);
                 }
-                Verdict::Wait => {}
+                Verdict::Wait | Verdict::Send => {}
             }
         }
     }
@@ -166,6 +254,11 @@ impl Sender {
             packets: self.session.packets as u32,
             bytes: self.session.bytes as u32,
         };
+        if self.stream.options.quirks.has(Quirk::StrangeReports) {
+            let ssrc = report.ssrc.wrapping_add(1);
+            self.transport.send_control(&Report { ssrc, ntp: 1, ..report }.to_bytes())?;
+            self.transport.send_control(&packetize::bye(ssrc))?;
+        }
         self.transport.send_control(&report.to_bytes())
     }
 }
@@ -204,6 +297,11 @@ fn seconds(ticks: u64) -> Duration {
     Duration::from_nanos(ticks * 100_000 / 9)
 }
 
+/// The wall time of a camera that knows none.
+fn switched_on() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(17)
+}
+
 /// NTP's 64-bit time: seconds since 1900, and fractions (RFC 3550 §4).
 fn ntp(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -211,6 +309,8 @@ fn ntp(time: SystemTime) -> u64 {
     since.as_secs().wrapping_add(SECONDS_1900_TO_1970) << 32 | fraction
 }
 
+/// Of no track.
+const STRANGE_CHANNEL: u8 = 9;
 const SECONDS_1900_TO_1970: u64 = 2_208_988_800;
 /// Between two sender reports, in the time of the clip: 5 s.
 const REPORT_TICKS: u64 = 5 * 90_000;

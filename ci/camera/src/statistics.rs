@@ -18,12 +18,59 @@ pub struct Session {
     pub first_sequence: u16,
     /// Sent whole, in the order of the clip.
     pub frames: u64,
-    /// RTP packets handed to the socket; lost ones (faults) do not count.
+    /// RTP packets handed to the socket; lost ones (faults) do not count, copies neither.
     pub packets: u64,
+    /// Packets lost (faults) before one that was handed to the socket.
+    pub lost: u64,
+    /// Frames that a part of their picture was lost of, as they count from 0.
+    pub broken: Vec<u64>,
     /// Their payload.
     pub bytes: u64,
     /// GET_PARAMETER, SET_PARAMETER and OPTIONS that came during the session.
     pub keepalives: u64,
+    /// The client's receiver reports, and what the last one says.
+    pub reports: u64,
+    pub reception: Option<Reception>,
+}
+
+/// What a client says of the packets that reach it (RFC 3550 §6.4.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reception {
+    pub ssrc: u32,
+    pub fraction_lost: u8,
+    pub lost: u32,
+    pub highest_sequence_number: u32,
+    pub jitter: u32,
+    /// Middle of the last sender report's NTP time, and how long ago that was in 1/65536 s.
+    pub last_sender_report: u32,
+    pub since_sender_report: u32,
+}
+
+impl Session {
+    /// Takes a compound packet of the client.
+    pub(crate) fn hear(&mut self, packet: &[u8]) {
+        let word = |at: usize| -> Option<u32> {
+            packet.get(4 * at..4 * at + 4)?.try_into().ok().map(u32::from_be_bytes)
+        };
+        if packet.get(1) != Some(&RECEIVER_REPORT) {
+            return;
+        }
+        self.reports += 1;
+        if packet[0] & 0x1f > 0
+            && let (Some(ssrc), Some(lost), Some(highest), Some(jitter), Some(last), Some(since)) =
+                (word(2), word(3), word(4), word(5), word(6), word(7))
+        {
+            self.reception = Some(Reception {
+                ssrc,
+                fraction_lost: (lost >> 24) as u8,
+                lost: lost & 0xff_ffff,
+                highest_sequence_number: highest,
+                jitter,
+                last_sender_report: last,
+                since_sender_report: since,
+            });
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,5 +123,6 @@ impl Board {
     }
 }
 
+const RECEIVER_REPORT: u8 = 201;
 /// Older ones are forgotten: a camera may run for weeks.
 const SESSIONS_MAX: usize = 1000;

@@ -2,11 +2,13 @@
 
 use std::sync::Mutex;
 
-use crate::clip::Clip;
+use crate::clip::{Clip, Frame};
 use crate::faults::Faults;
 use crate::locked;
 use crate::packetize::Aggregation;
+use crate::quirks::Quirks;
 use crate::sdp::{self, Announced, ParameterSets};
+use crate::statistics::TransportKind;
 
 /// How a stream is played; [`Default`] is a well-behaved camera.
 #[derive(Clone, PartialEq, Debug)]
@@ -27,7 +29,32 @@ pub struct Options {
     pub transports: Transports,
     /// What the `Session` header announces.
     pub session_timeout_seconds: u32,
+    /// A client that is silent for so long is cut off, whatever it receives.
+    pub timeout: Timeout,
+    /// Every so many-th request needs an answer to a new challenge.
+    pub renew_nonce_every: Option<u64>,
+    /// PLAY over this succeeds, and nothing comes.
+    pub silent_over: Option<TransportKind>,
+    /// DESCRIBE is answered with 302 and this address.
+    pub redirect: Option<String>,
+    /// In mid-session the frames of another clip follow, parameter sets and all.
+    pub switch: Option<Switch>,
+    pub quirks: Quirks,
     pub faults: Faults,
+}
+
+/// From frame `after` of a session on, frames are those of another clip from its beginning.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Switch {
+    pub after: u64,
+    pub clip: Clip,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Timeout {
+    #[default]
+    Announced,
+    Enforced,
 }
 
 impl Default for Options {
@@ -44,6 +71,12 @@ impl Default for Options {
             aggregation: Aggregation::Small,
             transports: Transports::Any,
             session_timeout_seconds: 60,
+            timeout: Timeout::Announced,
+            renew_nonce_every: None,
+            silent_over: None,
+            redirect: None,
+            switch: None,
+            quirks: Quirks::default(),
             faults: Faults::default(),
         }
     }
@@ -92,8 +125,21 @@ pub(crate) struct Stream {
 impl Stream {
     pub(crate) fn new(name: String, clip: Clip, options: Options) -> Stream {
         let sdp = sdp::describe(&clip, options.parameter_sets, options.announced);
+        let sdp = options.quirks.description(&sdp);
         let faults = Mutex::new(options.faults.clone());
         Stream { name, clip, options, sdp, faults }
+    }
+
+    /// Frame `number` of a session that begins with frame `first` of the clip.
+    pub(crate) fn frame(&self, first: u64, number: u64) -> Frame<'_> {
+        match &self.options.switch {
+            Some(Switch { after, clip }) if number >= *after => {
+                let (start, frame) = (self.clip.frame(first + after), clip.frame(number - after));
+                let (pts, send_time) = (start.pts + frame.pts, start.send_time + frame.send_time);
+                Frame { unit: frame.unit, pts, send_time }
+            }
+            _ => self.clip.frame(first + number),
+        }
     }
 
     /// The faults of this moment.

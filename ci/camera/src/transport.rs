@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use crate::faults::Outgoing;
 use crate::locked;
 use crate::packetize::Packet;
 
@@ -60,6 +61,7 @@ pub(crate) enum Transport {
 impl Transport {
     pub(crate) fn udp(rtp_to: SocketAddr, rtcp_to: SocketAddr) -> io::Result<Transport> {
         let (rtp, rtcp) = udp_pair()?;
+        rtcp.set_nonblocking(true)?;
         Ok(Transport::Udp { rtp, rtcp, rtp_to, rtcp_to })
     }
 
@@ -72,12 +74,17 @@ impl Transport {
     }
 
     /// Sends the packets of one frame.
-    pub(crate) fn send(&self, packets: &[Packet]) -> io::Result<()> {
+    pub(crate) fn send(&self, packets: &[Outgoing]) -> io::Result<()> {
         match self {
             Transport::Tcp { writer, rtp_channel, .. } => {
                 let mut out = Vec::new();
                 for packet in packets {
-                    interleaved(&mut out, *rtp_channel, &packet.bytes);
+                    match packet {
+                        Outgoing::Packet(Packet { bytes }) | Outgoing::Extra(bytes) => {
+                            interleaved(&mut out, *rtp_channel, bytes);
+                        }
+                        Outgoing::Raw(bytes) => out.extend_from_slice(bytes),
+                    }
                 }
                 writer.media(&out)
             }
@@ -86,10 +93,33 @@ impl Transport {
                     if index > 0 && index.is_multiple_of(UDP_BURST_PACKETS) {
                         thread::sleep(UDP_BURST_PAUSE);
                     }
-                    rtp.send_to(&packet.bytes, rtp_to)?;
+                    let (Outgoing::Packet(Packet { bytes })
+                    | Outgoing::Extra(bytes)
+                    | Outgoing::Raw(bytes)) = packet;
+                    rtp.send_to(bytes, rtp_to)?;
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// The client's next RTCP packet, over UDP; one that came over TCP is the connection's to read.
+    pub(crate) fn control(&self, buffer: &mut [u8]) -> Option<usize> {
+        match self {
+            Transport::Tcp { .. } => None,
+            Transport::Udp { rtcp, .. } => rtcp.recv(buffer).ok(),
+        }
+    }
+
+    /// Sends bytes of the client's connection that are no packet of this session.
+    pub(crate) fn send_block(&self, channel: u8, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Transport::Tcp { writer, .. } => {
+                let mut out = Vec::new();
+                interleaved(&mut out, channel, bytes);
+                writer.media(&out)
+            }
+            Transport::Udp { .. } => Ok(()),
         }
     }
 

@@ -1,6 +1,9 @@
 //! HTTP by hand, so that a request can be as wrong as a test wants it.
 
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
+use rustix::net::{
+    AddressFamily, SocketFlags, SocketType, bind, connect, socket_with,
+    sockopt::set_socket_recv_buffer_size,
+};
 use serde_json::Value;
 use std::{
     fmt,
@@ -74,6 +77,15 @@ impl Client<TcpStream> {
         Client::over(TcpStream::from(socket))
     }
 
+    /// Somebody whose system takes only a few KB before he reads.
+    pub fn narrow(address: &str) -> Client<TcpStream> {
+        let flags = SocketFlags::CLOEXEC;
+        let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).unwrap();
+        set_socket_recv_buffer_size(&socket, 4096).unwrap();
+        connect(&socket, &address.parse::<SocketAddrV4>().unwrap()).unwrap();
+        Client::over(TcpStream::from(socket))
+    }
+
     fn over(stream: TcpStream) -> Client<TcpStream> {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -97,6 +109,12 @@ impl<S: Read + Write> Client<S> {
 
     /// Method, target, fields and body as they are; `Host` and the body's length beside them.
     pub fn ask(&mut self, method: &str, target: &str, fields: &[&str], body: &str) -> Answer {
+        self.begin(method, target, fields, body);
+        if method == "HEAD" { self.head() } else { self.answer() }
+    }
+
+    /// The same without the wait for an answer.
+    pub fn begin(&mut self, method: &str, target: &str, fields: &[&str], body: &str) {
         let mut request = format!("{method} {target} HTTP/1.1\r\nHost: {HOST}\r\n");
         for field in fields {
             request.push_str(field);
@@ -108,21 +126,38 @@ impl<S: Read + Write> Client<S> {
         request.push_str("\r\n");
         request.push_str(body);
         self.send(request.as_bytes());
-        if method == "HEAD" { self.head_only() } else { self.answer() }
     }
 
     /// The next answer; status 0 where the server closed the connection without one.
     pub fn answer(&mut self) -> Answer {
-        let mut answer = self.head_only();
+        let mut answer = self.head();
         let length = answer.field("Content-Length").map(|length| length.parse().unwrap());
         let length: usize = length.unwrap_or(0);
-        while self.read.len() < length && self.more() {}
-        let rest = self.read.split_off(length.min(self.read.len()));
-        answer.body = std::mem::replace(&mut self.read, rest);
+        answer.body = self.bytes(length);
         answer
     }
 
-    fn head_only(&mut self) -> Answer {
+    /// So many bytes of a body; fewer where the connection ends before.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        while self.read.len() < count && self.more() {}
+        let rest = self.read.split_off(count.min(self.read.len()));
+        std::mem::replace(&mut self.read, rest)
+    }
+
+    /// A body up to and including the next `mark`; `None` where the connection ends before.
+    pub fn until(&mut self, mark: &[u8]) -> Option<Vec<u8>> {
+        loop {
+            if let Some(at) = self.read.windows(mark.len()).position(|window| window == mark) {
+                return Some(self.bytes(at + mark.len()));
+            }
+            if !self.more() {
+                return None;
+            }
+        }
+    }
+
+    /// The head of the next answer alone; its body is still to be read.
+    pub fn head(&mut self) -> Answer {
         let end = loop {
             if let Some(end) = self.read.windows(4).position(|window| window == b"\r\n\r\n") {
                 break end + 4;

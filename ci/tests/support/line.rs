@@ -26,6 +26,15 @@ pub struct Source {
     /// Added to a frame's number times `ticks`.
     pub offset: u32,
     pub ticks: u32,
+    pub sets: Sets,
+}
+
+/// Which parameter sets it sends with its key frames.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Sets {
+    #[default]
+    First,
+    Second,
 }
 
 impl Source {
@@ -37,7 +46,7 @@ impl Source {
         let mut payloads = Vec::new();
         if is_key {
             let mut sets = vec![0x78];
-            for set in [SPS, PPS] {
+            for set in [if self.sets == Sets::First { SPS } else { OTHER_SPS }, PPS] {
                 sets.extend_from_slice(&(set.len() as u16).to_be_bytes());
                 sets.extend_from_slice(set);
             }
@@ -64,6 +73,13 @@ impl Source {
 
     pub fn timestamp(&self, number: u64) -> u32 {
         self.offset.wrapping_add((number as u32).wrapping_mul(self.ticks))
+    }
+
+    /// From frame `number` on the clock ticks so often from one to the next.
+    pub fn set_clock(&mut self, number: u64, ticks: u32) {
+        let now = self.timestamp(number);
+        self.ticks = ticks;
+        self.offset = now.wrapping_sub((number as u32).wrapping_mul(ticks));
     }
 
     fn packet(&mut self, payload: &[u8], timestamp: u32, marker: bool) -> Vec<u8> {
@@ -131,7 +147,8 @@ impl Line {
 
     pub fn packet(&mut self, bytes: &[u8]) {
         let Line { depacketizer, intake, .. } = self;
-        let packet = Packet::parse(bytes).unwrap();
+        let Ok(packet) = Packet::parse(bytes) else { return };
+        intake.arrived(self.now);
         self.receiver.handle_packet(packet, self.now, &mut |packet, lost| {
             depacketizer.handle_packet(&packet, lost, intake);
         });
@@ -142,6 +159,7 @@ impl Line {
         self.now += span;
         self.wall.0 += span.as_millis() as i64;
         let Line { depacketizer, intake, .. } = self;
+        intake.arrived(self.now);
         self.receiver.handle_timeout(self.now, &mut |packet, lost| {
             depacketizer.handle_packet(&packet, lost, intake);
         });
@@ -239,8 +257,17 @@ pub struct Card {
     queue: VecDeque<Command>,
 }
 
-/// What was sent: RTP time and epoch of the camera's clock by frame number.
-pub type Sent = Vec<(u32, u32)>;
+/// What was sent, by frame number.
+pub type Sent = Vec<Stamp>;
+
+/// What a frame was sent with.
+#[derive(Clone, Copy)]
+pub struct Stamp {
+    pub time: u32,
+    /// Of the camera's clock; `None` while that is wrong, and times are what they may be.
+    pub epoch: Option<u32>,
+    pub sets: Sets,
+}
 
 struct Open {
     fragments: u32,
@@ -312,17 +339,23 @@ impl Card {
             let is_key = sample.media[4] == 0x65;
             assert_eq!(is_key, index == 0 && read.opens_on_key, "frame {number}");
             let presentation = decode + i64::from(sample.composition_offset);
-            let (stamp, epoch) = self.sent[number as usize];
+            let stamp = self.sent[number as usize];
             if let Some((before, shown)) = open.last {
                 assert!(number > before, "frame {number} behind {before}");
-                let (stamp_before, epoch_before) = self.sent[before as usize];
-                if epoch == epoch_before {
-                    let step = stamp.wrapping_sub(stamp_before);
+                let earlier = self.sent[before as usize];
+                if stamp.epoch.is_some() && stamp.epoch == earlier.epoch {
+                    let step = stamp.time.wrapping_sub(earlier.time);
                     assert_eq!(presentation - shown, i64::from(step), "frame {number}");
                 }
             }
-            let of_file = self.sent[open.first as usize].1;
-            assert!(!is_key || epoch == of_file, "frame {number}: the clock jumped, and no cut");
+            let of_file = self.sent[open.first as usize];
+            if let (true, Some(epoch), Some(first)) = (is_key, stamp.epoch, of_file.epoch) {
+                assert_eq!(epoch, first, "frame {number}: the clock jumped, and no cut");
+            }
+            assert_eq!(
+                stamp.sets, of_file.sets,
+                "frame {number}: other parameter sets, and no cut"
+            );
             open.last = Some((number, presentation));
             assert!(sample.duration > 0);
             decode += i64::from(sample.duration);
@@ -358,5 +391,7 @@ impl Card {
 
 /// Main profile, level 1, 16x16, no VUI; and its PPS.
 const SPS: &[u8] = &[0x67, 77, 0, 10, 0xf4, 0xf2];
+/// Main profile, level 1, 32x16.
+const OTHER_SPS: &[u8] = &[0x67, 77, 0, 10, 0xf4, 0x5c, 0x80];
 const PPS: &[u8] = &[0x68, 0xce, 0x38, 0x80];
 const PAYLOAD_BYTES_MAX: usize = 1400;

@@ -5,10 +5,14 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub mod busybox;
+pub mod card;
 pub mod http;
 pub mod mp4;
 pub mod port;
+pub mod server;
+pub mod stream;
 pub mod trace;
+pub mod ws;
 
 use camera::{Camera, Clip, Codec, SessionState};
 use serde_json::Value;
@@ -26,6 +30,7 @@ use tempfile::TempDir;
 /// A smolnvr of its own: configuration, lock and recordings in a folder that goes with it.
 pub struct Nvr {
     pub directory: TempDir,
+    program: PathBuf,
     arguments: Vec<String>,
     child: Child,
     log: Arc<Mutex<String>>,
@@ -47,22 +52,52 @@ impl Nvr {
 
     /// Starts it with a configuration and arguments of the test's own.
     pub fn start_with(directory: TempDir, config: &str, arguments: &[&str]) -> Nvr {
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_smolnvr"));
+        Nvr::start_program(program, directory, config, arguments)
+    }
+
+    /// The same of the program as it is released, which is built where it is not up to date.
+    pub fn start_release(directory: TempDir, config: &str) -> Nvr {
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--release", "--bin", "smolnvr"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status();
+        assert!(built.unwrap().success());
+        let target = Path::new(env!("CARGO_BIN_EXE_smolnvr")).ancestors().nth(2).unwrap();
+        Nvr::start_program(target.join("release/smolnvr"), directory, config, &[])
+    }
+
+    fn start_program(
+        program: PathBuf,
+        directory: TempDir,
+        config: &str,
+        arguments: &[&str],
+    ) -> Nvr {
         write_config(directory.path(), config);
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect::<Vec<_>>();
-        let (child, log) = spawn(directory.path(), &arguments);
-        Nvr { directory, arguments, child, log }
+        let (child, log) = spawn(&program, directory.path(), &arguments);
+        Nvr { directory, program, arguments, child, log }
     }
 
     /// Starts it again over the recordings that are there.
     pub fn restart(&mut self) {
         assert!(self.child.try_wait().unwrap().is_some(), "it still runs");
-        (self.child, self.log) = spawn(self.directory.path(), &self.arguments);
+        (self.child, self.log) = spawn(&self.program, self.directory.path(), &self.arguments);
     }
 
     /// Writes another configuration and has it read.
     pub fn reconfigure(&self, config: &str) {
         write_config(self.directory.path(), config);
         self.signal("HUP");
+    }
+
+    /// Changes the configuration's file, for the next start.
+    pub fn set_config(&self, change: impl FnOnce(&str) -> String) {
+        write_config(self.directory.path(), &change(&self.config_text()));
+    }
+
+    pub fn config_text(&self) -> String {
+        fs::read_to_string(self.directory.path().join("smolnvr.toml")).unwrap()
     }
 
     pub fn id(&self) -> u32 {
@@ -84,6 +119,11 @@ impl Nvr {
         let log = self.log();
         let address = log.rsplit("web=listening address=").next().unwrap();
         address.lines().next().unwrap().to_owned()
+    }
+
+    /// What `/api/status` says.
+    pub fn status(&self) -> Value {
+        http::ask(&self.web_address(), "GET", "/api/status", &[], "").json()
     }
 
     pub fn log(&self) -> String {
@@ -170,8 +210,8 @@ fn write_config(directory: &Path, config: &str) {
     fs::write(directory.join("smolnvr.toml"), config).unwrap();
 }
 
-fn spawn(directory: &Path, arguments: &[String]) -> (Child, Arc<Mutex<String>>) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_smolnvr"))
+fn spawn(program: &Path, directory: &Path, arguments: &[String]) -> (Child, Arc<Mutex<String>>) {
+    let mut child = Command::new(program)
         .arg("run")
         .arg("-c")
         .arg(directory.join("smolnvr.toml"))
@@ -323,6 +363,36 @@ pub fn assert_exact(files: &[PathBuf], clip: &Clip, first: u64, frames: u64) {
         assert_eq!(Some(movie.duration), movie.samples.iter().map(end).max(), "{name}: duration");
     }
     assert_eq!(number - first, frames, "frames in {} files", files.len());
+}
+
+/// Checks that a movie holds frames of the clip without a gap, from a key frame on, its time beginning
+/// at 0, as exactly as [`assert_exact`]; answers the number of the first one in the clip.
+pub fn assert_is_part_of(movie: &mp4::Movie, clip: &Clip) -> u64 {
+    let opening = &movie.samples[0];
+    let first = frame_number(opening, clip);
+    assert!(opening.key, "frame {first} is no key frame");
+    assert_eq!((opening.decode, opening.presentation), (0, 0));
+    let base = i64::try_from(clip.frame(first).pts).unwrap();
+    let mut last_decode = -1;
+    for (number, sample) in (first..).zip(&movie.samples) {
+        let expected = clip.frame(number);
+        let sent = vcl(clip.codec(), &expected.unit.nals);
+        assert!(vcl(clip.codec(), &sample.nals) == sent, "frame {number} differs");
+        let presentation = i64::try_from(expected.pts).unwrap() - base;
+        assert_eq!(sample.presentation, presentation, "frame {number}");
+        assert!(sample.decode > last_decode, "frame {number}");
+        last_decode = sample.decode;
+        assert_eq!(sample.key, expected.unit.key, "frame {number}");
+    }
+    first
+}
+
+/// Which frame of the clip a sample is.
+pub fn frame_number(sample: &mp4::Sample, clip: &Clip) -> u64 {
+    let media = vcl(clip.codec(), &sample.nals);
+    let mut frames = clip.access_units().iter();
+    let number = frames.position(|unit| vcl(clip.codec(), &unit.nals) == media);
+    number.expect("a frame of the clip") as u64
 }
 
 pub fn vcl(codec: Codec, nals: &[Vec<u8>]) -> Vec<&[u8]> {

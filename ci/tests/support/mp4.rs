@@ -10,6 +10,8 @@ pub struct Movie {
     /// Referenced sizes of the `sidx`, and where it ends.
     pub index: Option<(Vec<u32>, usize)>,
     pub first_moof: usize,
+    /// Where the last whole fragment ends.
+    pub end: usize,
     pub bytes: usize,
 }
 
@@ -23,17 +25,22 @@ pub struct Sample {
 
 /// Reads a file up to its last whole fragment.
 pub fn read(path: &Path) -> Result<Movie, String> {
-    let file = fs::read(path).map_err(|error| error.to_string())?;
+    parse(&fs::read(path).map_err(|error| error.to_string())?)
+}
+
+/// The same of bytes in memory.
+pub fn parse(file: &[u8]) -> Result<Movie, String> {
     let mut movie = Movie {
         sample_entry: [0; 4],
         duration: 0,
         samples: Vec::new(),
         index: None,
         first_moof: 0,
+        end: 0,
         bytes: file.len(),
     };
     let mut moof: Option<(usize, &[u8])> = None;
-    for (at, kind, content) in boxes(&file) {
+    for (at, kind, content) in boxes(file) {
         match &kind {
             b"moov" => movie.read_moov(content)?,
             b"sidx" => {
@@ -52,8 +59,10 @@ pub fn read(path: &Path) -> Result<Movie, String> {
                 moof = Some((at, content));
             }
             b"mdat" => {
+                let size = content.len();
                 let (start, content) = moof.take().ok_or("mdat without moof")?;
-                movie.read_fragment(&file, start, content)?;
+                movie.read_fragment(file, start, content)?;
+                movie.end = at + 8 + size;
             }
             _ => {}
         }
@@ -63,10 +72,11 @@ pub fn read(path: &Path) -> Result<Movie, String> {
 
 impl Movie {
     fn read_moov(&mut self, moov: &[u8]) -> Result<(), String> {
-        let mehd = find(moov, &[b"mvex", b"mehd"]).ok_or("no mehd")?;
-        self.duration = match mehd[0] {
-            0 => i64::from(number(&mehd[4..])),
-            _ => i64::from_be_bytes(mehd[4..12].try_into().unwrap()),
+        // An endless file has none.
+        self.duration = match find(moov, &[b"mvex", b"mehd"]) {
+            None => 0,
+            Some(mehd) if mehd[0] == 0 => i64::from(number(&mehd[4..])),
+            Some(mehd) => i64::from_be_bytes(mehd[4..12].try_into().unwrap()),
         };
         let path: [&[u8; 4]; 5] = [b"trak", b"mdia", b"minf", b"stbl", b"stsd"];
         let stsd = find(moov, &path).ok_or("no stsd")?;

@@ -13,7 +13,7 @@ copy_to_ram() {
 	for file in $copied; do
 		sum=$(grep " $file\$" "$here/SHA256SUMS") || return
 		(cd "$ram" && echo "$sum" | sha256sum -c >/dev/null 2>&1) && continue
-		cp "$here/$file" "$ram/$file.new" && mv "$ram/$file.new" "$ram/$file" || return
+		cp "$here/$file" "$ram/$file.new" && chmod 755 "$ram/$file.new" && mv "$ram/$file.new" "$ram/$file" || return
 		(cd "$ram" && echo "$sum" | sha256sum -c >/dev/null 2>&1) && continue
 		rm -f "$ram/$file"
 		echo "smolnvr: $here/$file is damaged: copy it anew, or install again" >&2

@@ -62,11 +62,9 @@ pub(super) fn in_lines(text: &str, lines: &[String]) -> String {
 pub(super) fn literal(value: &Json, section: &str, key: &str) -> Result<String, Wrong> {
     Ok(match value {
         Json::Bool(is_so) => is_so.to_string(),
-        Json::Number(number) => match number.as_i64() {
-            Some(number) => number.to_string(),
-            // With its point or exponent, so that it stays what it is.
-            None => format!("{:?}", number.as_f64().unwrap_or_default()),
-        },
+        // Beyond i64 a whole number is no TOML, but a fraction is, and no setting.
+        Json::Number(number) if number.is_u64() && !number.is_i64() => format!("{number}e0"),
+        Json::Number(number) => number.to_string(),
         Json::String(text) => quoted(text),
         Json::Array(list) => {
             let list: Result<Vec<_>, _> =

@@ -136,3 +136,29 @@ fn on_fat_the_text_before_stays_and_is_read_where_the_file_is_gone() {
     assert_eq!(folder.names(), ["smolnvr.toml", "smolnvr.toml.old"]);
     assert_eq!(left_over(&file), None);
 }
+
+#[test]
+fn of_changes_at_the_same_moment_one_is_made() {
+    for _ in 0..20 {
+        let folder = Folder::with(TEXT);
+        let (file, running) = (folder.file(), Config::read(&folder.file()).unwrap());
+        let start = std::sync::Barrier::new(8);
+        let made = std::thread::scope(|scope| {
+            let changes: Vec<_> = (1..=8)
+                .map(|days| {
+                    let (file, running, start) = (&file, &running, &start);
+                    scope.spawn(move || {
+                        start.wait();
+                        change(file, running, &json!({"storage": {"keep_days": days}}))
+                    })
+                })
+                .collect();
+            let results: Vec<_> = changes.into_iter().map(|it| it.join().unwrap()).collect();
+            let is_outdated = |it: &Result<_, _>| matches!(it, Err(ChangeError::Outdated(_)));
+            assert_eq!(results.iter().filter(|it| is_outdated(it)).count(), 7, "{results:?}");
+            results.into_iter().find_map(Result::ok).unwrap()
+        });
+        assert_eq!(Config::read(&file).unwrap(), made);
+        assert_eq!(folder.names(), ["smolnvr.toml"]);
+    }
+}

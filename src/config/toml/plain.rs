@@ -15,14 +15,14 @@ pub(super) fn read(word: &str) -> Option<Value> {
     }
     let (sign, number) = word.split_at(usize::from(word.starts_with(['+', '-'])));
     if matches!(number, "inf" | "nan") {
-        return word.parse().ok().map(Value::Float);
+        return Some(Value::Fraction(word.to_owned()));
     }
     let (mantissa, exponent) = match number.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, Some(exponent)),
         None => (number, None),
     };
     let (whole, fraction) = match mantissa.split_once('.') {
-        Some((whole, fraction)) => (whole, Some(digits(fraction, 10)?)),
+        Some((whole, fraction)) => (whole, digits(fraction, 10).map(Some)?),
         None => (mantissa, None),
     };
     let whole = digits(whole, 10)?;
@@ -32,12 +32,10 @@ pub(super) fn read(word: &str) -> Option<Value> {
     if fraction.is_none() && exponent.is_none() {
         return [sign, &whole].concat().parse().ok().map(Value::Integer);
     }
-    let exponent = exponent.unwrap_or("0");
-    let (exponent_sign, exponent) =
-        exponent.split_at(usize::from(exponent.starts_with(['+', '-'])));
-    let (fraction, exponent) = (fraction.unwrap_or_default(), digits(exponent, 10)?);
-    let number = [sign, &whole, ".", &fraction, "0e", exponent_sign, &exponent].concat();
-    number.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Float)
+    if let Some(exponent) = exponent {
+        digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent), 10)?;
+    }
+    Some(Value::Fraction(word.to_owned()))
 }
 
 /// `1_000` → `1000`; `None` where anything else is in it, or nothing.

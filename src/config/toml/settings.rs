@@ -15,7 +15,9 @@ impl<'de> Deserializer<'de> for &Node {
         let result = match &self.value {
             Value::Text(text) => visitor.visit_str(text),
             Value::Integer(number) => visitor.visit_i64(*number),
-            Value::Float(number) => visitor.visit_f64(*number),
+            Value::Fraction(_) => {
+                Err(de::Error::invalid_type(Unexpected::Other("a fraction"), &visitor))
+            }
             Value::Boolean(is_so) => visitor.visit_bool(*is_so),
             Value::List(list) => {
                 let mut nodes = Nodes { rest: list.iter(), last: self };

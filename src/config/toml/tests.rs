@@ -4,7 +4,25 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 fn read(text: &str) -> Result<Json, String> {
-    parse(text).map(|node| node.to_json()).map_err(|wrong| format!("{}: {wrong}", wrong.line(text)))
+    let root = parse(text).map_err(|wrong| format!("{}: {wrong}", wrong.line(text)))?;
+    json(&root).ok_or("a fraction out of range".into())
+}
+
+/// As [`Node::to_json`], but with fractions as numbers.
+fn json(node: &Node) -> Option<Json> {
+    match &node.value {
+        Value::Fraction(text) => {
+            let number: f64 = text.replace('_', "").parse().unwrap();
+            (number.is_finite() || text.contains("inf") || text.contains("nan"))
+                .then(|| number.into())
+        }
+        Value::List(list) => list.iter().map(json).collect(),
+        Value::Table(table) => {
+            let entries = table.entries.iter();
+            entries.map(|entry| Some((entry.key.clone(), json(&entry.node)?))).collect()
+        }
+        _ => Some(node.to_json()),
+    }
 }
 
 #[test]
@@ -73,7 +91,9 @@ fn what_is_no_toml_is_refused_with_its_line() {
         ("x =", 1, "expected a value"),
         ("x = yes", 1, "expected a value"),
         ("x = 01", 1, "expected a value"),
-        ("x = 1e310", 1, "expected a value"),
+        ("x = 1.", 1, "expected a value"),
+        ("x = 1e", 1, "expected a value"),
+        ("x = 1e+-1", 1, "expected a value"),
         ("x = 1__0", 1, "expected a value"),
         ("x = 9223372036854775808", 1, "expected a value"),
         ("x = 2026-11-23", 1, "expected a value"),

@@ -190,6 +190,38 @@ fn another_ssrc_over_udp_needs_two_packets_in_a_row() {
 }
 
 #[test]
+fn over_udp_the_announced_source_is_believed_at_its_first_packet() {
+    let mut track = Track::new(Order::Datagram);
+    track.receiver = Receiver::new(96, Order::Datagram).announced(Some(1));
+    track.packet_of(2, 96, 40_000, START);
+    track.packets([7, 8]);
+    assert_eq!(track.out, [(40_000, 0), (7, 1), (8, 0)]);
+}
+
+#[test]
+fn packets_of_an_earlier_session_take_turns_with_ours() {
+    let mut track = Track::new(Order::Reliable);
+    track.receiver = Receiver::new(96, Order::Reliable).announced(Some(1));
+    // Every 40 ms three packets of each; the other one was first.
+    for frame in 0..25u16 {
+        let at = Duration::from_millis(u64::from(frame) * 40);
+        for (ssrc, base) in [(2, 40_000), (1, 100)] {
+            for number in 0..3 {
+                track.packet_of(ssrc, 96, base + 3 * frame + number, at);
+            }
+        }
+    }
+    let (theirs, ours) = track.out.split_at(3);
+    assert_eq!(theirs, [(40_000, 0), (40_001, 0), (40_002, 0)]);
+    assert_eq!(ours[0], (100, 1), "a new source");
+    assert!(ours[1..].iter().zip(101..).all(|(it, number)| *it == (number, 0)));
+    assert_eq!((ours.len(), track.receiver.statistics().foreign), (75, 72));
+    // Ours falls silent: the other one may be all there is.
+    track.packet_of(2, 96, 50_000, Duration::from_secs(3));
+    assert_eq!(track.out.last(), Some(&(50_000, 1)));
+}
+
+#[test]
 fn a_new_numbering_begins_anew_with_a_loss() {
     let mut track = Track::new(Order::Reliable);
     track.packets([20_000, 20_001, 50, 51]);
@@ -237,6 +269,9 @@ fn the_reception_tells_losses_and_the_last_sender_report() {
         octets: 0,
     };
     track.receiver.handle_sender_report(&report, track.epoch);
+    let stranger = SenderReport { ssrc: 2, ntp: u64::MAX, ..report };
+    track.receiver.handle_sender_report(&stranger, track.epoch);
+    assert_eq!(track.receiver.sender_report(), Some(&report));
     let second = Duration::from_secs(1);
     track.packet_of(1, 96, 2, Duration::ZERO);
     let expected = Reception {

@@ -44,6 +44,30 @@ fn a_sender_report_shorter_than_its_fields_is_passed_over() {
 }
 
 #[test]
+fn a_sender_report_gives_media_time_its_wall_time() {
+    // 2026-11-24 08:00:00.5 UTC
+    let report = SenderReport {
+        ntp: (2_208_988_800 + 1_795_507_200) << 32 | 1 << 31,
+        rtp_time: RtpTime(u32::MAX),
+        ..REPORT
+    };
+    let at = |time, rate| report.wall_time(RtpTime(time), rate).unwrap().to_string();
+    assert_eq!(at(u32::MAX, 90_000), "2026-11-24T08:00:00Z");
+    assert_eq!(at(44_999, 90_000), "2026-11-24T08:00:01Z");
+    assert_eq!(at(u32::MAX - 45_100, 90_000), "2026-11-24T07:59:59Z");
+    assert_eq!(at(8000 * 60, 8000), "2026-11-24T08:01:00Z");
+    assert_eq!(report.wall_time(RtpTime(0), 0), None);
+}
+
+#[test]
+fn a_camera_without_wall_time_tells_none() {
+    for ntp in [0, 1 << 31, 3600 << 32, (2_208_988_800 + 946_684_799) << 32] {
+        let report = SenderReport { ntp, ..REPORT };
+        assert_eq!(report.wall_time(RtpTime(0), 90_000), None, "{ntp}");
+    }
+}
+
+#[test]
 fn a_receiver_report_is_written_as_in_rfc_3550() {
     let reception = Reception {
         ssrc: 0x0102_0304,

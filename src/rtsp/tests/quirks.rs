@@ -271,6 +271,42 @@ fn keepalives_that_are_never_answered() {
 }
 
 #[test]
+fn a_keepalive_refused_under_the_number_of_another_request() {
+    let mut camera = Camera::playing("Public: OPTIONS, GET_PARAMETER\r\n", H264_ONLY);
+    camera.wait().unwrap();
+    camera.expect("GET_PARAMETER", &[]);
+    camera.cseq -= 1;
+    camera.reply("400 Bad Request", "", "");
+    camera.expect("OPTIONS", &["Session: 7"]);
+    camera.cseq -= 1;
+    camera.reply("200 OK", "", ""); // a good one of that number is a late one
+    assert_eq!(camera.outputs(), Ok(vec![]));
+    assert_eq!(camera.session.counters().ignored_replies, 1);
+}
+
+#[test]
+fn a_get_parameter_that_is_never_answered() {
+    let mut camera = Camera::playing("Public: OPTIONS, GET_PARAMETER\r\n", H264_ONLY);
+    assert_eq!(camera.wait(), Ok(Duration::from_secs(10)));
+    camera.expect("GET_PARAMETER", &[]);
+    assert_eq!(camera.wait(), Ok(limits::REPLY_TIMEOUT));
+    // At once: the session ends 20 s after the last request that this camera knows.
+    camera.expect("OPTIONS", &["Session: 7"]);
+    camera.reply("200 OK", "", "");
+    assert_eq!(camera.outputs(), Ok(vec![]));
+    assert_eq!(camera.wait(), Ok(Duration::from_secs(10)));
+    camera.expect("OPTIONS", &[]);
+}
+
+#[test]
+fn an_sdp_of_uninitialised_memory() {
+    // Tuya (Symynelec C5): a port that is no port, an address of rubbish.
+    let sdp = "v=0\r\no=- 1 1 IN IP4 \r\ns=x\r\nt=0 0\r\nm=video -1353744643 RTP/AVP 96\r\n\
+        c=IN IP4 '&\u{fffd}\u{1}\r\na=rtpmap:96 H264/90000\r\na=control:track1\r\n";
+    described("", sdp).expect("SETUP rtsp://10.0.0.2/live/track1 ", &[]);
+}
+
+#[test]
 fn a_keepalive_refused_with_401() {
     let mut camera = Camera::playing("", H264_ONLY);
     camera.wait().unwrap();

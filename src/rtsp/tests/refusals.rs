@@ -130,6 +130,7 @@ fn a_camera_that_streams_over_udp_only_is_named() {
         camera.expect("SETUP", &[]);
         camera.reply(status, fields, "");
         let error = camera.error();
+        assert!(error.is_about_transport());
         assert_eq!((error.to_string().as_str(), error.fault()), (line, Fault::Camera));
         assert_eq!(camera.session.tracks().len(), 1);
     }

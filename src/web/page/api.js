@@ -32,8 +32,8 @@ export async function api(method, path, body) {
 }
 
 /**
- * The events of the server for as long as the page is looked at. Calls `on.status`, `on.change`,
- * `on.recording`; `on.lost(seconds)` when there is no connection, with the time of the next try.
+ * The events of the server for as long as the page is looked at. Calls `on.status(status, first)`,
+ * `first` where events may have been missed before; `on.change`, `on.recording`; `on.lost(seconds)` when there is no connection, with the time of the next try.
  */
 export class Feed {
   #on;
@@ -76,12 +76,14 @@ export class Feed {
     this.#close();
     const source = new EventSource("/api/events");
     this.#source = source;
+    let isFirst = true;
     source.onerror = () => this.#check();
     for (const kind of ["status", "change", "recording"]) {
       source.addEventListener(kind, (event) => {
         this.#delay = 0;
         this.#watch();
-        this.#on[kind](JSON.parse(event.data));
+        this.#on[kind](JSON.parse(event.data), isFirst);
+        if (kind === "status") isFirst = false;
       });
     }
     this.#watch();

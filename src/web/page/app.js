@@ -42,11 +42,10 @@ const player = new Player(list, {
 });
 const settings = new Settings({ onSaved: () => refresh(), onLogout: () => begin() });
 const feed = new Feed({
-  status: (now) => {
-    if (wasLost) say($("banner"), "");
-    const reconnected = status === null || now.uptime_s < status.uptime_s || wasLost;
+  status: (now, isFirst) => {
+    if (isFirst) say($("banner"), "");
     show(now);
-    if (reconnected) refresh();
+    if (isFirst) refresh();
   },
   change: (change) => health.change(change),
   recording: (event) => list.event(event),
@@ -55,11 +54,9 @@ const feed = new Feed({
     login(session, enter);
   },
   lost: (seconds) => {
-    wasLost = true;
     if (!isOver) say($("banner"), `smolnvr does not answer. Trying again${seconds > 1 ? ` in ${seconds} s` : ""}…`);
   },
 });
-let wasLost = false;
 
 // --- the address ---
 
@@ -79,6 +76,7 @@ function route() {
   if (!status.cameras.some((one) => one.name === camera)) camera = status.cameras[0].name;
   list.show(camera);
   const plays = known && /^\d+$/.test(number ?? "");
+  const left = !plays && $("player-bar").contains(document.activeElement) ? player.entry : null;
   $("player").hidden = $("player-bar").hidden = !plays;
   $("live").hidden = $("live-bar").hidden = plays;
   say($("picture-error"), "");
@@ -87,6 +85,7 @@ function route() {
   } else {
     player.close();
     list.mark(null, null);
+    if (left) list.focus(left.number);
   }
   draw();
 }
@@ -130,7 +129,7 @@ function build() {
 
 /** What changes with the status and with every second. */
 function draw() {
-  if (!status || isOver) return;
+  if (!status?.cameras.length || isOver) return;
   const age = performance.now() - statusAt;
   const plays = !$("player").hidden;
   const count = all ? lives.size : 1;
@@ -175,19 +174,17 @@ function recordingState(age) {
     text = `Not recording: ${text}`;
   }
   say($("recording-state"), text);
-  enable($("start"), wanted.length < shown.length);
+  enable($("start"), recording.length < shown.length);
   enable($("stop"), wanted.length > 0);
   const trouble = wanted.length ? cardTrouble(status) : null;
   say($("announcement"), [all ? text : `${camera} is ${recording.length ? "" : "not "}being recorded`, trouble].filter(Boolean).join(". "));
 }
 
 async function refresh() {
-  wasLost = false;
   try {
-    const now = await api("GET", "/api/status");
+    const [now] = await Promise.all([api("GET", "/api/status"), list.refresh()]);
     health.changes(now.changes ?? []);
     show(now);
-    await list.refresh();
   } catch (problem) {
     if (problem.status && problem.status !== 401) say($("banner"), sentence(problem.message));
   }
@@ -208,7 +205,6 @@ async function begin() {
 
 function enter(session) {
   auth = session.auth;
-  wasLost = true;
   feed.start();
 }
 

@@ -45,6 +45,7 @@ export class CameraFields {
           input("engine", "Engine", { value: c.engine, options: [["native", "native"], ["ffmpeg", "FFmpeg"]] }),
           input("audio", "Record sound too", { type: "checkbox", checked: c.audio }))),
       h("p", { className: "buttons" }, remove, test), error, result);
+    this.#inputs.name.addEventListener("input", () => say(this.legend, this.name || "New camera"));
     this.#inputs.url.addEventListener("change", () => this.#split());
     onclick(test, error, () => this.#test(result, test));
   }
@@ -82,7 +83,8 @@ export class CameraFields {
     const old = take(this.#camera.url);
     const secret = password.value ? encodeURIComponent(password.value) : old.password === KEPT && user.value === old.user ? KEPT : "";
     const name = encodeURIComponent(user.value);
-    return `${scheme ?? "rtsp://"}${name || secret ? `${name}:${secret}@` : ""}${rest}`;
+    const credentials = secret ? `${name}:${secret}@` : name && `${name}@`;
+    return `${scheme ?? "rtsp://"}${credentials}${rest}`;
   }
 
   async #test(result, button) {
@@ -124,9 +126,7 @@ function shown({ mime, base64 }) {
 
 /** An address's user and password, and the rest. */
 function take(url) {
-  const match = url.match(/^(\w+:\/\/)?(?:([^:@/]*)(?::(.*))?@)?([^@]*)$/);
-  if (!match) return { user: "", password: "", rest: url };
-  const [, scheme = "", user = "", password = "", rest] = match;
+  const [, scheme = "", user = "", password = "", rest] = url.match(/^(\w+:\/\/)?(?:([^:@/]*)(?::([^/]*))?@)?(.*)$/);
   return { user: decoded(user), password: decoded(password), rest: scheme + rest };
 }
 

@@ -1,5 +1,7 @@
 // Elements: found, made, changed. Text goes in as text, never as HTML.
 
+import { sentence } from "./words.js";
+
 export const $ = (id) => document.getElementById(id);
 
 /** An element: properties, attributes (`aria-`, `data-`), `on…` handlers, then children. */
@@ -39,7 +41,7 @@ export function onsubmit(form, action) {
     event.preventDefault();
     const button = event.submitter ?? form.querySelector("[type=submit]");
     if (button.classList.contains("busy")) return;
-    await attempt(button, form.querySelector(".error"), () => action(button.value));
+    await attempt(button, form.querySelector(":scope > .error"), () => action(button.value));
   });
 }
 
@@ -49,7 +51,7 @@ async function attempt(button, error, action) {
   try {
     await action();
   } catch (problem) {
-    if (error) say(error, problem.message);
+    if (error) say(error, sentence(problem.message));
   } finally {
     button.classList.remove("busy");
   }

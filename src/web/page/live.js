@@ -12,6 +12,8 @@ export class Live {
   #inView = false;
   #camera = null;
   #socket = null;
+  /** The server said something on this connection. */
+  #told = false;
   #source = null;
   #buffer = null;
   #queue = [];
@@ -78,11 +80,13 @@ export class Live {
 
   #connect() {
     this.#close();
+    this.#told = false;
     if (this.#undecodable) return this.#snapshot();
     if (this.video.readyState < 2) say(this.note, "Waiting for the picture…");
     const socket = new WebSocket(`${location.origin.replace("http", "ws")}/live/${this.name}`);
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => {
+      this.#told = true;
       if (typeof data === "string") this.#text(data);
       else this.#append(data);
     };
@@ -105,7 +109,9 @@ export class Live {
   #retry() {
     this.#close();
     this.#delay = Math.min(DELAY_MAX_MS, this.#delay * 2 || 500);
-    if (!this.note.textContent) say(this.note, "The live picture stopped. Trying again…");
+    // Why is not told to pages.
+    say(this.note, this.#told ? "The live picture stopped. Trying again…"
+      : "There is no live picture now: perhaps too many people look. Trying again…");
     this.#timer = setTimeout(() => {
       this.#timer = 0;
       this.update();

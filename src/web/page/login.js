@@ -50,7 +50,7 @@ function finish(session) {
 }
 
 onsubmit(form, async () => {
-  if (button.getAttribute("aria-disabled") === "true") return say(error, error.textContent);
+  if (button.getAttribute("aria-disabled") === "true") throw new Error("Not yet: wait until the time is over");
   if (isFirst && password.value !== again.value) throw new Error("The two are not the same");
   try {
     const session = await (isFirst ? api("PUT", "/api/password", { password: password.value })
@@ -64,7 +64,7 @@ onsubmit(form, async () => {
 });
 
 /** The server answers nobody at this address for a while. */
-function countDown({ message, waitMs }) {
+function countDown({ waitMs }) {
   const until = performance.now() + waitMs;
   clearInterval(timer);
   const tick = () => {
@@ -75,5 +75,4 @@ function countDown({ message, waitMs }) {
   };
   tick();
   timer = setInterval(tick, 250);
-  say(error, message);
 }

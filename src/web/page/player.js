@@ -231,7 +231,7 @@ export class Player {
       if (entry.state === "recording") {
         const now = await this.#recordings.entry(entry.camera, entry.number, true);
         if (this.#entry !== entry) return;
-        if (now && now.duration_ms / 1000 > end + 1) {
+        if (now && now.duration_ms / 1000 > end + GROWN_S) {
           this.#entry = null;
           return this.#load(now, end);
         }
@@ -284,6 +284,8 @@ function unload(video) {
 }
 
 const NOTHING = {};
+/** What a recording must have grown by to be opened again. */
+const GROWN_S = 0.3;
 const SEEK_S = 5;
 const SPEEDS = [1, 2, 4, 8, 0.5];
 /** Before the end, the next recording is loaded at the latest. */

@@ -12,6 +12,7 @@ export class Recordings {
   #next = null;
   #complete = true;
   #loading = null;
+  #refreshing = null;
   /** Numbers that events named, to be asked for together. */
   #changed = new Set();
   #timer = 0;
@@ -38,6 +39,7 @@ export class Recordings {
     if (camera === this.#camera) return;
     this.#camera = camera;
     this.#entries = [];
+    this.#refreshing = null; // of another camera
     $("until").value = "";
     this.#render();
     try {
@@ -47,8 +49,17 @@ export class Recordings {
     }
   }
 
-  /** Asks again from the newest on, as far as was shown. */
-  async refresh() {
+  /** Asks again from the newest on, as far as was shown; once at a time. */
+  refresh() {
+    const mine = (this.#refreshing ??= this.#refresh());
+    const done = () => {
+      if (this.#refreshing === mine) this.#refreshing = null;
+    };
+    mine.then(done, done);
+    return mine;
+  }
+
+  async #refresh() {
     const camera = this.#camera;
     if (!camera) return;
     const limit = Math.min(PAGE_MAX, Math.max(PAGE, this.#entries.length));
@@ -203,8 +214,7 @@ export class Recordings {
   }
 
   #render() {
-    const focused = document.activeElement?.closest("#days [data-number]");
-    const place = focused && [focused.dataset.number, [...focused.querySelectorAll("button, a")].indexOf(document.activeElement)];
+    const focus = this.#focus();
     const days = [];
     let heading = null;
     let list = null;
@@ -221,10 +231,31 @@ export class Recordings {
       }
     }
     $("days").replaceChildren(...days);
-    if (place) $("days").querySelector(`[data-number="${place[0]}"]`)?.querySelectorAll("button, a")[place[1]]?.focus();
+    focus();
     $("more").hidden = this.#next === null;
     say($("list-note"), this.#entries.length ? (this.#complete ? "" : "The card is still being read: older recordings will follow.")
       : this.#complete ? "No recordings here yet." : "The card is being read…");
+  }
+
+  /** Where the focus is in the list; what is returned puts it there again, or on the row in its place. */
+  #focus() {
+    const parts = (row) => [...row.querySelectorAll("button, a")];
+    const rows = () => [...$("days").querySelectorAll("[data-number]")];
+    const row = document.activeElement.closest("#days [data-number]");
+    if (!row) return () => {};
+    const { number } = row.dataset;
+    const part = parts(row).indexOf(document.activeElement);
+    const place = rows().indexOf(row);
+    return () => {
+      const now = rows().find((other) => other.dataset.number === number) ?? rows()[Math.min(place, rows().length - 1)];
+      if (now) parts(now)[part].focus();
+      else $("refresh").focus();
+    };
+  }
+
+  /** Puts the focus on a recording, where it is in the list. */
+  focus(number) {
+    ($("days").querySelector(`[data-number="${number}"] .entry`) ?? $("refresh")).focus();
   }
 
   #row(entry) {

@@ -49,7 +49,7 @@ export class Settings {
   async open() {
     say($("saved"), "");
     this.#dialog.showModal();
-    const error = this.#form.querySelector(".error");
+    const error = this.#form.querySelector(":scope > .error");
     say(error, "");
     try {
       this.#show(await api("GET", "/api/config"));

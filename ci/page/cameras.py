@@ -1,0 +1,55 @@
+"""Several cameras on one page, one of which no browser without H.265 can decode.
+
+usage: cameras.py PORT
+
+`yard` sends H.264; `door` and `roof` send H.265, and only `door` has snapshots. The page needs no password.
+"""
+import sys
+
+from browser import NAME, Tab, chromium, step
+
+TILE = """
+    const tile = [...document.querySelectorAll(".tile")].find((tile) => tile.querySelector("figcaption").textContent === argument);
+    const note = tile?.querySelector(".note").textContent;
+"""
+
+
+def main():
+    port = sys.argv[1]
+    with chromium() as browser:
+        tab = Tab(browser.new_context(viewport={"width": 1280, "height": 800}), f"http://{NAME}:{port}")
+        assert not tab.run("""return MediaSource.isTypeSupported('video/mp4; codecs="hvc1.1.6.L93.B0"')"""), "H.265 is known"
+        tab.wait("the H.264 camera live", TILE + 'return tile?.querySelector("video").currentTime > 0', "yard")
+        tab.wait("snapshots of the H.265 camera", TILE + """
+          return note === "This browser can not show H.265 live: snapshots instead" && tile.querySelector("img").naturalWidth > 0
+        """, "door")
+        first = tab.run(TILE + 'return tile.querySelector("img").src', "door")
+        tab.wait("another snapshot", TILE + f'return tile.querySelector("img").src !== "{first}"', "door")
+        reason = tab.wait("why the other has none", TILE + 'return note?.includes("there are no snapshots: ") && note', "roof")
+        step("all", reason=reason)
+
+        tab.click("#cameras [data-name=door]")
+        tab.wait_for_text("#list-title", "Recordings of door")
+        tab.wait("one picture", 'return document.querySelectorAll(".tile:not([hidden])").length === 1')
+        tab.wait("others let go of", """
+          return fetch("/api/status").then((answer) => answer.json()).then(({ cameras }) => cameras.every(({ viewers }) => viewers === 0))
+        """)
+        tab.click("#stop")
+        tab.wait("the dot to go out", 'return !document.querySelector("#dot").classList.contains("on")')
+        recording = tab.run("""
+          return fetch("/api/status").then((answer) => answer.json()).then(({ cameras }) => cameras.map(({ recording }) => recording))
+        """)
+        assert recording == [True, False, True], recording
+        step("one")
+
+        tab.click("#days li.whole .entry")
+        tab.wait_for_text("#picture-error", "This browser can not play H.265: download it")
+        tab.keyboard.press("Escape")
+        tab.click("#cameras [data-name='']")
+        tab.wait("the H.264 camera live again", TILE + 'return tile?.querySelector("video").currentTime > 0 && !tile.hidden', "yard")
+        tab.check()
+        step("all_again")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,290 @@
+//! Sixteen clients at once, of every kind, while 4 Mbit/s are recorded: no frame is missing, memory
+//! stays within the budget, and who asks is answered at once. 12 s by default, two minutes with
+//! `SMOLNVR_SOAK=1` (`make soak`).
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+#![expect(clippy::disallowed_methods, reason = "answers come in time, which is measured")]
+
+mod support;
+
+use camera::{Camera, Clip, Options, SessionState, Speed};
+use std::{
+    fs,
+    io::{self, Read as _, Write as _},
+    net::TcpStream,
+    path::Path,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+use support::{Nvr, assert_exact, bench_clip, http::HOST, record_to_the_end};
+
+/// The contract, of two live viewers and the page: what is no program code. The rest of 5 MB is
+/// the program itself, which on this machine is another one, with shared libraries.
+const ANONYMOUS_KB_MAX: u64 = 4200;
+/// The contract.
+const ANSWER_MAX: Duration = Duration::from_millis(100);
+/// Recordings that are there already.
+const OLD: u64 = 1000;
+
+#[test]
+fn a_crowd_costs_no_frame_no_memory_and_no_patience() {
+    let is_soak = std::env::var_os("SMOLNVR_SOAK").is_some();
+    let frames = 25 * if is_soak { 120 } else { 12 };
+    let clip = bench_clip();
+    let options = Options { frames: Some(frames), ..Options::default() };
+    let camera = Camera::builder().stream_with("cam", clip.clone(), options).start().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let recordings = directory.path().join("recordings");
+    write_old_recordings(&recordings);
+    let text = format!(
+        "[storage]\npath = {recordings:?}\nrequire_mount = false\nkeep_free_percent = 0\n\
+         segment_seconds = 10\n\n[[camera]]\nname = \"camera\"\nurl = {:?}\n\n\
+         [web]\nlisten = \"127.0.0.1:0\"\n",
+        camera.url("cam")
+    );
+    let mut nvr = Nvr::start_release(directory, &text);
+    let address = nvr.web_address();
+    support::wait_for("video", || nvr.status()["cameras"][0]["recording"] == true);
+
+    let scene = Scene::new(address, nvr.id());
+    thread::scope(|scope| {
+        let scene = &scene;
+        for client in CROWD {
+            scope.spawn(move || client(scene));
+        }
+        let asking = scope.spawn(move || scene.ask_for_status());
+        let finished = camera.wait(Duration::from_secs(150), |sessions| {
+            scene.look_at_memory();
+            sessions.iter().any(|session| session.state == SessionState::Finished)
+        });
+        scene.is_over.store(true, Ordering::Relaxed);
+        assert!(finished);
+        let mut waits = asking.join().unwrap();
+        waits.sort();
+        let (most, last) = (waits[waits.len() * 99 / 100], waits[waits.len() - 1]);
+        let peak = scene.anonymous_kb.load(Ordering::Relaxed);
+        println!(
+            "crowd: {} s: 16 clients took {} MB, anonymous memory {peak} KB at most (VmHWM {} KB \
+             with shared libraries); {} times status: 99 of 100 within {most:?}, the last {last:?}",
+            frames / 25,
+            scene.taken.load(Ordering::Relaxed) >> 20,
+            kilobytes(nvr.id(), "VmHWM:"),
+            waits.len(),
+        );
+        assert!(waits.len() as u64 > frames / 10, "{} answers", waits.len());
+        assert!(most <= ANSWER_MAX, "{most:?}");
+        assert!(!is_soak || last <= ANSWER_MAX, "{last:?}");
+        assert!(peak <= ANONYMOUS_KB_MAX, "{peak} KB");
+    });
+    let losses = nvr.status()["cameras"][0]["losses"].clone();
+    assert_eq!((&losses["network"], &losses["card"]), (&0.into(), &0.into()), "{losses}");
+    record_to_the_end(&mut nvr, &camera, frames);
+    assert_exact(&nvr.files()[usize::try_from(OLD).unwrap()..], &clip, 0, frames);
+    assert!(!nvr.log().contains("panicked"));
+}
+
+/// What a short recording is, so many times over.
+fn write_old_recordings(folder: &Path) {
+    let clip = Clip::committed("plain.h264").unwrap();
+    let options = Options { speed: Speed::Max, frames: Some(50), ..Options::default() };
+    let camera = Camera::builder().stream_with("cam", clip, options).start().unwrap();
+    let mut nvr = Nvr::start(&camera.url("cam"), support::SHORT_SEGMENTS);
+    record_to_the_end(&mut nvr, &camera, 50);
+    fs::create_dir_all(folder).unwrap();
+    for number in 0..OLD {
+        fs::copy(&nvr.files()[0], folder.join(format!("{number:03}.mp4"))).unwrap();
+    }
+}
+
+/// Two of each; of those who carry media there are six.
+const CROWD: [fn(&Scene); 16] = [
+    |scene| scene.take("/live/camera.mp4", Pace::Full),
+    |scene| scene.take("/live/camera.mp4", Pace::Full),
+    Scene::watch_socket,
+    |scene| scene.take("/recordings/camera/1000.mp4", Pace::Full),
+    |scene| scene.take("/recordings/camera/000.mp4", Pace::Full),
+    |scene| scene.take("/recordings/camera/1000.mp4", Pace::ByteASecond),
+    |scene| scene.take("/api/events", Pace::Full),
+    |scene| scene.take("/api/events", Pace::Full),
+    |scene| scene.take("/api/recordings?limit=500", Pace::Full),
+    |scene| scene.take("/api/recordings?limit=500", Pace::ByteASecond),
+    Scene::ask_a_byte_a_second,
+    Scene::say_garbage,
+    Scene::say_garbage,
+    Scene::stay_half_open,
+    Scene::stay_half_open,
+    Scene::pipeline,
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    Full,
+    ByteASecond,
+}
+
+/// What all clients share.
+struct Scene {
+    address: String,
+    process: u32,
+    is_over: AtomicBool,
+    /// Bytes that reached somebody.
+    taken: AtomicU64,
+    /// The most that was seen.
+    anonymous_kb: AtomicU64,
+}
+
+impl Scene {
+    fn new(address: String, process: u32) -> Scene {
+        let (taken, anonymous_kb) = (AtomicU64::new(0), AtomicU64::new(0));
+        Scene { address, process, is_over: AtomicBool::new(false), taken, anonymous_kb }
+    }
+
+    fn look_at_memory(&self) {
+        self.anonymous_kb.fetch_max(kilobytes(self.process, "RssAnon:"), Ordering::Relaxed);
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(TICK)).unwrap();
+        stream.set_write_timeout(Some(TICK)).unwrap();
+        stream
+    }
+
+    /// Reads once; 0 where the connection has ended, `None` where nothing came.
+    fn read(&self, stream: &mut TcpStream, buffer: &mut [u8]) -> Option<usize> {
+        match stream.read(buffer) {
+            Ok(count) => {
+                self.taken.fetch_add(count as u64, Ordering::Relaxed);
+                Some(count)
+            }
+            Err(error) if is_timeout(&error) => None,
+            Err(_) => Some(0),
+        }
+    }
+
+    /// Until it is over, or the connection is.
+    fn drain(&self, stream: &mut TcpStream, pace: Pace) -> u64 {
+        let mut buffer = vec![0; if pace == Pace::Full { 64 << 10 } else { 1 }];
+        let mut total = 0;
+        while !self.is_over() {
+            match self.read(stream, &mut buffer) {
+                Some(0) => break,
+                count => total += count.unwrap_or(0) as u64,
+            }
+            if pace == Pace::ByteASecond {
+                thread::sleep(Duration::from_secs(1));
+            }
+        }
+        total
+    }
+
+    /// Asks for it again and again; each time something must come.
+    fn take(&self, target: &str, pace: Pace) {
+        while !self.is_over() {
+            let mut stream = self.connect();
+            let request =
+                format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).unwrap();
+            let total = self.drain(&mut stream, pace);
+            assert!(self.is_over() || pace != Pace::Full || total > 200, "{target}: {total} bytes");
+        }
+    }
+
+    fn watch_socket(&self) {
+        let mut stream = self.connect();
+        let request = format!(
+            "GET /live/camera HTTP/1.1\r\nHost: {HOST}\r\nOrigin: http://{HOST}\r\n\
+             Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let total = self.drain(&mut stream, Pace::Full);
+        assert!(self.is_over(), "the connection ended after {total} bytes");
+        // 4 Mbit/s for 12 s, less what went before he came.
+        assert!(total > 3_000_000, "{total} bytes of live video");
+    }
+
+    fn ask_a_byte_a_second(&self) {
+        while !self.is_over() {
+            let mut stream = self.connect();
+            for byte in format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n").bytes() {
+                if self.is_over() || stream.write_all(&[byte]).is_err() {
+                    break;
+                }
+                thread::sleep(Duration::from_secs(1));
+            }
+        }
+    }
+
+    fn say_garbage(&self) {
+        let mut state = 1u32;
+        while !self.is_over() {
+            let mut stream = self.connect();
+            let garbage: Vec<u8> = (0..3000)
+                .map(|_| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (state >> 24) as u8
+                })
+                .collect();
+            let _ = stream.write_all(&garbage);
+            self.drain(&mut stream, Pace::Full);
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Says the half of a request, and nothing more.
+    fn stay_half_open(&self) {
+        while !self.is_over() {
+            let mut stream = self.connect();
+            let _ =
+                stream.write_all(b"POST /api/session HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Le");
+            self.drain(&mut stream, Pace::Full);
+        }
+    }
+
+    /// Asks twenty times before it takes an answer.
+    fn pipeline(&self) {
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: {HOST}\r\n\r\n").repeat(20);
+        while !self.is_over() {
+            let mut stream = self.connect();
+            let _ = stream.write_all(request.as_bytes());
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+            let total = self.drain(&mut stream, Pace::Full);
+            assert!(self.is_over() || total > 20 * 1000, "{total} bytes of metrics");
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// How long each answer took.
+    fn ask_for_status(&self) -> Vec<Duration> {
+        let mut client = support::http::Client::new(&self.address);
+        let mut waits = Vec::new();
+        while !self.is_over() {
+            let asked = Instant::now();
+            let answer = client.ask("GET", "/api/status", &[], "");
+            waits.push(asked.elapsed());
+            assert_eq!(answer.status, 200, "{answer:?}");
+            thread::sleep(Duration::from_millis(50));
+        }
+        waits
+    }
+}
+
+/// How often those who wait look whether it is over.
+const TICK: Duration = Duration::from_millis(200);
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// A figure of proc(5).
+fn kilobytes(process: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}

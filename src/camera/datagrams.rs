@@ -1,0 +1,188 @@
+//! UDP ports of ours: datagrams of one camera in, reports and hole punches out.
+//!
+//! Spec: RFC 3550 §11 (RTP on an even port, RTCP on the next). Only what comes from the camera's
+//! address is taken. Knows nothing of: what is in a datagram, tracks.
+
+use crate::{limits, rtsp::PacketKind};
+use smol::Async;
+use std::{
+    io,
+    net::{IpAddr, SocketAddr, UdpSocket},
+};
+
+/// The two ports of one track.
+pub(super) struct Ports {
+    rtp: Async<UdpSocket>,
+    rtcp: Async<UdpSocket>,
+    rtp_port: u16,
+    camera: SocketAddr,
+    /// The track whose packets come here; none before the session plays.
+    track: Option<usize>,
+    /// The camera's ports, where it told them.
+    to: Option<(u16, u16)>,
+}
+
+impl Ports {
+    /// Ports of `local`, the address by which the camera is reached.
+    ///
+    /// # Errors
+    /// The system has none left.
+    pub fn bind(local: IpAddr, camera: SocketAddr) -> io::Result<Ports> {
+        let (rtp, rtcp) = pair(local)?;
+        let rtp_port = rtp.local_addr()?.port();
+        // A key frame comes in one burst. Root may have what it asks for; where it is refused, more is
+        // lost in bursts, and counted.
+        let bytes = limits::DATAGRAM_RECEIVE_BYTES;
+        if rustix::net::sockopt::set_socket_recv_buffer_size_force(&rtp, bytes).is_err() {
+            let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&rtp, bytes);
+        }
+        let _ =
+            rustix::net::sockopt::set_socket_recv_buffer_size(&rtcp, limits::REPORT_RECEIVE_BYTES);
+        let (rtp, rtcp) = (Async::new(rtp)?, Async::new(rtcp)?);
+        Ok(Ports { rtp, rtcp, rtp_port, camera, track: None, to: None })
+    }
+
+    pub fn rtp_port(&self) -> u16 {
+        self.rtp_port
+    }
+
+    pub fn track(&self) -> Option<usize> {
+        self.track
+    }
+
+    /// Takes the track, and the ports that the camera sends from, and opens the way from them through a NAT or a
+    /// firewall: a few packets of ours that say nothing go there first. Lost ones are no matter.
+    pub fn open(&mut self, track: usize, to: Option<(u16, u16)>, report: &[u8]) {
+        (self.track, self.to) = (Some(track), to);
+        for _ in 0..limits::PUNCHES {
+            self.send(PacketKind::Rtp, &EMPTY_PACKET);
+            self.send(PacketKind::Rtcp, report);
+        }
+    }
+
+    /// Sends to the camera, if it told where to.
+    pub fn send(&self, kind: PacketKind, bytes: &[u8]) {
+        let Some((rtp, rtcp)) = self.to else { return };
+        let (socket, port) = match kind {
+            PacketKind::Rtp => (&self.rtp, rtp),
+            PacketKind::Rtcp => (&self.rtcp, rtcp),
+        };
+        let mut to = self.camera;
+        to.set_port(port);
+        // What is not sent now is not worth waiting for.
+        let _ = socket.get_ref().send_to(bytes, to);
+    }
+
+    /// The next datagram of the camera that waits, as its length; `None` where none does.
+    ///
+    /// Quirk: cameras send from other ports than they told: only the address is compared.
+    pub fn receive(&self, kind: PacketKind, into: &mut [u8]) -> Option<usize> {
+        let socket = match kind {
+            PacketKind::Rtp => self.rtp.get_ref(),
+            PacketKind::Rtcp => self.rtcp.get_ref(),
+        };
+        for _ in 0..limits::DATAGRAMS_AT_ONCE_MAX {
+            match socket.recv_from(into) {
+                Ok((count, from)) if from.ip() == self.camera.ip() => return Some(count),
+                // Of a stranger; or an ICMP error about what was sent, which is told once.
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(_) => {}
+            }
+        }
+        None
+    }
+
+    /// Waits for an RTP packet, whoever sends it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.rtp.readable().await
+    }
+}
+
+/// Two neighbouring ports, the first one even.
+fn pair(local: IpAddr) -> io::Result<(UdpSocket, UdpSocket)> {
+    let bind = |port| UdpSocket::bind((local, port));
+    let mut failure = io::Error::from(io::ErrorKind::AddrInUse);
+    for _ in 0..limits::PORT_TRIES_MAX {
+        let first = bind(0)?;
+        let port = first.local_addr()?.port();
+        let second = bind(port ^ 1);
+        match second {
+            Ok(second) if port.is_multiple_of(2) => return Ok((first, second)),
+            Ok(second) => return Ok((second, first)),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+/// An RTP header and nothing else (RFC 3550 §5.1).
+const EMPTY_PACKET: [u8; 12] = [0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn ports(camera: [u8; 4]) -> Ports {
+        Ports::bind(HERE, SocketAddr::from((camera, 554))).unwrap()
+    }
+
+    fn send(to: u16, bytes: &[u8]) {
+        let socket = UdpSocket::bind((HERE, 0)).unwrap();
+        assert_eq!(socket.send_to(bytes, (HERE, to)).unwrap(), bytes.len());
+    }
+
+    #[test]
+    fn rtp_has_an_even_port_and_rtcp_the_next() {
+        let ports: Vec<Ports> = (0..20).map(|_| ports([127, 0, 0, 1])).collect();
+        for ports in &ports {
+            assert!(ports.rtp_port().is_multiple_of(2));
+            let rtcp = ports.rtcp.get_ref().local_addr().unwrap().port();
+            assert_eq!(rtcp, ports.rtp_port() + 1);
+        }
+    }
+
+    #[test]
+    fn what_the_camera_sends_is_taken_from_whichever_port() {
+        let ports = ports([127, 0, 0, 1]);
+        let mut buffer = [0; 100];
+        assert_eq!(ports.receive(PacketKind::Rtp, &mut buffer), None);
+        send(ports.rtp_port(), b"rtp");
+        send(ports.rtp_port() + 1, b"rtcp");
+        assert_eq!(ports.receive(PacketKind::Rtp, &mut buffer), Some(3));
+        assert_eq!(ports.receive(PacketKind::Rtcp, &mut buffer), Some(4));
+        assert_eq!(ports.receive(PacketKind::Rtcp, &mut buffer), None);
+    }
+
+    #[test]
+    fn what_a_stranger_sends_is_not_taken() {
+        let ports = ports([127, 0, 0, 99]);
+        send(ports.rtp_port(), b"rtp");
+        assert_eq!(ports.receive(PacketKind::Rtp, &mut [0; 100]), None);
+    }
+
+    #[test]
+    fn a_hole_is_punched_on_both_ports_of_the_camera() {
+        let camera = ports([127, 0, 0, 1]);
+        let mut ports = ports([127, 0, 0, 1]);
+        ports.send(PacketKind::Rtcp, b"to nobody yet");
+        ports.open(0, Some((camera.rtp_port(), camera.rtp_port() + 1)), b"report");
+        let mut buffer = [0; 100];
+        for _ in 0..limits::PUNCHES {
+            assert_eq!(camera.receive(PacketKind::Rtp, &mut buffer), Some(EMPTY_PACKET.len()));
+            assert_eq!(camera.receive(PacketKind::Rtcp, &mut buffer), Some(6));
+        }
+        assert_eq!(camera.receive(PacketKind::Rtcp, &mut buffer), None);
+        // A port where nobody listens answers with an error, which is no end.
+        drop(camera);
+        ports.send(PacketKind::Rtp, b"x");
+        send(ports.rtp_port(), b"rtp");
+        assert_eq!(ports.receive(PacketKind::Rtp, &mut buffer), Some(3));
+    }
+}

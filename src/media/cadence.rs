@@ -1,0 +1,368 @@
+//! Cadence: whether a camera's time stamps tick as they should; stamps that do out.
+//!
+//! Stamps go through as they are. Only where they run at another rate than the frames arrive, for
+//! long enough that no network explains it, are they replaced: see `Stamps`.
+//! Spec: RFC 6184 §8.2.1, RFC 7798 §7.1 (90 kHz). Knows nothing of: frame order, wall time.
+
+use crate::units::{RtpTime, TICKS_PER_SECOND, Ticks};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+/// The clock of one camera, from one run to the next.
+pub struct Cadence {
+    stamps: Stamps,
+    window: Option<Window>,
+    /// What the last windows said, and how many in a row said so.
+    verdict: Rate,
+    times: u32,
+    /// The last stamp that was given out.
+    last: Option<RtpTime>,
+    frame_duration: Ticks,
+}
+
+/// How stamps are made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stamps {
+    /// Those of the camera.
+    AsSent,
+    /// Quirk: the clock is announced as 90 kHz, and its ticks are milliseconds. Counted from `zero`,
+    /// which stands for `at`.
+    Millis { zero: RtpTime, at: RtpTime },
+    /// Quirk: stamps that stand still, or count frames instead of time (a camera that is set to 25
+    /// frames a second and sends 12 at night). Counted from `zero`, which stands for `at`.
+    ByArrival { zero: Instant, at: RtpTime },
+}
+
+/// A stamp that ticks as it should.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tick {
+    pub stamp: RtpTime,
+    /// The way stamps are made changed before it: it can not be compared with earlier ones.
+    pub is_new: bool,
+}
+
+/// What a window shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Rate {
+    /// More frames a second than a camera films: what was recorded before is played back.
+    Unknown,
+    Still,
+    Millis,
+    Slow,
+    True,
+    Fast,
+}
+
+/// A span that is looked at.
+#[derive(Clone, Copy)]
+struct Window {
+    start: Instant,
+    first: RtpTime,
+    newest: RtpTime,
+    frames: u32,
+}
+
+impl Cadence {
+    pub fn new() -> Cadence {
+        Cadence {
+            stamps: Stamps::AsSent,
+            window: None,
+            verdict: Rate::Unknown,
+            times: 0,
+            last: None,
+            frame_duration: FRAME_DURATION_DEFAULT,
+        }
+    }
+
+    pub fn stamps(&self) -> Stamps {
+        self.stamps
+    }
+
+    /// A new run: the camera counts from anywhere, and as it did before.
+    pub fn begin_run(&mut self, first: RtpTime, now: Instant) {
+        (self.window, self.times, self.last) = (None, 0, None);
+        match &mut self.stamps {
+            Stamps::AsSent => {}
+            Stamps::Millis { zero, at } => (*zero, *at) = (first, first),
+            Stamps::ByArrival { zero, at } => (*zero, *at) = (now, first),
+        }
+    }
+
+    /// Takes the stamp of the next frame, and when it arrived.
+    pub fn tick(&mut self, stamp: RtpTime, now: Instant) -> Tick {
+        let is_new = match self.look(stamp, now) {
+            Some(rate) => self.judge(rate, stamp, now),
+            None => false,
+        };
+        let stamp = match self.stamps {
+            Stamps::AsSent => stamp,
+            Stamps::Millis { zero, at } => RtpTime(
+                at.0.wrapping_add(stamp.0.wrapping_sub(zero.0).wrapping_mul(TICKS_PER_MILLI)),
+            ),
+            Stamps::ByArrival { zero, at } => self.paced(after(at, ticks(now - zero))),
+        };
+        self.last = Some(stamp);
+        Tick { stamp, is_new }
+    }
+
+    /// The last frame's time and a frame's duration, drawn to the time of arrival: frames arrive in
+    /// gulps.
+    fn paced(&self, arrived: RtpTime) -> RtpTime {
+        let Some(last) = self.last else { return arrived };
+        let due = after(last, self.frame_duration);
+        let late = arrived.since(due);
+        if late > PAUSE_MIN {
+            return arrived;
+        }
+        let step = Ticks(self.frame_duration.0 + late.0 / DRAW);
+        after(last, step.max(Ticks(self.frame_duration.0 / 4)).max(Ticks(1)))
+    }
+
+    /// What the window shows that ends with this frame, if one does.
+    fn look(&mut self, stamp: RtpTime, now: Instant) -> Option<Rate> {
+        let fresh = Window { start: now, first: stamp, newest: stamp, frames: 0 };
+        let window = self.window.get_or_insert(fresh);
+        let step = stamp.since(window.newest);
+        if step > STEP_MAX || step < -STEP_MAX {
+            self.window = Some(fresh);
+            return None;
+        }
+        window.frames += 1;
+        if step > Ticks::ZERO {
+            window.newest = stamp;
+        }
+        let (span, frames) = (now - window.start, window.frames);
+        if span < WINDOW_MIN || frames < WINDOW_FRAMES_MIN {
+            return None;
+        }
+        let elapsed = ticks(span);
+        let rate = rate(window.newest.since(window.first), elapsed, frames);
+        let measured = Ticks(elapsed.0 / i64::from(frames));
+        self.window = Some(fresh);
+        if !matches!(self.stamps, Stamps::ByArrival { .. }) {
+            self.frame_duration = measured;
+        } else {
+            self.frame_duration = Ticks((3 * self.frame_duration.0 + measured.0) / 4);
+        }
+        Some(rate)
+    }
+
+    /// Changes the way stamps are made where enough windows in a row say so.
+    fn judge(&mut self, rate: Rate, stamp: RtpTime, now: Instant) -> bool {
+        self.times = if rate == self.verdict { self.times.saturating_add(1) } else { 1 };
+        self.verdict = rate;
+        let next = after(self.last.unwrap_or(stamp), self.frame_duration);
+        let (stamps, times) = match rate {
+            Rate::Unknown => return false,
+            Rate::True => (Stamps::AsSent, TIMES_TRUE),
+            Rate::Millis => (Stamps::Millis { zero: stamp, at: next }, TIMES_PLAIN),
+            Rate::Still => (Stamps::ByArrival { zero: now, at: next }, TIMES_PLAIN),
+            Rate::Slow | Rate::Fast => (Stamps::ByArrival { zero: now, at: next }, TIMES_SUBTLE),
+        };
+        let is_same = std::mem::discriminant(&stamps) == std::mem::discriminant(&self.stamps);
+        if is_same || self.times < times {
+            return false;
+        }
+        self.stamps = stamps;
+        true
+    }
+}
+
+impl Default for Cadence {
+    fn default() -> Self {
+        Cadence::new()
+    }
+}
+
+impl fmt::Display for Stamps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Stamps::AsSent => "the camera's time stamps are right again",
+            Stamps::Millis { .. } => "the camera's time stamps count milliseconds: taken so",
+            Stamps::ByArrival { .. } => {
+                "the camera's time stamps stand still or run at a wrong rate: frames have the times \
+                 at which they arrive"
+            }
+        })
+    }
+}
+
+/// How `ticks` of stamps went by in a time that should have had `elapsed`.
+fn rate(ticks: Ticks, elapsed: Ticks, frames: u32) -> Rate {
+    if i64::from(frames) * TICKS_PER_SECOND > elapsed.0 * FRAMES_A_SECOND_MAX {
+        return Rate::Unknown;
+    }
+    // In thousandths of the true rate; milliseconds are 11.
+    match ticks.0 * 1000 / elapsed.0.max(1) {
+        ..4 => Rate::Still,
+        9..14 => Rate::Millis,
+        4..9 | 14..750 => Rate::Slow,
+        750..1333 => Rate::True,
+        _ => Rate::Fast,
+    }
+}
+
+fn ticks(span: Duration) -> Ticks {
+    let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX / TICKS_PER_SECOND);
+    Ticks(micros * (TICKS_PER_SECOND / 10_000) / 100)
+}
+
+fn after(stamp: RtpTime, ticks: Ticks) -> RtpTime {
+    RtpTime(stamp.0.wrapping_add((ticks.0 & 0xffff_ffff) as u32))
+}
+
+const TICKS_PER_MILLI: u32 = 90;
+/// A window is at least so long, and has so many frames.
+const WINDOW_MIN: Duration = Duration::from_secs(2);
+const WINDOW_FRAMES_MIN: u32 = 8;
+/// A larger step begins a new window: a jump, not a rate.
+const STEP_MAX: Ticks = Ticks::from_seconds(10);
+/// Windows in a row that must agree: where stamps are off by ten times and more …
+const TIMES_PLAIN: u32 = 2;
+/// … where a network that stalls and catches up might look alike …
+const TIMES_SUBTLE: u32 = 8;
+/// … and where a clock is right again.
+const TIMES_TRUE: u32 = 3;
+/// What comes faster is no live picture.
+const FRAMES_A_SECOND_MAX: i64 = 65;
+/// A frame that is late by more comes after a pause.
+const PAUSE_MIN: Ticks = Ticks::from_seconds(1);
+/// Of a frame's lateness one part in so many is made up for: gulps of 100 ms move it by a tenth.
+const DRAW: i64 = 32;
+/// Until a window has shown one.
+const FRAME_DURATION_DEFAULT: Ticks = Ticks(3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime;
+
+    /// Frames every 40 ms, read every 100 ms; each stamp, and the number of changes.
+    fn run(cadence: &mut Cadence, frames: u32, stamp: impl Fn(u32) -> u32) -> (Vec<u32>, usize) {
+        let start = runtime::now();
+        let mut changes = 0;
+        let stamps = (0..frames).map(|frame| {
+            let arrival = Duration::from_millis(u64::from(frame * 40).next_multiple_of(100));
+            let tick = cadence.tick(RtpTime(stamp(frame)), start + arrival);
+            changes += usize::from(tick.is_new);
+            tick.stamp.0
+        });
+        (stamps.collect(), changes)
+    }
+
+    fn steps(stamps: &[u32]) -> Vec<i64> {
+        stamps.windows(2).map(|two| RtpTime(two[1]).since(RtpTime(two[0])).0).collect()
+    }
+
+    #[test]
+    fn true_stamps_go_through_tick_for_tick_whatever_they_do() {
+        let wild = |frame: u32| {
+            let drift = frame / 3; // a clock that runs too fast by 3 s an hour
+            let jitter = (frame * 7919) % 900;
+            (u32::MAX - 90_000).wrapping_add(frame * 3600 + drift + jitter)
+        };
+        let (stamps, changes) = run(&mut Cadence::new(), 20_000, wild);
+        assert_eq!((stamps, changes), ((0..20_000).map(wild).collect(), 0));
+        let b_frames = |frame: u32| 3600 * [0, 4, 2, 1, 3][frame as usize % 5] + frame / 5 * 18_000;
+        assert_eq!(run(&mut Cadence::new(), 5000, b_frames).1, 0);
+        let jumps =
+            |frame: u32| (frame * 3600).wrapping_add((frame / 100).wrapping_mul(0x1234_5678));
+        assert_eq!(run(&mut Cadence::new(), 5000, jumps).1, 0);
+    }
+
+    #[test]
+    fn stamps_that_count_milliseconds_are_taken_so_within_five_seconds() {
+        let millis = |frame: u32| (u32::MAX - 10_000).wrapping_add(frame * 40);
+        let (stamps, changes) = run(&mut Cadence::new(), 2000, millis);
+        assert_eq!(changes, 1);
+        let steps = steps(&stamps);
+        let begin = steps.iter().rposition(|step| *step == 40).unwrap() + 2;
+        assert!(begin < 125, "{begin}");
+        assert!(steps[begin..].iter().all(|step| *step == 3600), "to the tick, over the wrap");
+    }
+
+    #[test]
+    fn stamps_that_stand_still_are_replaced_by_the_times_of_arrival() {
+        let (stamps, changes) = run(&mut Cadence::new(), 3000, |_| 7);
+        assert_eq!(changes, 1);
+        let begin = stamps.iter().position(|stamp| *stamp != 7).unwrap();
+        assert!(begin < 125, "{begin}");
+        let steps = steps(&stamps[begin..]);
+        assert!(steps.iter().all(|step| (3000..4300).contains(step)), "{steps:?}");
+        let sum: i64 = steps.iter().sum();
+        assert!((sum - 3600 * steps.len() as i64).abs() < 9000, "no drift: {sum}");
+    }
+
+    #[test]
+    fn a_clock_that_counts_frames_at_night_is_found_within_twenty_seconds() {
+        // 25 frames a second by their stamps, 12.5 by their arrival.
+        let (stamps, changes) = run(&mut Cadence::new(), 2000, |frame| frame * 1800);
+        assert_eq!(changes, 1);
+        let steps = steps(&stamps);
+        assert!(steps.iter().position(|step| *step > 2500).unwrap() < 500);
+        assert!(steps[600..].iter().all(|step| (3200..4000).contains(step)));
+    }
+
+    #[test]
+    fn a_clock_that_is_right_again_is_believed_again() {
+        let mended = |frame: u32| if frame < 500 { 0 } else { frame * 3600 };
+        let (stamps, changes) = run(&mut Cadence::new(), 1000, mended);
+        assert_eq!(changes, 2);
+        assert_eq!(stamps[999], 999 * 3600);
+    }
+
+    #[test]
+    fn a_network_that_stalls_and_catches_up_changes_nothing() {
+        let start = runtime::now();
+        let mut cadence = Cadence::new();
+        for frame in 0..20_000u32 {
+            // Every 20 s nothing comes for 5 s, and then all at once.
+            let (round, place) = (frame * 40 / 20_000, frame * 40 % 20_000);
+            let arrival = round * 20_000 + if place < 5000 { 5000 } else { place };
+            let now = start + Duration::from_millis(u64::from(arrival));
+            assert!(!cadence.tick(RtpTime(frame * 3600), now).is_new, "frame {frame}");
+        }
+    }
+
+    #[test]
+    fn what_is_played_faster_than_it_was_filmed_is_left_alone() {
+        let start = runtime::now();
+        let mut cadence = Cadence::new();
+        for frame in 0..20_000u32 {
+            let now = start + Duration::from_millis(u64::from(frame) * 10);
+            assert!(!cadence.tick(RtpTime(frame * 3600), now).is_new);
+        }
+    }
+
+    #[test]
+    fn the_next_run_of_such_a_camera_begins_as_the_last_one_ended() {
+        let mut cadence = Cadence::new();
+        run(&mut cadence, 500, |frame| frame * 40);
+        cadence.begin_run(RtpTime(77), runtime::now());
+        let (stamps, changes) = run(&mut cadence, 500, |frame| 77 + frame * 40);
+        assert_eq!(changes, 0);
+        assert!(steps(&stamps).iter().all(|step| *step == 3600));
+        let mut cadence = Cadence::new();
+        run(&mut cadence, 500, |_| 0);
+        cadence.begin_run(RtpTime(0), runtime::now());
+        let (stamps, changes) = run(&mut cadence, 500, |_| 0);
+        assert_eq!(changes, 0);
+        assert!(steps(&stamps).iter().all(|step| (2900..4500).contains(step)));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_that_a_camera_sends_is_too_much(
+            frames in proptest::collection::vec((proptest::num::u32::ANY, 0u64..10_000), 1..300),
+        ) {
+            let mut cadence = Cadence::new();
+            let mut now = runtime::now();
+            for (stamp, millis) in frames {
+                now += Duration::from_millis(millis);
+                cadence.tick(RtpTime(stamp), now);
+            }
+        }
+    }
+}
