@@ -279,6 +279,13 @@ class Board:
             "driver": "virtio-blk-pci", "drive": node, "bus": "slot0", "id": f"dev{node}",
         })
 
+    def throttle_card(self, bytes_a_second):
+        """How fast the card writes; 0: as fast as it can."""
+        limits = dict.fromkeys(("bps", "bps_rd", "iops", "iops_rd", "iops_wr"), 0)
+        self.qmp("block_set_io_throttle", {
+            "id": f"devcard{self.cards}", **limits, "bps_wr": bytes_a_second,
+        })
+
     def __enter__(self):
         return self
 

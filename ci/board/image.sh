@@ -31,7 +31,7 @@ launcher() {
 	launcher=$cache/kernel49-$key
 	[ -x "$launcher" ] && return
 	zig=$(sh ../cross.sh --zig)
-	ZIG_GLOBAL_CACHE_DIR=${cache%/*}/zig "$zig" cc -target arm-linux-musleabi -mcpu=generic+v7a+soft_float \
+	ZIG_GLOBAL_CACHE_DIR=${cache%/*}/zig-cache "$zig" cc -target arm-linux-musleabi -mcpu=generic+v7a+soft_float \
 		-Os -s -static -o "$launcher.new" kernel49.c
 	mv "$launcher.new" "$launcher"
 }

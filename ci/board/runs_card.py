@@ -123,4 +123,29 @@ def upgrade_wants_the_card(setting):
     return f"unmounted {max(spans):.1f} s after the lock at most; {len(files)} files whole"
 
 
-TESTS = [card_comes_and_goes, card_turns_read_only, card_is_full, upgrade_wants_the_card]
+def card_stalls(setting):
+    """A card that stands still: what memory holds is bridged, beyond that whole picture groups go, counted."""
+    image = setting.card()
+    with Camera(camera=clip("bench.h264")) as camera:
+        board = setting.board(config(("camera", camera.url()), storage=SHORT), image)
+        frames = board.wait_for_recording(frames=150)["frames"]
+        board.throttle_card(1)
+        board.wait_for_status("2 s of frames", lambda s: s["cameras"][0]["frames"] >= frames + 50)
+        board.throttle_card(0)
+        status = board.wait_for_recording(frames=frames + 200)
+        assert status["losses"]["card"] == 0, f"a stall of 2 s cost frames: {status['losses']}"
+        board.throttle_card(1)
+        status = board.wait_for_status("losses", lambda s: s["cameras"][0]["losses"]["card"] > 0)
+        state = status["storage"]["state"]
+        board.throttle_card(0)
+        board.wait_for_recording(frames=status["cameras"][0]["frames"] + 150)
+        lost = board.status()["cameras"][0]["losses"]["card"]
+        board.shut_down()
+    folder, files = setting.read(image, clip("bench.h264"))
+    states = card.verify(folder)
+    assert set(states.values()) == {"whole"}, states
+    assert state == "failing", f"the card was {state} while frames were lost"
+    return f"2 s bridged; a longer stall cost {lost} frames, and {len(files)} files are whole"
+
+
+TESTS = [card_stalls, card_comes_and_goes, card_turns_read_only, card_is_full, upgrade_wants_the_card]
