@@ -74,7 +74,7 @@ class Board:
             "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
             "-qmp", f"unix:{qmp},server=on,wait=off",
             "-kernel", kernel,
-            "-append", "console=ttyAMA0 root=/dev/vda ro init=/sbin/overlay-init quiet",
+            "-append", "console=ttyAMA0 root=/dev/vda ro init=/sbin/overlay-init loglevel=1",
             "-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{self.port}-:8080",
             "-device", "virtio-net-device,netdev=net",
             # The last device of this kind comes first.
@@ -124,9 +124,15 @@ class Board:
                     break
             if time.monotonic() > deadline or self.process.poll() is not None:
                 raise TimeoutError(f"no shell:\n{self.text()}")
-        self.process.stdin.write(b"PS1='@@board'\"@@ \"; stty -echo\n")
-        self.process.stdin.flush()
-        self._until(PROMPT)
+        # What is typed while the shell sets up its terminal may be lost: until it has answered, again.
+        with self.lock:
+            del self.output[:]
+            while not self.lock.wait_for(lambda: PROMPT in self.output, timeout=3):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"a shell that does not answer:\n{self.text()}")
+                self.process.stdin.write(b"PS1='@@board'\"@@ \"; stty -echo\n")
+                self.process.stdin.flush()
+        self.run("true")
         return time.monotonic() - self.started
 
     def daemon(self):
@@ -242,7 +248,11 @@ class Board:
         self.cards += 1
         node = f"card{self.cards}"
         drive = f"file={image},if=none,id={node},format=raw,cache=writethrough{self.drive}"
-        return ["-drive", drive, "-device", f"virtio-blk-pci,drive={node},bus=slot0,id=dev{node}"]
+        return ["-drive", drive, "-device", f"virtio-blk-pci,drive={node},bus={self.slot()},id=dev{node}"]
+
+    def slot(self):
+        """Not that of the card before: what is put into a slot while it is emptied stays unseen."""
+        return f"slot{self.cards % 2}"
 
     def monitor(self, command):
         return self.qmp("human-monitor-command", {"command-line": command})
@@ -276,14 +286,14 @@ class Board:
         node = f"card{self.cards}"
         self.monitor(f"drive_add 0 file={image},if=none,id={node},format=raw,cache=writethrough{self.drive}")
         self.qmp("device_add", {
-            "driver": "virtio-blk-pci", "drive": node, "bus": "slot0", "id": f"dev{node}",
+            "driver": "virtio-blk-pci", "drive": node, "bus": self.slot(), "id": f"dev{node}",
         })
 
     def throttle_card(self, bytes_a_second):
         """How fast the card writes; 0: as fast as it can."""
         limits = dict.fromkeys(("bps", "bps_rd", "iops", "iops_rd", "iops_wr"), 0)
         self.qmp("block_set_io_throttle", {
-            "id": f"devcard{self.cards}", **limits, "bps_wr": bytes_a_second,
+            "device": f"card{self.cards}", **limits, "bps_wr": bytes_a_second,
         })
 
     def __enter__(self):

@@ -40,9 +40,8 @@ def card_comes_and_goes(setting):
 
 def recording_after(board, image):
     """Inserts a card; seconds of the guest's clock from its mount to the first segment on it."""
-    mounts = board.log.count(b"card: /mnt")
     board.insert_card(image)
-    wait_for("the mount", lambda: board.log.count(b"card: /mnt") > mounts)
+    wait_for("the mount", lambda: "/mnt/mmcblk0p1" in board.run("cat /proc/mounts"))
     began = board.uptime()
     board.wait_for_status("a segment", lambda status: status["storage"]["state"] == "ok"
                           and status["cameras"][0]["segment"] is not None)
@@ -75,7 +74,7 @@ def card_turns_read_only(setting):
 def card_is_full(setting):
     """A small card and a fast camera: it never stops, the oldest go, foreign files stay."""
     rounds = 40 if setting.full else 6
-    image = setting.card(100, cluster_kb=4, reserve_mb=20)
+    image = setting.card(100, cluster_kb=1, reserve_mb=20)
     with Camera(["--speed", "4"], camera=clip("bench.h264")) as camera:
         storage = "segment_seconds = 5\nsync_seconds = 2\nkeep_free_percent = 10\n"
         board = setting.board(config(("camera", camera.url()), storage=storage), image)

@@ -20,7 +20,7 @@ def power_cut(setting):
     """QEMU is killed at random moments; nothing but the last seconds is lost, and the card stays good."""
     rounds = 30 if setting.full else 12
     # Small enough that the oldest recordings are deleted all the time.
-    image = setting.card(80, cluster_kb=4)
+    image = setting.card(80, cluster_kb=1)
     kept, losses, offsets, newest = {}, [], [], -1
     for round_number in range(rounds):
         with Camera(camera=clip("bench.h264")) as camera:

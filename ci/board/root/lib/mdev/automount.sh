@@ -11,13 +11,12 @@ vd?[0-9]) place=/mnt/mmcblk0p${device#vd?} ;;
 	place=/mnt/mmcblk0
 	;;
 esac
-exec >/dev/console 2>&1 </dev/null
+exec >>/tmp/automount 2>&1 </dev/null
 case $ACTION in
 remove) umount -l "$place" ;;
 *)
 	mkdir -p "$place"
 	mount -t auto "/dev/$device" "$place" || exit
-	echo "card: $place"
 	if [ -f "$place/autoconfig.sh" ]; then
 		sh "$place/autoconfig.sh" 2>&1 | logger -p daemon.info -t autoconfig
 		rm "$place/autoconfig.sh"
