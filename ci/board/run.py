@@ -53,12 +53,12 @@ class Setting:
         machine.wait_for_shell()
         return machine
 
-    def read(self, image, clip_path, folder="recordings"):
+    def read(self, image, clip_path, folder="recordings", missing=0):
         """The recordings of a card, checked frame by frame against the clip; where they are now,
-        and what they hold."""
+        and what they hold. `missing`: so many frames may be left out within files."""
         to = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
         copied = card.read_card(image, folder, to)
-        return copied, card.compare(clip_path, copied)
+        return copied, card.compare(clip_path, copied, missing)
 
     def close(self):
         for machine in self.boards:
