@@ -75,7 +75,12 @@ tarball() {
 vendored() {
 	name=smolnvr-$version
 	git archive --prefix="$name/" HEAD | tar -xf - -C "$work" --no-same-permissions
-	(cd "$work/$name" && cargo vendor --quiet --locked VENDOR >>.cargo/config.toml)
+	# With --quiet it would not say what belongs into the configuration.
+	(cd "$work/$name" && cargo vendor --locked VENDOR >>.cargo/config.toml 2>"$work/said") || {
+		cat "$work/said" >&2
+		exit 1
+	}
+	(cd "$work/$name" && CARGO_HOME=$work/home cargo metadata --quiet --offline --locked --format-version 1 >/dev/null)
 	archive -C "$work" "$name" | gzip -9n >"$dist/$name-vendored.tar.gz"
 	echo "$dist/$name-vendored.tar.gz"
 }
