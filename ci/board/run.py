@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """The 32 MB board under QEMU: boots it, records on it, breaks it.
 
-usage: ci/board/run.py [--full] [--seed N] [--list] [--shell [PORT]] [TEST...]
+usage: ci/board/run.py [--full] [--seed N] [--jobs N] [--list] [--shell [PORT]] [TEST...]
 
 Without names all tests run, `--full` at their full length. Each prints a figure at its end; all of them
 go to ci/bench/board.txt when all have passed. Random moments come from the seed that is printed first.
 """
 
 import argparse
+import concurrent.futures
 import datetime
 import os
 import pathlib
@@ -18,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -79,20 +81,32 @@ class Images:
     def __init__(self):
         self.kernel = built(["sh", TOP / "ci/board/kernel.sh"])
         self.roots = {}
+        self.lock = threading.Lock()
 
     def root(self, way):
         """`way` of installing: package, ipk, or none."""
-        if way not in self.roots:
-            work = TOP / "target/board"
-            work.mkdir(parents=True, exist_ok=True)
-            image, installed = work / f"{way}.squashfs", work / way
-            shutil.rmtree(installed, ignore_errors=True)
-            installed.mkdir()
-            if way != "none":
-                built(["sh", TOP / "ci/board/install.sh", way, installed])
-            built(["sh", TOP / "ci/board/image.sh", image, installed])
-            self.roots[way] = image
-        return self.roots[way]
+        with self.lock:
+            if way not in self.roots:
+                self.roots[way] = self.build_root(way)
+            return self.roots[way]
+
+    def build_root(self, way):
+        work = TOP / "target/board"
+        work.mkdir(parents=True, exist_ok=True)
+        image, installed = work / f"{way}.squashfs", work / way
+        shutil.rmtree(installed, ignore_errors=True)
+        installed.mkdir()
+        if way != "none":
+            built(["sh", TOP / "ci/board/install.sh", way, installed])
+        built(["sh", TOP / "ci/board/image.sh", image, installed])
+        return image
+
+    def sdcard(self):
+        """What a user copies onto a card."""
+        dist = TOP / "target/board/dist"
+        with self.lock:
+            built(["env", f"DIST={dist}", "sh", TOP / "ci/package.sh", "sdcard"])
+        return dist / "sdcard"
 
 
 def built(command):
@@ -113,10 +127,11 @@ def prepare():
 
 
 def tests():
-    """All of them, in the order in which they run."""
+    """All of them, in the order in which they begin."""
     import runs_basic, runs_budget, runs_card, runs_power, runs_stress  # noqa: E401
 
-    modules = [runs_basic, runs_budget, runs_card, runs_stress, runs_power]
+    # The longest first.
+    modules = [runs_power, runs_stress, runs_budget, runs_card, runs_basic]
     return [test for module in modules for test in module.TESTS]
 
 
@@ -171,6 +186,7 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__.split("\n\n")[1].removeprefix("usage: "))
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="boards at once")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--shell", type=int, nargs="?", const=8080, metavar="PORT")
     parser.add_argument("names", nargs="*")
@@ -189,7 +205,9 @@ def main():
         return
     print(f"seed {arguments.seed}", flush=True)
     chosen = [known[name] for name in arguments.names or known]
-    figures = [(test.__name__, run(test, images, arguments.seed, arguments.full)) for test in chosen]
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        verdicts = pool.map(lambda test: run(test, images, arguments.seed, arguments.full), chosen)
+        figures = [(test.__name__, figure) for test, figure in zip(chosen, verdicts)]
     failed = [name for name, figure in figures if figure is None]
     if failed:
         sys.exit(f"board: failed: {', '.join(failed)}")

@@ -1,12 +1,9 @@
 """Booting, the init script, and every way of installing."""
 
-import os
-import subprocess
-
 import card
 from board import wait_for
 from camera import Camera, clip
-from run import TOP, config
+from run import config
 
 SHORT = "segment_seconds = 5\nsync_seconds = 2\n"
 
@@ -68,11 +65,7 @@ def installed_by_ipk(setting):
 def installed_on_the_card(setting):
     """install.sh on a firmware without smolnvr: it records, after the next boot by itself, from RAM."""
     image = setting.card()
-    subprocess.run(
-        ["sh", TOP / "ci/package.sh", "sdcard"], check=True, stdout=subprocess.DEVNULL,
-        env={**os.environ, "DIST": str(TOP / "target/board/dist")},
-    )
-    card.put(image, TOP / "target/board/dist/sdcard/smolnvr", "download")
+    card.put(image, setting.images.sdcard() / "smolnvr", "download")
     with Camera(camera=clip("numbered.h264")) as camera:
         text = config(("camera", camera.url()), storage=SHORT)
         board = setting.board(None, image, way="none", files={"/root/mine.toml": text})

@@ -134,8 +134,9 @@ def card_stalls(setting):
         status = board.wait_for_recording(frames=frames + 200)
         assert status["losses"]["card"] == 0, f"a stall of 2 s cost frames: {status['losses']}"
         board.throttle_card(1)
-        status = board.wait_for_status("losses", lambda s: s["cameras"][0]["losses"]["card"] > 0)
-        state = status["storage"]["state"]
+        status = board.wait_for_status("losses, and the word for it", lambda s: (
+            s["cameras"][0]["losses"]["card"] > 0 and s["storage"]["state"] == "failing"
+        ))
         board.throttle_card(0)
         board.wait_for_recording(frames=status["cameras"][0]["frames"] + 150)
         lost = board.status()["cameras"][0]["losses"]["card"]
@@ -143,7 +144,6 @@ def card_stalls(setting):
     folder, files = setting.read(image, clip("bench.h264"), missing=lost)
     states = card.verify(folder)
     assert set(states.values()) == {"whole"}, states
-    assert state == "failing", f"the card was {state} while frames were lost"
     return f"2 s bridged; a longer stall cost {lost} frames, and {len(files)} files are whole"
 
 

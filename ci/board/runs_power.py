@@ -129,4 +129,4 @@ def board_frames(camera):
     return max((int(it["frames"]) for it in camera.sessions().values()), default=0) + 25
 
 
-TESTS = [killed, power_cut]
+TESTS = [power_cut, killed]

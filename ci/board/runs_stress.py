@@ -131,4 +131,4 @@ def memory_runs_out(setting):
     return f"{victims} processes died, the recorder is none of them; {len(files)} files good"
 
 
-TESTS = [two_cameras, camera_fails, clock_is_wrong, clients_that_never_read, memory_runs_out]
+TESTS = [memory_runs_out, two_cameras, camera_fails, clock_is_wrong, clients_that_never_read]
