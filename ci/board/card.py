@@ -82,6 +82,9 @@ def compare(clip, folder, missing=0):
     program = TOP / "target/release/examples/compare"
     output = subprocess.run([program, clip, folder], capture_output=True, text=True, check=True).stdout
     files = [json.loads(line) for line in output.splitlines()]
+    # Where the power went between the making of the newest file and its head, it holds nothing.
+    if files and files[-1]["error"] == "no moov":
+        files[-1] = {"file": files[-1]["file"], "frames": 0, "error": None}
     wrong = [f"{file['file']}: {file['error']}" for file in files if file["error"]]
     assert not wrong, wrong
     left_out = sum(file.get("missing", 0) for file in files)

@@ -3,7 +3,7 @@
 
 usage: ci/board/run.py [--full] [--seed N] [--jobs N] [--list] [--shell [PORT]] [TEST...]
 
-Without names all tests run, `--full` at their full length. Each prints a figure at its end; all of them
+Without names the tests of the quick set run, with `--full` all, at their full length. Each prints a figure at its end; all of them
 go to ci/bench/board.txt when all have passed. Random moments come from the seed that is printed first.
 """
 
@@ -126,13 +126,16 @@ def prepare():
     return Images()
 
 
-def tests():
-    """All of them, in the order in which they begin."""
+def tests(full):
+    """By name, in the order in which they begin; those that take too long for every day only if `full`."""
     import runs_basic, runs_budget, runs_card, runs_power, runs_stress  # noqa: E401
 
     # The longest first.
     modules = [runs_power, runs_stress, runs_budget, runs_card, runs_basic]
-    return [test for module in modules for test in module.TESTS]
+    chosen = [test for module in modules for test in module.TESTS]
+    if full:
+        chosen += [test for module in modules for test in getattr(module, "FULL_ONLY", [])]
+    return {test.__name__: test for test in chosen}
 
 
 def run(test, images, seed, full):
@@ -186,12 +189,12 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__.split("\n\n")[1].removeprefix("usage: "))
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="boards at once")
+    parser.add_argument("--jobs", type=int, default=1, help="boards at once; each takes a core")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--shell", type=int, nargs="?", const=8080, metavar="PORT")
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
-    known = {test.__name__: test for test in tests()}
+    known = tests(full=True)
     if arguments.list:
         for name, test in known.items():
             print(f"{name:<24} {test.__doc__.splitlines()[0]}")
@@ -204,7 +207,7 @@ def main():
         shell(images, arguments.shell)
         return
     print(f"seed {arguments.seed}", flush=True)
-    chosen = [known[name] for name in arguments.names or known]
+    chosen = [known[name] for name in arguments.names or tests(arguments.full)]
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
         verdicts = pool.map(lambda test: run(test, images, arguments.seed, arguments.full), chosen)
         figures = [(test.__name__, figure) for test, figure in zip(chosen, verdicts)]

@@ -73,7 +73,7 @@ def card_turns_read_only(setting):
 
 def card_is_full(setting):
     """A small card and a fast camera: it never stops, the oldest go, foreign files stay."""
-    rounds = 40 if setting.full else 6
+    rounds = 60 if setting.full else 12
     image = setting.card(100, cluster_kb=1, reserve_mb=20)
     with Camera(["--speed", "3"], camera=clip("bench.h264")) as camera:
         storage = "segment_seconds = 5\nsync_seconds = 2\nkeep_free_percent = 10\n"

@@ -56,8 +56,9 @@ def power_cut(setting):
         mounts = board.run("cat /proc/mounts")
         assert re.search(r"/mnt/mmcblk0p1 vfat rw", mounts), mounts
         board.shut_down()
-    states = card.verify(setting.read(image, clip("bench.h264"))[0])
-    assert set(states.values()) <= {"whole", "cut"}, states
+    folder, files = setting.read(image, clip("bench.h264"))
+    states = card.verify(folder)
+    assert set(states.values()) <= {"whole", "cut"} and files[-1]["frames"], states
     assert losses and max(losses) <= LOSS_SECONDS_MAX, f"{max(losses):.1f} s lost"
     return (
         f"{rounds} cuts: at most {max(losses):.1f} s lost, {sum(losses) / len(losses):.1f} s on the average "
