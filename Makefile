@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check cross size ipk sdcard dist reproducible bench soak
+.PHONY: help run test check cross size ipk sdcard dist reproducible bench soak board board-full board-shell
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -36,3 +36,12 @@ bench: ## smolnvr beside FFmpeg on the same stream; figures go to ci/bench/
 
 soak: ## the long runs at full length; figures go to ci/bench/
 	@ci/soak.sh
+
+board: ## boots a board with 32 MB in QEMU, records on it and breaks it (TEST=… for some; figures go to ci/bench/)
+	@python3 ci/board/run.py $(TEST)
+
+board-full: ## the same with everything at full length
+	@python3 ci/board/run.py --full $(TEST)
+
+board-shell: ## a shell on such a board that records the test camera, its page on port 8080 (or PORT=…)
+	@python3 ci/board/run.py --shell $(or $(PORT),8080)

@@ -5,6 +5,7 @@
 #                           here from ci/cross/Dockerfile
 #   CROSS=zig ci/cross.sh   without containers, linked by zig
 #   TARGET=…                armv7-unknown-linux-musleabihf or aarch64-unknown-linux-musl instead
+#   ci/cross.sh --zig       prints where zig is
 #   ci/cross.sh --size      builds it with its symbols, by zig, and prints a table by section and crate
 set -eu
 cd "$(dirname "$0")/.."
@@ -12,6 +13,10 @@ target=${TARGET:-armv7-unknown-linux-musleabi}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/smolnvr
 
 main() {
+	if [ "${1:-}" = --zig ]; then
+		zig
+		return
+	fi
 	method=${CROSS:-cross}
 	if [ "${1:-}" = --size ]; then
 		method=zig

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Installs what the tests need and this machine lacks; quick and silent when it is all there.
+# `setup.sh board` what the board in QEMU needs instead.
 # A Debian machine with cargo, gcc, make and git is expected, and root (or sudo) for apt-get.
 set -eu
 cd "$(dirname "$0")/.."
@@ -33,6 +34,28 @@ vlc vlc-bin
 /usr/lib/*/gstreamer-1.0/libgstvideoparsersbad.so gstreamer1.0-plugins-bad
 /usr/lib/*/gstreamer-1.0/libgsttypefindfunctions.so gstreamer1.0-plugins-base
 '
+# The board in QEMU, and its kernel.
+[ "${1:-}" != board ] || needs='
+ffmpeg ffmpeg
+python3 python3
+pip3 python3-pip
+/usr/bin/rustc rustc-web
+/usr/bin/cargo cargo-web
+/usr/lib/rustlib/src/rust/library/Cargo.lock rust-web-src
+zip zip
+ar binutils
+mcopy mtools
+qemu-system-arm qemu-system-arm
+mksquashfs squashfs-tools
+mkfs.vfat dosfstools
+mkfs.ext4 e2fsprogs
+arm-linux-gnueabi-gcc gcc-arm-linux-gnueabi
+/usr/src/linux-source-6.1.tar.xz linux-source-6.1
+xz xz-utils
+flex flex
+bison bison
+bc bc
+'
 missing=$(echo "$needs" | while read -r need package; do
 	# shellcheck disable=SC2086 # a pattern: the folder is named after the machine
 	case $need in
@@ -60,4 +83,4 @@ fi
 # Clips that are too large to be committed.
 sh ci/clips.sh
 # Packages for Python.
-sh ci/python.sh -c ''
+[ "${1:-}" = board ] || sh ci/python.sh -c ''

@@ -220,15 +220,20 @@ impl Connection {
     /// Takes the datagrams that wait, up to a bound.
     fn receive_datagrams(&mut self, intake: &mut Intake, now: Instant) -> Result<(), Error> {
         let mut left = limits::DATAGRAMS_AT_ONCE_MAX;
-        for ports in &self.ports {
-            let Some(track) = ports.track() else { continue };
-            let kinds: &[PacketKind] = match intake.awaits_audio() {
-                // What reports say of the clocks places the first sound.
-                true => &[PacketKind::Rtcp, PacketKind::Rtp],
-                false if now < self.next_control => &[PacketKind::Rtp],
-                false => &[PacketKind::Rtp, PacketKind::Rtcp],
-            };
-            for &kind in kinds {
+        let kinds: &[PacketKind] = match intake.awaits_audio() {
+            // What reports say of the clocks places the first sound.
+            true => &[PacketKind::Rtcp, PacketKind::Rtp],
+            false if now < self.next_control => &[PacketKind::Rtp],
+            false => &[PacketKind::Rtp, PacketKind::Rtcp],
+        };
+        for &kind in kinds {
+            // Without reports the video that came before does: sound is read first, so that a batch of
+            // pictures does not count as older than the sound that came with it.
+            let sound_first = intake.awaits_audio() && !intake.knows_clocks();
+            for nth in 0..self.ports.len() {
+                let nth = if sound_first { self.ports.len() - 1 - nth } else { nth };
+                let Some(ports) = self.ports.get(nth) else { continue };
+                let Some(track) = ports.track() else { continue };
                 while left > 0
                     && let Some(count) = ports.receive(kind, &mut self.datagram)
                 {

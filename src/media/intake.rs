@@ -131,6 +131,11 @@ impl Intake {
         self.audio.as_ref().is_some_and(|audio| !audio.has_begun())
     }
 
+    /// Reports of both clocks are there.
+    pub fn knows_clocks(&self) -> bool {
+        self.audio.as_ref().is_some_and(AudioTimeline::has_reports)
+    }
+
     fn end_audio(&mut self) {
         self.audio = None;
         if let Some(ring) = &mut self.ring.audio {

@@ -67,6 +67,10 @@ impl AudioTimeline {
         self.end.is_some()
     }
 
+    pub fn has_reports(&self) -> bool {
+        self.video_report.is_some() && self.audio_report.is_some()
+    }
+
     /// Takes in a sender report of one of the two tracks.
     pub fn report(&mut self, clock: Clock, report: &SenderReport, video: &Timeline) {
         let report = Some(Report { ntp: report.ntp, stamp: report.rtp_time });

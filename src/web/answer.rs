@@ -31,10 +31,28 @@ pub(super) type Headers = Vec<(&'static str, Cow<'static, str>)>;
 
 pub(super) enum Body {
     None,
-    Bytes { kind: &'static str, bytes: Cow<'static, [u8]> },
+    Bytes {
+        kind: &'static str,
+        bytes: Cow<'static, [u8]>,
+    },
+    /// Made as it is sent; its length is known.
+    Made {
+        kind: &'static str,
+        length: usize,
+        maker: Box<dyn Maker>,
+    },
     Picture(Rc<Picture>),
     File(Extent),
-    Stream { kind: &'static str, source: Box<dyn Source> },
+    Stream {
+        kind: &'static str,
+        source: Box<dyn Source>,
+    },
+}
+
+/// Makes a body that need not be in memory as a whole.
+pub(super) trait Maker {
+    /// Appends a piece, counted from 0, the same each time; false behind the last one.
+    fn make(&self, piece: usize, out: &mut Vec<u8>) -> bool;
 }
 
 /// Gives a stream piece by piece.
@@ -61,6 +79,21 @@ impl Answer {
         // Numbers, text and lists of them: it can not fail.
         let bytes = serde_json::to_vec(value).unwrap_or_default();
         Answer::of_json(200, bytes)
+    }
+
+    /// JSON that is made as it is sent.
+    pub fn made(maker: impl Maker + 'static) -> Answer {
+        let (mut length, mut piece) = (0, Vec::new());
+        for at in 0.. {
+            piece.clear();
+            if !maker.make(at, &mut piece) {
+                break;
+            }
+            length += piece.len();
+        }
+        let maker = Box::new(maker);
+        Answer::new(200, Body::Made { kind: "application/json", length, maker })
+            .with("Cache-Control", "no-store")
     }
 
     fn of_json(status: u16, bytes: Vec<u8>) -> Answer {
@@ -104,6 +137,7 @@ impl Answer {
                 return response.write_to(connection, writer).await;
             }
             Body::Bytes { kind, bytes } => (kind, bytes.len(), Payload::Bytes(bytes)),
+            Body::Made { kind, length, maker } => (kind, length, Payload::Made(maker)),
             Body::Picture(it) => ("image/jpeg", it.jpeg.len(), Payload::Picture(it)),
             // At most 2 GiB: a segment ends there.
             Body::File(extent) => (
@@ -179,6 +213,7 @@ enum Payload {
     /// Only the head was asked for.
     Head,
     Bytes(Cow<'static, [u8]>),
+    Made(Box<dyn Maker>),
     Picture(Rc<Picture>),
     File(Extent, Rc<Link>),
 }
@@ -196,6 +231,17 @@ impl Content for Sized {
         match self.payload {
             Payload::Head => Ok(()),
             Payload::Bytes(bytes) => writer.write_all(&bytes).await,
+            Payload::Made(maker) => {
+                let mut piece = Vec::new();
+                for at in 0.. {
+                    piece.clear();
+                    if !maker.make(at, &mut piece) {
+                        break;
+                    }
+                    writer.write_all(&piece).await?;
+                }
+                Ok(())
+            }
             Payload::Picture(picture) => writer.write_all(&picture.jpeg).await,
             Payload::File(mut extent, link) => {
                 let mut piece = Vec::new();

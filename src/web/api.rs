@@ -2,7 +2,11 @@
 //!
 //! Spec: README, "HTTP". Knows nothing of: how it is done.
 
-use super::{Web, answer::Answer, head::Head};
+use super::{
+    Web,
+    answer::{Answer, Maker},
+    head::Head,
+};
 use crate::{
     limits,
     storage::catalog::{Catalog, Entry, Folder},
@@ -26,13 +30,24 @@ struct Recording<'a> {
     gap_before_ms: u32,
 }
 
-#[derive(Serialize)]
-struct List<'a> {
-    recordings: Vec<Recording<'a>>,
+/// The answer to it. 60 bytes a recording while it is sent, where its text has 250.
+#[derive(Default)]
+struct List {
+    camera: String,
+    rows: Vec<Row>,
+    /// `codecs` of the rows, each once.
+    codecs: Vec<String>,
     /// `before` of the following page.
     next: Option<u32>,
     /// Whether every head was read.
     complete: bool,
+}
+
+struct Row {
+    entry: Entry,
+    gap_before_ms: u32,
+    /// Its place among `List::codecs`.
+    codecs: usize,
 }
 
 impl Web {
@@ -99,18 +114,18 @@ impl Web {
         let Some(id) = self.daemon.camera_id(camera) else {
             // Without any camera there are no recordings; a wrong name is a mistake.
             return match head.parameter("camera") {
-                None => Answer::json(&List { recordings: Vec::new(), next: None, complete: true }),
+                None => Answer::made(List { complete: true, ..List::default() }),
                 Some(_) => Answer::error(404, "no such camera"),
             };
         };
         let catalog = self.catalog();
-        let complete = catalog.complete();
-        let list = match catalog.folder(id) {
-            Some(folder) => query.list(camera, folder, &catalog, complete),
-            None => List { recordings: Vec::new(), next: None, complete },
-        };
+        let mut list = List { complete: catalog.complete(), ..List::default() };
+        if let Some(folder) = catalog.folder(id) {
+            query.list(folder, &catalog, &mut list);
+        }
         drop(catalog);
-        Answer::json(&list)
+        list.camera = camera.to_owned();
+        Answer::made(list)
     }
 }
 
@@ -142,32 +157,53 @@ impl Query {
     }
 
     /// Newest first.
-    fn list<'a>(
-        &self,
-        camera: &'a str,
-        folder: &Folder,
-        catalog: &Catalog,
-        complete: bool,
-    ) -> List<'a> {
+    fn list(&self, folder: &Folder, catalog: &Catalog, list: &mut List) {
         let entries = folder.entries();
         let end = entries.partition_point(|entry| entry.name.number() < self.before);
         let wanted = |entry: &&Entry| entry.end().0 >= self.from && entry.start.0 < self.to;
         let mut found = entries.get(..end).unwrap_or_default().iter().rev().filter(wanted);
-        let recordings: Vec<_> = found
-            .by_ref()
-            .take(self.limit)
-            .map(|entry| Recording::of(camera, entry, folder, catalog))
-            .collect();
-        let last = recordings.last().map(|recording| recording.number);
-        List { next: last.filter(|_| found.next().is_some()), recordings, complete }
+        for entry in found.by_ref().take(self.limit) {
+            let text = catalog.codecs(entry);
+            let known = list.codecs.iter().position(|codecs| codecs == text);
+            let codecs = known.unwrap_or_else(|| {
+                list.codecs.push(text.to_owned());
+                list.codecs.len() - 1
+            });
+            let gap_before_ms = folder.gap_before_ms(entry.name);
+            list.rows.push(Row { entry: *entry, gap_before_ms, codecs });
+        }
+        let last = list.rows.last().map(|row| row.entry.name.number());
+        list.next = last.filter(|_| found.next().is_some());
     }
 }
 
-impl<'a> Recording<'a> {
-    fn of(camera: &'a str, entry: &Entry, folder: &Folder, catalog: &Catalog) -> Recording<'a> {
-        let codecs = catalog.codecs(entry);
+impl Maker for List {
+    fn make(&self, piece: usize, out: &mut Vec<u8>) -> bool {
+        out.extend_from_slice(if piece == 0 { b"{\"recordings\":[" } else { b"" });
+        match self.rows.get(piece) {
+            Some(row) => {
+                out.extend_from_slice(if piece == 0 { b"" } else { b"," });
+                // Numbers and text: it can not fail.
+                let _ = serde_json::to_writer(out, &self.recording(row));
+                true
+            }
+            None if piece == self.rows.len() => {
+                let end = json!({"next": self.next, "complete": self.complete}).to_string();
+                out.extend_from_slice(b"],");
+                out.extend_from_slice(end.trim_start_matches('{').as_bytes());
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+impl List {
+    fn recording(&self, row: &Row) -> Recording<'_> {
+        let entry = &row.entry;
+        let codecs = self.codecs.get(row.codecs).filter(|codecs| !codecs.is_empty());
         Recording {
-            camera,
+            camera: &self.camera,
             number: entry.name.number(),
             file: entry.name.file_name(),
             start_ms: entry.start.0,
@@ -175,9 +211,9 @@ impl<'a> Recording<'a> {
             duration_ms: entry.duration_ms,
             bytes: entry.bytes,
             codec: entry.codec.map(crate::codec::Codec::name),
-            mime: (!codecs.is_empty()).then(|| format!("video/mp4; codecs=\"{codecs}\"")),
+            mime: codecs.map(|codecs| format!("video/mp4; codecs=\"{codecs}\"")),
             state: entry.state.name(),
-            gap_before_ms: folder.gap_before_ms(entry.name),
+            gap_before_ms: row.gap_before_ms,
         }
     }
 }

@@ -35,7 +35,9 @@ impl Trace {
         self.child.wait().unwrap();
         let mut text = String::new();
         self.file.read_to_string(&mut text).unwrap();
-        text.lines().flat_map(quoted).map(PathBuf::from).collect()
+        // An empty one names a file that is open already (AT_EMPTY_PATH).
+        let paths = text.lines().flat_map(quoted).filter(|path| !path.is_empty());
+        paths.map(PathBuf::from).collect()
     }
 }
 

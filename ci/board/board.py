@@ -1,0 +1,310 @@
+"""A board in QEMU: boots, is talked to over its console and its network, loses its card and its power.
+
+Nothing here sleeps for a fixed time: everything waits for a condition, with an end.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+PROMPT = b"@@board@@ "
+
+
+def wait_for(what, condition, seconds=120.0):
+    """What the condition answers, once that is true; looks ten times a second."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {seconds} s for: {what}")
+        time.sleep(0.1)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def make_overlay(image, files):
+    """What the board's flash holds beside the firmware: texts by path, in an ext4 image."""
+    with tempfile.TemporaryDirectory() as folder:
+        for path, text in files.items():
+            file = pathlib.Path(folder) / "root" / path.lstrip("/")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+            file.chmod(0o755 if text.startswith("#!") else 0o600)
+        subprocess.run(["truncate", "-s", "8M", image], check=True)
+        mkfs = ["mkfs.ext4", "-q", "-F", "-O", "^has_journal", "-d", folder, image]
+        subprocess.run(mkfs, check=True)
+
+
+class Board:
+    """One boot of one machine."""
+
+    def __init__(self, kernel, root, folder, card=None, memory=32, drive="", clock=None, page=None,
+                 interactive=False):
+        """`card`: an image file, or None for an empty slot; `drive`: further options of its drive;
+        `clock`: what the real-time clock says at first; `page`: this machine's port of the page;
+        `interactive`: the console is this terminal, for a person."""
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.port = page or free_port()
+        self.cards = 0
+        self.drive = drive
+        overlay = self.folder / "overlay.img"
+        if not overlay.exists():
+            make_overlay(overlay, {})
+        qmp = self.folder / "qmp"
+        qmp.unlink(missing_ok=True)
+        command = [
+            "qemu-system-arm", "-M", "virt,highmem=off", "-cpu", "cortex-a7", "-m", f"{memory}M",
+            "-nodefaults", "-display", "none", "-no-reboot",
+            "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
+            "-qmp", f"unix:{qmp},server=on,wait=off",
+            "-kernel", kernel,
+            "-append", "console=ttyAMA0 root=/dev/vda ro init=/sbin/overlay-init loglevel=1",
+            "-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{self.port}-:8080",
+            "-device", "virtio-net-device,netdev=net",
+            # The last device of this kind comes first.
+            "-drive", f"file={overlay},if=none,id=overlay,format=raw",
+            "-device", "virtio-blk-device,drive=overlay",
+            "-drive", f"file={root},if=none,id=root,format=raw,readonly=on",
+            "-device", "virtio-blk-device,drive=root",
+            "-device", "virtio-rng-device",
+            "-device", "pcie-root-port,id=slot0,chassis=1,slot=1",
+            "-device", "pcie-root-port,id=slot1,chassis=2,slot=2",
+        ]
+        if card:
+            command += self.card_arguments(card)
+        if clock:
+            command += ["-rtc", f"base={clock}"]
+        self.started = time.monotonic()
+        self.output = bytearray()
+        self.log = bytearray()
+        self.lock = threading.Condition()
+        self.commands = 0
+        self.qmp_path = qmp
+        self._qmp = None
+        command = [str(part) for part in command]
+        if interactive:
+            self.process = subprocess.Popen(command)
+            return
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+
+    # --- power ------------------------------------------------------------------------------
+
+    def cut_power(self):
+        """What reached the card's image is what was written."""
+        self.process.kill()
+        self.process.wait()
+
+    def wait_for_shell(self, seconds=180):
+        """Boots until the console's shell answers."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self.process.stdin.write(b"\n")
+            self.process.stdin.flush()
+            with self.lock:
+                if self.lock.wait_for(lambda: re.search(rb"[#$] ", self.output), timeout=0.5):
+                    break
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise TimeoutError(f"no shell:\n{self.text()}")
+        # What is typed while the shell sets up its terminal may be lost: until it has answered, again.
+        with self.lock:
+            del self.output[:]
+            while not self.lock.wait_for(lambda: PROMPT in self.output, timeout=3):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"a shell that does not answer:\n{self.text()}")
+                self.process.stdin.write(b"PS1='@@board'\"@@ \"; stty -echo\n")
+                self.process.stdin.flush()
+        self.run("true")
+        return time.monotonic() - self.started
+
+    def daemon(self):
+        """The recorder's process id, once it runs."""
+        return int(wait_for("the daemon", lambda: self.run("pidof smolnvr", check=False).split())[0])
+
+    def memory(self):
+        """Of the recorder and of its supervisor, in KB: peak and anonymous, of each."""
+        text = self.run("cat /proc/$(pidof smolnvr)/status /proc/$(pidof smolnvrd)/status")
+        peaks, anonymous = (
+            [int(value) for value in re.findall(rf"^{key}:\s*(\d+)", text, re.M)]
+            for key in ("VmHWM", "RssAnon")
+        )
+        return peaks[0], anonymous[0], peaks[1], anonymous[1]
+
+    def queued_kb(self):
+        """What waits in all TCP sockets. (The kernel's own sum leaves out up to 1 MB.)"""
+        lines = self.run("cat /proc/net/tcp").splitlines()
+        queues = re.findall(r" ([0-9A-F]{8}):([0-9A-F]{8}) \d\d:", "\n".join(lines))
+        return sum(int(bytes_, 16) for queue in queues for bytes_ in queue) / 1024
+
+    def wait_for_end(self):
+        """Until neither the recorder nor its supervisor is there."""
+        wait_for("its end", lambda: not self.run("pidof smolnvr smolnvrd", check=False).strip())
+
+    def wait_for_recording(self, camera="camera", frames=1):
+        """Until frames of that camera are durable, of a run of their own."""
+        def durable(status):
+            found = [it for it in status["cameras"] if it["name"] == camera]
+            return (
+                status["storage"]["state"] == "ok" and found and found[0]["state"] == "live"
+                and found[0]["durable_age_ms"] is not None and found[0]["frames"] >= frames
+                and found[0]["segment"] is not None and found[0]
+            )
+        return wait_for("recording", lambda: (s := self.status()) and durable(s), 180)
+
+    def shut_down(self, seconds=180):
+        self.process.stdin.write(b"poweroff\n")
+        self.process.stdin.flush()
+        self.process.wait(timeout=seconds)
+
+    # --- console ----------------------------------------------------------------------------
+
+    def _read(self):
+        while True:
+            piece = os.read(self.process.stdout.fileno(), 4096)
+            if not piece:
+                return
+            with self.lock:
+                self.output += piece
+                self.log += piece
+                self.lock.notify_all()
+
+    def _until(self, mark, seconds=120):
+        with self.lock:
+            if not self.lock.wait_for(lambda: mark in self.output, timeout=seconds):
+                raise TimeoutError(f"waited for {mark!r}:\n{self.text()[-2000:]}")
+            end = self.output.index(mark)
+            text = bytes(self.output[:end])
+            del self.output[: end + len(mark)]
+            return text
+
+    def run(self, command, seconds=120, check=True):
+        """Runs a command on the console; answers what it printed."""
+        self.commands += 1
+        number = self.commands
+        # The mark is printed in two halves, lest its echo is taken for it.
+        self.process.stdin.write(f"{command}\necho \"@@{number}\"\"@@$?@\"\n".encode())
+        self.process.stdin.flush()
+        before = self._until(f"@@{number}@@".encode(), seconds)
+        status = int(self._until(b"@", seconds))
+        self._until(PROMPT, seconds)
+        text = before.decode(errors="replace").replace("\r\n", "\n").replace(PROMPT.decode(), "")
+        if check and status != 0:
+            raise RuntimeError(f"{command}: status {status}\n{text}")
+        return text
+
+    def numbers(self, command):
+        """The whole numbers in what a command prints."""
+        return [int(number) for number in re.findall(r"\d+", self.run(command))]
+
+    def uptime(self):
+        """Seconds by the guest's own clock."""
+        return float(self.run("cat /proc/uptime").split()[0])
+
+    def wait_for_text(self, text, seconds=120):
+        """Waits until the console has printed it, since power on."""
+        with self.lock:
+            if not self.lock.wait_for(lambda: text.encode() in self.log, timeout=seconds):
+                raise TimeoutError(f"waited for {text!r} on the console")
+
+    def text(self):
+        return self.log.decode(errors="replace")
+
+    # --- network ----------------------------------------------------------------------------
+
+    def http(self, method, path, body=None, seconds=10):
+        """Status and body; the page's port is on this machine's loopback."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
+        with contextlib.closing(connection):
+            connection.request(method, path, body)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+
+    def status(self):
+        """`/api/status`, or None while nobody answers."""
+        try:
+            status, body = self.http("GET", "/api/status")
+        except (OSError, http.client.HTTPException):
+            return None
+        return json.loads(body) if status == 200 else None
+
+    def wait_for_status(self, what, condition, seconds=120):
+        return wait_for(what, lambda: (s := self.status()) and condition(s) and s, seconds)
+
+    # --- the card ---------------------------------------------------------------------------
+
+    def card_arguments(self, image):
+        self.cards += 1
+        node = f"card{self.cards}"
+        drive = f"file={image},if=none,id={node},format=raw,cache=writethrough{self.drive}"
+        return ["-drive", drive, "-device", f"virtio-blk-pci,drive={node},bus={self.slot()},id=dev{node}"]
+
+    def slot(self):
+        """Not that of the card before: what is put into a slot while it is emptied stays unseen."""
+        return f"slot{self.cards % 2}"
+
+    def monitor(self, command):
+        return self.qmp("human-monitor-command", {"command-line": command})
+
+    def qmp(self, command, arguments=None):
+        if self._qmp is None:
+            connection = socket.socket(socket.AF_UNIX)
+            connection.connect(str(self.qmp_path))
+            self._qmp = connection.makefile("rw")
+            self._qmp_socket = connection
+            json.loads(self._qmp.readline())
+            self._ask("qmp_capabilities", {})
+        return self._ask(command, arguments or {})
+
+    def _ask(self, command, arguments):
+        self._qmp.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        self._qmp.flush()
+        while True:
+            answer = json.loads(self._qmp.readline())
+            if "return" in answer:
+                return answer["return"]
+            if "error" in answer:
+                raise RuntimeError(answer["error"]["desc"])
+
+    def pull_card(self):
+        """Pulls the card; the guest notices within seconds."""
+        self.qmp("device_del", {"id": f"devcard{self.cards}"})
+
+    def insert_card(self, image):
+        self.cards += 1
+        node = f"card{self.cards}"
+        self.monitor(f"drive_add 0 file={image},if=none,id={node},format=raw,cache=writethrough{self.drive}")
+        self.qmp("device_add", {
+            "driver": "virtio-blk-pci", "drive": node, "bus": self.slot(), "id": f"dev{node}",
+        })
+
+    def throttle_card(self, bytes_a_second):
+        """How fast the card writes; 0: as fast as it can."""
+        limits = dict.fromkeys(("bps", "bps_rd", "iops", "iops_rd", "iops_wr"), 0)
+        self.qmp("block_set_io_throttle", {
+            "device": f"card{self.cards}", **limits, "bps_wr": bytes_a_second,
+        })
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.cut_power()

@@ -1,0 +1,108 @@
+"""SD cards as image files: made, filled, and read without the board."""
+
+import json
+import pathlib
+import struct
+import subprocess
+
+HERE = pathlib.Path(__file__).resolve().parent
+TOP = HERE.parent.parent
+START = 2048  # sectors before the partition
+
+
+def make_card(path, megabytes, system="vfat", cluster_kb=32, reserve_mb=0):
+    """A card with one partition, of FAT32 or ext4, at its start. The image is sparse.
+
+    `reserve_mb`: so much of it is taken by a file that is not a recording.
+    """
+    path = pathlib.Path(path)
+    path.unlink(missing_ok=True)
+    sectors = megabytes * 2048
+    with open(path, "wb") as image:
+        image.truncate(sectors * 512)
+        kind = 0x0C if system == "vfat" else 0x83
+        entry = struct.pack("<B3sB3sII", 0, b"\0\0\0", kind, b"\0\0\0", START, sectors - START)
+        image.seek(446)
+        image.write(entry)
+        image.seek(510)
+        image.write(b"\x55\xaa")
+    kilobytes = str((sectors - START) // 2)
+    if system == "vfat":
+        mkfs = ["mkfs.vfat", "-F", "32", "-s", str(cluster_kb * 2), "--offset", str(START), path, kilobytes]
+    else:
+        mkfs = ["mkfs.ext4", "-q", "-F", "-E", f"offset={START * 512}", path, f"{kilobytes}k"]
+    subprocess.run(mkfs, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    if reserve_mb:
+        blob = path.with_suffix(".blob")
+        with open(blob, "wb") as file:
+            file.truncate(reserve_mb * 1024 * 1024)
+        put(path, blob, "holiday.mov")
+        blob.unlink()
+    return path
+
+
+def partition(image):
+    """As mtools names the partition."""
+    return f"{image}@@{START * 512}"
+
+
+def put(image, source, name):
+    """Copies a file or folder onto the card."""
+    subprocess.run(["mcopy", "-s", "-Q", "-i", partition(image), source, f"::{name}"], check=True)
+
+
+def names(image, folder):
+    """Names in a folder of the card, sorted."""
+    listing = subprocess.run(
+        ["mdir", "-b", "-i", partition(image), f"::{folder}"], capture_output=True, text=True
+    ).stdout
+    return sorted(pathlib.PurePosixPath(line.strip(":/")).name for line in listing.split("\n") if line)
+
+
+def read_card(image, folder, to):
+    """Copies a folder of the card here, and answers where it is."""
+    to = pathlib.Path(to)
+    to.mkdir(parents=True, exist_ok=True)
+    subprocess.run(
+        ["mcopy", "-s", "-n", "-Q", "-m", "-i", partition(image), f"::{folder}", to], check=True
+    )
+    return to / pathlib.PurePosixPath(folder).name
+
+
+def is_clean(image):
+    """Whether the card was unmounted: FAT32 keeps a mark in its first sector while it is mounted."""
+    with open(image, "rb") as file:
+        file.seek(START * 512 + 0x41)
+        return file.read(1)[0] & 1 == 0
+
+
+def compare(clip, folder, missing=0):
+    """What `ci/tests/compare.rs` says of each recording; each must be a true part of the clip, and all
+    of them may miss so many frames within."""
+    program = TOP / "target/release/examples/compare"
+    output = subprocess.run([program, clip, folder], capture_output=True, text=True, check=True).stdout
+    files = [json.loads(line) for line in output.splitlines()]
+    # Where the power went between the making of the newest file and its head, it holds nothing.
+    if files and files[-1]["error"] == "no moov":
+        files[-1] = {"file": files[-1]["file"], "frames": 0, "error": None}
+    wrong = [f"{file['file']}: {file['error']}" for file in files if file["error"]]
+    assert not wrong, wrong
+    left_out = sum(file.get("missing", 0) for file in files)
+    assert left_out <= missing, f"{left_out} frames are missing within files, {missing} may"
+    return files
+
+
+def assert_follow_on(files):
+    """No frame is lost or doubled between a file and the next."""
+    for file, following in zip(files, files[1:]):
+        expected = (file["first"] + file["frames"]) % file["of"]
+        assert following["first"] == expected, (
+            f"{following['file']} begins with frame {following['first']}, {file['file']} ended before {expected}"
+        )
+
+
+def verify(folder):
+    """State by file name, of `smolnvr verify`."""
+    program = TOP / "target/release/smolnvr"
+    output = subprocess.run([program, "verify", "--json", folder], capture_output=True, text=True).stdout
+    return {pathlib.Path(line["file"]).name: line["state"] for line in json.loads(output)}

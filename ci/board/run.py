@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+"""The 32 MB board under QEMU: boots it, records on it, breaks it.
+
+usage: ci/board/run.py [--full] [--seed N] [--jobs N] [--list] [--shell [PORT]] [TEST...]
+
+Without names the tests of the quick set run, with `--full` all, at their full length. Each prints a figure at its end; all of them
+go to ci/bench/board.txt when all have passed. Random moments come from the seed that is printed first.
+"""
+
+import argparse
+import concurrent.futures
+import datetime
+import os
+import pathlib
+import platform
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+import board
+import card
+from camera import Camera, clip
+
+TOP = card.TOP
+BINARY = TOP / "target/armv7-unknown-linux-musleabi/release/smolnvr"
+
+
+class Setting:
+    """What a test is given: the machine's parts, a folder of its own, chance, and its length."""
+
+    def __init__(self, images, folder, seed, full):
+        self.images = images
+        self.folder = pathlib.Path(folder)
+        self.random = random.Random(seed)
+        self.full = full
+        self.boards = []
+
+    def card(self, megabytes=2200, **how):
+        return card.make_card(self.folder / "card.img", megabytes, **how)
+
+    def board(self, config, card=None, way="package", files=(), **how):
+        """Boots a board with that /etc/smolnvr.toml; waits for its shell. Boots of one test share
+        a flash: what `config` (None: as it is) and `files` say was written there by the user."""
+        files = {**dict(files), **({"/etc/smolnvr.toml": config} if config is not None else {})}
+        if files:
+            board.make_overlay(self.folder / "overlay.img", files)
+        machine = board.Board(self.images.kernel, self.images.root(way), self.folder, card, **how)
+        self.boards.append(machine)
+        machine.wait_for_shell()
+        return machine
+
+    def read(self, image, clip_path, folder="recordings", missing=0):
+        """The recordings of a card, checked frame by frame against the clip; where they are now,
+        and what they hold. `missing`: so many frames may be left out within files."""
+        to = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
+        copied = card.read_card(image, folder, to)
+        return copied, card.compare(clip_path, copied, missing)
+
+    def close(self):
+        for machine in self.boards:
+            machine.__exit__()
+
+
+def config(*cameras, storage="", further=""):
+    """/etc/smolnvr.toml with those cameras, each (name, url) or (name, url, keys)."""
+    text = f'[storage]\n{storage}\n[web]\nauth = "none"\n{further}\n'
+    for name, url, *keys in cameras:
+        text += f'[[camera]]\nname = "{name}"\nurl = "{url}"\nsnapshot = "off"\n' + "\n".join(keys) + "\n"
+    return text
+
+
+class Images:
+    """Kernel and root file systems, built when they are missing or old."""
+
+    def __init__(self):
+        self.kernel = built(["sh", TOP / "ci/board/kernel.sh"])
+        self.roots = {}
+        self.lock = threading.Lock()
+
+    def root(self, way):
+        """`way` of installing: package, ipk, or none."""
+        with self.lock:
+            if way not in self.roots:
+                self.roots[way] = self.build_root(way)
+            return self.roots[way]
+
+    def build_root(self, way):
+        work = TOP / "target/board"
+        work.mkdir(parents=True, exist_ok=True)
+        image, installed = work / f"{way}.squashfs", work / way
+        shutil.rmtree(installed, ignore_errors=True)
+        installed.mkdir()
+        if way != "none":
+            built(["sh", TOP / "ci/board/install.sh", way, installed])
+        built(["sh", TOP / "ci/board/image.sh", image, installed])
+        return image
+
+    def sdcard(self):
+        """What a user copies onto a card."""
+        dist = TOP / "target/board/dist"
+        with self.lock:
+            built(["env", f"DIST={dist}", "sh", TOP / "ci/package.sh", "sdcard"])
+        return dist / "sdcard"
+
+
+def built(command):
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def prepare():
+    """Everything a board is made of, from this tree."""
+    built(["sh", TOP / "ci/setup.sh", "board"])
+    cargo = ["cargo", "build", "--quiet", "--release", "--manifest-path", TOP / "Cargo.toml"]
+    built([*cargo, "--workspace", "--bins"])
+    built([*cargo, "--example", "compare"])
+    subprocess.run(
+        ["sh", TOP / "ci/cross.sh"], check=True, stdout=subprocess.DEVNULL,
+        env={**os.environ, "CROSS": os.environ.get("CROSS", "zig")},
+    )
+    return Images()
+
+
+def tests(full):
+    """By name, in the order in which they begin; those that take too long for every day only if `full`."""
+    import runs_basic, runs_budget, runs_card, runs_power, runs_stress  # noqa: E401
+
+    # The longest first.
+    modules = [runs_power, runs_stress, runs_budget, runs_card, runs_basic]
+    chosen = [test for module in modules for test in module.TESTS]
+    if full:
+        chosen += [test for module in modules for test in getattr(module, "FULL_ONLY", [])]
+    return {test.__name__: test for test in chosen}
+
+
+def run(test, images, seed, full):
+    """The test's figure, or None where it failed."""
+    name = test.__name__
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix=f"board-{name}-") as folder:
+        setting = Setting(images, folder, f"{seed} {name}", full)
+        try:
+            figure = test(setting)
+        except Exception:
+            traceback.print_exc()
+            for machine in setting.boards:
+                print(f"--- console\n{machine.text()[-6000:]}\n---", file=sys.stderr)
+            figure = None
+        finally:
+            setting.close()
+    verdict = figure if figure is not None else "FAILED"
+    print(f"{name:<24} {verdict}  [{time.monotonic() - started:.0f} s]", flush=True)
+    return figure
+
+
+def shell(images, port):
+    """A board for people: its console here, the page on this machine, a card that stays."""
+    folder = TOP / "target/board/shell"
+    folder.mkdir(parents=True, exist_ok=True)
+    image = folder / "card.img"
+    if not image.exists():
+        card.make_card(image, 2200)
+    with Camera(camera=clip("bench.h264")) as camera:
+        text = f'[[camera]]\nname = "camera"\nurl = "{camera.url()}"\n[web]\nauth = "none"\n'
+        board.make_overlay(folder / "overlay.img", {"/etc/smolnvr.toml": text})
+        machine = board.Board(images.kernel, images.root("package"), folder, image, page=port,
+                              interactive=True)
+        print(f"the page is http://127.0.0.1:{port}/; `poweroff` ends, and the card is {image}", flush=True)
+        machine.process.wait()
+
+
+def table(figures, seed, full):
+    version = subprocess.run(["qemu-system-arm", "--version"], capture_output=True, text=True).stdout
+    lines = [
+        f"{datetime.date.today()}  QEMU {re.search(r'version ([0-9.]+)', version)[1]}, Cortex-A7, 32 MB, "
+        f"on {os.cpu_count()} cores of {platform.machine()}; seed {seed}, {'full' if full else 'short'} runs",
+        "Times are those of an emulated board on a shared machine: a real one is faster.",
+        "",
+    ]
+    return "\n".join(lines + [f"{name:<24} {figure}" for name, figure in figures]) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__.split("\n\n")[1].removeprefix("usage: "))
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
+    parser.add_argument("--jobs", type=int, default=1, help="boards at once; each takes a core")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--shell", type=int, nargs="?", const=8080, metavar="PORT")
+    parser.add_argument("names", nargs="*")
+    arguments = parser.parse_args()
+    known = tests(full=True)
+    if arguments.list:
+        for name, test in known.items():
+            print(f"{name:<24} {test.__doc__.splitlines()[0]}")
+        return
+    unknown = [name for name in arguments.names if name not in known]
+    if unknown:
+        sys.exit(f"board: there is no test {', '.join(unknown)}; --list names them")
+    images = prepare()
+    if arguments.shell:
+        shell(images, arguments.shell)
+        return
+    print(f"seed {arguments.seed}", flush=True)
+    chosen = [known[name] for name in arguments.names or tests(arguments.full)]
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        verdicts = pool.map(lambda test: run(test, images, arguments.seed, arguments.full), chosen)
+        figures = [(test.__name__, figure) for test, figure in zip(chosen, verdicts)]
+    failed = [name for name, figure in figures if figure is None]
+    if failed:
+        sys.exit(f"board: failed: {', '.join(failed)}")
+    if not arguments.names:
+        (TOP / "ci/bench/board.txt").write_text(table(figures, arguments.seed, arguments.full))
+
+
+if __name__ == "__main__":
+    # The tests import this file by its name; it must be one and the same.
+    sys.modules["run"] = sys.modules["__main__"]
+    main()

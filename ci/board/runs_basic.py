@@ -1,0 +1,90 @@
+"""Booting, the init script, and every way of installing."""
+
+import card
+from board import wait_for
+from camera import Camera, clip
+from run import config
+
+SHORT = "segment_seconds = 5\nsync_seconds = 2\n"
+
+
+def boot_to_recording(setting):
+    """From power on to recording; start, stop, restart and reload; poweroff leaves the card clean."""
+    image = setting.card()
+    with Camera(camera=clip("numbered.h264")) as camera:
+        board = setting.board(config(("camera", camera.url()), storage=SHORT), image)
+        board.wait_for_recording()
+        since_power_on = board.uptime()
+        process = board.daemon()
+        assert "Seccomp:\t2" in board.run(f"cat /proc/{process}/status"), "not under kernel49"
+        total = board.numbers("grep MemTotal /proc/meminfo")[0]
+        assert total < 28 * 1024, f"MemTotal {total} KB"
+        script = "/etc/init.d/S97smolnvr"
+        for _ in range(2):
+            assert board.daemon() == process
+            board.run(f"{script} start")
+            assert board.daemon() == process, "start started another"
+            board.run(f"{script} reload")
+            board.run(f"{script} status")
+            board.run(f"{script} restart")
+            assert board.daemon() != process, "restart did nothing"
+            process = board.daemon()
+            board.wait_for_recording(frames=60)
+            board.run(f"{script} stop")
+            board.run(f"{script} stop")
+            board.wait_for_end()
+            board.run(f"{script} start")
+            process = board.daemon()
+            board.wait_for_recording()
+        board.wait_for_recording(frames=60)
+        board.shut_down()
+    recordings, files = setting.read(image, clip("numbered.h264"))
+    states = card.verify(recordings)
+    assert set(states.values()) == {"whole"}, states
+    assert card.is_clean(image), "the card was not unmounted"
+    return (
+        f"recording {since_power_on:.1f} s after power on, MemTotal {total} KB; "
+        f"{len(files)} files, {sum(file['frames'] for file in files)} frames, all whole"
+    )
+
+
+def installed_by_ipk(setting):
+    """The .ipk's files in the firmware: it boots and records."""
+    image = setting.card()
+    with Camera(camera=clip("numbered.h264")) as camera:
+        board = setting.board(config(("camera", camera.url()), storage=SHORT), image, way="ipk")
+        board.wait_for_recording(frames=60)
+        mode = board.run("ls -l /etc/smolnvr.toml /etc/default/smolnvr")
+        board.shut_down()
+    _, files = setting.read(image, clip("numbered.h264"))
+    assert "-rw-------" in mode and files, mode
+    card.assert_follow_on(files)
+    return f"{sum(file['frames'] for file in files)} frames in {len(files)} files"
+
+
+def installed_on_the_card(setting):
+    """install.sh on a firmware without smolnvr: it records, after the next boot by itself, from RAM."""
+    image = setting.card()
+    card.put(image, setting.images.sdcard() / "smolnvr", "download")
+    with Camera(camera=clip("numbered.h264")) as camera:
+        text = config(("camera", camera.url()), storage=SHORT)
+        board = setting.board(None, image, way="none", files={"/root/mine.toml": text})
+        wait_for("the card", lambda: "/mnt/mmcblk0p1" in board.run("cat /proc/mounts"))
+        board.run("mkdir -p /mnt/mmcblk0p1/smolnvr && cp /root/mine.toml /mnt/mmcblk0p1/smolnvr/smolnvr.toml")
+        said = board.run("sh /mnt/mmcblk0p1/download/install.sh")
+        assert "is on /mnt/mmcblk0p1 and runs" in said, said
+        board.wait_for_recording(frames=60)
+        board.shut_down()
+        board = setting.board(None, image, way="none")
+        board.wait_for_recording(frames=60)
+        since_power_on = board.uptime()
+        held = board.run("ls -l /proc/$(pidof smolnvr)/exe /proc/$(pidof smolnvr)/cwd")
+        assert "/tmp/smolnvr/smolnvr" in held and "/mnt" not in held, held
+        board.shut_down()
+    folder, files = setting.read(image, clip("numbered.h264"))
+    # No script of the firmware's ends it, but the signal that all processes get before the power goes.
+    assert set(card.verify(folder).values()) == {"whole"}
+    return f"recorded at the next boot {since_power_on:.1f} s after power on; {len(files)} files"
+
+
+TESTS = [boot_to_recording, installed_by_ipk, installed_on_the_card]

@@ -1,0 +1,139 @@
+"""What it takes: memory, CPU, and writes."""
+
+import re
+import statistics
+import subprocess
+import time
+
+import card
+from board import wait_for
+from camera import Camera, clip
+from run import BINARY, TOP, config
+from viewers import Reader
+
+
+def idle_memory(setting):
+    """Peak memory with no camera, and with one that is not recorded."""
+    image = setting.card()
+    with Camera(camera=clip("bench.h264")) as camera:
+        board = setting.board(config(), image)
+        board.wait_for_status("an answer", lambda status: status["storage"]["state"] == "ok")
+        without, _, supervisor, own = board.memory()
+        text = config(("camera", camera.url(), "record = false"))
+        board.run(f"cat >/etc/smolnvr.toml <<'END'\n{text}END")
+        board.run("/etc/init.d/S97smolnvr restart")
+        board.wait_for_status("frames", lambda s: s["cameras"] and s["cameras"][0]["frames"] > 100)
+        connected, *_ = board.memory()
+        board.shut_down()
+    assert without <= 2048, f"{without} KB without a camera, 2048 allowed"
+    assert connected <= 4096, f"{connected} KB connected, 4096 allowed"
+    return (
+        f"peak RSS {without} KB without a camera, {connected} KB connected and not recording; "
+        f"the supervisor, a BusyBox, {supervisor} KB, {own} of them its own"
+    )
+
+
+def budget(setting):
+    """4 Mbit/s with 1,000 segments, two live viewers, the page's events and a download: what it takes."""
+    seconds = 600 if setting.full else 60
+    image = setting.card()
+    thousand_segments(setting, image)
+    with Camera(camera=clip("bench.h264")) as camera:
+        board = setting.board(config(("camera", camera.url())), image)
+        board.wait_for_recording()
+        board.wait_for_status("the list", lambda status: status["storage"]["list_complete"])
+        readers = [Reader(board.port, path) for path in ("/live/camera.mp4",) * 2 + ("/api/events",)]
+        wait_for("viewers to see", lambda: all(reader.first_media for reader in readers[:2]))
+        samples, downloads, start = [], [], usage(board)
+        while not samples or samples[-1]["uptime"] - start["uptime"] < seconds:
+            if not downloads or downloads[-1].ended:
+                downloads.append(Reader(board.port, f"/recordings/camera/{len(downloads) % 1000:03}.mp4"))
+            samples.append(usage(board))
+            faults = [reader.fault for reader in readers if reader.ended]
+            assert not faults, faults
+        end = samples[-1]
+        status = board.status()
+        seen = [reader.bytes for reader in readers]
+        for reader in readers + downloads:
+            reader.stop()
+        board.run("/etc/init.d/S97smolnvr stop")
+        sectors = board.numbers("cat /sys/block/vdc/stat")[6]
+        board.shut_down()
+    losses = status["cameras"][0]["losses"]
+    assert not any(losses.values()), losses
+    _, files = setting.read(image, clip("bench.h264"), "recordings")
+    files = [file for file in files if int(file["file"][:-4]) >= 1000]
+    card.assert_follow_on(files)
+    span = end["uptime"] - start["uptime"]
+    ticks = (end["ticks"] - start["ticks"]) / span * 60
+    written = sectors * 512 / sum(file["media"] for file in files)
+    middle = len(samples) // 2
+    drift = statistics.mean(it["anon"] for it in samples[middle:]) - statistics.mean(
+        it["anon"] for it in samples[:middle]
+    )
+    tcp = max(it["tcp"] for it in samples)
+    free = min(it["available"] for it in samples)
+    size = BINARY.stat().st_size / 1024
+    assert all(count > 1_000_000 for count in seen[:2]), seen
+    within("peak RSS", end["peak"], 5120)
+    within("anonymous RSS", max(it["anon"] for it in samples), 4300)
+    within("what waits in sockets", tcp, 1024)
+    within("the binary", size, 800)
+    return (
+        f"peak RSS {end['peak']} KB (with all of the supervisor's BusyBox {end['peak'] + end['supervisor']}), anonymous {max(it['anon'] for it in samples)} KB, "
+        f"drift {drift:+.0f} KB, {tcp:.0f} KB in sockets, MemAvailable >= {free} KB, "
+        f"{ticks:.0f} CPU ticks a minute, {written:.4f} bytes written per media byte, "
+        f"binary {size:.0f} KB; {span:.0f} s, {sum(f['frames'] for f in files)} frames, "
+        f"{len(downloads)} downloads, first picture after {readers[1].first_media * 1000:.0f} ms"
+    )
+
+
+def within(what, figure, limit):
+    assert figure <= limit, f"{what}: {figure:.0f} KB, {limit} allowed"
+
+
+def usage(board):
+    """Figures of this moment: KB, ticks of 10 ms, seconds since boot."""
+    peak, anonymous, supervisor, own = board.memory()
+    text = board.run(
+        "cat /proc/$(pidof smolnvr)/stat /proc/meminfo /proc/uptime"
+    )
+    fields = text[text.index(") ") + 2 :].split()
+    return {
+        # What the supervisor, a shell, has beside its own is BusyBox, which is in memory anyway.
+        "peak": peak + own,
+        "supervisor": supervisor,
+        "anon": anonymous + own,
+        "ticks": int(fields[11]) + int(fields[12]),
+        "tcp": board.queued_kb(),
+        "available": int(re.search(r"MemAvailable:\s*(\d+)", text)[1]),
+        "uptime": float(text.strip().splitlines()[-1].split()[0]),
+    }
+
+
+def thousand_segments(setting, image):
+    """Puts 1,000 short recordings onto the card: one that is recorded on this machine, again and again."""
+    folder = setting.folder / "recordings"
+    folder.mkdir()
+    options = ["--frames", "50", "--speed", "10"]
+    with Camera(options, camera=clip("bench.h264")) as camera:
+        text = (
+            f'[storage]\npath = "{folder}"\nrequire_mount = false\n[web]\nlisten = "127.0.0.1:0"\n'
+            f'[[camera]]\nname = "camera"\nurl = "rtsp://127.0.0.1:{camera.port}/camera"\n'
+        )
+        (setting.folder / "host.toml").write_text(text)
+        command = [TOP / "target/release/smolnvr", "run", "-c", setting.folder / "host.toml"]
+        recorder = subprocess.Popen(
+            [*command, "--socket", setting.folder / "host.sock"], stderr=subprocess.DEVNULL
+        )
+        wait_for("the end of the stream", lambda: "Finished" in str(camera.sessions()))
+        wait_for("a recording", lambda: any(f.stat().st_size > 500_000 for f in folder.glob("*.mp4")))
+        recorder.terminate()
+        recorder.wait()
+    first = folder / "000.mp4"
+    for number in range(1, 1000):
+        (folder / f"{number:03}.mp4").hardlink_to(first)
+    card.put(image, folder, "recordings")
+
+
+TESTS = [idle_memory, budget]

@@ -1,0 +1,133 @@
+"""The power goes, at any moment; so does the recorder."""
+
+import hashlib
+import re
+import time
+
+import card
+from board import wait_for
+from camera import Camera, clip
+from run import config
+
+SYNC_SECONDS = 2
+FPS = 25
+# Beside what is not synced by design: the fragment being made, the longest fdatasync, and what is still
+# on its way to an emulated board on a busy machine.
+LOSS_SECONDS_MAX = SYNC_SECONDS + 1 + 3
+
+
+def power_cut(setting):
+    """QEMU is killed at random moments; nothing but the last seconds is lost, and the card stays good."""
+    rounds = 30 if setting.full else 12
+    # Small enough that the oldest recordings are deleted all the time.
+    image = setting.card(80, cluster_kb=1)
+    kept, losses, offsets, newest = {}, [], [], -1
+    for round_number in range(rounds):
+        with Camera(camera=clip("bench.h264")) as camera:
+            text = config(
+                ("camera", camera.url()),
+                storage=f"segment_seconds = 4\nsync_seconds = {SYNC_SECONDS}\nkeep_free_percent = 20\n",
+            )
+            # The port is another one each time; the rest of the flash is as it was.
+            board = setting.board(text, image)
+            # A fifth of the cuts falls into the start.
+            if setting.random.random() < 0.2:
+                board.wait_for_text("Starting smolnvr")
+                offset = setting.random.uniform(0, 2)
+            else:
+                board.wait_for_recording()
+                offset = setting.random.uniform(0, 12)
+            moment = time.monotonic() + offset
+            wait_for("the moment drawn", lambda: time.monotonic() >= moment)
+            board.cut_power()
+            offsets.append(offset)
+            wait_for("the camera to notice", lambda: all(
+                it["state"] not in ("Playing", "Ready") for it in camera.sessions().values()
+            ))
+            sent = max((int(it["frames"]) for it in camera.sessions().values()), default=0)
+        loss, kept, newest = examine(setting, image, sent, kept, newest, f"cut {round_number}")
+        if loss is not None:
+            losses.append(loss)
+    # The last word: it boots, records, and finds nothing to complain of.
+    with Camera(camera=clip("bench.h264")) as camera:
+        board = setting.board(config(("camera", camera.url())), image)
+        board.wait_for_recording()
+        assert "read-only" not in board.run("cat /tmp/messages"), "the card had turned read-only"
+        mounts = board.run("cat /proc/mounts")
+        assert re.search(r"/mnt/mmcblk0p1 vfat rw", mounts), mounts
+        board.shut_down()
+    folder, files = setting.read(image, clip("bench.h264"))
+    states = card.verify(folder)
+    assert set(states.values()) <= {"whole", "cut"} and files[-1]["frames"], states
+    assert losses and max(losses) <= LOSS_SECONDS_MAX, f"{max(losses):.1f} s lost"
+    return (
+        f"{rounds} cuts: at most {max(losses):.1f} s lost, {sum(losses) / len(losses):.1f} s on the average "
+        f"(sync_seconds = {SYNC_SECONDS}); {newest + 1} segments, the earlier ones unchanged"
+    )
+
+
+def examine(setting, image, sent, kept, newest, what):
+    """What a cut left: seconds lost of `sent` frames (None where none were recorded), the recordings
+    by digest, the highest number."""
+    folder, files = setting.read(image, clip("bench.h264"))
+    by_number = {int(file["file"][:-4]): file for file in files}
+    numbers = sorted(by_number)
+    digests = {
+        number: hashlib.sha256((folder / by_number[number]["file"]).read_bytes()).digest()
+        for number in numbers
+    }
+    # The newest of the last examination was not closed, and is mended since; those before stand as
+    # they were, but for the oldest, which may be gone.
+    for number, digest in kept.items():
+        if number in digests and number != newest:
+            assert digests[number] == digest, f"{what}: {number:03} changed"
+    gone = [number for number in kept if number not in digests]
+    left = [number for number in kept if number in digests]
+    assert not gone or not left or max(gone) < min(left), f"{what}: {gone} gone, {left} left"
+    if not numbers or numbers[-1] <= newest:
+        return None, digests, max(numbers[-1:] + [newest])
+    fresh = [by_number[number] for number in numbers if number > newest]
+    card.assert_follow_on([file for file in fresh if file["frames"]])
+    recorded = sum(file["frames"] for file in fresh)
+    return (sent - recorded) / FPS, digests, numbers[-1]
+
+
+def killed(setting):
+    """kill -9, SIGSTOP for 20 s and SIGTERM under load: back in seconds, all files good."""
+    image = setting.card()
+    with Camera(camera=clip("numbered.h264")) as camera:
+        storage = f"segment_seconds = 5\nsync_seconds = {SYNC_SECONDS}\n"
+        board = setting.board(config(("camera", camera.url()), storage=storage), image)
+        board.wait_for_recording(frames=100)
+        process = board.daemon()
+        board.run(f"kill -9 {process}")
+        began = board.uptime()
+        wait_for("another daemon", lambda: board.run("pidof smolnvr", check=False).strip() not in ("", str(process)))
+        board.wait_for_recording()
+        back = board.uptime() - began
+        process = board.daemon()
+        board.run(f"kill -STOP {process}")
+        began = board.uptime()
+        wait_for("20 s in which it stands still", lambda: board.uptime() - began >= 20)
+        frames = board_frames(camera)
+        board.run(f"kill -CONT {process}")
+        board.wait_for_recording(frames=frames)
+        assert board.daemon() == process, "it did not outlive SIGSTOP"
+        began = board.uptime()
+        board.run(f"kill -TERM {process}")
+        board.wait_for_end()
+        ended = board.uptime() - began
+        board.shut_down()
+    folder, files = setting.read(image, clip("numbered.h264"))
+    states = card.verify(folder)
+    assert set(states.values()) <= {"whole", "cut"}, states
+    assert ended <= 10, f"{ended:.1f} s to end"
+    return f"recording {back:.1f} s after kill -9; {ended:.1f} s to end on SIGTERM; {len(files)} files good"
+
+
+def board_frames(camera):
+    """Frames that the camera has sent so far to the newest session, as it last said, and some more."""
+    return max((int(it["frames"]) for it in camera.sessions().values()), default=0) + 25
+
+
+TESTS = [power_cut, killed]

@@ -1,0 +1,136 @@
+"""Cameras that fail, viewers that hang, a clock that is wrong, memory that runs out."""
+
+import card
+from board import free_port, wait_for
+from camera import Camera, clip
+from run import config
+from viewers import never_reads
+
+SHORT = "segment_seconds = 5\nsync_seconds = 2\n"
+
+
+def clients_that_never_read(setting):
+    """All connections are taken by clients that read nothing: no frame is missing, TCP memory is bounded."""
+    image = setting.card()
+    with Camera(camera=clip("bench.h264")) as camera:
+        board = setting.board(config(("camera", camera.url()), storage=SHORT), image)
+        board.wait_for_recording(frames=200)
+        paths = ["/live/camera.mp4", "/recordings/camera/000.mp4", "/api/events", "/"]
+        clients = [never_reads(board.port, paths[number % len(paths)]) for number in range(24)]
+        peak = 0
+        span, began = 120 if setting.full else 30, board.uptime()
+        while board.uptime() - began < span:
+            peak = max(peak, board.queued_kb())
+        high, *_ = board.memory()
+        for client in clients:
+            client.close()
+        frames = board.wait_for_recording()["frames"]
+        status = board.wait_for_recording(frames=frames + 50)
+        board.shut_down()
+    assert status["losses"]["network"] == status["losses"]["card"] == 0, status["losses"]
+    _, files = setting.read(image, clip("bench.h264"))
+    card.assert_follow_on(files)
+    assert peak > 0, "nobody was kept waiting"
+    assert peak <= 1024, f"{peak:.0f} KB in TCP queues"
+    return f"24 clients for {span} s: no frame missing, {peak:.0f} KB in TCP queues, peak RSS {high} KB"
+
+
+def clock_is_wrong(setting):
+    """Boots in 2019, steps by years while it records, and back by a day: order and lengths stay right."""
+    image = setting.card()
+    with Camera(camera=clip("numbered.h264")) as camera:
+        text = config(("camera", camera.url()), storage=SHORT)
+        board = setting.board(text, image, clock="2019-03-01T00:00:00")
+        assert "2019" in board.run("date")
+        board.wait_for_recording(frames=150)
+        board.run("date -s '2027-06-01 12:00:00'")
+        board.wait_for_recording(frames=350)
+        board.run("date -s '2027-05-31 12:00:00'")
+        board.wait_for_recording(frames=550)
+        status, body = board.http("GET", "/api/recordings?limit=100")
+        board.shut_down()
+    assert status == 200, body
+    folder, files = setting.read(image, clip("numbered.h264"))
+    assert set(card.verify(folder).values()) == {"whole"}
+    card.assert_follow_on(files)
+    lengths = [file["frames"] for file in files[:-1]]
+    assert all(125 <= length <= 150 for length in lengths), f"cut short or long: {lengths}"
+    return f"{len(files)} files of {min(lengths)} to {max(lengths)} frames, none missing between them"
+
+
+def two_cameras(setting):
+    """Two cameras with small buffers: all that both sent, and what it takes."""
+    image = setting.card()
+    with Camera(front=clip("numbered.h264"), back=clip("plain.h265")) as camera:
+        text = config(
+            ("front", camera.url("front"), "buffer_kb = 512"),
+            ("back", camera.url("back"), "buffer_kb = 512"), storage=SHORT,
+        )
+        board = setting.board(text, image)
+        for name in ("front", "back"):
+            board.wait_for_recording(name, frames=1500 if setting.full else 300)
+        peak, anon, *_ = board.memory()
+        status = board.status()
+        board.shut_down()
+    assert not any(any(it["losses"].values()) for it in status["cameras"]), status["cameras"]
+    folder, _ = setting.read(image, clip("numbered.h264"))
+    card.assert_follow_on(card.compare(clip("plain.h265"), folder / "back"))
+    card.assert_follow_on(card.compare(clip("numbered.h264"), folder))
+    return f"peak RSS {peak} KB, anonymous {anon} KB, nothing lost"
+
+
+def camera_fails(setting):
+    """Off at boot, lost, stalled: recording is back when it is, files hold what it sent."""
+    image, port = setting.card(), free_port()
+    board = setting.board(
+        config(("camera", f"rtsp://10.0.2.2:{port}/camera"), storage=SHORT), image
+    )
+    board.wait_for_status("a try that fails", lambda s: s["cameras"][0]["last_error"])
+    spans = []
+    for options in ([], ["--stall-after", "150"], ["--drop-after", "100"], []):
+        with Camera(options, port=port, camera=clip("numbered.h264")):
+            began = board.uptime()
+            before = board.status()["cameras"][0]["frames"]
+            board.wait_for_status("frames", lambda s: s["cameras"][0]["frames"] > before)
+            spans.append(board.uptime() - began)
+            frames = board.status()["cameras"][0]["frames"] + (250 if options else 100)
+            board.wait_for_recording(frames=frames)
+        board.wait_for_status("the loss", lambda s: s["cameras"][0]["state"] != "live")
+    board.shut_down()
+    folder, files = setting.read(image, clip("numbered.h264"))
+    assert set(card.verify(folder).values()) == {"whole"}
+    return f"frames at most {max(spans):.1f} s after the camera answered again; {len(files)} files, all whole"
+
+
+# Takes 16 bytes times 2 to the power of LIMIT, and keeps it.
+HOG = """awk 'BEGIN { x = "0123456789abcdef"; for (i = 0; i < LIMIT; i++) x = x x; system("sleep 600") }'"""
+
+
+def memory_runs_out(setting):
+    """One large process, then many that are smaller than the recorder, eat what is left: it goes on."""
+    image = setting.card()
+    with Camera(camera=clip("numbered.h264")) as camera:
+        board = setting.board(config(("camera", camera.url()), storage=SHORT), image)
+        board.wait_for_recording(frames=100)
+        before = board.run("pidof smolnvr; pidof smolnvrd").split()
+        board.run(HOG.replace("LIMIT", "30"), check=False)
+        one = board.run("dmesg").count("Killed process")
+        hog = HOG.replace("LIMIT", "16")
+        board.run(f"for i in $(seq 20); do ({hog} >/dev/null 2>&1 &); done", seconds=600)
+        killed = wait_for("memory to run out", lambda: board.run("dmesg", seconds=600).count("Killed process") > one + 2, 600)
+        assert one and killed
+        board.run("killall awk sleep", seconds=600, check=False)
+        frames = board.wait_for_recording()["frames"]
+        board.wait_for_recording(frames=frames + 100)
+        after = board.run("pidof smolnvr; pidof smolnvrd").split()
+        victims = board.run("dmesg").count("Killed process")
+        board.shut_down()
+    folder, files = setting.read(image, clip("numbered.h264"))
+    assert set(card.verify(folder).values()) <= {"whole", "cut"}
+    assert before == after, f"the kernel chose the recorder or its supervisor: {before}, then {after}"
+    return f"{victims} processes died, the recorder is none of them; {len(files)} files good"
+
+
+# Thrashes for minutes on a busy machine.
+FULL_ONLY = [memory_runs_out]
+TESTS = [two_cameras, camera_fails, clock_is_wrong, clients_that_never_read]

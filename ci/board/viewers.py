@@ -1,0 +1,47 @@
+"""Who looks at the page of a board: live viewers, its event stream, downloads, and clients that never read."""
+
+import http.client
+import socket
+import threading
+import time
+
+
+class Reader:
+    """Reads an endless or long answer in a thread of its own, and counts."""
+
+    def __init__(self, port, path):
+        self.path, self.bytes, self.fault, self.ended = path, 0, None, False
+        self.asked = time.monotonic()
+        self.first_media = None
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        try:
+            self.connection.request("GET", self.path)
+            answer = self.connection.getresponse()
+            if answer.status != 200:
+                raise OSError(f"{self.path}: {answer.status} {answer.read()[:200]}")
+            head = b""
+            while piece := answer.read1(65536):
+                self.bytes += len(piece)
+                if self.first_media is None:
+                    head += piece
+                    if b"mdat" in head:
+                        self.first_media = time.monotonic() - self.asked
+        except (OSError, http.client.HTTPException, AttributeError, ValueError) as fault:
+            self.fault = fault
+        self.ended = True
+
+    def stop(self):
+        if self.connection.sock:
+            self.connection.sock.close()
+
+
+def never_reads(port, path):
+    """A connection that asks and then takes nothing."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+    return connection
