@@ -20,6 +20,7 @@ pub mod mutator;
 pub mod random;
 pub mod source;
 
+mod files;
 mod nals;
 #[cfg(test)]
 mod replay;

@@ -92,7 +92,9 @@ impl Trial {
             ssrc,
             payload: &payload,
         };
-        self.with(|receiver, deliver| receiver.handle_packet(packet, now, &mut |packet, lost| deliver(packet, lost)));
+        self.with(|receiver, deliver| {
+            receiver.handle_packet(packet, now, &mut |packet, lost| deliver(packet, lost))
+        });
         let after = *self.receiver.statistics();
         let foreign = after.foreign - before.foreign;
         assert_eq!(foreign + after.received - before.received, 1, "it counts once");
@@ -126,7 +128,9 @@ impl Trial {
     }
 
     fn pass_time(&mut self, now: Instant) {
-        self.with(|receiver, deliver| receiver.handle_timeout(now, &mut |packet, lost| deliver(packet, lost)));
+        self.with(|receiver, deliver| {
+            receiver.handle_timeout(now, &mut |packet, lost| deliver(packet, lost))
+        });
         assert!(self.receiver.deadline().is_none_or(|deadline| deadline > now));
         self.check(now);
     }
