@@ -74,4 +74,4 @@ fn corpus(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 /// A second or so for each target on a slow machine.
-const ROUNDS: u64 = 1500;
+const ROUNDS: u64 = 20000;

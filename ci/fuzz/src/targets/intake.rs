@@ -80,7 +80,8 @@ pub fn intake(data: &[u8]) {
             }
             choice @ 32..96 => {
                 let count = 160 * u32::from(choice & 3) + u32::from(source.u8());
-                audio_stamp = if choice & 60 == 60 { source.u32() } else { audio_stamp + 160 };
+                audio_stamp =
+                    if choice & 60 == 60 { source.u32() } else { audio_stamp.wrapping_add(160) };
                 trial.sound(RtpTime(audio_stamp), &vec![0x7f; count as usize]);
             }
             choice => {

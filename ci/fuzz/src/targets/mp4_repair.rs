@@ -59,9 +59,14 @@ fn repair(damaged: &[u8]) {
         assert_eq!(then.fragments, scan.fragments, "fewer fragments behind {step:?}");
     }
     let then = scanned(&mended, Depth::Full, usize::MAX);
-    assert!(then.is_whole(), "{:?} behind a repair", then.state);
     assert_eq!((then.whole_bytes, then.duration), (scan.whole_bytes, scan.duration));
-    assert!(plan::repair(&then).is_empty(), "a second repair does something");
+    // One of ours is closed, unless the room for its index was garbled.
+    let head = then.head.as_ref().expect("it had one");
+    let room = head.layout.as_ref().map_or(0, |layout| layout.reserve.end - layout.reserve.start);
+    assert!(then.is_whole() || head.identity.is_some() && room < 100, "{:?}", then.state);
+    let mut again = mended.clone();
+    carry_out(&mut again, &plan::repair(&then));
+    assert_eq!(again, mended, "a second repair does something");
     // Nothing but the durations and the reserved room was written.
     let layout = scan.head.as_ref().and_then(|head| head.layout.as_ref());
     let may_differ = |at: usize| {
