@@ -18,10 +18,13 @@ struct Fed {
     delivered: u32,
 }
 
+/// All of them, in their order.
+struct AllFed(Vec<Fed>);
+
 struct Trial {
     receiver: Receiver,
     order: Order,
-    fed: Vec<Fed>,
+    fed: AllFed,
     /// Source and number of what was delivered last.
     last: Option<(u32, u16)>,
     delivered: u64,
@@ -41,7 +44,7 @@ pub fn receiver(data: &[u8]) {
     let mut trial = Trial {
         receiver: Receiver::new(96, order).announced(announced),
         order,
-        fed: Vec::new(),
+        fed: AllFed(Vec::new()),
         last: None,
         delivered: 0,
         lost: 0,
@@ -50,7 +53,7 @@ pub fn receiver(data: &[u8]) {
         numbers: Vec::new(),
     };
     let mut next = [source.u16(), source.u16()];
-    while !source.is_empty() && trial.fed.len() < 400 {
+    while !source.is_empty() && trial.fed.0.len() < 400 {
         let choice = source.u8();
         let sender = usize::from(choice & 0xe0 == 0xe0);
         let step = match choice & 7 {
@@ -76,14 +79,30 @@ pub fn receiver(data: &[u8]) {
     trial.end(now);
 }
 
+impl AllFed {
+    /// Takes in one that comes out, which must be one that was fed; source and number of it.
+    fn take(&mut self, packet: Packet<'_>) -> (u32, u16) {
+        let index = packet.payload.first_chunk().map_or(0, |it| u32::from_be_bytes(*it) as usize);
+        let fed = &mut self.0[index];
+        fed.delivered += 1;
+        assert_eq!(fed.delivered, 1, "delivered twice");
+        let whole = (fed.sequence_number, fed.ssrc, fed.payload_bytes);
+        let number = packet.sequence_number;
+        assert_eq!((number, packet.ssrc, packet.payload.len()), whole);
+        assert_eq!(packet.timestamp, RtpTime(u32::from(number) * 3600));
+        assert_eq!((packet.marker, packet.payload_type), (number % 3 == 0, 96));
+        (packet.ssrc, number)
+    }
+}
+
 impl Trial {
     fn feed(&mut self, number: u16, ssrc: u32, payload_type: u8, bytes: usize, now: Instant) {
         let before = *self.receiver.statistics();
         let delivered = self.delivered;
         let mut payload = vec![0x5a; bytes];
-        payload[..4].copy_from_slice(&(self.fed.len() as u32).to_be_bytes());
+        payload[..4].copy_from_slice(&(self.fed.0.len() as u32).to_be_bytes());
         let was_fed = self.numbers.contains(&number);
-        self.fed.push(Fed { sequence_number: number, ssrc, payload_bytes: bytes, delivered: 0 });
+        self.fed.0.push(Fed { sequence_number: number, ssrc, payload_bytes: bytes, delivered: 0 });
         let packet = Packet {
             marker: number % 3 == 0,
             payload_type,
@@ -105,7 +124,7 @@ impl Trial {
             assert_eq!(self.delivered, delivered, "what is of no use delivers nothing");
         } else if self.order == Order::Reliable {
             assert_eq!(self.delivered, delivered + 1, "nothing waits");
-            assert_eq!(self.fed[self.fed.len() - 1].delivered, 1);
+            assert_eq!(self.fed.0[self.fed.0.len() - 1].delivered, 1);
         }
         // One that was given up is late, and one that came before is not.
         let recent = self
@@ -123,7 +142,7 @@ impl Trial {
 
     /// It was fed and neither delivered nor counted away yet.
     fn is_waiting(&self, number: u16) -> bool {
-        let before = &self.fed[..self.fed.len() - 1];
+        let before = &self.fed.0[..self.fed.0.len() - 1];
         before.iter().any(|it| it.sequence_number == number && it.delivered == 0)
     }
 
@@ -135,50 +154,46 @@ impl Trial {
         self.check(now);
     }
 
+    /// Hands the receiver over, and takes in what it delivers.
     fn with(&mut self, call: impl FnOnce(&mut Receiver, &mut dyn FnMut(Packet<'_>, Lost))) {
-        let mut receiver = std::mem::replace(&mut self.receiver, Receiver::new(96, self.order));
-        call(&mut receiver, &mut |packet, lost| self.take(packet, lost));
-        self.receiver = receiver;
+        let restarts = self.receiver.statistics().restarts;
+        let mut came = Vec::new();
+        call(&mut self.receiver, &mut |packet, lost| came.push((self.fed.take(packet), lost)));
+        let restarts = self.receiver.statistics().restarts - restarts;
+        assert!(restarts <= 1 && restarts as usize <= came.len());
+        let begins_anew = came.len().checked_sub(restarts as usize);
+        for (nth, (packet, Lost(lost))) in came.into_iter().enumerate() {
+            self.follow(packet, lost, restarts == 1 && Some(nth) == begins_anew);
+        }
     }
 
-    /// One packet comes out.
-    fn take(&mut self, packet: Packet<'_>, Lost(lost): Lost) {
-        let index = packet.payload.first_chunk().map_or(0, |it| u32::from_be_bytes(*it) as usize);
-        let fed = &mut self.fed[index];
-        fed.delivered += 1;
-        assert_eq!(fed.delivered, 1, "delivered twice");
-        let whole = (fed.sequence_number, fed.ssrc, fed.payload_bytes);
-        assert_eq!((packet.sequence_number, packet.ssrc, packet.payload.len()), whole);
-        assert_eq!(packet.timestamp, RtpTime(u32::from(packet.sequence_number) * 3600));
-        assert_eq!((packet.marker, packet.payload_type), (packet.sequence_number % 3 == 0, 96));
+    /// One packet came out; `begins_anew` says that it is the first of another source or numbering.
+    fn follow(&mut self, (ssrc, number): (u32, u16), lost: u32, begins_anew: bool) {
         self.delivered += 1;
-        let steps = |last: u16| packet.sequence_number.wrapping_sub(last);
         match self.last {
-            Some((ssrc, last)) if ssrc == packet.ssrc && u32::from(steps(last)) == lost + 1 => {
-                self.lost += u64::from(lost);
-                self.passed += u64::from(lost) + 1;
-            }
-            // Another source or numbering: it says that something is missing.
-            Some(_) => {
-                assert_eq!(lost, 1, "{packet:?} after {:?}", self.last);
+            None => assert_eq!((lost, begins_anew), (0, false)),
+            Some(_) if begins_anew => {
+                assert_eq!(lost, 1, "it says that something is missing");
                 self.restarts += 1;
-                self.passed = 1;
+                self.passed = 0;
                 self.numbers.clear();
             }
-            None => {
-                assert_eq!(lost, 0);
-                self.passed = 1;
+            Some((source, last)) => {
+                let step = u32::from(number.wrapping_sub(last));
+                assert_eq!((source, step), (ssrc, lost + 1), "{number} after {last}");
+                self.lost += u64::from(lost);
+                self.passed += u64::from(lost);
             }
         }
-        self.last = Some((packet.ssrc, packet.sequence_number));
-        self.numbers.push(packet.sequence_number);
+        self.passed += 1;
+        self.last = Some((ssrc, number));
+        self.numbers.push(number);
     }
 
     fn check(&mut self, now: Instant) {
         let statistics = *self.receiver.statistics();
         assert_eq!(statistics.lost, self.lost);
-        // A numbering that begins where the next packet was due looks like none.
-        assert!(statistics.restarts >= self.restarts);
+        assert_eq!(statistics.restarts, self.restarts);
         let waiting = statistics.received - statistics.late - statistics.duplicate - self.delivered;
         assert!(waiting <= limits::REORDER_PACKETS_MAX as u64, "{waiting} wait");
         assert_eq!(waiting > 0, self.receiver.deadline().is_some());
@@ -199,7 +214,7 @@ impl Trial {
         let statistics = *self.receiver.statistics();
         let useful = self.delivered + statistics.late + statistics.duplicate;
         assert_eq!(statistics.received, useful);
-        assert_eq!(statistics.received + statistics.foreign, self.fed.len() as u64);
+        assert_eq!(statistics.received + statistics.foreign, self.fed.0.len() as u64);
         let Some((ssrc, last)) = self.last else { return };
         let report = SenderReport {
             ssrc,
