@@ -1,14 +1,15 @@
 #!/bin/sh
-# Runs the fuzz targets, TARGET=… or all, for SECONDS each with libFuzzer, on stable.
+# fuzz.sh SECONDS [TARGET…]: runs fuzz targets, all where none is named, for so long each with libFuzzer,
+# on stable.
 #
 # An input that fails goes into the target's corpus, where `cargo test` meets it again, and the next
-# target begins. A run over all targets writes its table to ci/bench/fuzz.txt.
-# MINIMISE=1 writes what covers new edges into the corpus, as few inputs as do; without it what a run
-# learns stays in target/fuzz, for the next run.
+# target begins. What a run learns stays in target/fuzz for the next one. A run over all targets writes
+# its table to ci/bench/fuzz.txt, and adds to the corpus what covers new edges, as few inputs as do.
 set -eu
 cd "$(dirname "$0")/.."
 sh ci/setup.sh
-seconds=${SECONDS:-140}
+seconds=$1
+shift
 work=target/fuzz
 corpus=ci/fuzz/corpus
 targets=$(sed -n 's/^    Target::of("\([a-z0-9_]*\)".*/\1/p' ci/fuzz/src/targets.rs)
@@ -44,9 +45,12 @@ run() {
 	for finding in "$work/found/$1"-*; do
 		[ -e "$finding" ] && cp "$finding" "$corpus/$1/"
 	done
-	if [ -n "${MINIMISE:-}" ]; then
-		FUZZ_TARGET=$1 "$fuzzer" -merge=1 "$corpus/$1" "$learned" >>"$log" 2>&1
-	fi
+}
+
+# Adds to the corpus what covers edges that nothing in it does.
+merge() {
+	FUZZ_TARGET=$1 "$fuzzer" -merge=1 -use_counters=0 -use_value_profile=0 -max_len="$(bytes_max "$1")" \
+		"$corpus/$1" "$work/learned/$1" >>"$work/$1.log" 2>&1
 }
 
 # The longest input of a target, from its line in targets.rs, which says it in KiB.
@@ -55,14 +59,22 @@ bytes_max() {
 	echo $((kib * 1024))
 }
 
-if [ -n "${TARGET:-}" ]; then
-	run "$TARGET"
-	exit
-fi
-{
-	date -u +%F
+table() {
 	row target executions edges corpus seconds findings
-	for target in $targets; do
+	for target; do
 		run "$target"
 	done
+}
+
+if [ $# -gt 0 ]; then
+	table "$@"
+	exit
+fi
+# shellcheck disable=SC2086 # a list of names
+{
+	date -u +%F
+	table $targets
 } | tee ci/bench/fuzz.txt
+for target in $targets; do
+	merge "$target"
+done
