@@ -101,7 +101,8 @@ pub fn carry_out(file: &mut Vec<u8>, steps: &[Step]) {
 pub fn scanned(file: &[u8], depth: Depth, at_once: usize) -> Scan {
     let len = file.len() as u64;
     let read_at = |buffer: &mut [u8], offset: u64| {
-        assert!(offset < len && !buffer.is_empty(), "{} bytes at {offset}", buffer.len());
+        let end = offset + buffer.len() as u64;
+        assert!(offset < end && end <= len, "bytes {offset} to {end} of {len}");
         read(file, buffer, offset, at_once)
     };
     let scan = scan::scan(&read_at, len, depth);
