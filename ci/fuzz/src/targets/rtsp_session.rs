@@ -207,7 +207,7 @@ fn live(options: &Options, stream: &[u8]) {
     drain(&mut session, now, &mut heard);
     for piece in pieces(stream) {
         feed(&mut session, piece, now, &mut heard);
-        now += Duration::from_millis(random.next() % 3000);
+        now += Duration::from_millis(random.number() % 3000);
         if session.deadline().is_some_and(|deadline| deadline <= now) {
             pass_deadline(&mut session, now, &mut heard);
         }
