@@ -78,5 +78,5 @@ fn corpus(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
     files.into_iter().map(|file| (file.clone(), fs::read(file).expect("can be read"))).collect()
 }
 
-/// Of all targets together half a minute of one processor.
-const ROUNDS: u64 = 15_000;
+/// Of all targets together 45 s of one processor.
+const ROUNDS: u64 = 25_000;
