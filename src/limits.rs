@@ -204,6 +204,8 @@ pub const GULP_INTERVAL_MAX: Duration = Duration::from_millis(100);
 pub const GULP_INTERVAL_MIN: Duration = Duration::from_millis(5);
 /// Reads in a row from a socket that does not run dry; then others have their turn.
 pub const GULP_READS_MAX: usize = 2;
+/// Rounds of these at the end of a run: what waits in a socket is no more than its buffer.
+pub const REST_GULPS_MAX: usize = 64;
 /// How long a camera is looked at that is only asked what it sends …
 pub const PROBE_SPAN: Duration = Duration::from_secs(5);
 /// … and how long its first key frame is waited for.
