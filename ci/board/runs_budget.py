@@ -35,7 +35,7 @@ def idle_memory(setting):
 
 def budget(setting):
     """4 Mbit/s with 1,000 segments, two live viewers, the page's events and a download: what it takes."""
-    seconds = 600 if setting.full else 60
+    seconds = 600 if setting.full else 40
     image = setting.card()
     thousand_segments(setting, image)
     with Camera(camera=clip("bench.h264")) as camera:
