@@ -148,10 +148,9 @@ def prepare():
 
 
 def tests(full):
-    """By name, in the order in which they begin; those that take too long for every day only if `full`."""
+    """By name, in the order in which they begin, the longest first; some only at full length."""
     import runs_basic, runs_budget, runs_card, runs_power, runs_stress, runs_torn  # noqa: E401
 
-    # The longest first.
     modules = [runs_power, runs_budget, runs_torn, runs_stress, runs_card, runs_basic]
     chosen = [test for module in modules for test in module.TESTS]
     if full:

@@ -175,6 +175,4 @@ def memory_runs_out(setting):
     return f"{victims} processes died, the recorder is none of them; {len(files)} files good"
 
 
-# Thrashes for minutes on a busy machine.
-FULL_ONLY = [memory_runs_out]
-TESTS = [camera_fails, clients_that_never_read, four_cameras, two_cameras, camera_floods, clock_is_wrong]
+TESTS = [camera_fails, memory_runs_out, clients_that_never_read, four_cameras, two_cameras, camera_floods, clock_is_wrong]
