@@ -38,10 +38,10 @@ soak: ## the long runs at full length; figures go to ci/bench/
 	@ci/soak.sh
 
 board: ## boots a board with 32 MB in QEMU, records on it and breaks it (TEST=… for some; figures go to ci/bench/)
-	@python3 ci/board/run.py $(TEST)
+	@python3 ci/board/run.py --keep $(TEST)
 
 board-full: ## the same with everything at full length
-	@python3 ci/board/run.py --full $(TEST)
+	@python3 ci/board/run.py --full --keep $(TEST)
 
 board-shell: ## a shell on such a board that records the test camera, its page on port 8080 (or PORT=…)
 	@python3 ci/board/run.py --shell $(or $(PORT),8080)

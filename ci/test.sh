@@ -7,8 +7,11 @@ sh ci/check.sh
 cargo build --quiet --release --workspace
 cargo test --workspace
 
-# The binary for the boards, without containers and in one, and what is made of it.
+# The binary for the boards, without containers, and a board in QEMU that runs it.
 CROSS=zig sh ci/cross.sh
+python3 ci/board/run.py
+
+# The binary in a container, and what is made of it.
 sh ci/cross.sh
 sh ci/arm.sh
 sh ci/package.sh dist

@@ -107,6 +107,9 @@ pub const CARD_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 pub const CARD_LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// A card that failed counts as well again when nothing fails for so long and nothing is written.
 pub const CARD_FAILING_INTERVAL: Duration = Duration::from_secs(10);
+/// Files of a camera that were given up over an error and are not yet mended, of which it is known how
+/// much is durable; while the card fails, few come to be.
+pub const GIVEN_UP_MAX: usize = 16;
 /// Remounts of a card that turned read-only, an hour.
 pub const CARD_REMOUNTS_PER_HOUR_MAX: usize = 3;
 /// That hour.

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import struct
 import subprocess
 
@@ -59,6 +60,15 @@ def names(image, folder):
     return sorted(pathlib.PurePosixPath(line.strip(":/")).name for line in listing.split("\n") if line)
 
 
+def sizes(image, folder):
+    """Names and sizes of the files in a folder of the card."""
+    listing = subprocess.run(
+        ["mdir", "-a", "-i", partition(image), f"::{folder}"], capture_output=True, text=True, check=True
+    ).stdout
+    found = re.findall(r"^(\S+) +(\S*) +([\d ]+) \d{4}-\d\d-\d\d", listing, re.M)
+    return [(f"{name}.{end}".lower(), int(size.replace(" ", ""))) for name, end, size in found]
+
+
 def read_card(image, folder, to):
     """Copies a folder of the card here, and answers where it is."""
     to = pathlib.Path(to)
@@ -69,11 +79,60 @@ def read_card(image, folder, to):
     return to / pathlib.PurePosixPath(folder).name
 
 
+def read_recordings(image, system, to):
+    """Copies the recordings of a card here; a card of ext4 must have been unmounted."""
+    to = pathlib.Path(to)
+    if system == "vfat" and "recordings" in names(image, "/"):
+        return read_card(image, "recordings", to)
+    if system == "ext4":
+        where = f"{image}?offset={START * 512}"
+        subprocess.run(["debugfs", "-R", f"rdump /recordings {to}", where], check=True, capture_output=True)
+    (to / "recordings").mkdir(exist_ok=True)
+    return to / "recordings"
+
+
 def is_clean(image):
     """Whether the card was unmounted: FAT32 keeps a mark in its first sector while it is mounted."""
     with open(image, "rb") as file:
         file.seek(START * 512 + 0x41)
         return file.read(1)[0] & 1 == 0
+
+
+def cut_chain(image, path):
+    """Leaves a file clusters for half of its size, as some power cuts do on FAT: who reads
+    beyond them turns the card read-only. `path`: folder and name, short ones."""
+    with open(image, "r+b") as file:
+        def read(offset, length):
+            file.seek(START * 512 + offset)
+            return file.read(length)
+
+        sector, per_cluster, reserved, fats = struct.unpack("<HBHB", read(11, 6))
+        fat_bytes = struct.unpack("<I", read(36, 4))[0] * sector
+        fat, data = reserved * sector, reserved * sector + fats * fat_bytes
+
+        def chain(cluster):
+            while 2 <= cluster < 0x0FFFFFF8:
+                yield cluster
+                cluster = struct.unpack("<I", read(fat + 4 * cluster, 4))[0] & 0x0FFFFFFF
+
+        cluster = struct.unpack("<I", read(44, 4))[0]
+        for part in path.upper().split("/"):
+            name, _, extension = part.partition(".")
+            if len(name) > 8:
+                name = name[:6] + "~1"
+            wanted = f"{name:<8}{extension:<3}".encode()
+            size = sector * per_cluster
+            listing = b"".join(read(data + (it - 2) * size, size) for it in chain(cluster))
+            entries = (listing[at : at + 32] for at in range(0, len(listing), 32))
+            entry = next(it for it in entries if it[:11] == wanted)
+            cluster = struct.unpack("<H", entry[20:22])[0] << 16 | struct.unpack("<H", entry[26:28])[0]
+        clusters = list(chain(cluster))
+        kept = struct.unpack("<I", entry[28:32])[0] // 2 // (sector * per_cluster)
+        assert 0 < kept < len(clusters), f"{path} has {len(clusters)} clusters"
+        for number, it in enumerate(clusters[kept - 1 :]):
+            for copy in range(fats):
+                file.seek(START * 512 + fat + copy * fat_bytes + 4 * it)
+                file.write(struct.pack("<I", 0 if number else 0x0FFFFFFF))
 
 
 def compare(clip, folder, missing=0):

@@ -266,6 +266,7 @@ impl<D: Disk> Card<D> {
         self.was_writable = false;
         self.suspect = None;
         self.next_head = None;
+        self.forget_given_up();
         self.list().reset(None, Vec::new());
     }
 

@@ -8,14 +8,14 @@ use std::{
 use super::{Card, health::Trouble};
 use crate::{
     codec,
-    limits::{ALLOCATION_STEP_BYTES, CARD_OPEN_TRIES_MAX, SEGMENT_BYTES_MAX},
+    limits::{ALLOCATION_STEP_BYTES, CARD_OPEN_TRIES_MAX, GIVEN_UP_MAX, SEGMENT_BYTES_MAX},
     mp4::identity::{Clock, Identity},
     storage::{
         CameraId, Ending, Event, Fragment, OpenError, Refused, SegmentStart,
         catalog::{Entry, SegmentState},
         disk::Disk,
         layout::Name,
-        segment::{self, Segment},
+        segment::{self, Reach, Segment},
     },
     units::Ticks,
 };
@@ -25,6 +25,9 @@ pub(super) struct Camera<D: Disk> {
     open: Option<Open<D>>,
     /// What room is taken for, from the last segment; `None` before the first.
     expected_bytes: Option<u64>,
+    /// Files given up over an error, and how much of each is durable. What was written behind that may be
+    /// in the kernel's memory alone: after a failed write the page cache still has it, and the card has not.
+    given_up: Vec<(Name, u64)>,
 }
 
 struct Open<D: Disk> {
@@ -38,7 +41,7 @@ struct Open<D: Disk> {
 
 impl<D: Disk> Default for Camera<D> {
     fn default() -> Camera<D> {
-        Camera { open: None, expected_bytes: None }
+        Camera { open: None, expected_bytes: None, given_up: Vec::new() }
     }
 }
 
@@ -214,7 +217,7 @@ impl<D: Disk> Card<D> {
             return;
         };
         let Open { name, segment, frames_end, .. } = open;
-        let number = name.number();
+        let (number, durable_bytes) = (name.number(), segment.durable_bytes());
         if frames_end == 0 {
             drop(segment);
             return self.close_empty(camera, name, now);
@@ -222,7 +225,7 @@ impl<D: Disk> Card<D> {
         let segment::Summary { bytes, duration, .. } = match segment.close(&self.disk) {
             Ok(summary) => summary,
             Err(error) => {
-                self.given_up(camera, name);
+                self.given_up(camera, name, durable_bytes);
                 let trouble = self.diagnose(&error);
                 return self.suffer(trouble, Some((camera, name)), now);
             }
@@ -307,14 +310,31 @@ impl<D: Disk> Card<D> {
     /// Lets go of an open segment without another call for it but `close`; it is mended later.
     pub(super) fn give_up(&mut self, camera: CameraId) -> Option<Name> {
         let open = self.cameras.get_mut(camera.0)?.open.take()?;
-        self.given_up(camera, open.name);
+        self.given_up(camera, open.name, open.segment.durable_bytes());
         Some(open.name)
     }
 
-    fn given_up(&mut self, camera: CameraId, name: Name) {
+    fn given_up(&mut self, camera: CameraId, name: Name, durable_bytes: u64) {
+        if let Some(slot) = self.cameras.get_mut(camera.0) {
+            if slot.given_up.len() >= GIVEN_UP_MAX {
+                slot.given_up.remove(0);
+            }
+            slot.given_up.push((name, durable_bytes));
+        }
         self.read_again(camera, name);
         let number = name.number();
         self.events.push_back(Event::Closed { camera, number, ending: Ending::GivenUp });
+    }
+
+    /// How much of a file may be believed.
+    pub(super) fn reach(&self, camera: CameraId, name: Name) -> Reach {
+        let mut given_up = self.cameras.get(camera.0).into_iter().flat_map(|slot| &slot.given_up);
+        given_up.find(|it| it.0 == name).map_or(Reach::All, |it| Reach::UpTo(it.1))
+    }
+
+    /// Another card may have files of the same names.
+    pub(super) fn forget_given_up(&mut self) {
+        self.cameras.iter_mut().for_each(|slot| slot.given_up.clear());
     }
 
     pub(super) fn is_being_written(&self, camera: CameraId, name: Name) -> bool {
