@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check cross size ipk sdcard dist reproducible bench soak board board-full board-shell
+.PHONY: help run test check cross size ipk sdcard dist reproducible bench soak fuzz board board-full board-shell
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -36,6 +36,9 @@ bench: ## smolnvr beside FFmpeg on the same stream; figures go to ci/bench/
 
 soak: ## the long runs at full length; figures go to ci/bench/
 	@ci/soak.sh
+
+fuzz: ## looks for input that hurts, with libFuzzer (TARGET=… for some, SECONDS=… each; the table goes to ci/bench/)
+	@ci/fuzz.sh $(or $(SECONDS),140) $(TARGET)
 
 board: ## boots a board with 32 MB in QEMU, records on it and breaks it (TEST=… for some; figures go to ci/bench/)
 	@python3 ci/board/run.py --keep $(TEST)

@@ -24,6 +24,7 @@ dockerd docker.io
 mmdebstrap mmdebstrap
 zip zip
 ar binutils
+c++ g++
 mkfs.ext4 e2fsprogs
 mount mount
 vlc vlc-bin

@@ -30,7 +30,7 @@ mod pace;
 pub mod probe;
 mod reception;
 mod route;
-mod snapshot;
+pub mod snapshot;
 mod video;
 
 pub use connect::Connector;

@@ -17,7 +17,7 @@ mod store;
 mod toml;
 mod values;
 
-pub use store::{ChangeError, change, left_over};
+pub use store::{ChangeError, change, edited, left_over};
 pub use values::{Bounded, CameraName, CameraUrl, HttpUrl, LogLevel, OneOrMore};
 
 use crate::{limits, rtsp::LowerTransport};

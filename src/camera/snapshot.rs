@@ -15,7 +15,7 @@
 
 mod error;
 mod page;
-mod response;
+pub mod response;
 mod stream;
 mod ways;
 

@@ -49,13 +49,21 @@ pub fn change(file: &Path, running: &Config, change: &Json) -> Result<Config, Ch
         Ok(_) => return Err(outdated(file)),
         Err(error) => return Err(ChangeError::Outdated(error.to_string())),
     }
-    let new = edit::edit(&text, change).map_err(|wrong| ChangeError::Refused(wrong.to_string()))?;
+    let new = edited(&text, change)?;
     let config = Config::parse(&new, file);
     let config = config.map_err(|error| ChangeError::Refused(error.to_string()))?;
     if new != text {
         replace(file, &text, &new)?;
     }
     Ok(config)
+}
+
+/// What a text says after a change of the same shape; what the change does not touch stays, to the byte.
+///
+/// # Errors
+/// `Refused`, with the reason.
+pub fn edited(text: &str, change: &Json) -> Result<String, ChangeError> {
+    edit::edit(text, change).map_err(|wrong| ChangeError::Refused(wrong.to_string()))
 }
 
 /// The whole file, or what is left over of it.

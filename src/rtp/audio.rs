@@ -63,6 +63,8 @@ struct Gathered {
     bytes: Vec<u8>,
     /// Packets of it are missing: the rest is passed over.
     is_broken: bool,
+    /// It is whole and went out: what comes next begins another, even at the same time.
+    is_whole: bool,
 }
 
 impl AudioDepacketizer {
@@ -197,12 +199,12 @@ fn emit(
 impl Gathered {
     fn clear(&mut self) {
         self.bytes.clear();
-        self.is_broken = false;
+        (self.is_broken, self.is_whole) = (false, false);
     }
 
     /// Packets are missing: what belongs to the frame in the making, if anything, is void.
     fn lose(&mut self) {
-        self.is_broken = !self.bytes.is_empty();
+        self.is_broken = !self.bytes.is_empty() && !self.is_whole;
         self.bytes.clear();
     }
 
@@ -238,7 +240,7 @@ impl Gathered {
 
     /// The element that ends with this packet, by its marker bit (RFC 6416 §6.1).
     fn whole<'a>(&'a mut self, packet: &Packet<'a>) -> Option<&'a [u8]> {
-        if self.timestamp != packet.timestamp {
+        if self.is_whole || self.timestamp != packet.timestamp {
             self.clear();
             self.timestamp = packet.timestamp;
         }
@@ -248,8 +250,8 @@ impl Gathered {
         }
         let room = (AUDIO_FRAME_BYTES_MAX + 1).saturating_sub(self.bytes.len());
         self.bytes.extend(packet.payload.iter().take(room));
-        let ends = packet.marker && !self.is_broken;
-        ends.then_some(&self.bytes)
+        self.is_whole = packet.marker && !self.is_broken;
+        self.is_whole.then_some(&self.bytes)
     }
 }
 

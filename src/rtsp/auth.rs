@@ -253,7 +253,9 @@ fn schemes(value: &str) -> Vec<Scheme> {
     let mut out = Vec::new();
     // Digest while its parameters come, as long as all of them are known.
     let mut digest: Option<Digest> = None;
-    let mut rest = value;
+    // Of folded lines only the blanks stay: what is read here is sent back in a field.
+    let value = value.replace('\t', " ").replace(char::is_control, "");
+    let mut rest = value.as_str();
     loop {
         rest = rest.trim_start_matches(is_separator);
         if rest.is_empty() {
@@ -288,22 +290,22 @@ impl Digest {
 }
 
 /// A token or the inside of a quoted string, escapes kept as they are (RFC 2617 §3.2.2.1 `unq`), and
-/// what follows. Control characters (of folded lines) are dropped: it is sent back in a field.
+/// what follows. It is sent back in quotes, so what would end them is left out: quotes and backslashes
+/// of a token, the escape of nothing at the end.
 fn parameter_value(text: &str) -> (String, &str) {
-    let (value, rest) = match text.strip_prefix('"') {
-        Some(quoted) => {
-            let mut escaped = false;
-            let end = quoted.find(|c| {
-                let ends = c == '"' && !escaped;
-                escaped = c == '\\' && !escaped;
-                ends
-            });
-            let (value, rest) = quoted.split_at(end.unwrap_or(quoted.len()));
-            (value, rest.strip_prefix('"').unwrap_or_default())
-        }
-        None => text.split_at(text.find(is_separator).unwrap_or(text.len())),
+    let Some(quoted) = text.strip_prefix('"') else {
+        let (token, rest) = text.split_at(text.find(is_separator).unwrap_or(text.len()));
+        return (token.replace(['"', '\\'], ""), rest);
     };
-    (value.chars().filter(|c| !c.is_control()).collect(), rest)
+    let mut escaped = false;
+    let end = quoted.find(|c| {
+        let ends = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    });
+    let (value, rest) = quoted.split_at(end.unwrap_or(quoted.len()));
+    let value = if escaped { value.strip_suffix('\\').unwrap_or(value) } else { value };
+    (value.to_owned(), rest.strip_prefix('"').unwrap_or_default())
 }
 
 fn is_separator(c: char) -> bool {
@@ -347,6 +349,20 @@ mod tests {
         match schemes(value).into_iter().next() {
             Some(Scheme::Digest(digest)) => digest,
             other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_would_end_a_quoted_string_is_not_sent_back() {
+        for (nonce, sent) in [
+            ("opaque=\"x", "nonce=\"opaque=x\""),
+            ("a\\", "nonce=\"a\""),
+            ("\"a\\", "nonce=\"a\""),
+            ("\"a\\\r\n \\\"b\"", "nonce=\"a\\ \\\"b\""),
+        ] {
+            let digest = only_digest(&format!("Digest realm=\"r\", nonce={nonce}"));
+            let line = digest.authorization(&mufasa("x"), "GET", "/", 1, "c");
+            assert!(line.contains(&format!(", {sent}, uri=")), "{nonce}: {line}");
         }
     }
 

@@ -44,9 +44,12 @@ pub(super) fn parse(sdp: &str, base: &str) -> Presentation {
 }
 
 /// What relative URLs of a DESCRIBE reply are relative to: Content-Base, Content-Location or the
-/// URI that was asked for (RFC 2326 §C.1.1).
+/// URI that was asked for (RFC 2326 §C.1.1). It goes into a request line, which a line end in a folded
+/// field would break in two.
 pub(super) fn base(fields: [Option<&str>; 2], uri: &str) -> String {
-    match fields.into_iter().flatten().find(|value| !value.is_empty()) {
+    let urls =
+        fields.into_iter().flatten().filter_map(|value| value.split(char::is_control).next());
+    match urls.map(str::trim_end).find(|value| !value.is_empty()) {
         Some(value) if value.starts_with('/') => {
             let authority = uri.strip_prefix("rtsp://").unwrap_or_default();
             let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();

@@ -3,7 +3,7 @@
 //! Knows nothing of: recordings, states, retention.
 
 pub mod linux;
-mod mounts;
+pub mod mounts;
 
 use std::{ffi::OsStr, io, path::Path};
 

@@ -7,7 +7,7 @@ use std::str;
 
 /// A head in order.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Head<'a> {
+pub struct Head<'a> {
     pub method: &'a str,
     /// As on the wire: path and query.
     target: &'a str,
@@ -16,7 +16,7 @@ pub(super) struct Head<'a> {
 
 /// How long the head is that the bytes begin with, the empty line included; `None` where they do not
 /// hold a whole one. Somebody who ends lines otherwise waits for an answer too.
-pub(super) fn length(bytes: &[u8]) -> Option<usize> {
+pub fn length(bytes: &[u8]) -> Option<usize> {
     let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
     let is_empty_line = |rest: &[u8]| rest.starts_with(b"\r\n") || rest.starts_with(b"\n");
     for end in ends {

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 /// Which part of a file is sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Part {
+pub enum Part {
     /// All of it: nothing else was asked for, or nothing that can be understood.
     Whole,
     Some(Range<u64>),
@@ -16,7 +16,7 @@ pub(super) enum Part {
 
 /// Reads a `Range` field for a file of `length` bytes. More than one range counts as none (RFC 9110
 /// §14.2 allows it): players ask for one.
-pub(super) fn part(field: Option<&str>, length: u64) -> Part {
+pub fn part(field: Option<&str>, length: u64) -> Part {
     let Some(field) = field else { return Part::Whole };
     let Some((unit, range)) = field.split_once('=') else { return Part::Whole };
     if !unit.trim().eq_ignore_ascii_case("bytes") {

@@ -22,8 +22,7 @@ pub struct Response {
     pub location: Option<String>,
     /// The body so far, without chunks' sizes.
     body: Vec<u8>,
-    /// Of a multipart body: where the end of the first part is looked for next.
-    multipart: Option<usize>,
+    multipart: Option<Multipart>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +40,15 @@ enum Stage {
     /// The line's end behind a chunk comes next.
     ChunkEnd,
     Whole,
+}
+
+/// How far a multipart body is understood.
+#[derive(Clone, Copy, Debug, Default)]
+struct Multipart {
+    /// Where its first delimiter begins, once that came.
+    start: Option<usize>,
+    /// Before this there is none, or else no second one.
+    searched: usize,
 }
 
 /// Why there is no reply; the camera's fault.
@@ -81,8 +89,9 @@ impl Response {
                 }
                 Stage::Whole => &[],
             };
+            // At once: what follows in the same read is not looked at.
+            self.end_at_first_part()?;
         }
-        self.end_at_first_part()?;
         Ok(self.stage == Stage::Whole)
     }
 
@@ -95,8 +104,9 @@ impl Response {
             Stage::Whole => Ok(()),
             Stage::UntilClose => {
                 // A last part may end so, too.
-                if let Some(part) = self.multipart.and_then(|_| self.part_so_far()) {
-                    self.keep(part);
+                let part = self.multipart.and_then(|mut it| it.part(&self.body).ok()?);
+                if let Some((_, content)) = part {
+                    self.keep(content..self.body.len());
                 }
                 Ok(())
             }
@@ -140,7 +150,8 @@ impl Response {
         self.location = head.field("Location").map(str::to_owned);
         let is_multipart =
             |kind: &str| kind.get(..10).is_some_and(|it| it.eq_ignore_ascii_case("multipart/"));
-        self.multipart = head.field("Content-Type").is_some_and(is_multipart).then_some(0);
+        self.multipart =
+            head.field("Content-Type").is_some_and(is_multipart).then(Multipart::default);
         let is_chunked = |coding: &str| {
             let mut codings = coding.rsplit(',');
             codings.next().is_some_and(|last| last.trim().eq_ignore_ascii_case("chunked"))
@@ -200,18 +211,18 @@ impl Response {
 
     /// Ends a multipart body where its first part ends.
     fn end_at_first_part(&mut self) -> Result<(), ResponseError> {
-        let Some(searched) = self.multipart.filter(|_| self.stage != Stage::Head) else {
+        let Some(multipart) = self.multipart.as_mut().filter(|_| self.stage != Stage::Head) else {
             return Ok(());
         };
-        let Some((head, content)) = part(&self.body)? else { return Ok(()) };
+        let Some((head, content)) = multipart.part(&self.body)? else { return Ok(()) };
         let end = match content_length(&head)? {
             Some(length) => Some(content + length).filter(|end| *end <= self.body.len()),
             None => {
-                let from = searched.max(content.saturating_sub(1));
+                let from = multipart.searched.max(content.saturating_sub(1));
                 let rest = self.body.get(from..).unwrap_or_default();
                 let found = find(rest, &[b"\n", head.first].concat()).map(|at| from + at);
                 let unsure = self.body.len().saturating_sub(head.first.len() + 1);
-                self.multipart = Some(unsure.max(from));
+                multipart.searched = unsure.max(from);
                 found.map(|at| at - usize::from(self.body.get(..at).is_some_and(ends_with_cr)))
             }
         };
@@ -222,12 +233,6 @@ impl Response {
         Ok(())
     }
 
-    /// The first part where nothing says its end.
-    fn part_so_far(&self) -> Option<Range<usize>> {
-        let (_, content) = part(&self.body).ok()??;
-        Some(content..self.body.len())
-    }
-
     /// Lets go of all of the body but this.
     fn keep(&mut self, range: Range<usize>) {
         self.body.truncate(range.end);
@@ -236,18 +241,26 @@ impl Response {
     }
 }
 
-/// The first part of a multipart body: its head, whose first line is the delimiter, and where its
-/// content begins.
-///
-/// Quirk: cameras announce the boundary with and without its two dashes; so the first line that
-/// begins with them is taken for it.
-fn part(body: &[u8]) -> Result<Option<(Head<'_>, usize)>, ResponseError> {
-    let start =
-        if body.starts_with(b"--") { Some(0) } else { find(body, b"\n--").map(|at| at + 1) };
-    let Some(start) = start else { return Ok(None) };
-    let part = body.get(start..).unwrap_or_default();
-    let head = Head::parse(part).map_err(ResponseError::Head)?;
-    Ok(head.map(|(head, len)| (head, start + len)))
+impl Multipart {
+    /// The first part: its head, whose first line is the delimiter, and where its content begins.
+    ///
+    /// Quirk: cameras announce the boundary with and without its two dashes; so the first line that
+    /// begins with them is taken for it.
+    fn part<'a>(&mut self, body: &'a [u8]) -> Result<Option<(Head<'a>, usize)>, ResponseError> {
+        if self.start.is_none() && body.starts_with(b"--") {
+            self.start = Some(0);
+        } else if self.start.is_none() {
+            let rest = body.get(self.searched..).unwrap_or_default();
+            match find(rest, b"\n--") {
+                Some(at) => self.start = Some(self.searched + at + 1),
+                None => self.searched = body.len().saturating_sub(2),
+            }
+        }
+        let Some(start) = self.start else { return Ok(None) };
+        let part = body.get(start..).unwrap_or_default();
+        let head = Head::parse(part).map_err(ResponseError::Head)?;
+        Ok(head.map(|(head, len)| (head, start + len)))
+    }
 }
 
 fn content_length(head: &Head<'_>) -> Result<Option<usize>, ResponseError> {

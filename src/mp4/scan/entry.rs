@@ -41,11 +41,17 @@ pub(super) fn read(window: &mut Window, stsd: BoxHeader) -> Result<Option<Entry>
     window.position = entry.body + 78;
     while window.position + 8 <= entry.end {
         let header = window.box_header(entry.end)?;
-        if header.kind == configuration_kind && header.end - header.body >= 23 {
-            let configuration = window.array::<23>()?;
+        let fixed_bytes = if codec == Codec::H264 { 5 } else { 23 };
+        if header.kind == configuration_kind && header.end - header.body >= fixed_bytes {
             let (codecs, lengths) = match codec {
-                Codec::H264 => (avc_codecs(entry.kind, &configuration), configuration[4]),
-                Codec::H265 => (hevc_codecs(entry.kind, &configuration), configuration[21]),
+                Codec::H264 => {
+                    let configuration = window.array()?;
+                    (avc_codecs(entry.kind, &configuration), configuration[4])
+                }
+                Codec::H265 => {
+                    let configuration = window.array()?;
+                    (hevc_codecs(entry.kind, &configuration), configuration[21])
+                }
             };
             let length_bytes = (lengths & 3) + 1;
             let video = Video { codec, codecs, width, height, length_bytes };
@@ -74,7 +80,7 @@ fn read_audio(window: &mut Window, entry: BoxHeader) -> Result<Entry, Fault> {
 }
 
 /// RFC 6381 §3.3: profile, constraints, level.
-fn avc_codecs(kind: [u8; 4], avcc: &[u8; 23]) -> String {
+fn avc_codecs(kind: [u8; 4], avcc: &[u8; 5]) -> String {
     format!("{}.{:02X}{:02X}{:02X}", kind.escape_ascii(), avcc[1], avcc[2], avcc[3])
 }
 

@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use super::*;
 use crate::{
-    codec::Codec,
+    codec::{Codec, Collector},
     mp4::{
         boxed, full_boxed,
         init::write_live_init,
@@ -53,6 +53,18 @@ fn a_closed_file_is_whole_and_says_what_it_is() {
         assert_eq!(video.codecs, sets.mime());
         assert_eq!((video.width, video.height), (1920, 1080));
     }
+}
+
+#[test]
+fn the_codec_is_known_where_parameter_sets_are_as_short_as_can_be() {
+    let mut collector = Collector::new(Codec::H264);
+    collector.offer(&[0x67, 66, 0, 30, 0xf4, 0x4b, 0x20]);
+    collector.offer(&[0x68, 0xce, 0x3c, 0x80]);
+    let sets = collector.current().unwrap();
+    let mut file = Vec::new();
+    write_live_init(&mut file, &sets);
+    let video = read_head(&reader(&file), file.len() as u64).unwrap().video.unwrap();
+    assert_eq!((video.codec, video.codecs, video.length_bytes), (Codec::H264, sets.mime(), 4));
 }
 
 #[test]

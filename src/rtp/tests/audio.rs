@@ -115,6 +115,14 @@ fn latm_with_its_configuration_in_the_sdp() {
 }
 
 #[test]
+fn a_latm_element_is_not_heard_again_with_the_next_of_the_same_time() {
+    let parameters = "cpresent=0; config=400028103fc0";
+    let mut latm = AudioDepacketizer::new("MP4A-LATM", 16_000, 1, parameters).unwrap();
+    let heard = heard(&mut latm, &[(b"\x03a", 7, false), (b"bc", 7, true), (b"\x01d", 7, true)]);
+    assert_eq!(heard.frames, [(7, 1024, b"abc".to_vec()), (7, 1024, b"d".to_vec())]);
+}
+
+#[test]
 fn latm_configuration_of_gstreamer_ends_early_and_has_an_extension() {
     let parameters = "cpresent=0;config=40002810adca00";
     let depacketizer = AudioDepacketizer::new("MP4A-LATM", 16_000, 1, parameters).unwrap();

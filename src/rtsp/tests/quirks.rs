@@ -30,6 +30,14 @@ fn content_base_without_a_scheme() {
 }
 
 #[test]
+fn a_line_end_in_content_base_does_not_reach_a_request() {
+    for end in ["\r", "\r\n X: y"] {
+        let fields = format!("Content-Base: rtsp://10.0.0.2/a{end}/b\r\n");
+        described(&fields, H264_ONLY).expect("SETUP rtsp://10.0.0.2/a/trackID=0 RTSP/1.0", &[]);
+    }
+}
+
+#[test]
 fn content_base_without_a_last_slash() {
     let base = "rtsp://10.0.0.2:5050/H264?channel=1&subtype=0";
     let mut camera = described(&format!("Content-Base: {base}\r\n"), H264_ONLY);

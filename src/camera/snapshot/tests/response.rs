@@ -23,6 +23,19 @@ fn picture() -> Result<Option<(u16, Vec<u8>)>, ResponseError> {
     Ok(Some((200, PICTURE.to_vec())))
 }
 
+/// The first part is a chunk of its own; what follows it is none.
+#[test]
+fn what_stands_behind_the_first_part_does_not_spoil_it() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: multipart/mixed\r\n\
+        Transfer-Encoding: chunked\r\n\r\n";
+    let part = "--b\r\nContent-Length: 4\r\n\r\nabcd";
+    let reply = format!("{head}{:x}\r\n{part}\r\nno chunk\r\n", part.len());
+    let whole = Ok(Some((200, b"abcd".to_vec())));
+    assert_eq!(read(&[reply.as_bytes()], false), whole);
+    let single: Vec<&[u8]> = reply.as_bytes()[..head.len() + 4 + part.len()].chunks(1).collect();
+    assert_eq!(read(&single, false), whole);
+}
+
 /// Replies that end by themselves.
 fn replies() -> Vec<Vec<u8>> {
     let length = PICTURE.len();

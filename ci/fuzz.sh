@@ -1,0 +1,80 @@
+#!/bin/sh
+# fuzz.sh SECONDS [TARGET…]: runs fuzz targets, all where none is named, for so long each with libFuzzer,
+# on stable.
+#
+# An input that fails goes into the target's corpus, where `cargo test` meets it again, and the next
+# target begins. What a run learns stays in target/fuzz for the next one. A run over all targets writes
+# its table to ci/bench/fuzz.txt, and adds to the corpus what covers new edges, as few inputs as do.
+set -eu
+cd "$(dirname "$0")/.."
+sh ci/setup.sh
+seconds=$1
+shift
+work=target/fuzz
+corpus=ci/fuzz/corpus
+targets=$(sed -n 's/^    Target::of("\([a-z0-9_]*\)".*/\1/p' ci/fuzz/src/targets.rs)
+
+# LLVM's coverage pass and libFuzzer's loop: what cargo-fuzz does, without nightly's options. With a
+# target the flags do not reach build scripts.
+host=$(rustc -vV | sed -n 's/^host: //p')
+flags="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4"
+flags="$flags -Cllvm-args=-sanitizer-coverage-inline-8bit-counters"
+flags="$flags -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares"
+RUSTFLAGS="$flags" cargo build --quiet --profile fuzz --package fuzz --features libfuzzer \
+	--target "$host" --target-dir "$work"
+fuzzer=$work/$host/fuzz/libfuzzer
+
+# One row of the table: target, executions, edges, inputs of the corpus, seconds, findings.
+row() {
+	printf '%-16s %12s %8s %8s %8s %9s\n' "$@"
+}
+
+# Runs one target; what it says goes to a log, from which its row is read.
+run() {
+	learned=$work/learned/$1
+	log=$work/$1.log
+	mkdir -p "$learned" "$work/found"
+	before=$(find "$work/found" -name "$1-*" | wc -l)
+	FUZZ_TARGET=$1 "$fuzzer" "$learned" "$corpus/$1" -max_total_time="$seconds" -timeout=10 \
+		-rss_limit_mb=512 -malloc_limit_mb=64 -max_len="$(bytes_max "$1")" -print_final_stats=1 \
+		-artifact_prefix="$work/found/$1-" >"$log" 2>&1 || echo "$1: see $log" >&2
+	after=$(find "$work/found" -name "$1-*" | wc -l)
+	row "$1" "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")" \
+		"$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)" \
+		"$(find "$corpus/$1" -type f | wc -l)" "$seconds" "$((after - before))"
+	for finding in "$work/found/$1"-*; do
+		[ -e "$finding" ] && cp "$finding" "$corpus/$1/"
+	done
+}
+
+# Adds to the corpus what covers edges that nothing in it does.
+merge() {
+	FUZZ_TARGET=$1 "$fuzzer" -merge=1 -use_counters=0 -use_value_profile=0 -max_len="$(bytes_max "$1")" \
+		"$corpus/$1" "$work/learned/$1" >>"$work/$1.log" 2>&1
+}
+
+# The longest input of a target, from its line in targets.rs, which says it in KiB.
+bytes_max() {
+	kib=$(sed -n "s/^    Target::of(\"$1\", [^,]*, \([0-9]*\),.*/\1/p" ci/fuzz/src/targets.rs)
+	echo $((kib * 1024))
+}
+
+table() {
+	row target executions edges corpus seconds findings
+	for target; do
+		run "$target"
+	done
+}
+
+if [ $# -gt 0 ]; then
+	table "$@"
+	exit
+fi
+# shellcheck disable=SC2086 # a list of names
+{
+	date -u +%F
+	table $targets
+} | tee ci/bench/fuzz.txt
+for target in $targets; do
+	merge "$target"
+done

@@ -1,0 +1,200 @@
+//! Video as cameras send it: parameter sets, units of NAL units, their packets; and a sink that holds a
+//! depacketizer to its contract.
+
+use crate::source::Source;
+use smolnvr::{
+    codec::Codec,
+    rtp::{AccessUnit, Depacketizer, DropCause, Lost, Packet, Sink},
+    units::RtpTime,
+};
+
+/// x264, 1080p, High; x265, 1080p, Main 10.
+pub fn parameter_sets(codec: Codec) -> Vec<Vec<u8>> {
+    let nals: &[&str] = match codec {
+        Codec::H264 => &["67640028acd940780227e5c044000003000400000300c83c60c658", "68ef8fcb"],
+        Codec::H265 => &[
+            "40010c02ffff02200000030090000003000003007800009598acc048",
+            "4201020220000003009000000300000300780000a003c08010e4d965662b349272bc39a020000003002000000303cc1392cdc001e848003d0970007a12000f4244",
+            "4401c172b46240",
+        ],
+    };
+    nals.iter().map(|hex| bytes(hex)).collect()
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).expect("is a digit") as u8;
+    hex.as_bytes().chunks(2).map(|two| digit(two[0]) << 4 | digit(two[1])).collect()
+}
+
+/// What came out, checked call by call.
+#[derive(Default)]
+pub struct Checked {
+    nal: Option<Vec<u8>>,
+    nals: Vec<Vec<u8>>,
+    pub units: Vec<(RtpTime, Vec<Vec<u8>>)>,
+    pub lost: u64,
+    /// All that ever came, in bytes.
+    pub bytes: usize,
+}
+
+impl Sink for Checked {
+    fn nal_begin(&mut self) {
+        assert!(self.nal.replace(Vec::new()).is_none(), "a NAL unit in a NAL unit");
+    }
+
+    fn nal_append(&mut self, bytes: &[u8]) {
+        assert!(!bytes.is_empty(), "nothing was appended");
+        self.bytes += bytes.len();
+        self.nal.as_mut().expect("a NAL unit is open").extend(bytes);
+    }
+
+    fn nal_end(&mut self) {
+        let nal = self.nal.take().expect("a NAL unit is open");
+        assert!(!nal.is_empty() && nal[0] & 0x80 == 0, "{:?}", nal.first());
+        assert!(!nal.windows(3).any(|three| three == [0, 0, 1]), "a start code in a NAL unit");
+        assert_ne!(nal.last(), Some(&0), "zeros behind a NAL unit");
+        self.nals.push(nal);
+    }
+
+    fn access_unit_end(&mut self, unit: AccessUnit) {
+        assert!(self.nal.is_none() && !self.nals.is_empty());
+        assert!(unit.parameter_sets.nals().count() > 0);
+        self.units.push((unit.timestamp, std::mem::take(&mut self.nals)));
+    }
+
+    fn access_unit_drop(&mut self, cause: DropCause) {
+        assert!(self.nal.is_none(), "dropped with an open NAL unit");
+        if let DropCause::Loss { packets } = cause {
+            assert!(packets > 0);
+            self.lost += u64::from(packets);
+        }
+        self.nals.clear();
+    }
+}
+
+/// Any payloads at all, with any marks and losses.
+pub fn hostile(codec: Codec, source: &mut Source<'_>) {
+    let sets = if source.flag() { parameter_sets(codec) } else { Vec::new() };
+    let mut depacketizer = Depacketizer::new(codec, &sets);
+    if codec == Codec::H265 && source.flag() {
+        depacketizer = depacketizer.with_decoding_order_numbers();
+    }
+    let mut sink = Checked::default();
+    let (mut time, mut fed, mut lost) = (source.u32(), 0, 0);
+    while !source.is_empty() {
+        let choice = source.u8();
+        time = time.wrapping_add(match choice & 3 {
+            0 | 1 => 0,
+            2 => 3600,
+            _ => source.u32(),
+        });
+        let missing = if choice & 0x1c == 0x1c { 1 + u32::from(source.u8()) } else { 0 };
+        lost += u64::from(missing);
+        let payload = source.piece();
+        fed += payload.len();
+        let packet = packet(choice & 0x80 != 0, time, payload);
+        depacketizer.handle_packet(&packet, Lost(missing), &mut sink);
+        // Only the header of a fragmented NAL unit is made here, of the bytes before it.
+        assert!(sink.bytes <= fed, "{} bytes of {fed}", sink.bytes);
+        assert_eq!(sink.lost, lost);
+        if choice & 0x63 == 0x63 {
+            end(&mut depacketizer, &mut sink);
+        }
+    }
+    end(&mut depacketizer, &mut sink);
+}
+
+fn end(depacketizer: &mut Depacketizer, sink: &mut Checked) {
+    depacketizer.end(sink);
+    assert!(sink.nal.is_none() && sink.nals.is_empty(), "something is left behind the run");
+}
+
+/// Units that are packed as the RFCs say come out whole or, where a packet is missing, not at all.
+pub fn packed(codec: Codec, source: &mut Source<'_>) {
+    let mut depacketizer = Depacketizer::new(codec, &parameter_sets(codec));
+    let mut sink = Checked::default();
+    let (mut expected, mut missing, mut fed) = (Vec::new(), 0, 0);
+    let mut time = source.u32();
+    while !source.is_empty() && fed < 300 {
+        time = time.wrapping_add(3600);
+        let unit = unit(codec, source);
+        let payloads = pack(codec, &unit, source);
+        let hurt = match source.u8() {
+            mark if mark < 0xe0 => None,
+            _ => Some(source.below(payloads.len())),
+        };
+        for (nth, payload) in payloads.iter().enumerate() {
+            fed += 1;
+            if hurt == Some(nth) {
+                missing += 1;
+                continue;
+            }
+            let packet = packet(nth + 1 == payloads.len(), time, payload);
+            depacketizer.handle_packet(&packet, Lost(std::mem::take(&mut missing)), &mut sink);
+        }
+        if hurt.is_none() {
+            expected.push((RtpTime(time), unit));
+        }
+    }
+    end(&mut depacketizer, &mut sink);
+    assert_eq!(sink.units, expected);
+}
+
+/// One to four slices, each a key picture's, without anything that looks like a start code.
+fn unit(codec: Codec, source: &mut Source<'_>) -> Vec<Vec<u8>> {
+    let mut nals = Vec::new();
+    for nth in 0..1 + source.below(4) {
+        let header: &[u8] = match (codec, nth) {
+            (Codec::H264, 0) => &[0x65, 0x88],
+            (Codec::H264, _) => &[0x65, 0x44],
+            (Codec::H265, 0) => &[0x26, 0x01, 0xaf],
+            (Codec::H265, _) => &[0x26, 0x01, 0x2f],
+        };
+        let mut nal = header.to_vec();
+        let content = source.piece();
+        nal.extend(content.iter().enumerate().map(|(at, byte)| {
+            // Zeros may come, but never two in a row, nor last.
+            if *byte == 0 && (at % 2 == 1 || at + 1 == content.len()) { 0x80 } else { *byte }
+        }));
+        nals.push(nal);
+    }
+    nals
+}
+
+/// Single NAL units, fragments, or all in one aggregate.
+fn pack(codec: Codec, unit: &[Vec<u8>], source: &mut Source<'_>) -> Vec<Vec<u8>> {
+    let header_bytes = codec.nal_header_bytes();
+    let size = source.below(64);
+    if size == 0 {
+        let mut payload = if codec == Codec::H264 { vec![0x78] } else { vec![0x60, 0x01] };
+        for nal in unit {
+            payload.extend((nal.len() as u16).to_be_bytes());
+            payload.extend(nal);
+        }
+        return vec![payload];
+    }
+    let mut payloads = Vec::new();
+    for nal in unit {
+        let body = &nal[header_bytes..];
+        if body.len() <= size {
+            payloads.push(nal.clone());
+            continue;
+        }
+        let pieces: Vec<&[u8]> = body.chunks(size).collect();
+        for (nth, piece) in pieces.iter().enumerate() {
+            let start = u8::from(nth == 0) << 7;
+            let marks = start | u8::from(nth + 1 == pieces.len()) << 6;
+            let head = match codec {
+                Codec::H264 => vec![nal[0] & 0xe0 | 28, marks | nal[0] & 0x1f],
+                Codec::H265 => vec![nal[0] & 0x81 | 49 << 1, nal[1], marks | nal[0] >> 1 & 0x3f],
+            };
+            payloads.push([&head, *piece].concat());
+        }
+    }
+    payloads
+}
+
+fn packet(marker: bool, time: u32, payload: &[u8]) -> Packet<'_> {
+    let (payload_type, sequence_number, ssrc) = (96, 0, 1);
+    Packet { marker, payload_type, sequence_number, timestamp: RtpTime(time), ssrc, payload }
+}
