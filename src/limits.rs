@@ -147,6 +147,11 @@ pub const ALLOCATION_STEP_BYTES: u64 = 8 << 20;
 /// what was not durable, 8 s of it at 16 Mbit/s.
 pub const REPAIR_TAIL_BYTES: u64 = 16 << 20;
 
+/// How often what another program writes is looked at.
+pub const STAGED_LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// Files of it that are taken up in one look; there are more only where the card stalled for minutes.
+pub const STAGED_FILES_MAX: usize = 16;
+
 /// Stack of the thread that reads recordings for people.
 pub const READER_THREAD_STACK_BYTES: usize = 64 * KIB;
 /// Reads that wait for it: more than there are connections that carry media. More are refused.

@@ -221,14 +221,19 @@ impl Process {
         }
     }
 
-    /// Ends it: SIGINT, which programs take as the wish to end in order, and SIGKILL where
-    /// [`limits::PROCESS_STOP_TIMEOUT`] does not suffice.
+    /// Ends it: SIGINT, which programs take as the wish to end in order (FFmpeg 7.0 only the second
+    /// time), and SIGKILL where [`limits::PROCESS_STOP_TIMEOUT`] does not suffice.
     pub async fn stop(mut self) -> Option<Exit> {
-        self.signal(Signal::INT);
-        match runtime::timeout(limits::PROCESS_STOP_TIMEOUT, self.wait()).await {
-            Some(exit) => Some(exit),
-            None => self.kill().await,
+        for _ in 0..2 {
+            self.signal(Signal::INT);
+            // One that somebody stopped hears nothing before it goes on.
+            self.signal(Signal::CONT);
+            let exit = runtime::timeout(limits::PROCESS_STOP_TIMEOUT / 2, self.wait()).await;
+            if exit.is_some() {
+                return exit;
+            }
         }
+        self.kill().await
     }
 
     /// Ends it at once, its own children too. `None`: it hangs in the kernel, and is reaped whenever

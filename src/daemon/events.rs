@@ -135,7 +135,7 @@ impl Daemon {
     fn closed(&self, station: &Station, number: u32, ending: Ending, now: Instant) {
         let (name, file) = (&station.camera.name, file(number));
         let state = match ending {
-            Ending::Whole => {
+            Ending::Whole | Ending::Unindexed => {
                 log::debug!("camera={name} file={file} closed");
                 "whole"
             }
