@@ -50,6 +50,7 @@ pub mod storage;
 pub mod config;
 pub mod camera;
 pub mod recorder;
+pub mod ffmpeg;
 pub mod daemon;
 pub mod web;
 pub mod cli;

@@ -251,6 +251,28 @@ pub const LIVE_RING_BYTES: usize = 512 * KIB;
 /// loaded again finds it running.
 pub const LIVE_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
+// --- ffmpeg ---------------------------------------------------------------------------------
+
+/// What FFmpeg says of itself; the list of all its formats has 20 KB.
+pub const FFMPEG_ANSWER_BYTES_MAX: usize = 64 * KIB;
+/// How long it is asked; one on a slow card takes a second to be read.
+pub const FFMPEG_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Remark that lengthens the head of what it writes: room for an identity and 80 entries of an index,
+/// a key frame a second for more than a minute; longer segments merge neighbours.
+pub const FFMPEG_COMMENT_BYTES: usize = 1100;
+/// How long its sockets may be silent, and a connection may take.
+pub const FFMPEG_SOCKET_TIMEOUT: Duration = Duration::from_secs(5);
+/// From its start until something reaches the card: it looks at the stream for up to 5 s, and key
+/// frames may be 10 s apart.
+pub const FFMPEG_START_TIMEOUT: Duration = Duration::from_secs(20);
+/// Between one that ended and the next; doubles, up to what leaves a camera that comes back time to be
+/// recorded within 15 s.
+pub const FFMPEG_RETRY_INTERVAL_MIN: Duration = Duration::from_secs(1);
+pub const FFMPEG_RETRY_INTERVAL_MAX: Duration = Duration::from_secs(5);
+
+/// Ring of a camera that FFmpeg records: no frame ever comes into it.
+pub const FFMPEG_RING_BYTES: usize = 4 * KIB;
+
 // --- recorder, daemon -----------------------------------------------------------------------
 
 /// Fragments on their way to the card, over all cameras; the recorder waits when they are out and

@@ -34,6 +34,7 @@ pub struct Program {
     arguments: Vec<OsString>,
     bounds: launch::Bounds,
     secrets: Vec<String>,
+    directory: PathBuf,
     launcher: PathBuf,
 }
 
@@ -87,6 +88,7 @@ impl Program {
             arguments: Vec::new(),
             bounds: launch::Bounds::default(),
             secrets: Vec::new(),
+            directory: PathBuf::from("/"),
             launcher: PathBuf::from(OURSELVES),
         }
     }
@@ -118,9 +120,16 @@ impl Program {
         self
     }
 
+    /// Where it works; what it writes by relative names lies on that file system, whatever is mounted
+    /// there meanwhile. `/` unless this is called.
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Program {
+        self.directory = directory.into();
+        self
+    }
+
     /// Text that is kept out of [`Process::log`]: `***` stands in its place.
-    pub fn secret(mut self, secret: impl Into<String>) -> Program {
-        self.secrets.push(secret.into());
+    pub fn secrets(mut self, secrets: impl IntoIterator<Item = String>) -> Program {
+        self.secrets.extend(secrets);
         self
     }
 
@@ -137,8 +146,7 @@ impl Program {
     pub fn start(&self, input: Pipe, output: Pipe) -> io::Result<Process> {
         let mut command = std::process::Command::new(&self.launcher);
         command.args(self.bounds.arguments()).arg(&self.path).args(&self.arguments);
-        // Its working directory keeps no card busy.
-        command.process_group(0).current_dir("/");
+        command.process_group(0).current_dir(&self.directory);
         let mut command = Command::from(command);
         command.stdin(input.stdio()).stdout(output.stdio()).stderr(Stdio::piped());
         let child = command.kill_on_drop(true).spawn()?;

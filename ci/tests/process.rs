@@ -162,7 +162,7 @@ fn a_stopped_process_is_ended_too_and_one_that_is_let_go_of_is_reaped() {
 fn secrets_stay_out_of_what_is_kept_of_its_words() {
     run(async || {
         let script = "echo rtsp://admin:hush@camera/ failed >&2";
-        let program = shell(script).secret("admin:hush");
+        let program = shell(script).secrets(["admin:hush".to_owned()]);
         let mut process = program.start(Pipe::None, Pipe::None).unwrap();
         let log = process.log().clone();
         process.wait().await;

@@ -121,6 +121,10 @@ impl<D: Disk> Card<D> {
             Command::Append { camera, fragment } => self.append(camera, fragment, now),
             Command::Close { camera } => self.close(camera, now),
             Command::Stage { camera, run } => self.stage(camera, run, now),
+            Command::Unstage { camera } => {
+                self.close(camera, now);
+                self.events.push_back(Event::Unstaged { camera });
+            }
             Command::Delete { camera, number } => {
                 if let Err(reason) = self.delete_asked(camera, number, now) {
                     self.events.push_back(Event::DeleteFailed { camera, number, reason });

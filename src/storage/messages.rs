@@ -72,11 +72,15 @@ pub enum Command {
     Close {
         camera: CameraId,
     },
-    /// Lets another program write segments of a camera, until `Close`; answered by [`Event::Staged`] or
+    /// Lets another program write segments of a camera, until `Unstage`; answered by [`Event::Staged`] or
     /// [`Event::OpenFailed`]. What it writes is told as that of `Append` is, without frames.
     Stage {
         camera: CameraId,
         run: u64,
+    },
+    /// That program has ended: what it wrote is closed; answered by [`Event::Unstaged`].
+    Unstage {
+        camera: CameraId,
     },
     /// Deletes a recording; answered by [`Event::Deleted`] or [`Event::DeleteFailed`].
     Delete {
@@ -128,6 +132,10 @@ pub enum Event {
         camera: CameraId,
         directory: PathBuf,
         number: u32,
+    },
+    /// Nothing of the other program is open any more.
+    Unstaged {
+        camera: CameraId,
     },
     /// The buffer of an `Append` comes back, always.
     Returned {

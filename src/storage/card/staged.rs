@@ -11,7 +11,7 @@ use std::{
 
 use super::{Card, health::Trouble, segments::millis};
 use crate::{
-    limits::{CARD_OPEN_TRIES_MAX, SEGMENT_BYTES_MAX, STAGED_FILES_MAX, STAGED_LOOK_INTERVAL},
+    limits::{CARD_OPEN_TRIES_MAX, STAGED_FILES_MAX, STAGED_LOOK_INTERVAL},
     mp4::{
         identity::{Clock, Identity},
         plan::{self, Step},
