@@ -106,6 +106,7 @@ impl<D: Disk> Card<D> {
                 slot.staged = Some(Staged { run, next: number, next_look, open, end: None });
             }
             self.look_at_staged(camera, now);
+            self.set_torn_aside(camera)?;
             self.close_staged(camera, now);
         }
         Ok(())
@@ -267,7 +268,7 @@ impl<D: Disk> Card<D> {
     /// The other program has ended: its last files are taken up and closed.
     pub(super) fn close_staged(&mut self, camera: CameraId, now: Instant) {
         self.look_at_staged(camera, now);
-        let result = self.close_open(camera, now).and_then(|()| self.set_torn_aside(camera));
+        let result = self.close_open(camera, now).and_then(|()| self.remove_torn(camera));
         if let Err(error) = result {
             self.fail_staged(camera, &error, now);
         }
@@ -276,7 +277,20 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// A file whose head never came is of no use; what is no MP4 at all is kept under another name.
+    /// A file whose head never came holds nothing.
+    fn remove_torn(&mut self, camera: CameraId) -> io::Result<()> {
+        let Some(next) = self.staged_mut(camera).map(|staged| staged.next) else { return Ok(()) };
+        let directory = self.directory(camera)?;
+        let path = directory.join(layout::staged_name(next));
+        if self.disk.exists(&path) {
+            self.disk.remove(&path)?;
+            self.disk.sync_directory(&directory)?;
+        }
+        Ok(())
+    }
+
+    /// The same of a file that may be somebody else's: unless it is empty, it is kept under another
+    /// name.
     fn set_torn_aside(&mut self, camera: CameraId) -> io::Result<()> {
         let Some(next) = self.staged_mut(camera).map(|staged| staged.next) else { return Ok(()) };
         let directory = self.directory(camera)?;
@@ -284,19 +298,14 @@ impl<D: Disk> Card<D> {
         if !self.disk.exists(&path) {
             return Ok(());
         }
-        let file = self.disk.open(&path, Access::ReadWrite)?;
-        let mut first = [0; 8];
-        let count = self.disk.read_at(&file, &mut first, 0)?;
-        drop(file);
-        if count == 0 || layout::begins_with_ftyp(&first) {
-            self.disk.remove(&path)?;
-        } else {
+        let bytes = self.disk.open(&path, Access::Read).and_then(|file| self.disk.len(&file))?;
+        if bytes > 0 {
             let number = self.list().folder(camera).map_or(0, |folder| folder.next_number());
             let name = Name::new(number).ok_or(io::ErrorKind::StorageFull)?;
             self.use_up(camera, number);
             self.disk.rename(&path, &directory.join(name.set_aside()))?;
         }
-        self.disk.sync_directory(&directory)
+        Ok(())
     }
 
     /// Closes the open file, to which nothing is added any more.
