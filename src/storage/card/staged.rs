@@ -15,7 +15,7 @@ use crate::{
     mp4::{
         identity::{Clock, Identity},
         plan::{self, Step},
-        scan::{self, Depth, Scan, boxes_end},
+        scan::{self, Depth, Head, Scan, boxes_end},
     },
     storage::{
         CameraId, Ending, Event, OpenError,
@@ -159,37 +159,10 @@ impl<D: Disk> Card<D> {
         self.close_open(camera, now)?;
         let name = self.rename_staged(camera, next)?;
         let wall = self.wall_of_next(camera, now);
-        if let (Some(spare), Some((wall, clock))) = (&head.spare, wall) {
-            let run = self.staged_mut(camera).map_or(0, |staged| staged.run);
-            let identity = Identity {
-                camera: self.settings.cameras.get(camera.0).cloned().unwrap_or_default(),
-                number: name.number(),
-                run,
-                boot: self.settings.boot,
-                wall,
-                clock,
-            };
-            segment::carry_out(&self.disk, &file, &plan::claim(spare, &identity))?;
-        }
-        // Its room is taken ahead, as that of our own segments is.
-        let allocated = self.disk.allocate(&file, self.expected_bytes(camera));
-        if let Err(error) = allocated
-            && self.diagnose(&error) == Trouble::NoRoom
-        {
-            self.free_after_enospc(camera, now); // and if that does not help, it may do without
-        }
-        self.disk.sync_directory(&directory)?;
-        let modified = self.disk.modified(&file)?;
         if let Some(folder) = self.list().folder_mut(camera) {
             folder.push(Entry::new(name, SegmentState::Recording));
         }
-        self.enter(camera, name, &head, head.media_begin, modified);
-        self.update(camera, name, |entry| {
-            entry.state = SegmentState::Recording;
-            if let Some((wall, clock)) = wall {
-                (entry.start, entry.clock_trusted) = (wall, clock == Clock::Trusted);
-            }
-        });
+        let result = self.prepare(camera, name, &file, &head, wall);
         if let Some(staged) = self.staged_mut(camera) {
             staged.next = next.saturating_add(1);
             let (bytes, durable_bytes) = (head.media_begin, 0);
@@ -199,7 +172,47 @@ impl<D: Disk> Card<D> {
         }
         self.next_room = self.next_room.min(now);
         self.events.push_back(Event::Opened { camera, number: name.number() });
+        if let Err(error) = result {
+            if self.diagnose(&error) != Trouble::NoRoom {
+                return Err(error);
+            }
+            self.free_after_enospc(camera, now); // and if that does not help, it may do without
+        }
         Ok(true)
+    }
+
+    /// Makes a file ours, and takes its room ahead, as that of our own segments is.
+    fn prepare(
+        &self,
+        camera: CameraId,
+        name: Name,
+        file: &D::File,
+        head: &Head,
+        wall: Option<(WallTime, Clock)>,
+    ) -> io::Result<()> {
+        if let (Some(spare), Some((wall, clock))) = (&head.spare, wall) {
+            let staged = self.cameras.get(camera.0).and_then(|slot| slot.staged.as_ref());
+            let identity = Identity {
+                camera: self.settings.cameras.get(camera.0).cloned().unwrap_or_default(),
+                number: name.number(),
+                run: staged.map_or(0, |staged| staged.run),
+                boot: self.settings.boot,
+                wall,
+                clock,
+            };
+            segment::carry_out(&self.disk, file, &plan::claim(spare, &identity))?;
+        }
+        let modified = self.disk.modified(file)?;
+        self.enter(camera, name, head, head.media_begin, modified);
+        self.update(camera, name, |entry| {
+            entry.state = SegmentState::Recording;
+            if let Some((wall, clock)) = wall {
+                (entry.start, entry.clock_trusted) = (wall, clock == Clock::Trusted);
+            }
+        });
+        let allocated = self.disk.allocate(file, self.expected_bytes(camera));
+        self.disk.sync_directory(&self.directory(camera)?)?;
+        allocated
     }
 
     /// Gives a file the next number; never that of another file.
