@@ -28,7 +28,7 @@ fn camera() -> Builder {
 /// A configuration in which FFmpeg, that one, records a camera.
 fn by_ffmpeg(directory: &Path, url: &str, path: &Path) -> String {
     config(directory, SHORT_SEGMENTS, &[("camera", url)])
-        .replace("buffer_kb = 8192", "engine = \"ffmpeg\"")
+        .replace("buffer_kb = 8192", "engine = \"ffmpeg\"\naudio = true")
         + &format!("\n[ffmpeg]\npath = {path:?}\n")
 }
 
@@ -296,6 +296,8 @@ fn an_ffmpeg_that_can_not_be_used_is_named_with_what_to_do() {
         let (_, said, _) = smolnvr(&["check", "-c", file("smolnvr.toml").to_str().unwrap()]);
         assert!(said.contains("camera camera: not recorded: ") && said.contains(words), "{said}");
     }
+    let (_, said, _) = smolnvr(&["check", "-c", file("smolnvr.toml").to_str().unwrap()]);
+    assert!(said.contains("camera camera: no sound: audio = true needs engine = \"native\""));
     // The daemon says the same.
     let nvr = start_with("rtsp://127.0.0.1/", &file("foreign"));
     nvr.wait_for_log("is made for ");

@@ -73,7 +73,7 @@ USAGE
   smolnvr check [-c FILE]
 
   Says which storage path would be used, and how each camera would be
-  recorded; of engine = "ffmpeg", by which FFmpeg, or what is wrong with it.
+  recorded; where FFmpeg is to do it, by which one, or what is wrong with it.
   Connects to nothing and writes nothing.
 
 OPTIONS
