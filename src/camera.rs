@@ -136,6 +136,15 @@ impl Camera {
         self.last_error.borrow().clone()
     }
 
+    /// Shows the state of another receiver that works in place of [`Camera::run`].
+    pub fn show(&self, state: State, error: Option<String>) {
+        self.last_error.replace(error);
+        if self.state.replace(state) != state {
+            self.since.set(runtime::now());
+        }
+        self.changed.notify();
+    }
+
     pub fn viewers(&self) -> usize {
         self.viewers.get()
     }
