@@ -41,6 +41,8 @@ pub mod clock;
 pub mod logger;
 pub mod runtime;
 pub mod codec;
+#[cfg(feature = "pictures")]
+pub mod picture;
 pub mod rtp;
 pub mod rtsp;
 pub mod media;

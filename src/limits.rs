@@ -227,6 +227,12 @@ pub const SNAPSHOT_REDIRECTS_MAX: usize = 2;
 pub const SNAPSHOT_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 /// Nobody asked for a picture for so long: it is let go, and the stream it came from.
 pub const SNAPSHOT_IDLE_TIMEOUT: Duration = Duration::from_secs(3);
+/// A preview made of a key frame fits this; never is one made larger.
+pub const PREVIEW_WIDTH: usize = 640;
+pub const PREVIEW_HEIGHT: usize = 360;
+/// A key frame with its parameter sets; those of 4K at 16 Mbit/s stay under 1 MB. Of a larger one no
+/// picture is made.
+pub const STILL_INPUT_BYTES_MAX: usize = 2048 * KIB;
 /// Ring of the smaller stream for viewers, while there are any: 4 s at 1 Mbit/s.
 pub const LIVE_RING_BYTES: usize = 512 * KIB;
 /// The last viewer left so long ago: the smaller stream is let go. Shorter than that, a page that is
