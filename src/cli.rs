@@ -17,17 +17,21 @@ mod status;
 mod verify;
 
 use self::arguments::{Arguments, Usage};
-use crate::storage::layout::Name;
+use crate::{process, storage::layout::Name};
 use std::{
     ffi::OsString,
     fs,
     io::{self, Write as _},
     path::Path,
-    process::{self, ExitCode},
+    process::{ExitCode, exit},
 };
 
 /// Runs one command.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    if let Some(failed) = process::launch(&arguments) {
+        return failed;
+    }
     let arguments = match Arguments::parse(arguments) {
         Ok(arguments) => arguments,
         Err(wrong) => return refuse(&wrong),
@@ -114,10 +118,10 @@ fn print(text: &str) {
 fn print_bytes(bytes: &[u8]) {
     if let Err(error) = io::stdout().write_all(bytes) {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            process::exit(0);
+            exit(0);
         }
         complain(format_args!("standard output: {error}"));
-        process::exit(1);
+        exit(1);
     }
 }
 

@@ -38,6 +38,7 @@ use crate::{
     config::{self, Config},
     limits, logger,
     mp4::identity,
+    process,
     recorder::Moment,
     runtime::{self, Signal},
     storage::{
@@ -171,6 +172,7 @@ impl Daemon {
         let executor = Rc::clone(&self.executor);
         runtime::spawn(&executor, Rc::clone(&self).follow_card());
         runtime::spawn(&executor, Rc::clone(&self).follow_clock());
+        runtime::spawn(&executor, async { match process::reap().await {} });
         self.start_cameras(&executor);
         let reloads = executor.spawn(Rc::clone(&self).follow_reloads());
         future::or(self.follow_signals(&mut signals), self.until_unwanted()).await;

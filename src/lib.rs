@@ -40,6 +40,7 @@ pub mod sys;
 pub mod clock;
 pub mod logger;
 pub mod runtime;
+pub mod process;
 pub mod codec;
 #[cfg(feature = "pictures")]
 pub mod picture;

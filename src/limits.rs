@@ -19,6 +19,19 @@ pub const LOG_LINE_BYTES_MAX: usize = 900;
 /// Threads for name resolution and small files; the pool would else grow to 500.
 pub const BLOCKING_THREADS_MAX: NonZero<usize> = NonZero::new(2).expect("is not zero");
 
+// --- process --------------------------------------------------------------------------------
+
+/// Lines that are kept of what a child says …
+pub const PROCESS_LOG_LINES_MAX: usize = 8;
+/// … and of each: an error with an address in it …
+pub const PROCESS_LOG_LINE_BYTES_MAX: usize = 300;
+/// … of which so much is looked at first, since secrets in it may be long.
+pub const PROCESS_LOG_RAW_BYTES_MAX: usize = 2 * KIB;
+/// How long a child's last words are waited for once it has ended: they are in the pipe.
+pub const PROCESS_LAST_WORDS_TIMEOUT: Duration = Duration::from_millis(100);
+/// How long a child may take to end in order; FFmpeg takes milliseconds, and a card that stalls 2 s.
+pub const PROCESS_STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
 // --- codec, rtp -----------------------------------------------------------------------------
 
 /// One SPS, PPS or VPS; real ones stay under 200 bytes. A longer one is ignored.
