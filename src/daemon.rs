@@ -36,6 +36,7 @@ use self::{
 use crate::{
     clock::{self, Clock},
     config::{self, Config},
+    ffmpeg::Ffmpeg,
     limits, logger,
     mp4::identity,
     process,
@@ -79,6 +80,7 @@ pub struct Daemon {
     pub executor: Rc<LocalExecutor<'static>>,
     pub config: RefCell<Config>,
     pub storage: Storage,
+    pub ffmpeg: Rc<Ffmpeg>,
     outbox: RefCell<Outbox>,
     pub stations: RefCell<Vec<Rc<Station>>>,
     /// Fragment buffers that are not with the card thread.
@@ -134,6 +136,7 @@ pub fn run(
         options,
         executor: Rc::clone(&executor),
         storage: Storage::start(LinuxDisk, settings(&config))?,
+        ffmpeg: Rc::new(Ffmpeg::new(&config.ffmpeg.path)),
         config: RefCell::new(config),
         outbox: RefCell::default(),
         stations: RefCell::default(),
@@ -337,6 +340,7 @@ impl Daemon {
         let config = smol::unblock(move || read_config(&file)).await;
         let config = config.map_err(|error| error.to_string())?;
         logger::set_level(config.log.level.0);
+        self.ffmpeg.set_path(&config.ffmpeg.path);
         let staying = staying(&self.config.borrow().camera, &config.camera);
         let stations = self.stations.borrow().clone();
         let is_leaving = |index: &usize| !staying.get(*index).copied().unwrap_or(false);

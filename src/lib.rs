@@ -41,6 +41,7 @@ pub mod clock;
 pub mod logger;
 pub mod runtime;
 pub mod process;
+pub mod ffmpeg;
 pub mod codec;
 #[cfg(feature = "pictures")]
 pub mod picture;
