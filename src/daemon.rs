@@ -42,6 +42,7 @@ use crate::{
     process,
     recorder::Moment,
     runtime::{self, Signal},
+    still::Stills,
     storage::{
         CameraId, CardState, Settings, Storage,
         disk::{RequireMount, linux::LinuxDisk},
@@ -81,6 +82,7 @@ pub struct Daemon {
     pub config: RefCell<Config>,
     pub storage: Storage,
     pub ffmpeg: Rc<Ffmpeg>,
+    pub stills: Rc<Stills>,
     outbox: RefCell<Outbox>,
     pub stations: RefCell<Vec<Rc<Station>>>,
     /// Fragment buffers that are not with the card thread.
@@ -132,11 +134,13 @@ pub fn run(
     warn_of_left_over(&options.config_file);
     let clock = Clock::start(&options.socket.with_extension("clock"));
     let executor = Rc::new(LocalExecutor::new());
+    let ffmpeg = Rc::new(Ffmpeg::new(&config.ffmpeg.path));
     let daemon = Rc::new(Daemon {
         options,
         executor: Rc::clone(&executor),
         storage: Storage::start(LinuxDisk, settings(&config))?,
-        ffmpeg: Rc::new(Ffmpeg::new(&config.ffmpeg.path)),
+        stills: Rc::new(Stills::new(Rc::clone(&ffmpeg))),
+        ffmpeg,
         config: RefCell::new(config),
         outbox: RefCell::default(),
         stations: RefCell::default(),
@@ -239,7 +243,7 @@ impl Daemon {
         }
         let id = (CameraId(index), self.outbox.borrow().newest());
         let length = config.storage.segment_seconds.get();
-        let station = Station::new(id, camera, length, self.life());
+        let station = Station::new(id, camera, length, &self.stills, self.life());
         station.card_state(&self.card.borrow());
         let wish = memory::wish(&self.options.socket, camera.name.as_str());
         if self.options.recording == Recording::AsConfigured && wish.unwrap_or(camera.record) {

@@ -48,6 +48,7 @@ pub mod picture;
 pub mod rtp;
 pub mod rtsp;
 pub mod media;
+pub mod still;
 pub mod mp4;
 pub mod storage;
 pub mod config;

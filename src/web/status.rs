@@ -16,6 +16,7 @@ use crate::{
     mp4::identity::Clock,
     runtime,
     storage::{CameraId, catalog::Entry},
+    sys::kilobytes,
 };
 use serde::Serialize;
 use std::{fmt::Write as _, fs, time::Instant};
@@ -286,12 +287,6 @@ fn memory() -> Memory {
         peak_kb: kilobytes(&status, "VmHWM:"),
         available_kb: kilobytes(&machine, "MemAvailable:"),
     }
-}
-
-fn kilobytes(text: &str, name: &str) -> u64 {
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    number.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 /// One metric after another, each with its values by camera.
