@@ -260,9 +260,6 @@ pub const STILL_BYTES_FIXED: u64 = 3 << 20;
 /// Both together: 1080p, and not more.
 #[cfg(feature = "pictures")]
 pub const STILL_BYTES_MAX: u64 = 24 << 20;
-/// What takes none of it but addresses: the program itself and its stack.
-#[cfg(feature = "pictures")]
-pub const STILL_ADDRESS_BYTES: u64 = 8 << 20;
 /// Ring of the smaller stream for viewers, while there are any: 4 s at 1 Mbit/s.
 pub const LIVE_RING_BYTES: usize = 512 * KIB;
 /// The last viewer left so long ago: the smaller stream is let go. Shorter than that, a page that is

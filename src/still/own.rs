@@ -15,12 +15,10 @@ impl Decoder {
         if needed > available {
             return Err(Error::Memory { needed, available });
         }
-        // Beyond what the announced size takes an allocation fails, which ends the child. It is the
-        // address space that is bounded: the other limits do not count all of it on kernels before 4.7.
-        let bound = needed + limits::STILL_ADDRESS_BYTES;
+        // Beyond what the announced size takes an allocation fails, which ends the child.
         let made = Program::ourselves("picture")
             .argument(frame.codec.name())
-            .memory_max(bound)
+            .memory_max(needed)
             .niceness(limits::STILL_NICENESS)
             .run(&frame.stream, limits::SNAPSHOT_BYTES_MAX, limits::STILL_TIMEOUT)
             .await;
