@@ -26,6 +26,8 @@ use std::{fmt::Write as _, fs, time::Instant};
 pub(super) struct Status {
     version: &'static str,
     uptime_s: u64,
+    /// Whether there are pictures of recordings.
+    pictures: bool,
     clock: ClockStatus,
     memory: Memory,
     storage: StorageStatus,
@@ -138,6 +140,7 @@ impl Web {
         Status {
             version: env!("CARGO_PKG_VERSION"),
             uptime_s: now.duration_since(daemon.started).as_secs(),
+            pictures: cfg!(feature = "pictures"),
             clock: ClockStatus {
                 now_ms: daemon.clock.now().0,
                 trusted: daemon.trust.get() == Clock::Trusted,

@@ -136,3 +136,14 @@ fn a_key_frame_is_not_decoded_twice() {
     assert!(pictures.iter().all(|picture| *picture == pictures[0]));
     assert_eq!(fs::read(&log).unwrap().len(), 1);
 }
+
+#[test]
+fn a_build_without_pictures_says_so_and_its_page_asks_for_none() {
+    let camera = Camera::builder().stream("cam", Clip::built_in()).start().unwrap();
+    let nvr = start(&camera.url("cam"), NOWHERE, "");
+    nvr.wait_for_recording(&[]);
+    assert_eq!(nvr.status()["pictures"], false);
+    let answer = ask(&nvr.web_address(), "GET", "/recordings/yard/000.jpg", &[], "");
+    assert_eq!(answer.status, 404);
+    assert!(answer.json()["error"].as_str().unwrap().contains("built without pictures"));
+}

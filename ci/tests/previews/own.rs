@@ -152,3 +152,58 @@ fn a_camera_whose_key_frames_are_broken_is_recorded_all_the_same() {
     assert_eq!(children(nvr.id()), [""; 0]);
     assert_nothing_is_lost(nvr, &clip);
 }
+
+#[test]
+fn a_recording_has_a_picture_of_its_first_frame() {
+    for name in ["plain.h264", "plain.h265"] {
+        let clip = Clip::committed(name).unwrap();
+        let camera = Camera::builder().stream("cam", clip.clone()).start().unwrap();
+        let nvr = start(&camera.url("cam"), NOWHERE, "");
+        nvr.wait_for_recording(&[]);
+        assert_eq!(nvr.status()["pictures"], true);
+        let address = nvr.web_address();
+        let get = |file: &str, fields: &[&str]| {
+            ask(&address, "GET", &format!("/recordings/yard/{file}"), fields, "")
+        };
+        // While it is written, and no other afterwards.
+        let answer = get("000.jpg?1", &[]);
+        assert_eq!(
+            (answer.status, answer.field("Content-Type")),
+            (200, Some("image/jpeg")),
+            "{answer:?}"
+        );
+        let likeness = likeness(&answer.body, &clip, "480:272");
+        assert!(likeness >= 30.0, "{name}: {likeness} dB");
+        assert!(answer.field("Cache-Control").unwrap().starts_with("private, max-age="));
+        let known = format!("If-None-Match: {}", answer.field("ETag").unwrap());
+        assert_eq!(get("000.jpg", &[&known]).status, 304);
+        assert_eq!(ask(&address, "HEAD", "/recordings/yard/0.jpg", &[], "").status, 200);
+        for wrong in ["007.jpg", "x.jpg", ".jpg", "000.jpeg"] {
+            assert_eq!(get(wrong, &[]).status, 404, "{wrong}");
+        }
+        // A file of no pictures among the recordings.
+        fs::write(nvr.recordings().join("000.mp4"), b"\0\0\0\x08ftyp").unwrap();
+        assert!(reason(&get("000.jpg", &[])).contains("no picture to begin with"));
+        let pictures = (0..8).map(|_| children(nvr.id()).len());
+        assert_eq!(pictures.max(), Some(0), "no process stays");
+    }
+}
+
+#[test]
+fn the_page_shows_pictures_in_its_list() {
+    let camera = Camera::builder().stream("cam", Clip::committed("plain.h264").unwrap());
+    let camera = camera.start().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let text = config(directory.path(), "keep_free_percent = 0", &[("yard", &camera.url("cam"))]);
+    let text = text.replace("[web]", "[web]\nauth = \"none\"\nhosts = [\"nvr.lan\"]");
+    let nvr = Nvr::start_with(directory, &text, &[]);
+    nvr.wait_for_recording(&[]);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let status = Command::new("sh")
+        .arg(root.join("ci/python.sh"))
+        .arg(root.join("ci/page/pictures.py"))
+        .arg(nvr.web_address().rsplit(':').next().unwrap())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .status();
+    assert!(status.unwrap().success());
+}
