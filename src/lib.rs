@@ -41,7 +41,7 @@ pub mod clock;
 pub mod logger;
 pub mod runtime;
 pub mod process;
-pub mod ffmpeg;
+pub mod tool;
 pub mod codec;
 #[cfg(feature = "pictures")]
 pub mod picture;
@@ -54,6 +54,7 @@ pub mod storage;
 pub mod config;
 pub mod camera;
 pub mod recorder;
+pub mod ffmpeg;
 pub mod daemon;
 pub mod web;
 pub mod cli;

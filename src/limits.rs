@@ -147,6 +147,11 @@ pub const ALLOCATION_STEP_BYTES: u64 = 8 << 20;
 /// what was not durable, 8 s of it at 16 Mbit/s.
 pub const REPAIR_TAIL_BYTES: u64 = 16 << 20;
 
+/// How often what another program writes is looked at.
+pub const STAGED_LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// Files of it that are taken up in one look; there are more only where the card stalled for minutes.
+pub const STAGED_FILES_MAX: usize = 16;
+
 /// Stack of the thread that reads recordings for people.
 pub const READER_THREAD_STACK_BYTES: usize = 64 * KIB;
 /// Reads that wait for it: more than there are connections that carry media. More are refused.
@@ -265,6 +270,28 @@ pub const LIVE_RING_BYTES: usize = 512 * KIB;
 /// The last viewer left so long ago: the smaller stream is let go. Shorter than that, a page that is
 /// loaded again finds it running.
 pub const LIVE_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+
+// --- ffmpeg ---------------------------------------------------------------------------------
+
+/// What FFmpeg says of itself; the list of all its formats has 20 KB.
+pub const FFMPEG_ANSWER_BYTES_MAX: usize = 64 * KIB;
+/// How long it is asked; one on a slow card takes a second to be read.
+pub const FFMPEG_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Remark that lengthens the head of what it writes: room for an identity and 80 entries of an index,
+/// a key frame a second for more than a minute; longer segments merge neighbours.
+pub const FFMPEG_COMMENT_BYTES: usize = 1100;
+/// How long its sockets may be silent, and a connection may take.
+pub const FFMPEG_SOCKET_TIMEOUT: Duration = Duration::from_secs(5);
+/// From its start until something reaches the card: it looks at the stream for up to 5 s, and key
+/// frames may be 10 s apart.
+pub const FFMPEG_START_TIMEOUT: Duration = Duration::from_secs(20);
+/// Between one that ended and the next; doubles, up to what leaves a camera that comes back time to be
+/// recorded within 15 s.
+pub const FFMPEG_RETRY_INTERVAL_MIN: Duration = Duration::from_secs(1);
+pub const FFMPEG_RETRY_INTERVAL_MAX: Duration = Duration::from_secs(5);
+
+/// Ring of a camera that FFmpeg records: no frame ever comes into it.
+pub const FFMPEG_RING_BYTES: usize = 4 * KIB;
 
 // --- recorder, daemon -----------------------------------------------------------------------
 

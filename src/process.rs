@@ -34,6 +34,7 @@ pub struct Program {
     arguments: Vec<OsString>,
     bounds: launch::Bounds,
     secrets: Vec<String>,
+    directory: PathBuf,
     launcher: PathBuf,
 }
 
@@ -87,6 +88,7 @@ impl Program {
             arguments: Vec::new(),
             bounds: launch::Bounds::default(),
             secrets: Vec::new(),
+            directory: PathBuf::from("/"),
             launcher: PathBuf::from(OURSELVES),
         }
     }
@@ -118,9 +120,16 @@ impl Program {
         self
     }
 
+    /// Where it works; what it writes by relative names lies on that file system, whatever is mounted
+    /// there meanwhile. `/` unless this is called.
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Program {
+        self.directory = directory.into();
+        self
+    }
+
     /// Text that is kept out of [`Process::log`]: `***` stands in its place.
-    pub fn secret(mut self, secret: impl Into<String>) -> Program {
-        self.secrets.push(secret.into());
+    pub fn secrets(mut self, secrets: impl IntoIterator<Item = String>) -> Program {
+        self.secrets.extend(secrets);
         self
     }
 
@@ -137,8 +146,7 @@ impl Program {
     pub fn start(&self, input: Pipe, output: Pipe) -> io::Result<Process> {
         let mut command = std::process::Command::new(&self.launcher);
         command.args(self.bounds.arguments()).arg(&self.path).args(&self.arguments);
-        // Its working directory keeps no card busy.
-        command.process_group(0).current_dir("/");
+        command.process_group(0).current_dir(&self.directory);
         let mut command = Command::from(command);
         command.stdin(input.stdio()).stdout(output.stdio()).stderr(Stdio::piped());
         let child = command.kill_on_drop(true).spawn()?;
@@ -221,14 +229,19 @@ impl Process {
         }
     }
 
-    /// Ends it: SIGINT, which programs take as the wish to end in order, and SIGKILL where
-    /// [`limits::PROCESS_STOP_TIMEOUT`] does not suffice.
+    /// Ends it: SIGINT, which programs take as the wish to end in order (FFmpeg 7.0 only the second
+    /// time), and SIGKILL where [`limits::PROCESS_STOP_TIMEOUT`] does not suffice.
     pub async fn stop(mut self) -> Option<Exit> {
-        self.signal(Signal::INT);
-        match runtime::timeout(limits::PROCESS_STOP_TIMEOUT, self.wait()).await {
-            Some(exit) => Some(exit),
-            None => self.kill().await,
+        for _ in 0..2 {
+            self.signal(Signal::INT);
+            // One that somebody stopped hears nothing before it goes on.
+            self.signal(Signal::CONT);
+            let exit = runtime::timeout(limits::PROCESS_STOP_TIMEOUT / 2, self.wait()).await;
+            if exit.is_some() {
+                return exit;
+            }
         }
+        self.kill().await
     }
 
     /// Ends it at once, its own children too. `None`: it hangs in the kernel, and is reaped whenever

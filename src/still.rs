@@ -1,26 +1,34 @@
 //! Stills: a key frame in, a JPEG of at most 640x360 out, made by another process.
 //!
 //! Where this is built with the feature `pictures` our own decoder has the first try, if the picture
-//! fits its memory; else, and where it fails, FFmpeg. Either gets the frame by a pipe, ends after it
-//! and within [`limits::STILL_TIMEOUT`], and is the first to go where memory runs out: what becomes of
-//! it costs a picture, never a frame. Knows nothing of: cameras, files, who looks.
+//! fits its memory; else, and where it fails, FFmpeg, which also fetches the picture of a camera that
+//! only FFmpeg understands. Either ends after it and within [`limits::STILL_TIMEOUT`], and is the first to
+//! go where memory runs out: what becomes of it costs a picture, never a frame. One runs at a time.
+//! Knows nothing of: files, who looks.
 
 #[cfg(feature = "pictures")]
 mod own;
 
 use crate::{
     codec::{Codec, ParameterSets},
-    ffmpeg::{Busy, Ffmpeg},
     limits,
     process::{self, Program},
+    tool::{self, Address, Tool, Turn, Unfit},
 };
-use std::{fmt, path::PathBuf, rc::Rc};
+use smol::{future, lock::Mutex};
+use std::{
+    cell::RefCell,
+    fmt,
+    path::{Path, PathBuf},
+    rc::Rc,
+};
 
 /// What makes stills, for all cameras.
 pub struct Stills {
-    ffmpeg: Rc<Ffmpeg>,
-    #[cfg(feature = "pictures")]
-    own: own::Decoder,
+    /// As configured.
+    ffmpeg: RefCell<PathBuf>,
+    turn: Rc<Turn>,
+    one_at_a_time: Mutex<()>,
 }
 
 /// A key frame with all that a decoder needs.
@@ -39,9 +47,11 @@ pub enum Error {
     TooLarge(usize),
     /// The bytes are no key frame.
     Broken,
-    NoFfmpeg,
-    Busy(Busy),
-    Ffmpeg(PathBuf, process::Error),
+    /// There is no FFmpeg, or none that can be run.
+    Unfit(Unfit),
+    /// FFmpeg records.
+    Paused,
+    Ffmpeg(process::Error),
     /// What came is no whole JPEG.
     NotJpeg,
     /// Bytes that our own decoder would need, and those that there are.
@@ -55,12 +65,17 @@ pub enum Error {
 }
 
 impl Stills {
-    pub fn new(ffmpeg: Rc<Ffmpeg>) -> Stills {
+    pub fn new(ffmpeg: &Path, turn: &Rc<Turn>) -> Stills {
         Stills {
-            ffmpeg,
-            #[cfg(feature = "pictures")]
-            own: own::Decoder::default(),
+            ffmpeg: RefCell::new(ffmpeg.to_owned()),
+            turn: Rc::clone(turn),
+            one_at_a_time: Mutex::new(()),
         }
+    }
+
+    /// Another one was configured.
+    pub fn set_ffmpeg(&self, path: &Path) {
+        self.ffmpeg.replace(path.to_owned());
     }
 
     /// Makes a JPEG of a key frame. Cancel-safe: the process is gone then.
@@ -68,12 +83,13 @@ impl Stills {
     /// # Errors
     /// All of [`Error`] but `TooLarge` and `Broken`.
     pub async fn jpeg(&self, frame: &KeyFrame) -> Result<Vec<u8>, Error> {
+        let _turn = self.one_at_a_time.lock().await;
         #[cfg(feature = "pictures")]
-        return match self.own.jpeg(frame).await {
+        return match own::jpeg(frame).await {
             Ok(jpeg) => Ok(jpeg),
             // Without FFmpeg it is our own decoder that is to be talked of.
             Err(own) => match self.by_ffmpeg(frame).await {
-                Err(Error::NoFfmpeg) => Err(own),
+                Err(Error::Unfit(_)) => Err(own),
                 result => result,
             },
         };
@@ -82,20 +98,67 @@ impl Stills {
     }
 
     async fn by_ffmpeg(&self, frame: &KeyFrame) -> Result<Vec<u8>, Error> {
-        let path = self.ffmpeg.find().ok_or(Error::NoFfmpeg)?;
+        let path = self.ffmpeg.borrow().clone();
+        let path = smol::unblock(move || tool::locate(&path)).await.map_err(Error::Unfit)?;
         let format = match frame.codec {
             Codec::H264 => "h264",
             Codec::H265 => "hevc",
         };
+        let program = Program::new(&path).arguments(COMMON);
+        let program = program.arguments(["-threads", "1", "-f", format, "-i", "pipe:0"]);
+        self.run(path, program, &frame.stream).await
+    }
+
+    /// Has FFmpeg fetch a picture from a camera, on a connection of its own. Cancel-safe.
+    ///
+    /// # Errors
+    /// As [`Stills::jpeg`].
+    pub async fn fetch(
+        &self,
+        address: &Address<'_>,
+        secrets: Vec<String>,
+    ) -> Result<Vec<u8>, Error> {
+        let _turn = self.one_at_a_time.lock().await;
+        if self.turn.is_recording() {
+            return Err(Error::Paused);
+        }
+        let path = self.ffmpeg.borrow().clone();
+        let tool = Tool::find(&path).await.map_err(Error::Unfit)?;
+        let program = Program::new(tool.path()).arguments(COMMON).secrets(secrets);
+        let program = program.arguments(address.arguments(&tool)).arguments(["-map", "0:v:0"]);
+        let script = address.script(&tool);
+        self.run(tool.path().to_owned(), program, script.as_bytes()).await
+    }
+
+    /// `program`: FFmpeg with its input.
+    async fn run(&self, path: PathBuf, program: Program, input: &[u8]) -> Result<Vec<u8>, Error> {
         // What FFmpeg 3.2 knows and later ones do still.
-        let program = Program::new(&path)
-            .arguments(["-hide_banner", "-loglevel", "error", "-threads", "1"])
-            .arguments(["-f", format, "-i", "pipe:0", "-frames:v", "1", "-vf", SCALE])
-            .arguments(["-c:v", "mjpeg", "-q:v", "7", "-f", "mjpeg", "pipe:1"])
+        let program = program
+            .arguments(["-frames:v", "1", "-vf", SCALE, "-c:v", "mjpeg", "-q:v", "7"])
+            .arguments(["-f", "mjpeg", "pipe:1"])
             .niceness(limits::STILL_NICENESS);
-        let making = program.run(&frame.stream, limits::SNAPSHOT_BYTES_MAX, limits::STILL_TIMEOUT);
-        let made = self.ffmpeg.preview(making).await.map_err(Error::Busy)?;
-        whole_jpeg(made.map_err(|error| Error::Ffmpeg(path, error))?).ok_or(Error::NotJpeg)
+        let _used = self.turn.picture().ok_or(Error::Paused)?;
+        let making = program.run(input, limits::SNAPSHOT_BYTES_MAX, limits::STILL_TIMEOUT);
+        // A recording is not kept waiting.
+        let made = future::or(self.recording(), async { Some(making.await) }).await;
+        match made.ok_or(Error::Paused)? {
+            Ok(jpeg) => whole_jpeg(jpeg).ok_or(Error::NotJpeg),
+            Err(error @ process::Error::NotStarted(_)) => {
+                Err(Error::Unfit(smol::unblock(move || tool::diagnose(path, &error)).await))
+            }
+            Err(error) => Err(Error::Ffmpeg(error)),
+        }
+    }
+
+    /// Waits until FFmpeg is to record.
+    async fn recording<T>(&self) -> Option<T> {
+        loop {
+            let changed = self.turn.changed();
+            if self.turn.is_recording() {
+                return None;
+            }
+            changed.await;
+        }
     }
 }
 
@@ -131,7 +194,7 @@ impl KeyFrame {
 impl Error {
     /// Another one soon may well succeed.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Error::Busy(_))
+        matches!(self, Error::Paused)
     }
 }
 
@@ -140,12 +203,9 @@ impl fmt::Display for Error {
         match self {
             Error::TooLarge(bytes) => write!(f, "the key frame is too large: {} KB", bytes / 1024),
             Error::Broken => f.write_str("the key frame is broken"),
-            Error::NoFfmpeg => f.write_str(
-                "a picture of video is made by FFmpeg, and there is none: install it beside smolnvr \
-                 or name it in ffmpeg.path",
-            ),
-            Error::Busy(busy) => busy.fmt(f),
-            Error::Ffmpeg(path, error) => write!(f, "{}: {error}", path.display()),
+            Error::Unfit(unfit) => unfit.fmt(f),
+            Error::Paused => f.write_str(Turn::PAUSED),
+            Error::Ffmpeg(error) => write!(f, "FFmpeg: {error}"),
             Error::NotJpeg => f.write_str("what FFmpeg wrote is not a whole JPEG"),
             #[cfg(feature = "pictures")]
             Error::Memory { needed, available } => {
@@ -169,6 +229,7 @@ pub fn whole_jpeg(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
     (bytes.starts_with(&[0xff, 0xd8]) && bytes.ends_with(&[0xff, 0xd9])).then_some(bytes)
 }
 
+const COMMON: [&str; 3] = ["-hide_banner", "-loglevel", "error"];
 /// Down to 640x360 in the same shape, never up.
 const SCALE: &str =
     "scale=min(640\\,iw):min(360\\,ih):force_original_aspect_ratio=decrease:flags=area";

@@ -92,9 +92,11 @@ fn a_program_that_can_not_be_run_is_told_from_one_that_fails() {
 
 #[test]
 fn a_child_is_bounded_and_goes_first_where_memory_runs_out() {
-    let script = "cat /proc/self/oom_score_adj; ulimit -c; ulimit -d; nice; pwd";
-    let program = shell(script).memory_max(256 << 20).niceness(5);
-    assert_eq!(text(&program), "1000\n0\n262144\n5\n/\n");
+    let script = "cat /proc/self/oom_score_adj; ulimit -c; ulimit -d; pwd";
+    assert_eq!(text(&shell(script).memory_max(256 << 20)), "1000\n0\n262144\n/\n");
+    let niceness = |program: Program| text(&program).trim().parse::<u8>().unwrap();
+    let ours = niceness(shell("nice"));
+    assert_eq!(niceness(shell("nice").niceness(5)), (ours + 5).min(19));
     // `tail` keeps what it reads: more than there is.
     let greedy = shell("head -c 100000000 /dev/zero | tail -c 100000000 | wc -c");
     assert_eq!(text(&greedy).trim(), "100000000");
@@ -118,6 +120,8 @@ fn a_program_that_takes_too_long_is_ended_with_its_own_children() {
 
 #[test]
 fn a_stop_is_a_wish_first_and_then_an_order() {
+    // As in the daemon: a signal that is ignored, as in a shell's background, stays so in children.
+    let _signals = async_signal::Signals::new([async_signal::Signal::Int]).unwrap();
     run(async || {
         let script =
             "trap 'echo bye >&2; exit 3' INT; echo ready >&2; while :; do sleep 0.01; done";
@@ -158,7 +162,7 @@ fn a_stopped_process_is_ended_too_and_one_that_is_let_go_of_is_reaped() {
 fn secrets_stay_out_of_what_is_kept_of_its_words() {
     run(async || {
         let script = "echo rtsp://admin:hush@camera/ failed >&2";
-        let program = shell(script).secret("admin:hush");
+        let program = shell(script).secrets(["admin:hush".to_owned()]);
         let mut process = program.start(Pipe::None, Pipe::None).unwrap();
         let log = process.log().clone();
         process.wait().await;

@@ -21,7 +21,7 @@ mod stream;
 mod video;
 mod ways;
 
-pub use video::Video;
+pub use video::{Source, Video};
 
 use crate::{
     config, limits,

@@ -225,6 +225,9 @@ impl Web {
 
     fn live(self: &Rc<Self>, name: &str, form: Form) -> Result<(Live, MediaPlace), Answer> {
         let station = self.station(name).ok_or_else(|| Answer::error(404, "no such camera"))?;
+        if let Some(reason) = station.no_live() {
+            return Err(Answer::error(503, reason.to_owned()));
+        }
         let place = self.media_place().ok_or_else(too_many_viewers)?;
         Ok((Live::new(&self.daemon, station, form), place))
     }

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     camera::State,
-    config::Engine,
     daemon::{Station, history::Change},
+    ffmpeg::Engine,
     limits,
     media::Intake,
     mp4::identity::Clock,
@@ -74,6 +74,12 @@ struct CameraStatus {
     state: &'static str,
     since_ms: i64,
     engine: &'static str,
+    /// Where FFmpeg records it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ffmpeg: Option<FfmpegStatus>,
+    /// Why there is no live view at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_live: Option<&'static str>,
     codec: Option<&'static str>,
     mime: Option<String>,
     width: Option<u32>,
@@ -95,6 +101,15 @@ struct CameraStatus {
     live_waits: bool,
     durable_age_ms: Option<u64>,
     last_error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct FfmpegStatus {
+    /// Its version and path, once it was asked.
+    tool: Option<String>,
+    restarts: u64,
+    /// What it said last, oldest first.
+    log: Vec<String>,
 }
 
 /// Frames that were lost, by cause; of the network, packets that did not come and frames that broke.
@@ -187,20 +202,25 @@ impl Web {
         let number = |entry: &Entry| entry.name.number();
         let segment = station.segment();
         let entry = segment.and_then(|number| folder?.get(number).copied());
+        let by_ffmpeg = entry.filter(|_| station.ffmpeg.is_some());
         CameraStatus {
             name: camera.name.clone(),
             state: camera.state().name(),
             since_ms: self.daemon.clock.now().0 - millis(now, camera.since()),
-            engine: match station.engine {
-                Engine::Native => "native",
-                Engine::Ffmpeg => "ffmpeg",
+            engine: if station.ffmpeg.is_some() { "ffmpeg" } else { "native" },
+            ffmpeg: station.ffmpeg.as_ref().map(FfmpegStatus::of),
+            no_live: station.no_live(),
+            codec: match by_ffmpeg {
+                Some(entry) => entry.codec.map(|codec| codec.name()),
+                None => sets.map(|sets| sets.codec().name()),
             },
-            codec: sets.map(|sets| sets.codec().name()),
             mime: sets.map(|sets| mime_type(sets)),
             width: sets.map(|sets| sets.picture().width),
             height: sets.map(|sets| sets.picture().height),
             fps: rate.fps,
-            kbit_s: rate.kbit_s,
+            kbit_s: by_ffmpeg.map_or(rate.kbit_s, |entry| {
+                entry.bytes * 8 / u64::from(entry.duration_ms.max(1000))
+            }),
             recording: segment.is_some(),
             recording_wanted: station.is_wanted(),
             segment,
@@ -234,6 +254,12 @@ impl Web {
         let kind = "text/plain; version=0.0.4; charset=utf-8";
         Answer::new(200, Body::Bytes { kind, bytes: text.into_bytes().into() })
             .with("Cache-Control", "no-store")
+    }
+}
+
+impl FfmpegStatus {
+    fn of(engine: &Engine) -> FfmpegStatus {
+        FfmpegStatus { tool: engine.tool(), restarts: engine.restarts(), log: engine.log() }
     }
 }
 

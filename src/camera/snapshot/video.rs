@@ -1,23 +1,33 @@
-//! A picture of the video: the newest key frame of a ring in, a JPEG out. No connection is made for it.
+//! A picture of the video: the newest key frame of a ring in, a JPEG out, and no connection is made for
+//! it; of a camera that only FFmpeg understands, what FFmpeg fetches.
 //!
 //! Knows nothing of: how a JPEG is made, other ways to one.
 
 use super::{Picture, error::Error};
 use crate::{
     camera::{Camera, State},
+    config::{CameraUrl, Transport},
     limits::SNAPSHOT_TIMEOUT,
     runtime,
     still::{KeyFrame, Stills},
+    tool::Address,
 };
 use std::{
     rc::{Rc, Weak},
     time::Duration,
 };
 
-/// A camera's video, as far as it is in memory.
+/// Where a camera's video is to be had.
+pub enum Source {
+    /// In the ring of a camera; one that does not run yet is started by being asked for.
+    Ring(Box<dyn Fn() -> Rc<Camera>>),
+    /// At its address, by FFmpeg.
+    Ffmpeg(CameraUrl, Transport),
+}
+
+/// A camera's video, as the source of pictures.
 pub struct Video {
-    /// The camera to look at; one that does not run yet is started by being asked for.
-    camera: Box<dyn Fn() -> Rc<Camera>>,
+    source: Source,
     stills: Rc<Stills>,
     /// The frame that the last picture was made of: its camera and number, and that picture.
     last: Option<(Weak<Camera>, u64, Weak<Picture>)>,
@@ -31,8 +41,8 @@ struct Found {
 }
 
 impl Video {
-    pub fn new(camera: impl Fn() -> Rc<Camera> + 'static, stills: &Rc<Stills>) -> Video {
-        Video { camera: Box::new(camera), stills: Rc::clone(stills), last: None }
+    pub fn new(source: Source, stills: &Rc<Stills>) -> Video {
+        Video { source, stills: Rc::clone(stills), last: None }
     }
 
     /// The picture of the newest key frame: the same as before where no newer one came.
@@ -40,7 +50,15 @@ impl Video {
     /// # Errors
     /// `NoVideo`: none came within [`SNAPSHOT_TIMEOUT`]; `Still`: nothing became of it.
     pub async fn picture(&mut self) -> Result<Rc<Picture>, Error> {
-        let camera = (self.camera)();
+        let camera = match &self.source {
+            Source::Ring(camera) => camera(),
+            Source::Ffmpeg(url, transport) => {
+                let address = Address { url: url.as_str(), transport: transport.name() };
+                let jpeg = self.stills.fetch(&address, url.secrets()).await;
+                let jpeg = jpeg.map_err(Error::Still)?;
+                return Ok(Rc::new(Picture { jpeg, taken: runtime::now() }));
+            }
+        };
         let found = runtime::timeout(SNAPSHOT_TIMEOUT, self.key_frame(&camera)).await;
         let slow = || Err(Error::NoVideo("no key frame came yet".into()));
         let Found { number, frame, age } = match found.unwrap_or_else(slow)? {
