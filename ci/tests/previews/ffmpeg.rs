@@ -66,10 +66,9 @@ fn an_ffmpeg_that_can_not_be_run_is_named_with_what_to_do() {
     let camera = Camera::builder().stream("cam", Clip::built_in()).start().unwrap();
     let plain = script(folder.path(), "");
     fs::set_permissions(&plain, fs::Permissions::from_mode(0o644)).unwrap();
-    for (path, words) in [
-        (NOWHERE, "there is none: install it beside smolnvr or name it in ffmpeg.path"),
-        (&plain, "Permission denied"),
-    ] {
+    for (path, words) in
+        [(NOWHERE, "no FFmpeg (/nonexistent/ffmpeg, "), (&plain, "may not be executed: chmod +x")]
+    {
         let nvr = start(&camera.url("cam"), path, "");
         let reason = reason(&snapshot(&nvr));
         assert!(reason.contains(words), "{reason}");
@@ -146,4 +145,37 @@ fn a_build_without_pictures_says_so_and_its_page_asks_for_none() {
     let answer = ask(&nvr.web_address(), "GET", "/recordings/yard/000.jpg", &[], "");
     assert_eq!(answer.status, 404);
     assert!(answer.json()["error"].as_str().unwrap().contains("built without pictures"));
+}
+
+#[test]
+fn while_ffmpeg_records_there_are_no_previews_and_afterwards_there_are() {
+    let clip = Clip::built_in();
+    let camera =
+        Camera::builder().stream("cam", clip.clone()).stream("door", clip).start().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let cameras = [("yard", &*camera.url("cam")), ("door", &*camera.url("door"))];
+    let text = config(directory.path(), "segment_seconds = 60\nkeep_free_percent = 0", &cameras);
+    let text = text.replacen("buffer_kb", "engine = \"ffmpeg\"\nrecord = false\nbuffer_kb", 1);
+    let nvr = Nvr::start_with(directory, &text, &[]);
+    let address = nvr.web_address();
+    let picture = |name: &str| ask(&address, "GET", &format!("/snapshot/{name}.jpg"), &[], "");
+    let record = |what: &str| {
+        let answer = ask(&address, "POST", &format!("/api/record/{what}?camera=yard"), &[], "");
+        assert_eq!(answer.status, 200, "{answer:?}");
+    };
+    for _ in 0..2 {
+        // That camera is only FFmpeg's to understand, and so is its picture.
+        wait_for("both pictures", || {
+            ["yard", "door"].iter().all(|name| picture(name).status == 200)
+        });
+        assert_eq!(size_of(&picture("yard").body), (480, 272));
+        record("start");
+        let paused = |name: &str| {
+            let answer = picture(name);
+            answer.status == 503
+                && answer.text().contains("paused: FFmpeg records, and one FFmpeg runs at a time")
+        };
+        wait_for("both pauses", || paused("yard") && paused("door"));
+        record("stop");
+    }
 }
