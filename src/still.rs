@@ -98,15 +98,13 @@ impl Stills {
     }
 
     async fn by_ffmpeg(&self, frame: &KeyFrame) -> Result<Vec<u8>, Error> {
-        let path = self.ffmpeg.borrow().clone();
-        let path = smol::unblock(move || tool::locate(&path)).await.map_err(Error::Unfit)?;
+        let path = tool::find_program(&self.path()).await.map_err(Error::Unfit)?;
         let format = match frame.codec {
             Codec::H264 => "h264",
             Codec::H265 => "hevc",
         };
-        let program = Program::new(&path).arguments(COMMON);
-        let program = program.arguments(["-threads", "1", "-f", format, "-i", "pipe:0"]);
-        self.run(path, program, &frame.stream).await
+        let input = ["-threads", "1", "-f", format, "-i", "pipe:0"].map(String::from);
+        self.run(path, &input, Vec::new(), &frame.stream).await
     }
 
     /// Has FFmpeg fetch a picture from a camera, on a connection of its own. Cancel-safe.
@@ -122,20 +120,28 @@ impl Stills {
         if self.turn.is_recording() {
             return Err(Error::Paused);
         }
-        let path = self.ffmpeg.borrow().clone();
-        let tool = Tool::find(&path).await.map_err(Error::Unfit)?;
-        let program = Program::new(tool.path()).arguments(COMMON).secrets(secrets);
-        let program = program.arguments(address.arguments(&tool)).arguments(["-map", "0:v:0"]);
+        let tool = Tool::find(&self.path()).await.map_err(Error::Unfit)?;
         let script = address.script(&tool);
-        self.run(tool.path().to_owned(), program, script.as_bytes()).await
+        self.run(tool.path().into(), &address.arguments(&tool), secrets, script.as_bytes()).await
     }
 
-    /// `program`: FFmpeg with its input.
-    async fn run(&self, path: PathBuf, program: Program, input: &[u8]) -> Result<Vec<u8>, Error> {
-        // What FFmpeg 3.2 knows and later ones do still.
-        let program = program
-            .arguments(["-frames:v", "1", "-vf", SCALE, "-c:v", "mjpeg", "-q:v", "7"])
-            .arguments(["-f", "mjpeg", "pipe:1"])
+    fn path(&self) -> PathBuf {
+        self.ffmpeg.borrow().clone()
+    }
+
+    /// Runs FFmpeg. `from`: the arguments up to the input; `input`: what it reads.
+    async fn run(
+        &self,
+        path: PathBuf,
+        from: &[String],
+        secrets: Vec<String>,
+        input: &[u8],
+    ) -> Result<Vec<u8>, Error> {
+        let program = Program::new(&path)
+            .arguments(&["-hide_banner", "-loglevel", "error"][..])
+            .arguments(from)
+            .arguments(TO_JPEG)
+            .secrets(secrets)
             .niceness(limits::STILL_NICENESS);
         let _used = self.turn.picture().ok_or(Error::Paused)?;
         let making = program.run(input, limits::SNAPSHOT_BYTES_MAX, limits::STILL_TIMEOUT);
@@ -144,7 +150,7 @@ impl Stills {
         match made.ok_or(Error::Paused)? {
             Ok(jpeg) => whole_jpeg(jpeg).ok_or(Error::NotJpeg),
             Err(error @ process::Error::NotStarted(_)) => {
-                Err(Error::Unfit(smol::unblock(move || tool::diagnose(path, &error)).await))
+                Err(Error::Unfit(tool::explain(path, error).await))
             }
             Err(error) => Err(Error::Ffmpeg(error)),
         }
@@ -229,10 +235,22 @@ pub fn whole_jpeg(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
     (bytes.starts_with(&[0xff, 0xd8]) && bytes.ends_with(&[0xff, 0xd9])).then_some(bytes)
 }
 
-const COMMON: [&str; 3] = ["-hide_banner", "-loglevel", "error"];
-/// Down to 640x360 in the same shape, never up.
-const SCALE: &str =
-    "scale=min(640\\,iw):min(360\\,ih):force_original_aspect_ratio=decrease:flags=area";
+/// What FFmpeg 3.2 knows and later ones do still: one picture, down to 640x360 in the same shape, never up.
+const TO_JPEG: &[&str] = &[
+    "-map",
+    "0:v:0",
+    "-frames:v",
+    "1",
+    "-vf",
+    "scale=min(640\\,iw):min(360\\,ih):force_original_aspect_ratio=decrease:flags=area",
+    "-c:v",
+    "mjpeg",
+    "-q:v",
+    "7",
+    "-f",
+    "mjpeg",
+    "pipe:1",
+];
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
 
 #[cfg(test)]

@@ -66,13 +66,11 @@ impl Tool {
     /// # Errors
     /// What is wrong with the first one that is there.
     pub async fn find(path: &Path) -> Result<Tool, Unfit> {
-        let wanted = path.to_owned();
-        // Not on this thread: the files may lie on the card.
-        let path = smol::unblock(move || locate(&wanted)).await?;
+        let path = find_program(path).await?;
         let version = ask(&path, &["-version"]).await;
         let version = match version {
             Ok(text) => text,
-            Err(error) => return Err(smol::unblock(move || diagnose(path, &error)).await),
+            Err(error) => return Err(explain(path, error).await),
         };
         let said = |error: Error| Unfit::Mute(path.clone(), error.to_string());
         let formats = ask(&path, &["-hide_banner", "-formats"]).await.map_err(said)?;
@@ -139,7 +137,18 @@ async fn ask(path: &Path, arguments: &[&str]) -> Result<String, Error> {
 ///
 /// # Errors
 /// `Missing`.
-pub fn locate(path: &Path) -> Result<PathBuf, Unfit> {
+pub async fn find_program(path: &Path) -> Result<PathBuf, Unfit> {
+    let path = path.to_owned();
+    // Not on this thread: the files may lie on the card.
+    smol::unblock(move || locate(&path)).await
+}
+
+/// Why a file that is there does not answer as FFmpeg does.
+pub async fn explain(path: PathBuf, error: Error) -> Unfit {
+    smol::unblock(move || diagnose(path, &error)).await
+}
+
+fn locate(path: &Path) -> Result<PathBuf, Unfit> {
     let mut places = Vec::new();
     if path.components().count() > 1 || path.is_absolute() {
         places.extend(std::path::absolute(path));
@@ -158,8 +167,7 @@ pub fn locate(path: &Path) -> Result<PathBuf, Unfit> {
     })
 }
 
-/// Why a file that is there does not answer as FFmpeg does.
-pub fn diagnose(path: PathBuf, error: &Error) -> Unfit {
+fn diagnose(path: PathBuf, error: &Error) -> Unfit {
     let head = head(&path);
     let (machine, ours) = (machine(&head), machine(&self::head(Path::new(OURSELVES))));
     match error {
