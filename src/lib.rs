@@ -12,6 +12,7 @@
 //!         fragments, cuts        (card thread)     one file
 //!
 //! camera ──HTTP, or RTP/JPEG──▶ camera::Snapshots      only while somebody looks
+//! Ring ──key frame──▶ still::Stills ──JPEG──┘          a process that makes it and exits
 //! ```
 //!
 //! - **Values without IO.** Everything from `rtsp` to `recorder` is a value that is handed bytes and
