@@ -8,7 +8,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cargo build --quiet --release --features pictures
 here=target/release/smolnvr
-board=target/armv7-unknown-linux-musleabi/release/smolnvr
+board=${BINARY:-target/armv7-unknown-linux-musleabi/release/smolnvr}
 scale='scale=min(640\,iw):min(360\,ih):force_original_aspect_ratio=decrease:flags=area'
 
 # measured COMMAND...: seconds and peak KB of the best of five, standard input from $work/in.
