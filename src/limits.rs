@@ -284,7 +284,7 @@ pub const FFMPEG_COMMENT_BYTES: usize = 1100;
 pub const FFMPEG_SOCKET_TIMEOUT: Duration = Duration::from_secs(5);
 /// From its start until something reaches the card: it looks at the stream for up to 5 s, and key
 /// frames may be 10 s apart.
-pub const FFMPEG_START_TIMEOUT: Duration = Duration::from_secs(20);
+pub const FFMPEG_START_TIMEOUT: Duration = Duration::from_secs(15);
 /// Between one that ended and the next; doubles, up to what leaves a camera that comes back time to be
 /// recorded within 15 s.
 pub const FFMPEG_RETRY_INTERVAL_MIN: Duration = Duration::from_secs(1);

@@ -36,11 +36,15 @@ fn arguments(tool: &Tool, job: &Job) -> Vec<String> {
         ["-hide_banner", "-loglevel", "warning", "-nostats"].map(String::from).into();
     all.extend(job.address().arguments(tool));
     let mut put = |words: &[&str]| all.extend(words.iter().map(|&word| word.to_owned()));
-    // Named, since FFmpeg chooses by the ending of the files' names.
-    put(&["-map", "0:v:0", "-c", "copy", "-an", "-avoid_negative_ts", "make_zero"]);
+    // Named, since FFmpeg chooses by the ending of the files' names. Times stay those of RTP: else it
+    // counts them in frames where the stream names a rate.
+    put(&["-map", "0:v:0", "-c", "copy", "-an", "-copytb", "1", "-avoid_negative_ts", "make_zero"]);
     // A remark that makes the head long enough for an index.
     put(&["-metadata", &format!("comment={}", ".".repeat(limits::FFMPEG_COMMENT_BYTES))]);
     put(&["-f", "segment", "-segment_time", &job.segment_seconds.to_string()]);
+    // The first frame of a run has no time of its own with it, and all others are one frame early: a key
+    // frame that is due is not to be missed by that.
+    put(&["-segment_time_delta", "0.1"]);
     put(&["-segment_format", "mp4", "-segment_format_options", FRAGMENTED]);
     put(&["-reset_timestamps", "1", "-segment_start_number", &job.number.to_string()]);
     put(&[job.pattern]);
@@ -56,8 +60,7 @@ impl Job<'_> {
 /// A fragment ends at a key frame, as the old system's did, or after a second: with it the head of a
 /// recording is on the card before the first picture group ends. Without the flush 256 KB gather, which
 /// a small stream takes half a minute for.
-const FRAGMENTED: &str =
-    "movflags=frag_keyframe+empty_moov+default_base_moof:frag_duration=1000000:flush_packets=1";
+const FRAGMENTED: &str = "movflags=frag_keyframe+empty_moov+default_base_moof:frag_duration=1000000:flush_packets=1:video_track_timescale=90000";
 
 #[cfg(test)]
 mod tests {
@@ -82,10 +85,10 @@ mod tests {
         assert_eq!(
             line.replace(&comment, "…"),
             "-hide_banner -loglevel warning -nostats -nostdin -rtsp_transport tcp -stimeout 5000000 \
-             -fflags +genpts -i rtsp://admin:it's@camera/ -map 0:v:0 -c copy -an -avoid_negative_ts make_zero \
-             -metadata comment=… -f segment -segment_time 60 -segment_format mp4 \
+             -fflags +genpts -i rtsp://admin:it's@camera/ -map 0:v:0 -c copy -an -copytb 1 -avoid_negative_ts make_zero \
+             -metadata comment=… -f segment -segment_time 60 -segment_time_delta 0.1 -segment_format mp4 \
              -segment_format_options \
-             movflags=frag_keyframe+empty_moov+default_base_moof:frag_duration=1000000:flush_packets=1 \
+             movflags=frag_keyframe+empty_moov+default_base_moof:frag_duration=1000000:flush_packets=1:video_track_timescale=90000 \
              -reset_timestamps 1 -segment_start_number 14 %03d.new"
         );
         assert_eq!(script(&Tool::known(3, Some("stimeout")), &JOB), "");

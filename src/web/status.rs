@@ -355,6 +355,11 @@ fn prometheus(status: &Status) -> String {
     put("gauge", "camera_viewers", "Who looks at it live.", each(&|it| it.viewers as u64));
     put("gauge", "camera_recordings", "On the card.", each(&|it| it.segments as u64));
     put("counter", "camera_frames_total", "Frames taken.", each(&|it| it.frames));
+    let of_ffmpeg = status.cameras.iter().filter_map(|it| {
+        Some((format!("{{camera=\"{}\"}}", it.name), it.ffmpeg.as_ref()?.restarts))
+    });
+    let restarts = of_ffmpeg.collect();
+    put("counter", "camera_ffmpeg_restarts_total", "FFmpegs that made way for another.", restarts);
     let ages = status
         .cameras
         .iter()

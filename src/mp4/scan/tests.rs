@@ -1,3 +1,4 @@
+mod foreign;
 mod sound;
 
 use proptest::prelude::*;

@@ -15,7 +15,7 @@ use crate::{
     mp4::{
         identity::{Clock, Identity},
         plan::{self, Step},
-        scan::{self, Depth, Scan, boxes_end},
+        scan::{self, Depth, Head, Scan, boxes_end},
     },
     storage::{
         CameraId, Ending, Event, OpenError,
@@ -106,6 +106,7 @@ impl<D: Disk> Card<D> {
                 slot.staged = Some(Staged { run, next: number, next_look, open, end: None });
             }
             self.look_at_staged(camera, now);
+            self.set_torn_aside(camera)?;
             self.close_staged(camera, now);
         }
         Ok(())
@@ -158,37 +159,10 @@ impl<D: Disk> Card<D> {
         self.close_open(camera, now)?;
         let name = self.rename_staged(camera, next)?;
         let wall = self.wall_of_next(camera, now);
-        if let (Some(spare), Some((wall, clock))) = (&head.spare, wall) {
-            let run = self.staged_mut(camera).map_or(0, |staged| staged.run);
-            let identity = Identity {
-                camera: self.settings.cameras.get(camera.0).cloned().unwrap_or_default(),
-                number: name.number(),
-                run,
-                boot: self.settings.boot,
-                wall,
-                clock,
-            };
-            segment::carry_out(&self.disk, &file, &plan::claim(spare, &identity))?;
-        }
-        // Its room is taken ahead, as that of our own segments is.
-        let allocated = self.disk.allocate(&file, self.expected_bytes(camera));
-        if let Err(error) = allocated
-            && self.diagnose(&error) == Trouble::NoRoom
-        {
-            self.free_after_enospc(camera, now); // and if that does not help, it may do without
-        }
-        self.disk.sync_directory(&directory)?;
-        let modified = self.disk.modified(&file)?;
         if let Some(folder) = self.list().folder_mut(camera) {
             folder.push(Entry::new(name, SegmentState::Recording));
         }
-        self.enter(camera, name, &head, head.media_begin, modified);
-        self.update(camera, name, |entry| {
-            entry.state = SegmentState::Recording;
-            if let Some((wall, clock)) = wall {
-                (entry.start, entry.clock_trusted) = (wall, clock == Clock::Trusted);
-            }
-        });
+        let result = self.prepare(camera, name, &file, &head, wall);
         if let Some(staged) = self.staged_mut(camera) {
             staged.next = next.saturating_add(1);
             let (bytes, durable_bytes) = (head.media_begin, 0);
@@ -198,7 +172,47 @@ impl<D: Disk> Card<D> {
         }
         self.next_room = self.next_room.min(now);
         self.events.push_back(Event::Opened { camera, number: name.number() });
+        if let Err(error) = result {
+            if self.diagnose(&error) != Trouble::NoRoom {
+                return Err(error);
+            }
+            self.free_after_enospc(camera, now); // and if that does not help, it may do without
+        }
         Ok(true)
+    }
+
+    /// Makes a file ours, and takes its room ahead, as that of our own segments is.
+    fn prepare(
+        &self,
+        camera: CameraId,
+        name: Name,
+        file: &D::File,
+        head: &Head,
+        wall: Option<(WallTime, Clock)>,
+    ) -> io::Result<()> {
+        if let (Some(spare), Some((wall, clock))) = (&head.spare, wall) {
+            let staged = self.cameras.get(camera.0).and_then(|slot| slot.staged.as_ref());
+            let identity = Identity {
+                camera: self.settings.cameras.get(camera.0).cloned().unwrap_or_default(),
+                number: name.number(),
+                run: staged.map_or(0, |staged| staged.run),
+                boot: self.settings.boot,
+                wall,
+                clock,
+            };
+            segment::carry_out(&self.disk, file, &plan::claim(spare, &identity))?;
+        }
+        let modified = self.disk.modified(file)?;
+        self.enter(camera, name, head, head.media_begin, modified);
+        self.update(camera, name, |entry| {
+            entry.state = SegmentState::Recording;
+            if let Some((wall, clock)) = wall {
+                (entry.start, entry.clock_trusted) = (wall, clock == Clock::Trusted);
+            }
+        });
+        let allocated = self.disk.allocate(file, self.expected_bytes(camera));
+        self.disk.sync_directory(&self.directory(camera)?)?;
+        allocated
     }
 
     /// Gives a file the next number; never that of another file.
@@ -267,7 +281,7 @@ impl<D: Disk> Card<D> {
     /// The other program has ended: its last files are taken up and closed.
     pub(super) fn close_staged(&mut self, camera: CameraId, now: Instant) {
         self.look_at_staged(camera, now);
-        let result = self.close_open(camera, now).and_then(|()| self.set_torn_aside(camera));
+        let result = self.close_open(camera, now).and_then(|()| self.remove_torn(camera));
         if let Err(error) = result {
             self.fail_staged(camera, &error, now);
         }
@@ -276,7 +290,20 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// A file whose head never came is of no use; what is no MP4 at all is kept under another name.
+    /// A file whose head never came holds nothing.
+    fn remove_torn(&mut self, camera: CameraId) -> io::Result<()> {
+        let Some(next) = self.staged_mut(camera).map(|staged| staged.next) else { return Ok(()) };
+        let directory = self.directory(camera)?;
+        let path = directory.join(layout::staged_name(next));
+        if self.disk.exists(&path) {
+            self.disk.remove(&path)?;
+            self.disk.sync_directory(&directory)?;
+        }
+        Ok(())
+    }
+
+    /// The same of a file that may be somebody else's: unless it is empty, it is kept under another
+    /// name.
     fn set_torn_aside(&mut self, camera: CameraId) -> io::Result<()> {
         let Some(next) = self.staged_mut(camera).map(|staged| staged.next) else { return Ok(()) };
         let directory = self.directory(camera)?;
@@ -284,19 +311,14 @@ impl<D: Disk> Card<D> {
         if !self.disk.exists(&path) {
             return Ok(());
         }
-        let file = self.disk.open(&path, Access::ReadWrite)?;
-        let mut first = [0; 8];
-        let count = self.disk.read_at(&file, &mut first, 0)?;
-        drop(file);
-        if count == 0 || layout::begins_with_ftyp(&first) {
-            self.disk.remove(&path)?;
-        } else {
+        let bytes = self.disk.open(&path, Access::Read).and_then(|file| self.disk.len(&file))?;
+        if bytes > 0 {
             let number = self.list().folder(camera).map_or(0, |folder| folder.next_number());
             let name = Name::new(number).ok_or(io::ErrorKind::StorageFull)?;
             self.use_up(camera, number);
             self.disk.rename(&path, &directory.join(name.set_aside()))?;
         }
-        self.disk.sync_directory(&directory)
+        Ok(())
     }
 
     /// Closes the open file, to which nothing is added any more.
