@@ -13,6 +13,8 @@
 //!
 //! camera ──HTTP, or RTP/JPEG──▶ camera::Snapshots      only while somebody looks
 //! Ring ──key frame──▶ still::Stills ──JPEG──┘          a process that makes it and exits
+//!
+//! camera ──RTSP──▶ FFmpeg ─▶ card ─▶ storage::Card     engine = "ffmpeg": takes up what it wrote
 //! ```
 //!
 //! - **Values without IO.** Everything from `rtsp` to `recorder` is a value that is handed bytes and
@@ -26,6 +28,9 @@
 //!   every media file, because a card stalls for seconds. Between them are bounded queues, and two
 //!   fragment buffers that go back and forth. The reactor has a third thread, which sleeps while no
 //!   socket is waited for: see `runtime` for how that makes a recorded frame cost about one call.
+//! - **Other programs are children.** `process` starts them by our own binary, which binds them to us
+//!   and bounds them; `ffmpeg` has one record a camera, one at a time, and judges it by what became
+//!   durable.
 //! - **Files are the database.** A name, a number and a box of ours in each head say all.
 //!
 //! # Memory

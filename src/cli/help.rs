@@ -73,7 +73,8 @@ USAGE
   smolnvr check [-c FILE]
 
   Says which storage path would be used, and how each camera would be
-  recorded. Connects to nothing and writes nothing.
+  recorded; where FFmpeg is to do it, by which one, or what is wrong with it.
+  Connects to nothing and writes nothing.
 
 OPTIONS
   -c, --config FILE   the configuration (default: /etc/smolnvr.toml)

@@ -87,4 +87,5 @@ impl ffmpeg::Host for Link {
     }
 }
 
-const NO_LIVE: &str = "FFmpeg records this camera, and only records it, without a live picture";
+const NO_LIVE: &str = "FFmpeg records this camera, and only records it: there is no live picture \
+                       (set live_url, or engine = \"native\")";

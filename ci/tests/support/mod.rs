@@ -6,6 +6,7 @@
 
 pub mod busybox;
 pub mod card;
+pub mod engines;
 pub mod http;
 pub mod mp4;
 pub mod port;

@@ -26,7 +26,7 @@ export class Live {
   /** When the picture last moved; later than now while it is known why it does not. */
   #moved = 0;
   #time = 0;
-  /** The browser can not decode the video. */
+  /** Why this browser can not show the video. */
   #undecodable = "";
 
   constructor(name) {
@@ -65,7 +65,6 @@ export class Live {
 
   /** Connects or lets go, as it must be now. */
   update() {
-    // Snapshots need no stream.
     const isLive = this.#camera?.state === "live" || Boolean(this.#camera?.no_live);
     const looked = this.#shown && this.#inView && !document.hidden;
     if (!isLive && this.#camera) {
@@ -80,14 +79,14 @@ export class Live {
   }
 
   /** Why there are snapshots in place of video. */
-  get #noVideo() {
-    return this.#camera?.no_live ? `${this.#camera.no_live}: snapshots instead` : this.#undecodable;
+  get #instead() {
+    return this.#camera?.no_live ?? this.#undecodable;
   }
 
   #connect() {
     this.#close();
     this.#told = false;
-    if (this.#noVideo) return this.#snapshot();
+    if (this.#instead) return this.#snapshot();
     if (this.video.readyState < 2) say(this.note, "Waiting for the picture…");
     const socket = new WebSocket(`${location.origin.replace("http", "ws")}/live/${this.name}`);
     socket.binaryType = "arraybuffer";
@@ -204,7 +203,7 @@ export class Live {
   }
 
   #play() {
-    if (!this.video.src || this.#noVideo) return;
+    if (!this.video.src || this.#undecodable) return;
     this.video.play().catch((error) => {
       if (error.name === "NotAllowedError") say(this.note, "Touch the picture to start it");
     });
@@ -227,7 +226,7 @@ export class Live {
 
   async #snapshot() {
     const mine = (this.#timer = setTimeout(() => {}, 0));
-    let note = this.#noVideo;
+    let note = this.#instead;
     try {
       const response = await fetch(`/snapshot/${this.name}.jpg`, { cache: "no-store", signal: AbortSignal.timeout(10_000) });
       if (response.ok) {
