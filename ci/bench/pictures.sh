@@ -1,22 +1,22 @@
 #!/bin/sh
 # What a picture of a key frame costs, made by smolnvr itself and by FFmpeg: one table, in
-# ci/bench/pictures.txt. Wants a machine of its own, /usr/bin/time, and for the column of the boards the
-# binary of `make cross FEATURES=pictures`, which is run by qemu-arm.
+# ci/bench/pictures.txt. Wants /usr/bin/time, and for the column of the boards the binary of
+# `make cross FEATURES=pictures`, which is run by qemu-arm. $HOST_BINARY and $BINARY name others.
 set -eu
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cargo build --quiet --release --features pictures
-here=target/release/smolnvr
+[ -n "${HOST_BINARY:-}" ] || cargo build --quiet --release --features pictures
+here=${HOST_BINARY:-target/release/smolnvr}
 board=${BINARY:-target/armv7-unknown-linux-musleabi/release/smolnvr}
 scale='scale=min(640\,iw):min(360\,ih):force_original_aspect_ratio=decrease:flags=area'
 
-# measured COMMAND...: seconds and peak KB of the best of five, standard input from $work/in.
+# measured COMMAND...: CPU seconds and peak KB of the best of five, standard input from $work/in.
 measured() {
 	for _ in 1 2 3 4 5; do
-		/usr/bin/time -f '%e %M' -o "$work/time" "$@" <"$work/in" >"$work/out" 2>"$work/said" ||
+		/usr/bin/time -f '%U %S %M' -o "$work/time" "$@" <"$work/in" >"$work/out" 2>"$work/said" ||
 			{ cat "$work/said" >&2; exit 1; }
-		cat "$work/time"
+		awk '{ print $1 + $2, $3 }' "$work/time"
 	done | sort -n | head -n 1
 }
 
@@ -49,7 +49,7 @@ row() {
 	echo "program for the boards: $(wc -c <"$board") bytes with pictures"
 	echo
 	echo "                           smolnvr           FFmpeg     smolnvr, qemu-arm     JPEG, bytes  alike,"
-	echo "video      size slices       s       KB       s       KB         s       KB    own  FFmpeg      dB"
+	echo "video      size slices   CPU s       KB   CPU s       KB     CPU s       KB    own  FFmpeg      dB"
 	for size in 320x180 640x360 1280x720 1920x1080; do
 		row h264 "$size" 1
 		row h264 "$size" 8
