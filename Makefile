@@ -13,7 +13,7 @@ test: ## everything: installs what it needs, checks, unit tests, end-to-end test
 check: ## formatting, lints, layers, shell scripts
 	@ci/check.sh
 
-cross: ## the binary for the boards (CROSS=zig: without containers; TARGET=…)
+cross: ## the binary for the boards (CROSS=zig: without containers; TARGET=…; FEATURES=pictures)
 	@ci/cross.sh
 
 size: ## what that binary is made of, by section and crate

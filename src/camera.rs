@@ -36,7 +36,7 @@ mod video;
 pub use connect::Connector;
 pub use connection::{Connection, Step};
 pub use error::Error;
-pub use snapshot::{Picture, Reason, Snapshots};
+pub use snapshot::{Picture, Reason, Snapshots, Source, Video};
 
 use self::route::{Next, Route};
 use crate::{

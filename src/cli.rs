@@ -8,6 +8,8 @@ mod client;
 mod help;
 mod list;
 mod passwd;
+#[cfg(feature = "pictures")]
+mod picture;
 mod probe;
 mod record;
 mod run;
@@ -57,7 +59,7 @@ struct Command {
     run: fn(&Arguments) -> Result<ExitCode, Usage>,
 }
 
-static COMMANDS: [Command; 9] = [
+static COMMANDS: &[Command] = &[
     Command {
         name: "run",
         options: &["config", "no-record", "socket"],
@@ -87,6 +89,8 @@ static COMMANDS: [Command; 9] = [
         help: help::VERIFY,
         run: verify::run,
     },
+    #[cfg(feature = "pictures")]
+    Command { name: "picture", options: &[], help: help::PICTURE, run: picture::run },
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -108,7 +112,11 @@ fn wrong_usage() -> ExitCode {
 
 /// Writes to standard output. Where its reader has gone (`| head`) there is nothing left to do.
 fn print(text: &str) {
-    if let Err(error) = io::stdout().write_all(text.as_bytes()) {
+    print_bytes(text.as_bytes());
+}
+
+fn print_bytes(bytes: &[u8]) {
+    if let Err(error) = io::stdout().write_all(bytes) {
         if error.kind() == io::ErrorKind::BrokenPipe {
             exit(0);
         }

@@ -88,6 +88,16 @@ pub enum Transport {
     Udp,
 }
 
+impl Transport {
+    /// As FFmpeg calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Transport::Tcp => "tcp",
+            Transport::Udp => "udp",
+        }
+    }
+}
+
 impl From<Transport> for LowerTransport {
     fn from(transport: Transport) -> LowerTransport {
         match transport {

@@ -43,11 +43,13 @@ use crate::{
     process,
     recorder::Moment,
     runtime::{self, Signal},
+    still::Stills,
     storage::{
         CameraId, CardState, Settings, Storage,
         disk::{RequireMount, linux::LinuxDisk},
         messages::Command,
     },
+    tool,
 };
 use async_signal::{Signal as UnixSignal, Signals};
 use smol::{LocalExecutor, future, stream::StreamExt as _};
@@ -81,6 +83,7 @@ pub struct Daemon {
     pub executor: Rc<LocalExecutor<'static>>,
     pub config: RefCell<Config>,
     pub storage: Storage,
+    pub stills: Rc<Stills>,
     outbox: RefCell<Outbox>,
     pub stations: RefCell<Vec<Rc<Station>>>,
     /// Fragment buffers that are not with the card thread.
@@ -98,7 +101,7 @@ pub struct Daemon {
     pub history: RefCell<History>,
     deletions: RefCell<Vec<Rc<Deletion>>>,
     /// One FFmpeg at a time.
-    pub turn: Rc<ffmpeg::Turn>,
+    pub turn: Rc<tool::Turn>,
     /// SIGHUP came since the configuration was read.
     is_outdated: Cell<bool>,
     outdated: Signal,
@@ -134,10 +137,12 @@ pub fn run(
     warn_of_left_over(&options.config_file);
     let clock = Clock::start(&options.socket.with_extension("clock"));
     let executor = Rc::new(LocalExecutor::new());
+    let turn = Rc::default();
     let daemon = Rc::new(Daemon {
         options,
         executor: Rc::clone(&executor),
         storage: Storage::start(LinuxDisk, settings(&config))?,
+        stills: Rc::new(Stills::new(&config.ffmpeg.path, &turn)),
         config: RefCell::new(config),
         outbox: RefCell::default(),
         stations: RefCell::default(),
@@ -151,7 +156,7 @@ pub fn run(
         changed: Signal::default(),
         history: RefCell::default(),
         deletions: RefCell::default(),
-        turn: Rc::default(),
+        turn,
         is_outdated: Cell::new(false),
         outdated: Signal::default(),
         reloads: Cell::new(0),
@@ -243,7 +248,7 @@ impl Daemon {
         let length = config.storage.segment_seconds.get();
         let is_ffmpegs = camera.engine == config::Engine::Ffmpeg;
         let ffmpeg = is_ffmpegs.then(|| ffmpeg::Engine::new(camera, config, Rc::clone(&self.turn)));
-        let station = Station::new(id, camera, length, self.life(), ffmpeg);
+        let station = Station::new(id, camera, length, &self.stills, self.life(), ffmpeg);
         station.card_state(&self.card.borrow());
         let wish = memory::wish(&self.options.socket, camera.name.as_str());
         if self.options.recording == Recording::AsConfigured && wish.unwrap_or(camera.record) {
@@ -344,6 +349,7 @@ impl Daemon {
         let config = smol::unblock(move || read_config(&file)).await;
         let config = config.map_err(|error| error.to_string())?;
         logger::set_level(config.log.level.0);
+        self.stills.set_ffmpeg(&config.ffmpeg.path);
         let staying = staying(&self.config.borrow(), &config);
         let stations = self.stations.borrow().clone();
         let is_leaving = |index: &usize| !staying.get(*index).copied().unwrap_or(false);

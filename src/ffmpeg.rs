@@ -7,20 +7,11 @@
 //!
 //! ```text
 //! ffmpeg.rs      one FFmpeg after another, and what is shown of them
-//! ├─ tool        which FFmpeg there is, and what it can do
-//! ├─ arguments   what it is told
-//! └─ turn        one FFmpeg at a time
+//! └─ arguments   what it is told
 //! ```
 //! Knows nothing of: what FFmpeg writes, the card.
 
 mod arguments;
-mod tool;
-mod turn;
-
-pub use self::{
-    tool::{Tool, Unfit},
-    turn::{Turn, Used},
-};
 
 use self::arguments::Job;
 use crate::{
@@ -29,6 +20,7 @@ use crate::{
     process::{Exit, Log, Pipe, Process},
     runtime::{self, Signal},
     storage::layout::STAGED_PATTERN,
+    tool::{Tool, Turn, Unfit},
 };
 use smol::{future, io::AsyncWriteExt as _};
 use std::{

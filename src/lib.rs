@@ -12,6 +12,7 @@
 //!         fragments, cuts        (card thread)     one file
 //!
 //! camera ──HTTP, or RTP/JPEG──▶ camera::Snapshots      only while somebody looks
+//! Ring ──key frame──▶ still::Stills ──JPEG──┘          a process that makes it and exits
 //!
 //! camera ──RTSP──▶ FFmpeg ─▶ card ─▶ storage::Card     engine = "ffmpeg": takes up what it wrote
 //! ```
@@ -46,10 +47,14 @@ pub mod clock;
 pub mod logger;
 pub mod runtime;
 pub mod process;
+pub mod tool;
 pub mod codec;
+#[cfg(feature = "pictures")]
+pub mod picture;
 pub mod rtp;
 pub mod rtsp;
 pub mod media;
+pub mod still;
 pub mod mp4;
 pub mod storage;
 pub mod config;

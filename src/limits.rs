@@ -243,13 +243,33 @@ pub const SNAPSHOT_READ_BYTES: usize = 8 * KIB;
 /// From one question for a picture to the end of its reply; cameras that wake an encoder take 3 s.
 pub const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Going through all ways to a picture; then the viewer hears that there is none.
-pub const SNAPSHOT_SEARCH_TIMEOUT: Duration = Duration::from_secs(12);
+pub const SNAPSHOT_SEARCH_TIMEOUT: Duration = Duration::from_secs(22);
 /// Redirects of one question that are followed.
 pub const SNAPSHOT_REDIRECTS_MAX: usize = 2;
 /// When no way led to a picture, or the camera refused the password, all are tried again after this.
 pub const SNAPSHOT_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 /// Nobody asked for a picture for so long: it is let go, and the stream it came from.
 pub const SNAPSHOT_IDLE_TIMEOUT: Duration = Duration::from_secs(3);
+/// A preview made of a key frame fits this; never is one made larger.
+pub const PREVIEW_WIDTH: usize = 640;
+pub const PREVIEW_HEIGHT: usize = 360;
+/// A key frame with its parameter sets; those of 4K at 16 Mbit/s stay under 1 MB. Of a larger one no
+/// picture is made.
+pub const STILL_INPUT_BYTES_MAX: usize = 2048 * KIB;
+/// Making a picture of it; FFmpeg takes 0.3 s on a PC, and on a board seconds.
+pub const STILL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How much it gives way to what records: 0 to 19.
+pub const STILL_NICENESS: u8 = 10;
+/// What our own decoder takes at most of each sample of a picture's luma (9.1 was measured, of H.264 in
+/// eight slices) …
+#[cfg(feature = "pictures")]
+pub const STILL_BYTES_PER_PIXEL: u64 = 10;
+/// … and beside that, with the key frame and the JPEG.
+#[cfg(feature = "pictures")]
+pub const STILL_BYTES_FIXED: u64 = 3 << 20;
+/// Both together: 1080p, and not more.
+#[cfg(feature = "pictures")]
+pub const STILL_BYTES_MAX: u64 = 24 << 20;
 /// Ring of the smaller stream for viewers, while there are any: 4 s at 1 Mbit/s.
 pub const LIVE_RING_BYTES: usize = 512 * KIB;
 /// The last viewer left so long ago: the smaller stream is let go. Shorter than that, a page that is

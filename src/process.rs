@@ -108,7 +108,7 @@ impl Program {
         self
     }
 
-    /// Its address space in bytes; beyond it, allocations fail.
+    /// Bytes of memory of its own; beyond it, allocations fail.
     pub fn memory_max(mut self, bytes: u64) -> Program {
         self.bounds.memory_bytes = bytes;
         self

@@ -3,10 +3,9 @@
 use super::{Arguments, Usage, print};
 use crate::{
     config::{self, Engine},
-    daemon,
-    ffmpeg::Tool,
-    runtime,
+    daemon, runtime,
     storage::disk::{Disk as _, Mount, linux::LinuxDisk},
+    tool::Tool,
 };
 use smol::LocalExecutor;
 use std::{fmt::Write as _, process::ExitCode};

@@ -244,3 +244,20 @@ EXIT STATUS
   1  one is not
   2  wrong usage
 ";
+
+/// Not named in [`PROGRAM`]: what the daemon runs beside itself.
+#[cfg(feature = "pictures")]
+pub(super) const PICTURE: &str = "\
+smolnvr picture - a JPEG of a key frame
+
+USAGE
+  smolnvr picture h264|h265 <STREAM >JPEG
+
+  Decodes the first picture of a stream (Annex B, at most 2 MB: parameter
+  sets and a key frame) and scales it down to fit 640x360.
+
+EXIT STATUS
+  0  the picture is written
+  1  the stream has none, or can not be decoded
+  2  wrong usage
+";

@@ -10,13 +10,14 @@ use super::{
     watchdog::{Verdict, Watchdog, Way},
 };
 use crate::{
-    camera::{self, Camera, Observer, Snapshots, State},
+    camera::{self, Camera, Observer, Snapshots, Source, State, Video},
     config,
     ffmpeg::Engine,
     limits,
     media::Intake,
     recorder::{Moment, Recorder},
     runtime,
+    still::Stills,
     storage::{CameraId, CardState, Command, Storage},
     units::Ticks,
 };
@@ -32,7 +33,7 @@ use std::{
 pub struct Station {
     pub camera: Rc<Camera>,
     /// Where viewers get a stream of their own (`live_url`).
-    live: Option<Live>,
+    live: Option<Rc<Live>>,
     pub snapshots: Snapshots,
     /// Records it in place of the recorder.
     pub ffmpeg: Option<Engine>,
@@ -69,6 +70,7 @@ impl Station {
         (id, settings): (CameraId, u64),
         config: &config::Camera,
         segment_seconds: u64,
+        stills: &Rc<Stills>,
         life: u64,
         ffmpeg: Option<Engine>,
     ) -> Station {
@@ -81,15 +83,22 @@ impl Station {
             true => Intake::with_audio(ring_bytes),
             false => Intake::new(ring_bytes),
         };
-        let camera = Camera::new(name, config.url.0.clone(), intake, life);
+        let transport = config.transport.into();
+        let camera = Camera::new(name, config.url.0.clone(), intake, life).over(transport);
+        let camera = Rc::new(camera);
+        // Seeds far apart: each counts its connections from there.
+        let live = config.live_url.as_ref();
+        let live = live.map(|url| Live::new(&camera.name, url.0.clone(), transport, !life));
+        let live = live.map(Rc::new);
+        let source = match (&ffmpeg, &live) {
+            (Some(_), None) => Source::Ffmpeg(config.url.clone(), config.transport),
+            _ => Source::Ring(Box::new(shown(&camera, live.as_ref()))),
+        };
+        let video = Video::new(source, stills);
         Station {
-            // Seeds far apart: each counts its connections from there.
-            live: config
-                .live_url
-                .as_ref()
-                .map(|url| Live::new(&camera.name, url.0.clone(), config.transport.into(), !life)),
-            snapshots: Snapshots::new(config, life.rotate_left(32)),
-            camera: Rc::new(camera.over(config.transport.into())),
+            snapshots: Snapshots::new(config, Some(video), life.rotate_left(32)),
+            live,
+            camera,
             ffmpeg,
             id,
             life,
@@ -174,14 +183,14 @@ impl Station {
 
     /// Looks at the camera's stream from now on: at the smaller one, where there is one.
     pub fn watch(&self) -> Watching {
-        let camera = self.live.as_ref().map_or_else(|| Rc::clone(&self.camera), Live::camera);
+        let camera = shown(&self.camera, self.live.as_ref())();
         camera.viewer_came();
         Watching(camera)
     }
 
     /// Those who watch, whichever stream.
     pub fn viewers(&self) -> usize {
-        self.camera.viewers() + self.live.as_ref().map_or(0, Live::viewers)
+        self.camera.viewers() + self.live.as_ref().map_or(0, |live| live.viewers())
     }
 
     /// Whether viewers get another stream than the recorder.
@@ -396,6 +405,12 @@ impl Observer for Link {
         }
         self.pump();
     }
+}
+
+/// The camera that people see: of the smaller stream, where there is one.
+fn shown(camera: &Rc<Camera>, live: Option<&Rc<Live>>) -> impl Fn() -> Rc<Camera> + use<> {
+    let (camera, live) = (Rc::clone(camera), live.cloned());
+    move || live.as_ref().map_or_else(|| Rc::clone(&camera), |live| live.camera())
 }
 
 pub(super) fn seconds(seconds: u64) -> Ticks {

@@ -1,10 +1,13 @@
 //! What FFmpeg is told: those of the old system, in the words of the FFmpeg that is there.
 //!
-//! Its address goes in by a pipe where FFmpeg can read it there: arguments show in `ps`.
 //! Spec: ffmpeg(1), ffmpeg-formats(1). Knows nothing of: processes.
 
-use super::Tool;
-use crate::{config::Transport, limits, process::Program};
+use crate::{
+    config::Transport,
+    limits,
+    process::Program,
+    tool::{Address, Tool},
+};
 
 /// One recording.
 pub(super) struct Job<'a> {
@@ -25,32 +28,14 @@ pub(super) fn program(tool: &Tool, job: &Job) -> Program {
 
 /// What its standard input is to say; empty where it has none.
 pub(super) fn script(tool: &Tool, job: &Job) -> String {
-    if tool.shows_address() {
-        return String::new();
-    }
-    // Within quotes only the quote itself is special.
-    let url = job.url.replace('\'', r"'\''");
-    let mut script = format!("ffconcat version 1.0\nfile '{url}'\n");
-    for (option, value) in input_options(tool, job) {
-        script += &format!("option {option} {value}\n");
-    }
-    script
+    job.address().script(tool)
 }
 
 fn arguments(tool: &Tool, job: &Job) -> Vec<String> {
     let mut all: Vec<String> =
         ["-hide_banner", "-loglevel", "warning", "-nostats"].map(String::from).into();
+    all.extend(job.address().arguments(tool));
     let mut put = |words: &[&str]| all.extend(words.iter().map(|&word| word.to_owned()));
-    if tool.shows_address() {
-        put(&["-nostdin"]);
-        for (option, value) in input_options(tool, job) {
-            put(&[&format!("-{option}"), &value]);
-        }
-        put(&["-fflags", "+genpts", "-i", job.url]);
-    } else {
-        put(&["-fflags", "+genpts", "-f", "concat", "-safe", "0"]);
-        put(&["-protocol_whitelist", "pipe,rtsp,rtp,tcp,udp", "-i", "pipe:0"]);
-    }
     // Named, since FFmpeg chooses by the ending of the files' names. Times stay those of RTP: else it
     // counts them in frames where the stream names a rate.
     put(&["-map", "0:v:0", "-c", "copy", "-an", "-copytb", "1", "-avoid_negative_ts", "make_zero"]);
@@ -66,17 +51,10 @@ fn arguments(tool: &Tool, job: &Job) -> Vec<String> {
     all
 }
 
-/// Of the RTSP demuxer.
-fn input_options(tool: &Tool, job: &Job) -> Vec<(&'static str, String)> {
-    let transport = match job.transport {
-        Transport::Tcp => "tcp",
-        Transport::Udp => "udp",
-    };
-    let mut options = vec![("rtsp_transport", transport.to_owned())];
-    if let Some(timeout) = tool.timeout_option() {
-        options.push((timeout, limits::FFMPEG_SOCKET_TIMEOUT.as_micros().to_string()));
+impl Job<'_> {
+    fn address(&self) -> Address<'_> {
+        Address { url: self.url, transport: self.transport.name() }
     }
-    options
 }
 
 /// A fragment ends at a key frame, as the old system's did, or after a second: with it the head of a

@@ -5,6 +5,8 @@
 //! Spec: ISO/IEC 14496-12. Knows nothing of: the card (it is handed a function that reads).
 
 mod entry;
+#[cfg(feature = "pictures")]
+mod first;
 mod fragments;
 mod head;
 mod window;
@@ -12,6 +14,8 @@ mod window;
 use std::{fmt, io};
 
 pub use entry::Video;
+#[cfg(feature = "pictures")]
+pub use first::{First, read_first};
 pub use head::{Form, Head, Spare};
 pub use window::ReadAt;
 

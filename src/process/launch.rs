@@ -18,7 +18,7 @@ use std::{
 /// What a child may use.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bounds {
-    /// Of its address space; 0: no bound.
+    /// Of memory of its own; 0: no bound.
     pub memory_bytes: u64,
     pub niceness: u8,
 }
@@ -68,7 +68,9 @@ fn bound(bounds: &Bounds) -> io::Result<()> {
     let only = |value| Rlimit { current: Some(value), maximum: Some(value) };
     setrlimit(Resource::Core, only(0))?;
     if bounds.memory_bytes > 0 {
-        setrlimit(Resource::As, only(bounds.memory_bytes))?;
+        // All that is private and can be written, since Linux 4.7. The address space would count the
+        // program itself as well, which no build has as large as another.
+        setrlimit(Resource::Data, only(bounds.memory_bytes))?;
     }
     if bounds.niceness > 0 {
         nice(bounds.niceness.into())?;

@@ -156,6 +156,14 @@ impl Web {
             ("DELETE", ["api", "recordings", camera, number]) if !number.is_empty() => {
                 self.delete_recording(camera, number).await
             }
+            #[cfg(feature = "pictures")]
+            ("GET", ["recordings", camera, file, ""]) if file.ends_with(".jpg") => {
+                self.thumbnail(head, camera, file).await
+            }
+            #[cfg(not(feature = "pictures"))]
+            ("GET", ["recordings", _, file, ""]) if file.ends_with(".jpg") => {
+                Answer::error(404, "this smolnvr is built without pictures of recordings")
+            }
             ("GET", ["recordings", camera, file, ""]) => self.recording(head, camera, file).await,
             ("GET", ["snapshot", file, "", ""]) => self.snapshot(file).await,
             ("GET", ["live", file, "", ""]) => self.live_file(file),

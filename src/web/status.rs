@@ -16,6 +16,7 @@ use crate::{
     mp4::identity::Clock,
     runtime,
     storage::{CameraId, catalog::Entry},
+    sys::kilobytes,
 };
 use serde::Serialize;
 use std::{fmt::Write as _, fs, time::Instant};
@@ -25,6 +26,8 @@ use std::{fmt::Write as _, fs, time::Instant};
 pub(super) struct Status {
     version: &'static str,
     uptime_s: u64,
+    /// Whether there are pictures of recordings.
+    pictures: bool,
     clock: ClockStatus,
     memory: Memory,
     storage: StorageStatus,
@@ -152,6 +155,7 @@ impl Web {
         Status {
             version: env!("CARGO_PKG_VERSION"),
             uptime_s: now.duration_since(daemon.started).as_secs(),
+            pictures: cfg!(feature = "pictures"),
             clock: ClockStatus {
                 now_ms: daemon.clock.now().0,
                 trusted: daemon.trust.get() == Clock::Trusted,
@@ -312,12 +316,6 @@ fn memory() -> Memory {
         peak_kb: kilobytes(&status, "VmHWM:"),
         available_kb: kilobytes(&machine, "MemAvailable:"),
     }
-}
-
-fn kilobytes(text: &str, name: &str) -> u64 {
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    number.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 /// One metric after another, each with its values by camera.

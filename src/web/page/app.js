@@ -95,6 +95,7 @@ function route() {
 function show(now) {
   status = now;
   statusAt = performance.now();
+  list.pictures = now.pictures;
   const isEmpty = now.cameras.length === 0;
   if (isEmpty && $("welcome").hidden) {
     welcomeFields = welcome();

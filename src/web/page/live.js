@@ -65,7 +65,7 @@ export class Live {
 
   /** Connects or lets go, as it must be now. */
   update() {
-    const isLive = this.#camera?.state === "live" || this.#camera?.no_live;
+    const isLive = this.#camera?.state === "live" || Boolean(this.#camera?.no_live);
     const looked = this.#shown && this.#inView && !document.hidden;
     if (!isLive && this.#camera) {
       const error = this.#camera.last_error;

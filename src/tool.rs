@@ -1,7 +1,20 @@
 //! Which FFmpeg there is and what it can do: a path and what the program says of itself in, a tool or
 //! what is wrong with it out.
 //!
-//! Spec: ffmpeg(1), elf(5). Knows nothing of: cameras, arguments of a recording.
+//! ```text
+//! tool.rs      which one, and what it can do
+//! ├─ address   how it is told a camera's address
+//! └─ turn      one at a time
+//! ```
+//! Spec: ffmpeg(1), elf(5). Knows nothing of: what it is run for.
+
+mod address;
+mod turn;
+
+pub use self::{
+    address::Address,
+    turn::{Turn, Used},
+};
 
 use crate::{
     limits,
@@ -53,13 +66,11 @@ impl Tool {
     /// # Errors
     /// What is wrong with the first one that is there.
     pub async fn find(path: &Path) -> Result<Tool, Unfit> {
-        let wanted = path.to_owned();
-        // Not on this thread: the files may lie on the card.
-        let path = smol::unblock(move || locate(&wanted)).await?;
+        let path = find_program(path).await?;
         let version = ask(&path, &["-version"]).await;
         let version = match version {
             Ok(text) => text,
-            Err(error) => return Err(smol::unblock(move || diagnose(path, &error)).await),
+            Err(error) => return Err(explain(path, error).await),
         };
         let said = |error: Error| Unfit::Mute(path.clone(), error.to_string());
         let formats = ask(&path, &["-hide_banner", "-formats"]).await.map_err(said)?;
@@ -102,7 +113,7 @@ impl Tool {
         !self.can_concat || self.format < FORMAT_5_0
     }
 
-    pub(super) fn timeout_option(&self) -> Option<&'static str> {
+    fn timeout_option(&self) -> Option<&'static str> {
         self.timeout_option
     }
 
@@ -123,6 +134,20 @@ async fn ask(path: &Path, arguments: &[&str]) -> Result<String, Error> {
 }
 
 /// The first of the places where an FFmpeg may be that holds a file.
+///
+/// # Errors
+/// `Missing`.
+pub async fn find_program(path: &Path) -> Result<PathBuf, Unfit> {
+    let path = path.to_owned();
+    // Not on this thread: the files may lie on the card.
+    smol::unblock(move || locate(&path)).await
+}
+
+/// Why a file that is there does not answer as FFmpeg does.
+pub async fn explain(path: PathBuf, error: Error) -> Unfit {
+    smol::unblock(move || diagnose(path, &error)).await
+}
+
 fn locate(path: &Path) -> Result<PathBuf, Unfit> {
     let mut places = Vec::new();
     if path.components().count() > 1 || path.is_absolute() {
@@ -142,7 +167,6 @@ fn locate(path: &Path) -> Result<PathBuf, Unfit> {
     })
 }
 
-/// Why a file that is there does not answer as FFmpeg does.
 fn diagnose(path: PathBuf, error: &Error) -> Unfit {
     let head = head(&path);
     let (machine, ours) = (machine(&head), machine(&self::head(Path::new(OURSELVES))));

@@ -10,11 +10,11 @@ fn understand(recorded: &str) -> Result<Tool, Unfit> {
 #[test]
 fn each_version_is_told_in_its_own_words() {
     for (recorded, version, timeout, shows_address) in [
-        (include_str!("../recorded/3.2.txt"), "3.2.2-static", "stimeout", true),
-        (include_str!("../recorded/4.1.txt"), "4.1-static", "stimeout", true),
-        (include_str!("../recorded/5.1.txt"), "5.1.9-0+deb12u1", "timeout", false),
-        (include_str!("../recorded/7.0.txt"), "7.0.2-static", "timeout", false),
-        (include_str!("../recorded/9.0.txt"), "n9.0.2-17-g2a571b6068-20260930", "timeout", false),
+        (include_str!("recorded/3.2.txt"), "3.2.2-static", "stimeout", true),
+        (include_str!("recorded/4.1.txt"), "4.1-static", "stimeout", true),
+        (include_str!("recorded/5.1.txt"), "5.1.9-0+deb12u1", "timeout", false),
+        (include_str!("recorded/7.0.txt"), "7.0.2-static", "timeout", false),
+        (include_str!("recorded/9.0.txt"), "n9.0.2-17-g2a571b6068-20260930", "timeout", false),
     ] {
         let tool = understand(recorded).unwrap();
         assert_eq!(tool.version, version);
@@ -26,9 +26,9 @@ fn each_version_is_told_in_its_own_words() {
 
 #[test]
 fn one_that_is_too_old_or_lacks_something_is_named() {
-    let old = understand(include_str!("../recorded/2.5.txt")).unwrap_err();
+    let old = understand(include_str!("recorded/2.5.txt")).unwrap_err();
     assert_eq!(old.to_string(), "/usr/bin/ffmpeg is FFmpeg 2.5.3-: 3.2 or later is needed");
-    let recorded = include_str!("../recorded/5.1.txt");
+    let recorded = include_str!("recorded/5.1.txt");
     for (line, what) in [(" DE rtsp ", "rtsp"), ("  E segment ", "segment"), ("  E mp4 ", "mp4")] {
         assert!(recorded.contains(line), "{line}");
         let lacking = understand(&recorded.replace(line, " nothing ")).unwrap_err();
@@ -50,7 +50,7 @@ fn what_is_no_ffmpeg_is_quoted_shortly() {
 
 #[test]
 fn every_truncation_of_what_one_says_is_understood_or_refused() {
-    let recorded = include_str!("../recorded/9.0.txt");
+    let recorded = include_str!("recorded/9.0.txt");
     for end in 0..recorded.len() {
         let Some(text) = recorded.get(..end) else { continue };
         let _ = Tool::understand("/f".into(), text, text, text);
