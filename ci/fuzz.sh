@@ -24,9 +24,14 @@ RUSTFLAGS="$flags" cargo build --quiet --profile fuzz --package fuzz --features 
 	--target "$host" --target-dir "$work"
 fuzzer=$work/$host/fuzz/libfuzzer
 
-# One row of the table: target, executions, edges, inputs of the corpus, seconds, findings.
+# One row of the table.
 row() {
-	printf '%-16s %12s %8s %8s %8s %9s\n' "$@"
+	printf '%-16s %12s %8s %8s %8s %12s %9s\n' "$@"
+}
+
+# Seconds of the processor that children of this shell took, of what `times` wrote.
+processor_seconds() {
+	sed 1d "$1" | tr 'ms' '  ' | awk '{ printf "%d\n", $1 * 60 + $2 + $3 * 60 + $4 }'
 }
 
 # Runs one target; what it says goes to a log, from which its row is read.
@@ -35,21 +40,22 @@ run() {
 	log=$work/$1.log
 	mkdir -p "$learned" "$work/found"
 	before=$(find "$work/found" -name "$1-*" | wc -l)
+	times >"$work/begun"
 	FUZZ_TARGET=$1 "$fuzzer" "$learned" "$corpus/$1" -max_total_time="$seconds" -timeout=10 \
 		-rss_limit_mb=512 -malloc_limit_mb=64 -max_len="$(bytes_max "$1")" -print_final_stats=1 \
 		-artifact_prefix="$work/found/$1-" >"$log" 2>&1 || echo "$1: see $log" >&2
+	times >"$work/ended"
+	took=$(($(processor_seconds "$work/ended") - $(processor_seconds "$work/begun")))
 	after=$(find "$work/found" -name "$1-*" | wc -l)
 	row "$1" "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")" \
 		"$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)" \
-		"$(find "$corpus/$1" -type f | wc -l)" "$seconds" "$((after - before))"
-	for finding in "$work/found/$1"-*; do
-		[ -e "$finding" ] && cp "$finding" "$corpus/$1/"
-	done
+		"$(find "$corpus/$1" -type f | wc -l)" "$seconds" "$took" "$((after - before))"
+	find "$work/found" -name "$1-*" -exec cp {} "$corpus/$1/" \;
 }
 
-# Adds to the corpus what covers edges that nothing in it does.
+# Adds to the corpus what covers edges that nothing in it does, in 700 bytes at most.
 merge() {
-	FUZZ_TARGET=$1 "$fuzzer" -merge=1 -use_counters=0 -use_value_profile=0 -max_len="$(bytes_max "$1")" \
+	FUZZ_TARGET=$1 "$fuzzer" -merge=1 -use_counters=0 -use_cmp=0 -max_len=700 \
 		"$corpus/$1" "$work/learned/$1" >>"$work/$1.log" 2>&1
 }
 
@@ -60,7 +66,7 @@ bytes_max() {
 }
 
 table() {
-	row target executions edges corpus seconds findings
+	row target executions edges corpus seconds of-processor findings
 	for target; do
 		run "$target"
 	done

@@ -137,7 +137,7 @@ def metrics(text):
         assert family.type == kind and family.documentation and family.samples, name
     assert len(families) == text.count("# TYPE "), "a metric that is there twice"
     causes = {sample.labels["cause"] for sample in families["smolnvr_camera_losses"].samples}
-    assert causes == {"network", "card", "viewer", "undecodable", "too_large"}, causes
+    assert causes == {"network", "card", "viewer", "undecodable", "too_large", "audio"}, causes
     assert families["smolnvr_camera_recording"].samples[0].labels == {"camera": "camera"}
 
 

@@ -267,11 +267,13 @@ impl Camera {
     fn log_losses(&self, connection: &Connection) {
         let rtp::Statistics { received, lost, late, duplicate, foreign, restarts } =
             connection.statistics();
-        let Losses { broken, undecodable, too_large, .. } = self.intake.borrow().losses();
+        let Losses { broken, undecodable, too_large, audio_packets, audio_frames, .. } =
+            self.intake.borrow().losses();
         log::info!(
             "camera={} packets={received} lost={lost} late={late} twice={duplicate} \
              foreign={foreign} restarts={restarts} frames_broken={broken} \
-             frames_undecodable={undecodable} frames_too_large={too_large}",
+             frames_undecodable={undecodable} frames_too_large={too_large} \
+             audio_packets_lost={audio_packets} audio_frames_broken={audio_frames}",
             self.name
         );
     }

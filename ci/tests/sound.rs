@@ -8,8 +8,8 @@ mod support;
 use camera::{Camera, Clip, Encoding, Options, Sound, Speed};
 use std::path::PathBuf;
 use support::{
-    Nvr, SHORT_SEGMENTS, assert_all_whole, assert_exact, assert_ffmpeg_is_silent, config, mp4,
-    record_to_the_end, smolnvr, states_of, wait_for,
+    Nvr, SHORT_SEGMENTS, assert_all_whole, assert_exact, assert_ffmpeg_is_silent, config, http,
+    mp4, record_to_the_end, smolnvr, states_of, wait_for,
 };
 
 /// 16 s.
@@ -137,8 +137,31 @@ fn over_udp() {
 fn lost_sound_is_a_gap_and_nothing_else() {
     for encoding in [Encoding::Aac, Encoding::Pcmu] {
         let sound = Sound { lose_every: Some(7), ..Sound::new(encoding) };
-        record("plain.h264", sound, "audio = true").assert_sound();
+        let recorded = record("plain.h264", sound, "audio = true");
+        let first = recorded.assert_sound();
+        // Up to the first that came nothing is missed, nor is the last one.
+        let is_lost = |number: &u64| recorded.sound.is_lost(*number);
+        let lost = (first..recorded.sounds - 1).filter(is_lost).count();
+        let line = format!("audio_packets_lost={lost} audio_frames_broken=0");
+        assert!(recorded.nvr.log().contains(&line), "{line} in {}", recorded.nvr.log());
     }
+}
+
+#[test]
+fn lost_sound_is_counted_in_status_and_metrics() {
+    let sound = Sound { lose_every: Some(7), ..Sound::new(Encoding::Aac) };
+    let clip = Clip::committed("plain.h264").unwrap();
+    let options = Options { frames: None, ..options(&sound) };
+    let camera = Camera::builder().stream_with("cam", clip, options).start().unwrap();
+    let nvr = start(&camera, "audio = true");
+    let losses = || nvr.status()["cameras"][0]["losses"].clone();
+    wait_for("sound that is missed", || losses()["audio"].as_u64().unwrap() >= 5);
+    let counted = losses()["audio"].as_u64().unwrap();
+    let metrics = http::ask(&nvr.web_address(), "GET", "/metrics", &[], "").text();
+    let name = "smolnvr_camera_losses_total{camera=\"camera\",cause=\"audio\"} ";
+    let metric = metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    assert!(metric.parse::<u64>().unwrap() >= counted, "{metric} of {counted}");
+    assert_eq!(losses()["network"], 0);
 }
 
 #[test]

@@ -181,6 +181,11 @@ impl Station {
         self.recorder.borrow().lost()
     }
 
+    /// Frames of sound that came and are on no card.
+    pub fn audio_lost_by_card(&self) -> u64 {
+        self.recorder.borrow().audio_lost()
+    }
+
     /// Looks at the camera's stream from now on: at the smaller one, where there is one.
     pub fn watch(&self) -> Watching {
         let camera = shown(&self.camera, self.live.as_ref())();

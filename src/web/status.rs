@@ -120,6 +120,8 @@ struct Losses {
     viewer: u64,
     undecodable: u64,
     too_large: u64,
+    /// Packets and frames of sound, whatever the cause.
+    audio: u64,
 }
 
 #[derive(Serialize)]
@@ -236,6 +238,7 @@ impl Web {
                 viewer: station.skipped.get(),
                 undecodable: losses.undecodable,
                 too_large: losses.too_large,
+                audio: losses.audio_packets + losses.audio_frames + station.audio_lost_by_card(),
             },
             viewers: station.viewers(),
             live_waits: is_live
@@ -367,13 +370,14 @@ fn prometheus(status: &Status) -> String {
     let ages = ages.collect();
     put("gauge", "camera_durable_age_milliseconds", "Since a frame was stored for good.", ages);
     let losses = status.cameras.iter().flat_map(|it| {
-        let Losses { network, card, viewer, undecodable, too_large } = it.losses;
+        let Losses { network, card, viewer, undecodable, too_large, audio } = it.losses;
         let causes = [
             ("network", network),
             ("card", card),
             ("viewer", viewer),
             ("undecodable", undecodable),
             ("too_large", too_large),
+            ("audio", audio),
         ];
         causes
             .map(|(cause, count)| (format!("{{camera=\"{}\",cause=\"{cause}\"}}", it.name), count))

@@ -20,6 +20,8 @@ pub struct File {
     pub bytes: Vec<u8>,
     pub layout: Layout,
     pub ends: Vec<usize>,
+    /// Which fragment each frame is in, and where the length of its only NAL unit stands.
+    pub nals: Vec<(usize, usize)>,
     pub duration: Ticks,
     pub is_closed: bool,
 }
@@ -42,7 +44,8 @@ pub fn segment(source: &mut Source<'_>) -> File {
     let mut bytes = Vec::new();
     let identity = identity(source.u16().into());
     let layout = init::write_segment_head(&mut bytes, &sets(codec), audio.as_ref(), &identity);
-    let (mut index, mut ends, mut time, mut sound) = (Index::new(), Vec::new(), 0, 0);
+    let (mut index, mut ends, mut nals) = (Index::new(), Vec::new(), Vec::new());
+    let (mut time, mut sound) = (0, 0);
     for nth in 0..source.below(6) {
         let begin = bytes.len();
         let opens_on = source.one(&[FirstSample::Key, FirstSample::NonKey]);
@@ -60,6 +63,7 @@ pub fn segment(source: &mut Source<'_>) -> File {
         let run = AudioRun { decode_time: sound, samples: &frames };
         header.write_with(audio.as_ref().map(|_| &run), &mut bytes);
         for sample in &samples {
+            nals.push((nth, bytes.len()));
             bytes.extend((sample.bytes - 4).to_be_bytes());
             bytes.resize(bytes.len() + sample.bytes as usize - 4, 0x41);
             time += i64::from(sample.duration);
@@ -76,7 +80,7 @@ pub fn segment(source: &mut Source<'_>) -> File {
         let end = bytes.len() as u64;
         carry_out(&mut bytes, &plan::close(&layout, &index, end));
     }
-    File { bytes, layout, ends, duration: index.duration(), is_closed }
+    File { bytes, layout, ends, nals, duration: index.duration(), is_closed }
 }
 
 /// Takes the steps of a plan; what is beyond the end can not be written.
@@ -101,7 +105,8 @@ pub fn carry_out(file: &mut Vec<u8>, steps: &[Step]) {
 pub fn scanned(file: &[u8], depth: Depth, at_once: usize) -> Scan {
     let len = file.len() as u64;
     let read_at = |buffer: &mut [u8], offset: u64| {
-        assert!(offset < len && !buffer.is_empty(), "{} bytes at {offset}", buffer.len());
+        let end = offset + buffer.len() as u64;
+        assert!(offset < end && end <= len, "bytes {offset} to {end} of {len}");
         read(file, buffer, offset, at_once)
     };
     let scan = scan::scan(&read_at, len, depth);

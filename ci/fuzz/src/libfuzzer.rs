@@ -15,7 +15,7 @@ fuzz_target!(|data: &[u8]| TARGET.check(data));
 
 // Every other input is made by our mutator, which knows the target's words.
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         return fuzzer_mutate(data, size, max_size);
     }
     let mut bytes = data[..size].to_vec();

@@ -22,7 +22,7 @@ fn step(bytes: &mut Vec<u8>, random: &mut Random, other: &[u8], words: &[&str]) 
     let behind = bytes.len() - at;
     match random.below(10) {
         0 => change(bytes, at, |byte| byte ^ 1 << random.below(8)),
-        1 => change(bytes, at, |_| random.next() as u8),
+        1 => change(bytes, at, |_| random.number() as u8),
         2 => change(bytes, at, |_| TELLING[random.below(TELLING.len())]),
         3 => change(bytes, at, |byte| byte.wrapping_add(random.below(9) as u8).wrapping_sub(4)),
         4 => length(bytes, at, random),
@@ -46,7 +46,7 @@ fn step(bytes: &mut Vec<u8>, random: &mut Random, other: &[u8], words: &[&str]) 
         }
         _ => {
             let count = random.below(4) + 1;
-            let put: Vec<u8> = (0..count).map(|_| random.next() as u8).collect();
+            let put: Vec<u8> = (0..count).map(|_| random.number() as u8).collect();
             bytes.splice(at..at, put);
         }
     }

@@ -48,7 +48,7 @@ pub fn hostile(mut depacketizer: AudioDepacketizer, source: &mut Source<'_>) {
         let missing = if choice & 0x1c == 0x1c { 1 + u32::from(source.u8()) } else { 0 };
         let mut payload = source.piece().to_vec();
         if choice & 0x60 == 0x60 {
-            payload.resize(payload.len() + 4000, 0x55);
+            payload.resize(payload.len() + 8100, 0x55);
         }
         fed += payload.len();
         lost += u64::from(missing);

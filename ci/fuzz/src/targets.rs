@@ -60,7 +60,7 @@ pub static TARGETS: &[Target] = &[
     Target::of("range", range::range, 1, 16).words(range::WORDS),
     Target::of("access", access::access, 4, 128).words(access::WORDS),
     Target::of("password", password::password, 1, 16).words(password::WORDS),
-    Target::of("snapshot", snapshot::snapshot, 8, 256).words(snapshot::WORDS),
+    Target::of("snapshot", snapshot::snapshot, 8, 2048).words(snapshot::WORDS),
     Target::of("mountinfo", mountinfo::mountinfo, 2, 64).words(mountinfo::WORDS),
 ];
 

@@ -136,6 +136,7 @@ const LOSSES = {
   card: ["frames because of the card", true],
   undecodable: ["frames that could not have been decoded", true],
   too_large: ["frames too large for the buffer", true],
+  audio: ["packets or frames of sound", true],
   viewer: ["frames for slow viewers", false],
 };
 const CHANGES_MAX = 50;

@@ -30,6 +30,10 @@ pub const WORDS: &[&str] = &[
     "\"\"\"",
     "'''",
     "\\u00e4",
+    "\\f",
+    "\\b",
+    "\\n",
+    "path = \"\"",
     "\\U0001F600",
     "\\\n",
     "storage.keep_days = 3\n",
@@ -57,7 +61,8 @@ pub fn config(data: &[u8]) {
             check_shown(ours);
         }
         (Ok(_), Err(error)) => panic!("{text:?} is no TOML: {error}"),
-        (Err(error), _) => check_error(error, &text),
+        (Err(error), Ok(_)) => panic!("{text:?} is in order, but {error}"),
+        (Err(error), Err(_)) => check_error(error, &text),
     }
 }
 

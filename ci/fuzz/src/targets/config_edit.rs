@@ -38,7 +38,13 @@ pub fn config_edit(data: &[u8]) {
     let Some((text, change)) = text.split_once("\n%%%\n") else { return };
     let Ok(change) = serde_json::from_str::<Json>(change) else { return };
     let before = parse(text);
-    let Ok(new) = edited(text, &change) else { return };
+    let new = match edited(text, &change) {
+        Ok(new) => new,
+        Err(error) => {
+            assert!(!is_plain(text) || !error.to_string().contains("by hand"), "{text:?}: {error}");
+            return;
+        }
+    };
     let before = before.expect("only a file that is in order is changed").to_json();
     let after = parse(&new).unwrap_or_else(|| panic!("{new:?} is no configuration")).to_json();
     let change = change.as_object().expect("else it is refused");
@@ -54,6 +60,24 @@ pub fn config_edit(data: &[u8]) {
 
 fn parse(text: &str) -> Option<Config> {
     Config::parse(text, Path::new("x.toml")).ok()
+}
+
+/// Sections with a header each, and keys in lines of their own: such a file can be changed.
+fn is_plain(text: &str) -> bool {
+    let is_value = |value: &str| {
+        let value = value.trim();
+        let inside = value.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+        let is_word = !value.is_empty() && value.bytes().all(|it| it.is_ascii_alphanumeric());
+        is_word || inside.is_some_and(|inside| !inside.contains(['"', '\\']))
+    };
+    let is_bare = |key: &str| key.trim().bytes().all(|it| it.is_ascii_lowercase() || it == b'_');
+    text.lines().all(|line| match line.trim() {
+        "" | "[storage]" | "[[camera]]" | "[web]" | "[log]" | "[ffmpeg]" => true,
+        line => {
+            line.starts_with('#')
+                || line.split_once('=').is_some_and(|(key, value)| is_bare(key) && is_value(value))
+        }
+    })
 }
 
 /// What was asked for is so, and everything else is as it was.

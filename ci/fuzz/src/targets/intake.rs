@@ -30,6 +30,8 @@ struct Trial {
     /// The newest frame and its stamp.
     last: Option<(Frame, RtpTime)>,
     last_sound: Option<(u32, i64)>,
+    /// A frame of this run was stored, which is what sound is timed by.
+    has_video: bool,
     /// Arrivals are told: stamps may be replaced.
     has_clock: bool,
 }
@@ -51,6 +53,7 @@ pub fn intake(data: &[u8]) {
         stored_sounds: 0,
         last: None,
         last_sound: None,
+        has_video: false,
         has_clock,
     };
     let mut now = runtime::now();
@@ -65,6 +68,7 @@ pub fn intake(data: &[u8]) {
         }
         match source.u8() {
             0 => {
+                trial.has_video = false;
                 trial.intake.begin_run();
                 trial.intake.begin_audio(8000);
             }
@@ -131,6 +135,7 @@ impl Trial {
             return;
         }
         self.stored += 1;
+        self.has_video = true;
         let (frame, stored) = self.intake.ring.get(before).expect("it is the newest");
         assert_eq!(stored, bytes, "a frame's bytes");
         assert!(access != RandomAccess::Idr || frame.is_key());
@@ -162,7 +167,7 @@ impl Trial {
     fn sound(&mut self, timestamp: RtpTime, bytes: &[u8]) {
         let format = Arc::clone(&self.format);
         let Some(ticks) = format.frame_ticks(bytes) else { return };
-        let is_heard = self.intake.wants_audio() && self.has_video();
+        let is_heard = self.intake.wants_audio() && self.has_video;
         let before = self.intake.ring.audio.as_ref().map_or(0, |ring| ring.numbers().end);
         self.intake.audio_frame(AudioUnit { timestamp, ticks, format: &format, bytes });
         self.sounds += 1;
@@ -179,12 +184,6 @@ impl Trial {
             assert!(frame.time >= end, "sound at {} before {end}", frame.time);
         }
         self.last_sound = Some((frame.run, frame.end()));
-    }
-
-    /// Whether a frame of this run was stored, which is what sound is timed by.
-    fn has_video(&self) -> bool {
-        let newest = self.intake.ring.numbers().end.checked_sub(1);
-        newest.is_some_and(|newest| self.intake.is_current(newest))
     }
 
     fn lose(&mut self, packets: u32) {

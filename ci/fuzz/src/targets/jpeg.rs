@@ -3,15 +3,42 @@
 use crate::source::Source;
 use smolnvr::{
     limits::SNAPSHOT_BYTES_MAX,
-    rtp::{JpegDepacketizer, Lost, Packet},
+    rtp::{JpegDepacketizer, JpegError, Lost, Packet},
     units::RtpTime,
 };
 
 pub fn jpeg(data: &[u8]) {
     let mut source = Source::new(data);
-    match source.flag() {
-        false => hostile(&mut source),
-        true => packed(&mut source),
+    match source.u8() % 16 {
+        15 => long(&mut source),
+        even if even % 2 == 0 => hostile(&mut source),
+        _ => packed(&mut source),
+    }
+}
+
+/// Up to the bound a picture comes out, and behind it there is none.
+fn long(source: &mut Source<'_>) {
+    let mut depacketizer = JpegDepacketizer::default();
+    let mut header = [0, 0, 0, 0, 1, 50, 80, 45];
+    let first =
+        depacketizer.handle_packet(&packet(true, 0, &[&header[..], &[1]].concat()), Lost(0));
+    // What stands around the data: all but that byte.
+    let around = first.expect("is a picture").map_or(0, <[u8]>::len) - 1;
+    let bytes = SNAPSHOT_BYTES_MAX + 2 - around - source.below(5);
+    let (data, mut offset) = (vec![0x55; bytes], 0);
+    for piece in data.chunks(60_000) {
+        header[1..4].copy_from_slice(&(offset as u32).to_be_bytes()[1..]);
+        offset += piece.len();
+        let payload = [&header[..], piece].concat();
+        match depacketizer.handle_packet(&packet(offset == bytes, 1, &payload), Lost(0)) {
+            Ok(Some(picture)) => {
+                assert!(offset == bytes && picture.len() == bytes + around);
+                assert!(picture.len() <= SNAPSHOT_BYTES_MAX, "{} bytes", picture.len());
+            }
+            Ok(None) => assert!(offset < bytes, "the whole picture does not come"),
+            Err(JpegError::TooLong) => assert!(bytes + around > SNAPSHOT_BYTES_MAX),
+            Err(error) => panic!("{error}"),
+        }
     }
 }
 
@@ -25,7 +52,7 @@ fn hostile(source: &mut Source<'_>) {
         // A long picture of few bytes: the same data over and over.
         let mut payload = source.piece().to_vec();
         if choice & 0x60 == 0x60 {
-            payload.resize(60_000, 0x55);
+            payload.resize(payload.len() + usize::from(source.u16()), 0x55);
         }
         fed += payload.len();
         match depacketizer.handle_packet(&packet(choice & 0x80 != 0, time, &payload), lost) {

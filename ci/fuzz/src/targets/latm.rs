@@ -23,12 +23,14 @@ pub fn latm(data: &[u8]) {
     }
 }
 
-/// Elements of one frame each, in one packet or several, whose configuration the SDP tells.
+/// Elements of one frame each, in one packet or several, whose configuration the SDP tells. One of which
+/// a packet is missing does not come.
 fn packed(source: &mut Source<'_>) {
     let depacketizer =
         AudioDepacketizer::new("MP4A-LATM", 16_000, 1, "cpresent=0; config=400028103fc0");
     let mut depacketizer = depacketizer.expect("is LATM");
     let (mut sink, mut expected, mut time) = (Checked::default(), Vec::new(), source.u32());
+    let (mut lost, mut missing) = (0, 0);
     while !source.is_empty() && expected.len() < 200 {
         time = time.wrapping_add(1024);
         let frame = [&[0x21], source.piece()].concat();
@@ -36,14 +38,21 @@ fn packed(source: &mut Source<'_>) {
         element.push((frame.len() % 255) as u8);
         element.extend(&frame);
         let size = 1 + source.below(600);
-        let mut end = 0;
-        for piece in element.chunks(size) {
-            end += piece.len();
-            let packet = packet(end == element.len(), time, piece);
-            depacketizer.handle_packet(&packet, Lost(0), &mut sink);
+        let pieces: Vec<&[u8]> = element.chunks(size).collect();
+        // Not the first: how a rest of that begins can not be told.
+        let hurt = Some(source.below(256)).filter(|it| (1..pieces.len()).contains(it));
+        for (nth, piece) in pieces.iter().enumerate() {
+            if hurt == Some(nth) {
+                (lost, missing) = (lost + 1, missing + 1);
+                continue;
+            }
+            let packet = packet(nth + 1 == pieces.len(), time, piece);
+            depacketizer.handle_packet(&packet, Lost(std::mem::take(&mut missing)), &mut sink);
         }
-        expected.push((RtpTime(time), frame));
+        if hurt.is_none() {
+            expected.push((RtpTime(time), frame));
+        }
     }
     assert_eq!(sink.frames, expected);
-    assert_eq!((sink.lost, sink.malformed), (0, 0));
+    assert_eq!((sink.lost, sink.malformed), (lost - u64::from(missing), 0));
 }

@@ -37,16 +37,34 @@ pub fn mountinfo(data: &[u8]) {
     assert_eq!(found, deepest);
     if let Some(mount) = found {
         assert!(path.starts_with(&mount.mount_point));
-        assert!(
-            !mount.has("")
-                || mount.mount_options.is_empty()
-                || mount.super_options.is_empty()
-                || [&mount.mount_options, &mount.super_options]
-                    .iter()
-                    .any(|it| it.split(',').any(str::is_empty))
-        );
+        let point = mount.mount_point.as_os_str().as_bytes();
+        let mut points = text
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| line.split(|it| *it == b' ').nth(4));
+        assert!(points.any(|written| unescaped(written) == point), "{:?}", mount.mount_point);
     }
     if let Some([disk, part]) = mounts::device_names(path) {
         assert!(part.starts_with(&disk) && !disk.contains('/'), "{disk} of {part}");
     }
+}
+
+/// `\040` is a blank, whatever octal number of a byte it is.
+fn unescaped(field: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut at = 0;
+    while at < field.len() {
+        let digits = field.get(at + 1..at + 4).and_then(|it| std::str::from_utf8(it).ok());
+        let digits = digits.filter(|it| it.bytes().all(|byte| byte.is_ascii_digit()));
+        match digits.and_then(|it| u8::from_str_radix(it, 8).ok()).filter(|_| field[at] == b'\\') {
+            Some(byte) => {
+                out.push(byte);
+                at += 4;
+            }
+            None => {
+                out.push(field[at]);
+                at += 1;
+            }
+        }
+    }
+    out
 }

@@ -1,7 +1,8 @@
 //! A segment that is cut anywhere and garbled, and its repair: what remains is a whole prefix of it.
 
 use crate::{
-    files::{carry_out, scanned, segment},
+    files::{File, carry_out, scanned, segment},
+    random::Random,
     source::Source,
 };
 use smolnvr::mp4::{
@@ -18,6 +19,7 @@ pub fn mp4_repair(data: &[u8]) {
         (whole.duration, whole.head.and_then(|it| it.layout)),
         (file.duration, Some(file.layout.clone()))
     );
+    check_lengths(&file, &mut Random::of(data));
     let head_bytes = file.layout.reserve.end as usize;
     // Mostly in the media, sometimes in the head.
     let cut = match source.u8() {
@@ -42,6 +44,21 @@ pub fn mp4_repair(data: &[u8]) {
     }
     repair(&bytes);
     repair(data);
+}
+
+/// Another length of a NAL unit is seen, and costs its fragment and what follows.
+fn check_lengths(file: &File, random: &mut Random) {
+    if file.nals.is_empty() {
+        return;
+    }
+    let (fragment, at) = file.nals[random.below(file.nals.len())];
+    let mut bytes = file.bytes.clone();
+    let right = u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    let wrong = [0, 1, right - 1, right + 1, u32::MAX][random.below(5)];
+    bytes[at..at + 4].copy_from_slice(&wrong.to_be_bytes());
+    let scan = scanned(&bytes, Depth::Full, usize::MAX);
+    assert!(wrong == right || matches!(scan.state, State::Damaged(_)), "{wrong} for {right}");
+    assert!(wrong == right || scan.fragments as usize == fragment);
 }
 
 /// Mends a file, stopping behind each step as a power cut may.

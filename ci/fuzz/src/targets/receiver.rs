@@ -90,7 +90,7 @@ impl AllFed {
         let number = packet.sequence_number;
         assert_eq!((number, packet.ssrc, packet.payload.len()), whole);
         assert_eq!(packet.timestamp, RtpTime(u32::from(number) * 3600));
-        assert_eq!((packet.marker, packet.payload_type), (number % 3 == 0, 96));
+        assert_eq!((packet.marker, packet.payload_type), (number.is_multiple_of(3), 96));
         (packet.ssrc, number)
     }
 }
@@ -104,7 +104,7 @@ impl Trial {
         let was_fed = self.numbers.contains(&number);
         self.fed.0.push(Fed { sequence_number: number, ssrc, payload_bytes: bytes, delivered: 0 });
         let packet = Packet {
-            marker: number % 3 == 0,
+            marker: number.is_multiple_of(3),
             payload_type,
             sequence_number: number,
             timestamp: RtpTime(u32::from(number) * 3600),

@@ -86,7 +86,7 @@ fn check_wall_time(report: &SenderReport, time: RtpTime, clock_rate: u32) {
     let expected = (seconds >= 3_155_673_600 && clock_rate > 0).then(|| {
         let since = i128::from(time.0.wrapping_sub(report.rtp_time.0) as i32) * 1000;
         let millis =
-            (i128::from(seconds) - 2_208_988_800) * 1000 + i128::from(fraction * 1000 >> 32);
+            (i128::from(seconds) - 2_208_988_800) * 1000 + i128::from((fraction * 1000) >> 32);
         millis + since / i128::from(clock_rate)
     });
     let told = report.wall_time(time, clock_rate).map(|WallTime(millis)| i128::from(millis));

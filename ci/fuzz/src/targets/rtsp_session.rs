@@ -1,5 +1,5 @@
 //! A camera's side of an RTSP connection, as the seeds show it: a digit that chooses the options, then
-//! replies, requests and `$` blocks.
+//! replies, requests and `$` blocks; or, behind a `p`, packets of a camera that plays.
 
 use crate::{
     random::Random,
@@ -56,7 +56,11 @@ enum Heard {
 
 pub fn rtsp_session(data: &[u8]) {
     let mut source = Source::new(data);
-    let options = options(source.u8());
+    let choice = source.u8();
+    if choice & 0x70 == 0x70 {
+        return play(&mut source);
+    }
+    let options = options(choice);
     let stream = source.rest();
     let whole = hear(&options, [stream].into_iter(), stream);
     assert_eq!(hear(&options, pieces(stream), stream), whole, "another split, another session");
@@ -134,6 +138,33 @@ fn drain(session: &mut Session, now: Instant, heard: &mut Vec<Heard>) {
     }
 }
 
+/// Each packet is heard as soon as it is there, in whatever pieces and whatever stands before it.
+fn play(source: &mut Source<'_>) {
+    let now = runtime::now();
+    let (mut session, mut heard) = (session(&options(0), now), Vec::new());
+    drain(&mut session, now, &mut heard);
+    feed(&mut session, SET_UP, now, &mut heard);
+    let early: &[u8] = if source.flag() { b"$\0\0\x02\x80\x60" } else { b"" };
+    heard.clear();
+    feed(&mut session, &[early, PLAYS].concat(), now, &mut heard);
+    assert!(matches!(heard.first(), Some(Heard::Playing(_))), "{heard:?}");
+    assert_eq!(heard.len(), 1 + usize::from(!early.is_empty()), "{heard:?}");
+    while !source.is_empty() {
+        heard.clear();
+        let (before, answers) = source.one(&[("", 0), ("\r\n", 0), (ASKS, 1), (REPLIES, 0)]);
+        let (channel, payload) = (source.below(2), source.piece());
+        let [high, low] = (payload.len() as u16).to_be_bytes();
+        let bytes = [before.as_bytes(), &[b'$', channel as u8, high, low], payload].concat();
+        for piece in pieces(&bytes) {
+            feed(&mut session, piece, now, &mut heard);
+        }
+        let kind = [PacketKind::Rtp, PacketKind::Rtcp][channel];
+        assert_eq!(heard.pop(), Some(Heard::Packet(0, kind, payload.to_vec())));
+        assert_eq!(heard.len(), answers, "{heard:?}");
+        assert_eq!(session.counters().junk_bytes, 0);
+    }
+}
+
 /// What is sent is requests and replies of ours: nothing of the camera's makes a line of its own.
 fn check_sent(bytes: &[u8]) {
     let text = std::str::from_utf8(bytes).expect("requests are text");
@@ -176,7 +207,7 @@ fn live(options: &Options, stream: &[u8]) {
     drain(&mut session, now, &mut heard);
     for piece in pieces(stream) {
         feed(&mut session, piece, now, &mut heard);
-        now += Duration::from_millis(random.next() % 3000);
+        now += Duration::from_millis(random.number() % 3000);
         if session.deadline().is_some_and(|deadline| deadline <= now) {
             pass_deadline(&mut session, now, &mut heard);
         }
@@ -214,3 +245,10 @@ const FIELDS: [&str; 8] = [
     "Range: ",
     "Content-Length: 0",
 ];
+
+const SET_UP: &[u8] = b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n\
+    RTSP/1.0 200 OK\r\nCSeq: 2\r\nContent-Length: 46\r\n\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n\
+    RTSP/1.0 200 OK\r\nCSeq: 3\r\n\r\n";
+const PLAYS: &[u8] = b"RTSP/1.0 200 OK\r\nCSeq: 4\r\n\r\n";
+const ASKS: &str = "OPTIONS * RTSP/1.0\r\nCSeq: 7\r\n\r\n";
+const REPLIES: &str = "RTSP/1.0 454 Session Not Found\r\nCSeq: 99\r\nContent-Length: 1\r\n\r\n$";

@@ -1,6 +1,6 @@
 //! A camera's HTTP reply, in any pieces.
 
-use crate::source::pieces;
+use crate::{random::Random, source::pieces};
 use smolnvr::{
     camera::snapshot::response::{Response, ResponseError},
     limits::SNAPSHOT_BYTES_MAX,
@@ -38,6 +38,10 @@ struct Heard {
 pub fn snapshot(data: &[u8]) {
     let whole = hear([data].into_iter());
     assert_eq!(hear(pieces(data)), whole, "another split, another reply");
+    // It takes its time.
+    if Random::of(data).below(64) == 0 {
+        check_long(data);
+    }
     let Ok(body) = &whole.body else { return };
     assert!(body.len() <= SNAPSHOT_BYTES_MAX && body.len() <= data.len());
     assert!((200..1000).contains(&whole.status));
@@ -50,6 +54,21 @@ pub fn snapshot(data: &[u8]) {
     if !text.to_ascii_lowercase().contains("chunked") && !body.is_empty() {
         assert!(data.windows(body.len()).any(|window| window == body));
     }
+}
+
+/// A reply that goes on and on ends.
+fn check_long(data: &[u8]) {
+    let mut response = Response::default();
+    let mut taken = response.handle_bytes(data);
+    let more = vec![b'x'; 64 * 1024];
+    for _ in 0..SNAPSHOT_BYTES_MAX / more.len() + 1 {
+        if taken != Ok(false) {
+            break;
+        }
+        taken = response.handle_bytes(&more);
+    }
+    assert_ne!(taken, Ok(false), "it is still waited for");
+    assert!(response.into_body().len() <= SNAPSHOT_BYTES_MAX);
 }
 
 fn hear<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Heard {
