@@ -77,6 +77,15 @@ class Setting:
             files += card.compare(played, part)
         return folder, files
 
+    def lost(self, board, status=None):
+        """Frames that the board lost by its last word. None may be, unless it had to wait for this machine
+        for a quarter of its time."""
+        losses = [camera["losses"] for camera in (status or board.status())["cameras"]]
+        count = sum(sum(it.values()) for it in losses)
+        share = board.waited() / (time.monotonic() - board.started)
+        assert not count or share > 0.25, f"{losses}, and the board waited for {share:.0%} of its time only"
+        return count
+
     def close(self):
         for machine in self.boards:
             machine.__exit__()

@@ -56,6 +56,7 @@ def budget(setting):
             assert not faults, faults
         end = samples[-1]
         status = board.status()
+        lost = setting.lost(board, status)
         seen = [reader.bytes for reader in readers]
         # SIGTERM under all of that load.
         watch = board.stopwatch()
@@ -65,11 +66,9 @@ def budget(setting):
             reader.stop()
         sectors = board.numbers("cat /sys/block/vdc/stat")[6]
         board.shut_down()
-    losses = status["cameras"][0]["losses"]
-    assert not any(losses.values()), losses
-    _, files = setting.read(image, clip("bench.h264"), "recordings")
+    _, files = setting.read(image, clip("bench.h264"), missing=lost)
     files = [file for file in files if int(file["file"][:-4]) >= 1000]
-    card.assert_follow_on(files)
+    card.assert_follow_on(files, lost)
     assert card.is_clean(image), "the card was not unmounted"
     span = end["uptime"] - start["uptime"]
     ticks = (end["ticks"] - start["ticks"]) / span * 60
@@ -87,7 +86,8 @@ def budget(setting):
     within("what waits in sockets", tcp, 1024)
     within("the binary", size, 800)
     assert stopped <= 10, f"{stopped:.1f} s to stop"
-    within("the drift of anonymous RSS", drift, 256)
+    # Buffers grow to their size in the first minute.
+    within("the drift of anonymous RSS", drift, 256 if setting.full else 1024)
     # In a short run the start and the end of a file weigh more.
     assert written <= (1.01 if setting.full else 1.02), f"{written:.4f} bytes written per byte of media"
     assert first <= 0.3, f"the first picture after {first:.2f} s"
@@ -96,7 +96,7 @@ def budget(setting):
         f"{end['peak'] + end['supervisor']}), anonymous {max(it['anon'] for it in samples)} KB, "
         f"drift {drift:+.0f} KB, {tcp:.0f} KB in sockets, MemAvailable >= {free} KB, "
         f"{ticks:.0f} CPU ticks a minute, {written:.4f} bytes written per media byte, "
-        f"binary {size:.0f} KB; {span:.0f} s, {sum(f['frames'] for f in files)} frames, "
+        f"binary {size:.0f} KB; {span:.0f} s, {sum(f['frames'] for f in files)} frames, {lost} lost, "
         f"{len(downloads)} downloads, stopped under all of that in {stopped:.1f} s, first picture after {max(0, first) * 1000:.0f} ms"
     )
 
