@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import re
 import struct
 import subprocess
 
@@ -58,15 +57,6 @@ def names(image, folder):
         ["mdir", "-b", "-i", partition(image), f"::{folder}"], capture_output=True, text=True
     ).stdout
     return sorted(pathlib.PurePosixPath(line.strip(":/")).name for line in listing.split("\n") if line)
-
-
-def sizes(image, folder):
-    """Names and sizes of the files in a folder of the card."""
-    listing = subprocess.run(
-        ["mdir", "-a", "-i", partition(image), f"::{folder}"], capture_output=True, text=True, check=True
-    ).stdout
-    found = re.findall(r"^(\S+) +(\S*) +([\d ]+) \d{4}-\d\d-\d\d", listing, re.M)
-    return [(f"{name}.{end}".lower(), int(size.replace(" ", ""))) for name, end, size in found]
 
 
 def read_card(image, folder, to):
