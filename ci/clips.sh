@@ -49,7 +49,9 @@ all() {
     # What a camera at 4 Mbit/s sends: 1080p25, a key frame every two seconds.
     clip "$large/bench.h264" large libx264 -b:v 4M -maxrate 4M -bufsize 4M \
         -x264-params keyint=50:min-keyint=50:scenecut=0:bframes=0
-    # The same at 1 Mbit/s.
+    # The same at 8 and at 1 Mbit/s.
+    clip "$large/heavy.h264" large libx264 -b:v 8M -maxrate 8M -bufsize 8M \
+        -x264-params keyint=50:min-keyint=50:scenecut=0:bframes=0
     clip "$large/modest.h264" large libx264 -b:v 1M -maxrate 1M -bufsize 1M \
         -x264-params keyint=50:min-keyint=50:scenecut=0:bframes=0
     # Each picture says which of the 250 it is: eight blocks along its top, white for 1, from the

@@ -12,7 +12,7 @@ cargo test --features pictures --test previews
 
 # The binary for the boards, without containers, and a board in QEMU that runs it.
 CROSS=zig sh ci/cross.sh
-python3 ci/board/run.py
+python3 ci/board/run.py --built
 
 # The binary in a container, and what is made of it.
 sh ci/cross.sh

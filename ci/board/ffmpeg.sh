@@ -35,7 +35,7 @@ END
 	chmod 755 "$work/cc" "$work/ar" "$work/ranlib"
 	cd "$work/ffmpeg"
 	./configure --enable-cross-compile --target-os=linux --arch=armv7 --cc="$work/cc" --ld="$work/cc" \
-		--ar="$work/ar" --ranlib="$work/ranlib" --nm=nm --strip=true --extra-ldflags="-static -s" \
+		--ar="$work/ar" --ranlib="$work/ranlib" --nm=nm --disable-stripping --extra-ldflags="-static -s" \
 		--disable-everything --disable-asm --enable-small --disable-autodetect --disable-doc \
 		--disable-ffprobe --disable-ffplay --enable-demuxer=rtsp,sdp,rtp --enable-muxer=mp4,segment \
 		--enable-protocol=tcp,udp,rtp,file --enable-parser=h264,hevc --enable-decoder=h264,hevc \

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The 32 MB board under QEMU: boots it, records on it, breaks it.
 
-usage: ci/board/run.py [--full] [--keep] [--seed N] [--jobs N] [--list] [--shell [PORT]] [TEST...]
+usage: ci/board/run.py [--full] [--keep] [--seed N] [--jobs N] [--built] [--list] [--shell [PORT]] [TEST...]
 
 Without names all tests run, shortened, or with `--full` at their full length, which some have only. Each prints a figure at its end,
 how long it took, and for how much of their time its boards had to wait for this machine; with `--keep` all of that goes to
@@ -77,6 +77,15 @@ class Setting:
             files += card.compare(played, part)
         return folder, files
 
+    def lost(self, board, status=None):
+        """Frames that the board lost by its last word. None may be, unless it had to wait for this machine
+        for a quarter of its time."""
+        losses = [camera["losses"] for camera in (status or board.status())["cameras"]]
+        count = sum(sum(it.values()) for it in losses)
+        share = board.waited() / (time.monotonic() - board.started)
+        assert not count or share > 0.25, f"{losses}, and the board waited for {share:.0%} of its time only"
+        return count
+
     def close(self):
         for machine in self.boards:
             machine.__exit__()
@@ -134,16 +143,17 @@ def built(command):
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
-def prepare():
-    """Everything a board is made of, from this tree."""
+def prepare(is_built):
+    """Everything a board is made of, from this tree; `is_built`: the board's binary is."""
     built(["sh", TOP / "ci/setup.sh", "board"])
     cargo = ["cargo", "build", "--quiet", "--release", "--manifest-path", TOP / "Cargo.toml"]
     built([*cargo, "--workspace", "--bins"])
     built([*cargo, "--example", "compare"])
-    subprocess.run(
-        ["sh", TOP / "ci/cross.sh"], check=True, stdout=subprocess.DEVNULL,
-        env={**os.environ, "CROSS": os.environ.get("CROSS", "zig")},
-    )
+    if not is_built:
+        subprocess.run(
+            ["sh", TOP / "ci/cross.sh"], check=True, stdout=subprocess.DEVNULL,
+            env={**os.environ, "CROSS": os.environ.get("CROSS", "zig")},
+        )
     return Images()
 
 
@@ -212,6 +222,7 @@ def main():
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="boards at once (as many as cores)")
     parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--built", action="store_true", help="the board's binary is: make cross was just run")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--shell", type=int, nargs="?", const=8080, metavar="PORT")
     parser.add_argument("names", nargs="*")
@@ -224,7 +235,7 @@ def main():
     unknown = [name for name in arguments.names if name not in known]
     if unknown:
         sys.exit(f"board: there is no test {', '.join(unknown)}; --list names them")
-    images = prepare()
+    images = prepare(arguments.built)
     if arguments.shell:
         shell(images, arguments.shell)
         return

@@ -56,6 +56,7 @@ def budget(setting):
             assert not faults, faults
         end = samples[-1]
         status = board.status()
+        lost = setting.lost(board, status)
         seen = [reader.bytes for reader in readers]
         # SIGTERM under all of that load.
         watch = board.stopwatch()
@@ -65,11 +66,9 @@ def budget(setting):
             reader.stop()
         sectors = board.numbers("cat /sys/block/vdc/stat")[6]
         board.shut_down()
-    losses = status["cameras"][0]["losses"]
-    assert not any(losses.values()), losses
-    _, files = setting.read(image, clip("bench.h264"), "recordings")
+    _, files = setting.read(image, clip("bench.h264"), missing=lost)
     files = [file for file in files if int(file["file"][:-4]) >= 1000]
-    card.assert_follow_on(files)
+    card.assert_follow_on(files, lost)
     assert card.is_clean(image), "the card was not unmounted"
     span = end["uptime"] - start["uptime"]
     ticks = (end["ticks"] - start["ticks"]) / span * 60
@@ -87,7 +86,8 @@ def budget(setting):
     within("what waits in sockets", tcp, 1024)
     within("the binary", size, 800)
     assert stopped <= 10, f"{stopped:.1f} s to stop"
-    within("the drift of anonymous RSS", drift, 256)
+    # Buffers grow to their size in the first minute.
+    within("the drift of anonymous RSS", drift, 256 if setting.full else 1024)
     # In a short run the start and the end of a file weigh more.
     assert written <= (1.01 if setting.full else 1.02), f"{written:.4f} bytes written per byte of media"
     assert first <= 0.3, f"the first picture after {first:.2f} s"
@@ -96,7 +96,7 @@ def budget(setting):
         f"{end['peak'] + end['supervisor']}), anonymous {max(it['anon'] for it in samples)} KB, "
         f"drift {drift:+.0f} KB, {tcp:.0f} KB in sockets, MemAvailable >= {free} KB, "
         f"{ticks:.0f} CPU ticks a minute, {written:.4f} bytes written per media byte, "
-        f"binary {size:.0f} KB; {span:.0f} s, {sum(f['frames'] for f in files)} frames, "
+        f"binary {size:.0f} KB; {span:.0f} s, {sum(f['frames'] for f in files)} frames, {lost} lost, "
         f"{len(downloads)} downloads, stopped under all of that in {stopped:.1f} s, first picture after {max(0, first) * 1000:.0f} ms"
     )
 
@@ -151,7 +151,7 @@ def thousand_segments(setting, image):
 
 def beside_ffmpeg(setting):
     """The same minutes of the same camera with smolnvr, and with a static FFmpeg; nobody watches."""
-    seconds = 120
+    seconds = 60
     ffmpeg = subprocess.run(
         ["sh", TOP / "ci/board/ffmpeg.sh"], check=True, stdout=subprocess.PIPE, text=True
     ).stdout.strip()
@@ -171,10 +171,10 @@ def beside_ffmpeg(setting):
         wait_for("FFmpeg's file", lambda: "000.mp4" in board.run("ls /mnt/mmcblk0p1"))
         theirs = over(board, "ffmpeg", seconds)
         said = board.run("cat /tmp/ffmpeg")
+        kilobytes = sum(board.numbers("du -k /mnt/mmcblk0p1/0*.mp4 | cut -f 1"))
         board.run("killall ffmpeg")
         board.shut_down()
-    bytes_ = sum(size for name, size in card.sizes(image, "/") if name.endswith(".mp4"))
-    assert bytes_ > seconds * 300_000, f"FFmpeg recorded {bytes_} bytes: {said}"
+    assert kilobytes > seconds * 300, f"FFmpeg recorded {kilobytes} KB: {said}"
     assert ours["ticks"] <= theirs["ticks"] / 4, f"{ours['ticks']:.0f} ticks a minute, FFmpeg {theirs['ticks']:.0f}"
     return "; ".join(
         f"{name}: {it['ticks']:.0f} CPU ticks a minute, peak RSS {it['VmHWM']} KB, anonymous {it['RssAnon']} KB, "
