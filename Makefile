@@ -13,7 +13,7 @@ test: ## everything: installs what it needs, checks, unit tests, end-to-end test
 check: ## formatting, lints, layers, shell scripts
 	@ci/check.sh
 
-cross: ## the binary for the boards (CROSS=zig: without containers; TARGET=…)
+cross: ## the binary for the boards (CROSS=zig: without containers; TARGET=…; FEATURES=pictures)
 	@ci/cross.sh
 
 size: ## what that binary is made of, by section and crate
@@ -41,10 +41,10 @@ fuzz: ## looks for input that hurts, with libFuzzer (TARGET=… for some, SECOND
 	@ci/fuzz.sh $(or $(SECONDS),140) $(TARGET)
 
 board: ## boots a board with 32 MB in QEMU, records on it and breaks it (TEST=… for some; figures go to ci/bench/)
-	@python3 ci/board/run.py $(TEST)
+	@python3 ci/board/run.py --keep $(TEST)
 
 board-full: ## the same with everything at full length
-	@python3 ci/board/run.py --full $(TEST)
+	@python3 ci/board/run.py --full --keep $(TEST)
 
 board-shell: ## a shell on such a board that records the test camera, its page on port 8080 (or PORT=…)
 	@python3 ci/board/run.py --shell $(or $(PORT),8080)

@@ -2,7 +2,7 @@
 # Makes the clips that the test camera plays: raw H.264 or H.265, and beside each a list of
 # presentation times (ticks of 90 kHz, one a line, one an access unit, in decode order).
 #
-#   ci/clips.sh                    makes what is missing: ci/clips/*, and the large one in the cache
+#   ci/clips.sh                    makes what is missing: ci/clips/*, and the large ones in the cache
 #   ci/clips.sh -f                 makes all of them anew
 #   ci/clips.sh VIDEO OUT.h264     makes a clip (and OUT.h264.pts) of a video of yours, without encoding;
 #                                  OUT.h265 where the video is H.265
@@ -48,6 +48,11 @@ all() {
     sound "$small/noise.aac" anoisesrc=amplitude=0.4:seed=7:sample_rate=16000:duration=3.3 -b:a 24k
     # What a camera at 4 Mbit/s sends: 1080p25, a key frame every two seconds.
     clip "$large/bench.h264" large libx264 -b:v 4M -maxrate 4M -bufsize 4M \
+        -x264-params keyint=50:min-keyint=50:scenecut=0:bframes=0
+    # The same at 8 and at 1 Mbit/s.
+    clip "$large/heavy.h264" large libx264 -b:v 8M -maxrate 8M -bufsize 8M \
+        -x264-params keyint=50:min-keyint=50:scenecut=0:bframes=0
+    clip "$large/modest.h264" large libx264 -b:v 1M -maxrate 1M -bufsize 1M \
         -x264-params keyint=50:min-keyint=50:scenecut=0:bframes=0
     # Each picture says which of the 250 it is: eight blocks along its top, white for 1, from the
     # lowest bit on.

@@ -5,6 +5,7 @@
 #                           here from ci/cross/Dockerfile
 #   CROSS=zig ci/cross.sh   without containers, linked by zig
 #   TARGET=…                armv7-unknown-linux-musleabihf or aarch64-unknown-linux-musl instead
+#   FEATURES=pictures       with pictures without FFmpeg (README, "Previews")
 #   ci/cross.sh --zig       prints where zig is
 #   ci/cross.sh --size      builds it with its symbols, by zig, and prints a table by section and crate
 set -eu
@@ -44,7 +45,8 @@ main() {
 	fi
 	mkdir -p "target/$target/release"
 	cp "$CARGO_TARGET_DIR/$target/release/smolnvr" "target/$target/release"
-	python3 ci/size.py --budget "target/$target/release/smolnvr"
+	# What features add is not part of the budget.
+	python3 ci/size.py "--${FEATURES:+no-}budget" "target/$target/release/smolnvr"
 }
 
 with_zig() {
@@ -69,7 +71,7 @@ with_zig() {
 	export "CARGO_TARGET_${name}_LINKER=$linker"
 	# zig has the start files and libraries of its own musl.
 	export "CARGO_TARGET_${name}_RUSTFLAGS=-Clink-self-contained=no"
-	"$cargo" build --quiet --release --locked --target "$target"
+	"$cargo" build --quiet --release --locked --target "$target" --features "${FEATURES:-}"
 }
 
 # Where zig is, fetched the first time.

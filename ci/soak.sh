@@ -1,5 +1,6 @@
 #!/bin/sh
-# The long runs at full length; what they measured is kept in ci/bench/soak.txt.
+# The long runs at full length; what they measured is kept in ci/bench/soak.txt, and of the two
+# engines beside each other in ci/bench/engines.txt.
 set -eu
 cd "$(dirname "$0")/.."
 sh ci/setup.sh
@@ -12,3 +13,6 @@ soak hour '' ' min: '
 soak udp of_five_minutes '1 % lost'
 soak day bad_days 'bad days: '
 soak crowd '' 'crowd: '
+out=ci/bench/engines.txt
+date -u +%F >"$out"
+soak engines '' 'engines: '

@@ -6,9 +6,15 @@ sh ci/setup.sh
 sh ci/check.sh
 cargo build --quiet --release --workspace
 cargo test --workspace
+# What a build with pictures has of its own.
+cargo test --features pictures --lib picture
+cargo test --features pictures --test previews
 
-# The binary for the boards, without containers and in one, and what is made of it.
+# The binary for the boards, without containers, and a board in QEMU that runs it.
 CROSS=zig sh ci/cross.sh
+python3 ci/board/run.py --built
+
+# The binary in a container, and what is made of it.
 sh ci/cross.sh
 sh ci/arm.sh
 sh ci/package.sh dist

@@ -36,7 +36,7 @@ mod video;
 pub use connect::Connector;
 pub use connection::{Connection, Step};
 pub use error::Error;
-pub use snapshot::{Picture, Reason, Snapshots};
+pub use snapshot::{Picture, Reason, Snapshots, Source, Video};
 
 use self::route::{Next, Route};
 use crate::{
@@ -134,6 +134,15 @@ impl Camera {
     /// Why there is no stream; `None` while there is.
     pub fn last_error(&self) -> Option<String> {
         self.last_error.borrow().clone()
+    }
+
+    /// Shows the state of another receiver that works in place of [`Camera::run`].
+    pub fn show(&self, state: State, error: Option<String>) {
+        self.last_error.replace(error);
+        if self.state.replace(state) != state {
+            self.since.set(runtime::now());
+        }
+        self.changed.notify();
     }
 
     pub fn viewers(&self) -> usize {

@@ -8,6 +8,8 @@ mod client;
 mod help;
 mod list;
 mod passwd;
+#[cfg(feature = "pictures")]
+mod picture;
 mod probe;
 mod record;
 mod run;
@@ -15,17 +17,21 @@ mod status;
 mod verify;
 
 use self::arguments::{Arguments, Usage};
-use crate::storage::layout::Name;
+use crate::{process, storage::layout::Name};
 use std::{
     ffi::OsString,
     fs,
     io::{self, Write as _},
     path::Path,
-    process::{self, ExitCode},
+    process::{ExitCode, exit},
 };
 
 /// Runs one command.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    if let Some(failed) = process::launch(&arguments) {
+        return failed;
+    }
     let arguments = match Arguments::parse(arguments) {
         Ok(arguments) => arguments,
         Err(wrong) => return refuse(&wrong),
@@ -53,7 +59,7 @@ struct Command {
     run: fn(&Arguments) -> Result<ExitCode, Usage>,
 }
 
-static COMMANDS: [Command; 9] = [
+static COMMANDS: &[Command] = &[
     Command {
         name: "run",
         options: &["config", "no-record", "socket"],
@@ -83,6 +89,8 @@ static COMMANDS: [Command; 9] = [
         help: help::VERIFY,
         run: verify::run,
     },
+    #[cfg(feature = "pictures")]
+    Command { name: "picture", options: &[], help: help::PICTURE, run: picture::run },
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,12 +112,16 @@ fn wrong_usage() -> ExitCode {
 
 /// Writes to standard output. Where its reader has gone (`| head`) there is nothing left to do.
 fn print(text: &str) {
-    if let Err(error) = io::stdout().write_all(text.as_bytes()) {
+    print_bytes(text.as_bytes());
+}
+
+fn print_bytes(bytes: &[u8]) {
+    if let Err(error) = io::stdout().write_all(bytes) {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            process::exit(0);
+            exit(0);
         }
         complain(format_args!("standard output: {error}"));
-        process::exit(1);
+        exit(1);
     }
 }
 

@@ -123,6 +123,8 @@ pub struct Picture {
     pub reorder: Option<u8>,
     /// H.264 only: two fields may be coded as two pictures, which share one sample.
     pub fields: bool,
+    /// Samples use all of their values, as in a JPEG; else luma has 16 to 235 (8 bits).
+    pub full_range: bool,
 }
 
 /// A complete set of parameter sets, parsed: what a decoder needs before the first picture.
@@ -276,14 +278,16 @@ fn end_of_set(nal: &[u8], mut reader: crate::bits::BitReader<'_>) -> Option<usiz
 }
 
 /// What `vui_parameters()` begins with in both codecs (H.264 §E.1.1, H.265 §E.2.1), up to the chroma
-/// sample location; the sample aspect, 1:1 where nothing is said.
-fn video_signal(reader: &mut crate::bits::BitReader<'_>) -> Option<(u32, u32)> {
-    let aspect = if reader.flag()? { sample_aspect(reader)? } else { (1, 1) };
+/// sample location.
+fn video_signal(reader: &mut crate::bits::BitReader<'_>) -> Option<Signal> {
+    let sample_aspect = if reader.flag()? { sample_aspect(reader)? } else { (1, 1) };
+    let mut full_range = false;
     if reader.flag()? {
         reader.flag()?; // overscan_appropriate_flag
     }
     if reader.flag()? {
-        reader.skip(4)?; // video_format, video_full_range_flag
+        reader.skip(3)?; // video_format
+        full_range = reader.flag()?;
         if reader.flag()? {
             reader.skip(24)?; // colour description
         }
@@ -292,7 +296,14 @@ fn video_signal(reader: &mut crate::bits::BitReader<'_>) -> Option<(u32, u32)> {
         reader.unsigned()?; // chroma_sample_loc_type_top_field
         reader.unsigned()?;
     }
-    Some(aspect)
+    Some(Signal { sample_aspect, full_range })
+}
+
+/// What of it a [`Picture`] has.
+struct Signal {
+    /// 1:1 where nothing is said.
+    sample_aspect: (u32, u32),
+    full_range: bool,
 }
 
 /// `sar_width`, `sar_height` of `aspect_ratio_idc` (H.264 table E-1, H.265 table E-1).

@@ -88,6 +88,16 @@ pub enum Transport {
     Udp,
 }
 
+impl Transport {
+    /// As FFmpeg calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Transport::Tcp => "tcp",
+            Transport::Udp => "udp",
+        }
+    }
+}
+
 impl From<Transport> for LowerTransport {
     fn from(transport: Transport) -> LowerTransport {
         match transport {
@@ -199,12 +209,10 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl Camera {
-    /// What is asked for and will come later: one line each, without the camera's name.
-    pub fn not_in_this_version(&self) -> Vec<&'static str> {
-        let asked =
-            [(self.engine == Engine::Ffmpeg, "engine = \"ffmpeg\": the native engine is used")];
-        let asked = asked.into_iter().filter(|(is_asked, _)| *is_asked);
-        asked.map(|(_, line)| line).collect()
+    /// What is asked for and has no effect beside the rest.
+    pub fn left_out(&self) -> Option<&'static str> {
+        let is_left_out = self.engine == Engine::Ffmpeg && self.audio;
+        is_left_out.then_some("no sound: audio = true needs engine = \"native\"")
     }
 
     /// As they are written, passwords and all.

@@ -3,6 +3,7 @@
 //! ```text
 //! daemon.rs    start, signals, reading the configuration again, end
 //! ├─ station   one camera with its recorder
+//! ├─ engine    one that FFmpeg records
 //! ├─ live      the smaller stream that viewers get
 //! ├─ wishes    what people ask of it
 //! ├─ outbox    the daemon's own commands for the card
@@ -15,6 +16,7 @@
 //! Everything here runs on the main thread; nothing here waits for the card but the end, and that
 //! not for long. Knows nothing of: protocols, file formats.
 
+mod engine;
 mod events;
 pub mod history;
 mod live;
@@ -36,15 +38,18 @@ use self::{
 use crate::{
     clock::{self, Clock},
     config::{self, Config},
-    limits, logger,
+    ffmpeg, limits, logger,
     mp4::identity,
+    process,
     recorder::Moment,
     runtime::{self, Signal},
+    still::Stills,
     storage::{
         CameraId, CardState, Settings, Storage,
         disk::{RequireMount, linux::LinuxDisk},
         messages::Command,
     },
+    tool,
 };
 use async_signal::{Signal as UnixSignal, Signals};
 use smol::{LocalExecutor, future, stream::StreamExt as _};
@@ -78,6 +83,7 @@ pub struct Daemon {
     pub executor: Rc<LocalExecutor<'static>>,
     pub config: RefCell<Config>,
     pub storage: Storage,
+    pub stills: Rc<Stills>,
     outbox: RefCell<Outbox>,
     pub stations: RefCell<Vec<Rc<Station>>>,
     /// Fragment buffers that are not with the card thread.
@@ -94,6 +100,8 @@ pub struct Daemon {
     pub changed: Signal,
     pub history: RefCell<History>,
     deletions: RefCell<Vec<Rc<Deletion>>>,
+    /// One FFmpeg at a time.
+    pub turn: Rc<tool::Turn>,
     /// SIGHUP came since the configuration was read.
     is_outdated: Cell<bool>,
     outdated: Signal,
@@ -129,10 +137,12 @@ pub fn run(
     warn_of_left_over(&options.config_file);
     let clock = Clock::start(&options.socket.with_extension("clock"));
     let executor = Rc::new(LocalExecutor::new());
+    let turn = Rc::default();
     let daemon = Rc::new(Daemon {
         options,
         executor: Rc::clone(&executor),
         storage: Storage::start(LinuxDisk, settings(&config))?,
+        stills: Rc::new(Stills::new(&config.ffmpeg.path, &turn)),
         config: RefCell::new(config),
         outbox: RefCell::default(),
         stations: RefCell::default(),
@@ -146,6 +156,7 @@ pub fn run(
         changed: Signal::default(),
         history: RefCell::default(),
         deletions: RefCell::default(),
+        turn,
         is_outdated: Cell::new(false),
         outdated: Signal::default(),
         reloads: Cell::new(0),
@@ -171,6 +182,7 @@ impl Daemon {
         let executor = Rc::clone(&self.executor);
         runtime::spawn(&executor, Rc::clone(&self).follow_card());
         runtime::spawn(&executor, Rc::clone(&self).follow_clock());
+        runtime::spawn(&executor, async { match process::reap().await {} });
         self.start_cameras(&executor);
         let reloads = executor.spawn(Rc::clone(&self).follow_reloads());
         future::or(self.follow_signals(&mut signals), self.until_unwanted()).await;
@@ -229,12 +241,14 @@ impl Daemon {
         executor: &LocalExecutor<'static>,
     ) -> Rc<Station> {
         let camera = &config.camera[index];
-        for missing in camera.not_in_this_version() {
-            log::warn!("camera={} not in this version: {missing}", camera.name.as_str());
+        if let Some(left_out) = camera.left_out() {
+            log::warn!("camera={} {left_out}", camera.name.as_str());
         }
         let id = (CameraId(index), self.outbox.borrow().newest());
         let length = config.storage.segment_seconds.get();
-        let station = Station::new(id, camera, length, self.life());
+        let is_ffmpegs = camera.engine == config::Engine::Ffmpeg;
+        let ffmpeg = is_ffmpegs.then(|| ffmpeg::Engine::new(camera, config, Rc::clone(&self.turn)));
+        let station = Station::new(id, camera, length, &self.stills, self.life(), ffmpeg);
         station.card_state(&self.card.borrow());
         let wish = memory::wish(&self.options.socket, camera.name.as_str());
         if self.options.recording == Recording::AsConfigured && wish.unwrap_or(camera.record) {
@@ -335,7 +349,8 @@ impl Daemon {
         let config = smol::unblock(move || read_config(&file)).await;
         let config = config.map_err(|error| error.to_string())?;
         logger::set_level(config.log.level.0);
-        let staying = staying(&self.config.borrow().camera, &config.camera);
+        self.stills.set_ffmpeg(&config.ffmpeg.path);
+        let staying = staying(&self.config.borrow(), &config);
         let stations = self.stations.borrow().clone();
         let is_leaving = |index: &usize| !staying.get(*index).copied().unwrap_or(false);
         let leaving =
@@ -343,10 +358,9 @@ impl Daemon {
         self.stop(&leaving.collect::<Vec<_>>()).await;
         // From here on without a pause: the card's numbers and ours change together.
         self.outbox.borrow_mut().post(Command::Configure(settings(&config)));
-        let length = config.storage.segment_seconds.get();
         let next = staying.iter().enumerate().map(|(index, &stays)| match stations.get(index) {
             Some(station) if stays => {
-                station.set_segment_length(length);
+                station.set_segment_seconds(config.storage.segment_seconds.get());
                 Rc::clone(station)
             }
             _ => self.start_camera(index, &config, executor),
@@ -417,13 +431,19 @@ async fn second_signal(signals: &mut Signals) {
 
 /// Which of the new cameras go on as they are: where names or their order change, the card's folders
 /// do, and none does.
-fn staying(old: &[config::Camera], new: &[config::Camera]) -> Vec<bool> {
+fn staying(old_config: &Config, new_config: &Config) -> Vec<bool> {
+    let (old, new) = (&old_config.camera, &new_config.camera);
+    let same_ffmpeg = old_config.ffmpeg == new_config.ffmpeg;
     let names = |cameras: &[config::Camera]| -> Vec<_> {
         cameras.iter().map(|camera| camera.name.clone()).collect()
     };
     let same_folders = names(old) == names(new);
     let cameras = new.iter().enumerate();
-    cameras.map(|(index, camera)| same_folders && old.get(index) == Some(camera)).collect()
+    let stays = |(index, camera): (usize, &config::Camera)| {
+        let same_engine = same_ffmpeg || camera.engine == config::Engine::Native;
+        same_folders && same_engine && old.get(index) == Some(camera)
+    };
+    cameras.map(stays).collect()
 }
 
 fn read_config(file: &Path) -> Result<Config, config::Error> {
@@ -476,14 +496,14 @@ mod tests {
     #[test]
     fn a_camera_that_did_not_change_goes_on_beside_one_that_did() {
         let (old, new) = (cameras(TWO), cameras(&TWO.replace("rtsp://b/", "rtsp://c/")));
-        assert_eq!(staying(&old.camera, &new.camera), [true, false]);
-        assert_eq!(staying(&old.camera, &old.camera), [true, true]);
+        assert_eq!(staying(&old, &new), [true, false]);
+        assert_eq!(staying(&old, &old), [true, true]);
     }
 
     #[test]
     fn cameras_whose_folders_move_begin_anew() {
         let (old, new) = (cameras(TWO), cameras(&TWO[TWO.rfind("[[").unwrap()..]));
-        assert_eq!(staying(&old.camera, &new.camera), [false]);
-        assert_eq!(staying(&new.camera, &old.camera), [false, false]);
+        assert_eq!(staying(&old, &new), [false]);
+        assert_eq!(staying(&new, &old), [false, false]);
     }
 }

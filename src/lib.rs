@@ -12,6 +12,9 @@
 //!         fragments, cuts        (card thread)     one file
 //!
 //! camera ──HTTP, or RTP/JPEG──▶ camera::Snapshots      only while somebody looks
+//! Ring ──key frame──▶ still::Stills ──JPEG──┘          a process that makes it and exits
+//!
+//! camera ──RTSP──▶ FFmpeg ─▶ card ─▶ storage::Card     engine = "ffmpeg": takes up what it wrote
 //! ```
 //!
 //! - **Values without IO.** Everything from `rtsp` to `recorder` is a value that is handed bytes and
@@ -25,6 +28,9 @@
 //!   every media file, because a card stalls for seconds. Between them are bounded queues, and two
 //!   fragment buffers that go back and forth. The reactor has a third thread, which sleeps while no
 //!   socket is waited for: see `runtime` for how that makes a recorded frame cost about one call.
+//! - **Other programs are children.** `process` starts them by our own binary, which binds them to us
+//!   and bounds them; `ffmpeg` has one record a camera, one at a time, and judges it by what became
+//!   durable.
 //! - **Files are the database.** A name, a number and a box of ours in each head say all.
 //!
 //! # Memory
@@ -40,15 +46,21 @@ pub mod sys;
 pub mod clock;
 pub mod logger;
 pub mod runtime;
+pub mod process;
+pub mod tool;
 pub mod codec;
+#[cfg(feature = "pictures")]
+pub mod picture;
 pub mod rtp;
 pub mod rtsp;
 pub mod media;
+pub mod still;
 pub mod mp4;
 pub mod storage;
 pub mod config;
 pub mod camera;
 pub mod recorder;
+pub mod ffmpeg;
 pub mod daemon;
 pub mod web;
 pub mod cli;

@@ -19,6 +19,19 @@ pub const LOG_LINE_BYTES_MAX: usize = 900;
 /// Threads for name resolution and small files; the pool would else grow to 500.
 pub const BLOCKING_THREADS_MAX: NonZero<usize> = NonZero::new(2).expect("is not zero");
 
+// --- process --------------------------------------------------------------------------------
+
+/// Lines that are kept of what a child says …
+pub const PROCESS_LOG_LINES_MAX: usize = 8;
+/// … and of each: an error with an address in it …
+pub const PROCESS_LOG_LINE_BYTES_MAX: usize = 300;
+/// … of which so much is looked at first, since secrets in it may be long.
+pub const PROCESS_LOG_RAW_BYTES_MAX: usize = 2 * KIB;
+/// How long a child's last words are waited for once it has ended: they are in the pipe.
+pub const PROCESS_LAST_WORDS_TIMEOUT: Duration = Duration::from_millis(100);
+/// How long a child may take to end in order; FFmpeg takes milliseconds, and a card that stalls 2 s.
+pub const PROCESS_STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
 // --- codec, rtp -----------------------------------------------------------------------------
 
 /// One SPS, PPS or VPS; real ones stay under 200 bytes. A longer one is ignored.
@@ -107,6 +120,9 @@ pub const CARD_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 pub const CARD_LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// A card that failed counts as well again when nothing fails for so long and nothing is written.
 pub const CARD_FAILING_INTERVAL: Duration = Duration::from_secs(10);
+/// Files of a camera that were given up over an error and are not yet mended, of which it is known how
+/// much is durable; while the card fails, few come to be.
+pub const GIVEN_UP_MAX: usize = 16;
 /// Remounts of a card that turned read-only, an hour.
 pub const CARD_REMOUNTS_PER_HOUR_MAX: usize = 3;
 /// That hour.
@@ -133,6 +149,11 @@ pub const ALLOCATION_STEP_BYTES: u64 = 8 << 20;
 /// At start-up the NAL units in so much of an unclosed file's end are looked at: a power cut garbles
 /// what was not durable, 8 s of it at 16 Mbit/s.
 pub const REPAIR_TAIL_BYTES: u64 = 16 << 20;
+
+/// How often what another program writes is looked at.
+pub const STAGED_LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// Files of it that are taken up in one look; there are more only where the card stalled for minutes.
+pub const STAGED_FILES_MAX: usize = 16;
 
 /// Stack of the thread that reads recordings for people.
 pub const READER_THREAD_STACK_BYTES: usize = 64 * KIB;
@@ -204,6 +225,8 @@ pub const GULP_INTERVAL_MAX: Duration = Duration::from_millis(100);
 pub const GULP_INTERVAL_MIN: Duration = Duration::from_millis(5);
 /// Reads in a row from a socket that does not run dry; then others have their turn.
 pub const GULP_READS_MAX: usize = 2;
+/// Rounds of these at the end of a run: what waits in a socket is no more than its buffer.
+pub const REST_GULPS_MAX: usize = 64;
 /// How long a camera is looked at that is only asked what it sends …
 pub const PROBE_SPAN: Duration = Duration::from_secs(5);
 /// … and how long its first key frame is waited for.
@@ -220,18 +243,63 @@ pub const SNAPSHOT_READ_BYTES: usize = 8 * KIB;
 /// From one question for a picture to the end of its reply; cameras that wake an encoder take 3 s.
 pub const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Going through all ways to a picture; then the viewer hears that there is none.
-pub const SNAPSHOT_SEARCH_TIMEOUT: Duration = Duration::from_secs(12);
+pub const SNAPSHOT_SEARCH_TIMEOUT: Duration = Duration::from_secs(22);
 /// Redirects of one question that are followed.
 pub const SNAPSHOT_REDIRECTS_MAX: usize = 2;
 /// When no way led to a picture, or the camera refused the password, all are tried again after this.
 pub const SNAPSHOT_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 /// Nobody asked for a picture for so long: it is let go, and the stream it came from.
 pub const SNAPSHOT_IDLE_TIMEOUT: Duration = Duration::from_secs(3);
+/// A preview made of a key frame fits this; never is one made larger.
+pub const PREVIEW_WIDTH: usize = 640;
+pub const PREVIEW_HEIGHT: usize = 360;
+/// A key frame with its parameter sets; those of 4K at 16 Mbit/s stay under 1 MB. Of a larger one no
+/// picture is made.
+pub const STILL_INPUT_BYTES_MAX: usize = 2048 * KIB;
+/// Making a picture of it; FFmpeg takes 0.3 s on a PC, and on a board seconds.
+pub const STILL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How much it gives way to what records: 0 to 19.
+pub const STILL_NICENESS: u8 = 10;
+/// What our own decoder takes at most of each sample of a picture's luma (9.1 was measured, of H.264 in
+/// eight slices) …
+#[cfg(feature = "pictures")]
+pub const STILL_BYTES_PER_PIXEL: u64 = 10;
+/// … and beside that, with the key frame and the JPEG.
+#[cfg(feature = "pictures")]
+pub const STILL_BYTES_FIXED: u64 = 3 << 20;
+/// Both together: 1080p, and not more.
+#[cfg(feature = "pictures")]
+pub const STILL_BYTES_MAX: u64 = 24 << 20;
 /// Ring of the smaller stream for viewers, while there are any: 4 s at 1 Mbit/s.
 pub const LIVE_RING_BYTES: usize = 512 * KIB;
 /// The last viewer left so long ago: the smaller stream is let go. Shorter than that, a page that is
 /// loaded again finds it running.
 pub const LIVE_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+
+// --- ffmpeg ---------------------------------------------------------------------------------
+
+/// What FFmpeg says of itself; the list of all its formats has 20 KB.
+pub const FFMPEG_ANSWER_BYTES_MAX: usize = 64 * KIB;
+/// How long it is asked; one on a slow card takes a second to be read.
+pub const FFMPEG_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Remark that lengthens the head of what it writes: room for an identity and 80 entries of an index,
+/// a key frame a second for more than a minute; longer segments merge neighbours.
+pub const FFMPEG_COMMENT_BYTES: usize = 1100;
+/// How long its sockets may be silent, and a connection may take.
+pub const FFMPEG_SOCKET_TIMEOUT: Duration = Duration::from_secs(5);
+/// From its start until something reaches the card: it looks at the stream for up to 5 s, and key
+/// frames may be 10 s apart.
+pub const FFMPEG_START_TIMEOUT: Duration = Duration::from_secs(15);
+/// It writes a fragment a second: one of which nothing reached the card for so long makes way for the
+/// next, which records 15 s after what went wrong.
+pub const FFMPEG_STALL_TIMEOUT: Duration = Duration::from_secs(8);
+/// Between one that ended and the next; doubles, up to what leaves a camera that comes back time to be
+/// recorded within 15 s.
+pub const FFMPEG_RETRY_INTERVAL_MIN: Duration = Duration::from_secs(1);
+pub const FFMPEG_RETRY_INTERVAL_MAX: Duration = Duration::from_secs(5);
+
+/// Ring of a camera that FFmpeg records: no frame ever comes into it.
+pub const FFMPEG_RING_BYTES: usize = 4 * KIB;
 
 // --- recorder, daemon -----------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-//! The one system call that no crate offers safely: adjtimex, asked whether the clock is set.
+//! What the crates lack of the system: adjtimex, asked whether the clock is set, and proc(5).
 //!
 //! rustix has no adjtimex and libc's is unsafe; this file is the only one with `unsafe`.
 
@@ -13,6 +13,23 @@ pub fn clock_is_synchronised() -> bool {
         libc::adjtimex(&raw mut timex)
     };
     (0..libc::TIME_ERROR).contains(&state)
+}
+
+/// The number in a line of `/proc/meminfo` or `/proc/self/status`; 0 where there is no such line.
+pub fn kilobytes(text: &str, name: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+/// Bytes that a new process may have; as many as it likes where the kernel does not say.
+#[cfg(feature = "pictures")]
+pub fn memory_available() -> u64 {
+    let machine = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    match kilobytes(&machine, "MemAvailable:") {
+        0 => u64::MAX,
+        available => available * 1024,
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 //! ├─ status       how everything is: JSON and Prometheus text
 //! ├─ events       changes as they come
 //! ├─ playback     recordings, by ranges
+//! ├─ thumbnail    a picture of a recording, in builds with pictures
 //! ├─ live         frames of the ring as endless MP4
 //! ├─ packer       frames → fragments
 //! ├─ settings     the configuration, shown and changed
@@ -37,6 +38,8 @@ mod session;
 mod settings;
 mod socket;
 mod status;
+#[cfg(feature = "pictures")]
+mod thumbnail;
 
 use self::{
     access::{
@@ -75,6 +78,9 @@ pub(crate) struct Web {
     links: RefCell<Vec<Rc<Link>>>,
     /// Connections that carry media.
     media: Cell<usize>,
+    /// Whose turn it is to have a picture made of a recording.
+    #[cfg(feature = "pictures")]
+    thumbnail: Mutex<()>,
     /// A camera is being looked at.
     probing: Cell<bool>,
     /// The configuration is being changed.
@@ -102,6 +108,8 @@ pub fn start(daemon: &Rc<Daemon>) -> io::Result<()> {
         reader: Reader::start()?,
         links: RefCell::default(),
         media: Cell::new(0),
+        #[cfg(feature = "pictures")]
+        thumbnail: Mutex::new(()),
         probing: Cell::new(false),
         configuring: Cell::new(false),
         timeouts: timeouts(),

@@ -4,6 +4,8 @@ Nothing here sleeps for a fixed time: everything waits for a condition, with an 
 """
 
 import contextlib
+import errno
+import gzip
 import http.client
 import json
 import os
@@ -53,16 +55,16 @@ def make_overlay(image, files):
 class Board:
     """One boot of one machine."""
 
-    def __init__(self, kernel, root, folder, card=None, memory=32, drive="", clock=None, page=None,
+    def __init__(self, kernel, root, folder, card=None, memory=32, log=None, clock=None, page=None,
                  interactive=False):
-        """`card`: an image file, or None for an empty slot; `drive`: further options of its drive;
-        `clock`: what the real-time clock says at first; `page`: this machine's port of the page;
+        """`card`: an image file, or None for an empty slot; `log`: a file for all writes to it;
+        `clock`: what the real-time clock says at first; `page`: this machine's port of the page, or any;
         `interactive`: the console is this terminal, for a person."""
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.port = page or free_port()
-        self.cards = 0
-        self.drive = drive
+        self.port = page
+        self.cards = self.breaks = 0
+        self.writes = log
         overlay = self.folder / "overlay.img"
         if not overlay.exists():
             make_overlay(overlay, {})
@@ -70,15 +72,15 @@ class Board:
         qmp.unlink(missing_ok=True)
         command = [
             "qemu-system-arm", "-M", "virt,highmem=off", "-cpu", "cortex-a7", "-m", f"{memory}M",
-            "-nodefaults", "-display", "none", "-no-reboot",
+            "-nodefaults", "-display", "none", "-no-reboot", "-name", "board,debug-threads=on",
             "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
             "-qmp", f"unix:{qmp},server=on,wait=off",
             "-kernel", kernel,
             "-append", "console=ttyAMA0 root=/dev/vda ro init=/sbin/overlay-init loglevel=1",
-            "-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{self.port}-:8080",
+            "-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{page or 0}-:8080",
             "-device", "virtio-net-device,netdev=net",
             # The last device of this kind comes first.
-            "-drive", f"file={overlay},if=none,id=overlay,format=raw",
+            "-drive", f"file={overlay},if=none,id=overlay,format=raw,cache=unsafe",
             "-device", "virtio-blk-device,drive=overlay",
             "-drive", f"file={root},if=none,id=root,format=raw,readonly=on",
             "-device", "virtio-blk-device,drive=root",
@@ -90,11 +92,12 @@ class Board:
             command += self.card_arguments(card)
         if clock:
             command += ["-rtc", f"base={clock}"]
-        self.started = time.monotonic()
+        self.started, self.ended = time.monotonic(), None
         self.output = bytearray()
         self.log = bytearray()
         self.lock = threading.Condition()
         self.commands = 0
+        self.waited_before = 0.0
         self.qmp_path = qmp
         self._qmp = None
         command = [str(part) for part in command]
@@ -109,9 +112,11 @@ class Board:
     # --- power ------------------------------------------------------------------------------
 
     def cut_power(self):
-        """What reached the card's image is what was written."""
+        """What the board had written is in the card's image, whatever this machine still has in memory."""
+        self.waited()
         self.process.kill()
         self.process.wait()
+        self.ended = time.monotonic()
 
     def wait_for_shell(self, seconds=180):
         """Boots until the console's shell answers."""
@@ -133,7 +138,7 @@ class Board:
                 self.process.stdin.write(b"PS1='@@board'\"@@ \"; stty -echo\n")
                 self.process.stdin.flush()
         self.run("true")
-        return time.monotonic() - self.started
+        self.port = self.port or int(re.search(r"127\.0\.0\.1 (\d+)", self.monitor("info usernet"))[1])
 
     def daemon(self):
         """The recorder's process id, once it runs."""
@@ -170,9 +175,11 @@ class Board:
         return wait_for("recording", lambda: (s := self.status()) and durable(s), 180)
 
     def shut_down(self, seconds=180):
+        self.waited()
         self.process.stdin.write(b"poweroff\n")
         self.process.stdin.flush()
         self.process.wait(timeout=seconds)
+        self.ended = time.monotonic()
 
     # --- console ----------------------------------------------------------------------------
 
@@ -218,6 +225,20 @@ class Board:
         """Seconds by the guest's own clock."""
         return float(self.run("cat /proc/uptime").split()[0])
 
+    def waited(self):
+        """Seconds in which the emulated CPU wanted to run, and had to wait for a core of this machine."""
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").glob("*"):
+            with contextlib.suppress(OSError):
+                if (task / "comm").read_text().startswith("CPU "):
+                    self.waited_before = int((task / "schedstat").read_text().split()[1]) / 1e9
+        return self.waited_before
+
+    def stopwatch(self):
+        """Starts a watch: called, it says how many seconds went by on the board since then, without
+        those that the board had to wait for this machine."""
+        began = self.uptime() - self.waited()
+        return lambda: self.uptime() - self.waited() - began
+
     def wait_for_text(self, text, seconds=120):
         """Waits until the console has printed it, since power on."""
         with self.lock:
@@ -233,9 +254,10 @@ class Board:
         """Status and body; the page's port is on this machine's loopback."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
         with contextlib.closing(connection):
-            connection.request(method, path, body)
+            connection.request(method, path, body, {"Accept-Encoding": "gzip"})
             answer = connection.getresponse()
-            return answer.status, answer.read()
+            packed = answer.getheader("Content-Encoding") == "gzip"
+            return answer.status, gzip.decompress(answer.read()) if packed else answer.read()
 
     def status(self):
         """`/api/status`, or None while nobody answers."""
@@ -250,11 +272,21 @@ class Board:
 
     # --- the card ---------------------------------------------------------------------------
 
+    # What the board writes stays in this machine's memory, where killing QEMU does not reach it: a card
+    # that is as fast on a busy machine.
+    CARD = "if=none,format=raw,cache=unsafe"
+
     def card_arguments(self, image):
         self.cards += 1
         node = f"card{self.cards}"
-        drive = f"file={image},if=none,id={node},format=raw,cache=writethrough{self.drive}"
-        return ["-drive", drive, "-device", f"virtio-blk-pci,drive={node},bus={self.slot()},id=dev{node}"]
+        return ["-drive", self.drive_options(image, node), "-device", f"virtio-blk-pci,drive={node},bus={self.slot()},id=dev{node}"]
+
+    def drive_options(self, image, node):
+        file = f"file.driver=file,file.filename={image},file.node-name=file-{node}"
+        if self.writes:
+            log = f"file.log.driver=file,file.log.filename={self.writes},file.log-sector-size=512"
+            file = f"file.driver=blklogwrites,{log},file.file.driver=file,file.file.filename={image}"
+        return f"id={node},node-name=raw-{node},{file},{self.CARD}"
 
     def slot(self):
         """Not that of the card before: what is put into a slot while it is emptied stays unseen."""
@@ -288,9 +320,10 @@ class Board:
         self.qmp("device_del", {"id": f"devcard{self.cards}"})
 
     def insert_card(self, image):
+        wait_for("the slot to let go", lambda: f"card{self.cards}" not in self.monitor("info block"))
         self.cards += 1
         node = f"card{self.cards}"
-        self.monitor(f"drive_add 0 file={image},if=none,id={node},format=raw,cache=writethrough{self.drive}")
+        self.monitor(f"drive_add 0 {self.drive_options(image, node)}")
         self.qmp("device_add", {
             "driver": "virtio-blk-pci", "drive": node, "bus": self.slot(), "id": f"dev{node}",
         })
@@ -302,9 +335,22 @@ class Board:
             "device": f"card{self.cards}", **limits, "bps_wr": bytes_a_second,
         })
 
+    def break_card(self, *kinds):
+        """From now on the card answers every `read` or `write` with an error; without kinds none."""
+        node = f"card{self.cards}"
+        file = f"file-{node}"
+        if kinds:
+            self.breaks += 1
+            faults = [{"event": "none", "iotype": kind, "errno": errno.EIO} for kind in kinds]
+            fault = {"driver": "blkdebug", "node-name": f"fault{self.breaks}", "image": file, "inject-error": faults}
+            self.qmp("blockdev-add", fault)
+            file = f"fault{self.breaks}"
+        node = {"driver": "raw", "node-name": f"raw-{node}", "file": file, "cache": {"no-flush": True}}
+        self.qmp("blockdev-reopen", {"options": [node]})
+
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
+        if self.ended is None:
             self.cut_power()

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The 32 MB board under QEMU: boots it, records on it, breaks it.
 
-usage: ci/board/run.py [--full] [--seed N] [--jobs N] [--list] [--shell [PORT]] [TEST...]
+usage: ci/board/run.py [--full] [--keep] [--seed N] [--jobs N] [--built] [--list] [--shell [PORT]] [TEST...]
 
-Without names the tests of the quick set run, with `--full` all, at their full length. Each prints a figure at its end; all of them
-go to ci/bench/board.txt when all have passed. Random moments come from the seed that is printed first.
+Without names all tests run, shortened, or with `--full` at their full length, which some have only. Each prints a figure at its end,
+how long it took, and for how much of their time its boards had to wait for this machine; with `--keep` all of that goes to
+ci/bench/board.txt, if all have passed. Random moments come from the seed that is printed first.
 """
 
 import argparse
@@ -62,9 +63,38 @@ class Setting:
         copied = card.read_card(image, folder, to)
         return copied, card.compare(clip_path, copied, missing)
 
+    def read_both(self, image, clip_path, other_clip, number):
+        """The same where the files from that number on are of another clip."""
+        folder = card.read_card(image, "recordings", tempfile.mkdtemp(dir=self.folder))
+        parts = {clip_path: [], other_clip: []}
+        for file in sorted(folder.glob("*.mp4")):
+            parts[clip_path if int(file.stem) < number else other_clip].append(file)
+        files = []
+        for played, recordings in parts.items():
+            part = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
+            for file in recordings:
+                (part / file.name).hardlink_to(file)
+            files += card.compare(played, part)
+        return folder, files
+
+    def lost(self, board, status=None):
+        """Frames that the board lost by its last word. None may be, unless it had to wait for this machine
+        for a quarter of its time."""
+        losses = [camera["losses"] for camera in (status or board.status())["cameras"]]
+        count = sum(sum(it.values()) for it in losses)
+        share = board.waited() / (time.monotonic() - board.started)
+        assert not count or share > 0.25, f"{losses}, and the board waited for {share:.0%} of its time only"
+        return count
+
     def close(self):
         for machine in self.boards:
             machine.__exit__()
+
+    def waiting(self):
+        """The part of the boards' time, in per cent, in which they had to wait for this machine."""
+        lived = sum(machine.ended - machine.started for machine in self.boards)
+        waited = sum(machine.waited_before for machine in self.boards)
+        return 100 * waited / lived if lived else 0
 
 
 def config(*cameras, storage="", further=""):
@@ -113,25 +143,25 @@ def built(command):
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
-def prepare():
-    """Everything a board is made of, from this tree."""
+def prepare(is_built):
+    """Everything a board is made of, from this tree; `is_built`: the board's binary is."""
     built(["sh", TOP / "ci/setup.sh", "board"])
     cargo = ["cargo", "build", "--quiet", "--release", "--manifest-path", TOP / "Cargo.toml"]
     built([*cargo, "--workspace", "--bins"])
     built([*cargo, "--example", "compare"])
-    subprocess.run(
-        ["sh", TOP / "ci/cross.sh"], check=True, stdout=subprocess.DEVNULL,
-        env={**os.environ, "CROSS": os.environ.get("CROSS", "zig")},
-    )
+    if not is_built:
+        subprocess.run(
+            ["sh", TOP / "ci/cross.sh"], check=True, stdout=subprocess.DEVNULL,
+            env={**os.environ, "CROSS": os.environ.get("CROSS", "zig")},
+        )
     return Images()
 
 
 def tests(full):
-    """By name, in the order in which they begin; those that take too long for every day only if `full`."""
-    import runs_basic, runs_budget, runs_card, runs_power, runs_stress  # noqa: E401
+    """By name, in the order in which they begin, the longest first; some only at full length."""
+    import runs_basic, runs_budget, runs_card, runs_power, runs_stress, runs_torn  # noqa: E401
 
-    # The longest first.
-    modules = [runs_power, runs_stress, runs_budget, runs_card, runs_basic]
+    modules = [runs_power, runs_budget, runs_torn, runs_stress, runs_card, runs_basic]
     chosen = [test for module in modules for test in module.TESTS]
     if full:
         chosen += [test for module in modules for test in getattr(module, "FULL_ONLY", [])]
@@ -153,8 +183,9 @@ def run(test, images, seed, full):
             figure = None
         finally:
             setting.close()
-    verdict = figure if figure is not None else "FAILED"
-    print(f"{name:<24} {verdict}  [{time.monotonic() - started:.0f} s]", flush=True)
+    if figure is not None:
+        figure += f" [{time.monotonic() - started:.0f} s, waited {setting.waiting():.0f} %]"
+    print(f"{name:<24} {figure or 'FAILED'}", flush=True)
     return figure
 
 
@@ -189,7 +220,9 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__.split("\n\n")[1].removeprefix("usage: "))
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
-    parser.add_argument("--jobs", type=int, default=1, help="boards at once; each takes a core")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="boards at once (as many as cores)")
+    parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--built", action="store_true", help="the board's binary is: make cross was just run")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--shell", type=int, nargs="?", const=8080, metavar="PORT")
     parser.add_argument("names", nargs="*")
@@ -202,7 +235,7 @@ def main():
     unknown = [name for name in arguments.names if name not in known]
     if unknown:
         sys.exit(f"board: there is no test {', '.join(unknown)}; --list names them")
-    images = prepare()
+    images = prepare(arguments.built)
     if arguments.shell:
         shell(images, arguments.shell)
         return
@@ -214,7 +247,7 @@ def main():
     failed = [name for name, figure in figures if figure is None]
     if failed:
         sys.exit(f"board: failed: {', '.join(failed)}")
-    if not arguments.names:
+    if arguments.keep and not arguments.names:
         (TOP / "ci/bench/board.txt").write_text(table(figures, arguments.seed, arguments.full))
 
 

@@ -75,16 +75,55 @@ def installed_on_the_card(setting):
         assert "is on /mnt/mmcblk0p1 and runs" in said, said
         board.wait_for_recording(frames=60)
         board.shut_down()
+        assert card.is_clean(image), "the card was not unmounted"
         board = setting.board(None, image, way="none")
         board.wait_for_recording(frames=60)
         since_power_on = board.uptime()
         held = board.run("ls -l /proc/$(pidof smolnvr)/exe /proc/$(pidof smolnvr)/cwd")
         assert "/tmp/smolnvr/smolnvr" in held and "/mnt" not in held, held
+        released = seconds_to_unmount(board)
+        board.wait_for_recording(frames=120)
+        board.shut_down()
+    assert card.is_clean(image), "the card was not unmounted"
+    folder, files = setting.read(image, clip("numbered.h264"))
+    assert set(card.verify(folder).values()) == {"whole"}
+    assert released <= 2, f"{released:.1f} s until the card could be unmounted"
+    return (
+        f"recorded at the next boot {since_power_on:.1f} s after power on; for an upgrade the card was free in "
+        f"{released:.1f} s; {len(files)} files, the card clean after each poweroff"
+    )
+
+
+def seconds_to_unmount(board):
+    """A firmware upgrade wants the card: how long until it is unmounted. Then it is mounted again."""
+    waited = board.waited()
+    board.run(
+        "touch /tmp/sysupgrade.lock; read a b </proc/uptime;"
+        " until umount /mnt/mmcblk0p1 2>/dev/null; do sleep 0.1; done; read c d </proc/uptime"
+    )
+    waited = board.waited() - waited
+    board.wait_for_status("released", lambda status: status["storage"]["state"] == "released")
+    assert not board.run("find /mnt -type f").strip(), "written under the empty mount point"
+    board.run("mount -t vfat /dev/vdc1 /mnt/mmcblk0p1; rm /tmp/sysupgrade.lock")
+    began, ended = (float(it) for it in board.run("echo $a $c").split())
+    return ended - began - waited
+
+
+def upgrade_wants_the_card(setting):
+    """/tmp/sysupgrade.lock: the card can be unmounted within 2 s; recording goes on afterwards."""
+    image = setting.card()
+    with Camera(camera=clip("numbered.h264")) as camera:
+        board = setting.board(config(("camera", camera.url()), storage=SHORT), image)
+        board.wait_for_recording(frames=60)
+        spans = []
+        for round_number in range(3 if setting.full else 2):
+            spans.append(seconds_to_unmount(board))
+            board.wait_for_recording(frames=60 * (round_number + 2))
         board.shut_down()
     folder, files = setting.read(image, clip("numbered.h264"))
-    # No script of the firmware's ends it, but the signal that all processes get before the power goes.
     assert set(card.verify(folder).values()) == {"whole"}
-    return f"recorded at the next boot {since_power_on:.1f} s after power on; {len(files)} files"
+    assert max(spans) <= 2, f"{max(spans):.1f} s until the card could be unmounted"
+    return f"unmounted {max(spans):.1f} s after the lock at most; {len(files)} files whole"
 
 
-TESTS = [boot_to_recording, installed_by_ipk, installed_on_the_card]
+TESTS = [boot_to_recording, installed_by_ipk, installed_on_the_card, upgrade_wants_the_card]

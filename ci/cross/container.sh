@@ -22,7 +22,8 @@ main() {
 	start_engine
 	if has_target; then
 		status=0
-		"$tools/bin/cross" build --quiet --release --locked --target "$target" || status=$?
+		"$tools/bin/cross" build --quiet --release --locked --target "$target" \
+			--features "${FEATURES:-}" || status=$?
 		# Docker's own failure: no such image.
 		[ "$status" = 125 ] || exit "$status"
 	fi
@@ -32,7 +33,7 @@ main() {
 	name=$(echo "$target" | tr 'a-z-' 'A-Z_')
 	export "CROSS_TARGET_${name}_IMAGE=$image" RUSTUP_HOME="$work/rustup" RUSTUP_TOOLCHAIN=active
 	export CROSS_CUSTOM_TOOLCHAIN=1 CARGO_NET_OFFLINE=true
-	"$tools/bin/cross" +debian build --quiet --release --locked --target "$target"
+	"$tools/bin/cross" +debian build --quiet --release --locked --target "$target" --features "${FEATURES:-}"
 }
 
 finish() {

@@ -35,8 +35,16 @@ struct Board {
 impl Board {
     fn new() -> Board {
         let board = Board { directory: tempfile::tempdir().unwrap() };
-        let folders =
-            ["dev", "etc", "mnt/mmcblk0p1", "proc", "tmp", "usr/lib", "usr/lib64", "var/run"];
+        let folders = [
+            "dev",
+            "etc/init.d",
+            "mnt/mmcblk0p1",
+            "proc",
+            "tmp",
+            "usr/lib",
+            "usr/lib64",
+            "var/run",
+        ];
         for folder in folders {
             fs::create_dir_all(board.root(folder)).unwrap();
         }
@@ -200,6 +208,19 @@ fn nothing_is_open_on_the_card_while_it_runs() {
          until umount {CARD}; do n=$((n + 1)); [ $n -lt 50 ] || exit 1; sleep 0.1; done && \
          pidof smolnvrd && /tmp/smolnvr/smolnvr status"
     ));
+}
+
+#[test]
+fn firmware_that_ends_ends_it_before_the_card_is_unmounted() {
+    let board = Board::new();
+    board.assert_boot(&format!("{INSTALL} && {ANSWERS}"));
+    // At the start of the firmware it leads nowhere.
+    board.assert_boot("[ -L /etc/init.d/S98smolnvr ] && [ ! -x /etc/init.d/S98smolnvr ]");
+    board.assert_boot(&format!(
+        "sh {CARD}/autostart.sh | cat; {ANSWERS} && /etc/init.d/S98smolnvr stop && \
+         [ -z \"$(pidof smolnvr)$(pidof smolnvrd)\" ] && umount {CARD}"
+    ));
+    board.assert_boot(&format!("{INSTALL} --uninstall && [ ! -L /etc/init.d/S98smolnvr ]"));
 }
 
 #[test]

@@ -143,8 +143,13 @@ impl Connection {
 
     /// Takes in what waits in the sockets: it was sent before the stop.
     pub fn take_rest(&mut self, intake: &mut Intake) {
-        // The connection ends in either case.
-        let _ = self.take_in(intake, runtime::now());
+        for _ in 0..limits::REST_GULPS_MAX {
+            // The connection ends in either case.
+            let more = self.take_in(intake, runtime::now()).is_ok();
+            if !more || matches!(self.backlog, Backlog::None) {
+                return;
+            }
+        }
     }
 
     /// The run is over: the last access unit goes out if it is complete.

@@ -9,15 +9,19 @@
 //! ├─ page        one picture by HTTP
 //! │  └─ response bytes of the reply → picture
 //! ├─ stream      pictures of an RTP/JPEG stream
+//! ├─ video       pictures of the key frames in a ring
 //! └─ error       why there is none
 //! ```
-//! Knows nothing of: who looks, the stream that is recorded.
+//! Knows nothing of: who looks, recordings.
 
 mod error;
 mod page;
 pub mod response;
 mod stream;
+mod video;
 mod ways;
+
+pub use video::{Source, Video};
 
 use crate::{
     config, limits,
@@ -59,7 +63,7 @@ pub struct Snapshots {
 #[derive(Debug)]
 pub struct Picture {
     pub jpeg: Vec<u8>,
-    /// When it was whole here.
+    /// When it was whole here, or the frame that it was made of.
     pub taken: Instant,
 }
 
@@ -76,9 +80,9 @@ struct Answer {
 
 impl Snapshots {
     /// `seed`: for nonces, different at every start.
-    pub fn new(camera: &config::Camera, seed: u64) -> Snapshots {
+    pub fn new(camera: &config::Camera, video: Option<Video>, seed: u64) -> Snapshots {
         let interval = Duration::from_millis(camera.snapshot_interval_ms.get());
-        Snapshots::with(camera.name.as_str(), Ways::new(camera, seed), interval)
+        Snapshots::with(camera.name.as_str(), Ways::new(camera, video, seed), interval)
     }
 
     fn with(name: &str, ways: Ways, interval: Duration) -> Snapshots {
@@ -179,9 +183,9 @@ impl Snapshots {
         let started = runtime::now();
         let search = runtime::timeout(limits::SNAPSHOT_SEARCH_TIMEOUT, ways.search());
         match search.await {
-            Some(Ok(Found::Picture(jpeg))) => self.take(jpeg, started),
+            Some(Ok(Found::Picture(picture))) => self.take(picture, started),
             Some(Ok(Found::Stream(mut stream, jpeg))) => {
-                self.take(jpeg, runtime::now());
+                self.take_fresh(jpeg);
                 let ending = self.follow(&mut stream).await;
                 stream.tear_down().await;
                 if let Err(error) = ending {
@@ -222,14 +226,18 @@ impl Snapshots {
                 Ok(false)
             };
             if future::or(next, idle).await? && self.wanted.get() {
-                self.take(jpeg.clone(), runtime::now());
+                self.take_fresh(jpeg.clone());
             }
         }
     }
 
-    fn take(&self, jpeg: Vec<u8>, asked: Instant) {
-        let picture = Picture { jpeg, taken: runtime::now() };
-        self.answer_with(Ok(Rc::new(picture)), asked + self.interval);
+    fn take_fresh(&self, jpeg: Vec<u8>) {
+        let taken = runtime::now();
+        self.take(Rc::new(Picture { jpeg, taken }), taken);
+    }
+
+    fn take(&self, picture: Rc<Picture>, asked: Instant) {
+        self.answer_with(Ok(picture), asked + self.interval);
     }
 
     fn refuse(&self, reason: &str, good_until: Instant) {
@@ -277,13 +285,6 @@ impl From<&str> for Reason {
     fn from(text: &str) -> Reason {
         Reason(text.into())
     }
-}
-
-/// The picture in `bytes`, without what servers put behind it; `None` where it is no whole JPEG.
-fn jpeg(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
-    let end = bytes.iter().rposition(|byte| !matches!(byte, 0 | b'\r' | b'\n'))? + 1;
-    bytes.truncate(end);
-    (bytes.starts_with(&[0xff, 0xd8]) && bytes.ends_with(&[0xff, 0xd9])).then_some(bytes)
 }
 
 #[cfg(test)]

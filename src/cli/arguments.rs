@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn every_option_of_a_command_is_known_and_stands_in_its_help() {
-        for command in &COMMANDS {
+        for command in COMMANDS {
             for option in command.options {
                 assert!(long_option(option).is_some(), "{option}");
                 assert!(command.help.contains(&format!("--{option}")), "{} {option}", command.name);

@@ -2,9 +2,12 @@
 
 use super::{Arguments, Usage, print};
 use crate::{
-    config, daemon,
+    config::{self, Engine},
+    daemon, runtime,
     storage::disk::{Disk as _, Mount, linux::LinuxDisk},
+    tool::Tool,
 };
+use smol::LocalExecutor;
 use std::{fmt::Write as _, process::ExitCode};
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
@@ -38,10 +41,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
         let name = camera.name.as_str();
         let record =
             if camera.record { "recorded from start-up on" } else { "not recorded until told to" };
-        let sound = if camera.audio { ", with its sound" } else { "" };
+        let sound =
+            if camera.audio && camera.left_out().is_none() { ", with its sound" } else { "" };
         let _ = writeln!(text, "camera {name}: {}, {record}{sound}", camera.url.0);
-        for missing in camera.not_in_this_version() {
-            let _ = writeln!(text, "camera {name}: not in this version: {missing}");
+        if camera.engine == Engine::Ffmpeg {
+            let found = runtime::block_on(&LocalExecutor::new(), Tool::find(&config.ffmpeg.path));
+            let _ = match found {
+                Ok(tool) if tool.shows_address() => {
+                    writeln!(text, "camera {name}: by {tool}; its address shows in `ps`")
+                }
+                Ok(tool) => writeln!(text, "camera {name}: by {tool}"),
+                Err(unfit) => writeln!(text, "camera {name}: not recorded: {unfit}"),
+            };
+        }
+        if let Some(left_out) = camera.left_out() {
+            let _ = writeln!(text, "camera {name}: {left_out}");
         }
     }
     if config.camera.is_empty() {

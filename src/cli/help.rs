@@ -73,7 +73,8 @@ USAGE
   smolnvr check [-c FILE]
 
   Says which storage path would be used, and how each camera would be
-  recorded. Connects to nothing and writes nothing.
+  recorded; where FFmpeg is to do it, by which one, or what is wrong with it.
+  Connects to nothing and writes nothing.
 
 OPTIONS
   -c, --config FILE   the configuration (default: /etc/smolnvr.toml)
@@ -241,5 +242,22 @@ OPTIONS
 EXIT STATUS
   0  every file is whole, or was repaired
   1  one is not
+  2  wrong usage
+";
+
+/// Not named in [`PROGRAM`]: what the daemon runs beside itself.
+#[cfg(feature = "pictures")]
+pub(super) const PICTURE: &str = "\
+smolnvr picture - a JPEG of a key frame
+
+USAGE
+  smolnvr picture h264|h265 <STREAM >JPEG
+
+  Decodes the first picture of a stream (Annex B, at most 2 MB: parameter
+  sets and a key frame) and scales it down to fit 640x360.
+
+EXIT STATUS
+  0  the picture is written
+  1  the stream has none, or can not be decoded
   2  wrong usage
 ";

@@ -44,6 +44,15 @@ fn text(status: &Value) -> String {
             let _ = writeln!(text, "{}: {error}", word(&camera["name"]));
         }
     }
+    for camera in cameras.iter().filter(|camera| camera["engine"] == "ffmpeg") {
+        let (name, ffmpeg) = (word(&camera["name"]), &camera["ffmpeg"]);
+        let tool = ffmpeg["tool"].as_str().unwrap_or("FFmpeg, which did not answer yet");
+        let restarts = number(&ffmpeg["restarts"]).unwrap_or(0);
+        let _ = writeln!(text, "{name}: by {tool}, restarts: {restarts}");
+        for line in ffmpeg["log"].as_array().into_iter().flatten() {
+            let _ = writeln!(text, "{name}: it said: {}", word(line));
+        }
+    }
     text
 }
 
@@ -85,6 +94,9 @@ fn row(camera: &Value, now: WallTime) -> [String; 6] {
 fn video(camera: &Value) -> String {
     let Some(codec) = camera["codec"].as_str() else { return nothing() };
     let dimension = |key| number(&camera[key]).unwrap_or(0);
+    if camera["engine"] == "ffmpeg" {
+        return format!("{codec} {} kbit/s", dimension("kbit_s"));
+    }
     let mut text = format!("{codec} {}x{}", dimension("width"), dimension("height"));
     if camera["state"] == "live" {
         let fps = camera["fps"].as_f64().unwrap_or(0.0);

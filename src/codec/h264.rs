@@ -3,8 +3,8 @@
 //! Spec: ITU-T H.264 §7.3.1, §7.3.2.1.1, §7.4.1, Annex E; ISO/IEC 14496-15 §5.3.3.1.
 
 use super::{
-    Kind, Leading, NalKind, Picture, Place, RandomAccess, Sequence, Slice, cropped, end_of_set,
-    frame_rate, video_signal, write_sets,
+    Kind, Leading, NalKind, Picture, Place, RandomAccess, Sequence, Signal, Slice, cropped,
+    end_of_set, frame_rate, video_signal, write_sets,
 };
 use crate::bits::BitReader;
 
@@ -64,13 +64,21 @@ pub(super) fn sequence(nal: &[u8]) -> Option<Sequence> {
     reader.unsigned()?; // max_num_ref_frames
     reader.flag()?; // gaps_in_frame_num_value_allowed_flag
     let (width, height, fields) = dimensions(&mut reader, &format)?;
-    let mut picture =
-        Picture { width, height, sample_aspect: (1, 1), frame_rate: None, reorder: None, fields };
+    let mut picture = Picture {
+        width,
+        height,
+        sample_aspect: (1, 1),
+        frame_rate: None,
+        reorder: None,
+        fields,
+        full_range: false,
+    };
     let mut length = None;
     if !reader.flag()? {
         length = end_of_set(nal, reader);
     } else if let Some(vui) = usability(&mut reader) {
-        picture.sample_aspect = vui.sample_aspect;
+        picture.sample_aspect = vui.signal.sample_aspect;
+        picture.full_range = vui.signal.full_range;
         picture.frame_rate = vui.frame_rate;
         picture.reorder = vui.reorder;
         length = end_of_set(nal, reader);
@@ -230,15 +238,15 @@ fn dimensions(reader: &mut BitReader<'_>, format: &Format) -> Option<(u32, u32, 
 
 /// What `vui_parameters()` tells.
 struct Usability {
-    sample_aspect: (u32, u32),
+    signal: Signal,
     frame_rate: Option<(u32, u32)>,
     reorder: Option<u8>,
 }
 
 /// `vui_parameters()` (§E.1.1).
 fn usability(reader: &mut BitReader<'_>) -> Option<Usability> {
-    let mut vui = Usability { sample_aspect: (1, 1), frame_rate: None, reorder: None };
-    vui.sample_aspect = video_signal(reader)?;
+    let signal = video_signal(reader)?;
+    let mut vui = Usability { signal, frame_rate: None, reorder: None };
     if reader.flag()? {
         let (units_in_tick, time_scale) = (reader.bits(32)?, reader.bits(32)?);
         vui.frame_rate = frame_rate(time_scale.into(), 2 * u64::from(units_in_tick));

@@ -4,7 +4,7 @@
 //! and Annex E.
 
 use super::{
-    Kind, Leading, NalKind, Pad, Picture, Place, RandomAccess, Sequence, Slice, cropped,
+    Kind, Leading, NalKind, Pad, Picture, Place, RandomAccess, Sequence, Signal, Slice, cropped,
     end_of_set, frame_rate, push_hex, video_signal, write_sets,
 };
 use crate::bits::BitReader;
@@ -92,6 +92,7 @@ pub(super) fn sequence(nal: &[u8]) -> Option<Sequence> {
         frame_rate: None,
         reorder: Some(reorder),
         fields: false,
+        full_range: false,
     };
     let usability_present = reader.flag()?;
     let length = rest(&mut reader, usability_present, sub_layers, &mut picture)
@@ -304,17 +305,18 @@ fn rest(
     picture: &mut Picture,
 ) -> Option<()> {
     if usability_present {
-        let (aspect, rate) = usability(reader, sub_layers)?;
-        picture.sample_aspect = aspect;
+        let (signal, rate) = usability(reader, sub_layers)?;
+        picture.sample_aspect = signal.sample_aspect;
+        picture.full_range = signal.full_range;
         picture.frame_rate = rate;
     }
     let extension_present = reader.flag()?;
     (!extension_present).then_some(())
 }
 
-/// `vui_parameters()` (§E.2.1): sample aspect and picture rate.
+/// `vui_parameters()` (§E.2.1): signal and picture rate.
 fn usability(reader: &mut BitReader<'_>, sub_layers: u8) -> Option<Usability> {
-    let aspect = video_signal(reader)?;
+    let signal = video_signal(reader)?;
     let mut rate = None;
     reader.skip(3)?; // neutral chroma, field_seq_flag, frame_field_info_present_flag
     if reader.flag()? {
@@ -338,7 +340,7 @@ fn usability(reader: &mut BitReader<'_>, sub_layers: u8) -> Option<Usability> {
             reader.unsigned()?; // segmentation, bytes, bits, motion vector lengths
         }
     }
-    Some((aspect, rate))
+    Some((signal, rate))
 }
 
 /// `hrd_parameters( 1, sub_layers )` (§E.2.2).
@@ -375,7 +377,7 @@ fn at_most(value: u32, max: u32) -> Option<u32> {
     (value <= max).then_some(value)
 }
 
-type Usability = ((u32, u32), Option<(u32, u32)>);
+type Usability = (Signal, Option<(u32, u32)>);
 
 const VIDEO: u8 = 32;
 const SEQUENCE: u8 = 33;

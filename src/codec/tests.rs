@@ -46,6 +46,7 @@ fn picture(width: u32, height: u32, frame_rate: (u32, u32), reorder: u8) -> Pict
         frame_rate: Some(frame_rate),
         reorder: Some(reorder),
         fields: false,
+        full_range: false,
     }
 }
 
@@ -68,6 +69,20 @@ fn h265_pictures_are_as_encoded() {
     let sets = collect(Codec::H265, &MAIN_10).unwrap();
     let expected = Picture { sample_aspect: (4, 3), ..picture(1920, 1080, (30, 1), 2) };
     assert_eq!(*sets.picture(), expected);
+}
+
+/// x264 and x265, 128x96, `video_full_range_flag`.
+#[test]
+fn a_picture_that_uses_all_values_of_a_sample_is_known() {
+    let sets = ["6764000aacd9420db016c80000030008000003019078912cb0", "68ebe3cb22c0"];
+    let h264 = collect(Codec::H264, &sets).unwrap();
+    let sequence =
+        "42010101600000030090000003000003001ea010206165959a4932bc05b02000000300200000030321";
+    let h265 = collect(Codec::H265, &[MAIN[0], sequence, MAIN[2]]).unwrap();
+    for sets in [h264, h265] {
+        let expected = Picture { full_range: true, ..picture(128, 96, (25, 1), 2) };
+        assert_eq!(*sets.picture(), expected);
+    }
 }
 
 /// What ffmpeg 4.4 writes for the same streams.

@@ -13,6 +13,11 @@ pub(super) fn mask(url: &str) -> String {
     replaced(url, |_, _| Some(MASK)).unwrap_or_default()
 }
 
+/// The passwords in `url`, as they are written.
+pub(super) fn values(url: &str) -> Vec<String> {
+    secrets(url).into_iter().filter_map(|(_, range)| url.get(range).map(str::to_owned)).collect()
+}
+
 /// `url`, with each mask in it replaced by the password that one of `stored` has in that place: the
 /// one that is shown the same, else the first that has them all; `None` where there is none.
 pub(super) fn unmask(url: &str, stored: &[&str]) -> Option<String> {

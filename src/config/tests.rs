@@ -164,9 +164,20 @@ fn a_seventeenth_camera_is_refused() {
 #[test]
 fn what_a_file_asks_for_in_vain_is_said() {
     let text = "[[camera]]\nname = \"a\"\nurl = \"rtsp://a/\"\n";
-    assert!(parse(text).unwrap().camera[0].not_in_this_version().is_empty());
+    assert_eq!(parse(&format!("{text}audio = true")).unwrap().camera[0].left_out(), None);
     let text = format!("{text}engine = \"ffmpeg\"\naudio = true");
-    assert_eq!(parse(&text).unwrap().camera[0].not_in_this_version().len(), 1);
+    let left_out = parse(&text).unwrap().camera[0].left_out();
+    assert_eq!(left_out, Some("no sound: audio = true needs engine = \"native\""));
+}
+
+#[test]
+fn a_second_camera_of_ffmpegs_is_refused() {
+    let camera = |name: &str, engine: &str| {
+        format!("[[camera]]\nname = \"{name}\"\nurl = \"rtsp://a/\"\nengine = \"{engine}\"\n")
+    };
+    assert!(parse(&(camera("a", "ffmpeg") + &camera("b", "native"))).is_ok());
+    let error = parse(&(camera("a", "ffmpeg") + &camera("b", "ffmpeg"))).unwrap_err();
+    assert!(error.contains("\"a\" and \"b\" both have engine = \"ffmpeg\""), "{error}");
 }
 
 #[test]

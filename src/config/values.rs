@@ -1,7 +1,7 @@
 //! The types of single settings: each is made from TOML and is in range by existing. As JSON an
 //! address has `***` for its password.
 
-use super::{Camera, Snapshot, secret};
+use super::{Camera, Engine, Snapshot, secret};
 use crate::{limits, rtsp::Target};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -130,6 +130,16 @@ impl<'de> Deserialize<'de> for Cameras {
                             camera.name.as_str()
                         )));
                     }
+                    if camera.engine == Engine::Ffmpeg
+                        && let Some(other) = cameras.iter().find(|it| it.engine == Engine::Ffmpeg)
+                    {
+                        return Err(de::Error::custom(format_args!(
+                            "{:?} and {:?} both have engine = \"ffmpeg\": one FFmpeg runs at a \
+                             time, a board has no memory for two",
+                            other.name.as_str(),
+                            camera.name.as_str()
+                        )));
+                    }
                     if cameras.len() == limits::CAMERAS_MAX {
                         let most = limits::CAMERAS_MAX;
                         return Err(de::Error::custom(format_args!("more than {most} cameras")));
@@ -175,8 +185,15 @@ pub struct CameraUrl(pub Target, String);
 
 impl CameraUrl {
     /// With its password.
-    pub(super) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.1
+    }
+
+    /// What must not be shown of it: passwords, and the user with his.
+    pub fn secrets(&self) -> Vec<String> {
+        let mut secrets = secret::values(&self.1);
+        secrets.extend(self.0.credentials().map(|it| it.password.clone()));
+        secrets
     }
 }
 

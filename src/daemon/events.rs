@@ -35,8 +35,16 @@ impl Daemon {
                 self.with(camera, |station| station.returned(result.map_err(drop), now));
             }
             Event::OpenFailed { camera, reason } => {
-                self.with(camera, |station| self.open_failed(station, &reason, now));
+                self.with(camera, |station| {
+                    self.open_failed(station, &reason, now);
+                    station.staged(Err(reason.to_string()));
+                });
             }
+            Event::Staged { camera, directory, number } => {
+                self.with(camera, |station| station.staged(Ok((directory, number))));
+            }
+            Event::Grown { camera } => self.with(camera, |station| station.grown(now)),
+            Event::Unstaged { camera } => self.with(camera, Station::unstaged),
             Event::Opened { camera, number } => {
                 self.with(camera, |station| self.opened(station, number, now));
             }
@@ -137,6 +145,10 @@ impl Daemon {
         let state = match ending {
             Ending::Whole => {
                 log::debug!("camera={name} file={file} closed");
+                "whole"
+            }
+            Ending::Unindexed => {
+                log::info!("camera={name} file={file} closed, without an index: it has no room");
                 "whole"
             }
             Ending::Empty => {

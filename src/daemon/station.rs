@@ -10,11 +10,14 @@ use super::{
     watchdog::{Verdict, Watchdog, Way},
 };
 use crate::{
-    camera::{self, Camera, Observer, Snapshots, State},
-    config, limits,
+    camera::{self, Camera, Observer, Snapshots, Source, State, Video},
+    config,
+    ffmpeg::Engine,
+    limits,
     media::Intake,
     recorder::{Moment, Recorder},
     runtime,
+    still::Stills,
     storage::{CameraId, CardState, Command, Storage},
     units::Ticks,
 };
@@ -30,14 +33,17 @@ use std::{
 pub struct Station {
     pub camera: Rc<Camera>,
     /// Where viewers get a stream of their own (`live_url`).
-    live: Option<Live>,
+    live: Option<Rc<Live>>,
     pub snapshots: Snapshots,
-    pub engine: config::Engine,
+    /// Records it in place of the recorder.
+    pub ffmpeg: Option<Engine>,
+    pub(super) id: CameraId,
+    pub(super) life: u64,
     /// The settings that its number among the cameras is from ([`super::outbox::Outbox::newest`]).
     pub(super) settings: u64,
-    recorder: RefCell<Recorder>,
+    pub(super) recorder: RefCell<Recorder>,
     /// Refused by a full queue; goes first when there is room.
-    unsent: RefCell<Option<Command>>,
+    pub(super) unsent: RefCell<Option<Command>>,
     running: Cell<bool>,
     card_takes_segments: Cell<bool>,
     /// After a failure no segment is tried before this.
@@ -64,24 +70,38 @@ impl Station {
         (id, settings): (CameraId, u64),
         config: &config::Camera,
         segment_seconds: u64,
+        stills: &Rc<Stills>,
         life: u64,
+        ffmpeg: Option<Engine>,
     ) -> Station {
-        let ring_bytes = usize::try_from(config.buffer_kb.get() * 1024).unwrap_or(usize::MAX);
+        let ring_bytes = match ffmpeg {
+            Some(_) => limits::FFMPEG_RING_BYTES,
+            None => usize::try_from(config.buffer_kb.get() * 1024).unwrap_or(usize::MAX),
+        };
         let name = config.name.as_str().to_owned();
         let intake = match config.audio {
             true => Intake::with_audio(ring_bytes),
             false => Intake::new(ring_bytes),
         };
-        let camera = Camera::new(name, config.url.0.clone(), intake, life);
+        let transport = config.transport.into();
+        let camera = Camera::new(name, config.url.0.clone(), intake, life).over(transport);
+        let camera = Rc::new(camera);
+        // Seeds far apart: each counts its connections from there.
+        let live = config.live_url.as_ref();
+        let live = live.map(|url| Live::new(&camera.name, url.0.clone(), transport, !life));
+        let live = live.map(Rc::new);
+        let source = match (&ffmpeg, &live) {
+            (Some(_), None) => Source::Ffmpeg(config.url.clone(), config.transport),
+            _ => Source::Ring(Box::new(shown(&camera, live.as_ref()))),
+        };
+        let video = Video::new(source, stills);
         Station {
-            // Seeds far apart: each counts its connections from there.
-            live: config
-                .live_url
-                .as_ref()
-                .map(|url| Live::new(&camera.name, url.0.clone(), config.transport.into(), !life)),
-            snapshots: Snapshots::new(config, life.rotate_left(32)),
-            camera: Rc::new(camera.over(config.transport.into())),
-            engine: config.engine,
+            snapshots: Snapshots::new(config, Some(video), life.rotate_left(32)),
+            live,
+            camera,
+            ffmpeg,
+            id,
+            life,
             settings,
             recorder: RefCell::new(Recorder::new(id, seconds(segment_seconds), life)),
             unsent: RefCell::new(None),
@@ -104,7 +124,10 @@ impl Station {
         let running = Rc::clone(&station);
         runtime::spawn(executor, async move {
             let link = Link { daemon, station: watched };
-            running.camera.run(&link).await;
+            match &running.ffmpeg {
+                Some(ffmpeg) => ffmpeg.run(&running.camera, &link).await,
+                None => running.camera.run(&link).await,
+            }
             running.recorder.borrow_mut().stop(&running.camera.intake.borrow().ring);
             running.running.set(false);
             link.daemon.pump(&running);
@@ -125,16 +148,22 @@ impl Station {
     }
 
     pub fn record(&self) {
+        if let Some(ffmpeg) = &self.ffmpeg {
+            return ffmpeg.want(true);
+        }
         self.recorder.borrow_mut().start(&self.camera.intake.borrow().ring);
     }
 
     pub fn stop_recording(&self) {
+        if let Some(ffmpeg) = &self.ffmpeg {
+            return ffmpeg.want(false);
+        }
         self.recorder.borrow_mut().stop(&self.camera.intake.borrow().ring);
     }
 
     /// Whether it is to be recorded; whether it is, says [`Station::segment`].
     pub fn is_wanted(&self) -> bool {
-        self.recorder.borrow().is_wanted()
+        self.ffmpeg.as_ref().map_or_else(|| self.recorder.borrow().is_wanted(), Engine::is_wanted)
     }
 
     /// The number of the file that is being written.
@@ -159,14 +188,14 @@ impl Station {
 
     /// Looks at the camera's stream from now on: at the smaller one, where there is one.
     pub fn watch(&self) -> Watching {
-        let camera = self.live.as_ref().map_or_else(|| Rc::clone(&self.camera), Live::camera);
+        let camera = shown(&self.camera, self.live.as_ref())();
         camera.viewer_came();
         Watching(camera)
     }
 
     /// Those who watch, whichever stream.
     pub fn viewers(&self) -> usize {
-        self.camera.viewers() + self.live.as_ref().map_or(0, Live::viewers)
+        self.camera.viewers() + self.live.as_ref().map_or(0, |live| live.viewers())
     }
 
     /// Whether viewers get another stream than the recorder.
@@ -177,6 +206,9 @@ impl Station {
     /// Ends the camera; what it sent until then is still recorded.
     pub fn stop(&self) {
         self.camera.stop();
+        if let Some(ffmpeg) = &self.ffmpeg {
+            ffmpeg.stop();
+        }
         self.snapshots.stop();
         if let Some(live) = &self.live {
             live.stop();
@@ -194,7 +226,8 @@ impl Station {
     }
 
     fn is_idle(&self) -> bool {
-        self.unsent.borrow().is_none() && !self.recorder.borrow().is_busy()
+        let is_sent = self.unsent.borrow().is_none();
+        is_sent && !self.recorder.borrow().is_busy() && self.has_no_ffmpeg()
     }
 
     /// Gives up on what the card has not taken; a fragment's buffer goes back to the others.
@@ -229,6 +262,7 @@ impl Station {
     }
 
     pub fn card_state(&self, state: &CardState) {
+        self.tell_ffmpeg(state);
         let takes = state.takes_segments();
         if !self.card_takes_segments.replace(takes) && takes {
             // Another card, or the same one well again: it is tried at once.
@@ -253,6 +287,9 @@ impl Station {
     pub fn durable(&self, frames_end: u64, now: Instant) {
         self.recorder.borrow_mut().durable(frames_end);
         self.watchdog.borrow_mut().durable();
+        if let Some(ffmpeg) = &self.ffmpeg {
+            ffmpeg.durable();
+        }
         self.durable_at.set(Some(now));
     }
 
@@ -288,10 +325,6 @@ impl Station {
         }
     }
 
-    pub fn set_segment_length(&self, segment_seconds: u64) {
-        self.recorder.borrow_mut().set_segment_length(seconds(segment_seconds));
-    }
-
     /// True if the last segment was not in this trouble, or there was none.
     pub fn is_news(&self, trouble: &str) -> bool {
         let known = self.trouble.replace(Some(trouble.to_owned()));
@@ -325,13 +358,13 @@ impl Drop for Watching {
 }
 
 /// What the camera's driver calls.
-struct Link {
-    daemon: Rc<Daemon>,
-    station: Weak<Station>,
+pub(super) struct Link {
+    pub(super) daemon: Rc<Daemon>,
+    pub(super) station: Weak<Station>,
 }
 
 impl Link {
-    fn pump(&self) {
+    pub(super) fn pump(&self) {
         if let Some(station) = self.station.upgrade() {
             self.daemon.pump(&station);
         }
@@ -379,6 +412,12 @@ impl Observer for Link {
     }
 }
 
-fn seconds(seconds: u64) -> Ticks {
+/// The camera that people see: of the smaller stream, where there is one.
+fn shown(camera: &Rc<Camera>, live: Option<&Rc<Live>>) -> impl Fn() -> Rc<Camera> + use<> {
+    let (camera, live) = (Rc::clone(camera), live.cloned());
+    move || live.as_ref().map_or_else(|| Rc::clone(&camera), |live| live.camera())
+}
+
+pub(super) fn seconds(seconds: u64) -> Ticks {
     Ticks::from_seconds(i64::try_from(seconds).unwrap_or(i64::MAX / 90_000))
 }

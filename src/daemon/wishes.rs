@@ -114,7 +114,11 @@ impl Daemon {
     /// The card does not answer.
     pub async fn release_card(&self) -> Result<(), String> {
         self.post(Command::Release);
-        self.until_card(|state| matches!(state, CardState::Released)).await
+        self.until_card(|state| matches!(state, CardState::Released)).await?;
+        let stations = self.stations.borrow().clone();
+        let ended = self.until(|| stations.iter().all(|station| station.has_no_ffmpeg()));
+        let ended = runtime::timeout(limits::CARD_ANSWER_TIMEOUT, ended).await;
+        ended.ok_or_else(|| "FFmpeg does not end".into())
     }
 
     /// Takes the card back.

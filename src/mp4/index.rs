@@ -147,6 +147,8 @@ fn field(ticks: Ticks) -> u32 {
 /// `referenced_size` has 31 bits.
 const ENTRY_BYTES_MAX: u32 = 0x7fff_ffff;
 const SIDX_BYTES_FIXED: usize = BOX_HEADER_BYTES + FULL_BOX_BYTES + 20;
+/// With one entry.
+pub(super) const SIDX_BYTES_MIN: usize = SIDX_BYTES_FIXED + ENTRY_BYTES;
 const ENTRY_BYTES: usize = 12;
 /// What is reserved in a segment's head: a full index, and the header of the `free` box before it.
 pub(super) const RESERVE_BYTES: usize =

@@ -18,8 +18,9 @@ use crate::codec::{AudioFormat, Codec, ParameterSets};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Layout {
     /// The 32-bit durations of `mvhd`, the video's `tkhd` and `mdhd`, and `mehd`; those of a sound track
-    /// stay 0, which says that its samples lie in fragments.
-    pub durations: [u64; 4],
+    /// stay 0, which says that its samples lie in fragments. `None` in a head of FFmpeg's: its index
+    /// says it.
+    pub durations: Option<[u64; 4]>,
     /// The `free` box that the index will share; the first `moof` begins where it ends.
     pub reserve: Range<u64>,
 }
@@ -40,7 +41,7 @@ pub fn write_segment_head(
     identity.write(out);
     let begin = out.len() as u64;
     boxed(out, b"free", |out| out.resize(out.len() + RESERVE_BYTES - 8, 0));
-    Layout { durations, reserve: begin..out.len() as u64 }
+    Layout { durations: Some(durations), reserve: begin..out.len() as u64 }
 }
 
 /// Appends the init segment of a live stream, whose length nobody knows.

@@ -5,11 +5,12 @@
 //! Spec: the drawing in `mp4`. Knows nothing of: files.
 
 use super::{
-    BOX_HEADER_BYTES,
-    index::Index,
+    BOX_HEADER_BYTES, boxed,
+    identity::Identity,
+    index::{Index, SIDX_BYTES_MIN},
     init::Layout,
     put_u32,
-    scan::{Scan, State},
+    scan::{Scan, Spare, State},
 };
 
 /// One step; each is done before the next begins.
@@ -34,7 +35,7 @@ pub enum Step {
 pub fn close(layout: &Layout, index: &Index, end: u64) -> Vec<Step> {
     let duration = u32::try_from(index.duration().0).unwrap_or(u32::MAX).to_be_bytes();
     let mut steps = vec![Step::Truncate { length: end }];
-    for offset in layout.durations {
+    for offset in layout.durations.into_iter().flatten() {
         steps.push(Step::Write { offset, bytes: duration.to_vec() });
     }
     let reserve_bytes = layout.reserve.end.saturating_sub(layout.reserve.start);
@@ -70,6 +71,29 @@ pub fn repair(scan: &Scan) -> Vec<Step> {
     }
     steps.extend(close(layout, &scan.index, length));
     steps
+}
+
+/// Makes a file of FFmpeg's ours, while it is written: the room that it was made to leave at the end of
+/// its `moov` becomes an identity and the reserve of [`close`]. No steps where the room is too short.
+///
+/// First both lie within `moov`, where nobody minds them; then four bytes make `moov` end before them.
+pub fn claim(spare: &Spare, identity: &Identity) -> Vec<Step> {
+    let mut bytes = Vec::new();
+    identity.write(&mut bytes);
+    let room = usize::try_from(spare.room.end - spare.room.start).unwrap_or(0);
+    let Some(reserve) = room.checked_sub(bytes.len()) else { return Vec::new() };
+    let Some(empty) = reserve.checked_sub(BOX_HEADER_BYTES) else { return Vec::new() };
+    if empty < SIDX_BYTES_MIN {
+        return Vec::new();
+    }
+    boxed(&mut bytes, b"free", |out| out.resize(out.len() + empty, 0));
+    let mut size = Vec::with_capacity(4);
+    put_u32(&mut size, u32::try_from(spare.room.start - spare.movie).unwrap_or(u32::MAX));
+    vec![
+        Step::Write { offset: spare.room.start, bytes },
+        Step::Sync,
+        Step::Write { offset: spare.movie, bytes: size },
+    ]
 }
 
 fn free_size(layout: &Layout, size: u64) -> Step {

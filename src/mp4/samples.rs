@@ -123,6 +123,21 @@ pub fn closed(codec: Codec, count: u32) -> Vec<u8> {
     file
 }
 
+/// A file as FFmpeg writes it with a remark of so many bytes in its head, three frames a fragment.
+pub fn by_ffmpeg(remark_bytes: usize, count: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    init::write_live_init(&mut out, &parameter_sets(Codec::H264));
+    let movie = out.windows(4).position(|kind| kind == b"moov").unwrap() - 4;
+    super::boxed(&mut out, b"udta", |out| out.resize(out.len() + remark_bytes, b'.'));
+    let size = u32::try_from(out.len() - movie).unwrap();
+    out[movie..movie + 4].copy_from_slice(&size.to_be_bytes());
+    for nth in 0..count {
+        let time = Ticks(i64::from(nth * 3 * FRAME));
+        out.extend(fragment(nth, time, FirstSample::Key, &[60 + nth, 12, 20]).0);
+    }
+    out
+}
+
 pub fn carry_out(file: &mut Vec<u8>, steps: &[Step]) {
     for step in steps {
         match step {

@@ -5,6 +5,8 @@
 //! Spec: ISO/IEC 14496-12. Knows nothing of: the card (it is handed a function that reads).
 
 mod entry;
+#[cfg(feature = "pictures")]
+mod first;
 mod fragments;
 mod head;
 mod window;
@@ -12,7 +14,9 @@ mod window;
 use std::{fmt, io};
 
 pub use entry::Video;
-pub use head::{Form, Head};
+#[cfg(feature = "pictures")]
+pub use first::{First, read_first};
+pub use head::{Form, Head, Spare};
 pub use window::ReadAt;
 
 use super::index::Index;
@@ -117,6 +121,30 @@ pub fn read_head(read_at: ReadAt, len: u64) -> Result<Head, State> {
     head::read(&mut Window::new(read_at, len)).map_err(State::from)
 }
 
+/// Where the last `mdat` ends that is whole within `len` bytes, of the boxes from `begin` on; `begin`
+/// where there is none.
+///
+/// # Errors
+/// The card's.
+pub fn boxes_end(read_at: ReadAt, begin: u64, len: u64) -> io::Result<u64> {
+    let mut window = Window::new(read_at, len);
+    let mut end = begin;
+    window.position = begin;
+    while window.position < len {
+        match window.box_header(len) {
+            Ok(header) => {
+                window.position = header.end;
+                if header.kind == *b"mdat" {
+                    end = header.end;
+                }
+            }
+            Err(Fault::Unreadable { error, .. }) => return Err(error),
+            Err(_) => break,
+        }
+    }
+    Ok(end)
+}
+
 impl Scan {
     pub fn is_whole(&self) -> bool {
         matches!(self.state, State::Whole)
@@ -162,6 +190,10 @@ impl Scan {
                     if self.fragments > 0 {
                         self.whole_bytes = at;
                     }
+                }
+                // One that was made ours, and not closed by us.
+                b"mfra" if head.layout.as_ref().is_some_and(|it| it.durations.is_none()) => {
+                    at = header.end;
                 }
                 kind => return Err(damage(at, What::UnexpectedBox { kind: *kind })),
             }

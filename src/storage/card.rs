@@ -5,6 +5,7 @@
 //! ```text
 //! card.rs        commands, deadlines, letting go of the card and taking it back
 //! ├─ segments    open, append, sync, close
+//! ├─ staged      segments that another program writes
 //! ├─ health      what an error means; absent, read-only, failing; mending what did it
 //! ├─ room        retention, a full card, deleting
 //! └─ heads       the list: names at once, heads newest first in the background
@@ -14,6 +15,7 @@ mod heads;
 mod health;
 mod room;
 mod segments;
+mod staged;
 
 use std::{
     collections::VecDeque,
@@ -63,8 +65,8 @@ pub struct Card<D: Disk> {
     /// Recordings that went for an ENOSPC with room left since something was last written: where
     /// that does not help, no more go.
     deleted_in_vain: usize,
-    /// What time it was, where that is to be believed.
-    wall: Option<(Instant, WallTime)>,
+    /// What time it was, as the board believes.
+    wall: Option<(Instant, WallTime, Clock)>,
     next_lock_check: Instant,
     next_look: Instant,
     next_room: Instant,
@@ -118,6 +120,11 @@ impl<D: Disk> Card<D> {
             Command::Open { camera, start } => self.open(camera, &start, now),
             Command::Append { camera, fragment } => self.append(camera, fragment, now),
             Command::Close { camera } => self.close(camera, now),
+            Command::Stage { camera, run } => self.stage(camera, run, now),
+            Command::Unstage { camera } => {
+                self.close(camera, now);
+                self.events.push_back(Event::Unstaged { camera });
+            }
             Command::Delete { camera, number } => {
                 if let Err(reason) = self.delete_asked(camera, number, now) {
                     self.events.push_back(Event::DeleteFailed { camera, number, reason });
@@ -152,6 +159,7 @@ impl<D: Disk> Card<D> {
             self.look(now);
         }
         self.sync_due(now);
+        self.stages_due(now);
         match self.next_chore() {
             Some(due) if now >= due => {
                 if now >= self.next_room {
@@ -169,7 +177,7 @@ impl<D: Disk> Card<D> {
         if self.hold.is_some() {
             return self.next_lock_check;
         }
-        let due = [self.next_sync(), self.next_chore()].into_iter().flatten();
+        let due = [self.next_sync(), self.next_stage(), self.next_chore()].into_iter().flatten();
         due.fold(self.next_lock_check.min(self.next_look), Instant::min)
     }
 
@@ -266,11 +274,12 @@ impl<D: Disk> Card<D> {
         self.was_writable = false;
         self.suspect = None;
         self.next_head = None;
+        self.forget_given_up();
         self.list().reset(None, Vec::new());
     }
 
     fn set_wall(&mut self, wall: WallTime, clock: Clock, now: Instant) {
-        self.wall = (clock == Clock::Trusted).then_some((now, wall));
+        self.wall = Some((now, wall, clock));
     }
 
     fn delete_asked(

@@ -71,6 +71,20 @@ pub fn parse_used_number(file: &OsStr) -> Option<u32> {
     is_used.then_some(number)
 }
 
+/// The name under which another program writes a file, until it is taken up as a recording.
+pub fn staged_name(number: u32) -> String {
+    format!("{number:03}{STAGED}")
+}
+
+/// The same for all its files, as FFmpeg takes it.
+pub const STAGED_PATTERN: &str = "%03d.new";
+
+/// The number in such a name.
+pub fn parse_staged_name(file: &OsStr) -> Option<u32> {
+    let (number, _, extension) = numbered(file)?;
+    extension.eq_ignore_ascii_case(&STAGED.as_bytes()[1..]).then_some(number)
+}
+
 /// Whether a file that begins like this is a recording: its first box is `ftyp`.
 pub fn begins_with_ftyp(head: &[u8]) -> bool {
     head.get(4..8) == Some(b"ftyp")
@@ -97,6 +111,7 @@ fn digits_of(number: u32) -> u8 {
     u8::try_from(digits.max(3)).expect("a u32 has at most ten digits")
 }
 
+const STAGED: &str = ".new";
 /// Nine digits.
 const NUMBER_MAX: u32 = 999_999_999;
 
@@ -159,6 +174,17 @@ mod tests {
         assert_eq!(parse_highest_marker(OsStr::new(&highest_marker(1234))), Some(1234));
         assert_eq!(parse_highest_marker(OsStr::new("014.TOP")), Some(14));
         assert_eq!(parse_highest_marker(OsStr::new("014.mp4")), None);
+    }
+
+    #[test]
+    fn what_another_program_writes_is_no_recording_yet() {
+        for number in [0, 14, 1234] {
+            let name = staged_name(number);
+            assert_eq!(parse_staged_name(name.as_ref()), Some(number));
+            assert_eq!((parse(&name), parse_used_number(name.as_ref())), (None, None));
+        }
+        assert_eq!(STAGED_PATTERN.replace("%03d", "007"), staged_name(7));
+        assert_eq!(parse_staged_name("014.mp4".as_ref()), None);
     }
 
     #[test]

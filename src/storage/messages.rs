@@ -72,6 +72,16 @@ pub enum Command {
     Close {
         camera: CameraId,
     },
+    /// Lets another program write segments of a camera, until `Unstage`; answered by [`Event::Staged`] or
+    /// [`Event::OpenFailed`]. What it writes is told as that of `Append` is, without frames.
+    Stage {
+        camera: CameraId,
+        run: u64,
+    },
+    /// That program has ended: what it wrote is closed; answered by [`Event::Unstaged`].
+    Unstage {
+        camera: CameraId,
+    },
     /// Deletes a recording; answered by [`Event::Deleted`] or [`Event::DeleteFailed`].
     Delete {
         camera: CameraId,
@@ -115,6 +125,21 @@ pub enum Event {
     OpenFailed {
         camera: CameraId,
         reason: OpenError,
+    },
+    /// Another program may write files into this folder: of the names of
+    /// [`super::layout::staged_name`], from this number on.
+    Staged {
+        camera: CameraId,
+        directory: PathBuf,
+        number: u32,
+    },
+    /// What it wrote reached the file system; durable it is later.
+    Grown {
+        camera: CameraId,
+    },
+    /// Nothing of the other program is open any more.
+    Unstaged {
+        camera: CameraId,
     },
     /// The buffer of an `Append` comes back, always.
     Returned {
@@ -228,6 +253,8 @@ pub enum OpenError {
 pub enum Ending {
     /// Closed in order, its index filled in.
     Whole,
+    /// Closed in order, by another program, which left no room for an index.
+    Unindexed,
     /// Nothing was appended; the file is gone.
     Empty,
     /// Given up over an error; it is mended when the card answers again.

@@ -29,10 +29,10 @@ pub(super) struct Extent {
 }
 
 #[derive(Clone)]
-struct Recording {
+pub(super) struct Recording {
     camera: CameraId,
     number: u32,
-    path: PathBuf,
+    pub path: PathBuf,
     /// Of the list that it was found in.
     generation: u32,
 }
@@ -45,7 +45,7 @@ impl Web {
         name: &str,
         file: &str,
     ) -> Answer {
-        let Some((recording, entry)) = self.find(name, file) else {
+        let Some((recording, entry)) = self.find(name, file.strip_suffix(".mp4")) else {
             return Answer::error(404, "no such recording");
         };
         let length = match entry.state {
@@ -95,9 +95,9 @@ impl Web {
         Answer::new(status, Body::File(extent))
     }
 
-    /// `file`: a recording's number as a name, `014.mp4`; nothing of it becomes part of a path.
-    fn find(&self, name: &str, file: &str) -> Option<(Recording, Entry)> {
-        let number = number(file.strip_suffix(".mp4")?)?;
+    /// `file`: a recording's number, `014`; nothing of it becomes part of a path.
+    pub(super) fn find(&self, name: &str, file: Option<&str>) -> Option<(Recording, Entry)> {
+        let number = number(file?)?;
         let camera = self.daemon.camera_id(name)?;
         let catalog = self.catalog();
         let entry = *catalog.folder(camera)?.get(number)?;
@@ -106,7 +106,7 @@ impl Web {
         Some((Recording { camera, number, path, generation }, entry))
     }
 
-    fn unreadable(&self, recording: &Recording, error: &io::Error) -> Answer {
+    pub(super) fn unreadable(&self, recording: &Recording, error: &io::Error) -> Answer {
         if error.kind() == io::ErrorKind::NotFound {
             return Answer::error(404, "the recording is gone");
         }
@@ -174,7 +174,7 @@ fn etag(entry: &Entry, length: u64) -> String {
 }
 
 /// Whether a list of entity tags names this one; weak ones do too (§13.1.2).
-fn names(tags: &str, etag: &str) -> bool {
+pub(super) fn names(tags: &str, etag: &str) -> bool {
     let mut tags = tags.split(',').map(str::trim);
     tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }

@@ -156,6 +156,14 @@ impl Web {
             ("DELETE", ["api", "recordings", camera, number]) if !number.is_empty() => {
                 self.delete_recording(camera, number).await
             }
+            #[cfg(feature = "pictures")]
+            ("GET", ["recordings", camera, file, ""]) if file.ends_with(".jpg") => {
+                self.thumbnail(head, camera, file).await
+            }
+            #[cfg(not(feature = "pictures"))]
+            ("GET", ["recordings", _, file, ""]) if file.ends_with(".jpg") => {
+                Answer::error(404, "this smolnvr is built without pictures of recordings")
+            }
             ("GET", ["recordings", camera, file, ""]) => self.recording(head, camera, file).await,
             ("GET", ["snapshot", file, "", ""]) => self.snapshot(file).await,
             ("GET", ["live", file, "", ""]) => self.live_file(file),
@@ -217,6 +225,9 @@ impl Web {
 
     fn live(self: &Rc<Self>, name: &str, form: Form) -> Result<(Live, MediaPlace), Answer> {
         let station = self.station(name).ok_or_else(|| Answer::error(404, "no such camera"))?;
+        if let Some(reason) = station.no_live() {
+            return Err(Answer::error(503, reason.to_owned()));
+        }
         let place = self.media_place().ok_or_else(too_many_viewers)?;
         Ok((Live::new(&self.daemon, station, form), place))
     }

@@ -9,13 +9,14 @@ use super::{
 };
 use crate::{
     camera::State,
-    config::Engine,
     daemon::{Station, history::Change},
+    ffmpeg::Engine,
     limits,
     media::Intake,
     mp4::identity::Clock,
     runtime,
     storage::{CameraId, catalog::Entry},
+    sys::kilobytes,
 };
 use serde::Serialize;
 use std::{fmt::Write as _, fs, time::Instant};
@@ -25,6 +26,8 @@ use std::{fmt::Write as _, fs, time::Instant};
 pub(super) struct Status {
     version: &'static str,
     uptime_s: u64,
+    /// Whether there are pictures of recordings.
+    pictures: bool,
     clock: ClockStatus,
     memory: Memory,
     storage: StorageStatus,
@@ -71,6 +74,12 @@ struct CameraStatus {
     state: &'static str,
     since_ms: i64,
     engine: &'static str,
+    /// Where FFmpeg records it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ffmpeg: Option<FfmpegStatus>,
+    /// Why there is no live view at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_live: Option<&'static str>,
     codec: Option<&'static str>,
     mime: Option<String>,
     width: Option<u32>,
@@ -92,6 +101,15 @@ struct CameraStatus {
     live_waits: bool,
     durable_age_ms: Option<u64>,
     last_error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct FfmpegStatus {
+    /// Its version and path, once it was asked.
+    tool: Option<String>,
+    restarts: u64,
+    /// What it said last, oldest first.
+    log: Vec<String>,
 }
 
 /// Frames that were lost, by cause; of the network, packets that did not come and frames that broke.
@@ -139,6 +157,7 @@ impl Web {
         Status {
             version: env!("CARGO_PKG_VERSION"),
             uptime_s: now.duration_since(daemon.started).as_secs(),
+            pictures: cfg!(feature = "pictures"),
             clock: ClockStatus {
                 now_ms: daemon.clock.now().0,
                 trusted: daemon.trust.get() == Clock::Trusted,
@@ -185,20 +204,25 @@ impl Web {
         let number = |entry: &Entry| entry.name.number();
         let segment = station.segment();
         let entry = segment.and_then(|number| folder?.get(number).copied());
+        let by_ffmpeg = entry.filter(|_| station.ffmpeg.is_some());
         CameraStatus {
             name: camera.name.clone(),
             state: camera.state().name(),
             since_ms: self.daemon.clock.now().0 - millis(now, camera.since()),
-            engine: match station.engine {
-                Engine::Native => "native",
-                Engine::Ffmpeg => "ffmpeg",
+            engine: if station.ffmpeg.is_some() { "ffmpeg" } else { "native" },
+            ffmpeg: station.ffmpeg.as_ref().map(FfmpegStatus::of),
+            no_live: station.no_live(),
+            codec: match by_ffmpeg {
+                Some(entry) => entry.codec.map(|codec| codec.name()),
+                None => sets.map(|sets| sets.codec().name()),
             },
-            codec: sets.map(|sets| sets.codec().name()),
             mime: sets.map(|sets| mime_type(sets)),
             width: sets.map(|sets| sets.picture().width),
             height: sets.map(|sets| sets.picture().height),
             fps: rate.fps,
-            kbit_s: rate.kbit_s,
+            kbit_s: by_ffmpeg.map_or(rate.kbit_s, |entry| {
+                entry.bytes * 8 / u64::from(entry.duration_ms.max(1000))
+            }),
             recording: segment.is_some(),
             recording_wanted: station.is_wanted(),
             segment,
@@ -233,6 +257,12 @@ impl Web {
         let kind = "text/plain; version=0.0.4; charset=utf-8";
         Answer::new(200, Body::Bytes { kind, bytes: text.into_bytes().into() })
             .with("Cache-Control", "no-store")
+    }
+}
+
+impl FfmpegStatus {
+    fn of(engine: &Engine) -> FfmpegStatus {
+        FfmpegStatus { tool: engine.tool(), restarts: engine.restarts(), log: engine.log() }
     }
 }
 
@@ -291,12 +321,6 @@ fn memory() -> Memory {
     }
 }
 
-fn kilobytes(text: &str, name: &str) -> u64 {
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    number.and_then(|number| number.parse().ok()).unwrap_or(0)
-}
-
 /// One metric after another, each with its values by camera.
 fn prometheus(status: &Status) -> String {
     let mut out = String::new();
@@ -334,6 +358,11 @@ fn prometheus(status: &Status) -> String {
     put("gauge", "camera_viewers", "Who looks at it live.", each(&|it| it.viewers as u64));
     put("gauge", "camera_recordings", "On the card.", each(&|it| it.segments as u64));
     put("counter", "camera_frames_total", "Frames taken.", each(&|it| it.frames));
+    let of_ffmpeg = status.cameras.iter().filter_map(|it| {
+        Some((format!("{{camera=\"{}\"}}", it.name), it.ffmpeg.as_ref()?.restarts))
+    });
+    let restarts = of_ffmpeg.collect();
+    put("counter", "camera_ffmpeg_restarts_total", "FFmpegs that made way for another.", restarts);
     let ages = status
         .cameras
         .iter()

@@ -6,6 +6,7 @@
 
 pub mod busybox;
 pub mod card;
+pub mod engines;
 pub mod http;
 pub mod mp4;
 pub mod port;
@@ -321,6 +322,7 @@ pub fn record_to_the_end(nvr: &mut Nvr, camera: &Camera, frames: u64) {
         sessions.iter().any(|session| session.state == SessionState::Finished)
     });
     assert!(finished, "the camera did not come to its end\n{}", nvr.log());
+    wait_for("what it sent to arrive", || !port::is_sending(camera.port()));
     let enough = usize::try_from(frames).unwrap().saturating_sub(30);
     wait_for("most frames on disk", || frames_in(&nvr.files()) >= enough);
     let (status, elapsed) = nvr.terminate();

@@ -6,6 +6,9 @@
 
 ram=${SMOLNVR_RAM:-/tmp/smolnvr}
 copied="smolnvr smolnvrd S97smolnvr"
+# What the firmware runs at its end, before it unmounts the card. In its flash, written once; it leads nowhere
+# until smolnvr is in RAM, and is passed over then.
+at_end=/etc/init.d/S98smolnvr
 
 # Copies what runs, unless it is there already; each file is what SHA256SUMS says, or nothing runs.
 copy_to_ram() {
@@ -29,6 +32,8 @@ SUPERVISOR="$ram/smolnvrd"
 CONFIG="$config"
 ${SMOLNVR_SOCKET:+SOCKET="$SMOLNVR_SOCKET"}
 END
+	# Without it nothing is lost but a clean unmount.
+	[ -L "$at_end" ] || ln -s "$ram/S97smolnvr" "$at_end" 2>/dev/null || true
 }
 
 # What /etc/init.d/S97smolnvr does, with the copy.

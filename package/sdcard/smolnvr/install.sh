@@ -131,7 +131,7 @@ uninstall() {
 	if [ -e "$target/SHA256SUMS" ] && runs; then
 		service stop
 	fi
-	rm -rf "${SMOLNVR_RAM:-/tmp/smolnvr}"
+	rm -rf "${SMOLNVR_RAM:-/tmp/smolnvr}" /etc/init.d/S98smolnvr
 	for file in $(awk '{ print $2 }' "$here/SHA256SUMS" "$target/SHA256SUMS" 2>/dev/null) SHA256SUMS \
 		smolnvr.toml smolnvr.toml.old smolnvr.passwd; do
 		rm -f "$target/$file" "$target/$file.new"

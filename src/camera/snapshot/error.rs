@@ -5,7 +5,7 @@ use crate::{
     camera,
     limits::{SNAPSHOT_REDIRECTS_MAX, SNAPSHOT_TIMEOUT},
     rtp::JpegError,
-    rtsp,
+    rtsp, still,
 };
 use std::fmt;
 
@@ -35,6 +35,10 @@ pub enum Error {
         has: String,
     },
     Stream(JpegError),
+    /// Why there is no key frame.
+    NoVideo(String),
+    /// Why nothing became of a key frame.
+    Still(still::Error),
 }
 
 impl Error {
@@ -45,6 +49,16 @@ impl Error {
             Error::Camera(error) => error.is_about_credentials(),
             _ => false,
         }
+    }
+
+    /// Whether the same way may soon lead to a picture.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Error::Still(error) if error.is_passing())
+    }
+
+    /// Whether there is video, of which only no picture was made.
+    pub fn is_of_video_that_is_there(&self) -> bool {
+        matches!(self, Error::Still(_))
     }
 
     /// Whether other addresses of the same server are worth a try.
@@ -98,6 +112,8 @@ impl fmt::Display for Error {
             }
             Error::NoTrack { has } => write!(f, "its stream has no JPEG track (has: {has})"),
             Error::Stream(error) => write!(f, "the camera's JPEG stream: {error}"),
+            Error::NoVideo(reason) => f.write_str(reason),
+            Error::Still(error) => error.fmt(f),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Spec: RFC 9110, RFC 9112. Knows nothing of: when to ask, other ways to a picture.
 
-use super::{error::Error, jpeg, response::Response};
+use super::{error::Error, response::Response};
 use crate::{
     camera::{self, Connector},
     limits::{SNAPSHOT_READ_BYTES, SNAPSHOT_REDIRECTS_MAX, SNAPSHOT_TIMEOUT},
@@ -11,6 +11,7 @@ use crate::{
         auth::{Authenticator, Challenge},
     },
     runtime,
+    still::whole_jpeg,
 };
 use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -55,7 +56,7 @@ impl Page {
                 None => ask(&mut self.connector, &question).await?,
             };
             match response.status {
-                200 => return jpeg(response.into_body()).ok_or(Error::NotJpeg),
+                200 => return whole_jpeg(response.into_body()).ok_or(Error::NotJpeg),
                 401 => {
                     self.answer(&response, challenges)?;
                     challenges += 1;

@@ -30,7 +30,7 @@ fn page(camera: &Camera, user: &str) -> Ways {
 fn guesses(camera: &Camera) -> Ways {
     let url: Target = camera.url("cam").parse().unwrap();
     let page = Target::http(&camera.picture_url().unwrap()).unwrap();
-    Ways::guesses(&url, None, page.port(), 1)
+    Ways::guesses(&url, None, page.port(), None, 1)
 }
 
 /// The first answer to a single viewer of a camera whose JPEG is answered so.
@@ -293,7 +293,7 @@ fn the_smaller_stream_may_be_the_one_with_pictures() {
     camera.set_pictures(Pictures::Off);
     let target = |name| camera.url(name).parse::<Target>().unwrap();
     let page = Target::http(&camera.picture_url().unwrap()).unwrap();
-    let ways = Ways::guesses(&target("cam"), Some(&target("small")), page.port(), 1);
+    let ways = Ways::guesses(&target("cam"), Some(&target("small")), page.port(), None, 1);
     run(ways, async |snapshots, _| {
         assert_eq!(newest(&snapshots).await.as_deref(), Ok(PICTURE));
     });
@@ -324,16 +324,8 @@ fn a_jpeg_stream_that_breaks_off_is_found_again() {
 fn snapshots_that_are_off_say_how_they_are_switched_on() {
     let text = "[[camera]]\nname = \"a\"\nurl = \"rtsp://127.0.0.1/\"\nsnapshot = \"off\"\n";
     let config = config::Config::parse(text, std::path::Path::new("x.toml")).unwrap();
-    let reason = run(Ways::new(&config.camera[0], 1), async |snapshots, _| {
+    let reason = run(Ways::new(&config.camera[0], None, 1), async |snapshots, _| {
         newest(&snapshots).await.unwrap_err()
     });
     assert!(reason.contains("snapshot = \"off\""), "{reason}");
-}
-
-#[test]
-fn only_whole_jpegs_count_and_what_is_behind_them_goes() {
-    assert_eq!(jpeg([PICTURE, b"\r\n\0"].concat()).as_deref(), Some(PICTURE));
-    for wrong in [&b""[..], b"\0", b"<html>", &PICTURE[..1000], &PICTURE[1..]] {
-        assert_eq!(jpeg(wrong.to_vec()), None);
-    }
 }

@@ -2,11 +2,13 @@
 //!
 //! What worked is remembered. Knows nothing of: viewers, how often to ask.
 
-use super::{error::Error, page::Page, stream::Stream};
+use super::{Picture, Video, error::Error, page::Page, stream::Stream};
 use crate::{
     config,
     rtsp::{HTTP_PORT, Target},
+    runtime,
 };
+use std::rc::Rc;
 
 /// Where a picture may be had.
 pub(super) struct Ways {
@@ -21,11 +23,13 @@ enum Way {
     Page(Box<Page>),
     /// An RTSP stream that may be JPEG.
     Stream(Target),
+    /// A key frame of the video that is there already.
+    Video(Video),
 }
 
 /// A picture, and the session that it came from if there is more of it.
 pub(super) enum Found {
-    Picture(Vec<u8>),
+    Picture(Rc<Picture>),
     Stream(Box<Stream>, Vec<u8>),
 }
 
@@ -36,13 +40,13 @@ pub(super) struct Failure {
 }
 
 impl Ways {
-    pub(super) fn new(camera: &config::Camera, seed: u64) -> Ways {
+    pub(super) fn new(camera: &config::Camera, video: Option<Video>, seed: u64) -> Ways {
         match &camera.snapshot {
             config::Snapshot::Off => Ways { nothing: OFF, ..Ways::of(Vec::new(), seed) },
             config::Snapshot::Url(url) => Ways::page(url.target(), seed),
             config::Snapshot::Auto => {
                 let live = camera.live_url.as_ref().map(|url| &url.0);
-                Ways::guesses(&camera.url.0, live, HTTP_PORT, seed)
+                Ways::guesses(&camera.url.0, live, HTTP_PORT, video, seed)
             }
         }
     }
@@ -51,16 +55,20 @@ impl Ways {
         Ways::of(vec![Way::page(target, seed)], seed)
     }
 
-    /// What majestic and divinus offer beside their streams, then the streams themselves.
+    /// What majestic and divinus offer beside their streams, then the streams themselves: as JPEG, or
+    /// by a key frame. What is recorded is asked for JPEG last: where it has key frames it has none.
     pub(super) fn guesses(
         url: &Target,
         live_url: Option<&Target>,
         http_port: u16,
+        video: Option<Video>,
         seed: u64,
     ) -> Ways {
         let pages = PAGES.iter().map(|path| Way::page(url.http_page(http_port, path), seed));
-        let streams = live_url.into_iter().chain([url]).map(|url| Way::Stream(url.clone()));
-        Ways::of(pages.chain(streams).collect(), seed)
+        let live = live_url.map(|url| Way::Stream(url.clone()));
+        let video = video.map(Way::Video);
+        let last = Way::Stream(url.clone());
+        Ways::of(pages.chain(live).chain(video).chain([last]).collect(), seed)
     }
 
     fn of(ways: Vec<Way>, seed: u64) -> Ways {
@@ -87,11 +95,21 @@ impl Ways {
                     self.known = Some(index);
                     return Ok(found);
                 }
-                Err(error) => failures.add(way, error),
+                Err(error) => {
+                    if error.is_passing() {
+                        self.known = Some(index);
+                    }
+                    let is_last = error.is_of_video_that_is_there();
+                    failures.add(way, error);
+                    if is_last {
+                        break;
+                    }
+                }
             }
         }
         // After the way that was known, all others have their turn soon.
-        let is_final = failures.are_about_credentials() || only.is_none() && !is_alone;
+        let is_first = only.is_none() && self.known.is_none();
+        let is_final = failures.are_about_credentials() || is_first && !is_alone;
         Err(Failure { text: failures.text().unwrap_or_else(|| self.nothing.to_owned()), is_final })
     }
 }
@@ -103,7 +121,11 @@ impl Way {
 
     async fn picture(&mut self, seed: u64) -> Result<Found, Error> {
         match self {
-            Way::Page(page) => page.picture().await.map(Found::Picture),
+            Way::Page(page) => {
+                let jpeg = page.picture().await?;
+                Ok(Found::Picture(Rc::new(Picture { jpeg, taken: runtime::now() })))
+            }
+            Way::Video(video) => video.picture().await.map(Found::Picture),
             Way::Stream(target) => {
                 let mut stream = Stream::open(target, seed).await?;
                 let mut jpeg = Vec::new();
@@ -119,6 +141,7 @@ impl Way {
 struct Failures {
     http: Option<(String, Error)>,
     rtsp: Option<Error>,
+    video: Option<Error>,
 }
 
 impl Failures {
@@ -126,6 +149,7 @@ impl Failures {
         match way {
             Way::Page(page) => self.http = Some((page.target.to_string(), error)),
             Way::Stream(_) => self.rtsp = Some(error),
+            Way::Video(_) => self.video = Some(error),
         }
     }
 
@@ -141,13 +165,14 @@ impl Failures {
     }
 
     fn text(&self) -> Option<String> {
-        match (&self.http, &self.rtsp) {
-            (Some((page, http)), Some(rtsp)) => {
-                Some(format!("no picture by HTTP ({page}: {http}) nor by RTSP ({rtsp})"))
-            }
-            (Some((page, http)), None) => Some(format!("{page}: {http}")),
-            (None, rtsp) => rtsp.as_ref().map(|rtsp| format!("no picture by RTSP: {rtsp}")),
+        if let (Some((page, http)), None, None) = (&self.http, &self.rtsp, &self.video) {
+            return Some(format!("{page}: {http}"));
         }
+        let http = self.http.as_ref().map(|(page, http)| format!("by HTTP ({page}: {http})"));
+        let rtsp = self.rtsp.as_ref().map(|rtsp| format!("by RTSP ({rtsp})"));
+        let video = self.video.as_ref().map(|video| format!("of its video ({video})"));
+        let ways: Vec<String> = [http, rtsp, video].into_iter().flatten().collect();
+        (!ways.is_empty()).then(|| format!("no picture {}", ways.join(" nor ")))
     }
 }
 

@@ -21,6 +21,9 @@ pub struct Video {
     pub height: u16,
     /// Of the length before each NAL unit, 1 to 4.
     pub(super) length_bytes: u8,
+    /// Where the payload of `avcC` or `hvcC` lies in the file.
+    #[cfg(feature = "pictures")]
+    pub(super) configuration: u64,
 }
 
 /// The first sample entry, where it is sound, or H.264 or H.265 with its configuration.
@@ -54,7 +57,15 @@ pub(super) fn read(window: &mut Window, stsd: BoxHeader) -> Result<Option<Entry>
                 }
             };
             let length_bytes = (lengths & 3) + 1;
-            let video = Video { codec, codecs, width, height, length_bytes };
+            let video = Video {
+                codec,
+                codecs,
+                width,
+                height,
+                length_bytes,
+                #[cfg(feature = "pictures")]
+                configuration: header.body,
+            };
             return Ok(Some(Entry::Video(video)));
         }
         window.position = header.end;

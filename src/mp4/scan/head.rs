@@ -1,5 +1,7 @@
 //! Reads what lies before the media: identity, codec, durations, index.
 
+use std::ops::Range;
+
 use super::{
     What,
     entry::{self, Entry, Video},
@@ -8,7 +10,7 @@ use super::{
 use crate::{
     codec,
     mp4::{
-        IDENTITY_UUID, TIMESCALE,
+        IDENTITY_UUID, TIMESCALE, TRACK_ID,
         fragment::NON_SYNC_SAMPLE_FLAGS,
         identity::{IDENTITY_BYTES_MAX, Identity},
         init::Layout,
@@ -24,17 +26,27 @@ pub struct Head {
     pub identity: Option<Identity>,
     /// The first video track, where it is H.264 or H.265.
     pub video: Option<Video>,
-    /// As written at close (`mehd`, else `mvhd`); `None` while that is zero.
+    /// As written at close (`mehd`, else `mvhd`, else by the index); `None` while that is zero.
     pub duration: Option<Ticks>,
     /// Where the file should end, by a `sidx` in front of the media.
     pub indexed_end: Option<u64>,
     /// Where a repair may write: only in files of ours.
     pub layout: Option<Layout>,
+    /// In files of others that can be made ours.
+    pub spare: Option<Spare>,
     /// Of the first fragment; the file's end where there is none yet.
     pub media_begin: u64,
     pub(super) track: Track,
     /// The first sound track, if there is one.
     pub(super) audio: Option<Track>,
+}
+
+/// Room in front of the media: the user data (`udta`) that ends a `moov` of FFmpeg's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Spare {
+    /// Where the `moov` begins.
+    pub movie: u64,
+    pub room: Range<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,20 +119,21 @@ pub(super) fn read(window: &mut Window) -> Result<Head, Fault> {
         }
         window.position = header.end;
     }
-    let Some(movie) = movie else { return Err(Fault::End) };
-    if let (Some(room), Some((sidx, _))) = (&mut reserve, index)
+    let Some(mut movie) = movie else { return Err(Fault::End) };
+    if let (Some(room), Some((sidx, _))) = (&mut reserve, &index)
         && room.end == sidx.begin
     {
         room.end = sidx.end;
     }
-    let layout = match (&identity, movie.durations(), reserve) {
-        (Some(_), Some(durations), Some(reserve)) if reserve.end == media_begin => {
-            Some(Layout { durations, reserve })
+    let layout = match (&identity, movie.has_our_ticks(), reserve) {
+        (Some(_), true, Some(reserve)) if reserve.end == media_begin => {
+            Some(Layout { durations: movie.durations(), reserve })
         }
         _ => None,
     };
-    let indexed_end = index.map(|(_, end)| end);
-    Ok(movie.into_head(identity, layout, indexed_end, media_begin))
+    let is_spare = identity.is_none() && index.is_none() && movie.has_our_ticks();
+    let spare = movie.spare.take().filter(|it| is_spare && it.room.end == media_begin);
+    Ok(Head { layout, spare, ..movie.into_head(identity, index.map(|(_, it)| it), media_begin) })
 }
 
 /// What `moov` says.
@@ -138,6 +151,7 @@ struct Movie {
     audio: Option<MovieTrack>,
     current: MovieTrack,
     defaults: Vec<Track>,
+    spare: Option<Spare>,
 }
 
 #[derive(Default)]
@@ -153,6 +167,7 @@ impl Movie {
     fn read(window: &mut Window, moov: BoxHeader) -> Result<Movie, Fault> {
         let mut movie = Movie::default();
         let mut boxes = 0;
+        let mut inner_end = moov.body;
         window.position = moov.body;
         while window.position < moov.end {
             let header = window.box_header(moov.end)?;
@@ -165,11 +180,14 @@ impl Movie {
                 b"mdia" | b"minf" | b"stbl" => next = header.body,
                 b"mvex" => {
                     movie.has_fragments = true;
-                    next = header.body;
+                    (next, inner_end) = (header.body, header.end);
                 }
                 b"trak" => {
                     movie.choose();
-                    next = header.body;
+                    (next, inner_end) = (header.body, header.end);
+                }
+                b"udta" if header.end == moov.end && header.begin >= inner_end => {
+                    movie.spare = Some(Spare { movie: moov.begin, room: header.begin..header.end });
                 }
                 b"mvhd" => {
                     let times = Times::read(window)?;
@@ -226,19 +244,23 @@ impl Movie {
         }
     }
 
+    /// Whether the video is what an index of ours speaks of.
+    fn has_our_ticks(&self) -> bool {
+        let video = self.chosen.as_ref();
+        video.is_some_and(|video| video.timescale == TIMESCALE && video.id == TRACK_ID)
+    }
+
     /// Where the durations lie, if all are there and count 90 kHz.
     fn durations(&self) -> Option<[u64; 4]> {
         let [mvhd, tkhd, mdhd, mehd] = self.positions;
-        let timescale = self.chosen.as_ref()?.timescale;
-        (self.timescale == TIMESCALE && timescale == TIMESCALE).then_some(())?;
+        (self.timescale == TIMESCALE).then_some(())?;
         Some([mvhd?, tkhd?, mdhd?, mehd?])
     }
 
     fn into_head(
         self,
         identity: Option<Identity>,
-        layout: Option<Layout>,
-        indexed_end: Option<u64>,
+        indexed: Option<Indexed>,
         media_begin: u64,
     ) -> Head {
         let defaults = |track: &MovieTrack| Track {
@@ -261,13 +283,15 @@ impl Movie {
             0 => self.duration,
             duration => duration,
         };
+        let written = (written != 0).then(|| scale(written, self.timescale));
         Head {
             form: if self.has_fragments { Form::Fragmented } else { Form::Plain },
             identity,
             video,
-            duration: (written != 0).then(|| scale(written, self.timescale)),
-            indexed_end,
-            layout,
+            duration: written.or(indexed.map(|indexed| indexed.duration)),
+            indexed_end: indexed.map(|indexed| indexed.end),
+            layout: None,
+            spare: None,
             media_begin,
             track,
             audio,
@@ -303,23 +327,35 @@ fn read_identity(window: &mut Window, header: BoxHeader) -> Result<Option<Identi
     Ok(Identity::read(window.slice(count)?))
 }
 
-/// Where the last subsegment ends (§8.16.3).
-fn read_index(window: &mut Window, header: BoxHeader) -> Result<u64, Fault> {
+/// What a `sidx` says (§8.16.3).
+#[derive(Clone, Copy)]
+struct Indexed {
+    /// Where the last subsegment ends.
+    end: u64,
+    /// From the first one's start.
+    duration: Ticks,
+}
+
+fn read_index(window: &mut Window, header: BoxHeader) -> Result<Indexed, Fault> {
     let wide = window.u32()? >> 24 != 0;
-    window.position += 8 + if wide { 8 } else { 4 };
+    window.position += 4;
+    let timescale = window.u32()?;
+    window.position += if wide { 8 } else { 4 };
     let first_offset = if wide { window.u64()? } else { u64::from(window.u32()?) };
     window.position += 2;
     let count = window.u16()?;
     let mut end = header.end.saturating_add(first_offset);
+    let mut duration = 0_u64;
     for _ in 0..count {
         end = end.saturating_add(u64::from(window.u32()? & 0x7fff_ffff));
-        window.position += 8;
+        duration = duration.saturating_add(window.u32()?.into());
+        window.position += 4;
     }
     if window.position > header.end {
         let size = header.end - header.begin;
         return Err(damage(header.begin, What::BoxSize { kind: header.kind, size }));
     }
-    Ok(end)
+    Ok(Indexed { end, duration: scale(duration, timescale) })
 }
 
 fn scale(time: u64, timescale: u32) -> Ticks {

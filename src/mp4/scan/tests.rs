@@ -1,3 +1,4 @@
+mod foreign;
 mod sound;
 
 use proptest::prelude::*;
@@ -52,6 +53,53 @@ fn a_closed_file_is_whole_and_says_what_it_is() {
         assert_eq!(video.codec, codec);
         assert_eq!(video.codecs, sets.mime());
         assert_eq!((video.width, video.height), (1920, 1080));
+    }
+}
+
+#[cfg(feature = "pictures")]
+#[test]
+fn the_first_picture_is_read_with_its_parameter_sets() {
+    for codec in [Codec::H264, Codec::H265] {
+        for file in [closed(codec, 5), unclosed(codec, 1).0] {
+            let first = read_first(&reader(&file), file.len() as u64).unwrap();
+            assert_eq!(first.parameter_sets, parameter_sets(codec));
+            let mdat = file.windows(4).position(|window| window == b"mdat").unwrap() + 4;
+            assert_eq!(first.sample, file[mdat..mdat + first.sample.len()]);
+            crate::still::KeyFrame::new(&first.parameter_sets, &first.sample).unwrap();
+            for end in 0..file.len() {
+                let cut = read_first(&reader(&file[..end]), end as u64);
+                assert!(cut.is_err() || end >= mdat + first.sample.len(), "{end}");
+            }
+        }
+    }
+}
+
+#[cfg(feature = "pictures")]
+#[test]
+fn the_first_picture_of_a_file_that_ffmpeg_wrote_is_read_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let clips = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("ci/clips");
+    for (clip, size) in [("plain.h264", (480, 272)), ("plain.h265", (480, 272))] {
+        for (flags, is_read) in
+            [("frag_keyframe+empty_moov+default_base_moof", true), ("faststart", false)]
+        {
+            let path = folder.path().join("file.mp4");
+            let status = std::process::Command::new("ffmpeg")
+                .args(["-nostdin", "-v", "error", "-y", "-i"])
+                .arg(clips.join(clip))
+                .args(["-c", "copy", "-movflags", flags])
+                .arg(&path)
+                .status();
+            assert!(status.unwrap().success());
+            let file = std::fs::read(&path).unwrap();
+            let first = read_first(&reader(&file), file.len() as u64);
+            assert_eq!(first.is_ok(), is_read, "{clip} {flags}");
+            if let Ok(first) = first {
+                let picture = first.parameter_sets.picture();
+                assert_eq!((picture.width, picture.height), size);
+                assert!(first.sample.len() > 1000);
+            }
+        }
     }
 }
 

@@ -224,7 +224,14 @@ impl<D: Disk> Card<D> {
         self.disk.set_len(&file, 0)
     }
 
-    fn enter(&self, camera: CameraId, name: Name, head: &Head, bytes: u64, modified: WallTime) {
+    pub(super) fn enter(
+        &self,
+        camera: CameraId,
+        name: Name,
+        head: &Head,
+        bytes: u64,
+        modified: WallTime,
+    ) {
         let codecs = head.video.as_ref().map(|video| self.list().intern(&video.codecs));
         let is_cut = head.layout.is_some() && !head.is_closed(bytes);
         self.update(camera, name, |entry| {

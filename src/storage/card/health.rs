@@ -238,12 +238,17 @@ impl<D: Disk> Card<D> {
         if let Some(Suspect { camera, name, cure }) = self.suspect.take() {
             file = self.path(camera, name).ok();
             let was_last_cure = matches!(cure, Cure::SetAside);
-            if let Err((error, next)) = self.cure(camera, name, cure) {
-                let suspect = Suspect { camera, name, cure: next };
-                let trouble = self.diagnose(&error);
-                if !matches!(trouble, Trouble::Failing(_)) {
-                    self.suspect = (!was_last_cure).then_some(suspect);
-                    return self.suffer_over(trouble, None, now);
+            match self.cure(camera, name, cure) {
+                Ok(Cured::Done) => {}
+                // Best effort: an empty file is in nobody's way.
+                Ok(Cured::Empty) => drop(self.remove_empty(camera, name)),
+                Err((error, next)) => {
+                    let suspect = Suspect { camera, name, cure: next };
+                    let trouble = self.diagnose(&error);
+                    if !matches!(trouble, Trouble::Failing(_)) {
+                        self.suspect = (!was_last_cure).then_some(suspect);
+                        return self.suffer_over(trouble, None, now);
+                    }
                 }
             }
         }
@@ -268,6 +273,7 @@ impl<D: Disk> Card<D> {
                 self.set_aside(camera, name).map_err(set_aside)?;
                 return Ok(Cured::Done);
             }
+            Cure::Repair(Reach::All) => self.reach(camera, name),
             Cure::Repair(reach) => reach,
         };
         let path = self.path(camera, name).map_err(set_aside)?;

@@ -10,6 +10,7 @@ use crate::{
     limits::{
         CARD_DELETIONS_AT_ONCE_MAX, CARD_OPEN_TRIES_MAX, CARD_ROOM_INTERVAL, CARD_STEP_INTERVAL,
     },
+    mp4::identity::Clock,
     storage::{
         CameraId, CardState, DeleteError, DeleteReason, Event,
         catalog::SegmentState,
@@ -234,8 +235,14 @@ impl<D: Disk> Card<D> {
 
     /// What time it is, where that is to be believed.
     fn wall_now(&self, now: Instant) -> Option<WallTime> {
-        let (then, wall) = self.wall?;
+        let (wall, clock) = self.time_now(now)?;
+        (clock == Clock::Trusted).then_some(wall)
+    }
+
+    /// What time it is, and whether that is to be believed.
+    pub(super) fn time_now(&self, now: Instant) -> Option<(WallTime, Clock)> {
+        let (then, wall, clock) = self.wall?;
         let passed = i64::try_from(now.saturating_duration_since(then).as_millis()).ok()?;
-        Some(WallTime(wall.0.saturating_add(passed)))
+        Some((WallTime(wall.0.saturating_add(passed)), clock))
     }
 }

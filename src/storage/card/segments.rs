@@ -5,17 +5,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Card, health::Trouble};
+use super::{Card, health::Trouble, staged::Staged};
 use crate::{
     codec,
-    limits::{ALLOCATION_STEP_BYTES, CARD_OPEN_TRIES_MAX, SEGMENT_BYTES_MAX},
+    limits::{ALLOCATION_STEP_BYTES, CARD_OPEN_TRIES_MAX, GIVEN_UP_MAX, SEGMENT_BYTES_MAX},
     mp4::identity::{Clock, Identity},
     storage::{
         CameraId, Ending, Event, Fragment, OpenError, Refused, SegmentStart,
         catalog::{Entry, SegmentState},
         disk::Disk,
         layout::Name,
-        segment::{self, Segment},
+        segment::{self, Reach, Segment},
     },
     units::Ticks,
 };
@@ -23,8 +23,13 @@ use crate::{
 /// What is open of a camera, and what is known of its segments' size.
 pub(super) struct Camera<D: Disk> {
     open: Option<Open<D>>,
+    /// What another program writes in its place.
+    pub(super) staged: Option<Staged<D>>,
     /// What room is taken for, from the last segment; `None` before the first.
     expected_bytes: Option<u64>,
+    /// Files given up over an error, and how much of each is durable. What was written behind that may be
+    /// in the kernel's memory alone: after a failed write the page cache still has it, and the card has not.
+    given_up: Vec<(Name, u64)>,
 }
 
 struct Open<D: Disk> {
@@ -38,7 +43,7 @@ struct Open<D: Disk> {
 
 impl<D: Disk> Default for Camera<D> {
     fn default() -> Camera<D> {
-        Camera { open: None, expected_bytes: None }
+        Camera { open: None, staged: None, expected_bytes: None, given_up: Vec::new() }
     }
 }
 
@@ -102,7 +107,7 @@ impl<D: Disk> Card<D> {
         Err(last)
     }
 
-    fn takes_segments(&self) -> bool {
+    pub(super) fn takes_segments(&self) -> bool {
         self.root.is_some() && self.list().state.takes_segments()
     }
 
@@ -151,7 +156,7 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    fn use_up(&mut self, camera: CameraId, number: u32) {
+    pub(super) fn use_up(&mut self, camera: CameraId, number: u32) {
         if let Some(folder) = self.list().folder_mut(camera) {
             folder.use_up(number);
         }
@@ -210,11 +215,14 @@ impl<D: Disk> Card<D> {
     }
 
     pub(super) fn close(&mut self, camera: CameraId, now: Instant) {
+        if self.cameras.get(camera.0).is_some_and(|slot| slot.staged.is_some()) {
+            return self.close_staged(camera, now);
+        }
         let Some(open) = self.cameras.get_mut(camera.0).and_then(|slot| slot.open.take()) else {
             return;
         };
         let Open { name, segment, frames_end, .. } = open;
-        let number = name.number();
+        let (number, durable_bytes) = (name.number(), segment.durable_bytes());
         if frames_end == 0 {
             drop(segment);
             return self.close_empty(camera, name, now);
@@ -222,7 +230,7 @@ impl<D: Disk> Card<D> {
         let segment::Summary { bytes, duration, .. } = match segment.close(&self.disk) {
             Ok(summary) => summary,
             Err(error) => {
-                self.given_up(camera, name);
+                self.given_up(camera, name, durable_bytes);
                 let trouble = self.diagnose(&error);
                 return self.suffer(trouble, Some((camera, name)), now);
             }
@@ -232,18 +240,23 @@ impl<D: Disk> Card<D> {
             (entry.state, entry.bytes, entry.duration_ms) =
                 (SegmentState::Whole, bytes, duration_ms);
         });
+        self.expect(camera, bytes);
+        self.events.push_back(Event::Durable { camera, frames_end });
+        self.events.push_back(Event::Closed { camera, number, ending: Ending::Whole });
+    }
+
+    /// Takes in how large a segment has become.
+    pub(super) fn expect(&mut self, camera: CameraId, bytes: u64) {
         if let Some(slot) = self.cameras.get_mut(camera.0) {
             // An eighth more, so that most segments take their room at once; a short one between
             // two long ones says little.
             let recent = slot.expected_bytes.map_or(0, |before| before / 9 * 7).max(bytes);
             slot.expected_bytes = Some(recent.saturating_add(recent / 8).min(SEGMENT_BYTES_MAX));
         }
-        self.events.push_back(Event::Durable { camera, frames_end });
-        self.events.push_back(Event::Closed { camera, number, ending: Ending::Whole });
     }
 
     /// Nothing was appended: no file stays.
-    fn close_empty(&mut self, camera: CameraId, name: Name, now: Instant) {
+    pub(super) fn close_empty(&mut self, camera: CameraId, name: Name, now: Instant) {
         if let Err(error) = self.remove_empty(camera, name) {
             self.read_again(camera, name);
             let trouble = self.diagnose(&error);
@@ -296,6 +309,11 @@ impl<D: Disk> Card<D> {
         }
     }
 
+    /// When what another program writes is looked at next.
+    pub(super) fn next_stage(&self) -> Option<Instant> {
+        self.cameras.iter().filter_map(|slot| Some(slot.staged.as_ref()?.next_look())).min()
+    }
+
     /// Gives the open segment up over an error.
     fn fail(&mut self, camera: CameraId, error: &io::Error, now: Instant) -> Refused {
         let trouble = self.diagnose(error);
@@ -306,20 +324,41 @@ impl<D: Disk> Card<D> {
 
     /// Lets go of an open segment without another call for it but `close`; it is mended later.
     pub(super) fn give_up(&mut self, camera: CameraId) -> Option<Name> {
-        let open = self.cameras.get_mut(camera.0)?.open.take()?;
-        self.given_up(camera, open.name);
-        Some(open.name)
+        let slot = self.cameras.get_mut(camera.0)?;
+        let staged = slot.staged.take().and_then(|staged| staged.durable());
+        let open = slot.open.take().map(|open| (open.name, open.segment.durable_bytes()));
+        let (name, durable_bytes) = open.or(staged)?;
+        self.given_up(camera, name, durable_bytes);
+        Some(name)
     }
 
-    fn given_up(&mut self, camera: CameraId, name: Name) {
+    pub(super) fn given_up(&mut self, camera: CameraId, name: Name, durable_bytes: u64) {
+        if let Some(slot) = self.cameras.get_mut(camera.0) {
+            if slot.given_up.len() >= GIVEN_UP_MAX {
+                slot.given_up.remove(0);
+            }
+            slot.given_up.push((name, durable_bytes));
+        }
         self.read_again(camera, name);
         let number = name.number();
         self.events.push_back(Event::Closed { camera, number, ending: Ending::GivenUp });
     }
 
+    /// How much of a file may be believed.
+    pub(super) fn reach(&self, camera: CameraId, name: Name) -> Reach {
+        let mut given_up = self.cameras.get(camera.0).into_iter().flat_map(|slot| &slot.given_up);
+        given_up.find(|it| it.0 == name).map_or(Reach::All, |it| Reach::UpTo(it.1))
+    }
+
+    /// Another card may have files of the same names.
+    pub(super) fn forget_given_up(&mut self) {
+        self.cameras.iter_mut().for_each(|slot| slot.given_up.clear());
+    }
+
     pub(super) fn is_being_written(&self, camera: CameraId, name: Name) -> bool {
-        let open = self.cameras.get(camera.0).and_then(|slot| slot.open.as_ref());
-        open.is_some_and(|open| open.name == name)
+        let Some(slot) = self.cameras.get(camera.0) else { return false };
+        let staged = slot.staged.as_ref().and_then(Staged::name);
+        slot.open.as_ref().map(|open| open.name).or(staged) == Some(name)
     }
 
     pub(super) fn update(&self, camera: CameraId, name: Name, change: impl FnOnce(&mut Entry)) {
@@ -335,7 +374,9 @@ impl<D: Disk> Card<D> {
 
     /// Two segments' worth of every camera that has recorded.
     pub(super) fn two_segments_bytes(&self) -> u64 {
-        let recording = |slot: &&Camera<D>| slot.open.is_some() || slot.expected_bytes.is_some();
+        let recording = |slot: &&Camera<D>| {
+            slot.open.is_some() || slot.staged.is_some() || slot.expected_bytes.is_some()
+        };
         let one_each = self.cameras.iter().filter(recording);
         let one_each = one_each.map(|slot| slot.expected_bytes.unwrap_or(ALLOCATION_STEP_BYTES));
         let bytes = one_each.reduce(u64::saturating_add).unwrap_or(ALLOCATION_STEP_BYTES);

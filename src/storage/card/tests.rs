@@ -1,6 +1,7 @@
 mod health;
 mod recordings;
 mod room;
+mod staged;
 
 use std::{fs, path::Path, time::Duration};
 

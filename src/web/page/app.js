@@ -95,6 +95,7 @@ function route() {
 function show(now) {
   status = now;
   statusAt = performance.now();
+  list.pictures = now.pictures;
   const isEmpty = now.cameras.length === 0;
   if (isEmpty && $("welcome").hidden) {
     welcomeFields = welcome();
@@ -170,7 +171,7 @@ function recordingState(age) {
     const since = one.segment_ms == null ? "" : `, ${length(one.segment_ms + age)}`;
     text = one.segment == null ? "Recording" : `Recording ${file(one.segment)}${since}`;
   } else if (wanted.length) {
-    text = cardTrouble(status) ?? (one.state === "live" ? "Waiting for a key frame" : "Waiting for the camera");
+    text = cardTrouble(status) ?? (one.state === "live" ? "Waiting for a key frame" : one.ffmpeg ? "Waiting for FFmpeg" : "Waiting for the camera");
     text = `Not recording: ${text}`;
   }
   say($("recording-state"), text);

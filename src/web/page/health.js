@@ -87,12 +87,23 @@ function oneCamera(camera, { clock: { now_ms }, cameras }) {
   const name = cameras.length > 1 ? camera.name : "Camera";
   const since = span(Math.max(0, now_ms - camera.since_ms));
   const why = camera.last_error ? `: ${camera.last_error}` : "";
+  if (camera.ffmpeg) return byFfmpeg(camera, name, since, why);
   if (camera.state === "live") {
     const idle = camera.recording || !camera.recording_wanted ? "" : " But it is not being recorded.";
     return [name, idle ? "warn" : "good", `Live for ${since}, ${video(camera)}.${idle}`];
   }
   if (camera.state === "off") return [name, "warn", `Off for ${since}${why}`];
   return [name, "bad", `No picture for ${since}${why}`];
+}
+
+/** One that FFmpeg records; while it does not, its last words say most. */
+function byFfmpeg({ state, ffmpeg, kbit_s }, name, since, why) {
+  const tool = ffmpeg.tool ?? "FFmpeg";
+  const again = ffmpeg.restarts ? `, started again ${ffmpeg.restarts} times` : "";
+  const said = ffmpeg.log.length ? ` It said: ${ffmpeg.log.join(" / ")}` : "";
+  if (state === "live") return [name, "good", `Recorded by ${tool} for ${since}, ${kbit_s} kbit/s${again}.${said}`];
+  if (state === "off") return [name, "", `Not being recorded for ${since}${why}. It would be by ${tool}.`];
+  return [name, "bad", `Not recorded by ${tool} for ${since}${again}${why}.${said}`];
 }
 
 function stored({ storage, cameras }, age) {

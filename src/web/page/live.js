@@ -26,7 +26,7 @@ export class Live {
   /** When the picture last moved; later than now while it is known why it does not. */
   #moved = 0;
   #time = 0;
-  /** Why there are snapshots in place of video. */
+  /** Why this browser can not show the video. */
   #undecodable = "";
 
   constructor(name) {
@@ -65,7 +65,7 @@ export class Live {
 
   /** Connects or lets go, as it must be now. */
   update() {
-    const isLive = this.#camera?.state === "live";
+    const isLive = this.#camera?.state === "live" || Boolean(this.#camera?.no_live);
     const looked = this.#shown && this.#inView && !document.hidden;
     if (!isLive && this.#camera) {
       const error = this.#camera.last_error;
@@ -78,10 +78,15 @@ export class Live {
     else this.#close();
   }
 
+  /** Why there are snapshots in place of video. */
+  get #instead() {
+    return this.#camera?.no_live ?? this.#undecodable;
+  }
+
   #connect() {
     this.#close();
     this.#told = false;
-    if (this.#undecodable) return this.#snapshot();
+    if (this.#instead) return this.#snapshot();
     if (this.video.readyState < 2) say(this.note, "Waiting for the picture…");
     const socket = new WebSocket(`${location.origin.replace("http", "ws")}/live/${this.name}`);
     socket.binaryType = "arraybuffer";
@@ -221,7 +226,7 @@ export class Live {
 
   async #snapshot() {
     const mine = (this.#timer = setTimeout(() => {}, 0));
-    let note = this.#undecodable;
+    let note = this.#instead;
     try {
       const response = await fetch(`/snapshot/${this.name}.jpg`, { cache: "no-store", signal: AbortSignal.timeout(10_000) });
       if (response.ok) {

@@ -5,6 +5,8 @@ import { api } from "./api.js";
 import { bytes, clock, day, file, length, span } from "./words.js";
 
 export class Recordings {
+  /** Whether the server makes pictures of recordings. */
+  pictures = false;
   #camera = null;
   /** Newest first, without a hole between the first and the last. */
   #entries = [];
@@ -277,8 +279,33 @@ export class Recordings {
     onclick(remove, $("list-note"), () => this.askToDelete(entry));
     enable(remove, state !== "recording");
     row.append(play, download, remove);
+    if (this.pictures && start_ms) {
+      // The number alone may be that of another card's recording.
+      const src = `/recordings/${camera}/${file(number)}.jpg?${start_ms}`;
+      const image = h("img", { alt: "", "data-src": src, onclick: play.onclick });
+      row.append(image);
+      inView.observe(image);
+    }
     return row;
   }
+}
+
+/** Pictures are fetched when they are seen, one at a time: the server makes them, and has other work. */
+const inView = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) {
+    if (!isIntersecting) continue;
+    inView.unobserve(target);
+    lastPicture = lastPicture.then(() => target.isConnected && load(target));
+  }
+});
+let lastPicture = Promise.resolve();
+
+function load(image) {
+  return new Promise((done) => {
+    image.onload = done;
+    image.onerror = () => done(image.remove());
+    image.src = image.dataset.src;
+  });
 }
 
 const STATES = { recording: "recording", whole: "whole", cut: "cut short", damaged: "damaged", unread: "not read yet" };

@@ -90,7 +90,7 @@ fn repair(damaged: &[u8]) {
         layout.is_some_and(|layout| {
             let at = at as u64;
             layout.reserve.contains(&at)
-                || layout.durations.iter().any(|it| (*it..it + 4).contains(&at))
+                || layout.durations.iter().flatten().any(|it| (*it..it + 4).contains(&at))
         })
     };
     let mut pairs = mended.iter().zip(damaged).enumerate();

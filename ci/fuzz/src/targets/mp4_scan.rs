@@ -23,7 +23,7 @@ pub fn mp4_scan(data: &[u8]) {
         assert!(head.media_begin <= data.len() as u64);
         if let Some(layout) = &head.layout {
             assert!(head.identity.is_some() && layout.reserve.end == head.media_begin);
-            assert!(layout.durations.iter().all(|at| at + 4 <= layout.reserve.start));
+            assert!(layout.durations.iter().flatten().all(|at| at + 4 <= layout.reserve.start));
         }
     }
     check_unreadable(data);

@@ -21,7 +21,7 @@ fn sound_is_looked_at_as_well() {
         assert_eq!(scan.duration, Ticks(i64::from(9 * FRAME)));
         // The video's: closing again writes the same.
         let (_, layout, _) = unclosed(Codec::H264, 0);
-        assert_eq!(head.layout.unwrap().durations[..3], layout.durations[..3]);
+        assert_eq!(head.layout.unwrap().durations.unwrap()[..3], layout.durations.unwrap()[..3]);
     }
     let file = samples::closed_with_audio(&aac, 3);
     let last_moof = file.windows(4).rposition(|it| it == b"moof").unwrap();

@@ -263,6 +263,30 @@ fn failing_a_segment_is_given_up_over_an_error_and_mended_when_the_card_answers(
     }
 }
 
+/// After a failed write the kernel may still show what the card does not have.
+#[test]
+fn failing_a_file_keeps_what_is_durable_and_nothing_that_only_seems_to_be_there() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    bench.opened(YARD);
+    bench.append(YARD);
+    bench.pass(SECOND);
+    let bytes = |bench: &Bench| fs::metadata(bench.path("000.mp4")).unwrap().len();
+    let durable_bytes = bytes(&bench);
+    bench.append(YARD);
+    bench.append(YARD);
+    bench.disk.fail("sync 000.mp4", EIO, 0, 1);
+    bench.pass(20 * SECOND);
+    assert_eq!(bytes(&bench), durable_bytes);
+    assert!(bench.scan("000.mp4").is_whole());
+    // And where nothing is, there is no file.
+    bench.disk.fail("sync 001.mp4", EIO, 0, 1);
+    bench.opened(YARD);
+    bench.append(YARD);
+    bench.pass(20 * SECOND);
+    assert_eq!(bench.names(""), ["000.mp4", "001.top"]);
+}
+
 #[test]
 fn failing_ends_by_itself_where_nothing_is_recorded() {
     let mut bench = Bench::new();

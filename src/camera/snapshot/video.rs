@@ -1,0 +1,115 @@
+//! A picture of the video: the newest key frame of a ring in, a JPEG out, and no connection is made for
+//! it; of a camera that only FFmpeg understands, what FFmpeg fetches.
+//!
+//! Knows nothing of: how a JPEG is made, other ways to one.
+
+use super::{Picture, error::Error};
+use crate::{
+    camera::{Camera, State},
+    config::{CameraUrl, Transport},
+    limits::SNAPSHOT_TIMEOUT,
+    runtime,
+    still::{KeyFrame, Stills},
+    tool::Address,
+};
+use std::{
+    rc::{Rc, Weak},
+    time::Duration,
+};
+
+/// Where a camera's video is to be had.
+pub enum Source {
+    /// In the ring of a camera; one that does not run yet is started by being asked for.
+    Ring(Box<dyn Fn() -> Rc<Camera>>),
+    /// At its address, by FFmpeg.
+    Ffmpeg(CameraUrl, Transport),
+}
+
+/// A camera's video, as the source of pictures.
+pub struct Video {
+    source: Source,
+    stills: Rc<Stills>,
+    /// The frame that the last picture was made of: its camera and number, and that picture.
+    last: Option<(Weak<Camera>, u64, Weak<Picture>)>,
+}
+
+/// A key frame of a ring.
+struct Found {
+    number: u64,
+    frame: KeyFrame,
+    age: Duration,
+}
+
+impl Video {
+    pub fn new(source: Source, stills: &Rc<Stills>) -> Video {
+        Video { source, stills: Rc::clone(stills), last: None }
+    }
+
+    /// The picture of the newest key frame: the same as before where no newer one came.
+    ///
+    /// # Errors
+    /// `NoVideo`: none came within [`SNAPSHOT_TIMEOUT`]; `Still`: nothing became of it.
+    pub async fn picture(&mut self) -> Result<Rc<Picture>, Error> {
+        let camera = match &self.source {
+            Source::Ring(camera) => camera(),
+            Source::Ffmpeg(url, transport) => {
+                let address = Address { url: url.as_str(), transport: transport.name() };
+                let jpeg = self.stills.fetch(&address, url.secrets()).await;
+                let jpeg = jpeg.map_err(Error::Still)?;
+                return Ok(Rc::new(Picture { jpeg, taken: runtime::now() }));
+            }
+        };
+        let found = runtime::timeout(SNAPSHOT_TIMEOUT, self.key_frame(&camera)).await;
+        let slow = || Err(Error::NoVideo("no key frame came yet".into()));
+        let Found { number, frame, age } = match found.unwrap_or_else(slow)? {
+            Ok(found) => found,
+            Err(same) => return Ok(same),
+        };
+        let now = runtime::now();
+        let jpeg = self.stills.jpeg(&frame).await.map_err(Error::Still)?;
+        let picture = Rc::new(Picture { jpeg, taken: now.checked_sub(age).unwrap_or(now) });
+        self.last = Some((Rc::downgrade(&camera), number, Rc::downgrade(&picture)));
+        Ok(picture)
+    }
+
+    /// The newest key frame, or what was made of it before.
+    async fn key_frame(&self, camera: &Rc<Camera>) -> Result<Result<Found, Rc<Picture>>, Error> {
+        loop {
+            let changed = camera.changed.changed();
+            if matches!(camera.state(), State::Waiting | State::Off) {
+                let reason = camera.last_error().unwrap_or_else(|| "the camera is off".into());
+                return Err(Error::NoVideo(reason));
+            }
+            if let Some(number) = newest(camera) {
+                return match self.known(camera, number) {
+                    Some(picture) => Ok(Err(picture)),
+                    None => look(camera, number).map(Ok),
+                };
+            }
+            changed.await;
+        }
+    }
+
+    fn known(&self, camera: &Rc<Camera>, number: u64) -> Option<Rc<Picture>> {
+        let (known, of, picture) = self.last.as_ref()?;
+        let is_same = *of == number && known.as_ptr() == Rc::as_ptr(camera);
+        is_same.then(|| picture.upgrade()).flatten()
+    }
+}
+
+fn newest(camera: &Camera) -> Option<u64> {
+    let intake = camera.intake.borrow();
+    intake.ring.key_until(u64::MAX).filter(|&key| intake.is_current(key))
+}
+
+fn look(camera: &Camera, number: u64) -> Result<Found, Error> {
+    let intake = camera.intake.borrow();
+    let ring = &intake.ring;
+    let (key, sample) = ring.get(number).ok_or(Error::NoVideo("it is gone".into()))?;
+    let frame = KeyFrame::new(&key.parameter_sets, sample).map_err(Error::Still)?;
+    // Of the same run: nothing newer is in the ring.
+    let newest =
+        ring.get(ring.numbers().end.saturating_sub(1)).map_or(key.decode, |it| it.0.decode);
+    let millis = u64::try_from((newest - key.decode).as_millis()).unwrap_or(0);
+    Ok(Found { number, frame, age: Duration::from_millis(millis) })
+}

@@ -1,0 +1,293 @@
+//! Stills: a key frame in, a JPEG of at most 640x360 out, made by another process.
+//!
+//! Where this is built with the feature `pictures` our own decoder has the first try, if the picture
+//! fits its memory; else, and where it fails, FFmpeg, which also fetches the picture of a camera that
+//! only FFmpeg understands. Either ends after it and within [`limits::STILL_TIMEOUT`], and is the first to
+//! go where memory runs out: what becomes of it costs a picture, never a frame. One runs at a time.
+//! Knows nothing of: files, who looks.
+
+#[cfg(feature = "pictures")]
+mod own;
+
+use crate::{
+    codec::{Codec, ParameterSets},
+    limits,
+    process::{self, Program},
+    tool::{self, Address, Tool, Turn, Unfit},
+};
+use smol::{future, lock::Mutex};
+use std::{
+    cell::RefCell,
+    fmt,
+    path::{Path, PathBuf},
+    rc::Rc,
+};
+
+/// What makes stills, for all cameras.
+pub struct Stills {
+    /// As configured.
+    ffmpeg: RefCell<PathBuf>,
+    turn: Rc<Turn>,
+    one_at_a_time: Mutex<()>,
+}
+
+/// A key frame with all that a decoder needs.
+pub struct KeyFrame {
+    pub codec: Codec,
+    /// Luma samples.
+    pub pixels: u64,
+    /// Annex B: parameter sets, then the slices.
+    pub stream: Vec<u8>,
+}
+
+/// Why there is no still: one line for the user.
+#[derive(Debug)]
+pub enum Error {
+    /// The key frame has so many bytes.
+    TooLarge(usize),
+    /// The bytes are no key frame.
+    Broken,
+    /// There is no FFmpeg, or none that can be run.
+    Unfit(Unfit),
+    /// FFmpeg records.
+    Paused,
+    Ffmpeg(process::Error),
+    /// What came is no whole JPEG.
+    NotJpeg,
+    /// Bytes that our own decoder would need, and those that there are.
+    #[cfg(feature = "pictures")]
+    Memory {
+        needed: u64,
+        available: u64,
+    },
+    #[cfg(feature = "pictures")]
+    Own(process::Error),
+}
+
+impl Stills {
+    pub fn new(ffmpeg: &Path, turn: &Rc<Turn>) -> Stills {
+        Stills {
+            ffmpeg: RefCell::new(ffmpeg.to_owned()),
+            turn: Rc::clone(turn),
+            one_at_a_time: Mutex::new(()),
+        }
+    }
+
+    /// Another one was configured.
+    pub fn set_ffmpeg(&self, path: &Path) {
+        self.ffmpeg.replace(path.to_owned());
+    }
+
+    /// Makes a JPEG of a key frame. Cancel-safe: the process is gone then.
+    ///
+    /// # Errors
+    /// All of [`Error`] but `TooLarge` and `Broken`.
+    pub async fn jpeg(&self, frame: &KeyFrame) -> Result<Vec<u8>, Error> {
+        let _turn = self.one_at_a_time.lock().await;
+        #[cfg(feature = "pictures")]
+        return match own::jpeg(frame).await {
+            Ok(jpeg) => Ok(jpeg),
+            // Without FFmpeg it is our own decoder that is to be talked of.
+            Err(own) => match self.by_ffmpeg(frame).await {
+                Err(Error::Unfit(_)) => Err(own),
+                result => result,
+            },
+        };
+        #[cfg(not(feature = "pictures"))]
+        self.by_ffmpeg(frame).await
+    }
+
+    async fn by_ffmpeg(&self, frame: &KeyFrame) -> Result<Vec<u8>, Error> {
+        let path = tool::find_program(&self.path()).await.map_err(Error::Unfit)?;
+        let format = match frame.codec {
+            Codec::H264 => "h264",
+            Codec::H265 => "hevc",
+        };
+        let input = ["-threads", "1", "-f", format, "-i", "pipe:0"].map(String::from);
+        self.run(path, &input, Vec::new(), &frame.stream).await
+    }
+
+    /// Has FFmpeg fetch a picture from a camera, on a connection of its own. Cancel-safe.
+    ///
+    /// # Errors
+    /// As [`Stills::jpeg`].
+    pub async fn fetch(
+        &self,
+        address: &Address<'_>,
+        secrets: Vec<String>,
+    ) -> Result<Vec<u8>, Error> {
+        let _turn = self.one_at_a_time.lock().await;
+        if self.turn.is_recording() {
+            return Err(Error::Paused);
+        }
+        let tool = Tool::find(&self.path()).await.map_err(Error::Unfit)?;
+        let script = address.script(&tool);
+        self.run(tool.path().into(), &address.arguments(&tool), secrets, script.as_bytes()).await
+    }
+
+    fn path(&self) -> PathBuf {
+        self.ffmpeg.borrow().clone()
+    }
+
+    /// Runs FFmpeg. `from`: the arguments up to the input; `input`: what it reads.
+    async fn run(
+        &self,
+        path: PathBuf,
+        from: &[String],
+        secrets: Vec<String>,
+        input: &[u8],
+    ) -> Result<Vec<u8>, Error> {
+        let program = Program::new(&path)
+            .arguments(&["-hide_banner", "-loglevel", "error"][..])
+            .arguments(from)
+            .arguments(TO_JPEG)
+            .secrets(secrets)
+            .niceness(limits::STILL_NICENESS);
+        let _used = self.turn.picture().ok_or(Error::Paused)?;
+        let making = program.run(input, limits::SNAPSHOT_BYTES_MAX, limits::STILL_TIMEOUT);
+        // A recording is not kept waiting.
+        let made = future::or(self.recording(), async { Some(making.await) }).await;
+        match made.ok_or(Error::Paused)? {
+            Ok(jpeg) => whole_jpeg(jpeg).ok_or(Error::NotJpeg),
+            Err(error @ process::Error::NotStarted(_)) => {
+                Err(Error::Unfit(tool::explain(path, error).await))
+            }
+            Err(error) => Err(Error::Ffmpeg(error)),
+        }
+    }
+
+    /// Waits until FFmpeg is to record.
+    async fn recording<T>(&self) -> Option<T> {
+        loop {
+            let changed = self.turn.changed();
+            if self.turn.is_recording() {
+                return None;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl KeyFrame {
+    /// `sample`: NAL units, each behind its length in 4 bytes, without parameter sets.
+    ///
+    /// # Errors
+    /// `TooLarge`, `Broken`.
+    pub fn new(sets: &ParameterSets, sample: &[u8]) -> Result<KeyFrame, Error> {
+        let length = sample.len() + sets.nals().map(|nal| nal.len() + 4).sum::<usize>();
+        if length > limits::STILL_INPUT_BYTES_MAX {
+            return Err(Error::TooLarge(length));
+        }
+        let mut stream = Vec::with_capacity(length);
+        for nal in sets.nals() {
+            stream.extend_from_slice(&START_CODE);
+            stream.extend_from_slice(nal);
+        }
+        let mut rest = sample;
+        while let Some((prefix, behind)) = rest.split_first_chunk() {
+            let length = usize::try_from(u32::from_be_bytes(*prefix)).unwrap_or(usize::MAX);
+            let (nal, next) = behind.split_at_checked(length).ok_or(Error::Broken)?;
+            stream.extend_from_slice(&START_CODE);
+            stream.extend_from_slice(nal);
+            rest = next;
+        }
+        let picture = sets.picture();
+        let pixels = u64::from(picture.width) * u64::from(picture.height);
+        Ok(KeyFrame { codec: sets.codec(), pixels, stream })
+    }
+}
+
+impl Error {
+    /// Another one soon may well succeed.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Error::Paused)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::TooLarge(bytes) => write!(f, "the key frame is too large: {} KB", bytes / 1024),
+            Error::Broken => f.write_str("the key frame is broken"),
+            Error::Unfit(unfit) => unfit.fmt(f),
+            Error::Paused => f.write_str(Turn::PAUSED),
+            Error::Ffmpeg(error) => write!(f, "FFmpeg: {error}"),
+            Error::NotJpeg => f.write_str("what FFmpeg wrote is not a whole JPEG"),
+            #[cfg(feature = "pictures")]
+            Error::Memory { needed, available } => {
+                let [needed, available] = [needed, available].map(|bytes| bytes >> 20);
+                write!(
+                    f,
+                    "so large a picture takes {needed} MB to decode, and {available} MB are free: \
+                     live_url may name a smaller stream"
+                )
+            }
+            #[cfg(feature = "pictures")]
+            Error::Own(error) => write!(f, "smolnvr picture: {error}"),
+        }
+    }
+}
+
+/// The picture in `bytes`, without what programs put behind it; `None` where it is no whole JPEG.
+pub fn whole_jpeg(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+    let end = bytes.iter().rposition(|byte| !matches!(byte, 0 | b'\r' | b'\n'))? + 1;
+    bytes.truncate(end);
+    (bytes.starts_with(&[0xff, 0xd8]) && bytes.ends_with(&[0xff, 0xd9])).then_some(bytes)
+}
+
+/// What FFmpeg 3.2 knows and later ones do still: one picture, down to 640x360 in the same shape, never up.
+const TO_JPEG: &[&str] = &[
+    "-map",
+    "0:v:0",
+    "-frames:v",
+    "1",
+    "-vf",
+    "scale=min(640\\,iw):min(360\\,ih):force_original_aspect_ratio=decrease:flags=area",
+    "-c:v",
+    "mjpeg",
+    "-q:v",
+    "7",
+    "-f",
+    "mjpeg",
+    "pipe:1",
+];
+const START_CODE: [u8; 4] = [0, 0, 0, 1];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::tests::parameter_sets;
+
+    #[test]
+    fn a_key_frame_is_a_stream_of_its_own() {
+        let sets = parameter_sets();
+        let frame = KeyFrame::new(&sets, b"\0\0\0\x02ab\0\0\0\x01c").unwrap();
+        let mut expected = Vec::new();
+        for nal in sets.nals().chain([&b"ab"[..], b"c"]) {
+            expected.extend_from_slice(&START_CODE);
+            expected.extend_from_slice(nal);
+        }
+        assert_eq!(frame.stream, expected);
+        let picture = sets.picture();
+        assert_eq!(frame.pixels, u64::from(picture.width * picture.height));
+    }
+
+    #[test]
+    fn no_sample_makes_it_panic_and_a_large_one_is_refused() {
+        let sets = parameter_sets();
+        for broken in [&b"\0\0\0\x03ab"[..], b"\xff\xff\xff\xffab"] {
+            assert!(matches!(KeyFrame::new(&sets, broken), Err(Error::Broken)));
+        }
+        let large = vec![0; limits::STILL_INPUT_BYTES_MAX];
+        assert!(matches!(KeyFrame::new(&sets, &large), Err(Error::TooLarge(_))));
+    }
+
+    #[test]
+    fn only_whole_jpegs_count_and_what_is_behind_them_goes() {
+        let picture = b"\xff\xd8picture\xff\xd9";
+        assert_eq!(whole_jpeg([picture, &b"\r\n\0"[..]].concat()).as_deref(), Some(&picture[..]));
+        for wrong in [&b""[..], b"\0", b"<html>", &picture[..5], &picture[1..]] {
+            assert_eq!(whole_jpeg(wrong.to_vec()), None);
+        }
+    }
+}

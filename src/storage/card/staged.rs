@@ -1,0 +1,409 @@
+//! Segments that another program writes: FFmpeg, into a folder of a camera.
+//!
+//! It writes files of its own numbers, [`layout::staged_name`]. As soon as one is there it is taken up:
+//! given the next number that was never used, listed as being recorded, made ours where its head has
+//! the room, made durable as it grows, and closed when FFmpeg has gone on to the next one.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use super::{Card, health::Trouble, segments::millis};
+use crate::{
+    limits::{CARD_OPEN_TRIES_MAX, STAGED_FILES_MAX, STAGED_LOOK_INTERVAL},
+    mp4::{
+        identity::{Clock, Identity},
+        plan::{self, Step},
+        scan::{self, Depth, Head, Scan, boxes_end},
+    },
+    storage::{
+        CameraId, Ending, Event, OpenError,
+        catalog::{Entry, SegmentState},
+        disk::{Access, Disk},
+        layout::{self, Name},
+        segment,
+    },
+    units::WallTime,
+};
+
+/// What is known of a camera's folder while another program writes there.
+pub(super) struct Staged<D: Disk> {
+    run: u64,
+    /// That program's number of the file that comes next.
+    next: u32,
+    next_look: Instant,
+    open: Option<Open<D>>,
+    /// Where the last segment ended: the next one begins there, unless the clock says otherwise.
+    end: Option<WallTime>,
+}
+
+struct Open<D: Disk> {
+    name: Name,
+    file: D::File,
+    since: Instant,
+    /// End of the last whole fragment.
+    bytes: u64,
+    durable_bytes: u64,
+    unsynced_since: Option<Instant>,
+}
+
+impl<D: Disk> Staged<D> {
+    pub fn name(&self) -> Option<Name> {
+        self.open.as_ref().map(|open| open.name)
+    }
+
+    /// The open file, and how much of it is durable.
+    pub fn durable(&self) -> Option<(Name, u64)> {
+        self.open.as_ref().map(|open| (open.name, open.durable_bytes))
+    }
+
+    pub fn next_look(&self) -> Instant {
+        self.next_look
+    }
+}
+
+impl<D: Disk> Card<D> {
+    /// Lets another program write into the folder of a camera.
+    pub(super) fn stage(&mut self, camera: CameraId, run: u64, now: Instant) {
+        self.close(camera, now);
+        let event = match self.try_stage(camera, run, now) {
+            Ok(event) => event,
+            Err(reason) => Event::OpenFailed { camera, reason },
+        };
+        self.events.push_back(event);
+    }
+
+    fn try_stage(&mut self, camera: CameraId, run: u64, now: Instant) -> Result<Event, OpenError> {
+        if camera.0 >= self.cameras.len() {
+            return Err(OpenError::NoSuchCamera);
+        }
+        self.look_at_card(now);
+        if !self.takes_segments() {
+            return Err(OpenError::Card);
+        }
+        self.make_room(camera, now);
+        let directory = self.directory(camera).map_err(OpenError::Failed)?;
+        self.take_up_left_over(camera, run, now).map_err(OpenError::Failed)?;
+        let number = self.list().folder(camera).map_or(0, |folder| folder.next_number());
+        let staged = Staged { run, next: number, next_look: now, open: None, end: None };
+        if let Some(slot) = self.cameras.get_mut(camera.0) {
+            slot.staged = Some(staged);
+        }
+        Ok(Event::Staged { camera, directory, number })
+    }
+
+    /// What a program before this one wrote, and nobody took up: it ended in that moment.
+    fn take_up_left_over(&mut self, camera: CameraId, run: u64, now: Instant) -> io::Result<()> {
+        let directory = self.directory(camera)?;
+        let mut left = Vec::new();
+        self.disk.list(&directory, &mut |file| {
+            if let Some(number) = layout::parse_staged_name(file)
+                && left.len() < STAGED_FILES_MAX
+            {
+                left.push(number);
+            }
+        })?;
+        left.sort_unstable();
+        for number in left {
+            if let Some(slot) = self.cameras.get_mut(camera.0) {
+                let (next_look, open) = (now, None);
+                slot.staged = Some(Staged { run, next: number, next_look, open, end: None });
+            }
+            self.look_at_staged(camera, now);
+            self.set_torn_aside(camera)?;
+            self.close_staged(camera, now);
+        }
+        Ok(())
+    }
+
+    pub(super) fn stages_due(&mut self, now: Instant) {
+        for index in 0..self.cameras.len() {
+            let due = self.cameras.get(index).and_then(|slot| slot.staged.as_ref());
+            if due.is_some_and(|staged| now >= staged.next_look) {
+                self.look_at_staged(CameraId(index), now);
+            }
+        }
+    }
+
+    /// Takes up what is new and looks how the open one grows.
+    pub(super) fn look_at_staged(&mut self, camera: CameraId, now: Instant) {
+        for _ in 0..STAGED_FILES_MAX {
+            let result = self.take_up_next(camera, now);
+            match result {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => return self.fail_staged(camera, &error, now),
+            }
+        }
+        if let Err(error) = self.watch_open(camera, now) {
+            self.fail_staged(camera, &error, now);
+        }
+        if let Some(staged) = self.staged_mut(camera) {
+            staged.next_look = now + STAGED_LOOK_INTERVAL;
+        }
+    }
+
+    /// Whether there was a next file; the one before is complete then.
+    fn take_up_next(&mut self, camera: CameraId, now: Instant) -> io::Result<bool> {
+        let Some(next) = self.staged_mut(camera).map(|staged| staged.next) else {
+            return Ok(false);
+        };
+        let directory = self.directory(camera)?;
+        let path = directory.join(layout::staged_name(next));
+        if !self.disk.exists(&path) {
+            return Ok(false);
+        }
+        let file = self.disk.open(&path, Access::ReadWrite)?;
+        let bytes = self.disk.len(&file)?;
+        let head = scan::read_head(&|buffer, at| self.disk.read_at(&file, buffer, at), bytes);
+        let Ok(head) = head else {
+            // Its head is on its way. What never gets one is taken up when it is over.
+            return Ok(false);
+        };
+        self.close_open(camera, now)?;
+        let name = self.rename_staged(camera, next)?;
+        let wall = self.wall_of_next(camera, now);
+        if let Some(folder) = self.list().folder_mut(camera) {
+            folder.push(Entry::new(name, SegmentState::Recording));
+        }
+        let result = self.prepare(camera, name, &file, &head, wall);
+        if let Some(staged) = self.staged_mut(camera) {
+            staged.next = next.saturating_add(1);
+            let (bytes, durable_bytes) = (head.media_begin, 0);
+            let unsynced_since = None;
+            staged.open =
+                Some(Open { name, file, since: now, bytes, durable_bytes, unsynced_since });
+        }
+        self.next_room = self.next_room.min(now);
+        self.events.push_back(Event::Opened { camera, number: name.number() });
+        if let Err(error) = result {
+            if self.diagnose(&error) != Trouble::NoRoom {
+                return Err(error);
+            }
+            self.free_after_enospc(camera, now); // and if that does not help, it may do without
+        }
+        Ok(true)
+    }
+
+    /// Makes a file ours, and takes its room ahead, as that of our own segments is.
+    fn prepare(
+        &self,
+        camera: CameraId,
+        name: Name,
+        file: &D::File,
+        head: &Head,
+        wall: Option<(WallTime, Clock)>,
+    ) -> io::Result<()> {
+        if let (Some(spare), Some((wall, clock))) = (&head.spare, wall) {
+            let staged = self.cameras.get(camera.0).and_then(|slot| slot.staged.as_ref());
+            let identity = Identity {
+                camera: self.settings.cameras.get(camera.0).cloned().unwrap_or_default(),
+                number: name.number(),
+                run: staged.map_or(0, |staged| staged.run),
+                boot: self.settings.boot,
+                wall,
+                clock,
+            };
+            segment::carry_out(&self.disk, file, &plan::claim(spare, &identity))?;
+        }
+        let modified = self.disk.modified(file)?;
+        self.enter(camera, name, head, head.media_begin, modified);
+        self.update(camera, name, |entry| {
+            entry.state = SegmentState::Recording;
+            if let Some((wall, clock)) = wall {
+                (entry.start, entry.clock_trusted) = (wall, clock == Clock::Trusted);
+            }
+        });
+        let allocated = self.disk.allocate(file, self.expected_bytes(camera));
+        self.disk.sync_directory(&self.directory(camera)?)?;
+        allocated
+    }
+
+    /// Gives a file the next number; never that of another file.
+    fn rename_staged(&mut self, camera: CameraId, staged: u32) -> io::Result<Name> {
+        let directory = self.directory(camera)?;
+        for _ in 0..CARD_OPEN_TRIES_MAX {
+            let number = self.list().folder(camera).map_or(0, |folder| folder.next_number());
+            let name = Name::new(number).ok_or(io::ErrorKind::StorageFull)?;
+            let path = directory.join(name.file_name());
+            if self.disk.exists(&path) {
+                self.use_up(camera, number); // somebody has put it there since the readdir
+                continue;
+            }
+            self.disk.rename(&directory.join(layout::staged_name(staged)), &path)?;
+            return Ok(name);
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+
+    /// UTC of the first frame of the file that has just come.
+    fn wall_of_next(&mut self, camera: CameraId, now: Instant) -> Option<(WallTime, Clock)> {
+        let (wall, clock) = self.time_now(now)?;
+        let end = self.staged_mut(camera).and_then(|staged| staged.end);
+        let goes_on = end.filter(|end| wall.0.saturating_sub(end.0).abs() <= JOINT_MS_MAX);
+        Some((goes_on.unwrap_or(wall), clock))
+    }
+
+    /// Lists what was written since the last look, and makes it durable when that is due.
+    fn watch_open(&mut self, camera: CameraId, now: Instant) -> io::Result<()> {
+        let sync = self.settings.sync;
+        let Some(open) = self
+            .cameras
+            .get_mut(camera.0)
+            .and_then(|slot| slot.staged.as_mut())
+            .and_then(|staged| staged.open.as_mut())
+        else {
+            return Ok(());
+        };
+        let len = self.disk.len(&open.file)?;
+        let read_at = |buffer: &mut [u8], at| self.disk.read_at(&open.file, buffer, at);
+        let end = boxes_end(&read_at, open.bytes, len)?;
+        let has_grown = end > open.bytes;
+        if has_grown {
+            open.bytes = end;
+            open.unsynced_since.get_or_insert(now);
+        }
+        let patience = if open.durable_bytes == 0 { Duration::ZERO } else { sync };
+        let is_due = open.unsynced_since.is_some_and(|since| now >= since + patience);
+        if is_due {
+            self.disk.sync_data(&open.file)?;
+            open.unsynced_since = None;
+            open.durable_bytes = open.bytes;
+        }
+        let (name, bytes) = (open.name, open.bytes);
+        let span = now.saturating_duration_since(open.since).as_millis();
+        self.update(camera, name, |entry| {
+            (entry.bytes, entry.duration_ms) = (bytes, u32::try_from(span).unwrap_or(u32::MAX));
+        });
+        if has_grown {
+            self.events.push_back(Event::Grown { camera });
+        }
+        if is_due {
+            self.deleted_in_vain = 0;
+            self.events.push_back(Event::Durable { camera, frames_end: 0 });
+            self.recover_from_failing();
+        }
+        Ok(())
+    }
+
+    /// The other program has ended: its last files are taken up and closed.
+    pub(super) fn close_staged(&mut self, camera: CameraId, now: Instant) {
+        self.look_at_staged(camera, now);
+        let result = self.close_open(camera, now).and_then(|()| self.remove_torn(camera));
+        if let Err(error) = result {
+            self.fail_staged(camera, &error, now);
+        }
+        if let Some(slot) = self.cameras.get_mut(camera.0) {
+            slot.staged = None;
+        }
+    }
+
+    /// A file whose head never came holds nothing.
+    fn remove_torn(&mut self, camera: CameraId) -> io::Result<()> {
+        let Some(next) = self.staged_mut(camera).map(|staged| staged.next) else { return Ok(()) };
+        let directory = self.directory(camera)?;
+        let path = directory.join(layout::staged_name(next));
+        if self.disk.exists(&path) {
+            self.disk.remove(&path)?;
+            self.disk.sync_directory(&directory)?;
+        }
+        Ok(())
+    }
+
+    /// The same of a file that may be somebody else's: unless it is empty, it is kept under another
+    /// name.
+    fn set_torn_aside(&mut self, camera: CameraId) -> io::Result<()> {
+        let Some(next) = self.staged_mut(camera).map(|staged| staged.next) else { return Ok(()) };
+        let directory = self.directory(camera)?;
+        let path = directory.join(layout::staged_name(next));
+        if !self.disk.exists(&path) {
+            return Ok(());
+        }
+        let bytes = self.disk.open(&path, Access::Read).and_then(|file| self.disk.len(&file))?;
+        if bytes > 0 {
+            let number = self.list().folder(camera).map_or(0, |folder| folder.next_number());
+            let name = Name::new(number).ok_or(io::ErrorKind::StorageFull)?;
+            self.use_up(camera, number);
+            self.disk.rename(&path, &directory.join(name.set_aside()))?;
+        }
+        Ok(())
+    }
+
+    /// Closes the open file, to which nothing is added any more.
+    fn close_open(&mut self, camera: CameraId, now: Instant) -> io::Result<()> {
+        let Some(open) = self.staged_mut(camera).and_then(|staged| staged.open.take()) else {
+            return Ok(());
+        };
+        let (name, durable_bytes) = (open.name, open.durable_bytes);
+        let closed = self.close_file(&open.file);
+        drop(open);
+        let scan = match closed {
+            Ok(scan) => scan,
+            Err(error) => {
+                self.given_up(camera, name, durable_bytes);
+                let trouble = self.diagnose(&error);
+                self.suffer(trouble, Some((camera, name)), now);
+                return Ok(());
+            }
+        };
+        if scan.fragments == 0 {
+            self.close_empty(camera, name, now);
+            return Ok(());
+        }
+        let duration = scan.duration;
+        let indexed = scan.head.is_some_and(|head| head.layout.is_some());
+        let bytes = scan.whole_bytes;
+        let mut start = None;
+        self.update(camera, name, |entry| {
+            entry.state = SegmentState::Whole;
+            (entry.bytes, entry.duration_ms) = (bytes, millis(duration));
+            start = Some(entry.start);
+        });
+        if let Some(staged) = self.staged_mut(camera) {
+            staged.end = start.map(|start| WallTime(start.0 + duration.as_millis()));
+        }
+        self.expect(camera, bytes);
+        let number = name.number();
+        let ending = if indexed { Ending::Whole } else { Ending::Unindexed };
+        self.events.push_back(Event::Durable { camera, frames_end: 0 });
+        self.events.push_back(Event::Closed { camera, number, ending });
+        Ok(())
+    }
+
+    /// Reads a file's fragments, fills in its index where there is room, gives spare room back.
+    fn close_file(&self, file: &D::File) -> io::Result<Scan> {
+        let len = self.disk.len(file)?;
+        let read_at = |buffer: &mut [u8], at| self.disk.read_at(file, buffer, at);
+        let scan = scan::scan(&read_at, len, Depth::Structure);
+        let layout = scan.head.as_ref().and_then(|head| head.layout.as_ref());
+        let steps = match (layout, scan.state) {
+            (_, scan::State::Unreadable { error, .. }) => return Err(error),
+            (Some(layout), _) if scan.fragments > 0 => {
+                plan::close(layout, &scan.index, scan.whole_bytes)
+            }
+            _ => vec![Step::Truncate { length: len }, Step::Sync],
+        };
+        segment::carry_out(&self.disk, file, &steps)?;
+        Ok(Scan { state: scan::State::Whole, ..scan })
+    }
+
+    fn fail_staged(&mut self, camera: CameraId, error: &io::Error, now: Instant) {
+        let trouble = self.diagnose(error);
+        let name = self.give_up(camera);
+        let reason = OpenError::Failed(io::Error::new(error.kind(), error.to_string()));
+        self.events.push_back(Event::OpenFailed { camera, reason });
+        if trouble == Trouble::NoRoom {
+            self.free_after_enospc(camera, now); // the state says whether it helped
+            return;
+        }
+        self.suffer(trouble, name.map(|name| (camera, name)), now);
+    }
+
+    fn staged_mut(&mut self, camera: CameraId) -> Option<&mut Staged<D>> {
+        self.cameras.get_mut(camera.0)?.staged.as_mut()
+    }
+}
+
+/// A file that comes within so much of the end of the one before goes on where that ended.
+const JOINT_MS_MAX: i64 = 3000;

@@ -1,0 +1,321 @@
+//! Which FFmpeg there is and what it can do: a path and what the program says of itself in, a tool or
+//! what is wrong with it out.
+//!
+//! ```text
+//! tool.rs      which one, and what it can do
+//! ├─ address   how it is told a camera's address
+//! └─ turn      one at a time
+//! ```
+//! Spec: ffmpeg(1), elf(5). Knows nothing of: what it is run for.
+
+mod address;
+mod turn;
+
+pub use self::{
+    address::Address,
+    turn::{Turn, Used},
+};
+
+use crate::{
+    limits,
+    process::{Error, Program},
+};
+use std::{
+    env,
+    fmt::{self, Write as _},
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+/// An FFmpeg that can record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tool {
+    path: PathBuf,
+    version: String,
+    /// Of libavformat, which the options go with.
+    format: (u32, u32),
+    /// What the RTSP demuxer calls the time that a socket may be silent.
+    timeout_option: Option<&'static str>,
+    can_concat: bool,
+}
+
+/// Why there is no FFmpeg that can record; `Display` says what to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// At none of these places.
+    Missing(Vec<PathBuf>),
+    NotExecutable(PathBuf),
+    /// Made for this processor, and not for ours.
+    OtherProcessor(PathBuf, &'static str),
+    /// Its dynamic loader or interpreter is missing.
+    NoLoader(PathBuf),
+    NoProgram(PathBuf),
+    /// Before 3.2: the version.
+    TooOld(PathBuf, String),
+    /// Built without this.
+    Lacks(PathBuf, &'static str),
+    /// It does not say what an FFmpeg says.
+    Mute(PathBuf, String),
+}
+
+impl Tool {
+    /// Looks for FFmpeg as the configuration names it, then beside our own binary, and asks it what it
+    /// can do: three runs of a fraction of a second.
+    ///
+    /// # Errors
+    /// What is wrong with the first one that is there.
+    pub async fn find(path: &Path) -> Result<Tool, Unfit> {
+        let path = find_program(path).await?;
+        let version = ask(&path, &["-version"]).await;
+        let version = match version {
+            Ok(text) => text,
+            Err(error) => return Err(explain(path, error).await),
+        };
+        let said = |error: Error| Unfit::Mute(path.clone(), error.to_string());
+        let formats = ask(&path, &["-hide_banner", "-formats"]).await.map_err(said)?;
+        let rtsp = ask(&path, &["-hide_banner", "-h", "demuxer=rtsp"]).await.map_err(said)?;
+        Tool::understand(path, &version, &formats, &rtsp)
+    }
+
+    /// What `-version`, `-formats` and `-h demuxer=rtsp` say.
+    fn understand(path: PathBuf, version: &str, formats: &str, rtsp: &str) -> Result<Tool, Unfit> {
+        let first = version.lines().next().unwrap_or_default();
+        let name = first.strip_prefix("ffmpeg version ").and_then(|it| it.split(' ').next());
+        let (Some(name), Some(format)) = (name, libavformat(version)) else {
+            return Err(Unfit::Mute(path, shortened(first)));
+        };
+        let name = shortened(name);
+        if format < FORMAT_3_2 {
+            return Err(Unfit::TooOld(path, name));
+        }
+        for (direction, format) in [('D', "rtsp"), ('E', "segment"), ('E', "mp4")] {
+            if !has_format(formats, direction, format) {
+                return Err(Unfit::Lacks(path, format));
+            }
+        }
+        Ok(Tool {
+            path,
+            version: name,
+            format,
+            timeout_option: timeout_option(rtsp),
+            can_concat: has_format(formats, 'D', "concat"),
+        })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it can be given an address in its arguments only, where `ps` shows it: `concat` hands
+    /// options on to what it reads since 5.0, and without them the camera would be asked for UDP.
+    pub fn shows_address(&self) -> bool {
+        !self.can_concat || self.format < FORMAT_5_0
+    }
+
+    fn timeout_option(&self) -> Option<&'static str> {
+        self.timeout_option
+    }
+
+    #[cfg(test)]
+    pub fn known(major: u32, timeout_option: Option<&'static str>) -> Tool {
+        let path = PathBuf::from("/usr/bin/ffmpeg");
+        let format = if major < 5 { FORMAT_3_2 } else { FORMAT_5_0 };
+        let version = major.to_string();
+        Tool { path, version, format, timeout_option, can_concat: true }
+    }
+}
+
+async fn ask(path: &Path, arguments: &[&str]) -> Result<String, Error> {
+    let program = Program::new(path).arguments(arguments);
+    let limit = limits::FFMPEG_ANSWER_TIMEOUT;
+    let answer = program.run(&[], limits::FFMPEG_ANSWER_BYTES_MAX, limit).await?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// The first of the places where an FFmpeg may be that holds a file.
+///
+/// # Errors
+/// `Missing`.
+pub async fn find_program(path: &Path) -> Result<PathBuf, Unfit> {
+    let path = path.to_owned();
+    // Not on this thread: the files may lie on the card.
+    smol::unblock(move || locate(&path)).await
+}
+
+/// Why a file that is there does not answer as FFmpeg does.
+pub async fn explain(path: PathBuf, error: Error) -> Unfit {
+    smol::unblock(move || diagnose(path, &error)).await
+}
+
+fn locate(path: &Path) -> Result<PathBuf, Unfit> {
+    let mut places = Vec::new();
+    if path.components().count() > 1 || path.is_absolute() {
+        places.extend(std::path::absolute(path));
+    } else {
+        let list = env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
+        places.extend(env::split_paths(&list).map(|folder| folder.join(path)));
+    }
+    let tried = path.to_owned();
+    let ours = env::current_exe().ok();
+    let beside = ours.as_deref().and_then(Path::parent);
+    let beside = beside.into_iter().flat_map(|folder| BESIDE.map(|name| folder.join(name)));
+    let beside: Vec<_> = beside.collect();
+    let found = places.iter().chain(&beside).find(|place| place.is_file());
+    found.cloned().ok_or_else(|| {
+        Unfit::Missing(std::iter::once(tried).chain(beside.iter().cloned()).collect())
+    })
+}
+
+fn diagnose(path: PathBuf, error: &Error) -> Unfit {
+    let head = head(&path);
+    let (machine, ours) = (machine(&head), machine(&self::head(Path::new(OURSELVES))));
+    match error {
+        Error::NotStarted(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Unfit::NotExecutable(path)
+        }
+        // A shell is tried on what the kernel does not run, and its words help nobody.
+        Error::NotStarted(_) | Error::Failed { .. } if machine.is_some() && machine != ours => {
+            Unfit::OtherProcessor(path, machine.map_or("", |(_, name)| name))
+        }
+        Error::NotStarted(error) if error.kind() == io::ErrorKind::NotFound => {
+            Unfit::NoLoader(path)
+        }
+        Error::NotStarted(_) => Unfit::NoProgram(path),
+        Error::Failed { .. } if machine.is_none() && !head.starts_with(b"#!") => {
+            Unfit::NoProgram(path)
+        }
+        error => Unfit::Mute(path, error.to_string()),
+    }
+}
+
+/// Zeros where there is nothing to read.
+fn head(path: &Path) -> [u8; 20] {
+    let mut head = [0; 20];
+    // A shorter file is no program either.
+    let _ = File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    head
+}
+
+/// The processor that an ELF file is for.
+fn machine(head: &[u8; 20]) -> Option<(u16, &'static str)> {
+    if !head.starts_with(b"\x7fELF") {
+        return None;
+    }
+    let bytes = [head[18], head[19]];
+    let is_big_endian = head[5] == 2;
+    let number = if is_big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) };
+    Some((
+        number,
+        match number {
+            3 => "x86",
+            8 => "MIPS",
+            40 => "ARM",
+            62 => "x86-64",
+            183 => "AArch64",
+            243 => "RISC-V",
+            _ => "another processor",
+        },
+    ))
+}
+
+/// `libavformat    59. 27.100 / 59. 27.100`
+fn libavformat(text: &str) -> Option<(u32, u32)> {
+    let line = text.lines().find_map(|line| line.strip_prefix("libavformat"))?;
+    let mut numbers = line.split('/').next()?.split('.').map(|number| number.trim().parse().ok());
+    Some((numbers.next()??, numbers.next()??))
+}
+
+/// ` DE rtsp            RTSP output`; a `D` reads, an `E` writes.
+fn has_format(text: &str, direction: char, name: &str) -> bool {
+    text.lines().any(|line| {
+        let mut words = line.split_whitespace();
+        let flags = words.next().unwrap_or_default();
+        let is_right = flags.len() <= 3 && flags.contains(direction);
+        is_right && words.next().is_some_and(|names| names.split(',').any(|it| it == name))
+    })
+}
+
+/// Before 5.0 `-timeout` waits for somebody to connect.
+fn timeout_option(help: &str) -> Option<&'static str> {
+    let line = |name: &str| {
+        help.lines().find(|line| line.split_whitespace().next() == Some(name)).unwrap_or_default()
+    };
+    if !line("-stimeout").is_empty() {
+        Some("stimeout")
+    } else if line("-timeout").contains("microseconds") {
+        Some("timeout")
+    } else {
+        None
+    }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().filter(|it| !it.is_control()).take(SAID_CHARACTERS_MAX).collect()
+}
+
+impl fmt::Display for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FFmpeg {} ({})", self.version, self.path.display())
+    }
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = |path: &PathBuf| path.display().to_string();
+        match self {
+            Unfit::Missing(places) => {
+                let mut list = String::new();
+                for path in places {
+                    let separator = if list.is_empty() { "" } else { ", " };
+                    let _ = write!(list, "{separator}{}", path.display());
+                }
+                write!(f, "no FFmpeg ({list}): install it or set `path` in [ffmpeg]")
+            }
+            Unfit::NotExecutable(path) => {
+                write!(f, "{0} may not be executed: chmod +x {0}", place(path))
+            }
+            Unfit::OtherProcessor(path, processor) => write!(
+                f,
+                "{} is made for {processor}, which is not this machine's: install one for {}",
+                place(path),
+                env::consts::ARCH
+            ),
+            Unfit::NoLoader(path) => write!(
+                f,
+                "{} needs a system library that is not here: install a static FFmpeg",
+                place(path)
+            ),
+            Unfit::NoProgram(path) => {
+                write!(f, "{} is no program: copy FFmpeg there again", place(path))
+            }
+            Unfit::TooOld(path, version) => {
+                write!(f, "{} is FFmpeg {version}: 3.2 or later is needed", place(path))
+            }
+            Unfit::Lacks(path, what) => write!(
+                f,
+                "{} was built without {what}: install one that has rtsp, segment and mp4",
+                place(path)
+            ),
+            Unfit::Mute(path, said) => write!(
+                f,
+                "{} does not answer as FFmpeg does ({said}): set `path` in [ffmpeg]",
+                place(path)
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Unfit {}
+
+/// The old system had the first one beside its scripts.
+const BESIDE: [&str; 2] = ["ffmpeg-3.2", "ffmpeg"];
+const DEFAULT_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+const OURSELVES: &str = "/proc/self/exe";
+/// libavformat of FFmpeg 3.2 and 5.0.
+const FORMAT_3_2: (u32, u32) = (57, 56);
+const FORMAT_5_0: (u32, u32) = (59, 16);
+const SAID_CHARACTERS_MAX: usize = 80;
+
+#[cfg(test)]
+mod tests;

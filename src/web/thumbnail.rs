@@ -1,0 +1,63 @@
+//! Pictures of recordings: a camera's name and a number in, a JPEG of the first frame out.
+//!
+//! Made when it is asked for, one after another, and kept by who asked: the first frame of a recording
+//! never changes. Spec: RFC 9110 §13. Knows nothing of: how a JPEG is made.
+
+use super::{
+    Web,
+    answer::{Answer, Body},
+    head::Head,
+    playback::names,
+};
+use crate::{
+    mp4::scan::{self, State},
+    still::KeyFrame,
+};
+use std::{fs::File, io, os::unix::fs::FileExt as _, path::Path, rc::Rc};
+
+impl Web {
+    /// `GET /recordings/{camera}/{NNN}.jpg`.
+    pub(super) async fn thumbnail(
+        self: &Rc<Self>,
+        head: &Head<'_>,
+        name: &str,
+        file: &str,
+    ) -> Answer {
+        let Some((recording, entry)) = self.find(name, file.strip_suffix(".jpg")) else {
+            return Answer::error(404, "no such recording");
+        };
+        let etag = format!("\"{}-{:x}-picture\"", entry.name.number(), entry.start.0);
+        if head.field("if-none-match").is_some_and(|tags| names(tags, &etag)) {
+            return Answer::new(304, Body::None).with("ETag", etag);
+        }
+        // Who waits holds no frame.
+        let _turn = self.thumbnail.lock().await;
+        let path = recording.path.clone();
+        let frame = match self.reader.run(move || first(&path)).await.flatten() {
+            Ok(Ok(frame)) => frame,
+            Ok(Err(reason)) => return Answer::error(503, reason),
+            Err(error) => return self.unreadable(&recording, &error),
+        };
+        match self.daemon.stills.jpeg(&frame).await {
+            Ok(bytes) => Answer::new(200, Body::Bytes { kind: "image/jpeg", bytes: bytes.into() })
+                .with("ETag", etag)
+                .with("Cache-Control", "private, max-age=86400"),
+            Err(error) => Answer::error(503, error.to_string()),
+        }
+    }
+}
+
+/// The first frame of a recording, or why it has none.
+fn first(path: &Path) -> io::Result<Result<KeyFrame, String>> {
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let read_at = |buffer: &mut [u8], at: u64| file.read_at(buffer, at);
+    match scan::read_first(&read_at, length) {
+        Ok(first) => {
+            let frame = KeyFrame::new(&first.parameter_sets, &first.sample);
+            Ok(frame.map_err(|error| error.to_string()))
+        }
+        Err(State::Unreadable { error, .. }) => Err(error),
+        Err(_) => Ok(Err("the recording has no picture to begin with".into())),
+    }
+}
