@@ -360,7 +360,7 @@ impl Daemon {
         self.outbox.borrow_mut().post(Command::Configure(settings(&config)));
         let next = staying.iter().enumerate().map(|(index, &stays)| match stations.get(index) {
             Some(station) if stays => {
-                station.set_lengths(&config.storage);
+                station.set_segment_seconds(config.storage.segment_seconds.get());
                 Rc::clone(station)
             }
             _ => self.start_camera(index, &config, executor),

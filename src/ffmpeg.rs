@@ -37,7 +37,6 @@ pub struct Engine {
     transport: config::Transport,
     path: PathBuf,
     segment_seconds: Cell<u64>,
-    sync: Cell<Duration>,
     turn: Rc<Turn>,
     wanted: Cell<bool>,
     /// Why the card takes nothing, while it does not.
@@ -49,7 +48,9 @@ pub struct Engine {
     changed: Signal,
     place: RefCell<Option<Result<Place, String>>>,
     is_staged: Cell<bool>,
-    durable_at: Cell<Option<Instant>>,
+    grown_at: Cell<Option<Instant>>,
+    /// Something of the last FFmpeg is on the card for good.
+    is_durable: Cell<bool>,
     is_running: Cell<bool>,
     tool: RefCell<Option<Tool>>,
     starts: Cell<u64>,
@@ -95,7 +96,6 @@ impl Engine {
             transport: camera.transport,
             path: config.ffmpeg.path.clone(),
             segment_seconds: Cell::new(config.storage.segment_seconds.get()),
-            sync: Cell::new(Duration::from_secs(config.storage.sync_seconds.get())),
             turn,
             wanted: Cell::new(false),
             card: RefCell::new(Some("not yet looked".into())),
@@ -104,7 +104,8 @@ impl Engine {
             changed: Signal::default(),
             place: RefCell::new(None),
             is_staged: Cell::new(false),
-            durable_at: Cell::new(None),
+            grown_at: Cell::new(None),
+            is_durable: Cell::new(false),
             is_running: Cell::new(false),
             tool: RefCell::new(None),
             starts: Cell::new(0),
@@ -135,9 +136,8 @@ impl Engine {
         self.changed.notify();
     }
 
-    /// An FFmpeg that was told another length of segments makes way for the next.
-    pub fn set_lengths(&self, segment_seconds: u64, sync: Duration) {
-        self.sync.set(sync);
+    /// An FFmpeg that was told another length makes way for the next.
+    pub fn set_segment_seconds(&self, segment_seconds: u64) {
         if self.segment_seconds.replace(segment_seconds) != segment_seconds {
             self.is_outdated.set(true);
             self.changed.notify();
@@ -157,9 +157,15 @@ impl Engine {
         self.changed.notify();
     }
 
-    /// Something that FFmpeg wrote is on the card for good.
-    pub fn durable(&self, now: Instant) {
-        self.durable_at.set(Some(now));
+    /// Something that FFmpeg wrote reached the card.
+    pub fn grown(&self, now: Instant) {
+        self.grown_at.set(Some(now));
+        self.changed.notify();
+    }
+
+    /// It is there for good.
+    pub fn durable(&self) {
+        self.is_durable.set(true);
         self.changed.notify();
     }
 
@@ -199,7 +205,8 @@ impl Engine {
             }
             let Some(turn) = self.while_due(self.turn.record()).await else { continue };
             self.is_running.set(true);
-            self.durable_at.set(None);
+            self.grown_at.set(None);
+            self.is_durable.set(false);
             let ending = self.record(camera, host).await;
             drop(turn);
             self.is_running.set(false);
@@ -207,7 +214,7 @@ impl Engine {
             if let Ending::Wanted = ending {
                 continue;
             }
-            if self.durable_at.get().is_some() {
+            if self.is_durable.get() {
                 pause = limits::FFMPEG_RETRY_INTERVAL_MIN;
             }
             let text = ending.to_string();
@@ -352,12 +359,11 @@ impl Engine {
                 if let Some(Err(reason)) = self.place.take() {
                     return Ending::Card(reason);
                 }
-                let patience = match self.durable_at.get() {
-                    None => limits::FFMPEG_START_TIMEOUT,
-                    Some(_) => limits::DURABLE_TIMEOUT.max(2 * self.sync.get()),
+                let (last, patience) = match self.grown_at.get() {
+                    None => (started, limits::FFMPEG_START_TIMEOUT),
+                    Some(last) => (last, limits::FFMPEG_STALL_TIMEOUT),
                 };
-                let last = self.durable_at.get().unwrap_or(started);
-                if self.durable_at.get().is_some() && camera.state() != State::Live {
+                if self.is_durable.get() && camera.state() != State::Live {
                     camera.show(State::Live, None);
                     let after = runtime::now().duration_since(started).as_millis();
                     log::info!("camera={} state=live engine=ffmpeg after_ms={after}", camera.name);

@@ -285,6 +285,9 @@ pub const FFMPEG_SOCKET_TIMEOUT: Duration = Duration::from_secs(5);
 /// From its start until something reaches the card: it looks at the stream for up to 5 s, and key
 /// frames may be 10 s apart.
 pub const FFMPEG_START_TIMEOUT: Duration = Duration::from_secs(15);
+/// It writes a fragment a second: one of which nothing reached the card for so long makes way for the
+/// next, which records 15 s after what went wrong.
+pub const FFMPEG_STALL_TIMEOUT: Duration = Duration::from_secs(8);
 /// Between one that ended and the next; doubles, up to what leaves a camera that comes back time to be
 /// recorded within 15 s.
 pub const FFMPEG_RETRY_INTERVAL_MIN: Duration = Duration::from_secs(1);

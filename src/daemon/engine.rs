@@ -9,10 +9,10 @@ use super::{
 };
 use crate::{
     camera::Observer,
-    config, ffmpeg,
+    ffmpeg,
     storage::{CardState, Command},
 };
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Instant};
 
 impl Station {
     /// Why nobody can look at it live; `None` where one can.
@@ -24,6 +24,12 @@ impl Station {
     pub(super) fn staged(&self, place: Result<(PathBuf, u32), String>) {
         if let Some(ffmpeg) = &self.ffmpeg {
             ffmpeg.staged(place.map(|(directory, number)| ffmpeg::Place { directory, number }));
+        }
+    }
+
+    pub(super) fn grown(&self, now: Instant) {
+        if let Some(ffmpeg) = &self.ffmpeg {
+            ffmpeg.grown(now);
         }
     }
 
@@ -49,12 +55,10 @@ impl Station {
         self.ffmpeg.as_ref().is_none_or(ffmpeg::Engine::is_idle)
     }
 
-    /// Takes up lengths of segments, and of what is not yet durable.
-    pub(super) fn set_lengths(&self, storage: &config::Storage) {
-        let length = storage.segment_seconds.get();
+    pub(super) fn set_segment_seconds(&self, length: u64) {
         self.recorder.borrow_mut().set_segment_length(seconds(length));
         if let Some(ffmpeg) = &self.ffmpeg {
-            ffmpeg.set_lengths(length, Duration::from_secs(storage.sync_seconds.get()));
+            ffmpeg.set_segment_seconds(length);
         }
     }
 }

@@ -43,6 +43,7 @@ impl Daemon {
             Event::Staged { camera, directory, number } => {
                 self.with(camera, |station| station.staged(Ok((directory, number))));
             }
+            Event::Grown { camera } => self.with(camera, |station| station.grown(now)),
             Event::Unstaged { camera } => self.with(camera, Station::unstaged),
             Event::Opened { camera, number } => {
                 self.with(camera, |station| self.opened(station, number, now));

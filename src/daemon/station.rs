@@ -283,7 +283,7 @@ impl Station {
         self.recorder.borrow_mut().durable(frames_end);
         self.watchdog.borrow_mut().durable();
         if let Some(ffmpeg) = &self.ffmpeg {
-            ffmpeg.durable(now);
+            ffmpeg.durable();
         }
         self.durable_at.set(Some(now));
     }

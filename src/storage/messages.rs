@@ -133,6 +133,10 @@ pub enum Event {
         directory: PathBuf,
         number: u32,
     },
+    /// What it wrote reached the file system; durable it is later.
+    Grown {
+        camera: CameraId,
+    },
     /// Nothing of the other program is open any more.
     Unstaged {
         camera: CameraId,

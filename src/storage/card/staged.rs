@@ -254,7 +254,8 @@ impl<D: Disk> Card<D> {
         let len = self.disk.len(&open.file)?;
         let read_at = |buffer: &mut [u8], at| self.disk.read_at(&open.file, buffer, at);
         let end = boxes_end(&read_at, open.bytes, len)?;
-        if end > open.bytes {
+        let has_grown = end > open.bytes;
+        if has_grown {
             open.bytes = end;
             open.unsynced_since.get_or_insert(now);
         }
@@ -270,6 +271,9 @@ impl<D: Disk> Card<D> {
         self.update(camera, name, |entry| {
             (entry.bytes, entry.duration_ms) = (bytes, u32::try_from(span).unwrap_or(u32::MAX));
         });
+        if has_grown {
+            self.events.push_back(Event::Grown { camera });
+        }
         if is_due {
             self.deleted_in_vain = 0;
             self.events.push_back(Event::Durable { camera, frames_end: 0 });

@@ -58,6 +58,7 @@ fn a_file_is_taken_up_grows_and_is_closed_when_the_next_one_is_there() {
     let events = bench.pass(SECOND);
     assert!(matches!(events[0], Event::Opened { number: 0, .. }), "{events:?}");
     assert!(events.iter().any(is_durable), "the first fragment at once");
+    assert!(events.iter().any(|it| matches!(it, Event::Grown { camera: YARD })));
     let entry = bench.entry(YARD, 0);
     assert_eq!((entry.state, entry.codec), (SegmentState::Recording, Some(Codec::H264)));
     assert!(entry.clock_trusted && (NOON.0..NOON.0 + 1000).contains(&entry.start.0));
