@@ -258,8 +258,9 @@ pub const PREVIEW_HEIGHT: usize = 360;
 pub const STILL_INPUT_BYTES_MAX: usize = 2048 * KIB;
 /// Making a picture of it; FFmpeg takes 0.3 s on a PC, and on a board seconds.
 pub const STILL_TIMEOUT: Duration = Duration::from_secs(10);
-/// How much it gives way to what records: 0 to 19.
-pub const STILL_NICENESS: u8 = 10;
+/// How much it gives way to what records, 0 to 19: a third of the processor where all want it. With a
+/// tenth it took longer than that timeout on a machine with ten other programs at work.
+pub const STILL_NICENESS: u8 = 5;
 /// What our own decoder takes at most of each sample of a picture's luma (9.1 was measured, of H.264 in
 /// eight slices) …
 #[cfg(feature = "pictures")]
