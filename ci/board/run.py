@@ -210,7 +210,8 @@ def table(figures, seed, full):
     lines = [
         f"{datetime.date.today()}  QEMU {re.search(r'version ([0-9.]+)', version)[1]}, Cortex-A7, 32 MB, "
         f"on {os.cpu_count()} cores of {platform.machine()}; seed {seed}, {'full' if full else 'short'} runs",
-        "Times are those of an emulated board on a shared machine: a real one is faster.",
+        "In brackets: how long it took, and for how much of their time its boards wanted to run and had to wait for",
+        "this machine; that is taken off the times. A real board is faster.",
         "",
     ]
     return "\n".join(lines + [f"{name:<24} {figure}" for name, figure in figures]) + "\n"
