@@ -21,8 +21,8 @@ KEY_FRAME_SECONDS = 1
 def power_cut(setting):
     """QEMU is killed at random moments; nothing but the last seconds is lost, and the card stays good."""
     rounds = 30 if setting.full else 6
-    # Small enough that the oldest recordings are deleted all the time, of a camera that is slow enough for
-    # the kernel to leave all of it in memory where nobody syncs.
+    # Little room, and a camera that is slow enough for the kernel to leave all of it in memory where nobody
+    # syncs. (torn_vfat cuts while the oldest recordings are deleted.)
     image = setting.card(80, cluster_kb=1, reserve_mb=60)
     kept, losses, unseen, newest = {}, [], [], -1
     for round_number in range(rounds):
