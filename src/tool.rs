@@ -138,9 +138,14 @@ async fn ask(path: &Path, arguments: &[&str]) -> Result<String, Error> {
 /// # Errors
 /// `Missing`.
 pub async fn find_program(path: &Path) -> Result<PathBuf, Unfit> {
-    let path = path.to_owned();
-    // Not on this thread: the files may lie on the card.
-    smol::unblock(move || locate(&path)).await
+    let beside = beside();
+    for place in places(path).iter().chain(&beside) {
+        // Not on this thread: the files may lie on the card.
+        if async_fs::metadata(place).await.is_ok_and(|it| it.is_file()) {
+            return Ok(place.clone());
+        }
+    }
+    Err(Unfit::Missing([path.to_owned()].into_iter().chain(beside).collect()))
 }
 
 /// Why a file that is there does not answer as FFmpeg does.
@@ -148,23 +153,20 @@ pub async fn explain(path: PathBuf, error: Error) -> Unfit {
     smol::unblock(move || diagnose(path, &error)).await
 }
 
-fn locate(path: &Path) -> Result<PathBuf, Unfit> {
-    let mut places = Vec::new();
+/// Where a program of that name may be: in `PATH` where it has no slash.
+fn places(path: &Path) -> Vec<PathBuf> {
     if path.components().count() > 1 || path.is_absolute() {
-        places.extend(std::path::absolute(path));
-    } else {
-        let list = env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
-        places.extend(env::split_paths(&list).map(|folder| folder.join(path)));
+        return std::path::absolute(path).into_iter().collect();
     }
-    let tried = path.to_owned();
+    let list = env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
+    env::split_paths(&list).map(|folder| folder.join(path)).collect()
+}
+
+/// Where FFmpeg lay in the system that smolnvr replaces: beside our own binary.
+fn beside() -> Vec<PathBuf> {
     let ours = env::current_exe().ok();
-    let beside = ours.as_deref().and_then(Path::parent);
-    let beside = beside.into_iter().flat_map(|folder| BESIDE.map(|name| folder.join(name)));
-    let beside: Vec<_> = beside.collect();
-    let found = places.iter().chain(&beside).find(|place| place.is_file());
-    found.cloned().ok_or_else(|| {
-        Unfit::Missing(std::iter::once(tried).chain(beside.iter().cloned()).collect())
-    })
+    let folder = ours.as_deref().and_then(Path::parent);
+    folder.into_iter().flat_map(|folder| BESIDE.map(|name| folder.join(name))).collect()
 }
 
 fn diagnose(path: PathBuf, error: &Error) -> Unfit {

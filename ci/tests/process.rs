@@ -94,7 +94,7 @@ fn a_program_that_can_not_be_run_is_told_from_one_that_fails() {
 fn a_child_is_bounded_and_goes_first_where_memory_runs_out() {
     let script = "cat /proc/self/oom_score_adj; ulimit -c; ulimit -d; pwd";
     assert_eq!(text(&shell(script).memory_max(256 << 20)), "1000\n0\n262144\n/\n");
-    let niceness = |program: Program| text(&program).trim().parse::<u8>().unwrap();
+    let niceness = |program: Program| text(&program).trim().parse::<i8>().unwrap();
     let ours = niceness(shell("nice"));
     assert_eq!(niceness(shell("nice").niceness(5)), (ours + 5).min(19));
     // `tail` keeps what it reads: more than there is.

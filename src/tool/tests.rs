@@ -68,10 +68,10 @@ fn a_program_for_another_processor_is_told_by_its_head() {
 
 #[test]
 fn a_name_is_looked_for_in_the_path_and_beside_us() {
-    let found = locate(Path::new("sh")).unwrap();
+    let found = smol::block_on(find_program(Path::new("sh"))).unwrap();
     assert!(found.is_absolute() && found.ends_with("sh"));
     let folder = tempfile::tempdir().unwrap();
-    let missing = locate(&folder.path().join("ffmpeg"));
+    let missing = smol::block_on(find_program(&folder.path().join("ffmpeg")));
     let Err(Unfit::Missing(places)) = missing else { panic!("{missing:?}") };
     assert_eq!(places[0], folder.path().join("ffmpeg"));
     assert!(places[1].ends_with("ffmpeg-3.2") && places[2].ends_with("ffmpeg"));
