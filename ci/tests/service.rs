@@ -100,13 +100,24 @@ impl Board {
         numbers.filter(is_it).collect()
     }
 
+    /// A child of one has its arguments until it runs another program.
     fn supervisors(&self) -> Vec<u32> {
-        self.processes(&self.path(&self.supervisor))
+        let all = self.processes(&self.path(&self.supervisor));
+        let parent = |id: &u32| {
+            let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+            let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+            line.trim().parse().ok()
+        };
+        let is_child = |id: &u32| parent(id).is_some_and(|parent| all.contains(&parent));
+        all.iter().copied().filter(|id| !is_child(id)).collect()
     }
 
+    /// A child of the supervisor's is one as soon as it runs our binary: before that it has its parent's
+    /// arguments, and for a moment none.
     fn daemons(&self) -> Vec<u32> {
         let mut all = self.processes(&self.path("smolnvr.toml"));
-        all.retain(|id| !self.supervisors().contains(id));
+        let binary = Path::new(env!("CARGO_BIN_EXE_smolnvr"));
+        all.retain(|id| fs::read_link(format!("/proc/{id}/exe")).is_ok_and(|it| it == binary));
         all
     }
 
