@@ -48,6 +48,8 @@ def torn(setting, system, points):
         board.shut_down()
         final = digests(setting, image, system)
         writes = read_log(log)
+        if system == "vfat":
+            check_every_state(setting, state, log, writes)
         chosen = choose(setting.random, writes, points)
 
         # The same flash, another card: it is emptied of what the boot writes before each state.
@@ -68,16 +70,31 @@ def torn(setting, system, points):
                 write.apply(source, target)
         assert filecmp.cmp(state, image, shallow=False), "the log does not lead to what the card holds"
         board.shut_down()
-    return f"{points} states of {len(writes)} writes: mounted, writable, {held} earlier files as they were"
+    checked = f"{len(writes)} states sound to fsck, " if system == "vfat" else ""
+    return f"{checked}{points} states of {len(writes)} writes: mounted, writable, {held} earlier files as they were"
+
+
+def check_every_state(setting, start, log, writes):
+    """The card as it was after each write: fsck finds nothing that the kernel would turn it read-only over."""
+    image = setting.folder / "partition.img"
+    with open(start, "rb") as card_image, open(image, "wb") as file:
+        card_image.seek(card.START * SECTOR)
+        shutil.copyfileobj(card_image, file)
+    with open(log, "rb") as source, open(image, "r+b", buffering=0) as target:
+        for number, write in enumerate(writes, 1):
+            write.apply(source, target, card.START)
+            damage = card.damage(image)
+            assert not damage, f"after write {number} of {len(writes)}: {damage}"
 
 
 class Write:
     def __init__(self, sector, offset, length):
         self.sector, self.offset, self.length = sector, offset, length
 
-    def apply(self, source, target):
+    def apply(self, source, target, start=0):
+        """Writes it to the card, of which the target holds what lies behind that sector."""
         source.seek(self.offset)
-        target.seek(self.sector * SECTOR)
+        target.seek((self.sector - start) * SECTOR)
         target.write(source.read(self.length))
 
 

@@ -103,6 +103,10 @@ impl<D: Disk> Card<D> {
             self.make_folder(parent)?;
         }
         self.disk.create_directory(directory)?;
+        // On FAT an fsync writes the folder's entry before the allocation table, and a power cut between
+        // them leaves a folder that turns the card read-only whenever it is looked up: no cure for that
+        // on the board. In the order of sectors the table comes first.
+        self.disk.sync_file_system(directory)?;
         self.disk.sync_directory(parent.unwrap_or(Path::new(".")))
     }
 

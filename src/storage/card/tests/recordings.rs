@@ -17,6 +17,23 @@ fn room_is_taken_and_the_directory_synced_before_data_is_written() {
 }
 
 #[test]
+fn a_folder_is_in_the_allocation_table_before_its_name_is_on_the_card() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    let log = bench.disk.log();
+    let parent = bench.disk.root().parent().unwrap().file_name().unwrap().display().to_string();
+    let expected = [
+        "mkdir recordings",
+        "sync_file_system recordings",
+        &format!("sync_directory {parent}"),
+        "mkdir gate",
+        "sync_file_system gate",
+        "sync_directory recordings",
+    ];
+    assert_eq!(changes(&log)[..6], expected);
+}
+
+#[test]
 fn a_recording_is_durable_within_sync_seconds_and_whole_at_its_close() {
     let mut bench = Bench::new();
     bench.pass(SECOND);
