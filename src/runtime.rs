@@ -8,6 +8,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is where waiting meets the clock")]
 
+use crate::park::Parker;
 use smol::LocalExecutor;
 use std::{
     cell::RefCell,
@@ -16,14 +17,14 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Context, Poll, Wake, Waker},
-    thread::{self, Thread},
     time::{Duration, Instant},
 };
 
 /// Runs `future` and what it spawns on `executor`, on this thread, until `future` is done.
 pub fn block_on<T>(executor: &LocalExecutor<'_>, future: impl Future<Output = T>) -> T {
     let mut future = pin!(executor.run(future));
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let parker = Parker::default();
+    let waker = Waker::from(Arc::new(Unpark(parker.clone())));
     let mut context = Context::from_waker(&waker);
     loop {
         if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
@@ -31,8 +32,8 @@ pub fn block_on<T>(executor: &LocalExecutor<'_>, future: impl Future<Output = T>
         }
         match wake_due_sleepers(Instant::now()) {
             Wait::Never => {}
-            Wait::For(span) => thread::park_timeout(span),
-            Wait::ForEver => thread::park(),
+            Wait::For(span) => parker.park(Some(span)),
+            Wait::ForEver => parker.park(None),
         }
     }
 }
@@ -142,15 +143,15 @@ impl Signal {
     }
 }
 
-struct Unpark(Thread);
+struct Unpark(Parker);
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
-        self.0.unpark();
+        self.0.wake();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
+        self.0.wake();
     }
 }
 
@@ -198,6 +199,7 @@ fn wake_due_sleepers(now: Instant) -> Wait {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::thread;
 
     #[test]
     fn sleepers_wake_in_the_order_of_their_deadlines() {

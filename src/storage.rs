@@ -21,7 +21,7 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
-        mpsc::{self, RecvTimeoutError, SyncSender, TrySendError},
+        mpsc::{self, SyncSender, TryRecvError, TrySendError},
     },
     thread,
     time::Instant,
@@ -33,7 +33,10 @@ pub use self::messages::{
 };
 pub use self::queue::{Closed, Receiver};
 use self::{card::Card, catalog::Catalog, disk::Disk};
-use crate::limits::{CARD_COMMANDS_MAX, CARD_EVENTS_MAX, CARD_THREAD_STACK_BYTES};
+use crate::{
+    limits::{CARD_COMMANDS_MAX, CARD_EVENTS_MAX, CARD_THREAD_STACK_BYTES},
+    park::Parker,
+};
 
 /// The main thread's end of the card thread.
 ///
@@ -45,6 +48,8 @@ pub struct Storage {
     commands: SyncSender<Command>,
     events: Receiver<Event>,
     catalog: Arc<Mutex<Catalog>>,
+    /// Where the thread waits for a command, or for the next thing to do.
+    parker: Parker,
     /// Ends the thread even where the queue of commands is full.
     ending: Arc<AtomicBool>,
 }
@@ -63,13 +68,14 @@ impl Storage {
         let (outbox, events) = queue::queue(CARD_EVENTS_MAX);
         let catalog = Arc::new(Mutex::new(Catalog::default()));
         let ending = Arc::new(AtomicBool::new(false));
-        let driver = Driver { inbox, outbox, ending: ending.clone() };
+        let parker = Parker::default();
+        let driver = Driver { inbox, outbox, parker: parker.clone(), ending: ending.clone() };
         let card_catalog = catalog.clone();
         thread::Builder::new()
             .name("card".into())
             .stack_size(CARD_THREAD_STACK_BYTES)
             .spawn(move || driver.run(Card::new(disk, settings, card_catalog, clock())))?;
-        Ok(Storage { commands, events, catalog, ending })
+        Ok(Storage { commands, events, catalog, parker, ending })
     }
 
     /// Hands a command to the card thread; never waits.
@@ -80,7 +86,9 @@ impl Storage {
     pub fn send(&self, command: Command) -> Result<(), Command> {
         self.commands.try_send(command).map_err(|error| match error {
             TrySendError::Full(command) | TrySendError::Disconnected(command) => command,
-        })
+        })?;
+        self.parker.wake();
+        Ok(())
     }
 
     /// What the card thread says, in order; it ends with [`Event::Ended`].
@@ -98,8 +106,13 @@ impl Storage {
     /// The caller goes on draining events, at most [`crate::limits::SHUTDOWN_TIMEOUT`] long.
     pub fn shut_down(&self) {
         self.ending.store(true, Ordering::Release);
-        // Wakes the thread; where the queue is full it is awake.
-        let _ = self.commands.try_send(Command::Shutdown);
+        self.parker.wake();
+    }
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        self.shut_down();
     }
 }
 
@@ -107,6 +120,7 @@ impl Storage {
 struct Driver {
     inbox: mpsc::Receiver<Command>,
     outbox: queue::Sender<Event>,
+    parker: Parker,
     ending: Arc<AtomicBool>,
 }
 
@@ -117,18 +131,15 @@ impl Driver {
             if self.send_events(&mut card).is_err() {
                 break;
             }
-            let patience = card.deadline().saturating_duration_since(clock());
+            // Looked at before the queue: what was sent before it ended is still done.
             let is_ending = self.ending.load(Ordering::Acquire);
-            let command = match self.inbox.try_recv() {
-                Err(mpsc::TryRecvError::Empty) if is_ending => Ok(Command::Shutdown),
-                Err(mpsc::TryRecvError::Empty) => self.inbox.recv_timeout(patience),
-                Err(mpsc::TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
-                Ok(command) => Ok(command),
-            };
-            match command {
-                Ok(Command::Shutdown) | Err(RecvTimeoutError::Disconnected) => break,
+            match self.inbox.try_recv() {
                 Ok(command) => card.handle(command, clock()),
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(TryRecvError::Disconnected) => break,
+                Err(TryRecvError::Empty) if is_ending => break,
+                Err(TryRecvError::Empty) => {
+                    self.parker.park(Some(card.deadline().saturating_duration_since(clock())));
+                }
             }
         }
         card.handle(Command::Shutdown, clock());

@@ -4,6 +4,7 @@
 
 use super::{Usage, arguments::Arguments, complain};
 use crate::{daemon, limits, runtime};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use serde_json::Value;
 use std::{
     fmt,
@@ -83,23 +84,24 @@ pub(super) fn request(
 ) -> Result<Reply, Failure> {
     let deadline = runtime::now() + limits::CLIENT_TIMEOUT;
     let failed = |source: io::Error| Failure::new(socket, source);
-    let mut stream = UnixStream::connect(socket).map_err(failed)?;
+    let stream = UnixStream::connect(socket).map_err(failed)?;
     let body = body.map(Value::to_string).unwrap_or_default();
     let length = match method {
         "GET" => String::new(),
         _ => format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()),
     };
-    stream.set_write_timeout(Some(limits::CLIENT_TIMEOUT)).map_err(failed)?;
+    let bound = |side, span| set_socket_timeout(&stream, side, Some(span)).map_err(io::Error::from);
+    bound(Timeout::Send, limits::CLIENT_TIMEOUT).map_err(failed)?;
     let request = format!(
         "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{length}\r\n{body}"
     );
-    stream.write_all(request.as_bytes()).map_err(failed)?;
+    (&stream).write_all(request.as_bytes()).map_err(failed)?;
     let (mut received, mut piece) = (Vec::new(), [0; 4096]);
     loop {
         let left = deadline.saturating_duration_since(runtime::now());
         // Zero would mean for ever.
-        stream.set_read_timeout(Some(left.max(Duration::from_millis(1)))).map_err(failed)?;
-        let count = match stream.read(&mut piece) {
+        bound(Timeout::Recv, left.max(Duration::from_millis(1))).map_err(failed)?;
+        let count = match (&stream).read(&mut piece) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(_) if runtime::now() >= deadline => return Err(Failure::Silent),
             result => result.map_err(failed)?,

@@ -136,12 +136,12 @@ fn the_thread_waits_for_whoever_reads_its_events_and_loses_none() {
 #[test]
 fn dropping_the_handle_ends_the_thread_with_its_files_closed() {
     let disk = FaultyDisk::new();
-    let storage = start(&disk);
+    let mut storage = start(&disk);
     wait_for(&storage, is_ok);
     storage.send(open()).unwrap();
     storage.send(append()).unwrap();
-    let Storage { commands, events, .. } = storage;
-    drop(commands);
+    let events = std::mem::replace(&mut storage.events, queue::queue(1).1);
+    drop(storage);
     let rest: Vec<Event> = std::iter::from_fn(|| events.recv_blocking().ok()).collect();
     assert!(matches!(rest[..], [.., Event::Closed { ending: Ending::Whole, .. }, Event::Ended]));
 }
