@@ -96,7 +96,7 @@ def check_text(path, text):
     for number, line in enumerate(lines, 1):
         if line != line.rstrip():
             yield f"{path}:{number}: blanks at the end of the line"
-        if re.match(r"\t* +\S", line) and path.endswith(("S97smolnvr", "smolnvrd", ".mk")):
+        if re.match(r"\t* +\S", line) and path.endswith(("S97smolnvr", ".mk")):
             yield f"{path}:{number}: indented by blanks"
     if not text.endswith("\n") or text.endswith("\n\n"):
         yield f"{path}: does not end in one newline"

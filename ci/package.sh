@@ -54,7 +54,7 @@ root() {
 	cp "$binary" "$1/usr/bin/smolnvr"
 	find "$1" -type d -exec chmod 755 {} +
 	find "$1" -type f -exec chmod 644 {} +
-	chmod 755 "$1/usr/bin/smolnvr" "$1/usr/sbin/smolnvrd" "$1/etc/init.d/S97smolnvr"
+	chmod 755 "$1/usr/bin/smolnvr" "$1/etc/init.d/S97smolnvr"
 	# Holds passwords of cameras.
 	chmod 600 "$1/etc/smolnvr.toml"
 }
@@ -114,7 +114,7 @@ sdcard() {
 	rm -rf "$folder"
 	mkdir -p "$folder"
 	cp -R package/sdcard/. "$folder"
-	cp "$binary" overlay/usr/sbin/smolnvrd overlay/etc/init.d/S97smolnvr LICENSE "$folder/smolnvr"
+	cp "$binary" overlay/etc/init.d/S97smolnvr LICENSE "$folder/smolnvr"
 	# A card without a partition table is mounted under another name.
 	sed 's|^path = "/mnt/mmcblk0p1/recordings"|path = ["/mnt/mmcblk0p1/recordings", "/mnt/mmcblk0/recordings"]|' \
 		overlay/etc/smolnvr.toml >"$folder/smolnvr/default.toml"

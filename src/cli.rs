@@ -14,6 +14,7 @@ mod probe;
 mod record;
 mod run;
 mod status;
+mod supervise;
 mod verify;
 
 use self::arguments::{Arguments, Usage};
@@ -29,8 +30,8 @@ use std::{
 /// Runs one command.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<_> = arguments.into_iter().collect();
-    if let Some(failed) = process::launch(&arguments) {
-        return failed;
+    if let Some(ended) = process::launch(&arguments).or_else(|| supervise::supervise(&arguments)) {
+        return ended;
     }
     let arguments = match Arguments::parse(arguments) {
         Ok(arguments) => arguments,

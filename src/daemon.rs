@@ -478,7 +478,7 @@ pub fn settings(config: &Config) -> Settings {
 }
 
 /// OpenIPC's firmware upgrade runs while this file is there.
-const SYSUPGRADE_LOCK: &str = "/tmp/sysupgrade.lock";
+pub const SYSUPGRADE_LOCK: &str = "/tmp/sysupgrade.lock";
 /// The card thread is told of a change of the wall clock by more than this.
 const CLOCK_STEP_MS: i64 = 1000;
 

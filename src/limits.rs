@@ -410,6 +410,8 @@ pub const ACCESS_NEWS_MAX: usize = 8;
 
 // --- cli ------------------------------------------------------------------------------------
 
+/// A daemon that died is started again after this: in time for the contract, and no busy loop.
+pub const RESTART_DELAY: Duration = Duration::from_secs(2);
 /// What the daemon answers to a command; a status of 16 cameras has 10 KB. More is an error.
 pub const CLIENT_ANSWER_BYTES_MAX: usize = 1024 * KIB;
 /// How long it is waited for: longer than a daemon takes that ends while the card stalls.

@@ -19,6 +19,9 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROMPT = b"@@board@@ "
+# The daemon's process id, to the board's shell: the child of the supervisor, which `pidof` takes for one too, being
+# of the same binary.
+DAEMON = '$(grep -l "^[0-9]* (smolnvr) . $(pidof smolnvrd) " /proc/[0-9]*/stat 2>/dev/null | cut -d / -f 3)'
 
 
 def wait_for(what, condition, seconds=120.0):
@@ -142,16 +145,14 @@ class Board:
 
     def daemon(self):
         """The recorder's process id, once it runs."""
-        return int(wait_for("the daemon", lambda: self.run("pidof smolnvr", check=False).split())[0])
+        return int(wait_for("the daemon", lambda: self.run(f"echo {DAEMON}").strip()))
 
     def memory(self):
-        """Of the recorder and of its supervisor, in KB: peak and anonymous, of each."""
-        text = self.run("cat /proc/$(pidof smolnvr)/status /proc/$(pidof smolnvrd)/status")
-        peaks, anonymous = (
-            [int(value) for value in re.findall(rf"^{key}:\s*(\d+)", text, re.M)]
-            for key in ("VmHWM", "RssAnon")
+        """Of the recorder and of its supervisor together, in KB: peak, anonymous."""
+        text = self.run(f"cat /proc/{DAEMON}/status /proc/$(pidof smolnvrd)/status")
+        return tuple(
+            sum(int(value) for value in re.findall(rf"^{key}:\s*(\d+)", text, re.M)) for key in ("VmHWM", "RssAnon")
         )
-        return peaks[0], anonymous[0], peaks[1], anonymous[1]
 
     def queued_kb(self):
         """What waits in all TCP sockets. (The kernel's own sum leaves out up to 1 MB.)"""

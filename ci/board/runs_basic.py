@@ -79,7 +79,8 @@ def installed_on_the_card(setting):
         board = setting.board(None, image, way="none")
         board.wait_for_recording(frames=60)
         since_power_on = board.uptime()
-        held = board.run("ls -l /proc/$(pidof smolnvr)/exe /proc/$(pidof smolnvr)/cwd")
+        process = board.daemon()
+        held = board.run("ls -l /proc/$(pidof smolnvrd)/exe /proc/$(pidof smolnvrd)/cwd " + f"/proc/{process}/exe /proc/{process}/cwd")
         assert "/tmp/smolnvr/smolnvr" in held and "/mnt" not in held, held
         released = seconds_to_unmount(board)
         board.wait_for_recording(frames=120)

@@ -6,7 +6,7 @@ import re
 import time
 
 import card
-from board import wait_for
+from board import DAEMON, wait_for
 from camera import Camera, clip
 from run import config
 
@@ -113,7 +113,7 @@ def killed(setting):
         process = board.daemon()
         began, waited = board.status()["clock"]["now_ms"], board.waited()
         board.run(f"kill -9 {process}")
-        wait_for("another daemon", lambda: board.run("pidof smolnvr", check=False).strip() not in ("", str(process)))
+        wait_for("another daemon", lambda: board.run(f"echo {DAEMON}").strip() not in ("", str(process)))
         board.wait_for_recording()
         waited = board.waited() - waited
         newest = json.loads(board.http("GET", "/api/recordings?limit=1")[1])["recordings"][0]

@@ -21,7 +21,7 @@ def clients_that_never_read(setting):
         span, began = 120 if setting.full else 20, board.uptime()
         while board.uptime() - began < span:
             peak = max(peak, board.queued_kb())
-        high, *_ = board.memory()
+        high, _ = board.memory()
         for client in clients:
             client.close()
         frames = board.wait_for_recording()["frames"]
@@ -66,7 +66,7 @@ def cameras(setting, count):
         board = setting.board(config(*keys, storage=SHORT), image)
         for name in names:
             board.wait_for_recording(name, frames=3000 if setting.full else 400)
-        peak, anon, *_ = board.memory()
+        peak, anon = board.memory()
         lost = setting.lost(board)
         board.shut_down()
     folder = card.read_card(image, "recordings", setting.folder / "read")
@@ -131,7 +131,7 @@ def camera_floods(setting):
         came = board.wait_for_status("the camera again", lambda s: s["cameras"][0]["state"] == "live")
         board.wait_for_recording(frames=came["cameras"][0]["frames"] + 150)
         lost = board.status()["cameras"][0]["losses"]
-        peak, *_ = board.memory()
+        peak, _ = board.memory()
         assert board.daemon() == process, "it did not outlive the flood"
         board.shut_down()
     folder, files = setting.read(image, clip("bench.h264"), missing=sum(lost.values()))
@@ -154,7 +154,7 @@ def memory_runs_out(setting):
     with Camera(camera=clip("numbered.h264")) as camera:
         board = setting.board(config(("camera", camera.url()), storage=SHORT), image)
         board.wait_for_recording(frames=100)
-        before = board.run("pidof smolnvr; pidof smolnvrd").split()
+        before = board.run("pidof smolnvr").split()
         board.run(HOG.replace("LIMIT", "30"), check=False)
         one = board.run("dmesg").count("Killed process")
         hog = HOG.replace("LIMIT", "16")
@@ -164,7 +164,7 @@ def memory_runs_out(setting):
         board.run("killall awk sleep", seconds=600, check=False)
         frames = board.wait_for_recording()["frames"]
         board.wait_for_recording(frames=frames + 100)
-        after = board.run("pidof smolnvr; pidof smolnvrd").split()
+        after = board.run("pidof smolnvr").split()
         victims = board.run("dmesg").count("Killed process")
         board.shut_down()
     folder, files = setting.read(image, clip("numbered.h264"))

@@ -20,6 +20,8 @@ const CARD: &str = "/mnt/mmcblk0p1";
 const INSTALL: &str = "sh /source/smolnvr/install.sh";
 /// Waits until the daemon answers, at most 10 s.
 const ANSWERS: &str = "answers";
+/// The daemon's process id; its supervisor is of the same binary, and called by another name.
+const DAEMON: &str = "$(grep -lx smolnvr /proc/[0-9]*/comm | cut -d / -f 3)";
 
 /// Whether a boot may reach the cameras of the test; if not it has a network of its own.
 enum Network {
@@ -229,7 +231,7 @@ fn time_zone_of_the_board_is_that_of_the_daemon() {
     fs::write(board.root("etc/TZ"), "CET-1CEST\n").unwrap();
     board.assert_boot(&format!(
         "{INSTALL} && {ANSWERS} && \
-         tr '\\000' '\\n' </proc/$(pidof smolnvr)/environ | grep -qx TZ=CET-1CEST"
+         tr '\\000' '\\n' </proc/{DAEMON}/environ | grep -qx TZ=CET-1CEST"
     ));
 }
 
@@ -237,8 +239,8 @@ fn time_zone_of_the_board_is_that_of_the_daemon() {
 fn daemon_that_dies_during_a_firmware_upgrade_starts_after_it() {
     let board = Board::new();
     board.assert_boot(&format!(
-        "{INSTALL} && {ANSWERS} && touch /tmp/sysupgrade.lock && kill -9 $(pidof smolnvr) && \
-         sleep 4 && [ -z \"$(pidof smolnvr)\" ] && rm /tmp/sysupgrade.lock && {ANSWERS}"
+        "{INSTALL} && {ANSWERS} && touch /tmp/sysupgrade.lock && kill -9 {DAEMON} && \
+         sleep 4 && [ -z \"{DAEMON}\" ] && rm /tmp/sysupgrade.lock && {ANSWERS}"
     ));
 }
 
@@ -249,17 +251,17 @@ fn upgrade_keeps_settings_and_recordings_and_runs_the_new_one() {
         "{INSTALL} && echo '# mine' >>{CARD}/smolnvr/smolnvr.toml && \
          mkdir -p {CARD}/recordings && echo video >{CARD}/recordings/000.mp4"
     ));
-    // Another version: the supervisor says something else.
-    let file = board.root("source/smolnvr/smolnvrd");
+    // Another version: its script says something else.
+    let file = board.root("source/smolnvr/S97smolnvr");
     let text = fs::read_to_string(&file).unwrap();
-    fs::write(&file, text.replace("is started again", "is started once more")).unwrap();
+    fs::write(&file, text.replace("runs already", "runs as before")).unwrap();
     board.assert_refused(INSTALL, "damaged");
     board.assert_boot(
         "cd /source/smolnvr && awk '{ print $2 }' SHA256SUMS | xargs sha256sum >S && mv S SHA256SUMS",
     );
     board.assert_boot(&format!(
         "sh {CARD}/autostart.sh | cat; {ANSWERS} && old=$(pidof smolnvrd) && {INSTALL} && {ANSWERS} && \
-         [ \"$old\" != \"$(pidof smolnvrd)\" ] && grep -q 'once more' /tmp/smolnvr/smolnvrd && \
+         [ \"$old\" != \"$(pidof smolnvrd)\" ] && grep -q 'runs as before' /tmp/smolnvr/S97smolnvr && \
          grep -q '# mine' {CARD}/smolnvr/smolnvr.toml && grep -q video {CARD}/recordings/000.mp4"
     ));
     board.assert_whole();

@@ -15,13 +15,8 @@ use support::busybox::{TOP, applets, said};
 use tempfile::TempDir;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-const INSTALLED: [&str; 5] = [
-    "etc/default/smolnvr",
-    "etc/init.d/S97smolnvr",
-    "etc/smolnvr.toml",
-    "usr/bin/smolnvr",
-    "usr/sbin/smolnvrd",
-];
+const INSTALLED: [&str; 4] =
+    ["etc/default/smolnvr", "etc/init.d/S97smolnvr", "etc/smolnvr.toml", "usr/bin/smolnvr"];
 
 /// Packages made by `ci/package.sh`, with a binary that need not run.
 struct Packages {

@@ -39,7 +39,6 @@ impl Board {
         let board = Board { supervisor: format!("n{}-{number}d", process::id()), directory };
         applets(&board.path("bin"));
         copy("overlay/etc/init.d/S97smolnvr", &board.path("S97smolnvr"));
-        copy("overlay/usr/sbin/smolnvrd", &board.path(&board.supervisor));
         fs::write(
             board.path("default"),
             format!(
@@ -112,12 +111,14 @@ impl Board {
         all.iter().copied().filter(|id| !is_child(id)).collect()
     }
 
-    /// A child of the supervisor's is one as soon as it runs our binary: before that it has its parent's
-    /// arguments, and for a moment none.
+    /// The supervisor is of the same binary, and called by another name; so is a child of its for a moment.
     fn daemons(&self) -> Vec<u32> {
         let mut all = self.processes(&self.path("smolnvr.toml"));
-        let binary = Path::new(env!("CARGO_BIN_EXE_smolnvr"));
-        all.retain(|id| fs::read_link(format!("/proc/{id}/exe")).is_ok_and(|it| it == binary));
+        let binary = env!("CARGO_BIN_EXE_smolnvr").as_bytes();
+        all.retain(|id| {
+            let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            line.split(|&byte| byte == 0).next() == Some(binary)
+        });
         all
     }
 
@@ -196,6 +197,17 @@ fn daemon_that_was_killed_runs_again_within_3_s() {
 }
 
 #[test]
+fn killall_with_hup_reaches_the_supervisor_and_does_it_no_harm() {
+    let board = Board::without_camera();
+    board.start();
+    let (supervisor, daemon) = (board.supervisors(), board.assert_one());
+    supervisor.iter().chain([&daemon]).for_each(|&id| kill(id, "HUP"));
+    kill(daemon, "KILL");
+    wait_for_within(AGAIN, "another daemon", || board.daemons().iter().any(|&id| id != daemon));
+    assert_eq!(board.supervisors(), supervisor);
+}
+
+#[test]
 fn daemon_that_ended_by_itself_is_left_alone() {
     let board = Board::without_camera();
     board.start();
@@ -245,12 +257,10 @@ fn daemon_of_another_is_neither_doubled_nor_left_when_stopped() {
     board.assert_service(&["start"], "Starting smolnvr: OK (runs already)");
     assert_eq!((board.supervisors(), board.daemons()), (vec![], vec![other.id()]));
     // A supervisor that finds the lock taken goes.
-    let mut late = Command::new(board.path(&board.supervisor))
-        .arg(board.path("smolnvr.lock"))
-        .args([env!("CARGO_BIN_EXE_smolnvr"), "run"])
+    let mut late = Command::new(env!("CARGO_BIN_EXE_smolnvr"))
+        .args(["supervise", env!("CARGO_BIN_EXE_smolnvr"), "run"])
         .args(["-c", board.path("smolnvr.toml").to_str().unwrap()])
         .args(["--socket", board.path("smolnvr.sock").to_str().unwrap()])
-        .env("PATH", board.path("bin"))
         .stderr(Stdio::null())
         .spawn()
         .unwrap();

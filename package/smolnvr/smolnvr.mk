@@ -37,9 +37,8 @@ define SMOLNVR_INSTALL_TARGET_CMDS
 	$(INSTALL) -m 755 -d $(TARGET_DIR)/etc/init.d
 	$(INSTALL) -m 755 -t $(TARGET_DIR)/etc/init.d $(SMOLNVR_ROOT)/etc/init.d/S97smolnvr
 
-	$(INSTALL) -m 755 -d $(TARGET_DIR)/usr/bin $(TARGET_DIR)/usr/sbin
+	$(INSTALL) -m 755 -d $(TARGET_DIR)/usr/bin
 	$(INSTALL) -m 755 -t $(TARGET_DIR)/usr/bin $(SMOLNVR_BINARY)
-	$(INSTALL) -m 755 -t $(TARGET_DIR)/usr/sbin $(SMOLNVR_ROOT)/usr/sbin/smolnvrd
 endef
 
 ifeq ($(BR2_PACKAGE_SMOLNVR_FROM_SOURCE),y)

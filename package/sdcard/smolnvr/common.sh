@@ -1,11 +1,11 @@
 # What the scripts of an SD card have in common; read by them with $here set to this folder.
 #
-# smolnvr runs from a copy in RAM, its supervisor too: nothing of ours is open on the card, so that it can
+# smolnvr runs from a copy in RAM: nothing of ours is open on the card, so that it can
 # be unmounted, and pulled.
 # shellcheck shell=sh disable=SC2154
 
 ram=${SMOLNVR_RAM:-/tmp/smolnvr}
-copied="smolnvr smolnvrd S97smolnvr"
+copied="smolnvr S97smolnvr"
 # What the firmware runs at its end, before it unmounts the card. In its flash, written once; it leads nowhere
 # until smolnvr is in RAM, and is passed over then.
 at_end=/etc/init.d/S98smolnvr
