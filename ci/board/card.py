@@ -12,7 +12,7 @@ START = 2048  # sectors before the partition
 # What fsck.vfat says of every card that was in use when the power went.
 HARMLESS = (
     r"^fsck.fat |boot sector and its backup|mostly harmless|^  65:01/00$|Not automatically fixing|^ Automatically removing"
-    r"|Dirty bit is set|Free cluster summary wrong|Auto-correcting|FATs differ but|Using first FAT"
+    r"|^Reclaimed |Dirty bit is set|Free cluster summary wrong|Auto-correcting|FATs differ but|Using first FAT"
     r"|^/recordings/[0-9]+\.mp4$|cluster chain length is >|Truncating file to|^Leaving|^$| files, "
 )
 
@@ -90,8 +90,10 @@ def read_recordings(image, system, to):
 
 def damage(image):
     """What `fsck` finds on a card of FAT, but for what is nobody's harm after a power cut: the mark that it was
-    not unmounted, a stale count of free clusters, copies of the table that differ, and room beyond a file's end."""
+    not unmounted, a stale count of free clusters, copies of the table that differ, room that belongs to no file or
+    lies beyond its end, and a folder that has not got its name yet."""
     said = subprocess.run(["fsck.vfat", "-n", image], capture_output=True, text=True).stdout
+    said = re.sub(r"^/recordings\.[0-9]+\n  Contains a free cluster .*\n", "", said, flags=re.M)
     return [line for line in said.splitlines() if not re.search(HARMLESS, line)]
 
 

@@ -11,7 +11,9 @@ from camera import Camera, clip
 from run import config
 
 SYNC_SECONDS = 2
+# Of numbered.h264.
 FPS = 25
+CLIP_FRAMES = 250
 # Of what had come: the fragment that is being made, what is not yet due, and the fdatasync.
 LOSS_SECONDS_MAX = SYNC_SECONDS + 1
 FDATASYNC_SECONDS = 0.2
@@ -21,9 +23,9 @@ KEY_FRAME_SECONDS = 1
 def power_cut(setting):
     """QEMU is killed at random moments; nothing but the last seconds is lost, and the card stays good."""
     rounds = 30 if setting.full else 6
-    # Little room, and a camera that is slow enough for the kernel to leave all of it in memory where nobody
-    # syncs. (torn_vfat cuts while the oldest recordings are deleted.)
-    image = setting.card(80, cluster_kb=1, reserve_mb=60)
+    # Room for half a minute, so that the oldest recordings go all the time, and a camera that is slow enough
+    # for the kernel to leave all of it in memory where nobody syncs.
+    image = setting.card(80, cluster_kb=1, reserve_mb=61)
     kept, losses, unseen, newest = {}, [], [], -1
     for round_number in range(rounds):
         with Camera(camera=clip("numbered.h264")) as camera:
@@ -50,12 +52,14 @@ def power_cut(setting):
                 it["state"] not in ("Playing", "Ready") for it in camera.sessions().values()
             ))
             sent = max((int(it["frames"]) for it in camera.sessions().values()), default=0)
-        recorded, kept, newest = examine(setting, image, kept, newest, f"cut {round_number}")
-        if recorded is None:
+        end, kept, newest = examine(setting, image, kept, newest, f"cut {round_number}")
+        if end is None:
             continue
-        unseen.append((sent - recorded) / FPS)
-        came = status["cameras"][0]["frames"] if status else recorded
-        losses.append((came - recorded) / FPS)
+        came, segment = (status["cameras"][0][key] for key in ("frames", "segment")) if status else (sent, newest)
+        # What is lost is shorter than the clip, which comes again and again, and than two segments.
+        assert (segment or 0) <= newest + 1, f"cut {round_number}: {segment} was open, {newest} is the newest"
+        unseen.append(behind(end, sent) / FPS)
+        losses.append(behind(end, came) / FPS)
         # An emulated board that does not run does not write either.
         limit = LOSS_SECONDS_MAX + FDATASYNC_SECONDS + waited
         assert losses[-1] <= limit, f"cut {round_number}: {losses[-1]:.2f} s lost, {limit:.2f} allowed"
@@ -79,8 +83,8 @@ def power_cut(setting):
 
 
 def examine(setting, image, kept, newest, what):
-    """What a cut left: frames of the last boot (None where it opened no file), the recordings by digest,
-    the highest number."""
+    """What a cut left: where in the clip the last boot's recordings end (None where it opened no file), the
+    recordings by digest, the highest number."""
     folder, files = setting.read(image, clip("numbered.h264"))
     by_number = {int(file["file"][:-4]): file for file in files}
     numbers = sorted(by_number)
@@ -98,9 +102,16 @@ def examine(setting, image, kept, newest, what):
     assert not gone or not left or max(gone) < min(left), f"{what}: {gone} gone, {left} left"
     if not numbers or numbers[-1] <= newest:
         return None, digests, max(numbers[-1:] + [newest])
-    fresh = [by_number[number] for number in numbers if number > newest]
-    card.assert_follow_on([file for file in fresh if file["frames"]])
-    return sum(file["frames"] for file in fresh), digests, numbers[-1]
+    fresh = [by_number[number] for number in numbers if number > newest and by_number[number]["frames"]]
+    card.assert_follow_on(fresh)
+    end = fresh[-1]["first"] + fresh[-1]["frames"] + fresh[-1]["missing"] if fresh else 0
+    return end, digests, numbers[-1]
+
+
+def behind(end, frames):
+    """So many frames lie between the end of the recordings and those that came, counted in a clip that comes
+    again and again; some may have come after they were counted."""
+    return max(0, (frames - end + FPS) % CLIP_FRAMES - FPS)
 
 
 def killed(setting):

@@ -26,7 +26,7 @@ def clients_that_never_read(setting):
             client.close()
         frames = board.wait_for_recording()["frames"]
         board.wait_for_recording(frames=frames + 50)
-        lost = setting.lost(board)
+        lost = setting.lost(board, viewers_read=False)
         board.shut_down()
     _, files = setting.read(image, clip("bench.h264"), missing=lost)
     card.assert_follow_on(files, lost)

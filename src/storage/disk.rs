@@ -44,8 +44,6 @@ pub trait Disk {
     fn exists(&self, path: &Path) -> bool;
     /// Creates a directory if it is missing; its parent must be there.
     fn create_directory(&self, path: &Path) -> io::Result<()>;
-    /// Writes all that the file system of `path` still has in memory, in the order of its sectors (`syncfs`).
-    fn sync_file_system(&self, path: &Path) -> io::Result<()>;
     /// `fsync` of a directory.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;

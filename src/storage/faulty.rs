@@ -225,10 +225,6 @@ impl Disk for FaultyDisk {
         LinuxDisk.create_directory(path)
     }
 
-    fn sync_file_system(&self, path: &Path) -> io::Result<()> {
-        self.change("sync_file_system", path)
-    }
-
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         self.change("sync_directory", path)
     }

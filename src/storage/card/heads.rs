@@ -63,7 +63,10 @@ impl<D: Disk> Card<D> {
                 Err(error) if index > 0 && error.kind() == io::ErrorKind::NotADirectory => {}
                 Err(error) => {
                     self.forget_card();
-                    let reason = format!("{} can not be listed: {error}", directory.display());
+                    let directory = directory.display();
+                    let reason = format!(
+                        "{directory} can not be listed: {error}; if that stays, check the card on a PC"
+                    );
                     return self.set_state(CardState::Failing(reason));
                 }
             }
@@ -102,12 +105,18 @@ impl<D: Disk> Card<D> {
         if let (RequireMount::Yes, Some(parent)) = (self.settings.require_mount, parent) {
             self.make_folder(parent)?;
         }
-        self.disk.create_directory(directory)?;
-        // On FAT an fsync writes the folder's entry before the allocation table, and a power cut between
-        // them leaves a folder that turns the card read-only whenever it is looked up: no cure for that
-        // on the board. In the order of sectors the table comes first.
-        self.disk.sync_file_system(directory)?;
-        self.disk.sync_directory(parent.unwrap_or(Path::new(".")))
+        // On FAT a name may reach the card before the room that belongs to it. A folder of such a name
+        // turns the card read-only whenever it is looked up, for good: so it is made under one that is
+        // never asked for again.
+        let parent = parent.unwrap_or(Path::new("."));
+        let [a, b, c, d, ..] = self.settings.boot;
+        let unborn = directory.with_extension(u32::from_be_bytes([a, b, c, d]).to_string());
+        self.disk.create_directory(&unborn)?;
+        self.disk.sync_directory(parent)?;
+        self.disk.rename(&unborn, directory)?;
+        // FAT names the room in a new entry when what it stands for is written, not before.
+        self.disk.sync_directory(directory)?;
+        self.disk.sync_directory(parent)
     }
 
     /// Reads one head.

@@ -13,7 +13,7 @@ use crate::{
     },
     storage::{
         CameraId, CardState, Event, Mended,
-        disk::{Disk, Mount},
+        disk::{Access, Disk, Mount},
         layout::Name,
         segment::{self, Reach, Repaired},
     },
@@ -296,7 +296,11 @@ impl<D: Disk> Card<D> {
 
     fn set_aside(&mut self, camera: CameraId, name: Name) -> io::Result<()> {
         let (path, directory) = (self.path(camera, name)?, self.directory(camera)?);
-        self.disk.rename(&path, &directory.join(name.set_aside()))?;
+        let aside = directory.join(name.set_aside());
+        self.disk.rename(&path, &aside)?;
+        // FAT names its room in the new entry when the file is written, not before.
+        let file = self.disk.open(&aside, Access::ReadWrite)?;
+        self.disk.sync_data(&file)?;
         self.disk.sync_directory(&directory)?;
         self.forget(camera, name);
         let mended = Mended::SetAside(name.set_aside());

@@ -11,7 +11,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{FallocateFlags, fallocate, statvfs, syncfs},
+    fs::{FallocateFlags, fallocate, statvfs},
     io::Errno,
     mount::{MountFlags, mount_remount},
 };
@@ -92,10 +92,6 @@ impl Disk for LinuxDisk {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
             result => result,
         }
-    }
-
-    fn sync_file_system(&self, path: &Path) -> io::Result<()> {
-        Ok(syncfs(File::open(path)?)?)
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {

@@ -110,10 +110,6 @@ impl Disk for TestDisk {
         fs::create_dir(path)
     }
 
-    fn sync_file_system(&self, _: &Path) -> io::Result<()> {
-        Ok(())
-    }
-
     fn sync_directory(&self, _: &Path) -> io::Result<()> {
         self.call(Call::SyncDirectory)
     }

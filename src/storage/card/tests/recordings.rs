@@ -17,20 +17,25 @@ fn room_is_taken_and_the_directory_synced_before_data_is_written() {
 }
 
 #[test]
-fn a_folder_is_in_the_allocation_table_before_its_name_is_on_the_card() {
+fn a_folder_gets_its_name_once_it_is_on_the_card() {
     let mut bench = Bench::new();
     bench.pass(SECOND);
     let log = bench.disk.log();
     let parent = bench.disk.root().parent().unwrap().file_name().unwrap().display().to_string();
+    let sync_parent = format!("sync_directory {parent}");
     let expected = [
-        "mkdir recordings",
-        "sync_file_system recordings",
-        &format!("sync_directory {parent}"),
-        "mkdir gate",
-        "sync_file_system gate",
+        "mkdir recordings.117901063",
+        &sync_parent,
+        "rename recordings.117901063",
+        "sync_directory recordings",
+        &sync_parent,
+        "mkdir gate.117901063",
+        "sync_directory recordings",
+        "rename gate.117901063",
+        "sync_directory gate",
         "sync_directory recordings",
     ];
-    assert_eq!(changes(&log)[..6], expected);
+    assert_eq!(changes(&log)[..10], expected);
 }
 
 #[test]
