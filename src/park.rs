@@ -32,7 +32,8 @@ impl Parker {
             // Woken, over, interrupted or woken before it waited: all the same to the caller.
             let _ = futex::wait(&self.0, Flags::PRIVATE, PARKED, timeout.as_ref());
         }
-        self.0.store(RUNS, Ordering::Release);
+        // Not a store: what was done before a wake that it overwrites must be seen by the caller.
+        self.0.swap(RUNS, Ordering::AcqRel);
     }
 
     /// Ends the wait, or the next one before it begins.

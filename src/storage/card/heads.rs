@@ -84,12 +84,13 @@ impl<D: Disk> Card<D> {
     }
 
     fn list_folder(&self, directory: &Path, mount: &Mount) -> io::Result<Folder> {
-        if *mount == Mount::Writable {
-            self.make_folder(directory)?;
-        }
         let mut folder = Folder::new(directory.to_owned());
         match self.disk.list(directory, &mut |file| folder.take_up(file)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if *mount == Mount::Writable {
+                    self.make_folder(directory)?;
+                }
+            }
             result => result?,
         }
         folder.sort();
