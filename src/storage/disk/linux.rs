@@ -5,7 +5,7 @@
 use std::{
     ffi::OsStr,
     fs::{self, File, OpenOptions},
-    io,
+    io::{self, Read as _},
     os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
 };
@@ -155,9 +155,16 @@ impl Disk for LinuxDisk {
 
 /// The mount of the deepest folder of `path` that exists, links resolved.
 fn mount_of(path: &Path) -> Option<MountLine> {
-    let mountinfo = fs::read("/proc/self/mountinfo").ok()?;
+    // Its length is not known before, and `fs::read` would begin with 32 bytes: eight calls a look.
+    let mut mountinfo = Vec::with_capacity(MOUNTINFO_BYTES);
+    File::open("/proc/self/mountinfo")
+        .and_then(|mut file| file.read_to_end(&mut mountinfo))
+        .ok()?;
     mounts::find(&mountinfo, &without_links(path))
 }
+
+/// Of most machines; more is read all the same.
+const MOUNTINFO_BYTES: usize = 4096;
 
 fn without_links(path: &Path) -> PathBuf {
     let existing = path.ancestors().find_map(|folder| {
