@@ -35,7 +35,7 @@ def idle_memory(setting):
 
 
 def nobody_watches(setting):
-    """Records alone: how often it is awake. Waits that end too early would show here, and nowhere else."""
+    """Records alone: how often it is awake. Waits that end too early would show here."""
     image = setting.card()
     with Camera(camera=clip("bench.h264")) as camera:
         board = setting.board(config(("camera", camera.url())), image)

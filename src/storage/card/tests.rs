@@ -1,3 +1,4 @@
+mod folders;
 mod health;
 mod recordings;
 mod room;

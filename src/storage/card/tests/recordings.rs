@@ -17,28 +17,6 @@ fn room_is_taken_and_the_directory_synced_before_data_is_written() {
 }
 
 #[test]
-fn a_folder_gets_its_name_once_it_is_on_the_card() {
-    let mut bench = Bench::new();
-    bench.pass(SECOND);
-    let log = bench.disk.log();
-    let parent = bench.disk.root().parent().unwrap().file_name().unwrap().display().to_string();
-    let sync_parent = format!("sync_directory {parent}");
-    let expected = [
-        "mkdir recordings.117901063",
-        &sync_parent,
-        "rename recordings.117901063",
-        "sync_directory recordings",
-        &sync_parent,
-        "mkdir gate.117901063",
-        "sync_directory recordings",
-        "rename gate.117901063",
-        "sync_directory gate",
-        "sync_directory recordings",
-    ];
-    assert_eq!(changes(&log)[..10], expected);
-}
-
-#[test]
 fn a_recording_is_durable_within_sync_seconds_and_whole_at_its_close() {
     let mut bench = Bench::new();
     bench.pass(SECOND);
@@ -87,19 +65,6 @@ fn a_fragment_without_a_segment_comes_back_refused() {
     assert!(bench.names("").is_empty());
     let events = bench.send(Command::Open { camera: CameraId(7), start: Bench::start() });
     assert!(matches!(events[..], [Event::OpenFailed { reason: OpenError::NoSuchCamera, .. }]));
-}
-
-#[test]
-fn each_camera_has_its_folder_and_its_numbers() {
-    let mut bench = Bench::new();
-    bench.pass(SECOND);
-    assert_eq!((bench.record(YARD, 2), bench.record(YARD, 2)), (0, 1));
-    assert_eq!(bench.record(GATE, 2), 0);
-    assert_eq!(bench.names(""), ["000.mp4", "001.mp4"]);
-    assert_eq!(bench.names("gate"), ["000.mp4"]);
-    let head = bench.scan("gate/000.mp4").head.unwrap();
-    let identity = head.identity.unwrap();
-    assert_eq!((&*identity.camera, identity.number, identity.run), ("gate", 0, 3));
 }
 
 #[test]
@@ -385,18 +350,6 @@ fn a_segment_that_is_closed_before_its_first_frame_leaves_no_file() {
     assert!(events.iter().any(|it| matches!(it, Event::Closed { ending: Ending::Empty, .. })));
     assert_eq!(bench.names(""), ["000.mp4", "001.top"]);
     assert_eq!(bench.record(YARD, 1), 2);
-}
-
-#[test]
-fn a_file_with_the_name_of_a_camera_stops_that_camera_alone() {
-    let bench = Bench::new();
-    bench.put("gate", b"mine");
-    let mut bench = bench.boot_again();
-    bench.pass(SECOND);
-    assert_eq!(bench.record(YARD, 1), 0);
-    assert!(matches!(bench.open(GATE).last(), Some(Event::OpenFailed { .. })));
-    assert_eq!(bench.record(YARD, 1), 1);
-    assert_eq!(fs::read(bench.path("gate")).unwrap(), b"mine");
 }
 
 #[test]
