@@ -68,10 +68,7 @@ impl Packet<'_> {
         }
         let mut payload = rest.0;
         if first & 0x20 != 0 {
-            let padding = payload.last().copied().unwrap_or(0);
-            let kept = payload.len().checked_sub(padding.into()).filter(|_| padding > 0);
-            let error = Error::Padding { padding, bytes: payload.len() };
-            payload = kept.and_then(|kept| payload.get(..kept)).ok_or(error)?;
+            payload = without_padding(payload);
         }
         Ok(Some(Packet {
             marker: second & 0x80 != 0,
@@ -84,12 +81,19 @@ impl Packet<'_> {
     }
 }
 
+/// Quirk: a padding bit without padding: the count is 0 or larger than the payload (many devices, says
+/// pion/rtp#274). The payload is taken as it is.
+fn without_padding(payload: &[u8]) -> &[u8] {
+    let padding = payload.last().copied().unwrap_or(0);
+    let kept = payload.len().checked_sub(padding.into());
+    kept.and_then(|kept| payload.get(..kept)).unwrap_or(payload)
+}
+
 /// Why bytes are no RTP packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Error {
     Truncated { bytes: usize },
     Version { version: u8 },
-    Padding { padding: u8, bytes: usize },
 }
 
 impl fmt::Display for Error {
@@ -99,9 +103,6 @@ impl fmt::Display for Error {
                 write!(f, "rtp packet of {bytes} bytes ends in its header")
             }
             Error::Version { version } => write!(f, "rtp version {version} is not 2"),
-            Error::Padding { padding, bytes } => {
-                write!(f, "rtp padding of {padding} bytes in a payload of {bytes}")
-            }
         }
     }
 }

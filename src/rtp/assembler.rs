@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{AccessUnit, DropCause, Sink};
 use crate::{
+    bits::Bytes,
     codec::{Codec, Collector, NalKind, ParameterSets, Place, RandomAccess, Slice},
     limits::PARAMETER_SET_BYTES_MAX,
     units::RtpTime,
@@ -411,6 +412,14 @@ pub(super) fn split_at_start_codes(bytes: &[u8]) -> impl Iterator<Item = &[u8]> 
         rest = bytes.get(position + 3..);
         bytes.get(..position)
     })
+}
+
+/// Size of the next NAL unit in an aggregate (RFC 6184 §5.7.1, RFC 7798 §4.4.2).
+///
+/// Quirk: zeros behind the last NAL unit of an aggregate (bluenviron/gortsplib#559). A size of 0, or one
+/// that is cut short, ends it.
+pub(super) fn next_size(rest: &mut Bytes<'_>) -> Option<usize> {
+    rest.u16().filter(|size| *size > 0).map(usize::from)
 }
 
 pub(super) fn starts_with_start_code(bytes: &[u8]) -> bool {

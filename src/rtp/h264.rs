@@ -5,7 +5,7 @@
 
 use super::{
     DropCause, Sink,
-    assembler::{Assembler, starts_with_start_code},
+    assembler::{Assembler, next_size, starts_with_start_code},
 };
 use crate::{bits::Bytes, units::RtpTime};
 
@@ -59,8 +59,7 @@ impl Format {
         sink: &mut dyn Sink,
     ) -> Option<()> {
         let base = rest.u16()?;
-        while rest.remaining() > 0 {
-            let size = rest.u16()?;
+        while let Some(size) = next_size(&mut rest) {
             let order = base.wrapping_add(rest.u8()?.into());
             let ticks = match offset {
                 Offset::Bits16 => rest.u16()?.into(),
@@ -69,7 +68,7 @@ impl Format {
                     u32::from_be_bytes([0, a, b, c])
                 }
             };
-            let nal = rest.take(size.into())?;
+            let nal = rest.take(size)?;
             assembler.set_time(RtpTime(timestamp.0.wrapping_add(ticks)), sink);
             self.check_order(order, assembler, sink);
             assembler.nal(nal, sink);
@@ -109,9 +108,8 @@ enum Offset {
 
 /// STAP-A, and what is left of STAP-B (§5.7.1): NAL units behind their lengths.
 fn aggregate(mut rest: Bytes<'_>, assembler: &mut Assembler, sink: &mut dyn Sink) -> Option<()> {
-    while rest.remaining() > 0 {
-        let size = rest.u16()?;
-        assembler.nal(rest.take(size.into())?, sink);
+    while let Some(size) = next_size(&mut rest) {
+        assembler.nal(rest.take(size)?, sink);
     }
     Some(())
 }

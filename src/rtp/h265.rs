@@ -5,7 +5,7 @@
 
 use super::{
     DropCause, Sink,
-    assembler::{Assembler, starts_with_start_code},
+    assembler::{Assembler, next_size, starts_with_start_code},
 };
 use crate::bits::Bytes;
 
@@ -84,9 +84,8 @@ impl Format {
         sink: &mut dyn Sink,
     ) -> Option<()> {
         self.check_order(&mut rest, assembler, sink)?;
-        while rest.remaining() > 0 {
-            let size = rest.u16()?;
-            assembler.nal(rest.take(size.into())?, sink);
+        while let Some(size) = next_size(&mut rest) {
+            assembler.nal(rest.take(size)?, sink);
             if self.numbers == Numbers::Present && rest.remaining() > 0 {
                 let difference = rest.u8()?;
                 self.order =

@@ -196,6 +196,17 @@ fn a_truncated_aggregate_drops_the_access_unit() {
     assert!(run.out.times().is_empty());
 }
 
+#[test]
+fn zeros_behind_an_aggregate_end_it() {
+    for zeros in 0..5 {
+        let mut run = proven_run();
+        let payload = [aggregate(&[24], &[SEI, &idr()]), vec![0; zeros]].concat();
+        run.packet(10, Mark::Clear, &payload).packet(10, Mark::Set, &idr_further());
+        assert_eq!(run.out.nals(), [[SEI.to_vec(), idr(), idr_further()]], "{zeros}");
+        assert_eq!(run.out.drops, []);
+    }
+}
+
 /// Loses each packet of three access units in turn: what is left is whole.
 #[test]
 fn a_loss_at_any_place_leaves_whole_units_only() {

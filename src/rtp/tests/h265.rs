@@ -86,6 +86,17 @@ fn every_way_to_pack_nal_units_gives_the_same_unit() {
 }
 
 #[test]
+fn zeros_behind_an_aggregate_end_it() {
+    for zeros in 0..5 {
+        let mut run = proven_run();
+        let payload = [aggregate(&[48 << 1, 1], &[SEI, &slice(IDR)]), vec![0; zeros]].concat();
+        run.packet(10, Mark::Clear, &payload).packet(10, Mark::Set, &further_slice(IDR));
+        assert_eq!(run.out.nals(), [[SEI.to_vec(), slice(IDR), further_slice(IDR)]], "{zeros}");
+        assert_eq!(run.out.drops, []);
+    }
+}
+
+#[test]
 fn decoding_order_numbers_are_no_part_of_a_nal_unit() {
     let whole = [SEI.to_vec(), slice(IDR), further_slice(IDR)];
     let [sei, first, further] = &whole;

@@ -24,10 +24,9 @@ fn by_offsets(data: &[u8]) -> Option<Packet<'_>> {
     }
     let mut end = data.len();
     if first / 32 % 2 == 1 && end > begin {
+        // A count that can not be right is none.
         let padding = usize::from(data[end - 1]);
-        end = end.checked_sub(padding).filter(|_| padding > 0)?;
-    } else if first / 32 % 2 == 1 {
-        return None;
+        end -= if padding <= end - begin { padding } else { 0 };
     }
     (first / 64 == 2).then_some(())?;
     Some(Packet {
