@@ -17,7 +17,7 @@ mod store;
 mod toml;
 mod values;
 
-pub use store::{ChangeError, change, edited, left_over};
+pub use store::{ChangeError, Reach, change, edited, left_over};
 pub use values::{Bounded, CameraName, CameraUrl, HttpUrl, LogLevel, OneOrMore};
 
 use crate::{limits, rtsp::LowerTransport};
@@ -187,9 +187,12 @@ impl Config {
         serde_json::to_value(self).unwrap_or_default()
     }
 
-    /// `url`, with each `***` in it replaced by what the addresses of a camera have in that place;
-    /// `None` where they have nothing, or there is no such camera.
-    pub fn unmasked(&self, url: &str, camera: &str) -> Option<String> {
+    /// `url`, with each `***` in it replaced by what the addresses of a camera have in that place, where
+    /// they are of the same host.
+    ///
+    /// # Errors
+    /// They have nothing there, or there is no such camera.
+    pub fn unmasked(&self, url: &str, camera: &str) -> Result<String, secret::Unknown> {
         let camera = self.camera.iter().find(|known| known.name.as_str() == camera);
         secret::unmask(url, &camera.map(Camera::addresses).unwrap_or_default())
     }

@@ -109,8 +109,22 @@ fn a_password_is_never_given_out_and_always_kept() {
     assert!(text(&nvr).contains(&section), "{}", text(&nvr));
 
     for (body, words) in [
-        (json!({"camera": [{"name": "yard", "url": "rtsp://a:***@b:99999/"}]}), "camera.url: "),
-        (json!({"camera": [{"name": "new", "url": "rtsp://a:***@b/"}]}), "no"),
+        (
+            json!({"camera": [{"name": "yard", "url": "rtsp://a:***@b/"}]}),
+            "camera.url: *** stands for the password of 127.0.0.1: write it",
+        ),
+        (
+            json!({"camera": [{"name": "yard", "url": url, "live_url": "rtsp://a:***@b/"}]}),
+            "camera.live_url: *** stands",
+        ),
+        (
+            json!({"camera": [{"name": "yard", "url": url, "snapshot": "http://a:***@b/"}]}),
+            "camera.snapshot: *** stands",
+        ),
+        (
+            json!({"camera": [{"name": "new", "url": "rtsp://a:***@b/"}]}),
+            "no password is stored for ***: write it",
+        ),
     ] {
         let answer = change(&address, &body);
         assert_eq!(answer.status, 400, "{answer:?}");
@@ -134,6 +148,10 @@ fn a_look_at_a_camera_knows_the_password_that_is_stored() {
     let unknown = look(json!({"url": with("***"), "camera": "other"}));
     assert_eq!(unknown.status, 400, "{unknown:?}");
     assert!(unknown.text().contains("no password is stored"), "{unknown:?}");
+    let elsewhere = with("***").replace("127.0.0.1", "127.0.0.9");
+    let elsewhere = look(json!({"url": elsewhere, "camera": "camera"}));
+    assert_eq!(elsewhere.status, 400, "{elsewhere:?}");
+    assert!(elsewhere.text().contains("the password of 127.0.0.1: write it"), "{elsewhere:?}");
 }
 
 #[test]
@@ -163,6 +181,21 @@ fn what_is_wrong_is_said_by_its_key_and_changes_nothing() {
     assert_eq!((text(&nvr), shown(&address)), (before, config));
     let answer = ask(&address, "DELETE", "/api/config", &[ORIGIN], "");
     assert_eq!((answer.status, answer.field("Allow")), (405, Some("GET, HEAD, PUT")));
+}
+
+#[test]
+fn the_network_names_no_program_and_the_control_socket_may() {
+    let (nvr, address) = nvr(&[], SHORT_SEGMENTS);
+    let before = text(&nvr);
+    let wish = json!({"ffmpeg": {"path": "/mnt/evil.sh"}});
+    let refused = change(&address, &wish);
+    assert_eq!(refused.status, 403, "{refused:?}");
+    let words = "ffmpeg.path: changed only in the file or over the control socket";
+    assert_eq!(refused.json()["error"], words);
+    assert_eq!(text(&nvr), before);
+    let socket = nvr.directory.path().join("smolnvr.sock");
+    let made = Client::local(&socket).ask("PUT", "/api/config", &[], &wish.to_string());
+    assert_eq!((made.status, &made.json()["ffmpeg"]), (200, &wish["ffmpeg"]));
 }
 
 #[test]
@@ -208,7 +241,7 @@ fn of_many_changes_at_once_each_is_made_whole_or_refused() {
     // All are there when it looks again.
     nvr.signal("STOP");
     for (client, days) in clients.iter_mut().zip(days.clone()) {
-        let wish = json!({"storage": {"keep_days": days}, "ffmpeg": {"path": format!("f{days}")}});
+        let wish = json!({"storage": {"keep_days": days, "segment_seconds": 100 + days}});
         let (wish, host) = (wish.to_string(), HOST);
         let length = wish.len();
         let request = format!(
@@ -228,6 +261,6 @@ fn of_many_changes_at_once_each_is_made_whole_or_refused() {
     let config = shown(&address);
     let days = config["storage"]["keep_days"].as_u64().unwrap();
     assert!(made.contains(&days), "{days} of {made:?}");
-    assert_eq!(config["ffmpeg"]["path"], format!("f{days}"));
-    assert!(text(&nvr).contains(&format!("[ffmpeg]\npath = \"f{days}\"\n")), "{}", text(&nvr));
+    assert_eq!(config["storage"]["segment_seconds"], 100 + days);
+    assert!(text(&nvr).contains(&format!("segment_seconds = {}\n", 100 + days)), "{}", text(&nvr));
 }

@@ -1,9 +1,10 @@
 //! Addresses with their passwords → addresses to show, and back.
 //!
-//! A password is shown as [`MASK`], and a mask that comes back means the password that is stored.
+//! A password is shown as [`MASK`]. A mask that comes back means the password that is stored for that
+//! host, and for no other: else whoever may name an address would have it sent to himself.
 
 use crate::rtsp::secret_values;
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 /// What stands for a password.
 const MASK: &str = "***";
@@ -18,16 +19,31 @@ pub(super) fn values(url: &str) -> Vec<String> {
     secrets(url).into_iter().filter_map(|(_, range)| url.get(range).map(str::to_owned)).collect()
 }
 
+/// Why a mask means no password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// None is stored.
+    NotStored,
+    /// There is one, which belongs to this host.
+    Elsewhere { host: String },
+}
+
 /// `url`, with each mask in it replaced by the password that one of `stored` has in that place: the
-/// one that is shown the same, else the first that has them all; `None` where there is none.
-pub(super) fn unmask(url: &str, stored: &[&str]) -> Option<String> {
+/// one that is shown the same, else the first of the same host that has them all. Path, port and
+/// scheme may differ.
+///
+/// # Errors
+/// Why there is none.
+pub(super) fn unmask(url: &str, stored: &[&str]) -> Result<String, Unknown> {
     if let Some(same) = stored.iter().find(|stored| mask(stored) == url) {
-        return Some((*same).to_owned());
+        return Ok((*same).to_owned());
     }
     if !secrets(url).into_iter().any(|(_, range)| url.get(range) == Some(MASK)) {
-        return Some(url.to_owned());
+        return Ok(url.to_owned());
     }
-    stored.iter().find_map(|stored| {
+    let with_secrets = || stored.iter().filter(|stored| !secrets(stored).is_empty());
+    let is_here = |stored: &&&str| host(stored).eq_ignore_ascii_case(host(url));
+    let found = with_secrets().filter(is_here).find_map(|stored| {
         let stored_secrets = secrets(stored);
         replaced(url, |name, secret| {
             if secret != MASK {
@@ -36,7 +52,22 @@ pub(super) fn unmask(url: &str, stored: &[&str]) -> Option<String> {
             let (_, range) = stored_secrets.iter().find(|(stored, _)| *stored == name)?;
             stored.get(range.clone())
         })
+    });
+    found.ok_or_else(|| match with_secrets().find(|stored| !is_here(stored)) {
+        Some(stored) => Unknown::Elsewhere { host: host(stored).to_owned() },
+        None => Unknown::NotStored,
     })
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unknown::NotStored => f.write_str("no password is stored for ***: write it"),
+            Unknown::Elsewhere { host } => {
+                write!(f, "*** stands for the password of {host}: write it")
+            }
+        }
+    }
 }
 
 /// `url` with each password replaced by what `new` makes of its name and itself.
@@ -55,9 +86,7 @@ fn replaced<'a>(url: &'a str, new: impl Fn(&str, &'a str) -> Option<&'a str>) ->
 /// Where passwords stand, in order, and how they are called; the one behind the user `""`.
 fn secrets(url: &str) -> Vec<(&str, Range<usize>)> {
     let mut found = Vec::new();
-    let start = url.find("://").map_or(0, |at| at + 3);
-    let rest = url.get(start..).unwrap_or_default();
-    let end = start + rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (start, end) = authority(url);
     let (authority, path) =
         (url.get(start..end).unwrap_or_default(), url.get(end..).unwrap_or_default());
     if let Some((user_info, _)) = authority.rsplit_once('@')
@@ -76,9 +105,27 @@ fn secrets(url: &str) -> Vec<(&str, Range<usize>)> {
     found
 }
 
+/// Host of an address, IPv6 with its brackets, as [`crate::rtsp::Target`] finds it.
+fn host(url: &str) -> &str {
+    let (start, end) = authority(url);
+    let authority = url.get(start..end).unwrap_or_default();
+    let address = authority.rsplit_once('@').map_or(authority, |(_, address)| address);
+    let end = if address.starts_with('[') { address.find(']').map(|at| at + 1) } else { None };
+    let end = end.or_else(|| address.find(':')).unwrap_or(address.len());
+    address.get(..end).unwrap_or_default()
+}
+
+/// Where user, password, host and port stand.
+fn authority(url: &str) -> (usize, usize) {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let rest = url.get(start..).unwrap_or_default();
+    (start, start + rest.find(['/', '?', '#']).unwrap_or(rest.len()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rtsp::{Target, TargetError};
     use proptest::prelude::*;
 
     #[test]
@@ -94,34 +141,75 @@ mod tests {
             ("auto", "auto"),
         ] {
             assert_eq!(mask(url), shown);
-            assert_eq!(unmask(shown, &[url]).as_deref(), Some(url));
+            assert_eq!(unmask(shown, &[url]).as_deref(), Ok(url));
         }
     }
 
     #[test]
-    fn a_mask_at_another_address_means_the_same_password() {
-        let stored = "rtsp://admin:hunter2@old/?pwd=x";
+    fn a_mask_at_the_same_host_means_the_same_password() {
+        let stored = "rtsp://admin:hunter2@Cam:554/?pwd=x";
         let new = |url| unmask(url, &[stored]);
-        assert_eq!(new("rtsp://root:***@new:5/b").unwrap(), "rtsp://root:hunter2@new:5/b");
-        assert_eq!(new("rtsp://new/?a=1&pwd=***").unwrap(), "rtsp://new/?a=1&pwd=x");
+        assert_eq!(new("rtsp://root:***@cam:5/b").unwrap(), "rtsp://root:hunter2@cam:5/b");
+        assert_eq!(new("http://admin:***@CAM/b.jpg").unwrap(), "http://admin:hunter2@CAM/b.jpg");
+        assert_eq!(new("rtsp://cam/?a=1&pwd=***").unwrap(), "rtsp://cam/?a=1&pwd=x");
         assert_eq!(new("rtsp://a:b@new/").unwrap(), "rtsp://a:b@new/");
-        assert_eq!(new("rtsp://new/?auth=***"), None);
-        assert_eq!(unmask("rtsp://a:***@new/", &["rtsp://a@old/"]), None);
+        assert_eq!(new("rtsp://cam/?auth=***"), Err(Unknown::NotStored));
+        assert_eq!(unmask("rtsp://a:***@cam/", &["rtsp://a@cam/"]), Err(Unknown::NotStored));
+        assert_eq!(unmask("rtsp://a:***@cam/", &[]), Err(Unknown::NotStored));
+        let v6 = unmask("rtsp://a:***@[fd00::1]/x", &["rtsp://a:one@[fd00::1]:554/"]);
+        assert_eq!(v6.unwrap(), "rtsp://a:one@[fd00::1]/x");
+    }
+
+    #[test]
+    fn a_mask_never_takes_a_password_to_another_host() {
+        let stored = "rtsp://admin:hunter2@cam:554/?pwd=x";
+        for url in [
+            "rtsp://admin:***@evil/",
+            "rtsp://admin:***@cam.evil/",
+            "rtsp://admin:***@evilcam/",
+            "rtsp://admin:***@evil:554/?pwd=***",
+            "rtsp://evil/?pwd=***",
+            "rtsp://admin:***@evil/@cam",
+            "rtsp://admin:***@evil#@cam:554/",
+            "rtsp://admin:***@evil?@cam:554/",
+            "rtsp://admin:***@[cam]evil/",
+            "http://admin:***@evil/i.jpg",
+            "rtsp://:***@",
+            "admin:***@evil/",
+        ] {
+            let refused = Err(Unknown::Elsewhere { host: "cam".to_owned() });
+            assert_eq!(unmask(url, &[stored]), refused, "{url}");
+        }
     }
 
     #[test]
     fn of_several_addresses_the_one_that_looks_the_same_counts() {
-        let stored = ["rtsp://a:one@x/", "rtsp://a:two@y/"];
-        assert_eq!(unmask("rtsp://a:***@y/", &stored).unwrap(), stored[1]);
-        assert_eq!(unmask("rtsp://a:***@z/", &stored).unwrap(), "rtsp://a:one@z/");
+        let stored = ["rtsp://a:one@x/", "rtsp://a:two@x/2", "rtsp://a:three@y/"];
+        assert_eq!(unmask("rtsp://a:***@x/2", &stored).unwrap(), stored[1]);
+        assert_eq!(unmask("rtsp://a:***@y/b", &stored).unwrap(), "rtsp://a:three@y/b");
         assert_eq!(unmask("rtsp://z/", &[]).unwrap(), "rtsp://z/");
+    }
+
+    fn parsed(url: &str) -> Result<Target, TargetError> {
+        url.parse().or_else(|_| Target::http(url))
     }
 
     proptest! {
         #[test]
         fn what_was_masked_comes_back(url in "(rtsp|http)://([a-z%]{0,3}(:[a-z:@*]{0,4})?@)?[a-z.]{1,4}([/?&=]|pwd|a|=x|\\*){0,9}") {
-            prop_assert_eq!(unmask(&mask(&url), &[&url]), Some(url.clone()));
+            prop_assert_eq!(unmask(&mask(&url), &[&url]), Ok(url.clone()));
             prop_assert_eq!(mask(&mask(&url)), mask(&url));
+        }
+
+        #[test]
+        fn what_a_mask_stands_for_goes_to_its_host_alone(
+            url in "(rtsp|http)://([a-z@:]{0,3}:\\*\\*\\*@)?[ab.@\\[\\]:/?#]{1,8}",
+        ) {
+            let stored = "rtsp://u:hunter2@a.b/";
+            let unmasked = unmask(&url, &[stored]).unwrap_or_default();
+            if let (true, Ok(target)) = (unmasked.contains("hunter2"), parsed(&unmasked)) {
+                prop_assert_eq!(target.host(), "a.b");
+            }
         }
 
         #[test]

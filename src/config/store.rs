@@ -23,12 +23,24 @@ use std::{
 pub enum ChangeError {
     /// What was asked for is not possible: `section.key: expected …`.
     Refused(String),
+    /// Not for whoever asks; the key.
+    NotByNetwork(String),
     /// The file says something else than what runs.
     Outdated(String),
     Unwritable {
         file: PathBuf,
         source: io::Error,
     },
+}
+
+/// Who changes settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Somebody on this machine, who may change all of them.
+    Machine,
+    /// Somebody who has the page's password, which is for cameras and recordings. What names programs,
+    /// folders, listeners or the way in would make him the machine's owner.
+    Network,
 }
 
 /// Changes the file; answers what it says then. Blocks; one at
@@ -39,7 +51,12 @@ pub enum ChangeError {
 ///
 /// # Errors
 /// Nothing is changed then.
-pub fn change(file: &Path, running: &Config, change: &Json) -> Result<Config, ChangeError> {
+pub fn change(
+    file: &Path,
+    running: &Config,
+    change: &Json,
+    reach: Reach,
+) -> Result<Config, ChangeError> {
     // The draft has one name. A change that panicked left the file as whole as any other.
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let unwritable = |source| ChangeError::Unwritable { file: file.to_owned(), source };
@@ -52,11 +69,33 @@ pub fn change(file: &Path, running: &Config, change: &Json) -> Result<Config, Ch
     let new = edited(&text, change)?;
     let config = Config::parse(&new, file);
     let config = config.map_err(|error| ChangeError::Refused(error.to_string()))?;
+    if let (Reach::Network, Some(key)) = (reach, guarded_change(running, &config)) {
+        return Err(ChangeError::NotByNetwork(key));
+    }
     if new != text {
         replace(file, &text, &new)?;
     }
     Ok(config)
 }
+
+/// The first setting that differs and is not for the network to change. Sections to come are guarded
+/// until they are named here.
+fn guarded_change(old: &Config, new: &Config) -> Option<String> {
+    let (old, new) = (old.to_json(), new.to_json());
+    let section = |of: &Json, name: &str| of.get(name).and_then(Json::as_object).cloned();
+    let mut names = new.as_object()?.keys().filter(|name| *name != "camera");
+    names.find_map(|name| {
+        let (old, new) = (section(&old, name).unwrap_or_default(), section(&new, name)?);
+        let is_open = |key: &str| name == "storage" && OPEN_STORAGE_KEYS.contains(&key);
+        let mut keys = new.iter().filter(|(key, _)| !is_open(key));
+        keys.find(|(key, value)| old.get(*key) != Some(value))
+            .map(|(key, _)| format!("{name}.{key}"))
+    })
+}
+
+/// How much is kept, and how it is cut.
+const OPEN_STORAGE_KEYS: [&str; 4] =
+    ["segment_seconds", "keep_free_percent", "keep_days", "sync_seconds"];
 
 /// What a text says after a change of the same shape; what the change does not touch stays, to the byte.
 ///
@@ -179,6 +218,9 @@ impl fmt::Display for ChangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ChangeError::Refused(words) | ChangeError::Outdated(words) => f.write_str(words),
+            ChangeError::NotByNetwork(key) => {
+                write!(f, "{key}: changed only in the file or over the control socket")
+            }
             ChangeError::Unwritable { file, source } => write!(f, "{}: {source}", file.display()),
         }
     }

@@ -68,7 +68,7 @@ impl Web {
         }
         let camera = question.camera.as_deref().unwrap_or_default();
         let url = self.daemon.config.borrow().unmasked(&question.url, camera);
-        let url = url.ok_or("url: no password is stored for ***: write it")?;
+        let url = url.map_err(|unknown| format!("url: {unknown}"))?;
         url.parse().map_err(|error| format!("url: {error}"))
     }
 }

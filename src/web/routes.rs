@@ -150,7 +150,7 @@ impl Web {
             ("POST", ["api", "storage", "release", ""]) => self.storage_release().await,
             ("POST", ["api", "storage", "resume", ""]) => self.storage_resume().await,
             ("GET", ["api", "config", "", ""]) => self.config(),
-            ("PUT", ["api", "config", "", ""]) => self.change_config(asked.body).await,
+            ("PUT", ["api", "config", "", ""]) => self.change_config(asked.body, asked.peer).await,
             ("POST", ["api", "probe", "", ""]) => self.probe(asked.body).await,
             ("GET", ["api", "recordings", "", ""]) => self.recordings(head),
             ("DELETE", ["api", "recordings", camera, number]) if !number.is_empty() => {

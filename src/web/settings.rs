@@ -2,8 +2,8 @@
 //!
 //! Spec: README, "HTTP". Knows nothing of: how the file is written.
 
-use super::{Exclusive, Web, answer::Answer};
-use crate::config::{self, ChangeError};
+use super::{Exclusive, Web, access::Peer, answer::Answer};
+use crate::config::{self, ChangeError, Reach};
 use serde_json::Value as Json;
 use std::rc::Rc;
 
@@ -14,7 +14,11 @@ impl Web {
     }
 
     /// `PUT /api/config`: answers when the daemon goes by what the file says then.
-    pub(super) async fn change_config(self: &Rc<Self>, body: &[u8]) -> Answer {
+    pub(super) async fn change_config(self: &Rc<Self>, body: &[u8], peer: Peer) -> Answer {
+        let reach = match peer {
+            Peer::Unix => Reach::Machine,
+            Peer::Address(_) => Reach::Network,
+        };
         let Ok(change) = serde_json::from_slice(body) else {
             return Answer::error(400, "expected the configuration, or a part of it, as JSON");
         };
@@ -24,16 +28,16 @@ impl Web {
             let Some(_turn) = Exclusive::take(&web.configuring) else {
                 return Answer::error(409, "another change is being made: try again in a moment");
             };
-            web.take_up(change).await
+            web.take_up(change, reach).await
         });
         changed.await.unwrap_or(Answer::error(503, "the daemon ends"))
     }
 
     /// Writes the change, then goes by it.
-    async fn take_up(&self, change: Json) -> Answer {
+    async fn take_up(&self, change: Json, reach: Reach) -> Answer {
         let file = self.daemon.options.config_file.clone();
         let running = self.daemon.config.borrow().clone();
-        match smol::unblock(move || config::change(&file, &running, &change)).await {
+        match smol::unblock(move || config::change(&file, &running, &change, reach)).await {
             Ok(config) if config == *self.daemon.config.borrow() => self.config(),
             Ok(_) => match self.daemon.reload().await {
                 Ok(()) => self.config(),
@@ -42,6 +46,7 @@ impl Web {
             Err(error) => {
                 let status = match error {
                     ChangeError::Refused(_) => 400,
+                    ChangeError::NotByNetwork(_) => 403,
                     ChangeError::Outdated(_) => 409,
                     ChangeError::Unwritable { .. } => 500,
                 };

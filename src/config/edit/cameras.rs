@@ -115,10 +115,8 @@ fn unmasked(camera: &Map<String, Json>, stored: &[&str]) -> Result<Map<String, J
     let mut camera = camera.clone();
     for key in ["url", "live_url", "snapshot"] {
         let Some(Json::String(url)) = camera.get_mut(key) else { continue };
-        *url = secret::unmask(url, stored).ok_or_else(|| {
-            let message = "*** stands for a password that is stored, and none is: write it";
-            refused(&["camera.", key].concat(), message)
-        })?;
+        *url = secret::unmask(url, stored)
+            .map_err(|unknown| refused(&["camera.", key].concat(), unknown.to_string()))?;
     }
     Ok(camera)
 }

@@ -31,13 +31,47 @@ impl Folder {
     }
 }
 
+fn by_page(file: &Path, running: &Config, wish: &Json) -> Result<Config, ChangeError> {
+    change(file, running, wish, Reach::Network)
+}
+
+#[test]
+fn programs_folders_and_the_way_in_are_not_for_the_network_to_name() {
+    let folder = Folder::with(TEXT);
+    let running = Config::read(&folder.file()).unwrap();
+    for (wish, key) in [
+        (json!({"ffmpeg": {"path": "/mnt/evil"}}), "ffmpeg.path"),
+        (json!({"storage": {"keep_days": 1, "path": "/"}}), "storage.path"),
+        (json!({"storage": {"path": ["/mnt/mmcblk0p1/recordings", "/"]}}), "storage.path"),
+        (json!({"storage": {"require_mount": false}}), "storage.require_mount"),
+        (json!({"web": {"listen": "0.0.0.0:80"}}), "web.listen"),
+        (json!({"web": {"auth": "none"}}), "web.auth"),
+        (json!({"web": {"hosts": ["evil.example"]}}), "web.hosts"),
+        (json!({"web": {"connections_max": 4}}), "web.connections_max"),
+        (json!({"log": {"level": "debug"}}), "log.level"),
+    ] {
+        let error = by_page(&folder.file(), &running, &wish).unwrap_err();
+        assert!(matches!(&error, ChangeError::NotByNetwork(found) if found == key), "{error}");
+        assert_eq!(folder.text(), TEXT);
+        change(&folder.file(), &running, &wish, Reach::Machine).unwrap();
+        fs::write(folder.file(), TEXT).unwrap();
+    }
+    // All that is shown may come back, with what is open changed.
+    let mut wish = running.to_json();
+    for key in OPEN_STORAGE_KEYS {
+        wish["storage"][key] = 7.into();
+    }
+    wish["camera"] = json!([{"name": "yard", "url": "rtsp://10.0.0.2/", "engine": "ffmpeg"}]);
+    by_page(&folder.file(), &running, &wish).unwrap();
+}
+
 #[test]
 fn a_change_is_written_for_its_owner_alone() {
     let folder = Folder::with(TEXT);
     fs::set_permissions(folder.file(), fs::Permissions::from_mode(0o644)).unwrap();
     let running = Config::read(&folder.file()).unwrap();
     let config =
-        change(&folder.file(), &running, &json!({"storage": {"segment_seconds": 120}})).unwrap();
+        by_page(&folder.file(), &running, &json!({"storage": {"segment_seconds": 120}})).unwrap();
     assert_eq!(config.storage.segment_seconds.get(), 120);
     assert_eq!(folder.text(), TEXT.replace("60", "120"));
     assert_eq!(Config::read(&folder.file()).unwrap(), config);
@@ -51,7 +85,7 @@ fn a_wrong_change_leaves_the_file_alone() {
     let before = folder.file().metadata().unwrap().modified().unwrap();
     let running = Config::read(&folder.file()).unwrap();
     let wrong = json!({"storage": {"segment_seconds": 1, "keep_days": 3}});
-    let error = change(&folder.file(), &running, &wrong).unwrap_err();
+    let error = by_page(&folder.file(), &running, &wrong).unwrap_err();
     assert!(matches!(error, ChangeError::Refused(_)));
     assert!(
         error
@@ -59,7 +93,7 @@ fn a_wrong_change_leaves_the_file_alone() {
             .starts_with("storage.segment_seconds: expected a whole number from 2 to 3600")
     );
     // What changes nothing is not written either.
-    change(&folder.file(), &running, &json!({"storage": {"segment_seconds": 60}})).unwrap();
+    by_page(&folder.file(), &running, &json!({"storage": {"segment_seconds": 60}})).unwrap();
     assert_eq!(folder.text(), TEXT);
     assert_eq!(folder.file().metadata().unwrap().modified().unwrap(), before);
 }
@@ -71,7 +105,7 @@ fn a_file_that_somebody_changed_by_hand_is_not_overwritten() {
     let wish = json!({"web": {"connections_max": 8}});
     for text in ["[storage]\nsegment_seconds = 61\n", "[storage]\nsegment_seconds = 1\n"] {
         fs::write(folder.file(), text).unwrap();
-        let error = change(&folder.file(), &running, &wish).unwrap_err();
+        let error = by_page(&folder.file(), &running, &wish).unwrap_err();
         assert!(matches!(error, ChangeError::Outdated(_)), "{error}");
         assert_eq!(folder.text(), text);
     }
@@ -81,7 +115,7 @@ fn a_file_that_somebody_changed_by_hand_is_not_overwritten() {
     assert_eq!(folder.names(), ["smolnvr.toml"]);
     // A comment of one's own is kept.
     fs::write(folder.file(), format!("# now mine\n{TEXT}")).unwrap();
-    change(&folder.file(), &running, &wish).unwrap();
+    change(&folder.file(), &running, &wish, Reach::Machine).unwrap();
     assert_eq!(folder.text(), format!("# now mine\n{TEXT}\n[web]\nconnections_max = 8\n"));
 }
 
@@ -149,7 +183,7 @@ fn of_changes_at_the_same_moment_one_is_made() {
                     let (file, running, start) = (&file, &running, &start);
                     scope.spawn(move || {
                         start.wait();
-                        change(file, running, &json!({"storage": {"keep_days": days}}))
+                        by_page(file, running, &json!({"storage": {"keep_days": days}}))
                     })
                 })
                 .collect();
