@@ -67,8 +67,13 @@ pub const RTSP_JUNK_BYTES_MAX: usize = 128 * KIB;
 pub const SDP_MEDIA_MAX: usize = 16;
 /// Tracks that are set up: video and its sound.
 pub const TRACKS_MAX: usize = 2;
-/// One RTSP reply. Cameras that wake an encoder take 3 s.
+/// One RTSP reply. Cameras that wake an encoder take 3 s. What is waited while a session is opened grows
+/// from here: [`PATIENCE`].
 pub const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Messages of a server that nobody asked for within [`CHATTER_INTERVAL`]; some ask whether we live every
+/// few seconds. More is an error: each costs time of the processor.
+pub const CHATTER_MESSAGES_MAX: u32 = 256;
+pub const CHATTER_INTERVAL: Duration = Duration::from_secs(10);
 /// Session timeout where the camera names none (RFC 2326 §12.37).
 pub const SESSION_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 /// How long TEARDOWN may take before the socket is simply closed.
@@ -185,8 +190,21 @@ pub const CONNECT_ADDRESSES_MAX: usize = 4;
 pub const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// After 401 the interval doubles up to this: cameras lock accounts.
 pub const RETRY_INTERVAL_UNAUTHORIZED_MAX: Duration = Duration::from_secs(60);
-/// No frame for so long while playing: the connection counts as dead.
+/// No frame for so long while playing, from a camera that sends more of them than one in a few seconds, or
+/// shows no other sign of life: the connection counts as dead.
 pub const FRAME_TIMEOUT: Duration = Duration::from_secs(10);
+/// No frame for so long from one that sends few and lives: time lapses send one in 30 s.
+pub const FRAME_TIMEOUT_MAX: Duration = Duration::from_secs(35);
+/// A camera that sends nothing is asked so often whether it lives; it has the rest of `FRAME_TIMEOUT` to
+/// answer.
+pub const LIFE_INTERVAL: Duration = Duration::from_secs(4);
+/// The socket's own signs of life (tcp(7)): silent for so long, then asked so often, then dead after. A
+/// camera that lost its power is so found out while its answer is waited for.
+pub const TCP_KEEPALIVE_IDLE: Duration = Duration::from_secs(3);
+pub const TCP_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
+pub const TCP_KEEPALIVE_TRIES: u32 = 4;
+/// What the other end of a connection does not confirm for so long: it is dead.
+pub const TCP_CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 /// Frames, but for so long none that can be decoded; cameras that save bits send a key frame every
 /// 20 s.
 pub const KEY_FRAME_TIMEOUT: Duration = Duration::from_secs(60);
@@ -213,9 +231,16 @@ pub const PUNCHES: usize = 2;
 pub const PORT_TRIES_MAX: usize = 32;
 /// Between two receiver reports (RFC 3550 §6.2).
 pub const REPORT_INTERVAL: Duration = Duration::from_secs(5);
-/// No packet at all for so long after PLAY: the other lower transport is tried. Where neither brings
-/// one, each has `FRAME_TIMEOUT` from then on.
+/// No packet at all for so long after PLAY: the other lower transport is tried.
 pub const SILENCE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a reply, and the first packet behind PLAY, are waited for: more after each try that ended for
+/// lack of them, since cameras that wake up or are far away take 7 to 25 s.
+pub const PATIENCE: [(Duration, Duration); 4] = [
+    (REPLY_TIMEOUT, SILENCE_TIMEOUT),
+    (Duration::from_secs(10), Duration::from_secs(10)),
+    (Duration::from_secs(20), Duration::from_secs(20)),
+    (Duration::from_secs(30), Duration::from_secs(30)),
+];
 /// Redirects that are followed in a row.
 pub const REDIRECTS_MAX: usize = 4;
 /// What may gather in the socket before it is read, while nobody watches …

@@ -8,6 +8,7 @@
 //! Spec: RFC 2326. Knows nothing of: sockets, clocks, what is in a packet.
 
 pub mod auth;
+mod awaited;
 mod dialogue;
 mod error;
 mod header;
@@ -25,10 +26,14 @@ pub use request::Method;
 pub use url::{Credentials, HTTP_PORT, Target, TargetError, secret_values};
 
 use crate::limits;
+use auth::Authenticator;
 use dialogue::{Block, Dialogue, Heard};
 use input::{Input, Item};
 use message::Message;
-use std::{ops::Range, time::Instant};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 /// One RTSP connection, from its first byte to its last.
 ///
@@ -56,6 +61,10 @@ pub struct Options {
     pub user_agent: &'static str,
     /// Makes the nonces of Digest; should be another for each connection.
     pub seed: u64,
+    /// How long each reply up to that of PLAY is waited for.
+    pub reply_timeout: Duration,
+    /// Knows the challenge of a connection that was closed before it could be answered.
+    pub authenticator: Option<Box<Authenticator>>,
 }
 
 /// Which tracks to set up: the first of each kind.
@@ -111,8 +120,12 @@ pub struct Counters {
     pub junk_bytes: u64,
     /// Blocks of channels that nobody set up, and those before PLAY.
     pub dropped_blocks: u64,
+    /// Messages of the server.
+    pub messages: u64,
     /// Replies to nothing that was asked.
     pub ignored_replies: u64,
+    /// Replies that were taken though their CSeq is another.
+    pub miscounted_replies: u64,
     /// Requests without a reply while packets came.
     pub unanswered_requests: u64,
 }
@@ -135,7 +148,14 @@ enum Next {
 impl Options {
     pub fn new(seed: u64) -> Options {
         let user_agent = concat!("smolnvr/", env!("CARGO_PKG_VERSION"));
-        Options { tracks: Tracks::Video, delivery: Delivery::Interleaved, user_agent, seed }
+        Options {
+            tracks: Tracks::Video,
+            delivery: Delivery::Interleaved,
+            user_agent,
+            seed,
+            reply_timeout: limits::REPLY_TIMEOUT,
+            authenticator: None,
+        }
     }
 }
 
@@ -235,6 +255,13 @@ impl Session {
         self.dialogue.teardown(now);
     }
 
+    /// Asks whether the server lives, where it plays and nothing else is asked; any answer counts in
+    /// [`Counters::messages`]. To be followed by `poll`.
+    pub fn ask_for_life(&mut self, now: Instant) {
+        self.forget_sent();
+        self.dialogue.ask_for_life(now);
+    }
+
     /// Queues an RTCP packet of ours about a track whose packets come interleaved. To be followed by
     /// `poll`.
     pub fn send_report(&mut self, track: usize, report: &[u8]) {
@@ -244,7 +271,7 @@ impl Session {
 
     /// The error for a connection that the server closed.
     pub fn disconnected(&self) -> Error {
-        Error::Disconnected { awaited: self.dialogue.awaited_method() }
+        self.dialogue.disconnected()
     }
 
     /// All tracks that the server offers; none before the answer to DESCRIBE. Stays after an error.

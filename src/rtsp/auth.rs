@@ -9,7 +9,7 @@ use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
 /// Credentials, and the last challenge that they are to answer.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authenticator {
     credentials: Option<Credentials>,
     seed: u64,
@@ -32,13 +32,13 @@ pub enum Challenge {
     Unknown,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Scheme {
     Basic,
     Digest(Digest),
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Digest {
     realm: String,
     nonce: String,
@@ -215,9 +215,12 @@ impl Digest {
             self.stale = Stale::Yes;
         } else if name.eq_ignore_ascii_case("qop") {
             // Without `auth` in the list there is `auth-int` only, which is not known here.
-            value.split([',', ' ']).find(|qop| qop.eq_ignore_ascii_case("auth"))?;
-            self.qop = Qop::Auth;
-        } else if name.eq_ignore_ascii_case("algorithm") {
+            let mut listed = value.split([',', ';', ' ']).filter(|qop| !qop.is_empty()).peekable();
+            if listed.peek().is_some() {
+                listed.find(|qop| qop.eq_ignore_ascii_case("auth"))?;
+                self.qop = Qop::Auth;
+            }
+        } else if name.eq_ignore_ascii_case("algorithm") && !value.is_empty() {
             let (_, hash, variant) = ALGORITHMS
                 .into_iter()
                 .find(|(algorithm, ..)| algorithm.eq_ignore_ascii_case(value))?;
@@ -249,10 +252,13 @@ impl Hash {
 }
 
 /// The known challenges of one `WWW-Authenticate` value, which may hold several (RFC 7235 §4.1).
+///
+/// Quirk: cameras write them with `;` for `,` or nothing between parameters, values without quotes though
+/// there are blanks or commas in them, and parameters without a scheme before them, which are Digest's.
 fn schemes(value: &str) -> Vec<Scheme> {
     let mut out = Vec::new();
     // Digest while its parameters come, as long as all of them are known.
-    let mut digest: Option<Digest> = None;
+    let mut digest = Some(Digest::default());
     // Of folded lines only the blanks stay: what is read here is sent back in a field.
     let value = value.replace('\t', " ").replace(char::is_control, "");
     let mut rest = value.as_str();
@@ -264,10 +270,14 @@ fn schemes(value: &str) -> Vec<Scheme> {
         let end = rest.find(|c: char| c == '=' || is_separator(c)).unwrap_or(rest.len());
         let (word, tail) = rest.split_at(end);
         let Some(after) = tail.trim_start().strip_prefix('=') else {
-            out.extend(digest.take().filter(Digest::is_whole).map(Scheme::Digest));
-            if word.eq_ignore_ascii_case("Digest") {
+            let scheme = word.trim_end_matches(':');
+            // A lone word is a rest of a list without quotes: `qop=auth,auth-int`.
+            if is_known(scheme) || !is_lone(tail) {
+                out.extend(digest.take().filter(Digest::is_whole).map(Scheme::Digest));
+            }
+            if scheme.eq_ignore_ascii_case(DIGEST) {
                 digest = Some(Digest::default());
-            } else if word.eq_ignore_ascii_case("Basic") {
+            } else if scheme.eq_ignore_ascii_case(BASIC) {
                 out.push(Scheme::Basic);
             }
             rest = tail;
@@ -283,6 +293,16 @@ fn schemes(value: &str) -> Vec<Scheme> {
     out
 }
 
+fn is_known(scheme: &str) -> bool {
+    [DIGEST, BASIC].iter().any(|known| known.eq_ignore_ascii_case(scheme))
+}
+
+/// Whether a word that is followed so has neither parameters nor anything else behind it.
+fn is_lone(tail: &str) -> bool {
+    let tail = tail.trim_start();
+    tail.is_empty() || tail.starts_with([',', ';'])
+}
+
 impl Digest {
     fn is_whole(&self) -> bool {
         !self.nonce.is_empty()
@@ -294,7 +314,7 @@ impl Digest {
 /// of a token, the escape of nothing at the end.
 fn parameter_value(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
-        let (token, rest) = text.split_at(text.find(is_separator).unwrap_or(text.len()));
+        let (token, rest) = text.split_at(token_len(text));
         return (token.replace(['"', '\\'], ""), rest);
     };
     let mut escaped = false;
@@ -308,9 +328,30 @@ fn parameter_value(text: &str) -> (String, &str) {
     (value.to_owned(), rest.strip_prefix('"').unwrap_or_default())
 }
 
-fn is_separator(c: char) -> bool {
-    c == ',' || c.is_whitespace()
+/// How long a value without quotes is. It may have blanks in it (`realm=IP Camera(C1234), nonce=…`): a
+/// blank ends it where a parameter or a known scheme follows.
+fn token_len(text: &str) -> usize {
+    let end = text.find([',', ';']).unwrap_or(text.len());
+    let value = text.get(..end).unwrap_or_default();
+    let ends_value = |blank: &usize| {
+        let after = value.get(*blank..).unwrap_or_default().trim_start();
+        let word = after.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(after.len());
+        let (word, tail) = after.split_at(word);
+        tail.trim_start().starts_with('=') || is_known(word)
+    };
+    let blanks = value.match_indices(char::is_whitespace).map(|(at, _)| at);
+    let end = blanks.take(BLANKS_MAX).find(ends_value).unwrap_or(end);
+    text.get(..end).map_or(0, |value| value.trim_end().len())
 }
+
+fn is_separator(c: char) -> bool {
+    matches!(c, ',' | ';') || c.is_whitespace()
+}
+
+const DIGEST: &str = "Digest";
+const BASIC: &str = "Basic";
+/// Blanks of a value without quotes that are looked behind; names of cameras have one or two.
+const BLANKS_MAX: usize = 16;
 
 /// One step of SplitMix64.
 fn split_mix(seed: u64) -> u64 {
@@ -446,6 +487,38 @@ mod tests {
                 line.starts_with("Digest username=\"admin\", realm=\"r\", nonce=\"n\""),
                 "{line}"
             );
+        }
+    }
+
+    #[test]
+    fn a_challenge_is_read_however_a_camera_writes_it() {
+        for (value, realm) in [
+            ("Digest realm=r, nonce=n", "r"),
+            ("DIGEST REALM=\"r\",NONCE=\"n\"", "r"),
+            ("digest realm = r ; nonce = n ;", "r"),
+            ("Digest realm=\"r\" nonce=\"n\" stale=\"FALSE\"", "r"),
+            ("Digest realm=\"r\"nonce=\"n\"", "r"),
+            ("Digest,realm=\"r\",,nonce=\"n\",", "r"),
+            ("Digest: realm=\"r\"; nonce=\"n\"", "r"),
+            ("Digest\trealm=\"r\",\r\n\tnonce=\"n\"", "r"),
+            ("realm=\"r\", nonce=\"n\"", "r"),
+            ("Digest realm=IP Camera(C1234), nonce=n", "IP Camera(C1234)"),
+            ("Digest nonce=n realm=IP Camera(C1234)", "IP Camera(C1234)"),
+            ("Digest realm=IP Camera nonce=n algorithm=MD5", "IP Camera"),
+            ("Digest qop=auth,auth-int, realm=r, nonce=n", "r"),
+            ("Digest qop=\"auth, auth-int\", realm=r, nonce=n", "r"),
+            ("Digest realm=\"r\", qop=\"\", algorithm=\"\", nonce=\"n\", opaque=\"\"", "r"),
+            ("Digest realm=\"r\", algorithm=\"md5\", nonce=\"n\", charset=UTF-8", "r"),
+            ("Digest realm=\"r\", domain=\"/a,/b\", nonce=\"n\"", "r"),
+            ("Basic realm=IP Camera Digest realm=r nonce=n", "r"),
+            ("Negotiate, Digest realm=r, nonce=n", "r"),
+            ("Digest realm=\"r\", nonce=\"n\", Bearer realm=\"other\"", "r"),
+        ] {
+            let mut authenticator = authenticator();
+            assert_eq!(challenged(&mut authenticator, &[value]), Challenge::New, "{value}");
+            let line = authenticator.authorization("PLAY", "u").unwrap();
+            let begin = format!("Digest username=\"admin\", realm=\"{realm}\", nonce=\"n\", ");
+            assert!(line.starts_with(&begin), "{value} makes {line}");
         }
     }
 

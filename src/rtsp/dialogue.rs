@@ -5,6 +5,7 @@
 use super::{
     Counters, Options, PacketKind,
     auth::{Authenticator, Challenge},
+    awaited::{Awaited, Chatter, Number, Numbering, Stage, Step},
     error::Error,
     header::{Channels, SessionField, TransportField, lists},
     message::{Message, Start},
@@ -25,6 +26,8 @@ pub(super) struct Dialogue {
     stage: Stage,
     cseq: u32,
     awaited: Option<Awaited>,
+    numbering: Numbering,
+    chatter: Chatter,
     presentation: Presentation,
     session_id: Option<String>,
     session_timeout: Duration,
@@ -32,38 +35,6 @@ pub(super) struct Dialogue {
     keepalive_at: Option<Instant>,
     pub(super) out: Vec<u8>,
     pub(super) counters: Counters,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// Up to the answer to PLAY or the first packet.
-    Opening,
-    Playing,
-    /// TEARDOWN is under way.
-    Closing,
-    Closed,
-}
-
-/// What a request is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Options,
-    Describe,
-    Setup { track: usize },
-    Play,
-    Keepalive,
-    Teardown,
-}
-
-/// The request that waits for its reply.
-#[derive(Clone, Copy)]
-struct Awaited {
-    step: Step,
-    method: Method,
-    cseq: u32,
-    deadline: Instant,
-    /// 401s that it got so far.
-    challenges: u8,
 }
 
 /// What a message changed for the driver.
@@ -83,27 +54,20 @@ pub(super) enum Block {
     Drop,
 }
 
-impl Awaited {
-    /// A reply without CSeq is taken for the one that is awaited.
-    ///
-    /// Quirk: TP-Link (Tapo C100, C110, C520WS) refuses a keepalive under the number of the request
-    /// before it.
-    fn is_answered_by(&self, cseq: Option<u32>, status: u16) -> bool {
-        let is_refusal = self.step == Step::Keepalive && status >= 400;
-        cseq.is_none_or(|cseq| cseq == self.cseq || is_refusal && cseq.wrapping_add(1) == self.cseq)
-    }
-}
-
 impl Dialogue {
-    pub(super) fn new(target: &Target, options: Options, now: Instant) -> Dialogue {
+    pub(super) fn new(target: &Target, mut options: Options, now: Instant) -> Dialogue {
+        let authenticator = options.authenticator.take().map(|known| *known);
+        let unchallenged = || Authenticator::new(target.credentials().cloned(), options.seed);
         let mut dialogue = Dialogue {
             uri: target.uri().to_owned(),
             masked_path: target.masked_path(),
-            authenticator: Authenticator::new(target.credentials().cloned(), options.seed),
+            authenticator: authenticator.unwrap_or_else(unchallenged),
             options,
             stage: Stage::Opening,
             cseq: 0,
             awaited: None,
+            numbering: Numbering::default(),
+            chatter: Chatter::since(now),
             presentation: Presentation::default(),
             session_id: None,
             session_timeout: SESSION_TIMEOUT_DEFAULT,
@@ -120,8 +84,17 @@ impl Dialogue {
         &self.presentation
     }
 
-    pub(super) fn awaited_method(&self) -> Option<Method> {
-        self.awaited.map(|awaited| awaited.method)
+    /// The error for a connection that the server closed.
+    ///
+    /// Quirk: some servers close it behind their 401, as HTTP/1.0 does: the answer to the challenge
+    /// is for the next connection.
+    pub(super) fn disconnected(&self) -> Error {
+        match self.awaited {
+            Some(Awaited { challenges: 1.., .. }) if self.stage == Stage::Opening => {
+                Error::ClosedBehindChallenge { authenticator: Box::new(self.authenticator.clone()) }
+            }
+            awaited => Error::Disconnected { awaited: awaited.map(|awaited| awaited.method) },
+        }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -137,6 +110,13 @@ impl Dialogue {
         self.stage = Stage::Closed;
         self.awaited = None;
         self.keepalive_at = None;
+    }
+
+    /// Asks at once whether the server lives, where nothing else is asked.
+    pub(super) fn ask_for_life(&mut self, now: Instant) {
+        if self.stage == Stage::Playing && self.awaited.is_none() {
+            self.ask(Step::Keepalive, 0, now);
+        }
     }
 
     pub(super) fn teardown(&mut self, now: Instant) {
@@ -172,7 +152,9 @@ impl Dialogue {
                 }
                 Ok(())
             }
-            Some(awaited) => Err(Error::NoAnswer { method: awaited.method, waited: REPLY_TIMEOUT }),
+            Some(Awaited { method, timeout: waited, .. }) => {
+                Err(Error::NoAnswer { method, waited })
+            }
             None => {
                 if self.keepalive_at.is_some_and(|at| at <= now) {
                     self.ask(Step::Keepalive, 0, now);
@@ -207,24 +189,28 @@ impl Dialogue {
         message: &Message<'_>,
         now: Instant,
     ) -> Result<Heard, Error> {
-        match message.start {
+        self.counters.messages += 1;
+        let status = match message.start {
             Start::Request { method } => {
                 self.answer(method, message);
-                Ok(Heard::Nothing)
+                return self.chatter.note(now).map(|()| Heard::Nothing);
             }
-            Start::Reply { status } => {
-                let cseq = message.field("CSeq").and_then(|cseq| cseq.parse::<u32>().ok());
-                match self.awaited {
-                    Some(awaited) if awaited.is_answered_by(cseq, status) => {
-                        self.handle_reply(awaited, status, message, now)
-                    }
-                    _ => {
-                        self.counters.ignored_replies += 1;
-                        Ok(Heard::Nothing)
-                    }
-                }
+            Start::Reply { status } => status,
+        };
+        let answer = self.awaited.and_then(|awaited| {
+            let number = self.numbering.answer(&awaited, self.stage, status, message)?;
+            Some((awaited, number))
+        });
+        match answer {
+            Some((awaited, number)) if status >= 200 => {
+                self.counters.miscounted_replies += u64::from(number == Number::Wrong);
+                return self.handle_reply(awaited, status, message, now);
             }
+            // Provisional: the reply itself is still to come.
+            Some(_) => {}
+            None => self.counters.ignored_replies += 1,
         }
+        self.chatter.note(now).map(|()| Heard::Nothing)
     }
 
     fn handle_reply(
@@ -234,9 +220,6 @@ impl Dialogue {
         message: &Message<'_>,
         now: Instant,
     ) -> Result<Heard, Error> {
-        if status < 200 {
-            return Ok(Heard::Nothing);
-        }
         self.awaited = None;
         if self.stage == Stage::Playing {
             self.schedule_keepalive(now);
@@ -355,6 +338,7 @@ impl Dialogue {
         let field = TransportField::parse(message.field("Transport").unwrap_or_default());
         let asked = self.presentation.free_transport(self.options.delivery);
         let transport = match (field.channels, asked) {
+            (Channels::Named(named), asked) if self.presentation.is_taken(named) => asked,
             (Channels::Named(transport), _) => transport,
             (Channels::Ports(_), Transport::Interleaved { .. }) => {
                 return Err(Error::NotInterleaved);
@@ -408,9 +392,13 @@ impl Dialogue {
             transport: self.presentation.free_transport(self.options.delivery),
         }
         .write(&mut self.out);
-        let timeout = if step == Step::Teardown { TEARDOWN_TIMEOUT } else { REPLY_TIMEOUT };
-        let cseq = self.cseq;
-        self.awaited = Some(Awaited { step, method, cseq, deadline: now + timeout, challenges });
+        let timeout = match step {
+            Step::Teardown => TEARDOWN_TIMEOUT,
+            Step::Keepalive => REPLY_TIMEOUT,
+            _ => self.options.reply_timeout,
+        };
+        let (cseq, deadline) = (self.cseq, now + timeout);
+        self.awaited = Some(Awaited { step, method, cseq, timeout, deadline, challenges });
     }
 
     /// An RTCP packet of ours, for a track that comes interleaved.

@@ -1,8 +1,10 @@
 //! Why an RTSP session ended: one line for syslog, without credentials, and whose fault it is.
 
 use super::{
-    LowerTransport, input::InputError, message::MessageError, request::Method, url::Target,
+    LowerTransport, auth::Authenticator, input::InputError, message::MessageError, request::Method,
+    url::Target,
 };
+use crate::limits;
 use std::{fmt, time::Duration};
 
 /// After any of these the session is over; a new one on a new connection may do better.
@@ -32,6 +34,14 @@ pub enum Error {
     /// The connection ended: see [`super::Session::disconnected`].
     Disconnected {
         awaited: Option<Method>,
+    },
+    /// The connection ended where the answer to a 401 was due; it may be taken on another one.
+    ClosedBehindChallenge {
+        authenticator: Box<Authenticator>,
+    },
+    /// Messages within [`limits::CHATTER_INTERVAL`] that nobody asked for.
+    Chatter {
+        messages: u32,
     },
     /// The encodings that there are.
     NoVideo {
@@ -74,7 +84,9 @@ impl Error {
 
     pub fn fault(&self) -> Fault {
         match self {
-            Error::Unauthorized { .. } | Error::Refused { status: 403, .. } => Fault::Credentials,
+            Error::Unauthorized { .. }
+            | Error::ClosedBehindChallenge { .. }
+            | Error::Refused { status: 403, .. } => Fault::Credentials,
             Error::Refused { status: 400 | 404, method: Method::Describe, .. }
             | Error::Redirected { .. }
             | Error::NotRtsp => Fault::Address,
@@ -86,6 +98,7 @@ impl Error {
             Error::Refused { .. }
             | Error::NoAnswer { .. }
             | Error::Disconnected { .. }
+            | Error::Chatter { .. }
             | Error::Message(_)
             | Error::Junk { .. } => Fault::Connection,
         }
@@ -127,6 +140,14 @@ impl fmt::Display for Error {
             }
             Error::Disconnected { awaited: None } => {
                 f.write_str("the camera closed the connection")
+            }
+            Error::ClosedBehindChallenge { authenticator } => {
+                let user = authenticator.user().unwrap_or_default();
+                write!(f, "401 Unauthorized: the camera closes the connection on user {user:?}")
+            }
+            Error::Chatter { messages } => {
+                let span = limits::CHATTER_INTERVAL.as_secs();
+                write!(f, "more than {messages} RTSP messages from the camera within {span} s")
             }
             Error::NoVideo { has } => {
                 write!(f, "no H.264 or H.265 video track in the camera's SDP (has: {has})")

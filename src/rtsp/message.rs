@@ -54,7 +54,7 @@ impl<'a> Message<'a> {
         let start = Start::parse(&head).ok_or(MessageError::StartLine)?;
         let mut message = Message { start, head, body: &[] };
         let body_len = match message.field("Content-Length") {
-            Some(digits) => digits.parse().map_err(|_| MessageError::ContentLength)?,
+            Some(value) => leading_number(value).ok_or(MessageError::ContentLength)?,
             None => 0,
         };
         if body_len > RTSP_BODY_BYTES_MAX {
@@ -114,7 +114,10 @@ impl<'a> Head<'a> {
     pub fn status(&self, protocol: &str) -> Option<u16> {
         let mut words = words(self.first);
         let is_protocol = words.next()?.starts_with(protocol.as_bytes());
-        let status = str::from_utf8(words.next()?).ok()?.parse().ok()?;
+        // `200OK` is seen too.
+        let word = words.next()?;
+        let digits = word.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(word.len());
+        let status = str::from_utf8(word.get(..digits)?).ok()?.parse().ok()?;
         (is_protocol && (100..=999).contains(&status)).then_some(status)
     }
 
@@ -143,8 +146,14 @@ impl<'a> Start<'a> {
     }
 }
 
+/// The digits that a value begins with: cameras write `412;` and `412 bytes`. One that is empty counts as 0.
+fn leading_number(value: &str) -> Option<usize> {
+    let end = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
+    if value.is_empty() { Some(0) } else { value.get(..end)?.parse().ok() }
+}
+
 fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|byte| *byte == b' ').filter(|word| !word.is_empty())
+    line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty())
 }
 
 impl fmt::Display for MessageError {
@@ -273,6 +282,19 @@ mod tests {
     }
 
     #[test]
+    fn a_status_line_and_a_length_may_be_written_oddly() {
+        for line in ["RTSP/1.0  200  OK", "RTSP/1.0\t200", "RTSP/1.0 200OK", "RTSP/1.1 200 "] {
+            let bytes = [line, "\r\n\r\n"].concat();
+            assert_eq!(parsed(bytes.as_bytes()).start, Start::Reply { status: 200 }, "{line}");
+        }
+        for value in ["2", " 2 ", "2;", "2 bytes", "002"] {
+            let bytes = ["RTSP/1.0 200 OK\r\ncontent-length :", value, "\r\n\r\nhi"].concat();
+            assert_eq!(parsed(bytes.as_bytes()).body, b"hi", "{value:?}");
+        }
+        assert_eq!(parsed(b"RTSP/1.0 200 OK\r\nContent-Length:\r\n\r\n").body, b"");
+    }
+
+    #[test]
     fn a_field_that_is_not_utf8_or_has_no_colon_is_skipped() {
         let message = parsed(b"RTSP/1.0 200 \xb3\xc9\r\nServer: \xb3\r\njunk\r\nCSeq: 3\r\n\r\n");
         assert_eq!(message.field("Server"), None);
@@ -295,7 +317,7 @@ mod tests {
 
     #[test]
     fn a_content_length_must_be_a_number() {
-        for value in ["-1", "x", "", "99999999999999999999999"] {
+        for value in ["-1", "x", "99999999999999999999999"] {
             let bytes = ["RTSP/1.0 200 OK\r\nContent-Length: ", value, "\r\n\r\n"].concat();
             assert_eq!(Message::parse(bytes.as_bytes()).unwrap_err(), MessageError::ContentLength);
         }

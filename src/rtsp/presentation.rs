@@ -120,6 +120,15 @@ impl Presentation {
         })
     }
 
+    /// Whether the packets of another track come there already.
+    ///
+    /// Quirk: some servers answer every SETUP with the channels of the first one, and send on those that
+    /// were asked for.
+    pub(super) fn is_taken(&self, transport: Transport) -> bool {
+        let Transport::Interleaved { rtp, .. } = transport else { return false };
+        self.channel(rtp).is_some()
+    }
+
     /// What the next SETUP asks for: the two channels behind the last that a track has, or the next
     /// ports.
     pub(super) fn free_transport(&self, delivery: Delivery) -> Transport {

@@ -19,9 +19,10 @@ pub(super) fn parse(sdp: &str, base: &str) -> Presentation {
     let mut presentation = Presentation { control: base.to_owned(), tracks: Vec::new() };
     let mut place = Place::Session;
     let mut sections = 0;
-    for line in sdp.split(['\r', '\n']) {
+    // Some end it as a string of C.
+    for line in sdp.split(['\r', '\n', '\0']) {
         let Some((kind, value)) = line.trim().split_once('=') else { continue };
-        match (kind, &mut place) {
+        match (kind.trim_end(), &mut place) {
             ("m", _) => {
                 place.leave(base, &mut presentation);
                 sections += 1;
@@ -32,7 +33,7 @@ pub(super) fn parse(sdp: &str, base: &str) -> Presentation {
             }
             ("a", Place::Section(section)) => section.attribute(value),
             ("a", Place::Session) => {
-                if let Some(control) = value.strip_prefix("control:") {
+                if let Some(control) = value.trim_start().strip_prefix("control:") {
                     presentation.control = joined(base, control.trim());
                 }
             }
@@ -127,7 +128,7 @@ impl Section {
     fn attribute(&mut self, attribute: &str) {
         let (name, value) = attribute.split_once(':').unwrap_or((attribute, ""));
         let value = value.trim();
-        match name {
+        match name.trim() {
             "control" => self.control = value.to_owned(),
             "rtpmap" => self.maps.extend(numbered(value)),
             "fmtp" => self.parameters.extend(numbered(value)),

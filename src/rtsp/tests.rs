@@ -64,12 +64,15 @@ impl Camera {
 
     /// Answers the last request.
     fn reply(&mut self, status: &str, fields: &str, body: &str) {
-        let (cseq, len) = (self.cseq, body.len());
+        self.reply_as(&format!("CSeq: {}\r\n", self.cseq), status, fields, body);
+    }
+
+    /// Answers it under that number.
+    fn reply_as(&mut self, cseq: &str, status: &str, fields: &str, body: &str) {
+        let len = body.len();
         self.feed(
-            format!(
-                "RTSP/1.0 {status}\r\nCSeq: {cseq}\r\n{fields}Content-Length: {len}\r\n\r\n{body}"
-            )
-            .as_bytes(),
+            format!("RTSP/1.0 {status}\r\n{cseq}{fields}Content-Length: {len}\r\n\r\n{body}")
+                .as_bytes(),
         );
     }
 
@@ -205,7 +208,7 @@ fn a_whole_dialogue_from_options_to_teardown() {
     assert_eq!(camera.outputs(), Ok(vec![Seen::Closed]));
     assert_eq!(camera.outputs(), Ok(vec![]));
     assert_eq!(camera.session.deadline(), None);
-    let counters = Counters { dropped_blocks: 1, ..Counters::default() };
+    let counters = Counters { dropped_blocks: 1, messages: 6, ..Counters::default() };
     assert_eq!(camera.session.counters(), counters);
 }
 

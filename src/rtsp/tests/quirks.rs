@@ -370,3 +370,144 @@ fn cseq_with_trailing_blanks_or_none() {
     camera.feed(b"RTSP/1.0 454 Session Not Found\r\n\r\n");
     assert!(matches!(camera.error(), Error::Refused { status: 454, .. }));
 }
+
+#[test]
+fn replies_numbered_in_a_way_of_the_cameras_own() {
+    let zero = |_: u32| "Cseq: 0\r\n".to_owned();
+    let lags = |cseq: u32| format!("CSeq: {}\r\n", cseq - 1);
+    let leads = |cseq: u32| format!("CSeq: {}\r\n", cseq + 7);
+    let stands = |_: u32| "CSeq: 1\r\n".to_owned();
+    let words = |_: u32| "CSeq: first\r\n".to_owned();
+    let none = |_: u32| String::new();
+    let ways: [&dyn Fn(u32) -> String; 6] = [&zero, &lags, &leads, &stands, &words, &none];
+    for number in ways {
+        let mut camera = Camera::new(URL);
+        for (method, status, fields, body) in [
+            ("OPTIONS", "200 OK", "Public: GET_PARAMETER\r\n", ""),
+            ("DESCRIBE", "401 Unauthorized", CHALLENGE, ""),
+            ("DESCRIBE", "200 OK", "", H264_ONLY),
+            ("SETUP", "200 OK", "Transport: RTP/AVP/TCP;interleaved=0-1\r\nSession: 7\r\n", ""),
+            ("PLAY", "200 OK", "", ""),
+        ] {
+            camera.expect(method, &[]);
+            camera.reply_as(&number(camera.cseq), status, fields, body);
+        }
+        let seen = camera.outputs();
+        // The first reply may have been numbered right by chance: PLAY is then announced by a packet.
+        if seen == Ok(vec![]) {
+            camera.block(0, b"rtp");
+            assert_eq!(camera.outputs(), Ok(vec![Seen::Playing, rtp(0, b"rtp")]));
+        } else {
+            assert_eq!(seen, Ok(vec![Seen::Playing]));
+        }
+        camera.wait().unwrap();
+        camera.expect("GET_PARAMETER", &[]);
+        camera.reply_as(&number(camera.cseq), "200 OK", "", "");
+        assert_eq!(camera.outputs(), Ok(vec![]));
+        assert_eq!(camera.session.counters().ignored_replies, 0);
+    }
+}
+
+#[test]
+fn an_answer_said_twice_is_not_taken_for_the_next_one() {
+    let mut camera = Camera::new(URL);
+    let challenge = format!("RTSP/1.0 401 Unauthorized\r\nCSeq: 2\r\n{CHALLENGE}\r\n");
+    camera.expect("OPTIONS", &[]);
+    camera.feed(b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\nRTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n");
+    camera.expect("DESCRIBE", &[]);
+    assert_eq!(camera.outputs(), Ok(vec![]));
+    camera.feed(challenge.as_bytes());
+    camera.expect("DESCRIBE", &[]);
+    camera.feed(challenge.as_bytes());
+    assert_eq!(camera.outputs(), Ok(vec![]));
+    camera.reply("200 OK", "", H264_ONLY);
+    camera.expect("SETUP", &[]);
+    let counters = camera.session.counters();
+    assert_eq!((counters.ignored_replies, counters.miscounted_replies), (2, 0));
+}
+
+#[test]
+fn a_connection_closed_behind_a_401_goes_on_with_the_next() {
+    let mut camera = Camera::new(URL);
+    camera.expect("OPTIONS", &[]);
+    camera.reply("401 Unauthorized", CHALLENGE, "");
+    camera.expect("OPTIONS", &[]);
+    let error = camera.session.disconnected();
+    let Error::ClosedBehindChallenge { authenticator } = error.clone() else { panic!("{error}") };
+    assert_eq!(error.fault(), Fault::Credentials);
+    let line = error.to_string();
+    assert_eq!(line, "401 Unauthorized: the camera closes the connection on user \"admin\"");
+    assert!(!format!("{error:?}").contains("secret"));
+    let mut camera =
+        Camera::with(URL, Options { authenticator: Some(authenticator), ..Options::new(2) });
+    let request = camera.expect("OPTIONS", &["CSeq: 1"]);
+    assert!(
+        request.contains("Authorization: Digest username=\"admin\", realm=\"r\", nonce=\"1\", ")
+    );
+    camera.reply("200 OK", "", "");
+    camera.expect("DESCRIBE", &[]);
+    assert!(matches!(camera.session.disconnected(), Error::Disconnected { .. }));
+}
+
+#[test]
+fn a_server_that_never_stops_talking_is_left() {
+    for message in ["RTSP/1.0 100 Continue\r\nCSeq: 1\r\n\r\n", "OPTIONS * RTSP/1.0\r\n\r\n"] {
+        let mut camera = Camera::playing("", H264_ONLY);
+        let mut fed = 0;
+        let error = loop {
+            camera.feed(message.as_bytes());
+            fed += 1;
+            match camera.session.poll(camera.now) {
+                Ok(Some(Output::Send(_)) | None) => {}
+                Ok(other) => panic!("{other:?}"),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(fed, limits::CHATTER_MESSAGES_MAX + 1);
+        let line = error.to_string();
+        assert_eq!(line, "more than 256 RTSP messages from the camera within 10 s");
+    }
+    // One that asks every few seconds whether we live is not.
+    let mut camera = Camera::playing("", H264_ONLY);
+    for _ in 0..=2 * limits::CHATTER_MESSAGES_MAX {
+        camera.now += Duration::from_secs(1);
+        camera.feed(b"OPTIONS * RTSP/1.0\r\nCSeq: 9\r\n\r\n");
+        camera.expect("RTSP/1.0 200 OK", &["CSeq: 9"]);
+    }
+}
+
+#[test]
+fn life_is_asked_for_before_a_keepalive_is_due() {
+    let mut camera = Camera::playing("Public: GET_PARAMETER\r\n", H264_ONLY);
+    let before = camera.session.counters().messages;
+    camera.session.ask_for_life(camera.now);
+    camera.expect("GET_PARAMETER", &["Session: 7"]);
+    camera.session.ask_for_life(camera.now);
+    assert_eq!(camera.outputs(), Ok(vec![]), "one question at a time");
+    camera.reply("200 OK", "", "");
+    assert_eq!(camera.outputs(), Ok(vec![]));
+    assert_eq!(camera.session.counters().messages, before + 1);
+}
+
+#[test]
+fn the_same_channels_for_every_track() {
+    let options = Options { tracks: Tracks::VideoAndAudio, ..Options::new(1) };
+    let mut camera = Camera::with("rtsp://h/", options);
+    camera.expect("OPTIONS", &[]);
+    camera.reply("200 OK", "", "");
+    camera.expect("DESCRIBE", &[]);
+    camera.reply("200 OK", "", REOLINK);
+    for asked in ["0-1", "2-3"] {
+        camera.expect("SETUP", &[&format!("Transport: RTP/AVP/TCP;unicast;interleaved={asked}")]);
+        camera.reply("200 OK", "Session: 7\r\nTransport: RTP/AVP/TCP;interleaved=0-1\r\n", "");
+    }
+    camera.expect("PLAY", &[]);
+    camera.block(2, b"sound");
+    assert_eq!(camera.outputs(), Ok(vec![Seen::Playing, rtp(1, b"sound")]));
+}
+
+#[test]
+fn an_sdp_that_ends_as_a_string_of_c() {
+    let sdp = [H264_ONLY.trim_end(), "\0\0"].concat();
+    described("", &sdp).expect("SETUP rtsp://10.0.0.2/live/trackID=0 RTSP/1.0\r\n", &[]);
+}
