@@ -73,6 +73,8 @@ pub struct Camera {
     seed: Cell<u64>,
     /// The last try brought packets.
     delivered: Cell<bool>,
+    /// It was said that its replies are numbered oddly.
+    told_miscounts: Cell<bool>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -113,6 +115,7 @@ impl Camera {
             stop: Signal::default(),
             seed: Cell::new(seed),
             delivered: Cell::new(false),
+            told_miscounts: Cell::new(false),
         }
     }
 
@@ -190,15 +193,18 @@ impl Camera {
             self.delivered.set(false);
             let Err(error) = self.receive(&mut route, observer).await else { break };
             // One line a change: the same failure again is not news.
-            let text = error.to_string();
-            if route.after(&error, self.delivered.get()) == Next::AtOnce {
-                if detour.as_ref() != Some(&text) {
-                    let over = route.over().name();
-                    log::info!("camera={} trying={over} reason=\"{text}\"", self.name);
-                    detour = Some(text);
+            let error = match route.after(error, self.delivered.get()) {
+                Next::Later(error) => error,
+                Next::AtOnce(reason) => {
+                    if detour.as_ref() != Some(&reason) {
+                        let over = route.over().name();
+                        log::info!("camera={} trying={over} reason=\"{reason}\"", self.name);
+                        detour = Some(reason);
+                    }
+                    continue;
                 }
-                continue;
-            }
+            };
+            let text = error.to_string();
             let wait = patience.after(&error, self.state.get());
             if self.last_error.borrow().as_deref() != Some(&text) {
                 log::warn!("camera={} state=waiting error=\"{text}\"", self.name);
@@ -230,6 +236,11 @@ impl Camera {
                     self.enter(State::Live, observer);
                     let after = runtime::now().duration_since(started).as_millis();
                     log::info!("camera={} state=live after_ms={after}", self.name);
+                    if connection.counters().miscounted_replies > 0
+                        && !self.told_miscounts.replace(true)
+                    {
+                        log::info!("camera={} its replies have a CSeq of their own", self.name);
+                    }
                     if self.intake.borrow().wants_audio() {
                         log::info!("camera={} {}", self.name, connection.sound());
                     }

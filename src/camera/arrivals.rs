@@ -16,6 +16,13 @@ pub(super) struct Arrivals {
     last: Instant,
     /// When one last went into the ring.
     last_taken: Instant,
+    /// When the camera last showed that it lives, by a frame, a report or a message.
+    life: Instant,
+    /// When it was last asked for that.
+    asked: Instant,
+    /// Gulps that brought frames, and the longest time between two of them.
+    frames: u32,
+    gap: Duration,
 }
 
 /// How many frames came so far.
@@ -28,8 +35,19 @@ pub(super) struct Count {
 }
 
 impl Arrivals {
-    pub fn from(now: Instant) -> Arrivals {
-        Arrivals { count: Count::default(), any: false, began: now, last: now, last_taken: now }
+    /// The session begins to play; `count`: what came before.
+    pub fn from(count: Count, now: Instant) -> Arrivals {
+        Arrivals {
+            count,
+            any: false,
+            began: now,
+            last: now,
+            last_taken: now,
+            life: now,
+            asked: now,
+            frames: 0,
+            gap: Duration::ZERO,
+        }
     }
 
     /// A packet came.
@@ -42,9 +60,18 @@ impl Arrivals {
         self.any
     }
 
+    /// A report came, or a message.
+    pub fn lives(&mut self, now: Instant) {
+        self.life = now;
+    }
+
     pub fn note(&mut self, count: Count, now: Instant) {
         if count.all != self.count.all {
-            self.last = now;
+            if self.frames > 0 {
+                self.gap = self.gap.max(now.saturating_duration_since(self.last));
+            }
+            self.frames = self.frames.saturating_add(1);
+            (self.last, self.life) = (now, now);
         }
         if count.taken != self.count.taken {
             self.last_taken = now;
@@ -61,11 +88,14 @@ impl Arrivals {
         silence: Duration,
         now: Instant,
     ) -> Result<(), Error> {
-        if !self.any && now - self.began > silence {
-            return Err(Error::Silent { over, span: silence });
+        if !self.any {
+            return match now - self.began > silence {
+                true => Err(Error::Silent { over, span: silence }),
+                false => Ok(()),
+            };
         }
         let (silent, barren) = (now - self.last, now - self.last_taken);
-        if silent > limits::FRAME_TIMEOUT {
+        if silent > self.patience() || now - self.life > limits::FRAME_TIMEOUT {
             return Err(Error::NoFrames(silent));
         }
         if barren > limits::KEY_FRAME_TIMEOUT {
@@ -74,9 +104,35 @@ impl Arrivals {
         Ok(())
     }
 
-    /// When `check` may find something that it does not find now.
+    /// True when a camera that plays should be asked whether it lives; once each time.
+    pub fn asks_for_life(&mut self, now: Instant) -> bool {
+        let is_due = self.any && now >= self.next_question();
+        if is_due {
+            self.asked = now;
+        }
+        is_due
+    }
+
+    /// When `check` or `asks_for_life` may find something that they do not find now.
     pub fn deadline(&self, silence: Duration) -> Instant {
-        if self.any { self.last + limits::FRAME_TIMEOUT } else { self.began + silence }
+        if !self.any {
+            return self.began + silence;
+        }
+        let dead = self.life + limits::FRAME_TIMEOUT;
+        self.next_question().min(dead).min(self.last + self.patience())
+    }
+
+    fn next_question(&self) -> Instant {
+        self.life.max(self.asked) + limits::LIFE_INTERVAL
+    }
+
+    /// How long a frame of a camera that lives is waited for: a gap three times as long as any before is
+    /// a standstill. Few frames do not tell how often they come.
+    fn patience(&self) -> Duration {
+        match self.frames < FRAMES_THAT_TELL {
+            true => limits::FRAME_TIMEOUT_MAX,
+            false => (self.gap * 3).clamp(limits::FRAME_TIMEOUT, limits::FRAME_TIMEOUT_MAX),
+        }
     }
 }
 
@@ -86,6 +142,8 @@ impl Count {
         Count { taken, all: taken + losses.undecodable + losses.broken + losses.too_large }
     }
 }
+
+const FRAMES_THAT_TELL: u32 = 10;
 
 #[cfg(test)]
 mod tests {
@@ -97,7 +155,7 @@ mod tests {
 
     fn playing() -> (Arrivals, Instant) {
         let start = runtime::now();
-        let mut arrivals = Arrivals::from(start);
+        let mut arrivals = Arrivals::from(Count::default(), start);
         arrivals.packet();
         (arrivals, start)
     }
@@ -112,13 +170,59 @@ mod tests {
         }
     }
 
-    #[test]
-    fn silence_and_a_stream_without_key_frames_end_a_run_each_in_its_time() {
+    /// What comes of frames so far apart, of which the last comes after so many seconds, and of life shown
+    /// every so many from then on.
+    fn ends_after(apart: Duration, frames: u32, life: Option<u64>) -> u64 {
         let (mut arrivals, start) = playing();
-        let after = |limit: Duration| start + limit + Duration::from_millis(1);
-        let silent = arrivals.check(OVER, SILENCE, after(limits::FRAME_TIMEOUT));
-        assert!(matches!(silent, Err(Error::NoFrames(_))), "{silent:?}");
-        let now = after(limits::KEY_FRAME_TIMEOUT);
+        let last = start + apart * frames;
+        for frame in 1..=frames {
+            let now = start + apart * frame;
+            arrivals.note(Count { taken: frame.into(), all: frame.into() }, now);
+            assert!(arrivals.check(OVER, SILENCE, now).is_ok());
+        }
+        for second in 1.. {
+            let now = last + Duration::from_secs(second);
+            if life.is_some_and(|every| second % every == 0) {
+                arrivals.lives(now);
+            }
+            match arrivals.check(OVER, SILENCE, now) {
+                Ok(()) => {}
+                Err(Error::NoFrames(_)) => return second,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        unreachable!("an hour of silence")
+    }
+
+    #[test]
+    fn a_camera_without_a_sign_of_life_is_dead_and_one_that_lives_stands_still() {
+        let frame = Duration::from_millis(40);
+        assert_eq!(ends_after(frame, 100, None), 11, "dead");
+        assert_eq!(ends_after(frame, 100, Some(4)), 11, "it stands still");
+        // One that sends few frames is waited for while it lives.
+        assert_eq!(ends_after(Duration::from_secs(9), 3, None), 11);
+        assert_eq!(ends_after(Duration::from_secs(9), 3, Some(4)), 36);
+        assert_eq!(ends_after(Duration::from_secs(5), 20, Some(4)), 16);
+        assert_eq!(ends_after(Duration::from_secs(9), 20, Some(9)), 28);
+        assert_eq!(ends_after(frame, 1, Some(4)), 36, "one frame tells no rate");
+    }
+
+    #[test]
+    fn a_camera_that_sends_nothing_is_asked_whether_it_lives() {
+        let (mut arrivals, start) = playing();
+        let asked: Vec<u64> = (0..=9)
+            .filter(|second| arrivals.asks_for_life(start + Duration::from_secs(*second)))
+            .collect();
+        assert_eq!(asked, [4, 8]);
+        let now = start + Duration::from_secs(9);
+        arrivals.lives(now);
+        assert_eq!(arrivals.deadline(SILENCE), now + limits::LIFE_INTERVAL);
+    }
+
+    #[test]
+    fn a_stream_without_key_frames_ends_in_its_time() {
+        let (mut arrivals, start) = playing();
+        let now = start + limits::KEY_FRAME_TIMEOUT + Duration::from_millis(1);
         arrivals.note(Count { taken: 0, all: 1 }, now);
         let barren = arrivals.check(OVER, SILENCE, now);
         assert!(matches!(barren, Err(Error::NoKeyFrame(_))), "{barren:?}");
@@ -127,7 +231,7 @@ mod tests {
     #[test]
     fn a_transport_that_brings_no_packet_at_all_is_given_up_early() {
         let start = runtime::now();
-        let arrivals = Arrivals::from(start);
+        let arrivals = Arrivals::from(Count::default(), start);
         assert_eq!(arrivals.deadline(SILENCE), start + SILENCE);
         assert!(arrivals.check(OVER, SILENCE, start + SILENCE).is_ok());
         let error = arrivals.check(OVER, SILENCE, start + SILENCE * 2).unwrap_err();

@@ -96,7 +96,20 @@ async fn connect_until(address: SocketAddr, deadline: Instant) -> Result<Async<T
     let bytes = limits::CAMERA_RECEIVE_BYTES;
     let _ = rustix::net::sockopt::set_socket_recv_buffer_size(socket.get_ref(), bytes);
     let _ = socket.get_ref().set_nodelay(true);
+    watch_life(socket.get_ref());
     Ok(socket)
+}
+
+/// Has the kernel ask whether the camera's still lives: one that lost its power is found out within seconds,
+/// however long its next answer or frame is waited for. Where that is refused the waits alone end it.
+fn watch_life(socket: &TcpStream) {
+    use rustix::net::sockopt;
+    let _ = sockopt::set_socket_keepalive(socket, true);
+    let _ = sockopt::set_tcp_keepidle(socket, limits::TCP_KEEPALIVE_IDLE);
+    let _ = sockopt::set_tcp_keepintvl(socket, limits::TCP_KEEPALIVE_INTERVAL);
+    let _ = sockopt::set_tcp_keepcnt(socket, limits::TCP_KEEPALIVE_TRIES);
+    let unconfirmed = limits::TCP_CONFIRM_TIMEOUT.as_millis();
+    let _ = sockopt::set_tcp_user_timeout(socket, u32::try_from(unconfirmed).unwrap_or(u32::MAX));
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use crate::{
     media::Intake,
     rtp,
     rtsp::{
-        Delivery, LowerTransport, Options, Output, PacketKind, Presentation, Session, Target,
-        Tracks, Transport,
+        self, Counters, Delivery, LowerTransport, Options, Output, PacketKind, Presentation,
+        Session, Target, Tracks, Transport, auth::Authenticator,
     },
     runtime,
     units::WallTime,
@@ -30,6 +30,8 @@ use std::{
 pub struct Manner {
     pub over: LowerTransport,
     pub tracks: Tracks,
+    /// How long each reply is waited for.
+    pub reply: Duration,
     /// How long the first packet is waited for.
     pub silence: Duration,
     /// Another one for each connection.
@@ -72,7 +74,7 @@ enum Backlog {
 
 impl Connection {
     /// Starts the dialogue on a socket that was just connected; the first step asks the first
-    /// question.
+    /// question. `authenticator`: of a connection that was closed behind its challenge.
     ///
     /// # Errors
     /// `Broken`: no UDP ports are left.
@@ -80,9 +82,12 @@ impl Connection {
         socket: Async<TcpStream>,
         target: &Target,
         manner: Manner,
+        authenticator: Option<Box<Authenticator>>,
     ) -> Result<Connection, Error> {
         let now = runtime::now();
-        let mut options = Options { tracks: manner.tracks, ..Options::new(manner.seed) };
+        let (tracks, reply_timeout) = (manner.tracks, manner.reply);
+        let mut options =
+            Options { tracks, reply_timeout, authenticator, ..Options::new(manner.seed) };
         let mut ports = Vec::new();
         if manner.over == LowerTransport::Udp {
             let mut rtp_ports = [0; limits::TRACKS_MAX];
@@ -132,6 +137,10 @@ impl Connection {
         }
         if video.is_some() {
             arrivals.check(self.manner.over, self.manner.silence, now)?;
+            if arrivals.asks_for_life(now) {
+                self.session.ask_for_life(now);
+                self.collect_requests(now);
+            }
         }
         Ok(Step::Idle)
     }
@@ -165,6 +174,11 @@ impl Connection {
     /// What came of the video's packets and what did not, in this run.
     pub fn statistics(&self) -> rtp::Statistics {
         self.reception.video.as_ref().map(Video::statistics).unwrap_or_default()
+    }
+
+    /// What was forgiven.
+    pub fn counters(&self) -> Counters {
+        self.session.counters()
     }
 
     /// The camera's wall time as its first report told it.
@@ -209,11 +223,15 @@ impl Connection {
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Error::Broken(error)),
+                Err(error) => return Err(self.broken(error)),
             };
             self.pace.read(count, now);
             self.session.filled(count);
+            let messages = self.session.counters().messages;
             began |= self.drain(intake, now)?;
+            if self.session.counters().messages != messages {
+                self.reception.arrivals.lives(now);
+            }
             if count < wanted {
                 return Ok(began);
             }
@@ -275,7 +293,11 @@ impl Connection {
         }
         let readable = async { self.socket.readable().await.map_err(Error::Broken) };
         let Some(video) = &self.reception.video else {
-            return future::or(readable, expired(deadline)).await;
+            // What never runs dry before it plays is no answer: others have their turn.
+            return match self.backlog {
+                Backlog::Some => expired(now + limits::GULP_INTERVAL_MIN).await,
+                Backlog::None => future::or(readable, expired(deadline)).await,
+            };
         };
         deadline = deadline.min(video.deadline());
         deadline = deadline.min(self.reception.arrivals.deadline(self.manner.silence));
@@ -355,10 +377,19 @@ impl Connection {
             match written.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into())) {
                 Ok(0) => return Err(Error::Broken(io::ErrorKind::WriteZero.into())),
                 Ok(count) => drop(self.outgoing.drain(..count)),
-                Err(error) => return Err(Error::Broken(error)),
+                Err(error) => return Err(self.broken(error)),
             }
         }
         Ok(())
+    }
+
+    /// The error for a connection that broke. Where the answer to a challenge was due the camera may
+    /// just have closed it.
+    fn broken(&self, error: io::Error) -> Error {
+        match self.session.disconnected() {
+            closed @ rtsp::Error::ClosedBehindChallenge { .. } => Error::Session(closed),
+            _ => Error::Broken(error),
+        }
     }
 }
 

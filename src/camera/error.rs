@@ -48,6 +48,27 @@ impl Error {
         }
     }
 
+    /// Whether more time may do.
+    pub fn is_slowness(&self) -> bool {
+        matches!(self, Error::Session(rtsp::Error::NoAnswer { .. }) | Error::Silent { .. })
+    }
+
+    /// Whether the camera was not reached at all.
+    pub fn is_about_the_way(&self) -> bool {
+        matches!(
+            self,
+            Error::Resolve { .. }
+                | Error::ResolveTimeout { .. }
+                | Error::Connect { .. }
+                | Error::ConnectTimeout(_)
+        )
+    }
+
+    /// Whether the camera ended the connection.
+    pub fn is_end_of_connection(&self) -> bool {
+        matches!(self, Error::Session(rtsp::Error::Disconnected { .. }) | Error::Broken(_))
+    }
+
     /// Whether another try soon may lock the camera's account.
     pub fn is_about_credentials(&self) -> bool {
         matches!(self, Error::Session(error) if error.fault() == rtsp::Fault::Credentials)

@@ -87,8 +87,12 @@ pub async fn look(target: &Target, effort: Effort) -> Result<(Report, Intake), E
     loop {
         let connection = route.connect(u64::from(std::process::id())).await?;
         match look_at(connection, effort).await {
-            Err(error) if route.after(&error, false) == Next::AtOnce => {}
-            result => return result,
+            Ok(found) => return Ok(found),
+            Err(error) => {
+                if let Next::Later(error) = route.after(error, false) {
+                    return Err(error);
+                }
+            }
         }
     }
 }

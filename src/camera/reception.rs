@@ -4,7 +4,7 @@
 
 use super::{
     Error,
-    arrivals::Arrivals,
+    arrivals::{Arrivals, Count},
     audio::Audio,
     video::{Heard, Video},
 };
@@ -29,7 +29,12 @@ pub(super) struct Reception {
 
 impl Reception {
     pub fn new(now: Instant) -> Reception {
-        Reception { video: None, audio: None, arrivals: Arrivals::from(now), wall_time: None }
+        Reception {
+            video: None,
+            audio: None,
+            arrivals: Arrivals::from(Count::default(), now),
+            wall_time: None,
+        }
     }
 
     /// The session began to play.
@@ -42,7 +47,7 @@ impl Reception {
     ) {
         self.video = Video::new(presentation, seed, now);
         self.audio = Audio::new(presentation, intake);
-        self.arrivals = Arrivals::from(now);
+        self.arrivals = Arrivals::from(Count::of(intake), now);
     }
 
     /// Takes a packet of a track; those of tracks that are not wanted are passed over.
@@ -57,6 +62,9 @@ impl Reception {
         intake: &mut Intake,
         now: Instant,
     ) -> Result<(), Error> {
+        if kind == PacketKind::Rtcp {
+            self.arrivals.lives(now);
+        }
         if let Some(audio) = self.audio.as_mut().filter(|it| it.track == track) {
             audio.handle(kind, bytes, intake, now);
             return Ok(());

@@ -2,12 +2,12 @@
 //!
 //! Redirects are followed from the configured address, at every try anew; the credentials stay with
 //! its host. A camera that refuses the configured transport, or sends nothing over it, is tried over
-//! the other one at once. Knows nothing of: sessions, frames.
+//! the other one at once. One that is slow has more time with each try. Knows nothing of: sessions, frames.
 
 use super::{Connection, Connector, Error, connection::Manner};
 use crate::{
     limits,
-    rtsp::{self, LowerTransport, Target, Tracks},
+    rtsp::{self, LowerTransport, Target, Tracks, auth::Authenticator},
 };
 use std::time::Duration;
 
@@ -20,16 +20,23 @@ pub struct Route {
     redirects: usize,
     configured: LowerTransport,
     over: LowerTransport,
-    /// Neither transport brought a packet so far: each gets more time.
-    neither: bool,
+    /// Why it does not come over the configured transport, while the other one is tried.
+    refusal: Option<Error>,
+    /// Index into [`limits::PATIENCE`].
+    patience: usize,
+    /// For the next connection: the last one was closed before the challenge could be answered.
+    authenticator: Option<Box<Authenticator>>,
+    /// That has happened in the last try.
+    closed_behind_challenge: bool,
 }
 
-/// When the next try is worth it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// When the next try is worth it, and why this one failed.
+#[derive(Debug)]
 pub enum Next {
     /// It differs from this one.
-    AtOnce,
-    Later,
+    AtOnce(String),
+    /// Of two transports, why not over the configured one.
+    Later(Error),
 }
 
 impl Route {
@@ -42,7 +49,10 @@ impl Route {
             redirects: 0,
             configured: over,
             over,
-            neither: false,
+            refusal: None,
+            patience: 0,
+            authenticator: None,
+            closed_behind_challenge: false,
         }
     }
 
@@ -52,9 +62,9 @@ impl Route {
     /// Those of [`Connector::connect`] and [`Connection::new`].
     pub async fn connect(&mut self, seed: u64) -> Result<Connection, Error> {
         let socket = self.connector.connect().await?;
-        let (over, tracks) = (self.over, self.tracks);
-        let manner = Manner { over, tracks, silence: self.silence(), seed };
-        Connection::new(socket, &self.target, manner)
+        let (reply, silence) = self.patience();
+        let manner = Manner { over: self.over, tracks: self.tracks, reply, silence, seed };
+        Connection::new(socket, &self.target, manner, self.authenticator.take())
     }
 
     /// What the next try uses.
@@ -63,38 +73,62 @@ impl Route {
     }
 
     /// A try failed; `delivered`: it brought packets before.
-    pub fn after(&mut self, error: &Error, delivered: bool) -> Next {
-        if let Error::Session(rtsp::Error::Redirected { to: Some(to), .. }) = error
+    pub fn after(&mut self, error: Error, delivered: bool) -> Next {
+        if let Error::Session(rtsp::Error::Redirected { to: Some(to), .. }) = &error
             && self.redirects < limits::REDIRECTS_MAX
         {
             self.redirects += 1;
             self.go_to(self.target.redirected(to));
-            return Next::AtOnce;
+            return Next::AtOnce(error.to_string());
         }
+        let was_closed = std::mem::take(&mut self.closed_behind_challenge);
+        if let Error::Session(rtsp::Error::ClosedBehindChallenge { authenticator }) = &error
+            && !was_closed
+        {
+            self.authenticator = Some(authenticator.clone());
+            self.closed_behind_challenge = true;
+            return Next::AtOnce(error.to_string());
+        }
+        // What closes on the answer as well refuses the password, as far as can be known.
+        let error = if was_closed && error.is_end_of_connection() {
+            let user = self.target.credentials().map(|it| it.user.clone());
+            Error::Session(rtsp::Error::Unauthorized { user })
+        } else {
+            error
+        };
         if self.redirects > 0 {
             self.redirects = 0;
             self.go_to(self.home.clone());
         }
-        if delivered {
-            self.neither = false;
-            self.over = self.configured;
-        } else if error.is_about_transport() {
+        let is_first = self.over == self.configured;
+        if is_first && !delivered && error.is_about_transport() {
             self.over = self.over.other();
-            if self.over != self.configured {
-                return Next::AtOnce;
-            }
-            self.neither = true;
+            return Next::AtOnce(self.refusal.insert(error).to_string());
         }
-        Next::Later
+        self.over = self.configured;
+        let refusal = self.refusal.take().filter(|_| !delivered && !is_first);
+        if delivered {
+            // It may have been slow for once.
+            self.patience = self.patience.saturating_sub(1);
+        } else if error.is_slowness() || refusal.as_ref().is_some_and(Error::is_slowness) {
+            self.patience = (self.patience + 1).min(limits::PATIENCE.len() - 1);
+        }
+        Next::Later(match refusal {
+            Some(refusal) if !error.is_about_the_way() => refusal,
+            _ => error,
+        })
     }
 
     fn go_to(&mut self, target: Target) {
         self.connector = Connector::new(&target);
         self.target = target;
+        self.authenticator = None;
     }
 
-    fn silence(&self) -> Duration {
-        if self.neither { limits::FRAME_TIMEOUT } else { limits::SILENCE_TIMEOUT }
+    /// How long a reply and the first packet are waited for.
+    fn patience(&self) -> (Duration, Duration) {
+        let least = (limits::REPLY_TIMEOUT, limits::SILENCE_TIMEOUT);
+        limits::PATIENCE.get(self.patience).copied().unwrap_or(least)
     }
 }
 
@@ -122,51 +156,107 @@ mod tests {
         Error::Session(rtsp::Error::Redirected { status: 302, to })
     }
 
+    fn no_answer() -> Error {
+        let waited = limits::REPLY_TIMEOUT;
+        Error::Session(rtsp::Error::NoAnswer { method: rtsp::Method::Describe, waited })
+    }
+
+    fn at_once(next: Next) {
+        assert!(matches!(next, Next::AtOnce(_)), "{next:?}");
+    }
+
+    /// What is told of a try after which a pause is made.
+    fn told(next: Next) -> String {
+        match next {
+            Next::Later(error) => error.to_string(),
+            Next::AtOnce(text) => panic!("at once: {text}"),
+        }
+    }
+
     #[test]
     fn a_transport_that_is_refused_or_silent_gives_way_to_the_other_at_once() {
         for configured in [TCP, UDP] {
             for error in [refused(configured), silent(configured)] {
                 let mut route = route(configured);
-                assert_eq!(route.after(&error, false), Next::AtOnce);
+                at_once(route.after(error, false));
                 assert_eq!(route.over(), configured.other());
                 // It works over that one, and ends some day: the configured one is tried again.
-                assert_eq!(route.after(&Error::Closed, true), Next::Later);
+                assert_eq!(told(route.after(Error::Bye, true)), Error::Bye.to_string());
                 assert_eq!(route.over(), configured);
             }
         }
     }
 
     #[test]
-    fn a_camera_that_answers_over_neither_is_given_more_time_by_turns() {
+    fn of_two_transports_the_error_of_the_configured_one_is_told() {
+        for configured in [TCP, UDP] {
+            let other = configured.other();
+            for second in [refused(other), silent(other), no_answer(), Error::Closed] {
+                let mut route = route(configured);
+                at_once(route.after(silent(configured), false));
+                let told = told(route.after(second, false));
+                assert_eq!(told, silent(configured).to_string());
+                assert_eq!(route.over(), configured);
+            }
+        }
+        // But for what says nothing of a transport.
         let mut route = route(TCP);
-        assert_eq!(route.silence(), limits::SILENCE_TIMEOUT);
-        assert_eq!(route.after(&silent(TCP), false), Next::AtOnce);
-        assert_eq!(route.silence(), limits::SILENCE_TIMEOUT);
-        assert_eq!(route.after(&silent(UDP), false), Next::Later);
-        assert_eq!((route.over(), route.silence()), (TCP, limits::FRAME_TIMEOUT));
-        route.after(&Error::Closed, true);
-        assert_eq!(route.silence(), limits::SILENCE_TIMEOUT);
+        at_once(route.after(refused(TCP), false));
+        let gone = || Error::ConnectTimeout(([192, 0, 2, 1], 554).into());
+        assert_eq!(told(route.after(gone(), false)), gone().to_string());
     }
 
     #[test]
-    fn other_failures_change_nothing() {
+    fn a_slow_camera_is_given_more_time_with_each_try_and_less_once_it_delivers() {
         let mut route = route(TCP);
-        route.after(&refused(TCP), false);
-        assert_eq!(route.after(&Error::Closed, false), Next::Later);
-        assert_eq!(route.over(), UDP);
+        let mut seconds = |error: Error, delivered| {
+            route.after(error, delivered);
+            let (reply, silence) = route.patience();
+            (reply.as_secs(), silence.as_secs())
+        };
+        assert_eq!(seconds(Error::Closed, false), (5, 3), "that is no slowness");
+        assert_eq!(seconds(no_answer(), false), (10, 10));
+        assert_eq!(seconds(silent(TCP), false), (10, 10), "over UDP first");
+        assert_eq!(seconds(refused(UDP), false), (20, 20));
+        assert_eq!(seconds(no_answer(), false), (30, 30));
+        assert_eq!(seconds(no_answer(), false), (30, 30));
+        assert_eq!(seconds(Error::Closed, true), (20, 20));
+        for _ in 0..3 {
+            seconds(Error::Closed, true);
+        }
+        assert_eq!(seconds(Error::Closed, true), (5, 3));
+    }
+
+    #[test]
+    fn a_connection_closed_behind_a_challenge_is_made_again_at_once_but_not_twice() {
+        let authenticator = || Box::new(Authenticator::new(None, 1));
+        let closed = || {
+            Error::Session(rtsp::Error::ClosedBehindChallenge { authenticator: authenticator() })
+        };
+        let disconnected = || Error::Session(rtsp::Error::Disconnected { awaited: None });
+        for second in [closed(), disconnected()] {
+            let mut route = route(TCP);
+            at_once(route.after(closed(), false));
+            assert_eq!(route.authenticator, Some(authenticator()));
+            route.authenticator = None;
+            let Next::Later(error) = route.after(second, false) else { panic!("at once again") };
+            assert!(error.is_about_credentials(), "{error}");
+            // The next time begins as the first.
+            at_once(route.after(closed(), false));
+        }
     }
 
     #[test]
     fn a_redirect_is_followed_without_the_credentials_and_begins_at_home_next_time() {
         let mut route = route(TCP);
-        assert_eq!(route.after(&redirected("rtsp://camera:8554/x"), false), Next::AtOnce);
+        at_once(route.after(redirected("rtsp://camera:8554/x"), false));
         assert_eq!(route.target.credentials(), route.home.credentials());
-        assert_eq!(route.after(&redirected("rtsp://other/x"), false), Next::AtOnce);
+        at_once(route.after(redirected("rtsp://other/x"), false));
         assert_eq!((route.target.uri(), route.target.credentials()), ("rtsp://other/x", None));
         // Nor back again, where somebody else sends us home.
-        assert_eq!(route.after(&redirected("rtsp://camera/y"), false), Next::AtOnce);
+        at_once(route.after(redirected("rtsp://camera/y"), false));
         assert_eq!(route.target.credentials(), None);
-        assert_eq!(route.after(&Error::Closed, true), Next::Later);
+        told(route.after(Error::Closed, true));
         assert_eq!(route.target, route.home);
     }
 
@@ -174,9 +264,9 @@ mod tests {
     fn redirects_in_a_circle_have_an_end() {
         let mut route = route(TCP);
         for _ in 0..limits::REDIRECTS_MAX {
-            assert_eq!(route.after(&redirected("rtsp://camera/live"), false), Next::AtOnce);
+            at_once(route.after(redirected("rtsp://camera/live"), false));
         }
-        assert_eq!(route.after(&redirected("rtsp://camera/live"), false), Next::Later);
-        assert_eq!(route.after(&redirected("rtsp://camera/live"), false), Next::AtOnce);
+        told(route.after(redirected("rtsp://camera/live"), false));
+        at_once(route.after(redirected("rtsp://camera/live"), false));
     }
 }

@@ -38,6 +38,7 @@ pub const WORDS: &[&str] = &[
     ";",
     ",",
     "/90000/1",
+    "\0",
 ];
 
 pub fn sdp(data: &[u8]) {
