@@ -4,7 +4,7 @@
 #
 # An input that fails goes into the target's corpus, where `cargo test` meets it again, and the next
 # target begins. What a run learns stays in target/fuzz for the next one. A run over all targets writes
-# its table to ci/bench/fuzz.txt, and adds to the corpus what covers new edges, as few inputs as do.
+# its table to ci/bench/fuzz.txt, and adds to corpus/*.learned what covers new edges, as few inputs as do.
 set -eu
 cd "$(dirname "$0")/.."
 sh ci/setup.sh
@@ -23,6 +23,9 @@ flags="$flags -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-co
 RUSTFLAGS="$flags" cargo build --quiet --profile fuzz --package fuzz --features libfuzzer \
 	--target "$host" --target-dir "$work"
 fuzzer=$work/$host/fuzz/libfuzzer
+packed=$work/packed
+rm -rf "$packed"
+cargo run --quiet --package fuzz --bin corpus -- unpack "$packed"
 
 # One row of the table.
 row() {
@@ -41,7 +44,7 @@ run() {
 	mkdir -p "$learned" "$work/found"
 	before=$(find "$work/found" -name "$1-*" | wc -l)
 	times >"$work/begun"
-	FUZZ_TARGET=$1 "$fuzzer" "$learned" "$corpus/$1" -max_total_time="$seconds" -timeout=10 \
+	FUZZ_TARGET=$1 "$fuzzer" "$learned" "$corpus/$1" "$packed/$1" -max_total_time="$seconds" -timeout=10 \
 		-rss_limit_mb=512 -malloc_limit_mb=64 -max_len="$(bytes_max "$1")" -print_final_stats=1 \
 		-artifact_prefix="$work/found/$1-" >"$log" 2>&1 || echo "$1: see $log" >&2
 	times >"$work/ended"
@@ -49,14 +52,16 @@ run() {
 	after=$(find "$work/found" -name "$1-*" | wc -l)
 	row "$1" "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")" \
 		"$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)" \
-		"$(find "$corpus/$1" -type f | wc -l)" "$seconds" "$took" "$((after - before))"
+		"$(find "$corpus/$1" "$packed/$1" -type f | wc -l)" "$seconds" "$took" "$((after - before))"
 	find "$work/found" -name "$1-*" -exec cp {} "$corpus/$1/" \;
 }
 
-# Adds to the corpus what covers edges that nothing in it does, in 700 bytes at most.
+# Adds to what was learned what covers edges that nothing in the corpus does, in 700 bytes at most.
 merge() {
+	cp "$corpus/$1"/* "$packed/$1/"
 	FUZZ_TARGET=$1 "$fuzzer" -merge=1 -use_counters=0 -use_cmp=0 -max_len=700 \
-		"$corpus/$1" "$work/learned/$1" >>"$work/$1.log" 2>&1
+		"$packed/$1" "$work/learned/$1" >>"$work/$1.log" 2>&1
+	(cd "$corpus/$1" && find . -type f) | (cd "$packed/$1" && xargs rm)
 }
 
 # The longest input of a target, from its line in targets.rs, which says it in KiB.
@@ -84,3 +89,4 @@ fi
 for target in $targets; do
 	merge "$target"
 done
+cargo run --quiet --package fuzz --bin corpus -- pack "$packed"

@@ -3,11 +3,10 @@
 //! The rounds are the same every time. `FUZZ_SEED` gives others, `FUZZ_ROUNDS` more of them, and
 //! `FUZZ_INPUT=FILE` runs that file alone.
 
-use crate::{TARGETS, Target, mutator, random::Random};
+use crate::{TARGETS, Target, corpus::Corpus, mutator, random::Random};
 use std::{
     env, fs,
     panic::{self, AssertUnwindSafe},
-    path::{Path, PathBuf},
 };
 
 /// One test a target, so that they run side by side and are named in what fails.
@@ -33,24 +32,23 @@ fn replay(name: &str) {
     if let Some(file) = env::var_os("FUZZ_INPUT") {
         return target.check(&fs::read(file).expect("can be read"));
     }
-    let mut corpus = corpus(name);
-    assert!(!corpus.is_empty(), "no corpus");
-    for (file, input) in &corpus {
-        if fails(target, input) {
-            panic!("{name} fails on {}", file.display());
-        }
+    let Corpus { named, learned } = Corpus::read(name).expect("the target has a corpus");
+    assert!(!named.is_empty(), "no corpus");
+    for (file, input) in &named {
+        assert!(!fails(target, input), "{name} fails on {}", file.display());
     }
-    // What a run of libFuzzer learned has its hash for a name, and is more than what people wrote.
-    let is_named = |file: &Path| file.file_name().is_some_and(|name| name.len() != 40);
-    let named = corpus.iter().filter(|(file, _)| is_named(file)).count();
-    corpus.sort_by_key(|(file, _)| !is_named(file));
+    for (nth, input) in learned.iter().enumerate() {
+        assert!(!fails(target, input), "{name} fails on input {nth} of what it learned");
+    }
+    // What people wrote counts for more than what a run of libFuzzer learned.
+    let count = named.len();
+    let inputs: Vec<_> = named.into_iter().map(|(_, input)| input).chain(learned).collect();
     let seed = number("FUZZ_SEED", 1);
     for round in 0..number("FUZZ_ROUNDS", ROUNDS) {
         let mut random = Random::new(seed << 32 | round);
-        let of = if round.is_multiple_of(2) { named } else { corpus.len() };
-        let (_, input) = &corpus[random.below(of)];
-        let (_, other) = &corpus[random.below(corpus.len())];
-        let mut input = input.clone();
+        let of = if round.is_multiple_of(2) { count } else { inputs.len() };
+        let mut input = inputs[random.below(of)].clone();
+        let other = &inputs[random.below(inputs.len())];
         mutator::mutate(&mut input, &mut random, other, target.words, target.input_bytes_max);
         if fails(target, &input) {
             let file = env::temp_dir().join(format!("fuzz-{name}-{seed}-{round}"));
@@ -67,15 +65,6 @@ fn fails(target: &Target, input: &[u8]) -> bool {
 
 fn number(name: &str, default: u64) -> u64 {
     env::var(name).map_or(default, |value| value.parse().expect("is a number"))
-}
-
-/// By name, so that the rounds are the same wherever they run.
-fn corpus(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
-    let entries = fs::read_dir(folder).expect("the target has a corpus");
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("is there").path()).collect();
-    files.sort();
-    files.into_iter().map(|file| (file.clone(), fs::read(file).expect("can be read"))).collect()
 }
 
 /// Of all targets together 45 s of one processor.
