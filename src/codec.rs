@@ -58,7 +58,8 @@ pub enum NalKind {
     Slice(Slice),
     /// Goes before the picture that it is about: SEI and what is kept like it.
     Prefix,
-    /// H.264 SEI that makes the coming picture a point to start at, exact at once (§D.2.8).
+    /// SEI that makes the coming picture a point to start at, exact at once or some pictures later
+    /// (H.264 §D.2.8, H.265 §D.3.8).
     RecoveryPoint,
     /// Goes behind the picture that it is about: suffix SEI, end of sequence.
     Suffix,
@@ -75,6 +76,8 @@ pub struct Slice {
     pub leading: Leading,
     /// Other pictures may be predicted from it.
     pub reference: bool,
+    /// Id of the picture parameter set that it refers to, where that is at hand.
+    pub picture_set: Option<u32>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,7 +96,8 @@ pub enum RandomAccess {
     Cra,
     /// H.265 broken link access (§3.15).
     Bla,
-    /// H.264 recovery point with `recovery_frame_cnt` 0 (§D.2.8).
+    /// A recovery point, or an H.264 picture of I slices alone: shown from there on, what is not
+    /// refreshed yet is wrong for a while.
     RecoveryPoint,
 }
 
@@ -221,6 +225,20 @@ struct Sequence {
     length: Option<usize>,
 }
 
+impl Sequence {
+    /// Whether a decoder of the one can go on with the other: the picture rate is not its business.
+    fn decodes_like(&self, other: &Sequence) -> bool {
+        let what_matters = |it: &Sequence| Sequence {
+            id: 0,
+            video_id: 0,
+            length: None,
+            picture: Picture { frame_rate: None, ..it.picture.clone() },
+            ..it.clone()
+        };
+        what_matters(self) == what_matters(other)
+    }
+}
+
 /// Kinds of parameter sets, and their index in the stores.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
@@ -277,6 +295,26 @@ fn end_of_set(nal: &[u8], mut reader: crate::bits::BitReader<'_>) -> Option<usiz
     (nal.len() + begun).checked_sub(reader.bytes_left())
 }
 
+/// Whether an SEI payload has a recovery point, which is message 6 in both codecs (H.264 §D.1.8, H.265
+/// §D.2.8), as far as it is at hand.
+fn has_recovery_point(mut messages: &[u8]) -> bool {
+    while let Some((kind, rest)) = sei_number(messages) {
+        let Some((size, rest)) = sei_number(rest) else { return false };
+        if kind == RECOVERY_POINT {
+            return true;
+        }
+        messages = rest.get(size..).unwrap_or(&[]);
+    }
+    false
+}
+
+/// Type or size of an SEI message: bytes of 255, and the rest in a last one (H.264 §7.3.2.3.1).
+fn sei_number(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let full = bytes.iter().take_while(|byte| **byte == 255).count();
+    let (last, rest) = bytes.get(full..)?.split_first()?;
+    Some((full * 255 + usize::from(*last), rest))
+}
+
 /// What `vui_parameters()` begins with in both codecs (H.264 §E.1.1, H.265 §E.2.1), up to the chroma
 /// sample location.
 fn video_signal(reader: &mut crate::bits::BitReader<'_>) -> Option<Signal> {
@@ -317,6 +355,7 @@ fn sample_aspect(reader: &mut crate::bits::BitReader<'_>) -> Option<(u32, u32)> 
 
 /// Width and height of any picture; H.264 and H.265 level 6.2 end at 16888.
 const PICTURE_SAMPLES_MAX: u32 = 16_384;
+const RECOVERY_POINT: usize = 6;
 const EXTENDED_SAR: usize = 255;
 const SAMPLE_ASPECTS: [(u32, u32); 17] = [
     (0, 0),

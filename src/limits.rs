@@ -36,8 +36,15 @@ pub const PROCESS_STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One SPS, PPS or VPS; real ones stay under 200 bytes. A longer one is ignored.
 pub const PARAMETER_SET_BYTES_MAX: usize = 4 * KIB;
-/// Parameter sets of one kind (H.264 allows 32 SPS and 256 PPS); further ones are ignored.
-pub const PARAMETER_SETS_MAX: usize = 16;
+/// All parameter sets of a stream (H.264 allows 32 SPS and 256 PPS, which have 4 KB together); the one
+/// that changed longest ago makes way.
+pub const PARAMETER_SETS_BYTES_MAX: usize = 32 * KIB;
+/// Parameter sets that kept still for so many pictures (a minute) may begin a file when they change, since
+/// not every player reads them in samples; sooner, a camera would make a file of every picture group.
+pub const PARAMETER_SETS_STILL_PICTURES: u32 = 1500;
+/// Parameter sets that one parameter of an SDP is read for: all ids of SPS and PPS. Further ones are
+/// ignored.
+pub const SDP_PARAMETER_SETS_MAX: usize = 32 + 256;
 /// An AudioSpecificConfig; real ones have 2 to 7 bytes. A longer one is refused.
 pub const AUDIO_CONFIGURATION_BYTES_MAX: usize = 64;
 /// One frame of sound; AAC has at most 6,144 bits a channel, Opus 1,275 bytes. A longer one is dropped.
@@ -83,6 +90,12 @@ pub const TEARDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Frames that a ring lists at most, whatever their size: 80 s at 25 fps.
 pub const RING_FRAMES_MAX: usize = 2048;
+/// A ring that is too small for a frame grows, to twice its size at a time and at most to this: as large
+/// as `buffer_kb` can make it …
+pub const RING_BYTES_MAX: usize = 64 << 20;
+/// … and each time to no more than one part in so many of the memory that is free. A board with 32 MB has
+/// none to spare.
+pub const RING_MEMORY_PART: u64 = 8;
 /// Of a ring with sound, one part in so many is the sound's: 4 Mbit/s of video, 256 kbit/s of sound …
 pub const AUDIO_RING_PART: usize = 16;
 /// … and it needs no more than this: a minute at 64 kbit/s.

@@ -3,6 +3,13 @@
 //! Parameter sets, formats of sound, frame sizes and times in; box bytes, and plans of what to write where, out.
 //! Spec: ISO/IEC 14496-12 (boxes), 14496-14 (`mp4a`), 14496-15 (`avc1`, `hvc1`). Knows nothing of: files, the card.
 //!
+//! The sample entry is `avc1` or `hvc1`, and holds the parameter sets. Where a camera's sets do not keep
+//! still, samples hold some as well (`codec::Collector`), which 14496-15 §5.4.2.1 and §8.4.1.1 leave to
+//! `avc3` and `hev1`. The name stays all the same: FFmpeg, VLC and Chromium read the sets in samples under
+//! either name, but Safari plays neither `avc3` nor a file of `hev1`. A sample that holds sets is complete
+//! as §5.4.3.2 wants it of `avc3`: before a sync sample all that is needed from there on, always in
+//! front of the picture.
+//!
 //! ```text
 //! ftyp                          iso5, iso6, mp41
 //! moov

@@ -4,7 +4,7 @@
 
 use super::{
     Kind, Leading, NalKind, Picture, Place, RandomAccess, Sequence, Signal, Slice, cropped,
-    end_of_set, frame_rate, video_signal, write_sets,
+    end_of_set, frame_rate, has_recovery_point, video_signal, write_sets,
 };
 use crate::bits::BitReader;
 
@@ -12,12 +12,15 @@ use crate::bits::BitReader;
 pub(super) fn classify(nal: &[u8]) -> NalKind {
     let Some((&header, rest)) = nal.split_first() else { return NalKind::Void };
     let slice = |place, access| {
-        NalKind::Slice(Slice {
-            place,
-            access,
-            leading: Leading::None,
-            reference: header & 0x60 != 0,
-        })
+        let (kind, picture_set) = slice_head(rest).unzip();
+        let access = match access {
+            RandomAccess::None if place == Place::First && kind == Some(INTRA_PICTURE) => {
+                RandomAccess::RecoveryPoint
+            }
+            access => access,
+        };
+        let reference = header & 0x60 != 0;
+        NalKind::Slice(Slice { place, access, leading: Leading::None, reference, picture_set })
     };
     match (header & 0x1f, rest.first()) {
         (1..=5, None) => NalKind::Void,
@@ -34,6 +37,13 @@ pub(super) fn classify(nal: &[u8]) -> NalKind {
     }
 }
 
+/// `slice_type` and `pic_parameter_set_id` (§7.3.3), as far as they are at hand and valid.
+fn slice_head(payload: &[u8]) -> Option<(u32, u32)> {
+    let mut reader = BitReader::new(payload);
+    reader.unsigned()?; // first_mb_in_slice
+    Some((at_most(reader.unsigned()?, 9)?, at_most(reader.unsigned()?, PICTURE_ID_MAX)?))
+}
+
 /// Kind, id and the id of the set it refers to; `None` for other NAL units and broken ones.
 pub(super) fn parameter_set(nal: &[u8]) -> Option<(Kind, u32, u32)> {
     let (&header, payload) = nal.split_first()?;
@@ -41,7 +51,7 @@ pub(super) fn parameter_set(nal: &[u8]) -> Option<(Kind, u32, u32)> {
         7 => Some((Kind::Sequence, sequence(nal)?.id, 0)),
         8 => {
             let mut reader = BitReader::new(payload);
-            let id = at_most(reader.unsigned()?, 255)?;
+            let id = at_most(reader.unsigned()?, PICTURE_ID_MAX)?;
             let sequence_id = at_most(reader.unsigned()?, SEQUENCE_ID_MAX)?;
             (reader.bytes_left() > 0).then_some((Kind::Picture, id, sequence_id))
         }
@@ -123,25 +133,6 @@ pub(super) fn decoder_configuration(
         out.push(0xf8 | (sequence.bit_depth_chroma - 8));
         out.push(0); // numOfSequenceParameterSetExt
     }
-}
-
-/// An SEI payload with a recovery point that is exact at once (§D.1.8), as far as it is at hand.
-fn has_recovery_point(mut messages: &[u8]) -> bool {
-    while let Some((kind, rest)) = sei_number(messages) {
-        let Some((size, rest)) = sei_number(rest) else { return false };
-        if kind == 6 {
-            return BitReader::new(rest).unsigned() == Some(0); // recovery_frame_cnt
-        }
-        messages = rest.get(size..).unwrap_or(&[]);
-    }
-    false
-}
-
-/// Type or size of an SEI message: bytes of 255, and the rest in a last one (§7.3.2.3.1).
-fn sei_number(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    let full = bytes.iter().take_while(|byte| **byte == 255).count();
-    let (last, rest) = bytes.get(full..)?.split_first()?;
-    Some((full * 255 + usize::from(*last), rest))
 }
 
 struct Format {
@@ -293,6 +284,9 @@ fn at_most(value: u32, max: u32) -> Option<u32> {
 }
 
 const SEQUENCE_ID_MAX: u32 = 31;
+const PICTURE_ID_MAX: u32 = 255;
+/// `slice_type` of an I slice of a picture that has no others (table 7-6).
+const INTRA_PICTURE: u32 = 7;
 /// Macroblocks beside each other in the widest picture that is taken.
 const MACROBLOCKS_MAX: u32 = 16_384 / 16;
 const BASELINE: u8 = 66;

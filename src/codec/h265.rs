@@ -5,7 +5,7 @@
 
 use super::{
     Kind, Leading, NalKind, Pad, Picture, Place, RandomAccess, Sequence, Signal, Slice, cropped,
-    end_of_set, frame_rate, push_hex, video_signal, write_sets,
+    end_of_set, frame_rate, has_recovery_point, push_hex, video_signal, write_sets,
 };
 use crate::bits::BitReader;
 
@@ -33,11 +33,23 @@ pub(super) fn classify(nal: &[u8]) -> NalKind {
             access,
             leading,
             reference: kind >= 16 || kind % 2 == 1,
+            picture_set: picture_set(kind, rest),
         }),
-        (39 | 41..=44, _) => NalKind::Prefix,
+        (PREFIX_SEI, _) if layer == 0 && has_recovery_point(rest) => NalKind::RecoveryPoint,
+        (PREFIX_SEI | 41..=44, _) => NalKind::Prefix,
         (36 | 37 | 40 | 45..=47, _) => NalKind::Suffix,
         _ => NalKind::Void, // 35 delimiter, 38 filler, 48.. unspecified
     }
+}
+
+/// `slice_pic_parameter_set_id` (§7.3.6.1), as far as it is at hand and valid.
+fn picture_set(kind: u8, payload: &[u8]) -> Option<u32> {
+    let mut reader = BitReader::new(payload);
+    reader.flag()?; // first_slice_segment_in_pic_flag
+    if (16..=23).contains(&kind) {
+        reader.flag()?; // no_output_of_prior_pics_flag
+    }
+    at_most(reader.unsigned()?, PICTURE_ID_MAX)
 }
 
 /// Kind, id and the id of the set it refers to; `None` for other NAL units and broken ones.
@@ -54,7 +66,7 @@ pub(super) fn parameter_set(nal: &[u8]) -> Option<(Kind, u32, u32)> {
             Some((Kind::Sequence, sequence.id, sequence.video_id))
         }
         PICTURE => {
-            let id = at_most(reader.unsigned()?, 63)?;
+            let id = at_most(reader.unsigned()?, PICTURE_ID_MAX)?;
             let sequence_id = at_most(reader.unsigned()?, SEQUENCE_ID_MAX)?;
             (reader.bytes_left() > 0).then_some((Kind::Picture, id, sequence_id))
         }
@@ -382,6 +394,8 @@ type Usability = (Signal, Option<(u32, u32)>);
 const VIDEO: u8 = 32;
 const SEQUENCE: u8 = 33;
 const PICTURE: u8 = 34;
+const PREFIX_SEI: u8 = 39;
 const SEQUENCE_ID_MAX: u32 = 15;
+const PICTURE_ID_MAX: u32 = 63;
 /// Ids, flags and the general `profile_tier_level`: 4 bytes and 12.
 const VIDEO_BYTES_MIN: usize = 16;

@@ -3,7 +3,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::limits::{PARAMETER_SET_BYTES_MAX, PARAMETER_SETS_MAX};
+use crate::limits::{
+    PARAMETER_SET_BYTES_MAX, PARAMETER_SETS_BYTES_MAX, PARAMETER_SETS_STILL_PICTURES,
+};
 
 /// x264, 1080p, High, 4:2:0.
 const HIGH: [&str; 2] = ["67640028acd940780227e5c044000003000400000300c83c60c658", "68ef8fcb"];
@@ -227,13 +229,210 @@ fn hostile_sizes_are_refused() {
 }
 
 #[test]
-fn sets_beyond_the_bound_are_ignored() {
+fn the_set_that_changed_longest_ago_makes_way() {
     let mut collector = Collector::new(Codec::H264);
-    for id in 0..=PARAMETER_SETS_MAX as u32 {
-        collector.offer(&sequence_with_id(id));
-        collector.offer(&nal_of_bits(&[0x68], &format!("{0} {0} 11", code(id))));
+    collector.offer(&sequence_with_id(0));
+    let picture = |id| {
+        let nal = nal_of_bits(&[0x68], &format!("{} 1 11", code(id)));
+        [&nal[..], &[1; 1000]].concat()
+    };
+    let count = (PARAMETER_SETS_BYTES_MAX / 1000) as u32 + 1;
+    (0..count).for_each(|id| collector.offer(&picture(id)));
+    collector.offer(&[&picture(0)[..], &[2]].concat());
+    let mut is_known = |id| collector.begin_picture(Some(id), RandomAccess::None).0.is_some();
+    assert!(is_known(0), "it changed last");
+    assert!(!is_known(1));
+    assert!((2..count).all(is_known));
+}
+
+/// A decoder as the specifications have it: it knows the sample entry's sets and those in samples, and
+/// forgets what refers to a set that changes.
+struct Decoder {
+    collector: Collector,
+    entry: Option<Arc<ParameterSets>>,
+    known: Vec<Vec<u8>>,
+    in_last_sample: usize,
+    entries: usize,
+}
+
+impl Decoder {
+    fn new() -> Decoder {
+        let collector = Collector::new(Codec::H264);
+        Decoder { collector, entry: None, known: Vec::new(), in_last_sample: 0, entries: 0 }
     }
-    assert_eq!(collector.current().unwrap().nals().count(), 2 * PARAMETER_SETS_MAX);
+
+    fn offer(&mut self, sets: &[impl AsRef<[u8]>]) -> &mut Decoder {
+        sets.iter().for_each(|nal| self.collector.offer(nal.as_ref()));
+        self
+    }
+
+    /// Shows a picture, which can be decoded with sets of this content.
+    fn show(&mut self, picture_id: u32, access: RandomAccess, sets: &[&Vec<u8>]) {
+        let (entry, access) = self.collector.begin_picture(Some(picture_id), access);
+        let entry = entry.unwrap();
+        if self.entry.as_ref().is_none_or(|it| !Arc::ptr_eq(it, &entry)) {
+            self.known = entry.nals().map(<[u8]>::to_vec).collect();
+            self.entry = Some(Arc::clone(&entry));
+            self.entries += 1;
+        }
+        if access != RandomAccess::None {
+            // A player may begin here.
+            self.known = entry.nals().map(<[u8]>::to_vec).collect();
+        }
+        self.in_last_sample = 0;
+        self.collector.sets_in_sample(access, |nal| {
+            self.in_last_sample += 1;
+            let (kind, id, _) = h264::parameter_set(nal).unwrap();
+            self.known.retain(|known| {
+                let (known_kind, known_id, of) = h264::parameter_set(known).unwrap();
+                let same = (known_kind, known_id) == (kind, id);
+                let falls = kind == Kind::Sequence && known_kind == Kind::Picture && of == id;
+                !same && !falls
+            });
+            self.known.push(nal.to_vec());
+        });
+        assert!(
+            sets.iter().all(|set| self.known.contains(set)),
+            "{sets:02x?} not in {:02x?}",
+            self.known
+        );
+    }
+}
+
+use RandomAccess::{Idr, None as Delta, RecoveryPoint};
+
+/// A PPS; variants differ in what lies behind their ids.
+fn picture_set(id: u32, sequence_id: u32, variant: u32) -> Vec<u8> {
+    nal_of_bits(&[0x68], &format!("{} {} {}", code(id), code(sequence_id), code(variant)))
+}
+
+#[test]
+fn ids_that_count_up_in_a_circle_are_all_decoded_in_one_file() {
+    let mut decoder = Decoder::new();
+    for group in 0..600 {
+        let (sequence_id, picture_id) = (group % 32, group % 256);
+        let sets = [sequence_with_id(sequence_id), picture_set(picture_id, sequence_id, group)];
+        decoder.offer(&sets).show(picture_id, Idr, &[&sets[0], &sets[1]]);
+        assert!(decoder.in_last_sample <= 2 + 256 / 32, "{}", decoder.in_last_sample);
+        decoder.show(picture_id, Delta, &[&sets[0], &sets[1]]);
+        assert_eq!(decoder.in_last_sample, 0);
+    }
+    assert_eq!(decoder.entries, 1);
+}
+
+#[test]
+fn a_set_that_changes_with_each_picture_lies_in_each_sample() {
+    let mut decoder = Decoder::new();
+    let sequence = sequence_with_id(0);
+    decoder.offer(&[&sequence]);
+    for picture in 0..50 {
+        let set = picture_set(0, 0, picture);
+        let access = if picture % 25 == 0 { Idr } else { Delta };
+        decoder.offer(&[&set]).show(0, access, &[&sequence, &set]);
+        let expected = [0, 1, 2][usize::from(picture > 0) + usize::from(picture == 25)];
+        assert_eq!(decoder.in_last_sample, expected, "picture {picture}");
+    }
+    assert_eq!(decoder.entries, 1);
+}
+
+#[test]
+fn a_player_that_begins_at_a_later_key_frame_finds_the_sets_of_before() {
+    let mut decoder = Decoder::new();
+    let sets = [sequence_with_id(0), picture_set(0, 0, 0)];
+    decoder.offer(&sets).show(0, Idr, &[&sets[0], &sets[1]]);
+    let more = picture_set(1, 0, 7);
+    decoder.offer(&[&more]).show(1, Delta, &[&sets[0], &more]);
+    for access in [Idr, RecoveryPoint] {
+        decoder.show(0, access, &[&sets[0], &sets[1], &more]);
+        decoder.show(1, Delta, &[&more]);
+    }
+    assert_eq!(decoder.entries, 1);
+}
+
+#[test]
+fn a_sequence_that_changes_is_followed_by_its_pictures() {
+    let mut decoder = Decoder::new();
+    let picture = picture_set(0, 0, 0);
+    decoder.offer(&[sequence_with_id(0), picture.clone()]).show(0, Idr, &[]);
+    // One more reference.
+    let sequence = sequence_bits("1 1 011 011 0 010 010 1 1 0 0");
+    decoder.offer(&[&sequence, &picture]).show(0, Delta, &[&sequence, &picture]);
+    assert_eq!((decoder.entries, decoder.in_last_sample), (1, 2));
+}
+
+#[test]
+fn sets_that_no_picture_uses_change_nothing() {
+    let mut decoder = Decoder::new();
+    let sets = [sequence_with_id(0), picture_set(0, 0, 0)];
+    decoder.offer(&sets).show(0, Idr, &[]);
+    decoder.offer(&[bytes(HIGH[0]), sets[0].clone(), sequence_with_id(1), picture_set(1, 1, 0)]);
+    for access in [Delta, Idr, Delta] {
+        decoder.show(0, access, &[&sets[0], &sets[1]]);
+        assert_eq!(decoder.entries, 1);
+    }
+    let (unknown, _) = decoder.collector.begin_picture(Some(2), Idr);
+    assert!(unknown.is_none(), "nobody can decode it");
+}
+
+#[test]
+fn two_sets_by_turns_are_one_file_and_a_rare_change_begins_another() {
+    let mut decoder = Decoder::new();
+    let sequence = sequence_with_id(0);
+    decoder.offer(&[&sequence]);
+    for group in 0..6 {
+        let set = picture_set(0, 0, group % 2);
+        decoder.offer(&[&set]).show(0, Idr, &[&sequence, &set]);
+        (0..400).for_each(|_| decoder.show(0, Delta, &[&set]));
+    }
+    assert_eq!(decoder.entries, 1);
+
+    let mut decoder = Decoder::new();
+    decoder.offer(&[sequence.clone(), picture_set(0, 0, 0)]).show(0, Idr, &[]);
+    (0..PARAMETER_SETS_STILL_PICTURES).for_each(|_| decoder.show(0, Delta, &[]));
+    let set = picture_set(0, 0, 1);
+    decoder.offer(&[&set]).show(0, Idr, &[&set]);
+    assert_eq!((decoder.entries, decoder.in_last_sample), (2, 0));
+}
+
+#[test]
+fn another_picture_size_begins_anew_wherever_it_comes() {
+    let mut decoder = Decoder::new();
+    decoder.offer(&[bytes(HIGH[0]), bytes(HIGH[1])]).show(0, Idr, &[]);
+    let other = [sequence_with_id(0), picture_set(0, 0, 0)];
+    decoder.offer(&other).show(0, Idr, &[&other[0], &other[1]]);
+    assert_eq!((decoder.entries, decoder.in_last_sample), (2, 0));
+    decoder.offer(&[bytes(HIGH[0]), bytes(HIGH[1])]).show(0, Delta, &[]);
+    assert_eq!(decoder.entries, 3, "and the gate shuts");
+}
+
+/// As x265 marks intra refresh.
+#[test]
+fn sets_that_are_repeated_where_no_key_frame_is_mark_a_place_to_begin() {
+    for (period, expected) in [(25, RecoveryPoint), (9, Delta), (1, Delta)] {
+        let mut collector = Collector::new(Codec::H265);
+        for picture in 0..=100 {
+            if picture % period == 0 {
+                MAIN.iter().for_each(|nal| collector.offer(&bytes(nal)));
+            }
+            let (_, access) = collector.begin_picture(Some(0), Delta);
+            let is_marked = picture % period == 0 && picture > 0;
+            assert_eq!(access, if is_marked { expected } else { Delta }, "picture {picture}");
+        }
+        let (_, access) = collector.begin_picture(Some(0), Idr);
+        assert_eq!(access, Idr);
+    }
+}
+
+#[test]
+fn what_an_sdp_said_in_vain_is_no_change() {
+    let mut decoder = Decoder::new();
+    decoder.offer(&[bytes(HIGH[0]), bytes(HIGH[1])]);
+    decoder.show(0, Delta, &[]); // joined in mid-group
+    let other = [sequence_with_id(0), picture_set(0, 0, 5)];
+    decoder.offer(&other).show(0, Idr, &[&other[0], &other[1]]);
+    let set = picture_set(0, 0, 6);
+    decoder.offer(&[&set]).show(0, Idr, &[&set]);
+    assert_eq!((decoder.entries, decoder.in_last_sample), (2, 2));
 }
 
 #[test]
@@ -263,11 +462,19 @@ fn every_truncation_of_a_sequence_is_refused_or_keeps_its_size() {
     }
 }
 
+fn without_set(kind: NalKind) -> NalKind {
+    match kind {
+        NalKind::Slice(slice) => NalKind::Slice(Slice { picture_set: None, ..slice }),
+        other => other,
+    }
+}
+
 #[test]
 fn h264_nal_units_are_told_apart() {
-    let kind = |nal: &[u8]| Codec::H264.classify(nal);
+    let kind = |nal: &[u8]| without_set(Codec::H264.classify(nal));
     let slice = |place, access, reference| {
-        NalKind::Slice(Slice { place, access, leading: Leading::None, reference })
+        let picture_set = None;
+        NalKind::Slice(Slice { place, access, leading: Leading::None, reference, picture_set })
     };
     assert_eq!(kind(&[0x65, 0x88]), slice(Place::First, RandomAccess::Idr, true));
     assert_eq!(kind(&[0x65, 0x40]), slice(Place::Further, RandomAccess::Idr, true));
@@ -276,7 +483,17 @@ fn h264_nal_units_are_told_apart() {
     assert_eq!(kind(&[0x03, 0x80]), slice(Place::Further, RandomAccess::None, false));
     assert_eq!(kind(&[0x06, 6, 1, 0xc0]), NalKind::RecoveryPoint);
     assert_eq!(kind(&[0x06, 0, 2, 9, 9, 1, 1, 9, 6, 1, 0xc0]), NalKind::RecoveryPoint);
-    assert_eq!(kind(&[0x06, 6, 1, 0x40]), NalKind::Prefix, "recovery_frame_cnt 1");
+    assert_eq!(kind(&[0x06, 6, 1, 0x40]), NalKind::RecoveryPoint, "recovery_frame_cnt 1");
+    let told = |nal: &[u8]| match Codec::H264.classify(nal) {
+        NalKind::Slice(slice) => (slice.access, slice.picture_set),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(told(&[0x41, 0x88, 0x84]), (RandomAccess::RecoveryPoint, Some(0)), "I slices alone");
+    assert_eq!(told(&[0x41, 0x99, 0x5f]), (RandomAccess::None, Some(1)), "P");
+    assert_eq!(told(&[0x41, 0xb8, 0x80]), (RandomAccess::None, Some(0)), "others are no I slices");
+    // pic_parameter_set_id 255, and one more
+    assert_eq!(told(&[0x65, 0x88, 0x00, 0x80, 0x00]), (RandomAccess::Idr, Some(255)));
+    assert_eq!(told(&[0x65, 0x88, 0x00, 0x80, 0x80]), (RandomAccess::Idr, None));
     assert_eq!(kind(&[0x06, 5, 255, 255]), NalKind::Prefix);
     for (header, expected) in [
         (0x67, NalKind::ParameterSet),
@@ -293,9 +510,10 @@ fn h264_nal_units_are_told_apart() {
 
 #[test]
 fn h265_nal_units_are_told_apart() {
-    let kind = |kind: u8, byte: u8| Codec::H265.classify(&[kind << 1, 1, byte]);
+    let kind = |kind: u8, byte: u8| without_set(Codec::H265.classify(&[kind << 1, 1, byte]));
     let slice = |place, access, leading, reference| {
-        NalKind::Slice(Slice { place, access, leading, reference })
+        let picture_set = None;
+        NalKind::Slice(Slice { place, access, leading, reference, picture_set })
     };
     use {Leading as L, Place as P, RandomAccess as R};
     assert_eq!(kind(19, 0x80), slice(P::First, R::Idr, L::None, true));
@@ -310,6 +528,15 @@ fn h265_nal_units_are_told_apart() {
     assert_eq!([39, 41].map(|it| kind(it, 1)), [NalKind::Prefix; 2]);
     assert_eq!([36, 37, 40].map(|it| kind(it, 1)), [NalKind::Suffix; 3]);
     assert_eq!([35, 38, 48].map(|it| kind(it, 1)), [NalKind::Void; 3]);
+    assert_eq!(Codec::H265.classify(&[39 << 1, 1, 6, 1, 0x80]), NalKind::RecoveryPoint);
+    assert_eq!(Codec::H265.classify(&[40 << 1, 1, 6, 1, 0x80]), NalKind::Suffix);
+    let picture_set = |nal: &[u8]| match Codec::H265.classify(nal) {
+        NalKind::Slice(slice) => slice.picture_set,
+        other => panic!("{other:?}"),
+    };
+    // behind first_slice_segment_in_pic_flag, and no_output_of_prior_pics_flag of an IDR
+    assert_eq!(picture_set(&[1 << 1, 1, 0b1100_0000]), Some(0));
+    assert_eq!(picture_set(&[19 << 1, 1, 0b1001_0000]), Some(1));
     assert_eq!(Codec::H265.classify(&[19 << 1, 1]), NalKind::Void);
     assert_eq!(Codec::H265.classify(&[19 << 1, 9, 0x80]), NalKind::Suffix, "layer 1");
 }

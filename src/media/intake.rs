@@ -109,8 +109,7 @@ impl Intake {
         self.run += 1;
         self.epoch += 1;
         self.parameter_sets = None;
-        self.last_idr = None;
-        self.lacks_idr = false;
+        self.last_idr = None; // and a camera that sent none for long will not send one now
     }
 
     /// Whether sound is to be taken where the camera has some.

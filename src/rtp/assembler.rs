@@ -294,7 +294,7 @@ impl Assembler {
             room.iter_mut().zip(into_head).for_each(|(to, from)| *to = *from);
             self.nal.head_len += count;
             bytes = rest;
-            if self.nal.head_len > self.codec.nal_header_bytes() {
+            if self.nal.head_len >= HEAD_BYTES_MIN {
                 self.classify(sink);
             }
         }
@@ -363,8 +363,11 @@ impl Assembler {
         if self.unit.slice.is_some() {
             return;
         }
+        let access = match slice.access {
+            RandomAccess::None if self.unit.recovery_point => RandomAccess::RecoveryPoint,
+            access => access,
+        };
         self.unit.slice = Some(slice);
-        self.unit.parameter_sets = self.collector.current();
         if slice.place == Place::First {
             self.after_gap = false;
         } else if self.after_gap {
@@ -374,9 +377,20 @@ impl Assembler {
             self.marker = Marker::EndsSlices;
             self.drop_unit(DropCause::Malformed, sink);
         }
-        if self.unit.parameter_sets.is_none() {
-            self.drop_unit(DropCause::NoParameterSets, sink);
+        if self.unit.state == State::Dropped {
+            return;
         }
+        let (sets, access) = self.collector.begin_picture(slice.picture_set, access);
+        self.unit.slice = Some(Slice { access, ..slice });
+        self.unit.parameter_sets = sets;
+        if self.unit.parameter_sets.is_none() {
+            return self.drop_unit(DropCause::NoParameterSets, sink);
+        }
+        self.collector.sets_in_sample(access, |set| {
+            sink.nal_begin();
+            sink.nal_append(set);
+            sink.nal_end();
+        });
     }
 
     /// Hands the unit out, unless it was dropped, and begins the next one at the same time.
@@ -387,16 +401,11 @@ impl Assembler {
         if let (State::Begun, Some(timestamp), Some(slice), Some(parameter_sets)) =
             (unit.state, unit.timestamp, unit.slice, unit.parameter_sets)
         {
-            let access = match slice.access {
-                RandomAccess::None if unit.recovery_point => RandomAccess::RecoveryPoint,
-                access => access,
-            };
-            let (leading, reference) = (slice.leading, unit.reference);
             sink.access_unit_end(AccessUnit {
                 timestamp,
-                access,
-                leading,
-                reference,
+                access: slice.access,
+                leading: slice.leading,
+                reference: unit.reference,
                 parameter_sets,
             });
         }
@@ -448,6 +457,9 @@ fn without_zeros(mut bytes: &[u8]) -> &[u8] {
 
 /// Enough of a NAL unit for its kind and a recovery point among its SEI messages.
 const HEAD_BYTES: usize = 64;
+/// Enough for the beginning of a slice: a header of 2 bytes, and numbers that end in the fourth byte
+/// behind it. A shorter NAL unit is looked at when it ends.
+const HEAD_BYTES_MIN: usize = 6;
 const ZEROS: [u8; 16] = [0; 16];
 /// `forbidden_zero_bit` (H.264 §7.4.1, H.265 §7.4.2.2): bit errors, says who set it.
 const FORBIDDEN_BIT: u8 = 0x80;

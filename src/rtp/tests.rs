@@ -107,9 +107,9 @@ enum Mark {
     Clear,
 }
 
-/// A NAL unit of so many bytes behind `start`, none of them 0.
+/// A NAL unit of so many bytes behind `start`, none of them 0; a slice of it refers to set 0.
 fn filled(start: &[u8], length: usize) -> Vec<u8> {
-    let filling = (0..length).map(|index| (index % 250 + 4) as u8);
+    let filling = (0..length).map(|index| (index % 120 + 0x84) as u8);
     start.iter().copied().chain(filling).collect()
 }
 

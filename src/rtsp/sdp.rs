@@ -6,7 +6,7 @@
 use super::presentation::{Media, Presentation, Track};
 use crate::{
     codec::Codec,
-    limits::{PARAMETER_SET_BYTES_MAX, PARAMETER_SETS_MAX, SDP_MEDIA_MAX},
+    limits::{PARAMETER_SET_BYTES_MAX, SDP_MEDIA_MAX, SDP_PARAMETER_SETS_MAX},
 };
 use base64::{
     Engine,
@@ -243,7 +243,7 @@ fn parameter_sets(codec: Codec, format_parameters: &str) -> Vec<Vec<u8>> {
             sets.extend(nal_units(&bytes).map(<[u8]>::to_vec));
         }
     }
-    sets.truncate(PARAMETER_SETS_MAX * names.len());
+    sets.truncate(SDP_PARAMETER_SETS_MAX * names.len());
     sets
 }
 

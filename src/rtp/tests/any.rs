@@ -39,7 +39,7 @@ fn any_payload() -> impl Strategy<Value = Vec<u8>> {
 
 /// A NAL unit without zeros: kind is its place in the unit.
 fn any_slice(first: bool) -> impl Strategy<Value = Vec<u8>> {
-    let start = if first { [0x65, 0x88] } else { [0x65, 0x44] };
+    let start = if first { [0x65, 0x88, 0x84] } else { [0x65, 0x44, 0x84] };
     prop::collection::vec(1u8.., 1..200).prop_map(move |rest| [&start[..], &rest].concat())
 }
 

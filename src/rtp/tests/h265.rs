@@ -15,9 +15,9 @@ const SEI: &[u8] = &[0x4e, 0x01, 0x05, 0x01, 0x11, 0x80];
 const SUFFIX_SEI: &[u8] = &[0x50, 0x01, 0x84, 0x01, 0x11, 0x80];
 const DELIMITER: &[u8] = &[0x46, 0x01, 0x50];
 
-/// First slice of a picture of a type.
+/// First slice of a picture of a type, of picture parameter set 0.
 fn slice(kind: u8) -> Vec<u8> {
-    filled(&[kind << 1, 1, 0xaf], 20)
+    filled(&[kind << 1, 1, 0xef], 20)
 }
 
 fn further_slice(kind: u8) -> Vec<u8> {

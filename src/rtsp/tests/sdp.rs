@@ -197,7 +197,7 @@ fn parameter_sets_that_can_not_be_are_left_out() {
     assert_eq!(sets(""), [[0u8; 0]; 0]);
     let long = "A".repeat(PARAMETER_SET_BYTES_MAX * 2);
     assert_eq!(sets(&[&long, ",aO48gA=="].concat()), pps);
-    assert_eq!(sets(&"aO48gA==,".repeat(PARAMETER_SETS_MAX + 5)).len(), PARAMETER_SETS_MAX);
+    assert_eq!(sets(&"aO48gA==,".repeat(SDP_PARAMETER_SETS_MAX + 5)).len(), SDP_PARAMETER_SETS_MAX);
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn check(track: &Track) {
     match track.media {
         Media::Video(codec) => {
             let kinds = if codec == Codec::H264 { 1 } else { 3 };
-            assert!(track.parameter_sets.len() <= kinds * limits::PARAMETER_SETS_MAX);
+            assert!(track.parameter_sets.len() <= kinds * limits::SDP_PARAMETER_SETS_MAX);
             rtp::Depacketizer::new(codec, &track.parameter_sets).parameter_sets();
         }
         _ => assert!(track.parameter_sets.is_empty()),
