@@ -18,10 +18,15 @@ mod supervise;
 mod verify;
 
 use self::arguments::{Arguments, Usage};
-use crate::{process, storage::layout::Name};
+use crate::{
+    process,
+    storage::{
+        disk::{Disk as _, Kind, linux::LinuxDisk},
+        layout::Name,
+    },
+};
 use std::{
     ffi::OsString,
-    fs,
     io::{self, Write as _},
     path::Path,
     process::{ExitCode, exit},
@@ -141,9 +146,9 @@ fn complain(message: impl std::fmt::Display) {
 /// The recordings in a folder by their names alone, by number.
 fn names_in(folder: &Path) -> io::Result<Vec<Name>> {
     let mut names = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        names.extend(Name::parse(&entry?.file_name()));
-    }
+    LinuxDisk.list(folder, &mut |file, kind| {
+        names.extend(Name::parse(file).filter(|_| kind == Kind::RegularFile));
+    })?;
     names.sort_unstable();
     Ok(names)
 }

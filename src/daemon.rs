@@ -94,6 +94,8 @@ pub struct Daemon {
     card_ended: Cell<bool>,
     /// It was said that the card thread does not answer.
     card_silent: Cell<bool>,
+    /// That a folder is full was said.
+    full_folder_said: Cell<bool>,
     /// A recorder or the card went on.
     progress: Signal,
     /// What `/api/status` shows changed.
@@ -152,6 +154,7 @@ pub fn run(
         card: RefCell::default(),
         card_ended: Cell::new(false),
         card_silent: Cell::new(false),
+        full_folder_said: Cell::new(false),
         progress: Signal::default(),
         changed: Signal::default(),
         history: RefCell::default(),

@@ -149,8 +149,10 @@ pub const REMOUNT_PERIOD: Duration = Duration::from_secs(3600);
 pub const CARD_RELEASE_MAX: Duration = Duration::from_secs(600);
 /// How often the lock file of an upgrade is looked for.
 pub const LOCK_FILE_INTERVAL: Duration = Duration::from_secs(1);
-/// Recordings in one folder: FAT holds 32,767 names of ours.
-pub const RECORDINGS_PER_FOLDER_MAX: usize = 30_000;
+/// Recordings in one folder on FAT, which holds 32,767 names of ours.
+pub const FAT_RECORDINGS_MAX: usize = 30_000;
+/// Recordings in one folder elsewhere: 10 MB of list, which only a machine with more than a board's memory has.
+pub const RECORDINGS_LISTED_MAX: usize = 250_000;
 /// Tries to create one segment, each with a recording less (a full folder may need some in a row).
 pub const CARD_OPEN_TRIES_MAX: usize = 4;
 /// Recordings that go before one segment is opened or one fragment written; the rest goes later.

@@ -9,14 +9,13 @@ use crate::{
         scan::{self, State},
     },
     storage::{
-        disk::{Disk as _, Mount, linux::LinuxDisk},
+        disk::{Access, Disk as _, Mount, is_foreign, linux::LinuxDisk},
         layout::{self, Name},
     },
     units::WallTime,
 };
 use serde::Serialize;
 use std::{
-    fs::{self, File},
     io,
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
@@ -67,6 +66,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
             continue;
         }
         let folder = layout::folder(&root, index, name);
+        // A link would lead off the card.
+        if folder != root && folder.is_symlink() {
+            continue;
+        }
         if let Err(error) = read_folder(name, &folder, &mut entries)
             && error.kind() != io::ErrorKind::NotFound
         {
@@ -107,10 +110,11 @@ fn read_folder<'a>(camera: &'a str, folder: &Path, entries: &mut Vec<Entry<'a>>)
 
 /// `None` for what is no recording, whatever its name.
 fn read_file<'a>(camera: &'a str, name: Name, path: &Path) -> io::Result<Option<Entry<'a>>> {
-    let metadata = fs::metadata(path)?;
-    if !metadata.is_file() {
-        return Ok(None);
-    }
+    let file = match LinuxDisk.open(path, Access::Read) {
+        Err(error) if is_foreign(&error) => return Ok(None),
+        file => file?,
+    };
+    let metadata = file.metadata()?;
     let bytes = metadata.len();
     let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut entry = Entry {
@@ -125,7 +129,6 @@ fn read_file<'a>(camera: &'a str, name: Name, path: &Path) -> io::Result<Option<
         mime: None,
         state: "damaged",
     };
-    let file = File::open(path)?;
     let head = match scan::read_head(&|buffer, at| file.read_at(buffer, at), bytes) {
         Ok(head) => head,
         Err(State::Unreadable { error, .. }) => return Err(error),
@@ -167,6 +170,7 @@ fn line(entry: &Entry<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn listed(name: &str, bytes: &[u8]) -> Option<Entry<'static>> {
         let directory = tempfile::tempdir().unwrap();
@@ -188,5 +192,10 @@ mod tests {
         assert!(listed("014.mp4", b"not a film").is_none());
         assert!(listed("014.mp4", b"").is_none());
         assert!(listed("14.mp4", b"\0\0\0\x10ftypisom\0\0\0\0").is_none());
+        let directory = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/etc/hostname", directory.path().join("014.mp4")).unwrap();
+        let mut entries = Vec::new();
+        read_folder("yard", directory.path(), &mut entries).unwrap();
+        assert!(entries.is_empty());
     }
 }

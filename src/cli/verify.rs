@@ -5,14 +5,13 @@ use crate::{
     daemon::{self, Lock},
     mp4::scan::{self, Depth, Scan, State},
     storage::{
-        disk::linux::LinuxDisk,
+        disk::{Access, Disk as _, linux::LinuxDisk},
         segment::{self, Reach, Repaired},
     },
 };
 use serde::Serialize;
 use std::{
-    fs::{self, File},
-    io,
+    fs, io,
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -162,7 +161,7 @@ fn look(path: &Path) -> Verdict {
 }
 
 fn read(path: &Path) -> io::Result<(u64, Scan)> {
-    let file = File::open(path)?;
+    let file = LinuxDisk.open(path, Access::Read)?;
     let bytes = file.metadata()?.len();
     Ok((bytes, scan::scan(&|buffer, at| file.read_at(buffer, at), bytes, Depth::Full)))
 }

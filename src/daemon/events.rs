@@ -3,7 +3,9 @@
 use super::{Daemon, history::Kind, station::Station};
 use crate::{
     limits, runtime,
-    storage::{CameraId, CardState, DeleteError, Ending, Event, OpenError, layout::Name},
+    storage::{
+        CameraId, CardState, DeleteError, DeleteReason, Ending, Event, OpenError, layout::Name,
+    },
 };
 use std::{
     rc::Rc,
@@ -58,6 +60,7 @@ impl Daemon {
                 self.with(camera, |station| {
                     let name = &station.camera.name;
                     log::debug!("camera={name} file={} deleted={reason:?}", file(number));
+                    self.say_if_full(name, reason);
                     self.notice(station, number, "deleted");
                 });
                 self.answer_deletion(camera, number, Ok(()));
@@ -86,6 +89,18 @@ impl Daemon {
                 self.note(Kind::Card, None, text);
             }
             Event::Ended => self.card_ended.set(true),
+        }
+    }
+
+    /// Says once why recordings go though the card has room.
+    fn say_if_full(&self, name: &str, reason: DeleteReason) {
+        if reason == DeleteReason::Count && !self.full_folder_said.replace(true) {
+            log::warn!(
+                "camera={name} the oldest recording goes for each new one: its folder holds no more than {} \
+                 (FAT) or {}; longer segments make fewer",
+                limits::FAT_RECORDINGS_MAX,
+                limits::RECORDINGS_LISTED_MAX
+            );
         }
     }
 

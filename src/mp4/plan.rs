@@ -32,9 +32,12 @@ pub enum Step {
 ///
 /// The index is written inside the reserved `free` box and made durable, with the durations and
 /// all media before it; then four bytes make the box shorter, which makes the index visible.
+///
+/// Spare room is given back last, when little else is left to write: on FAT the new end of a file must not reach the card
+/// after the room behind it is free there.
 pub fn close(layout: &Layout, index: &Index, end: u64) -> Vec<Step> {
     let duration = u32::try_from(index.duration().0).unwrap_or(u32::MAX).to_be_bytes();
-    let mut steps = vec![Step::Truncate { length: end }];
+    let mut steps = Vec::new();
     for offset in layout.durations.into_iter().flatten() {
         steps.push(Step::Write { offset, bytes: duration.to_vec() });
     }
@@ -45,11 +48,11 @@ pub fn close(layout: &Layout, index: &Index, end: u64) -> Vec<Step> {
         let offset = layout.reserve.end - sidx.len() as u64; // at most `room`
         steps.push(Step::Write { offset, bytes: sidx.clone() });
     }
-    steps.push(Step::Sync);
     if let Some(sidx) = sidx {
-        steps.push(free_size(layout, reserve_bytes - sidx.len() as u64));
         steps.push(Step::Sync);
+        steps.push(free_size(layout, reserve_bytes - sidx.len() as u64));
     }
+    steps.extend([Step::Truncate { length: end }, Step::Sync]);
     steps
 }
 

@@ -29,7 +29,7 @@ use self::{health::Suspect, segments::Camera};
 use super::{
     CameraId, CardState, Command, DeleteError, DeleteReason, Event, Settings,
     catalog::{Catalog, SegmentState},
-    disk::Disk,
+    disk::{Disk, FileSystem, foreign},
     layout::Name,
 };
 use crate::{
@@ -51,6 +51,9 @@ pub struct Card<D: Disk> {
     events: VecDeque<Event>,
     /// The path in use; its folders are listed.
     root: Option<PathBuf>,
+    /// The folders that are listed, each kept in sight.
+    held: Vec<(PathBuf, D::Folder)>,
+    file_system: FileSystem,
     /// `root` was writable once: turning read-only is a fault, not somebody's wish.
     was_writable: bool,
     /// The card was let go of.
@@ -96,6 +99,8 @@ impl<D: Disk> Card<D> {
             cameras: Vec::new(),
             events: VecDeque::new(),
             root: None,
+            held: Vec::new(),
+            file_system: FileSystem::Other,
             was_writable: false,
             hold: None,
             lock_ignored: false,
@@ -271,6 +276,7 @@ impl<D: Disk> Card<D> {
 
     fn forget_card(&mut self) {
         self.root = None;
+        self.held = Vec::new();
         self.was_writable = false;
         self.suspect = None;
         self.next_head = None;
@@ -288,6 +294,9 @@ impl<D: Disk> Card<D> {
         number: u32,
         now: Instant,
     ) -> Result<(), DeleteError> {
+        if self.has_moved(now) {
+            return Err(DeleteError::NotThere); // another file may have that number now
+        }
         let entry = {
             let list = self.list();
             let folder = list.folder(camera).ok_or(DeleteError::NotThere)?;
@@ -321,10 +330,12 @@ impl<D: Disk> Card<D> {
     }
 
     fn directory(&self, camera: CameraId) -> io::Result<PathBuf> {
-        let list = self.list();
-        list.folder(camera)
-            .map(|folder| folder.directory.clone())
-            .ok_or(io::ErrorKind::NotFound.into())
+        let directory = self.list().folder(camera).map(|folder| folder.directory.clone());
+        let directory = directory.ok_or(io::ErrorKind::NotFound)?;
+        if !self.held.iter().any(|(held, _)| *held == directory) {
+            return Err(foreign("what has the camera's name is no folder of this card"));
+        }
+        Ok(directory)
     }
 }
 

@@ -8,10 +8,10 @@ use std::{ffi::OsStr, path::PathBuf};
 
 use super::{
     CameraId, CardState,
-    disk::Space,
+    disk::{Kind, Space},
     layout::{self, Name},
 };
-use crate::{codec::Codec, units::WallTime};
+use crate::{codec::Codec, limits::RECORDINGS_LISTED_MAX, units::WallTime};
 
 /// The recordings of all cameras, and the card that they lie on.
 #[derive(Debug, Default)]
@@ -174,26 +174,61 @@ impl Folder {
     }
 
     /// Takes up a name of the directory, whatever it is of; [`Folder::sort`] comes after the last.
-    pub fn take_up(&mut self, file: &OsStr) {
+    ///
+    /// What is no regular file is nobody's recording and no word of ours; its name can not be had all the same.
+    pub fn take_up(&mut self, file: &OsStr, kind: Kind) {
         if let Some(name) = Name::parse(file) {
-            self.list(name);
-        } else if let Some(number) = layout::parse_used_number(file) {
+            match kind {
+                Kind::RegularFile => self.list(name),
+                Kind::Other => self.find_used(name.number()),
+            }
+        } else if kind == Kind::RegularFile {
+            let marker = layout::parse_highest_marker(file);
+            self.marker = self.marker.max(marker.filter(|&number| number < RECORDED_NUMBER_MAX));
+            layout::parse_number_set_aside(file)
+                .into_iter()
+                .for_each(|number| self.find_used(number));
+        }
+    }
+
+    /// A number of a file that was found; one that no recorder ever reaches does not end all recording.
+    fn find_used(&mut self, number: u32) {
+        if number < RECORDED_NUMBER_MAX {
             self.use_up(number);
-            self.marker = self.marker.max(layout::parse_highest_marker(file));
         }
     }
 
     /// Takes up a recording, in any order; [`Folder::sort`] comes after the last.
     pub fn list(&mut self, name: Name) {
+        if self.entries.len() >= RECORDINGS_LISTED_MAX + RECORDINGS_LISTED_MAX / 8 {
+            self.forget_oldest();
+        }
         if self.entries.len() == self.entries.capacity() {
             self.entries.reserve_exact(GROWTH_ENTRIES);
         }
         self.entries.push(Entry::new(name, SegmentState::Unread));
-        self.use_up(name.number());
+        self.find_used(name.number());
     }
 
+    /// Ends a listing. A marker that is far from all that is there was not made by us.
     pub fn sort(&mut self) {
+        self.forget_oldest();
         self.entries.sort_unstable_by_key(|entry| entry.name);
+        let near = self.highest.unwrap_or(0).saturating_add(MARKER_AHEAD_MAX);
+        match self.marker {
+            Some(marker) if marker <= near => self.use_up(marker),
+            _ => self.marker = None,
+        }
+    }
+
+    /// Leaves out what is more than memory is given for; it is listed when others have gone.
+    fn forget_oldest(&mut self) {
+        if let Some(surplus) = self.entries.len().checked_sub(RECORDINGS_LISTED_MAX)
+            && surplus > 0
+        {
+            self.entries.select_nth_unstable_by_key(surplus, |entry| entry.name);
+            self.entries.drain(..surplus);
+        }
     }
 
     /// Takes up a new segment, which has the highest number.
@@ -296,6 +331,10 @@ impl Codecs {
     const NONE: Codecs = Codecs(u8::MAX);
 }
 
+/// A recording of a higher number was put there by somebody: at 2 s a segment it takes 57 years to get there.
+const RECORDED_NUMBER_MAX: u32 = 900_000_000;
+/// A marker stands where the newest recordings were deleted: at most as many as 7 months of 2 s a segment make.
+const MARKER_AHEAD_MAX: u32 = 10_000_000;
 /// Room for so many entries is added at once: doubling would take 1 MB beside 10,000 of them.
 const GROWTH_ENTRIES: usize = 256;
 

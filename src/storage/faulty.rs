@@ -9,7 +9,10 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::disk::{Access, Disk, Mount, RequireMount, Space, linux::LinuxDisk};
+use super::disk::{
+    Access, Disk, FileSystem, Kind, Mount, RequireMount, Space,
+    linux::{Folder, LinuxDisk},
+};
 use crate::units::WallTime;
 
 /// Clones share the folder, the faults and the log.
@@ -22,6 +25,7 @@ pub struct FaultyDisk {
 
 struct Script {
     mount: Mount,
+    file_system: FileSystem,
     /// Bytes of the file system; what its files fill is not free.
     total: u64,
     faults: Vec<Fault>,
@@ -51,9 +55,24 @@ struct Gate {
 pub struct FaultyFile {
     path: PathBuf,
     file: fs::File,
+    script: Arc<Mutex<Script>>,
 }
 
+/// Closing a file is a call as well: on FAT, what was deleted gives its room back then.
+impl Drop for FaultyFile {
+    fn drop(&mut self) {
+        let name = self.path.file_name().unwrap_or_default().display().to_string();
+        if !self.path.exists()
+            && let Ok(mut script) = self.script.lock()
+        {
+            script.log.push(format!("close {name}"));
+        }
+    }
+}
+
+pub const ENOENT: i32 = 2;
 pub const EIO: i32 = 5;
+pub const EDQUOT: i32 = 122;
 pub const EROFS: i32 = 30;
 pub const ENOSPC: i32 = 28;
 pub const ALWAYS: usize = usize::MAX;
@@ -64,6 +83,7 @@ impl FaultyDisk {
             folder: Arc::new(TempDir::new().unwrap()),
             script: Arc::new(Mutex::new(Script {
                 mount: Mount::Writable,
+                file_system: FileSystem::Other,
                 total: 32 << 30,
                 faults: Vec::new(),
                 unreadable: None,
@@ -80,6 +100,10 @@ impl FaultyDisk {
 
     pub fn set_mount(&self, mount: Mount) {
         self.script().mount = mount;
+    }
+
+    pub fn set_file_system(&self, file_system: FileSystem) {
+        self.script().file_system = file_system;
     }
 
     pub fn set_total(&self, bytes: u64) {
@@ -137,7 +161,7 @@ impl FaultyDisk {
         let line = format!("{name} {}", path.file_name().unwrap_or_default().display());
         self.pass_gate(&line);
         let mut script = self.script();
-        if !matches!(name, "read" | "space" | "len") {
+        if !matches!(name, "read" | "space" | "len" | "hold") {
             script.log.push(line.clone());
         }
         let mut hit = None;
@@ -154,6 +178,10 @@ impl FaultyDisk {
             script.mount = then;
         }
         Err(io::Error::from_raw_os_error(errno))
+    }
+
+    fn file(&self, path: &Path, file: fs::File) -> io::Result<FaultyFile> {
+        Ok(FaultyFile { path: path.to_owned(), file, script: self.script.clone() })
     }
 
     fn pass_gate(&self, line: &str) {
@@ -194,6 +222,7 @@ fn bytes_below(folder: &Path) -> u64 {
 
 impl Disk for FaultyDisk {
     type File = FaultyFile;
+    type Folder = Folder;
 
     fn mount(&self, _: &Path, _: RequireMount) -> Mount {
         self.script().mount.clone()
@@ -211,7 +240,20 @@ impl Disk for FaultyDisk {
         Ok(Space { free: self.free(), total: self.script().total })
     }
 
-    fn list(&self, directory: &Path, each: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
+    fn hold(&self, path: &Path, within: Option<&Folder>) -> io::Result<Folder> {
+        self.call("hold", path)?;
+        LinuxDisk.hold(path, within)
+    }
+
+    fn is_still_at(&self, folder: &Folder, path: &Path) -> bool {
+        LinuxDisk.is_still_at(folder, path)
+    }
+
+    fn file_system(&self, _: &Path) -> FileSystem {
+        self.script().file_system
+    }
+
+    fn list(&self, directory: &Path, each: &mut dyn FnMut(&OsStr, Kind)) -> io::Result<()> {
         self.call("list", directory)?;
         LinuxDisk.list(directory, each)
     }
@@ -241,7 +283,7 @@ impl Disk for FaultyDisk {
 
     fn create(&self, path: &Path) -> io::Result<FaultyFile> {
         self.change("create", path)?;
-        Ok(FaultyFile { path: path.to_owned(), file: LinuxDisk.create(path)? })
+        self.file(path, LinuxDisk.create(path)?)
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<FaultyFile> {
@@ -249,7 +291,7 @@ impl Disk for FaultyDisk {
             Access::Read => self.call("open", path)?,
             Access::ReadWrite => self.change("open_to_write", path)?,
         }
-        Ok(FaultyFile { path: path.to_owned(), file: LinuxDisk.open(path, access)? })
+        self.file(path, LinuxDisk.open(path, access)?)
     }
 
     fn len(&self, file: &FaultyFile) -> io::Result<u64> {

@@ -63,12 +63,10 @@ pub fn parse_highest_marker(file: &OsStr) -> Option<u32> {
     extension.eq_ignore_ascii_case(b"top").then_some(number)
 }
 
-/// The number that a file's name uses up without being a recording: a marker's, or that of a file set
-/// aside.
-pub fn parse_used_number(file: &OsStr) -> Option<u32> {
+/// The number of a file set aside, which stays used.
+pub fn parse_number_set_aside(file: &OsStr) -> Option<u32> {
     let (number, _, extension) = numbered(file)?;
-    let is_used = ["top", "bad"].iter().any(|it| extension.eq_ignore_ascii_case(it.as_bytes()));
-    is_used.then_some(number)
+    extension.eq_ignore_ascii_case(b"bad").then_some(number)
 }
 
 /// The name under which another program writes a file, until it is taken up as a recording.
@@ -181,7 +179,7 @@ mod tests {
         for number in [0, 14, 1234] {
             let name = staged_name(number);
             assert_eq!(parse_staged_name(name.as_ref()), Some(number));
-            assert_eq!((parse(&name), parse_used_number(name.as_ref())), (None, None));
+            assert_eq!((parse(&name), parse_number_set_aside(name.as_ref())), (None, None));
         }
         assert_eq!(STAGED_PATTERN.replace("%03d", "007"), staged_name(7));
         assert_eq!(parse_staged_name("014.mp4".as_ref()), None);

@@ -265,6 +265,8 @@ pub enum Ending {
 pub enum DeleteReason {
     Asked,
     Room,
+    /// The folder holds no more names.
+    Count,
     Age,
     /// It was begun before a power cut, and no frame of it reached the card.
     Empty,

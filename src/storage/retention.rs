@@ -7,10 +7,13 @@
 use super::{
     CameraId,
     catalog::{Entry, Folder, SegmentState},
-    disk::Space,
+    disk::{FileSystem, Space},
     layout::Name,
 };
-use crate::{limits::RECORDINGS_PER_FOLDER_MAX, units::WallTime};
+use crate::{
+    limits::{FAT_RECORDINGS_MAX, RECORDINGS_LISTED_MAX},
+    units::WallTime,
+};
 
 /// How much room is wanted.
 #[derive(Clone, Copy, Debug)]
@@ -68,8 +71,16 @@ pub fn for_age(folders: &[Folder], now: WallTime, keep_days: u32) -> Option<(Cam
 }
 
 /// Names the oldest recording of a folder that holds as many names as it may.
-pub fn for_count(folder: &Folder) -> Option<Name> {
-    if folder.entries().len() < RECORDINGS_PER_FOLDER_MAX { None } else { oldest(folder) }
+pub fn for_count(folder: &Folder, file_system: FileSystem) -> Option<Name> {
+    if folder.entries().len() < recordings_max(file_system) { None } else { oldest(folder) }
+}
+
+/// Recordings that a folder may hold.
+pub fn recordings_max(file_system: FileSystem) -> usize {
+    match file_system {
+        FileSystem::Fat => FAT_RECORDINGS_MAX,
+        FileSystem::Other => RECORDINGS_LISTED_MAX,
+    }
 }
 
 /// The oldest recording of a folder that may be deleted.

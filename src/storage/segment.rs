@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::disk::{Access, Disk};
+use super::disk::{Access, Disk, FileSystem};
 use crate::{
     codec::{AudioFormat, ParameterSets},
     limits::{ALLOCATION_STEP_BYTES, REPAIR_TAIL_BYTES},
@@ -47,6 +47,8 @@ pub struct Start<'a> {
     pub parameter_sets: &'a ParameterSets,
     pub audio: Option<&'a AudioFormat>,
     pub identity: &'a Identity,
+    /// On FAT, the order of writes is ours to keep.
+    pub file_system: FileSystem,
     /// Room to take at once; more is taken in steps, what is left is given back at close.
     pub expected_bytes: u64,
 }
@@ -113,8 +115,14 @@ impl<D: Disk> Segment<D> {
         let head_bytes = head.len() as u64;
         let allocated_bytes = start.expected_bytes.max(head_bytes);
         let file = disk.create(path)?;
-        let written = disk
-            .allocate(&file, allocated_bytes)
+        // Written together, a name may reach a card of FAT before the room does that it has got by then, and a name whose
+        // room is free turns the card read-only. So there the name comes first.
+        let name_first = match start.file_system {
+            FileSystem::Fat => disk.sync_directory(directory),
+            FileSystem::Other => Ok(()),
+        };
+        let written = name_first
+            .and_then(|()| disk.allocate(&file, allocated_bytes))
             .and_then(|()| disk.sync_directory(directory))
             .and_then(|()| disk.write_all_at(&file, &head, 0));
         if let Err(error) = written {

@@ -16,9 +16,17 @@ use crate::{
     storage::{
         CameraId, Command,
         catalog::{Entry, SegmentState},
+        disk::{Access, Disk as _, foreign, is_foreign, linux::LinuxDisk},
+        layout,
     },
 };
-use std::{fs::File, io, ops::Range, os::unix::fs::FileExt as _, path::PathBuf, rc::Rc};
+use std::{
+    io,
+    ops::Range,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+    rc::Rc,
+};
 
 /// A part of a recording on its way out.
 pub(super) struct Extent {
@@ -52,8 +60,8 @@ impl Web {
             // Its head was not read yet, so its length is not known.
             SegmentState::Unread | SegmentState::Unreadable => {
                 let path = recording.path.clone();
-                match self.reader.run(move || path.metadata()).await.flatten() {
-                    Ok(metadata) => metadata.len(),
+                match self.reader.run(move || length_of_recording(&path)).await.flatten() {
+                    Ok(length) => length,
                     Err(error) => return self.unreadable(&recording, &error),
                 }
             }
@@ -107,7 +115,7 @@ impl Web {
     }
 
     pub(super) fn unreadable(&self, recording: &Recording, error: &io::Error) -> Answer {
-        if error.kind() == io::ErrorKind::NotFound {
+        if error.kind() == io::ErrorKind::NotFound || is_foreign(error) {
             return Answer::error(404, "the recording is gone");
         }
         self.report(recording, error);
@@ -143,7 +151,7 @@ impl Extent {
         // At most a piece.
         buffer.resize(usize::try_from(wanted).unwrap_or(0), 0);
         let read = self.web.reader.run(move || {
-            let count = File::open(path)?.read_at(&mut buffer, offset)?;
+            let count = LinuxDisk.open(&path, Access::Read)?.read_at(&mut buffer, offset)?;
             buffer.truncate(count);
             Ok(buffer)
         });
@@ -163,6 +171,20 @@ impl Extent {
     pub fn is_at_end(&self) -> bool {
         self.range.is_empty()
     }
+}
+
+/// The length of a file that nobody has looked into yet.
+///
+/// # Errors
+/// One of [`is_foreign`] where it is no recording.
+fn length_of_recording(path: &Path) -> io::Result<u64> {
+    let file = LinuxDisk.open(path, Access::Read)?;
+    let mut first = [0; 8];
+    let count = file.read_at(&mut first, 0)?;
+    if !layout::begins_with_ftyp(first.get(..count).unwrap_or_default()) {
+        return Err(foreign("it is no recording"));
+    }
+    Ok(file.metadata()?.len())
 }
 
 /// Names the bytes of a recording as they are now: of one that is written, another one with every

@@ -12,8 +12,9 @@ use super::{
 use crate::{
     mp4::scan::{self, State},
     still::KeyFrame,
+    storage::disk::{Access, Disk as _, linux::LinuxDisk},
 };
-use std::{fs::File, io, os::unix::fs::FileExt as _, path::Path, rc::Rc};
+use std::{io, os::unix::fs::FileExt as _, path::Path, rc::Rc};
 
 impl Web {
     /// `GET /recordings/{camera}/{NNN}.jpg`.
@@ -49,7 +50,7 @@ impl Web {
 
 /// The first frame of a recording, or why it has none.
 fn first(path: &Path) -> io::Result<Result<KeyFrame, String>> {
-    let file = File::open(path)?;
+    let file = LinuxDisk.open(path, Access::Read)?;
     let length = file.metadata()?.len();
     let read_at = |buffer: &mut [u8], at: u64| file.read_at(buffer, at);
     match scan::read_first(&read_at, length) {

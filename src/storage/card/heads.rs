@@ -22,12 +22,24 @@ use crate::{
     storage::{
         CameraId, CardState,
         catalog::{Folder, SegmentState},
-        disk::{Access, Disk, Mount, RequireMount},
+        disk::{Access, Disk, Mount, RequireMount, is_foreign},
         layout::{self, Name},
         segment::Reach,
     },
     units::WallTime,
 };
+
+fn why_not_listed(directory: &Path, error: &io::Error) -> CardState {
+    let directory = directory.display();
+    if error.kind() == io::ErrorKind::WouldBlock {
+        return CardState::Absent(format!(
+            "another recorder uses {directory}: end it, or give one of the two another path"
+        ));
+    }
+    CardState::Failing(format!(
+        "{directory} can not be listed: {error}; if that stays, check the card on a PC"
+    ))
+}
 
 /// What is in a file by its head.
 enum Found {
@@ -53,24 +65,21 @@ impl<D: Disk> Card<D> {
         self.forget_card();
         self.list().reset(None, directories.clone());
         for (index, directory) in directories.into_iter().enumerate() {
-            match self.list_folder(&directory, &mount) {
+            match self.list_folder(&root, &directory, &mount) {
                 Ok(folder) => {
                     if let Some(slot) = self.list().folder_mut(CameraId(index)) {
                         *slot = folder;
                     }
                 }
-                // A file of the user's has the camera's name: that camera alone can not record.
+                // A file or link of the user's has the camera's name: that camera alone can not record.
                 Err(error) if index > 0 && error.kind() == io::ErrorKind::NotADirectory => {}
                 Err(error) => {
                     self.forget_card();
-                    let directory = directory.display();
-                    let reason = format!(
-                        "{directory} can not be listed: {error}; if that stays, check the card on a PC"
-                    );
-                    return self.set_state(CardState::Failing(reason));
+                    return self.set_state(why_not_listed(&directory, &error));
                 }
             }
         }
+        self.file_system = self.disk.file_system(&root);
         self.list().root = Some(root.clone());
         self.root = Some(root);
         self.deleted_in_vain = 0;
@@ -83,18 +92,35 @@ impl<D: Disk> Card<D> {
         });
     }
 
-    fn list_folder(&self, directory: &Path, mount: &Mount) -> io::Result<Folder> {
+    fn list_folder(&mut self, root: &Path, directory: &Path, mount: &Mount) -> io::Result<Folder> {
         let mut folder = Folder::new(directory.to_owned());
-        match self.disk.list(directory, &mut |file| folder.take_up(file)) {
+        match self.hold(root, directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if *mount == Mount::Writable {
-                    self.make_folder(directory)?;
+                if *mount != Mount::Writable {
+                    return Ok(folder);
                 }
+                self.make_folder(directory)?;
+                self.hold(root, directory)?;
             }
             result => result?,
         }
+        self.disk.list(directory, &mut |file, kind| folder.take_up(file, kind))?;
         folder.sort();
         Ok(folder)
+    }
+
+    /// Keeps a folder in sight; one of the cameras' is a real one in the root's file system.
+    fn hold(&mut self, root: &Path, directory: &Path) -> io::Result<()> {
+        if self.held.iter().any(|(held, _)| held == directory) {
+            return Ok(());
+        }
+        if directory != root {
+            self.hold(root, root)?;
+        }
+        let within = self.held.iter().find(|_| directory != root).map(|(_, folder)| folder);
+        let folder = self.disk.hold(directory, within)?;
+        self.held.push((directory.to_owned(), folder));
+        Ok(())
     }
 
     /// Makes a folder on the card; where a mount is required, also those above it, which lie on it.
@@ -143,6 +169,9 @@ impl<D: Disk> Card<D> {
 
     /// Reads the head of a recording into the list; what is none is taken off it.
     pub(super) fn read_head(&mut self, camera: CameraId, name: Name, now: Instant) {
+        if self.has_moved(now) {
+            return;
+        }
         let mut found = self.look_into(camera, name);
         if let Ok(Found::Recording { head, bytes, .. }) = &found
             && head.layout.is_some()
@@ -151,6 +180,7 @@ impl<D: Disk> Card<D> {
         {
             found = match self.mend_unclosed(camera, name, now) {
                 Ok(()) => self.look_into(camera, name),
+                Err(error) if is_foreign(&error) => found, // it stays as it is
                 Err(error) => Err(error),
             };
         }
@@ -166,7 +196,7 @@ impl<D: Disk> Card<D> {
                 self.update(camera, name, |entry| entry.state = SegmentState::Unreadable);
                 // That one file can not be read is no reason to stop; that the card is gone is.
                 match self.diagnose(&error) {
-                    Trouble::Failing(_) | Trouble::NoRoom => {}
+                    Trouble::Failing(_) | Trouble::NoRoom(_) => {}
                     trouble => self.suffer(trouble, Some((camera, name)), now),
                 }
             }
@@ -202,7 +232,9 @@ impl<D: Disk> Card<D> {
 
     fn look_into(&self, camera: CameraId, name: Name) -> io::Result<Found> {
         let file = match self.disk.open(&self.path(camera, name)?, Access::Read) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Foreign),
+            Err(error) if error.kind() == io::ErrorKind::NotFound || is_foreign(&error) => {
+                return Ok(Found::Foreign);
+            }
             result => result?,
         };
         let bytes = self.disk.len(&file)?;
@@ -234,8 +266,10 @@ impl<D: Disk> Card<D> {
         if !self.is_writable() {
             return Ok(());
         }
-        let file = self.disk.open(&self.path(camera, name)?, Access::ReadWrite)?;
-        self.disk.set_len(&file, 0)
+        match self.disk.open(&self.path(camera, name)?, Access::ReadWrite) {
+            Err(error) if is_foreign(&error) => Ok(()),
+            file => self.disk.set_len(&file?, 0),
+        }
     }
 
     pub(super) fn enter(

@@ -24,9 +24,18 @@ use crate::{
 pub(super) enum Trouble {
     Absent(String),
     ReadOnly,
-    /// ENOSPC, and the card is there.
-    NoRoom,
+    /// The card is there, and takes nothing more.
+    NoRoom(Full),
     Failing(String),
+}
+
+/// What is used up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Full {
+    /// ENOSPC.
+    Card,
+    /// EDQUOT: of how much, the file system does not say.
+    Quota,
 }
 
 /// The file over which the card turned read-only, and what is to be done to it.
@@ -61,7 +70,8 @@ impl<D: Disk> Card<D> {
             (Some(Mount::ReadOnly), _) | (None, io::ErrorKind::ReadOnlyFilesystem) => {
                 Trouble::ReadOnly
             }
-            (_, io::ErrorKind::StorageFull) => Trouble::NoRoom,
+            (_, io::ErrorKind::StorageFull) => Trouble::NoRoom(Full::Card),
+            (_, io::ErrorKind::QuotaExceeded) => Trouble::NoRoom(Full::Quota),
             _ => Trouble::Failing(format!("the card answers: {error}")),
         }
     }
@@ -93,7 +103,7 @@ impl<D: Disk> Card<D> {
                     self.next_look = now; // to remount it
                 }
             }
-            Trouble::NoRoom => {
+            Trouble::NoRoom(_) => {
                 let reason = "the card is full, and no recording is left to delete";
                 self.set_state(CardState::Full(reason.into()));
             }
@@ -119,6 +129,9 @@ impl<D: Disk> Card<D> {
     }
 
     pub(super) fn look_at_card(&mut self, now: Instant) {
+        if self.has_moved(now) {
+            return;
+        }
         let Some(root) = self.root.clone() else { return };
         let state = self.list().state.clone();
         match (self.mount(&root), state) {
@@ -132,6 +145,26 @@ impl<D: Disk> Card<D> {
             }
             (Mount::Writable, _) => {}
         }
+    }
+
+    /// Looks whether the listed folders lie where they did. Where not (another card, a folder that was deleted or moved), what
+    /// is open is closed, and all begins anew with what lies there now.
+    pub(super) fn has_moved(&mut self, now: Instant) -> bool {
+        let moved = self.held.iter().find(|(path, it)| !self.disk.is_still_at(it, path));
+        let Some((path, _)) = moved else { return false };
+        let reason = format!("{} is gone, or another folder than it was", path.display());
+        for camera in (0..self.cameras.len()).map(CameraId) {
+            // By its open file alone: its path may be another file's now.
+            if self.can_close_by_file(camera) {
+                self.close(camera, now);
+            } else {
+                self.give_up(camera);
+            }
+        }
+        self.forget_card();
+        self.set_state(CardState::Absent(reason));
+        self.look_for_card(now);
+        true
     }
 
     fn look_for_card(&mut self, now: Instant) {

@@ -4,7 +4,7 @@ use std::{io, time::Instant};
 
 use super::{
     Card,
-    health::{Cure, Suspect, Trouble},
+    health::{Cure, Full, Suspect, Trouble},
 };
 use crate::{
     limits::{
@@ -14,7 +14,7 @@ use crate::{
     storage::{
         CameraId, CardState, DeleteError, DeleteReason, Event,
         catalog::SegmentState,
-        disk::{Disk, Space},
+        disk::{Access, Disk, FileSystem, Space},
         layout::{self, Name},
         retention::{self, Verdict, Wanted},
     },
@@ -24,9 +24,11 @@ use crate::{
 impl<D: Disk> Card<D> {
     /// Makes room for a segment that is about to be opened; how much there is was asked before.
     pub(super) fn make_room(&mut self, camera: CameraId, now: Instant) {
-        let surplus = self.list().folder(camera).and_then(retention::for_count);
+        let file_system = self.file_system;
+        let surplus =
+            self.list().folder(camera).and_then(|it| retention::for_count(it, file_system));
         if let Some(name) = surplus {
-            let _ = self.delete(camera, name, DeleteReason::Room, now); // the state says why
+            let _ = self.delete(camera, name, DeleteReason::Count, now); // the state says why
         }
         if self.list().space.is_some() {
             self.free_two_segments(now); // keep_free_percent can wait until it is open
@@ -53,6 +55,8 @@ impl<D: Disk> Card<D> {
         }
         let space = match self.ask_space() {
             Ok(space) => space,
+            // The folder is made for the first camera.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.held.is_empty() => return,
             Err(error) => {
                 let trouble = self.diagnose(&error);
                 return self.suffer(trouble, None, now);
@@ -77,13 +81,47 @@ impl<D: Disk> Card<D> {
             return Some((camera, name, DeleteReason::Age));
         }
         list.folders().iter().enumerate().find_map(|(index, folder)| {
-            Some((CameraId(index), retention::for_count(folder)?, DeleteReason::Room))
+            let name = retention::for_count(folder, self.file_system)?;
+            Some((CameraId(index), name, DeleteReason::Count))
         })
     }
 
-    /// The card answered ENOSPC and is there: is it full, or is only the directory? Deletes the
-    /// oldest in either case. `false`: there is no sense in another try, and the state says why.
-    pub(super) fn free_after_enospc(&mut self, camera: CameraId, now: Instant) -> bool {
+    /// The card is there and takes nothing more: deletes the oldest. `false`: there is no sense in another try, and the
+    /// state says why.
+    pub(super) fn free_after(&mut self, full: Full, camera: CameraId, now: Instant) -> bool {
+        if self.has_moved(now) {
+            return false;
+        }
+        match full {
+            Full::Card => self.free_after_enospc(camera, now),
+            Full::Quota => self.free_within_quota(now),
+        }
+    }
+
+    /// How much room a quota leaves is not to be known: two segments' worth goes.
+    fn free_within_quota(&mut self, now: Instant) -> bool {
+        let wanted = Wanted { segments_bytes: self.two_segments_bytes(), keep_free_percent: 0 };
+        let mut space = Space { free: 0, total: 0 };
+        let mut went = false;
+        for _ in 0..CARD_DELETIONS_AT_ONCE_MAX {
+            let verdict = retention::for_room(self.list().folders(), space, &wanted);
+            let Verdict::Delete(camera, name) = verdict else { break };
+            let bytes = self.list().folder_mut(camera).and_then(|it| Some(it.get_mut(name)?.bytes));
+            if self.delete(camera, name, DeleteReason::Room, now).is_err() {
+                break;
+            }
+            space.free += bytes.unwrap_or(0);
+            went = true;
+        }
+        if !went && self.is_writable() {
+            let reason = "the quota is used up, and no recording is left to delete";
+            self.suffer(Trouble::Failing(reason.into()), None, now);
+        }
+        went
+    }
+
+    /// Is the card full, or only the directory?
+    fn free_after_enospc(&mut self, camera: CameraId, now: Instant) -> bool {
         let space = match self.ask_space() {
             Ok(space) => space,
             Err(error) => {
@@ -95,7 +133,7 @@ impl<D: Disk> Card<D> {
         if space.free < self.two_segments_bytes() {
             let went = self.free_two_segments(now);
             if !went && self.is_writable() {
-                self.suffer(Trouble::NoRoom, None, now);
+                self.suffer(Trouble::NoRoom(Full::Card), None, now);
             }
             return went;
         }
@@ -203,11 +241,22 @@ impl<D: Disk> Card<D> {
         if is_highest {
             self.mark_highest(camera, name.number())?;
         }
+        // FAT gives a file's room back when it is closed for the last time; of the two, the name must go from the card first:
+        // a name whose room is free turns the card read-only. While it is open, nothing but the name goes.
+        let file = match self.file_system {
+            FileSystem::Fat => self.disk.open(&path, Access::Read).ok(),
+            FileSystem::Other => None,
+        };
         match self.disk.remove(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {} // somebody else did it
             result => result?,
         }
-        self.disk.sync_directory(&directory) // before the room is used again
+        self.disk.sync_directory(&directory)?; // before the room is used again
+        if let Some(file) = file {
+            drop(file);
+            self.disk.sync_directory(&directory)?;
+        }
+        Ok(())
     }
 
     fn mark_highest(&mut self, camera: CameraId, number: u32) -> io::Result<()> {

@@ -5,7 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Card, health::Trouble, staged::Staged};
+use super::{
+    Card,
+    health::{Full, Trouble},
+    staged::Staged,
+};
 use crate::{
     codec,
     limits::{ALLOCATION_STEP_BYTES, CARD_OPEN_TRIES_MAX, GIVEN_UP_MAX, SEGMENT_BYTES_MAX},
@@ -73,6 +77,7 @@ impl<D: Disk> Card<D> {
         if !self.takes_segments() {
             return Err(OpenError::Card);
         }
+        self.directory(camera).map_err(OpenError::Failed)?;
         self.make_room(camera, now);
         let mut last = OpenError::Card;
         for _ in 0..CARD_OPEN_TRIES_MAX {
@@ -93,7 +98,7 @@ impl<D: Disk> Card<D> {
             }
             self.remove_stillborn(camera, name);
             let retry = match self.diagnose(&error) {
-                Trouble::NoRoom => self.free_after_enospc(camera, now),
+                Trouble::NoRoom(full) => self.free_after(full, camera, now),
                 trouble => {
                     self.suffer(trouble, None, now);
                     false
@@ -125,6 +130,7 @@ impl<D: Disk> Card<D> {
             parameter_sets: &start.parameter_sets,
             audio: start.audio.as_deref(),
             identity: &identity,
+            file_system: self.file_system,
             expected_bytes: self.expected_bytes(camera),
         };
         let segment = Segment::create(&self.disk, &path, &directory, &start_of_file)?;
@@ -166,10 +172,10 @@ impl<D: Disk> Card<D> {
         let result = match self.try_append(camera, &fragment, now) {
             None => Err(Refused::NotOpen),
             Some(Ok(())) => Ok(()),
-            Some(Err(error)) if self.diagnose(&error) == Trouble::NoRoom => {
-                self.append_to_full_card(camera, &fragment, now)
-            }
-            Some(Err(error)) => Err(self.fail(camera, &error, now)),
+            Some(Err(error)) => match self.diagnose(&error) {
+                Trouble::NoRoom(full) => self.append_to_full_card(full, camera, &fragment, now),
+                _ => Err(self.fail(camera, &error, now)),
+            },
         };
         let Fragment { bytes: buffer, frames, .. } = fragment;
         self.events.push_back(Event::Returned { camera, buffer, frames, result });
@@ -178,11 +184,12 @@ impl<D: Disk> Card<D> {
     /// Makes room and tries again; where that does not help the segment is closed in order.
     fn append_to_full_card(
         &mut self,
+        full: Full,
         camera: CameraId,
         fragment: &Fragment,
         now: Instant,
     ) -> Result<(), Refused> {
-        if self.free_after_enospc(camera, now)
+        if self.free_after(full, camera, now)
             && let Some(Ok(())) = self.try_append(camera, fragment, now)
         {
             return Ok(());
@@ -353,6 +360,12 @@ impl<D: Disk> Card<D> {
     /// Another card may have files of the same names.
     pub(super) fn forget_given_up(&mut self) {
         self.cameras.iter_mut().for_each(|slot| slot.given_up.clear());
+    }
+
+    /// Whether closing what is open takes no look at any name.
+    pub(super) fn can_close_by_file(&self, camera: CameraId) -> bool {
+        let open = self.cameras.get(camera.0).and_then(|slot| slot.open.as_ref());
+        open.is_some_and(|open| open.frames_end > 0)
     }
 
     pub(super) fn is_being_written(&self, camera: CameraId, name: Name) -> bool {

@@ -20,7 +20,7 @@ use crate::{
     storage::{
         CameraId, Ending, Event, OpenError,
         catalog::{Entry, SegmentState},
-        disk::{Access, Disk},
+        disk::{Access, Disk, is_foreign},
         layout::{self, Name},
         segment,
     },
@@ -94,30 +94,51 @@ impl<D: Disk> Card<D> {
     }
 
     /// What a program before this one wrote, and nobody took up: it ended in that moment.
+    ///
+    /// Afterwards no such name is left: the other program would write into whatever it leads to.
     fn take_up_left_over(&mut self, camera: CameraId, run: u64, now: Instant) -> io::Result<()> {
+        while let left = self.left_over(camera)?
+            && !left.is_empty()
+        {
+            for number in left {
+                if let Some(slot) = self.cameras.get_mut(camera.0) {
+                    let (next_look, open) = (now, None);
+                    slot.staged = Some(Staged { run, next: number, next_look, open, end: None });
+                }
+                self.look_at_staged(camera, now);
+                self.set_torn_aside(camera)?;
+                self.close_staged(camera, now);
+                let name = self.directory(camera)?.join(layout::staged_name(number));
+                if self.disk.exists(&name) {
+                    return Err(io::ErrorKind::AlreadyExists.into()); // or there would be no end
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Some of the staged names that are there, in order.
+    fn left_over(&self, camera: CameraId) -> io::Result<Vec<u32>> {
         let directory = self.directory(camera)?;
         let mut left = Vec::new();
-        self.disk.list(&directory, &mut |file| {
+        self.disk.list(&directory, &mut |file, _| {
+            // By the name that will be written: that of others may differ from it in case or digits.
             if let Some(number) = layout::parse_staged_name(file)
                 && left.len() < STAGED_FILES_MAX
+                && self.disk.exists(&directory.join(layout::staged_name(number)))
             {
                 left.push(number);
             }
         })?;
         left.sort_unstable();
-        for number in left {
-            if let Some(slot) = self.cameras.get_mut(camera.0) {
-                let (next_look, open) = (now, None);
-                slot.staged = Some(Staged { run, next: number, next_look, open, end: None });
-            }
-            self.look_at_staged(camera, now);
-            self.set_torn_aside(camera)?;
-            self.close_staged(camera, now);
-        }
-        Ok(())
+        left.dedup();
+        Ok(left)
     }
 
     pub(super) fn stages_due(&mut self, now: Instant) {
+        if self.next_stage().is_none_or(|due| now < due) || self.has_moved(now) {
+            return;
+        }
         for index in 0..self.cameras.len() {
             let due = self.cameras.get(index).and_then(|slot| slot.staged.as_ref());
             if due.is_some_and(|staged| now >= staged.next_look) {
@@ -154,7 +175,10 @@ impl<D: Disk> Card<D> {
         if !self.disk.exists(&path) {
             return Ok(false);
         }
-        let file = self.disk.open(&path, Access::ReadWrite)?;
+        let file = match self.disk.open(&path, Access::ReadWrite) {
+            Err(error) if is_foreign(&error) => return Ok(false),
+            result => result?,
+        };
         let bytes = self.disk.len(&file)?;
         let head = scan::read_head(&|buffer, at| self.disk.read_at(&file, buffer, at), bytes);
         let Ok(head) = head else {
@@ -178,10 +202,8 @@ impl<D: Disk> Card<D> {
         self.next_room = self.next_room.min(now);
         self.events.push_back(Event::Opened { camera, number: name.number() });
         if let Err(error) = result {
-            if self.diagnose(&error) != Trouble::NoRoom {
-                return Err(error);
-            }
-            self.free_after_enospc(camera, now); // and if that does not help, it may do without
+            let Trouble::NoRoom(full) = self.diagnose(&error) else { return Err(error) };
+            self.free_after(full, camera, now); // and if that does not help, it may do without
         }
         Ok(true)
     }
@@ -304,7 +326,8 @@ impl<D: Disk> Card<D> {
         let Some(next) = self.staged_mut(camera).map(|staged| staged.next) else { return Ok(()) };
         let directory = self.directory(camera)?;
         let path = directory.join(layout::staged_name(next));
-        if self.disk.exists(&path) {
+        let is_file = |path: &_| self.disk.open(path, Access::Read).is_ok();
+        if self.disk.exists(&path) && is_file(&path) {
             self.disk.remove(&path)?;
             self.disk.sync_directory(&directory)?;
         }
@@ -320,8 +343,11 @@ impl<D: Disk> Card<D> {
         if !self.disk.exists(&path) {
             return Ok(());
         }
-        let bytes = self.disk.open(&path, Access::Read).and_then(|file| self.disk.len(&file))?;
-        if bytes > 0 {
+        let bytes = match self.disk.open(&path, Access::Read) {
+            Err(error) if is_foreign(&error) => None,
+            file => Some(self.disk.len(&file?)?),
+        };
+        if bytes != Some(0) {
             let number = self.list().folder(camera).map_or(0, |folder| folder.next_number());
             let name = Name::new(number).ok_or(io::ErrorKind::StorageFull)?;
             self.use_up(camera, number);
@@ -393,8 +419,8 @@ impl<D: Disk> Card<D> {
         let name = self.give_up(camera);
         let reason = OpenError::Failed(io::Error::new(error.kind(), error.to_string()));
         self.events.push_back(Event::OpenFailed { camera, reason });
-        if trouble == Trouble::NoRoom {
-            self.free_after_enospc(camera, now); // the state says whether it helped
+        if let Trouble::NoRoom(full) = trouble {
+            self.free_after(full, camera, now); // the state says whether it helped
             return;
         }
         self.suffer(trouble, name.map(|name| (camera, name)), now);

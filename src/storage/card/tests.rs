@@ -1,5 +1,6 @@
 mod folders;
 mod health;
+mod places;
 mod recordings;
 mod room;
 mod staged;
@@ -16,8 +17,8 @@ use crate::{
     },
     storage::{
         Ending, Fragment, Mended, OpenError, Refused, SegmentStart,
-        disk::{Mount, RequireMount},
-        faulty::{ALWAYS, EIO, ENOSPC, EROFS, FaultyDisk},
+        disk::{FileSystem, Mount, RequireMount},
+        faulty::{ALWAYS, EDQUOT, EIO, ENOENT, ENOSPC, EROFS, FaultyDisk},
     },
     units::Ticks,
 };
@@ -179,6 +180,12 @@ impl Bench {
 
     fn scan(&self, file: &str) -> Scan {
         scanned(&self.path(file))
+    }
+
+    /// What is listed of a camera.
+    fn numbers(&self, camera: CameraId) -> Vec<u32> {
+        let list = self.catalog.lock().unwrap();
+        list.folder(camera).unwrap().entries().iter().map(|entry| entry.name.number()).collect()
     }
 
     fn entry(&self, camera: CameraId, number: u32) -> crate::storage::catalog::Entry {

@@ -6,18 +6,18 @@ use std::{
     ffi::OsStr,
     fs::{self, File, OpenOptions},
     io::{self, Read as _},
-    os::unix::fs::{FileExt, MetadataExt},
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
 use rustix::{
-    fs::{FallocateFlags, fallocate, statvfs},
+    fs::{FallocateFlags, FlockOperation, OFlags, fallocate, flock, statvfs},
     io::Errno,
     mount::{MountFlags, mount_remount},
 };
 
 use super::{
-    Access, Disk, Mount, RequireMount, Space,
+    Access, Disk, FileSystem, Kind, Mount, RequireMount, Space, foreign,
     mounts::{self, MountLine},
 };
 use crate::units::WallTime;
@@ -26,8 +26,22 @@ use crate::units::WallTime;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LinuxDisk;
 
+/// It pins its file system, so that no other one gets its device and inode numbers meanwhile.
+pub struct Folder {
+    file: File,
+    links: Links,
+}
+
+/// Whether a link may stand in a folder's place: where the user has put the recordings, it may.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Links {
+    Followed,
+    Refused,
+}
+
 impl Disk for LinuxDisk {
     type File = File;
+    type Folder = Folder;
 
     fn mount(&self, path: &Path, required: RequireMount) -> Mount {
         let mount = mount_of(path);
@@ -76,9 +90,56 @@ impl Disk for LinuxDisk {
         Ok(Space { free: bytes(room.f_bavail), total: bytes(room.f_blocks) })
     }
 
-    fn list(&self, directory: &Path, each: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
+    fn hold(&self, path: &Path, within: Option<&Folder>) -> io::Result<Folder> {
+        let links = if within.is_some() { Links::Refused } else { Links::Followed };
+        let nofollow = if links == Links::Refused { OFlags::NOFOLLOW } else { OFlags::empty() };
+        let flags = (OFlags::DIRECTORY | nofollow).bits().cast_signed();
+        let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+            Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+                return Err(io::ErrorKind::NotADirectory.into());
+            }
+            result => result?,
+        };
+        if let Some(within) = within
+            && file.metadata()?.dev() != within.file.metadata()?.dev()
+        {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => Err(io::ErrorKind::WouldBlock.into()),
+            // NFS and SMB can not lock a folder: then it is everybody's.
+            _ => Ok(Folder { file, links }),
+        }
+    }
+
+    fn is_still_at(&self, folder: &Folder, path: &Path) -> bool {
+        let there = match folder.links {
+            Links::Followed => fs::metadata(path),
+            Links::Refused => fs::symlink_metadata(path),
+        };
+        match (folder.file.metadata(), there) {
+            (Ok(held), Ok(there)) => (held.dev(), held.ino()) == (there.dev(), there.ino()),
+            (_, Err(error)) => {
+                !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+            }
+            (Err(_), Ok(_)) => true,
+        }
+    }
+
+    fn file_system(&self, path: &Path) -> FileSystem {
+        // Not by statfs, the first of which counts the free room of FAT: that takes seconds.
+        match mount_of(path) {
+            Some(mount) if matches!(&*mount.file_system, "vfat" | "msdos") => FileSystem::Fat,
+            _ => FileSystem::Other,
+        }
+    }
+
+    fn list(&self, directory: &Path, each: &mut dyn FnMut(&OsStr, Kind)) -> io::Result<()> {
         for entry in fs::read_dir(directory)? {
-            each(&entry?.file_name());
+            let entry = entry?;
+            // Comes with the name, on nearly every file system; what is gone since is nothing.
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            each(&entry.file_name(), if is_file { Kind::RegularFile } else { Kind::Other });
         }
         Ok(())
     }
@@ -95,7 +156,15 @@ impl Disk for LinuxDisk {
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
+        let synced = File::open(path)?.sync_all();
+        // SMB before Linux 4.17, shared folders of virtual machines: there is nothing to sync.
+        let nothing_to_do = [Errno::INVAL, Errno::OPNOTSUPP, Errno::BADF].map(Errno::raw_os_error);
+        match synced {
+            Err(error) if error.raw_os_error().is_some_and(|it| nothing_to_do.contains(&it)) => {
+                Ok(())
+            }
+            result => result,
+        }
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -111,7 +180,14 @@ impl Disk for LinuxDisk {
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<File> {
-        OpenOptions::new().read(true).write(access == Access::ReadWrite).open(path)
+        // Looked at before: to open some devices is to start them, whatever is done then.
+        only_ours(&fs::symlink_metadata(path)?, access)?;
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+        let is_written = access == Access::ReadWrite;
+        let file =
+            OpenOptions::new().read(true).write(is_written).custom_flags(flags).open(path)?;
+        only_ours(&file.metadata()?, access)?;
+        Ok(file)
     }
 
     fn len(&self, file: &File) -> io::Result<u64> {
@@ -151,6 +227,18 @@ impl Disk for LinuxDisk {
     fn sync_data(&self, file: &File) -> io::Result<()> {
         file.sync_data()
     }
+}
+
+/// # Errors
+/// What [`Disk::open`] refuses to touch.
+fn only_ours(metadata: &fs::Metadata, access: Access) -> io::Result<()> {
+    if !metadata.is_file() {
+        return Err(foreign("it is no regular file"));
+    }
+    if access == Access::ReadWrite && metadata.nlink() > 1 {
+        return Err(foreign("the file has another name elsewhere"));
+    }
+    Ok(())
 }
 
 /// The mount of the deepest folder of `path` that exists, links resolved.
@@ -246,7 +334,7 @@ mod tests {
         assert_eq!(LinuxDisk.read_at(&file, &mut buffer, 2).unwrap(), 6);
         assert_eq!(&buffer[..6], b"\0\0ftyp");
         let mut names = Vec::new();
-        LinuxDisk.list(folder.path(), &mut |name| names.push(name.to_owned())).unwrap();
+        LinuxDisk.list(folder.path(), &mut |name, _| names.push(name.to_owned())).unwrap();
         assert_eq!(names, ["000.mp4"]);
         assert!(LinuxDisk.space(folder.path()).unwrap().total > 0);
     }

@@ -14,7 +14,7 @@ use crate::{
         fragment::FirstSample::{self, Key, NonKey},
         samples::{self, FRAME, identity, parameter_sets},
     },
-    storage::disk::{Mount, RequireMount, Space},
+    storage::disk::{FileSystem, Kind, Mount, RequireMount, Space},
     units::WallTime,
 };
 
@@ -85,6 +85,7 @@ impl TestDisk {
 
 impl Disk for TestDisk {
     type File = File;
+    type Folder = ();
 
     fn mount(&self, _: &Path, _: RequireMount) -> Mount {
         Mount::Writable
@@ -98,7 +99,19 @@ impl Disk for TestDisk {
         Ok(Space { free: 1 << 30, total: 1 << 30 })
     }
 
-    fn list(&self, _: &Path, _: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
+    fn hold(&self, _: &Path, _: Option<&()>) -> io::Result<()> {
+        unreachable!()
+    }
+
+    fn is_still_at(&self, _: &(), _: &Path) -> bool {
+        unreachable!()
+    }
+
+    fn file_system(&self, _: &Path) -> FileSystem {
+        unreachable!()
+    }
+
+    fn list(&self, _: &Path, _: &mut dyn FnMut(&OsStr, Kind)) -> io::Result<()> {
         Ok(())
     }
 
@@ -175,6 +188,7 @@ impl Disk for TestDisk {
 
 fn create(disk: &TestDisk, expected_bytes: u64) -> io::Result<Segment<TestDisk>> {
     let start = Start {
+        file_system: FileSystem::Other,
         parameter_sets: &parameter_sets(Codec::H264),
         audio: None,
         identity: &identity(),
@@ -253,11 +267,9 @@ fn a_closed_segment_is_whole_and_was_durable_before_its_index_showed() {
     let duration = Ticks(i64::from(6 * FRAME));
     assert_eq!(summary, Summary { bytes, duration, fragments: 3, key_frames: 2 });
     let calls = disk.calls();
-    assert_eq!(calls[0], Call::SetLen(bytes));
-    assert!(
-        matches!(calls[..], [.., Call::Sync, Call::Write { bytes: 4, .. }, Call::Sync]),
-        "{calls:?}"
-    );
+    let [rest @ .., Call::SetLen(length), Call::Sync] = &calls[..] else { panic!("{calls:?}") };
+    assert_eq!(*length, bytes);
+    assert!(matches!(rest, [.., Call::Sync, Call::Write { bytes: 4, .. }]), "{calls:?}");
     let scan = scanned(&disk);
     assert!(scan.is_whole());
     assert_eq!((scan.whole_bytes, scan.duration, scan.fragments), (bytes, duration, 3));

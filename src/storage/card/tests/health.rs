@@ -302,7 +302,7 @@ fn failing_one_camera_leaves_the_other_recording() {
     let mut bench = Bench::new();
     bench.pass(SECOND);
     bench.opened(YARD);
-    fs::remove_dir_all(bench.path("gate")).unwrap();
+    bench.disk.fail("create 000.mp4", EIO, 0, 1);
     assert_eq!(states(&bench.open(GATE)), ["failing"]);
     assert_eq!(appended(&bench.append(YARD)), Ok(()));
 }

@@ -150,14 +150,71 @@ fn a_power_cut_between_any_two_calls_of_a_deletion_costs_no_number() {
 }
 
 #[test]
-fn a_number_that_nine_digits_do_not_hold_is_refused_with_the_reason() {
+fn a_number_that_no_recorder_reaches_ends_no_recording() {
+    for joke in
+        ["999999999.mp4", "999999998.mp4", "999999999.bad", "999999999.top", "500000000.top"]
+    {
+        let bench = Bench::new();
+        bench.put(joke, &old_recording());
+        bench.put("006.mp4", &old_recording());
+        bench.put("041.top", b"");
+        let mut bench = bench.boot_again();
+        bench.pass(SECOND);
+        let marked = joke != "500000000.top"; // the highest marker is the one that counts
+        assert_eq!(bench.record(YARD, 1), if marked { 42 } else { 7 }, "{joke}");
+        assert!(bench.has(joke));
+    }
+}
+
+#[test]
+fn what_is_no_regular_file_is_left_alone_and_its_name_is_not_used() {
     let bench = Bench::new();
-    bench.put("999999999.mp4", b"a joke");
+    bench.put("elsewhere/evidence", &old_recording());
+    bench.put("005.mp4", &old_recording());
+    std::os::unix::fs::symlink(bench.path("elsewhere/evidence"), bench.path("007.mp4")).unwrap();
+    std::os::unix::fs::symlink("nowhere", bench.path("070.top")).unwrap();
+    let pipe = rustix::fs::CWD;
+    rustix::fs::mknodat(pipe, bench.path("008.mp4"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
+        .unwrap();
+    fs::create_dir(bench.path("009.mp4")).unwrap();
+    let mut bench = bench.boot_again();
+    let before = fs::read(bench.path("elsewhere/evidence")).unwrap();
+    bench.pass(SECOND);
+    assert_eq!(bench.record(YARD, 1), 10);
+    let listed = bench.numbers(YARD);
+    assert_eq!(listed, [5, 10]);
+    assert_eq!(fs::read(bench.path("elsewhere/evidence")).unwrap(), before);
+}
+
+#[test]
+fn a_file_that_has_another_name_elsewhere_is_listed_and_not_mended() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    bench.opened(YARD);
+    bench.append(YARD);
+    bench.append(YARD);
+    fs::create_dir(bench.path("copies")).unwrap();
+    fs::hard_link(bench.path("000.mp4"), bench.path("copies/kept")).unwrap();
+    let before = fs::read(bench.path("000.mp4")).unwrap();
     let mut bench = bench.boot_again();
     bench.pass(SECOND);
-    let events = bench.open(YARD);
-    assert!(matches!(events[..], [Event::OpenFailed { reason: OpenError::NoNumberLeft, .. }]));
-    assert_eq!(bench.state(), CardState::Ok);
+    assert_eq!(bench.entry(YARD, 0).state, SegmentState::Cut);
+    assert_eq!((bench.state(), bench.record(YARD, 1)), (CardState::Ok, 1));
+    assert_eq!(fs::read(bench.path("copies/kept")).unwrap(), before);
+}
+
+#[test]
+fn a_file_that_becomes_a_pipe_or_link_after_it_was_listed_is_foreign() {
+    let mut bench = Bench::new();
+    bench.put("elsewhere", b"a secret");
+    bench.put("005.mp4", &old_recording());
+    bench.put("006.mp4", &old_recording());
+    bench.card.tick(bench.now); // lists both, and reads the head of the newest
+    fs::remove_file(bench.path("005.mp4")).unwrap();
+    std::os::unix::fs::symlink(bench.path("elsewhere"), bench.path("005.mp4")).unwrap();
+    bench.pass(SECOND);
+    assert_eq!(bench.numbers(YARD), [6]);
+    assert_eq!(fs::read(bench.path("elsewhere")).unwrap(), b"a secret");
 }
 
 #[test]

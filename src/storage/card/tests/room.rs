@@ -183,6 +183,64 @@ fn enospc_that_no_deletion_ends_costs_four_recordings_and_no_more() {
 }
 
 #[test]
+fn a_quota_that_is_used_up_lets_the_oldest_go_though_the_card_has_room() {
+    let mut bench = small_card(1000, 200);
+    bench.disk.fail("allocate", EDQUOT, 0, 3);
+    let events = bench.open(YARD);
+    assert!(events.iter().any(|it| matches!(it, Event::Opened { number: 200, .. })), "{events:?}");
+    let gone = deleted(&events).len();
+    assert!((3..=12).contains(&gone), "two segments' worth for each refusal, not {gone}");
+    assert_eq!(bench.state(), CardState::Ok);
+}
+
+#[test]
+fn a_quota_of_which_others_hold_all_is_said() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    bench.disk.fail("allocate", EDQUOT, 0, ALWAYS);
+    assert_eq!(states(&bench.open(YARD)), ["failing"]);
+    assert!(bench.state().reason().contains("quota"), "{:?}", bench.state());
+    bench.disk.heal();
+    bench.pass(SECOND);
+    assert_eq!(bench.record(YARD, 1), 0);
+}
+
+#[test]
+fn on_fat_the_name_of_a_recording_goes_from_the_card_before_its_room_is_free() {
+    let bench = small_card(1000, 3);
+    bench.disk.set_file_system(FileSystem::Fat);
+    let mut bench = bench.boot_again();
+    bench.pass(SECOND);
+    bench.disk.log();
+    bench.send(Command::Delete { camera: YARD, number: 1 });
+    let expected = [
+        "open 001.mp4",
+        "remove 001.mp4",
+        "sync_directory recordings",
+        "close 001.mp4",
+        "sync_directory recordings",
+    ];
+    assert_eq!(bench.disk.log(), expected);
+}
+
+#[test]
+fn on_fat_the_name_of_a_recording_is_on_the_card_before_its_room_is_taken() {
+    let mut bench = Bench::new();
+    bench.disk.set_file_system(FileSystem::Fat);
+    bench.pass(SECOND);
+    bench.disk.log();
+    bench.opened(YARD);
+    let expected = [
+        "create 000.mp4",
+        "sync_directory recordings",
+        "allocate 000.mp4",
+        "sync_directory recordings",
+        "write 000.mp4",
+    ];
+    assert_eq!(changes(&bench.disk.log())[..5], expected);
+}
+
+#[test]
 fn recordings_older_than_keep_days_go_where_the_clock_is_trusted() {
     let mut bench = Bench::new();
     bench.settings.keep_days = 2;
@@ -277,17 +335,28 @@ fn nothing_is_deleted_for_the_room_of_a_card_that_was_pulled() {
 }
 
 #[test]
-fn a_folder_with_too_many_recordings_comes_down_to_thirty_thousand() {
+fn a_folder_comes_down_to_thirty_thousand_recordings_where_fat_holds_no_more() {
     let bench = Bench::new();
+    bench.disk.set_file_system(FileSystem::Fat);
     for number in 0..30_003u32 {
         bench.put(&format!("{number:03}.mp4"), b"\0\0\0\x18ftyp");
     }
     let mut bench = bench.boot_again();
     bench.pass(Duration::ZERO);
     bench.opened(YARD);
-    bench.pass(SECOND);
-    assert_eq!(bench.catalog.lock().unwrap().folder(YARD).unwrap().entries().len(), 29_999);
+    let events = bench.pass(SECOND);
+    assert_eq!(bench.numbers(YARD).len(), 29_999);
     assert!(!bench.has("000.mp4") && bench.has("005.mp4"));
+    let said = |event: &Event| matches!(event, Event::Deleted { reason: DeleteReason::Count, .. });
+    assert!(events.iter().any(said));
+    bench.disk.set_file_system(FileSystem::Other);
+    let mut bench = bench.boot_again();
+    bench.pass(SECOND);
+    for number in 30_004..30_007 {
+        assert_eq!(bench.record(YARD, 1), number);
+    }
+    bench.pass(SECOND);
+    assert_eq!(bench.numbers(YARD).len(), 30_001, "elsewhere nothing asks for it");
 }
 
 #[test]
