@@ -13,11 +13,11 @@ pub fn names(data: &[u8]) {
     let is = |end: &str| number.filter(|_| data.to_ascii_lowercase().ends_with(end.as_bytes()));
     assert_eq!(name.map(Name::number), is(".mp4"));
     assert_eq!(layout::parse_highest_marker(file), is(".top"));
-    assert_eq!(layout::parse_used_number(file), is(".top").or(is(".bad")));
+    assert_eq!(layout::parse_number_set_aside(file), is(".bad"));
     if let Some(name) = name {
         assert_eq!(name.file_name().as_bytes(), data, "the name is kept");
         let aside = name.set_aside();
-        assert_eq!(layout::parse_used_number(OsStr::new(&aside)), Some(name.number()));
+        assert_eq!(layout::parse_number_set_aside(OsStr::new(&aside)), Some(name.number()));
         assert_eq!(Name::parse(OsStr::new(&aside)), None);
         let plain = Name::new(name.number()).expect("nine digits hold it");
         assert_eq!(Name::parse(OsStr::new(&plain.file_name())), Some(plain));
