@@ -397,7 +397,7 @@ impl Daemon {
     }
 
     fn moment(&self) -> Moment {
-        Moment { wall: self.clock.now(), clock: self.trust.get() }
+        Moment { now: runtime::now(), wall: self.clock.now(), clock: self.trust.get() }
     }
 
     /// Tells the card thread what time it is, at the start and whenever that changes.

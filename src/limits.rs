@@ -104,6 +104,9 @@ pub const AUDIO_RING_BYTES_MAX: usize = 512 * KIB;
 pub const AUDIO_RING_FRAMES_MAX: usize = 1024;
 /// Pictures that H.264 and H.265 allow to be reordered (MaxDpbFrames).
 pub const REORDER_FRAMES_MAX: usize = 16;
+/// What a server kept of the last seconds comes at once after PLAY: for so long at most it is not yet
+/// decided when the run began.
+pub const BURST_TIMEOUT: Duration = Duration::from_secs(4);
 
 // --- mp4 ------------------------------------------------------------------------------------
 

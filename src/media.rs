@@ -7,6 +7,7 @@
 pub mod audio;
 pub mod cadence;
 pub mod intake;
+pub mod origin;
 pub mod ring;
 mod store;
 mod sync;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 pub use audio::{AudioFrame, AudioRing};
 pub use intake::{Intake, Losses};
+pub use origin::Origin;
 pub use ring::Ring;
 pub use sync::Clock;
 
@@ -30,9 +32,6 @@ pub struct Frame {
     pub kind: FrameKind,
     /// Which run it came in; times of two runs do not compare.
     pub run: u32,
-    /// Goes up with every run and every jump of the camera's clock: a segment is cut at the first
-    /// key frame of a new one.
-    pub epoch: u32,
     /// Those in force; the same allocation as before unless their meaning changed.
     pub parameter_sets: Arc<ParameterSets>,
 }

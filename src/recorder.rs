@@ -20,7 +20,7 @@ use crate::{
     storage::{CameraId, Command, Fragment, SegmentStart},
     units::{Ticks, WallTime},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 /// Records one camera.
 pub struct Recorder {
@@ -58,6 +58,7 @@ pub struct Recorder {
 /// What the recorder needs of the moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
+    pub now: Instant,
     pub wall: WallTime,
     pub clock: Clock,
 }
@@ -205,7 +206,9 @@ impl Recorder {
         }
         match self.gather(ring) {
             Gathered::Nothing => None,
-            Gathered::Fragment if buffers.is_empty() || self.awaits_audio(ring) => None,
+            Gathered::Fragment if buffers.is_empty() => None,
+            Gathered::Fragment if self.awaits_origin(ring, moment) => None,
+            Gathered::Fragment if self.awaits_audio(ring) => None,
             Gathered::Fragment => match &self.segment {
                 Some(segment) if segment.is_open => self.append(ring, buffers),
                 _ => self.open(ring, moment),
@@ -305,19 +308,33 @@ impl Recorder {
 
     fn must_cut(&self, ring: &Ring, segment: &Segment, frame: &Frame) -> bool {
         frame.is_key()
-            && (frame.epoch != segment.epoch
+            && (frame.run != segment.run
                 || !Arc::ptr_eq(&frame.parameter_sets, &segment.parameter_sets)
                 || frame.presentation - segment.presentation_start >= self.segment_length
                 || segment.bytes > self.segment_bytes_max - self.segment_bytes_max / 16
                 || segment.is_open && self.audio.is_out_of_place(ring, frame.presentation))
     }
 
+    /// A segment is to be opened, and when its run began is not known yet.
+    fn awaits_origin(&self, ring: &Ring, moment: Moment) -> bool {
+        let segment = self.segment.as_ref().filter(|segment| !segment.is_open);
+        segment.is_some_and(|it| ring.origin.is_settling(it.run, moment.now))
+            && !self.is_end(self.next())
+            && self.has_room_to_wait(ring)
+    }
+
+    /// The ring holds the fragment in the making for a while yet.
+    fn has_room_to_wait(&self, ring: &Ring) -> bool {
+        let (number, end) = (self.next(), ring.numbers().end);
+        let waiting = (number..end).filter_map(|number| ring.get(number));
+        (end - number) < limits::RING_FRAMES_MAX as u64 / 2
+            && waiting.map(|(_, bytes)| bytes.len()).sum::<usize>() < ring.frame_bytes_max() / 2
+    }
+
     fn open(&mut self, ring: &Ring, moment: Moment) -> Option<Command> {
         let segment = self.segment.as_mut()?;
-        let newest = ring.get(ring.numbers().end - 1).map(|(frame, _)| frame);
-        let age = newest
-            .filter(|newest| newest.run == segment.run)
-            .map_or(Ticks::ZERO, |newest| newest.presentation - segment.presentation_start);
+        let age = ring.origin.age(segment.run, segment.presentation_start, moment.now);
+        let age = age.unwrap_or(Ticks::ZERO);
         segment.is_open = true;
         self.is_open = true;
         let audio = self.audio.open(ring);
@@ -482,8 +499,8 @@ enum Gathered {
 const SEGMENT_BYTES_BESIDE: u64 = 16 * 1024;
 /// Of a single frame, until there are two.
 const LAST_DURATION_DEFAULT: Ticks = Ticks(3600);
-/// Longer than this no frame lasts (the camera's clock jumps then): something was left out.
-const LAST_DURATION_MAX: Ticks = Ticks::from_seconds(10);
+/// Longer than this no frame lasts (a session ends before): something was left out.
+const LAST_DURATION_MAX: Ticks = Ticks::from_seconds(40);
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 //! long enough that no network explains it, are they replaced: see `Stamps`.
 //! Spec: RFC 6184 §8.2.1, RFC 7798 §7.1 (90 kHz). Knows nothing of: frame order, wall time.
 
+use super::origin::ticks;
 use crate::units::{RtpTime, TICKS_PER_SECOND, Ticks};
 use std::{
     fmt,
@@ -204,11 +205,6 @@ fn rate(ticks: Ticks, elapsed: Ticks, frames: u32) -> Rate {
     }
 }
 
-fn ticks(span: Duration) -> Ticks {
-    let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX / TICKS_PER_SECOND);
-    Ticks(micros * (TICKS_PER_SECOND / 10_000) / 100)
-}
-
 fn after(stamp: RtpTime, ticks: Ticks) -> RtpTime {
     RtpTime(stamp.0.wrapping_add((ticks.0 & 0xffff_ffff) as u32))
 }
@@ -218,7 +214,7 @@ const TICKS_PER_MILLI: u32 = 90;
 const WINDOW_MIN: Duration = Duration::from_secs(2);
 const WINDOW_FRAMES_MIN: u32 = 8;
 /// A larger step begins a new window: a jump, not a rate.
-const STEP_MAX: Ticks = Ticks::from_seconds(10);
+const STEP_MAX: Ticks = Ticks::from_seconds(40);
 /// Windows in a row that must agree: where stamps are off by ten times and more …
 const TIMES_PLAIN: u32 = 2;
 /// … where a network that stalls and catches up might look alike …

@@ -34,7 +34,6 @@ pub struct Intake {
     audio: Option<AudioTimeline>,
     gate: Gate,
     run: u32,
-    epoch: u32,
     parameter_sets: Option<Arc<ParameterSets>>,
     /// When the last IDR came, or else the run began.
     last_idr: Option<RtpTime>,
@@ -91,7 +90,6 @@ impl Intake {
             audio: None,
             gate: Gate::Shut,
             run: 0,
-            epoch: 0,
             parameter_sets: None,
             last_idr: None,
             lacks_idr: false,
@@ -107,7 +105,7 @@ impl Intake {
         self.in_run = false;
         self.gate = Gate::Shut;
         self.run += 1;
-        self.epoch += 1;
+        self.ring.origin.begin_run(self.run);
         self.parameter_sets = None;
         self.last_idr = None; // and a camera that sent none for long will not send one now
     }
@@ -172,6 +170,11 @@ impl Intake {
         self.timeline.frame_duration()
     }
 
+    /// The time of what is filmed now, as far as that is known.
+    fn latest(&self) -> Option<Ticks> {
+        self.now.and_then(|now| self.ring.origin.latest(now))
+    }
+
     /// Gives a unit a stamp that ticks as it should.
     fn tick(&mut self, stamp: RtpTime) -> RtpTime {
         let Some(now) = self.now else { return stamp };
@@ -180,7 +183,7 @@ impl Intake {
         }
         let tick = self.cadence.tick(stamp, now);
         if tick.is_new {
-            log::warn!("{}; a new segment begins at the next key frame", self.cadence.stamps());
+            log::warn!("{}", self.cadence.stamps());
             self.timeline.break_off();
             if let Some(audio) = &mut self.audio {
                 audio.video_jumped();
@@ -264,7 +267,7 @@ impl Sink for Intake {
     fn access_unit_end(&mut self, unit: AccessUnit) {
         let unit = AccessUnit { timestamp: self.tick(unit.timestamp), ..unit };
         let Some(kind) = self.accept(&unit) else {
-            self.timeline.pass(unit.timestamp);
+            self.timeline.pass(unit.timestamp, self.latest());
             self.losses.undecodable += 1;
             self.ring.rollback();
             return;
@@ -272,20 +275,22 @@ impl Sink for Intake {
         if !self.in_force(&unit.parameter_sets) {
             self.adopt(&unit.parameter_sets);
         }
-        let stamp = self.timeline.stamp(unit.timestamp, kind);
+        let stamp = self.timeline.stamp(unit.timestamp, kind, self.latest());
         if stamp.continuity == Continuity::Jumped {
-            log::info!("the camera's clock jumped: a new segment begins at the next key frame");
-            self.epoch += 1;
+            log::info!("the camera's clock jumped: times go on from where they were");
+            self.ring.origin.forget();
             if let Some(audio) = &mut self.audio {
                 audio.video_jumped();
             }
+        }
+        if let Some(now) = self.now {
+            self.ring.origin.note(stamp.presentation, now);
         }
         let frame = Frame {
             presentation: stamp.presentation,
             decode: stamp.decode,
             kind,
             run: self.run,
-            epoch: self.epoch,
             parameter_sets: unit.parameter_sets,
         };
         if let Err(TooLarge) = self.ring.commit(frame) {

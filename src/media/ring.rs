@@ -6,7 +6,7 @@
 //! Knows nothing of: packets, times' meaning, who reads.
 
 use super::{
-    AudioRing, Frame,
+    AudioRing, Frame, Origin,
     store::{Store, TooLarge},
 };
 use crate::limits;
@@ -22,6 +22,8 @@ pub struct Ring {
     nal_length: Option<usize>,
     /// The sound that came beside the frames, where it is wanted.
     pub audio: Option<AudioRing>,
+    /// When the times of the newest run were.
+    pub origin: Origin,
 }
 
 impl Ring {
@@ -31,6 +33,7 @@ impl Ring {
             frames: VecDeque::with_capacity(limits::RING_FRAMES_MAX),
             nal_length: None,
             audio: None,
+            origin: Origin::default(),
         }
     }
 
@@ -139,7 +142,6 @@ mod tests {
             decode: Ticks(0),
             kind,
             run: 0,
-            epoch: 0,
             parameter_sets: parameter_sets(),
         }
     }

@@ -1,6 +1,10 @@
 //! Time: 32-bit RTP stamps in decode order in, presentation and decode times out.
 //!
 //! A presentation time is the RTP stamp itself, unwrapped and counted from the run's first frame.
+//! A stamp that can not follow those before is one bad time: its frame lies a frame behind the newest,
+//! and the next is compared with the newest that was believed. Only where stamps go on from there did
+//! the clock jump; time goes on from where it was.
+//!
 //! RTP carries no decode times; they are the presentation times in sorted order, shifted by the
 //! reorder depth: the frame that is decoded i-th gets the (i - depth)-th smallest presentation time.
 //! So they need no look-ahead, and never exceed the presentation time of a stream that keeps its depth.
@@ -9,13 +13,23 @@
 use super::FrameKind;
 use crate::{
     limits,
-    units::{RtpTime, Ticks},
+    units::{RtpTime, TICKS_PER_SECOND, Ticks},
 };
 
 /// The times of one run.
 pub struct Timeline {
-    /// The largest presentation time so far and its stamp: what the next stamp is compared with.
-    newest: Option<(RtpTime, Ticks)>,
+    /// The newest stamp that is believed and its time: what the next stamp is compared with.
+    newest: Option<Mark>,
+    /// The one before it.
+    before: Option<Mark>,
+    /// Frames since the newest, and those between it and the one before, with itself.
+    frames: i64,
+    frames_before: i64,
+    /// Frames in a row that were shown after all before them, counted up to [`FORWARD_FRAMES`].
+    forward: u32,
+    /// The shortest distance of late between frames.
+    pace: Ticks,
+    stray: Option<Stray>,
     /// Presentation times that no frame got as its decode time yet, sorted, at most the depth.
     waiting: Vec<Ticks>,
     depth: Depth,
@@ -36,6 +50,23 @@ enum Depth {
     Seen(usize),
 }
 
+/// A stamp and the time that it stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Mark {
+    stamp: RtpTime,
+    time: Ticks,
+}
+
+/// Stamps that do not follow the newest: bad ones, or a clock that jumped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Stray {
+    newest: Mark,
+    /// Those that go on from the first one.
+    frames: u32,
+    /// [`Timeline::stamp`]'s `latest` of the newest.
+    latest: Option<Ticks>,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stamp {
     pub presentation: Ticks,
@@ -46,14 +77,37 @@ pub struct Stamp {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Continuity {
     Goes,
-    /// The camera's clock jumped before this frame; time goes on as if by one frame.
+    /// The camera's clock jumped before this frame or a few frames ago; time goes on.
     Jumped,
+}
+
+impl Mark {
+    fn at(self, stamp: RtpTime) -> Ticks {
+        self.time + stamp.since(self.stamp)
+    }
+}
+
+impl Stray {
+    fn goes_on_with(&self, stamp: RtpTime, latest: Option<Ticks>) -> bool {
+        let step = stamp.since(self.newest.stamp);
+        let longest = match (self.latest, latest) {
+            (Some(then), Some(now)) => now - then + EARLY_MAX,
+            _ => PAUSE_MAX,
+        };
+        step >= -REORDER_MAX && step <= longest
+    }
 }
 
 impl Timeline {
     pub fn new() -> Timeline {
         Timeline {
             newest: None,
+            before: None,
+            frames: 0,
+            frames_before: 1,
+            forward: 0,
+            pace: FRAME_DURATION_DEFAULT,
+            stray: None,
             waiting: Vec::with_capacity(limits::REORDER_FRAMES_MAX + 1),
             depth: Depth::Seen(0),
             filled: 0,
@@ -73,7 +127,7 @@ impl Timeline {
         if self.last_decode.is_none()
             && let Some(duration) = frame_duration
         {
-            self.frame_duration = duration;
+            (self.frame_duration, self.pace) = (duration, duration);
         }
         self.restart();
     }
@@ -90,36 +144,36 @@ impl Timeline {
     }
 
     /// The stamp of a frame that is left out: keeps the count of wraps right.
-    pub fn pass(&mut self, stamp: RtpTime) {
-        if let Some((newest_stamp, newest)) = self.newest {
-            let step = stamp.since(newest_stamp);
-            if step > Ticks::ZERO && step <= JUMP_MIN && !self.is_broken_off {
-                self.newest = Some((stamp, newest + step));
+    pub fn pass(&mut self, stamp: RtpTime, latest: Option<Ticks>) {
+        if let Some(newest) = self.newest {
+            let mark = Mark { stamp, time: newest.at(stamp) };
+            if mark.time > newest.time && !self.is_broken_off && self.may_follow(mark.time, latest)
+            {
+                self.believe(mark);
             }
         }
     }
 
     /// Where a stamp of the same clock lies, right while it is less than 6 hours from the newest frame.
     pub fn at(&self, stamp: RtpTime) -> Option<Ticks> {
-        self.newest.map(|(newest_stamp, newest)| newest + stamp.since(newest_stamp))
+        self.newest.map(|newest| newest.at(stamp))
     }
 
     /// Presentation time of the frame that is shown last so far.
     pub fn newest(&self) -> Option<Ticks> {
-        self.newest.map(|(_, newest)| newest)
+        let stray = self.stray.map(|stray| stray.newest.time);
+        self.newest.map(|newest| stray.map_or(newest.time, |stray| stray.max(newest.time)))
     }
 
-    /// Times the next frame in decode order. A key frame has all later frames behind it.
-    pub fn stamp(&mut self, stamp: RtpTime, kind: FrameKind) -> Stamp {
-        let (presentation, continuity) = self.presentation(stamp, kind);
-        if self.newest.is_none_or(|(_, newest)| presentation >= newest) {
-            self.newest = Some((stamp, presentation));
-        }
+    /// Times the next frame in decode order. A key frame has all later frames behind it. `latest`: what
+    /// is filmed now, on this time line, as far as the frames tell that came with the least delay.
+    pub fn stamp(&mut self, stamp: RtpTime, kind: FrameKind, latest: Option<Ticks>) -> Stamp {
+        let (presentation, continuity) = self.presentation(stamp, kind, latest);
         let decode = self.decode(presentation);
         if let Some(last) = self.last_decode {
             let step = decode - last;
             // The odd tick that keeps times increasing is no frame's duration.
-            if step > FRAME_DURATION_MIN && step < JUMP_MIN {
+            if step > FRAME_DURATION_MIN && step <= PAUSE_MAX {
                 self.frame_duration = step;
             }
         }
@@ -132,35 +186,153 @@ impl Timeline {
         self.frame_duration
     }
 
-    fn presentation(&mut self, stamp: RtpTime, kind: FrameKind) -> (Ticks, Continuity) {
-        let Some((newest_stamp, newest)) = self.newest else {
+    fn presentation(
+        &mut self,
+        stamp: RtpTime,
+        kind: FrameKind,
+        latest: Option<Ticks>,
+    ) -> (Ticks, Continuity) {
+        let Some(newest) = self.newest else {
+            self.newest = Some(Mark { stamp, time: Ticks::ZERO });
             return (Ticks::ZERO, Continuity::Goes);
         };
-        let step = stamp.since(newest_stamp);
-        let presentation = newest + step;
-        let jumped = if std::mem::take(&mut self.is_broken_off) {
-            true
-        } else if step >= Ticks::ZERO {
-            step > JUMP_MIN
-        } else {
-            match self.depth {
-                Depth::Known(depth) => depth == 0 || !self.may_precede(presentation),
-                Depth::Seen(_) => kind == FrameKind::Key || -step > REORDER_SEEN_MAX,
-            }
-        };
-        if !jumped {
-            if step < Ticks::ZERO
-                && let Depth::Seen(depth) = self.depth
-                && !self.may_precede(presentation)
-            {
-                self.depth = Depth::Seen((depth + 1).min(limits::REORDER_FRAMES_MAX));
-            }
-            return (presentation, Continuity::Goes);
+        if std::mem::take(&mut self.is_broken_off) {
+            let time = self.in_order(self.newest().unwrap_or(newest.time) + self.stride());
+            self.jump(Mark { stamp, time });
+            return (time, Continuity::Jumped);
         }
-        self.restart();
-        let presentation = newest + self.frame_duration;
-        self.newest = Some((stamp, presentation));
-        (presentation, Continuity::Jumped)
+        self.frames += 1;
+        let time = newest.at(stamp);
+        let step = time - newest.time;
+        let is_believed = match step.0 {
+            0 => true,
+            1.. => self.may_follow(time, latest),
+            _ => kind == FrameKind::Delta && self.is_reordered(time),
+        };
+        if !is_believed {
+            return self.doubt(stamp, latest);
+        }
+        self.stray = None;
+        let time = if step == Ticks::ZERO { newest.time + self.share() } else { time };
+        let time = self.in_order(time);
+        if step > Ticks::ZERO {
+            self.believe(Mark { stamp, time: newest.at(stamp) });
+        } else if step < Ticks::ZERO {
+            self.forward = 0;
+        }
+        (time, Continuity::Goes)
+    }
+
+    /// A stamp that does not follow: its frame is the next one, or follows others of its kind.
+    fn doubt(&mut self, stamp: RtpTime, latest: Option<Ticks>) -> (Ticks, Continuity) {
+        let first = self.newest().unwrap_or_default() + self.stride();
+        let (time, frames) = match self.stray {
+            Some(stray) if stray.goes_on_with(stamp, latest) => {
+                (stray.newest.at(stamp), stray.frames + 1)
+            }
+            _ => (first, 1),
+        };
+        let time = self.in_order(time);
+        let mark = match self.stray {
+            // One that is shown before.
+            Some(stray) if frames > 1 && time < stray.newest.time => stray.newest,
+            _ => Mark { stamp, time },
+        };
+        if frames < JUMP_FRAMES {
+            self.stray = Some(Stray { newest: mark, frames, latest });
+            return (time, Continuity::Goes);
+        }
+        // Where they follow the last but one, the newest was the bad one.
+        let mended = self.before.filter(|before| {
+            let step = stamp.since(before.stamp);
+            let is_near = time - before.at(stamp) <= MENDED_MAX;
+            step > Ticks::ZERO && step <= REORDER_MAX && is_near && self.depth_frames() == 0
+        });
+        self.jump(mended.map_or(mark, |before| Mark { stamp, time: before.at(stamp) }));
+        (time, if mended.is_some() { Continuity::Goes } else { Continuity::Jumped })
+    }
+
+    /// Goes on from another mark.
+    fn jump(&mut self, to: Mark) {
+        (self.newest, self.before, self.stray) = (Some(to), None, None);
+        (self.frames, self.frames_before) = (0, 1);
+    }
+
+    fn believe(&mut self, mark: Mark) {
+        if let Some(newest) = self.newest {
+            let step = Ticks((mark.time - newest.time).0 / self.frames.max(1));
+            let slower = Ticks(self.pace.0 + self.pace.0 / 8 + 1);
+            let step = if self.before.is_some() { step.min(slower) } else { step.min(PAUSE_MAX) };
+            self.pace = step.max(FRAME_DURATION_MIN);
+        }
+        (self.before, self.newest) = (self.newest, Some(mark));
+        (self.frames_before, self.frames) = (self.frames.max(1), 0);
+        self.forward = (self.forward + 1).min(FORWARD_FRAMES);
+    }
+
+    /// From the last believed time but one to the newest.
+    fn advance(&self) -> Ticks {
+        match (self.before, self.newest) {
+            (Some(before), Some(newest)) => newest.time - before.time,
+            _ => self.pace,
+        }
+    }
+
+    /// How far behind the newest a frame lies of which no more is known.
+    fn stride(&self) -> Ticks {
+        if self.depth_frames() == 0 { self.pace } else { self.advance() }
+    }
+
+    /// How far behind the newest another frame of the same stamp lies: they share the time up to the
+    /// next one, as far as those before tell it.
+    fn share(&self) -> Ticks {
+        if self.frames >= i64::from(JUMP_FRAMES) {
+            return Ticks(self.pace.0 * self.frames); // it stands still
+        }
+        let parts = self.frames + 1;
+        match self.depth_frames() {
+            0 => Ticks(self.advance().0 * self.frames / parts.max(self.frames_before)),
+            _ => Ticks(self.pace.0 * self.frames / parts),
+        }
+    }
+
+    /// Whether a frame after the newest can be of that time: none comes before it was filmed.
+    fn may_follow(&self, time: Ticks, latest: Option<Ticks>) -> bool {
+        let step = time - self.newest.map_or(Ticks::ZERO, |newest| newest.time);
+        step.0 <= self.advance().0.min(PAUSE_MAX.0) * 2
+            || latest.map_or(step <= PAUSE_MAX, |latest| time <= latest + EARLY_MAX)
+    }
+
+    /// Whether a frame that is decoded now can be shown before the newest.
+    fn is_reordered(&mut self, time: Ticks) -> bool {
+        let Some(newest) = self.newest else { return false };
+        let longest = self.advance().0.saturating_mul(1 + self.depth_frames() as i64);
+        if (newest.time - time).0 > longest.max(REORDER_MAX.0) {
+            return false;
+        }
+        match self.depth {
+            Depth::Known(depth) => depth > 0 && self.may_precede(time),
+            Depth::Seen(depth) => {
+                // It lies in a hole that was left for it.
+                let is_hole = self.forward < FORWARD_FRAMES
+                    || self.advance().0 * 2 >= self.pace.0 * 3
+                        && self.before.is_some_and(|before| time > before.time);
+                if is_hole && !self.may_precede(time) {
+                    self.depth = Depth::Seen((depth + 1).min(limits::REORDER_FRAMES_MAX));
+                }
+                is_hole
+            }
+        }
+    }
+
+    /// Where nothing is reordered, none is shown before one that was decoded before.
+    fn in_order(&self, time: Ticks) -> Ticks {
+        match self.last_decode {
+            Some(last) if self.depth_frames() == 0 && time <= last => {
+                last + Ticks((self.pace.0 / 2).clamp(1, FRAME_DURATION_DEFAULT.0 / 2))
+            }
+            _ => time,
+        }
     }
 
     /// True if a frame shown then, decoded now, keeps the order of decode times.
@@ -199,10 +371,18 @@ impl Default for Timeline {
     }
 }
 
-/// A step forward by more is no pause but another clock.
-const JUMP_MIN: Ticks = Ticks::from_seconds(10);
-/// How far back a frame may lie where the SPS is silent on reordering.
-const REORDER_SEEN_MAX: Ticks = Ticks::from_seconds(2);
+/// The longest pause between two frames where it is not known when they came.
+const PAUSE_MAX: Ticks = Ticks::from_seconds(40);
+/// How much sooner than the fastest one before it a frame may come.
+const EARLY_MAX: Ticks = Ticks(TICKS_PER_SECOND / 2);
+/// How far too late frames were by a stamp that is taken back.
+const MENDED_MAX: Ticks = Ticks(TICKS_PER_SECOND);
+/// How far back a frame may lie at least.
+const REORDER_MAX: Ticks = Ticks::from_seconds(2);
+/// So many frames in a row go on from a stamp that does not follow: the clock jumped.
+const JUMP_FRAMES: u32 = 4;
+/// After so many without one, a frame that is shown before others needs a hole where it belongs.
+const FORWARD_FRAMES: u32 = 5;
 /// 25 fps, until the stream or its SPS says better.
 const FRAME_DURATION_DEFAULT: Ticks = Ticks(3600);
 /// 1,000 fps: shorter steps are corrections, not frames.
@@ -220,7 +400,7 @@ mod tests {
             .map(|(index, &place)| {
                 let kind = if index == 0 { FrameKind::Key } else { FrameKind::Delta };
                 let stamp = RtpTime(first.wrapping_add((place * duration) as u32));
-                timeline.stamp(stamp, kind)
+                timeline.stamp(stamp, kind, None)
             })
             .collect()
     }
@@ -277,26 +457,120 @@ mod tests {
         let mut timeline = Timeline::new();
         let mut stamp = RtpTime(0xffff_0000);
         for frame in 0..24 * 3600 * 25i64 {
-            let times = timeline.stamp(stamp, FrameKind::Delta);
+            let times = timeline.stamp(stamp, FrameKind::Delta, None);
             assert_eq!(times.presentation, Ticks(frame * 3600));
             assert_eq!(times.continuity, Continuity::Goes);
             stamp = RtpTime(stamp.0.wrapping_add(3600));
         }
     }
 
+    /// Frames 40 ms apart that come when they are filmed, each stamped that far from the truth; the
+    /// presentation times, and how often the clock jumped.
+    fn off(depth: Option<u8>, count: i64, off: impl Fn(i64) -> i64) -> (Vec<i64>, usize) {
+        let mut timeline = Timeline::new();
+        timeline.configure(depth, None);
+        let stamps = (0..count).map(|place| {
+            let kind = if place % 25 == 0 { FrameKind::Key } else { FrameKind::Delta };
+            let stamp = RtpTime((20_000_000 + place * 3600 + off(place)) as u32);
+            timeline.stamp(stamp, kind, Some(Ticks(place * 3600)))
+        });
+        let stamps: Vec<_> = stamps.collect();
+        assert_in_order(&stamps);
+        let jumps = stamps.iter().filter(|it| it.continuity == Continuity::Jumped).count();
+        (stamps.iter().map(|it| it.presentation.0).collect(), jumps)
+    }
+
+    const SECOND: i64 = 90_000;
+
     #[test]
-    fn a_jump_in_either_direction_goes_on_by_one_frame() {
-        for jump in [-500_000i64, 10 * 90_000 + 3601, -3600] {
-            let mut timeline = Timeline::new();
-            timeline.configure(Some(0), None);
-            run(&mut timeline, &[0, 1, 2], 1_000_000, 3600);
-            let at = RtpTime((1_000_000 + 2 * 3600 + jump) as u32);
-            let stamp = timeline.stamp(at, FrameKind::Delta);
-            assert_eq!(stamp.continuity, Continuity::Jumped, "{jump}");
-            assert_eq!(stamp.presentation, Ticks(3 * 3600));
-            let next = timeline.stamp(RtpTime(at.0 + 3600), FrameKind::Delta);
-            assert_eq!((next.presentation, next.continuity), (Ticks(4 * 3600), Continuity::Goes));
+    fn a_jump_in_either_direction_has_no_seam() {
+        for jump in [-500_000i64, 3600 * SECOND, -60 * SECOND, -SECOND / 2, 5 * SECOND] {
+            for depth in [Some(0), None] {
+                let (times, jumps) = off(depth, 100, |place| if place < 40 { 0 } else { jump });
+                assert_eq!(times, (0..100).map(|place| place * 3600).collect::<Vec<_>>(), "{jump}");
+                assert_eq!(jumps, 1, "{jump}");
+            }
         }
+    }
+
+    #[test]
+    fn one_bad_stamp_is_one_bad_time() {
+        for off_by in [
+            -3601i64,
+            -4500,
+            -3600 - SECOND / 2,
+            -9800 * SECOND,
+            -1800,
+            -1,
+            -3600,
+            20 * SECOND,
+            10_000 * SECOND,
+        ] {
+            for depth in [Some(0), None] {
+                let is_bad = |place: i64| place % 25 == 12;
+                let by = |place| if is_bad(place) { off_by } else { 0 };
+                let (times, jumps) = off(depth, 1000, by);
+                assert_eq!(jumps, 0, "{off_by}");
+                for (place, time) in (0..).zip(times) {
+                    let error = time - place * 3600;
+                    assert!(if is_bad(place) { error.abs() <= 3600 } else { error == 0 });
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_stamp_that_is_a_little_early_costs_the_times_of_few_frames() {
+        for off_by in [3600, 9000, SECOND / 2] {
+            let by = |place| if place % 100 == 12 { off_by } else { 0 };
+            let (times, jumps) = off(Some(0), 1000, by);
+            assert_eq!(jumps, 0, "{off_by}");
+            let right = (0..).zip(&times).filter(|(place, time)| place * 3600 == **time).count();
+            assert!(right > 650, "{off_by}: {right}");
+            assert_eq!(times[999], 999 * 3600);
+        }
+    }
+
+    #[test]
+    fn one_bad_stamp_among_b_frames_is_one_bad_time() {
+        const ORDER: [i64; 3] = [3, 1, 2];
+        for off_by in [-1i64, -900, -SECOND / 2, -9800 * SECOND, 10_000 * SECOND] {
+            for bad in [300, 301, 302] {
+                let mut timeline = Timeline::new();
+                timeline.configure(Some(2), None);
+                let stamps: Vec<_> = (0..900)
+                    .map(|index| {
+                        let place = index / 3 * 3 + ORDER[index as usize % 3];
+                        let off = if index == bad { off_by } else { 0 };
+                        let stamp = RtpTime((place * 3600 + off) as u32);
+                        (place, timeline.stamp(stamp, FrameKind::Delta, Some(Ticks(place * 3600))))
+                    })
+                    .collect();
+                let first = stamps[0].0 * 3600;
+                let wrong = stamps.iter().filter(|it| it.1.presentation.0 != it.0 * 3600 - first);
+                assert!(wrong.count() <= 1, "{off_by} at {bad}");
+                assert!(stamps.iter().all(|it| it.1.continuity == Continuity::Goes));
+                assert_in_order(&stamps.iter().map(|it| it.1).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    #[test]
+    fn two_or_three_pictures_of_one_stamp_share_its_time() {
+        for (parts, first) in [(2, 2), (3, 6)] {
+            let (times, _) = off(Some(0), 120, |place| -(place % parts * 3600));
+            let steps: Vec<_> = times[first..].windows(2).map(|two| two[1] - two[0]).collect();
+            assert!(steps.iter().all(|step| *step == 3600), "{parts}: {steps:?}");
+        }
+        let (times, _) = off(Some(0), 8, |place| if place == 4 { -3600 } else { 0 });
+        assert_eq!(times[3..6], [3 * 3600, 3 * 3600 + 1800, 5 * 3600]);
+    }
+
+    #[test]
+    fn stamps_that_make_no_sense_at_all_still_go_on_by_frames() {
+        let (times, _) = off(Some(0), 1000, |place| place * place * 777_777_777);
+        let mean = (times[999] - times[500]) / 499;
+        assert!((1800..=3600).contains(&mean), "{mean}");
     }
 
     #[test]
@@ -304,26 +578,31 @@ mod tests {
         let mut timeline = Timeline::new();
         run(&mut timeline, &[0, 1], 0, 3600);
         timeline.break_off();
-        timeline.pass(RtpTime(9000)); // left out: says nothing
-        let stamp = timeline.stamp(RtpTime(10_800), FrameKind::Delta);
+        timeline.pass(RtpTime(9000), None); // left out: says nothing
+        let stamp = timeline.stamp(RtpTime(10_800), FrameKind::Delta, None);
         assert_eq!((stamp.presentation, stamp.continuity), (Ticks(7200), Continuity::Jumped));
-        let stamp = timeline.stamp(RtpTime(14_400), FrameKind::Delta);
+        let stamp = timeline.stamp(RtpTime(14_400), FrameKind::Delta, None);
         assert_eq!((stamp.presentation, stamp.continuity), (Ticks(10_800), Continuity::Goes));
     }
 
     #[test]
-    fn a_pause_of_ten_seconds_is_no_jump() {
-        let mut timeline = Timeline::new();
-        run(&mut timeline, &[0, 1], 0, 3600);
-        let stamp = timeline.stamp(RtpTime(3600 + 900_000), FrameKind::Delta);
-        assert_eq!((stamp.presentation, stamp.continuity), (Ticks(903_600), Continuity::Goes));
+    fn a_pause_of_half_a_minute_is_no_jump() {
+        for latest in [None, Some(Ticks(3600 + 30 * SECOND))] {
+            let mut timeline = Timeline::new();
+            run(&mut timeline, &[0, 1], 0, 3600);
+            let at = RtpTime((3600 + 30 * SECOND) as u32);
+            let stamp = timeline.stamp(at, FrameKind::Delta, latest);
+            let expected = (Ticks(3600 + 30 * SECOND), Continuity::Goes);
+            assert_eq!((stamp.presentation, stamp.continuity), expected);
+        }
     }
 
     #[test]
     fn times_that_stand_still_still_give_increasing_decode_times() {
         let stamps = run(&mut Timeline::new(), &[0, 1, 1, 1, 2, 3], 0, 3600);
         assert_in_order(&stamps);
-        assert_eq!(stamps[2].presentation, Ticks(3600));
+        assert!(stamps[3].presentation < Ticks(7200));
+        assert_eq!(stamps[4].presentation, Ticks(7200));
     }
 
     #[test]
@@ -331,7 +610,7 @@ mod tests {
         let mut timeline = Timeline::new();
         timeline.configure(Some(2), Some(Ticks(3600)));
         run(&mut timeline, &[0, 4, 2, 1, 3, 8], 0, 3600);
-        timeline.pass(RtpTime(20 * 3600));
+        timeline.pass(RtpTime(20 * 3600), None);
         timeline.restart();
         let stamps = run(&mut timeline, &[40, 44, 42, 41, 43, 48, 46], 0, 3600);
         assert_in_order(&stamps);
@@ -351,7 +630,7 @@ mod tests {
             let mut last = None;
             for (stamp, key) in stamps {
                 let kind = if key { FrameKind::Key } else { FrameKind::Delta };
-                let times = timeline.stamp(RtpTime(stamp), kind);
+                let times = timeline.stamp(RtpTime(stamp), kind, None);
                 proptest::prop_assert!(last.is_none_or(|last| last < times.decode));
                 last = Some(times.decode);
             }

@@ -184,12 +184,7 @@ impl Recorder {
             _ if !segment.is_open => Until::Begun,
             _ => return false,
         };
-        if !self.audio.is_awaited(ring, until, newest.presentation) {
-            return false;
-        }
-        // The ring must hold the fragment until then.
-        let waiting = (number..ring.numbers().end).filter_map(|number| ring.get(number));
-        waiting.map(|(_, bytes)| bytes.len()).sum::<usize>() < ring.frame_bytes_max() / 2
+        self.audio.is_awaited(ring, until, newest.presentation) && self.has_room_to_wait(ring)
     }
 
     /// Where the sound of the fragment in the making ends: where the next one begins, on the run's

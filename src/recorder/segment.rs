@@ -6,7 +6,6 @@ use std::sync::Arc;
 /// A segment in the making.
 pub(super) struct Segment {
     pub run: u32,
-    pub epoch: u32,
     pub parameter_sets: Arc<ParameterSets>,
     pub decode_start: Ticks,
     pub presentation_start: Ticks,
@@ -20,7 +19,6 @@ impl Segment {
     pub fn new(key: &Frame) -> Segment {
         Segment {
             run: key.run,
-            epoch: key.epoch,
             parameter_sets: Arc::clone(&key.parameter_sets),
             decode_start: key.decode,
             presentation_start: key.presentation,

@@ -4,6 +4,7 @@
 
 use super::*;
 use crate::media::FrameKind;
+use std::time::Duration;
 mod any;
 mod audio;
 mod bench;
@@ -225,9 +226,8 @@ fn a_start_behind_a_close_on_its_way_doubles_no_frame() {
 }
 
 #[test]
-fn a_new_run_a_jump_of_the_clock_and_new_parameter_sets_begin_a_segment() {
-    let changes: [fn(&mut Bench); 3] =
-        [Bench::begin_run, Bench::jump, Bench::change_parameter_sets];
+fn a_new_run_and_new_parameter_sets_begin_a_segment() {
+    let changes: [fn(&mut Bench); 2] = [Bench::begin_run, Bench::change_parameter_sets];
     for change in changes {
         let mut bench = Bench::started(1 << 20);
         bench.group(5);
@@ -286,12 +286,49 @@ fn near_its_greatest_size_a_segment_ends_at_a_key_frame() {
 }
 
 #[test]
+fn a_segment_waits_for_a_burst_to_end_that_tells_when_its_run_began() {
+    let mut bench = Bench::started(1 << 20);
+    bench.ring.origin.begin_run(1);
+    for frame in 0..250 {
+        // Ten seconds within one.
+        bench.put(if frame % 25 == 0 { FrameKind::Key } else { FrameKind::Delta }, 100);
+        bench.wall.0 -= 36;
+        bench.ring.origin.note(Ticks(frame * 3600), bench.moment().now);
+        bench.pump();
+    }
+    assert_eq!(bench.log, "");
+    for frame in 250..275 {
+        bench.put(if frame % 25 == 0 { FrameKind::Key } else { FrameKind::Delta }, 100);
+        bench.ring.origin.note(Ticks(frame * 3600), bench.moment().now);
+        bench.pump();
+    }
+    assert!(bench.log.starts_with("OA"), "{}", bench.log);
+    // Where the ring has no room for so long, it does without.
+    let mut bench = Bench::started(40_000);
+    bench.ring.origin.begin_run(1);
+    for frame in 0..100 {
+        bench.put(if frame % 25 == 0 { FrameKind::Key } else { FrameKind::Delta }, 500);
+        bench.ring.origin.note(
+            Ticks(frame * 3600),
+            bench.moment().now - Duration::from_millis(39 * frame as u64),
+        );
+        bench.pump();
+    }
+    bench.stop();
+    assert_eq!((bench.recorder.lost(), bench.spans().len()), (0, 2));
+}
+
+#[test]
 fn wall_time_is_that_of_the_first_frame() {
     let mut bench = Bench::new(1 << 20);
     bench.start();
     bench.group(100);
     bench.recorder.card_accepts(true);
-    let moment = Moment { wall: WallTime(50_000), clock: Clock::Untrusted };
+    bench.ring.origin.begin_run(1);
+    let begin = bench.moment().now - Duration::from_millis(99 * 40);
+    bench.ring.origin.note(Ticks::ZERO, begin);
+    let wall = WallTime(50_000);
+    let moment = Moment { wall, clock: Clock::Untrusted, ..bench.moment() };
     let command = bench.recorder.poll(&bench.ring, moment, &mut bench.buffers);
     let Some(Command::Open { start, .. }) = command else { panic!("{command:?}") };
     assert_eq!((start.wall, start.clock), (WallTime(50_000 - 99 * 40), Clock::Untrusted));

@@ -24,7 +24,6 @@ pub(super) struct Packer {
 
 struct Base {
     run: u32,
-    epoch: u32,
     parameter_sets: Arc<ParameterSets>,
     /// The stream's time less the ring's.
     decode_shift: Ticks,
@@ -36,7 +35,6 @@ impl Packer {
     pub fn go_on_with(&mut self, key: &Frame) {
         self.base = Some(Base {
             run: key.run,
-            epoch: key.epoch,
             parameter_sets: Arc::clone(&key.parameter_sets),
             decode_shift: self.time - key.decode,
             presentation_shift: self.time - key.presentation,
@@ -46,9 +44,7 @@ impl Packer {
     /// Whether a frame's time can be told from the key frame that the stream goes on with.
     pub fn fits(&self, frame: &Frame) -> bool {
         self.base.as_ref().is_some_and(|base| {
-            base.run == frame.run
-                && base.epoch == frame.epoch
-                && Arc::ptr_eq(&base.parameter_sets, &frame.parameter_sets)
+            base.run == frame.run && Arc::ptr_eq(&base.parameter_sets, &frame.parameter_sets)
         })
     }
 

@@ -74,7 +74,7 @@ impl Camera {
                 if self.reports && self.next_frame.is_multiple_of(125) {
                     self.report(Clock::Video, frame_at);
                 }
-                self.video.stamp(self.video_stamp(frame_at), FrameKind::Key);
+                self.video.stamp(self.video_stamp(frame_at), FrameKind::Key, None);
                 self.next_frame += 1;
                 continue;
             }
@@ -225,7 +225,7 @@ proptest::proptest! {
             let report =
                 SenderReport { ssrc: 1, ntp, rtp_time: RtpTime(stamp), packets: 0, octets: 0 };
             match kind {
-                0 => drop(video.stamp(RtpTime(stamp), FrameKind::Key)),
+                0 => drop(video.stamp(RtpTime(stamp), FrameKind::Key, None)),
                 1 => audio.report(Clock::Video, &report, &video),
                 2 => audio.report(Clock::Audio, &report, &video),
                 3 => audio.video_jumped(),

@@ -18,7 +18,6 @@ enum Step {
     Start,
     Stop,
     EndRun,
-    Jump,
     Sets,
 }
 
@@ -36,7 +35,6 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Start),
         1 => Just(Step::Stop),
         2 => Just(Step::EndRun),
-        1 => Just(Step::Jump),
         1 => Just(Step::Sets),
     ]
 }
@@ -77,7 +75,6 @@ impl Trial {
                 bench.begin_run();
                 self.needs_key = true;
             }
-            Step::Jump => bench.jump(),
             Step::Sets => {
                 bench.change_parameter_sets();
                 self.needs_key = true;

@@ -1,12 +1,16 @@
 //! A ring that is filled by hand, a recorder, and a card that does what it is told to.
 
 use super::super::*;
-use crate::codec::ParameterSets;
 use crate::media::{
     FrameKind,
     tests::{other_parameter_sets, parameter_sets},
 };
-use std::{collections::VecDeque, ops::Range};
+use crate::{codec::ParameterSets, runtime};
+use std::{
+    collections::VecDeque,
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 #[path = "../../../ci/tests/support/fragment.rs"]
 mod fragment;
@@ -23,11 +27,11 @@ pub struct Bench {
     /// Every frame that ever was in the ring.
     pub frames: Vec<Frame>,
     pub wall: WallTime,
+    begin: Instant,
     /// What the recorder asked for, as far as the card is concerned: one letter a command.
     pub log: String,
     pub now: Ticks,
     pub run: u32,
-    epoch: u32,
     sets: Arc<ParameterSets>,
     has_open: bool,
 }
@@ -95,10 +99,10 @@ impl Bench {
             buffers: vec![Vec::new(); limits::FRAGMENT_BUFFERS],
             frames: Vec::new(),
             wall: WallTime(1_000_000),
+            begin: runtime::now(),
             log: String::new(),
             now: Ticks(0),
             run: 1,
-            epoch: 1,
             sets: parameter_sets(),
             has_open: false,
         }
@@ -117,7 +121,6 @@ impl Bench {
             decode: self.now,
             kind,
             run: self.run,
-            epoch: self.epoch,
             parameter_sets: Arc::clone(&self.sets),
         };
         self.now += FRAME;
@@ -145,13 +148,7 @@ impl Bench {
     /// The next frame, a key frame, will be of another run.
     pub fn begin_run(&mut self) {
         self.run += 1;
-        self.epoch += 1;
         self.now = Ticks(0);
-    }
-
-    /// The camera's clock jumps.
-    pub fn jump(&mut self) {
-        self.epoch += 1;
     }
 
     pub fn pause(&mut self, ticks: i64) {
@@ -205,6 +202,11 @@ impl Bench {
         }
     }
 
+    pub fn moment(&self) -> Moment {
+        let since = Duration::from_millis(self.wall.0.cast_unsigned());
+        Moment { now: self.begin + since, wall: self.wall, clock: Clock::Trusted }
+    }
+
     /// Lets recorder and card work until both have nothing left to do.
     pub fn pump(&mut self) {
         if self.card.retry_at.is_some_and(|retry_at| retry_at <= self.wall) {
@@ -212,7 +214,7 @@ impl Bench {
             self.recorder.card_accepts(!self.card.is_away);
         }
         loop {
-            let moment = Moment { wall: self.wall, clock: Clock::Trusted };
+            let moment = self.moment();
             while let Some(command) = self.recorder.poll(&self.ring, moment, &mut self.buffers) {
                 self.check(&command);
                 self.card.queue.push_back((command, self.card.failures));
@@ -378,7 +380,7 @@ fn read_back(fragment: &Fragment, file: &File, frames: &[Frame], failures: usize
     assert!(origin.is_key(), "a file opens on a key frame");
     assert_eq!(read.sequence_number as usize, file.fragments.len() + 1);
     assert_eq!(read.opens_on_key, first.is_key());
-    assert_eq!((first.run, first.epoch >= origin.epoch), (origin.run, true));
+    assert_eq!(first.run, origin.run);
     assert_eq!(Ticks(read.decode_time), first.decode - origin.decode);
     assert!(file.has_audio || read.audio.is_none(), "sound without a track");
     let mut decode = read.decode_time;

@@ -1,0 +1,130 @@
+//! Origin: when a run's time line began on our clock, by the frames that came with the least delay.
+//!
+//! A frame comes after it was filmed, and most of what it is late by is the network's, a stall's, or
+//! a server's that keeps the last seconds. So the time line lies where its earliest frames say.
+//! Knows nothing of: wall time, stamps.
+
+use crate::{
+    limits,
+    units::{TICKS_PER_SECOND, Ticks},
+};
+use std::time::{Duration, Instant};
+
+/// The time line of the run that is under way.
+#[derive(Debug, Default)]
+pub struct Origin {
+    run: u32,
+    /// When the run's first frame came; the times below count from there.
+    zero: Option<Instant>,
+    /// The least delay of the span that is under way and of the one before: a camera's clock drifts.
+    delay: Ticks,
+    delay_before: Option<Ticks>,
+    /// When that span began.
+    since: Ticks,
+    /// When the delay fell for the last time by what is no jitter, and to what.
+    fell: (Ticks, Ticks),
+}
+
+impl Origin {
+    pub fn begin_run(&mut self, run: u32) {
+        *self = Origin { run, ..Origin::default() };
+    }
+
+    /// Takes when a frame of that time came.
+    pub fn note(&mut self, time: Ticks, now: Instant) {
+        let Some(zero) = self.zero else {
+            (self.zero, self.delay, self.fell) = (Some(now), -time, (Ticks::ZERO, -time));
+            return;
+        };
+        let now = ticks(now.saturating_duration_since(zero));
+        let delay = now - time;
+        if now - self.since >= SPAN {
+            (self.delay_before, self.delay, self.since) = (Some(self.delay), delay, now);
+        }
+        self.delay = self.delay.min(delay);
+        if delay + JITTER < self.fell.1 {
+            self.fell = (now, delay);
+        }
+    }
+
+    /// The time line goes on from elsewhere.
+    pub fn forget(&mut self) {
+        (self.zero, self.delay_before, self.since) = (None, None, Ticks::ZERO);
+    }
+
+    /// The time of what is filmed now.
+    pub fn latest(&self, now: Instant) -> Option<Ticks> {
+        let now = ticks(now.saturating_duration_since(self.zero?));
+        Some(now - self.delay_before.map_or(self.delay, |before| before.min(self.delay)))
+    }
+
+    /// How long ago a moment of a run was, as far as it is known.
+    pub fn age(&self, run: u32, time: Ticks, now: Instant) -> Option<Ticks> {
+        self.latest(now).filter(|_| run == self.run).map(|latest| (latest - time).max(Ticks::ZERO))
+    }
+
+    /// Frames of the run still come ever earlier: what a server kept is sent at once.
+    pub fn is_settling(&self, run: u32, now: Instant) -> bool {
+        self.zero.filter(|_| run == self.run).is_some_and(|zero| {
+            let now = now.saturating_duration_since(zero);
+            now < limits::BURST_TIMEOUT && ticks(now) - self.fell.0 < STILL_MIN
+        })
+    }
+}
+
+/// A span of our clock in ticks.
+pub(super) fn ticks(span: Duration) -> Ticks {
+    let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX / TICKS_PER_SECOND);
+    Ticks(micros * (TICKS_PER_SECOND / 10_000) / 100)
+}
+
+/// For so long a delay counts, twice.
+const SPAN: Ticks = Ticks::from_seconds(30);
+/// So much less is no jitter.
+const JITTER: Ticks = Ticks(TICKS_PER_SECOND / 10);
+/// When the delay did not fall for so long, it is the true one.
+const STILL_MIN: Ticks = Ticks(TICKS_PER_SECOND / 2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime;
+
+    #[test]
+    fn the_frame_with_the_least_delay_tells_when_a_run_began() {
+        let (start, mut origin) = (runtime::now(), Origin::default());
+        let at = |millis| start + Duration::from_millis(millis);
+        origin.begin_run(7);
+        assert!(!origin.is_settling(7, start), "nothing came");
+        for frame in 0..250 {
+            origin.note(Ticks(frame * 3600), at(frame as u64)); // ten seconds within 250 ms
+            assert!(origin.is_settling(7, at(frame as u64)));
+        }
+        for frame in 250..300 {
+            origin.note(Ticks(frame * 3600), at(250 + (frame as u64 - 249) * 40));
+        }
+        assert!(!origin.is_settling(7, at(2250)));
+        let age = origin.age(7, Ticks::ZERO, at(2250)).unwrap();
+        assert!((age - Ticks::from_seconds(12)).as_millis().abs() < 50, "{age:?}");
+        assert_eq!(
+            (origin.age(8, Ticks::ZERO, at(2250)), origin.is_settling(8, start)),
+            (None, false)
+        );
+    }
+
+    #[test]
+    fn delays_are_forgotten_after_a_minute() {
+        let (start, mut origin) = (runtime::now(), Origin::default());
+        origin.begin_run(1);
+        for second in 0..300 {
+            // A clock that is slow by 1 %, and frames that are late by 0 to 6 s.
+            let late = Duration::from_millis(second * 10 + second % 7 * 1000);
+            origin.note(
+                Ticks::from_seconds(second as i64),
+                start + Duration::from_secs(second) + late,
+            );
+        }
+        let latest = origin.latest(start + Duration::from_secs(303)).unwrap();
+        assert!((latest - Ticks::from_seconds(300)).as_millis().abs() < 700, "{latest:?}");
+    }
+}
