@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs the binary for the boards under qemu-arm: version, configuration, a date beyond 2038, and 30 s of
-# recording the test camera, with its system calls counted.
+# recording the test camera, with its system calls counted. Before that, what our unit tests say of std and
+# of waiting, as it is built for the boards.
 set -eu
 cd "$(dirname "$0")/.."
 arm="qemu-arm-static ${BINARY:-target/armv7-unknown-linux-musleabi/release/smolnvr}"
@@ -24,6 +25,7 @@ die() {
 	exit 1
 }
 
+sh ci/cross.sh --test sys:: runtime::
 version=$(sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 [ "$($arm --version)" = "smolnvr $version" ] || die "--version is not $version"
 $arm check -c overlay/etc/smolnvr.toml >"$work/said"

@@ -8,6 +8,7 @@
 #   FEATURES=pictures       with pictures without FFmpeg (README, "Previews")
 #   ci/cross.sh --zig       prints where zig is
 #   ci/cross.sh --size      builds it with its symbols, by zig, and prints a table by section and crate
+#   ci/cross.sh --test …    runs those unit tests as the board's processor would (qemu-arm), by zig
 set -eu
 cd "$(dirname "$0")/.."
 target=${TARGET:-armv7-unknown-linux-musleabi}
@@ -19,10 +20,9 @@ main() {
 		return
 	fi
 	method=${CROSS:-cross}
-	if [ "${1:-}" = --size ]; then
-		method=zig
-		export CARGO_PROFILE_RELEASE_STRIP=none
-	fi
+	case ${1:-} in
+	--size | --test) method=zig ;;
+	esac
 	mkdir -p "$cache" "${BUILD_DIR:-$cache}"
 	# What is the same for every clone, std and crates, is built once; $BUILD_DIR is for who doubts it.
 	export CARGO_TARGET_DIR="${BUILD_DIR:-$cache/build-$method}${1:-}"
@@ -33,16 +33,19 @@ main() {
 	flock 9
 	case $method in
 	cross) sh ci/cross/container.sh "$target" ;;
-	zig) with_zig ;;
+	zig) with_zig "$@" ;;
 	*)
 		echo "CROSS is cross or zig" >&2
 		exit 2
 		;;
 	esac
-	if [ "${1:-}" = --size ]; then
+	case ${1:-} in
+	--test) return ;;
+	--size)
 		python3 ci/size.py "$CARGO_TARGET_DIR/$target/release/smolnvr"
 		return
-	fi
+		;;
+	esac
 	mkdir -p "target/$target/release"
 	cp "$CARGO_TARGET_DIR/$target/release/smolnvr" "target/$target/release"
 	# What features add is not part of the budget.
@@ -71,6 +74,18 @@ with_zig() {
 	export "CARGO_TARGET_${name}_LINKER=$linker"
 	# zig has the start files and libraries of its own musl.
 	export "CARGO_TARGET_${name}_RUSTFLAGS=-Clink-self-contained=no"
+	case ${1:-} in
+	--size) export CARGO_PROFILE_RELEASE_STRIP=none ;;
+	--test)
+		shift
+		# A test that fails unwinds.
+		export "CARGO_TARGET_${name}_RUSTFLAGS=-Clink-self-contained=no -Cforce-unwind-tables=yes"
+		export CARGO_UNSTABLE_BUILD_STD=std,panic_unwind CARGO_UNSTABLE_BUILD_STD_FEATURES=panic-unwind
+		export "CARGO_TARGET_${name}_RUNNER=qemu-arm-static"
+		"$cargo" test --quiet --locked --target "$target" --lib -- "$@"
+		return
+		;;
+	esac
 	"$cargo" build --quiet --release --locked --target "$target" --features "${FEATURES:-}"
 }
 

@@ -134,7 +134,6 @@ pub fn run(
     config: Config,
     serve: impl FnOnce(&Rc<Daemon>) -> io::Result<()>,
 ) -> io::Result<()> {
-    blocking::set_max_blocking_threads(limits::BLOCKING_THREADS_MAX);
     let signals = Signals::new([UnixSignal::Term, UnixSignal::Int, UnixSignal::Hup])?;
     warn_of_left_over(&options.config_file);
     let clock = Clock::start(&options.socket.with_extension("clock"));
@@ -349,7 +348,7 @@ impl Daemon {
     async fn take_up_config(self: &Rc<Self>) -> Result<(), String> {
         let executor = &self.executor;
         let file = self.options.config_file.clone();
-        let config = smol::unblock(move || read_config(&file)).await;
+        let config = runtime::unblock(move || read_config(&file)).await;
         let config = config.map_err(|error| error.to_string())?;
         logger::set_level(config.log.level.0);
         self.stills.set_ffmpeg(&config.ffmpeg.path);

@@ -45,7 +45,6 @@ pub mod bits;
 pub mod sys;
 pub mod clock;
 pub mod logger;
-pub mod park;
 pub mod runtime;
 pub mod process;
 pub mod tool;

@@ -4,7 +4,7 @@
 //! happens when it is full.
 
 use crate::units::Ticks;
-use std::{num::NonZero, time::Duration};
+use std::time::Duration;
 
 const KIB: usize = 1024;
 
@@ -16,8 +16,11 @@ pub const LOG_LINE_BYTES_MAX: usize = 900;
 
 // --- runtime --------------------------------------------------------------------------------
 
-/// Threads for name resolution and small files; the pool would else grow to 500.
-pub const BLOCKING_THREADS_MAX: NonZero<usize> = NonZero::new(2).expect("is not zero");
+/// Threads that wait for name servers and small files: cameras whose names are looked up in vain, all of
+/// them, leave some to the page.
+pub const WORKERS_MAX: usize = CAMERAS_MAX + 4;
+/// What one may use; of that a password or a name takes some 10 KB.
+pub const WORKER_STACK_BYTES: usize = 256 * KIB;
 
 // --- process --------------------------------------------------------------------------------
 

@@ -8,23 +8,24 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is where waiting meets the clock")]
 
-use crate::park::Parker;
-use smol::LocalExecutor;
+use crate::limits::{WORKER_STACK_BYTES, WORKERS_MAX};
+use smol::{LocalExecutor, channel, lock::Semaphore};
 use std::{
     cell::RefCell,
     collections::BTreeMap,
     pin::{Pin, pin},
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
     time::{Duration, Instant},
 };
 
-/// Runs `future` and what it spawns on `executor`, on this thread, until `future` is done.
+/// Runs `future` and what it spawns on `executor`, on this thread, until `future` is done. Nothing else
+/// may park the thread meanwhile: it would take the word that something is to be done.
 pub fn block_on<T>(executor: &LocalExecutor<'_>, future: impl Future<Output = T>) -> T {
     let mut future = pin!(executor.run(future));
-    let parker = Parker::default();
-    let waker = Waker::from(Arc::new(Unpark(parker.clone())));
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
     loop {
         if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
@@ -32,8 +33,8 @@ pub fn block_on<T>(executor: &LocalExecutor<'_>, future: impl Future<Output = T>
         }
         match wake_due_sleepers(Instant::now()) {
             Wait::Never => {}
-            Wait::For(span) => parker.park(Some(span)),
-            Wait::ForEver => parker.park(None),
+            Wait::For(span) => thread::park_timeout(span),
+            Wait::ForEver => thread::park(),
         }
     }
 }
@@ -61,6 +62,35 @@ pub async fn timeout<T>(limit: Duration, future: impl Future<Output = T>) -> Opt
         None
     })
     .await
+}
+
+/// What `work` answers, which may wait for a disk or a name server, or take long: on a thread of its own,
+/// at most [`WORKERS_MAX`] at once. A pool's idle threads would wake for ever, and there is work once a
+/// day. Who gives it up has it done all the same.
+pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (reply, answer) = channel::bounded(1);
+    let work = move || {
+        let _ = reply.try_send(work()); // nobody may want to know any more
+    };
+    set_to_work(Box::new(work)).await;
+    answer.recv().await.expect("work ends with its answer")
+}
+
+/// Apart, so that it is in the binary once.
+async fn set_to_work(work: Box<dyn FnOnce() + Send>) {
+    static WORKERS: Semaphore = Semaphore::new(WORKERS_MAX);
+    let turn = WORKERS.acquire().await;
+    let work = Arc::new(Mutex::new(Some((work, turn))));
+    let run = move || {
+        let work = work.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((work, _turn)) = work {
+            work();
+        }
+    };
+    let worker = thread::Builder::new().name("worker".into()).stack_size(WORKER_STACK_BYTES);
+    if worker.spawn(run.clone()).is_err() {
+        run(); // the system has no room for a thread
+    }
 }
 
 /// The drivers' clock.
@@ -143,15 +173,15 @@ impl Signal {
     }
 }
 
-struct Unpark(Parker);
+struct Unpark(Thread);
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
-        self.0.wake();
+        self.0.unpark();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.0.wake();
+        self.0.unpark();
     }
 }
 
@@ -199,7 +229,7 @@ fn wake_due_sleepers(now: Instant) -> Wait {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::thread;
+    use std::{fs, path::Path};
 
     #[test]
     fn sleepers_wake_in_the_order_of_their_deadlines() {
@@ -240,6 +270,27 @@ mod tests {
         let thread = thread::spawn(move || sender.send_blocking(42));
         assert_eq!(block_on(&executor, receiver.recv()), Ok(42));
         thread.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_thread_ends_with_its_work() {
+        let executor = LocalExecutor::new();
+        let thread = block_on(&executor, unblock(|| fs::read_link("/proc/thread-self")));
+        let thread = Path::new("/proc").join(thread.unwrap());
+        while thread.exists() {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn work_that_nobody_waits_for_any_more_is_done() {
+        let executor = LocalExecutor::new();
+        let (done, seen) = channel::bounded(1);
+        block_on(&executor, async {
+            let work = unblock(move || done.send_blocking(7));
+            let _ = smol::future::poll_once(Box::pin(work)).await;
+            assert_eq!(seen.recv().await, Ok(7));
+        });
     }
 
     #[test]

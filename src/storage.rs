@@ -23,7 +23,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc::{self, SyncSender, TryRecvError, TrySendError},
     },
-    thread,
+    thread::{self, Thread},
     time::Instant,
 };
 
@@ -33,10 +33,7 @@ pub use self::messages::{
 };
 pub use self::queue::{Closed, Receiver};
 use self::{card::Card, catalog::Catalog, disk::Disk};
-use crate::{
-    limits::{CARD_COMMANDS_MAX, CARD_EVENTS_MAX, CARD_THREAD_STACK_BYTES},
-    park::Parker,
-};
+use crate::limits::{CARD_COMMANDS_MAX, CARD_EVENTS_MAX, CARD_THREAD_STACK_BYTES};
 
 /// The main thread's end of the card thread.
 ///
@@ -48,8 +45,8 @@ pub struct Storage {
     commands: SyncSender<Command>,
     events: Receiver<Event>,
     catalog: Arc<Mutex<Catalog>>,
-    /// Where the thread waits for a command, or for the next thing to do.
-    parker: Parker,
+    /// The card thread, parked until there is a command, or the next thing to do.
+    thread: Thread,
     /// Ends the thread even where the queue of commands is full.
     ending: Arc<AtomicBool>,
 }
@@ -68,14 +65,14 @@ impl Storage {
         let (outbox, events) = queue::queue(CARD_EVENTS_MAX);
         let catalog = Arc::new(Mutex::new(Catalog::default()));
         let ending = Arc::new(AtomicBool::new(false));
-        let parker = Parker::default();
-        let driver = Driver { inbox, outbox, parker: parker.clone(), ending: ending.clone() };
+        let driver = Driver { inbox, outbox, ending: ending.clone() };
         let card_catalog = catalog.clone();
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("card".into())
             .stack_size(CARD_THREAD_STACK_BYTES)
             .spawn(move || driver.run(Card::new(disk, settings, card_catalog, clock())))?;
-        Ok(Storage { commands, events, catalog, parker, ending })
+        let thread = thread.thread().clone();
+        Ok(Storage { commands, events, catalog, thread, ending })
     }
 
     /// Hands a command to the card thread; never waits.
@@ -87,7 +84,7 @@ impl Storage {
         self.commands.try_send(command).map_err(|error| match error {
             TrySendError::Full(command) | TrySendError::Disconnected(command) => command,
         })?;
-        self.parker.wake();
+        self.thread.unpark();
         Ok(())
     }
 
@@ -106,7 +103,7 @@ impl Storage {
     /// The caller goes on draining events, at most [`crate::limits::SHUTDOWN_TIMEOUT`] long.
     pub fn shut_down(&self) {
         self.ending.store(true, Ordering::Release);
-        self.parker.wake();
+        self.thread.unpark();
     }
 }
 
@@ -120,7 +117,6 @@ impl Drop for Storage {
 struct Driver {
     inbox: mpsc::Receiver<Command>,
     outbox: queue::Sender<Event>,
-    parker: Parker,
     ending: Arc<AtomicBool>,
 }
 
@@ -138,7 +134,7 @@ impl Driver {
                 Err(TryRecvError::Disconnected) => break,
                 Err(TryRecvError::Empty) if is_ending => break,
                 Err(TryRecvError::Empty) => {
-                    self.parker.park(Some(card.deadline().saturating_duration_since(clock())));
+                    thread::park_timeout(card.deadline().saturating_duration_since(clock()));
                 }
             }
         }

@@ -1,8 +1,8 @@
-//! What the crates lack of the system: adjtimex, asked whether the clock is set, and proc(5).
+//! What std and the crates lack of the system: timed waits on the boards, adjtimex, and proc(5).
 //!
 //! rustix has no adjtimex and libc's is unsafe; this file is the only one with `unsafe`.
 
-#![expect(unsafe_code, reason = "adjtimex(2) through libc; see the comment at the call")]
+#![expect(unsafe_code, reason = "system calls through libc; see the comment at each")]
 
 /// True when the kernel's clock is kept by NTP (`STA_UNSYNC` is clear).
 pub fn clock_is_synchronised() -> bool {
@@ -13,6 +13,61 @@ pub fn clock_is_synchronised() -> bool {
         libc::adjtimex(&raw mut timex)
     };
     (0..libc::TIME_ERROR).contains(&state)
+}
+
+/// `syscall(2)` on the boards, in the place of musl's: the linker takes what is in the program first.
+///
+/// std asks futex to wait until a time of 64 bits, but by the number of the old call, which reads two words
+/// of 32: it takes the upper half of the seconds for the nanoseconds. `Condvar::wait_timeout` and
+/// `thread::park_timeout` would end at the last full second, which is over, and a loop around them, in std
+/// or in any crate, would spin. Here the two words are made of that time, and all else goes its way.
+#[cfg(all(target_arch = "arm", target_env = "musl"))]
+mod futex {
+    use std::arch::naked_asm;
+
+    // SAFETY: The name is musl's, and so is what it does. It takes any number of words, as a variadic
+    // function does, and hands six to the kernel, as musl's does; the stack is as it was at the end.
+    #[unsafe(no_mangle)]
+    #[unsafe(naked)]
+    unsafe extern "C" fn syscall() {
+        naked_asm!(
+            "push {{r4, r5, r7, lr}}",
+            "sub sp, sp, #8",
+            "mov r7, r0",
+            "mov r0, r1",
+            "mov r1, r2",
+            "mov r2, r3",
+            "ldr r3, [sp, #24]",
+            "ldr r4, [sp, #28]",
+            "ldr r5, [sp, #32]",
+            // What std waits by: its timeout is the fourth argument, or null.
+            "cmp r7, #{futex}",
+            "bne 2f",
+            "bic ip, r1, #{private}",
+            "cmp ip, #{wait}",
+            "bne 2f",
+            "cmp r3, #0",
+            "beq 2f",
+            // The seconds, or the most that there are: 68 years after the boot.
+            "ldr ip, [r3]",
+            "ldr lr, [r3, #4]",
+            "orrs lr, lr, ip, lsr #31",
+            "it ne",
+            "mvnne ip, #0x80000000",
+            "str ip, [sp]",
+            "ldr ip, [r3, #8]",
+            "str ip, [sp, #4]",
+            "mov r3, sp",
+            "2: svc #0",
+            "add sp, sp, #8",
+            "pop {{r4, r5, r7, lr}}",
+            // Sets errno.
+            "b __syscall_ret",
+            futex = const libc::SYS_futex,
+            private = const libc::FUTEX_PRIVATE_FLAG,
+            wait = const libc::FUTEX_WAIT_BITSET,
+        )
+    }
 }
 
 /// The number in a line of `/proc/meminfo` or `/proc/self/status`; 0 where there is no such line.
@@ -34,8 +89,63 @@ pub fn memory_available() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods, reason = "it measures")]
+
+    use std::{
+        os::unix::net::UnixStream,
+        sync::{Condvar, Mutex, mpsc},
+        thread,
+        time::{Duration, Instant},
+    };
+
+    /// Longer than what is left of a second, at most times: a wait until the last full second would show.
+    const SPAN: Duration = Duration::from_millis(300);
+
     #[test]
     fn the_kernel_answers() {
         super::clock_is_synchronised();
+    }
+
+    /// Each as often as it takes to begin one in the first half of a second, and one in the second.
+    fn assert_lasts(wait: impl Fn(Duration)) {
+        for _ in 0..4 {
+            let began = Instant::now();
+            wait(SPAN);
+            assert!(began.elapsed() >= SPAN, "{:?}", began.elapsed());
+        }
+    }
+
+    #[test]
+    fn a_condition_is_waited_for_as_long_as_was_asked() {
+        let (lock, condition) = (Mutex::new(()), Condvar::new());
+        assert_lasts(|span| {
+            let (_guard, result) =
+                condition.wait_timeout_while(lock.lock().unwrap(), span, |()| true).unwrap();
+            assert!(result.timed_out());
+        });
+    }
+
+    #[test]
+    fn a_parked_thread_wakes_when_its_time_is_over_or_it_is_unparked() {
+        // May end early; seldom does.
+        assert_lasts(|span| (0..4).for_each(|_| thread::park_timeout(span)));
+        thread::current().unpark();
+        thread::park();
+    }
+
+    #[test]
+    fn a_channel_is_waited_for_as_long_as_was_asked() {
+        let (_sender, receiver) = mpsc::channel::<()>();
+        assert_lasts(|span| assert!(receiver.recv_timeout(span).is_err()));
+    }
+
+    #[test]
+    fn a_socket_is_waited_for_as_long_as_was_asked() {
+        use std::io::Read as _;
+
+        let (mut socket, _other) = UnixStream::pair().unwrap();
+        socket.set_read_timeout(Some(SPAN)).unwrap();
+        assert_lasts(|_| assert!(socket.try_clone().unwrap().read(&mut [0]).is_err()));
+        assert!(socket.read(&mut [0]).is_err());
     }
 }

@@ -19,6 +19,7 @@ pub use self::{
 use crate::{
     limits,
     process::{Error, Program},
+    runtime,
 };
 use std::{
     env,
@@ -141,8 +142,9 @@ pub async fn find_program(path: &Path) -> Result<PathBuf, Unfit> {
     let beside = beside();
     for place in places(path).iter().chain(&beside) {
         // Not on this thread: the files may lie on the card.
-        if async_fs::metadata(place).await.is_ok_and(|it| it.is_file()) {
-            return Ok(place.clone());
+        let (file, place) = (place.clone(), place.clone());
+        if runtime::unblock(move || file.is_file()).await {
+            return Ok(place);
         }
     }
     Err(Unfit::Missing([path.to_owned()].into_iter().chain(beside).collect()))
@@ -150,7 +152,7 @@ pub async fn find_program(path: &Path) -> Result<PathBuf, Unfit> {
 
 /// Why a file that is there does not answer as FFmpeg does.
 pub async fn explain(path: PathBuf, error: Error) -> Unfit {
-    smol::unblock(move || diagnose(path, &error)).await
+    runtime::unblock(move || diagnose(path, &error)).await
 }
 
 /// Where a program of that name may be: in `PATH` where it has no slash.

@@ -4,7 +4,7 @@
 
 use super::Error;
 use crate::{limits, rtsp::Target, runtime};
-use smol::{Async, Task};
+use smol::Async;
 use std::{
     io,
     net::{SocketAddr, TcpStream, ToSocketAddrs as _},
@@ -18,8 +18,10 @@ pub struct Connector {
     port: u16,
     /// Goes on from one try to the next: a slow name server is asked once at a time, and what it
     /// says in the end counts.
-    lookup: Option<Task<io::Result<Vec<SocketAddr>>>>,
+    lookup: Option<Lookup>,
 }
+
+type Lookup = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>>>>;
 
 pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Async<TcpStream>, Error>> + 'a>>;
 
@@ -60,10 +62,10 @@ impl Connector {
         }
         let (host, port) = (self.host.clone(), self.port);
         let lookup = self.lookup.get_or_insert_with(|| {
-            smol::unblock(move || {
+            Box::pin(runtime::unblock(move || {
                 let found = (host.as_str(), port).to_socket_addrs()?;
                 Ok(found.take(limits::CONNECT_ADDRESSES_MAX).collect())
-            })
+            }))
         });
         match runtime::timeout(limits::CONNECT_TIMEOUT, lookup).await {
             None => Err(Error::ResolveTimeout { host: self.host.clone() }),
@@ -133,7 +135,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let mut connector = Connector::new(&target("localhost", port));
         assert!(connect(&mut connector).is_ok());
-        connector.lookup = Some(smol::unblock(move || {
+        connector.lookup = Some(Box::pin(async move {
             Ok(vec!["[::1]:9".parse().unwrap(), SocketAddr::from(([127, 0, 0, 1], port))])
         }));
         assert!(connect(&mut connector).is_ok());
@@ -153,7 +155,8 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let (answer, name_server) = mpsc::channel();
         let mut connector = Connector::new(&target("camera.test", port));
-        connector.lookup = Some(smol::unblock(move || Ok(vec![name_server.recv().unwrap()])));
+        connector.lookup =
+            Some(Box::pin(runtime::unblock(move || Ok(vec![name_server.recv().unwrap()]))));
         let error = connect(&mut connector).unwrap_err();
         assert!(matches!(error, Error::ResolveTimeout { .. }), "{error}");
         answer.send(SocketAddr::from(([127, 0, 0, 1], port))).unwrap();

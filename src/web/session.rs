@@ -65,7 +65,7 @@ impl Web {
         let checked = self.to_its_end(async move {
             let _turn = web.checking.lock().await;
             let file = password::path(&web.daemon.options.config_file);
-            let answer = smol::unblock(move || {
+            let answer = runtime::unblock(move || {
                 let answer = attempt.run();
                 let written = answer.new_password().map(|hash| password::write(&file, hash));
                 written.transpose().map(|_| answer).map_err(|error| {
@@ -133,7 +133,7 @@ impl Web {
             self.daemon.reloaded.changed().await;
             let file = password::path(&self.daemon.options.config_file);
             let (password, own_name) =
-                smol::unblock(move || (password::read(&file), access::host::own_name())).await;
+                runtime::unblock(move || (password::read(&file), access::host::own_name())).await;
             let config = self.daemon.config.borrow();
             let mut access = self.access.borrow_mut();
             access.configure(&config.web, &own_name);

@@ -3,7 +3,10 @@
 //! Spec: README, "HTTP". Knows nothing of: how the file is written.
 
 use super::{Exclusive, Web, access::Peer, answer::Answer};
-use crate::config::{self, ChangeError, Reach};
+use crate::{
+    config::{self, ChangeError, Reach},
+    runtime,
+};
 use serde_json::Value as Json;
 use std::rc::Rc;
 
@@ -37,7 +40,7 @@ impl Web {
     async fn take_up(&self, change: Json, reach: Reach) -> Answer {
         let file = self.daemon.options.config_file.clone();
         let running = self.daemon.config.borrow().clone();
-        match smol::unblock(move || config::change(&file, &running, &change, reach)).await {
+        match runtime::unblock(move || config::change(&file, &running, &change, reach)).await {
             Ok(config) if config == *self.daemon.config.borrow() => self.config(),
             Ok(_) => match self.daemon.reload().await {
                 Ok(()) => self.config(),
