@@ -104,7 +104,7 @@ def budget(setting):
     within("peak RSS", end["peak"], 5120)
     within("anonymous RSS", max(it["anon"] for it in samples), 4300)
     within("what waits in sockets", tcp, 1024)
-    within("the binary", size, 800)
+    within("the binary", size, 1100)
     assert stopped <= 10, f"{stopped:.1f} s to stop"
     # Buffers grow to their size in the first minute.
     within("the drift of anonymous RSS", drift, 256 if setting.full else 1024)
