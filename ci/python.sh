@@ -12,7 +12,8 @@ if [ ! -e "$packages" ]; then
 	trap 'rm -rf "$new"' EXIT
 	trap 'exit 1' HUP INT TERM
 	/usr/bin/python3 -m venv "$new"
-	"$new/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$here/requirements.txt"
+	"$new/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+		--require-hashes --requirement "$here/requirements.txt"
 	# Somebody else may have been faster.
 	mv -T "$new" "$packages" 2>/dev/null || [ -e "$packages" ]
 	rm -rf "$new"
