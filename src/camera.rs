@@ -13,6 +13,8 @@
 //! ├─ video       packets → access units, reports
 //! ├─ audio       packets of the sound track → frames
 //! ├─ arrivals    whether it still sends what can be used
+//! ├─ trouble     why nothing of that can be recorded
+//! ├─ told        which failures were said
 //! ├─ pace        how long to let bytes gather
 //! ├─ snapshot    the newest JPEG, while somebody looks
 //! ├─ probe       a short look at a camera
@@ -31,6 +33,8 @@ pub mod probe;
 mod reception;
 mod route;
 pub mod snapshot;
+mod told;
+mod trouble;
 mod video;
 
 pub use connect::Connector;
@@ -38,7 +42,11 @@ pub use connection::{Connection, Step};
 pub use error::Error;
 pub use snapshot::{Picture, Reason, Snapshots, Source, Video};
 
-use self::route::{Next, Route};
+use self::{
+    route::{Next, Route},
+    told::{News, Told},
+    trouble::Trouble,
+};
 use crate::{
     limits,
     media::{Intake, Losses},
@@ -60,7 +68,14 @@ pub struct Camera {
     pub intake: RefCell<Intake>,
     state: Cell<State>,
     since: Cell<Instant>,
+    /// When a frame came last; before the first one, since when it is waited for.
+    last_frame: Cell<Instant>,
     last_error: RefCell<Option<String>>,
+    /// What is wrong though it is live.
+    trouble: Cell<Option<Trouble>>,
+    told: RefCell<Told>,
+    /// What happens has happened before and was said: once an hour is enough.
+    repeats: Cell<bool>,
     /// Frames and state: notified after every gulp that brought frames and every change of state.
     pub changed: Signal,
     /// While there are viewers, packets are taken as they come.
@@ -71,8 +86,8 @@ pub struct Camera {
     stop: Signal,
     /// Another one for each connection.
     seed: Cell<u64>,
-    /// The last try brought packets.
-    delivered: Cell<bool>,
+    /// What the last try brought, if it brought packets.
+    delivered: Cell<Option<rtp::Statistics>>,
     /// It was said that its replies are numbered oddly.
     told_miscounts: Cell<bool>,
 }
@@ -107,14 +122,18 @@ impl Camera {
             intake: RefCell::new(intake),
             state: Cell::new(State::Connecting),
             since: Cell::new(runtime::now()),
+            last_frame: Cell::new(runtime::now()),
             last_error: RefCell::new(None),
+            trouble: Cell::new(None),
+            told: RefCell::default(),
+            repeats: Cell::new(false),
             changed: Signal::default(),
             viewers: Cell::new(0),
             watched: Signal::default(),
             stopped: Cell::new(false),
             stop: Signal::default(),
             seed: Cell::new(seed),
-            delivered: Cell::new(false),
+            delivered: Cell::new(None),
             told_miscounts: Cell::new(false),
         }
     }
@@ -134,7 +153,22 @@ impl Camera {
         self.since.get()
     }
 
-    /// Why there is no stream; `None` while there is.
+    /// When a frame came last; before the first one, since when it is waited for.
+    pub fn last_frame(&self) -> Instant {
+        self.last_frame.get()
+    }
+
+    /// Why nothing of what it sends can be recorded, though it sends.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.get().map(|trouble| trouble.to_string())
+    }
+
+    /// True while it only does again what was said within the last hour.
+    pub fn repeats(&self) -> bool {
+        self.repeats.get()
+    }
+
+    /// Why there is no stream, or nothing of it can be recorded; `None` while it can.
     pub fn last_error(&self) -> Option<String> {
         self.last_error.borrow().clone()
     }
@@ -190,10 +224,11 @@ impl Camera {
         while !self.stopped.get() {
             self.enter(State::Connecting, observer);
             let started = runtime::now();
-            self.delivered.set(false);
-            let Err(error) = self.receive(&mut route, observer).await else { break };
-            // One line a change: the same failure again is not news.
-            let error = match route.after(error, self.delivered.get()) {
+            self.delivered.set(None);
+            let ending = self.receive(&mut route, observer).await;
+            self.trouble.set(None);
+            let Err(error) = ending else { break };
+            let error = match route.after(error, self.delivered.get().is_some()) {
                 Next::Later(error) => error,
                 Next::AtOnce(reason) => {
                     if detour.as_ref() != Some(&reason) {
@@ -206,16 +241,47 @@ impl Camera {
             };
             let text = error.to_string();
             let wait = patience.after(&error, self.state.get());
-            if self.last_error.borrow().as_deref() != Some(&text) {
-                log::warn!("camera={} state=waiting error=\"{text}\"", self.name);
-                self.last_error.replace(Some(text));
-            }
+            self.tell_failure(&text);
+            self.last_error.replace(Some(text));
             self.enter(State::Waiting, observer);
             // Counted from the beginning of the try.
             self.or_stopped(runtime::sleep_until(started + wait)).await;
         }
+        self.repeats.set(false);
+        self.log_losses();
         self.enter(State::Off, observer);
         log::info!("camera={} state=off", self.name);
+    }
+
+    /// One line a change: the same failure again is no news, and neither is what comes of it.
+    fn tell_failure(&self, text: &str) {
+        let news = self.told.borrow_mut().failed(text, runtime::now());
+        self.repeats.set(news == News::No);
+        let News::Yes { again } = news else { return };
+        self.log_losses();
+        let name = &self.name;
+        match again {
+            0 => log::warn!("camera={name} state=waiting error=\"{text}\""),
+            _ => log::warn!(
+                "camera={name} state=waiting error=\"{text}\" again={again} since_ms={}",
+                limits::FAILURE_TOLD_INTERVAL.as_millis()
+            ),
+        }
+    }
+
+    /// Says what is wrong with a stream that is live, once it changes.
+    fn tell_trouble(&self, trouble: Option<Trouble>, observer: &dyn Observer) {
+        if self.trouble.replace(trouble) == trouble {
+            return;
+        }
+        self.last_error.replace(trouble.map(|trouble| trouble.to_string()));
+        let name = &self.name;
+        match trouble {
+            Some(it) => log::log!(it.level(), "camera={name} state=live trouble=\"{it}\""),
+            None => log::info!("camera={name} state=live trouble=over"),
+        }
+        observer.state_changed();
+        self.changed.notify();
     }
 
     /// One run: from the connection to its end; `Ok` when it was stopped.
@@ -226,26 +292,20 @@ impl Camera {
         let Some(connection) = self.or_stopped(opening).await else { return Ok(()) };
         let mut connection = connection?;
         self.intake.borrow_mut().begin_run();
-        let mut tells_time = true;
+        let mut tells_time = !self.repeats.get();
         let ending = loop {
             let step = connection.step(&self.intake, self.viewers.get() > 0);
             match self.or_stopped(self.or_watched(step)).await {
                 Some(Ok(Step::Idle)) => {}
                 Some(Ok(Step::Playing)) => {
-                    self.last_error.replace(None);
                     self.enter(State::Live, observer);
-                    let after = runtime::now().duration_since(started).as_millis();
-                    log::info!("camera={} state=live after_ms={after}", self.name);
-                    if connection.counters().miscounted_replies > 0
-                        && !self.told_miscounts.replace(true)
-                    {
-                        log::info!("camera={} its replies have a CSeq of their own", self.name);
-                    }
-                    if self.intake.borrow().wants_audio() {
-                        log::info!("camera={} {}", self.name, connection.sound());
-                    }
+                    self.tell_live(&connection, started);
                 }
                 Some(Ok(Step::Frames)) => {
+                    self.last_frame.set(runtime::now());
+                    if self.trouble.get().is_none() {
+                        self.last_error.replace(None);
+                    }
                     let verdict = observer.frames();
                     self.changed.notify();
                     if let Err(error) = verdict {
@@ -255,29 +315,42 @@ impl Camera {
                 Some(Err(error)) => break Err(error),
                 None => break Ok(()),
             }
+            let trouble = connection.trouble(&self.intake.borrow());
+            self.tell_trouble(trouble, observer);
             if let Some(time) = connection.wall_time().filter(|_| tells_time) {
                 log::info!("camera={} its_clock={time}", self.name);
                 tells_time = false;
             }
         };
-        self.delivered.set(connection.delivers());
         if ending.is_ok() {
             // What the camera sent before the stop belongs to the recording.
             connection.take_rest(&mut self.intake.borrow_mut());
         }
         connection.end_run(&mut self.intake.borrow_mut());
         observer.run_ended();
-        if connection.delivers() {
-            self.log_losses(&connection);
-        }
+        self.delivered.set(connection.delivers().then(|| connection.statistics()));
         connection.tear_down().await;
         ending
     }
 
-    /// One line a run: packets since it began, frames since the start.
-    fn log_losses(&self, connection: &Connection) {
-        let rtp::Statistics { received, lost, late, duplicate, foreign, restarts } =
-            connection.statistics();
+    fn tell_live(&self, connection: &Connection, started: Instant) {
+        if connection.counters().miscounted_replies > 0 && !self.told_miscounts.replace(true) {
+            log::info!("camera={} its replies have a CSeq of their own", self.name);
+        }
+        if self.repeats.get() {
+            return;
+        }
+        let after = runtime::now().duration_since(started).as_millis();
+        log::info!("camera={} state=live after_ms={after}", self.name);
+        if self.intake.borrow().wants_audio() {
+            log::info!("camera={} {}", self.name, connection.sound());
+        }
+    }
+
+    /// One line a run that brought packets: those since it began, frames since the start.
+    fn log_losses(&self) {
+        let Some(statistics) = self.delivered.take() else { return };
+        let rtp::Statistics { received, lost, late, duplicate, foreign, restarts } = statistics;
         let Losses { broken, undecodable, too_large, audio_packets, audio_frames, .. } =
             self.intake.borrow().losses();
         log::info!(

@@ -13,6 +13,12 @@ const KIB: usize = 1024;
 /// One line: with its prefix it fits a syslog datagram (1,024 bytes, RFC 3164 §4.1) and a pipe's
 /// atomic write. The rest is cut off.
 pub const LOG_LINE_BYTES_MAX: usize = 900;
+/// Lines of one kind and camera in a period; more are counted. The boards' log holds 16 to 200 KB: what one
+/// camera says must not push out the rest.
+pub const LOG_REPEATS_MAX: u32 = 10;
+pub const LOG_REPEATS_PERIOD: Duration = Duration::from_secs(60);
+/// Kinds that are counted; the one whose period began first is forgotten.
+pub const LOG_KINDS_MAX: usize = 64;
 
 // --- runtime --------------------------------------------------------------------------------
 
@@ -229,6 +235,14 @@ pub const TCP_CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 /// Frames, but for so long none that can be decoded; cameras that save bits send a key frame every
 /// 20 s.
 pub const KEY_FRAME_TIMEOUT: Duration = Duration::from_secs(60);
+/// Something comes, but for so long nothing that can be recorded: what is wrong is said, within 5 s.
+pub const TROUBLE_DELAY: Duration = Duration::from_secs(4);
+/// For so long after the last one it is said that frames are too large; busy scenes come and go.
+pub const TOO_LARGE_TOLD: Duration = Duration::from_secs(60);
+/// How often a camera's failure is said that comes over and over …
+pub const FAILURE_TOLD_INTERVAL: Duration = Duration::from_secs(3600);
+/// … and of how many different ones that is known; the one told longest ago is forgotten.
+pub const FAILURES_TOLD_MAX: usize = 8;
 /// Receive buffer of a camera's socket as asked for (the kernel doubles it for its own use): a gulp
 /// and a key frame's burst.
 pub const CAMERA_RECEIVE_BYTES: usize = 128 * KIB;

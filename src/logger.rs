@@ -1,11 +1,15 @@
 //! The log: one line a change of state, to standard error, or to syslog where that leads nowhere.
 //!
 //! A line that can not be written at once is dropped and counted: neither a full pipe nor a terminal
-//! that was told to wait stops the recorder. Nothing is ever logged to the card.
+//! that was told to wait stops the recorder. Lines of one kind are written ten times a minute for each
+//! camera; then their number is said. Nothing is ever logged to the card.
 //! Spec: RFC 3164 §4.1.1 (priorities).
+
+mod repeats;
 
 use crate::limits::LOG_LINE_BYTES_MAX;
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use repeats::Repeats;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     fmt::{self, Write as _},
@@ -19,12 +23,16 @@ use std::{
         },
     },
     process,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Instant,
 };
 
 /// Takes the log over for the rest of the process.
 pub fn start(level: LevelFilter) {
-    let logger = Logger { sink: Sink::open(), dropped: AtomicU32::new(0) };
+    let logger = Logger::to(Sink::open());
     // Only a second call can fail, and then the first logger stays.
     if log::set_boxed_logger(Box::new(logger)).is_ok() {
         set_level(level);
@@ -38,6 +46,7 @@ pub fn set_level(level: LevelFilter) {
 struct Logger {
     sink: Sink,
     dropped: AtomicU32,
+    repeats: Mutex<Repeats>,
 }
 
 enum Sink {
@@ -60,14 +69,44 @@ impl Log for Logger {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let dropped = self.dropped.swap(0, Ordering::Relaxed);
-        let line = line(dropped, record.args());
-        if self.sink.write(record.level(), &line).is_err() {
-            self.dropped.fetch_add(dropped.saturating_add(1), Ordering::Relaxed);
+        let text = line(record.args());
+        // What is asked for by `level = "debug"` is wanted whole.
+        if record.level() <= Level::Info && !self.admits(record, &text) {
+            return;
         }
+        self.write(record.level(), text);
     }
 
     fn flush(&self) {}
+}
+
+impl Logger {
+    fn to(sink: Sink) -> Logger {
+        Logger { sink, dropped: AtomicU32::new(0), repeats: Mutex::default() }
+    }
+
+    /// Whether a line is one of few of its kind; says before how many others were not.
+    #[expect(clippy::disallowed_methods, reason = "whoever logs has no time to hand over")]
+    fn admits(&self, record: &Record<'_>, text: &str) -> bool {
+        let now = Instant::now();
+        let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(left_out) = repeats.left_out(now) {
+            self.write(Level::Info, left_out);
+        }
+        let place = (record.file().unwrap_or_default(), record.line().unwrap_or_default());
+        repeats.admits(place, text, now)
+    }
+
+    fn write(&self, level: Level, mut text: String) {
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            text.insert_str(0, &format!("({dropped} lines lost) "));
+            text.truncate(text.floor_char_boundary(LOG_LINE_BYTES_MAX));
+        }
+        if self.sink.write(level, &text).is_err() {
+            self.dropped.fetch_add(dropped.saturating_add(1), Ordering::Relaxed);
+        }
+    }
 }
 
 impl Sink {
@@ -127,12 +166,9 @@ impl Sink {
 }
 
 /// One line of a message, whatever a camera put into it.
-fn line(dropped: u32, message: &fmt::Arguments<'_>) -> String {
+fn line(message: &fmt::Arguments<'_>) -> String {
     let mut line = String::with_capacity(160);
     // Writing to a String can not fail.
-    if dropped > 0 {
-        let _ = write!(line, "({dropped} lines lost) ");
-    }
     let _ = write!(line, "{message}");
     line.truncate(line.floor_char_boundary(LOG_LINE_BYTES_MAX));
     if line.contains(char::is_control) {
@@ -151,10 +187,9 @@ mod tests {
 
     #[test]
     fn a_line_stays_one_line_of_bounded_length() {
-        assert_eq!(line(0, &format_args!("a\r\nb\x1b[31m\u{85}c")), "a  b [31m c");
-        assert_eq!(line(3, &format_args!("x")), "(3 lines lost) x");
+        assert_eq!(line(&format_args!("a\r\nb\x1b[31m\u{85}c")), "a  b [31m c");
         let long = "ä".repeat(LOG_LINE_BYTES_MAX);
-        let cut = line(0, &format_args!("{long}"));
+        let cut = line(&format_args!("{long}"));
         assert_eq!(cut.len(), LOG_LINE_BYTES_MAX / 2 * 2);
     }
 
@@ -163,10 +198,14 @@ mod tests {
         let (mut reader, writer) = io::pipe().unwrap();
         let own = File::from(OwnedFd::from(writer));
         rustix::io::ioctl_fionbio(&own, true).unwrap();
-        let logger = Logger { sink: Sink::Stream(own), dropped: AtomicU32::new(0) };
-        let say = |text: &str| {
+        let logger = Logger::to(Sink::Stream(own));
+        // Each from another place, or the first ten would be all.
+        let mut place = 0;
+        let mut say = |text: &str| {
+            place += 1;
             let arguments = format_args!("{text}");
-            logger.log(&Record::builder().level(Level::Warn).args(arguments).build());
+            let mut record = Record::builder();
+            logger.log(&record.level(Level::Warn).line(Some(place)).args(arguments).build());
         };
         let text = "x".repeat(800);
         while logger.dropped.load(Ordering::Relaxed) < 3 {

@@ -4,7 +4,14 @@
 //! Knows nothing of: when to try again, who wants the frames.
 
 use super::{
-    Error, arrivals::Count, audio, datagrams::Ports, pace::Pace, reception::Reception, video::Video,
+    Error,
+    arrivals::Count,
+    audio,
+    datagrams::Ports,
+    pace::Pace,
+    reception::Reception,
+    trouble::{Diagnosis, Trouble},
+    video::Video,
 };
 use crate::{
     limits,
@@ -51,6 +58,7 @@ pub struct Connection {
     next_control: Instant,
     reception: Reception,
     pub presentation: Option<Presentation>,
+    diagnosis: Option<Diagnosis>,
     /// Requests that are not sent yet.
     outgoing: Vec<u8>,
     pace: Pace,
@@ -107,6 +115,7 @@ impl Connection {
             next_control: now,
             reception: Reception::new(now),
             presentation: None,
+            diagnosis: None,
             outgoing: Vec::new(),
             pace: Pace::new(),
             backlog: Backlog::None,
@@ -179,6 +188,12 @@ impl Connection {
     /// What was forgiven.
     pub fn counters(&self) -> Counters {
         self.session.counters()
+    }
+
+    /// Why nothing of what comes can be recorded; to be asked after each step.
+    pub fn trouble(&mut self, intake: &Intake) -> Option<Trouble> {
+        let packets = self.statistics();
+        self.diagnosis.as_mut()?.look(intake, packets, runtime::now())
     }
 
     /// The camera's wall time as its first report told it.
@@ -337,6 +352,8 @@ impl Connection {
                 Output::Playing(presentation) => {
                     self.reception.begin(presentation, self.manner.seed, intake, now);
                     self.presentation = Some(presentation.clone());
+                    let codec = self.reception.video.as_ref().map(Video::codec);
+                    self.diagnosis = codec.map(|codec| Diagnosis::new(codec.name(), intake, now));
                     self.open_ports(now);
                     began = true;
                 }

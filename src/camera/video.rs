@@ -3,6 +3,7 @@
 //! Knows nothing of: sockets, which transport brings the packets beyond its order.
 
 use crate::{
+    codec::Codec,
     limits,
     media::{Clock, Intake},
     rtp::{
@@ -19,6 +20,7 @@ pub(super) struct Video {
     pub track: usize,
     receiver: Receiver,
     depacketizer: Depacketizer,
+    codec: Codec,
     clock_rate: u32,
     /// Names us in our reports.
     ssrc: u32,
@@ -53,6 +55,7 @@ impl Video {
             track: index,
             receiver,
             depacketizer,
+            codec,
             clock_rate: track.clock_rate,
             ssrc: (seed ^ seed >> 32) as u32 ^ 0x5eed_0001,
             next_report: now + limits::REPORT_INTERVAL,
@@ -98,6 +101,11 @@ impl Video {
         self.receiver.handle_timeout(now, &mut |packet, lost| {
             depacketizer.handle_packet(&packet, lost, intake);
         });
+    }
+
+    /// As the SDP names it.
+    pub fn codec(&self) -> Codec {
+        self.codec
     }
 
     /// What came and what did not.

@@ -39,7 +39,7 @@ fn text(status: &Value) -> String {
     let rows: Vec<_> = [header].into_iter().chain(cameras_told).collect();
     text.push('\n');
     text += &table(&rows);
-    for camera in cameras.iter().filter(|camera| camera["state"] != "live") {
+    for camera in cameras {
         if let Some(error) = camera["last_error"].as_str() {
             let _ = writeln!(text, "{}: {error}", word(&camera["name"]));
         }
@@ -198,7 +198,7 @@ mod tests {
             "cameras": [
                 {"name": "yard", "state": "live", "since_ms": 1_795_336_200_000_i64, "codec": "h264", "width": 1920, "height": 1080,
                  "fps": 25.0, "kbit_s": 4012, "segment": 14, "recording_wanted": true,
-                 "durable_age_ms": 800, "losses": losses, "last_error": "long ago"},
+                 "durable_age_ms": 800, "losses": losses, "last_error": "frames of more than 1024 KB do not fit"},
                 {"name": "gate-long", "state": "waiting", "since_ms": 1_795_336_212_500_i64, "codec": null, "segment": null,
                  "recording_wanted": true, "durable_age_ms": null, "losses": none,
                  "last_error": "nothing listens there"},
@@ -214,6 +214,7 @@ mod tests {
              CAMERA     STATE          VIDEO                                RECORDING  STORED     LOST\n\
              yard       live 13 s      h264 1920x1080 25.0 fps 4012 kbit/s  014.mp4    0.8 s ago  network 12, too large 3\n\
              gate-long  waiting 0.5 s  -                                    waiting    -          -\n\
+             yard: frames of more than 1024 KB do not fit\n\
              gate-long: nothing listens there\n"
         );
     }

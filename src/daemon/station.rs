@@ -171,6 +171,12 @@ impl Station {
         self.segment.get()
     }
 
+    /// When a frame came last; before the first one, since when it is waited for.
+    pub fn last_frame(&self) -> Instant {
+        let by_ffmpeg = self.durable_at.get().filter(|_| self.ffmpeg.is_some());
+        by_ffmpeg.unwrap_or_else(|| self.camera.last_frame())
+    }
+
     /// When a frame became durable last, of the file that is being written.
     pub fn durable_at(&self) -> Option<Instant> {
         self.durable_at.get()
@@ -390,10 +396,13 @@ impl Observer for Link {
     fn state_changed(&self) {
         let Some(station) = self.station.upgrade() else { return };
         let camera = &station.camera;
+        if camera.repeats() {
+            return self.daemon.changed.notify();
+        }
         let text = match (camera.state(), camera.last_error()) {
             // Between two tries it is still the same trouble.
             (State::Connecting, _) => return self.daemon.changed.notify(),
-            (State::Live, _) => "live".to_owned(),
+            (State::Live, _) => camera.trouble().unwrap_or_else(|| "live".to_owned()),
             (State::Off, _) => "off".to_owned(),
             (State::Waiting, Some(error)) => error,
             (State::Waiting, None) => "waiting".to_owned(),

@@ -73,6 +73,8 @@ struct CameraStatus {
     name: String,
     state: &'static str,
     since_ms: i64,
+    /// When a frame came last; before the first, since when one is waited for.
+    last_frame_ms: i64,
     engine: &'static str,
     /// Where FFmpeg records it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -209,6 +211,7 @@ impl Web {
             name: camera.name.clone(),
             state: camera.state().name(),
             since_ms: self.daemon.clock.now().0 - millis(now, camera.since()),
+            last_frame_ms: self.daemon.clock.now().0 - millis(now, station.last_frame()),
             engine: if station.ffmpeg.is_some() { "ffmpeg" } else { "native" },
             ffmpeg: station.ffmpeg.as_ref().map(FfmpegStatus::of),
             no_live: station.no_live(),

@@ -1,0 +1,192 @@
+//! Why nothing of what a camera sends can be recorded, while it sends.
+//!
+//! Knows nothing of: packets, sockets, who is told.
+
+use crate::{limits, media::Intake, rtp::Statistics};
+use std::{fmt, time::Instant};
+
+/// What is wrong, and whose fault it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trouble {
+    /// The camera's: its packets are not those that it announced.
+    OtherPayloadType,
+    /// The camera's: no whole frame of that codec can be made of its packets.
+    Malformed { codec: &'static str },
+    /// The network's.
+    Lost,
+    /// The configuration's: frames of more than so many KB are left out.
+    TooLarge { frame_kb: usize },
+    /// Nobody's, at first: a key frame, or its parameter sets, did not come yet.
+    NoKeyFrame,
+}
+
+/// Compares what came since a frame last went into the ring.
+pub(super) struct Diagnosis {
+    codec: &'static str,
+    taken: u64,
+    since: Instant,
+    before: Tally,
+    /// When a frame was last too large for the ring.
+    too_large: Option<(u64, Instant)>,
+}
+
+/// What came, and what did not.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    packets: u64,
+    foreign: u64,
+    lost: u64,
+    broken: u64,
+    undecodable: u64,
+    too_large: u64,
+}
+
+impl Diagnosis {
+    /// A run of frames of that codec begins.
+    pub fn new(codec: &'static str, intake: &Intake, now: Instant) -> Diagnosis {
+        Diagnosis {
+            codec,
+            taken: intake.ring.numbers().end,
+            since: now,
+            before: Tally::of(intake, Statistics::default()),
+            too_large: None,
+        }
+    }
+
+    /// Looks at what a gulp changed; says what is wrong once nothing was taken for
+    /// [`limits::TROUBLE_DELAY`] though something comes.
+    pub fn look(&mut self, intake: &Intake, packets: Statistics, now: Instant) -> Option<Trouble> {
+        let tally = Tally::of(intake, packets);
+        if self.too_large.map_or(self.before.too_large, |(count, _)| count) != tally.too_large {
+            self.too_large = Some((tally.too_large, now));
+        }
+        let is_recent = |at: Instant| now - at < limits::TOO_LARGE_TOLD;
+        let too_large = self
+            .too_large
+            .is_some_and(|(_, at)| is_recent(at))
+            .then(|| Trouble::TooLarge { frame_kb: intake.ring.frame_bytes_max() / 1024 });
+        if intake.ring.numbers().end != self.taken {
+            (self.taken, self.since, self.before) = (intake.ring.numbers().end, now, tally);
+            return too_large;
+        }
+        if now - self.since < limits::TROUBLE_DELAY {
+            return too_large;
+        }
+        too_large.or_else(|| self.cause(tally))
+    }
+
+    fn cause(&self, now: Tally) -> Option<Trouble> {
+        let Tally { packets, foreign, lost, broken, undecodable, .. } = self.before;
+        let malformed = Trouble::Malformed { codec: self.codec };
+        match () {
+            () if now.undecodable > undecodable => Some(Trouble::NoKeyFrame),
+            () if now.lost > lost => Some(Trouble::Lost),
+            () if now.broken > broken || now.packets > packets => Some(malformed),
+            () if now.foreign > foreign => Some(Trouble::OtherPayloadType),
+            () => None,
+        }
+    }
+}
+
+impl Tally {
+    fn of(intake: &Intake, packets: Statistics) -> Tally {
+        let losses = intake.losses();
+        Tally {
+            packets: packets.received,
+            foreign: packets.foreign,
+            lost: packets.lost,
+            broken: losses.broken,
+            undecodable: losses.undecodable,
+            too_large: losses.too_large,
+        }
+    }
+}
+
+impl Trouble {
+    /// Whether somebody has to do something about it.
+    pub fn level(self) -> log::Level {
+        match self {
+            Trouble::NoKeyFrame => log::Level::Info,
+            _ => log::Level::Warn,
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::OtherPayloadType => f.write_str(
+                "the camera sends packets of another payload type than its SDP announces: none can \
+                 be recorded",
+            ),
+            Trouble::Malformed { codec } => write!(
+                f,
+                "the camera's packets make no whole {codec} frame: malformed, or another codec than it \
+                 announces"
+            ),
+            Trouble::Lost => f.write_str(
+                "so many packets are lost on the way from the camera that no frame can be recorded",
+            ),
+            Trouble::TooLarge { frame_kb } => write!(
+                f,
+                "frames of more than {frame_kb} KB do not fit and are left out, with what needs them: \
+                 raise buffer_kb"
+            ),
+            Trouble::NoKeyFrame => f.write_str(
+                "frames come, but no key frame with its parameter sets to begin with yet",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime;
+    use std::time::Duration;
+
+    /// What is said of a run in which nothing goes into the ring, second by second.
+    fn said(each: impl Fn(&mut Statistics)) -> Vec<Option<Trouble>> {
+        let (intake, start) = (Intake::new(64 << 10), runtime::now());
+        let mut diagnosis = Diagnosis::new("h264", &intake, start);
+        let mut packets = Statistics::default();
+        (1..=6)
+            .map(|second| {
+                each(&mut packets);
+                diagnosis.look(&intake, packets, start + Duration::from_secs(second))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_camera_of_which_nothing_can_be_recorded_is_told_within_five_seconds() {
+        let nothing = None;
+        let from_the_fourth = |trouble| [nothing, nothing, nothing, trouble, trouble, trouble];
+        let malformed = Some(Trouble::Malformed { codec: "h264" });
+        assert_eq!(said(|it| it.received += 9), from_the_fourth(malformed));
+        assert_eq!(
+            said(|it| {
+                it.received += 9;
+                it.lost += 2;
+            }),
+            from_the_fourth(Some(Trouble::Lost))
+        );
+        assert_eq!(said(|it| it.foreign += 9), from_the_fourth(Some(Trouble::OtherPayloadType)));
+        assert_eq!(said(|_| {}), from_the_fourth(None), "silence is told elsewhere");
+    }
+
+    #[test]
+    fn what_is_said_fits_one_line_and_names_the_remedy() {
+        let line = Trouble::TooLarge { frame_kb: 1024 }.to_string();
+        assert!(line.contains("1024 KB") && line.contains("raise buffer_kb"), "{line}");
+        for trouble in [
+            Trouble::OtherPayloadType,
+            Trouble::Malformed { codec: "h265" },
+            Trouble::Lost,
+            Trouble::NoKeyFrame,
+        ] {
+            let line = trouble.to_string();
+            assert!(line.len() < 120 && !line.contains('\n'), "{line}");
+        }
+    }
+}
