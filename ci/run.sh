@@ -1,7 +1,8 @@
 #!/bin/sh
 # Builds smolnvr and records a camera until Ctrl-C: the one at $URL, or else the test camera; into
 # the folder $DIR, or else ./recordings; the page is on port $PORT of this machine, or else 8080. Each
-# folder has its own smolnvr: two may run at once, on two ports.
+# folder has its own smolnvr: two may run at once, on two ports. Only this machine reaches the page,
+# which therefore asks for no password.
 set -eu
 cd "$(dirname "$0")/.."
 url=${URL:-}
@@ -62,6 +63,7 @@ url = $(quoted "$url")
 
 [web]
 listen = "127.0.0.1:$port"
+auth = "none"
 END
 echo "recordings are in $dir, the page is http://127.0.0.1:$port/; Ctrl-C ends"
 target/release/smolnvr run -c "$work/smolnvr.toml" --socket "$dir/.smolnvr.sock" &

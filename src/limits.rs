@@ -463,8 +463,17 @@ pub const PASSWORD_CHECKS_MAX: usize = 4;
 pub const WRONG_PASSWORD_DELAY_MAX: Duration = Duration::from_secs(5);
 /// Wrong passwords are forgotten after this.
 pub const WRONG_PASSWORD_MEMORY: Duration = Duration::from_secs(600);
-/// Addresses that sent a wrong password; the one whose wait ends first is forgotten.
-pub const WRONG_PASSWORD_ADDRESSES_MAX: usize = 64;
+/// Addresses that sent a wrong password, and their networks; the one whose wait ends first is forgotten.
+/// More than can wait at one time: `PASSWORD_TRY_INTERVAL` lets 25 guess within the longest wait.
+pub const WRONG_PASSWORD_ADDRESSES_MAX: usize = 256;
+/// Passwords that all addresses together may try at once, which never sent the right one …
+pub const PASSWORD_TRIES_MAX: u32 = 15;
+/// … and when there is one more: 5 a second, for a million usual ones more than two days.
+pub const PASSWORD_TRY_INTERVAL: Duration = Duration::from_millis(200);
+/// Addresses that sent the right password: whoever guesses elsewhere does not make them wait.
+pub const RIGHT_PASSWORD_ADDRESSES_MAX: usize = 8;
+/// Cookies of our name that are looked at: another server of the same host can set one for each path.
+pub const COOKIES_MAX: usize = 32;
 /// What happened and was not yet asked for; the oldest is dropped.
 pub const ACCESS_NEWS_MAX: usize = 8;
 

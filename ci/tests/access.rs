@@ -15,6 +15,7 @@ use support::{
     http::{Client, HOST, ORIGIN, ask},
     let_pass,
     port::Port,
+    with_password,
 };
 
 const PASSWORD: &str = r#"{"password":"correct horse"}"#;
@@ -32,7 +33,7 @@ fn nvr_with(web: &str) -> (Nvr, String, Port) {
     let port = Port::closed();
     let directory = tempfile::tempdir().unwrap();
     let text = config(directory.path(), SHORT_SEGMENTS, &[("camera", &port.url("cam"))]);
-    let text = text.replace("[web]\n", &["[web]\n", web].concat());
+    let text = with_password(&text).replace("[web]\n", &["[web]\n", web].concat());
     let nvr = Nvr::start_with(directory, &text, &[]);
     let address = nvr.web_address();
     (nvr, address, port)
@@ -52,8 +53,12 @@ fn the_first_password_is_set_by_the_page_and_opens_everything_for_its_browser() 
     let (nvr, address, _port) = nvr();
     let session = ask(&address, "GET", "/api/session", &[], "").json();
     assert_eq!((&session["auth"], &session["password_set"]), (&"password".into(), &false.into()));
-    // This machine may do everything as long as there is no password.
-    assert_eq!(ask(&address, "GET", "/api/status", &[], "").status, 200);
+    // This machine neither: whoever comes through a proxy on it looks the same.
+    let refused = ask(&address, "GET", "/api/status", &[], "");
+    assert_eq!(refused.status, 403, "{refused:?}");
+    let through = [ORIGIN, "X-Forwarded-For: 203.0.113.9"];
+    let refused = ask(&address, "PUT", "/api/password", &through, PASSWORD);
+    assert_eq!(refused.status, 403, "{refused:?}");
 
     let short = ask(&address, "PUT", "/api/password", &[ORIGIN], r#"{"password":"seven77"}"#);
     assert_eq!(short.status, 400, "{short:?}");

@@ -17,7 +17,7 @@ use support::{
     Nvr, SHORT_SEGMENTS, assert_all_whole, config,
     http::{ORIGIN, ask},
     port::Port,
-    smolnvr, wait_for,
+    smolnvr, wait_for, with_password,
 };
 
 /// A daemon that records.
@@ -154,7 +154,7 @@ fn log_in(address: &str, password: &str) -> u16 {
 #[test]
 fn a_password_counts_at_once_where_a_daemon_runs() {
     let directory = tempfile::tempdir().unwrap();
-    let text = config(directory.path(), SHORT_SEGMENTS, &[]);
+    let text = with_password(&config(directory.path(), SHORT_SEGMENTS, &[]));
     let nvr = Nvr::start_with(directory, &text, &[]);
     let (address, socket) = (nvr.web_address(), socket(nvr.directory.path()));
     for password in ["correct horse", "battery staple"] {
@@ -174,7 +174,7 @@ fn a_password_counts_at_once_where_a_daemon_runs() {
 fn a_password_is_kept_for_the_next_daemon_where_none_runs() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("smolnvr.toml");
-    let text = config(directory.path(), SHORT_SEGMENTS, &[]);
+    let text = with_password(&config(directory.path(), SHORT_SEGMENTS, &[]));
     // With a line end as other systems write it, and without any.
     for input in ["first try 1\r\n", "correct horse"] {
         let output = passwd(&["-c", file.to_str().unwrap()], input);

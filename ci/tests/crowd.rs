@@ -47,7 +47,7 @@ fn a_crowd_costs_no_frame_no_memory_and_no_patience() {
     let text = format!(
         "[storage]\npath = {recordings:?}\nrequire_mount = false\nkeep_free_percent = 0\n\
          segment_seconds = 10\n\n[[camera]]\nname = \"camera\"\nurl = {:?}\n\n\
-         [web]\nlisten = \"127.0.0.1:0\"\n",
+         [web]\nlisten = \"127.0.0.1:0\"\nauth = \"none\"\n",
         camera.url("cam")
     );
     let mut nvr = Nvr::start_release(directory, &text);

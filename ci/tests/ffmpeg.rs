@@ -38,7 +38,7 @@ fn start(url: &str) -> Nvr {
 
 fn start_with(url: &str, path: &Path) -> Nvr {
     let directory = tempfile::tempdir().unwrap();
-    let text = by_ffmpeg(directory.path(), url, path).replace("[web]", "[web]\nauth = \"none\"");
+    let text = by_ffmpeg(directory.path(), url, path);
     Nvr::start_with(directory, &text, &[])
 }
 

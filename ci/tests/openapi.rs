@@ -7,7 +7,7 @@ use std::{path::Path, process::Command};
 use support::{
     Nvr, SHORT_SEGMENTS, assert_all_whole, config,
     http::{Client, ORIGIN, ask},
-    wait_for,
+    wait_for, with_password,
 };
 
 const PASSWORD: &str = "correct horse";
@@ -19,7 +19,7 @@ fn the_daemon_keeps_to_the_description_of_its_api() {
     let camera = Camera::builder().stream_with("cam", clip, options).start().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let text = config(directory.path(), SHORT_SEGMENTS, &[("camera", &camera.url("cam"))]);
-    let text = text.replace("auth = \"none\"", "auth = \"password\"");
+    let text = with_password(&text);
     // Nothing makes snapshots: their answer is the same however busy the machine is.
     let text = text + "\n[ffmpeg]\npath = \"/nowhere/ffmpeg\"\n";
     let mut nvr = Nvr::start_with(directory, &text, &[]);

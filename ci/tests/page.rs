@@ -17,6 +17,7 @@ use std::{
 };
 use support::{
     Nvr, SHORT_SEGMENTS, assert_all_whole, bench_clip, config, frames_in, numbered_clip, wait_for,
+    with_password,
 };
 
 /// Frames that the live picture may be behind what the camera has sent: a second.
@@ -29,7 +30,7 @@ fn a_person_walks_through_the_whole_page() {
     let clip = numbered_clip();
     let length = clip.access_units().len() as u64;
     let camera = Camera::builder().stream("cam", clip).start().unwrap();
-    let mut nvr = start(&[("camera", &camera.url("cam"))], SHORT_SEGMENTS, str::to_owned);
+    let mut nvr = start(&[("camera", &camera.url("cam"))], SHORT_SEGMENTS, with_password);
     let port = port_of(&nvr);
     let screenshots = target().join("page");
     let mut browser = Browser::start(
@@ -91,8 +92,7 @@ fn several_cameras_and_snapshots_where_the_browser_knows_no_h265() {
     let snapshot = format!("{:?}", camera.picture_url().unwrap());
     let nvr = start(&[("yard", &yard), ("door", &door), ("roof", &door)], SHORT_SEGMENTS, |text| {
         let door = text.replace("\"door\"\n", &format!("\"door\"\nsnapshot = {snapshot}\n"));
-        let roof = door.replace("\"roof\"\n", "\"roof\"\nsnapshot = \"off\"\n");
-        without_password(&roof)
+        door.replace("\"roof\"\n", "\"roof\"\nsnapshot = \"off\"\n")
     });
     let mut browser = Browser::start("cameras.py", &[&port_of(&nvr)]);
     iter::from_fn(|| browser.next_step()).for_each(|step| println!("{step}"));
@@ -103,7 +103,7 @@ fn several_cameras_and_snapshots_where_the_browser_knows_no_h265() {
 fn the_page_says_that_the_recorder_is_gone_and_finds_it_again() {
     let camera = Camera::builder().stream("cam", numbered_clip()).start().unwrap();
     let cameras = [("camera", &*camera.url("cam"))];
-    let mut nvr = start(&cameras, SHORT_SEGMENTS, without_password);
+    let mut nvr = start(&cameras, SHORT_SEGMENTS, str::to_owned);
     let port = port_of(&nvr);
     let mut browser = Browser::start("gone.py", &[&port]);
     let mut steps = Vec::new();
@@ -127,7 +127,7 @@ fn a_camera_is_tested_saved_and_changed_on_the_page() {
     let auth = Auth::new(Scheme::Digest, "admin", "s/e@c:ret");
     let camera = Camera::builder().stream("cam", numbered_clip()).auth(auth).start().unwrap();
     let address = camera.url("cam").replace("//", "//admin:s%2Fe%40c%3Aret@");
-    let nvr = start(&[], SHORT_SEGMENTS, without_password);
+    let nvr = start(&[], SHORT_SEGMENTS, str::to_owned);
     let mut browser = Browser::start("settings.py", &[&port_of(&nvr), &address]);
     iter::from_fn(|| browser.next_step()).for_each(|step| println!("{step}"));
     browser.assert_success();
@@ -182,10 +182,6 @@ fn start(cameras: &[(&str, &str)], storage: &str, change: impl Fn(&str) -> Strin
     let text = config(directory.path(), storage, cameras);
     let text = text.replace("[web]", "[web]\nhosts = [\"nvr.lan\"]");
     Nvr::start_with(directory, &change(&text), &[])
-}
-
-fn without_password(config: &str) -> String {
-    config.replace("[web]", "[web]\nauth = \"none\"")
 }
 
 fn port_of(nvr: &Nvr) -> String {

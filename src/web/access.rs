@@ -7,7 +7,7 @@
 //! ├─ host       by which names this machine may be called
 //! ├─ origin     which pages may make a browser ask
 //! ├─ sessions   who is logged in
-//! ├─ delays     who waits after wrong passwords
+//! ├─ delays     who waits before a password is judged
 //! ├─ password   its hash, its file
 //! ├─ attempt    a password to be checked elsewhere
 //! ├─ secret     randomness, comparison
@@ -35,7 +35,6 @@ pub use attempt::{Answer, Attempt};
 pub use form::Form;
 pub use head::{Class, Head};
 pub use refusal::{Challenge, Refusal};
-pub use sessions::NO_COOKIE;
 
 use self::{
     attempt::{Finding, Purpose},
@@ -49,7 +48,14 @@ use crate::{
     config::{self, Auth},
     limits,
 };
-use std::{collections::VecDeque, fmt, net::IpAddr, sync::Arc, time::Instant};
+use std::{
+    collections::VecDeque,
+    fmt,
+    net::IpAddr,
+    rc::{Rc, Weak},
+    sync::Arc,
+    time::Instant,
+};
 
 /// What is remembered between requests. All of it is in memory and ends with the process, but for the
 /// password's file, which the caller reads and writes.
@@ -59,6 +65,8 @@ pub struct Access {
     /// Paths of the page's own files, which everybody may have.
     assets: &'static [&'static str],
     password: Password,
+    /// What is admitted otherwise than by a session looks whether this is still there.
+    life: Rc<()>,
     /// Of the password that was found right: the slow check is made once.
     remembered: Option<Trace>,
     sessions: Sessions,
@@ -87,8 +95,6 @@ pub enum Who {
     Basic,
     /// Anybody: `auth = "none"`.
     Anybody,
-    /// This machine itself, as long as there is no password.
-    Loopback,
     /// Nobody: the route is for everybody.
     Stranger,
 }
@@ -97,6 +103,25 @@ impl Who {
     /// What `logged_in` of `/api/session` says.
     pub fn is_logged_in(self) -> bool {
         self != Who::Stranger
+    }
+
+    /// Whether he is known: others make way for him.
+    pub fn is_owner(self) -> bool {
+        matches!(self, Who::Unix | Who::Session | Who::Basic)
+    }
+}
+
+/// What a request was admitted by, for as long as its answer takes.
+#[derive(Clone, Debug)]
+pub struct Pass {
+    pub who: Who,
+    life: Weak<()>,
+}
+
+impl Pass {
+    /// Whether it counts no more: the session ended, or there is another password.
+    pub fn is_over(&self) -> bool {
+        self.who.is_logged_in() && self.who != Who::Unix && self.life.strong_count() == 0
     }
 }
 
@@ -123,6 +148,7 @@ impl Access {
             hosts: Hosts::new(own_name, &web.hosts),
             assets,
             password,
+            life: Rc::default(),
             remembered: None,
             sessions: Sessions::default(),
             delays: Delays::default(),
@@ -136,7 +162,10 @@ impl Access {
 
     /// Takes a changed configuration over; who is logged in stays so.
     pub fn configure(&mut self, web: &config::Web, own_name: &str) {
-        self.auth = web.auth;
+        if self.auth != web.auth {
+            self.auth = web.auth;
+            self.life = Rc::default();
+        }
         self.hosts = Hosts::new(own_name, &web.hosts);
     }
 
@@ -145,7 +174,9 @@ impl Access {
         if self.password != password {
             self.password = password;
             self.remembered = None;
+            self.life = Rc::default();
             self.sessions.end_all();
+            self.delays.forget_right();
         }
     }
 
@@ -169,20 +200,28 @@ impl Access {
     /// # Errors
     /// What to answer instead of what was asked for.
     pub fn admit(&mut self, head: &Head<'_>, peer: Peer, now: Instant) -> Result<Verdict, Refusal> {
-        let Peer::Address(address) = peer else { return Ok(Verdict::Admitted(Who::Unix)) };
-        self.hosts.check(head.host.ok_or(Refusal::Malformed("a request has one Host"))?)?;
+        if peer == Peer::Unix {
+            return Ok(Verdict::Admitted(Who::Unix));
+        }
+        let Some(host) = head.host else {
+            // No browser leaves it out: by HTTP/1.0 a proxy asks whether somebody is there.
+            return match (head.method, head.path) {
+                ("GET" | "HEAD" | "OPTIONS", "/") => Ok(Verdict::Admitted(Who::Stranger)),
+                _ => Err(Refusal::Malformed("a request has one Host")),
+            };
+        };
+        self.hosts.check(host)?;
         let class = head.class(self.assets);
-        origin::check(head, class)?;
+        origin::check(head, class, &self.cookie_name(), &self.hosts)?;
         if self.auth == Auth::None {
             return Ok(Verdict::Admitted(Who::Anybody));
         }
-        if self.knows_session(head, now) {
+        if self.session(head, now).is_some() {
             return Ok(Verdict::Admitted(Who::Session));
         }
         match (class, &self.password) {
-            (_, Password::Unset) if address.to_canonical().is_loopback() => {
-                Ok(Verdict::Admitted(Who::Loopback))
-            }
+            // Wherever the proxy is, who asks it may be anywhere.
+            (Class::LogIn, Password::Unset) if head.is_forwarded => Err(Refusal::Forwarded),
             (Class::Public | Class::LogIn, _) => Ok(Verdict::Admitted(Who::Stranger)),
             (_, Password::Unset) => Err(Refusal::NoPassword),
             (_, Password::Unreadable(why)) => Err(Refusal::PasswordUnreadable(why.clone())),
@@ -192,6 +231,12 @@ impl Access {
                 self.check(Purpose::Basic(challenge), password, *hash, peer, now)
             }
         }
+    }
+
+    /// What a request that was admitted as `who` goes on by.
+    pub fn pass(&mut self, who: Who, head: &Head<'_>, now: Instant) -> Pass {
+        let of_session = if who == Who::Session { self.session(head, now) } else { None };
+        Pass { who, life: of_session.unwrap_or_else(|| Rc::downgrade(&self.life)) }
     }
 
     /// `POST /api/session`, once it is admitted.
@@ -210,10 +255,21 @@ impl Access {
         }
     }
 
-    /// `DELETE /api/session`, once it is admitted; to be answered with [`NO_COOKIE`].
-    pub fn log_out(&mut self, head: &Head<'_>) {
+    /// `DELETE /api/session`, once it is admitted; the value of `Set-Cookie`.
+    pub fn log_out(&mut self, head: &Head<'_>) -> String {
+        let name = self.cookie_name();
         if let Some(key) = &self.key {
-            head.cookies().for_each(|token| self.sessions.end(key, token));
+            let tokens = head.cookies(&name).take(limits::COOKIES_MAX);
+            tokens.for_each(|token| self.sessions.end(key, token));
+        }
+        sessions::no_cookie(&name)
+    }
+
+    /// Cookies know no ports: two recorders of one host have each its own.
+    fn cookie_name(&self) -> String {
+        match &self.password {
+            Password::Set(hash) => format!("{COOKIE}-{:08x}", hash.tag()),
+            Password::Unset | Password::Unreadable(_) => COOKIE.to_owned(),
         }
     }
 
@@ -289,10 +345,8 @@ impl Access {
         now: Instant,
     ) -> Result<Verdict, Refusal> {
         // Also for the right one: else the wait would tell which one is right.
-        if let Peer::Address(address) = peer
-            && let Some(wait) = self.delays.wait(Source::of(address), now)
-        {
-            return Err(Refusal::Wait(wait));
+        if let Peer::Address(address) = peer {
+            self.delays.begin(Source::of(address), now).map_err(Refusal::Wait)?;
         }
         match self.recall(&password) {
             Some(Finding::Wrong) => Err(self.wrong(&purpose, peer, now)),
@@ -332,9 +386,13 @@ impl Access {
         };
         let Peer::Address(address) = peer else { return Refusal::NotLoggedIn(challenge) };
         let (wrong, wait) = self.delays.wrong(Source::of(address), now);
-        // A guesser shall not fill the log.
-        if wrong.is_power_of_two() {
-            self.tell(format!("wrong password from {peer}, {wrong} in a row"));
+        // A guesser shall not fill the log, nor many.
+        let guilty = self.delays.guilty();
+        if wrong.is_power_of_two() && (wrong > 1 || guilty.is_power_of_two()) {
+            self.tell(match guilty {
+                0..GUILTY_FEW => format!("wrong password from {peer}, {wrong} in a row"),
+                _ => format!("wrong passwords from {guilty} addresses, {wrong} from {peer}"),
+            });
         }
         Refusal::WrongPassword { wait, challenge }
     }
@@ -358,13 +416,14 @@ impl Access {
         let key = self.key.as_ref().ok_or(Refusal::NoRandomness)?;
         let token = self.sessions.begin(key, self.random, now).ok_or(Refusal::NoRandomness)?;
         self.tell(format!("logged in from {peer}"));
-        Ok(Verdict::Begun(sessions::cookie(&token)))
+        Ok(Verdict::Begun(sessions::cookie(&self.cookie_name(), &token)))
     }
 
-    fn knows_session(&mut self, head: &Head<'_>, now: Instant) -> bool {
-        let Some(key) = &self.key else { return false };
-        // Not one that is known is still no reason to look at more than a few.
-        head.cookies().take(COOKIES_MAX).any(|token| self.sessions.knows(key, token, now))
+    fn session(&mut self, head: &Head<'_>, now: Instant) -> Option<Weak<()>> {
+        let key = self.key.as_ref()?;
+        let name = self.cookie_name();
+        let mut tokens = head.cookies(&name).take(limits::COOKIES_MAX);
+        tokens.find_map(|token| self.sessions.find(key, token, now))
     }
 
     fn tell(&mut self, news: String) {
@@ -397,8 +456,10 @@ fn is_local(address: IpAddr) -> bool {
     }
 }
 
-/// Cookies of our name that are looked at: one for each path that may have set one.
-const COOKIES_MAX: usize = 4;
+/// What the name of the cookie begins with.
+const COOKIE: &str = "smolnvr";
+/// From so many addresses on they are counted rather than named.
+const GUILTY_FEW: usize = 9;
 
 #[cfg(test)]
 mod tests;

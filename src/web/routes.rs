@@ -67,7 +67,8 @@ impl PathRouterService for Service {
             None => Outcome::Answer(Answer::error(400, "this is no request")),
             Some(head) => match self.web.admit(&head, peer).await {
                 Err(refusal) => Outcome::Answer(refusal.into()),
-                Ok(who) => {
+                Ok(pass) => {
+                    let who = pass.who;
                     let body = read_body(&mut request).await?;
                     // Boxed: some routes hold much, and an idle connection none of it.
                     Box::pin(self.web.answer(Asked { head, body: &body, peer, who })).await
@@ -167,6 +168,10 @@ impl Web {
             ("GET", ["recordings", camera, file, ""]) => self.recording(head, camera, file).await,
             ("GET", ["snapshot", file, "", ""]) => self.snapshot(file).await,
             ("GET", ["live", file, "", ""]) => self.live_file(file),
+            // A proxy that asks whether somebody is there.
+            ("OPTIONS", ["", "", "", ""]) if head.field("host").is_none() => {
+                Answer::new(204, Body::None).with("Allow", "GET, HEAD")
+            }
             ("GET", ["api", "openapi.json", "", ""]) => assets::answer(head, "api/openapi.json"),
             ("GET", ["metrics", "", "", ""]) => self.metrics(),
             ("GET", [name, "", "", ""]) if assets::find(name).is_some() => {
@@ -201,8 +206,7 @@ impl Web {
         match self.live(name, Form::File) {
             Ok((source, place)) => {
                 let source = Box::new(Placed { source, _place: place });
-                Answer::new(200, Body::Stream { kind: "video/mp4", source })
-                    .with("Cache-Control", "no-store")
+                endless("video/mp4", source)
             }
             Err(answer) => answer,
         }
@@ -233,9 +237,7 @@ impl Web {
     }
 
     fn events(self: &Rc<Self>) -> Answer {
-        let source = Box::new(Feed::new(self));
-        Answer::new(200, Body::Stream { kind: "text/event-stream", source })
-            .with("Cache-Control", "no-store")
+        endless("text/event-stream", Box::new(Feed::new(self)))
     }
 
     async fn delete_recording(&self, camera: &str, number: &str) -> Answer {
@@ -287,6 +289,14 @@ fn allowed(route: [&str; 4]) -> &'static str {
         [name, "", "", ""] if assets::find(name).is_some() => "GET, HEAD",
         _ => "",
     }
+}
+
+/// An answer without an end. Proxies shall pass it on as it comes: nginx gathers what it is not told to
+/// leave, and others what they may compress (RFC 9111 §5.2.2.6).
+fn endless(kind: &'static str, source: Box<dyn Source>) -> Answer {
+    Answer::new(200, Body::Stream { kind, source })
+        .with("Cache-Control", "no-store, no-transform")
+        .with("X-Accel-Buffering", "no")
 }
 
 fn not_found() -> Outcome {

@@ -4,7 +4,7 @@
 
 use super::{
     Web,
-    access::{self, Attempt, NO_COOKIE, Peer, Refusal, Verdict, Who, password},
+    access::{self, Attempt, Pass, Peer, Refusal, Verdict, Who, password},
     answer::Answer,
     head::Head,
 };
@@ -30,15 +30,14 @@ impl Web {
         self: &Rc<Self>,
         head: &Head<'_>,
         peer: Peer,
-    ) -> Result<Who, Refusal> {
-        let verdict = {
-            let view = access::Head::read(head.method, head.path(), &mut head.fields())?;
-            self.access.borrow_mut().admit(&view, peer, runtime::now())
+    ) -> Result<Pass, Refusal> {
+        let view = access::Head::read(head.method, head.path(), &mut head.fields())?;
+        let verdict = self.access.borrow_mut().admit(&view, peer, runtime::now());
+        let who = match self.settle(verdict).await? {
+            Verdict::Admitted(who) => who,
+            Verdict::Begun(_) | Verdict::Verify(_) => Who::Stranger,
         };
-        match self.settle(verdict).await? {
-            Verdict::Admitted(who) => Ok(who),
-            Verdict::Begun(_) | Verdict::Verify(_) => Ok(Who::Stranger),
-        }
+        Ok(self.access.borrow_mut().pass(who, &view, runtime::now()))
     }
 
     /// Carries out what a verdict leaves to do, and tells what it brought.
@@ -100,10 +99,11 @@ impl Web {
 
     /// `DELETE /api/session`.
     pub(super) fn log_out(&self, head: &Head<'_>) -> Answer {
-        if let Ok(view) = access::Head::read(head.method, head.path(), &mut head.fields()) {
-            self.access.borrow_mut().log_out(&view);
+        let answer = self.session(Who::Stranger);
+        match access::Head::read(head.method, head.path(), &mut head.fields()) {
+            Ok(view) => answer.with("Set-Cookie", self.access.borrow_mut().log_out(&view)),
+            Err(refusal) => refusal.into(),
         }
-        self.session(Who::Stranger).with("Set-Cookie", NO_COOKIE)
     }
 
     /// `PUT /api/password`.

@@ -197,7 +197,7 @@ fn the_page_shows_pictures_in_its_list() {
     let camera = camera.start().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let text = config(directory.path(), "keep_free_percent = 0", &[("yard", &camera.url("cam"))]);
-    let text = text.replace("[web]", "[web]\nauth = \"none\"\nhosts = [\"nvr.lan\"]");
+    let text = text.replace("[web]", "[web]\nhosts = [\"nvr.lan\"]");
     let nvr = Nvr::start_with(directory, &text, &[]);
     nvr.wait_for_recording(&[]);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

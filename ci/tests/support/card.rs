@@ -67,7 +67,7 @@ impl Card {
         let config = format!(
             "[storage]\npath = {path:?}\n{storage}\n\n\
              [[camera]]\nname = \"camera\"\nurl = {url:?}\nbuffer_kb = 8192\n\n\
-             [web]\nlisten = \"127.0.0.1:0\"\n\n[log]\nlevel = \"debug\"\n"
+             [web]\nlisten = \"127.0.0.1:0\"\nauth = \"none\"\n\n[log]\nlevel = \"debug\"\n"
         );
         Nvr::start_with(tempfile::tempdir().unwrap(), &config, &[])
     }

@@ -193,7 +193,7 @@ impl Drop for Nvr {
 }
 
 /// A configuration: recordings in a folder of `directory`, further keys of `[storage]`, and cameras
-/// by name and URL.
+/// by name and URL. Whoever asks the page may have everything.
 pub fn config(directory: &Path, storage: &str, cameras: &[(&str, &str)]) -> String {
     let recordings = directory.join("recordings");
     let cameras = cameras.iter().map(|(name, url)| {
@@ -201,9 +201,14 @@ pub fn config(directory: &Path, storage: &str, cameras: &[(&str, &str)]) -> Stri
     });
     format!(
         "[storage]\npath = {recordings:?}\nrequire_mount = false\n{storage}\n\n{}\
-         [web]\nlisten = \"127.0.0.1:0\"\n\n[log]\nlevel = \"debug\"\n",
+         [web]\nlisten = \"127.0.0.1:0\"\nauth = \"none\"\n\n[log]\nlevel = \"debug\"\n",
         cameras.collect::<String>()
     )
+}
+
+/// The same where the page asks for the password.
+pub fn with_password(config: &str) -> String {
+    config.replace("auth = \"none\"\n", "")
 }
 
 fn write_config(directory: &Path, config: &str) {

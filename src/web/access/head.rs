@@ -17,12 +17,16 @@ pub struct Head<'a> {
     pub path: &'a str,
     pub(super) host: Option<&'a [u8]>,
     pub(super) origin: Option<&'a [u8]>,
-    /// `Sec-Fetch-Site`.
+    /// `Sec-Fetch-Site`, `-Mode` and `-Dest`.
     pub(super) site: Option<&'a [u8]>,
+    mode: Option<&'a [u8]>,
+    destination: Option<&'a [u8]>,
     pub(super) authorization: Option<&'a [u8]>,
     cookie: Option<&'a [u8]>,
     upgrade: Option<&'a [u8]>,
     sender: Sender,
+    /// A proxy says that it asks for somebody else. What it says of him is not believed.
+    pub(super) is_forwarded: bool,
 }
 
 /// What a request is about, as far as access goes.
@@ -60,25 +64,33 @@ impl<'a> Head<'a> {
             host: None,
             origin: None,
             site: None,
+            mode: None,
+            destination: None,
             authorization: None,
             cookie: None,
             upgrade: None,
             sender: Sender::Any,
+            is_forwarded: false,
         };
         for (name, value) in fields {
             let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
-            if name
-                .get(..SEC_FETCH.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(SEC_FETCH))
-            {
+            let begins = |start: &[u8]| {
+                name.get(..start.len()).is_some_and(|it| it.eq_ignore_ascii_case(start))
+            };
+            if begins(SEC_FETCH) {
                 head.sender = Sender::Browser;
             }
+            head.is_forwarded |= begins(X_FORWARDED) || FORWARDED.into_iter().any(is);
             let field = if is("Host") {
                 &mut head.host
             } else if is("Origin") {
                 &mut head.origin
             } else if is("Sec-Fetch-Site") {
                 &mut head.site
+            } else if is("Sec-Fetch-Mode") {
+                &mut head.mode
+            } else if is("Sec-Fetch-Dest") {
+                &mut head.destination
             } else if is("Authorization") {
                 &mut head.authorization
             } else if is("Cookie") {
@@ -107,10 +119,22 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// The values of the page's cookie; of several paths there may be several.
-    pub(super) fn cookies(&self) -> impl Iterator<Item = &'a [u8]> {
-        let pairs = self.cookie.unwrap_or_default().split(|byte| *byte == b';');
-        pairs.filter_map(|pair| pair.trim_ascii().strip_prefix(COOKIE)?.strip_prefix(b"="))
+    /// The values of the page's cookie of that name; of several paths there may be several.
+    pub(super) fn cookies(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.pairs().filter_map(move |pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.cookie.unwrap_or_default().split(|byte| *byte == b';').map(<[u8]>::trim_ascii)
+    }
+
+    /// Whether somebody followed a link to it, or opened it by its address (Fetch standard §2.2.5):
+    /// what comes is shown, and no page elsewhere can read it.
+    pub(super) fn is_navigation(&self) -> bool {
+        let is = |field: Option<&[u8]>, value: &[u8]| {
+            field.is_some_and(|field| field.eq_ignore_ascii_case(value))
+        };
+        is(self.mode, b"navigate") && is(self.destination, b"document")
     }
 
     /// The password of Basic credentials; the user may be any.
@@ -138,7 +162,18 @@ impl<'a> Head<'a> {
 
 const SESSION: &str = "/api/session";
 const PASSWORD: &str = "/api/password";
-const COOKIE: &[u8] = b"smolnvr";
 const BASIC: &[u8] = b"Basic ";
 const SEC_FETCH: &[u8] = b"Sec-Fetch-";
+const X_FORWARDED: &[u8] = b"X-Forwarded-";
+/// RFC 7239, RFC 9110 §7.6.3, and what nginx, Cloudflare and others send as they are mostly set up.
+const FORWARDED: [&str; 8] = [
+    "Forwarded",
+    "Via",
+    "X-Real-IP",
+    "X-Client-IP",
+    "X-Cluster-Client-IP",
+    "X-Original-Forwarded-For",
+    "CF-Connecting-IP",
+    "True-Client-IP",
+];
 const PLAYER_PATHS: [&str; 4] = ["/recordings", "/live", "/snapshot", "/metrics"];

@@ -35,12 +35,21 @@ impl Hosts {
         let Host::Name(name) = split_port(whole).ok_or(NO_HOST)? else { return Ok(()) };
         let name = plain(name);
         let is_ours = name == "localhost"
-            || self.further.iter().any(|known| *known == name || known.eq_ignore_ascii_case(whole))
+            || self.has_further(whole)
             || self.own.contains(&name)
             || LOCAL_DOMAINS.iter().any(|domain| {
                 name.strip_suffix(domain).is_some_and(|name| self.own.iter().any(|own| own == name))
             });
         if is_ours { Ok(()) } else { Err(Refusal::Misdirected { host: name }) }
+    }
+}
+
+impl Hosts {
+    /// Whether `host`, with a port perhaps, is one of `web.hosts`.
+    pub fn has_further(&self, host: &str) -> bool {
+        let Some(Host::Name(name)) = split_port(host) else { return false };
+        let name = plain(name);
+        self.further.iter().any(|known| *known == name || known.eq_ignore_ascii_case(host))
     }
 }
 

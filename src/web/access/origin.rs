@@ -1,41 +1,54 @@
 //! Which pages may make a browser ask for something here: ours alone.
 //!
-//! Spec: RFC 6454 §7 (Origin), Fetch Metadata (Sec-Fetch-Site). Browsers on plain-HTTP names of a
+//! Spec: RFC 6454 §7 (Origin), Fetch Metadata (Sec-Fetch-*). Browsers on plain-HTTP names of a
 //! local network send no `Sec-Fetch-Site`: it can refuse, never allow.
 
 use super::{
     head::{Class, Head},
+    host::Hosts,
     refusal::Refusal,
 };
+use std::str;
 
+/// `cookie` is the name of ours, `hosts` are the names of this machine.
+///
 /// # Errors
 /// `Foreign`: another page asks; `OriginMissing`: nobody can tell which page asks.
-pub fn check(head: &Head<'_>, class: Class) -> Result<(), Refusal> {
+pub fn check(head: &Head<'_>, class: Class, cookie: &str, hosts: &Hosts) -> Result<(), Refusal> {
+    // A link elsewhere may lead to our page, which asks for the rest itself.
+    let is_link = class == Class::Public && head.is_navigation();
     if let Some(site) = head.site
+        && !is_link
         && !SITES.iter().any(|allowed| site.eq_ignore_ascii_case(allowed))
     {
         return Err(Refusal::Foreign);
     }
     if let Some(origin) = head.origin {
-        let is_own = |host| is_same(origin, host);
-        return if head.host.is_some_and(is_own) { Ok(()) } else { Err(Refusal::Foreign) };
+        let is_own = str::from_utf8(origin).is_ok_and(|origin| is_own(origin, head.host, hosts));
+        return if is_own { Ok(()) } else { Err(Refusal::Foreign) };
     }
     let changes = matches!(class, Class::Change | Class::LogIn | Class::WebSocket);
-    if changes && head.cookies().next().is_some() {
+    if changes && head.cookies(cookie).next().is_some() {
         return Err(Refusal::OriginMissing);
     }
     Ok(())
 }
 
-/// Whether an origin is `http://` or `https://` (of a proxy before us) and then just what `Host` says.
-fn is_same(origin: &[u8], host: &[u8]) -> bool {
-    SCHEMES.iter().any(|scheme| {
-        let parts = origin.split_at_checked(scheme.len());
-        parts.is_some_and(|(start, rest)| {
-            start.eq_ignore_ascii_case(scheme) && rest.eq_ignore_ascii_case(host)
-        })
+/// Whether an origin is `http://` or `https://` (of a proxy before us) and then just what `Host` says,
+/// or a name of `web.hosts`: proxies put a port of their own into `Host`, or none, or their own name.
+fn is_own(origin: &str, host: Option<&[u8]>, hosts: &Hosts) -> bool {
+    SCHEMES.iter().any(|(scheme, default_port)| {
+        let Some((start, rest)) = origin.split_at_checked(scheme.len()) else { return false };
+        let without_port =
+            |host: &'_ str| host.strip_suffix(default_port).map_or(host.len(), str::len);
+        let host = host.and_then(|host| str::from_utf8(host).ok()).unwrap_or_default();
+        let (ours, theirs) = (host.get(..without_port(host)), rest.get(..without_port(rest)));
+        let is_host = !rest.is_empty()
+            && ours.zip(theirs).is_some_and(|(ours, theirs)| ours.eq_ignore_ascii_case(theirs));
+        start.eq_ignore_ascii_case(scheme) && (is_host || hosts.has_further(rest))
     })
 }
 
 const SITES: [&[u8]; 2] = [b"same-origin", b"none"];
-const SCHEMES: [&[u8]; 2] = [b"http://", b"https://"];
+/// With the ports that browsers leave out.
+const SCHEMES: [(&str, &str); 2] = [("http://", ":80"), ("https://", ":443")];

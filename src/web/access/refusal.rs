@@ -26,10 +26,12 @@ pub enum Refusal {
     Foreign,
     /// A change or a WebSocket with our cookie, but without an `Origin`.
     OriginMissing,
-    /// No password is set yet, and the request comes from another host.
+    /// No password is set yet.
     NoPassword,
-    /// The first password, sent from an address that is not of a local network.
+    /// The first password, sent from an address that is not of a local network …
     NotLocal(IpAddr),
+    /// … or by a proxy, for whoever asked it.
+    Forwarded,
     /// The password's file; why it can not be used.
     PasswordUnreadable(String),
     /// A new password could not be kept; why.
@@ -41,7 +43,7 @@ pub enum Refusal {
         wait: Duration,
         challenge: Challenge,
     },
-    /// After wrong passwords from this address.
+    /// After wrong passwords, from this address or many.
     Wait(Duration),
     /// As many passwords as may be are checked at this moment.
     Busy,
@@ -65,6 +67,7 @@ impl Refusal {
             | Refusal::OriginMissing
             | Refusal::NoPassword
             | Refusal::NotLocal(_)
+            | Refusal::Forwarded
             | Refusal::PasswordUnreadable(_) => 403,
             Refusal::Slow => 408,
             Refusal::BodyTooLarge => 413,
@@ -120,17 +123,24 @@ impl fmt::Display for Refusal {
                  `hosts` in section [web] of the configuration (web.hosts)"
             ),
             Refusal::Foreign => f.write_str(
-                "the request was made by another web site: open this page by its address",
+                "the request was made by another web site: open this page by its address (behind a \
+                 proxy: add the name in that address to web.hosts)",
             ),
             Refusal::OriginMissing => f.write_str(
                 "a change with the page's cookie needs an Origin: scripts send the password by \
                  Basic instead",
             ),
-            Refusal::NoPassword => f.write_str("no password is set yet: set one on the page"),
+            Refusal::NoPassword => f.write_str(
+                "no password is set yet: set one on the page, or by `smolnvr passwd` on the machine",
+            ),
             Refusal::NotLocal(address) => write!(
                 f,
                 "the first password is only taken from the local network, not from {address}: \
                  set it from there, or by `smolnvr passwd` on the machine itself"
+            ),
+            Refusal::Forwarded => f.write_str(
+                "the first password is not taken through a proxy: set it from the local network, \
+                 or by `smolnvr passwd` on the machine itself",
             ),
             Refusal::PasswordUnreadable(why) => write!(
                 f,
@@ -144,7 +154,7 @@ impl fmt::Display for Refusal {
             }
             Refusal::NotLoggedIn(_) => f.write_str("log in"),
             Refusal::WrongPassword { .. } => f.write_str("wrong password"),
-            Refusal::Wait(_) => f.write_str("wrong passwords came from this address: wait"),
+            Refusal::Wait(_) => f.write_str("wrong passwords came: wait a moment"),
             Refusal::Busy => f.write_str("too many passwords at once: try again"),
             Refusal::NoRandomness => {
                 f.write_str("the machine has only just started: try again in a moment")

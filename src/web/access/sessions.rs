@@ -8,7 +8,10 @@
 use super::secret::{Key, Random, Trace};
 use crate::limits;
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
-use std::time::Instant;
+use std::{
+    rc::{Rc, Weak},
+    time::Instant,
+};
 
 #[derive(Default)]
 pub struct Sessions(Vec<Session>);
@@ -16,6 +19,8 @@ pub struct Sessions(Vec<Session>);
 struct Session {
     token: Trace,
     used: Instant,
+    /// What is admitted by it looks whether this is still there.
+    life: Rc<()>,
 }
 
 impl Sessions {
@@ -30,19 +35,20 @@ impl Sessions {
                 self.0.swap_remove(index);
             }
         }
-        self.0.push(Session { token: key.trace(token.as_bytes()), used: now });
+        self.0.push(Session { token: key.trace(token.as_bytes()), used: now, life: Rc::default() });
         Some(token)
     }
 
-    /// Whether a token is of a session; if so it was used now.
-    pub fn knows(&mut self, key: &Key, token: &[u8], now: Instant) -> bool {
-        if self.0.is_empty() {
-            return false;
+    /// The life of the session that a token is of; it was used now.
+    pub fn find(&mut self, key: &Key, token: &[u8], now: Instant) -> Option<Weak<()>> {
+        if self.0.is_empty() || token.len() != TOKEN_LENGTH {
+            return None;
         }
         self.end_old(now);
         let trace = key.trace(token);
-        let session = self.0.iter_mut().find(|session| session.token.is(&trace));
-        session.map(|session| session.used = now).is_some()
+        let session = self.0.iter_mut().find(|session| session.token.is(&trace))?;
+        session.used = now;
+        Some(Rc::downgrade(&session.life))
     }
 
     pub fn end(&mut self, key: &Key, token: &[u8]) {
@@ -56,7 +62,9 @@ impl Sessions {
 
     fn end_old(&mut self, now: Instant) {
         let is_new = |session: &Session| {
-            now.saturating_duration_since(session.used) <= limits::SESSION_IDLE_MAX
+            // A page that only looks uses it, too.
+            Rc::weak_count(&session.life) > 0
+                || now.saturating_duration_since(session.used) <= limits::SESSION_IDLE_MAX
         };
         self.0.retain(is_new);
     }
@@ -64,9 +72,14 @@ impl Sessions {
 
 /// `Set-Cookie` of a session that begins. How long it lasts is decided here, not by the browser:
 /// that keeps it as long as browsers keep any (400 days).
-pub fn cookie(token: &str) -> String {
-    format!("smolnvr={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=34560000")
+pub fn cookie(name: &str, token: &str) -> String {
+    format!("{name}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=34560000")
 }
 
 /// `Set-Cookie` of a session that ended.
-pub const NO_COOKIE: &str = "smolnvr=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0";
+pub fn no_cookie(name: &str) -> String {
+    format!("{name}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0")
+}
+
+/// 128 bits in base64 without padding.
+const TOKEN_LENGTH: usize = 22;

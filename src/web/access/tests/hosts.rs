@@ -99,9 +99,15 @@ fn what_is_no_host_is_malformed() {
 
 #[test]
 fn a_request_without_a_host_or_with_two_is_malformed() {
-    let mut bench = Bench::new(Password::Unset);
-    assert_eq!(bench.who("GET", "/", &[]), Err(400));
+    let mut bench = Bench::with(Auth::None, Password::Unset);
+    for (method, path) in [("GET", "/api/session"), ("GET", "/app.js"), ("POST", "/")] {
+        assert_eq!(bench.who(method, path, &[]), Err(400), "{method} {path}");
+    }
     assert_eq!(bench.who("GET", "/", &[HOST, HOST]), Err(400));
+    // HAProxy asks so by HTTP/1.0 whether somebody is there.
+    for method in ["GET", "HEAD", "OPTIONS"] {
+        assert_eq!(bench.who(method, "/", &[]), Ok(Who::Stranger), "{method}");
+    }
 }
 
 #[test]

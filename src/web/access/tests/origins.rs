@@ -14,10 +14,69 @@ fn the_own_origin_is_host_behind_http_or_https() {
         ("attic.local.:8080", "http://attic.local.:8080"),
         ("[fe80::1]:8080", "http://[fe80::1]:8080"),
         ("proxy.example:8443", "https://proxy.example:8443"),
+        // A default port is no port.
+        ("attic.local:80", "http://attic.local"),
+        ("attic.local", "http://attic.local:80"),
+        ("attic.local:443", "https://attic.local"),
+        // Names of web.hosts, whatever a proxy makes of Host.
+        ("127.0.0.1:8080", "https://camera.example.org"),
+        ("camera.example.org", "https://camera.example.org:8443"),
+        ("camera.example.org:8443", "https://camera.example.org:8443"),
+        ("192.168.1.2", "https://proxy.example:8443"),
     ] {
         let fields = [("Host", host), ("Origin", origin)];
         let who = bench.who("POST", "/api/record/start", &fields);
         assert_eq!(who, Ok(Who::Anybody), "{origin}");
+    }
+}
+
+#[test]
+fn a_name_that_only_looks_like_one_of_ours_is_foreign() {
+    let mut bench = Bench::with(Auth::None, Password::Unset);
+    for (host, origin) in [
+        ("127.0.0.1:8080", "https://camera.example.org.evil.example"),
+        ("127.0.0.1:8080", "https://evilcamera.example.org"),
+        ("127.0.0.1:8080", "https://x@camera.example.org"),
+        ("127.0.0.1:8080", "https://camera.example.org/"),
+        ("127.0.0.1:8080", "https://proxy.example"),
+        ("127.0.0.1:8080", "https://proxy.example:8444"),
+        ("127.0.0.1:8080", "ftp://camera.example.org"),
+        ("attic.local", "https://attic.local:80"),
+        ("attic.local:443", "http://attic.local"),
+        ("attic.local:8080", "http://attic.local:80"),
+    ] {
+        let fields = [("Host", host), ("Origin", origin)];
+        assert_eq!(bench.who("POST", "/api/shutdown", &fields), Err(403), "{host} {origin}");
+    }
+}
+
+#[test]
+fn a_link_on_another_page_opens_ours_and_nothing_else() {
+    let mut bench = Bench::with(Auth::None, Password::Unset);
+    for site in ["cross-site", "same-site"] {
+        let mut ask = |method, path, mode, destination| {
+            let fields = [
+                HOST,
+                ("Sec-Fetch-Site", site),
+                ("Sec-Fetch-Mode", mode),
+                ("Sec-Fetch-Dest", destination),
+            ];
+            bench.who(method, path, &fields)
+        };
+        assert_eq!(ask("GET", "/", "navigate", "document"), Ok(Who::Anybody));
+        for (method, path, mode, destination) in [
+            ("GET", "/", "navigate", "iframe"),
+            ("GET", "/", "cors", "document"),
+            ("GET", "/app.js", "no-cors", "script"),
+            ("GET", "/api/status", "navigate", "document"),
+            ("GET", "/recordings/yard/001.mp4", "navigate", "document"),
+            ("GET", "/snapshot/yard.jpg", "no-cors", "image"),
+            ("POST", "/api/shutdown", "navigate", "document"),
+            ("PUT", "/api/password", "navigate", "document"),
+        ] {
+            let who = ask(method, path, mode, destination);
+            assert_eq!(who, Err(403), "{site} {method} {path} {mode} {destination}");
+        }
     }
 }
 
@@ -90,7 +149,7 @@ fn a_change_with_a_cookie_needs_an_origin_and_one_without_may_lack_it() {
         assert_eq!(bench.who(method, path, &[HOST, COOKIE]), Err(403), "{method} {path}");
         assert_eq!(bench.who(method, path, &[HOST, COOKIE, ORIGIN]), Ok(Who::Anybody));
         assert_eq!(bench.who(method, path, &[HOST]), Ok(Who::Anybody));
-        let other = ("Cookie", "theme=dark; smolnvrx=1; xsmolnvr=2; smolnvr");
+        let other = ("Cookie", "theme=dark; smolnvrx=1; xsmolnvr=2; smolnvr; smolnvr-01020304=2");
         assert_eq!(bench.who(method, path, &[HOST, other]), Ok(Who::Anybody));
     }
     assert_eq!(bench.who("GET", "/api/status", &[HOST, COOKIE]), Ok(Who::Anybody));

@@ -50,7 +50,12 @@ fn a_session_opens_everything_until_it_is_logged_out() {
 
     let fields = [(&b"Cookie"[..], cookie.as_bytes())];
     let head = Head::read("DELETE", "/api/session", &mut fields.into_iter()).unwrap();
-    bench.access.log_out(&head);
+    let gone = bench.access.log_out(&head);
+    let name = cookie.split('=').next().unwrap();
+    assert!(gone.starts_with(&format!("{name}=;")) && gone.ends_with("Max-Age=0"), "{gone}");
+    for attribute in ["; HttpOnly", "; SameSite=Strict", "; Path=/"] {
+        assert!(gone.contains(attribute), "{gone}");
+    }
     assert_eq!(who(&mut bench, &cookie), Err(401));
 }
 
@@ -61,11 +66,82 @@ fn the_cookie_is_for_this_site_alone_and_not_for_scripts() {
     let Verdict::Begun(cookie) = bench.settle(verdict).unwrap() else { panic!() };
     for attribute in ["; HttpOnly", "; SameSite=Strict", "; Path=/", "; Max-Age="] {
         assert!(cookie.contains(attribute), "{cookie}");
-        assert!(NO_COOKIE.contains(attribute), "{NO_COOKIE}");
     }
-    let token = cookie.strip_prefix("smolnvr=").unwrap().split(';').next().unwrap();
+    let (name, rest) = cookie.split_once('=').unwrap();
+    assert_eq!(name, "smolnvr-00010203", "of this recorder");
+    let token = rest.split(';').next().unwrap();
     assert_eq!(token.len(), 22, "128 bits in base64");
-    assert!(NO_COOKIE.starts_with("smolnvr=;") && NO_COOKIE.ends_with("Max-Age=0"));
+}
+
+#[test]
+fn two_recorders_of_one_host_have_a_cookie_each() {
+    let (mut one, mut other) = (Bench::protected(), Bench::protected());
+    other.access.set_password(Password::Set(Hash::new(PASSWORD.as_bytes(), [9; 16])));
+    let cookies = [one.log_in(PASSWORD).unwrap(), other.log_in(PASSWORD).unwrap()];
+    let both = cookies.join("; ");
+    assert_eq!(
+        (who(&mut one, &both), who(&mut other, &both)),
+        (Ok(Who::Session), Ok(Who::Session))
+    );
+    assert_eq!(who(&mut other, &cookies[0]), Err(401));
+}
+
+#[test]
+fn cookies_of_others_lock_nobody_out() {
+    let mut bench = Bench::protected();
+    let cookie = bench.log_in(PASSWORD).unwrap();
+    let name = cookie.split('=').next().unwrap();
+    let theirs = format!("{name}=junk; smolnvr=old; a=b; ").repeat(20);
+    assert_eq!(who(&mut bench, &[&theirs, &cookie[..]].concat()), Ok(Who::Session));
+}
+
+/// What a request goes on by that comes with such a field.
+fn pass(bench: &mut Bench, name: &str, value: &str) -> Pass {
+    let who = bench.who("GET", "/api/events", &[HOST, (name, value)]).unwrap();
+    let fields = [(name.as_bytes(), value.as_bytes())];
+    let head = Head::read("GET", "/api/events", &mut fields.into_iter()).unwrap();
+    bench.access.pass(who, &head, bench.now)
+}
+
+#[test]
+fn what_a_session_began_ends_with_it() {
+    let mut bench = Bench::protected();
+    let (mine, other) = (bench.log_in(PASSWORD).unwrap(), bench.log_in(PASSWORD).unwrap());
+    let player = basic(&["x:", PASSWORD].concat());
+    let passes = [
+        pass(&mut bench, "Cookie", &mine),
+        pass(&mut bench, "Cookie", &other),
+        pass(&mut bench, "Authorization", &player),
+    ];
+    let over = |passes: &[Pass; 3]| passes.each_ref().map(Pass::is_over);
+    assert_eq!(over(&passes), [false; 3]);
+    let fields = [(&b"Cookie"[..], mine.as_bytes())];
+    let head = Head::read("DELETE", "/api/session", &mut fields.into_iter()).unwrap();
+    bench.access.log_out(&head);
+    assert_eq!(over(&passes), [true, false, false]);
+    bench.change_password(Some(PASSWORD), "battery staple").unwrap();
+    assert_eq!(over(&passes), [true; 3]);
+}
+
+#[test]
+fn what_began_without_a_password_ends_when_one_is_asked_for() {
+    let mut bench = Bench::with(Auth::None, Password::Unset);
+    let pass = pass(&mut bench, "Accept", "*/*");
+    bench.access.configure(&config::Web { auth: Auth::None, ..config::Web::default() }, "attic");
+    assert!(!pass.is_over());
+    bench.access.configure(&config::Web::default(), "attic");
+    assert!(pass.is_over());
+}
+
+#[test]
+fn a_session_that_is_only_looked_through_does_not_end() {
+    let mut bench = Bench::protected();
+    let cookie = bench.log_in(PASSWORD).unwrap();
+    let pass = pass(&mut bench, "Cookie", &cookie);
+    bench.now += 2 * SESSION_IDLE_MAX;
+    bench.log_in(PASSWORD).unwrap();
+    assert!(!pass.is_over());
+    assert_eq!(who(&mut bench, &cookie), Ok(Who::Session));
 }
 
 #[test]
@@ -81,6 +157,7 @@ fn a_token_is_taken_whole_or_not_at_all() {
         ["a=b; ", &cookie].concat(),
         [&cookie, ";a=b"].concat(),
         ["smolnvr=old; ", &cookie].concat(),
+        ["smolnvr-00010203=old; ", &cookie].concat(),
     ] {
         assert_eq!(who(&mut bench, &right), Ok(Who::Session), "{right}");
     }

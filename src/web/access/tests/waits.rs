@@ -1,5 +1,5 @@
 use super::*;
-use crate::limits::{PASSWORD_CHECKS_MAX, WRONG_PASSWORD_ADDRESSES_MAX};
+use crate::limits::{PASSWORD_CHECKS_MAX, PASSWORD_TRIES_MAX, WRONG_PASSWORD_ADDRESSES_MAX};
 
 fn seconds(refusal: Refusal) -> f64 {
     assert!(matches!(refusal, Refusal::WrongPassword { .. } | Refusal::Wait(_)), "{refusal:?}");
@@ -125,19 +125,67 @@ fn a_wrong_old_password_counts_like_a_login() {
     assert_eq!(bench.log_in(PASSWORD).unwrap_err().status(), 429);
 }
 
+/// A guess from there; whether it was judged.
+fn guess(bench: &mut Bench, address: &str) -> bool {
+    bench.peer = peer(address);
+    bench.log_in("wrong password").unwrap_err().status() == 401
+}
+
 #[test]
-fn the_table_of_addresses_stays_bounded() {
+fn many_addresses_guess_no_faster_than_a_few() {
     let mut bench = Bench::protected();
     // What follows is known to be wrong at once.
     bench.log_in(PASSWORD).unwrap();
-    for n in 0..4 * WRONG_PASSWORD_ADDRESSES_MAX {
-        bench.peer = peer(&format!("2001:db8:{n:x}::1"));
-        assert_eq!(wrong(&mut bench), 1.0);
-        bench.wait(0.001);
+    let mut judged = 0;
+    for round in 0..2000_u32 {
+        judged += u32::from(guess(&mut bench, &format!("127.0.{}.{}", round % 4, round % 250)));
+        bench.wait(0.005);
     }
-    assert_eq!(bench.log_in(PASSWORD).unwrap_err().status(), 429, "the last one waits");
-    bench.peer = peer("2001:db8::1");
+    let most = PASSWORD_TRIES_MAX + 10 * 5;
+    assert!(judged <= most, "{judged} of {most} in 10 s");
+    assert!(bench.access.delays.guilty() <= WRONG_PASSWORD_ADDRESSES_MAX);
+}
+
+#[test]
+fn while_somebody_guesses_the_owner_is_in() {
+    let mut bench = Bench::protected();
     bench.log_in(PASSWORD).unwrap();
+    let known = bench.peer;
+    let address = |n: u32| format!("10.0.0.{}", n % 250);
+    for round in 0..6000 {
+        guess(&mut bench, &address(round));
+        bench.wait(0.01);
+    }
+    for (owner, who) in [
+        (known, "was right before"),
+        (peer("192.168.7.7"), "is of another network"),
+        (peer("10.0.0.251"), "is a neighbour of the guessers"),
+    ] {
+        bench.peer = owner;
+        assert!(bench.log_in(PASSWORD).is_ok(), "an owner whose address {who}");
+    }
+}
+
+#[test]
+fn somebody_who_has_a_whole_network_is_one_guesser() {
+    let mut bench = Bench::protected();
+    for host in 0..50 {
+        guess(&mut bench, &format!("2001:db8:7:{host:x}::1"));
+    }
+    bench.peer = peer("2001:db8:8::1");
+    bench.log_in(PASSWORD).unwrap();
+}
+
+#[test]
+fn a_new_password_makes_all_addresses_new() {
+    let mut bench = Bench::protected();
+    bench.log_in(PASSWORD).unwrap();
+    bench.access.set_password(Password::Set(Hash::new(b"battery staple", [1; 16])));
+    for host in 0..100 {
+        guess(&mut bench, &format!("192.168.1.{}", 100 + host));
+    }
+    bench.peer = peer("192.168.1.7");
+    assert_eq!(bench.log_in("battery staple").unwrap_err().status(), 429);
 }
 
 #[test]
@@ -165,4 +213,11 @@ fn wrong_passwords_are_told_but_not_each() {
     }
     let told = [1, 2, 4, 8].map(|n| format!("wrong password from 192.168.1.7, {n} in a row"));
     assert_eq!(bench.news(), told);
+    let mut lines = 0;
+    for host in 0..200 {
+        guess(&mut bench, &format!("10.0.0.{host}"));
+        bench.wait(1.0);
+        lines += bench.news().len();
+    }
+    assert!(lines < 10, "{lines}");
 }
