@@ -394,6 +394,15 @@ pub const HISTORY_ENTRIES_MAX: usize = 50;
 
 // --- web ------------------------------------------------------------------------------------
 
+/// Connections beyond `connections_max` that may exist: they are about to end, or turn out to be of
+/// somebody known.
+pub const WEB_SPARE_PLACES: usize = 4;
+/// Clients that wait in the kernel to be taken; further ones try again.
+pub const WEB_BACKLOG: i32 = 32;
+/// Connections are taken so far apart, 500 a second: a flood costs a tenth of the board's processor …
+pub const WEB_ACCEPT_INTERVAL: Duration = Duration::from_millis(2);
+/// … but for so many at once, as browsers open them.
+pub const WEB_ACCEPT_BURST: u32 = 32;
 /// Connections that carry recordings or live video; further ones are answered with 503.
 pub const WEB_MEDIA_MAX: usize = 6;
 /// What is gathered before it is written to a socket.
@@ -453,6 +462,10 @@ pub const HTTP_TARGET_BYTES_MAX: usize = KIB;
 pub const HTTP_FIELDS_MAX: usize = 64;
 /// What a client may send as a body: a whole configuration. More is 413.
 pub const HTTP_BODY_BYTES_MAX: usize = CONFIG_BYTES_MAX;
+/// The same of somebody who is not known: a password of 128 characters, escaped, and the old one.
+pub const HTTP_BODY_BYTES_OF_STRANGERS_MAX: usize = KIB;
+/// Cookies of others that are left out of one head: a browser keeps 180 for a host, and few of them long.
+pub const HTTP_COOKIES_BYTES_MAX: usize = 16 * KIB;
 /// Browsers that are logged in; the one that was not used for longest is logged out.
 pub const SESSIONS_MAX: usize = 32;
 /// A session that is not used for so long ends.

@@ -1,7 +1,8 @@
 //! The web server: the page, its API, recordings and live video, on picoserve.
 //!
 //! ```text
-//! web.rs          listeners, one slot a connection
+//! web.rs          what all connections share
+//! ├─ slots        listeners, how many connections there are, and whose makes way
 //! ├─ access       who may do what
 //! ├─ socket       picoserve's traits on smol; the gate that reads heads
 //! ├─ head         the head of a request, as the routes look at it
@@ -36,6 +37,7 @@ pub mod range;
 mod routes;
 mod session;
 mod settings;
+mod slots;
 mod socket;
 mod status;
 #[cfg(feature = "pictures")]
@@ -43,12 +45,13 @@ mod thumbnail;
 
 use self::{
     access::{
-        Access, Peer, Refusal,
+        Access,
         password::{self, Password},
         secret,
     },
     routes::Service,
-    socket::{Conn, Link, Occupation, Smol, SmolTimer, Stream},
+    slots::Slots,
+    socket::{Conn, Link, Smol, SmolTimer},
 };
 use crate::{
     daemon::{Daemon, Station},
@@ -60,7 +63,6 @@ use smol::{Async, lock::Mutex};
 use std::{
     cell::{Cell, RefCell},
     fs, io,
-    net::{Shutdown, SocketAddr, TcpListener},
     os::unix::{fs::PermissionsExt as _, net::UnixListener},
     path::Path,
     rc::Rc,
@@ -75,7 +77,7 @@ pub(crate) struct Web {
     /// Whose turn it is to have a password checked.
     checking: Mutex<()>,
     reader: Reader,
-    links: RefCell<Vec<Rc<Link>>>,
+    slots: Slots,
     /// Connections that carry media.
     media: Cell<usize>,
     /// Whose turn it is to have a picture made of a recording.
@@ -85,6 +87,8 @@ pub(crate) struct Web {
     probing: Cell<bool>,
     /// The configuration is being changed.
     configuring: Cell<bool>,
+    /// Somebody unknown says more than a password.
+    much_is_said: Cell<bool>,
     timeouts: Config,
 }
 
@@ -106,12 +110,13 @@ pub fn start(daemon: &Rc<Daemon>) -> io::Result<()> {
         access: RefCell::new(access),
         checking: Mutex::new(()),
         reader: Reader::start()?,
-        links: RefCell::default(),
+        slots: Slots::default(),
         media: Cell::new(0),
         #[cfg(feature = "pictures")]
         thumbnail: Mutex::new(()),
         probing: Cell::new(false),
         configuring: Cell::new(false),
+        much_is_said: Cell::new(false),
         timeouts: timeouts(),
     });
     let control = control_socket(&daemon.options.socket)?;
@@ -122,94 +127,6 @@ pub fn start(daemon: &Rc<Daemon>) -> io::Result<()> {
 }
 
 impl Web {
-    async fn serve_control(self: Rc<Self>, listener: Async<UnixListener>) {
-        loop {
-            match listener.accept().await {
-                Ok((socket, _)) => self.take(Stream::Unix(socket), Peer::Unix),
-                Err(error) => self.suffer(&error).await,
-            }
-        }
-    }
-
-    async fn serve_network(self: Rc<Self>) {
-        let mut told = None;
-        loop {
-            let address = self.daemon.config.borrow().web.listen;
-            match Async::<TcpListener>::bind(address) {
-                Ok(listener) => {
-                    told = None;
-                    // Port 0 leaves the choice to the system.
-                    let bound = listener.get_ref().local_addr().unwrap_or(address);
-                    log::info!("web=listening address={bound}");
-                    smol::future::or(self.accept(&listener), self.moved(address)).await;
-                }
-                Err(error) => {
-                    let text = error.to_string();
-                    if told.as_deref() != Some(&*text) {
-                        log::error!("web=waiting address={address} error=\"{text}\"");
-                        told = Some(text);
-                    }
-                    runtime::sleep(limits::WEB_RETRY_INTERVAL).await;
-                }
-            }
-        }
-    }
-
-    async fn accept(self: &Rc<Self>, listener: &Async<TcpListener>) {
-        loop {
-            match listener.accept().await {
-                Ok((socket, address)) => {
-                    self.take(Stream::Tcp(socket), Peer::Address(address.ip().to_canonical()));
-                }
-                Err(error) => self.suffer(&error).await,
-            }
-        }
-    }
-
-    /// Returns when the configuration names another address.
-    async fn moved(&self, address: SocketAddr) {
-        loop {
-            let changed = self.daemon.reloaded.changed();
-            if self.daemon.config.borrow().web.listen != address {
-                return;
-            }
-            changed.await;
-        }
-    }
-
-    async fn suffer(&self, error: &io::Error) {
-        log::warn!("web: a connection could not be taken: {error}");
-        runtime::sleep(limits::WEB_RETRY_INTERVAL).await;
-    }
-
-    /// Gives a connection a slot; where there is none, the one that is idle longest makes way.
-    fn take(self: &Rc<Self>, stream: Stream, peer: Peer) {
-        let link = Rc::new(Link::new(stream, peer));
-        let most = usize::try_from(self.daemon.config.borrow().web.connections_max.get());
-        if peer != Peer::Unix && self.links.borrow().len() >= most.unwrap_or(usize::MAX) {
-            let idle = self.longest_idle();
-            let Some(idle) = idle else {
-                return link.refuse(&Refusal::NoSlot);
-            };
-            // Its task ends when it finds the socket closed; its slot is taken at once.
-            idle.stream.shut_down(Shutdown::Both);
-            idle.close();
-            self.links.borrow_mut().retain(|other| !Rc::ptr_eq(other, &idle));
-        }
-        self.links.borrow_mut().push(Rc::clone(&link));
-        let web = Rc::clone(self);
-        runtime::spawn(&self.daemon.executor, web.serve(link));
-    }
-
-    fn longest_idle(&self) -> Option<Rc<Link>> {
-        let links = self.links.borrow();
-        let idle = links.iter().filter_map(|link| match link.occupation.get() {
-            Occupation::Idle(since) if link.peer != Peer::Unix => Some((since, link)),
-            _ => None,
-        });
-        idle.min_by_key(|(since, _)| *since).map(|(_, link)| Rc::clone(link))
-    }
-
     async fn serve(self: Rc<Self>, link: Rc<Link>) {
         let mut buffer = vec![0; limits::HTTP_HEAD_BYTES_MAX];
         let router =
@@ -219,7 +136,6 @@ impl Web {
             Server::<Smol, _, _, _>::custom(&router, SmolTimer, &self.timeouts, &mut buffer);
         // Whatever went wrong, the client knows as much as he can be told.
         let _ = server.serve(conn).await;
-        self.links.borrow_mut().retain(|other| !Rc::ptr_eq(other, &link));
     }
 
     fn station(&self, name: &str) -> Option<Rc<Station>> {

@@ -16,7 +16,7 @@ use std::{
 use support::{
     Nvr, SHORT_SEGMENTS, assert_all_whole, assert_is_part_of, config,
     http::{Answer, Client, HOST, ask},
-    mp4, wait_for, wait_for_within,
+    mp4, wait_for,
 };
 
 /// The contract: from a change to the event.
@@ -356,18 +356,15 @@ fn idle_connections_make_way_for_new_ones() {
     assert!(idle.iter_mut().all(|it| it.ask("GET", "/api/status", &[], "").status == 200));
     drop((idle, fifth));
 
+    // Then those whose client keeps them busy, the oldest first.
     let mut feeds: Vec<_> = (0..4).map(|_| Feed::open(&address)).collect();
     assert!(feeds.iter_mut().all(|feed| feed.next().is_some()));
-    let refused = ask(&address, "GET", "/api/status", &[], "");
-    assert_eq!(refused.status, 503);
-    assert!(refused.json()["error"].as_str().unwrap().len() > 10, "{refused:?}");
+    assert_eq!(ask(&address, "GET", "/api/status", &[], "").status, 200);
+    while feeds[0].next().is_some() {}
+    assert!(feeds[1].next().is_some());
     // The control socket is always answered.
     let socket = nvr.directory.path().join("smolnvr.sock");
     assert_eq!(Client::local(&socket).ask("GET", "/api/status", &[], "").status, 200);
-    feeds.pop();
-    wait_for_within(Duration::from_secs(2), "a free place", || {
-        ask(&address, "GET", "/api/status", &[], "").status == 200
-    });
 }
 
 #[test]

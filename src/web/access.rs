@@ -32,13 +32,14 @@ mod refusal;
 mod sessions;
 
 pub use attempt::{Answer, Attempt};
+pub use delays::Source;
 pub use form::Form;
 pub use head::{Class, Head};
 pub use refusal::{Challenge, Refusal};
 
 use self::{
     attempt::{Finding, Purpose},
-    delays::{Delays, Source},
+    delays::Delays,
     host::Hosts,
     password::{Hash, LENGTH, Password},
     secret::{Key, Random, Trace},
@@ -344,6 +345,10 @@ impl Access {
         peer: Peer,
         now: Instant,
     ) -> Result<Verdict, Refusal> {
+        // A try that can not be judged is none.
+        if self.remembered.is_none() && self.is_busy() {
+            return Err(Refusal::Busy);
+        }
         // Also for the right one: else the wait would tell which one is right.
         if let Peer::Address(address) = peer {
             self.delays.begin(Source::of(address), now).map_err(Refusal::Wait)?;
@@ -365,11 +370,15 @@ impl Access {
         hash: Option<Hash>,
         peer: Peer,
     ) -> Result<Verdict, Refusal> {
-        if Arc::strong_count(&self.attempts) > limits::PASSWORD_CHECKS_MAX {
+        if self.is_busy() {
             return Err(Refusal::Busy);
         }
         let place = Arc::clone(&self.attempts);
         Ok(Verdict::Verify(Attempt { purpose, password, hash, peer, _place: place }))
+    }
+
+    fn is_busy(&self) -> bool {
+        Arc::strong_count(&self.attempts) > limits::PASSWORD_CHECKS_MAX
     }
 
     /// What is known of a password without the slow check; nothing before the first right one came.

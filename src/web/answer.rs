@@ -6,7 +6,7 @@
 use super::{
     access::{Challenge, Refusal},
     playback::Extent,
-    socket::Link,
+    socket::{Link, Occupation},
 };
 use crate::{camera::Picture, limits};
 use picoserve::{
@@ -128,7 +128,7 @@ impl Answer {
             }
             Body::Stream { kind, source } => {
                 link.close();
-                link.occupation.set(super::socket::Occupation::Stream);
+                link.occupy(Occupation::Stream);
                 let body = (method != "HEAD").then_some(source);
                 let response = CustomResponse::build(status)
                     .with_header("Content-Type", kind)
@@ -244,6 +244,7 @@ impl Content for Sized {
             }
             Payload::Picture(picture) => writer.write_all(&picture.jpeg).await,
             Payload::File(mut extent, link) => {
+                link.occupy(Occupation::Recording);
                 let mut piece = Vec::new();
                 while extent.next(&mut piece).await {
                     writer.write_all(&piece).await?;

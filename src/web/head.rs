@@ -28,6 +28,33 @@ pub fn length(bytes: &[u8]) -> Option<usize> {
     None
 }
 
+/// Takes cookies that are not ours out of the beginning of a head; answers how long it is then. Of one
+/// that may go on a byte stays: its end shall not be taken for one of ours.
+pub fn without_others_cookies(bytes: &mut [u8]) -> usize {
+    let mut kept = Vec::with_capacity(bytes.len());
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let (name, value) = line.split_at(COOKIE.len().min(line.len()));
+        kept.extend_from_slice(name);
+        if !name.eq_ignore_ascii_case(COOKIE) {
+            kept.extend_from_slice(value);
+            continue;
+        }
+        for pair in value.split_inclusive(|byte| *byte == b';') {
+            let text = pair.trim_ascii();
+            if text.starts_with(OURS) || OURS.starts_with(text) {
+                kept.extend_from_slice(pair);
+            } else if !pair.ends_with(b";") {
+                kept.extend_from_slice(if pair.ends_with(b"\r\n") { b"x\r\n" } else { b"x" });
+            }
+        }
+    }
+    let length = kept.len().min(bytes.len());
+    if let (Some(room), Some(kept)) = (bytes.get_mut(..length), kept.get(..length)) {
+        room.copy_from_slice(kept);
+    }
+    length
+}
+
 impl<'a> Head<'a> {
     /// `None` where it is not in order after all.
     pub fn read(bytes: &'a [u8]) -> Option<Head<'a>> {
@@ -76,6 +103,10 @@ impl<'a> Head<'a> {
     }
 }
 
+const COOKIE: &[u8] = b"cookie:";
+/// What the name of our cookie begins with.
+const OURS: &[u8] = b"smolnvr";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,12 +148,42 @@ mod tests {
         assert!(!Head::read(head("keep-alive").as_bytes()).unwrap().is_upgrade());
     }
 
+    fn shortened(text: &str) -> String {
+        let mut bytes = text.as_bytes().to_vec();
+        let length = without_others_cookies(&mut bytes);
+        String::from_utf8(bytes[..length].to_vec()).unwrap()
+    }
+
+    #[test]
+    fn cookies_of_others_are_left_out_and_ours_stay() {
+        for (head, left) in [
+            ("GET / HTTP/1.1\r\nCookie: a=b; smolnvr-1=x; c=d\r\nHost: a; b\r\n\r\n", None),
+            (
+                "GET / HTTP/1.1\r\ncookie: a=b;smolnvr-1=x\r\nX: y",
+                Some("cookie:smolnvr-1=x\r\nX: y"),
+            ),
+            ("GET / HTTP/1.1\r\nCookie: a=b; cd", Some("Cookie:x")),
+            ("GET / HTTP/1.1\r\nCookie: a=b; smol", Some("Cookie: smol")),
+            ("GET / HTTP/1.1\r\nX-Cookie: a=b; c=d\r\n", Some("X-Cookie: a=b; c=d\r\n")),
+            ("GET / HTTP/1.1\r\nCook", Some("Cook")),
+        ] {
+            let left = left.unwrap_or("Cookie: smolnvr-1=x;x\r\nHost: a; b\r\n\r\n");
+            assert_eq!(shortened(head), format!("GET / HTTP/1.1\r\n{left}"), "{head}");
+        }
+        // What goes on behind it is still another's.
+        let rest = [&shortened("GET / HTTP/1.1\r\nCookie: a="), "smolnvr-1=x\r\n\r\n"].concat();
+        assert!(rest.contains("Cookie:xsmolnvr-1=x"), "{rest}");
+    }
+
     proptest::proptest! {
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
             if let Some(head) = length(&bytes).and_then(|length| Head::read(&bytes[..length])) {
                 let _ = (head.path(), head.parameter("a"), head.fields().count(), head.is_upgrade());
             }
+            let mut cookies = [b"\ncookie:", &bytes[..]].concat();
+            let whole = cookies.len();
+            proptest::prop_assert!(without_others_cookies(&mut cookies) <= whole);
         }
     }
 }

@@ -4,8 +4,8 @@
 //! looked up. Spec: README, "HTTP". Knows nothing of: sockets.
 
 use super::{
-    Busy, MediaPlace, Web,
-    access::{Peer, Who},
+    Busy, Exclusive, MediaPlace, Web,
+    access::{Peer, Refusal, Who},
     answer::{Answer, Body, Piece, Source, recycle},
     assets,
     events::Feed,
@@ -66,12 +66,21 @@ impl PathRouterService for Service {
         let outcome = match head {
             None => Outcome::Answer(Answer::error(400, "this is no request")),
             Some(head) => match self.web.admit(&head, peer).await {
-                Err(refusal) => Outcome::Answer(refusal.into()),
+                Err(refusal) => Outcome::Answer(self.refuse(refusal)),
                 Ok(pass) => {
                     let who = pass.who;
-                    let body = read_body(&mut request).await?;
-                    // Boxed: some routes hold much, and an idle connection none of it.
-                    Box::pin(self.web.answer(Asked { head, body: &body, peer, who })).await
+                    self.web.admitted(&self.link, pass);
+                    match self.bound_body(who, request.body_connection.content_length()) {
+                        Err(refusal) => Outcome::Answer(self.refuse(refusal)),
+                        Ok(_turn) => {
+                            self.link.occupy(Occupation::Body);
+                            self.ask_for_body(&head).await;
+                            let body = read_body(&mut request).await?;
+                            self.link.occupy(Occupation::Work);
+                            // Boxed: some routes hold much, and an idle connection none of it.
+                            Box::pin(self.web.answer(Asked { head, body: &body, peer, who })).await
+                        }
+                    }
                 }
             },
         };
@@ -79,11 +88,12 @@ impl PathRouterService for Service {
         match outcome {
             Outcome::Answer(answer) => {
                 let connection = request.body_connection.finalize().await?;
+                self.link.occupy(Occupation::Answer);
                 let answer = self.web.with_common_fields(answer);
                 answer.write(method, &self.link, connection, writer).await
             }
             Outcome::Socket(source, place) => {
-                self.link.occupation.set(Occupation::Request);
+                self.link.occupy(Occupation::WebSocket);
                 let parts = request.parts;
                 let upgrade =
                     WebSocketUpgrade::from_request(&(), parts, request.body_connection.body());
@@ -99,6 +109,40 @@ impl PathRouterService for Service {
                     }
                 }
             }
+        }
+    }
+}
+
+impl Service {
+    /// A refusal needs no body: it is answered, and the connection closed.
+    fn refuse(&self, refusal: Refusal) -> Answer {
+        self.link.pass.replace(None);
+        let answer = Answer::from(refusal);
+        if !self.link.expects_body() {
+            return answer;
+        }
+        self.link.leave_body();
+        answer.with("Connection", "close")
+    }
+
+    /// Whether somebody may send so much. Strangers say a password, and where nobody is asked for one,
+    /// one at a time may say more.
+    fn bound_body(&self, who: Who, length: usize) -> Result<Option<Exclusive<'_>>, Refusal> {
+        match who {
+            _ if length <= limits::HTTP_BODY_BYTES_OF_STRANGERS_MAX => Ok(None),
+            Who::Stranger => Err(Refusal::BodyTooLarge),
+            Who::Anybody => Exclusive::take(&self.web.much_is_said).map(Some).ok_or(Refusal::Busy),
+            Who::Unix | Who::Session | Who::Basic => Ok(None),
+        }
+    }
+
+    /// Says that a body is wanted, to a client who waits for that (RFC 9110 §10.1.1).
+    async fn ask_for_body(&self, head: &Head<'_>) {
+        let waits = head.field("expect").is_some_and(|it| it.eq_ignore_ascii_case("100-continue"));
+        if waits && self.link.expects_body() {
+            // Who has gone is noticed by the body that does not come.
+            let sent = self.link.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
+            let _ = runtime::timeout(limits::WEB_WRITE_TIMEOUT, sent).await;
         }
     }
 }

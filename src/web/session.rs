@@ -54,6 +54,9 @@ impl Web {
             log::info!("web: {news}");
             self.daemon.note(Kind::Access, None, news);
         }
+        drop(access);
+        // A new password may have ended it.
+        self.slots.end_what_is_over();
         verdict
     }
 
@@ -101,7 +104,11 @@ impl Web {
     pub(super) fn log_out(&self, head: &Head<'_>) -> Answer {
         let answer = self.session(Who::Stranger);
         match access::Head::read(head.method, head.path(), &mut head.fields()) {
-            Ok(view) => answer.with("Set-Cookie", self.access.borrow_mut().log_out(&view)),
+            Ok(view) => {
+                let gone = self.access.borrow_mut().log_out(&view);
+                self.slots.end_what_is_over();
+                answer.with("Set-Cookie", gone)
+            }
             Err(refusal) => refusal.into(),
         }
     }
@@ -138,6 +145,8 @@ impl Web {
             let mut access = self.access.borrow_mut();
             access.configure(&config.web, &own_name);
             access.set_password(password);
+            drop((config, access));
+            self.slots.end_what_is_over();
         }
     }
 }

@@ -5,7 +5,7 @@
 //! mean. Knows nothing of: routes, who may do what.
 
 use super::{
-    access::{Form, Peer, Refusal},
+    access::{Form, Pass, Peer, Refusal},
     answer,
     head::{self, Head},
 };
@@ -48,11 +48,26 @@ pub(super) enum Stream {
 /// What a connection is busy with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Occupation {
-    /// Waits for a request since then; such a connection makes way for a new one.
-    Idle(Instant),
-    Request,
+    /// Waits for a request, or for the rest of its head.
+    Idle,
+    /// Waits for a request's body.
+    Body,
+    /// The answer is being made.
+    Work,
+    /// The client is to take the answer.
+    Answer,
+    /// The same, of a recording.
+    Recording,
     /// An answer without an end: what the client still sends is of no interest.
     Stream,
+    WebSocket,
+}
+
+impl Occupation {
+    /// Whether it may go on for as long as the client likes.
+    pub fn is_endless(self) -> bool {
+        matches!(self, Occupation::Recording | Occupation::Stream | Occupation::WebSocket)
+    }
 }
 
 /// A connection, shared by the task that serves it and the list of all.
@@ -60,6 +75,10 @@ pub(super) struct Link {
     pub stream: Stream,
     pub peer: Peer,
     pub occupation: Cell<Occupation>,
+    /// When that began.
+    pub since: Cell<Instant>,
+    /// What its last request was admitted by.
+    pub pass: RefCell<Option<Pass>>,
     gate: RefCell<Gate>,
     /// The head of the request that is served.
     head: RefCell<Vec<u8>>,
@@ -67,6 +86,7 @@ pub(super) struct Link {
 
 /// What lies between the socket and picoserve.
 struct Gate {
+    /// Empty until the first byte comes.
     buffer: Box<[u8]>,
     /// Read from the socket, not yet handed over: `buffer[start..end]`.
     start: usize,
@@ -75,10 +95,20 @@ struct Gate {
     allowed: u64,
     /// When the first byte of the next head came.
     began: Option<Instant>,
+    /// Of cookies of others, which were left out of this head.
+    left_out: usize,
     is_closed: bool,
 }
 
 impl Stream {
+    /// Waits until there is something to read, or the end.
+    pub async fn readable(&self) -> io::Result<()> {
+        match self {
+            Stream::Tcp(socket) => socket.readable().await,
+            Stream::Unix(socket) => socket.readable().await,
+        }
+    }
+
     async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(socket) => socket.read_with(|mut socket| socket.read(buffer)).await,
@@ -93,7 +123,7 @@ impl Stream {
         }
     }
 
-    async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             match self.write(bytes).await? {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
@@ -124,15 +154,43 @@ impl Link {
             let _ = rustix::net::sockopt::set_tcp_user_timeout(socket.get_ref(), patience);
         }
         let gate = Gate {
-            buffer: vec![0; limits::HTTP_HEAD_BYTES_MAX].into_boxed_slice(),
+            buffer: Box::default(),
             start: 0,
             end: 0,
             allowed: 0,
             began: None,
+            left_out: 0,
             is_closed: false,
         };
-        let occupation = Cell::new(Occupation::Idle(runtime::now()));
-        Link { stream, peer, occupation, gate: RefCell::new(gate), head: RefCell::default() }
+        Link {
+            stream,
+            peer,
+            occupation: Cell::new(Occupation::Idle),
+            since: Cell::new(runtime::now()),
+            pass: RefCell::default(),
+            gate: RefCell::new(gate),
+            head: RefCell::default(),
+        }
+    }
+
+    pub fn occupy(&self, occupation: Occupation) {
+        self.occupation.set(occupation);
+        self.since.set(runtime::now());
+        // The session may have ended while the answer was made.
+        if occupation.is_endless() && self.is_over() {
+            self.stream.shut_down(Shutdown::Both);
+        }
+    }
+
+    /// Whether its last request came from somebody known.
+    pub fn is_owners(&self) -> bool {
+        let is_known = |pass: &Pass| pass.who.is_owner() && !pass.is_over();
+        self.peer == Peer::Unix || self.pass.borrow().as_ref().is_some_and(is_known)
+    }
+
+    /// Whether what its last request was admitted by counts no more.
+    pub fn is_over(&self) -> bool {
+        self.pass.borrow().as_ref().is_some_and(Pass::is_over)
     }
 
     /// The head of the request that is to be served, which is in order.
@@ -147,6 +205,19 @@ impl Link {
             Stream::Tcp(socket) => socket.get_ref().write(message.as_bytes()),
             Stream::Unix(socket) => socket.get_ref().write(message.as_bytes()),
         };
+    }
+
+    /// Whether a body is still to come.
+    pub fn expects_body(&self) -> bool {
+        let gate = self.gate.borrow();
+        gate.allowed > (gate.end - gate.start) as u64
+    }
+
+    /// Closes the connection without a body that nobody wants: for the server it ends here.
+    pub fn leave_body(&self) {
+        let mut gate = self.gate.borrow_mut();
+        gate.allowed = 0;
+        gate.is_closed = true;
     }
 
     /// No further request is taken on this connection.
@@ -174,7 +245,7 @@ impl Link {
                 return Ok(count);
             }
             match self.next_head().await? {
-                Some(Ok(())) => self.occupation.set(Occupation::Request),
+                Some(Ok(())) => self.occupy(Occupation::Work),
                 Some(Err(refusal)) => {
                     self.close();
                     let answer = answer::message(&refusal);
@@ -189,8 +260,8 @@ impl Link {
 
     /// Reads until there is a whole head; `None` where no further one comes.
     async fn next_head(&self) -> io::Result<Option<Result<(), Refusal>>> {
-        if !matches!(self.occupation.get(), Occupation::Idle(_)) {
-            self.occupation.set(Occupation::Idle(runtime::now()));
+        if self.occupation.get() != Occupation::Idle {
+            self.occupy(Occupation::Idle);
         }
         loop {
             let mut piece = [0; 512];
@@ -246,13 +317,18 @@ impl Gate {
         let waiting = self.buffer.get(self.start..self.end)?;
         let mut form = Form::default();
         let Some(length) = head::length(waiting) else {
-            // What is wrong with it already is said at once; a full buffer is too long a head.
+            // What is wrong with it already is said at once; a full buffer is too long a head, unless
+            // cookies of others fill it.
             let verdict = form.take(waiting);
-            let is_full = waiting.len() >= self.buffer.len();
+            let is_full = !waiting.is_empty() && waiting.len() >= self.buffer.len();
+            if is_full && verdict.is_ok() && self.leave_cookies_out() {
+                return None;
+            }
             let too_long = is_full.then(|| Err(form.too_long()));
             return verdict.map_or_else(|refusal| Some(Err(refusal)), |()| too_long);
         };
         self.began = None;
+        self.left_out = 0;
         let head = waiting.get(..length)?;
         kept.clear();
         kept.extend_from_slice(head);
@@ -264,7 +340,20 @@ impl Gate {
         }))
     }
 
+    /// Leaves cookies out that are not ours: of a host's other servers there may be more than fits.
+    fn leave_cookies_out(&mut self) -> bool {
+        let waiting = self.buffer.get_mut(self.start..self.end).unwrap_or_default();
+        let kept = head::without_others_cookies(waiting);
+        let more = waiting.len() - kept;
+        self.end = self.start + kept;
+        self.left_out += more;
+        more > 0 && self.left_out <= limits::HTTP_COOKIES_BYTES_MAX
+    }
+
     fn make_room(&mut self) -> usize {
+        if self.buffer.is_empty() {
+            self.buffer = vec![0; limits::HTTP_HEAD_BYTES_MAX].into_boxed_slice();
+        }
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
@@ -388,6 +477,7 @@ impl Socket<Smol> for Conn {
         _: &Timeouts,
         _: &T,
     ) -> Result<(), picoserve::Error<io::Error>> {
+        self.link.occupy(Occupation::Idle);
         self.link.stream.shut_down(Shutdown::Write);
         let mut rest = [0; 128];
         let drained = async { while let Ok(1..) = self.link.stream.read(&mut rest).await {} };

@@ -27,8 +27,12 @@ impl WebSocket {
         WebSocket::over(Client::new(address), target)
     }
 
-    pub fn over(mut client: Client<TcpStream>, target: &str) -> WebSocket {
-        client.begin("GET", target, UPGRADE, "");
+    pub fn over(client: Client<TcpStream>, target: &str) -> WebSocket {
+        WebSocket::with(client, target, &[])
+    }
+
+    pub fn with(mut client: Client<TcpStream>, target: &str, fields: &[&str]) -> WebSocket {
+        client.begin("GET", target, &[UPGRADE, fields].concat(), "");
         let answer = client.head();
         assert_eq!(answer.status, 101, "{answer:?}");
         // Both from §1.3.

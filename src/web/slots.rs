@@ -1,0 +1,240 @@
+//! Connections: how many there are, and whose makes way when there are too many.
+//!
+//! What counts is what lives, from `accept(2)` to the end of its task: no more exist than that, and
+//! further clients wait in the kernel's queue. Somebody known (by session, Basic or the control socket)
+//! keeps his place while he is busy; of all others the address that has most places gives up one.
+//! Knows nothing of: requests, who may do what.
+
+use super::{
+    Web,
+    access::{Peer, Refusal, Source},
+    socket::{Link, Occupation, Stream},
+};
+use crate::{
+    limits,
+    runtime::{self, Signal},
+};
+use smol::Async;
+use std::{
+    cell::{Cell, RefCell},
+    cmp::Reverse,
+    io,
+    net::{Shutdown, SocketAddr, TcpListener},
+    os::unix::net::UnixListener,
+    rc::Rc,
+};
+
+/// The connections that have a place.
+#[derive(Default)]
+pub(super) struct Slots {
+    links: RefCell<Vec<Rc<Link>>>,
+    /// Connections over TCP whose task has not ended; some of them may have lost their place.
+    living: Rc<Cell<usize>>,
+    ended: Signal,
+}
+
+/// Counted while it lives.
+struct Living(Rc<Cell<usize>>, Signal);
+
+impl Slots {
+    fn count(&self) -> Living {
+        self.living.set(self.living.get() + 1);
+        Living(Rc::clone(&self.living), self.ended.clone())
+    }
+
+    fn remove(&self, link: &Rc<Link>) {
+        self.links.borrow_mut().retain(|other| !Rc::ptr_eq(other, link));
+    }
+
+    /// Ends a connection. Its task ends when it finds the socket closed; its place is free at once.
+    fn let_go(&self, link: &Rc<Link>) {
+        link.stream.shut_down(Shutdown::Both);
+        link.close();
+        self.remove(link);
+    }
+
+    /// Whose place a new connection takes: of those that wait for a request, then of those whose client
+    /// keeps us waiting, the oldest of the address that has most.
+    fn first_to_go(&self) -> Option<Rc<Link>> {
+        let links = self.links.borrow();
+        let source = |link: &Link| match link.peer {
+            Peer::Address(address) => Some(Source::of(address)),
+            Peer::Unix => None,
+        };
+        let places = |of: &Link| {
+            let same = |link: &&Rc<Link>| !link.is_owners() && source(link) == source(of);
+            links.iter().filter(same).count()
+        };
+        let ranked = links.iter().filter_map(|link| {
+            let rank = match (link.occupation.get(), link.is_owners()) {
+                _ if link.peer == Peer::Unix => return None,
+                (Occupation::Idle, false) => 0,
+                (Occupation::Idle, true) => 1,
+                (Occupation::Work, _) | (_, true) => return None,
+                (_, false) => 2,
+            };
+            Some((rank, Reverse(places(link)), link.since.get(), link))
+        });
+        let first = ranked.min_by_key(|(rank, places, since, _)| (*rank, *places, *since));
+        first.map(|(_, _, _, link)| Rc::clone(link))
+    }
+
+    /// Ends what goes on by a session or a password that counts no more.
+    pub fn end_what_is_over(&self) {
+        let is_over = |link: &&Rc<Link>| link.occupation.get().is_endless() && link.is_over();
+        let over: Vec<_> = self.links.borrow().iter().filter(is_over).cloned().collect();
+        over.iter().for_each(|link| self.let_go(link));
+    }
+
+    /// Finds a place for one who turned out to be known, though all are taken by others like him: the
+    /// oldest stream ends.
+    pub fn squeeze_in(&self, link: &Rc<Link>, most: usize) {
+        let oldest = {
+            let links = self.links.borrow();
+            if links.len() <= most {
+                return;
+            }
+            let others = links.iter().filter(|other| !Rc::ptr_eq(other, link));
+            let streams = others.filter(|other| other.occupation.get() == Occupation::Stream);
+            streams.min_by_key(|other| other.since.get()).cloned()
+        };
+        if let Some(oldest) = oldest {
+            self.let_go(&oldest);
+        }
+    }
+}
+
+impl Drop for Living {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+        self.1.notify();
+    }
+}
+
+impl Web {
+    pub(super) async fn serve_control(self: Rc<Self>, listener: Async<UnixListener>) {
+        loop {
+            match listener.accept().await {
+                Ok((socket, _)) => self.take(Stream::Unix(socket), Peer::Unix),
+                Err(error) => suffer(&error).await,
+            }
+        }
+    }
+
+    pub(super) async fn serve_network(self: Rc<Self>) {
+        let mut told = None;
+        loop {
+            let address = self.daemon.config.borrow().web.listen;
+            let listener = Async::<TcpListener>::bind(address).and_then(|listener| {
+                // Who waits there costs the kernel memory.
+                rustix::net::listen(listener.get_ref(), limits::WEB_BACKLOG)?;
+                Ok(listener)
+            });
+            match listener {
+                Ok(listener) => {
+                    told = None;
+                    // Port 0 leaves the choice to the system.
+                    let bound = listener.get_ref().local_addr().unwrap_or(address);
+                    log::info!("web=listening address={bound}");
+                    smol::future::or(self.accept(&listener), self.moved(address)).await;
+                }
+                Err(error) => {
+                    let text = error.to_string();
+                    if told.as_deref() != Some(&*text) {
+                        log::error!("web=waiting address={address} error=\"{text}\"");
+                        told = Some(text);
+                    }
+                    runtime::sleep(limits::WEB_RETRY_INTERVAL).await;
+                }
+            }
+        }
+    }
+
+    /// Takes connections as fast as is good for the recorder, which runs on this thread too.
+    async fn accept(self: &Rc<Self>, listener: &Async<TcpListener>) {
+        let mut due = runtime::now();
+        loop {
+            self.room().await;
+            match listener.accept().await {
+                Ok((socket, address)) => {
+                    self.take(Stream::Tcp(socket), Peer::Address(address.ip().to_canonical()));
+                }
+                Err(error) => suffer(&error).await,
+            }
+            let (now, interval) = (runtime::now(), limits::WEB_ACCEPT_INTERVAL);
+            due = due.max(now - interval * limits::WEB_ACCEPT_BURST) + interval;
+            if due > now {
+                runtime::sleep(due - now).await;
+            }
+            // A queue that never runs dry would else keep everybody else from running.
+            smol::future::yield_now().await;
+        }
+    }
+
+    /// Waits until one more connection may live.
+    async fn room(&self) {
+        loop {
+            let ended = self.slots.ended.changed();
+            if self.slots.living.get() < self.places() + limits::WEB_SPARE_PLACES {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    fn places(&self) -> usize {
+        let most = self.daemon.config.borrow().web.connections_max.get();
+        usize::try_from(most).unwrap_or(usize::MAX / 2)
+    }
+
+    /// Returns when the configuration names another address.
+    async fn moved(&self, address: SocketAddr) {
+        loop {
+            let changed = self.daemon.reloaded.changed();
+            if self.daemon.config.borrow().web.listen != address {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Gives a connection a place; where there is none, another one makes way.
+    fn take(self: &Rc<Self>, stream: Stream, peer: Peer) {
+        let link = Rc::new(Link::new(stream, peer));
+        let living = (peer != Peer::Unix).then(|| self.slots.count());
+        let taken = self.slots.links.borrow().len();
+        if peer != Peer::Unix && taken >= self.places() {
+            match self.slots.first_to_go() {
+                Some(other) => self.slots.let_go(&other),
+                // It may be somebody known: that is seen by his first request.
+                None if taken < self.places() + limits::WEB_SPARE_PLACES => {}
+                None => return link.refuse(&Refusal::NoSlot),
+            }
+        }
+        self.slots.links.borrow_mut().push(Rc::clone(&link));
+        let web = Rc::clone(self);
+        runtime::spawn(&self.daemon.executor, async move {
+            let _living = living;
+            // One that never says a word gets no buffers.
+            let first = runtime::timeout(limits::WEB_FIRST_REQUEST_TIMEOUT, link.stream.readable());
+            if let Some(Ok(())) = first.await {
+                Box::pin(Rc::clone(&web).serve(Rc::clone(&link))).await;
+            }
+            web.slots.remove(&link);
+        });
+    }
+
+    /// What the answer to this request goes on by; somebody known finds a place.
+    pub(super) fn admitted(&self, link: &Rc<Link>, pass: super::access::Pass) {
+        let is_owner = pass.who.is_owner();
+        link.pass.replace(Some(pass));
+        if is_owner {
+            self.slots.squeeze_in(link, self.places());
+        }
+    }
+}
+
+async fn suffer(error: &io::Error) {
+    log::warn!("web: a connection could not be taken: {error}");
+    runtime::sleep(limits::WEB_RETRY_INTERVAL).await;
+}
