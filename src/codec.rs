@@ -8,11 +8,13 @@ pub mod audio;
 mod collector;
 mod h264;
 mod h265;
+mod slice;
 #[cfg(test)]
 mod tests;
 
 pub use audio::{AudioCodec, AudioFormat};
 pub use collector::Collector;
+pub use slice::{SliceHeader, SliceHeaders, Unreadable};
 
 use std::fmt::Write;
 
@@ -84,6 +86,8 @@ pub struct Slice {
 pub enum Place {
     First,
     Further,
+    /// Data partition B or C of the slice before it, which does not say where it lies (H.264 §7.3.2.9).
+    Partition,
 }
 
 /// Whether decoding can start at a picture.

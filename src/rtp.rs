@@ -13,8 +13,10 @@ mod h264;
 mod h265;
 mod jpeg;
 mod latm;
+mod pictures;
 mod receiver;
 pub mod rtcp;
+mod start_codes;
 #[cfg(test)]
 mod tests;
 

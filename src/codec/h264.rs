@@ -28,7 +28,8 @@ pub(super) fn classify(nal: &[u8]) -> NalKind {
         (1 | 2, Some(0x80..)) => slice(Place::First, RandomAccess::None),
         (5, Some(0x80..)) => slice(Place::First, RandomAccess::Idr),
         (5, _) => slice(Place::Further, RandomAccess::Idr),
-        (1..=4, _) => slice(Place::Further, RandomAccess::None),
+        (1 | 2, _) => slice(Place::Further, RandomAccess::None),
+        (3 | 4, _) => slice(Place::Partition, RandomAccess::None),
         (6, _) if has_recovery_point(rest) => NalKind::RecoveryPoint,
         (6 | 14 | 16..=18, _) => NalKind::Prefix,
         (7 | 8 | 13 | 15, _) => NalKind::ParameterSet,
@@ -67,12 +68,7 @@ pub(super) fn sequence(nal: &[u8]) -> Option<Sequence> {
         return None;
     }
     let mut reader = BitReader::new(payload);
-    let id = at_most(reader.unsigned()?, SEQUENCE_ID_MAX)?;
-    let format = format(&mut reader, *profile)?;
-    at_most(reader.unsigned()?, 12)?; // log2_max_frame_num_minus4
-    let order = picture_order(&mut reader)?;
-    reader.unsigned()?; // max_num_ref_frames
-    reader.flag()?; // gaps_in_frame_num_value_allowed_flag
+    let Head { id, format, order, .. } = head(&mut reader, *profile)?;
     let (width, height, fields) = dimensions(&mut reader, &format)?;
     let mut picture = Picture {
         width,
@@ -113,6 +109,35 @@ pub(super) fn sequence(nal: &[u8]) -> Option<Sequence> {
     })
 }
 
+/// What slice headers need to know of a sequence parameter set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct SliceSyntax {
+    pub separate_planes: bool,
+    pub frame_number_bits: u8,
+    /// Pictures may be fields.
+    pub fields: bool,
+    pub order: PictureOrder,
+    /// Slices may come in any order, in groups and more than once (§A.2.1, §A.2.3).
+    pub any_order: bool,
+    /// Slices may come as data partitions (§A.2.3).
+    pub partitions: bool,
+}
+
+/// Reads that of a sequence parameter set with its header, and its id.
+pub(super) fn slice_syntax(nal: &[u8]) -> Option<(u32, SliceSyntax)> {
+    let [_, profile, constraints, _, payload @ ..] = nal else { return None };
+    let mut reader = BitReader::new(payload);
+    let Head { id, format, frame_number_bits, order } = head(&mut reader, *profile)?;
+    let (.., fields) = dimensions(&mut reader, &format)?;
+    let obeys_main = constraints & 0x40 != 0; // constraint_set1_flag
+    let partitions = *profile == EXTENDED && !obeys_main;
+    let any_order = partitions || *profile == BASELINE && !obeys_main;
+    let separate_planes = format.separate_planes;
+    let syntax =
+        SliceSyntax { separate_planes, frame_number_bits, fields, order, any_order, partitions };
+    Some((id, syntax))
+}
+
 /// `AVCDecoderConfigurationRecord` (ISO/IEC 14496-15 §5.3.3.1.2).
 pub(super) fn decoder_configuration(
     sequence: &Sequence,
@@ -135,18 +160,38 @@ pub(super) fn decoder_configuration(
     }
 }
 
+/// What a sequence parameter set begins with, up to `gaps_in_frame_num_value_allowed_flag`.
+struct Head {
+    id: u32,
+    format: Format,
+    frame_number_bits: u8,
+    order: PictureOrder,
+}
+
+fn head(reader: &mut BitReader<'_>, profile: u8) -> Option<Head> {
+    let id = at_most(reader.unsigned()?, SEQUENCE_ID_MAX)?;
+    let format = format(reader, profile)?;
+    let frame_number_bits = 4 + at_most(reader.unsigned()?, 12)? as u8; // log2_max_frame_num_minus4
+    let order = picture_order(reader)?;
+    reader.unsigned()?; // max_num_ref_frames
+    reader.flag()?; // gaps_in_frame_num_value_allowed_flag
+    Some(Head { id, format, frame_number_bits, order })
+}
+
 struct Format {
     chroma: u8,
+    separate_planes: bool,
     bit_depth_luma: u8,
     bit_depth_chroma: u8,
 }
 
 fn format(reader: &mut BitReader<'_>, profile: u8) -> Option<Format> {
-    let mut format = Format { chroma: 1, bit_depth_luma: 8, bit_depth_chroma: 8 };
+    let mut format =
+        Format { chroma: 1, separate_planes: false, bit_depth_luma: 8, bit_depth_chroma: 8 };
     if HIGH_PROFILES.contains(&profile) {
         format.chroma = at_most(reader.unsigned()?, 3)? as u8;
         if format.chroma == 3 {
-            reader.flag()?; // separate_colour_plane_flag
+            format.separate_planes = reader.flag()?; // separate_colour_plane_flag
         }
         format.bit_depth_luma = 8 + at_most(reader.unsigned()?, 6)? as u8;
         format.bit_depth_chroma = 8 + at_most(reader.unsigned()?, 6)? as u8;
@@ -176,30 +221,33 @@ fn skip_scaling_list(reader: &mut BitReader<'_>, size: usize) -> Option<()> {
     Some(())
 }
 
-#[derive(PartialEq, Eq)]
-enum PictureOrder {
-    Coded,
-    /// `pic_order_cnt_type` 2: output order is decoding order (§8.2.1.3).
+/// `pic_order_cnt_type`, and what slice headers have of it (§8.2.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum PictureOrder {
+    /// 0: bits of `pic_order_cnt_lsb`.
+    Coded { bits: u8 },
+    /// 1: whether there are `delta_pic_order_cnt`.
+    Cycle { deltas: bool },
+    /// 2: output order is decoding order.
     Decoding,
 }
 
 fn picture_order(reader: &mut BitReader<'_>) -> Option<PictureOrder> {
     match reader.unsigned()? {
-        0 => {
-            at_most(reader.unsigned()?, 12)?; // log2_max_pic_order_cnt_lsb_minus4
-        }
+        // log2_max_pic_order_cnt_lsb_minus4
+        0 => Some(PictureOrder::Coded { bits: 4 + at_most(reader.unsigned()?, 12)? as u8 }),
         1 => {
-            reader.flag()?; // delta_pic_order_always_zero_flag
+            let deltas = !reader.flag()?; // delta_pic_order_always_zero_flag
             reader.signed()?;
             reader.signed()?;
             for _ in 0..at_most(reader.unsigned()?, 255)? {
                 reader.signed()?;
             }
+            Some(PictureOrder::Cycle { deltas })
         }
-        2 => return Some(PictureOrder::Decoding),
-        _ => return None,
+        2 => Some(PictureOrder::Decoding),
+        _ => None,
     }
-    Some(PictureOrder::Coded)
 }
 
 /// Width and height after cropping (§7.4.2.1.1), and whether pictures may be fields.
@@ -289,7 +337,10 @@ const PICTURE_ID_MAX: u32 = 255;
 const INTRA_PICTURE: u32 = 7;
 /// Macroblocks beside each other in the widest picture that is taken.
 const MACROBLOCKS_MAX: u32 = 16_384 / 16;
+pub(super) const SEQUENCE: u8 = 7;
+pub(super) const PICTURE: u8 = 8;
 const BASELINE: u8 = 66;
+const EXTENDED: u8 = 88;
 /// Those whose SPS has a chroma format (§7.3.2.1.1).
 const HIGH_PROFILES: [u8; 13] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135];
 /// Those that are intra-only with `constraint_set3_flag` (§E.2.1, max_num_reorder_frames).

@@ -480,7 +480,7 @@ fn h264_nal_units_are_told_apart() {
     assert_eq!(kind(&[0x65, 0x40]), slice(Place::Further, RandomAccess::Idr, true));
     assert_eq!(kind(&[0x41, 0x9a]), slice(Place::First, RandomAccess::None, true));
     assert_eq!(kind(&[0x01, 0x9e]), slice(Place::First, RandomAccess::None, false));
-    assert_eq!(kind(&[0x03, 0x80]), slice(Place::Further, RandomAccess::None, false));
+    assert_eq!(kind(&[0x03, 0x80]), slice(Place::Partition, RandomAccess::None, false));
     assert_eq!(kind(&[0x06, 6, 1, 0xc0]), NalKind::RecoveryPoint);
     assert_eq!(kind(&[0x06, 0, 2, 9, 9, 1, 1, 9, 6, 1, 0xc0]), NalKind::RecoveryPoint);
     assert_eq!(kind(&[0x06, 6, 1, 0x40]), NalKind::RecoveryPoint, "recovery_frame_cnt 1");

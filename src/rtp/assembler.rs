@@ -5,10 +5,13 @@
 
 use std::sync::Arc;
 
-use super::{AccessUnit, DropCause, Sink};
+use super::{
+    AccessUnit, DropCause, Sink,
+    pictures::{Pictures, Relation},
+    start_codes::{find_start_code, without_zeros},
+};
 use crate::{
-    bits::Bytes,
-    codec::{Codec, Collector, NalKind, ParameterSets, Place, RandomAccess, Slice},
+    codec::{Codec, Collector, NalKind, ParameterSets, RandomAccess, Slice, Unreadable},
     limits::PARAMETER_SET_BYTES_MAX,
     units::RtpTime,
 };
@@ -20,8 +23,9 @@ pub(super) struct Assembler {
     marker: Marker,
     /// Packets are missing, or the run begins: a picture's first slice must come next.
     after_gap: bool,
-    /// Time of the access unit that went out last.
-    ended: Option<RtpTime>,
+    /// Of the packet that is being handled.
+    time: RtpTime,
+    pictures: Pictures,
     unit: Unit,
     nal: Nal,
     /// The parameter set in the making.
@@ -33,13 +37,14 @@ pub(super) struct Assembler {
 enum Marker {
     Unproven,
     EndsAccessUnits,
-    /// Quirk: a marker bit on every slice. The next slice or time stamp tells where a unit ends.
+    /// Quirk: a marker bit on every slice. What comes next tells where a unit ends.
     EndsSlices,
 }
 
 /// The access unit in the making.
 #[derive(Debug, Default)]
 struct Unit {
+    /// Of its first slice, or of the first NAL unit before that.
     timestamp: Option<RtpTime>,
     state: State,
     /// Its first slice.
@@ -49,13 +54,6 @@ struct Unit {
     reference: bool,
     /// Its marker bit was seen, but is not trusted.
     marked: bool,
-}
-
-impl Unit {
-    /// Two pictures of it, each with a marker bit, may be the fields of one frame.
-    fn may_have_fields(&self) -> bool {
-        self.parameter_sets.as_ref().is_some_and(|sets| sets.picture().fields)
-    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -72,6 +70,10 @@ enum State {
 #[derive(Debug)]
 struct Nal {
     target: Target,
+    /// Time stamps of its first and its last piece, and whether that had the marker bit.
+    begun: RtpTime,
+    time: RtpTime,
+    marked: bool,
     /// Zeros at its end so far, held back: a start code may begin with them.
     zeros: usize,
     head: [u8; HEAD_BYTES],
@@ -91,17 +93,33 @@ enum Target {
 }
 
 impl Assembler {
-    pub(super) fn new(codec: Codec, collector: Collector) -> Assembler {
-        Assembler {
+    pub(super) fn new(codec: Codec, sets: impl Iterator<Item: AsRef<[u8]>>) -> Assembler {
+        let mut assembler = Assembler {
             codec,
-            collector,
+            collector: Collector::new(codec),
             marker: Marker::Unproven,
             after_gap: true,
-            ended: None,
+            time: RtpTime(0),
+            pictures: Pictures::new(codec),
             unit: Unit::default(),
-            nal: Nal { target: Target::Closed, zeros: 0, head: [0; HEAD_BYTES], head_len: 0 },
+            nal: Nal {
+                target: Target::Closed,
+                begun: RtpTime(0),
+                time: RtpTime(0),
+                marked: false,
+                zeros: 0,
+                head: [0; HEAD_BYTES],
+                head_len: 0,
+            },
             parameter_set: Vec::new(),
-        }
+        };
+        sets.for_each(|set| assembler.offer(set.as_ref()));
+        assembler
+    }
+
+    fn offer(&mut self, parameter_set: &[u8]) {
+        self.collector.offer(parameter_set);
+        self.pictures.offer(parameter_set);
     }
 
     pub(super) fn parameter_sets(&mut self) -> Option<Arc<ParameterSets>> {
@@ -111,59 +129,55 @@ impl Assembler {
     /// Packets are missing before what comes next: the unit in the making may lack its end, and the
     /// next one its beginning.
     pub(super) fn lose(&mut self, packets: u32, sink: &mut dyn Sink) {
-        let is_whole = self.unit.marked && self.nal.target == Target::Closed;
+        let is_whole = self.marker == Marker::Unproven && self.is_complete();
         self.abandon_nal(sink);
-        if is_whole && self.marker == Marker::Unproven {
+        if is_whole {
             self.end_unit(sink);
         }
         sink.access_unit_drop(DropCause::Loss { packets });
         if self.unit.slice.is_some() {
             self.unit.state = State::Dropped;
         } else {
-            self.unit = Unit { timestamp: self.unit.timestamp, ..Unit::default() };
+            self.unit = Unit::default();
         }
         self.after_gap = true;
     }
 
-    /// Gives what comes next its time; another time than before ends the unit in the making.
-    pub(super) fn set_time(&mut self, timestamp: RtpTime, sink: &mut dyn Sink) {
-        if self.unit.timestamp == Some(timestamp) {
-            return;
-        }
-        if self.nal.target != Target::Closed {
-            if self.unit.marked {
-                self.nal_end(sink); // Quirk: no end bit on the last fragment.
-            } else {
-                self.abandon_nal(sink);
-                self.drop_unit(DropCause::Malformed, sink);
-            }
-        }
-        if self.unit.marked && self.marker == Marker::Unproven {
-            self.marker = Marker::EndsAccessUnits;
-        }
-        if self.unit.slice.is_some() || self.unit.state == State::Dropped {
-            self.end_unit(sink);
-        }
-        self.unit.timestamp = Some(timestamp);
+    /// Gives what comes next its time stamp.
+    ///
+    /// Quirk: a time stamp for each slice, NAL unit or packet (pion/rtp#280). Where a picture ends, its
+    /// slices tell; the stamp of its first one counts.
+    pub(super) fn set_time(&mut self, timestamp: RtpTime) {
+        self.time = timestamp;
     }
 
     /// The packet that was just handled has its marker bit set.
     ///
     /// Quirk: marker bit on SPS, PPS or SEI. A unit without a slice does not end.
     pub(super) fn mark(&mut self, sink: &mut dyn Sink) {
+        if self.nal.target == Target::Head {
+            self.classify(sink);
+        }
         if self.unit.slice.is_none() {
             return;
         }
-        let trusted = self.marker == Marker::EndsAccessUnits && !self.unit.may_have_fields();
-        if trusted && self.nal.target == Target::Closed {
+        self.unit.marked = true;
+        self.nal.marked = true;
+        if self.marker == Marker::EndsAccessUnits && self.is_complete() {
             self.end_unit(sink);
-        } else {
-            self.unit.marked = true;
         }
     }
 
-    /// What was appended to the unit in the making is void, and the rest of it will not come.
-    pub(super) fn drop_unit(&mut self, cause: DropCause, sink: &mut dyn Sink) {
+    /// What came last can not be read. It takes the unit that it is of with it, by its time stamp, and
+    /// the rest of that will not come.
+    pub(super) fn refuse(&mut self, cause: DropCause, sink: &mut dyn Sink) {
+        if self.nal.target == Target::Closed {
+            self.leave_unit(self.time, sink);
+        }
+        self.drop_unit(cause, sink);
+    }
+
+    fn drop_unit(&mut self, cause: DropCause, sink: &mut dyn Sink) {
         if self.unit.state == State::Dropped {
             return;
         }
@@ -171,13 +185,14 @@ impl Assembler {
             sink.nal_end();
             self.nal.target = Target::Nowhere;
         }
+        self.unit.timestamp.get_or_insert(self.time);
         self.unit.state = State::Dropped;
         sink.access_unit_drop(cause);
     }
 
     /// The run ends.
     pub(super) fn end(&mut self, sink: &mut dyn Sink) {
-        let is_complete = self.unit.marked && self.nal.target == Target::Closed;
+        let is_complete = self.nal.target == Target::Closed && self.unit.marked;
         self.abandon_nal(sink);
         if is_complete {
             self.end_unit(sink);
@@ -185,7 +200,7 @@ impl Assembler {
             self.drop_unit(DropCause::Incomplete, sink);
         }
         self.unit = Unit::default();
-        self.ended = None;
+        self.pictures.end();
         self.after_gap = true;
         self.marker = Marker::Unproven;
     }
@@ -207,18 +222,28 @@ impl Assembler {
             self.nal_append(header, sink);
         } else if self.nal.target == Target::Closed {
             let cause = if self.after_gap { DropCause::Incomplete } else { DropCause::Malformed };
-            return self.drop_unit(cause, sink);
+            return self.refuse(cause, sink);
         }
+        self.nal.time = self.time;
         self.nal_append(bytes, sink);
         if bits & FRAGMENT_END != 0 {
             self.nal_end(sink);
         }
     }
 
-    /// Begins a NAL unit. Quirk: no end bit on the last fragment; what is open ends here.
+    /// Begins a NAL unit. Quirk: no end bit on the last fragment; what is open ends here, unless it
+    /// breaks off at another time stamp.
     pub(super) fn nal_begin(&mut self, sink: &mut dyn Sink) {
+        let breaks_off = self.nal.time != self.time && !self.nal.marked;
+        if self.nal.target != Target::Closed && breaks_off {
+            self.abandon_nal(sink);
+            self.drop_unit(DropCause::Malformed, sink);
+        }
         self.nal_end(sink);
         self.nal.target = Target::Head;
+        self.nal.begun = self.time;
+        self.nal.time = self.time;
+        self.nal.marked = false;
         self.nal.head_len = 0;
         self.nal.zeros = 0;
     }
@@ -261,7 +286,11 @@ impl Assembler {
         }
         match self.nal.target {
             Target::Sink => sink.nal_end(),
-            Target::ParameterSet => self.collector.offer(&self.parameter_set),
+            Target::ParameterSet => {
+                let set = std::mem::take(&mut self.parameter_set);
+                self.offer(&set);
+                self.parameter_set = set;
+            }
             Target::Closed | Target::Head | Target::Nowhere => {}
         }
         self.nal.target = Target::Closed;
@@ -269,6 +298,9 @@ impl Assembler {
 
     /// What is open can not be finished.
     fn abandon_nal(&mut self, sink: &mut dyn Sink) {
+        if self.nal.target == Target::Head {
+            self.classify(sink);
+        }
         if self.nal.target == Target::Sink {
             sink.nal_end();
         }
@@ -294,7 +326,7 @@ impl Assembler {
             room.iter_mut().zip(into_head).for_each(|(to, from)| *to = *from);
             self.nal.head_len += count;
             bytes = rest;
-            if self.nal.head_len >= HEAD_BYTES_MIN {
+            if self.nal.head_len == HEAD_BYTES {
                 self.classify(sink);
             }
         }
@@ -318,22 +350,26 @@ impl Assembler {
         let head = head.get(..head_len).unwrap_or(&head);
         self.nal.target = Target::Nowhere;
         if head.first().is_some_and(|byte| byte & FORBIDDEN_BIT != 0) {
+            self.leave_unit(self.nal.begun, sink);
             return self.drop_unit(DropCause::Malformed, sink);
         }
         let kind = self.codec.classify(head);
-        self.end_marked_unit_before(kind, sink);
         match kind {
             NalKind::Void => return,
-            NalKind::ParameterSet => {
-                self.parameter_set.clear();
-                self.parameter_set.extend_from_slice(head);
-                self.nal.target = Target::ParameterSet;
-                return;
+            NalKind::Suffix => {}
+            NalKind::Slice(slice) => self.add_slice(slice, head, sink),
+            NalKind::ParameterSet | NalKind::Prefix | NalKind::RecoveryPoint => {
+                self.leave_unit(self.nal.begun, sink);
             }
-            NalKind::Slice(slice) => self.add_slice(slice, sink),
-            NalKind::RecoveryPoint => self.unit.recovery_point = true,
-            NalKind::Prefix | NalKind::Suffix => {}
         }
+        if kind == NalKind::ParameterSet {
+            self.parameter_set.clear();
+            self.parameter_set.extend_from_slice(head);
+            self.nal.target = Target::ParameterSet;
+            return;
+        }
+        self.unit.recovery_point |= kind == NalKind::RecoveryPoint;
+        self.unit.timestamp.get_or_insert(self.nal.begun);
         if self.unit.state != State::Dropped {
             self.unit.state = State::Begun;
             self.nal.target = Target::Sink;
@@ -342,25 +378,38 @@ impl Assembler {
         }
     }
 
-    /// A unit whose marker bit is not trusted goes on with further slices, second fields and what
-    /// stands behind slices, and ends before everything else.
-    fn end_marked_unit_before(&mut self, kind: NalKind, sink: &mut dyn Sink) {
-        if !self.unit.marked {
-            return;
-        }
-        let fields = self.unit.may_have_fields();
-        match kind {
-            NalKind::Void | NalKind::Suffix => {}
-            NalKind::Slice(slice) if slice.place == Place::Further || fields => {
-                self.marker = Marker::EndsSlices;
-            }
-            _ => self.end_unit(sink),
+    /// Ends the unit in the making before what is no slice of it: if its marker bit came, or if that has
+    /// another time stamp.
+    fn leave_unit(&mut self, time: RtpTime, sink: &mut dyn Sink) {
+        let last = match self.unit.state {
+            State::Dropped => self.unit.timestamp,
+            _ => self.unit.slice.and_then(|_| self.pictures.last()),
+        };
+        let is_of_other_time = last.is_some_and(|last| last != time);
+        if is_of_other_time || self.unit.marked && !self.awaits_field() {
+            self.end_unit(sink);
         }
     }
 
-    fn add_slice(&mut self, slice: Slice, sink: &mut dyn Sink) {
+    fn add_slice(&mut self, slice: Slice, head: &[u8], sink: &mut dyn Sink) {
+        let relation = match self.pictures.take(slice, head, self.nal.begun, self.after_gap) {
+            Ok(Relation::SecondField) if self.unit.slice.is_none() => Relation::Begins,
+            Ok(relation) => relation,
+            Err(error) => return self.refuse_slice(slice, error, sink),
+        };
+        match relation {
+            Relation::Continues if self.unit.marked => self.marker = Marker::EndsSlices,
+            Relation::Continues => {}
+            Relation::SecondField => self.unit.marked = false,
+            _ if self.unit.slice.is_some() => self.end_unit(sink),
+            _ => self.leave_unit(self.nal.begun, sink),
+        }
         self.unit.reference |= slice.reference;
         if self.unit.slice.is_some() {
+            if relation == Relation::SecondField && self.unit.state != State::Dropped {
+                self.collector.begin_picture(slice.picture_set, RandomAccess::None);
+                self.write_sets(RandomAccess::None, sink);
+            }
             return;
         }
         let access = match slice.access {
@@ -368,13 +417,16 @@ impl Assembler {
             access => access,
         };
         self.unit.slice = Some(slice);
-        if slice.place == Place::First {
+        self.unit.timestamp = Some(self.nal.begun);
+        if relation == Relation::Begins {
             self.after_gap = false;
         } else if self.after_gap {
             self.drop_unit(DropCause::Incomplete, sink);
-        } else if self.ended == self.unit.timestamp {
-            // The picture went out at the marker bit of an earlier slice.
-            self.marker = Marker::EndsSlices;
+        } else {
+            if relation == Relation::Continues {
+                // The picture went out at the marker bit of an earlier slice.
+                self.marker = Marker::EndsSlices;
+            }
             self.drop_unit(DropCause::Malformed, sink);
         }
         if self.unit.state == State::Dropped {
@@ -386,6 +438,11 @@ impl Assembler {
         if self.unit.parameter_sets.is_none() {
             return self.drop_unit(DropCause::NoParameterSets, sink);
         }
+        self.write_sets(access, sink);
+    }
+
+    /// Writes the parameter sets that belong into the sample.
+    fn write_sets(&mut self, access: RandomAccess, sink: &mut dyn Sink) {
         self.collector.sets_in_sample(access, |set| {
             sink.nal_begin();
             sink.nal_append(set);
@@ -393,14 +450,33 @@ impl Assembler {
         });
     }
 
-    /// Hands the unit out, unless it was dropped, and begins the next one at the same time.
+    fn refuse_slice(&mut self, slice: Slice, error: Unreadable, sink: &mut dyn Sink) {
+        self.leave_unit(self.nal.begun, sink);
+        self.unit.slice.get_or_insert(slice);
+        let is_known = error == Unreadable::Malformed && self.collector.current().is_some();
+        let cause = if is_known { DropCause::Malformed } else { DropCause::NoParameterSets };
+        self.drop_unit(cause, sink);
+    }
+
+    /// Whether the unit in the making is the first field of a frame.
+    fn awaits_field(&self) -> bool {
+        self.unit.slice.is_some() && self.pictures.is_first_field()
+    }
+
+    /// Whether the marker bit of the unit in the making may be that of its end.
+    fn is_complete(&self) -> bool {
+        self.unit.marked && self.nal.target == Target::Closed && !self.awaits_field()
+    }
+
+    /// Hands the unit out, unless it was dropped, and begins the next one.
     fn end_unit(&mut self, sink: &mut dyn Sink) {
-        let next = Unit { timestamp: self.unit.timestamp, ..Unit::default() };
-        let unit = std::mem::replace(&mut self.unit, next);
-        self.ended = unit.timestamp;
+        let unit = std::mem::take(&mut self.unit);
         if let (State::Begun, Some(timestamp), Some(slice), Some(parameter_sets)) =
             (unit.state, unit.timestamp, unit.slice, unit.parameter_sets)
         {
+            if unit.marked && self.marker == Marker::Unproven {
+                self.marker = Marker::EndsAccessUnits;
+            }
             sink.access_unit_end(AccessUnit {
                 timestamp,
                 access: slice.access,
@@ -412,54 +488,8 @@ impl Assembler {
     }
 }
 
-/// NAL units of a byte string that may have start codes between them (Annex B), or none.
-pub(super) fn split_at_start_codes(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = Some(bytes);
-    std::iter::from_fn(move || {
-        let bytes = rest?;
-        let Some(position) = find_start_code(bytes) else { return rest.take() };
-        rest = bytes.get(position + 3..);
-        bytes.get(..position)
-    })
-}
-
-/// Size of the next NAL unit in an aggregate (RFC 6184 §5.7.1, RFC 7798 §4.4.2).
-///
-/// Quirk: zeros behind the last NAL unit of an aggregate (bluenviron/gortsplib#559). A size of 0, or one
-/// that is cut short, ends it.
-pub(super) fn next_size(rest: &mut Bytes<'_>) -> Option<usize> {
-    rest.u16().filter(|size| *size > 0).map(usize::from)
-}
-
-pub(super) fn starts_with_start_code(bytes: &[u8]) -> bool {
-    bytes.starts_with(&[0, 0, 1]) || bytes.starts_with(&[0, 0, 0, 1])
-}
-
-/// Position of the first `00 00 01`; looks at every third byte of what has no zeros.
-fn find_start_code(bytes: &[u8]) -> Option<usize> {
-    let mut index = 2;
-    while let Some(byte) = bytes.get(index) {
-        match byte {
-            0 => index += 1,
-            1 if bytes.get(index - 2..index) == Some(&[0, 0]) => return Some(index - 2),
-            _ => index += 3,
-        }
-    }
-    None
-}
-
-fn without_zeros(mut bytes: &[u8]) -> &[u8] {
-    while let [rest @ .., 0] = bytes {
-        bytes = rest;
-    }
-    bytes
-}
-
-/// Enough of a NAL unit for its kind and a recovery point among its SEI messages.
+/// Enough of a NAL unit for its kind, its slice header and a recovery point among its SEI messages.
 const HEAD_BYTES: usize = 64;
-/// Enough for the beginning of a slice: a header of 2 bytes, and numbers that end in the fourth byte
-/// behind it. A shorter NAL unit is looked at when it ends.
-const HEAD_BYTES_MIN: usize = 6;
 const ZEROS: [u8; 16] = [0; 16];
 /// `forbidden_zero_bit` (H.264 §7.4.1, H.265 §7.4.2.2): bit errors, says who set it.
 const FORBIDDEN_BIT: u8 = 0x80;

@@ -5,13 +5,9 @@
 
 use std::sync::Arc;
 
-use super::{
-    Lost, Packet,
-    assembler::{Assembler, split_at_start_codes},
-    h264, h265,
-};
+use super::{Lost, Packet, assembler::Assembler, h264, h265, start_codes::split_at_start_codes};
 use crate::{
-    codec::{Codec, Collector, Leading, ParameterSets, RandomAccess},
+    codec::{Codec, Leading, ParameterSets, RandomAccess},
     units::RtpTime,
 };
 
@@ -61,8 +57,8 @@ pub enum DropCause {
 
 /// Turns the payloads of one track into access units.
 ///
-/// An access unit ends at its marker bit or where the time stamp changes. The first one of a run is
-/// held back until the next packet has shown that the camera's marker bits can be trusted.
+/// An access unit ends at its marker bit, or where the slices of the next one begin. The first one of a
+/// run is held back until the next packet has shown that the camera's marker bits can be trusted.
 /// Cost: no allocation but for new parameter sets.
 #[derive(Debug)]
 pub struct Depacketizer {
@@ -73,15 +69,12 @@ pub struct Depacketizer {
 impl Depacketizer {
     /// `sdp_parameter_sets`: NAL units with their headers (`sprop-parameter-sets`, `sprop-vps`, …).
     pub fn new(codec: Codec, sdp_parameter_sets: &[Vec<u8>]) -> Depacketizer {
-        let mut collector = Collector::new(codec);
-        for nal in sdp_parameter_sets.iter().flat_map(|set| split_at_start_codes(set)) {
-            collector.offer(nal);
-        }
+        let sets = sdp_parameter_sets.iter().flat_map(|set| split_at_start_codes(set));
         let format = match codec {
             Codec::H264 => Format::H264(h264::Format::default()),
             Codec::H265 => Format::H265(h265::Format::default()),
         };
-        Depacketizer { format, assembler: Assembler::new(codec, collector) }
+        Depacketizer { format, assembler: Assembler::new(codec, sets) }
     }
 
     /// For H.265 tracks with `sprop-max-don-diff` above 0: payloads carry decoding order numbers
@@ -100,7 +93,7 @@ impl Depacketizer {
         if lost.0 > 0 {
             assembler.lose(lost.0, sink);
         }
-        assembler.set_time(packet.timestamp, sink);
+        assembler.set_time(packet.timestamp);
         match &mut self.format {
             Format::H264(format) => {
                 format.handle_payload(packet.payload, packet.timestamp, assembler, sink);

@@ -5,7 +5,8 @@
 
 use super::{
     DropCause, Sink,
-    assembler::{Assembler, next_size, starts_with_start_code},
+    assembler::Assembler,
+    start_codes::{next_size, starts_with_start_code},
 };
 use crate::{bits::Bytes, units::RtpTime};
 
@@ -45,7 +46,7 @@ impl Format {
             _ => Some(()), // 0, 30, 31: undefined, to be ignored (§5.2)
         };
         if read.is_none() {
-            assembler.drop_unit(DropCause::Malformed, sink);
+            assembler.refuse(DropCause::Malformed, sink);
         }
     }
 
@@ -69,7 +70,7 @@ impl Format {
                 }
             };
             let nal = rest.take(size)?;
-            assembler.set_time(RtpTime(timestamp.0.wrapping_add(ticks)), sink);
+            assembler.set_time(RtpTime(timestamp.0.wrapping_add(ticks)));
             self.check_order(order, assembler, sink);
             assembler.nal(nal, sink);
         }
@@ -93,7 +94,7 @@ impl Format {
 
     fn check_order(&mut self, order: u16, assembler: &mut Assembler, sink: &mut dyn Sink) {
         if self.order.is_some_and(|last| order.wrapping_sub(last).cast_signed() < 0) {
-            assembler.drop_unit(DropCause::Interleaved, sink);
+            assembler.refuse(DropCause::Interleaved, sink);
         }
         self.order = Some(order);
     }

@@ -5,7 +5,8 @@
 
 use super::{
     DropCause, Sink,
-    assembler::{Assembler, next_size, starts_with_start_code},
+    assembler::Assembler,
+    start_codes::{next_size, starts_with_start_code},
 };
 use crate::bits::Bytes;
 
@@ -44,7 +45,7 @@ impl Format {
         let mut rest = Bytes(payload);
         let read = rest.array().and_then(|header| self.read(header, rest, assembler, sink));
         if read.is_none() {
-            assembler.drop_unit(DropCause::Malformed, sink);
+            assembler.refuse(DropCause::Malformed, sink);
         }
     }
 
@@ -122,7 +123,7 @@ impl Format {
         if self.numbers == Numbers::Present {
             let order = rest.u16()?;
             if self.order.is_some_and(|last| order.wrapping_sub(last).cast_signed() < 0) {
-                assembler.drop_unit(DropCause::Interleaved, sink);
+                assembler.refuse(DropCause::Interleaved, sink);
             }
             self.order = Some(order);
         }

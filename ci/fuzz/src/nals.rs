@@ -3,7 +3,7 @@
 
 use crate::source::Source;
 use smolnvr::{
-    codec::Codec,
+    codec::{Codec, NalKind},
     rtp::{AccessUnit, Depacketizer, DropCause, Lost, Packet, Sink},
     units::RtpTime,
 };
@@ -33,8 +33,9 @@ pub struct Checked {
     nals: Vec<Vec<u8>>,
     pub units: Vec<(RtpTime, Vec<Vec<u8>>)>,
     pub lost: u64,
-    /// All that ever came, in bytes.
+    /// All that ever came, in bytes, but for parameter sets, which come again.
     pub bytes: usize,
+    codec: Option<Codec>,
 }
 
 impl Sink for Checked {
@@ -53,6 +54,9 @@ impl Sink for Checked {
         assert!(!nal.is_empty() && nal[0] & 0x80 == 0, "{:?}", nal.first());
         assert!(!nal.windows(3).any(|three| three == [0, 0, 1]), "a start code in a NAL unit");
         assert_ne!(nal.last(), Some(&0), "zeros behind a NAL unit");
+        if self.codec.is_some_and(|codec| codec.classify(&nal) == NalKind::ParameterSet) {
+            self.bytes -= nal.len();
+        }
         self.nals.push(nal);
     }
 
@@ -79,7 +83,7 @@ pub fn hostile(codec: Codec, source: &mut Source<'_>) {
     if codec == Codec::H265 && source.flag() {
         depacketizer = depacketizer.with_decoding_order_numbers();
     }
-    let mut sink = Checked::default();
+    let mut sink = Checked { codec: Some(codec), ..Checked::default() };
     let (mut time, mut fed, mut lost) = (source.u32(), 0, 0);
     while !source.is_empty() {
         let choice = source.u8();
@@ -109,44 +113,91 @@ fn end(depacketizer: &mut Depacketizer, sink: &mut Checked) {
     assert!(sink.nal.is_none() && sink.nals.is_empty(), "something is left behind the run");
 }
 
-/// Units that are packed as the RFCs say come out whole or, where a packet is missing, not at all.
+/// Which time stamps a camera gives to the packets of a unit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stamps {
+    One,
+    /// Quirk: one for each NAL unit.
+    EachNal,
+    /// Quirk: one for each packet.
+    EachPacket,
+    /// Quirk: one for two units.
+    OneForTwo,
+}
+
+/// Which packets of a unit it gives a marker bit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Marks {
+    Last,
+    /// Quirk: the last one of each NAL unit.
+    EachNal,
+    /// Quirk.
+    None,
+}
+
+/// Units that are packed as the RFCs say, or as cameras do, come out whole or, where a packet is
+/// missing, not at all.
 pub fn packed(codec: Codec, source: &mut Source<'_>) {
     let mut depacketizer = Depacketizer::new(codec, &parameter_sets(codec));
     let mut sink = Checked::default();
+    let stamps = source.one(&[Stamps::One, Stamps::EachNal, Stamps::EachPacket, Stamps::OneForTwo]);
+    let marks = source.one(&[Marks::Last, Marks::EachNal, Marks::None]);
     let (mut expected, mut missing, mut fed) = (Vec::new(), 0, 0);
-    let mut time = source.u32();
+    let (begin, mut nth_unit) = (source.u32(), 0u32);
     while !source.is_empty() && fed < 300 {
-        time = time.wrapping_add(3600);
-        let unit = unit(codec, source);
-        let payloads = pack(codec, &unit, source);
+        let nth = if stamps == Stamps::OneForTwo { nth_unit / 2 } else { nth_unit };
+        let mut time = begin.wrapping_add(nth.wrapping_mul(3600));
+        // Marks on each slice show where the first unit has two of them.
+        let least = if nth_unit == 0 && marks == Marks::EachNal { 2 } else { 1 };
+        let unit = unit(codec, least, source);
+        let payloads = pack(codec, &unit, marks, source);
+        expected.push((RtpTime(time), unit));
+        // Only the marker bit says that the unit before a gap is whole.
         let hurt = match source.u8() {
-            mark if mark < 0xe0 => None,
+            mark if mark < 0xe0 || marks != Marks::Last => None,
             _ => Some(source.below(payloads.len())),
         };
-        for (nth, payload) in payloads.iter().enumerate() {
+        for (nth, (payload, ends_nal)) in payloads.iter().enumerate() {
             fed += 1;
+            let is_last = nth + 1 == payloads.len();
+            let marker = match marks {
+                Marks::Last => is_last,
+                Marks::EachNal => *ends_nal,
+                Marks::None => false,
+            };
+            let packet = packet(marker, time, payload);
             if hurt == Some(nth) {
                 missing += 1;
-                continue;
+            } else {
+                depacketizer.handle_packet(&packet, Lost(std::mem::take(&mut missing)), &mut sink);
             }
-            let packet = packet(nth + 1 == payloads.len(), time, payload);
-            depacketizer.handle_packet(&packet, Lost(std::mem::take(&mut missing)), &mut sink);
+            let steps = match stamps {
+                Stamps::EachNal => *ends_nal,
+                Stamps::EachPacket => true,
+                Stamps::One | Stamps::OneForTwo => false,
+            };
+            time = time.wrapping_add(u32::from(steps));
         }
-        if hurt.is_none() {
-            expected.push((RtpTime(time), unit));
+        if hurt.is_some() {
+            expected.pop();
         }
+        nth_unit += 1;
     }
     end(&mut depacketizer, &mut sink);
+    if marks == Marks::None {
+        expected.pop(); // Nothing says that it is whole.
+    }
     assert_eq!(sink.units, expected);
 }
 
-/// One to four slices, each a key picture's, without anything that looks like a start code.
-fn unit(codec: Codec, source: &mut Source<'_>) -> Vec<Vec<u8>> {
+/// Up to four slices, each a key picture's, without anything that looks like a start code.
+fn unit(codec: Codec, least: usize, source: &mut Source<'_>) -> Vec<Vec<u8>> {
     let mut nals = Vec::new();
-    for nth in 0..1 + source.below(4) {
+    for nth in 0..least + source.below(5 - least) {
+        // Those of H.264 are of macroblock 0 and 1, both of the same picture.
         let header: &[u8] = match (codec, nth) {
-            (Codec::H264, 0) => &[0x65, 0x88],
-            (Codec::H264, _) => &[0x65, 0x44],
+            (Codec::H264, 0) => &[0x65, 0x88, 0x84, 0x04],
+            (Codec::H264, _) => &[0x65, 0x42, 0x21, 0x02],
             (Codec::H265, 0) => &[0x26, 0x01, 0xaf],
             (Codec::H265, _) => &[0x26, 0x01, 0x2f],
         };
@@ -161,23 +212,31 @@ fn unit(codec: Codec, source: &mut Source<'_>) -> Vec<Vec<u8>> {
     nals
 }
 
-/// Single NAL units, fragments, or all in one aggregate.
-fn pack(codec: Codec, unit: &[Vec<u8>], source: &mut Source<'_>) -> Vec<Vec<u8>> {
+/// Single NAL units, fragments, or all in one aggregate, perhaps with zeros behind it; and whether a
+/// NAL unit ends there.
+fn pack(
+    codec: Codec,
+    unit: &[Vec<u8>],
+    marks: Marks,
+    source: &mut Source<'_>,
+) -> Vec<(Vec<u8>, bool)> {
     let header_bytes = codec.nal_header_bytes();
     let size = source.below(64);
-    if size == 0 {
+    if size == 0 && marks != Marks::EachNal {
         let mut payload = if codec == Codec::H264 { vec![0x78] } else { vec![0x60, 0x01] };
         for nal in unit {
             payload.extend((nal.len() as u16).to_be_bytes());
             payload.extend(nal);
         }
-        return vec![payload];
+        payload.resize(payload.len() + source.below(4), 0);
+        return vec![(payload, true)];
     }
+    let size = size.max(1);
     let mut payloads = Vec::new();
     for nal in unit {
         let body = &nal[header_bytes..];
         if body.len() <= size {
-            payloads.push(nal.clone());
+            payloads.push((nal.clone(), true));
             continue;
         }
         let pieces: Vec<&[u8]> = body.chunks(size).collect();
@@ -188,7 +247,7 @@ fn pack(codec: Codec, unit: &[Vec<u8>], source: &mut Source<'_>) -> Vec<Vec<u8>>
                 Codec::H264 => vec![nal[0] & 0xe0 | 28, marks | nal[0] & 0x1f],
                 Codec::H265 => vec![nal[0] & 0x81 | 49 << 1, nal[1], marks | nal[0] >> 1 & 0x3f],
             };
-            payloads.push([&head, *piece].concat());
+            payloads.push(([&head, *piece].concat(), nth + 1 == pieces.len()));
         }
     }
     payloads

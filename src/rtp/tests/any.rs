@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const H264_SETS: [&[u8]; 2] = [&[0x67, 66, 0, 30, 0xf4, 0x4b, 0x20], &[0x68, 0xce, 0x3c, 0x80]];
+const H264_SETS: [&[u8]; 2] = [&[0x67, 66, 0x40, 30, 0xf4, 0x4b, 0x20], &[0x68, 0xce, 0x3c, 0x80]];
 
 fn any_mark() -> impl Strategy<Value = Mark> {
     prop_oneof![Just(Mark::Set), Just(Mark::Clear)]
@@ -39,7 +39,7 @@ fn any_payload() -> impl Strategy<Value = Vec<u8>> {
 
 /// A NAL unit without zeros: kind is its place in the unit.
 fn any_slice(first: bool) -> impl Strategy<Value = Vec<u8>> {
-    let start = if first { [0x65, 0x88, 0x84] } else { [0x65, 0x44, 0x84] };
+    let start = if first { [0x65, 0x88, 0x84, 0x04] } else { [0x65, 0x42, 0x21, 0x02] };
     prop::collection::vec(1u8.., 1..200).prop_map(move |rest| [&start[..], &rest].concat())
 }
 

@@ -25,16 +25,19 @@ const RECOVERY_POINT: &[u8] = &[0x06, 0x06, 0x01, 0xc4, 0x80];
 const DELIMITER: &[u8] = &[0x09, 0xf0];
 const START_CODE: &[u8] = &[0, 0, 0, 1];
 
+/// The first slice of an IDR picture.
 fn idr() -> Vec<u8> {
-    filled(&[0x65, 0x88], 30)
+    filled(&[0x65, 0x88, 0x84, 0x04], 30)
 }
 
+/// A slice of it from macroblock 1 on.
 fn idr_further() -> Vec<u8> {
-    filled(&[0x65, 0x44], 20)
+    filled(&[0x65, 0x42, 0x21, 0x02], 20)
 }
 
+/// The only slice of a P picture.
 fn inter() -> Vec<u8> {
-    filled(&[0x41, 0x9a], 10)
+    filled(&[0x41, 0x9a, 0x21], 10)
 }
 
 fn run() -> Run {
@@ -134,7 +137,7 @@ fn every_way_to_pack_nal_units_gives_the_same_unit() {
 fn an_mtap_gives_each_nal_unit_its_time() {
     let mut payload = vec![26, 0, 5];
     for (order, time) in [(0, 0), (1, 40)] {
-        payload.extend([0, 12, order, 0, time]);
+        payload.extend([0, 13, order, 0, time]);
         payload.extend(inter());
     }
     let mut run = proven_run();
@@ -163,7 +166,7 @@ fn parameter_sets_delimiters_and_filler_are_no_part_of_a_sample() {
 
 #[test]
 fn every_truncation_of_every_packet_is_dropped_or_shorter() {
-    let mtap = [&[26, 0, 5, 0, 32, 0, 0, 0][..], &idr()].concat();
+    let mtap = [&[26, 0, 5, 0, 34, 0, 0, 0][..], &idr()].concat();
     let fu_b = [&[0x7d, 0xc5, 0, 1][..], &idr()[1..]].concat();
     let payloads = [
         idr(),
@@ -284,6 +287,6 @@ fn an_exact_recovery_point_is_a_place_to_start() {
 #[test]
 fn a_unit_of_disposable_slices_is_no_reference() {
     let mut run = proven_run();
-    run.packet(10, Mark::Set, &filled(&[0x01, 0x9e], 9));
+    run.packet(10, Mark::Set, &filled(&[0x01, 0x9a, 0x21], 9));
     assert!(!run.out.units[0].0.reference);
 }

@@ -96,6 +96,32 @@ fn zeros_behind_an_aggregate_end_it() {
     }
 }
 
+/// pion/rtp#280: a packetizer that counts on with every NAL unit.
+#[test]
+fn a_time_stamp_for_each_slice() {
+    let whole = vec![slice(TRAIL), further_slice(TRAIL)];
+    for marks in [[Mark::Clear, Mark::Set], [Mark::Set, Mark::Set], [Mark::Clear, Mark::Clear]] {
+        let mut run = run();
+        for time in [10, 3610, 7210] {
+            run.packet(time, marks[0], &whole[0]).packet(time + 9, marks[1], &whole[1]);
+        }
+        run.packet(10_810, Mark::Set, &slice(TRAIL));
+        assert_eq!(run.out.times()[..3], [10, 3610, 7210], "{marks:?}");
+        assert_eq!(run.out.nals()[..3], [&whole[..], &whole, &whole], "{marks:?}");
+        assert_eq!(run.out.drops, []);
+    }
+}
+
+/// Nothing was lost on the way: the camera left it out.
+#[test]
+fn a_picture_whose_first_slice_is_missing_is_malformed() {
+    let mut run = proven_run();
+    run.packet(10, Mark::Set, &slice(TRAIL)).packet(20, Mark::Set, &further_slice(TRAIL));
+    run.packet(30, Mark::Set, &slice(TRAIL)).packet(40, Mark::Set, &slice(TRAIL));
+    assert_eq!(run.out.times(), [10, 30]);
+    assert_eq!(run.out.drops, [DropCause::Malformed]);
+}
+
 #[test]
 fn decoding_order_numbers_are_no_part_of_a_nal_unit() {
     let whole = [SEI.to_vec(), slice(IDR), further_slice(IDR)];

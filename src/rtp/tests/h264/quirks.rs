@@ -53,22 +53,127 @@ fn marker_bit_on_every_slice_that_shows_late() {
     assert_eq!(run.out.nals()[1..], [[idr(), idr_further()], [idr(), idr_further()]]);
 }
 
+/// Two pictures under each time stamp, with marker bits and without: the next first slice tells.
 #[test]
 fn two_frames_of_one_time_stamp_stay_two() {
+    for mark in [Mark::Set, Mark::Clear] {
+        let mut run = run();
+        run.packet(10, mark, &idr()).packet(10, mark, &inter());
+        run.packet(20, mark, &inter()).packet(20, mark, &inter());
+        run.packet(30, mark, &inter());
+        assert_eq!(run.out.times()[..4], [10, 10, 20, 20]);
+        assert_eq!(run.out.drops, []);
+    }
+}
+
+/// pion/rtp#280: a packetizer that counts on with every NAL unit.
+#[test]
+fn a_time_stamp_for_each_slice() {
+    let whole = vec![idr(), idr_further()];
+    for marks in [[Mark::Clear, Mark::Set], [Mark::Set, Mark::Set], [Mark::Clear, Mark::Clear]] {
+        let mut run = run();
+        for time in [10, 3610, 7210] {
+            run.packet(time, marks[0], &whole[0]).packet(time + 9, marks[1], &whole[1]);
+        }
+        run.packet(10_810, Mark::Set, &inter());
+        assert_eq!(run.out.times()[..3], [10, 3610, 7210], "{marks:?}");
+        assert_eq!(run.out.nals()[..3], [&whole[..], &whole, &whole], "{marks:?}");
+        assert_eq!(run.out.drops, []);
+    }
+}
+
+#[test]
+fn a_time_stamp_for_each_packet() {
     let mut run = run();
-    run.packet(10, Mark::Set, &idr()).packet(10, Mark::Set, &inter());
-    run.packet(20, Mark::Set, &inter()).packet(20, Mark::Set, &inter());
-    assert_eq!(run.out.times(), [10, 10, 20, 20]);
+    let mut time = 10;
+    for _ in 0..3 {
+        let mut payloads = vec![SPS.to_vec(), PPS.to_vec(), SEI.to_vec()];
+        payloads.extend(fragments(&idr(), 8));
+        payloads.extend(fragments(&idr_further(), 8));
+        for (index, payload) in payloads.iter().enumerate() {
+            let is_last = index + 1 == payloads.len();
+            run.packet(time, if is_last { Mark::Set } else { Mark::Clear }, payload);
+            time += 1;
+        }
+    }
+    run.end();
+    let whole = [SEI.to_vec(), idr(), idr_further()];
+    assert_eq!(run.out.nals(), [whole.clone(), whole.clone(), whole]);
+    assert_eq!(run.out.drops, []);
+}
+
+/// Nothing was lost on the way: the camera left it out.
+#[test]
+fn a_picture_whose_first_slice_is_missing_is_malformed() {
+    let mut run = proven_run();
+    let next_further = filled(&[0x41, 0x44, 0xd1, 0x04], 9); // of another frame_num
+    run.packet(10, Mark::Set, &inter()).packet(20, Mark::Set, &next_further);
+    run.packet(30, Mark::Clear, &idr()).packet(40, Mark::Set, &next_further);
+    run.packet(50, Mark::Set, &inter());
+    assert_eq!(run.out.times(), [10, 30, 50]);
+    assert_eq!(run.out.nals()[1], [idr()]);
+    assert_eq!(run.out.drops, [DropCause::Malformed; 2]);
+}
+
+#[test]
+fn a_slice_whose_parameter_set_never_came_is_undecodable() {
+    let mut run = proven_run();
+    let of_another = filled(&[0x41, 0x99, 0x21], 9); // PPS 1 or 2
+    run.packet(10, Mark::Set, &of_another).packet(20, Mark::Set, &inter());
+    assert_eq!(run.out.times(), [20]);
+    assert_eq!(run.out.drops, [DropCause::NoParameterSets]);
+}
+
+/// Baseline profile: a picture begins with whichever slice (ASO).
+#[test]
+fn slices_in_any_order_are_told_apart_by_their_pictures() {
+    let pps: &[u8] = &[0x68, 0xce, 0x3c, 0x80];
+    let sps: &[u8] = &[0x67, 66, 0, 30, 0xf4, 0x4b, 0x20];
+    let first = |frame: u8| filled(&[0x41, 0x9a, frame << 5 | frame << 1], 9);
+    let further = |frame: u8| filled(&[0x41, 0x46, 0x80 | frame << 3 | frame >> 1, frame << 7], 9);
+    let mut run = Run::new(Codec::H264, &[sps, pps]);
+    run.packet(0, Mark::Clear, &idr());
+    for frame in 1..5 {
+        let time = 10 * u32::from(frame);
+        run.packet(time, Mark::Clear, &further(frame)).packet(time, Mark::Set, &first(frame));
+    }
+    run.end();
+    assert_eq!(run.out.nals()[1..], [1, 2, 3, 4].map(|frame| [further(frame), first(frame)]));
+    assert_eq!(run.out.drops, []);
+}
+
+/// A slice of a field: 1 for the bottom one, and the number of its frame.
+fn field(bottom: u8, frame: u8) -> Vec<u8> {
+    // first_mb 0, P, PPS 0, frame_num 0fff, field_pic_flag, bottom_field_flag, pic_order_cnt_lsb
+    filled(&[0x41, 0x9a, frame << 5 | 0x10 | bottom << 3 | bottom], 10)
+}
+
+fn interlaced() -> Run {
+    let mut run = Run::new(Codec::H264, &[INTERLACED_SPS, &[0x68, 0xfb, 0xa3, 0xcb, 0x30]]);
+    run.packet(0, Mark::Set, &filled(&[0x65, 0x88, 0x82, 0x04], 9));
+    run.packet(10, Mark::Set, &field(0, 1)).packet(10, Mark::Set, &field(1, 1));
+    run
 }
 
 #[test]
 fn two_fields_of_one_time_stamp_are_one_unit() {
-    let mut run = Run::new(Codec::H264, &[INTERLACED_SPS, &[0x68, 0xfb, 0xa3, 0xcb, 0x30]]);
-    run.packet(10, Mark::Set, &idr()).packet(10, Mark::Set, &inter());
-    run.packet(20, Mark::Set, &inter()).packet(20, Mark::Set, &inter());
-    run.packet(30, Mark::Set, &inter()).packet(40, Mark::Set, &inter()).end();
-    assert_eq!(run.out.times(), [10, 20, 30, 40]);
-    assert_eq!(run.out.nals()[1], [inter(), inter()]);
+    let mut run = interlaced();
+    run.packet(20, Mark::Clear, &field(1, 2)).packet(20, Mark::Clear, &field(0, 2));
+    run.packet(30, Mark::Set, &field(0, 3)).packet(40, Mark::Set, &field(0, 4)).end();
+    assert_eq!(run.out.times(), [0, 10, 20, 30, 40]);
+    assert_eq!(run.out.nals()[1], [field(0, 1), field(1, 1)]);
+    assert_eq!(run.out.nals()[2], [field(1, 2), field(0, 2)]);
+    assert_eq!(run.out.drops, []);
+}
+
+#[test]
+fn fields_of_two_frames_or_time_stamps_are_two_units() {
+    let mut run = interlaced();
+    run.packet(20, Mark::Set, &field(0, 2)).packet(21, Mark::Set, &field(1, 2));
+    run.packet(30, Mark::Set, &field(0, 3)).packet(30, Mark::Set, &field(1, 4));
+    run.packet(40, Mark::Set, &field(0, 5)).packet(40, Mark::Set, &field(0, 5)).end();
+    assert_eq!(run.out.times(), [0, 10, 20, 21, 30, 30, 40, 40]);
+    assert_eq!(run.out.drops, []);
 }
 
 #[test]
@@ -103,7 +208,7 @@ fn annex_b_start_codes_inside_an_rtp_payload() {
 
 #[test]
 fn zeros_that_are_no_start_code_stay() {
-    let nal = [&[0x65, 0x88, 0, 0, 3, 1, 0, 0, 2, 0][..], &[0; 40], &[5]].concat();
+    let nal = [&[0x65, 0x88, 0x84, 4, 0, 0, 3, 1, 0, 0, 2, 0][..], &[0; 40], &[5]].concat();
     for size in 1..nal.len() {
         let mut run = proven_run();
         let pieces = fragments(&nal, size);

@@ -1,0 +1,157 @@
+//! Tells which slices are of one picture.
+//!
+//! H.264 slices are told apart by their headers (§7.4.1.2.4), those of H.265 say themselves which is a
+//! picture's first (§7.4.7.1). Time stamps and marker bits are not needed, so that cameras may do with
+//! them what they like.
+
+use crate::{
+    codec::{Codec, Place, Slice, SliceHeader, SliceHeaders, Unreadable},
+    units::{RtpTime, TICKS_PER_SECOND},
+};
+
+#[derive(Debug)]
+pub(super) struct Pictures {
+    /// What H.264 slices refer to.
+    headers: Option<Box<SliceHeaders>>,
+    /// That of the last slice.
+    picture: Option<Picture>,
+}
+
+/// A picture, as far as its slices tell.
+#[derive(Clone, Copy, Debug)]
+struct Picture {
+    /// Time stamps of its first slice and of its last one so far.
+    begun: RtpTime,
+    last: RtpTime,
+    /// The header of its last slice, where it can be read.
+    header: Option<SliceHeader>,
+    /// The slice with its first macroblock came.
+    has_first: bool,
+    is_first_field: bool,
+}
+
+/// What a slice is to the picture before it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Relation {
+    Continues,
+    /// It begins the second field of the frame, at the same time stamp.
+    SecondField,
+    Begins,
+    /// It is of another picture, whose first slice did not come.
+    LacksFirst,
+}
+
+impl Pictures {
+    pub fn new(codec: Codec) -> Pictures {
+        Pictures { headers: (codec == Codec::H264).then(Box::default), picture: None }
+    }
+
+    /// Takes a parameter set that slices may refer to.
+    pub fn offer(&mut self, parameter_set: &[u8]) {
+        if let Some(headers) = &mut self.headers {
+            headers.offer(parameter_set);
+        }
+    }
+
+    /// The run ends.
+    pub fn end(&mut self) {
+        self.picture = None;
+    }
+
+    /// The time stamp of the last slice.
+    pub fn last(&self) -> Option<RtpTime> {
+        self.picture.map(|picture| picture.last)
+    }
+
+    /// The last slice is of the first field of a frame.
+    pub fn is_first_field(&self) -> bool {
+        self.picture.is_some_and(|picture| picture.is_first_field)
+    }
+
+    /// Takes the next slice, from its first bytes.
+    ///
+    /// # Errors
+    /// It can not be told; as if the slice did not come.
+    pub fn take(
+        &mut self,
+        slice: Slice,
+        head: &[u8],
+        time: RtpTime,
+        after_gap: bool,
+    ) -> Result<Relation, Unreadable> {
+        let header = self.header(slice, head)?;
+        let is_first = header.map_or(slice.place == Place::First, |header| header.is_first());
+        let relation = self.relation(is_first, header, time, after_gap);
+        match &mut self.picture {
+            Some(picture) if relation == Relation::Continues => {
+                picture.last = time;
+                picture.header = header.or(picture.header);
+                picture.has_first |= is_first;
+            }
+            picture => {
+                let is_field = header.is_some_and(|header| header.is_field());
+                *picture = Some(Picture {
+                    begun: time,
+                    last: time,
+                    header,
+                    has_first: is_first,
+                    is_first_field: is_field && relation != Relation::SecondField,
+                });
+            }
+        }
+        Ok(relation)
+    }
+
+    /// `None` where a slice has no header that tells its picture.
+    fn header(&self, slice: Slice, head: &[u8]) -> Result<Option<SliceHeader>, Unreadable> {
+        let before = self.picture.and_then(|picture| picture.header);
+        match &self.headers {
+            Some(headers) if slice.place != Place::Partition => headers.read(head).map(Some),
+            Some(_) if !before.is_some_and(|it| it.partitioned) => Err(Unreadable::Malformed),
+            _ => Ok(None),
+        }
+    }
+
+    fn relation(
+        &self,
+        is_first: bool,
+        header: Option<SliceHeader>,
+        time: RtpTime,
+        after_gap: bool,
+    ) -> Relation {
+        let before = self.picture.and_then(|picture| Some((picture, picture.header?)));
+        let (Some(header), Some((picture, before))) = (header, before) else {
+            return match &self.picture {
+                _ if is_first => Relation::Begins,
+                Some(picture) if header.is_none() && picture.is_near(time) => Relation::Continues,
+                _ => Relation::LacksFirst,
+            };
+        };
+        let comes_again = match header.any_order {
+            _ if header.redundant => false,
+            true => is_first && picture.has_first,
+            false => is_first || header.lies_before(&before),
+        };
+        let is_second = header.is_second_field_of(&before) && picture.is_first_field;
+        if header.is_same_picture(&before) && !comes_again {
+            Relation::Continues
+        } else if !is_first && (after_gap || !header.any_order) {
+            Relation::LacksFirst
+        } else if is_second && time == picture.last {
+            Relation::SecondField
+        } else {
+            Relation::Begins
+        }
+    }
+}
+
+impl Picture {
+    /// A slice at that time that does not say of which picture it is may be of this one.
+    fn is_near(&self, time: RtpTime) -> bool {
+        let ticks = time.since(self.begun).0;
+        (-PICTURE_TICKS_MAX..=PICTURE_TICKS_MAX).contains(&ticks)
+    }
+}
+
+/// Slices that do not say of which picture they are are of one for at most so long.
+const PICTURE_TICKS_MAX: i64 = TICKS_PER_SECOND;
