@@ -9,7 +9,7 @@ mod teardown;
 
 use super::*;
 use crate::{codec::Codec, limits, units::RtpTime};
-use cameras::{H264_ONLY, REOLINK};
+use cameras::{H264_ONLY, sdp_of};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -162,7 +162,7 @@ fn a_whole_dialogue_from_options_to_teardown() {
     assert_eq!(camera.outputs(), Ok(vec![]));
     camera.reply("200 OK", "Public: OPTIONS, DESCRIBE, GET_PARAMETER\r\n", "");
     camera.expect("DESCRIBE rtsp://10.0.0.2:8554/live RTSP/1.0\r\n", &["Accept: application/sdp"]);
-    camera.reply("200 OK", "Content-Base: rtsp://10.0.0.2/live/\r\n", REOLINK);
+    camera.reply("200 OK", "Content-Base: rtsp://10.0.0.2/live/\r\n", &sdp_of("reolink_rlc_410"));
     let control = "rtsp://10.0.0.2/live/trackID=1";
     camera.expect(
         &format!("SETUP {control} RTSP/1.0\r\n"),
@@ -339,7 +339,7 @@ fn audio_is_set_up_on_the_next_channels_when_it_is_wanted() {
     camera.expect("OPTIONS", &[]);
     camera.reply("200 OK", "", "");
     camera.expect("DESCRIBE", &[]);
-    camera.reply("200 OK", "", REOLINK);
+    camera.reply("200 OK", "", &sdp_of("reolink_rlc_410"));
     camera.expect("SETUP rtsp://h/trackID=1 ", &["Transport: RTP/AVP/TCP;unicast;interleaved=0-1"]);
     camera.reply("200 OK", "Session: 7\r\n", "");
     camera.expect(

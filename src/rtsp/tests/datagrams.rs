@@ -42,7 +42,7 @@ fn udp_ports_are_asked_for_and_those_of_the_camera_are_told() {
 
 #[test]
 fn each_track_has_ports_of_its_own() {
-    let mut camera = described(Tracks::VideoAndAudio, REOLINK);
+    let mut camera = described(Tracks::VideoAndAudio, &sdp_of("reolink_rlc_410"));
     camera.expect("SETUP", &[ASKED]);
     camera.reply("200 OK", "Session: 7\r\n", "");
     camera.expect("SETUP", &["Transport: RTP/AVP;unicast;client_port=5004-5005"]);

@@ -80,7 +80,7 @@ fn session_id_that_changes_between_setups() {
     camera.expect("OPTIONS", &[]);
     camera.reply("200 OK", "", "");
     camera.expect("DESCRIBE", &[]);
-    camera.reply("200 OK", "", REOLINK);
+    camera.reply("200 OK", "", &sdp_of("reolink_rlc_410"));
     camera.expect("SETUP", &[]);
     camera.reply("200 OK", "Session: 231970;timeout=60\r\n", "");
     camera.expect("SETUP", &["Session: 231970"]);
@@ -496,7 +496,7 @@ fn the_same_channels_for_every_track() {
     camera.expect("OPTIONS", &[]);
     camera.reply("200 OK", "", "");
     camera.expect("DESCRIBE", &[]);
-    camera.reply("200 OK", "", REOLINK);
+    camera.reply("200 OK", "", &sdp_of("reolink_rlc_410"));
     for asked in ["0-1", "2-3"] {
         camera.expect("SETUP", &[&format!("Transport: RTP/AVP/TCP;unicast;interleaved={asked}")]);
         camera.reply("200 OK", "Session: 7\r\nTransport: RTP/AVP/TCP;interleaved=0-1\r\n", "");

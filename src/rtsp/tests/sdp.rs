@@ -26,7 +26,7 @@ const H265: Media = Media::Video(Codec::H265);
 
 #[test]
 fn reolink() {
-    let presentation = parse(REOLINK, "rtsp://10.0.0.2/h264Preview_01_main/");
+    let presentation = parse(&sdp_of("reolink_rlc_410"), "rtsp://10.0.0.2/h264Preview_01_main/");
     assert_eq!(presentation.control, "rtsp://10.0.0.2/h264Preview_01_main/");
     assert_eq!(
         outline(&presentation),
@@ -47,7 +47,8 @@ fn reolink() {
 
 #[test]
 fn hikvision() {
-    let presentation = parse(HIKVISION, "rtsp://10.0.0.2:554/Streaming/Channels/101/");
+    let presentation =
+        parse(&sdp_of("hikvision_ds_2cd1148"), "rtsp://10.0.0.2:554/Streaming/Channels/101/");
     let base = "rtsp://10.0.0.2:554/Streaming/Channels/101/";
     assert_eq!(presentation.control, [base, "?transportmode=unicast"].concat());
     assert_eq!(
@@ -68,7 +69,7 @@ fn hikvision() {
 #[test]
 fn dahua() {
     let base = "rtsp://10.0.0.2:554/cam/realmonitor?channel=1&subtype=0";
-    let presentation = parse(DAHUA, &[base, "/"].concat());
+    let presentation = parse(&sdp_of("dahua_ipc"), &[base, "/"].concat());
     assert_eq!(
         outline(&presentation),
         [
@@ -86,7 +87,7 @@ fn dahua() {
 
 #[test]
 fn majestic_without_parameter_sets() {
-    let track = only(MAJESTIC);
+    let track = only(&sdp_of("majestic_openipc"));
     assert_eq!((track.media, track.payload_type, track.clock_rate), (H264, 96, 90_000));
     assert_eq!(track.control, "rtsp://10.0.0.2:554/live/track0");
     assert!(track.parameter_sets.is_empty());
@@ -94,14 +95,14 @@ fn majestic_without_parameter_sets() {
 
 #[test]
 fn gstreamer() {
-    let track = only(GSTREAMER);
+    let track = only(&sdp_of("gstreamer"));
     assert_eq!((track.media, track.parameter_sets.len()), (H265, 3));
     assert_eq!(track.control, "rtsp://10.0.0.2:554/live/stream=0");
 }
 
 #[test]
 fn vlc() {
-    let presentation = parse(VLC, BASE);
+    let presentation = parse(&sdp_of("vlc"), BASE);
     assert_eq!(presentation.control, "rtsp://127.0.0.1:8554/test");
     assert_eq!(
         outline(&presentation),
@@ -115,7 +116,7 @@ fn vlc() {
 
 #[test]
 fn ffmpeg() {
-    let presentation = parse(FFMPEG, BASE);
+    let presentation = parse(&sdp_of("mediamtx").replace('\r', ""), BASE);
     assert_eq!(presentation.control, BASE);
     assert_eq!(
         outline(&presentation),
@@ -208,7 +209,8 @@ fn sections_beyond_the_limit_are_ignored() {
 
 #[test]
 fn every_truncation_is_read_as_far_as_it_goes() {
-    for sdp in [REOLINK, HIKVISION, DAHUA, MAJESTIC, GSTREAMER, VLC, FFMPEG] {
+    for camera in ["reolink_rlc_410", "hikvision_ds_2cd1148", "dahua_ipc", "vlc", "mediamtx"] {
+        let sdp = &sdp_of(camera);
         let whole = parse(sdp, BASE).tracks.len();
         for len in 0..sdp.len() {
             assert!(parse(&sdp[..len], BASE).tracks.len() <= whole);
