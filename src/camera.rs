@@ -53,6 +53,7 @@ use crate::{
     rtp,
     rtsp::{LowerTransport, Target, Tracks},
     runtime::{self, Signal},
+    sys,
 };
 use smol::future;
 use std::{
@@ -113,8 +114,9 @@ pub trait Observer {
 }
 
 impl Camera {
-    /// `intake`: takes sound or not; `seed`: for nonces, different at every start.
-    pub fn new(name: String, target: Target, intake: Intake, seed: u64) -> Camera {
+    /// `intake`: takes sound or not; its ring may grow; `seed`: for nonces, different at every start.
+    pub fn new(name: String, target: Target, mut intake: Intake, seed: u64) -> Camera {
+        intake.ring.may_grow(spare_memory);
         Camera {
             name,
             target,
@@ -433,6 +435,11 @@ impl Patience {
         self.unauthorized = (self.unauthorized * 2).min(limits::RETRY_INTERVAL_UNAUTHORIZED_MAX);
         self.unauthorized
     }
+}
+
+/// What a ring may take to grow.
+fn spare_memory() -> usize {
+    usize::try_from(sys::memory_available() / limits::RING_MEMORY_PART).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@
 //! - **Values without IO.** Everything from `rtsp` to `recorder` is a value that is handed bytes and
 //!   the time and answers what to do; so is the card's logic. Sockets and clocks are in `camera`,
 //!   `daemon` and the thread of `storage`, each small.
-//! - **One ring a camera.** A frame is written once, into one fixed allocation; the recorder (and
+//! - **One ring a camera.** A frame is written once, into one allocation; the recorder (and
 //!   every viewer) reads it there by number. A reader that is overtaken goes on at a key frame.
 //! - **Sound beside it** (`audio = true`) goes the same way: `rtp::AudioDepacketizer`, a part of the
 //!   ring of its own, a second track in each fragment. `media::sync` puts it on the video's time line.

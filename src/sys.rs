@@ -77,13 +77,22 @@ pub fn kilobytes(text: &str, name: &str) -> u64 {
     number.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
-/// Bytes that a new process may have; as many as it likes where the kernel does not say.
-#[cfg(feature = "pictures")]
+/// Bytes of memory that are to be had: of the machine, and of the control group where that is bounded.
+/// As many as one likes where the kernel does not say.
 pub fn memory_available() -> u64 {
     let machine = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    match kilobytes(&machine, "MemAvailable:") {
+    let machine = match kilobytes(&machine, "MemAvailable:") {
         0 => u64::MAX,
         available => available * 1024,
+    };
+    // Version 2, as a container sees its own; "max" is no number.
+    let group = |name: &str| {
+        let text = std::fs::read_to_string(format!("/sys/fs/cgroup/memory.{name}")).ok()?;
+        text.trim().parse::<u64>().ok()
+    };
+    match (group("max"), group("current")) {
+        (Some(max), Some(current)) => machine.min(max.saturating_sub(current)),
+        _ => machine,
     }
 }
 
@@ -104,6 +113,7 @@ mod tests {
     #[test]
     fn the_kernel_answers() {
         super::clock_is_synchronised();
+        assert!(super::memory_available() > 0);
     }
 
     /// Each as often as it takes to begin one in the first half of a second, and one in the second.

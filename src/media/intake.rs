@@ -294,10 +294,6 @@ impl Sink for Intake {
             parameter_sets: unit.parameter_sets,
         };
         if let Err(TooLarge) = self.ring.commit(frame) {
-            log::warn!(
-                "a frame of more than {} KB does not fit: raise buffer_kb",
-                self.ring.frame_bytes_max() / 1024
-            );
             self.losses.too_large += 1;
             self.gate = Gate::Shut;
         }

@@ -1,4 +1,4 @@
-//! The ring: one fixed allocation that holds the newest frames of a camera.
+//! The ring: one allocation that holds the newest frames of a camera.
 //!
 //! The writer appends NAL units to the frame in the making and commits it; readers ask by frame
 //! number, which counts from 0 and never comes back. Old frames make way for new ones; a reader
@@ -13,7 +13,7 @@ use crate::limits;
 use std::{collections::VecDeque, ops::Range};
 
 /// *Shape*: a frame is contiguous: a 32-bit big-endian length before each of its NAL units.
-/// *Cost*: no allocation after `new`; a frame is moved once when it reaches the end of the room.
+/// *Cost*: no allocation after `new` but where the ring grows; a frame is moved once when it reaches the end of the room.
 pub struct Ring {
     store: Store,
     /// One for each item of the store, the oldest first.
@@ -41,6 +41,12 @@ impl Ring {
     pub fn with_audio(capacity: usize) -> Ring {
         let part = (capacity / limits::AUDIO_RING_PART).min(limits::AUDIO_RING_BYTES_MAX);
         Ring { audio: Some(AudioRing::new(part)), ..Ring::new(capacity - part) }
+    }
+
+    /// Lets it grow for a frame that does not fit, by what `spare` answers at most: the bytes that may
+    /// be allocated then. Nothing that it holds is lost.
+    pub fn may_grow(&mut self, spare: fn() -> usize) {
+        self.store.may_grow(spare);
     }
 
     /// Numbers of the frames that are here.
@@ -185,6 +191,24 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_that_does_not_fit_makes_the_ring_grow_and_the_others_stay() {
+        let mut ring = Ring::new(100);
+        ring.may_grow(|| 400);
+        // The last one lies before the one before it in the room.
+        for byte in 1..=3 {
+            write(&mut ring, &[&[byte; 30]], FrameKind::Delta).unwrap();
+        }
+        let nals: [&[u8]; 2] = [&[4; 10], &[5; 150]];
+        assert_eq!(write(&mut ring, &nals, FrameKind::Key), Ok(3));
+        assert_eq!((ring.numbers(), ring.frame_bytes_max()), (2..4, 200));
+        assert_eq!(ring.get(2).unwrap().1, [&[0, 0, 0, 30][..], &[3; 30]].concat());
+        let large = [&[0, 0, 0, 10][..], nals[0], &[0, 0, 0, 150], nals[1]].concat();
+        assert_eq!(ring.get(3).unwrap().1, large);
+        assert_eq!(write(&mut ring, &[&[6; 197]], FrameKind::Key), Err(TooLarge), "no memory");
+        assert_eq!(write(&mut ring, &[&[7; 196]], FrameKind::Key), Ok(4));
+    }
+
+    #[test]
     fn the_list_of_frames_is_bounded_too() {
         let mut ring = Ring::new(1 << 20);
         for _ in 0..limits::RING_FRAMES_MAX + 10 {
@@ -214,9 +238,13 @@ mod tests {
         #[test]
         fn what_is_listed_is_what_was_written(
             capacity in 16usize..400,
+            grows: bool,
             sizes in proptest::collection::vec((0usize..120, proptest::bool::ANY), 1..200),
         ) {
             let mut ring = Ring::new(capacity);
+            if grows {
+                ring.may_grow(|| 200);
+            }
             let mut written: Vec<Vec<u8>> = Vec::new();
             for (index, (size, kept)) in sizes.into_iter().enumerate() {
                 let nal = vec![index as u8; size];
@@ -230,7 +258,7 @@ mod tests {
                     whole.extend(&nal);
                     written.push(whole);
                 } else {
-                    proptest::prop_assert!(size + 4 > capacity / 2);
+                    proptest::prop_assert!(size + 4 > ring.frame_bytes_max());
                 }
                 proptest::prop_assert_eq!(ring.numbers().end, written.len() as u64);
                 for number in ring.numbers() {

@@ -1,12 +1,15 @@
-//! Bytes of frames in one fixed allocation: the newest stay, the oldest make way.
+//! Bytes of frames in one allocation: the newest stay, the oldest make way. It grows only where a frame
+//! is too large for it and memory is to spare.
 //!
 //! The writer appends to the item in the making and commits it; items are known by number, which
 //! counts from 0 and never comes back. Knows nothing of: what an item is, times.
 
+use crate::limits;
 use std::{collections::VecDeque, ops::Range};
 
 /// *Shape*: an item is contiguous.
-/// *Cost*: no allocation after `new`; an item is moved once when it reaches the end of the room.
+/// *Cost*: no allocation after `new` but where the room grows; an item is moved once when it reaches the
+/// end of the room.
 pub(super) struct Store {
     bytes: Box<[u8]>,
     /// Oldest first; the front has number `first`.
@@ -17,6 +20,8 @@ pub(super) struct Store {
     start: usize,
     length: usize,
     overflowed: bool,
+    /// How many bytes a larger room may have.
+    spare: fn() -> usize,
 }
 
 /// The item was larger than the store can hold; it is dropped.
@@ -33,7 +38,13 @@ impl Store {
             start: 0,
             length: 0,
             overflowed: false,
+            spare: || 0,
         }
+    }
+
+    /// `spare` is asked where an item does not fit: how many bytes may be allocated for a larger room?
+    pub fn may_grow(&mut self, spare: fn() -> usize) {
+        self.spare = spare;
     }
 
     /// Numbers of the items that are here.
@@ -61,7 +72,8 @@ impl Store {
     }
 
     pub fn push(&mut self, bytes: &[u8]) {
-        if self.overflowed || self.length + bytes.len() > self.item_bytes_max() {
+        let length = self.length + bytes.len();
+        if self.overflowed || length > self.item_bytes_max() && !self.grow_for(length) {
             self.overflowed = true;
             return;
         }
@@ -102,6 +114,30 @@ impl Store {
     pub fn rollback(&mut self) {
         self.length = 0;
         self.overflowed = false;
+    }
+
+    /// Moves all items, and the one in the making, into a room that holds an item of that length; answers
+    /// whether there is one.
+    #[cold]
+    fn grow_for(&mut self, length: usize) -> bool {
+        let mut capacity = self.bytes.len().max(1);
+        while capacity / 2 < length {
+            capacity = capacity.saturating_mul(2);
+        }
+        if capacity > limits::RING_BYTES_MAX || capacity > (self.spare)() {
+            return false;
+        }
+        let mut bytes = vec![0; capacity].into_boxed_slice();
+        let mut end = 0;
+        let mut making = self.start..self.start + self.length;
+        for item in self.items.iter_mut().chain([&mut making]) {
+            let moved = end..end + item.len();
+            bytes[moved.clone()].copy_from_slice(&self.bytes[item.clone()]);
+            (end, *item) = (moved.end, moved);
+        }
+        self.start = making.start;
+        self.bytes = bytes;
+        true
     }
 
     /// Moves the item in the making to the front of the room.
