@@ -192,6 +192,16 @@ pub const READER_THREAD_STACK_BYTES: usize = 64 * KIB;
 /// Reads that wait for it: more than there are connections that carry media. More are refused.
 pub const READER_JOBS_MAX: usize = 32;
 
+// --- recorder -------------------------------------------------------------------------------
+
+/// Segments shorter than [`SHORT_SEGMENT_TICKS`] that a camera may make in a row; more of its frames are
+/// dropped …
+pub const SHORT_SEGMENTS_AT_ONCE_MAX: u32 = 15;
+/// … but for one more after each of these: at most 30 in any minute.
+pub const SHORT_SEGMENT_INTERVAL: Duration = Duration::from_secs(4);
+/// 2 s, the shortest that `segment_seconds` may ask for.
+pub const SHORT_SEGMENT_TICKS: Ticks = Ticks::from_seconds(2);
+
 // --- config ---------------------------------------------------------------------------------
 
 /// The configuration's file; the shipped one has 3 KB. More is an error.

@@ -4,12 +4,14 @@
 //! fails, it goes back to the key frame before the first frame that is not durable, as far as the
 //! ring still has it. Knows nothing of: threads, files, cameras' connections.
 
+mod allowance;
 mod audio;
 mod draft;
 mod ledger;
+mod origin;
 mod segment;
 
-use self::{audio::Audio, draft::Draft, ledger::Ledger, segment::Segment};
+use self::{allowance::Allowance, audio::Audio, draft::Draft, ledger::Ledger, segment::Segment};
 use crate::{
     limits,
     media::{Frame, Ring},
@@ -49,6 +51,7 @@ pub struct Recorder {
     /// Frames were lost, and what comes next can only be decoded from a key frame on.
     needs_key: bool,
     ledger: Ledger,
+    allowance: Allowance,
     failed: bool,
     /// The card was told that the ring overtook it.
     told_overtaken: bool,
@@ -81,6 +84,7 @@ impl Recorder {
             is_open: false,
             needs_key: false,
             ledger: Ledger::new(),
+            allowance: Allowance::new(),
             failed: false,
             told_overtaken: false,
             last_duration: LAST_DURATION_DEFAULT,
@@ -137,7 +141,7 @@ impl Recorder {
 
     /// Frames that are on no card because of the card.
     pub fn lost(&self) -> u64 {
-        self.ledger.lost()
+        self.ledger.lost() - self.too_short()
     }
 
     /// Frames of sound that came and are on no card.
@@ -204,21 +208,27 @@ impl Recorder {
             self.told_overtaken = true;
             return Some(Command::Overtaken { camera: self.camera });
         }
-        match self.gather(ring) {
-            Gathered::Nothing => None,
-            Gathered::Fragment if buffers.is_empty() => None,
-            Gathered::Fragment if self.awaits_origin(ring, moment) => None,
-            Gathered::Fragment if self.awaits_audio(ring) => None,
-            Gathered::Fragment => match &self.segment {
-                Some(segment) if segment.is_open => self.append(ring, buffers),
-                _ => self.open(ring, moment),
-            },
-            Gathered::End => self.close(),
-            Gathered::TooLong => {
-                // No key frame for 2 GiB: the file ends, and the rest of the group has no start.
-                self.lose_until(ring, self.next());
-                self.close()
-            }
+        loop {
+            return match self.gather(ring) {
+                Gathered::Nothing => None,
+                Gathered::Fragment if buffers.is_empty() => None,
+                Gathered::Fragment if self.awaits_origin(ring, moment) => None,
+                Gathered::Fragment if self.awaits_audio(ring) => None,
+                Gathered::Fragment if self.segment.as_ref().is_some_and(|it| it.is_open) => {
+                    self.append(ring, buffers)
+                }
+                Gathered::Fragment if !self.allowance.take(moment.now) => {
+                    self.leave_out(ring);
+                    continue;
+                }
+                Gathered::Fragment => self.open(ring, moment),
+                Gathered::End => self.close(),
+                Gathered::TooLong => {
+                    // No key frame for 2 GiB: the file ends, and the rest of the group has no start.
+                    self.lose_until(ring, self.next());
+                    self.close()
+                }
+            };
         }
     }
 
@@ -315,22 +325,6 @@ impl Recorder {
                 || segment.is_open && self.audio.is_out_of_place(ring, frame.presentation))
     }
 
-    /// A segment is to be opened, and when its run began is not known yet.
-    fn awaits_origin(&self, ring: &Ring, moment: Moment) -> bool {
-        let segment = self.segment.as_ref().filter(|segment| !segment.is_open);
-        segment.is_some_and(|it| ring.origin.is_settling(it.run, moment.now))
-            && !self.is_end(self.next())
-            && self.has_room_to_wait(ring)
-    }
-
-    /// The ring holds the fragment in the making for a while yet.
-    fn has_room_to_wait(&self, ring: &Ring) -> bool {
-        let (number, end) = (self.next(), ring.numbers().end);
-        let waiting = (number..end).filter_map(|number| ring.get(number));
-        (end - number) < limits::RING_FRAMES_MAX as u64 / 2
-            && waiting.map(|(_, bytes)| bytes.len()).sum::<usize>() < ring.frame_bytes_max() / 2
-    }
-
     fn open(&mut self, ring: &Ring, moment: Moment) -> Option<Command> {
         let segment = self.segment.as_mut()?;
         let age = ring.origin.age(segment.run, segment.presentation_start, moment.now);
@@ -359,6 +353,7 @@ impl Recorder {
         self.audio.gather(ring, sound_end);
         let audio = self.audio.run(ring);
         segment.fragments += 1;
+        let end = first.decode - segment.decode_start + self.draft.span;
         let header = Header {
             sequence_number: segment.fragments,
             decode_time: first.decode - segment.decode_start,
@@ -377,6 +372,9 @@ impl Recorder {
         segment.bytes += buffer.len() as u64;
         self.ledger.sent(frames.clone());
         self.begin_fragment();
+        if end >= limits::SHORT_SEGMENT_TICKS {
+            self.excuse();
+        }
         self.told_overtaken = false;
         let fragment = Fragment { bytes: buffer, extent, frames };
         Some(Command::Append { camera: self.camera, fragment })
@@ -391,6 +389,7 @@ impl Recorder {
     /// What the card was not done with may have to be sent again.
     fn fail(&mut self) {
         self.failed |= self.is_open || self.ledger.at_risk().is_some();
+        self.excuse(); // a short one is not the camera's fault then
     }
 
     /// After a failure: once nothing is in flight, back to what is not durable.

@@ -187,6 +187,11 @@ impl Station {
         self.recorder.borrow().lost()
     }
 
+    /// Frames that are on no card because the camera made too many short files.
+    pub fn too_short(&self) -> u64 {
+        self.recorder.borrow().too_short()
+    }
+
     /// Frames of sound that came and are on no card.
     pub fn audio_lost_by_card(&self) -> u64 {
         self.recorder.borrow().audio_lost()

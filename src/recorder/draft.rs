@@ -7,7 +7,7 @@ pub(super) struct Draft {
     /// Of all samples.
     pub bytes: usize,
     bytes_max: usize,
-    span: Ticks,
+    pub span: Ticks,
 }
 
 impl Draft {

@@ -10,6 +10,8 @@ pub(super) struct Segment {
     pub decode_start: Ticks,
     pub presentation_start: Ticks,
     pub is_open: bool,
+    /// It lasts for so long that its number does not matter.
+    pub is_long: bool,
     pub fragments: u32,
     pub bytes: u64,
 }
@@ -23,6 +25,7 @@ impl Segment {
             decode_start: key.decode,
             presentation_start: key.presentation,
             is_open: false,
+            is_long: false,
             fragments: 0,
             bytes: 0,
         }

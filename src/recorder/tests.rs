@@ -286,6 +286,30 @@ fn near_its_greatest_size_a_segment_ends_at_a_key_frame() {
 }
 
 #[test]
+fn a_camera_that_changes_with_every_frame_makes_thirty_short_files_a_minute() {
+    let changes: [fn(&mut Bench); 2] = [Bench::begin_run, Bench::change_parameter_sets];
+    for change in changes {
+        let mut bench = Bench::started(1 << 20);
+        for _ in 0..1500 {
+            change(&mut bench);
+            bench.frame(FrameKind::Key, 100);
+        }
+        bench.stop();
+        let files = bench.card.files.len();
+        assert!((25..=30).contains(&files), "{files}");
+        let stored = bench.copies().iter().filter(|copies| **copies == 1).count() as u64;
+        assert_eq!((bench.recorder.lost(), stored + bench.recorder.too_short()), (0, 1500));
+        // What lasts is recorded as ever.
+        for _ in 0..40 {
+            bench.group(60);
+            bench.stop();
+            bench.start();
+        }
+        assert_eq!(bench.card.files.len(), files + 40, "{}", bench.log);
+    }
+}
+
+#[test]
 fn a_segment_waits_for_a_burst_to_end_that_tells_when_its_run_began() {
     let mut bench = Bench::started(1 << 20);
     bench.ring.origin.begin_run(1);

@@ -70,9 +70,16 @@ pub fn for_age(folders: &[Folder], now: WallTime, keep_days: u32) -> Option<(Cam
     })
 }
 
-/// Names the oldest recording of a folder that holds as many names as it may.
+/// Names the recording that goes where a folder holds as many names as it may: the oldest of those that a
+/// camera made by the thousand because it began anew all the time, else the oldest.
 pub fn for_count(folder: &Folder, file_system: FileSystem) -> Option<Name> {
-    if folder.entries().len() < recordings_max(file_system) { None } else { oldest(folder) }
+    if folder.entries().len() < recordings_max(file_system) {
+        return None;
+    }
+    let is_short = |entry: &&Entry| {
+        may_go(entry) && entry.state != SegmentState::Unread && entry.duration_ms < SHORT_MILLIS
+    };
+    folder.entries().iter().find(is_short).map(|entry| entry.name).or_else(|| oldest(folder))
 }
 
 /// Recordings that a folder may hold.
@@ -107,6 +114,8 @@ fn bytes_of(entry: &Entry, average: u64) -> u64 {
     if entry.state == SegmentState::Unread { average } else { entry.bytes }
 }
 
+/// What `segment_seconds` asks for lasts for longer.
+const SHORT_MILLIS: u32 = 2000;
 const MILLIS_PER_DAY: i64 = 24 * 60 * 60 * 1000;
 /// A minute at 4 Mbit/s, where nothing is known of any recording.
 const UNREAD_BYTES: u64 = 30 << 20;

@@ -122,6 +122,8 @@ struct Losses {
     viewer: u64,
     undecodable: u64,
     too_large: u64,
+    /// Of files that would have been too short, and too many.
+    too_short: u64,
     /// Packets and frames of sound, whatever the cause.
     audio: u64,
 }
@@ -241,6 +243,7 @@ impl Web {
                 viewer: station.skipped.get(),
                 undecodable: losses.undecodable,
                 too_large: losses.too_large,
+                too_short: station.too_short(),
                 audio: losses.audio_packets + losses.audio_frames + station.audio_lost_by_card(),
             },
             viewers: station.viewers(),
@@ -373,13 +376,14 @@ fn prometheus(status: &Status) -> String {
     let ages = ages.collect();
     put("gauge", "camera_durable_age_milliseconds", "Since a frame was stored for good.", ages);
     let losses = status.cameras.iter().flat_map(|it| {
-        let Losses { network, card, viewer, undecodable, too_large, audio } = it.losses;
+        let Losses { network, card, viewer, undecodable, too_large, too_short, audio } = it.losses;
         let causes = [
             ("network", network),
             ("card", card),
             ("viewer", viewer),
             ("undecodable", undecodable),
             ("too_large", too_large),
+            ("too_short", too_short),
             ("audio", audio),
         ];
         causes

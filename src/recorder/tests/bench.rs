@@ -156,7 +156,8 @@ impl Bench {
     }
 
     pub fn change_parameter_sets(&mut self) {
-        self.sets = other_parameter_sets();
+        let is_first = Arc::ptr_eq(&self.sets, &parameter_sets());
+        self.sets = if is_first { other_parameter_sets() } else { parameter_sets() };
     }
 
     pub fn start(&mut self) {

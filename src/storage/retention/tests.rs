@@ -89,6 +89,17 @@ fn a_folder_of_thirty_thousand_lets_its_oldest_go() {
     assert_eq!(for_count(&full, FileSystem::Fat), Name::new(1));
 }
 
+#[test]
+fn where_names_are_scarce_short_recordings_go_before_older_ones() {
+    let mut full = Folder::new(PathBuf::new());
+    (0..30_000).for_each(|number| full.list(Name::new(number).unwrap()));
+    for (number, duration_ms) in [(7, 2000), (29_000, 1999), (29_001, 40)] {
+        let entry = full.get_mut(Name::new(number).unwrap()).unwrap();
+        (entry.state, entry.duration_ms) = (SegmentState::Whole, duration_ms);
+    }
+    assert_eq!(for_count(&full, FileSystem::Fat), Name::new(29_000));
+}
+
 proptest! {
     /// Deleting what is named always ends, and where it does not end in room nothing is left.
     #[test]

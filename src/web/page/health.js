@@ -139,6 +139,7 @@ const LOSSES = {
   card: ["frames because of the card", true],
   undecodable: ["frames that could not have been decoded", true],
   too_large: ["frames too large for the buffer", true],
+  too_short: ["frames of files that would have been too short and too many", true],
   audio: ["packets or frames of sound", true],
   viewer: ["frames for slow viewers", false],
 };
