@@ -22,6 +22,22 @@ def torn_vfat(setting):
     return torn(setting, "vfat", 400 if setting.full else 20)
 
 
+def torn_vfat_often(setting):
+    """The same of 50 logs, each state of which is shown to fsck alone: what goes wrong once in many runs."""
+    states = 0
+    for number in range(50):
+        image, state, log = begin(setting, "vfat")
+        with Camera(camera=clip("bench.h264")) as camera:
+            board = setting.board(settings(camera, "vfat"), image, log=log)
+            board.wait_for_recording(frames=900)
+            board.cut_power()
+        writes = read_log(log)
+        check_every_state(setting, state, log, writes)
+        states += len(writes)
+        print(f"log {number + 1}: {len(writes)} states sound", flush=True)
+    return f"{states} states of 50 logs sound to fsck"
+
+
 def torn_ext4(setting):
     """The same on ext4."""
     return torn(setting, "ext4", 100 if setting.full else 5)
@@ -30,19 +46,9 @@ def torn_ext4(setting):
 def torn(setting, system, points):
     """Records, replays the log of writes to that many points, and gives each state to one board in turn:
     it mounts it, and smolnvr records on it. The mount stays writable, earlier files stay as they were."""
-    # FAT's room suffices for half of what is recorded; ext4's, which the host can only read once it was
-    # mounted, for all of it.
-    how = {"cluster_kb": 1, "reserve_mb": 50} if system == "vfat" else {}
-    image = setting.card(80, system=system, **how)
-    state = setting.folder / "state.img"
-    log = setting.folder / "log"
-    shutil.copyfile(image, state)
-    log.touch()
+    image, state, log = begin(setting, system)
     with Camera(camera=clip("bench.h264")) as camera:
-        text = config(
-            ("camera", camera.url()),
-            storage="segment_seconds = 2\nsync_seconds = 1\n" f"keep_free_percent = {20 if system == 'vfat' else 5}\n",
-        )
+        text = settings(camera, system)
         board = setting.board(text, image, log=log)
         board.wait_for_recording(frames=1500 if setting.full else 900)
         board.shut_down()
@@ -72,6 +78,26 @@ def torn(setting, system, points):
         board.shut_down()
     checked = f"{len(writes)} states sound to fsck, " if system == "vfat" else ""
     return f"{checked}{points} states of {len(writes)} writes: mounted, writable, {held} earlier files as they were"
+
+
+def begin(setting, system):
+    """A new card, a copy of it, and a log of its writes that is still empty."""
+    # FAT's room suffices for half of what is recorded; ext4's, which the host can only read once it was
+    # mounted, for all of it.
+    how = {"cluster_kb": 1, "reserve_mb": 50} if system == "vfat" else {}
+    image = setting.card(80, system=system, **how)
+    state, log = setting.folder / "state.img", setting.folder / "log"
+    shutil.copyfile(image, state)
+    log.unlink(missing_ok=True)
+    log.touch()
+    return image, state, log
+
+
+def settings(camera, system):
+    return config(
+        ("camera", camera.url()),
+        storage="segment_seconds = 2\nsync_seconds = 1\n" f"keep_free_percent = {20 if system == 'vfat' else 5}\n",
+    )
 
 
 def check_every_state(setting, start, log, writes):
@@ -167,3 +193,4 @@ def digests(setting, image, system):
 
 
 TESTS = [torn_vfat, torn_ext4]
+FULL_ONLY = [torn_vfat_often]

@@ -6,7 +6,7 @@
 use super::{Daemon, history::Kind, station::Station};
 use crate::{
     limits, runtime,
-    storage::{CameraId, CardState, Command, DeleteError},
+    storage::{CameraId, CardState, Command, DeleteError, layout::Asked},
 };
 use std::{cell::RefCell, rc::Rc};
 
@@ -59,8 +59,8 @@ impl Daemon {
     ///
     /// # Errors
     /// Why it is still there.
-    pub async fn delete(&self, name: &str, number: u32) -> Result<(), DeleteError> {
-        let slot = self.send_deletion(name, number).await?;
+    pub async fn delete(&self, name: &str, file: Asked) -> Result<(), DeleteError> {
+        let slot = self.send_deletion(name, file).await?;
         let answered = self.until(|| slot.verdict.borrow().is_some());
         let answered = runtime::timeout(limits::CARD_ANSWER_TIMEOUT, answered).await;
         self.deletions.borrow_mut().retain(|other| !Rc::ptr_eq(other, &slot));
@@ -72,16 +72,16 @@ impl Daemon {
 
     /// The number of the camera is looked up in the moment in which the command goes: settings that
     /// give it another one go before or after both.
-    async fn send_deletion(&self, name: &str, number: u32) -> Result<Rc<Deletion>, DeleteError> {
+    async fn send_deletion(&self, name: &str, file: Asked) -> Result<Rc<Deletion>, DeleteError> {
         let sent = async {
             loop {
                 let progress = self.progress.changed();
                 let camera = self.camera_id(name).ok_or(DeleteError::NotThere)?;
                 let has_room = self.outbox.borrow_mut().send(|command| self.storage.send(command));
-                let command = Command::Delete { camera, number };
+                let command = Command::Delete { camera, file };
                 if has_room && self.storage.send(command).is_ok() {
                     let verdict = RefCell::new(None);
-                    return Ok(Rc::new(Deletion { camera, number, verdict }));
+                    return Ok(Rc::new(Deletion { camera, number: file.number(), verdict }));
                 }
                 progress.await;
             }

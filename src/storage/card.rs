@@ -30,7 +30,7 @@ use super::{
     CameraId, CardState, Command, DeleteError, DeleteReason, Event, Settings,
     catalog::{Catalog, SegmentState},
     disk::{Disk, FileSystem, foreign},
-    layout::Name,
+    layout::{Asked, Name},
 };
 use crate::{
     limits::{CARD_RELEASE_MAX, CARD_RETRY_INTERVAL, LOCK_FILE_INTERVAL},
@@ -130,8 +130,9 @@ impl<D: Disk> Card<D> {
                 self.close(camera, now);
                 self.events.push_back(Event::Unstaged { camera });
             }
-            Command::Delete { camera, number } => {
-                if let Err(reason) = self.delete_asked(camera, number, now) {
+            Command::Delete { camera, file } => {
+                if let Err(reason) = self.delete_asked(camera, file, now) {
+                    let number = file.number();
                     self.events.push_back(Event::DeleteFailed { camera, number, reason });
                 }
             }
@@ -291,7 +292,7 @@ impl<D: Disk> Card<D> {
     fn delete_asked(
         &mut self,
         camera: CameraId,
-        number: u32,
+        file: Asked,
         now: Instant,
     ) -> Result<(), DeleteError> {
         if self.has_moved(now) {
@@ -300,7 +301,7 @@ impl<D: Disk> Card<D> {
         let entry = {
             let list = self.list();
             let folder = list.folder(camera).ok_or(DeleteError::NotThere)?;
-            *folder.get(number).ok_or(DeleteError::NotThere)?
+            *folder.find(file).ok_or(DeleteError::NotThere)?
         };
         if entry.state == SegmentState::Recording {
             return Err(DeleteError::Recording);

@@ -9,7 +9,7 @@ use std::{ffi::OsStr, path::PathBuf};
 use super::{
     CameraId, CardState,
     disk::{Kind, Space},
-    layout::{self, Name},
+    layout::{self, Asked, Name},
 };
 use crate::{codec::Codec, limits::RECORDINGS_LISTED_MAX, units::WallTime};
 
@@ -114,12 +114,6 @@ impl Catalog {
 
     pub fn folder_mut(&mut self, camera: CameraId) -> Option<&mut Folder> {
         self.folders.get_mut(camera.0)
-    }
-
-    /// Where a recording lies.
-    pub fn path(&self, camera: CameraId, number: u32) -> Option<PathBuf> {
-        let folder = self.folder(camera)?;
-        Some(folder.path(folder.get(number)?.name))
     }
 
     /// The `codecs` parameter of an entry (`avc1.640028`), empty where it is not known.
@@ -245,6 +239,13 @@ impl Folder {
     pub fn get(&self, number: u32) -> Option<&Entry> {
         let at = self.entries.partition_point(|entry| entry.name.number() < number);
         self.entries.get(at).filter(|entry| entry.name.number() == number)
+    }
+
+    pub fn find(&self, asked: Asked) -> Option<&Entry> {
+        match asked {
+            Asked::Number(number) => self.get(number),
+            Asked::Name(name) => self.entries.get(self.position(name)?),
+        }
     }
 
     pub fn get_mut(&mut self, name: Name) -> Option<&mut Entry> {
@@ -382,6 +383,11 @@ mod tests {
         folder.sort();
         assert_eq!(folder.entries().len(), 2);
         assert_eq!(folder.get(14).unwrap().name.file_name(), "014.mp4");
+        for file in ["014.mp4", "0014.mp4"] {
+            let found = folder.find(Asked::parse(file).unwrap()).unwrap();
+            assert_eq!(found.name.file_name(), file);
+        }
+        assert_eq!(folder.find(Asked::parse("014.MP4").unwrap()), None);
         let longer = folder.entries()[1].name;
         assert_eq!(folder.remove(longer).unwrap().name.file_name(), "0014.mp4");
     }

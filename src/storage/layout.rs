@@ -48,6 +48,33 @@ impl Name {
     }
 }
 
+/// A recording as people ask for it: by its number, or by its very name where that is not the usual one of the number
+/// (`0014.mp4` and `014.MP4` may lie beside `014.mp4`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asked {
+    Number(u32),
+    Name(Name),
+}
+
+impl Asked {
+    /// `14`, `014.mp4` or `0014.MP4`.
+    pub fn parse(text: &str) -> Option<Asked> {
+        if let Some(name) = Name::parse(text.as_ref()) {
+            let is_usual = Name::new(name.number) == Some(name);
+            return Some(if is_usual { Asked::Number(name.number) } else { Asked::Name(name) });
+        }
+        let is_number = (1..=9).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_digit());
+        is_number.then(|| text.parse().ok()).flatten().map(Asked::Number)
+    }
+
+    pub fn number(self) -> u32 {
+        match self {
+            Asked::Number(number) => number,
+            Asked::Name(name) => name.number,
+        }
+    }
+}
+
 /// The name of the empty file that says which number was the highest ever used, where the recording
 /// of that number is gone.
 ///
@@ -164,6 +191,19 @@ mod tests {
         assert_eq!(Name::new(NUMBER_MAX + 1), None);
         for number in [0, 9, 10, 999, 1000, 123_456, NUMBER_MAX] {
             assert_eq!(parse(&name(number)), Name::new(number));
+        }
+    }
+
+    #[test]
+    fn a_recording_is_asked_for_by_number_or_by_a_name_that_is_not_the_usual_one() {
+        for text in ["14", "014", "0014", "014.mp4"] {
+            assert_eq!(Asked::parse(text), Some(Asked::Number(14)), "{text}");
+        }
+        for text in ["0014.mp4", "014.MP4"] {
+            assert_eq!(Asked::parse(text), parse(text).map(Asked::Name), "{text}");
+        }
+        for text in ["", "-1", "14.mp4", "1234567890", "014.jpg", "../014.mp4"] {
+            assert_eq!(Asked::parse(text), None, "{text}");
         }
     }
 

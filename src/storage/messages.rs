@@ -4,7 +4,7 @@
 
 use std::{fmt, io, ops::Range, path::PathBuf, sync::Arc, time::Duration};
 
-use super::disk::RequireMount;
+use super::{disk::RequireMount, layout::Asked};
 use crate::{
     codec::{AudioFormat, ParameterSets},
     mp4::{fragment::Extent, identity::Clock},
@@ -85,7 +85,7 @@ pub enum Command {
     /// Deletes a recording; answered by [`Event::Deleted`] or [`Event::DeleteFailed`].
     Delete {
         camera: CameraId,
-        number: u32,
+        file: Asked,
     },
     /// Closes all files and lets go of the card; answered by [`CardState::Released`].
     Release,

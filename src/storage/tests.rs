@@ -65,7 +65,10 @@ fn a_recording_goes_through_the_thread_and_its_buffer_comes_back() {
         |it| matches!(it, Event::Returned { result: Ok(()), buffer, .. } if buffer.len() > 1000),
     );
     wait_for(&storage, |it| matches!(it, Event::Closed { ending: Ending::Whole, .. }));
-    let path = storage.catalog().lock().unwrap().path(YARD, 0).unwrap();
+    let list = storage.catalog().lock().unwrap();
+    let folder = list.folder(YARD).unwrap();
+    let path = folder.path(folder.get(0).unwrap().name);
+    drop(list);
     assert_eq!(path, disk.root().join("000.mp4"));
     storage.shut_down();
     wait_for(&storage, |it| matches!(it, Event::Ended));

@@ -161,8 +161,13 @@ impl Query {
         let entries = folder.entries();
         let end = entries.partition_point(|entry| entry.name.number() < self.before);
         let wanted = |entry: &&Entry| entry.end().0 >= self.from && entry.start.0 < self.to;
-        let mut found = entries.get(..end).unwrap_or_default().iter().rev().filter(wanted);
-        for entry in found.by_ref().take(self.limit) {
+        let found = entries.get(..end).unwrap_or_default().iter().rev().filter(wanted);
+        let mut found = found.peekable();
+        // Files of one number stay together: the next page begins below it.
+        while let Some(entry) = found.next_if(|entry| {
+            let last = list.rows.last().map(|row| row.entry.name.number());
+            list.rows.len() < self.limit || last == Some(entry.name.number())
+        }) {
             let text = catalog.codecs(entry);
             let known = list.codecs.iter().position(|codecs| codecs == text);
             let codecs = known.unwrap_or_else(|| {

@@ -17,7 +17,7 @@ use crate::{
         CameraId, Command,
         catalog::{Entry, SegmentState},
         disk::{Access, Disk as _, foreign, is_foreign, linux::LinuxDisk},
-        layout,
+        layout::{self, Asked},
     },
 };
 use std::{
@@ -53,7 +53,9 @@ impl Web {
         name: &str,
         file: &str,
     ) -> Answer {
-        let Some((recording, entry)) = self.find(name, file.strip_suffix(".mp4")) else {
+        // Short numbers are of this address alone: `14.mp4`.
+        let number = file.strip_suffix(".mp4").filter(|_| Asked::parse(file).is_none());
+        let Some((recording, entry)) = self.find(name, number.unwrap_or(file)) else {
             return Answer::error(404, "no such recording");
         };
         let length = match entry.state {
@@ -75,7 +77,11 @@ impl Web {
         let is_current = head.field("if-range").is_none_or(|tag| tag == etag);
         // Ranges are of GET alone (§14.2).
         let asked = head.field("range").filter(|_| is_current && head.method == "GET");
-        let answer = match range::part(asked, length) {
+        let answer = match range::part(asked, length).within(LENGTH_MAX) {
+            Part::Whole if usize::try_from(length).is_err() => Answer::error(
+                500,
+                "the file is longer than one answer of this board: ask for ranges of it",
+            ),
             Part::Whole => self.extent(200, recording, 0..length),
             Part::Some(range) => {
                 let content = format!("bytes {}-{}/{length}", range.start, range.end - 1);
@@ -103,13 +109,14 @@ impl Web {
         Answer::new(status, Body::File(extent))
     }
 
-    /// `file`: a recording's number, `014`; nothing of it becomes part of a path.
-    pub(super) fn find(&self, name: &str, file: Option<&str>) -> Option<(Recording, Entry)> {
-        let number = number(file?)?;
+    /// `file`: a recording's number or name, `014`, `0014.MP4`; nothing of it becomes part of a path.
+    pub(super) fn find(&self, name: &str, file: &str) -> Option<(Recording, Entry)> {
+        let asked = Asked::parse(file)?;
         let camera = self.daemon.camera_id(name)?;
         let catalog = self.catalog();
-        let entry = *catalog.folder(camera)?.get(number)?;
-        let path = catalog.path(camera, number)?;
+        let folder = catalog.folder(camera)?;
+        let entry = *folder.find(asked)?;
+        let (number, path) = (asked.number(), folder.path(entry.name));
         let generation = catalog.generation();
         Some((Recording { camera, number, path, generation }, entry))
     }
@@ -173,6 +180,9 @@ impl Extent {
     }
 }
 
+/// Of one answer: picoserve counts it in a `usize`.
+const LENGTH_MAX: u64 = usize::MAX as u64;
+
 /// The length of a file that nobody has looked into yet.
 ///
 /// # Errors
@@ -199,10 +209,4 @@ fn etag(entry: &Entry, length: u64) -> String {
 pub(super) fn names(tags: &str, etag: &str) -> bool {
     let mut tags = tags.split(',').map(str::trim);
     tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
-}
-
-/// A recording's number in the address: decimal digits.
-pub(super) fn number(text: &str) -> Option<u32> {
-    let is_number = (1..=9).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_digit());
-    is_number.then(|| text.parse().ok()).flatten()
 }

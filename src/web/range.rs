@@ -14,6 +14,18 @@ pub enum Part {
     Unsatisfiable,
 }
 
+impl Part {
+    /// The same, of so many bytes at most: less than was asked for is an answer, too (RFC 9110 §15.3.7).
+    pub fn within(self, bytes_max: u64) -> Part {
+        match self {
+            Part::Some(range) => {
+                Part::Some(range.start..range.end.min(range.start.saturating_add(bytes_max)))
+            }
+            part => part,
+        }
+    }
+}
+
 /// Reads a `Range` field for a file of `length` bytes. More than one range counts as none (RFC 9110
 /// §14.2 allows it): players ask for one.
 pub fn part(field: Option<&str>, length: u64) -> Part {
@@ -97,6 +109,15 @@ mod tests {
             assert_eq!(part(Some(field), 1000), Part::Whole, "{field}");
         }
         assert_eq!(part(None, 1000), Part::Whole);
+    }
+
+    #[test]
+    fn a_range_is_no_longer_than_one_answer_may_be() {
+        let part = |field, most| part(Some(field), 6 << 30).within(most);
+        assert_eq!(part("bytes=5-", 1 << 20), Part::Some(5..(1 << 20) + 5));
+        assert_eq!(part("bytes=5-9", 1 << 20), Part::Some(5..10));
+        assert_eq!(part("bytes=-4", u64::MAX), Part::Some((6 << 30) - 4..6 << 30));
+        assert_eq!(part("bytes=a", 1), Part::Whole);
     }
 
     proptest::proptest! {

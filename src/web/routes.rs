@@ -11,10 +11,14 @@ use super::{
     events::Feed,
     head::Head,
     live::{Form, Live},
-    playback,
     socket::{Link, Occupation},
 };
-use crate::{limits, mp4::identity::Clock, runtime, storage::DeleteError};
+use crate::{
+    limits,
+    mp4::identity::Clock,
+    runtime,
+    storage::{DeleteError, layout},
+};
 use picoserve::{
     ResponseSent,
     extract::FromRequest as _,
@@ -284,11 +288,11 @@ impl Web {
         endless("text/event-stream", Box::new(Feed::new(self)))
     }
 
-    async fn delete_recording(&self, camera: &str, number: &str) -> Answer {
-        let Some(number) = playback::number(number) else {
+    async fn delete_recording(&self, camera: &str, file: &str) -> Answer {
+        let Some(file) = layout::Asked::parse(file) else {
             return Answer::error(404, "no such recording");
         };
-        match self.daemon.delete(camera, number).await {
+        match self.daemon.delete(camera, file).await {
             Ok(()) => Answer::json(&serde_json::json!({})),
             Err(error) => {
                 let status = match error {

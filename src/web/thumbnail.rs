@@ -24,7 +24,8 @@ impl Web {
         name: &str,
         file: &str,
     ) -> Answer {
-        let Some((recording, entry)) = self.find(name, file.strip_suffix(".jpg")) else {
+        let Some((recording, entry)) = self.find(name, file.strip_suffix(".jpg").unwrap_or(file))
+        else {
             return Answer::error(404, "no such recording");
         };
         let etag = format!("\"{}-{:x}-picture\"", entry.name.number(), entry.start.0);

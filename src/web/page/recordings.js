@@ -201,7 +201,7 @@ export class Recordings {
     const text = `${file(entry.number)} ${when}, ${length(entry.duration_ms)} long, is gone for good then.`;
     ask("Delete this recording?", text, "Delete", async () => {
       const next = await this.next(entry).catch(() => null);
-      await api("DELETE", `/api/recordings/${entry.camera}/${entry.number}`);
+      await api("DELETE", `/api/recordings/${entry.camera}/${entry.file}`);
       this.event({ ...entry, state: "deleted" });
       this.#onDelete(entry, next);
     });

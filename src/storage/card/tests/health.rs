@@ -103,7 +103,7 @@ fn read_only_a_card_mounted_so_stays_so_and_is_looked_at_again() {
     assert_eq!(states(&bench.pass(SECOND)), ["read-only"]);
     assert_eq!(bench.entry(YARD, 4).state, SegmentState::Whole, "its recordings can be played");
     assert!(matches!(bench.open(YARD)[..], [Event::OpenFailed { reason: OpenError::Card, .. }]));
-    let events = bench.send(Command::Delete { camera: YARD, number: 4 });
+    let events = bench.send(Command::Delete { camera: YARD, file: Asked::Number(4) });
     assert!(matches!(events[..], [Event::DeleteFailed { .. }]));
     assert!(bench.pass(600 * SECOND).is_empty());
     assert_eq!(changes(&bench.disk.log()), [""; 0], "no remount, nothing written");
@@ -178,7 +178,7 @@ fn read_only_a_file_whose_deletion_did_it_is_set_aside() {
     bench.record(YARD, 1);
     bench.record(YARD, 1);
     bench.disk.fail_and_be("remove 000.mp4", EIO, Mount::ReadOnly);
-    let events = bench.send(Command::Delete { camera: YARD, number: 0 });
+    let events = bench.send(Command::Delete { camera: YARD, file: Asked::Number(0) });
     assert!(events.iter().any(|it| matches!(it, Event::DeleteFailed { number: 0, .. })));
     assert_eq!(states(&events), ["read-only", "ok"]);
     assert_eq!(bench.names(""), ["000.bad", "001.mp4"]);

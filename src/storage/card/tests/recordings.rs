@@ -102,12 +102,12 @@ fn a_number_is_never_used_again_though_its_file_is_deleted_and_the_board_reboote
         assert_eq!(bench.record(YARD, 1), number);
     }
     for number in [2, 1] {
-        let events = bench.send(Command::Delete { camera: YARD, number });
+        let events = bench.send(Command::Delete { camera: YARD, file: Asked::Number(number) });
         assert_eq!(deleted(&events), [(0, number)]);
     }
     assert_eq!(bench.names(""), ["000.mp4", "002.top"]);
     assert_eq!(bench.record(YARD, 1), 3);
-    bench.send(Command::Delete { camera: YARD, number: 3 });
+    bench.send(Command::Delete { camera: YARD, file: Asked::Number(3) });
     assert_eq!(bench.names(""), ["000.mp4", "003.top"], "one marker is enough");
     let mut bench = bench.boot_again();
     bench.pass(SECOND);
@@ -120,7 +120,7 @@ fn the_marker_is_on_the_card_before_the_highest_goes() {
     bench.pass(SECOND);
     bench.record(YARD, 1);
     bench.disk.log();
-    bench.send(Command::Delete { camera: YARD, number: 0 });
+    bench.send(Command::Delete { camera: YARD, file: Asked::Number(0) });
     let log = bench.disk.log();
     let expected = [
         "create 000.top",
@@ -138,11 +138,11 @@ fn a_power_cut_between_any_two_calls_of_a_deletion_costs_no_number() {
         bench.pass(SECOND);
         bench.record(YARD, 1);
         bench.record(YARD, 1);
-        bench.send(Command::Delete { camera: YARD, number: 1 }); // leaves 001.top
+        bench.send(Command::Delete { camera: YARD, file: Asked::Number(1) }); // leaves 001.top
         bench.record(YARD, 1);
         let steps = ["create", "sync_directory", "remove 001.top", "remove 002.mp4", "nothing"];
         steps[calls..].iter().for_each(|call| bench.disk.fail(call, EIO, 0, ALWAYS));
-        bench.send(Command::Delete { camera: YARD, number: 2 });
+        bench.send(Command::Delete { camera: YARD, file: Asked::Number(2) });
         let mut bench = bench.boot_again();
         bench.pass(SECOND);
         assert_eq!(bench.record(YARD, 1), 3, "after {calls} calls");
@@ -308,7 +308,7 @@ fn what_does_not_begin_with_ftyp_is_foreign_and_what_does_but_is_torn_is_damaged
     let mut bench = bench.boot_again();
     bench.pass(SECOND);
     assert_eq!(bench.entry(YARD, 2).state, SegmentState::Damaged);
-    assert!(bench.catalog.lock().unwrap().path(YARD, 1).is_none());
+    assert!(bench.catalog.lock().unwrap().folder(YARD).unwrap().get(1).is_none());
     assert!(bench.has("001.mp4"));
 }
 
@@ -389,7 +389,7 @@ fn a_segment_being_written_is_not_deleted_nor_one_that_is_not_there() {
     bench.pass(SECOND);
     bench.opened(YARD);
     for (number, reason) in [(0, "the recording is being written"), (5, "no such recording")] {
-        let events = bench.send(Command::Delete { camera: YARD, number });
+        let events = bench.send(Command::Delete { camera: YARD, file: Asked::Number(number) });
         let [Event::DeleteFailed { reason: ref given, .. }] = events[..] else {
             panic!("{events:?}")
         };
@@ -420,7 +420,7 @@ fn after_a_power_cut_between_any_two_calls_everything_goes_on() {
         let mut events = bench.open(YARD);
         events.extend(bench.append(YARD));
         events.extend(bench.send(Command::Close { camera: YARD }));
-        events.extend(bench.send(Command::Delete { camera: YARD, number: 1 }));
+        events.extend(bench.send(Command::Delete { camera: YARD, file: Asked::Number(1) }));
         events.extend(bench.open(YARD));
         events.extend(bench.append(YARD));
         let was_cut = !events.iter().any(|it| matches!(it, Event::Opened { number: 2, .. }));
