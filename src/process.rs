@@ -1,14 +1,17 @@
 //! Other programs: a program and its bounds in, a child with its pipes out.
 //!
-//! A child is started through our own binary ([`launch`]), which makes it end with us, bounds it and
-//! then becomes the program: no code of ours runs between fork and exec. It is always reaped, never a
+//! A child is started through our own binary ([`launch`]), which makes it end with us, bounds it, gives
+//! up what rights it needs not and then becomes the program: no code of ours runs between fork and exec. It is always reaped, never a
 //! process of its own accord after us, and what it says is kept in a few lines. Spec: POSIX.1, prctl(2).
 //! Knows nothing of: what the programs are for.
 
 mod launch;
 mod log;
 
-pub use self::{launch::launch, log::Log};
+pub use self::{
+    launch::{User, launch},
+    log::Log,
+};
 pub use async_process::{ChildStdin, ChildStdout, ExitStatus};
 
 use crate::{limits, runtime};
@@ -117,6 +120,12 @@ impl Program {
     /// Gives way to what matters more: 0 to 19.
     pub fn niceness(mut self, niceness: u8) -> Program {
         self.bounds.niceness = niceness;
+        self
+    }
+
+    /// As whom it runs, where we are root.
+    pub fn user(mut self, user: User) -> Program {
+        self.bounds.user = user;
         self
     }
 

@@ -12,7 +12,7 @@ mod own;
 use crate::{
     codec::{Codec, ParameterSets},
     limits,
-    process::{self, Program},
+    process::{self, Program, User},
     tool::{self, Address, Tool, Turn, Unfit},
 };
 use smol::{future, lock::Mutex};
@@ -142,7 +142,8 @@ impl Stills {
             .arguments(from)
             .arguments(TO_JPEG)
             .secrets(secrets)
-            .niceness(limits::STILL_NICENESS);
+            .niceness(limits::STILL_NICENESS)
+            .user(User::Nobody);
         let _used = self.turn.picture().ok_or(Error::Paused)?;
         let making = program.run(input, limits::SNAPSHOT_BYTES_MAX, limits::STILL_TIMEOUT);
         // A recording is not kept waiting.

@@ -4,13 +4,13 @@
 
 use smol::LocalExecutor;
 use smolnvr::{
-    process::{Error, Exit, Pipe, Process, Program},
+    process::{Error, Exit, Pipe, Process, Program, User},
     runtime,
 };
 use std::{
     fs,
     io::{BufRead as _, BufReader, ErrorKind},
-    os::unix::process::ExitStatusExt as _,
+    os::unix::{fs::PermissionsExt as _, process::ExitStatusExt as _},
     path::Path,
     process::{Command, Stdio},
     time::Duration,
@@ -104,6 +104,32 @@ fn a_child_is_bounded_and_goes_first_where_memory_runs_out() {
 }
 
 #[test]
+fn a_child_has_no_more_rights_than_it_needs_and_gets_none_again() {
+    let script = "id -u; id -G; grep -e NoNewPrivs -e CapEff /proc/self/status";
+    let said = |program: Program| {
+        let text = text(&program);
+        text.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let nobody = said(shell(script).user(User::Nobody));
+    let same = said(shell(script));
+    assert!(nobody.ends_with(&["NoNewPrivs:".into(), "1".into()]), "{nobody:?}");
+    assert!(same.ends_with(&["NoNewPrivs:".into(), "1".into()]), "{same:?}");
+    if rustix::process::geteuid().is_root() {
+        let none = ["CapEff:", "0000000000000000", "NoNewPrivs:", "1"];
+        assert_eq!(nobody, [&["65534", "65534"][..], &none].concat());
+        assert_eq!(same.first().unwrap(), "0");
+        assert!(same.ends_with(&none.map(str::to_owned)), "{same:?}");
+        // It may not even read what is ours, but is still bound to us.
+        let folder = tempfile::tempdir().unwrap();
+        let ours = folder.path().join("ours");
+        fs::write(&ours, "secret").unwrap();
+        fs::set_permissions(&ours, fs::Permissions::from_mode(0o600)).unwrap();
+        let cat = Program::new("cat").argument(&ours).user(User::Nobody).launched_by(SMOLNVR);
+        assert!(matches!(answer(&cat, b"", 99), Err(Error::Failed { .. })));
+    }
+}
+
+#[test]
 fn a_program_that_takes_too_long_is_ended_with_its_own_children() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("children");
@@ -172,7 +198,7 @@ fn secrets_stay_out_of_what_is_kept_of_its_words() {
 
 #[test]
 fn no_child_outlives_a_parent_that_is_killed() {
-    let script = format!("{SMOLNVR} launch $$ 0 0 sleep 1000 & echo $!; wait");
+    let script = format!("{SMOLNVR} launch $$ 0 0 65534 sleep 1000 & echo $!; wait");
     let mut parent =
         Command::new("sh").args(["-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
@@ -191,7 +217,8 @@ fn no_child_outlives_a_parent_that_is_killed() {
 
 #[test]
 fn a_child_whose_parent_ended_before_it_was_bound_to_it_does_not_start() {
-    let output = Command::new(SMOLNVR).args(["launch", "1", "0", "0", "echo", "hello"]).output();
+    let output =
+        Command::new(SMOLNVR).args(["launch", "1", "0", "0", "0", "echo", "hello"]).output();
     let output = output.unwrap();
     assert_eq!((output.status.code(), output.stdout.len()), (Some(127), 0));
 }

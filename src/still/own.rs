@@ -1,7 +1,11 @@
 //! Our own decoder: a child of our own binary (`smolnvr picture`).
 
 use super::{Error, KeyFrame, whole_jpeg};
-use crate::{limits, process::Program, sys};
+use crate::{
+    limits,
+    process::{Program, User},
+    sys,
+};
 
 pub(super) async fn jpeg(frame: &KeyFrame) -> Result<Vec<u8>, Error> {
     let needed = limits::STILL_BYTES_FIXED + frame.pixels * limits::STILL_BYTES_PER_PIXEL;
@@ -14,6 +18,7 @@ pub(super) async fn jpeg(frame: &KeyFrame) -> Result<Vec<u8>, Error> {
         .argument(frame.codec.name())
         .memory_max(needed)
         .niceness(limits::STILL_NICENESS)
+        .user(User::Nobody)
         .run(&frame.stream, limits::SNAPSHOT_BYTES_MAX, limits::STILL_TIMEOUT)
         .await;
     whole_jpeg(made.map_err(Error::Own)?).ok_or(Error::NotJpeg)

@@ -11,10 +11,17 @@ use support::let_pass;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// A folder for everybody: the scripts in it run as nobody, and write down what they did.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    folder
+}
+
 /// The answer of a daemon whose FFmpeg is this script, once what it records is on the card; the
 /// recording goes on without a loss, and nothing of the script stays.
 fn answer_of(text: &str) -> Answer {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let clip = Clip::built_in();
     let camera = Camera::builder().stream("cam", clip.clone()).start().unwrap();
     let nvr = start(&camera.url("cam"), &script(folder.path(), text), "");
@@ -46,7 +53,7 @@ fn what_a_program_does_in_place_of_a_picture_is_said_in_words() {
 
 #[test]
 fn one_that_hangs_is_gone_after_ten_seconds_with_all_that_it_started() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let mark = folder.path().join("pids");
     // Neither signals that can be ignored nor a child of its own help it.
     let text = format!("trap '' INT TERM; sleep 1000 & echo $$ $! >{mark:?}; wait");
@@ -62,7 +69,7 @@ fn one_that_hangs_is_gone_after_ten_seconds_with_all_that_it_started() {
 
 #[test]
 fn an_ffmpeg_that_can_not_be_run_is_named_with_what_to_do() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let camera = Camera::builder().stream("cam", Clip::built_in()).start().unwrap();
     let plain = script(folder.path(), "");
     fs::set_permissions(&plain, fs::Permissions::from_mode(0o644)).unwrap();
@@ -78,7 +85,7 @@ fn an_ffmpeg_that_can_not_be_run_is_named_with_what_to_do() {
 
 #[test]
 fn twenty_viewers_are_at_most_one_process_a_second_and_without_viewers_there_is_none() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let (log, picture) = (folder.path().join("log"), folder.path().join("picture.jpg"));
     fs::write(&picture, PICTURE).unwrap();
     let program =
@@ -118,7 +125,7 @@ fn twenty_viewers_are_at_most_one_process_a_second_and_without_viewers_there_is_
 
 #[test]
 fn a_key_frame_is_not_decoded_twice() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let log = folder.path().join("log");
     let program = script(folder.path(), &format!("echo >>{log:?}; exec /usr/bin/ffmpeg \"$@\""));
     // One picture, and no other for as long as the connection lasts.
@@ -154,7 +161,7 @@ fn while_ffmpeg_records_there_are_no_previews_and_afterwards_there_are() {
     let clip = Clip::built_in();
     let camera =
         Camera::builder().stream("cam", clip.clone()).stream("door", clip).start().unwrap();
-    let directory = tempfile::tempdir().unwrap();
+    let directory = folder();
     let cameras = [("yard", &*camera.url("cam")), ("door", &*camera.url("door"))];
     let text = config(directory.path(), "segment_seconds = 60\nkeep_free_percent = 0", &cameras);
     let text = text.replacen("buffer_kb", "engine = \"ffmpeg\"\nrecord = false\nbuffer_kb", 1);
