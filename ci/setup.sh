@@ -15,6 +15,9 @@ python3 python3
 shellcheck shellcheck
 busybox busybox
 strace strace
+/usr/sbin/nginx nginx-light
+/usr/sbin/haproxy haproxy
+caddy caddy
 /usr/bin/rustc rustc-web
 /usr/bin/cargo cargo-web
 /usr/lib/rustlib/src/rust/library/Cargo.lock rust-web-src

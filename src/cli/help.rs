@@ -179,11 +179,14 @@ pub(super) const PROBE: &str = "\
 smolnvr probe - asks a camera what it sends
 
 USAGE
-  smolnvr probe URL [--json]
+  smolnvr probe URL|- [--json]
 
   Connects, watches for five seconds from the first key frame on, and
   prints the camera's tracks and of its video: codec, picture size, frame
   rate, bit rate and the distance of key frames.
+
+  With - the URL is read from standard input: arguments can be seen by all
+  users of the machine, and stay in the shell's history.
 
   In user and password / is written %2F, ? %3F, # %23 and % %25.
 
@@ -191,7 +194,8 @@ OPTIONS
   --json   answer for a program to read
 
 EXAMPLE
-  smolnvr probe rtsp://admin:secret@192.168.1.20:554/stream=0
+  smolnvr probe rtsp://192.168.1.20:554/stream=0
+  echo rtsp://admin:secret@192.168.1.20:554/stream=0 | smolnvr probe -
 
 EXIT STATUS
   0  it sends video

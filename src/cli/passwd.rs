@@ -108,7 +108,7 @@ fn ask(prompt: &str) -> Result<String, String> {
 }
 
 /// One line without its end.
-fn line() -> io::Result<String> {
+pub(super) fn line() -> io::Result<String> {
     let mut line = Vec::new();
     let mut input = io::stdin().lock().take(limits::PASSWORD_LINE_BYTES_MAX as u64);
     // Byte by byte: with an interrupt a line may end without a line feed.

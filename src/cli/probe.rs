@@ -11,8 +11,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
     let Some(url) = arguments.operand()? else {
         return Err(Usage("probe which URL?".into()));
     };
-    let target: Target =
-        url.to_string_lossy().parse().map_err(|error| Usage(format!("{error}")))?;
+    let url = match url.to_string_lossy() {
+        // Not for all to see, as arguments are.
+        url if url == "-" => super::passwd::line().map_err(|error| Usage(format!("{error}")))?,
+        url => url.into_owned(),
+    };
+    let target: Target = url.trim().parse().map_err(|error| Usage(format!("{error}")))?;
     let report = match probe::run(&target) {
         Ok(report) => report,
         Err(error) => {

@@ -37,6 +37,11 @@ pub(super) fn answer(head: &Head<'_>, name: &str) -> Answer {
             let body = Body::Bytes { kind: asset.kind, bytes: asset.gzipped.into() };
             Answer::new(200, body).with("Content-Encoding", "gzip")
         }
+        // Somebody looks whether the page is there (wget --spider).
+        (false, false) if name.is_empty() => {
+            let body = Body::Bytes { kind: "text/html; charset=utf-8", bytes: PLAIN_PAGE.into() };
+            return Answer::new(200, body).with("Vary", "Accept-Encoding");
+        }
         (false, false) => return Answer::error(406, "this is only to be had gzipped"),
     };
     answer
@@ -44,6 +49,10 @@ pub(super) fn answer(head: &Head<'_>, name: &str) -> Answer {
         .with("Cache-Control", "no-cache")
         .with("Vary", "Accept-Encoding")
 }
+
+/// For those who do not take the page as it lies here.
+const PLAIN_PAGE: &[u8] = b"<!doctype html><title>smolnvr</title>\
+    <p>smolnvr is here. Its page is sent gzipped: use a browser, or curl --compressed.\n";
 
 #[cfg(test)]
 mod tests {

@@ -247,7 +247,14 @@ impl Web {
     fn live_file(self: &Rc<Self>, file: &str) -> Answer {
         let Some(name) = file.strip_suffix(".mp4") else {
             return match self.station(file) {
-                Some(_) => Answer::error(426, "this is a WebSocket").with("Upgrade", "websocket"),
+                // What one would be told: browsers keep that from their pages.
+                Some(station) => match (station.no_live(), self.media_place()) {
+                    (Some(reason), _) => Answer::error(503, reason.to_owned()),
+                    (None, None) => too_many_viewers(),
+                    (None, Some(_)) => {
+                        Answer::error(426, "this is a WebSocket").with("Upgrade", "websocket")
+                    }
+                },
                 None => Answer::error(404, "no such camera"),
             };
         };

@@ -10,12 +10,27 @@ copied="smolnvr S97smolnvr"
 # until smolnvr is in RAM, and is passed over then.
 at_end=/etc/init.d/S98smolnvr
 
-# Copies what runs, unless it is there already; each file is what SHA256SUMS says, or nothing runs.
+# /tmp is for everybody to write to, and root runs what lies in $ram: that is a folder of root's alone.
+own_folder() {
+	mkdir -m 755 "$ram" 2>/dev/null
+	[ -d "$ram" ] && [ ! -L "$ram" ] && [ -O "$ram" ] && chmod 755 "$ram" && return
+	echo "smolnvr: $ram is not a folder of this user alone: remove it" >&2
+	return 1
+}
+
+# $1 for a shell to read, whatever is in it.
+quoted() {
+	printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"
+}
+
+# Copies what runs, unless it is there already; each file is what SHA256SUMS says, or nothing runs. That
+# finds damage, not malice: the sums lie on the same card.
 copy_to_ram() {
-	mkdir -p "$ram" || return
+	own_folder || return
 	for file in $copied; do
 		sum=$(grep " $file\$" "$here/SHA256SUMS") || return
 		(cd "$ram" && echo "$sum" | sha256sum -c >/dev/null 2>&1) && continue
+		rm -f "$ram/$file.new"
 		cp "$here/$file" "$ram/$file.new" && chmod 755 "$ram/$file.new" && mv "$ram/$file.new" "$ram/$file" || return
 		(cd "$ram" && echo "$sum" | sha256sum -c >/dev/null 2>&1) && continue
 		rm -f "$ram/$file"
@@ -26,11 +41,12 @@ copy_to_ram() {
 	[ -e "$here/smolnvr.toml" ] || cp "$here/default.toml" "$here/smolnvr.toml"
 	config=$here/smolnvr.toml
 	[ -s "$config" ] || config=$here/default.toml
+	rm -f "$ram/default"
 	cat >"$ram/default" <<END
-BINARY="$ram/smolnvr"
-SUPERVISOR="$ram/smolnvrd"
-CONFIG="$config"
-${SMOLNVR_SOCKET:+SOCKET="$SMOLNVR_SOCKET"}
+BINARY=$(quoted "$ram/smolnvr")
+SUPERVISOR=$(quoted "$ram/smolnvrd")
+CONFIG=$(quoted "$config")
+${SMOLNVR_SOCKET:+SOCKET=$(quoted "$SMOLNVR_SOCKET")}
 END
 	# Without it nothing is lost but a clean unmount.
 	[ -L "$at_end" ] || ln -s "$ram/S97smolnvr" "$at_end" 2>/dev/null || true

@@ -9,13 +9,16 @@ export class Refusal extends Error {
   }
 }
 
+/** Browsers fetch no relative address where the page's own holds a password (http://user:password@host/). */
+export const absolute = (path) => location.origin + path;
+
 /** What happens when a login is needed. */
 let onLogin = () => {};
 
 export async function api(method, path, body) {
   let response;
   try {
-    response = await fetch(path, {
+    response = await fetch(absolute(path), {
       method,
       cache: "no-store",
       signal: AbortSignal.timeout(PATIENCE_MS),
@@ -74,7 +77,7 @@ export class Feed {
 
   #open() {
     this.#close();
-    const source = new EventSource("/api/events");
+    const source = new EventSource(absolute("/api/events"));
     this.#source = source;
     let isFirst = true;
     source.onerror = () => this.#check();

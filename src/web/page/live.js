@@ -2,6 +2,7 @@
 // browser can not decode them, snapshots.
 
 import { h, say } from "./dom.js";
+import { absolute } from "./api.js";
 import { codec } from "./words.js";
 
 const Source = window.ManagedMediaSource ?? window.MediaSource;
@@ -26,8 +27,10 @@ export class Live {
   /** When the picture last moved; later than now while it is known why it does not. */
   #moved = 0;
   #time = 0;
-  /** Why this browser can not show the video. */
+  /** Why this browser can not show the video, or never gets it. */
   #undecodable = "";
+  /** Times in a row that no WebSocket came about, though the server was there. */
+  #barred = 0;
 
   constructor(name) {
     this.name = name;
@@ -92,6 +95,7 @@ export class Live {
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => {
       this.#told = true;
+      this.#barred = 0;
       if (typeof data === "string") this.#text(data);
       else this.#append(data);
     };
@@ -114,13 +118,35 @@ export class Live {
   #retry() {
     this.#close();
     this.#delay = Math.min(DELAY_MAX_MS, this.#delay * 2 || 500);
-    // Why is not told to pages.
-    say(this.note, this.#told ? "The live picture stopped. Trying again…"
-      : "There is no live picture now: perhaps too many people look. Trying again…");
-    this.#timer = setTimeout(() => {
+    const told = this.#told;
+    say(this.note, told ? "The live picture stopped. Trying again…" : "There is no live picture now. Trying again…");
+    const mine = (this.#timer = setTimeout(() => {
       this.#timer = 0;
       this.update();
-    }, this.#delay);
+    }, this.#delay));
+    if (!told) this.#ask(mine);
+  }
+
+  /** Why no WebSocket comes about is not told to pages; the same address says it to those who just ask. */
+  async #ask(timer) {
+    let status = 0;
+    let error = "";
+    try {
+      const response = await fetch(absolute(`/live/${this.name}`), { cache: "no-store", signal: AbortSignal.timeout(5000) });
+      status = response.status;
+      ({ error } = await response.json());
+    } catch {
+      // The events say that the server is gone.
+    }
+    if (status === 426) {
+      this.#barred += 1;
+      // It would have one: something in between does not let it through.
+      if (this.#barred >= BARRED_MAX && !this.#undecodable) {
+        this.#giveUp("A proxy in between lets no live picture through (WebSocket): snapshots instead");
+      }
+    } else if (error && this.#timer === timer) {
+      say(this.note, `There is no live picture now: ${error}. Trying again…`);
+    }
   }
 
   /** A MIME type, or words for the user. */
@@ -217,9 +243,8 @@ export class Live {
     else this.#giveUp();
   }
 
-  #giveUp() {
-    this.#undecodable =
-      `This browser can not show ${codec(this.#camera?.codec ?? "this video")} live: snapshots instead`;
+  #giveUp(why = `This browser can not show ${codec(this.#camera?.codec ?? "this video")} live: snapshots instead`) {
+    this.#undecodable = why;
     this.#close();
     this.#connect();
   }
@@ -228,7 +253,7 @@ export class Live {
     const mine = (this.#timer = setTimeout(() => {}, 0));
     let note = this.#instead;
     try {
-      const response = await fetch(`/snapshot/${this.name}.jpg`, { cache: "no-store", signal: AbortSignal.timeout(10_000) });
+      const response = await fetch(absolute(`/snapshot/${this.name}.jpg`), { cache: "no-store", signal: AbortSignal.timeout(10_000) });
       if (response.ok) {
         const picture = URL.createObjectURL(await response.blob());
         URL.revokeObjectURL(this.image.src);
@@ -266,6 +291,8 @@ const KEEP_S = 12;
 /** Fragments, one a frame, that wait for the browser. */
 const QUEUE_MAX = 300;
 const FAILURES_MAX = 3;
+/** So often the WebSocket is tried where a proxy may not know it. */
+const BARRED_MAX = 2;
 /** Connected, but nothing moves: connect again. */
 const STALL_MS = 15_000;
 const DELAY_MAX_MS = 10_000;
