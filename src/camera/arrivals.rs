@@ -50,9 +50,11 @@ impl Arrivals {
         }
     }
 
-    /// A packet came.
-    pub fn packet(&mut self) {
-        self.any = true;
+    /// A packet came. From the first one on frames are waited for: it may have come late itself.
+    pub fn packet(&mut self, now: Instant) {
+        if !std::mem::replace(&mut self.any, true) {
+            (self.last, self.last_taken, self.life, self.asked) = (now, now, now, now);
+        }
     }
 
     /// True once a packet came.
@@ -156,7 +158,7 @@ mod tests {
     fn playing() -> (Arrivals, Instant) {
         let start = runtime::now();
         let mut arrivals = Arrivals::from(Count::default(), start);
-        arrivals.packet();
+        arrivals.packet(start);
         (arrivals, start)
     }
 
@@ -217,6 +219,17 @@ mod tests {
         let now = start + Duration::from_secs(9);
         arrivals.lives(now);
         assert_eq!(arrivals.deadline(SILENCE), now + limits::LIFE_INTERVAL);
+    }
+
+    #[test]
+    fn a_first_packet_that_comes_late_leaves_its_frame_the_time_to_become_whole() {
+        let start = runtime::now();
+        let mut arrivals = Arrivals::from(Count::default(), start);
+        let now = start + Duration::from_secs(12);
+        arrivals.packet(now);
+        assert!(arrivals.check(OVER, Duration::from_secs(20), now).is_ok());
+        let end = now + limits::FRAME_TIMEOUT + Duration::from_millis(1);
+        assert!(arrivals.check(OVER, Duration::from_secs(20), end).is_err());
     }
 
     #[test]

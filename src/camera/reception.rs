@@ -72,7 +72,7 @@ impl Reception {
         let Some(video) = self.video.as_mut().filter(|it| it.track == track) else { return Ok(()) };
         match kind {
             PacketKind::Rtp => {
-                self.arrivals.packet();
+                self.arrivals.packet(now);
                 video.handle_packet(bytes, intake, now);
             }
             PacketKind::Rtcp => match video.handle_report(bytes, intake, now) {
