@@ -16,9 +16,12 @@ impl Recorder {
 
     /// The ring holds the fragment in the making for a while yet.
     pub(super) fn has_room_to_wait(&self, ring: &Ring) -> bool {
-        let (number, end) = (self.next(), ring.numbers().end);
+        let (number, end) = (self.ledger.next(), ring.numbers().end);
         let waiting = (number..end).filter_map(|number| ring.get(number));
+        let sizes = waiting.map(|(_, bytes)| bytes.len());
+        let (sum, largest) = sizes.fold((0, 0), |it, bytes| (it.0 + bytes, it.1.max(bytes)));
+        // Two of the largest fit in beside them.
         (end - number) < limits::RING_FRAMES_MAX as u64 / 2
-            && waiting.map(|(_, bytes)| bytes.len()).sum::<usize>() < ring.frame_bytes_max() / 2
+            && sum + 2 * largest < ring.frame_bytes_max() * 2
     }
 }
