@@ -6,6 +6,7 @@
 
 pub mod audio;
 pub mod cadence;
+mod drift;
 pub mod intake;
 pub mod origin;
 pub mod ring;

@@ -4,7 +4,10 @@
 //! long enough that no network explains it, are they replaced: see `Stamps`.
 //! Spec: RFC 6184 §8.2.1, RFC 7798 §7.1 (90 kHz). Knows nothing of: frame order, wall time.
 
-use super::origin::ticks;
+use super::{
+    drift::{self, Drift, Verdict},
+    origin::ticks,
+};
 use crate::units::{RtpTime, TICKS_PER_SECOND, Ticks};
 use std::{
     fmt,
@@ -14,6 +17,9 @@ use std::{
 /// The clock of one camera, from one run to the next.
 pub struct Cadence {
     stamps: Stamps,
+    drift: Drift,
+    /// Spans in a row in which the clock was right.
+    right: u32,
     window: Option<Window>,
     /// What the last windows said, and how many in a row said so.
     verdict: Rate,
@@ -34,6 +40,9 @@ pub enum Stamps {
     /// Quirk: stamps that stand still, or count frames instead of time (a camera that is set to 25
     /// frames a second and sends 12 at night). Counted from `zero`, which stands for `at`.
     ByArrival { zero: Instant, at: RtpTime },
+    /// Quirk: stamps that count a frame rate which the camera does not keep, off by a few parts in a
+    /// hundred. Counted from `zero`, which stands for `at`, by `rate` in 1/2^20.
+    Scaled { zero: RtpTime, at: RtpTime, rate: i64 },
 }
 
 /// A stamp that ticks as it should.
@@ -69,6 +78,8 @@ impl Cadence {
     pub fn new() -> Cadence {
         Cadence {
             stamps: Stamps::AsSent,
+            drift: Drift::default(),
+            right: 0,
             window: None,
             verdict: Rate::Unknown,
             times: 0,
@@ -84,9 +95,12 @@ impl Cadence {
     /// A new run: the camera counts from anywhere, and as it did before.
     pub fn begin_run(&mut self, first: RtpTime, now: Instant) {
         (self.window, self.times, self.last) = (None, 0, None);
+        (self.drift, self.right) = (Drift::default(), 0);
         match &mut self.stamps {
             Stamps::AsSent => {}
-            Stamps::Millis { zero, at } => (*zero, *at) = (first, first),
+            Stamps::Millis { zero, at } | Stamps::Scaled { zero, at, .. } => {
+                (*zero, *at) = (first, first);
+            }
             Stamps::ByArrival { zero, at } => (*zero, *at) = (now, first),
         }
     }
@@ -97,15 +111,46 @@ impl Cadence {
             Some(rate) => self.judge(rate, stamp, now),
             None => false,
         };
+        let is_new = self.adjust(stamp, now) | is_new;
         let stamp = match self.stamps {
             Stamps::AsSent => stamp,
             Stamps::Millis { zero, at } => RtpTime(
                 at.0.wrapping_add(stamp.0.wrapping_sub(zero.0).wrapping_mul(TICKS_PER_MILLI)),
             ),
             Stamps::ByArrival { zero, at } => self.paced(after(at, ticks(now - zero))),
+            Stamps::Scaled { zero, at, rate } => scaled(stamp, zero, at, rate),
         };
         self.last = Some(stamp);
         Tick { stamp, is_new }
+    }
+
+    /// Follows a clock that is a little wrong.
+    fn adjust(&mut self, stamp: RtpTime, now: Instant) -> bool {
+        let Some(verdict) = self.drift.note(stamp, now) else { return false };
+        self.right = if verdict == Verdict::Right { self.right + 1 } else { 0 };
+        let next = after(self.last.unwrap_or(stamp), self.frame_duration);
+        match (verdict, self.stamps) {
+            (Verdict::Wrong(lag), Stamps::AsSent) => {
+                self.stamps = Stamps::Scaled { zero: stamp, at: next, rate: rate_of(lag) };
+                true
+            }
+            (Verdict::Right, Stamps::Scaled { .. }) if self.right >= TIMES_TRUE => {
+                self.stamps = Stamps::AsSent;
+                true
+            }
+            (Verdict::Wrong(lag), Stamps::Scaled { zero, at, rate }) => {
+                let at = scaled(stamp, zero, at, rate);
+                self.stamps = Stamps::Scaled { zero: stamp, at, rate: rate_of(lag) };
+                false
+            }
+            (_, Stamps::Scaled { zero, at, rate }) => {
+                // The difference wraps after 6 hours.
+                let at = scaled(stamp, zero, at, rate);
+                self.stamps = Stamps::Scaled { zero: stamp, at, rate };
+                false
+            }
+            _ => false,
+        }
     }
 
     /// The last frame's time and a frame's duration, drawn to the time of arrival: frames arrive in
@@ -157,6 +202,7 @@ impl Cadence {
         let next = after(self.last.unwrap_or(stamp), self.frame_duration);
         let (stamps, times) = match rate {
             Rate::Unknown => return false,
+            Rate::True if matches!(self.stamps, Stamps::Scaled { .. }) => return false,
             Rate::True => (Stamps::AsSent, TIMES_TRUE),
             Rate::Millis => (Stamps::Millis { zero: stamp, at: next }, TIMES_PLAIN),
             Rate::Still => (Stamps::ByArrival { zero: now, at: next }, TIMES_PLAIN),
@@ -186,8 +232,21 @@ impl fmt::Display for Stamps {
                 "the camera's time stamps stand still or run at a wrong rate: frames have the times \
                  at which they arrive"
             }
+            Stamps::Scaled { .. } => {
+                "the camera's time stamps run at a wrong rate: they are made to go with the time at \
+                 which frames arrive"
+            }
         })
     }
+}
+
+/// What a clock's ticks are to be multiplied by that lags so much behind in a span.
+fn rate_of(lag: Ticks) -> i64 {
+    (drift::SPAN.0 << RATE_BITS) / (drift::SPAN.0 - lag.0).max(1)
+}
+
+fn scaled(stamp: RtpTime, zero: RtpTime, at: RtpTime, rate: i64) -> RtpTime {
+    after(at, Ticks((stamp.since(zero).0 * rate) >> RATE_BITS))
 }
 
 /// How `ticks` of stamps went by in a time that should have had `elapsed`.
@@ -210,6 +269,7 @@ fn after(stamp: RtpTime, ticks: Ticks) -> RtpTime {
 }
 
 const TICKS_PER_MILLI: u32 = 90;
+const RATE_BITS: u32 = 20;
 /// A window is at least so long, and has so many frames.
 const WINDOW_MIN: Duration = Duration::from_secs(2);
 const WINDOW_FRAMES_MIN: u32 = 8;
@@ -299,6 +359,17 @@ mod tests {
         let steps = steps(&stamps);
         assert!(steps.iter().position(|step| *step > 2500).unwrap() < 500);
         assert!(steps[600..].iter().all(|step| (3200..4000).contains(step)));
+    }
+
+    #[test]
+    fn an_hour_of_a_wrong_clock_is_an_hour_long() {
+        for percent in [55u32, 76, 84, 90, 97, 99, 101, 103, 110, 125, 200] {
+            let step = 36 * percent;
+            let (stamps, _) = run(&mut Cadence::new(), 90_000, |frame| frame.wrapping_mul(step));
+            let length: i64 = steps(&stamps).iter().sum();
+            let off = (length - 90_000 * 3600).abs() as f64 / (90_000.0 * 36.0);
+            assert!(off < 1.0, "{percent} %: off by {off} %");
+        }
     }
 
     #[test]
