@@ -231,25 +231,26 @@ mod tests {
     use super::*;
     use std::{fs, path::Path};
 
+    struct Note(u64, Arc<Mutex<Vec<u64>>>);
+
+    impl Wake for Note {
+        fn wake(self: Arc<Self>) {
+            self.1.lock().unwrap().push(self.0);
+        }
+    }
+
     #[test]
     fn sleepers_wake_in_the_order_of_their_deadlines() {
-        let executor = LocalExecutor::new();
-        let order = Rc::new(RefCell::new(Vec::new()));
-        let tasks: Vec<_> = [30u64, 10, 20]
-            .map(|millis| {
-                let order = Rc::clone(&order);
-                executor.spawn(async move {
-                    sleep(Duration::from_millis(millis)).await;
-                    order.borrow_mut().push(millis);
-                })
-            })
-            .into();
-        block_on(&executor, async {
-            for task in tasks {
-                task.await;
-            }
+        let later = Instant::now() + Duration::from_secs(3600);
+        let order = Arc::default();
+        let _sleepers = [30, 10, 20].map(|millis| {
+            let waker = Waker::from(Arc::new(Note(millis, Arc::clone(&order))));
+            let mut sleep = Box::pin(sleep_until(later + Duration::from_millis(millis)));
+            assert!(sleep.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            sleep
         });
-        assert_eq!(*order.borrow(), [10, 20, 30]);
+        wake_due_sleepers(later + Duration::from_millis(20));
+        assert_eq!(*order.lock().unwrap(), [10, 20]);
     }
 
     #[test]
