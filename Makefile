@@ -10,7 +10,7 @@ run: ## record a camera (URL=rtsp://…, or the test camera) into ./recordings (
 test: ## everything: installs what it needs, checks, unit tests, end-to-end tests
 	@ci/test.sh
 
-check: ## formatting, lints, layers, shell scripts
+check: ## formatting, lints, layers, shell scripts, crates
 	@ci/check.sh
 
 cross: ## the binary for the boards (CROSS=zig: without containers; TARGET=…; FEATURES=pictures)

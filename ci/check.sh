@@ -1,5 +1,5 @@
 #!/bin/sh
-# Formatting, lints, layers, shell scripts: what needs no run of the program.
+# Formatting, lints, layers, shell scripts, crates: what needs no run of the program.
 set -eu
 cd "$(dirname "$0")/.."
 cargo fmt --all --check
@@ -10,4 +10,5 @@ scripts=$(git ls-files '*.sh' .ci/run && git grep -l '^#!/bin/sh' -- overlay pac
 # shellcheck disable=SC2086 # a list of names
 shellcheck -x $scripts
 python3 ci/boards.py
+python3 ci/crates.py
 echo "check: ok"

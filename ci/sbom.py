@@ -11,7 +11,8 @@ import tomllib
 TARGET = "armv7-unknown-linux-musleabi"
 
 
-def main(version):
+def read():
+    """All crates by id, the id of ours, of each linked crate those that it links, and checksums by name and version."""
     call = ["cargo", "metadata", "--format-version", "1", "--locked", "--filter-platform", TARGET]
     metadata = json.loads(subprocess.check_output(call))
     with open("Cargo.lock", "rb") as file:
@@ -26,9 +27,13 @@ def main(version):
         if name in edges:
             continue
         # Neither for tests nor for build scripts.
-        linked = [d["pkg"] for d in nodes[name]["deps"] if any(k["kind"] is None for k in d["dep_kinds"])]
-        edges[name] = sorted(purl(packages[one]) for one in linked)
-        open_ += linked
+        edges[name] = [d["pkg"] for d in nodes[name]["deps"] if any(k["kind"] is None for k in d["dep_kinds"])]
+        open_ += edges[name]
+    return packages, ours, edges, sums
+
+
+def main(version):
+    packages, ours, edges, sums = read()
     components = [component(packages[name], sums) for name in edges if name != ours]
     epoch = int(os.environ.get("SOURCE_DATE_EPOCH", 0))
     document = {
@@ -47,7 +52,10 @@ def main(version):
         },
         "components": sorted(components, key=lambda one: one["bom-ref"]),
         "dependencies": sorted(
-            ({"ref": purl(packages[name]), "dependsOn": to} for name, to in edges.items()),
+            (
+                {"ref": purl(packages[name]), "dependsOn": sorted(purl(packages[one]) for one in to)}
+                for name, to in edges.items()
+            ),
             key=lambda one: one["ref"],
         ),
     }
