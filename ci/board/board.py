@@ -101,6 +101,7 @@ class Board:
         self.lock = threading.Condition()
         self.commands = 0
         self.waited_before = 0.0
+        self.cookie = None
         self.qmp_path = qmp
         self._qmp = None
         command = [str(part) for part in command]
@@ -159,6 +160,11 @@ class Board:
         lines = self.run("cat /proc/net/tcp").splitlines()
         queues = re.findall(r" ([0-9A-F]{8}):([0-9A-F]{8}) \d\d:", "\n".join(lines))
         return sum(int(bytes_, 16) for queue in queues for bytes_ in queue) / 1024
+
+    def opened(self):
+        """Connections that others have opened to the board so far."""
+        keys, values = re.findall(r"^Tcp: (.*)$", self.run("cat /proc/net/snmp"), re.M)
+        return int(dict(zip(keys.split(), values.split()))["PassiveOpens"])
 
     def wait_for_end(self):
         """Until neither the recorder nor its supervisor is there."""
@@ -252,11 +258,16 @@ class Board:
     # --- network ----------------------------------------------------------------------------
 
     def http(self, method, path, body=None, seconds=10):
-        """Status and body; the page's port is on this machine's loopback."""
+        """Status and body; the page's port is on this machine's loopback. A session that begins is kept."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
         with contextlib.closing(connection):
-            connection.request(method, path, body, {"Accept-Encoding": "gzip"})
+            headers = {"Accept-Encoding": "gzip", "Origin": f"http://127.0.0.1:{self.port}"}
+            if self.cookie:
+                headers["Cookie"] = self.cookie
+            connection.request(method, path, body, headers)
             answer = connection.getresponse()
+            if cookie := answer.getheader("Set-Cookie"):
+                self.cookie = cookie.split(";")[0]
             packed = answer.getheader("Content-Encoding") == "gzip"
             return answer.status, gzip.decompress(answer.read()) if packed else answer.read()
 

@@ -99,9 +99,9 @@ class Setting:
         return 100 * waited / lived if lived else 0
 
 
-def config(*cameras, storage="", further=""):
+def config(*cameras, storage="", further="", auth="none"):
     """/etc/smolnvr.toml with those cameras, each (name, url) or (name, url, keys)."""
-    text = f'[storage]\n{storage}\n[web]\nauth = "none"\n{further}\n'
+    text = f'[storage]\n{storage}\n[web]\nauth = "{auth}"\n{further}\n'
     for name, url, *keys in cameras:
         text += f'[[camera]]\nname = "{name}"\nurl = "{url}"\nsnapshot = "off"\n' + "\n".join(keys) + "\n"
     return text
@@ -161,9 +161,9 @@ def prepare(is_built):
 
 def tests(full):
     """By name, in the order in which they begin, the longest first; some only at full length."""
-    import runs_basic, runs_budget, runs_card, runs_power, runs_stress, runs_torn  # noqa: E401
+    import runs_basic, runs_budget, runs_card, runs_power, runs_strangers, runs_stress, runs_torn  # noqa: E401
 
-    modules = [runs_power, runs_budget, runs_torn, runs_stress, runs_card, runs_basic]
+    modules = [runs_power, runs_budget, runs_torn, runs_strangers, runs_stress, runs_card, runs_basic]
     chosen = [test for module in modules for test in module.TESTS]
     if full:
         chosen += [test for module in modules for test in getattr(module, "FULL_ONLY", [])]

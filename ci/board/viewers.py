@@ -9,7 +9,8 @@ import time
 class Reader:
     """Reads an endless or long answer in a thread of its own, and counts."""
 
-    def __init__(self, port, path):
+    def __init__(self, port, path, cookie=""):
+        self.cookie = cookie
         self.path, self.bytes, self.fault, self.ended = path, 0, None, False
         self.asked = time.monotonic()
         self.first_media = None
@@ -19,7 +20,7 @@ class Reader:
 
     def _run(self):
         try:
-            self.connection.request("GET", self.path)
+            self.connection.request("GET", self.path, headers={"Cookie": self.cookie})
             answer = self.connection.getresponse()
             if answer.status != 200:
                 raise OSError(f"{self.path}: {answer.status} {answer.read()[:200]}")

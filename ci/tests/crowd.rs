@@ -18,9 +18,9 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
-use support::{Nvr, assert_exact, bench_clip, http::HOST, record_to_the_end};
+use support::{Nvr, assert_exact, bench_clip, http::HOST, record_to_the_end, watch::Watch};
 
 /// The contract, of two live viewers and the page: what is no program code. The rest of 5 MB is
 /// the program itself, which on this machine is another one, with shared libraries.
@@ -278,7 +278,7 @@ impl Scene {
         let mut client = support::http::Client::new(&self.address);
         let mut waits = Vec::new();
         while !self.is_over() {
-            let asked = Instant::now();
+            let mut asked = Watch::start(self.process);
             let answer = client.ask("GET", "/api/status", &[], "");
             waits.push(asked.elapsed());
             assert_eq!(answer.status, 200, "{answer:?}");

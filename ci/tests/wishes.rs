@@ -1,19 +1,13 @@
 //! What people ask for, in any order and whatever happens meanwhile: right answers, nothing lost.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
-#![expect(clippy::disallowed_methods, reason = "the end comes in time, which is measured")]
 
 mod support;
 
 use camera::{Camera, Clip, Options, Speed};
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
-    fs,
-    net::TcpStream,
-    path::Path,
-    process::Command,
-    time::{Duration, Instant},
+    collections::BTreeMap, fs, net::TcpStream, path::Path, process::Command, time::Duration,
 };
 use support::{
     Nvr, SHORT_SEGMENTS, assert_all_whole, assert_ffmpeg_is_silent, assert_is_part_of,
@@ -21,6 +15,7 @@ use support::{
     config, frames_in,
     http::{Client, ask},
     mp4, states_of, wait_for,
+    watch::Watch,
     ws::WebSocket,
 };
 
@@ -276,13 +271,17 @@ fn shutdown_answers_when_all_is_closed_and_ends_the_process() {
     let address = nvr.web_address();
     wait_for("two files", || nvr.files().len() > 1);
     let _audience = audience(&address);
-    let asked = Instant::now();
+    let mut asked = Watch::start(nvr.id());
     let mut client = Client::new(&address);
     let answer = client.ask("POST", "/api/shutdown", &[], "");
     assert_eq!((answer.status, answer.json()), (200, serde_json::json!({})));
     assert_all_whole(&nvr.recordings());
-    wait_for("the end", || nvr.try_wait().is_some());
-    assert!(asked.elapsed() < END_LIMIT, "{:?}", asked.elapsed());
+    let mut took = asked.elapsed();
+    wait_for("the end", || {
+        took = asked.elapsed();
+        nvr.try_wait().is_some()
+    });
+    assert!(took < END_LIMIT, "{took:?}");
     assert!(nvr.try_wait().unwrap().success());
     for file in nvr.files() {
         assert_is_part_of(&mp4::read(&file).unwrap(), &clip);

@@ -102,7 +102,7 @@ fn twenty_viewers_are_at_most_one_process_a_second_and_without_viewers_there_is_
     let address = nvr.web_address();
     let started = Instant::now();
     let viewer = || {
-        while started.elapsed() < 5 * INTERVAL {
+        while processes() < 4 {
             let answer = ask(&address, "GET", "/snapshot/yard.jpg", &[], "");
             assert_eq!(answer.status, 200, "{answer:?}");
             assert!(answer.body == PICTURE);
@@ -116,7 +116,7 @@ fn twenty_viewers_are_at_most_one_process_a_second_and_without_viewers_there_is_
     });
     let intervals = (started.elapsed().as_millis() / INTERVAL.as_millis()) as usize;
     let made = processes();
-    assert!((2..=intervals + 1).contains(&made), "{made} in {intervals} s");
+    assert!(made <= intervals + 1, "{made} in {intervals} s");
     let_pass(2 * INTERVAL);
     assert_eq!(processes(), made, "nobody looks any more");
     assert_eq!(camera.sessions().len(), 1);

@@ -13,6 +13,7 @@ pub mod port;
 pub mod server;
 pub mod stream;
 pub mod trace;
+pub mod watch;
 pub mod ws;
 
 use camera::{Camera, Clip, Codec, SessionState};
@@ -27,6 +28,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 use tempfile::TempDir;
+use watch::Watch;
 
 /// A smolnvr of its own: configuration, lock and recordings in a folder that goes with it.
 pub struct Nvr {
@@ -159,17 +161,22 @@ impl Nvr {
         assert!(status.unwrap().success());
     }
 
-    /// SIGTERM; how it ended, and after how long.
+    /// SIGTERM; how it ended, and after how long on a machine that has nothing else to do.
     pub fn terminate(&mut self) -> (ExitStatus, Duration) {
         self.end_with("TERM")
     }
 
-    /// That signal; how it ended, and after how long.
+    /// That signal; how it ended, and after how long on a machine that has nothing else to do.
     pub fn end_with(&mut self, signal: &str) -> (ExitStatus, Duration) {
+        let mut watch = Watch::start(self.id());
         self.signal(signal);
-        let started = Instant::now();
-        let status = self.child.wait().unwrap();
-        (status, started.elapsed())
+        loop {
+            let took = watch.elapsed();
+            if let Some(status) = self.try_wait() {
+                return (status, took);
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     pub fn kill(&mut self) {

@@ -1,0 +1,156 @@
+"""People without a password, who flood, guess and hold places; and what is left of the owner's visits."""
+
+import json
+
+import card
+from board import DAEMON, wait_for
+from camera import Camera, clip
+from run import config
+from runs_budget import awake, within
+from strangers import Strangers
+from viewers import Reader
+
+SHORT = "segment_seconds = 5\nsync_seconds = 2\n"
+PASSWORD = json.dumps({"password": "correct horse battery"})
+# What strangers may cost the owner, who comes from the same address as they do.
+OWNER_SECONDS_MAX = 10
+
+
+def beside_strangers(setting, kind, span, visit):
+    """Records while those strangers are at it; the owner visits, again and again. Says how long his
+    visits took, what the strangers did, and what it took."""
+    image = setting.card()
+    with Camera(camera=clip("bench.h264")) as camera:
+        board = setting.board(config(("camera", camera.url()), storage=SHORT, auth="password"), image)
+        owner_sets_password(board)
+        board.wait_for_recording(frames=100)
+        processes = board.run("pidof smolnvr smolnvrd")
+        opened, began, visits = board.opened(), board.uptime(), []
+        with Strangers(kind, board.port) as strangers:
+            while not visits or board.uptime() - began < span:
+                watch = board.stopwatch()
+                visit(board)
+                visits.append(watch())
+        took = board.uptime() - began
+        reached = board.opened() - opened
+        frames = board.wait_for_recording()["frames"]
+        board.wait_for_recording(frames=frames + 50)
+        lost = setting.lost(board)
+        peak, anonymous = board.memory()
+        assert board.run("pidof smolnvr smolnvrd") == processes, "one of them ended"
+        board.shut_down()
+    _, files = setting.read(image, clip("bench.h264"), missing=lost)
+    card.assert_follow_on(files, lost)
+    within("peak RSS", peak, 5120)
+    assert max(visits) <= OWNER_SECONDS_MAX, f"the owner waited {max(visits):.1f} s"
+    return strangers.did, (
+        f"{reached / took:.0f} connections a second reached the board in {took:.0f} s, {lost} frames lost, peak RSS {peak} KB, "
+        f"anonymous {anonymous} KB; {len(visits)} visits of the owner took {max(visits):.1f} s at most"
+    )
+
+
+def owner_sets_password(board):
+    def is_set():
+        try:
+            return board.http("PUT", "/api/password", PASSWORD)[0] == 200
+        except OSError:
+            return False
+
+    wait_for("the first password", is_set)
+
+
+def logs_in(board):
+    """As somebody does who has no session, and tries again where he is told to wait."""
+    board.cookie = None
+
+    def is_in():
+        try:
+            return board.http("POST", "/api/session", PASSWORD)[0] == 200
+        except OSError:
+            return False
+
+    wait_for("the owner to be in", is_in)
+    board.wait_for_status("an answer", lambda status: status)
+
+
+def looks(board):
+    """As somebody does who has the page open."""
+    board.wait_for_status("an answer", lambda status: status)
+
+
+def flood(setting):
+    """Strangers open 5,000 connections a second: nothing dies, no frame is lost, the owner is served."""
+    did, figure = beside_strangers(setting, "flood", 60 if setting.full else 6, looks)
+    return f"{did['opened']} connections opened: {figure}"
+
+
+def guesser(setting):
+    """Strangers guess passwords without a pause: few are judged, and the owner logs in meanwhile."""
+    span = 60 if setting.full else 15
+    did, figure = beside_strangers(setting, "guess", span, logs_in)
+    judged, refused = (did["answers"].get(status, 0) for status in ("401", "429"))
+    assert refused > judged, did
+    return f"{judged} guesses judged, {refused} refused: {figure}"
+
+
+def slot_holder(setting):
+    """Strangers take all connections and keep them: the owner, with and without a session, is served."""
+    did, figure = beside_strangers(setting, "hold", 60 if setting.full else 15, logs_in)
+    return f"{did['came']} connections that hold their place: {figure}"
+
+
+def login(setting):
+    """A login, a reload, a camera by name, a download, a viewer, a snapshot, a probe: what is left of them afterwards."""
+    seconds = 60 if setting.full else 20
+    image = setting.card()
+    with Camera(camera=clip("bench.h264")) as camera:
+        hosts = {"/etc/hosts": "127.0.0.1 localhost\n10.0.2.2 camera.lan\n"}
+        board = setting.board(config(("camera", camera.url()), storage=SHORT), image, files=hosts)
+        board.wait_for_recording(frames=300)
+        before = awake_for(board, seconds)
+        text = config(("camera", camera.url().replace("10.0.2.2", "camera.lan")), storage=SHORT, auth="password")
+        board.run(f"cat >/etc/smolnvr.toml <<'END'\n{text}END\n/etc/init.d/S97smolnvr reload")
+        owner_sets_password(board)
+        logs_in(board)
+        board.wait_for_recording(frames=100)
+        for path in ("/recordings/camera/000.mp4", "/snapshot/camera.jpg", "/", "/api/recordings"):
+            board.http("GET", path, seconds=60)
+        viewer = Reader(board.port, "/live/camera.mp4", board.cookie)
+        wait_for("the viewer to see", lambda: viewer.first_media or viewer.fault)
+        assert not viewer.fault, viewer.fault
+        viewer.stop()
+        status, said = board.http("POST", "/api/probe", json.dumps({"url": camera.url()}), seconds=60)
+        assert status == 200, said
+        board.wait_for_status("the viewer to be gone", lambda status: status["cameras"][0]["viewers"] == 0)
+        wait_for("the workers to end", lambda: "worker" not in board.run(f"cat /proc/{DAEMON}/task/*/comm"))
+        after = awake_for(board, seconds)
+        setting.lost(board)
+        board.shut_down()
+    for what in ("switches", "ticks"):
+        # A tick is counted where the clock finds it running: so many of them are blurred by their root.
+        blur = 3 * before["ticks"] ** 0.5 / before["ticks"] if what == "ticks" else 0
+        assert after[what] <= before[what] * (1.05 + blur), f"{what}: {before}, then {after}"
+    return "; ".join(
+        f"{when}: {it['switches']:.2f} context switches and {it['ticks'] / it['frames']:.3f} ticks a frame"
+        for when, it in (("before", before), ("after", after))
+    )
+
+
+def awake_for(board, seconds):
+    """Context switches a frame, and ticks, while nobody looks."""
+    def now():
+        found = awake(board, board.status()["cameras"][0])
+        fields = board.run(f"cat /proc/{DAEMON}/stat").split(") ", 1)[1].split()
+        return found | {"ticks": int(fields[11]) + int(fields[12]), "uptime": board.uptime(), "waited": board.waited()}
+
+    start = now()
+    board.run(f"sleep {seconds}", seconds=10 * seconds)
+    end = now()
+    span = {key: end[key] - start[key] for key in end}
+    assert span["frames"] > 15 * seconds, span
+    # As in `runs_budget.over`.
+    ran = 1 - span["waited"] / span["uptime"]
+    return {"frames": span["frames"], "switches": span["switches"] / span["frames"], "ticks": span["ticks"] * ran}
+
+
+TESTS = [login, flood, guesser, slot_holder]
