@@ -1,5 +1,5 @@
 //! The reader: one thread that reads recordings for people, so that a card that stalls stops neither
-//! the main thread nor the small jobs of the blocking pool.
+//! the main thread nor small jobs of others.
 //!
 //! Knows nothing of: HTTP, which files there are.
 

@@ -41,7 +41,7 @@ pub enum Finding {
 }
 
 impl Attempt {
-    /// *Cost*: up to 100 ms on the board, 200 ms where the password changes: for the blocking pool.
+    /// *Cost*: up to 100 ms on the board, 200 ms where the password changes: for a thread of its own.
     pub fn run(self) -> Answer {
         let is_right = self.hash.is_none_or(|hash| hash.fits(&self.password));
         let new = match &self.purpose {

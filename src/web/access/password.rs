@@ -40,7 +40,7 @@ pub struct Hash {
 }
 
 impl Hash {
-    /// *Cost*: up to 100 ms on the board: for the blocking pool. `salt` is random.
+    /// *Cost*: up to 100 ms on the board: for a thread of its own. `salt` is random.
     pub fn new(password: &[u8], salt: [u8; 16]) -> Hash {
         Hash { iterations: ITERATIONS, salt, hash: derive(password, &salt, ITERATIONS) }
     }
