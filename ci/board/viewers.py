@@ -1,5 +1,6 @@
 """Who looks at the page of a board: live viewers, its event stream, downloads, and clients that never read."""
 
+import contextlib
 import http.client
 import socket
 import threading
@@ -13,13 +14,15 @@ class Reader:
         self.cookie = cookie
         self.path, self.bytes, self.fault, self.ended = path, 0, None, False
         self.asked = time.monotonic()
-        self.first_media = None
+        self.first_media = self.socket = None
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
     def _run(self):
         try:
+            self.connection.connect()
+            self.socket = self.connection.sock
             self.connection.request("GET", self.path, headers={"Cookie": self.cookie})
             answer = self.connection.getresponse()
             if answer.status != 200:
@@ -38,8 +41,9 @@ class Reader:
         self.ended = True
 
     def stop(self):
-        if self.connection.sock:
-            self.connection.sock.close()
+        # Not close: the answer that is being read holds it open.
+        with contextlib.suppress(OSError, AttributeError):
+            self.socket.shutdown(socket.SHUT_RDWR)
 
 
 def never_reads(port, path):
