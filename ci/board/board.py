@@ -185,7 +185,12 @@ class Board:
         self.waited()
         self.process.stdin.write(b"poweroff\n")
         self.process.stdin.flush()
-        self.process.wait(timeout=seconds)
+        self.wait_for_text("Requesting system poweroff", seconds)
+        # All is unmounted by now. QEMU's own network may be busy for minutes with what a flood left in it.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=20)
+        self.process.kill()
+        self.process.wait()
         self.ended = time.monotonic()
 
     # --- console ----------------------------------------------------------------------------
