@@ -3,6 +3,7 @@
 //! ```text
 //! config.rs    the settings
 //! ├─ values    those with a type of their own
+//! ├─ place     what people call a camera, and where it records
 //! ├─ toml      text → tree with places → serde
 //! ├─ edit      text and change → text
 //! ├─ secret    addresses without their passwords, and back
@@ -12,6 +13,7 @@
 //! error names file, line, key and what is allowed. Knows nothing of: sockets, cards, defaults' use.
 
 mod edit;
+mod place;
 mod secret;
 mod store;
 mod toml;
@@ -56,6 +58,11 @@ pub struct Storage {
 #[serde(deny_unknown_fields)]
 pub struct Camera {
     pub name: CameraName,
+    #[serde(default)]
+    pub label: place::Label,
+    /// `None`: see [`Camera::folder`].
+    #[serde(default, deserialize_with = "place::some")]
+    folder: Option<place::Folder>,
     pub url: CameraUrl,
     /// A smaller stream for live view; the main one where it is absent or empty.
     #[serde(
@@ -184,7 +191,11 @@ impl Config {
     /// The shape of the file with every key, `***` for each password.
     pub fn to_json(&self) -> serde_json::Value {
         // Text, numbers and lists of them: it can not fail.
-        serde_json::to_value(self).unwrap_or_default()
+        let mut all = serde_json::to_value(self).unwrap_or_default();
+        for (index, camera) in self.camera.iter().enumerate() {
+            all["camera"][index]["folder"] = camera.folder().into();
+        }
+        all
     }
 
     /// `url`, with each `***` in it replaced by what the addresses of a camera have in that place, where
@@ -216,6 +227,24 @@ impl Camera {
     pub fn left_out(&self) -> Option<&'static str> {
         let is_left_out = self.engine == Engine::Ffmpeg && self.audio;
         is_left_out.then_some("no sound: audio = true needs engine = \"native\"")
+    }
+
+    /// Where it records, below the storage path; `.` is the path itself.
+    pub fn folder(&self) -> &str {
+        let default = || place::default_folder(self.name.as_str());
+        self.folder.as_ref().map_or_else(default, place::Folder::as_str)
+    }
+
+    /// What people see of it.
+    pub fn label(&self) -> &str {
+        if self.label.as_str().is_empty() { self.name.as_str() } else { self.label.as_str() }
+    }
+
+    /// Whether nothing but what people see of it differs.
+    pub fn runs_as(&self, other: &Camera) -> bool {
+        let label = self.label.clone();
+        self.folder() == other.folder()
+            && *self == Camera { label, folder: self.folder.clone(), ..other.clone() }
     }
 
     /// As they are written, passwords and all.

@@ -45,7 +45,7 @@ use crate::{
     runtime::{self, Signal},
     still::Stills,
     storage::{
-        CameraId, CardState, Settings, Storage,
+        CameraId, CardState, Place, Settings, Storage,
         disk::{RequireMount, linux::LinuxDisk},
         messages::Command,
     },
@@ -86,6 +86,8 @@ pub struct Daemon {
     pub stills: Rc<Stills>,
     outbox: RefCell<Outbox>,
     pub stations: RefCell<Vec<Rc<Station>>>,
+    /// How many stations there ever were: each is another one to the card thread.
+    stations_begun: Cell<usize>,
     /// Fragment buffers that are not with the card thread.
     buffers: RefCell<Vec<Vec<u8>>>,
     pub clock: Clock,
@@ -142,11 +144,12 @@ pub fn run(
     let daemon = Rc::new(Daemon {
         options,
         executor: Rc::clone(&executor),
-        storage: Storage::start(LinuxDisk, settings(&config))?,
+        storage: Storage::start(LinuxDisk, settings(&config, &first_ids(&config)))?,
         stills: Rc::new(Stills::new(&config.ffmpeg.path, &turn)),
         config: RefCell::new(config),
         outbox: RefCell::default(),
         stations: RefCell::default(),
+        stations_begun: Cell::new(0),
         buffers: RefCell::new(vec![Vec::new(); limits::FRAGMENT_BUFFERS]),
         trust: Cell::new(trust(&clock)),
         clock,
@@ -231,22 +234,24 @@ impl Daemon {
             let file = self.options.config_file.display();
             log::warn!("no camera is configured: add a [[camera]] section to {file}");
         }
-        let stations = config.camera.iter().enumerate();
-        let stations = stations.map(|(index, _)| self.start_camera(index, &config, executor));
+        let ids = first_ids(&config);
+        self.stations_begun.set(ids.len());
+        let stations = config.camera.iter().zip(ids);
+        let stations =
+            stations.map(|(camera, id)| self.start_camera(id, camera, &config, executor));
         self.stations.replace(stations.collect());
     }
 
     fn start_camera(
         self: &Rc<Self>,
-        index: usize,
+        id: CameraId,
+        camera: &config::Camera,
         config: &Config,
         executor: &LocalExecutor<'static>,
     ) -> Rc<Station> {
-        let camera = &config.camera[index];
         if let Some(left_out) = camera.left_out() {
             log::warn!("camera={} {left_out}", camera.name.as_str());
         }
-        let id = (CameraId(index), self.outbox.borrow().newest());
         let length = config.storage.segment_seconds.get();
         let is_ffmpegs = camera.engine == config::Engine::Ffmpeg;
         let ffmpeg = is_ffmpegs.then(|| ffmpeg::Engine::new(camera, config, Rc::clone(&self.turn)));
@@ -354,18 +359,25 @@ impl Daemon {
         self.stills.set_ffmpeg(&config.ffmpeg.path);
         let staying = staying(&self.config.borrow(), &config);
         let stations = self.stations.borrow().clone();
-        let is_leaving = |index: &usize| !staying.get(*index).copied().unwrap_or(false);
-        let leaving =
-            (0..stations.len()).filter(is_leaving).map(|index| Rc::clone(&stations[index]));
+        let leaving = (0..stations.len()).filter(|index| !staying.contains(&Some(*index)));
+        let leaving = leaving.filter_map(|index| stations.get(index).cloned());
         self.stop(&leaving.collect::<Vec<_>>()).await;
-        // From here on without a pause: the card's numbers and ours change together.
-        self.outbox.borrow_mut().post(Command::Configure(settings(&config)));
-        let next = staying.iter().enumerate().map(|(index, &stays)| match stations.get(index) {
-            Some(station) if stays => {
+        // From here on without a pause: the card's cameras and ours change together.
+        let staying = staying.iter().map(|place| stations.get((*place)?).cloned());
+        let staying: Vec<_> = staying.collect();
+        let id = |station: &Option<Rc<Station>>| match station {
+            Some(station) => station.id,
+            None => CameraId(self.stations_begun.replace(self.stations_begun.get() + 1)),
+        };
+        let ids: Vec<_> = staying.iter().map(id).collect();
+        self.outbox.borrow_mut().post(Command::Configure(settings(&config, &ids)));
+        let next = config.camera.iter().zip(ids).zip(staying);
+        let next = next.map(|((camera, id), station)| match station {
+            Some(station) => {
                 station.set_segment_seconds(config.storage.segment_seconds.get());
-                Rc::clone(station)
+                station
             }
-            _ => self.start_camera(index, &config, executor),
+            None => self.start_camera(id, camera, &config, executor),
         });
         self.stations.replace(next.collect());
         self.config.replace(config);
@@ -431,21 +443,19 @@ async fn second_signal(signals: &mut Signals) {
     future::pending().await
 }
 
-/// Which of the new cameras go on as they are: where names or their order change, the card's folders
-/// do, and none does.
-fn staying(old_config: &Config, new_config: &Config) -> Vec<bool> {
-    let (old, new) = (&old_config.camera, &new_config.camera);
-    let same_ffmpeg = old_config.ffmpeg == new_config.ffmpeg;
-    let names = |cameras: &[config::Camera]| -> Vec<_> {
-        cameras.iter().map(|camera| camera.name.clone()).collect()
-    };
-    let same_folders = names(old) == names(new);
-    let cameras = new.iter().enumerate();
-    let stays = |(index, camera): (usize, &config::Camera)| {
+/// For each new camera the place of the old one that it goes on as.
+fn staying(old: &Config, new: &Config) -> Vec<Option<usize>> {
+    let same_ffmpeg = old.ffmpeg == new.ffmpeg;
+    let place = |camera: &config::Camera| {
         let same_engine = same_ffmpeg || camera.engine == config::Engine::Native;
-        same_folders && same_engine && old.get(index) == Some(camera)
+        old.camera.iter().position(|other| same_engine && camera.runs_as(other))
     };
-    cameras.map(stays).collect()
+    new.camera.iter().map(place).collect()
+}
+
+/// Those of the cameras that the daemon begins with.
+fn first_ids(config: &Config) -> Vec<CameraId> {
+    (0..config.camera.len()).map(CameraId).collect()
 }
 
 fn read_config(file: &Path) -> Result<Config, config::Error> {
@@ -464,8 +474,13 @@ fn trust(clock: &Clock) -> identity::Clock {
     if clock.is_trusted() { identity::Clock::Trusted } else { identity::Clock::Untrusted }
 }
 
-/// What the card thread needs of the configuration.
-pub fn settings(config: &Config) -> Settings {
+/// What the card thread needs of the configuration, with the ids of its cameras.
+pub fn settings(config: &Config, ids: &[CameraId]) -> Settings {
+    let place = |(camera, &id): (&config::Camera, &CameraId)| Place {
+        id,
+        name: camera.name.as_str().to_owned(),
+        folder: camera.folder().to_owned(),
+    };
     let storage = &config.storage;
     Settings {
         paths: storage.path.0.clone(),
@@ -473,7 +488,7 @@ pub fn settings(config: &Config) -> Settings {
         keep_free_percent: u8::try_from(storage.keep_free_percent.get()).unwrap_or(u8::MAX),
         keep_days: u32::try_from(storage.keep_days.get()).unwrap_or(u32::MAX),
         sync: Duration::from_secs(storage.sync_seconds.get()),
-        cameras: config.camera.iter().map(|camera| camera.name.as_str().to_owned()).collect(),
+        cameras: config.camera.iter().zip(ids).map(place).collect(),
         lock_file: PathBuf::from(SYSUPGRADE_LOCK),
         boot: clock::boot_id(),
     }
@@ -498,14 +513,24 @@ mod tests {
     #[test]
     fn a_camera_that_did_not_change_goes_on_beside_one_that_did() {
         let (old, new) = (cameras(TWO), cameras(&TWO.replace("rtsp://b/", "rtsp://c/")));
-        assert_eq!(staying(&old, &new), [true, false]);
-        assert_eq!(staying(&old, &old), [true, true]);
+        assert_eq!(staying(&old, &new), [Some(0), None]);
+        assert_eq!(staying(&old, &old), [Some(0), Some(1)]);
     }
 
     #[test]
-    fn cameras_whose_folders_move_begin_anew() {
-        let (old, new) = (cameras(TWO), cameras(&TWO[TWO.rfind("[[").unwrap()..]));
-        assert_eq!(staying(&old, &new), [false]);
-        assert_eq!(staying(&new, &old), [false, false]);
+    fn a_camera_goes_on_whatever_its_place_in_the_list_and_its_label() {
+        let (two, one) = (cameras(TWO), cameras(&TWO[TWO.rfind("[[").unwrap()..]));
+        assert_eq!(staying(&two, &one), [Some(1)]);
+        assert_eq!(staying(&one, &two), [None, Some(0)]);
+        let label = "[[camera]]\nname=\"b\"\nlabel=\"Das Tor\"\nurl=\"rtsp://b/\"\n";
+        assert_eq!(staying(&two, &cameras(label)), [Some(1)]);
+    }
+
+    #[test]
+    fn a_camera_whose_folder_changes_begins_anew() {
+        let moved = TWO.replace("name=\"b\"", "name=\"b\"\nfolder=\".\"");
+        assert_eq!(staying(&cameras(TWO), &cameras(&moved)), [Some(0), None]);
+        let said = TWO.replace("name=\"b\"", "name=\"b\"\nfolder=\"b\"");
+        assert_eq!(staying(&cameras(TWO), &cameras(&said)), [Some(0), Some(1)]);
     }
 }

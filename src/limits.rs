@@ -165,6 +165,10 @@ pub const LOCK_FILE_INTERVAL: Duration = Duration::from_secs(1);
 pub const FAT_RECORDINGS_MAX: usize = 30_000;
 /// Recordings in one folder elsewhere: 10 MB of list, which only a machine with more than a board's memory has.
 pub const RECORDINGS_LISTED_MAX: usize = 250_000;
+/// Folders in the storage path that are looked at for what a former camera left; more are foreign.
+pub const FORMER_FOLDERS_MAX: usize = 64;
+/// Newest heads of such a folder that are read before anything else is known, to learn whose it is.
+pub const FORMER_HEADS_MAX: usize = 3;
 /// Tries to create one segment, each with a recording less (a full folder may need some in a row).
 pub const CARD_OPEN_TRIES_MAX: usize = 4;
 /// Recordings that go before one segment is opened or one fragment written; the rest goes later.
@@ -214,6 +218,8 @@ pub const TOML_KEYS_MAX: usize = 64;
 pub const URL_BYTES_MAX: usize = 1000;
 /// Each has its ring and its place in the card's folder; the page shows them side by side.
 pub const CAMERAS_MAX: usize = 16;
+/// A camera's label: a line of the page. More is an error.
+pub const LABEL_CHARS_MAX: usize = 64;
 /// `buffer_kb` where the configuration says nothing: 4 s at 4 Mbit/s.
 pub const BUFFER_KB_DEFAULT: u64 = 2048;
 

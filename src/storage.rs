@@ -29,7 +29,7 @@ use std::{
 
 pub use self::messages::{
     CameraId, CardState, Command, DeleteError, DeleteReason, Ending, Event, Fragment, Mended,
-    OpenError, Refused, SegmentStart, Settings,
+    OpenError, Place, Recording, Refused, SegmentStart, Settings,
 };
 pub use self::queue::{Closed, Receiver};
 use self::{card::Card, catalog::Catalog, disk::Disk};

@@ -76,12 +76,12 @@ fn the_first_camera_comes_from_the_page() {
     let before = text(&nvr);
     let mut wanted = shown(&address);
     assert_eq!(wanted["camera"], json!([]));
-    wanted["camera"] =
-        json!([{"name": "yard", "url": camera.url("cam"), "record": true, "transport": "tcp"}]);
+    wanted["camera"] = json!([{"name": "yard", "folder": ".", "url": camera.url("cam"), "record": true, "transport": "tcp"}]);
     let answer = change_to(&address, &wanted);
     assert_eq!(answer["camera"][0]["buffer_kb"], 2048, "every key is there");
     nvr.wait_for_recording(&[]);
-    let section = format!("\n[[camera]]\nname = \"yard\"\nurl = {:?}\n", camera.url("cam"));
+    let section =
+        format!("\n[[camera]]\nname = \"yard\"\nurl = {:?}\nfolder = \".\"\n", camera.url("cam"));
     assert_eq!(text(&nvr), before + &section);
 }
 
@@ -104,8 +104,9 @@ fn a_password_is_never_given_out_and_always_kept() {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert!(!answer.text().contains("hunter2"), "{answer:?}");
     let live_url = url.replace("/cam", "/small");
-    let section =
-        format!("name = \"yard\"\nurl = {url:?}\nbuffer_kb = 8192\nlive_url = {live_url:?}\n");
+    let section = format!(
+        "name = \"yard\"\nurl = {url:?}\nbuffer_kb = 8192\nfolder = \".\"\nlive_url = {live_url:?}\n"
+    );
     assert!(text(&nvr).contains(&section), "{}", text(&nvr));
 
     for (body, words) in [

@@ -16,7 +16,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
         Ok(config) => config,
         Err(status) => return Ok(status),
     };
-    let settings = daemon::settings(&config);
+    let settings = daemon::settings(&config, &[]);
     let file = arguments.config_file();
     let mut text = match config::left_over(&file) {
         Some(old) => format!("{}: gone; {}: ok\n", file.display(), old.display()),

@@ -16,7 +16,7 @@ use crate::{
 };
 use serde::Serialize;
 use std::{
-    io,
+    fs, io,
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -25,8 +25,9 @@ use std::{
 
 /// One recording, in the words of `/api/recordings`.
 #[derive(Serialize)]
-struct Entry<'a> {
-    camera: &'a str,
+struct Entry {
+    /// Empty until it is known, where the file does not say so.
+    camera: String,
     number: u32,
     file: String,
     /// Of a file that is not ours: when it was last written to, less its duration.
@@ -46,12 +47,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
         Ok(config) => config,
         Err(status) => return Ok(status),
     };
-    if let Some(name) = &wanted
-        && !config.camera.iter().any(|camera| camera.name.as_str() == name)
-    {
-        complain(format_args!("no camera is called {name:?}"));
-        return Ok(ExitCode::FAILURE);
-    }
     let root = match storage_path(&config) {
         Ok(root) => root,
         Err(reason) => {
@@ -60,23 +55,31 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
         }
     };
     let mut entries = Vec::new();
-    for (index, camera) in config.camera.iter().enumerate() {
-        let name = camera.name.as_str();
-        if wanted.as_ref().is_some_and(|wanted| wanted != name) {
-            continue;
-        }
-        let folder = layout::folder(&root, index, name);
+    for folder in folders(&config, &root) {
+        let path = layout::folder(&root, &folder.name);
         // A link would lead off the card.
-        if folder != root && folder.is_symlink() {
+        if path != root && path.is_symlink() {
             continue;
         }
-        if let Err(error) = read_folder(name, &folder, &mut entries)
+        if let Err(error) = read_folder(&folder, &path, &mut entries)
             && error.kind() != io::ErrorKind::NotFound
         {
-            complain(format_args!("{}: {error}", folder.display()));
+            complain(format_args!("{}: {error}", path.display()));
             return Ok(ExitCode::FAILURE);
         }
     }
+    if let Some(name) = &wanted {
+        entries.retain(|entry| entry.camera == *name);
+        if entries.is_empty() && !config.camera.iter().any(|it| it.name.as_str() == name) {
+            complain(format_args!("no camera is called {name:?}"));
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    // As configured; former cameras last.
+    let place = |name: &str| config.camera.iter().position(|it| it.name.as_str() == name);
+    entries.sort_by_cached_key(|entry| {
+        (place(&entry.camera).unwrap_or(usize::MAX), entry.camera.clone(), entry.number)
+    });
     match arguments.format() {
         Format::Json => print_json(&entries),
         Format::Text => entries.iter().for_each(|entry| print(&line(entry))),
@@ -86,7 +89,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
 
 /// The path that the daemon would use: the first that is mounted; else why the first one is not.
 fn storage_path(config: &Config) -> Result<PathBuf, String> {
-    let settings = daemon::settings(config);
+    let settings = daemon::settings(config, &[]);
     let mut absent = None;
     for path in settings.paths {
         match LinuxDisk.mount(&path, settings.require_mount) {
@@ -97,19 +100,80 @@ fn storage_path(config: &Config) -> Result<PathBuf, String> {
     Err(absent.unwrap_or_default())
 }
 
-fn read_folder<'a>(camera: &'a str, folder: &Path, entries: &mut Vec<Entry<'a>>) -> io::Result<()> {
-    for name in names_in(folder)? {
-        let path = folder.join(name.file_name());
-        match read_file(camera, name, &path) {
+/// One folder of the card.
+struct Folder {
+    /// Below the storage path.
+    name: String,
+    /// The camera that records there, if one does.
+    camera: Option<String>,
+}
+
+/// Those of cameras, the storage path itself, and those that former cameras may have left.
+fn folders(config: &Config, root: &Path) -> Vec<Folder> {
+    let mut folders: Vec<_> = config
+        .camera
+        .iter()
+        .map(|it| Folder {
+            name: it.folder().to_owned(),
+            camera: Some(it.name.as_str().to_owned()),
+        })
+        .collect();
+    let below = fs::read_dir(root).into_iter().flatten().flatten();
+    let below = below.map(|entry| entry.file_name()).filter(|it| layout::may_be_folder(it));
+    let mut others: Vec<_> = below.filter_map(|name| name.into_string().ok()).collect();
+    others.sort();
+    for name in std::iter::once(".".to_owned()).chain(others) {
+        if !folders.iter().any(|known| known.name.eq_ignore_ascii_case(&name)) {
+            folders.push(Folder { name, camera: None });
+        }
+    }
+    folders
+}
+
+/// Whose each is, goes by the rules of [`crate::storage::catalog`].
+fn read_folder(folder: &Folder, path: &Path, entries: &mut Vec<Entry>) -> io::Result<()> {
+    let names = match names_in(path) {
+        Err(error) if folder.camera.is_none() && error.kind() == io::ErrorKind::NotADirectory => {
+            return Ok(());
+        }
+        names => names?,
+    };
+    let begin = entries.len();
+    for name in names {
+        let path = path.join(name.file_name());
+        match read_file(name, &path) {
             Ok(entry) => entries.extend(entry),
             Err(error) => complain(format_args!("{}: {error}", path.display())),
+        }
+    }
+    let own = entries.get_mut(begin..).unwrap_or_default();
+    let last = own.iter().rev().find(|entry| !entry.camera.is_empty());
+    let last = last.map(|entry| entry.camera.clone());
+    let is_ours = folder.name == "." || folder.camera.is_some();
+    if !is_ours && last.as_deref() != Some(&*folder.name) && !is_marked(path) {
+        entries.truncate(begin); // somebody's copies
+        return Ok(());
+    }
+    let root_of = if folder.name == "." { layout::NAMELESS } else { &*folder.name };
+    let mut next = folder.camera.clone().or(last).unwrap_or_else(|| root_of.to_owned());
+    for entry in own.iter_mut().rev() {
+        if entry.camera.is_empty() {
+            entry.camera.clone_from(&next);
+        } else {
+            next.clone_from(&entry.camera);
         }
     }
     Ok(())
 }
 
+/// Whether a camera recorded there, by the marker that it leaves.
+fn is_marked(folder: &Path) -> bool {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    files.into_iter().any(|file| layout::parse_highest_marker(&file.file_name()).is_some())
+}
+
 /// `None` for what is no recording, whatever its name.
-fn read_file<'a>(camera: &'a str, name: Name, path: &Path) -> io::Result<Option<Entry<'a>>> {
+fn read_file(name: Name, path: &Path) -> io::Result<Option<Entry>> {
     let file = match LinuxDisk.open(path, Access::Read) {
         Err(error) if is_foreign(&error) => return Ok(None),
         file => file?,
@@ -118,7 +182,7 @@ fn read_file<'a>(camera: &'a str, name: Name, path: &Path) -> io::Result<Option<
     let bytes = metadata.len();
     let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut entry = Entry {
-        camera,
+        camera: String::new(),
         number: name.number(),
         file: name.file_name(),
         start_ms: i64::try_from(modified.as_millis()).unwrap_or(i64::MAX),
@@ -142,6 +206,7 @@ fn read_file<'a>(camera: &'a str, name: Name, path: &Path) -> io::Result<Option<
     entry.duration_ms = head.duration.map(|duration| duration.as_millis());
     match &head.identity {
         Some(identity) => {
+            entry.camera.clone_from(&identity.camera);
             entry.start_ms = identity.wall.0;
             entry.clock_trusted = identity.clock == Clock::Trusted;
         }
@@ -157,7 +222,7 @@ fn read_file<'a>(camera: &'a str, name: Name, path: &Path) -> io::Result<Option<
     Ok(Some(entry))
 }
 
-fn line(entry: &Entry<'_>) -> String {
+fn line(entry: &Entry) -> String {
     let start = WallTime(entry.start_ms);
     let mark = if entry.clock_trusted { ' ' } else { '?' };
     let length = entry.duration_ms.map_or_else(|| "?".to_owned(), seconds);
@@ -170,13 +235,13 @@ fn line(entry: &Entry<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
-    fn listed(name: &str, bytes: &[u8]) -> Option<Entry<'static>> {
+    fn listed(name: &str, bytes: &[u8]) -> Option<Entry> {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join(name), bytes).unwrap();
         let mut entries = Vec::new();
-        read_folder("yard", directory.path(), &mut entries).unwrap();
+        let folder = Folder { name: ".".into(), camera: Some("yard".into()) };
+        read_folder(&folder, directory.path(), &mut entries).unwrap();
         entries.pop()
     }
 
@@ -195,7 +260,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("/etc/hostname", directory.path().join("014.mp4")).unwrap();
         let mut entries = Vec::new();
-        read_folder("yard", directory.path(), &mut entries).unwrap();
+        let folder = Folder { name: ".".into(), camera: Some("yard".into()) };
+        read_folder(&folder, directory.path(), &mut entries).unwrap();
         assert!(entries.is_empty());
     }
 }

@@ -24,8 +24,9 @@ fn the_shipped_file_is_valid_and_lists_every_key_with_its_default() {
         .flat_map(|line| [line, "\n"])
         .collect();
     let config = parse(&with_camera).unwrap();
-    let minimal =
-        parse("[[camera]]\nname=\"camera\"\nurl=\"rtsp://admin:secret@192.168.1.20:554/\"");
+    let minimal = parse(
+        "[[camera]]\nname=\"camera\"\nfolder=\".\"\nurl=\"rtsp://admin:secret@192.168.1.20:554/\"",
+    );
     assert_eq!(config, minimal.unwrap());
     for key in [
         "path",
@@ -35,6 +36,8 @@ fn the_shipped_file_is_valid_and_lists_every_key_with_its_default() {
         "keep_days",
         "sync_seconds",
         "name",
+        "label",
+        "folder",
         "url",
         "live_url",
         "transport",
@@ -184,4 +187,37 @@ fn a_second_camera_of_ffmpegs_is_refused() {
 fn a_file_without_end_is_refused() {
     let error = Config::read(Path::new("/dev/zero")).unwrap_err().to_string();
     assert!(error.contains("/dev/zero: is longer than 65536 bytes"), "{error}");
+}
+
+#[test]
+fn where_a_camera_records_follows_from_its_own_section() {
+    let text = "[[camera]]\nname = \"yard\"\nurl = \"rtsp://a/\"\n[[camera]]\nname = \"camera\"\nurl = \
+                \"rtsp://a/\"\n[[camera]]\nname = \"gate\"\nfolder = \"Tor_1\"\nurl = \"rtsp://a/\"\n";
+    let config = Config::parse(text, Path::new("x.toml")).unwrap();
+    let folders: Vec<_> = config.camera.iter().map(Camera::folder).collect();
+    assert_eq!(folders, ["yard", ".", "Tor_1"]);
+    let shared = text.replace("Tor_1", "YARD");
+    let error = Config::parse(&shared, Path::new("x.toml")).unwrap_err().to_string();
+    assert!(error.contains("\"yard\" and \"gate\" both record into \"YARD\""), "{error}");
+    for folder in ["", "..", "a/b", "/a", "a.b", "com1", "NUL", " a", &"a".repeat(33)] {
+        let error = Config::parse(&text.replace("Tor_1", folder), Path::new("x.toml"));
+        let error = error.unwrap_err().to_string();
+        assert!(error.starts_with("x.toml:9: camera.folder: expected"), "{error}");
+    }
+}
+
+#[test]
+fn a_label_is_one_line_of_any_script() {
+    let text = |label: &str| {
+        format!("[[camera]]\nname = \"a\"\nurl = \"rtsp://a/\"\nlabel = \"{label}\"\n")
+    };
+    let parse = |label: &str| Config::parse(&text(label), Path::new("x.toml"));
+    for label in ["", "Das Tor", "Двор", "前庭", &"é".repeat(64)] {
+        let shown = if label.is_empty() { "a" } else { label };
+        assert_eq!(parse(label).unwrap().camera[0].label(), shown);
+    }
+    for label in [&*"é".repeat(65), "a\\tb", "a\u{202e}b"] {
+        let error = parse(label).unwrap_err().to_string();
+        assert!(error.contains("camera.label: expected at most 64 characters"), "{error}");
+    }
 }

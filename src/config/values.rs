@@ -140,6 +140,15 @@ impl<'de> Deserialize<'de> for Cameras {
                             camera.name.as_str()
                         )));
                     }
+                    let folder = camera.folder();
+                    let shared = |it: &&Camera| it.folder().eq_ignore_ascii_case(folder);
+                    if let Some(other) = cameras.iter().find(shared) {
+                        return Err(de::Error::custom(format_args!(
+                            "{:?} and {:?} both record into {folder:?}: every `folder` must be its own",
+                            other.name.as_str(),
+                            camera.name.as_str()
+                        )));
+                    }
                     if cameras.len() == limits::CAMERAS_MAX {
                         let most = limits::CAMERAS_MAX;
                         return Err(de::Error::custom(format_args!("more than {most} cameras")));

@@ -29,7 +29,6 @@ impl Daemon {
         }
         match event {
             Event::State(state) => self.card_state(state),
-            Event::Configured => self.outbox.borrow_mut().configured(),
             Event::Returned { camera, mut buffer, result, .. } => {
                 buffer.clear();
                 buffer.shrink_to(limits::FRAGMENT_BUFFER_BYTES);
@@ -56,31 +55,25 @@ impl Daemon {
             Event::Durable { camera, frames_end } => {
                 self.with(camera, |station| station.durable(frames_end, now));
             }
-            Event::Deleted { camera, number, reason } => {
-                self.with(camera, |station| {
-                    let name = &station.camera.name;
-                    log::debug!("camera={name} file={} deleted={reason:?}", file(number));
-                    self.say_if_full(name, reason);
-                    self.notice(station, number, "deleted");
-                });
-                self.answer_deletion(camera, number, Ok(()));
+            Event::Deleted { file: it, reason } => {
+                log::debug!("camera={} file={} deleted={reason:?}", it.camera, file(it.number));
+                self.say_if_full(&it.camera, reason);
+                self.notice(&it.camera, it.number, "deleted");
+                self.answer_deletion(&it, Ok(()));
             }
-            Event::DeleteFailed { camera, number, reason } => {
-                self.with(camera, |station| {
-                    let name = &station.camera.name;
-                    // That is the asker's mistake, who is told.
-                    let is_news = !matches!(reason, DeleteError::NotThere | DeleteError::Recording);
-                    let level = if is_news { log::Level::Warn } else { log::Level::Debug };
-                    log::log!(level, "camera={name} file={} not deleted: {reason}", file(number));
-                });
-                self.answer_deletion(camera, number, Err(reason));
+            Event::DeleteFailed { file: it, reason } => {
+                // That is the asker's mistake, who is told.
+                let is_news = !matches!(reason, DeleteError::NotThere | DeleteError::Recording);
+                let level = if is_news { log::Level::Warn } else { log::Level::Debug };
+                let (camera, file) = (&it.camera, file(it.number));
+                log::log!(level, "camera={camera} file={file} not deleted: {reason}");
+                self.answer_deletion(&it, Err(reason));
             }
-            Event::Mended { camera, number, mended } => self.with(camera, |station| {
-                let name = &station.camera.name;
-                log::info!("camera={name} file={} mended: {mended}", file(number));
-                let text = format!("{} mended: {mended}", file(number));
-                self.note(Kind::Recording, Some(name), text);
-            }),
+            Event::Mended { file: it, mended } => {
+                log::info!("camera={} file={} mended: {mended}", it.camera, file(it.number));
+                let text = format!("{} mended: {mended}", file(it.number));
+                self.note(Kind::Recording, Some(&it.camera), text);
+            }
             Event::Remounted { file } => {
                 let file = file.map(|file| format!(" over {}", file.display()));
                 let file = file.unwrap_or_default();
@@ -152,7 +145,7 @@ impl Daemon {
             self.note(Kind::Recording, Some(name), format!("started with {file}"));
         }
         station.opened(number, now);
-        self.notice(station, number, "recording");
+        self.notice(name, number, "recording");
     }
 
     fn closed(&self, station: &Station, number: u32, ending: Ending, now: Instant) {
@@ -177,18 +170,16 @@ impl Daemon {
             }
         };
         station.closed(number);
-        self.notice(station, number, state);
+        self.notice(name, number, state);
         if station.segment().is_none() && !station.is_wanted() {
             self.note(Kind::Recording, Some(name), format!("stopped with {file}"));
         }
     }
 
-    /// Does something with the station of that number, unless the card thread speaks of another one
-    /// that had it before.
+    /// Does something with a station; the card thread may speak of one that is gone.
     fn with(&self, camera: CameraId, action: impl FnOnce(&Station)) {
-        if let Some(station) = self.stations.borrow().get(camera.0)
-            && self.outbox.borrow().has_taken_up(station.settings)
-        {
+        let stations = self.stations.borrow();
+        if let Some(station) = stations.iter().find(|station| station.id == camera) {
             action(station);
         }
     }

@@ -10,9 +10,6 @@ use std::mem::discriminant;
 pub(super) struct Outbox {
     /// At most one of a kind, the oldest first.
     waiting: Vec<Command>,
-    /// Settings that were posted, and those of them that the card thread has taken up.
-    posted: u64,
-    configured: u64,
 }
 
 impl Outbox {
@@ -21,8 +18,6 @@ impl Outbox {
         let replaced = self.waiting.iter().position(|waiting| discriminant(waiting) == kind);
         if let Some(at) = replaced {
             self.waiting.remove(at);
-        } else if matches!(command, Command::Configure(_)) {
-            self.posted += 1;
         }
         self.waiting.push(command);
     }
@@ -37,21 +32,6 @@ impl Outbox {
         }
         true
     }
-
-    /// The card thread took up settings.
-    pub fn configured(&mut self) {
-        self.configured += 1;
-    }
-
-    /// Names the settings posted last; see [`Outbox::has_taken_up`].
-    pub fn newest(&self) -> u64 {
-        self.posted
-    }
-
-    /// Whether the card thread speaks of the cameras of these settings, or of later ones.
-    pub fn has_taken_up(&self, settings: u64) -> bool {
-        self.configured >= settings
-    }
 }
 
 #[cfg(test)]
@@ -60,7 +40,7 @@ mod tests {
     use crate::{config::Config, daemon::settings};
 
     fn configure() -> Command {
-        Command::Configure(settings(&Config::default()))
+        Command::Configure(settings(&Config::default(), &[]))
     }
 
     #[test]
@@ -76,18 +56,5 @@ mod tests {
             Ok(())
         }));
         assert!(matches!(sent[..], [Command::Release, Command::Configure(_)]), "{sent:?}");
-        assert_eq!(outbox.newest(), 1, "the card thread will answer once");
-    }
-
-    #[test]
-    fn what_the_card_says_before_it_took_up_the_settings_is_of_other_cameras() {
-        let mut outbox = Outbox::default();
-        assert!(outbox.has_taken_up(outbox.newest()));
-        outbox.post(configure());
-        let before = outbox.newest();
-        assert!(outbox.send(|_| Ok(())));
-        outbox.post(configure());
-        outbox.configured();
-        assert!(outbox.has_taken_up(before) && !outbox.has_taken_up(outbox.newest()));
     }
 }

@@ -39,8 +39,6 @@ pub struct Station {
     pub ffmpeg: Option<Engine>,
     pub(super) id: CameraId,
     pub(super) life: u64,
-    /// The settings that its number among the cameras is from ([`super::outbox::Outbox::newest`]).
-    pub(super) settings: u64,
     pub(super) recorder: RefCell<Recorder>,
     /// Refused by a full queue; goes first when there is room.
     pub(super) unsent: RefCell<Option<Command>>,
@@ -67,7 +65,7 @@ pub struct Watching(Rc<Camera>);
 impl Station {
     /// `life`: another one for each station that ever was; names its runs in segments.
     pub fn new(
-        (id, settings): (CameraId, u64),
+        id: CameraId,
         config: &config::Camera,
         segment_seconds: u64,
         stills: &Rc<Stills>,
@@ -102,7 +100,6 @@ impl Station {
             ffmpeg,
             id,
             life,
-            settings,
             recorder: RefCell::new(Recorder::new(id, seconds(segment_seconds), life)),
             unsent: RefCell::new(None),
             running: Cell::new(true),

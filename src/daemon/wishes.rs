@@ -6,14 +6,17 @@
 use super::{Daemon, history::Kind, station::Station};
 use crate::{
     limits, runtime,
-    storage::{CameraId, CardState, Command, DeleteError, layout::Asked},
+    storage::{
+        CameraId, CardState, Command, DeleteError, Recording,
+        layout::{Asked, Name},
+    },
 };
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, rc::Rc, sync::PoisonError};
 
 /// A wish that the card thread is to answer.
 pub(super) struct Deletion {
-    pub camera: CameraId,
-    pub number: u32,
+    /// The folder that the file lies in, and its name.
+    pub file: (CameraId, Name),
     pub verdict: RefCell<Option<Result<(), DeleteError>>>,
 }
 
@@ -70,18 +73,16 @@ impl Daemon {
         }
     }
 
-    /// The number of the camera is looked up in the moment in which the command goes: settings that
-    /// give it another one go before or after both.
-    async fn send_deletion(&self, name: &str, file: Asked) -> Result<Rc<Deletion>, DeleteError> {
+    /// The file is looked up in the moment in which the command goes.
+    async fn send_deletion(&self, name: &str, asked: Asked) -> Result<Rc<Deletion>, DeleteError> {
         let sent = async {
             loop {
                 let progress = self.progress.changed();
-                let camera = self.camera_id(name).ok_or(DeleteError::NotThere)?;
+                let file = self.file(name, asked).ok_or(DeleteError::NotThere)?;
                 let has_room = self.outbox.borrow_mut().send(|command| self.storage.send(command));
-                let command = Command::Delete { camera, file };
+                let command = Command::Delete { camera: file.0, name: file.1 };
                 if has_room && self.storage.send(command).is_ok() {
-                    let verdict = RefCell::new(None);
-                    return Ok(Rc::new(Deletion { camera, number: file.number(), verdict }));
+                    return Ok(Rc::new(Deletion { file, verdict: RefCell::new(None) }));
                 }
                 progress.await;
             }
@@ -93,15 +94,10 @@ impl Daemon {
     }
 
     /// The card thread says what became of a recording that somebody may have asked to delete.
-    pub(super) fn answer_deletion(
-        &self,
-        camera: CameraId,
-        number: u32,
-        verdict: Result<(), DeleteError>,
-    ) {
+    pub(super) fn answer_deletion(&self, it: &Recording, verdict: Result<(), DeleteError>) {
         let deletions = self.deletions.borrow();
         let is_asked = |slot: &&Rc<Deletion>| {
-            slot.camera == camera && slot.number == number && slot.verdict.borrow().is_none()
+            slot.file == (it.folder, it.name) && slot.verdict.borrow().is_none()
         };
         if let Some(slot) = deletions.iter().find(is_asked) {
             slot.verdict.replace(Some(verdict));
@@ -149,10 +145,11 @@ impl Daemon {
         self.pump_all();
     }
 
-    /// The number of the camera of that name, as of now.
-    pub fn camera_id(&self, name: &str) -> Option<CameraId> {
-        let stations = self.stations.borrow();
-        stations.iter().position(|station| station.camera.name == name).map(CameraId)
+    /// Where a camera's recording lies.
+    fn file(&self, camera: &str, asked: Asked) -> Option<(CameraId, Name)> {
+        let catalog = self.storage.catalog().lock().unwrap_or_else(PoisonError::into_inner);
+        let (folder, entry) = catalog.find(camera, asked)?;
+        Some((folder.id, entry.name))
     }
 
     /// That camera's station, or all.
@@ -191,8 +188,8 @@ impl Daemon {
     }
 
     /// Notes what became of a recording.
-    pub(super) fn notice(&self, station: &Station, number: u32, state: &'static str) {
-        let camera = station.camera.name.clone();
+    pub(super) fn notice(&self, camera: &str, number: u32, state: &'static str) {
+        let camera = camera.to_owned();
         let notice = super::history::Notice { camera, number, state };
         self.history.borrow_mut().recordings.push(notice);
         self.changed.notify();

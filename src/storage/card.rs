@@ -8,9 +8,11 @@
 //! ├─ staged      segments that another program writes
 //! ├─ health      what an error means; absent, read-only, failing; mending what did it
 //! ├─ room        retention, a full card, deleting
-//! └─ heads       the list: names at once, heads newest first in the background
+//! ├─ folders     the list: names at once; whose folder each is
+//! └─ heads       what the files say, newest first in the background
 //! ```
 
+mod folders;
 mod heads;
 mod health;
 mod room;
@@ -20,17 +22,17 @@ mod staged;
 use std::{
     collections::VecDeque,
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
 use self::{health::Suspect, segments::Camera};
 use super::{
-    CameraId, CardState, Command, DeleteError, DeleteReason, Event, Settings,
+    CameraId, CardState, Command, DeleteError, DeleteReason, Event, Recording, Settings,
     catalog::{Catalog, SegmentState},
     disk::{Disk, FileSystem, foreign},
-    layout::{Asked, Name},
+    layout::Name,
 };
 use crate::{
     limits::{CARD_RELEASE_MAX, CARD_RETRY_INTERVAL, LOCK_FILE_INTERVAL},
@@ -92,11 +94,11 @@ enum HoldBy {
 impl<D: Disk> Card<D> {
     /// A card that nobody has looked at yet; the first `tick` does.
     pub fn new(disk: D, settings: Settings, catalog: Arc<Mutex<Catalog>>, now: Instant) -> Card<D> {
-        let mut card = Card {
+        Card {
             disk,
+            cameras: settings.cameras.iter().map(|place| Camera::new(place.clone())).collect(),
             settings,
             catalog,
-            cameras: Vec::new(),
             events: VecDeque::new(),
             root: None,
             held: Vec::new(),
@@ -114,9 +116,7 @@ impl<D: Disk> Card<D> {
             next_room: now,
             next_head: None,
             head_turn: 0,
-        };
-        card.count_cameras();
-        card
+        }
     }
 
     /// Does what is asked; everything is answered by events.
@@ -130,10 +130,10 @@ impl<D: Disk> Card<D> {
                 self.close(camera, now);
                 self.events.push_back(Event::Unstaged { camera });
             }
-            Command::Delete { camera, file } => {
-                if let Err(reason) = self.delete_asked(camera, file, now) {
-                    let number = file.number();
-                    self.events.push_back(Event::DeleteFailed { camera, number, reason });
+            Command::Delete { camera, name } => {
+                let file = self.recording(camera, name);
+                if let Err(reason) = self.delete_asked(camera, name, now) {
+                    self.events.push_back(Event::DeleteFailed { file, reason });
                 }
             }
             Command::Release => self.release(HoldBy::Request, now),
@@ -144,7 +144,7 @@ impl<D: Disk> Card<D> {
             Command::Configure(settings) => self.configure(settings, now),
             Command::Clock { wall, clock } => self.set_wall(wall, clock, now),
             Command::Overtaken { camera } => self.overtaken(camera, now),
-            Command::ReadFailed { camera, number } => self.read_failed(camera, number, now),
+            Command::ReadFailed { camera, name } => self.read_failed(camera, name, now),
             Command::Shutdown => {
                 self.close_all(now);
                 self.events.push_back(Event::Ended);
@@ -217,26 +217,43 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    fn count_cameras(&mut self) {
-        self.cameras = self.settings.cameras.iter().map(|_| Camera::default()).collect();
-    }
-
     fn configure(&mut self, settings: Settings, now: Instant) {
-        let stays = settings.paths == self.settings.paths
-            && settings.require_mount == self.settings.require_mount
-            && settings.cameras == self.settings.cameras;
-        if !stays {
-            self.close_all(now);
-            self.forget_card();
+        let same_card = settings.paths == self.settings.paths
+            && settings.require_mount == self.settings.require_mount;
+        let leaving: Vec<_> = self.cameras.iter().map(|slot| slot.place.clone()).collect();
+        for place in leaving.iter().filter(|it| !same_card || !settings.cameras.contains(it)) {
+            self.close(place.id, now);
         }
         self.settings = settings;
-        if stays {
-            self.next_room = self.next_room.min(now + CARD_RETRY_INTERVAL);
-        } else {
-            self.count_cameras();
+        self.next_room = self.next_room.min(now + CARD_RETRY_INTERVAL);
+        if !same_card {
+            self.forget_card();
             self.next_look = now;
         }
-        self.events.push_back(Event::Configured);
+        self.change_cameras(now);
+    }
+
+    /// Takes up the cameras of the settings; those that were there before go on.
+    fn change_cameras(&mut self, now: Instant) {
+        let places = self.settings.cameras.clone();
+        let (stay, leave): (Vec<_>, Vec<_>) = std::mem::take(&mut self.cameras)
+            .into_iter()
+            .partition(|slot| places.contains(&slot.place));
+        self.cameras = stay;
+        for slot in leave {
+            self.mark_folder(slot.place.id);
+            self.list().leave(slot.place.id);
+        }
+        for place in places {
+            if self.slot(place.id).is_some() {
+                continue;
+            }
+            self.cameras.push(Camera::new(place.clone()));
+            if self.root.is_some() && !self.list_camera(&place) {
+                self.next_look = now;
+                return;
+            }
+        }
     }
 
     fn check_hold(&mut self, now: Instant) {
@@ -282,7 +299,7 @@ impl<D: Disk> Card<D> {
         self.suspect = None;
         self.next_head = None;
         self.forget_given_up();
-        self.list().reset(None, Vec::new());
+        self.list().reset();
     }
 
     fn set_wall(&mut self, wall: WallTime, clock: Clock, now: Instant) {
@@ -292,24 +309,22 @@ impl<D: Disk> Card<D> {
     fn delete_asked(
         &mut self,
         camera: CameraId,
-        file: Asked,
+        name: Name,
         now: Instant,
     ) -> Result<(), DeleteError> {
         if self.has_moved(now) {
-            return Err(DeleteError::NotThere); // another file may have that number now
+            return Err(DeleteError::NotThere); // another file may have that name now
         }
-        let entry = {
-            let list = self.list();
-            let folder = list.folder(camera).ok_or(DeleteError::NotThere)?;
-            *folder.find(file).ok_or(DeleteError::NotThere)?
-        };
-        if entry.state == SegmentState::Recording {
-            return Err(DeleteError::Recording);
+        let state = self.list().folder(camera).and_then(|it| Some(it.get(name)?.state));
+        match state {
+            None => return Err(DeleteError::NotThere),
+            Some(SegmentState::Recording) => return Err(DeleteError::Recording),
+            Some(_) => {}
         }
         if !self.is_writable() {
             return Err(DeleteError::Card);
         }
-        self.delete(camera, entry.name, DeleteReason::Asked, now)
+        self.delete(camera, name, DeleteReason::Asked, now)
     }
 
     fn is_writable(&self) -> bool {
@@ -319,10 +334,30 @@ impl<D: Disk> Card<D> {
 
     /// The name of a file as the user knows it.
     fn file(&self, camera: CameraId, name: Name) -> String {
-        match self.settings.cameras.get(camera.0) {
-            Some(folder) if camera.0 > 0 => format!("{folder}/{}", name.file_name()),
-            _ => name.file_name(),
-        }
+        let path = self.path(camera, name).unwrap_or_default();
+        let root = self.root.as_deref().unwrap_or(Path::new(""));
+        path.strip_prefix(root).unwrap_or(&path).display().to_string()
+    }
+
+    /// A file of the list as events speak of it.
+    fn recording(&self, folder: CameraId, name: Name) -> Recording {
+        let list = self.list();
+        let listed = list.folder(folder).and_then(|it| Some((it, it.get(name)?)));
+        let camera = listed.map_or("", |(it, entry)| list.camera(it, entry)).to_owned();
+        let number = listed.and_then(|(_, entry)| entry.address()).unwrap_or(name.number());
+        Recording { folder, name, camera, number }
+    }
+
+    fn slot(&self, camera: CameraId) -> Option<&Camera<D>> {
+        self.cameras.iter().find(|slot| slot.place.id == camera)
+    }
+
+    fn slot_mut(&mut self, camera: CameraId) -> Option<&mut Camera<D>> {
+        self.cameras.iter_mut().find(|slot| slot.place.id == camera)
+    }
+
+    fn ids(&self) -> Vec<CameraId> {
+        self.cameras.iter().map(|slot| slot.place.id).collect()
     }
 
     fn path(&self, camera: CameraId, name: Name) -> io::Result<PathBuf> {

@@ -4,14 +4,18 @@
 //! the list is complete. A cache: the files alone suffice to make it again.
 //! Knows nothing of: reading files, deleting them.
 
-use std::{ffi::OsStr, path::PathBuf};
+mod folder;
+mod owner;
 
-use super::{
-    CameraId, CardState,
-    disk::{Kind, Space},
-    layout::{self, Asked, Name},
+use std::path::PathBuf;
+
+use super::{CameraId, CardState, disk::Space, layout::Name};
+use crate::{codec::Codec, units::WallTime};
+
+pub use self::{
+    folder::Folder,
+    owner::{Owner, Recordings, Tally},
 };
-use crate::{codec::Codec, limits::RECORDINGS_LISTED_MAX, units::WallTime};
 
 /// The recordings of all cameras, and the card that they lie on.
 #[derive(Debug, Default)]
@@ -26,24 +30,20 @@ pub struct Catalog {
     folders: Vec<Folder>,
     /// `codecs` of the entries, each once; an entry holds its index here.
     all_codecs: Vec<Box<str>>,
-}
-
-/// The recordings of one camera, in the order of their numbers.
-#[derive(Debug, Default)]
-pub struct Folder {
-    pub directory: PathBuf,
-    /// The number in the marker file that says what the highest was, if there is one.
-    pub marker: Option<u32>,
-    entries: Vec<Entry>,
-    highest: Option<u32>,
-    /// Every entry of this number or a higher one was read.
-    read_down_to: u32,
+    /// Names of the cameras that recordings are of, each once; the index is the [`Owner`].
+    owners: Vec<Box<str>>,
+    /// Of the folders of former cameras that were found.
+    next_former: usize,
 }
 
 /// One recording, in 40 bytes.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Entry {
     pub name: Name,
+    /// By its identity box; `None` where it has none or was not read: then that of its folder.
+    owner: Option<Owner>,
+    /// Tells recordings of one camera and one number apart, see [`Entry::address`].
+    twin: u8,
     pub state: SegmentState,
     /// Whether `start` is to be believed; never for the old system's files.
     pub clock_trusted: bool,
@@ -84,13 +84,14 @@ impl SegmentState {
 }
 
 impl Catalog {
-    /// Forgets everything and begins with one empty folder for each camera.
-    pub fn reset(&mut self, root: Option<PathBuf>, directories: Vec<PathBuf>) {
+    /// Forgets everything.
+    pub fn reset(&mut self) {
         self.generation = self.generation.wrapping_add(1);
-        self.root = root;
+        self.root = None;
         self.space = None;
         self.all_codecs = Vec::new();
-        self.folders = directories.into_iter().map(Folder::new).collect();
+        self.owners = Vec::new();
+        self.folders = Vec::new();
     }
 
     /// Whether every head was read; until then the list shows names without times.
@@ -98,22 +99,32 @@ impl Catalog {
         self.root.is_some() && self.folders.iter().all(|folder| folder.newest_unread().is_none())
     }
 
+    /// When what is not yet read began, at the latest; `None` where every head was read.
+    pub fn read_to(&self) -> Option<WallTime> {
+        let unread = self.folders.iter().filter_map(|folder| {
+            let entries = folder.entries();
+            let at = folder.position(folder.newest_unread()?)?;
+            Some(entries.get(at + 1).map_or(WallTime(i64::MAX), |entry| entry.start))
+        });
+        unread.max_by_key(|time| time.0).or((self.root.is_none()).then_some(WallTime(i64::MAX)))
+    }
+
     /// Another one whenever everything was forgotten.
     pub fn generation(&self) -> u32 {
         self.generation
     }
 
-    /// One for each camera, empty while no card is in use.
+    /// Those of cameras and of former ones; empty while no card is in use.
     pub fn folders(&self) -> &[Folder] {
         &self.folders
     }
 
     pub fn folder(&self, camera: CameraId) -> Option<&Folder> {
-        self.folders.get(camera.0)
+        self.folders.iter().find(|folder| folder.id == camera)
     }
 
     pub fn folder_mut(&mut self, camera: CameraId) -> Option<&mut Folder> {
-        self.folders.get_mut(camera.0)
+        self.folders.iter_mut().find(|folder| folder.id == camera)
     }
 
     /// The `codecs` parameter of an entry (`avc1.640028`), empty where it is not known.
@@ -137,173 +148,12 @@ impl Catalog {
     }
 }
 
-impl Folder {
-    pub fn new(directory: PathBuf) -> Folder {
-        Folder {
-            directory,
-            marker: None,
-            entries: Vec::new(),
-            highest: None,
-            read_down_to: u32::MAX,
-        }
-    }
-
-    /// In the order of their numbers, the oldest first.
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
-    }
-
-    pub fn path(&self, name: Name) -> PathBuf {
-        self.directory.join(name.file_name())
-    }
-
-    /// The number of the next segment, if nine digits hold it: one more than the highest ever used.
-    pub fn next_number(&self) -> u32 {
-        self.highest.map_or(0, |highest| highest.saturating_add(1))
-    }
-
-    /// Says that a number was used, whatever became of its file.
-    pub fn use_up(&mut self, number: u32) {
-        self.highest = self.highest.max(Some(number));
-    }
-
-    /// Takes up a name of the directory, whatever it is of; [`Folder::sort`] comes after the last.
-    ///
-    /// What is no regular file is nobody's recording and no word of ours; its name can not be had all the same.
-    pub fn take_up(&mut self, file: &OsStr, kind: Kind) {
-        if let Some(name) = Name::parse(file) {
-            match kind {
-                Kind::RegularFile => self.list(name),
-                Kind::Other => self.find_used(name.number()),
-            }
-        } else if kind == Kind::RegularFile {
-            let marker = layout::parse_highest_marker(file);
-            self.marker = self.marker.max(marker.filter(|&number| number < RECORDED_NUMBER_MAX));
-            layout::parse_number_set_aside(file)
-                .into_iter()
-                .for_each(|number| self.find_used(number));
-        }
-    }
-
-    /// A number of a file that was found; one that no recorder ever reaches does not end all recording.
-    fn find_used(&mut self, number: u32) {
-        if number < RECORDED_NUMBER_MAX {
-            self.use_up(number);
-        }
-    }
-
-    /// Takes up a recording, in any order; [`Folder::sort`] comes after the last.
-    pub fn list(&mut self, name: Name) {
-        if self.entries.len() >= RECORDINGS_LISTED_MAX + RECORDINGS_LISTED_MAX / 8 {
-            self.forget_oldest();
-        }
-        if self.entries.len() == self.entries.capacity() {
-            self.entries.reserve_exact(GROWTH_ENTRIES);
-        }
-        self.entries.push(Entry::new(name, SegmentState::Unread));
-        self.find_used(name.number());
-    }
-
-    /// Ends a listing. A marker that is far from all that is there was not made by us.
-    pub fn sort(&mut self) {
-        self.forget_oldest();
-        self.entries.sort_unstable_by_key(|entry| entry.name);
-        let near = self.highest.unwrap_or(0).saturating_add(MARKER_AHEAD_MAX);
-        match self.marker {
-            Some(marker) if marker <= near => self.use_up(marker),
-            _ => self.marker = None,
-        }
-    }
-
-    /// Leaves out what is more than memory is given for; it is listed when others have gone.
-    fn forget_oldest(&mut self) {
-        if let Some(surplus) = self.entries.len().checked_sub(RECORDINGS_LISTED_MAX)
-            && surplus > 0
-        {
-            self.entries.select_nth_unstable_by_key(surplus, |entry| entry.name);
-            self.entries.drain(..surplus);
-        }
-    }
-
-    /// Takes up a new segment, which has the highest number.
-    pub fn push(&mut self, entry: Entry) {
-        self.use_up(entry.name.number());
-        if self.entries.len() == self.entries.capacity() {
-            self.entries.reserve_exact(GROWTH_ENTRIES);
-        }
-        let at = self.entries.partition_point(|other| other.name < entry.name);
-        self.entries.insert(at, entry);
-    }
-
-    /// The recording of a number; of two names with one number (`014.mp4`, `0014.mp4`) the shorter.
-    pub fn get(&self, number: u32) -> Option<&Entry> {
-        let at = self.entries.partition_point(|entry| entry.name.number() < number);
-        self.entries.get(at).filter(|entry| entry.name.number() == number)
-    }
-
-    pub fn find(&self, asked: Asked) -> Option<&Entry> {
-        match asked {
-            Asked::Number(number) => self.get(number),
-            Asked::Name(name) => self.entries.get(self.position(name)?),
-        }
-    }
-
-    pub fn get_mut(&mut self, name: Name) -> Option<&mut Entry> {
-        let at = self.position(name)?;
-        self.entries.get_mut(at)
-    }
-
-    pub fn remove(&mut self, name: Name) -> Option<Entry> {
-        Some(self.entries.remove(self.position(name)?))
-    }
-
-    /// The next file whose head is to be read.
-    pub fn newest_unread(&self) -> Option<Name> {
-        let end = self.entries.partition_point(|entry| entry.name.number() < self.read_down_to);
-        let below = self.entries.get(..end).unwrap_or_default();
-        below.iter().rev().find(|entry| entry.state == SegmentState::Unread).map(|entry| entry.name)
-    }
-
-    /// Has the head of a file read once more.
-    pub fn read_again(&mut self, name: Name) {
-        if let Some(entry) = self.get_mut(name) {
-            entry.state = SegmentState::Unread;
-            self.read_down_to = u32::MAX;
-        }
-    }
-
-    /// Milliseconds that lie between the recording before and this one, by clocks that were trusted;
-    /// 0 where one was not.
-    pub fn gap_before_ms(&self, name: Name) -> u32 {
-        let at = self.position(name).unwrap_or(0);
-        let before = at.checked_sub(1).and_then(|before| self.entries.get(before));
-        let (Some(before), Some(entry)) = (before, self.entries.get(at)) else { return 0 };
-        if !before.clock_trusted || !entry.clock_trusted {
-            return 0;
-        }
-        let gap = entry.start.0.saturating_sub(before.end().0).max(0);
-        u32::try_from(gap).unwrap_or(u32::MAX)
-    }
-
-    /// Says that nothing newer than `name` is unread, so that the next look begins there.
-    pub fn read_down_to(&mut self, name: Name) {
-        self.read_down_to = name.number().saturating_add(1);
-    }
-
-    /// Whether this file holds the highest number ever used: without it only a marker could say so.
-    pub fn is_highest(&self, name: Name) -> bool {
-        self.highest == Some(name.number())
-    }
-
-    fn position(&self, name: Name) -> Option<usize> {
-        self.entries.binary_search_by_key(&name, |entry| entry.name).ok()
-    }
-}
-
 impl Entry {
     pub fn new(name: Name, state: SegmentState) -> Entry {
         Entry {
             name,
+            owner: None,
+            twin: 0,
             state,
             clock_trusted: false,
             codec: None,
@@ -316,6 +166,21 @@ impl Entry {
 
     pub fn set_codecs(&mut self, codecs: Codecs) {
         self.codecs = codecs;
+    }
+
+    /// Whether its head was read, so that its time is known.
+    pub fn is_read(&self) -> bool {
+        !matches!(self.state, SegmentState::Unread | SegmentState::Unreadable)
+    }
+
+    /// Milliseconds that lie between the recording before and this one, by clocks that were trusted;
+    /// 0 where one was not.
+    pub fn gap_since(&self, before: &Entry) -> u32 {
+        if !before.clock_trusted || !self.clock_trusted {
+            return 0;
+        }
+        let gap = self.start.0.saturating_sub(before.end().0).max(0);
+        u32::try_from(gap).unwrap_or(u32::MAX)
     }
 
     /// Wall time of the end; where that is not known, of the start.
@@ -332,84 +197,8 @@ impl Codecs {
     const NONE: Codecs = Codecs(u8::MAX);
 }
 
-/// A recording of a higher number was put there by somebody: at 2 s a segment it takes 57 years to get there.
-const RECORDED_NUMBER_MAX: u32 = 900_000_000;
-/// A marker stands where the newest recordings were deleted: at most as many as 7 months of 2 s a segment make.
-const MARKER_AHEAD_MAX: u32 = 10_000_000;
-/// Room for so many entries is added at once: doubling would take 1 MB beside 10,000 of them.
-const GROWTH_ENTRIES: usize = 256;
-
 const _: () =
     assert!(size_of::<Entry>() <= 64, "at most 64 bytes a segment: limits::RESIDENT_BYTES");
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn folder(numbers: &[u32]) -> Folder {
-        let mut folder = Folder::new(PathBuf::from("/card"));
-        numbers.iter().for_each(|&number| folder.list(Name::new(number).unwrap()));
-        folder.sort();
-        folder
-    }
-
-    #[test]
-    fn the_next_number_is_one_more_than_the_highest_ever_used() {
-        assert_eq!(folder(&[]).next_number(), 0);
-        let mut gaps = folder(&[7, 3, 12]);
-        assert_eq!(gaps.next_number(), 13);
-        gaps.remove(Name::new(12).unwrap()).unwrap();
-        assert_eq!(gaps.next_number(), 13, "deleting the highest frees no number");
-        gaps.use_up(40);
-        assert_eq!(gaps.next_number(), 41);
-    }
-
-    #[test]
-    fn unread_heads_are_named_newest_first_and_each_once() {
-        let mut folder = folder(&[3, 1, 2]);
-        let mut order = Vec::new();
-        while let Some(name) = folder.newest_unread() {
-            order.push(name.number());
-            folder.get_mut(name).unwrap().state = SegmentState::Whole;
-            folder.read_down_to(name);
-        }
-        assert_eq!(order, [3, 2, 1]);
-    }
-
-    #[test]
-    fn two_names_of_one_number_are_two_entries() {
-        let mut folder = folder(&[14]);
-        folder.list(Name::parse("0014.mp4".as_ref()).unwrap());
-        folder.sort();
-        assert_eq!(folder.entries().len(), 2);
-        assert_eq!(folder.get(14).unwrap().name.file_name(), "014.mp4");
-        for file in ["014.mp4", "0014.mp4"] {
-            let found = folder.find(Asked::parse(file).unwrap()).unwrap();
-            assert_eq!(found.name.file_name(), file);
-        }
-        assert_eq!(folder.find(Asked::parse("014.MP4").unwrap()), None);
-        let longer = folder.entries()[1].name;
-        assert_eq!(folder.remove(longer).unwrap().name.file_name(), "0014.mp4");
-    }
-
-    #[test]
-    fn a_mime_type_is_kept_once_and_too_many_are_left_out() {
-        let mut catalog = Catalog::default();
-        assert_eq!(catalog.intern("a"), catalog.intern("a"));
-        let mut entry = Entry::new(Name::new(0).unwrap(), SegmentState::Whole);
-        assert_eq!(catalog.codecs(&entry), "");
-        for index in 0..300 {
-            let codecs = catalog.intern(&index.to_string());
-            entry.set_codecs(codecs);
-        }
-        assert_eq!(catalog.codecs(&entry), "");
-        entry.codecs = catalog.intern("a");
-        assert_eq!(catalog.codecs(&entry), "a");
-    }
-
-    #[test]
-    fn ten_thousand_entries_take_less_than_seven_hundred_kilobytes() {
-        let folder = folder(&(0..10_000).collect::<Vec<_>>());
-        assert!(folder.entries.capacity() * size_of::<Entry>() <= 700 << 10);
-    }
-}
+mod tests;

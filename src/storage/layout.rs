@@ -3,7 +3,10 @@
 //! A file's name in, its number out, and back. Spec: README, "What lies on the card".
 //! Knows nothing of: directories, what is in a file behind its first box.
 
-use std::{ffi::OsStr, path::Path};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
 
 /// The name of a recording, `<3 to 9 digits>.mp4` in any case; ordered by number.
 ///
@@ -48,7 +51,7 @@ impl Name {
     }
 }
 
-/// A recording as people ask for it: by its number, or by its very name where that is not the usual one of the number
+/// A recording as people ask for it: by its number ([`super::catalog::Entry::address`]), or by its very name where that is not the usual one of the number
 /// (`0014.mp4` and `014.MP4` may lie beside `014.mp4`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Asked {
@@ -57,13 +60,17 @@ pub enum Asked {
 }
 
 impl Asked {
-    /// `14`, `014.mp4` or `0014.MP4`.
+    /// `14`, `014.mp4`, `0014.MP4`, or `1000000014.mp4`.
     pub fn parse(text: &str) -> Option<Asked> {
         if let Some(name) = Name::parse(text.as_ref()) {
             let is_usual = Name::new(name.number) == Some(name);
             return Some(if is_usual { Asked::Number(name.number) } else { Asked::Name(name) });
         }
-        let is_number = (1..=9).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_digit());
+        // No name has ten digits, but an address may.
+        let long = text.strip_suffix(".mp4").filter(|digits| digits.len() == 10);
+        let text = long.unwrap_or(text);
+        let is_number =
+            (1..=10).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_digit());
         is_number.then(|| text.parse().ok()).flatten().map(Asked::Number)
     }
 
@@ -115,10 +122,26 @@ pub fn begins_with_ftyp(head: &[u8]) -> bool {
     head.get(4..8) == Some(b"ftyp")
 }
 
-/// The folder of a camera: the first records into the storage path itself, as the old system did.
-pub fn folder(root: &Path, index: usize, camera: &str) -> std::path::PathBuf {
-    if index == 0 { root.to_owned() } else { root.join(camera) }
+/// A camera's folder, as the configuration names it: `.` is the storage path itself, where the old
+/// system recorded.
+pub fn folder(root: &Path, folder: &str) -> PathBuf {
+    if folder == "." { root.to_owned() } else { root.join(folder) }
 }
+
+/// Whether a folder of that name, below the storage path, can be one that a former camera left.
+pub fn may_be_folder(file: &OsStr) -> bool {
+    file.to_str().is_some_and(is_folder)
+}
+
+/// Whether a camera may have a folder of that name: one level, and the same on every file system.
+pub fn is_folder(name: &str) -> bool {
+    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (1..=FOLDER_BYTES_MAX).contains(&name.len()) && name.bytes().all(is_fit)
+}
+
+/// Whose recordings are that lie in the storage path, where no camera claims it and none says so itself:
+/// the old system's, of the camera that the shipped file configures.
+pub const NAMELESS: &str = "camera";
 
 /// Number, count of digits and extension of `<3 to 9 digits>.<extension>`.
 fn numbered(file: &OsStr) -> Option<(u32, u8, &[u8])> {
@@ -137,6 +160,8 @@ fn digits_of(number: u32) -> u8 {
 }
 
 const STAGED: &str = ".new";
+/// As that of a camera's name.
+const FOLDER_BYTES_MAX: usize = 32;
 /// Nine digits.
 const NUMBER_MAX: u32 = 999_999_999;
 
@@ -202,7 +227,10 @@ mod tests {
         for text in ["0014.mp4", "014.MP4"] {
             assert_eq!(Asked::parse(text), parse(text).map(Asked::Name), "{text}");
         }
-        for text in ["", "-1", "14.mp4", "1234567890", "014.jpg", "../014.mp4"] {
+        for text in ["1234567890", "1234567890.mp4"] {
+            assert_eq!(Asked::parse(text), Some(Asked::Number(1_234_567_890)), "{text}");
+        }
+        for text in ["", "-1", "14.mp4", "9876543210", "12345678901.mp4", "014.jpg", "../014.mp4"] {
             assert_eq!(Asked::parse(text), None, "{text}");
         }
     }
@@ -235,8 +263,8 @@ mod tests {
     }
 
     #[test]
-    fn the_first_camera_records_into_the_path_itself() {
-        assert_eq!(folder(Path::new("/mnt/c"), 0, "yard"), Path::new("/mnt/c"));
-        assert_eq!(folder(Path::new("/mnt/c"), 1, "gate"), Path::new("/mnt/c/gate"));
+    fn a_dot_is_the_path_itself() {
+        assert_eq!(folder(Path::new("/mnt/c"), "."), Path::new("/mnt/c"));
+        assert_eq!(folder(Path::new("/mnt/c"), "gate"), Path::new("/mnt/c/gate"));
     }
 }

@@ -4,7 +4,7 @@
 
 use std::{fmt, io, ops::Range, path::PathBuf, sync::Arc, time::Duration};
 
-use super::{disk::RequireMount, layout::Asked};
+use super::{disk::RequireMount, layout::Name};
 use crate::{
     codec::{AudioFormat, ParameterSets},
     mp4::{fragment::Extent, identity::Clock},
@@ -22,15 +22,26 @@ pub struct Settings {
     pub keep_days: u32,
     /// At most this much video is not yet durable.
     pub sync: Duration,
-    /// Names; the place in this list is the [`CameraId`].
-    pub cameras: Vec<String>,
+    /// No two record into one folder.
+    pub cameras: Vec<Place>,
     /// While this file exists the card is let go of: `/tmp/sysupgrade.lock`.
     pub lock_file: PathBuf,
     /// The kernel's boot id, which goes into every segment.
     pub boot: [u8; 16],
 }
 
-/// A camera's place in [`Settings::cameras`].
+/// Where a camera records.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    pub id: CameraId,
+    /// As it goes into the identity of a segment.
+    pub name: String,
+    /// Below the storage path; `.` is the path itself.
+    pub folder: String,
+}
+
+/// A camera as it is configured once, and the folder that it records into: one that is configured
+/// otherwise has another id, so that nothing that is said of the one before can be taken for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CameraId(pub usize);
 
@@ -82,17 +93,17 @@ pub enum Command {
     Unstage {
         camera: CameraId,
     },
-    /// Deletes a recording; answered by [`Event::Deleted`] or [`Event::DeleteFailed`].
+    /// Deletes a file of a folder; answered by [`Event::Deleted`] or [`Event::DeleteFailed`].
     Delete {
         camera: CameraId,
-        file: Asked,
+        name: Name,
     },
     /// Closes all files and lets go of the card; answered by [`CardState::Released`].
     Release,
     /// Takes the card back; answered by the state that it is found in.
     Resume,
-    /// Takes up new settings, answered by [`Event::Configured`]; what they do not touch goes on. Where cameras or paths differ, all
-    /// segments are closed and cameras are counted anew.
+    /// Takes up new settings: the segments of cameras whose ids are not among them are closed, and
+    /// where paths differ all of them.
     Configure(Settings),
     /// Says what time it is: at start-up, and when the clock is set or becomes trusted.
     Clock {
@@ -106,7 +117,7 @@ pub enum Command {
     /// Somebody else met an error while reading a recording (the card may turn read-only over it).
     ReadFailed {
         camera: CameraId,
-        number: u32,
+        name: Name,
     },
     /// Closes all files; answered by [`Event::Ended`], the last of all.
     Shutdown,
@@ -116,8 +127,6 @@ pub enum Command {
 pub enum Event {
     /// One for every change, and one to begin with.
     State(CardState),
-    /// A `Configure` was taken up: what follows speaks of its cameras.
-    Configured,
     Opened {
         camera: CameraId,
         number: u32,
@@ -159,19 +168,16 @@ pub enum Event {
         ending: Ending,
     },
     Deleted {
-        camera: CameraId,
-        number: u32,
+        file: Recording,
         reason: DeleteReason,
     },
     DeleteFailed {
-        camera: CameraId,
-        number: u32,
+        file: Recording,
         reason: DeleteError,
     },
     /// A file that was not closed, or over which the card turned read-only, was mended.
     Mended {
-        camera: CameraId,
-        number: u32,
+        file: Recording,
         mended: Mended,
     },
     /// The card had turned read-only, over `file` if that is known, and is writable again.
@@ -179,6 +185,18 @@ pub enum Event {
         file: Option<PathBuf>,
     },
     Ended,
+}
+
+/// A recording, as the card thread and as people know it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Recording {
+    /// Whose folder it lies in.
+    pub folder: CameraId,
+    pub name: Name,
+    /// The camera that it is of, and its address ([`super::catalog::Entry::address`]); empty and the
+    /// number of its name where it is not listed.
+    pub camera: String,
+    pub number: u32,
 }
 
 /// How the card is, and why in words for the user. Spec: README, "What lies on the card".

@@ -48,10 +48,8 @@ pub fn for_room(folders: &[Folder], space: Space, wanted: &Wanted) -> Verdict {
     if space.free >= goal {
         return Verdict::Enough;
     }
-    let candidates = folders
-        .iter()
-        .enumerate()
-        .filter_map(|(index, folder)| Some((filled(folder), CameraId(index), oldest(folder)?)));
+    let candidates =
+        folders.iter().filter_map(|folder| Some((filled(folder), folder.id, oldest(folder)?)));
     let fullest = candidates.reduce(|best, next| if next.0 > best.0 { next } else { best });
     fullest.map_or(Verdict::NothingLeft, |(_, camera, name)| Verdict::Delete(camera, name))
 }
@@ -64,9 +62,9 @@ pub fn for_age(folders: &[Folder], now: WallTime, keep_days: u32) -> Option<(Cam
         return None;
     }
     let limit = now.0.saturating_sub(i64::from(keep_days) * MILLIS_PER_DAY);
-    folders.iter().enumerate().find_map(|(index, folder)| {
+    folders.iter().find_map(|folder| {
         let is_old = |entry: &&Entry| may_go(entry) && entry.clock_trusted && entry.end().0 < limit;
-        Some((CameraId(index), folder.entries().iter().find(is_old)?.name))
+        Some((folder.id, folder.entries().iter().find(is_old)?.name))
     })
 }
 

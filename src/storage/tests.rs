@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     codec::Codec,
     mp4::{fragment::FirstSample::Key, identity::Clock, samples},
-    storage::{disk::RequireMount, faulty::FaultyDisk},
+    storage::{disk::RequireMount, faulty::FaultyDisk, layout::Asked},
     units::{Ticks, WallTime},
 };
 
@@ -15,7 +15,7 @@ fn start(disk: &FaultyDisk) -> Storage {
         keep_free_percent: 5,
         keep_days: 0,
         sync: std::time::Duration::from_secs(5),
-        cameras: vec!["yard".into()],
+        cameras: vec![Place { id: YARD, name: "yard".into(), folder: ".".into() }],
         lock_file: disk.root().with_file_name("sysupgrade.lock"),
         boot: [7; 16],
     };
@@ -65,10 +65,11 @@ fn a_recording_goes_through_the_thread_and_its_buffer_comes_back() {
         |it| matches!(it, Event::Returned { result: Ok(()), buffer, .. } if buffer.len() > 1000),
     );
     wait_for(&storage, |it| matches!(it, Event::Closed { ending: Ending::Whole, .. }));
-    let list = storage.catalog().lock().unwrap();
-    let folder = list.folder(YARD).unwrap();
-    let path = folder.path(folder.get(0).unwrap().name);
-    drop(list);
+    let path = {
+        let list = storage.catalog().lock().unwrap();
+        let (folder, entry) = list.find("yard", Asked::Number(0)).unwrap();
+        folder.path(entry.name)
+    };
     assert_eq!(path, disk.root().join("000.mp4"));
     storage.shut_down();
     wait_for(&storage, |it| matches!(it, Event::Ended));
@@ -158,7 +159,7 @@ fn a_recording_lies_whole_on_a_real_file_system() {
         keep_free_percent: 0,
         keep_days: 0,
         sync: std::time::Duration::from_secs(1),
-        cameras: vec!["yard".into()],
+        cameras: vec![Place { id: YARD, name: "yard".into(), folder: ".".into() }],
         lock_file: folder.path().join("sysupgrade.lock"),
         boot: [7; 16],
     };

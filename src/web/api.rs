@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     limits,
-    storage::catalog::{Catalog, Entry, Folder},
+    storage::catalog::{Catalog, Entry, Recordings},
 };
 use serde::Serialize;
 use serde_json::json;
@@ -39,8 +39,11 @@ struct List {
     codecs: Vec<String>,
     /// `before` of the following page.
     next: Option<u32>,
-    /// Whether every head was read.
+    /// What people see of the camera; `None` for one that is not configured.
+    label: Option<String>,
+    /// Whether every head was read; if not, recordings that began before `read_to` may be missing.
     complete: bool,
+    read_to: Option<i64>,
 }
 
 struct Row {
@@ -106,49 +109,59 @@ impl Web {
             Ok(query) => query,
             Err(wrong) => return Answer::error(400, wrong),
         };
-        let stations = self.daemon.stations.borrow();
-        let camera = match head.parameter("camera") {
-            Some(name) => name,
-            None => stations.first().map_or("", |station| &station.camera.name),
-        };
-        let Some(id) = self.daemon.camera_id(camera) else {
-            // Without any camera there are no recordings; a wrong name is a mistake.
-            return match head.parameter("camera") {
-                None => Answer::made(List { complete: true, ..List::default() }),
-                Some(_) => Answer::error(404, "no such camera"),
-            };
-        };
+        let config = self.daemon.config.borrow();
         let catalog = self.catalog();
-        let mut list = List { complete: catalog.complete(), ..List::default() };
-        if let Some(folder) = catalog.folder(id) {
-            query.list(folder, &catalog, &mut list);
+        let first = config.camera.first().map(|camera| camera.name.as_str().to_owned());
+        let camera = match head.parameter("camera") {
+            Some(name) => name.to_owned(),
+            // Of former cameras, where none is configured.
+            None => first
+                .or_else(|| catalog.tallies().first().map(|(camera, _)| (*camera).to_owned()))
+                .unwrap_or_default(),
+        };
+        let known = config.camera.iter().find(|known| known.name.as_str() == camera);
+        let read_to = catalog.read_to().map(|time| time.0.min(self.daemon.clock.now().0));
+        let (label, complete) = (known.map(|it| it.label().to_owned()), read_to.is_none());
+        let mut list = List { label, complete, read_to, ..List::default() };
+        match catalog.owner(&camera) {
+            Some(owner) => query.list(catalog.recordings(owner, query.before), &catalog, &mut list),
+            // A former one's may not be read yet.
+            None if known.is_none() && complete && head.parameter("camera").is_some() => {
+                return Answer::error(404, "no such camera");
+            }
+            None => {}
         }
         drop(catalog);
-        list.camera = camera.to_owned();
+        list.camera = camera;
         Answer::made(list)
     }
 }
 
 /// Which recordings are asked for.
 struct Query {
-    from: i64,
-    to: i64,
-    before: u32,
+    from: Option<i64>,
+    to: Option<i64>,
+    before: Option<u32>,
+    /// That one alone.
+    number: Option<u32>,
     limit: usize,
 }
 
 impl Query {
     fn of(head: &Head<'_>) -> Result<Query, String> {
-        let number = |name: &str, default: i64| match head.parameter(name) {
-            None => Ok(default),
-            Some(text) => text.parse().map_err(|_| format!("{name}: expected a whole number")),
+        let number = |name: &str| match head.parameter(name) {
+            None => Ok(None),
+            Some(text) => {
+                text.parse().map(Some).map_err(|_| format!("{name}: expected a whole number"))
+            }
         };
-        let limit = number("limit", limits::LIST_ENTRIES_DEFAULT as i64)?;
-        let before = number("before", i64::from(u32::MAX))?;
+        let address = |value: i64| u32::try_from(value.max(0)).unwrap_or(u32::MAX);
+        let limit = number("limit")?.unwrap_or(limits::LIST_ENTRIES_DEFAULT as i64);
         Ok(Query {
-            from: number("from", i64::MIN)?,
-            to: number("to", i64::MAX)?,
-            before: u32::try_from(before.max(0)).unwrap_or(u32::MAX),
+            from: number("from")?,
+            to: number("to")?,
+            before: number("before")?.map(address),
+            number: number("number")?.map(address),
             limit: usize::try_from(limit)
                 .ok()
                 .filter(|limit| (1..=limits::LIST_ENTRIES_MAX).contains(limit))
@@ -156,29 +169,35 @@ impl Query {
         })
     }
 
-    /// Newest first.
-    fn list(&self, folder: &Folder, catalog: &Catalog, list: &mut List) {
-        let entries = folder.entries();
-        let end = entries.partition_point(|entry| entry.name.number() < self.before);
-        let wanted = |entry: &&Entry| entry.end().0 >= self.from && entry.start.0 < self.to;
-        let found = entries.get(..end).unwrap_or_default().iter().rev().filter(wanted);
-        let mut found = found.peekable();
-        // Files of one number stay together: the next page begins below it.
-        while let Some(entry) = found.next_if(|entry| {
-            let last = list.rows.last().map(|row| row.entry.name.number());
-            list.rows.len() < self.limit || last == Some(entry.name.number())
-        }) {
+    /// Whether it is asked for: where it is by time, never one whose time is not known.
+    fn wants(&self, entry: &Entry) -> bool {
+        let (from, to) = (self.from.unwrap_or(i64::MIN), self.to.unwrap_or(i64::MAX));
+        let is_in_time = entry.end().0 >= from && entry.start.0 < to;
+        let by_time = self.from.is_some() || self.to.is_some();
+        let is_that = self.number.is_none_or(|number| entry.address() == Some(number));
+        is_that && (!by_time || (entry.is_read() && is_in_time))
+    }
+
+    /// `found`: newest first.
+    fn list(&self, found: Recordings<'_>, catalog: &Catalog, list: &mut List) {
+        let mut found = found.map(|(_, entry)| entry).peekable();
+        while let Some(entry) = found.next() {
+            if !self.wants(entry) {
+                continue;
+            }
+            if list.rows.len() == self.limit {
+                list.next = list.rows.last().and_then(|row| row.entry.address());
+                return;
+            }
             let text = catalog.codecs(entry);
             let known = list.codecs.iter().position(|codecs| codecs == text);
             let codecs = known.unwrap_or_else(|| {
                 list.codecs.push(text.to_owned());
                 list.codecs.len() - 1
             });
-            let gap_before_ms = folder.gap_before_ms(entry.name);
+            let gap_before_ms = found.peek().map_or(0, |before| entry.gap_since(before));
             list.rows.push(Row { entry: *entry, gap_before_ms, codecs });
         }
-        let last = list.rows.last().map(|row| row.entry.name.number());
-        list.next = last.filter(|_| found.next().is_some());
     }
 }
 
@@ -193,7 +212,11 @@ impl Maker for List {
                 true
             }
             None if piece == self.rows.len() => {
-                let end = json!({"next": self.next, "complete": self.complete}).to_string();
+                let end = json!({
+                    "next": self.next, "label": self.label,
+                    "complete": self.complete, "read_to": self.read_to,
+                });
+                let end = end.to_string();
                 out.extend_from_slice(b"],");
                 out.extend_from_slice(end.trim_start_matches('{').as_bytes());
                 true
@@ -209,8 +232,9 @@ impl List {
         let codecs = self.codecs.get(row.codecs).filter(|codecs| !codecs.is_empty());
         Recording {
             camera: &self.camera,
-            number: entry.name.number(),
-            file: entry.name.file_name(),
+            // What is listed has one.
+            number: entry.address().unwrap_or_default(),
+            file: entry.file(),
             start_ms: entry.start.0,
             clock_trusted: entry.clock_trusted,
             duration_ms: entry.duration_ms,

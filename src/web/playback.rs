@@ -17,7 +17,7 @@ use crate::{
         CameraId, Command,
         catalog::{Entry, SegmentState},
         disk::{Access, Disk as _, foreign, is_foreign, linux::LinuxDisk},
-        layout::{self, Asked},
+        layout::{self, Asked, Name},
     },
 };
 use std::{
@@ -38,8 +38,8 @@ pub(super) struct Extent {
 
 #[derive(Clone)]
 pub(super) struct Recording {
-    camera: CameraId,
-    number: u32,
+    /// The folder that it lies in, and its name.
+    file: (CameraId, Name),
     pub path: PathBuf,
     /// Of the list that it was found in.
     generation: u32,
@@ -111,14 +111,10 @@ impl Web {
 
     /// `file`: a recording's number or name, `014`, `0014.MP4`; nothing of it becomes part of a path.
     pub(super) fn find(&self, name: &str, file: &str) -> Option<(Recording, Entry)> {
-        let asked = Asked::parse(file)?;
-        let camera = self.daemon.camera_id(name)?;
         let catalog = self.catalog();
-        let folder = catalog.folder(camera)?;
-        let entry = *folder.find(asked)?;
-        let (number, path) = (asked.number(), folder.path(entry.name));
-        let generation = catalog.generation();
-        Some((Recording { camera, number, path, generation }, entry))
+        let (folder, entry) = catalog.find(name, Asked::parse(file)?)?;
+        let (file, path) = ((folder.id, entry.name), folder.path(entry.name));
+        Some((Recording { file, path, generation: catalog.generation() }, *entry))
     }
 
     pub(super) fn unreadable(&self, recording: &Recording, error: &io::Error) -> Answer {
@@ -132,8 +128,8 @@ impl Web {
     /// The card may have turned read-only over it.
     fn report(&self, recording: &Recording, error: &io::Error) {
         if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) {
-            let (camera, number) = (recording.camera, recording.number);
-            self.daemon.post(Command::ReadFailed { camera, number });
+            let (camera, name) = recording.file;
+            self.daemon.post(Command::ReadFailed { camera, name });
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     media::Intake,
     mp4::identity::Clock,
     runtime,
-    storage::{CameraId, catalog::Entry},
+    storage::{catalog::Tally, layout::Asked},
     sys::kilobytes,
 };
 use serde::Serialize;
@@ -32,6 +32,8 @@ pub(super) struct Status {
     memory: Memory,
     storage: StorageStatus,
     cameras: Vec<CameraStatus>,
+    /// Cameras that are not configured and have recordings.
+    former: Vec<Former>,
     /// Oldest first; only where they are asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     changes: Option<Vec<ChangeStatus>>,
@@ -69,8 +71,18 @@ struct StorageStatus {
 }
 
 #[derive(Serialize)]
+struct Former {
+    name: String,
+    segments: usize,
+    bytes: u64,
+    oldest: Option<u32>,
+    newest: Option<u32>,
+}
+
+#[derive(Serialize)]
 struct CameraStatus {
     name: String,
+    label: String,
     state: &'static str,
     since_ms: i64,
     /// When a frame came last; before the first, since when one is waited for.
@@ -152,9 +164,8 @@ impl Web {
         let daemon = &self.daemon;
         let now = runtime::now();
         let stations = daemon.stations.borrow();
-        let cameras = stations.iter().enumerate();
-        let cameras: Vec<_> =
-            cameras.map(|(index, it)| self.camera_state(CameraId(index), it, now)).collect();
+        let mut cameras: Vec<_> = stations.iter().map(|it| self.camera_state(it, now)).collect();
+        let former = self.count_recordings(&mut cameras);
         let history = daemon.history.borrow();
         let changes = (changes == Changes::Told)
             .then(|| history.changes.iter().map(ChangeStatus::of).collect());
@@ -169,6 +180,7 @@ impl Web {
             memory: memory(),
             storage: self.storage_state(&cameras),
             cameras,
+            former,
             changes,
         }
     }
@@ -194,7 +206,23 @@ impl Web {
         }
     }
 
-    fn camera_state(&self, id: CameraId, station: &Station, now: Instant) -> CameraStatus {
+    /// Fills in what there is of each camera; answers what there is of others.
+    fn count_recordings(&self, cameras: &mut [CameraStatus]) -> Vec<Former> {
+        let catalog = self.catalog();
+        let mut former = Vec::new();
+        for (name, tally) in catalog.tallies() {
+            let Tally { segments, bytes, oldest, newest } = tally;
+            match cameras.iter_mut().find(|camera| camera.name == name) {
+                Some(it) => (it.segments, it.oldest, it.newest) = (segments, oldest, newest),
+                None => {
+                    former.push(Former { name: name.to_owned(), segments, bytes, oldest, newest });
+                }
+            }
+        }
+        former
+    }
+
+    fn camera_state(&self, station: &Station, now: Instant) -> CameraStatus {
         let camera = &station.camera;
         let intake = camera.intake.borrow();
         let newest = newest(&intake);
@@ -203,14 +231,15 @@ impl Web {
         let rate = if is_live { rate(&intake) } else { Rate::default() };
         let losses = intake.losses();
         let catalog = self.catalog();
-        let folder = catalog.folder(id);
-        let numbers = || folder.into_iter().flat_map(|it| it.entries());
-        let number = |entry: &Entry| entry.name.number();
         let segment = station.segment();
-        let entry = segment.and_then(|number| folder?.get(number).copied());
+        let entry = segment.and_then(|number| catalog.find(&camera.name, Asked::Number(number)));
+        let entry = entry.map(|(_, entry)| *entry);
+        let config = self.daemon.config.borrow();
+        let configured = config.camera.iter().find(|it| it.name.as_str() == camera.name);
         let by_ffmpeg = entry.filter(|_| station.ffmpeg.is_some());
         CameraStatus {
             name: camera.name.clone(),
+            label: configured.map_or(&*camera.name, |it| it.label()).to_owned(),
             state: camera.state().name(),
             since_ms: self.daemon.clock.now().0 - millis(now, camera.since()),
             last_frame_ms: self.daemon.clock.now().0 - millis(now, station.last_frame()),
@@ -233,9 +262,9 @@ impl Web {
             segment,
             segment_start_ms: entry.map(|entry| entry.start.0),
             segment_ms: entry.map(|entry| entry.duration_ms),
-            segments: numbers().count(),
-            oldest: numbers().next().map(number),
-            newest: numbers().last().map(number),
+            segments: 0,
+            oldest: None,
+            newest: None,
             frames: intake.ring.numbers().end,
             losses: Losses {
                 network: losses.packets + losses.broken,

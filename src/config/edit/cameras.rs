@@ -6,7 +6,7 @@ use super::{
     text::{in_lines, line_end, line_start},
 };
 use crate::{
-    config::{Camera, Config, secret, toml},
+    config::{Camera, Config, place, secret, toml},
     limits,
 };
 use serde::Deserialize as _;
@@ -41,7 +41,8 @@ impl Draft {
             };
             let stored = known.camera.get(index).map(Camera::addresses).unwrap_or_default();
             let node = written(&self.root).get(index);
-            let change = changed(&unmasked(camera, &stored)?, shown.get(index), node);
+            let mut change = changed(&unmasked(camera, &stored)?, shown.get(index), node);
+            keep_folder(camera, node, &mut change);
             let mut whole = node.map_or(Json::Null, Node::to_json);
             if let Json::Object(whole) = &mut whole {
                 whole.extend(change.clone());
@@ -121,12 +122,28 @@ fn unmasked(camera: &Map<String, Json>, stored: &[&str]) -> Result<Map<String, J
     Ok(camera)
 }
 
+/// A camera that gets another name goes on in the folder that is asked for, also where that was its
+/// old name's by default.
+fn keep_folder(camera: &Map<String, Json>, node: Option<&Node>, change: &mut Map<String, Json>) {
+    let name = change.get("name").and_then(Json::as_str);
+    let is_written = node.is_some_and(|node| node.get(FOLDER).is_some());
+    if let (Some(name), Some(folder), false) = (name, camera.get(FOLDER), is_written)
+        && folder.as_str() != Some(place::default_folder(name))
+    {
+        change.insert(FOLDER.to_owned(), folder.clone());
+    }
+}
+
 /// What is worth writing of a new camera: what is not as it is by default.
 fn new_keys(camera: &Map<String, Json>) -> Result<Map<String, Json>, Wrong> {
     let example = Draft::new("[[camera]]\nname = \"a\"\nurl = \"rtsp://a/\"")?.shown;
     let default = example.get(CAMERA).and_then(|list| list.get(0));
-    let is_default = |key: &str, value| default.and_then(|default| default.get(key)) == Some(value);
     let is_needed = |key: &str| matches!(key, "name" | "url");
+    let own_folder = camera.get("name").and_then(Json::as_str).map(place::default_folder);
+    let is_default = |key: &str, value: &Json| match key {
+        FOLDER => value.as_str() == own_folder,
+        _ => default.and_then(|default| default.get(key)) == Some(value),
+    };
     let keys = camera.iter().filter(|(key, value)| is_needed(key) || !is_default(key, value));
     Ok(keys.map(|(key, value)| (key.clone(), value.clone())).collect())
 }
@@ -218,3 +235,5 @@ fn block(text: &str, root: &Node, camera: &Node) -> Range<usize> {
     let is_alone = after.is_empty() || after.starts_with('\n') || after.starts_with("\r\n");
     start..if is_alone { comments } else { end }
 }
+
+const FOLDER: &str = "folder";

@@ -33,7 +33,8 @@ fn what_is_shown_has_every_key_and_no_password() {
     assert_eq!(
         shown["camera"],
         json!([{
-            "name": "yard", "url": "rtsp://admin:***@10.0.0.2/", "live_url": "", "transport": "tcp",
+            "name": "yard", "label": "", "folder": "yard",
+            "url": "rtsp://admin:***@10.0.0.2/", "live_url": "", "transport": "tcp",
             "engine": "native", "audio": false, "record": true, "buffer_kb": 2048,
             "snapshot": "http://a:***@10.0.0.2/i.jpg?pwd=***", "snapshot_interval_ms": 1000
         }])
@@ -179,6 +180,10 @@ fn a_camera_of_a_new_name_is_known_by_its_address() {
     let text = format!("{YARD}\n{GATE}");
     let mut list = shown(&text)["camera"].clone();
     list[0]["name"] = "garden".into();
+    // It goes on where it recorded; a folder that is left out follows the name.
+    let stays = text.replace("\n\n", "\nfolder = \"yard\"\n\n");
+    assert_eq!(after(&text, json!({"camera": list})), stays.replacen("yard", "garden", 1));
+    list[0].as_object_mut().unwrap().remove("folder");
     assert_eq!(after(&text, json!({"camera": list})), text.replace("yard", "garden"));
     // Not where two have it.
     let text = format!("{YARD}\n{}", YARD.replace("yard", "twin"));
@@ -383,6 +388,7 @@ proptest! {
             let mut camera = known.cloned().unwrap_or_else(|| {
                 let mut new = shown("[[camera]]\nname='x'\nurl='rtsp://new/'")["camera"][0].clone();
                 new["name"] = (*name).into();
+                new["folder"] = (*name).into();
                 new["buffer_kb"] = 512.into();
                 new
             });

@@ -1,12 +1,9 @@
-//! The list of recordings: names at once, by one readdir; heads in the background, newest first.
+//! Heads of recordings, read in the background, newest first: they say whose each is, from when, and how
+//! long.
 //!
 //! A segment of ours that was not closed is mended when its head is read.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{io, time::Instant};
 
 use super::{
     Card,
@@ -14,32 +11,20 @@ use super::{
     segments::millis,
 };
 use crate::{
-    limits::{CARD_ROOM_DELAY, CARD_STEP_INTERVAL},
+    limits::CARD_STEP_INTERVAL,
     mp4::{
         identity::Clock,
         scan::{Head, State, read_head},
     },
     storage::{
-        CameraId, CardState,
-        catalog::{Folder, SegmentState},
-        disk::{Access, Disk, Mount, RequireMount, is_foreign},
+        CameraId,
+        catalog::SegmentState,
+        disk::{Access, Disk, is_foreign},
         layout::{self, Name},
         segment::Reach,
     },
     units::WallTime,
 };
-
-fn why_not_listed(directory: &Path, error: &io::Error) -> CardState {
-    let directory = directory.display();
-    if error.kind() == io::ErrorKind::WouldBlock {
-        return CardState::Absent(format!(
-            "another recorder uses {directory}: end it, or give one of the two another path"
-        ));
-    }
-    CardState::Failing(format!(
-        "{directory} can not be listed: {error}; if that stays, check the card on a PC"
-    ))
-}
 
 /// What is in a file by its head.
 enum Found {
@@ -51,116 +36,29 @@ enum Found {
     /// It begins with `ftyp`, and what follows is not to be understood.
     Damaged {
         bytes: u64,
+        modified: WallTime,
     },
     /// No recording at all, or nothing any more.
     Foreign,
 }
 
 impl<D: Disk> Card<D> {
-    /// Begins with a card that was found: lists its folders, and makes those that are missing.
-    pub(super) fn take_up(&mut self, root: PathBuf, mount: Mount, now: Instant) {
-        let cameras = self.settings.cameras.iter().enumerate();
-        let directories: Vec<_> =
-            cameras.map(|(index, camera)| layout::folder(&root, index, camera)).collect();
-        self.forget_card();
-        self.list().reset(None, directories.clone());
-        for (index, directory) in directories.into_iter().enumerate() {
-            match self.list_folder(&root, &directory, &mount) {
-                Ok(folder) => {
-                    if let Some(slot) = self.list().folder_mut(CameraId(index)) {
-                        *slot = folder;
-                    }
-                }
-                // A file or link of the user's has the camera's name: that camera alone can not record.
-                Err(error) if index > 0 && error.kind() == io::ErrorKind::NotADirectory => {}
-                Err(error) => {
-                    self.forget_card();
-                    return self.set_state(why_not_listed(&directory, &error));
-                }
-            }
-        }
-        self.file_system = self.disk.file_system(&root);
-        self.list().root = Some(root.clone());
-        self.root = Some(root);
-        self.deleted_in_vain = 0;
-        self.next_head = Some(now);
-        self.next_room = now + CARD_ROOM_DELAY;
-        self.was_writable = mount == Mount::Writable;
-        self.set_state(match mount {
-            Mount::Writable => CardState::Ok,
-            _ => CardState::ReadOnly("the card is mounted read-only".into()),
-        });
-    }
-
-    fn list_folder(&mut self, root: &Path, directory: &Path, mount: &Mount) -> io::Result<Folder> {
-        let mut folder = Folder::new(directory.to_owned());
-        match self.hold(root, directory) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if *mount != Mount::Writable {
-                    return Ok(folder);
-                }
-                self.make_folder(directory)?;
-                self.hold(root, directory)?;
-            }
-            result => result?,
-        }
-        self.disk.list(directory, &mut |file, kind| folder.take_up(file, kind))?;
-        folder.sort();
-        Ok(folder)
-    }
-
-    /// Keeps a folder in sight; one of the cameras' is a real one in the root's file system.
-    fn hold(&mut self, root: &Path, directory: &Path) -> io::Result<()> {
-        if self.held.iter().any(|(held, _)| held == directory) {
-            return Ok(());
-        }
-        if directory != root {
-            self.hold(root, root)?;
-        }
-        let within = self.held.iter().find(|_| directory != root).map(|(_, folder)| folder);
-        let folder = self.disk.hold(directory, within)?;
-        self.held.push((directory.to_owned(), folder));
-        Ok(())
-    }
-
-    /// Makes a folder on the card; where a mount is required, also those above it, which lie on it.
-    fn make_folder(&self, directory: &Path) -> io::Result<()> {
-        if self.disk.exists(directory) {
-            return Ok(());
-        }
-        let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
-        if let (RequireMount::Yes, Some(parent)) = (self.settings.require_mount, parent) {
-            self.make_folder(parent)?;
-        }
-        // On FAT a name may reach the card before the room that belongs to it. A folder of such a name
-        // turns the card read-only whenever it is looked up, for good: so it is made under one that is
-        // never asked for again.
-        let parent = parent.unwrap_or(Path::new("."));
-        let [a, b, c, d, ..] = self.settings.boot;
-        let unborn = directory.with_extension(u32::from_be_bytes([a, b, c, d]).to_string());
-        self.disk.create_directory(&unborn)?;
-        self.disk.sync_directory(parent)?;
-        self.disk.rename(&unborn, directory)?;
-        // FAT names the room in a new entry when what it stands for is written, not before.
-        self.disk.sync_directory(directory)?;
-        self.disk.sync_directory(parent)
-    }
-
     /// Reads one head.
     pub(super) fn head_step(&mut self, now: Instant) {
         let next = {
             let list = self.list();
             let count = list.folders().len().max(1);
             (0..count).map(|offset| (self.head_turn + offset) % count).find_map(|index| {
-                Some((CameraId(index), list.folders().get(index)?.newest_unread()?))
+                let folder = list.folders().get(index)?;
+                Some((index, folder.id, folder.newest_unread()?))
             })
         };
-        let Some((camera, name)) = next else {
+        let Some((index, camera, name)) = next else {
             self.next_head = None;
             return;
         };
         self.next_head = Some(now + CARD_STEP_INTERVAL);
-        self.head_turn = camera.0 + 1;
+        self.head_turn = index + 1;
         if let Some(folder) = self.list().folder_mut(camera) {
             folder.read_down_to(name);
         }
@@ -188,9 +86,13 @@ impl<D: Disk> Card<D> {
             Ok(Found::Recording { head, bytes, modified }) => {
                 self.enter(camera, name, &head, bytes, modified);
             }
-            Ok(Found::Damaged { bytes }) => self.update(camera, name, |entry| {
-                (entry.state, entry.bytes) = (SegmentState::Damaged, bytes);
-            }),
+            Ok(Found::Damaged { bytes, modified }) => {
+                self.update(camera, name, |entry| {
+                    entry.state = SegmentState::Damaged;
+                    (entry.bytes, entry.start) = (bytes, modified);
+                });
+                self.list().own(camera, name, None);
+            }
             Ok(Found::Foreign) => self.forget(camera, name),
             Err(error) => {
                 self.update(camera, name, |entry| entry.state = SegmentState::Unreadable);
@@ -242,11 +144,9 @@ impl<D: Disk> Card<D> {
             return self.give_back_room(camera, name).map(|()| Found::Foreign);
         }
         let read_at = |buffer: &mut [u8], at| self.disk.read_at(&file, buffer, at);
+        let modified = self.disk.modified(&file)?;
         match read_head(&read_at, bytes) {
-            Ok(head) => {
-                let modified = self.disk.modified(&file)?;
-                Ok(Found::Recording { head: Box::new(head), bytes, modified })
-            }
+            Ok(head) => Ok(Found::Recording { head: Box::new(head), bytes, modified }),
             Err(State::Unreadable { error, .. }) => match error.kind() {
                 io::ErrorKind::IsADirectory => Ok(Found::Foreign),
                 _ => Err(error),
@@ -255,7 +155,7 @@ impl<D: Disk> Card<D> {
                 let mut first = [0; 8];
                 self.disk.read_at(&file, &mut first, 0)?;
                 let is_recording = layout::begins_with_ftyp(&first);
-                Ok(if is_recording { Found::Damaged { bytes } } else { Found::Foreign })
+                Ok(if is_recording { Found::Damaged { bytes, modified } } else { Found::Foreign })
             }
         }
     }
@@ -296,5 +196,7 @@ impl<D: Disk> Card<D> {
                 entry.set_codecs(codecs);
             }
         });
+        let owner = head.identity.as_ref().map(|identity| &*identity.camera);
+        self.list().own(camera, name, owner);
     }
 }

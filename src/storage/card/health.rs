@@ -190,8 +190,8 @@ impl<D: Disk> Card<D> {
     }
 
     fn give_up_all(&mut self) {
-        for index in 0..self.cameras.len() {
-            self.give_up(CameraId(index));
+        for camera in self.ids() {
+            self.give_up(camera);
         }
     }
 
@@ -206,17 +206,17 @@ impl<D: Disk> Card<D> {
         if self.list().state != CardState::Ok {
             return;
         }
-        let camera = self.settings.cameras.get(camera.0).map_or("", |name| name);
+        let camera = self.name_of(camera);
         let reason = format!("the card stalls for longer than the ring of {camera} holds");
         self.suffer(Trouble::Failing(reason), None, now);
     }
 
     /// Somebody else could not read a file: did the card turn read-only over it, or will it?
-    pub(super) fn read_failed(&mut self, camera: CameraId, number: u32, now: Instant) {
-        let name = self.list().folder(camera).and_then(|it| it.get(number).copied());
-        let Some(name) = name.map(|entry| entry.name).filter(|_| self.root.is_some()) else {
+    pub(super) fn read_failed(&mut self, camera: CameraId, name: Name, now: Instant) {
+        let is_listed = self.list().folder(camera).is_some_and(|it| it.get(name).is_some());
+        if !is_listed || self.root.is_none() {
             return;
-        };
+        }
         let is_open = self.is_being_written(camera, name);
         match self.diagnose(&io::ErrorKind::Other.into()) {
             Trouble::Failing(_) if is_open => {}
@@ -323,7 +323,8 @@ impl<D: Disk> Card<D> {
             }
         };
         self.read_again(camera, name);
-        self.events.push_back(Event::Mended { camera, number: name.number(), mended });
+        let file = self.recording(camera, name);
+        self.events.push_back(Event::Mended { file, mended });
         Ok(Cured::Done)
     }
 
@@ -335,9 +336,10 @@ impl<D: Disk> Card<D> {
         let file = self.disk.open(&aside, Access::ReadWrite)?;
         self.disk.sync_data(&file)?;
         self.disk.sync_directory(&directory)?;
+        let file = self.recording(camera, name);
         self.forget(camera, name);
         let mended = Mended::SetAside(name.set_aside());
-        self.events.push_back(Event::Mended { camera, number: name.number(), mended });
+        self.events.push_back(Event::Mended { file, mended });
         Ok(())
     }
 }

@@ -80,9 +80,9 @@ impl<D: Disk> Card<D> {
         if let Some((camera, name)) = old {
             return Some((camera, name, DeleteReason::Age));
         }
-        list.folders().iter().enumerate().find_map(|(index, folder)| {
+        list.folders().iter().find_map(|folder| {
             let name = retention::for_count(folder, self.file_system)?;
-            Some((CameraId(index), name, DeleteReason::Count))
+            Some((folder.id, name, DeleteReason::Count))
         })
     }
 
@@ -223,8 +223,9 @@ impl<D: Disk> Card<D> {
     }
 
     fn gone(&mut self, camera: CameraId, name: Name, reason: DeleteReason) {
+        let file = self.recording(camera, name);
         self.forget(camera, name);
-        self.events.push_back(Event::Deleted { camera, number: name.number(), reason });
+        self.events.push_back(Event::Deleted { file, reason });
     }
 
     /// Takes a file off the list.
@@ -257,6 +258,21 @@ impl<D: Disk> Card<D> {
             self.disk.sync_directory(&directory)?;
         }
         Ok(())
+    }
+
+    /// Has a folder below the storage path say that it is one of ours: by this it is known where no
+    /// camera that is configured records there any more.
+    pub(super) fn mark_folder(&mut self, camera: CameraId) {
+        let highest = {
+            let list = self.list();
+            let Some(folder) = list.folder(camera) else { return };
+            let is_root = Some(&folder.directory) == self.root.as_ref();
+            folder.highest().filter(|_| folder.marker.is_none() && !is_root)
+        };
+        if let Some(highest) = highest.filter(|_| self.is_writable()) {
+            // Where it fails, the next segment tries again, and what is wrong says so by itself.
+            let _ = self.mark_highest(camera, highest);
+        }
     }
 
     fn mark_highest(&mut self, camera: CameraId, number: u32) -> io::Result<()> {

@@ -15,7 +15,7 @@ use crate::{
     limits::{ALLOCATION_STEP_BYTES, CARD_OPEN_TRIES_MAX, GIVEN_UP_MAX, SEGMENT_BYTES_MAX},
     mp4::identity::{Clock, Identity},
     storage::{
-        CameraId, Ending, Event, Fragment, OpenError, Refused, SegmentStart,
+        CameraId, Ending, Event, Fragment, OpenError, Place, Refused, SegmentStart,
         catalog::{Entry, SegmentState},
         disk::Disk,
         layout::Name,
@@ -26,6 +26,7 @@ use crate::{
 
 /// What is open of a camera, and what is known of its segments' size.
 pub(super) struct Camera<D: Disk> {
+    pub(super) place: Place,
     open: Option<Open<D>>,
     /// What another program writes in its place.
     pub(super) staged: Option<Staged<D>>,
@@ -45,9 +46,9 @@ struct Open<D: Disk> {
     frames_end: u64,
 }
 
-impl<D: Disk> Default for Camera<D> {
-    fn default() -> Camera<D> {
-        Camera { open: None, staged: None, expected_bytes: None, given_up: Vec::new() }
+impl<D: Disk> Camera<D> {
+    pub(super) fn new(place: Place) -> Camera<D> {
+        Camera { place, open: None, staged: None, expected_bytes: None, given_up: Vec::new() }
     }
 }
 
@@ -67,7 +68,7 @@ impl<D: Disk> Card<D> {
         start: &SegmentStart,
         now: Instant,
     ) -> Result<u32, OpenError> {
-        if camera.0 >= self.cameras.len() {
+        if self.slot(camera).is_none() {
             return Err(OpenError::NoSuchCamera);
         }
         if !self.takes_segments() {
@@ -81,7 +82,7 @@ impl<D: Disk> Card<D> {
         self.make_room(camera, now);
         let mut last = OpenError::Card;
         for _ in 0..CARD_OPEN_TRIES_MAX {
-            let number = self.list().folder(camera).map_or(0, |folder| folder.next_number());
+            let number = self.list().next_number(camera);
             let name = Name::new(number).ok_or(OpenError::NoNumberLeft)?;
             let error = match self.create(camera, name, start) {
                 Ok(()) => {
@@ -119,7 +120,7 @@ impl<D: Disk> Card<D> {
     fn create(&mut self, camera: CameraId, name: Name, start: &SegmentStart) -> io::Result<()> {
         let (path, directory) = (self.path(camera, name)?, self.directory(camera)?);
         let identity = Identity {
-            camera: self.settings.cameras.get(camera.0).cloned().unwrap_or_default(),
+            camera: self.name_of(camera),
             number: name.number(),
             run: start.run,
             boot: self.settings.boot,
@@ -145,11 +146,18 @@ impl<D: Disk> Card<D> {
         if let Some(folder) = list.folder_mut(camera) {
             folder.push(entry);
         }
+        list.own(camera, name, Some(&identity.camera));
         drop(list);
-        if let Some(slot) = self.cameras.get_mut(camera.0) {
+        self.mark_folder(camera);
+        if let Some(slot) = self.slot_mut(camera) {
             slot.open = Some(Open { name, segment, unsynced_since: None, frames_end: 0 });
         }
         Ok(())
+    }
+
+    /// A camera's name, as the identity of its segments has it.
+    pub(super) fn name_of(&self, camera: CameraId) -> String {
+        self.slot(camera).map(|slot| slot.place.name.clone()).unwrap_or_default()
     }
 
     /// What could not be created leaves nothing behind, or its number is used up.
@@ -205,7 +213,8 @@ impl<D: Disk> Card<D> {
         fragment: &Fragment,
         now: Instant,
     ) -> Option<io::Result<()>> {
-        let open = self.cameras.get_mut(camera.0)?.open.as_mut()?;
+        let slot = self.cameras.iter_mut().find(|slot| slot.place.id == camera)?;
+        let open = slot.open.as_mut()?;
         let written = segment::Fragment { bytes: &fragment.bytes, extent: fragment.extent };
         let result = open.segment.append(&self.disk, &written);
         if result.is_ok() {
@@ -222,10 +231,10 @@ impl<D: Disk> Card<D> {
     }
 
     pub(super) fn close(&mut self, camera: CameraId, now: Instant) {
-        if self.cameras.get(camera.0).is_some_and(|slot| slot.staged.is_some()) {
+        if self.slot(camera).is_some_and(|slot| slot.staged.is_some()) {
             return self.close_staged(camera, now);
         }
-        let Some(open) = self.cameras.get_mut(camera.0).and_then(|slot| slot.open.take()) else {
+        let Some(open) = self.slot_mut(camera).and_then(|slot| slot.open.take()) else {
             return;
         };
         let Open { name, segment, frames_end, .. } = open;
@@ -254,7 +263,7 @@ impl<D: Disk> Card<D> {
 
     /// Takes in how large a segment has become.
     pub(super) fn expect(&mut self, camera: CameraId, bytes: u64) {
-        if let Some(slot) = self.cameras.get_mut(camera.0) {
+        if let Some(slot) = self.slot_mut(camera) {
             // An eighth more, so that most segments take their room at once; a short one between
             // two long ones says little.
             let recent = slot.expected_bytes.map_or(0, |before| before / 9 * 7).max(bytes);
@@ -274,8 +283,8 @@ impl<D: Disk> Card<D> {
     }
 
     pub(super) fn close_all(&mut self, now: Instant) {
-        for index in 0..self.cameras.len() {
-            self.close(CameraId(index), now);
+        for camera in self.ids() {
+            self.close(camera, now);
         }
     }
 
@@ -294,14 +303,13 @@ impl<D: Disk> Card<D> {
 
     pub(super) fn sync_due(&mut self, now: Instant) {
         for index in 0..self.cameras.len() {
-            let camera = CameraId(index);
             let due = self.cameras.get(index).and_then(|slot| self.sync_time(slot.open.as_ref()?));
             if due.is_none_or(|due| now < due) {
                 continue;
             }
-            let Some(open) = self.cameras.get_mut(index).and_then(|slot| slot.open.as_mut()) else {
-                continue;
-            };
+            let Some(slot) = self.cameras.get_mut(index) else { continue };
+            let camera = slot.place.id;
+            let Some(open) = slot.open.as_mut() else { continue };
             match open.segment.sync(&self.disk) {
                 Ok(()) => {
                     open.unsynced_since = None;
@@ -331,7 +339,7 @@ impl<D: Disk> Card<D> {
 
     /// Lets go of an open segment without another call for it but `close`; it is mended later.
     pub(super) fn give_up(&mut self, camera: CameraId) -> Option<Name> {
-        let slot = self.cameras.get_mut(camera.0)?;
+        let slot = self.slot_mut(camera)?;
         let staged = slot.staged.take().and_then(|staged| staged.durable());
         let open = slot.open.take().map(|open| (open.name, open.segment.durable_bytes()));
         let (name, durable_bytes) = open.or(staged)?;
@@ -340,7 +348,7 @@ impl<D: Disk> Card<D> {
     }
 
     pub(super) fn given_up(&mut self, camera: CameraId, name: Name, durable_bytes: u64) {
-        if let Some(slot) = self.cameras.get_mut(camera.0) {
+        if let Some(slot) = self.slot_mut(camera) {
             if slot.given_up.len() >= GIVEN_UP_MAX {
                 slot.given_up.remove(0);
             }
@@ -353,7 +361,7 @@ impl<D: Disk> Card<D> {
 
     /// How much of a file may be believed.
     pub(super) fn reach(&self, camera: CameraId, name: Name) -> Reach {
-        let mut given_up = self.cameras.get(camera.0).into_iter().flat_map(|slot| &slot.given_up);
+        let mut given_up = self.slot(camera).into_iter().flat_map(|slot| &slot.given_up);
         given_up.find(|it| it.0 == name).map_or(Reach::All, |it| Reach::UpTo(it.1))
     }
 
@@ -369,7 +377,7 @@ impl<D: Disk> Card<D> {
     }
 
     pub(super) fn is_being_written(&self, camera: CameraId, name: Name) -> bool {
-        let Some(slot) = self.cameras.get(camera.0) else { return false };
+        let Some(slot) = self.slot(camera) else { return false };
         let staged = slot.staged.as_ref().and_then(Staged::name);
         slot.open.as_ref().map(|open| open.name).or(staged) == Some(name)
     }
@@ -381,7 +389,7 @@ impl<D: Disk> Card<D> {
     }
 
     pub(super) fn expected_bytes(&self, camera: CameraId) -> u64 {
-        let slot = self.cameras.get(camera.0);
+        let slot = self.slot(camera);
         slot.and_then(|slot| slot.expected_bytes).unwrap_or(ALLOCATION_STEP_BYTES)
     }
 

@@ -75,7 +75,7 @@ impl<D: Disk> Card<D> {
     }
 
     fn try_stage(&mut self, camera: CameraId, run: u64, now: Instant) -> Result<Event, OpenError> {
-        if camera.0 >= self.cameras.len() {
+        if self.slot(camera).is_none() {
             return Err(OpenError::NoSuchCamera);
         }
         self.look_at_card(now);
@@ -85,9 +85,9 @@ impl<D: Disk> Card<D> {
         self.make_room(camera, now);
         let directory = self.directory(camera).map_err(OpenError::Failed)?;
         self.take_up_left_over(camera, run, now).map_err(OpenError::Failed)?;
-        let number = self.list().folder(camera).map_or(0, |folder| folder.next_number());
+        let number = self.list().next_number(camera);
         let staged = Staged { run, next: number, next_look: now, open: None, end: None };
-        if let Some(slot) = self.cameras.get_mut(camera.0) {
+        if let Some(slot) = self.slot_mut(camera) {
             slot.staged = Some(staged);
         }
         Ok(Event::Staged { camera, directory, number })
@@ -139,10 +139,10 @@ impl<D: Disk> Card<D> {
         if self.next_stage().is_none_or(|due| now < due) || self.has_moved(now) {
             return;
         }
-        for index in 0..self.cameras.len() {
-            let due = self.cameras.get(index).and_then(|slot| slot.staged.as_ref());
+        for camera in self.ids() {
+            let due = self.slot(camera).and_then(|slot| slot.staged.as_ref());
             if due.is_some_and(|staged| now >= staged.next_look) {
-                self.look_at_staged(CameraId(index), now);
+                self.look_at_staged(camera, now);
             }
         }
     }
@@ -192,6 +192,9 @@ impl<D: Disk> Card<D> {
             folder.push(Entry::new(name, SegmentState::Recording));
         }
         let result = self.prepare(camera, name, &file, &head, wall);
+        let owner = self.name_of(camera);
+        self.list().own(camera, name, Some(&owner));
+        self.mark_folder(camera);
         if let Some(staged) = self.staged_mut(camera) {
             staged.next = next.saturating_add(1);
             let (bytes, durable_bytes) = (head.media_begin, 0);
@@ -218,9 +221,9 @@ impl<D: Disk> Card<D> {
         wall: Option<(WallTime, Clock)>,
     ) -> io::Result<()> {
         if let (Some(spare), Some((wall, clock))) = (&head.spare, wall) {
-            let staged = self.cameras.get(camera.0).and_then(|slot| slot.staged.as_ref());
+            let staged = self.slot(camera).and_then(|slot| slot.staged.as_ref());
             let identity = Identity {
-                camera: self.settings.cameras.get(camera.0).cloned().unwrap_or_default(),
+                camera: self.name_of(camera),
                 number: name.number(),
                 run: staged.map_or(0, |staged| staged.run),
                 boot: self.settings.boot,
@@ -246,7 +249,7 @@ impl<D: Disk> Card<D> {
     fn rename_staged(&mut self, camera: CameraId, staged: u32) -> io::Result<Name> {
         let directory = self.directory(camera)?;
         for _ in 0..CARD_OPEN_TRIES_MAX {
-            let number = self.list().folder(camera).map_or(0, |folder| folder.next_number());
+            let number = self.list().next_number(camera);
             let name = Name::new(number).ok_or(io::ErrorKind::StorageFull)?;
             let path = directory.join(name.file_name());
             if self.disk.exists(&path) {
@@ -272,7 +275,8 @@ impl<D: Disk> Card<D> {
         let sync = self.settings.sync;
         let Some(open) = self
             .cameras
-            .get_mut(camera.0)
+            .iter_mut()
+            .find(|slot| slot.place.id == camera)
             .and_then(|slot| slot.staged.as_mut())
             .and_then(|staged| staged.open.as_mut())
         else {
@@ -316,7 +320,7 @@ impl<D: Disk> Card<D> {
         if let Err(error) = result {
             self.fail_staged(camera, &error, now);
         }
-        if let Some(slot) = self.cameras.get_mut(camera.0) {
+        if let Some(slot) = self.slot_mut(camera) {
             slot.staged = None;
         }
     }
@@ -348,7 +352,7 @@ impl<D: Disk> Card<D> {
             file => Some(self.disk.len(&file?)?),
         };
         if bytes != Some(0) {
-            let number = self.list().folder(camera).map_or(0, |folder| folder.next_number());
+            let number = self.list().next_number(camera);
             let name = Name::new(number).ok_or(io::ErrorKind::StorageFull)?;
             self.use_up(camera, number);
             self.disk.rename(&path, &directory.join(name.set_aside()))?;
@@ -427,7 +431,7 @@ impl<D: Disk> Card<D> {
     }
 
     fn staged_mut(&mut self, camera: CameraId) -> Option<&mut Staged<D>> {
-        self.cameras.get_mut(camera.0)?.staged.as_mut()
+        self.slot_mut(camera)?.staged.as_mut()
     }
 }
 

@@ -16,9 +16,10 @@ use crate::{
         scan::{Depth, Scan, scan},
     },
     storage::{
-        Ending, Fragment, Mended, OpenError, Refused, SegmentStart,
+        Ending, Fragment, Mended, OpenError, Place, Refused, SegmentStart,
         disk::{FileSystem, Mount, RequireMount},
         faulty::{ALWAYS, EDQUOT, EIO, ENOENT, ENOSPC, EROFS, FaultyDisk},
+        layout::Asked,
     },
     units::Ticks,
 };
@@ -31,12 +32,20 @@ struct Bench {
     settings: Settings,
     now: Instant,
     /// Fragments appended to the open segment of each camera, and frames so far.
-    appended: [u32; 2],
+    appended: [u32; 64],
     frames: u64,
 }
 
 const YARD: CameraId = CameraId(0);
 const GATE: CameraId = CameraId(1);
+fn place(id: CameraId, name: &str, folder: &str) -> Place {
+    Place { id, name: name.into(), folder: folder.into() }
+}
+
+fn name(number: u32) -> Name {
+    Name::new(number).unwrap()
+}
+
 const SECOND: Duration = Duration::from_secs(1);
 const NOON: WallTime = WallTime(1_795_336_200_000);
 
@@ -52,7 +61,7 @@ impl Bench {
             keep_free_percent: 0,
             keep_days: 0,
             sync: Duration::from_secs(5),
-            cameras: vec!["yard".into(), "gate".into()],
+            cameras: vec![place(YARD, "yard", "."), place(GATE, "gate", "gate")],
             lock_file: disk.root().with_file_name("sysupgrade.lock"),
             boot: [7; 16],
         };
@@ -63,7 +72,7 @@ impl Bench {
         let catalog = Arc::new(Mutex::new(Catalog::default()));
         let now = start_of_time();
         let card = Card::new(disk.clone(), settings.clone(), catalog.clone(), now);
-        Bench { disk, card, catalog, settings, now, appended: [0; 2], frames: 0 }
+        Bench { disk, card, catalog, settings, now, appended: [0; 64], frames: 0 }
     }
 
     /// As after a power cut and a boot: nothing that was open was closed.
@@ -189,7 +198,7 @@ impl Bench {
     }
 
     fn entry(&self, camera: CameraId, number: u32) -> crate::storage::catalog::Entry {
-        *self.catalog.lock().unwrap().folder(camera).unwrap().get(number).unwrap()
+        *self.catalog.lock().unwrap().folder(camera).unwrap().get(name(number)).unwrap()
     }
 }
 
@@ -225,7 +234,7 @@ fn states(events: &[Event]) -> Vec<&'static str> {
 
 fn deleted(events: &[Event]) -> Vec<(usize, u32)> {
     let deleted = events.iter().filter_map(|event| match event {
-        Event::Deleted { camera, number, .. } => Some((camera.0, *number)),
+        Event::Deleted { file, .. } => Some((file.folder.0, file.number)),
         _ => None,
     });
     deleted.collect()

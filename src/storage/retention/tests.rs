@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 const MIB: u64 = 1 << 20;
 
-/// A folder of whole recordings, each `(number, bytes)`.
-fn folder(recordings: &[(u32, u64)]) -> Folder {
+/// The folder of a camera with whole recordings, each `(number, bytes)`.
+fn folder(camera: usize, recordings: &[(u32, u64)]) -> Folder {
     let mut folder = Folder::new(PathBuf::from("/card"));
+    folder.id = CameraId(camera);
     for &(number, bytes) in recordings {
         let mut entry = Entry::new(Name::new(number).unwrap(), SegmentState::Whole);
         entry.bytes = bytes;
@@ -29,19 +30,19 @@ fn delete(camera: usize, number: u32) -> Verdict {
 
 #[test]
 fn nothing_goes_while_there_is_room() {
-    let folders = [folder(&[(1, 30 * MIB)])];
+    let folders = [folder(0, &[(1, 30 * MIB)])];
     assert_eq!(for_room(&folders, space(60, 1000), &wanted(60, 5)), Verdict::Enough);
 }
 
 #[test]
 fn the_oldest_number_of_the_camera_that_fills_most_goes_first() {
-    let folders = [folder(&[(900, 30 * MIB)]), folder(&[(7, 30 * MIB), (3, 30 * MIB)])];
+    let folders = [folder(0, &[(900, 30 * MIB)]), folder(1, &[(7, 30 * MIB), (3, 30 * MIB)])];
     assert_eq!(for_room(&folders, space(40, 1000), &wanted(60, 5)), delete(1, 3));
 }
 
 #[test]
 fn the_segment_being_written_never_goes() {
-    let mut only = folder(&[(1, 30 * MIB)]);
+    let mut only = folder(0, &[(1, 30 * MIB)]);
     only.get_mut(Name::new(1).unwrap()).unwrap().state = SegmentState::Recording;
     let verdict = for_room(&[only], space(40, 1000), &wanted(60, 5));
     assert_eq!(verdict, Verdict::NothingLeft);
@@ -50,29 +51,29 @@ fn the_segment_being_written_never_goes() {
 #[test]
 fn a_share_that_is_out_of_reach_shrinks_to_two_segments() {
     // 900 of 1000 MB are foreign: 50 % can not be had, so what is left suffices
-    let folders = [folder(&[(1, 30 * MIB)])];
+    let folders = [folder(0, &[(1, 30 * MIB)])];
     assert_eq!(for_room(&folders, space(70, 1000), &wanted(60, 50)), Verdict::Enough);
     assert_eq!(for_room(&folders, space(50, 1000), &wanted(60, 50)), delete(0, 1));
 }
 
 #[test]
 fn unread_recordings_count_as_much_as_the_average() {
-    let mut many = folder(&[(9, 10 * MIB)]);
+    let mut many = folder(1, &[(9, 10 * MIB)]);
     (0..8).for_each(|number| many.list(Name::new(number).unwrap()));
     many.sort();
-    let folders = [folder(&[(50, 60 * MIB)]), many];
+    let folders = [folder(0, &[(50, 60 * MIB)]), many];
     assert_eq!(for_room(&folders, space(1, 1000), &wanted(60, 5)), delete(1, 0));
 }
 
 #[test]
 fn recordings_go_by_age_where_both_clocks_were_trusted() {
     let day = MILLIS_PER_DAY;
-    let mut old = folder(&[(1, MIB), (2, MIB), (3, MIB)]);
+    let mut old = folder(1, &[(1, MIB), (2, MIB), (3, MIB)]);
     for (number, start, trusted) in [(1, 0, false), (2, 10 * day, true), (3, 0, true)] {
         let entry = old.get_mut(Name::new(number).unwrap()).unwrap();
         (entry.start, entry.clock_trusted) = (WallTime(start), trusted);
     }
-    let folders = [folder(&[]), old];
+    let folders = [folder(0, &[]), old];
     let name = Name::new(3).unwrap();
     assert_eq!(for_age(&folders, WallTime(11 * day), 7), Some((CameraId(1), name)));
     assert_eq!(for_age(&folders, WallTime(6 * day), 7), None);
@@ -108,11 +109,12 @@ proptest! {
         second in prop::collection::vec(0..100u64, 0..20),
         foreign in 0..2000u64, segments in 0..200u64, percent in 0..=100u8,
     ) {
-        let numbered = |sizes: &[u64]| {
+        let numbered = |camera, sizes: &[u64]| {
             let sizes = sizes.iter().enumerate();
-            folder(&sizes.map(|(number, size)| (number as u32, size * MIB)).collect::<Vec<_>>())
+            let sizes = sizes.map(|(number, size)| (number as u32, size * MIB));
+            folder(camera, &sizes.collect::<Vec<_>>())
         };
-        let mut folders = [numbered(&first), numbered(&second)];
+        let mut folders = [numbered(0, &first), numbered(1, &second)];
         let ours: u64 = first.iter().chain(&second).sum();
         let total = ours + foreign + 50;
         let mut space = space(50, total);

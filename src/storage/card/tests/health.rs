@@ -53,7 +53,12 @@ fn absent_a_card_pulled_while_recording_is_noticed_and_taken_up_again() {
     bench.disk.set_mount(Mount::Writable);
     let events = bench.pass(3 * SECOND);
     assert_eq!(states(&events), ["ok"]);
-    assert!(events.iter().any(|it| matches!(it, Event::Mended { number: 1, .. })), "{events:?}");
+    assert!(
+        events
+            .iter()
+            .any(|it| matches!(it, Event::Mended { file: Recording { number: 1, .. }, .. })),
+        "{events:?}"
+    );
     assert_eq!(bench.opened(YARD), 2);
 }
 
@@ -103,7 +108,7 @@ fn read_only_a_card_mounted_so_stays_so_and_is_looked_at_again() {
     assert_eq!(states(&bench.pass(SECOND)), ["read-only"]);
     assert_eq!(bench.entry(YARD, 4).state, SegmentState::Whole, "its recordings can be played");
     assert!(matches!(bench.open(YARD)[..], [Event::OpenFailed { reason: OpenError::Card, .. }]));
-    let events = bench.send(Command::Delete { camera: YARD, file: Asked::Number(4) });
+    let events = bench.send(Command::Delete { camera: YARD, name: name(4) });
     assert!(matches!(events[..], [Event::DeleteFailed { .. }]));
     assert!(bench.pass(600 * SECOND).is_empty());
     assert_eq!(changes(&bench.disk.log()), [""; 0], "no remount, nothing written");
@@ -178,8 +183,12 @@ fn read_only_a_file_whose_deletion_did_it_is_set_aside() {
     bench.record(YARD, 1);
     bench.record(YARD, 1);
     bench.disk.fail_and_be("remove 000.mp4", EIO, Mount::ReadOnly);
-    let events = bench.send(Command::Delete { camera: YARD, file: Asked::Number(0) });
-    assert!(events.iter().any(|it| matches!(it, Event::DeleteFailed { number: 0, .. })));
+    let events = bench.send(Command::Delete { camera: YARD, name: name(0) });
+    assert!(
+        events
+            .iter()
+            .any(|it| matches!(it, Event::DeleteFailed { file: Recording { number: 0, .. }, .. }))
+    );
     assert_eq!(states(&events), ["read-only", "ok"]);
     assert_eq!(bench.names(""), ["000.bad", "001.mp4"]);
 }
@@ -229,7 +238,7 @@ fn read_only_a_file_that_somebody_else_could_not_read_is_the_suspect() {
     bench.opened(YARD);
     bench.append(YARD);
     bench.disk.set_mount(Mount::ReadOnly); // over a download of 000.mp4
-    let mut events = bench.send(Command::ReadFailed { camera: YARD, number: 0 });
+    let mut events = bench.send(Command::ReadFailed { camera: YARD, name: name(0) });
     events.extend(bench.pass(SECOND));
     assert_eq!(states(&events), ["read-only", "ok"]);
     assert!(events.iter().any(|it| {
@@ -237,7 +246,12 @@ fn read_only_a_file_that_somebody_else_could_not_read_is_the_suspect() {
     }));
     let given_up = Event::Closed { camera: YARD, number: 1, ending: Ending::GivenUp };
     assert!(events.iter().any(|it| format!("{it:?}") == format!("{given_up:?}")));
-    assert!(events.iter().any(|it| matches!(it, Event::Mended { number: 1, .. })), "{events:?}");
+    assert!(
+        events
+            .iter()
+            .any(|it| matches!(it, Event::Mended { file: Recording { number: 1, .. }, .. })),
+        "{events:?}"
+    );
 }
 
 #[test]

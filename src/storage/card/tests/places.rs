@@ -31,7 +31,7 @@ fn another_card_is_noticed_while_nothing_is_written_and_none_of_it_is_deleted() 
     bench.pass(SECOND);
     bench.record(YARD, 1);
     put_another_card(&bench, &[0, 7]);
-    let events = bench.send(Command::Delete { camera: YARD, file: Asked::Number(0) });
+    let events = bench.send(Command::Delete { camera: YARD, name: name(0) });
     assert!(events.iter().any(|it| matches!(it, Event::DeleteFailed { .. })));
     assert!(bench.has("000.mp4"), "that was meant for another file");
     bench.pass(SECOND);

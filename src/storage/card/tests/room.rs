@@ -212,7 +212,7 @@ fn on_fat_the_name_of_a_recording_goes_from_the_card_before_its_room_is_free() {
     let mut bench = bench.boot_again();
     bench.pass(SECOND);
     bench.disk.log();
-    bench.send(Command::Delete { camera: YARD, file: Asked::Number(1) });
+    bench.send(Command::Delete { camera: YARD, name: name(1) });
     let expected = [
         "open 001.mp4",
         "remove 001.mp4",

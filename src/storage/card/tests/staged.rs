@@ -63,7 +63,7 @@ fn a_file_is_taken_up_grows_and_is_closed_when_the_next_one_is_there() {
     assert_eq!((entry.state, entry.codec), (SegmentState::Recording, Some(Codec::H264)));
     assert!(entry.clock_trusted && (NOON.0..NOON.0 + 1000).contains(&entry.start.0));
     assert!(matches!(
-        bench.send(Command::Delete { camera: YARD, file: Asked::Number(0) })[..],
+        bench.send(Command::Delete { camera: YARD, name: name(0) })[..],
         [Event::DeleteFailed { .. }]
     ));
     let bytes = fs::metadata(bench.path("000.mp4")).unwrap().len();

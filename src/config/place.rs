@@ -1,0 +1,75 @@
+//! What people call a camera, and where it records.
+
+use crate::{limits, storage::layout};
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// What people see of a camera: any script, one line.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Label(String);
+
+impl Label {
+    /// Empty where the name is to be shown.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Label {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let label = String::deserialize(deserializer)?;
+        let most = limits::LABEL_CHARS_MAX;
+        if label.chars().count() > most || label.chars().any(hides) {
+            let allowed = format!("at most {most} characters, and none that is invisible");
+            return Err(de::Error::invalid_value(de::Unexpected::Str(&label), &&*allowed));
+        }
+        Ok(Label(label))
+    }
+}
+
+/// Control characters, and those that turn the text around them (Unicode UAX #9).
+fn hides(character: char) -> bool {
+    let turns = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    character.is_control() || turns || matches!(character, '\u{2028}' | '\u{2029}')
+}
+
+/// A folder below the storage path, or `.`, the path itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Folder(String);
+
+impl Folder {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Folder {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let folder = String::deserialize(deserializer)?;
+        if folder == "." || (layout::is_folder(&folder) && !is_device(&folder)) {
+            return Ok(Folder(folder));
+        }
+        Err(de::Error::invalid_value(
+            de::Unexpected::Str(&folder),
+            &"\".\", or 1 to 32 characters of a-z, A-Z, 0-9, - and _ (and no name of a DOS device)",
+        ))
+    }
+}
+
+/// Of a key that may be left out.
+pub(super) fn some<'de, D: Deserializer<'de>>(folder: D) -> Result<Option<Folder>, D::Error> {
+    Folder::deserialize(folder).map(Some)
+}
+
+/// A name that a PC with Windows can not open.
+fn is_device(folder: &str) -> bool {
+    let name = folder.to_ascii_lowercase();
+    let numbered =
+        |port| name.strip_prefix(port).is_some_and(|rest| matches!(rest.as_bytes(), [b'0'..=b'9']));
+    matches!(&*name, "con" | "prn" | "aux" | "nul") || numbered("com") || numbered("lpt")
+}
+
+/// Where a camera records that does not say so: a folder of its name. That of `camera`, as the shipped
+/// file calls the first one, is the path itself, as it always was.
+pub(super) fn default_folder(name: &str) -> &str {
+    if name == "camera" { "." } else { name }
+}

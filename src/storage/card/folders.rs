@@ -1,0 +1,218 @@
+//! The folders of the card: those of cameras, made where they are missing, and those that former cameras
+//! left; names at once, by one readdir each.
+
+use std::{
+    ffi::{OsStr, OsString},
+    io,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use super::Card;
+use crate::{
+    limits::{CARD_ROOM_DELAY, FORMER_FOLDERS_MAX, FORMER_HEADS_MAX},
+    mp4::scan::read_head,
+    storage::{
+        CardState, Place,
+        catalog::Folder,
+        disk::{Access, Disk, Kind, Mount, RequireMount},
+        layout,
+    },
+};
+
+impl<D: Disk> Card<D> {
+    /// Begins with a card that was found: lists its folders, and makes those that are missing.
+    pub(super) fn take_up(&mut self, root: PathBuf, mount: Mount, now: Instant) {
+        self.forget_card();
+        self.was_writable = mount == Mount::Writable;
+        if let Err((directory, error)) = self.list_all(&root) {
+            self.forget_card();
+            return self.set_state(why_not_listed(&directory, &error));
+        }
+        self.file_system = self.disk.file_system(&root);
+        self.list().root = Some(root.clone());
+        self.root = Some(root);
+        self.deleted_in_vain = 0;
+        self.next_head = Some(now);
+        self.next_room = now + CARD_ROOM_DELAY;
+        self.set_state(match mount {
+            Mount::Writable => CardState::Ok,
+            _ => CardState::ReadOnly("the card is mounted read-only".into()),
+        });
+        for camera in self.ids() {
+            self.mark_folder(camera);
+        }
+    }
+
+    /// Lists the folder of a camera that is configured now. False where the card has to be looked at
+    /// anew.
+    pub(super) fn list_camera(&mut self, place: &Place) -> bool {
+        let Some(root) = self.root.clone() else { return true };
+        if self.held.is_empty() {
+            self.forget_card(); // the path itself is not made yet
+            return false;
+        }
+        if let Err((directory, error)) = self.list_place(&root, place) {
+            self.forget_card();
+            self.set_state(why_not_listed(&directory, &error));
+            return false;
+        }
+        self.mark_folder(place.id);
+        self.next_head = self.next_head.or(Some(self.next_look));
+        true
+    }
+
+    fn list_all(&mut self, root: &Path) -> Result<(), (PathBuf, io::Error)> {
+        let mut others = Vec::new();
+        let cameras = self.settings.cameras.clone();
+        let folder = self.list_folder(root, root, &mut |file, kind| {
+            let is_other =
+                |place: &Place| !file.eq_ignore_ascii_case(OsStr::new(place.folder.as_str()));
+            if kind == Kind::Other
+                && others.len() < FORMER_FOLDERS_MAX
+                && layout::may_be_folder(file)
+                && cameras.iter().all(is_other)
+            {
+                others.push(file.to_owned());
+            }
+        });
+        let folder = folder.map_err(|error| (root.to_owned(), error))?;
+        match cameras.iter().find(|place| place.folder == ".") {
+            Some(place) => self.list().add(Some(place.id), &place.name, folder),
+            None => {
+                let last = self.camera_in(&folder).unwrap_or_else(|| layout::NAMELESS.to_owned());
+                self.list().add(None, &last, folder);
+            }
+        }
+        for place in &cameras {
+            self.list_place(root, place)?;
+        }
+        for name in others {
+            self.list_former(root, &name);
+        }
+        Ok(())
+    }
+
+    /// Lists a camera's folder, unless it is listed already.
+    fn list_place(&mut self, root: &Path, place: &Place) -> Result<(), (PathBuf, io::Error)> {
+        let directory = layout::folder(root, &place.folder);
+        if self.list().claim(&directory, place.id, &place.name) {
+            return Ok(());
+        }
+        let folder = match self.list_folder(root, &directory, &mut |_, _| {}) {
+            Ok(folder) => folder,
+            // A file or link of the user's has the folder's name: that camera alone can not record.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Folder::new(directory),
+            Err(error) => return Err((directory, error)),
+        };
+        self.list().add(Some(place.id), &place.name, folder);
+        Ok(())
+    }
+
+    /// Lists a folder that no camera records into, if a former one did: it holds the marker of a highest
+    /// number, or recordings of the camera whose name it has. Any other is foreign, as somebody's copies
+    /// of recordings are.
+    fn list_former(&mut self, root: &Path, name: &OsString) {
+        let directory = root.join(name);
+        if self.hold(root, &directory).is_err() {
+            return; // no folder, a link, or another recorder's
+        }
+        let mut folder = Folder::new(directory.clone());
+        let listed = self.disk.list(&directory, &mut |file, kind| folder.take_up(file, kind));
+        folder.sort();
+        let last = self.camera_in(&folder);
+        let is_ours =
+            folder.marker.is_some() || last.as_ref().is_some_and(|last| name == last.as_str());
+        if listed.is_err() || folder.entries().is_empty() || !is_ours {
+            self.held.pop();
+            return;
+        }
+        let camera = last.unwrap_or_else(|| name.to_string_lossy().into_owned());
+        self.list().add(None, &camera, folder);
+    }
+
+    /// The camera that recorded into a folder last, by the newest files there that say so.
+    fn camera_in(&self, folder: &Folder) -> Option<String> {
+        folder.entries().iter().rev().take(FORMER_HEADS_MAX).find_map(|entry| {
+            let file = self.disk.open(&folder.path(entry.name), Access::Read).ok()?;
+            let length = self.disk.len(&file).ok()?;
+            let read_at = |buffer: &mut [u8], at| self.disk.read_at(&file, buffer, at);
+            Some(read_head(&read_at, length).ok()?.identity?.camera)
+        })
+    }
+
+    fn list_folder(
+        &mut self,
+        root: &Path,
+        directory: &Path,
+        each: &mut dyn FnMut(&OsStr, Kind),
+    ) -> io::Result<Folder> {
+        let mut folder = Folder::new(directory.to_owned());
+        match self.hold(root, directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // It is made for the first camera.
+                if !self.was_writable || self.settings.cameras.is_empty() {
+                    return Ok(folder);
+                }
+                self.make_folder(directory)?;
+                self.hold(root, directory)?;
+            }
+            result => result?,
+        }
+        self.disk.list(directory, &mut |file, kind| {
+            folder.take_up(file, kind);
+            each(file, kind);
+        })?;
+        folder.sort();
+        Ok(folder)
+    }
+
+    /// Keeps a folder in sight; one of the cameras' is a real one in the root's file system.
+    fn hold(&mut self, root: &Path, directory: &Path) -> io::Result<()> {
+        if self.held.iter().any(|(held, _)| held == directory) {
+            return Ok(());
+        }
+        if directory != root {
+            self.hold(root, root)?;
+        }
+        let within = self.held.iter().find(|_| directory != root).map(|(_, folder)| folder);
+        let folder = self.disk.hold(directory, within)?;
+        self.held.push((directory.to_owned(), folder));
+        Ok(())
+    }
+
+    /// Makes a folder on the card; where a mount is required, also those above it, which lie on it.
+    fn make_folder(&self, directory: &Path) -> io::Result<()> {
+        if self.disk.exists(directory) {
+            return Ok(());
+        }
+        let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
+        if let (RequireMount::Yes, Some(parent)) = (self.settings.require_mount, parent) {
+            self.make_folder(parent)?;
+        }
+        // On FAT a name may reach the card before the room that belongs to it. A folder of such a name
+        // turns the card read-only whenever it is looked up, for good: so it is made under one that is
+        // never asked for again.
+        let parent = parent.unwrap_or(Path::new("."));
+        let [a, b, c, d, ..] = self.settings.boot;
+        let unborn = directory.with_extension(u32::from_be_bytes([a, b, c, d]).to_string());
+        self.disk.create_directory(&unborn)?;
+        self.disk.sync_directory(parent)?;
+        self.disk.rename(&unborn, directory)?;
+        // FAT names the room in a new entry when what it stands for is written, not before.
+        self.disk.sync_directory(directory)?;
+        self.disk.sync_directory(parent)
+    }
+}
+
+fn why_not_listed(directory: &Path, error: &io::Error) -> CardState {
+    let directory = directory.display();
+    if error.kind() == io::ErrorKind::WouldBlock {
+        return CardState::Absent(format!(
+            "another recorder uses {directory}: end it, or give one of the two another path"
+        ));
+    }
+    CardState::Failing(format!(
+        "{directory} can not be listed: {error}; if that stays, check the card on a PC"
+    ))
+}

@@ -1,0 +1,190 @@
+//! One folder of the card and what lies in it, in the order of the numbers.
+
+use std::{ffi::OsStr, path::PathBuf};
+
+use super::{Entry, Owner, SegmentState};
+use crate::{
+    limits::RECORDINGS_LISTED_MAX,
+    storage::{
+        CameraId,
+        disk::Kind,
+        layout::{self, Name},
+    },
+};
+
+/// A camera's folder, or one that a former camera left.
+#[derive(Debug)]
+pub struct Folder {
+    pub id: CameraId,
+    pub directory: PathBuf,
+    /// The number in the marker file that says what the highest was, if there is one.
+    pub marker: Option<u32>,
+    /// Whose a recording is that does not say so itself.
+    pub(super) owner: Option<Owner>,
+    /// A camera that is configured records here.
+    pub(super) is_claimed: bool,
+    pub(super) entries: Vec<Entry>,
+    pub(super) highest: Option<u32>,
+    /// Every entry of this number or a higher one was read.
+    pub(super) read_down_to: u32,
+}
+
+impl Folder {
+    /// Of a camera that is not known yet; [`super::Catalog::add`] knows it.
+    pub fn new(directory: PathBuf) -> Folder {
+        Folder {
+            id: CameraId(usize::MAX),
+            directory,
+            marker: None,
+            owner: None,
+            is_claimed: false,
+            entries: Vec::new(),
+            highest: None,
+            read_down_to: u32::MAX,
+        }
+    }
+
+    /// In the order of their numbers, the oldest first.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    pub fn path(&self, name: Name) -> PathBuf {
+        self.directory.join(name.file_name())
+    }
+
+    /// Says that a number was used, whatever became of its file.
+    pub fn use_up(&mut self, number: u32) {
+        self.highest = self.highest.max(Some(number));
+    }
+
+    /// The highest number ever used, if any was.
+    pub fn highest(&self) -> Option<u32> {
+        self.highest
+    }
+
+    /// Takes up a name of the directory, whatever it is of; [`Folder::sort`] comes after the last.
+    ///
+    /// What is no regular file is nobody's recording and no word of ours; its name can not be had all the same.
+    pub fn take_up(&mut self, file: &OsStr, kind: Kind) {
+        if let Some(name) = Name::parse(file) {
+            match kind {
+                Kind::RegularFile => self.list(name),
+                Kind::Other => self.find_used(name.number()),
+            }
+        } else if kind == Kind::RegularFile {
+            let marker = layout::parse_highest_marker(file);
+            self.marker = self.marker.max(marker.filter(|&number| number < RECORDED_NUMBER_MAX));
+            layout::parse_number_set_aside(file)
+                .into_iter()
+                .for_each(|number| self.find_used(number));
+        }
+    }
+
+    /// A number of a file that was found; one that no recorder ever reaches does not end all recording.
+    fn find_used(&mut self, number: u32) {
+        if number < RECORDED_NUMBER_MAX {
+            self.use_up(number);
+        }
+    }
+
+    /// Takes up a recording, in any order; [`Folder::sort`] comes after the last.
+    pub fn list(&mut self, name: Name) {
+        if self.entries.len() >= RECORDINGS_LISTED_MAX + RECORDINGS_LISTED_MAX / 8 {
+            self.forget_oldest();
+        }
+        if self.entries.len() == self.entries.capacity() {
+            self.entries.reserve_exact(GROWTH_ENTRIES);
+        }
+        self.entries.push(Entry::new(name, SegmentState::Unread));
+        self.find_used(name.number());
+    }
+
+    /// Ends a listing. A marker that is far from all that is there was not made by us.
+    pub fn sort(&mut self) {
+        self.forget_oldest();
+        self.entries.sort_unstable_by_key(|entry| entry.name);
+        let near = self.highest.unwrap_or(0).saturating_add(MARKER_AHEAD_MAX);
+        match self.marker {
+            Some(marker) if marker <= near => self.use_up(marker),
+            _ => self.marker = None,
+        }
+    }
+
+    /// Leaves out what is more than memory is given for; it is listed when others have gone.
+    fn forget_oldest(&mut self) {
+        if let Some(surplus) = self.entries.len().checked_sub(RECORDINGS_LISTED_MAX)
+            && surplus > 0
+        {
+            self.entries.select_nth_unstable_by_key(surplus, |entry| entry.name);
+            self.entries.drain(..surplus);
+        }
+    }
+
+    /// Takes up a new segment, which has the highest number.
+    pub fn push(&mut self, entry: Entry) {
+        self.use_up(entry.name.number());
+        if self.entries.len() == self.entries.capacity() {
+            self.entries.reserve_exact(GROWTH_ENTRIES);
+        }
+        let at = self.entries.partition_point(|other| other.name < entry.name);
+        self.entries.insert(at, entry);
+    }
+
+    /// The recordings of a number: more than one where names differ (`014.mp4`, `0014.mp4`).
+    pub fn of_number(&self, number: u32) -> &[Entry] {
+        let from = self.entries.partition_point(|entry| entry.name.number() < number);
+        let rest = self.entries.get(from..).unwrap_or_default();
+        let count = rest.iter().take_while(|entry| entry.name.number() == number).count();
+        rest.get(..count).unwrap_or_default()
+    }
+
+    pub fn get(&self, name: Name) -> Option<&Entry> {
+        self.entries.get(self.position(name)?)
+    }
+
+    pub fn get_mut(&mut self, name: Name) -> Option<&mut Entry> {
+        let at = self.position(name)?;
+        self.entries.get_mut(at)
+    }
+
+    pub fn remove(&mut self, name: Name) -> Option<Entry> {
+        Some(self.entries.remove(self.position(name)?))
+    }
+
+    /// The next file whose head is to be read.
+    pub fn newest_unread(&self) -> Option<Name> {
+        let end = self.entries.partition_point(|entry| entry.name.number() < self.read_down_to);
+        let below = self.entries.get(..end).unwrap_or_default();
+        below.iter().rev().find(|entry| entry.state == SegmentState::Unread).map(|entry| entry.name)
+    }
+
+    /// Has the head of a file read once more.
+    pub fn read_again(&mut self, name: Name) {
+        if let Some(entry) = self.get_mut(name) {
+            entry.state = SegmentState::Unread;
+            self.read_down_to = u32::MAX;
+        }
+    }
+
+    /// Says that nothing newer than `name` is unread, so that the next look begins there.
+    pub fn read_down_to(&mut self, name: Name) {
+        self.read_down_to = name.number().saturating_add(1);
+    }
+
+    /// Whether this file holds the highest number ever used: without it only a marker could say so.
+    pub fn is_highest(&self, name: Name) -> bool {
+        self.highest == Some(name.number())
+    }
+
+    pub(super) fn position(&self, name: Name) -> Option<usize> {
+        self.entries.binary_search_by_key(&name, |entry| entry.name).ok()
+    }
+}
+
+/// A recording of a higher number was put there by somebody: at 2 s a segment it takes 57 years to get there.
+pub(super) const RECORDED_NUMBER_MAX: u32 = 900_000_000;
+/// A marker stands where the newest recordings were deleted: at most as many as 7 months of 2 s a segment make.
+const MARKER_AHEAD_MAX: u32 = 10_000_000;
+/// Room for so many entries is added at once: doubling would take 1 MB beside 10,000 of them.
+const GROWTH_ENTRIES: usize = 256;

@@ -1,0 +1,293 @@
+//! Whose a recording is: lookups by camera, wherever its recordings lie.
+//!
+//! A recording is of the camera that its identity box names. One without (the old system's, FFmpeg's)
+//! is of the camera whose recording comes next in the same folder, as that camera went on where the old
+//! system had ended; where none comes, of the camera that records there.
+
+use std::{cmp::Reverse, path::Path};
+
+use super::{Catalog, Entry, Folder, Name, SegmentState, folder::RECORDED_NUMBER_MAX};
+use crate::storage::{CameraId, layout::Asked};
+
+/// A camera's name, as [`Catalog::owner`] knows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Owner(u8);
+
+/// What there is of one camera.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Tally {
+    pub segments: usize,
+    pub bytes: u64,
+    /// Of the lowest and the highest number, see [`Entry::address`].
+    pub oldest: Option<u32>,
+    pub newest: Option<u32>,
+}
+
+/// The recordings of one camera, the newest first; see [`Catalog::recordings`].
+pub struct Recordings<'a> {
+    owner: Owner,
+    /// What is left of each folder.
+    rest: Vec<(&'a Folder, &'a [Entry])>,
+    /// Those of one number, the next one last.
+    same: Vec<(&'a Folder, &'a Entry)>,
+}
+
+impl Catalog {
+    /// Takes up a folder: that of a camera, or with `None` one that a former camera left.
+    pub fn add(&mut self, id: Option<CameraId>, camera: &str, folder: Folder) {
+        let owner = self.intern_owner(camera);
+        let former = CameraId(FORMER_IDS + self.next_former);
+        self.next_former += usize::from(id.is_none());
+        let is_claimed = id.is_some();
+        self.folders.push(Folder { id: id.unwrap_or(former), owner, is_claimed, ..folder });
+        self.settle(self.folders.len() - 1);
+    }
+
+    /// Has a camera record into a folder that is known; false where it is not.
+    pub fn claim(&mut self, directory: &Path, id: CameraId, camera: &str) -> bool {
+        let Some(at) = self.folders.iter().position(|it| it.directory == directory) else {
+            return false;
+        };
+        // What is there already and does not say whose it is, stays that of the camera before.
+        self.settle(at);
+        let owner = self.intern_owner(camera);
+        if let Some(folder) = self.folders.get_mut(at) {
+            let before = folder.owner;
+            let read = folder.entries.iter_mut().filter(|it| it.state != SegmentState::Unread);
+            read.for_each(|entry| entry.owner = entry.owner.or(before));
+            (folder.id, folder.owner, folder.is_claimed) = (id, owner, true);
+        }
+        self.settle(at);
+        true
+    }
+
+    /// A camera is configured no more: its folder is a former camera's from now on.
+    pub fn leave(&mut self, camera: CameraId) {
+        if let Some(folder) = self.folder_mut(camera) {
+            folder.is_claimed = false;
+        }
+    }
+
+    /// `None` where there is nothing of a camera of that name.
+    pub fn owner(&self, camera: &str) -> Option<Owner> {
+        let at = self.owners.iter().position(|known| **known == *camera)?;
+        u8::try_from(at).ok().map(Owner)
+    }
+
+    /// The name of the camera that a recording is of.
+    pub fn camera(&self, folder: &Folder, entry: &Entry) -> &str {
+        self.name(entry.owner_in(folder))
+    }
+
+    /// The camera that what lies in a folder is of, where it does not say so itself.
+    pub fn camera_of(&self, folder: &Folder) -> &str {
+        self.name(folder.owner)
+    }
+
+    fn name(&self, owner: Option<Owner>) -> &str {
+        owner.and_then(|it| self.owners.get(usize::from(it.0))).map_or("", |name| name)
+    }
+
+    /// The recordings of a camera, by falling numbers; those behind an address, where one is given.
+    pub fn recordings(&self, owner: Owner, before: Option<u32>) -> Recordings<'_> {
+        let number = before.map_or(u32::MAX, |before| before % TWIN_STEP);
+        let below = |folder: &Folder| {
+            let entries = folder.entries();
+            entries.partition_point(|it| it.name.number() <= number)
+        };
+        let rest =
+            self.folders.iter().map(|it| (it, it.entries.get(..below(it)).unwrap_or_default()));
+        let mut list = Recordings { owner, rest: rest.collect(), same: Vec::new() };
+        // Of those of this number only the twins behind it.
+        if list.take_number() == Some(number) {
+            let twin = before.map_or(0, |before| before / TWIN_STEP);
+            list.same.retain(|(_, entry)| u32::from(entry.twin) > twin);
+        }
+        list
+    }
+
+    /// A camera's recording of that address, or of that name.
+    pub fn find(&self, camera: &str, asked: Asked) -> Option<(&Folder, &Entry)> {
+        let owner = self.owner(camera)?;
+        let is_it = |entry: &Entry| match asked {
+            Asked::Number(address) => entry.address() == Some(address),
+            Asked::Name(name) => entry.name == name,
+        };
+        self.folders.iter().find_map(|folder| {
+            let mut same = folder.of_number(asked.number() % TWIN_STEP).iter();
+            let found = same.find(|it| is_it(it) && it.owner_in(folder) == Some(owner));
+            found.map(|entry| (folder, entry))
+        })
+    }
+
+    /// What there is of each camera that has recordings, by name.
+    pub fn tallies(&self) -> Vec<(&str, Tally)> {
+        let mut tallies = vec![Tally::default(); self.owners.len()];
+        for folder in &self.folders {
+            for entry in &folder.entries {
+                let owner = entry.owner_in(folder);
+                let tally = owner.and_then(|it| tallies.get_mut(usize::from(it.0)));
+                let (Some(tally), Some(address)) = (tally, entry.address()) else { continue };
+                tally.segments += 1;
+                tally.bytes = tally.bytes.saturating_add(entry.bytes);
+                let key = |address: &u32| address % TWIN_STEP;
+                tally.oldest = tally.oldest.into_iter().chain([address]).min_by_key(key);
+                tally.newest = tally.newest.into_iter().chain([address]).max_by_key(key);
+            }
+        }
+        let named = self.owners.iter().map(|name| &**name).zip(tallies);
+        named.filter(|(_, tally)| tally.segments > 0).collect()
+    }
+
+    /// The number of a camera's next segment: one more than the highest ever used in its folder, and
+    /// than any of its recordings has elsewhere.
+    pub fn next_number(&self, camera: CameraId) -> u32 {
+        let Some(folder) = self.folder(camera) else { return 0 };
+        let owner = folder.owner;
+        let elsewhere = self.folders.iter().filter_map(|other| {
+            let mut of_owner = other.entries.iter().rev();
+            let highest = of_owner.find(|entry| {
+                entry.owner_in(other) == owner && entry.name.number() < RECORDED_NUMBER_MAX
+            });
+            let highest = highest.map(|entry| entry.name.number());
+            let left = other.highest.filter(|_| other.owner == owner);
+            highest.max(left)
+        });
+        let highest = elsewhere.chain(folder.highest).max();
+        highest.map_or(0, |highest| highest.saturating_add(1))
+    }
+
+    /// Says whose a recording is, as its head was read: `None` where it does not say so.
+    pub fn own(&mut self, id: CameraId, name: Name, camera: Option<&str>) {
+        let named = camera.and_then(|camera| self.intern_owner(camera));
+        let Some(index) = self.folders.iter().position(|folder| folder.id == id) else { return };
+        let Some(folder) = self.folders.get_mut(index) else { return };
+        let Some(at) = folder.position(name) else { return };
+        let next = folder.entries.get(at + 1).and_then(|next| next.owner);
+        if let Some(entry) = folder.entries.get_mut(at) {
+            let before = entry.owner;
+            entry.owner = named.or(next);
+            if before != entry.owner {
+                self.set_twin(index, at);
+            }
+        }
+    }
+
+    /// Says of a whole folder whose each recording is, as far as that is known.
+    fn settle(&mut self, index: usize) {
+        let Some(folder) = self.folders.get_mut(index) else { return };
+        let mut next = None;
+        for entry in folder.entries.iter_mut().rev() {
+            entry.twin = NO_ADDRESS;
+            match entry.owner {
+                None if entry.state != SegmentState::Unread => entry.owner = next,
+                None => {}
+                owner => next = owner,
+            }
+        }
+        for at in 0..folder.entries.len() {
+            self.set_twin(index, at);
+        }
+    }
+
+    /// Gives a recording the first address that no other one of its camera and number has.
+    fn set_twin(&mut self, index: usize, at: usize) {
+        let Some(folder) = self.folders.get(index) else { return };
+        let Some(entry) = folder.entries.get(at) else { return };
+        let (owner, number) = (entry.owner_in(folder), entry.name.number());
+        let mut taken = 0_u8;
+        for other in &self.folders {
+            for twin in other.of_number(number) {
+                if !std::ptr::eq(twin, entry) && twin.owner_in(other) == owner {
+                    taken |= 1_u8.checked_shl(twin.twin.into()).unwrap_or(0);
+                }
+            }
+        }
+        let free = (0..TWINS_MAX).find(|twin| taken & (1 << twin) == 0);
+        let entry = self.folders.get_mut(index).and_then(|folder| folder.entries.get_mut(at));
+        if let Some(entry) = entry {
+            entry.twin = free.unwrap_or(NO_ADDRESS);
+        }
+    }
+
+    fn intern_owner(&mut self, camera: &str) -> Option<Owner> {
+        self.owner(camera).or_else(|| {
+            let owner = Owner(u8::try_from(self.owners.len()).ok()?);
+            self.owners.push(camera.into());
+            Some(owner)
+        })
+    }
+}
+
+impl Entry {
+    /// The number by which a recording of its camera is asked for. Mostly that of its name; where one
+    /// camera has several of one number (`014.mp4` and `0014.mp4`, or in two folders), a billion more
+    /// for each. `None` for the fifth of them: it is not listed.
+    pub fn address(&self) -> Option<u32> {
+        let twin = (self.twin < TWINS_MAX).then_some(u32::from(self.twin))?;
+        Some(self.name.number() + twin * TWIN_STEP)
+    }
+
+    /// The name by which it is asked for: that of its file, unless another of its camera is called so.
+    pub fn file(&self) -> String {
+        match self.address() {
+            Some(address)
+                if address >= TWIN_STEP && Name::new(self.name.number()) == Some(self.name) =>
+            {
+                format!("{address}.mp4")
+            }
+            _ => self.name.file_name(),
+        }
+    }
+
+    fn owner_in(&self, folder: &Folder) -> Option<Owner> {
+        self.owner.or(folder.owner)
+    }
+}
+
+impl Recordings<'_> {
+    /// Takes those of the highest number that is left.
+    fn take_number(&mut self) -> Option<u32> {
+        let owner = self.owner;
+        for (folder, rest) in &mut self.rest {
+            while let Some((last, before)) = rest.split_last()
+                && last.owner_in(folder) != Some(owner)
+            {
+                *rest = before;
+            }
+        }
+        let ends = self.rest.iter().filter_map(|(_, rest)| rest.last());
+        let number = ends.map(|entry| entry.name.number()).max()?;
+        for (folder, rest) in &mut self.rest {
+            while let Some((last, before)) = rest.split_last()
+                && last.name.number() == number
+            {
+                if last.owner_in(folder) == Some(owner) && last.address().is_some() {
+                    self.same.push((folder, last));
+                }
+                *rest = before;
+            }
+        }
+        self.same.sort_unstable_by_key(|(_, entry)| Reverse(entry.twin));
+        Some(number)
+    }
+}
+
+impl<'a> Iterator for Recordings<'a> {
+    type Item = (&'a Folder, &'a Entry);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.same.is_empty() {
+            self.take_number()?;
+        }
+        self.same.pop()
+    }
+}
+
+/// Recordings of one camera and one number that can be told apart.
+const TWINS_MAX: u8 = 4;
+/// Nine digits are a number's; four of these steps fit into 32 bits.
+const TWIN_STEP: u32 = 1_000_000_000;
+const NO_ADDRESS: u8 = u8::MAX;
+/// The ids of cameras are below this.
+const FORMER_IDS: usize = usize::MAX / 2;
