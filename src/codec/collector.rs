@@ -243,28 +243,36 @@ impl Collector {
             return;
         };
         let Some(current) = &self.current else { return self.put_in_force() };
-        let [_, _, pictures] = &self.sets;
-        let is_held = |set: &Set| current.nals().any(|nal| *nal == *set.nal);
-        let goes_on = is_held(sequence)
+        let goes_on = current.nals().any(|nal| *nal == *sequence.nal)
             || sequence.parse(self.codec).is_some_and(|it| it.decodes_like(&current.sequence));
-        let are_held = is_held(sequence)
-            && self.find(Kind::Video, sequence.refers_to).is_none_or(is_held)
-            && pictures.iter().filter(|set| set.refers_to == sequence.id).all(is_held);
         let is_rare = self.place == Place::SampleEntry
             && self.pictures > PARAMETER_SETS_STILL_PICTURES
             && !matches!(access, RandomAccess::None | RandomAccess::RecoveryPoint);
-        match (goes_on && self.begun && !is_rare, are_held) {
+        match (goes_on && self.begun && !is_rare, self.are_held(sequence)) {
             (true, false) => self.place = Place::Samples,
             (false, false) => self.put_in_force(),
             (_, true) => {}
         }
     }
 
+    /// Whether the sample entry holds all that pictures of a sequence need.
+    fn are_held(&self, sequence: &Set) -> bool {
+        let [_, _, pictures] = &self.sets;
+        let is_held =
+            |set: &Set| self.current.iter().flat_map(|it| it.nals()).any(|nal| *nal == *set.nal);
+        is_held(sequence)
+            && self.find(Kind::Video, sequence.refers_to).is_none_or(is_held)
+            && pictures.iter().filter(|set| set.refers_to == sequence.id).all(is_held)
+    }
+
     fn put_in_force(&mut self) {
         self.current = self.build().map(Arc::new);
         self.pictures = 0;
-        self.place = Place::SampleEntry;
-        self.sets.iter_mut().flatten().for_each(|set| set.is_unsent = false);
+        let sequence = self.sequence_id.and_then(|id| self.find(Kind::Sequence, id));
+        // No sample entry holds all sets that there can be.
+        let fits = sequence.is_some_and(|sequence| self.are_held(sequence));
+        self.place = if fits { Place::SampleEntry } else { Place::Samples };
+        self.sets.iter_mut().flatten().for_each(|set| set.is_unsent = !fits);
     }
 
     /// The sequence in force first, then further complete ones, the newest first.

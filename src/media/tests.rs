@@ -158,6 +158,27 @@ fn every_access_unit_that_is_dropped_is_counted() {
 }
 
 #[test]
+fn a_camera_without_idr_goes_on_at_a_recovery_point_after_a_loss_and_a_connection() {
+    let mut intake = started();
+    let send_from = |intake: &mut Intake, first: i64, last: i64| {
+        for place in first..last {
+            let access =
+                if place % 50 == 20 { RandomAccess::RecoveryPoint } else { RandomAccess::None };
+            send(intake, unit(place, access));
+        }
+    };
+    send_from(&mut intake, 0, 330);
+    assert_eq!(stored(&intake).first(), Some(&(0, true)), "of 270, once 10 s passed");
+    assert_eq!((stored(&intake).len(), intake.losses().undecodable), (60, 270));
+    intake.access_unit_drop(DropCause::Loss { packets: 1 });
+    send_from(&mut intake, 331, 400);
+    assert_eq!(intake.losses().undecodable, 270 + 39, "up to 370");
+    intake.begin_run();
+    send_from(&mut intake, 0, 60);
+    assert_eq!(intake.losses().undecodable, 270 + 39 + 20, "it is known by now");
+}
+
+#[test]
 fn new_parameter_sets_in_mid_group_wait_for_a_key_frame() {
     let other = |place, access| AccessUnit {
         parameter_sets: other_parameter_sets(),

@@ -44,6 +44,7 @@ pub fn intake(data: &[u8]) {
     let mut source = Source::new(data);
     let (has_clock, wants_sound) = (source.flag(), source.flag());
     let intake = if wants_sound { Intake::with_audio(RING_BYTES) } else { Intake::new(RING_BYTES) };
+    let may_grow = source.flag();
     let mut trial = Trial {
         intake,
         sets: [files::sets(Codec::H264), files::sets(Codec::H265)],
@@ -62,6 +63,9 @@ pub fn intake(data: &[u8]) {
         has_video: false,
         has_clock,
     };
+    if may_grow {
+        trial.intake.ring.may_grow(|| GROWN_RING_BYTES);
+    }
     let mut now = runtime::now();
     let (mut stamp, mut audio_stamp, mut steps) = (source.u32(), source.u32(), 0);
     trial.intake.begin_run();
@@ -127,7 +131,7 @@ impl Trial {
         };
         let mut bytes = Vec::new();
         for _ in 0..1 + source.below(3) {
-            let nal = vec![0x41; 1 + source.below(if choice & 16 == 0 { 64 } else { 9000 })];
+            let nal = vec![0x41; 1 + source.below(if choice & 16 == 0 { 64 } else { 18_000 })];
             self.intake.nal_begin();
             nal.chunks(999).for_each(|piece| self.intake.nal_append(piece));
             self.intake.nal_end();
@@ -135,8 +139,12 @@ impl Trial {
             bytes.extend(nal);
         }
         let before = self.intake.ring.numbers().end;
+        let too_large = self.intake.losses().too_large;
         self.units += 1;
         self.intake.access_unit_end(unit);
+        let fits = bytes.len() <= self.intake.ring.frame_bytes_max();
+        assert!(fits || self.intake.ring.numbers().end == before);
+        assert!(!fits || self.intake.losses().too_large == too_large, "one that fits was left out");
         if self.intake.ring.numbers().end == before {
             return;
         }
@@ -238,5 +246,7 @@ impl Trial {
 }
 
 const RING_BYTES: usize = 64 * 1024;
+/// A frame has at most three NAL units of 18,000 bytes: some need more than half of it.
+const GROWN_RING_BYTES: usize = 2 * RING_BYTES;
 /// After so many the clock counts as one that is right, or jumped.
 const ORDERLY_MIN: u32 = 8;

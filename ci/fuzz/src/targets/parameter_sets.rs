@@ -3,7 +3,7 @@
 
 use crate::{files, source::Source};
 use smolnvr::{
-    codec::{Codec, Collector, NalKind, ParameterSets},
+    codec::{Codec, Collector, NalKind, ParameterSets, RandomAccess, Slice},
     limits,
     mp4::{init, scan},
 };
@@ -15,9 +15,14 @@ pub fn parameter_sets(data: &[u8]) {
     let codec = source.one(&[Codec::H264, Codec::H265]);
     let mut collector = Collector::new(codec);
     let mut known: Option<Arc<ParameterSets>> = None;
+    let mut pictures = Collector::new(codec);
     while !source.is_empty() {
         let nal = source.piece();
         let kind = codec.classify(nal);
+        pictures.offer(nal);
+        if let NalKind::Slice(slice) = kind {
+            check_picture(&mut pictures, slice);
+        }
         collector.offer(nal);
         let current = collector.current();
         let is_known = match (&known, &current) {
@@ -34,6 +39,31 @@ pub fn parameter_sets(data: &[u8]) {
         assert_eq!(collector.current(), current, "the same once more changed something");
         known = current;
     }
+}
+
+/// A player that begins with this picture, where it can, has all the sets that it needs.
+fn check_picture(collector: &mut Collector, slice: Slice) {
+    let (sets, access) = collector.begin_picture(slice.picture_set, slice.access);
+    let mut in_sample = Vec::new();
+    collector.sets_in_sample(access, |nal| in_sample.push(nal.to_vec()));
+    let Some(sets) = sets else {
+        assert!(in_sample.is_empty(), "sets without a sample");
+        return;
+    };
+    let bytes: usize = in_sample.iter().map(Vec::len).sum();
+    assert!(bytes <= limits::PARAMETER_SETS_BYTES_MAX, "{bytes} bytes");
+    if access != RandomAccess::None && slice.picture_set.is_some() {
+        let mut player = Collector::new(sets.codec());
+        sets.nals().chain(in_sample.iter().map(Vec::as_slice)).for_each(|nal| player.offer(nal));
+        let (found, _) = player.begin_picture(slice.picture_set, access);
+        let found = found.expect("a set that the picture needs is nowhere");
+        let size = |sets: &ParameterSets| (sets.picture().width, sets.picture().height);
+        assert_eq!(size(&found), size(&sets));
+    }
+    let mut again = 0;
+    collector.begin_picture(slice.picture_set, RandomAccess::None);
+    collector.sets_in_sample(RandomAccess::None, |_| again += 1);
+    assert_eq!(again, 0, "nothing changed");
 }
 
 fn check(sets: &ParameterSets) {
