@@ -94,7 +94,7 @@ def looks(board):
 def flood(setting):
     """Strangers open 5,000 connections a second: nothing dies, no frame is lost, the owner is served."""
     did, figure = beside_strangers(setting, "flood", 60 if setting.full else 6, looks)
-    return f"{did['opened']} connections opened: {figure}"
+    return f"{did['opened']} connections opened, {did['answered']} of them answered or closed: {figure}"
 
 
 def guesser(setting):
