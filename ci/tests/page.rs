@@ -64,7 +64,7 @@ fn a_whole_minute_is_opened_at_three_quarters_with_four_requests() {
     let mut nvr = start(
         &[("camera", &camera.url("cam"))],
         "segment_seconds = 60\nkeep_free_percent = 0",
-        str::to_owned,
+        with_password,
     );
     wait_for("a minute on the card", || frames_in(&nvr.files()) as u64 == frames);
     let (status, _) = nvr.terminate();
