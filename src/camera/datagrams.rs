@@ -6,6 +6,7 @@
 use crate::{limits, rtsp::PacketKind};
 use smol::Async;
 use std::{
+    cell::Cell,
     io,
     net::{IpAddr, SocketAddr, UdpSocket},
 };
@@ -20,6 +21,8 @@ pub(super) struct Ports {
     track: Option<usize>,
     /// The camera's ports, where it told them.
     to: Option<(u16, u16)>,
+    /// Whether RTP and RTCP came from them: what others send the system drops, before it fills a buffer.
+    connected: [Cell<bool>; 2],
 }
 
 impl Ports {
@@ -39,7 +42,8 @@ impl Ports {
         let _ =
             rustix::net::sockopt::set_socket_recv_buffer_size(&rtcp, limits::REPORT_RECEIVE_BYTES);
         let (rtp, rtcp) = (Async::new(rtp)?, Async::new(rtcp)?);
-        Ok(Ports { rtp, rtcp, rtp_port, camera, track: None, to: None })
+        let connected = Default::default();
+        Ok(Ports { rtp, rtcp, rtp_port, camera, track: None, to: None, connected })
     }
 
     pub fn rtp_port(&self) -> u16 {
@@ -67,8 +71,7 @@ impl Ports {
             PacketKind::Rtp => (&self.rtp, rtp),
             PacketKind::Rtcp => (&self.rtcp, rtcp),
         };
-        let mut to = self.camera;
-        to.set_port(port);
+        let to = SocketAddr::new(self.camera.ip(), port);
         // What is not sent now is not worth waiting for.
         let _ = socket.get_ref().send_to(bytes, to);
     }
@@ -77,13 +80,19 @@ impl Ports {
     ///
     /// Quirk: cameras send from other ports than they told: only the address is compared.
     pub fn receive(&self, kind: PacketKind, into: &mut [u8]) -> Option<usize> {
-        let socket = match kind {
-            PacketKind::Rtp => self.rtp.get_ref(),
-            PacketKind::Rtcp => self.rtcp.get_ref(),
+        let [rtp, rtcp] = &self.connected;
+        let (socket, told, connected) = match kind {
+            PacketKind::Rtp => (self.rtp.get_ref(), self.to.map(|(rtp, _)| rtp), rtp),
+            PacketKind::Rtcp => (self.rtcp.get_ref(), self.to.map(|(_, rtcp)| rtcp), rtcp),
         };
         for _ in 0..limits::DATAGRAMS_AT_ONCE_MAX {
             match socket.recv_from(into) {
-                Ok((count, from)) if from.ip() == self.camera.ip() => return Some(count),
+                Ok((count, from)) if from.ip() == self.camera.ip() => {
+                    if told == Some(from.port()) && !connected.get() {
+                        connected.set(socket.connect(from).is_ok());
+                    }
+                    return Some(count);
+                }
                 // Of a stranger; or an ICMP error about what was sent, which is told once.
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
@@ -165,6 +174,30 @@ mod tests {
         let ports = ports([127, 0, 0, 99]);
         send(ports.rtp_port(), b"rtp");
         assert_eq!(ports.receive(PacketKind::Rtp, &mut [0; 100]), None);
+    }
+
+    #[test]
+    fn once_the_camera_sends_from_its_port_others_are_not_heard() {
+        let camera = ports([127, 0, 0, 1]);
+        let mut ports = ports([127, 0, 0, 1]);
+        ports.open(0, Some((camera.rtp_port(), camera.rtp_port() + 1)), b"report");
+        let from_its_port = |bytes: &[u8]| {
+            camera.rtp.get_ref().send_to(bytes, (HERE, ports.rtp_port())).unwrap();
+        };
+        let mut buffer = [0; 100];
+        send(ports.rtp_port(), b"another");
+        assert_eq!(
+            ports.receive(PacketKind::Rtp, &mut buffer),
+            Some(7),
+            "nobody else is known yet"
+        );
+        from_its_port(b"one");
+        assert_eq!(ports.receive(PacketKind::Rtp, &mut buffer), Some(3));
+        send(ports.rtp_port(), b"another");
+        assert_eq!(ports.receive(PacketKind::Rtp, &mut buffer), None);
+        from_its_port(b"two");
+        assert_eq!(ports.receive(PacketKind::Rtp, &mut buffer), Some(3));
+        assert_eq!(camera.receive(PacketKind::Rtp, &mut buffer), Some(EMPTY_PACKET.len()));
     }
 
     #[test]

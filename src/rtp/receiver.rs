@@ -23,7 +23,7 @@ pub enum Order {
     Datagram,
 }
 
-/// Packets lost just before this one; a source that started anew counts as one.
+/// Packets lost just before this one; a source that started anew counts as one, unless its stamps go on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Lost(pub u32);
 
@@ -149,7 +149,8 @@ impl Receiver {
             self.statistics.foreign += 1;
             return;
         }
-        if self.order == Order::Reliable && self.is_of_another_session(packet.ssrc, now) {
+        self.adopt_what_goes_on(&packet);
+        if self.is_of_another_session(packet.ssrc, now) {
             self.statistics.foreign += 1;
             return;
         }
@@ -168,8 +169,13 @@ impl Receiver {
         match position {
             Position::Start => self.start(packet, now, Lost(0), deliver),
             Position::Ahead(count) => self.take(packet, count, now, deliver),
-            Position::Elsewhere if is_believed => self.restart(packet, now, deliver),
-            Position::Behind { .. } if run >= BEHIND_RUN => self.restart(packet, now, deliver),
+            Position::Elsewhere if is_believed => {
+                let lost = Lost(u32::from(!self.may_go_on(&packet)));
+                self.restart(packet, now, lost, deliver);
+            }
+            Position::Behind { .. } if run >= BEHIND_RUN => {
+                self.restart(packet, now, Lost(1), deliver);
+            }
             Position::Elsewhere => {
                 self.statistics.foreign += 1;
                 self.expect_after(&packet, run);
@@ -186,20 +192,50 @@ impl Receiver {
         }
     }
 
+    /// Quirk: an SSRC that changes while numbers and stamps go on (Uniview, bluenviron/gortsplib#687): one
+    /// source of several names, and no loss.
+    fn adopt_what_goes_on(&mut self, packet: &Packet<'_>) {
+        let Some(source) = self.source.as_mut().filter(|source| source.ssrc != packet.ssrc) else {
+            return;
+        };
+        let is_due = packet.sequence_number == (source.next & 0xffff) as u16;
+        if is_due && source.is_near(packet.timestamp) {
+            source.ssrc = packet.ssrc;
+            self.home = Some(packet.ssrc);
+        }
+    }
+
+    /// Quirk: numbers that begin anew while the stamps go on (bluenviron/gortsplib#750). Over TCP nothing
+    /// is lost on the way.
+    fn may_go_on(&self, packet: &Packet<'_>) -> bool {
+        let goes_on = |source: &Source| {
+            let ticks = packet.timestamp.since(source.timestamp).0;
+            source.ssrc == packet.ssrc && (0..=RENUMBERED_TICKS_MAX).contains(&ticks)
+        };
+        self.order == Order::Reliable && self.source.as_ref().is_some_and(goes_on)
+    }
+
     /// Quirk: Reolink (RLC-410, live555 of 2013) goes on sending the packets of a session that is over
     /// into the next connection. Whoever returns after another took over was ours all along; from then on
     /// the other counts as a stranger while ours sends.
+    ///
+    /// Over UDP anybody can send: the announced source is not left while it sends.
     fn is_of_another_session(&mut self, ssrc: u32, now: Instant) -> bool {
+        if self.order == Order::Datagram && self.announced.is_none() {
+            return false;
+        }
         let home = *self.home.get_or_insert(ssrc);
         let is_fresh = self.heard.is_some_and(|at| now.saturating_duration_since(at) < TURN_MAX);
         let current = self.source.as_ref().map(|source| source.ssrc);
         if current != Some(ssrc) && is_fresh {
-            self.is_steadfast |= ssrc == home;
+            self.is_steadfast |= ssrc == home || self.order == Order::Datagram;
             if self.is_steadfast && current == Some(home) {
                 return true;
             }
         }
-        self.heard = Some(now);
+        if self.order == Order::Reliable || current.is_none_or(|current| current == ssrc) {
+            self.heard = Some(now);
+        }
         false
     }
 
@@ -217,12 +253,12 @@ impl Receiver {
         deliver(packet, lost);
     }
 
-    fn restart(&mut self, packet: Packet<'_>, now: Instant, deliver: Deliver<'_>) {
+    fn restart(&mut self, packet: Packet<'_>, now: Instant, lost: Lost, deliver: Deliver<'_>) {
         while !self.waiting.is_empty() {
             self.give_up_gap(deliver);
         }
         self.statistics.restarts += 1;
-        self.start(packet, now, Lost(1), deliver);
+        self.start(packet, now, lost, deliver);
     }
 
     /// Takes the packet that comes `count` numbers after the one that is due.
@@ -266,6 +302,7 @@ impl Receiver {
             arrived: now,
             marker: packet.marker,
             timestamp: packet.timestamp,
+            ssrc: packet.ssrc,
             payload,
         };
         let index = self.waiting.partition_point(|other| other.precedes(extended));
@@ -296,12 +333,13 @@ impl Receiver {
         };
         let waiting = self.waiting.remove(0);
         source.advance(lost.0);
+        source.ssrc = waiting.ssrc;
         let packet = Packet {
             marker: waiting.marker,
             payload_type: self.payload_type,
             sequence_number: (waiting.extended & 0xffff) as u16,
             timestamp: waiting.timestamp,
-            ssrc: source.ssrc,
+            ssrc: waiting.ssrc,
             payload: &waiting.payload,
         };
         deliver(packet, lost);
@@ -329,6 +367,7 @@ struct Waiting {
     arrived: Instant,
     marker: bool,
     timestamp: RtpTime,
+    ssrc: u32,
     payload: Vec<u8>,
 }
 
@@ -361,6 +400,8 @@ struct Source {
     /// Of the 64 numbers before `next`, those that came; bit 0 is the last.
     seen: u64,
     received: u32,
+    /// Of its newest packet.
+    timestamp: RtpTime,
     /// Of RFC 3550 §6.4.1, times 16.
     jitter: u32,
     epoch: Instant,
@@ -379,6 +420,7 @@ impl Source {
             first,
             seen: 0,
             received: 1,
+            timestamp: packet.timestamp,
             jitter: 0,
             epoch: now,
             transit: 0u32.wrapping_sub(packet.timestamp.0),
@@ -401,6 +443,11 @@ impl Source {
         }
     }
 
+    /// A stamp of this source may be so soon before or after its newest one.
+    fn is_near(&self, timestamp: RtpTime) -> bool {
+        (-NEAR_TICKS..=NEAR_TICKS).contains(&timestamp.since(self.timestamp).0)
+    }
+
     /// One packet is delivered, `lost` numbers after the one that was due.
     fn advance(&mut self, lost: u32) {
         let steps = lost.saturating_add(1);
@@ -410,6 +457,7 @@ impl Source {
 
     /// Interarrival jitter (RFC 3550 Appendix A.8), in ticks of the video clock.
     fn arrived(&mut self, packet: &Packet<'_>, now: Instant) {
+        self.timestamp = packet.timestamp;
         self.received = self.received.wrapping_add(1);
         let elapsed = now.saturating_duration_since(self.epoch).as_micros();
         let ticks = elapsed * TICKS_PER_SECOND.unsigned_abs() as u128 / 1_000_000;
@@ -449,5 +497,9 @@ const DROPOUT_MAX: u32 = 3000;
 const MISORDER_MAX: i32 = 100;
 /// Sources that send within so long of each other take turns.
 const TURN_MAX: Duration = Duration::from_secs(1);
+/// Stamps of one source that lie further apart are of two.
+const NEAR_TICKS: i64 = 10 * TICKS_PER_SECOND;
+/// A numbering that begins anew so soon after the packet before lost nothing.
+const RENUMBERED_TICKS_MAX: i64 = TICKS_PER_SECOND / 2;
 /// So many packets in a row that seem to be late are none: the numbering went back a little.
 const BEHIND_RUN: u8 = 8;

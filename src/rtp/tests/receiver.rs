@@ -221,6 +221,41 @@ fn packets_of_an_earlier_session_take_turns_with_ours() {
     assert_eq!(track.out.last(), Some(&(50_000, 1)));
 }
 
+/// bluenviron/gortsplib#687: Uniview.
+#[test]
+fn another_ssrc_whose_numbers_go_on_is_the_same_source() {
+    for order in [Order::Reliable, Order::Datagram] {
+        let mut track = Track::new(order);
+        for (number, ssrc) in (0..100).zip([1, 2, 3, 3, 1, 9].iter().cycle()) {
+            track.packet_of(*ssrc, 96, number, START);
+        }
+        assert_eq!(track.out.len(), 100, "{order:?}");
+        assert!(track.out.iter().all(|(_, lost)| *lost == 0));
+        let statistics = track.receiver.statistics();
+        assert_eq!((statistics.foreign, statistics.restarts), (0, 0));
+    }
+}
+
+#[test]
+fn over_udp_the_announced_source_is_not_left_while_it_sends() {
+    let mut track = Track::new(Order::Datagram);
+    track.receiver = Receiver::new(96, Order::Datagram).announced(Some(1));
+    for number in 0..100 {
+        let at = Duration::from_millis(u64::from(number) * 40);
+        track.packet_of(1, 96, number, at);
+        for stranger in 0..8 {
+            track.packet_of(2, 96, 40_000 + 8 * number + stranger, at);
+        }
+    }
+    assert!(track.out.iter().zip(0..).all(|(it, number)| *it == (number, 0)));
+    assert_eq!((track.out.len(), track.receiver.statistics().foreign), (100, 800));
+    // It falls silent: the other one may be all there is.
+    for number in 50_000..50_010 {
+        track.packet_of(2, 96, number, Duration::from_secs(8));
+    }
+    assert_eq!(track.out.last(), Some(&(50_009, 0)));
+}
+
 #[test]
 fn a_new_numbering_begins_anew_with_a_loss() {
     let mut track = Track::new(Order::Reliable);
@@ -230,6 +265,29 @@ fn a_new_numbering_begins_anew_with_a_loss() {
     let mut track = Track::new(Order::Datagram);
     track.packets([20_000, 20_001, 50, 51]);
     assert_eq!(track.out, [(20_000, 0), (20_001, 0), (51, 1)]);
+}
+
+/// bluenviron/gortsplib#750.
+#[test]
+fn over_tcp_a_new_numbering_loses_nothing_where_the_stamps_go_on() {
+    let mut track = Track::new(Order::Reliable);
+    let mut lost = Vec::new();
+    for (time, number) in (0..).zip([20_000, 20_001, 0, 1, 40_000]) {
+        let (marker, timestamp) = (true, RtpTime(time * 3600));
+        let packet = Packet {
+            marker,
+            payload_type: 96,
+            sequence_number: number,
+            timestamp,
+            ssrc: 1,
+            payload: &[],
+        };
+        let deliver = &mut |_: Packet<'_>, Lost(count)| lost.push(count);
+        track.receiver.handle_packet(packet, track.epoch, deliver);
+    }
+    assert_eq!(lost, [0; 5]);
+    let statistics = track.receiver.statistics();
+    assert_eq!((statistics.lost, statistics.restarts), (0, 2));
 }
 
 #[test]
