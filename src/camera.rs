@@ -353,12 +353,14 @@ impl Camera {
     fn log_losses(&self) {
         let Some(statistics) = self.delivered.take() else { return };
         let rtp::Statistics { received, lost, late, duplicate, foreign, restarts } = statistics;
-        let Losses { broken, undecodable, too_large, audio_packets, audio_frames, .. } =
-            self.intake.borrow().losses();
+        let losses = self.intake.borrow().losses();
+        let Losses { broken, malformed, undecodable, too_large, .. } = losses;
+        let Losses { audio_packets, audio_frames, .. } = losses;
         log::info!(
             "camera={} packets={received} lost={lost} late={late} twice={duplicate} \
              foreign={foreign} restarts={restarts} frames_broken={broken} \
-             frames_undecodable={undecodable} frames_too_large={too_large} \
+             frames_malformed={malformed} frames_undecodable={undecodable} \
+             frames_too_large={too_large} \
              audio_packets_lost={audio_packets} audio_frames_broken={audio_frames}",
             self.name
         );

@@ -41,6 +41,19 @@ impl Codec {
         }
     }
 
+    /// The other one, if this sequence parameter set is of that: in this codec its header means nothing.
+    pub fn contradicted_by(self, nal: &[u8]) -> Option<Codec> {
+        match (self, nal) {
+            (Codec::H264, [0x42, second, ..]) if second & 0xf8 == 0 => {
+                h265::sequence(nal).map(|_| Codec::H265)
+            }
+            (Codec::H265, [first, ..]) if first & 0x9f == h264::SEQUENCE => {
+                h264::sequence(nal).map(|_| Codec::H264)
+            }
+            _ => None,
+        }
+    }
+
     /// Says what a NAL unit is from its first bytes: header, and as much as is at hand of the rest
     /// (one byte tells a slice's place; a recovery point is only seen if its message is in them).
     pub fn classify(self, nal: &[u8]) -> NalKind {

@@ -23,6 +23,8 @@ pub(super) struct Arrivals {
     /// Gulps that brought frames, and the longest time between two of them.
     frames: u32,
     gap: Duration,
+    /// Since the last frame came what made no sense.
+    nonsense: bool,
 }
 
 /// How many frames came so far.
@@ -32,6 +34,8 @@ pub(super) struct Count {
     pub taken: u64,
     /// And those that could not be used.
     all: u64,
+    /// Not among them: what made no sense.
+    malformed: u64,
 }
 
 impl Arrivals {
@@ -47,6 +51,7 @@ impl Arrivals {
             asked: now,
             frames: 0,
             gap: Duration::ZERO,
+            nonsense: false,
         }
     }
 
@@ -68,12 +73,14 @@ impl Arrivals {
     }
 
     pub fn note(&mut self, count: Count, now: Instant) {
+        self.nonsense |= count.malformed != self.count.malformed;
         if count.all != self.count.all {
             if self.frames > 0 {
                 self.gap = self.gap.max(now.saturating_duration_since(self.last));
             }
             self.frames = self.frames.saturating_add(1);
             (self.last, self.life) = (now, now);
+            self.nonsense = false;
         }
         if count.taken != self.count.taken {
             self.last_taken = now;
@@ -97,6 +104,9 @@ impl Arrivals {
             };
         }
         let (silent, barren) = (now - self.last, now - self.last_taken);
+        if silent > limits::FRAME_TIMEOUT && self.nonsense {
+            return Err(Error::Nonsense(silent));
+        }
         if silent > self.patience() || now - self.life > limits::FRAME_TIMEOUT {
             return Err(Error::NoFrames(silent));
         }
@@ -120,7 +130,10 @@ impl Arrivals {
         if !self.any {
             return self.began + silence;
         }
-        let dead = self.life + limits::FRAME_TIMEOUT;
+        let dead = match self.nonsense {
+            true => self.last,
+            false => self.life,
+        } + limits::FRAME_TIMEOUT;
         self.next_question().min(dead).min(self.last + self.patience())
     }
 
@@ -141,7 +154,8 @@ impl Arrivals {
 impl Count {
     pub fn of(intake: &Intake) -> Count {
         let (taken, losses) = (intake.ring.numbers().end, intake.losses());
-        Count { taken, all: taken + losses.undecodable + losses.broken + losses.too_large }
+        let all = taken + losses.undecodable + losses.broken + losses.too_large;
+        Count { taken, all, malformed: losses.malformed }
     }
 }
 
@@ -167,7 +181,7 @@ mod tests {
         let (mut arrivals, start) = playing();
         for second in 0..=20 {
             let now = start + Duration::from_secs(second);
-            arrivals.note(Count { taken: 0, all: second }, now);
+            arrivals.note(Count { taken: 0, all: second, malformed: 0 }, now);
             assert!(arrivals.check(OVER, SILENCE, now).is_ok(), "second {second}");
         }
     }
@@ -179,7 +193,7 @@ mod tests {
         let last = start + apart * frames;
         for frame in 1..=frames {
             let now = start + apart * frame;
-            arrivals.note(Count { taken: frame.into(), all: frame.into() }, now);
+            arrivals.note(Count { taken: frame.into(), all: frame.into(), malformed: 0 }, now);
             assert!(arrivals.check(OVER, SILENCE, now).is_ok());
         }
         for second in 1.. {
@@ -194,6 +208,18 @@ mod tests {
             }
         }
         unreachable!("an hour of silence")
+    }
+
+    #[test]
+    fn what_makes_no_sense_for_10_seconds_ends_a_run() {
+        let (mut arrivals, start) = playing();
+        for malformed in 0..=12 {
+            let now = start + Duration::from_secs(malformed);
+            arrivals.lives(now);
+            arrivals.note(Count { malformed, ..Count::default() }, now);
+            let nonsense = arrivals.check(OVER, SILENCE, now);
+            assert_eq!(matches!(nonsense, Err(Error::Nonsense(_))), malformed > 10, "{nonsense:?}");
+        }
     }
 
     #[test]
@@ -236,7 +262,7 @@ mod tests {
     fn a_stream_without_key_frames_ends_in_its_time() {
         let (mut arrivals, start) = playing();
         let now = start + limits::KEY_FRAME_TIMEOUT + Duration::from_millis(1);
-        arrivals.note(Count { taken: 0, all: 1 }, now);
+        arrivals.note(Count { taken: 0, all: 1, malformed: 0 }, now);
         let barren = arrivals.check(OVER, SILENCE, now);
         assert!(matches!(barren, Err(Error::NoKeyFrame(_))), "{barren:?}");
     }

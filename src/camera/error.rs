@@ -1,6 +1,7 @@
 //! Why a run of a camera ended: one line for the log, without credentials.
 
 use crate::{
+    codec::Codec,
     limits,
     rtsp::{self, LowerTransport},
 };
@@ -32,6 +33,13 @@ pub enum Error {
         span: Duration,
     },
     NoFrames(Duration),
+    /// Packets, but nothing in them is of the codec that was announced.
+    Nonsense(Duration),
+    /// The camera sends the one codec under the name of the other.
+    CodecChanged {
+        announced: Codec,
+        sent: Codec,
+    },
     /// Frames, but none that can be decoded.
     NoKeyFrame(Duration),
     /// Frames, but none of them is on the card for good.
@@ -107,6 +115,14 @@ impl fmt::Display for Error {
                 write!(f, "the camera plays, but no packet came over {over} for {span} s")
             }
             Error::NoFrames(span) => write!(f, "no frame for {} s", span.as_secs()),
+            Error::Nonsense(span) => {
+                let span = span.as_secs();
+                write!(f, "packets, but no frame that makes sense for {span} s: another codec?")
+            }
+            Error::CodecChanged { announced, sent } => {
+                let (announced, sent) = (announced.name(), sent.name());
+                write!(f, "the camera announced {announced} and sends {sent} now: begun anew")
+            }
             Error::NoneDurable(span) => {
                 let span = span.as_secs();
                 write!(f, "frames come, but none became durable for {span} s: begun anew")

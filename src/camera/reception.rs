@@ -45,7 +45,7 @@ impl Reception {
         intake: &mut Intake,
         now: Instant,
     ) {
-        self.video = Video::new(presentation, seed, now);
+        self.video = Video::new(presentation, seed, intake, now);
         self.audio = Audio::new(presentation, intake);
         self.arrivals = Arrivals::from(Count::of(intake), now);
     }
@@ -53,7 +53,7 @@ impl Reception {
     /// Takes a packet of a track; those of tracks that are not wanted are passed over.
     ///
     /// # Errors
-    /// `Bye`: the video's source is at its end.
+    /// `Bye`: the video's source is at its end. `CodecChanged`: it is of another codec now.
     pub fn take(
         &mut self,
         track: usize,
@@ -73,7 +73,7 @@ impl Reception {
         match kind {
             PacketKind::Rtp => {
                 self.arrivals.packet(now);
-                video.handle_packet(bytes, intake, now);
+                video.handle_packet(bytes, intake, now)?;
             }
             PacketKind::Rtcp => match video.handle_report(bytes, intake, now) {
                 Heard::Bye => return Err(Error::Bye),

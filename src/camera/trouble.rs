@@ -36,7 +36,7 @@ struct Tally {
     packets: u64,
     foreign: u64,
     lost: u64,
-    broken: u64,
+    malformed: u64,
     undecodable: u64,
     too_large: u64,
 }
@@ -76,12 +76,12 @@ impl Diagnosis {
     }
 
     fn cause(&self, now: Tally) -> Option<Trouble> {
-        let Tally { packets, foreign, lost, broken, undecodable, .. } = self.before;
-        let malformed = Trouble::Malformed { codec: self.codec };
+        let Tally { packets, foreign, lost, malformed, undecodable, .. } = self.before;
+        let nonsense = Trouble::Malformed { codec: self.codec };
         match () {
             () if now.undecodable > undecodable => Some(Trouble::NoKeyFrame),
             () if now.lost > lost => Some(Trouble::Lost),
-            () if now.broken > broken || now.packets > packets => Some(malformed),
+            () if now.malformed > malformed || now.packets > packets => Some(nonsense),
             () if now.foreign > foreign => Some(Trouble::OtherPayloadType),
             () => None,
         }
@@ -95,7 +95,7 @@ impl Tally {
             packets: packets.received,
             foreign: packets.foreign,
             lost: packets.lost,
-            broken: losses.broken,
+            malformed: losses.malformed,
             undecodable: losses.undecodable,
             too_large: losses.too_large,
         }

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of: sockets, which transport brings the packets beyond its order.
 
+use super::Error;
 use crate::{
     codec::Codec,
     limits,
@@ -21,6 +22,8 @@ pub(super) struct Video {
     receiver: Receiver,
     depacketizer: Depacketizer,
     codec: Codec,
+    /// Frames in the ring when the session began to play.
+    frames_before: u64,
     clock_rate: u32,
     /// Names us in our reports.
     ssrc: u32,
@@ -39,7 +42,12 @@ pub(super) enum Heard {
 
 impl Video {
     /// The video track that was set up; `None` where there is none.
-    pub fn new(presentation: &Presentation, seed: u64, now: Instant) -> Option<Video> {
+    pub fn new(
+        presentation: &Presentation,
+        seed: u64,
+        intake: &Intake,
+        now: Instant,
+    ) -> Option<Video> {
         let tracks = presentation.tracks.iter().enumerate();
         let mut found = tracks.filter_map(|(index, track)| match (track.media, track.transport) {
             (Media::Video(codec), Some(transport)) => Some((index, track, codec, transport)),
@@ -56,20 +64,47 @@ impl Video {
             receiver,
             depacketizer,
             codec,
+            frames_before: intake.ring.numbers().end,
             clock_rate: track.clock_rate,
             ssrc: (seed ^ seed >> 32) as u32 ^ 0x5eed_0001,
             next_report: now + limits::REPORT_INTERVAL,
         })
     }
 
-    pub fn handle_packet(&mut self, bytes: &[u8], intake: &mut Intake, now: Instant) {
+    /// # Errors
+    /// `CodecChanged`: in mid-session. Nothing is taken of the other codec.
+    pub fn handle_packet(
+        &mut self,
+        bytes: &[u8],
+        intake: &mut Intake,
+        now: Instant,
+    ) -> Result<(), Error> {
         // What is no RTP packet counts as one that the network lost: its number will be missing.
-        let Ok(packet) = rtp::Packet::parse(bytes) else { return };
+        let Ok(packet) = rtp::Packet::parse(bytes) else { return Ok(()) };
         intake.arrived(now);
+        let of_another = self.depacketizer.contradicted_by(packet.payload);
+        if let Some(codec) = of_another.filter(|_| self.receiver.may_be_source(packet.ssrc)) {
+            self.change_codec(codec, intake)?;
+        }
         let depacketizer = &mut self.depacketizer;
         self.receiver.handle_packet(packet, now, &mut |packet, lost| {
             depacketizer.handle_packet(&packet, lost, intake);
         });
+        Ok(())
+    }
+
+    /// Quirk: DESCRIBE names the codec that the camera had before it was set to another. Before the first
+    /// frame the stream is believed; later the session is begun anew.
+    fn change_codec(&mut self, sent: Codec, intake: &mut Intake) -> Result<(), Error> {
+        let announced = std::mem::replace(&mut self.codec, sent);
+        if intake.ring.numbers().end > self.frames_before {
+            return Err(Error::CodecChanged { announced, sent });
+        }
+        self.depacketizer.end(intake);
+        self.depacketizer = Depacketizer::new(sent, &[]);
+        let (announced, sent) = (announced.name(), sent.name());
+        log::warn!("a camera announced {announced} and sends {sent}: {sent} is recorded");
+        Ok(())
     }
 
     pub fn handle_report(&mut self, bytes: &[u8], intake: &mut Intake, now: Instant) -> Heard {

@@ -94,8 +94,9 @@ USAGE
   state and since when, what it sends, the recording that is being
   written, how long ago its last frame was stored for good, and what was
   lost, by cause: by the network (packets), by the card, by viewers, as
-  undecodable, too large or too short (frames). RECORDING is `off` where
-  nobody wants it, and `waiting` where camera or card is not ready.
+  malformed by the camera, undecodable, too large or too short (frames).
+  RECORDING is `off` where nobody wants it, and `waiting` where camera or
+  card is not ready.
 
 OPTIONS
   --json          what /api/status answers, in one line

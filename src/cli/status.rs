@@ -183,9 +183,8 @@ mod tests {
 
     #[test]
     fn everything_is_told_in_a_table() {
-        let losses =
-            json!({"network": 12, "card": 0, "viewer": 0, "undecodable": 0, "too_large": 3});
-        let none = json!({"network": 0, "card": 0, "viewer": 0, "undecodable": 0, "too_large": 0});
+        let losses = json!({"network": 12, "card": 0, "viewer": 0, "malformed": 0, "undecodable": 0, "too_large": 3});
+        let none = json!({"network": 0, "card": 0, "viewer": 0, "malformed": 0, "undecodable": 0, "too_large": 0});
         let status = json!({
             "version": "0.1.0", "uptime_s": 7380,
             "clock": {"now_ms": 1_795_336_213_000_i64, "trusted": true},

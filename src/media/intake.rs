@@ -47,8 +47,10 @@ pub struct Intake {
 pub struct Losses {
     /// Packets that the network or the camera lost.
     pub packets: u64,
-    /// Frames that were broken by a loss or malformed.
+    /// Frames that were broken by a loss.
     pub broken: u64,
+    /// Frames, or what should have been some, that the camera sent wrong.
+    pub malformed: u64,
     /// Whole frames that could not be decoded for lack of one before, up to the next key frame, or of
     /// parameter sets.
     pub undecodable: u64,
@@ -306,9 +308,8 @@ impl Sink for Intake {
                 self.losses.broken += u64::from(!self.ring.is_vacant());
             }
             DropCause::NoParameterSets => self.losses.undecodable += 1,
-            DropCause::Incomplete | DropCause::Malformed | DropCause::Interleaved => {
-                self.losses.broken += 1;
-            }
+            DropCause::Incomplete => self.losses.broken += 1,
+            DropCause::Malformed | DropCause::Interleaved => self.losses.malformed += 1,
         }
         self.ring.rollback();
         self.gate = Gate::Shut;

@@ -153,7 +153,8 @@ fn every_access_unit_that_is_dropped_is_counted() {
     for cause in causes {
         intake.access_unit_drop(cause);
     }
-    let losses = Losses { packets: 2, broken: 3, undecodable: 1, ..Losses::default() };
+    let losses =
+        Losses { packets: 2, broken: 1, malformed: 2, undecodable: 1, ..Losses::default() };
     assert_eq!(intake.losses(), losses);
 }
 

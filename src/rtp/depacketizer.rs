@@ -5,8 +5,14 @@
 
 use std::sync::Arc;
 
-use super::{Lost, Packet, assembler::Assembler, h264, h265, start_codes::split_at_start_codes};
+use super::{
+    Lost, Packet,
+    assembler::Assembler,
+    h264, h265,
+    start_codes::{next_size, split_at_start_codes},
+};
 use crate::{
+    bits::Bytes,
     codec::{Codec, Leading, ParameterSets, RandomAccess},
     units::RtpTime,
 };
@@ -64,6 +70,7 @@ pub enum DropCause {
 pub struct Depacketizer {
     format: Format,
     assembler: Assembler,
+    codec: Codec,
 }
 
 impl Depacketizer {
@@ -74,7 +81,7 @@ impl Depacketizer {
             Codec::H264 => Format::H264(h264::Format::default()),
             Codec::H265 => Format::H265(h265::Format::default()),
         };
-        Depacketizer { format, assembler: Assembler::new(codec, sets) }
+        Depacketizer { format, assembler: Assembler::new(codec, sets), codec }
     }
 
     /// For H.265 tracks with `sprop-max-don-diff` above 0: payloads carry decoding order numbers
@@ -85,6 +92,25 @@ impl Depacketizer {
             *format = h265::Format::with_decoding_order_numbers();
         }
         self
+    }
+
+    /// The other codec, if a payload holds a sequence parameter set of that: the camera sends another
+    /// one than it announced. *Cost*: a look at the first byte.
+    pub fn contradicted_by(&self, payload: &[u8]) -> Option<Codec> {
+        let header = match (self.codec, payload) {
+            (Codec::H264, [0x60, ..]) => h265::AGGREGATE_HEADER_BYTES,
+            (Codec::H265, [first, ..]) if first & 0x9f == h264::STAP_A => {
+                h264::AGGREGATE_HEADER_BYTES
+            }
+            _ => return self.codec.contradicted_by(payload),
+        };
+        let mut rest = Bytes(payload.get(header..)?);
+        while let Some(nal) = next_size(&mut rest).and_then(|size| rest.take(size)) {
+            if let Some(codec) = self.codec.contradicted_by(nal) {
+                return Some(codec);
+            }
+        }
+        None
     }
 
     /// Takes the next packet in order, `lost` packets after the one before.

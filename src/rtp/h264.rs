@@ -138,7 +138,8 @@ fn fragment_behind_header(
     assembler.fragment(header & 0xc0, &nal_header, bytes, sink);
 }
 
-const STAP_A: u8 = 24;
+pub(super) const AGGREGATE_HEADER_BYTES: usize = 1;
+pub(super) const STAP_A: u8 = 24;
 const STAP_B: u8 = 25;
 const MTAP16: u8 = 26;
 const MTAP24: u8 = 27;

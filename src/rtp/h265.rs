@@ -141,6 +141,7 @@ fn unwrap_paci(header: [u8; 2], mut rest: Bytes<'_>) -> Option<([u8; 2], Bytes<'
     (kind != PACI).then_some(([forbidden | kind << 1 | header[0] & 1, header[1]], rest))
 }
 
+pub(super) const AGGREGATE_HEADER_BYTES: usize = 2;
 const AP: u8 = 48;
 const FU: u8 = 49;
 const PACI: u8 = 50;

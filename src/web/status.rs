@@ -126,12 +126,14 @@ struct FfmpegStatus {
     log: Vec<String>,
 }
 
-/// Frames that were lost, by cause; of the network, packets that did not come and frames that broke.
+/// Frames that were lost, by cause; of the network, packets that did not come and frames that broke by
+/// that; malformed: those that the camera sent wrong.
 #[derive(Serialize)]
 struct Losses {
     network: u64,
     card: u64,
     viewer: u64,
+    malformed: u64,
     undecodable: u64,
     too_large: u64,
     /// Of files that would have been too short, and too many.
@@ -270,6 +272,7 @@ impl Web {
                 network: losses.packets + losses.broken,
                 card: station.lost_by_card(),
                 viewer: station.skipped.get(),
+                malformed: losses.malformed,
                 undecodable: losses.undecodable,
                 too_large: losses.too_large,
                 too_short: station.too_short(),
@@ -405,11 +408,13 @@ fn prometheus(status: &Status) -> String {
     let ages = ages.collect();
     put("gauge", "camera_durable_age_milliseconds", "Since a frame was stored for good.", ages);
     let losses = status.cameras.iter().flat_map(|it| {
-        let Losses { network, card, viewer, undecodable, too_large, too_short, audio } = it.losses;
+        let Losses { network, card, viewer, malformed, undecodable, .. } = it.losses;
+        let Losses { too_large, too_short, audio, .. } = it.losses;
         let causes = [
             ("network", network),
             ("card", card),
             ("viewer", viewer),
+            ("malformed", malformed),
             ("undecodable", undecodable),
             ("too_large", too_large),
             ("too_short", too_short),

@@ -290,3 +290,25 @@ fn a_unit_of_disposable_slices_is_no_reference() {
     run.packet(10, Mark::Set, &filled(&[0x01, 0x9a, 0x21], 9));
     assert!(!run.out.units[0].0.reference);
 }
+
+#[test]
+fn the_other_codec_is_known_by_its_sps() {
+    let hevc: &[u8] = &[
+        0x42, 0x01, 0x01, 0x01, 0x60, 0x00, 0x00, 0x03, 0x00, 0x90, 0x00, 0x00, 0x03, 0x00, 0x00,
+        0x03, 0x00, 0x5d, 0xa0, 0x02, 0x80, 0x80, 0x2d, 0x16, 0x59, 0x59, 0xa4, 0x93, 0x2b, 0xc0,
+        0x5a, 0x02, 0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00, 0x03, 0x00, 0x32, 0x10,
+    ];
+    let [h264, h265] = [Codec::H264, Codec::H265].map(|codec| Depacketizer::new(codec, &[]));
+    for payload in [hevc.to_vec(), aggregate(&[0x60, 0x01], &[&[0x40, 0x01, 0x0c], hevc])] {
+        assert_eq!(h264.contradicted_by(&payload), Some(Codec::H265));
+        assert_eq!(h265.contradicted_by(&payload), None);
+    }
+    for payload in [SPS.to_vec(), aggregate(&[0x78], &[SEI, SPS])] {
+        assert_eq!(h265.contradicted_by(&payload), Some(Codec::H264));
+        assert_eq!(h264.contradicted_by(&payload), None);
+    }
+    for payload in [&idr()[..], &inter(), PPS, SEI, &fragments(&idr(), 9)[0], &[0x42, 0x01], &[]] {
+        assert_eq!(h264.contradicted_by(payload), None);
+        assert_eq!(h265.contradicted_by(payload), None);
+    }
+}

@@ -137,6 +137,7 @@ const CARD = {
 const LOSSES = {
   network: ["packets or frames on the way from the camera", true],
   card: ["frames because of the card", true],
+  malformed: ["frames that the camera sent wrong", true],
   undecodable: ["frames that could not have been decoded", true],
   too_large: ["frames too large for the buffer", true],
   too_short: ["frames of files that would have been too short and too many", true],
