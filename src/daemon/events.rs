@@ -81,6 +81,7 @@ impl Daemon {
                 log::warn!("{text}");
                 self.note(Kind::Card, None, text);
             }
+            Event::AgeDoubtful => self.say_that_age_waits(),
             Event::Ended => self.card_ended.set(true),
         }
     }
@@ -95,6 +96,13 @@ impl Daemon {
                 limits::RECORDINGS_LISTED_MAX
             );
         }
+    }
+
+    fn say_that_age_waits(&self) {
+        let text = "keep_days waits: the clock is ahead of all recordings by more than that. Is it right? \
+                    Then they go once as many days are recorded";
+        log::warn!("{text}");
+        self.note(Kind::Clock, None, text.into());
     }
 
     fn card_state(&self, state: CardState) {

@@ -70,6 +70,8 @@ pub struct Card<D: Disk> {
     /// Recordings that went for an ENOSPC with room left since something was last written: where
     /// that does not help, no more go.
     deleted_in_vain: usize,
+    /// `keep_days` waits, which was said.
+    age_is_doubtful: bool,
     /// What time it was, as the board believes.
     wall: Option<(Instant, WallTime, Clock)>,
     next_lock_check: Instant,
@@ -110,6 +112,7 @@ impl<D: Disk> Card<D> {
             remounts: Vec::new(),
             failing_until: now,
             deleted_in_vain: 0,
+            age_is_doubtful: false,
             wall: None,
             next_lock_check: now,
             next_look: now,

@@ -171,6 +171,8 @@ pub enum Event {
         file: Recording,
         reason: DeleteReason,
     },
+    /// By the clock, recordings are older than `keep_days`, and the others do not bear it out: none goes for its age.
+    AgeDoubtful,
     DeleteFailed {
         file: Recording,
         reason: DeleteError,

@@ -4,6 +4,8 @@
 //! Spec: README, "What lies on the card". Knows nothing of: files; whether an unread one is a recording at all is
 //! looked at before it is deleted.
 
+use std::iter::Peekable;
+
 use super::{
     CameraId,
     catalog::{Entry, Folder, SegmentState},
@@ -54,18 +56,56 @@ pub fn for_room(folders: &[Folder], space: Space, wanted: &Wanted) -> Verdict {
     fullest.map_or(Verdict::NothingLeft, |(_, camera, name)| Verdict::Delete(camera, name))
 }
 
-/// Names a recording that is older than `keep_days`; 0 days are no limit.
+/// A recording that is older than `keep_days`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Aged {
+    Delete(CameraId, Name),
+    /// By the clock one is, and the recordings do not bear it out: it may have jumped.
+    Doubtful,
+}
+
+/// Names the oldest recording where it is older than `keep_days`; 0 days are no limit.
 ///
-/// Only recordings whose clock was trusted have an age; `now` must be trusted too.
-pub fn for_age(folders: &[Folder], now: WallTime, keep_days: u32) -> Option<(CameraId, Name)> {
+/// Only recordings whose clock was trusted have an age; `now` must be trusted too. A clock that jumps ahead by years would
+/// have everything deleted: so a time in which nothing was recorded and that is longer than `keep_days` does not count.
+pub fn for_age(folders: &[Folder], now: WallTime, keep_days: u32) -> Option<Aged> {
     if keep_days == 0 {
         return None;
     }
-    let limit = now.0.saturating_sub(i64::from(keep_days) * MILLIS_PER_DAY);
-    folders.iter().find_map(|folder| {
-        let is_old = |entry: &&Entry| may_go(entry) && entry.clock_trusted && entry.end().0 < limit;
-        Some((folder.id, folder.entries().iter().find(is_old)?.name))
+    let kept = i64::from(keep_days) * MILLIS_PER_DAY;
+    let limit = now.0.saturating_sub(kept);
+    let is_old = |entry: &&Entry| may_go(entry) && entry.clock_trusted && entry.end().0 < limit;
+    let old = folders
+        .iter()
+        .flat_map(|folder| folder.entries().iter().filter(is_old).map(|entry| (folder.id, entry)));
+    let (camera, oldest) = old.min_by_key(|(_, entry)| entry.end().0)?;
+    Some(match is_borne_out(folders, oldest.end(), now, kept) {
+        true => Aged::Delete(camera, oldest.name),
+        false => Aged::Doubtful,
     })
+}
+
+/// When the recordings of a folder ended that did so after `from`, newest first.
+fn ends(folder: &Folder, from: WallTime) -> Peekable<impl Iterator<Item = i64>> {
+    let trusted = folder.entries().iter().rev().filter(|entry| entry.clock_trusted);
+    trusted.map(|entry| entry.end().0).filter(move |&end| end >= from.0).peekable()
+}
+
+/// Whether more than `kept` milliseconds lie between two times, without those gaps in all recordings that are longer.
+fn is_borne_out(folders: &[Folder], from: WallTime, now: WallTime, kept: i64) -> bool {
+    let mut newest_first: Vec<_> = folders.iter().map(|folder| ends(folder, from)).collect();
+    let (mut later, mut counted) = (now.0, 0i64);
+    while counted <= kept {
+        let newest = newest_first.iter_mut().filter_map(|it| Some((*it.peek()?, it)));
+        let Some((end, its)) = newest.max_by_key(|(end, _)| *end) else { return false };
+        its.next();
+        let gap = later.saturating_sub(end);
+        later = later.min(end);
+        if (0..=kept).contains(&gap) {
+            counted += gap;
+        }
+    }
+    true
 }
 
 /// Names the recording that goes where a folder holds as many names as it may: the oldest of those that a

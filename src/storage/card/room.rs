@@ -16,7 +16,7 @@ use crate::{
         catalog::SegmentState,
         disk::{Access, Disk, FileSystem, Space},
         layout::{self, Name},
-        retention::{self, Verdict, Wanted},
+        retention::{self, Aged, Verdict, Wanted},
     },
     units::WallTime,
 };
@@ -72,14 +72,18 @@ impl<D: Disk> Card<D> {
     }
 
     /// A recording that goes whatever room there is.
-    fn overdue(&self, now: Instant) -> Option<(CameraId, Name, DeleteReason)> {
+    fn overdue(&mut self, now: Instant) -> Option<(CameraId, Name, DeleteReason)> {
         let wall = self.wall_now(now);
-        let list = self.list();
         let days = self.settings.keep_days;
-        let old = wall.and_then(|wall| retention::for_age(list.folders(), wall, days));
-        if let Some((camera, name)) = old {
-            return Some((camera, name, DeleteReason::Age));
+        let old = wall.and_then(|wall| retention::for_age(self.list().folders(), wall, days));
+        let was_doubtful =
+            std::mem::replace(&mut self.age_is_doubtful, old == Some(Aged::Doubtful));
+        match old {
+            Some(Aged::Delete(camera, name)) => return Some((camera, name, DeleteReason::Age)),
+            Some(Aged::Doubtful) if !was_doubtful => self.events.push_back(Event::AgeDoubtful),
+            Some(Aged::Doubtful) | None => {}
         }
+        let list = self.list();
         list.folders().iter().find_map(|folder| {
             let name = retention::for_count(folder, self.file_system)?;
             Some((folder.id, name, DeleteReason::Count))

@@ -73,12 +73,45 @@ fn recordings_go_by_age_where_both_clocks_were_trusted() {
         let entry = old.get_mut(Name::new(number).unwrap()).unwrap();
         (entry.start, entry.clock_trusted) = (WallTime(start), trusted);
     }
-    let folders = [folder(0, &[]), old];
     let name = Name::new(3).unwrap();
-    assert_eq!(for_age(&folders, WallTime(11 * day), 7), Some((CameraId(1), name)));
+    // Something is recorded every day, by another camera.
+    let mut daily = folder(0, &(0..12).map(|number| (number, MIB)).collect::<Vec<_>>());
+    for number in 0..12 {
+        let entry = daily.get_mut(Name::new(number).unwrap()).unwrap();
+        (entry.start, entry.clock_trusted) = (WallTime(i64::from(number) * day + 1), true);
+    }
+    let folders = [daily, old];
+    let delete = Some(Aged::Delete(CameraId(1), name));
+    assert_eq!(for_age(&folders, WallTime(11 * day), 7), delete);
     assert_eq!(for_age(&folders, WallTime(6 * day), 7), None);
     assert_eq!(for_age(&folders, WallTime(i64::MIN), u32::MAX), None);
     assert_eq!(for_age(&folders, WallTime(11 * day), 0), None, "0 days are no limit");
+}
+
+#[test]
+fn a_clock_ten_years_ahead_deletes_nothing_nor_after_it_recorded_by_it() {
+    let day = MILLIS_PER_DAY;
+    let mut recorded = folder(0, &(0..10).map(|number| (number, MIB)).collect::<Vec<_>>());
+    for number in 0..10 {
+        let entry = recorded.get_mut(Name::new(number).unwrap()).unwrap();
+        // The last two by a clock that has jumped.
+        let jump = if number < 8 { 0 } else { 3652 * day };
+        (entry.start, entry.clock_trusted) = (WallTime(i64::from(number) * day / 2 + jump), true);
+    }
+    let years_ahead = |days: i64| WallTime((3652 + days) * day);
+    let folders = [recorded];
+    assert_eq!(for_age(&folders, years_ahead(5), 7), Some(Aged::Doubtful));
+    assert_eq!(for_age(&folders, WallTime(5 * day), 7), None, "the clock is right again");
+    // A board that was off for long: what was recorded since makes the old ones go in the end.
+    let [mut recorded] = folders;
+    for number in 10..17 {
+        let mut entry = Entry::new(Name::new(number).unwrap(), SegmentState::Whole);
+        (entry.start, entry.clock_trusted) = (years_ahead(i64::from(number) - 5), true);
+        recorded.push(entry);
+    }
+    let name = Name::new(0).unwrap();
+    let verdict = for_age(&[recorded], years_ahead(12), 7);
+    assert_eq!(verdict, Some(Aged::Delete(CameraId(0), name)));
 }
 
 #[test]

@@ -256,6 +256,15 @@ fn recordings_older_than_keep_days_go_where_the_clock_is_trusted() {
     bench.send(clock(1, Clock::Trusted));
     assert_eq!(deleted(&bench.pass(120 * SECOND)), []);
     bench.send(clock(3, Clock::Trusted));
+    let events = bench.pass(180 * SECOND);
+    let doubts = events.iter().filter(|it| matches!(it, Event::AgeDoubtful)).count();
+    assert_eq!((deleted(&events), doubts), (vec![], 1), "the clock alone says so");
+    // Another camera bears it out.
+    let start = SegmentStart { wall: WallTime(NOON.0 + day * 3 / 2), ..Bench::start() };
+    bench.send(Command::Open { camera: GATE, start });
+    bench.append(GATE);
+    bench.send(Command::Close { camera: GATE });
+    bench.send(clock(3, Clock::Trusted));
     let events = bench.pass(120 * SECOND);
     assert_eq!(deleted(&events), [(0, 0), (0, 1)]);
     assert!(
