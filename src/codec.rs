@@ -208,6 +208,12 @@ impl ParameterSets {
     pub fn nals(&self) -> impl Iterator<Item = &[u8]> {
         self.nals.iter().flatten().map(|nal| &**nal)
     }
+
+    /// What they take of the memory, with what an allocator adds.
+    pub fn bytes(&self) -> usize {
+        const PER_NAL: usize = size_of::<Box<[u8]>>() + 16;
+        size_of::<ParameterSets>() + self.nals().map(|nal| nal.len() + PER_NAL).sum::<usize>()
+    }
 }
 
 /// The `codecs` parameter of a file: `avc1.640028`, `avc1.640028,mp4a.40.2`.

@@ -99,6 +99,9 @@ pub const TEARDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Frames that a ring lists at most, whatever their size: 80 s at 25 fps.
 pub const RING_FRAMES_MAX: usize = 2048;
+/// Parameter sets of all frames that a ring lists: many hundreds of the usual 100 bytes. Where they change so
+/// often that they take more, the oldest frames make way.
+pub const RING_PARAMETER_SETS_BYTES_MAX: usize = 64 * KIB;
 /// A ring that is too small for a frame grows, to twice its size at a time and at most to this: as large
 /// as `buffer_kb` can make it …
 pub const RING_BYTES_MAX: usize = 64 << 20;
@@ -524,6 +527,7 @@ pub const PASSWORD_LINE_BYTES_MAX: usize = KIB;
 /// measured.
 const RESIDENT_BYTES: usize = (BUFFER_KB_DEFAULT as usize) * KIB
     + RING_FRAMES_MAX * 64 // what the ring knows of each frame
+    + RING_PARAMETER_SETS_BYTES_MAX
     + FRAGMENT_BUFFERS * FRAGMENT_BUFFER_BYTES
     + (FRAGMENT_FRAMES_MAX + AUDIO_FRAGMENT_FRAMES_MAX) * 12 // samples of the fragment in the making
     + AUDIO_RING_FRAMES_MAX * 32 + AUDIO_FRAME_BYTES_MAX // sound, whose bytes are a part of the buffer

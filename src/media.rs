@@ -41,6 +41,10 @@ impl Frame {
     pub fn is_key(&self) -> bool {
         self.kind == FrameKind::Key
     }
+
+    fn has_sets_of(&self, other: &Frame) -> bool {
+        Arc::ptr_eq(&self.parameter_sets, &other.parameter_sets)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -18,6 +18,8 @@ pub struct Ring {
     store: Store,
     /// One for each item of the store, the oldest first.
     frames: VecDeque<Frame>,
+    /// What the parameter sets of all frames take.
+    sets_bytes: usize,
     /// Length of the open NAL unit of the frame in the making.
     nal_length: Option<usize>,
     /// The sound that came beside the frames, where it is wanted.
@@ -31,6 +33,7 @@ impl Ring {
         Ring {
             store: Store::new(capacity, limits::RING_FRAMES_MAX),
             frames: VecDeque::with_capacity(limits::RING_FRAMES_MAX),
+            sets_bytes: 0,
             nal_length: None,
             audio: None,
             origin: Origin::default(),
@@ -107,7 +110,14 @@ impl Ring {
     pub fn commit(&mut self, frame: Frame) -> Result<u64, TooLarge> {
         let count = self.store.commit()?;
         self.forget_but(count - 1);
+        if self.frames.back().is_none_or(|last| !last.has_sets_of(&frame)) {
+            self.sets_bytes += frame.parameter_sets.bytes();
+        }
         self.frames.push_back(frame);
+        while self.sets_bytes > limits::RING_PARAMETER_SETS_BYTES_MAX && self.frames.len() > 1 {
+            self.store.evict();
+            self.forget_but(self.frames.len() - 1);
+        }
         Ok(self.numbers().end - 1)
     }
 
@@ -131,7 +141,10 @@ impl Ring {
     /// Keeps the `count` newest frames: the store has no more.
     fn forget_but(&mut self, count: usize) {
         while self.frames.len() > count {
-            self.frames.pop_front();
+            let Some(oldest) = self.frames.pop_front() else { return };
+            if self.frames.front().is_none_or(|next| !next.has_sets_of(&oldest)) {
+                self.sets_bytes -= oldest.parameter_sets.bytes();
+            }
         }
     }
 }
@@ -139,8 +152,10 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::ParameterSets;
     use crate::media::{FrameKind, tests::parameter_sets};
     use crate::units::Ticks;
+    use std::sync::Arc;
 
     fn frame(kind: FrameKind) -> Frame {
         Frame {
@@ -215,6 +230,33 @@ mod tests {
             write(&mut ring, &[b"x"], FrameKind::Delta).unwrap();
         }
         assert_eq!(ring.numbers(), 10..limits::RING_FRAMES_MAX as u64 + 10);
+    }
+
+    #[test]
+    fn parameter_sets_that_change_with_every_key_frame_stay_within_their_bound() {
+        let mut ring = Ring::new(1 << 20);
+        let mut write = |count: usize, sets: &mut dyn FnMut() -> Arc<ParameterSets>| {
+            for _ in 0..count {
+                ring.nal_begin();
+                ring.nal_end();
+                ring.commit(Frame { parameter_sets: sets(), ..frame(FrameKind::Key) }).unwrap();
+            }
+            let mut of_frames: Vec<_> =
+                ring.frames.iter().map(|it| Arc::clone(&it.parameter_sets)).collect();
+            of_frames.dedup_by(|one, other| Arc::ptr_eq(one, other));
+            let sum: usize = of_frames.iter().map(|sets| sets.bytes()).sum();
+            assert_eq!(ring.sets_bytes, sum);
+            assert!(sum <= limits::RING_PARAMETER_SETS_BYTES_MAX);
+            ring.numbers()
+        };
+        let usual = parameter_sets();
+        assert_eq!(write(1000, &mut || Arc::clone(&usual)), 0..1000);
+        let numbers = write(1000, &mut || Arc::new(ParameterSets::clone(&usual)));
+        assert_eq!(numbers.end, 2000, "each is stored");
+        assert!(numbers.start > 1000 && numbers.count() > 100, "the oldest make way");
+        let newest = 2000 + limits::RING_FRAMES_MAX as u64;
+        let numbers = write(limits::RING_FRAMES_MAX, &mut || Arc::clone(&usual));
+        assert_eq!(numbers, 2000..newest, "and no room is lost by them");
     }
 
     #[test]

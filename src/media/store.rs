@@ -161,7 +161,8 @@ impl Store {
         }
     }
 
-    fn evict(&mut self) {
+    /// Forgets the oldest item; there is one.
+    pub fn evict(&mut self) {
         self.items.pop_front();
         self.first += 1;
     }
