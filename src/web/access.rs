@@ -206,9 +206,10 @@ impl Access {
         }
         let Some(host) = head.host else {
             // No browser leaves it out: by HTTP/1.0 a proxy asks whether somebody is there.
-            return match (head.method, head.path) {
-                ("GET" | "HEAD" | "OPTIONS", "/") => Ok(Verdict::Admitted(Who::Stranger)),
-                _ => Err(Refusal::Malformed("a request has one Host")),
+            return if head.is_check() {
+                Ok(Verdict::Admitted(Who::Stranger))
+            } else {
+                Err(Refusal::Malformed("a request has one Host"))
             };
         };
         self.hosts.check(host)?;

@@ -119,6 +119,12 @@ impl<'a> Head<'a> {
         }
     }
 
+    /// Whether it can ask whether somebody is there, and for no more.
+    pub(super) fn is_check(&self) -> bool {
+        let is_plain = self.path == "/" && self.upgrade.is_none();
+        is_plain && matches!(self.method, "GET" | "HEAD" | "OPTIONS")
+    }
+
     /// The values of the page's cookie of that name; of several paths there may be several.
     pub(super) fn cookies(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         self.pairs().filter_map(move |pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))

@@ -57,7 +57,7 @@ pub fn access(data: &[u8]) {
 }
 
 fn ask(access: &mut Access, peer: Peer, source: &mut Source<'_>, now: std::time::Instant) {
-    let method = source.one(&["GET", "HEAD", "POST", "PUT", "DELETE", "get", ""]);
+    let method = source.one(&["GET", "HEAD", "POST", "PUT", "DELETE", "get", "OPTIONS"]);
     let path =
         source.one(&["/", "/api/session", "/api/password", "/api/status", "/live/yard", "/%61pi"]);
     let mut fields = Vec::new();
@@ -81,12 +81,13 @@ fn ask(access: &mut Access, peer: Peer, source: &mut Source<'_>, now: std::time:
     let field = |name: &str| fields.iter().find(|(it, _)| *it == name).map(|(_, value)| *value);
     match access.admit(&head, peer, now) {
         Ok(Verdict::Admitted(who)) => {
-            let is_check = path == "/" && matches!(method, "GET" | "HEAD");
+            let is_check = path == "/" && matches!(method, "GET" | "HEAD" | "OPTIONS");
             match field("Host") {
                 Some(host) => assert!(host.is_ascii() && !host.is_empty()),
-                None => assert!(is_check),
+                None => assert!(is_check && field("Upgrade").is_none()),
             }
             match who {
+                Who::Stranger if field("Host").is_none() => {}
                 Who::Stranger => assert!(matches!(class, Class::Public | Class::LogIn)),
                 // No password was ever found right.
                 who => panic!("{who:?} without a password"),

@@ -107,6 +107,7 @@ fn a_request_without_a_host_or_with_two_is_malformed() {
     // HAProxy asks so by HTTP/1.0 whether somebody is there.
     for method in ["GET", "HEAD", "OPTIONS"] {
         assert_eq!(bench.who(method, "/", &[]), Ok(Who::Stranger), "{method}");
+        assert_eq!(bench.who(method, "/", &[("Upgrade", "websocket")]), Err(400), "{method}");
     }
 }
 
