@@ -373,6 +373,19 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_stood_still_once_for_long_is_not_stretched_for_it() {
+        let start = runtime::now();
+        let mut cadence = Cadence::new();
+        for frame in 0..10_000u32 {
+            // Twenty seconds of which it counts none, after each of the first two minutes.
+            let still = 20_000 * (frame / 1500).min(2);
+            let now = start + Duration::from_millis(u64::from(frame * 40 + still));
+            let tick = cadence.tick(RtpTime(frame * 3600), now);
+            assert!(!tick.is_new, "frame {frame}");
+        }
+    }
+
+    #[test]
     fn a_clock_that_is_right_again_is_believed_again() {
         let mended = |frame: u32| if frame < 500 { 0 } else { frame * 3600 };
         let (stamps, changes) = run(&mut Cadence::new(), 1000, mended);

@@ -16,11 +16,12 @@ pub(super) struct Drift {
     newest: RtpTime,
     /// Stamps in a row that are no step from the newest.
     strays: u32,
-    /// When the span began, its least delay, and that of the one before and of the first.
+    /// When the span began, its least delay, and that of the one before.
     since: Ticks,
     delay: Option<Ticks>,
     before: Option<Ticks>,
-    first: Option<Ticks>,
+    /// What came little by little, and in how many spans.
+    drifted: Ticks,
     spans: i64,
     /// By how many ticks of a span the clock is off, by the last one.
     last: Option<Ticks>,
@@ -64,23 +65,26 @@ impl Drift {
         let took = now - self.since;
         self.since = now;
         let delay = self.delay.take()?;
-        let first = *self.first.get_or_insert(delay);
-        let before = self.before.replace(delay)?;
+        let step = delay - self.before.replace(delay)?;
         // To what it would be in a span.
-        let lag = Ticks((delay - before).0 * SPAN.0 / took.0);
+        let lag = Ticks(step.0 * SPAN.0 / took.0);
         let last = self.last.replace(lag);
-        self.spans += 1;
+        (self.drifted, self.spans) = match step.0.abs() > DELAY_MAX.0 {
+            true => (Ticks::ZERO, 0), // what comes all at once is no rate
+            false => (self.drifted + step, self.spans + 1),
+        };
         if lag < FASTEST || lag > SLOWEST {
             return Some(Verdict::Unclear);
         }
-        let drifted = delay - first;
-        let mean = Ticks(drifted.0 / self.spans);
+        let mean = Ticks(self.drifted.0 / self.spans.max(1));
         if last.is_some_and(|last| (lag - last).0.abs() <= lag.0.abs() / 2) && lag.0.abs() > PLAIN.0
         {
             return Some(Verdict::Wrong(lag));
         }
         Some(match () {
-            () if drifted.0.abs() > DELAY_MAX.0 && mean.0.abs() > SUBTLE.0 => Verdict::Wrong(mean),
+            () if self.drifted.0.abs() > DELAY_MAX.0 && mean.0.abs() > SUBTLE.0 => {
+                Verdict::Wrong(mean)
+            }
             () if lag.0.abs() <= SUBTLE.0 => Verdict::Right,
             () => Verdict::Unclear,
         })
