@@ -280,7 +280,7 @@ impl Timeline {
 
     /// How far behind the newest a frame lies of which no more is known.
     fn stride(&self) -> Ticks {
-        if self.depth_frames() == 0 { self.pace } else { self.advance() }
+        if self.depth_frames() == 0 { self.pace } else { self.advance().min(PAUSE_MAX) }
     }
 
     /// How far behind the newest another frame of the same stamp lies: they share the time up to the
@@ -299,7 +299,7 @@ impl Timeline {
     /// Whether a frame after the newest can be of that time: none comes before it was filmed.
     fn may_follow(&self, time: Ticks, latest: Option<Ticks>) -> bool {
         let step = time - self.newest.map_or(Ticks::ZERO, |newest| newest.time);
-        step.0 <= self.advance().0.min(PAUSE_MAX.0) * 2
+        step.0 <= (self.advance().0 * 2).min(PAUSE_MAX.0)
             || latest.map_or(step <= PAUSE_MAX, |latest| time <= latest + EARLY_MAX)
     }
 
