@@ -56,6 +56,7 @@ pub mod rtsp;
 pub mod media;
 pub mod still;
 pub mod mp4;
+pub mod clip;
 pub mod storage;
 pub mod config;
 pub mod camera;

@@ -553,4 +553,11 @@ const CONNECTIONS_OF_TWO: usize = 10;
 /// The budget of a board with 32 MB.
 const RESIDENT_BYTES_MAX: usize = 4_200_000;
 
+/// Segments of a clip, each some 150 bytes while it is handed out: a day of segments of a minute.
+pub const CLIP_SEGMENTS_MAX: usize = 1500;
+/// The longest `moov` that a clip takes a track's description from; ours have 1 to 2 KB.
+pub const CLIP_MOVIE_BYTES_MAX: usize = 64 << 10;
+/// Samples of one fragment that a clip is made of: ours have a second, FFmpeg's a picture group.
+pub const CLIP_FRAGMENT_SAMPLES_MAX: usize = 16_384;
+
 const _: () = assert!(RESIDENT_BYTES <= RESIDENT_BYTES_MAX, "more memory than the board has");

@@ -11,17 +11,22 @@ mod fragments;
 mod head;
 mod window;
 
-use std::{fmt, io};
+use std::{
+    cell::RefCell,
+    fmt, io,
+    ops::{ControlFlow, Range},
+};
 
 pub use entry::Video;
 #[cfg(feature = "pictures")]
 pub use first::{First, read_first};
+pub use fragments::{Sample, Track};
 pub use head::{Form, Head, Spare};
 pub use window::ReadAt;
 
-use super::index::Index;
+use super::{fragment::Extent, index::Index};
 use crate::units::Ticks;
-use window::{Fault, Window, damage};
+use window::{Fault, WINDOW_BYTES, Window, damage};
 
 /// What a walk over a whole file found.
 #[derive(Debug)]
@@ -121,6 +126,83 @@ pub fn read_head(read_at: ReadAt, len: u64) -> Result<Head, State> {
     head::read(&mut Window::new(read_at, len)).map_err(State::from)
 }
 
+/// What [`walk`] comes by.
+#[derive(Clone, Debug)]
+pub enum Step {
+    Sample(Sample),
+    /// The samples before it are those of a whole fragment, which begins at `begin`.
+    Fragment {
+        begin: u64,
+        /// Payload of its `mdat`.
+        media: Range<u64>,
+        /// `None` where it holds no video.
+        extent: Option<Extent>,
+    },
+}
+
+/// Goes over the fragments of a file from `begin` on, which must be where one begins, and tells
+/// `visit` of each sample and then of the fragment; ends where it answers `Break`, or at `len`.
+///
+/// *Cost*: 8 KB of memory, one or two reads of 4 KB a fragment.
+///
+/// # Errors
+/// Where a fragment is not whole; the samples told since the last one are to be forgotten.
+pub fn walk(
+    read_at: ReadAt,
+    len: u64,
+    head: &Head,
+    begin: u64,
+    visit: &mut dyn FnMut(Step) -> ControlFlow<()>,
+) -> Result<(), State> {
+    let visit = RefCell::new(visit);
+    let mut on_sample = |sample: &Sample| {
+        // The fragment is gone through to its end in any case.
+        let _ = (visit.borrow_mut())(Step::Sample(*sample));
+    };
+    let mut window = Window::new(read_at, len);
+    let mut walk = fragments::Walk::new(head, Window::new(read_at, len)).visiting(&mut on_sample);
+    let mut at = begin;
+    while at < len {
+        window.position = at;
+        let header = window.box_header(len)?;
+        if header.kind != *b"moof" {
+            at = header.end;
+            continue;
+        }
+        let fragment = walk.check(&mut window, header, len)?;
+        let step = Step::Fragment { begin: at, media: fragment.media, extent: fragment.extent };
+        if (visit.borrow_mut())(step).is_break() {
+            break;
+        }
+        at = fragment.end;
+    }
+    Ok(())
+}
+
+/// Reads the whole `moov` of a file, which lies in front of its media; `None` where it does not, or
+/// is longer than `bytes_max`.
+pub fn read_movie(read_at: ReadAt, len: u64, bytes_max: usize) -> Option<Vec<u8>> {
+    let mut window = Window::new(read_at, len);
+    for _ in 0..head::TOP_BOXES_MAX {
+        let header = window.box_header(len).ok()?;
+        if header.kind == *b"moov" {
+            let count = usize::try_from(header.end - header.begin).ok()?;
+            if count > bytes_max {
+                return None;
+            }
+            let mut movie = Vec::with_capacity(count);
+            window.position = header.begin;
+            while movie.len() < count {
+                movie
+                    .extend_from_slice(window.slice((count - movie.len()).min(WINDOW_BYTES)).ok()?);
+            }
+            return Some(movie);
+        }
+        window.position = header.end;
+    }
+    None
+}
+
 /// Where the last `mdat` ends that is whole within `len` bytes, of the boxes from `begin` on; `begin`
 /// where there is none.
 ///
@@ -143,6 +225,20 @@ pub fn boxes_end(read_at: ReadAt, begin: u64, len: u64) -> io::Result<u64> {
         }
     }
     Ok(end)
+}
+
+impl Head {
+    /// Ticks a second of the video's times.
+    pub fn timescale(&self) -> u32 {
+        self.track.timescale
+    }
+
+    /// Whether the samples of both are to be read in the same way.
+    pub fn lists_like(&self, other: &Head) -> bool {
+        self.identity.is_some() == other.identity.is_some()
+            && self.track == other.track
+            && self.audio == other.audio
+    }
 }
 
 impl Scan {

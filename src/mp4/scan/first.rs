@@ -5,7 +5,7 @@
 use super::{
     State, What,
     entry::Video,
-    head::{self, Form, Head, Track},
+    head::{self, Defaults, Form, Head},
     window::{BoxHeader, Fault, ReadAt, WINDOW_BYTES, Window, damage},
 };
 use crate::{
@@ -100,7 +100,7 @@ fn sample_of(
     window: &mut Window,
     traf: BoxHeader,
     moof: BoxHeader,
-    track: Track,
+    track: Defaults,
 ) -> Result<Option<(u64, u32)>, Fault> {
     let (mut base, mut size) = (moof.begin, track.size);
     while window.position < traf.end {

@@ -1,8 +1,9 @@
 //! Checks fragments: that sizes add up, times go forward, and NAL units fill their samples.
+//! Lists their samples to a visitor as it goes.
 
 use super::{
     What,
-    head::{Head, Track},
+    head::{Defaults, Head},
     window::{BoxHeader, Fault, Window, damage},
 };
 use crate::{
@@ -15,12 +16,13 @@ use crate::{
     },
     units::Ticks,
 };
+use std::ops::Range;
 
 /// Goes from fragment to fragment of one file.
 pub(super) struct Walk<'a> {
-    video: Track,
+    video: Defaults,
     /// Only of ours, where there is some.
-    audio: Option<Track>,
+    audio: Option<Defaults>,
     /// `None` where samples are not NAL units that we know.
     length_bytes: Option<u8>,
     /// Ours hold no other tracks, and media without gaps.
@@ -28,10 +30,35 @@ pub(super) struct Walk<'a> {
     /// Decode time of the last sample so far, of video and sound.
     last_samples: [Option<u64>; 2],
     media: Window<'a>,
+    visit: Option<&'a mut dyn FnMut(&Sample)>,
+}
+
+/// One sample, as its fragment lists it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sample {
+    pub track: Track,
+    /// Where its bytes begin in the file.
+    pub at: u64,
+    pub bytes: u32,
+    /// In ticks of the track, like the next two.
+    pub decode_time: u64,
+    pub duration: u32,
+    pub composition_offset: i32,
+    /// Whether a decoder can begin with it.
+    pub is_key: bool,
+}
+
+/// The tracks that are looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Track {
+    Video = 0,
+    Audio = 1,
 }
 
 pub(super) struct Checked {
     pub end: u64,
+    /// The payload of `mdat`.
+    pub media: Range<u64>,
     /// `None` where the fragment holds no video.
     pub extent: Option<Extent>,
 }
@@ -51,21 +78,13 @@ struct Fragment {
 
 /// What the boxes of a `traf` say to the next.
 struct Traf {
-    kind: Kind,
-    defaults: Track,
+    /// `None`: of a track that is not looked at.
+    track: Option<Track>,
+    defaults: Defaults,
     decode_time: u64,
     /// Where the next run's samples begin.
     data: u64,
     data_base: u64,
-}
-
-/// Whose samples they are; the place of `last_samples`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Video = 0,
-    Audio = 1,
-    /// Another track's: not looked at.
-    Other,
 }
 
 impl<'a> Walk<'a> {
@@ -78,7 +97,13 @@ impl<'a> Walk<'a> {
             is_ours: head.identity.is_some(),
             last_samples: [None; 2],
             media,
+            visit: None,
         }
+    }
+
+    /// Has `visit` called for every sample of video and sound.
+    pub fn visiting(self, visit: &'a mut dyn FnMut(&Sample)) -> Walk<'a> {
+        Walk { visit: Some(visit), ..self }
     }
 
     /// Checks the fragment that begins with `moof`; NAL units from `looked_at_from` on.
@@ -126,7 +151,7 @@ impl<'a> Walk<'a> {
             start: Ticks(fragment.start),
             end: Ticks(fragment.end),
         });
-        Ok(Checked { end: mdat.end, extent })
+        Ok(Checked { end: mdat.end, media: mdat.body..mdat.end, extent })
     }
 
     fn check_traf(
@@ -136,7 +161,7 @@ impl<'a> Walk<'a> {
         fragment: &mut Fragment,
     ) -> Result<(), Fault> {
         let mut state = Traf {
-            kind: Kind::Other,
+            track: None,
             defaults: self.video,
             decode_time: 0,
             data: fragment.mdat.body,
@@ -149,12 +174,12 @@ impl<'a> Walk<'a> {
                 b"tfhd" => {
                     let flags = window.u32()?;
                     let id = window.u32()?;
-                    (state.kind, state.defaults) = match self.audio {
-                        _ if id == self.video.id => (Kind::Video, self.video),
-                        Some(audio) if id == audio.id => (Kind::Audio, audio),
-                        _ => (Kind::Other, self.video),
+                    (state.track, state.defaults) = match self.audio {
+                        _ if id == self.video.id => (Some(Track::Video), self.video),
+                        Some(audio) if id == audio.id => (Some(Track::Audio), audio),
+                        _ => (None, self.video),
                     };
-                    fragment.other_tracks |= state.kind == Kind::Other;
+                    fragment.other_tracks |= state.track.is_none();
                     if flags & BASE_DATA_OFFSET_PRESENT != 0 {
                         state.data_base = window.u64()?;
                     }
@@ -171,13 +196,17 @@ impl<'a> Walk<'a> {
                         state.defaults.flags = window.u32()?;
                     }
                 }
-                b"tfdt" if state.kind != Kind::Other => {
+                b"tfdt" => {
                     let wide = window.u32()? >> 24 != 0;
                     state.decode_time = if wide { window.u64()? } else { u64::from(window.u32()?) };
-                    self.check_decode_time(header, state.kind, state.decode_time)?;
+                    if let Some(track) = state.track {
+                        self.check_decode_time(header, track, state.decode_time)?;
+                    }
                 }
-                b"trun" if state.kind != Kind::Other => {
-                    self.check_run(window, header, &mut state, fragment)?;
+                b"trun" => {
+                    if let Some(track) = state.track {
+                        self.check_run(window, header, track, &mut state, fragment)?;
+                    }
                 }
                 _ => {}
             }
@@ -190,9 +219,9 @@ impl<'a> Walk<'a> {
     }
 
     /// Decode times of a track increase strictly over a file.
-    fn check_decode_time(&self, tfdt: BoxHeader, kind: Kind, time: u64) -> Result<(), Fault> {
+    fn check_decode_time(&self, tfdt: BoxHeader, track: Track, time: u64) -> Result<(), Fault> {
         let latest = u64::MAX >> 2; // leaves room to add durations
-        match self.last_samples.get(kind as usize).copied().flatten() {
+        match self.last_samples.get(track as usize).copied().flatten() {
             Some(before) if time <= before => {
                 Err(damage(tfdt.begin, What::DecodeTime { time, before }))
             }
@@ -208,6 +237,7 @@ impl<'a> Walk<'a> {
         &mut self,
         window: &mut Window,
         trun: BoxHeader,
+        track: Track,
         state: &mut Traf,
         fragment: &mut Fragment,
     ) -> Result<(), Fault> {
@@ -218,11 +248,7 @@ impl<'a> Walk<'a> {
             let offset = i64::from(window.u32()?.cast_signed());
             state.data = state.data_base.saturating_add_signed(offset);
         }
-        let mut flags = state.defaults.flags;
-        let has_first_flags = has(FIRST_SAMPLE_FLAGS_PRESENT);
-        if has_first_flags {
-            flags = window.u32()?;
-        }
+        let first_flags = if has(FIRST_SAMPLE_FLAGS_PRESENT) { Some(window.u32()?) } else { None };
         let fields = [
             SAMPLE_DURATION_PRESENT,
             SAMPLE_SIZE_PRESENT,
@@ -246,7 +272,7 @@ impl<'a> Walk<'a> {
             return Err(damage(trun.begin, What::MediaOffset { offset, media }));
         }
         for nth in 0..samples {
-            let Track { mut duration, mut size, .. } = state.defaults;
+            let Defaults { mut duration, mut size, flags: mut own, .. } = state.defaults;
             let mut offset = 0;
             if has(SAMPLE_DURATION_PRESENT) {
                 duration = window.u32()?;
@@ -255,22 +281,31 @@ impl<'a> Walk<'a> {
                 size = window.u32()?;
             }
             if has(SAMPLE_FLAGS_PRESENT) {
-                let own = window.u32()?;
-                if nth == 0 && !has_first_flags {
-                    flags = own;
-                }
+                own = window.u32()?;
+            }
+            if let Some(flags) = first_flags.filter(|_| nth == 0) {
+                own = flags;
             }
             if has(SAMPLE_COMPOSITION_OFFSET_PRESENT) {
                 // Version 0 says that they are unsigned; writers that mean signed ones exist.
-                offset = i64::from(window.u32()?.cast_signed());
+                offset = window.u32()?.cast_signed();
             }
-            if state.kind == Kind::Video {
-                fragment.take(flags, state.decode_time, duration, offset);
+            if track == Track::Video {
+                fragment.take(own, state.decode_time, duration, offset.into());
             }
-            self.check_sample(state.kind, state.data, size, fragment)?;
-            if let Some(last) = self.last_samples.get_mut(state.kind as usize) {
+            self.check_sample(track, state.data, size, fragment)?;
+            if let Some(last) = self.last_samples.get_mut(track as usize) {
                 *last = Some(state.decode_time);
             }
+            self.tell(&Sample {
+                track,
+                at: state.data,
+                bytes: size,
+                decode_time: state.decode_time,
+                duration,
+                composition_offset: offset,
+                is_key: own & SAMPLE_IS_NON_SYNC == 0,
+            });
             state.decode_time = state.decode_time.saturating_add(u64::from(duration));
             state.data = state.data.saturating_add(u64::from(size));
             fragment.listed_bytes += u64::from(size);
@@ -278,10 +313,16 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    fn tell(&mut self, sample: &Sample) {
+        if let Some(visit) = &mut self.visit {
+            visit(sample);
+        }
+    }
+
     /// The sample lies in the media; NAL units fill one of video to its last byte.
     fn check_sample(
         &mut self,
-        kind: Kind,
+        track: Track,
         begin: u64,
         size: u32,
         fragment: &Fragment,
@@ -292,7 +333,7 @@ impl<'a> Walk<'a> {
             let (listed, present) = (end - media.body, media.end - media.body);
             return Err(damage(media.begin, What::MediaBytes { listed, present }));
         }
-        let looks = fragment.look_at_nal_units && kind == Kind::Video;
+        let looks = fragment.look_at_nal_units && track == Track::Video;
         let Some(length_bytes) = self.length_bytes.filter(|_| looks) else {
             return Ok(());
         };

@@ -36,9 +36,9 @@ pub struct Head {
     pub spare: Option<Spare>,
     /// Of the first fragment; the file's end where there is none yet.
     pub media_begin: u64,
-    pub(super) track: Track,
+    pub(super) track: Defaults,
     /// The first sound track, if there is one.
-    pub(super) audio: Option<Track>,
+    pub(super) audio: Option<Defaults>,
 }
 
 /// Room in front of the media: the user data (`udta`) that ends a `moov` of FFmpeg's.
@@ -57,8 +57,8 @@ pub enum Form {
 }
 
 /// The track that is looked at, with its defaults for fragments (`trex`).
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Track {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Defaults {
     pub id: u32,
     pub timescale: u32,
     pub duration: u32,
@@ -150,7 +150,7 @@ struct Movie {
     /// The first that is sound.
     audio: Option<MovieTrack>,
     current: MovieTrack,
-    defaults: Vec<Track>,
+    defaults: Vec<Defaults>,
     spare: Option<Spare>,
 }
 
@@ -221,7 +221,7 @@ impl Movie {
                     let id = window.u32()?;
                     window.position += 4;
                     let (duration, size, flags) = (window.u32()?, window.u32()?, window.u32()?);
-                    movie.defaults.push(Track { id, timescale: 0, duration, size, flags });
+                    movie.defaults.push(Defaults { id, timescale: 0, duration, size, flags });
                 }
                 _ => {}
             }
@@ -263,7 +263,7 @@ impl Movie {
         indexed: Option<Indexed>,
         media_begin: u64,
     ) -> Head {
-        let defaults = |track: &MovieTrack| Track {
+        let defaults = |track: &MovieTrack| Defaults {
             id: track.id,
             timescale: track.timescale,
             ..self.defaults.iter().find(|it| it.id == track.id).copied().unwrap_or(UNLISTED)
@@ -365,10 +365,10 @@ fn scale(time: u64, timescale: u32) -> Ticks {
 }
 
 /// A track whose defaults nobody says.
-const UNLISTED: Track =
-    Track { id: 0, timescale: 0, duration: 0, size: 0, flags: NON_SYNC_SAMPLE_FLAGS };
+const UNLISTED: Defaults =
+    Defaults { id: 0, timescale: 0, duration: 0, size: 0, flags: NON_SYNC_SAMPLE_FLAGS };
 /// Boxes in front of the media; real files have under ten.
-const TOP_BOXES_MAX: u32 = 64;
+pub(super) const TOP_BOXES_MAX: u32 = 64;
 /// Boxes of a `moov`; a track has about 20.
 const MOVIE_BOXES_MAX: u32 = 512;
 /// Tracks whose defaults are kept.

@@ -1,0 +1,229 @@
+//! What one segment contributes to a clip, and its media.
+
+use super::{Clip, ReadSource, Selection};
+use crate::{
+    limits,
+    mp4::scan::{self, Head, Sample, State, Step, Track},
+};
+use std::{io, ops::ControlFlow};
+
+/// Some fragments of one segment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Part {
+    pub source: u32,
+    /// Where its first fragment begins and its last one ends, in the file.
+    pub begin: u64,
+    pub end: u64,
+    pub media_bytes: u64,
+    /// What its decode times are moved by, in ticks of 90 kHz.
+    pub shift: i64,
+    /// Video and sound.
+    pub tallies: [Tally; 2],
+}
+
+/// What a track of a part adds to its tables.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    /// Entries of each table, in the order of `tables::Kind`.
+    pub entries: [u32; 6],
+    pub samples: u32,
+    pub chunks: u32,
+    /// Decode times in the file, in ticks of the track.
+    pub first: u64,
+    pub last: u64,
+    /// Of the last sample, until the next part begins.
+    pub last_duration: u32,
+}
+
+/// A sample on its way into the tables.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed {
+    pub sample: Sample,
+    /// Where it lies in the media of its part.
+    pub media: u64,
+}
+
+/// A piece of a part: what [`walk`] comes by.
+#[derive(Clone, Debug)]
+pub(super) enum Piece {
+    Sample(Placed),
+    /// Bytes of the file that are media of the clip, in order; they hold the samples before it.
+    Media {
+        at: u64,
+        bytes: u64,
+    },
+    /// A fragment ended; nothing before it is to be forgotten.
+    Fragment {
+        begin: u64,
+        end: u64,
+        extent: Option<crate::mp4::fragment::Extent>,
+    },
+}
+
+/// Goes over a part's fragments from `begin` on.
+///
+/// # Errors
+/// As [`scan::walk`].
+pub(super) fn walk(
+    read: scan::ReadAt,
+    (begin, end): (u64, u64),
+    head: &Head,
+    selection: Selection,
+    visit: &mut dyn FnMut(Piece) -> ControlFlow<()>,
+) -> Result<(), State> {
+    let mut media = 0;
+    let mut keys = 0;
+    let key_frame_ticks = (head.timescale() / KEY_FRAMES_PER_SECOND).max(1);
+    // Of this fragment: where a sample lies in the media is known when its `mdat` is.
+    let mut samples = Vec::new();
+    let mut too_many = false;
+    let walked = scan::walk(read, end, head, begin, &mut |step| match step {
+        Step::Sample(sample) => {
+            too_many |= samples.len() >= limits::CLIP_FRAGMENT_SAMPLES_MAX;
+            let is_wanted = selection == Selection::All || is_key_frame(&sample);
+            if is_wanted && !too_many {
+                samples.push(sample);
+            }
+            ControlFlow::Continue(())
+        }
+        Step::Fragment { .. } if too_many => ControlFlow::Break(()),
+        Step::Fragment { begin, media: payload, extent } => {
+            for mut sample in samples.drain(..) {
+                let placed = match selection {
+                    Selection::All => Placed { sample, media: media + (sample.at - payload.start) },
+                    Selection::KeyFrames => {
+                        sample.decode_time = keys * u64::from(key_frame_ticks);
+                        sample.duration = key_frame_ticks;
+                        sample.composition_offset = 0;
+                        keys += 1;
+                        let placed = Placed { sample, media };
+                        media += u64::from(sample.bytes);
+                        placed
+                    }
+                };
+                visit(Piece::Sample(placed))?;
+                if selection == Selection::KeyFrames {
+                    visit(Piece::Media { at: sample.at, bytes: sample.bytes.into() })?;
+                }
+            }
+            if selection == Selection::All {
+                let bytes = payload.end - payload.start;
+                media += bytes;
+                visit(Piece::Media { at: payload.start, bytes })?;
+            }
+            visit(Piece::Fragment { begin, end: payload.end, extent })
+        }
+    });
+    if too_many { Err(State::Cut) } else { walked }
+}
+
+fn is_key_frame(sample: &Sample) -> bool {
+    sample.is_key && sample.track == Track::Video
+}
+
+/// Where the last piece of media ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cursor {
+    part: usize,
+    /// Media of the clip before the part, and of the part before `fragment`.
+    part_media: u64,
+    fragment_media: u64,
+    /// Where to walk on in the file; 0 stands for the part's begin.
+    fragment: u64,
+}
+
+impl Clip {
+    /// Appends up to `room` bytes of media, of one part.
+    pub(super) fn copy_media(
+        &self,
+        cursor: &mut Cursor,
+        position: u64,
+        room: usize,
+        out: &mut Vec<u8>,
+        read: ReadSource,
+    ) -> io::Result<()> {
+        if position < cursor.part_media + cursor.fragment_media {
+            *cursor = Cursor::default();
+        }
+        let part = loop {
+            let Some(part) = self.parts.get(cursor.part) else {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            };
+            if position < cursor.part_media + part.media_bytes {
+                break part;
+            }
+            *cursor = Cursor {
+                part: cursor.part + 1,
+                part_media: cursor.part_media + part.media_bytes,
+                ..Cursor::default()
+            };
+        };
+        let read_at = |buffer: &mut [u8], at: u64| read(part.source, buffer, at);
+        let begin = part.begin.max(cursor.fragment);
+        let position = position - cursor.part_media;
+        let mut media = cursor.fragment_media;
+        let goal = out.len() + room;
+        let mut failed = None;
+        let walked = walk(&read_at, (begin, part.end), &self.head, self.selection, &mut |piece| {
+            match piece {
+                Piece::Sample(_) => {}
+                Piece::Media { at, bytes } => {
+                    let skip = position.saturating_sub(media).min(bytes);
+                    let left = (bytes - skip).min((goal - out.len()) as u64);
+                    if let Err(error) = append(&read_at, at + skip, left, out) {
+                        failed = Some(error);
+                        return ControlFlow::Break(());
+                    }
+                    media += bytes;
+                }
+                Piece::Fragment { begin, end, .. } => {
+                    if out.len() >= goal {
+                        return ControlFlow::Break(());
+                    }
+                    debug_assert!(begin < end);
+                    (cursor.fragment, cursor.fragment_media) = (end, media);
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        match (failed, walked) {
+            (Some(error), _) => Err(error),
+            (None, walked) => walked.map_err(into_io),
+        }
+    }
+}
+
+fn append(read_at: scan::ReadAt, mut at: u64, left: u64, out: &mut Vec<u8>) -> io::Result<()> {
+    let mut filled = out.len();
+    // At most a piece that the caller asked for.
+    let end = filled + usize::try_from(left).unwrap_or(0);
+    out.resize(end, 0);
+    while filled < end {
+        let room = out.get_mut(filled..).unwrap_or_default();
+        match read_at(room, at) {
+            Ok(0) => break,
+            Ok(count) => {
+                filled += count;
+                at += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                out.truncate(filled);
+                return Err(error);
+            }
+        }
+    }
+    out.truncate(filled);
+    if filled == end { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+/// A segment that could be planned and can not be read now.
+pub(super) fn into_io(state: State) -> io::Error {
+    match state {
+        State::Unreadable { error, .. } => error,
+        _ => io::ErrorKind::UnexpectedEof.into(),
+    }
+}
+
+/// Of a time-lapse.
+const KEY_FRAMES_PER_SECOND: u32 = 25;
