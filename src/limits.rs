@@ -553,6 +553,8 @@ const CONNECTIONS_OF_TWO: usize = 10;
 /// The budget of a board with 32 MB.
 const RESIDENT_BYTES_MAX: usize = 4_200_000;
 
+/// A clip waits so long for the one before: players ask again before the last answer has ended.
+pub const CLIP_TURN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Segments of a clip, each some 150 bytes while it is handed out: a day of segments of a minute.
 pub const CLIP_SEGMENTS_MAX: usize = 1500;
 /// The longest `moov` that a clip takes a track's description from; ours have 1 to 2 KB.

@@ -89,6 +89,14 @@ impl WallTime {
     }
 }
 
+impl WallTime {
+    /// As a part of a file's name, in UTC: `2026-11-23_08-15-00`.
+    pub fn file_name(self) -> String {
+        let text: String = self.to_string().trim_end_matches('Z').replace('T', "_");
+        text.replace(':', "-")
+    }
+}
+
 impl fmt::Display for WallTime {
     /// ISO 8601 in UTC, to the second: `2026-11-23T08:15:00Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

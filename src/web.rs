@@ -13,6 +13,7 @@
 //! ├─ status       how everything is: JSON and Prometheus text
 //! ├─ events       changes as they come
 //! ├─ playback     recordings, by ranges
+//! ├─ clip         many recordings as one file
 //! ├─ thumbnail    a picture of a recording, in builds with pictures
 //! ├─ live         frames of the ring as endless MP4
 //! ├─ packer       frames → fragments
@@ -27,6 +28,7 @@ pub mod access;
 mod answer;
 mod api;
 mod assets;
+mod clip;
 mod events;
 pub mod head;
 mod live;
@@ -66,7 +68,7 @@ use std::{
     os::unix::{fs::PermissionsExt as _, net::UnixListener},
     path::Path,
     rc::Rc,
-    sync::{MutexGuard, PoisonError},
+    sync::{Arc, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -77,6 +79,8 @@ pub(crate) struct Web {
     /// Whose turn it is to have a password checked.
     checking: Mutex<()>,
     reader: Reader,
+    /// Whose turn it is to have a clip.
+    clip_turn: Arc<Mutex<()>>,
     slots: Slots,
     /// Connections that carry media.
     media: Cell<usize>,
@@ -110,6 +114,7 @@ pub fn start(daemon: &Rc<Daemon>) -> io::Result<()> {
         access: RefCell::new(access),
         checking: Mutex::new(()),
         reader: Reader::start()?,
+        clip_turn: Arc::default(),
         slots: Slots::default(),
         media: Cell::new(0),
         #[cfg(feature = "pictures")]

@@ -126,7 +126,8 @@ impl Writer {
             }
             Kind::Offsets => {
                 let offset = sample.composition_offset.saturating_add(self.base.offset);
-                self.extend_run(offset.max(0).cast_unsigned(), out);
+                // Counted with a base of 0 it may be negative: the runs are the same.
+                self.extend_run(offset.cast_unsigned(), out);
             }
             Kind::Keys if sample.is_key => put_u32(out, self.base.samples + self.samples),
             Kind::Keys => {}

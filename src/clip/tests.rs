@@ -1,7 +1,9 @@
 use super::*;
+use crate::units::Ticks;
 use crate::{
     codec::{AudioFormat, Codec},
     mp4::{
+        fragment::{self, FirstSample, Header},
         samples::{by_ffmpeg, closed, closed_with_audio, unclosed},
         scan::{self, Step, Track},
     },
@@ -212,6 +214,37 @@ fn sound_stays_in_step_over_a_cut() {
     assert!(
         tables.samples.iter().map(|it| &it.2).eq(in_file.iter().chain(&in_file).map(|it| &it.2))
     );
+}
+
+#[test]
+fn pictures_that_are_shown_out_of_order_keep_their_times() {
+    let offsets = [0, 7200, -3600, -3600];
+    let samples = offsets.map(|composition_offset| fragment::Sample {
+        bytes: 12,
+        duration: 3600,
+        composition_offset,
+    });
+    let file = |begin: i64| {
+        let (mut file, ..) = unclosed(Codec::H264, 0);
+        for nth in 0..5 {
+            let header = Header {
+                sequence_number: nth as u32 + 1,
+                decode_time: Ticks(begin + nth * 4 * 3600),
+                opens_on: FirstSample::Key,
+                samples: &samples,
+            };
+            header.write(&mut file);
+            file.extend([0, 0, 0, 8, 0x65, 1, 2, 3, 4, 5, 6, 7].repeat(4));
+        }
+        file
+    };
+    let card = Card(vec![(WallTime(0), file(0)), (WallTime(800), file(0))]);
+    let clip = card.plan(0, 10_000, Selection::All).unwrap();
+    let tables = Tables::read(&card.write(&clip, 77), 0);
+    assert_eq!(tables.edits, [(40 * 3600, 3600)]);
+    let shown: Vec<i64> = tables.samples.iter().map(|it| it.0 as i64 + i64::from(it.1)).collect();
+    let wanted = (0..40).map(|nth| (nth + 1) * 3600 + i64::from(offsets[nth as usize % 4]));
+    assert!(shown.iter().copied().eq(wanted), "{shown:?}");
 }
 
 #[test]

@@ -45,6 +45,8 @@ pub struct Entry {
     /// Tells recordings of one camera and one number apart, see [`Entry::address`].
     twin: u8,
     pub state: SegmentState,
+    /// Clips that are being made of it: others are deleted first.
+    pub held: u8,
     /// Whether `start` is to be believed; never for the old system's files.
     pub clock_trusted: bool,
     /// `None` where the head does not say or was not read.
@@ -155,6 +157,7 @@ impl Entry {
             owner: None,
             twin: 0,
             state,
+            held: 0,
             clock_trusted: false,
             codec: None,
             codecs: Codecs::NONE,

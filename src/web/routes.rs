@@ -213,6 +213,7 @@ impl Web {
             ("GET", ["recordings", _, file, ""]) if file.ends_with(".jpg") => {
                 Answer::error(404, "this smolnvr is built without pictures of recordings")
             }
+            ("GET", ["clip", file, "", ""]) => self.clip(head, file).await,
             ("GET", ["recordings", camera, file, ""]) => self.recording(head, camera, file).await,
             ("GET", ["snapshot", file, "", ""]) => self.snapshot(file).await,
             ("GET", ["live", file, "", ""]) => self.live_file(file),
@@ -332,7 +333,7 @@ fn allowed(route: [&str; 4]) -> &'static str {
     match route {
         ["api", "status" | "events" | "recordings" | "openapi.json", "", ""]
         | ["metrics", "", "", ""]
-        | ["live" | "snapshot", _, "", ""]
+        | ["live" | "snapshot" | "clip", _, "", ""]
         | ["recordings", _, _, ""] => "GET, HEAD",
         ["api", "session", "", ""] => "GET, HEAD, POST, DELETE",
         ["api", "config", "", ""] => "GET, HEAD, PUT",

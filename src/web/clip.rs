@@ -1,0 +1,338 @@
+//! Clips: a camera's name and a span in, one MP4 file of many recordings out.
+//!
+//! `clip` makes the bytes; here are the files they come from, and what HTTP wants. One clip at a time: a
+//! board has memory for one. Its recordings are held, so that retention takes others first.
+
+use super::{
+    MediaPlace, Web,
+    answer::{Answer, Body, Piece, Source},
+    head::Head,
+    playback::names,
+    range::{self, Part},
+    routes::too_many_viewers,
+};
+use crate::{
+    clip::{self, Added, Clip, Cursor, Ends, Planner, Selection},
+    limits, runtime,
+    storage::{
+        CameraId,
+        catalog::Catalog,
+        disk::{Access, Disk as _, linux::LinuxDisk},
+        layout::Name,
+    },
+    units::WallTime,
+};
+use smol::lock::MutexGuardArc;
+use std::{
+    cell::RefCell, fs::File, io, ops::Range, os::unix::fs::FileExt as _, path::PathBuf, pin::Pin,
+    rc::Rc, sync::Arc,
+};
+
+/// The recordings that a clip is made of, held while it lives.
+struct Segments {
+    web: Rc<Web>,
+    files: Arc<Files>,
+    /// Of the list that they were found in.
+    generation: u32,
+    _turn: MutexGuardArc<()>,
+}
+
+struct Files {
+    folders: Vec<(CameraId, PathBuf)>,
+    files: Vec<SegmentFile>,
+}
+
+struct SegmentFile {
+    /// Index into the folders.
+    folder: usize,
+    name: Name,
+    start: WallTime,
+    bytes: u64,
+}
+
+/// A part of a clip on its way out.
+struct ClipBody {
+    clip: Arc<Clip>,
+    cursor: Cursor,
+    segments: Segments,
+    range: Range<u64>,
+    _place: MediaPlace,
+}
+
+/// What is asked for.
+struct Query {
+    from: WallTime,
+    to: WallTime,
+    selection: Selection,
+}
+
+impl Web {
+    /// `GET /clip/{camera}.mp4?from=&to=`.
+    pub(super) async fn clip(self: &Rc<Self>, head: &Head<'_>, file: &str) -> Answer {
+        let Some(camera) = file.strip_suffix(".mp4") else {
+            return Answer::error(404, "a clip is /clip/CAMERA.mp4?from=MS&to=MS");
+        };
+        let query = match Query::of(head) {
+            Ok(query) => query,
+            Err(wrong) => return Answer::error(400, wrong),
+        };
+        let turn = runtime::timeout(limits::CLIP_TURN_TIMEOUT, self.clip_turn.lock_arc()).await;
+        let Some(turn) = turn else {
+            return Answer::error(
+                503,
+                "another clip is being handed out: try again when it is done",
+            )
+            .with("Retry-After", "10");
+        };
+        let segments = match self.segments(camera, &query, turn) {
+            Ok(segments) => segments,
+            Err(answer) => return answer,
+        };
+        let clip = match segments.plan(&query).await {
+            Ok(Some(clip)) => Arc::new(clip),
+            Ok(None) => return Answer::error(404, "nothing was recorded then"),
+            Err(error) => return Answer::error(503, format!("the card can not be read: {error}")),
+        };
+        self.hand_out(head, camera, clip, segments)
+    }
+
+    /// The recordings of the span, in the order of their numbers.
+    fn segments(
+        self: &Rc<Self>,
+        camera: &str,
+        query: &Query,
+        turn: MutexGuardArc<()>,
+    ) -> Result<Segments, Answer> {
+        let mut catalog = self.catalog();
+        if catalog.read_to().is_some_and(|read_to| read_to > query.from) {
+            let wait = "the card is still being read, and not yet back to that time: try again";
+            return Err(Answer::error(503, wait).with("Retry-After", "2"));
+        }
+        let Some(owner) = catalog.owner(camera) else {
+            return Err(Answer::error(404, "no recordings of such a camera"));
+        };
+        let mut files = Files { folders: Vec::new(), files: Vec::new() };
+        for (folder, entry) in catalog.recordings(owner, None) {
+            if !entry.is_read() || entry.start >= query.to || entry.end() <= query.from {
+                continue;
+            }
+            let known = files.folders.iter().position(|(id, _)| *id == folder.id);
+            let at = known.unwrap_or(files.folders.len());
+            if known.is_none() {
+                files.folders.push((folder.id, folder.directory.clone()));
+            }
+            let (start, bytes) = (entry.start, entry.bytes);
+            files.files.push(SegmentFile { folder: at, name: entry.name, start, bytes });
+        }
+        files.files.reverse();
+        // The planner says that the clip ends there.
+        files.files.truncate(limits::CLIP_SEGMENTS_MAX + 1);
+        files.hold(&mut catalog, 1);
+        let (files, generation) = (Arc::new(files), catalog.generation());
+        Ok(Segments { web: Rc::clone(self), files, generation, _turn: turn })
+    }
+
+    fn hand_out(
+        self: &Rc<Self>,
+        head: &Head<'_>,
+        camera: &str,
+        clip: Arc<Clip>,
+        segments: Segments,
+    ) -> Answer {
+        let length = clip.bytes();
+        let etag = segments.etag(&clip);
+        if head.field("if-none-match").is_some_and(|tags| names(tags, &etag)) {
+            return Answer::new(304, Body::None).with("ETag", etag);
+        }
+        let is_current = head.field("if-range").is_none_or(|tag| tag == etag);
+        let asked = head.field("range").filter(|_| is_current && head.method == "GET");
+        let (status, range) = match range::part(asked, length) {
+            Part::Whole => (200, 0..length),
+            Part::Some(range) => (206, range),
+            Part::Unsatisfiable => {
+                return Answer::error(416, "the clip is not that long")
+                    .with("Content-Range", format!("bytes */{length}"));
+            }
+        };
+        let Some(place) = self.media_place() else { return too_many_viewers() };
+        let name = clip.from.file_name();
+        let (sent, content) = (range.end - range.start, range.clone());
+        let answer = [
+            ("Clip-From", clip.from.0.to_string()),
+            ("Clip-To", clip.to.0.to_string()),
+            ("Clip-Ends", ends(clip.ends).to_owned()),
+        ];
+        let body = ClipBody { clip, cursor: Cursor::default(), segments, range, _place: place };
+        let source: Box<dyn Source> = Box::new(body);
+        let mut answer = answer.into_iter().fold(
+            Answer::new(status, Body::Stream { kind: "video/mp4", source }),
+            |answer, (field, value)| answer.with(field, value),
+        );
+        if status == 206 {
+            let last = content.end - 1;
+            answer =
+                answer.with("Content-Range", format!("bytes {}-{last}/{length}", content.start));
+        }
+        answer
+            .with("Content-Length", sent.to_string())
+            .with("Content-Disposition", format!("inline; filename=\"{camera}_{name}.mp4\""))
+            .with("ETag", etag)
+            .with("Accept-Ranges", "bytes")
+            .with("Cache-Control", "private, no-cache")
+    }
+}
+
+impl Query {
+    fn of(head: &Head<'_>) -> Result<Query, String> {
+        let time = |name: &str| {
+            let text = head.parameter(name).unwrap_or_default();
+            let time = text.parse().map(WallTime);
+            time.map_err(|_| format!("{name} is a time in milliseconds since 1970, UTC"))
+        };
+        let (from, to) = (time("from")?, time("to")?);
+        let selection = match head.parameter("key_frames") {
+            Some(_) => Selection::KeyFrames,
+            None => Selection::All,
+        };
+        Ok(Query { from, to, selection })
+    }
+}
+
+impl Segments {
+    /// Looks into every segment, one at a time, so that other readers have their turns.
+    async fn plan(&self, query: &Query) -> io::Result<Option<Clip>> {
+        let mut planner = Planner::new(query.from, query.to, query.selection);
+        for id in 0..self.files.files.len() {
+            let files = Arc::clone(&self.files);
+            let (back, added) = self
+                .web
+                .reader
+                .run(move || {
+                    let reading = Reading::of(&files);
+                    let added = files.source(id).map_or(Added::End, |source| {
+                        planner.add(source, &|buffer, at| reading.read(source.id, buffer, at))
+                    });
+                    (planner, added)
+                })
+                .await?;
+            planner = back;
+            if added == Added::End {
+                break;
+            }
+        }
+        Ok(planner.finish())
+    }
+
+    /// Names the clip's bytes: the same recordings, of the same lengths, and the same span of them.
+    fn etag(&self, clip: &Clip) -> String {
+        // FNV-1a: it need not withstand anybody.
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        let mut add = |value: u64| {
+            for byte in value.to_be_bytes() {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        };
+        for id in clip.sources() {
+            let Some(file) = self.files.files.get(id as usize) else { continue };
+            add(u64::from(file.name.number()));
+            add(file.bytes);
+            add(file.start.0.cast_unsigned());
+        }
+        add(clip.from.0.cast_unsigned());
+        add(clip.to.0.cast_unsigned());
+        format!("\"{:x}-{hash:x}\"", clip.bytes())
+    }
+}
+
+impl Drop for Segments {
+    fn drop(&mut self) {
+        let mut catalog = self.web.catalog();
+        if catalog.generation() == self.generation {
+            self.files.hold(&mut catalog, -1);
+        }
+    }
+}
+
+impl Files {
+    fn source(&self, id: usize) -> Option<clip::Source> {
+        let file = self.files.get(id)?;
+        Some(clip::Source { id: u32::try_from(id).ok()?, start: file.start, bytes: file.bytes })
+    }
+
+    fn hold(&self, catalog: &mut Catalog, change: i8) {
+        for file in &self.files {
+            let folder = self.folders.get(file.folder);
+            let folder = folder.and_then(|(id, _)| catalog.folder_mut(*id));
+            if let Some(entry) = folder.and_then(|folder| folder.get_mut(file.name)) {
+                entry.held = entry.held.saturating_add_signed(change);
+            }
+        }
+    }
+}
+
+/// The files of one job; the last one stays open to its end.
+struct Reading<'a> {
+    files: &'a Files,
+    open: RefCell<Option<(u32, File)>>,
+}
+
+impl Reading<'_> {
+    fn of(files: &Files) -> Reading<'_> {
+        Reading { files, open: RefCell::new(None) }
+    }
+
+    fn read(&self, id: u32, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        let mut open = self.open.borrow_mut();
+        if open.as_ref().is_none_or(|(of, _)| *of != id) {
+            let file = self.files.files.get(id as usize).ok_or(io::ErrorKind::NotFound)?;
+            let (_, folder) = self.files.folders.get(file.folder).ok_or(io::ErrorKind::NotFound)?;
+            let path = folder.join(file.name.file_name());
+            *open = Some((id, LinuxDisk.open(&path, Access::Read)?));
+        }
+        open.as_ref().map_or(Ok(0), |(_, file)| file.read_at(buffer, at))
+    }
+}
+
+impl Source for ClipBody {
+    fn next<'a>(&'a mut self, out: &'a mut Vec<u8>) -> Pin<Box<dyn Future<Output = Piece> + 'a>> {
+        Box::pin(async move {
+            let wanted = (self.range.end - self.range.start).min(limits::WEB_PIECE_BYTES as u64);
+            // The card was let go of, or another one lies there now.
+            if wanted == 0 || self.segments.web.catalog().generation() != self.segments.generation {
+                return Piece::End;
+            }
+            let (clip, files) = (Arc::clone(&self.clip), Arc::clone(&self.segments.files));
+            let (mut cursor, at, mut piece) = (self.cursor, self.range.start, std::mem::take(out));
+            let job = move || {
+                let reading = Reading::of(&files);
+                let read: clip::ReadSource = &|id, buffer, at| reading.read(id, buffer, at);
+                // At most a piece.
+                let count = usize::try_from(wanted).unwrap_or(0);
+                clip.read(&mut cursor, at, count, &mut piece, read)?;
+                Ok((piece, cursor))
+            };
+            match self.segments.web.reader.run(job).await.flatten() {
+                Ok((piece, cursor)) => {
+                    self.range.start += piece.len() as u64;
+                    self.cursor = cursor;
+                    *out = piece;
+                    Piece::Binary
+                }
+                Err(error) => {
+                    let error: io::Error = error;
+                    log::warn!("web: a clip ends early, the card answers: {error}");
+                    Piece::End
+                }
+            }
+        })
+    }
+}
+
+fn ends(ends: Ends) -> &'static str {
+    match ends {
+        Ends::Complete => "complete",
+        Ends::Parameters => "parameters",
+        Ends::Damage => "damage",
+        Ends::Limit => "limit",
+    }
+}
