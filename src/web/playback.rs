@@ -194,11 +194,11 @@ fn length_of_recording(path: &Path) -> io::Result<u64> {
 }
 
 /// Names the bytes of a recording as they are now: of one that is written, another one with every
-/// fragment and at its close.
+/// fragment and at its close. The same before its head was read, so that a player may go on meanwhile.
 fn etag(entry: &Entry, length: u64) -> String {
     let is_open = entry.state == SegmentState::Recording;
     let state = if is_open { "-open" } else { "" };
-    format!("\"{}-{:x}-{:x}{state}\"", entry.name.number(), entry.start.0, length)
+    format!("\"{}-{length:x}{state}\"", entry.name.number())
 }
 
 /// Whether a list of entity tags names this one; weak ones do too (§13.1.2).
