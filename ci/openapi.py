@@ -60,6 +60,13 @@ def walk(url, session):
     recordings = ask(url, session, "GET", "/api/recordings?limit=2", 200).json()["recordings"]
     camera, number = recordings[-1]["camera"], recordings[-1]["number"]
     assert recordings[-1]["state"] == "whole"
+    begin = recordings[-1]["start_ms"]
+    clip = f"/clip/{camera}.mp4?from={begin}&to={begin + 1500}"
+    whole = ask(url, session, "GET", clip, 200, "/clip/{camera}.mp4")
+    asked = {"Range": "bytes=0-9"}
+    ask(url, session, "GET", clip, 206, "/clip/{camera}.mp4", headers=asked)
+    asked = {"If-None-Match": whole.headers["ETag"]}
+    ask(url, session, "GET", clip, 304, "/clip/{camera}.mp4", headers=asked)
     config = ask(url, session, "GET", "/api/config", 200).json()
     assert ask(url, session, "PUT", "/api/config", 200, json=config).json() == config
     ask(url, session, "PUT", "/api/config", 400, json={"storage": {"segment_seconds": 1}})
@@ -137,7 +144,8 @@ def metrics(text):
         assert family.type == kind and family.documentation and family.samples, name
     assert len(families) == text.count("# TYPE "), "a metric that is there twice"
     causes = {sample.labels["cause"] for sample in families["smolnvr_camera_losses"].samples}
-    assert causes == {"network", "card", "viewer", "undecodable", "too_large", "audio"}, causes
+    losses = {"network", "malformed", "undecodable", "too_large", "too_short", "card", "viewer", "audio"}
+    assert causes == losses, causes
     assert families["smolnvr_camera_recording"].samples[0].labels == {"camera": "camera"}
 
 
