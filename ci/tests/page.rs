@@ -7,7 +7,7 @@
 
 mod support;
 
-use camera::{Auth, Camera, Clip, Options, Scheme, Speed};
+use camera::{Auth, Camera, Clip, Codec, Options, Scheme, Speed};
 use serde_json::Value;
 use std::{
     io::{BufRead as _, BufReader},
@@ -96,6 +96,33 @@ fn several_cameras_and_snapshots_where_the_browser_knows_no_h265() {
     let mut browser = Browser::start("cameras.py", &[&port_of(&nvr)]);
     iter::from_fn(|| browser.next_step()).for_each(|step| println!("{step}"));
     browser.assert_success();
+}
+
+#[test]
+fn a_camera_that_sends_no_idr_is_shown_all_the_same() {
+    let camera = Camera::builder().stream("cam", refreshing_clip()).start().unwrap();
+    let nvr = start(&[("camera", &camera.url("cam"))], SHORT_SEGMENTS, str::to_owned);
+    // Only then recovery points count as key frames.
+    wait_for("ten seconds without an IDR", || frames_in(&nvr.files()) > 10 * 25);
+    let mut browser = Browser::start("refresh.py", &[&port_of(&nvr)]);
+    iter::from_fn(|| browser.next_step()).for_each(|step| println!("{step}"));
+    browser.assert_success();
+}
+
+/// Two minutes that begin with an IDR; from then on pictures are refreshed bit by bit, from a recovery
+/// point each second on.
+fn refreshing_clip() -> Clip {
+    const FRAMES: u64 = 120 * 25;
+    let output = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=160x120:rate=25"])
+        .args(["-frames:v", &FRAMES.to_string(), "-c:v", "libx264", "-pix_fmt", "yuv420p"])
+        .args(["-x264-params", "keyint=25:intra-refresh=1:bframes=0:sliced-threads=0"])
+        .args(["-f", "h264", "-"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let times: String = (0..FRAMES).map(|frame| format!("{}\n", frame * 3600)).collect();
+    Clip::new(Codec::H264, &output.stdout, &times).unwrap()
 }
 
 #[test]

@@ -1,5 +1,5 @@
-// One camera's live picture: fragments from a WebSocket into Media Source Extensions; where the
-// browser can not decode them, snapshots.
+// One camera's live picture: fragments from a WebSocket into Media Source Extensions; where these wait for
+// an IDR that never comes, as a file without an end; where the browser can not decode them, snapshots.
 
 import { h, say } from "./dom.js";
 import { absolute } from "./api.js";
@@ -27,6 +27,12 @@ export class Live {
   /** When the picture last moved; later than now while it is known why it does not. */
   #moved = 0;
   #time = 0;
+  /** Fragments of this stream that were handed over while none of them was taken for a picture. */
+  #unseen = 0;
+  /** Media Source Extensions begin at an IDR alone, and this camera sends none. */
+  #lacksIdr = false;
+  /** The video is a file without an end. */
+  #isFile = false;
   /** Why this browser can not show the video, or never gets it. */
   #undecodable = "";
   /** Times in a row that no WebSocket came about, though the server was there. */
@@ -50,6 +56,8 @@ export class Live {
       say(this.note, "");
     });
     this.video.addEventListener("error", () => this.#failed());
+    this.video.addEventListener("timeupdate", () => this.#isFile && this.#followFile());
+    this.video.addEventListener("ended", () => this.#isFile && this.#retry());
     // Where starting by itself is forbidden, as in a phone's low power mode.
     this.element.addEventListener("click", () => this.#play());
     new IntersectionObserver(([entry]) => {
@@ -75,8 +83,9 @@ export class Live {
       say(this.note, this.#camera.state === "off" ? "The camera is off" : error ? `No picture: ${error}` : "Connecting to the camera…");
     }
     const wanted = isLive && looked;
-    if (this.#socket && performance.now() - this.#moved > STALL_MS) return this.#retry();
-    if (wanted === (this.#socket !== null || this.#timer !== 0)) return;
+    const isConnected = this.#socket !== null || this.#isFile;
+    if (isConnected && performance.now() - this.#moved > STALL_MS) return this.#retry();
+    if (wanted === (isConnected || this.#timer !== 0)) return;
     if (wanted) this.#connect();
     else this.#close();
   }
@@ -90,6 +99,7 @@ export class Live {
     this.#close();
     this.#told = false;
     if (this.#instead) return this.#snapshot();
+    if (this.#lacksIdr) return this.#openFile();
     if (this.video.readyState < 2) say(this.note, "Waiting for the picture…");
     const socket = new WebSocket(`${location.origin.replace("http", "ws")}/live/${this.name}`);
     socket.binaryType = "arraybuffer";
@@ -113,6 +123,10 @@ export class Live {
     }
     this.#socket = this.#source = this.#buffer = null;
     this.#queue = [];
+    if (!this.#isFile) return;
+    this.#isFile = false;
+    this.video.removeAttribute("src");
+    this.video.load(); // lets go of the connection
   }
 
   #retry() {
@@ -168,6 +182,7 @@ export class Live {
     this.#buffer = null;
     this.#queue = [];
     this.#fresh = true;
+    this.#unseen = 0;
     URL.revokeObjectURL(this.video.src);
     this.video.src = URL.createObjectURL(source);
     source.addEventListener("sourceopen", () => {
@@ -175,6 +190,10 @@ export class Live {
       const buffer = source.addSourceBuffer(mime);
       buffer.addEventListener("updateend", () => {
         if (source !== this.#source) return;
+        if (!buffer.buffered.length && ++this.#unseen > UNSEEN_MAX) {
+          this.#lacksIdr = true;
+          return this.#connect();
+        }
         this.#follow();
         this.#feed();
       });
@@ -184,6 +203,27 @@ export class Live {
     this.image.hidden = true;
     this.video.hidden = false;
     this.#play();
+  }
+
+  /** Players of files begin at a recovery point as well. */
+  #openFile() {
+    this.#isFile = this.#told = true;
+    this.#moved = performance.now();
+    this.video.src = absolute(`/live/${this.name}.mp4`);
+    this.image.hidden = true;
+    this.video.hidden = false;
+    this.#play();
+  }
+
+  #followFile() {
+    const { video } = this;
+    if (video.currentTime === this.#time) return;
+    this.#time = video.currentTime;
+    this.#moved = performance.now();
+    this.#delay = 0;
+    const { buffered } = video;
+    const behind = buffered.length ? buffered.end(buffered.length - 1) - video.currentTime : 0;
+    video.playbackRate = behind > JUMP_S ? 1.1 : 1;
   }
 
   #append(data) {
@@ -237,7 +277,7 @@ export class Live {
 
   /** What came could not be decoded: once more, then snapshots. */
   #failed() {
-    if (!this.#socket) return;
+    if (!this.#socket && !this.#isFile) return;
     this.#failures += 1;
     if (this.#failures < FAILURES_MAX) this.#retry();
     else this.#giveUp();
@@ -290,6 +330,8 @@ const JUMP_S = 1.5;
 const KEEP_S = 12;
 /** Fragments, one a frame, that wait for the browser. */
 const QUEUE_MAX = 300;
+/** The first is a key frame: pictures that are refused so often will be for ever. */
+const UNSEEN_MAX = 50;
 const FAILURES_MAX = 3;
 /** So often the WebSocket is tried where a proxy may not know it. */
 const BARRED_MAX = 2;
