@@ -15,8 +15,10 @@ use crate::{
     units::WallTime,
 };
 use serde::Serialize;
+use smol::{future::block_on, stream::StreamExt as _};
 use std::{
-    fs, io,
+    ffi::OsString,
+    io,
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -118,8 +120,7 @@ fn folders(config: &Config, root: &Path) -> Vec<Folder> {
             camera: Some(it.name.as_str().to_owned()),
         })
         .collect();
-    let below = fs::read_dir(root).into_iter().flatten().flatten();
-    let below = below.map(|entry| entry.file_name()).filter(|it| layout::may_be_folder(it));
+    let below = entries_of(root).into_iter().filter(|it| layout::may_be_folder(it));
     let mut others: Vec<_> = below.filter_map(|name| name.into_string().ok()).collect();
     others.sort();
     for name in std::iter::once(".".to_owned()).chain(others) {
@@ -168,8 +169,17 @@ fn read_folder(folder: &Folder, path: &Path, entries: &mut Vec<Entry>) -> io::Re
 
 /// Whether a camera recorded there, by the marker that it leaves.
 fn is_marked(folder: &Path) -> bool {
-    let files = fs::read_dir(folder).into_iter().flatten().flatten();
-    files.into_iter().any(|file| layout::parse_highest_marker(&file.file_name()).is_some())
+    entries_of(folder).iter().any(|file| layout::parse_highest_marker(file).is_some())
+}
+
+/// What lies in a folder, as far as it can be read.
+fn entries_of(folder: &Path) -> Vec<OsString> {
+    block_on(async {
+        match async_fs::read_dir(folder).await {
+            Ok(entries) => entries.filter_map(Result::ok).map(|it| it.file_name()).collect().await,
+            Err(_) => Vec::new(),
+        }
+    })
 }
 
 /// `None` for what is no recording, whatever its name.
@@ -235,6 +245,7 @@ fn line(entry: &Entry) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn listed(name: &str, bytes: &[u8]) -> Option<Entry> {
         let directory = tempfile::tempdir().unwrap();
