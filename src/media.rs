@@ -5,6 +5,7 @@
 //! Knows nothing of: packets, files, sockets.
 
 pub mod audio;
+mod audio_clock;
 pub mod cadence;
 mod drift;
 pub mod intake;

@@ -6,7 +6,10 @@
 
 use super::{
     AudioFrame, Clock, Frame, FrameKind, Ring,
+    audio::in_ticks,
+    audio_clock::{Arrival, AudioClock},
     cadence::{Cadence, Stamps},
+    origin::ticks,
     store::TooLarge,
     sync::AudioTimeline,
     timeline::{Continuity, Timeline},
@@ -32,6 +35,9 @@ pub struct Intake {
     timeline: Timeline,
     /// `None` where no sound comes, or none is wanted.
     audio: Option<AudioTimeline>,
+    pub(super) audio_clock: AudioClock,
+    /// When the newest video came.
+    video_came: Option<Instant>,
     gate: Gate,
     run: u32,
     parameter_sets: Option<Arc<ParameterSets>>,
@@ -90,6 +96,8 @@ impl Intake {
             in_run: false,
             timeline: Timeline::new(),
             audio: None,
+            audio_clock: AudioClock::new(),
+            video_came: None,
             gate: Gate::Shut,
             run: 0,
             parameter_sets: None,
@@ -120,7 +128,8 @@ impl Intake {
     /// The run's camera sends sound, its times in ticks of that rate.
     pub fn begin_audio(&mut self, clock_rate: u32) {
         if let Some(ring) = &mut self.ring.audio {
-            ring.is_expected = true;
+            self.audio_clock.begin_run(clock_rate);
+            ring.is_expected = !self.audio_clock.is_left_out();
             self.audio = Some(AudioTimeline::new(clock_rate));
         }
     }
@@ -145,11 +154,15 @@ impl Intake {
     /// Takes in a sender report of one of the run's tracks.
     pub fn sender_report(&mut self, clock: Clock, report: &SenderReport) {
         // One of a clock that is not believed says nothing of the times that replace its own.
-        if clock == Clock::Video && self.cadence.stamps() != Stamps::AsSent {
+        if clock == Clock::Video && self.cadence.stamps() != Stamps::AsSent
+            || !self.audio_clock.is_believed()
+        {
             return;
         }
-        if let Some(audio) = &mut self.audio {
-            audio.report(clock, report, &self.timeline);
+        if let Some(audio) = &mut self.audio
+            && audio.report(clock, report, &self.timeline)
+        {
+            self.audio_clock.reported();
         }
     }
 
@@ -193,6 +206,29 @@ impl Intake {
             self.last_idr = None;
         }
         tick.stamp
+    }
+
+    /// The same for a frame of sound; `video`: the newest.
+    fn tick_audio(&mut self, unit: &AudioUnit<'_>, video: Ticks) -> (RtpTime, u32) {
+        let (Some(now), Some(came)) = (self.now, self.video_came) else {
+            return (unit.timestamp, unit.ticks);
+        };
+        let video = video + ticks(now.saturating_duration_since(came));
+        let video = in_ticks(video, unit.format.clock_rate());
+        let was_believed = self.audio_clock.is_believed();
+        let tick = self.audio_clock.tick(unit.timestamp, unit.ticks, Arrival { now, video });
+        if let Some(audio) = &mut self.audio
+            && was_believed != self.audio_clock.is_believed()
+        {
+            audio.stamps_changed();
+        }
+        if let Some(news) = self.audio_clock.news() {
+            log::warn!("{news}");
+            if let Some(ring) = &mut self.ring.audio {
+                ring.is_expected = !self.audio_clock.is_left_out();
+            }
+        }
+        tick
     }
 
     fn accept(&mut self, unit: &AccessUnit) -> Option<FrameKind> {
@@ -287,6 +323,7 @@ impl Sink for Intake {
         }
         if let Some(now) = self.now {
             self.ring.origin.note(stamp.presentation, now);
+            self.video_came = Some(now);
         }
         let frame = Frame {
             presentation: stamp.presentation,
@@ -319,7 +356,10 @@ impl Sink for Intake {
 impl AudioSink for Intake {
     fn audio_frame(&mut self, unit: AudioUnit<'_>) {
         // Sound before the first frame of video is nobody's loss.
-        if self.timeline.newest().is_none() {
+        let Some(video) = self.timeline.newest() else { return };
+        let (timestamp, ticks) = self.tick_audio(&unit, video);
+        let unit = AudioUnit { timestamp, ticks, ..unit };
+        if self.audio_clock.is_left_out() {
             return;
         }
         let (Some(audio), Some(ring)) = (&mut self.audio, &mut self.ring.audio) else { return };
@@ -335,7 +375,10 @@ impl AudioSink for Intake {
 
     fn audio_drop(&mut self, cause: DropCause) {
         match cause {
-            DropCause::Loss { packets } => self.losses.audio_packets += u64::from(packets),
+            DropCause::Loss { packets } => {
+                self.losses.audio_packets += u64::from(packets);
+                self.audio_clock.lose(packets);
+            }
             _ => self.losses.audio_frames += 1,
         }
     }

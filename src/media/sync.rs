@@ -71,21 +71,27 @@ impl AudioTimeline {
         self.video_report.is_some() && self.audio_report.is_some()
     }
 
-    /// Takes in a sender report of one of the two tracks.
-    pub fn report(&mut self, clock: Clock, report: &SenderReport, video: &Timeline) {
+    /// Takes in a sender report of one of the two tracks; true where sound lies by it from now on.
+    pub fn report(&mut self, clock: Clock, report: &SenderReport, video: &Timeline) -> bool {
         let report = Some(Report { ntp: report.ntp, stamp: report.rtp_time });
         match clock {
             Clock::Video => self.video_report = report,
             Clock::Audio => self.audio_report = report,
         }
-        if let (Some(_), Some(measured)) = (self.end, self.measured(video)) {
-            self.adopt(measured, video);
+        match (self.end, self.measured(video)) {
+            (Some(_), Some(measured)) => self.adopt(measured, video),
+            _ => false,
         }
     }
 
     /// The video's clock jumped: what was reported of it is void.
     pub fn video_jumped(&mut self) {
         self.video_report = None;
+    }
+
+    /// The sound's stamps are made otherwise: what was reported of its clock is void.
+    pub fn stamps_changed(&mut self) {
+        self.audio_report = None;
     }
 
     /// Times the next frame, `ticks` long. `None` where it would begin before the end of the one
@@ -150,15 +156,16 @@ impl AudioTimeline {
 
     /// Drift is followed at once. More is a camera's clock that was set between its two reports, or a
     /// beginning without reports: it counts when two measurements say the same.
-    fn adopt(&mut self, measured: i64, video: &Timeline) {
+    fn adopt(&mut self, measured: i64, video: &Timeline) -> bool {
         let near = i64::from(self.clock_rate) / 20;
         let is_near = |other: i64| (measured - other).abs() <= near;
         let is_confirmed = || self.doubted.is_some_and(is_near) && self.is_likely(measured, video);
         if is_near(self.shift) || is_confirmed() {
             (self.shift, self.doubted) = (measured, None);
-        } else {
-            self.doubted = Some(measured);
+            return true;
         }
+        self.doubted = Some(measured);
+        false
     }
 
     /// Sound and video that come together are of the same moment, give or take an encoder's delay;

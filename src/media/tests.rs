@@ -34,7 +34,7 @@ const SPS: &[u8] = &[0x67, 77, 0, 10, 0xf4, 0xf2];
 const OTHER_SPS: &[u8] = &[0x67, 77, 0, 10, 0xf4, 0x5c, 0x80];
 const PPS: &[u8] = &[0x68, 0xce, 0x38, 0x80];
 
-fn unit(place: i64, access: RandomAccess) -> AccessUnit {
+pub(super) fn unit(place: i64, access: RandomAccess) -> AccessUnit {
     AccessUnit {
         timestamp: RtpTime((place * 3600) as u32),
         access,
@@ -44,7 +44,7 @@ fn unit(place: i64, access: RandomAccess) -> AccessUnit {
     }
 }
 
-fn send(intake: &mut Intake, unit: AccessUnit) {
+pub(super) fn send(intake: &mut Intake, unit: AccessUnit) {
     intake.nal_begin();
     intake.nal_append(&unit.timestamp.0.to_be_bytes());
     intake.nal_end();

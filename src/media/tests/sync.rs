@@ -226,8 +226,8 @@ proptest::proptest! {
                 SenderReport { ssrc: 1, ntp, rtp_time: RtpTime(stamp), packets: 0, octets: 0 };
             match kind {
                 0 => drop(video.stamp(RtpTime(stamp), FrameKind::Key, None)),
-                1 => audio.report(Clock::Video, &report, &video),
-                2 => audio.report(Clock::Audio, &report, &video),
+                1 => drop(audio.report(Clock::Video, &report, &video)),
+                2 => drop(audio.report(Clock::Audio, &report, &video)),
                 3 => audio.video_jumped(),
                 _ => {
                     sound = if kind == 4 { stamp } else { sound.wrapping_add(ticks) };
