@@ -143,9 +143,10 @@ impl Cadence {
                 self.stamps = Stamps::Scaled { zero: stamp, at, rate: rate_of(lag) };
                 false
             }
-            (_, Stamps::Scaled { zero, at, rate }) => {
+            (verdict, Stamps::Scaled { zero, at, rate }) => {
                 // The difference wraps after 6 hours.
                 let at = scaled(stamp, zero, at, rate);
+                let rate = if verdict == Verdict::Right { 1 << RATE_BITS } else { rate };
                 self.stamps = Stamps::Scaled { zero: stamp, at, rate };
                 false
             }
@@ -213,6 +214,8 @@ impl Cadence {
             return false;
         }
         self.stamps = stamps;
+        // What a span showed of the stamps before tells nothing of these.
+        (self.drift, self.right) = (Drift::default(), 0);
         true
     }
 }
@@ -382,6 +385,19 @@ mod tests {
             let now = start + Duration::from_millis(u64::from(frame * 40 + still));
             let tick = cadence.tick(RtpTime(frame * 3600), now);
             assert!(!tick.is_new, "frame {frame}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_wrong_for_minutes_leads_nothing_astray_when_it_is_right_again() {
+        for (before, wrong) in [(25 * 90, 1800), (25 * 300, 0), (25 * 90, 3060)] {
+            let stamp =
+                |frame: u32| frame.min(before) * wrong + frame.saturating_sub(before) * 3600;
+            let (stamps, _) = run(&mut Cadence::new(), before + 25 * 600, stamp);
+            // But for the seam, which the timeline closes.
+            let rest = steps(&stamps[before as usize + 25 * 60..]);
+            let wrong_steps = rest.iter().filter(|step| **step != 3600).count();
+            assert!(wrong_steps <= 1, "{before} {wrong}: {wrong_steps}");
         }
     }
 

@@ -69,18 +69,15 @@ impl Drift {
         // To what it would be in a span.
         let lag = Ticks(step.0 * SPAN.0 / took.0);
         let last = self.last.replace(lag);
-        (self.drifted, self.spans) = match step.0.abs() > DELAY_MAX.0 {
-            true => (Ticks::ZERO, 0), // what comes all at once is no rate
-            false => (self.drifted + step, self.spans + 1),
-        };
-        if lag < FASTEST || lag > SLOWEST {
-            return Some(Verdict::Unclear);
+        if lag.0.abs() > PLAIN.0 || step.0.abs() > DELAY_MAX.0 {
+            // No slow drift: what was before tells nothing of what comes.
+            (self.drifted, self.spans) = (Ticks::ZERO, 0);
+            let is_same = last.is_some_and(|last| (lag - last).0.abs() <= lag.0.abs() / 2);
+            let is_clear = is_same && (FASTEST..=SLOWEST).contains(&lag) && lag.0.abs() > PLAIN.0;
+            return Some(if is_clear { Verdict::Wrong(lag) } else { Verdict::Unclear });
         }
-        let mean = Ticks(self.drifted.0 / self.spans.max(1));
-        if last.is_some_and(|last| (lag - last).0.abs() <= lag.0.abs() / 2) && lag.0.abs() > PLAIN.0
-        {
-            return Some(Verdict::Wrong(lag));
-        }
+        (self.drifted, self.spans) = (self.drifted + step, self.spans + 1);
+        let mean = Ticks(self.drifted.0 / self.spans);
         Some(match () {
             () if self.drifted.0.abs() > DELAY_MAX.0 && mean.0.abs() > SUBTLE.0 => {
                 Verdict::Wrong(mean)
