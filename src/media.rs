@@ -40,7 +40,7 @@ pub struct Frame {
 
 impl Frame {
     pub fn is_key(&self) -> bool {
-        self.kind == FrameKind::Key
+        self.kind != FrameKind::Delta
     }
 
     fn has_sets_of(&self, other: &Frame) -> bool {
@@ -52,6 +52,9 @@ impl Frame {
 pub enum FrameKind {
     /// Decoding can start here.
     Key,
+    /// It can start here as well, but the first pictures may lack something: a key frame where no better
+    /// ones come.
+    RecoveryPoint,
     Delta,
 }
 

@@ -16,7 +16,7 @@ use crate::{
     limits,
     media::{Frame, Ring},
     mp4::{
-        fragment::{FirstSample, Header, Sample},
+        fragment::{Header, Sample},
         identity::Clock,
     },
     storage::{CameraId, Command, Fragment, SegmentStart},
@@ -357,7 +357,7 @@ impl Recorder {
         let header = Header {
             sequence_number: segment.fragments,
             decode_time: first.decode - segment.decode_start,
-            opens_on: if first.is_key() { FirstSample::Key } else { FirstSample::NonKey },
+            opens_on: first.kind.into(),
             samples: &self.draft.samples,
         };
         buffer.clear();

@@ -4,10 +4,10 @@
 
 mod support;
 
-use camera::{Camera, Encoding, Options, Sound, Speed};
+use camera::{Camera, Clip, Encoding, Options, Sound, Speed};
 use serde_json::Value;
 use std::{path::Path, process::Command};
-use support::{Nvr, assert_all_whole, bench_clip, config, record_to_the_end};
+use support::{Nvr, assert_all_whole, bench_clip, config, record_to_the_end, refreshing_clip};
 
 /// A minute at 25 frames a second, 30 MB of 1080p.
 const FRAMES: u64 = 1500;
@@ -17,26 +17,33 @@ const REQUESTS_MAX: u64 = 4;
 
 #[test]
 fn a_whole_segment_shows_the_picture_at_three_quarters_with_four_requests() {
-    let seen = seen_at_three_quarters(None);
+    let seen = seen_at_three_quarters(bench_clip(), None);
+    assert_eq!((seen["width"].as_u64(), seen["height"].as_u64()), (Some(1920), Some(1080)));
     assert_eq!(seen["duration"].as_f64(), Some(60.0));
     assert_eq!(seen["sound"].as_u64(), Some(0));
 }
 
 #[test]
+fn a_segment_of_recovery_points_is_shown_there_as_well() {
+    let seen = seen_at_three_quarters(refreshing_clip(), None);
+    assert_eq!(seen["duration"].as_f64(), Some(60.0));
+}
+
+#[test]
 fn a_segment_with_sound_is_opened_as_fast_and_heard() {
     for encoding in [Encoding::Aac, Encoding::Pcmu] {
-        let seen = seen_at_three_quarters(Some(Sound::new(encoding)));
+        let seen = seen_at_three_quarters(bench_clip(), Some(Sound::new(encoding)));
         assert!(seen["sound"].as_u64().unwrap() > 0, "{encoding:?}: {seen}");
         let duration = seen["duration"].as_f64().unwrap();
         assert!((60.0..60.1).contains(&duration), "{encoding:?}: {seen}");
     }
 }
 
-fn seen_at_three_quarters(sound: Option<Sound>) -> Value {
+fn seen_at_three_quarters(clip: Clip, sound: Option<Sound>) -> Value {
     // Sound comes in small packets, of which a socket takes fewer a second.
     let speed = Speed::Times(if sound.is_some() { 5.0 } else { 10.0 });
     let options = Options { speed, sound, frames: Some(FRAMES), ..Options::default() };
-    let camera = Camera::builder().stream_with("cam", bench_clip(), options).start().unwrap();
+    let camera = Camera::builder().stream_with("cam", clip, options).start().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let text = config(directory.path(), LONG_SEGMENTS, &[("camera", &camera.url("cam"))]);
     let text = text.replace("buffer_kb", "audio = true\nbuffer_kb");
@@ -56,7 +63,6 @@ fn seen_at_three_quarters(sound: Option<Sound>) -> Value {
     let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
     let bytes = files[0].metadata().unwrap().len();
     println!("chromium: {seen} of a file of {bytes} bytes");
-    assert_eq!((seen["width"].as_u64(), seen["height"].as_u64()), (Some(1920), Some(1080)));
     let time = seen["time"].as_f64().unwrap();
     assert!((time - seen["duration"].as_f64().unwrap() * 0.75).abs() < 0.001, "{seen}");
     assert!(seen["colours"].as_u64().unwrap() > 1000, "a blank picture: {seen}");

@@ -7,7 +7,7 @@
 
 mod support;
 
-use camera::{Auth, Camera, Clip, Codec, Options, Scheme, Speed};
+use camera::{Auth, Camera, Clip, Options, Scheme, Speed};
 use serde_json::Value;
 use std::{
     io::{BufRead as _, BufReader},
@@ -16,8 +16,8 @@ use std::{
     process::{Child, Command, Stdio},
 };
 use support::{
-    Nvr, SHORT_SEGMENTS, assert_all_whole, bench_clip, config, frames_in, numbered_clip, wait_for,
-    with_password,
+    Nvr, SHORT_SEGMENTS, assert_all_whole, bench_clip, config, frames_in, numbered_clip,
+    refreshing_clip, wait_for, with_password,
 };
 
 /// Frames that the live picture may be behind what the camera has sent: a second.
@@ -107,22 +107,6 @@ fn a_camera_that_sends_no_idr_is_shown_all_the_same() {
     let mut browser = Browser::start("refresh.py", &[&port_of(&nvr)]);
     iter::from_fn(|| browser.next_step()).for_each(|step| println!("{step}"));
     browser.assert_success();
-}
-
-/// Two minutes that begin with an IDR; from then on pictures are refreshed bit by bit, from a recovery
-/// point each second on.
-fn refreshing_clip() -> Clip {
-    const FRAMES: u64 = 120 * 25;
-    let output = Command::new("ffmpeg")
-        .args(["-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=160x120:rate=25"])
-        .args(["-frames:v", &FRAMES.to_string(), "-c:v", "libx264", "-pix_fmt", "yuv420p"])
-        .args(["-x264-params", "keyint=25:intra-refresh=1:bframes=0:sliced-threads=0"])
-        .args(["-f", "h264", "-"])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let times: String = (0..FRAMES).map(|frame| format!("{}\n", frame * 3600)).collect();
-    Clip::new(Codec::H264, &output.stdout, &times).unwrap()
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     limits,
     mp4::{
-        fragment::{Extent, FirstSample},
+        fragment::Extent,
         scan::{self, Form, Head, Track},
     },
     units::WallTime,
@@ -237,7 +237,7 @@ impl Survey {
             }
             // The last key frame at or before the span's begin is where decoding begins.
             Some(extent)
-                if extent.opens_on == FirstSample::Key
+                if extent.opens_on.is_key()
                     && (!has_begun || (self.is_first && extent.start.0 <= self.from)) =>
             {
                 self.begin_again(begin);

@@ -236,7 +236,7 @@ impl Intake {
         let since = unit.timestamp.since(*self.last_idr.get_or_insert(unit.timestamp));
         self.lacks_idr |= since >= IDR_ABSENT_MIN || since <= -IDR_ABSENT_MIN;
         let kind = match unit.access {
-            RandomAccess::RecoveryPoint if self.lacks_idr => FrameKind::Key,
+            RandomAccess::RecoveryPoint if self.lacks_idr => FrameKind::RecoveryPoint,
             RandomAccess::RecoveryPoint | RandomAccess::None => FrameKind::Delta,
             RandomAccess::Idr | RandomAccess::Cra | RandomAccess::Bla => {
                 self.last_idr = Some(unit.timestamp);
@@ -246,7 +246,7 @@ impl Intake {
         };
         let was_shut = self.gate == Gate::Shut;
         match (kind, self.gate) {
-            (FrameKind::Key, _) => {
+            (FrameKind::Key | FrameKind::RecoveryPoint, _) => {
                 self.gate = match unit.access {
                     RandomAccess::Bla => Gate::OpenedByCra,
                     RandomAccess::Cra if was_shut => Gate::OpenedByCra,

@@ -6,7 +6,7 @@
 use super::{
     AUDIO_TRACK_ID, BOX_HEADER_BYTES, FULL_BOX_BYTES, TRACK_ID, boxed, full_boxed, put_u32,
 };
-use crate::units::Ticks;
+use crate::{media::FrameKind, units::Ticks};
 
 /// What a fragment's header says.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +44,25 @@ pub struct AudioRun<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FirstSample {
     Key,
+    /// A player can, but its first pictures may lack something.
+    RecoveryPoint,
     NonKey,
+}
+
+impl FirstSample {
+    pub fn is_key(self) -> bool {
+        self != FirstSample::NonKey
+    }
+}
+
+impl From<FrameKind> for FirstSample {
+    fn from(kind: FrameKind) -> FirstSample {
+        match kind {
+            FrameKind::Key => FirstSample::Key,
+            FrameKind::RecoveryPoint => FirstSample::RecoveryPoint,
+            FrameKind::Delta => FirstSample::NonKey,
+        }
+    }
 }
 
 /// Where a fragment lies in the media time of its file.
@@ -119,10 +137,12 @@ impl Header<'_> {
 }
 
 impl FirstSample {
-    /// Depends on nothing; or depends on others and is no sync sample (ISO/IEC 14496-12 §8.8.3.1).
+    /// Depends on nothing; on nobody knows what, and is a sync sample, since players look for these alone;
+    /// or depends on others and is none (ISO/IEC 14496-12 §8.8.3.1).
     pub(super) fn sample_flags(self) -> u32 {
         match self {
             FirstSample::Key => SYNC_SAMPLE_FLAGS,
+            FirstSample::RecoveryPoint => 0,
             FirstSample::NonKey => NON_SYNC_SAMPLE_FLAGS,
         }
     }

@@ -42,7 +42,7 @@ impl Index {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(ENTRY_BYTES_MAX);
         let start = field(extent.start);
         self.end = self.end.max(extent.end);
-        let is_key = extent.opens_on == FirstSample::Key;
+        let is_key = extent.opens_on.is_key();
         if !(is_key && self.keys_in_last >= self.keys_an_entry)
             && let Some(last) = self.entries.last_mut()
             && last.bytes + bytes <= ENTRY_BYTES_MAX
@@ -100,6 +100,7 @@ impl Index {
                     out,
                     match entry.opens_on {
                         FirstSample::Key => 0x9000_0000, // starts_with_SAP, SAP_type 1
+                        FirstSample::RecoveryPoint => 0x8000_0000, // and its type is unknown
                         FirstSample::NonKey => 0,
                     },
                 );
@@ -158,6 +159,15 @@ pub(super) const RESERVE_BYTES: usize =
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_recovery_point_is_where_a_player_can_begin_but_nobody_knows_how_well() {
+        let mut index = Index::new();
+        index.push(100, fragment(FirstSample::Key, 0, 90_000));
+        index.push(50, fragment(FirstSample::RecoveryPoint, 90_000, 180_000));
+        let sidx = index.sidx(RESERVE_BYTES).unwrap();
+        assert_eq!(entries(&sidx), [(100, 90_000, 0x9000_0000), (50, 90_000, 0x8000_0000)]);
+    }
 
     fn fragment(opens_on: FirstSample, start: i64, end: i64) -> Extent {
         Extent { opens_on, start: Ticks(start), end: Ticks(end) }

@@ -75,7 +75,11 @@ pub fn unclosed(codec: Codec, count: u32) -> (Vec<u8>, Layout, Index) {
     let layout = init::write_segment_head(&mut out, &parameter_sets(codec), None, &identity());
     let mut index = Index::new();
     for nth in 0..count {
-        let opens_on = if nth % 2 == 0 { FirstSample::Key } else { FirstSample::NonKey };
+        let opens_on = match nth % 4 {
+            0 => FirstSample::Key,
+            2 => FirstSample::RecoveryPoint,
+            _ => FirstSample::NonKey,
+        };
         let time = Ticks(i64::from(nth * 3 * FRAME));
         let (bytes, extent) = fragment(nth, time, opens_on, &[60 + nth, 12, 20]);
         index.push(bytes.len() as u64, extent);

@@ -13,7 +13,7 @@ use crate::{
     codec::{AudioFormat, ParameterSets},
     limits::{ALLOCATION_STEP_BYTES, REPAIR_TAIL_BYTES},
     mp4::{
-        fragment::{Extent, FirstSample},
+        fragment::Extent,
         identity::Identity,
         index::Index,
         init::{self, Layout},
@@ -160,7 +160,7 @@ impl<D: Disk> Segment<D> {
         self.bytes = end;
         self.index.push(fragment.bytes.len() as u64, fragment.extent);
         self.fragments = self.fragments.saturating_add(1);
-        if fragment.extent.opens_on == FirstSample::Key {
+        if fragment.extent.opens_on.is_key() {
             self.key_frames = self.key_frames.saturating_add(1);
         }
         Ok(())

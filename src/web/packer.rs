@@ -92,9 +92,7 @@ impl Packer {
         while let Some((frame, data)) = intake.ring.get(number) {
             let Some((presentation, decode)) = self.times(intake, number) else { break };
             if number == first {
-                if frame.is_key() {
-                    opens_on = FirstSample::Key;
-                }
+                opens_on = frame.kind.into();
             } else if frame.is_key()
                 || bytes + data.len() > bytes_max
                 || self.samples.len() == limits::FRAGMENT_FRAMES_MAX

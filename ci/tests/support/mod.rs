@@ -263,6 +263,22 @@ pub fn numbered_clip() -> Clip {
     cached_clip("numbered.h264")
 }
 
+/// Two minutes that begin with an IDR; from then on pictures are refreshed bit by bit, from a recovery
+/// point each second on.
+pub fn refreshing_clip() -> Clip {
+    const FRAMES: u64 = 120 * 25;
+    let output = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=160x120:rate=25"])
+        .args(["-frames:v", &FRAMES.to_string(), "-c:v", "libx264", "-pix_fmt", "yuv420p"])
+        .args(["-x264-params", "keyint=25:intra-refresh=1:bframes=0:sliced-threads=0"])
+        .args(["-f", "h264", "-"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let times: String = (0..FRAMES).map(|frame| format!("{}\n", frame * 3600)).collect();
+    Clip::new(Codec::H264, &output.stdout, &times).unwrap()
+}
+
 fn cached_clip(name: &str) -> Clip {
     let home = || PathBuf::from(env::var_os("HOME").unwrap()).join(".cache");
     let cache = env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from);

@@ -366,8 +366,11 @@ impl Fragment {
     /// Takes in the times of one sample; `flags` count for the first.
     fn take(&mut self, flags: u32, decode_time: u64, duration: u32, offset: i64) {
         if self.opens_on.is_none() {
-            let is_key = flags & SAMPLE_IS_NON_SYNC == 0;
-            self.opens_on = Some(if is_key { FirstSample::Key } else { FirstSample::NonKey });
+            self.opens_on = Some(match (flags & SAMPLE_IS_NON_SYNC, flags & SAMPLE_DEPENDS_ON) {
+                (0, 0) => FirstSample::RecoveryPoint,
+                (0, _) => FirstSample::Key,
+                _ => FirstSample::NonKey,
+            });
         }
         let decode_time = i64::try_from(decode_time).unwrap_or(i64::MAX);
         let presented = decode_time.saturating_add(offset);
@@ -384,5 +387,7 @@ impl BoxHeader {
 }
 
 const SAMPLE_IS_NON_SYNC: u32 = 0x0001_0000;
+/// 0: unknown.
+const SAMPLE_DEPENDS_ON: u32 = 0x0300_0000;
 /// Samples of a run that lists none of their fields.
 const DEFAULT_SAMPLES_MAX: u32 = 65_536;
