@@ -1,11 +1,14 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check cross size ipk sdcard dist reproducible bench soak fuzz board board-full board-shell
+.PHONY: help run unit test check cross size ipk sdcard dist reproducible bench soak fuzz board board-full board-shell
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 run: ## record a camera (URL=rtsp://…, or the test camera) into ./recordings (or DIR=…) until Ctrl-C
 	@ci/run.sh
+
+unit: ## the unit tests; installs nothing
+	@cargo test --lib
 
 test: ## everything: installs what it needs, checks, unit tests, end-to-end tests
 	@ci/test.sh

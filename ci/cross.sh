@@ -5,7 +5,7 @@
 #                           here from ci/cross/Dockerfile
 #   CROSS=zig ci/cross.sh   without containers, linked by zig
 #   TARGET=…                armv7-unknown-linux-musleabihf or aarch64-unknown-linux-musl instead
-#   FEATURES=pictures       with pictures without FFmpeg (README, "Previews")
+#   FEATURES=pictures       with pictures without FFmpeg (docs/configuration.md, "Previews")
 #   ci/cross.sh --zig       prints where zig is
 #   ci/cross.sh --size      builds it with its symbols, by zig, and prints a table by section and crate
 #   ci/cross.sh --test …    runs those unit tests as the board's processor would (qemu-arm), by zig

@@ -2,7 +2,7 @@
 //!
 //! Commands in, over a bounded queue that the caller never waits for; events out, over another.
 //! What the thread does is a value, [`card::Card`]; here are its messages, its clock and its handle.
-//! Spec: README, "What lies on the card". Knows nothing of: cameras' streams, HTTP.
+//! Spec: docs/configuration.md, "What lies on the card". Knows nothing of: cameras' streams, HTTP.
 
 pub mod card;
 pub mod catalog;

@@ -1,4 +1,4 @@
-//! nginx, Caddy and HAProxy in front: as the README has them, and as they come.
+//! nginx, Caddy and HAProxy in front: as docs/access.md has them, and as they come.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
@@ -87,9 +87,10 @@ impl Proxy {
     }
 }
 
-/// The block of that kind in the README, for a proxy and a recorder on this machine, without TLS.
-fn readme(kind: &str, target: &str) -> String {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+/// The block of that kind in docs/access.md, for a proxy and a recorder on this machine, without TLS.
+fn documented(kind: &str, target: &str) -> String {
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/access.md")).unwrap();
     let block = text.split(&format!("```{kind}\n")).nth(1).unwrap();
     let block = block.split("```").next().unwrap();
     let lines = block.lines().filter(|line| !line.contains("ssl_certificate"));
@@ -162,9 +163,9 @@ fn assert_websocket_passes(proxy: &Proxy, host: &str, origin: &str, cookie: &str
 }
 
 #[test]
-fn nginx_of_the_readme_serves_all_of_the_page() {
+fn nginx_as_documented_serves_all_of_the_page() {
     let (_nvr, address, _port) = recorder();
-    let server = readme("nginx", &address).replace("listen 443 ssl", "listen 127.0.0.1:LISTEN");
+    let server = documented("nginx", &address).replace("listen 443 ssl", "listen 127.0.0.1:LISTEN");
     let proxy = Proxy::nginx(&server);
     let cookie = use_page(&proxy, NAME, BROWSER);
     assert_events_pass(&proxy, &address, NAME, &cookie);
@@ -194,9 +195,9 @@ fn nginx_as_it_comes_serves_the_page() {
 }
 
 #[test]
-fn caddy_of_the_readme_serves_all_of_the_page() {
+fn caddy_as_documented_serves_all_of_the_page() {
     let (_nvr, address, _port) = recorder();
-    let site = readme("caddyfile", &address).replace(NAME, &format!("http://{NAME}:LISTEN"));
+    let site = documented("caddyfile", &address).replace(NAME, &format!("http://{NAME}:LISTEN"));
     let site = site.replace("{\n", "{\n\tbind 127.0.0.1\n");
     let proxy = Proxy::caddy(&site);
     let cookie = use_page(&proxy, NAME, BROWSER);

@@ -40,6 +40,10 @@ fn every_command_of_the_readme_does_what_it_says() {
         println!("{command}");
         match command.as_str() {
             "make run" => make_run_records_until_ctrl_c(),
+            // They run already.
+            "make unit" => assert!(
+                fs::read_to_string(Path::new(TOP).join("Makefile")).unwrap().contains("\nunit: ")
+            ),
             // This very test is part of it.
             "make test" => assert!(
                 fs::read_to_string(Path::new(TOP).join(".ci/run")).unwrap().contains("make test")

@@ -1,4 +1,4 @@
-//! Who may do what: each cell of the README's table is tried.
+//! Who may do what: each cell of the table in docs/access.md is tried.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
@@ -61,9 +61,9 @@ fn requests(row: &str) -> Option<&'static [Request]> {
 
 /// Rows of the table: what, and a word for each who.
 fn table() -> Vec<Vec<String>> {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let text = fs::read_to_string(readme).unwrap();
-    let section = text.split("### Who may do what").nth(1).unwrap();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/access.md");
+    let text = fs::read_to_string(page).unwrap();
+    let section = text.split("## Who may do what").nth(1).unwrap();
     let lines = section.lines().skip_while(|line| !line.starts_with("|---"));
     let rows = lines.skip(1).take_while(|line| line.starts_with('|'));
     rows.map(|row| row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect())

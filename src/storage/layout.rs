@@ -1,6 +1,6 @@
 //! Names on the card: which file is a recording, which is ours in another way, which is foreign.
 //!
-//! A file's name in, its number out, and back. Spec: README, "What lies on the card".
+//! A file's name in, its number out, and back. Spec: docs/configuration.md, "What lies on the card".
 //! Knows nothing of: directories, what is in a file behind its first box.
 
 use std::{

@@ -201,7 +201,7 @@ pub struct Recording {
     pub number: u32,
 }
 
-/// How the card is, and why in words for the user. Spec: README, "What lies on the card".
+/// How the card is, and why in words for the user. Spec: docs/configuration.md, "What lies on the card".
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CardState {
     Ok,

@@ -1,7 +1,7 @@
 //! One segment file: fragments in, durable bytes on the card; and the mending of a file that was
 //! not closed.
 //!
-//! Spec: README, "What lies on the card". Knows nothing of: which file is next, retention, states.
+//! Spec: docs/configuration.md, "What lies on the card". Knows nothing of: which file is next, retention, states.
 
 use std::{
     io,

@@ -1,6 +1,6 @@
 //! What the page wants of the daemon, as requests: record, list, delete, let go of the card, end.
 //!
-//! Spec: README, "HTTP". Knows nothing of: how it is done.
+//! Spec: docs/http.md. Knows nothing of: how it is done.
 
 use super::{
     Web,

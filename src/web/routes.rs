@@ -1,7 +1,7 @@
 //! Routes: a request in, the answer to it out. One match for all of them.
 //!
 //! Nothing of an address is decoded, and none reaches the file system: cameras' names and numbers are
-//! looked up. Spec: README, "HTTP". Knows nothing of: sockets.
+//! looked up. Spec: docs/http.md. Knows nothing of: sockets.
 
 use super::{
     Busy, Exclusive, MediaPlace, Web,

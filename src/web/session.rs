@@ -1,6 +1,6 @@
 //! Logging in and out, and the password: who may do what, as requests.
 //!
-//! Spec: README, "Access". Knows nothing of: the rules.
+//! Spec: docs/access.md. Knows nothing of: the rules.
 
 use super::{
     Web,

@@ -1,6 +1,6 @@
 //! The configuration, shown and changed.
 //!
-//! Spec: README, "HTTP". Knows nothing of: how the file is written.
+//! Spec: docs/http.md. Knows nothing of: how the file is written.
 
 use super::{Exclusive, Web, access::Peer, answer::Answer};
 use crate::{

@@ -1,6 +1,6 @@
 //! How everything is: one value, shown as JSON and as Prometheus text.
 //!
-//! Spec: README, "HTTP"; the Prometheus text format, 0.0.4. Knows nothing of: who asks.
+//! Spec: docs/http.md; the Prometheus text format, 0.0.4. Knows nothing of: who asks.
 
 use super::{
     Web,
