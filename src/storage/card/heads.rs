@@ -38,6 +38,8 @@ enum Found {
         bytes: u64,
         modified: WallTime,
     },
+    /// An empty file.
+    Nothing,
     /// No recording at all, or nothing any more.
     Foreign,
 }
@@ -83,6 +85,14 @@ impl<D: Disk> Card<D> {
             };
         }
         match found {
+            Ok(Found::Nothing) if self.is_stillborn(camera, name) => {
+                if let Err(error) = self.remove_empty(camera, name) {
+                    let trouble = self.diagnose(&error);
+                    self.forget(camera, name);
+                    self.suffer(trouble, None, now);
+                }
+            }
+            Ok(Found::Nothing | Found::Foreign) => self.forget(camera, name),
             Ok(Found::Recording { head, bytes, modified }) => {
                 self.enter(camera, name, &head, bytes, modified);
             }
@@ -93,7 +103,6 @@ impl<D: Disk> Card<D> {
                 });
                 self.list().own(camera, name, None);
             }
-            Ok(Found::Foreign) => self.forget(camera, name),
             Err(error) => {
                 self.update(camera, name, |entry| entry.state = SegmentState::Unreadable);
                 // That one file can not be read is no reason to stop; that the card is gone is.
@@ -103,6 +112,14 @@ impl<D: Disk> Card<D> {
                 }
             }
         }
+    }
+
+    /// Whether an empty file is a segment that a recorder took room for, and was ended before it wrote the
+    /// head: the last name of what was found. Any other empty file is foreign.
+    fn is_stillborn(&self, camera: CameraId, name: Name) -> bool {
+        let is_usual = Name::new(name.number()) == Some(name);
+        let was_last = self.list().folder_mut(camera).is_some_and(|it| it.was_last(name));
+        is_usual && was_last && self.is_writable()
     }
 
     /// Has a head read once more, and mended if it was not closed.
@@ -141,7 +158,7 @@ impl<D: Disk> Card<D> {
         };
         let bytes = self.disk.len(&file)?;
         if bytes == 0 {
-            return self.give_back_room(camera, name).map(|()| Found::Foreign);
+            return Ok(Found::Nothing);
         }
         let read_at = |buffer: &mut [u8], at| self.disk.read_at(&file, buffer, at);
         let modified = self.disk.modified(&file)?;
@@ -157,18 +174,6 @@ impl<D: Disk> Card<D> {
                 let is_recording = layout::begins_with_ftyp(&first);
                 Ok(if is_recording { Found::Damaged { bytes, modified } } else { Found::Foreign })
             }
-        }
-    }
-
-    /// A power cut between taking a segment's room and writing its head leaves an empty file that holds
-    /// this room; it is given back, and the file stays, as nobody knows whose it is.
-    fn give_back_room(&self, camera: CameraId, name: Name) -> io::Result<()> {
-        if !self.is_writable() {
-            return Ok(());
-        }
-        match self.disk.open(&self.path(camera, name)?, Access::ReadWrite) {
-            Err(error) if is_foreign(&error) => Ok(()),
-            file => self.disk.set_len(&file?, 0),
         }
     }
 

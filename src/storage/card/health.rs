@@ -152,7 +152,10 @@ impl<D: Disk> Card<D> {
     pub(super) fn has_moved(&mut self, now: Instant) -> bool {
         let moved = self.held.iter().find(|(path, it)| !self.disk.is_still_at(it, path));
         let Some((path, _)) = moved else { return false };
-        let reason = format!("{} is gone, or another folder than it was", path.display());
+        let reason = match self.root.as_ref().map(|root| self.mount(root)) {
+            Some(Mount::Absent(reason)) => reason,
+            _ => format!("{} is gone, or another folder than it was", path.display()),
+        };
         for camera in (0..self.cameras.len()).map(CameraId) {
             // By its open file alone: its path may be another file's now.
             if self.can_close_by_file(camera) {

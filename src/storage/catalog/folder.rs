@@ -25,6 +25,8 @@ pub struct Folder {
     pub(super) is_claimed: bool,
     pub(super) entries: Vec<Entry>,
     pub(super) highest: Option<u32>,
+    /// The highest number when the folder was listed.
+    pub(super) found: Option<u32>,
     /// Every entry of this number or a higher one was read.
     pub(super) read_down_to: u32,
 }
@@ -40,6 +42,7 @@ impl Folder {
             is_claimed: false,
             entries: Vec::new(),
             highest: None,
+            found: None,
             read_down_to: u32::MAX,
         }
     }
@@ -109,6 +112,13 @@ impl Folder {
             Some(marker) if marker <= near => self.use_up(marker),
             _ => self.marker = None,
         }
+        self.found = self.highest;
+    }
+
+    /// Whether every recording of a higher number was begun since the folder was listed.
+    pub fn was_last(&self, name: Name) -> bool {
+        let mut newer = self.entries.iter().rev().take_while(|entry| entry.name > name);
+        newer.all(|entry| Some(entry.name.number()) > self.found)
     }
 
     /// Leaves out what is more than memory is given for; it is listed when others have gone.
