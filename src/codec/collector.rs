@@ -130,6 +130,11 @@ impl Collector {
         (self.begin(picture_id, access), access)
     }
 
+    /// Says that a picture may have been lost since the last set: what it came before is not known.
+    pub fn lose(&mut self) {
+        self.sequence_came = false;
+    }
+
     /// Hands out the sets that belong into the picture's sample, in an order in which they can be read.
     pub fn sets_in_sample(&mut self, access: RandomAccess, mut write: impl FnMut(&[u8])) {
         if self.place == Place::SampleEntry {

@@ -424,6 +424,18 @@ fn sets_that_are_repeated_where_no_key_frame_is_mark_a_place_to_begin() {
 }
 
 #[test]
+fn sets_whose_key_frame_was_lost_do_not_mark_the_picture_behind_it() {
+    let mut collector = Collector::new(Codec::H265);
+    MAIN.iter().for_each(|nal| collector.offer(&bytes(nal)));
+    for _ in 0..25 {
+        collector.begin_picture(Some(0), Delta);
+    }
+    MAIN.iter().for_each(|nal| collector.offer(&bytes(nal)));
+    collector.lose();
+    assert_eq!(collector.begin_picture(Some(0), Delta).1, Delta);
+}
+
+#[test]
 fn what_an_sdp_said_in_vain_is_no_change() {
     let mut decoder = Decoder::new();
     decoder.offer(&[bytes(HIGH[0]), bytes(HIGH[1])]);

@@ -135,6 +135,7 @@ impl Assembler {
             self.end_unit(sink);
         }
         sink.access_unit_drop(DropCause::Loss { packets });
+        self.collector.lose();
         if self.unit.slice.is_some() {
             self.unit.state = State::Dropped;
         } else {
@@ -430,6 +431,7 @@ impl Assembler {
             self.drop_unit(DropCause::Malformed, sink);
         }
         if self.unit.state == State::Dropped {
+            self.collector.lose();
             return;
         }
         let (sets, access) = self.collector.begin_picture(slice.picture_set, access);
