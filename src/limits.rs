@@ -179,6 +179,11 @@ pub const CARD_DELETIONS_AT_ONCE_MAX: usize = 64;
 /// Between two steps of what can wait (reading a head, deleting one more): leaves the processor
 /// alone.
 pub const CARD_STEP_INTERVAL: Duration = Duration::from_millis(20);
+/// Boxes of a file that are passed to learn its length: 512 fragments, or half a second of reading. FFmpeg
+/// cuts a minute into some 30.
+pub const LENGTH_BOXES_MAX: u32 = 1024;
+/// A larger `moof` does not tell a length; one of a minute has 30 KB.
+pub const MOOF_BYTES_MAX: u64 = 256 * 1024;
 /// How often room and age are looked at.
 pub const CARD_ROOM_INTERVAL: Duration = Duration::from_secs(60);
 /// The first statvfs of a card where nothing is recorded; it can take seconds.

@@ -203,7 +203,7 @@ fn read_file(name: Name, path: &Path) -> io::Result<Option<Entry>> {
         mime: None,
         state: "damaged",
     };
-    let head = match scan::read_head(&|buffer, at| file.read_at(buffer, at), bytes) {
+    let head = match scan::read_head_and_length(&|buffer, at| file.read_at(buffer, at), bytes) {
         Ok(head) => head,
         Err(State::Unreadable { error, .. }) => return Err(error),
         Err(_) => {

@@ -9,6 +9,7 @@ mod entry;
 mod first;
 mod fragments;
 mod head;
+mod length;
 mod window;
 
 use std::{
@@ -201,6 +202,19 @@ pub fn read_movie(read_at: ReadAt, len: u64, bytes_max: usize) -> Option<Vec<u8>
         window.position = header.end;
     }
     None
+}
+
+/// The head, and the true length with it, for the list: the head of a fragmented file of others does not
+/// know it. Some five reads more, or one a fragment where the file was cut; none for a file of ours.
+///
+/// # Errors
+/// Why there is no head: never `State::Whole`.
+pub fn read_head_and_length(read_at: ReadAt, len: u64) -> Result<Head, State> {
+    let mut head = read_head(read_at, len)?;
+    if head.form == Form::Fragmented && head.identity.is_none() {
+        head.duration = length::measure(read_at, len, &head).or(head.duration);
+    }
+    Ok(head)
 }
 
 /// Where the last `mdat` ends that is whole within `len` bytes, of the boxes from `begin` on; `begin`

@@ -4,7 +4,7 @@
 use super::{
     What,
     head::{Defaults, Head},
-    window::{BoxHeader, Fault, Window, damage},
+    window::{BoxHeader, Fault, ReadAt, Window, damage},
 };
 use crate::{
     mp4::fragment::{
@@ -118,24 +118,9 @@ impl<'a> Walk<'a> {
         if mdat.kind != *b"mdat" {
             return Err(damage(mdat.begin, What::UnexpectedBox { kind: mdat.kind }));
         }
-        let mut fragment = Fragment {
-            moof,
-            mdat,
-            look_at_nal_units: mdat.end > looked_at_from,
-            listed_bytes: 0,
-            other_tracks: false,
-            opens_on: None,
-            start: i64::MAX,
-            end: 0,
-        };
-        window.position = moof.body;
-        while window.position < moof.end {
-            let header = window.box_header(moof.end)?;
-            if header.kind == *b"traf" {
-                self.check_traf(window, header, &mut fragment)?;
-            }
-            window.position = header.end;
-        }
+        let mut fragment = Fragment::new(moof, mdat);
+        fragment.look_at_nal_units = mdat.end > looked_at_from;
+        self.check_trafs(window, &mut fragment)?;
         let present = mdat.end - mdat.body;
         let listed = fragment.listed_bytes;
         let adds_up = if self.is_ours { listed == present } else { listed <= present };
@@ -146,12 +131,19 @@ impl<'a> Walk<'a> {
             self.media.position = mdat.end - 1;
             self.media.u8()?; // readable to its end
         }
-        let extent = fragment.opens_on.map(|opens_on| Extent {
-            opens_on,
-            start: Ticks(fragment.start),
-            end: Ticks(fragment.end),
-        });
-        Ok(Checked { end: mdat.end, media: mdat.body..mdat.end, extent })
+        Ok(Checked { end: mdat.end, media: mdat.body..mdat.end, extent: fragment.extent() })
+    }
+
+    fn check_trafs(&mut self, window: &mut Window, fragment: &mut Fragment) -> Result<(), Fault> {
+        window.position = fragment.moof.body;
+        while window.position < fragment.moof.end {
+            let header = window.box_header(fragment.moof.end)?;
+            if header.kind == *b"traf" {
+                self.check_traf(window, header, fragment)?;
+            }
+            window.position = header.end;
+        }
+        Ok(())
     }
 
     fn check_traf(
@@ -362,7 +354,40 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// Times of the video in one fragment, whatever became of its media; `None` where it holds none.
+pub(super) fn times(
+    read_at: ReadAt,
+    len: u64,
+    head: &Head,
+    moof: BoxHeader,
+) -> Result<Option<Extent>, Fault> {
+    let mut walk = Walk::new(head, Window::new(read_at, len));
+    let body = moof.end + 8;
+    let mut fragment =
+        Fragment::new(moof, BoxHeader { kind: *b"mdat", begin: moof.end, body, end: u64::MAX });
+    walk.check_trafs(&mut Window::new(read_at, len), &mut fragment)?;
+    Ok(fragment.extent())
+}
+
 impl Fragment {
+    fn new(moof: BoxHeader, mdat: BoxHeader) -> Fragment {
+        Fragment {
+            moof,
+            mdat,
+            look_at_nal_units: false,
+            listed_bytes: 0,
+            other_tracks: false,
+            opens_on: None,
+            start: i64::MAX,
+            end: 0,
+        }
+    }
+
+    fn extent(&self) -> Option<Extent> {
+        let (start, end) = (Ticks(self.start), Ticks(self.end));
+        self.opens_on.map(|opens_on| Extent { opens_on, start, end })
+    }
+
     /// Takes in the times of one sample; `flags` count for the first.
     fn take(&mut self, flags: u32, decode_time: u64, duration: u32, offset: i64) {
         if self.opens_on.is_none() {

@@ -372,4 +372,4 @@ pub(super) const TOP_BOXES_MAX: u32 = 64;
 /// Boxes of a `moov`; a track has about 20.
 const MOVIE_BOXES_MAX: u32 = 512;
 /// Tracks whose defaults are kept.
-const TRACKS_MAX: usize = 4;
+pub(super) const TRACKS_MAX: usize = 4;

@@ -1,4 +1,5 @@
 mod foreign;
+mod length;
 mod sound;
 
 use proptest::prelude::*;

@@ -14,7 +14,7 @@ use crate::{
     limits::CARD_STEP_INTERVAL,
     mp4::{
         identity::Clock,
-        scan::{Head, State, read_head},
+        scan::{Head, State, read_head_and_length},
     },
     storage::{
         CameraId,
@@ -162,7 +162,7 @@ impl<D: Disk> Card<D> {
         }
         let read_at = |buffer: &mut [u8], at| self.disk.read_at(&file, buffer, at);
         let modified = self.disk.modified(&file)?;
-        match read_head(&read_at, bytes) {
+        match read_head_and_length(&read_at, bytes) {
             Ok(head) => Ok(Found::Recording { head: Box::new(head), bytes, modified }),
             Err(State::Unreadable { error, .. }) => match error.kind() {
                 io::ErrorKind::IsADirectory => Ok(Found::Foreign),
