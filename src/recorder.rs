@@ -141,7 +141,7 @@ impl Recorder {
 
     /// Frames that are on no card because of the card.
     pub fn lost(&self) -> u64 {
-        self.ledger.lost() - self.too_short()
+        self.ledger.lost().saturating_sub(self.too_short())
     }
 
     /// Frames of sound that came and are on no card.
@@ -389,7 +389,7 @@ impl Recorder {
     /// What the card was not done with may have to be sent again.
     fn fail(&mut self) {
         self.failed |= self.is_open || self.ledger.at_risk().is_some();
-        self.excuse(); // a short one is not the camera's fault then
+        self.allowance.refill();
     }
 
     /// After a failure: once nothing is in flight, back to what is not durable.

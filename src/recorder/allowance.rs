@@ -42,6 +42,11 @@ impl Allowance {
         is_allowed
     }
 
+    /// The card failed: those that it has to begin again are not the camera's fault.
+    pub fn refill(&mut self) {
+        (self.left, self.is_told) = (limits::SHORT_SEGMENTS_AT_ONCE_MAX, false);
+    }
+
     fn give_back(&mut self, count: u32) {
         self.left = self.left.saturating_add(count).min(limits::SHORT_SEGMENTS_AT_ONCE_MAX);
     }
