@@ -40,7 +40,8 @@ pub enum Sets {
 impl Source {
     /// The packets of frame `number`: parameter sets and an IDR in fragments, or a slice.
     pub fn packets(&mut self, number: u64, is_key: bool, bytes: usize) -> Vec<Vec<u8>> {
-        let mut nal = vec![if is_key { 0x65 } else { 0x41 }, 0x88];
+        // A slice of I alone (0x88) is a place to begin at wherever it is; others are of P.
+        let mut nal = if is_key { vec![0x65, 0x88] } else { vec![0x41, 0x9a] };
         nal.extend((0..6).map(|at| 0x80 | (number >> (7 * at)) as u8));
         nal.resize(nal.len() + bytes, 0xa5);
         let mut payloads = Vec::new();
