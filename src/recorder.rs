@@ -310,21 +310,6 @@ impl Recorder {
         }
     }
 
-    fn is_too_long(&self, bytes: usize) -> bool {
-        let audio = if self.audio.has_track() { limits::AUDIO_FRAGMENT_BYTES_MAX } else { 0 };
-        let bytes = (self.draft.bytes + bytes + audio) as u64 + SEGMENT_BYTES_BESIDE;
-        self.segment.as_ref().is_some_and(|it| it.bytes + bytes > self.segment_bytes_max)
-    }
-
-    fn must_cut(&self, ring: &Ring, segment: &Segment, frame: &Frame) -> bool {
-        frame.is_key()
-            && (frame.run != segment.run
-                || !Arc::ptr_eq(&frame.parameter_sets, &segment.parameter_sets)
-                || frame.presentation - segment.presentation_start >= self.segment_length
-                || segment.bytes > self.segment_bytes_max - self.segment_bytes_max / 16
-                || segment.is_open && self.audio.is_out_of_place(ring, frame.presentation))
-    }
-
     fn open(&mut self, ring: &Ring, moment: Moment) -> Option<Command> {
         let segment = self.segment.as_mut()?;
         let age = ring.origin.age(segment.run, segment.presentation_start, moment.now);
@@ -494,8 +479,6 @@ enum Gathered {
     TooLong,
 }
 
-/// What is in a segment beside its frames: its head, the headers of a fragment.
-const SEGMENT_BYTES_BESIDE: u64 = 16 * 1024;
 /// Of a single frame, until there are two.
 const LAST_DURATION_DEFAULT: Ticks = Ticks(3600);
 /// Longer than this no frame lasts (a session ends before): something was left out.

@@ -1,6 +1,12 @@
-//! The segment in the making: what all its frames share, and how far it is.
+//! The segment in the making: what all its frames share, how far it is, and where it ends.
 
-use crate::{codec::ParameterSets, media::Frame, units::Ticks};
+use super::Recorder;
+use crate::{
+    codec::ParameterSets,
+    limits,
+    media::{Frame, Ring},
+    units::Ticks,
+};
 use std::sync::Arc;
 
 /// A segment in the making.
@@ -31,3 +37,25 @@ impl Segment {
         }
     }
 }
+
+impl Recorder {
+    /// With so much more it would be larger than a file may be.
+    pub(super) fn is_too_long(&self, bytes: usize) -> bool {
+        let audio = if self.audio.has_track() { limits::AUDIO_FRAGMENT_BYTES_MAX } else { 0 };
+        let bytes = (self.draft.bytes + bytes + audio) as u64 + SEGMENT_BYTES_BESIDE;
+        self.segment.as_ref().is_some_and(|it| it.bytes + bytes > self.segment_bytes_max)
+    }
+
+    /// Another segment begins with this frame.
+    pub(super) fn must_cut(&self, ring: &Ring, segment: &Segment, frame: &Frame) -> bool {
+        frame.is_key()
+            && (frame.run != segment.run
+                || !Arc::ptr_eq(&frame.parameter_sets, &segment.parameter_sets)
+                || frame.presentation - segment.presentation_start >= self.segment_length
+                || segment.bytes > self.segment_bytes_max - self.segment_bytes_max / 16
+                || segment.is_open && self.audio.is_out_of_place(ring, frame.presentation))
+    }
+}
+
+/// What is in a segment beside its frames: its head, the headers of a fragment.
+const SEGMENT_BYTES_BESIDE: u64 = 16 * 1024;
