@@ -66,9 +66,9 @@ export function ask(title, text, yes, action) {
   say($("question-text"), text);
   say(button, yes);
   say(error, "");
+  no.onclick = () => dialog.close();
   dialog.firstElementChild.onsubmit = async (event) => {
     event.preventDefault();
-    if (event.submitter === no) return dialog.close();
     if (button.classList.contains("busy")) return;
     await attempt(button, error, async () => {
       await action();
