@@ -8,7 +8,7 @@ import re
 import sys
 
 from browser import NAME, Tab, chromium, step
-from walk import watch_live
+from walk import FRONT, watch_live
 
 
 def main():
@@ -29,7 +29,9 @@ def test_and_save(tab, address):
     tab.wait_for_text("#welcome-camera .error", "401")
     # As it is copied from elsewhere: with user and password in it.
     form.get_by_label("Address", exact=True).fill(address)
-    form.get_by_label("Name").fill("yard")
+    form.get_by_label("Name shown").fill("Yärd 1")
+    assert form.get_by_label("In addresses").input_value() == "yard-1"
+    form.get_by_label("In addresses").fill("yard")
     form.get_by_role("button", name="Test").click()
     assert form.get_by_label("Password").input_value() == "s/e@c:ret"
     assert "@" not in form.get_by_label("Address", exact=True).input_value()
@@ -53,22 +55,51 @@ def change(tab, address):
     form.get_by_role("button", name="Add Camera").click()
     new = form.locator("fieldset").nth(1)
     new.get_by_label("Address", exact=True).fill(address)
-    new.get_by_label("Name").fill("yard")
+    new.get_by_label("Name shown").fill("Front door")
+    new.get_by_label("In addresses").fill("yard")
     form.get_by_role("button", name="Save").click()
     tab.wait("what is wrong with two of one name", 'return /yard/.test(document.querySelector("#settings-form > .error").textContent)')
-    new.get_by_label("Name").fill("door")
+    new.get_by_label("In addresses").fill("door")
     form.get_by_role("button", name="Save").click()
     tab.wait_for_text("#saved", "Saved")
     tab.wait("two cameras", 'return document.querySelectorAll("#cameras button").length === 3')
+    assert "Yärd 1" in tab.run('return document.querySelector("#cameras").textContent')
     step("changed")
+    tab.click("#close-settings")
+    tab.click("#cameras [data-name=door]")
+    tab.wait_for_text("#list-title", "Recordings of Front door")
+    tab.wait("a recording of it", 'return document.querySelector("#days li.whole")')
+    tab.click("#open-settings")
+    tab.wait("the settings again", 'return document.querySelectorAll("#settings fieldset").length === 2')
     form.locator("fieldset").nth(1).get_by_role("button", name="Remove").click()
     tab.click("#question button[value=yes]")
     form.get_by_role("button", name="Save").click()
-    tab.wait("one camera", 'return document.querySelectorAll("#cameras button").length === 0')
     tab.wait_for_text("#saved", "Saved")
     tab.click("#close-settings")
-    watch_live(tab)
+    tab.wait_for_text("#cameras", "Former camera:door")
     step("removed")
+    former(tab)
+
+
+def former(tab):
+    """What a camera left behind is listed, played, downloaded and deleted; then it is forgotten."""
+    tab.click("#cameras [data-name=door]")
+    tab.wait_for_text("#former", "no longer in the settings")
+    tab.wait("no live picture, no buttons", 'return document.querySelector("#live").hidden && document.querySelector("#live-bar").hidden')
+    tab.wait("its recordings", 'return document.querySelector("#days li.whole") && !document.querySelector("#days li.recording")')
+    tab.click("#days li.whole .entry")
+    tab.wait("one that plays", FRONT + "return video?.readyState >= 2 && video.currentTime > 0")
+    with tab.expect_download():
+        tab.click("#player-download")
+    tab.keyboard.press("Escape")
+    while row := tab.run('return document.querySelector("#days li[data-number]")?.dataset.number'):
+        tab.click(f'#days li[data-number="{row}"] .delete')
+        tab.wait_for_text("#question-text", "This cannot be undone")
+        tab.click("#question button[value=yes]")
+        tab.wait("it to go", "return !document.querySelector(`#days li[data-number='${argument}']`)", row)
+    tab.wait("no former camera", 'return document.querySelectorAll("#cameras button").length === 0')
+    watch_live(tab)
+    step("forgotten")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ use support::{
 
 /// Frames that the live picture may be behind what the camera has sent: a second.
 const LATENCY_FRAMES_MAX: u64 = 25;
+/// More than the list holds at first.
+const MANY: usize = 400;
 /// The contract.
 const REQUESTS_MAX: u64 = 4;
 
@@ -145,6 +147,23 @@ fn a_camera_is_tested_saved_and_changed_on_the_page() {
     assert!(text.contains("segment_seconds = 3"), "{text}");
     assert!(text.contains(&address) && !text.contains("***"), "{text}");
     assert_eq!(text.matches("[[camera]]").count(), 1, "{text}");
+}
+
+#[test]
+fn a_list_of_many_goes_on_by_itself_and_keeps_its_rows() {
+    let camera = Camera::builder().stream("cam", numbered_clip()).start().unwrap();
+    let mut nvr = start(&[("camera", &camera.url("cam"))], SHORT_SEGMENTS, str::to_owned);
+    wait_for("a recording", || nvr.files().len() >= 2);
+    nvr.terminate();
+    let recordings = nvr.recordings();
+    for number in 100..100 + MANY {
+        let copy = recordings.join(format!("{number:03}.mp4"));
+        std::fs::hard_link(recordings.join("000.mp4"), copy).unwrap();
+    }
+    nvr.restart();
+    let mut browser = Browser::start("list.py", &[&port_of(&nvr), &MANY.to_string()]);
+    iter::from_fn(|| browser.next_step()).for_each(|step| println!("{step}"));
+    browser.assert_success();
 }
 
 /// A script of `ci/page` and the browser that it drives; both end with this.

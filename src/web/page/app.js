@@ -15,14 +15,20 @@ import { file, length, sentence } from "./words.js";
 let status = null;
 let statusAt = 0;
 let auth = "password";
-/** The camera of the list, the buttons and the picture; `all`: every camera's picture. */
+/** The camera of the list, the buttons and the picture, perhaps a former one; `all`: every camera's picture. */
 let camera = null;
+/** What the tabs were made of. */
+let built = null;
 let all = false;
 let isOver = false;
 const lives = new Map();
 
 const health = new Health();
+const labelOf = (name) => status?.cameras.find((one) => one.name === name)?.label ?? name;
+const isFormer = () => status.former.some((one) => one.name === camera) && !lives.has(camera);
+
 const list = new Recordings({
+  labelOf,
   onPlay: (name, number) => {
     go(name, number);
     scrollTo(0, 0); // where the player is, on a small screen
@@ -30,7 +36,11 @@ const list = new Recordings({
   onDelete: (entry, next) => {
     if (player.entry?.camera === entry.camera && player.entry.number === entry.number) go(entry.camera, next?.number);
   },
-  onChange: () => player.changed(),
+  onChange: () => {
+    player.changed();
+    // An address that is asked for again as the card is read.
+    if (status && !$("player").hidden && !player.entry) route();
+  },
 });
 const player = new Player(list, {
   onShow: (name, number) => {
@@ -68,17 +78,21 @@ function go(name, number) {
 }
 
 function route() {
-  if (!status?.cameras.length) return;
+  if (!status) return;
   const [name, number] = location.hash.slice(1).split("/");
-  const known = status.cameras.some((one) => one.name === name);
+  const known = [...status.cameras, ...status.former].some((one) => one.name === name);
+  const isEmpty = status.cameras.length === 0;
   all = !known && status.cameras.length > 1;
   if (known) camera = name;
-  if (!status.cameras.some((one) => one.name === camera)) camera = status.cameras[0].name;
+  else if (!lives.has(camera)) camera = status.cameras[0]?.name ?? null;
+  welcomeShown(isEmpty && !known);
+  if (camera === null) return;
   list.show(camera);
   const plays = known && /^\d+$/.test(number ?? "");
   const left = !plays && $("player-bar").contains(document.activeElement) ? player.entry : null;
   $("player").hidden = $("player-bar").hidden = !plays;
-  $("live").hidden = $("live-bar").hidden = plays;
+  $("live").hidden = $("live-bar").hidden = plays || isFormer();
+  $("former").hidden = plays || !isFormer();
   say($("picture-error"), "");
   if (plays) {
     player.open(camera, Number(number)).catch((problem) => say($("picture-error"), problem.message));
@@ -95,23 +109,27 @@ function route() {
 function show(now) {
   status = now;
   statusAt = performance.now();
-  list.pictures = now.pictures;
-  const isEmpty = now.cameras.length === 0;
-  if (isEmpty && $("welcome").hidden) {
-    welcomeFields = welcome();
+  $("open-settings").hidden = $("shutdown").hidden = false;
+  settings.status(now, auth);
+  list.status(now, 0);
+  const names = JSON.stringify([now.cameras.map(({ name, label }) => [name, label]), now.former.map(({ name }) => name)]);
+  if (names !== built) {
+    built = names;
+    build();
+    route();
+  }
+  draw();
+}
+
+/** The first start: one camera is asked for, in place of everything else. */
+function welcomeShown(isShown) {
+  if (isShown && $("welcome").hidden) welcomeFields = welcome();
+  $("main").hidden = isShown;
+  if (isShown && $("welcome").hidden) {
     $("welcome").hidden = false;
     welcomeFields.focus();
   }
-  $("welcome").hidden = !isEmpty;
-  $("main").hidden = isEmpty;
-  $("open-settings").hidden = $("shutdown").hidden = false;
-  settings.status(now, auth);
-  const names = now.cameras.map((one) => one.name).join();
-  if (names !== [...lives.keys()].join()) {
-    build();
-    if (!isEmpty) route();
-  }
-  draw();
+  $("welcome").hidden = !isShown;
 }
 
 /** Pictures and tabs, when the cameras are others. */
@@ -125,12 +143,17 @@ function build() {
   for (const name of names) lives.set(name, old.get(name) ?? new Live(name));
   $("live").replaceChildren(...[...lives.values()].map((live) => live.element));
   const tab = (text, name) => h("button", { type: "button", onclick: () => go(name), "data-name": name ?? "" }, text);
-  $("cameras").replaceChildren(...(names.length > 1 ? [tab("All"), ...names.map((name) => tab(name, name))] : []));
+  const tabs = status.cameras.map((one) => tab(one.label, one.name));
+  const former = status.former.map((one) => tab(one.name, one.name));
+  if (former.length) former.unshift(h("span", { className: "quiet" }, former.length > 1 ? "Former cameras:" : "Former camera:"));
+  if (tabs.length > 1) tabs.unshift(tab("All"));
+  if (tabs.length === 0) tabs.push(tab("New camera"));
+  $("cameras").replaceChildren(...(tabs.length > 1 || former.length ? [...tabs, ...former] : []));
 }
 
 /** What changes with the status and with every second. */
 function draw() {
-  if (!status?.cameras.length || isOver) return;
+  if (!status || camera === null || isOver) return;
   const age = performance.now() - statusAt;
   const plays = !$("player").hidden;
   const count = all ? lives.size : 1;
@@ -144,13 +167,13 @@ function draw() {
     live.element.hidden = !isShown;
     live.set(one, isShown);
     live.dot.className = `dot ${one.recording ? "on" : ""}`;
-    say(live.label, all ? one.name : one.recording ? "REC" : "");
+    say(live.label, all ? one.label : one.recording ? "REC" : "");
   }
   for (const tab of $("cameras").children) {
-    tab.setAttribute("aria-current", String(tab.dataset.name === (all ? "" : camera)));
+    if (tab.dataset.name != null) tab.setAttribute("aria-current", String(tab.dataset.name === (all ? "" : camera)));
   }
-  say($("list-title"), lives.size > 1 ? `Recordings of ${camera}` : "Recordings");
-  recordingState(age);
+  say($("list-title"), $("cameras").children.length ? `Recordings of ${labelOf(camera)}` : "Recordings");
+  if (!isFormer()) recordingState(age);
   health.show(status, age);
   for (const one of status.cameras) {
     if (one.recording && one.name === camera) list.growing(one.segment, one.segment_ms + age);
@@ -178,14 +201,14 @@ function recordingState(age) {
   enable($("start"), recording.length < shown.length);
   enable($("stop"), wanted.length > 0);
   const trouble = wanted.length ? cardTrouble(status) : null;
-  say($("announcement"), [all ? text : `${camera} is ${recording.length ? "" : "not "}being recorded`, trouble].filter(Boolean).join(". "));
+  say($("announcement"), [all ? text : `${labelOf(camera)} is ${recording.length ? "" : "not "}being recorded`, trouble].filter(Boolean).join(". "));
 }
 
 async function refresh() {
   try {
     const [now] = await Promise.all([api("GET", "/api/status"), list.refresh()]);
-    health.changes(now.changes ?? []);
     show(now);
+    health.changes(now.changes ?? []);
   } catch (problem) {
     if (problem.status && problem.status !== 401) say($("banner"), sentence(problem.message));
   }
@@ -214,7 +237,7 @@ function hideAll() {
   player.close();
   for (const live of lives.values()) live.set(null, false);
   lives.clear();
-  status = null;
+  status = built = null;
   for (const id of ["main", "welcome", "open-settings", "shutdown"]) $(id).hidden = true;
   if ($("settings").open) $("settings").close();
   if ($("question").open) $("question").close();
@@ -264,4 +287,5 @@ document.addEventListener("keydown", (event) => {
 window.addEventListener("hashchange", route);
 setInterval(draw, 1000);
 $("health-details").open = matchMedia("(min-width: 60rem)").matches;
+document.documentElement.dataset.started = ""; // see old.js
 begin();

@@ -5,14 +5,17 @@ import { api } from "./api.js";
 import { video } from "./words.js";
 
 /** What the configuration says of a camera that is not told otherwise. */
-const NEW = { url: "", live_url: "", transport: "tcp", engine: "native", audio: false, record: true, snapshot: "auto" };
+const NEW = { label: "", url: "", live_url: "", transport: "tcp", engine: "native", audio: false, record: true, snapshot: "auto" };
 
 export class CameraFields {
   #camera;
   #inputs = {};
 
-  /** `camera` as the configuration has it; `onRemove` where it can be removed. */
-  constructor(camera, onRemove) {
+  /**
+   * `camera` as the configuration has it; `onRemove` where it can be removed. `free(text)`, for a new one: a
+   * name of its own, made of what people call it.
+   */
+  constructor(camera, { onRemove, free }) {
     this.#camera = { ...NEW, ...camera };
     const { user, password, rest } = take(this.#camera.url);
     const input = (name, text, properties) => {
@@ -24,7 +27,7 @@ export class CameraFields {
         ...(field.type === "checkbox" ? [field, text] : [text, " ", field]));
     };
     const c = this.#camera;
-    this.legend = h("legend", {}, c.name || "New camera");
+    this.legend = h("legend", {}, c.label || c.name);
     const test = h("button", { type: "button" }, "Test");
     const remove = onRemove && h("button", { type: "button", onclick: onRemove }, "Remove");
     const error = h("p", { className: "error", role: "alert", hidden: true });
@@ -32,11 +35,13 @@ export class CameraFields {
     this.element = h("fieldset", {}, this.legend,
       h("div", { className: "fields" },
         input("url", "Address", { value: rest, required: true, maxLength: 900, inputMode: "url", placeholder: "rtsp://192.168.1.20:554/" }),
-        input("name", "Name", { value: c.name, required: true, maxLength: 32, pattern: "[a-z0-9_\\-]+", title: "a to z, 0 to 9, - and _" }),
+        input("label", "Name shown", { value: c.label, maxLength: 64, placeholder: c.name, autocapitalize: "sentences" }),
+        input("name", "In addresses and files", { value: c.name, required: true, maxLength: 32, pattern: "[a-z0-9_\\-]+", title: "a to z, 0 to 9, - and _" }),
         input("user", "User", { value: user, maxLength: 200 }),
         input("password", "Password", { type: "password", value: "", maxLength: 200, autocomplete: "new-password",
           placeholder: password ? "unchanged" : "" }),
         input("record", "Record from start-up on", { type: "checkbox", checked: c.record })),
+      h("p", { className: "quiet" }, "The name shown may be changed at any time. The one in addresses and files stays: recordings that were made under another are listed as a former camera's."),
       h("details", {}, h("summary", {}, "More"),
         h("div", { className: "fields" },
           input("live_url", "Address of a smaller stream for the live picture", { value: c.live_url ?? "", maxLength: 1000, inputMode: "url" }),
@@ -45,13 +50,35 @@ export class CameraFields {
           input("engine", "Engine", { value: c.engine, options: [["native", "native"], ["ffmpeg", "FFmpeg"]] }),
           input("audio", "Record sound too", { type: "checkbox", checked: c.audio }))),
       h("p", { className: "buttons" }, remove, test), error, result);
-    this.#inputs.name.addEventListener("input", () => say(this.legend, this.name || "New camera"));
+    const { label, name: stable } = this.#inputs;
+    const show = () => {
+      say(this.legend, this.shown);
+      label.placeholder = stable.value;
+    };
+    label.addEventListener("input", () => {
+      if (free) stable.value = free(label.value);
+      show();
+    });
+    stable.addEventListener("input", () => {
+      free = null; // chosen
+      show();
+    });
     this.#inputs.url.addEventListener("change", () => this.#split());
     onclick(test, error, () => this.#test(result, test));
   }
 
   get name() {
     return this.#inputs.name.value;
+  }
+
+  /** What people call it. */
+  get shown() {
+    return this.#inputs.label.value.trim() || this.name || "New camera";
+  }
+
+  /** Where it records, as far as that is known: of its name, but that of `camera` is the card itself. */
+  get folder() {
+    return this.#camera.folder ?? (this.name === "camera" ? "." : this.name);
   }
 
   focus() {
@@ -141,9 +168,19 @@ function decoded(text) {
 /** How a password that is not given out stands in an address. */
 const KEPT = "***";
 
-/** The first start: one camera, and the picture appears. */
+/** A name that others (fields) do not have, in a folder that they do not have: of a text, or `camera`. */
+export function freeName(text, others) {
+  const plain = text.normalize("NFD").replace(/[\u0300-\u036f]/g, "").toLowerCase();
+  const base = plain.replace(/[^a-z0-9_]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 28) || "camera";
+  const isTaken = (name) => others.some((other) => other.name === name || other.folder === (name === "camera" ? "." : name));
+  let name = base;
+  for (let n = 2; isTaken(name); n += 1) name = `${base}${n}`;
+  return name;
+}
+
+/** The first start: one camera, and the picture appears. The first one records into the card itself. */
 export function welcome() {
-  const fields = new CameraFields({ name: "camera" });
+  const fields = new CameraFields({ name: "camera", folder: "." }, { free: (text) => freeName(text, []) });
   $("welcome-camera").replaceChildren(fields.element);
   return fields;
 }

@@ -5,6 +5,7 @@ import { bytes, clock, day, sentence, span, video } from "./words.js";
 
 export class Health {
   #changes = [];
+  #labels = new Map();
   /** What was lost when last looked at, and when it was last more than before. */
   #lost = null;
   #lostAt = -Infinity;
@@ -14,7 +15,7 @@ export class Health {
     this.#changes = list.slice(-CHANGES_MAX);
     const items = this.#changes.map(({ at_ms, camera, text, kind }) => h("li", {},
       h("time", { dateTime: new Date(at_ms).toISOString(), title: day(at_ms) }, clock(at_ms)), " ",
-      h("b", {}, camera ?? kind), " ", text));
+      h("b", {}, camera ? this.#labels.get(camera) ?? camera : kind), " ", text));
     $("changes").replaceChildren(...items.reverse());
   }
 
@@ -24,8 +25,9 @@ export class Health {
 
   /** `age`: milliseconds since the status came. */
   show(status, age) {
+    this.#labels = new Map(status.cameras.map(({ name, label }) => [name, label]));
     const facts = [card(status), ...status.cameras.map((camera) => oneCamera(camera, status)), stored(status, age),
-      this.#losses(status), memory(status), time(status)].filter(Boolean);
+      this.#losses(status), memory(status), time(status, age)].filter(Boolean);
     const list = $("facts");
     while (list.children.length > facts.length) list.lastChild.remove();
     facts.forEach(([name, level, text], index) => {
@@ -34,9 +36,11 @@ export class Health {
       say(item.firstChild, name);
       say(item.lastChild, text);
     });
-    const worst = facts.find(([, level]) => level === "bad") ?? facts.find(([, level]) => level === "warn");
+    const bad = facts.filter(([, level]) => level === "bad");
+    const worst = bad[0] ?? facts.find(([, level]) => level === "warn");
+    const others = bad.length > 1 ? ` And ${bad.length - 1} more.` : "";
     const room = facts[0][1] === "good" ? facts[0][2] : "";
-    say($("verdict"), worst ? `${worst[0]}: ${worst[2]}` : `All is well. ${room}`);
+    say($("verdict"), worst ? `${worst[0]}: ${worst[2]}${others}` : `All is well. ${room}`);
     $("verdict-dot").className = `dot ${worst?.[1] ?? "good"}`;
     say($("about"), `smolnvr ${status.version}, running for ${span(status.uptime_s * 1000)}`);
   }
@@ -63,6 +67,19 @@ export function cardTrouble({ storage }) {
   return sentence(storage.reason ?? CARD[storage.state] ?? storage.state);
 }
 
+/** The same, with what to do about it. */
+export function cardHelp(status) {
+  const trouble = cardTrouble(status);
+  return trouble && `${trouble.replace(/\.$/, "")}. ${REMEDY[status.storage.state] ?? ""}`.trim();
+}
+
+/** Whether the board's clock and this device's are apart, so far as may matter. */
+export function clockDiffers({ now_ms, trusted }, age) {
+  return clockOff(now_ms, age) >= (trusted ? CLOCK_OFF_MS : CLOCK_AGREES_MS);
+}
+
+const clockOff = (now_ms, age) => Math.abs(now_ms + age - Date.now());
+
 function card(status) {
   const { storage } = status;
   const trouble = cardTrouble(status);
@@ -84,7 +101,7 @@ function room({ storage, cameras }) {
 }
 
 function oneCamera(camera, { clock: { now_ms }, cameras }) {
-  const name = cameras.length > 1 ? camera.name : "Camera";
+  const name = cameras.length > 1 ? camera.label : "Camera";
   const since = span(Math.max(0, now_ms - camera.since_ms));
   const why = camera.last_error ? `: ${camera.last_error}` : "";
   if (camera.ffmpeg) return byFfmpeg(camera, name, since, why);
@@ -122,16 +139,25 @@ function memory({ memory: m }) {
   return ["Memory", "", `${bytes(m.rss_kb * 1024)}, at most ${bytes(m.peak_kb * 1024)}${free}.`];
 }
 
-function time({ clock: { now_ms, trusted } }) {
-  if (!trusted) return ["Clock", "warn", "Not set: new recordings may carry a wrong time."];
-  const off = Math.abs(now_ms - Date.now());
-  if (off < CLOCK_OFF_MS) return null;
-  return ["Clock", "warn", `It differs from this device's by ${span(off)}.`];
+function time({ clock }, age) {
+  if (!clockDiffers(clock, age)) {
+    return clock.trusted ? null : ["Clock", "", "It agrees with this device's. Nobody sets it: give the board a time server (NTP)."];
+  }
+  const off = span(clockOff(clock.now_ms, age));
+  if (clock.trusted) return ["Clock", "warn", `It differs from this device's by ${off}.`];
+  return ["Clock", "warn", `Not set: it differs from this device's by ${off}, and so do the times of new recordings.`];
 }
 
 const CARD = {
   absent: "There is no card", "read-only": "The card can only be read", full: "The card is full",
   failing: "The card fails", released: "The card is released: it can be taken out",
+};
+const REMEDY = {
+  absent: "Put a card in, or see that it is mounted: recording goes on by itself, and its recordings are listed here.",
+  "read-only": "Its recordings can be played, and none is added or deleted. Check it on a PC, or take another card.",
+  full: "Delete recordings, or have less of the card kept free (Settings).",
+  failing: "Download what you need, and take another card.",
+  released: "Put it in again, or press Use Card Again in the settings.",
 };
 /** What is lost by cause; true: it is missing from the recordings. */
 const LOSSES = {
@@ -148,3 +174,5 @@ const CHANGES_MAX = 50;
 const LOSS_SHOWN_MS = 300_000;
 const LATE_S = 15;
 const CLOCK_OFF_MS = 60_000;
+/** A clock that nobody sets is taken for right when it is as near. */
+const CLOCK_AGREES_MS = 5000;

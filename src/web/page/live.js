@@ -41,13 +41,12 @@ export class Live {
   constructor(name) {
     this.name = name;
     this.video = h("video", { muted: true, playsInline: true, disableRemotePlayback: true, tabIndex: -1 });
-    this.image = h("img", { alt: `Snapshot of ${name}`, hidden: true });
+    this.image = h("img", { alt: "", hidden: true });
     this.note = h("p", { className: "note", role: "status", hidden: true });
     this.label = h("span");
     this.dot = h("span", { className: "dot" });
     this.element = h("figure", { className: "tile" }, this.video, this.image, this.note,
       h("figcaption", {}, this.dot, this.label));
-    this.video.setAttribute("aria-label", `Live picture of ${name}`);
     this.video.addEventListener("waiting", () => {
       this.#distance = Math.min(DISTANCE_MAX, this.#distance + 0.1);
     });
@@ -60,8 +59,8 @@ export class Live {
     this.video.addEventListener("ended", () => this.#isFile && this.#retry());
     // Where starting by itself is forbidden, as in a phone's low power mode.
     this.element.addEventListener("click", () => this.#play());
-    new IntersectionObserver(([entry]) => {
-      this.#inView = entry.isIntersecting;
+    new IntersectionObserver((seen) => {
+      this.#inView = seen[seen.length - 1].isIntersecting;
       this.update();
     }).observe(this.element);
     document.addEventListener("visibilitychange", () => this.update());
@@ -69,6 +68,10 @@ export class Live {
 
   /** `camera`: its entry of the status. */
   set(camera, shown) {
+    if (camera && camera.label !== this.#camera?.label) {
+      this.image.alt = `Snapshot of ${camera.label}`;
+      this.video.setAttribute("aria-label", `Live picture of ${camera.label}`);
+    }
     this.#camera = camera;
     this.#shown = shown;
     this.update();

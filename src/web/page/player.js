@@ -14,7 +14,7 @@ export class Player {
   #onEnd;
   #onShow;
 
-  /** `recordings.entry(camera, number)`, `.next(entry)`, `.previous(entry)`: an entry of the list, or null. */
+  /** `recordings.entry(camera, number)`, `.next(entry)`, `.previous(entry)`: an entry of the list, or null; `.isDoubtful(entry)`: its time. */
   constructor(recordings, { onShow, onEnd, onDelete }) {
     this.#recordings = recordings;
     this.#onShow = onShow;
@@ -111,8 +111,8 @@ export class Player {
     this.#after = null;
     this.#entry = entry;
     this.video.className = "front";
-    this.video.src = address(entry);
-    this.video.currentTime = time;
+    // In the address: WebKit stands still where currentTime is set before the file's head is there.
+    this.video.src = address(entry) + (time > 0 ? `#t=${time}` : "");
     this.#carrySpeed();
     this.#begin();
     this.#play();
@@ -120,9 +120,9 @@ export class Player {
 
   /** What is shown of the recording, once it is the one that plays. */
   #begin() {
-    const { camera, number, start_ms, clock_trusted } = this.#entry;
+    const { camera, number, start_ms } = this.#entry;
     const when = start_ms ? `${day(start_ms)}, ${clock(start_ms)}` : `Recording ${file(number)}`;
-    say($("player-title"), clock_trusted ? when : `${when} (clock not set)`);
+    say($("player-title"), this.#recordings.isDoubtful(this.#entry) ? `${when} (clock not set)` : when);
     $("player-download").href = `${address(this.#entry)}?download`;
     enable($("player-delete"), this.#entry.state !== "recording");
     say($("picture-error"), "");
@@ -156,7 +156,8 @@ export class Player {
     const { video } = this;
     const entry = this.#entry;
     const { buffered, duration } = video;
-    if (this.#after || !duration || video.seeking) return;
+    // What is still written may have grown when its end is reached.
+    if (this.#after || !duration || video.seeking || entry.state === "recording") return;
     const loaded = buffered.length && buffered.end(buffered.length - 1) > duration - 0.5;
     if (!loaded && duration - video.currentTime > AHEAD_S) return;
     this.#after = NOTHING;
@@ -274,7 +275,7 @@ export class Player {
 
 const address = (entry) => `/recordings/${entry.camera}/${entry.file}`;
 
-const same = (a, b) => a && b && a.camera === b.camera && a.number === b.number;
+const same = (a, b) => a && b && a.camera === b.camera && a.file === b.file;
 
 function unload(video) {
   video.pause();

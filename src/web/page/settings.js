@@ -2,7 +2,7 @@
 
 import { $, ask, onclick, onsubmit, say } from "./dom.js";
 import { api } from "./api.js";
-import { CameraFields } from "./camera.js";
+import { CameraFields, freeName } from "./camera.js";
 import { cardTrouble } from "./health.js";
 
 export class Settings {
@@ -16,10 +16,9 @@ export class Settings {
     onclick($("open-settings"), null, () => this.open());
     onclick($("close-settings"), null, () => dialog.close());
     onclick($("add-camera"), null, () => {
-      const taken = this.#cameras.map((fields) => fields.name);
-      let name = "camera";
-      for (let n = 2; taken.includes(name); n += 1) name = `camera${n}`;
-      this.#add({ name }).focus();
+      const others = [...this.#cameras];
+      const free = (text) => freeName(text, others);
+      this.#add({ name: free(""), ...(others.length ? {} : { folder: "." }) }, free).focus();
     });
     onsubmit(this.#form, async () => {
       say($("saved"), "");
@@ -77,13 +76,14 @@ export class Settings {
     }
   }
 
-  #add(camera) {
-    const fields = new CameraFields(camera, () => {
-      ask(`Remove ${fields.name || "this camera"}?`, "Its recordings stay on the card. It goes when the settings are saved.", "Remove", () => {
+  #add(camera, free = null) {
+    const onRemove = () => {
+      ask(`Remove ${fields.shown}?`, "It goes when the settings are saved. Its recordings stay on the card, as those of a former camera.", "Remove", () => {
         this.#cameras = this.#cameras.filter((other) => other !== fields);
         fields.element.remove();
       });
-    });
+    };
+    const fields = new CameraFields(camera, { onRemove, free });
     this.#cameras.push(fields);
     $("settings-cameras").append(fields.element);
     return fields;

@@ -50,7 +50,10 @@ export function bytes(n) {
 
 export const codec = (name) => ({ h264: "H.264", h265: "H.265" })[name] ?? name;
 
-export const file = (number) => String(number).padStart(3, "0");
+/** Recordings of one camera and number have addresses that are so far apart. */
+export const TWIN_STEP = 1_000_000_000;
+
+export const file = (number) => String(number % TWIN_STEP).padStart(3, "0");
 
 /** What a camera sends: a picture's size, frame rate, bit rate. */
 export function video(v) {
