@@ -63,6 +63,9 @@ pub struct Camera {
     /// `None`: see [`Camera::folder`].
     #[serde(default, deserialize_with = "place::some")]
     folder: Option<place::Folder>,
+    /// The file names no folder, and this camera has the place that the first one had in the old system.
+    #[serde(skip)]
+    is_in_path_itself: bool,
     pub url: CameraUrl,
     /// A smaller stream for live view; the main one where it is absent or empty.
     #[serde(
@@ -188,6 +191,22 @@ impl Config {
         Config::deserialize(&document).map_err(wrong)
     }
 
+    /// Has the cameras that were there before go on where they record, in a file that names no folder.
+    pub fn stay_in_place(&mut self, before: &Config) {
+        let Some(first) = self.camera.first().filter(|first| first.is_in_path_itself) else {
+            return;
+        };
+        let holder = before.camera.iter().find(|it| it.folder() == place::PATH_ITSELF);
+        let stays = |it: &Camera| self.camera.iter().any(|camera| camera.name == it.name);
+        let is_known = before.camera.iter().any(|it| it.name == first.name);
+        if !is_known && !holder.is_some_and(stays) {
+            return;
+        }
+        for camera in &mut self.camera.0 {
+            camera.is_in_path_itself = holder.is_some_and(|it| it.name == camera.name);
+        }
+    }
+
     /// The shape of the file with every key, `***` for each password.
     pub fn to_json(&self) -> serde_json::Value {
         // Text, numbers and lists of them: it can not fail.
@@ -229,10 +248,15 @@ impl Camera {
         is_left_out.then_some("no sound: audio = true needs engine = \"native\"")
     }
 
-    /// Where it records, below the storage path; `.` is the path itself.
+    /// Where it records, below the storage path; `.` is the path itself. Where it does not say so: a folder
+    /// of its name. In a file that names no folder at all the first camera records into the path itself, as
+    /// it did before there were folders to name.
     pub fn folder(&self) -> &str {
-        let default = || place::default_folder(self.name.as_str());
-        self.folder.as_ref().map_or_else(default, place::Folder::as_str)
+        match &self.folder {
+            Some(folder) => folder.as_str(),
+            None if self.is_in_path_itself => place::PATH_ITSELF,
+            None => self.name.as_str(),
+        }
     }
 
     /// What people see of it.
@@ -243,8 +267,10 @@ impl Camera {
     /// Whether nothing but what people see of it differs.
     pub fn runs_as(&self, other: &Camera) -> bool {
         let label = self.label.clone();
+        let folder = self.folder.clone();
+        let is_in_path_itself = self.is_in_path_itself;
         self.folder() == other.folder()
-            && *self == Camera { label, folder: self.folder.clone(), ..other.clone() }
+            && *self == Camera { label, folder, is_in_path_itself, ..other.clone() }
     }
 
     /// As they are written, passwords and all.

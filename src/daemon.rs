@@ -354,7 +354,8 @@ impl Daemon {
         let executor = &self.executor;
         let file = self.options.config_file.clone();
         let config = runtime::unblock(move || read_config(&file)).await;
-        let config = config.map_err(|error| error.to_string())?;
+        let mut config = config.map_err(|error| error.to_string())?;
+        config.stay_in_place(&self.config.borrow());
         logger::set_level(config.log.level.0);
         self.stills.set_ffmpeg(&config.ffmpeg.path);
         let staying = staying(&self.config.borrow(), &config);

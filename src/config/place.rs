@@ -68,8 +68,5 @@ fn is_device(folder: &str) -> bool {
     matches!(&*name, "con" | "prn" | "aux" | "nul") || numbered("com") || numbered("lpt")
 }
 
-/// Where a camera records that does not say so: a folder of its name. That of `camera`, as the shipped
-/// file calls the first one, is the path itself, as it always was.
-pub(super) fn default_folder(name: &str) -> &str {
-    if name == "camera" { "." } else { name }
-}
+/// The path itself.
+pub(super) const PATH_ITSELF: &str = ".";

@@ -195,7 +195,7 @@ fn where_a_camera_records_follows_from_its_own_section() {
                 \"rtsp://a/\"\n[[camera]]\nname = \"gate\"\nfolder = \"Tor_1\"\nurl = \"rtsp://a/\"\n";
     let config = Config::parse(text, Path::new("x.toml")).unwrap();
     let folders: Vec<_> = config.camera.iter().map(Camera::folder).collect();
-    assert_eq!(folders, ["yard", ".", "Tor_1"]);
+    assert_eq!(folders, ["yard", "camera", "Tor_1"]);
     let shared = text.replace("Tor_1", "YARD");
     let error = Config::parse(&shared, Path::new("x.toml")).unwrap_err().to_string();
     assert!(error.contains("\"yard\" and \"gate\" both record into \"YARD\""), "{error}");
@@ -203,6 +203,31 @@ fn where_a_camera_records_follows_from_its_own_section() {
         let error = Config::parse(&text.replace("Tor_1", folder), Path::new("x.toml"));
         let error = error.unwrap_err().to_string();
         assert!(error.starts_with("x.toml:9: camera.folder: expected"), "{error}");
+    }
+}
+
+#[test]
+fn in_a_file_that_names_no_folder_the_first_camera_records_where_it_always_did() {
+    let section = |name: &str| format!("[[camera]]\nname = \"{name}\"\nurl = \"rtsp://a/\"\n");
+    let parse = |names: &[&str]| {
+        let text: String = names.iter().map(|name| section(name)).collect();
+        Config::parse(&text, Path::new("x.toml")).unwrap()
+    };
+    let folders = |config: &Config| -> Vec<String> {
+        config.camera.iter().map(|camera| camera.folder().to_owned()).collect()
+    };
+    let before = parse(&["yard", "gate"]);
+    assert_eq!(folders(&before), [".", "gate"]);
+    // While the recorder runs nobody is moved by what others do.
+    for (names, expected) in [
+        (&["gate", "yard"][..], &["gate", "."][..]),
+        (&["gate"], &["gate"]),
+        (&["new", "yard"], &["new", "."]),
+        (&["garden", "gate"], &[".", "gate"]),
+    ] {
+        let mut config = parse(names);
+        config.stay_in_place(&before);
+        assert_eq!(folders(&config), expected, "{names:?}");
     }
 }
 

@@ -100,7 +100,7 @@ impl Serialize for OneOrMore<PathBuf> {
 
 /// The cameras in their order; no two of one name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Cameras(Vec<Camera>);
+pub struct Cameras(pub(super) Vec<Camera>);
 
 impl Deref for Cameras {
     type Target = [Camera];
@@ -154,6 +154,11 @@ impl<'de> Deserialize<'de> for Cameras {
                         return Err(de::Error::custom(format_args!("more than {most} cameras")));
                     }
                     cameras.push(camera);
+                }
+                if cameras.iter().all(|camera| camera.folder.is_none())
+                    && let Some(first) = cameras.first_mut()
+                {
+                    first.is_in_path_itself = true;
                 }
                 Ok(cameras)
             }

@@ -33,7 +33,7 @@ fn what_is_shown_has_every_key_and_no_password() {
     assert_eq!(
         shown["camera"],
         json!([{
-            "name": "yard", "label": "", "folder": "yard",
+            "name": "yard", "label": "", "folder": ".",
             "url": "rtsp://admin:***@10.0.0.2/", "live_url": "", "transport": "tcp",
             "engine": "native", "audio": false, "record": true, "buffer_kb": 2048,
             "snapshot": "http://a:***@10.0.0.2/i.jpg?pwd=***", "snapshot_interval_ms": 1000
@@ -132,7 +132,8 @@ fn a_camera_is_removed_with_its_comments_alone() {
     let yard = shown(&text)["camera"][0].clone();
     assert_eq!(
         after(&text, json!({"camera": [gate]})),
-        format!("# My cameras\n\n{GATE}\n# The web.\n[web]\n")
+        format!("# My cameras\n\n{GATE}folder = \"gate\"\n\n# The web.\n[web]\n"),
+        "it does not move into the place of the first"
     );
     assert_eq!(
         after(&text, json!({"camera": [yard]})),
@@ -148,11 +149,12 @@ fn cameras_change_places_with_their_comments() {
     let new = json!({"name": "new", "url": "rtsp://n/"});
     let new_section = "[[camera]]\nname = \"new\"\nurl = \"rtsp://n/\"\n";
     let swapped = json!({"camera": [list[1], list[0]]});
-    assert_eq!(after(&text, swapped.clone()), format!("{GATE}\n[web]\n\n{YARD}"));
-    assert_eq!(after(text.trim_end(), swapped), format!("{GATE}\n[web]\n\n{YARD}"));
+    let expected = format!("{GATE}folder = \"gate\"\n\n[web]\n\n{YARD}folder = \".\"\n");
+    assert_eq!(after(&text, swapped.clone()), expected);
+    assert_eq!(after(text.trim_end(), swapped), expected);
     assert_eq!(
         after(&text, json!({"camera": [new, list[0], list[1]]})),
-        format!("{new_section}\n[web]\n\n{YARD}\n{GATE}")
+        format!("{new_section}\n[web]\n\n{YARD}folder = \".\"\n\n{GATE}folder = \"gate\"\n")
     );
     assert_eq!(
         after(&text, json!({"camera": [new, list[1]]})),
@@ -177,7 +179,7 @@ fn a_camera_is_changed_in_its_place_and_keeps_its_password() {
 
 #[test]
 fn a_camera_of_a_new_name_is_known_by_its_address() {
-    let text = format!("{YARD}\n{GATE}");
+    let text = format!("{YARD}\n{GATE}folder = \"Tor\"\n");
     let mut list = shown(&text)["camera"].clone();
     list[0]["name"] = "garden".into();
     // It goes on where it recorded; a folder that is left out follows the name.
