@@ -63,7 +63,7 @@ pub struct Camera {
     /// `None`: see [`Camera::folder`].
     #[serde(default, deserialize_with = "place::some")]
     folder: Option<place::Folder>,
-    /// The file names no folder, and this camera has the place that the first one had in the old system.
+    /// Where it names no folder: it has the place that the first one had in the old system.
     #[serde(skip)]
     is_in_path_itself: bool,
     pub url: CameraUrl,
@@ -191,15 +191,19 @@ impl Config {
         Config::deserialize(&document).map_err(wrong)
     }
 
-    /// Has the cameras that were there before go on where they record, in a file that names no folder.
+    /// Has the cameras that were there before go on where they record, whatever their places in the list.
     pub fn stay_in_place(&mut self, before: &Config) {
         let Some(first) = self.camera.first().filter(|first| first.is_in_path_itself) else {
             return;
         };
         let holder = before.camera.iter().find(|it| it.folder() == place::PATH_ITSELF);
-        let stays = |it: &Camera| self.camera.iter().any(|camera| camera.name == it.name);
-        let is_known = before.camera.iter().any(|it| it.name == first.name);
-        if !is_known && !holder.is_some_and(stays) {
+        let stays = |it: &Camera| {
+            self.camera.iter().any(|camera| camera.name == it.name && camera.folder.is_none())
+        };
+        let is_elsewhere = before.camera.iter().any(|it| {
+            it.name == first.name && first.folder.is_none() && it.folder() != place::PATH_ITSELF
+        });
+        if !is_elsewhere && !holder.is_some_and(stays) {
             return;
         }
         for camera in &mut self.camera.0 {
@@ -249,8 +253,8 @@ impl Camera {
     }
 
     /// Where it records, below the storage path; `.` is the path itself. Where it does not say so: a folder
-    /// of its name. In a file that names no folder at all the first camera records into the path itself, as
-    /// it did before there were folders to name.
+    /// of its name. The first camera of a file records into the path itself, as it did before there were
+    /// folders to name, unless another one does.
     pub fn folder(&self) -> &str {
         match &self.folder {
             Some(folder) => folder.as_str(),

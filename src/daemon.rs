@@ -520,17 +520,22 @@ mod tests {
 
     #[test]
     fn a_camera_goes_on_whatever_its_place_in_the_list_and_its_label() {
-        let (two, one) = (cameras(TWO), cameras(&TWO[TWO.rfind("[[").unwrap()..]));
+        let (two, mut one) = (cameras(TWO), cameras(&TWO[TWO.rfind("[[").unwrap()..]));
+        one.stay_in_place(&two);
         assert_eq!(staying(&two, &one), [Some(1)]);
-        assert_eq!(staying(&one, &two), [None, Some(0)]);
+        let mut again = cameras(TWO);
+        again.stay_in_place(&one);
+        assert_eq!(staying(&one, &again), [None, Some(0)]);
         let label = "[[camera]]\nname=\"b\"\nlabel=\"Das Tor\"\nurl=\"rtsp://b/\"\n";
-        assert_eq!(staying(&two, &cameras(label)), [Some(1)]);
+        let mut label = cameras(label);
+        label.stay_in_place(&two);
+        assert_eq!(staying(&two, &label), [Some(1)]);
     }
 
     #[test]
     fn a_camera_whose_folder_changes_begins_anew() {
         let moved = TWO.replace("name=\"b\"", "name=\"b\"\nfolder=\".\"");
-        assert_eq!(staying(&cameras(TWO), &cameras(&moved)), [Some(0), None]);
+        assert_eq!(staying(&cameras(TWO), &cameras(&moved)), [None, None], "they change places");
         let said = TWO.replace("name=\"b\"", "name=\"b\"\nfolder=\"b\"");
         assert_eq!(staying(&cameras(TWO), &cameras(&said)), [Some(0), Some(1)]);
     }

@@ -37,6 +37,10 @@ fn hides(character: char) -> bool {
 pub struct Folder(String);
 
 impl Folder {
+    pub(super) fn is_path_itself(&self) -> bool {
+        self.0 == PATH_ITSELF
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -190,15 +190,15 @@ fn a_file_without_end_is_refused() {
 }
 
 #[test]
-fn where_a_camera_records_follows_from_its_own_section() {
+fn each_camera_records_into_a_folder_of_its_own() {
     let text = "[[camera]]\nname = \"yard\"\nurl = \"rtsp://a/\"\n[[camera]]\nname = \"camera\"\nurl = \
                 \"rtsp://a/\"\n[[camera]]\nname = \"gate\"\nfolder = \"Tor_1\"\nurl = \"rtsp://a/\"\n";
     let config = Config::parse(text, Path::new("x.toml")).unwrap();
     let folders: Vec<_> = config.camera.iter().map(Camera::folder).collect();
-    assert_eq!(folders, ["yard", "camera", "Tor_1"]);
-    let shared = text.replace("Tor_1", "YARD");
+    assert_eq!(folders, [".", "camera", "Tor_1"]);
+    let shared = text.replace("Tor_1", "CAMERA");
     let error = Config::parse(&shared, Path::new("x.toml")).unwrap_err().to_string();
-    assert!(error.contains("\"yard\" and \"gate\" both record into \"YARD\""), "{error}");
+    assert!(error.contains("\"camera\" and \"gate\" both record into \"CAMERA\""), "{error}");
     for folder in ["", "..", "a/b", "/a", "a.b", "com1", "NUL", " a", &"a".repeat(33)] {
         let error = Config::parse(&text.replace("Tor_1", folder), Path::new("x.toml"));
         let error = error.unwrap_err().to_string();
@@ -207,7 +207,7 @@ fn where_a_camera_records_follows_from_its_own_section() {
 }
 
 #[test]
-fn in_a_file_that_names_no_folder_the_first_camera_records_where_it_always_did() {
+fn the_first_camera_records_where_it_always_did() {
     let section = |name: &str| format!("[[camera]]\nname = \"{name}\"\nurl = \"rtsp://a/\"\n");
     let parse = |names: &[&str]| {
         let text: String = names.iter().map(|name| section(name)).collect();
@@ -218,6 +218,9 @@ fn in_a_file_that_names_no_folder_the_first_camera_records_where_it_always_did()
     };
     let before = parse(&["yard", "gate"]);
     assert_eq!(folders(&before), [".", "gate"]);
+    let taken = section("yard") + &section("gate").replace("url", "folder = \".\"\nurl");
+    let taken = Config::parse(&taken, Path::new("x.toml")).unwrap();
+    assert_eq!(folders(&taken), ["yard", "."]);
     // While the recorder runs nobody is moved by what others do.
     for (names, expected) in [
         (&["gate", "yard"][..], &["gate", "."][..]),

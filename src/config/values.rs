@@ -140,31 +140,39 @@ impl<'de> Deserialize<'de> for Cameras {
                             camera.name.as_str()
                         )));
                     }
-                    let folder = camera.folder();
-                    let shared = |it: &&Camera| it.folder().eq_ignore_ascii_case(folder);
-                    if let Some(other) = cameras.iter().find(shared) {
-                        return Err(de::Error::custom(format_args!(
-                            "{:?} and {:?} both record into {folder:?}: every `folder` must be its own",
-                            other.name.as_str(),
-                            camera.name.as_str()
-                        )));
-                    }
                     if cameras.len() == limits::CAMERAS_MAX {
                         let most = limits::CAMERAS_MAX;
                         return Err(de::Error::custom(format_args!("more than {most} cameras")));
                     }
                     cameras.push(camera);
                 }
-                if cameras.iter().all(|camera| camera.folder.is_none())
-                    && let Some(first) = cameras.first_mut()
-                {
-                    first.is_in_path_itself = true;
+                place_the_first(&mut cameras);
+                for (index, camera) in cameras.iter().enumerate() {
+                    let folder = camera.folder();
+                    let mut before = cameras.iter().take(index);
+                    if let Some(other) = before.find(|it| it.folder().eq_ignore_ascii_case(folder))
+                    {
+                        return Err(de::Error::custom(format_args!(
+                            "{:?} and {:?} both record into {folder:?}: every `folder` must be its own",
+                            other.name.as_str(),
+                            camera.name.as_str()
+                        )));
+                    }
                 }
                 Ok(cameras)
             }
         }
 
         deserializer.deserialize_seq(List).map(Cameras)
+    }
+}
+
+/// The first camera records into the path itself, as it always did, unless one says otherwise.
+fn place_the_first(cameras: &mut [Camera]) {
+    let is_taken =
+        cameras.iter().any(|it| it.folder.as_ref().is_some_and(|it| it.is_path_itself()));
+    if let Some(first) = cameras.first_mut() {
+        first.is_in_path_itself = !is_taken;
     }
 }
 

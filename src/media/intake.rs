@@ -348,6 +348,7 @@ impl Sink for Intake {
             DropCause::Incomplete => self.losses.broken += 1,
             DropCause::Malformed | DropCause::Interleaved => self.losses.malformed += 1,
         }
+        self.timeline.lose();
         self.ring.rollback();
         self.gate = Gate::Shut;
     }

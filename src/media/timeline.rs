@@ -25,6 +25,8 @@ pub struct Timeline {
     /// Frames since the newest, and those between it and the one before, with itself.
     frames: i64,
     frames_before: i64,
+    /// Something was lost since the newest.
+    has_lost: bool,
     /// Frames in a row that were shown after all before them, counted up to [`FORWARD_FRAMES`].
     forward: u32,
     /// The shortest distance of late between frames.
@@ -105,6 +107,7 @@ impl Timeline {
             before: None,
             frames: 0,
             frames_before: 1,
+            has_lost: false,
             forward: 0,
             pace: FRAME_DURATION_DEFAULT,
             stray: None,
@@ -136,6 +139,12 @@ impl Timeline {
     pub fn restart(&mut self) {
         self.waiting.clear();
         self.filled = 0;
+    }
+
+    /// Something was lost: the next stamp may be as far ahead as what was lost was long, although it comes
+    /// sooner (a server that sends what it kept as fast as it can).
+    pub fn lose(&mut self) {
+        self.has_lost = true;
     }
 
     /// What comes next is counted in another way: it is taken for a jump.
@@ -266,6 +275,7 @@ impl Timeline {
             self.pace = step.max(FRAME_DURATION_MIN);
         }
         (self.before, self.newest) = (self.newest, Some(mark));
+        self.has_lost = false;
         (self.frames_before, self.frames) = (self.frames.max(1), 0);
         self.forward = (self.forward + 1).min(FORWARD_FRAMES);
     }
@@ -300,6 +310,7 @@ impl Timeline {
     fn may_follow(&self, time: Ticks, latest: Option<Ticks>) -> bool {
         let step = time - self.newest.map_or(Ticks::ZERO, |newest| newest.time);
         step.0 <= (self.advance().0 * 2).min(PAUSE_MAX.0)
+            || (self.has_lost && step <= LOST_MAX)
             || latest.map_or(step <= PAUSE_MAX, |latest| time <= latest + EARLY_MAX)
     }
 
@@ -373,6 +384,8 @@ impl Default for Timeline {
 
 /// The longest pause between two frames where it is not known when they came.
 const PAUSE_MAX: Ticks = Ticks::from_seconds(40);
+/// How much of a film may be lost at once.
+const LOST_MAX: Ticks = Ticks::from_seconds(10);
 /// How much sooner than the fastest one before it a frame may come.
 const EARLY_MAX: Ticks = Ticks(TICKS_PER_SECOND / 2);
 /// How far too late frames were by a stamp that is taken back.

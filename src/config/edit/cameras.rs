@@ -31,15 +31,20 @@ impl Draft {
         let known = Config::deserialize(&self.root)?;
         let (mut sections, mut changes, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
         let places = places(list, shown);
-        let is_named = |place: &Option<usize>| {
-            let node = place.and_then(|place| written(&self.root).get(place));
-            node.is_some_and(|node| node.get(FOLDER).is_some())
+        // Where each is to record; one that does not say so stays where it is, unless it is renamed.
+        let folder = |(camera, place): (&Json, &Option<usize>)| {
+            let known = || shown.get((*place)?).filter(|old| old.get("name") == camera.get("name"));
+            camera.get(FOLDER).or_else(|| known()?.get(FOLDER)).cloned()
         };
-        let folders = Folders::of(list, places.iter().any(is_named));
-        for (camera, place) in list.iter().zip(places) {
+        let wanted_folders: Vec<_> = list.iter().zip(&places).map(folder).collect();
+        let wanted_folders = wanted_folders.into_iter().enumerate().map(|(index, folder)| {
+            let place = if index == 0 { Place::First } else { Place::Further };
+            (place, folder)
+        });
+        for ((camera, place), folder) in list.iter().zip(places).zip(wanted_folders) {
             let camera = object(camera, CAMERA)?;
             let Some(index) = place else {
-                let keys = new_keys(&unmasked(camera, &[])?, folders)?;
+                let keys = new_keys(&unmasked(camera, &[])?, folder.0)?;
                 sections.push(Section::New(new_section(&keys)?));
                 wanted.push(Json::Object(keys));
                 changes.push(Map::new());
@@ -48,7 +53,7 @@ impl Draft {
             let stored = known.camera.get(index).map(Camera::addresses).unwrap_or_default();
             let node = written(&self.root).get(index);
             let mut change = changed(&unmasked(camera, &stored)?, shown.get(index), node);
-            keep_folder(camera, node, &mut change, folders);
+            keep_folder(camera, folder, node, &mut change);
             let mut whole = node.map_or(Json::Null, Node::to_json);
             if let Json::Object(whole) = &mut whole {
                 whole.extend(change.clone());
@@ -128,63 +133,45 @@ fn unmasked(camera: &Map<String, Json>, stored: &[&str]) -> Result<Map<String, J
     Ok(camera)
 }
 
-/// Which folders are worth writing.
+/// In the list; it decides where a camera records that names no folder.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Folders {
-    /// Another one is: what is named is not the camera's place in the list.
-    ByName,
-    /// None is: the first camera records into the path itself, each further one into a folder of its name.
-    Plain,
-    All,
+enum Place {
+    First,
+    Further,
 }
 
-impl Folders {
-    /// `is_named`: a section that stays names one.
-    fn of(list: &[Json], is_named: bool) -> Folders {
-        let is_plain = |(index, camera): (usize, &Json)| match camera.get(FOLDER) {
-            None => true,
-            Some(folder) if index == 0 => folder.as_str() == Some(place::PATH_ITSELF),
-            folder => folder == camera.get("name"),
-        };
-        match is_named {
-            true => Folders::ByName,
-            false if list.iter().enumerate().all(is_plain) => Folders::Plain,
-            false => Folders::All,
-        }
-    }
-
-    fn is_written(self, folder: &Json, name: Option<&Json>) -> bool {
+impl Place {
+    fn is_default(self, folder: &Json, name: Option<&Json>) -> bool {
         match self {
-            Folders::ByName => Some(folder) != name,
-            Folders::Plain => false,
-            Folders::All => true,
+            Place::First => folder.as_str() == Some(place::PATH_ITSELF),
+            Place::Further => Some(folder) == name,
         }
     }
 }
 
-/// A camera goes on in the folder that is asked for, also where that was one by default.
+/// A camera goes on in the folder that is wanted, also where that was one by default.
 fn keep_folder(
     camera: &Map<String, Json>,
+    (place, folder): (Place, Option<Json>),
     node: Option<&Node>,
     change: &mut Map<String, Json>,
-    folders: Folders,
 ) {
     let is_written = node.is_some_and(|node| node.get(FOLDER).is_some());
-    if let (Some(folder), false) = (camera.get(FOLDER), is_written) {
-        match folders.is_written(folder, camera.get("name")) {
-            true => change.insert(FOLDER.to_owned(), folder.clone()),
-            false => change.remove(FOLDER),
+    if let (Some(folder), false) = (folder, is_written) {
+        match place.is_default(&folder, camera.get("name")) {
+            true => change.remove(FOLDER),
+            false => change.insert(FOLDER.to_owned(), folder),
         };
     }
 }
 
 /// What is worth writing of a new camera: what is not as it is by default.
-fn new_keys(camera: &Map<String, Json>, folders: Folders) -> Result<Map<String, Json>, Wrong> {
+fn new_keys(camera: &Map<String, Json>, place: Place) -> Result<Map<String, Json>, Wrong> {
     let example = Draft::new("[[camera]]\nname = \"a\"\nurl = \"rtsp://a/\"")?.shown;
     let default = example.get(CAMERA).and_then(|list| list.get(0));
     let is_needed = |key: &str| matches!(key, "name" | "url");
     let is_default = |key: &str, value: &Json| match key {
-        FOLDER => !folders.is_written(value, camera.get("name")),
+        FOLDER => place.is_default(value, camera.get("name")),
         _ => default.and_then(|default| default.get(key)) == Some(value),
     };
     let keys = camera.iter().filter(|(key, value)| is_needed(key) || !is_default(key, value));

@@ -154,7 +154,7 @@ fn cameras_change_places_with_their_comments() {
     assert_eq!(after(text.trim_end(), swapped), expected);
     assert_eq!(
         after(&text, json!({"camera": [new, list[0], list[1]]})),
-        format!("{new_section}\n[web]\n\n{YARD}folder = \".\"\n\n{GATE}folder = \"gate\"\n")
+        format!("{new_section}\n[web]\n\n{YARD}folder = \".\"\n\n{GATE}")
     );
     assert_eq!(
         after(&text, json!({"camera": [new, list[1]]})),
@@ -179,13 +179,13 @@ fn a_camera_is_changed_in_its_place_and_keeps_its_password() {
 
 #[test]
 fn a_camera_of_a_new_name_is_known_by_its_address() {
-    let text = format!("{YARD}\n{GATE}folder = \"Tor\"\n");
+    let text = format!("{GATE}\n{YARD}");
     let mut list = shown(&text)["camera"].clone();
-    list[0]["name"] = "garden".into();
+    list[1]["name"] = "garden".into();
     // It goes on where it recorded; a folder that is left out follows the name.
-    let stays = text.replace("\n\n", "\nfolder = \"yard\"\n\n");
+    let stays = format!("{text}folder = \"yard\"\n");
     assert_eq!(after(&text, json!({"camera": list})), stays.replacen("yard", "garden", 1));
-    list[0].as_object_mut().unwrap().remove("folder");
+    list[1].as_object_mut().unwrap().remove("folder");
     assert_eq!(after(&text, json!({"camera": list})), text.replace("yard", "garden"));
     // Not where two have it.
     let text = format!("{YARD}\n{}", YARD.replace("yard", "twin"));
