@@ -53,9 +53,8 @@ impl Web {
         name: &str,
         file: &str,
     ) -> Answer {
-        // Short numbers are of this address alone: `14.mp4`.
-        let number = file.strip_suffix(".mp4").filter(|_| Asked::parse(file).is_none());
-        let Some((recording, entry)) = self.find(name, number.unwrap_or(file)) else {
+        let Some((recording, entry)) = file_asked_for(file).and_then(|it| self.find(name, it))
+        else {
             return Answer::error(404, "no such recording");
         };
         let length = match entry.state {
@@ -178,6 +177,19 @@ impl Extent {
 
 /// Of one answer: picoserve counts it in a `usize`.
 const LENGTH_MAX: u64 = usize::MAX as u64;
+
+/// The name or the number in `014.mp4`, `0014.MP4`, or `14.mp4`.
+fn file_asked_for(file: &str) -> Option<&str> {
+    let (number, kind) = file.split_at_checked(file.len().checked_sub(4)?)?;
+    if !kind.eq_ignore_ascii_case(".mp4") {
+        return None;
+    }
+    match Asked::parse(file) {
+        Some(_) => Some(file),
+        // Short numbers are of this address alone.
+        None => Some(number).filter(|it| it.bytes().all(|byte| byte.is_ascii_digit())),
+    }
+}
 
 /// The length of a file that nobody has looked into yet.
 ///

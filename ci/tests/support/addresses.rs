@@ -126,7 +126,6 @@ pub const NOTHING_TO_DELETE: &[&str] = &[
     "/api/recordings/camera/%2e%2e",
     "/api/recordings/camera/..",
     "/api/recordings/camera/0/",
-    "/api/recordings/camera/000.mp4",
     "/api/recordings/camera/-1",
     "/api/recordings/camera/+0",
     "/api/recordings/camera/0x0",
