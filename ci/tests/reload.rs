@@ -63,7 +63,7 @@ fn cameras_that_change_places_again_and_again_go_on_recording() {
     let mut nvr = Nvr::start(&camera.url("a"), SHORT_SEGMENTS);
     nvr.wait_for_recording(&[]);
     let (a, b) = (camera.url("a"), camera.url("b"));
-    let folders = ["one", "two"].map(|name| nvr.recordings().join(name));
+    let folders = [nvr.recordings(), nvr.recordings().join("two")];
     for round in 0..6 {
         let mut cameras = [("one", &*a), ("two", &*b)];
         if round % 2 == 1 {

@@ -104,9 +104,8 @@ fn a_password_is_never_given_out_and_always_kept() {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert!(!answer.text().contains("hunter2"), "{answer:?}");
     let live_url = url.replace("/cam", "/small");
-    let section = format!(
-        "name = \"yard\"\nurl = {url:?}\nbuffer_kb = 8192\nfolder = \".\"\nlive_url = {live_url:?}\n"
-    );
+    let section =
+        format!("name = \"yard\"\nurl = {url:?}\nbuffer_kb = 8192\nlive_url = {live_url:?}\n");
     assert!(text(&nvr).contains(&section), "{}", text(&nvr));
 
     for (body, words) in [

@@ -200,13 +200,11 @@ impl Drop for Nvr {
 }
 
 /// A configuration: recordings in a folder of `directory`, further keys of `[storage]`, and cameras
-/// by name and URL, `camera` in the path itself. Whoever asks the page may have everything.
+/// by name and URL, the first in the path itself. Whoever asks the page may have everything.
 pub fn config(directory: &Path, storage: &str, cameras: &[(&str, &str)]) -> String {
     let recordings = directory.join("recordings");
     let cameras = cameras.iter().map(|(name, url)| {
-        let folder = if *name == "camera" { "." } else { name };
-        let place = format!("name = {name:?}\nfolder = {folder:?}\nurl = {url:?}");
-        format!("[[camera]]\n{place}\nbuffer_kb = 8192\n\n")
+        format!("[[camera]]\nname = {name:?}\nurl = {url:?}\nbuffer_kb = 8192\n\n")
     });
     format!(
         "[storage]\npath = {recordings:?}\nrequire_mount = false\n{storage}\n\n{}\

@@ -171,7 +171,8 @@ fn new_keys(camera: &Map<String, Json>, place: Place) -> Result<Map<String, Json
     let default = example.get(CAMERA).and_then(|list| list.get(0));
     let is_needed = |key: &str| matches!(key, "name" | "url");
     let is_default = |key: &str, value: &Json| match key {
-        FOLDER => place.is_default(value, camera.get("name")),
+        // The first one's is written down: another may come before it.
+        FOLDER => place == Place::Further && place.is_default(value, camera.get("name")),
         _ => default.and_then(|default| default.get(key)) == Some(value),
     };
     let keys = camera.iter().filter(|(key, value)| is_needed(key) || !is_default(key, value));
