@@ -109,7 +109,7 @@ fn the_first_camera_is_added_to_the_shipped_file() {
     let text = after(SHIPPED, json!({"camera": [camera]}));
     let section =
         "\n[[camera]]\nname = \"yard\"\nurl = \"rtsp://admin:new@10.0.0.2/\"\naudio = true\n";
-    assert_eq!(text, [SHIPPED, section].concat());
+    assert_eq!(text, [SHIPPED, section, "folder = \".\"\n"].concat());
 }
 
 #[test]
