@@ -102,8 +102,10 @@ pub const RING_FRAMES_MAX: usize = 2048;
 /// Parameter sets of all frames that a ring lists: many hundreds of the usual 100 bytes. Where they change so
 /// often that they take more, the oldest frames make way.
 pub const RING_PARAMETER_SETS_BYTES_MAX: usize = 64 * KIB;
-/// A ring that is too small for a frame grows, to twice its size at a time and at most to this: as large
-/// as `buffer_kb` can make it …
+/// A ring that is too small for a frame grows: while the frame comes to no more than this, since it may
+/// have no end …
+pub const RING_BYTES_AT_ONCE_MAX: usize = 4 << 20;
+/// … and once it has ended to twice its size, for the next one, as large as `buffer_kb` can make it …
 pub const RING_BYTES_MAX: usize = 64 << 20;
 /// … and each time to no more than one part in so many of the memory that is free. A board with 32 MB has
 /// none to spare.

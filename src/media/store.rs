@@ -20,6 +20,8 @@ pub(super) struct Store {
     start: usize,
     length: usize,
     overflowed: bool,
+    /// How long the last item was that overflowed.
+    refused: usize,
     /// How many bytes a larger room may have.
     spare: fn() -> usize,
 }
@@ -38,6 +40,7 @@ impl Store {
             start: 0,
             length: 0,
             overflowed: false,
+            refused: 0,
             spare: || 0,
         }
     }
@@ -72,9 +75,14 @@ impl Store {
     }
 
     pub fn push(&mut self, bytes: &[u8]) {
+        if self.overflowed {
+            self.refused = self.refused.saturating_add(bytes.len());
+            return;
+        }
         let length = self.length + bytes.len();
-        if self.overflowed || length > self.item_bytes_max() && !self.grow_for(length) {
-            self.overflowed = true;
+        if length > self.item_bytes_max() && !self.grow_for(length, limits::RING_BYTES_AT_ONCE_MAX)
+        {
+            (self.overflowed, self.refused) = (true, length);
             return;
         }
         if self.start + self.length + bytes.len() > self.bytes.len() {
@@ -99,6 +107,7 @@ impl Store {
     pub fn commit(&mut self) -> Result<usize, TooLarge> {
         if self.overflowed {
             self.rollback();
+            self.grow_for(self.refused, limits::RING_BYTES_MAX); // for the next one
             return Err(TooLarge);
         }
         if self.items.len() == self.items_max {
@@ -119,12 +128,12 @@ impl Store {
     /// Moves all items, and the one in the making, into a room that holds an item of that length; answers
     /// whether there is one.
     #[cold]
-    fn grow_for(&mut self, length: usize) -> bool {
+    fn grow_for(&mut self, length: usize, most: usize) -> bool {
         let mut capacity = self.bytes.len().max(1);
         while capacity / 2 < length {
             capacity = capacity.saturating_mul(2);
         }
-        if capacity > limits::RING_BYTES_MAX || capacity > (self.spare)() {
+        if capacity > most || capacity > (self.spare)() {
             return false;
         }
         let mut bytes = vec![0; capacity].into_boxed_slice();
