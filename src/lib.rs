@@ -11,6 +11,8 @@
 //! Ring ─▶ recorder::Recorder ─▶ storage::Card ─▶ storage::Segment ─▶ card
 //!         fragments, cuts        (card thread)     one file
 //!
+//! segments ──▶ clip::Clip ──▶ one MP4 file, handed out as it is made
+//!
 //! camera ──HTTP, or RTP/JPEG──▶ camera::Snapshots      only while somebody looks
 //! Ring ──key frame──▶ still::Stills ──JPEG──┘          a process that makes it and exits
 //!

@@ -527,6 +527,17 @@ pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// A line that a password is read from; one has at most 128 characters.
 pub const PASSWORD_LINE_BYTES_MAX: usize = KIB;
 
+// --- clips ----------------------------------------------------------------------------------
+
+/// A clip waits so long for the one before: players ask again before the last answer has ended.
+pub const CLIP_TURN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Segments of a clip, each some 150 bytes while it is handed out: a day of segments of a minute.
+pub const CLIP_SEGMENTS_MAX: usize = 1500;
+/// The longest `moov` that a clip takes a track's description from; ours have 1 to 2 KB.
+pub const CLIP_MOVIE_BYTES_MAX: usize = 64 << 10;
+/// Samples of one fragment that a clip is made of: ours have a second, FFmpeg's a picture group.
+pub const CLIP_FRAGMENT_SAMPLES_MAX: usize = 16_384;
+
 // --- the sum --------------------------------------------------------------------------------
 
 /// Anonymous memory while one camera with the default buffer is recorded, 1,000 recordings on the
@@ -559,14 +570,5 @@ const CONNECTIONS_OF_TWO: usize = 10;
 
 /// The budget of a board with 32 MB.
 const RESIDENT_BYTES_MAX: usize = 4_200_000;
-
-/// A clip waits so long for the one before: players ask again before the last answer has ended.
-pub const CLIP_TURN_TIMEOUT: Duration = Duration::from_secs(5);
-/// Segments of a clip, each some 150 bytes while it is handed out: a day of segments of a minute.
-pub const CLIP_SEGMENTS_MAX: usize = 1500;
-/// The longest `moov` that a clip takes a track's description from; ours have 1 to 2 KB.
-pub const CLIP_MOVIE_BYTES_MAX: usize = 64 << 10;
-/// Samples of one fragment that a clip is made of: ours have a second, FFmpeg's a picture group.
-pub const CLIP_FRAGMENT_SAMPLES_MAX: usize = 16_384;
 
 const _: () = assert!(RESIDENT_BYTES <= RESIDENT_BYTES_MAX, "more memory than the board has");
