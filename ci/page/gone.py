@@ -20,7 +20,7 @@ def main():
         tab.wait_for_text("#banner", "smolnvr does not answer")
         step("said")
         tab.wait("the banner to go", 'return document.querySelector("#banner").hidden')
-        tab.wait("a new live picture", LIVE + f'return video.src !== "{before}" && video.currentTime > 0')
+        tab.wait("a new live picture", LIVE + f'return video && video.src !== "{before}" && video.currentTime > 0')
         tab.wait("the new recording in the list", """
           const [open] = document.querySelectorAll("#days li.recording");
           return open && Number(open.dataset.number) > 0;

@@ -13,7 +13,7 @@ from walk import LIVE
 def main():
     with chromium() as browser:
         tab = Tab(browser.new_context(), f"http://{NAME}:{sys.argv[1]}")
-        tab.wait("a live picture", LIVE + "return video.currentTime > 1 && video.videoWidth > 0")
+        tab.wait("a live picture", LIVE + "return video?.currentTime > 1 && video.videoWidth > 0")
         assert tab.run(LIVE + "return video.src").endswith("/live/camera.mp4")
         step("live")
         # Another camera's page, or none: the connection is let go of.

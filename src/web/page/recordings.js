@@ -162,6 +162,7 @@ export class Recordings {
     const known = complete || !$("until").value ? this.#entries : this.#entries.filter((entry) => entry.start_ms >= read_to);
     if (known.length < this.#entries.length) this.#next = null;
     this.#entries = known;
+    this.#trim();
     this.#render();
     if (this.#nearEnd === null) this.#watchEnd();
     this.#onChange();
@@ -231,13 +232,18 @@ export class Recordings {
     this.#onChange();
   }
 
-  /** Puts an entry in its place. As the list grows at its top, what nobody asked for leaves it at its end. */
+  /** Puts an entry in its place. */
   #put(entry) {
     const at = this.#entries.findIndex((other) => order(other, entry) >= 0);
     if (at >= 0 && this.#entries[at].number === entry.number) this.#entries[at] = entry;
     else if (entry.start_ms >= this.#end()) return;
     else if (at >= 0) this.#entries.splice(at, 0, entry);
     else if (this.#next === null) this.#entries.push(entry);
+    this.#trim();
+  }
+
+  /** As the list grows at its top, what nobody asked for leaves it at its end. */
+  #trim() {
     // A page that is on its way follows the last one.
     if (this.#entries.length <= this.#asked || this.#loading) return;
     this.#entries.length = this.#asked;
