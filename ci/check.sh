@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 cargo fmt --all --check
 cargo clippy --quiet --workspace --all-targets -- -D warnings
-cargo clippy --quiet --features pictures --lib --test previews -- -D warnings
+cargo clippy --quiet --features pictures --lib --test main -- -D warnings
 sh ci/layers.sh
 scripts=$(git ls-files '*.sh' .ci/run && git grep -l '^#!/bin/sh' -- overlay package ci/cross)
 # shellcheck disable=SC2086 # a list of names

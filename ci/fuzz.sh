@@ -11,8 +11,8 @@ sh ci/setup.sh
 seconds=$1
 shift
 work=target/fuzz
-corpus=ci/fuzz/corpus
-targets=$(sed -n 's/^    Target::of("\([a-z0-9_]*\)".*/\1/p' ci/fuzz/src/targets.rs)
+corpus=fuzz/corpus
+targets=$(sed -n 's/^    Target::of("\([a-z0-9_]*\)".*/\1/p' fuzz/src/targets.rs)
 
 # LLVM's coverage pass and libFuzzer's loop: what cargo-fuzz does, without nightly's options. With a
 # target the flags do not reach build scripts.
@@ -66,7 +66,7 @@ merge() {
 
 # The longest input of a target, from its line in targets.rs, which says it in KiB.
 bytes_max() {
-	kib=$(sed -n "s/^    Target::of(\"$1\", [^,]*, \([0-9]*\),.*/\1/p" ci/fuzz/src/targets.rs)
+	kib=$(sed -n "s/^    Target::of(\"$1\", [^,]*, \([0-9]*\),.*/\1/p" fuzz/src/targets.rs)
 	echo $((kib * 1024))
 }
 

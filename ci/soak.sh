@@ -9,10 +9,10 @@ date -u +%F >"$out"
 soak() {
 	SMOLNVR_SOAK=1 cargo test --quiet --release --test "$1" "$2" -- --nocapture | grep "$3" | tee -a "$out"
 }
-soak hour '' ' min: '
-soak udp of_five_minutes '1 % lost'
+soak main hour:: ' min: '
+soak main of_five_minutes '1 % lost'
 soak day bad_days 'bad days: '
-soak crowd '' 'crowd: '
+soak main crowd:: 'crowd: '
 out=ci/bench/engines.txt
 date -u +%F >"$out"
-soak engines '' 'engines: '
+soak main engines:: 'engines: '

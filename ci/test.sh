@@ -8,7 +8,7 @@ cargo build --quiet --release --workspace
 cargo test --workspace
 # What a build with pictures has of its own.
 cargo test --features pictures --lib picture
-cargo test --features pictures --test previews
+cargo test --features pictures --test main previews::
 
 # The binary for the boards, without containers, and a board in QEMU that runs it.
 CROSS=zig sh ci/cross.sh

@@ -142,7 +142,7 @@ def cut_chain(image, path):
 
 
 def compare(clip, folder, missing=0):
-    """What `ci/tests/compare.rs` says of each recording; each must be a true part of the clip, and all
+    """What `tests/compare.rs` says of each recording; each must be a true part of the clip, and all
     of them may miss so many frames within."""
     program = TOP / "target/release/examples/compare"
     output = subprocess.run([program, clip, folder], capture_output=True, text=True, check=True).stdout

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-#[path = "../../../ci/tests/support/fragment.rs"]
+#[path = "../../../tests/support/fragment.rs"]
 mod fragment;
 
 pub const FRAME: Ticks = Ticks(3600);

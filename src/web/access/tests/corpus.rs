@@ -1,4 +1,4 @@
-//! Hostile requests, one a file of `ci/tests/hostile`, named after the status that they get.
+//! Hostile requests, one a file of `tests/hostile`, named after the status that they get.
 
 use super::*;
 use std::{fs, path::Path};
@@ -8,7 +8,7 @@ pub type Pairs<'a> = Vec<(&'a [u8], &'a [u8])>;
 
 /// Names and bytes.
 pub fn files() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("ci/tests/hostile");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile");
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let requests = entries.filter(|path| path.extension().is_some_and(|end| end == "http"));
     requests

@@ -1,0 +1,48 @@
+//! The end-to-end tests: a running smolnvr, a camera that plays clips, and what people do with both.
+//!
+//! One program, a module a subject; `cargo test --test main exact::` runs one of them. `support` is what
+//! they share. `day.rs` is a program of its own, since it looks at the memory of its own process.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
+mod support;
+
+mod access;
+mod card;
+mod chromium;
+mod clip;
+mod commands;
+mod control;
+mod crowd;
+mod engines;
+mod exact;
+mod faults;
+mod ffmpeg;
+mod gstreamer;
+mod gstreamer_sound;
+mod hostile;
+mod hour;
+mod install;
+mod lifecycle;
+mod live;
+mod openapi;
+mod package;
+mod page;
+mod parameter_sets;
+mod pictures;
+mod previews;
+mod process;
+mod proxies;
+mod quirks;
+mod readme;
+mod reload;
+mod rights;
+mod service;
+mod settings;
+mod sound;
+mod strangers;
+mod times;
+mod udp;
+mod vlc;
+mod web;
+mod wishes;
