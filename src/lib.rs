@@ -46,6 +46,7 @@ pub mod limits;
 pub mod bits;
 pub mod sys;
 pub mod clock;
+pub mod zone;
 pub mod logger;
 pub mod runtime;
 pub mod process;

@@ -20,6 +20,13 @@ pub const LOG_REPEATS_PERIOD: Duration = Duration::from_secs(60);
 /// Kinds that are counted; the one whose period began first is forgotten.
 pub const LOG_KINDS_MAX: usize = 64;
 
+// --- zone -----------------------------------------------------------------------------------
+
+/// Changes of local time that somebody may say: two a year for four years.
+pub const ZONE_CHANGES_MAX: usize = 8;
+/// A compiled zone file; the largest has 4 KB. The rest is left.
+pub const ZONE_FILE_BYTES_MAX: u64 = 64 << 10;
+
 // --- runtime --------------------------------------------------------------------------------
 
 /// Threads that wait for name servers and small files: cameras whose names are looked up in vain, all of

@@ -110,7 +110,7 @@ impl fmt::Display for WallTime {
 
 /// Year, month and day of a day counted from 1970-01-01 in the Gregorian calendar; eras of 400 years
 /// that begin in March have the leap day at their end.
-fn civil(days: i64) -> (i64, i64, i64) {
+pub fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let year_of_era =
@@ -120,6 +120,17 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
     let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// The day of a date, counted from 1970-01-01: what [`civil`] takes apart.
+pub fn days_of_civil(year: i64, month: i64, day: i64) -> i64 {
+    // The year begins in March, so that the leap day is its last.
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let march_month = if month > 2 { month - 3 } else { month + 9 };
+    let day_of_year = (153 * march_month + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
 }
 
 #[cfg(test)]
@@ -147,6 +158,14 @@ mod tests {
         assert_eq!(written(784_111_777_000), "Sun, 06 Nov 1994 08:49:37 GMT"); // RFC 9110 §5.6.7
         assert_eq!(written(0), "Thu, 01 Jan 1970 00:00:00 GMT");
         assert_eq!(written(4_107_542_400_000), "Mon, 01 Mar 2100 00:00:00 GMT");
+    }
+
+    #[test]
+    fn a_date_and_its_day_lead_to_each_other() {
+        for day in (-1_000_000..1_000_000).step_by(97).chain(18_262..19_724) {
+            let (year, month, day_of_month) = civil(day);
+            assert_eq!(days_of_civil(year, month, day_of_month), day);
+        }
     }
 
     #[test]
