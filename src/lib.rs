@@ -38,7 +38,7 @@
 //! # Memory
 //!
 //! Every bound is named in `limits`. What is resident while one camera is recorded: the ring
-//! (`buffer_kb`), two fragment buffers, one RTSP buffer of 68 KB, and 48 bytes a segment.
+//! (`buffer_kb`), two fragment buffers, one RTSP buffer of 68 KB, and 32 bytes a segment.
 
 // The order of the layers: a module imports only what stands above it.
 pub mod units;

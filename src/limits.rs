@@ -175,7 +175,7 @@ pub const CARD_RELEASE_MAX: Duration = Duration::from_secs(600);
 pub const LOCK_FILE_INTERVAL: Duration = Duration::from_secs(1);
 /// Recordings in one folder on FAT, which holds 32,767 names of ours.
 pub const FAT_RECORDINGS_MAX: usize = 30_000;
-/// Recordings in one folder elsewhere: 10 MB of list, which only a machine with more than a board's memory has.
+/// Recordings in one folder elsewhere: 8 MB of list, which only a machine with more than a board's memory has.
 pub const RECORDINGS_LISTED_MAX: usize = 250_000;
 /// Folders in the storage path that are looked at for what a former camera left; more are foreign.
 pub const FORMER_FOLDERS_MAX: usize = 64;
@@ -560,7 +560,7 @@ const RESIDENT_BYTES: usize = (BUFFER_KB_DEFAULT as usize) * KIB
     + RTSP_HEADER_BYTES_MAX + RTSP_BODY_BYTES_MAX // a request, an SDP
     + (REORDER_PACKETS_MAX + 1) * REORDER_PACKET_BYTES_MAX // over UDP
     + 4 * KIB // touched of the room for a datagram
-    + 1000 * 64 // the catalogue
+    + 1000 * 32 // the catalogue
     + INDEX_ENTRIES_MAX * 16
     + CARD_THREAD_STACK_BYTES
     + READER_THREAD_STACK_BYTES

@@ -13,16 +13,31 @@ use std::{
 /// The old system wrote `000.mp4`, others may have written `0014.MP4`: the name is kept as it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Name {
-    number: u32,
-    digits: u8,
-    /// Bit 0: the `m` is a capital; bit 1: the `p`.
-    capitals: u8,
+    /// In network order, so that a name has 5 bytes and no gap behind it.
+    number: [u8; 4],
+    form: Form,
+}
+
+/// How a number is written: its digits, and in the lowest bits whether the `m` (1) and the `p` (2) of
+/// `mp4` are capitals.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Form(u8);
+
+impl Form {
+    fn new(digits: u8, capitals: u8) -> Form {
+        Form(digits << 2 | capitals)
+    }
+
+    fn digits(self) -> usize {
+        usize::from(self.0 >> 2)
+    }
 }
 
 impl Name {
     /// `%03d.mp4`; `None` where nine digits do not hold the number.
     pub fn new(number: u32) -> Option<Name> {
-        (number <= NUMBER_MAX).then(|| Name { number, digits: digits_of(number), capitals: 0 })
+        let form = Form::new(digits_of(number), 0);
+        (number <= NUMBER_MAX).then_some(Name { number: number.to_be_bytes(), form })
     }
 
     /// The number in a recording's name; `None` for the name of anything else.
@@ -31,23 +46,38 @@ impl Name {
         let [m, p, b'4'] = extension else { return None };
         let is_mp4 = extension.eq_ignore_ascii_case(b"mp4");
         let capitals = u8::from(m.is_ascii_uppercase()) | u8::from(p.is_ascii_uppercase()) << 1;
-        is_mp4.then_some(Name { number, digits, capitals })
+        let form = Form::new(digits, capitals);
+        is_mp4.then_some(Name { number: number.to_be_bytes(), form })
     }
 
     pub fn number(self) -> u32 {
-        self.number
+        u32::from_be_bytes(self.number)
+    }
+
+    /// The name in 5 bytes, for [`Name::from_bytes`].
+    pub fn to_bytes(self) -> [u8; 5] {
+        let [a, b, c, d] = self.number;
+        [a, b, c, d, self.form.0]
+    }
+
+    /// `None` for what no name has.
+    pub fn from_bytes([a, b, c, d, form]: [u8; 5]) -> Option<Name> {
+        let name = Name { number: [a, b, c, d], form: Form(form) };
+        let digits = name.form.digits();
+        let is_name = name.number() <= NUMBER_MAX && digits <= 9;
+        (is_name && digits >= digits_of(name.number()).into()).then_some(name)
     }
 
     /// The name as the directory has it.
     pub fn file_name(self) -> String {
-        let m = if self.capitals & 1 == 0 { 'm' } else { 'M' };
-        let p = if self.capitals & 2 == 0 { 'p' } else { 'P' };
-        format!("{:0width$}.{m}{p}4", self.number, width = usize::from(self.digits))
+        let m = if self.form.0 & 1 == 0 { 'm' } else { 'M' };
+        let p = if self.form.0 & 2 == 0 { 'p' } else { 'P' };
+        format!("{:0width$}.{m}{p}4", self.number(), width = self.form.digits())
     }
 
     /// Where a file goes that can not be mended: from then on it is foreign.
     pub fn set_aside(self) -> String {
-        format!("{:0width$}.bad", self.number, width = usize::from(self.digits))
+        format!("{:0width$}.bad", self.number(), width = self.form.digits())
     }
 }
 
@@ -63,8 +93,8 @@ impl Asked {
     /// `14`, `014.mp4`, `0014.MP4`, or `1000000014.mp4`.
     pub fn parse(text: &str) -> Option<Asked> {
         if let Some(name) = Name::parse(text.as_ref()) {
-            let is_usual = Name::new(name.number) == Some(name);
-            return Some(if is_usual { Asked::Number(name.number) } else { Asked::Name(name) });
+            let is_usual = Name::new(name.number()) == Some(name);
+            return Some(if is_usual { Asked::Number(name.number()) } else { Asked::Name(name) });
         }
         // No name has ten digits, but an address may.
         let long = text.strip_suffix(".mp4").filter(|digits| digits.len() == 10);
@@ -77,7 +107,7 @@ impl Asked {
     pub fn number(self) -> u32 {
         match self {
             Asked::Number(number) => number,
-            Asked::Name(name) => name.number,
+            Asked::Name(name) => name.number(),
         }
     }
 }
@@ -217,6 +247,20 @@ mod tests {
         for number in [0, 9, 10, 999, 1000, 123_456, NUMBER_MAX] {
             assert_eq!(parse(&name(number)), Name::new(number));
         }
+    }
+
+    #[test]
+    fn a_name_in_five_bytes_is_that_name_and_other_bytes_are_none() {
+        for file in ["000.mp4", "014.MP4", "0014.Mp4", "1000.mP4", "999999999.mp4"] {
+            let name = parse(file).unwrap();
+            assert_eq!(Name::from_bytes(name.to_bytes()), Some(name), "{file}");
+            assert_eq!(size_of_val(&name), 5);
+        }
+        let form = |form: u8| Name::from_bytes([0, 0, 4, 210, form]); // 1234
+        let forms: Vec<_> = (0..=255).filter_map(form).map(Name::file_name).collect();
+        assert_eq!(forms.len(), 6 * 4, "four to nine digits: {forms:?}");
+        assert!(forms.iter().all(|file| parse(file).is_some()));
+        assert_eq!(Name::from_bytes([255, 0, 0, 0, 9 << 2]), None);
     }
 
     #[test]

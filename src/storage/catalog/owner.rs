@@ -4,14 +4,25 @@
 //! is of the camera whose recording comes next in the same folder, as that camera went on where the old
 //! system had ended; where none comes, of the camera that records there.
 
-use std::{cmp::Reverse, path::Path};
+use std::{cmp::Reverse, num::NonZeroU8, path::Path};
 
-use super::{Catalog, Entry, Folder, Name, SegmentState, folder::RECORDED_NUMBER_MAX};
+use super::{Catalog, Entry, Facts, Folder, Name, SegmentState, folder::RECORDED_NUMBER_MAX};
 use crate::storage::{CameraId, layout::Asked};
 
 /// A camera's name, as [`Catalog::owner`] knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Owner(u8);
+pub struct Owner(NonZeroU8);
+
+impl Owner {
+    /// Of the name at that place of [`Catalog::owners`].
+    fn at(index: usize) -> Option<Owner> {
+        u8::try_from(index + 1).ok().and_then(NonZeroU8::new).map(Owner)
+    }
+
+    fn index(self) -> usize {
+        usize::from(self.0.get() - 1)
+    }
+}
 
 /// What there is of one camera.
 #[derive(Clone, Copy, Default, Debug)]
@@ -71,7 +82,7 @@ impl Catalog {
     /// `None` where there is nothing of a camera of that name.
     pub fn owner(&self, camera: &str) -> Option<Owner> {
         let at = self.owners.iter().position(|known| **known == *camera)?;
-        u8::try_from(at).ok().map(Owner)
+        Owner::at(at)
     }
 
     /// The name of the camera that a recording is of.
@@ -85,7 +96,7 @@ impl Catalog {
     }
 
     fn name(&self, owner: Option<Owner>) -> &str {
-        owner.and_then(|it| self.owners.get(usize::from(it.0))).map_or("", |name| name)
+        owner.and_then(|it| self.owners.get(it.index())).map_or("", |name| name)
     }
 
     /// The recordings of a camera, by falling numbers; those behind an address, where one is given.
@@ -101,7 +112,7 @@ impl Catalog {
         // Of those of this number only the twins behind it.
         if list.take_number() == Some(number) {
             let twin = before.map_or(0, |before| before / TWIN_STEP);
-            list.same.retain(|(_, entry)| u32::from(entry.twin) > twin);
+            list.same.retain(|(_, entry)| u32::from(entry.facts.twin()) > twin);
         }
         list
     }
@@ -126,7 +137,7 @@ impl Catalog {
         for folder in &self.folders {
             for entry in &folder.entries {
                 let owner = entry.owner_in(folder);
-                let tally = owner.and_then(|it| tallies.get_mut(usize::from(it.0)));
+                let tally = owner.and_then(|it| tallies.get_mut(it.index()));
                 let (Some(tally), Some(address)) = (tally, entry.address()) else { continue };
                 tally.segments += 1;
                 tally.bytes = tally.bytes.saturating_add(entry.bytes);
@@ -178,7 +189,7 @@ impl Catalog {
         let Some(folder) = self.folders.get_mut(index) else { return };
         let mut next = None;
         for entry in folder.entries.iter_mut().rev() {
-            entry.twin = NO_ADDRESS;
+            entry.facts.set_twin(NO_ADDRESS);
             match entry.owner {
                 None if entry.state != SegmentState::Unread => entry.owner = next,
                 None => {}
@@ -199,20 +210,20 @@ impl Catalog {
         for other in &self.folders {
             for twin in other.of_number(number) {
                 if !std::ptr::eq(twin, entry) && twin.owner_in(other) == owner {
-                    taken |= 1_u8.checked_shl(twin.twin.into()).unwrap_or(0);
+                    taken |= 1_u8 << twin.facts.twin();
                 }
             }
         }
         let free = (0..TWINS_MAX).find(|twin| taken & (1 << twin) == 0);
         let entry = self.folders.get_mut(index).and_then(|folder| folder.entries.get_mut(at));
         if let Some(entry) = entry {
-            entry.twin = free.unwrap_or(NO_ADDRESS);
+            entry.facts.set_twin(free.unwrap_or(NO_ADDRESS));
         }
     }
 
     fn intern_owner(&mut self, camera: &str) -> Option<Owner> {
         self.owner(camera).or_else(|| {
-            let owner = Owner(u8::try_from(self.owners.len()).ok()?);
+            let owner = Owner::at(self.owners.len())?;
             self.owners.push(camera.into());
             Some(owner)
         })
@@ -224,7 +235,7 @@ impl Entry {
     /// camera has several of one number (`014.mp4` and `0014.mp4`, or in two folders), a billion more
     /// for each. `None` for the fifth of them: it is not listed.
     pub fn address(&self) -> Option<u32> {
-        let twin = (self.twin < TWINS_MAX).then_some(u32::from(self.twin))?;
+        let twin = Some(self.facts.twin()).filter(|&twin| twin < TWINS_MAX).map(u32::from)?;
         Some(self.name.number() + twin * TWIN_STEP)
     }
 
@@ -268,7 +279,7 @@ impl Recordings<'_> {
                 *rest = before;
             }
         }
-        self.same.sort_unstable_by_key(|(_, entry)| Reverse(entry.twin));
+        self.same.sort_unstable_by_key(|(_, entry)| Reverse(entry.facts.twin()));
         Some(number)
     }
 }
@@ -288,6 +299,6 @@ impl<'a> Iterator for Recordings<'a> {
 const TWINS_MAX: u8 = 4;
 /// Nine digits are a number's; four of these steps fit into 32 bits.
 const TWIN_STEP: u32 = 1_000_000_000;
-const NO_ADDRESS: u8 = u8::MAX;
+const NO_ADDRESS: u8 = Facts::TWIN;
 /// The ids of cameras are below this.
 const FORMER_IDS: usize = usize::MAX / 2;
