@@ -6,7 +6,8 @@
 //! ├─ access       who may do what
 //! ├─ socket       picoserve's traits on smol; the gate that reads heads
 //! ├─ head         the head of a request, as the routes look at it
-//! ├─ routes       method and path → answer
+//! ├─ service      one connection's requests: admitted, read whole, answered
+//! ├─ routes       the table: method and path → answer
 //! ├─ session      logging in and out, the password
 //! ├─ answer       status, header fields, body → bytes, in bounded pieces
 //! ├─ api          what the page asks and wants
@@ -15,6 +16,7 @@
 //! ├─ playback     recordings, by ranges
 //! ├─ clip         many recordings as one file
 //! ├─ thumbnail    a picture of a recording, in builds with pictures
+//! ├─ viewers      live video, and the places that carry media
 //! ├─ live         frames of the ring as endless MP4
 //! ├─ packer       frames → fragments
 //! ├─ settings     the configuration, shown and changed
@@ -37,6 +39,7 @@ mod playback;
 mod probe;
 pub mod range;
 mod routes;
+mod service;
 mod session;
 mod settings;
 mod slots;
@@ -44,6 +47,7 @@ mod socket;
 mod status;
 #[cfg(feature = "pictures")]
 mod thumbnail;
+mod viewers;
 
 use self::{
     access::{
@@ -51,9 +55,10 @@ use self::{
         password::{self, Password},
         secret,
     },
-    routes::Service,
+    service::Service,
     slots::Slots,
     socket::{Conn, Link, Smol, SmolTimer},
+    viewers::MediaPlace,
 };
 use crate::{
     daemon::{Daemon, Station},
@@ -162,24 +167,6 @@ impl Web {
         };
         self.daemon.executor.spawn(task).detach();
         answer.recv().await.ok()
-    }
-
-    /// A place among those that carry media, if there is one.
-    fn media_place(self: &Rc<Self>) -> Option<MediaPlace> {
-        let taken = self.media.get();
-        (taken < limits::WEB_MEDIA_MAX).then(|| {
-            self.media.set(taken + 1);
-            MediaPlace(Rc::clone(self))
-        })
-    }
-}
-
-/// Held as long as a connection carries media.
-struct MediaPlace(Rc<Web>);
-
-impl Drop for MediaPlace {
-    fn drop(&mut self) {
-        self.0.media.set(self.0.media.get().saturating_sub(1));
     }
 }
 

@@ -106,6 +106,14 @@ impl Answer {
         Answer::of_json(status, error.to_string().into_bytes())
     }
 
+    /// An answer without an end. Proxies shall pass it on as it comes: nginx gathers what it is not told
+    /// to leave, and others what they may compress (RFC 9111 §5.2.2.6).
+    pub fn endless(kind: &'static str, source: Box<dyn Source>) -> Answer {
+        Answer::new(200, Body::Stream { kind, source })
+            .with("Cache-Control", "no-store, no-transform")
+            .with("X-Accel-Buffering", "no")
+    }
+
     pub fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Answer {
         self.headers.push((name, value.into()));
         self

@@ -4,12 +4,16 @@
 
 use super::{
     Web,
-    answer::{Answer, Maker},
+    answer::{Answer, Body, Maker},
     head::Head,
 };
 use crate::{
-    limits,
-    storage::catalog::{Catalog, Entry, Recordings},
+    limits, runtime,
+    storage::{
+        DeleteError,
+        catalog::{Catalog, Entry, Recordings},
+        layout::Asked,
+    },
 };
 use serde::Serialize;
 use serde_json::json;
@@ -95,6 +99,39 @@ impl Web {
     pub(super) async fn storage_resume(&self) -> Answer {
         let result = self.daemon.resume_card().await;
         self.card_state(result)
+    }
+
+    /// `GET /snapshot/{camera}.jpg`.
+    pub(super) async fn snapshot(&self, file: &str) -> Answer {
+        let station = file.strip_suffix(".jpg").and_then(|name| self.station(name));
+        let Some(station) = station else { return Answer::error(404, "no such camera") };
+        match station.snapshots.newest().await {
+            Ok(picture) => {
+                let age = runtime::now().saturating_duration_since(picture.taken).as_millis();
+                Answer::new(200, Body::Picture(picture))
+                    .with("Age-Ms", age.to_string())
+                    .with("Cache-Control", "no-store")
+            }
+            Err(reason) => Answer::error(503, reason.to_string()),
+        }
+    }
+
+    /// `DELETE /api/recordings/{camera}/{number}`.
+    pub(super) async fn delete_recording(&self, camera: &str, file: &str) -> Answer {
+        let Some(file) = Asked::parse(file) else {
+            return Answer::error(404, "no such recording");
+        };
+        match self.daemon.delete(camera, file).await {
+            Ok(()) => Answer::json(&json!({})),
+            Err(error) => {
+                let status = match error {
+                    DeleteError::NotThere => 404,
+                    DeleteError::Recording => 409,
+                    DeleteError::Card | DeleteError::Failed(_) => 503,
+                };
+                Answer::error(status, error.to_string())
+            }
+        }
     }
 
     fn card_state(&self, result: Result<(), String>) -> Answer {

@@ -9,7 +9,6 @@ use super::{
     head::Head,
     playback::names,
     range::{self, Part},
-    routes::too_many_viewers,
 };
 use crate::{
     clip::{self, Added, Clip, Cursor, Ends, Planner, Selection},
@@ -56,7 +55,7 @@ struct ClipBody {
     cursor: Cursor,
     segments: Segments,
     range: Range<u64>,
-    _place: MediaPlace,
+    _place: Option<MediaPlace>,
 }
 
 /// What is asked for.
@@ -154,7 +153,10 @@ impl Web {
                     .with("Content-Range", format!("bytes */{length}"));
             }
         };
-        let Some(place) = self.media_place() else { return too_many_viewers() };
+        let place = match self.media_place(head) {
+            Ok(place) => place,
+            Err(answer) => return answer,
+        };
         let name = clip.from.file_name();
         let (sent, content) = (range.end - range.start, range.clone());
         let answer = [

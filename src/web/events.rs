@@ -4,7 +4,7 @@
 
 use super::{
     Web,
-    answer::{Piece, Source},
+    answer::{Answer, Piece, Source},
     status::{ChangeStatus, Changes},
 };
 use crate::{limits, runtime};
@@ -13,7 +13,7 @@ use serde_json::json;
 use std::{pin::Pin, rc::Rc, time::Instant};
 
 /// One who listens.
-pub(super) struct Feed {
+struct Feed {
     web: Rc<Web>,
     next_change: u64,
     next_notice: u64,
@@ -23,8 +23,15 @@ pub(super) struct Feed {
     outdated: bool,
 }
 
+impl Web {
+    /// `GET /api/events`.
+    pub(super) fn events(self: &Rc<Self>) -> Answer {
+        Answer::endless("text/event-stream", Box::new(Feed::new(self)))
+    }
+}
+
 impl Feed {
-    pub fn new(web: &Rc<Web>) -> Feed {
+    fn new(web: &Rc<Web>) -> Feed {
         let history = web.daemon.history.borrow();
         Feed {
             web: Rc::clone(web),

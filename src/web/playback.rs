@@ -9,7 +9,6 @@ use super::{
     answer::{Answer, Body},
     head::Head,
     range::{self, Part},
-    routes::too_many_viewers,
 };
 use crate::{
     limits,
@@ -33,7 +32,7 @@ pub(super) struct Extent {
     web: Rc<Web>,
     recording: Recording,
     range: Range<u64>,
-    _place: MediaPlace,
+    _place: Option<MediaPlace>,
 }
 
 #[derive(Clone)]
@@ -81,10 +80,10 @@ impl Web {
                 500,
                 "the file is longer than one answer of this board: ask for ranges of it",
             ),
-            Part::Whole => self.extent(200, recording, 0..length),
+            Part::Whole => self.extent(head, 200, recording, 0..length),
             Part::Some(range) => {
                 let content = format!("bytes {}-{}/{length}", range.start, range.end - 1);
-                self.extent(206, recording, range).with("Content-Range", content)
+                self.extent(head, 206, recording, range).with("Content-Range", content)
             }
             Part::Unsatisfiable => Answer::error(416, "the file is not that long")
                 .with("Content-Range", format!("bytes */{length}")),
@@ -102,8 +101,17 @@ impl Web {
         }
     }
 
-    fn extent(self: &Rc<Self>, status: u16, recording: Recording, range: Range<u64>) -> Answer {
-        let Some(place) = self.media_place() else { return too_many_viewers() };
+    fn extent(
+        self: &Rc<Self>,
+        head: &Head<'_>,
+        status: u16,
+        recording: Recording,
+        range: Range<u64>,
+    ) -> Answer {
+        let place = match self.media_place(head) {
+            Ok(place) => place,
+            Err(answer) => return answer,
+        };
         let extent = Extent { web: Rc::clone(self), recording, range, _place: place };
         Answer::new(status, Body::File(extent))
     }

@@ -1,0 +1,106 @@
+//! Viewers: live video as a file and as a WebSocket, and the places that carry media.
+//!
+//! Knows nothing of: what is sent.
+
+use super::{
+    Web,
+    answer::{Answer, Piece, Source},
+    head::Head,
+    live::{Form, Live},
+    routes::Outcome,
+};
+use crate::limits;
+use std::{pin::Pin, rc::Rc};
+
+/// Held as long as a connection carries media.
+pub(super) struct MediaPlace(Rc<Web>);
+
+impl Web {
+    /// A place among those that carry media, or the answer where there is none left. A HEAD carries
+    /// none, and takes no place.
+    pub(super) fn media_place(
+        self: &Rc<Self>,
+        head: &Head<'_>,
+    ) -> Result<Option<MediaPlace>, Answer> {
+        if head.method == "HEAD" {
+            return Ok(None);
+        }
+        let taken = self.media.get();
+        if taken >= limits::WEB_MEDIA_MAX {
+            let most = limits::WEB_MEDIA_MAX;
+            let error = format!("{most} players are served already: close one");
+            return Err(Answer::error(503, error).with("Retry-After", "2"));
+        }
+        self.media.set(taken + 1);
+        Ok(Some(MediaPlace(Rc::clone(self))))
+    }
+
+    /// `GET /live/{camera}` as a WebSocket.
+    pub(super) fn web_socket(self: &Rc<Self>, head: &Head<'_>) -> Outcome {
+        let camera = head.path().strip_prefix("/live/").unwrap_or_default();
+        match self.live(head, camera, Form::Messages) {
+            Ok((source, place)) => Outcome::Socket(Box::new(source), place),
+            Err(answer) => Outcome::Answer(answer),
+        }
+    }
+
+    /// `GET /live/{camera}` by HTTP. Browsers keep from their pages why a WebSocket was refused: here
+    /// they may ask.
+    pub(super) fn no_web_socket(self: &Rc<Self>, head: &Head<'_>, camera: &str) -> Answer {
+        let Some(station) = self.station(camera) else { return no_camera() };
+        if let Some(reason) = station.no_live() {
+            return Answer::error(503, reason.to_owned());
+        }
+        match self.media_place(head) {
+            Ok(_) => Answer::error(426, "this is a WebSocket").with("Upgrade", "websocket"),
+            Err(answer) => answer,
+        }
+    }
+
+    /// `GET /live/{camera}.mp4`.
+    pub(super) fn live_file(self: &Rc<Self>, head: &Head<'_>, file: &str) -> Answer {
+        let camera = file.strip_suffix(".mp4").unwrap_or(file);
+        match self.live(head, camera, Form::File) {
+            Ok((source, place)) => {
+                Answer::endless("video/mp4", Box::new(Placed { source, _place: place }))
+            }
+            Err(answer) => answer,
+        }
+    }
+
+    fn live(
+        self: &Rc<Self>,
+        head: &Head<'_>,
+        camera: &str,
+        form: Form,
+    ) -> Result<(Live, Option<MediaPlace>), Answer> {
+        let station = self.station(camera).ok_or_else(no_camera)?;
+        if let Some(reason) = station.no_live() {
+            return Err(Answer::error(503, reason.to_owned()));
+        }
+        let place = self.media_place(head)?;
+        Ok((Live::new(&self.daemon, station, form), place))
+    }
+}
+
+impl Drop for MediaPlace {
+    fn drop(&mut self) {
+        self.0.media.set(self.0.media.get().saturating_sub(1));
+    }
+}
+
+fn no_camera() -> Answer {
+    Answer::error(404, "no such camera")
+}
+
+/// A source with its place among those that carry media.
+struct Placed<S> {
+    source: S,
+    _place: Option<MediaPlace>,
+}
+
+impl<S: Source> Source for Placed<S> {
+    fn next<'a>(&'a mut self, out: &'a mut Vec<u8>) -> Pin<Box<dyn Future<Output = Piece> + 'a>> {
+        self.source.next(out)
+    }
+}
