@@ -14,7 +14,7 @@ mod tests;
 
 pub use audio::{AudioCodec, AudioFormat};
 pub use collector::Collector;
-pub use slice::{SliceHeader, SliceHeaders, Unreadable};
+pub use slice::{SliceHeader, Unreadable};
 
 use std::fmt::Write;
 

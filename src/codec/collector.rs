@@ -8,7 +8,10 @@
 
 use std::sync::Arc;
 
-use super::{Codec, Kind, ParameterSets, RandomAccess, Sequence, h264, h265};
+use super::{
+    Codec, Kind, ParameterSets, RandomAccess, Sequence, Slice, SliceHeader, Unreadable, h264, h265,
+    slice::{self, Syntax},
+};
 use crate::limits::{
     PARAMETER_SET_BYTES_MAX, PARAMETER_SETS_BYTES_MAX, PARAMETER_SETS_STILL_PICTURES,
 };
@@ -91,7 +94,8 @@ impl Collector {
         self.bytes = self.bytes - nal.len() + set.nal.len();
         nal.clear();
         nal.extend_from_slice(set.nal);
-        sets.push(Set { nal, id: set.id, refers_to: set.refers_to, is_unsent: true });
+        let Set { id, refers_to, syntax, .. } = set;
+        sets.push(Set { nal, id, refers_to, syntax, is_unsent: true });
         self.changed = true;
         self.send_again_what_refers_to(kind, set.id);
         self.make_way();
@@ -128,6 +132,18 @@ impl Collector {
             access => access,
         };
         (self.begin(picture_id, access), access)
+    }
+
+    /// Reads the beginning of a slice's header, from its first bytes.
+    ///
+    /// # Errors
+    /// `ParameterSet`: what it refers to did not come. `Malformed`: the camera's fault, or it sends
+    /// another codec.
+    pub fn slice_header(&self, slice: &Slice, nal: &[u8]) -> Result<SliceHeader, Unreadable> {
+        let id = slice.picture_set.ok_or(Unreadable::Malformed)?;
+        let picture = self.find(Kind::Picture, id).ok_or(Unreadable::ParameterSet)?;
+        let sequence = self.find(Kind::Sequence, picture.refers_to);
+        slice::read(nal, sequence.ok_or(Unreadable::ParameterSet)?.syntax, picture.syntax)
     }
 
     /// Says that a picture may have been lost since the last set: what it came before is not known.
@@ -183,7 +199,8 @@ impl Collector {
         if kind == Kind::Sequence {
             nal = without_junk(nal, &sequence(self.codec, nal)?);
         }
-        Some((kind, Set { id, refers_to, nal, is_unsent: true }))
+        let syntax = Syntax::of(self.codec, kind, nal)?;
+        Some((kind, Set { id, refers_to, nal, syntax, is_unsent: true }))
     }
 
     /// A decoder forgets what refers to a set that changes.
@@ -306,6 +323,8 @@ struct Set<N = Vec<u8>> {
     /// The set of the kind above that it builds on.
     refers_to: u32,
     nal: N,
+    /// What slice headers need to know of it.
+    syntax: Syntax,
     /// It changed, and neither the sample entry nor a sample holds it yet.
     is_unsent: bool,
 }

@@ -338,7 +338,6 @@ const INTRA_PICTURE: u32 = 7;
 /// Macroblocks beside each other in the widest picture that is taken.
 const MACROBLOCKS_MAX: u32 = 16_384 / 16;
 pub(super) const SEQUENCE: u8 = 7;
-pub(super) const PICTURE: u8 = 8;
 const BASELINE: u8 = 66;
 const EXTENDED: u8 = 88;
 /// Those whose SPS has a chroma format (§7.3.2.1.1).

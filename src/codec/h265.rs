@@ -123,6 +123,43 @@ pub(super) fn sequence(nal: &[u8]) -> Option<Sequence> {
     })
 }
 
+/// What slice headers need to know of a sequence parameter set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SliceSyntax {
+    pub separate_planes: bool,
+    /// Of `slice_pic_order_cnt_lsb`.
+    pub order_bits: u8,
+    /// Of `slice_segment_address`.
+    pub address_bits: u8,
+}
+
+/// Reads that of a sequence parameter set with its header.
+pub(super) fn slice_syntax(nal: &[u8]) -> Option<SliceSyntax> {
+    let mut reader = BitReader::new(base_layer(nal)?);
+    reader.bits(4)?; // sps_video_parameter_set_id
+    let sub_layers = at_most(reader.bits(3)?, 6)? as u8;
+    reader.flag()?; // sps_temporal_id_nesting_flag
+    profile_tier_level(&mut reader, sub_layers)?;
+    reader.unsigned()?; // sps_seq_parameter_set_id
+    let separate_planes = reader.unsigned()? == 3 && reader.flag()?;
+    let (width, height) = (reader.unsigned()?, reader.unsigned()?);
+    if reader.flag()? {
+        for _ in 0..4 {
+            reader.unsigned()?; // conformance window
+        }
+    }
+    reader.unsigned()?; // bit_depth_luma_minus8
+    reader.unsigned()?;
+    let order_bits = 4 + at_most(reader.unsigned()?, 12)? as u8;
+    reorder(&mut reader, sub_layers)?;
+    let block_bits =
+        at_most(reader.unsigned()?.checked_add(3)?, 6)? + at_most(reader.unsigned()?, 3)?;
+    let blocks = |size: u32| u64::from(size).div_ceil(1 << block_bits);
+    let blocks = blocks(width) * blocks(height); // PicSizeInCtbsY
+    let address_bits = blocks.next_power_of_two().trailing_zeros() as u8;
+    Some(SliceSyntax { separate_planes, order_bits, address_bits })
+}
+
 /// `HEVCDecoderConfigurationRecord` (ISO/IEC 14496-15 §8.3.3.1.2).
 pub(super) fn decoder_configuration(
     sequence: &Sequence,

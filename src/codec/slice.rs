@@ -1,44 +1,50 @@
-//! H.264 slice headers, as far as they tell where one picture ends and the next begins.
+//! Slice headers, as far as they tell where one picture ends and the next begins.
 //!
-//! Parameter sets and the first bytes of slices in, `SliceHeader`s out, which can be compared.
-//! Spec: ITU-T H.264 §7.3.2.2, §7.3.3, §7.4.1.2.4. Knows nothing of: time stamps, marker bits.
+//! The syntax that two parameter sets give them and a slice's first bytes in, `SliceHeader`s out, which
+//! can be compared. Spec: H.264 §7.3.3, §7.4.1.2.4, H.265 §7.3.6.1, §7.4.7.1. Knows nothing of: which
+//! set is in force, time stamps, marker bits.
 
-use super::h264::{self, PictureOrder, SliceSyntax};
-use crate::bits::BitReader;
+mod h264;
+mod h265;
 
-/// What slice headers need to know of the parameter sets that came so far, each in a few bytes: all
-/// ids there are have room.
-#[derive(Debug)]
-pub struct SliceHeaders {
-    sequences: [Option<SliceSyntax>; 32],
-    pictures: [Option<PictureSyntax>; 256],
-}
+use super::{Codec, Kind};
 
 /// The beginning of a slice header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SliceHeader {
-    /// `colour_plane_id` and `first_mb_in_slice`.
+    /// H.264: `colour_plane_id` and `first_mb_in_slice`. H.265: 0 and `slice_segment_address`.
     position: (u32, u32),
-    /// Slices may come in any order, as in Baseline and Extended profile (§7.4.3, ASO and FMO).
+    /// Slices may come in any order, as in Baseline and Extended profile (H.264 §7.4.3, ASO and FMO).
     pub any_order: bool,
     /// Of a redundant coded picture: the same picture again.
     pub redundant: bool,
     /// Of a data partition A: partitions B and C may follow, which do not tell their picture.
     pub partitioned: bool,
+    /// A dependent slice segment, which does not tell its picture either.
+    dependent: bool,
     picture: PictureId,
 }
 
-/// What differs between two pictures that follow each other (§7.4.1.2.4), but for the PPS: several of
-/// them may serve one picture.
+/// What differs between two pictures that follow each other, but for the PPS: several of them may serve
+/// one picture.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct PictureId {
-    frame_number: u32,
-    field: Option<Field>,
-    is_reference: bool,
-    /// `idr_pic_id`, where it is an IDR picture.
-    idr: Option<u32>,
-    /// `pic_order_cnt_lsb` and `delta_pic_order_cnt_bottom`, or `delta_pic_order_cnt`.
-    order: [i32; 2],
+enum PictureId {
+    /// §7.4.1.2.4.
+    H264 {
+        frame_number: u32,
+        field: Option<Field>,
+        is_reference: bool,
+        /// `idr_pic_id`, where it is an IDR picture.
+        idr: Option<u32>,
+        /// `pic_order_cnt_lsb` and `delta_pic_order_cnt_bottom`, or `delta_pic_order_cnt`.
+        order: [i32; 2],
+    },
+    /// All slices of a picture have one NAL unit header (§7.4.2.2) and one order count.
+    H265 {
+        header: [u8; 2],
+        /// `slice_pic_order_cnt_lsb`; an IDR picture has none.
+        order: Option<u32>,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,182 +66,90 @@ impl SliceHeader {
         self.picture == other.picture
     }
 
-    /// Whether it has the first macroblock of its picture.
+    /// Whether it has the first block of its picture.
     pub fn is_first(&self) -> bool {
         self.position == (0, 0)
     }
 
+    /// Whether it can not come behind a slice of the same picture. The same place again is a slice sent
+    /// twice, unless nothing else tells two pictures apart.
     pub fn lies_before(&self, other: &SliceHeader) -> bool {
-        self.position < other.position
+        let is_all = matches!(self.picture, PictureId::H265 { order: None, .. });
+        self.position < other.position || is_all && self.position == other.position
     }
 
     pub fn is_field(&self) -> bool {
-        self.picture.field.is_some()
+        matches!(self.picture, PictureId::H264 { field: Some(_), .. })
     }
 
-    /// Whether it belongs to the second field of the frame whose first field has `first` (§3.30).
+    /// Whether it belongs to the second field of the frame whose first field has `first` (H.264 §3.30).
     pub fn is_second_field_of(&self, first: &SliceHeader) -> bool {
-        let (second, first) = (&self.picture, &first.picture);
-        second.field.is_some()
-            && first.field.is_some()
-            && second.field != first.field
-            && second.frame_number == first.frame_number
-            && second.idr.is_none()
-    }
-}
-
-impl Default for SliceHeaders {
-    fn default() -> SliceHeaders {
-        SliceHeaders { sequences: [None; 32], pictures: [None; 256] }
-    }
-}
-
-impl SliceHeaders {
-    /// Takes one NAL unit with its header; what is no SPS or PPS is ignored.
-    pub fn offer(&mut self, nal: &[u8]) {
-        match nal.first().map(|header| header & 0x9f) {
-            Some(h264::SEQUENCE) => {
-                let Some((id, syntax)) = h264::slice_syntax(nal) else { return };
-                if let Some(known) =
-                    usize::try_from(id).ok().and_then(|id| self.sequences.get_mut(id))
-                {
-                    *known = Some(syntax);
-                }
-            }
-            Some(h264::PICTURE) => {
-                let Some((id, syntax)) = picture_syntax(nal) else { return };
-                if let Some(known) =
-                    usize::try_from(id).ok().and_then(|id| self.pictures.get_mut(id))
-                {
-                    *known = Some(syntax);
-                }
-            }
-            _ => {}
+        use PictureId::H264;
+        match (self.picture, first.picture) {
+            (
+                H264 { field: Some(second), frame_number: number, idr: None, .. },
+                H264 { field: Some(first), frame_number, .. },
+            ) => second != first && number == frame_number,
+            _ => false,
         }
     }
 
-    /// Reads the header of a slice or of a data partition A, from its first bytes.
-    ///
-    /// # Errors
-    /// The camera's fault, or it sends another codec.
-    pub fn read(&self, nal: &[u8]) -> Result<SliceHeader, Unreadable> {
-        let (&header, payload) = nal.split_first().ok_or(Unreadable::Malformed)?;
-        let mut reader = BitReader::new(payload);
-        let (first_macroblock, picture) = head(&mut reader).ok_or(Unreadable::Malformed)?;
-        let picture = self.pictures.get(picture).copied().flatten();
-        let picture = picture.ok_or(Unreadable::ParameterSet)?;
-        let sequence = self.sequences.get(usize::from(picture.sequence)).copied().flatten();
-        let sequence = sequence.ok_or(Unreadable::ParameterSet)?;
-        let partitioned = header & 0x1f == PARTITION_A;
-        if partitioned && !sequence.partitions {
-            return Err(Unreadable::Malformed);
+    /// What it tells where it comes behind that one: a dependent slice segment is of the same picture.
+    #[must_use]
+    pub fn behind(self, before: Option<&SliceHeader>) -> SliceHeader {
+        match (before.map(|before| before.picture), self.picture) {
+            (
+                Some(picture @ PictureId::H265 { header: before, .. }),
+                PictureId::H265 { header, .. },
+            ) if self.dependent && header == before => SliceHeader { picture, ..self },
+            _ => self,
         }
-        let (plane, id, redundant) =
-            identity(header, &mut reader, sequence, picture).ok_or(Unreadable::Malformed)?;
-        let (position, any_order) = ((plane, first_macroblock), sequence.any_order);
-        Ok(SliceHeader { position, any_order, redundant, partitioned, picture: id })
     }
 }
 
-/// `first_mb_in_slice` and `pic_parameter_set_id`.
-fn head(reader: &mut BitReader<'_>) -> Option<(u32, usize)> {
-    let first_macroblock = reader.unsigned()?;
-    reader.unsigned().filter(|kind| *kind <= SLICE_TYPE_MAX)?;
-    Some((first_macroblock, usize::try_from(reader.unsigned()?).ok()?))
-}
-
-/// What follows the PPS's id, up to `redundant_pic_cnt` (§7.3.3): `colour_plane_id`, the picture, and
-/// whether it comes again.
-fn identity(
-    header: u8,
-    reader: &mut BitReader<'_>,
-    sequence: SliceSyntax,
-    picture: PictureSyntax,
-) -> Option<(u32, PictureId, bool)> {
-    let plane = if sequence.separate_planes { reader.bits(2)? } else { 0 };
-    let frame_number = reader.bits(sequence.frame_number_bits)?;
-    let is_field = sequence.fields && reader.flag()?;
-    let field = match is_field {
-        true if reader.flag()? => Some(Field::Bottom),
-        true => Some(Field::Top),
-        false => None,
-    };
-    let idr = if header & 0x1f == IDR { Some(reader.unsigned()?) } else { None };
-    let mut order = [0; 2];
-    let [first, second] = &mut order;
-    let has_second = picture.bottom_order && !is_field;
-    match sequence.order {
-        PictureOrder::Coded { bits } => {
-            *first = reader.bits(bits)?.cast_signed();
-            *second = if has_second { reader.signed()? } else { 0 };
-        }
-        PictureOrder::Cycle { deltas: true } => {
-            *first = reader.signed()?;
-            *second = if has_second { reader.signed()? } else { 0 };
-        }
-        PictureOrder::Cycle { deltas: false } | PictureOrder::Decoding => {}
-    }
-    let redundant = picture.redundant && reader.unsigned()? > 0;
-    let is_reference = header & 0x60 != 0;
-    Some((plane, PictureId { frame_number, field, is_reference, idr, order }, redundant))
-}
-
-/// What slice headers need to know of a picture parameter set.
+/// What slice headers need to know of a parameter set, in a few bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct PictureSyntax {
-    sequence: u8,
-    /// `bottom_field_pic_order_in_frame_present_flag`.
-    bottom_order: bool,
-    /// `redundant_pic_cnt_present_flag`.
-    redundant: bool,
+pub(super) enum Syntax {
+    /// Nothing.
+    Video,
+    H264Sequence(super::h264::SliceSyntax),
+    H264Picture(h264::PictureSyntax),
+    H265Sequence(h265::SliceSyntax),
+    H265Picture(h265::PictureSyntax),
 }
 
-/// Reads a PPS (§7.3.2.2). One that breaks off behind its beginning has no redundant pictures.
-fn picture_syntax(nal: &[u8]) -> Option<(u32, PictureSyntax)> {
-    let mut reader = BitReader::new(nal.get(1..)?);
-    let id = reader.unsigned()?;
-    let sequence = u8::try_from(reader.unsigned()?).ok()?;
-    reader.flag()?; // entropy_coding_mode_flag
-    let bottom_order = reader.flag()?;
-    let redundant = has_redundant_pictures(&mut reader).unwrap_or(false);
-    Some((id, PictureSyntax { sequence, bottom_order, redundant }))
-}
-
-fn has_redundant_pictures(reader: &mut BitReader<'_>) -> Option<bool> {
-    skip_slice_groups(reader)?;
-    reader.unsigned()?; // num_ref_idx_l0_default_active_minus1
-    reader.unsigned()?;
-    reader.skip(3)?; // weighted_pred_flag, weighted_bipred_idc
-    for _ in 0..3 {
-        reader.signed()?; // pic_init_qp_minus26, pic_init_qs_minus26, chroma_qp_index_offset
-    }
-    reader.skip(2)?; // deblocking_filter_control_present_flag, constrained_intra_pred_flag
-    reader.flag()
-}
-
-fn skip_slice_groups(reader: &mut BitReader<'_>) -> Option<()> {
-    let groups = reader.unsigned().filter(|groups| *groups <= SLICE_GROUPS_MAX)?; // minus 1
-    if groups == 0 {
-        return Some(());
-    }
-    match reader.unsigned()? {
-        0 => (0..=groups).try_for_each(|_| reader.unsigned().map(drop)),
-        2 => (0..2 * groups).try_for_each(|_| reader.unsigned().map(drop)),
-        3..=5 => {
-            reader.flag()?; // slice_group_change_direction_flag
-            reader.unsigned().map(drop)
+impl Syntax {
+    /// That of a parameter set with its header.
+    pub fn of(codec: Codec, kind: Kind, nal: &[u8]) -> Option<Syntax> {
+        match (codec, kind) {
+            (_, Kind::Video) => Some(Syntax::Video),
+            (Codec::H264, Kind::Sequence) => h264::sequence(nal).map(Syntax::H264Sequence),
+            (Codec::H264, Kind::Picture) => h264::picture(nal).map(Syntax::H264Picture),
+            (Codec::H265, Kind::Sequence) => {
+                super::h265::slice_syntax(nal).map(Syntax::H265Sequence)
+            }
+            (Codec::H265, Kind::Picture) => h265::picture(nal).map(Syntax::H265Picture),
         }
-        6 => {
-            let bits = (groups + 1).next_power_of_two().trailing_zeros() as usize;
-            let map_units = usize::try_from(reader.unsigned()?).ok()?.checked_add(1)?;
-            reader.skip(map_units.checked_mul(bits)?)
-        }
-        _ => Some(()), // 1: dispersed
     }
 }
 
-const PARTITION_A: u8 = 2;
-const IDR: u8 = 5;
-const SLICE_TYPE_MAX: u32 = 9;
-/// `num_slice_groups_minus1` of any profile (§A.2).
-const SLICE_GROUPS_MAX: u32 = 7;
+/// Reads the header of a slice that refers to sets of that syntax, from its first bytes; of data
+/// partitions that of an A.
+///
+/// # Errors
+/// `Malformed`: the camera's fault, or it sends another codec.
+pub(super) fn read(
+    nal: &[u8],
+    sequence: Syntax,
+    picture: Syntax,
+) -> Result<SliceHeader, Unreadable> {
+    match (sequence, picture) {
+        (Syntax::H264Sequence(sequence), Syntax::H264Picture(picture)) => {
+            h264::read(nal, sequence, picture)
+        }
+        (Syntax::H265Sequence(sequence), Syntax::H265Picture(picture)) => {
+            h265::read(nal, sequence, picture)
+        }
+        _ => Err(Unreadable::ParameterSet),
+    }
+}

@@ -100,7 +100,7 @@ impl Assembler {
             marker: Marker::Unproven,
             after_gap: true,
             time: RtpTime(0),
-            pictures: Pictures::new(codec),
+            pictures: Pictures::default(),
             unit: Unit::default(),
             nal: Nal {
                 target: Target::Closed,
@@ -113,13 +113,8 @@ impl Assembler {
             },
             parameter_set: Vec::new(),
         };
-        sets.for_each(|set| assembler.offer(set.as_ref()));
+        sets.for_each(|set| assembler.collector.offer(set.as_ref()));
         assembler
-    }
-
-    fn offer(&mut self, parameter_set: &[u8]) {
-        self.collector.offer(parameter_set);
-        self.pictures.offer(parameter_set);
     }
 
     pub(super) fn parameter_sets(&mut self) -> Option<Arc<ParameterSets>> {
@@ -201,6 +196,7 @@ impl Assembler {
             self.drop_unit(DropCause::Incomplete, sink);
         }
         self.unit = Unit::default();
+        self.collector.lose();
         self.pictures.end();
         self.after_gap = true;
         self.marker = Marker::Unproven;
@@ -289,7 +285,7 @@ impl Assembler {
             Target::Sink => sink.nal_end(),
             Target::ParameterSet => {
                 let set = std::mem::take(&mut self.parameter_set);
-                self.offer(&set);
+                self.collector.offer(&set);
                 self.parameter_set = set;
             }
             Target::Closed | Target::Head | Target::Nowhere => {}
@@ -393,7 +389,8 @@ impl Assembler {
     }
 
     fn add_slice(&mut self, slice: Slice, head: &[u8], sink: &mut dyn Sink) {
-        let relation = match self.pictures.take(slice, head, self.nal.begun, self.after_gap) {
+        let (sets, time) = (&self.collector, self.nal.begun);
+        let relation = match self.pictures.take(slice, head, sets, time, self.after_gap) {
             Ok(Relation::SecondField) if self.unit.slice.is_none() => Relation::Begins,
             Ok(relation) => relation,
             Err(error) => return self.refuse_slice(slice, error, sink),

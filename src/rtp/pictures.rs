@@ -1,18 +1,15 @@
 //! Tells which slices are of one picture.
 //!
-//! H.264 slices are told apart by their headers (§7.4.1.2.4), those of H.265 say themselves which is a
-//! picture's first (§7.4.7.1). Time stamps and marker bits are not needed, so that cameras may do with
-//! them what they like.
+//! Slices are told apart by their headers (H.264 §7.4.1.2.4, H.265 §7.4.7.1). Time stamps and marker bits
+//! are not needed, so that cameras may do with them what they like.
 
 use crate::{
-    codec::{Codec, Place, Slice, SliceHeader, SliceHeaders, Unreadable},
+    codec::{Collector, Place, Slice, SliceHeader, Unreadable},
     units::{RtpTime, TICKS_PER_SECOND},
 };
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Pictures {
-    /// What H.264 slices refer to.
-    headers: Option<Box<SliceHeaders>>,
     /// That of the last slice.
     picture: Option<Picture>,
 }
@@ -42,17 +39,6 @@ pub(super) enum Relation {
 }
 
 impl Pictures {
-    pub fn new(codec: Codec) -> Pictures {
-        Pictures { headers: (codec == Codec::H264).then(Box::default), picture: None }
-    }
-
-    /// Takes a parameter set that slices may refer to.
-    pub fn offer(&mut self, parameter_set: &[u8]) {
-        if let Some(headers) = &mut self.headers {
-            headers.offer(parameter_set);
-        }
-    }
-
     /// The run ends.
     pub fn end(&mut self) {
         self.picture = None;
@@ -76,11 +62,12 @@ impl Pictures {
         &mut self,
         slice: Slice,
         head: &[u8],
+        sets: &Collector,
         time: RtpTime,
         after_gap: bool,
     ) -> Result<Relation, Unreadable> {
-        let header = self.header(slice, head)?;
-        let is_first = header.map_or(slice.place == Place::First, |header| header.is_first());
+        let header = self.header(slice, head, sets)?;
+        let is_first = header.is_some_and(|header| header.is_first());
         let relation = self.relation(is_first, header, time, after_gap);
         match &mut self.picture {
             Some(picture) if relation == Relation::Continues => {
@@ -103,12 +90,17 @@ impl Pictures {
     }
 
     /// `None` where a slice has no header that tells its picture.
-    fn header(&self, slice: Slice, head: &[u8]) -> Result<Option<SliceHeader>, Unreadable> {
+    fn header(
+        &self,
+        slice: Slice,
+        head: &[u8],
+        sets: &Collector,
+    ) -> Result<Option<SliceHeader>, Unreadable> {
         let before = self.picture.and_then(|picture| picture.header);
-        match &self.headers {
-            Some(headers) if slice.place != Place::Partition => headers.read(head).map(Some),
-            Some(_) if !before.is_some_and(|it| it.partitioned) => Err(Unreadable::Malformed),
-            _ => Ok(None),
+        match slice.place {
+            Place::Partition if before.is_some_and(|it| it.partitioned) => Ok(None),
+            Place::Partition => Err(Unreadable::Malformed),
+            _ => sets.slice_header(&slice, head).map(|it| Some(it.behind(before.as_ref()))),
         }
     }
 

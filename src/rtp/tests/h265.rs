@@ -15,13 +15,27 @@ const SEI: &[u8] = &[0x4e, 0x01, 0x05, 0x01, 0x11, 0x80];
 const SUFFIX_SEI: &[u8] = &[0x50, 0x01, 0x84, 0x01, 0x11, 0x80];
 const DELIMITER: &[u8] = &[0x46, 0x01, 0x50];
 
-/// First slice of a picture of a type, of picture parameter set 0.
+/// A slice of picture parameter set 0: its address, and the order count of its picture, which an IDR
+/// picture does not have.
+fn slice_of(kind: u8, address: u8, order: u8) -> Vec<u8> {
+    let is_first = if address == 0 { "1" } else { "0" };
+    let no_output = if (16..=23).contains(&kind) { "1" } else { "" };
+    let address = if address == 0 { String::new() } else { format!("{address:08b}") };
+    let order = if matches!(kind, 19 | 20) { String::new() } else { format!("{order:08b}") };
+    let bits = format!("{is_first}{no_output}1{address}1{order}");
+    let bits = format!("{bits:1<32}");
+    let bytes = (0..4).map(|byte| u8::from_str_radix(&bits[8 * byte..8 * byte + 8], 2).unwrap());
+    let head: Vec<u8> = [kind << 1, 1].into_iter().chain(bytes).collect();
+    filled(&head, 20)
+}
+
+/// The first slice of a picture of a type.
 fn slice(kind: u8) -> Vec<u8> {
-    filled(&[kind << 1, 1, 0xef], 20)
+    slice_of(kind, 0, 7)
 }
 
 fn further_slice(kind: u8) -> Vec<u8> {
-    filled(&[kind << 1, 1, 0x28], 15)
+    slice_of(kind, 120, 7)
 }
 
 const IDR: u8 = 20;
@@ -120,6 +134,69 @@ fn a_picture_whose_first_slice_is_missing_is_malformed() {
     run.packet(30, Mark::Set, &slice(TRAIL)).packet(40, Mark::Set, &slice(TRAIL));
     assert_eq!(run.out.times(), [10, 30]);
     assert_eq!(run.out.drops, [DropCause::Malformed]);
+}
+
+/// The same without a marker bit or a time stamp that would tell.
+#[test]
+fn a_picture_whose_first_slice_is_missing_is_no_part_of_the_one_before() {
+    let picture = |order| [slice_of(TRAIL, 0, order), slice_of(TRAIL, 120, order)];
+    for (headless, why) in [
+        (slice_of(TRAIL, 120, 2), "the order count is another"),
+        (slice_of(IDR, 120, 0), "the type is another"),
+        (slice_of(TRAIL, 60, 1), "it lies before the last one"),
+    ] {
+        let mut run = run();
+        for nal in picture(0).iter().chain(&picture(1)) {
+            run.packet(10, Mark::Clear, nal);
+        }
+        run.packet(10, Mark::Clear, &headless);
+        for nal in picture(3).iter().chain(&picture(4)) {
+            run.packet(20, Mark::Clear, nal);
+        }
+        assert_eq!(run.out.nals(), [picture(0), picture(1), picture(3)], "{why}");
+        assert_eq!(run.out.drops, [DropCause::Malformed], "{why}");
+    }
+}
+
+/// IDR pictures have no order count.
+#[test]
+fn of_idr_pictures_alone_one_without_its_first_slice_is_malformed() {
+    let mut run = run();
+    let whole = [slice(IDR), further_slice(IDR)];
+    for nal in [&whole[0], &whole[1], &whole[1], &whole[0], &whole[1], &whole[0]] {
+        run.packet(10, Mark::Clear, nal);
+    }
+    assert_eq!(run.out.nals(), [whole.clone(), whole]);
+    assert_eq!(run.out.drops, [DropCause::Malformed]);
+}
+
+#[test]
+fn slices_of_a_set_that_is_not_known_are_never_stored() {
+    let unknown = |first: u8| filled(&[TRAIL << 1, 1, first, 0xff], 20); // of set 1
+    let mut run = proven_run();
+    run.packet(10, Mark::Set, &slice(TRAIL));
+    run.packet(20, Mark::Clear, &unknown(0xaf)).packet(20, Mark::Set, &unknown(0x2f));
+    run.packet(30, Mark::Clear, &slice(TRAIL)).packet(30, Mark::Set, &unknown(0x2f));
+    run.packet(40, Mark::Set, &slice(TRAIL));
+    assert_eq!(run.out.times(), [10, 40]);
+    assert_eq!(run.out.drops, [DropCause::NoParameterSets; 2]);
+}
+
+#[test]
+fn sets_at_the_end_of_a_run_do_not_mark_the_first_picture_of_the_next() {
+    for ends in [false, true] {
+        let mut run = proven_run();
+        for time in 0..20 {
+            run.packet(10 + time, Mark::Set, &slice(TRAIL));
+        }
+        run.packet(40, Mark::Clear, &aggregate(&[48 << 1, 1], &[VPS, SPS, PPS]));
+        if ends {
+            run.end();
+        }
+        run.packet(40, Mark::Set, &slice(TRAIL)).end();
+        let told = if ends { RandomAccess::None } else { RandomAccess::RecoveryPoint };
+        assert_eq!(run.out.units.last().unwrap().0.access, told);
+    }
 }
 
 #[test]
