@@ -9,6 +9,7 @@
 mod assembler;
 mod audio;
 mod depacketizer;
+mod elsewhere;
 mod h264;
 mod h265;
 mod jpeg;
@@ -16,6 +17,7 @@ mod latm;
 mod pictures;
 mod receiver;
 pub mod rtcp;
+mod source;
 mod start_codes;
 #[cfg(test)]
 mod tests;
@@ -48,6 +50,19 @@ impl Packet<'_> {
     /// All are the sender's fault, or the bytes are no RTP.
     pub fn parse(bytes: &[u8]) -> Result<Packet<'_>, Error> {
         Packet::fields(bytes)?.ok_or(Error::Truncated { bytes: bytes.len() })
+    }
+
+    /// The sequence number alone; `None` where the bytes are no RTP.
+    pub fn sequence_number_of(bytes: &[u8]) -> Option<u16> {
+        match bytes {
+            // a payload type of 64 to 95 is RTCP's (RFC 5761 §4)
+            [first, second, high, low, _, _, _, _, _, _, _, _, ..]
+                if first >> 6 == VERSION && !matches!(second & 0x7f, 64..96) =>
+            {
+                Some(u16::from_be_bytes([*high, *low]))
+            }
+            _ => None,
+        }
     }
 
     /// `None` where the bytes end too early.

@@ -103,6 +103,8 @@ pub enum Output<'a> {
     Playing(&'a Presentation),
     /// One packet of a track, which counts from 0 in the order of the SDP.
     Packet { track: usize, kind: PacketKind, bytes: &'a [u8] },
+    /// What came on the channel of no track that was set up, where one would bring RTP.
+    Stray { bytes: &'a [u8] },
     /// The dialogue is over; comes once, last.
     Closed,
 }
@@ -142,6 +144,7 @@ enum Next {
     Send,
     Playing,
     Packet { track: usize, kind: PacketKind, range: Range<usize> },
+    Stray { range: Range<usize> },
     Closed,
 }
 
@@ -227,6 +230,9 @@ impl Session {
             Ok(Some(Next::Packet { track, kind, range })) => {
                 Ok(Some(Output::Packet { track, kind, bytes: self.input.get(range) }))
             }
+            Ok(Some(Next::Stray { range })) => {
+                Ok(Some(Output::Stray { bytes: self.input.get(range) }))
+            }
             Ok(Some(Next::Closed)) => {
                 self.end = End::Told;
                 Ok(Some(Output::Closed))
@@ -305,6 +311,7 @@ impl Session {
                         self.input.put_back(&item);
                         return Ok(Some(Next::Playing));
                     }
+                    Block::Stray => return Ok(Some(Next::Stray { range: payload.clone() })),
                     Block::Drop => {}
                 },
                 Item::Message(range) => {

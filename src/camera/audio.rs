@@ -16,7 +16,7 @@ use std::time::Instant;
 /// From packets of the sound track to frames.
 pub(super) struct Audio {
     pub track: usize,
-    receiver: Receiver,
+    pub receiver: Receiver,
     depacketizer: AudioDepacketizer,
 }
 

@@ -267,7 +267,9 @@ impl Connection {
         for &kind in kinds {
             // Without reports the video that came before does: sound is read first, so that a batch of
             // pictures does not count as older than the sound that came with it.
-            let sound_first = intake.awaits_audio() && !intake.knows_clocks();
+            // So it is where the numbers of sound explain those that the video lacks.
+            let sound_first =
+                intake.awaits_audio() && !intake.knows_clocks() || self.reception.shares_a_count();
             for nth in 0..self.ports.len() {
                 let nth = if sound_first { self.ports.len() - 1 - nth } else { nth };
                 let Some(ports) = self.ports.get(nth) else { continue };
@@ -349,6 +351,7 @@ impl Connection {
                 Output::Packet { track, kind, bytes } => {
                     self.reception.take(track, kind, bytes, intake, now)?;
                 }
+                Output::Stray { bytes } => self.reception.take_stray(bytes),
                 Output::Playing(presentation) => {
                     self.reception.begin(presentation, self.manner.seed, intake, now);
                     self.presentation = Some(presentation.clone());

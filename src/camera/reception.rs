@@ -11,6 +11,7 @@ use super::{
 use crate::{
     limits,
     media::Intake,
+    rtp::Packet,
     rtsp::{PacketKind, Presentation},
     units::WallTime,
 };
@@ -67,12 +68,18 @@ impl Reception {
         }
         if let Some(audio) = self.audio.as_mut().filter(|it| it.track == track) {
             audio.handle(kind, bytes, intake, now);
+            if kind == PacketKind::Rtp {
+                self.take_stray(bytes);
+            }
             return Ok(());
         }
         let Some(video) = self.video.as_mut().filter(|it| it.track == track) else { return Ok(()) };
         match kind {
             PacketKind::Rtp => {
                 self.arrivals.packet(now);
+                if let (Some(audio), Some(number)) = (&mut self.audio, number_of(bytes)) {
+                    audio.receiver.came_elsewhere(number);
+                }
                 video.handle_packet(bytes, intake, now)?;
             }
             PacketKind::Rtcp => match video.handle_report(bytes, intake, now) {
@@ -82,6 +89,18 @@ impl Reception {
             },
         }
         Ok(())
+    }
+
+    /// A packet that is not of the video: nothing but its number may count.
+    pub fn take_stray(&mut self, bytes: &[u8]) {
+        if let (Some(video), Some(number)) = (&mut self.video, number_of(bytes)) {
+            video.receiver.came_elsewhere(number);
+        }
+    }
+
+    /// The camera counts the packets of all tracks together.
+    pub fn shares_a_count(&self) -> bool {
+        self.video.as_ref().is_some_and(|video| video.receiver.shares_its_count())
     }
 
     /// Gives up packets that were waited for too long.
@@ -103,4 +122,8 @@ impl Reception {
             video.end(intake, now);
         }
     }
+}
+
+fn number_of(bytes: &[u8]) -> Option<u16> {
+    Packet::sequence_number_of(bytes)
 }

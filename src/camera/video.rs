@@ -19,7 +19,7 @@ use std::time::Instant;
 /// From packets of the video track to access units.
 pub(super) struct Video {
     pub track: usize,
-    receiver: Receiver,
+    pub receiver: Receiver,
     depacketizer: Depacketizer,
     codec: Codec,
     /// Frames in the ring when the session began to play.

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::{
     Packet,
+    elsewhere::Elsewhere,
     rtcp::{Reception, SenderReport},
+    source::{Position, Source},
 };
 use crate::{
     limits::{REORDER_DELAY_MAX, REORDER_PACKET_BYTES_MAX, REORDER_PACKETS_MAX},
@@ -58,6 +60,7 @@ pub struct Receiver {
     heard: Option<Instant>,
     source: Option<Source>,
     candidate: Option<Candidate>,
+    elsewhere: Elsewhere,
     /// Packets that overtook others, by `extended`.
     waiting: Vec<Waiting>,
     spare: Vec<Vec<u8>>,
@@ -75,6 +78,7 @@ impl Receiver {
             heard: None,
             source: None,
             candidate: None,
+            elsewhere: Elsewhere::default(),
             waiting: Vec::new(),
             spare: Vec::new(),
             statistics: Statistics::default(),
@@ -97,8 +101,23 @@ impl Receiver {
         self.handle(packet, now, deliver);
     }
 
+    /// A packet of that number came on another track of the session: it is not missing here if the camera
+    /// counts its tracks together.
+    pub fn came_elsewhere(&mut self, sequence_number: u16) {
+        match self.source.as_ref().map(|source| source.position(sequence_number)) {
+            Some(Position::Behind { seen: true }) => self.elsewhere.give_up(),
+            _ => self.elsewhere.note(sequence_number),
+        }
+    }
+
+    /// Whether numbers that were missing here came on another track.
+    pub fn shares_its_count(&self) -> bool {
+        self.elsewhere.explained()
+    }
+
     /// Gives up what packets have waited for too long.
     pub fn handle_timeout(&mut self, now: Instant, deliver: &mut impl FnMut(Packet<'_>, Lost)) {
+        self.deliver_due(deliver);
         while self.deadline().is_some_and(|deadline| deadline <= now) {
             self.give_up_gap(deliver);
         }
@@ -248,7 +267,7 @@ impl Receiver {
         self.statistics.received += 1;
         self.candidate = None;
         let mut source = Source::new(&packet, now);
-        source.advance(0);
+        source.advance(0, 0);
         self.source = Some(source);
         deliver(packet, lost);
     }
@@ -257,6 +276,7 @@ impl Receiver {
         while !self.waiting.is_empty() {
             self.give_up_gap(deliver);
         }
+        self.elsewhere.forget();
         self.statistics.restarts += 1;
         self.start(packet, now, lost, deliver);
     }
@@ -265,6 +285,7 @@ impl Receiver {
     fn take(&mut self, packet: Packet<'_>, count: u32, now: Instant, deliver: Deliver<'_>) {
         self.statistics.received += 1;
         self.candidate = None;
+        self.elsewhere.came_here(packet.sequence_number);
         let Some(source) = &mut self.source else { return };
         source.arrived(&packet, now);
         let extended = source.next.wrapping_add(count);
@@ -272,7 +293,7 @@ impl Receiver {
             self.statistics.duplicate += 1;
             return;
         }
-        if count > 0 && self.order == Order::Datagram {
+        if self.missing(extended) > 0 && self.order == Order::Datagram {
             if packet.payload.len() <= REORDER_PACKET_BYTES_MAX {
                 self.wait(packet, extended, now);
                 if self.waiting.len() > REORDER_PACKETS_MAX {
@@ -284,12 +305,26 @@ impl Receiver {
                 self.give_up_gap(deliver);
             }
         }
-        let Some(source) = &mut self.source else { return };
-        let lost = extended.wrapping_sub(source.next);
-        source.advance(lost);
-        self.statistics.lost += u64::from(lost);
-        deliver(packet, Lost(lost));
+        let lost = self.pass(extended);
+        deliver(packet, lost);
         self.deliver_due(deliver);
+    }
+
+    /// Numbers up to that one that came nowhere.
+    fn missing(&self, extended: u32) -> u32 {
+        let Some(source) = &self.source else { return 0 };
+        self.elsewhere.missing(source.next, extended)
+    }
+
+    /// Goes on behind the packet of that number; answers what is lost before it.
+    fn pass(&mut self, extended: u32) -> Lost {
+        let lost = self.missing(extended);
+        let Some(source) = &mut self.source else { return Lost(0) };
+        let gap = extended.wrapping_sub(source.next);
+        self.elsewhere.explain(gap - lost);
+        source.advance(gap, lost);
+        self.statistics.lost += u64::from(lost);
+        Lost(lost)
     }
 
     fn wait(&mut self, packet: Packet<'_>, extended: u32, now: Instant) {
@@ -311,29 +346,28 @@ impl Receiver {
 
     /// Counts what the first waiting packet waits for as lost, and delivers up to the next gap.
     fn give_up_gap(&mut self, deliver: Deliver<'_>) {
-        let (Some(source), Some(first)) = (&mut self.source, self.waiting.first()) else { return };
-        let lost = first.extended.wrapping_sub(source.next);
-        self.statistics.lost += u64::from(lost);
-        self.deliver_first(Lost(lost), deliver);
+        self.deliver_first(deliver);
         self.deliver_due(deliver);
     }
 
     fn deliver_due(&mut self, deliver: Deliver<'_>) {
-        while let (Some(source), Some(first)) = (&self.source, self.waiting.first())
-            && first.extended == source.next
+        while let Some(first) = self.waiting.first()
+            && self.missing(first.extended) == 0
         {
-            self.deliver_first(Lost(0), deliver);
+            self.deliver_first(deliver);
         }
     }
 
-    /// Delivers the first waiting packet, `lost` numbers after the one that is due.
-    fn deliver_first(&mut self, lost: Lost, deliver: Deliver<'_>) {
-        let Some(source) = self.source.as_mut().filter(|_| !self.waiting.is_empty()) else {
+    /// Delivers the first waiting packet.
+    fn deliver_first(&mut self, deliver: Deliver<'_>) {
+        if self.waiting.is_empty() {
             return;
-        };
+        }
         let waiting = self.waiting.remove(0);
-        source.advance(lost.0);
-        source.ssrc = waiting.ssrc;
+        let lost = self.pass(waiting.extended);
+        if let Some(source) = &mut self.source {
+            source.ssrc = waiting.ssrc;
+        }
         let packet = Packet {
             marker: waiting.marker,
             payload_type: self.payload_type,
@@ -377,128 +411,8 @@ impl Waiting {
     }
 }
 
-/// Where a packet lies.
-enum Position {
-    Start,
-    /// So many numbers after the one that is due.
-    Ahead(u32),
-    /// Before the one that is due.
-    Behind {
-        seen: bool,
-    },
-    /// Too far from it, or of another source.
-    Elsewhere,
-}
-
-/// The sender, as far as its packets tell.
-#[derive(Debug)]
-struct Source {
-    ssrc: u32,
-    /// Number that is due: sequence number and, above it, its wraps.
-    next: u32,
-    first: u32,
-    /// Of the 64 numbers before `next`, those that came; bit 0 is the last.
-    seen: u64,
-    received: u32,
-    /// Of its newest packet.
-    timestamp: RtpTime,
-    /// Of RFC 3550 §6.4.1, times 16.
-    jitter: u32,
-    epoch: Instant,
-    transit: u32,
-    expected_before: u32,
-    received_before: u32,
-    sender_report: Option<(SenderReport, Instant)>,
-}
-
-impl Source {
-    fn new(packet: &Packet<'_>, now: Instant) -> Source {
-        let first = u32::from(packet.sequence_number);
-        Source {
-            ssrc: packet.ssrc,
-            next: first,
-            first,
-            seen: 0,
-            received: 1,
-            timestamp: packet.timestamp,
-            jitter: 0,
-            epoch: now,
-            transit: 0u32.wrapping_sub(packet.timestamp.0),
-            expected_before: 0,
-            received_before: 0,
-            sender_report: None,
-        }
-    }
-
-    fn position(&self, sequence_number: u16) -> Position {
-        let due = (self.next & 0xffff) as u16;
-        let ahead = i32::from(sequence_number.wrapping_sub(due).cast_signed());
-        match u32::try_from(ahead) {
-            Ok(count @ ..=DROPOUT_MAX) => Position::Ahead(count),
-            Err(_) if ahead >= -MISORDER_MAX => {
-                let bit = ahead.unsigned_abs() - 1;
-                Position::Behind { seen: self.seen.checked_shr(bit).is_some_and(|s| s & 1 == 1) }
-            }
-            _ => Position::Elsewhere,
-        }
-    }
-
-    /// A stamp of this source may be so soon before or after its newest one.
-    fn is_near(&self, timestamp: RtpTime) -> bool {
-        (-NEAR_TICKS..=NEAR_TICKS).contains(&timestamp.since(self.timestamp).0)
-    }
-
-    /// One packet is delivered, `lost` numbers after the one that was due.
-    fn advance(&mut self, lost: u32) {
-        let steps = lost.saturating_add(1);
-        self.next = self.next.wrapping_add(steps);
-        self.seen = self.seen.checked_shl(steps).unwrap_or(0) | 1;
-    }
-
-    /// Interarrival jitter (RFC 3550 Appendix A.8), in ticks of the video clock.
-    fn arrived(&mut self, packet: &Packet<'_>, now: Instant) {
-        self.timestamp = packet.timestamp;
-        self.received = self.received.wrapping_add(1);
-        let elapsed = now.saturating_duration_since(self.epoch).as_micros();
-        let ticks = elapsed * TICKS_PER_SECOND.unsigned_abs() as u128 / 1_000_000;
-        let transit = ((ticks & 0xffff_ffff) as u32).wrapping_sub(packet.timestamp.0);
-        let difference = transit.wrapping_sub(self.transit).cast_signed().unsigned_abs();
-        self.transit = transit;
-        let decay = self.jitter.saturating_add(8) >> 4;
-        self.jitter = self.jitter.saturating_sub(decay).saturating_add(difference);
-    }
-
-    fn reception(&mut self, now: Instant) -> Reception {
-        let expected = self.next.wrapping_sub(self.first);
-        let expected_now = expected.wrapping_sub(self.expected_before);
-        let received_now = self.received.wrapping_sub(self.received_before);
-        let lost_now = u64::from(expected_now.saturating_sub(received_now));
-        (self.expected_before, self.received_before) = (expected, self.received);
-        let fraction = (lost_now * 256).checked_div(expected_now.into()).unwrap_or(0);
-        let (last, since) = self.sender_report.map_or((0, 0), |(SenderReport { ntp, .. }, at)| {
-            let since = now.saturating_duration_since(at).as_millis() * 65_536 / 1000;
-            ((ntp >> 16 & 0xffff_ffff) as u32, u32::try_from(since).unwrap_or(u32::MAX))
-        });
-        Reception {
-            ssrc: self.ssrc,
-            fraction_lost: fraction.min(255) as u8,
-            lost: expected.wrapping_sub(self.received).cast_signed(),
-            highest_sequence_number: self.next.wrapping_sub(1),
-            jitter: self.jitter >> 4,
-            last_sender_report: last,
-            since_sender_report: since,
-        }
-    }
-}
-
-/// A jump further than this is a new numbering, not a loss (RFC 3550 Appendix A.1).
-const DROPOUT_MAX: u32 = 3000;
-/// A packet further back than this is of a new numbering, not late (RFC 3550 Appendix A.1).
-const MISORDER_MAX: i32 = 100;
 /// Sources that send within so long of each other take turns.
 const TURN_MAX: Duration = Duration::from_secs(1);
-/// Stamps of one source that lie further apart are of two.
-const NEAR_TICKS: i64 = 10 * TICKS_PER_SECOND;
 /// A numbering that begins anew so soon after the packet before lost nothing.
 const RENUMBERED_TICKS_MAX: i64 = TICKS_PER_SECOND / 2;
 /// So many packets in a row that seem to be late are none: the numbering went back a little.

@@ -51,6 +51,8 @@ pub(super) enum Block {
     Deliver(usize, PacketKind),
     /// It is the first and came before the answer to PLAY: say `Playing`, then ask again.
     Announce,
+    /// An RTP packet, by its channel, of a track that was not set up.
+    Stray,
     Drop,
 }
 
@@ -175,9 +177,12 @@ impl Dialogue {
                 self.stage = Stage::Playing;
                 Block::Announce
             }
-            _ => {
+            (stage, _) => {
                 self.counters.dropped_blocks += 1;
-                Block::Drop
+                match stage {
+                    Stage::Playing if channel.is_multiple_of(2) => Block::Stray,
+                    _ => Block::Drop,
+                }
             }
         }
     }

@@ -88,6 +88,7 @@ impl Camera {
             match self.session.poll(self.now)? {
                 None => return Ok(seen),
                 Some(Output::Send(bytes)) => panic!("{}", String::from_utf8_lossy(bytes)),
+                Some(Output::Stray { .. }) => {}
                 Some(output) => seen.push(owned(&output)),
             }
         }
@@ -147,6 +148,7 @@ fn owned(output: &Output<'_>) -> Seen {
         Output::Packet { track, kind, bytes } => Seen::Packet(*track, *kind, bytes.to_vec()),
         Output::Closed => Seen::Closed,
         Output::Send(bytes) => panic!("{}", String::from_utf8_lossy(bytes)),
+        Output::Stray { bytes } => panic!("{bytes:02x?}"),
     }
 }
 
@@ -228,6 +230,7 @@ fn every_split_of_the_replies_gives_the_same_dialogue() {
             while let Some(output) = camera.session.poll(camera.now).unwrap() {
                 match output {
                     Output::Send(bytes) => sent.extend_from_slice(bytes),
+                    Output::Stray { .. } => {}
                     output => seen.push(owned(&output)),
                 }
             }

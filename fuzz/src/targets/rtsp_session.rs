@@ -131,6 +131,7 @@ fn drain(session: &mut Session, now: Instant, heard: &mut Vec<Heard>) {
             Ok(Some(Output::Packet { track, kind, bytes })) => {
                 Heard::Packet(track, kind, bytes.to_vec())
             }
+            Ok(Some(Output::Stray { .. })) => continue,
             Ok(Some(Output::Closed)) => Heard::Closed,
             Err(error) => {
                 let said = error.to_string();

@@ -106,7 +106,7 @@ impl Stream {
                         return Ok(true);
                     }
                 }
-                Output::Packet { .. } => {}
+                Output::Packet { .. } | Output::Stray { .. } => {}
             }
         }
         Ok(false)

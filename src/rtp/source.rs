@@ -1,0 +1,133 @@
+//! The sender of a track's packets, as far as they tell: which number is due, and what its reports need.
+//!
+//! Spec: RFC 3550 §6.4.1, Appendix A.1, A.3, A.8.
+
+use std::time::Instant;
+
+use super::{
+    Packet,
+    rtcp::{Reception, SenderReport},
+};
+use crate::units::{RtpTime, TICKS_PER_SECOND};
+
+/// Where a packet lies.
+pub(super) enum Position {
+    Start,
+    /// So many numbers after the one that is due.
+    Ahead(u32),
+    /// Before the one that is due.
+    Behind {
+        seen: bool,
+    },
+    /// Too far from it, or of another source.
+    Elsewhere,
+}
+
+/// The sender, as far as its packets tell.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub ssrc: u32,
+    /// Number that is due: sequence number and, above it, its wraps.
+    pub next: u32,
+    first: u32,
+    /// Of the 64 numbers before `next`, those that came; bit 0 is the last.
+    seen: u64,
+    received: u32,
+    /// Of its newest packet.
+    pub timestamp: RtpTime,
+    /// Of RFC 3550 §6.4.1, times 16.
+    jitter: u32,
+    epoch: Instant,
+    transit: u32,
+    expected_before: u32,
+    received_before: u32,
+    pub sender_report: Option<(SenderReport, Instant)>,
+}
+
+impl Source {
+    pub fn new(packet: &Packet<'_>, now: Instant) -> Source {
+        let first = u32::from(packet.sequence_number);
+        Source {
+            ssrc: packet.ssrc,
+            next: first,
+            first,
+            seen: 0,
+            received: 1,
+            timestamp: packet.timestamp,
+            jitter: 0,
+            epoch: now,
+            transit: 0u32.wrapping_sub(packet.timestamp.0),
+            expected_before: 0,
+            received_before: 0,
+            sender_report: None,
+        }
+    }
+
+    pub fn position(&self, sequence_number: u16) -> Position {
+        let due = (self.next & 0xffff) as u16;
+        let ahead = i32::from(sequence_number.wrapping_sub(due).cast_signed());
+        match u32::try_from(ahead) {
+            Ok(count @ ..=DROPOUT_MAX) => Position::Ahead(count),
+            Err(_) if ahead >= -MISORDER_MAX => {
+                let bit = ahead.unsigned_abs() - 1;
+                Position::Behind { seen: self.seen.checked_shr(bit).is_some_and(|s| s & 1 == 1) }
+            }
+            _ => Position::Elsewhere,
+        }
+    }
+
+    /// A stamp of this source may be so soon before or after its newest one.
+    pub fn is_near(&self, timestamp: RtpTime) -> bool {
+        (-NEAR_TICKS..=NEAR_TICKS).contains(&timestamp.since(self.timestamp).0)
+    }
+
+    /// One packet is delivered, `gap` numbers after the one that was due, of which so many are lost.
+    pub fn advance(&mut self, gap: u32, lost: u32) {
+        let steps = gap.saturating_add(1);
+        self.received = self.received.wrapping_add(gap.saturating_sub(lost)); // as far as reports go
+        self.next = self.next.wrapping_add(steps);
+        self.seen = self.seen.checked_shl(steps).unwrap_or(0) | 1;
+    }
+
+    /// Interarrival jitter (RFC 3550 Appendix A.8), in ticks of the video clock.
+    pub fn arrived(&mut self, packet: &Packet<'_>, now: Instant) {
+        self.timestamp = packet.timestamp;
+        self.received = self.received.wrapping_add(1);
+        let elapsed = now.saturating_duration_since(self.epoch).as_micros();
+        let ticks = elapsed * TICKS_PER_SECOND.unsigned_abs() as u128 / 1_000_000;
+        let transit = ((ticks & 0xffff_ffff) as u32).wrapping_sub(packet.timestamp.0);
+        let difference = transit.wrapping_sub(self.transit).cast_signed().unsigned_abs();
+        self.transit = transit;
+        let decay = self.jitter.saturating_add(8) >> 4;
+        self.jitter = self.jitter.saturating_sub(decay).saturating_add(difference);
+    }
+
+    pub fn reception(&mut self, now: Instant) -> Reception {
+        let expected = self.next.wrapping_sub(self.first);
+        let expected_now = expected.wrapping_sub(self.expected_before);
+        let received_now = self.received.wrapping_sub(self.received_before);
+        let lost_now = u64::from(expected_now.saturating_sub(received_now));
+        (self.expected_before, self.received_before) = (expected, self.received);
+        let fraction = (lost_now * 256).checked_div(expected_now.into()).unwrap_or(0);
+        let (last, since) = self.sender_report.map_or((0, 0), |(SenderReport { ntp, .. }, at)| {
+            let since = now.saturating_duration_since(at).as_millis() * 65_536 / 1000;
+            ((ntp >> 16 & 0xffff_ffff) as u32, u32::try_from(since).unwrap_or(u32::MAX))
+        });
+        Reception {
+            ssrc: self.ssrc,
+            fraction_lost: fraction.min(255) as u8,
+            lost: expected.wrapping_sub(self.received).cast_signed(),
+            highest_sequence_number: self.next.wrapping_sub(1),
+            jitter: self.jitter >> 4,
+            last_sender_report: last,
+            since_sender_report: since,
+        }
+    }
+}
+
+/// A jump further than this is a new numbering, not a loss (RFC 3550 Appendix A.1).
+const DROPOUT_MAX: u32 = 3000;
+/// A packet further back than this is of a new numbering, not late (RFC 3550 Appendix A.1).
+const MISORDER_MAX: i32 = 100;
+/// Stamps of one source that lie further apart are of two.
+const NEAR_TICKS: i64 = 10 * TICKS_PER_SECOND;
