@@ -5,8 +5,11 @@
 mod arguments;
 mod check;
 mod client;
+mod export;
 mod help;
+mod keep;
 mod list;
+mod moment;
 mod passwd;
 #[cfg(feature = "pictures")]
 mod picture;
@@ -88,7 +91,19 @@ static COMMANDS: &[Command] = &[
         run: passwd::run,
     },
     Command { name: "probe", options: &["json"], help: help::PROBE, run: probe::run },
-    Command { name: "list", options: &["config", "json"], help: help::LIST, run: list::run },
+    Command {
+        name: "list",
+        options: &["from", "to", "last", "config", "socket", "json"],
+        help: help::LIST,
+        run: list::run,
+    },
+    Command {
+        name: "export",
+        options: &["output", "key-frames", "config", "socket"],
+        help: help::EXPORT,
+        run: export::run,
+    },
+    Command { name: "keep", options: &["off", "socket"], help: help::KEEP, run: keep::run },
     Command {
         name: "verify",
         options: &["repair", "socket", "json"],

@@ -71,6 +71,18 @@ pub enum Ends {
     Limit,
 }
 
+impl Ends {
+    /// As in the field `Clip-Ends` of the answer that is a clip.
+    pub fn name(self) -> &'static str {
+        match self {
+            Ends::Complete => "complete",
+            Ends::Parameters => "parameters",
+            Ends::Damage => "damage",
+            Ends::Limit => "limit",
+        }
+    }
+}
+
 /// A clip that is planned: its length is known, and every byte of it can be made.
 #[derive(Debug)]
 pub struct Clip {

@@ -531,6 +531,13 @@ pub const RESTART_DELAY: Duration = Duration::from_secs(2);
 pub const CLIENT_ANSWER_BYTES_MAX: usize = 1024 * KIB;
 /// How long it is waited for: longer than a daemon takes that ends while the card stalls.
 pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Recordings that are asked for at once: 60 KB of JSON, ten times that while it is read.
+pub const CLIENT_LIST_PAGE: usize = 200;
+/// What of a clip is made at a time where no daemon runs.
+pub const CLIENT_PIECE_BYTES: usize = 256 * KIB;
+/// How long the first byte of a clip is waited for: the daemon goes over the fragments of up to a day, on a
+/// card that others use as well.
+pub const CLIENT_CLIP_TIMEOUT: Duration = Duration::from_secs(600);
 /// A line that a password is read from; one has at most 128 characters.
 pub const PASSWORD_LINE_BYTES_MAX: usize = KIB;
 

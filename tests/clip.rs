@@ -16,7 +16,7 @@ use std::{
 const FRAMES: u64 = 180;
 
 /// Several recordings of 2 s in their own time, the last one closed.
-fn recorded() -> (Nvr, String, Camera) {
+pub fn recorded() -> (Nvr, String, Camera) {
     let clip = Clip::committed("bframes.h264").unwrap();
     let options = Options { frames: Some(FRAMES), ..Options::default() };
     let camera = Camera::builder().stream_with("cam", clip, options).start().unwrap();
@@ -30,7 +30,7 @@ fn recorded() -> (Nvr, String, Camera) {
 }
 
 /// Begin and end of all recordings, UTC in ms.
-fn span(address: &str) -> (i64, i64) {
+pub fn span(address: &str) -> (i64, i64) {
     let list = ask(address, "GET", "/api/recordings", &[], "").json();
     let recordings = list["recordings"].as_array().unwrap();
     let number = |entry: &Value, name: &str| entry[name].as_i64().unwrap();

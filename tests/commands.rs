@@ -12,8 +12,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-const COMMANDS: [&str; 9] =
-    ["run", "check", "status", "record", "shutdown", "passwd", "probe", "list", "verify"];
+const COMMANDS: [&str; 11] = [
+    "run", "check", "status", "record", "shutdown", "passwd", "probe", "list", "export", "keep",
+    "verify",
+];
 const FRAMES: u64 = 150;
 
 /// A daemon that has recorded three files of two seconds and ended.
@@ -223,14 +225,25 @@ fn list_of_what_is_not_there_fails() {
 }
 
 #[test]
-fn list_shows_what_is_being_recorded_as_cut() {
+fn what_is_being_recorded_is_called_that_where_the_daemon_can_be_asked() {
     let camera = Camera::builder().stream("cam", Clip::built_in()).start().unwrap();
     let nvr = Nvr::start(&camera.url("cam"), "segment_seconds = 60\nkeep_free_percent = 0");
     nvr.wait_for_recording(&[]);
-    let file = nvr.directory.path().join("smolnvr.toml");
+    let (file, socket) = (nvr.directory.path().join("smolnvr.toml"), socket(&nvr));
     let list = answer_json(&["list", "-c", text(&file)]);
     assert_eq!(list[0]["state"], "cut");
     assert_eq!(list.as_array().unwrap().len(), 1);
+    let list = answer_json(&["list", "--socket", &socket]);
+    assert_eq!(list[0]["state"], "recording");
+    assert_eq!(list.as_array().unwrap().len(), 1);
+    let output = answer(&["verify", "--socket", &socket, text(&nvr.recordings())]);
+    assert!(output.contains("000.mp4: recording, "), "{output}");
+    // A copy of it is what it is.
+    let copy = nvr.directory.path().join("000.mp4");
+    fs::copy(&nvr.files()[0], &copy).unwrap();
+    let (status, output, _) = smolnvr(&["verify", "--socket", &socket, text(&copy)]);
+    assert_eq!(status, Some(1));
+    assert!(output.contains("000.mp4: cut short, "), "{output}");
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod control;
 mod crowd;
 mod engines;
 mod exact;
+mod export;
 mod faults;
 mod ffmpeg;
 mod gstreamer;

@@ -1,10 +1,18 @@
 //! What was typed → what it means. An option that a command does not take is an error, and so is one
 //! that is given twice.
 
-use super::{COMMANDS, Command, Format, complain, verify::Repair, wrong_usage};
-use crate::{config::Config, daemon::Recording};
-use lexopt::{Arg, Parser};
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use super::{
+    COMMANDS, Command, Format, client, complain, keep::Keep, moment, verify::Repair, wrong_usage,
+};
+use crate::{
+    clip::Selection, clock, config::Config, daemon::Recording, units::WallTime, zone::Zone,
+};
+use lexopt::{Arg, Parser, ValueExt as _};
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 #[derive(Default)]
 pub(super) struct Arguments {
@@ -16,6 +24,13 @@ pub(super) struct Arguments {
     pub recording: Option<Recording>,
     pub format: Option<Format>,
     pub repair: Option<Repair>,
+    pub output: Option<PathBuf>,
+    pub selection: Option<Selection>,
+    pub keep: Option<Keep>,
+    /// As they were typed.
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub last: Option<usize>,
     pub help: bool,
     pub version: bool,
 }
@@ -29,7 +44,15 @@ impl Arguments {
         let mut parser = Parser::from_args(arguments);
         let mut parsed = Arguments::default();
         let mut given = Vec::new();
-        while let Some(argument) = parser.next()? {
+        loop {
+            // `-10m` is a moment, and no option.
+            if let Some(mut raw) = parser.try_raw_args()
+                && raw.peek().is_some_and(is_negative)
+            {
+                parsed.operands.extend(raw.next());
+                continue;
+            }
+            let Some(argument) = parser.next()? else { break };
             let option = match argument {
                 Arg::Short('h') | Arg::Long("help") => {
                     parsed.help = true;
@@ -48,6 +71,7 @@ impl Arguments {
                     continue;
                 }
                 Arg::Short('c') => "config",
+                Arg::Short('o') => "output",
                 Arg::Long(name) => long_option(name).ok_or_else(|| argument.unexpected())?,
                 Arg::Short(_) => return Err(argument.unexpected().into()),
             };
@@ -60,7 +84,13 @@ impl Arguments {
                 "socket" => parsed.socket = Some(parser.value()?.into()),
                 "no-record" => parsed.recording = Some(Recording::Off),
                 "json" => parsed.format = Some(Format::Json),
-                _ => parsed.repair = Some(Repair::Yes),
+                "repair" => parsed.repair = Some(Repair::Yes),
+                "output" => parsed.output = Some(parser.value()?.into()),
+                "key-frames" => parsed.selection = Some(Selection::KeyFrames),
+                "from" => parsed.from = Some(parser.value()?.string()?),
+                "to" => parsed.to = Some(parser.value()?.string()?),
+                "last" => parsed.last = Some(parser.value()?.parse()?),
+                _ => parsed.keep = Some(Keep::Off),
             }
         }
         parsed.check_options(&given)?;
@@ -92,6 +122,24 @@ impl Arguments {
         }
     }
 
+    /// For commands about a camera and a time: `CAMERA FROM TO`.
+    pub fn camera_and_span(&self, zone: &Zone) -> Result<(&str, WallTime, WallTime), Usage> {
+        let [camera, from, to] = self.operands.as_slice() else {
+            return Err(Usage("expected CAMERA FROM TO".into()));
+        };
+        let name = camera.to_str().filter(|name| client::is_camera_name(name));
+        let name = name.ok_or_else(|| Usage(format!("{camera:?} can not be a camera's name")))?;
+        let [from, to] = [from, to].map(|operand| operand.to_string_lossy());
+        let (from, to) = moment::span(&from, &to, clock::now(), zone)?;
+        Ok((name, from, to))
+    }
+
+    /// Whether the running daemon is asked, where one can be: a configuration that is named is meant,
+    /// whatever runs.
+    pub fn asks_daemon(&self) -> bool {
+        self.config.is_none() || self.socket.is_some()
+    }
+
     pub fn format(&self) -> Format {
         self.format.unwrap_or(Format::Text)
     }
@@ -121,8 +169,26 @@ fn command(name: &OsString) -> Result<&'static Command, Usage> {
 }
 
 fn long_option(name: &str) -> Option<&'static str> {
-    ["config", "socket", "no-record", "json", "repair"].into_iter().find(|option| *option == name)
+    OPTIONS.into_iter().find(|option| *option == name)
 }
+
+fn is_negative(argument: &OsStr) -> bool {
+    matches!(argument.as_encoded_bytes(), [b'-', digit, ..] if digit.is_ascii_digit())
+}
+
+const OPTIONS: [&str; 11] = [
+    "config",
+    "socket",
+    "no-record",
+    "json",
+    "repair",
+    "output",
+    "key-frames",
+    "from",
+    "to",
+    "last",
+    "off",
+];
 
 #[cfg(test)]
 mod tests {

@@ -12,7 +12,7 @@ use std::{
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::ExitCode,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// What the daemon says.
@@ -83,65 +83,181 @@ pub(super) fn request(
     body: Option<&Value>,
 ) -> Result<Reply, Failure> {
     let deadline = runtime::now() + limits::CLIENT_TIMEOUT;
-    let failed = |source: io::Error| Failure::new(socket, source);
-    let stream = UnixStream::connect(socket).map_err(failed)?;
-    let body = body.map(Value::to_string).unwrap_or_default();
-    let length = match method {
-        "GET" => String::new(),
-        _ => format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()),
-    };
-    let bound = |side, span| set_socket_timeout(&stream, side, Some(span)).map_err(io::Error::from);
-    bound(Timeout::Send, limits::CLIENT_TIMEOUT).map_err(failed)?;
-    let request = format!(
-        "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{length}\r\n{body}"
-    );
-    (&stream).write_all(request.as_bytes()).map_err(failed)?;
-    let (mut received, mut piece) = (Vec::new(), [0; 4096]);
+    let mut line = Line::ask(socket, method, target, body)?;
     loop {
-        let left = deadline.saturating_duration_since(runtime::now());
-        // Zero would mean for ever.
-        bound(Timeout::Recv, left.max(Duration::from_millis(1))).map_err(failed)?;
-        let count = match (&stream).read(&mut piece) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(_) if runtime::now() >= deadline => return Err(Failure::Silent),
-            result => result.map_err(failed)?,
-        };
-        received.extend_from_slice(piece.get(..count).unwrap_or_default());
-        if let Some(reply) = parse(&received, count == 0)? {
+        let is_end = !line.receive(deadline)?;
+        if let Some(reply) = parse(&line.received, is_end)? {
             return Ok(reply);
         }
-        if received.len() > limits::CLIENT_ANSWER_BYTES_MAX {
+        if line.received.len() > limits::CLIENT_ANSWER_BYTES_MAX {
             return Err(Failure::TooLong);
         }
     }
+}
+
+/// A body that is read as it comes, however long it is.
+pub(super) struct Download {
+    line: Line,
+    head: String,
+    /// What is still to come.
+    left: u64,
+}
+
+impl Download {
+    /// Asks for one, and waits up to [`limits::CLIENT_CLIP_TIMEOUT`] until it begins.
+    ///
+    /// # Errors
+    /// No daemon is there, or what is there does not answer as one. `Ok(Err)` is a refusal.
+    pub fn begin(socket: &Path, target: &str) -> Result<Result<Download, Reply>, Failure> {
+        let deadline = runtime::now() + limits::CLIENT_CLIP_TIMEOUT;
+        let mut line = Line::ask(socket, "GET", target, None)?;
+        loop {
+            let is_end = !line.receive(deadline)?;
+            match Head::split(&line.received)? {
+                Some((head, rest)) if head.status == 200 => {
+                    let length = head.field("Content-Length").and_then(|it| it.parse().ok());
+                    let left: u64 = length.ok_or(Failure::NoHttp)?;
+                    let (head, rest) = (head.text.to_owned(), rest.to_vec());
+                    line.received = rest;
+                    return Ok(Ok(Download { line, head, left }));
+                }
+                _ if line.received.len() > limits::CLIENT_ANSWER_BYTES_MAX => {
+                    return Err(Failure::TooLong);
+                }
+                _ => {
+                    if let Some(reply) = parse(&line.received, is_end)? {
+                        return Ok(Err(reply));
+                    }
+                }
+            }
+        }
+    }
+
+    pub fn field(&self, name: &str) -> Option<&str> {
+        field(&self.head, name)
+    }
+
+    /// Bytes that are still to come.
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// The next piece; empty at the end.
+    ///
+    /// # Errors
+    /// The daemon ends, or is silent, before all has come.
+    pub fn next(&mut self) -> Result<Vec<u8>, Failure> {
+        if self.left > 0 && self.line.received.is_empty() {
+            let deadline = runtime::now() + limits::CLIENT_TIMEOUT;
+            if !self.line.receive(deadline)? {
+                return Err(Failure::Hangup);
+            }
+        }
+        let mut piece = std::mem::take(&mut self.line.received);
+        piece.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.left -= piece.len() as u64;
+        Ok(piece)
+    }
+}
+
+/// A connection to the daemon that one request was sent on.
+struct Line {
+    socket: PathBuf,
+    stream: UnixStream,
+    /// What came and was not taken yet.
+    received: Vec<u8>,
+}
+
+impl Line {
+    fn ask(
+        socket: &Path,
+        method: &str,
+        target: &str,
+        body: Option<&Value>,
+    ) -> Result<Line, Failure> {
+        let failed = |source: io::Error| Failure::new(socket, source);
+        let stream = UnixStream::connect(socket).map_err(failed)?;
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let length = match method {
+            "GET" => String::new(),
+            _ => format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()),
+        };
+        set_socket_timeout(&stream, Timeout::Send, Some(limits::CLIENT_TIMEOUT))
+            .map_err(|error| failed(error.into()))?;
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{length}\r\n{body}"
+        );
+        (&stream).write_all(request.as_bytes()).map_err(failed)?;
+        Ok(Line { socket: socket.to_owned(), stream, received: Vec::new() })
+    }
+
+    /// Appends what comes next; false at the end.
+    fn receive(&mut self, deadline: Instant) -> Result<bool, Failure> {
+        let failed = |source: io::Error| Failure::new(&self.socket, source);
+        let mut piece = [0; 16 * 1024];
+        loop {
+            let left = deadline.saturating_duration_since(runtime::now());
+            // Zero would mean for ever.
+            let left = left.max(Duration::from_millis(1));
+            set_socket_timeout(&self.stream, Timeout::Recv, Some(left))
+                .map_err(|error| failed(error.into()))?;
+            match (&self.stream).read(&mut piece) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) if runtime::now() >= deadline => return Err(Failure::Silent),
+                result => {
+                    let count = result.map_err(failed)?;
+                    self.received.extend_from_slice(piece.get(..count).unwrap_or_default());
+                    return Ok(count > 0);
+                }
+            }
+        }
+    }
+}
+
+struct Head<'a> {
+    text: &'a str,
+    status: u16,
+}
+
+impl<'a> Head<'a> {
+    /// The head of an answer, and what follows it; `None` while some of it is missing.
+    fn split(received: &'a [u8]) -> Result<Option<(Head<'a>, &'a [u8])>, Failure> {
+        let Some(end) = received.windows(4).position(|four| four == b"\r\n\r\n") else {
+            return Ok(None);
+        };
+        let (head, rest) = received.split_at(end + 4);
+        let text = std::str::from_utf8(head).map_err(|_| Failure::NoHttp)?;
+        let status = text.strip_prefix("HTTP/1.1 ").and_then(|text| text.get(..3));
+        let status = status.and_then(|status| status.parse().ok()).ok_or(Failure::NoHttp)?;
+        Ok(Some((Head { text, status }, rest)))
+    }
+
+    fn field(&self, name: &str) -> Option<&'a str> {
+        field(self.text, name)
+    }
+}
+
+fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let mut fields = head.split("\r\n").skip(1).filter_map(|line| line.split_once(':'));
+    let field = fields.find(|(found, _)| found.eq_ignore_ascii_case(name));
+    field.map(|(_, value)| value.trim())
 }
 
 /// The answer in what was received; `None` while some of it is missing. `is_end`: nothing comes any
 /// more.
 fn parse(received: &[u8], is_end: bool) -> Result<Option<Reply>, Failure> {
     let missing = || if is_end { Err(Failure::Hangup) } else { Ok(None) };
-    let Some(end) = received.windows(4).position(|four| four == b"\r\n\r\n") else {
-        return missing();
-    };
-    let (head, rest) = received.split_at(end + 4);
-    let head = std::str::from_utf8(head).map_err(|_| Failure::NoHttp)?;
-    let mut lines = head.split("\r\n");
-    let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3));
-    let status = status.and_then(|status| status.parse().ok()).ok_or(Failure::NoHttp)?;
-    let field = |name: &str| {
-        let mut fields = lines.clone().filter_map(|line| line.split_once(':'));
-        let field = fields.find(|(found, _)| found.eq_ignore_ascii_case(name));
-        field.map(|(_, value)| value.trim())
-    };
-    let body = if field("Transfer-Encoding").is_some_and(|it| it.eq_ignore_ascii_case("chunked")) {
+    let Some((head, rest)) = Head::split(received)? else { return missing() };
+    let is_chunked = |coding: &str| coding.eq_ignore_ascii_case("chunked");
+    let body = if head.field("Transfer-Encoding").is_some_and(is_chunked) {
         chunks(rest)?
-    } else if let Some(length) = field("Content-Length") {
+    } else if let Some(length) = head.field("Content-Length") {
         rest.get(..length.parse().map_err(|_| Failure::NoHttp)?).map(<[u8]>::to_vec)
     } else {
         is_end.then(|| rest.to_vec())
     };
     match body {
-        Some(body) => Ok(Some(Reply { status, body })),
+        Some(body) => Ok(Some(Reply { status: head.status, body })),
         None => missing(),
     }
 }
@@ -203,11 +319,15 @@ impl std::error::Error for Failure {}
 
 /// For operands that may be a camera's name, which goes into an address as it is.
 pub(super) fn camera_parameter(name: &str) -> Result<String, Usage> {
-    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    if name.is_empty() || !name.bytes().all(is_fit) {
+    if !is_camera_name(name) {
         return Err(Usage(format!("{name:?} can not be a camera's name")));
     }
     Ok(format!("?camera={name}"))
+}
+
+pub(super) fn is_camera_name(name: &str) -> bool {
+    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    !name.is_empty() && name.bytes().all(is_fit)
 }
 
 #[cfg(test)]
@@ -257,8 +377,9 @@ mod tests {
         }
     }
 
-    /// A socket where one request is read and answered with `pieces`; answers what was asked.
-    fn asked_of(pieces: Vec<Vec<u8>>) -> (Result<Reply, Failure>, String) {
+    /// A socket where one request is read and answered with `pieces`; answers what `ask` made of it,
+    /// and what was asked.
+    fn asked_of<T>(pieces: Vec<Vec<u8>>, ask: impl FnOnce(&Path) -> T) -> (T, String) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s.sock");
         let listener = UnixListener::bind(&path).unwrap();
@@ -275,8 +396,52 @@ mod tests {
             }
             asked
         });
-        let reply = request(&path, "POST", "/api/record/stop", None);
-        (reply, server.join().unwrap())
+        (ask(&path), server.join().unwrap())
+    }
+
+    fn stop(socket: &Path) -> Result<Reply, Failure> {
+        request(socket, "POST", "/api/record/stop", None)
+    }
+
+    /// What is downloaded, and how it ended.
+    fn download(socket: &Path) -> (Vec<u8>, Result<(), Failure>) {
+        let (mut body, mut got) = (Vec::new(), Ok(()));
+        match Download::begin(socket, "/clip/yard.mp4") {
+            Ok(Ok(mut download)) => loop {
+                match download.next() {
+                    Ok(piece) if piece.is_empty() => break,
+                    Ok(piece) => body.extend_from_slice(&piece),
+                    Err(failure) => {
+                        got = Err(failure);
+                        break;
+                    }
+                }
+            },
+            Ok(Err(refusal)) => body = refusal.body,
+            Err(failure) => got = Err(failure),
+        }
+        (body, got)
+    }
+
+    #[test]
+    fn a_download_has_all_that_was_announced_or_says_that_it_has_not() {
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n12345";
+        for at in 0..=answer.len() {
+            let (first, second) = answer.split_at(at);
+            let ((body, end), _) = asked_of(vec![first.to_vec(), second.to_vec()], download);
+            assert_eq!((&*body, end.is_ok()), (&b"12345"[..], true), "{at}");
+            if at < answer.len() {
+                let ((body, end), _) = asked_of(vec![first.to_vec()], download);
+                assert!(matches!(end, Err(Failure::Hangup)), "{at}");
+                assert_eq!(body, first.get(answer.len() - 5..).unwrap_or_default());
+            }
+        }
+        let refusal = b"HTTP/1.1 404 \r\nContent-Length: 2\r\n\r\n{}".to_vec();
+        assert_eq!(asked_of(vec![refusal], download).0.0, b"{}");
+        let no_length = b"HTTP/1.1 200 OK\r\n\r\n12345".to_vec();
+        assert!(matches!(asked_of(vec![no_length], download).0.1, Err(Failure::NoHttp)));
+        let endless = vec![vec![b'x'; 64 * 1024]; 40];
+        assert!(matches!(asked_of(endless, download).0.1, Err(Failure::TooLong)));
     }
 
     #[test]
@@ -284,7 +449,7 @@ mod tests {
         for (answer, status, body) in ANSWERS {
             for at in 0..answer.len() {
                 let (first, second) = answer.as_bytes().split_at(at);
-                let (reply, asked) = asked_of(vec![first.to_vec(), second.to_vec()]);
+                let (reply, asked) = asked_of(vec![first.to_vec(), second.to_vec()], stop);
                 assert_eq!(reply.unwrap(), Reply { status, body: body.into() });
                 let head = "POST /api/record/stop HTTP/1.1\r\nHost: localhost\r\n";
                 assert!(asked.starts_with(head) && asked.contains("Content-Length: 0\r\n"));
@@ -295,9 +460,9 @@ mod tests {
     #[test]
     fn an_answer_without_end_is_given_up() {
         let endless = vec![vec![b'x'; 64 * 1024]; 40];
-        assert!(matches!(asked_of(endless).0, Err(Failure::TooLong)));
-        let (reply, _) =
-            asked_of(vec![b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n1234".to_vec()]);
+        assert!(matches!(asked_of(endless, stop).0, Err(Failure::TooLong)));
+        let short = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n1234".to_vec();
+        let (reply, _) = asked_of(vec![short], stop);
         assert!(matches!(reply, Err(Failure::Hangup)));
     }
 

@@ -1,5 +1,9 @@
 //! What `--help` prints.
 
+mod recordings;
+
+pub(super) use recordings::{EXPORT, KEEP, LIST, VERIFY};
+
 pub(super) const PROGRAM: &str = "\
 smolnvr - records IP cameras onto an SD card, unchanged, as MP4
 
@@ -11,8 +15,11 @@ USAGE
   smolnvr shutdown                      closes all files and ends the daemon
   smolnvr passwd [-c FILE]              sets the password of the page
   smolnvr probe URL [--json]            asks a camera what it sends
-  smolnvr list [CAMERA] [-c FILE] [--json]
+  smolnvr list [CAMERA] [--from TIME] [--to TIME] [--last N] [--json]
                                         the recordings on the card
+  smolnvr export CAMERA FROM TO [-o FILE] [--key-frames]
+                                        a span of time as one file
+  smolnvr keep CAMERA FROM TO [--off]   never deletes a span of time
   smolnvr verify PATH... [--repair] [--json]
                                         whole, cut short or damaged? --repair mends
   smolnvr --version
@@ -201,52 +208,6 @@ EXAMPLE
 EXIT STATUS
   0  it sends video
   1  it does not; why is said in one line
-  2  wrong usage
-";
-
-pub(super) const LIST: &str = "\
-smolnvr list - the recordings on the card, oldest first
-
-USAGE
-  smolnvr list [CAMERA] [-c FILE] [--json]
-
-  Looks where `run` would record: at the first storage path that is
-  mounted. Needs no running daemon. One line for each recording:
-  camera, file, start in UTC, length, size, codec and whether it is whole,
-  cut short (a power cut, or still being written) or damaged. A ? behind
-  the start says that the clock was not set, or that the file is not by
-  smolnvr; as length, that the file's head does not tell it.
-
-OPTIONS
-  -c, --config FILE   the configuration (default: /etc/smolnvr.toml)
-  --json              one array of objects, named as in /api/recordings
-
-EXIT STATUS
-  0  done
-  1  no card is there, or no camera has that name
-  2  wrong usage or configuration
-";
-
-pub(super) const VERIFY: &str = "\
-smolnvr verify - says of each file whether it is whole
-
-USAGE
-  smolnvr verify PATH... [--repair] [--json]
-
-  Reads every byte. A file is `whole`, `cut` (short of its end, playable
-  up to there: a power cut) or `damaged` (and where). Of a folder every
-  recording in it is read.
-
-OPTIONS
-  --repair        trims a file that is cut to its last whole fragment, fills
-                  in its index and says how many bytes went; refused while
-                  the daemon runs, which mends by itself when it starts
-  --socket PATH   the control socket of that daemon, as for `run`
-  --json          one array of objects
-
-EXIT STATUS
-  0  every file is whole, or was repaired
-  1  one is not
   2  wrong usage
 ";
 

@@ -1,278 +1,228 @@
-//! `smolnvr list`: the recordings on the card, read from the files alone.
+//! `smolnvr list`: what was recorded when, as the running daemon knows it; else from the files alone.
 
-use super::{Arguments, Format, Usage, complain, names_in, print, print_json, seconds};
-use crate::{
-    config::Config,
-    daemon,
-    mp4::{
-        identity::Clock,
-        scan::{self, State},
-    },
-    storage::{
-        disk::{Access, Disk as _, Mount, is_foreign, linux::LinuxDisk},
-        layout::{self, Name},
-    },
-    units::WallTime,
+pub(super) mod card;
+
+use super::{
+    Arguments, Format, Usage,
+    client::{self, Failure},
+    complain, moment, print, seconds,
 };
+use crate::{clock, limits, units::WallTime, zone::Zone};
 use serde::Serialize;
-use smol::{future::block_on, stream::StreamExt as _};
-use std::{
-    ffi::OsString,
-    io,
-    os::unix::fs::FileExt as _,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::UNIX_EPOCH,
-};
+use serde_json::Value;
+use std::{path::PathBuf, process::ExitCode};
 
 /// One recording, in the words of `/api/recordings`.
 #[derive(Serialize)]
-struct Entry {
+pub(super) struct Entry {
     /// Empty until it is known, where the file does not say so.
-    camera: String,
+    pub camera: String,
     number: u32,
     file: String,
+    #[serde(skip)]
+    pub path: PathBuf,
     /// Of a file that is not ours: when it was last written to, less its duration.
-    start_ms: i64,
+    pub start_ms: i64,
     clock_trusted: bool,
     /// `None` where the head does not say: FFmpeg's fragmented files, and those cut short.
     duration_ms: Option<i64>,
-    bytes: u64,
-    codec: Option<&'static str>,
+    pub bytes: u64,
+    codec: Option<String>,
     mime: Option<String>,
-    state: &'static str,
+    state: String,
+}
+
+/// Which recordings are shown, and how.
+struct Shown<'a> {
+    camera: Option<&'a str>,
+    from: i64,
+    to: i64,
+    /// The newest so many of each camera.
+    last: usize,
+    format: Format,
+    zone: &'a Zone,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
-    let wanted = arguments.operand()?.map(|name| name.to_string_lossy());
-    let config = match arguments.read_config() {
-        Ok(config) => config,
-        Err(status) => return Ok(status),
+    let camera = arguments.operand()?.map(|name| name.to_string_lossy());
+    let (now, zone) = (clock::now(), Zone::of_this_machine());
+    let moment = |text: &Option<String>, else_: i64| match text {
+        Some(text) => moment::moment(text, now, &zone).map(|time| time.0),
+        None => Ok(else_),
     };
-    let root = match storage_path(&config) {
-        Ok(root) => root,
-        Err(reason) => {
-            complain(reason);
-            return Ok(ExitCode::FAILURE);
-        }
+    let shown = Shown {
+        camera: camera.as_deref(),
+        from: moment(&arguments.from, i64::MIN)?,
+        to: moment(&arguments.to, i64::MAX)?,
+        last: arguments.last.unwrap_or(usize::MAX),
+        format: arguments.format(),
+        zone: &zone,
     };
-    let mut entries = Vec::new();
-    for folder in folders(&config, &root) {
-        let path = layout::folder(&root, &folder.name);
-        // A link would lead off the card.
-        if path != root && path.is_symlink() {
-            continue;
-        }
-        if let Err(error) = read_folder(&folder, &path, &mut entries)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            complain(format_args!("{}: {error}", path.display()));
-            return Ok(ExitCode::FAILURE);
-        }
-    }
-    if let Some(name) = &wanted {
-        entries.retain(|entry| entry.camera == *name);
-        if entries.is_empty() && !config.camera.iter().any(|it| it.name.as_str() == name) {
-            complain(format_args!("no camera is called {name:?}"));
-            return Ok(ExitCode::FAILURE);
-        }
-    }
-    // As configured; former cameras last.
-    let place = |name: &str| config.camera.iter().position(|it| it.name.as_str() == name);
-    entries.sort_by_cached_key(|entry| {
-        (place(&entry.camera).unwrap_or(usize::MAX), entry.camera.clone(), entry.number)
-    });
-    match arguments.format() {
-        Format::Json => print_json(&entries),
-        Format::Text => entries.iter().for_each(|entry| print(&line(entry))),
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The path that the daemon would use: the first that is mounted; else why the first one is not.
-fn storage_path(config: &Config) -> Result<PathBuf, String> {
-    let settings = daemon::settings(config, &[]);
-    let mut absent = None;
-    for path in settings.paths {
-        match LinuxDisk.mount(&path, settings.require_mount) {
-            Mount::Absent(reason) => drop(absent.get_or_insert(reason)),
-            _ => return Ok(path),
-        }
-    }
-    Err(absent.unwrap_or_default())
-}
-
-/// One folder of the card.
-struct Folder {
-    /// Below the storage path.
-    name: String,
-    /// The camera that records there, if one does.
-    camera: Option<String>,
-}
-
-/// Those of cameras, the storage path itself, and those that former cameras may have left.
-fn folders(config: &Config, root: &Path) -> Vec<Folder> {
-    let mut folders: Vec<_> = config
-        .camera
-        .iter()
-        .map(|it| Folder {
-            name: it.folder().to_owned(),
-            camera: Some(it.name.as_str().to_owned()),
-        })
-        .collect();
-    let below = entries_of(root).into_iter().filter(|it| layout::may_be_folder(it));
-    let mut others: Vec<_> = below.filter_map(|name| name.into_string().ok()).collect();
-    others.sort();
-    for name in std::iter::once(".".to_owned()).chain(others) {
-        if !folders.iter().any(|known| known.name.eq_ignore_ascii_case(&name)) {
-            folders.push(Folder { name, camera: None });
-        }
-    }
-    folders
-}
-
-/// Whose each is, goes by the rules of [`crate::storage::catalog`].
-fn read_folder(folder: &Folder, path: &Path, entries: &mut Vec<Entry>) -> io::Result<()> {
-    let names = match names_in(path) {
-        Err(error) if folder.camera.is_none() && error.kind() == io::ErrorKind::NotADirectory => {
-            return Ok(());
-        }
-        names => names?,
+    let daemon = match arguments.asks_daemon() {
+        true => shown.ask(arguments)?,
+        false => None,
     };
-    let begin = entries.len();
-    for name in names {
-        let path = path.join(name.file_name());
-        match read_file(name, &path) {
-            Ok(entry) => entries.extend(entry),
-            Err(error) => complain(format_args!("{}: {error}", path.display())),
+    let lines = match daemon {
+        Some(lines) => lines,
+        None => card::read(arguments, shown.camera).map(|entries| shown.pick(&entries)),
+    };
+    Ok(match lines {
+        Ok(lines) => {
+            shown.print(&lines);
+            ExitCode::SUCCESS
         }
-    }
-    let own = entries.get_mut(begin..).unwrap_or_default();
-    let last = own.iter().rev().find(|entry| !entry.camera.is_empty());
-    let last = last.map(|entry| entry.camera.clone());
-    let is_ours = folder.name == "." || folder.camera.is_some();
-    if !is_ours && last.as_deref() != Some(&*folder.name) && !is_marked(path) {
-        entries.truncate(begin); // somebody's copies
-        return Ok(());
-    }
-    let root_of = if folder.name == "." { layout::NAMELESS } else { &*folder.name };
-    let mut next = folder.camera.clone().or(last).unwrap_or_else(|| root_of.to_owned());
-    for entry in own.iter_mut().rev() {
-        if entry.camera.is_empty() {
-            entry.camera.clone_from(&next);
-        } else {
-            next.clone_from(&entry.camera);
-        }
-    }
-    Ok(())
-}
-
-/// Whether a camera recorded there, by the marker that it leaves.
-fn is_marked(folder: &Path) -> bool {
-    entries_of(folder).iter().any(|file| layout::parse_highest_marker(file).is_some())
-}
-
-/// What lies in a folder, as far as it can be read.
-fn entries_of(folder: &Path) -> Vec<OsString> {
-    block_on(async {
-        match async_fs::read_dir(folder).await {
-            Ok(entries) => entries.filter_map(Result::ok).map(|it| it.file_name()).collect().await,
-            Err(_) => Vec::new(),
-        }
+        Err(status) => status,
     })
 }
 
-/// `None` for what is no recording, whatever its name.
-fn read_file(name: Name, path: &Path) -> io::Result<Option<Entry>> {
-    let file = match LinuxDisk.open(path, Access::Read) {
-        Err(error) if is_foreign(&error) => return Ok(None),
-        file => file?,
-    };
-    let metadata = file.metadata()?;
-    let bytes = metadata.len();
-    let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut entry = Entry {
-        camera: String::new(),
-        number: name.number(),
-        file: name.file_name(),
-        start_ms: i64::try_from(modified.as_millis()).unwrap_or(i64::MAX),
-        clock_trusted: false,
-        duration_ms: None,
-        bytes,
-        codec: None,
-        mime: None,
-        state: "damaged",
-    };
-    let head = match scan::read_head_and_length(&|buffer, at| file.read_at(buffer, at), bytes) {
-        Ok(head) => head,
-        Err(State::Unreadable { error, .. }) => return Err(error),
-        Err(_) => {
-            let mut first = [0; 8];
-            let count = file.read_at(&mut first, 0)?;
-            let is_recording = layout::begins_with_ftyp(&first[..count]);
-            return Ok(is_recording.then_some(entry));
+impl Shown<'_> {
+    /// What the daemon knows, newest last; `None` where none can be asked.
+    fn ask(&self, arguments: &Arguments) -> Result<Option<Result<Vec<String>, ExitCode>>, Usage> {
+        let socket = client::socket(arguments);
+        let status = match client::request(&socket, "GET", "/api/status", None) {
+            Err(Failure::NoDaemon(_) | Failure::Socket { .. }) if arguments.socket.is_none() => {
+                return Ok(None);
+            }
+            Err(failure) => {
+                complain(failure);
+                return Ok(Some(Err(ExitCode::FAILURE)));
+            }
+            Ok(reply) => reply.check().map(|reply| reply.json()),
+        };
+        if let Some(name) = self.camera {
+            client::camera_parameter(name)?;
         }
-    };
-    entry.duration_ms = head.duration.map(|duration| duration.as_millis());
-    match &head.identity {
-        Some(identity) => {
-            entry.camera.clone_from(&identity.camera);
-            entry.start_ms = identity.wall.0;
-            entry.clock_trusted = identity.clock == Clock::Trusted;
+        Ok(Some(status.and_then(|status| self.ask_for_cameras(arguments, &status))))
+    }
+
+    fn ask_for_cameras(
+        &self,
+        arguments: &Arguments,
+        status: &Value,
+    ) -> Result<Vec<String>, ExitCode> {
+        let storage = &status["storage"];
+        if storage["path"].is_null() {
+            complain(storage["reason"].as_str().unwrap_or("there is no card"));
+            return Err(ExitCode::FAILURE);
         }
-        None => entry.start_ms -= entry.duration_ms.unwrap_or(0),
+        let all = ["cameras", "former"].map(|list| status[list].as_array());
+        let names =
+            all.into_iter().flatten().flatten().filter_map(|camera| camera["name"].as_str());
+        let names: Vec<_> =
+            names.filter(|name| self.camera.is_none_or(|wanted| wanted == *name)).collect();
+        if let Some(wanted) = self.camera.filter(|_| names.is_empty()) {
+            complain(format_args!("no camera is called {wanted:?}"));
+            return Err(ExitCode::FAILURE);
+        }
+        let mut lines = Vec::new();
+        for name in names {
+            let begin = lines.len();
+            self.ask_for_camera(arguments, name, &mut lines)?;
+            lines.get_mut(begin..).unwrap_or_default().reverse();
+        }
+        if storage["list_complete"] == false {
+            complain("the card is still being read: older recordings may be missing");
+        }
+        Ok(lines)
     }
-    // Only a file of ours says where it should end.
-    let is_cut = head.layout.is_some() && !head.is_closed(bytes);
-    entry.state = if is_cut { "cut" } else { "whole" };
-    if let Some(video) = &head.video {
-        entry.codec = Some(video.codec.name());
-        entry.mime = Some(format!("video/mp4; codecs=\"{}\"", video.codecs));
+
+    /// Newest first.
+    fn ask_for_camera(
+        &self,
+        arguments: &Arguments,
+        name: &str,
+        lines: &mut Vec<String>,
+    ) -> Result<(), ExitCode> {
+        let (mut left, mut page) = (self.last, String::new());
+        while left > 0 {
+            let limit = left.min(limits::CLIENT_LIST_PAGE);
+            let mut target = format!("/api/recordings?camera={name}&limit={limit}{page}");
+            for (name, time) in [("from", self.from), ("to", self.to)] {
+                if ![i64::MIN, i64::MAX].contains(&time) {
+                    target += &format!("&{name}={time}");
+                }
+            }
+            let list = client::ask(arguments, "GET", &target)?.json();
+            let recordings = list["recordings"].as_array().map_or(&[][..], |it| it);
+            for recording in recordings {
+                lines.push(match self.format {
+                    Format::Json => recording.to_string(),
+                    Format::Text => self.line(&Entry::from(recording)),
+                });
+            }
+            left = left.saturating_sub(recordings.len());
+            match list["next"].as_u64().filter(|_| !recordings.is_empty()) {
+                Some(next) => page = format!("&before={next}"),
+                None => break,
+            }
+        }
+        Ok(())
     }
-    Ok(Some(entry))
+
+    /// `entries`: by camera, newest last.
+    fn pick(&self, entries: &[Entry]) -> Vec<String> {
+        let mut lines = Vec::new();
+        for entries in entries.chunk_by(|one, next| one.camera == next.camera) {
+            let wanted = entries.iter().rev().filter(|entry| entry.lies_in(self.from, self.to));
+            let begin = lines.len();
+            lines.extend(wanted.take(self.last).map(|entry| match self.format {
+                // Numbers and text: it can not fail.
+                Format::Json => serde_json::to_string(entry).unwrap_or_default(),
+                Format::Text => self.line(entry),
+            }));
+            lines.get_mut(begin..).unwrap_or_default().reverse();
+        }
+        lines
+    }
+
+    fn line(&self, entry: &Entry) -> String {
+        let Entry { camera, file, state, .. } = entry;
+        let mark = if entry.clock_trusted { ' ' } else { '?' };
+        // Its head was not read yet.
+        let start = match &**state {
+            "unread" => String::new(),
+            _ => moment::local(WallTime(entry.start_ms), self.zone),
+        };
+        let length = entry.duration_ms.map_or_else(|| "?".to_owned(), seconds);
+        let kilobytes = entry.bytes / 1024;
+        let codec = entry.codec.as_deref().unwrap_or("?");
+        format!("{camera}\t{file}\t{start}{mark}\t{length:>8}\t{kilobytes:>8} KB\t{codec}\t{state}")
+    }
+
+    fn print(&self, lines: &[String]) {
+        match self.format {
+            Format::Json => print(&format!("[{}]\n", lines.join(","))),
+            Format::Text => lines.iter().for_each(|line| print(&format!("{line}\n"))),
+        }
+    }
 }
 
-fn line(entry: &Entry) -> String {
-    let start = WallTime(entry.start_ms);
-    let mark = if entry.clock_trusted { ' ' } else { '?' };
-    let length = entry.duration_ms.map_or_else(|| "?".to_owned(), seconds);
-    let kilobytes = entry.bytes / 1024;
-    let Entry { camera, file, state, .. } = entry;
-    let codec = entry.codec.unwrap_or("?");
-    format!("{camera}\t{file}\t{start}{mark}\t{length:>8}\t{kilobytes:>8} KB\t{codec}\t{state}\n")
+impl Entry {
+    fn lies_in(&self, from: i64, to: i64) -> bool {
+        self.start_ms.saturating_add(self.duration_ms.unwrap_or(0)) >= from && self.start_ms < to
+    }
+
+    /// The same, also of one whose length is not known.
+    pub fn may_hold(&self, from: i64, to: i64) -> bool {
+        self.start_ms < to && (self.duration_ms.is_none() || self.lies_in(from, to))
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-
-    fn listed(name: &str, bytes: &[u8]) -> Option<Entry> {
-        let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join(name), bytes).unwrap();
-        let mut entries = Vec::new();
-        let folder = Folder { name: ".".into(), camera: Some("yard".into()) };
-        read_folder(&folder, directory.path(), &mut entries).unwrap();
-        entries.pop()
-    }
-
-    #[test]
-    fn a_recording_whose_head_is_broken_is_listed_as_damaged() {
-        let entry = listed("014.mp4", b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\x08what").unwrap();
-        assert_eq!((entry.number, entry.state, entry.duration_ms), (14, "damaged", None));
-        assert!(entry.start_ms > 1_600_000_000_000, "the directory knows when it was written");
-    }
-
-    #[test]
-    fn what_is_no_recording_is_not_listed_whatever_its_name() {
-        assert!(listed("014.mp4", b"not a film").is_none());
-        assert!(listed("014.mp4", b"").is_none());
-        assert!(listed("14.mp4", b"\0\0\0\x10ftypisom\0\0\0\0").is_none());
-        let directory = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink("/etc/hostname", directory.path().join("014.mp4")).unwrap();
-        let mut entries = Vec::new();
-        let folder = Folder { name: ".".into(), camera: Some("yard".into()) };
-        read_folder(&folder, directory.path(), &mut entries).unwrap();
-        assert!(entries.is_empty());
+impl From<&Value> for Entry {
+    fn from(recording: &Value) -> Entry {
+        let text = |name: &str| recording[name].as_str().map(str::to_owned);
+        Entry {
+            camera: text("camera").unwrap_or_default(),
+            number: 0,
+            file: text("file").unwrap_or_default(),
+            path: PathBuf::new(),
+            start_ms: recording["start_ms"].as_i64().unwrap_or(0),
+            clock_trusted: recording["clock_trusted"] == true,
+            duration_ms: recording["duration_ms"].as_i64(),
+            bytes: recording["bytes"].as_u64().unwrap_or(0),
+            codec: text("codec"),
+            mime: None,
+            state: text("state").unwrap_or_default(),
+        }
     }
 }

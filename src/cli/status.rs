@@ -157,7 +157,7 @@ fn span(millis: i64) -> String {
     }
 }
 
-fn size(bytes: i64) -> String {
+pub(super) fn size(bytes: i64) -> String {
     if bytes < 1_000_000_000 {
         return format!("{:.1} MB", bytes as f64 / 1e6);
     }

@@ -1,15 +1,17 @@
 //! `smolnvr verify`: reads files to their last byte; with `--repair` mends those that are cut.
 
-use super::{Arguments, Format, Usage, complain, names_in, print, print_json, seconds};
+use super::{Arguments, Format, Usage, client, complain, names_in, print, print_json, seconds};
 use crate::{
     daemon::{self, Lock},
     mp4::scan::{self, Depth, Scan, State},
     storage::{
         disk::{Access, Disk as _, linux::LinuxDisk},
+        layout::Name,
         segment::{self, Reach, Repaired},
     },
 };
 use serde::Serialize;
+use serde_json::Value;
 use std::{
     fs, io,
     os::unix::fs::FileExt as _,
@@ -34,6 +36,9 @@ struct Verdict {
     fragments: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Whose the file is, where it says so.
+    #[serde(skip)]
+    camera: Option<String>,
     repaired: bool,
     /// What the repair cut off.
     removed_bytes: u64,
@@ -51,6 +56,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
             Err(status) => return Ok(status),
         },
     };
+    let written = match repair {
+        Repair::No => Written::ask(arguments),
+        Repair::Yes => Written::default(),
+    };
     let mut verdicts = Vec::new();
     let mut all_whole = true;
     for operand in &arguments.operands {
@@ -63,8 +72,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
             }
         };
         for file in files {
-            let verdict = verify(&file, repair);
-            all_whole &= verdict.state == "whole";
+            let mut verdict = verify(&file, repair);
+            if verdict.state == "cut" && written.holds(&file, &verdict) {
+                verdict.state = "recording";
+            }
+            all_whole &= matches!(verdict.state, "whole" | "recording");
             match arguments.format() {
                 Format::Text => print(&line(&verdict)),
                 Format::Json => verdicts.push(verdict),
@@ -87,6 +99,41 @@ fn lock_out_daemon(arguments: &Arguments) -> Result<Option<Lock>, ExitCode> {
         }
         // Where no lock can be made, no daemon of this user runs either.
         lock => Ok(lock.ok()),
+    }
+}
+
+/// What the running daemon writes at this moment.
+#[derive(Default)]
+struct Written {
+    /// The storage path.
+    root: Option<PathBuf>,
+    /// Cameras, and the numbers of their files.
+    files: Vec<(String, u32)>,
+}
+
+impl Written {
+    /// Nothing where no daemon runs.
+    fn ask(arguments: &Arguments) -> Written {
+        let reply = client::request(&client::socket(arguments), "GET", "/api/status", None);
+        let status = reply.map_or(Value::Null, |reply| reply.json());
+        let root = status["storage"]["path"].as_str();
+        let files = status["cameras"].as_array().into_iter().flatten().filter_map(|camera| {
+            let number = u32::try_from(camera["segment"].as_u64()?).ok()?;
+            Some((camera["name"].as_str()?.to_owned(), number))
+        });
+        let root = root.and_then(|root| fs::canonicalize(root).ok());
+        Written { root, files: files.collect() }
+    }
+
+    fn holds(&self, file: &Path, verdict: &Verdict) -> bool {
+        let (Some(root), Some(name)) = (&self.root, file.file_name().and_then(Name::parse)) else {
+            return false;
+        };
+        let is_below = fs::canonicalize(file).is_ok_and(|file| file.starts_with(root));
+        let is_it = |(camera, number): &(String, u32)| {
+            *number == name.number() && verdict.camera.as_ref().is_none_or(|it| it == camera)
+        };
+        is_below && self.files.iter().any(is_it)
     }
 }
 
@@ -129,6 +176,7 @@ fn look(path: &Path) -> Verdict {
         duration_ms: 0,
         fragments: 0,
         reason: None,
+        camera: None,
         repaired: false,
         removed_bytes: 0,
     };
@@ -145,6 +193,7 @@ fn look(path: &Path) -> Verdict {
     verdict.whole_bytes = scan.whole_bytes;
     verdict.duration_ms = scan.duration.as_millis();
     verdict.fragments = scan.fragments;
+    verdict.camera = scan.head.and_then(|head| head.identity).map(|identity| identity.camera);
     verdict.state = match scan.state {
         State::Whole => "whole",
         State::Cut => "cut",
@@ -174,7 +223,7 @@ fn line(verdict: &Verdict) -> String {
         "whole" if verdict.repaired => {
             format!("{file}: repaired, {removed_bytes} bytes cut off, whole, {length}\n")
         }
-        "whole" => format!("{file}: whole, {length}\n"),
+        state @ ("whole" | "recording") => format!("{file}: {state}, {length}\n"),
         "cut" => {
             let left = bytes.saturating_sub(*whole_bytes);
             format!(

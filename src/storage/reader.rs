@@ -3,9 +3,14 @@
 //!
 //! Knows nothing of: HTTP, which files there are.
 
+use super::disk::{Access, Disk as _, linux::LinuxDisk};
 use crate::limits;
 use std::{
+    cell::RefCell,
+    fs::File,
     io,
+    os::unix::fs::FileExt as _,
+    path::PathBuf,
     sync::mpsc::{self, SyncSender, TrySendError},
     thread,
 };
@@ -45,6 +50,31 @@ impl Reader {
             TrySendError::Disconnected(_) => io::ErrorKind::BrokenPipe,
         })?;
         answer.recv().await.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+/// Reads of many files by turns; the last one stays open.
+#[derive(Default)]
+pub struct LastFile(RefCell<Option<(u32, File)>>);
+
+impl LastFile {
+    /// Reads at most the buffer's length at an offset; `path` says where the file of that number lies.
+    ///
+    /// # Errors
+    /// The card's; `NotFound` where `path` knows none.
+    pub fn read(
+        &self,
+        number: u32,
+        path: impl FnOnce() -> Option<PathBuf>,
+        buffer: &mut [u8],
+        at: u64,
+    ) -> io::Result<usize> {
+        let mut last = self.0.borrow_mut();
+        if last.as_ref().is_none_or(|(of, _)| *of != number) {
+            let path = path().ok_or(io::ErrorKind::NotFound)?;
+            *last = Some((number, LinuxDisk.open(&path, Access::Read)?));
+        }
+        last.as_ref().map_or(Ok(0), |(_, file)| file.read_at(buffer, at))
     }
 }
 

@@ -11,21 +11,13 @@ use super::{
     range::{self, Part},
 };
 use crate::{
-    clip::{self, Added, Clip, Cursor, Ends, Planner, Selection},
+    clip::{self, Added, Clip, Cursor, Planner, Selection},
     limits, runtime,
-    storage::{
-        CameraId,
-        catalog::Catalog,
-        disk::{Access, Disk as _, linux::LinuxDisk},
-        layout::Name,
-    },
+    storage::{CameraId, catalog::Catalog, layout::Name, reader::LastFile},
     units::WallTime,
 };
 use smol::lock::MutexGuardArc;
-use std::{
-    cell::RefCell, fs::File, io, ops::Range, os::unix::fs::FileExt as _, path::PathBuf, pin::Pin,
-    rc::Rc, sync::Arc,
-};
+use std::{io, ops::Range, path::PathBuf, pin::Pin, rc::Rc, sync::Arc};
 
 /// The recordings that a clip is made of, held while it lives.
 struct Segments {
@@ -162,7 +154,7 @@ impl Web {
         let answer = [
             ("Clip-From", clip.from.0.to_string()),
             ("Clip-To", clip.to.0.to_string()),
-            ("Clip-Ends", ends(clip.ends).to_owned()),
+            ("Clip-Ends", clip.ends.name().to_owned()),
         ];
         let body = ClipBody { clip, cursor: Cursor::default(), segments, range, _place: place };
         let source: Box<dyn Source> = Box::new(body);
@@ -210,9 +202,9 @@ impl Segments {
                 .web
                 .reader
                 .run(move || {
-                    let reading = Reading::of(&files);
+                    let file = LastFile::default();
                     let added = files.source(id).map_or(Added::End, |source| {
-                        planner.add(source, &|buffer, at| reading.read(source.id, buffer, at))
+                        planner.add(source, &|buffer, at| files.read(&file, source.id, buffer, at))
                     });
                     (planner, added)
                 })
@@ -261,6 +253,15 @@ impl Files {
         Some(clip::Source { id: u32::try_from(id).ok()?, start: file.start, bytes: file.bytes })
     }
 
+    fn read(&self, file: &LastFile, id: u32, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        let path = || {
+            let segment = self.files.get(id as usize)?;
+            let (_, folder) = self.folders.get(segment.folder)?;
+            Some(folder.join(segment.name.file_name()))
+        };
+        file.read(id, path, buffer, at)
+    }
+
     fn hold(&self, catalog: &mut Catalog, change: i8) {
         for file in &self.files {
             let folder = self.folders.get(file.folder);
@@ -269,29 +270,6 @@ impl Files {
                 entry.held = entry.held.saturating_add_signed(change);
             }
         }
-    }
-}
-
-/// The files of one job; the last one stays open to its end.
-struct Reading<'a> {
-    files: &'a Files,
-    open: RefCell<Option<(u32, File)>>,
-}
-
-impl Reading<'_> {
-    fn of(files: &Files) -> Reading<'_> {
-        Reading { files, open: RefCell::new(None) }
-    }
-
-    fn read(&self, id: u32, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-        let mut open = self.open.borrow_mut();
-        if open.as_ref().is_none_or(|(of, _)| *of != id) {
-            let file = self.files.files.get(id as usize).ok_or(io::ErrorKind::NotFound)?;
-            let (_, folder) = self.files.folders.get(file.folder).ok_or(io::ErrorKind::NotFound)?;
-            let path = folder.join(file.name.file_name());
-            *open = Some((id, LinuxDisk.open(&path, Access::Read)?));
-        }
-        open.as_ref().map_or(Ok(0), |(_, file)| file.read_at(buffer, at))
     }
 }
 
@@ -306,8 +284,8 @@ impl Source for ClipBody {
             let (clip, files) = (Arc::clone(&self.clip), Arc::clone(&self.segments.files));
             let (mut cursor, at, mut piece) = (self.cursor, self.range.start, std::mem::take(out));
             let job = move || {
-                let reading = Reading::of(&files);
-                let read: clip::ReadSource = &|id, buffer, at| reading.read(id, buffer, at);
+                let file = LastFile::default();
+                let read: clip::ReadSource = &|id, buffer, at| files.read(&file, id, buffer, at);
                 // At most a piece.
                 let count = usize::try_from(wanted).unwrap_or(0);
                 clip.read(&mut cursor, at, count, &mut piece, read)?;
@@ -327,14 +305,5 @@ impl Source for ClipBody {
                 }
             }
         })
-    }
-}
-
-fn ends(ends: Ends) -> &'static str {
-    match ends {
-        Ends::Complete => "complete",
-        Ends::Parameters => "parameters",
-        Ends::Damage => "damage",
-        Ends::Limit => "limit",
     }
 }

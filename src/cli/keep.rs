@@ -1,0 +1,28 @@
+//! `smolnvr keep`: a span that never expires, or may again.
+
+use super::{Arguments, Usage, client, print, status};
+use crate::zone::Zone;
+use std::process::ExitCode;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    On,
+    Off,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
+    let (camera, from, to) = arguments.camera_and_span(&Zone::of_this_machine())?;
+    let (method, done) = match arguments.keep.unwrap_or(Keep::On) {
+        Keep::On => ("PUT", "kept"),
+        Keep::Off => ("DELETE", "no longer kept"),
+    };
+    let target = format!("/api/keep/{camera}?from={}&to={}", from.0, to.0);
+    let answer = match client::ask(arguments, method, &target) {
+        Ok(reply) => reply.json(),
+        Err(status) => return Ok(status),
+    };
+    let number = |name: &str| answer[name].as_i64().unwrap_or(0);
+    let (segments, size) = (number("segments"), status::size(number("bytes")));
+    print(&format!("{done}: {segments} recordings, {size}\n"));
+    Ok(if segments > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
