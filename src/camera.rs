@@ -48,10 +48,11 @@ use self::{
     trouble::Trouble,
 };
 use crate::{
+    http::url::Target,
     limits,
     media::{Intake, Losses},
     rtp,
-    rtsp::{LowerTransport, Target, Tracks},
+    rtsp::{LowerTransport, Tracks},
     runtime::{self, Signal},
     sys,
 };

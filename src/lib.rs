@@ -44,6 +44,7 @@
 pub mod units;
 pub mod limits;
 pub mod bits;
+pub mod http;
 pub mod sys;
 pub mod clock;
 pub mod zone;

@@ -73,16 +73,19 @@ pub const REORDER_DELAY_MAX: Duration = Duration::from_millis(200);
 /// is given up at once.
 pub const REORDER_PACKET_BYTES_MAX: usize = 2 * KIB;
 
+// --- http -----------------------------------------------------------------------------------
+
+/// Head of a message from a camera, HTTP or RTSP; real ones stay under 2 KB. More is an error.
+pub const HEAD_BYTES_MAX: usize = 8 * KIB;
+/// Header fields of one message from a camera. More is an error.
+pub const HEAD_FIELDS_MAX: usize = 64;
+
 // --- rtsp -----------------------------------------------------------------------------------
 
 /// One `$` block holds at most 65,535 bytes behind its 4 (RFC 2326 §10.12); a gulp fits beside it.
 pub const RTSP_BUFFER_BYTES: usize = 68 * KIB;
-/// Header part of an RTSP message; real ones stay under 2 KB. More is an error.
-pub const RTSP_HEADER_BYTES_MAX: usize = 8 * KIB;
 /// An SDP; real ones stay under 4 KB. More is an error.
 pub const RTSP_BODY_BYTES_MAX: usize = 16 * KIB;
-/// Header fields of one message. More is an error.
-pub const RTSP_HEADERS_MAX: usize = 64;
 /// Bytes in a row that are neither a message nor a `$` block; two of the largest blocks cut short.
 /// More is an error.
 pub const RTSP_JUNK_BYTES_MAX: usize = 128 * KIB;
@@ -564,7 +567,7 @@ const RESIDENT_BYTES: usize = (BUFFER_KB_DEFAULT as usize) * KIB
     + (FRAGMENT_FRAMES_MAX + AUDIO_FRAGMENT_FRAMES_MAX) * 12 // samples of the fragment in the making
     + AUDIO_RING_FRAMES_MAX * 32 + AUDIO_FRAME_BYTES_MAX // sound, whose bytes are a part of the buffer
     + RTSP_BUFFER_BYTES
-    + RTSP_HEADER_BYTES_MAX + RTSP_BODY_BYTES_MAX // a request, an SDP
+    + HEAD_BYTES_MAX + RTSP_BODY_BYTES_MAX // a request, an SDP
     + (REORDER_PACKETS_MAX + 1) * REORDER_PACKET_BYTES_MAX // over UDP
     + 4 * KIB // touched of the room for a datagram
     + 1000 * 32 // the catalogue

@@ -7,7 +7,6 @@
 //!
 //! Spec: RFC 2326. Knows nothing of: sockets, clocks, what is in a packet.
 
-pub mod auth;
 mod awaited;
 mod dialogue;
 mod error;
@@ -17,16 +16,16 @@ mod message;
 mod presentation;
 mod request;
 mod sdp;
-mod url;
 
 pub use error::{Error, Fault};
-pub use message::{Head, MessageError};
+pub use message::MessageError;
 pub use presentation::{Media, Presentation, RtpInfo, Track, Transport};
 pub use request::Method;
-pub use url::{Credentials, HTTP_PORT, Target, TargetError, secret_values};
 
-use crate::limits;
-use auth::Authenticator;
+use crate::{
+    http::{auth::Authenticator, url::Target},
+    limits,
+};
 use dialogue::{Block, Dialogue, Heard};
 use input::{Input, Item};
 use message::Message;

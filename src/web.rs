@@ -5,7 +5,6 @@
 //! ├─ slots        listeners, how many connections there are, and whose makes way
 //! ├─ access       who may do what
 //! ├─ socket       picoserve's traits on smol; the gate that reads heads
-//! ├─ head         the head of a request, as the routes look at it
 //! ├─ service      one connection's requests: admitted, read whole, answered
 //! ├─ routes       the table: method and path → answer
 //! ├─ session      logging in and out, the password
@@ -32,12 +31,10 @@ mod api;
 mod assets;
 mod clip;
 mod events;
-pub mod head;
 mod live;
 mod packer;
 mod playback;
 mod probe;
-pub mod range;
 mod routes;
 mod service;
 mod session;

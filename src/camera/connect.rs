@@ -3,7 +3,7 @@
 //! Knows nothing of: what is said over the connection, when to try again.
 
 use super::Error;
-use crate::{limits, rtsp::Target, runtime};
+use crate::{http::url::Target, limits, runtime};
 use smol::Async;
 use std::{
     io,

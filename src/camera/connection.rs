@@ -14,12 +14,13 @@ use super::{
     video::Video,
 };
 use crate::{
+    http::{auth::Authenticator, url::Target},
     limits,
     media::Intake,
     rtp,
     rtsp::{
         self, Counters, Delivery, LowerTransport, Options, Output, PacketKind, Presentation,
-        Session, Target, Tracks, Transport, auth::Authenticator,
+        Session, Tracks, Transport,
     },
     runtime,
     units::WallTime,

@@ -5,9 +5,10 @@ use super::{
     route::{Next, Route},
 };
 use crate::{
+    http::url::Target,
     limits,
     media::Intake,
-    rtsp::{self, LowerTransport, Media, Target, Tracks},
+    rtsp::{self, LowerTransport, Media, Tracks},
     runtime,
     units::Ticks,
 };

@@ -6,8 +6,9 @@
 
 use super::{Connection, Connector, Error, connection::Manner};
 use crate::{
+    http::{auth::Authenticator, url::Target},
     limits,
-    rtsp::{self, LowerTransport, Target, Tracks, auth::Authenticator},
+    rtsp::{self, LowerTransport, Tracks},
 };
 use std::time::Duration;
 

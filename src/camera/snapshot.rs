@@ -7,7 +7,6 @@
 //! snapshot.rs    questions of viewers, answers, when to ask the camera
 //! ├─ ways        the addresses that may have a picture, and which of them does
 //! ├─ page        one picture by HTTP
-//! │  └─ response bytes of the reply → picture
 //! ├─ stream      pictures of an RTP/JPEG stream
 //! ├─ video       pictures of the key frames in a ring
 //! └─ error       why there is none
@@ -16,7 +15,6 @@
 
 mod error;
 mod page;
-pub mod response;
 mod stream;
 mod video;
 mod ways;

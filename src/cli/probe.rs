@@ -3,7 +3,7 @@
 use super::{Arguments, Format, Usage, complain, print, print_json};
 use crate::{
     camera::probe::{self, Report},
-    rtsp::Target,
+    http::url::Target,
 };
 use std::{fmt::Write as _, process::ExitCode};
 

@@ -3,7 +3,7 @@
 //! A password is shown as [`MASK`]. A mask that comes back means the password that is stored for that
 //! host, and for no other: else whoever may name an address would have it sent to himself.
 
-use crate::rtsp::secret_values;
+use crate::http::url::secret_values;
 use std::{fmt, ops::Range};
 
 /// What stands for a password.
@@ -125,7 +125,7 @@ fn authority(url: &str) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rtsp::{Target, TargetError};
+    use crate::http::url::{Target, TargetError};
     use proptest::prelude::*;
 
     #[test]

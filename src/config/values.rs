@@ -2,7 +2,7 @@
 //! address has `***` for its password.
 
 use super::{Camera, Engine, Snapshot, secret};
-use crate::{limits, rtsp::Target};
+use crate::{http::url::Target, limits};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, SeqAccess, Visitor},

@@ -5,9 +5,10 @@
 
 use crate::{
     camera::{Camera, Error, Observer},
+    http::url::Target,
     limits,
     media::Intake,
-    rtsp::{LowerTransport, Target},
+    rtsp::LowerTransport,
     runtime::{self, Signal},
 };
 use smol::future;

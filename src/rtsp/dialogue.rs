@@ -4,7 +4,6 @@
 
 use super::{
     Counters, Options, PacketKind,
-    auth::{Authenticator, Challenge},
     awaited::{Awaited, Chatter, Number, Numbering, Stage, Step},
     error::Error,
     header::{Channels, SessionField, TransportField, lists},
@@ -12,9 +11,14 @@ use super::{
     presentation::{Presentation, Transport, Wanted},
     request::{Method, Request, write_block, write_reply},
     sdp,
-    url::Target,
 };
-use crate::limits::{REPLY_TIMEOUT, SESSION_TIMEOUT_DEFAULT, TEARDOWN_TIMEOUT};
+use crate::{
+    http::{
+        auth::{Authenticator, Challenge},
+        url::Target,
+    },
+    limits::{REPLY_TIMEOUT, SESSION_TIMEOUT_DEFAULT, TEARDOWN_TIMEOUT},
+};
 use std::time::{Duration, Instant};
 
 /// The client's side. Requests gather in `out`; at most one waits for its reply.

@@ -1,10 +1,10 @@
 //! Why an RTSP session ended: one line for syslog, without credentials, and whose fault it is.
 
-use super::{
-    LowerTransport, auth::Authenticator, input::InputError, message::MessageError, request::Method,
-    url::Target,
+use super::{LowerTransport, input::InputError, message::MessageError, request::Method};
+use crate::{
+    http::{auth::Authenticator, url::Target},
+    limits,
 };
-use crate::limits;
 use std::{fmt, time::Duration};
 
 /// After any of these the session is over; a new one on a new connection may do better.

@@ -1,9 +1,11 @@
-//! RTSP messages: bytes in, start line, fields and body out, all borrowed. HTTP's heads are alike.
+//! RTSP messages: bytes in, start line, fields and body out, all borrowed.
 //!
-//! Spec: RFC 2326 §4, §6, §7, RFC 9112 §4, §5. Forgives what cameras do: bare LF, folded fields, fields that are
-//! not UTF-8 (skipped), any 1.x version. Knows nothing of: what a field means, interleaved data.
+//! Spec: RFC 2326 §4, §6, §7. Any 1.x version is taken. Knows nothing of: what a field means, interleaved data.
 
-use crate::limits::{RTSP_BODY_BYTES_MAX, RTSP_HEADER_BYTES_MAX, RTSP_HEADERS_MAX};
+use crate::{
+    http::head::{Head, HeadError, words},
+    limits::RTSP_BODY_BYTES_MAX,
+};
 use std::fmt;
 
 /// One whole message.
@@ -12,14 +14,6 @@ pub struct Message<'a> {
     pub start: Start<'a>,
     head: Head<'a>,
     pub body: &'a [u8],
-}
-
-/// The lines of a message up to its first empty one.
-#[derive(Clone, Copy, Debug)]
-pub struct Head<'a> {
-    /// The first line, without its end.
-    pub first: &'a [u8],
-    fields: &'a [u8],
 }
 
 /// The first line of a message.
@@ -35,8 +29,7 @@ pub enum Start<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageError {
     StartLine,
-    HeaderTooLong,
-    TooManyFields,
+    Head(HeadError),
     ContentLength,
     BodyTooLong(usize),
 }
@@ -48,7 +41,7 @@ impl<'a> Message<'a> {
     /// # Errors
     /// A broken start line or `Content-Length`, or a limit passed.
     pub fn parse(bytes: &'a [u8]) -> Result<Option<(Message<'a>, usize)>, MessageError> {
-        let Some((head, head_len)) = Head::parse(bytes)? else {
+        let Some((head, head_len)) = Head::parse(bytes).map_err(MessageError::Head)? else {
             return Ok(None);
         };
         let start = Start::parse(&head).ok_or(MessageError::StartLine)?;
@@ -79,61 +72,6 @@ impl<'a> Message<'a> {
     }
 }
 
-impl<'a> Head<'a> {
-    /// Reads the head off the front of `bytes`: it and its length, or `None` while it is not whole.
-    ///
-    /// # Errors
-    /// A limit passed.
-    pub fn parse(bytes: &'a [u8]) -> Result<Option<(Head<'a>, usize)>, MessageError> {
-        let mut lines = Lines { bytes, read: 0 };
-        let Some(first) = lines.next() else {
-            return head_not_whole(bytes);
-        };
-        let fields_start = lines.read;
-        let mut fields_end;
-        let mut count = 0;
-        loop {
-            fields_end = lines.read;
-            match lines.next() {
-                None => return head_not_whole(bytes),
-                Some([]) => break,
-                Some(_) => count += 1,
-            }
-            if count > RTSP_HEADERS_MAX {
-                return Err(MessageError::TooManyFields);
-            }
-        }
-        if lines.read > RTSP_HEADER_BYTES_MAX {
-            return Err(MessageError::HeaderTooLong);
-        }
-        let fields = bytes.get(fields_start..fields_end).unwrap_or_default();
-        Ok(Some((Head { first, fields }, lines.read)))
-    }
-
-    /// The status code of a reply's first line that begins with `protocol`.
-    pub fn status(&self, protocol: &str) -> Option<u16> {
-        let mut words = words(self.first);
-        let is_protocol = words.next()?.starts_with(protocol.as_bytes());
-        // `200OK` is seen too.
-        let word = words.next()?;
-        let digits = word.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(word.len());
-        let status = str::from_utf8(word.get(..digits)?).ok()?.parse().ok()?;
-        (is_protocol && (100..=999).contains(&status)).then_some(status)
-    }
-
-    /// The value of the first field of that name (case does not count), blanks around it removed.
-    pub fn field(&self, name: &str) -> Option<&'a str> {
-        self.fields(name).next()
-    }
-
-    /// The values of all fields of that name in order.
-    pub fn fields<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
-        Fields { bytes: self.fields }
-            .filter(move |(field, _)| field.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
-    }
-}
-
 impl<'a> Start<'a> {
     fn parse(head: &Head<'a>) -> Option<Start<'a>> {
         if words(head.first).next()?.starts_with(PROTOCOL.as_bytes()) {
@@ -152,18 +90,11 @@ fn leading_number(value: &str) -> Option<usize> {
     if value.is_empty() { Some(0) } else { value.get(..end)?.parse().ok() }
 }
 
-fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty())
-}
-
 impl fmt::Display for MessageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             MessageError::StartLine => f.write_str("its first line is broken"),
-            MessageError::HeaderTooLong => {
-                write!(f, "its header is longer than {RTSP_HEADER_BYTES_MAX} bytes")
-            }
-            MessageError::TooManyFields => write!(f, "it has more than {RTSP_HEADERS_MAX} fields"),
+            MessageError::Head(error) => error.fmt(f),
             MessageError::ContentLength => f.write_str("its Content-Length is not a number"),
             MessageError::BodyTooLong(bytes) => {
                 write!(f, "its body of {bytes} bytes is longer than {RTSP_BODY_BYTES_MAX}")
@@ -172,63 +103,12 @@ impl fmt::Display for MessageError {
     }
 }
 
-fn head_not_whole<T>(bytes: &[u8]) -> Result<Option<T>, MessageError> {
-    if bytes.len() > RTSP_HEADER_BYTES_MAX { Err(MessageError::HeaderTooLong) } else { Ok(None) }
-}
-
-/// Whole lines, without their CR LF or LF.
-struct Lines<'a> {
-    bytes: &'a [u8],
-    /// Bytes up to and with the last line end.
-    read: usize,
-}
-
-impl<'a> Iterator for Lines<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let rest = self.bytes.get(self.read..)?;
-        let len = rest.iter().position(|byte| *byte == b'\n')?;
-        self.read += len + 1;
-        let line = rest.get(..len)?;
-        Some(line.strip_suffix(b"\r").unwrap_or(line))
-    }
-}
-
-/// Names and values. A line that begins with a blank continues the one before (RFC 2616 §2.2), so a
-/// value may hold line ends.
-struct Fields<'a> {
-    bytes: &'a [u8],
-}
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = (&'a str, &'a str);
-
-    fn next(&mut self) -> Option<(&'a str, &'a str)> {
-        while !self.bytes.is_empty() {
-            let mut pairs = self.bytes.windows(2);
-            let end = pairs
-                .position(|pair| matches!(pair, [b'\n', next] if !matches!(next, b' ' | b'\t')));
-            let (field, rest) = match end {
-                Some(at) => self.bytes.split_at_checked(at + 1)?,
-                None => (self.bytes, &[][..]),
-            };
-            self.bytes = rest;
-            if let Some((name, value)) =
-                str::from_utf8(field).ok().and_then(|text| text.split_once(':'))
-            {
-                return Some((name.trim(), value.trim()));
-            }
-        }
-        None
-    }
-}
-
 const PROTOCOL: &str = "RTSP/1.";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{HEAD_BYTES_MAX, HEAD_FIELDS_MAX};
 
     const REPLY: &[u8] =
         b"RTSP/1.0 200 OK\r\ncseq: 7 \r\nX: a\r\nx:b\r\nContent-Length: 5\r\n\r\nhello";
@@ -325,13 +205,16 @@ mod tests {
 
     #[test]
     fn every_limit_is_an_error() {
-        let endless = [b"RTSP/1.0 200 OK\r\n".as_slice(), &[b'a'; RTSP_HEADER_BYTES_MAX]].concat();
-        assert_eq!(Message::parse(&endless).unwrap_err(), MessageError::HeaderTooLong);
+        let endless = [b"RTSP/1.0 200 OK\r\n".as_slice(), &[b'a'; HEAD_BYTES_MAX]].concat();
+        assert_eq!(Message::parse(&endless).unwrap_err(), MessageError::Head(HeadError::TooLong));
         let long = [&endless, b"\r\n\r\n".as_slice()].concat();
-        assert_eq!(Message::parse(&long).unwrap_err(), MessageError::HeaderTooLong);
+        assert_eq!(Message::parse(&long).unwrap_err(), MessageError::Head(HeadError::TooLong));
         let many =
-            ["RTSP/1.0 200 OK\r\n", &"a: b\r\n".repeat(RTSP_HEADERS_MAX + 1), "\r\n"].concat();
-        assert_eq!(Message::parse(many.as_bytes()).unwrap_err(), MessageError::TooManyFields);
+            ["RTSP/1.0 200 OK\r\n", &"a: b\r\n".repeat(HEAD_FIELDS_MAX + 1), "\r\n"].concat();
+        assert_eq!(
+            Message::parse(many.as_bytes()).unwrap_err(),
+            MessageError::Head(HeadError::TooManyFields)
+        );
         let body = b"RTSP/1.0 200 OK\r\nContent-Length: 16385\r\n\r\n";
         assert_eq!(Message::parse(body).unwrap_err(), MessageError::BodyTooLong(16385));
     }

@@ -5,9 +5,9 @@
 use super::{
     Web,
     answer::{Answer, Body, Maker},
-    head::Head,
 };
 use crate::{
+    http::request::Head,
     limits, runtime,
     storage::{
         DeleteError,

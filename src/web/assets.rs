@@ -2,10 +2,8 @@
 //!
 //! Spec: RFC 9110 §8.4.1, §13.1.2. Knows nothing of: what is in them.
 
-use super::{
-    answer::{Answer, Body},
-    head::Head,
-};
+use super::answer::{Answer, Body};
+use crate::http::request::Head;
 
 /// One file.
 pub(super) struct Asset {

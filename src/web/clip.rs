@@ -6,12 +6,14 @@
 use super::{
     MediaPlace, Web,
     answer::{Answer, Body, Piece, Source},
-    head::Head,
-    playback::names,
-    range::{self, Part},
 };
 use crate::{
     clip::{self, Added, Clip, Cursor, Planner, Selection},
+    http::{
+        etag,
+        range::{self, Part},
+        request::Head,
+    },
     limits, runtime,
     storage::{CameraId, catalog::Catalog, layout::Name, reader::LastFile},
     units::WallTime,
@@ -132,7 +134,7 @@ impl Web {
     ) -> Answer {
         let length = clip.bytes();
         let etag = segments.etag(&clip);
-        if head.field("if-none-match").is_some_and(|tags| names(tags, &etag)) {
+        if head.field("if-none-match").is_some_and(|tags| etag::names(tags, &etag)) {
             return Answer::new(304, Body::None).with("ETag", etag);
         }
         let is_current = head.field("if-range").is_none_or(|tag| tag == etag);

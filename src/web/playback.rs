@@ -7,10 +7,13 @@
 use super::{
     MediaPlace, Web,
     answer::{Answer, Body},
-    head::Head,
-    range::{self, Part},
 };
 use crate::{
+    http::{
+        etag,
+        range::{self, Part},
+        request::Head,
+    },
     limits,
     storage::{
         CameraId, Command,
@@ -68,7 +71,7 @@ impl Web {
             _ => entry.bytes,
         };
         let etag = etag(&entry, length);
-        if head.field("if-none-match").is_some_and(|tags| names(tags, &etag)) {
+        if head.field("if-none-match").is_some_and(|tags| etag::names(tags, &etag)) {
             return Answer::new(304, Body::None).with("ETag", etag);
         }
         // A range of another state of the file would not fit to what the player has (§13.1.5).
@@ -219,10 +222,4 @@ fn etag(entry: &Entry, length: u64) -> String {
     let is_open = entry.state == SegmentState::Recording;
     let state = if is_open { "-open" } else { "" };
     format!("\"{}-{length:x}{state}\"", entry.name.number())
-}
-
-/// Whether a list of entity tags names this one; weak ones do too (§13.1.2).
-pub(super) fn names(tags: &str, etag: &str) -> bool {
-    let mut tags = tags.split(',').map(str::trim);
-    tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }

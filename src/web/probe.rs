@@ -5,10 +5,10 @@
 use super::{Exclusive, Web, answer::Answer, live::mime_type, packer::Packer};
 use crate::{
     camera::probe::{self, Effort, Report},
+    http::url::Target,
     limits,
     media::Intake,
     mp4::init::write_live_init,
-    rtsp::Target,
     runtime,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};

@@ -8,8 +8,8 @@ use super::{
     access::{Class, Peer, Who},
     answer::{Answer, Body, Source},
     assets,
-    head::Head,
 };
+use crate::http::request::Head;
 use std::{pin::Pin, rc::Rc};
 
 /// A request that was read whole.

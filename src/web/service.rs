@@ -6,11 +6,10 @@ use super::{
     Busy, Exclusive, MediaPlace, Web,
     access::{Refusal, Who},
     answer::{Answer, Piece, Source, recycle},
-    head::Head,
     routes::{Asked, Outcome},
     socket::{Link, Occupation},
 };
-use crate::{limits, mp4::identity::Clock, runtime};
+use crate::{http::request::Head, limits, mp4::identity::Clock, runtime};
 use picoserve::{
     ResponseSent,
     extract::FromRequest as _,

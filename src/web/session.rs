@@ -6,9 +6,8 @@ use super::{
     Web,
     access::{self, Attempt, Pass, Peer, Refusal, Verdict, Who, password},
     answer::Answer,
-    head::Head,
 };
-use crate::{config::Auth, daemon::history::Kind, runtime};
+use crate::{config::Auth, daemon::history::Kind, http::request::Head, runtime};
 use serde::Deserialize;
 use serde_json::json;
 use std::rc::Rc;

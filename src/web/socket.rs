@@ -7,9 +7,11 @@
 use super::{
     access::{Form, Pass, Peer, Refusal},
     answer,
-    head::{self, Head},
 };
-use crate::{limits, runtime};
+use crate::{
+    http::request::{self, Head},
+    limits, runtime,
+};
 use embedded_io_async::{ErrorType, Read};
 use picoserve::{
     Timeouts, Timer,
@@ -316,7 +318,7 @@ impl Gate {
     fn examine(&mut self, kept: &mut Vec<u8>) -> Option<Result<(), Refusal>> {
         let waiting = self.buffer.get(self.start..self.end)?;
         let mut form = Form::default();
-        let Some(length) = head::length(waiting) else {
+        let Some(length) = request::length(waiting) else {
             // What is wrong with it already is said at once; a full buffer is too long a head, unless
             // cookies of others fill it.
             let verdict = form.take(waiting);
@@ -343,7 +345,7 @@ impl Gate {
     /// Leaves cookies out that are not ours: of a host's other servers there may be more than fits.
     fn leave_cookies_out(&mut self) -> bool {
         let waiting = self.buffer.get_mut(self.start..self.end).unwrap_or_default();
-        let kept = head::without_others_cookies(waiting);
+        let kept = request::without_others_cookies(waiting);
         let more = waiting.len() - kept;
         self.end = self.start + kept;
         self.left_out += more;

@@ -6,10 +6,9 @@
 use super::{
     Web,
     answer::{Answer, Body},
-    head::Head,
-    playback::names,
 };
 use crate::{
+    http::{etag, request::Head},
     mp4::scan::{self, State},
     still::KeyFrame,
     storage::disk::{Access, Disk as _, linux::LinuxDisk},
@@ -29,7 +28,7 @@ impl Web {
             return Answer::error(404, "no such recording");
         };
         let etag = format!("\"{}-{:x}-picture\"", entry.name.number(), entry.start.0);
-        if head.field("if-none-match").is_some_and(|tags| names(tags, &etag)) {
+        if head.field("if-none-match").is_some_and(|tags| etag::names(tags, &etag)) {
             return Answer::new(304, Body::None).with("ETag", etag);
         }
         // Who waits holds no frame.

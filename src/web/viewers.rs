@@ -5,11 +5,10 @@
 use super::{
     Web,
     answer::{Answer, Piece, Source},
-    head::Head,
     live::{Form, Live},
     routes::Outcome,
 };
-use crate::limits;
+use crate::{http::request::Head, limits};
 use std::{pin::Pin, rc::Rc};
 
 /// Held as long as a connection carries media.

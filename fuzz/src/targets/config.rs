@@ -84,7 +84,7 @@ fn check_shown(config: &Config) {
         let (host, masked) = (target.host(), config.unmasked(url, camera.name.as_str()));
         assert!(url.contains(host) || host.contains('%'), "{url}");
         // What is shown and comes back is the address that is stored.
-        let again = masked.expect("it is stored").parse::<smolnvr::rtsp::Target>();
+        let again = masked.expect("it is stored").parse::<smolnvr::http::url::Target>();
         assert_eq!(again.as_ref(), Ok(target));
     }
 }

@@ -4,9 +4,9 @@ use crate::source::Source;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
-use smolnvr::rtsp::{
-    Credentials,
+use smolnvr::http::{
     auth::{Authenticator, Challenge},
+    url::Credentials,
 };
 
 pub const WORDS: &[&str] = &[

@@ -3,11 +3,9 @@
 
 use crate::source::pieces;
 use smolnvr::{
+    http::request::{self, Head},
     limits,
-    web::{
-        access::{self, Form},
-        head::{self, Head},
-    },
+    web::access::{self, Form},
 };
 
 pub const WORDS: &[&str] = &[
@@ -58,7 +56,7 @@ pub fn http_form(data: &[u8]) {
 
 /// The requests one by one: each head is what it is by the plainest reading.
 fn read(mut rest: &[u8]) {
-    while let Some(length) = head::length(rest) {
+    while let Some(length) = request::length(rest) {
         let (bytes, after) = rest.split_at(length);
         assert!(bytes.ends_with(b"\r\n\r\n") && length <= limits::HTTP_HEAD_BYTES_MAX);
         let text = std::str::from_utf8(bytes).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! A `Range` field, for a file of any length.
 
 use crate::source::Source;
-use smolnvr::web::range::{Part, part};
+use smolnvr::http::range::{Part, part};
 
 pub const WORDS: &[&str] = &["bytes=", "0-", "-1", "0-0", "-", ",", "18446744073709551615", " "];
 

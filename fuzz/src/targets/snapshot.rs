@@ -2,7 +2,7 @@
 
 use crate::{random::Random, source::pieces};
 use smolnvr::{
-    camera::snapshot::response::{Response, ResponseError},
+    http::response::{Response, ResponseError},
     limits::SNAPSHOT_BYTES_MAX,
 };
 

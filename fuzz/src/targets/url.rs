@@ -1,6 +1,6 @@
 //! A camera's address as the user, or a redirect, writes it.
 
-use smolnvr::rtsp::{Target, secret_values};
+use smolnvr::http::url::{Target, secret_values};
 
 pub const WORDS: &[&str] = &[
     "rtsp://",

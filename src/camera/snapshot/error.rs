@@ -1,6 +1,6 @@
 //! Why there is no picture: one line for the page and the log, without credentials.
 
-use super::response::ResponseError;
+use crate::http::response::ResponseError;
 use crate::{
     camera,
     limits::{SNAPSHOT_REDIRECTS_MAX, SNAPSHOT_TIMEOUT},

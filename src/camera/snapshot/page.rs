@@ -2,14 +2,15 @@
 //!
 //! Spec: RFC 9110, RFC 9112. Knows nothing of: when to ask, other ways to a picture.
 
-use super::{error::Error, response::Response};
+use super::error::Error;
 use crate::{
     camera::{self, Connector},
-    limits::{SNAPSHOT_READ_BYTES, SNAPSHOT_REDIRECTS_MAX, SNAPSHOT_TIMEOUT},
-    rtsp::{
-        Target,
+    http::{
         auth::{Authenticator, Challenge},
+        response::Response,
+        url::Target,
     },
+    limits::{SNAPSHOT_READ_BYTES, SNAPSHOT_REDIRECTS_MAX, SNAPSHOT_TIMEOUT},
     runtime,
     still::whole_jpeg,
 };

@@ -5,9 +5,10 @@
 use super::error::Error;
 use crate::{
     camera::{self, Connector},
+    http::url::Target,
     limits::{SNAPSHOT_TIMEOUT, TEARDOWN_TIMEOUT},
     rtp::{JpegDepacketizer, JpegError, Order, Packet, Receiver},
-    rtsp::{Options, Output, PacketKind, Presentation, Session, Target, Tracks},
+    rtsp::{Options, Output, PacketKind, Presentation, Session, Tracks},
     runtime,
 };
 use smol::{Async, future, io::AsyncWriteExt as _};

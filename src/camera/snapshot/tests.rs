@@ -1,7 +1,7 @@
 //! Viewers on one side, the test camera on the other.
 
 use super::{ways::Ways, *};
-use crate::rtsp::Target;
+use crate::http::url::Target;
 use camera::{Auth, Builder, Camera, Clip, PICTURE, Pictures, Scheme, SessionState};
 use smol::{LocalExecutor, Task};
 

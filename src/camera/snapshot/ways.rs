@@ -5,7 +5,7 @@
 use super::{Picture, Video, error::Error, page::Page, stream::Stream};
 use crate::{
     config,
-    rtsp::{HTTP_PORT, Target},
+    http::url::{HTTP_PORT, Target},
     runtime,
 };
 use std::rc::Rc;

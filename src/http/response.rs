@@ -5,8 +5,8 @@
 //! Knows nothing of: sockets, what to do about a status, what a JPEG is.
 
 use crate::{
+    http::head::{Head, HeadError},
     limits::{SNAPSHOT_BYTES_MAX, SNAPSHOT_READ_BYTES},
-    rtsp::{Head, MessageError},
 };
 use std::{fmt, ops::Range};
 
@@ -55,7 +55,9 @@ struct Multipart {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResponseError {
     NotHttp,
-    Head(MessageError),
+    Head(HeadError),
+    /// Its `Content-Length` is no number.
+    Length,
     Chunk,
     /// More than [`SNAPSHOT_BYTES_MAX`].
     TooLong,
@@ -265,7 +267,7 @@ impl Multipart {
 
 fn content_length(head: &Head<'_>) -> Result<Option<usize>, ResponseError> {
     let Some(digits) = head.field("Content-Length") else { return Ok(None) };
-    let length = digits.parse().map_err(|_| ResponseError::Head(MessageError::ContentLength))?;
+    let length = digits.parse().map_err(|_| ResponseError::Length)?;
     if length > SNAPSHOT_BYTES_MAX { Err(ResponseError::TooLong) } else { Ok(Some(length)) }
 }
 
@@ -282,6 +284,9 @@ impl fmt::Display for ResponseError {
         match self {
             ResponseError::NotHttp => f.write_str("what answers at this port does not speak HTTP"),
             ResponseError::Head(error) => write!(f, "broken HTTP reply from the camera: {error}"),
+            ResponseError::Length => {
+                f.write_str("broken HTTP reply from the camera: its Content-Length is not a number")
+            }
             ResponseError::Chunk => {
                 f.write_str("broken HTTP reply from the camera: a chunk's size")
             }

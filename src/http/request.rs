@@ -1,6 +1,6 @@
 //! The head of a request as the routes look at it: method, address and header fields.
 //!
-//! Its form is in order ([`super::access::Form`]): lines that end in CRLF, each field with a colon.
+//! Its form is in order (`web::access::Form`): lines that end in CRLF, each field with a colon.
 //! Spec: RFC 9112 §3, §5. Knows nothing of: sockets, who may do what.
 
 use std::str;
