@@ -6,6 +6,7 @@
 //! ├─ engine    one that FFmpeg records
 //! ├─ live      the smaller stream that viewers get
 //! ├─ wishes    what people ask of it
+//! ├─ spans     the same for all recordings between two moments
 //! ├─ outbox    the daemon's own commands for the card
 //! ├─ watchdog  whether what a camera sends becomes durable
 //! ├─ events    what the card says
@@ -23,6 +24,7 @@ mod live;
 mod lock;
 mod memory;
 mod outbox;
+mod spans;
 mod station;
 mod watchdog;
 mod wishes;
@@ -33,6 +35,7 @@ pub use station::{Station, Watching};
 use self::{
     history::{History, Kind},
     outbox::Outbox,
+    spans::Spans,
     wishes::Deletion,
 };
 use crate::{
@@ -104,6 +107,7 @@ pub struct Daemon {
     pub changed: Signal,
     pub history: RefCell<History>,
     deletions: RefCell<Vec<Rc<Deletion>>>,
+    spans: Spans,
     /// One FFmpeg at a time.
     pub turn: Rc<tool::Turn>,
     /// SIGHUP came since the configuration was read.
@@ -161,6 +165,7 @@ pub fn run(
         changed: Signal::default(),
         history: RefCell::default(),
         deletions: RefCell::default(),
+        spans: Spans::default(),
         turn,
         is_outdated: Cell::new(false),
         outdated: Signal::default(),

@@ -196,6 +196,10 @@ pub const CARD_STEP_INTERVAL: Duration = Duration::from_millis(20);
 pub const LENGTH_BOXES_MAX: u32 = 1024;
 /// A larger `moof` does not tell a length; one of a minute has 30 KB.
 pub const MOOF_BYTES_MAX: u64 = 256 * 1024;
+/// Of what recordings may fill, the share that may be kept for good: the rest is recorded over.
+pub const KEPT_PERCENT_MAX: u64 = 50;
+/// Recordings that are kept, released or deleted by one wish: a day of segments of a minute.
+pub const SPAN_SEGMENTS_MAX: usize = 1500;
 /// How often room and age are looked at.
 pub const CARD_ROOM_INTERVAL: Duration = Duration::from_secs(60);
 /// The first statvfs of a card where nothing is recorded; it can take seconds.
@@ -423,6 +427,9 @@ pub const SIGNAL_ECHO: Duration = Duration::from_secs(1);
 pub const RECORD_START_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long people wait for what they asked of the card: it may stall for seconds.
 pub const CARD_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// The same where a span has many recordings, each written and synced on its own; people hear before
+/// their own patience ends ([`CLIENT_TIMEOUT`]), and the card goes on.
+pub const SPAN_ANSWER_TIMEOUT: Duration = Duration::from_secs(25);
 /// How long the answers that are on their way delay the end of the process.
 pub const LAST_ANSWERS_TIMEOUT: Duration = Duration::from_secs(1);
 /// Changes of state, and fates of recordings, that are remembered for those who look.

@@ -29,7 +29,8 @@ use std::{
 
 pub use self::messages::{
     CameraId, CardState, Command, DeleteError, DeleteReason, Ending, Event, Fragment, Mended,
-    OpenError, Place, Recording, Refused, SegmentStart, Settings,
+    OpenError, Place, Recording, Refused, SegmentStart, Settings, SpanAction, SpanDone, SpanError,
+    SpanWish,
 };
 pub use self::queue::{Closed, Receiver};
 use self::{card::Card, catalog::Catalog, disk::Disk};

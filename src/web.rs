@@ -13,6 +13,7 @@
 //! ├─ status       how everything is: JSON and Prometheus text
 //! ├─ events       changes as they come
 //! ├─ playback     recordings, by ranges
+//! ├─ keep         recordings between two moments: kept, released, deleted
 //! ├─ clip         many recordings as one file
 //! ├─ thumbnail    a picture of a recording, in builds with pictures
 //! ├─ viewers      live video, and the places that carry media
@@ -31,6 +32,7 @@ mod api;
 mod assets;
 mod clip;
 mod events;
+mod keep;
 mod live;
 mod packer;
 mod playback;

@@ -5,7 +5,7 @@ use smolnvr::{
     codec::{AudioFormat, Codec, Collector, ParameterSets},
     mp4::{
         fragment::{AudioRun, FirstSample, Header, Sample},
-        identity::{Clock, Identity},
+        identity::{Clock, Identity, Marks},
         index::Index,
         init::{self, Layout},
         plan::{self, Step},
@@ -34,7 +34,15 @@ pub fn sets(codec: Codec) -> Arc<ParameterSets> {
 
 pub fn identity(number: u32) -> Identity {
     let (camera, wall) = ("yard".to_owned(), WallTime(1_795_336_200_000));
-    Identity { camera, number, run: 3, boot: [7; 16], wall, clock: Clock::Trusted }
+    Identity {
+        camera,
+        number,
+        run: 3,
+        boot: [7; 16],
+        wall,
+        clock: Clock::Trusted,
+        marks: Marks::NONE,
+    }
 }
 
 /// A segment of some fragments, with sound or without, closed or not.

@@ -63,7 +63,10 @@ impl Daemon {
             }
             Event::DeleteFailed { file: it, reason } => {
                 // That is the asker's mistake, who is told.
-                let is_news = !matches!(reason, DeleteError::NotThere | DeleteError::Recording);
+                let is_news = !matches!(
+                    reason,
+                    DeleteError::NotThere | DeleteError::Recording | DeleteError::Kept
+                );
                 let level = if is_news { log::Level::Warn } else { log::Level::Debug };
                 let (camera, file) = (&it.camera, file(it.number));
                 log::log!(level, "camera={camera} file={file} not deleted: {reason}");
@@ -80,6 +83,12 @@ impl Daemon {
                 let text = format!("the card had turned read-only{file} and is writable again");
                 log::warn!("{text}");
                 self.note(Kind::Card, None, text);
+            }
+            Event::SpanDone { id, result } => {
+                if let Err(reason) = &result {
+                    log::debug!("a span is left: {reason}");
+                }
+                self.answer_span(id, result);
             }
             Event::AgeDoubtful => self.say_that_age_waits(),
             Event::Ended => self.card_ended.set(true),

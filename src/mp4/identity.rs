@@ -8,7 +8,8 @@ use crate::{bits::Bytes, units::WallTime};
 
 /// What a segment says of itself.
 ///
-/// *Shape* (big-endian, behind the box's `usertype`): version `u8`, flags `u8` (1: clock trusted),
+/// *Shape* (big-endian, behind the box's `usertype`): version `u8`, flags `u8` (1: clock trusted, the
+/// others: [`Marks`]),
 /// number `u32`, run `u64`, boot 16 bytes, wall time `i64` in ms, camera's name behind its length
 /// in a `u8`. Later versions may only append.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,6 +25,42 @@ pub struct Identity {
     /// UTC of the first frame, as the board believed.
     pub wall: WallTime,
     pub clock: Clock,
+    pub marks: Marks,
+}
+
+/// What is said of a recording after it was begun, in its flags: that one byte is written again in
+/// place, so that a write that is torn leaves the old marks or the new ones.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Marks(u8);
+
+impl Marks {
+    pub const NONE: Marks = Marks(0);
+    /// Somebody wants to keep it: it never expires.
+    pub const KEPT: Marks = Marks(2);
+
+    /// Those that a box's byte of flags holds.
+    pub fn of_flags(flags: u8) -> Marks {
+        Marks(flags & !FLAG_TRUSTED)
+    }
+
+    /// The bits that they are in such a byte.
+    pub fn flags(self) -> u8 {
+        self.0
+    }
+
+    pub fn has(self, marks: Marks) -> bool {
+        self.0 & marks.0 == marks.0
+    }
+
+    #[must_use]
+    pub fn with(self, marks: Marks) -> Marks {
+        Marks(self.0 | marks.0)
+    }
+
+    #[must_use]
+    pub fn without(self, marks: Marks) -> Marks {
+        Marks(self.0 & !marks.0)
+    }
 }
 
 /// Whether the wall time may be believed.
@@ -39,10 +76,7 @@ impl Identity {
         boxed(out, b"uuid", |out| {
             out.extend_from_slice(&IDENTITY_UUID);
             out.push(VERSION);
-            out.push(match self.clock {
-                Clock::Trusted => FLAG_TRUSTED,
-                Clock::Untrusted => 0,
-            });
+            out.push(self.flags());
             put_u32(out, self.number);
             out.extend_from_slice(&self.run.to_be_bytes());
             out.extend_from_slice(&self.boot);
@@ -52,6 +86,15 @@ impl Identity {
             out.push(camera.len() as u8);
             out.extend_from_slice(camera);
         });
+    }
+
+    /// The byte that holds [`Marks`], [`FLAGS_OFFSET`] behind the `usertype`.
+    pub fn flags(&self) -> u8 {
+        let trusted = match self.clock {
+            Clock::Trusted => FLAG_TRUSTED,
+            Clock::Untrusted => 0,
+        };
+        trusted | self.marks.0
     }
 
     /// Reads what follows the `usertype`; `None` where it is not ours to understand.
@@ -73,12 +116,15 @@ impl Identity {
         }
         let camera = str::from_utf8(camera).ok()?.to_owned();
         let clock = if flags & FLAG_TRUSTED != 0 { Clock::Trusted } else { Clock::Untrusted };
-        Some(Identity { camera, number, run, boot, wall, clock })
+        let marks = Marks::of_flags(flags);
+        Some(Identity { camera, number, run, boot, wall, clock, marks })
     }
 }
 
 const VERSION: u8 = 1;
 const FLAG_TRUSTED: u8 = 1;
+/// Behind the version.
+pub(super) const FLAGS_OFFSET: u64 = 1;
 const CAMERA_BYTES_MAX: usize = 32;
 /// The longest content of version 1, behind the `usertype`.
 pub(super) const IDENTITY_BYTES_MAX: usize = 1 + 1 + 4 + 8 + 16 + 8 + 1 + CAMERA_BYTES_MAX;
@@ -95,6 +141,7 @@ mod tests {
             boot: *b"0123456789abcdef",
             wall: WallTime(-5),
             clock: Clock::Trusted,
+            marks: Marks::NONE,
         }
     }
 
@@ -109,6 +156,20 @@ mod tests {
         assert_eq!(Identity::read(&content(&identity())), Some(identity()));
         let untrusted = Identity { clock: Clock::Untrusted, ..identity() };
         assert_eq!(Identity::read(&content(&untrusted)), Some(untrusted));
+        let kept = Identity { marks: Marks::KEPT, ..identity() };
+        let bytes = content(&kept);
+        assert_eq!(bytes[FLAGS_OFFSET as usize], kept.flags());
+        assert_eq!(Identity::read(&bytes), Some(kept));
+    }
+
+    #[test]
+    fn marks_of_a_later_version_stay_when_others_change() {
+        let mut bytes = content(&identity());
+        bytes[FLAGS_OFFSET as usize] |= 0x80;
+        let later = Identity::read(&bytes).unwrap();
+        let kept = Identity { marks: later.marks.with(Marks::KEPT), ..later };
+        assert_eq!(kept.flags(), 0x83);
+        assert_eq!(kept.marks.without(Marks::KEPT), later.marks);
     }
 
     #[test]

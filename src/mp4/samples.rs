@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     fragment::{AudioRun, Extent, FirstSample, Header, Sample},
-    identity::{Clock, Identity},
+    identity::{Clock, Identity, Marks},
     index::Index,
     init::{self, Layout},
     plan::{self, Step},
@@ -44,6 +44,7 @@ pub fn identity() -> Identity {
         boot: [7; 16],
         wall: WallTime(1_795_336_200_000),
         clock: Clock::Trusted,
+        marks: Marks::NONE,
     }
 }
 

@@ -9,6 +9,7 @@
 //! ├─ health      what an error means; absent, read-only, failing; mending what did it
 //! ├─ room        retention, a full card, deleting
 //! ├─ folders     the list: names at once; whose folder each is
+//! ├─ spans       what people want of all recordings between two moments
 //! └─ heads       what the files say, newest first in the background
 //! ```
 
@@ -17,6 +18,7 @@ mod heads;
 mod health;
 mod room;
 mod segments;
+mod spans;
 mod staged;
 
 use std::{
@@ -72,6 +74,8 @@ pub struct Card<D: Disk> {
     deleted_in_vain: usize,
     /// `keep_days` waits, which was said.
     age_is_doubtful: bool,
+    /// What is wanted of a span and not done yet.
+    span: Option<spans::Job>,
     /// What time it was, as the board believes.
     wall: Option<(Instant, WallTime, Clock)>,
     next_lock_check: Instant,
@@ -113,6 +117,7 @@ impl<D: Disk> Card<D> {
             failing_until: now,
             deleted_in_vain: 0,
             age_is_doubtful: false,
+            span: None,
             wall: None,
             next_lock_check: now,
             next_look: now,
@@ -139,6 +144,7 @@ impl<D: Disk> Card<D> {
                     self.events.push_back(Event::DeleteFailed { file, reason });
                 }
             }
+            Command::Span(wish) => self.begin_span(&wish, now),
             Command::Release => self.release(HoldBy::Request, now),
             Command::Resume => {
                 self.lock_ignored = self.disk.exists(&self.settings.lock_file);
@@ -173,6 +179,8 @@ impl<D: Disk> Card<D> {
             Some(due) if now >= due => {
                 if now >= self.next_room {
                     self.room_step(now)
+                } else if self.span.as_ref().is_some_and(|job| now >= job.next_step) {
+                    self.span_step(now)
                 } else {
                     self.head_step(now)
                 }
@@ -204,7 +212,8 @@ impl<D: Disk> Card<D> {
     fn next_chore(&self) -> Option<Instant> {
         let waits = self.was_writable && matches!(self.list().state, CardState::ReadOnly(_));
         let is_up = self.root.is_some() && !waits;
-        is_up.then(|| self.next_head.map_or(self.next_room, |due| due.min(self.next_room)))
+        let dues = [self.next_head, self.span.as_ref().map(|job| job.next_step)];
+        is_up.then(|| dues.into_iter().flatten().fold(self.next_room, Instant::min))
     }
 
     fn list(&self) -> MutexGuard<'_, Catalog> {
@@ -302,6 +311,7 @@ impl<D: Disk> Card<D> {
         self.suspect = None;
         self.next_head = None;
         self.forget_given_up();
+        self.abandon_span();
         self.list().reset();
     }
 

@@ -10,7 +10,7 @@ mod owner;
 use std::path::PathBuf;
 
 use super::{CameraId, CardState, disk::Space, layout::Name};
-use crate::{codec::Codec, units::WallTime};
+use crate::{codec::Codec, mp4::identity::Marks, units::WallTime};
 
 pub use self::{
     folder::Folder,
@@ -170,6 +170,15 @@ impl Entry {
         self.codecs = codecs;
     }
 
+    /// By its identity box.
+    pub fn marks(&self) -> Marks {
+        self.facts.marks()
+    }
+
+    pub fn set_marks(&mut self, marks: Marks) {
+        self.facts.set_marks(marks);
+    }
+
     /// Whether its head was read, so that its time is known.
     pub fn is_read(&self) -> bool {
         !matches!(self.state, SegmentState::Unread | SegmentState::Unreadable)
@@ -213,6 +222,15 @@ impl Facts {
 
     fn set_twin(&mut self, twin: u8) {
         self.0 = self.0 & !Facts::TWIN | twin & Facts::TWIN;
+    }
+
+    /// In the bits above: the lowest of a box's flags is no mark.
+    fn marks(self) -> Marks {
+        Marks::of_flags((self.0 & !Facts::TWIN) >> 2)
+    }
+
+    fn set_marks(&mut self, marks: Marks) {
+        self.0 = self.0 & Facts::TWIN | marks.flags() << 2;
     }
 }
 

@@ -7,6 +7,7 @@ use std::{fmt, io, ops::Range, path::PathBuf, sync::Arc, time::Duration};
 use super::{disk::RequireMount, layout::Name};
 use crate::{
     codec::{AudioFormat, ParameterSets},
+    limits::SPAN_SEGMENTS_MAX,
     mp4::{fragment::Extent, identity::Clock},
     units::WallTime,
 };
@@ -98,6 +99,8 @@ pub enum Command {
         camera: CameraId,
         name: Name,
     },
+    /// Does something to all recordings of a span; answered by [`Event::SpanDone`].
+    Span(SpanWish),
     /// Closes all files and lets go of the card; answered by [`CardState::Released`].
     Release,
     /// Takes the card back; answered by the state that it is found in.
@@ -171,6 +174,11 @@ pub enum Event {
         file: Recording,
         reason: DeleteReason,
     },
+    /// What was wanted of a span is done, or not.
+    SpanDone {
+        id: u64,
+        result: Result<SpanDone, SpanError>,
+    },
     /// By the clock, recordings are older than `keep_days`, and the others do not bear it out: none goes for its age.
     AgeDoubtful,
     DeleteFailed {
@@ -199,6 +207,60 @@ pub struct Recording {
     /// number of its name where it is not listed.
     pub camera: String,
     pub number: u32,
+}
+
+/// What people want done to all recordings of a camera that overlap a span.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SpanWish {
+    /// Comes back with the answer.
+    pub id: u64,
+    pub camera: String,
+    pub from: WallTime,
+    pub to: WallTime,
+    pub action: SpanAction,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SpanAction {
+    Keep,
+    /// They may expire again.
+    Release,
+    /// Those that are not kept and not being written.
+    Delete,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SpanDone {
+    /// Recordings to which it was done, or that were so before.
+    pub segments: u32,
+    pub bytes: u64,
+    /// Those of the span that stay as they were: they have no place for the mark, or, where the rest is
+    /// deleted, are kept or being written.
+    pub left: u32,
+}
+
+/// Why nothing, or not all, was done to a span.
+#[derive(Debug)]
+pub enum SpanError {
+    NothingThere,
+    /// The card is still being read.
+    Unread,
+    /// Another span is not done yet.
+    Busy,
+    TooMany {
+        segments: usize,
+    },
+    /// None of them holds our identity.
+    NoPlace,
+    /// More bytes would be kept than may be.
+    Full {
+        kept: u64,
+        more: u64,
+        allowed: u64,
+    },
+    /// The card's state says why.
+    Card,
+    Failed(io::Error),
 }
 
 /// How the card is, and why in words for the user. Spec: docs/configuration.md, "What lies on the card".
@@ -297,6 +359,7 @@ pub enum DeleteError {
     NotThere,
     /// It is being written.
     Recording,
+    Kept,
     /// The card's state says why.
     Card,
     Failed(io::Error),
@@ -337,8 +400,37 @@ impl fmt::Display for DeleteError {
         match self {
             DeleteError::NotThere => f.write_str("no such recording"),
             DeleteError::Recording => f.write_str("the recording is being written"),
+            DeleteError::Kept => f.write_str("the recording is kept: release it first"),
             DeleteError::Card => f.write_str("the card can not be written to now"),
             DeleteError::Failed(error) => write!(f, "the recording can not be deleted: {error}"),
+        }
+    }
+}
+
+impl fmt::Display for SpanError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            SpanError::NothingThere => f.write_str("nothing was recorded then"),
+            SpanError::Unread => f.write_str(
+                "the card is still being read, and not yet back to that time: try again",
+            ),
+            SpanError::Busy => f.write_str("another span is not done yet: try again"),
+            SpanError::TooMany { segments } => write!(
+                f,
+                "{segments} recordings lie in that span, and at most {SPAN_SEGMENTS_MAX} are possible at a time: \
+                 take a shorter one"
+            ),
+            SpanError::NoPlace => f.write_str(
+                "these recordings were made by another program and have no place for the mark: \
+                 download them instead",
+            ),
+            SpanError::Full { kept, more, allowed } => write!(
+                f,
+                "{more} bytes more would be kept; {kept} are, and {allowed} may be, so that recording has \
+                 room: release others first"
+            ),
+            SpanError::Card => f.write_str("the card can not be written to now"),
+            SpanError::Failed(error) => write!(f, "the card answers: {error}"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Which recording goes next: what is on the card and how much room is wanted in, one name out.
 //!
-//! Only recordings are named, never one that is being written; the old system's count like ours.
+//! Only recordings are named, never one that is kept or being written; the old system's count like ours.
 //! Spec: docs/configuration.md, "What lies on the card". Knows nothing of: files; whether an unread one is a recording at all is
 //! looked at before it is deleted.
 
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     limits::{FAT_RECORDINGS_MAX, RECORDINGS_LISTED_MAX},
+    mp4::identity::Marks,
     units::WallTime,
 };
 
@@ -137,7 +138,8 @@ pub fn oldest(folder: &Folder) -> Option<Name> {
 }
 
 fn may_go(entry: &Entry) -> bool {
-    !matches!(entry.state, SegmentState::Recording | SegmentState::Unreadable)
+    let is_kept = entry.marks().has(Marks::KEPT);
+    !is_kept && !matches!(entry.state, SegmentState::Recording | SegmentState::Unreadable)
 }
 
 /// What the unread ones are taken for, until their heads are read.

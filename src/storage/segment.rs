@@ -14,7 +14,7 @@ use crate::{
     limits::{ALLOCATION_STEP_BYTES, REPAIR_TAIL_BYTES},
     mp4::{
         fragment::Extent,
-        identity::Identity,
+        identity::{Identity, Marks},
         index::Index,
         init::{self, Layout},
         plan::{self, Step},
@@ -246,6 +246,46 @@ pub fn repair<D: Disk>(disk: &D, path: &Path, reach: Reach) -> io::Result<Repair
         }
         _ => Repaired::Empty { bytes: len, damage },
     })
+}
+
+/// The marks of a recording; `None` where it has no place for any.
+///
+/// # Errors
+/// The card's.
+pub fn marks<D: Disk>(disk: &D, file: &D::File) -> io::Result<Option<Marks>> {
+    Ok(head(disk, file)?.and_then(|head| Some(head.identity?.marks)))
+}
+
+/// Changes the marks of a recording, durably: one byte, in a sector that is written as a whole. `None`
+/// where it has no place for any.
+///
+/// # Errors
+/// The card's; the marks are the old ones or the new ones then.
+pub fn mark<D: Disk>(
+    disk: &D,
+    file: &D::File,
+    change: impl Fn(Marks) -> Marks,
+) -> io::Result<Option<Marks>> {
+    let Some(Head { identity: Some(identity), flags_at: Some(offset), .. }) = head(disk, file)?
+    else {
+        return Ok(None);
+    };
+    let marks = change(identity.marks);
+    if marks != identity.marks {
+        let bytes = vec![Identity { marks, ..identity }.flags()];
+        carry_out(disk, file, &[Step::Write { offset, bytes }, Step::Sync])?;
+    }
+    Ok(Some(marks))
+}
+
+/// `None` where it can not be understood.
+fn head<D: Disk>(disk: &D, file: &D::File) -> io::Result<Option<Head>> {
+    let read_at = |buffer: &mut [u8], offset| disk.read_at(file, buffer, offset);
+    match scan::read_head(&read_at, disk.len(file)?) {
+        Ok(head) => Ok(Some(head)),
+        Err(State::Unreadable { error, .. }) => Err(error),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Takes the steps of a plan.

@@ -8,7 +8,9 @@ use super::{
 };
 use crate::{
     http::request::Head,
-    limits, runtime,
+    limits,
+    mp4::identity::Marks,
+    runtime,
     storage::{
         DeleteError,
         catalog::{Catalog, Entry, Recordings},
@@ -31,6 +33,7 @@ struct Recording<'a> {
     codec: Option<&'static str>,
     mime: Option<String>,
     state: &'static str,
+    kept: bool,
     gap_before_ms: u32,
 }
 
@@ -126,7 +129,7 @@ impl Web {
             Err(error) => {
                 let status = match error {
                     DeleteError::NotThere => 404,
-                    DeleteError::Recording => 409,
+                    DeleteError::Recording | DeleteError::Kept => 409,
                     DeleteError::Card | DeleteError::Failed(_) => 503,
                 };
                 Answer::error(status, error.to_string())
@@ -279,6 +282,7 @@ impl List {
             codec: entry.codec.map(crate::codec::Codec::name),
             mime: codecs.map(|codecs| format!("video/mp4; codecs=\"{codecs}\"")),
             state: entry.state.name(),
+            kept: entry.marks().has(Marks::KEPT),
             gap_before_ms: row.gap_before_ms,
         }
     }

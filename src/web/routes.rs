@@ -9,7 +9,7 @@ use super::{
     answer::{Answer, Body, Source},
     assets,
 };
-use crate::http::request::Head;
+use crate::{http::request::Head, storage::SpanAction};
 use std::{pin::Pin, rc::Rc};
 
 /// A request that was read whole.
@@ -71,6 +71,15 @@ const ROUTES: &[Route] = &[
     route("GET", "/api/recordings", Read, |web, it, _| Now(web.recordings(&it.head))),
     route("DELETE", "/api/recordings/{camera}/{number}", Change, |web, _, [camera, number]| {
         later(web.delete_recording(camera, number))
+    }),
+    route("DELETE", "/api/recordings/{camera}", Change, |web, it, [camera, _]| {
+        later(web.span(&it.head, camera, SpanAction::Delete))
+    }),
+    route("PUT", "/api/keep/{camera}", Change, |web, it, [camera, _]| {
+        later(web.span(&it.head, camera, SpanAction::Keep))
+    }),
+    route("DELETE", "/api/keep/{camera}", Change, |web, it, [camera, _]| {
+        later(web.span(&it.head, camera, SpanAction::Release))
     }),
     #[cfg(feature = "pictures")]
     route("GET", "/recordings/{camera}/{number}.jpg", Read, |web, it, [camera, file]| {

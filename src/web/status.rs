@@ -75,6 +75,8 @@ struct Former {
     name: String,
     segments: usize,
     bytes: u64,
+    /// Of those that are kept.
+    kept_bytes: u64,
     oldest: Option<u32>,
     newest: Option<u32>,
 }
@@ -106,6 +108,9 @@ struct CameraStatus {
     segment_start_ms: Option<i64>,
     segment_ms: Option<u32>,
     segments: usize,
+    /// Those of them that are kept.
+    kept_segments: usize,
+    kept_bytes: u64,
     oldest: Option<u32>,
     newest: Option<u32>,
     /// Since the daemon started.
@@ -213,11 +218,15 @@ impl Web {
         let catalog = self.catalog();
         let mut former = Vec::new();
         for (name, tally) in catalog.tallies() {
-            let Tally { segments, bytes, oldest, newest } = tally;
+            let Tally { segments, bytes, kept_segments, kept_bytes, oldest, newest } = tally;
             match cameras.iter_mut().find(|camera| camera.name == name) {
-                Some(it) => (it.segments, it.oldest, it.newest) = (segments, oldest, newest),
+                Some(it) => {
+                    (it.segments, it.oldest, it.newest) = (segments, oldest, newest);
+                    (it.kept_segments, it.kept_bytes) = (kept_segments, kept_bytes);
+                }
                 None => {
-                    former.push(Former { name: name.to_owned(), segments, bytes, oldest, newest });
+                    let name = name.to_owned();
+                    former.push(Former { name, segments, bytes, kept_bytes, oldest, newest });
                 }
             }
         }
@@ -265,6 +274,8 @@ impl Web {
             segment_start_ms: entry.map(|entry| entry.start.0),
             segment_ms: entry.map(|entry| entry.duration_ms),
             segments: 0,
+            kept_segments: 0,
+            kept_bytes: 0,
             oldest: None,
             newest: None,
             frames: intake.ring.numbers().end,
@@ -395,6 +406,7 @@ fn prometheus(status: &Status) -> String {
     put("gauge", "camera_bits_per_second", "Over the last seconds.", bits);
     put("gauge", "camera_viewers", "Who looks at it live.", each(&|it| it.viewers as u64));
     put("gauge", "camera_recordings", "On the card.", each(&|it| it.segments as u64));
+    put("gauge", "camera_kept_bytes", "Of recordings that are kept.", each(&|it| it.kept_bytes));
     put("counter", "camera_frames_total", "Frames taken.", each(&|it| it.frames));
     let of_ffmpeg = status.cameras.iter().filter_map(|it| {
         Some((format!("{{camera=\"{}\"}}", it.name), it.ffmpeg.as_ref()?.restarts))

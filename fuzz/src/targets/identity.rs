@@ -2,7 +2,7 @@
 
 use crate::source::Source;
 use smolnvr::{
-    mp4::identity::{Clock, Identity},
+    mp4::identity::{Clock, Identity, Marks},
     units::WallTime,
 };
 
@@ -22,6 +22,7 @@ pub fn identity(data: &[u8]) {
         boot: source.array(),
         wall: WallTime(source.u64() as i64),
         clock: source.one(&[Clock::Trusted, Clock::Untrusted]),
+        marks: source.one(&[Marks::NONE, Marks::KEPT]),
         camera: source.bytes(32).iter().map(|byte| char::from(b'a' + byte % 26)).collect(),
     };
     if !built.camera.is_empty() {

@@ -12,7 +12,7 @@ use crate::{
     mp4::{
         IDENTITY_UUID, TIMESCALE, TRACK_ID,
         fragment::NON_SYNC_SAMPLE_FLAGS,
-        identity::{IDENTITY_BYTES_MAX, Identity},
+        identity::{FLAGS_OFFSET, IDENTITY_BYTES_MAX, Identity},
         init::Layout,
     },
     units::{TICKS_PER_SECOND, Ticks},
@@ -24,6 +24,8 @@ pub struct Head {
     pub form: Form,
     /// Only in files of ours.
     pub identity: Option<Identity>,
+    /// Where its byte of flags lies, which holds the marks.
+    pub flags_at: Option<u64>,
     /// The first video track, where it is H.264 or H.265.
     pub video: Option<Video>,
     /// As written at close (`mehd`, else `mvhd`, else by the index); `None` while that is zero.
@@ -88,7 +90,7 @@ pub(super) fn read(window: &mut Window) -> Result<Head, Fault> {
     window.position = 0;
     window.position = window.box_header(len)?.end;
     let mut movie: Option<Movie> = None;
-    let (mut identity, mut reserve, mut index) = (None, None, None);
+    let (mut identity, mut flags_at, mut reserve, mut index) = (None, None, None, None);
     let mut media_begin = len;
     let mut boxes = 0;
     while window.position < len {
@@ -99,7 +101,10 @@ pub(super) fn read(window: &mut Window) -> Result<Head, Fault> {
         }
         match &header.kind {
             b"moov" => movie = Some(Movie::read(window, header)?),
-            b"uuid" => identity = identity.or(read_identity(window, header)?),
+            b"uuid" if identity.is_none() => {
+                identity = read_identity(window, header)?;
+                flags_at = identity.as_ref().map(|_| header.body + 16 + FLAGS_OFFSET);
+            }
             b"free" => reserve = Some(header.begin..header.end),
             b"sidx" => {
                 index = Some((header, read_index(window, header)?));
@@ -133,7 +138,12 @@ pub(super) fn read(window: &mut Window) -> Result<Head, Fault> {
     };
     let is_spare = identity.is_none() && index.is_none() && movie.has_our_ticks();
     let spare = movie.spare.take().filter(|it| is_spare && it.room.end == media_begin);
-    Ok(Head { layout, spare, ..movie.into_head(identity, index.map(|(_, it)| it), media_begin) })
+    Ok(Head {
+        layout,
+        spare,
+        flags_at,
+        ..movie.into_head(identity, index.map(|(_, it)| it), media_begin)
+    })
 }
 
 /// What `moov` says.
@@ -287,6 +297,7 @@ impl Movie {
         Head {
             form: if self.has_fragments { Form::Fragmented } else { Form::Plain },
             identity,
+            flags_at: None,
             video,
             duration: written.or(indexed.map(|indexed| indexed.duration)),
             indexed_end: indexed.map(|indexed| indexed.end),

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     limits::CARD_STEP_INTERVAL,
     mp4::{
-        identity::Clock,
+        identity::{Clock, Marks},
         scan::{Head, State, read_head_and_length},
     },
     storage::{
@@ -192,6 +192,7 @@ impl<D: Disk> Card<D> {
             entry.bytes = bytes;
             entry.codec = head.video.as_ref().map(|video| video.codec);
             entry.duration_ms = head.duration.map_or(0, millis);
+            entry.set_marks(head.identity.as_ref().map_or(Marks::NONE, |it| it.marks));
             (entry.start, entry.clock_trusted) = match &head.identity {
                 Some(identity) => (identity.wall, identity.clock == Clock::Trusted),
                 // The old system's: written to last when its last frame came.

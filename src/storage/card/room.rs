@@ -180,8 +180,8 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// Deletes a recording. One that turns out not to be one is taken off the list instead, which
-    /// counts as done: the next look names another.
+    /// Deletes a recording. One that turns out not to be one is taken off the list instead, and one that
+    /// turns out to be kept stays, which counts as done: the next look names another.
     ///
     /// # Errors
     /// The card's fault; its state says what follows from that.
@@ -204,6 +204,10 @@ impl<D: Disk> Card<D> {
                 let asked = reason == DeleteReason::Asked;
                 return if asked { Err(DeleteError::NotThere) } else { Ok(()) };
             }
+        }
+        if self.is_kept(camera, name) {
+            let asked = reason == DeleteReason::Asked;
+            return if asked { Err(DeleteError::Kept) } else { Ok(()) };
         }
         if let Err(error) = self.unlink(camera, name) {
             let trouble = self.diagnose(&error);
@@ -295,7 +299,7 @@ impl<D: Disk> Card<D> {
         Ok(())
     }
 
-    fn ask_space(&mut self) -> io::Result<Space> {
+    pub(super) fn ask_space(&mut self) -> io::Result<Space> {
         let root = self.root.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let space = self.disk.space(root)?;
         self.list().space = Some(space);

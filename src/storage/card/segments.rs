@@ -13,7 +13,7 @@ use super::{
 use crate::{
     codec,
     limits::{ALLOCATION_STEP_BYTES, CARD_OPEN_TRIES_MAX, GIVEN_UP_MAX, SEGMENT_BYTES_MAX},
-    mp4::identity::{Clock, Identity},
+    mp4::identity::{Clock, Identity, Marks},
     storage::{
         CameraId, Ending, Event, Fragment, OpenError, Place, Refused, SegmentStart,
         catalog::{Entry, SegmentState},
@@ -126,6 +126,7 @@ impl<D: Disk> Card<D> {
             boot: self.settings.boot,
             wall: start.wall,
             clock: start.clock,
+            marks: Marks::NONE,
         };
         let start_of_file = segment::Start {
             parameter_sets: &start.parameter_sets,

@@ -13,7 +13,7 @@ use super::{Card, health::Trouble, segments::millis};
 use crate::{
     limits::{CARD_OPEN_TRIES_MAX, STAGED_FILES_MAX, STAGED_LOOK_INTERVAL},
     mp4::{
-        identity::{Clock, Identity},
+        identity::{Clock, Identity, Marks},
         plan::{self, Step},
         scan::{self, Depth, Head, Scan, boxes_end},
     },
@@ -229,6 +229,7 @@ impl<D: Disk> Card<D> {
                 boot: self.settings.boot,
                 wall,
                 clock,
+                marks: Marks::NONE,
             };
             segment::carry_out(&self.disk, file, &plan::claim(spare, &identity))?;
         }

@@ -3,6 +3,7 @@ mod health;
 mod places;
 mod recordings;
 mod room;
+mod spans;
 mod staged;
 
 use std::{fs, path::Path, time::Duration};

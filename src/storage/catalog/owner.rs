@@ -7,7 +7,10 @@
 use std::{cmp::Reverse, num::NonZeroU8, path::Path};
 
 use super::{Catalog, Entry, Facts, Folder, Name, SegmentState, folder::RECORDED_NUMBER_MAX};
-use crate::storage::{CameraId, layout::Asked};
+use crate::{
+    mp4::identity::Marks,
+    storage::{CameraId, layout::Asked},
+};
 
 /// A camera's name, as [`Catalog::owner`] knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,6 +32,9 @@ impl Owner {
 pub struct Tally {
     pub segments: usize,
     pub bytes: u64,
+    /// Those of them that are kept.
+    pub kept_segments: usize,
+    pub kept_bytes: u64,
     /// Of the lowest and the highest number, see [`Entry::address`].
     pub oldest: Option<u32>,
     pub newest: Option<u32>,
@@ -141,6 +147,10 @@ impl Catalog {
                 let (Some(tally), Some(address)) = (tally, entry.address()) else { continue };
                 tally.segments += 1;
                 tally.bytes = tally.bytes.saturating_add(entry.bytes);
+                if entry.marks().has(Marks::KEPT) {
+                    tally.kept_segments += 1;
+                    tally.kept_bytes = tally.kept_bytes.saturating_add(entry.bytes);
+                }
                 let key = |address: &u32| address % TWIN_STEP;
                 tally.oldest = tally.oldest.into_iter().chain([address]).min_by_key(key);
                 tally.newest = tally.newest.into_iter().chain([address]).max_by_key(key);

@@ -214,6 +214,7 @@ fn on_fat_the_name_of_a_recording_goes_from_the_card_before_its_room_is_free() {
     bench.disk.log();
     bench.send(Command::Delete { camera: YARD, name: name(1) });
     let expected = [
+        "open 001.mp4", // whether somebody keeps it
         "open 001.mp4",
         "remove 001.mp4",
         "sync_directory recordings",
