@@ -14,10 +14,10 @@ import requests
 import schemathesis
 from prometheus_client.parser import text_string_to_metric_families
 
-# What would change how the daemon is reached, or never ends, is asked below.
+# What would change how the daemon is reached, delete what is looked at, or never ends, is asked below.
 BY_HAND = [
     "/api/events", "/api/session", "/api/password", "/api/config", "/api/probe",
-    "/api/shutdown", "/api/storage/release", "/api/storage/resume",
+    "/api/shutdown", "/api/storage/release", "/api/storage/resume", "/api/recordings/{camera}",
     "/live/{camera}.mp4", "/live/{camera}", "/snapshot/{camera}.jpg",
 ]
 SECONDS = 15
@@ -67,6 +67,13 @@ def walk(url, session):
     ask(url, session, "GET", clip, 206, "/clip/{camera}.mp4", headers=asked)
     asked = {"If-None-Match": whole.headers["ETag"]}
     ask(url, session, "GET", clip, 304, "/clip/{camera}.mp4", headers=asked)
+    span = f"?from={begin}&to={begin + 1}"
+    for method in ("PUT", "DELETE"):
+        ask(url, session, method, f"/api/keep/{camera}{span}", 200, "/api/keep/{camera}")
+        ask(url, session, method, f"/api/keep/{camera}?from=1&to=2", 404, "/api/keep/{camera}")
+    spans = "/api/recordings/{camera}"
+    ask(url, session, "DELETE", f"/api/recordings/{camera}?from=1&to=2", 404, spans)
+    ask(url, session, "DELETE", f"/api/recordings/{camera}?from=1", 400, spans)
     config = ask(url, session, "GET", "/api/config", 200).json()
     assert ask(url, session, "PUT", "/api/config", 200, json=config).json() == config
     ask(url, session, "PUT", "/api/config", 400, json={"storage": {"segment_seconds": 1}})

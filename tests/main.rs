@@ -24,6 +24,7 @@ mod gstreamer_sound;
 mod hostile;
 mod hour;
 mod install;
+mod keep;
 mod lifecycle;
 mod live;
 mod openapi;

@@ -36,6 +36,7 @@ fn requests(row: &str) -> Option<&'static [Request]> {
         "whatever changes: recording, deleting, shutting down" => &[
             ("POST", "/api/record/stop", ""),
             ("DELETE", "/api/recordings/camera/0", ""),
+            ("PUT", "/api/keep/camera?from=1&to=2", ""),
             ("POST", "/api/storage/resume", ""),
             ("POST", "/api/nothing", ""),
         ],

@@ -396,6 +396,8 @@ fn a_method_that_a_route_does_not_know_is_told_which_it_does() {
         ("/api/events", "GET, HEAD"),
         ("/api/recordings", "GET, HEAD"),
         ("/api/recordings/camera/0", "DELETE"),
+        ("/api/recordings/camera", "DELETE"),
+        ("/api/keep/camera", "PUT, DELETE"),
         ("/api/record/start", "POST"),
         ("/api/record/stop", "POST"),
         ("/api/shutdown", "POST"),

@@ -43,6 +43,9 @@ impl<D: Disk> Card<D> {
         wish: &SpanWish,
         now: Instant,
     ) -> Result<Vec<(CameraId, Name)>, SpanError> {
+        if wish.from >= wish.to {
+            return Err(SpanError::NothingThere);
+        }
         if self.span.is_some() {
             return Err(SpanError::Busy);
         }

@@ -216,6 +216,8 @@ fn a_span_without_recordings_or_with_too_many_is_refused() {
     let mut bench = bench();
     let nothing = span(&mut bench, SpanAction::Delete, 100, 200).unwrap_err();
     assert!(matches!(nothing, SpanError::NothingThere), "{nothing}");
+    let turned = span(&mut bench, SpanAction::Delete, 35, 5).unwrap_err();
+    assert!(matches!(turned, SpanError::NothingThere), "{turned}");
     let mut list = bench.catalog.lock().unwrap();
     for number in 5..=SPAN_SEGMENTS_MAX as u32 {
         let mut entry = crate::storage::catalog::Entry::new(name(number), SegmentState::Whole);
