@@ -23,6 +23,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
     };
     let number = |name: &str| answer[name].as_i64().unwrap_or(0);
     let (segments, size) = (number("segments"), status::size(number("bytes")));
-    print(&format!("{done}: {segments} recordings, {size}\n"));
+    let left = match number("left") {
+        0 => String::new(),
+        left => format!("; {left} more have no place for the mark: export them"),
+    };
+    print(&format!("{done}: {segments} recordings, {size}{left}\n"));
     Ok(if segments > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
