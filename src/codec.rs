@@ -54,6 +54,14 @@ impl Codec {
         }
     }
 
+    /// Whether this is a sequence parameter set that can be read.
+    pub fn reads_sequence(self, nal: &[u8]) -> bool {
+        match self {
+            Codec::H264 => h264::sequence(nal).is_some(),
+            Codec::H265 => h265::sequence(nal).is_some(),
+        }
+    }
+
     /// Says what a NAL unit is from its first bytes: header, and as much as is at hand of the rest
     /// (one byte tells a slice's place; a recovery point is only seen if its message is in them).
     pub fn classify(self, nal: &[u8]) -> NalKind {

@@ -96,6 +96,27 @@ fn a_session_timeout_enforced_to_the_second_never_strikes() {
 }
 
 #[test]
+fn a_server_that_closes_behind_its_challenge_is_asked_again_with_the_answer() {
+    for scheme in [Scheme::Basic, Scheme::Digest] {
+        let clip = Clip::built_in();
+        let quirks = Quirks(vec![Quirk::CloseBehindChallenge]);
+        let frames = Some(FRAMES as u64);
+        let options = Options { frames, quirks, speed: Speed::Times(10.0), ..Options::default() };
+        let camera = Camera::builder()
+            .auth(Auth::new(scheme, "admin", "secret"))
+            .stream_with("cam", clip.clone(), options)
+            .start()
+            .unwrap();
+        let url = camera.url("cam").replace("rtsp://", "rtsp://admin:secret@");
+        let mut nvr = Nvr::start(&url, SHORT_SEGMENTS);
+        record_to_the_end(&mut nvr, &camera, FRAMES as u64);
+        assert_eq!(camera.sessions().len(), 1, "{}", nvr.log());
+        assert_exact(&nvr.files(), &clip, 0, FRAMES as u64);
+        assert_eq!(nvr.complaints(), Vec::<String>::new());
+    }
+}
+
+#[test]
 fn a_new_challenge_in_mid_session_is_answered() {
     let options = Options {
         speed: Speed::Times(3.0),

@@ -130,6 +130,18 @@ fn over_udp() {
 }
 
 #[test]
+fn sound_that_is_counted_together_with_the_video_costs_nothing() {
+    for transport in ["tcp", "udp"] {
+        let sound = Sound { shares_count: true, ..Sound::new(Encoding::Aac) };
+        let keys = format!("audio = true\ntransport = {transport:?}");
+        let recorded = record("slices.h264", sound, &keys);
+        assert!(recorded.assert_sound() <= FIRST_MAX);
+        let log = recorded.nvr.log();
+        assert!(log.contains(" lost=0 ") && log.contains(" audio_packets_lost=0 "), "{log}");
+    }
+}
+
+#[test]
 fn lost_sound_is_a_gap_and_nothing_else() {
     for encoding in [Encoding::Aac, Encoding::Pcmu] {
         let sound = Sound { lose_every: Some(7), ..Sound::new(encoding) };

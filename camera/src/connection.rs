@@ -89,6 +89,12 @@ impl Connection {
                     }
                     let reply = quirks.reply(&request.method, self.answer(&request, &quirks));
                     self.writer.reply(&reply.to_bytes())?;
+                    if reply.status == Status::Unauthorized
+                        && quirks.has(Quirk::CloseBehindChallenge)
+                    {
+                        self.writer.close();
+                        return Ok(());
+                    }
                     if request.method == "PLAY" && reply.status == Status::Ok {
                         self.start_player()?;
                     }
@@ -189,6 +195,9 @@ impl Connection {
         let Some(auth) = &self.camera.auth else { return Ok(()) };
         let name = request.path().split('/').next().unwrap_or_default();
         let every = self.camera.stream(name).and_then(|it| it.options.renew_nonce_every);
+        if self.quirks(request).has(Quirk::CloseBehindChallenge) {
+            self.nonce = "0123456789abcdef".repeat(2);
+        }
         self.requests += 1;
         if every.is_some_and(|every| self.requests.is_multiple_of(every)) {
             self.nonce = format!("{}{}", &self.nonce[..NONCE_DIGITS], self.requests);

@@ -84,7 +84,9 @@ impl Packetizer {
 
     fn packet(&mut self, payload: &[u8], timestamp: u32, marker: bool) -> Packet {
         let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len());
-        bytes.extend_from_slice(&[0x80, u8::from(marker) << 7 | PAYLOAD_TYPE]);
+        let is_other = self.quirks.has(Quirk::OtherPayloadType);
+        let payload_type = if is_other { OTHER_PAYLOAD_TYPE } else { PAYLOAD_TYPE };
+        bytes.extend_from_slice(&[0x80, u8::from(marker) << 7 | payload_type]);
         bytes.extend_from_slice(&self.sequence.to_be_bytes());
         bytes.extend_from_slice(&timestamp.to_be_bytes());
         bytes.extend_from_slice(&self.ssrc.to_be_bytes());
@@ -205,6 +207,8 @@ fn aggregate(codec: Codec, nals: &[&[u8]]) -> Vec<u8> {
 
 /// Of every stream: the first dynamic one (RFC 3551 §6).
 pub const PAYLOAD_TYPE: u8 = 96;
+/// That of [`Quirk::OtherPayloadType`].
+const OTHER_PAYLOAD_TYPE: u8 = 35;
 /// A whole RTP packet, header included.
 pub const PACKET_BYTES_MAX: usize = 1400;
 pub const HEADER_BYTES: usize = 12;

@@ -32,6 +32,8 @@ quirks! {
     StrangeReports = "strange-reports",
     /// Packets of a payload type that the description does not know.
     StrangePayloadTypes = "strange-payload-types",
+    /// Packets of another payload type than the description announces.
+    OtherPayloadType = "other-payload-type",
     /// PLAY is answered with another session id than SETUP.
     OtherSessionId = "other-session-id",
     /// Packets of another session, on our channel.
@@ -55,6 +57,8 @@ quirks! {
     StrangeChannel = "strange-channel",
     /// Basic before Digest.
     SeveralChallenges = "several-challenges",
+    /// The connection ends behind a 401; the challenge is good on the next one.
+    CloseBehindChallenge = "close-behind-challenge",
     /// OPTIONS is not found.
     NoOptions = "no-options",
     /// GET_PARAMETER is not announced, and ends the connection.

@@ -170,7 +170,7 @@ impl Sender {
                 }
             }
             if let Some(sound) = &mut self.sound {
-                let sounds = sound.send_until(elapsed)?;
+                let sounds = sound.send_until(elapsed, &mut self.packetizer.sequence)?;
                 self.board.update(self.session.number, |session| session.sounds = sounds);
             }
             let in_band = stream.options.parameter_sets != ParameterSets::Sdp;
@@ -299,18 +299,20 @@ struct Sounding {
 
 impl Sounding {
     /// Sends what ends by then, in ticks of the video; answers how many frames that were in all.
-    fn send_until(&mut self, elapsed: u64) -> io::Result<u64> {
+    /// `video`: the number of its next packet.
+    fn send_until(&mut self, elapsed: u64, video: &mut u16) -> io::Result<u64> {
         let ticks = u64::from(self.sound.frame_ticks());
         let rate = u64::from(self.sound.clock_rate());
         while (self.next + 1) * ticks * 90_000 <= elapsed * rate
             && self.sound.frames.is_none_or(|frames| self.next < frames)
         {
             let time = self.first_timestamp.wrapping_add((self.next * ticks) as u32);
-            let packet = self.sound.packet(self.next, self.ssrc, self.sequence, time);
+            let sequence = if self.sound.shares_count { &mut *video } else { &mut self.sequence };
+            let packet = self.sound.packet(self.next, self.ssrc, *sequence, time);
+            *sequence = sequence.wrapping_add(1);
             if !self.sound.is_lost(self.next) {
                 self.transport.send(&[Outgoing::Packet(packet)])?;
             }
-            self.sequence = self.sequence.wrapping_add(1);
             self.next += 1;
         }
         Ok(self.next)

@@ -30,11 +30,13 @@ pub struct Sound {
     pub lose_every: Option<u64>,
     /// SETUP of its track is refused.
     pub is_refused: bool,
+    /// Its packets are counted together with those of the video.
+    pub shares_count: bool,
 }
 
 impl Sound {
     pub fn new(encoding: Encoding) -> Sound {
-        Sound { encoding, frames: None, lose_every: None, is_refused: false }
+        Sound { encoding, frames: None, lose_every: None, is_refused: false, shares_count: false }
     }
 
     /// Ticks of its RTP clock in a second.

@@ -86,6 +86,14 @@ impl Video {
         if let Some(codec) = of_another.filter(|_| self.receiver.may_be_source(packet.ssrc)) {
             self.change_codec(codec, intake)?;
         }
+        // Quirk: a payload type other than the announced one.
+        if self.receiver.is_of_other_type_alone(&packet, now)
+            && self.depacketizer.recognizes(packet.payload)
+        {
+            let (sent, codec) = (packet.payload_type, self.codec.name());
+            log::info!("a camera sends its {codec} as payload type {sent}, not as it announced");
+            self.receiver.adopt_type(sent);
+        }
         let depacketizer = &mut self.depacketizer;
         self.receiver.handle_packet(packet, now, &mut |packet, lost| {
             depacketizer.handle_packet(&packet, lost, intake);

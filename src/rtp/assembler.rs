@@ -121,6 +121,18 @@ impl Assembler {
         self.collector.current()
     }
 
+    /// Whether a NAL unit is plainly one of this track, from its first bytes.
+    pub(super) fn recognizes(&self, nal: &[u8]) -> bool {
+        match self.codec.classify(nal) {
+            _ if nal.first().is_none_or(|byte| byte & FORBIDDEN_BIT != 0) => false,
+            NalKind::ParameterSet => self.codec.reads_sequence(nal),
+            NalKind::Slice(slice) if slice.access == RandomAccess::Idr => {
+                self.collector.slice_header(&slice, nal).is_ok_and(|header| header.is_first())
+            }
+            _ => false,
+        }
+    }
+
     /// Packets are missing before what comes next: the unit in the making may lack its end, and the
     /// next one its beginning.
     pub(super) fn lose(&mut self, packets: u32, sink: &mut dyn Sink) {
@@ -487,10 +499,15 @@ impl Assembler {
     }
 }
 
+/// What a NAL unit begins with, header and all, as far as it is looked at.
+pub(super) fn begin(header: &[u8], bytes: &[u8]) -> Vec<u8> {
+    header.iter().chain(bytes).take(HEAD_BYTES).copied().collect()
+}
+
 /// Enough of a NAL unit for its kind, its slice header and a recovery point among its SEI messages.
 const HEAD_BYTES: usize = 64;
 const ZEROS: [u8; 16] = [0; 16];
 /// `forbidden_zero_bit` (H.264 §7.4.1, H.265 §7.4.2.2): bit errors, says who set it.
 const FORBIDDEN_BIT: u8 = 0x80;
-const FRAGMENT_START: u8 = 0x80;
+pub(super) const FRAGMENT_START: u8 = 0x80;
 const FRAGMENT_END: u8 = 0x40;

@@ -97,20 +97,28 @@ impl Depacketizer {
     /// The other codec, if a payload holds a sequence parameter set of that: the camera sends another
     /// one than it announced. *Cost*: a look at the first byte.
     pub fn contradicted_by(&self, payload: &[u8]) -> Option<Codec> {
-        let header = match (self.codec, payload) {
-            (Codec::H264, [0x60, ..]) => h265::AGGREGATE_HEADER_BYTES,
-            (Codec::H265, [first, ..]) if first & 0x9f == h264::STAP_A => {
-                h264::AGGREGATE_HEADER_BYTES
-            }
-            _ => return self.codec.contradicted_by(payload),
+        let aggregate = match self.codec {
+            Codec::H264 => h265::behind_header(payload),
+            Codec::H265 => h264::behind_header(payload),
         };
-        let mut rest = Bytes(payload.get(header..)?);
-        while let Some(nal) = next_size(&mut rest).and_then(|size| rest.take(size)) {
-            if let Some(codec) = self.codec.contradicted_by(nal) {
-                return Some(codec);
-            }
+        match aggregate {
+            Some(nals) => nals_of(nals).find_map(|nal| self.codec.contradicted_by(nal)),
+            None => self.codec.contradicted_by(payload),
         }
-        None
+    }
+
+    /// Whether a payload is plainly one of this track: it holds a sequence parameter set, or begins a key
+    /// frame whose sets are known.
+    pub fn recognizes(&self, payload: &[u8]) -> bool {
+        let recognizes = |nal: &[u8]| self.assembler.recognizes(nal);
+        let (aggregate, fragment) = match self.codec {
+            Codec::H264 => (h264::behind_header(payload), h264::first_fragment(payload)),
+            Codec::H265 => (h265::behind_header(payload), h265::first_fragment(payload)),
+        };
+        match aggregate {
+            Some(nals) => nals_of(nals).any(recognizes),
+            None => recognizes(fragment.as_deref().unwrap_or(payload)),
+        }
     }
 
     /// Takes the next packet in order, `lost` packets after the one before.
@@ -141,6 +149,12 @@ impl Depacketizer {
     pub fn parameter_sets(&mut self) -> Option<Arc<ParameterSets>> {
         self.assembler.parameter_sets()
     }
+}
+
+/// The NAL units of an aggregate, from what lies behind its header.
+fn nals_of(aggregate: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Bytes(aggregate);
+    std::iter::from_fn(move || next_size(&mut rest).and_then(|size| rest.take(size)))
 }
 
 #[derive(Debug)]

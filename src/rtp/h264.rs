@@ -5,7 +5,7 @@
 
 use super::{
     DropCause, Sink,
-    assembler::Assembler,
+    assembler::{Assembler, FRAGMENT_START, begin},
     start_codes::{next_size, starts_with_start_code},
 };
 use crate::{bits::Bytes, units::RtpTime};
@@ -138,8 +138,25 @@ fn fragment_behind_header(
     assembler.fragment(header & 0xc0, &nal_header, bytes, sink);
 }
 
-pub(super) const AGGREGATE_HEADER_BYTES: usize = 1;
-pub(super) const STAP_A: u8 = 24;
+/// What lies behind the header of an aggregate without numbers.
+pub(super) fn behind_header(payload: &[u8]) -> Option<&[u8]> {
+    let (first, rest) = payload.split_first()?;
+    (first & 0x9f == STAP_A).then_some(rest)
+}
+
+/// What a NAL unit begins with whose first fragment this is.
+pub(super) fn first_fragment(payload: &[u8]) -> Option<Vec<u8>> {
+    match payload {
+        [indicator, header, bytes @ ..]
+            if indicator & 0x9f == FU_A && header & FRAGMENT_START != 0 =>
+        {
+            Some(begin(&[indicator & 0xe0 | header & 0x1f], bytes))
+        }
+        _ => None,
+    }
+}
+
+const STAP_A: u8 = 24;
 const STAP_B: u8 = 25;
 const MTAP16: u8 = 26;
 const MTAP24: u8 = 27;

@@ -5,7 +5,7 @@
 
 use super::{
     DropCause, Sink,
-    assembler::Assembler,
+    assembler::{Assembler, FRAGMENT_START, begin},
     start_codes::{next_size, starts_with_start_code},
 };
 use crate::bits::Bytes;
@@ -141,7 +141,24 @@ fn unwrap_paci(header: [u8; 2], mut rest: Bytes<'_>) -> Option<([u8; 2], Bytes<'
     (kind != PACI).then_some(([forbidden | kind << 1 | header[0] & 1, header[1]], rest))
 }
 
-pub(super) const AGGREGATE_HEADER_BYTES: usize = 2;
+/// What lies behind the header of an aggregate without numbers.
+pub(super) fn behind_header(payload: &[u8]) -> Option<&[u8]> {
+    let ([first, _], rest) = payload.split_first_chunk()?;
+    (first & 0xfe == AP << 1).then_some(rest)
+}
+
+/// What a NAL unit begins with whose first fragment this is.
+pub(super) fn first_fragment(payload: &[u8]) -> Option<Vec<u8>> {
+    match payload {
+        [first, second, header, bytes @ ..]
+            if first & 0xfe == FU << 1 && header & FRAGMENT_START != 0 =>
+        {
+            Some(begin(&[first & 1 | (header & 0x3f) << 1, *second], bytes))
+        }
+        _ => None,
+    }
+}
+
 const AP: u8 = 48;
 const FU: u8 = 49;
 const PACI: u8 = 50;

@@ -58,6 +58,8 @@ pub struct Receiver {
     is_steadfast: bool,
     /// When a packet of the source came last.
     heard: Option<Instant>,
+    /// When one of the payload type did.
+    typed: Option<Instant>,
     source: Option<Source>,
     candidate: Option<Candidate>,
     elsewhere: Elsewhere,
@@ -76,6 +78,7 @@ impl Receiver {
             home: None,
             is_steadfast: false,
             heard: None,
+            typed: None,
             source: None,
             candidate: None,
             elsewhere: Elsewhere::default(),
@@ -99,6 +102,17 @@ impl Receiver {
         deliver: &mut impl FnMut(Packet<'_>, Lost),
     ) {
         self.handle(packet, now, deliver);
+    }
+
+    /// Whether the packet is of another payload type, while none of ours comes.
+    pub fn is_of_other_type_alone(&self, packet: &Packet<'_>, now: Instant) -> bool {
+        let is_silent = |at| now.saturating_duration_since(at) > TYPE_SILENCE;
+        packet.payload_type != self.payload_type && self.typed.is_none_or(is_silent)
+    }
+
+    /// Takes packets of that type from now on.
+    pub fn adopt_type(&mut self, payload_type: u8) {
+        self.payload_type = payload_type;
     }
 
     /// A packet of that number came on another track of the session: it is not missing here if the camera
@@ -168,6 +182,7 @@ impl Receiver {
             self.statistics.foreign += 1;
             return;
         }
+        self.typed = Some(now);
         self.adopt_what_goes_on(&packet);
         if self.is_of_another_session(packet.ssrc, now) {
             self.statistics.foreign += 1;
@@ -417,3 +432,5 @@ const TURN_MAX: Duration = Duration::from_secs(1);
 const RENUMBERED_TICKS_MAX: i64 = TICKS_PER_SECOND / 2;
 /// So many packets in a row that seem to be late are none: the numbering went back a little.
 const BEHIND_RUN: u8 = 8;
+/// A payload type that did not come for so long is no longer the stream's.
+const TYPE_SILENCE: Duration = Duration::from_secs(2);

@@ -312,3 +312,21 @@ fn the_other_codec_is_known_by_its_sps() {
         assert_eq!(h265.contradicted_by(payload), None);
     }
 }
+
+#[test]
+fn a_payload_of_the_track_is_recognized_by_its_sets_and_its_key_frames() {
+    let known = Depacketizer::new(Codec::H264, &[SPS.to_vec(), PPS.to_vec()]);
+    let fresh = Depacketizer::new(Codec::H264, &[]);
+    for payload in [SPS.to_vec(), aggregate(&[0x78], &[SEI, SPS])] {
+        assert!(known.recognizes(&payload) && fresh.recognizes(&payload));
+    }
+    for payload in [idr(), fragments(&idr(), 9).remove(0), aggregate(&[0x78], &[SEI, &idr()])] {
+        assert!(known.recognizes(&payload), "{payload:02x?}");
+        assert!(!fresh.recognizes(&payload), "its sets did not come");
+    }
+    let last = fragments(&idr(), 9).pop().unwrap();
+    let broken = [&[SPS[0] | 0x80], &SPS[1..]].concat();
+    for payload in [&inter()[..], PPS, SEI, &last, &broken, b"<?xml version", &[0x65], &[]] {
+        assert!(!known.recognizes(payload), "{payload:02x?}");
+    }
+}

@@ -342,3 +342,16 @@ fn a_paci_in_a_paci_is_malformed() {
     run.packet(10, Mark::Set, &[50 << 1, 1, 50 << 1, 0, 1, 2]);
     assert_eq!(run.out.drops, [DropCause::Malformed]);
 }
+
+#[test]
+fn a_payload_of_the_track_is_recognized_by_its_sets_and_its_key_frames() {
+    let run = run();
+    let ways = [slice(IDR), fragments(&slice(IDR), 9, &[]).remove(0)];
+    for payload in [SPS.to_vec(), aggregate(&[48 << 1, 1], &[VPS, SPS])].iter().chain(&ways) {
+        assert!(run.depacketizer.recognizes(payload), "{payload:02x?}");
+    }
+    let last = fragments(&slice(IDR), 9, &[]).pop().unwrap();
+    for payload in [&slice(TRAIL)[..], &further_slice(IDR), VPS, PPS, SEI, &last, &[40], &[]] {
+        assert!(!run.depacketizer.recognizes(payload), "{payload:02x?}");
+    }
+}

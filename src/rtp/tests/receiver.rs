@@ -443,3 +443,27 @@ fn tracks_that_have_the_same_numbers_explain_nothing_of_each_other() {
         assert!(!track.receiver.shares_its_count());
     }
 }
+
+#[test]
+fn another_payload_type_stands_alone_while_none_of_ours_comes() {
+    let mut track = Track::new(Order::Reliable);
+    let packet = |payload_type| Packet {
+        marker: false,
+        payload_type,
+        sequence_number: 1,
+        timestamp: RtpTime(0),
+        ssrc: 1,
+        payload: &[],
+    };
+    let is_alone = |track: &Track, payload_type, millis| {
+        let now = track.epoch + Duration::from_millis(millis);
+        track.receiver.is_of_other_type_alone(&packet(payload_type), now)
+    };
+    assert!(is_alone(&track, 35, 0) && !is_alone(&track, 96, 0));
+    track.packets([1]);
+    assert!(!is_alone(&track, 35, 1500) && is_alone(&track, 35, 2500));
+    track.receiver.adopt_type(35);
+    track.packet_of(1, 35, 2, Duration::from_millis(2500));
+    assert_eq!(track.out, [(1, 0), (2, 0)]);
+    assert!(!is_alone(&track, 96, 3000));
+}
