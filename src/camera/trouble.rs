@@ -16,6 +16,8 @@ pub enum Trouble {
     Lost,
     /// The configuration's: frames of more than so many KB are left out.
     TooLarge { frame_kb: usize },
+    /// The camera's: its sound, and that alone, has a sampling rate other than it says.
+    SoundLeftOut,
     /// Nobody's, at first: a key frame, or its parameter sets, did not come yet.
     NoKeyFrame,
 }
@@ -65,14 +67,15 @@ impl Diagnosis {
             .too_large
             .is_some_and(|(_, at)| is_recent(at))
             .then(|| Trouble::TooLarge { frame_kb: intake.ring.frame_bytes_max() / 1024 });
+        let sound = || intake.leaves_out_sound().then_some(Trouble::SoundLeftOut);
         if intake.ring.numbers().end != self.taken {
             (self.taken, self.since, self.before) = (intake.ring.numbers().end, now, tally);
-            return too_large;
+            return too_large.or_else(sound);
         }
         if now - self.since < limits::TROUBLE_DELAY {
-            return too_large;
+            return too_large.or_else(sound);
         }
-        too_large.or_else(|| self.cause(tally))
+        too_large.or_else(|| self.cause(tally)).or_else(sound)
     }
 
     fn cause(&self, now: Tally) -> Option<Trouble> {
@@ -132,6 +135,10 @@ impl fmt::Display for Trouble {
                 "frames of more than {frame_kb} KB do not fit and are left out, with what needs them: \
                  raise buffer_kb"
             ),
+            Trouble::SoundLeftOut => f.write_str(
+                "the camera's sound has another sampling rate than it says, and is left out: set another \
+                 rate or codec",
+            ),
             Trouble::NoKeyFrame => f.write_str(
                 "frames come, but no key frame with its parameter sets to begin with yet",
             ),
@@ -142,8 +149,14 @@ impl fmt::Display for Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime;
-    use std::time::Duration;
+    use crate::{
+        codec::{AudioCodec, AudioFormat},
+        media::tests::parameter_sets,
+        rtp::{AccessUnit, AudioSink as _, AudioUnit, Leading, RandomAccess, Sink as _},
+        runtime,
+        units::RtpTime,
+    };
+    use std::{sync::Arc, time::Duration};
 
     /// What is said of a run in which nothing goes into the ring, second by second.
     fn said(each: impl Fn(&mut Statistics)) -> Vec<Option<Trouble>> {
@@ -175,6 +188,39 @@ mod tests {
         assert_eq!(said(|_| {}), from_the_fourth(None), "silence is told elsewhere");
     }
 
+    /// G.711 of 8 kHz that is announced as 16 kHz, beside video that is right.
+    #[test]
+    fn sound_that_is_left_out_is_told_while_the_video_is_recorded() {
+        let (mut intake, start) = (Intake::with_audio(64 << 10), runtime::now());
+        let format = Arc::new(AudioFormat::g711(AudioCodec::Pcma, 16_000, 1));
+        intake.begin_run();
+        intake.begin_audio(16_000);
+        let mut diagnosis = Diagnosis::new("h264", &intake, start);
+        let mut said = Vec::new();
+        for frame in 0..500_u32 {
+            let now = start + Duration::from_millis(u64::from(frame) * 40);
+            intake.arrived(now);
+            intake.nal_begin();
+            intake.nal_append(b"frame");
+            intake.nal_end();
+            intake.access_unit_end(AccessUnit {
+                timestamp: RtpTime(frame * 3600),
+                access: RandomAccess::Idr,
+                leading: Leading::None,
+                reference: true,
+                parameter_sets: parameter_sets(),
+            });
+            let (timestamp, ticks) = (RtpTime(frame * 320), 320);
+            intake.audio_frame(AudioUnit { timestamp, ticks, format: &format, bytes: b"sound" });
+            let told = diagnosis.look(&intake, Statistics::default(), now);
+            if said.last() != Some(&told) {
+                said.push(told);
+            }
+        }
+        assert_eq!(said, [None, Some(Trouble::SoundLeftOut)]);
+        assert_eq!(intake.ring.numbers().end, 500);
+    }
+
     #[test]
     fn what_is_said_fits_one_line_and_names_the_remedy() {
         let line = Trouble::TooLarge { frame_kb: 1024 }.to_string();
@@ -183,6 +229,7 @@ mod tests {
             Trouble::OtherPayloadType,
             Trouble::Malformed { codec: "h265" },
             Trouble::Lost,
+            Trouble::SoundLeftOut,
             Trouble::NoKeyFrame,
         ] {
             let line = trouble.to_string();

@@ -291,10 +291,7 @@ impl fmt::Display for AudioStamps {
             AudioStamps::Drawn => {
                 "the sound's time stamps run away from the video's: they go by when sound arrives"
             }
-            AudioStamps::LeftOut => {
-                "the sound has another sampling rate than the camera says, and is left out: set \
-                 another rate or codec"
-            }
+            AudioStamps::LeftOut => "the sound is left out",
         })
     }
 }

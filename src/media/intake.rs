@@ -139,6 +139,11 @@ impl Intake {
         self.audio.as_ref().is_some_and(|audio| !audio.has_begun())
     }
 
+    /// Sound comes that is not kept, because its sampling rate is not the one that the camera says.
+    pub fn leaves_out_sound(&self) -> bool {
+        self.audio.is_some() && self.audio_clock.is_left_out()
+    }
+
     /// Reports of both clocks are there.
     pub fn knows_clocks(&self) -> bool {
         self.audio.as_ref().is_some_and(AudioTimeline::has_reports)
@@ -223,7 +228,10 @@ impl Intake {
             audio.stamps_changed();
         }
         if let Some(news) = self.audio_clock.news() {
-            log::warn!("{news}");
+            // That sound is left out is the camera's trouble, and told as such.
+            if !self.audio_clock.is_left_out() {
+                log::warn!("{news}");
+            }
             if let Some(ring) = &mut self.ring.audio {
                 ring.is_expected = !self.audio_clock.is_left_out();
             }
