@@ -19,6 +19,8 @@ BY_HAND = [
     "/api/events", "/api/session", "/api/password", "/api/config", "/api/probe",
     "/api/shutdown", "/api/storage/release", "/api/storage/resume", "/api/recordings/{camera}",
     "/live/{camera}.mp4", "/live/{camera}", "/snapshot/{camera}.jpg",
+    # Of two numbers that are right each, together few are.
+    "/api/timeline", "/api/days",
 ]
 SECONDS = 15
 # What is wrong with a request and what passes for right is for the tests of each route; who may ask, for those of access.
@@ -74,6 +76,12 @@ def walk(url, session):
     spans = "/api/recordings/{camera}"
     ask(url, session, "DELETE", f"/api/recordings/{camera}?from=1&to=2", 404, spans)
     ask(url, session, "DELETE", f"/api/recordings/{camera}?from=1", 400, spans)
+    times = f"camera={camera}&from={begin}&to={begin + 86_400_000}"
+    assert ask(url, session, "GET", f"/api/timeline?{times}", 200, "/api/timeline").json()["spans"]
+    ask(url, session, "GET", f"/api/timeline?from=0&to={begin}", 400, "/api/timeline")
+    ask(url, session, "GET", f"/api/days?{times}&tz=60,{begin}:120", 200, "/api/days")
+    ask(url, session, "GET", "/api/days?tz=Berlin", 400, "/api/days")
+    ask(url, session, "GET", "/api/days?camera=none", 404, "/api/days")
     config = ask(url, session, "GET", "/api/config", 200).json()
     assert ask(url, session, "PUT", "/api/config", 200, json=config).json() == config
     ask(url, session, "PUT", "/api/config", 400, json={"storage": {"segment_seconds": 1}})

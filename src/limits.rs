@@ -220,6 +220,20 @@ pub const READER_THREAD_STACK_BYTES: usize = 64 * KIB;
 /// Reads that wait for it: more than there are connections that carry media. More are refused.
 pub const READER_JOBS_MAX: usize = 32;
 
+// --- storage: what was recorded when ----------------------------------------------------------
+
+/// Recordings that lie less than so many milliseconds apart are one span: a file begins where the one before
+/// ends, but for what a clock is set by.
+pub const COVERAGE_JOIN_MS: i64 = 2000;
+/// Spans of a day in one answer: with the gaps between them 2 KB …
+pub const COVERAGE_SPANS_PER_DAY: usize = 20;
+/// … and of more than a week: 16 KB.
+pub const COVERAGE_SPANS_MAX: usize = 160;
+/// Days of which spans are told at a time.
+pub const COVERAGE_DAYS_MAX: i64 = 32;
+/// Days of which sums are told at a time: more than a year.
+pub const DAYS_MAX: i64 = 400;
+
 // --- recorder -------------------------------------------------------------------------------
 
 /// Segments shorter than [`SHORT_SEGMENT_TICKS`] that a camera may make in a row; more of its frames are

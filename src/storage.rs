@@ -6,6 +6,8 @@
 
 pub mod card;
 pub mod catalog;
+pub mod coverage;
+pub mod days;
 pub mod disk;
 #[cfg(test)]
 mod faulty;

@@ -90,6 +90,12 @@ impl WallTime {
 }
 
 impl WallTime {
+    /// The date alone, in UTC: `2026-11-23`.
+    pub fn date(self) -> String {
+        let (year, month, day) = civil(self.0.div_euclid(86_400_000));
+        format!("{year:04}-{month:02}-{day:02}")
+    }
+
     /// As a part of a file's name, in UTC: `2026-11-23_08-15-00`.
     pub fn file_name(self) -> String {
         let text: String = self.to_string().trim_end_matches('Z').replace('T', "_");

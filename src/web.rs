@@ -10,6 +10,7 @@
 //! ├─ session      logging in and out, the password
 //! ├─ answer       status, header fields, body → bytes, in bounded pieces
 //! ├─ api          what the page asks and wants
+//! ├─ times        what was recorded when: spans, gaps, days
 //! ├─ status       how everything is: JSON and Prometheus text
 //! ├─ events       changes as they come
 //! ├─ playback     recordings, by ranges
@@ -46,6 +47,7 @@ mod socket;
 mod status;
 #[cfg(feature = "pictures")]
 mod thumbnail;
+mod times;
 mod viewers;
 
 use self::{

@@ -109,17 +109,18 @@ impl Zone {
     /// When a local day begins. Days have 23 or 25 hours where the clocks change.
     pub fn begin_of(&self, day: i64) -> WallTime {
         let midnight = day.saturating_mul(MILLIS_PER_DAY);
-        let by = |moment: WallTime| {
-            let offset = self.offset_minutes_at(moment);
-            (offset, WallTime(midnight.saturating_sub(offset * MILLIS_PER_MINUTE)))
-        };
-        let (offset, begin) = by(WallTime(midnight));
-        let (other, again) = by(begin);
-        // The clocks change between the two. Where they leave midnight out, the day begins with the change.
-        match by(again).0 {
-            _ if other == offset => begin,
-            last if last == other => again,
-            _ => begin.max(again),
+        // By the offsets before and after: the clocks may change in that night.
+        let [before, after] = [-MILLIS_PER_DAY, MILLIS_PER_DAY].map(|span| {
+            let offset = self.offset_minutes_at(WallTime(midnight.saturating_add(span)));
+            let begin = WallTime(midnight.saturating_sub(offset * MILLIS_PER_MINUTE));
+            (begin, self.offset_minutes_at(begin) == offset)
+        });
+        match (before, after) {
+            // There is a midnight, or there are two.
+            ((one, true), (other, true)) => one.min(other),
+            ((one, true), _) | (_, (one, true)) => one,
+            // It is left out: the day begins with the change.
+            ((one, false), (other, false)) => one.max(other),
         }
     }
 }

@@ -43,6 +43,7 @@ mod service;
 mod settings;
 mod sound;
 mod strangers;
+mod timeline;
 mod times;
 mod udp;
 mod vlc;

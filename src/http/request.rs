@@ -76,6 +76,15 @@ impl<'a> Head<'a> {
         pairs.find(|(other, _)| *other == name).map(|(_, value)| value)
     }
 
+    /// The same as a number, where it is there.
+    ///
+    /// # Errors
+    /// It is none, in words.
+    pub fn number(&self, name: &str) -> Result<Option<i64>, String> {
+        let number = self.parameter(name).map(str::parse).transpose();
+        number.map_err(|_| format!("{name}: expected a whole number"))
+    }
+
     /// Name and value of each header field, the value without the space around it.
     pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let lines = self.lines.split(|byte| *byte == b'\n');

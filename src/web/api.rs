@@ -151,16 +151,9 @@ impl Web {
         };
         let config = self.daemon.config.borrow();
         let catalog = self.catalog();
-        let first = config.camera.first().map(|camera| camera.name.as_str().to_owned());
-        let camera = match head.parameter("camera") {
-            Some(name) => name.to_owned(),
-            // Of former cameras, where none is configured.
-            None => first
-                .or_else(|| catalog.tallies().first().map(|(camera, _)| (*camera).to_owned()))
-                .unwrap_or_default(),
-        };
+        let camera = self.camera_asked(head, &catalog);
         let known = config.camera.iter().find(|known| known.name.as_str() == camera);
-        let read_to = catalog.read_to().map(|time| time.0.min(self.daemon.clock.now().0));
+        let read_to = self.read_to(&catalog);
         let (label, complete) = (known.map(|it| it.label().to_owned()), read_to.is_none());
         let mut list = List { label, complete, read_to, ..List::default() };
         match catalog.owner(&camera) {
@@ -177,6 +170,25 @@ impl Web {
     }
 }
 
+impl Web {
+    /// The camera that a request names, or else the first one that is configured, or has recordings.
+    pub(super) fn camera_asked(&self, head: &Head<'_>, catalog: &Catalog) -> String {
+        let config = self.daemon.config.borrow();
+        let configured = || Some(config.camera.first()?.name.as_str());
+        let recorded = || Some(catalog.tallies().first()?.0);
+        head.parameter("camera")
+            .or_else(configured)
+            .or_else(recorded)
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    /// UTC in ms: what began before may be missing, since it is not yet read; `None` where all is.
+    pub(super) fn read_to(&self, catalog: &Catalog) -> Option<i64> {
+        catalog.read_to().map(|time| time.0.min(self.daemon.clock.now().0))
+    }
+}
+
 /// Which recordings are asked for.
 struct Query {
     from: Option<i64>,
@@ -189,19 +201,13 @@ struct Query {
 
 impl Query {
     fn of(head: &Head<'_>) -> Result<Query, String> {
-        let number = |name: &str| match head.parameter(name) {
-            None => Ok(None),
-            Some(text) => {
-                text.parse().map(Some).map_err(|_| format!("{name}: expected a whole number"))
-            }
-        };
         let address = |value: i64| u32::try_from(value.max(0)).unwrap_or(u32::MAX);
-        let limit = number("limit")?.unwrap_or(limits::LIST_ENTRIES_DEFAULT as i64);
+        let limit = head.number("limit")?.unwrap_or(limits::LIST_ENTRIES_DEFAULT as i64);
         Ok(Query {
-            from: number("from")?,
-            to: number("to")?,
-            before: number("before")?.map(address),
-            number: number("number")?.map(address),
+            from: head.number("from")?,
+            to: head.number("to")?,
+            before: head.number("before")?.map(address),
+            number: head.number("number")?.map(address),
             limit: usize::try_from(limit)
                 .ok()
                 .filter(|limit| (1..=limits::LIST_ENTRIES_MAX).contains(limit))

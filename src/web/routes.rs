@@ -69,6 +69,8 @@ const ROUTES: &[Route] = &[
     route("PUT", "/api/config", Change, |web, it, _| later(web.change_config(it.body, it.peer))),
     route("POST", "/api/probe", Change, |web, it, _| later(web.probe(it.body))),
     route("GET", "/api/recordings", Read, |web, it, _| Now(web.recordings(&it.head))),
+    route("GET", "/api/timeline", Read, |web, it, _| Now(web.timeline(&it.head))),
+    route("GET", "/api/days", Read, |web, it, _| Now(web.days(&it.head))),
     route("DELETE", "/api/recordings/{camera}/{number}", Change, |web, _, [camera, number]| {
         later(web.delete_recording(camera, number))
     }),

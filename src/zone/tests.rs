@@ -122,6 +122,15 @@ fn a_day_without_a_midnight_begins_with_the_change() {
 }
 
 #[test]
+fn a_day_with_two_midnights_begins_with_the_first() {
+    let havana = zone("CST5CDT,M3.2.0/0,M11.1.0/1"); // 1:00 → 0:00
+    let november = havana.day_of(WallTime(1_793_512_800_000));
+    assert_eq!(havana.begin_of(november), WallTime(1_793_505_600_000)); // 2026-11-01T04:00Z
+    assert_eq!(hours(&havana, 1_793_512_800), 25.0);
+    assert_eq!(hours(&havana, 1_772_953_200), 23.0);
+}
+
+#[test]
 fn changes_are_understood_as_browsers_send_them() {
     let plain = Zone::parse_changes("60,1774746000000:120").unwrap();
     assert_eq!(Zone::parse_changes("60%2C1774746000000%3A120"), Ok(plain));
