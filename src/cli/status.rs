@@ -30,7 +30,7 @@ fn text(status: &Value) -> String {
     let mark =
         if clock["trusted"] == true { "" } else { " (not set: recordings carry wrong times)" };
     let _ = writeln!(text, "clock: {now}{mark}");
-    text += &card(storage);
+    text += &card(storage, &status["cameras"]);
     let Some(cameras) = status["cameras"].as_array().filter(|cameras| !cameras.is_empty()) else {
         return text + "no camera is configured\n";
     };
@@ -56,7 +56,7 @@ fn text(status: &Value) -> String {
     text
 }
 
-fn card(storage: &Value) -> String {
+fn card(storage: &Value, cameras: &Value) -> String {
     let mut text = format!("card: {}", word(&storage["state"]));
     if let Some(reason) = storage["reason"].as_str() {
         let _ = write!(text, " ({reason})");
@@ -72,8 +72,15 @@ fn card(storage: &Value) -> String {
     let count = number(&storage["segments"]).unwrap_or(0);
     let bytes = size(number(&storage["bytes"]).unwrap_or(0));
     let reading = if storage["list_complete"] == false { " so far" } else { "" };
-    let _ = writeln!(text, "\nrecordings: {count}, {bytes}{reading}");
+    let _ = writeln!(text, "\nrecordings: {count}, {bytes}{reading}{}", fits(cameras));
     text
+}
+
+/// How far back the card will reach, of the camera that has least.
+fn fits(cameras: &Value) -> String {
+    let days = cameras.as_array().into_iter().flatten();
+    let days = days.filter_map(|camera| camera["days_fit"].as_f64()).reduce(f64::min);
+    days.map_or_else(String::new, |days| format!("; the card holds the last {days:.1} days"))
 }
 
 fn row(camera: &Value, now: WallTime) -> [String; 6] {
@@ -196,7 +203,7 @@ mod tests {
             },
             "cameras": [
                 {"name": "yard", "state": "live", "since_ms": 1_795_336_200_000_i64, "codec": "h264", "width": 1920, "height": 1080,
-                 "fps": 25.0, "kbit_s": 4012, "segment": 14, "recording_wanted": true,
+                 "fps": 25.0, "kbit_s": 4012, "segment": 14, "recording_wanted": true, "days_fit": 13.04,
                  "durable_age_ms": 800, "losses": losses, "last_error": "frames of more than 1024 KB do not fit"},
                 {"name": "gate-long", "state": "waiting", "since_ms": 1_795_336_212_500_i64, "codec": null, "segment": null,
                  "recording_wanted": true, "durable_age_ms": null, "losses": none,
@@ -208,7 +215,7 @@ mod tests {
             "smolnvr 0.1.0, running for 2 h 3 min, 3.2 MB of memory\n\
              clock: 2026-11-22T08:30:13Z\n\
              card: ok, /mnt/mmcblk0p1/recordings, 23.1 GB of 59.5 GB free\n\
-             recordings: 123, 512.0 MB so far\n\
+             recordings: 123, 512.0 MB so far; the card holds the last 13.0 days\n\
              \n\
              CAMERA     STATE          VIDEO                                RECORDING  STORED     LOST\n\
              yard       live 13 s      h264 1920x1080 25.0 fps 4012 kbit/s  014.mp4    0.8 s ago  network 12, too large 3\n\

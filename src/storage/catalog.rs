@@ -4,6 +4,7 @@
 //! the list is complete. A cache: the files alone suffice to make it again.
 //! Knows nothing of: reading files, deleting them.
 
+mod days;
 mod folder;
 mod owner;
 
@@ -13,6 +14,7 @@ use super::{CameraId, CardState, disk::Space, layout::Name};
 use crate::{codec::Codec, mp4::identity::Marks, units::WallTime};
 
 pub use self::{
+    days::Retained,
     folder::Folder,
     owner::{Owner, Recordings, Tally},
 };

@@ -15,7 +15,10 @@ use crate::{
     media::Intake,
     mp4::identity::Clock,
     runtime,
-    storage::{catalog::Tally, layout::Asked},
+    storage::{
+        catalog::{Retained, Tally},
+        layout::Asked,
+    },
     sys::kilobytes,
 };
 use serde::Serialize;
@@ -111,6 +114,8 @@ struct CameraStatus {
     /// Those of them that are kept.
     kept_segments: usize,
     kept_bytes: u64,
+    /// How many days of it the card holds in the long run; `None` until a day of it is known.
+    days_fit: Option<f64>,
     oldest: Option<u32>,
     newest: Option<u32>,
     /// Since the daemon started.
@@ -216,6 +221,14 @@ impl Web {
     /// Fills in what there is of each camera; answers what there is of others.
     fn count_recordings(&self, cameras: &mut [CameraStatus]) -> Vec<Former> {
         let catalog = self.catalog();
+        let storage = &self.daemon.config.borrow().storage;
+        let (keep_free_percent, keep_days) =
+            (storage.keep_free_percent.get(), storage.keep_days.get());
+        for (name, days) in catalog.days(Retained { keep_free_percent, keep_days }) {
+            if let Some(camera) = cameras.iter_mut().find(|camera| camera.name == name) {
+                camera.days_fit = days.map(|days| (days * 10.0).round() / 10.0);
+            }
+        }
         let mut former = Vec::new();
         for (name, tally) in catalog.tallies() {
             let Tally { segments, bytes, kept_segments, kept_bytes, oldest, newest } = tally;
@@ -276,6 +289,7 @@ impl Web {
             segments: 0,
             kept_segments: 0,
             kept_bytes: 0,
+            days_fit: None,
             oldest: None,
             newest: None,
             frames: intake.ring.numbers().end,

@@ -87,17 +87,13 @@ function card(status) {
   return ["Card", "good", room(status)];
 }
 
-/** How long the card lasts, at what the cameras that are recorded send now. */
+/** How far back the card reaches in the long run, by what was recorded lately: of the camera that has least. */
 function room({ storage, cameras }) {
   if (!storage.total_bytes) return "There is a card.";
+  const days = cameras.map((camera) => camera.days_fit ?? Infinity).reduce((a, b) => Math.min(a, b), Infinity);
+  if (days < Infinity) return `It holds about the last ${span(days * DAY_MS)}; then the oldest recordings make room.`;
   const kept = (storage.total_bytes * storage.keep_free_percent) / 100;
-  const free = Math.max(0, storage.free_bytes - kept);
-  const sum = (list) => list.reduce((total, camera) => total + (camera.kbit_s ?? 0), 0);
-  const kbit = sum(cameras.filter((camera) => camera.recording)) || sum(cameras);
-  if (!kbit) return `${bytes(free)} of room.`;
-  const ms = (size) => (size * 8) / kbit;
-  if (free > storage.total_bytes / 100) return `About ${span(ms(free))} of room (${bytes(free)}).`;
-  return `It keeps about the last ${span(ms(free + storage.bytes))}; the oldest recordings make room.`;
+  return `${bytes(Math.max(0, storage.free_bytes - kept))} of room.`;
 }
 
 function oneCamera(camera, { clock: { now_ms }, cameras }) {
@@ -173,6 +169,7 @@ const LOSSES = {
 const CHANGES_MAX = 50;
 const LOSS_SHOWN_MS = 300_000;
 const LATE_S = 15;
+const DAY_MS = 86_400_000;
 const CLOCK_OFF_MS = 60_000;
 /** A clock that nobody sets is taken for right when it is as near. */
 const CLOCK_AGREES_MS = 5000;

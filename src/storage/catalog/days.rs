@@ -1,0 +1,177 @@
+//! How many days of each camera's recordings the card holds in the long run, by what was recorded lately.
+//!
+//! Retention takes the oldest of the camera that fills most: in the end all that record fill alike, and
+//! what is left of former cameras no more than that. Knows nothing of: clocks, what is recorded now.
+
+use super::{Catalog, Entry, Folder, SegmentState};
+use crate::mp4::identity::Marks;
+
+/// What limits recordings beside the card's size.
+#[derive(Clone, Copy, Debug)]
+pub struct Retained {
+    pub keep_free_percent: u64,
+    /// 0: no limit by age.
+    pub keep_days: u64,
+}
+
+impl Catalog {
+    /// Days that fit, of each camera that is configured, by name; `None` until so much was recorded by a
+    /// trusted clock that a day's worth is known.
+    pub fn days(&self, retained: Retained) -> Vec<(&str, Option<f64>)> {
+        let Some(space) = self.space.filter(|_| self.complete()) else { return Vec::new() };
+        let claimed = self.folders.iter().filter(|folder| folder.is_claimed);
+        let rates: Vec<_> = claimed.map(|folder| (folder, Rate::of(folder))).collect();
+        let former = self.folders.iter().filter(|folder| !folder.is_claimed);
+        let mut former: Vec<_> = former.map(expiring_bytes).collect();
+        former
+            .extend(rates.iter().filter(|(_, rate)| rate.is_none()).map(|it| expiring_bytes(it.0)));
+        let all = self.folders.iter().map(expiring_bytes).fold(space.free, u64::saturating_add);
+        let room = all.saturating_sub(space.total / 100 * retained.keep_free_percent);
+        let recording = rates.iter().filter(|(_, rate)| rate.is_some()).count();
+        let share = share(room, recording, former);
+        let days = rates.into_iter().map(|(folder, rate)| {
+            let limit = Some(retained.keep_days).filter(|days| *days > 0);
+            let days = rate.map(|rate| share / rate.bytes_a_day);
+            (folder, days.map(|days| limit.map_or(days, |limit| days.min(limit as f64))))
+        });
+        days.map(|(folder, days)| (self.camera_of(folder), days)).collect()
+    }
+}
+
+/// What a camera writes.
+struct Rate {
+    bytes_a_day: f64,
+}
+
+impl Rate {
+    /// Over the last week, with its gaps; `None` where it was less than a day.
+    fn of(folder: &Folder) -> Option<Rate> {
+        let is_known = |entry: &&Entry| entry.clock_trusted && entry.is_read();
+        let known = || folder.entries.iter().rev().filter(is_known);
+        let newest = known().next()?.end().0;
+        let recent = known().take_while(|entry| newest.saturating_sub(entry.start.0) <= WEEK_MS);
+        let (mut oldest, mut bytes) = (newest, 0_u64);
+        for entry in recent {
+            oldest = oldest.min(entry.start.0);
+            bytes = bytes.saturating_add(entry.bytes);
+        }
+        let days = (newest - oldest) as f64 / DAY_MS as f64;
+        (days >= 1.0 && bytes > 0).then_some(Rate { bytes_a_day: bytes as f64 / days })
+    }
+}
+
+/// Bytes that make room one day.
+fn expiring_bytes(folder: &Folder) -> u64 {
+    let stays =
+        |entry: &&Entry| entry.marks().has(Marks::KEPT) || entry.state == SegmentState::Unreadable;
+    folder.entries.iter().filter(|entry| !stays(entry)).map(|entry| entry.bytes).sum()
+}
+
+/// Bytes that each of `recording` cameras gets of the room, where what the others fill only shrinks.
+fn share(room: u64, recording: usize, mut others: Vec<u64>) -> f64 {
+    others.sort_unstable();
+    let (mut room, mut heads) = (room as f64, (recording + others.len()) as f64);
+    for bytes in others {
+        if (bytes as f64) < room / heads {
+            room -= bytes as f64;
+            heads -= 1.0;
+        }
+    }
+    room / heads
+}
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+const WEEK_MS: i64 = 7 * DAY_MS;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        storage::{CameraId, disk::Space, layout::Name},
+        units::WallTime,
+    };
+    use std::path::PathBuf;
+
+    const GB: u64 = 1_000_000_000;
+
+    /// An hour's recording after the other, each of so many bytes.
+    fn folder(directory: &str, hours: u32, bytes: u64) -> Folder {
+        let mut folder = Folder::new(PathBuf::from(directory));
+        for hour in 0..hours {
+            let mut entry = Entry::new(Name::new(hour).unwrap(), SegmentState::Whole);
+            (entry.bytes, entry.clock_trusted) = (bytes, true);
+            (entry.start, entry.duration_ms) = (WallTime(i64::from(hour) * 3_600_000), 3_600_000);
+            folder.push(entry);
+        }
+        folder
+    }
+
+    fn catalog(free: u64, folders: Vec<(bool, Folder)>) -> Catalog {
+        let mut catalog = Catalog { root: Some("/card".into()), ..Catalog::default() };
+        catalog.space = Some(Space { free, total: 100 * GB });
+        for (nth, (is_claimed, folder)) in folders.into_iter().enumerate() {
+            let name = folder.directory.file_name().unwrap().to_str().unwrap().to_owned();
+            catalog.add(is_claimed.then_some(CameraId(nth)), &name, folder);
+        }
+        catalog
+    }
+
+    fn days(catalog: &Catalog, keep_free_percent: u64, keep_days: u64) -> Vec<Option<f64>> {
+        let days = catalog.days(Retained { keep_free_percent, keep_days });
+        days.into_iter().map(|(_, days)| days.map(|days| (days * 10.0).round() / 10.0)).collect()
+    }
+
+    #[test]
+    fn nothing_is_said_before_a_day_was_recorded() {
+        let short = catalog(50 * GB, vec![(true, folder("/card/yard", 23, GB / 24))]);
+        assert_eq!(days(&short, 0, 0), [None]);
+        let unset = catalog(50 * GB, vec![(true, folder("/card/yard", 48, GB / 24))]);
+        let mut unset = unset;
+        for hour in 0..48 {
+            let folder = unset.folder_mut(CameraId(0)).unwrap();
+            folder.get_mut(Name::new(hour).unwrap()).unwrap().clock_trusted = false;
+        }
+        assert_eq!(days(&unset, 0, 0), [None]);
+    }
+
+    #[test]
+    fn what_is_free_and_what_makes_room_are_as_many_days_as_were_written_a_day() {
+        let yard = catalog(46 * GB, vec![(true, folder("/card/yard", 96, GB / 24))]);
+        assert_eq!(days(&yard, 0, 0), [Some(50.0)]);
+        assert_eq!(days(&yard, 10, 0), [Some(40.0)]);
+        assert_eq!(days(&yard, 0, 30), [Some(30.0)]);
+    }
+
+    #[test]
+    fn a_bright_hour_does_not_change_what_a_week_says() {
+        let mut yard = catalog(50 * GB, vec![(true, folder("/card/yard", 168, GB / 24))]);
+        let before = days(&yard, 0, 0)[0].unwrap();
+        let folder = yard.folder_mut(CameraId(0)).unwrap();
+        folder.get_mut(Name::new(167).unwrap()).unwrap().bytes *= 4;
+        let after = days(&yard, 0, 0)[0].unwrap();
+        assert!((before - after).abs() < 1.5, "{before} {after}");
+    }
+
+    #[test]
+    fn what_is_kept_is_no_room() {
+        let mut yard = catalog(46 * GB, vec![(true, folder("/card/yard", 96, GB / 24))]);
+        for hour in 0..48 {
+            let folder = yard.folder_mut(CameraId(0)).unwrap();
+            folder.get_mut(Name::new(hour).unwrap()).unwrap().set_marks(Marks::KEPT);
+        }
+        assert_eq!(days(&yard, 0, 0), [Some(48.0)]);
+    }
+
+    #[test]
+    fn cameras_that_record_get_the_same_room_and_former_ones_give_theirs() {
+        let folders = vec![
+            (true, folder("/card/yard", 48, GB / 24)),
+            (true, folder("/card/gate", 48, GB / 48)),
+            (false, folder("/card/old", 1, GB)),
+            (false, folder("/card/older", 1, 90 * GB)),
+        ];
+        // 1 GB of one that is small stays; the rest is for three.
+        let all = catalog(6 * GB, folders);
+        assert_eq!(days(&all, 0, 0), [Some(33.0), Some(66.0)]);
+    }
+}
