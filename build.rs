@@ -1,8 +1,7 @@
-//! Gzips the page's files and the description of the API, and lists them for `src/web/assets.rs`.
+//! Gzips the page's files and the API description, and lists them for `src/web/assets.rs`.
 //!
-//! Comments and indentation stay here: they are an eighth of what a board would carry.
-//!
-//! An ETag is a hash of the content, so that the same page has the same one in every build.
+//! Comments and indentation are stripped: they are an eighth of the size. An ETag is a hash of the
+//! content, so that it is the same in every build.
 
 use std::{
     env,
@@ -32,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Some("js") => "text/javascript; charset=utf-8",
             Some("svg") => "image/svg+xml",
             Some("json") => "application/json",
-            _ => return Err(format!("{name}: what is it?").into()),
+            _ => return Err(format!("{name}: unknown file type").into()),
         };
         let text = fs::read_to_string(&file)?;
         let content = match kind {
@@ -67,22 +66,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     writeln!(
         list,
-        "];\n\n/// The addresses of the page's own, which anybody may load.\npub(super) const PATHS: &[&str] = &[{paths}];"
+        "];\n\n/// The page's own paths, served without a login.\npub(super) const PATHS: &[&str] = &[{paths}];"
     )?;
     fs::write(out.join("assets.rs"), list)?;
     Ok(())
 }
 
-/// Without indentation, empty lines, and comments that have a line of their own.
+/// Strips indentation, empty lines, and comments on lines of their own.
 ///
 /// # Errors
-/// A string of several lines, in which that would be wrong.
+/// A multi-line string, which this would change.
 fn bare(name: &str, text: &str) -> Result<String, String> {
     let mut kept = String::with_capacity(text.len());
     let mut in_comment = false;
     for line in text.lines().map(str::trim) {
         if name.ends_with(".js") && line.matches('`').count() % 2 != 0 {
-            return Err(format!("{name}: a string of several lines: {line}"));
+            return Err(format!("{name}: multi-line string: {line}"));
         }
         in_comment |= line.starts_with("/*");
         if !in_comment && !line.starts_with("//") && !line.is_empty() {

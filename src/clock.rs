@@ -1,7 +1,7 @@
-//! Wall time, whether it is to be trusted, and which boot this is.
+//! The wall clock, whether it can be trusted, and the identity of this boot.
 //!
-//! Boards have no battery: they boot at their firmware's build date and are set by NTP later, by
-//! years. Knows nothing of: media time.
+//! Boards have no battery-backed clock: they boot at their firmware's build date, and NTP sets them
+//! later, by years.
 
 #![expect(clippy::disallowed_methods, reason = "this file reads the clock for all others")]
 
@@ -14,16 +14,17 @@ use std::{
 
 /// Watches the wall clock from the boot's first daemon on.
 pub struct Clock {
-    /// When the machine booted, as the wall clock said it when it was first looked at.
+    /// When the machine booted, by the wall clock's first reading.
     boot_ms: i64,
-    /// How long it was up when this began, and when that was.
+    /// The uptime at the start, and that instant.
     uptime_ms: i64,
     started: Instant,
 }
 
 impl Clock {
-    /// `memory`: a file that lasts until the next boot, so that a daemon that is started again knows
-    /// what the clock was before it was set. Without it, the clock counts as never set before now.
+    /// Starts watching. `memory` is a file that lasts until the next boot, which tells a restarted
+    /// daemon what the clock said before it was set. Without that file, the clock counts as not set
+    /// so far.
     pub fn start(memory: &Path) -> Clock {
         let (uptime_ms, started) = (uptime_ms(), Instant::now());
         let boot_ms = now().0 - uptime_ms;
@@ -31,13 +32,13 @@ impl Clock {
         Clock { boot_ms: remembered(memory, &boot, boot_ms), uptime_ms, started }
     }
 
-    /// *Cost*: no system call.
+    /// Returns the wall time. *Cost*: no system call.
     pub fn now(&self) -> WallTime {
         now()
     }
 
-    /// True when the kernel says that NTP keeps the clock, or when it was set since the boot to a
-    /// time after this program was built.
+    /// Returns true if the kernel reports the clock as synchronised, or if it was set since boot to
+    /// a time after this program was built.
     ///
     /// *Cost*: one system call.
     pub fn is_trusted(&self) -> bool {
@@ -45,14 +46,14 @@ impl Clock {
         sys::clock_is_synchronised() || stepped && now() > built()
     }
 
-    /// By how much the clock was set since it was first looked at.
+    /// How far the clock was set since its first reading, in milliseconds.
     pub fn stepped_ms(&self) -> i64 {
         let elapsed = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
         now().0 - self.uptime_ms.saturating_add(elapsed) - self.boot_ms
     }
 }
 
-/// The kernel's name for this boot; zeroes where it has none.
+/// Returns the kernel's identifier of this boot, or zeroes if it has none.
 pub fn boot_id() -> [u8; 16] {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
@@ -65,19 +66,19 @@ pub fn now() -> WallTime {
     WallTime(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// What the file says of this boot; where it says nothing, `boot_ms`, which is written there.
+/// Returns the boot time stored for this boot; if there is none, stores and returns `boot_ms`.
 fn remembered(memory: &Path, boot: &str, boot_ms: i64) -> i64 {
     let text = fs::read_to_string(memory).unwrap_or_default();
     let known = text.trim_end().split_once(' ').filter(|(of, _)| *of == boot);
     known.and_then(|(_, millis)| millis.parse().ok()).unwrap_or_else(|| {
-        // Where it can not be written, the next daemon of this boot knows less.
+        // If writing fails, the next daemon of this boot just knows less.
         let _ = fs::write(memory, format!("{boot} {boot_ms}\n"));
         boot_ms
     })
 }
 
-/// proc(5): seconds with two decimals, first of two numbers. Without floating point, whose reading
-/// takes 14 KB of code.
+/// Uptime from proc(5): the first of two numbers, in seconds with two decimals. Parsed without
+/// floating point, which would take 14 KB of code.
 fn uptime_ms() -> i64 {
     let text = fs::read_to_string("/proc/uptime").unwrap_or_default();
     millis(text.split(' ').next().unwrap_or_default())
@@ -90,15 +91,15 @@ fn millis(seconds: &str) -> i64 {
     number(whole) * 1000 + number(hundredths) * 10
 }
 
-/// When the program was built: `SOURCE_DATE_EPOCH`, so that a build can be repeated.
+/// When the program was built: `SOURCE_DATE_EPOCH`, which keeps builds reproducible.
 fn built() -> WallTime {
     let seconds = option_env!("SOURCE_DATE_EPOCH").and_then(|text| text.parse::<i64>().ok());
     WallTime(seconds.unwrap_or(RELEASED_S).saturating_mul(1000))
 }
 
-/// NTP slews less; a step is more.
+/// NTP slews by less than this; more is a step.
 const STEP_MIN_MS: i64 = 2000;
-/// 2026-11-01: no clock that is right is earlier.
+/// 2026-11-01: a correct clock is never earlier.
 const RELEASED_S: i64 = 1_793_491_200;
 
 #[cfg(test)]

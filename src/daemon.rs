@@ -1,21 +1,22 @@
-//! The daemon: cameras, recorders and the card thread wired together, from start to orderly end.
+//! The daemon: cameras, recorders and the card thread wired together, from start to clean shutdown.
 //!
 //! ```text
-//! daemon.rs    start, signals, reading the configuration again, end
-//! ├─ station   one camera with its recorder
-//! ├─ engine    one that FFmpeg records
-//! ├─ live      the smaller stream that viewers get
-//! ├─ wishes    what people ask of it
-//! ├─ spans     the same for all recordings between two moments
-//! ├─ outbox    the daemon's own commands for the card
-//! ├─ watchdog  whether what a camera sends becomes durable
-//! ├─ events    what the card says
-//! ├─ history   what happened lately
-//! ├─ memory    which cameras people started and stopped, until the next boot
+//! daemon.rs    start, signals, reloading the configuration, shutdown
+//! ├─ station   a camera with its recorder
+//! ├─ engine    a camera recorded by FFmpeg
+//! ├─ live      the smaller stream for viewers
+//! ├─ wishes    requests from the page and the command line
+//! ├─ spans     requests about all recordings between two times
+//! ├─ outbox    the daemon's own commands to the card
+//! ├─ watchdog  whether a camera's frames become durable
+//! ├─ events    reports from the card
+//! ├─ history   recent events
+//! ├─ memory    which cameras were started and stopped by hand, until the next boot
 //! └─ lock      one daemon at a time
 //! ```
-//! Everything here runs on the main thread; nothing here waits for the card but the end, and that
-//! not for long. Knows nothing of: protocols, file formats.
+//! Everything here runs on the main thread. Only the shutdown waits for the card, and only for a
+//! bounded time.
+//! Knows nothing of: protocols, file formats.
 
 mod engine;
 mod events;
@@ -64,16 +65,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How to run.
+/// How to run the daemon.
 pub struct Options {
-    /// Read again at SIGHUP.
+    /// Read again on SIGHUP.
     pub config_file: PathBuf,
     pub recording: Recording,
-    /// What lasts until the next boot lies beside it.
+    /// Files that last until the next boot lie beside it.
     pub socket: PathBuf,
 }
 
-/// Whether cameras record from the start on.
+/// Whether cameras record from the start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Recording {
     AsConfigured,
@@ -89,52 +90,52 @@ pub struct Daemon {
     pub stills: Rc<Stills>,
     outbox: RefCell<Outbox>,
     pub stations: RefCell<Vec<Rc<Station>>>,
-    /// How many stations there ever were: each is another one to the card thread.
+    /// The number of stations ever started; each has a new id for the card thread.
     stations_begun: Cell<usize>,
-    /// Fragment buffers that are not with the card thread.
+    /// Fragment buffers that the card thread does not have.
     buffers: RefCell<Vec<Vec<u8>>>,
     pub clock: Clock,
     pub trust: Cell<identity::Clock>,
     pub card: RefCell<CardState>,
     card_ended: Cell<bool>,
-    /// It was said that the card thread does not answer.
+    /// The card thread's silence has been logged.
     card_silent: Cell<bool>,
-    /// That a folder is full was said.
+    /// A full folder has been logged.
     full_folder_said: Cell<bool>,
-    /// A recorder or the card went on.
+    /// A recorder or the card made progress.
     progress: Signal,
-    /// What `/api/status` shows changed.
+    /// The content of `/api/status` changed.
     pub changed: Signal,
     pub history: RefCell<History>,
     deletions: RefCell<Vec<Rc<Deletion>>>,
     spans: Spans,
-    /// One FFmpeg at a time.
+    /// Lets one FFmpeg run at a time.
     pub turn: Rc<tool::Turn>,
-    /// SIGHUP came since the configuration was read.
+    /// SIGHUP arrived after the configuration was last read.
     is_outdated: Cell<bool>,
     outdated: Signal,
-    /// How often the configuration was read again, and why it was not taken up the last time.
+    /// How often the configuration was reloaded, and why the last reload failed.
     reloads: Cell<u64>,
     is_reloading: Cell<bool>,
     reload_error: RefCell<Option<String>>,
-    /// Another configuration was taken up.
+    /// A new configuration took effect.
     pub reloaded: Signal,
-    /// Somebody asked the daemon to end.
+    /// A client asked the daemon to shut down.
     is_unwanted: Cell<bool>,
     unwanted: Signal,
-    /// Everything ends: who streams to somebody stops.
+    /// The daemon is shutting down; streams to viewers stop.
     pub is_ending: Cell<bool>,
     has_ended: Cell<bool>,
-    /// Answers that are on their way to somebody.
+    /// Replies that are still being sent.
     pub busy: Cell<usize>,
     pub started: Instant,
 }
 
-/// Runs until SIGTERM, SIGINT or [`Daemon::shut_down`], all files closed. `serve` sets going what
-/// people reach it through.
+/// Runs until SIGTERM, SIGINT or [`Daemon::shut_down`], then closes all files. `serve` starts the
+/// interfaces to users.
 ///
 /// # Errors
-/// Where the system refuses a thread or a signal handler.
+/// The system refused a thread or a signal handler.
 pub fn run(
     options: Options,
     config: Config,
@@ -181,7 +182,7 @@ pub fn run(
         started: runtime::now(),
     });
     serve(&daemon)?;
-    // A task of its own: it is polled when it is woken, not whenever this thread is.
+    // As a separate task it is polled when woken, not whenever this thread is.
     let run = executor.spawn(Rc::clone(&daemon).run(signals));
     runtime::block_on(&executor, run);
     Ok(())
@@ -202,12 +203,12 @@ impl Daemon {
         future::or(self.end(), second_signal(&mut signals)).await;
         self.has_ended.set(true);
         self.progress.notify();
-        // Whoever asked for the end, or asks for anything still, hears of it.
+        // Give the client that asked for the shutdown, and all others, their replies.
         let answered = self.until(|| self.busy.get() == 0);
         let _ = runtime::timeout(limits::LAST_ANSWERS_TIMEOUT, answered).await;
     }
 
-    /// Returns at SIGTERM or SIGINT.
+    /// Returns on SIGTERM or SIGINT.
     async fn follow_signals(&self, signals: &mut Signals) {
         while let Some(signal) = signals.next().await {
             match signal {
@@ -219,12 +220,12 @@ impl Daemon {
                     log::info!("state=ending signal={signal:?}");
                     break;
                 }
-                Err(error) => log::warn!("signals can not be read: {error}"),
+                Err(error) => log::warn!("cannot read signals: {error}"),
             }
         }
     }
 
-    /// Returns at [`Daemon::shut_down`].
+    /// Returns after [`Daemon::shut_down`].
     async fn until_unwanted(&self) {
         let unwanted = self.unwanted.changed();
         if !self.is_unwanted.get() {
@@ -269,12 +270,13 @@ impl Daemon {
         station.start(Rc::clone(self), executor)
     }
 
-    /// Names a station's life in segments, and seeds what must differ between two.
+    /// Identifies a station's lifetime in segments; also seeds values that must differ between
+    /// stations.
     fn life(&self) -> u64 {
         self.clock.now().0.cast_unsigned() << 20 | u64::from(std::process::id())
     }
 
-    /// Ends cameras: their last frames are on their way to the card when this returns, or
+    /// Stops cameras. When this returns, their last frames are on their way to the card, or
     /// [`limits::SHUTDOWN_TIMEOUT`] has passed.
     async fn stop(&self, stations: &[Rc<Station>]) {
         for station in stations {
@@ -282,7 +284,7 @@ impl Daemon {
         }
         let done = self.until(|| stations.iter().all(|station| station.is_done()));
         if runtime::timeout(limits::SHUTDOWN_TIMEOUT, done).await.is_none() {
-            log::error!("the card did not take the last frames in time");
+            log::error!("the card did not accept the last frames in time: they are lost");
         }
         for station in stations {
             station.abandon(&mut self.buffers.borrow_mut());
@@ -298,19 +300,19 @@ impl Daemon {
         match runtime::timeout(patience, self.until(|| self.card_ended.get())).await {
             Some(()) => log::info!("state=ended after_ms={}", started.elapsed().as_millis()),
             None => {
-                log::error!("the card did not answer: its last file is mended at the next start");
+                log::error!("the card did not answer: its last file is repaired at the next start");
             }
         }
     }
 
-    /// An answer went out: the end may wait for it.
+    /// A reply was sent; a shutdown may be waiting for it.
     pub fn answered(&self) {
         if self.is_ending.get() {
             self.progress.notify();
         }
     }
 
-    /// Waits until `is_so`, looking whenever a recorder or the card went on.
+    /// Waits until `is_so`, checking after each progress of a recorder or the card.
     pub async fn until(&self, is_so: impl Fn() -> bool) {
         loop {
             let progress = self.progress.changed();
@@ -328,7 +330,7 @@ impl Daemon {
                 self.is_reloading.set(true);
                 let result = self.take_up_config().await;
                 if let Err(error) = &result {
-                    log::error!("configuration kept as it was: {error}");
+                    log::error!("configuration not reloaded: {error}");
                 }
                 self.reload_error.replace(result.err());
                 self.is_reloading.set(false);
@@ -340,12 +342,12 @@ impl Daemon {
         }
     }
 
-    /// Has the configuration read again; returns when it is taken up.
+    /// Reloads the configuration and waits until it is in effect.
     ///
     /// # Errors
-    /// Why everything stays as it was.
+    /// The reason why nothing was changed.
     pub async fn reload(&self) -> Result<(), String> {
-        // One that is under way may have read the file before.
+        // A reload in progress may have read the file before the change.
         let enough = self.reloads.get() + 1 + u64::from(self.is_reloading.get());
         self.is_outdated.set(true);
         self.outdated.notify();
@@ -353,8 +355,8 @@ impl Daemon {
         self.reload_error.borrow().clone().map_or(Ok(()), Err)
     }
 
-    /// Reads the configuration again; a wrong one changes nothing, and what a new one does not
-    /// touch goes on.
+    /// Reloads the configuration. An invalid one changes nothing; cameras that a valid one leaves
+    /// unchanged keep running.
     async fn take_up_config(self: &Rc<Self>) -> Result<(), String> {
         let executor = &self.executor;
         let file = self.options.config_file.clone();
@@ -368,7 +370,7 @@ impl Daemon {
         let leaving = (0..stations.len()).filter(|index| !staying.contains(&Some(*index)));
         let leaving = leaving.filter_map(|index| stations.get(index).cloned());
         self.stop(&leaving.collect::<Vec<_>>()).await;
-        // From here on without a pause: the card's cameras and ours change together.
+        // No await from here on: the card's list of cameras and ours must change together.
         let staying = staying.iter().map(|place| stations.get((*place)?).cloned());
         let staying: Vec<_> = staying.collect();
         let id = |station: &Option<Rc<Station>>| match station {
@@ -389,14 +391,14 @@ impl Daemon {
         self.config.replace(config);
         self.reloaded.notify();
         self.pump_all();
-        log::info!("configuration read again: {}", self.options.config_file.display());
-        self.note(Kind::Config, None, "the configuration was read again".into());
+        log::info!("configuration reloaded: {}", self.options.config_file.display());
+        self.note(Kind::Config, None, "configuration reloaded".into());
         Ok(())
     }
 
-    /// Hands the recorder's work to the card thread, as far as there is room.
+    /// Hands the recorder's work to the card thread, as far as its queue has room.
     fn pump(&self, station: &Station) {
-        // The daemon's own commands first: a station's may be of settings that are among them.
+        // The daemon's commands go first: a station's may depend on settings among them.
         if self.outbox.borrow_mut().send(|command| self.storage.send(command)) {
             let buffers = &mut self.buffers.borrow_mut();
             station.pump(&self.storage, self.moment(), runtime::now(), buffers);
@@ -417,7 +419,7 @@ impl Daemon {
         Moment { now: runtime::now(), wall: self.clock.now(), clock: self.trust.get() }
     }
 
-    /// Tells the card thread what time it is, at the start and whenever that changes.
+    /// Tells the card thread the time, at the start and whenever the clock was set.
     async fn follow_clock(self: Rc<Self>) {
         let mut told = None;
         loop {
@@ -434,22 +436,20 @@ impl Daemon {
     }
 }
 
-/// Returns when somebody insists: the first signal's echoes do not count.
+/// Returns on a second signal that is not an echo of the first.
 async fn second_signal(signals: &mut Signals) {
     let first = runtime::now();
     while let Some(signal) = signals.next().await {
         let insists = matches!(signal, Ok(UnixSignal::Term | UnixSignal::Int));
         if insists && first.elapsed() > limits::SIGNAL_ECHO {
-            log::warn!(
-                "state=ended signal came again: the last files are mended at the next start"
-            );
+            log::warn!("state=ended second signal: the last files are repaired at the next start");
             return;
         }
     }
     future::pending().await
 }
 
-/// For each new camera the place of the old one that it goes on as.
+/// Maps each new camera to the index of the old one that it continues.
 fn staying(old: &Config, new: &Config) -> Vec<Option<usize>> {
     let same_ffmpeg = old.ffmpeg == new.ffmpeg;
     let place = |camera: &config::Camera| {
@@ -459,7 +459,7 @@ fn staying(old: &Config, new: &Config) -> Vec<Option<usize>> {
     new.camera.iter().map(place).collect()
 }
 
-/// Those of the cameras that the daemon begins with.
+/// The ids of the daemon's first cameras.
 fn first_ids(config: &Config) -> Vec<CameraId> {
     (0..config.camera.len()).map(CameraId).collect()
 }
@@ -469,10 +469,10 @@ fn read_config(file: &Path) -> Result<Config, config::Error> {
     Config::read(file)
 }
 
-/// Says so where the configuration is read from what a power cut left over of it.
+/// Warns if the configuration is read from a copy left by an interrupted save.
 fn warn_of_left_over(file: &Path) {
     if let Some(old) = config::left_over(file) {
-        log::warn!("{} is gone, {} is read", file.display(), old.display());
+        log::warn!("{} is missing: reading {} instead", file.display(), old.display());
     }
 }
 
@@ -480,7 +480,7 @@ fn trust(clock: &Clock) -> identity::Clock {
     if clock.is_trusted() { identity::Clock::Trusted } else { identity::Clock::Untrusted }
 }
 
-/// What the card thread needs of the configuration, with the ids of its cameras.
+/// The card thread's settings from the configuration; `ids` are those of its cameras.
 pub fn settings(config: &Config, ids: &[CameraId]) -> Settings {
     let place = |(camera, &id): (&config::Camera, &CameraId)| Place {
         id,
@@ -500,9 +500,9 @@ pub fn settings(config: &Config, ids: &[CameraId]) -> Settings {
     }
 }
 
-/// OpenIPC's firmware upgrade runs while this file is there.
+/// Exists while OpenIPC upgrades its firmware.
 pub const SYSUPGRADE_LOCK: &str = "/tmp/sysupgrade.lock";
-/// The card thread is told of a change of the wall clock by more than this.
+/// The card thread is told when the wall clock was set by more than this.
 const CLOCK_STEP_MS: i64 = 1000;
 
 #[cfg(test)]

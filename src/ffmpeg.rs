@@ -1,13 +1,12 @@
-//! FFmpeg as the recorder of a camera: the old system's way, supervised. For cameras that only FFmpeg
-//! understands.
+//! FFmpeg as a camera's recorder, supervised: for cameras that only FFmpeg understands.
 //!
-//! It writes segments into the camera's folder by itself; the card thread takes each up as a recording
-//! ([`crate::storage::Command::Stage`]). Here it is found, started, watched and started again: by what
-//! reached the card, not by its being alive.
+//! FFmpeg writes segments into the camera's folder, and the card thread takes each over as a
+//! recording ([`crate::storage::Command::Stage`]). This module finds, starts, watches and restarts
+//! FFmpeg. What counts is the data that reached the card, not that the process is alive.
 //!
 //! ```text
-//! ffmpeg.rs      one FFmpeg after another, and what is shown of them
-//! └─ arguments   what it is told
+//! ffmpeg.rs      runs one FFmpeg after another, and shows their state
+//! └─ arguments   FFmpeg's command line
 //! ```
 //! Knows nothing of: what FFmpeg writes, the card.
 
@@ -31,7 +30,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Records one camera by FFmpeg. [`Engine::run`] does it, the rest steers and shows it.
+/// Records one camera with FFmpeg. [`Engine::run`] does the work; the other methods control and
+/// show it.
 pub struct Engine {
     url: config::CameraUrl,
     transport: config::Transport,
@@ -39,17 +39,17 @@ pub struct Engine {
     segment_seconds: Cell<u64>,
     turn: Rc<Turn>,
     wanted: Cell<bool>,
-    /// Why the card takes nothing, while it does not.
+    /// Why the card accepts nothing at present.
     card: RefCell<Option<String>>,
     stopped: Cell<bool>,
-    /// The running FFmpeg was told other lengths.
+    /// The segment length has changed since this FFmpeg was started.
     is_outdated: Cell<bool>,
-    /// Something of the above changed, or the card thread said something.
+    /// One of the fields above changed, or the card thread reported something.
     changed: Signal,
     place: RefCell<Option<Result<Place, String>>>,
     is_staged: Cell<bool>,
     grown_at: Cell<Option<Instant>>,
-    /// Something of the last FFmpeg is on the card for good.
+    /// Output of the last FFmpeg is durable.
     is_durable: Cell<bool>,
     is_running: Cell<bool>,
     tool: RefCell<Option<Tool>>,
@@ -57,26 +57,26 @@ pub struct Engine {
     log: RefCell<Log>,
 }
 
-/// Where FFmpeg may write, and from which number on.
+/// Where FFmpeg may write, and the first file's number.
 #[derive(Clone, Debug)]
 pub struct Place {
     pub directory: PathBuf,
     pub number: u32,
 }
 
-/// Who has the card thread prepare, and is told of changes.
+/// The engine's host: passes requests to the card thread and learns of changes.
 pub trait Host {
     /// Answered by [`Engine::staged`].
     fn stage(&self);
-    /// FFmpeg has ended; answered by [`Engine::unstaged`].
+    /// FFmpeg has exited; answered by [`Engine::unstaged`].
     fn unstage(&self);
     fn state_changed(&self);
 }
 
-/// Why one FFmpeg is over.
+/// Why one run of FFmpeg ended.
 #[derive(Debug)]
 enum Ending {
-    /// It is no longer wanted, or the card takes nothing.
+    /// Recording is off, or the card accepts nothing.
     Wanted,
     Unfit(Unfit),
     Card(String),
@@ -85,7 +85,7 @@ enum Ending {
         exit: Exit,
         said: String,
     },
-    /// Nothing of it reached the card for so long.
+    /// No output reached the card for this long.
     Stalled(Duration),
 }
 
@@ -98,7 +98,7 @@ impl Engine {
             segment_seconds: Cell::new(config.storage.segment_seconds.get()),
             turn,
             wanted: Cell::new(false),
-            card: RefCell::new(Some("not yet looked".into())),
+            card: RefCell::new(Some("not checked yet".into())),
             stopped: Cell::new(false),
             is_outdated: Cell::new(false),
             changed: Signal::default(),
@@ -113,7 +113,7 @@ impl Engine {
         }
     }
 
-    /// Records, or no longer.
+    /// Turns recording on or off.
     pub fn want(&self, wanted: bool) {
         if self.wanted.replace(wanted) != wanted {
             self.changed.notify();
@@ -130,13 +130,13 @@ impl Engine {
         self.changed.notify();
     }
 
-    /// The card takes recordings, or why it does not: FFmpeg is ended then.
+    /// Sets why the card accepts no recordings, or `None`; FFmpeg is stopped while it does not.
     pub fn card(&self, trouble: Option<String>) {
         self.card.replace(trouble);
         self.changed.notify();
     }
 
-    /// An FFmpeg that was told another length makes way for the next.
+    /// Sets the segment length; a running FFmpeg is replaced.
     pub fn set_segment_seconds(&self, segment_seconds: u64) {
         if self.segment_seconds.replace(segment_seconds) != segment_seconds {
             self.is_outdated.set(true);
@@ -144,53 +144,53 @@ impl Engine {
         }
     }
 
-    /// The card thread answered [`Host::stage`], or can not go on.
+    /// Reports the card thread's answer to [`Host::stage`], or that it cannot continue.
     pub fn staged(&self, place: Result<Place, String>) {
         self.is_staged.set(place.is_ok());
         self.place.replace(Some(place));
         self.changed.notify();
     }
 
-    /// The card thread has closed what FFmpeg wrote.
+    /// Reports that the card thread has closed FFmpeg's files.
     pub fn unstaged(&self) {
         self.is_staged.set(false);
         self.changed.notify();
     }
 
-    /// Something that FFmpeg wrote reached the card.
+    /// Reports that output of FFmpeg reached the card.
     pub fn grown(&self, now: Instant) {
         self.grown_at.set(Some(now));
         self.changed.notify();
     }
 
-    /// It is there for good.
+    /// Reports that output of FFmpeg is durable.
     pub fn durable(&self) {
         self.is_durable.set(true);
         self.changed.notify();
     }
 
-    /// No FFmpeg runs, and nothing of it is open on the card.
+    /// Returns true while no FFmpeg runs and none of its files is open.
     pub fn is_idle(&self) -> bool {
         !self.is_running.get()
     }
 
-    /// How often FFmpeg was started again.
+    /// How often FFmpeg was restarted.
     pub fn restarts(&self) -> u64 {
         self.starts.get().saturating_sub(1)
     }
 
-    /// What the running FFmpeg said last, or the one before; oldest first.
+    /// The last lines of output of the current or previous FFmpeg, oldest first.
     pub fn log(&self) -> Vec<String> {
         self.log.borrow().lines()
     }
 
-    /// The FFmpeg in use and its version, once it was asked.
+    /// The FFmpeg in use and its version, once known.
     pub fn tool(&self) -> Option<String> {
         self.tool.borrow().as_ref().map(ToString::to_string)
     }
 
-    /// Has FFmpeg record whenever that is wanted and the card takes it, until [`Engine::stop`]. Shows
-    /// itself as the states of `camera`. To be run once.
+    /// Keeps FFmpeg recording while recording is on and the card accepts it, until
+    /// [`Engine::stop`]. The state is shown as that of `camera`. To be called once.
     pub async fn run(&self, camera: &Camera, host: &dyn Host) {
         let mut pause = limits::FFMPEG_RETRY_INTERVAL_MIN;
         while !self.stopped.get() {
@@ -235,7 +235,7 @@ impl Engine {
         self.wanted.get() && !self.stopped.get() && self.card.borrow().is_none()
     }
 
-    /// What `future` gives, or `None` as soon as FFmpeg is not to run.
+    /// Returns the output of `future`, or `None` as soon as FFmpeg should not run.
     async fn while_due<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         let over = async {
             self.until(|| !self.is_due()).await;
@@ -263,7 +263,7 @@ impl Engine {
         host.state_changed();
     }
 
-    /// One FFmpeg, from the question which one there is to the closed file.
+    /// One run of FFmpeg, from finding the program to closing its last file.
     async fn record(&self, camera: &Camera, host: &dyn Host) -> Ending {
         camera.show(State::Connecting, camera.last_error());
         host.state_changed();
@@ -278,7 +278,7 @@ impl Engine {
         if self.tool.replace(Some(tool.clone())).is_none() {
             log::info!("camera={} engine=ffmpeg tool=\"{tool}\"", camera.name);
             if tool.shows_address() && self.url.0.credentials().is_some() {
-                log::warn!("camera={} its password shows in `ps`: {SHOWS_ADDRESS}", camera.name);
+                log::warn!("camera={} password is visible in `ps`: {SHOWS_ADDRESS}", camera.name);
             }
         }
         self.place.replace(None);
@@ -295,7 +295,7 @@ impl Engine {
         host.unstage();
         let closed = self.until(|| !self.is_staged.get());
         if runtime::timeout(limits::CARD_ANSWER_TIMEOUT, closed).await.is_none() {
-            self.is_staged.set(false); // it is closed before another one is begun
+            self.is_staged.set(false); // it is closed before another is opened
         }
         ending
     }
@@ -326,12 +326,12 @@ impl Engine {
         self.starts.set(self.starts.get() + 1);
         self.log.replace(process.log().clone());
         if let Some(mut stdin) = process.take_input() {
-            // It fits the pipe. That nobody reads it shows in how FFmpeg ends.
+            // The text fits the pipe. If nothing reads it, FFmpeg's exit will show that.
             let _ = stdin.write_all(script.as_bytes()).await;
         }
         let ending = self.while_due(self.watch(camera, host, &mut process)).await;
         if let Some(Ending::Exited { exit: Exit::NotStarted(_), .. }) = &ending {
-            // It was there a moment ago, and may be another one next time.
+            // The file may have been replaced since it was found.
             self.tool.replace(None);
             if let Err(unfit) = Tool::find(&self.path).await {
                 return Ending::Unfit(unfit);
@@ -343,7 +343,7 @@ impl Engine {
         ending.unwrap_or(Ending::Wanted)
     }
 
-    /// Until it ends, or nothing of it reaches the card.
+    /// Runs until FFmpeg exits or its output no longer reaches the card.
     async fn watch(&self, camera: &Camera, host: &dyn Host, process: &mut Process) -> Ending {
         let exited = async {
             let exit = process.wait().await;
@@ -392,15 +392,15 @@ impl fmt::Display for Ending {
             Ending::Wanted => f.write_str("not wanted"),
             Ending::Unfit(unfit) => unfit.fmt(f),
             Ending::Card(reason) => f.write_str(reason),
-            Ending::System(error) => write!(f, "FFmpeg can not be started: {error}"),
-            Ending::Exited { exit, said } if said.is_empty() => write!(f, "FFmpeg ended: {exit}"),
-            Ending::Exited { exit, said } => write!(f, "FFmpeg ended: {exit}: {said}"),
+            Ending::System(error) => write!(f, "cannot start FFmpeg: {error}"),
+            Ending::Exited { exit, said } if said.is_empty() => write!(f, "FFmpeg exited: {exit}"),
+            Ending::Exited { exit, said } => write!(f, "FFmpeg exited: {exit}: {said}"),
             Ending::Stalled(span) => {
-                write!(f, "nothing of FFmpeg's reached the card for {} s", span.as_secs())
+                write!(f, "no output of FFmpeg reached the card for {} s", span.as_secs())
             }
         }
     }
 }
 
-/// What to do about it.
-const SHOWS_ADDRESS: &str = "FFmpeg before 5.0 takes the address in its arguments only";
+/// The reason, and so the remedy: a newer FFmpeg.
+const SHOWS_ADDRESS: &str = "FFmpeg before 5.0 only accepts the address as an argument";

@@ -1,7 +1,7 @@
-//! Every bound of the program, each with its reason; the sum of what is resident is asserted below.
+//! Every bound in the program, each with its reason, and a compile-time check of their sum.
 //!
-//! In the order of the layers. Bytes unless the name says otherwise. A queue's bound comes with what
-//! happens when it is full.
+//! In the order of the layers. Sizes are in bytes unless the name says otherwise. A queue's bound
+//! says what happens when the queue is full.
 
 use crate::units::Ticks;
 use std::time::Duration;
@@ -10,67 +10,69 @@ const KIB: usize = 1024;
 
 // --- logger ---------------------------------------------------------------------------------
 
-/// One line: with its prefix it fits a syslog datagram (1,024 bytes, RFC 3164 §4.1) and a pipe's
-/// atomic write. The rest is cut off.
+/// One log line. With its prefix it fits a syslog datagram (1,024 bytes, RFC 3164 §4.1) and an
+/// atomic pipe write. Longer lines are cut.
 pub const LOG_LINE_BYTES_MAX: usize = 900;
-/// Lines of one kind and camera in a period; more are counted. The boards' log holds 16 to 200 KB: what one
-/// camera says must not push out the rest.
+/// Lines of one kind per camera and period; further ones are only counted. A board's log holds 16
+/// to 200 KB, and one camera must not push out everything else.
 pub const LOG_REPEATS_MAX: u32 = 10;
 pub const LOG_REPEATS_PERIOD: Duration = Duration::from_secs(60);
-/// Kinds that are counted; the one whose period began first is forgotten.
+/// Kinds being counted; the kind whose period began first is forgotten.
 pub const LOG_KINDS_MAX: usize = 64;
 
 // --- zone -----------------------------------------------------------------------------------
 
-/// Changes of local time that somebody may say: two a year for four years.
+/// Changes of local time in one zone description: two a year for four years.
 pub const ZONE_CHANGES_MAX: usize = 8;
-/// A compiled zone file; the largest has 4 KB. The rest is left.
+/// A compiled zone file; the largest has 4 KB. Anything beyond is ignored.
 pub const ZONE_FILE_BYTES_MAX: u64 = 64 << 10;
 
 // --- runtime --------------------------------------------------------------------------------
 
-/// Threads that wait for name servers and small files: cameras whose names are looked up in vain, all of
-/// them, leave some to the page.
+/// Threads that wait for name servers and small files. Even if every camera's name lookup hangs, a
+/// few are left for the page.
 pub const WORKERS_MAX: usize = CAMERAS_MAX + 4;
-/// What one may use; of that a password or a name takes some 10 KB.
+/// Stack of one worker; hashing a password or resolving a name uses about 10 KB of it.
 pub const WORKER_STACK_BYTES: usize = 256 * KIB;
 
 // --- process --------------------------------------------------------------------------------
 
-/// Lines that are kept of what a child says …
+/// Lines kept of a child's standard error …
 pub const PROCESS_LOG_LINES_MAX: usize = 8;
-/// … and of each: an error with an address in it …
+/// … the length of each, enough for an error with an address in it …
 pub const PROCESS_LOG_LINE_BYTES_MAX: usize = 300;
-/// … of which so much is looked at first, since secrets in it may be long.
+/// … and the bytes collected before secrets, which may be long, are replaced.
 pub const PROCESS_LOG_RAW_BYTES_MAX: usize = 2 * KIB;
-/// How long a child's last words are waited for once it has ended: they are in the pipe.
+/// How long to drain a child's standard error after it has exited: its last words are already in
+/// the pipe.
 pub const PROCESS_LAST_WORDS_TIMEOUT: Duration = Duration::from_millis(100);
-/// How long a child may take to end in order; FFmpeg takes milliseconds, and a card that stalls 2 s.
+/// How long a child may take to exit cleanly. FFmpeg takes milliseconds; a stalled card takes 2 s.
 pub const PROCESS_STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 // --- codec, rtp -----------------------------------------------------------------------------
 
 /// One SPS, PPS or VPS; real ones stay under 200 bytes. A longer one is ignored.
 pub const PARAMETER_SET_BYTES_MAX: usize = 4 * KIB;
-/// All parameter sets of a stream (H.264 allows 32 SPS and 256 PPS, which have 4 KB together); the one
-/// that changed longest ago makes way.
+/// All parameter sets of a stream (H.264 allows 32 SPS and 256 PPS, 4 KB together in practice).
+/// When it is exceeded, the set that changed longest ago is dropped.
 pub const PARAMETER_SETS_BYTES_MAX: usize = 32 * KIB;
-/// Parameter sets that kept still for so many pictures (a minute) may begin a file when they change, since
-/// not every player reads them in samples; sooner, a camera would make a file of every picture group.
+/// A parameter set that has not changed for this many pictures (a minute) may start a new file when
+/// it changes, because some players do not read parameter sets in samples. Sooner than that, a
+/// camera could force a new file for every picture group.
 pub const PARAMETER_SETS_STILL_PICTURES: u32 = 1500;
-/// Parameter sets that one parameter of an SDP is read for: all ids of SPS and PPS. Further ones are
-/// ignored.
+/// Parameter sets read from one SDP parameter: every SPS and PPS id. Further ones are ignored.
 pub const SDP_PARAMETER_SETS_MAX: usize = 32 + 256;
 /// An AudioSpecificConfig; real ones have 2 to 7 bytes. A longer one is refused.
 pub const AUDIO_CONFIGURATION_BYTES_MAX: usize = 64;
-/// One frame of sound; AAC has at most 6,144 bits a channel, Opus 1,275 bytes. A longer one is dropped.
+/// One audio frame. AAC has at most 6,144 bits a channel, Opus 1,275 bytes. A longer one is
+/// dropped.
 pub const AUDIO_FRAME_BYTES_MAX: usize = 8 * KIB;
-/// Packets that wait for a missing one over UDP; then the missing one is lost.
+/// Packets held back for a missing one over UDP; when full, the missing packet counts as lost.
 pub const REORDER_PACKETS_MAX: usize = 32;
-/// How long they wait.
+/// How long they are held back.
 pub const REORDER_DELAY_MAX: Duration = Duration::from_millis(200);
-/// Payload of a packet that may wait; no Ethernet frame holds more. For a larger one what is missing
-/// is given up at once.
+/// Payload of a packet that may be held back; no Ethernet frame holds more. A larger packet is
+/// passed on at once, and the missing one counts as lost.
 pub const REORDER_PACKET_BYTES_MAX: usize = 2 * KIB;
 
 // --- http -----------------------------------------------------------------------------------
@@ -82,142 +84,148 @@ pub const HEAD_FIELDS_MAX: usize = 64;
 
 // --- rtsp -----------------------------------------------------------------------------------
 
-/// One `$` block holds at most 65,535 bytes behind its 4 (RFC 2326 §10.12); a gulp fits beside it.
+/// One `$` block: a 4-byte header and at most 65,535 bytes (RFC 2326 §10.12), plus room to read
+/// ahead.
 pub const RTSP_BUFFER_BYTES: usize = 68 * KIB;
-/// An SDP; real ones stay under 4 KB. More is an error.
+/// An SDP body; real ones stay under 4 KB. More is an error.
 pub const RTSP_BODY_BYTES_MAX: usize = 16 * KIB;
-/// Bytes in a row that are neither a message nor a `$` block; two of the largest blocks cut short.
-/// More is an error.
+/// Consecutive bytes that are neither a message nor a `$` block: two of the largest blocks,
+/// truncated. More is an error.
 pub const RTSP_JUNK_BYTES_MAX: usize = 128 * KIB;
-/// `m=` sections that are looked at; further ones are ignored.
+/// `m=` sections read from an SDP; further ones are ignored.
 pub const SDP_MEDIA_MAX: usize = 16;
-/// Tracks that are set up: video and its sound.
+/// Tracks set up in a session: video and its sound.
 pub const TRACKS_MAX: usize = 2;
-/// One RTSP reply. Cameras that wake an encoder take 3 s. What is waited while a session is opened grows
-/// from here: [`PATIENCE`].
+/// Timeout of one RTSP reply. Cameras that wake an encoder take 3 s. While a session is being
+/// opened it grows as [`PATIENCE`] says.
 pub const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Messages of a server that nobody asked for within [`CHATTER_INTERVAL`]; some ask whether we live every
-/// few seconds. More is an error: each costs time of the processor.
+/// Unsolicited messages from a server within [`CHATTER_INTERVAL`]; some servers check every few
+/// seconds whether the client is alive. More is an error, because each costs processor time.
 pub const CHATTER_MESSAGES_MAX: u32 = 256;
 pub const CHATTER_INTERVAL: Duration = Duration::from_secs(10);
-/// Session timeout where the camera names none (RFC 2326 §12.37).
+/// Session timeout for a camera that names none (RFC 2326 §12.37).
 pub const SESSION_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
-/// How long TEARDOWN may take before the socket is simply closed.
+/// How long TEARDOWN may take before the socket is closed without it.
 pub const TEARDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
 // --- media ----------------------------------------------------------------------------------
 
-/// Frames that a ring lists at most, whatever their size: 80 s at 25 fps.
+/// Frames listed by a ring, whatever their size: 80 s at 25 fps.
 pub const RING_FRAMES_MAX: usize = 2048;
-/// Parameter sets of all frames that a ring lists: many hundreds of the usual 100 bytes. Where they change so
-/// often that they take more, the oldest frames make way.
+/// Parameter sets of all frames in a ring: many hundreds of the usual 100 bytes. When they change
+/// so often that they need more, the oldest frames are dropped.
 pub const RING_PARAMETER_SETS_BYTES_MAX: usize = 64 * KIB;
-/// A ring that is too small for a frame grows: while the frame comes to no more than this, since it may
-/// have no end …
+/// A ring that is too small for a frame grows, but no further than this while the frame is still
+/// arriving, since its end may never come …
 pub const RING_BYTES_AT_ONCE_MAX: usize = 4 << 20;
-/// … and once it has ended to twice its size, for the next one, as large as `buffer_kb` can make it …
+/// … and once the frame has ended, to twice its size for the next one, up to the largest
+/// `buffer_kb` …
 pub const RING_BYTES_MAX: usize = 64 << 20;
-/// … and each time to no more than one part in so many of the memory that is free. A board with 32 MB has
-/// none to spare.
+/// … and never beyond one part in this many of the free memory. A board with 32 MB has none to
+/// spare.
 pub const RING_MEMORY_PART: u64 = 8;
-/// Of a ring with sound, one part in so many is the sound's: 4 Mbit/s of video, 256 kbit/s of sound …
+/// One part in this many of a ring with sound holds the sound: 4 Mbit/s of video, 256 kbit/s of
+/// sound …
 pub const AUDIO_RING_PART: usize = 16;
-/// … and it needs no more than this: a minute at 64 kbit/s.
+/// … but no more than this: a minute at 64 kbit/s.
 pub const AUDIO_RING_BYTES_MAX: usize = 512 * KIB;
-/// Frames of sound that a ring lists at most: 21 s of AAC at 48 kHz.
+/// Audio frames listed by a ring: 21 s of AAC at 48 kHz.
 pub const AUDIO_RING_FRAMES_MAX: usize = 1024;
-/// Pictures that H.264 and H.265 allow to be reordered (MaxDpbFrames).
+/// Pictures that H.264 and H.265 may reorder (MaxDpbFrames).
 pub const REORDER_FRAMES_MAX: usize = 16;
-/// What a server kept of the last seconds comes at once after PLAY: for so long at most it is not yet
-/// decided when the run began.
+/// Some servers send the last few seconds in a burst after PLAY. The start time of the run stays
+/// undecided for at most this long.
 pub const BURST_TIMEOUT: Duration = Duration::from_secs(4);
 
 // --- mp4 ------------------------------------------------------------------------------------
 
-/// A fragment ends after so much media (a larger frame is a fragment of its own) …
+/// A fragment ends after this much media (a larger frame is a fragment of its own) …
 pub const FRAGMENT_BYTES_MAX: usize = 256 * KIB;
-/// … or after so many ticks (1 s) …
+/// … or after this many ticks (1 s) …
 pub const FRAGMENT_TICKS_MAX: i64 = 90_000;
-/// … or after so many frames, which bounds its `trun`.
+/// … or after this many frames, which bounds its `trun`.
 pub const FRAGMENT_FRAMES_MAX: usize = 256;
-/// Sound in a fragment, of its [`FRAGMENT_BYTES_MAX`]: 256 kbit/s for as long as it lasts. The rest goes
-/// into the next one …
+/// Sound in a fragment, as part of [`FRAGMENT_BYTES_MAX`]: 256 kbit/s for its duration. The rest
+/// goes into the next fragment …
 pub const AUDIO_FRAGMENT_BYTES_MAX: usize = 32 * KIB;
-/// … and so does what is more than this: Opus may have 400 frames a second, real ones have 50.
+/// … as do frames beyond this number: Opus allows 400 frames a second, real streams have 50.
 pub const AUDIO_FRAGMENT_FRAMES_MAX: usize = 256;
-/// Entries that the reserved room in front of a segment holds: a key frame a second for 4 min;
-/// longer segments merge neighbours.
+/// Entries in the index space reserved at the front of a segment: a key frame a second for 4 min.
+/// Longer segments merge neighbouring entries.
 pub const INDEX_ENTRIES_MAX: usize = 240;
-/// A segment ends here whatever comes; FAT32 would end it at 4 GiB.
+/// A segment always ends here; FAT32 ends it at 4 GiB.
 pub const SEGMENT_BYTES_MAX: u64 = 2 << 30;
 
 // --- storage --------------------------------------------------------------------------------
 
 /// Stack of the card thread.
 pub const CARD_THREAD_STACK_BYTES: usize = 64 * KIB;
-/// Commands that wait for the card; more are given back to whoever sends them.
+/// Commands queued for the card; when full, a command is returned to its sender.
 pub const CARD_COMMANDS_MAX: usize = 32;
-/// Events of the card that are not yet read; the card thread waits.
+/// Events from the card that have not been read; when full, the card thread waits.
 pub const CARD_EVENTS_MAX: usize = 64;
-/// A card in trouble is looked at again, and a segment tried again, after this.
+/// After this, a card in trouble is checked, and a failed segment tried, again.
 pub const CARD_RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// A card that is well is looked at again after this: it may be pulled while nothing is written.
+/// After this, a healthy card is checked again: it may be pulled while nothing is being written.
 pub const CARD_LOOK_INTERVAL: Duration = Duration::from_secs(5);
-/// A card that failed counts as well again when nothing fails for so long and nothing is written.
+/// A card that failed, and to which nothing is being written, counts as healthy after this long
+/// without a failure.
 pub const CARD_FAILING_INTERVAL: Duration = Duration::from_secs(10);
-/// Files of a camera that were given up over an error and are not yet mended, of which it is known how
-/// much is durable; while the card fails, few come to be.
+/// Abandoned, not yet repaired files of a camera whose durable length is remembered. Few are made
+/// while a card fails.
 pub const GIVEN_UP_MAX: usize = 16;
-/// Remounts of a card that turned read-only, an hour.
+/// Remounts per hour of a card that turned read-only.
 pub const CARD_REMOUNTS_PER_HOUR_MAX: usize = 3;
-/// That hour.
+/// Period of `CARD_REMOUNTS_PER_HOUR_MAX`.
 pub const REMOUNT_PERIOD: Duration = Duration::from_secs(3600);
-/// A released card is taken back by itself after this.
+/// A released card is taken back automatically after this.
 pub const CARD_RELEASE_MAX: Duration = Duration::from_secs(600);
-/// How often the lock file of an upgrade is looked for.
+/// How often to look for the lock file of a firmware upgrade.
 pub const LOCK_FILE_INTERVAL: Duration = Duration::from_secs(1);
-/// Recordings in one folder on FAT, which holds 32,767 names of ours.
+/// Recordings in one folder on FAT, which holds 32,767 of our names.
 pub const FAT_RECORDINGS_MAX: usize = 30_000;
-/// Recordings in one folder elsewhere: 8 MB of list, which only a machine with more than a board's memory has.
+/// Recordings in one folder elsewhere: an 8 MB list, for machines with more memory than a board.
 pub const RECORDINGS_LISTED_MAX: usize = 250_000;
-/// Folders in the storage path that are looked at for what a former camera left; more are foreign.
+/// Folders in the storage path searched for recordings of former cameras; further ones are treated
+/// as foreign.
 pub const FORMER_FOLDERS_MAX: usize = 64;
-/// Newest heads of such a folder that are read before anything else is known, to learn whose it is.
+/// Newest files of such a folder whose heads are read first, to learn which camera made them.
 pub const FORMER_HEADS_MAX: usize = 3;
-/// Tries to create one segment, each with a recording less (a full folder may need some in a row).
+/// Attempts to create one segment, each after deleting a recording (a full folder may need
+/// several).
 pub const CARD_OPEN_TRIES_MAX: usize = 4;
-/// Recordings that go before one segment is opened or one fragment written; the rest goes later.
+/// Recordings deleted before opening one segment or writing one fragment; others are deleted later.
 pub const CARD_DELETIONS_AT_ONCE_MAX: usize = 64;
-/// Between two steps of what can wait (reading a head, deleting one more): leaves the processor
-/// alone.
+/// Pause between steps of background work (reading a head, deleting another file), to leave the
+/// processor free.
 pub const CARD_STEP_INTERVAL: Duration = Duration::from_millis(20);
-/// Boxes of a file that are passed to learn its length: 512 fragments, or half a second of reading. FFmpeg
-/// cuts a minute into some 30.
+/// Boxes read to determine a file's length: 512 fragments, or half a second of reading. FFmpeg
+/// writes about 30 fragments a minute.
 pub const LENGTH_BOXES_MAX: u32 = 1024;
-/// A larger `moof` does not tell a length; one of a minute has 30 KB.
+/// A larger `moof` is not read to determine a length; one that covers a minute has 30 KB.
 pub const MOOF_BYTES_MAX: u64 = 256 * 1024;
-/// Of what recordings may fill, the share that may be kept for good: the rest is recorded over.
+/// Share of the space for recordings that may be kept for good; the rest is recorded over.
 pub const KEPT_PERCENT_MAX: u64 = 50;
-/// Recordings that are kept, released or deleted by one wish: a day of segments of a minute.
+/// Recordings kept, released or deleted by one request: a day of one-minute segments.
 pub const SPAN_SEGMENTS_MAX: usize = 1500;
-/// How often room and age are looked at.
+/// How often free space and age are checked.
 pub const CARD_ROOM_INTERVAL: Duration = Duration::from_secs(60);
-/// The first statvfs of a card where nothing is recorded; it can take seconds.
+/// Delay of the first statvfs of a card on which nothing is being recorded; it can take seconds.
 pub const CARD_ROOM_DELAY: Duration = Duration::from_secs(10);
-/// Room that is taken ahead of a segment whose size is not yet known, and step of its growth.
+/// Space allocated ahead of a segment of unknown size, and the step in which it grows.
 pub const ALLOCATION_STEP_BYTES: u64 = 8 << 20;
-/// At start-up the NAL units in so much of an unclosed file's end are looked at: a power cut garbles
-/// what was not durable, 8 s of it at 16 Mbit/s.
+/// At start-up, the NAL units in the last part of an unclosed file are checked: a power cut
+/// corrupts what was not durable, 8 s at 16 Mbit/s.
 pub const REPAIR_TAIL_BYTES: u64 = 16 << 20;
 
-/// How often what another program writes is looked at.
+/// How often to look for files written by another program.
 pub const STAGED_LOOK_INTERVAL: Duration = Duration::from_millis(500);
-/// Files of it that are taken up in one look; there are more only where the card stalled for minutes.
+/// Such files taken over at a time; there are more only if the card stalled for minutes.
 pub const STAGED_FILES_MAX: usize = 16;
 
-/// Stack of the thread that reads recordings for people.
+/// Stack of the thread that reads recordings for viewers.
 pub const READER_THREAD_STACK_BYTES: usize = 64 * KIB;
-/// Reads that wait for it: more than there are connections that carry media. More are refused.
+/// Reads queued for that thread: more than there are media connections. Further ones are refused.
 pub const READER_JOBS_MAX: usize = 32;
 
 // --- storage: what was recorded when ----------------------------------------------------------
@@ -236,377 +244,386 @@ pub const DAYS_MAX: i64 = 400;
 
 // --- recorder -------------------------------------------------------------------------------
 
-/// Segments shorter than [`SHORT_SEGMENT_TICKS`] that a camera may make in a row; more of its frames are
-/// dropped …
+/// Segments shorter than [`SHORT_SEGMENT_TICKS`] that a camera may cause in a row; beyond that, its
+/// frames are dropped …
 pub const SHORT_SEGMENTS_AT_ONCE_MAX: u32 = 15;
-/// … but for one more after each of these: at most 30 in any minute.
+/// … except for one more segment per interval: at most 30 in any minute.
 pub const SHORT_SEGMENT_INTERVAL: Duration = Duration::from_secs(4);
-/// 2 s, the shortest that `segment_seconds` may ask for.
+/// 2 s, the smallest `segment_seconds`.
 pub const SHORT_SEGMENT_TICKS: Ticks = Ticks::from_seconds(2);
 
 // --- config ---------------------------------------------------------------------------------
 
-/// The configuration's file; the shipped one has 3 KB. More is an error.
+/// The configuration file; the shipped one has 3 KB. More is an error.
 pub const CONFIG_BYTES_MAX: usize = 64 * KIB;
-/// How deep its lists and tables nest, and how many names a key has; ours go to two. More is an error.
+/// Nesting depth of lists and tables, and the parts of a dotted key; ours need two. More is an
+/// error.
 pub const TOML_DEPTH_MAX: usize = 8;
-/// Keys of one section; the largest of ours has ten. More is an error.
+/// Keys in one section; our largest has ten. More is an error.
 pub const TOML_KEYS_MAX: usize = 64;
-/// A camera's URL: it stands in every request. More is an error.
+/// A camera's URL, which is repeated in every request. More is an error.
 pub const URL_BYTES_MAX: usize = 1000;
-/// Each has its ring and its place in the card's folder; the page shows them side by side.
+/// Cameras; each has a ring and a folder, and the page shows them side by side.
 pub const CAMERAS_MAX: usize = 16;
-/// A camera's label: a line of the page. More is an error.
+/// A camera's label: one line on the page. More is an error.
 pub const LABEL_CHARS_MAX: usize = 64;
-/// `buffer_kb` where the configuration says nothing: 4 s at 4 Mbit/s.
+/// Default of `buffer_kb`: 4 s at 4 Mbit/s.
 pub const BUFFER_KB_DEFAULT: u64 = 2048;
 
 // --- camera ---------------------------------------------------------------------------------
 
-/// From the name to a connection; a camera that is there answers in milliseconds.
+/// From looking up the name to being connected; a reachable camera answers in milliseconds.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Addresses of a name that are tried, each for its share of that time.
+/// Addresses tried for a name, each for its share of that time.
 pub const CONNECT_ADDRESSES_MAX: usize = 4;
-/// From the beginning of one try to reach a camera to the next.
+/// From the start of one attempt to reach a camera to the start of the next.
 pub const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// After 401 the interval doubles up to this: cameras lock accounts.
+/// After a 401 the interval doubles up to this, because cameras lock accounts.
 pub const RETRY_INTERVAL_UNAUTHORIZED_MAX: Duration = Duration::from_secs(60);
-/// No frame for so long while playing, from a camera that sends more of them than one in a few seconds, or
-/// shows no other sign of life: the connection counts as dead.
+/// A playing connection counts as dead after this long without a frame, unless the camera sends a
+/// frame only every few seconds and shows another sign of life.
 pub const FRAME_TIMEOUT: Duration = Duration::from_secs(10);
-/// No frame for so long from one that sends few and lives: time lapses send one in 30 s.
+/// The same for a camera that sends few frames but is alive: time lapses send one in 30 s.
 pub const FRAME_TIMEOUT_MAX: Duration = Duration::from_secs(35);
-/// A camera that sends nothing is asked so often whether it lives; it has the rest of `FRAME_TIMEOUT` to
+/// How often a silent camera is asked for a sign of life; it has the rest of `FRAME_TIMEOUT` to
 /// answer.
 pub const LIFE_INTERVAL: Duration = Duration::from_secs(4);
-/// The socket's own signs of life (tcp(7)): silent for so long, then asked so often, then dead after. A
-/// camera that lost its power is so found out while its answer is waited for.
+/// TCP keepalive (tcp(7)): idle time, interval and number of probes. It detects a camera that lost
+/// power while a reply is outstanding.
 pub const TCP_KEEPALIVE_IDLE: Duration = Duration::from_secs(3);
 pub const TCP_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
 pub const TCP_KEEPALIVE_TRIES: u32 = 4;
-/// What the other end of a connection does not confirm for so long: it is dead.
+/// A connection is dead when sent data stays unacknowledged for this long.
 pub const TCP_CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
-/// Frames, but for so long none that can be decoded; cameras that save bits send a key frame every
-/// 20 s.
+/// A stream of frames without a key frame counts as undecodable after this; cameras that save
+/// bandwidth send a key frame every 20 s.
 pub const KEY_FRAME_TIMEOUT: Duration = Duration::from_secs(60);
-/// Something comes, but for so long nothing that can be recorded: what is wrong is said, within 5 s.
+/// Data arrives, but nothing recordable: the trouble is reported after this, so within 5 s.
 pub const TROUBLE_DELAY: Duration = Duration::from_secs(4);
-/// For so long after the last one it is said that frames are too large; busy scenes come and go.
+/// The report that frames are too large stands for this long after the last one; busy scenes come
+/// and go.
 pub const TOO_LARGE_TOLD: Duration = Duration::from_secs(60);
-/// How often a camera's failure is said that comes over and over …
+/// How often a repeated camera failure is logged again …
 pub const FAILURE_TOLD_INTERVAL: Duration = Duration::from_secs(3600);
-/// … and of how many different ones that is known; the one told longest ago is forgotten.
+/// … and how many different failures are remembered; the one logged longest ago is forgotten.
 pub const FAILURES_TOLD_MAX: usize = 8;
-/// Receive buffer of a camera's socket as asked for (the kernel doubles it for its own use): a gulp
-/// and a key frame's burst.
+/// Requested receive buffer of a camera's socket (the kernel doubles it for its own use): a batch
+/// of reading and a key frame's burst.
 pub const CAMERA_RECEIVE_BYTES: usize = 128 * KIB;
-/// Receive buffer for RTP over UDP as asked for: what 100 Mbit/s brings between two reads, each
-/// packet of it charged with the network driver's whole buffer.
+/// Requested receive buffer for RTP over UDP: what 100 Mbit/s brings between two reads. The kernel
+/// charges each packet with the network driver's whole buffer.
 pub const DATAGRAM_RECEIVE_BYTES: usize = 256 * KIB;
-/// The same for RTCP: a report every few seconds.
+/// The same for RTCP: one report every few seconds.
 pub const REPORT_RECEIVE_BYTES: usize = 8 * KIB;
-/// A datagram; IP holds no more.
+/// A datagram; IP allows no more.
 pub const DATAGRAM_BYTES_MAX: usize = 64 * KIB;
-/// Datagrams that are taken in one go; then others have their turn. More than the buffer holds.
+/// Datagrams read in one go before other tasks run: more than the buffer holds.
 pub const DATAGRAMS_AT_ONCE_MAX: usize = 512;
-/// How long datagrams gather before they are read, while nobody watches.
+/// How long datagrams accumulate before they are read while there are no viewers.
 pub const DATAGRAM_INTERVAL: Duration = Duration::from_millis(20);
-/// How often the connection of a session whose packets come over UDP is looked at: what it brings is
-/// answers to keepalives, or its end.
+/// How often the RTSP connection is read while packets come over UDP: it only carries replies to
+/// keepalives, or ends.
 pub const CONTROL_INTERVAL: Duration = Duration::from_millis(500);
-/// Packets that open the way through a NAT, on each port: one may be lost.
+/// Packets sent from each port to open a path through a NAT; one may be lost.
 pub const PUNCHES: usize = 2;
-/// Tries to find two neighbouring ports.
+/// Attempts to find two adjacent free ports.
 pub const PORT_TRIES_MAX: usize = 32;
-/// Between two receiver reports (RFC 3550 §6.2).
+/// Interval of receiver reports (RFC 3550 §6.2).
 pub const REPORT_INTERVAL: Duration = Duration::from_secs(5);
-/// No packet at all for so long after PLAY: the other lower transport is tried.
+/// After PLAY, the other lower transport is tried if no packet arrives for this long.
 pub const SILENCE_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a reply, and the first packet behind PLAY, are waited for: more after each try that ended for
-/// lack of them, since cameras that wake up or are far away take 7 to 25 s.
+/// Timeouts of a reply, and of the first packet after PLAY. Each attempt that ran into them moves
+/// one step on, because cameras that wake up or are far away take 7 to 25 s.
 pub const PATIENCE: [(Duration, Duration); 4] = [
     (REPLY_TIMEOUT, SILENCE_TIMEOUT),
     (Duration::from_secs(10), Duration::from_secs(10)),
     (Duration::from_secs(20), Duration::from_secs(20)),
     (Duration::from_secs(30), Duration::from_secs(30)),
 ];
-/// Redirects that are followed in a row.
+/// Consecutive redirects that are followed.
 pub const REDIRECTS_MAX: usize = 4;
-/// What may gather in the socket before it is read, while nobody watches …
+/// Bytes that may accumulate in the socket before it is read, while there are no viewers …
 pub const GULP_BYTES: usize = 56 * KIB;
-/// … and how long.
+/// … and the longest and the shortest time between two reads.
 pub const GULP_INTERVAL_MAX: Duration = Duration::from_millis(100);
 pub const GULP_INTERVAL_MIN: Duration = Duration::from_millis(5);
-/// Reads in a row from a socket that does not run dry; then others have their turn.
+/// Consecutive reads from a socket that does not run dry; then other tasks run.
 pub const GULP_READS_MAX: usize = 2;
-/// Rounds of these at the end of a run: what waits in a socket is no more than its buffer.
+/// Rounds of such reads at the end of a run: a socket holds no more than its buffer.
 pub const REST_GULPS_MAX: usize = 64;
-/// How long a camera is looked at that is only asked what it sends …
+/// How long `probe` watches a camera after its first key frame …
 pub const PROBE_SPAN: Duration = Duration::from_secs(5);
-/// … and how long its first key frame is waited for.
+/// … and how long it waits for that key frame.
 pub const PROBE_PATIENCE: Duration = Duration::from_secs(15);
-/// Its ring: a key frame of a 4K camera fits half of it.
+/// The ring of a probe: a 4K key frame fits into half of it.
 pub const PROBE_RING_BYTES: usize = 4096 * KIB;
 
 // --- camera: snapshots, live ------------------------------------------------------------------
 
-/// One JPEG; 640x360 has 60 KB at most, a busy 1080p one 400 KB. A larger one is an error.
+/// One JPEG; 640x360 has at most 60 KB, a busy 1080p picture 400 KB. A larger one is an error.
 pub const SNAPSHOT_BYTES_MAX: usize = 512 * KIB;
-/// What is read at once of a camera's HTTP reply, and of its head at most.
+/// One read from a camera's HTTP reply, and the limit of its head.
 pub const SNAPSHOT_READ_BYTES: usize = 8 * KIB;
-/// From one question for a picture to the end of its reply; cameras that wake an encoder take 3 s.
+/// From a request for a picture to the end of its reply; cameras that wake an encoder take 3 s.
 pub const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Going through all ways to a picture; then the viewer hears that there is none.
+/// Trying every source of pictures; after that the viewer is told that there is none.
 pub const SNAPSHOT_SEARCH_TIMEOUT: Duration = Duration::from_secs(22);
-/// Redirects of one question that are followed.
+/// Redirects followed for one request.
 pub const SNAPSHOT_REDIRECTS_MAX: usize = 2;
-/// When no way led to a picture, or the camera refused the password, all are tried again after this.
+/// When no source gave a picture, or the camera refused the password, all are tried again after
+/// this.
 pub const SNAPSHOT_RETRY_INTERVAL: Duration = Duration::from_secs(30);
-/// Nobody asked for a picture for so long: it is let go, and the stream it came from.
+/// A picture, and the stream it came from, are dropped after this long without a request.
 pub const SNAPSHOT_IDLE_TIMEOUT: Duration = Duration::from_secs(3);
-/// A preview made of a key frame fits this; never is one made larger.
+/// A preview made from a key frame fits this size and is never enlarged.
 pub const PREVIEW_WIDTH: usize = 640;
 pub const PREVIEW_HEIGHT: usize = 360;
-/// A key frame with its parameter sets; those of 4K at 16 Mbit/s stay under 1 MB. Of a larger one no
-/// picture is made.
+/// A key frame with its parameter sets; those of 4K at 16 Mbit/s stay under 1 MB. No picture is
+/// made from a larger one.
 pub const STILL_INPUT_BYTES_MAX: usize = 2048 * KIB;
-/// Making a picture of it; FFmpeg takes 0.3 s on a PC, and on a board seconds.
+/// Making a picture from a key frame; FFmpeg takes 0.3 s on a PC and seconds on a board.
 pub const STILL_TIMEOUT: Duration = Duration::from_secs(10);
-/// How much it gives way to what records, 0 to 19: a third of the processor where all want it. With a
-/// tenth it took longer than that timeout on a machine with ten other programs at work.
+/// Niceness of that process, 0 to 19: it gets a third of a busy processor. With a tenth it exceeded
+/// the timeout on a machine with ten other programs at work.
 pub const STILL_NICENESS: u8 = 5;
-/// What our own decoder takes at most of each sample of a picture's luma (9.1 was measured, of H.264 in
-/// eight slices) …
+/// Memory of our own decoder per luma sample (9.1 bytes measured, H.264 in eight slices) …
 #[cfg(feature = "pictures")]
 pub const STILL_BYTES_PER_PIXEL: u64 = 10;
-/// … and beside that, with the key frame and the JPEG.
+/// … plus this, which includes the key frame and the JPEG.
 #[cfg(feature = "pictures")]
 pub const STILL_BYTES_FIXED: u64 = 3 << 20;
-/// Both together: 1080p, and not more.
+/// Both together: enough for 1080p and no more.
 #[cfg(feature = "pictures")]
 pub const STILL_BYTES_MAX: u64 = 24 << 20;
-/// Ring of the smaller stream for viewers, while there are any: 4 s at 1 Mbit/s.
+/// Ring of the smaller stream, kept while it has viewers: 4 s at 1 Mbit/s.
 pub const LIVE_RING_BYTES: usize = 512 * KIB;
-/// The last viewer left so long ago: the smaller stream is let go. Shorter than that, a page that is
-/// loaded again finds it running.
+/// The smaller stream is closed this long after its last viewer left, so that reloading the page
+/// finds it running.
 pub const LIVE_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 // --- ffmpeg ---------------------------------------------------------------------------------
 
-/// What FFmpeg says of itself; the list of all its formats has 20 KB.
+/// FFmpeg's output about itself; the list of all its formats has 20 KB.
 pub const FFMPEG_ANSWER_BYTES_MAX: usize = 64 * KIB;
-/// How long it is asked; one on a slow card takes a second to be read.
+/// Timeout of such a query; loading FFmpeg from a slow card takes a second.
 pub const FFMPEG_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Remark that lengthens the head of what it writes: room for an identity and 80 entries of an index,
-/// a key frame a second for more than a minute; longer segments merge neighbours.
+/// Length of the comment that enlarges the head of FFmpeg's files: room for an identity and 80
+/// index entries, a key frame a second for more than a minute. Longer segments merge neighbouring
+/// entries.
 pub const FFMPEG_COMMENT_BYTES: usize = 1100;
-/// How long its sockets may be silent, and a connection may take.
+/// FFmpeg's timeout for connecting and for a silent socket.
 pub const FFMPEG_SOCKET_TIMEOUT: Duration = Duration::from_secs(5);
-/// From its start until something reaches the card: it looks at the stream for up to 5 s, and key
-/// frames may be 10 s apart.
+/// From FFmpeg's start until its first bytes reach the card: it analyses the stream for up to 5 s,
+/// and key frames may be 10 s apart.
 pub const FFMPEG_START_TIMEOUT: Duration = Duration::from_secs(15);
-/// It writes a fragment a second: one of which nothing reached the card for so long makes way for the
-/// next, which records 15 s after what went wrong.
+/// FFmpeg, which writes a fragment a second, is restarted if none of its output has reached the
+/// card for this long, so that recording resumes within 15 s.
 pub const FFMPEG_STALL_TIMEOUT: Duration = Duration::from_secs(8);
-/// Between one that ended and the next; doubles, up to what leaves a camera that comes back time to be
-/// recorded within 15 s.
+/// Delay between FFmpeg's exit and its restart; it doubles up to the maximum, which lets a
+/// returning camera be recorded within 15 s.
 pub const FFMPEG_RETRY_INTERVAL_MIN: Duration = Duration::from_secs(1);
 pub const FFMPEG_RETRY_INTERVAL_MAX: Duration = Duration::from_secs(5);
 
-/// Ring of a camera that FFmpeg records: no frame ever comes into it.
+/// Ring of a camera recorded by FFmpeg: it stays empty.
 pub const FFMPEG_RING_BYTES: usize = 4 * KIB;
 
 // --- recorder, daemon -----------------------------------------------------------------------
 
-/// Fragments on their way to the card, over all cameras; the recorder waits when they are out and
-/// the ring fills.
+/// Fragments on their way to the card, over all cameras; when all are in use, the recorder waits
+/// and the ring fills.
 pub const FRAGMENT_BUFFERS: usize = 2;
-/// What a fragment buffer keeps when it comes back: a full fragment and its header.
+/// Capacity that a returned fragment buffer keeps: a full fragment and its header.
 pub const FRAGMENT_BUFFER_BYTES: usize = FRAGMENT_BYTES_MAX + 16 * KIB;
-/// A segment is opened, or cut, when its sound is there as well, or lags behind the video by this.
+/// How far sound may lag behind video before a segment is opened or cut without it.
 pub const AUDIO_WAIT: Ticks = Ticks::from_seconds(1);
-/// Frames come, and for so long none became durable (or twice `sync_seconds`, if that is longer):
-/// the camera's run is begun anew, or the card's state says why.
+/// Frames arrive, but none became durable for this long (or twice `sync_seconds`, if that is
+/// longer): the camera's run is restarted, or the card's state gives the reason.
 pub const DURABLE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often the wall clock is looked at: whether it was set, whether it is to be trusted.
+/// How often to check whether the wall clock was set and can be trusted.
 pub const CLOCK_INTERVAL: Duration = Duration::from_secs(5);
-/// How long an orderly end waits for a stalled card.
+/// How long a clean shutdown waits for a stalled card.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
-/// A signal so soon after the first is the same wish: Ctrl-C reaches a whole group of processes, and
-/// some of them pass it on.
+/// A second signal within this time is taken for the same request: Ctrl-C reaches a whole process
+/// group, and some processes pass it on.
 pub const SIGNAL_ECHO: Duration = Duration::from_secs(1);
 
-/// How long the answer to a wish to record waits for the first fragment to reach the card: a key frame
-/// may be seconds away.
+/// How long a request to start recording waits for the first fragment to reach the card: the next
+/// key frame may be seconds away.
 pub const RECORD_START_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long people wait for what they asked of the card: it may stall for seconds.
+/// Timeout of a viewer's request to the card, which may stall for seconds.
 pub const CARD_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// The same where a span has many recordings, each written and synced on its own; people hear before
-/// their own patience ends ([`CLIENT_TIMEOUT`]), and the card goes on.
+/// The same for a span of many recordings, each of which is written and synced separately. Shorter
+/// than the client's own timeout ([`CLIENT_TIMEOUT`]); the card finishes the work in any case.
 pub const SPAN_ANSWER_TIMEOUT: Duration = Duration::from_secs(25);
-/// How long the answers that are on their way delay the end of the process.
+/// How long unfinished replies may delay the end of the process.
 pub const LAST_ANSWERS_TIMEOUT: Duration = Duration::from_secs(1);
-/// Changes of state, and fates of recordings, that are remembered for those who look.
+/// State changes, and lost or deleted recordings, remembered for display.
 pub const HISTORY_ENTRIES_MAX: usize = 50;
 
 // --- web ------------------------------------------------------------------------------------
 
-/// Connections beyond `connections_max` that may exist: they are about to end, or turn out to be of
-/// somebody known.
+/// Connections beyond `connections_max`: they are about to end, or turn out to belong to a
+/// logged-in client.
 pub const WEB_SPARE_PLACES: usize = 4;
-/// Clients that wait in the kernel to be taken; further ones try again.
+/// Connections waiting in the kernel to be accepted; further clients have to retry.
 pub const WEB_BACKLOG: i32 = 32;
-/// Connections are taken so far apart, 500 a second: a flood costs a tenth of the board's processor …
+/// Pause between accepted connections, 500 a second: a flood costs a tenth of the board's processor
+/// …
 pub const WEB_ACCEPT_INTERVAL: Duration = Duration::from_millis(2);
-/// … but for so many at once, as browsers open them.
+/// … after this many at once, as browsers open them.
 pub const WEB_ACCEPT_BURST: u32 = 32;
-/// Connections that carry recordings or live video; further ones are answered with 503.
+/// Connections that carry recordings or live video; further ones get 503.
 pub const WEB_MEDIA_MAX: usize = 6;
-/// What is gathered before it is written to a socket.
+/// Bytes collected before a write to a socket.
 pub const WEB_WRITE_BUFFER_BYTES: usize = 2 * KIB;
-/// Send buffer of a client's socket as asked for (the kernel doubles it): the whole board has 2.2 MB
+/// Requested send buffer of a client's socket (the kernel doubles it): the whole board has 2.2 MB
 /// for TCP.
 pub const WEB_SEND_BUFFER_BYTES: usize = 32 * KIB;
-/// What of a recording is read and sent at a time.
+/// Bytes of a recording read and sent at a time.
 pub const WEB_PIECE_BYTES: usize = 32 * KIB;
-/// The first request of a connection is waited for so long …
+/// Timeout for the first request on a connection …
 pub const WEB_FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
-/// … and each further one.
+/// … and for each further one.
 pub const WEB_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// From the first byte of a head to its last: then 408.
+/// From the first byte of a request's head to its last; then 408.
 pub const WEB_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// From a request's beginning to the end of its body.
 pub const WEB_REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
-/// A client who takes nothing for so long is let go of.
+/// A connection is closed when the client accepts no data for this long.
 pub const WEB_WRITE_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long the client's end of a connection is waited for once ours is closed.
+/// How long to wait for the client to close after we have.
 pub const WEB_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// After a failure to listen or to accept.
+/// Pause after a failure to listen or accept.
 pub const WEB_RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// Frames of one live fragment: what a viewer is given at a time when he begins, or lags.
+/// Frames in one live fragment, when a viewer starts or lags behind.
 pub const LIVE_FRAGMENT_BYTES_MAX: usize = 64 * KIB;
-/// What a viewer's buffer keeps after a larger picture.
+/// Capacity that a viewer's buffer keeps after a larger picture.
 pub const LIVE_BUFFER_BYTES_KEPT: usize = 32 * KIB;
-/// A viewer who is so far behind the stream goes on at a newer key frame, in ticks (2 s).
+/// A viewer this far behind the stream (2 s) skips to a newer key frame.
 pub const LIVE_LAG_MAX: Ticks = Ticks::from_seconds(2);
-/// Between two status messages to one who listens: at least, and at most.
+/// Shortest and longest interval between two status events to one listener.
 pub const EVENTS_INTERVAL_MIN: Duration = Duration::from_secs(1);
 pub const EVENTS_INTERVAL_MAX: Duration = Duration::from_secs(5);
-/// Recordings in one answer, where nothing is said and at most.
+/// Recordings in one reply: the default and the maximum.
 pub const LIST_ENTRIES_DEFAULT: usize = 100;
 pub const LIST_ENTRIES_MAX: usize = 500;
-/// Frame rate and bit rate are measured over so many ticks (5 s).
+/// Frame rate and bit rate are averaged over this many ticks (5 s).
 pub const RATE_SPAN: Ticks = Ticks::from_seconds(5);
 
-/// How long the page's look at a camera takes from the first key frame on, and until then: with the
-/// connection, 15 s at most.
+/// How long the page's probe of a camera lasts from the first key frame on, and how long it waits
+/// for that frame: with connecting, at most 15 s.
 pub const WEB_PROBE_SPAN: Duration = Duration::from_secs(2);
 pub const WEB_PROBE_PATIENCE: Duration = Duration::from_secs(8);
-/// Its ring, which the board can spare for so long.
+/// The ring of such a probe, which the board can spare for that time.
 pub const WEB_PROBE_RING_BYTES: usize = 1024 * KIB;
-/// The beginning of a picture group that the page is shown of it; a larger key frame goes alone.
+/// The beginning of a picture group shown on the page; a larger key frame is sent alone.
 pub const WEB_PROBE_PICTURE_BYTES: usize = 128 * KIB;
-/// All of it.
+/// Overall limit of one probe request.
 pub const WEB_PROBE_TIMEOUT: Duration = Duration::from_secs(15);
 
 // --- web: access ----------------------------------------------------------------------------
 
-/// Request line and header fields; a browser's have under 1 KB. More is 431.
+/// Request line and header fields; a browser sends under 1 KB. More is 431.
 pub const HTTP_HEAD_BYTES_MAX: usize = 4 * KIB;
-/// The address in a request line; ours have under 100 bytes. More is 414.
+/// The target in a request line; ours have under 100 bytes. More is 414.
 pub const HTTP_TARGET_BYTES_MAX: usize = KIB;
 /// Header fields of one request; browsers send under 20. More is 431.
 pub const HTTP_FIELDS_MAX: usize = 64;
-/// What a client may send as a body: a whole configuration. More is 413.
+/// A request body: a whole configuration. More is 413.
 pub const HTTP_BODY_BYTES_MAX: usize = CONFIG_BYTES_MAX;
-/// The same of somebody who is not known: a password of 128 characters, escaped, and the old one.
+/// The same for a client that is not logged in: a password of 128 characters, escaped, and the old
+/// one.
 pub const HTTP_BODY_BYTES_OF_STRANGERS_MAX: usize = KIB;
-/// Cookies of others that are left out of one head: a browser keeps 180 for a host, and few of them long.
+/// Foreign cookies removed from one head; a browser keeps 180 for a host, few of them long.
 pub const HTTP_COOKIES_BYTES_MAX: usize = 16 * KIB;
-/// Browsers that are logged in; the one that was not used for longest is logged out.
+/// Browsers that are logged in; the one idle for longest is logged out.
 pub const SESSIONS_MAX: usize = 32;
-/// A session that is not used for so long ends.
+/// A session that is idle for this long ends.
 pub const SESSION_IDLE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Passwords that are being checked, or wait for it, each for up to 100 ms; more are refused.
+/// Passwords being checked or waiting for it, each for up to 100 ms; more are refused.
 pub const PASSWORD_CHECKS_MAX: usize = 4;
-/// The longest that an address waits after wrong passwords (1, 2, 4, 5 s).
+/// The longest delay imposed on an address after wrong passwords (1, 2, 4, 5 s).
 pub const WRONG_PASSWORD_DELAY_MAX: Duration = Duration::from_secs(5);
 /// Wrong passwords are forgotten after this.
 pub const WRONG_PASSWORD_MEMORY: Duration = Duration::from_secs(600);
-/// Addresses that sent a wrong password, and their networks; the one whose wait ends first is forgotten.
-/// More than can wait at one time: `PASSWORD_TRY_INTERVAL` lets 25 guess within the longest wait.
+/// Addresses, and their networks, that sent a wrong password; the one whose delay ends first is
+/// forgotten. More than can be delayed at one time: `PASSWORD_TRY_INTERVAL` admits 25 guesses
+/// within the longest delay.
 pub const WRONG_PASSWORD_ADDRESSES_MAX: usize = 256;
-/// Passwords that all addresses together may try at once, which never sent the right one …
+/// Attempts in a burst, shared by all addresses that never sent the right password …
 pub const PASSWORD_TRIES_MAX: u32 = 15;
-/// … and when there is one more: 5 a second, for a million usual ones more than two days.
+/// … and the interval of further ones: at 5 a second, a list of a million passwords takes more than
+/// two days.
 pub const PASSWORD_TRY_INTERVAL: Duration = Duration::from_millis(200);
-/// Addresses that sent the right password: whoever guesses elsewhere does not make them wait.
+/// Addresses that sent the right password: guessing from elsewhere does not delay them.
 pub const RIGHT_PASSWORD_ADDRESSES_MAX: usize = 8;
-/// Cookies of our name that are looked at: another server of the same host can set one for each path.
+/// Cookies of our name examined in a request: another server on the same host can set one for each
+/// path.
 pub const COOKIES_MAX: usize = 32;
-/// What happened and was not yet asked for; the oldest is dropped.
+/// Access events not yet collected; the oldest is dropped.
 pub const ACCESS_NEWS_MAX: usize = 8;
 
 // --- cli ------------------------------------------------------------------------------------
 
-/// A daemon that died is started again after this: in time for the contract, and no busy loop.
+/// A daemon that crashed is restarted after this: within the promised time, but not in a busy loop.
 pub const RESTART_DELAY: Duration = Duration::from_secs(2);
-/// What the daemon answers to a command; a status of 16 cameras has 10 KB. More is an error.
+/// The daemon's reply to a command; the status of 16 cameras has 10 KB. More is an error.
 pub const CLIENT_ANSWER_BYTES_MAX: usize = 1024 * KIB;
-/// How long it is waited for: longer than a daemon takes that ends while the card stalls.
+/// Timeout of that reply: longer than a daemon takes to shut down while the card stalls.
 pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
-/// Recordings that are asked for at once: 60 KB of JSON, ten times that while it is read.
+/// Recordings requested at a time: 60 KB of JSON, ten times that while it is parsed.
 pub const CLIENT_LIST_PAGE: usize = 200;
-/// What of a clip is made at a time where no daemon runs.
+/// Bytes of a clip made at a time when no daemon runs.
 pub const CLIENT_PIECE_BYTES: usize = 256 * KIB;
-/// How long the first byte of a clip is waited for: the daemon goes over the fragments of up to a day, on a
-/// card that others use as well.
+/// Timeout of a clip's first byte: the daemon reads the fragments of up to a day, from a card that
+/// is busy otherwise.
 pub const CLIENT_CLIP_TIMEOUT: Duration = Duration::from_secs(600);
-/// A line that a password is read from; one has at most 128 characters.
+/// The line a password is read from; a password has at most 128 characters.
 pub const PASSWORD_LINE_BYTES_MAX: usize = KIB;
 
 // --- clips ----------------------------------------------------------------------------------
 
-/// A clip waits so long for the one before: players ask again before the last answer has ended.
+/// How long a clip waits for the one before it to finish: players send the next request before the
+/// last reply has ended.
 pub const CLIP_TURN_TIMEOUT: Duration = Duration::from_secs(5);
-/// Segments of a clip, each some 150 bytes while it is handed out: a day of segments of a minute.
+/// Segments of a clip, about 150 bytes each while it is sent: a day of one-minute segments.
 pub const CLIP_SEGMENTS_MAX: usize = 1500;
-/// The longest `moov` that a clip takes a track's description from; ours have 1 to 2 KB.
+/// The longest `moov` from which a clip takes a track's description; ours have 1 to 2 KB.
 pub const CLIP_MOVIE_BYTES_MAX: usize = 64 << 10;
-/// Samples of one fragment that a clip is made of: ours have a second, FFmpeg's a picture group.
+/// Samples read from one fragment for a clip: our fragments last a second, FFmpeg's a picture
+/// group.
 pub const CLIP_FRAGMENT_SAMPLES_MAX: usize = 16_384;
 
 // --- the sum --------------------------------------------------------------------------------
 
-/// Anonymous memory while one camera with the default buffer is recorded, 1,000 recordings on the
-/// card, and two people look at it with the page open; what has no bound of its own above is as
-/// measured.
+/// Anonymous memory while one camera is recorded with the default buffer, 1,000 recordings are on
+/// the card, and two viewers have the page open. What has no bound of its own above is as measured.
 const RESIDENT_BYTES: usize = (BUFFER_KB_DEFAULT as usize) * KIB
-    + RING_FRAMES_MAX * 64 // what the ring knows of each frame
+    + RING_FRAMES_MAX * 64 // the ring's record of each frame
     + RING_PARAMETER_SETS_BYTES_MAX
     + FRAGMENT_BUFFERS * FRAGMENT_BUFFER_BYTES
-    + (FRAGMENT_FRAMES_MAX + AUDIO_FRAGMENT_FRAMES_MAX) * 12 // samples of the fragment in the making
-    + AUDIO_RING_FRAMES_MAX * 32 + AUDIO_FRAME_BYTES_MAX // sound, whose bytes are a part of the buffer
+    + (FRAGMENT_FRAMES_MAX + AUDIO_FRAGMENT_FRAMES_MAX) * 12 // samples of the open fragment
+    + AUDIO_RING_FRAMES_MAX * 32 + AUDIO_FRAME_BYTES_MAX // sound; its bytes are part of the buffer
     + RTSP_BUFFER_BYTES
     + HEAD_BYTES_MAX + RTSP_BODY_BYTES_MAX // a request, an SDP
     + (REORDER_PACKETS_MAX + 1) * REORDER_PACKET_BYTES_MAX // over UDP
-    + 4 * KIB // touched of the room for a datagram
+    + 4 * KIB // touched pages of the datagram buffer
     + 1000 * 32 // the catalogue
     + INDEX_ENTRIES_MAX * 16
     + CARD_THREAD_STACK_BYTES
     + READER_THREAD_STACK_BYTES
     + CONNECTIONS_OF_TWO * CONNECTION_BYTES
-    + 2 * (LIVE_FRAGMENT_BYTES_MAX + WEB_PIECE_BYTES) // two viewers, one of them a player as well
-    + 4 * 32 * KIB // touched of the stacks of main, the reactor and the pool
-    + 256 * KIB; // executor, reactor, configuration, the allocator's own
+    + 2 * (LIVE_FRAGMENT_BYTES_MAX + WEB_PIECE_BYTES) // two viewers, one also playing
+    + 4 * 32 * KIB // touched stack of main, reactor and pool
+    + 256 * KIB; // executor, reactor, configuration, the allocator itself
 
-/// One connection: the gate's buffer, picoserve's, the head that is served, what is gathered to be
-/// sent, and the task, of 7 KB.
+/// One connection: the gate's buffer, picoserve's, the request's head, collected output, and the 7
+/// KB task.
 const CONNECTION_BYTES: usize = 3 * HTTP_HEAD_BYTES_MAX + WEB_WRITE_BUFFER_BYTES + 7 * KIB;
-/// Browsers keep up to six to a page.
+/// Browsers keep up to six connections to a page open.
 const CONNECTIONS_OF_TWO: usize = 10;
 
-/// The budget of a board with 32 MB.
+/// The memory budget of a board with 32 MB.
 const RESIDENT_BYTES_MAX: usize = 4_200_000;
 
 const _: () = assert!(RESIDENT_BYTES <= RESIDENT_BYTES_MAX, "more memory than the board has");

@@ -1,7 +1,8 @@
-//! The log: one line a change of state, to standard error, or to syslog where that leads nowhere.
+//! The log: one line per change of state, to standard error, or to syslog if that is `/dev/null`.
 //!
-//! A line that can not be written at once is dropped and counted: neither a full pipe nor a terminal
-//! that was told to wait stops the recorder. Lines of one kind are written ten times a minute for each
+//! A line that cannot be written at once is dropped and counted, so neither a full pipe nor a
+//! stopped terminal blocks the recorder. Lines of one kind are written ten times a minute per
+//! camera, and further ones only counted. Nothing is logged to the card.
 //! camera; then their number is said. Nothing is ever logged to the card.
 //! Spec: RFC 3164 §4.1.1 (priorities).
 
@@ -30,7 +31,7 @@ use std::{
     time::Instant,
 };
 
-/// Takes the log over for the rest of the process.
+/// Installs the logger for the rest of the process.
 pub fn start(level: LevelFilter) {
     let logger = Logger::to(Sink::open());
     // Only a second call can fail, and then the first logger stays.
@@ -50,18 +51,18 @@ struct Logger {
 }
 
 enum Sink {
-    /// Where standard error is `/dev/null`: the system's log socket, or `None` where there can be
-    /// none.
+    /// Standard error is `/dev/null`: the system's log socket, or `None` if a socket cannot be
+    /// made.
     Syslog(Option<UnixDatagram>),
-    /// Standard error opened once more, for us alone, so that a write never waits.
+    /// Standard error, opened again with flags of our own, so that a write never waits.
     Stream(File),
-    /// A file, which never waits long, or a socket.
+    /// A regular file, which never waits long, or a socket.
     Stderr,
 }
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // The libraries below speak at levels of their own.
+        // Libraries have levels of their own.
         metadata.level() <= Level::Warn || metadata.target().starts_with("smolnvr")
     }
 
@@ -70,7 +71,7 @@ impl Log for Logger {
             return;
         }
         let text = line(record.args());
-        // What is asked for by `level = "debug"` is wanted whole.
+        // `level = "debug"` asks for every line.
         if record.level() <= Level::Info && !self.admits(record, &text) {
             return;
         }
@@ -85,8 +86,8 @@ impl Logger {
         Logger { sink, dropped: AtomicU32::new(0), repeats: Mutex::default() }
     }
 
-    /// Whether a line is one of few of its kind; says before how many others were not.
-    #[expect(clippy::disallowed_methods, reason = "whoever logs has no time to hand over")]
+    /// Returns true if the line may be written; first writes how many earlier lines were left out.
+    #[expect(clippy::disallowed_methods, reason = "callers of a log macro have no time to pass in")]
     fn admits(&self, record: &Record<'_>, text: &str) -> bool {
         let now = Instant::now();
         let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
@@ -115,7 +116,7 @@ impl Sink {
         let null = fs::metadata("/dev/null").map(|null| null.st_rdev());
         if null.is_ok_and(|null| null == stderr.st_rdev()) {
             return Sink::Syslog(UnixDatagram::unbound().ok().filter(|socket| {
-                // It may come up later: each line tries again.
+                // The log daemon may start later: each line tries to connect.
                 let _ = socket.connect(SYSLOG);
                 socket.set_nonblocking(true).is_ok()
             }));
@@ -143,13 +144,13 @@ impl Sink {
             let message = format!("<{}>smolnvr[{}]: {line}", 3 * 8 + severity, process::id());
             return match socket.send(message.as_bytes()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
-                // Its reader was started, or started again, since.
+                // The log daemon was started or restarted meanwhile.
                 Err(_) => socket.connect(SYSLOG).and_then(|()| socket.send(message.as_bytes())),
                 sent => sent,
             }
             .map(drop);
         }
-        // One write of less than a pipe's guaranteed room: all of it or nothing.
+        // One write, shorter than a pipe's atomic size: all of it or nothing.
         let message = format!("smolnvr: {word}: {line}\n");
         if let Sink::Stream(own) = self {
             let mut own = own;
@@ -165,10 +166,10 @@ impl Sink {
     }
 }
 
-/// One line of a message, whatever a camera put into it.
+/// Formats a message as one line, whatever a camera put into it.
 fn line(message: &fmt::Arguments<'_>) -> String {
     let mut line = String::with_capacity(160);
-    // Writing to a String can not fail.
+    // Writing to a String cannot fail.
     let _ = write!(line, "{message}");
     line.truncate(line.floor_char_boundary(LOG_LINE_BYTES_MAX));
     if line.contains(char::is_control) {
@@ -199,7 +200,7 @@ mod tests {
         let own = File::from(OwnedFd::from(writer));
         rustix::io::ioctl_fionbio(&own, true).unwrap();
         let logger = Logger::to(Sink::Stream(own));
-        // Each from another place, or the first ten would be all.
+        // Each from a different place, or the limit of ten would apply.
         let mut place = 0;
         let mut say = |text: &str| {
             place += 1;

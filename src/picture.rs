@@ -4,11 +4,11 @@
 //! picture.rs   key frame → JPEG
 //! ├─ decode    key frame → planes, by pure-Rust decoders
 //! ├─ scale     planes → smaller ones of 8 bits, full range, 4:2:0
-//! └─ jpeg      those → JPEG
+//! └─ jpeg      small planes → JPEG
 //! ```
-//! Decoders are large programs of others, and what they decode comes from outside: this runs in a
-//! process of its own (`smolnvr picture`), which may end as it likes. Only in builds with the feature
-//! `pictures`. Knows nothing of: processes, cameras, files.
+//! Decoders are large third-party programs, and their input comes from outside: they run in a
+//! process of their own (`smolnvr picture`), which may crash. Only in builds with the feature
+//! `pictures`.
 
 mod decode;
 mod jpeg;
@@ -20,25 +20,24 @@ use std::fmt;
 /// Why there is no picture.
 #[derive(Debug)]
 pub enum Error {
-    /// Parameter sets are missing or can not be read.
+    /// Parameter sets are missing or unreadable.
     NoSequence,
-    /// What the decoder says.
+    /// The decoder's message.
     Decoder(String),
-    /// A slice is missing or broken, or there is none.
+    /// A slice is missing or broken, or there are none.
     NoPicture,
-    /// The picture has another size than the decoder announces, or none.
+    /// The picture's size differs from the announced one, or is zero.
     Size,
     Jpeg(jpeg_encoder::EncodingError),
 }
 
-/// Decodes the access unit in `stream` (Annex B: parameter sets, then the slices of a key frame) and
-/// makes a JPEG of it, scaled down to fit the preview.
+/// Decodes the access unit in `stream` (Annex B: parameter sets, then the slices of a key frame),
+/// scales it down to a preview and encodes that as JPEG.
 ///
 /// *Cost*: see `limits::STILL_BYTES_PER_PIXEL`.
 ///
 /// # Errors
-/// Why there is no picture. A decoder may panic where the stream is broken, or need more memory than
-/// there is.
+/// Why there is no picture. With a broken stream, a decoder may also panic or run out of memory.
 pub fn jpeg(codec: Codec, stream: &[u8]) -> Result<Vec<u8>, Error> {
     decode::with_picture(codec, stream, scale::shrink).and_then(|small| jpeg::encode(&small?))
 }
@@ -47,9 +46,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::NoSequence => f.write_str("the key frame has no parameter sets"),
-            Error::Decoder(why) => write!(f, "the key frame can not be decoded: {why}"),
-            Error::NoPicture => f.write_str("the key frame is not whole"),
-            Error::Size => f.write_str("the key frame is of another size than announced"),
+            Error::Decoder(why) => write!(f, "the key frame cannot be decoded: {why}"),
+            Error::NoPicture => f.write_str("the key frame is incomplete"),
+            Error::Size => f.write_str("the key frame differs in size from its parameter sets"),
             Error::Jpeg(error) => error.fmt(f),
         }
     }

@@ -1,9 +1,10 @@
-//! Other programs: a program and its bounds in, a child with its pipes out.
+//! Child processes: a program and its limits in, a child with its pipes out.
 //!
-//! A child is started through our own binary ([`launch`]), which makes it end with us, bounds it, gives
-//! up what rights it needs not and then becomes the program: no code of ours runs between fork and exec. It is always reaped, never a
-//! process of its own accord after us, and what it says is kept in a few lines. Spec: POSIX.1, prctl(2).
-//! Knows nothing of: what the programs are for.
+//! A child is started through our own binary ([`launch`]), which ties its life to ours, limits it,
+//! drops the privileges it does not need, and then executes the program: none of our code runs
+//! between fork and exec. A child is always reaped, never outlives us, and its last lines of output
+//! are kept.
+//! Spec: POSIX.1, prctl(2).
 
 mod launch;
 mod log;
@@ -30,7 +31,7 @@ use std::{
     time::Duration,
 };
 
-/// A program, what it is told and what it may use.
+/// A program with its arguments and limits.
 #[derive(Clone, Debug)]
 pub struct Program {
     path: OsString,
@@ -41,8 +42,8 @@ pub struct Program {
     launcher: PathBuf,
 }
 
-/// Whether there is a pipe to its standard input, or from its standard output. Its standard error is
-/// always read: [`Process::log`].
+/// Whether to connect a pipe to a child's standard input or output. Standard error is always read:
+/// [`Process::log`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pipe {
     None,
@@ -61,22 +62,22 @@ pub struct Process {
 /// How a child ended.
 #[derive(Debug)]
 pub enum Exit {
-    /// `NotStarted` for what exec(2) answered: the program is missing, not executable, no program.
+    /// exec(2) failed: the program is missing, not executable, or not a program.
     NotStarted(io::Error),
     Status(ExitStatus),
 }
 
-/// Why a program gave no answer.
+/// Why a program did not produce its output.
 #[derive(Debug)]
 pub enum Error {
     /// The system refused a process or a pipe.
     System(io::Error),
-    /// The program can not be run, see [`Exit::NotStarted`].
+    /// The program cannot be run; see [`Exit::NotStarted`].
     NotStarted(io::Error),
     TimedOut(Duration),
-    /// It wrote more than this.
+    /// It wrote more than this many bytes.
     TooLong(usize),
-    /// It ended with an error; its last words.
+    /// It exited with an error; `said` is its last line.
     Failed {
         status: ExitStatus,
         said: String,
@@ -84,7 +85,8 @@ pub enum Error {
 }
 
 impl Program {
-    /// `path` as execvp(3) takes it: without a slash it is looked for in `PATH`.
+    /// A program at `path`, which is searched for in `PATH` unless it contains a slash, as
+    /// execvp(3) does.
     pub fn new(path: impl Into<OsString>) -> Program {
         Program {
             path: path.into(),
@@ -96,7 +98,7 @@ impl Program {
         }
     }
 
-    /// Our own binary, whatever became of its file; `command`: its first argument.
+    /// Our own binary, even if its file was replaced; `command` is its first argument.
     pub fn ourselves(command: &str) -> Program {
         Program::new(OURSELVES).argument(command)
     }
@@ -111,47 +113,48 @@ impl Program {
         self
     }
 
-    /// Bytes of memory of its own; beyond it, allocations fail.
+    /// Limits the child's private memory in bytes; allocations beyond it fail.
     pub fn memory_max(mut self, bytes: u64) -> Program {
         self.bounds.memory_bytes = bytes;
         self
     }
 
-    /// Gives way to what matters more: 0 to 19.
+    /// Sets the niceness, 0 to 19.
     pub fn niceness(mut self, niceness: u8) -> Program {
         self.bounds.niceness = niceness;
         self
     }
 
-    /// As whom it runs, where we are root.
+    /// Sets the user it runs as if we are root.
     pub fn user(mut self, user: User) -> Program {
         self.bounds.user = user;
         self
     }
 
-    /// Where it works; what it writes by relative names lies on that file system, whatever is mounted
-    /// there meanwhile. `/` unless this is called.
+    /// Sets the working directory, `/` by default. Relative paths stay on its file system, even if
+    /// something else is mounted there later.
     pub fn directory(mut self, directory: impl Into<PathBuf>) -> Program {
         self.directory = directory.into();
         self
     }
 
-    /// Text that is kept out of [`Process::log`]: `***` stands in its place.
+    /// Sets text that [`Process::log`] replaces with `***`.
     pub fn secrets(mut self, secrets: impl IntoIterator<Item = String>) -> Program {
         self.secrets.extend(secrets);
         self
     }
 
-    /// For tests, whose own binary is another one.
+    /// Sets another launcher, for tests, which run from a different binary.
     pub fn launched_by(mut self, launcher: impl Into<PathBuf>) -> Program {
         self.launcher = launcher.into();
         self
     }
 
-    /// Starts it, in a process group of its own, so that a Ctrl-C at our terminal is ours to handle.
+    /// Starts the program in a process group of its own, so that a Ctrl-C at our terminal reaches
+    /// only us.
     ///
     /// # Errors
-    /// The system's. That the program itself can not be run is told by [`Process::wait`].
+    /// System errors. If the program itself cannot be run, [`Process::wait`] says so.
     pub fn start(&self, input: Pipe, output: Pipe) -> io::Result<Process> {
         let mut command = std::process::Command::new(&self.launcher);
         command.args(self.bounds.arguments()).arg(&self.path).args(&self.arguments);
@@ -163,10 +166,10 @@ impl Program {
         Ok(Process { child, group, log: Log::new(self.secrets.clone()), exit: None })
     }
 
-    /// Runs it to its end: `input` to its standard input, what it writes to its standard output back.
+    /// Runs it to completion: writes `input` to its standard input and returns its standard output.
     ///
     /// # Errors
-    /// All of [`Error`]; the child is gone then, too.
+    /// Any [`Error`]; the child is gone by then.
     pub async fn run(
         &self,
         input: &[u8],
@@ -178,7 +181,7 @@ impl Program {
         let (stdin, stdout) = (process.take_input(), process.take_output());
         let talk = future::zip(feed(stdin, input), collect(stdout, output_bytes_max));
         let work = async {
-            // A child that writes too much is not waited for.
+            // Do not wait for a child that writes too much.
             future::try_zip(async { talk.await.1 }, process.end()).await
         };
         let result = runtime::timeout(limit, work).await;
@@ -197,17 +200,17 @@ impl Program {
 }
 
 impl Process {
-    /// The pipe to its standard input, once.
+    /// Takes the pipe to its standard input; `None` the second time.
     pub fn take_input(&mut self) -> Option<ChildStdin> {
         self.child.stdin.take()
     }
 
-    /// The pipe from its standard output, once.
+    /// Takes the pipe from its standard output; `None` the second time.
     pub fn take_output(&mut self) -> Option<ChildStdout> {
         self.child.stdout.take()
     }
 
-    /// What it said last on standard error; goes on with [`Process::wait`].
+    /// Its last lines on standard error, updated while [`Process::wait`] runs.
     pub fn log(&self) -> &Log {
         &self.log
     }
@@ -216,13 +219,13 @@ impl Process {
         self.child.id()
     }
 
-    /// Reads what it says until it ends. Cancel-safe.
+    /// Reads its standard error until it exits. Cancel-safe.
     pub async fn wait(&mut self) -> Exit {
         let result = match self.exit {
             Some(result) => result,
             None => {
                 let status = future::or(self.child.status(), self.listen()).await;
-                // What it said at last is in the pipe; a grandchild may hold the other end.
+                // Its last words are still in the pipe, whose other end a grandchild may hold open.
                 let rest = self.listen_to_end();
                 runtime::timeout(limits::PROCESS_LAST_WORDS_TIMEOUT, rest).await;
                 status.map_err(|error| error.raw_os_error().unwrap_or(0))
@@ -238,12 +241,12 @@ impl Process {
         }
     }
 
-    /// Ends it: SIGINT, which programs take as the wish to end in order (FFmpeg 7.0 only the second
-    /// time), and SIGKILL where [`limits::PROCESS_STOP_TIMEOUT`] does not suffice.
+    /// Stops it: SIGINT, the request to exit cleanly (FFmpeg 7.0 needs it twice), then SIGKILL
+    /// after [`limits::PROCESS_STOP_TIMEOUT`].
     pub async fn stop(mut self) -> Option<Exit> {
         for _ in 0..2 {
             self.signal(Signal::INT);
-            // One that somebody stopped hears nothing before it goes on.
+            // A stopped process receives nothing until it continues.
             self.signal(Signal::CONT);
             let exit = runtime::timeout(limits::PROCESS_STOP_TIMEOUT / 2, self.wait()).await;
             if exit.is_some() {
@@ -253,17 +256,17 @@ impl Process {
         self.kill().await
     }
 
-    /// Ends it at once, its own children too. `None`: it hangs in the kernel, and is reaped whenever
-    /// it comes back.
+    /// Kills it and its own children. Returns `None` if it hangs in the kernel; it is reaped once
+    /// it returns.
     pub async fn kill(mut self) -> Option<Exit> {
         self.signal(Signal::KILL);
         runtime::timeout(limits::PROCESS_STOP_TIMEOUT, self.wait()).await
     }
 
-    /// Nothing is sent once it was reaped: its number may be another's.
+    /// Sends nothing after it was reaped: its id may belong to another process.
     fn signal(&self, signal: Signal) {
         if let (None, Some(group)) = (self.exit, self.group) {
-            // That it is gone already is what is wanted.
+            // ESRCH is fine: the process has already exited.
             let _ = kill_process_group(group, signal);
         }
     }
@@ -276,7 +279,7 @@ impl Process {
         }
     }
 
-    /// Reads standard error for as long as it lasts, and never returns.
+    /// Reads standard error while it is open, and never returns.
     async fn listen<T>(&mut self) -> T {
         self.listen_to_end().await;
         future::pending().await
@@ -303,15 +306,15 @@ impl Pipe {
     }
 }
 
-/// Reaps children for as long as it runs; without it a thread of its own does. Kernels before 5.3
-/// have no pidfd: SIGCHLD is used there.
+/// Reaps children while it runs; otherwise async-process starts a thread for that. Kernels before
+/// 5.3 lack pidfd, so SIGCHLD is used there.
 pub async fn reap() -> Infallible {
     async_process::driver().await
 }
 
 async fn feed(stdin: Option<ChildStdin>, input: &[u8]) {
     if let Some(mut stdin) = stdin {
-        // A child that does not read to the end has its reason: it is in its status.
+        // A child may stop reading early; its status gives the reason.
         let _ = stdin.write_all(input).await;
     }
 }
@@ -336,10 +339,10 @@ impl fmt::Display for Exit {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::System(error) => write!(f, "no process: {error}"),
+            Error::System(error) => write!(f, "cannot start a process: {error}"),
             Error::NotStarted(error) => write!(f, "not started: {error}"),
-            Error::TimedOut(limit) => write!(f, "not done after {} s", limit.as_secs()),
-            Error::TooLong(bytes) => write!(f, "more than {bytes} bytes came"),
+            Error::TimedOut(limit) => write!(f, "not finished after {} s", limit.as_secs()),
+            Error::TooLong(bytes) => write!(f, "more than {bytes} bytes of output"),
             Error::Failed { status, said } if said.is_empty() => status.fmt(f),
             Error::Failed { status, said } => write!(f, "{status}: {said}"),
         }
@@ -348,5 +351,5 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Our own binary, also where its file was replaced or deleted.
+/// Our own binary, even if its file was replaced or deleted.
 const OURSELVES: &str = "/proc/self/exe";

@@ -1,8 +1,9 @@
-//! The recorder: frames of a ring, and the sound beside them, in; commands for the card thread out.
+//! The recorder: a ring's frames and the sound beside them in, commands for the card thread out.
 //!
-//! It cuts the stream into fragments and segments and knows what became of each: when the card
+//! It cuts the stream into fragments and segments and tracks what became of each. When the card
 //! fails, it goes back to the key frame before the first frame that is not durable, as far as the
-//! ring still has it. Knows nothing of: threads, files, cameras' connections.
+//! ring still has it.
+//! Knows nothing of: threads, files, cameras' connections.
 
 mod allowance;
 mod audio;
@@ -29,36 +30,36 @@ pub struct Recorder {
     camera: CameraId,
     segment_length: Ticks,
     segment_bytes_max: u64,
-    /// Names the daemon's life in each segment; a run of the camera is a count on top.
+    /// Identifies the station's lifetime in each segment; the camera's run number is added.
     run_base: u64,
-    /// Where recording stops; `None` while it goes on.
+    /// The frame at which recording stops; `None` while it is on.
     end: Option<u64>,
-    /// Started without a key frame: none was there before this number, and nothing is wanted before
-    /// the first one.
+    /// Started without a key frame: there is none before this number, and frames before the first
+    /// one are not wanted.
     awaits_key: Option<u64>,
-    /// Where the recording began: a failure leads back no further.
+    /// The first frame of the recording: recovery goes back no further.
     begin: u64,
-    /// The run ended before this frame: none follows that would tell how long the last one lasts.
+    /// The run ended before this frame, so no frame follows to give the last one its duration.
     run_end: u64,
     card_accepts: bool,
-    /// The fragment in the making; it begins with the ledger's next frame.
+    /// The open fragment; it starts with the ledger's next frame.
     draft: Draft,
     audio: Audio,
-    /// What the frames that come belong to; opened with its first fragment.
+    /// The segment of the incoming frames; opened with its first fragment.
     segment: Option<Segment>,
-    /// The card has a file open for us, this segment's or the one before.
+    /// The card has a file open for us, of this segment or the previous one.
     is_open: bool,
-    /// Frames were lost, and what comes next can only be decoded from a key frame on.
+    /// Frames were lost, so decoding can only resume at a key frame.
     needs_key: bool,
     ledger: Ledger,
     allowance: Allowance,
     failed: bool,
-    /// The card was told that the ring overtook it.
+    /// The card thread was told that the ring overtook the recorder.
     told_overtaken: bool,
     last_duration: Ticks,
 }
 
-/// What the recorder needs of the moment.
+/// The time, as far as the recorder needs it.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
     pub now: Instant,
@@ -91,16 +92,16 @@ impl Recorder {
         }
     }
 
-    /// Starts with the picture group that is being received, so nothing of it is missed; with the
-    /// next one, where frames of it were recorded before a stop. A stop that did not yet lead to a
-    /// closed file is taken back.
+    /// Starts recording with the picture group being received, so that none of it is missed; with
+    /// the next one if frames of this group were recorded before a stop. A stop whose file is not
+    /// closed yet is cancelled.
     pub fn start(&mut self, ring: &Ring) {
         let goes_on = self.has_rest() || self.failed;
         if self.end.take().is_none() {
             return;
         }
         if goes_on {
-            self.begin_fragment(); // its last frame may lie in mid-run now
+            self.begin_fragment(); // its last frame may no longer be the run's last
             return;
         }
         let end = ring.numbers().end;
@@ -112,7 +113,7 @@ impl Recorder {
         }
     }
 
-    /// Ends the recording with the newest frame.
+    /// Stops recording after the newest frame.
     pub fn stop(&mut self, ring: &Ring) {
         if self.is_wanted() {
             self.skip_to_key(ring);
@@ -121,7 +122,7 @@ impl Recorder {
         }
     }
 
-    /// The run is over: no frame of it follows those in the ring.
+    /// Reports that the run ended with the frames in the ring.
     pub fn run_ended(&mut self, ring: &Ring) {
         self.run_end = ring.numbers().end;
     }
@@ -134,23 +135,23 @@ impl Recorder {
         self.end.is_none()
     }
 
-    /// True until stop has led to a closed file and every buffer is back.
+    /// Returns true until a stop has closed the file and all buffers are back.
     pub fn is_busy(&self) -> bool {
         self.has_rest() || !self.ledger.is_idle()
     }
 
-    /// Frames that are on no card because of the card.
+    /// Frames lost because of the card.
     pub fn lost(&self) -> u64 {
         self.ledger.lost().saturating_sub(self.too_short())
     }
 
-    /// Frames of sound that came and are on no card.
+    /// Audio frames that arrived but were not recorded.
     pub fn audio_lost(&self) -> u64 {
         self.audio.lost()
     }
 
-    /// The card began or ceased to take recordings; frames wait in the ring meanwhile. Ceased also
-    /// for the moment after a segment could not be opened or was given up: how long is the caller's.
+    /// Reports whether the card accepts recordings; until it does, frames wait in the ring. The
+    /// caller also reports false for a moment after a segment could not be opened or was abandoned.
     pub fn card_accepts(&mut self, accepts: bool) {
         self.card_accepts = accepts;
         if !accepts {
@@ -158,17 +159,17 @@ impl Recorder {
         }
     }
 
-    /// Nothing can be recorded before the next key frame.
+    /// Returns true if nothing can be recorded before the next key frame.
     pub fn awaits_key(&self) -> bool {
         self.awaits_key.is_some() || self.needs_key
     }
 
-    /// The card thread has fragments that did not come back.
+    /// Returns true while the card thread has fragments.
     pub fn is_at_card(&self) -> bool {
         !self.ledger.is_idle()
     }
 
-    /// A fragment came back from the card thread.
+    /// Reports that the oldest fragment came back from the card thread.
     pub fn returned(&mut self, written: Result<(), ()>) {
         self.ledger.returned();
         if written.is_err() {
@@ -176,16 +177,16 @@ impl Recorder {
         }
     }
 
-    /// Frames up to `end` survive a power cut.
+    /// Reports that frames before `end` would survive a power cut.
     pub fn durable(&mut self, end: u64) {
         self.ledger.durable(end);
     }
 
-    /// The next command, if there is work and a buffer for it. Called until it answers `None`,
-    /// whenever frames came, a buffer came back or the card's state changed, and after each of the
-    /// calls above.
+    /// Returns the next command, if there is work and a buffer for it. Call it until it returns
+    /// `None` whenever frames arrived, a buffer came back or the card's state changed, and after
+    /// each of the calls above.
     ///
-    /// *Cost*: looks at each frame once; allocates only what a larger frame makes a buffer grow.
+    /// *Cost*: looks at each frame once; allocates only when a large frame makes a buffer grow.
     pub fn poll(
         &mut self,
         ring: &Ring,
@@ -224,7 +225,8 @@ impl Recorder {
                 Gathered::Fragment => self.open(ring, moment),
                 Gathered::End => self.close(),
                 Gathered::TooLong => {
-                    // No key frame for 2 GiB: the file ends, and the rest of the group has no start.
+                    // No key frame for 2 GiB: the file ends, and the rest of the picture group
+                    // cannot be decoded.
                     self.lose_until(ring, self.next());
                     self.close()
                 }
@@ -232,13 +234,13 @@ impl Recorder {
         }
     }
 
-    /// Adds frames to the fragment in the making until it is full; a key frame may begin a segment.
+    /// Adds frames to the open fragment until it is full; a key frame may start a segment.
     fn gather(&mut self, ring: &Ring) -> Gathered {
-        // The ring must hold a fragment while the next frame comes in.
+        // A fragment must stay in the ring while the next frame arrives.
         self.draft.fit(ring);
         loop {
             if self.draft.is_full() {
-                return Gathered::Fragment; // since an earlier poll: there was no buffer
+                return Gathered::Fragment; // since an earlier poll that found no buffer
             }
             let number = self.next();
             let wanted = self.end.is_none_or(|end| number < end);
@@ -277,7 +279,8 @@ impl Recorder {
         }
     }
 
-    /// From this frame's decode time to the next one's; of a run's last frame, that of the one before.
+    /// Returns the time from this frame's decode time to the next one's; for a run's last frame,
+    /// the duration of the frame before.
     fn duration(&self, ring: &Ring, number: u64, frame: &Frame) -> Option<Ticks> {
         let neighbour = |number| ring.get(number).map(|(other, _)| other);
         match neighbour(number + 1) {
@@ -288,7 +291,7 @@ impl Recorder {
         let before = number.checked_sub(1).and_then(neighbour);
         let before = before.filter(|before| before.run == frame.run);
         let duration = before.map(|before| frame.decode - before.decode);
-        // A longer one is no frame's duration but a gap.
+        // More is a gap, not a frame's duration.
         Some(duration.filter(|it| *it <= LAST_DURATION_MAX).unwrap_or(self.last_duration))
     }
 
@@ -297,8 +300,8 @@ impl Recorder {
         self.needs_key = false;
         let presentation = frame.presentation - segment.presentation_start;
         let decode = frame.decode - segment.decode_start;
-        // Frames are shorter than the ring, and offsets than minutes (Timeline). A pause of more
-        // than 13 hours is left to the next fragment's time.
+        // Frames are shorter than the ring, and offsets shorter than minutes (Timeline). A pause of
+        // more than 13 hours is covered by the next fragment's decode time.
         let sample = Sample {
             bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
             duration: u32::try_from(duration.0).unwrap_or(u32::MAX),
@@ -371,13 +374,14 @@ impl Recorder {
         std::mem::take(&mut self.is_open).then_some(Command::Close { camera: self.camera })
     }
 
-    /// What the card was not done with may have to be sent again.
+    /// Marks what the card has not finished as possibly to be sent again.
     fn fail(&mut self) {
         self.failed |= self.is_open || self.ledger.at_risk().is_some();
         self.allowance.refill();
     }
 
-    /// After a failure: once nothing is in flight, back to what is not durable.
+    /// After a failure, once nothing is in flight, goes back to the first frame that is not
+    /// durable.
     fn recover(&mut self, ring: &Ring) -> bool {
         if !self.ledger.is_idle() {
             return false;
@@ -389,7 +393,7 @@ impl Recorder {
         let next = self.ledger.next();
         let key = match self.ledger.at_risk() {
             _ if self.awaits_key.is_some() => next,
-            None if self.is_end(next) => next, // what comes next begins with a key frame
+            None if self.is_end(next) => next, // whatever follows starts with a key frame
             at_risk => {
                 let first = at_risk.unwrap_or(next);
                 let key = ring.key_until(first).or_else(|| ring.key_from(first));
@@ -401,7 +405,8 @@ impl Recorder {
         true
     }
 
-    /// The ring went on without us: what is gone is counted, and the next key frame is the next one.
+    /// If the ring has dropped frames we need, counts them as lost and continues at the next key
+    /// frame.
     fn skip_overtaken(&mut self, ring: &Ring) -> bool {
         let (next, start) = (self.ledger.next(), ring.numbers().start);
         let overtaken = next < start && self.end.is_none_or(|end| next < end);
@@ -411,17 +416,17 @@ impl Recorder {
         overtaken
     }
 
-    /// Counts as lost what lies before the first key frame from `number` on.
+    /// Counts the frames before the first key frame from `number` on as lost.
     fn lose_until(&mut self, ring: &Ring, number: u64) {
         let key = self.clamp(ring.key_from(number).unwrap_or(ring.numbers().end));
         self.ledger.lose_until(key);
         self.needs_key = true;
-        // One that has no frame yet begins with another key frame.
+        // A segment without fragments will start with another key frame.
         self.segment = self.segment.take().filter(|segment| segment.fragments > 0);
         self.begin_fragment();
     }
 
-    /// Nothing can be opened: a recording that was stopped ends without its last frames.
+    /// Gives up the last frames of a stopped recording if no segment can be opened for them.
     fn give_up_the_rest(&mut self) {
         if let Some(end) = self.end {
             self.ledger.lose_until(end);
@@ -430,7 +435,7 @@ impl Recorder {
         }
     }
 
-    /// There is something to write or to close after a stop.
+    /// Returns true if frames or an open file remain after a stop.
     fn has_rest(&self) -> bool {
         self.is_open || self.end.is_some_and(|end| self.ledger.next() < end)
     }
@@ -456,12 +461,12 @@ impl Recorder {
         self.draft.clear();
     }
 
-    /// Number of the frame after those in the fragment in the making.
+    /// The number of the frame after those in the open fragment.
     fn next(&self) -> u64 {
         self.ledger.next() + self.draft.len()
     }
 
-    /// No frame of the recording, or of the run, comes before `number` that is not in the ring.
+    /// Returns true if the recording or the run ends at `number`.
     fn is_end(&self, number: u64) -> bool {
         number == self.run_end || self.end.is_some_and(|end| number >= end)
     }
@@ -474,14 +479,14 @@ impl Recorder {
 enum Gathered {
     Nothing,
     Fragment,
-    /// Of the run, or of the recording.
+    /// The run or the recording ended.
     End,
     TooLong,
 }
 
-/// Of a single frame, until there are two.
+/// Assumed duration of a single frame.
 const LAST_DURATION_DEFAULT: Ticks = Ticks(3600);
-/// Longer than this no frame lasts (a session ends before): something was left out.
+/// A frame cannot last longer (the session would have ended): frames are missing.
 const LAST_DURATION_MAX: Ticks = Ticks::from_seconds(40);
 
 #[cfg(test)]

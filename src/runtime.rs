@@ -1,10 +1,9 @@
-//! The main thread: one executor, one list of sleepers, one place where it parks.
+//! The main thread: one executor, one list of sleepers, one place to park.
 //!
-//! A timer of the reactor costs about 13 system calls a sleep: it notifies the reactor thread, which
-//! waits in epoll through a timerfd and wakes this thread again. A recorder sleeps ten times a
-//! second for ever, so sleepers are kept here, and a sleep is one timed `futex` wait of the thread
-//! that would otherwise wait for the reactor. Sockets stay with the reactor, on its own thread.
-//! Knows nothing of: what the futures do.
+//! A reactor timer costs about 13 system calls a sleep: it notifies the reactor thread, which waits
+//! in epoll through a timerfd and wakes this thread again. A recorder sleeps ten times a second for
+//! ever, so sleepers are kept here, and a sleep is one timed `futex` wait of the thread that would
+//! otherwise wait for the reactor. Sockets stay with the reactor, on its own thread.
 
 #![expect(clippy::disallowed_methods, reason = "this is where waiting meets the clock")]
 
@@ -21,8 +20,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Runs `future` and what it spawns on `executor`, on this thread, until `future` is done. Nothing else
-/// may park the thread meanwhile: it would take the word that something is to be done.
+/// Runs `future`, and the tasks it spawns on `executor`, on this thread until `future` completes.
+/// Nothing else may park the thread meanwhile: it would consume the wake-up.
 pub fn block_on<T>(executor: &LocalExecutor<'_>, future: impl Future<Output = T>) -> T {
     let mut future = pin!(executor.run(future));
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
@@ -39,14 +38,14 @@ pub fn block_on<T>(executor: &LocalExecutor<'_>, future: impl Future<Output = T>
     }
 }
 
-/// Sets a future going that runs by itself. All such tasks are one type to the executor: its machinery
-/// is in the binary once, not for each.
+/// Spawns a detached task. Boxing gives all tasks one type, so that the executor's code is in the
+/// binary only once.
 pub fn spawn(executor: &LocalExecutor<'static>, future: impl Future<Output = ()> + 'static) {
     let future: Pin<Box<dyn Future<Output = ()>>> = Box::pin(future);
     executor.spawn(future).detach();
 }
 
-/// Waits on this thread's list; cancel-safe. Only inside [`block_on`].
+/// Returns a future that completes at `deadline`. Cancel-safe; only inside [`block_on`].
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep { deadline, number: None }
 }
@@ -55,7 +54,8 @@ pub fn sleep(span: Duration) -> Sleep {
     sleep_until(Instant::now() + span)
 }
 
-/// What `future` gives, or `None` when it takes longer than `limit`; the future is dropped then.
+/// Returns the output of `future`, or `None` if it takes longer than `limit`; the future is then
+/// dropped.
 pub async fn timeout<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
     smol::future::or(async { Some(future.await) }, async {
         sleep(limit).await;
@@ -64,19 +64,19 @@ pub async fn timeout<T>(limit: Duration, future: impl Future<Output = T>) -> Opt
     .await
 }
 
-/// What `work` answers, which may wait for a disk or a name server, or take long: on a thread of its own,
-/// at most [`WORKERS_MAX`] at once. A pool's idle threads would wake for ever, and there is work once a
-/// day. Who gives it up has it done all the same.
+/// Runs `work`, which may wait for a disk or a name server or compute for long, on a thread of its
+/// own, at most [`WORKERS_MAX`] at once. There is no pool: its idle threads would keep waking up,
+/// and there is work only once a day. Dropping the future does not cancel the work.
 pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (reply, answer) = channel::bounded(1);
     let work = move || {
-        let _ = reply.try_send(work()); // nobody may want to know any more
+        let _ = reply.try_send(work()); // the caller may have been dropped
     };
     set_to_work(Box::new(work)).await;
     answer.recv().await.expect("work ends with its answer")
 }
 
-/// Apart, so that it is in the binary once.
+/// Not generic, so that it is in the binary only once.
 async fn set_to_work(work: Box<dyn FnOnce() + Send>) {
     static WORKERS: Semaphore = Semaphore::new(WORKERS_MAX);
     let turn = WORKERS.acquire().await;
@@ -93,14 +93,14 @@ async fn set_to_work(work: Box<dyn FnOnce() + Send>) {
     }
 }
 
-/// The drivers' clock.
+/// Returns the current time, for drivers.
 pub fn now() -> Instant {
     Instant::now()
 }
 
 pub struct Sleep {
     deadline: Instant,
-    /// Its place among the sleepers, once it is there.
+    /// Its key among the sleepers, once it is registered.
     number: Option<u64>,
 }
 
@@ -111,7 +111,8 @@ impl Future for Sleep {
         if Instant::now() >= self.deadline {
             return Poll::Ready(());
         }
-        // Not borrowed while the waker before is dropped, which may drop a sleeper.
+        // The list must not be borrowed while the previous waker is dropped: that may drop a
+        // sleeper.
         let _before = SLEEPERS.with_borrow_mut(|sleepers| {
             let number = *self.number.get_or_insert_with(|| {
                 sleepers.count += 1;
@@ -131,8 +132,8 @@ impl Drop for Sleep {
     }
 }
 
-/// Something changed: wakes all who wait for it on this thread, and remembers nothing. Who waits for a
-/// condition asks for [`Signal::changed`] first, then looks, then awaits it.
+/// An event that wakes every task waiting for it on this thread, and is not remembered. To wait for
+/// a condition, call [`Signal::changed`] first, then check the condition, then await.
 #[derive(Clone, Default)]
 pub struct Signal(Rc<RefCell<SignalState>>);
 
@@ -145,7 +146,7 @@ struct SignalState {
 impl Signal {
     pub fn notify(&self) {
         self.0.borrow_mut().count += 1;
-        // Not borrowed while waking: a waker may be the last to hold a task that waits here.
+        // Not borrowed while waking: a waker may hold the last reference to a task that waits here.
         while let Some(waker) = self.pop() {
             waker.wake();
         }
@@ -155,7 +156,7 @@ impl Signal {
         self.0.borrow_mut().wakers.pop()
     }
 
-    /// Waits for the next [`Signal::notify`] after this call. Cancel-safe.
+    /// Returns a future that completes at the next [`Signal::notify`] after this call. Cancel-safe.
     pub fn changed(&self) -> impl Future<Output = ()> + use<> {
         let state = Rc::clone(&self.0);
         let seen = state.borrow().count;

@@ -1,10 +1,10 @@
 //! Stills: a key frame in, a JPEG of at most 640x360 out, made by another process.
 //!
-//! Where this is built with the feature `pictures` our own decoder has the first try, if the picture
-//! fits its memory; else, and where it fails, FFmpeg, which also fetches the picture of a camera that
-//! only FFmpeg understands. Either ends after it and within [`limits::STILL_TIMEOUT`], and is the first to
-//! go where memory runs out: what becomes of it costs a picture, never a frame. One runs at a time.
-//! Knows nothing of: files, who looks.
+//! In builds with the feature `pictures` our own decoder tries first, if the picture fits its
+//! memory; otherwise, and if it fails, FFmpeg does the work. FFmpeg also fetches pictures from
+//! cameras that only FFmpeg understands. Either process exits after one picture, is limited to
+//! [`limits::STILL_TIMEOUT`], and is the first one the kernel kills when memory runs out: a picture
+//! may be lost, never a frame. One runs at a time.
 
 #[cfg(feature = "pictures")]
 mod own;
@@ -23,15 +23,15 @@ use std::{
     rc::Rc,
 };
 
-/// What makes stills, for all cameras.
+/// Makes stills for all cameras.
 pub struct Stills {
-    /// As configured.
+    /// The configured path.
     ffmpeg: RefCell<PathBuf>,
     turn: Rc<Turn>,
     one_at_a_time: Mutex<()>,
 }
 
-/// A key frame with all that a decoder needs.
+/// A key frame with everything a decoder needs.
 pub struct KeyFrame {
     pub codec: Codec,
     /// Luma samples.
@@ -40,21 +40,21 @@ pub struct KeyFrame {
     pub stream: Vec<u8>,
 }
 
-/// Why there is no still: one line for the user.
+/// Why there is no still, in one line for the user.
 #[derive(Debug)]
 pub enum Error {
-    /// The key frame has so many bytes.
+    /// The key frame has this many bytes.
     TooLarge(usize),
-    /// The bytes are no key frame.
+    /// The bytes are not a key frame.
     Broken,
-    /// There is no FFmpeg, or none that can be run.
+    /// There is no usable FFmpeg.
     Unfit(Unfit),
-    /// FFmpeg records.
+    /// FFmpeg is recording.
     Paused,
     Ffmpeg(process::Error),
-    /// What came is no whole JPEG.
+    /// The output is not a complete JPEG.
     NotJpeg,
-    /// Bytes that our own decoder would need, and those that there are.
+    /// Bytes our own decoder would need, and bytes available.
     #[cfg(feature = "pictures")]
     Memory {
         needed: u64,
@@ -73,21 +73,21 @@ impl Stills {
         }
     }
 
-    /// Another one was configured.
+    /// Sets a newly configured path.
     pub fn set_ffmpeg(&self, path: &Path) {
         self.ffmpeg.replace(path.to_owned());
     }
 
-    /// Makes a JPEG of a key frame. Cancel-safe: the process is gone then.
+    /// Makes a JPEG from a key frame. Cancel-safe: dropping the future kills the process.
     ///
     /// # Errors
-    /// All of [`Error`] but `TooLarge` and `Broken`.
+    /// Any [`Error`] except `TooLarge` and `Broken`.
     pub async fn jpeg(&self, frame: &KeyFrame) -> Result<Vec<u8>, Error> {
         let _turn = self.one_at_a_time.lock().await;
         #[cfg(feature = "pictures")]
         return match own::jpeg(frame).await {
             Ok(jpeg) => Ok(jpeg),
-            // Without FFmpeg it is our own decoder that is to be talked of.
+            // Without FFmpeg, the error of our own decoder is the useful one.
             Err(own) => match self.by_ffmpeg(frame).await {
                 Err(Error::Unfit(_)) => Err(own),
                 result => result,
@@ -107,7 +107,7 @@ impl Stills {
         self.run(path, &input, Vec::new(), &frame.stream).await
     }
 
-    /// Has FFmpeg fetch a picture from a camera, on a connection of its own. Cancel-safe.
+    /// Lets FFmpeg fetch a picture from a camera over its own connection. Cancel-safe.
     ///
     /// # Errors
     /// As [`Stills::jpeg`].
@@ -129,7 +129,7 @@ impl Stills {
         self.ffmpeg.borrow().clone()
     }
 
-    /// Runs FFmpeg. `from`: the arguments up to the input; `input`: what it reads.
+    /// Runs FFmpeg. `from` are the arguments up to the input, `input` is what it reads.
     async fn run(
         &self,
         path: PathBuf,
@@ -146,7 +146,7 @@ impl Stills {
             .user(User::Nobody);
         let _used = self.turn.picture().ok_or(Error::Paused)?;
         let making = program.run(input, limits::SNAPSHOT_BYTES_MAX, limits::STILL_TIMEOUT);
-        // A recording is not kept waiting.
+        // Stop at once when a recording wants the slot.
         let made = future::or(self.recording(), async { Some(making.await) }).await;
         match made.ok_or(Error::Paused)? {
             Ok(jpeg) => whole_jpeg(jpeg).ok_or(Error::NotJpeg),
@@ -157,7 +157,7 @@ impl Stills {
         }
     }
 
-    /// Waits until FFmpeg is to record.
+    /// Waits until FFmpeg should record.
     async fn recording<T>(&self) -> Option<T> {
         loop {
             let changed = self.turn.changed();
@@ -170,7 +170,8 @@ impl Stills {
 }
 
 impl KeyFrame {
-    /// `sample`: NAL units, each behind its length in 4 bytes, without parameter sets.
+    /// Converts a sample to Annex B. `sample` holds NAL units without parameter sets, each preceded
+    /// by its length in 4 bytes.
     ///
     /// # Errors
     /// `TooLarge`, `Broken`.
@@ -199,7 +200,7 @@ impl KeyFrame {
 }
 
 impl Error {
-    /// Another one soon may well succeed.
+    /// Returns true if another attempt may soon succeed.
     pub fn is_passing(&self) -> bool {
         matches!(self, Error::Paused)
     }
@@ -213,14 +214,14 @@ impl fmt::Display for Error {
             Error::Unfit(unfit) => unfit.fmt(f),
             Error::Paused => f.write_str(Turn::PAUSED),
             Error::Ffmpeg(error) => write!(f, "FFmpeg: {error}"),
-            Error::NotJpeg => f.write_str("what FFmpeg wrote is not a whole JPEG"),
+            Error::NotJpeg => f.write_str("FFmpeg's output is not a complete JPEG"),
             #[cfg(feature = "pictures")]
             Error::Memory { needed, available } => {
                 let [needed, available] = [needed, available].map(|bytes| bytes >> 20);
                 write!(
                     f,
-                    "so large a picture takes {needed} MB to decode, and {available} MB are free: \
-                     live_url may name a smaller stream"
+                    "decoding this picture takes {needed} MB, but {available} MB are free: \
+                     set live_url to a smaller stream"
                 )
             }
             #[cfg(feature = "pictures")]
@@ -229,14 +230,14 @@ impl fmt::Display for Error {
     }
 }
 
-/// The picture in `bytes`, without what programs put behind it; `None` where it is no whole JPEG.
+/// Returns the picture in `bytes` without trailing padding; `None` if it is not a complete JPEG.
 pub fn whole_jpeg(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
     let end = bytes.iter().rposition(|byte| !matches!(byte, 0 | b'\r' | b'\n'))? + 1;
     bytes.truncate(end);
     (bytes.starts_with(&[0xff, 0xd8]) && bytes.ends_with(&[0xff, 0xd9])).then_some(bytes)
 }
 
-/// What FFmpeg 3.2 knows and later ones do still: one picture, down to 640x360 in the same shape, never up.
+/// One picture, scaled down to fit 640x360 and never up, in options that FFmpeg 3.2 and later know.
 const TO_JPEG: &[&str] = &[
     "-map",
     "0:v:0",

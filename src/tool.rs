@@ -1,12 +1,12 @@
-//! Which FFmpeg there is and what it can do: a path and what the program says of itself in, a tool or
-//! what is wrong with it out.
+//! The FFmpeg on this machine: its configured path and its own output in, a usable tool or the
+//! reason against it out.
 //!
 //! ```text
-//! tool.rs      which one, and what it can do
-//! ├─ address   how it is told a camera's address
+//! tool.rs      finds FFmpeg and its capabilities
+//! ├─ address   passes it a camera's address
 //! └─ turn      one at a time
 //! ```
-//! Spec: ffmpeg(1), elf(5). Knows nothing of: what it is run for.
+//! Spec: ffmpeg(1), elf(5).
 
 mod address;
 mod turn;
@@ -29,43 +29,43 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// An FFmpeg that can record.
+/// An FFmpeg that is able to record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tool {
     path: PathBuf,
     version: String,
-    /// Of libavformat, which the options go with.
+    /// Of libavformat, on which the options depend.
     format: (u32, u32),
-    /// What the RTSP demuxer calls the time that a socket may be silent.
+    /// The RTSP demuxer's name for its socket timeout.
     timeout_option: Option<&'static str>,
     can_concat: bool,
 }
 
-/// Why there is no FFmpeg that can record; `Display` says what to do.
+/// Why there is no usable FFmpeg; `Display` says what to do.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Unfit {
-    /// At none of these places.
+    /// Not found in any of these places.
     Missing(Vec<PathBuf>),
     NotExecutable(PathBuf),
-    /// Made for this processor, and not for ours.
+    /// Built for this processor, which is not ours.
     OtherProcessor(PathBuf, &'static str),
     /// Its dynamic loader or interpreter is missing.
     NoLoader(PathBuf),
     NoProgram(PathBuf),
-    /// Before 3.2: the version.
+    /// Older than 3.2: the version.
     TooOld(PathBuf, String),
-    /// Built without this.
+    /// Built without this format.
     Lacks(PathBuf, &'static str),
-    /// It does not say what an FFmpeg says.
+    /// Its output is not FFmpeg's.
     Mute(PathBuf, String),
 }
 
 impl Tool {
-    /// Looks for FFmpeg as the configuration names it, then beside our own binary, and asks it what it
-    /// can do: three runs of a fraction of a second.
+    /// Looks for FFmpeg at the configured path, then beside our own binary, and queries its
+    /// capabilities in three short runs.
     ///
     /// # Errors
-    /// What is wrong with the first one that is there.
+    /// What is wrong with the first file found.
     pub async fn find(path: &Path) -> Result<Tool, Unfit> {
         let path = find_program(path).await?;
         let version = ask(&path, &["-version"]).await;
@@ -79,7 +79,7 @@ impl Tool {
         Tool::understand(path, &version, &formats, &rtsp)
     }
 
-    /// What `-version`, `-formats` and `-h demuxer=rtsp` say.
+    /// Parses the output of `-version`, `-formats` and `-h demuxer=rtsp`.
     fn understand(path: PathBuf, version: &str, formats: &str, rtsp: &str) -> Result<Tool, Unfit> {
         let first = version.lines().next().unwrap_or_default();
         let name = first.strip_prefix("ffmpeg version ").and_then(|it| it.split(' ').next());
@@ -108,8 +108,8 @@ impl Tool {
         &self.path
     }
 
-    /// Whether it can be given an address in its arguments only, where `ps` shows it: `concat` hands
-    /// options on to what it reads since 5.0, and without them the camera would be asked for UDP.
+    /// Returns true if the address has to go into the arguments, where `ps` shows it. Since 5.0
+    /// `concat` passes options on to its inputs; before, the camera would be asked for UDP.
     pub fn shows_address(&self) -> bool {
         !self.can_concat || self.format < FORMAT_5_0
     }
@@ -134,14 +134,14 @@ async fn ask(path: &Path, arguments: &[&str]) -> Result<String, Error> {
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// The first of the places where an FFmpeg may be that holds a file.
+/// Returns the first possible path of FFmpeg at which there is a file.
 ///
 /// # Errors
 /// `Missing`.
 pub async fn find_program(path: &Path) -> Result<PathBuf, Unfit> {
     let beside = beside();
     for place in places(path).iter().chain(&beside) {
-        // Not on this thread: the files may lie on the card.
+        // Not on this thread: the path may be on the card.
         let (file, place) = (place.clone(), place.clone());
         if runtime::unblock(move || file.is_file()).await {
             return Ok(place);
@@ -150,12 +150,12 @@ pub async fn find_program(path: &Path) -> Result<PathBuf, Unfit> {
     Err(Unfit::Missing([path.to_owned()].into_iter().chain(beside).collect()))
 }
 
-/// Why a file that is there does not answer as FFmpeg does.
+/// Explains why an existing file does not behave like FFmpeg.
 pub async fn explain(path: PathBuf, error: Error) -> Unfit {
     runtime::unblock(move || diagnose(path, &error)).await
 }
 
-/// Where a program of that name may be: in `PATH` where it has no slash.
+/// Where the program may be: in `PATH` if it has no slash.
 fn places(path: &Path) -> Vec<PathBuf> {
     if path.components().count() > 1 || path.is_absolute() {
         return std::path::absolute(path).into_iter().collect();
@@ -164,7 +164,7 @@ fn places(path: &Path) -> Vec<PathBuf> {
     env::split_paths(&list).map(|folder| folder.join(path)).collect()
 }
 
-/// Where FFmpeg lay in the system that smolnvr replaces: beside our own binary.
+/// FFmpeg's places in the system that smolnvr replaces: beside our own binary.
 fn beside() -> Vec<PathBuf> {
     let ours = env::current_exe().ok();
     let folder = ours.as_deref().and_then(Path::parent);
@@ -178,7 +178,7 @@ fn diagnose(path: PathBuf, error: &Error) -> Unfit {
         Error::NotStarted(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             Unfit::NotExecutable(path)
         }
-        // A shell is tried on what the kernel does not run, and its words help nobody.
+        // A shell runs what the kernel cannot, and its error message would mislead.
         Error::NotStarted(_) | Error::Failed { .. } if machine.is_some() && machine != ours => {
             Unfit::OtherProcessor(path, machine.map_or("", |(_, name)| name))
         }
@@ -193,15 +193,15 @@ fn diagnose(path: PathBuf, error: &Error) -> Unfit {
     }
 }
 
-/// Zeros where there is nothing to read.
+/// The first bytes of a file; zeroes if it cannot be read.
 fn head(path: &Path) -> [u8; 20] {
     let mut head = [0; 20];
-    // A shorter file is no program either.
+    // A file shorter than that is not a program either.
     let _ = File::open(path).and_then(|mut file| file.read_exact(&mut head));
     head
 }
 
-/// The processor that an ELF file is for.
+/// The processor an ELF file is built for.
 fn machine(head: &[u8; 20]) -> Option<(u16, &'static str)> {
     if !head.starts_with(b"\x7fELF") {
         return None;
@@ -230,7 +230,7 @@ fn libavformat(text: &str) -> Option<(u32, u32)> {
     Some((numbers.next()??, numbers.next()??))
 }
 
-/// ` DE rtsp            RTSP output`; a `D` reads, an `E` writes.
+/// Parses ` DE rtsp            RTSP output`: `D` can read, `E` can write.
 fn has_format(text: &str, direction: char, name: &str) -> bool {
     text.lines().any(|line| {
         let mut words = line.split_whitespace();
@@ -240,7 +240,7 @@ fn has_format(text: &str, direction: char, name: &str) -> bool {
     })
 }
 
-/// Before 5.0 `-timeout` waits for somebody to connect.
+/// Before 5.0, `-timeout` made FFmpeg wait for incoming connections instead.
 fn timeout_option(help: &str) -> Option<&'static str> {
     let line = |name: &str| {
         help.lines().find(|line| line.split_whitespace().next() == Some(name)).unwrap_or_default()
@@ -277,33 +277,31 @@ impl fmt::Display for Unfit {
                 write!(f, "no FFmpeg ({list}): install it or set `path` in [ffmpeg]")
             }
             Unfit::NotExecutable(path) => {
-                write!(f, "{0} may not be executed: chmod +x {0}", place(path))
+                write!(f, "{0} is not executable: chmod +x {0}", place(path))
             }
             Unfit::OtherProcessor(path, processor) => write!(
                 f,
-                "{} is made for {processor}, which is not this machine's: install one for {}",
+                "{} is built for {processor}: install one for {}",
                 place(path),
                 env::consts::ARCH
             ),
-            Unfit::NoLoader(path) => write!(
-                f,
-                "{} needs a system library that is not here: install a static FFmpeg",
-                place(path)
-            ),
+            Unfit::NoLoader(path) => {
+                write!(f, "{} needs a missing system library: install a static FFmpeg", place(path))
+            }
             Unfit::NoProgram(path) => {
-                write!(f, "{} is no program: copy FFmpeg there again", place(path))
+                write!(f, "{} is not a program: copy FFmpeg there again", place(path))
             }
             Unfit::TooOld(path, version) => {
                 write!(f, "{} is FFmpeg {version}: 3.2 or later is needed", place(path))
             }
             Unfit::Lacks(path, what) => write!(
                 f,
-                "{} was built without {what}: install one that has rtsp, segment and mp4",
+                "{} was built without {what}: install one with rtsp, segment and mp4",
                 place(path)
             ),
             Unfit::Mute(path, said) => write!(
                 f,
-                "{} does not answer as FFmpeg does ({said}): set `path` in [ffmpeg]",
+                "{} does not behave like FFmpeg ({said}): set `path` in [ffmpeg]",
                 place(path)
             ),
         }
@@ -312,7 +310,7 @@ impl fmt::Display for Unfit {
 
 impl std::error::Error for Unfit {}
 
-/// The old system had the first one beside its scripts.
+/// The old system kept the first one beside its scripts.
 const BESIDE: [&str; 2] = ["ffmpeg-3.2", "ffmpeg"];
 const DEFAULT_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 const OURSELVES: &str = "/proc/self/exe";

@@ -1,6 +1,4 @@
-//! Units: the times and sizes that the layers hand to each other, and their arithmetic.
-//!
-//! Knows nothing of: clocks, codecs, files.
+//! Units: the times and sizes that layers exchange, and their arithmetic.
 
 use std::{
     fmt,
@@ -12,7 +10,7 @@ use std::{
 pub struct RtpTime(pub u32);
 
 impl RtpTime {
-    /// Ticks from `earlier` to `self`, right while they lie less than 2^31 ticks apart.
+    /// Returns the ticks from `earlier` to `self`, which must be less than 2^31 ticks apart.
     pub fn since(self, earlier: RtpTime) -> Ticks {
         Ticks(i64::from(self.0.wrapping_sub(earlier.0).cast_signed()))
     }
@@ -90,13 +88,13 @@ impl WallTime {
 }
 
 impl WallTime {
-    /// The date alone, in UTC: `2026-11-23`.
+    /// Formats the date alone, in UTC: `2026-11-23`.
     pub fn date(self) -> String {
         let (year, month, day) = civil(self.0.div_euclid(86_400_000));
         format!("{year:04}-{month:02}-{day:02}")
     }
 
-    /// As a part of a file's name, in UTC: `2026-11-23_08-15-00`.
+    /// Formats the time for a file name, in UTC: `2026-11-23_08-15-00`.
     pub fn file_name(self) -> String {
         let text: String = self.to_string().trim_end_matches('Z').replace('T', "_");
         text.replace(':', "-")
@@ -114,8 +112,8 @@ impl fmt::Display for WallTime {
     }
 }
 
-/// Year, month and day of a day counted from 1970-01-01 in the Gregorian calendar; eras of 400 years
-/// that begin in March have the leap day at their end.
+/// Converts a day counted from 1970-01-01 to year, month and day of the Gregorian calendar. Eras of
+/// 400 years begin in March, so that the leap day is their last.
 pub fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
@@ -128,7 +126,7 @@ pub fn civil(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
-/// The day of a date, counted from 1970-01-01: what [`civil`] takes apart.
+/// Converts a date to a day counted from 1970-01-01: the inverse of [`civil`].
 pub fn days_of_civil(year: i64, month: i64, day: i64) -> i64 {
     // The year begins in March, so that the leap day is its last.
     let year = if month <= 2 { year - 1 } else { year };

@@ -97,7 +97,7 @@ fn a_card_that_turned_read_only_is_made_writable_again() {
     nvr.wait_for_log("card=ok");
     card.remount("ro");
     nvr.wait_for_log("card=read-only reason=\"the card turned read-only\"");
-    nvr.wait_for_log("the card had turned read-only and is writable again");
+    nvr.wait_for_log("the card turned read-only and was remounted writable");
     assert!(card.is_mounted_with("rw"));
     let number = port.number();
     drop(port);

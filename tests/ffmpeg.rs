@@ -231,7 +231,7 @@ fn what_ffmpeg_does_wrong_is_said_and_leaves_nothing_behind() {
     let endless = "while :; do sleep 0.05; done";
     let cases = [
         ("echo \"$0: rtsp://admin:hush-hush@camera/: refused\" >&2; exit 1".to_owned(), "refused"),
-        (format!("echo I hang >&2; {endless}"), "nothing of FFmpeg's reached the card for 15 s"),
+        (format!("echo I hang >&2; {endless}"), "no output of FFmpeg reached the card for 15 s"),
         (format!("trap '' INT; echo I stay >&2; {endless}"), "reached the card for 15 s"),
         (
             "while :; do echo garbage >> 000.new; echo more > 001.mp4.txt; sleep 0.05; done".into(),
@@ -290,12 +290,12 @@ fn an_ffmpeg_that_can_not_be_used_is_named_with_what_to_do() {
     for (name, words) in [
         ("missing", "no FFmpeg ("),
         ("missing", "install it or set `path` in [ffmpeg]"),
-        ("plain", "may not be executed: chmod +x"),
+        ("plain", "is not executable: chmod +x"),
         ("foreign", "is made for "),
-        ("loader", "needs a system library that is not here"),
-        ("text", "is no program"),
+        ("loader", "needs a missing system library"),
+        ("text", "is not a program"),
         ("old", "is FFmpeg 2.8.6: 3.2 or later is needed"),
-        ("other", "does not answer as FFmpeg does (I am no FFmpeg)"),
+        ("other", "does not behave like FFmpeg (I am no FFmpeg)"),
     ] {
         let text = by_ffmpeg(directory.path(), "rtsp://127.0.0.1/", &file(name));
         fs::write(file("smolnvr.toml"), text).unwrap();
@@ -331,7 +331,7 @@ fn nothing_is_written_where_a_card_was_and_a_full_one_goes_on() {
         .collect();
     let mut nvr = Nvr::start_with(directory, &text.join("\n"), &[]);
     card.assert_records_within(RECORDING_AGAIN, &[]);
-    assert!(nvr.log().contains("FFmpeg ended: exit status: 1"), "{}", nvr.log());
+    assert!(nvr.log().contains("FFmpeg exited: exit status: 1"), "{}", nvr.log());
 
     let ffmpeg = ffmpeg_of(&nvr);
     card.unmount();

@@ -107,7 +107,7 @@ fn killed_in_mid_segment_it_loses_two_seconds_at_most_and_goes_on() {
     assert_ffmpeg_is_silent(&files);
 
     nvr.restart();
-    nvr.wait_for_log("file=002.mp4 mended: ");
+    nvr.wait_for_log("file=002.mp4 repaired: ");
     wait_for("the next file", || nvr.files().len() == 4);
     nvr.wait_for_recording(&files);
     let (status, _) = nvr.terminate();
@@ -134,7 +134,7 @@ fn killed_again_and_again_every_file_stays_readable() {
     nvr.wait_for_recording(&nvr.files());
     // Killed between taking a file's room and writing its head: an empty file stays, which might be anybody's.
     let is_empty = |file: &Path| fs::metadata(file).unwrap().len() == 0;
-    wait_for("all to be mended", || {
+    wait_for("all to be repaired", || {
         states_of(&nvr.recordings())
             .iter()
             .rev()
@@ -241,7 +241,7 @@ fn a_wrong_configuration_changes_nothing_and_a_right_one_applies() {
 
     let wrong = LONG_SEGMENTS.replace("60", "1");
     nvr.reconfigure(&text(&wrong, &[("camera", &cam)]));
-    nvr.wait_for_log("configuration kept as it was: ");
+    nvr.wait_for_log("configuration not reloaded: ");
     let [complaint] = &nvr.complaints()[..] else { panic!("{:?}", nvr.complaints()) };
     for part in ["smolnvr.toml:4:", "segment_seconds", "from 2 to 3600"] {
         assert!(complaint.contains(part), "{part} is not in {complaint}");
@@ -252,7 +252,7 @@ fn a_wrong_configuration_changes_nothing_and_a_right_one_applies() {
 
     // Shorter segments: cut at the next key frame, nothing lost between the files.
     nvr.reconfigure(&text(SHORT_SEGMENTS, &[("camera", &cam)]));
-    nvr.wait_for_log("configuration read again");
+    nvr.wait_for_log("configuration reloaded");
     wait_for("shorter segments", || nvr.files().len() >= 3);
     assert_eq!(camera.sessions().len(), 1, "the connection stays");
 
@@ -268,7 +268,7 @@ fn a_wrong_configuration_changes_nothing_and_a_right_one_applies() {
     assert_all_whole(&folder);
     // The first connection's files were opened before the new cameras were taken up.
     let log = nvr.log();
-    let until = log.rfind("configuration read again").unwrap();
+    let until = log.rfind("configuration reloaded").unwrap();
     let opened = log[..until].lines().filter(|line| line.ends_with("opened")).count();
     let files = &nvr.files()[..opened];
     let stored = u64::try_from(frames_in(files)).unwrap();

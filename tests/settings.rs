@@ -206,7 +206,7 @@ fn what_somebody_wrote_by_hand_is_not_overwritten() {
     assert_eq!(text(&nvr), by_hand);
 
     nvr.signal("HUP");
-    nvr.wait_for_log("configuration read again");
+    nvr.wait_for_log("configuration reloaded");
     let answer = change_to(&address, &wish);
     assert_eq!(
         (&answer["storage"]["segment_seconds"], &answer["storage"]["keep_days"]),

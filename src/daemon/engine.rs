@@ -1,7 +1,5 @@
-//! A station whose camera FFmpeg records: what the card thread and people say goes to FFmpeg's
-//! supervisor, what that wants goes to the card thread.
-//!
-//! Knows nothing of: FFmpeg itself.
+//! A station whose camera FFmpeg records: passes the card thread's reports and users' requests to
+//! FFmpeg's supervisor, and the supervisor's commands to the card thread.
 
 use super::{
     Station,
@@ -15,12 +13,12 @@ use crate::{
 use std::{path::PathBuf, time::Instant};
 
 impl Station {
-    /// Why nobody can look at it live; `None` where one can.
+    /// Why there is no live video; `None` if there is.
     pub fn no_live(&self) -> Option<&'static str> {
         (self.ffmpeg.is_some() && !self.has_live_stream()).then_some(NO_LIVE)
     }
 
-    /// FFmpeg may write there, or why not.
+    /// Reports where FFmpeg may write, or why it may not.
     pub(super) fn staged(&self, place: Result<(PathBuf, u32), String>) {
         if let Some(ffmpeg) = &self.ffmpeg {
             ffmpeg.staged(place.map(|(directory, number)| ffmpeg::Place { directory, number }));
@@ -39,7 +37,7 @@ impl Station {
         }
     }
 
-    /// FFmpeg is ended where the card takes nothing.
+    /// Reports the card's state; FFmpeg is stopped while the card accepts nothing.
     pub(super) fn tell_ffmpeg(&self, state: &CardState) {
         if let Some(ffmpeg) = &self.ffmpeg {
             ffmpeg.card((!state.takes_segments()).then(|| {
@@ -50,7 +48,7 @@ impl Station {
         }
     }
 
-    /// No FFmpeg of it runs.
+    /// Returns true unless FFmpeg runs for this station.
     pub(super) fn has_no_ffmpeg(&self) -> bool {
         self.ffmpeg.as_ref().is_none_or(ffmpeg::Engine::is_idle)
     }
@@ -66,7 +64,8 @@ impl Station {
 impl Link {
     fn command(&self, command: impl FnOnce(&Station) -> Command) {
         if let Some(station) = self.station.upgrade() {
-            // One at a time: the next one comes after the answer, or in place of one that has none.
+            // One command at a time: a new one follows the answer to the last, or replaces one that
+            // got none.
             station.unsent.replace(Some(command(&station)));
             self.pump();
         }
@@ -91,5 +90,5 @@ impl ffmpeg::Host for Link {
     }
 }
 
-const NO_LIVE: &str = "FFmpeg records this camera, and only records it: there is no live picture \
+const NO_LIVE: &str = "no live video: FFmpeg records this camera and offers no stream to viewers \
                        (set live_url, or engine = \"native\")";

@@ -1,4 +1,4 @@
-//! What the card thread says: handed to the station that it is about, changes of state to the log.
+//! Events from the card thread: passes them to their stations, and changes of state to the log.
 
 use super::{Daemon, history::Kind, station::Station};
 use crate::{
@@ -23,7 +23,7 @@ impl Daemon {
 
     fn handle(&self, event: Event) {
         let now = runtime::now();
-        // Whatever it says, it answers again.
+        // Any event but a state shows that the card thread answers again.
         if self.card_silent.replace(false) && !matches!(event, Event::State(_)) {
             self.show_card(CardState::Ok);
         }
@@ -62,7 +62,7 @@ impl Daemon {
                 self.answer_deletion(&it, Ok(()));
             }
             Event::DeleteFailed { file: it, reason } => {
-                // That is the asker's mistake, who is told.
+                // A client error: reported in the response, not logged as a warning.
                 let is_news = !matches!(
                     reason,
                     DeleteError::NotThere | DeleteError::Recording | DeleteError::Kept
@@ -73,14 +73,14 @@ impl Daemon {
                 self.answer_deletion(&it, Err(reason));
             }
             Event::Mended { file: it, mended } => {
-                log::info!("camera={} file={} mended: {mended}", it.camera, file(it.number));
-                let text = format!("{} mended: {mended}", file(it.number));
+                log::info!("camera={} file={} repaired: {mended}", it.camera, file(it.number));
+                let text = format!("{} repaired: {mended}", file(it.number));
                 self.note(Kind::Recording, Some(&it.camera), text);
             }
             Event::Remounted { file } => {
-                let file = file.map(|file| format!(" over {}", file.display()));
+                let file = file.map(|file| format!(" because of {}", file.display()));
                 let file = file.unwrap_or_default();
-                let text = format!("the card had turned read-only{file} and is writable again");
+                let text = format!("the card turned read-only{file} and was remounted writable");
                 log::warn!("{text}");
                 self.note(Kind::Card, None, text);
             }
@@ -95,12 +95,12 @@ impl Daemon {
         }
     }
 
-    /// Says once why recordings go though the card has room.
+    /// Logs once why recordings are deleted although the card has room.
     fn say_if_full(&self, name: &str, reason: DeleteReason) {
         if reason == DeleteReason::Count && !self.full_folder_said.replace(true) {
             log::warn!(
-                "camera={name} the oldest recording goes for each new one: its folder holds no more than {} \
-                 (FAT) or {}; longer segments make fewer",
+                "camera={name} each new recording replaces the oldest: its folder holds at most {} \
+                 (FAT) or {}; longer segments make fewer files",
                 limits::FAT_RECORDINGS_MAX,
                 limits::RECORDINGS_LISTED_MAX
             );
@@ -108,8 +108,8 @@ impl Daemon {
     }
 
     fn say_that_age_waits(&self) {
-        let text = "keep_days waits: the clock is ahead of all recordings by more than that. Is it right? \
-                    Then they go once as many days are recorded";
+        let text = "keep_days is suspended: the clock is ahead of all recordings by more than that. \
+                    If it is right, deletion resumes after as many days of recording";
         log::warn!("{text}");
         self.note(Kind::Clock, None, text.into());
     }
@@ -121,7 +121,7 @@ impl Daemon {
         self.show_card(state);
     }
 
-    /// The card thread hangs in the card, and can not say so itself.
+    /// Reports that the card thread, which hangs in a call, does not answer.
     pub(super) fn card_is_silent(&self, span: Duration) {
         if *self.card.borrow() == CardState::Ok && !self.card_silent.replace(true) {
             let reason = format!("the card has not answered for {} s", span.as_secs());
@@ -142,7 +142,7 @@ impl Daemon {
 
     fn open_failed(&self, station: &Station, reason: &OpenError, now: Instant) {
         station.hold_off(now);
-        // Of the card's state there is a line already.
+        // The card's state has been logged already.
         let text = reason.to_string();
         if !matches!(reason, OpenError::Card) && station.is_news(&text) {
             let name = &station.camera.name;
@@ -173,15 +173,15 @@ impl Daemon {
                 "whole"
             }
             Ending::Unindexed => {
-                log::info!("camera={name} file={file} closed, without an index: it has no room");
+                log::info!("camera={name} file={file} closed without an index: no room for one");
                 "whole"
             }
             Ending::Empty => {
-                log::debug!("camera={name} file={file} removed: it is empty");
+                log::debug!("camera={name} file={file} removed: empty");
                 "deleted"
             }
             Ending::GivenUp => {
-                log::warn!("camera={name} file={file} given up: it is mended later");
+                log::warn!("camera={name} file={file} closed after an error: it is repaired later");
                 station.hold_off(now);
                 "cut"
             }
@@ -193,7 +193,7 @@ impl Daemon {
         }
     }
 
-    /// Does something with a station; the card thread may speak of one that is gone.
+    /// Runs `action` on a station, unless the station is gone.
     fn with(&self, camera: CameraId, action: impl FnOnce(&Station)) {
         let stations = self.stations.borrow();
         if let Some(station) = stations.iter().find(|station| station.id == camera) {
@@ -202,7 +202,7 @@ impl Daemon {
     }
 }
 
-/// The file of a segment of ours.
+/// The file name of one of our segments.
 fn file(number: u32) -> String {
     Name::new(number).map_or_else(|| number.to_string(), Name::file_name)
 }

@@ -1,19 +1,19 @@
-//! What happened lately, for those who look: changes of state in words, and what became of recordings.
+//! Recent events for display: changes of state in words, and the fate of recordings.
 //!
-//! Both lists are bounded; who reads them keeps the number of what comes next, and sees from it that
-//! it was overtaken. Knows nothing of: who reads.
+//! Both lists are bounded. A reader keeps the number of the next entry it wants, and so notices
+//! when it was overtaken.
 
 use crate::{limits, units::WallTime};
 use std::collections::VecDeque;
 
-/// The newest changes and notices.
+/// The newest changes of state and notices.
 #[derive(Default)]
 pub struct History {
     pub changes: Log<Change>,
     pub recordings: Log<Notice>,
 }
 
-/// One change of state.
+/// A change of state.
 #[derive(Clone, Debug)]
 pub struct Change {
     pub at: WallTime,
@@ -34,7 +34,7 @@ pub enum Kind {
     Config,
 }
 
-/// Something became of a recording.
+/// A change of a recording's state.
 #[derive(Clone, Debug)]
 pub struct Notice {
     pub camera: String,
@@ -43,10 +43,10 @@ pub struct Notice {
     pub state: &'static str,
 }
 
-/// The newest entries, numbered from 0 on.
+/// The newest entries, numbered from 0.
 pub struct Log<T> {
     entries: VecDeque<T>,
-    /// The number of the next one.
+    /// The number of the next entry.
     next: u64,
 }
 
@@ -55,12 +55,12 @@ impl<T> Log<T> {
         self.next
     }
 
-    /// Oldest first.
+    /// Returns the entries, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.entries.iter()
     }
 
-    /// The entry of that number; `None` where it is gone or still to come.
+    /// Returns the entry with that number; `None` if it was dropped or does not exist yet.
     pub fn get(&self, number: u64) -> Option<&T> {
         let first = self.next - self.entries.len() as u64;
         self.entries.get(usize::try_from(number.checked_sub(first)?).ok()?)

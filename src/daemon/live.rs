@@ -1,7 +1,7 @@
-//! The smaller stream of a camera, for viewers: fetched from the moment when the first one comes until
-//! a while after the last one left.
+//! A camera's smaller stream for viewers, fetched from when the first viewer arrives until shortly
+//! after the last one left.
 //!
-//! Knows nothing of: recorders, what viewers do with the frames.
+//! Knows nothing of: recorders.
 
 use crate::{
     camera::{Camera, Error, Observer},
@@ -17,23 +17,25 @@ use std::{
     rc::Rc,
 };
 
-/// *Cost*: a ring of [`limits::LIVE_RING_BYTES`] while there are viewers, nothing else.
+/// The smaller stream of a camera.
+///
+/// *Cost*: a ring of [`limits::LIVE_RING_BYTES`] while there are viewers, otherwise nothing.
 pub struct Live {
     name: String,
     target: Target,
     transport: LowerTransport,
     seed: Cell<u64>,
-    /// While there are viewers, and a while longer.
+    /// Present while there are viewers, and shortly after.
     camera: RefCell<Option<Rc<Camera>>>,
     wanted: Signal,
     stopped: Cell<bool>,
 }
 
 impl Live {
-    /// `name`: the camera's; `seed`: for nonces, different at every start.
+    /// `name` is the camera's; `seed` is for nonces and must differ at every start.
     pub fn new(name: &str, target: Target, transport: LowerTransport, seed: u64) -> Live {
         Live {
-            // No camera's name has a dot: log lines tell them apart.
+            // A camera's name has no dot, so this one is unique in the log.
             name: [name, ".live"].concat(),
             target,
             transport,
@@ -44,11 +46,11 @@ impl Live {
         }
     }
 
-    /// The camera to read from; it is started where it does not run.
+    /// Returns the camera to read from, and starts it if it is not running.
     pub fn camera(&self) -> Rc<Camera> {
         let mut camera = self.camera.borrow_mut();
         let camera = camera.get_or_insert_with(|| {
-            // Far from those of the connections that it will count from here.
+            // Far from the seeds that this camera counts up from here.
             self.seed.set(self.seed.get().wrapping_add(1 << 32));
             let (name, target) = (self.name.clone(), self.target.clone());
             let camera =
@@ -63,7 +65,7 @@ impl Live {
         self.camera.borrow().as_ref().map_or(0, |camera| camera.viewers())
     }
 
-    /// Runs the camera whenever it is wanted, until [`Live::stop`]. To be run once.
+    /// Runs the camera whenever it is wanted, until [`Live::stop`]. To be called once.
     pub async fn run(&self) {
         loop {
             let wanted = self.wanted.changed();
@@ -75,18 +77,18 @@ impl Live {
                 wanted.await;
                 continue;
             };
-            // On the heap, and only while there are viewers.
+            // On the heap, so that it takes memory only while there are viewers.
             Box::pin(future::zip(camera.run(&Nobody), self.end(&camera))).await;
         }
     }
 
-    /// Ends [`Live::run`]; viewers see the camera off.
+    /// Ends [`Live::run`]; to viewers the camera is off.
     pub fn stop(&self) {
         self.stopped.set(true);
         self.wanted.notify();
     }
 
-    /// Ends `camera` when nobody has looked for a while.
+    /// Stops `camera` when it has had no viewers for a while.
     async fn end(&self, camera: &Camera) {
         loop {
             let change = future::or(camera.watched_or_not(), self.wanted.changed());
@@ -99,7 +101,7 @@ impl Live {
                 }
             };
             if is_over {
-                // From here on without a pause: who comes now gets another one.
+                // No await from here on: a viewer that comes now gets a new camera.
                 self.camera.replace(None);
                 return camera.stop();
             }
@@ -107,7 +109,7 @@ impl Live {
     }
 }
 
-/// Viewers read the ring when they are told that it changed.
+/// An observer that does nothing: viewers read the ring when it signals a change.
 struct Nobody;
 
 impl Observer for Nobody {
@@ -180,7 +182,7 @@ mod tests {
             until(|| server.sessions()[0].state == SessionState::TornDown).await;
             assert!(left.elapsed() + Duration::from_millis(50) > limits::LIVE_IDLE_TIMEOUT);
             until(|| ring.upgrade().is_none()).await;
-            // And for who comes later it is there again.
+            // A later viewer starts it again.
             frame(&look(live)).await;
             assert_eq!(server.sessions().len(), 2);
         });

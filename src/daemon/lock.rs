@@ -1,4 +1,4 @@
-//! One daemon at a time: a lock that ends with the process, whatever becomes of it.
+//! One daemon at a time: a lock that ends with the process, however it ends.
 
 use rustix::fs::{FlockOperation, flock};
 use std::{
@@ -8,28 +8,29 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Held as long as the daemon runs; a stale file does no harm, since the lock is the kernel's.
-pub struct Lock(#[expect(dead_code, reason = "kept open: the lock lives as long")] File);
+/// The daemon's lock, held while it runs. A stale file is harmless, because the kernel holds the
+/// lock.
+pub struct Lock(#[expect(dead_code, reason = "open files hold the lock")] File);
 
 impl Lock {
     /// Takes the lock that belongs to a control socket.
     ///
     /// # Errors
-    /// `WouldBlock` where another daemon, or somebody who shuts daemons out, has it; else the file
-    /// can not be made.
+    /// `WouldBlock` if another daemon, or a command that locks daemons out, holds it; otherwise the
+    /// file cannot be created.
     pub fn take(socket: &Path) -> io::Result<Lock> {
         Lock::flock(socket, FlockOperation::NonBlockingLockExclusive)
     }
 
-    /// Shuts daemons out; several may do so at once.
+    /// Locks daemons out; several commands may do so at once.
     ///
     /// # Errors
-    /// `WouldBlock` where a daemon runs; else the file can not be made.
+    /// `WouldBlock` if a daemon runs; otherwise the file cannot be created.
     pub fn share(socket: &Path) -> io::Result<Lock> {
         Lock::flock(socket, FlockOperation::NonBlockingLockShared)
     }
 
-    /// The file that is locked.
+    /// Returns the path of the lock file.
     pub fn path(socket: &Path) -> PathBuf {
         socket.with_extension("lock")
     }
@@ -42,7 +43,7 @@ impl Lock {
     }
 }
 
-/// `/var/run/smolnvr.sock`, or where that can not be written one in `$XDG_RUNTIME_DIR`.
+/// Returns `/var/run/smolnvr.sock`, or a path in `$XDG_RUNTIME_DIR` if `/var/run` is not writable.
 pub fn runtime_path() -> PathBuf {
     let system = Path::new("/var/run");
     let writable = rustix::fs::access(system, rustix::fs::Access::WRITE_OK).is_ok();

@@ -1,4 +1,5 @@
-//! Which cameras people started and stopped: lasts until the next boot, in a file beside the socket.
+//! Which cameras were started and stopped by hand: kept until the next boot, in a file beside the
+//! socket.
 
 use crate::clock;
 use std::{
@@ -7,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What people asked of a camera since the machine booted; `None` where they asked nothing.
+/// Returns what was last requested for a camera since boot; `None` if nothing was.
 pub fn wish(socket: &Path, camera: &str) -> Option<bool> {
     let text = fs::read_to_string(file(socket)).ok()?;
     let mut lines = text.lines();
@@ -18,18 +19,19 @@ pub fn wish(socket: &Path, camera: &str) -> Option<bool> {
     wishes.filter(|(name, _)| *name == camera).map(|(_, wish)| wish == ON).next_back()
 }
 
-/// Writes down what is wanted of each camera. Where that fails, the next daemon does as configured.
+/// Stores what is requested for each camera. If that fails, the next daemon follows the
+/// configuration.
 pub fn write<'a>(socket: &Path, wishes: impl Iterator<Item = (&'a str, bool)>) {
     let mut text = format!("{}\n", boot());
     for (name, is_on) in wishes {
-        // Writing to a String can not fail.
+        // Writing to a String cannot fail.
         let _ = writeln!(text, "{name} {}", if is_on { ON } else { OFF });
     }
     let file = file(socket);
     let written = fs::write(file.with_extension("record.new"), text)
         .and_then(|()| fs::rename(file.with_extension("record.new"), &file));
     if let Err(error) = written {
-        log::warn!("{}: {error}: start and stop are forgotten at a restart", file.display());
+        log::warn!("{}: {error}: start and stop will be forgotten at a restart", file.display());
     }
 }
 

@@ -1,14 +1,13 @@
-//! The daemon's own commands for the card thread: settings and the time. They go before any
-//! station's, and the newest of a kind replaces one that still waits.
-//!
-//! Knows nothing of: how commands travel.
+//! The daemon's own commands to the card thread: settings and the time. They go before any
+//! station's, and a newer one replaces a waiting one of the same kind.
 
 use crate::storage::Command;
 use std::mem::discriminant;
 
+/// Commands waiting for room in the card thread's queue.
 #[derive(Default)]
 pub(super) struct Outbox {
-    /// At most one of a kind, the oldest first.
+    /// At most one of each kind, oldest first.
     waiting: Vec<Command>,
 }
 
@@ -22,7 +21,8 @@ impl Outbox {
         self.waiting.push(command);
     }
 
-    /// Hands over what waits; true once nothing does. `send` gives back what there is no room for.
+    /// Sends the waiting commands and returns true once none is left. `send` returns a command for
+    /// which there is no room.
     pub fn send(&mut self, mut send: impl FnMut(Command) -> Result<(), Command>) -> bool {
         while !self.waiting.is_empty() {
             if let Err(refused) = send(self.waiting.remove(0)) {

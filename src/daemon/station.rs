@@ -1,7 +1,7 @@
-//! A station: one camera with its recorder, its snapshots and its smaller stream, and the command that
-//! waits for the card thread.
+//! A station: one camera with its recorder, snapshots and smaller stream, and the command waiting
+//! for the card thread.
 //!
-//! Knows nothing of: the other stations, signals, configuration files.
+//! Knows nothing of: other stations, signals, configuration files.
 
 use super::{
     Daemon,
@@ -29,41 +29,42 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// One camera with what becomes of its frames.
+/// A camera and everything that consumes its frames.
 pub struct Station {
     pub camera: Rc<Camera>,
-    /// Where viewers get a stream of their own (`live_url`).
+    /// The separate stream for viewers (`live_url`).
     live: Option<Rc<Live>>,
     pub snapshots: Snapshots,
-    /// Records it in place of the recorder.
+    /// Records the camera in place of `recorder`.
     pub ffmpeg: Option<Engine>,
     pub(super) id: CameraId,
     pub(super) life: u64,
     pub(super) recorder: RefCell<Recorder>,
-    /// Refused by a full queue; goes first when there is room.
+    /// A command refused by the full queue; it goes first when there is room.
     pub(super) unsent: RefCell<Option<Command>>,
     running: Cell<bool>,
     card_takes_segments: Cell<bool>,
-    /// After a failure no segment is tried before this.
+    /// After a failure, no segment is opened before this.
     retry_at: Cell<Option<Instant>>,
-    /// Why the last segment could not be opened, as it was logged.
+    /// Why the last segment could not be opened, as logged.
     trouble: RefCell<Option<String>>,
-    /// The file that is being written.
+    /// The number of the open file.
     segment: Cell<Option<u32>>,
-    /// When frames became durable last, of the file that is being written.
+    /// When frames of the open file last became durable.
     durable_at: Cell<Option<Instant>>,
     watchdog: RefCell<Watchdog>,
-    /// Frames that viewers were too slow for.
+    /// Frames skipped for slow viewers.
     pub skipped: Cell<u64>,
-    /// What was noted last of the camera.
+    /// The last change of state noted for the camera.
     said: RefCell<String>,
 }
 
-/// Somebody looks at a camera: while this is held its packets are taken as they come.
+/// A viewer's hold on a camera: while it lives, packets are read as they arrive.
 pub struct Watching(Rc<Camera>);
 
 impl Station {
-    /// `life`: another one for each station that ever was; names its runs in segments.
+    /// `life` must differ for each station ever started; it identifies the station's runs in
+    /// segments.
     pub fn new(
         id: CameraId,
         config: &config::Camera,
@@ -84,7 +85,7 @@ impl Station {
         let transport = config.transport.into();
         let camera = Camera::new(name, config.url.0.clone(), intake, life).over(transport);
         let camera = Rc::new(camera);
-        // Seeds far apart: each counts its connections from there.
+        // Seeds far apart: each counts up with its connections.
         let live = config.live_url.as_ref();
         let live = live.map(|url| Live::new(&camera.name, url.0.clone(), transport, !life));
         let live = live.map(Rc::new);
@@ -114,7 +115,7 @@ impl Station {
         }
     }
 
-    /// Sets the camera going; it ends after [`Station::stop`].
+    /// Starts the camera, which runs until [`Station::stop`].
     pub fn start(self, daemon: Rc<Daemon>, executor: &LocalExecutor<'static>) -> Rc<Station> {
         let station = Rc::new(self);
         let watched = Rc::downgrade(&station);
@@ -158,60 +159,60 @@ impl Station {
         self.recorder.borrow_mut().stop(&self.camera.intake.borrow().ring);
     }
 
-    /// Whether it is to be recorded; whether it is, says [`Station::segment`].
+    /// Returns true if it should be recorded. Whether it is, [`Station::segment`] tells.
     pub fn is_wanted(&self) -> bool {
         self.ffmpeg.as_ref().map_or_else(|| self.recorder.borrow().is_wanted(), Engine::is_wanted)
     }
 
-    /// The number of the file that is being written.
+    /// The number of the file being written.
     pub fn segment(&self) -> Option<u32> {
         self.segment.get()
     }
 
-    /// When a frame came last; before the first one, since when it is waited for.
+    /// When the last frame arrived; before the first, since when one is expected.
     pub fn last_frame(&self) -> Instant {
         let by_ffmpeg = self.durable_at.get().filter(|_| self.ffmpeg.is_some());
         by_ffmpeg.unwrap_or_else(|| self.camera.last_frame())
     }
 
-    /// When a frame became durable last, of the file that is being written.
+    /// When a frame of the open file last became durable.
     pub fn durable_at(&self) -> Option<Instant> {
         self.durable_at.get()
     }
 
-    /// Frames that are on no card because of the card.
+    /// Frames lost because of the card.
     pub fn lost_by_card(&self) -> u64 {
         self.recorder.borrow().lost()
     }
 
-    /// Frames that are on no card because the camera made too many short files.
+    /// Frames lost because the camera caused too many short files.
     pub fn too_short(&self) -> u64 {
         self.recorder.borrow().too_short()
     }
 
-    /// Frames of sound that came and are on no card.
+    /// Audio frames that arrived but were not recorded.
     pub fn audio_lost_by_card(&self) -> u64 {
         self.recorder.borrow().audio_lost()
     }
 
-    /// Looks at the camera's stream from now on: at the smaller one, where there is one.
+    /// Registers a viewer of the camera, or of its smaller stream if it has one.
     pub fn watch(&self) -> Watching {
         let camera = shown(&self.camera, self.live.as_ref())();
         camera.viewer_came();
         Watching(camera)
     }
 
-    /// Those who watch, whichever stream.
+    /// Viewers of either stream.
     pub fn viewers(&self) -> usize {
         self.camera.viewers() + self.live.as_ref().map_or(0, |live| live.viewers())
     }
 
-    /// Whether viewers get another stream than the recorder.
+    /// Returns true if viewers get a different stream than the recorder.
     pub fn has_live_stream(&self) -> bool {
         self.live.is_some()
     }
 
-    /// Ends the camera; what it sent until then is still recorded.
+    /// Stops the camera; frames received until now are still recorded.
     pub fn stop(&self) {
         self.camera.stop();
         if let Some(ffmpeg) = &self.ffmpeg {
@@ -223,12 +224,12 @@ impl Station {
         }
     }
 
-    /// True once the camera has ended and its file is on its way to be closed.
+    /// Returns true once the camera has stopped and the command that closes its file was sent.
     pub fn is_done(&self) -> bool {
         !self.running.get() && self.is_idle()
     }
 
-    /// True once nothing is recorded any more and its file is closed.
+    /// Returns true once recording has stopped and its file is closed.
     pub fn is_at_rest(&self) -> bool {
         self.segment.get().is_none() && self.is_idle()
     }
@@ -238,7 +239,7 @@ impl Station {
         is_sent && !self.recorder.borrow().is_busy() && self.has_no_ffmpeg()
     }
 
-    /// Gives up on what the card has not taken; a fragment's buffer goes back to the others.
+    /// Drops the command that the card thread has not taken; a fragment's buffer is returned.
     pub fn abandon(&self, buffers: &mut Vec<Vec<u8>>) {
         if let Some(Command::Append { fragment, .. }) = self.unsent.take() {
             buffers.push(fragment.bytes);
@@ -273,7 +274,7 @@ impl Station {
         self.tell_ffmpeg(state);
         let takes = state.takes_segments();
         if !self.card_takes_segments.replace(takes) && takes {
-            // Another card, or the same one well again: it is tried at once.
+            // A new or recovered card is tried at once.
             self.retry_at.set(None);
         }
         self.recorder.borrow_mut().card_accepts(takes && self.retry_at.get().is_none());
@@ -286,7 +287,7 @@ impl Station {
         }
     }
 
-    /// A segment could not be opened, or was given up: the next one is tried a moment later.
+    /// Delays the next segment after one could not be opened or was abandoned.
     pub fn hold_off(&self, now: Instant) {
         self.retry_at.set(Some(now + limits::CARD_RETRY_INTERVAL));
         self.recorder.borrow_mut().card_accepts(false);
@@ -301,7 +302,7 @@ impl Station {
         self.durable_at.set(Some(now));
     }
 
-    /// Frames came, of which some should become durable within `patience`.
+    /// Asks the watchdog about new frames, some of which should become durable within `patience`.
     fn look(&self, patience: Duration, now: Instant) -> Verdict {
         let recorder = self.recorder.borrow();
         let is_expected = recorder.is_wanted() && !recorder.awaits_key();
@@ -316,14 +317,14 @@ impl Station {
         self.watchdog.borrow_mut().frames(way, patience, now)
     }
 
-    /// The card thread opened a file.
+    /// Reports that the card thread opened a file.
     pub fn opened(&self, number: u32, now: Instant) {
         self.segment.set(Some(number));
-        // Nothing is late before it had the time to become durable.
+        // Counted from now: the file's first frames need time to become durable.
         self.durable_at.set(self.durable_at.get().or(Some(now)));
     }
 
-    /// The card thread closed it, or gave it up.
+    /// Reports that the card thread closed or abandoned a file.
     pub fn closed(&self, number: u32) {
         if self.segment.get() == Some(number) {
             self.segment.set(None);
@@ -333,13 +334,13 @@ impl Station {
         }
     }
 
-    /// True if the last segment was not in this trouble, or there was none.
+    /// Returns true if this is not the trouble of the previous segment.
     pub fn is_news(&self, trouble: &str) -> bool {
         let known = self.trouble.replace(Some(trouble.to_owned()));
         known.as_deref() != Some(trouble)
     }
 
-    /// True if the last segment was in trouble.
+    /// Returns true if the previous segment was in trouble, and forgets that.
     pub fn is_recovery(&self) -> bool {
         self.trouble.take().is_some()
     }
@@ -365,7 +366,7 @@ impl Drop for Watching {
     }
 }
 
-/// What the camera's driver calls.
+/// The observer called by the camera's driver.
 pub(super) struct Link {
     pub(super) daemon: Rc<Daemon>,
     pub(super) station: Weak<Station>,
@@ -402,7 +403,7 @@ impl Observer for Link {
             return self.daemon.changed.notify();
         }
         let text = match (camera.state(), camera.last_error()) {
-            // Between two tries it is still the same trouble.
+            // Between two attempts it is still the same trouble.
             (State::Connecting, _) => return self.daemon.changed.notify(),
             (State::Live, _) => camera.trouble().unwrap_or_else(|| "live".to_owned()),
             (State::Off, _) => "off".to_owned(),
@@ -423,7 +424,7 @@ impl Observer for Link {
     }
 }
 
-/// The camera that people see: of the smaller stream, where there is one.
+/// The camera that viewers see: its smaller stream if it has one.
 fn shown(camera: &Rc<Camera>, live: Option<&Rc<Live>>) -> impl Fn() -> Rc<Camera> + use<> {
     let (camera, live) = (Rc::clone(camera), live.cloned());
     move || live.as_ref().map_or_else(|| Rc::clone(&camera), |live| live.camera())

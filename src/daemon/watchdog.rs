@@ -1,41 +1,41 @@
-//! The watchdog on bytes: whether what a camera sends becomes durable, and whose fault it is if not.
+//! The watchdog on bytes: whether a camera's frames become durable, and whose fault it is if not.
 //!
-//! A connection can look well for hours while nothing of it reaches the card. Knows nothing of:
-//! cameras, cards, how anything is mended.
+//! A connection can look healthy for hours while none of its frames reach the card.
+//! Knows nothing of: cameras, cards, recovery.
 
 use std::time::{Duration, Instant};
 
-/// Watches one camera's way to the card.
+/// Watches one camera's path to the card.
 #[derive(Debug, Default)]
 pub(super) struct Watchdog {
-    /// For how long frames have come of which none became durable, and when they came last.
+    /// How long frames have arrived without becoming durable, and when the last one did.
     waiting: Option<(Duration, Instant)>,
-    /// It was the card's fault: once it answers, it has all the time again.
+    /// The card was blamed: once it answers, the full time starts again.
     card_blamed: bool,
 }
 
-/// How things stand when frames come.
+/// The state of the path when frames arrive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Way {
-    /// Nothing is to become durable, or there is a reason that is said elsewhere.
+    /// Nothing is expected to become durable, or another report gives the reason.
     Shut,
     Open,
-    /// The card thread has something of this camera, and has not answered.
+    /// The card thread has fragments of this camera and has not answered.
     AtCard,
 }
 
-/// What is to be done.
+/// What to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Verdict {
     Wait,
-    /// Say that the card does not answer for so long.
+    /// Report that the card has not answered for this long.
     BlameCard(Duration),
-    /// Begin the run anew: it brought nothing for so long.
+    /// Restart the run: none of its frames became durable for this long.
     Reconnect(Duration),
 }
 
 impl Watchdog {
-    /// Frames came.
+    /// Judges new frames.
     pub fn frames(&mut self, way: Way, patience: Duration, now: Instant) -> Verdict {
         if way == Way::Shut || way == Way::Open && std::mem::take(&mut self.card_blamed) {
             self.waiting = None;
@@ -44,12 +44,12 @@ impl Watchdog {
             return Verdict::Wait;
         }
         let (mut waited, last) = self.waiting.unwrap_or((Duration::ZERO, now));
-        // A span in which no frame came does not count, nor one in which the machine slept.
+        // Pauses of the camera and of a suspended machine do not count.
         waited += now.saturating_duration_since(last).min(GAP_MAX);
         self.waiting = Some((waited, now));
         match way {
             _ if waited <= patience => Verdict::Wait,
-            // Another run would end at the same card.
+            // A new run would wait for the same card.
             Way::AtCard => {
                 self.card_blamed = true;
                 Verdict::BlameCard(waited)
@@ -61,18 +61,18 @@ impl Watchdog {
         }
     }
 
-    /// Some of them became durable.
+    /// Reports that frames became durable.
     pub fn durable(&mut self) {
         self.waiting = None;
     }
 
-    /// None come for now.
+    /// Reports that no frames come for now.
     pub fn run_ended(&mut self) {
         self.waiting = None;
     }
 }
 
-/// Frames come at least so often, where they come.
+/// Longest gap between frames that counts in full.
 const GAP_MAX: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
@@ -82,7 +82,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
-    /// What is said of frames every second, of which some become durable.
+    /// The verdicts on frames that arrive every second, of which some become durable.
     fn run(seconds: u64, way: impl Fn(u64) -> Way, durable: impl Fn(u64) -> bool) -> Vec<u64> {
         let (mut watchdog, start) = (Watchdog::default(), runtime::now());
         let mut barks = Vec::new();
@@ -129,7 +129,7 @@ mod tests {
             };
             assert_eq!(at(second, Way::AtCard), expected);
         }
-        // It answers, and has as long again to make something durable.
+        // It answers, and gets the full time again to make something durable.
         for second in 40..51 {
             assert_eq!(at(second, Way::Open), Verdict::Wait, "{second}");
         }

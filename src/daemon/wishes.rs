@@ -1,7 +1,7 @@
-//! What people ask of the running daemon: start and stop recording, delete, let go of the card, end.
+//! Requests to the running daemon: start and stop recording, delete, release the card, shut down.
 //!
-//! Each answers when it is so, or with the reason why it is not, in words for the user.
-//! Knows nothing of: HTTP, who asks.
+//! Each returns once it has taken effect, or with the reason why not, in words for the user.
+//! Knows nothing of: HTTP.
 
 use super::{Daemon, history::Kind, station::Station};
 use crate::{
@@ -13,18 +13,18 @@ use crate::{
 };
 use std::{cell::RefCell, rc::Rc, sync::PoisonError};
 
-/// A wish that the card thread is to answer.
+/// A deletion that the card thread has to answer.
 pub(super) struct Deletion {
-    /// The folder that the file lies in, and its name.
+    /// The folder that contains the file, and its name.
     pub file: (CameraId, Name),
     pub verdict: RefCell<Option<Result<(), DeleteError>>>,
 }
 
 impl Daemon {
-    /// Records that camera, or all, until stopped; remembered until the next boot.
+    /// Records one camera, or all, until stopped; remembered until the next boot.
     ///
     /// # Errors
-    /// Why nothing is recorded now; it begins by itself when that is over.
+    /// Why nothing is recorded yet; recording starts automatically once the cause is gone.
     pub async fn start_recording(&self, name: Option<&str>) -> Result<(), String> {
         let stations = self.named(name)?;
         for station in &stations {
@@ -40,10 +40,10 @@ impl Daemon {
         waiting.map_or(Ok(()), |station| Err(self.why_not_recorded(station)))
     }
 
-    /// Ends the recording of that camera, or of all; remembered until the next boot.
+    /// Stops recording one camera, or all; remembered until the next boot.
     ///
     /// # Errors
-    /// The card did not take the last frames in time.
+    /// The card did not accept the last frames in time.
     pub async fn stop_recording(&self, name: Option<&str>) -> Result<(), String> {
         let stations = self.named(name)?;
         for station in &stations {
@@ -54,14 +54,16 @@ impl Daemon {
         let all_closed = self.until(|| stations.iter().all(|it| it.is_at_rest()));
         match runtime::timeout(limits::SHUTDOWN_TIMEOUT, all_closed).await {
             Some(()) => Ok(()),
-            None => Err("the card does not take the last frames: it is closed when it does".into()),
+            None => {
+                Err("the card has not accepted the last frames yet: the file stays open".into())
+            }
         }
     }
 
     /// Deletes a recording.
     ///
     /// # Errors
-    /// Why it is still there.
+    /// Why it still exists.
     pub async fn delete(&self, name: &str, file: Asked) -> Result<(), DeleteError> {
         let slot = self.send_deletion(name, file).await?;
         let answered = self.until(|| slot.verdict.borrow().is_some());
@@ -73,7 +75,7 @@ impl Daemon {
         }
     }
 
-    /// The file is looked up in the moment in which the command goes.
+    /// Looks the file up at the moment when the command is sent.
     async fn send_deletion(&self, name: &str, asked: Asked) -> Result<Rc<Deletion>, DeleteError> {
         let sent = async {
             loop {
@@ -93,7 +95,7 @@ impl Daemon {
         Ok(slot)
     }
 
-    /// The card thread says what became of a recording that somebody may have asked to delete.
+    /// Passes the card thread's verdict to the request that waits for it, if there is one.
     pub(super) fn answer_deletion(&self, it: &Recording, verdict: Result<(), DeleteError>) {
         let deletions = self.deletions.borrow();
         let is_asked = |slot: &&Rc<Deletion>| {
@@ -104,7 +106,7 @@ impl Daemon {
         }
     }
 
-    /// Closes all files and lets go of the card, for ten minutes at most.
+    /// Closes all files and releases the card, for ten minutes at most.
     ///
     /// # Errors
     /// The card does not answer.
@@ -114,7 +116,7 @@ impl Daemon {
         let stations = self.stations.borrow().clone();
         let ended = self.until(|| stations.iter().all(|station| station.has_no_ffmpeg()));
         let ended = runtime::timeout(limits::CARD_ANSWER_TIMEOUT, ended).await;
-        ended.ok_or_else(|| "FFmpeg does not end".into())
+        ended.ok_or_else(|| "FFmpeg does not exit".into())
     }
 
     /// Takes the card back.
@@ -132,27 +134,27 @@ impl Daemon {
         so.ok_or_else(|| "the card does not answer".into())
     }
 
-    /// Ends the daemon; returns when all files are closed, or the card was given up on.
+    /// Shuts the daemon down; returns when all files are closed or waiting for the card timed out.
     pub async fn shut_down(&self) {
         self.is_unwanted.set(true);
         self.unwanted.notify();
         self.until(|| self.has_ended.get()).await;
     }
 
-    /// Has the card thread told, as soon as there is room.
+    /// Sends a command to the card thread as soon as there is room.
     pub fn post(&self, command: Command) {
         self.outbox.borrow_mut().post(command);
         self.pump_all();
     }
 
-    /// Where a camera's recording lies.
+    /// Finds the file of a camera's recording.
     fn file(&self, camera: &str, asked: Asked) -> Option<(CameraId, Name)> {
         let catalog = self.storage.catalog().lock().unwrap_or_else(PoisonError::into_inner);
         let (folder, entry) = catalog.find(camera, asked)?;
         Some((folder.id, entry.name))
     }
 
-    /// That camera's station, or all.
+    /// Returns the station of one camera, or of all.
     fn named(&self, name: Option<&str>) -> Result<Vec<Rc<Station>>, String> {
         let stations = self.stations.borrow();
         let Some(name) = name else {
@@ -162,7 +164,7 @@ impl Daemon {
             };
         };
         let found = stations.iter().find(|station| station.camera.name == name).cloned();
-        found.map(|station| vec![station]).ok_or_else(|| format!("no camera is called {name}"))
+        found.map(|station| vec![station]).ok_or_else(|| format!("there is no camera named {name}"))
     }
 
     fn why_not_recorded(&self, station: &Station) -> String {
@@ -172,14 +174,12 @@ impl Daemon {
             (_, false) if card.reason().is_empty() => format!("the card is {}", card.name()),
             (_, false) => format!("the card is {}: {}", card.name(), card.reason()),
             (Some(error), true) => format!("no video: {error}"),
-            (None, true) => "no key frame came yet".into(),
+            (None, true) => "no key frame has arrived yet".into(),
         };
-        format!(
-            "{name} is not recorded yet: {reason}; recording begins by itself when that is over"
-        )
+        format!("{name} is not being recorded yet: {reason}; recording starts as soon as it can")
     }
 
-    /// Notes a change of state for those who look.
+    /// Notes a change of state for display.
     pub fn note(&self, kind: Kind, camera: Option<&str>, text: String) {
         let camera = camera.map(str::to_owned);
         let change = super::history::Change { at: self.clock.now(), kind, camera, text };
@@ -187,7 +187,7 @@ impl Daemon {
         self.changed.notify();
     }
 
-    /// Notes what became of a recording.
+    /// Notes a change of a recording's state.
     pub(super) fn notice(&self, camera: &str, number: u32, state: &'static str) {
         let camera = camera.to_owned();
         let notice = super::history::Notice { camera, number, state };
@@ -195,7 +195,7 @@ impl Daemon {
         self.changed.notify();
     }
 
-    /// Writes down which cameras people start and stop, for a daemon that is started again.
+    /// Stores which cameras are started and stopped, for the next daemon.
     fn remember_wishes(&self) {
         let stations = self.stations.borrow();
         let wishes = stations.iter().map(|station| (&*station.camera.name, station.is_wanted()));

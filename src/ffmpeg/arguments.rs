@@ -1,6 +1,6 @@
-//! What FFmpeg is told: those of the old system, in the words of the FFmpeg that is there.
+//! FFmpeg's command line: the options of the old scripts, spelled for the installed version.
 //!
-//! Spec: ffmpeg(1), ffmpeg-formats(1). Knows nothing of: processes.
+//! Spec: ffmpeg(1), ffmpeg-formats(1).
 
 use crate::{
     config::Transport,
@@ -11,22 +11,22 @@ use crate::{
 
 /// One recording.
 pub(super) struct Job<'a> {
-    /// With its password.
+    /// Includes the password.
     pub url: &'a str,
     pub transport: Transport,
     pub segment_seconds: u64,
-    /// Of the first file.
+    /// The first file's number.
     pub number: u32,
-    /// Of the files' names.
+    /// The pattern of the files' names.
     pub pattern: &'a str,
 }
 
-/// The FFmpeg that does the job, in the folder that it is to write to.
+/// The program for `job`, to be run in the folder it writes to.
 pub(super) fn program(tool: &Tool, job: &Job) -> Program {
     Program::new(tool.path()).arguments(arguments(tool, job))
 }
 
-/// What its standard input is to say; empty where it has none.
+/// The text for its standard input, empty if it needs none.
 pub(super) fn script(tool: &Tool, job: &Job) -> String {
     job.address().script(tool)
 }
@@ -36,14 +36,14 @@ fn arguments(tool: &Tool, job: &Job) -> Vec<String> {
         ["-hide_banner", "-loglevel", "warning", "-nostats"].map(String::from).into();
     all.extend(job.address().arguments(tool));
     let mut put = |words: &[&str]| all.extend(words.iter().map(|&word| word.to_owned()));
-    // Named, since FFmpeg chooses by the ending of the files' names. Times stay those of RTP: else it
-    // counts them in frames where the stream names a rate.
+    // `-f` is explicit because FFmpeg chooses the format by the file name's extension. `-copytb 1`
+    // keeps the times of RTP; otherwise FFmpeg counts frames if the stream states a rate.
     put(&["-map", "0:v:0", "-c", "copy", "-an", "-copytb", "1", "-avoid_negative_ts", "make_zero"]);
-    // A remark that makes the head long enough for an index.
+    // A comment that makes the head long enough for an index.
     put(&["-metadata", &format!("comment={}", ".".repeat(limits::FFMPEG_COMMENT_BYTES))]);
     put(&["-f", "segment", "-segment_time", &job.segment_seconds.to_string()]);
-    // The first frame of a run has no time of its own with it, and all others are one frame early: a key
-    // frame that is due is not to be missed by that.
+    // The first frame of a run carries no time of its own, so all others are one frame early. The
+    // delta keeps that from missing the key frame at which a segment should end.
     put(&["-segment_time_delta", "0.1"]);
     put(&["-segment_format", "mp4", "-segment_format_options", FRAGMENTED]);
     put(&["-reset_timestamps", "1", "-segment_start_number", &job.number.to_string()]);
@@ -57,9 +57,9 @@ impl Job<'_> {
     }
 }
 
-/// A fragment ends at a key frame, as the old system's did, or after a second: with it the head of a
-/// recording is on the card before the first picture group ends. Without the flush 256 KB gather, which
-/// a small stream takes half a minute for.
+/// A fragment ends at a key frame, as in the old system, or after a second, so that a recording's
+/// head reaches the card before the first picture group ends. Without `flush_packets` FFmpeg
+/// collects 256 KB, which takes half a minute with a small stream.
 const FRAGMENTED: &str = "movflags=frag_keyframe+empty_moov+default_base_moof:frag_duration=1000000:flush_packets=1:video_track_timescale=90000";
 
 #[cfg(test)]

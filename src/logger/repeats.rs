@@ -1,6 +1,4 @@
-//! Lines that come over and over: which are written, and how many were left out.
-//!
-//! Knows nothing of: where lines go.
+//! Repeated lines: which are written, and how many were left out.
 
 use crate::limits::{LOG_KINDS_MAX, LOG_REPEATS_MAX, LOG_REPEATS_PERIOD};
 use std::{
@@ -8,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-/// Counts lines of a kind: those of one place in the source that speak of one camera.
+/// Counts lines by kind: a place in the source and a camera.
 #[derive(Default)]
 pub(super) struct Repeats(Vec<Kind>);
 
@@ -17,12 +15,12 @@ struct Kind {
     /// When its period began.
     since: Instant,
     lines: u32,
-    /// The first one that was left out.
+    /// The first line that was left out.
     example: String,
 }
 
 impl Repeats {
-    /// Whether a line is to be written. `place`: file and line of the source.
+    /// Returns true if a line should be written. `place` is its file and line in the source.
     pub fn admits(&mut self, place: (&str, u32), text: &str, now: Instant) -> bool {
         let subject = text.split_whitespace().next().filter(|word| word.starts_with(SUBJECT));
         let mut hasher = DefaultHasher::new();
@@ -44,15 +42,15 @@ impl Repeats {
         kind.lines <= LOG_REPEATS_MAX
     }
 
-    /// A line about those that were left out in a period that is over, if there is one; to be asked until
-    /// there is none.
+    /// Returns a summary of the lines left out in a finished period; call it until it returns
+    /// `None`.
     pub fn left_out(&mut self, now: Instant) -> Option<String> {
         let Repeats(kinds) = self;
         let is_over = |kind: &Kind| now.saturating_duration_since(kind.since) >= LOG_REPEATS_PERIOD;
         let said = kinds.iter().find(|kind| is_over(kind) && kind.lines > LOG_REPEATS_MAX);
         let said = said.map(|kind| {
             let (count, example) = (kind.lines - LOG_REPEATS_MAX, &kind.example);
-            let line = format!("{count} lines left out like this one: {example}");
+            let line = format!("{count} more lines like this one left out: {example}");
             (kind.key, line)
         });
         match said {
@@ -91,12 +89,12 @@ mod tests {
             written += u32::from(repeats.admits(("a.rs", 1), &format!("camera=a n={nth}"), now));
         }
         assert_eq!(written, LOG_REPEATS_MAX);
-        // Another camera, and another place of the source, have their own ten.
+        // Another camera and another place in the source are counted separately.
         assert!(repeats.admits(("a.rs", 1), "camera=b n=1", start));
         assert!(repeats.admits(("a.rs", 2), "camera=a n=1", start));
         let later = start + LOG_REPEATS_PERIOD;
         let line = repeats.left_out(later).unwrap();
-        assert_eq!(line, "990 lines left out like this one: camera=a n=10");
+        assert_eq!(line, "990 more lines like this one left out: camera=a n=10");
         assert_eq!(repeats.left_out(later), None);
         assert!(repeats.admits(("a.rs", 1), "camera=a n=1000", later));
     }

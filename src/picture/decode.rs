@@ -1,6 +1,4 @@
 //! Decoders: a key frame in, its planes out.
-//!
-//! Knows nothing of: what becomes of the planes.
 
 use super::{
     Error,
@@ -29,7 +27,7 @@ pub(super) fn with_picture<T>(
 fn h264_picture(stream: &[u8]) -> Result<decoder::Frame, Error> {
     let mut decoder = decoder::Decoder::new();
     for unit in nal::parse_annex_b(stream) {
-        // What comes out here is a picture before the last one.
+        // A picture returned here would be an earlier one.
         decoder.decode_nal(&unit).map_err(|error| Error::Decoder(error.to_string()))?;
     }
     decoder.flush().ok_or(Error::NoPicture)
@@ -61,7 +59,7 @@ fn h265_planes(frame: &h265::Frame, full_range: bool) -> Planes<'_> {
     let picture = &*frame.picture;
     let (left, top, width, height) = picture.crop;
     let [luma, blue, red] = &picture.planes;
-    // Samples of luma to one of chroma: 4:2:0 or 4:2:2, the decoder has no other.
+    // Luma samples per chroma sample: 4:2:0 or 4:2:2, the only formats of this decoder.
     let (across, down) = if picture.chroma_format_idc == 1 { (2, 2) } else { (2, 1) };
     let chroma = [blue, red].map(|plane| Plane {
         samples: Samples::Words(&plane.data),

@@ -12,7 +12,7 @@ pub(super) fn encode(picture: &Small) -> Result<Vec<u8>, Error> {
     Ok(file)
 }
 
-/// Hands the encoder rows of full width; it takes one of four equal colours back.
+/// Gives the encoder full-width rows; it subsamples chroma again, to a quarter.
 struct Buffer<'a>(&'a Small);
 
 impl ImageBuffer for Buffer<'_> {

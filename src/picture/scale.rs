@@ -1,7 +1,7 @@
-//! Scaling: planes as a decoder has them in, those of a preview out: 8 bits, full range, 4:2:0.
+//! Scaling: a decoder's planes in, a preview's planes out: 8 bits, full range, 4:2:0.
 //!
-//! Each sample is the average of the box that it covers; nothing is made larger. Colours stay those of
-//! the video's own matrix, as FFmpeg leaves them. Knows nothing of: codecs, JPEG.
+//! Each output sample is the average of the box it covers; nothing is enlarged. Colours keep the
+//! video's matrix, as with FFmpeg.
 
 use super::Error;
 use crate::limits::{PREVIEW_HEIGHT, PREVIEW_WIDTH};
@@ -14,34 +14,34 @@ pub(super) struct Planes<'a> {
     pub full_range: bool,
 }
 
-/// A rectangle of samples in a larger one.
+/// A rectangle of samples within a larger one.
 pub(super) struct Plane<'a> {
     pub samples: Samples<'a>,
     pub stride: usize,
-    /// Of the first sample: how far right, how far down.
+    /// The first sample's column and row.
     pub origin: (usize, usize),
     pub size: (usize, usize),
-    /// Bits of a sample, 8 to 16.
+    /// Bits per sample, 8 to 16.
     pub depth: u8,
 }
 
 pub(super) enum Samples<'a> {
     Bytes(&'a [u8]),
-    /// Two bytes a sample.
+    /// Two bytes per sample.
     LittleEndian(&'a [u8]),
     Words(&'a [u16]),
 }
 
-/// A picture to be coded.
+/// A picture ready for encoding.
 pub(super) struct Small {
     pub size: (usize, usize),
     pub luma: Vec<u8>,
-    /// Half as wide and high, rounded up.
+    /// Half the width and height, rounded up.
     pub chroma: [Vec<u8>; 2],
 }
 
 impl<'a> Plane<'a> {
-    /// Samples without anything around them.
+    /// A plane without a border.
     pub fn whole(samples: Samples<'a>, size: (usize, usize), depth: u8) -> Plane<'a> {
         Plane { samples, stride: size.0, origin: (0, 0), size, depth }
     }
@@ -62,7 +62,7 @@ impl<'a> Plane<'a> {
 /// Scales a picture down to fit the preview.
 ///
 /// # Errors
-/// `Size`: a plane has no samples, or fewer than it says.
+/// `Size`: a plane has no samples, or fewer than its size says.
 pub(super) fn shrink(picture: &Planes<'_>) -> Result<Small, Error> {
     let size = fit(picture.luma.size);
     let half = (size.0.div_ceil(2), size.1.div_ceil(2));
@@ -79,7 +79,7 @@ pub(super) fn shrink(picture: &Planes<'_>) -> Result<Small, Error> {
     })
 }
 
-/// The largest size of the same shape that fits; never a larger one.
+/// The largest size of the same shape that fits, never an enlarged one.
 fn fit((width, height): (usize, usize)) -> (usize, usize) {
     if width <= PREVIEW_WIDTH && height <= PREVIEW_HEIGHT {
         (width, height)
@@ -90,15 +90,16 @@ fn fit((width, height): (usize, usize)) -> (usize, usize) {
     }
 }
 
-/// `value * to / from` to the nearest, at least 1.
+/// `value * to / from`, rounded, at least 1.
 fn scaled(value: usize, to: usize, from: usize) -> usize {
     ((value * to + from / 2) / from).max(1)
 }
 
-/// Averages the samples of `plane` over `width` by `height` equal boxes. `None` where there are none.
+/// Averages the samples of `plane` over `width` by `height` equal boxes. `None` if there are no
+/// samples.
 ///
-/// A sample counts as `width` parts wide and `height` parts high, and so a box as many parts as the
-/// plane has samples: all borders lie between parts.
+/// To keep integers, a sample counts as `width` by `height` parts, so a box has as many parts as
+/// the plane has samples, and every border falls between parts.
 fn average(plane: &Plane<'_>, (width, height): (usize, usize), range: &Range) -> Option<Vec<u8>> {
     let (from_width, from_height) = plane.size;
     if from_width == 0 || from_height == 0 {
@@ -119,7 +120,7 @@ fn average(plane: &Plane<'_>, (width, height): (usize, usize), range: &Range) ->
             }
         }
         out.extend(sums.iter().map(|&sum| {
-            // In 256ths of a value of 8 bits.
+            // In 256ths of an 8-bit value.
             let mean = ((sum << 16 >> plane.depth) + area / 2) / area;
             range.stretch(i32::try_from(mean).unwrap_or(i32::MAX))
         }));
@@ -127,8 +128,8 @@ fn average(plane: &Plane<'_>, (width, height): (usize, usize), range: &Range) ->
     Some(out)
 }
 
-/// The samples that box `index` of `to` lies over, of `from` samples in a row, and how many parts it
-/// has of each: `from` in all.
+/// The samples, of `from` in a row, under box `index` of `to`, with the parts that the box has of
+/// each; the parts add up to `from`.
 fn covered(index: usize, from: usize, to: usize) -> impl Iterator<Item = (usize, usize)> {
     let (start, end) = (index * from, (index + 1) * from);
     (start / to..end.div_ceil(to)).map(move |sample| {
@@ -137,9 +138,9 @@ fn covered(index: usize, from: usize, to: usize) -> impl Iterator<Item = (usize,
     })
 }
 
-/// What a video's values are in a JPEG's, which has all of them (JFIF, ITU-T T.871 §6.2).
+/// Maps a video's range of values to the full range of a JPEG (JFIF, ITU-T T.871 §6.2).
 struct Range {
-    /// The value that becomes `to`, and how wide the video's range is of 255.
+    /// The value that becomes `to`, and the width of the video's range, of 255.
     from: i32,
     to: i32,
     width: i32,

@@ -1,7 +1,7 @@
-//! The launcher: what a new process does before it becomes the program that it was started for.
+//! The launcher: what a new process does before it becomes the program it was started for.
 //!
-//! Arguments in, no return: `smolnvr launch PARENT MEMORY NICENESS USER PROGRAM ARGUMENTS…`, written and
-//! read here alone. std leaves the signal mask empty and SIGPIPE at its default. Knows nothing of: pipes.
+//! Arguments in, no return: `smolnvr launch PARENT MEMORY NICENESS USER PROGRAM ARGUMENTS…`,
+//! written and read only here. std leaves the signal mask empty and SIGPIPE at its default.
 
 use super::{ExitStatus, Log};
 use rustix::{
@@ -23,28 +23,29 @@ use std::{
     process::{Command, ExitCode},
 };
 
-/// What a child may use.
+/// The limits of a child.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bounds {
-    /// Of memory of its own; 0: no bound.
+    /// Private memory; 0: no limit.
     pub memory_bytes: u64,
     pub niceness: u8,
     pub user: User,
 }
 
-/// As whom a child runs, where we are root.
+/// The user a child runs as if we are root.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum User {
-    /// As us, but without root's powers: what writes to the card has to, since all files of a FAT file
-    /// system are of whoever mounted it.
+    /// Our user, without root's capabilities. For programs that write to the card: all files on a
+    /// FAT file system belong to the user that mounted it.
     #[default]
     Same,
-    /// What a camera sends is decoded, and nothing but pipes and sockets is needed for that.
+    /// An unprivileged user, for programs that decode camera data and need nothing but pipes and
+    /// sockets.
     Nobody,
 }
 
 impl Bounds {
-    /// The launcher's own arguments; the program and its own follow.
+    /// Returns the launcher's own arguments; the program and its arguments follow.
     pub fn arguments(&self) -> [String; 5] {
         let parent = std::process::id().to_string();
         let user = if self.user == User::Nobody { NOBODY } else { 0 }.to_string();
@@ -52,8 +53,8 @@ impl Bounds {
     }
 }
 
-/// Becomes the program that is named in `arguments`, which begin with `launch`; `None` where they
-/// begin with anything else. Returns only where that fails.
+/// Becomes the program named in `arguments` if they begin with `launch`, and returns only if that
+/// fails; returns `None` if they begin with anything else.
 pub fn launch(arguments: &[OsString]) -> Option<ExitCode> {
     let [command, parent, memory, niceness, user, program, rest @ ..] = arguments else {
         return None;
@@ -66,21 +67,21 @@ pub fn launch(arguments: &[OsString]) -> Option<ExitCode> {
     let user = if number(user)? == 0 { User::Same } else { User::Nobody };
     let niceness = u8::try_from(niceness).unwrap_or(19);
     let bounds = Bounds { memory_bytes: memory, niceness, user };
-    // A signal at the parent's death is forgotten with a change of the user.
+    // Changing the user clears the parent-death signal, so `bind` comes last.
     let error = match bound(&bounds).and_then(|()| bind(parent)) {
         Ok(()) => Command::new(program).args(rest).exec(),
         Err(error) => error,
     };
-    // Read by `failure`. Where nobody listens, nobody wants to know.
+    // Read by `failure`. If standard error is closed, nobody can be told.
     let _ = writeln!(io::stderr(), "{FAILURE}{}", error.raw_os_error().unwrap_or(0));
     Some(ExitCode::from(FAILED))
 }
 
-/// Ends with the parent from now on. The signal comes when the *thread* ends that forked; ours forks
-/// on the main thread, which lasts as long as the process.
+/// Ties this process to its parent. The kernel sends the signal when the *thread* that forked ends;
+/// we fork on the main thread, which lasts as long as the process.
 fn bind(parent: u64) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    // It may have ended just before.
+    // The parent may have ended just before.
     match getppid() {
         Some(now) if u64::try_from(now.as_raw_nonzero().get()) == Ok(parent) => Ok(()),
         _ => Err(io::ErrorKind::NotConnected.into()),
@@ -88,14 +89,14 @@ fn bind(parent: u64) -> io::Result<()> {
 }
 
 fn bound(bounds: &Bounds) -> io::Result<()> {
-    // Where memory runs out it goes first, before what records. Raising needs no right; without
-    // procfs it stays as it is.
+    // When memory runs out this process is killed first, before the recorder. Raising the score
+    // needs no privilege; without procfs it stays unchanged.
     let _ = fs::write("/proc/self/oom_score_adj", "1000");
     let only = |value| Rlimit { current: Some(value), maximum: Some(value) };
     setrlimit(Resource::Core, only(0))?;
     if bounds.memory_bytes > 0 {
-        // All that is private and can be written, since Linux 4.7. The address space would count the
-        // program itself as well, which no build has as large as another.
+        // RLIMIT_DATA counts all private writable memory since Linux 4.7. RLIMIT_AS would count the
+        // program itself, whose size differs from build to build.
         setrlimit(Resource::Data, only(bounds.memory_bytes))?;
     }
     if bounds.niceness > 0 {
@@ -104,8 +105,8 @@ fn bound(bounds: &Bounds) -> io::Result<()> {
     give_up_powers(bounds.user)
 }
 
-/// No program that it runs gets more rights again. There is one thread: what is said of it is said of
-/// the process.
+/// Gives up privileges for good. There is one thread, so per-thread calls apply to the whole
+/// process.
 fn give_up_powers(user: User) -> io::Result<()> {
     set_no_new_privs(true)?;
     if !geteuid().is_root() {
@@ -113,8 +114,8 @@ fn give_up_powers(user: User) -> io::Result<()> {
     }
     let given_up = match user {
         User::Same => {
-            // Root without capabilities, from exec on: the owner of root's files, and no more. Another
-            // owner's folder it could not write to then.
+            // From exec on, root without capabilities: the owner of root's files and nothing more.
+            // It could not write to a folder of another owner, so there the capabilities stay.
             let is_roots = fs::metadata(".").is_ok_and(|folder| folder.uid() == 0);
             let no_root = CapabilitiesSecureBits::NO_ROOT | CapabilitiesSecureBits::NO_ROOT_LOCKED;
             if is_roots { set_capabilities_secure_bits(no_root) } else { Ok(()) }
@@ -124,13 +125,13 @@ fn give_up_powers(user: User) -> io::Result<()> {
             .and_then(|()| set_thread_uid(Uid::from_raw(NOBODY))),
     };
     match given_up {
-        // In a container root may have nothing to give up, and nobody else to be.
+        // In a container, root may have nothing to give up and no other user to become.
         Err(Errno::PERM | Errno::INVAL) => Ok(()),
         result => Ok(result?),
     }
 }
 
-/// What exec(2) answered, where the launcher did not become the program.
+/// Returns the error of exec(2) if the launcher did not become the program.
 pub(super) fn failure(status: ExitStatus, log: &Log) -> Option<io::Error> {
     let said = log.last();
     let code = said.strip_prefix(FAILURE)?.parse().ok();
@@ -139,8 +140,8 @@ pub(super) fn failure(status: ExitStatus, log: &Log) -> Option<io::Error> {
 }
 
 const COMMAND: &str = "launch";
-/// The user without any files, on every Linux.
+/// The user that owns no files, on every Linux.
 const NOBODY: u32 = 65534;
 const FAILURE: &str = "smolnvr launch: os error ";
-/// As a shell's for a program that can not be run.
+/// The exit status shells use for a program that cannot be run.
 const FAILED: u8 = 127;

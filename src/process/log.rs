@@ -1,11 +1,10 @@
-//! What a child says: bytes of its standard error in, its last lines out, secrets replaced.
-//!
-//! Bounded in lines and their length. Knows nothing of: pipes.
+//! A child's standard error: bytes in, the last lines out, with secrets replaced. Bounded in number
+//! and length of lines.
 
 use crate::limits;
 use std::{cell::RefCell, collections::VecDeque, rc::Rc};
 
-/// The last lines; a clone shows the same ones.
+/// The last lines; clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Log(Rc<RefCell<Lines>>);
 
@@ -13,25 +12,25 @@ pub struct Log(Rc<RefCell<Lines>>);
 struct Lines {
     secrets: Vec<String>,
     lines: VecDeque<String>,
-    /// The line that has not yet ended.
+    /// The unfinished line.
     open: Vec<u8>,
 }
 
 impl Log {
-    /// `***` will stand in the place of `secrets`.
+    /// A log that replaces each of `secrets` with `***`.
     pub fn new(mut secrets: Vec<String>) -> Log {
         secrets.retain(|secret| !secret.is_empty());
-        // One may be a part of another.
+        // Longest first: one secret may be part of another.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         Log(Rc::new(RefCell::new(Lines { secrets, ..Lines::default() })))
     }
 
-    /// Oldest first.
+    /// Returns the lines, oldest first.
     pub fn lines(&self) -> Vec<String> {
         self.0.borrow().lines.iter().cloned().collect()
     }
 
-    /// Empty where nothing was said.
+    /// Returns the last line, empty if there is none.
     pub fn last(&self) -> String {
         self.0.borrow().lines.back().cloned().unwrap_or_default()
     }

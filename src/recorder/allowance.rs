@@ -1,8 +1,8 @@
-//! The allowance: how many short segments a camera may make, whatever it sends.
+//! The allowance: how many short segments a camera may cause, whatever it sends.
 //!
-//! Each segment takes one; one that gets long gives it back. So a camera that begins anew all the time, or
-//! changes its parameter sets, can not fill a folder with names, and push out with next to no bytes what
-//! was recorded before. Knows nothing of: frames, cards.
+//! Each segment uses one up; a segment that becomes long gives it back. This keeps a camera that
+//! restarts all the time, or keeps changing its parameter sets, from filling a folder with tiny
+//! files and so deleting older recordings.
 
 use super::Recorder;
 use crate::{limits, media::Ring};
@@ -10,9 +10,9 @@ use std::time::Instant;
 
 pub(super) struct Allowance {
     left: u32,
-    /// Up to when it was filled up.
+    /// When it was last refilled.
     filled: Option<Instant>,
-    /// Frames that are in no file, because it would have been one too many, and whether that was said.
+    /// Frames not recorded because the allowance was used up, and whether that has been logged.
     frames: u64,
     is_told: bool,
 }
@@ -27,7 +27,7 @@ impl Allowance {
         }
     }
 
-    /// Takes one for a segment that begins now; false where none is left.
+    /// Takes one for a new segment; returns false if none is left.
     pub fn take(&mut self, now: Instant) -> bool {
         let filled = self.filled.get_or_insert(now);
         let span = now.saturating_duration_since(*filled);
@@ -42,7 +42,8 @@ impl Allowance {
         is_allowed
     }
 
-    /// The card failed: those that it has to begin again are not the camera's fault.
+    /// Refills it after a failure of the card: segments restarted for that are not the camera's
+    /// fault.
     pub fn refill(&mut self) {
         (self.left, self.is_told) = (limits::SHORT_SEGMENTS_AT_ONCE_MAX, false);
     }
@@ -53,16 +54,16 @@ impl Allowance {
 }
 
 impl Recorder {
-    /// Frames that are on no card because the camera made too many short segments.
+    /// Frames lost because the camera caused too many short segments.
     pub fn too_short(&self) -> u64 {
         self.allowance.frames
     }
 
-    /// One segment more would be one too many.
+    /// Drops the frames of a segment beyond the allowance.
     pub(super) fn leave_out(&mut self, ring: &Ring) {
         if !std::mem::replace(&mut self.allowance.is_told, true) {
             log::warn!(
-                "the camera begins files of less than 2 s all the time: most of its frames are left out"
+                "the camera restarts its stream every 2 s or less: most frames are not recorded"
             );
         }
         let before = self.ledger.lost();
@@ -70,7 +71,7 @@ impl Recorder {
         self.allowance.frames += self.ledger.lost() - before;
     }
 
-    /// The open segment does not count, or no longer.
+    /// Gives back what the open segment used, once.
     pub(super) fn excuse(&mut self) {
         if let Some(segment) = self.segment.as_mut().filter(|it| it.is_open && !it.is_long) {
             segment.is_long = true;

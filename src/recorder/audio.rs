@@ -1,6 +1,7 @@
-//! The sound of a segment: which frames of it go into the next fragment, and when to wait for them.
+//! The sound of a segment: which audio frames go into the next fragment, and when to wait for them.
 //!
-//! A frame of sound belongs to the segment in whose span it begins. Knows nothing of: the card.
+//! An audio frame belongs to the segment during which it starts.
+//! Knows nothing of: the card.
 
 use super::Recorder;
 use crate::{
@@ -14,26 +15,26 @@ use std::{ops::Range, sync::Arc};
 
 pub(super) struct Audio {
     run: u32,
-    /// Where the segment begins, on the run's time line.
+    /// The start of the segment on the run's time line.
     start: Ticks,
-    /// Of the segment's sound track; `None` where it has none, or is not open yet.
+    /// The format of the segment's sound track; `None` if it has none or is not open yet.
     format: Option<Arc<AudioFormat>>,
-    /// The first frame that was neither sent nor passed over.
+    /// The first audio frame that was neither sent nor skipped.
     next: Option<u64>,
-    /// What comes before that was wanted: by the segment before, or by this one.
+    /// Frames before `next` were wanted by the previous segment or by this one.
     follows: bool,
-    /// Frames of the fragment in the making, and their samples.
+    /// Frames of the open fragment, and their samples.
     frames: Range<u64>,
     samples: Vec<Sample>,
     lost: u64,
 }
 
-/// Up to where sound is wanted.
+/// Up to where sound is needed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Until {
-    /// Some of it, to know that it comes.
+    /// Any, to know that there is sound.
     Begun,
-    /// All that begins before the segment ends.
+    /// All that starts before the segment ends.
     End(Ticks),
 }
 
@@ -51,7 +52,7 @@ impl Audio {
         }
     }
 
-    /// Frames that came, were wanted, and are in no file.
+    /// Frames that arrived, were wanted, and are in no file.
     pub fn lost(&self) -> u64 {
         self.lost
     }
@@ -60,7 +61,7 @@ impl Audio {
         self.format.is_some()
     }
 
-    /// A segment of a run begins at that moment.
+    /// Starts a segment of a run at that time.
     pub fn begin(&mut self, ring: &Ring, run: u32, start: Ticks) {
         self.format = None;
         let next = ring.audio.as_ref().map(|audio| audio.first_from(run, start));
@@ -71,19 +72,20 @@ impl Audio {
         (self.run, self.start, self.next) = (run, start, next);
     }
 
-    /// What follows does not go on from here.
+    /// Forgets the position: the next segment does not continue from here.
     pub fn forget(&mut self) {
         self.next = None;
     }
 
-    /// The segment is opened: it has a sound track if there is sound by now.
+    /// Opens the segment, with a sound track if there is sound by now.
     pub fn open(&mut self, ring: &Ring) -> Option<Arc<AudioFormat>> {
         let (frame, _) = ring.audio.as_ref()?.get(self.next?)?;
         self.format = (frame.run == self.run).then(|| Arc::clone(&frame.format));
         self.format.clone()
     }
 
-    /// Sound comes that the open segment has no track for; `now`: the newest video.
+    /// Returns true if sound arrives for which the open segment has no track. `now` is the newest
+    /// video.
     pub fn is_out_of_place(&self, ring: &Ring, now: Ticks) -> bool {
         let newest = ring.audio.as_ref().and_then(|audio| audio.newest(self.run));
         newest.is_some_and(|newest| {
@@ -92,8 +94,8 @@ impl Audio {
         })
     }
 
-    /// Whether sound is still on its way: it comes, and not much later than the video, whose newest
-    /// frame is of `now`.
+    /// Returns true if sound is still to be waited for: it is arriving, and not much later than the
+    /// video, whose newest frame is at `now`.
     fn is_awaited(&self, ring: &Ring, until: Until, now: Ticks) -> bool {
         let Some(audio) = ring.audio.as_ref().filter(|audio| audio.is_expected) else {
             return false;
@@ -108,7 +110,7 @@ impl Audio {
         !is_there && newest.end() + wait_ticks(&newest.format) > newest.ticks_at(now)
     }
 
-    /// Chooses the frames of the next fragment, as far as they are here.
+    /// Chooses the audio frames of the next fragment among those that have arrived.
     pub fn gather(&mut self, ring: &Ring, end: Option<SoundEnd>) {
         self.samples.clear();
         self.frames = 0..0;
@@ -121,7 +123,7 @@ impl Audio {
         };
         let start = self.start;
         while is_ours(first).is_some_and(|(frame, _)| {
-            // Too late for the segment before, or of a format that this one has no track for.
+            // Too late for the previous segment, or in a format that this one has no track for.
             frame.time < frame.ticks_at(start) || !Arc::ptr_eq(&frame.format, format)
         }) {
             first += 1;
@@ -137,12 +139,12 @@ impl Audio {
             && bytes.len() <= bytes_left
         {
             if let Some(last) = self.samples.last_mut() {
-                // As long as it is, or up to here where some is missing.
+                // Its own duration, or up to here if frames are missing.
                 last.duration = u32::try_from(frame.time - before).unwrap_or(u32::MAX);
             }
             before = frame.time;
             bytes_left -= bytes.len();
-            // AUDIO_FRAME_BYTES_MAX at most.
+            // At most AUDIO_FRAME_BYTES_MAX.
             let bytes = bytes.len() as u32;
             self.samples.push(Sample { bytes, duration: frame.duration, composition_offset: 0 });
             self.frames.end += 1;
@@ -150,7 +152,7 @@ impl Audio {
         self.next = Some(self.frames.end);
     }
 
-    /// What the fragment says of its sound, if it has some.
+    /// Describes the sound of the fragment, if there is any.
     pub fn run<'a>(&'a self, ring: &Ring) -> Option<AudioRun<'a>> {
         let audio = ring.audio.as_ref().filter(|_| !self.samples.is_empty())?;
         let (first, _) = audio.get(self.frames.start)?;
@@ -162,7 +164,7 @@ impl Audio {
         self.samples.iter().map(|sample| sample.bytes as usize).sum()
     }
 
-    /// Appends the bytes of the fragment's sound.
+    /// Appends the audio frames of the fragment.
     pub fn write(&self, ring: &Ring, out: &mut Vec<u8>) {
         let Some(audio) = &ring.audio else { return };
         for number in self.frames.clone() {
@@ -172,8 +174,8 @@ impl Audio {
 }
 
 impl Recorder {
-    /// The fragment is complete, but for sound that decides of its segment or that the next segment
-    /// would not take.
+    /// Returns true if the fragment is complete except for sound that decides about its segment, or
+    /// that the next segment would not accept.
     pub(super) fn awaits_audio(&self, ring: &Ring) -> bool {
         let (Some(segment), number) = (&self.segment, self.next()) else { return false };
         let newest = ring.get(ring.numbers().end - 1).map(|(frame, _)| frame);
@@ -187,8 +189,8 @@ impl Recorder {
         self.audio.is_awaited(ring, until, newest.presentation) && self.has_room_to_wait(ring)
     }
 
-    /// Where the sound of the fragment in the making ends: where the next one begins, on the run's
-    /// time line. `None` where no other is known to follow.
+    /// Where the sound of the open fragment ends and the next one's starts, on the run's time line.
+    /// `None` if it is not known that another follows.
     pub(super) fn sound_end(&self, ring: &Ring) -> Option<SoundEnd> {
         let segment = self.segment.as_ref()?;
         let (next, _) = ring.get(self.next()).filter(|(next, _)| next.run == segment.run)?;
@@ -204,10 +206,11 @@ impl Recorder {
 /// Where the sound of a fragment ends.
 #[derive(Clone, Copy)]
 pub(super) enum SoundEnd {
-    /// The segment ends there as well: what begins before belongs to it.
+    /// The segment ends there too: sound that starts earlier belongs to it.
     Cut(Ticks),
-    /// The next fragment begins there. It takes what is heard at that moment: FFmpeg, and Chromium
-    /// with it, seeks to a key frame and then for sound that begins no later, in what it has read.
+    /// The next fragment starts there and takes the sound playing at that moment: FFmpeg, and so
+    /// Chromium, seeks to a key frame and then looks for sound that starts no later, among what it
+    /// has read.
     Goes(Ticks),
 }
 
@@ -220,7 +223,7 @@ impl SoundEnd {
     }
 }
 
-/// [`limits::AUDIO_WAIT`] on a sound track's clock.
+/// [`limits::AUDIO_WAIT`] on the sound track's clock.
 fn wait_ticks(format: &AudioFormat) -> i64 {
     limits::AUDIO_WAIT.0 * i64::from(format.clock_rate()) / TICKS_PER_SECOND
 }

@@ -1,10 +1,10 @@
-//! The fragment in the making: which frames are in it, and whether it is full.
+//! The open fragment: which frames are in it, and whether it is full.
 
 use crate::{limits, media::Ring, mp4::fragment::Sample, units::Ticks};
 
 pub(super) struct Draft {
     pub samples: Vec<Sample>,
-    /// Of all samples.
+    /// Total of the samples.
     pub bytes: usize,
     bytes_max: usize,
     pub span: Ticks,
@@ -20,8 +20,8 @@ impl Draft {
         }
     }
 
-    /// A small ring must not overtake a fragment that is still being gathered; sound needs some of its
-    /// room.
+    /// Limits the fragment so that a small ring does not overtake it while it is filled, and sound
+    /// has room in it.
     pub fn fit(&mut self, ring: &Ring) {
         let audio = if ring.audio.is_some() { limits::AUDIO_FRAGMENT_BYTES_MAX } else { 0 };
         self.bytes_max = (limits::FRAGMENT_BYTES_MAX - audio).min(ring.frame_bytes_max() / 2);
@@ -43,7 +43,7 @@ impl Draft {
         self.samples.is_empty()
     }
 
-    /// Frames in it.
+    /// Number of frames.
     pub fn len(&self) -> u64 {
         self.samples.len() as u64
     }
@@ -54,7 +54,7 @@ impl Draft {
             || self.samples.len() >= limits::FRAGMENT_FRAMES_MAX
     }
 
-    /// Whether another frame fits; a larger one than any fragment is a fragment of its own.
+    /// Returns true if another frame fits. A frame larger than any fragment is one of its own.
     pub fn has_room_for(&self, bytes: usize) -> bool {
         self.samples.is_empty() || self.bytes + bytes <= self.bytes_max
     }

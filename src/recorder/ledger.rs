@@ -1,16 +1,17 @@
 //! The ledger: what became of each frame between the ring and the card.
 //!
-//! Frames go out in fragments, come back written, become durable, or are lost; each is counted once.
-//! Knows nothing of: what a frame holds, segments, when to try again.
+//! Frames go out in fragments, come back written, and become durable or are lost; each is counted
+//! once.
+//! Knows nothing of: a frame's content, segments, retries.
 
 use crate::limits;
 use std::{collections::VecDeque, ops::Range};
 
-/// *Shape*: all frames below `next` were sent or given up, or nobody wanted them; of these, all
-/// below `settled_end` are durable or lost, and those in `at_risk` are the card's to lose.
+/// *Shape*: all frames before `next` were sent, given up, or not wanted. Of these, all before
+/// `settled_end` are durable or lost; those in `at_risk` would be lost if the card failed.
 pub(super) struct Ledger {
     next: u64,
-    /// Fragments that the card thread has, in order.
+    /// Fragments at the card thread, in order.
     in_flight: VecDeque<Range<u64>>,
     at_risk: VecDeque<Range<u64>>,
     settled_end: u64,
@@ -33,37 +34,37 @@ impl Ledger {
         self.next
     }
 
-    /// Frames that are on no card because of the card.
+    /// Frames lost because of the card.
     pub fn lost(&self) -> u64 {
         self.lost
     }
 
-    /// No fragment is with the card thread.
+    /// Returns true if no fragment is at the card thread.
     pub fn is_idle(&self) -> bool {
         self.in_flight.is_empty()
     }
 
-    /// The first frame that would have to be sent again if the card failed now.
+    /// The first frame to send again if the card failed now.
     pub fn at_risk(&self) -> Option<u64> {
         self.at_risk.front().map(|frames| frames.start)
     }
 
-    /// Passes over frames that nobody wants.
+    /// Skips frames that are not wanted.
     pub fn skip_until(&mut self, next: u64) {
         self.next = self.next.max(next);
     }
 
-    /// Passes over frames that were wanted.
+    /// Skips frames that were wanted.
     pub fn lose_until(&mut self, next: u64) {
         self.lost += next.saturating_sub(self.next.max(self.settled_end));
         self.skip_until(next);
     }
 
-    /// A fragment of the next frames went to the card thread.
+    /// Records that a fragment of the next frames went to the card thread.
     pub fn sent(&mut self, frames: Range<u64>) {
         self.next = frames.end;
         self.in_flight.push_back(frames.clone());
-        // Below lies what is durable in a file that was given up.
+        // Frames before that are durable in an abandoned file.
         let frames = frames.start.max(self.settled_end)..frames.end;
         let is_full = self.at_risk.len() == RANGES_MAX;
         match self.at_risk.back_mut() {
@@ -76,15 +77,15 @@ impl Ledger {
         self.settle(self.settled_end);
     }
 
-    /// The oldest fragment came back.
+    /// Records that the oldest fragment came back.
     pub fn returned(&mut self) {
         self.in_flight.pop_front();
     }
 
-    /// All frames below `end` that were sent are on the card for good.
+    /// Records that all sent frames before `end` are durable.
     pub fn durable(&mut self, end: u64) {
-        // What is still in flight can not be durable: this is word of a segment that was given up,
-        // and frames before its end may be about to be sent again.
+        // A frame still in flight cannot be durable: this report is about an abandoned segment, and
+        // frames before its end may be about to be sent again.
         let in_flight = self.in_flight.front().map_or(self.next, |frames| frames.start);
         if end > in_flight {
             return;
@@ -98,8 +99,8 @@ impl Ledger {
         self.settle(end);
     }
 
-    /// Whatever is not durable will be sent again from `next` on, a key frame that the ring has;
-    /// what lies before it is lost. Nothing is in flight.
+    /// Goes back to `next`, a key frame in the ring, from which everything not durable is sent
+    /// again; earlier frames that are not durable are lost. Nothing may be in flight.
     pub fn go_back(&mut self, next: u64) {
         let gone = |frames: Range<u64>| frames.end.min(next).saturating_sub(frames.start);
         self.lost += self.at_risk.drain(..).map(gone).sum::<u64>();
@@ -108,14 +109,14 @@ impl Ledger {
         self.settle(next);
     }
 
-    /// Up to `end`, or to what is at risk, nothing is left to be done.
+    /// Marks everything before `end`, or before the first frame at risk, as settled.
     fn settle(&mut self, end: u64) {
         self.settled_end = self.settled_end.max(self.at_risk().unwrap_or(end));
     }
 }
 
-/// Gaps between two syncs that are told apart; more would need a ring that is overtaken twice a
-/// second by a card that writes all the same.
+/// Gaps between two syncs that are tracked. More would need a ring that is overtaken twice a second
+/// by a card that still writes.
 const RANGES_MAX: usize = 8;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The segment in the making: what all its frames share, how far it is, and where it ends.
+//! The segment being recorded: what its frames share, how long it is, and where it ends.
 
 use super::Recorder;
 use crate::{
@@ -9,21 +9,21 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// A segment in the making.
+/// The segment being recorded.
 pub(super) struct Segment {
     pub run: u32,
     pub parameter_sets: Arc<ParameterSets>,
     pub decode_start: Ticks,
     pub presentation_start: Ticks,
     pub is_open: bool,
-    /// It lasts for so long that its number does not matter.
+    /// It is long enough not to count against the allowance.
     pub is_long: bool,
     pub fragments: u32,
     pub bytes: u64,
 }
 
 impl Segment {
-    /// One that begins with this key frame.
+    /// Starts a segment with this key frame.
     pub fn new(key: &Frame) -> Segment {
         Segment {
             run: key.run,
@@ -39,14 +39,14 @@ impl Segment {
 }
 
 impl Recorder {
-    /// With so much more it would be larger than a file may be.
+    /// Returns true if the segment would exceed the largest file with this many more bytes.
     pub(super) fn is_too_long(&self, bytes: usize) -> bool {
         let audio = if self.audio.has_track() { limits::AUDIO_FRAGMENT_BYTES_MAX } else { 0 };
         let bytes = (self.draft.bytes + bytes + audio) as u64 + SEGMENT_BYTES_BESIDE;
         self.segment.as_ref().is_some_and(|it| it.bytes + bytes > self.segment_bytes_max)
     }
 
-    /// Another segment begins with this frame.
+    /// Returns true if a new segment starts with this frame.
     pub(super) fn must_cut(&self, ring: &Ring, segment: &Segment, frame: &Frame) -> bool {
         frame.is_key()
             && (frame.run != segment.run
@@ -57,5 +57,5 @@ impl Recorder {
     }
 }
 
-/// What is in a segment beside its frames: its head, the headers of a fragment.
+/// Bytes in a segment besides its frames: its head, and a fragment's header.
 const SEGMENT_BYTES_BESIDE: u64 = 16 * 1024;

@@ -1,4 +1,4 @@
-//! What the recorder asks for in every case; [`bench::Bench`] checks each fragment on its way.
+//! The recorder's commands in each case; [`bench::Bench`] checks every fragment.
 
 #![expect(clippy::single_range_in_vec_init, reason = "a list of ranges that has one")]
 
@@ -247,7 +247,7 @@ fn a_run_that_ends_while_the_card_stalls_keeps_its_frames_apart_from_the_next_on
         bench.end_run();
         bench.begin_run();
     }
-    // The next run's first frame is in the ring before anybody says so.
+    // The next run's first frame is in the ring before the recorder is told.
     bench.put(FrameKind::Key, 100);
     bench.pump();
     bench.card.stalls = false;
@@ -268,7 +268,7 @@ fn a_segment_ends_at_its_greatest_size_whatever_comes() {
     }
     bench.group(3);
     bench.stop();
-    // 16 KB are kept for what is beside the frames; the rest of the group has no start.
+    // 16 KB are reserved for headers; the rest of the group has no key frame.
     assert_eq!((bench.spans(), bench.recorder.lost()), (vec![0..8, 10..13], 2));
     assert_eq!(bench.log, "OACOAC");
 }
@@ -299,7 +299,7 @@ fn a_camera_that_changes_with_every_frame_makes_thirty_short_files_a_minute() {
         assert!((25..=30).contains(&files), "{files}");
         let stored = bench.copies().iter().filter(|copies| **copies == 1).count() as u64;
         assert_eq!((bench.recorder.lost(), stored + bench.recorder.too_short()), (0, 1500));
-        // What lasts is recorded as ever.
+        // Long segments are recorded as usual.
         for _ in 0..40 {
             bench.group(60);
             bench.stop();
@@ -327,7 +327,7 @@ fn a_segment_waits_for_a_burst_to_end_that_tells_when_its_run_began() {
         bench.pump();
     }
     assert!(bench.log.starts_with("OA"), "{}", bench.log);
-    // Where the ring has no room for so long, it does without.
+    // Without room for that much in the ring, it does not wait.
     let mut bench = Bench::started(40_000);
     bench.ring.origin.begin_run(1);
     for frame in 0..100 {

@@ -1,4 +1,4 @@
-//! Our own decoder: a child of our own binary (`smolnvr picture`).
+//! Our own decoder, run as a child from our own binary (`smolnvr picture`).
 
 use super::{Error, KeyFrame, whole_jpeg};
 use crate::{
@@ -13,7 +13,7 @@ pub(super) async fn jpeg(frame: &KeyFrame) -> Result<Vec<u8>, Error> {
     if needed > available {
         return Err(Error::Memory { needed, available });
     }
-    // Beyond what the announced size takes an allocation fails, which ends the child.
+    // An allocation beyond what the announced size needs fails and ends the child.
     let made = Program::ourselves("picture")
         .argument(frame.codec.name())
         .memory_max(needed)

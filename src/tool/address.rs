@@ -1,21 +1,21 @@
-//! A camera's address on its way to FFmpeg: by a pipe where FFmpeg can read it there, since arguments show
-//! in `ps`.
+//! A camera's address, passed to FFmpeg: through a pipe if this FFmpeg can read it there, because
+//! arguments are visible in `ps`.
 //!
-//! Spec: ffmpeg(1), ffmpeg-formats(1), ffmpeg-protocols(1). Knows nothing of: what becomes of the video.
+//! Spec: ffmpeg(1), ffmpeg-formats(1), ffmpeg-protocols(1).
 
 use super::Tool;
 use crate::limits;
 
-/// What FFmpeg is to read.
+/// The input for FFmpeg.
 pub struct Address<'a> {
-    /// With its password.
+    /// Includes the password.
     pub url: &'a str,
     /// `tcp` or `udp`.
     pub transport: &'static str,
 }
 
 impl Address<'_> {
-    /// What its standard input is to say; empty where it has none.
+    /// Returns the text for FFmpeg's standard input, empty if it needs none.
     pub fn script(&self, tool: &Tool) -> String {
         if tool.shows_address() {
             return String::new();
@@ -29,7 +29,7 @@ impl Address<'_> {
         script
     }
 
-    /// The arguments up to the input.
+    /// Returns the arguments up to and including the input.
     pub fn arguments(&self, tool: &Tool) -> Vec<String> {
         let mut all = Vec::new();
         let mut put = |words: &[&str]| all.extend(words.iter().map(|&word| word.to_owned()));
@@ -46,7 +46,7 @@ impl Address<'_> {
         all
     }
 
-    /// Of the RTSP demuxer.
+    /// Options of the RTSP demuxer.
     fn options(&self, tool: &Tool) -> Vec<(&'static str, String)> {
         let mut options = vec![("rtsp_transport", self.transport.to_owned())];
         if let Some(timeout) = tool.timeout_option() {

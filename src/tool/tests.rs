@@ -1,6 +1,6 @@
 use super::*;
 
-/// What real ones say, in the order of the questions, shortened.
+/// Shortened output of real versions, in the order of the queries.
 fn understand(recorded: &str) -> Result<Tool, Unfit> {
     let mut parts = recorded.splitn(3, "\n\n");
     let mut part = || parts.next().unwrap();
@@ -34,7 +34,7 @@ fn one_that_is_too_old_or_lacks_something_is_named() {
         let lacking = understand(&recorded.replace(line, " nothing ")).unwrap_err();
         assert_eq!(lacking, Unfit::Lacks("/usr/bin/ffmpeg".into(), what));
     }
-    // It can write RTSP only.
+    // It can only write RTSP.
     let lacking = understand(&recorded.replace(" DE rtsp ", "  E rtsp ")).unwrap_err();
     assert_eq!(lacking, Unfit::Lacks("/usr/bin/ffmpeg".into(), "rtsp"));
     let without = recorded.replace(" D  concat ", " nothing ");

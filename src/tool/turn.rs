@@ -1,21 +1,19 @@
-//! One FFmpeg at a time: the board has memory for one. Recording has it; pictures wait, and come back
-//! after.
-//!
-//! Knows nothing of: what FFmpeg does.
+//! One FFmpeg at a time, because the board has memory for only one. A recording has priority;
+//! pictures pause until it has ended.
 
 use crate::runtime::Signal;
 use std::{cell::Cell, rc::Rc};
 
-/// The slot, shared by all that run FFmpeg.
+/// The slot, shared by everything that runs FFmpeg.
 #[derive(Default)]
 pub struct Turn {
-    /// Who records, or waits for a picture to be done.
+    /// Recordings that hold the slot or wait for a picture to finish.
     recordings: Cell<usize>,
     is_used: Cell<bool>,
     changed: Signal,
 }
 
-/// The slot is one's own while this is held.
+/// Holds the slot until it is dropped.
 pub struct Used {
     turn: Rc<Turn>,
     user: User,
@@ -28,15 +26,15 @@ enum User {
 }
 
 impl Turn {
-    /// Why there is no picture while [`Turn::is_recording`].
-    pub const PAUSED: &str = "paused: FFmpeg records, and one FFmpeg runs at a time";
+    /// Why there are no pictures while [`Turn::is_recording`].
+    pub const PAUSED: &str = "paused while FFmpeg records: only one FFmpeg runs at a time";
 
-    /// The slot for a recording: at once, or when the picture that is being made is done, which is
-    /// soon. From now on no other picture begins. Cancel-safe.
+    /// Takes the slot for a recording, at once or as soon as the current picture is finished. No
+    /// further picture starts meanwhile. Cancel-safe.
     pub async fn record(self: &Rc<Self>) -> Used {
         self.recordings.set(self.recordings.get() + 1);
         self.changed.notify();
-        // Dropped where the wait is: the claim with it.
+        // Dropped with this future, which gives up the claim.
         let used = Used { turn: Rc::clone(self), user: User::Recording };
         loop {
             let changed = self.changed.changed();
@@ -47,7 +45,7 @@ impl Turn {
         }
     }
 
-    /// The slot for a picture; `None` while a recording has it, or another picture is made.
+    /// Takes the slot for a picture; `None` while a recording or another picture has it.
     pub fn picture(self: &Rc<Self>) -> Option<Used> {
         if self.is_recording() || self.is_used.replace(true) {
             return None;
@@ -55,12 +53,12 @@ impl Turn {
         Some(Used { turn: Rc::clone(self), user: User::Picture })
     }
 
-    /// Whether pictures wait for a recording.
+    /// Returns true if pictures have to wait for a recording.
     pub fn is_recording(&self) -> bool {
         self.recordings.get() > 0
     }
 
-    /// The next time that the slot is taken or free again.
+    /// Completes when the slot is next taken or released.
     pub fn changed(&self) -> impl Future<Output = ()> + use<> {
         self.changed.changed()
     }

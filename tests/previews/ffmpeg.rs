@@ -40,9 +40,9 @@ fn what_a_program_does_in_place_of_a_picture_is_said_in_words() {
             "cat >/dev/null; echo Invalid data found >&2; exit 1",
             "exit status: 1: Invalid data found",
         ),
-        ("exit 0", "what FFmpeg wrote is not a whole JPEG"),
-        ("cat >/dev/null; echo '<html>garbage'", "what FFmpeg wrote is not a whole JPEG"),
-        ("exec cat /dev/zero", "more than 524288 bytes came"),
+        ("exit 0", "FFmpeg's output is not a complete JPEG"),
+        ("cat >/dev/null; echo '<html>garbage'", "FFmpeg's output is not a complete JPEG"),
+        ("exec cat /dev/zero", "more than 524288 bytes of output"),
         ("kill -SEGV $$", "signal: 11 (SIGSEGV)"),
         ("exec /nonexistent/program", "exit status: 127"),
     ] {
@@ -59,7 +59,7 @@ fn one_that_hangs_is_gone_after_ten_seconds_with_all_that_it_started() {
     let text = format!("trap '' INT TERM; sleep 1000 & echo $$ $! >{mark:?}; wait");
     let started = Instant::now();
     let reason = reason(&answer_of(&text));
-    assert!(reason.contains("not done after 10 s"), "{reason}");
+    assert!(reason.contains("not finished after 10 s"), "{reason}");
     assert!(started.elapsed() >= Duration::from_secs(10));
     for id in fs::read_to_string(mark).unwrap().split_whitespace() {
         let process = Path::new("/proc").join(id);
@@ -74,7 +74,7 @@ fn an_ffmpeg_that_can_not_be_run_is_named_with_what_to_do() {
     let plain = script(folder.path(), "");
     fs::set_permissions(&plain, fs::Permissions::from_mode(0o644)).unwrap();
     for (path, words) in
-        [(NOWHERE, "no FFmpeg (/nonexistent/ffmpeg, "), (&plain, "may not be executed: chmod +x")]
+        [(NOWHERE, "no FFmpeg (/nonexistent/ffmpeg, "), (&plain, "is not executable: chmod +x")]
     {
         let nvr = start(&camera.url("cam"), path, "");
         let reason = reason(&snapshot(&nvr));
@@ -185,7 +185,9 @@ fn while_ffmpeg_records_there_are_no_previews_and_afterwards_there_are() {
         let paused = |name: &str| {
             let answer = picture(name);
             answer.status == 503
-                && answer.text().contains("paused: FFmpeg records, and one FFmpeg runs at a time")
+                && answer
+                    .text()
+                    .contains("paused while FFmpeg records: only one FFmpeg runs at a time")
         };
         wait_for("both pauses", || paused("yard") && paused("door"));
         record("stop");

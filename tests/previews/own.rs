@@ -115,7 +115,8 @@ fn a_picture_too_large_for_our_own_decoder_is_refused_before_it_starts() {
     let camera = Camera::builder().stream("cam", clip).start().unwrap();
     let nvr = start(&camera.url("cam"), NOWHERE, "");
     let reason = reason(&snapshot(&nvr));
-    let words = "takes 38 MB to decode, and 24 MB are free: live_url may name a smaller stream";
+    let words =
+        "decoding this picture takes 38 MB, but 24 MB are free: set live_url to a smaller stream";
     assert!(reason.contains(words), "{reason}");
     // Where FFmpeg is, it makes it.
     let nvr = start(&camera.url("cam"), "ffmpeg", "");
