@@ -10,6 +10,7 @@ needs='
 ffmpeg ffmpeg
 ffprobe ffmpeg
 chromium chromium
+node nodejs
 python3 python3
 /usr/lib/python3*/ensurepip/__init__.py python3-venv
 shellcheck shellcheck

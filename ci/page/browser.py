@@ -81,6 +81,16 @@ class Tab:
             [selector, text],
         )
 
+    def menu(self, item):
+        """Something of the menu in the corner."""
+        self.page.click("#menu summary")
+        self.page.click(item)
+
+    def files(self):
+        """Opens the drawer of files."""
+        self.page.click("#open-files")
+        self.wait("the list of files", 'return document.querySelector("#rows [data-number]")')
+
     def text(self):
         return self.page.evaluate("document.body.innerText")[:2000]
 

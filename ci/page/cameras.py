@@ -29,12 +29,14 @@ def main():
         step("all", reason=reason)
 
         tab.click("#cameras [data-name=door]")
+        tab.wait_for_text("#codec-note", "H.265, which this browser cannot play")
+        tab.files()
         tab.wait_for_text("#list-title", "Recordings of door")
         tab.wait("one picture", 'return document.querySelectorAll(".tile:not([hidden])").length === 1')
         tab.wait("others let go of", """
           return fetch("/api/status").then((answer) => answer.json()).then(({ cameras }) => cameras.every(({ viewers }) => viewers === 0))
         """)
-        tab.click("#stop")
+        tab.menu("#stop")
         tab.wait("the dot to go out", 'return !document.querySelector("#dot").classList.contains("on")')
         recording = tab.run("""
           return fetch("/api/status").then((answer) => answer.json()).then(({ cameras }) => cameras.map(({ recording }) => recording))
@@ -42,9 +44,10 @@ def main():
         assert recording == [True, False, True], recording
         step("one")
 
-        tab.click("#days li.whole .entry")
+        tab.click("#rows .whole .entry")
         tab.wait_for_text("#picture-error", "This browser can not play H.265: download it")
         tab.keyboard.press("Escape")
+        tab.click("#close-files")
         tab.click("#cameras [data-name='']")
         tab.wait("the H.264 camera live again", TILE + 'return tile?.querySelector("video").currentTime > 0 && !tile.hidden', "yard")
         tab.check()

@@ -15,6 +15,7 @@ def main():
     with chromium() as browser:
         tab = Tab(browser.new_context(), f"http://{NAME}:{sys.argv[1]}")
         watch_live(tab)
+        tab.files()
         before = tab.run(LIVE + "return video.src")
         step("looking")
         tab.wait_for_text("#banner", "smolnvr does not answer")
@@ -22,7 +23,7 @@ def main():
         tab.wait("the banner to go", 'return document.querySelector("#banner").hidden')
         tab.wait("a new live picture", LIVE + f'return video && video.src !== "{before}" && video.currentTime > 0')
         tab.wait("the new recording in the list", """
-          const [open] = document.querySelectorAll("#days li.recording");
+          const [open] = document.querySelectorAll("#rows .recording");
           return open && Number(open.dataset.number) > 0;
         """)
         step("back")

@@ -12,11 +12,12 @@ from browser import NAME, Tab, chromium, step
 def main():
     with chromium() as browser:
         tab = Tab(browser.new_context(), f"http://{NAME}:{sys.argv[1]}")
+        tab.files()
         tab.wait("a picture of a recording", """
-          const image = document.querySelector("#days [data-number] img");
+          const image = document.querySelector("#rows [data-number] img");
           return image?.naturalWidth === 480 && image.naturalHeight === 272;
         """)
-        tab.page.click("#days [data-number] img")
+        tab.page.click("#rows [data-number] img")
         tab.wait("the player", 'return !document.querySelector("#player").hidden')
         step("played")
         tab.check()

@@ -19,13 +19,18 @@ def main():
         context.on("request", lambda request: file in request.url and ranges.append(request.headers.get("range")))
         tab = Tab(context, f"http://{NAME}:{port}")
         set_password(tab)
-        tab.wait("the list", 'return document.querySelector("#days li.whole")')
-        tab.click(f'#days li[data-number="{number}"] .entry')
-        tab.wait("the recording", FRONT + "return video?.readyState >= 1")
-        # As somebody who clicks into the bar.
-        tab.fill("#seek", str(tab.run(FRONT + "return video.duration * 0.75")))
-        tab.wait("the picture", FRONT + "return !video.seeking && video.readyState >= 2 && video.currentTime >= argument",
-                 tab.run(FRONT + "video.pause(); return video.duration * 0.75"))
+        # As a link opens it.
+        tab.wait("the page", 'return document.querySelector("#live .tile")')
+        start = tab.run("""
+          return fetch(`/api/recordings?camera=camera&number=${argument}`).then((answer) => answer.json()).then(({ recordings }) => recordings[0].start_ms)
+        """, int(number))
+        tab.run("""
+          const date = new Date(argument);
+          const iso = new Date(argument - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+          location.hash = `#camera@${iso}`;
+        """, start + 45_000)
+        tab.wait("the picture", FRONT + "return video && !video.seeking && video.readyState >= 2 && video.currentTime > 40")
+        tab.run(FRONT + "video.pause()")
         seen = tab.run(FRONT + """
           const context = new OffscreenCanvas(video.videoWidth, video.videoHeight).getContext("2d");
           context.drawImage(video, 0, 0);

@@ -46,7 +46,7 @@ def test_and_save(tab, address):
 
 
 def change(tab, address):
-    tab.click("#open-settings")
+    tab.menu("#open-settings")
     form = tab.locator("#settings-form")
     tab.wait("the settings", 'return document.querySelector("#settings fieldset")')
     assert form.get_by_label("Password").get_attribute("placeholder") == "unchanged"
@@ -67,9 +67,11 @@ def change(tab, address):
     step("changed")
     tab.click("#close-settings")
     tab.click("#cameras [data-name=door]")
+    tab.wait("its recording", 'return document.querySelector("#dot").classList.contains("on")')
+    tab.files()
     tab.wait_for_text("#list-title", "Recordings of Front door")
-    tab.wait("a recording of it", 'return document.querySelector("#days li.whole")')
-    tab.click("#open-settings")
+    tab.wait("a recording of it", 'return document.querySelector("#rows .whole")')
+    tab.menu("#open-settings")
     tab.wait("the settings again", 'return document.querySelectorAll("#settings fieldset").length === 2')
     form.locator("fieldset").nth(1).get_by_role("button", name="Remove").click()
     tab.click("#question button[value=yes]")
@@ -85,21 +87,20 @@ def former(tab):
     """What a camera left behind is listed, played, downloaded and deleted; then it is forgotten."""
     tab.click("#cameras [data-name=door]")
     tab.wait_for_text("#former", "no longer in the settings")
-    tab.wait("no live picture, no buttons", 'return document.querySelector("#live").hidden && document.querySelector("#live-bar").hidden')
-    tab.wait("its recordings", 'return document.querySelector("#days li.whole") && !document.querySelector("#days li.recording")')
-    tab.click("#days li.whole .entry")
+    tab.wait("no live picture, no buttons", 'return document.querySelector("#record").hidden && location.hash.startsWith("#door@")')
+    tab.wait("its recordings", 'return document.querySelector("#rows .whole") && !document.querySelector("#rows .recording")')
+    tab.click("#rows .whole .entry")
     tab.wait("one that plays", FRONT + "return video?.readyState >= 2 && video.currentTime > 0")
     with tab.expect_download():
-        tab.click("#player-download")
-    tab.keyboard.press("Escape")
+        tab.click("#rows .whole .download")
     # With its last recording the camera goes too, and the list is that of another, with numbers of its own.
     gone = 'document.querySelectorAll("#cameras button").length === 0'
-    first = f'return {gone} ? null : document.querySelector("#days li[data-number]")?.dataset.number'
+    first = f'return {gone} ? null : document.querySelector("#rows [data-number]")?.dataset.number'
     while row := tab.run(first):
-        tab.click(f'#days li[data-number="{row}"] .delete')
+        tab.click(f'#rows [data-number="{row}"] .delete')
         tab.wait_for_text("#question-text", "This cannot be undone")
         tab.click("#question button[value=yes]")
-        tab.wait("it to go", f"return {gone} || !document.querySelector(`#days li[data-number='${{argument}}']`)", row)
+        tab.wait("it to go", f"return {gone} || !document.querySelector(`#rows [data-number='${{argument}}']`)", row)
     tab.wait("no former camera", 'return document.querySelectorAll("#cameras button").length === 0')
     watch_live(tab)
     step("forgotten")

@@ -29,11 +29,13 @@ def main():
         play(tab)
         run_on(tab)
         keys(tab)
+        scrub(tab)
+        url = hand_over(tab)
         download(tab, recordings)
         delete(tab, recordings)
         back_to_live(tab)
         photograph(browser, context, tab, screenshots)
-        use_by_address(browser, port)
+        use_by_address(browser, port, url)
         log_out_and_in(tab)
         shut_down(tab)
         tab.check()
@@ -85,7 +87,8 @@ def measure_live(tab):
 
 
 def list_grows_by_itself(tab):
-    count = 'return document.querySelectorAll("#days li.whole").length'
+    tab.files()
+    count = 'return document.querySelectorAll("#rows .whole").length'
     before = tab.run(count)
     tab.wait("another recording in the list", count + " > argument && " + count[7:] + " >= 3", before)
     step("list", rows=tab.run(count))
@@ -95,14 +98,15 @@ def stop_and_start(tab):
     dot = 'return document.querySelector("#dot").classList.contains("on")'
     tab.wait("the recording dot", dot)
     tab.wait("number and age", r'return /Recording \d{3}, \d+:\d\d/.test(document.querySelector("#recording-state").textContent)')
+    assert not tab.page.is_visible("#start")
     began = time.monotonic()
-    tab.click("#stop")
+    tab.menu("#stop")
     tab.wait("the dot to go out", dot.replace("return ", "return !"))
     off = time.monotonic() - began
     tab.wait_for_text("#recording-state", "Not recording")
     tab.wait("Stop Record out of use", 'return document.querySelector("#stop").getAttribute("aria-disabled") === "true"')
-    number = tab.run('return Number(document.querySelector("#days li").dataset.number)')
-    tab.wait("no open recording in the list", 'return !document.querySelector("#days li.recording")')
+    number = tab.run('return Number(document.querySelector("#rows [data-number]").dataset.number)')
+    tab.wait("no open recording in the list", 'return !document.querySelector("#rows .recording")')
     began = time.monotonic()
     tab.click("#start")
     tab.wait("the dot to come back", dot)
@@ -113,22 +117,30 @@ def stop_and_start(tab):
     step("record", off_s=round(off, 2), on_s=round(on, 2))
 
 
+def row(tab, number):
+    """A recording's row, scrolled to."""
+    tab.wait("the row", """
+      const rows = document.querySelector("#rows");
+      const row = rows.querySelector(`[data-number="${argument}"]`);
+      if (!row) rows.scrollTop = rows.scrollTop + rows.clientHeight < rows.scrollHeight - 1 ? rows.scrollTop + 200 : 0;
+      return row;
+    """, number)
+    return f'#rows [data-number="{number}"]'
+
+
 def play(tab):
     """The first recording begins with the camera's first frame."""
-    rows = tab.run('return [...document.querySelectorAll("#days li")].map((row) => Number(row.dataset.number))')
-    assert rows == sorted(rows, reverse=True) and rows[-1] == 0, rows
-    tab.click('#days li[data-number="0"] .entry')
+    tab.click(f"{row(tab, 0)} .entry")
     tab.wait("a recording that plays", FRONT + "return video?.readyState >= 2 && video.currentTime > 0 && shown(video) > 0")
-    assert tab.run("return location.hash") == "#camera/0"
+    assert tab.run("return location.hash").startswith("#camera@2"), tab.run("return location.hash")
     tab.wait("live video to be let go", 'return fetch("/api/status").then((answer) => answer.json()).then(({ cameras }) => cameras[0].viewers === 0)')
-    middle = tab.run(FRONT + "video.pause(); return video.duration / 2 + 0.02")
-    tab.fill("#seek", str(middle))
-    number = tab.wait(
-        "the picture in the middle",
-        FRONT + "return !video.seeking && Math.abs(video.currentTime - argument) < 0.1 && shown(video)", middle,
-    )
-    at = tab.run(FRONT + "return video.currentTime")
+    tab.keyboard.press("k")
+    still = FRONT + "return video.paused && !video.seeking && video.readyState >= 2 && [shown(video), video.currentTime]"
+    number, at = tab.wait("a picture that stands", still)
     assert abs(number - int(at * FRAMES_PER_SECOND)) <= 1, (number, at)
+    for key, step_ in [(".", 1), (".", 2), (",", 1)]:
+        tab.keyboard.press(key)
+        tab.wait(f"one picture on or back by {key}", FRONT + "return !video.seeking && shown(video) === argument", number + step_)
     step("sought", to_s=at, frame=number)
 
 
@@ -151,7 +163,7 @@ def run_on(tab):
       }
     """)
     tab.click("#play")
-    tab.wait("the recording after the next", 'return location.hash === "#camera/2"')
+    tab.wait("the recording after the next", FRONT + 'return video.currentSrc.endsWith("/002.mp4")')
     seen, was_ready = tab.run("seen.ended = true; return [seen, seen.wasReady]")
     files = sorted({file for file, *_ in seen})
     assert files[:2] == ["000.mp4", "001.mp4"], files
@@ -169,74 +181,161 @@ def run_on(tab):
 
 def keys(tab):
     tab.run(FRONT + "document.activeElement.blur(); video.pause()")
-    tab.wait("a picture to seek in", FRONT + "return video.readyState >= 2 && !video.seeking")
-    tab.keyboard.press("Home")
-    tab.wait("its beginning", FRONT + "return video.currentTime === 0 && !video.seeking")
-    tab.keyboard.press("ArrowRight")
-    tab.wait("a time further on", FRONT + "return video.currentTime > 1")
-    tab.keyboard.press("ArrowLeft")
-    tab.wait("its beginning again", FRONT + "return video.currentTime === 0 && !video.seeking")
-    number = tab.run("return location.hash")
+    tab.wait("a picture that stands", FRONT + "return video.readyState >= 2 && !video.seeking")
+    file = "return document.querySelector('#player video.front').currentSrc.split('#')[0]"
+    before = tab.run(file)
+    tab.keyboard.press("n")
+    tab.wait("the next recording", file + " !== argument", before)
+    tab.wait("that it stands there", FRONT + "return video.paused && !video.seeking && video.readyState >= 2")
     tab.keyboard.press(" ")
-    tab.wait("the space bar to play", FRONT + "return !video.paused && video.currentTime > 0")
+    tab.wait("that it plays", FRONT + "return !video.paused && video.currentTime > 0")
+    tab.keyboard.press(" ")
+    tab.wait("that it stands again", FRONT + "return video.paused")
     tab.keyboard.press("p")
-    tab.wait("the recording before", "return location.hash !== argument", number)
-    step("keys")
+    tab.wait("its beginning, or the one before", FRONT + "return video.currentTime < 0.5 && !video.seeking")
+    tab.keyboard.press(" ")
+    tab.wait("that it goes on", FRONT + "return !video.paused")
+    tab.keyboard.press("]")
+    tab.wait("a faster picture", FRONT + "return video.playbackRate === 2")
+    tab.keyboard.press("[")
+    tab.keyboard.press("m")
+    tab.wait("silence", FRONT + "return video.muted && video.playbackRate === 1")
+    tab.keyboard.press("m")
+    tab.keyboard.press("?")
+    tab.wait_for_text("#keys-list", "or just type 1432")
+    tab.keyboard.press("Escape")
+    tab.keyboard.press("d")
+    tab.wait("the calendar", 'return document.querySelector("#calendar").open && document.activeElement.closest("#month")')
+    tab.keyboard.press("Escape")
+    tab.keyboard.press("Escape")
+    tab.wait("live again", LIVE + 'return location.hash === "#camera" && video?.currentTime > 0')
+    # The time at which the first recording began, as it is typed; it may have begun within that second.
+    start = tab.run("""
+      return fetch("/api/recordings?camera=camera&number=1").then((answer) => answer.json()).then(({ recordings }) => recordings[0].start_ms)
+    """)
+    typed = tab.run("return new Date(argument + 1000).toTimeString().slice(0, 8).replaceAll(':', '')", start)
+    tab.keyboard.type(typed)
+    tab.keyboard.press("Enter")
+    tab.wait("that time", FRONT + 'return video?.currentSrc.includes("/001.mp4") && video.readyState >= 2')
+    step("keys", typed=typed)
+
+
+def scrub(tab):
+    """The picture under the finger; it plays on from where it is let go."""
+    tab.keyboard.press("Escape")
+    watch_live(tab)
+    box = tab.page.locator("#band").bounding_box()
+    for _ in range(8):
+        tab.page.click("#closer")
+    tab.wait("five minutes", 'return document.querySelector("#band-words").textContent.includes("5 minutes")')
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    tab.page.mouse.move(x, y)
+    tab.page.mouse.down()
+    seen = set()
+    for pixel in range(0, int(box["width"] * 8 / 300), 2):
+        tab.page.mouse.move(x + pixel, y)
+        tab.page.wait_for_timeout(60)
+        found = tab.run(FRONT + "return video?.readyState >= 2 && !video.seeking && video.paused && [video.currentSrc, video.currentTime].join()")
+        if found:
+            seen.add(found)
+    assert len(seen) >= 3, seen
+    said = tab.run('return document.querySelector("#bubble").textContent')
+    tab.page.mouse.up()
+    tab.wait("that it plays from there", FRONT + "return video && !video.paused && video.currentTime > 0 && location.hash.includes('@')")
+    step("scrubbed", pictures=len(seen), said=said)
+
+
+def hand_over(tab):
+    """A span is marked, saved as one file, and the link to it opened elsewhere."""
+    tab.click(f"{row(tab, 1)} .entry")
+    tab.wait("a recording that plays", FRONT + 'return video?.currentSrc.includes("/001.mp4") && video.currentTime > 0')
+    tab.keyboard.press("i")
+    tab.wait_for_text("#chosen-text", "now go to the end")
+    tab.wait("two more seconds", FRONT + 'return !video.currentSrc.includes("/001.mp4") && video.currentTime > 0.5')
+    tab.keyboard.press("o")
+    tab.wait("the span in the address", 'return /@.*&to=/.test(location.hash)')
+    href = tab.page.get_attribute("#save-file", "href")
+    with tab.expect_download() as waiting:
+        tab.click("#save-file")
+    saved = pathlib.Path(waiting.value.path()).read_bytes()
+    length = tab.run("return fetch(argument).then((answer) => answer.arrayBuffer()).then((bytes) => bytes.byteLength)", href)
+    assert len(saved) == length and saved[4:8] == b"ftyp", (len(saved), length)
+    assert waiting.value.suggested_filename.startswith("camera_"), waiting.value.suggested_filename
+    tab.keyboard.press("c")
+    tab.wait("a link that is selected", """
+      const field = document.querySelector("#link-text");
+      return document.activeElement === field && field.selectionEnd === field.value.length && field.value;
+    """)
+    url = tab.page.input_value("#link-text")
+    tab.click("#close-link")
+    with tab.expect_download() as waiting:
+        tab.keyboard.press("s")
+    picture = pathlib.Path(waiting.value.path()).read_bytes()
+    assert picture[:2] == b"\xff\xd8" and len(picture) > 1000
+    tab.click("#clear")
+    tab.wait("no span", 'return document.querySelector("#chosen").hidden && !location.hash.includes("&to")')
+    step("handed_over", file=waiting.value.suggested_filename, bytes=len(saved), link=url)
+    return url
 
 
 def download(tab, recordings):
-    file = tab.run('return new URL(document.querySelector("#player-download").href).pathname.split("/").pop()')
+    name = tab.run(f"return document.querySelector('{row(tab, 1)} .download').pathname.split('/').pop()")
     with tab.expect_download() as waiting:
-        tab.click("#player-download")
+        tab.click(f"{row(tab, 1)} .download")
     got = pathlib.Path(waiting.value.path()).read_bytes()
-    assert waiting.value.suggested_filename.endswith(file), waiting.value.suggested_filename
-    assert got == (recordings / file).read_bytes(), f"{file}: {len(got)} bytes"
-    step("downloaded", file=file, bytes=len(got))
+    assert waiting.value.suggested_filename.endswith(".mp4"), waiting.value.suggested_filename
+    assert got == (recordings / name).read_bytes(), f"{name}: {len(got)} bytes"
+    step("downloaded", file=name, bytes=len(got))
 
 
 def delete(tab, recordings):
-    row = '#days li[data-number="0"]'
-    tab.click(f"{row} .delete")
+    tab.click(f"{row(tab, 0)} .delete")
     tab.wait("the question", 'return document.querySelector("#question").open')
     tab.click("#question button[value=no]")
     tab.wait("no question", 'return !document.querySelector("#question").open')
-    assert tab.run(f"return document.querySelector('{row}')") is not None
     assert (recordings / "000.mp4").exists()
-    tab.click(f"{row} .delete")
+    tab.click(f"{row(tab, 0)} .delete")
     tab.click("#question button[value=yes]")
-    tab.wait("the row to go", f"return !document.querySelector('{row}')")
+    gone = "return !document.querySelector('#rows [data-number=\"0\"]')"
+    tab.wait("the row to go", gone)
     assert not (recordings / "000.mp4").exists()
+    tab.wait("the focus on another row", 'return document.activeElement.closest("#rows")')
     tab.click("#refresh")
-    tab.wait("the list again", f"return document.querySelector('#days li') && !document.querySelector('{row}')")
+    tab.wait("the list again", "return document.querySelector('#rows [data-number]') && (() => { " + gone + " })()")
     step("deleted")
 
 
 def back_to_live(tab):
     tab.keyboard.press("Escape")
+    tab.click("#close-files")
     watch_live(tab)
 
 
 def photograph(browser, context, tab, folder):
     folder.mkdir(parents=True, exist_ok=True)
     state = context.storage_state()
-    for width, height in [(360, 740), (1024, 768), (1920, 1080)]:
+    for width, height in [(360, 740), (740, 360), (1024, 768), (1920, 1080)]:
         for scheme in ["light", "dark"]:
             other = browser.new_context(
                 viewport={"width": width, "height": height}, color_scheme=scheme, storage_state=state
             )
             page = Tab(other, tab.origin)
             watch_live(page)
-            page.wait("the list", 'return document.querySelector("#days li")')
             overflow = page.run("return document.documentElement.scrollWidth - innerWidth")
             assert overflow <= 0, f"{overflow} px too wide at {width}"
+            # What is needed is on the screen, without scrolling.
+            for id in ["stage", "play", "time", "go-live", "mark", "save", "link", "mute", "band", "strip", "menu"]:
+                box = page.page.locator(f"#{id}").bounding_box()
+                assert box["y"] >= 0 and box["y"] + box["height"] <= height, (width, height, id, box)
+                assert box["x"] >= 0 and box["x"] + box["width"] <= width, (width, height, id, box)
             page.screenshot(path=folder / f"{width}-{scheme}.png")
             page.check()
             other.close()
     step("photographed")
 
 
-def use_by_address(browser, port):
-    """127.0.0.1, which browsers trust as they trust HTTPS."""
+def use_by_address(browser, port, url):
+    """127.0.0.1, which browsers trust as they trust HTTPS; the link that was handed over opens at its moment."""
     context = browser.new_context()
     tab = Tab(context, f"http://127.0.0.1:{port}")
     tab.wait_for_text("#login-title", "Log in")
@@ -244,13 +343,17 @@ def use_by_address(browser, port):
     tab.keyboard.press("Enter")
     watch_live(tab)
     assert tab.run("return isSecureContext")
+    tab.page.goto(url.replace(NAME, "127.0.0.1"))
+    tab.page.reload()
+    tab.wait("the moment of the link", FRONT + 'return video?.readyState >= 2 && video.currentTime > 0 && !document.querySelector("#chosen").hidden')
+    assert tab.run("return location.hash") == url[url.index("#"):], tab.run("return location.hash")
     tab.check()
     context.close()
     step("used_by_address")
 
 
 def log_out_and_in(tab):
-    tab.click("#open-settings")
+    tab.menu("#open-settings")
     tab.wait("the settings", 'return document.querySelector("#settings").open')
     tab.click("#logout")
     tab.wait_for_text("#login-title", "Log in")
@@ -277,7 +380,7 @@ def log_out_and_in(tab):
 
 
 def shut_down(tab):
-    tab.click("#shutdown")
+    tab.menu("#shutdown")
     tab.wait_for_text("#question-title", "Shut down")
     tab.click("#question button[value=yes]")
     tab.wait_for_text("#banner", "has shut down")

@@ -1,64 +1,117 @@
-// The page: what is shown, as the address says (#camera, #camera/number, or all cameras) and the
-// server's events tell.
+// The page: live and past on one axis, as the address says (moment.js) and the server's events tell.
 
-import { $, ask, enable, h, onclick, onsubmit, say } from "./dom.js";
+import { $, enable, onsubmit, say } from "./dom.js";
 import { Feed, api } from "./api.js";
+import { daysOn, midnight, sameTime, spanAfter, spanAt } from "./axis.js";
+import { Band } from "./band.js";
 import { welcome } from "./camera.js";
-import { Health, cardTrouble } from "./health.js";
-import { Live } from "./live.js";
+import { Chosen, savePicture } from "./chosen.js";
+import { Controls } from "./controls.js";
+import { Days } from "./days.js";
+import { Health, agreesSince } from "./health.js";
+import { keyboard } from "./keys.js";
 import { login } from "./login.js";
+import { address, moment, readAddress } from "./moment.js";
 import { Player } from "./player.js";
+import { Record } from "./record.js";
 import { Recordings } from "./recordings.js";
+import { Reel } from "./reel.js";
 import { Settings } from "./settings.js";
-import { file, length, sentence } from "./words.js";
+import { Tiles } from "./tiles.js";
+import { Timeline } from "./timeline.js";
+import { codec, sentence } from "./words.js";
+import { Zoom } from "./zoom.js";
 
 let status = null;
 let statusAt = 0;
 let auth = "password";
-/** The camera of the list, the buttons and the picture, perhaps a former one; `all`: every camera's picture. */
+/** The camera of the axis, the buttons and the picture, perhaps a former one; `all`: every camera's picture. */
 let camera = null;
-/** What the tabs were made of. */
-let built = null;
 let all = false;
+/** Live, at the right end of the axis. */
+let isLive = true;
 let isOver = false;
-const lives = new Map();
+let welcomeFields = null;
+const timelines = new Map();
 
-const health = new Health();
+const now = () => (status ? status.clock.now_ms + performance.now() - statusAt : Date.now());
+const cursor = () => player.time ?? now();
+const known = (name) => Boolean(status) && [...status.cameras, ...status.former].some((one) => one.name === name);
 const labelOf = (name) => status?.cameras.find((one) => one.name === name)?.label ?? name;
-const isFormer = () => status.former.some((one) => one.name === camera) && !lives.has(camera);
+const isFormer = () => !tiles.lives.has(camera) && known(camera);
+const trouble = (problem) => say($("picture-error"), sentence(problem.message));
 
+const tiles = new Tiles((name) => openTab(name));
+const health = new Health();
+const reel = new Reel();
+const player = new Player(reel, now, {
+  time: () => drawAxis(),
+  state: () => {
+    drawAxis();
+    if (!player.isPlaying) settle();
+  },
+  settled: () => settle(),
+  end: () => (isFormer() ? player.pause() : go(null)),
+});
+const band = new Band({
+  scrub: (ms) => scrub(ms),
+  go: (ms, lane) => go(ms, { name: all && lane !== undefined ? status.cameras[lane]?.name : camera, isPlaying: isLive || player.isPlaying }),
+  choose: (edge, ms) => chosen.set(camera, edge === "from" ? Math.min(ms, chosen.to ?? ms) : chosen.from, edge === "to" ? Math.max(ms, chosen.from) : chosen.to),
+  mark: (ms) => !all && chosen.mark(chosen.from === null || chosen.to !== null ? "from" : "to", ms),
+  view: (from, to) => {
+    for (const [, timeline] of shownTimelines()) timeline.need(Math.min(from, midnight(cursor())), Math.max(to, daysOn(midnight(cursor()), 1)), now());
+  },
+});
+const chosen = new Chosen({
+  now,
+  moment: () => cursor(),
+  link: () => hash(),
+  change: () => {
+    drawAxis();
+    settle();
+  },
+  kept: () => timelineOf(camera).changed(),
+  deleted: () => recordingsChanged(camera),
+});
+const days = new Days({ day: (ms) => openDay(ms) });
 const list = new Recordings({
-  labelOf,
-  onPlay: (name, number) => {
-    go(name, number);
+  label: labelOf,
+  play: (entry) => {
+    go(entry.start_ms, { name: entry.camera, of: entry });
     scrollTo(0, 0); // where the player is, on a small screen
   },
-  onDelete: (entry, next) => {
-    if (player.entry?.camera === entry.camera && player.entry.number === entry.number) go(entry.camera, next?.number);
-  },
-  onChange: () => {
-    player.changed();
-    // An address that is asked for again as the card is read.
-    if (status && !$("player").hidden && !player.entry) route();
-  },
+  deleted: (entry) => recordingsChanged(entry.camera, entry.number),
 });
-const player = new Player(list, {
-  onShow: (name, number) => {
-    if (location.hash !== hash(name, number)) history.replaceState(null, "", hash(name, number));
-    list.mark(name, number);
-  },
-  onEnd: () => go(player.entry.camera),
-  onDelete: (entry) => list.askToDelete(entry),
+const controls = new Controls({
+  toggle: () => toggle(),
+  step: (ms) => step(ms),
+  recording: (way) => recording(way),
+  speed: (x) => player.setSpeed(x),
+  mute: () => player.mute(!player.isMuted),
+  live: () => go(null),
+  go: (ms) => go(ms > now() ? daysOn(ms, -1) : ms),
+  video: () => video(),
+  picture: () => picture(),
+  zoom: (factor) => band.zoom(factor),
 });
+const record = new Record(() => (all ? null : camera), () => {
+  isOver = true;
+  hideAll();
+  say($("banner"), "smolnvr has shut down. All files are closed; the power may be switched off.");
+});
+const zoom = new Zoom($("stage"), $("zoomed"), () => !all && !$("main").hidden);
 const settings = new Settings({ onSaved: () => refresh(), onLogout: () => begin() });
 const feed = new Feed({
-  status: (now, isFirst) => {
+  status: (fresh, isFirst) => {
     if (isFirst) say($("banner"), "");
-    show(now);
+    show(fresh);
     if (isFirst) refresh();
   },
   change: (change) => health.change(change),
-  recording: (event) => list.event(event),
+  recording: (event) => {
+    list.event(event);
+    recordingsChanged(event.camera, event.number, event.state !== "deleted");
+  },
   login: (session) => {
     hideAll();
     login(session, enter);
@@ -68,56 +121,156 @@ const feed = new Feed({
   },
 });
 
-// --- the address ---
+// --- where we are ---
 
-const hash = (name, number) => (name ? `#${name}${number == null ? "" : `/${number}`}` : "#");
+/** The address of what is shown. */
+function hash() {
+  if (all) return "#all";
+  const [from, to] = chosen.span ?? [];
+  return to != null ? address({ camera, at: from, to }) : address({ camera, at: isLive ? null : cursor() });
+}
 
-function go(name, number) {
-  if (location.hash === hash(name, number)) route();
-  else location.hash = hash(name, number);
+/** The address follows, without a step back for each. */
+function settle() {
+  if (!status || camera === null) return;
+  if (location.hash !== hash() && !(all && !location.hash)) history.replaceState(null, "", hash());
+  list.mark(camera, player.entry?.number ?? null);
+  showList();
+}
+
+/** Goes to a moment, or to live (null). `of`: a recording that holds it, of several. */
+function go(ms, { name = camera, isPlaying = true, of = null } = {}) {
+  if (!status) return;
+  const toLive = ms === null || (!of && ms >= now() - EDGE_MS && tiles.lives.has(name));
+  if (name !== camera || (all && !toLive) || toLive !== isLive) {
+    const to = all && toLive && name === camera ? "#all" : address({ camera: name, at: toLive ? null : ms });
+    if (location.hash !== to) history.pushState(null, "", to);
+    if (name !== camera) chosen.set(name, null, null);
+    if (!toLive || name !== camera) all = false;
+  }
+  camera = name;
+  open(toLive ? null : ms, isPlaying, of);
 }
 
 function route() {
   if (!status) return;
-  const [name, number] = location.hash.slice(1).split("/");
-  const known = [...status.cameras, ...status.former].some((one) => one.name === name);
+  const asked = readAddress(location.hash);
+  const isKnown = known(asked.camera);
   const isEmpty = status.cameras.length === 0;
-  all = !known && status.cameras.length > 1;
-  if (known) camera = name;
-  else if (!lives.has(camera)) camera = status.cameras[0]?.name ?? null;
-  welcomeShown(isEmpty && !known);
+  all = !isKnown && status.cameras.length > 1;
+  if (isKnown) camera = asked.camera;
+  else if (!tiles.lives.has(camera)) camera = status.cameras[0]?.name ?? null;
+  welcomeShown(isEmpty && !isKnown);
   if (camera === null) return;
-  list.show(camera);
-  const plays = known && /^\d+$/.test(number ?? "");
-  const left = !plays && $("player-bar").contains(document.activeElement) ? player.entry : null;
-  $("player").hidden = $("player-bar").hidden = !plays;
-  $("live").hidden = $("live-bar").hidden = plays || isFormer();
-  $("former").hidden = plays || !isFormer();
-  say($("picture-error"), "");
-  if (plays) {
-    player.open(camera, Number(number)).catch((problem) => say($("picture-error"), problem.message));
-  } else {
-    player.close();
-    list.mark(null, null);
-    if (left) list.focus(left.number);
-  }
-  draw();
+  const at = all ? null : asked.at;
+  chosen.set(camera, at !== null && asked.to !== null ? at : null, at !== null ? asked.to : null);
+  if (isKnown && (asked.number !== null || (at === null && isFormer()))) return openNumber(asked.number);
+  open(at);
 }
 
-// --- the status ---
-
-function show(now) {
-  status = now;
-  statusAt = performance.now();
-  $("open-settings").hidden = $("shutdown").hidden = false;
-  settings.status(now, auth);
-  list.status(now, 0);
-  const names = JSON.stringify([now.cameras.map(({ name, label }) => [name, label]), now.former.map(({ name }) => name)]);
-  if (names !== built) {
-    built = names;
-    build();
-    route();
+/** A recording by its number, as addresses were before; without: the last one of a former camera. */
+async function openNumber(number) {
+  const name = camera;
+  const former = status.former.find((one) => one.name === name);
+  open(null);
+  try {
+    const entry = await reel.entry(name, number ?? former?.newest);
+    if (name !== camera) return;
+    if (!entry) throw new Error("This recording is not there any more");
+    open(entry.start_ms, number !== null, entry);
+  } catch (problem) {
+    trouble(problem);
   }
+}
+
+/** Shows a moment, or what is live. */
+function open(ms, isPlaying = true, of = null) {
+  isLive = ms === null;
+  say($("picture-error"), "");
+  zoomOff();
+  if (isLive) player.close();
+  else player.show(camera, ms, { isPlaying, of }).catch(trouble);
+  draw();
+  settle();
+}
+
+let zoomedOf = null;
+function zoomOff() {
+  const of = `${camera} ${all}`;
+  if (of !== zoomedOf) zoom.reset();
+  zoomedOf = of;
+}
+
+/** The picture follows the finger. */
+function scrub(ms) {
+  if (all || isLive) {
+    all = isLive = false;
+    draw();
+  }
+  player.scrub(camera, ms);
+  drawAxis();
+}
+
+/** The same time of another day where something was recorded, else what comes first on it. */
+function openDay(day) {
+  if (day === midnight(now()) && isLive) return;
+  const wanted = Math.min(sameTime(day, cursor()), now());
+  const { spans } = timelineOf(camera);
+  const first = spanAfter(spans, day);
+  const isThere = spanAt(spans, wanted) || spanAfter(spans, wanted)?.[0] < daysOn(day, 1);
+  go(isThere || !first ? wanted : first[0]);
+}
+
+const toggle = () => (isLive ? go(now() - EDGE_MS - 500, { isPlaying: false }) : player.toggle());
+const step = (ms) => go(cursor() + ms, { isPlaying: isLive || player.isPlaying });
+
+/** To the beginning of this recording, of the one before, of the next. */
+async function recording(way) {
+  const { entry } = player;
+  if (!entry) return way < 0 ? step(-EDGE_MS - 2000) : undefined;
+  const isInside = way < 0 && cursor() - entry.start_ms > INSIDE_MS;
+  try {
+    const to = isInside ? entry : await reel[way < 0 ? "previous" : "next"](entry);
+    if (to) go(to.start_ms, { of: to, isPlaying: player.isPlaying });
+    else if (way > 0) go(null);
+  } catch (problem) {
+    trouble(problem);
+  }
+}
+
+const video = () => (isLive ? tiles.lives.get(camera)?.video : player.video);
+
+async function picture() {
+  const shown = video();
+  if (!shown?.videoWidth) return trouble(new Error("There is no picture to save"));
+  await savePicture(shown, `${camera}_${moment(cursor()).replace("T", "_").replaceAll(":", "-")}.jpg`);
+}
+
+// --- what is known ---
+
+function timelineOf(name) {
+  if (!timelines.has(name)) timelines.set(name, new Timeline(name, () => drawAxis()));
+  return timelines.get(name);
+}
+
+const shownTimelines = () => (all ? status.cameras.map(({ name }) => name) : [camera]).map((name) => [name, timelineOf(name)]);
+
+function recordingsChanged(name, number, isToday = false) {
+  reel.forget(name, number);
+  timelines.get(name)?.changed(isToday ? now() : undefined);
+  if (name !== camera) return;
+  days.changed();
+  player.changed();
+}
+
+function show(fresh) {
+  status = fresh;
+  statusAt = performance.now();
+  $("menu").hidden = false;
+  settings.status(fresh, auth);
+  list.status(fresh, 0);
+  const isFirst = tiles.lives.size === 0;
+  if (tiles.build(fresh) && (isFirst || !known(camera))) route();
   draw();
 }
 
@@ -132,83 +285,70 @@ function welcomeShown(isShown) {
   $("welcome").hidden = !isShown;
 }
 
-/** Pictures and tabs, when the cameras are others. */
-function build() {
-  const names = status.cameras.map((one) => one.name);
-  for (const [name, live] of lives) {
-    if (!names.includes(name)) live.set(null, false);
-  }
-  const old = new Map(lives);
-  lives.clear();
-  for (const name of names) lives.set(name, old.get(name) ?? new Live(name));
-  $("live").replaceChildren(...[...lives.values()].map((live) => live.element));
-  const tab = (text, name) => h("button", { type: "button", onclick: () => go(name), "data-name": name ?? "" }, text);
-  const tabs = status.cameras.map((one) => tab(one.label, one.name));
-  const former = status.former.map((one) => tab(one.name, one.name));
-  if (former.length) former.unshift(h("span", { className: "quiet" }, former.length > 1 ? "Former cameras:" : "Former camera:"));
-  if (tabs.length > 1) tabs.unshift(tab("All"));
-  if (tabs.length === 0) tabs.push(tab("New camera"));
-  $("cameras").replaceChildren(...(tabs.length > 1 || former.length ? [...tabs, ...former] : []));
+/** Another camera, at the same moment. */
+function openTab(name) {
+  const at = name && !isLive && tiles.lives.has(name) ? cursor() : null;
+  const to = name ? address({ camera: name, at }) : "#all";
+  if (location.hash === to) route();
+  else location.hash = to;
 }
 
 /** What changes with the status and with every second. */
 function draw() {
   if (!status || camera === null || isOver) return;
   const age = performance.now() - statusAt;
-  const plays = !$("player").hidden;
-  const count = all ? lives.size : 1;
-  const columns = Math.ceil(Math.sqrt(count));
-  $("stage").style.setProperty("--columns", columns);
-  $("stage").style.setProperty("--rows", plays ? 1 : Math.ceil(count / columns));
-  $("live").classList.toggle("many", all);
-  for (const one of status.cameras) {
-    const live = lives.get(one.name);
-    const isShown = !plays && (all || one.name === camera);
-    live.element.hidden = !isShown;
-    live.set(one, isShown);
-    live.dot.className = `dot ${one.recording ? "on" : ""}`;
-    say(live.label, all ? one.label : one.recording ? "REC" : "");
-  }
-  for (const tab of $("cameras").children) {
-    if (tab.dataset.name != null) tab.setAttribute("aria-current", String(tab.dataset.name === (all ? "" : camera)));
-  }
+  $("player").hidden = isLive;
+  $("former").hidden = !isFormer();
+  // While the finger looks for a first picture, the live one stays below.
+  tiles.show(status, { camera, all, isSeen: isLive || !player.hasPicture, isLive, now: now() });
   say($("list-title"), $("cameras").children.length ? `Recordings of ${labelOf(camera)}` : "Recordings");
-  if (!isFormer()) recordingState(age);
+  const shown = status.cameras.filter((one) => all || one.name === camera);
+  $("record").hidden = shown.length === 0;
+  if (shown.length) record.show(status, shown, age, all);
+  warnOfCodec(shown);
   health.show(status, age);
-  for (const one of status.cameras) {
+  for (const one of shown) {
     if (one.recording && one.name === camera) list.growing(one.segment, one.segment_ms + age);
   }
   document.title = `${status.cameras.some((one) => one.recording) ? "● " : ""}smolnvr`;
+  drawAxis();
 }
 
-/** The dot with segment number and age; which of the two buttons can be pressed. */
-function recordingState(age) {
-  const shown = status.cameras.filter((one) => all || one.name === camera);
-  const recording = shown.filter((one) => one.recording);
-  const wanted = shown.filter((one) => one.recording_wanted ?? one.recording);
-  $("dot").className = `dot ${recording.length ? "on" : ""}`;
-  const [one] = shown;
-  let text = "Not recording";
-  if (all) text = `${recording.length} of ${shown.length} cameras recording`;
-  else if (one?.recording) {
-    const since = one.segment_ms == null ? "" : `, ${length(one.segment_ms + age)}`;
-    text = one.segment == null ? "Recording" : `Recording ${file(one.segment)}${since}`;
-  } else if (wanted.length) {
-    text = cardTrouble(status) ?? (one.state === "live" ? "Waiting for a key frame" : one.ffmpeg ? "Waiting for FFmpeg" : "Waiting for the camera");
-    text = `Not recording: ${text}`;
-  }
-  say($("recording-state"), text);
-  enable($("start"), recording.length < shown.length);
-  enable($("stop"), wanted.length > 0);
-  const trouble = wanted.length ? cardTrouble(status) : null;
-  say($("announcement"), [all ? text : `${labelOf(camera)} is ${recording.length ? "" : "not "}being recorded`, trouble].filter(Boolean).join(". "));
+function drawAxis() {
+  if (!status || camera === null || isOver) return;
+  const at = cursor();
+  const agrees = agreesSince(status, performance.now() - statusAt);
+  const lanes = shownTimelines().map(([name, timeline]) => {
+    const one = status.cameras.find((other) => other.name === name);
+    const spans = timeline.covered(one?.recording ? one.segment_start_ms : null, now(), agrees);
+    return { label: labelOf(name), spans, gaps: timeline.gaps, kept: timeline.kept, marks: timeline.marks };
+  });
+  band.show({ lanes, cursor: at, now: now(), isLive, chosen: all ? null : chosen.span });
+  controls.show({ isLive, isPlaying: player.isPlaying, speed: player.speed, isMuted: player.isMuted, cursor: at });
+  days.show(camera, at, now());
+  for (const id of ["mark", "save", "link"]) enable($(id), !all);
+  if (!all) chosen.kept(timelineOf(camera).kept);
+  const { complete } = timelineOf(camera);
+  say($("axis-note"), complete ? "" : "The card is still being read: more may come");
+}
+
+/** Said before somebody wonders why nothing moves. */
+function warnOfCodec(shown) {
+  const one = shown.find(({ mime }) => mime && !document.createElement("video").canPlayType(mime));
+  say($("codec-note"), one && !all ? `${one.label} sends ${codec(one.codec)}, which this browser cannot play: live shows snapshots. What helps: H.264 in the camera's settings, a browser that knows ${codec(one.codec)} (Safari, Edge, Chrome on most phones), or Mark and Save, then VLC.` : "");
+}
+
+/** The drawer of files follows the day. */
+function showList() {
+  if (!$("files").hidden) list.show(camera, isLive || midnight(cursor()) === midnight(now()) ? Infinity : daysOn(midnight(cursor()), 1));
 }
 
 async function refresh() {
   try {
-    const [now] = await Promise.all([api("GET", "/api/status"), list.refresh()]);
-    show(now);
-    health.changes(now.changes ?? []);
+    const [fresh] = await Promise.all([api("GET", "/api/status"), list.refresh()]);
+    for (const [name] of timelines) recordingsChanged(name);
+    show(fresh);
+    health.changes(fresh.changes ?? []);
   } catch (problem) {
     if (problem.status && problem.status !== 401) say($("banner"), sentence(problem.message));
   }
@@ -235,57 +375,54 @@ function enter(session) {
 function hideAll() {
   feed.stop();
   player.close();
-  for (const live of lives.values()) live.set(null, false);
-  lives.clear();
-  status = built = null;
-  for (const id of ["main", "welcome", "open-settings", "shutdown"]) $(id).hidden = true;
-  if ($("settings").open) $("settings").close();
-  if ($("question").open) $("question").close();
+  tiles.clear();
+  status = null;
+  for (const id of ["main", "welcome", "menu", "record"]) $(id).hidden = true;
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
 }
 
 // --- what is pressed ---
 
-const error = $("picture-error");
-for (const [id, what] of [["start", "start"], ["stop", "stop"]]) {
-  onclick($(id), error, async () => {
-    const query = all ? "" : `?camera=${encodeURIComponent(camera)}`;
-    await api("POST", `/api/record/${what}${query}`);
-  });
+$("player").addEventListener("click", () => player.toggle());
+function drawer() {
+  $("files").hidden = !$("files").hidden;
+  $("open-files").setAttribute("aria-expanded", String(!$("files").hidden));
+  $("main").classList.toggle("with-files", !$("files").hidden);
+  if ($("files").hidden) return $("open-files").focus();
+  showList();
+  list.refresh().catch(() => {});
 }
-onclick($("close-player"), null, () => go(camera));
-$("full").hidden = !document.fullscreenEnabled;
-onclick($("full"), error, () => (document.fullscreenElement ? document.exitFullscreen() : $("picture").requestFullscreen()));
-$("live").addEventListener("click", (event) => {
-  const tile = all && event.target.closest(".tile");
-  const found = tile && [...lives.values()].find((live) => live.element === tile);
-  if (found) go(found.name);
-});
-onclick($("shutdown"), null, () => {
-  ask("Shut down the recorder?", "All files are closed, then recording ends, and this page with it. It begins again when the board is switched on the next time.",
-    "Shut Down", async () => {
-      await api("POST", "/api/shutdown");
-      isOver = true;
-      hideAll();
-      say($("banner"), "smolnvr has shut down. All files are closed; the power may be switched off.");
-    });
-});
-let welcomeFields = null;
+$("open-files").onclick = $("close-files").onclick = drawer;
 onsubmit($("welcome-form"), async () => {
   await api("PUT", "/api/config", { camera: [welcomeFields.value()] });
   await refresh();
 });
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
-  if ($("player").hidden) return;
-  const { target, key } = event;
-  const isSeek = target.id === "seek";
-  if (target.matches("input, select, textarea") && !isSeek) return;
-  if (key === " " && target.matches("button, a, summary")) return;
-  if (key === "Escape" && !document.fullscreenElement) return go(camera);
-  if (player.key(key)) event.preventDefault();
+keyboard({
+  isOn: () => Boolean(status) && !$("main").hidden,
+  closes: () => $("menu").open,
+  toggle,
+  step,
+  recording,
+  frame: (way) => (isLive ? toggle() : player.frame(way, status.cameras.find(({ name }) => name === camera)?.fps)),
+  faster: (way) => controls.faster(way),
+  zoom: (factor) => band.zoom(factor),
+  live: () => !isLive && !isFormer() && go(null),
+  time: (digits) => controls.type(digits),
+  days: () => days.open(),
+  mark: (edge) => !all && chosen.mark(edge),
+  save: () => !all && chosen.save(),
+  link: () => chosen.link(),
+  picture: () => picture().catch(trouble),
+  full: () => Promise.resolve(controls.full()).catch(trouble),
+  mute: () => !isLive && player.mute(!player.isMuted),
+  camera: (digit) => tiles.press(digit),
 });
 window.addEventListener("hashchange", route);
 setInterval(draw, 1000);
-$("health-details").open = matchMedia("(min-width: 60rem)").matches;
 document.documentElement.dataset.started = ""; // see old.js
 begin();
+
+/** So near to now it is live. */
+const EDGE_MS = 2500;
+/** So far inside a recording, its own beginning is meant. */
+const INSIDE_MS = 2000;

@@ -19,7 +19,7 @@ export function h(tag, properties = {}, ...children) {
 export function say(element, text) {
   text ??= "";
   if (element.textContent !== text) element.textContent = text;
-  if (element.matches(".error, .note, .banner")) element.hidden = !text;
+  if (element.matches(".error, .note, .banner, .hint")) element.hidden = !text;
 }
 
 /** A button that keeps the focus while it can not be used. */

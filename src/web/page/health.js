@@ -78,6 +78,11 @@ export function clockDiffers({ now_ms, trusted }, age) {
   return clockOff(now_ms, age) >= (trusted ? CLOCK_OFF_MS : CLOCK_AGREES_MS);
 }
 
+/** What was recorded since then has the right time, whoever set the clock. */
+export function agreesSince({ clock: time, uptime_s }, age) {
+  return clockDiffers(time, age) ? Infinity : Math.floor(time.now_ms / 60_000 - uptime_s / 60) * 60_000;
+}
+
 const clockOff = (now_ms, age) => Math.abs(now_ms + age - Date.now());
 
 function card(status) {

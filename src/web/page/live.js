@@ -3,7 +3,8 @@
 
 import { h, say } from "./dom.js";
 import { absolute } from "./api.js";
-import { codec } from "./words.js";
+import { Fragments } from "./fragments.js";
+import { clock, codec } from "./words.js";
 
 const Source = window.ManagedMediaSource ?? window.MediaSource;
 
@@ -11,6 +12,9 @@ export class Live {
   /** Shown or not, by whoever owns this; a picture is fetched only while it is. */
   #shown = false;
   #inView = false;
+  #now = 0;
+  /** It was said that the picture stands. */
+  #stands = false;
   #camera = null;
   #socket = null;
   /** The server said something on this connection. */
@@ -18,6 +22,7 @@ export class Live {
   #source = null;
   #buffer = null;
   #queue = [];
+  #fragments = new Fragments();
   #timer = 0;
   #delay = 0;
   #failures = 0;
@@ -66,14 +71,15 @@ export class Live {
     document.addEventListener("visibilitychange", () => this.update());
   }
 
-  /** `camera`: its entry of the status. */
-  set(camera, shown) {
+  /** `camera`: its entry of the status. `now`: the recorder's time. */
+  set(camera, shown, now) {
     if (camera && camera.label !== this.#camera?.label) {
       this.image.alt = `Snapshot of ${camera.label}`;
       this.video.setAttribute("aria-label", `Live picture of ${camera.label}`);
     }
     this.#camera = camera;
     this.#shown = shown;
+    this.#now = now;
     this.update();
   }
 
@@ -81,16 +87,28 @@ export class Live {
   update() {
     const isLive = this.#camera?.state === "live" || Boolean(this.#camera?.no_live);
     const looked = this.#shown && this.#inView && !document.hidden;
-    if (!isLive && this.#camera) {
-      const error = this.#camera.last_error;
-      say(this.note, this.#camera.state === "off" ? "The camera is off" : error ? `No picture: ${error}` : "Connecting to the camera…");
-    }
-    const wanted = isLive && looked;
     const isConnected = this.#socket !== null || this.#isFile;
+    this.#tell(isLive, looked, isConnected);
+    const wanted = isLive && looked;
     if (isConnected && performance.now() - this.#moved > STALL_MS) return this.#retry();
     if (wanted === (isConnected || this.#timer !== 0)) return;
     if (wanted) this.#connect();
     else this.#close();
+  }
+
+  /** A picture that stands is dimmed, and says since when. */
+  #tell(isLive, looked, isConnected) {
+    const stood = isLive && looked && isConnected ? performance.now() - this.#moved : 0;
+    const hasPicture = this.video.readyState >= 2 && !this.video.hidden;
+    const isStopped = hasPicture && (stood > STANDS_MS || (!isLive && this.#camera !== null));
+    this.element.classList.toggle("stopped", isStopped);
+    if (!this.#camera) return;
+    const { state, last_error: error, last_frame_ms: last } = this.#camera;
+    if (!isLive) {
+      const why = state === "off" ? "the camera is off" : error || "connecting to the camera…";
+      say(this.note, isStopped ? `Stopped at ${clock(last)}: ${why}` : state === "off" ? "The camera is off" : error ? `No picture: ${error}` : "Connecting to the camera…");
+    } else if (isStopped) say(this.note, `Stopped at ${clock(this.#now - stood)}: nothing comes from the camera`);
+    this.#stands = isStopped && isLive;
   }
 
   /** Why there are snapshots in place of video. */
@@ -186,6 +204,7 @@ export class Live {
     this.#queue = [];
     this.#fresh = true;
     this.#unseen = 0;
+    this.#fragments = new Fragments();
     URL.revokeObjectURL(this.video.src);
     this.video.src = URL.createObjectURL(source);
     source.addEventListener("sourceopen", () => {
@@ -222,17 +241,27 @@ export class Live {
     const { video } = this;
     if (video.currentTime === this.#time) return;
     this.#time = video.currentTime;
-    this.#moved = performance.now();
+    this.#goes();
     this.#delay = 0;
     const { buffered } = video;
     const behind = buffered.length ? buffered.end(buffered.length - 1) - video.currentTime : 0;
     video.playbackRate = behind > JUMP_S ? 1.1 : 1;
   }
 
+  #goes() {
+    this.#moved = performance.now();
+    if (!this.#stands) return;
+    this.#stands = false;
+    this.element.classList.remove("stopped");
+    say(this.note, "");
+  }
+
   #append(data) {
     if (!this.#source) return;
     this.#delay = 0;
-    this.#queue.push(data);
+    const piece = this.#fragments.take(data);
+    if (!piece) return;
+    this.#queue.push(piece);
     // The browser does not take them: begin anew at a key frame.
     if (this.#queue.length > QUEUE_MAX) return this.#retry();
     this.#feed();
@@ -258,9 +287,9 @@ export class Live {
     const { buffered } = this.#buffer;
     if (!buffered.length || this.#queue.length > 2) return;
     const { video } = this;
-    if (video.currentTime !== this.#time) this.#moved = performance.now();
+    if (video.currentTime !== this.#time) this.#goes();
     this.#time = video.currentTime;
-    const first = buffered.start(buffered.length - 1);
+    const first = lastStart(buffered);
     const end = buffered.end(buffered.length - 1);
     const behind = end - video.currentTime;
     if (behind > JUMP_S || video.currentTime < first || (this.#fresh && behind > this.#distance + SLACK_S)) {
@@ -322,6 +351,14 @@ export class Live {
   }
 }
 
+/** Where the last range begins; holes as short as frames are none. */
+function lastStart(buffered) {
+  let at = buffered.length - 1;
+  while (at > 0 && buffered.start(at) - buffered.end(at - 1) < HOLE_S) at -= 1;
+  return buffered.start(at);
+}
+
+const HOLE_S = 0.5;
 /** Seconds behind the newest frame. */
 const DISTANCE_MIN = 0.25;
 const DISTANCE_MAX = 0.7;
@@ -340,5 +377,7 @@ const FAILURES_MAX = 3;
 const BARRED_MAX = 2;
 /** Connected, but nothing moves: connect again. */
 const STALL_MS = 15_000;
+/** A picture that has not moved for so long is said to stand. */
+const STANDS_MS = 4000;
 const DELAY_MAX_MS = 10_000;
 const SNAPSHOT_MS = 1000;

@@ -1,81 +1,194 @@
-// The player: one recording after the other, without a gap. Two <video> elements take turns: while
-// one plays, the other loads what comes next, and shows its first picture when the first ends.
+// The past: recordings one after the other, along the axis of time. Two <video> elements take turns: while one
+// plays, the other loads what comes next, or looks for the picture under the finger; it comes to the front when
+// it has one.
 
-import { $, enable, onclick, say } from "./dom.js";
-import { clock, codec, day, file, length } from "./words.js";
+import { $, h, say } from "./dom.js";
+import { endOf } from "./reel.js";
+import { clock, codec, span } from "./words.js";
 
 export class Player {
   #videos = [...$("player").querySelectorAll("video")];
+  /** What the element in front holds, and whether its address is that of an open recording. */
   #entry = null;
-  /** What the other element holds. */
+  /** What the other one holds ready, to follow. */
   #after = null;
   #handing = false;
-  #recordings;
-  #onEnd;
-  #onShow;
+  /** Renewed with each place that is asked for: an answer to an older question is not taken. */
+  #place = {};
+  /** The moment that is asked for and not there yet. */
+  #asked = null;
+  /** Where the finger is, while nothing has been looked for there. */
+  #scrub = null;
+  #isScrubbing = false;
+  #isLooking = false;
+  #hasPicture = false;
+  #wantsPlay = true;
+  #speed = 1;
+  #isMuted = localStorage.getItem("muted") === "yes";
+  #reel;
+  #now;
+  #on;
 
-  /** `recordings.entry(camera, number)`, `.next(entry)`, `.previous(entry)`: an entry of the list, or null; `.isDoubtful(entry)`: its time. */
-  constructor(recordings, { onShow, onEnd, onDelete }) {
-    this.#recordings = recordings;
-    this.#onShow = onShow;
-    this.#onEnd = onEnd;
-    const error = $("picture-error");
+  /**
+   * `reel`: which recording holds a moment. `now()`: the recorder's time. `on.time()`: the moment changed;
+   * `on.state()`: play, pause, speed, sound did; `on.settled()`: a place was reached; `on.end()`: there is nothing
+   * more but the live picture.
+   */
+  constructor(reel, now, on) {
+    this.#reel = reel;
+    this.#now = now;
+    this.#on = on;
     for (const video of this.#videos) {
-      video.addEventListener("ended", () => video === this.video && this.#ended());
-      video.addEventListener("error", () => video === this.video && this.#failed());
-      for (const kind of ["timeupdate", "durationchange", "play", "pause", "seeking", "progress"]) {
-        video.addEventListener(kind, () => video === this.video && this.#show());
+      const front = (action) => () => video === this.video && this.#entry && action();
+      video.addEventListener("ended", front(() => !this.#isScrubbing && this.#ended()));
+      video.addEventListener("error", front(() => this.#failed(this.#entry)));
+      for (const kind of ["timeupdate", "durationchange", "seeking", "progress"]) {
+        video.addEventListener(kind, front(() => this.#show()));
       }
-      video.addEventListener("seeking", () => video === this.video && this.#takeBack());
-      video.addEventListener("waiting", () => video === this.video && this.#entry && say($("player-note"), "Loading…"));
-      for (const kind of ["playing", "seeked", "canplay"]) {
-        video.addEventListener(kind, () => video === this.video && say($("player-note"), ""));
-      }
-      video.addEventListener("click", () => this.toggle());
+      for (const kind of ["play", "pause"]) video.addEventListener(kind, front(() => this.#on.state()));
+      video.addEventListener("seeking", front(() => this.#takeBack()));
+      video.addEventListener("waiting", front(() => performance.now() >= this.#noteUntil && say($("player-note"), "Loading…")));
+      for (const kind of ["playing", "seeked", "canplay"]) video.addEventListener(kind, front(() => this.#clear()));
     }
-    onclick($("play"), error, () => this.toggle());
-    onclick($("previous"), error, () => this.step("previous"));
-    onclick($("next"), error, () => this.step("next"));
-    onclick($("speed"), error, () => this.#changeSpeed());
-    onclick($("player-delete"), error, () => onDelete(this.#entry));
-    $("seek").addEventListener("input", () => this.seek(Number($("seek").value)));
+    this.#carry();
   }
 
   get video() {
     return this.#videos[0];
   }
 
+  /** Whether there was a picture since it was opened. */
+  get hasPicture() {
+    return this.#hasPicture;
+  }
+
   get entry() {
     return this.#entry;
   }
 
-  /** Plays a recording from its beginning, or from a time. */
-  async open(camera, number, time = 0) {
-    if (this.#entry?.camera === camera && this.#entry.number === number) return;
-    this.#load(await this.#recordings.entry(camera, number), time);
+  /** The moment of the picture, or the one that is asked for; null where nothing plays. */
+  get time() {
+    return this.#asked ?? (this.#entry && this.#entry.start_ms + this.video.currentTime * 1000);
+  }
+
+  get isPlaying() {
+    return this.#asked === null ? Boolean(this.#entry) && !this.video.paused : this.#wantsPlay;
+  }
+
+  get speed() {
+    return this.#speed;
+  }
+
+  get isMuted() {
+    return this.#isMuted;
+  }
+
+  /** Plays from a moment, or stands there; where nothing was recorded, from what comes next. `of`: that recording. */
+  async show(camera, ms, { isPlaying = true, of = null } = {}) {
+    const place = (this.#place = {});
+    this.#scrub = null;
+    this.#isScrubbing = false;
+    this.#asked = ms;
+    this.#wantsPlay = isPlaying;
+    try {
+      let entry = of ?? (await this.#reel.at(camera, ms, this.#now()));
+      let at = ms;
+      if (!entry) {
+        entry = await this.#reel.after(camera, ms, this.#now());
+        at = entry?.start_ms;
+      }
+      if (place !== this.#place) return;
+      if (!entry) {
+        this.#asked = null;
+        return this.#on.end();
+      }
+      await this.#cue(entry, (at - entry.start_ms) / 1000, place);
+      if (place !== this.#place) return;
+      this.#asked = null;
+      this.#noteUntil = 0;
+      if (this.#wantsPlay) this.#play();
+      if (at - ms > SKIPPED_MS) this.#skipped(at - ms);
+      this.#on.settled();
+      this.#show();
+    } catch (problem) {
+      if (place !== this.#place) return;
+      this.#asked = null;
+      if (problem.name !== "AbortError") throw problem;
+    }
+  }
+
+  /** Follows the finger: shows the picture of that moment, one seek at a time; `show` ends it. */
+  scrub(camera, ms) {
+    this.video.pause();
+    this.#isScrubbing = true;
+    this.#scrub = { camera, ms };
+    this.#asked = ms;
+    if (!this.#isLooking) this.#look();
+  }
+
+  async #look() {
+    this.#isLooking = true;
+    const place = (this.#place = {});
+    while (this.#scrub && place === this.#place) {
+      const { camera, ms } = this.#scrub;
+      this.#scrub = null;
+      try {
+        const entry = await this.#reel.at(camera, ms, this.#now());
+        if (entry && place === this.#place) await this.#cue(entry, (ms - entry.start_ms) / 1000, place);
+        $("player").classList.toggle("nothing", !entry);
+      } catch {
+        // Said when the finger is lifted.
+      }
+    }
+    this.#isLooking = false;
   }
 
   close() {
+    this.#place = {};
     for (const video of this.#videos) unload(video);
-    this.#entry = this.#after = null;
-    this.#handing = false;
-    say($("player-note"), "");
+    this.#entry = this.#after = this.#asked = this.#scrub = null;
+    this.#handing = this.#isScrubbing = this.#hasPicture = false;
+    this.#noteUntil = 0;
+    this.#clear();
   }
 
   toggle() {
-    if (this.video.paused) this.#play();
-    else this.video.pause();
+    if (this.isPlaying) this.pause();
+    else this.play();
   }
 
-  seek(time) {
-    const { video } = this;
-    if (Number.isFinite(video.duration)) video.currentTime = Math.min(Math.max(0, time), video.duration);
+  play() {
+    this.#wantsPlay = true;
+    if (this.#asked === null) this.#play();
   }
 
-  async step(direction) {
-    const entry = this.#entry && (await this.#recordings[direction](this.#entry));
-    if (entry) this.#load(entry, 0);
-    else if (direction === "next") this.#onEnd();
+  pause() {
+    this.#wantsPlay = false;
+    this.video.pause();
+    this.#on.state();
+  }
+
+  /** One picture on or back, where it stays: to the middle of its time. */
+  frame(step, fps) {
+    this.pause();
+    const rate = Math.round(fps) || 25;
+    const time = (Math.floor(this.video.currentTime * rate + 0.01) + 0.5 + step) / rate;
+    if (!this.#entry || this.#asked !== null) return;
+    if (time >= 0 && time < this.video.duration) this.video.currentTime = time;
+    else this.show(this.#entry.camera, this.#entry.start_ms + time * 1000, { isPlaying: false }).catch((problem) => this.#say(problem));
+  }
+
+  setSpeed(speed) {
+    this.#speed = speed;
+    this.#carry();
+    this.#on.state();
+  }
+
+  mute(isMuted) {
+    this.#isMuted = isMuted;
+    localStorage.setItem("muted", isMuted ? "yes" : "no");
+    this.#carry();
+    this.#on.state();
   }
 
   /** The list changed: perhaps there is something to go on with now. */
@@ -83,72 +196,94 @@ export class Player {
     if (this.#after === NOTHING) this.#after = null;
   }
 
-  /** A key that the page did not use otherwise; false where it is none of the player's. */
-  key(key) {
-    const { video } = this;
-    const actions = {
-      " ": () => this.toggle(),
-      ArrowLeft: () => this.seek(video.currentTime - SEEK_S),
-      ArrowRight: () => this.seek(video.currentTime + SEEK_S),
-      Home: () => this.seek(0),
-      End: () => this.seek(video.duration - 1),
-      n: () => this.step("next"),
-      p: () => this.step("previous"),
-    };
-    actions[key]?.();
-    return key in actions;
-  }
-
-  #load(entry, time) {
-    if (!entry) throw new Error("This recording is not there any more");
+  /** Brings a recording's picture at a time (seconds) to the front, once it is there. */
+  async #cue(entry, time, place) {
     this.#handing = false;
-    if (time === 0 && same(this.#after, entry)) {
-      this.#swap();
-      this.#play();
-      return;
+    // An open one may have grown since.
+    const isOver = this.#entry?.state === "recording" && !(time < this.video.duration - 0.1);
+    if (same(this.#entry, entry) && this.video.readyState > 0 && !isOver) {
+      this.video.currentTime = time;
+      return this.#ready(this.video, place);
     }
-    unload(this.#videos[1]);
-    this.#after = null;
-    this.#entry = entry;
-    this.video.className = "front";
-    // In the address: WebKit stands still where currentTime is set before the file's head is there.
-    this.video.src = address(entry) + (time > 0 ? `#t=${time}` : "");
-    this.#carrySpeed();
-    this.#begin();
-    this.#play();
+    const fresh = entry.state === "recording" ? ((await this.#reel.entry(entry.camera, entry.number)) ?? entry) : entry;
+    if (place !== this.#place) throw abort();
+    const [front, other] = this.#videos;
+    if (!same(this.#after, entry)) {
+      this.#after = null;
+      // In the address: WebKit stands still where currentTime is set before the file's head is there.
+      other.src = addressOf(fresh) + (time > 0 ? `#t=${Math.min(time, Math.max(0, fresh.duration_ms / 1000 - 0.1))}` : "");
+      other.load();
+      this.#carry();
+    } else if (time > 0.05) other.currentTime = time;
+    const before = this.#entry;
+    if (!before) {
+      // Nothing to stand before it meanwhile.
+      this.#bring(fresh);
+      return this.#ready(this.video, place);
+    }
+    front.pause();
+    await this.#ready(other, place, fresh);
+    this.#bring(fresh);
   }
 
-  /** What is shown of the recording, once it is the one that plays. */
-  #begin() {
-    const { camera, number, start_ms } = this.#entry;
-    const when = start_ms ? `${day(start_ms)}, ${clock(start_ms)}` : `Recording ${file(number)}`;
-    say($("player-title"), this.#recordings.isDoubtful(this.#entry) ? `${when} (clock not set)` : when);
-    $("player-download").href = `${address(this.#entry)}?download`;
-    enable($("player-delete"), this.#entry.state !== "recording");
+  /** The other element comes to the front, with that recording. */
+  #bring(entry) {
+    this.#videos.reverse();
+    const [video, other] = this.#videos;
+    video.className = "front";
+    other.className = "";
+    // Where it floats above other windows, what follows does too.
+    if (document.pictureInPictureElement === other) video.requestPictureInPicture().catch(() => {});
+    unload(other);
+    this.#entry = entry;
+    this.#after = null;
+    this.#handing = false;
+    $("player").classList.remove("nothing");
+    this.#carry();
     say($("picture-error"), "");
-    this.#show();
-    this.#onShow(camera, number);
+  }
+
+  /** Until a picture is there. */
+  #ready(video, place, entry = this.#entry) {
+    return new Promise((done, failed) => {
+      const kinds = ["loadeddata", "seeked", "canplay", "error", "emptied"];
+      const end = (outcome) => {
+        clearTimeout(timer);
+        for (const kind of kinds) video.removeEventListener(kind, look);
+        outcome === undefined ? done() : failed(outcome);
+      };
+      const look = (event) => {
+        if (place !== this.#place) end(abort());
+        else if (event?.type === "error") {
+          this.#failed(entry, video);
+          end(abort());
+        } else if (video.readyState >= 2 && !video.seeking) {
+          this.#hasPicture = true;
+          end();
+        }
+      };
+      const timer = setTimeout(() => end(new Error("The recording does not come: try again")), PATIENCE_MS);
+      for (const kind of kinds) video.addEventListener(kind, look);
+      look();
+    });
   }
 
   #play() {
     this.video.play().catch((error) => {
-      if (error.name === "NotAllowedError") this.#show();
+      if (error.name !== "NotAllowedError") return;
+      if (this.#isMuted || this.video.muted) return this.#on.state();
+      // Sound wants a click first; pictures mostly do not.
+      this.video.muted = true;
+      this.video.play().catch(() => this.#on.state());
+      say($("player-note"), "Silent, as the browser wants it. Press M for sound");
+      this.#isMuted = true;
+      this.#on.state();
     });
   }
 
   #show() {
-    const { video } = this;
-    if (!this.#entry) return;
-    const seconds = video.duration || this.#entry.duration_ms / 1000;
-    const seek = $("seek");
-    seek.max = seconds;
-    if (!video.seeking) seek.value = video.currentTime;
-    const text = `${length(video.currentTime * 1000)} of ${length(seconds * 1000)}`;
-    seek.setAttribute("aria-valuetext", text);
-    seek.style.setProperty("--done", `${(100 * video.currentTime) / seconds || 0}%`);
-    say($("player-time"), text);
-    say($("play"), video.paused ? "Play" : "Pause");
-    this.#prepare();
+    this.#on.time();
+    if (!this.#isScrubbing && this.#asked === null) this.#prepare();
   }
 
   /** Loads what comes next, when what plays is loaded or nearly over. */
@@ -161,15 +296,12 @@ export class Player {
     const loaded = buffered.length && buffered.end(buffered.length - 1) > duration - 0.5;
     if (!loaded && duration - video.currentTime > AHEAD_S) return;
     this.#after = NOTHING;
-    const after = await this.#recordings.next(entry).catch(() => null);
-    if (this.#entry !== entry || this.#after !== NOTHING) return;
-    if (!after || after.state === "damaged") {
-      // Looked for again when the end is reached.
-      return;
-    }
+    const after = await this.#reel.next(entry).catch(() => null);
+    // Looked for again when the end is reached.
+    if (this.#entry !== entry || this.#after !== NOTHING || !after || after.state === "damaged") return;
     this.#after = after;
     const [, other] = this.#videos;
-    other.src = address(after);
+    other.src = addressOf(after);
     other.load();
     this.#approach();
   }
@@ -192,7 +324,7 @@ export class Player {
     const [, other] = this.#videos;
     if (this.#after === NOTHING || other.readyState < 3) return;
     this.#handing = true;
-    this.#carrySpeed();
+    this.#carry();
     other.play().catch(() => {
       this.#handing = false;
     });
@@ -210,70 +342,88 @@ export class Player {
     this.#approach();
   }
 
-  #swap() {
-    this.#videos.reverse();
-    const [video, other] = this.#videos;
-    video.className = "front";
-    other.className = "";
-    unload(other);
-    this.#entry = this.#after;
-    this.#after = null;
-    this.#handing = false;
-    this.#carrySpeed();
-    this.#begin();
-  }
-
   async #ended() {
-    if (this.#handing) return this.#swap();
     const entry = this.#entry;
+    if (this.#handing) {
+      const after = this.#after;
+      this.#bring(after);
+      this.#gap(entry, after);
+      return this.#on.settled();
+    }
     const end = this.video.currentTime;
+    const place = this.#place;
     try {
       // It grew, or was closed, since it was opened.
       if (entry.state === "recording") {
-        const now = await this.#recordings.entry(entry.camera, entry.number, true);
-        if (this.#entry !== entry) return;
-        if (now && now.duration_ms / 1000 > end + GROWN_S) {
-          this.#entry = null;
-          return this.#load(now, end);
-        }
+        const now = await this.#reel.entry(entry.camera, entry.number);
+        if (this.#entry !== entry || place !== this.#place) return;
+        if (now && now.duration_ms / 1000 > end + GROWN_S) return await this.#follow(now, end);
       }
-      const next = await this.#recordings.next(entry);
-      if (this.#entry === entry && this.video.ended) {
-        if (next) this.#load(next, 0);
-        else this.#onEnd();
-      }
+      const next = await this.#reel.next(entry);
+      if (this.#entry !== entry || place !== this.#place || !this.video.ended) return;
+      if (!next) return this.#on.end();
+      await this.#follow(next, 0);
+      this.#gap(entry, next);
     } catch (problem) {
-      say($("picture-error"), problem.message);
+      this.#say(problem);
     }
   }
 
-  #failed() {
-    const entry = this.#entry;
+  async #follow(entry, time) {
+    const place = (this.#place = {});
+    await this.#cue(entry, time, place);
+    this.#play();
+    this.#on.settled();
+  }
+
+  /** Says what was passed over between two recordings. */
+  #gap(entry, next) {
+    const ms = next.start_ms - endOf(entry);
+    if (ms > SKIPPED_MS && entry.clock_trusted === next.clock_trusted) this.#skipped(ms);
+  }
+
+  #skipped(ms) {
+    say($("player-note"), `Skipped ${span(ms)}: it goes on at ${clock(this.#entry.start_ms)}`);
+    this.#noteUntil = performance.now() + NOTE_MS;
+    setTimeout(() => this.#clear(), NOTE_MS + 50);
+  }
+
+  #noteUntil = 0;
+
+  #clear() {
+    if (performance.now() >= this.#noteUntil) say($("player-note"), "");
+  }
+
+  #failed(entry, video = this.video) {
     if (!entry) return;
     const name = codec(entry.codec ?? "");
-    const decodes = !entry.mime || this.video.canPlayType(entry.mime);
+    const decodes = !entry.mime || video.canPlayType(entry.mime);
     const why = !decodes ? `This browser can not play ${name}: download it and play it elsewhere`
       : entry.state === "damaged" ? "This recording is damaged: it can not be played"
-        : `This recording can not be played: ${this.video.error?.message || "it did not come"}`;
+        : `This recording can not be played: ${video.error?.message || "it did not come"}`;
     say($("player-note"), "");
     say($("picture-error"), why);
+    if (!decodes) {
+      const link = h("a", { href: `${addressOf(entry)}?download`, download: "" }, "Download");
+      $("picture-error").append(". ", link);
+    }
   }
 
-  #changeSpeed() {
-    this.#speed = SPEEDS[(SPEEDS.indexOf(this.#speed) + 1) % SPEEDS.length];
-    say($("speed"), `${this.#speed}×`);
-    $("speed").setAttribute("aria-label", `Speed ${this.#speed}×`);
-    this.#carrySpeed();
+  #say(problem) {
+    if (problem.name !== "AbortError") say($("picture-error"), problem.message);
   }
 
-  #speed = 1;
-
-  #carrySpeed() {
-    for (const video of this.#videos) video.defaultPlaybackRate = video.playbackRate = this.#speed;
+  #carry() {
+    for (const video of this.#videos) {
+      video.defaultPlaybackRate = video.playbackRate = this.#speed;
+      video.muted = this.#isMuted;
+    }
   }
 }
 
-const address = (entry) => `/recordings/${entry.camera}/${entry.file}`;
+const abort = () => new DOMException("another place is asked for", "AbortError");
+
+const addressOf = (entry) => `/recordings/${entry.camera}/${entry.file}`;
 
 const same = (a, b) => a && b && a.camera === b.camera && a.file === b.file;
 
@@ -287,9 +437,11 @@ function unload(video) {
 const NOTHING = {};
 /** What a recording must have grown by to be opened again. */
 const GROWN_S = 0.3;
-const SEEK_S = 5;
-const SPEEDS = [1, 2, 4, 8, 0.5];
 /** Before the end, the next recording is loaded at the latest. */
 const AHEAD_S = 15;
 /** What it takes from play() to the first moving picture. */
 const LEAD_S = 0.03;
+/** A gap that is worth a word. */
+const SKIPPED_MS = 2000;
+const NOTE_MS = 4000;
+const PATIENCE_MS = 20_000;

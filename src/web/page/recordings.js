@@ -1,16 +1,19 @@
-// The list of a camera's recordings, newest first, by day.
+// The files of a camera, newest first: in a drawer, which follows the day that is looked at.
 
 import { $, ask, onclick, say } from "./dom.js";
 import { api } from "./api.js";
-import { cardHelp, clockDiffers } from "./health.js";
-import { row } from "./row.js";
+import { agreesSince, cardHelp } from "./health.js";
+import { order } from "./reel.js";
+import { dayRow, gapRow, isGap, row } from "./row.js";
 import { Rows } from "./rows.js";
-import { TWIN_STEP, clock, day, file, length } from "./words.js";
+import { clock, day, file, length } from "./words.js";
 
 export class Recordings {
   /** Whether the server makes pictures of recordings. */
   #pictures = false;
   #camera = null;
+  /** What began later is not listed. */
+  #end = Infinity;
   /** Renewed with the camera and the time that is shown: an answer to another question is not taken. */
   #view = {};
   /** Newest first, without a hole between the first and the last. */
@@ -31,69 +34,24 @@ export class Recordings {
   #agreesSince = Infinity;
   #loading = null;
   #refreshing = null;
-  #nearEnd = null;
-  #rows = new Rows($("days"), $("more"), (entry) => this.#row(entry));
+  #rows = new Rows($("rows"), (item) => this.#row(item), () => this.#more().catch((error) => say($("list-note"), error.message)));
   /** Numbers that events named, to be asked for together. */
   #changed = new Set();
   #timer = 0;
   #playing = null;
-  #labelOf;
-  #onPlay;
-  #onDelete;
-  #onChange;
+  #on;
 
-  /** `labelOf(camera)`: what people call it. */
-  constructor({ labelOf, onPlay, onDelete, onChange }) {
-    this.#labelOf = labelOf;
-    this.#onPlay = onPlay;
-    this.#onDelete = onDelete;
-    this.#onChange = onChange;
-    const note = $("list-note");
-    onclick($("refresh"), note, () => this.refresh());
-    onclick($("more"), note, () => this.#more());
-    $("until").addEventListener("change", () => {
-      this.#begin();
-      this.refresh().catch((error) => say(note, error.message));
-    });
-    WIDE.addEventListener("change", () => this.#watchEnd());
+  /** `on.label(camera)`: what people call it. `on.play(entry)`, `on.deleted(entry)`. */
+  constructor(on) {
+    this.#on = on;
+    onclick($("refresh"), $("list-note"), () => this.refresh());
   }
 
-  /** Shows a camera's list. */
-  async show(camera) {
-    if (camera === this.#camera) return;
+  /** Shows a camera's list, from `end` backwards. Nothing is asked for while the drawer is closed. */
+  show(camera, end = Infinity) {
+    if (camera === this.#camera && end === this.#end) return;
     this.#camera = camera;
-    $("until").value = "";
-    this.#begin();
-    try {
-      await this.refresh();
-    } catch (error) {
-      say($("list-note"), error.message);
-    }
-  }
-
-  /** What the status says of card and clock. */
-  status(status, age) {
-    const { clock: time, storage } = status;
-    this.#pictures = status.pictures;
-    const wasThere = this.#isThere;
-    const before = this.#trouble;
-    this.#isThere = storage.state !== "absent" && storage.state !== "released";
-    this.#trouble = cardHelp(status);
-    const agreesSince = clockDiffers(time, age) ? Infinity : Math.floor(time.now_ms / 60_000 - status.uptime_s / 60) * 60_000;
-    const isOther = agreesSince !== this.#agreesSince;
-    this.#agreesSince = agreesSince;
-    if (isOther) this.#render();
-    else if (this.#trouble !== before) this.#note();
-    if (!wasThere && this.#isThere) this.refresh().catch(() => {});
-  }
-
-  /** Whether a recording's time may be wrong. */
-  isDoubtful({ clock_trusted, start_ms }) {
-    return !clock_trusted && start_ms < this.#agreesSince;
-  }
-
-  /** Another camera, or another time. */
-  #begin() {
+    this.#end = end;
     this.#view = {};
     this.#entries = [];
     this.#asked = PAGE;
@@ -101,11 +59,35 @@ export class Recordings {
     this.#complete = true;
     this.#pause = READING_MS;
     this.#loading = this.#refreshing = null;
-    this.#nearEnd?.disconnect();
-    this.#nearEnd = null;
-    $("days").scrollTop = 0;
-    this.#render();
+    this.#rows.toTop();
     say($("list-note"), "");
+    this.refresh().catch((error) => say($("list-note"), error.message));
+    this.#render();
+  }
+
+  get #isOpen() {
+    return !$("files").hidden;
+  }
+
+  /** What the status says of card and clock. */
+  status(status, age) {
+    const { storage } = status;
+    this.#pictures = status.pictures;
+    const wasThere = this.#isThere;
+    const before = this.#trouble;
+    this.#isThere = storage.state !== "absent" && storage.state !== "released";
+    this.#trouble = cardHelp(status);
+    const since = agreesSince(status, age);
+    const isOther = since !== this.#agreesSince;
+    this.#agreesSince = since;
+    if (isOther) this.#render();
+    else if (this.#trouble !== before) this.#note();
+    if (!wasThere && this.#isThere) this.refresh().catch(() => {});
+  }
+
+  /** Whether a recording's time may be wrong. */
+  #isDoubtful({ clock_trusted, start_ms }) {
+    return !clock_trusted && start_ms < this.#agreesSince;
   }
 
   /** Asks again from the newest on, as far as was shown; once at a time. */
@@ -120,7 +102,7 @@ export class Recordings {
 
   async #refresh() {
     const view = this.#view;
-    if (!this.#camera) return;
+    if (!this.#camera || !this.#isOpen) return;
     const wanted = Math.min(ROWS_MAX, Math.max(PAGE, this.#entries.length));
     const entries = [];
     let page = { next: null };
@@ -141,17 +123,17 @@ export class Recordings {
     if (this.#loading || this.#next === null) return;
     const view = this.#view;
     const mine = (this.#loading = this.#page({ before: this.#next, limit: 2 * PAGE }));
+    let page;
     try {
-      const page = await mine;
-      if (view !== this.#view) return;
-      const last = this.#entries[this.#entries.length - 1];
-      this.#entries.push(...page.recordings.filter((entry) => !last || order(last, entry) < 0));
-      this.#asked = Math.min(ROWS_MAX, this.#entries.length);
-      this.#take(page);
+      page = await mine;
     } finally {
       if (this.#loading === mine) this.#loading = null;
     }
-    this.#watchEnd();
+    if (view !== this.#view) return;
+    const last = this.#entries[this.#entries.length - 1];
+    this.#entries.push(...page.recordings.filter((entry) => !last || order(last, entry) < 0));
+    this.#asked = Math.min(ROWS_MAX, this.#entries.length);
+    this.#take(page);
   }
 
   #take({ next, complete, read_to }) {
@@ -159,13 +141,11 @@ export class Recordings {
     this.#complete = complete;
     this.#readTo = read_to;
     // What was asked for by its time may still have holes before that.
-    const known = complete || !$("until").value ? this.#entries : this.#entries.filter((entry) => entry.start_ms >= read_to);
+    const known = complete || this.#end === Infinity ? this.#entries : this.#entries.filter((entry) => entry.start_ms >= read_to);
     if (known.length < this.#entries.length) this.#next = null;
     this.#entries = known;
     this.#trim();
     this.#render();
-    if (this.#nearEnd === null) this.#watchEnd();
-    this.#onChange();
     // Rows that came before the reading ended are asked for once more.
     const isOver = complete && this.#entries.every(({ state }) => state !== "unread");
     if (isOver || !this.#isThere || this.#reading) return;
@@ -176,25 +156,8 @@ export class Recordings {
     this.#pause = Math.min(READING_MAX_MS, this.#pause * 1.5);
   }
 
-  /** Loads on where the end of the list comes near: of the list that scrolls by itself, or of the page. */
-  #watchEnd() {
-    this.#nearEnd?.disconnect();
-    this.#nearEnd = new IntersectionObserver((seen) => {
-      // Several where the page was busy: the last one says how it is.
-      if (seen[seen.length - 1].isIntersecting && !$("more").hidden) this.#more().catch((error) => say($("list-note"), error.message));
-    }, { root: WIDE.matches ? $("days") : null, rootMargin: "600px 0px" });
-    this.#nearEnd.observe($("more"));
-  }
-
-  /** The end of the time that was searched for, or infinity. */
-  #end() {
-    const until = $("until").value;
-    return until ? Date.parse(until) + 60_000 : Infinity;
-  }
-
   #page(query) {
-    const end = this.#end();
-    return this.#ask({ camera: this.#camera, ...(end < Infinity ? { to: end } : {}), ...query });
+    return this.#ask({ camera: this.#camera, ...(this.#end < Infinity ? { to: this.#end } : {}), ...query });
   }
 
   #ask(query) {
@@ -203,19 +166,18 @@ export class Recordings {
 
   /** An event of the server: a recording began, ended, was deleted. */
   event({ camera, number, state }) {
-    if (camera !== this.#camera) return;
-    if (state === "deleted") {
-      const at = this.#entries.findIndex((entry) => entry.number === number);
-      if (at < 0) return;
-      this.#entries.splice(at, 1);
-      // Nothing is before it now.
-      if (at > 0) this.#changed.add(this.#entries[at - 1].number);
-      this.#renderSoon();
-      return;
-    }
-    this.#changed.add(number);
+    if (camera !== this.#camera || !this.#isOpen) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#fetchChanged().catch(() => {}), TOGETHER_MS);
+    this.#timer = setTimeout(() => {
+      this.#render();
+      this.#fetchChanged().catch(() => {});
+    }, TOGETHER_MS);
+    if (state !== "deleted") return void this.#changed.add(number);
+    const at = this.#entries.findIndex((entry) => entry.number === number);
+    if (at < 0) return;
+    this.#entries.splice(at, 1);
+    // Nothing is before it now.
+    if (at > 0) this.#changed.add(this.#entries[at - 1].number);
   }
 
   async #fetchChanged() {
@@ -224,19 +186,18 @@ export class Recordings {
     if (numbers.length > 5) return this.refresh();
     const view = this.#view;
     for (const number of numbers) {
-      const entry = await this.#one(this.#camera, number);
+      const { recordings } = await this.#ask({ camera: this.#camera, number });
       if (view !== this.#view) return;
-      if (entry) this.#put(entry);
+      if (recordings[0]) this.#put(recordings[0]);
     }
     this.#render();
-    this.#onChange();
   }
 
   /** Puts an entry in its place. */
   #put(entry) {
     const at = this.#entries.findIndex((other) => order(other, entry) >= 0);
     if (at >= 0 && this.#entries[at].number === entry.number) this.#entries[at] = entry;
-    else if (entry.start_ms >= this.#end()) return;
+    else if (entry.start_ms >= this.#end) return;
     else if (at >= 0) this.#entries.splice(at, 0, entry);
     else if (this.#next === null) this.#entries.push(entry);
     this.#trim();
@@ -255,106 +216,51 @@ export class Recordings {
     const entry = this.#entries.find((entry) => entry.number === number && entry.state === "recording");
     if (!entry || !(ms > 0)) return;
     entry.duration_ms = ms;
-    const row = this.#rows.get(number);
-    if (row) say(row.querySelector(".length"), length(ms));
-  }
-
-  // What the player asks.
-
-  /** An entry, or null where there is none. */
-  async entry(camera, number, anew = false) {
-    const known = camera === this.#camera && !anew && this.#entries.find((entry) => entry.number === number);
-    if (known && known.state !== "recording") return known;
-    return this.#one(camera, number);
-  }
-
-  async #one(camera, number) {
-    const { recordings, complete } = await this.#ask({ camera, number });
-    if (recordings.length === 0 && !complete && this.#isThere) {
-      throw new Error("The card is still being read: this recording is not known yet");
-    }
-    return recordings[0] ?? null;
-  }
-
-  next(entry) {
-    return this.#neighbour(entry, 1);
-  }
-
-  previous(entry) {
-    return this.#neighbour(entry, -1);
-  }
-
-  async #neighbour(entry, step) {
-    const { camera, number } = entry;
-    if (camera === this.#camera) {
-      const at = this.#entries.findIndex((other) => other.number === number);
-      const found = this.#entries[at - step];
-      if (at >= 0 && found) return found;
-    }
-    if (step < 0) {
-      const { recordings } = await this.#ask({ camera, before: number, limit: 1 });
-      return recordings[0] ?? null;
-    }
-    // The list is asked backwards: mostly it is the next number, else the last within a page above.
-    for (const [ahead, limit] of [[5, 20], [PAGE_MAX, PAGE_MAX]]) {
-      const { recordings } = await this.#ask({ camera, before: (number % TWIN_STEP) + ahead, limit });
-      const found = recordings.filter((other) => order(other, entry) < 0).pop();
-      if (found) return found;
-    }
-    return null;
+    const element = this.#rows.get(number);
+    if (element) say(element.querySelector(".length"), length(ms));
   }
 
   /** Marks what the player shows. */
   mark(camera, number) {
-    this.#playing = camera === this.#camera ? number : null;
-    const row = this.#rows.get(this.#playing);
-    for (const other of $("days").querySelectorAll('.entry[aria-current="true"]')) {
-      if (other !== row?.firstChild) other.setAttribute("aria-current", "false");
-    }
-    if (!row) return;
-    row.firstChild.setAttribute("aria-current", "true");
-    this.#reveal(row);
-  }
-
-  /** Scrolls the list where it scrolls by itself, never the page. */
-  #reveal(row) {
-    const box = $("days");
-    if (box.scrollHeight <= box.clientHeight) return;
-    const top = row.offsetTop - box.offsetTop;
-    if (top < box.scrollTop + HEADING_PX) box.scrollTop = top - HEADING_PX;
-    const bottom = top + row.offsetHeight;
-    if (bottom > box.scrollTop + box.clientHeight) box.scrollTop = bottom - box.clientHeight;
+    const playing = camera === this.#camera ? number : null;
+    if (playing === this.#playing) return;
+    this.#playing = playing;
+    this.#render();
+    if (this.#isOpen) this.#rows.reveal(playing);
   }
 
   askToDelete(entry) {
     const when = entry.start_ms ? `${day(entry.start_ms)}, ${clock(entry.start_ms)}` : `recording ${file(entry.number)}`;
-    const text = `${this.#labelOf(entry.camera)}, ${when}, ${length(entry.duration_ms)} long. This cannot be undone.`;
+    const text = `${this.#on.label(entry.camera)}, ${when}, ${length(entry.duration_ms)} long. This cannot be undone.`;
     ask("Delete this recording?", text, "Delete", async () => {
-      const next = await this.next(entry).catch(() => null);
+      const at = this.#entries.findIndex(({ number }) => number === entry.number);
+      const neighbour = this.#entries[at + 1] ?? this.#entries[at - 1];
       await api("DELETE", `/api/recordings/${entry.camera}/${entry.file}`);
       this.event({ ...entry, state: "deleted" });
-      this.#onDelete(entry, next);
+      this.#on.deleted(entry);
+      // The dialog gives the focus back when it closes, to a row that goes.
+      setTimeout(() => (neighbour ? this.#rows.reveal(neighbour.number)?.querySelector(".delete") : $("refresh"))?.focus(), 0);
     });
   }
 
-  #renderSoon() {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#render();
-      this.#fetchChanged().catch(() => {});
-    }, TOGETHER_MS);
-  }
-
   #render() {
-    const focus = this.#focus();
-    this.#rows.show(this.#entries, (entry) => `${this.#pictures} ${this.isDoubtful(entry)}`);
-    focus();
-    $("more").hidden = this.#next === null;
+    if (!this.#isOpen) return;
+    const items = [];
+    let heading = null;
+    for (const entry of this.#entries) {
+      const text = day(entry.start_ms);
+      if (text !== heading) items.push({ key: `day ${items.length ? text : ""}`, mark: text, text });
+      heading = text;
+      const mark = `${this.#pictures} ${this.#isDoubtful(entry)} ${entry.number === this.#playing} ${JSON.stringify({ ...entry, duration_ms: entry.state === "recording" ? 0 : entry.duration_ms })}`;
+      items.push({ key: entry.number, mark, entry });
+      if (isGap(entry)) items.push({ key: `gap ${entry.number}`, mark: entry.gap_before_ms, gap: entry.gap_before_ms });
+    }
+    this.#rows.show(items);
     this.#note();
   }
 
   #note() {
-    const none = $("until").value ? "Nothing was recorded until then." : "No recordings here yet.";
+    const none = this.#end < Infinity ? "Nothing was recorded until then." : "No recordings here yet.";
     const isUnasked = this.#refreshing && this.#complete && !this.#entries.length;
     say($("list-note"), this.#trouble ?? (this.#complete ? (this.#entries.length || isUnasked ? "" : none) : this.#progress()));
   }
@@ -364,46 +270,23 @@ export class Recordings {
     const so = Math.min(this.#readTo ?? Date.now(), Date.now());
     if (Date.now() - so < 5000) return "Reading the card…";
     const where = `Reading the card: back to ${day(so)}, ${clock(so)} so far.`;
-    return so > this.#end() ? `${where} What was recorded at the time you look for is not known yet.` : where;
+    return so > this.#end ? `${where} What was recorded at the time you look for is not known yet.` : where;
   }
 
-  /** Where the focus is in the list; what is returned puts it there again, or on the row in its place. */
-  #focus() {
-    const parts = (row) => [...row.querySelectorAll("button, a")];
-    const rows = () => [...$("days").querySelectorAll("[data-number]")];
-    const row = document.activeElement.closest("#days [data-number]");
-    if (!row) return () => {};
-    const { number } = row.dataset;
-    const part = parts(row).indexOf(document.activeElement);
-    const place = rows().indexOf(row);
-    return () => {
-      const now = rows().find((other) => other.dataset.number === number) ?? rows()[Math.min(place, rows().length - 1)];
-      if (now) parts(now)[part].focus();
-      else $("refresh").focus();
-    };
-  }
-
-  /** Puts the focus on a recording, where it is in the list. */
-  focus(number) {
-    ($("days").querySelector(`[data-number="${number}"] .entry`) ?? $("refresh")).focus();
-  }
-
-  #row(entry) {
+  #row({ entry, text, gap }) {
+    if (text) return dayRow(text);
+    if (gap) return gapRow(gap);
     return row(entry, {
       hasPicture: this.#pictures,
-      isDoubtful: this.isDoubtful(entry),
+      isDoubtful: this.#isDoubtful(entry),
       isPlaying: entry.number === this.#playing,
-      onPlay: () => this.#onPlay(entry.camera, entry.number),
+      isKept: entry.kept,
+      onPlay: () => this.#on.play(entry),
       onDelete: () => this.askToDelete(entry),
     });
   }
 }
 
-/** Below zero where `a` is the newer: by falling numbers, those of one number by their rank. */
-const order = (a, b) => (b.number % TWIN_STEP) - (a.number % TWIN_STEP) || a.number - b.number;
-
-/** The list scrolls by itself, beside the picture (style.css). */
-const WIDE = matchMedia("(min-width: 60rem)");
 const PAGE = 50;
 /** What the server gives at once, at most. */
 const PAGE_MAX = 500;
@@ -414,5 +297,3 @@ const READING_MS = 2000;
 const READING_MAX_MS = 10_000;
 /** Events that come so close together lead to one question. */
 const TOGETHER_MS = 200;
-/** A day's heading stays on top of what scrolls. */
-const HEADING_PX = 32;

@@ -1,18 +1,24 @@
-// One recording in the list: its row, and what was not recorded before it.
+// One line of the list of files: a recording, what was not recorded before it, or the day.
 
 import { $, enable, h, onclick } from "./dom.js";
 import { bytes, clock, file, length, span } from "./words.js";
 
-/** The row, and behind it the gap where there is one. */
-export function row(entry, { hasPicture, isDoubtful, isPlaying, onPlay, onDelete }) {
+export const dayRow = (text) => h("li", { className: "heading", role: "listitem" }, h("h3", {}, text));
+
+export const gapRow = (ms) => h("li", { className: "gap" }, `nothing for ${span(ms)}`);
+
+export const isGap = (entry) => entry.gap_before_ms >= GAP_SHOWN_MS;
+
+export function row(entry, { hasPicture, isDoubtful, isPlaying, isKept, onPlay, onDelete }) {
   const { camera, number, start_ms, state } = entry;
   const when = state === "unread" || !start_ms ? file(number) : clock(start_ms);
-  const item = h("li", { className: state, "data-number": number });
+  const item = h("li", { className: `recording-row ${state}`, "data-number": number });
+  const mark = STATES[state] ?? state;
   const play = h("button", { type: "button", className: "entry", onclick: onPlay },
     h("span", { className: "time" }, isDoubtful && start_ms ? `${when}?` : when),
     h("span", { className: "length" }, state === "unread" ? "" : length(entry.duration_ms)),
     h("span", { className: "size" }, bytes(entry.bytes)),
-    h("span", { className: "mark" }, STATES[state] ?? state));
+    h("span", { className: "mark" }, isKept && state === "whole" ? "kept" : mark === "whole" ? "" : mark));
   play.title = `Play ${entry.file}${isDoubtful ? ", recorded while the clock was not set" : ""}`;
   play.setAttribute("aria-current", String(isPlaying));
   const name = `${file(number)}, ${when}`;
@@ -28,8 +34,7 @@ export function row(entry, { hasPicture, isDoubtful, isPlaying, onPlay, onDelete
     item.append(image);
     inView.observe(image);
   }
-  if (entry.gap_before_ms < GAP_SHOWN_MS) return [item];
-  return [item, h("li", { className: "gap" }, `nothing for ${span(entry.gap_before_ms)}`)];
+  return item;
 }
 
 /** Pictures are fetched when they are seen, one at a time: the server makes them, and has other work. */

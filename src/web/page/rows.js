@@ -1,80 +1,100 @@
-// The rows of a long list, by day: a row is made once, and made anew only where its entry changed.
+// A long list of which only what is seen is made: all rows are of one height.
 
-import { h, say } from "./dom.js";
-import { day } from "./words.js";
+import { h } from "./dom.js";
 
 export class Rows {
   #box;
-  #last;
+  #list = h("ol");
   #make;
-  /** By the entry's number: what was made of it, and of what. */
+  #onEnd;
+  #items = [];
+  /** By key: what was made, and of what. */
   #made = new Map();
-  #days = new Map();
 
-  /** `make(entry)`: its elements, the row first. `last` stays at the end of `box`. */
-  constructor(box, last, make) {
+  /** `make(item)`: its element. `onEnd()`: the end comes near. An item has a `key` and a `mark` of all it depends on. */
+  constructor(box, make, onEnd) {
     this.#box = box;
-    this.#last = last;
     this.#make = make;
+    this.#onEnd = onEnd;
+    box.append(this.#list);
+    box.addEventListener("scroll", () => this.#draw(), { passive: true });
+    new ResizeObserver(() => this.#draw()).observe(box);
   }
 
-  /** Shows these entries, in this order. `mark(entry)`: what a row depends on besides. */
-  show(entries, mark) {
+  /** Shows these; what is looked at stays where it is. */
+  show(items) {
+    const top = this.#box.scrollTop;
+    const first = this.#items[Math.floor(top / ROW_PX)]?.key;
+    this.#items = items;
+    this.#list.style.height = `${items.length * ROW_PX}px`;
+    const now = top > 0 && first !== undefined ? items.findIndex(({ key }) => key === first) : -1;
+    if (now >= 0) this.#box.scrollTop = now * ROW_PX + (top % ROW_PX);
+    this.#draw();
+  }
+
+  /** The element of a key, scrolled to; null where there is none. */
+  reveal(key) {
+    const at = this.#items.findIndex((item) => item.key === key);
+    if (at < 0) return null;
+    const { scrollTop, clientHeight } = this.#box;
+    const top = at * ROW_PX;
+    if (top < scrollTop || top + ROW_PX > scrollTop + clientHeight) this.#box.scrollTop = top - clientHeight / 3;
+    this.#draw();
+    return this.#made.get(key)?.element ?? null;
+  }
+
+  get(key) {
+    return this.#made.get(key)?.element;
+  }
+
+  toTop() {
+    this.#box.scrollTop = 0;
+  }
+
+  #draw() {
+    const { scrollTop, clientHeight } = this.#box;
+    if (!clientHeight) return;
+    const from = Math.max(0, Math.floor(scrollTop / ROW_PX) - AHEAD);
+    const to = Math.min(this.#items.length, Math.ceil((scrollTop + clientHeight) / ROW_PX) + AHEAD);
     const made = new Map();
-    const days = new Map();
-    const count = new Map();
-    const sections = [];
-    let heading = null;
-    let items = null;
-    for (const entry of entries) {
-      const one = this.#row(entry, mark(entry));
-      made.set(entry.number, one);
-      if (one.date !== heading) {
-        heading = one.date;
-        // A clock that jumped may come to the same day twice.
-        const times = (count.get(heading) ?? 0) + 1;
-        count.set(heading, times);
-        const key = `${heading} ${times}`;
-        const section = this.#days.get(key) ?? h("section", {}, h("h3"), h("ol"));
-        say(section.firstChild, day(entry.start_ms));
-        days.set(key, section);
-        items = [];
-        sections.push([section, items]);
-      }
-      items.push(...one.elements);
+    for (let at = 0; at < this.#items.length; at += 1) {
+      const item = this.#items[at];
+      const known = this.#made.get(item.key);
+      // The one that has the focus stays.
+      if ((at < from || at >= to) && !known?.element.contains(document.activeElement)) continue;
+      const one = known?.mark === item.mark ? known : { mark: item.mark, element: this.#replace(known, item) };
+      one.element.style.top = `${at * ROW_PX}px`;
+      one.element.setAttribute("aria-posinset", at + 1);
+      one.element.setAttribute("aria-setsize", this.#items.length);
+      made.set(item.key, one);
+    }
+    for (const [key, { element }] of this.#made) {
+      if (made.get(key)?.element !== element) element.remove();
+    }
+    let before = null;
+    for (const { element } of made.values()) {
+      const place = before ? before.nextElementSibling : this.#list.firstElementChild;
+      if (place !== element) this.#list.insertBefore(element, place);
+      before = element;
     }
     this.#made = made;
-    this.#days = days;
-    arrange(this.#box, [...sections.map(([section]) => section), this.#last]);
-    for (const [section, rows] of sections) arrange(section.lastChild, rows);
+    if (to >= this.#items.length - AHEAD) this.#onEnd();
   }
 
-  /** The row of a number, or undefined. */
-  get(number) {
-    return this.#made.get(number)?.elements[0];
-  }
-
-  #row(entry, mark) {
-    const known = this.#made.get(entry.number);
-    if (known && known.mark === mark && (known.entry === entry || isSame(known.entry, entry))) {
-      known.entry = entry;
-      return known;
+  /** Made anew; the focus stays on the same part of it. */
+  #replace(known, item) {
+    const element = this.#make(item);
+    const parts = (row) => [...row.querySelectorAll("button, a")];
+    const focused = known ? parts(known.element).indexOf(document.activeElement) : -1;
+    if (focused >= 0) {
+      known.element.replaceWith(element);
+      parts(element)[focused]?.focus();
     }
-    return { entry, mark, date: new Date(entry.start_ms).toDateString(), elements: this.#make(entry) };
+    return element;
   }
 }
 
-const isSame = (a, b) => Object.keys(b).every((key) => a[key] === b[key]);
-
-/** Makes these the children of an element, and moves none that is in its place. */
-function arrange(parent, wanted) {
-  const stay = new Set(wanted);
-  for (const child of [...parent.children]) {
-    if (!stay.has(child)) child.remove();
-  }
-  let place = parent.firstElementChild;
-  for (const child of wanted) {
-    if (child === place) place = place.nextElementSibling;
-    else parent.insertBefore(child, place);
-  }
-}
+/** As style.css has it. */
+const ROW_PX = 44;
+/** Rows that are made beyond what is seen. */
+const AHEAD = 8;

@@ -3,12 +3,30 @@
 const time = new Intl.DateTimeFormat(undefined, {
   hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
 });
+const minutes = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const short = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const near = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short" });
+const middle = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", year: "numeric" });
+const months = new Intl.DateTimeFormat(undefined, { month: "long", year: "numeric" });
 const date = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 
 /** Before this the clock can not have been right. */
 const PLAUSIBLE_MS = Date.UTC(2020, 0);
 
 export const clock = (ms) => time.format(ms);
+export const hourMinuteSecond = clock;
+export const hourMinute = (ms) => minutes.format(ms);
+/** 24 Nov */
+export const dayShort = (ms) => short.format(ms);
+/** Tue 24 Nov, with the year where it is another. */
+export const dayMiddle = (ms) => (new Date(ms).getFullYear() === new Date().getFullYear() ? near : middle).format(ms);
+/** Tuesday 24 November 2026 */
+export const dayLong = (ms) => date.format(ms);
+export const dayAndTime = (ms) => `${dayLong(ms)}, ${clock(ms)}`;
+/** November 2026 */
+export const month = (ms) => months.format(ms);
+/** T, Tue, Tuesday; of a moment. */
+export const weekday = (ms, width = "short") => new Intl.DateTimeFormat(undefined, { weekday: width }).format(ms);
 
 /** The day in the viewer's time zone, as a heading. */
 export function day(ms) {

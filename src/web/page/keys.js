@@ -1,0 +1,70 @@
+// The keyboard: what each key does, and the list of them.
+
+import { $, h } from "./dom.js";
+
+/** `[keys, as they are called, what they do]`. */
+const KEYS = [
+  [" |k", "Space, K", "play or pause", (to) => to.toggle()],
+  ["ArrowLeft", "←", "10 seconds back, with Shift a minute", (to, event) => to.step(event.shiftKey ? -60_000 : -10_000)],
+  ["ArrowRight", "→", "10 seconds on, with Shift a minute", (to, event) => to.step(event.shiftKey ? 60_000 : 10_000)],
+  ["j", "J", "10 seconds back", (to) => to.step(-10_000)],
+  ["l", "L", "10 seconds on", (to) => to.step(10_000)],
+  [",", ",", "one picture back", (to) => to.frame(-1)],
+  [".", ".", "one picture on", (to) => to.frame(1)],
+  ["p", "P", "to the beginning of this recording, or of the one before", (to) => to.recording(-1)],
+  ["n", "N", "to the next recording", (to) => to.recording(1)],
+  ["[", "[", "slower", (to) => to.faster(-1)],
+  ["]", "]", "faster", (to) => to.faster(1)],
+  ["-", "−", "see more of the band", (to) => to.zoom(1.5)],
+  ["+|=", "+", "see less of the band", (to) => to.zoom(1 / 1.5)],
+  ["Escape", "Escape", "back to live", (to) => to.live()],
+  ["t", "T, or just type 1432", "go to a time", (to) => to.time("")],
+  ["d", "D", "choose a day", (to) => to.days()],
+  ["i", "I", "mark the beginning of a span", (to) => to.mark("from")],
+  ["o", "O", "mark its end", (to) => to.mark("to")],
+  ["e", "E", "save the span as one file", (to) => to.save()],
+  ["c", "C", "copy the link to this moment", (to) => to.link()],
+  ["s", "S", "save the picture", (to) => to.picture()],
+  ["f", "F", "full screen", (to) => to.full()],
+  ["m", "M", "sound on or off", (to) => to.mute()],
+  ["1", "1 to 9, 0", "a camera, all cameras", null],
+  ["?", "?", "this list", () => $("keys").showModal()],
+];
+
+/** Calls `to`'s actions; `to.camera(n)` and `to.time(digits)` for what is typed. */
+export function keyboard(to) {
+  $("keys-list").replaceChildren(...KEYS.flatMap(([, name, what]) => [h("dt", {}, name), h("dd", {}, what)]));
+  $("open-keys").onclick = () => $("keys").showModal();
+  $("close-keys").onclick = () => $("keys").close();
+  let digit = "";
+  let timer = 0;
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
+    const { target, key } = event;
+    if (target.matches("input, select, textarea") || !to.isOn()) return;
+    if ((key === " " || key === "Enter") && target.matches("button, a, summary")) return;
+    if (key === "Escape" && (document.fullscreenElement || to.closes())) return;
+    if (/^\d$/.test(key)) {
+      event.preventDefault();
+      clearTimeout(timer);
+      if (digit) {
+        to.time(digit + key);
+        digit = "";
+        return;
+      }
+      digit = key;
+      timer = setTimeout(() => {
+        to.camera(Number(digit));
+        digit = "";
+      }, SECOND_DIGIT_MS);
+      return;
+    }
+    const found = KEYS.find(([keys]) => keys.split("|").includes(key.length > 1 ? key : key.toLowerCase()));
+    if (!found?.[3]) return;
+    event.preventDefault();
+    found[3](to, event);
+  });
+}
+
+/** A digit alone is a camera; a second one, so soon, makes a time of it. */
+const SECOND_DIGIT_MS = 500;

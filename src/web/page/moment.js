@@ -1,0 +1,72 @@
+// Moments as text: in the page's address, and as somebody types them. Times are the viewer's.
+
+import { sameTime } from "./axis.js";
+
+/**
+ * What an address says: `#yard` live, `#yard@2026-11-24T14:32:40` a moment, `&to=14:42:00` a span,
+ * `#yard/1237` a recording. `{ camera, at, to, number }`, null where there is none.
+ */
+export function readAddress(hash) {
+  const [, camera, number, at, to] = decoded(hash).match(/^#?([^@/&]*)(?:\/(\d+))?(?:@([^&]*))?(?:&to=(.*))?$/) ?? ["", ""];
+  const moment = readMoment(at);
+  return { camera, at: moment, to: moment === null ? null : readEnd(to, moment), number: number ? Number(number) : null };
+}
+
+export function address({ camera, at, to }) {
+  if (at == null) return `#${camera}`;
+  const end = to == null ? "" : `&to=${new Date(at).toDateString() === new Date(to).toDateString() ? moment(to).slice(11) : moment(to)}`;
+  return `#${camera}@${moment(at)}${end}`;
+}
+
+/** 2026-11-24T14:32:40 */
+export function moment(ms) {
+  const date = new Date(ms);
+  const two = (n) => String(n).padStart(2, "0");
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}T${clockOf(date, two)}`;
+}
+
+const clockOf = (date, two) => `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+
+function readMoment(text) {
+  const parts = text?.match(/^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d?):(\d\d)(?::(\d\d))?)?$/);
+  if (!parts) return null;
+  const [, year, month, day, hour = 0, minute = 0, second = 0] = parts;
+  const date = new Date(year, month - 1, day, hour, minute, second);
+  const isThere = date.getMonth() === month - 1 && date.getDate() === Number(day) && hour < 24 && minute < 60 && second < 60;
+  return isThere ? date.getTime() : null;
+}
+
+/** The end of a span: a moment, or a time after its beginning. */
+function readEnd(text, from) {
+  const full = readMoment(text);
+  if (full !== null) return full > from ? full : null;
+  const time = typed(text ?? "", from);
+  if (time === null) return null;
+  return time > from ? time : sameTime(from + 86_400_000, time);
+}
+
+/** A time as it is typed (1432, 14:32:40, 2:32 pm), perhaps behind a date (2026-11-24), on the day of `day`; or null. */
+export function typed(text, day) {
+  const [, date, rest] = text.trim().match(/^(\d{4}-\d\d-\d\d)?[T ]*(.*)$/);
+  const on = date ? readMoment(date) : day;
+  if (on === null) return null;
+  if (date && !rest) return on;
+  const [, time, half] = rest.match(/^([\d:.]+)\s*([ap]m)?$/i) ?? [];
+  if (!time) return null;
+  const parts = /[:.]/.test(time) ? time.split(/[:.]/) : inTwos(time);
+  let [hour, minute = 0, second = 0] = parts.map(Number);
+  if (half) hour = (hour % 12) + (half.toLowerCase() === "pm" ? 12 : 0);
+  if (parts.length > 3 || parts.includes("") || hour > 23 || minute > 59 || second > 59) return null;
+  return new Date(on).setHours(hour, minute, second, 0);
+}
+
+/** 932: 9:32; 143240: 14:32:40. */
+const inTwos = (digits) => (digits.length > 6 ? [""] : (digits.length % 2 ? `0${digits}` : digits).match(/../g));
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,105 @@
+// Which recording holds a moment, and which one follows. Entries are those of the API, asked for by ten minutes
+// and remembered for a while.
+
+import { api } from "./api.js";
+import { TWIN_STEP } from "./words.js";
+
+export class Reel {
+  /** By camera and time: promises of entries, oldest first. */
+  #chunks = new Map();
+
+  /** The entry that holds a moment, or null. */
+  async at(camera, ms, now) {
+    return (await this.#chunk(camera, ms)).find((entry) => holds(entry, ms, now)) ?? null;
+  }
+
+  /** The first entry that begins later than that, or null. */
+  async after(camera, ms, now) {
+    const later = (entries) => entries.find((entry) => entry.start_ms > ms && entry.state !== "damaged");
+    const near = later(await this.#chunk(camera, ms));
+    if (near) return near;
+    for (let from = ms; from < now; from += LOOK_MS) {
+      const to = Math.min(from + LOOK_MS, now + 1);
+      const { spans } = await api("GET", `/api/timeline?${new URLSearchParams({ camera, from: Math.floor(from), to: Math.ceil(to) })}`);
+      for (const [start, end] of spans) {
+        if (end <= ms) continue;
+        const found = later(await this.#chunk(camera, Math.max(start, ms)));
+        if (found) return found;
+      }
+    }
+    return null;
+  }
+
+  /** The entry of a number, as it is now, or null. */
+  async entry(camera, number) {
+    const { recordings } = await ask({ camera, number });
+    return recordings[0] ?? null;
+  }
+
+  next(entry) {
+    return this.#neighbour(entry, 1);
+  }
+
+  previous(entry) {
+    return this.#neighbour(entry, -1);
+  }
+
+  /** A recording began, ended, was deleted; without a number: anything may have. */
+  forget(camera, number) {
+    const now = Math.floor(Date.now() / CHUNK_MS);
+    for (const [key, chunk] of this.#chunks) {
+      if (chunk.camera !== camera) continue;
+      if (number === undefined || !chunk.entries || chunk.index >= now || chunk.entries.some((entry) => entry.number === number)) {
+        this.#chunks.delete(key);
+      }
+    }
+  }
+
+  #chunk(camera, ms) {
+    const index = Math.floor(ms / CHUNK_MS);
+    const key = `${camera} ${index}`;
+    let chunk = this.#chunks.get(key);
+    if (!chunk) {
+      chunk = { camera, index, entries: null };
+      chunk.promise = ask({ camera, from: index * CHUNK_MS, to: (index + 1) * CHUNK_MS, limit: CHUNK_MAX }).then(({ recordings }) => {
+        chunk.entries = recordings.filter(({ state }) => state !== "unread").reverse().sort((a, b) => a.start_ms - b.start_ms);
+        return chunk.entries;
+      });
+      chunk.promise.catch(() => this.#chunks.delete(key));
+      this.#chunks.set(key, chunk);
+      if (this.#chunks.size > CHUNKS_MAX) this.#chunks.delete(this.#chunks.keys().next().value);
+    }
+    return chunk.promise;
+  }
+
+  async #neighbour(entry, step) {
+    const { camera, number } = entry;
+    if (step < 0) {
+      const { recordings } = await ask({ camera, before: number, limit: 1 });
+      return recordings[0] ?? null;
+    }
+    // The list is asked backwards: mostly it is the next number, else the last within a page above.
+    for (const [ahead, limit] of [[5, 20], [CHUNK_MAX, CHUNK_MAX]]) {
+      const { recordings } = await ask({ camera, before: (number % TWIN_STEP) + ahead, limit });
+      const found = recordings.filter((other) => order(other, entry) < 0).pop();
+      if (found) return found;
+    }
+    return null;
+  }
+}
+
+/** Below zero where `a` is the newer: by falling numbers, those of one number by their rank. */
+export const order = (a, b) => (b.number % TWIN_STEP) - (a.number % TWIN_STEP) || a.number - b.number;
+
+export const endOf = (entry) => entry.start_ms + entry.duration_ms;
+
+const holds = (entry, ms, now) => entry.state !== "damaged" && entry.start_ms <= ms && ms < (entry.state === "recording" ? now : endOf(entry));
+
+const ask = (query) => api("GET", `/api/recordings?${new URLSearchParams(query)}`);
+
+const CHUNK_MS = 600_000;
+/** What the server gives at once; a camera makes at most 60 recordings a minute. */
+const CHUNK_MAX = 500;
+const CHUNKS_MAX = 24;
+/** What the server tells of the axis at once. */
+const LOOK_MS = 31 * 86_400_000;
