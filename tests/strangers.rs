@@ -304,3 +304,76 @@ fn a_flood_of_connections_takes_no_memory_and_no_frame() {
     assert_eq!(crate::support::frames_in(&nvr.files()) as u64, FRAMES);
     assert_all_whole(&nvr.recordings());
 }
+
+const WRONG: &str = r#"{"password":"wrong password"}"#;
+
+/// Guesses from 127.0.0.`last` until its tries are held.
+fn guess_until_held(address: &str, last: u8) {
+    for _ in 0..3 {
+        wait_for("a guess to be judged", || {
+            Client::from(last, address).ask("POST", "/api/session", &[], WRONG).status == 401
+        });
+    }
+}
+
+#[test]
+fn an_owner_whose_address_the_guessers_have_gets_his_turn() {
+    const GUESSERS: usize = 12;
+    let port = Port::closed();
+    let (_nvr, address, cookie) = protected(&port.url("cam"), "");
+    let (stop, judged) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        for _ in 0..GUESSERS {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let answer = Client::from(60, &address).ask("POST", "/api/session", &[], WRONG);
+                    judged.fetch_add(u64::from(answer.status == 401), Ordering::Relaxed);
+                }
+            });
+        }
+        wait_for("guesses to be judged", || judged.load(Ordering::Relaxed) > GUESSERS as u64);
+        let before = judged.load(Ordering::Relaxed);
+        wait_for("the owner to be in", || {
+            Client::from(60, &address).ask("POST", "/api/session", &[], PASSWORD).status == 200
+        });
+        let meanwhile = judged.load(Ordering::Relaxed) - before;
+        stop.store(true, Ordering::Relaxed);
+        // Of four a second, that is 10 s.
+        assert!(meanwhile <= 40, "{meanwhile} guesses were judged before the owner's");
+        // Sessions have places all the while.
+        let status = Client::from(60, &address).ask("GET", "/api/status", &[&cookie], "");
+        assert_eq!(status.status, 200, "{status:?}");
+    });
+}
+
+#[test]
+fn a_guesser_that_hangs_up_gives_its_turn_up() {
+    let port = Port::closed();
+    let (_nvr, address, cookie) = protected(&port.url("cam"), "");
+    guess_until_held(&address, 61);
+    for _ in 0..4 {
+        let mut gone: Vec<_> = (0..30).map(|_| Client::from(61, &address)).collect();
+        gone.iter_mut().for_each(|it| it.begin("POST", "/api/session", &[], WRONG));
+        assert_eq!(ask(&address, "GET", "/api/status", &[&cookie], "").status, 200);
+    }
+    let mut owner = Client::from(61, &address);
+    wait_for("a turn", || {
+        owner = Client::from(61, &address);
+        owner.begin("POST", "/api/session", &[], PASSWORD);
+        owner.answer().status == 200
+    });
+}
+
+#[test]
+fn a_browser_that_was_logged_in_before_a_restart_does_not_wait_for_guessers() {
+    let port = Port::closed();
+    let (mut nvr, _, cookie) = protected(&port.url("cam"), "");
+    nvr.terminate();
+    nvr.restart();
+    let address = nvr.web_address();
+    guess_until_held(&address, 62);
+    let mut browser = Client::from(62, &address);
+    assert_eq!(browser.ask("GET", "/api/status", &[&cookie], "").status, 401);
+    let back = browser.ask("POST", "/api/session", &[&cookie, ORIGIN], PASSWORD);
+    assert_eq!(back.status, 200, "{back:?}");
+}

@@ -102,7 +102,8 @@ def guesser(setting):
     span = 60 if setting.full else 15
     did, figure = beside_strangers(setting, "guess", span, logs_in_from_elsewhere)
     judged, refused = (did["answers"].get(status, 0) for status in ("401", "429"))
-    assert refused > judged, did
+    # Four a second of one address, and those before it has to wait.
+    assert judged <= 5 * span + 10, did
     return f"{judged} guesses judged, {refused} refused: {figure}"
 
 

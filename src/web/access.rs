@@ -15,7 +15,8 @@
 //! ```
 //! Checking a password is slow, so it is not done here: [`Access::admit`], [`Access::log_in`] and
 //! [`Access::change_password`] may answer [`Verdict::Verify`]; the [`Attempt`] is run on another
-//! thread, one after the other, and its [`Answer`] brought to [`Access::verified`].
+//! thread, one after the other, and its [`Answer`] brought to [`Access::verified`]. Where somebody guesses
+//! they may answer [`Verdict::Held`]: the [`Held`] is kept for a while and brought to [`Access::proceed`].
 //!
 //! Knows nothing of: sockets, the server, what a route does, files but the password's.
 
@@ -31,7 +32,7 @@ mod origin;
 mod refusal;
 mod sessions;
 
-pub use attempt::{Answer, Attempt};
+pub use attempt::{Answer, Attempt, Held};
 pub use delays::Source;
 pub use form::Form;
 pub use head::{Class, Head};
@@ -39,7 +40,7 @@ pub use refusal::{Challenge, Refusal};
 
 use self::{
     attempt::{Finding, Purpose},
-    delays::Delays,
+    delays::{Delay, Delays},
     host::Hosts,
     password::{Hash, LENGTH, Password},
     secret::{Key, Random, Trace},
@@ -133,6 +134,8 @@ pub enum Verdict {
     Begun(String),
     /// See [`Access::verified`].
     Verify(Attempt),
+    /// See [`Access::proceed`].
+    Held(Held),
 }
 
 impl Access {
@@ -152,7 +155,7 @@ impl Access {
             life: Rc::default(),
             remembered: None,
             sessions: Sessions::default(),
-            delays: Delays::default(),
+            delays: Delays::new(connections(web)),
             key: None,
             random,
             attempts: Arc::default(),
@@ -168,6 +171,7 @@ impl Access {
             self.life = Rc::default();
         }
         self.hosts = Hosts::new(own_name, &web.hosts);
+        self.delays.configure(connections(web));
     }
 
     /// Takes over what the password's file holds now; where it is another one, all sessions end.
@@ -230,7 +234,7 @@ impl Access {
             (_, Password::Set(hash)) => {
                 let challenge = head.challenge();
                 let password = head.basic().ok_or(Refusal::NotLoggedIn(challenge))?;
-                self.check(Purpose::Basic(challenge), password, *hash, peer, now)
+                self.check(Purpose::Basic(challenge), password, *hash, (head, peer), now)
             }
         }
     }
@@ -245,14 +249,20 @@ impl Access {
     ///
     /// # Errors
     /// Where no session begins.
-    pub fn log_in(&mut self, password: &str, peer: Peer, now: Instant) -> Result<Verdict, Refusal> {
+    pub fn log_in(
+        &mut self,
+        password: &str,
+        head: &Head<'_>,
+        peer: Peer,
+        now: Instant,
+    ) -> Result<Verdict, Refusal> {
         match (&self.password, peer) {
             (_, Peer::Unix) => Ok(Verdict::Admitted(Who::Unix)),
             _ if self.auth == Auth::None => Ok(Verdict::Admitted(Who::Anybody)),
             (Password::Unset, _) => Err(Refusal::NoPassword),
             (Password::Unreadable(why), _) => Err(Refusal::PasswordUnreadable(why.clone())),
             (Password::Set(hash), _) => {
-                self.check(Purpose::LogIn, password.into(), *hash, peer, now)
+                self.check(Purpose::LogIn, password.into(), *hash, (head, peer), now)
             }
         }
     }
@@ -283,6 +293,7 @@ impl Access {
         &mut self,
         old: Option<&str>,
         new: &str,
+        head: &Head<'_>,
         peer: Peer,
         now: Instant,
     ) -> Result<Verdict, Refusal> {
@@ -298,17 +309,29 @@ impl Access {
         let place = Arc::clone(&self.changes);
         let purpose = Purpose::Change { new: new.into(), salt, _place: place };
         match (&self.password, peer) {
-            (_, Peer::Unix) => self.attempt(purpose, Vec::new(), None, peer),
+            (_, Peer::Unix) => self.attempt(purpose, Vec::new(), None, peer, None),
             (Password::Unset, Peer::Address(address)) if is_local(address) => {
-                self.attempt(purpose, Vec::new(), None, peer)
+                self.attempt(purpose, Vec::new(), None, peer, None)
             }
             (Password::Unset, Peer::Address(address)) => Err(Refusal::NotLocal(address)),
             (Password::Unreadable(why), _) => Err(Refusal::PasswordUnreadable(why.clone())),
             (Password::Set(hash), _) => {
                 let old = old.ok_or(Refusal::Malformed("the old password is missing"))?;
-                self.check(purpose, old.into(), *hash, peer, now)
+                self.check(purpose, old.into(), *hash, (head, peer), now)
             }
         }
+    }
+
+    /// Judges a try whose turn has come ([`Held::until`]).
+    ///
+    /// # Errors
+    /// Where the password was wrong.
+    pub fn proceed(&mut self, held: Held, now: Instant) -> Result<Verdict, Refusal> {
+        let Password::Set(hash) = self.password else {
+            return Err(Refusal::NotLoggedIn(Challenge::None));
+        };
+        self.delays.proceed(now);
+        self.judge(Attempt { hash: Some(hash), ..held.attempt }, now)
     }
 
     /// Takes the answer of an attempt. A new password counts from here on, and ends all sessions.
@@ -318,13 +341,13 @@ impl Access {
     pub fn verified(&mut self, answer: Answer, now: Instant) -> Result<Verdict, Refusal> {
         let Answer { attempt, finding, new } = answer;
         if finding == Finding::Wrong {
-            return Err(self.wrong(&attempt.purpose, attempt.peer, now));
+            return Err(self.wrong(&attempt, now));
         }
         let Some(new) = new else {
             if attempt.hash.is_some_and(|hash| self.password != Password::Set(hash)) {
                 return Err(Refusal::NotLoggedIn(Challenge::None));
             }
-            return self.right(&attempt.purpose, &attempt.password, attempt.peer, now);
+            return self.right(&attempt, &attempt.password, now);
         };
         let first =
             if self.password == Password::Unset { "the first password" } else { "a new password" };
@@ -334,33 +357,45 @@ impl Access {
             Purpose::Change { new, .. } => new,
             _ => &attempt.password,
         };
-        self.right(&attempt.purpose, password, attempt.peer, now)
+        self.right(&attempt, password, now)
     }
 
-    /// Checks a password: at once where that can be, else by an attempt.
+    /// Checks a password: at once where that can be, else by an attempt, or in its turn.
     fn check(
         &mut self,
         purpose: Purpose,
         password: Vec<u8>,
         hash: Hash,
-        peer: Peer,
+        (head, peer): (&Head<'_>, Peer),
         now: Instant,
     ) -> Result<Verdict, Refusal> {
-        // A try that can not be judged is none.
-        if self.remembered.is_none() && self.is_busy() {
+        let source = self.source(head, peer, hash, now);
+        let is_known = matches!(source, Some(Source::Browser(_)));
+        // A try that can not be judged is none; guessers do not make somebody known wait.
+        if self.remembered.is_none() && self.is_busy() && !is_known {
             return Err(Refusal::Busy);
         }
+        let place = if is_known { Arc::default() } else { Arc::clone(&self.attempts) };
+        let mut attempt = Attempt { purpose, password, hash: Some(hash), peer, source, place };
         // Also for the right one: else the wait would tell which one is right.
-        if let Peer::Address(address) = peer {
-            self.delays.begin(Source::of(address), now).map_err(Refusal::Wait)?;
-        }
-        match self.recall(&password) {
-            Some(Finding::Wrong) => Err(self.wrong(&purpose, peer, now)),
-            Some(Finding::Right) if !matches!(purpose, Purpose::Change { .. }) => {
-                self.right(&purpose, &password, peer, now)
+        match source.map_or(Ok(()), |source| self.delays.begin(source, now)) {
+            Ok(()) => self.judge(attempt, now),
+            Err(Delay::Wait(wait)) => Err(Refusal::Wait(wait)),
+            Err(Delay::Turn(place)) => {
+                attempt.place = place;
+                Ok(Verdict::Held(Held { until: now + limits::HELD_PASSWORD_DELAY, attempt }))
             }
-            Some(Finding::Right) => self.attempt(purpose, password, None, peer),
-            None => self.attempt(purpose, password, Some(hash), peer),
+        }
+    }
+
+    fn judge(&mut self, attempt: Attempt, now: Instant) -> Result<Verdict, Refusal> {
+        match self.recall(&attempt.password) {
+            Some(Finding::Wrong) => Err(self.wrong(&attempt, now)),
+            Some(Finding::Right) if !matches!(attempt.purpose, Purpose::Change { .. }) => {
+                self.right(&attempt, &attempt.password, now)
+            }
+            Some(Finding::Right) => Ok(Verdict::Verify(Attempt { hash: None, ..attempt })),
+            None => Ok(Verdict::Verify(attempt)),
         }
     }
 
@@ -370,12 +405,26 @@ impl Access {
         password: Vec<u8>,
         hash: Option<Hash>,
         peer: Peer,
+        source: Option<Source>,
     ) -> Result<Verdict, Refusal> {
         if self.is_busy() {
             return Err(Refusal::Busy);
         }
         let place = Arc::clone(&self.attempts);
-        Ok(Verdict::Verify(Attempt { purpose, password, hash, peer, _place: place }))
+        Ok(Verdict::Verify(Attempt { purpose, password, hash, peer, source, place }))
+    }
+
+    /// Whom a try is counted for: a browser that was logged in before, or an address.
+    fn source(&self, head: &Head<'_>, peer: Peer, hash: Hash, now: Instant) -> Option<Source> {
+        let Peer::Address(address) = peer else { return None };
+        let (name, key) = (self.cookie_name(), hash.key());
+        let mut tokens = head.cookies(&name).take(limits::COOKIES_MAX);
+        let browser = tokens.find_map(|token| sessions::number(token, &key)).map(Source::Browser);
+        // Its cookie may have been stolen.
+        let is_trusted = |source: &Source| {
+            self.delays.wrong_in_a_row(*source, now) < limits::KNOWN_BROWSER_TRIES_MAX
+        };
+        Some(browser.filter(is_trusted).unwrap_or(Source::of(address)))
     }
 
     fn is_busy(&self) -> bool {
@@ -389,13 +438,14 @@ impl Access {
         Some(if is_right { Finding::Right } else { Finding::Wrong })
     }
 
-    fn wrong(&mut self, purpose: &Purpose, peer: Peer, now: Instant) -> Refusal {
-        let challenge = match purpose {
-            Purpose::Basic(challenge) => *challenge,
+    fn wrong(&mut self, attempt: &Attempt, now: Instant) -> Refusal {
+        let challenge = match attempt.purpose {
+            Purpose::Basic(challenge) => challenge,
             Purpose::LogIn | Purpose::Change { .. } => Challenge::None,
         };
-        let Peer::Address(address) = peer else { return Refusal::NotLoggedIn(challenge) };
-        let (wrong, wait) = self.delays.wrong(Source::of(address), now);
+        let Some(source) = attempt.source else { return Refusal::NotLoggedIn(challenge) };
+        let (wrong, wait) = self.delays.wrong(source, now);
+        let peer = attempt.peer;
         // A guesser shall not fill the log, nor many.
         let guilty = self.delays.guilty();
         if wrong.is_power_of_two() && (wrong > 1 || guilty.is_power_of_two()) {
@@ -407,25 +457,29 @@ impl Access {
         Refusal::WrongPassword { wait, challenge }
     }
 
+    /// `password` is the one that counts from now on.
     fn right(
         &mut self,
-        purpose: &Purpose,
+        attempt: &Attempt,
         password: &[u8],
-        peer: Peer,
         now: Instant,
     ) -> Result<Verdict, Refusal> {
-        let Peer::Address(address) = peer else { return Ok(Verdict::Admitted(Who::Unix)) };
-        self.delays.right(Source::of(address));
+        let Peer::Address(address) = attempt.peer else {
+            return Ok(Verdict::Admitted(Who::Unix));
+        };
+        self.delays.right(attempt.source.unwrap_or(Source::of(address)));
         if self.key.is_none() {
             self.key = Key::new(self.random);
         }
         self.remembered = self.key.as_ref().map(|key| key.trace(password));
-        if matches!(purpose, Purpose::Basic(_)) {
+        if matches!(attempt.purpose, Purpose::Basic(_)) {
             return Ok(Verdict::Admitted(Who::Basic));
         }
         let key = self.key.as_ref().ok_or(Refusal::NoRandomness)?;
-        let token = self.sessions.begin(key, self.random, now).ok_or(Refusal::NoRandomness)?;
-        self.tell(format!("logged in from {peer}"));
+        let Password::Set(hash) = self.password else { return Err(Refusal::NoPassword) };
+        let token = self.sessions.begin(key, &hash.key(), self.random, now);
+        let token = token.ok_or(Refusal::NoRandomness)?;
+        self.tell(format!("logged in from {}", attempt.peer));
         Ok(Verdict::Begun(sessions::cookie(&self.cookie_name(), &token)))
     }
 
@@ -451,6 +505,10 @@ impl fmt::Display for Peer {
             Peer::Address(address) => address.to_canonical().fmt(f),
         }
     }
+}
+
+fn connections(web: &config::Web) -> usize {
+    usize::try_from(web.connections_max.get()).unwrap_or(usize::MAX)
 }
 
 /// Whether an address is of this machine or of a network that is not the Internet: RFC 1918, RFC 3927,

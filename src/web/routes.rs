@@ -5,9 +5,10 @@
 
 use super::{
     MediaPlace, Web,
-    access::{Class, Peer, Who},
+    access::{Class, Who},
     answer::{Answer, Body, Source},
     assets,
+    socket::Link,
 };
 use crate::{http::request::Head, storage::SpanAction};
 use std::{pin::Pin, rc::Rc};
@@ -16,7 +17,7 @@ use std::{pin::Pin, rc::Rc};
 pub(super) struct Asked<'a> {
     pub head: Head<'a>,
     pub body: &'a [u8],
-    pub peer: Peer,
+    pub link: &'a Link,
     pub who: Who,
 }
 
@@ -57,16 +58,18 @@ const ROUTES: &[Route] = &[
     route("GET", "/api/status", Read, |web, _, _| Now(web.status())),
     route("GET", "/api/events", Read, |web, _, _| Now(web.events())),
     route("GET", "/api/session", Public, |web, it, _| Now(web.session(it.who))),
-    route("POST", "/api/session", LogIn, |web, it, _| later(web.log_in(it.body, it.peer))),
+    route("POST", "/api/session", LogIn, |web, it, _| later(web.log_in(it))),
     route("DELETE", "/api/session", LogIn, |web, it, _| Now(web.log_out(&it.head))),
-    route("PUT", "/api/password", LogIn, |web, it, _| later(web.change_password(it.body, it.peer))),
+    route("PUT", "/api/password", LogIn, |web, it, _| later(web.change_password(it))),
     route("POST", "/api/record/start", Change, |web, it, _| later(web.record_start(&it.head))),
     route("POST", "/api/record/stop", Change, |web, it, _| later(web.record_stop(&it.head))),
     route("POST", "/api/shutdown", Change, |web, _, _| later(web.shutdown())),
     route("POST", "/api/storage/release", Change, |web, _, _| later(web.storage_release())),
     route("POST", "/api/storage/resume", Change, |web, _, _| later(web.storage_resume())),
     route("GET", "/api/config", Read, |web, _, _| Now(web.config())),
-    route("PUT", "/api/config", Change, |web, it, _| later(web.change_config(it.body, it.peer))),
+    route("PUT", "/api/config", Change, |web, it, _| {
+        later(web.change_config(it.body, it.link.peer))
+    }),
     route("POST", "/api/probe", Change, |web, it, _| later(web.probe(it.body))),
     route("GET", "/api/recordings", Read, |web, it, _| Now(web.recordings(&it.head))),
     route("GET", "/api/timeline", Read, |web, it, _| Now(web.timeline(&it.head))),

@@ -42,10 +42,9 @@ impl PathRouterService for Service {
         let _busy = Busy::new(&self.web.daemon);
         let head = self.link.take_head();
         let head = Head::read(&head);
-        let peer = self.link.peer;
         let outcome = match head {
             None => Outcome::Answer(Answer::error(400, "this is no request")),
-            Some(head) => match self.web.admit(&head, peer).await {
+            Some(head) => match self.web.admit(&head, &self.link).await {
                 Err(refusal) => Outcome::Answer(self.refuse(refusal)),
                 Ok(pass) => {
                     let who = pass.who;
@@ -58,7 +57,8 @@ impl PathRouterService for Service {
                             let body = read_body(&mut request).await?;
                             self.link.occupy(Occupation::Work);
                             // Boxed: some routes hold much, and an idle connection none of it.
-                            Box::pin(self.web.answer(&Asked { head, body: &body, peer, who })).await
+                            let asked = Asked { head, body: &body, link: &self.link, who };
+                            Box::pin(self.web.answer(&asked)).await
                         }
                     }
                 }

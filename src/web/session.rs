@@ -4,10 +4,12 @@
 
 use super::{
     Web,
-    access::{self, Attempt, Pass, Peer, Refusal, Verdict, Who, password},
+    access::{self, Attempt, Held, Pass, Refusal, Verdict, Who, password},
     answer::Answer,
+    routes::Asked,
+    socket::{Link, Occupation},
 };
-use crate::{config::Auth, daemon::history::Kind, http::request::Head, runtime};
+use crate::{config::Auth, daemon::history::Kind, http::request::Head, limits, runtime};
 use serde::Deserialize;
 use serde_json::json;
 use std::rc::Rc;
@@ -28,13 +30,13 @@ impl Web {
     pub(super) async fn admit(
         self: &Rc<Self>,
         head: &Head<'_>,
-        peer: Peer,
+        link: &Link,
     ) -> Result<Pass, Refusal> {
-        let view = access::Head::read(head.method, head.path(), &mut head.fields())?;
-        let verdict = self.access.borrow_mut().admit(&view, peer, runtime::now());
-        let who = match self.settle(verdict).await? {
+        let view = access::Head::of(head)?;
+        let verdict = self.access.borrow_mut().admit(&view, link.peer, runtime::now());
+        let who = match self.settle(verdict, link).await? {
             Verdict::Admitted(who) => who,
-            Verdict::Begun(_) | Verdict::Verify(_) => Who::Stranger,
+            Verdict::Begun(_) | Verdict::Verify(_) | Verdict::Held(_) => Who::Stranger,
         };
         Ok(self.access.borrow_mut().pass(who, &view, runtime::now()))
     }
@@ -43,7 +45,12 @@ impl Web {
     async fn settle(
         self: &Rc<Self>,
         verdict: Result<Verdict, Refusal>,
+        link: &Link,
     ) -> Result<Verdict, Refusal> {
+        let verdict = match verdict {
+            Ok(Verdict::Held(held)) => self.hold(held, link).await,
+            other => other,
+        };
         let verdict = match verdict {
             Ok(Verdict::Verify(attempt)) => self.check(attempt).await,
             other => other,
@@ -57,6 +64,23 @@ impl Web {
         // A new password may have ended it.
         self.slots.end_what_is_over();
         verdict
+    }
+
+    /// Keeps a password until its turn has come, while its client is there.
+    async fn hold(self: &Rc<Self>, held: Held, link: &Link) -> Result<Verdict, Refusal> {
+        link.occupy(Occupation::Turn);
+        loop {
+            let left = held.until.saturating_duration_since(runtime::now());
+            if left.is_zero() {
+                break;
+            }
+            if link.is_hung_up() {
+                return Err(Refusal::Wait(left));
+            }
+            runtime::sleep(left.min(limits::HELD_PASSWORD_LOOK_INTERVAL)).await;
+        }
+        link.occupy(Occupation::Work);
+        self.access.borrow_mut().proceed(held, runtime::now())
     }
 
     /// Checks a password in a task of its own: what is written counts, also where the client has gone
@@ -91,18 +115,22 @@ impl Web {
     }
 
     /// `POST /api/session`.
-    pub(super) async fn log_in(self: &Rc<Self>, body: &[u8], peer: Peer) -> Answer {
-        let Ok(LogIn { password }) = serde_json::from_slice(body) else {
+    pub(super) async fn log_in(self: &Rc<Self>, asked: &Asked<'_>) -> Answer {
+        let Ok(LogIn { password }) = serde_json::from_slice(asked.body) else {
             return Answer::error(400, "expected {\"password\":\"...\"}");
         };
-        let verdict = self.access.borrow_mut().log_in(&password, peer, runtime::now());
-        self.begin_session(verdict).await
+        let link = asked.link;
+        let verdict = access::Head::of(&asked.head).and_then(|view| {
+            let mut access = self.access.borrow_mut();
+            access.log_in(&password, &view, link.peer, runtime::now())
+        });
+        self.begin_session(verdict, link).await
     }
 
     /// `DELETE /api/session`.
     pub(super) fn log_out(&self, head: &Head<'_>) -> Answer {
         let answer = self.session(Who::Stranger);
-        match access::Head::read(head.method, head.path(), &mut head.fields()) {
+        match access::Head::of(head) {
             Ok(view) => {
                 let gone = self.access.borrow_mut().log_out(&view);
                 self.slots.end_what_is_over();
@@ -113,22 +141,27 @@ impl Web {
     }
 
     /// `PUT /api/password`.
-    pub(super) async fn change_password(self: &Rc<Self>, body: &[u8], peer: Peer) -> Answer {
-        let Ok(NewPassword { password, old }) = serde_json::from_slice(body) else {
+    pub(super) async fn change_password(self: &Rc<Self>, asked: &Asked<'_>) -> Answer {
+        let Ok(NewPassword { password, old }) = serde_json::from_slice(asked.body) else {
             return Answer::error(400, "expected {\"password\":\"...\",\"old\":\"...\"}");
         };
-        let verdict = {
+        let link = asked.link;
+        let verdict = access::Head::of(&asked.head).and_then(|view| {
             let mut access = self.access.borrow_mut();
-            access.change_password(old.as_deref(), &password, peer, runtime::now())
-        };
-        self.begin_session(verdict).await
+            access.change_password(old.as_deref(), &password, &view, link.peer, runtime::now())
+        });
+        self.begin_session(verdict, link).await
     }
 
-    async fn begin_session(self: &Rc<Self>, verdict: Result<Verdict, Refusal>) -> Answer {
-        match self.settle(verdict).await {
+    async fn begin_session(
+        self: &Rc<Self>,
+        verdict: Result<Verdict, Refusal>,
+        link: &Link,
+    ) -> Answer {
+        match self.settle(verdict, link).await {
             Ok(Verdict::Begun(cookie)) => self.session(Who::Session).with("Set-Cookie", cookie),
             Ok(Verdict::Admitted(who)) => self.session(who),
-            Ok(Verdict::Verify(_)) => self.session(Who::Stranger),
+            Ok(Verdict::Verify(_) | Verdict::Held(_)) => self.session(Who::Stranger),
             Err(refusal) => refusal.into(),
         }
     }

@@ -70,7 +70,7 @@ impl Slots {
                 _ if link.peer == Peer::Unix => return None,
                 (Occupation::Idle, false) => 0,
                 (Occupation::Idle, true) => 1,
-                (Occupation::Work, _) | (_, true) => return None,
+                (Occupation::Work | Occupation::Turn, _) | (_, true) => return None,
                 (_, false) => 2,
             };
             Some((rank, Reverse(places(link)), link.since.get(), link))
@@ -86,20 +86,21 @@ impl Slots {
         over.iter().for_each(|link| self.let_go(link));
     }
 
-    /// Finds a place for one who turned out to be known, though all are taken by others like him: the
-    /// oldest stream ends.
+    /// Finds a place for one who turned out to be known, though nobody made way: the password that came
+    /// last goes of those that wait for their turn, else the oldest stream ends.
     pub fn squeeze_in(&self, link: &Rc<Link>, most: usize) {
-        let oldest = {
+        let first = {
             let links = self.links.borrow();
             if links.len() <= most {
                 return;
             }
-            let others = links.iter().filter(|other| !Rc::ptr_eq(other, link));
-            let streams = others.filter(|other| other.occupation.get() == Occupation::Stream);
-            streams.min_by_key(|other| other.since.get()).cloned()
+            let of = |occupation| links.iter().filter(move |it| it.occupation.get() == occupation);
+            let newest = of(Occupation::Turn).max_by_key(|other| other.since.get());
+            let streams = of(Occupation::Stream).filter(|other| !Rc::ptr_eq(other, link));
+            newest.or_else(|| streams.min_by_key(|other| other.since.get())).cloned()
         };
-        if let Some(oldest) = oldest {
-            self.let_go(&oldest);
+        if let Some(first) = first {
+            self.let_go(&first);
         }
     }
 }

@@ -19,12 +19,13 @@ use picoserve::{
     mem::{BorrowedBuffer, BorrowedCursor},
     time::Duration,
 };
+use rustix::event::{PollFd, PollFlags, Timespec};
 use smol::Async;
 use std::{
     cell::{Cell, RefCell},
     io::{self, Read as _, Write as _},
     net::{Shutdown, TcpStream},
-    os::unix::net::UnixStream,
+    os::{fd::AsFd, unix::net::UnixStream},
     rc::Rc,
     time::Instant,
 };
@@ -56,6 +57,8 @@ pub(super) enum Occupation {
     Body,
     /// The answer is being made.
     Work,
+    /// A password waits for its turn, since somebody guesses.
+    Turn,
     /// The client is to take the answer.
     Answer,
     /// The same, of a recording.
@@ -207,6 +210,19 @@ impl Link {
             Stream::Tcp(socket) => socket.get_ref().write(message.as_bytes()),
             Stream::Unix(socket) => socket.get_ref().write(message.as_bytes()),
         };
+    }
+
+    /// Whether the client will take no answer any more, or says that it sends nothing more.
+    pub fn is_hung_up(&self) -> bool {
+        let poll = |fd: &dyn AsFd| {
+            let mut fds = [PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::RDHUP)];
+            // With no time to wait; what can not be asked is there.
+            rustix::event::poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+        };
+        match &self.stream {
+            Stream::Tcp(socket) => poll(socket.get_ref()),
+            Stream::Unix(socket) => poll(socket.get_ref()),
+        }
     }
 
     /// Whether a body is still to come.

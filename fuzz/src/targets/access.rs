@@ -34,20 +34,32 @@ pub fn access(data: &[u8]) {
     let web =
         config::Web { hosts: vec!["proxy.example:8443".to_owned()], ..config::Web::default() };
     let mut access = Access::new(&web, "attic", password, &["/"], || Some([7; 32]));
-    let (mut now, mut attempts, mut steps) = (runtime::now(), Vec::new(), 0);
+    let (mut now, mut attempts, mut held, mut steps) = (runtime::now(), vec![], vec![], 0);
     while !source.is_empty() && steps < 60 {
         steps += 1;
         now += Duration::from_millis(source.u8().into());
         let peer = Peer::Address(source.one(&PEERS).parse::<IpAddr>().expect("is an address"));
         match source.u8() & 7 {
             0 => {
-                if let Ok(Verdict::Verify(attempt)) = access.log_in(&source.text(), peer, now) {
-                    assert!(is_set);
-                    attempts.push(attempt);
-                    assert!(attempts.len() <= smolnvr::limits::PASSWORD_CHECKS_MAX);
+                let cookie = [(&b"Cookie"[..], source.piece())];
+                let Ok(head) = Head::read("POST", "/api/session", &mut cookie.into_iter()) else {
+                    continue;
+                };
+                match access.log_in(&source.text(), &head, peer, now) {
+                    Ok(Verdict::Verify(attempt)) => {
+                        assert!(is_set);
+                        attempts.push(attempt);
+                        assert!(attempts.len() <= smolnvr::limits::PASSWORD_CHECKS_MAX);
+                    }
+                    Ok(Verdict::Held(it)) => {
+                        held.push(it);
+                        assert!(held.len() <= smolnvr::limits::HELD_PASSWORDS_MAX);
+                    }
+                    _ => {}
                 }
             }
             1 => drop(attempts.pop()),
+            3 => drop(held.pop().map(|it| access.proceed(it, now))),
             2 => access.set_password(Password::Unreadable("no".to_owned())),
             _ => ask(&mut access, peer, &mut source, now),
         }
@@ -103,6 +115,7 @@ fn ask(access: &mut Access, peer: Peer, source: &mut Source<'_>, now: std::time:
             assert!(basic.to_ascii_lowercase().starts_with(b"basic "));
             assert!(access.is_password_set());
         }
+        Ok(Verdict::Held(_)) => assert!(access.is_password_set()),
         Ok(Verdict::Begun(cookie)) => panic!("{cookie} without a log-in"),
         Err(refusal) => {
             assert!((400..=503).contains(&refusal.status()));

@@ -2,8 +2,8 @@
 //!
 //! Knows nothing of: threads, what follows from the answer.
 
-use super::{Peer, password::Hash, refusal::Challenge};
-use std::{fmt, sync::Arc};
+use super::{Peer, delays::Source, password::Hash, refusal::Challenge};
+use std::{fmt, sync::Arc, time::Instant};
 
 /// A password that is to be checked. Where it, or its answer, gets lost nothing has happened.
 pub struct Attempt {
@@ -12,8 +12,17 @@ pub struct Attempt {
     /// What the password has to fit; `None` where that is known, or nothing is asked for.
     pub(super) hash: Option<Hash>,
     pub(super) peer: Peer,
+    /// `None` over the control socket.
+    pub(super) source: Option<Source>,
     /// Counted while it lives.
-    pub(super) _place: Arc<()>,
+    pub(super) place: Arc<()>,
+}
+
+/// A password that waits for its turn, since wrong ones came from where it came from. Bring it back to
+/// [`super::Access::proceed`] when that has come; a client who goes takes it along.
+pub struct Held {
+    pub until: Instant,
+    pub(super) attempt: Attempt,
 }
 
 pub enum Purpose {
@@ -57,6 +66,12 @@ impl Answer {
     /// The new password, to be written to its file before [`super::Access::verified`] makes it count.
     pub fn new_password(&self) -> Option<&Hash> {
         self.new.as_ref()
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Held({:?})", self.attempt)
     }
 }
 

@@ -4,12 +4,18 @@
 //! never right share one allowance of tries, and those who already guessed wrong may not use it up:
 //! somebody new finds a try left, and most of all from a network that nobody guesses from.
 //!
-//! Both tables have a bound; an entry that still waits is never forgotten for a newer one. Knows
+//! An address may be that of many: of a NAT, of a proxy. Refusing tries while it waits would leave each
+//! one to whoever asks most often, which is the guesser. So from the third wrong password in a row on
+//! they are held instead: each is judged a moment after it came, whatever else comes. A client has one
+//! connection for each, and of those there are few: that bounds the guesses, and everybody has a turn.
+//!
+//! All tables have a bound; an entry that still waits is never forgotten for a newer one. Knows
 //! nothing of: sessions, which never wait.
 
 use crate::limits;
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
@@ -18,6 +24,9 @@ pub struct Delays {
     wrong: Vec<Entry>,
     /// Sources that sent the right password, the one that did so last at the end.
     right: Vec<Source>,
+    /// Tries that wait for their turn.
+    held: Vec<(Source, Weak<()>)>,
+    held_max: usize,
     /// Tries left to all others, as of then.
     tries: u32,
     counted: Option<Instant>,
@@ -30,12 +39,23 @@ struct Entry {
     until: Instant,
 }
 
-/// One host, as far as an address tells: an IPv4 address, or the /64 of IPv6 that a host has to itself.
-/// Or the network of many: /24, and the /48 that a provider gives to one customer.
+/// Why a try is not judged at once.
+#[derive(Debug)]
+pub enum Delay {
+    /// It is refused; when the next one may be judged.
+    Wait(Duration),
+    /// It is judged in its turn, [`limits::HELD_PASSWORD_DELAY`] from now. Keeps its place while it lives.
+    Turn(Arc<()>),
+}
+
+/// Whom tries are counted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Source {
-    network: IpAddr,
-    bits: u32,
+pub enum Source {
+    /// One host, as far as an address tells: an IPv4 address, or the /64 of IPv6 that a host has to
+    /// itself. Or the network of many: /24, and the /48 that a provider gives to one customer.
+    Network { address: IpAddr, bits: u32 },
+    /// A browser that was logged in before, by the number in its cookie.
+    Browser(u128),
 }
 
 impl Source {
@@ -43,51 +63,62 @@ impl Source {
         Source::within(address, 32, 64)
     }
 
-    fn neighbourhood(self) -> Source {
-        Source::within(self.network, 24, 48)
+    fn neighbourhood(self) -> Option<Source> {
+        match self {
+            Source::Network { address, .. } => Some(Source::within(address, 24, 48)),
+            Source::Browser(_) => None,
+        }
     }
 
     fn within(address: IpAddr, v4_bits: u32, v6_bits: u32) -> Source {
         match address.to_canonical() {
             IpAddr::V4(address) => {
                 let network = address.to_bits() & !(u32::MAX.checked_shr(v4_bits).unwrap_or(0));
-                Source { network: Ipv4Addr::from_bits(network).into(), bits: v4_bits }
+                Source::Network { address: Ipv4Addr::from_bits(network).into(), bits: v4_bits }
             }
             IpAddr::V6(address) => {
                 let network = address.to_bits() & !(u128::MAX >> v6_bits);
-                Source { network: Ipv6Addr::from_bits(network).into(), bits: v6_bits }
+                Source::Network { address: Ipv6Addr::from_bits(network).into(), bits: v6_bits }
             }
         }
-    }
-}
-
-impl Default for Delays {
-    fn default() -> Self {
-        let tries = limits::PASSWORD_TRIES_MAX;
-        Delays { wrong: Vec::new(), right: Vec::new(), tries, counted: None }
     }
 }
 
 impl Delays {
+    /// Of a server with so many connections: most of them are not for tries that are held.
+    pub fn new(connections_max: usize) -> Delays {
+        let (tries, held_max) = (limits::PASSWORD_TRIES_MAX, Delays::held_max(connections_max));
+        Delays { wrong: vec![], right: vec![], held: vec![], held_max, tries, counted: None }
+    }
+
+    pub fn configure(&mut self, connections_max: usize) {
+        self.held_max = Delays::held_max(connections_max);
+    }
+
+    fn held_max(connections_max: usize) -> usize {
+        limits::HELD_PASSWORDS_MAX.min(connections_max * 4 / 5)
+    }
+
     /// Takes a try.
     ///
     /// # Errors
-    /// How long to wait for one.
-    pub fn begin(&mut self, from: Source, now: Instant) -> Result<(), Duration> {
-        if let Some(entry) = self.entry(from) {
-            let wait = entry.until.saturating_duration_since(now);
-            if !wait.is_zero() {
-                return Err(wait);
-            }
+    /// Where it is not to be judged at once.
+    pub fn begin(&mut self, from: Source, now: Instant) -> Result<(), Delay> {
+        let entry = self.entry(from).filter(|entry| !entry.is_old(now));
+        let wait = entry.map_or(Duration::ZERO, |entry| entry.until.saturating_duration_since(now));
+        let is_held = entry.is_some_and(|entry| entry.wrong >= limits::HELD_FROM_WRONG_PASSWORDS)
+            && from.neighbourhood().is_some();
+        if !wait.is_zero() {
+            return Err(if is_held { self.hold(from, wait) } else { Delay::Wait(wait) });
         }
-        if self.right.contains(&from) {
+        if self.right.contains(&from) || from.neighbourhood().is_none() {
             return Ok(());
         }
         self.refill(now);
         // What is left for those who have a better name.
         let kept = if self.is_guilty(from, now) {
             2 * limits::PASSWORD_TRIES_MAX / 3
-        } else if self.is_guilty(from.neighbourhood(), now) {
+        } else if from.neighbourhood().is_some_and(|network| self.is_guilty(network, now)) {
             limits::PASSWORD_TRIES_MAX / 3
         } else {
             0
@@ -97,22 +128,58 @@ impl Delays {
                 self.tries -= 1;
                 Ok(())
             }
-            None => Err(limits::PASSWORD_TRY_INTERVAL * (kept + 1 - self.tries)),
+            None => {
+                let wait = limits::PASSWORD_TRY_INTERVAL * (kept + 1 - self.tries);
+                Err(if is_held { self.hold(from, wait) } else { Delay::Wait(wait) })
+            }
         }
+    }
+
+    /// A place for a try that is to be held; where there is none it has to wait.
+    fn hold(&mut self, from: Source, wait: Duration) -> Delay {
+        self.held.retain(|(_, place)| place.strong_count() > 0);
+        let of_source = self.held.iter().filter(|(source, _)| *source == from).count();
+        // One address leaves some to others.
+        if self.held.len() >= self.held_max || of_source >= self.held_max * 4 / 5 {
+            return Delay::Wait(wait);
+        }
+        let place = Arc::default();
+        self.held.push((from, Arc::downgrade(&place)));
+        Delay::Turn(place)
+    }
+
+    /// The turn of a try that was held has come: it counts among all.
+    pub fn proceed(&mut self, now: Instant) {
+        self.refill(now);
+        self.tries = self.tries.saturating_sub(1);
     }
 
     /// Counts a wrong password: how many came in a row, and how long the next has to wait.
     pub fn wrong(&mut self, from: Source, now: Instant) -> (u32, Duration) {
         // A network does not wait: others are in it.
-        self.count(from.neighbourhood(), now, |_| Duration::ZERO);
+        if let Some(network) = from.neighbourhood() {
+            self.count(network, now, |_| Duration::ZERO);
+        }
         self.count(from, now, |wrong| {
             Duration::from_secs(1 << (wrong - 1).min(8)).min(limits::WRONG_PASSWORD_DELAY_MAX)
         })
     }
 
-    /// The right password came.
+    /// How many wrong passwords in a row somebody sent lately.
+    pub fn wrong_in_a_row(&self, from: Source, now: Instant) -> u32 {
+        self.entry(from).filter(|entry| !entry.is_old(now)).map_or(0, |entry| entry.wrong)
+    }
+
+    /// The right password came. It clears the count, unless others wait there who send wrong ones.
     pub fn right(&mut self, from: Source) {
-        self.wrong.retain(|entry| entry.from != from);
+        let is_waiting =
+            |(source, place): &(Source, Weak<()>)| *source == from && place.strong_count() > 0;
+        if !self.held.iter().any(is_waiting) {
+            self.wrong.retain(|entry| entry.from != from);
+        }
+        if from.neighbourhood().is_none() {
+            return;
+        }
         self.right.retain(|known| *known != from);
         if self.right.len() >= limits::RIGHT_PASSWORD_ADDRESSES_MAX {
             self.right.remove(0);
@@ -127,7 +194,11 @@ impl Delays {
 
     /// Sources that sent a wrong password lately, networks not counted.
     pub fn guilty(&self) -> usize {
-        self.wrong.iter().filter(|entry| entry.from == Source::of(entry.from.network)).count()
+        let is_network = |source| match source {
+            Source::Network { address, .. } => source != Source::of(address),
+            Source::Browser(_) => false,
+        };
+        self.wrong.iter().filter(|entry| !is_network(entry.from)).count()
     }
 
     fn refill(&mut self, now: Instant) {

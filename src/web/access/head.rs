@@ -7,6 +7,7 @@ use super::refusal::{
     Challenge,
     Refusal::{self, Malformed},
 };
+use crate::http::request;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 /// A borrowed view of a request.
@@ -49,6 +50,12 @@ enum Sender {
 }
 
 impl<'a> Head<'a> {
+    /// # Errors
+    /// A field that must stand alone comes twice.
+    pub fn of(head: &request::Head<'a>) -> Result<Head<'a>, Refusal> {
+        Head::read(head.method, head.path(), &mut head.fields())
+    }
+
     /// Takes names and values of the header fields, values without the space around them.
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 //!
 //! Spec: RFC 8018 §5.2 (PBKDF2 with HMAC-SHA256).
 
-use super::secret;
+use super::secret::{self, Key};
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use pbkdf2::pbkdf2_hmac;
 use sha2::Sha256;
@@ -48,6 +48,11 @@ impl Hash {
     /// Whether this is the password. *Cost*: as [`Hash::new`].
     pub fn fits(&self, password: &[u8]) -> bool {
         secret::is_same(&derive(password, &self.salt, self.iterations), &self.hash)
+    }
+
+    /// Whoever knows it knows the hash: what it signs, this recorder gave out under this password.
+    pub fn key(&self) -> Key {
+        Key::of(self.hash)
     }
 
     /// Tells one recorder from another, and nothing of the password.

@@ -17,7 +17,7 @@ pub fn random() -> Option<[u8; 32]> {
     (got == bytes.len()).then_some(bytes)
 }
 
-/// Made anew by every process, so that what it keeps is of no use anywhere else.
+/// Mostly made anew by every process, so that what it keeps is of no use anywhere else.
 #[derive(Clone, Copy)]
 pub struct Key([u8; 32]);
 
@@ -30,6 +30,11 @@ impl Key {
         random().map(Key)
     }
 
+    /// Of a secret that outlives the process.
+    pub fn of(secret: [u8; 32]) -> Key {
+        Key(secret)
+    }
+
     pub fn trace(&self, secret: &[u8]) -> Trace {
         let mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
         Trace(mac.chain_update(secret).finalize().into_bytes().into())
@@ -37,6 +42,14 @@ impl Key {
 }
 
 impl Trace {
+    pub fn of(bytes: [u8; 32]) -> Trace {
+        Trace(bytes)
+    }
+
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     pub fn is(&self, other: &Trace) -> bool {
         is_same(&self.0, &other.0)
     }

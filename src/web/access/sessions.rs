@@ -3,6 +3,9 @@
 //! Sessions live in memory and end with the process, at log-out and when the password changes. A
 //! table with a bound: when it is full, the one that was not used for longest ends.
 //!
+//! A token is a random number and the password's signature of it. So a browser whose session ended is
+//! known for one that was logged in once, also after a restart: guessers do not make it wait.
+//!
 //! Spec: RFC 6265 §4.1 (Set-Cookie).
 
 use super::secret::{Key, Random, Trace};
@@ -24,10 +27,16 @@ struct Session {
 }
 
 impl Sessions {
-    /// Begins a session: its token, of 128 random bits. `None` without randomness.
-    pub fn begin(&mut self, key: &Key, random: Random, now: Instant) -> Option<String> {
-        let bytes = random()?;
-        let token = BASE64.encode(bytes.first_chunk::<16>()?);
+    /// Begins a session: its token. `None` without randomness.
+    pub fn begin(
+        &mut self,
+        key: &Key,
+        password: &Key,
+        random: Random,
+        now: Instant,
+    ) -> Option<String> {
+        let number = *random()?.first_chunk::<NUMBER_BYTES>()?;
+        let token = BASE64.encode([&number[..], password.trace(&number).bytes()].concat());
         self.end_old(now);
         if self.0.len() >= limits::SESSIONS_MAX {
             let idle = self.0.iter().enumerate().min_by_key(|(_, session)| session.used);
@@ -70,6 +79,17 @@ impl Sessions {
     }
 }
 
+/// The number in a token that was given out under that password, whether its session lasts or not.
+pub fn number(token: &[u8], password: &Key) -> Option<u128> {
+    if token.len() != TOKEN_LENGTH {
+        return None;
+    }
+    let bytes = BASE64.decode(token).ok()?;
+    let (number, signature) = bytes.split_first_chunk::<NUMBER_BYTES>()?;
+    let is_ours = password.trace(number).is(&Trace::of(signature.try_into().ok()?));
+    is_ours.then_some(u128::from_be_bytes(*number))
+}
+
 /// `Set-Cookie` of a session that begins. How long it lasts is decided here, not by the browser:
 /// that keeps it as long as browsers keep any (400 days).
 pub fn cookie(name: &str, token: &str) -> String {
@@ -81,5 +101,7 @@ pub fn no_cookie(name: &str) -> String {
     format!("{name}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0")
 }
 
-/// 128 bits in base64 without padding.
-const TOKEN_LENGTH: usize = 22;
+/// 128 bits: nobody guesses them.
+const NUMBER_BYTES: usize = 16;
+/// The number and its signature, 48 bytes, in base64.
+const TOKEN_LENGTH: usize = 64;

@@ -24,6 +24,8 @@ struct Bench {
     access: Access,
     now: Instant,
     peer: Peer,
+    /// What the browser sends along when it logs in.
+    cookie: String,
 }
 
 impl Bench {
@@ -38,6 +40,7 @@ impl Bench {
             access: Access::new(&web, "attic", password, ASSETS, secret::random),
             now: crate::runtime::now(),
             peer: peer("192.168.1.7"),
+            cookie: String::new(),
         }
     }
 
@@ -71,13 +74,25 @@ impl Bench {
 
     /// The page's cookie, or why there is none.
     fn log_in(&mut self, password: &str) -> Result<String, Refusal> {
-        let verdict = self.access.log_in(password, self.peer, self.now)?;
+        let verdict = self.begin_log_in(password)?;
         self.settle(verdict).map(|verdict| cookie(&verdict))
     }
 
+    fn begin_log_in(&mut self, password: &str) -> Result<Verdict, Refusal> {
+        let fields = [(&b"Cookie"[..], self.cookie.as_bytes())];
+        let head = Head::read("POST", "/api/session", &mut fields.into_iter()).unwrap();
+        self.access.log_in(password, &head, self.peer, self.now)
+    }
+
     fn change_password(&mut self, old: Option<&str>, new: &str) -> Result<Verdict, Refusal> {
-        let verdict = self.access.change_password(old, new, self.peer, self.now)?;
+        let verdict = self.begin_change(old, new)?;
         self.settle(verdict)
+    }
+
+    fn begin_change(&mut self, old: Option<&str>, new: &str) -> Result<Verdict, Refusal> {
+        let fields = [(&b"Cookie"[..], self.cookie.as_bytes())];
+        let head = Head::read("PUT", "/api/password", &mut fields.into_iter()).unwrap();
+        self.access.change_password(old, new, &head, self.peer, self.now)
     }
 
     fn wait(&mut self, seconds: f64) {

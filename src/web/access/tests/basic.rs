@@ -103,7 +103,7 @@ fn credentials_that_come_twice_are_malformed() {
 #[test]
 fn no_secret_is_printed() {
     let mut bench = Bench::protected();
-    let verdict = bench.access.log_in("wrong password", bench.peer, bench.now).unwrap();
+    let verdict = bench.begin_log_in("wrong password").unwrap();
     let stored = Password::Set(Hash::parse(STORED).unwrap());
     let text = format!("{verdict:?} {stored:?} {:?}", bench.log_in("wrong password"));
     for secret in ["wrong password", "AAECAwQ", "horse"] {

@@ -156,8 +156,7 @@ fn the_control_socket_replaces_any_password() {
 #[test]
 fn one_password_is_set_at_a_time() {
     let mut bench = Bench::new(Password::Unset);
-    let ask =
-        |bench: &mut Bench| bench.access.change_password(None, PASSWORD, bench.peer, bench.now);
+    let ask = |bench: &mut Bench| bench.begin_change(None, PASSWORD);
     let first = ask(&mut bench).unwrap();
     assert_eq!(ask(&mut bench).unwrap_err(), Refusal::Busy);
     drop(first);

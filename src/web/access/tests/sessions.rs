@@ -62,7 +62,7 @@ fn a_session_opens_everything_until_it_is_logged_out() {
 #[test]
 fn the_cookie_is_for_this_site_alone_and_not_for_scripts() {
     let mut bench = Bench::protected();
-    let verdict = bench.access.log_in(PASSWORD, bench.peer, bench.now).unwrap();
+    let verdict = bench.begin_log_in(PASSWORD).unwrap();
     let Verdict::Begun(cookie) = bench.settle(verdict).unwrap() else { panic!() };
     for attribute in ["; HttpOnly", "; SameSite=Strict", "; Path=/", "; Max-Age="] {
         assert!(cookie.contains(attribute), "{cookie}");
@@ -70,7 +70,7 @@ fn the_cookie_is_for_this_site_alone_and_not_for_scripts() {
     let (name, rest) = cookie.split_once('=').unwrap();
     assert_eq!(name, "smolnvr-00010203", "of this recorder");
     let token = rest.split(';').next().unwrap();
-    assert_eq!(token.len(), 22, "128 bits in base64");
+    assert_eq!(token.len(), 64, "128 bits and their signature, in base64");
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn a_password_file_that_changed_ends_all_sessions_and_the_same_one_none() {
 #[test]
 fn a_password_that_was_replaced_while_it_was_checked_opens_nothing() {
     let mut bench = Bench::protected();
-    let verdict = bench.access.log_in(PASSWORD, bench.peer, bench.now).unwrap();
+    let verdict = bench.begin_log_in(PASSWORD).unwrap();
     let Verdict::Verify(attempt) = verdict else { panic!() };
     let answer = attempt.run();
     bench.access.set_password(Password::Set(Hash::new(b"battery staple", [1; 16])));
@@ -252,6 +252,6 @@ fn auth_none_admits_everybody_who_calls_this_machine_by_its_name() {
     let mut bench = Bench::with(Auth::None, Password::Unset);
     assert_eq!(bench.who("POST", "/api/shutdown", &[HOST, ORIGIN]), Ok(Who::Anybody));
     assert_eq!(bench.who("POST", "/api/shutdown", &[("Host", "evil.example")]), Err(421));
-    let verdict = bench.access.log_in("anything", bench.peer, bench.now).unwrap();
+    let verdict = bench.begin_log_in("anything").unwrap();
     assert!(matches!(verdict, Verdict::Admitted(Who::Anybody)));
 }

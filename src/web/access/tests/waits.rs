@@ -1,5 +1,7 @@
 use super::*;
-use crate::limits::{PASSWORD_CHECKS_MAX, PASSWORD_TRIES_MAX, WRONG_PASSWORD_ADDRESSES_MAX};
+use crate::limits::{
+    KNOWN_BROWSER_TRIES_MAX, PASSWORD_CHECKS_MAX, PASSWORD_TRIES_MAX, WRONG_PASSWORD_ADDRESSES_MAX,
+};
 
 fn seconds(refusal: Refusal) -> f64 {
     assert!(matches!(refusal, Refusal::WrongPassword { .. } | Refusal::Wait(_)), "{refusal:?}");
@@ -125,10 +127,11 @@ fn a_wrong_old_password_counts_like_a_login() {
     assert_eq!(bench.log_in(PASSWORD).unwrap_err().status(), 429);
 }
 
-/// A guess from there; whether it was judged.
+/// A guess from there, whose client does not wait for its turn; whether it was judged.
 fn guess(bench: &mut Bench, address: &str) -> bool {
     bench.peer = peer(address);
-    bench.log_in("wrong password").unwrap_err().status() == 401
+    let begun = bench.begin_log_in("wrong password");
+    begun.and_then(|it| bench.settle(it)).is_err_and(|refusal| refusal.status() == 401)
 }
 
 #[test]
@@ -191,7 +194,7 @@ fn a_new_password_makes_all_addresses_new() {
 #[test]
 fn only_so_many_passwords_are_checked_at_once() {
     let mut bench = Bench::protected();
-    let ask = |bench: &mut Bench| bench.access.log_in("wrong password", bench.peer, bench.now);
+    let ask = |bench: &mut Bench| bench.begin_log_in("wrong password");
     let mut attempts: Vec<_> = (0..PASSWORD_CHECKS_MAX).map(|_| ask(&mut bench).unwrap()).collect();
     assert_eq!(ask(&mut bench).unwrap_err(), Refusal::Busy);
     // A client that has gone takes its attempt with it.
@@ -220,4 +223,158 @@ fn wrong_passwords_are_told_but_not_each() {
         lines += bench.news().len();
     }
     assert!(lines < 10, "{lines}");
+}
+
+/// Clients of one address that guess without a pause, each one try at a time, and what they are told.
+struct Crowd {
+    address: Peer,
+    clients: Vec<Option<Held>>,
+    judged: u32,
+}
+
+impl Crowd {
+    fn new(address: &str, clients: usize) -> Crowd {
+        let clients = std::iter::repeat_with(|| None).take(clients).collect();
+        Crowd { address: peer(address), clients, judged: 0 }
+    }
+
+    /// What they do at this moment.
+    fn guess(&mut self, bench: &mut Bench) {
+        let before = std::mem::replace(&mut bench.peer, self.address);
+        for client in &mut self.clients {
+            let answer = match client.take() {
+                Some(held) if held.until > bench.now => Ok(Verdict::Held(held)),
+                Some(held) => bench.access.proceed(held, bench.now),
+                None => bench.begin_log_in("wrong password"),
+            };
+            match answer.and_then(|verdict| bench.settle(verdict)) {
+                Ok(Verdict::Held(held)) => *client = Some(held),
+                Ok(verdict) => panic!("{verdict:?}"),
+                Err(refusal) => self.judged += u32::from(refusal.status() == 401),
+            }
+        }
+        bench.peer = before;
+    }
+}
+
+/// How many seconds somebody with the right password needs who tries twice a second; `None` after 30 s.
+fn seconds_to_get_in(bench: &mut Bench, crowds: &mut [Crowd]) -> Option<f64> {
+    let begin = bench.now;
+    let mut waiting = None;
+    for round in 0..1500 {
+        crowds.iter_mut().for_each(|crowd| crowd.guess(bench));
+        let answer = match waiting.take() {
+            Some(held) => Ok(Verdict::Held(held)),
+            None if round % 25 == 0 => bench.begin_log_in(PASSWORD),
+            None => Err(Refusal::Busy),
+        };
+        let answer = match answer {
+            Ok(Verdict::Held(held)) if held.until <= bench.now => {
+                bench.access.proceed(held, bench.now)
+            }
+            other => other,
+        };
+        match answer.and_then(|verdict| bench.settle(verdict)) {
+            Ok(Verdict::Held(held)) => waiting = Some(held),
+            Ok(Verdict::Begun(_)) => return Some((bench.now - begin).as_secs_f64()),
+            Ok(verdict) => panic!("{verdict:?}"),
+            Err(_) => {}
+        }
+        bench.wait(0.02);
+    }
+    None
+}
+
+#[test]
+fn an_owner_behind_the_guessers_own_address_is_in_within_10_s() {
+    for (clients, is_remembered) in [(1, true), (3, false), (14, true), (14, false)] {
+        let mut bench = Bench::protected();
+        if is_remembered {
+            bench.log_in(PASSWORD).unwrap();
+        }
+        let mut crowds = [Crowd::new("192.168.1.7", clients)];
+        for _ in 0..4 {
+            // Wherever in the guesser's round the owner comes.
+            for _ in 0..37 {
+                crowds[0].guess(&mut bench);
+                bench.wait(0.13);
+            }
+            let seconds = seconds_to_get_in(&mut bench, &mut crowds);
+            assert!(seconds.is_some_and(|it| it <= 9.0), "{clients} {seconds:?}");
+        }
+    }
+}
+
+#[test]
+fn a_crowd_behind_one_address_guesses_a_few_times_a_second() {
+    let mut bench = Bench::protected();
+    bench.log_in(PASSWORD).unwrap();
+    let mut crowds =
+        [Crowd::new("192.168.1.7", 60), Crowd::new("192.168.1.8", 60), Crowd::new("10.0.0.1", 60)];
+    for _ in 0..3000 {
+        crowds.iter_mut().for_each(|crowd| crowd.guess(&mut bench));
+        bench.wait(0.02);
+    }
+    let judged: u32 = crowds.iter().map(|crowd| crowd.judged).sum();
+    assert!(judged <= 5 * 60, "{judged} in 60 s");
+    // One who is a guesser too, but of another address, still has a turn.
+    bench.peer = peer("10.9.9.9");
+    for wait in [1.0, 2.0, 4.0] {
+        wrong(&mut bench);
+        bench.wait(wait);
+    }
+    assert!(seconds_to_get_in(&mut bench, &mut crowds).is_some_and(|it| it <= 9.0));
+}
+
+#[test]
+fn a_browser_that_was_logged_in_once_does_not_wait_for_guessers() {
+    let mut bench = Bench::protected();
+    let cookie = bench.log_in(PASSWORD).unwrap();
+    // The session ends, as by a restart.
+    let key = bench.access.key.unwrap();
+    bench.access.sessions.end(&key, cookie.split('=').nth(1).unwrap().as_bytes());
+    let fields = [HOST, ("Cookie", cookie.as_str())];
+    assert_eq!(bench.who("GET", "/api/status", &fields), Err(401));
+    let mut crowd = Crowd::new("192.168.1.7", 60);
+    for _ in 0..500 {
+        crowd.guess(&mut bench);
+        bench.wait(0.02);
+    }
+    bench.cookie = cookie;
+    bench.log_in(PASSWORD).unwrap();
+    // Of another recorder, or of none, it is worth nothing.
+    let name = bench.cookie.split('=').next().unwrap().to_owned();
+    for token in ["A".repeat(64), "A".repeat(22), String::new()] {
+        bench.cookie = format!("{name}={token}");
+        assert!(!matches!(bench.begin_log_in(PASSWORD), Ok(Verdict::Begun(_))), "{token}");
+    }
+}
+
+#[test]
+fn a_stolen_cookie_is_good_for_a_few_guesses() {
+    let mut bench = Bench::protected();
+    bench.cookie = bench.log_in(PASSWORD).unwrap();
+    for _ in 0..KNOWN_BROWSER_TRIES_MAX {
+        assert!(guess(&mut bench, "192.168.1.7"));
+        bench.wait(5.0);
+    }
+    let of_address = |bench: &Bench| {
+        let Peer::Address(address) = bench.peer else { panic!() };
+        bench.access.delays.wrong_in_a_row(Source::of(address), bench.now)
+    };
+    assert_eq!(of_address(&bench), 0);
+    assert!(guess(&mut bench, "192.168.1.7"));
+    assert_eq!(of_address(&bench), 1);
+}
+
+#[test]
+fn a_new_password_makes_all_browsers_new() {
+    let mut bench = Bench::protected();
+    bench.cookie = bench.log_in(PASSWORD).unwrap();
+    bench.access.set_password(Password::Set(Hash::new(b"battery staple", [1; 16])));
+    wrong(&mut bench);
+    assert_eq!(bench.log_in("battery staple").unwrap_err().status(), 429);
+    bench.cookie.clear();
+    bench.wait(0.5);
+    assert_eq!(bench.log_in("battery staple").unwrap_err().status(), 429, "it was the address");
 }
