@@ -46,10 +46,17 @@ impl Clock {
         sys::clock_is_synchronised() || stepped && now() > built()
     }
 
+    /// How long the machine has been up, in milliseconds.
+    ///
+    /// *Cost*: no system call.
+    pub fn up_ms(&self) -> u64 {
+        let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        u64::try_from(self.uptime_ms).unwrap_or(0).saturating_add(elapsed)
+    }
+
     /// How far the clock was set since its first reading, in milliseconds.
     pub fn stepped_ms(&self) -> i64 {
-        let elapsed = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
-        now().0 - self.uptime_ms.saturating_add(elapsed) - self.boot_ms
+        now().0 - i64::try_from(self.up_ms()).unwrap_or(i64::MAX) - self.boot_ms
     }
 }
 

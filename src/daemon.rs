@@ -416,7 +416,12 @@ impl Daemon {
     }
 
     fn moment(&self) -> Moment {
-        Moment { now: runtime::now(), wall: self.clock.now(), clock: self.trust.get() }
+        Moment {
+            now: runtime::now(),
+            wall: self.clock.now(),
+            clock: self.trust.get(),
+            up_ms: self.clock.up_ms(),
+        }
     }
 
     /// Tells the card thread the time, at the start and whenever the clock was set.
@@ -427,8 +432,8 @@ impl Daemon {
             let now = (self.clock.stepped_ms() / CLOCK_STEP_MS, self.trust.get());
             if told.replace(now) != Some(now) {
                 self.changed.notify();
-                let (wall, clock) = (self.clock.now(), now.1);
-                self.outbox.borrow_mut().post(Command::Clock { wall, clock });
+                let (wall, clock, up_ms) = (self.clock.now(), now.1, self.clock.up_ms());
+                self.outbox.borrow_mut().post(Command::Clock { wall, clock, up_ms });
             }
             self.pump_all();
             runtime::sleep(limits::CLOCK_INTERVAL).await;

@@ -228,15 +228,22 @@ pub const READER_THREAD_STACK_BYTES: usize = 64 * KIB;
 /// Reads queued for that thread: more than there are media connections. Further ones are refused.
 pub const READER_JOBS_MAX: usize = 32;
 
+/// Boots of which it is remembered when they began: heads are read newest first, so that what is older than so
+/// many boots is of none of them.
+pub const BOOTS_KNOWN_MAX: usize = 64;
+/// Boots of a folder whose recordings wait for their times; those of the oldest ones get theirs at the next
+/// start.
+pub const DOUBTS_MAX: usize = 32;
+
 // --- storage: what was recorded when ----------------------------------------------------------
 
 /// Recordings that lie less than so many milliseconds apart are one span: a file begins where the one before
 /// ends, but for what a clock is set by.
 pub const COVERAGE_JOIN_MS: i64 = 2000;
-/// Spans of a day in one answer: with the gaps between them 2 KB …
-pub const COVERAGE_SPANS_PER_DAY: usize = 20;
+/// Spans of a day in one answer: with the gaps between them, and what is kept, 2 KB …
+pub const COVERAGE_SPANS_PER_DAY: usize = 18;
 /// … and of more than a week: 16 KB.
-pub const COVERAGE_SPANS_MAX: usize = 160;
+pub const COVERAGE_SPANS_MAX: usize = 144;
 /// Days of which spans are told at a time.
 pub const COVERAGE_DAYS_MAX: i64 = 32;
 /// Days of which sums are told at a time: more than a year.

@@ -18,7 +18,7 @@ use crate::{
     media::{Frame, Ring},
     mp4::{
         fragment::{Header, Sample},
-        identity::Clock,
+        identity::{Cause, Clock},
     },
     storage::{CameraId, Command, Fragment, SegmentStart},
     units::{Ticks, WallTime},
@@ -65,6 +65,8 @@ pub struct Moment {
     pub now: Instant,
     pub wall: WallTime,
     pub clock: Clock,
+    /// How long the machine is up.
+    pub up_ms: u64,
 }
 
 impl Recorder {
@@ -327,6 +329,8 @@ impl Recorder {
                 audio,
                 wall: WallTime(moment.wall.0 - age.as_millis()),
                 clock: moment.clock,
+                up_ms: moment.up_ms.saturating_add_signed(-age.as_millis()),
+                cause: Cause::Unknown,
                 run: self.run_base.wrapping_add(u64::from(segment.run)),
             },
         })

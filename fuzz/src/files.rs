@@ -5,7 +5,7 @@ use smolnvr::{
     codec::{AudioFormat, Codec, Collector, ParameterSets},
     mp4::{
         fragment::{AudioRun, FirstSample, Header, Sample},
-        identity::{Clock, Identity, Marks},
+        identity::{Cause, Clock, Identity, Marks},
         index::Index,
         init::{self, Layout},
         plan::{self, Step},
@@ -42,6 +42,8 @@ pub fn identity(number: u32) -> Identity {
         wall,
         clock: Clock::Trusted,
         marks: Marks::NONE,
+        up_ms: Some(5000),
+        cause: Cause::Unknown,
     }
 }
 

@@ -90,6 +90,7 @@ impl Daemon {
                 }
                 self.answer_span(id, result);
             }
+            Event::Dated { recordings } => self.say_dated(recordings),
             Event::AgeDoubtful => self.say_that_age_waits(),
             Event::Ended => self.card_ended.set(true),
         }
@@ -105,6 +106,12 @@ impl Daemon {
                 limits::RECORDINGS_LISTED_MAX
             );
         }
+    }
+
+    fn say_dated(&self, recordings: usize) {
+        let text = format!("{recordings} recordings got their true times");
+        log::info!("clock=set {text}");
+        self.note(Kind::Clock, None, text);
     }
 
     fn say_that_age_waits(&self) {

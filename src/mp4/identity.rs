@@ -11,7 +11,8 @@ use crate::{bits::Bytes, units::WallTime};
 /// *Shape* (big-endian, behind the box's `usertype`): version `u8`, flags `u8` (1: clock trusted, the
 /// others: [`Marks`]),
 /// number `u32`, run `u64`, boot 16 bytes, wall time `i64` in ms, camera's name behind its length
-/// in a `u8`. Later versions may only append.
+/// in a `u8`; from version 2 on time since the boot `u64` in ms and [`Cause`] `u8`. Later versions may
+/// only append.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Identity {
     /// 1 to 32 characters of a-z, 0-9, `-`, `_`.
@@ -26,6 +27,47 @@ pub struct Identity {
     pub wall: WallTime,
     pub clock: Clock,
     pub marks: Marks,
+    /// How long the machine was up at the first frame: with one segment of a trusted clock it tells the
+    /// times of all others of that boot. `None` in segments of version 1.
+    pub up_ms: Option<u64>,
+    /// Why nothing was recorded before, where there is a gap.
+    pub cause: Cause,
+}
+
+/// Why nothing was recorded for a while.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Cause {
+    #[default]
+    Unknown,
+    /// No video came.
+    Camera,
+    /// The card took nothing.
+    Card,
+    /// Somebody stopped the recording, or none was wanted.
+    Stopped,
+    /// No smolnvr ran.
+    Off,
+}
+
+impl Cause {
+    pub const ALL: [Cause; 5] =
+        [Cause::Unknown, Cause::Camera, Cause::Card, Cause::Stopped, Cause::Off];
+
+    /// That of a later version is not known.
+    pub fn of_number(number: u8) -> Cause {
+        Cause::ALL.get(usize::from(number)).copied().unwrap_or_default()
+    }
+
+    /// As in `/api/timeline`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cause::Unknown => "unknown",
+            Cause::Camera => "camera",
+            Cause::Card => "card",
+            Cause::Stopped => "stopped",
+            Cause::Off => "off",
+        }
+    }
 }
 
 /// What is said of a recording after it was begun, in its flags: that one byte is written again in
@@ -85,6 +127,8 @@ impl Identity {
             let camera = camera.get(..CAMERA_BYTES_MAX).unwrap_or(camera);
             out.push(camera.len() as u8);
             out.extend_from_slice(camera);
+            out.extend_from_slice(&self.up_ms.unwrap_or(u64::MAX).to_be_bytes());
+            out.push(self.cause as u8);
         });
     }
 
@@ -100,7 +144,8 @@ impl Identity {
     /// Reads what follows the `usertype`; `None` where it is not ours to understand.
     pub fn read(content: &[u8]) -> Option<Identity> {
         let mut bytes = Bytes(content);
-        if bytes.u8()? < VERSION {
+        let version = bytes.u8()?;
+        if version < VERSION_MIN {
             return None;
         }
         let flags = bytes.u8()?;
@@ -117,17 +162,23 @@ impl Identity {
         let camera = str::from_utf8(camera).ok()?.to_owned();
         let clock = if flags & FLAG_TRUSTED != 0 { Clock::Trusted } else { Clock::Untrusted };
         let marks = Marks::of_flags(flags);
-        Some(Identity { camera, number, run, boot, wall, clock, marks })
+        let (up_ms, cause) = match version {
+            VERSION_MIN => (None, Cause::default()),
+            _ => (Some(bytes.u64()?), Cause::of_number(bytes.u8()?)),
+        };
+        let up_ms = up_ms.filter(|millis| *millis != u64::MAX);
+        Some(Identity { camera, number, run, boot, wall, clock, marks, up_ms, cause })
     }
 }
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+const VERSION_MIN: u8 = 1;
 const FLAG_TRUSTED: u8 = 1;
 /// Behind the version.
 pub(super) const FLAGS_OFFSET: u64 = 1;
 const CAMERA_BYTES_MAX: usize = 32;
-/// The longest content of version 1, behind the `usertype`.
-pub(super) const IDENTITY_BYTES_MAX: usize = 1 + 1 + 4 + 8 + 16 + 8 + 1 + CAMERA_BYTES_MAX;
+/// The longest content of version 2, behind the `usertype`.
+pub(super) const IDENTITY_BYTES_MAX: usize = 1 + 1 + 4 + 8 + 16 + 8 + 1 + CAMERA_BYTES_MAX + 8 + 1;
 
 #[cfg(test)]
 mod tests {
@@ -142,6 +193,8 @@ mod tests {
             wall: WallTime(-5),
             clock: Clock::Trusted,
             marks: Marks::NONE,
+            up_ms: Some(0x0102_0304_0506),
+            cause: Cause::Stopped,
         }
     }
 
@@ -160,6 +213,25 @@ mod tests {
         let bytes = content(&kept);
         assert_eq!(bytes[FLAGS_OFFSET as usize], kept.flags());
         assert_eq!(Identity::read(&bytes), Some(kept));
+    }
+
+    #[test]
+    fn segments_of_before_say_neither_how_long_the_machine_was_up_nor_why_there_is_a_gap() {
+        let mut bytes = content(&identity());
+        bytes[0] = 1;
+        bytes.truncate(bytes.len() - 9);
+        let old = Identity { up_ms: None, cause: Cause::Unknown, ..identity() };
+        assert_eq!(Identity::read(&bytes), Some(old.clone()));
+        assert_eq!(Identity::read(&content(&old)), Some(old), "nor where it is not known");
+    }
+
+    #[test]
+    fn causes_of_a_later_version_are_unknown() {
+        for number in 0..=u8::MAX {
+            let known = Cause::ALL.get(usize::from(number)).copied();
+            assert_eq!(Cause::of_number(number), known.unwrap_or(Cause::Unknown));
+        }
+        assert!(Cause::ALL.iter().enumerate().all(|(at, cause)| *cause as usize == at));
     }
 
     #[test]
@@ -192,9 +264,11 @@ mod tests {
     fn a_camera_that_no_configuration_allows_is_none() {
         for camera in ["", "../x", "Yard", "a23456789012345678901234567890123"] {
             let mut bytes = content(&Identity { camera: "x".to_owned(), ..identity() });
+            let rest = bytes.split_off(bytes.len() - 9);
             bytes.truncate(bytes.len() - 2);
             bytes.push(camera.len() as u8);
             bytes.extend(camera.as_bytes());
+            bytes.extend(rest);
             assert_eq!(Identity::read(&bytes), None, "{camera}");
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     fragment::{AudioRun, Extent, FirstSample, Header, Sample},
-    identity::{Clock, Identity, Marks},
+    identity::{Cause, Clock, Identity, Marks},
     index::Index,
     init::{self, Layout},
     plan::{self, Step},
@@ -45,6 +45,8 @@ pub fn identity() -> Identity {
         wall: WallTime(1_795_336_200_000),
         clock: Clock::Trusted,
         marks: Marks::NONE,
+        up_ms: Some(5000),
+        cause: Cause::Unknown,
     }
 }
 

@@ -32,7 +32,7 @@ use std::{
 use self::{health::Suspect, segments::Camera};
 use super::{
     CameraId, CardState, Command, DeleteError, DeleteReason, Event, Recording, Settings,
-    catalog::{Catalog, SegmentState},
+    catalog::{Catalog, SegmentState, Stamp},
     disk::{Disk, FileSystem, foreign},
     layout::Name,
 };
@@ -76,8 +76,8 @@ pub struct Card<D: Disk> {
     age_is_doubtful: bool,
     /// What is wanted of a span and not done yet.
     span: Option<spans::Job>,
-    /// What time it was, as the board believes.
-    wall: Option<(Instant, WallTime, Clock)>,
+    /// What time it was, as the board believes, and for how long the machine was up.
+    wall: Option<(Instant, WallTime, Clock, u64)>,
     next_lock_check: Instant,
     next_look: Instant,
     next_room: Instant,
@@ -151,7 +151,7 @@ impl<D: Disk> Card<D> {
                 self.take_back(now);
             }
             Command::Configure(settings) => self.configure(settings, now),
-            Command::Clock { wall, clock } => self.set_wall(wall, clock, now),
+            Command::Clock { wall, clock, up_ms } => self.set_wall(wall, clock, up_ms, now),
             Command::Overtaken { camera } => self.overtaken(camera, now),
             Command::ReadFailed { camera, name } => self.read_failed(camera, name, now),
             Command::Shutdown => {
@@ -315,8 +315,13 @@ impl<D: Disk> Card<D> {
         self.list().reset();
     }
 
-    fn set_wall(&mut self, wall: WallTime, clock: Clock, now: Instant) {
-        self.wall = Some((now, wall, clock));
+    fn set_wall(&mut self, wall: WallTime, clock: Clock, up_ms: u64, now: Instant) {
+        self.wall = Some((now, wall, clock, up_ms));
+        let stamp = Stamp { boot: self.settings.boot, up_ms: Some(up_ms), wall, clock };
+        let recordings = self.list().learn(&stamp);
+        if recordings > 0 {
+            self.events.push_back(Event::Dated { recordings });
+        }
     }
 
     fn delete_asked(

@@ -5,15 +5,21 @@
 //! Knows nothing of: reading files, deleting them.
 
 mod days;
+mod boots;
 mod folder;
 mod owner;
 
 use std::path::PathBuf;
 
 use super::{CameraId, CardState, disk::Space, layout::Name};
-use crate::{codec::Codec, mp4::identity::Marks, units::WallTime};
+use crate::{
+    codec::Codec,
+    mp4::identity::{Cause, Marks},
+    units::WallTime,
+};
 
 pub use self::{
+    boots::Stamp,
     days::Retained,
     folder::Folder,
     owner::{Owner, Recordings, Tally},
@@ -36,6 +42,7 @@ pub struct Catalog {
     owners: Vec<Box<str>>,
     /// Of the folders of former cameras that were found.
     next_former: usize,
+    boots: boots::Boots,
 }
 
 /// One recording, in 32 bytes: 30,000 of them have less than 1 MB.
@@ -46,8 +53,7 @@ pub struct Entry {
     owner: Option<Owner>,
     facts: Facts,
     pub state: SegmentState,
-    /// Clips that are being made of it: others are deleted first.
-    pub held: u8,
+    holds: Holds,
     /// Whether `start` is to be believed; never for the old system's files.
     pub clock_trusted: bool,
     /// `None` where the head does not say or was not read.
@@ -95,6 +101,7 @@ impl Catalog {
         self.all_codecs = Vec::new();
         self.owners = Vec::new();
         self.folders = Vec::new();
+        self.boots = Vec::new();
     }
 
     /// Whether every head was read; until then the list shows names without times.
@@ -158,7 +165,7 @@ impl Entry {
             owner: None,
             facts: Facts(0),
             state,
-            held: 0,
+            holds: Holds(0),
             clock_trusted: false,
             codec: None,
             codecs: Codecs::NONE,
@@ -170,6 +177,26 @@ impl Entry {
 
     pub fn set_codecs(&mut self, codecs: Codecs) {
         self.codecs = codecs;
+    }
+
+    /// Clips that are being made of it: others are deleted first.
+    pub fn held(&self) -> u8 {
+        self.holds.0 & Holds::COUNT_MAX
+    }
+
+    /// Counts one more of them, or one less.
+    pub fn hold(&mut self, change: i8) {
+        let count = self.held().saturating_add_signed(change).min(Holds::COUNT_MAX);
+        self.holds.0 = self.holds.0 & !Holds::COUNT_MAX | count;
+    }
+
+    /// Why nothing was recorded before it, where there is a gap.
+    pub fn cause(&self) -> Cause {
+        Cause::of_number(self.holds.0 >> Holds::COUNT_BITS)
+    }
+
+    pub fn set_cause(&mut self, cause: Cause) {
+        self.holds.0 = self.held() | (cause as u8) << Holds::COUNT_BITS;
     }
 
     /// By its identity box.
@@ -208,6 +235,15 @@ pub struct Codecs(u8);
 
 impl Codecs {
     const NONE: Codecs = Codecs(u8::MAX);
+}
+
+/// How many clips are being made of a recording, and above that the cause of the gap before it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Holds(u8);
+
+impl Holds {
+    const COUNT_BITS: u32 = 5;
+    const COUNT_MAX: u8 = (1 << Holds::COUNT_BITS) - 1;
 }
 
 /// What takes less than a byte.

@@ -6,7 +6,11 @@
 //! Knows nothing of: HTTP, time zones.
 
 use super::catalog::{Entry, SegmentState};
-use crate::{limits::COVERAGE_JOIN_MS, units::WallTime};
+use crate::{
+    limits::COVERAGE_JOIN_MS,
+    mp4::identity::{Cause, Marks},
+    units::WallTime,
+};
 
 /// A span in which something was recorded, without a gap of more than [`COVERAGE_JOIN_MS`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,13 +23,6 @@ pub struct Span {
     pub clock_trusted: bool,
     /// Why nothing was recorded before it.
     cause: Cause,
-}
-
-/// Why nothing was recorded.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Cause {
-    #[default]
-    Unknown,
 }
 
 /// A span in which nothing was recorded, between two times that are both to be believed.
@@ -43,6 +40,8 @@ pub struct Coverage {
     pub spans: Vec<Span>,
     /// By rising starts.
     pub gaps: Vec<Gap>,
+    /// Of recordings that somebody keeps; a third as many as there may be spans.
+    pub kept: Vec<Span>,
     /// There were more spans than were wanted: the shortest gaps between them are left out.
     pub merged: bool,
 }
@@ -55,6 +54,7 @@ pub struct Survey {
     spans_max: usize,
     trusted: Chain,
     doubtful: Chain,
+    kept: Chain,
 }
 
 /// Spans whose times are of one kind, the newest first.
@@ -70,8 +70,8 @@ struct Chain {
 impl Survey {
     /// Of what was recorded from `from` up to `to`, with at most so many spans.
     pub fn new(from: WallTime, to: WallTime, spans_max: usize) -> Survey {
-        let (trusted, doubtful) = (Chain::default(), Chain::default());
-        Survey { from, to, spans_max: spans_max.max(2), trusted, doubtful }
+        let [trusted, doubtful, kept] = [(); 3].map(|()| Chain::default());
+        Survey { from, to, spans_max: spans_max.max(2), trusted, doubtful, kept }
     }
 
     /// Says until when nothing is recorded now, and why; comes before the first recording.
@@ -87,16 +87,19 @@ impl Survey {
         if !entry.is_read() || entry.state == SegmentState::Damaged {
             return;
         }
-        let chain = if entry.clock_trusted { &mut self.trusted } else { &mut self.doubtful };
         let span = Span {
             start: entry.start,
             end: entry.end(),
             first: address,
             last: address,
             clock_trusted: entry.clock_trusted,
-            cause: Cause::default(),
+            cause: entry.cause(),
         };
+        let chain = if entry.clock_trusted { &mut self.trusted } else { &mut self.doubtful };
         chain.add(span, self.from, self.to, self.spans_max);
+        if entry.marks().has(Marks::KEPT) {
+            self.kept.add(span, self.from, self.to, self.spans_max);
+        }
     }
 
     pub fn finish(mut self) -> Coverage {
@@ -105,11 +108,14 @@ impl Survey {
         self.doubtful.merge(share);
         self.trusted.merge(max - self.doubtful.spans.len());
         let gaps = self.trusted.gaps(self.from, self.to);
-        let merged = self.trusted.merged || self.doubtful.merged;
+        self.kept.merge(max / 3);
+        let merged = self.trusted.merged || self.doubtful.merged || self.kept.merged;
+        let mut kept = self.kept.spans;
+        kept.reverse();
         let mut spans = self.trusted.spans;
         spans.append(&mut self.doubtful.spans);
         spans.sort_unstable_by_key(|span| (span.start, span.first));
-        Coverage { spans, gaps, merged }
+        Coverage { spans, gaps, kept, merged }
     }
 }
 
@@ -190,15 +196,6 @@ impl Span {
 /// back.
 fn distance(older: &Span, later: &Span) -> i64 {
     later.start.0.saturating_sub(older.end.0).saturating_abs()
-}
-
-impl Cause {
-    /// As in `/api/timeline`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Cause::Unknown => "unknown",
-        }
-    }
 }
 
 #[cfg(test)]

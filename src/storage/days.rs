@@ -3,7 +3,7 @@
 //! A recording over midnight is split between its days. Knows nothing of: HTTP, which zone it is.
 
 use super::catalog::{Entry, SegmentState};
-use crate::{limits::DAYS_MAX, units::WallTime, zone::Zone};
+use crate::{limits::DAYS_MAX, mp4::identity::Marks, units::WallTime, zone::Zone};
 
 /// What was recorded, by day.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub struct Days {
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Day {
     pub millis: i64,
+    pub kept_millis: i64,
     pub bytes: u64,
 }
 
@@ -51,7 +52,11 @@ impl Days {
                 return;
             }
             let part = start.max(*begin)..end.min(*next);
-            day.millis += (part.end.0 - part.start.0).max(0);
+            let millis = (part.end.0 - part.start.0).max(0);
+            day.millis += millis;
+            if entry.marks().has(Marks::KEPT) {
+                day.kept_millis += millis;
+            }
             let until = |moment: WallTime| bytes_until(entry, moment);
             // The last byte belongs to the day in which it ends.
             let until_begin = if start < *begin { until(*begin) } else { 0 };
@@ -95,10 +100,14 @@ mod tests {
 
     #[test]
     fn a_recording_over_midnight_is_split_between_its_days() {
-        let entries = [entry(DAY - 15_000, 60_000, 4_000_001)];
+        let mut kept = entry(DAY + 50_000, 7000, 0);
+        kept.set_marks(Marks::KEPT);
+        let entries = [entry(DAY - 15_000, 60_000, 4_000_001), kept];
         let days = days(0, 2 * DAY, &Zone::UTC, &entries);
-        let expected =
-            [Day { millis: 15_000, bytes: 1_000_000 }, Day { millis: 45_000, bytes: 3_000_001 }];
+        let expected = [
+            Day { millis: 15_000, kept_millis: 0, bytes: 1_000_000 },
+            Day { millis: 52_000, kept_millis: 7000, bytes: 3_000_001 },
+        ];
         assert_eq!((days.first, &*days.days), (0, &expected[..]));
     }
 

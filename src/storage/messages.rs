@@ -8,7 +8,10 @@ use super::{disk::RequireMount, layout::Name};
 use crate::{
     codec::{AudioFormat, ParameterSets},
     limits::SPAN_SEGMENTS_MAX,
-    mp4::{fragment::Extent, identity::Clock},
+    mp4::{
+        fragment::Extent,
+        identity::{Cause, Clock},
+    },
     units::WallTime,
 };
 
@@ -55,6 +58,10 @@ pub struct SegmentStart {
     /// UTC of the first frame.
     pub wall: WallTime,
     pub clock: Clock,
+    /// How long the machine was up then.
+    pub up_ms: u64,
+    /// Why nothing was recorded before, where there is a gap.
+    pub cause: Cause,
     /// Tells the unbroken sessions of a camera apart.
     pub run: u64,
 }
@@ -112,6 +119,8 @@ pub enum Command {
     Clock {
         wall: WallTime,
         clock: Clock,
+        /// How long the machine is up.
+        up_ms: u64,
     },
     /// The ring overtook the recorder while it waited for the card.
     Overtaken {
@@ -189,6 +198,10 @@ pub enum Event {
     Mended {
         file: Recording,
         mended: Mended,
+    },
+    /// By a clock that is trusted now, so many recordings got their true times.
+    Dated {
+        recordings: usize,
     },
     /// The card had turned read-only, over `file` if that is known, and is writable again.
     Remounted {

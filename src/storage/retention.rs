@@ -76,7 +76,7 @@ pub fn for_age(folders: &[Folder], now: WallTime, keep_days: u32) -> Option<Aged
     let kept = i64::from(keep_days) * MILLIS_PER_DAY;
     let limit = now.0.saturating_sub(kept);
     let is_old = |entry: &&Entry| {
-        may_go(entry) && entry.held == 0 && entry.clock_trusted && entry.end().0 < limit
+        may_go(entry) && entry.held() == 0 && entry.clock_trusted && entry.end().0 < limit
     };
     let old = folders
         .iter()
@@ -134,7 +134,7 @@ pub fn recordings_max(file_system: FileSystem) -> usize {
 /// The oldest recording of a folder that may be deleted; one that is being handed out is the last to go.
 pub fn oldest(folder: &Folder) -> Option<Name> {
     let may_go = || folder.entries().iter().filter(|entry| may_go(entry));
-    may_go().find(|entry| entry.held == 0).or_else(|| may_go().next()).map(|entry| entry.name)
+    may_go().find(|entry| entry.held() == 0).or_else(|| may_go().next()).map(|entry| entry.name)
 }
 
 fn may_go(entry: &Entry) -> bool {

@@ -1,7 +1,11 @@
 use super::*;
 use crate::{
     codec::Codec,
-    mp4::{fragment::FirstSample::Key, identity::Clock, samples},
+    mp4::{
+        fragment::FirstSample::Key,
+        identity::{Cause, Clock},
+        samples,
+    },
     storage::{disk::RequireMount, faulty::FaultyDisk, layout::Asked},
     units::{Ticks, WallTime},
 };
@@ -28,6 +32,8 @@ fn open() -> Command {
         audio: None,
         wall: WallTime(1_795_336_200_000),
         clock: Clock::Trusted,
+        up_ms: 5000,
+        cause: Cause::Unknown,
         run: 1,
     };
     Command::Open { camera: YARD, start }

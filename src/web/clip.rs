@@ -269,7 +269,7 @@ impl Files {
             let folder = self.folders.get(file.folder);
             let folder = folder.and_then(|(id, _)| catalog.folder_mut(*id));
             if let Some(entry) = folder.and_then(|folder| folder.get_mut(file.name)) {
-                entry.held = entry.held.saturating_add_signed(change);
+                entry.hold(change);
             }
         }
     }

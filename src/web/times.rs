@@ -6,10 +6,10 @@ use super::{Web, answer::Answer};
 use crate::{
     http::request::Head,
     limits::{COVERAGE_DAYS_MAX, COVERAGE_SPANS_MAX, COVERAGE_SPANS_PER_DAY, DAYS_MAX},
-    mp4::identity::Clock,
+    mp4::identity::{Cause, Clock},
     storage::{
         catalog::{Catalog, Entry},
-        coverage::{Cause, Coverage, Gap, Span, Survey},
+        coverage::{Coverage, Gap, Span, Survey},
         days::Days,
     },
     units::WallTime,
@@ -29,7 +29,7 @@ struct Timeline<'a> {
     merged: bool,
     spans: Vec<SpanRow>,
     gaps: Vec<(i64, i64, &'static str)>,
-    kept: [(); 0],
+    kept: Vec<(i64, i64)>,
     marks: [(); 0],
 }
 
@@ -49,7 +49,8 @@ struct DaysTable<'a> {
     first: String,
     seconds: Vec<i64>,
     bytes: Vec<u64>,
-    kept: Vec<u32>,
+    /// Seconds.
+    kept: Vec<i64>,
     marks: Vec<u32>,
     complete: bool,
     read_to: Option<i64>,
@@ -73,7 +74,7 @@ impl Web {
             survey.nothing_until(now, cause);
         }
         entries.for_each(|entry| survey.add(entry));
-        let Coverage { spans, gaps, merged } = survey.finish();
+        let Coverage { spans, gaps, kept, merged } = survey.finish();
         drop(catalog);
         Answer::json(&Timeline {
             camera: &camera,
@@ -87,7 +88,7 @@ impl Web {
                 .iter()
                 .map(|Gap { start, end, cause }| (start.0, end.0, cause.name()))
                 .collect(),
-            kept: [],
+            kept: kept.iter().map(|span| (span.start.0, span.end.0)).collect(),
             marks: [],
         })
     }
@@ -127,7 +128,7 @@ impl Web {
             first: WallTime(days.first.saturating_mul(MILLIS_PER_DAY)).date(),
             seconds: days.days.iter().map(|day| (day.millis + 500) / 1000).collect(),
             bytes: days.days.iter().map(|day| day.bytes).collect(),
-            kept: vec![0; days.days.len()],
+            kept: days.days.iter().map(|day| (day.kept_millis + 500) / 1000).collect(),
             marks: vec![0; days.days.len()],
             complete: read_to.is_none(),
             read_to,
@@ -207,7 +208,7 @@ mod tests {
             merged: true,
             spans: spans.collect(),
             gaps: gaps.collect(),
-            kept: [],
+            kept: vec![(NOW, NOW + 1); COVERAGE_SPANS_PER_DAY / 3],
             marks: [],
         };
         assert!(serde_json::to_string(&timeline).unwrap().len() <= 2048);

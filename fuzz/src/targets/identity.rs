@@ -2,7 +2,7 @@
 
 use crate::source::Source;
 use smolnvr::{
-    mp4::identity::{Clock, Identity, Marks},
+    mp4::identity::{Cause, Clock, Identity, Marks},
     units::WallTime,
 };
 
@@ -23,6 +23,8 @@ pub fn identity(data: &[u8]) {
         wall: WallTime(source.u64() as i64),
         clock: source.one(&[Clock::Trusted, Clock::Untrusted]),
         marks: source.one(&[Marks::NONE, Marks::KEPT]),
+        up_ms: Some(source.u64()).filter(|millis| *millis != u64::MAX),
+        cause: source.one(&Cause::ALL),
         camera: source.bytes(32).iter().map(|byte| char::from(b'a' + byte % 26)).collect(),
     };
     if !built.camera.is_empty() {

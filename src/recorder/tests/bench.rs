@@ -205,7 +205,8 @@ impl Bench {
 
     pub fn moment(&self) -> Moment {
         let since = Duration::from_millis(self.wall.0.cast_unsigned());
-        Moment { now: self.begin + since, wall: self.wall, clock: Clock::Trusted }
+        let up_ms = self.wall.0.cast_unsigned();
+        Moment { now: self.begin + since, wall: self.wall, clock: Clock::Trusted, up_ms }
     }
 
     /// Lets recorder and card work until both have nothing left to do.

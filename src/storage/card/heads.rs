@@ -13,12 +13,12 @@ use super::{
 use crate::{
     limits::CARD_STEP_INTERVAL,
     mp4::{
-        identity::{Clock, Marks},
+        identity::{Cause, Marks},
         scan::{Head, State, read_head_and_length},
     },
     storage::{
         CameraId,
-        catalog::SegmentState,
+        catalog::{SegmentState, Stamp},
         disk::{Access, Disk, is_foreign},
         layout::{self, Name},
         segment::Reach,
@@ -193,16 +193,18 @@ impl<D: Disk> Card<D> {
             entry.codec = head.video.as_ref().map(|video| video.codec);
             entry.duration_ms = head.duration.map_or(0, millis);
             entry.set_marks(head.identity.as_ref().map_or(Marks::NONE, |it| it.marks));
-            (entry.start, entry.clock_trusted) = match &head.identity {
-                Some(identity) => (identity.wall, identity.clock == Clock::Trusted),
-                // The old system's: written to last when its last frame came.
-                None => (WallTime(modified.0.saturating_sub(entry.duration_ms.into())), false),
-            };
+            // The old system's: written to last when its last frame came.
+            entry.start = WallTime(modified.0.saturating_sub(entry.duration_ms.into()));
+            entry.clock_trusted = false;
+            entry.set_cause(head.identity.as_ref().map_or(Cause::Unknown, |it| it.cause));
             if let Some(codecs) = codecs {
                 entry.set_codecs(codecs);
             }
         });
         let owner = head.identity.as_ref().map(|identity| &*identity.camera);
         self.list().own(camera, name, owner);
+        if let Some(identity) = &head.identity {
+            self.list().date(camera, name, &Stamp::of(identity));
+        }
     }
 }

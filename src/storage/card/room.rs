@@ -308,14 +308,15 @@ impl<D: Disk> Card<D> {
 
     /// What time it is, where that is to be believed.
     fn wall_now(&self, now: Instant) -> Option<WallTime> {
-        let (wall, clock) = self.time_now(now)?;
+        let (wall, clock, _) = self.time_now(now)?;
         (clock == Clock::Trusted).then_some(wall)
     }
 
-    /// What time it is, and whether that is to be believed.
-    pub(super) fn time_now(&self, now: Instant) -> Option<(WallTime, Clock)> {
-        let (then, wall, clock) = self.wall?;
+    /// What time it is, whether that is to be believed, and for how long the machine is up.
+    pub(super) fn time_now(&self, now: Instant) -> Option<(WallTime, Clock, u64)> {
+        let (then, wall, clock, up_ms) = self.wall?;
         let passed = i64::try_from(now.saturating_duration_since(then).as_millis()).ok()?;
-        Some((WallTime(wall.0.saturating_add(passed)), clock))
+        let up_ms = up_ms.saturating_add(passed.unsigned_abs());
+        Some((WallTime(wall.0.saturating_add(passed)), clock, up_ms))
     }
 }

@@ -13,10 +13,10 @@ use super::{
 use crate::{
     codec,
     limits::{ALLOCATION_STEP_BYTES, CARD_OPEN_TRIES_MAX, GIVEN_UP_MAX, SEGMENT_BYTES_MAX},
-    mp4::identity::{Clock, Identity, Marks},
+    mp4::identity::{Identity, Marks},
     storage::{
         CameraId, Ending, Event, Fragment, OpenError, Place, Refused, SegmentStart,
-        catalog::{Entry, SegmentState},
+        catalog::{Entry, SegmentState, Stamp},
         disk::Disk,
         layout::Name,
         segment::{self, Reach, Segment},
@@ -55,7 +55,7 @@ impl<D: Disk> Camera<D> {
 impl<D: Disk> Card<D> {
     pub(super) fn open(&mut self, camera: CameraId, start: &SegmentStart, now: Instant) {
         self.close(camera, now);
-        self.set_wall(start.wall, start.clock, now);
+        self.set_wall(start.wall, start.clock, start.up_ms, now);
         match self.try_open(camera, start, now) {
             Ok(number) => self.events.push_back(Event::Opened { camera, number }),
             Err(reason) => self.events.push_back(Event::OpenFailed { camera, reason }),
@@ -127,6 +127,8 @@ impl<D: Disk> Card<D> {
             wall: start.wall,
             clock: start.clock,
             marks: Marks::NONE,
+            up_ms: Some(start.up_ms),
+            cause: start.cause,
         };
         let start_of_file = segment::Start {
             parameter_sets: &start.parameter_sets,
@@ -141,13 +143,13 @@ impl<D: Disk> Card<D> {
         let mut entry = Entry::new(name, SegmentState::Recording);
         entry.set_codecs(codecs);
         entry.codec = Some(start.parameter_sets.codec());
-        entry.start = start.wall;
-        entry.clock_trusted = start.clock == Clock::Trusted;
+        entry.set_cause(start.cause);
         entry.bytes = segment.bytes();
         if let Some(folder) = list.folder_mut(camera) {
             folder.push(entry);
         }
         list.own(camera, name, Some(&identity.camera));
+        list.date(camera, name, &Stamp::of(&identity));
         drop(list);
         self.mark_folder(camera);
         if let Some(slot) = self.slot_mut(camera) {

@@ -13,13 +13,13 @@ use super::{Card, health::Trouble, segments::millis};
 use crate::{
     limits::{CARD_OPEN_TRIES_MAX, STAGED_FILES_MAX, STAGED_LOOK_INTERVAL},
     mp4::{
-        identity::{Clock, Identity, Marks},
+        identity::{Cause, Clock, Identity, Marks},
         plan::{self, Step},
         scan::{self, Depth, Head, Scan, boxes_end},
     },
     storage::{
         CameraId, Ending, Event, OpenError,
-        catalog::{Entry, SegmentState},
+        catalog::{Entry, SegmentState, Stamp},
         disk::{Access, Disk, is_foreign},
         layout::{self, Name},
         segment,
@@ -218,9 +218,9 @@ impl<D: Disk> Card<D> {
         name: Name,
         file: &D::File,
         head: &Head,
-        wall: Option<(WallTime, Clock)>,
+        wall: Option<(WallTime, Clock, u64)>,
     ) -> io::Result<()> {
-        if let (Some(spare), Some((wall, clock))) = (&head.spare, wall) {
+        if let (Some(spare), Some((wall, clock, up_ms))) = (&head.spare, wall) {
             let staged = self.slot(camera).and_then(|slot| slot.staged.as_ref());
             let identity = Identity {
                 camera: self.name_of(camera),
@@ -230,6 +230,8 @@ impl<D: Disk> Card<D> {
                 wall,
                 clock,
                 marks: Marks::NONE,
+                up_ms: Some(up_ms),
+                cause: Cause::Unknown,
             };
             segment::carry_out(&self.disk, file, &plan::claim(spare, &identity))?;
         }
@@ -237,10 +239,11 @@ impl<D: Disk> Card<D> {
         self.enter(camera, name, head, head.media_begin, modified);
         self.update(camera, name, |entry| {
             entry.state = SegmentState::Recording;
-            if let Some((wall, clock)) = wall {
-                (entry.start, entry.clock_trusted) = (wall, clock == Clock::Trusted);
-            }
         });
+        if let Some((wall, clock, up_ms)) = wall {
+            let stamp = Stamp { boot: self.settings.boot, up_ms: Some(up_ms), wall, clock };
+            self.list().date(camera, name, &stamp);
+        }
         let allocated = self.disk.allocate(file, self.expected_bytes(camera));
         self.disk.sync_directory(&self.directory(camera)?)?;
         allocated
@@ -264,11 +267,13 @@ impl<D: Disk> Card<D> {
     }
 
     /// UTC of the first frame of the file that has just come.
-    fn wall_of_next(&mut self, camera: CameraId, now: Instant) -> Option<(WallTime, Clock)> {
-        let (wall, clock) = self.time_now(now)?;
+    fn wall_of_next(&mut self, camera: CameraId, now: Instant) -> Option<(WallTime, Clock, u64)> {
+        let (wall, clock, up_ms) = self.time_now(now)?;
         let end = self.staged_mut(camera).and_then(|staged| staged.end);
         let goes_on = end.filter(|end| wall.0.saturating_sub(end.0).abs() <= JOINT_MS_MAX);
-        Some((goes_on.unwrap_or(wall), clock))
+        let start = goes_on.unwrap_or(wall);
+        let up_ms = up_ms.saturating_add_signed(start.0.saturating_sub(wall.0));
+        Some((start, clock, up_ms))
     }
 
     /// Lists what was written since the last look, and makes it durable when that is due.

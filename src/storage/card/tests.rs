@@ -5,6 +5,7 @@ mod recordings;
 mod room;
 mod spans;
 mod staged;
+mod times;
 
 use std::{fs, path::Path, time::Duration};
 
@@ -13,6 +14,7 @@ use crate::{
     codec::Codec,
     mp4::{
         fragment::FirstSample::{Key, NonKey},
+        identity::{Cause, Clock},
         samples,
         scan::{Depth, Scan, scan},
     },
@@ -116,6 +118,8 @@ impl Bench {
             audio: None,
             wall: NOON,
             clock: Clock::Trusted,
+            up_ms: 5000,
+            cause: Cause::Unknown,
             run: 3,
         }
     }

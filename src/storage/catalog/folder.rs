@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, path::PathBuf};
 
-use super::{Entry, Owner, SegmentState};
+use super::{Entry, Owner, SegmentState, boots::Doubt};
 use crate::{
     limits::RECORDINGS_LISTED_MAX,
     storage::{
@@ -27,6 +27,8 @@ pub struct Folder {
     pub(super) highest: Option<u32>,
     /// The highest number when the folder was listed.
     pub(super) found: Option<u32>,
+    /// Recordings whose time is not known yet, by boot.
+    pub(super) doubts: Vec<Doubt>,
     /// Every entry of this number or a higher one was read.
     pub(super) read_down_to: u32,
 }
@@ -43,6 +45,7 @@ impl Folder {
             entries: Vec::new(),
             highest: None,
             found: None,
+            doubts: Vec::new(),
             read_down_to: u32::MAX,
         }
     }

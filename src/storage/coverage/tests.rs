@@ -95,6 +95,19 @@ fn times_of_a_clock_that_was_not_trusted_make_spans_of_their_own_and_no_gaps() {
 }
 
 #[test]
+fn what_is_kept_makes_spans_of_its_own() {
+    let mut entries: Vec<_> =
+        (0..9).map(|nr| entry(nr, i64::from(nr) * 60_000, 60_000, true)).collect();
+    for number in [2, 3, 6] {
+        entries[number].set_marks(Marks::KEPT);
+    }
+    let coverage = survey(&entries, (WallTime(0), WallTime(390_000)), 10);
+    assert_eq!(coverage.spans.len(), 1);
+    let kept: Vec<_> = coverage.kept.iter().map(|it| (it.start.0, it.end.0)).collect();
+    assert_eq!(kept, [(120_000, 240_000), (360_000, 420_000)]);
+}
+
+#[test]
 fn what_was_not_read_or_can_not_be_played_covers_nothing() {
     let mut entries = [entry(1, 0, 60_000, true); 3];
     entries[0].state = SegmentState::Unread;

@@ -251,7 +251,8 @@ fn recordings_older_than_keep_days_go_where_the_clock_is_trusted() {
     bench.record(YARD, 1);
     bench.record(YARD, 1);
     let day = 24 * 3600 * 1000;
-    let clock = |days: i64, clock| Command::Clock { wall: WallTime(NOON.0 + days * day), clock };
+    let clock =
+        |days: i64, clock| Command::Clock { wall: WallTime(NOON.0 + days * day), clock, up_ms: 0 };
     bench.send(clock(3, Clock::Untrusted));
     assert_eq!(deleted(&bench.pass(120 * SECOND)), []);
     bench.send(clock(1, Clock::Trusted));

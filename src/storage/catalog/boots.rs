@@ -1,0 +1,238 @@
+//! Boots: recordings made before the clock was right get their true times once it is.
+//!
+//! A segment says how long the machine had been up. So one segment of a trusted clock tells when that boot
+//! began, and with it the times of all others of the same boot, whatever their clock said: those that are
+//! listed already, and those that are read later. The files hold all of it, nothing is written.
+
+use super::{Catalog, Folder};
+use crate::{
+    limits::{BOOTS_KNOWN_MAX, DOUBTS_MAX},
+    mp4::identity::{Clock, Identity},
+    storage::{CameraId, layout::Name},
+    units::WallTime,
+};
+
+/// What a segment says of its time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stamp {
+    /// The kernel's boot id; zeroes where it had none.
+    pub boot: [u8; 16],
+    pub up_ms: Option<u64>,
+    pub wall: WallTime,
+    pub clock: Clock,
+}
+
+/// Boots of which it is known when they began, as last learnt.
+pub(super) type Boots = Vec<([u8; 16], WallTime)>;
+
+/// Recordings of a folder whose clock was not trusted, of one boot; they have consecutive numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Doubt {
+    boot: [u8; 16],
+    /// When it began, by the clock that they are listed with.
+    began: WallTime,
+    first: u32,
+    last: u32,
+}
+
+impl Catalog {
+    /// Gives a listed recording its time; answers how many others got theirs by it.
+    pub fn date(&mut self, camera: CameraId, name: Name, stamp: &Stamp) -> usize {
+        let began = stamp.began();
+        let known = self.boots.iter().find(|(boot, _)| *boot == stamp.boot);
+        let known = known.map(|(_, began)| *began);
+        let Some(folder) = self.folder_mut(camera) else { return 0 };
+        let (start, is_trusted) = match (stamp.clock, began, known) {
+            (Clock::Trusted, ..) => (stamp.wall, true),
+            (Clock::Untrusted, Some(_), Some(known)) => (stamp.after(known), true),
+            (Clock::Untrusted, Some(began), None) => {
+                (stamp.after(folder.doubt(name.number(), stamp.boot, began)), false)
+            }
+            (Clock::Untrusted, None, _) => (stamp.wall, false),
+        };
+        if let Some(entry) = folder.get_mut(name) {
+            (entry.start, entry.clock_trusted) = (start, is_trusted);
+        }
+        self.learn(stamp)
+    }
+
+    /// Takes in what a trusted clock says of a boot; answers how many recordings got their times by it.
+    ///
+    /// *Cost*: none but where there were some.
+    pub fn learn(&mut self, stamp: &Stamp) -> usize {
+        let Some(began) = stamp.began().filter(|_| stamp.clock == Clock::Trusted) else { return 0 };
+        self.boots.retain(|(boot, _)| *boot != stamp.boot);
+        if self.boots.len() >= BOOTS_KNOWN_MAX {
+            self.boots.remove(0);
+        }
+        self.boots.push((stamp.boot, began));
+        self.folders.iter_mut().map(|folder| folder.settle_doubts(stamp.boot, began)).sum()
+    }
+}
+
+impl Folder {
+    /// Notes a recording whose clock was not trusted; answers when its boot began by the clock of those that
+    /// were noted before, so that all of them can be moved by the same span.
+    fn doubt(&mut self, number: u32, boot: [u8; 16], began: WallTime) -> WallTime {
+        if let Some(doubt) = self.doubts.iter_mut().find(|doubt| doubt.boot == boot) {
+            (doubt.first, doubt.last) = (doubt.first.min(number), doubt.last.max(number));
+            return doubt.began;
+        }
+        if self.doubts.len() >= DOUBTS_MAX {
+            self.doubts.remove(0);
+        }
+        self.doubts.push(Doubt { boot, began, first: number, last: number });
+        began
+    }
+
+    /// Moves the recordings of a boot to when it began in truth.
+    fn settle_doubts(&mut self, boot: [u8; 16], began: WallTime) -> usize {
+        let Some(at) = self.doubts.iter().position(|doubt| doubt.boot == boot) else { return 0 };
+        let doubt = self.doubts.swap_remove(at);
+        let span = began.0.saturating_sub(doubt.began.0);
+        let from = self.entries.partition_point(|entry| entry.name.number() < doubt.first);
+        let entries = self.entries.iter_mut().skip(from);
+        let entries = entries.take_while(|entry| entry.name.number() <= doubt.last);
+        let moved = entries.filter(|entry| entry.is_read() && !entry.clock_trusted).map(|entry| {
+            entry.start = WallTime(entry.start.0.saturating_add(span));
+            entry.clock_trusted = true;
+        });
+        moved.count()
+    }
+}
+
+impl Stamp {
+    pub fn of(identity: &Identity) -> Stamp {
+        let Identity { boot, up_ms, wall, clock, .. } = *identity;
+        Stamp { boot, up_ms, wall, clock }
+    }
+
+    /// When the machine was booted, by the clock of the segment.
+    fn began(&self) -> Option<WallTime> {
+        let up_ms = i64::try_from(self.up_ms?).ok().filter(|_| self.boot != [0; 16])?;
+        Some(WallTime(self.wall.0.saturating_sub(up_ms)))
+    }
+
+    /// When the segment began, if its boot began then.
+    fn after(&self, began: WallTime) -> WallTime {
+        let up_ms = self.up_ms.and_then(|millis| i64::try_from(millis).ok()).unwrap_or(0);
+        WallTime(began.0.saturating_add(up_ms))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::catalog::{Entry, SegmentState};
+    use std::path::PathBuf;
+
+    const HOUR: i64 = 3_600_000;
+    const TRUE_BOOT: i64 = 1_795_300_000_000;
+    const YARD: CameraId = CameraId(0);
+    const GATE: CameraId = CameraId(1);
+
+    fn name(number: u32) -> Name {
+        Name::new(number).unwrap()
+    }
+
+    /// A catalogue of two folders with recordings of these numbers, none dated.
+    fn catalog(numbers: std::ops::Range<u32>) -> Catalog {
+        let mut catalog = Catalog::default();
+        for (camera, directory) in [(YARD, "yard"), (GATE, "gate")] {
+            let mut folder = Folder::new(PathBuf::from(directory));
+            numbers.clone().for_each(|nr| folder.push(Entry::new(name(nr), SegmentState::Whole)));
+            catalog.add(Some(camera), directory, folder);
+        }
+        catalog
+    }
+
+    /// Of a boot whose clock says it began in 1970.
+    fn wrong(boot: u8, up_ms: i64) -> Stamp {
+        let up = Some(up_ms.cast_unsigned());
+        Stamp { boot: [boot; 16], up_ms: up, wall: WallTime(up_ms), clock: Clock::Untrusted }
+    }
+
+    fn right(boot: u8, up_ms: i64) -> Stamp {
+        let wall = WallTime(TRUE_BOOT + up_ms);
+        Stamp { wall, clock: Clock::Trusted, ..wrong(boot, up_ms) }
+    }
+
+    fn dates(catalog: &Catalog, camera: CameraId) -> Vec<(i64, bool)> {
+        let entries = catalog.folder(camera).unwrap().entries().iter();
+        entries.map(|it| (it.start.0, it.clock_trusted)).collect()
+    }
+
+    #[test]
+    fn what_was_recorded_before_the_clock_came_gets_its_true_time_when_it_comes() {
+        let mut catalog = catalog(0..4);
+        for (number, stamp) in [(0, wrong(1, HOUR)), (1, wrong(2, HOUR)), (2, wrong(2, 2 * HOUR))] {
+            assert_eq!(catalog.date(YARD, name(number), &stamp), 0);
+            assert_eq!(catalog.date(GATE, name(number), &stamp), 0);
+        }
+        assert_eq!(catalog.date(YARD, name(3), &right(2, 3 * HOUR)), 4);
+        let at = |hours: i64| (TRUE_BOOT + hours * HOUR, true);
+        assert_eq!(
+            dates(&catalog, YARD),
+            [(HOUR, false), at(1), at(2), at(3)],
+            "another boot stays"
+        );
+        assert_eq!(dates(&catalog, GATE)[..3], [(HOUR, false), at(1), at(2)]);
+        assert_eq!(catalog.date(GATE, name(3), &wrong(2, HOUR / 2)), 0);
+        assert_eq!(dates(&catalog, GATE)[3], (TRUE_BOOT + HOUR / 2, true), "known from now on");
+    }
+
+    #[test]
+    fn the_files_alone_tell_the_true_times_in_whatever_order_they_are_read() {
+        let stamps = [wrong(1, HOUR), wrong(1, 2 * HOUR), right(1, 3 * HOUR), right(1, 4 * HOUR)];
+        let expected: Vec<_> = (1..=4).map(|hour| (TRUE_BOOT + hour * HOUR, true)).collect();
+        for order in [[3, 2, 1, 0], [0, 1, 2, 3], [1, 3, 0, 2]] {
+            let mut catalog = catalog(0..4);
+            for number in order {
+                catalog.date(YARD, name(number as u32), &stamps[number]);
+            }
+            assert_eq!(dates(&catalog, YARD), expected, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_to_another_wrong_time_parts_nothing() {
+        let mut catalog = catalog(0..3);
+        let later = Stamp { wall: WallTime(500 * HOUR), ..wrong(1, 2 * HOUR) };
+        catalog.date(YARD, name(0), &wrong(1, HOUR));
+        catalog.date(YARD, name(1), &later);
+        assert_eq!(dates(&catalog, YARD)[..2], [(HOUR, false), (2 * HOUR, false)]);
+        catalog.learn(&right(1, 9 * HOUR));
+        let at = |hours: i64| (TRUE_BOOT + hours * HOUR, true);
+        assert_eq!(dates(&catalog, YARD)[..2], [at(1), at(2)]);
+    }
+
+    #[test]
+    fn a_segment_that_does_not_say_how_long_the_machine_was_up_keeps_its_time() {
+        let mut catalog = catalog(0..2);
+        let old = Stamp { up_ms: None, ..wrong(1, HOUR) };
+        let nameless = Stamp { boot: [0; 16], ..wrong(1, HOUR) };
+        for stamp in [old, nameless] {
+            catalog.date(YARD, name(0), &stamp);
+            catalog.learn(&Stamp { boot: stamp.boot, ..right(1, 2 * HOUR) });
+            assert_eq!(dates(&catalog, YARD)[0], (HOUR, false), "{stamp:?}");
+        }
+    }
+
+    #[test]
+    fn boots_without_number_take_a_bounded_room_and_no_number_wraps() {
+        let mut catalog = catalog(0..300);
+        for number in 0..300 {
+            catalog.date(YARD, name(number), &wrong(number as u8, i64::MAX));
+            catalog.date(GATE, name(number), &right(number as u8, 5));
+            assert!(catalog.boots.len() <= BOOTS_KNOWN_MAX);
+            assert!(catalog.folder(YARD).unwrap().doubts.len() <= DOUBTS_MAX);
+        }
+        for wall in [i64::MIN, i64::MAX] {
+            for clock in [Clock::Untrusted, Clock::Trusted] {
+                let stamp = Stamp { wall: WallTime(wall), clock, ..wrong(9, i64::MAX) };
+                catalog.date(YARD, name(7), &stamp);
+                catalog.date(YARD, name(8), &Stamp { up_ms: Some(u64::MAX - 1), ..stamp });
+            }
+        }
+    }
+}
