@@ -325,6 +325,14 @@ fn nothing_is_repaired_while_the_daemon_runs() {
     let (socket, folder) = (socket(&nvr), nvr.recordings());
     let repair = ["verify", "--repair", "--socket", &socket, text(&folder)];
     assert_refused(&repair, 1, "smolnvr runs and may be writing these files");
+    // Nor beside one with another socket.
+    let other = tempfile::tempdir().unwrap();
+    let other = other.path().join("other.sock");
+    let file = nvr.files()[0].clone();
+    for path in [&folder, &file] {
+        let repair = ["verify", "--repair", "--socket", text(&other), text(path)];
+        assert_refused(&repair, 1, "smolnvr records into this folder");
+    }
 }
 
 #[test]

@@ -5,7 +5,10 @@ use crate::{
     daemon::{self, Lock},
     mp4::scan::{self, Depth, Scan, State},
     storage::{
-        disk::{Access, Disk as _, linux::LinuxDisk},
+        disk::{
+            Access, Disk as _,
+            linux::{self, LinuxDisk},
+        },
         layout::Name,
         segment::{self, Reach, Repaired},
     },
@@ -63,7 +66,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
     let mut verdicts = Vec::new();
     let mut all_whole = true;
     for operand in &arguments.operands {
-        let files = match files(Path::new(operand)) {
+        let path = Path::new(operand);
+        let listed = match repair {
+            Repair::No => files(path).map(|files| (None, files)),
+            Repair::Yes => hold(path).and_then(|held| Ok((Some(held), files(path)?))),
+        };
+        let (_held, files) = match listed {
             Ok(files) => files,
             Err(error) => {
                 complain(format_args!("{}: {error}", operand.display()));
@@ -100,6 +108,20 @@ fn lock_out_daemon(arguments: &Arguments) -> Result<Option<Lock>, ExitCode> {
         // Where no lock can be made, no daemon of this user runs either.
         lock => Ok(lock.ok()),
     }
+}
+
+/// Keeps every other recorder out of the folder of a file, or of a folder itself: a daemon with another
+/// socket, too, or one that shares the files.
+fn hold(path: &Path) -> io::Result<linux::Folder> {
+    let is_folder = fs::metadata(path)?.is_dir();
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let folder = if is_folder { path } else { parent.unwrap_or(Path::new(".")) };
+    LinuxDisk.hold(folder, None).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => {
+            io::Error::other("smolnvr records into this folder: end it first")
+        }
+        _ => error,
+    })
 }
 
 /// What the running daemon writes at this moment.
