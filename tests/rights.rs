@@ -6,7 +6,8 @@ use crate::support::{
     port::Port,
     with_password,
 };
-use std::{fs, path::Path};
+use camera::{Camera, Clip};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 const PASSWORD: &str = r#"{"password":"correct horse"}"#;
 const SAME_PASSWORD: &str = r#"{"password":"correct horse","old":"correct horse"}"#;
@@ -158,5 +159,29 @@ fn before_there_is_a_password_the_table_is_so_too() {
             let more: &[&str] = if is_proxy { &["X-Forwarded-For: 192.168.1.9"] } else { &[] };
             assert_eq!(may(&nvr, who, session, more, FIRST), cell == "yes", "{what} {who}");
         }
+    }
+}
+
+#[test]
+fn files_have_their_modes_whatever_mask_they_are_made_under() {
+    for umask in ["000", "077"] {
+        let camera = Camera::builder().stream("cam", Clip::built_in()).start().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let text = config(directory.path(), SHORT_SEGMENTS, &[("camera", &camera.url("cam"))]);
+        let nvr = Nvr::start_with_umask(directory, &with_password(&text), umask);
+        nvr.wait_for_recording(&[]);
+        let address = nvr.web_address();
+        let answer = ask(&address, "PUT", "/api/password", &[ORIGIN], PASSWORD);
+        let cookie = ["Cookie: ", &answer.cookie()].concat();
+        let change = r#"{"storage":{"keep_days":3}}"#;
+        let changed = ask(&address, "PUT", "/api/config", &[&cookie, ORIGIN], change);
+        assert_eq!(changed.status, 200, "{changed:?}");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        for secret in ["smolnvr.toml", "smolnvr.passwd", "smolnvr.sock"] {
+            assert_eq!(mode(&nvr.directory.path().join(secret)), 0o600, "{umask} {secret}");
+        }
+        let file = nvr.files()[0].clone();
+        assert_eq!(mode(&file), 0o644, "{umask}");
+        assert_eq!(mode(file.parent().unwrap()), 0o755, "{umask}");
     }
 }

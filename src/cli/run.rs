@@ -14,6 +14,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
         Err(status) => return Ok(status),
     };
     logger::start(config.log.level.0);
+    // Recordings may be read by everybody on this machine, and changed by their owner alone, whatever
+    // whoever starts us is used to; what is secret has a mode of its own.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let socket = arguments.socket.clone().unwrap_or_else(daemon::runtime_path);
     let _lock = match Lock::take(&socket) {
         Ok(lock) => lock,

@@ -20,6 +20,7 @@ use serde_json::Value;
 use std::{
     env, fs,
     io::{BufRead as _, BufReader},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
@@ -56,6 +57,16 @@ impl Nvr {
     pub fn start_with(directory: TempDir, config: &str, arguments: &[&str]) -> Nvr {
         let program = PathBuf::from(env!("CARGO_BIN_EXE_smolnvr"));
         Nvr::start_program(program, directory, config, arguments)
+    }
+
+    /// The same where whoever starts it has another mask for the modes of new files.
+    pub fn start_with_umask(directory: TempDir, config: &str, umask: &str) -> Nvr {
+        let program = directory.path().join("smolnvr");
+        let real = env!("CARGO_BIN_EXE_smolnvr");
+        let script = format!("#!/bin/sh\numask {umask}\nexec {real} \"$@\"\n");
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        Nvr::start_program(program, directory, config, &[])
     }
 
     /// The same of the program as it is released, which is built where it is not up to date.
