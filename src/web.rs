@@ -21,6 +21,7 @@
 //! ├─ live         frames of the ring as endless MP4
 //! ├─ packer       frames → fragments
 //! ├─ settings     the configuration, shown and changed
+//! ├─ watch        when another program sets the password
 //! ├─ probe        a look at a camera before it is saved
 //! └─ assets       the page itself, in the binary
 //! ```
@@ -49,6 +50,7 @@ mod status;
 mod thumbnail;
 mod times;
 mod viewers;
+mod watch;
 
 use self::{
     access::{

@@ -2,7 +2,7 @@
 
 use crate::support::{
     Nvr, SHORT_SEGMENTS, assert_all_whole, config,
-    http::{ORIGIN, ask},
+    http::{Client, ORIGIN, ask},
     port::Port,
     smolnvr, wait_for, with_password,
 };
@@ -163,6 +163,27 @@ fn a_password_counts_at_once_where_a_daemon_runs() {
     let output = passwd(&["--socket", &socket], "seven77\n");
     assert_eq!((output.status.code(), &*output.stdout), (Some(1), &b""[..]));
     assert!(String::from_utf8(output.stderr).unwrap().contains("8 to 128 characters"));
+    assert_eq!(log_in(&address, "battery staple"), 200);
+}
+
+#[test]
+fn a_password_that_is_set_for_a_file_ends_the_sessions_of_the_daemon_that_runs_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = with_password(&config(directory.path(), SHORT_SEGMENTS, &[]));
+    let nvr = Nvr::start_with(directory, &text, &[]);
+    let address = nvr.web_address();
+    let file = nvr.directory.path().join("smolnvr.toml");
+    let first = r#"{"password":"correct horse"}"#;
+    let answer = ask(&address, "PUT", "/api/password", &[ORIGIN], first);
+    let cookie = ["Cookie: ", &answer.cookie()].concat();
+    let mut listening = Client::new(&address);
+    listening.begin("GET", "/api/events", &[&cookie], "");
+    assert_eq!(listening.head().status, 200);
+    // The command knows nothing of the daemon's socket.
+    let output = passwd(&["-c", file.to_str().unwrap()], "battery staple\n");
+    assert!(output.status.success(), "{output:?}");
+    listening.rest();
+    assert_eq!(ask(&address, "GET", "/api/status", &[&cookie], "").status, 401);
     assert_eq!(log_in(&address, "battery staple"), 200);
 }
 

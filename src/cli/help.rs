@@ -170,8 +170,7 @@ USAGE
   hash of it is kept in smolnvr.passwd beside the configuration.
 
   A daemon that runs goes by it at once, and everybody is logged out. With
-  -c the file beside FILE is written, whatever runs; a daemon goes by it
-  when it reads its configuration again (SIGHUP).
+  -c that is a daemon that runs with FILE, if there is one.
 
 OPTIONS
   -c, --config FILE   the configuration (default: /etc/smolnvr.toml)

@@ -1,6 +1,7 @@
 //! `smolnvr passwd`: sets the password of the page.
 //!
-//! A daemon that runs sets it itself, so that it counts at once and ends all sessions.
+//! A daemon that runs sets it itself, or sees that its file has changed: it counts at once and ends all
+//! sessions.
 
 use super::{
     Arguments, Usage,
@@ -41,9 +42,7 @@ fn set(arguments: &Arguments, password: &str) -> Result<&'static str, String> {
     // A file that is named is meant, whichever the daemon reads.
     if arguments.config.is_some() {
         write(arguments, password)?;
-        return Ok(
-            "the password is set; a daemon that runs with this file goes by it once it has read its configuration again\n",
-        );
+        return Ok("the password is set, also for a daemon that runs with this file\n");
     }
     let body = json!({"password": password});
     match client::request(&client::socket(arguments), "PUT", "/api/password", Some(&body)) {

@@ -8,6 +8,7 @@ use super::{
     answer::Answer,
     routes::Asked,
     socket::{Link, Occupation},
+    watch::Watch,
 };
 use crate::{config::Auth, daemon::history::Kind, http::request::Head, limits, runtime};
 use serde::Deserialize;
@@ -168,9 +169,18 @@ impl Web {
 
     /// Takes over what the configuration and the password's file say now.
     pub(super) async fn follow_config(self: Rc<Self>) {
+        let file = password::path(&self.daemon.options.config_file);
+        let watch = Watch::new(&file);
+        if let Err(error) = &watch {
+            log::debug!("web: {} is not watched: {error}", file.display());
+        }
         loop {
-            self.daemon.reloaded.changed().await;
-            let file = password::path(&self.daemon.options.config_file);
+            let reloaded = self.daemon.reloaded.changed();
+            match &watch {
+                Ok(watch) => smol::future::or(reloaded, watch.changed()).await,
+                Err(_) => reloaded.await,
+            }
+            let file = file.clone();
             let (password, own_name) =
                 runtime::unblock(move || (password::read(&file), access::host::own_name())).await;
             let config = self.daemon.config.borrow();
