@@ -1,24 +1,25 @@
-//! A camera: connects, receives and tries again, for as long as it takes; frames into the ring.
+//! A camera: connects, receives and reconnects for as long as it takes; its frames go into the
+//! ring.
 //!
-//! While nobody watches, the socket is not waited for but emptied in gulps: waiting for every packet
-//! costs 13 system calls a frame, a gulp costs two for several frames.
+//! Without viewers, the driver does not wait for readiness but reads in batches: waiting for every
+//! packet costs 13 system calls a frame, a batch costs two for several frames.
 //!
 //! ```text
-//! camera.rs      one try after another, and what is shown of them
-//! ├─ route       where to look for it, over which transport
+//! camera.rs      one attempt after another, and their state
+//! ├─ route       its address and transport
 //! ├─ connect     name and port → socket
 //! ├─ connection  sockets, session, packets → frames
 //! ├─ datagrams   the sockets of UDP
-//! ├─ reception   packets of a session that plays, however they come
+//! ├─ reception   packets of a playing session, over any transport
 //! ├─ video       packets → access units, reports
 //! ├─ audio       packets of the sound track → frames
-//! ├─ arrivals    whether it still sends what can be used
-//! ├─ trouble     why nothing of that can be recorded
-//! ├─ told        which failures were said
-//! ├─ pace        how long to let bytes gather
-//! ├─ snapshot    the newest JPEG, while somebody looks
-//! ├─ probe       a short look at a camera
-//! └─ error       why a try ended
+//! ├─ arrivals    whether usable frames still arrive
+//! ├─ trouble     why nothing can be recorded
+//! ├─ told        which failures were logged
+//! ├─ pace        how long to let bytes accumulate
+//! ├─ snapshot    the newest JPEG, on request
+//! ├─ probe       a short test of a camera
+//! └─ error       why an attempt ended
 //! ```
 //! Knows nothing of: recordings, viewers beyond their number.
 
@@ -62,7 +63,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// One camera as the rest of the daemon sees it.
+/// One camera, as the rest of the daemon sees it.
 pub struct Camera {
     pub name: String,
     target: Target,
@@ -70,27 +71,27 @@ pub struct Camera {
     pub intake: RefCell<Intake>,
     state: Cell<State>,
     since: Cell<Instant>,
-    /// When a frame came last; before the first one, since when it is waited for.
+    /// When the last frame arrived; before the first, since when one is expected.
     last_frame: Cell<Instant>,
     last_error: RefCell<Option<String>>,
-    /// What is wrong though it is live.
+    /// Why nothing can be recorded although the camera is live.
     trouble: Cell<Option<Trouble>>,
     told: RefCell<Told>,
-    /// What happens has happened before and was said: once an hour is enough.
+    /// What happens now has been logged within the last hour.
     repeats: Cell<bool>,
-    /// Frames and state: notified after every gulp that brought frames and every change of state.
+    /// Notified after every batch that brought frames and every change of state.
     pub changed: Signal,
-    /// While there are viewers, packets are taken as they come.
+    /// While there are viewers, packets are read as they arrive.
     viewers: Cell<usize>,
     /// The first viewer came, or the last one left.
     watched: Signal,
     stopped: Cell<bool>,
     stop: Signal,
-    /// Another one for each connection.
+    /// Different for each connection.
     seed: Cell<u64>,
-    /// What the last try brought, if it brought packets.
+    /// Statistics of the last attempt, if packets arrived.
     delivered: Cell<Option<rtp::Statistics>>,
-    /// It was said that its replies are numbered oddly.
+    /// Odd reply numbers have been logged.
     told_miscounts: Cell<bool>,
 }
 
@@ -98,24 +99,25 @@ pub struct Camera {
 pub enum State {
     Connecting,
     Live,
-    /// Before the next try.
+    /// Pausing before the next attempt.
     Waiting,
     Off,
 }
 
-/// Who is told what a camera brings.
+/// Receives a camera's events.
 pub trait Observer {
-    /// # Errors
+    /// The run should end: its frames lead nowhere.
     /// The run is to end: nothing becomes of its frames.
     fn frames(&self) -> Result<(), Error>;
-    /// Another state, or another reason for it.
+    /// The state, or the reason for it, changed.
     fn state_changed(&self);
-    /// The run is over: no frame follows those in the ring.
+    /// The run ended: no frame follows those in the ring.
     fn run_ended(&self);
 }
 
 impl Camera {
-    /// `intake`: takes sound or not; its ring may grow; `seed`: for nonces, different at every start.
+    /// `intake` determines whether sound is received, and its ring may grow. `seed` is for nonces
+    /// and must differ at every start.
     pub fn new(name: String, target: Target, mut intake: Intake, seed: u64) -> Camera {
         intake.ring.may_grow(spare_memory);
         Camera {
@@ -141,7 +143,7 @@ impl Camera {
         }
     }
 
-    /// The transport that is tried first; TCP unless this is called.
+    /// Sets the transport to try first; the default is TCP.
     #[must_use]
     pub fn over(self, transport: LowerTransport) -> Camera {
         Camera { transport, ..self }
@@ -151,32 +153,32 @@ impl Camera {
         self.state.get()
     }
 
-    /// When it came into that state.
+    /// When it entered that state.
     pub fn since(&self) -> Instant {
         self.since.get()
     }
 
-    /// When a frame came last; before the first one, since when it is waited for.
+    /// When the last frame arrived; before the first, since when one is expected.
     pub fn last_frame(&self) -> Instant {
         self.last_frame.get()
     }
 
-    /// Why nothing of what it sends can be recorded, though it sends.
+    /// Why nothing can be recorded although the camera sends.
     pub fn trouble(&self) -> Option<String> {
         self.trouble.get().map(|trouble| trouble.to_string())
     }
 
-    /// True while it only does again what was said within the last hour.
+    /// Returns true while it only repeats what was logged within the last hour.
     pub fn repeats(&self) -> bool {
         self.repeats.get()
     }
 
-    /// Why there is no stream, or nothing of it can be recorded; `None` while it can.
+    /// Why there is no stream, or none that can be recorded; `None` if all is well.
     pub fn last_error(&self) -> Option<String> {
         self.last_error.borrow().clone()
     }
 
-    /// Shows the state of another receiver that works in place of [`Camera::run`].
+    /// Shows the state of another receiver that replaces [`Camera::run`].
     pub fn show(&self, state: State, error: Option<String>) {
         self.last_error.replace(error);
         if self.state.replace(state) != state {
@@ -189,7 +191,7 @@ impl Camera {
         self.viewers.get()
     }
 
-    /// One more viewer; the first one's packets are taken from this moment on as they come.
+    /// Adds a viewer; from the first one on, packets are read as they arrive.
     pub fn viewer_came(&self) {
         self.set_viewers(self.viewers.get() + 1);
     }
@@ -205,24 +207,24 @@ impl Camera {
         }
     }
 
-    /// The next time that the first viewer comes or the last one leaves.
+    /// Completes when the first viewer next arrives or the last one leaves.
     pub fn watched_or_not(&self) -> impl Future<Output = ()> + use<> {
         self.watched.changed()
     }
 
-    /// Ends [`Camera::run`], with a TEARDOWN where there is a session.
+    /// Ends [`Camera::run`], with a TEARDOWN if there is a session.
     pub fn stop(&self) {
         self.stopped.set(true);
         self.stop.notify();
     }
 
-    /// Connects, receives and tries again, until [`Camera::stop`]. To be run once.
+    /// Connects, receives and reconnects until [`Camera::stop`]. To be called once.
     pub async fn run(&self, observer: &dyn Observer) {
         let wants_audio = self.intake.borrow().wants_audio();
         let tracks = if wants_audio { Tracks::VideoAndAudio } else { Tracks::Video };
         let mut route = Route::new(self.target.clone(), tracks, self.transport);
         let mut patience = Patience::new();
-        // The last try that was followed by another one at once.
+        // The reason why the next attempt followed at once.
         let mut detour = None;
         while !self.stopped.get() {
             self.enter(State::Connecting, observer);
@@ -247,7 +249,7 @@ impl Camera {
             self.tell_failure(&text);
             self.last_error.replace(Some(text));
             self.enter(State::Waiting, observer);
-            // Counted from the beginning of the try.
+            // Counted from the start of the attempt.
             self.or_stopped(runtime::sleep_until(started + wait)).await;
         }
         self.repeats.set(false);
@@ -256,7 +258,7 @@ impl Camera {
         log::info!("camera={} state=off", self.name);
     }
 
-    /// One line a change: the same failure again is no news, and neither is what comes of it.
+    /// Logs a failure unless it was logged recently; then its consequences are not logged either.
     fn tell_failure(&self, text: &str) {
         let news = self.told.borrow_mut().failed(text, runtime::now());
         self.repeats.set(news == News::No);
@@ -272,7 +274,7 @@ impl Camera {
         }
     }
 
-    /// Says what is wrong with a stream that is live, once it changes.
+    /// Logs a change of what is wrong with a live stream.
     fn tell_trouble(&self, trouble: Option<Trouble>, observer: &dyn Observer) {
         if self.trouble.replace(trouble) == trouble {
             return;
@@ -287,7 +289,7 @@ impl Camera {
         self.changed.notify();
     }
 
-    /// One run: from the connection to its end; `Ok` when it was stopped.
+    /// One run, from connecting to its end; `Ok` if it was stopped.
     async fn receive(&self, route: &mut Route, observer: &dyn Observer) -> Result<(), Error> {
         let started = runtime::now();
         self.seed.set(self.seed.get().wrapping_add(1));
@@ -326,7 +328,7 @@ impl Camera {
             }
         };
         if ending.is_ok() {
-            // What the camera sent before the stop belongs to the recording.
+            // Frames sent before the stop belong to the recording.
             connection.take_rest(&mut self.intake.borrow_mut());
         }
         connection.end_run(&mut self.intake.borrow_mut());
@@ -338,7 +340,10 @@ impl Camera {
 
     fn tell_live(&self, connection: &Connection, started: Instant) {
         if connection.counters().miscounted_replies > 0 && !self.told_miscounts.replace(true) {
-            log::info!("camera={} its replies have a CSeq of their own", self.name);
+            log::info!(
+                "camera={} its replies carry other CSeq numbers than the requests",
+                self.name
+            );
         }
         if self.repeats.get() {
             return;
@@ -350,7 +355,8 @@ impl Camera {
         }
     }
 
-    /// One line a run that brought packets: those since it began, frames since the start.
+    /// Logs the losses of a run that brought packets: packets since it began, frames since the
+    /// start of the program.
     fn log_losses(&self) {
         let Some(statistics) = self.delivered.take() else { return };
         let rtp::Statistics { received, lost, late, duplicate, foreign, restarts } = statistics;
@@ -367,7 +373,7 @@ impl Camera {
         );
     }
 
-    /// What `future` gives, or `None` once the camera is stopped.
+    /// Returns the output of `future`, or `None` once the camera is stopped.
     async fn or_stopped<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         let stopped = async {
             let stop = self.stop.changed();
@@ -379,7 +385,8 @@ impl Camera {
         future::or(stopped, async { Some(future.await) }).await
     }
 
-    /// What `step` brings, or nothing as soon as a first viewer comes: he is not to wait for a gulp.
+    /// Returns the output of `step`, or `Idle` at once when the first viewer arrives, so that it
+    /// does not wait for the next batch.
     async fn or_watched(
         &self,
         step: impl Future<Output = Result<Step, Error>>,
@@ -416,9 +423,9 @@ impl State {
     }
 }
 
-/// How long to wait before the next try.
+/// How long to wait before the next attempt.
 struct Patience {
-    /// After a refusal of the credentials; other failures in between do not shorten it.
+    /// Interval after refused credentials; other failures do not shorten it.
     unauthorized: Duration,
 }
 
@@ -427,7 +434,7 @@ impl Patience {
         Patience { unauthorized: limits::RETRY_INTERVAL }
     }
 
-    /// `state`: how far the try came that ended so.
+    /// `state` is how far the failed attempt got.
     fn after(&mut self, error: &Error, state: State) -> Duration {
         if state == State::Live {
             self.unauthorized = limits::RETRY_INTERVAL;
@@ -440,7 +447,7 @@ impl Patience {
     }
 }
 
-/// What a ring may take to grow.
+/// How far a ring may grow.
 fn spare_memory() -> usize {
     usize::try_from(sys::memory_available() / limits::RING_MEMORY_PART).unwrap_or(usize::MAX)
 }

@@ -2,15 +2,15 @@
 //!
 //! ```text
 //! config.rs    the settings
-//! ├─ values    those with a type of their own
-//! ├─ place     what people call a camera, and where it records
-//! ├─ toml      text → tree with places → serde
+//! ├─ values    settings with types of their own
+//! ├─ place     a camera's label and folder
+//! ├─ toml      text → tree with positions → serde
 //! ├─ edit      text and change → text
-//! ├─ secret    addresses without their passwords, and back
+//! ├─ secret    masks passwords in URLs, and restores them
 //! └─ store     the file: read, and replaced as a whole
 //! ```
-//! A type that holds a setting is the proof that it is in range, so nothing is checked twice. Every
-//! error names file, line, key and what is allowed. Knows nothing of: sockets, cards, defaults' use.
+//! A setting's type guarantees its range, so nothing is checked twice. Every error names file,
+//! line, key and the values allowed.
 
 mod edit;
 mod place;
@@ -30,7 +30,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Everything that the daemon is told from outside.
+/// All settings of the daemon.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -44,12 +44,12 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Storage {
-    /// Candidates; the first that is mounted is used.
+    /// Candidates; the first mounted one is used.
     pub path: OneOrMore<PathBuf>,
     pub require_mount: bool,
     pub segment_seconds: Bounded<2, 3600>,
     pub keep_free_percent: Bounded<0, 90>,
-    /// 0: no limit by age.
+    /// 0: no age limit.
     pub keep_days: Bounded<0, 36_500>,
     pub sync_seconds: Bounded<1, 60>,
 }
@@ -63,11 +63,11 @@ pub struct Camera {
     /// `None`: see [`Camera::folder`].
     #[serde(default, deserialize_with = "place::some")]
     folder: Option<place::Folder>,
-    /// Where it names no folder: it has the place that the first one had in the old system.
+    /// Without a `folder`, it records where the old system's only camera did.
     #[serde(skip)]
     is_in_path_itself: bool,
     pub url: CameraUrl,
-    /// A smaller stream for live view; the main one where it is absent or empty.
+    /// A smaller stream for live view; the main stream if absent or empty.
     #[serde(
         default,
         deserialize_with = "values::optional_url",
@@ -99,7 +99,7 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// As FFmpeg calls it.
+    /// FFmpeg's name for it.
     pub fn name(self) -> &'static str {
         match self {
             Transport::Tcp => "tcp",
@@ -162,7 +162,7 @@ pub struct Log {
     pub level: LogLevel,
 }
 
-/// Why there is no configuration; `Display` is one line that a user can act on.
+/// Why there is no configuration; `Display` is one line that tells the user what to do.
 #[derive(Debug)]
 pub enum Error {
     Unreadable { file: PathBuf, source: io::Error },
@@ -173,14 +173,14 @@ impl Config {
     /// Reads and checks a file.
     ///
     /// # Errors
-    /// `Unreadable`: the file; `Wrong`: what is written in it.
+    /// `Unreadable` if the file cannot be read, `Wrong` if its content is invalid.
     pub fn read(file: &Path) -> Result<Config, Error> {
         let text = store::read(file)
             .map_err(|source| Error::Unreadable { file: file.to_owned(), source })?;
         Config::parse(&text, file)
     }
 
-    /// `file` is named in errors only.
+    /// Checks a text. `file` is only used in errors.
     pub fn parse(text: &str, file: &Path) -> Result<Config, Error> {
         let wrong = |wrong: toml::Wrong| Error::Wrong {
             file: file.to_owned(),
@@ -191,7 +191,7 @@ impl Config {
         Config::deserialize(&document).map_err(wrong)
     }
 
-    /// Has the cameras that were there before go on where they record, whatever their places in the list.
+    /// Lets cameras that existed before keep their folders, whatever their order in the list.
     pub fn stay_in_place(&mut self, before: &Config) {
         let Some(first) = self.camera.first().filter(|first| first.is_in_path_itself) else {
             return;
@@ -211,9 +211,9 @@ impl Config {
         }
     }
 
-    /// The shape of the file with every key, `***` for each password.
+    /// The settings in the shape of the file, with every key, and `***` for each password.
     pub fn to_json(&self) -> serde_json::Value {
-        // Text, numbers and lists of them: it can not fail.
+        // Text, numbers and lists cannot fail.
         let mut all = serde_json::to_value(self).unwrap_or_default();
         for (index, camera) in self.camera.iter().enumerate() {
             all["camera"][index]["folder"] = camera.folder().into();
@@ -221,11 +221,11 @@ impl Config {
         all
     }
 
-    /// `url`, with each `***` in it replaced by what the addresses of a camera have in that place, where
-    /// they are of the same host.
+    /// Returns `url` with each `***` replaced by the value at that place in the camera's URLs, if
+    /// they have the same host.
     ///
     /// # Errors
-    /// They have nothing there, or there is no such camera.
+    /// They have no value there, or there is no such camera.
     pub fn unmasked(&self, url: &str, camera: &str) -> Result<String, secret::Unknown> {
         let camera = self.camera.iter().find(|known| known.name.as_str() == camera);
         secret::unmask(url, &camera.map(Camera::addresses).unwrap_or_default())
@@ -246,15 +246,15 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl Camera {
-    /// What is asked for and has no effect beside the rest.
+    /// Describes a setting that has no effect in combination with others.
     pub fn left_out(&self) -> Option<&'static str> {
         let is_left_out = self.engine == Engine::Ffmpeg && self.audio;
-        is_left_out.then_some("no sound: audio = true needs engine = \"native\"")
+        is_left_out.then_some("no sound is recorded: audio = true requires engine = \"native\"")
     }
 
-    /// Where it records, below the storage path; `.` is the path itself. Where it does not say so: a folder
-    /// of its name. The first camera of a file records into the path itself, as it did before there were
-    /// folders to name, unless another one does.
+    /// Returns the folder below the storage path; `.` is the path itself. The default is the
+    /// camera's name. The first camera of a file records into the path itself, as before there were
+    /// folders, unless another camera is configured to.
     pub fn folder(&self) -> &str {
         match &self.folder {
             Some(folder) => folder.as_str(),
@@ -263,12 +263,12 @@ impl Camera {
         }
     }
 
-    /// What people see of it.
+    /// Returns the name shown to users.
     pub fn label(&self) -> &str {
         if self.label.as_str().is_empty() { self.name.as_str() } else { self.label.as_str() }
     }
 
-    /// Whether nothing but what people see of it differs.
+    /// Returns true if the cameras differ in nothing but their labels.
     pub fn runs_as(&self, other: &Camera) -> bool {
         let label = self.label.clone();
         let folder = self.folder.clone();
@@ -277,7 +277,7 @@ impl Camera {
             && *self == Camera { label, folder, is_in_path_itself, ..other.clone() }
     }
 
-    /// As they are written, passwords and all.
+    /// The URLs as written, with passwords.
     fn addresses(&self) -> Vec<&str> {
         let snapshot = match &self.snapshot {
             Snapshot::Url(url) => Some(url.as_str()),

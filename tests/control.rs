@@ -93,7 +93,7 @@ fn a_camera_that_is_off_is_told_with_its_reason() {
     nvr.wait_for_log("state=waiting");
     let words = answer(&nvr, &["status"]);
     let reason =
-        format!("\ncamera: 127.0.0.1:{} can not be reached: nothing listens", port.number());
+        format!("\ncamera: 127.0.0.1:{} cannot be reached: nothing is listening", port.number());
     assert!(words.contains("waiting") && words.contains(&reason), "{words}");
     let socket = socket(nvr.directory.path());
     assert_refused(&["record", "start", "--socket", &socket], 1, "smolnvr: ");

@@ -45,7 +45,7 @@ fn with_password(camera: &Camera, password: &str) -> String {
 fn nothing_listens_where_the_camera_should_be() {
     let port = Port::closed();
     let nvr = Nvr::start(&port.url("cam"), SHORT_SEGMENTS);
-    let text = "can not be reached: nothing listens there";
+    let text = "cannot be reached: nothing is listening on that port";
     assert_said_within(limits::CONNECT_TIMEOUT, &nvr, text);
     let_pass(TRIES);
     let number = port.number();
@@ -111,7 +111,7 @@ fn the_camera_refuses_the_password_by_basic() {
 fn the_camera_wants_a_password_and_the_url_has_none() {
     let camera = camera().auth(Auth::new(Scheme::Digest, USER, PASSWORD)).start().unwrap();
     let nvr = Nvr::start(&camera.url("cam"), SHORT_SEGMENTS);
-    let text = "401 Unauthorized: the camera wants a user, the URL has none";
+    let text = "401 Unauthorized: the camera requires a user and password, but the URL has none";
     assert_said_within(limits::REPLY_TIMEOUT, &nvr, text);
 }
 
@@ -153,7 +153,7 @@ fn the_camera_is_switched_off_and_on_again() {
     let number = first.port();
     drop(first);
     let port = Port::closed_at(number);
-    let text = "can not be reached: nothing listens there";
+    let text = "cannot be reached: nothing is listening on that port";
     assert_said_within(limits::CONNECT_TIMEOUT, &nvr, text);
     let_pass(TRIES);
     drop(port);
@@ -199,7 +199,7 @@ fn the_camera_says_goodbye_and_is_asked_again_at_once() {
     let options = Options { frames: Some(30), then: Then::Bye, ..Options::default() };
     let camera = Camera::builder().stream_with("cam", Clip::built_in(), options).start().unwrap();
     let nvr = Nvr::start(&camera.url("cam"), SHORT_SEGMENTS);
-    assert_said_within(SLACK, &nvr, "the camera said goodbye");
+    assert_said_within(SLACK, &nvr, "the camera ended its stream");
     let again = |sessions: &[camera::Session]| sessions.len() > 1;
     assert!(camera.wait(TRIES, again), "it is not asked again");
     wait_for("the first session on disk", || frames_in(&nvr.files()) >= 30);

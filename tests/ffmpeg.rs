@@ -303,7 +303,9 @@ fn an_ffmpeg_that_can_not_be_used_is_named_with_what_to_do() {
         assert!(said.contains("camera camera: not recorded: ") && said.contains(words), "{said}");
     }
     let (_, said, _) = smolnvr(&["check", "-c", file("smolnvr.toml").to_str().unwrap()]);
-    assert!(said.contains("camera camera: no sound: audio = true needs engine = \"native\""));
+    assert!(said.contains(
+        "camera camera: no sound is recorded: audio = true requires engine = \"native\""
+    ));
     // The daemon says the same.
     let nvr = start_with("rtsp://127.0.0.1/", &file("foreign"));
     nvr.wait_for_log("is made for ");

@@ -67,7 +67,7 @@ fn sigint_closes_all_files_in_time() {
 
 #[test]
 fn sigterm_while_nothing_listens_at_the_camera() {
-    ends_without_camera(&Port::closed(), "nothing listens there");
+    ends_without_camera(&Port::closed(), "nothing is listening on that port");
 }
 
 #[test]

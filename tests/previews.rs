@@ -193,7 +193,7 @@ fn a_camera_that_is_not_there_is_what_the_reason_tells_of() {
     let nvr = start(&url, maker(), "");
     wait_for("the failure", || nvr.status()["cameras"][0]["state"] == "waiting");
     let reason = reason(&snapshot(&nvr));
-    assert!(reason.contains("nothing listens there"), "{reason}");
+    assert!(reason.contains("nothing is listening on that port"), "{reason}");
     assert!(!reason.contains("FFmpeg"), "{reason}");
 }
 

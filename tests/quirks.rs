@@ -211,7 +211,9 @@ fn a_redirect_is_followed_and_another_host_gets_no_password() {
     let here = redirecting(&there.url("cam").replace("127.0.0.1", "localhost"));
     let url = here.url("cam").replace("rtsp://", "rtsp://admin:secret@");
     let nvr = Nvr::start(&url, SHORT_SEGMENTS);
-    nvr.wait_for_log("401 Unauthorized: the camera wants a user, the URL has none");
+    nvr.wait_for_log(
+        "401 Unauthorized: the camera requires a user and password, but the URL has none",
+    );
     let_pass(Duration::from_millis(100));
     assert!(!nvr.log().contains("secret"), "{}", nvr.log());
     assert_eq!(there.sessions().len(), 1);

@@ -107,7 +107,7 @@ fn a_password_is_never_given_out_and_always_kept() {
     for (body, words) in [
         (
             json!({"camera": [{"name": "yard", "url": "rtsp://a:***@b/"}]}),
-            "camera.url: *** stands for the password of 127.0.0.1: write it",
+            "camera.url: *** stands for the password of 127.0.0.1: enter it",
         ),
         (
             json!({"camera": [{"name": "yard", "url": url, "live_url": "rtsp://a:***@b/"}]}),
@@ -119,7 +119,7 @@ fn a_password_is_never_given_out_and_always_kept() {
         ),
         (
             json!({"camera": [{"name": "new", "url": "rtsp://a:***@b/"}]}),
-            "no password is stored for ***: write it",
+            "no password is stored to replace ***: enter the password",
         ),
     ] {
         let answer = change(&address, &body);
@@ -147,7 +147,7 @@ fn a_look_at_a_camera_knows_the_password_that_is_stored() {
     let elsewhere = with("***").replace("127.0.0.1", "127.0.0.9");
     let elsewhere = look(json!({"url": elsewhere, "camera": "camera"}));
     assert_eq!(elsewhere.status, 400, "{elsewhere:?}");
-    assert!(elsewhere.text().contains("the password of 127.0.0.1: write it"), "{elsewhere:?}");
+    assert!(elsewhere.text().contains("the password of 127.0.0.1: enter it"), "{elsewhere:?}");
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn the_network_names_no_program_and_the_control_socket_may() {
     let wish = json!({"ffmpeg": {"path": "/mnt/evil.sh"}});
     let refused = change(&address, &wish);
     assert_eq!(refused.status, 403, "{refused:?}");
-    let words = "ffmpeg.path: changed only in the file or over the control socket";
+    let words = "ffmpeg.path: can only be changed in the file or over the control socket";
     assert_eq!(refused.json()["error"], words);
     assert_eq!(text(&nvr), before);
     let socket = nvr.directory.path().join("smolnvr.sock");
@@ -202,7 +202,7 @@ fn what_somebody_wrote_by_hand_is_not_overwritten() {
     let wish = json!({"storage": {"keep_days": 3}});
     let answer = change(&address, &wish);
     assert_eq!(answer.status, 409, "{answer:?}");
-    assert!(answer.text().contains("was changed meanwhile"), "{answer:?}");
+    assert!(answer.text().contains("has changed since it was read"), "{answer:?}");
     assert_eq!(text(&nvr), by_hand);
 
     nvr.signal("HUP");

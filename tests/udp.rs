@@ -164,13 +164,13 @@ fn a_camera_that_refuses_udp_is_recorded_over_tcp() {
 #[test]
 fn a_camera_that_sends_nothing_over_tcp_is_recorded_over_udp() {
     let options = Options { silent_over: Some(TransportKind::Tcp), ..Options::default() };
-    falls_back(options, false, "the camera plays, but no packet came over TCP for 3 s");
+    falls_back(options, false, "the camera plays, but no packet arrived over TCP for 3 s");
 }
 
 #[test]
 fn a_camera_that_sends_nothing_over_udp_is_recorded_over_tcp() {
     let options = Options { silent_over: Some(TransportKind::Udp), ..Options::default() };
-    falls_back(options, true, "the camera plays, but no packet came over UDP for 3 s");
+    falls_back(options, true, "the camera plays, but no packet arrived over UDP for 3 s");
 }
 
 #[test]

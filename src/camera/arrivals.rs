@@ -1,45 +1,43 @@
-//! Whether a camera that plays still sends what can be used.
-//!
-//! Knows nothing of: packets, sockets.
+//! Whether a playing camera still sends usable frames.
 
 use super::Error;
 use crate::{limits, media::Intake, rtsp::LowerTransport};
 use std::time::{Duration, Instant};
 
-/// What came last, and when.
+/// What arrived last, and when.
 pub(super) struct Arrivals {
     count: Count,
-    /// An RTP packet came since the session began to play.
+    /// An RTP packet has arrived since the session started playing.
     any: bool,
     began: Instant,
-    /// When a frame came last, whatever became of it, or the session began to play.
+    /// When the last frame arrived, usable or not, or the session started playing.
     last: Instant,
-    /// When one last went into the ring.
+    /// When a frame last went into the ring.
     last_taken: Instant,
-    /// When the camera last showed that it lives, by a frame, a report or a message.
+    /// When the camera last showed a sign of life: a frame, a report or a message.
     life: Instant,
-    /// When it was last asked for that.
+    /// When it was last asked for one.
     asked: Instant,
-    /// Gulps that brought frames, and the longest time between two of them.
+    /// Batches that brought frames, and the longest time between two of them.
     frames: u32,
     gap: Duration,
-    /// Since the last frame came what made no sense.
+    /// Malformed data has arrived since the last frame.
     nonsense: bool,
 }
 
-/// How many frames came so far.
+/// The number of frames so far.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Count {
-    /// Those in the ring.
+    /// Frames in the ring.
     pub taken: u64,
-    /// And those that could not be used.
+    /// These plus the unusable ones.
     all: u64,
-    /// Not among them: what made no sense.
+    /// Malformed ones, not included above.
     malformed: u64,
 }
 
 impl Arrivals {
-    /// The session begins to play; `count`: what came before.
+    /// Starts with the playing session; `count` is what arrived before.
     pub fn from(count: Count, now: Instant) -> Arrivals {
         Arrivals {
             count,
@@ -55,19 +53,20 @@ impl Arrivals {
         }
     }
 
-    /// A packet came. From the first one on frames are waited for: it may have come late itself.
+    /// Reports a packet. Timeouts for frames start with the first packet, which may have been late
+    /// itself.
     pub fn packet(&mut self, now: Instant) {
         if !std::mem::replace(&mut self.any, true) {
             (self.last, self.last_taken, self.life, self.asked) = (now, now, now, now);
         }
     }
 
-    /// True once a packet came.
+    /// Returns true once a packet has arrived.
     pub fn any(&self) -> bool {
         self.any
     }
 
-    /// A report came, or a message.
+    /// Reports a sign of life: an RTCP report or a message.
     pub fn lives(&mut self, now: Instant) {
         self.life = now;
     }
@@ -89,8 +88,8 @@ impl Arrivals {
     }
 
     /// # Errors
-    /// The connection counts as dead; `silence`: how long the first packet over this transport is
-    /// waited for.
+    /// The connection counts as dead. `silence` is how long to wait for the first packet over this
+    /// transport.
     pub fn check(
         &self,
         over: LowerTransport,
@@ -116,7 +115,7 @@ impl Arrivals {
         Ok(())
     }
 
-    /// True when a camera that plays should be asked whether it lives; once each time.
+    /// Returns true, once each time, if the camera should be asked for a sign of life.
     pub fn asks_for_life(&mut self, now: Instant) -> bool {
         let is_due = self.any && now >= self.next_question();
         if is_due {
@@ -125,7 +124,7 @@ impl Arrivals {
         is_due
     }
 
-    /// When `check` or `asks_for_life` may find something that they do not find now.
+    /// When `check` or `asks_for_life` may next return something else.
     pub fn deadline(&self, silence: Duration) -> Instant {
         if !self.any {
             return self.began + silence;
@@ -141,8 +140,8 @@ impl Arrivals {
         self.life.max(self.asked) + limits::LIFE_INTERVAL
     }
 
-    /// How long a frame of a camera that lives is waited for: a gap three times as long as any before is
-    /// a standstill. Few frames do not tell how often they come.
+    /// How long to wait for the next frame of a camera that is alive: a gap three times as long as
+    /// any before is a standstill. A few frames do not tell how often they come.
     fn patience(&self) -> Duration {
         match self.frames < FRAMES_THAT_TELL {
             true => limits::FRAME_TIMEOUT_MAX,
@@ -186,8 +185,8 @@ mod tests {
         }
     }
 
-    /// What comes of frames so far apart, of which the last comes after so many seconds, and of life shown
-    /// every so many from then on.
+    /// The verdict on frames that arrive this far apart, of which the last comes after so many
+    /// seconds, followed by signs of life in the given interval.
     fn ends_after(apart: Duration, frames: u32, life: Option<u64>) -> u64 {
         let (mut arrivals, start) = playing();
         let last = start + apart * frames;
@@ -227,7 +226,7 @@ mod tests {
         let frame = Duration::from_millis(40);
         assert_eq!(ends_after(frame, 100, None), 11, "dead");
         assert_eq!(ends_after(frame, 100, Some(4)), 11, "it stands still");
-        // One that sends few frames is waited for while it lives.
+        // A camera that sends few frames has more time while it is alive.
         assert_eq!(ends_after(Duration::from_secs(9), 3, None), 11);
         assert_eq!(ends_after(Duration::from_secs(9), 3, Some(4)), 36);
         assert_eq!(ends_after(Duration::from_secs(5), 20, Some(4)), 16);
@@ -274,7 +273,7 @@ mod tests {
         assert_eq!(arrivals.deadline(SILENCE), start + SILENCE);
         assert!(arrivals.check(OVER, SILENCE, start + SILENCE).is_ok());
         let error = arrivals.check(OVER, SILENCE, start + SILENCE * 2).unwrap_err();
-        assert_eq!(error.to_string(), "the camera plays, but no packet came over UDP for 3 s");
+        assert_eq!(error.to_string(), "the camera plays, but no packet arrived over UDP for 3 s");
         let (arrivals, start) = playing();
         assert!(arrivals.check(OVER, SILENCE, start + SILENCE * 2).is_ok());
     }

@@ -1,6 +1,4 @@
 //! The sound track of a session: its RTP and RTCP in, frames into an intake.
-//!
-//! Knows nothing of: when to read, who wants the frames.
 
 use super::video::order;
 use crate::{
@@ -13,7 +11,7 @@ use crate::{
 };
 use std::time::Instant;
 
-/// From packets of the sound track to frames.
+/// Turns packets of the sound track into frames.
 pub(super) struct Audio {
     pub track: usize,
     pub receiver: Receiver,
@@ -21,7 +19,7 @@ pub(super) struct Audio {
 }
 
 impl Audio {
-    /// The sound track that was set up; `None` where there is none.
+    /// Returns the sound track that was set up, if there is one.
     pub fn new(presentation: &Presentation, intake: &mut Intake) -> Option<Audio> {
         let tracks = presentation.tracks.iter().enumerate();
         let mut tracks = tracks.filter(|(_, track)| track.media == Media::Audio);
@@ -40,7 +38,7 @@ impl Audio {
         }
     }
 
-    /// Gives up packets that were waited for too long.
+    /// Gives up on packets that are overdue.
     pub fn handle_timeout(&mut self, intake: &mut Intake, now: Instant) {
         let depacketizer = &mut self.depacketizer;
         self.receiver.handle_timeout(now, &mut |packet, lost| {
@@ -67,7 +65,7 @@ impl Audio {
     }
 }
 
-/// What becomes of the camera's sound, for the log.
+/// Describes for the log what happens to the camera's sound.
 pub(super) fn outcome(presentation: &Presentation) -> String {
     let tracks = || presentation.tracks.iter().filter(|track| track.media == Media::Audio);
     if let Some(track) = tracks().find(|track| track.transport.is_some()) {
@@ -78,10 +76,10 @@ pub(super) fn outcome(presentation: &Presentation) -> String {
     match tracks().next() {
         None => "sound=none reason=\"the camera offers none\"".to_owned(),
         Some(track) if track.audio().is_some() => {
-            "sound=none reason=\"the camera refuses to send it\"".to_owned()
+            "sound=none reason=\"the camera refused to send it\"".to_owned()
         }
         Some(track) => format!(
-            "sound=none reason=\"{} is not recorded: set the camera to AAC, Opus or G.711\"",
+            "sound=none reason=\"{} is not supported: set the camera to AAC, Opus or G.711\"",
             track.encoding
         ),
     }

@@ -1,6 +1,4 @@
-//! From a camera's host and port to a connected socket, within one bound of time.
-//!
-//! Knows nothing of: what is said over the connection, when to try again.
+//! From a camera's host and port to a connected socket, within one time limit.
 
 use super::Error;
 use crate::{http::url::Target, limits, runtime};
@@ -12,12 +10,12 @@ use std::{
     time::Instant,
 };
 
-/// The way to one camera, over all tries.
+/// Connects to one camera, over all attempts.
 pub struct Connector {
     host: String,
     port: u16,
-    /// Goes on from one try to the next: a slow name server is asked once at a time, and what it
-    /// says in the end counts.
+    /// Continues from one attempt to the next: a slow name server is asked once, and its answer
+    /// counts whenever it comes.
     lookup: Option<Lookup>,
 }
 
@@ -30,13 +28,13 @@ impl Connector {
         Connector { host: target.host().to_owned(), port: target.port(), lookup: None }
     }
 
-    /// Connects within [`limits::CONNECT_TIMEOUT`], which the lookup of a name and all addresses
-    /// share. Cancel-safe: a lookup goes on, a connection is given up.
+    /// Connects within [`limits::CONNECT_TIMEOUT`], which the name lookup and all addresses share.
+    /// Cancel-safe: the lookup continues, the connection is dropped.
     ///
     /// # Errors
-    /// `Resolve`, `ResolveTimeout`, and of the address tried last `Connect` or `ConnectTimeout`.
+    /// `Resolve`, `ResolveTimeout`, and `Connect` or `ConnectTimeout` of the last address tried.
     pub fn connect(&mut self) -> Connecting<'_> {
-        // A type of its own, or its code would be in the binary once for each who connects.
+        // Boxed, so that its code is in the binary once and not for each caller.
         Box::pin(self.try_addresses())
     }
 
@@ -45,7 +43,7 @@ impl Connector {
         let addresses = self.addresses().await?;
         let mut failure = self.unknown(io::ErrorKind::NotFound.into());
         for (index, &address) in addresses.iter().enumerate() {
-            // A share each: the first may be one that no way leads to (IPv6 without a router).
+            // Each address gets a share: the first may be unreachable (IPv6 without a router).
             let left = u32::try_from(addresses.len() - index).unwrap_or(1);
             match connect_until(address, share(deadline, left)).await {
                 Ok(socket) => return Ok(socket),
@@ -56,7 +54,7 @@ impl Connector {
     }
 
     async fn addresses(&mut self) -> Result<Vec<SocketAddr>, Error> {
-        // An address needs no thread.
+        // A literal address needs no lookup thread.
         if let Ok(address) = self.host.parse() {
             return Ok(vec![SocketAddr::new(address, self.port)]);
         }
@@ -81,7 +79,7 @@ impl Connector {
     }
 }
 
-/// When the next of `left` addresses has had its part of the time.
+/// When the next of `left` addresses has used up its share of the time.
 fn share(deadline: Instant, left: u32) -> Instant {
     let now = runtime::now();
     now + deadline.saturating_duration_since(now) / left.max(1)
@@ -93,8 +91,8 @@ async fn connect_until(address: SocketAddr, deadline: Instant) -> Result<Async<T
     let socket = connected
         .ok_or(Error::ConnectTimeout(address))?
         .map_err(|source| Error::Connect { address, source })?;
-    // Fixed: room for a gulp and a key frame's burst, whatever the board's default is. Where it is
-    // refused the camera is slowed down a little earlier.
+    // Fixed, whatever the board's default is. If it is refused, the camera is slowed down a little
+    // earlier.
     let bytes = limits::CAMERA_RECEIVE_BYTES;
     let _ = rustix::net::sockopt::set_socket_recv_buffer_size(socket.get_ref(), bytes);
     let _ = socket.get_ref().set_nodelay(true);
@@ -102,8 +100,8 @@ async fn connect_until(address: SocketAddr, deadline: Instant) -> Result<Async<T
     Ok(socket)
 }
 
-/// Has the kernel ask whether the camera's still lives: one that lost its power is found out within seconds,
-/// however long its next answer or frame is waited for. Where that is refused the waits alone end it.
+/// Enables TCP keepalive: a camera that lost power is detected within seconds, however long the
+/// next reply or frame may take. If that is refused, only the timeouts apply.
 fn watch_life(socket: &TcpStream) {
     use rustix::net::sockopt;
     let _ = sockopt::set_socket_keepalive(socket, true);
@@ -130,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_name_with_several_addresses_is_tried_to_the_last() {
-        // The listener is on one of the two addresses that `localhost` usually has.
+        // The listener is on one of the two usual addresses of `localhost`.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let mut connector = Connector::new(&target("localhost", port));
@@ -167,7 +165,7 @@ mod tests {
     fn a_closed_port_is_named_with_its_address() {
         let port = TcpListener::bind("[::1]:0").unwrap().local_addr().unwrap().port();
         let error = connect(&mut Connector::new(&target("[::1]", port))).unwrap_err();
-        let expected = format!("[::1]:{port} can not be reached: nothing listens there");
+        let expected = format!("[::1]:{port} cannot be reached: nothing is listening on that port");
         assert_eq!(error.to_string(), expected);
     }
 }

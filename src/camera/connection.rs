@@ -1,7 +1,7 @@
-//! One connection to a camera: its sockets, the session that is spoken over one of them, frames into
-//! a ring.
+//! One connection to a camera: its sockets, the RTSP session on one of them, and the path of its
+//! frames into a ring.
 //!
-//! Knows nothing of: when to try again, who wants the frames.
+//! Knows nothing of: when to retry.
 
 use super::{
     Error,
@@ -38,35 +38,35 @@ use std::{
 pub struct Manner {
     pub over: LowerTransport,
     pub tracks: Tracks,
-    /// How long each reply is waited for.
+    /// Timeout of each reply.
     pub reply: Duration,
-    /// How long the first packet is waited for.
+    /// Timeout of the first packet.
     pub silence: Duration,
-    /// Another one for each connection.
+    /// Different for each connection.
     pub seed: u64,
 }
 
-/// A socket with the session that speaks over it.
+/// A socket and the session on it.
 pub struct Connection {
     socket: Async<TcpStream>,
     session: Session,
     manner: Manner,
-    /// Where packets come in over UDP, a pair for each track.
+    /// The UDP ports, a pair for each track.
     ports: Vec<Ports>,
-    /// One datagram.
+    /// Buffer for one datagram.
     datagram: Vec<u8>,
-    /// When the connection is read next, while packets come over UDP.
+    /// When the connection is read next while packets come over UDP.
     next_control: Instant,
     reception: Reception,
     pub presentation: Option<Presentation>,
     diagnosis: Option<Diagnosis>,
-    /// Requests that are not sent yet.
+    /// Requests not sent yet.
     outgoing: Vec<u8>,
     pace: Pace,
     backlog: Backlog,
 }
 
-/// What a step brought.
+/// The result of a step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
     Idle,
@@ -74,7 +74,7 @@ pub enum Step {
     Frames,
 }
 
-/// Whether the socket ran dry when it was last read.
+/// Whether data was left in the socket by the last read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Backlog {
     None,
@@ -82,11 +82,11 @@ enum Backlog {
 }
 
 impl Connection {
-    /// Starts the dialogue on a socket that was just connected; the first step asks the first
-    /// question. `authenticator`: of a connection that was closed behind its challenge.
+    /// Starts the session on a connected socket; the first step sends the first request.
+    /// `authenticator` is that of a connection which was closed after its challenge.
     ///
     /// # Errors
-    /// `Broken`: no UDP ports are left.
+    /// `Broken`: no UDP ports are free.
     pub fn new(
         socket: Async<TcpStream>,
         target: &Target,
@@ -125,11 +125,11 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Sends what is to be sent, waits for bytes, or for time to read some, and takes in what they
-    /// hold. Cancel-safe.
+    /// Sends pending requests, waits for data or for the time to read some, and processes what
+    /// arrived. Cancel-safe.
     ///
     /// # Errors
-    /// The connection or the session is over; what came before is in the ring.
+    /// The connection or the session ended; frames received before are in the ring.
     pub async fn step(&mut self, intake: &RefCell<Intake>, watched: bool) -> Result<Step, Error> {
         self.flush().await?;
         self.wait(watched).await?;
@@ -155,15 +155,15 @@ impl Connection {
         Ok(Step::Idle)
     }
 
-    /// What becomes of the camera's sound, for the log.
+    /// Describes for the log what happens to the camera's sound.
     pub fn sound(&self) -> String {
         self.presentation.as_ref().map(audio::outcome).unwrap_or_default()
     }
 
-    /// Takes in what waits in the sockets: it was sent before the stop.
+    /// Reads what is left in the sockets: it was sent before the stop.
     pub fn take_rest(&mut self, intake: &mut Intake) {
         for _ in 0..limits::REST_GULPS_MAX {
-            // The connection ends in either case.
+            // The connection ends either way.
             let more = self.take_in(intake, runtime::now()).is_ok();
             if !more || matches!(self.backlog, Backlog::None) {
                 return;
@@ -171,38 +171,38 @@ impl Connection {
         }
     }
 
-    /// The run is over: the last access unit goes out if it is complete.
+    /// Ends the run: the last access unit is kept if it is complete.
     pub fn end_run(&mut self, intake: &mut Intake) {
         self.reception.end(intake, runtime::now());
     }
 
-    /// True once a packet came: the camera streams over this transport.
+    /// Returns true once a packet has arrived: the camera streams over this transport.
     pub fn delivers(&self) -> bool {
         self.reception.arrivals.any()
     }
 
-    /// What came of the video's packets and what did not, in this run.
+    /// Packets of the video in this run, received and lost.
     pub fn statistics(&self) -> rtp::Statistics {
         self.reception.video.as_ref().map(Video::statistics).unwrap_or_default()
     }
 
-    /// What was forgiven.
+    /// Faults of the camera that were tolerated.
     pub fn counters(&self) -> Counters {
         self.session.counters()
     }
 
-    /// Why nothing of what comes can be recorded; to be asked after each step.
+    /// Why nothing can be recorded; call it after each step.
     pub fn trouble(&mut self, intake: &Intake) -> Option<Trouble> {
         let packets = self.statistics();
         self.diagnosis.as_mut()?.look(intake, packets, runtime::now())
     }
 
-    /// The camera's wall time as its first report told it.
+    /// The camera's wall time from its first report.
     pub fn wall_time(&self) -> Option<WallTime> {
         self.reception.wall_time
     }
 
-    /// Says goodbye, for at most [`limits::TEARDOWN_TIMEOUT`]; nothing that still comes is read.
+    /// Sends TEARDOWN within [`limits::TEARDOWN_TIMEOUT`]; nothing more is read.
     pub async fn tear_down(mut self) {
         let now = runtime::now();
         self.session.teardown(now);
@@ -210,7 +210,7 @@ impl Connection {
         let _ = runtime::timeout(limits::TEARDOWN_TIMEOUT, self.flush()).await;
     }
 
-    /// Reads what is there and hands it on; true if the session began to play.
+    /// Reads and processes what has arrived; returns true if the session started playing.
     fn take_in(&mut self, intake: &mut Intake, now: Instant) -> Result<bool, Error> {
         let mut began = false;
         self.backlog = Backlog::None;
@@ -256,19 +256,19 @@ impl Connection {
         Ok(began)
     }
 
-    /// Takes the datagrams that wait, up to a bound.
+    /// Reads the waiting datagrams, up to a limit.
     fn receive_datagrams(&mut self, intake: &mut Intake, now: Instant) -> Result<(), Error> {
         let mut left = limits::DATAGRAMS_AT_ONCE_MAX;
         let kinds: &[PacketKind] = match intake.awaits_audio() {
-            // What reports say of the clocks places the first sound.
+            // The clocks in reports determine where the first sound belongs.
             true => &[PacketKind::Rtcp, PacketKind::Rtp],
             false if now < self.next_control => &[PacketKind::Rtp],
             false => &[PacketKind::Rtp, PacketKind::Rtcp],
         };
         for &kind in kinds {
-            // Without reports the video that came before does: sound is read first, so that a batch of
-            // pictures does not count as older than the sound that came with it.
-            // So it is where the numbers of sound explain those that the video lacks.
+            // Without reports, earlier video determines that. Sound is read first, so that a batch
+            // of pictures does not count as older than the sound that arrived with it. The same
+            // applies if sequence numbers of sound explain those missing from the video.
             let sound_first =
                 intake.awaits_audio() && !intake.knows_clocks() || self.reception.shares_a_count();
             for nth in 0..self.ports.len() {
@@ -290,7 +290,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Gives up what was waited for too long, and sends the report that is due.
+    /// Gives up on overdue packets, and sends a report if one is due.
     fn report(&mut self, intake: &mut Intake, now: Instant) -> Result<(), Error> {
         self.reception.handle_timeout(intake, now);
         let Some(video) = &mut self.reception.video else { return Ok(()) };
@@ -311,7 +311,7 @@ impl Connection {
         }
         let readable = async { self.socket.readable().await.map_err(Error::Broken) };
         let Some(video) = &self.reception.video else {
-            // What never runs dry before it plays is no answer: others have their turn.
+            // A socket that never runs dry before the session plays must not starve other tasks.
             return match self.backlog {
                 Backlog::Some => expired(now + limits::GULP_INTERVAL_MIN).await,
                 Backlog::None => future::or(readable, expired(deadline)).await,
@@ -329,7 +329,7 @@ impl Connection {
             return expired(deadline.min(now + pause)).await;
         }
         match self.ports.first().filter(|_| as_datagrams) {
-            // Of the video, which is set up first; the rest is read with it.
+            // The video's ports, which are set up first; the others are read along with them.
             Some(ports) => {
                 let datagram = async { ports.readable().await.map_err(Error::Broken) };
                 future::or(datagram, expired(deadline.min(self.next_control))).await
@@ -338,12 +338,12 @@ impl Connection {
         }
     }
 
-    /// The session plays, and its packets come over UDP.
+    /// Returns true if the session plays and its packets come over UDP.
     fn comes_as_datagrams(&self) -> bool {
         self.ports.iter().any(|ports| ports.track().is_some())
     }
 
-    /// Takes all outputs of the session; true if it began to play.
+    /// Processes all outputs of the session; returns true if it started playing.
     fn drain(&mut self, intake: &mut Intake, now: Instant) -> Result<bool, Error> {
         let mut began = false;
         while let Some(output) = self.session.poll(now).map_err(Error::Session)? {
@@ -367,7 +367,7 @@ impl Connection {
         Ok(began)
     }
 
-    /// Tells each pair of ports which track comes there, and from where.
+    /// Tells each pair of ports its track and the camera's ports.
     fn open_ports(&mut self, now: Instant) {
         let Some(video) = &mut self.reception.video else { return };
         let report = video.report(now);
@@ -381,7 +381,7 @@ impl Connection {
         }
     }
 
-    /// Takes the session's requests where it has nothing else to say that is wanted.
+    /// Collects requests at points where the session can have no other output of interest.
     fn collect_requests(&mut self, now: Instant) {
         while let Ok(Some(output)) = self.session.poll(now) {
             if let Output::Send(bytes) = output {
@@ -390,7 +390,7 @@ impl Connection {
         }
     }
 
-    /// Sends the requests that wait. Cancel-safe: what was sent is not sent again.
+    /// Sends pending requests. Cancel-safe: nothing is sent twice.
     async fn flush(&mut self) -> Result<(), Error> {
         while !self.outgoing.is_empty() {
             let written = self.socket.write(&self.outgoing);
@@ -404,8 +404,7 @@ impl Connection {
         Ok(())
     }
 
-    /// The error for a connection that broke. Where the answer to a challenge was due the camera may
-    /// just have closed it.
+    /// The error for a broken connection. A camera may close it after its challenge.
     fn broken(&self, error: io::Error) -> Error {
         match self.session.disconnected() {
             closed @ rtsp::Error::ClosedBehindChallenge { .. } => Error::Session(closed),
@@ -414,7 +413,7 @@ impl Connection {
     }
 }
 
-/// UDP ports of the address by which the camera is reached.
+/// Opens UDP ports on the local address of the connection to the camera.
 fn bind(socket: &TcpStream) -> io::Result<Ports> {
     Ports::bind(socket.local_addr()?.ip(), socket.peer_addr()?)
 }

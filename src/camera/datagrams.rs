@@ -1,7 +1,8 @@
-//! UDP ports of ours: datagrams of one camera in, reports and hole punches out.
+//! UDP ports: a camera's datagrams in, reports and hole punches out. Datagrams from other addresses
+//! are ignored.
 //!
-//! Spec: RFC 3550 §11 (RTP on an even port, RTCP on the next). Only what comes from the camera's
-//! address is taken. Knows nothing of: what is in a datagram, tracks.
+//! Spec: RFC 3550 §11 (RTP on an even port, RTCP on the next).
+//! Knows nothing of: packets, tracks.
 
 use crate::{limits, rtsp::PacketKind};
 use smol::Async;
@@ -17,24 +18,25 @@ pub(super) struct Ports {
     rtcp: Async<UdpSocket>,
     rtp_port: u16,
     camera: SocketAddr,
-    /// The track whose packets come here; none before the session plays.
+    /// The track received here; `None` before the session plays.
     track: Option<usize>,
-    /// The camera's ports, where it told them.
+    /// The camera's ports, if it told them.
     to: Option<(u16, u16)>,
-    /// Whether RTP and RTCP came from them: what others send the system drops, before it fills a buffer.
+    /// Whether the RTP and RTCP sockets are connected to these: then the kernel drops datagrams
+    /// from elsewhere before they fill a buffer.
     connected: [Cell<bool>; 2],
 }
 
 impl Ports {
-    /// Ports of `local`, the address by which the camera is reached.
+    /// Opens ports on `local`, the address from which the camera is reached.
     ///
     /// # Errors
-    /// The system has none left.
+    /// The system has no free ports.
     pub fn bind(local: IpAddr, camera: SocketAddr) -> io::Result<Ports> {
         let (rtp, rtcp) = pair(local)?;
         let rtp_port = rtp.local_addr()?.port();
-        // A key frame comes in one burst. Root may have what it asks for; where it is refused, more is
-        // lost in bursts, and counted.
+        // A key frame arrives in one burst. Root may exceed the system's limit; without that,
+        // bursts lose more packets, which are counted.
         let bytes = limits::DATAGRAM_RECEIVE_BYTES;
         if rustix::net::sockopt::set_socket_recv_buffer_size_force(&rtp, bytes).is_err() {
             let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&rtp, bytes);
@@ -54,8 +56,8 @@ impl Ports {
         self.track
     }
 
-    /// Takes the track, and the ports that the camera sends from, and opens the way from them through a NAT or a
-    /// firewall: a few packets of ours that say nothing go there first. Lost ones are no matter.
+    /// Assigns the track and the camera's ports, and opens a path from them through a NAT or a
+    /// firewall by sending a few empty packets. Losing them does no harm.
     pub fn open(&mut self, track: usize, to: Option<(u16, u16)>, report: &[u8]) {
         (self.track, self.to) = (Some(track), to);
         for _ in 0..limits::PUNCHES {
@@ -64,7 +66,7 @@ impl Ports {
         }
     }
 
-    /// Sends to the camera, if it told where to.
+    /// Sends to the camera, if its ports are known.
     pub fn send(&self, kind: PacketKind, bytes: &[u8]) {
         let Some((rtp, rtcp)) = self.to else { return };
         let (socket, port) = match kind {
@@ -72,13 +74,13 @@ impl Ports {
             PacketKind::Rtcp => (&self.rtcp, rtcp),
         };
         let to = SocketAddr::new(self.camera.ip(), port);
-        // What is not sent now is not worth waiting for.
+        // A packet that cannot be sent now is not worth waiting for.
         let _ = socket.get_ref().send_to(bytes, to);
     }
 
-    /// The next datagram of the camera that waits, as its length; `None` where none does.
+    /// Receives the camera's next waiting datagram and returns its length; `None` if there is none.
     ///
-    /// Quirk: cameras send from other ports than they told: only the address is compared.
+    /// Quirk: cameras send from other ports than they announced, so only the address is compared.
     pub fn receive(&self, kind: PacketKind, into: &mut [u8]) -> Option<usize> {
         let [rtp, rtcp] = &self.connected;
         let (socket, told, connected) = match kind {
@@ -93,7 +95,7 @@ impl Ports {
                     }
                     return Some(count);
                 }
-                // Of a stranger; or an ICMP error about what was sent, which is told once.
+                // From another address; or an ICMP error about an earlier packet, reported once.
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
                 Err(_) => {}
@@ -102,16 +104,16 @@ impl Ports {
         None
     }
 
-    /// Waits for an RTP packet, whoever sends it.
+    /// Waits for an RTP packet from any sender.
     ///
     /// # Errors
-    /// The system's.
+    /// System errors.
     pub async fn readable(&self) -> io::Result<()> {
         self.rtp.readable().await
     }
 }
 
-/// Two neighbouring ports, the first one even.
+/// Two adjacent ports, the first one even.
 fn pair(local: IpAddr) -> io::Result<(UdpSocket, UdpSocket)> {
     let bind = |port| UdpSocket::bind((local, port));
     let mut failure = io::Error::from(io::ErrorKind::AddrInUse);
@@ -128,7 +130,7 @@ fn pair(local: IpAddr) -> io::Result<(UdpSocket, UdpSocket)> {
     Err(failure)
 }
 
-/// An RTP header and nothing else (RFC 3550 §5.1).
+/// An RTP header without payload (RFC 3550 §5.1).
 const EMPTY_PACKET: [u8; 12] = [0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 #[cfg(test)]
@@ -212,7 +214,7 @@ mod tests {
             assert_eq!(camera.receive(PacketKind::Rtcp, &mut buffer), Some(6));
         }
         assert_eq!(camera.receive(PacketKind::Rtcp, &mut buffer), None);
-        // A port where nobody listens answers with an error, which is no end.
+        // A closed port replies with an error, which must not end the reception.
         drop(camera);
         ports.send(PacketKind::Rtp, b"x");
         send(ports.rtp_port(), b"rtp");

@@ -1,4 +1,4 @@
-//! Why a run of a camera ended: one line for the log, without credentials.
+//! Why a camera's run ended, in one line for the log, without credentials.
 
 use crate::{
     codec::Codec,
@@ -22,32 +22,32 @@ pub enum Error {
     },
     ConnectTimeout(SocketAddr),
     Session(rtsp::Error),
-    /// The connection, while it was read from or written to.
+    /// The connection failed while reading or writing.
     Broken(io::Error),
     Closed,
-    /// An RTCP BYE of the video's source.
+    /// An RTCP BYE from the video's source.
     Bye,
-    /// The session plays, and not one packet came.
+    /// The session plays, but no packet has arrived.
     Silent {
         over: LowerTransport,
         span: Duration,
     },
     NoFrames(Duration),
-    /// Packets, but nothing in them is of the codec that was announced.
+    /// Packets arrive, but none holds the announced codec.
     Nonsense(Duration),
-    /// The camera sends the one codec under the name of the other.
+    /// The camera sends another codec than it announced.
     CodecChanged {
         announced: Codec,
         sent: Codec,
     },
-    /// Frames, but none that can be decoded.
+    /// Frames arrive, but none can be decoded.
     NoKeyFrame(Duration),
-    /// Frames, but none of them is on the card for good.
+    /// Frames arrive, but none became durable.
     NoneDurable(Duration),
 }
 
 impl Error {
-    /// Whether the other lower transport may do.
+    /// Returns true if the other lower transport may work.
     pub fn is_about_transport(&self) -> bool {
         match self {
             Error::Session(error) => error.is_about_transport(),
@@ -56,12 +56,12 @@ impl Error {
         }
     }
 
-    /// Whether more time may do.
+    /// Returns true if more time may help.
     pub fn is_slowness(&self) -> bool {
         matches!(self, Error::Session(rtsp::Error::NoAnswer { .. }) | Error::Silent { .. })
     }
 
-    /// Whether the camera was not reached at all.
+    /// Returns true if the camera could not be reached.
     pub fn is_about_the_way(&self) -> bool {
         matches!(
             self,
@@ -72,12 +72,12 @@ impl Error {
         )
     }
 
-    /// Whether the camera ended the connection.
+    /// Returns true if the camera ended the connection.
     pub fn is_end_of_connection(&self) -> bool {
         matches!(self, Error::Session(rtsp::Error::Disconnected { .. }) | Error::Broken(_))
     }
 
-    /// Whether another try soon may lock the camera's account.
+    /// Returns true if retrying soon may lock the camera's account.
     pub fn is_about_credentials(&self) -> bool {
         matches!(self, Error::Session(error) if error.fault() == rtsp::Fault::Credentials)
     }
@@ -88,17 +88,19 @@ impl fmt::Display for Error {
         let patience = limits::CONNECT_TIMEOUT.as_secs();
         match self {
             Error::Resolve { host, source } => {
-                write!(f, "no address is known for the host {host}: {source}")
+                write!(f, "cannot resolve the host name {host}: {source}")
             }
             Error::ResolveTimeout { host } => {
-                write!(f, "no name server says within {patience} s where the host {host} is")
+                write!(f, "no name server resolved the host name {host} within {patience} s")
             }
             Error::Connect { address, source } => {
-                write!(f, "{address} can not be reached: ")?;
+                write!(f, "{address} cannot be reached: ")?;
                 match source.kind() {
-                    io::ErrorKind::ConnectionRefused => f.write_str("nothing listens there"),
+                    io::ErrorKind::ConnectionRefused => {
+                        f.write_str("nothing is listening on that port")
+                    }
                     io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-                        f.write_str("no way leads there")
+                        f.write_str("no route to that address")
                     }
                     _ => source.fmt(f),
                 }
@@ -109,26 +111,26 @@ impl fmt::Display for Error {
             Error::Session(error) => error.fmt(f),
             Error::Broken(error) => write!(f, "the connection to the camera broke: {error}"),
             Error::Closed => f.write_str("the camera closed the connection"),
-            Error::Bye => f.write_str("the camera said goodbye: its stream is at an end"),
+            Error::Bye => f.write_str("the camera ended its stream (RTCP BYE)"),
             Error::Silent { over, span } => {
                 let (over, span) = (over.name().to_ascii_uppercase(), span.as_secs());
-                write!(f, "the camera plays, but no packet came over {over} for {span} s")
+                write!(f, "the camera plays, but no packet arrived over {over} for {span} s")
             }
             Error::NoFrames(span) => write!(f, "no frame for {} s", span.as_secs()),
             Error::Nonsense(span) => {
                 let span = span.as_secs();
-                write!(f, "packets, but no frame that makes sense for {span} s: another codec?")
+                write!(f, "packets, but no valid frame for {span} s: is it another codec?")
             }
             Error::CodecChanged { announced, sent } => {
                 let (announced, sent) = (announced.name(), sent.name());
-                write!(f, "the camera announced {announced} and sends {sent} now: begun anew")
+                write!(f, "the camera changed from {announced} to {sent}: reconnecting")
             }
             Error::NoneDurable(span) => {
                 let span = span.as_secs();
-                write!(f, "frames come, but none became durable for {span} s: begun anew")
+                write!(f, "frames arrive, but none became durable for {span} s: reconnecting")
             }
             Error::NoKeyFrame(span) => {
-                write!(f, "frames, but no key frame to begin with for {} s", span.as_secs())
+                write!(f, "frames, but no key frame for {} s", span.as_secs())
             }
         }
     }

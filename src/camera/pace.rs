@@ -1,7 +1,5 @@
-//! How long to let the camera's bytes gather before they are read.
-//!
-//! Long enough to be worth a system call, short enough that they fit the socket's buffer with a key
-//! frame's burst on top. Knows nothing of: sockets.
+//! How long to let a camera's bytes accumulate before they are read: long enough to be worth a
+//! system call, short enough that the socket's buffer still has room for a key frame's burst.
 
 use crate::limits;
 use std::time::{Duration, Instant};
@@ -25,7 +23,7 @@ impl Pace {
         if elapsed >= WINDOW {
             let millis = elapsed.as_millis().max(1) as u64;
             let rate = self.window_bytes.saturating_mul(1000) / millis;
-            // Up at once, down slowly: a burst must fit.
+            // Rises at once and falls slowly: a burst must fit.
             self.bytes_a_second = rate.max(self.bytes_a_second - self.bytes_a_second / 8);
             self.window_start = Some(now);
             self.window_bytes = 0;
@@ -46,7 +44,7 @@ impl Default for Pace {
     }
 }
 
-/// 4 Mbit/s, until the camera shows what it sends.
+/// 4 Mbit/s, until the camera's rate is known.
 const RATE_ASSUMED: u64 = 500_000;
 const WINDOW: Duration = Duration::from_secs(1);
 

@@ -1,4 +1,4 @@
-//! A short look at a camera: its tracks, and what its video is like over a few seconds.
+//! A short test of a camera: its tracks, and its video over a few seconds.
 
 use super::{
     Connection, Error, Step,
@@ -19,7 +19,7 @@ use std::{cell::RefCell, time::Duration};
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     pub tracks: Vec<Track>,
-    /// `None` where no key frame came.
+    /// `None` if no key frame arrived.
     pub video: Option<Video>,
     pub packets_lost: u64,
 }
@@ -28,14 +28,14 @@ pub struct Report {
 pub struct Track {
     pub encoding: String,
     pub clock_rate: u32,
-    /// Of a sound track.
+    /// Of a sound track only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sound: Option<Sound>,
 }
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Sound {
-    /// `None` where it is not recorded, or only the stream says of which kind it is.
+    /// `None` if it is not supported, or if only the stream tells the kind.
     pub codec: Option<&'static str>,
     pub channels: u8,
     pub recorded: bool,
@@ -54,20 +54,20 @@ pub struct Video {
     pub key_frame_distance_ms: Option<i64>,
 }
 
-/// How much is looked at.
+/// How long to test, and with how much memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// From the first key frame on.
+    /// Time from the first key frame on.
     pub span: Duration,
-    /// Until then.
+    /// Time to wait for that frame.
     pub patience: Duration,
     pub ring_bytes: usize,
 }
 
-/// Looks for [`limits::PROBE_SPAN`] from the first key frame on, on this thread.
+/// Tests a camera for [`limits::PROBE_SPAN`] from its first key frame on, on this thread.
 ///
 /// # Errors
-/// Why there is no stream; of the camera's tracks nothing is known then.
+/// Why there is no stream; nothing is known about the tracks then.
 pub fn run(target: &Target) -> Result<Report, Error> {
     let executor = LocalExecutor::new();
     let effort = Effort {
@@ -78,8 +78,8 @@ pub fn run(target: &Target) -> Result<Report, Error> {
     runtime::block_on(&executor, look(target, effort)).map(|(report, _)| report)
 }
 
-/// Looks at a camera; answers what it is like, and the newest of what it sent. Follows redirects, and
-/// tries UDP where the camera does not stream over TCP.
+/// Tests a camera and returns a report with the frames received. Follows redirects, and tries UDP
+/// if the camera does not stream over TCP.
 ///
 /// # Errors
 /// As [`run`].
@@ -104,7 +104,7 @@ async fn look_at(mut connection: Connection, effort: Effort) -> Result<(Report, 
     let mut sums = Sums::default();
     let mut deadline = None;
     while deadline.is_none_or(|deadline| runtime::now() < deadline) {
-        // Watched: every packet as it comes, so that the end is in time.
+        // Reads every packet as it arrives, to end on time.
         match connection.step(&intake, true).await? {
             Step::Playing => deadline = Some(runtime::now() + effort.patience),
             Step::Frames => {
@@ -139,7 +139,7 @@ impl Track {
     }
 }
 
-/// What has been seen so far.
+/// Sums over the frames so far.
 #[derive(Default)]
 struct Sums {
     next: u64,

@@ -1,4 +1,4 @@
-//! What is made of the packets of a session that plays, however they come.
+//! Processes the packets of a playing session, over any transport.
 //!
 //! Knows nothing of: sockets, requests.
 
@@ -17,14 +17,14 @@ use crate::{
 };
 use std::time::Instant;
 
-/// The tracks that were set up, and whether something comes of them.
+/// The tracks that were set up, and whether they deliver.
 pub(super) struct Reception {
     /// `None` until the session plays.
     pub video: Option<Video>,
-    /// `None` where none is wanted, or offered.
+    /// `None` if no sound is wanted or offered.
     audio: Option<Audio>,
     pub arrivals: Arrivals,
-    /// The camera's wall time as its first report told it.
+    /// The camera's wall time from its first report.
     pub wall_time: Option<WallTime>,
 }
 
@@ -38,7 +38,7 @@ impl Reception {
         }
     }
 
-    /// The session began to play.
+    /// Starts with the playing session.
     pub fn begin(
         &mut self,
         presentation: &Presentation,
@@ -51,10 +51,10 @@ impl Reception {
         self.arrivals = Arrivals::from(Count::of(intake), now);
     }
 
-    /// Takes a packet of a track; those of tracks that are not wanted are passed over.
+    /// Processes a packet of a track; packets of unwanted tracks are ignored.
     ///
     /// # Errors
-    /// `Bye`: the video's source is at its end. `CodecChanged`: it is of another codec now.
+    /// `Bye`: the video's source ended. `CodecChanged`: its codec changed.
     pub fn take(
         &mut self,
         track: usize,
@@ -91,19 +91,19 @@ impl Reception {
         Ok(())
     }
 
-    /// A packet that is not of the video: nothing but its number may count.
+    /// Processes a packet of no track of ours: only its sequence number may matter.
     pub fn take_stray(&mut self, bytes: &[u8]) {
         if let (Some(video), Some(number)) = (&mut self.video, number_of(bytes)) {
             video.receiver.came_elsewhere(number);
         }
     }
 
-    /// The camera counts the packets of all tracks together.
+    /// Returns true if the camera numbers the packets of all tracks together.
     pub fn shares_a_count(&self) -> bool {
         self.video.as_ref().is_some_and(|video| video.receiver.shares_its_count())
     }
 
-    /// Gives up packets that were waited for too long.
+    /// Gives up on overdue packets.
     pub fn handle_timeout(&mut self, intake: &mut Intake, now: Instant) {
         if let Some(video) = &mut self.video {
             video.handle_timeout(intake, now);
@@ -113,7 +113,7 @@ impl Reception {
         }
     }
 
-    /// The run is over: the last access unit goes out if it is complete.
+    /// Ends the run: the last access unit is kept if it is complete.
     pub fn end(&mut self, intake: &mut Intake, now: Instant) {
         if let Some(audio) = &mut self.audio {
             audio.handle_timeout(intake, now + limits::REORDER_DELAY_MAX);

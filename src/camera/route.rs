@@ -1,8 +1,8 @@
-//! Where a camera is looked for and over which transport, from one try to the next.
+//! A camera's address and transport, from one attempt to the next.
 //!
-//! Redirects are followed from the configured address, at every try anew; the credentials stay with
-//! its host. A camera that refuses the configured transport, or sends nothing over it, is tried over
-//! the other one at once. One that is slow has more time with each try. Knows nothing of: sessions, frames.
+//! Redirects are followed from the configured address, anew at every attempt; credentials are only
+//! sent to its host. If a camera refuses the configured transport, or sends nothing over it, the
+//! other one is tried at once. A slow camera gets more time with each attempt.
 
 use super::{Connection, Connector, Error, connection::Manner};
 use crate::{
@@ -12,31 +12,33 @@ use crate::{
 };
 use std::time::Duration;
 
+/// The way to a camera.
 pub struct Route {
     home: Target,
-    /// Where redirects led to, if they did.
+    /// Where redirects led, or `home`.
     target: Target,
     connector: Connector,
     tracks: Tracks,
     redirects: usize,
     configured: LowerTransport,
     over: LowerTransport,
-    /// Why it does not come over the configured transport, while the other one is tried.
+    /// Why the configured transport failed, while the other one is tried.
     refusal: Option<Error>,
     /// Index into [`limits::PATIENCE`].
     patience: usize,
-    /// For the next connection: the last one was closed before the challenge could be answered.
+    /// For the next connection, after the last one was closed before the challenge could be
+    /// answered.
     authenticator: Option<Box<Authenticator>>,
-    /// That has happened in the last try.
+    /// That happened in the last attempt.
     closed_behind_challenge: bool,
 }
 
-/// When the next try is worth it, and why this one failed.
+/// When to retry, and why this attempt failed.
 #[derive(Debug)]
 pub enum Next {
-    /// It differs from this one.
+    /// At once, because the next attempt differs.
     AtOnce(String),
-    /// Of two transports, why not over the configured one.
+    /// After a pause. If both transports failed, the error is that of the configured one.
     Later(Error),
 }
 
@@ -57,7 +59,7 @@ impl Route {
         }
     }
 
-    /// Connects; `seed`: another one each time. Cancel-safe, as [`Connector::connect`] is.
+    /// Connects. `seed` must differ each time. Cancel-safe, as [`Connector::connect`] is.
     ///
     /// # Errors
     /// Those of [`Connector::connect`] and [`Connection::new`].
@@ -68,12 +70,12 @@ impl Route {
         Connection::new(socket, &self.target, manner, self.authenticator.take())
     }
 
-    /// What the next try uses.
+    /// The transport of the next attempt.
     pub fn over(&self) -> LowerTransport {
         self.over
     }
 
-    /// A try failed; `delivered`: it brought packets before.
+    /// Reports a failed attempt; `delivered` is true if packets arrived before.
     pub fn after(&mut self, error: Error, delivered: bool) -> Next {
         if let Error::Session(rtsp::Error::Redirected { to: Some(to), .. }) = &error
             && self.redirects < limits::REDIRECTS_MAX
@@ -90,7 +92,8 @@ impl Route {
             self.closed_behind_challenge = true;
             return Next::AtOnce(error.to_string());
         }
-        // What closes on the answer as well refuses the password, as far as can be known.
+        // A camera that closes the connection after the response, too, most likely refuses the
+        // password.
         let error = if was_closed && error.is_end_of_connection() {
             let user = self.target.credentials().map(|it| it.user.clone());
             Error::Session(rtsp::Error::Unauthorized { user })
@@ -109,7 +112,7 @@ impl Route {
         self.over = self.configured;
         let refusal = self.refusal.take().filter(|_| !delivered && !is_first);
         if delivered {
-            // It may have been slow for once.
+            // It may have been slow only once.
             self.patience = self.patience.saturating_sub(1);
         } else if error.is_slowness() || refusal.as_ref().is_some_and(Error::is_slowness) {
             self.patience = (self.patience + 1).min(limits::PATIENCE.len() - 1);
@@ -126,7 +129,7 @@ impl Route {
         self.authenticator = None;
     }
 
-    /// How long a reply and the first packet are waited for.
+    /// Timeouts of a reply and of the first packet.
     fn patience(&self) -> (Duration, Duration) {
         let least = (limits::REPLY_TIMEOUT, limits::SILENCE_TIMEOUT);
         limits::PATIENCE.get(self.patience).copied().unwrap_or(least)
@@ -166,7 +169,7 @@ mod tests {
         assert!(matches!(next, Next::AtOnce(_)), "{next:?}");
     }
 
-    /// What is told of a try after which a pause is made.
+    /// The error reported for an attempt that is followed by a pause.
     fn told(next: Next) -> String {
         match next {
             Next::Later(error) => error.to_string(),
@@ -181,7 +184,8 @@ mod tests {
                 let mut route = route(configured);
                 at_once(route.after(error, false));
                 assert_eq!(route.over(), configured.other());
-                // It works over that one, and ends some day: the configured one is tried again.
+                // It works over the other one, and ends some day: then the configured one is tried
+                // again.
                 assert_eq!(told(route.after(Error::Bye, true)), Error::Bye.to_string());
                 assert_eq!(route.over(), configured);
             }
@@ -200,7 +204,7 @@ mod tests {
                 assert_eq!(route.over(), configured);
             }
         }
-        // But for what says nothing of a transport.
+        // Unless the error says nothing about a transport.
         let mut route = route(TCP);
         at_once(route.after(refused(TCP), false));
         let gone = || Error::ConnectTimeout(([192, 0, 2, 1], 554).into());
@@ -215,7 +219,7 @@ mod tests {
             let (reply, silence) = route.patience();
             (reply.as_secs(), silence.as_secs())
         };
-        assert_eq!(seconds(Error::Closed, false), (5, 3), "that is no slowness");
+        assert_eq!(seconds(Error::Closed, false), (5, 3), "not slow");
         assert_eq!(seconds(no_answer(), false), (10, 10));
         assert_eq!(seconds(silent(TCP), false), (10, 10), "over UDP first");
         assert_eq!(seconds(refused(UDP), false), (20, 20));
@@ -242,7 +246,7 @@ mod tests {
             route.authenticator = None;
             let Next::Later(error) = route.after(second, false) else { panic!("at once again") };
             assert!(error.is_about_credentials(), "{error}");
-            // The next time begins as the first.
+            // The next attempt is like the first.
             at_once(route.after(closed(), false));
         }
     }
@@ -254,7 +258,7 @@ mod tests {
         assert_eq!(route.target.credentials(), route.home.credentials());
         at_once(route.after(redirected("rtsp://other/x"), false));
         assert_eq!((route.target.uri(), route.target.credentials()), ("rtsp://other/x", None));
-        // Nor back again, where somebody else sends us home.
+        // Nor back home, if another host redirects there.
         at_once(route.after(redirected("rtsp://camera/y"), false));
         assert_eq!(route.target.credentials(), None);
         told(route.after(Error::Closed, true));

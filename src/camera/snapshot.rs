@@ -1,17 +1,17 @@
-//! Snapshots: the newest JPEG of a camera, asked for only while somebody looks.
+//! Snapshots: a camera's newest JPEG, fetched only on request.
 //!
-//! However many viewers ask, the camera is asked once an interval: they share the answer under way,
-//! or get the newest picture while it is younger than the interval.
+//! However many viewers ask, the camera is asked once per interval: viewers share the pending
+//! request, or get the last picture while it is younger than the interval.
 //!
 //! ```text
-//! snapshot.rs    questions of viewers, answers, when to ask the camera
-//! ├─ ways        the addresses that may have a picture, and which of them does
-//! ├─ page        one picture by HTTP
+//! snapshot.rs    requests from viewers, and when to ask the camera
+//! ├─ ways        the possible sources, and which of them works
+//! ├─ page        one picture over HTTP
 //! ├─ stream      pictures of an RTP/JPEG stream
-//! ├─ video       pictures of the key frames in a ring
-//! └─ error       why there is none
+//! ├─ video       pictures from the key frames in a ring
+//! └─ error       why there is no picture
 //! ```
-//! Knows nothing of: who looks, recordings.
+//! Knows nothing of: recordings.
 
 mod error;
 mod page;
@@ -36,48 +36,48 @@ use std::{
 use stream::Stream;
 use ways::{Found, Ways};
 
-/// One camera's pictures. [`Snapshots::run`] fetches, [`Snapshots::newest`] asks.
+/// One camera's pictures. [`Snapshots::run`] fetches them, [`Snapshots::newest`] requests one.
 ///
-/// *Cost*: nothing is held and nothing runs while nobody asks; else one picture, and while it comes
-/// a second.
+/// *Cost*: nothing while there are no requests; otherwise one picture, and a second one while it is
+/// received.
 pub struct Snapshots {
     name: String,
-    /// Until it runs.
+    /// Taken by `run`.
     ways: RefCell<Option<Ways>>,
     interval: Duration,
     answer: RefCell<Option<Answer>>,
-    /// Answers so far.
+    /// Number of answers so far.
     count: Cell<u64>,
-    /// When a viewer asked or was answered last.
+    /// When a viewer last asked or was answered.
     asked: Cell<Instant>,
-    /// Somebody waits for an answer.
+    /// A viewer waits for an answer.
     wanted: Cell<bool>,
     question: Signal,
     answered: Signal,
     stopped: Cell<bool>,
 }
 
-/// A whole JPEG, from FF D8 to FF D9.
+/// A complete JPEG, from FF D8 to FF D9.
 #[derive(Debug)]
 pub struct Picture {
     pub jpeg: Vec<u8>,
-    /// When it was whole here, or the frame that it was made of.
+    /// When it was received, or the frame from which it was made.
     pub taken: Instant,
 }
 
-/// Why there is no picture: one line for the user, without credentials.
+/// Why there is no picture, in one line for the user, without credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason(Rc<str>);
 
-/// What the camera was last asked and said.
+/// The last answer from the camera.
 struct Answer {
     result: Result<Rc<Picture>, Reason>,
-    /// Until then the camera is not asked again.
+    /// The camera is not asked again before this.
     good_until: Instant,
 }
 
 impl Snapshots {
-    /// `seed`: for nonces, different at every start.
+    /// `seed` is for nonces and must differ at every start.
     pub fn new(camera: &config::Camera, video: Option<Video>, seed: u64) -> Snapshots {
         let interval = Duration::from_millis(camera.snapshot_interval_ms.get());
         Snapshots::with(camera.name.as_str(), Ways::new(camera, video, seed), interval)
@@ -98,11 +98,11 @@ impl Snapshots {
         }
     }
 
-    /// The newest picture: at once where it is younger than the interval, else when the camera has
-    /// answered. Cancel-safe.
+    /// Returns the newest picture: at once if it is younger than the interval, otherwise after
+    /// asking the camera. Cancel-safe.
     ///
     /// # Errors
-    /// Why there is none; the same to all who ask until the camera is asked again.
+    /// Why there is none; all viewers get the same reason until the camera is asked again.
     pub async fn newest(&self) -> Result<Rc<Picture>, Reason> {
         let before = self.count.get();
         let answer = async {
@@ -128,11 +128,11 @@ impl Snapshots {
         runtime::timeout(patience, answer).await.unwrap_or_else(slow)
     }
 
-    /// Asks the camera whenever viewers do, until [`Snapshots::stop`]. To be run once.
+    /// Asks the camera whenever viewers do, until [`Snapshots::stop`]. To be called once.
     pub async fn run(&self) {
         let Some(mut ways) = self.ways.take() else { return };
         while self.wait_for_question().await {
-            // On the heap, and only while it is under way.
+            // On the heap, so that it takes memory only while it runs.
             let answering = Box::pin(self.ask_camera(&mut ways));
             self.or_stopped(answering).await;
         }
@@ -140,19 +140,20 @@ impl Snapshots {
         self.answered.notify();
     }
 
-    /// Ends [`Snapshots::run`]; who still asks is told so.
+    /// Ends [`Snapshots::run`]; viewers who still wait are told so.
     pub fn stop(&self) {
         self.stopped.set(true);
         self.question.notify();
     }
 
-    /// The last answer, if it `counts`.
+    /// Returns the last answer if it `counts`.
     fn answer(&self, counts: impl Fn(&Answer) -> bool) -> Option<Result<Rc<Picture>, Reason>> {
         let answer = self.answer.borrow();
         answer.as_ref().filter(|answer| counts(answer)).map(|answer| answer.result.clone())
     }
 
-    /// Waits until a viewer asks; lets go of the last answer meanwhile. False once it is stopped.
+    /// Waits for a request, and drops the last answer when it is too old. Returns false once
+    /// stopped.
     async fn wait_for_question(&self) -> bool {
         loop {
             let question = self.question.changed();
@@ -170,13 +171,13 @@ impl Snapshots {
         }
     }
 
-    /// When nobody will have asked for long enough, and what was said counts no more.
+    /// When the last answer is old enough, and unused for long enough, to be dropped.
     fn forget_at(&self) -> Instant {
         let idle = self.asked.get() + limits::SNAPSHOT_IDLE_TIMEOUT;
         self.answer.borrow().as_ref().map_or(idle, |answer| idle.max(answer.good_until))
     }
 
-    /// One question to the camera; where a stream answers it, all further ones while there are any.
+    /// Asks the camera once; if a stream answers, serves further requests from it.
     async fn ask_camera(&self, ways: &mut Ways) {
         let started = runtime::now();
         let search = runtime::timeout(limits::SNAPSHOT_SEARCH_TIMEOUT, ways.search());
@@ -202,17 +203,17 @@ impl Snapshots {
             None => {
                 ways.forget();
                 let patience = limits::SNAPSHOT_SEARCH_TIMEOUT.as_secs();
-                let text = format!("no way to a picture had one within {patience} s");
+                let text = format!("no source gave a picture within {patience} s");
                 self.refuse(&text, started + limits::SNAPSHOT_RETRY_INTERVAL);
             }
         }
     }
 
-    /// Answers questions from a stream until nobody has asked for a while.
+    /// Answers requests from a stream until there have been none for a while.
     async fn follow(&self, stream: &mut Stream) -> Result<(), Error> {
         let mut jpeg = Vec::new();
         loop {
-            // Who waits for a picture still looks.
+            // A viewer waiting for a picture counts as a recent request.
             let asked = if self.wanted.get() { runtime::now() } else { self.asked.get() };
             let idle_at = asked + limits::SNAPSHOT_IDLE_TIMEOUT;
             if runtime::now() >= idle_at {
@@ -244,7 +245,7 @@ impl Snapshots {
 
     fn answer_with(&self, result: Result<Rc<Picture>, Reason>, good_until: Instant) {
         let before = self.answer.replace(Some(Answer { result: result.clone(), good_until }));
-        // One line a change.
+        // Log only changes.
         match (before.map(|answer| answer.result), result) {
             (Some(Ok(_)), Ok(_)) => {}
             (_, Ok(_)) => log::info!("camera={} snapshot=ok", self.name),
@@ -252,13 +253,13 @@ impl Snapshots {
             (_, Err(reason)) => log::warn!("camera={} snapshot=none error=\"{reason}\"", self.name),
         }
         self.asked.set(runtime::now());
-        // Also of those who asked while it was under way.
+        // Includes requests that arrived meanwhile.
         self.wanted.set(false);
         self.count.set(self.count.get() + 1);
         self.answered.notify();
     }
 
-    /// Runs `future` to its end, or until this is stopped.
+    /// Runs `future` to completion, or until this is stopped.
     async fn or_stopped(&self, future: impl Future<Output = ()>) {
         let stopped = async {
             loop {

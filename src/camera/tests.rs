@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-/// Counts what it is told, and stops the camera after so many gulps with frames, or runs.
+/// Counts events, and stops the camera after so many batches with frames, or runs.
 struct Watcher<'a> {
     camera: &'a Camera,
     gulps: Cell<u32>,
@@ -66,7 +66,7 @@ fn a_stop_ends_the_run_with_a_teardown() {
 
 #[test]
 fn a_stop_while_connecting_ends_at_once() {
-    // Accepts nothing and says nothing.
+    // Accepts the connection and never answers.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let camera = camera(&format!("rtsp://{}/", listener.local_addr().unwrap()));
     let watcher = watcher(&camera, 0, 0);
@@ -183,7 +183,7 @@ fn the_first_viewer_does_not_wait_for_a_gulp() {
         let gulp = || camera.or_watched(future::pending());
         let (step, ()) = future::zip(gulp(), async { camera.viewer_came() }).await;
         assert_eq!(step.unwrap(), Step::Idle);
-        // From now on packets are waited for, not gulps.
+        // From now on it waits for packets instead of reading in batches.
         let (waited, ()) =
             future::zip(runtime::timeout(Duration::from_millis(20), gulp()), async {
                 camera.viewer_came()

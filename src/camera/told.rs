@@ -1,25 +1,23 @@
-//! What was said of a camera's failures, so that one that fails over and over is not said each time.
-//!
-//! Knows nothing of: the log, what the failures are.
+//! Which failures of a camera have been logged, so that a repeated one is not logged each time.
 
 use crate::limits::{FAILURE_TOLD_INTERVAL, FAILURES_TOLD_MAX};
 use std::time::Instant;
 
-/// The failures that were told last, each by its line.
+/// The failures logged last, each by its text.
 #[derive(Default)]
 pub(super) struct Told(Vec<Failure>);
 
 struct Failure {
     text: String,
     told: Instant,
-    /// How often it came again since.
+    /// How often it was repeated since.
     again: u32,
 }
 
-/// Whether to say a failure.
+/// Whether to log a failure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum News {
-    /// It is new, or was told long ago; so often it came again since.
+    /// It is new, or was logged long ago; `again` is how often it was repeated since.
     Yes {
         again: u32,
     },
@@ -27,7 +25,7 @@ pub(super) enum News {
 }
 
 impl Told {
-    /// A run ended so.
+    /// Reports the failure that ended a run.
     pub fn failed(&mut self, text: &str, now: Instant) -> News {
         let Told(failures) = self;
         let known = failures.iter_mut().find(|failure| failure.text == text);
@@ -60,7 +58,7 @@ mod tests {
         let (mut told, start) = (Told::default(), runtime::now());
         let mut said = Vec::new();
         for second in 0..2 * 3600 + 10 {
-            let text = if second % 2 == 0 { "closed" } else { "nothing listens" };
+            let text = if second % 2 == 0 { "closed" } else { "no route" };
             if let News::Yes { again } = told.failed(text, start + Duration::from_secs(second)) {
                 said.push((second, again));
             }

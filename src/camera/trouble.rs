@@ -1,6 +1,6 @@
-//! Why nothing of what a camera sends can be recorded, while it sends.
+//! Why nothing a camera sends can be recorded, although it sends.
 //!
-//! Knows nothing of: packets, sockets, who is told.
+//! Knows nothing of: packets, sockets.
 
 use crate::{limits, media::Intake, rtp::Statistics};
 use std::{fmt, time::Instant};
@@ -8,31 +8,31 @@ use std::{fmt, time::Instant};
 /// What is wrong, and whose fault it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Trouble {
-    /// The camera's: its packets are not those that it announced.
+    /// The camera's: its packets have another payload type than announced.
     OtherPayloadType,
-    /// The camera's: no whole frame of that codec can be made of its packets.
+    /// The camera's: its packets do not form a complete frame of that codec.
     Malformed { codec: &'static str },
-    /// The network's.
+    /// The network's: packets are lost.
     Lost,
-    /// The configuration's: frames of more than so many KB are left out.
+    /// The configuration's: frames of more than this many KB are dropped.
     TooLarge { frame_kb: usize },
-    /// The camera's: its sound, and that alone, has a sampling rate other than it says.
+    /// The camera's: its sound, and only that, has another sampling rate than announced.
     SoundLeftOut,
-    /// Nobody's, at first: a key frame, or its parameter sets, did not come yet.
+    /// Possibly nobody's: no key frame with its parameter sets has arrived yet.
     NoKeyFrame,
 }
 
-/// Compares what came since a frame last went into the ring.
+/// Compares what arrived since a frame last went into the ring.
 pub(super) struct Diagnosis {
     codec: &'static str,
     taken: u64,
     since: Instant,
     before: Tally,
-    /// When a frame was last too large for the ring.
+    /// The count of frames too large for the ring, and when it last rose.
     too_large: Option<(u64, Instant)>,
 }
 
-/// What came, and what did not.
+/// What arrived, and what did not.
 #[derive(Clone, Copy, Default)]
 struct Tally {
     packets: u64,
@@ -44,7 +44,7 @@ struct Tally {
 }
 
 impl Diagnosis {
-    /// A run of frames of that codec begins.
+    /// Starts with a run of that codec.
     pub fn new(codec: &'static str, intake: &Intake, now: Instant) -> Diagnosis {
         Diagnosis {
             codec,
@@ -55,8 +55,8 @@ impl Diagnosis {
         }
     }
 
-    /// Looks at what a gulp changed; says what is wrong once nothing was taken for
-    /// [`limits::TROUBLE_DELAY`] though something comes.
+    /// Examines what a batch changed. Returns the trouble once nothing went into the ring for
+    /// [`limits::TROUBLE_DELAY`] although something arrives.
     pub fn look(&mut self, intake: &Intake, packets: Statistics, now: Instant) -> Option<Trouble> {
         let tally = Tally::of(intake, packets);
         if self.too_large.map_or(self.before.too_large, |(count, _)| count) != tally.too_large {
@@ -106,7 +106,7 @@ impl Tally {
 }
 
 impl Trouble {
-    /// Whether somebody has to do something about it.
+    /// The log level: a warning if someone has to act.
     pub fn level(self) -> log::Level {
         match self {
             Trouble::NoKeyFrame => log::Level::Info,
@@ -119,28 +119,28 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Trouble::OtherPayloadType => f.write_str(
-                "the camera sends packets of another payload type than its SDP announces: none can \
-                 be recorded",
+                "the camera sends packets of another payload type than its SDP announces: nothing \
+                 can be recorded",
             ),
             Trouble::Malformed { codec } => write!(
                 f,
-                "the camera's packets make no whole {codec} frame: malformed, or another codec than it \
-                 announces"
+                "the camera's packets do not form a complete {codec} frame: they are malformed, or of \
+                 another codec than it announces"
             ),
             Trouble::Lost => f.write_str(
-                "so many packets are lost on the way from the camera that no frame can be recorded",
+                "too many packets from the camera are lost: no complete frame can be recorded",
             ),
             Trouble::TooLarge { frame_kb } => write!(
                 f,
-                "frames of more than {frame_kb} KB do not fit and are left out, with what needs them: \
-                 raise buffer_kb"
+                "frames of more than {frame_kb} KB do not fit the buffer and are dropped, with those \
+                 that depend on them: raise buffer_kb"
             ),
             Trouble::SoundLeftOut => f.write_str(
-                "the camera's sound has another sampling rate than it says, and is left out: set another \
-                 rate or codec",
+                "the camera's sound has another sampling rate than announced and is not recorded: set \
+                 another rate or codec",
             ),
             Trouble::NoKeyFrame => f.write_str(
-                "frames come, but no key frame with its parameter sets to begin with yet",
+                "frames arrive, but no key frame with its parameter sets yet",
             ),
         }
     }
@@ -158,7 +158,7 @@ mod tests {
     };
     use std::{sync::Arc, time::Duration};
 
-    /// What is said of a run in which nothing goes into the ring, second by second.
+    /// The trouble reported, second by second, in a run in which nothing goes into the ring.
     fn said(each: impl Fn(&mut Statistics)) -> Vec<Option<Trouble>> {
         let (intake, start) = (Intake::new(64 << 10), runtime::now());
         let mut diagnosis = Diagnosis::new("h264", &intake, start);
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(said(|_| {}), from_the_fourth(None), "silence is told elsewhere");
     }
 
-    /// G.711 of 8 kHz that is announced as 16 kHz, beside video that is right.
+    /// G.711 at 8 kHz that is announced as 16 kHz, beside correct video.
     #[test]
     fn sound_that_is_left_out_is_told_while_the_video_is_recorded() {
         let (mut intake, start) = (Intake::with_audio(64 << 10), runtime::now());

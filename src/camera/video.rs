@@ -1,6 +1,6 @@
 //! The video track of a session: its RTP and RTCP in, access units into an intake, reports out.
 //!
-//! Knows nothing of: sockets, which transport brings the packets beyond its order.
+//! Knows nothing of: sockets.
 
 use super::Error;
 use crate::{
@@ -16,32 +16,32 @@ use crate::{
 };
 use std::time::Instant;
 
-/// From packets of the video track to access units.
+/// Turns packets of the video track into access units.
 pub(super) struct Video {
     pub track: usize,
     pub receiver: Receiver,
     depacketizer: Depacketizer,
     codec: Codec,
-    /// Frames in the ring when the session began to play.
+    /// Frames in the ring when the session started playing.
     frames_before: u64,
     clock_rate: u32,
-    /// Names us in our reports.
+    /// Identifies us in our reports.
     ssrc: u32,
     next_report: Instant,
 }
 
-/// What an RTCP packet changes for the driver.
+/// What an RTCP packet means for the driver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Heard {
     Nothing,
-    /// The first wall time that the camera tells.
+    /// The camera's wall time, the first time it tells one.
     WallTime(WallTime),
-    /// The source whose packets we take is at its end.
+    /// The source of our packets has ended.
     Bye,
 }
 
 impl Video {
-    /// The video track that was set up; `None` where there is none.
+    /// Returns the video track that was set up, if there is one.
     pub fn new(
         presentation: &Presentation,
         seed: u64,
@@ -72,14 +72,14 @@ impl Video {
     }
 
     /// # Errors
-    /// `CodecChanged`: in mid-session. Nothing is taken of the other codec.
+    /// `CodecChanged`: during the session. Nothing of the other codec is used.
     pub fn handle_packet(
         &mut self,
         bytes: &[u8],
         intake: &mut Intake,
         now: Instant,
     ) -> Result<(), Error> {
-        // What is no RTP packet counts as one that the network lost: its number will be missing.
+        // A broken RTP packet counts as lost: its number will be missing.
         let Ok(packet) = rtp::Packet::parse(bytes) else { return Ok(()) };
         intake.arrived(now);
         let of_another = self.depacketizer.contradicted_by(packet.payload);
@@ -91,7 +91,9 @@ impl Video {
             && self.depacketizer.recognizes(packet.payload)
         {
             let (sent, codec) = (packet.payload_type, self.codec.name());
-            log::info!("a camera sends its {codec} as payload type {sent}, not as it announced");
+            log::info!(
+                "a camera sends its {codec} with payload type {sent} instead of the announced one"
+            );
             self.receiver.adopt_type(sent);
         }
         let depacketizer = &mut self.depacketizer;
@@ -101,8 +103,8 @@ impl Video {
         Ok(())
     }
 
-    /// Quirk: DESCRIBE names the codec that the camera had before it was set to another. Before the first
-    /// frame the stream is believed; later the session is begun anew.
+    /// Quirk: DESCRIBE still names the codec that the camera had before it was reconfigured. Before
+    /// the first frame the stream is believed; later the session is restarted.
     fn change_codec(&mut self, sent: Codec, intake: &mut Intake) -> Result<(), Error> {
         let announced = std::mem::replace(&mut self.codec, sent);
         if intake.ring.numbers().end > self.frames_before {
@@ -111,7 +113,7 @@ impl Video {
         self.depacketizer.end(intake);
         self.depacketizer = Depacketizer::new(sent, &[]);
         let (announced, sent) = (announced.name(), sent.name());
-        log::warn!("a camera announced {announced} and sends {sent}: {sent} is recorded");
+        log::warn!("a camera announced {announced} but sends {sent}: recording {sent}");
         Ok(())
     }
 
@@ -119,7 +121,7 @@ impl Video {
         let mut heard = Heard::Nothing;
         for report in rtcp::parse(bytes) {
             match report {
-                // Cameras also say goodbye for sources that nobody knows (RFC 3550 §6.6).
+                // Cameras also send BYE for unknown sources (RFC 3550 §6.6).
                 Rtcp::Bye { ssrc } if self.receiver.is_source(ssrc) => return Heard::Bye,
                 Rtcp::Bye { .. } => {}
                 Rtcp::SenderReport(report) => {
@@ -137,7 +139,7 @@ impl Video {
         heard
     }
 
-    /// Gives up packets that were waited for too long.
+    /// Gives up on overdue packets.
     pub fn handle_timeout(&mut self, intake: &mut Intake, now: Instant) {
         intake.arrived(now);
         let depacketizer = &mut self.depacketizer;
@@ -146,22 +148,22 @@ impl Video {
         });
     }
 
-    /// As the SDP names it.
+    /// The codec named in the SDP.
     pub fn codec(&self) -> Codec {
         self.codec
     }
 
-    /// What came and what did not.
+    /// Packets received and lost.
     pub fn statistics(&self) -> Statistics {
         *self.receiver.statistics()
     }
 
-    /// When a packet that is missing is given up, or a report is due.
+    /// When a missing packet is given up, or a report is due.
     pub fn deadline(&self) -> Instant {
         self.receiver.deadline().map_or(self.next_report, |at| at.min(self.next_report))
     }
 
-    /// The receiver report that is due, if one is.
+    /// Returns the receiver report, if one is due.
     pub fn report_due(&mut self, now: Instant) -> Option<Vec<u8>> {
         if now < self.next_report {
             return None;
@@ -170,7 +172,7 @@ impl Video {
         Some(self.report(now))
     }
 
-    /// A compound packet that says how the track's packets come (RFC 3550 §6.4.2).
+    /// Builds a compound packet with reception statistics (RFC 3550 §6.4.2).
     pub fn report(&mut self, now: Instant) -> Vec<u8> {
         let mut out = Vec::new();
         let reception = self.receiver.reception(now);
@@ -178,14 +180,14 @@ impl Video {
         out
     }
 
-    /// The run is over: the last access unit goes out if it is complete.
+    /// Ends the run: the last access unit is kept if it is complete.
     pub fn end(&mut self, intake: &mut Intake, now: Instant) {
         self.handle_timeout(intake, now + limits::REORDER_DELAY_MAX);
         self.depacketizer.end(intake);
     }
 }
 
-/// What a transport promises about the packets of a track.
+/// What the transport guarantees about the order of packets.
 pub(super) fn order(transport: Transport) -> Order {
     match transport {
         Transport::Interleaved { .. } => Order::Reliable,
@@ -193,7 +195,7 @@ pub(super) fn order(transport: Transport) -> Order {
     }
 }
 
-/// Whether the packets carry decoding order numbers (RFC 7798 §7.1, `sprop-max-don-diff`).
+/// Returns true if packets carry decoding order numbers (RFC 7798 §7.1, `sprop-max-don-diff`).
 fn is_interleaved(format_parameters: &str) -> bool {
     let mut parameters = format_parameters.split(';').filter_map(|it| it.split_once('='));
     let value = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("sprop-max-don-diff"));

@@ -207,7 +207,7 @@ mod tests {
                  "durable_age_ms": 800, "losses": losses, "last_error": "frames of more than 1024 KB do not fit"},
                 {"name": "gate-long", "state": "waiting", "since_ms": 1_795_336_212_500_i64, "codec": null, "segment": null,
                  "recording_wanted": true, "durable_age_ms": null, "losses": none,
-                 "last_error": "nothing listens there"},
+                 "last_error": "nothing is listening on that port"},
             ]
         });
         assert_eq!(
@@ -221,7 +221,7 @@ mod tests {
              yard       live 13 s      h264 1920x1080 25.0 fps 4012 kbit/s  014.mp4    0.8 s ago  network 12, too large 3\n\
              gate-long  waiting 0.5 s  -                                    waiting    -          -\n\
              yard: frames of more than 1024 KB do not fit\n\
-             gate-long: nothing listens there\n"
+             gate-long: nothing is listening on that port\n"
         );
     }
 

@@ -1,8 +1,8 @@
-//! A change of settings, made in the text of the file: text and change in, text out.
+//! Changes to settings: the file's text and a change in, the new text out.
 //!
-//! What a change does not touch stays as it is written, to the byte. The new text is read again and
-//! must say what was meant; where the file is written in a way that is not understood here, the
-//! change is refused. Knows nothing of: files.
+//! Everything the change does not touch stays the same, to the byte. The new text is parsed again
+//! and must mean what was intended; if the file is written in a way not supported here, the change
+//! is refused.
 
 mod cameras;
 mod text;
@@ -16,20 +16,20 @@ use crate::limits;
 use serde::Deserialize as _;
 use serde_json::{Map, Value as Json};
 
-/// Makes a change that has the shape of the file: keys that are left out stay, `camera` is the whole
-/// list, `***` in an address keeps the password that is there.
+/// Applies a change in the shape of the file: keys left out keep their values, `camera` is the
+/// whole list, `***` in a URL keeps its password.
 ///
 /// # Errors
-/// Why not, by its key; nothing is to be done then.
+/// The reason, with the key; the file must then stay unchanged.
 pub(super) fn edit(text: &str, change: &Json) -> Result<String, Wrong> {
     let change = object(change, "the change")?;
     let mut draft = Draft::new(text)?;
-    // Cameras first come into their order, then everything is set where it stands.
+    // Cameras are put in order first; then values are set in place.
     if let Some(list) = change.get(CAMERA) {
         draft.set_cameras(list)?;
     }
     let sections = change.iter().filter(|(section, _)| *section != CAMERA);
-    // New sections come last: what is added to an old one at the end of the text is before them.
+    // New sections go last: keys added to an old section at the end of the text must precede them.
     let (old, new): (Vec<_>, Vec<_>) =
         sections.partition(|(section, _)| draft.root.get(section).is_some());
     for (section, keys) in old.into_iter().chain(new) {
@@ -38,15 +38,15 @@ pub(super) fn edit(text: &str, change: &Json) -> Result<String, Wrong> {
     draft.finish()
 }
 
-/// A text, and what is to become of it.
+/// A text and its pending edits.
 struct Draft {
     text: String,
-    /// The text, read.
+    /// The parsed text.
     root: Node,
-    /// The settings as they are shown.
+    /// The settings as shown to users.
     shown: Json,
     splices: Splices,
-    /// What the new text must say.
+    /// What the new text must mean.
     wanted: Json,
 }
 
@@ -90,13 +90,13 @@ impl Draft {
             return Err(refused("", format!("the file would be longer than {most} bytes")));
         }
         let root = toml::parse(&text).map_err(|_| not_understood())?;
-        // What is wrong with a value is said before what is wrong with the way it is written.
+        // Errors in values are reported before unsupported notation.
         Config::deserialize(&root).map_err(|wrong| cameras::named(wrong, &root))?;
         if root.to_json() == self.wanted { Ok(text) } else { Err(not_understood()) }
     }
 }
 
-/// Those of `keys` that are neither as they are shown nor as they are written.
+/// Returns those of `keys` that differ both from the shown and from the written value.
 fn changed(
     keys: &Map<String, Json>,
     shown: Option<&Json>,
@@ -111,7 +111,7 @@ fn changed(
     new.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-/// Sets keys of a section: in their places, or in lines behind its last.
+/// Sets keys of a section: in place, or on new lines after its last key.
 fn set(
     text: &str,
     splices: &mut Splices,
@@ -128,7 +128,7 @@ fn set(
                 lines.push([indent, &assignment(section, key, value)?].concat());
             }
             None => {
-                let message = "is not in the file, whose section is written in a way to which nothing can be added from here: add the key by hand";
+                let message = "is missing, and a section written this way cannot be extended: add the key by hand";
                 return Err(refused(&[section, ".", key].concat(), message));
             }
         }
@@ -151,7 +151,7 @@ fn refused(key: &str, message: impl Into<String>) -> Wrong {
 }
 
 fn not_understood() -> Wrong {
-    refused("", "the file is written in a way that can not be changed from here: change it by hand")
+    refused("", "the file is written in a way that cannot be changed from here: edit it by hand")
 }
 
 const CAMERA: &str = "camera";

@@ -1,14 +1,14 @@
-//! What people call a camera, and where it records.
+//! A camera's label and the folder it records into.
 
 use crate::{limits, storage::layout};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-/// What people see of a camera: any script, one line.
+/// The name of a camera shown to users: one line, in any script.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Label(String);
 
 impl Label {
-    /// Empty where the name is to be shown.
+    /// Empty if the camera's name is to be shown.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -19,20 +19,21 @@ impl<'de> Deserialize<'de> for Label {
         let label = String::deserialize(deserializer)?;
         let most = limits::LABEL_CHARS_MAX;
         if label.chars().count() > most || label.chars().any(hides) {
-            let allowed = format!("at most {most} characters, and none that is invisible");
+            let allowed = format!("at most {most} characters, none of them invisible");
             return Err(de::Error::invalid_value(de::Unexpected::Str(&label), &&*allowed));
         }
         Ok(Label(label))
     }
 }
 
-/// Control characters, and those that turn the text around them (Unicode UAX #9).
+/// Control characters, and those that change the direction of the surrounding text (Unicode UAX
+/// #9).
 fn hides(character: char) -> bool {
     let turns = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     character.is_control() || turns || matches!(character, '\u{2028}' | '\u{2029}')
 }
 
-/// A folder below the storage path, or `.`, the path itself.
+/// A folder below the storage path, or `.` for the path itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Folder(String);
 
@@ -54,17 +55,17 @@ impl<'de> Deserialize<'de> for Folder {
         }
         Err(de::Error::invalid_value(
             de::Unexpected::Str(&folder),
-            &"\".\", or 1 to 32 characters of a-z, A-Z, 0-9, - and _ (and no name of a DOS device)",
+            &"\".\", or 1 to 32 characters of a-z, A-Z, 0-9, - and _ (but not a DOS device name)",
         ))
     }
 }
 
-/// Of a key that may be left out.
+/// For a key that may be absent.
 pub(super) fn some<'de, D: Deserializer<'de>>(folder: D) -> Result<Option<Folder>, D::Error> {
     Folder::deserialize(folder).map(Some)
 }
 
-/// A name that a PC with Windows can not open.
+/// Returns true for names that Windows cannot open.
 fn is_device(folder: &str) -> bool {
     let name = folder.to_ascii_lowercase();
     let numbered =
@@ -72,5 +73,5 @@ fn is_device(folder: &str) -> bool {
     matches!(&*name, "con" | "prn" | "aux" | "nul") || numbered("com") || numbered("lpt")
 }
 
-/// The path itself.
+/// The storage path itself.
 pub(super) const PATH_ITSELF: &str = ".";

@@ -1,12 +1,13 @@
-//! Addresses with their passwords → addresses to show, and back.
+//! Masks passwords in URLs, and restores them.
 //!
-//! A password is shown as [`MASK`]. A mask that comes back means the password that is stored for that
-//! host, and for no other: else whoever may name an address would have it sent to himself.
+//! A password is shown as [`MASK`]. A mask that comes back stands for the password stored for that
+//! host, and no other: otherwise anyone allowed to enter a URL could have the password sent to
+//! another host.
 
 use crate::http::url::secret_values;
 use std::{fmt, ops::Range};
 
-/// What stands for a password.
+/// Stands for a password.
 const MASK: &str = "***";
 
 /// `rtsp://admin:secret@host/?pwd=x` → `rtsp://admin:***@host/?pwd=***`
@@ -14,26 +15,26 @@ pub(super) fn mask(url: &str) -> String {
     replaced(url, |_, _| Some(MASK)).unwrap_or_default()
 }
 
-/// The passwords in `url`, as they are written.
+/// The passwords in `url`, as written.
 pub(super) fn values(url: &str) -> Vec<String> {
     secrets(url).into_iter().filter_map(|(_, range)| url.get(range).map(str::to_owned)).collect()
 }
 
-/// Why a mask means no password.
+/// Why a mask cannot be replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unknown {
-    /// None is stored.
+    /// No password is stored.
     NotStored,
-    /// There is one, which belongs to this host.
+    /// The stored password belongs to this other host.
     Elsewhere { host: String },
 }
 
-/// `url`, with each mask in it replaced by the password that one of `stored` has in that place: the
-/// one that is shown the same, else the first of the same host that has them all. Path, port and
-/// scheme may differ.
+/// Returns `url` with each mask replaced by the password at that place in one of `stored`: the URL
+/// that looks the same when masked, otherwise the first one of the same host that has all passwords
+/// needed. Path, port and scheme may differ.
 ///
 /// # Errors
-/// Why there is none.
+/// Why there is no such URL.
 pub(super) fn unmask(url: &str, stored: &[&str]) -> Result<String, Unknown> {
     if let Some(same) = stored.iter().find(|stored| mask(stored) == url) {
         return Ok((*same).to_owned());
@@ -62,15 +63,17 @@ pub(super) fn unmask(url: &str, stored: &[&str]) -> Result<String, Unknown> {
 impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unknown::NotStored => f.write_str("no password is stored for ***: write it"),
+            Unknown::NotStored => {
+                f.write_str("no password is stored to replace ***: enter the password")
+            }
             Unknown::Elsewhere { host } => {
-                write!(f, "*** stands for the password of {host}: write it")
+                write!(f, "*** stands for the password of {host}: enter it")
             }
         }
     }
 }
 
-/// `url` with each password replaced by what `new` makes of its name and itself.
+/// Replaces each password in `url` by the result of `new` for its name and value.
 fn replaced<'a>(url: &'a str, new: impl Fn(&str, &'a str) -> Option<&'a str>) -> Option<String> {
     let mut out = String::with_capacity(url.len());
     let mut at = 0;
@@ -83,7 +86,8 @@ fn replaced<'a>(url: &'a str, new: impl Fn(&str, &'a str) -> Option<&'a str>) ->
     Some(out)
 }
 
-/// Where passwords stand, in order, and how they are called; the one behind the user `""`.
+/// The passwords in a URL, in order: their names and positions. The name of the one after the user
+/// is `""`.
 fn secrets(url: &str) -> Vec<(&str, Range<usize>)> {
     let mut found = Vec::new();
     let (start, end) = authority(url);
@@ -105,7 +109,7 @@ fn secrets(url: &str) -> Vec<(&str, Range<usize>)> {
     found
 }
 
-/// Host of an address, IPv6 with its brackets, as [`crate::rtsp::Target`] finds it.
+/// The host in a URL, an IPv6 address with its brackets, as [`crate::http::url::Target`] finds it.
 fn host(url: &str) -> &str {
     let (start, end) = authority(url);
     let authority = url.get(start..end).unwrap_or_default();
@@ -115,7 +119,7 @@ fn host(url: &str) -> &str {
     address.get(..end).unwrap_or_default()
 }
 
-/// Where user, password, host and port stand.
+/// The range of user, password, host and port.
 fn authority(url: &str) -> (usize, usize) {
     let start = url.find("://").map_or(0, |at| at + 3);
     let rest = url.get(start..).unwrap_or_default();

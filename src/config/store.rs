@@ -1,8 +1,7 @@
-//! The file itself: read with a bound, changed as a whole or not at all.
+//! The configuration file: read up to a limit, replaced as a whole or not at all.
 //!
-//! A new text is written beside the file, made durable, and takes its name. On FAT that may lose
-//! both when the power goes, so there the text before stays as `.old`, and is read where the file is
-//! gone.
+//! A new text is written next to the file, synced, and renamed over it. On FAT a power cut may lose
+//! both files, so there the previous text is kept as `.old`, which is read if the file is missing.
 
 use super::{Config, edit};
 use crate::limits;
@@ -18,14 +17,14 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// Why the configuration stays as it is; `Display` is for the user.
+/// Why the configuration was not changed; `Display` is for the user.
 #[derive(Debug)]
 pub enum ChangeError {
-    /// What was asked for is not possible: `section.key: expected …`.
+    /// The change is invalid: `section.key: expected …`.
     Refused(String),
-    /// Not for whoever asks; the key.
+    /// The client may not change this key.
     NotByNetwork(String),
-    /// The file says something else than what runs.
+    /// The file differs from the running configuration.
     Outdated(String),
     Unwritable {
         file: PathBuf,
@@ -33,31 +32,31 @@ pub enum ChangeError {
     },
 }
 
-/// Who changes settings.
+/// The rights of whoever changes settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// Somebody on this machine, who may change all of them.
+    /// A user on this machine, who may change everything.
     Machine,
-    /// Somebody who has the page's password, which is for cameras and recordings. What names programs,
-    /// folders, listeners or the way in would make him the machine's owner.
+    /// A client with the page's password, which is for cameras and recordings. Settings for
+    /// programs, folders, listeners or access would give it control of the machine.
     Network,
 }
 
-/// Changes the file; answers what it says then. Blocks; one at
-/// a time. `running` is what it said when it was read.
+/// Changes the file and returns the new configuration. Blocks; one change at a time. `running` is
+/// the configuration in use.
 ///
-/// *Shape*: `change` is that of the file, as JSON: keys that are left out stay, `camera` is the whole
-/// list, `***` in an address keeps the password that is stored.
+/// *Shape*: `change` is JSON in the shape of the file: keys left out keep their values, `camera` is
+/// the whole list, `***` in a URL keeps its password.
 ///
 /// # Errors
-/// Nothing is changed then.
+/// The file is unchanged.
 pub fn change(
     file: &Path,
     running: &Config,
     change: &Json,
     reach: Reach,
 ) -> Result<Config, ChangeError> {
-    // The draft has one name. A change that panicked left the file as whole as any other.
+    // There is one draft file. A panicked change left the file intact, so poisoning is ignored.
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let unwritable = |source| ChangeError::Unwritable { file: file.to_owned(), source };
     let text = read(file).map_err(unwritable)?;
@@ -78,8 +77,8 @@ pub fn change(
     Ok(config)
 }
 
-/// The first setting that differs and is not for the network to change. Sections to come are guarded
-/// until they are named here.
+/// Returns the first changed setting that network clients may not change. A section is guarded
+/// unless it is listed here.
 fn guarded_change(old: &Config, new: &Config) -> Option<String> {
     let (old, new) = (old.to_json(), new.to_json());
     let section = |of: &Json, name: &str| of.get(name).and_then(Json::as_object).cloned();
@@ -93,11 +92,11 @@ fn guarded_change(old: &Config, new: &Config) -> Option<String> {
     })
 }
 
-/// How much is kept, and how it is cut.
+/// How recordings are divided, and how long they are kept.
 const OPEN_STORAGE_KEYS: [&str; 4] =
     ["segment_seconds", "keep_free_percent", "keep_days", "sync_seconds"];
 
-/// What a text says after a change of the same shape; what the change does not touch stays, to the byte.
+/// Returns the text after a change of the same shape, everything else unchanged to the byte.
 ///
 /// # Errors
 /// `Refused`, with the reason.
@@ -105,7 +104,7 @@ pub fn edited(text: &str, change: &Json) -> Result<String, ChangeError> {
     edit::edit(text, change).map_err(|wrong| ChangeError::Refused(wrong.to_string()))
 }
 
-/// The whole file, or what is left over of it.
+/// Reads the whole file, or the copy left of it.
 pub(super) fn read(file: &Path) -> io::Result<String> {
     let left_over = left_over(file);
     let mut text = String::new();
@@ -118,7 +117,7 @@ pub(super) fn read(file: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// What is read in place of a file that a power cut took while it was replaced.
+/// Returns the copy to read if the file was lost to a power cut during a change.
 pub fn left_over(file: &Path) -> Option<PathBuf> {
     let old = beside(file, ".old");
     let is_gone =
@@ -127,7 +126,7 @@ pub fn left_over(file: &Path) -> Option<PathBuf> {
 }
 
 fn replace(file: &Path, text: &str, new: &str) -> Result<(), ChangeError> {
-    // Where the name is a link, the file that it means is replaced.
+    // If the name is a link, its target is replaced.
     let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     let unwritable = |source| ChangeError::Unwritable { file: file.clone(), source };
     let folder = file.parent().unwrap_or(Path::new("/"));
@@ -141,15 +140,15 @@ fn replace(file: &Path, text: &str, new: &str) -> Result<(), ChangeError> {
         rename(&draft, &file, renaming).map_err(unwritable)
     });
     if result.is_err() {
-        // It may not be there at all.
+        // The draft may not exist.
         let _ = fs::remove_file(&draft);
     }
     result
 }
 
-/// Its bytes are on the disk when this returns.
+/// Writes the draft and syncs it.
 fn write_draft(draft: &Path, text: &str) -> io::Result<()> {
-    // One that is left over may be readable by others.
+    // A draft left over may be readable by others.
     match fs::remove_file(draft) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -159,17 +158,17 @@ fn write_draft(draft: &Path, text: &str) -> io::Result<()> {
     out.sync_all()
 }
 
-/// What becomes of a file that another is renamed over when the power goes.
+/// What a power cut may do to a file while another is renamed over it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Renaming {
-    /// One of the two is there.
+    /// One of the two survives.
     Replaces,
-    /// Perhaps neither.
+    /// Possibly neither survives.
     MayLoseBoth,
 }
 
 impl Renaming {
-    /// On a file system of that magic number (statfs(2)).
+    /// Determines this from a file system's magic number (statfs(2)).
     fn on(system: u64) -> Renaming {
         if matches!(system, MSDOS_SUPER_MAGIC | EXFAT_SUPER_MAGIC) {
             return Renaming::MayLoseBoth;
@@ -181,7 +180,7 @@ impl Renaming {
 fn rename(draft: &Path, file: &Path, renaming: Renaming) -> io::Result<()> {
     if renaming == Renaming::MayLoseBoth {
         match fs::rename(file, beside(file, ".old")) {
-            // It is there already, and the file is not.
+            // A copy exists already, and the file does not.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             result => result?,
         }
@@ -192,7 +191,7 @@ fn rename(draft: &Path, file: &Path, renaming: Renaming) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes names durable. Not every file system can, and what was renamed is in force anyhow.
+/// Makes renames durable. Not every file system supports that, and the rename is in effect anyway.
 fn sync_folder(file: &Path) {
     let folder = file.parent().unwrap_or(Path::new("/"));
     if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
@@ -209,9 +208,7 @@ fn beside(file: &Path, end: &str) -> PathBuf {
 
 fn outdated(file: &Path) -> ChangeError {
     let file = file.display();
-    ChangeError::Outdated(format!(
-        "{file} was changed meanwhile: have it read again first (SIGHUP)"
-    ))
+    ChangeError::Outdated(format!("{file} has changed since it was read: reload it first (SIGHUP)"))
 }
 
 impl fmt::Display for ChangeError {
@@ -219,7 +216,7 @@ impl fmt::Display for ChangeError {
         match self {
             ChangeError::Refused(words) | ChangeError::Outdated(words) => f.write_str(words),
             ChangeError::NotByNetwork(key) => {
-                write!(f, "{key}: changed only in the file or over the control socket")
+                write!(f, "{key}: can only be changed in the file or over the control socket")
             }
             ChangeError::Unwritable { file, source } => write!(f, "{}: {source}", file.display()),
         }
@@ -228,9 +225,9 @@ impl fmt::Display for ChangeError {
 
 impl std::error::Error for ChangeError {}
 
-/// Held by the one change that is made.
+/// Held during a change.
 static TURN: Mutex<()> = Mutex::new(());
-/// Of `<linux/magic.h>`.
+/// From `<linux/magic.h>`.
 const MSDOS_SUPER_MAGIC: u64 = 0x4d44;
 const EXFAT_SUPER_MAGIC: u64 = 0x2011_bab0;
 

@@ -17,7 +17,7 @@ fn the_shipped_file_is_valid_and_lists_every_key_with_its_default() {
     let text = include_str!("../../overlay/etc/smolnvr.toml");
     let config = parse(text).unwrap();
     assert_eq!(config, Config::default());
-    // The camera section ships commented out: uncommented, it must be valid and complete.
+    // The shipped camera section is commented out; uncommented, it must be valid and complete.
     let with_camera: String = text
         .lines()
         .map(|line| line.strip_prefix("#! ").unwrap_or(line))
@@ -64,7 +64,7 @@ fn storage_path_may_be_a_list() {
     assert_eq!(config.storage.path.0.len(), 2);
 }
 
-/// Each wrong file with the line and the words that its message must have.
+/// Invalid files, each with the line and the words that its message must contain.
 const WRONG: &[(&str, usize, &[&str])] = &[
     ("[storage]\nsegment_seconds = 1", 2, &["storage.segment_seconds", "2 to 3600"]),
     ("[storage]\nsegment_seconds = 3601", 2, &["storage.segment_seconds", "2 to 3600"]),
@@ -106,7 +106,7 @@ const WRONG: &[(&str, usize, &[&str])] = &[
     (
         "[[camera]]\nname = \"a\"\nurl = \"rtsp://a/\"\n\n[[camera]]\nname = \"a\"\nurl = \"rtsp://b/\"",
         5,
-        &["camera", "\"a\"", "its own"],
+        &["camera", "\"a\"", "unique"],
     ),
     ("[web]\nlisten = \"8080\"", 2, &["web.listen", "address"]),
     ("[web]\nauth = \"basic\"", 2, &["web.auth", "password", "none"]),
@@ -170,7 +170,7 @@ fn what_a_file_asks_for_in_vain_is_said() {
     assert_eq!(parse(&format!("{text}audio = true")).unwrap().camera[0].left_out(), None);
     let text = format!("{text}engine = \"ffmpeg\"\naudio = true");
     let left_out = parse(&text).unwrap().camera[0].left_out();
-    assert_eq!(left_out, Some("no sound: audio = true needs engine = \"native\""));
+    assert_eq!(left_out, Some("no sound is recorded: audio = true requires engine = \"native\""));
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn the_first_camera_records_where_it_always_did() {
     let taken = section("yard") + &section("gate").replace("url", "folder = \".\"\nurl");
     let taken = Config::parse(&taken, Path::new("x.toml")).unwrap();
     assert_eq!(folders(&taken), ["yard", "."]);
-    // While the recorder runs nobody is moved by what others do.
+    // While the recorder runs, no camera moves because of changes to others.
     for (names, expected) in [
         (&["gate", "yard"][..], &["gate", "."][..]),
         (&["gate"], &["gate"]),

@@ -1,6 +1,6 @@
-//! TOML: text in, a tree out in which everything knows where it is written.
+//! TOML: text in, a tree out in which every value knows its position.
 //!
-//! Spec: TOML 1.0.0 but for dates, which no setting is. Knows nothing of: settings, files.
+//! Spec: TOML 1.0.0 without dates, which no setting uses.
 
 mod plain;
 mod reader;
@@ -8,11 +8,11 @@ mod settings;
 
 use std::{fmt, ops::Range};
 
-/// A value, and the bytes of the text that it stands in.
+/// A value and its range in the text.
 #[derive(Debug, PartialEq)]
 pub(super) struct Node {
     pub value: Value,
-    /// Of a section: from its `[` to the end of its last value.
+    /// For a section: from its `[` to the end of its last value.
     pub span: Range<usize>,
 }
 
@@ -20,7 +20,7 @@ pub(super) struct Node {
 pub(super) enum Value {
     Text(String),
     Integer(i64),
-    /// As it is written: no setting is one, and reading it takes 14 KB of code.
+    /// Kept as text: no setting is a fraction, and parsing one takes 14 KB of code.
     Fraction(String),
     Boolean(bool),
     List(Vec<Node>),
@@ -30,24 +30,24 @@ pub(super) enum Value {
 #[derive(Debug, PartialEq)]
 pub(super) struct Table {
     pub origin: Origin,
-    /// In the order of the file.
+    /// In file order.
     pub entries: Vec<Entry>,
 }
 
 #[derive(Debug, PartialEq)]
 pub(super) struct Entry {
     pub key: String,
-    /// Where the key stands; where it is a section, its `[`.
+    /// The position of the key, or of a section's `[`.
     pub start: usize,
     pub node: Node,
 }
 
-/// How a table came to be; it says what may still be added to it.
+/// How a table was defined, which decides what may be added to it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Origin {
     /// `[name]` or `[[name]]`, and the whole file.
     Header,
-    /// `[name.further]` alone.
+    /// Only implied by `[name.further]`.
     Implied,
     /// `name.key = …`
     Dotted,
@@ -55,28 +55,28 @@ pub(super) enum Origin {
     Inline,
 }
 
-/// What is wrong, and where.
+/// An error and its position.
 #[derive(Debug, Default)]
 pub(super) struct Wrong {
-    /// Byte of the text; `None` until somebody knows.
+    /// Offset in the text; `None` until it is known.
     pub at: Option<usize>,
-    /// `section.key`; empty where there is none.
+    /// `section.key`; empty if there is none.
     pub key: String,
     pub message: String,
 }
 
-/// Reads a whole text.
+/// Parses a text.
 pub(super) fn parse(text: &str) -> Result<Node, Wrong> {
     reader::Reader::new(text).document()
 }
 
 impl Node {
-    /// The value of a key; `None` where there is none, or this is no table.
+    /// Returns the value of a key; `None` if there is none, or this is not a table.
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.node)
     }
 
-    /// Of a table; else empty.
+    /// The entries of a table; empty for other values.
     pub fn entries(&self) -> &[Entry] {
         match &self.value {
             Value::Table(table) => &table.entries,
@@ -84,7 +84,7 @@ impl Node {
         }
     }
 
-    /// A table of that origin?
+    /// Returns true for a table of that origin.
     pub fn is(&self, origin: Origin) -> bool {
         matches!(&self.value, Value::Table(table) if table.origin == origin)
     }
@@ -109,7 +109,7 @@ impl Wrong {
         Wrong { at: Some(at), message: message.into(), ..Wrong::default() }
     }
 
-    /// The line of `text`, counted from 1.
+    /// The line in `text`, counted from 1.
     pub fn line(&self, text: &str) -> usize {
         let before = text.as_bytes().iter().take(self.at.unwrap_or(0));
         before.filter(|byte| **byte == b'\n').count() + 1

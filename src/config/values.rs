@@ -1,5 +1,5 @@
-//! The types of single settings: each is made from TOML and is in range by existing. As JSON an
-//! address has `***` for its password.
+//! Types of single settings: each is parsed from TOML, and its existence proves that it is in
+//! range. As JSON, a URL has `***` in place of its password.
 
 use super::{Camera, Engine, Snapshot, secret};
 use crate::{http::url::Target, limits};
@@ -98,7 +98,7 @@ impl Serialize for OneOrMore<PathBuf> {
     }
 }
 
-/// The cameras in their order; no two of one name.
+/// The cameras in order, with distinct names.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Cameras(pub(super) Vec<Camera>);
 
@@ -126,7 +126,7 @@ impl<'de> Deserialize<'de> for Cameras {
                 while let Some(camera) = list.next_element::<Camera>()? {
                     if cameras.iter().any(|other| other.name == camera.name) {
                         return Err(de::Error::custom(format_args!(
-                            "two cameras are called {:?}: every `name` must be its own",
+                            "two cameras are named {:?}: every `name` must be unique",
                             camera.name.as_str()
                         )));
                     }
@@ -134,8 +134,8 @@ impl<'de> Deserialize<'de> for Cameras {
                         && let Some(other) = cameras.iter().find(|it| it.engine == Engine::Ffmpeg)
                     {
                         return Err(de::Error::custom(format_args!(
-                            "{:?} and {:?} both have engine = \"ffmpeg\": one FFmpeg runs at a \
-                             time, a board has no memory for two",
+                            "{:?} and {:?} both have engine = \"ffmpeg\": only one FFmpeg can \
+                             run at a time, because a board has no memory for two",
                             other.name.as_str(),
                             camera.name.as_str()
                         )));
@@ -153,7 +153,7 @@ impl<'de> Deserialize<'de> for Cameras {
                     if let Some(other) = before.find(|it| it.folder().eq_ignore_ascii_case(folder))
                     {
                         return Err(de::Error::custom(format_args!(
-                            "{:?} and {:?} both record into {folder:?}: every `folder` must be its own",
+                            "{:?} and {:?} both record into {folder:?}: every `folder` must be unique",
                             other.name.as_str(),
                             camera.name.as_str()
                         )));
@@ -167,7 +167,8 @@ impl<'de> Deserialize<'de> for Cameras {
     }
 }
 
-/// The first camera records into the path itself, as it always did, unless one says otherwise.
+/// The first camera records into the path itself, as in earlier versions, unless another camera is
+/// configured to.
 fn place_the_first(cameras: &mut [Camera]) {
     let is_taken =
         cameras.iter().any(|it| it.folder.as_ref().is_some_and(|it| it.is_path_itself()));
@@ -176,7 +177,7 @@ fn place_the_first(cameras: &mut [Camera]) {
     }
 }
 
-/// 1 to 32 of a-z, 0-9, `-` and `_`: fit for a folder's name and a URL.
+/// 1 to 32 of a-z, 0-9, `-` and `_`: valid as a folder name and in a URL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CameraName(String);
 
@@ -200,18 +201,17 @@ impl<'de> Deserialize<'de> for CameraName {
     }
 }
 
-/// A camera's RTSP address, and how it is written; `Debug`, errors and JSON keep its password to
-/// themselves.
+/// A camera's RTSP URL, parsed and as written. `Debug`, errors and JSON do not show its password.
 #[derive(Clone, PartialEq)]
 pub struct CameraUrl(pub Target, String);
 
 impl CameraUrl {
-    /// With its password.
+    /// Includes the password.
     pub fn as_str(&self) -> &str {
         &self.1
     }
 
-    /// What must not be shown of it: passwords, and the user with his.
+    /// Text that must not be shown: passwords, and the user name with its password.
     pub fn secrets(&self) -> Vec<String> {
         let mut secrets = secret::values(&self.1);
         secrets.extend(self.0.credentials().map(|it| it.password.clone()));
@@ -237,7 +237,7 @@ impl Serialize for CameraUrl {
     }
 }
 
-/// Reads `""` as no address.
+/// Reads `""` as no URL.
 pub(super) fn optional_url<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<CameraUrl>, D::Error> {
@@ -264,7 +264,7 @@ fn camera_url<E: de::Error>(url: String) -> Result<CameraUrl, E> {
     Ok(CameraUrl(target, url))
 }
 
-/// An address that begins with `http://`; `Debug` and errors keep its password to themselves.
+/// A URL starting with `http://`. `Debug` and errors do not show its password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpUrl(String);
 
@@ -280,7 +280,7 @@ impl HttpUrl {
     }
 
     pub fn target(&self) -> Target {
-        Target::http(&self.0).expect("it was read once already")
+        Target::http(&self.0).expect("it was parsed before")
     }
 }
 
@@ -292,7 +292,7 @@ impl<'de> Deserialize<'de> for Snapshot {
             "off" => Ok(Snapshot::Off),
             url if is_http(url) => Ok(Snapshot::Url(HttpUrl(text))),
             _ => Err(de::Error::custom(format_args!(
-                "expected \"auto\", \"off\" or an http:// address of at most {} characters",
+                "expected \"auto\", \"off\" or an http:// URL of at most {} characters",
                 limits::URL_BYTES_MAX
             ))),
         }

@@ -111,9 +111,9 @@ impl fmt::Display for Error {
             Error::Unauthorized { user: Some(user) } => {
                 write!(f, "401 Unauthorized: the camera refuses user {user:?}")
             }
-            Error::Unauthorized { user: None } => {
-                f.write_str("401 Unauthorized: the camera wants a user, the URL has none")
-            }
+            Error::Unauthorized { user: None } => f.write_str(
+                "401 Unauthorized: the camera requires a user and password, but the URL has none",
+            ),
             Error::UnknownChallenge => f.write_str(
                 "401 Unauthorized: the camera offers neither Basic nor Digest with MD5 or SHA-256",
             ),

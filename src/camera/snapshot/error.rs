@@ -1,4 +1,4 @@
-//! Why there is no picture: one line for the page and the log, without credentials.
+//! Why there is no picture, in one line for the page and the log, without credentials.
 
 use crate::http::response::ResponseError;
 use crate::{
@@ -11,38 +11,38 @@ use std::fmt;
 
 #[derive(Debug)]
 pub enum Error {
-    /// The connection, or the RTSP session over it.
+    /// The connection, or the RTSP session on it, failed.
     Camera(camera::Error),
     Response(ResponseError),
-    /// 401 after an answer, or no user to answer with.
+    /// 401 in spite of credentials, or without any to send.
     Unauthorized {
         user: Option<String>,
     },
     UnknownChallenge,
-    /// Another status that is no success. `path` as far as it may be shown.
+    /// Another status than success. `path` may be shown.
     Refused {
         status: u16,
         path: String,
     },
-    /// To another host or scheme.
+    /// A redirect to another host or scheme.
     RedirectedAway,
     TooManyRedirects,
-    /// The body does not begin and end like a JPEG.
+    /// The body does not start and end like a JPEG.
     NotJpeg,
     TooSlow,
-    /// The encodings that the RTSP stream has.
+    /// The encodings in the RTSP stream.
     NoTrack {
         has: String,
     },
     Stream(JpegError),
     /// Why there is no key frame.
     NoVideo(String),
-    /// Why nothing became of a key frame.
+    /// Why no picture could be made from a key frame.
     Still(still::Error),
 }
 
 impl Error {
-    /// Whether another try soon may lock the camera's account.
+    /// Returns true if retrying soon may lock the camera's account.
     pub fn is_about_credentials(&self) -> bool {
         match self {
             Error::Unauthorized { .. } | Error::Refused { status: 403, .. } => true,
@@ -51,17 +51,17 @@ impl Error {
         }
     }
 
-    /// Whether the same way may soon lead to a picture.
+    /// Returns true if the same source may soon have a picture.
     pub fn is_passing(&self) -> bool {
         matches!(self, Error::Still(error) if error.is_passing())
     }
 
-    /// Whether there is video, of which only no picture was made.
+    /// Returns true if video arrived but making a picture from it failed.
     pub fn is_of_video_that_is_there(&self) -> bool {
         matches!(self, Error::Still(_))
     }
 
-    /// Whether other addresses of the same server are worth a try.
+    /// Returns true if other addresses on the same server are worth trying.
     pub fn is_of_one_address(&self) -> bool {
         !matches!(
             self,
@@ -82,35 +82,35 @@ impl fmt::Display for Error {
             Error::Unauthorized { user: Some(user) } => {
                 write!(f, "401 Unauthorized: the camera refuses user {user:?} or the password")
             }
-            Error::Unauthorized { user: None } => {
-                f.write_str("401 Unauthorized: the camera wants a user, the address has none")
-            }
+            Error::Unauthorized { user: None } => f.write_str(
+                "401 Unauthorized: the camera requires a user and password, but the URL has none",
+            ),
             Error::UnknownChallenge => f.write_str(
                 "401 Unauthorized: the camera offers neither Basic nor Digest with MD5 or SHA-256",
             ),
             Error::Refused { status, path } => match status {
-                403 => write!(f, "403: the camera does not let this user have {path}"),
+                403 => write!(f, "403: this user may not read {path} on the camera"),
                 404 => write!(f, "404: the camera has no {path}"),
                 503 => {
-                    f.write_str("503: the camera's JPEG pictures are switched off, or it is busy")
+                    f.write_str("503: the camera is busy, or its JPEG pictures are switched off")
                 }
-                _ => write!(f, "{status}: the camera's answer to {path}"),
+                _ => write!(f, "{status}: the camera's response for {path}"),
             },
             Error::RedirectedAway => {
-                f.write_str("the camera says that its picture is on another host or by https")
+                f.write_str("the camera redirects to another host or to https")
             }
             Error::TooManyRedirects => {
                 write!(f, "the camera redirects more than {SNAPSHOT_REDIRECTS_MAX} times")
             }
-            Error::NotJpeg => f.write_str("what the camera sent is not a whole JPEG"),
+            Error::NotJpeg => f.write_str("the camera did not send a complete JPEG"),
             Error::TooSlow => {
                 write!(
                     f,
-                    "the camera sent no whole picture within {} s",
+                    "the camera sent no complete picture within {} s",
                     SNAPSHOT_TIMEOUT.as_secs()
                 )
             }
-            Error::NoTrack { has } => write!(f, "its stream has no JPEG track (has: {has})"),
+            Error::NoTrack { has } => write!(f, "its stream has no JPEG track (only {has})"),
             Error::Stream(error) => write!(f, "the camera's JPEG stream: {error}"),
             Error::NoVideo(reason) => f.write_str(reason),
             Error::Still(error) => error.fmt(f),

@@ -1,6 +1,6 @@
-//! One picture by HTTP: an address in, a JPEG out.
+//! One picture over HTTP: a URL in, a JPEG out.
 //!
-//! Spec: RFC 9110, RFC 9112. Knows nothing of: when to ask, other ways to a picture.
+//! Spec: RFC 9110, RFC 9112.
 
 use super::error::Error;
 use crate::{
@@ -16,16 +16,16 @@ use crate::{
 };
 use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-/// A camera's address that answers with a JPEG.
+/// An HTTP URL that returns a JPEG.
 pub struct Page {
     pub target: Target,
     connector: Connector,
-    /// Remembers the challenge: only the first picture is asked for twice.
+    /// Remembers the challenge, so that only the first picture takes two requests.
     authenticator: Authenticator,
 }
 
 impl Page {
-    /// `seed`: for nonces.
+    /// `seed` is for nonces.
     pub fn new(target: Target, seed: u64) -> Page {
         Page {
             connector: Connector::new(&target),
@@ -34,16 +34,16 @@ impl Page {
         }
     }
 
-    /// Asks for the picture of now, on a connection of its own.
+    /// Fetches the current picture over a new connection.
     ///
     /// # Errors
-    /// Why there is none; after [`SNAPSHOT_TIMEOUT`] `TooSlow`.
+    /// Why there is none; `TooSlow` after [`SNAPSHOT_TIMEOUT`].
     pub async fn picture(&mut self) -> Result<Vec<u8>, Error> {
         let picture = runtime::timeout(SNAPSHOT_TIMEOUT, self.follow());
         picture.await.unwrap_or(Err(Error::TooSlow))
     }
 
-    /// Answers challenges and follows redirects.
+    /// Fetches the picture, answering challenges and following redirects.
     async fn follow(&mut self) -> Result<Vec<u8>, Error> {
         let mut elsewhere: Option<Target> = None;
         let (mut challenges, mut redirects) = (0, 0);
@@ -75,7 +75,7 @@ impl Page {
         }
     }
 
-    /// Takes the challenges of a 401, the `count`th in a row.
+    /// Processes the challenges of a 401, the `count`th in a row.
     fn answer(&mut self, response: &Response, count: usize) -> Result<(), Error> {
         let mut challenges = response.challenges.iter().map(String::as_str);
         match (self.authenticator.challenged(&mut challenges), count) {

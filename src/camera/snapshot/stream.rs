@@ -1,6 +1,6 @@
-//! Pictures of a JPEG stream by RTSP: an address in, JPEGs out.
+//! Pictures of a JPEG stream over RTSP: a URL in, JPEGs out.
 //!
-//! Spec: RFC 2326, RFC 2435. Knows nothing of: who wants the pictures, other ways to one.
+//! Spec: RFC 2326, RFC 2435.
 
 use super::error::Error;
 use crate::{
@@ -14,20 +14,20 @@ use crate::{
 use smol::{Async, future, io::AsyncWriteExt as _};
 use std::{io, io::Read as _, net::TcpStream, time::Instant};
 
-/// A session of its own beside the one that is recorded.
+/// A session for pictures, separate from the recorded one.
 pub struct Stream {
     socket: Async<TcpStream>,
     session: Session,
     video: Option<(usize, Receiver)>,
     depacketizer: JpegDepacketizer,
-    /// Why the last picture did not come.
+    /// Why the last picture failed.
     trouble: Option<JpegError>,
-    /// Requests that are not sent yet.
+    /// Requests not sent yet.
     outgoing: Vec<u8>,
 }
 
 impl Stream {
-    /// Connects; the first picture asks the questions. `seed`: for nonces.
+    /// Connects; `next` opens the session. `seed` is for nonces.
     ///
     /// # Errors
     /// Those of [`Connector::connect`].
@@ -44,11 +44,11 @@ impl Stream {
         })
     }
 
-    /// Waits for the next whole picture and puts it into `picture`. Cancel-safe.
+    /// Waits for the next complete picture and stores it in `picture`. Cancel-safe.
     ///
     /// # Errors
-    /// The session is over, or there is no JPEG in it; after [`SNAPSHOT_TIMEOUT`] without a picture
-    /// what is wrong with them, or `TooSlow`.
+    /// The session ended or has no JPEG. After [`SNAPSHOT_TIMEOUT`] without a picture: why the last
+    /// one failed, or `TooSlow`.
     pub async fn next(&mut self, picture: &mut Vec<u8>) -> Result<(), Error> {
         let deadline = runtime::now() + SNAPSHOT_TIMEOUT;
         loop {
@@ -65,7 +65,7 @@ impl Stream {
         }
     }
 
-    /// Says goodbye, for at most [`TEARDOWN_TIMEOUT`].
+    /// Sends TEARDOWN within [`TEARDOWN_TIMEOUT`].
     pub async fn tear_down(mut self) {
         let now = runtime::now();
         self.session.teardown(now);
@@ -77,7 +77,7 @@ impl Stream {
         let _ = self.flush(now + TEARDOWN_TIMEOUT).await;
     }
 
-    /// Takes outputs of the session up to the end of a picture; true if there was one.
+    /// Processes outputs of the session up to the end of a picture; returns true if there was one.
     fn drain(&mut self, picture: &mut Vec<u8>, now: Instant) -> Result<bool, Error> {
         while let Some(output) = self.session.poll(now).map_err(camera::Error::Session)? {
             match output {
@@ -113,7 +113,7 @@ impl Stream {
         Ok(false)
     }
 
-    /// Waits for bytes, for the session's deadline, or until `deadline`.
+    /// Waits for data, for the session's deadline, or until `deadline`.
     async fn read(&mut self, deadline: Instant) -> Result<(), Error> {
         let until = self.session.deadline().map_or(deadline, |session| session.min(deadline));
         let readable = self.socket.readable();
@@ -137,7 +137,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Sends the requests that wait. Cancel-safe: what was sent is not sent again.
+    /// Sends pending requests. Cancel-safe: nothing is sent twice.
     async fn flush(&mut self, deadline: Instant) -> Result<(), Error> {
         while !self.outgoing.is_empty() {
             let patience = deadline.saturating_duration_since(runtime::now());
@@ -152,7 +152,7 @@ impl Stream {
     }
 }
 
-/// The track that was set up.
+/// Returns the track that was set up.
 fn video(presentation: &Presentation) -> Option<(usize, Receiver)> {
     let mut tracks = presentation.tracks.iter().enumerate();
     let (track, found) = tracks.find(|(_, track)| track.transport.is_some())?;

@@ -1,4 +1,4 @@
-//! Viewers on one side, the test camera on the other.
+//! Viewers on one side, a test camera on the other.
 
 use super::{ways::Ways, *};
 use crate::http::url::Target;
@@ -7,7 +7,7 @@ use smol::{LocalExecutor, Task};
 
 const INTERVAL: Duration = Duration::from_millis(400);
 
-/// Runs `test` beside what fetches the pictures of `ways`.
+/// Runs `test` beside the task that fetches pictures from `ways`.
 fn run<T>(ways: Ways, test: impl AsyncFnOnce(Rc<Snapshots>, &LocalExecutor<'static>) -> T) -> T {
     let snapshots = Rc::new(Snapshots::with("yard", ways, INTERVAL));
     let executor = LocalExecutor::new();
@@ -20,20 +20,20 @@ fn http(builder: Builder) -> Camera {
     builder.http(0).start().unwrap()
 }
 
-/// The way to the JPEG of a camera as the configuration has it, for `user`.
+/// The configured source for a camera's JPEG, with the credentials `user`.
 fn page(camera: &Camera, user: &str) -> Ways {
     let url = camera.picture_url().unwrap().replace("http://", &format!("http://{user}"));
     Ways::page(Target::http(&url).unwrap(), 1)
 }
 
-/// The guesses for a camera with the stream `cam`.
+/// The default sources for a camera with the stream `cam`.
 fn guesses(camera: &Camera) -> Ways {
     let url: Target = camera.url("cam").parse().unwrap();
     let page = Target::http(&camera.picture_url().unwrap()).unwrap();
     Ways::guesses(&url, None, page.port(), None, 1)
 }
 
-/// The first answer to a single viewer of a camera whose JPEG is answered so.
+/// A single viewer's first answer from a camera whose pictures behave like this.
 fn answer_of(pictures: Pictures) -> Result<Vec<u8>, String> {
     let camera = http(Camera::builder());
     camera.set_pictures(pictures);
@@ -45,7 +45,7 @@ async fn newest(snapshots: &Snapshots) -> Result<Vec<u8>, String> {
     picture.map(|picture| picture.jpeg.clone()).map_err(|reason| reason.to_string())
 }
 
-/// Looks until `is_so`.
+/// Requests pictures until `is_so`.
 async fn until(is_so: impl Fn() -> bool) {
     while !is_so() {
         runtime::sleep(Duration::from_millis(10)).await;
@@ -153,14 +153,14 @@ fn every_kind_of_reply_brings_the_picture() {
 #[test]
 fn what_the_camera_refuses_is_said_in_words() {
     for (pictures, words) in [
-        (Pictures::Off, "503: the camera's JPEG pictures are switched off, or it is busy"),
+        (Pictures::Off, "503: the camera is busy, or its JPEG pictures are switched off"),
         (Pictures::Missing, "404: the camera has no /image.jpg"),
         (Pictures::CutShort, "closed the connection before its picture was whole"),
-        (Pictures::NotJpeg, "what the camera sent is not a whole JPEG"),
+        (Pictures::NotJpeg, "the camera did not send a complete JPEG"),
         (Pictures::Endless, "the camera's picture is larger than 512 KB"),
         (Pictures::Elsewhere("/image.jpg".into()), "redirects more than 2 times"),
-        (Pictures::Elsewhere("http://192.0.2.1/".into()), "on another host"),
-        (Pictures::Elsewhere("https://127.0.0.1/".into()), "or by https"),
+        (Pictures::Elsewhere("http://192.0.2.1/".into()), "redirects to another host"),
+        (Pictures::Elsewhere("https://127.0.0.1/".into()), "or to https"),
     ] {
         let reason = answer_of(pictures.clone()).unwrap_err();
         assert!(reason.contains(words), "{pictures:?}: {reason}");
@@ -174,7 +174,7 @@ fn an_answer_that_took_long_is_not_forgotten_before_it_is_heard() {
     let camera = http(Camera::builder());
     camera.set_pictures(Pictures::Silent);
     let reason = run(page(&camera, ""), async |snapshots, _| newest(&snapshots).await.unwrap_err());
-    assert!(reason.ends_with("the camera sent no whole picture within 5 s"), "{reason}");
+    assert!(reason.ends_with("the camera sent no complete picture within 5 s"), "{reason}");
     assert_eq!(camera.picture_requests().len(), 1);
 }
 
@@ -183,7 +183,7 @@ fn a_camera_that_is_not_there_is_named() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let target = Target::http(&format!("http://127.0.0.1:{port}/a.jpg")).unwrap();
     let reason = run(Ways::page(target, 1), async |snapshots, _| newest(&snapshots).await);
-    assert!(reason.unwrap_err().ends_with("can not be reached: nothing listens there"));
+    assert!(reason.unwrap_err().ends_with("cannot be reached: nothing is listening on that port"));
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn user_and_password_answer_each_scheme_and_the_challenge_is_remembered() {
 fn a_wrong_password_is_said_in_words_and_not_tried_again_soon() {
     for (user, words, questions) in [
         ("admin:hunter2@", "the camera refuses user \"admin\" or the password", 2),
-        ("", "the camera wants a user, the address has none", 1),
+        ("", "the camera requires a user and password, but the URL has none", 1),
     ] {
         let camera = http(Camera::builder().auth(Auth::new(Scheme::Digest, "admin", "secret")));
         run(page(&camera, user), async |snapshots, _| {
@@ -255,8 +255,8 @@ fn where_no_guess_is_right_the_reason_says_all_and_none_is_tried_soon() {
         for _ in 0..4 {
             let reason = newest(&snapshots).await.unwrap_err();
             let page = camera.picture_url().unwrap();
-            assert!(reason.contains(&format!("no picture by HTTP ({page}: 503: ")), "{reason}");
-            assert!(reason.contains("nor by RTSP (its stream has no JPEG track (has: H264)"));
+            assert!(reason.contains(&format!("no picture over HTTP ({page}: 503: ")), "{reason}");
+            assert!(reason.contains("nor over RTSP (its stream has no JPEG track (only H264)"));
             runtime::sleep(INTERVAL).await;
         }
     });

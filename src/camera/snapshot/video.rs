@@ -1,7 +1,5 @@
-//! A picture of the video: the newest key frame of a ring in, a JPEG out, and no connection is made for
-//! it; of a camera that only FFmpeg understands, what FFmpeg fetches.
-//!
-//! Knows nothing of: how a JPEG is made, other ways to one.
+//! A picture of the video: the newest key frame of a ring in, a JPEG out, without another
+//! connection. For a camera that only FFmpeg understands, FFmpeg fetches the picture.
 
 use super::{Picture, error::Error};
 use crate::{
@@ -17,23 +15,23 @@ use std::{
     time::Duration,
 };
 
-/// Where a camera's video is to be had.
+/// Where a camera's video comes from.
 pub enum Source {
-    /// In the ring of a camera; one that does not run yet is started by being asked for.
+    /// A camera's ring; the function starts the camera if it is not running.
     Ring(Box<dyn Fn() -> Rc<Camera>>),
-    /// At its address, by FFmpeg.
+    /// FFmpeg, which connects to this URL.
     Ffmpeg(CameraUrl, Transport),
 }
 
-/// A camera's video, as the source of pictures.
+/// A camera's video as a source of pictures.
 pub struct Video {
     source: Source,
     stills: Rc<Stills>,
-    /// The frame that the last picture was made of: its camera and number, and that picture.
+    /// The camera and number of the frame used for the last picture, and that picture.
     last: Option<(Weak<Camera>, u64, Weak<Picture>)>,
 }
 
-/// A key frame of a ring.
+/// A key frame from a ring.
 struct Found {
     number: u64,
     frame: KeyFrame,
@@ -45,10 +43,12 @@ impl Video {
         Video { source, stills: Rc::clone(stills), last: None }
     }
 
-    /// The picture of the newest key frame: the same as before where no newer one came.
+    /// Returns the picture of the newest key frame, which is the previous picture if there is no
+    /// newer one.
     ///
     /// # Errors
-    /// `NoVideo`: none came within [`SNAPSHOT_TIMEOUT`]; `Still`: nothing became of it.
+    /// `NoVideo` if no key frame arrived within [`SNAPSHOT_TIMEOUT`], `Still` if no picture could
+    /// be made from it.
     pub async fn picture(&mut self) -> Result<Rc<Picture>, Error> {
         let camera = match &self.source {
             Source::Ring(camera) => camera(),
@@ -60,7 +60,7 @@ impl Video {
             }
         };
         let found = runtime::timeout(SNAPSHOT_TIMEOUT, self.key_frame(&camera)).await;
-        let slow = || Err(Error::NoVideo("no key frame came yet".into()));
+        let slow = || Err(Error::NoVideo("no key frame has arrived yet".into()));
         let Found { number, frame, age } = match found.unwrap_or_else(slow)? {
             Ok(found) => found,
             Err(same) => return Ok(same),
@@ -72,7 +72,7 @@ impl Video {
         Ok(picture)
     }
 
-    /// The newest key frame, or what was made of it before.
+    /// Returns the newest key frame, or the picture made from it before.
     async fn key_frame(&self, camera: &Rc<Camera>) -> Result<Result<Found, Rc<Picture>>, Error> {
         loop {
             let changed = camera.changed.changed();
@@ -105,9 +105,10 @@ fn newest(camera: &Camera) -> Option<u64> {
 fn look(camera: &Camera, number: u64) -> Result<Found, Error> {
     let intake = camera.intake.borrow();
     let ring = &intake.ring;
-    let (key, sample) = ring.get(number).ok_or(Error::NoVideo("it is gone".into()))?;
+    let (key, sample) =
+        ring.get(number).ok_or(Error::NoVideo("the key frame has left the buffer".into()))?;
     let frame = KeyFrame::new(&key.parameter_sets, sample).map_err(Error::Still)?;
-    // Of the same run: nothing newer is in the ring.
+    // From the same run: nothing newer is in the ring.
     let newest =
         ring.get(ring.numbers().end.saturating_sub(1)).map_or(key.decode, |it| it.0.decode);
     let millis = u64::try_from((newest - key.decode).as_millis()).unwrap_or(0);

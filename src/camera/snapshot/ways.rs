@@ -1,6 +1,5 @@
-//! The ways to a camera's picture: the configured address, or those that cameras are known to have.
-//!
-//! What worked is remembered. Knows nothing of: viewers, how often to ask.
+//! The sources of a camera's picture: the configured URL, or those that cameras usually have. The
+//! one that worked is remembered.
 
 use super::{Picture, Video, error::Error, page::Page, stream::Stream};
 use crate::{
@@ -10,10 +9,10 @@ use crate::{
 };
 use std::rc::Rc;
 
-/// Where a picture may be had.
+/// The possible sources of a camera's picture.
 pub(super) struct Ways {
     ways: Vec<Way>,
-    /// The one that had it.
+    /// The one that worked last.
     known: Option<usize>,
     nothing: &'static str,
     seed: u64,
@@ -21,13 +20,13 @@ pub(super) struct Ways {
 
 enum Way {
     Page(Box<Page>),
-    /// An RTSP stream that may be JPEG.
+    /// An RTSP stream that may carry JPEG.
     Stream(Target),
-    /// A key frame of the video that is there already.
+    /// A key frame of video that is received anyway.
     Video(Video),
 }
 
-/// A picture, and the session that it came from if there is more of it.
+/// A picture, or the session from which it and further ones come.
 pub(super) enum Found {
     Picture(Rc<Picture>),
     Stream(Box<Stream>, Vec<u8>),
@@ -35,7 +34,7 @@ pub(super) enum Found {
 
 pub(super) struct Failure {
     pub text: String,
-    /// All ways were tried, or another try soon may lock the camera's account.
+    /// All sources were tried, or retrying soon may lock the camera's account.
     pub is_final: bool,
 }
 
@@ -55,8 +54,9 @@ impl Ways {
         Ways::of(vec![Way::page(target, seed)], seed)
     }
 
-    /// What majestic and divinus offer beside their streams, then the streams themselves: as JPEG, or
-    /// by a key frame. What is recorded is asked for JPEG last: where it has key frames it has none.
+    /// First the addresses of majestic and divinus, then the streams: the live stream as JPEG, the
+    /// video's key frames, and the recorded stream as JPEG. The last is pointless if the video has
+    /// key frames.
     pub(super) fn guesses(
         url: &Target,
         live_url: Option<&Target>,
@@ -72,15 +72,15 @@ impl Ways {
     }
 
     fn of(ways: Vec<Way>, seed: u64) -> Ways {
-        Ways { ways, known: None, nothing: "there is no way to a picture", seed }
+        Ways { ways, known: None, nothing: "no source of pictures is known", seed }
     }
 
-    /// What worked before does no more.
+    /// Forgets the source that worked.
     pub(super) fn forget(&mut self) {
         self.known = None;
     }
 
-    /// A picture by the way that is known, or by the first that has one.
+    /// Gets a picture from the remembered source, or from the first that has one.
     pub(super) async fn search(&mut self) -> Result<Found, Failure> {
         let only = self.known.take();
         let is_alone = self.ways.len() == 1;
@@ -107,7 +107,7 @@ impl Ways {
                 }
             }
         }
-        // After the way that was known, all others have their turn soon.
+        // After the remembered source failed, all others are tried soon.
         let is_first = only.is_none() && self.known.is_none();
         let is_final = failures.are_about_credentials() || is_first && !is_alone;
         Err(Failure { text: failures.text().unwrap_or_else(|| self.nothing.to_owned()), is_final })
@@ -136,7 +136,7 @@ impl Way {
     }
 }
 
-/// Of each protocol, the last.
+/// The last failure of each protocol.
 #[derive(Default)]
 struct Failures {
     http: Option<(String, Error)>,
@@ -153,7 +153,7 @@ impl Failures {
         }
     }
 
-    /// Whether this way leads to the same failure.
+    /// Returns true if this source would fail the same way.
     fn rule_out(&self, way: &Way) -> bool {
         let failure = self.http.as_ref().map(|(_, error)| error);
         matches!(way, Way::Page(_)) && failure.is_some_and(|error| !error.is_of_one_address())
@@ -168,15 +168,15 @@ impl Failures {
         if let (Some((page, http)), None, None) = (&self.http, &self.rtsp, &self.video) {
             return Some(format!("{page}: {http}"));
         }
-        let http = self.http.as_ref().map(|(page, http)| format!("by HTTP ({page}: {http})"));
-        let rtsp = self.rtsp.as_ref().map(|rtsp| format!("by RTSP ({rtsp})"));
-        let video = self.video.as_ref().map(|video| format!("of its video ({video})"));
+        let http = self.http.as_ref().map(|(page, http)| format!("over HTTP ({page}: {http})"));
+        let rtsp = self.rtsp.as_ref().map(|rtsp| format!("over RTSP ({rtsp})"));
+        let video = self.video.as_ref().map(|video| format!("from its video ({video})"));
         let ways: Vec<String> = [http, rtsp, video].into_iter().flatten().collect();
         (!ways.is_empty()).then(|| format!("no picture {}", ways.join(" nor ")))
     }
 }
 
-/// majestic scales on some chips; what it and divinus do not know in a query they ignore.
+/// majestic scales the picture on some chips; it and divinus ignore parameters they do not know.
 const PAGES: [&str; 3] =
     ["/image.jpg?width=640&height=360&qfactor=70", "/image.jpg?width=640&height=360", "/image.jpg"];
-const OFF: &str = "snapshots of this camera are switched off: snapshot = \"off\"";
+const OFF: &str = "snapshots are switched off for this camera (snapshot = \"off\")";

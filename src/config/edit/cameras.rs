@@ -1,4 +1,4 @@
-//! The list of cameras: which of the new are which of the old, and their sections in the new order.
+//! The list of cameras: matches new cameras with old ones, and reorders their sections.
 
 use super::{
     CAMERA, Draft, Json, Node, Origin, Splices, Wrong, assignment, changed, not_understood, object,
@@ -13,14 +13,14 @@ use serde::Deserialize as _;
 use serde_json::Map;
 use std::ops::Range;
 
-/// A section in the text that is to be.
+/// A section of the new text.
 enum Section {
     Old(usize),
     New(Vec<String>),
 }
 
 impl Draft {
-    /// Makes `list` the list of cameras; the first thing done to a draft.
+    /// Sets the list of cameras; must be the first edit of a draft.
     pub(super) fn set_cameras(&mut self, list: &Json) -> Result<(), Wrong> {
         let list = list.as_array().ok_or_else(|| refused(CAMERA, "expected a list"))?;
         if list.len() > limits::CAMERAS_MAX {
@@ -31,7 +31,7 @@ impl Draft {
         let known = Config::deserialize(&self.root)?;
         let (mut sections, mut changes, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
         let places = places(list, shown);
-        // Where each is to record; one that does not say so stays where it is, unless it is renamed.
+        // The folder of each camera: without a `folder` it stays where it is, unless it is renamed.
         let folder = |(camera, place): (&Json, &Option<usize>)| {
             let known = || shown.get((*place)?).filter(|old| old.get("name") == camera.get("name"));
             camera.get(FOLDER).or_else(|| known()?.get(FOLDER)).cloned()
@@ -68,7 +68,7 @@ impl Draft {
             set(&self.text, &mut self.splices, node, CAMERA, change)?;
         }
         if let Json::Object(all) = &mut self.wanted {
-            // Without sections there is no list.
+            // Without any section there is no list.
             if !wanted.is_empty() || self.root.get(CAMERA).is_some() {
                 all.insert(CAMERA.to_owned(), Json::Array(wanted));
             } else {
@@ -79,7 +79,7 @@ impl Draft {
     }
 }
 
-/// What is wrong with one of several cameras, with its name.
+/// Adds the camera's name to an error if there are several cameras.
 pub(super) fn named(wrong: Wrong, root: &Node) -> Wrong {
     let cameras = written(root);
     let at = wrong.at.unwrap_or_default();
@@ -92,7 +92,7 @@ pub(super) fn named(wrong: Wrong, root: &Node) -> Wrong {
     }
 }
 
-/// The cameras of a file.
+/// The camera sections of a file.
 fn written(root: &Node) -> &[Node] {
     match root.get(CAMERA).map(|node| &node.value) {
         Some(toml::Value::List(list)) => list,
@@ -100,8 +100,8 @@ fn written(root: &Node) -> &[Node] {
     }
 }
 
-/// For each new camera the index of the old one that it is: that of its name, or the only one of its
-/// address, whose name has changed.
+/// Maps each new camera to the index of the old one: same name, or else a unique match by URL (a
+/// rename).
 fn places(new: &[Json], shown: &[Json]) -> Vec<Option<usize>> {
     let of_name = |camera: &Json| {
         let name = camera.get("name")?;
@@ -133,7 +133,7 @@ fn unmasked(camera: &Map<String, Json>, stored: &[&str]) -> Result<Map<String, J
     Ok(camera)
 }
 
-/// In the list; it decides where a camera records that names no folder.
+/// A camera's position in the list, which decides its default folder.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     First,
@@ -149,7 +149,7 @@ impl Place {
     }
 }
 
-/// A camera goes on in the folder that is wanted, also where that was one by default.
+/// Keeps a camera in its folder even if that was a default.
 fn keep_folder(
     camera: &Map<String, Json>,
     (place, folder): (Place, Option<Json>),
@@ -165,13 +165,13 @@ fn keep_folder(
     }
 }
 
-/// What is worth writing of a new camera: what is not as it is by default.
+/// Returns the keys of a new camera that must be written: those without a default value.
 fn new_keys(camera: &Map<String, Json>, place: Place) -> Result<Map<String, Json>, Wrong> {
     let example = Draft::new("[[camera]]\nname = \"a\"\nurl = \"rtsp://a/\"")?.shown;
     let default = example.get(CAMERA).and_then(|list| list.get(0));
     let is_needed = |key: &str| matches!(key, "name" | "url");
     let is_default = |key: &str, value: &Json| match key {
-        // The first one's is written down: another may come before it.
+        // The first camera's folder is always written, since another may come before it.
         FOLDER => place == Place::Further && place.is_default(value, camera.get("name")),
         _ => default.and_then(|default| default.get(key)) == Some(value),
     };
@@ -181,7 +181,7 @@ fn new_keys(camera: &Map<String, Json>, place: Place) -> Result<Map<String, Json
 
 fn new_section(keys: &Map<String, Json>) -> Result<Vec<String>, Wrong> {
     let mut keys: Vec<_> = keys.iter().collect();
-    // Name and address first.
+    // Name and URL first.
     keys.sort_by_key(|(key, _)| (*key != "name", *key != "url"));
     let mut lines = vec!["[[camera]]".to_owned()];
     for (key, value) in keys {
@@ -190,7 +190,8 @@ fn new_section(keys: &Map<String, Json>) -> Result<Vec<String>, Wrong> {
     Ok(lines)
 }
 
-/// The text with these sections of cameras, each in the place of an old one, further ones behind.
+/// Returns the text with these camera sections, each in the place of an old one and the rest after
+/// them.
 fn in_order(text: &str, root: &Node, sections: &[Section]) -> Result<String, Wrong> {
     let old = |section: &Section| match section {
         Section::Old(index) => Some(*index),
@@ -199,13 +200,13 @@ fn in_order(text: &str, root: &Node, sections: &[Section]) -> Result<String, Wro
     let written = written(root);
     let kept: Vec<_> = sections.iter().map_while(old).collect();
     let (is_none_new, is_none_gone) = (kept.len() == sections.len(), kept.len() == written.len());
-    // Then each stays where it is; else the places are filled in the new order.
+    // Then sections stay in place; otherwise the places are filled in the new order.
     let is_in_order = kept.is_sorted_by(|one, next| one < next) && (is_none_new || is_none_gone);
     if is_in_order && is_none_new && is_none_gone {
         return Ok(text.to_owned());
     }
     if !written.iter().all(|camera| camera.is(Origin::Header)) {
-        let message = "is not written as [[camera]] sections: change it by hand";
+        let message = "is not written as [[camera]] sections: edit it by hand";
         return Err(refused(CAMERA, message));
     }
     let blocks: Vec<_> = written.iter().map(|camera| block(text, root, camera)).collect();
@@ -241,8 +242,8 @@ fn in_order(text: &str, root: &Node, sections: &[Section]) -> Result<String, Wro
     splices.apply(text).ok_or_else(not_understood)
 }
 
-/// The lines of a section, and the comments that touch it: above its header, and below its last key
-/// unless they touch what follows too.
+/// The lines of a section with adjacent comments: above its header, and below its last key unless
+/// they also touch what follows.
 fn block(text: &str, root: &Node, camera: &Node) -> Range<usize> {
     let is_comment = |from: usize| {
         text.get(from..).unwrap_or_default().trim_start_matches([' ', '\t']).starts_with('#')

@@ -90,7 +90,7 @@ fn a_key_or_a_section_that_is_not_there_is_added() {
         "[storage]\n\tsync_seconds = 9 # s\n\tkeep_days = 7\n\n# end\n\n[log]\nlevel = \"warn\"\n"
     );
     assert_eq!(after("", change.clone()), "[log]\nlevel = \"warn\"\n\n[storage]\nkeep_days = 7\n");
-    // No line break at the end, and the new section is not to swallow the new key.
+    // There is no final line break, and the new key must not end up in the new section.
     assert_eq!(
         after("[storage]", change.clone()),
         "[storage]\nkeep_days = 7\n\n[log]\nlevel = \"warn\"\n"
@@ -172,7 +172,7 @@ fn a_camera_is_changed_in_its_place_and_keeps_its_password() {
     let expected = YARD.replace("admin:hunter2@10.0.0.2/", "root:hunter2@10.0.0.2:5554/a");
     let added = "live_url = \"rtsp://root:hunter2@10.0.0.2:5554/b\"\nrecord = false\n";
     assert_eq!(text, expected + added);
-    // A part of a camera is enough.
+    // Some of a camera's keys are enough.
     let text = after(YARD, json!({"camera": [{"name": "yard", "audio": true}]}));
     assert_eq!(text, format!("{YARD}audio = true\n"));
 }
@@ -182,18 +182,18 @@ fn a_camera_of_a_new_name_is_known_by_its_address() {
     let text = format!("{GATE}\n{YARD}");
     let mut list = shown(&text)["camera"].clone();
     list[1]["name"] = "garden".into();
-    // It goes on where it recorded; a folder that is left out follows the name.
+    // It keeps its folder; a `folder` left out follows the name.
     let stays = format!("{text}folder = \"yard\"\n");
     assert_eq!(after(&text, json!({"camera": list})), stays.replacen("yard", "garden", 1));
     list[1].as_object_mut().unwrap().remove("folder");
     assert_eq!(after(&text, json!({"camera": list})), text.replace("yard", "garden"));
-    // Not where two have it.
+    // Not if two cameras match.
     let text = format!("{YARD}\n{}", YARD.replace("yard", "twin"));
     let mut list = shown(&text)["camera"].clone();
     list[0]["name"] = "garden".into();
     list.as_array_mut().unwrap().remove(1);
     let wrong = refusal(&text, json!({"camera": list}));
-    assert!(wrong.starts_with("camera.url: no password is stored for ***"), "{wrong}");
+    assert!(wrong.starts_with("camera.url: no password is stored to replace ***"), "{wrong}");
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn what_is_not_allowed_is_refused_by_its_key() {
         (json!({"camera": [{"url": "rtsp://a"}]}), "camera: the key `name` is missing"),
         (
             json!({"camera": [{"name": "yard"}, {"name": "yard"}]}),
-            "camera: two cameras are called \"yard\"",
+            "camera: two cameras are named \"yard\"",
         ),
         (
             json!({"camera": [{"name": "yard"}, {"name": "gate", "url": "x"}]}),
@@ -240,7 +240,7 @@ fn what_is_not_allowed_is_refused_by_its_key() {
         ),
         (
             json!({"camera": [{"name": "yard"}, {"name": "gate", "url": "rtsp://a:***@b"}]}),
-            "camera.url: no password is stored for ***",
+            "camera.url: no password is stored to replace ***",
         ),
         (
             json!({"camera": [{"name": "yard"}, {"name": "x", "url": "rtsp://a", "buffer_kb": 1}]}),
@@ -290,7 +290,7 @@ fn other_ways_to_write_toml_are_changed_rightly_or_refused_in_words() {
         json!([list[1], list[0]]),
         json!([list[0], list[1], {"name": "c", "url": "rtsp://c"}]),
     ] {
-        assert!(refusal(inline, json!({"camera": cameras})).contains("change it by hand"));
+        assert!(refusal(inline, json!({"camera": cameras})).contains("edit it by hand"));
     }
     assert!(
         refusal("camera = []", json!({"camera": [{"name": "c", "url": "rtsp://c"}]}))
@@ -301,7 +301,7 @@ fn other_ways_to_write_toml_are_changed_rightly_or_refused_in_words() {
     assert_eq!(after(text, json!({"camera": []})), "[web]\nhosts = ['''\n# a''']\n");
 }
 
-/// One of these ways to write each section, in any order.
+/// One of these notations for each section, in any order.
 fn file() -> impl Strategy<Value = String> {
     let storage = prop::sample::select(
         &[
@@ -365,15 +365,15 @@ proptest! {
             }
         }
         prop_assert_eq!(shown(&new), wanted, "{}\n→\n{}", text, new);
-        // Every comment is where it was.
+        // Every comment is still in place.
         let comments = |text: &str| -> Vec<String> {
             let comments = text.lines().filter_map(|line| line.split_once('#'));
-            // One stands in the middle of a value that is set.
+            // One is inside a value that is replaced.
             comments.map(|(_, text)| text.into()).filter(|text| text != " p").collect()
         };
         prop_assert_eq!(comments(&text), comments(&new));
         prop_assert_eq!(text.contains("\r\n"), new.contains("\r\n") && !new.replace("\r\n", "").contains('\n'));
-        // What was set is no change when it is set again.
+        // Setting it again changes nothing.
         prop_assert_eq!(after(&new, change), new);
     }
 

@@ -1,9 +1,9 @@
-//! Pieces of TOML text, and putting them into one.
+//! Pieces of TOML text, and merging them into a text.
 
 use super::{Json, Wrong, refused};
 use std::ops::Range;
 
-/// Replacements in a text; those in one place come in the order in which they were made.
+/// Replacements in a text; those at the same place are applied in the order they were made.
 #[derive(Default)]
 pub(super) struct Splices(Vec<(Range<usize>, String)>);
 
@@ -12,7 +12,7 @@ impl Splices {
         self.0.push((range, new));
     }
 
-    /// Lines, where one begins or the text ends.
+    /// Inserts lines at the start of a line or the end of the text.
     pub fn insert_lines(&mut self, text: &str, at: usize, lines: &[String]) {
         if lines.is_empty() {
             return;
@@ -24,7 +24,7 @@ impl Splices {
         self.replace(at..at, in_lines(text, lines));
     }
 
-    /// Lines with an empty one before them.
+    /// Inserts lines preceded by an empty one.
     pub fn insert_paragraph(&mut self, text: &str, at: usize, lines: &[String]) {
         let before = text.get(..at).unwrap_or_default();
         if !before.trim().is_empty() || self.has_inserted(at) {
@@ -37,9 +37,9 @@ impl Splices {
         self.0.iter().any(|(range, _)| *range == (at..at))
     }
 
-    /// `None` where two overlap.
+    /// Applies all replacements; `None` if two overlap.
     pub fn apply(mut self, text: &str) -> Option<String> {
-        // Stable: what is inserted in one place keeps its order.
+        // Stable, so that insertions at one place keep their order.
         self.0.sort_by_key(|(range, _)| range.start);
         let mut out = String::with_capacity(text.len());
         let mut at = 0;
@@ -53,16 +53,16 @@ impl Splices {
     }
 }
 
-/// Lines as they end in `text`.
+/// Joins lines with the line break used in `text`.
 pub(super) fn in_lines(text: &str, lines: &[String]) -> String {
     lines.iter().flat_map(|line| [line, line_break(text)]).collect()
 }
 
-/// A value as TOML writes it.
+/// Formats a value as TOML.
 pub(super) fn literal(value: &Json, section: &str, key: &str) -> Result<String, Wrong> {
     Ok(match value {
         Json::Bool(is_so) => is_so.to_string(),
-        // Beyond i64 a whole number is no TOML, but a fraction is, and no setting.
+        // A whole number beyond i64 is not valid TOML; a fraction is, and no setting accepts it.
         Json::Number(number) if number.is_u64() && !number.is_i64() => format!("{number}e0"),
         Json::Number(number) => number.to_string(),
         Json::String(text) => quoted(text),
@@ -97,17 +97,17 @@ fn quoted(text: &str) -> String {
     out
 }
 
-/// Where the line of `at` begins.
+/// The start of the line that contains `at`.
 pub(super) fn line_start(text: &str, at: usize) -> usize {
     text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1)
 }
 
-/// Where the line after that of `at` begins, or the text ends.
+/// The start of the next line, or the end of the text.
 pub(super) fn line_end(text: &str, at: usize) -> usize {
     text.get(at..).and_then(|rest| rest.find('\n')).map_or(text.len(), |end| at + end + 1)
 }
 
-/// The blanks before `at`, where nothing else is.
+/// The blanks before `at` if there is nothing else on the line.
 pub(super) fn indent(text: &str, at: usize) -> &str {
     let before = text.get(line_start(text, at)..at).unwrap_or_default();
     if before.bytes().all(|byte| matches!(byte, b' ' | b'\t')) { before } else { "" }

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 const TEXT: &str = "# mine\n[storage]\nsegment_seconds = 60 # short\n";
 
-/// A folder with the file in it.
+/// A folder containing the file.
 struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -56,7 +56,7 @@ fn programs_folders_and_the_way_in_are_not_for_the_network_to_name() {
         change(&folder.file(), &running, &wish, Reach::Machine).unwrap();
         fs::write(folder.file(), TEXT).unwrap();
     }
-    // All that is shown may come back, with what is open changed.
+    // Everything shown may be sent back, with allowed changes.
     let mut wish = running.to_json();
     for key in OPEN_STORAGE_KEYS {
         wish["storage"][key] = 7.into();
@@ -92,7 +92,7 @@ fn a_wrong_change_leaves_the_file_alone() {
             .to_string()
             .starts_with("storage.segment_seconds: expected a whole number from 2 to 3600")
     );
-    // What changes nothing is not written either.
+    // Nothing is written if nothing changes.
     by_page(&folder.file(), &running, &json!({"storage": {"segment_seconds": 60}})).unwrap();
     assert_eq!(folder.text(), TEXT);
     assert_eq!(folder.file().metadata().unwrap().modified().unwrap(), before);
@@ -109,11 +109,11 @@ fn a_file_that_somebody_changed_by_hand_is_not_overwritten() {
         assert!(matches!(error, ChangeError::Outdated(_)), "{error}");
         assert_eq!(folder.text(), text);
     }
-    // Between being read and being replaced, too.
+    // Also between reading and replacing it.
     let error = replace(&folder.file(), TEXT, "").unwrap_err();
-    assert!(error.to_string().contains("was changed meanwhile"), "{error}");
+    assert!(error.to_string().contains("has changed since"), "{error}");
     assert_eq!(folder.names(), ["smolnvr.toml"]);
-    // A comment of one's own is kept.
+    // The user's comments are kept.
     fs::write(folder.file(), format!("# now mine\n{TEXT}")).unwrap();
     change(&folder.file(), &running, &wish, Reach::Machine).unwrap();
     assert_eq!(folder.text(), format!("# now mine\n{TEXT}\n[web]\nconnections_max = 8\n"));
@@ -164,7 +164,7 @@ fn on_fat_the_text_before_stays_and_is_read_where_the_file_is_gone() {
     assert_eq!(left_over(&file), Some(beside(&file, ".old")));
     let config = Config::read(&file).unwrap();
     assert_eq!(config.storage.segment_seconds.get(), 60);
-    // The next change puts the file back, and the old one is not lost meanwhile.
+    // The next change restores the file, and the old one is not lost meanwhile.
     write_draft(&draft, "# newer\n").unwrap();
     rename(&draft, &file, Renaming::MayLoseBoth).unwrap();
     assert_eq!(folder.names(), ["smolnvr.toml", "smolnvr.toml.old"]);

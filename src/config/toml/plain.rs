@@ -1,4 +1,4 @@
-//! Values of one word: numbers, `true` and `false`.
+//! Values of a single word: numbers, `true` and `false`.
 
 use super::Value;
 
@@ -38,7 +38,7 @@ pub(super) fn read(word: &str) -> Option<Value> {
     Some(Value::Fraction(word.to_owned()))
 }
 
-/// `1_000` → `1000`; `None` where anything else is in it, or nothing.
+/// `1_000` → `1000`; `None` for anything but digits, or for none.
 fn digits(text: &str, radix: u32) -> Option<String> {
     let is_number = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_digit(radix));
     text.split('_').all(is_number).then(|| text.replace('_', ""))

@@ -1,9 +1,10 @@
-//! The grammar, from left to right.
+//! The parser, from left to right.
 
 use super::{Entry, Node, Origin, Table, Value, Wrong, plain};
 use crate::limits;
 use std::ops::Range;
 
+/// A position in the text.
 pub(super) struct Reader<'a> {
     text: &'a str,
     at: usize,
@@ -15,7 +16,7 @@ impl<'a> Reader<'a> {
     }
 
     pub fn document(mut self) -> Result<Node, Wrong> {
-        // A byte order mark, as editors on Windows leave it.
+        // Some editors on Windows write a byte order mark.
         self.eat("\u{feff}");
         let mut root = table(Origin::Header, 0..self.text.len());
         let mut section = Vec::new();
@@ -38,7 +39,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `[a.b]` or `[[a.b]]`; answers the names.
+    /// Parses `[a.b]` or `[[a.b]]` and returns the names.
     fn header(&mut self, root: &mut Node) -> Result<Vec<String>, Wrong> {
         let start = self.at;
         let is_element = self.eat("[[");
@@ -71,7 +72,7 @@ impl<'a> Reader<'a> {
         Ok(names)
     }
 
-    /// `a.b = value`, into the table `node`.
+    /// Parses `a.b = value` into the table `node`.
     fn assignment(&mut self, mut node: &mut Node, depth: usize) -> Result<(), Wrong> {
         let start = self.at;
         let names = self.names()?;
@@ -93,7 +94,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// `a.b."c d"`, and the blanks around.
+    /// Parses `a.b."c d"` and the blanks around it.
     fn names(&mut self) -> Result<Vec<String>, Wrong> {
         let mut names = Vec::new();
         loop {
@@ -170,7 +171,7 @@ impl<'a> Reader<'a> {
         Ok(node)
     }
 
-    /// Text in quotes of any of the four kinds.
+    /// Parses a string of any of the four kinds.
     fn quoted(&mut self) -> Result<String, Wrong> {
         let start = self.at;
         let quote = if self.peek() == Some('"') { '"' } else { '\'' };
@@ -184,7 +185,8 @@ impl<'a> Reader<'a> {
         loop {
             match self.peek() {
                 Some(c) if c == quote => {
-                    // The last three close a long text; up to two before them belong to it.
+                    // The last three quotes close a long string; up to two before them belong to
+                    // it.
                     let most = if is_long { 5 } else { 1 };
                     let count = self.rest().chars().take(most).take_while(|c| *c == quote).count();
                     self.at += count;
@@ -243,7 +245,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Blanks, ends of lines and comments.
+    /// Skips blanks, line breaks and comments.
     fn skip_lines(&mut self) -> Result<(), Wrong> {
         loop {
             self.skip_blanks();
@@ -278,7 +280,7 @@ impl<'a> Reader<'a> {
         self.take(|c| matches!(c, ' ' | '\t'));
     }
 
-    /// How many of the same come first; no more than three are counted.
+    /// Counts equal characters at the start, up to three.
     fn quotes(&self) -> usize {
         let first = self.peek();
         self.rest().chars().take(3).take_while(|c| Some(*c) == first).count()
@@ -308,7 +310,7 @@ impl<'a> Reader<'a> {
         self.take_exactly(rest.find(|c| !is_part(c)).unwrap_or(rest.len()))
     }
 
-    /// Empty where so many bytes are not there.
+    /// Empty if fewer than `count` bytes are left.
     fn take_exactly(&mut self, count: usize) -> &'a str {
         let taken = self.rest().get(..count).unwrap_or_default();
         self.at += taken.len();
@@ -320,7 +322,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Where a key of a table is, or may be put.
+/// The entry for a key, or the entries to which it can be added.
 enum Place<'a> {
     Taken(&'a mut Node),
     Free(&'a mut Vec<Entry>),
@@ -343,7 +345,7 @@ fn place<'a>(node: &'a mut Node, key: &str, at: usize) -> Result<Place<'a>, Wron
     }
 }
 
-/// The table that a header means by `name`, made where there is none; of a list the last.
+/// Returns the table named in a header, created if missing; for a list, its last table.
 fn enter<'a>(node: &'a mut Node, name: &str, start: usize) -> Result<&'a mut Node, Wrong> {
     let node = match place(node, name, start)? {
         Place::Taken(node) => node,
@@ -352,7 +354,7 @@ fn enter<'a>(node: &'a mut Node, name: &str, start: usize) -> Result<&'a mut Nod
     if node.is(Origin::Inline) {
         return Err(duplicate(name, start));
     }
-    // Asked for twice, since a borrow that may be returned lasts for both arms.
+    // Matched twice, because a borrow that may be returned would last for both arms.
     if matches!(node.value, Value::Table(_)) {
         return Ok(node);
     }
@@ -364,7 +366,7 @@ fn enter<'a>(node: &'a mut Node, name: &str, start: usize) -> Result<&'a mut Nod
     }
 }
 
-/// A new table under `key`.
+/// Adds a new table for `key`.
 fn pushed<'a>(
     entries: &'a mut Vec<Entry>,
     key: &str,
@@ -375,7 +377,7 @@ fn pushed<'a>(
     entries.last_mut().map(|entry| &mut entry.node).ok_or_else(|| duplicate(key, start))
 }
 
-/// Written as `[[name]]`?
+/// Returns true for a list written as `[[name]]`.
 fn is_list_of_sections(list: &[Node]) -> bool {
     list.first().is_some_and(|first| first.is(Origin::Header))
 }
@@ -388,7 +390,7 @@ fn duplicate(key: &str, at: usize) -> Wrong {
     Wrong::at(at, format!("duplicate key `{key}`"))
 }
 
-/// What TOML allows nowhere.
+/// Characters that TOML allows nowhere.
 fn is_control(c: char) -> bool {
     (c < ' ' && c != '\t') || c == '\u{7f}'
 }

@@ -1,4 +1,4 @@
-//! The tree, handed to serde: errors come out with the key and the place that they are about.
+//! Hands the tree to serde, and adds key and position to its errors.
 
 use super::{Entry, Node, Value, Wrong};
 use serde::{
@@ -51,7 +51,7 @@ impl<'de> Deserializer<'de> for &Node {
 
 struct Nodes<'a> {
     rest: slice::Iter<'a, Node>,
-    /// The one handed out last: an error is about it.
+    /// The last one handed out, which an error is about.
     last: &'a Node,
 }
 
@@ -70,7 +70,7 @@ impl<'de> SeqAccess<'de> for &mut Nodes<'_> {
 
 struct Entries<'a> {
     rest: slice::Iter<'a, Entry>,
-    /// The one whose key was handed out last.
+    /// The entry whose key was handed out last.
     last: Option<&'a Entry>,
 }
 
@@ -88,7 +88,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Wrong> {
-        // Whoever asks for a value asked for its key before.
+        // serde asks for the key before the value.
         let Some(entry) = self.last else { return Err(Wrong::default()) };
         let value = seed.deserialize(&entry.node);
         value.map_err(|wrong| wrong.or_at(entry.node.span.start).within(&entry.key))
@@ -100,7 +100,7 @@ fn name_of(text: &str) -> de::value::StrDeserializer<'_, Wrong> {
 }
 
 impl Wrong {
-    /// Is about `at`, unless something more exact is known.
+    /// Sets the position unless a more precise one is known.
     fn or_at(self, at: usize) -> Wrong {
         Wrong { at: self.at.or(Some(at)), ..self }
     }
@@ -141,7 +141,7 @@ impl de::Error for Wrong {
     }
 }
 
-/// The words that are allowed.
+/// Formats the words that are allowed.
 struct OneOf(&'static [&'static str]);
 
 impl fmt::Display for OneOf {

@@ -8,7 +8,7 @@ fn read(text: &str) -> Result<Json, String> {
     json(&root).ok_or("a fraction out of range".into())
 }
 
-/// As [`Node::to_json`], but with fractions as numbers.
+/// Like [`Node::to_json`], but with fractions as numbers.
 fn json(node: &Node) -> Option<Json> {
     match &node.value {
         Value::Fraction(text) => {
@@ -130,7 +130,7 @@ fn what_nests_or_grows_without_end_is_refused() {
     assert!(read(&many).unwrap_err().starts_with("65: more than 64 keys"));
 }
 
-/// What the `toml` crate makes of a text; `None` where it refuses it.
+/// The result of the `toml` crate; `None` if it refuses the text.
 fn second_opinion(text: &str) -> Option<Json> {
     fn json(value: toml::Value) -> Json {
         match value {
@@ -148,7 +148,7 @@ fn second_opinion(text: &str) -> Option<Json> {
     text.parse::<toml::Table>().ok().map(|table| json(toml::Value::Table(table)))
 }
 
-/// Pieces of which most orders are no TOML, and many are.
+/// Pieces that are valid TOML in some orders.
 fn text() -> impl Strategy<Value = String> {
     const PIECES: &[&str] = &[
         "a",

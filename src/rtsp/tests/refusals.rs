@@ -65,7 +65,10 @@ fn without_a_user_a_challenge_is_an_error_that_says_so() {
     camera.expect("OPTIONS", &[]);
     camera.reply("401 Unauthorized", CHALLENGE, "");
     let error = camera.error();
-    assert_eq!(error.to_string(), "401 Unauthorized: the camera wants a user, the URL has none");
+    assert_eq!(
+        error.to_string(),
+        "401 Unauthorized: the camera requires a user and password, but the URL has none"
+    );
     assert_eq!(error.fault(), Fault::Credentials);
 }
 
