@@ -3,6 +3,7 @@
 //! ```text
 //! daemon.rs    start, signals, reloading the configuration, shutdown
 //! ├─ station   a camera with its recorder
+//! ├─ absence   why a camera is not recorded
 //! ├─ engine    a camera recorded by FFmpeg
 //! ├─ live      the smaller stream for viewers
 //! ├─ wishes    requests from the page and the command line
@@ -18,6 +19,7 @@
 //! bounded time.
 //! Knows nothing of: protocols, file formats.
 
+mod absence;
 mod engine;
 mod events;
 pub mod history;
@@ -245,7 +247,9 @@ impl Daemon {
         let stations = config.camera.iter().zip(ids);
         let stations =
             stations.map(|(camera, id)| self.start_camera(id, camera, &config, executor));
-        self.stations.replace(stations.collect());
+        let stations: Vec<_> = stations.collect();
+        stations.iter().for_each(|station| station.absence.borrow_mut().was_off());
+        self.stations.replace(stations);
     }
 
     fn start_camera(

@@ -7,9 +7,7 @@ use std::{fs, path::Path};
 
 /// Records a clip in its own time over and over.
 fn recording() -> (Nvr, String, Camera) {
-    let clip = Clip::committed("plain.h264").unwrap();
-    let options = Options { speed: Speed::Times(1.0), ..Options::default() };
-    let camera = Camera::builder().stream_with("cam", clip, options).start().unwrap();
+    let camera = playing(0);
     let directory = tempfile::tempdir().unwrap();
     let text = config(directory.path(), SHORT_SEGMENTS, &[("camera", &camera.url("cam"))]);
     step_the_clock(directory.path());
@@ -18,6 +16,13 @@ fn recording() -> (Nvr, String, Camera) {
     assert_eq!(nvr.status()["clock"]["trusted"], true);
     nvr.wait_for_recording(&[]);
     (nvr, address, camera)
+}
+
+/// A camera at that port.
+fn playing(port: u16) -> Camera {
+    let clip = Clip::committed("plain.h264").unwrap();
+    let options = Options { speed: Speed::Times(1.0), ..Options::default() };
+    Camera::builder().port(port).stream_with("cam", clip, options).start().unwrap()
 }
 
 /// Has smolnvr remember that the clock was an hour behind when the machine booted: it was set since, and is
@@ -64,6 +69,7 @@ fn spans_gaps_and_days_are_those_of_the_recordings() {
     wait_for("five seconds", || now() > stopped + 5000);
     let gap = get(&address, "/api/timeline")["gaps"].clone();
     assert_eq!(rows(&gap).len(), 1, "nothing is recorded now: {gap}");
+    assert_eq!(gap[0][2], "stopped");
     assert_eq!(ask(&address, "POST", "/api/record/start", &[], "").status, 200);
     assert_eq!(ask(&address, "POST", "/api/record/stop", &[], "").status, 200);
 
@@ -84,6 +90,7 @@ fn spans_gaps_and_days_are_those_of_the_recordings() {
     let between = [&spans[0][1], &spans[1][0]].map(number);
     assert!(between[1] - between[0] >= 2000, "{seen}");
     assert_eq!([0, 1].map(|at| number(&seen["gaps"][0][at])), between);
+    assert_eq!(seen["gaps"][0][2], "stopped");
     // Spans that reach into the time are told whole.
     let inside = number(&spans[0][1]) - 1;
     let part = get(&address, &format!("/api/timeline?from={inside}&to={}", inside + 1));
@@ -108,6 +115,32 @@ fn spans_gaps_and_days_are_those_of_the_recordings() {
         assert_eq!((&seen[..2], day_of(seen)), ("20", expected));
     }
     assert!(get(&address, "/api/days")["first"].is_string(), "by the zone of this machine");
+}
+
+#[test]
+fn a_gap_tells_what_it_came_from_also_after_a_restart() {
+    let (mut nvr, address, camera) = recording();
+    let frames_end =
+        |address: &str| number(&rows(&get(address, "/api/timeline")["spans"]).last().unwrap()[1]);
+    let causes = |address: &str| {
+        let gaps = get(address, "/api/timeline")["gaps"].clone();
+        rows(&gaps).iter().map(|gap| gap[2].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let port = camera.port();
+    drop(camera);
+    wait_for("the camera is missed", || causes(&address) == ["camera"]);
+    let _camera = playing(port);
+    let before = now();
+    wait_for("the recording goes on", || frames_end(&address) > before);
+    assert_eq!(causes(&address), ["camera"]);
+    nvr.terminate();
+    let ended = now();
+    wait_for("some seconds", || now() > ended + 3000);
+    nvr.restart();
+    let address = nvr.web_address();
+    wait_for("the recording goes on", || frames_end(&address) > ended + 3000);
+    wait_for("every head is read", || get(&address, "/api/timeline")["complete"] == true);
+    assert_eq!(causes(&address), ["camera", "off"]);
 }
 
 /// A date's day since 1970, by another way than the program's.

@@ -5,6 +5,7 @@
 
 use super::{
     Daemon,
+    absence::Absence,
     history::Kind,
     live::Live,
     watchdog::{Verdict, Watchdog, Way},
@@ -53,6 +54,7 @@ pub struct Station {
     /// When frames of the open file last became durable.
     durable_at: Cell<Option<Instant>>,
     watchdog: RefCell<Watchdog>,
+    pub(super) absence: RefCell<Absence>,
     /// Frames skipped for slow viewers.
     pub skipped: Cell<u64>,
     /// The last change of state noted for the camera.
@@ -110,6 +112,7 @@ impl Station {
             segment: Cell::new(None),
             durable_at: Cell::new(None),
             watchdog: RefCell::default(),
+            absence: RefCell::default(),
             skipped: Cell::new(0),
             said: RefCell::default(),
         }
@@ -253,6 +256,7 @@ impl Station {
         now: Instant,
         buffers: &mut Vec<Vec<u8>>,
     ) {
+        self.note_absence(now);
         let mut unsent = self.unsent.borrow_mut();
         let intake = self.camera.intake.borrow();
         let mut recorder = self.recorder.borrow_mut();
@@ -262,12 +266,20 @@ impl Station {
         }
         loop {
             let next = unsent.take().or_else(|| recorder.poll(&intake.ring, moment, buffers));
-            let Some(command) = next else { return };
+            let Some(mut command) = next else { return };
+            if let Command::Open { start, .. } = &mut command {
+                start.cause = self.absence.borrow().cause();
+            }
             if let Err(refused) = storage.send(command) {
                 *unsent = Some(refused);
                 return;
             }
         }
+    }
+
+    /// Whether the card takes a segment now.
+    pub(super) fn card_accepts(&self) -> bool {
+        self.card_takes_segments.get() && self.retry_at.get().is_none()
     }
 
     pub fn card_state(&self, state: &CardState) {
@@ -320,6 +332,7 @@ impl Station {
     /// Reports that the card thread opened a file.
     pub fn opened(&self, number: u32, now: Instant) {
         self.segment.set(Some(number));
+        self.absence.borrow_mut().recorded();
         // Counted from now: the file's first frames need time to become durable.
         self.durable_at.set(self.durable_at.get().or(Some(now)));
     }

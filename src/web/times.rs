@@ -7,6 +7,7 @@ use crate::{
     http::request::Head,
     limits::{COVERAGE_DAYS_MAX, COVERAGE_SPANS_MAX, COVERAGE_SPANS_PER_DAY, DAYS_MAX},
     mp4::identity::{Cause, Clock},
+    runtime,
     storage::{
         catalog::{Catalog, Entry},
         coverage::{Coverage, Gap, Span, Survey},
@@ -153,7 +154,8 @@ impl Web {
     fn why_not_recorded_now(&self, camera: &str) -> Option<Cause> {
         let station = self.station(camera)?;
         let is_trusted = self.daemon.trust.get() == Clock::Trusted;
-        (is_trusted && station.segment().is_none()).then_some(Cause::Unknown)
+        let is_told = is_trusted && station.segment().is_none();
+        is_told.then(|| station.why_not_recorded(runtime::now()))
     }
 }
 
