@@ -1,32 +1,31 @@
 //! The web server: the page, its API, recordings and live video, on picoserve.
 //!
 //! ```text
-//! web.rs          what all connections share
-//! ├─ slots        listeners, how many connections there are, and whose makes way
-//! ├─ access       who may do what
+//! web.rs          state shared by all connections
+//! ├─ slots        listeners, the limit of connections, and which one is closed first
+//! ├─ access       permissions
 //! ├─ socket       picoserve's traits on smol; the gate that reads heads
-//! ├─ service      one connection's requests: admitted, read whole, answered
+//! ├─ service      a connection's requests: admitted, read, answered
 //! ├─ routes       the table: method and path → answer
 //! ├─ session      logging in and out, the password
 //! ├─ answer       status, header fields, body → bytes, in bounded pieces
-//! ├─ api          what the page asks and wants
-//! ├─ times        what was recorded when: spans, gaps, days
-//! ├─ status       how everything is: JSON and Prometheus text
-//! ├─ events       changes as they come
-//! ├─ playback     recordings, by ranges
-//! ├─ keep         recordings between two moments: kept, released, deleted
+//! ├─ api          requests of the page
+//! ├─ times        recorded spans, gaps and days
+//! ├─ status       the state of everything: JSON and Prometheus text
+//! ├─ events       server-sent events
+//! ├─ playback     recordings, with ranges
+//! ├─ keep         keeps, releases and deletes spans
 //! ├─ clip         many recordings as one file
 //! ├─ thumbnail    a picture of a recording, in builds with pictures
-//! ├─ viewers      live video, and the places that carry media
-//! ├─ live         frames of the ring as endless MP4
+//! ├─ viewers      live video, and the limit of media connections
+//! ├─ live         frames of a ring as endless MP4
 //! ├─ packer       frames → fragments
 //! ├─ settings     the configuration, shown and changed
 //! ├─ watch        when another program sets the password
-//! ├─ probe        a look at a camera before it is saved
+//! ├─ probe        tests a camera before it is saved
 //! └─ assets       the page itself, in the binary
 //! ```
-//! All of it runs on the main thread, and nothing of it waits for the card there. Knows nothing of:
-//! the command line.
+//! Everything here runs on the main thread, and nothing waits for the card there.
 
 pub mod access;
 mod answer;
@@ -80,39 +79,41 @@ use std::{
     time::Duration,
 };
 
-/// What all connections share.
+/// State shared by all connections.
 pub(crate) struct Web {
     daemon: Rc<Daemon>,
     access: RefCell<Access>,
-    /// Whose turn it is to have a password checked.
+    /// Held while a password is checked.
     checking: Mutex<()>,
     reader: Reader,
-    /// Whose turn it is to have a clip.
+    /// Held while a clip is sent.
     clip_turn: Arc<Mutex<()>>,
     slots: Slots,
-    /// Connections that carry media.
+    /// The number of media connections.
     media: Cell<usize>,
-    /// Whose turn it is to have a picture made of a recording.
+    /// Held while a picture of a recording is made.
     #[cfg(feature = "pictures")]
     thumbnail: Mutex<()>,
-    /// A camera is being looked at.
+    /// A camera is being tested.
     probing: Cell<bool>,
     /// The configuration is being changed.
     configuring: Cell<bool>,
-    /// Somebody unknown says more than a password.
+    /// A client that is not logged in is sending a long body.
     much_is_said: Cell<bool>,
     timeouts: Config,
 }
 
-/// Listens at `web.listen` and on the control socket, until the daemon ends.
+/// Listens on `web.listen` and on the control socket until the daemon ends.
 ///
 /// # Errors
-/// The system has no room for a thread, or the socket can not be made.
+/// The system refused a thread, or the socket cannot be created.
 pub fn start(daemon: &Rc<Daemon>) -> io::Result<()> {
     let access = {
         let password = password::read(&password::path(&daemon.options.config_file));
         if let Password::Unreadable(why) = &password {
-            log::error!("web: nobody can log in: {why}; `smolnvr passwd` sets a new password");
+            log::error!(
+                "web: logging in is impossible: {why}; set a new password with `smolnvr passwd`"
+            );
         }
         let web = &daemon.config.borrow().web;
         Access::new(web, &access::host::own_name(), password, assets::PATHS, secret::random)
@@ -147,7 +148,7 @@ impl Web {
         let conn = Conn::new(Rc::clone(&link));
         let server =
             Server::<Smol, _, _, _>::custom(&router, SmolTimer, &self.timeouts, &mut buffer);
-        // Whatever went wrong, the client knows as much as he can be told.
+        // Whatever went wrong, the client has been told as far as possible.
         let _ = server.serve(conn).await;
     }
 
@@ -157,15 +158,15 @@ impl Web {
     }
 
     fn catalog(&self) -> MutexGuard<'_, Catalog> {
-        // A card thread that panicked left a list that is as good as before.
+        // If the card thread panicked, the list is as good as before.
         self.daemon.storage.catalog().lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something to its end, also where the client goes meanwhile; `None` where the daemon ends.
+    /// Runs `job` to completion even if the client disconnects; `None` if the daemon is ending.
     async fn to_its_end<T: 'static>(&self, job: impl Future<Output = T> + 'static) -> Option<T> {
         let (reply, answer) = smol::channel::bounded(1);
         let task = async move {
-            // Nobody may be left to hear it.
+            // The client may be gone.
             let _ = reply.try_send(job.await);
         };
         self.daemon.executor.spawn(task).detach();
@@ -173,7 +174,7 @@ impl Web {
     }
 }
 
-/// Held while something is done that only one may do; `None` where somebody does.
+/// Held during an operation of which only one may run; `take` returns `None` while one does.
 struct Exclusive<'a>(&'a Cell<bool>);
 
 impl Exclusive<'_> {
@@ -188,7 +189,7 @@ impl Drop for Exclusive<'_> {
     }
 }
 
-/// Held while an answer is on its way: the process does not end before.
+/// Held while a reply is being sent; the process does not exit before.
 struct Busy(Rc<Daemon>);
 
 impl Busy {
@@ -205,7 +206,7 @@ impl Drop for Busy {
     }
 }
 
-/// The control socket, for its owner alone from the first moment on.
+/// Creates the control socket, accessible only by its owner from the start.
 fn control_socket(path: &Path) -> io::Result<Async<UnixListener>> {
     let new = path.with_extension("sock.new");
     for old in [&new, path] {

@@ -1,7 +1,8 @@
-//! Answers: a status, header fields and a body in; what picoserve writes out.
+//! Replies: a status, header fields and a body in; the response written by picoserve out.
 //!
-//! A body is bytes, a range of a recording, or a stream without an end; each goes out in bounded
-//! pieces. Spec: RFC 9110 §8, §15. Knows nothing of: routes.
+//! A body is bytes, a range of a recording, or an endless stream, sent in bounded pieces.
+//! Spec: RFC 9110 §8, §15.
+//! Knows nothing of: routes.
 
 use super::{
     access::{Challenge, Refusal},
@@ -19,14 +20,14 @@ use picoserve::{
 };
 use std::{borrow::Cow, fmt::Display, pin::Pin, rc::Rc};
 
-/// What is sent back.
+/// A reply to a request.
 pub(super) struct Answer {
     pub status: u16,
     pub headers: Headers,
     pub body: Body,
 }
 
-/// Header fields beside `Content-Type`, `Content-Length` and `Connection`.
+/// Header fields other than `Content-Type`, `Content-Length` and `Connection`.
 pub(super) type Headers = Vec<(&'static str, Cow<'static, str>)>;
 
 pub(super) enum Body {
@@ -35,7 +36,7 @@ pub(super) enum Body {
         kind: &'static str,
         bytes: Cow<'static, [u8]>,
     },
-    /// Made as it is sent; its length is known.
+    /// Produced while it is sent, with a known length.
     Made {
         kind: &'static str,
         length: usize,
@@ -49,22 +50,22 @@ pub(super) enum Body {
     },
 }
 
-/// Makes a body that need not be in memory as a whole.
+/// Produces a body without having all of it in memory.
 pub(super) trait Maker {
-    /// Appends a piece, counted from 0, the same each time; false behind the last one.
+    /// Appends a piece, counted from 0, with the same content each time; returns false after the
+    /// last.
     fn make(&self, piece: usize, out: &mut Vec<u8>) -> bool;
 }
 
-/// Gives a stream piece by piece.
+/// Produces a stream piece by piece.
 pub(super) trait Source {
-    /// Waits for the next piece and appends it. Cancel-safe: nothing is lost of a piece that was not
-    /// given.
+    /// Waits for the next piece and appends it. Cancel-safe: a piece not returned is not lost.
     fn next<'a>(&'a mut self, out: &'a mut Vec<u8>) -> Pin<Box<dyn Future<Output = Piece> + 'a>>;
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Piece {
-    /// Something to read; WebSockets send it as text.
+    /// Text; sent as a text message over a WebSocket.
     Text,
     Binary,
     End,
@@ -76,12 +77,12 @@ impl Answer {
     }
 
     pub fn json(value: &impl serde::Serialize) -> Answer {
-        // Numbers, text and lists of them: it can not fail.
+        // Numbers, text and lists cannot fail.
         let bytes = serde_json::to_vec(value).unwrap_or_default();
         Answer::of_json(200, bytes)
     }
 
-    /// JSON that is made as it is sent.
+    /// JSON produced while it is sent.
     pub fn made(maker: impl Maker + 'static) -> Answer {
         let (mut length, mut piece) = (0, Vec::new());
         for at in 0.. {
@@ -106,8 +107,8 @@ impl Answer {
         Answer::of_json(status, error.to_string().into_bytes())
     }
 
-    /// An answer without an end. Proxies shall pass it on as it comes: nginx gathers what it is not told
-    /// to leave, and others what they may compress (RFC 9111 §5.2.2.6).
+    /// A reply without an end. The header fields tell proxies to pass it on at once: nginx buffers
+    /// otherwise, and others buffer what they may compress (RFC 9111 §5.2.2.6).
     pub fn endless(kind: &'static str, source: Box<dyn Source>) -> Answer {
         Answer::new(200, Body::Stream { kind, source })
             .with("Cache-Control", "no-store, no-transform")
@@ -119,7 +120,7 @@ impl Answer {
         self
     }
 
-    /// Sends it.
+    /// Sends the reply.
     pub async fn write<R: Read, W: ResponseWriter<Error = R::Error>>(
         self,
         method: &str,
@@ -147,7 +148,7 @@ impl Answer {
             Body::Bytes { kind, bytes } => (kind, bytes.len(), Payload::Bytes(bytes)),
             Body::Made { kind, length, maker } => (kind, length, Payload::Made(maker)),
             Body::Picture(it) => ("image/jpeg", it.jpeg.len(), Payload::Picture(it)),
-            // At most 2 GiB: a segment ends there.
+            // At most 2 GiB, where a segment ends.
             Body::File(extent) => (
                 "video/mp4",
                 usize::try_from(extent.bytes()).unwrap_or(0),
@@ -185,7 +186,7 @@ fn json(refusal: &Refusal) -> String {
     }
 }
 
-/// A whole answer, after which the connection is closed: for what does not get as far as picoserve.
+/// A complete response that closes the connection, for requests that do not reach picoserve.
 pub(super) fn message(refusal: &Refusal) -> String {
     let body = json(refusal);
     format!(
@@ -210,7 +211,7 @@ impl HeadersIter for Fields {
     }
 }
 
-/// A body whose length is known.
+/// A body of known length.
 struct Sized {
     kind: &'static str,
     length: usize,
@@ -218,7 +219,7 @@ struct Sized {
 }
 
 enum Payload {
-    /// Only the head was asked for.
+    /// Only the header was requested.
     Head,
     Bytes(Cow<'static, [u8]>),
     Made(Box<dyn Maker>),
@@ -258,7 +259,8 @@ impl Content for Sized {
                     writer.write_all(&piece).await?;
                 }
                 if !extent.is_at_end() {
-                    // The card gave less than was announced: what follows would be taken for the rest.
+                    // The card returned less than announced; a further response would be taken for
+                    // the rest.
                     link.close();
                 }
                 Ok(())
@@ -267,7 +269,7 @@ impl Content for Sized {
     }
 }
 
-/// A body without an end; nothing where only the head was asked for.
+/// An endless body; `None` if only the header was requested.
 struct Streamed(Option<Box<dyn Source>>);
 
 impl CustomBody for Streamed {
@@ -283,7 +285,7 @@ impl CustomBody for Streamed {
     }
 }
 
-/// Empties a buffer, and gives back what a large picture made it grow.
+/// Empties a buffer, and shrinks it if a large picture made it grow.
 pub(super) fn recycle(piece: &mut Vec<u8>) {
     piece.clear();
     piece.shrink_to(limits::LIVE_BUFFER_BYTES_KEPT);

@@ -1,6 +1,6 @@
-//! What the page wants of the daemon, as requests: record, list, delete, let go of the card, end.
+//! Requests of the page: record, list, delete, release the card, shut down.
 //!
-//! Spec: docs/http.md. Knows nothing of: how it is done.
+//! Spec: docs/http.md.
 
 use super::{
     Web,
@@ -37,18 +37,19 @@ struct Recording<'a> {
     gap_before_ms: u32,
 }
 
-/// The answer to it. 60 bytes a recording while it is sent, where its text has 250.
+/// The reply to that. A recording takes 60 bytes while the list is sent; its text has 250.
 #[derive(Default)]
 struct List {
     camera: String,
     rows: Vec<Row>,
-    /// `codecs` of the rows, each once.
+    /// The distinct `codecs` of the rows.
     codecs: Vec<String>,
-    /// `before` of the following page.
+    /// The `before` of the next page.
     next: Option<u32>,
-    /// What people see of the camera; `None` for one that is not configured.
+    /// The camera's label; `None` if it is not configured.
     label: Option<String>,
-    /// Whether every head was read; if not, recordings that began before `read_to` may be missing.
+    /// Whether every head has been read; otherwise recordings that began before `read_to` may be
+    /// missing.
     complete: bool,
     read_to: Option<i64>,
 }
@@ -56,7 +57,7 @@ struct List {
 struct Row {
     entry: Entry,
     gap_before_ms: u32,
-    /// Its place among `List::codecs`.
+    /// Index into `List::codecs`.
     codecs: usize,
 }
 
@@ -94,7 +95,7 @@ impl Web {
 
     pub(super) async fn storage_release(&self) -> Answer {
         let result = self.daemon.release_card().await;
-        // Who downloads reads nothing more, but may be reading a last piece: it is waited for.
+        // Downloads start no further reads, but one may be in progress: wait for it.
         let _ = self.reader.run(|| ()).await;
         self.card_state(result)
     }
@@ -158,7 +159,7 @@ impl Web {
         let mut list = List { label, complete, read_to, ..List::default() };
         match catalog.owner(&camera) {
             Some(owner) => query.list(catalog.recordings(owner, query.before), &catalog, &mut list),
-            // A former one's may not be read yet.
+            // Recordings of a former camera may not have been read yet.
             None if known.is_none() && complete && head.parameter("camera").is_some() => {
                 return Answer::error(404, "no such camera");
             }
@@ -171,7 +172,8 @@ impl Web {
 }
 
 impl Web {
-    /// The camera that a request names, or else the first one that is configured, or has recordings.
+    /// Returns the camera named in a request; by default the first one configured, or else with
+    /// recordings.
     pub(super) fn camera_asked(&self, head: &Head<'_>, catalog: &Catalog) -> String {
         let config = self.daemon.config.borrow();
         let configured = || Some(config.camera.first()?.name.as_str());
@@ -183,18 +185,19 @@ impl Web {
             .to_owned()
     }
 
-    /// UTC in ms: what began before may be missing, since it is not yet read; `None` where all is.
+    /// Recordings that began before this time (UTC in ms) may be missing, because they have not
+    /// been read; `None` if all have been.
     pub(super) fn read_to(&self, catalog: &Catalog) -> Option<i64> {
         catalog.read_to().map(|time| time.0.min(self.daemon.clock.now().0))
     }
 }
 
-/// Which recordings are asked for.
+/// Which recordings are requested.
 struct Query {
     from: Option<i64>,
     to: Option<i64>,
     before: Option<u32>,
-    /// That one alone.
+    /// Only this one.
     number: Option<u32>,
     limit: usize,
 }
@@ -215,7 +218,7 @@ impl Query {
         })
     }
 
-    /// Whether it is asked for: where it is by time, never one whose time is not known.
+    /// Returns true if the recording matches. A search by time skips recordings of unknown time.
     fn wants(&self, entry: &Entry) -> bool {
         let (from, to) = (self.from.unwrap_or(i64::MIN), self.to.unwrap_or(i64::MAX));
         let is_in_time = entry.end().0 >= from && entry.start.0 < to;
@@ -224,7 +227,7 @@ impl Query {
         is_that && (!by_time || (entry.is_read() && is_in_time))
     }
 
-    /// `found`: newest first.
+    /// `found` is newest first.
     fn list(&self, found: Recordings<'_>, catalog: &Catalog, list: &mut List) {
         let mut found = found.map(|(_, entry)| entry).peekable();
         while let Some(entry) = found.next() {
@@ -253,7 +256,7 @@ impl Maker for List {
         match self.rows.get(piece) {
             Some(row) => {
                 out.extend_from_slice(if piece == 0 { b"" } else { b"," });
-                // Numbers and text: it can not fail.
+                // Numbers and text cannot fail.
                 let _ = serde_json::to_writer(out, &self.recording(row));
                 true
             }
@@ -278,7 +281,7 @@ impl List {
         let codecs = self.codecs.get(row.codecs).filter(|codecs| !codecs.is_empty());
         Recording {
             camera: &self.camera,
-            // What is listed has one.
+            // A listed recording has a number.
             number: entry.address().unwrap_or_default(),
             file: entry.file(),
             start_ms: entry.start.0,

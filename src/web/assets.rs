@@ -1,13 +1,13 @@
-//! The page's files and the description of the API, in the binary, gzipped when it was built (`build.rs`).
+//! The page's files and the API description, compiled in gzipped (`build.rs`).
 //!
-//! Spec: RFC 9110 §8.4.1, §13.1.2. Knows nothing of: what is in them.
+//! Spec: RFC 9110 §8.4.1, §13.1.2.
 
 use super::answer::{Answer, Body};
 use crate::http::request::Head;
 
 /// One file.
 pub(super) struct Asset {
-    /// Its address behind the first `/`; the page itself has none.
+    /// Its path without the leading `/`; empty for the page itself.
     name: &'static str,
     kind: &'static str,
     /// Of its content: its entity tag, and the `v` of its address in the page.
@@ -21,11 +21,11 @@ pub(super) fn find(name: &str) -> Option<&'static Asset> {
     ASSETS.iter().find(|asset| asset.name == name)
 }
 
-/// `GET /`, `/app.js`, `/api/openapi.json` and so on.
+/// Serves `GET /`, `/app.js`, `/api/openapi.json` and so on.
 pub(super) fn answer(head: &Head<'_>, name: &str) -> Answer {
-    let Some(asset) = find(name) else { return Answer::error(404, "there is nothing here") };
+    let Some(asset) = find(name) else { return Answer::error(404, "not found") };
     let is_known = head.field("if-none-match").is_some_and(|tags| tags.contains(asset.hash));
-    // Without such a field any encoding is acceptable (RFC 9110 §12.5.3).
+    // Without this field any encoding is acceptable (RFC 9110 §12.5.3).
     let takes_gzip = head
         .field("accept-encoding")
         .is_none_or(|encodings| encodings.contains("gzip") || encodings.contains('*'));
@@ -35,12 +35,12 @@ pub(super) fn answer(head: &Head<'_>, name: &str) -> Answer {
             let body = Body::Bytes { kind: asset.kind, bytes: asset.gzipped.into() };
             Answer::new(200, body).with("Content-Encoding", "gzip")
         }
-        // Somebody looks whether the page is there (wget --spider).
+        // A check whether the page is there (wget --spider).
         (false, false) if name.is_empty() => {
             let body = Body::Bytes { kind: "text/html; charset=utf-8", bytes: PLAIN_PAGE.into() };
             return Answer::new(200, body).with("Vary", "Accept-Encoding");
         }
-        (false, false) => return Answer::error(406, "this is only to be had gzipped"),
+        (false, false) => return Answer::error(406, "this is only available with gzip encoding"),
     };
     // What is asked for by its hash never changes (RFC 8246).
     let is_named = head.parameter("v") == Some(asset.hash);
@@ -51,9 +51,9 @@ pub(super) fn answer(head: &Head<'_>, name: &str) -> Answer {
         .with("Vary", "Accept-Encoding")
 }
 
-/// For those who do not take the page as it lies here.
+/// For clients that do not accept gzip.
 const PLAIN_PAGE: &[u8] = b"<!doctype html><title>smolnvr</title>\
-    <p>smolnvr is here. Its page is sent gzipped: use a browser, or curl --compressed.\n";
+    <p>smolnvr is running. Its page needs gzip: use a browser, or curl --compressed.\n";
 
 #[cfg(test)]
 mod tests {

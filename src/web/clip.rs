@@ -1,7 +1,7 @@
-//! Clips: a camera's name and a span in, one MP4 file of many recordings out.
+//! Clips: a camera's name and a span in, one MP4 file made of many recordings out.
 //!
-//! `clip` makes the bytes; here are the files they come from, and what HTTP wants. One clip at a time: a
-//! board has memory for one. Its recordings are held, so that retention takes others first.
+//! `clip` produces the bytes; this module handles their files and HTTP. One clip at a time: a board
+//! has memory for one. Its recordings are held, so that retention deletes others first.
 
 use super::{
     MediaPlace, Web,
@@ -21,11 +21,11 @@ use crate::{
 use smol::lock::MutexGuardArc;
 use std::{io, ops::Range, path::PathBuf, pin::Pin, rc::Rc, sync::Arc};
 
-/// The recordings that a clip is made of, held while it lives.
+/// The recordings that a clip is made from, held while this lives.
 struct Segments {
     web: Rc<Web>,
     files: Arc<Files>,
-    /// Of the list that they were found in.
+    /// The generation of the catalogue they were found in.
     generation: u32,
     _turn: MutexGuardArc<()>,
 }
@@ -43,7 +43,7 @@ struct SegmentFile {
     bytes: u64,
 }
 
-/// A part of a clip on its way out.
+/// The part of a clip being sent.
 struct ClipBody {
     clip: Arc<Clip>,
     cursor: Cursor,
@@ -52,7 +52,7 @@ struct ClipBody {
     _place: Option<MediaPlace>,
 }
 
-/// What is asked for.
+/// The clip requested.
 struct Query {
     from: WallTime,
     to: WallTime,
@@ -63,7 +63,7 @@ impl Web {
     /// `GET /clip/{camera}.mp4?from=&to=`.
     pub(super) async fn clip(self: &Rc<Self>, head: &Head<'_>, file: &str) -> Answer {
         let Some(camera) = file.strip_suffix(".mp4") else {
-            return Answer::error(404, "a clip is /clip/CAMERA.mp4?from=MS&to=MS");
+            return Answer::error(404, "expected /clip/CAMERA.mp4?from=MS&to=MS");
         };
         let query = match Query::of(head) {
             Ok(query) => query,
@@ -71,11 +71,8 @@ impl Web {
         };
         let turn = runtime::timeout(limits::CLIP_TURN_TIMEOUT, self.clip_turn.lock_arc()).await;
         let Some(turn) = turn else {
-            return Answer::error(
-                503,
-                "another clip is being handed out: try again when it is done",
-            )
-            .with("Retry-After", "10");
+            return Answer::error(503, "another clip is being sent: try again when it is finished")
+                .with("Retry-After", "10");
         };
         let segments = match self.segments(camera, &query, turn) {
             Ok(segments) => segments,
@@ -84,12 +81,12 @@ impl Web {
         let clip = match segments.plan(&query).await {
             Ok(Some(clip)) => Arc::new(clip),
             Ok(None) => return Answer::error(404, "nothing was recorded then"),
-            Err(error) => return Answer::error(503, format!("the card can not be read: {error}")),
+            Err(error) => return Answer::error(503, format!("cannot read the card: {error}")),
         };
         self.hand_out(head, camera, clip, segments)
     }
 
-    /// The recordings of the span, in the order of their numbers.
+    /// Finds the recordings in the span, ordered by number.
     fn segments(
         self: &Rc<Self>,
         camera: &str,
@@ -98,11 +95,11 @@ impl Web {
     ) -> Result<Segments, Answer> {
         let mut catalog = self.catalog();
         if catalog.read_to().is_some_and(|read_to| read_to > query.from) {
-            let wait = "the card is still being read, and not yet back to that time: try again";
+            let wait = "the card is still being read and that time has not been reached: try again";
             return Err(Answer::error(503, wait).with("Retry-After", "2"));
         }
         let Some(owner) = catalog.owner(camera) else {
-            return Err(Answer::error(404, "no recordings of such a camera"));
+            return Err(Answer::error(404, "no recordings of that camera"));
         };
         let mut files = Files { folders: Vec::new(), files: Vec::new() };
         for (folder, entry) in catalog.recordings(owner, None) {
@@ -118,7 +115,7 @@ impl Web {
             files.files.push(SegmentFile { folder: at, name: entry.name, start, bytes });
         }
         files.files.reverse();
-        // The planner says that the clip ends there.
+        // One more than fits, so that the planner notices.
         files.files.truncate(limits::CLIP_SEGMENTS_MAX + 1);
         files.hold(&mut catalog, 1);
         let (files, generation) = (Arc::new(files), catalog.generation());
@@ -143,7 +140,7 @@ impl Web {
             Part::Whole => (200, 0..length),
             Part::Some(range) => (206, range),
             Part::Unsatisfiable => {
-                return Answer::error(416, "the clip is not that long")
+                return Answer::error(416, "the clip is shorter than that")
                     .with("Content-Range", format!("bytes */{length}"));
             }
         };
@@ -183,7 +180,7 @@ impl Query {
         let time = |name: &str| {
             let text = head.parameter(name).unwrap_or_default();
             let time = text.parse().map(WallTime);
-            time.map_err(|_| format!("{name} is a time in milliseconds since 1970, UTC"))
+            time.map_err(|_| format!("{name}: expected a time in milliseconds since 1970, UTC"))
         };
         let (from, to) = (time("from")?, time("to")?);
         let selection = match head.parameter("key_frames") {
@@ -195,7 +192,7 @@ impl Query {
 }
 
 impl Segments {
-    /// Looks into every segment, one at a time, so that other readers have their turns.
+    /// Examines every segment, one at a time, so that other readers get their turns.
     async fn plan(&self, query: &Query) -> io::Result<Option<Clip>> {
         let mut planner = Planner::new(query.from, query.to, query.selection);
         for id in 0..self.files.files.len() {
@@ -219,9 +216,9 @@ impl Segments {
         Ok(planner.finish())
     }
 
-    /// Names the clip's bytes: the same recordings, of the same lengths, and the same span of them.
+    /// Identifies the clip's bytes: its recordings, their lengths, and the span.
     fn etag(&self, clip: &Clip) -> String {
-        // FNV-1a: it need not withstand anybody.
+        // FNV-1a: no attacker gains anything from a collision.
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         let mut add = |value: u64| {
             for byte in value.to_be_bytes() {
@@ -279,7 +276,7 @@ impl Source for ClipBody {
     fn next<'a>(&'a mut self, out: &'a mut Vec<u8>) -> Pin<Box<dyn Future<Output = Piece> + 'a>> {
         Box::pin(async move {
             let wanted = (self.range.end - self.range.start).min(limits::WEB_PIECE_BYTES as u64);
-            // The card was let go of, or another one lies there now.
+            // The card was released or replaced.
             if wanted == 0 || self.segments.web.catalog().generation() != self.segments.generation {
                 return Piece::End;
             }
@@ -288,7 +285,7 @@ impl Source for ClipBody {
             let job = move || {
                 let file = LastFile::default();
                 let read: clip::ReadSource = &|id, buffer, at| files.read(&file, id, buffer, at);
-                // At most a piece.
+                // At most one piece.
                 let count = usize::try_from(wanted).unwrap_or(0);
                 clip.read(&mut cursor, at, count, &mut piece, read)?;
                 Ok((piece, cursor))
@@ -302,7 +299,7 @@ impl Source for ClipBody {
                 }
                 Err(error) => {
                     let error: io::Error = error;
-                    log::warn!("web: a clip ends early, the card answers: {error}");
+                    log::warn!("web: a clip ends early: cannot read the card: {error}");
                     Piece::End
                 }
             }

@@ -1,6 +1,6 @@
-//! Changes as they come: server-sent events for one who listens.
+//! Changes as they happen, as server-sent events.
 //!
-//! Spec: the HTML standard §9.2. Knows nothing of: what changes.
+//! Spec: HTML standard §9.2.
 
 use super::{
     Web,
@@ -12,14 +12,14 @@ use serde::Serialize;
 use serde_json::json;
 use std::{pin::Pin, rc::Rc, time::Instant};
 
-/// One who listens.
+/// One listener.
 struct Feed {
     web: Rc<Web>,
     next_change: u64,
     next_notice: u64,
-    /// When the status was told last.
+    /// When the status was last sent.
     told: Option<Instant>,
-    /// Something changed since.
+    /// Something has changed since.
     outdated: bool,
 }
 
@@ -58,10 +58,10 @@ impl Feed {
         }
     }
 
-    /// Tells what there is to tell; answers when to look again where that is nothing.
+    /// Appends everything there is to send; if there is nothing, returns when to check again.
     fn tell(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<Instant> {
         let history = self.web.daemon.history.borrow();
-        // What is gone was more than anybody reads.
+        // A listener that misses entries was too slow for anyone to follow.
         for number in self.next_change..history.changes.next() {
             if let Some(change) = history.changes.get(number) {
                 write_event(out, "change", &ChangeStatus::of(change));

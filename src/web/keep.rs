@@ -1,6 +1,6 @@
-//! Spans that people want to keep, to release or to delete: a camera's name and two moments in, counts out.
+//! Requests to keep, release or delete a span: a camera's name and two times in, counts out.
 //!
-//! Spec: docs/http.md. Knows nothing of: how it is done.
+//! Spec: docs/http.md.
 
 use super::{Web, answer::Answer};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 use serde_json::json;
 
 impl Web {
-    /// `PUT` and `DELETE /api/keep/{camera}`, `DELETE /api/recordings/{camera}`, each with `?from=&to=`.
+    /// `PUT` and `DELETE /api/keep/{camera}`, `DELETE /api/recordings/{camera}`, with `?from=&to=`.
     pub(super) async fn span(&self, head: &Head<'_>, camera: &str, action: SpanAction) -> Answer {
         let span = match span(head) {
             Ok(span) => span,
@@ -33,17 +33,17 @@ impl Web {
                 let answer = Answer::error(status, error.to_string());
                 if status == 503 { answer.with("Retry-After", "2") } else { answer }
             }
-            None => Answer::error(503, "the card is slow, and goes on with it: ask again")
+            None => Answer::error(503, "the card is slow, the request still runs: ask again")
                 .with("Retry-After", "10"),
         }
     }
 }
 
-/// Both ends are to be said: what is deleted by mistake does not come back.
+/// Both ends are required, because a mistaken deletion cannot be undone.
 fn span(head: &Head<'_>) -> Result<(WallTime, WallTime), String> {
     let time = |name: &str| {
         let time = head.parameter(name).unwrap_or_default().parse().map(WallTime);
-        time.map_err(|_| format!("{name} is a time in milliseconds since 1970, UTC"))
+        time.map_err(|_| format!("{name}: expected a time in milliseconds since 1970, UTC"))
     };
     Ok((time("from")?, time("to")?))
 }

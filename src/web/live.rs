@@ -1,7 +1,8 @@
-//! Live view: frames of a ring in, fragmented MP4 out, one viewer each with a time of his own.
+//! Live view: frames of a ring in, fragmented MP4 out; each viewer has its own time line.
 //!
-//! It begins with the newest key frame. A viewer who is too slow for the stream goes on at the newest
-//! key frame again; what he misses is counted. Knows nothing of: sockets, the card.
+//! A stream starts at the newest key frame. A viewer too slow for the stream skips to the newest
+//! key frame; skipped frames are counted.
+//! Knows nothing of: sockets, the card.
 
 use super::{
     answer::{Piece, Source},
@@ -18,12 +19,13 @@ use crate::{
 };
 use std::{pin::Pin, rc::Rc};
 
-/// How the stream is packed.
+/// How the stream is framed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Form {
-    /// One file without an end; it ends where the parameter sets change.
+    /// An endless file, which ends when the parameter sets change.
     File,
-    /// Messages: a MIME type as text before each init segment, and words where there is none yet.
+    /// WebSocket messages: a MIME type as text before each init segment, and a reason while there
+    /// is none.
     Messages,
 }
 
@@ -33,21 +35,21 @@ pub(super) struct Live {
     station: Rc<Station>,
     watching: Watching,
     form: Form,
-    /// The next frame; `None` before a key frame was found.
+    /// The next frame; `None` until a key frame is found.
     next: Option<u64>,
-    /// What was said of the stream last.
+    /// What was last sent.
     told: Told,
     packer: Packer,
-    /// Frames were left out: the viewer's time goes on without them.
+    /// Frames were skipped: the viewer's time continues without them.
     jumped: bool,
 }
 
 #[derive(PartialEq, Eq)]
 enum Told {
     Nothing,
-    /// These words.
+    /// This reason for waiting.
     Wait(String),
-    /// The MIME type of these sets; their init segment comes next.
+    /// The MIME type; the init segment follows.
     Codec,
     Init,
 }
@@ -80,7 +82,7 @@ impl Live {
         }
     }
 
-    /// The next piece, if there is one now.
+    /// Returns the next piece if there is one.
     fn take(&mut self, out: &mut Vec<u8>) -> Option<Piece> {
         let camera = Rc::clone(self.watching.camera());
         let intake = camera.intake.borrow();
@@ -91,7 +93,7 @@ impl Live {
         let (frame, _) = intake.ring.get(next)?;
         if !self.fits(frame) {
             if !frame.is_key() {
-                self.next = None; // lost between two key frames
+                self.next = None; // in the middle of a picture group
                 return self.say_wait(out);
             }
             if let Some(piece) = self.begin(frame, out) {
@@ -103,7 +105,7 @@ impl Live {
         Some(Piece::Binary)
     }
 
-    /// The frame to go on with, which may be that of a newer picture group.
+    /// Finds the next frame, which may belong to a newer picture group.
     fn find_next(&mut self, intake: &Intake) -> Option<u64> {
         let ring = &intake.ring;
         let numbers = ring.numbers();
@@ -112,7 +114,7 @@ impl Live {
             self.next = None;
             return None;
         }
-        // After a pause the newest picture group may still be one from before it.
+        // After a pause, the newest picture group may still date from before it.
         let newest_key = ring.key_until(numbers.end).filter(|&key| intake.is_current(key));
         let next = match self.next {
             None => newest_key?,
@@ -153,19 +155,19 @@ impl Live {
         self.station.skipped.set(self.station.skipped.get() + (to - from));
     }
 
-    /// Whether a frame belongs to the init segment and the time that the viewer has.
+    /// Returns true if a frame continues the viewer's init segment and time line.
     fn fits(&self, frame: &Frame) -> bool {
         self.told == Told::Init && !self.jumped && self.packer.fits(frame)
     }
 
-    /// Begins with a key frame: says what is to be said before it; `None` where that is nothing.
+    /// Starts with a key frame: appends what must precede it, if anything.
     fn begin(&mut self, key: &Frame, out: &mut Vec<u8>) -> Option<Piece> {
         if self.told == Told::Init && self.packer.has_head_of(key) {
             self.rebase(key);
             return None;
         }
         match (self.form, &self.told) {
-            // A player of files takes no second head.
+            // File players do not accept a second head.
             (Form::File, Told::Init) => Some(Piece::End),
             (Form::Messages, Told::Nothing | Told::Wait(_) | Told::Init) => {
                 out.extend_from_slice(mime_type(&key.parameter_sets).as_bytes());
@@ -186,15 +188,15 @@ impl Live {
         self.packer.go_on_with(key);
     }
 
-    /// Says why there is nothing to see, once.
+    /// Sends the reason for waiting, once.
     fn say_wait(&mut self, out: &mut Vec<u8>) -> Option<Piece> {
         if self.form == Form::File || self.next.is_some() {
             return None;
         }
         let text = match (self.watching.state(), self.watching.last_error()) {
-            (State::Live, _) => "wait: the next key frame of the camera".to_owned(),
+            (State::Live, _) => "wait: for the camera's next key frame".to_owned(),
             (_, Some(error)) => format!("wait: {error}"),
-            (_, None) => "wait: the camera is being connected".to_owned(),
+            (_, None) => "wait: connecting to the camera".to_owned(),
         };
         if matches!(&self.told, Told::Wait(told) if *told == text) {
             return None;
@@ -211,7 +213,7 @@ impl Source for Live {
     }
 }
 
-/// As Media Source Extensions want it.
+/// The type as Media Source Extensions expect it.
 pub(super) fn mime_type(parameter_sets: &ParameterSets) -> String {
     format!("video/mp4; codecs=\"{}\"", parameter_sets.mime())
 }

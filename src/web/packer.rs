@@ -1,6 +1,6 @@
-//! Packs frames of a ring into fragments with a time of their own: for a viewer, or for a look.
+//! Packs frames of a ring into fragments with a time line of their own, for viewers and probes.
 //!
-//! Spec: ISO/IEC 14496-12 §8.8. Knows nothing of: who looks, which frames are worth it.
+//! Spec: ISO/IEC 14496-12 §8.8.
 
 use crate::{
     codec::ParameterSets,
@@ -11,12 +11,12 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// One stream of fragments; its time begins at 0 and has no gaps.
+/// One stream of fragments; its time starts at 0 and has no gaps.
 #[derive(Default)]
 pub(super) struct Packer {
-    /// What the time is made from; `None` before the first key frame.
+    /// Maps the ring's times to the stream's; `None` before the first key frame.
     base: Option<Base>,
-    /// Where the time goes on.
+    /// The time of the next frame.
     time: Ticks,
     fragments: u32,
     samples: Vec<Sample>,
@@ -25,13 +25,13 @@ pub(super) struct Packer {
 struct Base {
     run: u32,
     parameter_sets: Arc<ParameterSets>,
-    /// The stream's time less the ring's.
+    /// The stream's time minus the ring's.
     decode_shift: Ticks,
     presentation_shift: Ticks,
 }
 
 impl Packer {
-    /// Goes on with this key frame.
+    /// Continues with this key frame.
     pub fn go_on_with(&mut self, key: &Frame) {
         self.base = Some(Base {
             run: key.run,
@@ -41,20 +41,20 @@ impl Packer {
         });
     }
 
-    /// Whether a frame's time can be told from the key frame that the stream goes on with.
+    /// Returns true if a frame follows the key frame with which the stream last continued.
     pub fn fits(&self, frame: &Frame) -> bool {
         self.base.as_ref().is_some_and(|base| {
             base.run == frame.run && Arc::ptr_eq(&base.parameter_sets, &frame.parameter_sets)
         })
     }
 
-    /// Whether the stream has an init segment that this key frame can be decoded with.
+    /// Returns true if the stream's init segment fits this key frame.
     pub fn has_head_of(&self, key: &Frame) -> bool {
         self.base.as_ref().is_some_and(|base| *base.parameter_sets == *key.parameter_sets)
     }
 
-    /// Appends a fragment of the frames from `first` on, up to the next key frame or `bytes_max`, but
-    /// one at least; answers the number of the frame after them.
+    /// Appends a fragment of the frames from `first` up to the next key frame or `bytes_max`, but
+    /// at least one. Returns the number of the following frame.
     pub fn write_fragment(
         &mut self,
         intake: &Intake,
@@ -79,7 +79,7 @@ impl Packer {
         end
     }
 
-    /// Lists the samples of a fragment; answers where it ends, the bytes in it, and how it opens.
+    /// Lists the samples of a fragment; returns its end, its size, and how it starts.
     fn gather(
         &mut self,
         intake: &Intake,
@@ -100,7 +100,7 @@ impl Packer {
                 break;
             }
             let duration = duration(intake, number, frame);
-            // As in the recorder: frames are shorter than the ring, offsets than minutes.
+            // As in the recorder: frames are shorter than the ring, offsets shorter than minutes.
             self.samples.push(Sample {
                 bytes: u32::try_from(data.len()).unwrap_or(u32::MAX),
                 duration: u32::try_from(duration.0).unwrap_or(u32::MAX),
@@ -113,7 +113,8 @@ impl Packer {
         (number, bytes, opens_on)
     }
 
-    /// Presentation and decode time of a frame in the stream; `None` where it does not belong to it.
+    /// Returns presentation and decode time of a frame in the stream; `None` if it is not part of
+    /// it.
     fn times(&self, intake: &Intake, number: u64) -> Option<(Ticks, Ticks)> {
         let (frame, _) = intake.ring.get(number)?;
         let base = self.base.as_ref().filter(|_| self.fits(frame))?;
@@ -121,7 +122,7 @@ impl Packer {
     }
 }
 
-/// Up to the next frame, where that is here already.
+/// The time to the next frame if that has arrived; otherwise the usual duration.
 fn duration(intake: &Intake, number: u64, frame: &Frame) -> Ticks {
     let following = intake.ring.get(number + 1).map(|(next, _)| next);
     let following = following.filter(|next| next.run == frame.run);
@@ -129,5 +130,5 @@ fn duration(intake: &Intake, number: u64, frame: &Frame) -> Ticks {
     duration.filter(|it| *it <= FRAME_DURATION_MAX).unwrap_or(intake.frame_duration())
 }
 
-/// A longer one is no frame's duration but a gap.
+/// More is a gap, not a frame's duration.
 const FRAME_DURATION_MAX: Ticks = Ticks::from_seconds(2);

@@ -1,8 +1,9 @@
 //! Recordings for players and downloads: a camera's name and a number in, a part of the file out.
 //!
-//! No file stays open between two pieces, so that nobody who reads keeps the card from being let go
-//! of, or the room of a deleted recording from being free. Spec: RFC 9110 §13, §14.
-//! Knows nothing of: sockets, who may see what.
+//! No file stays open between two pieces, so that a reader neither delays the release of the card
+//! nor keeps the space of a deleted recording from being freed.
+//! Spec: RFC 9110 §13, §14.
+//! Knows nothing of: sockets, permissions.
 
 use super::{
     MediaPlace, Web,
@@ -30,7 +31,7 @@ use std::{
     rc::Rc,
 };
 
-/// A part of a recording on its way out.
+/// The part of a recording being sent.
 pub(super) struct Extent {
     web: Rc<Web>,
     recording: Recording,
@@ -43,7 +44,7 @@ pub(super) struct Recording {
     /// The folder that it lies in, and its name.
     file: (CameraId, Name),
     pub path: PathBuf,
-    /// Of the list that it was found in.
+    /// The generation of the catalogue it was found in.
     generation: u32,
 }
 
@@ -60,7 +61,7 @@ impl Web {
             return Answer::error(404, "no such recording");
         };
         let length = match entry.state {
-            // Its head was not read yet, so its length is not known.
+            // Its head has not been read yet, so its length is unknown.
             SegmentState::Unread | SegmentState::Unreadable => {
                 let path = recording.path.clone();
                 match self.reader.run(move || length_of_recording(&path)).await.flatten() {
@@ -74,21 +75,21 @@ impl Web {
         if head.field("if-none-match").is_some_and(|tags| etag::names(tags, &etag)) {
             return Answer::new(304, Body::None).with("ETag", etag);
         }
-        // A range of another state of the file would not fit to what the player has (§13.1.5).
+        // A range of another state of the file would not match what the player has (§13.1.5).
         let is_current = head.field("if-range").is_none_or(|tag| tag == etag);
-        // Ranges are of GET alone (§14.2).
+        // Ranges apply only to GET (§14.2).
         let asked = head.field("range").filter(|_| is_current && head.method == "GET");
         let answer = match range::part(asked, length).within(LENGTH_MAX) {
             Part::Whole if usize::try_from(length).is_err() => Answer::error(
                 500,
-                "the file is longer than one answer of this board: ask for ranges of it",
+                "the file is too long for one response of this board: request ranges",
             ),
             Part::Whole => self.extent(head, 200, recording, 0..length),
             Part::Some(range) => {
                 let content = format!("bytes {}-{}/{length}", range.start, range.end - 1);
                 self.extent(head, 206, recording, range).with("Content-Range", content)
             }
-            Part::Unsatisfiable => Answer::error(416, "the file is not that long")
+            Part::Unsatisfiable => Answer::error(416, "the file is shorter than that")
                 .with("Content-Range", format!("bytes */{length}")),
         };
         let answer = answer
@@ -119,7 +120,8 @@ impl Web {
         Answer::new(status, Body::File(extent))
     }
 
-    /// `file`: a recording's number or name, `014`, `0014.MP4`; nothing of it becomes part of a path.
+    /// Finds a recording by number or file name (`014`, `0014.MP4`). No part of `file` becomes part
+    /// of a path.
     pub(super) fn find(&self, name: &str, file: &str) -> Option<(Recording, Entry)> {
         let catalog = self.catalog();
         let (folder, entry) = catalog.find(name, Asked::parse(file)?)?;
@@ -132,10 +134,10 @@ impl Web {
             return Answer::error(404, "the recording is gone");
         }
         self.report(recording, error);
-        Answer::error(503, format!("the card can not be read now: {error}"))
+        Answer::error(503, format!("cannot read the card: {error}"))
     }
 
-    /// The card may have turned read-only over it.
+    /// Reports an error, after which the card may have turned read-only.
     fn report(&self, recording: &Recording, error: &io::Error) {
         if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) {
             let (camera, name) = recording.file;
@@ -149,19 +151,19 @@ impl Extent {
         self.range.end - self.range.start
     }
 
-    /// Reads the next piece into `piece`; false at the end, or where the card gives no more.
+    /// Reads the next piece into `piece`; returns false at the end, or if the card returns no more.
     pub async fn next(&mut self, piece: &mut Vec<u8>) -> bool {
         let wanted = self.bytes().min(limits::WEB_PIECE_BYTES as u64);
         if wanted == 0 {
             return false;
         }
-        // The card was let go of, or another one lies there now: this file is not the same any more.
+        // The card was released or replaced: this is no longer the same file.
         if self.web.catalog().generation() != self.recording.generation {
             return false;
         }
         let (path, offset) = (self.recording.path.clone(), self.range.start);
         let mut buffer = std::mem::take(piece);
-        // At most a piece.
+        // At most one piece.
         buffer.resize(usize::try_from(wanted).unwrap_or(0), 0);
         let read = self.web.reader.run(move || {
             let count = LinuxDisk.open(&path, Access::Read)?.read_at(&mut buffer, offset)?;
@@ -186,10 +188,10 @@ impl Extent {
     }
 }
 
-/// Of one answer: picoserve counts it in a `usize`.
+/// The length of one reply; picoserve stores it in a `usize`.
 const LENGTH_MAX: u64 = usize::MAX as u64;
 
-/// The name or the number in `014.mp4`, `0014.MP4`, or `14.mp4`.
+/// The name or number in `014.mp4`, `0014.MP4`, or `14.mp4`.
 fn file_asked_for(file: &str) -> Option<&str> {
     let (number, kind) = file.split_at_checked(file.len().checked_sub(4)?)?;
     if !kind.eq_ignore_ascii_case(".mp4") {
@@ -197,27 +199,27 @@ fn file_asked_for(file: &str) -> Option<&str> {
     }
     match Asked::parse(file) {
         Some(_) => Some(file),
-        // Short numbers are of this address alone.
+        // Only this URL allows short numbers.
         None => Some(number).filter(|it| it.bytes().all(|byte| byte.is_ascii_digit())),
     }
 }
 
-/// The length of a file that nobody has looked into yet.
+/// The length of a file whose head has not been read.
 ///
 /// # Errors
-/// One of [`is_foreign`] where it is no recording.
+/// An error recognised by [`is_foreign`] if it is not a recording.
 fn length_of_recording(path: &Path) -> io::Result<u64> {
     let file = LinuxDisk.open(path, Access::Read)?;
     let mut first = [0; 8];
     let count = file.read_at(&mut first, 0)?;
     if !layout::begins_with_ftyp(first.get(..count).unwrap_or_default()) {
-        return Err(foreign("it is no recording"));
+        return Err(foreign("not a recording"));
     }
     Ok(file.metadata()?.len())
 }
 
-/// Names the bytes of a recording as they are now: of one that is written, another one with every
-/// fragment and at its close. The same before its head was read, so that a player may go on meanwhile.
+/// Identifies the current bytes of a recording. While it is being written, every fragment and its
+/// end change this. Reading its head does not, so that players can continue.
 fn etag(entry: &Entry, length: u64) -> String {
     let is_open = entry.state == SegmentState::Recording;
     let state = if is_open { "-open" } else { "" };

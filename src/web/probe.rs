@@ -1,6 +1,6 @@
-//! A look at a camera before its address is saved: what it sends, and a picture.
+//! Tests a camera before its URL is saved: what it sends, and a picture.
 //!
-//! One at a time: each takes a ring of its own for a few seconds. Knows nothing of: what is saved.
+//! One at a time: each test needs a ring for a few seconds.
 
 use super::{Exclusive, Web, answer::Answer, live::mime_type, packer::Packer};
 use crate::{
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Deserialize)]
 struct Question {
     url: String,
-    /// Whose stored password stands for `***`.
+    /// The camera whose stored password replaces `***`.
     camera: Option<String>,
 }
 
@@ -45,7 +45,7 @@ impl Web {
             Err(wrong) => return Answer::error(400, wrong),
         };
         let Some(_turn) = Exclusive::take(&self.probing) else {
-            return Answer::error(409, "another camera is being looked at: try again in a moment");
+            return Answer::error(409, "another camera is being tested: try again in a moment");
         };
         let effort = Effort {
             span: limits::WEB_PROBE_SPAN,
@@ -73,7 +73,7 @@ impl Web {
     }
 }
 
-/// The newest key frame with what follows it, as a short MP4.
+/// The newest key frame and the frames after it, as a short MP4.
 fn picture(intake: &Intake) -> Option<Picture> {
     let key = intake.ring.key_until(u64::MAX)?;
     let (frame, _) = intake.ring.get(key)?;

@@ -1,7 +1,9 @@
-//! Routes: the table that says once which there are, by which methods, for whom, and what answers.
+//! Routes: the one table of paths, with their methods, permissions and handlers.
 //!
-//! Nothing of an address is decoded, and none reaches the file system: cameras' names and numbers are
-//! looked up. Spec: docs/http.md. Knows nothing of: sockets.
+//! Paths are not decoded and never reach the file system: names and numbers of cameras are looked
+//! up.
+//! Spec: docs/http.md.
+//! Knows nothing of: sockets.
 
 use super::{
     MediaPlace, Web,
@@ -13,7 +15,7 @@ use super::{
 use crate::{http::request::Head, storage::SpanAction};
 use std::{pin::Pin, rc::Rc};
 
-/// A request that was read whole.
+/// A complete request.
 pub(super) struct Asked<'a> {
     pub head: Head<'a>,
     pub body: &'a [u8],
@@ -21,19 +23,19 @@ pub(super) struct Asked<'a> {
     pub who: Who,
 }
 
-/// What becomes of a request.
+/// The result of a request.
 pub(super) enum Outcome {
     Answer(Answer),
     /// The connection becomes a WebSocket.
     Socket(Box<dyn Source>, Option<MediaPlace>),
 }
 
-/// One row: a method of a path. `{…}` stands for one segment of the path, `{…}.ext` for one with that
-/// ending; the handler gets these segments, whole.
+/// One row: a method of a path. `{…}` stands for one segment of the path, `{…}.ext` for one with
+/// that extension; the handler gets these segments in full.
 struct Route {
     method: &'static str,
     path: &'static str,
-    /// Who may ask; `access` decides it from the head, and a test compares.
+    /// Who may use it. `access` decides that from the head; a test compares the two.
     #[cfg_attr(not(test), expect(dead_code, reason = "access decides before the route is known"))]
     class: Class,
     handler: Handler,
@@ -53,7 +55,7 @@ const fn route(method: &'static str, path: &'static str, class: Class, handler: 
     Route { method, path, class, handler }
 }
 
-/// All but the page's own files ([`assets`]). Where two rows fit, the first one answers.
+/// All routes except the page's own files ([`assets`]). If two rows match, the first one applies.
 const ROUTES: &[Route] = &[
     route("GET", "/api/status", Read, |web, _, _| Now(web.status())),
     route("GET", "/api/events", Read, |web, _, _| Now(web.events())),
@@ -92,7 +94,7 @@ const ROUTES: &[Route] = &[
     }),
     #[cfg(not(feature = "pictures"))]
     route("GET", "/recordings/{camera}/{number}.jpg", Read, |_, _, _| {
-        Now(Answer::error(404, "this smolnvr is built without pictures of recordings"))
+        Now(Answer::error(404, "this build of smolnvr makes no pictures of recordings"))
     }),
     route("GET", "/recordings/{camera}/{number}.mp4", Read, |web, it, [camera, file]| {
         later(web.recording(&it.head, camera, file))
@@ -116,7 +118,7 @@ fn later<'a>(answer: impl Future<Output = Answer> + 'a) -> Reply<'a> {
 }
 
 impl Route {
-    /// The segments that stand for the braces of its path; `None` where the path is another.
+    /// Returns the segments in place of the braces; `None` if the path does not match.
     fn segments<'a>(&self, path: &'a str) -> Option<[&'a str; 2]> {
         let mut found = [""; 2];
         let mut segments = found.iter_mut();
@@ -129,7 +131,7 @@ impl Route {
                 }
                 continue;
             };
-            // Players ask for `014.MP4` too.
+            // Some players request `014.MP4`.
             let (name, end) = asked.split_at_checked(asked.len().checked_sub(ending.1.len())?)?;
             if name.is_empty() || !end.eq_ignore_ascii_case(ending.1) {
                 return None;
@@ -146,7 +148,7 @@ impl Web {
         if head.is_upgrade() {
             return self.web_socket(head);
         }
-        // A HEAD is a GET whose body is not sent.
+        // A HEAD is a GET without its body.
         let method = if head.method == "HEAD" { "GET" } else { head.method };
         let path = head.path();
         let asset = path.strip_prefix('/').filter(|name| assets::find(name).is_some());
@@ -158,20 +160,20 @@ impl Web {
                 Later(answer) => answer.await,
             },
             (None, Some(name)) if method == "GET" => assets::answer(head, name),
-            // A proxy that asks whether somebody is there.
+            // A proxy's check whether the server is up.
             (None, Some("")) if method == "OPTIONS" && head.field("host").is_none() => {
                 Answer::new(204, Body::None).with("Allow", "GET, HEAD")
             }
             _ => match allowed(path) {
-                methods if methods.is_empty() => Answer::error(404, "there is nothing here"),
-                methods => Answer::error(405, format!("only {methods} is possible here"))
+                methods if methods.is_empty() => Answer::error(404, "not found"),
+                methods => Answer::error(405, format!("only {methods} is allowed here"))
                     .with("Allow", methods),
             },
         })
     }
 }
 
-/// The methods of a path that exists; empty where it does not.
+/// The methods of a path; empty if it does not exist.
 fn allowed(path: &str) -> String {
     let is_asset = path.strip_prefix('/').is_some_and(|name| assets::find(name).is_some());
     let of_routes = ROUTES.iter().filter(|route| route.segments(path).is_some());

@@ -1,6 +1,4 @@
-//! One connection's requests: admitted, read whole, answered.
-//!
-//! Knows nothing of: which routes there are.
+//! A connection's requests: admitted, read, answered.
 
 use super::{
     Busy, Exclusive, MediaPlace, Web,
@@ -43,7 +41,7 @@ impl PathRouterService for Service {
         let head = self.link.take_head();
         let head = Head::read(&head);
         let outcome = match head {
-            None => Outcome::Answer(Answer::error(400, "this is no request")),
+            None => Outcome::Answer(Answer::error(400, "malformed request")),
             Some(head) => match self.web.admit(&head, &self.link).await {
                 Err(refusal) => Outcome::Answer(self.refuse(refusal)),
                 Ok(pass) => {
@@ -56,7 +54,7 @@ impl PathRouterService for Service {
                             self.ask_for_body(&head).await;
                             let body = read_body(&mut request).await?;
                             self.link.occupy(Occupation::Work);
-                            // Boxed: some routes hold much, and an idle connection none of it.
+                            // Boxed: some routes need much memory, an idle connection none of it.
                             let asked = Asked { head, body: &body, link: &self.link, who };
                             Box::pin(self.web.answer(&asked)).await
                         }
@@ -94,7 +92,7 @@ impl PathRouterService for Service {
 }
 
 impl Service {
-    /// A refusal needs no body: it is answered, and the connection closed.
+    /// Refuses a request without reading its body, and closes the connection.
     fn refuse(&self, refusal: Refusal) -> Answer {
         self.link.pass.replace(None);
         let answer = Answer::from(refusal);
@@ -105,8 +103,8 @@ impl Service {
         answer.with("Connection", "close")
     }
 
-    /// Whether somebody may send so much. Strangers say a password, and where nobody is asked for one,
-    /// one at a time may say more.
+    /// Decides whether a client may send a body of this length. A client that is not logged in
+    /// sends a password; with `auth = "none"`, one at a time may send more.
     fn bound_body(&self, who: Who, length: usize) -> Result<Option<Exclusive<'_>>, Refusal> {
         match who {
             _ if length <= limits::HTTP_BODY_BYTES_OF_STRANGERS_MAX => Ok(None),
@@ -116,18 +114,18 @@ impl Service {
         }
     }
 
-    /// Says that a body is wanted, to a client who waits for that (RFC 9110 §10.1.1).
+    /// Asks for the body if the client waits for that (RFC 9110 §10.1.1).
     async fn ask_for_body(&self, head: &Head<'_>) {
         let waits = head.field("expect").is_some_and(|it| it.eq_ignore_ascii_case("100-continue"));
         if waits && self.link.expects_body() {
-            // Who has gone is noticed by the body that does not come.
+            // If the client is gone, the missing body will show it.
             let sent = self.link.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
             let _ = runtime::timeout(limits::WEB_WRITE_TIMEOUT, sent).await;
         }
     }
 }
 
-/// The body of a request, which the gate has found short enough.
+/// Reads a request's body, whose length the gate has checked.
 async fn read_body<R: Read>(request: &mut Request<'_, R>) -> Result<Vec<u8>, R::Error> {
     let mut reader = request.body_connection.body().reader();
     let mut body = vec![0; reader.content_length().min(limits::HTTP_BODY_BYTES_MAX)];
@@ -144,7 +142,7 @@ async fn read_body<R: Read>(request: &mut Request<'_, R>) -> Result<Vec<u8>, R::
 
 impl Web {
     fn with_common_fields(&self, answer: Answer) -> Answer {
-        // A clock that was not set says nothing (RFC 9110 §6.6.1).
+        // A clock that is not set must not send a date (RFC 9110 §6.6.1).
         let is_set = self.daemon.trust.get() == Clock::Trusted;
         let answer = match is_set {
             true => answer.with("Date", self.daemon.clock.now().http_date()),
@@ -158,8 +156,7 @@ impl Web {
     }
 }
 
-/// A WebSocket that is sent what a source gives; what the client says is answered as far as the
-/// protocol wants it (RFC 6455 §5.5).
+/// Sends a source over a WebSocket, and answers the client's control frames (RFC 6455 §5.5).
 struct Viewer {
     source: Box<dyn Source>,
     _place: Option<MediaPlace>,
@@ -172,7 +169,7 @@ impl WebSocketCallback for Viewer {
         mut tx: SocketTx<W>,
     ) -> Result<(), W::Error> {
         let mut piece = Vec::new();
-        // Control frames hold at most 125 bytes, and nothing else is expected.
+        // Control frames hold at most 125 bytes, and no other frames are expected.
         let mut said = [0; 128];
         loop {
             let message = rx.next_message(&mut said, self.source.next(&mut piece)).await?;
@@ -181,7 +178,9 @@ impl WebSocketCallback for Viewer {
                 Either::Second(Piece::Text) => {
                     tx.send_text(std::str::from_utf8(&piece).unwrap_or_default()).await?;
                 }
-                Either::Second(Piece::End) => return tx.close((1001, "the stream ends")).await,
+                Either::Second(Piece::End) => {
+                    return tx.close((1001, "the stream has ended")).await;
+                }
                 Either::First(Ok(Message::Ping(data))) => tx.send_pong(data).await?,
                 Either::First(Ok(Message::Close(_))) => return tx.close(None).await,
                 Either::First(Ok(_)) => {}

@@ -1,6 +1,7 @@
-//! Logging in and out, and the password: who may do what, as requests.
+//! Requests about logging in and out, and the password.
 //!
-//! Spec: docs/access.md. Knows nothing of: the rules.
+//! Spec: docs/access.md.
+//! Knows nothing of: the rules.
 
 use super::{
     Web,
@@ -27,7 +28,8 @@ struct NewPassword {
 }
 
 impl Web {
-    /// Whether a request may be answered; checks its password elsewhere where that is slow.
+    /// Decides whether a request may be answered, checking its password on another thread if that
+    /// is slow.
     pub(super) async fn admit(
         self: &Rc<Self>,
         head: &Head<'_>,
@@ -42,7 +44,7 @@ impl Web {
         Ok(self.access.borrow_mut().pass(who, &view, runtime::now()))
     }
 
-    /// Carries out what a verdict leaves to do, and tells what it brought.
+    /// Carries out a verdict, and reports what happened.
     async fn settle(
         self: &Rc<Self>,
         verdict: Result<Verdict, Refusal>,
@@ -84,8 +86,8 @@ impl Web {
         self.access.borrow_mut().proceed(held, runtime::now())
     }
 
-    /// Checks a password in a task of its own: what is written counts, also where the client has gone
-    /// meanwhile. One after the other, so that the pool has a thread for the resolver too.
+    /// Checks a password in a separate task, because the result counts even if the client
+    /// disconnects. One at a time, so that the pool keeps a thread for the resolver.
     async fn check(self: &Rc<Self>, attempt: Attempt) -> Result<Verdict, Refusal> {
         let web = Rc::clone(self);
         let checked = self.to_its_end(async move {
@@ -167,7 +169,7 @@ impl Web {
         }
     }
 
-    /// Takes over what the configuration and the password's file say now.
+    /// Applies changes of the configuration and of the password file.
     pub(super) async fn follow_config(self: Rc<Self>) {
         let file = password::path(&self.daemon.options.config_file);
         let watch = Watch::new(&file);

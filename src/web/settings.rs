@@ -1,6 +1,6 @@
-//! The configuration, shown and changed.
+//! Shows and changes the configuration.
 //!
-//! Spec: docs/http.md. Knows nothing of: how the file is written.
+//! Spec: docs/http.md.
 
 use super::{Exclusive, Web, access::Peer, answer::Answer};
 use crate::{
@@ -16,27 +16,27 @@ impl Web {
         Answer::json(&self.daemon.config.borrow().to_json())
     }
 
-    /// `PUT /api/config`: answers when the daemon goes by what the file says then.
+    /// `PUT /api/config`: responds once the new configuration is in effect.
     pub(super) async fn change_config(self: &Rc<Self>, body: &[u8], peer: Peer) -> Answer {
         let reach = match peer {
             Peer::Unix => Reach::Machine,
             Peer::Address(_) => Reach::Network,
         };
         let Ok(change) = serde_json::from_slice(body) else {
-            return Answer::error(400, "expected the configuration, or a part of it, as JSON");
+            return Answer::error(400, "expected the configuration, or part of it, as JSON");
         };
         let web = Rc::clone(self);
         let changed = self.to_its_end(async move {
-            // Here, where it is made: whoever asks at the same time finds it taken.
+            // Taken here, so that a simultaneous request is refused.
             let Some(_turn) = Exclusive::take(&web.configuring) else {
-                return Answer::error(409, "another change is being made: try again in a moment");
+                return Answer::error(409, "another change is in progress: try again in a moment");
             };
             web.take_up(change, reach).await
         });
-        changed.await.unwrap_or(Answer::error(503, "the daemon ends"))
+        changed.await.unwrap_or(Answer::error(503, "the daemon is shutting down"))
     }
 
-    /// Writes the change, then goes by it.
+    /// Writes the change and puts it into effect.
     async fn take_up(&self, change: Json, reach: Reach) -> Answer {
         let file = self.daemon.options.config_file.clone();
         let running = self.daemon.config.borrow().clone();

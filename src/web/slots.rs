@@ -1,9 +1,9 @@
-//! Connections: how many there are, and whose makes way when there are too many.
+//! Connections: how many there are, and which one is closed when there are too many.
 //!
-//! What counts is what lives, from `accept(2)` to the end of its task: no more exist than that, and
-//! further clients wait in the kernel's queue. Somebody known (by session, Basic or the control socket)
-//! keeps his place while he is busy; of all others the address that has most places gives up one.
-//! Knows nothing of: requests, who may do what.
+//! A connection counts from `accept(2)` to the end of its task; further clients wait in the
+//! kernel's queue. A client that is known (by session, Basic or the control socket) keeps its place
+//! while it is active. Among the others, the address with the most connections loses one.
+//! Knows nothing of: requests, permissions.
 
 use super::{
     Web,
@@ -28,12 +28,12 @@ use std::{
 #[derive(Default)]
 pub(super) struct Slots {
     links: RefCell<Vec<Rc<Link>>>,
-    /// Connections over TCP whose task has not ended; some of them may have lost their place.
+    /// TCP connections whose task has not ended, including those that lost their place.
     living: Rc<Cell<usize>>,
     ended: Signal,
 }
 
-/// Counted while it lives.
+/// Counts a connection while it lives.
 struct Living(Rc<Cell<usize>>, Signal);
 
 impl Slots {
@@ -46,15 +46,15 @@ impl Slots {
         self.links.borrow_mut().retain(|other| !Rc::ptr_eq(other, link));
     }
 
-    /// Ends a connection. Its task ends when it finds the socket closed; its place is free at once.
+    /// Closes a connection. Its place is free at once; its task ends when it notices.
     fn let_go(&self, link: &Rc<Link>) {
         link.stream.shut_down(Shutdown::Both);
         link.close();
         self.remove(link);
     }
 
-    /// Whose place a new connection takes: of those that wait for a request, then of those whose client
-    /// keeps us waiting, the oldest of the address that has most.
+    /// The connection that loses its place to a new one: among those waiting for a request, then
+    /// among those whose client is slow, the oldest of the address with the most.
     fn first_to_go(&self) -> Option<Rc<Link>> {
         let links = self.links.borrow();
         let source = |link: &Link| match link.peer {
@@ -79,15 +79,16 @@ impl Slots {
         first.map(|(_, _, _, link)| Rc::clone(link))
     }
 
-    /// Ends what goes on by a session or a password that counts no more.
+    /// Closes connections whose session or password is no longer valid.
     pub fn end_what_is_over(&self) {
         let is_over = |link: &&Rc<Link>| link.occupation.get().is_endless() && link.is_over();
         let over: Vec<_> = self.links.borrow().iter().filter(is_over).cloned().collect();
         over.iter().for_each(|link| self.let_go(link));
     }
 
-    /// Finds a place for one who turned out to be known, though nobody made way: the password that came
-    /// last goes of those that wait for their turn, else the oldest stream ends.
+    /// Finds a place for a client that turned out to be known although no connection could be
+    /// closed for it: closes the newest one waiting for its password check, or else the oldest
+    /// stream.
     pub fn squeeze_in(&self, link: &Rc<Link>, most: usize) {
         let first = {
             let links = self.links.borrow();
@@ -127,14 +128,14 @@ impl Web {
         loop {
             let address = self.daemon.config.borrow().web.listen;
             let listener = Async::<TcpListener>::bind(address).and_then(|listener| {
-                // Who waits there costs the kernel memory.
+                // Connections waiting there cost kernel memory.
                 rustix::net::listen(listener.get_ref(), limits::WEB_BACKLOG)?;
                 Ok(listener)
             });
             match listener {
                 Ok(listener) => {
                     told = None;
-                    // Port 0 leaves the choice to the system.
+                    // With port 0, the system chooses the port.
                     let bound = listener.get_ref().local_addr().unwrap_or(address);
                     log::info!("web=listening address={bound}");
                     smol::future::or(self.accept(&listener), self.moved(address)).await;
@@ -151,7 +152,7 @@ impl Web {
         }
     }
 
-    /// Takes connections as fast as is good for the recorder, which runs on this thread too.
+    /// Accepts connections only as fast as the recorder, which shares this thread, can bear.
     async fn accept(self: &Rc<Self>, listener: &Async<TcpListener>) {
         let mut due = runtime::now();
         loop {
@@ -167,12 +168,12 @@ impl Web {
             if due > now {
                 runtime::sleep(due - now).await;
             }
-            // A queue that never runs dry would else keep everybody else from running.
+            // A queue that never runs dry must not starve other tasks.
             smol::future::yield_now().await;
         }
     }
 
-    /// Waits until one more connection may live.
+    /// Waits until another connection may exist.
     async fn room(&self) {
         loop {
             let ended = self.slots.ended.changed();
@@ -199,7 +200,7 @@ impl Web {
         }
     }
 
-    /// Gives a connection a place; where there is none, another one makes way.
+    /// Gives a connection a place, closing another one if necessary.
     fn take(self: &Rc<Self>, stream: Stream, peer: Peer) {
         let link = Rc::new(Link::new(stream, peer));
         let living = (peer != Peer::Unix).then(|| self.slots.count());
@@ -207,7 +208,7 @@ impl Web {
         if peer != Peer::Unix && taken >= self.places() {
             match self.slots.first_to_go() {
                 Some(other) => self.slots.let_go(&other),
-                // It may be somebody known: that is seen by his first request.
+                // It may be a known client, which its first request will show.
                 None if taken < self.places() + limits::WEB_SPARE_PLACES => {}
                 None => return link.refuse(&Refusal::NoSlot),
             }
@@ -216,7 +217,7 @@ impl Web {
         let web = Rc::clone(self);
         runtime::spawn(&self.daemon.executor, async move {
             let _living = living;
-            // One that never says a word gets no buffers.
+            // A connection that never sends anything gets no buffers.
             let first = runtime::timeout(limits::WEB_FIRST_REQUEST_TIMEOUT, link.stream.readable());
             if let Some(Ok(())) = first.await {
                 Box::pin(Rc::clone(&web).serve(Rc::clone(&link))).await;
@@ -225,7 +226,7 @@ impl Web {
         });
     }
 
-    /// What the answer to this request goes on by; somebody known finds a place.
+    /// Notes the permission for this request's reply; a known client gets a place.
     pub(super) fn admitted(&self, link: &Rc<Link>, pass: super::access::Pass) {
         let is_owner = pass.who.is_owner();
         link.pass.replace(Some(pass));
@@ -236,6 +237,6 @@ impl Web {
 }
 
 async fn suffer(error: &io::Error) {
-    log::warn!("web: a connection could not be taken: {error}");
+    log::warn!("web: cannot accept a connection: {error}");
     runtime::sleep(limits::WEB_RETRY_INTERVAL).await;
 }

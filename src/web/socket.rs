@@ -1,8 +1,8 @@
 //! A connection as picoserve sees it: smol's sockets and timers behind picoserve's traits.
 //!
-//! In front of picoserve stands the gate: no byte of a request reaches it before the request's whole
-//! head was read and found to be in order, so that what it takes a head to mean is what we take it to
-//! mean. Knows nothing of: routes, who may do what.
+//! The gate comes before picoserve: no byte of a request reaches it until the whole head has been
+//! read and validated, so that both understand the same request.
+//! Knows nothing of: routes, permissions.
 
 use super::{
     access::{Form, Pass, Peer, Refusal},
@@ -30,7 +30,7 @@ use std::{
     time::Instant,
 };
 
-/// Names the runtime for picoserve.
+/// The runtime's name for picoserve.
 pub(super) struct Smol;
 
 /// Sleeps on the main thread's list.
@@ -48,65 +48,65 @@ pub(super) enum Stream {
     Unix(Async<UnixStream>),
 }
 
-/// What a connection is busy with.
+/// What a connection is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Occupation {
-    /// Waits for a request, or for the rest of its head.
+    /// Waiting for a request, or for the rest of its head.
     Idle,
-    /// Waits for a request's body.
+    /// Waiting for a request's body.
     Body,
-    /// The answer is being made.
+    /// Producing the reply.
     Work,
     /// A password waits for its turn, since somebody guesses.
     Turn,
-    /// The client is to take the answer.
+    /// Waiting for the client to accept the reply.
     Answer,
-    /// The same, of a recording.
+    /// The same, for a recording.
     Recording,
-    /// An answer without an end: what the client still sends is of no interest.
+    /// Sending an endless reply; input from the client is ignored.
     Stream,
     WebSocket,
 }
 
 impl Occupation {
-    /// Whether it may go on for as long as the client likes.
+    /// Returns true if it may last as long as the client likes.
     pub fn is_endless(self) -> bool {
         matches!(self, Occupation::Recording | Occupation::Stream | Occupation::WebSocket)
     }
 }
 
-/// A connection, shared by the task that serves it and the list of all.
+/// A connection, shared by its task and the list of all connections.
 pub(super) struct Link {
     pub stream: Stream,
     pub peer: Peer,
     pub occupation: Cell<Occupation>,
     /// When that began.
     pub since: Cell<Instant>,
-    /// What its last request was admitted by.
+    /// The permission of its last request.
     pub pass: RefCell<Option<Pass>>,
     gate: RefCell<Gate>,
-    /// The head of the request that is served.
+    /// The head of the request being served.
     head: RefCell<Vec<u8>>,
 }
 
-/// What lies between the socket and picoserve.
+/// The buffer between the socket and picoserve.
 struct Gate {
-    /// Empty until the first byte comes.
+    /// Empty until the first byte arrives.
     buffer: Box<[u8]>,
-    /// Read from the socket, not yet handed over: `buffer[start..end]`.
+    /// Read from the socket but not passed on: `buffer[start..end]`.
     start: usize,
     end: usize,
-    /// So much may be handed over: the rest of a head that is in order, and its body.
+    /// Bytes that may be passed on: the rest of a valid head, and its body.
     allowed: u64,
-    /// When the first byte of the next head came.
+    /// When the first byte of the next head arrived.
     began: Option<Instant>,
-    /// Of cookies of others, which were left out of this head.
+    /// Bytes of foreign cookies removed from this head.
     left_out: usize,
     is_closed: bool,
 }
 
 impl Stream {
-    /// Waits until there is something to read, or the end.
+    /// Waits for data, or the end of the connection.
     pub async fn readable(&self) -> io::Result<()> {
         match self {
             Stream::Tcp(socket) => socket.readable().await,
@@ -139,7 +139,7 @@ impl Stream {
     }
 
     pub fn shut_down(&self, how: Shutdown) {
-        // Fails where the client has gone already.
+        // Fails if the client is gone.
         let _ = match self {
             Stream::Tcp(socket) => socket.get_ref().shutdown(how),
             Stream::Unix(socket) => socket.get_ref().shutdown(how),
@@ -150,11 +150,11 @@ impl Stream {
 impl Link {
     pub fn new(stream: Stream, peer: Peer) -> Link {
         if let Stream::Tcp(socket) = &stream {
-            // What the kernel keeps for one client; left alone it grows to megabytes.
+            // Limits the kernel's buffer for one client, which otherwise grows to megabytes.
             let bytes = limits::WEB_SEND_BUFFER_BYTES;
             let _ = rustix::net::sockopt::set_socket_send_buffer_size(socket.get_ref(), bytes);
             let _ = socket.get_ref().set_nodelay(true);
-            // Counted by the kernel too: what it finds room for is not yet taken by the client.
+            // Counted by the kernel as well: data in its buffer has not reached the client.
             let patience = u32::try_from(limits::WEB_WRITE_TIMEOUT.as_millis()).unwrap_or(0);
             let _ = rustix::net::sockopt::set_tcp_user_timeout(socket.get_ref(), patience);
         }
@@ -181,29 +181,29 @@ impl Link {
     pub fn occupy(&self, occupation: Occupation) {
         self.occupation.set(occupation);
         self.since.set(runtime::now());
-        // The session may have ended while the answer was made.
+        // The session may have ended while the reply was produced.
         if occupation.is_endless() && self.is_over() {
             self.stream.shut_down(Shutdown::Both);
         }
     }
 
-    /// Whether its last request came from somebody known.
+    /// Returns true if its last request came from a known client.
     pub fn is_owners(&self) -> bool {
         let is_known = |pass: &Pass| pass.who.is_owner() && !pass.is_over();
         self.peer == Peer::Unix || self.pass.borrow().as_ref().is_some_and(is_known)
     }
 
-    /// Whether what its last request was admitted by counts no more.
+    /// Returns true if the permission of its last request is no longer valid.
     pub fn is_over(&self) -> bool {
         self.pass.borrow().as_ref().is_some_and(Pass::is_over)
     }
 
-    /// The head of the request that is to be served, which is in order.
+    /// Takes the validated head of the request to be served.
     pub fn take_head(&self) -> Vec<u8> {
         self.head.take()
     }
 
-    /// Says why and closes the connection, as far as that can be done without waiting.
+    /// Sends the reason and closes the connection, as far as possible without waiting.
     pub fn refuse(&self, refusal: &Refusal) {
         let message = answer::message(refusal);
         let _ = match &self.stream {
@@ -225,25 +225,25 @@ impl Link {
         }
     }
 
-    /// Whether a body is still to come.
+    /// Returns true if a body is still to come.
     pub fn expects_body(&self) -> bool {
         let gate = self.gate.borrow();
         gate.allowed > (gate.end - gate.start) as u64
     }
 
-    /// Closes the connection without a body that nobody wants: for the server it ends here.
+    /// Ends the connection, for the server, without reading an unwanted body.
     pub fn leave_body(&self) {
         let mut gate = self.gate.borrow_mut();
         gate.allowed = 0;
         gate.is_closed = true;
     }
 
-    /// No further request is taken on this connection.
+    /// Accepts no further request on this connection.
     pub fn close(&self) {
         self.gate.borrow_mut().is_closed = true;
     }
 
-    /// What picoserve reads: heads in order with their bodies, and 0 after anything else.
+    /// Returns validated heads with their bodies to picoserve, and then 0.
     async fn read(&self, out: &mut [u8]) -> io::Result<usize> {
         if self.occupation.get() == Occupation::Stream {
             return self.stream.read(out).await;
@@ -276,7 +276,7 @@ impl Link {
         }
     }
 
-    /// Reads until there is a whole head; `None` where no further one comes.
+    /// Reads until a head is complete; `None` if no further one comes.
     async fn next_head(&self) -> io::Result<Option<Result<(), Refusal>>> {
         if self.occupation.get() != Occupation::Idle {
             self.occupy(Occupation::Idle);
@@ -293,7 +293,7 @@ impl Link {
                 }
                 piece.len().min(gate.make_room())
             };
-            // Not into the gate's own buffer: it is not borrowed over a wait.
+            // A separate buffer, because the gate's must not be borrowed across an await.
             let read = self.stream.read(piece.get_mut(..room).unwrap_or_default());
             let began = self.gate.borrow().began;
             let count = match began {
@@ -316,7 +316,7 @@ impl Link {
 }
 
 impl Gate {
-    /// Copies what was read and is allowed; `None` where there is nothing.
+    /// Copies bytes that may be passed on; `None` if there are none.
     fn hand_over(&mut self, out: &mut [u8]) -> Option<usize> {
         let waiting = self.buffer.get(self.start..self.end)?;
         let allowed = usize::try_from(self.allowed).unwrap_or(usize::MAX);
@@ -330,13 +330,13 @@ impl Gate {
         Some(count)
     }
 
-    /// What the head that was read so far amounts to; `None` while more of it is to come.
+    /// Validates the head as far as it has been read; `None` if more is needed.
     fn examine(&mut self, kept: &mut Vec<u8>) -> Option<Result<(), Refusal>> {
         let waiting = self.buffer.get(self.start..self.end)?;
         let mut form = Form::default();
         let Some(length) = request::length(waiting) else {
-            // What is wrong with it already is said at once; a full buffer is too long a head, unless
-            // cookies of others fill it.
+            // An error is reported at once. A full buffer means that the head is too long, unless
+            // foreign cookies fill it.
             let verdict = form.take(waiting);
             let is_full = !waiting.is_empty() && waiting.len() >= self.buffer.len();
             if is_full && verdict.is_ok() && self.leave_cookies_out() {
@@ -351,14 +351,14 @@ impl Gate {
         kept.clear();
         kept.extend_from_slice(head);
         Some(form.take(head).map(|()| {
-            // Behind an upgrade nothing is a request any more.
+            // After an upgrade, nothing is a request any more.
             let is_upgrade = Head::read(head).is_some_and(|head| head.is_upgrade());
             let all = if is_upgrade { u64::MAX } else { length as u64 + form.body_left() };
             self.allowed = all;
         }))
     }
 
-    /// Leaves cookies out that are not ours: of a host's other servers there may be more than fits.
+    /// Removes foreign cookies: other servers on the same host may have set more than fit.
     fn leave_cookies_out(&mut self) -> bool {
         let waiting = self.buffer.get_mut(self.start..self.end).unwrap_or_default();
         let kept = request::without_others_cookies(waiting);
@@ -388,7 +388,7 @@ impl Gate {
     }
 }
 
-/// A link with the buffer that picoserve writes into.
+/// A link with picoserve's write buffer.
 pub(super) struct Conn {
     link: Rc<Link>,
     buffer: Box<[u8]>,
@@ -412,7 +412,7 @@ impl Read for Incoming<'_> {
     }
 }
 
-/// Gathers small pieces; `buffer[..length]` is not sent yet, also when a write is cancelled.
+/// Collects small pieces. `buffer[..length]` has not been sent, even after a cancelled write.
 pub(super) struct Outgoing<'a> {
     stream: &'a Stream,
     buffer: &'a mut [u8],
@@ -475,7 +475,7 @@ impl Socket<Smol> for Conn {
         (Incoming(&self.link), Outgoing { stream, buffer: &mut self.buffer, length: 0 })
     }
 
-    /// Ends it at once: what the kernel has not sent yet would else live on for minutes.
+    /// Closes it at once: unsent data would otherwise keep it alive for minutes in the kernel.
     async fn abort<T: Timer<Smol>>(
         self,
         _: &Timeouts,
@@ -488,8 +488,8 @@ impl Socket<Smol> for Conn {
         Ok(())
     }
 
-    /// Says that nothing follows, and gives the client a moment to say so too: closed with bytes of
-    /// his unread, the connection would take the end of the answer with it.
+    /// Half-closes, then drains briefly: closing with unread input makes the kernel send RST, which
+    /// can discard the end of our reply.
     async fn shutdown<T: Timer<Smol>>(
         self,
         _: &Timeouts,

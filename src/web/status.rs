@@ -1,6 +1,6 @@
-//! How everything is: one value, shown as JSON and as Prometheus text.
+//! The state of everything: one value, as JSON and as Prometheus text.
 //!
-//! Spec: docs/http.md; the Prometheus text format, 0.0.4. Knows nothing of: who asks.
+//! Spec: docs/http.md; the Prometheus text format, 0.0.4.
 
 use super::{
     Web,
@@ -29,15 +29,15 @@ use std::{fmt::Write as _, fs, time::Instant};
 pub(super) struct Status {
     version: &'static str,
     uptime_s: u64,
-    /// Whether there are pictures of recordings.
+    /// Whether pictures of recordings are available.
     pictures: bool,
     clock: ClockStatus,
     memory: Memory,
     storage: StorageStatus,
     cameras: Vec<CameraStatus>,
-    /// Cameras that are not configured and have recordings.
+    /// Former cameras that still have recordings.
     former: Vec<Former>,
-    /// Oldest first; only where they are asked for.
+    /// Oldest first; present if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     changes: Option<Vec<ChangeStatus>>,
 }
@@ -62,14 +62,14 @@ struct StorageStatus {
     path: Option<String>,
     free_bytes: Option<u64>,
     total_bytes: Option<u64>,
-    /// Of our recordings, as far as their heads were read.
+    /// Of our recordings, as far as their heads have been read.
     bytes: u64,
     segments: usize,
     oldest_ms: Option<i64>,
     newest_ms: Option<i64>,
     keep_free_percent: u64,
     list_complete: bool,
-    /// Of the camera that waits longest; `None` where none is recorded.
+    /// Of the camera that has waited longest; `None` if none is recorded.
     durable_age_ms: Option<u64>,
 }
 
@@ -78,7 +78,7 @@ struct Former {
     name: String,
     segments: usize,
     bytes: u64,
-    /// Of those that are kept.
+    /// Bytes of kept recordings.
     kept_bytes: u64,
     oldest: Option<u32>,
     newest: Option<u32>,
@@ -90,13 +90,13 @@ struct CameraStatus {
     label: String,
     state: &'static str,
     since_ms: i64,
-    /// When a frame came last; before the first, since when one is waited for.
+    /// When the last frame arrived; before the first, since when one is expected.
     last_frame_ms: i64,
     engine: &'static str,
-    /// Where FFmpeg records it.
+    /// Present if FFmpeg records the camera.
     #[serde(skip_serializing_if = "Option::is_none")]
     ffmpeg: Option<FfmpegStatus>,
-    /// Why there is no live view at all.
+    /// Why there is no live view.
     #[serde(skip_serializing_if = "Option::is_none")]
     no_live: Option<&'static str>,
     codec: Option<&'static str>,
@@ -111,10 +111,11 @@ struct CameraStatus {
     segment_start_ms: Option<i64>,
     segment_ms: Option<u32>,
     segments: usize,
-    /// Those of them that are kept.
+    /// Bytes of kept ones.
     kept_segments: usize,
     kept_bytes: u64,
-    /// How many days of it the card holds in the long run; `None` until a day of it is known.
+    /// How many days of recordings the card holds in the long run; `None` until there is a day of
+    /// them.
     days_fit: Option<f64>,
     oldest: Option<u32>,
     newest: Option<u32>,
@@ -129,15 +130,15 @@ struct CameraStatus {
 
 #[derive(Serialize)]
 struct FfmpegStatus {
-    /// Its version and path, once it was asked.
+    /// Its version and path, once known.
     tool: Option<String>,
     restarts: u64,
-    /// What it said last, oldest first.
+    /// Its last lines of output, oldest first.
     log: Vec<String>,
 }
 
-/// Frames that were lost, by cause; of the network, packets that did not come and frames that broke by
-/// that; malformed: those that the camera sent wrong.
+/// Lost frames by cause. `network` counts missing packets and the frames they broke, `malformed`
+/// what the camera sent wrong.
 #[derive(Serialize)]
 struct Losses {
     network: u64,
@@ -146,9 +147,9 @@ struct Losses {
     malformed: u64,
     undecodable: u64,
     too_large: u64,
-    /// Of files that would have been too short, and too many.
+    /// Frames of too many too short files.
     too_short: u64,
-    /// Packets and frames of sound, whatever the cause.
+    /// Packets and frames of sound, for any reason.
     audio: u64,
 }
 
@@ -160,7 +161,7 @@ pub(super) struct ChangeStatus {
     text: String,
 }
 
-/// Whether the last changes of state are told too.
+/// Whether to include the last changes of state.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Changes {
     Told,
@@ -218,7 +219,7 @@ impl Web {
         }
     }
 
-    /// Fills in what there is of each camera; answers what there is of others.
+    /// Fills in the recordings of each camera; returns those of former cameras.
     fn count_recordings(&self, cameras: &mut [CameraStatus]) -> Vec<Former> {
         let catalog = self.catalog();
         let storage = &self.daemon.config.borrow().storage;
@@ -351,7 +352,7 @@ fn newest(intake: &Intake) -> Option<&crate::media::Frame> {
     intake.ring.get(newest).map(|(frame, _)| frame)
 }
 
-/// What the newest frames of the ring come to.
+/// Averages the newest frames in the ring.
 fn rate(intake: &Intake) -> Rate {
     let Some(newest) = newest(intake) else { return Rate::default() };
     let (mut frames, mut bytes, mut first) = (0u32, 0, newest.decode);
@@ -364,7 +365,7 @@ fn rate(intake: &Intake) -> Rate {
     }
     let span = newest.decode - first + intake.frame_duration();
     let seconds = span.as_millis().max(1) as f64 / 1000.0;
-    // To a tenth: what is shown of it.
+    // Rounded to a tenth for display.
     let fps = (f64::from(frames) / seconds * 10.0).round() / 10.0;
     Rate { fps, kbit_s: (bytes as f64 * 8.0 / 1000.0 / seconds) as u64 }
 }
@@ -384,7 +385,7 @@ fn memory() -> Memory {
     }
 }
 
-/// One metric after another, each with its values by camera.
+/// Formats each metric with its values by camera.
 fn prometheus(status: &Status) -> String {
     let mut out = String::new();
     let storage = &status.storage;
@@ -394,7 +395,7 @@ fn prometheus(status: &Status) -> String {
         status.cameras.iter().map(of).collect::<Vec<_>>()
     };
     let mut put = |kind: &str, name: &str, help: &str, values: Vec<(String, u64)>| {
-        // Writing to a String can not fail.
+        // Writing to a String cannot fail.
         let _ = writeln!(out, "# HELP smolnvr_{name} {help}\n# TYPE smolnvr_{name} {kind}");
         for (labels, value) in values {
             let _ = writeln!(out, "smolnvr_{name}{labels} {value}");
@@ -405,34 +406,34 @@ fn prometheus(status: &Status) -> String {
     put("gauge", "peak_memory_kilobytes", "VmHWM.", one(status.memory.peak_kb));
     put("gauge", "clock_trusted", "1 if the clock was set.", one(status.clock.trusted.into()));
     let ok = u64::from(storage.state == "ok");
-    put("gauge", "storage_ok", "1 if the card takes recordings.", one(ok));
+    put("gauge", "storage_ok", "1 if the card accepts recordings.", one(ok));
     let known = |value: Option<u64>| value.map_or(Vec::new(), one);
-    put("gauge", "storage_free_bytes", "Room left on the card.", known(storage.free_bytes));
+    put("gauge", "storage_free_bytes", "Free space on the card.", known(storage.free_bytes));
     put("gauge", "storage_total_bytes", "Size of the card.", known(storage.total_bytes));
     put("gauge", "storage_recordings_bytes", "Size of the recordings.", one(storage.bytes));
     let live = each(&|it| (it.state == "live").into());
     put("gauge", "camera_live", "1 if the camera sends video.", live);
     let recording = each(&|it| it.recording.into());
-    put("gauge", "camera_recording", "1 if a recording is written.", recording);
+    put("gauge", "camera_recording", "1 while recording.", recording);
     let fps = each(&|it| it.fps.round() as u64);
-    put("gauge", "camera_frames_per_second", "Over the last seconds.", fps);
+    put("gauge", "camera_frames_per_second", "Frame rate over the last seconds.", fps);
     let bits = each(&|it| it.kbit_s * 1000);
-    put("gauge", "camera_bits_per_second", "Over the last seconds.", bits);
-    put("gauge", "camera_viewers", "Who looks at it live.", each(&|it| it.viewers as u64));
-    put("gauge", "camera_recordings", "On the card.", each(&|it| it.segments as u64));
-    put("gauge", "camera_kept_bytes", "Of recordings that are kept.", each(&|it| it.kept_bytes));
+    put("gauge", "camera_bits_per_second", "Bit rate over the last seconds.", bits);
+    put("gauge", "camera_viewers", "Live viewers.", each(&|it| it.viewers as u64));
+    put("gauge", "camera_recordings", "Recordings on the card.", each(&|it| it.segments as u64));
+    put("gauge", "camera_kept_bytes", "Size of kept recordings.", each(&|it| it.kept_bytes));
     put("counter", "camera_frames_total", "Frames taken.", each(&|it| it.frames));
     let of_ffmpeg = status.cameras.iter().filter_map(|it| {
         Some((format!("{{camera=\"{}\"}}", it.name), it.ffmpeg.as_ref()?.restarts))
     });
     let restarts = of_ffmpeg.collect();
-    put("counter", "camera_ffmpeg_restarts_total", "FFmpegs that made way for another.", restarts);
+    put("counter", "camera_ffmpeg_restarts_total", "Restarts of FFmpeg.", restarts);
     let ages = status
         .cameras
         .iter()
         .filter_map(|it| Some((format!("{{camera=\"{}\"}}", it.name), it.durable_age_ms?)));
     let ages = ages.collect();
-    put("gauge", "camera_durable_age_milliseconds", "Since a frame was stored for good.", ages);
+    put("gauge", "camera_durable_age_milliseconds", "Age of the last durable frame.", ages);
     let losses = status.cameras.iter().flat_map(|it| {
         let Losses { network, card, viewer, malformed, undecodable, .. } = it.losses;
         let Losses { too_large, too_short, audio, .. } = it.losses;

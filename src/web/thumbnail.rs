@@ -1,7 +1,8 @@
 //! Pictures of recordings: a camera's name and a number in, a JPEG of the first frame out.
 //!
-//! Made when it is asked for, one after another, and kept by who asked: the first frame of a recording
-//! never changes. Spec: RFC 9110 §13. Knows nothing of: how a JPEG is made.
+//! Made on request, one at a time, and cached by the browser: a recording's first frame never
+//! changes.
+//! Spec: RFC 9110 §13.
 
 use super::{
     Web,
@@ -31,7 +32,7 @@ impl Web {
         if head.field("if-none-match").is_some_and(|tags| etag::names(tags, &etag)) {
             return Answer::new(304, Body::None).with("ETag", etag);
         }
-        // Who waits holds no frame.
+        // A waiting request holds no frame in memory.
         let _turn = self.thumbnail.lock().await;
         let path = recording.path.clone();
         let frame = match self.reader.run(move || first(&path)).await.flatten() {
@@ -48,7 +49,7 @@ impl Web {
     }
 }
 
-/// The first frame of a recording, or why it has none.
+/// Returns the first frame of a recording, or why it has none.
 fn first(path: &Path) -> io::Result<Result<KeyFrame, String>> {
     let file = LinuxDisk.open(path, Access::Read)?;
     let length = file.metadata()?.len();
@@ -59,6 +60,6 @@ fn first(path: &Path) -> io::Result<Result<KeyFrame, String>> {
             Ok(frame.map_err(|error| error.to_string()))
         }
         Err(State::Unreadable { error, .. }) => Err(error),
-        Err(_) => Ok(Err("the recording has no picture to begin with".into())),
+        Err(_) => Ok(Err("the recording does not start with a picture".into())),
     }
 }

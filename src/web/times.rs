@@ -1,6 +1,7 @@
 //! What was recorded when: `GET /api/timeline` and `GET /api/days`.
 //!
-//! Both go once through the recordings of a camera in RAM. Spec: docs/http.md. Knows nothing of: files.
+//! Both walk once through a camera's recordings in the catalogue.
+//! Spec: docs/http.md.
 
 use super::{Web, answer::Answer};
 use crate::{
@@ -42,7 +43,7 @@ enum SpanRow {
     Doubtful(i64, i64, u32, u32, &'static str),
 }
 
-/// `GET /api/days`: columns with a place for each day.
+/// `GET /api/days`: columns with one entry per day.
 #[derive(Serialize)]
 struct DaysTable<'a> {
     camera: &'a str,
@@ -113,7 +114,7 @@ impl Web {
         if from.is_some_and(|from| from > to) {
             return Answer::error(400, BACKWARDS);
         }
-        // What is years away has a clock that was wrong: it is told where it is asked for.
+        // Times years away come from a wrong clock and are only included on request.
         let near = to.saturating_sub((DAYS_MAX - 1) * MILLIS_PER_DAY)..to;
         let starts = known.filter(|it| it.is_read()).map(|entry| entry.start.0);
         let oldest = || starts.filter(|start| near.contains(start)).min().unwrap_or(to);
@@ -136,21 +137,21 @@ impl Web {
         })
     }
 
-    /// What there is of a camera, newest first; `None` where there is no such camera.
+    /// Returns a camera's recordings, newest first; `None` if there is no such camera.
     fn entries_of<'a>(
         &self,
         camera: &str,
         catalog: &'a Catalog,
     ) -> Option<impl Iterator<Item = &'a Entry> + use<'a>> {
         let owner = catalog.owner(camera);
-        // A former one's recordings may not be read yet.
+        // Recordings of a former camera may not have been read yet.
         let may_be = camera.is_empty() || self.station(camera).is_some() || !catalog.complete();
         let is_known = owner.is_some() || may_be;
         let recordings = owner.map(|owner| catalog.recordings(owner, None));
         is_known.then(|| recordings.into_iter().flatten().map(|(_, entry)| entry))
     }
 
-    /// `None` where it is recorded, and where nobody knows what time it is.
+    /// `None` if it is being recorded, or if the time is unknown.
     fn why_not_recorded_now(&self, camera: &str) -> Option<Cause> {
         let station = self.station(camera)?;
         let is_trusted = self.daemon.trust.get() == Clock::Trusted;
@@ -169,7 +170,7 @@ impl SpanRow {
     }
 }
 
-/// The span of a timeline: the last day, where nothing is said.
+/// The span requested; by default the last day.
 fn span_asked(head: &Head<'_>, now: WallTime) -> Result<(WallTime, WallTime), String> {
     let to = head.number("to")?.unwrap_or(now.0);
     let from = head.number("from")?.unwrap_or(to.saturating_sub(MILLIS_PER_DAY));

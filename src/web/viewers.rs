@@ -1,6 +1,4 @@
-//! Viewers: live video as a file and as a WebSocket, and the places that carry media.
-//!
-//! Knows nothing of: what is sent.
+//! Viewers: live video as a file and over a WebSocket, and the limit of media connections.
 
 use super::{
     Web,
@@ -11,12 +9,12 @@ use super::{
 use crate::{http::request::Head, limits};
 use std::{pin::Pin, rc::Rc};
 
-/// Held as long as a connection carries media.
+/// Held while a connection carries media.
 pub(super) struct MediaPlace(Rc<Web>);
 
 impl Web {
-    /// A place among those that carry media, or the answer where there is none left. A HEAD carries
-    /// none, and takes no place.
+    /// Takes one of the places for media connections, or returns the reply that none is free. A
+    /// HEAD needs none.
     pub(super) fn media_place(
         self: &Rc<Self>,
         head: &Head<'_>,
@@ -27,7 +25,7 @@ impl Web {
         let taken = self.media.get();
         if taken >= limits::WEB_MEDIA_MAX {
             let most = limits::WEB_MEDIA_MAX;
-            let error = format!("{most} players are served already: close one");
+            let error = format!("{most} players are connected, which is the limit: close one");
             return Err(Answer::error(503, error).with("Retry-After", "2"));
         }
         self.media.set(taken + 1);
@@ -43,15 +41,17 @@ impl Web {
         }
     }
 
-    /// `GET /live/{camera}` by HTTP. Browsers keep from their pages why a WebSocket was refused: here
-    /// they may ask.
+    /// `GET /live/{camera}` without an upgrade. Browsers hide from pages why a WebSocket was
+    /// refused; this request shows it.
     pub(super) fn no_web_socket(self: &Rc<Self>, head: &Head<'_>, camera: &str) -> Answer {
         let Some(station) = self.station(camera) else { return no_camera() };
         if let Some(reason) = station.no_live() {
             return Answer::error(503, reason.to_owned());
         }
         match self.media_place(head) {
-            Ok(_) => Answer::error(426, "this is a WebSocket").with("Upgrade", "websocket"),
+            Ok(_) => {
+                Answer::error(426, "this is a WebSocket: upgrade").with("Upgrade", "websocket")
+            }
             Err(answer) => answer,
         }
     }
@@ -92,7 +92,7 @@ fn no_camera() -> Answer {
     Answer::error(404, "no such camera")
 }
 
-/// A source with its place among those that carry media.
+/// A source and its place among the media connections.
 struct Placed<S> {
     source: S,
     _place: Option<MediaPlace>,

@@ -1,7 +1,7 @@
-//! A file that other programs replace, and when they did.
+//! Watches a file that other programs replace.
 //!
-//! By inotify(7): nothing is looked at while nothing changes, and no card is waited for. Knows nothing
-//! of: what the file holds.
+//! With inotify(7): nothing is polled, and nothing waits for the card.
+//! Knows nothing of: the file's content.
 
 use rustix::fs::inotify::{self, CreateFlags, Reader, WatchFlags};
 use smol::Async;
@@ -13,7 +13,7 @@ use std::{
     path::Path,
 };
 
-/// Watches the folder of a file, since a file that is replaced is another one.
+/// Watches a file's folder, because the file itself is replaced.
 pub(super) struct Watch {
     events: Async<OwnedFd>,
     name: OsString,
@@ -31,9 +31,9 @@ impl Watch {
         Ok(Watch { events: Async::new(events)?, name })
     }
 
-    /// Returns after the file was written or replaced; never where that can not be told any more.
+    /// Returns after the file was written or replaced; never if watching fails.
     pub async fn changed(&self) {
-        // The longest name, with what the kernel puts before it.
+        // Room for an event with the longest name.
         let mut room = [MaybeUninit::uninit(); 512];
         let mut reader = Reader::new(self.events.get_ref(), &mut room);
         loop {

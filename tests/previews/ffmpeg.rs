@@ -153,7 +153,7 @@ fn a_build_without_pictures_says_so_and_its_page_asks_for_none() {
     assert_eq!(nvr.status()["pictures"], false);
     let answer = ask(&nvr.web_address(), "GET", "/recordings/yard/000.jpg", &[], "");
     assert_eq!(answer.status, 404);
-    assert!(answer.json()["error"].as_str().unwrap().contains("built without pictures"));
+    assert!(answer.json()["error"].as_str().unwrap().contains("makes no pictures"));
 }
 
 #[test]

@@ -186,7 +186,7 @@ fn a_recording_has_a_picture_of_its_first_frame() {
         }
         // A file of no pictures among the recordings.
         fs::write(nvr.recordings().join("000.mp4"), b"\0\0\0\x08ftyp").unwrap();
-        assert!(reason(&get("000.jpg", &[])).contains("no picture to begin with"));
+        assert!(reason(&get("000.jpg", &[])).contains("does not start with a picture"));
         let pictures = (0..8).map(|_| children(nvr.id()).len());
         assert_eq!(pictures.max(), Some(0), "no process stays");
     }
