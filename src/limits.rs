@@ -339,6 +339,9 @@ pub const PORT_TRIES_MAX: usize = 32;
 pub const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 /// After PLAY, the other lower transport is tried if no packet arrives for this long.
 pub const SILENCE_TIMEOUT: Duration = Duration::from_secs(3);
+/// A description without a length, or shorter than it says, counts as whole when nothing follows for
+/// this long: less than any reply is given, more than a lost segment takes to be sent again.
+pub const DESCRIPTION_PAUSE: Duration = Duration::from_secs(3);
 /// Timeouts of a reply, and of the first packet after PLAY. Each attempt that ran into them moves
 /// one step on, because cameras that wake up or are far away take 7 to 25 s.
 pub const PATIENCE: [(Duration, Duration); 4] = [

@@ -28,7 +28,7 @@ use crate::{
 };
 use dialogue::{Block, Dialogue, Heard};
 use input::{Input, Item};
-use message::Message;
+use message::{Message, Start};
 use std::{
     ops::Range,
     time::{Duration, Instant},
@@ -50,6 +50,8 @@ pub struct Session {
     /// Bytes at the front of `dialogue.out` that were given out.
     sent: usize,
     end: End,
+    /// Since when nothing follows a description that is not as long as it says.
+    unfinished: Option<Instant>,
 }
 
 /// How a session is to behave.
@@ -201,7 +203,7 @@ impl Session {
     /// Starts a dialogue on a connection that was just made to the target.
     pub fn new(target: &Target, options: Options, now: Instant) -> Session {
         let dialogue = Dialogue::new(target, options, now);
-        Session { input: Input::new(), dialogue, sent: 0, end: End::Ahead }
+        Session { input: Input::new(), dialogue, sent: 0, end: End::Ahead, unfinished: None }
     }
 
     /// Where to read into; never empty once `poll` was drained.
@@ -212,6 +214,7 @@ impl Session {
     /// Tells how many bytes were read into [`space`](Session::space).
     pub fn filled(&mut self, bytes: usize) {
         self.input.filled(bytes);
+        self.unfinished = None;
     }
 
     /// What is to be done next; `None` when all that was read is used up.
@@ -242,7 +245,8 @@ impl Session {
 
     /// When to call [`handle_timeout`](Session::handle_timeout) at the latest.
     pub fn deadline(&self) -> Option<Instant> {
-        self.dialogue.deadline()
+        let unfinished = self.unfinished.map(|since| since + limits::DESCRIPTION_PAUSE);
+        self.dialogue.deadline().into_iter().chain(unfinished).min()
     }
 
     /// Does what is due, if anything is: a keepalive, the end of a wait. To be followed by `poll`.
@@ -251,7 +255,28 @@ impl Session {
     /// `NoAnswer`: the session is over.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
         self.forget_sent();
+        let is_paused = |since| now >= since + limits::DESCRIPTION_PAUSE;
+        if self.unfinished.take_if(|since| is_paused(*since)).is_some()
+            && let Some(message) = Message::parse_unfinished(self.input.rest())
+        {
+            let heard = self.dialogue.handle_message(&message, now);
+            self.input.clear();
+            return heard.map(drop).map_err(|error| self.fail(error));
+        }
         self.dialogue.handle_timeout(now).map_err(|error| self.fail(error))
+    }
+
+    /// Quirk: a description without `Content-Length`, or with one that is too large. What came of it counts
+    /// once nothing follows.
+    fn note_unfinished(&mut self, now: Instant) {
+        let is_description = |message: Message<'_>| {
+            let is_success = message.start == Start::Reply { status: 200 };
+            is_success && message.body.windows(2).any(|two| two == b"m=")
+        };
+        if self.unfinished.is_none() && self.dialogue.awaits_description() {
+            let message = Message::parse_unfinished(self.input.rest());
+            self.unfinished = message.is_some_and(is_description).then_some(now);
+        }
     }
 
     /// Begins the orderly end; packets that still come are dropped. To be followed by `poll`.
@@ -300,7 +325,10 @@ impl Session {
             }
             let dialogue = &self.dialogue;
             let is_known = |channel| dialogue.presentation().channel(channel).is_some();
-            let Some(item) = self.input.next(&is_known)? else { return Ok(None) };
+            let Some(item) = self.input.next(&is_known)? else {
+                self.note_unfinished(now);
+                return Ok(None);
+            };
             match &item {
                 Item::Block { channel, payload } => match self.dialogue.handle_block(*channel) {
                     Block::Deliver(track, kind) => {
@@ -318,6 +346,14 @@ impl Session {
                     let Some((message, _)) = Message::parse(bytes).map_err(Error::Message)? else {
                         continue;
                     };
+                    if self.dialogue.awaits_description()
+                        && message.lacks_length()
+                        && self.input.rest().len() < limits::RTSP_BODY_BYTES_MAX
+                    {
+                        self.input.put_back(&item);
+                        self.note_unfinished(now);
+                        return Ok(None);
+                    }
                     if self.dialogue.handle_message(&message, now)? == Heard::Playing {
                         return Ok(Some(Next::Playing));
                     }

@@ -118,6 +118,10 @@ impl Dialogue {
         self.keepalive_at = None;
     }
 
+    pub(super) fn awaits_description(&self) -> bool {
+        self.awaited.is_some_and(|awaited| awaited.step == Step::Describe)
+    }
+
     /// Asks at once whether the server lives, where nothing else is asked.
     pub(super) fn ask_for_life(&mut self, now: Instant) {
         if self.stage == Stage::Playing && self.awaited.is_none() {

@@ -98,6 +98,11 @@ impl Input {
         };
     }
 
+    /// What was read and not given out.
+    pub(super) fn rest(&self) -> &[u8] {
+        self.get(self.start..self.end)
+    }
+
     /// Forgets all that was read and not given out.
     pub(super) fn clear(&mut self) {
         self.start = self.end;
@@ -190,7 +195,11 @@ fn block(rest: &[u8], sync: Sync, is_known: &dyn Fn(u8) -> bool) -> Front {
 
 /// Whether a message begins here; `None` while there are too few bytes to tell.
 fn begins_message(rest: &[u8], sync: Sync) -> Option<bool> {
-    let starts: &[&[u8]] = if sync == Sync::Kept { &MESSAGE_STARTS } else { &MESSAGE_STARTS[..1] };
+    let starts: &[&[u8]] = match sync {
+        Sync::Kept => &MESSAGE_STARTS,
+        Sync::First => &MESSAGE_STARTS[..2],
+        Sync::Lost => &MESSAGE_STARTS[..1],
+    };
     if starts.iter().any(|start| rest.starts_with(start)) {
         return Some(true);
     }
@@ -201,8 +210,9 @@ const BLOCK_HEADER_BYTES: usize = 4;
 
 /// Replies, then the requests that a server may send (RFC 2326 §10; GET_PARAMETER, OPTIONS and the
 /// rest are seen too).
-const MESSAGE_STARTS: [&[u8]; 9] = [
+const MESSAGE_STARTS: [&[u8]; 10] = [
     b"RTSP/1.",
+    b"RTSP/2.",
     b"OPTIONS ",
     b"ANNOUNCE ",
     b"GET_PARAMETER ",

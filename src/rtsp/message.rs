@@ -1,6 +1,6 @@
 //! RTSP messages: bytes in, start line, fields and body out, all borrowed.
 //!
-//! Spec: RFC 2326 §4, §6, §7. Any 1.x version is taken. Knows nothing of: what a field means, interleaved data.
+//! Spec: RFC 2326 §4, §6, §7. Any version is taken: none but 1.0 was asked for. Knows nothing of: what a field means, interleaved data.
 
 use crate::{
     http::head::{Head, HeadError, words},
@@ -61,6 +61,21 @@ impl<'a> Message<'a> {
         Ok(Some((message, end)))
     }
 
+    /// Reads a reply whose body has no length, or not the one that it says: the body is all that came.
+    pub fn parse_unfinished(bytes: &'a [u8]) -> Option<Message<'a>> {
+        let (head, head_len) = Head::parse(bytes).ok()??;
+        let start = Start::parse(&head)?;
+        Some(Message { start, head, body: bytes.get(head_len..)? })
+    }
+
+    /// Whether it is a description that does not say how long its body is.
+    pub fn lacks_length(&self) -> bool {
+        let kind = self.field("Content-Type").unwrap_or_default();
+        self.start == Start::Reply { status: 200 }
+            && kind.eq_ignore_ascii_case("application/sdp")
+            && self.field("Content-Length").is_none()
+    }
+
     /// As [`Head::field`].
     pub fn field(&self, name: &str) -> Option<&'a str> {
         self.head.field(name)
@@ -103,7 +118,7 @@ impl fmt::Display for MessageError {
     }
 }
 
-const PROTOCOL: &str = "RTSP/1.";
+const PROTOCOL: &str = "RTSP/";
 
 #[cfg(test)]
 mod tests {
@@ -163,7 +178,13 @@ mod tests {
 
     #[test]
     fn a_status_line_and_a_length_may_be_written_oddly() {
-        for line in ["RTSP/1.0  200  OK", "RTSP/1.0\t200", "RTSP/1.0 200OK", "RTSP/1.1 200 "] {
+        for line in [
+            "RTSP/1.0  200  OK",
+            "RTSP/1.0\t200",
+            "RTSP/1.0 200OK",
+            "RTSP/1.1 200 ",
+            "RTSP/2.0 200",
+        ] {
             let bytes = [line, "\r\n\r\n"].concat();
             assert_eq!(parsed(bytes.as_bytes()).start, Start::Reply { status: 200 }, "{line}");
         }
@@ -183,8 +204,7 @@ mod tests {
 
     #[test]
     fn broken_start_lines_are_errors() {
-        for line in
-            ["RTSP/1.0 OK", "RTSP/1.0 20", "RTSP/1.0", "GET / HTTP/1.1", "", "RTSP/2.0 200 OK"]
+        for line in ["RTSP/1.0 OK", "RTSP/1.0 20", "RTSP/1.0", "GET / HTTP/1.1", "", "RTSP 200 OK"]
         {
             let bytes = [line, "\r\n\r\n"].concat();
             assert_eq!(

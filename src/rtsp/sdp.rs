@@ -148,7 +148,7 @@ impl Section {
                 formats.find(is_recordable).unwrap_or(first)
             };
         let mine = |(number, parameters): &(u8, String)| {
-            (*number == payload_type).then(|| parameters.clone())
+            self.is_meant(*number, payload_type).then(|| parameters.clone())
         };
         let format_parameters =
             self.parameters.iter().filter_map(mine).collect::<Vec<_>>().join("; ");
@@ -172,15 +172,26 @@ impl Section {
         })
     }
 
-    /// What `rtpmap` or RFC 3551 §6 says of a payload type.
+    /// Whether a line of the section is about a payload type. Quirk: of a section with one format the
+    /// lines have another number than the first.
+    fn is_meant(&self, number: u8, payload_type: u8) -> bool {
+        number == payload_type || self.formats.len() == 1 && payload_type >= DYNAMIC_MIN
+    }
+
+    /// What `rtpmap` or RFC 3551 §6 says of a payload type. Quirk: no `rtpmap`; the sets of `fmtp` tell.
     fn format(&self, payload_type: u8) -> Format {
-        let map = self.maps.iter().find(|(number, _)| *number == payload_type);
-        let map = match map {
-            Some((_, map)) => map.as_str(),
-            None => STATIC_MAPS
-                .iter()
-                .find(|(number, _)| *number == payload_type)
-                .map_or("unknown", |(_, map)| map),
+        let map = self.maps.iter().find(|(number, _)| self.is_meant(*number, payload_type));
+        let known = || STATIC_MAPS.iter().find(|(number, _)| *number == payload_type);
+        let has = |name: &str| {
+            let mut parameters = self.parameters.iter();
+            parameters.any(|(number, it)| self.is_meant(*number, payload_type) && it.contains(name))
+        };
+        let map = match (map, known()) {
+            (Some((_, map)), _) => map.as_str(),
+            (None, Some((_, map))) => map,
+            (None, None) if has("sprop-parameter-sets") => "H264",
+            (None, None) if has("sprop-sps") => "H265",
+            (None, None) => "unknown",
         };
         let mut parts = map.split('/').map(str::trim);
         let name = parts.next().unwrap_or_default();
@@ -273,6 +284,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// Payload types from here on mean what `rtpmap` says (RFC 3551 §6).
+const DYNAMIC_MIN: u8 = 96;
 /// Those of RFC 3551 §6 that cameras use.
 const STATIC_MAPS: [(u8, &str); 12] = [
     (0, "PCMU/8000"),

@@ -2,6 +2,7 @@
 
 pub(super) mod cameras;
 mod datagrams;
+mod descriptions;
 mod quirks;
 mod refusals;
 mod sound;
@@ -150,6 +151,16 @@ fn owned(output: &Output<'_>) -> Seen {
         Output::Send(bytes) => panic!("{}", String::from_utf8_lossy(bytes)),
         Output::Stray { bytes } => panic!("{bytes:02x?}"),
     }
+}
+
+/// Up to the request for SETUP, with these fields in the reply to DESCRIBE.
+fn described(fields: &str, sdp: &str) -> Camera {
+    let mut camera = Camera::new("rtsp://10.0.0.2/live");
+    camera.expect("OPTIONS", &[]);
+    camera.reply("200 OK", "", "");
+    camera.expect("DESCRIBE", &[]);
+    camera.reply("200 OK", fields, sdp);
+    camera
 }
 
 fn rtp(track: usize, payload: &[u8]) -> Seen {

@@ -176,7 +176,7 @@ fn odd_maps_are_read_as_far_as_they_go() {
         ("96 H264/0", H264, 90_000),
         ("96 H264/x", H264, 90_000),
         ("96 MP4V-ES/1000", Media::OtherVideo, 1000),
-        ("97 H264/90000", Media::OtherVideo, 90_000),
+        ("97 H264/90000", H264, 90_000),
         ("96", Media::OtherVideo, 90_000),
     ] {
         let track = section(&["a=rtpmap:", map, "\r\n"].concat());
@@ -217,4 +217,21 @@ fn every_truncation_is_read_as_far_as_it_goes() {
         }
         assert_eq!(parse(sdp.trim_end(), BASE), parse(sdp, BASE));
     }
+}
+
+#[test]
+fn a_format_whose_lines_have_another_number_or_no_rtpmap_is_known_all_the_same() {
+    for (lines, codec) in [
+        ("a=rtpmap:97 H264/90000\na=fmtp:97 sprop-parameter-sets=Z0,aM48gA==", Codec::H264),
+        ("a=fmtp:96 packetization-mode=1;sprop-parameter-sets=Z0,aM48gA==", Codec::H264),
+        ("a=fmtp:96 sprop-sps=QgE=;sprop-pps=RAHBcrRiQA==", Codec::H265),
+    ] {
+        let sdp = format!("v=0\nm=video 0 RTP/AVP 96\n{lines}\n");
+        let track = parse(&sdp, "rtsp://h/").tracks.remove(0);
+        assert_eq!((track.media, track.payload_type), (Media::Video(codec), 96), "{lines}");
+        assert!(!track.parameter_sets.is_empty(), "{lines}");
+    }
+    // Of several formats each has lines of its own.
+    let sdp = "v=0\nm=video 0 RTP/AVP 96 98\na=rtpmap:98 H264/90000\n";
+    assert_eq!(parse(sdp, "rtsp://h/").tracks[0].payload_type, 98);
 }
