@@ -41,9 +41,13 @@ impl Codec {
         }
     }
 
-    /// The other one, if this sequence parameter set is of that: in this codec its header means nothing.
+    /// The other one, if this set of parameters is of that: in this codec its header means nothing.
     pub fn contradicted_by(self, nal: &[u8]) -> Option<Codec> {
         match (self, nal) {
+            // vps_reserved_0xffff_16bits (H.265 §7.3.2.1)
+            (Codec::H264, [0x40, 1, _, _, 0xff, 0xff, ..]) => {
+                h265::parameter_set(nal).map(|_| Codec::H265)
+            }
             (Codec::H264, [0x42, second, ..]) if second & 0xf8 == 0 => {
                 h265::sequence(nal).map(|_| Codec::H265)
             }

@@ -74,6 +74,8 @@ struct Nal {
     begun: RtpTime,
     time: RtpTime,
     marked: bool,
+    /// It is closed, and its end came.
+    is_whole: bool,
     /// Zeros at its end so far, held back: a start code may begin with them.
     zeros: usize,
     head: [u8; HEAD_BYTES],
@@ -107,6 +109,7 @@ impl Assembler {
                 begun: RtpTime(0),
                 time: RtpTime(0),
                 marked: false,
+                is_whole: false,
                 zeros: 0,
                 head: [0; HEAD_BYTES],
                 head_len: 0,
@@ -224,9 +227,11 @@ impl Assembler {
     /// A fragment of a NAL unit: its start and end bits where RFC 6184 §5.8 and RFC 7798 §4.4.3 have
     /// them, the header of the whole, and bytes that may be none.
     ///
-    /// Quirk: FU type that changes mid-unit. The first fragment's counts.
+    /// Quirk: FU type that changes mid-unit. The first fragment's counts. Quirk: no start bit. Where what
+    /// came directly before is whole, this is a beginning.
     pub(super) fn fragment(&mut self, bits: u8, header: &[u8], bytes: &[u8], sink: &mut dyn Sink) {
-        if bits & FRAGMENT_START != 0 {
+        let begins = self.nal.target == Target::Closed && self.nal.is_whole;
+        if bits & FRAGMENT_START != 0 || begins {
             self.nal_begin(sink);
             self.nal_append(header, sink);
         } else if self.nal.target == Target::Closed {
@@ -303,6 +308,7 @@ impl Assembler {
             Target::Closed | Target::Head | Target::Nowhere => {}
         }
         self.nal.target = Target::Closed;
+        self.nal.is_whole = true;
     }
 
     /// What is open can not be finished.
@@ -314,6 +320,7 @@ impl Assembler {
             sink.nal_end();
         }
         self.nal.target = Target::Closed;
+        self.nal.is_whole = false;
     }
 
     /// The zeros held back were no start code.

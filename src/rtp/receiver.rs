@@ -104,10 +104,13 @@ impl Receiver {
         self.handle(packet, now, deliver);
     }
 
-    /// Whether the packet is of another payload type, while none of ours comes.
+    /// Whether the packet is of another payload type while none of ours comes, or goes on where ours end.
     pub fn is_of_other_type_alone(&self, packet: &Packet<'_>, now: Instant) -> bool {
         let is_silent = |at| now.saturating_duration_since(at) > TYPE_SILENCE;
-        packet.payload_type != self.payload_type && self.typed.is_none_or(is_silent)
+        let goes_on =
+            |source: &Source| source.ssrc == packet.ssrc && source.is_due(packet.sequence_number);
+        packet.payload_type != self.payload_type
+            && (self.typed.is_none_or(is_silent) || self.source.as_ref().is_some_and(goes_on))
     }
 
     /// Takes packets of that type from now on.
@@ -232,8 +235,7 @@ impl Receiver {
         let Some(source) = self.source.as_mut().filter(|source| source.ssrc != packet.ssrc) else {
             return;
         };
-        let is_due = packet.sequence_number == (source.next & 0xffff) as u16;
-        if is_due && source.is_near(packet.timestamp) {
+        if source.is_due(packet.sequence_number) && source.is_near(packet.timestamp) {
             source.ssrc = packet.ssrc;
             self.home = Some(packet.ssrc);
         }

@@ -63,6 +63,10 @@ impl Source {
         }
     }
 
+    pub fn is_due(&self, sequence_number: u16) -> bool {
+        sequence_number == (self.next & 0xffff) as u16
+    }
+
     pub fn position(&self, sequence_number: u16) -> Position {
         let due = (self.next & 0xffff) as u16;
         let ahead = i32::from(sequence_number.wrapping_sub(due).cast_signed());

@@ -462,6 +462,8 @@ fn another_payload_type_stands_alone_while_none_of_ours_comes() {
     assert!(is_alone(&track, 35, 0) && !is_alone(&track, 96, 0));
     track.packets([1]);
     assert!(!is_alone(&track, 35, 1500) && is_alone(&track, 35, 2500));
+    let next = Packet { sequence_number: 2, ..packet(35) };
+    assert!(track.receiver.is_of_other_type_alone(&next, track.epoch), "it goes on");
     track.receiver.adopt_type(35);
     track.packet_of(1, 35, 2, Duration::from_millis(2500));
     assert_eq!(track.out, [(1, 0), (2, 0)]);

@@ -260,6 +260,25 @@ fn empty_fragments() {
 }
 
 #[test]
+fn no_start_bit_on_the_first_fragment() {
+    let mut pieces = fragments(&idr(), 9);
+    pieces[0][1] &= 0x7f;
+    let mut run = proven_run();
+    for time in [10, 20] {
+        for (index, piece) in pieces.iter().enumerate() {
+            let marker = if index + 1 == pieces.len() { Mark::Set } else { Mark::Clear };
+            run.packet(time, marker, piece);
+        }
+    }
+    assert_eq!(run.out.nals(), [[idr()], [idr()]]);
+    assert_eq!(run.out.drops, []);
+    // Behind a gap it may be any fragment.
+    run.packet_after_loss(1, 30, Mark::Clear, &pieces[0]).packet(30, Mark::Set, &pieces[3]);
+    run.packet(40, Mark::Set, &idr());
+    assert_eq!(run.out.times(), [10, 20, 40]);
+}
+
+#[test]
 fn no_end_bit_on_the_last_fragment() {
     let mut run = proven_run();
     for time in [10, 20, 30] {
