@@ -43,6 +43,7 @@ mod service;
 mod settings;
 mod sound;
 mod strangers;
+mod streams;
 mod timeline;
 mod times;
 mod udp;
