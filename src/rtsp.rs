@@ -66,6 +66,15 @@ pub struct Options {
     pub reply_timeout: Duration,
     /// Knows the challenge of a connection that was closed before it could be answered.
     pub authenticator: Option<Box<Authenticator>>,
+    pub greeting: Greeting,
+}
+
+/// What the dialogue begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Greeting {
+    Options,
+    /// Quirk: servers that do not answer OPTIONS, or close the connection on it.
+    Describe,
 }
 
 /// Which tracks to set up: the first of each kind.
@@ -159,6 +168,7 @@ impl Options {
             seed,
             reply_timeout: limits::REPLY_TIMEOUT,
             authenticator: None,
+            greeting: Greeting::Options,
         }
     }
 }
@@ -214,7 +224,7 @@ impl Session {
     /// Tells how many bytes were read into [`space`](Session::space).
     pub fn filled(&mut self, bytes: usize) {
         self.input.filled(bytes);
-        self.unfinished = None;
+        self.unfinished.take_if(|_| bytes > 0);
     }
 
     /// What is to be done next; `None` when all that was read is used up.

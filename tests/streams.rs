@@ -215,7 +215,7 @@ impl Bits {
     }
 
     fn align(&mut self) {
-        while self.0.len() % 8 > 0 {
+        while !self.0.len().is_multiple_of(8) {
             self.0.push(false);
         }
     }

@@ -194,12 +194,14 @@ pub fn packed(codec: Codec, source: &mut Source<'_>) {
 fn unit(codec: Codec, least: usize, source: &mut Source<'_>) -> Vec<Vec<u8>> {
     let mut nals = Vec::new();
     for nth in 0..least + source.below(5 - least) {
-        // Those of H.264 are of macroblock 0 and 1, both of the same picture.
+        // Those of H.264 are of macroblock 0 and 1, both of the same picture; those of H.265 each of the
+        // block behind the last.
+        let address = (nth as u8) << 4 | 0x0f;
         let header: &[u8] = match (codec, nth) {
             (Codec::H264, 0) => &[0x65, 0x88, 0x84, 0x04],
             (Codec::H264, _) => &[0x65, 0x42, 0x21, 0x02],
             (Codec::H265, 0) => &[0x26, 0x01, 0xaf],
-            (Codec::H265, _) => &[0x26, 0x01, 0x2f],
+            (Codec::H265, _) => &[0x26, 0x01, 0x20, address],
         };
         let mut nal = header.to_vec();
         let content = source.piece();

@@ -31,6 +31,12 @@ impl Audio {
         Some(Audio { track: index, receiver, depacketizer })
     }
 
+    /// Packets come, and all are of another payload type than the announced one.
+    pub fn is_of_other_type(&self) -> bool {
+        let statistics = self.receiver.statistics();
+        statistics.received == 0 && statistics.foreign >= FOREIGN_MIN
+    }
+
     pub fn handle(&mut self, kind: PacketKind, bytes: &[u8], intake: &mut Intake, now: Instant) {
         match kind {
             PacketKind::Rtp => self.handle_packet(bytes, intake, now),
@@ -64,6 +70,9 @@ impl Audio {
         }
     }
 }
+
+/// So many packets are no comfort noise before the first word.
+const FOREIGN_MIN: u64 = 50;
 
 /// Describes for the log what happens to the camera's sound.
 pub(super) fn outcome(presentation: &Presentation) -> String {

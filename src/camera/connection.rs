@@ -19,8 +19,8 @@ use crate::{
     media::Intake,
     rtp,
     rtsp::{
-        self, Counters, Delivery, LowerTransport, Options, Output, PacketKind, Presentation,
-        Session, Tracks, Transport,
+        self, Counters, Delivery, Greeting, LowerTransport, Options, Output, PacketKind,
+        Presentation, Session, Tracks, Transport,
     },
     runtime,
     units::WallTime,
@@ -38,6 +38,7 @@ use std::{
 pub struct Manner {
     pub over: LowerTransport,
     pub tracks: Tracks,
+    pub greeting: Greeting,
     /// Timeout of each reply.
     pub reply: Duration,
     /// Timeout of the first packet.
@@ -94,9 +95,9 @@ impl Connection {
         authenticator: Option<Box<Authenticator>>,
     ) -> Result<Connection, Error> {
         let now = runtime::now();
-        let (tracks, reply_timeout) = (manner.tracks, manner.reply);
+        let Manner { tracks, greeting, reply: reply_timeout, .. } = manner;
         let mut options =
-            Options { tracks, reply_timeout, authenticator, ..Options::new(manner.seed) };
+            Options { tracks, greeting, reply_timeout, authenticator, ..Options::new(manner.seed) };
         let mut ports = Vec::new();
         if manner.over == LowerTransport::Udp {
             let mut rtp_ports = [0; limits::TRACKS_MAX];
@@ -194,7 +195,9 @@ impl Connection {
     /// Why nothing can be recorded; call it after each step.
     pub fn trouble(&mut self, intake: &Intake) -> Option<Trouble> {
         let packets = self.statistics();
-        self.diagnosis.as_mut()?.look(intake, packets, runtime::now())
+        let trouble = self.diagnosis.as_mut()?.look(intake, packets, runtime::now());
+        let sound = self.reception.sound_is_of_other_type();
+        trouble.or_else(|| sound.then_some(Trouble::SoundOfOtherType))
     }
 
     /// The camera's wall time from its first report.

@@ -61,6 +61,17 @@ impl Error {
         matches!(self, Error::Session(rtsp::Error::NoAnswer { .. }) | Error::Silent { .. })
     }
 
+    /// Whether OPTIONS is what the server does not take.
+    pub fn is_about_greeting(&self) -> bool {
+        use rtsp::{Error as E, Method::Options};
+        matches!(
+            self,
+            Error::Session(
+                E::NoAnswer { method: Options, .. } | E::Disconnected { awaited: Some(Options) }
+            )
+        )
+    }
+
     /// Returns true if the camera could not be reached.
     pub fn is_about_the_way(&self) -> bool {
         matches!(

@@ -103,6 +103,11 @@ impl Reception {
         self.video.as_ref().is_some_and(|video| video.receiver.shares_its_count())
     }
 
+    /// The camera's sound is not what it announced.
+    pub fn sound_is_of_other_type(&self) -> bool {
+        self.audio.as_ref().is_some_and(Audio::is_of_other_type)
+    }
+
     /// Gives up on overdue packets.
     pub fn handle_timeout(&mut self, intake: &mut Intake, now: Instant) {
         if let Some(video) = &mut self.video {

@@ -8,7 +8,7 @@ use super::{Connection, Connector, Error, connection::Manner};
 use crate::{
     http::{auth::Authenticator, url::Target},
     limits,
-    rtsp::{self, LowerTransport, Tracks},
+    rtsp::{self, Greeting, LowerTransport, Tracks},
 };
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ pub struct Route {
     refusal: Option<Error>,
     /// Index into [`limits::PATIENCE`].
     patience: usize,
+    greeting: Greeting,
     /// For the next connection, after the last one was closed before the challenge could be
     /// answered.
     authenticator: Option<Box<Authenticator>>,
@@ -54,6 +55,7 @@ impl Route {
             over,
             refusal: None,
             patience: 0,
+            greeting: Greeting::Options,
             authenticator: None,
             closed_behind_challenge: false,
         }
@@ -66,7 +68,8 @@ impl Route {
     pub async fn connect(&mut self, seed: u64) -> Result<Connection, Error> {
         let socket = self.connector.connect().await?;
         let (reply, silence) = self.patience();
-        let manner = Manner { over: self.over, tracks: self.tracks, reply, silence, seed };
+        let (over, tracks, greeting) = (self.over, self.tracks, self.greeting);
+        let manner = Manner { over, tracks, greeting, reply, silence, seed };
         Connection::new(socket, &self.target, manner, self.authenticator.take())
     }
 
@@ -100,6 +103,10 @@ impl Route {
         } else {
             error
         };
+        if !delivered {
+            self.greeting =
+                if error.is_about_greeting() { Greeting::Describe } else { Greeting::Options };
+        }
         if self.redirects > 0 {
             self.redirects = 0;
             self.go_to(self.home.clone());
@@ -248,6 +255,23 @@ mod tests {
             assert!(error.is_about_credentials(), "{error}");
             // The next attempt is like the first.
             at_once(route.after(closed(), false));
+        }
+    }
+
+    #[test]
+    fn a_server_that_does_not_take_options_is_greeted_with_describe() {
+        let mut route = route(TCP);
+        let options = || rtsp::Method::Options;
+        let closed = rtsp::Error::Disconnected { awaited: Some(options()) };
+        let silent = rtsp::Error::NoAnswer { method: options(), waited: limits::REPLY_TIMEOUT };
+        for error in [closed, silent] {
+            told(route.after(Error::Session(error), false));
+            assert_eq!(route.greeting, Greeting::Describe);
+            // It stays so where that works, and not where it does not.
+            told(route.after(Error::Closed, true));
+            assert_eq!(route.greeting, Greeting::Describe);
+            told(route.after(no_answer(), false));
+            assert_eq!(route.greeting, Greeting::Options);
         }
     }
 

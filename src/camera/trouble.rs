@@ -18,6 +18,8 @@ pub enum Trouble {
     TooLarge { frame_kb: usize },
     /// The camera's: its sound, and only that, has another sampling rate than announced.
     SoundLeftOut,
+    /// The camera's: the packets of its sound are not those that it announced.
+    SoundOfOtherType,
     /// Possibly nobody's: no key frame with its parameter sets has arrived yet.
     NoKeyFrame,
 }
@@ -28,6 +30,8 @@ pub(super) struct Diagnosis {
     taken: u64,
     since: Instant,
     before: Tally,
+    /// Packets so far, and when the last ones came.
+    heard: (u64, Instant),
     /// The count of frames too large for the ring, and when it last rose.
     too_large: Option<(u64, Instant)>,
 }
@@ -51,6 +55,7 @@ impl Diagnosis {
             taken: intake.ring.numbers().end,
             since: now,
             before: Tally::of(intake, Statistics::default()),
+            heard: (0, now),
             too_large: None,
         }
     }
@@ -59,6 +64,9 @@ impl Diagnosis {
     /// [`limits::TROUBLE_DELAY`] although something arrives.
     pub fn look(&mut self, intake: &Intake, packets: Statistics, now: Instant) -> Option<Trouble> {
         let tally = Tally::of(intake, packets);
+        if self.heard.0 != tally.packets {
+            self.heard = (tally.packets, now);
+        }
         if self.too_large.map_or(self.before.too_large, |(count, _)| count) != tally.too_large {
             self.too_large = Some((tally.too_large, now));
         }
@@ -79,12 +87,14 @@ impl Diagnosis {
     }
 
     fn cause(&self, now: Tally) -> Option<Trouble> {
-        let Tally { packets, foreign, lost, malformed, undecodable, .. } = self.before;
+        let Tally { foreign, lost, malformed, undecodable, .. } = self.before;
+        // The first frame of few may wait for the next, which shows that it is whole.
+        let goes_on = self.heard.1 - self.since >= limits::TROUBLE_DELAY / 2;
         let nonsense = Trouble::Malformed { codec: self.codec };
         match () {
             () if now.undecodable > undecodable => Some(Trouble::NoKeyFrame),
             () if now.lost > lost => Some(Trouble::Lost),
-            () if now.malformed > malformed || now.packets > packets => Some(nonsense),
+            () if now.malformed > malformed || goes_on => Some(nonsense),
             () if now.foreign > foreign => Some(Trouble::OtherPayloadType),
             () => None,
         }
@@ -139,6 +149,10 @@ impl fmt::Display for Trouble {
                 "the camera's sound has another sampling rate than announced and is not recorded: set \
                  another rate or codec",
             ),
+            Trouble::SoundOfOtherType => f.write_str(
+                "the camera sends its sound as another payload type than its SDP announces: none is \
+                 recorded",
+            ),
             Trouble::NoKeyFrame => f.write_str(
                 "frames arrive, but no key frame with its parameter sets yet",
             ),
@@ -186,6 +200,7 @@ mod tests {
         );
         assert_eq!(said(|it| it.foreign += 9), from_the_fourth(Some(Trouble::OtherPayloadType)));
         assert_eq!(said(|_| {}), from_the_fourth(None), "silence is told elsewhere");
+        assert_eq!(said(|it| it.received = 9), from_the_fourth(None), "a frame that waits");
     }
 
     /// G.711 at 8 kHz that is announced as 16 kHz, beside correct video.
@@ -230,6 +245,7 @@ mod tests {
             Trouble::Malformed { codec: "h265" },
             Trouble::Lost,
             Trouble::SoundLeftOut,
+            Trouble::SoundOfOtherType,
             Trouble::NoKeyFrame,
         ] {
             let line = trouble.to_string();

@@ -62,6 +62,8 @@ pub struct Receiver {
     typed: Option<Instant>,
     source: Option<Source>,
     candidate: Option<Candidate>,
+    /// Packets in a row that did not have the number that was due.
+    astray: u8,
     elsewhere: Elsewhere,
     /// Packets that overtook others, by `extended`.
     waiting: Vec<Waiting>,
@@ -81,6 +83,7 @@ impl Receiver {
             typed: None,
             source: None,
             candidate: None,
+            astray: 0,
             elsewhere: Elsewhere::default(),
             waiting: Vec::new(),
             spare: Vec::new(),
@@ -196,6 +199,9 @@ impl Receiver {
             Some(source) if source.ssrc != packet.ssrc => Position::Elsewhere,
             Some(source) => source.position(packet.sequence_number),
         };
+        if self.are_numbers_senseless(&position) {
+            return self.take_as_it_comes(packet, now, deliver);
+        }
         let run = match &self.candidate {
             Some(it) if (it.ssrc, it.due) == (packet.ssrc, packet.sequence_number) => it.run,
             _ => 0,
@@ -209,6 +215,10 @@ impl Receiver {
             Position::Elsewhere if is_believed => {
                 let lost = Lost(u32::from(!self.may_go_on(&packet)));
                 self.restart(packet, now, lost, deliver);
+            }
+            // Over TCP none is late.
+            Position::Behind { .. } if self.is_later(&packet) => {
+                self.restart(packet, now, Lost(0), deliver);
             }
             Position::Behind { .. } if run >= BEHIND_RUN => {
                 self.restart(packet, now, Lost(1), deliver);
@@ -244,11 +254,43 @@ impl Receiver {
     /// Quirk: numbers that begin anew while the stamps go on (bluenviron/gortsplib#750). Over TCP nothing
     /// is lost on the way.
     fn may_go_on(&self, packet: &Packet<'_>) -> bool {
-        let goes_on = |source: &Source| {
-            let ticks = packet.timestamp.since(source.timestamp).0;
-            source.ssrc == packet.ssrc && (0..=RENUMBERED_TICKS_MAX).contains(&ticks)
+        self.goes_on(packet).is_some()
+    }
+
+    /// The same, and it is of another picture.
+    fn is_later(&self, packet: &Packet<'_>) -> bool {
+        self.goes_on(packet).is_some_and(|ticks| ticks > 0)
+    }
+
+    /// Over TCP: how long after the newest packet of its source it is stamped, if that is not long.
+    fn goes_on(&self, packet: &Packet<'_>) -> Option<i64> {
+        let source = self.source.as_ref().filter(|source| source.ssrc == packet.ssrc)?;
+        let ticks = packet.timestamp.since(source.timestamp).0;
+        let is_near = (0..=RENUMBERED_TICKS_MAX).contains(&ticks);
+        (self.order == Order::Reliable && is_near).then_some(ticks)
+    }
+
+    /// Quirk: numbers that stand still, count by two or have their bytes swapped. TCP keeps the order
+    /// whatever they say.
+    fn are_numbers_senseless(&mut self, position: &Position) -> bool {
+        let is_due = match (position, &self.source) {
+            (Position::Ahead(count), Some(source)) => {
+                self.missing(source.next.wrapping_add(*count)) == 0
+            }
+            (Position::Start, _) => true,
+            _ => false,
         };
-        self.order == Order::Reliable && self.source.as_ref().is_some_and(goes_on)
+        self.astray = if is_due { 0 } else { self.astray.saturating_add(1) };
+        self.order == Order::Reliable && self.astray > ASTRAY_MIN
+    }
+
+    fn take_as_it_comes(&mut self, packet: Packet<'_>, now: Instant, deliver: Deliver<'_>) {
+        let Some(source) = &mut self.source else { return };
+        self.statistics.received += 1;
+        self.statistics.restarts += 1;
+        source.arrived(&packet, now);
+        source.go_to(packet.sequence_number);
+        deliver(packet, Lost(0));
     }
 
     /// Quirk: Reolink (RLC-410, live555 of 2013) goes on sending the packets of a session that is over
@@ -432,6 +474,8 @@ impl Waiting {
 const TURN_MAX: Duration = Duration::from_secs(1);
 /// A numbering that begins anew so soon after the packet before lost nothing.
 const RENUMBERED_TICKS_MAX: i64 = TICKS_PER_SECOND / 2;
+/// After so many packets in a row that were not due numbers are not believed: no network does that.
+const ASTRAY_MIN: u8 = 32;
 /// So many packets in a row that seem to be late are none: the numbering went back a little.
 const BEHIND_RUN: u8 = 8;
 /// A payload type that did not come for so long is no longer the stream's.

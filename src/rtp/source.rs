@@ -93,6 +93,13 @@ impl Source {
         self.seen = self.seen.checked_shl(steps).unwrap_or(0) | 1;
     }
 
+    /// The count goes on behind that number, whatever came before.
+    pub fn go_to(&mut self, sequence_number: u16) {
+        let number = u32::from(sequence_number);
+        (self.first, self.next) = (number, number.wrapping_add(1));
+        (self.received, self.received_before, self.expected_before) = (1, 0, 0);
+    }
+
     /// Interarrival jitter (RFC 3550 Appendix A.8), in ticks of the video clock.
     pub fn arrived(&mut self, packet: &Packet<'_>, now: Instant) {
         self.timestamp = packet.timestamp;

@@ -3,7 +3,7 @@
 //! Spec: RFC 2326 §10, §11, §D.1. Knows nothing of: the connection, the receive buffer.
 
 use super::{
-    Counters, Options, PacketKind,
+    Counters, Greeting, Options, PacketKind,
     awaited::{Awaited, Chatter, Number, Numbering, Stage, Step},
     error::Error,
     header::{Channels, SessionField, TransportField, lists},
@@ -82,7 +82,13 @@ impl Dialogue {
             out: Vec::new(),
             counters: Counters::default(),
         };
-        dialogue.ask(Step::Options, 0, now);
+        match dialogue.options.greeting {
+            Greeting::Options => dialogue.ask(Step::Options, 0, now),
+            Greeting::Describe => {
+                dialogue.keepalive = Method::GetParameter;
+                dialogue.ask(Step::Describe, 0, now);
+            }
+        }
         dialogue
     }
 

@@ -469,3 +469,44 @@ fn another_payload_type_stands_alone_while_none_of_ours_comes() {
     assert_eq!(track.out, [(1, 0), (2, 0)]);
     assert!(!is_alone(&track, 96, 3000));
 }
+
+#[test]
+fn over_tcp_numbers_that_begin_anew_with_each_picture_lose_nothing() {
+    let mut track = Track::new(Order::Reliable);
+    let mut out = Vec::new();
+    for picture in 0..20_u32 {
+        for number in [0, 1, 2] {
+            let packet = Packet {
+                marker: number == 2,
+                payload_type: 96,
+                sequence_number: number,
+                timestamp: RtpTime(picture * 3600),
+                ssrc: 1,
+                payload: &[],
+            };
+            let now = track.epoch;
+            track.receiver.handle_packet(packet, now, &mut |packet: Packet<'_>, lost: Lost| {
+                out.push((packet.timestamp.0 / 3600, packet.sequence_number, lost.0));
+            });
+        }
+    }
+    let all: Vec<_> = (0..20).flat_map(|picture| [0, 1, 2].map(|it| (picture, it, 0))).collect();
+    assert_eq!(out, all);
+}
+
+#[test]
+fn over_tcp_numbers_that_make_no_sense_are_soon_believed_no_longer() {
+    let ways: [fn(u16) -> u16; 3] = [|_| 7, |nth| 2 * nth, |nth| nth.swap_bytes()];
+    for number in ways {
+        let mut track = Track::new(Order::Reliable);
+        (0..200).for_each(|nth| track.packet_of(1, 96, number(nth), START));
+        let rest = &track.out[track.out.len() - 160..];
+        assert!(rest.iter().all(|(_, lost)| *lost == 0), "{rest:?}");
+        let last: Vec<u16> = rest.iter().map(|(number, _)| *number).collect();
+        assert_eq!(last, (40..200).map(number).collect::<Vec<_>>());
+    }
+    // Every third one is lost.
+    let mut track = Track::new(Order::Reliable);
+    track.packets((0..300).filter(|nth| nth % 3 > 0));
+    assert_eq!(track.receiver.statistics().lost, 99);
+}

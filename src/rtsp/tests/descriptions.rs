@@ -118,6 +118,7 @@ fn a_description_whose_length_is_wrong_or_missing_counts_once_nothing_follows() 
         camera.now += Duration::from_secs(2);
         camera.feed(second.as_bytes());
         assert_eq!(camera.outputs(), Ok(vec![]));
+        camera.feed(&[]); // there was nothing to read
         assert_eq!(camera.wait(), Ok(DESCRIPTION_PAUSE));
         camera.expect("SETUP", &[]);
         camera.reply("200 OK", "Transport: RTP/AVP/TCP;interleaved=0-1\r\nSession: 1\r\n", "");

@@ -140,6 +140,20 @@ fn several_challenges() {
 }
 
 #[test]
+fn no_options_at_all() {
+    let mut camera = Camera::with(URL, Options { greeting: Greeting::Describe, ..Options::new(1) });
+    camera.expect("DESCRIBE", &["CSeq: 1"]);
+    camera.reply("200 OK", "", H264_ONLY);
+    camera.expect("SETUP", &[]);
+    camera.reply("200 OK", "Session: 7;timeout=20\r\n", "");
+    camera.expect("PLAY", &[]);
+    camera.reply("200 OK", "", "");
+    assert_eq!(camera.outputs(), Ok(vec![Seen::Playing]));
+    camera.wait().unwrap();
+    camera.expect("GET_PARAMETER", &[]);
+}
+
+#[test]
 fn options_answered_404() {
     for status in ["404 Not Found", "405 Method Not Allowed", "501 Not Implemented"] {
         let mut camera = Camera::new(URL);
