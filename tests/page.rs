@@ -5,7 +5,7 @@
 
 use crate::support::{
     Nvr, SHORT_SEGMENTS, assert_all_whole, bench_clip, config, frames_in, numbered_clip,
-    refreshing_clip, wait_for, with_password,
+    refreshing_clip, unix_time, wait_for, with_password,
 };
 use camera::{Auth, Camera, Clip, Options, Scheme, Speed};
 use serde_json::Value;
@@ -168,6 +168,47 @@ fn a_list_of_many_goes_on_by_itself_and_keeps_its_rows() {
     let mut browser = Browser::start("list.py", &[&port_of(&nvr), &MANY.to_string()]);
     iter::from_fn(|| browser.next_step()).for_each(|step| println!("{step}"));
     browser.assert_success();
+}
+
+#[test]
+fn a_moment_of_last_week_is_found_and_handed_on() {
+    let frames = 250;
+    let options = Options { speed: Speed::Times(10.0), frames: Some(frames), ..Options::default() };
+    let camera = Camera::builder().stream_with("cam", numbered_clip(), options).start().unwrap();
+    let storage = "segment_seconds = 10\nkeep_free_percent = 0";
+    let mut nvr = start(&[("camera", &camera.url("cam"))], storage, str::to_owned);
+    wait_for("a recording", || frames_in(&nvr.files()) as u64 == frames);
+    nvr.terminate();
+    drop(camera);
+    let recordings = nvr.recordings();
+    let mut bytes = std::fs::read(recordings.join("000.mp4")).unwrap();
+    std::fs::remove_file(recordings.join("000.mp4")).unwrap();
+    let hour = 3_600_000;
+    let day = 24 * hour;
+    let now = i64::try_from(unix_time().as_millis()).unwrap();
+    // At noon, so that neither block goes over midnight, in whatever zone.
+    let start = (now - 5 * day) / day * day + 11 * hour;
+    let mut number = 0;
+    for (from, count) in [(start, 24), (start + 240_000 + hour, 6), (now - hour, 12)] {
+        for index in 0..count {
+            number += 1;
+            relabel(&mut bytes, number, from + 10_000 * index);
+            std::fs::write(recordings.join(format!("{number:03}.mp4")), &bytes).unwrap();
+        }
+    }
+    nvr.restart();
+    let mut browser = Browser::start("axis.py", &[&port_of(&nvr), &start.to_string()]);
+    iter::from_fn(|| browser.next_step()).for_each(|step| println!("{step}"));
+    browser.assert_success();
+}
+
+/// Another number and time in the box that says whose a recording is; its clock was right.
+fn relabel(recording: &mut [u8], number: u32, start_ms: i64) {
+    let uuid = recording.windows(4).position(|kind| kind == b"uuid").unwrap();
+    let identity = &mut recording[uuid + 4 + 16..];
+    identity[1] = 1;
+    identity[2..6].copy_from_slice(&number.to_be_bytes());
+    identity[30..38].copy_from_slice(&start_ms.to_be_bytes());
 }
 
 /// A script of `ci/page` and the browser that it drives; both end with this.

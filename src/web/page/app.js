@@ -2,7 +2,7 @@
 
 import { $, enable, onsubmit, say } from "./dom.js";
 import { Feed, api } from "./api.js";
-import { daysOn, midnight, sameTime, spanAfter, spanAt } from "./axis.js";
+import { daysOn, midnight, sameTime } from "./axis.js";
 import { Band } from "./band.js";
 import { welcome } from "./camera.js";
 import { Chosen, savePicture } from "./chosen.js";
@@ -89,7 +89,7 @@ const controls = new Controls({
   speed: (x) => player.setSpeed(x),
   mute: () => player.mute(!player.isMuted),
   live: () => go(null),
-  go: (ms) => go(ms > now() ? daysOn(ms, -1) : ms),
+  go: (ms) => go(ms > now() ? daysOn(ms, -1) : ms, { isPlaying: isLive || player.isPlaying }),
   video: () => video(),
   picture: () => picture(),
   zoom: (factor) => band.zoom(factor),
@@ -211,14 +211,14 @@ function scrub(ms) {
   drawAxis();
 }
 
-/** The same time of another day where something was recorded, else what comes first on it. */
-function openDay(day) {
+/** The same time of another day where something was recorded then or later, else what comes first on it. */
+async function openDay(day) {
   if (day === midnight(now()) && isLive) return;
+  const name = camera;
   const wanted = Math.min(sameTime(day, cursor()), now());
-  const { spans } = timelineOf(camera);
-  const first = spanAfter(spans, day);
-  const isThere = spanAt(spans, wanted) || spanAfter(spans, wanted)?.[0] < daysOn(day, 1);
-  go(isThere || !first ? wanted : first[0]);
+  const spans = (await timelineOf(name).day(day)).filter(([start, end]) => end > day && start < daysOn(day, 1));
+  const isThere = spans.length === 0 || spans.some(([, end]) => end > wanted);
+  go(isThere ? wanted : Math.max(day, spans[0][0]), { name });
 }
 
 const toggle = () => (isLive ? go(now() - EDGE_MS - 500, { isPlaying: false }) : player.toggle());

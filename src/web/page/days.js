@@ -111,12 +111,18 @@ export class Days {
       known.days = new Map();
       for (let at = first; at < to; at = daysOn(at, 1)) known.days.set(at, 0);
       answer.seconds.forEach((seconds, index) => known.days.set(new Date(year, number - 1, day + index).getTime(), seconds));
-      known.isStale = !answer.complete;
+      if (!answer.complete) setTimeout(() => this.#again(known), READING_MS);
     } catch {
-      // Every day can be chosen then.
+      // Every day can be chosen until then.
+      setTimeout(() => this.#again(known), AGAIN_MS);
     }
     known.isAsked = false;
     if (camera === this.#camera) this.#draw();
+  }
+
+  #again(known) {
+    known.isStale = true;
+    this.#draw();
   }
 
   // --- the calendar ---
@@ -163,5 +169,6 @@ export class Days {
 }
 
 const ROW_DAYS = 14;
+const READING_MS = 5000;
 /** Days are asked for again no sooner. */
 const AGAIN_MS = 30_000;

@@ -15,7 +15,6 @@ export class Timeline {
   #onChange;
   /** By the day's beginning: what the server said, or null while it is asked; when. */
   #days = new Map();
-  #timer = 0;
 
   constructor(camera, onChange) {
     this.#camera = camera;
@@ -29,6 +28,12 @@ export class Timeline {
       const known = this.#days.get(day);
       if (known === undefined || (known.isStale && !known.asked)) this.#ask(day);
     }
+  }
+
+  /** The spans of a day, once they are known. */
+  async day(day) {
+    if (!this.#days.get(day)?.answer) await this.#ask(day);
+    return this.#days.get(day)?.answer?.spans ?? [];
   }
 
   /** A recording began, ended or went: what is known may be wrong. All of the days where `day` is not given. */
@@ -71,8 +76,7 @@ export class Timeline {
   }
 
   #later(known, ms) {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
+    setTimeout(() => {
       known.isStale = true;
       this.#onChange();
     }, ms);

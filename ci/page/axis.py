@@ -1,0 +1,198 @@
+"""The axis: a moment of last week is found, looked for with the mouse, played on from, kept and deleted.
+
+usage: axis.py PORT START
+
+The camera plays the clip `numbered`; each recording has 10 s and begins with its first picture. From START (UTC in
+ms) on there are 24 of them, after an hour's gap 6 more, and later others. The page needs no password.
+"""
+import sys
+import time
+
+from browser import NAME, Tab, chromium, step
+from walk import FRAMES_PER_SECOND, FRONT, LIVE
+
+ELEMENTS_MAX = 1500
+RECORDING_MS = 10_000
+BLOCK_MS = 24 * RECORDING_MS
+GAP_MS = 3_600_000
+STILL = FRONT + "return video?.readyState >= 2 && !video.seeking && [shown(video), video.currentTime, video.currentSrc]"
+
+
+def main():
+    port, start = sys.argv[1], int(sys.argv[2])
+    with chromium() as browser:
+        context = browser.new_context(viewport={"width": 1280, "height": 800}, timezone_id="Europe/Berlin")
+        tab = Tab(context, f"http://{NAME}:{port}")
+        tab.wait("the page", 'return !document.querySelector("#main").hidden')
+        # From here on it listens.
+        tab.wait("the days with recordings", 'return document.querySelectorAll("#days .some").length >= 2')
+        find(tab, start)
+        type_it(tab, start)
+        scrub(tab, start)
+        cuts(tab, start)
+        gap(tab, start)
+        is_said(tab, start)
+        keep_and_delete(tab, start)
+        elements = tab.run('return document.querySelectorAll("*").length')
+        assert elements <= ELEMENTS_MAX, elements
+        tab.check()
+        step("seen", elements=elements)
+
+
+def find(tab, start):
+    """Two clicks: the day, then the place in it."""
+    began = time.monotonic()
+    day = tab.run("return new Date(argument).setHours(0, 0, 0, 0)", start)
+    tab.click(f'#days [data-day="{day}"]')
+    tab.wait("that day", "return new Date(argument).getDate() === Number(location.hash.split('@')[1]?.slice(8, 10))", start)
+    box = tab.page.locator("#strip").bounding_box()
+    wanted = start + 100_000
+    tab.page.mouse.click(box["x"] + box["width"] * (wanted - day) / 86_400_000, box["y"] + box["height"] / 2)
+    tab.wait("a picture of it", FRONT + "return video?.readyState >= 2 && !video.paused && video.currentTime > 0")
+    found = moment(tab)
+    # A pixel of the day is more than a minute.
+    assert abs(found - wanted) < 90_000, (found, wanted)
+    step("found", seconds=round(time.monotonic() - began, 2), off_s=round((found - wanted) / 1000))
+
+
+def moment(tab):
+    """That of the address, in ms."""
+    return tab.run("return new Date(location.hash.split('@')[1].split('&')[0]).getTime()")
+
+
+def typed(tab, ms):
+    tab.keyboard.press("t")
+    tab.keyboard.type(tab.run("return new Date(argument).toTimeString().slice(0, 8).replaceAll(':', '')", ms))
+    tab.keyboard.press("Enter")
+
+
+def expect_picture(tab, ms, start, slack=2):
+    """The picture that stands is the one of that moment."""
+    number = int((ms - start) % RECORDING_MS / 1000 * FRAMES_PER_SECOND)
+    tab.wait(f"picture {number}", STILL.replace("return video", "return video?.paused && video") + f" && Math.abs(shown(video) - {number}) <= {slack}")
+
+
+def type_it(tab, start):
+    """To the second, and each picture of it by key."""
+    tab.keyboard.press("k")
+    tab.wait("that it stands", FRONT + "return video.paused")
+    wanted = start + 65_000
+    typed(tab, wanted)
+    # It goes on playing or stands as before.
+    expect_picture(tab, wanted, start)
+    assert moment(tab) == wanted, (moment(tab), wanted)
+    step("typed")
+
+
+def scrub(tab, start):
+    """Under the needle is what is shown, wherever the band is let go."""
+    for _ in range(9):
+        tab.keyboard.press("+")
+    box = tab.page.locator("#band").bounding_box()
+    x, y = box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.7
+    per_pixel = 300_000 / box["width"]
+    at = start + 65_000
+    tab.page.wait_for_timeout(500)  # the needle glides to the middle
+    for ms in [8_000, -22_000, 40_000]:
+        tab.page.mouse.move(x, y)
+        tab.page.mouse.down()
+        pixels = round(ms / per_pixel)
+        tab.page.mouse.move(x - pixels / 2, y, steps=5)
+        tab.page.mouse.move(x - pixels, y, steps=5)
+        expect_picture(tab, at + pixels * per_pixel, start, slack=3)
+        tab.page.mouse.up()
+        at += pixels * per_pixel
+        expect_picture(tab, at, start, slack=3)
+        assert abs(moment(tab) - at) < 1100, (moment(tab), at)
+    step("scrubbed")
+
+
+def cuts(tab, start):
+    """Ten cuts at four times the speed: no recording is left out, none comes twice."""
+    typed(tab, start + 1000)
+    tab.wait("the first recording", STILL + ' && video.currentSrc.includes("/001.mp4")')
+    tab.run("""
+      globalThis.files = [];
+      setInterval(() => {
+        const file = document.querySelector("#player video.front")?.currentSrc.match(/(\\d+)\\.mp4/)?.[1];
+        if (file && file !== files[files.length - 1]) files.push(file);
+      }, 20);
+    """)
+    tab.page.select_option("#speed", "4")
+    tab.page.evaluate("document.activeElement.blur()")
+    tab.keyboard.press(" ")
+    files = tab.wait("ten cuts", "return files.length > 10 && files", patience=60)
+    numbers = [int(file) for file in files]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), numbers
+    step("cuts", recordings=len(files))
+
+
+def gap(tab, start):
+    typed(tab, start + BLOCK_MS - 4000)
+    tab.wait_for_text("#player-note", "Skipped 60 minutes")
+    tab.wait("what comes after the gap", FRONT + "return !video.paused && video.currentTime > 0")
+    tab.keyboard.press("k")
+    tab.wait("where it stands", "return document.querySelector('#play').getAttribute('aria-label') === 'Play'")
+    assert moment(tab) - (start + BLOCK_MS + GAP_MS) in range(-1000, 60_000), moment(tab)
+    # In the middle of it: the same.
+    typed(tab, start + BLOCK_MS + GAP_MS // 2)
+    tab.wait("the beginning after it", FRONT + "return video?.readyState >= 2 && !video.seeking && video.currentTime < 1")
+    step("gap")
+
+
+def is_said(tab, start):
+    """The band speaks: to those who listen, and under the mouse."""
+    for _ in range(12):
+        tab.keyboard.press("-")
+    slider = tab.page.get_by_role("slider", name="Time")
+    tab.wait("the time in words", "return /\\d\\d:\\d\\d:\\d\\d, /.test(document.querySelector('#band').getAttribute('aria-valuetext'))")
+    words = tab.wait("the gap in words", "const text = document.querySelector('#band-words').textContent; return text.includes(' to ') && text")
+    slider.focus()
+    before = moment(tab)
+    tab.keyboard.press("Shift+ArrowRight")
+    tab.wait("a minute on", FRONT + "return !video.seeking && video.readyState >= 2 && Date.parse(location.hash.split('@')[1]) > argument", before)
+    # From here to the other days: nothing but gap at the left of the block's first recording.
+    typed(tab, start + 2000)
+    tab.wait("the first recording", STILL + ' && video.currentSrc.includes("/001.mp4")')
+    box = slider.bounding_box()
+    tab.page.wait_for_timeout(500)
+    tab.page.mouse.move(box["x"] + 40, box["y"] + box["height"] - 10)
+    said = tab.wait("what is under the mouse", "const bubble = document.querySelector('#bubble'); return !bubble.hidden && bubble.textContent.includes(',') && bubble.textContent")
+    step("said", words=words, bubble=said)
+
+
+def keep_and_delete(tab, start):
+    for _ in range(12):
+        tab.keyboard.press("+")
+    typed(tab, start + 11_000)
+    tab.wait("the second recording", STILL + ' && video.currentSrc.includes("/002.mp4")')
+    tab.keyboard.press("i")
+    tab.wait_for_text("#chosen-text", "Mark End")
+    typed(tab, start + 18_000)
+    tab.wait("the end of the span", STILL + " && Date.parse(location.hash.split('@')[1]) === argument", start + 18_000)
+    tab.keyboard.press("o")
+    tab.wait("the span", "return /&to=/.test(location.hash)")
+    tab.click("#keep")
+    tab.wait_for_text("#keep", "Keep No Longer")
+    assert tab.run("return document.querySelector('#chosen-delete').getAttribute('aria-disabled')") == "true"
+    kept = timeline(tab, start)["kept"]
+    assert kept and kept[0][0] <= start + 11_000 and kept[0][1] >= start + 18_000, kept
+    tab.click("#keep")
+    tab.wait("that it is kept no longer", "return document.querySelector('#keep').textContent === 'Keep'")
+    tab.click("#chosen-delete")
+    tab.wait_for_text("#question-text", "cannot be undone")
+    tab.click("#question button[value=yes]")
+    tab.wait("the span to go", "return document.querySelector('#chosen').hidden")
+    spans = timeline(tab, start)["spans"]
+    assert not any(begin <= start + 15_000 < end for begin, end, *_ in spans), spans
+    step("deleted")
+
+
+def timeline(tab, start):
+    return tab.run("""
+      return fetch(`/api/timeline?camera=camera&from=${argument}&to=${argument + 600_000}`).then((answer) => answer.json())
+    """, start)
+
+
+if __name__ == "__main__":
+    main()
