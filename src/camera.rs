@@ -40,6 +40,7 @@ mod video;
 
 pub use connect::Connector;
 pub use connection::{Connection, Step};
+pub(crate) use datagrams::pair as port_pair;
 pub use error::Error;
 pub use snapshot::{Picture, Reason, Snapshots, Source, Video};
 

@@ -37,6 +37,7 @@ pub struct Config {
     pub storage: Storage,
     pub camera: values::Cameras,
     pub web: Web,
+    pub rtsp: Rtsp,
     pub ffmpeg: Ffmpeg,
     pub log: Log,
 }
@@ -140,6 +141,15 @@ pub struct Web {
     pub auth: Auth,
     pub connections_max: Bounded<4, 64>,
     pub hosts: Vec<String>,
+}
+
+/// Hands streams on to other programs.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rtsp {
+    /// Where to listen; `None`, which is `""`: nowhere.
+    #[serde(deserialize_with = "values::address_or_empty", serialize_with = "values::or_empty")]
+    pub listen: Option<SocketAddr>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]

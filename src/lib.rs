@@ -13,6 +13,8 @@
 //!
 //! segments ──▶ clip::Clip ──▶ one MP4 file, handed out as it is made
 //!
+//! Ring ──▶ web::Live (MP4, WebSocket), relay (RTSP) ──▶ viewers
+//!
 //! camera ──HTTP, or RTP/JPEG──▶ camera::Snapshots      only while somebody looks
 //! Ring ──key frame──▶ still::Stills ──JPEG──┘          a process that makes it and exits
 //!
@@ -68,4 +70,5 @@ pub mod recorder;
 pub mod ffmpeg;
 pub mod daemon;
 pub mod web;
+pub mod relay;
 pub mod cli;

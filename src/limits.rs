@@ -531,6 +531,24 @@ pub const WEB_PROBE_PICTURE_BYTES: usize = 128 * KIB;
 /// Overall limit of one probe request.
 pub const WEB_PROBE_TIMEOUT: Duration = Duration::from_secs(15);
 
+// --- relay ----------------------------------------------------------------------------------
+
+/// Connections of RTSP clients; further ones wait in the kernel's queue.
+pub const RELAY_CONNECTIONS_MAX: usize = 8;
+/// Payload of a packet: with IP, UDP and RTP headers it fits into any Ethernet frame, and a tunnel's.
+pub const RELAY_PAYLOAD_BYTES_MAX: usize = 1380;
+/// A client that asked for nothing yet, or pauses, is let go after this.
+pub const RELAY_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// A client of datagrams that showed no sign of life for so long has gone: it was told to show one
+/// within 60 s.
+pub const RELAY_LIFE_TIMEOUT: Duration = Duration::from_secs(90);
+/// Between two sender reports (RFC 3550 §6.2).
+pub const RELAY_REPORT_INTERVAL: Duration = Duration::from_secs(5);
+/// Sound that is expected and does not come within this is not described.
+pub const RELAY_SOUND_TIMEOUT: Duration = Duration::from_secs(2);
+/// A stream that is asked for shall have its first key frame within this.
+pub const RELAY_STREAM_TIMEOUT: Duration = Duration::from_secs(10);
+
 // --- web: access ----------------------------------------------------------------------------
 
 /// Request line and header fields; a browser sends under 1 KB. More is 431.

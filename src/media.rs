@@ -8,6 +8,7 @@ pub mod audio;
 mod audio_clock;
 pub mod cadence;
 mod drift;
+mod follower;
 pub mod intake;
 pub mod origin;
 pub mod ring;
@@ -19,6 +20,7 @@ use crate::{codec::ParameterSets, units::Ticks};
 use std::sync::Arc;
 
 pub use audio::{AudioFrame, AudioRing};
+pub use follower::Follower;
 pub use intake::{Intake, Losses};
 pub use origin::Origin;
 pub use ring::Ring;

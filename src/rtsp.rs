@@ -12,7 +12,7 @@ mod dialogue;
 mod error;
 mod header;
 mod input;
-mod message;
+pub mod message;
 mod presentation;
 mod request;
 mod sdp;

@@ -30,6 +30,13 @@ impl Ticks {
         Ticks(seconds * TICKS_PER_SECOND)
     }
 
+    /// The same moment in ticks of another clock, rounded up.
+    pub fn at_rate(self, clock_rate: u32) -> i64 {
+        let ticks = i128::from(self.0) * i128::from(clock_rate);
+        let ticks = (ticks + i128::from(TICKS_PER_SECOND) - 1).div_euclid(TICKS_PER_SECOND.into());
+        i64::try_from(ticks).unwrap_or(i64::MAX)
+    }
+
     /// Whole milliseconds, rounded to the nearest.
     pub const fn as_millis(self) -> i64 {
         (self.0 * 1000 + TICKS_PER_SECOND / 2).div_euclid(TICKS_PER_SECOND)

@@ -51,6 +51,8 @@ mod times;
 mod viewers;
 mod watch;
 
+pub(crate) use self::{socket::bound, viewers::MediaPlace};
+
 use self::{
     access::{
         Access,
@@ -60,7 +62,6 @@ use self::{
     service::Service,
     slots::Slots,
     socket::{Conn, Link, Smol, SmolTimer},
-    viewers::MediaPlace,
 };
 use crate::{
     daemon::{Daemon, Station},
@@ -81,7 +82,7 @@ use std::{
 
 /// State shared by all connections.
 pub(crate) struct Web {
-    daemon: Rc<Daemon>,
+    pub(crate) daemon: Rc<Daemon>,
     access: RefCell<Access>,
     /// Held while a password is checked.
     checking: Mutex<()>,
@@ -107,7 +108,7 @@ pub(crate) struct Web {
 ///
 /// # Errors
 /// The system refused a thread, or the socket cannot be created.
-pub fn start(daemon: &Rc<Daemon>) -> io::Result<()> {
+pub(crate) fn start(daemon: &Rc<Daemon>) -> io::Result<Rc<Web>> {
     let access = {
         let password = password::read(&password::path(&daemon.options.config_file));
         if let Password::Unreadable(why) = &password {
@@ -136,8 +137,8 @@ pub fn start(daemon: &Rc<Daemon>) -> io::Result<()> {
     let control = control_socket(&daemon.options.socket)?;
     runtime::spawn(&daemon.executor, Rc::clone(&web).serve_control(control));
     runtime::spawn(&daemon.executor, Rc::clone(&web).follow_config());
-    runtime::spawn(&daemon.executor, web.serve_network());
-    Ok(())
+    runtime::spawn(&daemon.executor, Rc::clone(&web).serve_network());
+    Ok(web)
 }
 
 impl Web {
@@ -152,7 +153,7 @@ impl Web {
         let _ = server.serve(conn).await;
     }
 
-    fn station(&self, name: &str) -> Option<Rc<Station>> {
+    pub(crate) fn station(&self, name: &str) -> Option<Rc<Station>> {
         let stations = self.daemon.stations.borrow();
         stations.iter().find(|station| station.camera.name == name).cloned()
     }

@@ -37,6 +37,7 @@ mod process;
 mod proxies;
 mod quirks;
 mod readme;
+mod relay;
 mod reload;
 mod rights;
 mod service;

@@ -114,7 +114,7 @@ impl Ports {
 }
 
 /// Two adjacent ports, the first one even.
-fn pair(local: IpAddr) -> io::Result<(UdpSocket, UdpSocket)> {
+pub(crate) fn pair(local: IpAddr) -> io::Result<(UdpSocket, UdpSocket)> {
     let bind = |port| UdpSocket::bind((local, port));
     let mut failure = io::Error::from(io::ErrorKind::AddrInUse);
     for _ in 0..limits::PORT_TRIES_MAX {

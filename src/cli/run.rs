@@ -2,10 +2,10 @@
 
 use super::{Arguments, Usage, complain};
 use crate::{
-    daemon::{self, Lock, Options, Recording},
-    logger, web,
+    daemon::{self, Daemon, Lock, Options, Recording},
+    logger, relay, web,
 };
-use std::{io, process::ExitCode};
+use std::{io, process::ExitCode, rc::Rc};
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
     arguments.no_operand()?;
@@ -38,7 +38,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
         recording: arguments.recording.unwrap_or(Recording::AsConfigured),
         socket,
     };
-    Ok(match daemon::run(options, config, web::start) {
+    let serve = |daemon: &Rc<Daemon>| {
+        relay::start(web::start(daemon)?);
+        Ok(())
+    };
+    Ok(match daemon::run(options, config, serve) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(error);

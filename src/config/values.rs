@@ -255,6 +255,28 @@ pub(super) fn url_or_empty<S: Serializer>(
     }
 }
 
+pub(super) fn address_or_empty<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<std::net::SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let address = || {
+        text.parse().map_err(|_| {
+            de::Error::custom("expected an address with a port, such as \"0.0.0.0:8554\", or \"\"")
+        })
+    };
+    if text.is_empty() { Ok(None) } else { address().map(Some) }
+}
+
+pub(super) fn or_empty<S: Serializer>(
+    value: &Option<std::net::SocketAddr>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => serializer.collect_str(value),
+        None => serializer.serialize_str(""),
+    }
+}
+
 fn camera_url<E: de::Error>(url: String) -> Result<CameraUrl, E> {
     if url.len() > limits::URL_BYTES_MAX {
         let most = limits::URL_BYTES_MAX;

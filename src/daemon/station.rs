@@ -205,6 +205,12 @@ impl Station {
         Watching(camera)
     }
 
+    /// The same, at the stream that is recorded.
+    pub fn watch_recorded(&self) -> Watching {
+        self.camera.viewer_came();
+        Watching(Rc::clone(&self.camera))
+    }
+
     /// Viewers of either stream.
     pub fn viewers(&self) -> usize {
         self.camera.viewers() + self.live.as_ref().map_or(0, |live| live.viewers())

@@ -3,11 +3,7 @@
 //! Knows nothing of: packets, where times come from, who reads.
 
 use super::store::{Store, TooLarge};
-use crate::{
-    codec::AudioFormat,
-    limits,
-    units::{TICKS_PER_SECOND, Ticks},
-};
+use crate::{codec::AudioFormat, limits, units::Ticks};
 use std::{collections::VecDeque, ops::Range, sync::Arc};
 
 /// One frame of sound; its bytes lie in the ring.
@@ -30,15 +26,8 @@ impl AudioFrame {
 
     /// A moment of the video on this frame's clock, rounded up: the first tick that is not before it.
     pub fn ticks_at(&self, moment: Ticks) -> i64 {
-        in_ticks(moment, self.format.clock_rate())
+        moment.at_rate(self.format.clock_rate())
     }
-}
-
-/// The same ticks of another clock, rounded up.
-pub(super) fn in_ticks(moment: Ticks, clock_rate: u32) -> i64 {
-    let ticks = i128::from(moment.0) * i128::from(clock_rate);
-    let ticks = (ticks + i128::from(TICKS_PER_SECOND) - 1).div_euclid(TICKS_PER_SECOND.into());
-    i64::try_from(ticks).unwrap_or(i64::MAX)
 }
 
 /// The newest frames of sound; times go up within a run.

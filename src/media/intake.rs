@@ -6,7 +6,6 @@
 
 use super::{
     AudioFrame, Clock, Frame, FrameKind, Ring,
-    audio::in_ticks,
     audio_clock::{Arrival, AudioClock},
     cadence::{Cadence, Stamps},
     origin::ticks,
@@ -219,7 +218,7 @@ impl Intake {
             return (unit.timestamp, unit.ticks);
         };
         let video = video + ticks(now.saturating_duration_since(came));
-        let video = in_ticks(video, unit.format.clock_rate());
+        let video = video.at_rate(unit.format.clock_rate());
         let was_believed = self.audio_clock.is_believed();
         let tick = self.audio_clock.tick(unit.timestamp, unit.ticks, Arrival { now, video });
         if let Some(audio) = &mut self.audio

@@ -8,7 +8,7 @@
 //! there are some, or where they can not be believed, what comes at the same time belongs together.
 //! Knows nothing of: what a frame holds, our own clocks.
 
-use super::{audio::in_ticks, timeline::Timeline};
+use super::timeline::Timeline;
 use crate::{rtp::rtcp::SenderReport, units::RtpTime};
 
 /// Whose clock it is.
@@ -97,7 +97,7 @@ impl AudioTimeline {
     /// Times the next frame, `ticks` long. `None` where it would begin before the end of the one
     /// before, or no video is there yet.
     pub fn stamp(&mut self, stamp: RtpTime, ticks: u32, video: &Timeline) -> Option<Span> {
-        let video_newest = in_ticks(video.newest()?, self.clock_rate);
+        let video_newest = video.newest()?.at_rate(self.clock_rate);
         let count = match self.newest {
             None => 0,
             Some((newest, count)) => count + stamp.since(newest).0,
@@ -149,7 +149,7 @@ impl AudioTimeline {
             return None;
         }
         let apart = (i128::from(apart) * i128::from(self.clock_rate)) >> 32;
-        let reported = in_ticks(video.at(video_report.stamp)?, self.clock_rate);
+        let reported = video.at(video_report.stamp)?.at_rate(self.clock_rate);
         let count = count + audio_report.stamp.since(newest).0;
         Some(reported + i64::try_from(apart).ok()? - count)
     }
@@ -172,7 +172,7 @@ impl AudioTimeline {
     /// some cameras' reports say otherwise.
     fn is_likely(&self, shift: i64, video: &Timeline) -> bool {
         let (Some((_, count)), Some(newest)) = (self.newest, video.newest()) else { return false };
-        let arrived = in_ticks(newest, self.clock_rate) - count;
+        let arrived = newest.at_rate(self.clock_rate) - count;
         (shift - arrived).abs() <= APART_SECONDS_MAX * i64::from(self.clock_rate)
     }
 }

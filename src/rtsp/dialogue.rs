@@ -210,7 +210,7 @@ impl Dialogue {
     ) -> Result<Heard, Error> {
         self.counters.messages += 1;
         let status = match message.start {
-            Start::Request { method } => {
+            Start::Request { method, .. } => {
                 self.answer(method, message);
                 return self.chatter.note(now).map(|()| Heard::Nothing);
             }

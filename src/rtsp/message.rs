@@ -21,8 +21,8 @@ pub struct Message<'a> {
 pub enum Start<'a> {
     /// A reply; its reason phrase is not kept.
     Reply { status: u16 },
-    /// A request of the server.
-    Request { method: &'a str },
+    /// A request; of a server, or of a client of ours.
+    Request { method: &'a str, uri: &'a str },
 }
 
 /// Why bytes are no message. The camera's fault; where the next message begins is unknown.
@@ -93,9 +93,9 @@ impl<'a> Start<'a> {
             return head.status(PROTOCOL).map(|status| Start::Reply { status });
         }
         let mut words = words(head.first);
-        let (method, _uri, protocol) = (words.next()?, words.next()?, words.next()?);
-        let method = str::from_utf8(method).ok()?;
-        protocol.starts_with(PROTOCOL.as_bytes()).then_some(Start::Request { method })
+        let (method, uri, protocol) = (words.next()?, words.next()?, words.next()?);
+        let (method, uri) = (str::from_utf8(method).ok()?, str::from_utf8(uri).ok()?);
+        protocol.starts_with(PROTOCOL.as_bytes()).then_some(Start::Request { method, uri })
     }
 }
 
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn a_request_of_the_server() {
         let message = parsed(b"OPTIONS rtsp://h/ RTSP/1.0\r\nCSeq: 1\r\n\r\n");
-        assert_eq!(message.start, Start::Request { method: "OPTIONS" });
+        assert_eq!(message.start, Start::Request { method: "OPTIONS", uri: "rtsp://h/" });
     }
 
     #[test]

@@ -13,9 +13,8 @@ use crate::{
     codec::ParameterSets,
     daemon::{Daemon, Station, Watching},
     limits,
-    media::{Frame, Intake, Ring},
+    media::{Follower, Frame},
     mp4::init::write_live_init,
-    units::Ticks,
 };
 use std::{pin::Pin, rc::Rc};
 
@@ -35,13 +34,10 @@ pub(super) struct Live {
     station: Rc<Station>,
     watching: Watching,
     form: Form,
-    /// The next frame; `None` until a key frame is found.
-    next: Option<u64>,
+    follower: Follower,
     /// What was last sent.
     told: Told,
     packer: Packer,
-    /// Frames were skipped: the viewer's time continues without them.
-    jumped: bool,
 }
 
 #[derive(PartialEq, Eq)]
@@ -61,10 +57,9 @@ impl Live {
             watching: station.watch(),
             station,
             form,
-            next: None,
+            follower: Follower::default(),
             told: Told::Nothing,
             packer: Packer::default(),
-            jumped: false,
         }
     }
 
@@ -86,14 +81,14 @@ impl Live {
     fn take(&mut self, out: &mut Vec<u8>) -> Option<Piece> {
         let camera = Rc::clone(self.watching.camera());
         let intake = camera.intake.borrow();
-        let next = match self.find_next(&intake) {
-            Some(next) => next,
-            None => return self.say_wait(out),
-        };
+        let next = self.follower.find(&intake, self.watching.state() == State::Live);
+        let skipped = &self.station.skipped;
+        skipped.set(skipped.get() + self.follower.take_skipped());
+        let Some(next) = next else { return self.say_wait(out) };
         let (frame, _) = intake.ring.get(next)?;
         if !self.fits(frame) {
             if !frame.is_key() {
-                self.next = None; // in the middle of a picture group
+                self.follower.lose(); // in the middle of a picture group
                 return self.say_wait(out);
             }
             if let Some(piece) = self.begin(frame, out) {
@@ -101,63 +96,13 @@ impl Live {
             }
         }
         let bound = limits::LIVE_FRAGMENT_BYTES_MAX;
-        self.next = Some(self.packer.write_fragment(&intake, next, bound, out));
+        self.follower.go_on(self.packer.write_fragment(&intake, next, bound, out));
         Some(Piece::Binary)
-    }
-
-    /// Finds the next frame, which may belong to a newer picture group.
-    fn find_next(&mut self, intake: &Intake) -> Option<u64> {
-        let ring = &intake.ring;
-        let numbers = ring.numbers();
-        if self.watching.state() != State::Live && self.next.is_none_or(|next| next >= numbers.end)
-        {
-            self.next = None;
-            return None;
-        }
-        // After a pause, the newest picture group may still date from before it.
-        let newest_key = ring.key_until(numbers.end).filter(|&key| intake.is_current(key));
-        let next = match self.next {
-            None => newest_key?,
-            Some(next) => {
-                let lag = self.lag(ring, next);
-                let jump = newest_key.filter(|&key| key > next);
-                let is_lost = next < numbers.start;
-                match jump {
-                    Some(key) if is_lost || lag > limits::LIVE_LAG_MAX => {
-                        self.skip(next, key);
-                        key
-                    }
-                    None if is_lost => {
-                        self.skip(next, numbers.start);
-                        self.next = None;
-                        return None;
-                    }
-                    _ => next,
-                }
-            }
-        };
-        self.next = Some(next);
-        (next < numbers.end).then_some(next)
-    }
-
-    fn lag(&self, ring: &Ring, next: u64) -> Ticks {
-        let newest = ring.get(ring.numbers().end.saturating_sub(1));
-        match (ring.get(next), newest) {
-            (Some((next, _)), Some((newest, _))) if next.run == newest.run => {
-                newest.decode - next.decode
-            }
-            _ => Ticks::ZERO,
-        }
-    }
-
-    fn skip(&mut self, from: u64, to: u64) {
-        self.jumped = true;
-        self.station.skipped.set(self.station.skipped.get() + (to - from));
     }
 
     /// Returns true if a frame continues the viewer's init segment and time line.
     fn fits(&self, frame: &Frame) -> bool {
-        self.told == Told::Init && !self.jumped && self.packer.fits(frame)
+        self.told == Told::Init && !self.follower.has_jumped && self.packer.fits(frame)
     }
 
     /// Starts with a key frame: appends what must precede it, if anything.
@@ -184,13 +129,13 @@ impl Live {
     }
 
     fn rebase(&mut self, key: &Frame) {
-        self.jumped = false;
+        self.follower.has_jumped = false;
         self.packer.go_on_with(key);
     }
 
     /// Sends the reason for waiting, once.
     fn say_wait(&mut self, out: &mut Vec<u8>) -> Option<Piece> {
-        if self.form == Form::File || self.next.is_some() {
+        if self.form == Form::File || self.follower.has_place() {
             return None;
         }
         let text = match (self.watching.state(), self.watching.last_error()) {

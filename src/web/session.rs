@@ -5,7 +5,7 @@
 
 use super::{
     Web,
-    access::{self, Attempt, Held, Pass, Refusal, Verdict, Who, password},
+    access::{self, Attempt, Held, Pass, Peer, Refusal, Verdict, Who, password},
     answer::Answer,
     routes::Asked,
     socket::{Link, Occupation},
@@ -14,7 +14,7 @@ use super::{
 use crate::{config::Auth, daemon::history::Kind, http::request::Head, limits, runtime};
 use serde::Deserialize;
 use serde_json::json;
-use std::rc::Rc;
+use std::{net::IpAddr, rc::Rc};
 
 #[derive(Deserialize)]
 struct LogIn {
@@ -37,18 +37,36 @@ impl Web {
     ) -> Result<Pass, Refusal> {
         let view = access::Head::of(head)?;
         let verdict = self.access.borrow_mut().admit(&view, link.peer, runtime::now());
-        let who = match self.settle(verdict, link).await? {
+        let who = match self.settle(verdict, Some(link)).await? {
             Verdict::Admitted(who) => who,
             Verdict::Begun(_) | Verdict::Verify(_) | Verdict::Held(_) => Who::Stranger,
         };
         Ok(self.access.borrow_mut().pass(who, &view, runtime::now()))
     }
 
-    /// Carries out a verdict, and reports what happened.
+    /// Decides by its `Authorization` whether an RTSP client may watch, by the rules of `GET /live`.
+    pub(crate) async fn admit_player(
+        self: &Rc<Self>,
+        authorization: Option<&str>,
+        peer: IpAddr,
+    ) -> Result<Pass, Refusal> {
+        // No web page can make a browser speak RTSP, so the host does not matter.
+        let host = (&b"Host"[..], &b"127.0.0.1"[..]);
+        let field = authorization.map(|it| (&b"Authorization"[..], it.as_bytes()));
+        let view = access::Head::read("GET", "/live", &mut [host].into_iter().chain(field))?;
+        let verdict = self.access.borrow_mut().admit(&view, Peer::Address(peer), runtime::now());
+        match self.settle(verdict, None).await? {
+            Verdict::Admitted(who) => Ok(self.access.borrow_mut().pass(who, &view, runtime::now())),
+            Verdict::Begun(_) | Verdict::Verify(_) | Verdict::Held(_) => Err(Refusal::Busy),
+        }
+    }
+
+    /// Carries out a verdict, and reports what happened. `link`: the connection that waits for it, if it
+    /// is one of ours.
     async fn settle(
         self: &Rc<Self>,
         verdict: Result<Verdict, Refusal>,
-        link: &Link,
+        link: Option<&Link>,
     ) -> Result<Verdict, Refusal> {
         let verdict = match verdict {
             Ok(Verdict::Held(held)) => self.hold(held, link).await,
@@ -70,19 +88,20 @@ impl Web {
     }
 
     /// Keeps a password until its turn has come, while its client is there.
-    async fn hold(self: &Rc<Self>, held: Held, link: &Link) -> Result<Verdict, Refusal> {
-        link.occupy(Occupation::Turn);
+    async fn hold(self: &Rc<Self>, held: Held, link: Option<&Link>) -> Result<Verdict, Refusal> {
+        let occupy = |with| link.inspect(|it| it.occupy(with));
+        occupy(Occupation::Turn);
         loop {
             let left = held.until.saturating_duration_since(runtime::now());
             if left.is_zero() {
                 break;
             }
-            if link.is_hung_up() {
+            if link.is_some_and(Link::is_hung_up) {
                 return Err(Refusal::Wait(left));
             }
             runtime::sleep(left.min(limits::HELD_PASSWORD_LOOK_INTERVAL)).await;
         }
-        link.occupy(Occupation::Work);
+        occupy(Occupation::Work);
         self.access.borrow_mut().proceed(held, runtime::now())
     }
 
@@ -161,7 +180,7 @@ impl Web {
         verdict: Result<Verdict, Refusal>,
         link: &Link,
     ) -> Answer {
-        match self.settle(verdict, link).await {
+        match self.settle(verdict, Some(link)).await {
             Ok(Verdict::Begun(cookie)) => self.session(Who::Session).with("Set-Cookie", cookie),
             Ok(Verdict::Admitted(who)) => self.session(who),
             Ok(Verdict::Verify(_) | Verdict::Held(_)) => self.session(Who::Stranger),

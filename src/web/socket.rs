@@ -147,16 +147,21 @@ impl Stream {
     }
 }
 
+/// Bounds what the kernel keeps for a client, and how long.
+pub(crate) fn bound(socket: &TcpStream) {
+    // Left alone it grows to megabytes.
+    let bytes = limits::WEB_SEND_BUFFER_BYTES;
+    let _ = rustix::net::sockopt::set_socket_send_buffer_size(socket, bytes);
+    let _ = socket.set_nodelay(true);
+    // Counted by the kernel too: what it finds room for is not yet taken by the client.
+    let patience = u32::try_from(limits::WEB_WRITE_TIMEOUT.as_millis()).unwrap_or(0);
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(socket, patience);
+}
+
 impl Link {
     pub fn new(stream: Stream, peer: Peer) -> Link {
         if let Stream::Tcp(socket) = &stream {
-            // Limits the kernel's buffer for one client, which otherwise grows to megabytes.
-            let bytes = limits::WEB_SEND_BUFFER_BYTES;
-            let _ = rustix::net::sockopt::set_socket_send_buffer_size(socket.get_ref(), bytes);
-            let _ = socket.get_ref().set_nodelay(true);
-            // Counted by the kernel as well: data in its buffer has not reached the client.
-            let patience = u32::try_from(limits::WEB_WRITE_TIMEOUT.as_millis()).unwrap_or(0);
-            let _ = rustix::net::sockopt::set_tcp_user_timeout(socket.get_ref(), patience);
+            bound(socket.get_ref());
         }
         let gate = Gate {
             buffer: Box::default(),

@@ -10,7 +10,7 @@ use crate::{http::request::Head, limits};
 use std::{pin::Pin, rc::Rc};
 
 /// Held while a connection carries media.
-pub(super) struct MediaPlace(Rc<Web>);
+pub(crate) struct MediaPlace(Rc<Web>);
 
 impl Web {
     /// Takes one of the places for media connections, or returns the reply that none is free. A
@@ -22,14 +22,20 @@ impl Web {
         if head.method == "HEAD" {
             return Ok(None);
         }
+        let most = limits::WEB_MEDIA_MAX;
+        let error = || format!("{most} players are connected, which is the limit: close one");
+        let place = self.take_media_place();
+        let place = place.ok_or_else(|| Answer::error(503, error()).with("Retry-After", "2"))?;
+        Ok(Some(place))
+    }
+
+    /// The same for clients that do not speak HTTP.
+    pub(crate) fn take_media_place(self: &Rc<Self>) -> Option<MediaPlace> {
         let taken = self.media.get();
-        if taken >= limits::WEB_MEDIA_MAX {
-            let most = limits::WEB_MEDIA_MAX;
-            let error = format!("{most} players are connected, which is the limit: close one");
-            return Err(Answer::error(503, error).with("Retry-After", "2"));
-        }
-        self.media.set(taken + 1);
-        Ok(Some(MediaPlace(Rc::clone(self))))
+        (taken < limits::WEB_MEDIA_MAX).then(|| {
+            self.media.set(taken + 1);
+            MediaPlace(Rc::clone(self))
+        })
     }
 
     /// `GET /live/{camera}` as a WebSocket.

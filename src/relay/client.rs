@@ -1,0 +1,442 @@
+//! One connection: requests read, replies and packets written, until either side ends it.
+
+use super::{
+    description::Description,
+    playback::{Changed, Playback},
+    session::{Delivery, Place, Session, Status, reply},
+};
+use crate::{
+    camera::{State, port_pair},
+    daemon::Watching,
+    limits,
+    rtsp::message::{Message, Start},
+    runtime,
+    web::{
+        MediaPlace, Web,
+        access::{Pass, secret},
+        bound,
+    },
+};
+use smol::Async;
+use std::{
+    io::{self, Read as _, Write as _},
+    net::{IpAddr, TcpStream, UdpSocket},
+    rc::Rc,
+    time::Instant,
+};
+
+/// One client with what it has asked for so far.
+pub(super) struct Client {
+    web: Rc<Web>,
+    socket: Async<TcpStream>,
+    peer: IpAddr,
+    local: IpAddr,
+    session: Session,
+    /// What was read and is no whole request yet.
+    input: Vec<u8>,
+    /// What its last request was admitted by.
+    pass: Option<Pass>,
+    stream: Option<Stream>,
+    /// RTP and RTCP ports of ours, by track.
+    ports: [Option<(UdpSocket, UdpSocket)>; 2],
+    /// When it showed a sign of life.
+    heard: Instant,
+}
+
+/// The stream that a connection is about.
+struct Stream {
+    /// Its camera and which of its streams.
+    name: (String, bool),
+    watching: Watching,
+    description: Description,
+    playback: Playback,
+    /// While it plays.
+    place: Option<MediaPlace>,
+}
+
+/// How a connection ends.
+enum End {
+    /// Somebody wanted it.
+    Done,
+    Failed(io::Error),
+}
+
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> End {
+        End::Failed(error)
+    }
+}
+
+impl Client {
+    pub fn new(web: Rc<Web>, socket: Async<TcpStream>) -> io::Result<Client> {
+        bound(socket.get_ref());
+        let peer = socket.get_ref().peer_addr()?.ip().to_canonical();
+        let local = socket.get_ref().local_addr()?.ip();
+        // Of numbers that repeat nobody suffers.
+        let [a, b, c, d, e, f, g, h, ..] = secret::random().unwrap_or_default();
+        Ok(Client {
+            web,
+            socket,
+            peer,
+            local,
+            session: Session::new(u64::from_be_bytes([a, b, c, d, e, f, g, h])),
+            input: Vec::new(),
+            pass: None,
+            stream: None,
+            ports: [None, None],
+            heard: runtime::now(),
+        })
+    }
+
+    pub async fn serve(mut self) {
+        match self.run().await {
+            Ok(()) | Err(End::Done) => {}
+            Err(End::Failed(error)) => log::debug!("rtsp: {}: {error}", self.peer),
+        }
+    }
+
+    async fn run(&mut self) -> Result<(), End> {
+        let mut out = Vec::new();
+        while !self.is_over() {
+            self.read()?;
+            while let Some(length) = self.next_request()? {
+                let request: Vec<u8> = self.input.drain(..length).collect();
+                if let Ok(Some((message, _))) = Message::parse(&request) {
+                    self.handle(&message).await?;
+                }
+            }
+            self.write_packets(&mut out)?;
+            if out.is_empty() {
+                self.wait().await?;
+                continue;
+            }
+            self.send(&out).await?;
+            out.clear();
+            out.shrink_to(limits::LIVE_BUFFER_BYTES_KEPT);
+        }
+        Ok(())
+    }
+
+    /// Whether the session that admitted it, the daemon, or the client's interest has ended.
+    fn is_over(&self) -> bool {
+        let is_silent = |limit| runtime::now().saturating_duration_since(self.heard) >= limit;
+        let is_lost = match (self.session.is_playing, self.plays_by_datagrams()) {
+            (false, _) => is_silent(limits::RELAY_IDLE_TIMEOUT),
+            (true, true) => is_silent(limits::RELAY_LIFE_TIMEOUT),
+            // Its connection says so.
+            (true, false) => false,
+        };
+        let is_off = self.stream.as_ref().is_some_and(|it| it.watching.state() == State::Off);
+        let has_no_right = self.pass.as_ref().is_some_and(Pass::is_over);
+        is_lost || is_off || has_no_right || self.web.daemon.is_ending.get()
+    }
+
+    fn plays_by_datagrams(&self) -> bool {
+        self.ports.iter().any(Option::is_some)
+    }
+
+    /// Takes what has come, without waiting.
+    fn read(&mut self) -> Result<(), End> {
+        let mut buffer = [0; 2048];
+        loop {
+            match self.socket.get_ref().read(&mut buffer) {
+                Ok(0) => return Err(End::Done),
+                Ok(count) => {
+                    self.heard = runtime::now();
+                    self.input.extend_from_slice(buffer.get(..count).unwrap_or_default());
+                    if self.input.len() > REQUEST_BYTES_MAX || count < buffer.len() {
+                        return Ok(());
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// The length of the request at the front of what was read. Reports of the client are taken as signs
+    /// of life and left out.
+    fn next_request(&mut self) -> Result<Option<usize>, End> {
+        loop {
+            match self.input.as_slice() {
+                [b'$', _, a, b, ..] => {
+                    let length = 4 + usize::from(u16::from_be_bytes([*a, *b]));
+                    if self.input.len() < length {
+                        break;
+                    }
+                    self.input.drain(..length);
+                }
+                // Between requests some send empty lines.
+                [b'\r' | b'\n', ..] => {
+                    self.input.remove(0);
+                }
+                _ => break,
+            }
+        }
+        if self.input.first().is_none_or(|byte| *byte == b'$') {
+            return Ok(None);
+        }
+        match Message::parse(&self.input) {
+            Ok(Some((_, length))) => Ok(Some(length)),
+            Ok(None) if self.input.len() <= REQUEST_BYTES_MAX => Ok(None),
+            _ => Err(End::Done),
+        }
+    }
+
+    async fn handle(&mut self, message: &Message<'_>) -> Result<(), End> {
+        // A reply of a client is an answer to nothing.
+        let Start::Request { method, uri } = message.start else { return Ok(()) };
+        let text = match self.answer(message, method, uri).await {
+            Ok(text) => text,
+            Err(status) => {
+                let challenge = match status.0 {
+                    401 => "WWW-Authenticate: Basic realm=\"smolnvr\"\r\n",
+                    _ => "",
+                };
+                reply(message, &status, challenge)
+            }
+        };
+        self.write_all(text.as_bytes()).await?;
+        if method == "TEARDOWN" { Err(End::Done) } else { Ok(()) }
+    }
+
+    async fn answer(
+        &mut self,
+        message: &Message<'_>,
+        method: &str,
+        uri: &str,
+    ) -> Result<String, Status> {
+        let ok = Status::new(200, "OK");
+        if method == "OPTIONS" {
+            return Ok(reply(message, &ok, PUBLIC));
+        }
+        self.session.check(message)?;
+        let authorization = message.field("Authorization");
+        let pass = self.web.admit_player(authorization, self.peer).await;
+        self.pass = Some(pass.map_err(|it| Status::new(it.status(), &it.to_string()))?);
+        match method {
+            "DESCRIBE" => {
+                self.find(uri).await?;
+                let stream = self.stream.as_ref().ok_or_else(not_found)?;
+                Ok(self.session.describe(message, uri, &stream.description))
+            }
+            "SETUP" => self.set_up(message, uri).await,
+            "PLAY" => self.play(message, uri),
+            "TEARDOWN" => Ok(reply(message, &ok, "")),
+            "GET_PARAMETER" | "SET_PARAMETER" => {
+                Ok(reply(message, &ok, &self.session.session_field()))
+            }
+            // What is live cannot pause.
+            _ => Err(Status::new(501, "Not Implemented")),
+        }
+    }
+
+    /// Finds the stream of an address, and waits until it is known what it holds.
+    async fn find(&mut self, uri: &str) -> Result<(), Status> {
+        let place = Place::of(uri).ok_or_else(not_found)?;
+        let name = (place.camera.to_owned(), place.is_small);
+        if self.stream.as_ref().is_some_and(|stream| stream.name == name) {
+            return Ok(());
+        }
+        if self.session.tracks.iter().any(Option::is_some) {
+            return Err(Status::new(459, "Aggregate Operation Not Allowed"));
+        }
+        let station = self.web.station(place.camera).ok_or_else(not_found)?;
+        if place.is_small && !station.has_live_stream() {
+            return Err(Status::new(404, "This camera has no live_url"));
+        }
+        if let Some(reason) = station.no_live() {
+            return Err(Status::new(503, reason));
+        }
+        let watching = if place.is_small { station.watch() } else { station.watch_recorded() };
+        let label = {
+            let config = self.web.daemon.config.borrow();
+            let camera = config.camera.iter().find(|it| it.name.as_str() == place.camera);
+            camera.map_or_else(|| place.camera.to_owned(), |it| it.label().to_owned())
+        };
+        let described = runtime::timeout(limits::RELAY_STREAM_TIMEOUT, describe(&watching, &label));
+        let Some(description) = described.await else {
+            let reason = watching.last_error();
+            return Err(Status::new(503, reason.as_deref().unwrap_or("The camera sends nothing")));
+        };
+        let playback = Playback::new(description.video.codec(), description.audio.clone());
+        self.stream = Some(Stream { name, watching, description, playback, place: None });
+        Ok(())
+    }
+
+    async fn set_up(&mut self, message: &Message<'_>, uri: &str) -> Result<String, Status> {
+        self.find(uri).await?;
+        let description = self.stream.as_ref().map(|it| it.description.clone());
+        let description = description.ok_or_else(not_found)?;
+        let track = Place::of(uri).and_then(|place| place.track);
+        // One that names no track wants the only one that there is.
+        let track = track.or_else(|| (description.tracks() == 1).then_some(0));
+        let track = track.filter(|track| *track < description.tracks()).ok_or_else(not_found)?;
+        let delivery = self.session.delivery(message, track)?;
+        let is_other = |(at, it): (usize, &Option<_>)| at != track && it.is_some();
+        let has_other = self.session.tracks.iter().enumerate().any(is_other);
+        if has_other && self.plays_by_datagrams() != matches!(delivery, Delivery::Datagrams(..)) {
+            return Err(Status::new(461, "Unsupported Transport"));
+        }
+        let ports = match delivery {
+            Delivery::Interleaved(_) => None,
+            Delivery::Datagrams(rtp, rtcp) => {
+                let sockets = self.bind(rtp, rtcp);
+                Some(sockets.map_err(|error| Status::new(500, &error.to_string()))?)
+            }
+        };
+        let numbers = ports.as_ref().map(|(_, numbers)| *numbers);
+        if let Some(place) = self.ports.get_mut(track) {
+            *place = ports.map(|(sockets, _)| sockets);
+        }
+        Ok(self.session.set_up(message, track, &description, delivery, numbers))
+    }
+
+    /// Ports of ours that send to these of the client, and their numbers.
+    fn bind(&self, rtp: u16, rtcp: u16) -> io::Result<((UdpSocket, UdpSocket), (u16, u16))> {
+        let (ours, ours_next) = port_pair(self.local)?;
+        // To nobody but the client itself: others would be flooded in its name.
+        ours.connect((self.peer, rtp))?;
+        ours_next.connect((self.peer, rtcp))?;
+        ours.set_nonblocking(true)?;
+        ours_next.set_nonblocking(true)?;
+        let numbers = (ours.local_addr()?.port(), ours_next.local_addr()?.port());
+        Ok(((ours, ours_next), numbers))
+    }
+
+    fn play(&mut self, message: &Message<'_>, uri: &str) -> Result<String, Status> {
+        let Some(stream) = &mut self.stream else { return Err(not_found()) };
+        if stream.place.is_none() {
+            let place = self.web.take_media_place();
+            stream.place = Some(place.ok_or_else(|| Status::new(453, "Not Enough Bandwidth"))?);
+        }
+        self.session.play(message, uri)
+    }
+
+    /// Appends the packets of what is there.
+    fn write_packets(&mut self, out: &mut Vec<u8>) -> Result<(), End> {
+        let Some(stream) = self.stream.as_mut().filter(|_| self.session.is_playing) else {
+            return Ok(());
+        };
+        let is_live = stream.watching.state() == State::Live;
+        let intake = stream.watching.camera().intake.borrow();
+        let tracks = &mut self.session.tracks;
+        stream.playback.write(&intake, is_live, tracks, out).map_err(|Changed| End::Done)?;
+        if !out.is_empty() {
+            // In front: the first packets find it known how sound and video lie to each other.
+            let moment = (runtime::now(), self.web.daemon.clock.now());
+            let report = stream.playback.report(&intake, tracks, moment);
+            out.splice(..0, report);
+        }
+        Ok(())
+    }
+
+    /// Sends packets on the ways of their tracks.
+    async fn send(&mut self, out: &[u8]) -> Result<(), End> {
+        if !self.plays_by_datagrams() {
+            return self.write_all(out).await;
+        }
+        let mut rest = out;
+        while let [b'$', channel, a, b, ..] = *rest {
+            let length = 4 + usize::from(u16::from_be_bytes([a, b]));
+            let Some((block, behind)) = rest.split_at_checked(length) else { break };
+            rest = behind;
+            let packet = block.get(4..).unwrap_or_default();
+            let Some(Some((rtp, rtcp))) = self.ports.get(usize::from(channel / 2)) else {
+                continue;
+            };
+            let socket = if channel % 2 == 0 { rtp } else { rtcp };
+            match socket.send(packet) {
+                // What the kernel has no room for is lost, as on the network.
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if runtime::now().saturating_duration_since(self.heard) >= LOOK_INTERVAL {
+            self.hear();
+        }
+        // The reader of requests has its turn, and everybody else.
+        smol::future::yield_now().await;
+        Ok(())
+    }
+
+    /// Reports of a client of datagrams are signs of life.
+    fn hear(&mut self) {
+        let mut report = [0; 256];
+        for (_, rtcp) in self.ports.iter().flatten() {
+            if rtcp.recv(&mut report).is_ok() {
+                self.heard = runtime::now();
+            }
+        }
+    }
+
+    async fn write_all(&self, mut bytes: &[u8]) -> Result<(), End> {
+        while !bytes.is_empty() {
+            let written = self.socket.write_with(|mut socket| socket.write(bytes));
+            let written = runtime::timeout(limits::WEB_WRITE_TIMEOUT, written).await;
+            match written.ok_or(End::Done)?? {
+                0 => return Err(End::Done),
+                count => bytes = bytes.get(count..).unwrap_or_default(),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until there is something to do.
+    async fn wait(&self) -> Result<(), End> {
+        let changed = async {
+            match &self.stream {
+                Some(stream) if self.session.is_playing => stream.watching.changed.changed().await,
+                _ => std::future::pending().await,
+            }
+        };
+        // The daemon's end, a right that ended, silence.
+        let other = smol::future::or(self.web.daemon.changed.changed(), async {
+            runtime::sleep(LOOK_INTERVAL).await;
+        });
+        let readable = async {
+            let _ = self.socket.readable().await;
+        };
+        smol::future::or(readable, smol::future::or(changed, other)).await;
+        Ok(())
+    }
+}
+
+/// What a stream holds, once its first key frame is there.
+async fn describe(watching: &Watching, label: &str) -> Description {
+    let begun = runtime::now();
+    loop {
+        let changed = watching.changed.changed();
+        {
+            let intake = watching.camera().intake.borrow();
+            let ring = &intake.ring;
+            let key = ring.key_until(ring.numbers().end).filter(|&key| intake.is_current(key));
+            if let Some((frame, _)) = key.and_then(|key| ring.get(key)) {
+                let sound = ring.audio.as_ref().and_then(|it| it.newest(frame.run));
+                let is_expected = ring.audio.as_ref().is_some_and(|it| it.is_expected);
+                let waited = runtime::now().saturating_duration_since(begun);
+                if sound.is_some() || !is_expected || waited >= limits::RELAY_SOUND_TIMEOUT {
+                    return Description {
+                        label: label.to_owned(),
+                        video: frame.parameter_sets.clone(),
+                        audio: sound.map(|it| it.format.clone()),
+                    };
+                }
+            }
+        }
+        changed.await;
+    }
+}
+
+fn not_found() -> Status {
+    Status::new(404, "Not Found")
+}
+
+/// A request with its body; a client's are short.
+const REQUEST_BYTES_MAX: usize = limits::HEAD_BYTES_MAX;
+const PUBLIC: &str =
+    "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER, SET_PARAMETER\r\n";
+/// How often a client that is sent nothing is looked at.
+const LOOK_INTERVAL: std::time::Duration = std::time::Duration::from_secs(5);

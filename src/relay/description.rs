@@ -1,0 +1,128 @@
+//! The SDP of a stream that is handed on.
+//!
+//! Spec: RFC 8866; RFC 6184 §8.2.1, RFC 7798 §7.2.1, RFC 3640 §4.1, RFC 3551 §6, RFC 7587 §7.
+
+use crate::codec::{AudioCodec, AudioFormat, Codec, ParameterSets};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use std::{fmt::Write as _, sync::Arc};
+
+/// What a stream holds.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// What people call the camera.
+    pub label: String,
+    pub video: Arc<ParameterSets>,
+    pub audio: Option<Arc<AudioFormat>>,
+}
+
+/// Payload type of the video (RFC 3551 §6: dynamic).
+pub const VIDEO_TYPE: u8 = 96;
+/// What addresses of tracks end in.
+pub const TRACKS: [&str; 2] = ["track1", "track2"];
+
+impl Description {
+    pub fn tracks(&self) -> usize {
+        1 + usize::from(self.audio.is_some())
+    }
+
+    /// `id`: another one whenever the text changes.
+    pub fn sdp(&self, id: u64) -> String {
+        // A line of an SDP ends where a line of the label does.
+        let label: String = self.label.chars().filter(|it| !it.is_control()).collect();
+        let mut sdp = format!(
+            "v=0\r\no=- {id} 1 IN IP4 0.0.0.0\r\ns={label}\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n\
+             a=control:*\r\na=range:npt=now-\r\n"
+        );
+        self.push_video(&mut sdp);
+        if let Some(audio) = &self.audio {
+            push_audio(audio, &mut sdp);
+        }
+        sdp
+    }
+
+    fn push_video(&self, sdp: &mut String) {
+        let codec = self.video.codec();
+        let name = match codec {
+            Codec::H264 => "H264",
+            Codec::H265 => "H265",
+        };
+        // A String takes everything.
+        let _ = write!(
+            sdp,
+            "m=video 0 RTP/AVP {VIDEO_TYPE}\r\na=rtpmap:{VIDEO_TYPE} {name}/90000\r\n\
+             a=fmtp:{VIDEO_TYPE} "
+        );
+        match codec {
+            Codec::H264 => {
+                sdp.push_str("packetization-mode=1");
+                if let Some([_, profile, constraints, level, ..]) = self.video.nals().next() {
+                    let _ =
+                        write!(sdp, ";profile-level-id={profile:02x}{constraints:02x}{level:02x}");
+                }
+                push_sets(sdp, "sprop-parameter-sets", self.video.nals());
+            }
+            Codec::H265 => {
+                // VPS, SPS, PPS: types 32 to 34.
+                for (kind, name) in [(32, "sprop-vps"), (33, "sprop-sps"), (34, "sprop-pps")] {
+                    let is_kind = |nal: &&[u8]| nal.first().is_some_and(|it| it >> 1 == kind);
+                    push_sets(sdp, name, self.video.nals().filter(is_kind));
+                }
+            }
+        }
+        if let Some((numerator, denominator)) = self.video.picture().frame_rate {
+            let rate = f64::from(numerator) / f64::from(denominator);
+            let _ = write!(sdp, "\r\na=framerate:{rate:.3}");
+        }
+        let _ = write!(sdp, "\r\na=control:{}\r\n", TRACKS[0]);
+    }
+}
+
+fn push_sets<'a>(sdp: &mut String, name: &str, sets: impl Iterator<Item = &'a [u8]>) {
+    for (at, set) in sets.enumerate() {
+        match at {
+            0 if sdp.ends_with(' ') => {}
+            0 => sdp.push(';'),
+            _ => sdp.push(','),
+        }
+        if at == 0 {
+            sdp.push_str(name);
+            sdp.push('=');
+        }
+        STANDARD.encode_string(set, sdp);
+    }
+}
+
+/// Payload type of the sound.
+pub fn audio_type(format: &AudioFormat) -> u8 {
+    // Those of RFC 3551 §6 have one rate and one channel.
+    match (format.codec(), format.clock_rate(), format.channels()) {
+        (AudioCodec::Pcmu, 8000, 1) => 0,
+        (AudioCodec::Pcma, 8000, 1) => 8,
+        _ => VIDEO_TYPE + 1,
+    }
+}
+
+fn push_audio(format: &AudioFormat, sdp: &mut String) {
+    let (kind, rate, channels) = (audio_type(format), format.clock_rate(), format.channels());
+    let name = match format.codec() {
+        AudioCodec::Aac => "MPEG4-GENERIC",
+        AudioCodec::Opus => "opus",
+        AudioCodec::Pcmu => "PCMU",
+        AudioCodec::Pcma => "PCMA",
+    };
+    let _ = write!(sdp, "m=audio 0 RTP/AVP {kind}\r\na=rtpmap:{kind} {name}/{rate}");
+    if channels > 1 {
+        let _ = write!(sdp, "/{channels}");
+    }
+    if format.codec() == AudioCodec::Aac {
+        let _ = write!(
+            sdp,
+            "\r\na=fmtp:{kind} streamtype=5;profile-level-id=1;mode=AAC-hbr;sizelength=13;\
+             indexlength=3;indexdeltalength=3;config="
+        );
+        for byte in format.configuration() {
+            let _ = write!(sdp, "{byte:02x}");
+        }
+    }
+    let _ = write!(sdp, "\r\na=control:{}\r\n", TRACKS[1]);
+}

@@ -1,0 +1,233 @@
+//! Streams that are handed on by RTSP: a client gets what the camera sent, and nobody gets it who may not.
+
+use crate::support::{
+    Nvr, assert_is_part_of, config, frames_in,
+    http::{ORIGIN, ask},
+    mp4, numbered_clip, server, wait_for, with_password,
+};
+use camera::{Camera, Clip, Encoding, Options, Sound};
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    os::unix::fs::PermissionsExt as _,
+    process::Command,
+};
+
+const LONG: &str = "segment_seconds = 600\nsync_seconds = 1\nkeep_free_percent = 0";
+/// What a client records before it leaves: 4 s.
+const ENOUGH: usize = 100;
+
+/// A recorder that hands a camera on, and its port.
+struct Relay {
+    nvr: Nvr,
+    port: u16,
+    _camera: Camera,
+}
+
+impl Relay {
+    fn start(clip: &Clip, options: Options, change: impl FnOnce(String) -> String) -> Relay {
+        let camera = Camera::builder().stream_with("cam", clip.clone(), options).start().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let text = config(directory.path(), LONG, &[("yard", &camera.url("cam"))]);
+        let text = text + "\n[rtsp]\nlisten = \"127.0.0.1:0\"\n";
+        let nvr = Nvr::start_with(directory, &change(text), &[]);
+        nvr.wait_for_log("rtsp=listening");
+        let log = nvr.log();
+        let address = log.split("rtsp=listening address=127.0.0.1:").nth(1).unwrap();
+        let port = address.split_whitespace().next().unwrap().parse().unwrap();
+        nvr.wait_for_log("opened");
+        Relay { nvr, port, _camera: camera }
+    }
+
+    fn url(&self) -> String {
+        format!("rtsp://127.0.0.1:{}/yard", self.port)
+    }
+
+    /// What a second recorder makes of it.
+    fn record(&self, keys: &str) -> (Nvr, Vec<mp4::Movie>) {
+        let directory = tempfile::tempdir().unwrap();
+        let text = config(directory.path(), LONG, &[("camera", &self.url())]);
+        let text = text.replace("buffer_kb", &format!("{keys}\nbuffer_kb"));
+        let mut nvr = Nvr::start_with(directory, &text, &[]);
+        wait_for("some seconds of it", || frames_in(&nvr.files()) >= ENOUGH);
+        nvr.terminate();
+        let movies = nvr.files().iter().map(|file| mp4::read(file).unwrap()).collect();
+        (nvr, movies)
+    }
+
+    fn ask(&self, request: &str) -> String {
+        let mut client = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        client.write_all(request.as_bytes()).unwrap();
+        let (mut reply, mut byte) = (Vec::new(), [0]);
+        while !reply.ends_with(b"\r\n\r\n") && client.read(&mut byte).unwrap() > 0 {
+            reply.push(byte[0]);
+        }
+        String::from_utf8(reply).unwrap()
+    }
+}
+
+#[test]
+fn a_second_recorder_gets_every_frame_as_the_camera_sent_it() {
+    for (name, transport) in [
+        ("bframes.h264", "tcp"),
+        ("slices.h264", "udp"),
+        ("plain.h265", "tcp"),
+        ("bframes.h265", "udp"),
+    ] {
+        let clip = Clip::committed(name).unwrap();
+        let relay = Relay::start(&clip, Options::default(), |text| text);
+        let (nvr, movies) = relay.record(&format!("transport = {transport:?}"));
+        assert_eq!(movies.len(), 1, "{name}: {}", nvr.log());
+        assert_is_part_of(&movies[0], &clip);
+        assert!(nvr.log().contains("lost=0"), "{name}: {}", nvr.log());
+        let viewers = || relay.nvr.status()["cameras"][0]["viewers"] == 0;
+        wait_for("the place of the client", viewers);
+    }
+}
+
+#[test]
+fn sound_comes_along_in_step() {
+    for encoding in [Encoding::Aac, Encoding::Pcma] {
+        let sound = Sound::new(encoding);
+        let options = Options { sound: Some(sound.clone()), ..Options::default() };
+        let audio = |text: String| text.replace("buffer_kb", "audio = true\nbuffer_kb");
+        let clip = numbered_clip();
+        let mut relay = Relay::start(&clip, options, audio);
+        let (nvr, movies) = relay.record("audio = true");
+        let got = &movies[0];
+        assert_is_part_of(got, &clip);
+        let of_client = got.audio.as_ref().unwrap_or_else(|| panic!("{}", nvr.log()));
+        relay.nvr.terminate();
+        let original = mp4::read(&relay.nvr.files()[0]).unwrap();
+        let audio = original.audio.as_ref().unwrap();
+        // The clip lasts longer than the test: each picture comes once.
+        let same = |sample: &&mp4::Sample| sample.nals == got.samples[0].nals;
+        let begun = original.samples.iter().find(same).unwrap().presentation;
+        let rate = i64::from(of_client.timescale);
+        let first = &of_client.samples[0];
+        // Noise of a second or so, again and again: one that is heard at the same moment.
+        let at = audio.samples.iter().position(|sample| {
+            let heard = sample.decode - begun * rate / 90_000;
+            sample.bytes == first.bytes && (heard - first.decode).abs() <= 2
+        });
+        let at = at.expect("the first sound at its moment");
+        assert!(of_client.samples.len() > 20);
+        for (theirs, ours) in of_client.samples.iter().zip(&audio.samples[at..]) {
+            assert!(theirs.bytes == ours.bytes, "sound differs");
+            let moved = (theirs.decode - first.decode) - (ours.decode - audio.samples[at].decode);
+            assert!(moved.abs() <= 2, "sound moved by {moved} ticks");
+        }
+    }
+}
+
+#[test]
+fn ffmpeg_gstreamer_and_vlc_play_it() {
+    let relay = Relay::start(&numbered_clip(), Options::default(), |text| text);
+    let url = relay.url();
+    for transport in ["tcp", "udp"] {
+        let arguments = ["-nostdin", "-xerror", "-v", "warning", "-rtsp_transport", transport];
+        let output = Command::new("ffmpeg")
+            .args(arguments)
+            .args(["-i", &url, "-frames:v", "75", "-f", "null", "-"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.is_empty(), "{transport}: {said}");
+        let source = format!("location={url}");
+        let output = Command::new("gst-launch-1.0")
+            .args(["-q", "rtspsrc", &source, &format!("protocols={transport}"), "!"])
+            .args(["rtph264depay", "!", "h264parse", "!", "avdec_h264", "!"])
+            .args(["fakesink", "num-buffers=75"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{transport}: {said}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let file = folder.path().join("seen.ts");
+    let target = format!("#std{{access=file,mux=ts,dst={}}}", file.display());
+    let vlc = server::vlc(folder.path())
+        .args([&url, "--run-time=4", "--sout", &target, "vlc://quit"])
+        .output()
+        .unwrap();
+    let frames = Command::new("ffprobe")
+        .args(["-v", "error", "-count_packets", "-show_entries", "stream=nb_read_packets"])
+        .args(["-of", "csv=p=0", file.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let frames = String::from_utf8_lossy(&frames.stdout).trim().trim_end_matches(',').to_owned();
+    let said = String::from_utf8_lossy(&vlc.stderr);
+    assert!(frames.parse().is_ok_and(|frames: u32| frames >= 50), "{frames}: {said}");
+}
+
+#[test]
+fn it_asks_for_the_pages_password() {
+    let clip = Clip::committed("plain.h264").unwrap();
+    let relay = Relay::start(&clip, Options::default(), |text| with_password(&text));
+    let describe = |more: &str| {
+        let url = relay.url();
+        relay.ask(&format!("DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\n{more}\r\n"))
+    };
+    assert!(describe("").starts_with("RTSP/1.0 403 "), "no password is set: {}", describe(""));
+    let address = relay.nvr.web_address();
+    let password = "{\"password\":\"correct horse\"}";
+    assert_eq!(ask(&address, "PUT", "/api/password", &[ORIGIN], password).status, 200);
+    let reply = describe("");
+    assert!(reply.starts_with("RTSP/1.0 401 "), "{reply}");
+    assert!(reply.contains("\r\nWWW-Authenticate: Basic realm=\"smolnvr\"\r\n"), "{reply}");
+    // x:correct horse, x:wrong
+    let reply = describe("Authorization: Basic eDpjb3JyZWN0IGhvcnNl\r\n");
+    assert!(reply.starts_with("RTSP/1.0 200 OK\r\n"), "{reply}");
+    let reply = describe("Authorization: Basic eDp3cm9uZw==\r\n");
+    assert!(reply.starts_with("RTSP/1.0 401 "), "{reply}");
+    let options = relay.ask("OPTIONS * RTSP/1.0\r\nCSeq: 7\r\n\r\n");
+    assert!(options.starts_with("RTSP/1.0 200 OK\r\nCSeq: 7\r\n"), "{options}");
+}
+
+#[test]
+fn what_is_not_there_is_said() {
+    let clip = Clip::committed("plain.h264").unwrap();
+    let relay = Relay::start(&clip, Options::default(), |text| text);
+    let base = format!("rtsp://127.0.0.1:{}", relay.port);
+    for (request, wanted) in [
+        (format!("DESCRIBE {base}/roof RTSP/1.0"), "404"),
+        (format!("DESCRIBE {base}/yard/live RTSP/1.0"), "404"),
+        (format!("SETUP {base}/yard/track2 RTSP/1.0\r\nTransport: RTP/AVP/TCP"), "404"),
+        (format!("SETUP {base}/yard/track1 RTSP/1.0\r\nTransport: RTP/SAVP"), "461"),
+        (format!("PLAY {base}/yard RTSP/1.0"), "404"),
+        (format!("TEARDOWN {base}/yard RTSP/1.0\r\nSession: other"), "454"),
+        (format!("RECORD {base}/yard RTSP/1.0"), "501"),
+    ] {
+        let reply = relay.ask(&format!("{request}\r\nCSeq: 1\r\n\r\n"));
+        assert!(reply.starts_with(&format!("RTSP/1.0 {wanted} ")), "{request}: {reply}");
+    }
+}
+
+#[test]
+fn clients_that_never_read_or_never_ask_cost_the_recording_nothing() {
+    let clip = numbered_clip();
+    let mut relay = Relay::start(&clip, Options::default(), |text| text);
+    let url = relay.url();
+    let connect = || TcpStream::connect(("127.0.0.1", relay.port)).unwrap();
+    let mute: Vec<TcpStream> = (0..3).map(|_| connect()).collect();
+    let mut deaf: Vec<TcpStream> = (0..3).map(|_| connect()).collect();
+    for client in &mut deaf {
+        let transport = "Transport: RTP/AVP/TCP;interleaved=0-1";
+        let requests = format!(
+            "SETUP {url}/track1 RTSP/1.0\r\nCSeq: 1\r\n{transport}\r\n\r\n\
+             PLAY {url} RTSP/1.0\r\nCSeq: 2\r\n\r\n"
+        );
+        client.write_all(requests.as_bytes()).unwrap();
+    }
+    let viewers = || relay.nvr.status()["cameras"][0]["viewers"].as_u64();
+    wait_for("three viewers", || viewers() == Some(3));
+    wait_for("ten seconds more", || frames_in(&relay.nvr.files()) > 250);
+    drop((mute, deaf));
+    wait_for("none", || viewers() == Some(0));
+    relay.nvr.terminate();
+    let movies: Vec<_> = relay.nvr.files().iter().map(|it| mp4::read(it).unwrap()).collect();
+    assert_eq!(movies.len(), 1);
+    assert_eq!(assert_is_part_of(&movies[0], &clip), 0);
+}
