@@ -82,6 +82,13 @@ def walk(url, session):
     ask(url, session, "GET", f"/api/days?{times}&tz=60,{begin}:120", 200, "/api/days")
     ask(url, session, "GET", "/api/days?tz=Berlin", 400, "/api/days")
     ask(url, session, "GET", "/api/days?camera=none", 404, "/api/days")
+    playlist = ask(url, session, "GET", f"/hls/{camera}.m3u8?from={begin}", 200, "/hls/{camera}.m3u8")
+    init, media = [line for line in playlist.text.replace('"', "\n").splitlines() if line.startswith(f"{camera}/")][:2]
+    ask(url, session, "GET", f"/hls/{init}", 200, "/hls/{camera}/{number}.mp4")
+    path = "/hls/{camera}/{number}.m4s"
+    whole = ask(url, session, "GET", f"/hls/{media}", 200, path)
+    ask(url, session, "GET", f"/hls/{media}", 206, path, headers={"Range": "bytes=5-9"})
+    ask(url, session, "GET", f"/hls/{media}", 304, path, headers={"If-None-Match": whole.headers["ETag"]})
     config = ask(url, session, "GET", "/api/config", 200).json()
     assert ask(url, session, "PUT", "/api/config", 200, json=config).json() == config
     ask(url, session, "PUT", "/api/config", 400, json={"storage": {"segment_seconds": 1}})

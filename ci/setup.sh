@@ -36,6 +36,9 @@ vlc vlc-bin
 /usr/lib/python3/dist-packages/gi/__init__.py python3-gi
 /usr/lib/*/girepository-1.0/GstRtspServer-1.0.typelib gir1.2-gst-rtsp-server-1.0
 /usr/lib/*/gstreamer-1.0/libgstrtp.so gstreamer1.0-plugins-good
+/usr/lib/*/gstreamer-1.0/libgstlibav.so gstreamer1.0-libav
+/usr/lib/*/libsoup-3.0.so.0 libsoup-3.0-0
+gst-launch-1.0 gstreamer1.0-tools
 /usr/lib/*/gstreamer-1.0/libgstvideoparsersbad.so gstreamer1.0-plugins-bad
 /usr/lib/*/gstreamer-1.0/libgsttypefindfunctions.so gstreamer1.0-plugins-base
 '

@@ -12,6 +12,7 @@
 //!         fragments, cuts        (card thread)     one file
 //!
 //! segments ──▶ clip::Clip ──▶ one MP4 file, handed out as it is made
+//!          └─▶ hls ──▶ a playlist, and the segments in one time, as they lie
 //!
 //! Ring ──▶ web::Live (MP4, WebSocket), relay (RTSP) ──▶ viewers
 //!
@@ -63,6 +64,7 @@ pub mod media;
 pub mod still;
 pub mod mp4;
 pub mod clip;
+pub mod hls;
 pub mod storage;
 pub mod config;
 pub mod camera;

@@ -633,6 +633,25 @@ pub const CLIP_MOVIE_BYTES_MAX: usize = 64 << 10;
 /// group.
 pub const CLIP_FRAGMENT_SAMPLES_MAX: usize = 16_384;
 
+// --- hls ------------------------------------------------------------------------------------
+
+/// The longest span of a playlist: a day on which the clocks go back.
+pub const HLS_SPAN_MAX: Duration = Duration::from_secs(25 * 3600);
+/// Of longer spans a recording is one piece: for shorter ones the index of each is read, 20 ms on a board.
+pub const HLS_FINE_SPAN_MAX: Duration = Duration::from_secs(2 * 3600);
+/// Recordings of a playlist, each some 80 bytes while it is sent: 25 h of segments of a minute.
+pub const HLS_RECORDINGS_MAX: usize = 1500;
+/// A piece of a recording ends at the first key frame after this; what is left of less than a half of
+/// it belongs to the one before. Phones begin to play when they have the first.
+pub const HLS_PIECE: Duration = Duration::from_millis(5500);
+/// How much longer than asked for a recording becomes that waits for a key frame.
+pub const HLS_KEY_FRAME_WAIT: Duration = Duration::from_secs(10);
+/// By how much a recording with sound begins before the end of the one before a gap: sound ends before
+/// the picture there, and Chromium waits for ever where there is none.
+pub const HLS_SEAM: Duration = Duration::from_millis(200);
+/// Between two recordings: more than clocks differ by, less than a camera takes to connect again.
+pub const HLS_GAP_MIN: Duration = Duration::from_millis(500);
+
 // --- the sum --------------------------------------------------------------------------------
 
 /// Anonymous memory while one camera is recorded with the default buffer, 1,000 recordings are on

@@ -16,6 +16,7 @@
 //! ├─ playback     recordings, with ranges
 //! ├─ keep         keeps, releases and deletes spans
 //! ├─ clip         many recordings as one file
+//! ├─ hls          many recordings as a playlist
 //! ├─ thumbnail    a picture of a recording, in builds with pictures
 //! ├─ viewers      live video, and the limit of media connections
 //! ├─ live         frames of a ring as endless MP4
@@ -33,6 +34,7 @@ mod api;
 mod assets;
 mod clip;
 mod events;
+mod hls;
 mod keep;
 mod live;
 mod packer;

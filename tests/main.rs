@@ -21,6 +21,7 @@ mod faults;
 mod ffmpeg;
 mod gstreamer;
 mod gstreamer_sound;
+mod hls;
 mod hostile;
 mod hour;
 mod install;

@@ -154,7 +154,7 @@ fn read_head(read_at: scan::ReadAt, len: u64) -> Option<(Head, Movie)> {
     if head.form != Form::Fragmented || head.video.is_none() {
         return None;
     }
-    let movie = scan::read_movie(read_at, len, limits::CLIP_MOVIE_BYTES_MAX)?;
+    let movie = scan::read_boxes(read_at, len, &[*b"moov"], limits::CLIP_MOVIE_BYTES_MAX)?;
     Some((head, Movie::read(&movie)?))
 }
 

@@ -10,6 +10,7 @@ mod first;
 mod fragments;
 mod head;
 mod length;
+mod pieces;
 mod window;
 
 use std::{
@@ -23,11 +24,12 @@ pub use entry::Video;
 pub use first::{First, read_first};
 pub use fragments::{Sample, Track};
 pub use head::{Form, Head, Spare};
+pub use pieces::{DecodeTime, Subsegment, Subsegments, decode_times, read_boxes, read_subsegments};
 pub use window::ReadAt;
 
 use super::{fragment::Extent, index::Index};
 use crate::units::Ticks;
-use window::{Fault, WINDOW_BYTES, Window, damage};
+use window::{Fault, Window, damage};
 
 /// What a walk over a whole file found.
 #[derive(Debug)]
@@ -178,30 +180,6 @@ pub fn walk(
         at = fragment.end;
     }
     Ok(())
-}
-
-/// Reads the whole `moov` of a file, which lies in front of its media; `None` where it does not, or
-/// is longer than `bytes_max`.
-pub fn read_movie(read_at: ReadAt, len: u64, bytes_max: usize) -> Option<Vec<u8>> {
-    let mut window = Window::new(read_at, len);
-    for _ in 0..head::TOP_BOXES_MAX {
-        let header = window.box_header(len).ok()?;
-        if header.kind == *b"moov" {
-            let count = usize::try_from(header.end - header.begin).ok()?;
-            if count > bytes_max {
-                return None;
-            }
-            let mut movie = Vec::with_capacity(count);
-            window.position = header.begin;
-            while movie.len() < count {
-                movie
-                    .extend_from_slice(window.slice((count - movie.len()).min(WINDOW_BYTES)).ok()?);
-            }
-            return Some(movie);
-        }
-        window.position = header.end;
-    }
-    None
 }
 
 /// The head, and the true length with it, for the list: the head of a fragmented file of others does not

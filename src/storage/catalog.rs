@@ -208,6 +208,11 @@ impl Entry {
         self.facts.set_marks(marks);
     }
 
+    /// Tells its codecs from those of other entries.
+    pub fn codecs_number(&self) -> u8 {
+        self.codecs.0
+    }
+
     /// Whether its head was read, so that its time is known.
     pub fn is_read(&self) -> bool {
         !matches!(self.state, SegmentState::Unread | SegmentState::Unreadable)

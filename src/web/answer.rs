@@ -43,7 +43,7 @@ pub(super) enum Body {
         maker: Box<dyn Maker>,
     },
     Picture(Rc<Picture>),
-    File(Extent),
+    File(Box<Extent>),
     Stream {
         kind: &'static str,
         source: Box<dyn Source>,
@@ -82,8 +82,8 @@ impl Answer {
         Answer::of_json(200, bytes)
     }
 
-    /// JSON produced while it is sent.
-    pub fn made(maker: impl Maker + 'static) -> Answer {
+    /// A body produced while it is sent.
+    pub fn made(kind: &'static str, maker: impl Maker + 'static) -> Answer {
         let (mut length, mut piece) = (0, Vec::new());
         for at in 0.. {
             piece.clear();
@@ -93,8 +93,7 @@ impl Answer {
             length += piece.len();
         }
         let maker = Box::new(maker);
-        Answer::new(200, Body::Made { kind: "application/json", length, maker })
-            .with("Cache-Control", "no-store")
+        Answer::new(200, Body::Made { kind, length, maker }).with("Cache-Control", "no-store")
     }
 
     fn of_json(status: u16, bytes: Vec<u8>) -> Answer {
@@ -224,7 +223,7 @@ enum Payload {
     Bytes(Cow<'static, [u8]>),
     Made(Box<dyn Maker>),
     Picture(Rc<Picture>),
-    File(Extent, Rc<Link>),
+    File(Box<Extent>, Rc<Link>),
 }
 
 impl Content for Sized {

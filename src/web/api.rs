@@ -167,7 +167,7 @@ impl Web {
         }
         drop(catalog);
         list.camera = camera;
-        Answer::made(list)
+        Answer::made("application/json", list)
     }
 }
 

@@ -15,7 +15,12 @@ use crate::{
         request::Head,
     },
     limits, runtime,
-    storage::{CameraId, catalog::Catalog, layout::Name, reader::LastFile},
+    storage::{
+        CameraId,
+        catalog::{Catalog, Entry, Folder},
+        layout::Name,
+        reader::LastFile,
+    },
     units::WallTime,
 };
 use smol::lock::MutexGuardArc;
@@ -94,18 +99,8 @@ impl Web {
         turn: MutexGuardArc<()>,
     ) -> Result<Segments, Answer> {
         let mut catalog = self.catalog();
-        if catalog.read_to().is_some_and(|read_to| read_to > query.from) {
-            let wait = "the card is still being read and that time has not been reached: try again";
-            return Err(Answer::error(503, wait).with("Retry-After", "2"));
-        }
-        let Some(owner) = catalog.owner(camera) else {
-            return Err(Answer::error(404, "no recordings of that camera"));
-        };
         let mut files = Files { folders: Vec::new(), files: Vec::new() };
-        for (folder, entry) in catalog.recordings(owner, None) {
-            if !entry.is_read() || entry.start >= query.to || entry.end() <= query.from {
-                continue;
-            }
+        for (folder, entry) in recordings_of(&catalog, camera, query.from, query.to)? {
             let known = files.folders.iter().position(|(id, _)| *id == folder.id);
             let at = known.unwrap_or(files.folders.len());
             if known.is_none() {
@@ -175,14 +170,33 @@ impl Web {
     }
 }
 
+/// What was recorded in a span, newest first; or why that is not known.
+pub(super) fn recordings_of<'a>(
+    catalog: &'a Catalog,
+    camera: &str,
+    from: WallTime,
+    to: WallTime,
+) -> Result<impl Iterator<Item = (&'a Folder, &'a Entry)>, Answer> {
+    if catalog.read_to().is_some_and(|read_to| read_to > from) {
+        let wait = "the card is still being read and that time has not been reached: try again";
+        return Err(Answer::error(503, wait).with("Retry-After", "2"));
+    }
+    let Some(owner) = catalog.owner(camera) else {
+        return Err(Answer::error(404, "no recordings of that camera"));
+    };
+    let lies_in = move |entry: &Entry| entry.is_read() && entry.start < to && entry.end() > from;
+    Ok(catalog.recordings(owner, None).filter(move |(_, entry)| lies_in(entry)))
+}
+
+/// A time in the address.
+pub(super) fn time(head: &Head<'_>, name: &str) -> Result<WallTime, String> {
+    let time = head.parameter(name).unwrap_or_default().parse().map(WallTime);
+    time.map_err(|_| format!("{name}: expected a time in milliseconds since 1970, UTC"))
+}
+
 impl Query {
     fn of(head: &Head<'_>) -> Result<Query, String> {
-        let time = |name: &str| {
-            let text = head.parameter(name).unwrap_or_default();
-            let time = text.parse().map(WallTime);
-            time.map_err(|_| format!("{name}: expected a time in milliseconds since 1970, UTC"))
-        };
-        let (from, to) = (time("from")?, time("to")?);
+        let (from, to) = (time(head, "from")?, time(head, "to")?);
         let selection = match head.parameter("key_frames") {
             Some(_) => Selection::KeyFrames,
             None => Selection::All,
@@ -218,13 +232,8 @@ impl Segments {
 
     /// Identifies the clip's bytes: its recordings, their lengths, and the span.
     fn etag(&self, clip: &Clip) -> String {
-        // FNV-1a: no attacker gains anything from a collision.
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        let mut add = |value: u64| {
-            for byte in value.to_be_bytes() {
-                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-            }
-        };
+        let mut hash = HASH_OF_NOTHING;
+        let mut add = |value: u64| hash = hash_on(hash, &value.to_be_bytes());
         for id in clip.sources() {
             let Some(file) = self.files.files.get(id as usize) else { continue };
             add(u64::from(file.name.number()));
@@ -271,6 +280,14 @@ impl Files {
         }
     }
 }
+
+/// FNV-1a: no attacker gains anything from a collision.
+pub(super) fn hash_on(hash: u64, bytes: &[u8]) -> u64 {
+    let on = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    bytes.iter().fold(hash, on)
+}
+
+pub(super) const HASH_OF_NOTHING: u64 = 0xcbf2_9ce4_8422_2325;
 
 impl Source for ClipBody {
     fn next<'a>(&'a mut self, out: &'a mut Vec<u8>) -> Pin<Box<dyn Future<Output = Piece> + 'a>> {

@@ -10,12 +10,14 @@ use super::{
     answer::{Answer, Body},
 };
 use crate::{
+    hls::Shift,
     http::{
         etag,
         range::{self, Part},
         request::Head,
     },
     limits,
+    mp4::scan::ReadAt,
     storage::{
         CameraId, Command,
         catalog::{Entry, SegmentState},
@@ -29,13 +31,16 @@ use std::{
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     rc::Rc,
+    sync::Arc,
 };
 
 /// The part of a recording being sent.
 pub(super) struct Extent {
     web: Rc<Web>,
     recording: Recording,
+    /// Of the file; of its fragments where their times are moved.
     range: Range<u64>,
+    shift: Option<(Arc<Shift>, u64)>,
     _place: Option<MediaPlace>,
 }
 
@@ -56,7 +61,8 @@ impl Web {
         name: &str,
         file: &str,
     ) -> Answer {
-        let Some((recording, entry)) = file_asked_for(file).and_then(|it| self.find(name, it))
+        let Some((recording, entry)) =
+            number_asked_for(file, ".mp4").and_then(|it| self.find(name, it))
         else {
             return Answer::error(404, "no such recording");
         };
@@ -71,7 +77,25 @@ impl Web {
             }
             _ => entry.bytes,
         };
-        let etag = etag(&entry, length);
+        let answer = self.hand_out_file(head, recording, length, etag(&entry, length), None);
+        match head.parameter("download") {
+            Some(_) if matches!(answer.status, 200 | 206 | 416) => {
+                let name = format!("attachment; filename=\"{name}-{}\"", entry.name.file_name());
+                answer.with("Content-Disposition", name)
+            }
+            _ => answer,
+        }
+    }
+
+    /// What is asked for of `length` bytes, which `etag` names.
+    pub(super) fn hand_out_file(
+        self: &Rc<Self>,
+        head: &Head<'_>,
+        recording: Recording,
+        length: u64,
+        etag: String,
+        shift: Option<Arc<Shift>>,
+    ) -> Answer {
         if head.field("if-none-match").is_some_and(|tags| etag::names(tags, &etag)) {
             return Answer::new(304, Body::None).with("ETag", etag);
         }
@@ -79,45 +103,32 @@ impl Web {
         let is_current = head.field("if-range").is_none_or(|tag| tag == etag);
         // Ranges apply only to GET (§14.2).
         let asked = head.field("range").filter(|_| is_current && head.method == "GET");
+        let shift = shift.map(|shift| (shift, 0));
+        let extent = |status, range| {
+            let place = match self.media_place(head) {
+                Ok(place) => place,
+                Err(answer) => return answer,
+            };
+            let extent = Extent { web: Rc::clone(self), recording, range, shift, _place: place };
+            Answer::new(status, Body::File(Box::new(extent)))
+        };
         let answer = match range::part(asked, length).within(LENGTH_MAX) {
             Part::Whole if usize::try_from(length).is_err() => Answer::error(
                 500,
                 "the file is too long for one response of this board: request ranges",
             ),
-            Part::Whole => self.extent(head, 200, recording, 0..length),
+            Part::Whole => extent(200, 0..length),
             Part::Some(range) => {
                 let content = format!("bytes {}-{}/{length}", range.start, range.end - 1);
-                self.extent(head, 206, recording, range).with("Content-Range", content)
+                extent(206, range).with("Content-Range", content)
             }
             Part::Unsatisfiable => Answer::error(416, "the file is shorter than that")
                 .with("Content-Range", format!("bytes */{length}")),
         };
-        let answer = answer
+        answer
             .with("ETag", etag)
             .with("Accept-Ranges", "bytes")
-            .with("Cache-Control", "private, no-cache");
-        match head.parameter("download") {
-            Some(_) => {
-                let name = format!("attachment; filename=\"{name}-{}\"", entry.name.file_name());
-                answer.with("Content-Disposition", name)
-            }
-            None => answer,
-        }
-    }
-
-    fn extent(
-        self: &Rc<Self>,
-        head: &Head<'_>,
-        status: u16,
-        recording: Recording,
-        range: Range<u64>,
-    ) -> Answer {
-        let place = match self.media_place(head) {
-            Ok(place) => place,
-            Err(answer) => return answer,
-        };
-        let extent = Extent { web: Rc::clone(self), recording, range, _place: place };
-        Answer::new(status, Body::File(extent))
+            .with("Cache-Control", "private, no-cache")
     }
 
     /// Finds a recording by number or file name (`014`, `0014.MP4`). No part of `file` becomes part
@@ -162,16 +173,25 @@ impl Extent {
             return false;
         }
         let (path, offset) = (self.recording.path.clone(), self.range.start);
-        let mut buffer = std::mem::take(piece);
+        let (mut buffer, mut shift) = (std::mem::take(piece), self.shift.clone());
         // At most one piece.
-        buffer.resize(usize::try_from(wanted).unwrap_or(0), 0);
+        let wanted = usize::try_from(wanted).unwrap_or(0);
         let read = self.web.reader.run(move || {
-            let count = LinuxDisk.open(&path, Access::Read)?.read_at(&mut buffer, offset)?;
-            buffer.truncate(count);
-            Ok(buffer)
+            let file = LinuxDisk.open(&path, Access::Read)?;
+            if let Some((shift, cursor)) = &mut shift {
+                buffer.clear();
+                let read_at: ReadAt = &|buffer, at| file.read_at(buffer, at);
+                shift.copy(cursor, offset, wanted, &mut buffer, read_at)?;
+            } else {
+                buffer.resize(wanted, 0);
+                let count = file.read_at(&mut buffer, offset)?;
+                buffer.truncate(count);
+            }
+            Ok((buffer, shift))
         });
         match read.await.flatten() {
-            Ok(buffer) => {
+            Ok((buffer, shift)) => {
+                self.shift = shift;
                 self.range.start += buffer.len() as u64;
                 *piece = buffer;
                 !piece.is_empty()
@@ -192,9 +212,9 @@ impl Extent {
 const LENGTH_MAX: u64 = usize::MAX as u64;
 
 /// The name or number in `014.mp4`, `0014.MP4`, or `14.mp4`.
-fn file_asked_for(file: &str) -> Option<&str> {
-    let (number, kind) = file.split_at_checked(file.len().checked_sub(4)?)?;
-    if !kind.eq_ignore_ascii_case(".mp4") {
+pub(super) fn number_asked_for<'a>(file: &'a str, wanted: &str) -> Option<&'a str> {
+    let (number, kind) = file.split_at_checked(file.len().checked_sub(wanted.len())?)?;
+    if !kind.eq_ignore_ascii_case(wanted) {
         return None;
     }
     match Asked::parse(file) {

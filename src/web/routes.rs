@@ -100,6 +100,15 @@ const ROUTES: &[Route] = &[
         later(web.recording(&it.head, camera, file))
     }),
     route("GET", "/clip/{camera}.mp4", Read, |web, it, [file, _]| later(web.clip(&it.head, file))),
+    route("GET", "/hls/{camera}.m3u8", Read, |web, it, [file, _]| {
+        later(web.playlist(&it.head, file))
+    }),
+    route("GET", "/hls/{camera}/{number}.mp4", Read, |web, _, [camera, file]| {
+        later(web.hls_init(camera, file))
+    }),
+    route("GET", "/hls/{camera}/{number}.m4s", Read, |web, it, [camera, file]| {
+        later(web.hls_media(&it.head, camera, file))
+    }),
     route("GET", "/snapshot/{camera}.jpg", Read, |web, _, [file, _]| later(web.snapshot(file))),
     route("GET", "/live/{camera}.mp4", Read, |web, it, [file, _]| {
         Now(web.live_file(&it.head, file))

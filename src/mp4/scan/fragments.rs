@@ -405,7 +405,7 @@ impl Fragment {
 }
 
 impl BoxHeader {
-    fn ends_too_early(&self) -> Fault {
+    pub(super) fn ends_too_early(&self) -> Fault {
         let size = self.end - self.begin;
         damage(self.begin, What::BoxSize { kind: self.kind, size })
     }

@@ -189,4 +189,4 @@ const FORWARDED: [&str; 8] = [
     "CF-Connecting-IP",
     "True-Client-IP",
 ];
-const PLAYER_PATHS: [&str; 5] = ["/recordings", "/clip", "/live", "/snapshot", "/metrics"];
+const PLAYER_PATHS: [&str; 6] = ["/recordings", "/clip", "/hls", "/live", "/snapshot", "/metrics"];

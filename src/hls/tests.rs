@@ -1,0 +1,311 @@
+use super::*;
+use crate::{
+    codec::{AudioFormat, Codec},
+    mp4::{
+        samples::{FRAME, by_ffmpeg, closed, closed_with_audio, unclosed},
+        scan::{DecodeTime, State, Subsegment, Subsegments},
+    },
+    units::WallTime,
+};
+use proptest::prelude::*;
+use std::{io, ops::ControlFlow, time::Duration};
+
+fn read_of(file: &[u8]) -> impl Fn(&mut [u8], u64) -> io::Result<usize> + '_ {
+    |buffer, at| {
+        let rest = file.get(at as usize..).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+}
+
+/// A recording's fragments from `at` on, sent in pieces.
+fn sent(file: &[u8], time_ms: i64, mut at: u64, piece: usize) -> Vec<u8> {
+    let shift = Shift::read(&read_of(file), file.len() as u64, time_ms).unwrap();
+    let (mut cursor, mut out) = (0, Vec::new());
+    while at < shift.bytes() {
+        let before = out.len();
+        shift.copy(&mut cursor, at, piece, &mut out, &read_of(file)).unwrap();
+        assert!(out.len() > before);
+        at += (out.len() - before) as u64;
+    }
+    out
+}
+
+/// Each track and time, and where that lies.
+fn decode_times(fragments: &[u8]) -> Vec<DecodeTime> {
+    let mut found = Vec::new();
+    scan::decode_times(&read_of(fragments), fragments.len() as u64, 0, &mut |_, times| {
+        found.extend_from_slice(times);
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    found
+}
+
+/// Ours, with sound of 16 kHz, and one of FFmpeg's that goes on with the times of the one before.
+fn files() -> [Vec<u8>; 3] {
+    let sound = AudioFormat::aac(&[0x14, 0x08], 16_000).unwrap();
+    let mut later = by_ffmpeg(100, 4);
+    let fragments = later.windows(4).position(|kind| kind == b"moof").unwrap() - 4;
+    for found in decode_times(&later[fragments..]) {
+        let at = fragments + found.at as usize;
+        later[at..at + 8].copy_from_slice(&(found.time + 5_400_000).to_be_bytes());
+    }
+    [closed(Codec::H265, 9), closed_with_audio(&sound, 5), later]
+}
+
+#[test]
+fn decode_times_are_moved_and_nothing_else_is() {
+    for file in files() {
+        let begin = file.windows(4).position(|kind| kind == b"moof").unwrap() - 4;
+        let fragments = &file[begin..];
+        let before = decode_times(fragments);
+        let whole = sent(&file, 61_040, 0, usize::MAX >> 1);
+        let after = decode_times(&whole);
+        assert_eq!(after.len(), before.len());
+        let (mut original, mut moved) = (fragments.to_vec(), whole.clone());
+        for (before, after) in before.iter().zip(&after) {
+            let timescale = if before.track == 1 { 90 } else { 16 };
+            let first = if before.time >= 5_400_000 { 5_400_000 } else { 0 };
+            assert_eq!(after.time, before.time - first + 61_040 * timescale);
+            let place = before.at as usize..before.at as usize + 8;
+            original[place.clone()].fill(0);
+            moved[place].fill(0);
+        }
+        assert!(original == moved);
+        for piece in [1, 7, 100, 1000] {
+            assert!(sent(&file, 61_040, 0, piece) == whole, "{piece}");
+        }
+        for at in (0..whole.len()).step_by(11) {
+            assert!(sent(&file, 61_040, at as u64, 64) == whole[at..], "{at}");
+        }
+    }
+}
+
+#[test]
+fn no_time_lies_before_the_beginning() {
+    // Two frames of the first fragment were left out.
+    let times = decode_times(&sent(&closed(Codec::H264, 3), -200, 0, 100));
+    let times: Vec<_> = times.iter().map(|it| it.time).collect();
+    assert_eq!(times, [0, 0, u64::from(6 * FRAME) - 18_000]);
+}
+
+#[test]
+fn a_file_that_is_cut_anywhere_is_sent_up_to_there_or_refused() {
+    for file in files() {
+        for length in 0..file.len() {
+            let cut = &file[..length];
+            let Ok(shift) = Shift::read(&read_of(cut), length as u64, 1000) else { continue };
+            let (mut cursor, mut out) = (0, Vec::new());
+            let end = shift.copy(&mut cursor, 0, length, &mut out, &read_of(cut));
+            assert!(out.len() as u64 == shift.bytes() || end.is_err());
+            // The card gives less than was promised.
+            let end = shift.copy(&mut 0, 0, length, &mut Vec::new(), &read_of(&cut[..length / 2]));
+            assert!(end.is_err());
+        }
+    }
+    let (head, ..) = unclosed(Codec::H264, 0);
+    let none = Shift::read(&read_of(&head), head.len() as u64, 0);
+    assert!(matches!(none, Err(State::Cut)));
+}
+
+#[test]
+fn an_init_segment_says_nothing_of_a_recordings_length() {
+    let [ours, with_sound, by_ffmpeg] = files();
+    let init = |file: &[u8]| init(&read_of(file), file.len() as u64).unwrap();
+    assert_eq!(init(&ours), init(&closed(Codec::H265, 2)));
+    assert_ne!(init(&ours), init(&closed(Codec::H264, 9)));
+    assert_ne!(init(&with_sound), init(&closed(Codec::H264, 5)));
+    for file in [&ours, &with_sound, &by_ffmpeg] {
+        let init = init(file);
+        let kinds: Vec<_> = children(&init, 0..init.len()).map(|child| child.kind).collect();
+        assert_eq!(kinds, [*b"ftyp", *b"moov"]);
+        assert!(!init.windows(4).any(|kind| kind == b"mehd"));
+        let head = scan::read_head(&read_of(&init), init.len() as u64).unwrap();
+        assert_eq!(head.duration, None);
+    }
+    for length in 0..ours.len() {
+        // No truncation is taken for more than it is.
+        let _ = super::init(&read_of(&ours[..length]), length as u64);
+    }
+}
+
+const HOUR: i64 = 3_600_000;
+
+fn recording(number: u32, start: i64) -> Recording {
+    let (start, duration_ms) = (WallTime(start), 60_000);
+    Recording { number, start, duration_ms, codecs: 0, is_full: true, has_sound: false }
+}
+
+/// Key frames every two seconds.
+fn index(seconds: u32) -> Subsegments {
+    let list = (0..seconds / 2).map(|nth| Subsegment {
+        begin: 3000 + u64::from(nth) * 1000,
+        bytes: 1000,
+        duration: 180_000,
+        opens_on_key: true,
+    });
+    Subsegments { timescale: 90_000, list: list.collect() }
+}
+
+fn ended(from: i64, to: i64, grain: Grain) -> Playlist {
+    Playlist::new("yard", (WallTime(from), WallTime(to)), Growth::Ended, grain)
+}
+
+fn text(playlist: &Playlist) -> String {
+    let mut text = Vec::new();
+    for part in 0.. {
+        if !playlist.write(part, &mut text) {
+            break;
+        }
+    }
+    String::from_utf8(text).unwrap()
+}
+
+#[test]
+fn a_playlist_is_pieces_of_six_seconds_in_one_time() {
+    let mut playlist = ended(9_000, 100_000, Grain::Ranges);
+    let first = Recording { duration_ms: 13_000, is_full: false, ..recording(14, 0) };
+    let second = Recording { duration_ms: 8_000, ..recording(15, 13_001) };
+    let other = Recording { duration_ms: 6_000, ..recording(17, 81_500) };
+    assert!(playlist.must_see_init(&first));
+    let mut thirteen = index(12);
+    thirteen.list.push(Subsegment { duration: 90_000, bytes: 500, ..thirteen.list[5] });
+    playlist.add(first, Some(1), Some(&thirteen));
+    // It was cut short: for a change of parameters?
+    assert!(playlist.must_see_init(&second));
+    playlist.add(second, Some(1), Some(&index(8)));
+    assert!(playlist.must_see_init(&other));
+    playlist.add(other, Some(2), Some(&index(6)));
+    assert_eq!(
+        text(&playlist),
+        "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:8\n#EXT-X-PLAYLIST-TYPE:VOD\n\
+         #EXT-X-INDEPENDENT-SEGMENTS\n\
+         #EXT-X-MAP:URI=\"yard/14.mp4\"\n#EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:06.000Z\n\
+         #EXTINF:7.000000,\n#EXT-X-BYTERANGE:3500@3000\nyard/14.m4s?t=-6000\n\
+         #EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:13.001Z\n\
+         #EXTINF:8.000000,\n#EXT-X-BYTERANGE:4000@0\nyard/15.m4s?t=7000\n\
+         #EXT-X-DISCONTINUITY\n\
+         #EXT-X-MAP:URI=\"yard/17.mp4\"\n#EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:01:21.500Z\n\
+         #EXTINF:6.000000,\n#EXT-X-BYTERANGE:3000@0\nyard/17.m4s?t=15000\n#EXT-X-ENDLIST\n"
+    );
+}
+
+#[test]
+fn time_runs_on_over_gaps_and_steps_of_the_clock() {
+    let mut playlist = ended(0, HOUR, Grain::Recordings);
+    for (number, start) in [(1, 0), (2, 60_200), (3, 121_000), (4, 100_000)] {
+        let recording = recording(number, start);
+        assert_eq!(playlist.must_see_init(&recording), number != 2);
+        playlist.add(recording, (number != 2).then_some(7), None);
+    }
+    let text = text(&playlist);
+    assert_eq!(text.matches("#EXT-X-MAP").count(), 1);
+    assert!(!text.contains("DISCONTINUITY"), "no time stamp of the media jumps");
+    for (date, time) in
+        [("00.000", 0), ("00.200", 60_000), ("01.000", 120_000), ("40.000", 180_000)]
+    {
+        let number = time / 60_000 + 1;
+        let piece = format!("{date}Z\n#EXTINF:60.000000,\nyard/{number}.m4s?t={time}\n");
+        assert!(text.contains(&piece), "{text}");
+    }
+}
+
+#[test]
+fn sound_that_ends_early_leaves_no_hole_before_a_gap() {
+    let mut playlist = ended(0, HOUR, Grain::Recordings);
+    for (number, start) in [(1, 0), (2, 60_000), (3, 150_000)] {
+        playlist.add(Recording { has_sound: true, ..recording(number, start) }, Some(7), None);
+    }
+    let text = text(&playlist);
+    assert!(text.contains("#EXTINF:60.000000,\nyard/1.m4s?t=0\n"), "{text}");
+    assert!(text.contains("#EXTINF:59.800000,\nyard/2.m4s?t=60000\n"), "{text}");
+    assert!(text.contains("#EXTINF:60.000000,\nyard/3.m4s?t=119800\n"), "{text}");
+}
+
+#[test]
+fn a_playlist_without_an_end_grows_at_its_end_alone() {
+    let growth = Growth::Growing(Duration::from_secs(70));
+    let grown = |count: u32| {
+        let mut playlist =
+            Playlist::new("yard", (WallTime(0), WallTime(i64::MAX)), growth, Grain::Recordings);
+        for number in 5..5 + count {
+            let recording = recording(number, i64::from(number - 5) * 60_000);
+            playlist.add(recording, Some(1), None);
+        }
+        text(&playlist)
+    };
+    let (before, after) = (grown(2), grown(3));
+    assert!(after.starts_with(&before) && after.len() > before.len());
+    for line in ["TARGETDURATION:70", "PLAYLIST-TYPE:EVENT", "MEDIA-SEQUENCE:5", "TIME-OFFSET=0"] {
+        assert!(before.contains(line), "{line}");
+    }
+    assert!(!after.contains("ENDLIST"));
+    // Before the first recording ends.
+    assert!(!grown(0).contains("EXTINF"));
+}
+
+#[test]
+fn a_day_is_one_piece_a_recording_and_no_file_is_opened_for_most() {
+    let mut playlist = ended(0, 24 * HOUR, Grain::Recordings);
+    let mut opened = 0;
+    for number in 0..1440 {
+        let recording = recording(number, i64::from(number) * 60_000);
+        let sees = playlist.must_see_init(&recording);
+        opened += u32::from(sees);
+        playlist.add(recording, sees.then_some(1), None);
+    }
+    assert_eq!(opened, 1);
+    let text = text(&playlist);
+    assert_eq!(text.matches("#EXTINF").count(), 1440);
+    assert!(text.len() < 160_000, "{}", text.len());
+}
+
+proptest! {
+    #[test]
+    fn pieces_hold_every_byte_and_every_moment_of_a_recording_once(
+        subsegments in prop::collection::vec((1u32..100_000, 1u32..1_000_000, any::<bool>()), 1..200),
+    ) {
+        let mut begin = 5000;
+        let list = subsegments.iter().map(|(bytes, duration, opens_on_key)| {
+            begin += u64::from(*bytes);
+            let (bytes, duration, opens_on_key) = (*bytes, *duration, *opens_on_key);
+            Subsegment { begin: begin - u64::from(bytes), bytes, duration, opens_on_key }
+        });
+        let index = Subsegments { timescale: 90_000, list: list.collect() };
+        let ticks: u64 = index.list.iter().map(|it| u64::from(it.duration)).sum();
+        let duration_ms = u32::try_from(ticks / 90).unwrap();
+        let mut playlist = ended(0, HOUR, Grain::Ranges);
+        playlist.add(Recording { duration_ms, ..recording(3, 0) }, Some(1), Some(&index));
+        let text = text(&playlist);
+        let (mut at, mut time) = (0, 0);
+        for piece in text.split("#EXTINF:").skip(1) {
+            let (seconds, rest) = piece.split_once(",\n#EXT-X-BYTERANGE:").unwrap();
+            let (seconds, micros) = seconds.split_once('.').unwrap();
+            let micros = seconds.parse::<u64>().unwrap() * 1_000_000 + micros.parse::<u64>().unwrap();
+            let (bytes, begin) = rest.lines().next().unwrap().split_once('@').unwrap();
+            let (bytes, begin) = (bytes.parse::<u64>().unwrap(), begin.parse::<u64>().unwrap());
+            prop_assert_eq!(begin, at);
+            let opens = index.list.iter().find(|it| it.begin == 5000 + at).unwrap();
+            prop_assert!(opens.opens_on_key || at == 0);
+            at += bytes;
+            time += micros;
+        }
+        prop_assert_eq!(at, begin - 5000);
+        prop_assert_eq!(time, ticks * 1_000_000 / 90_000);
+    }
+
+    #[test]
+    fn no_file_makes_it_panic(mut file in Just(closed(Codec::H264, 4)), at in 0usize..2000, byte: u8) {
+        if let Some(place) = file.get_mut(at) {
+            *place = byte;
+        }
+        let (read_at, len) = (read_of(&file), file.len() as u64);
+        let _ = init(&read_at, len);
+        let _ = scan::read_subsegments(&read_at, len);
+        if let Ok(shift) = Shift::read(&read_at, len, 1000) {
+            let _ = shift.copy(&mut 0, 0, 10_000, &mut Vec::new(), &read_at);
+        }
+    }
+}
