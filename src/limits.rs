@@ -199,6 +199,29 @@ pub const CARD_DELETIONS_AT_ONCE_MAX: usize = 64;
 /// Pause between steps of background work (reading a head, deleting another file), to leave the
 /// processor free.
 pub const CARD_STEP_INTERVAL: Duration = Duration::from_millis(20);
+/// The index is read once the first frame is durable, or this long after the card was found.
+pub const CARD_INDEX_DELAY: Duration = Duration::from_secs(5);
+/// Bytes of the index read in one step: 1,024 recordings, a few milliseconds on a board.
+pub const CARD_INDEX_PIECE_BYTES: usize = 32 * KIB;
+/// Recordings checked in one step for whether the index has them.
+pub const CARD_INDEX_ROWS_AT_ONCE: usize = 1024;
+/// A full index grows by a quarter, by at most this many records at once: 64 KB.
+pub const CARD_INDEX_GROWTH_RECORDS_MAX: u32 = 2048;
+/// Bytes of an index that are read: twice [`RECORDINGS_LISTED_MAX`] records of 32 bytes.
+pub const CARD_INDEX_BYTES_MAX: u64 = 16 << 20;
+/// An index that could not be written is tried again after this.
+pub const CARD_INDEX_RETRY_INTERVAL: Duration = Duration::from_secs(600);
+/// Recordings of a folder checked against their files as soon as the index was read: the newest …
+pub const CARD_INDEX_NEWEST: usize = 4;
+/// … and some spread over the rest, so that an index of other recordings is found out at once.
+pub const CARD_INDEX_SAMPLES: usize = 12;
+/// An index that was wrong about this many recordings is not believed any more: all files are read.
+pub const CARD_INDEX_LIES_MAX: u32 = 4;
+/// Between two checks of recordings that only the index speaks of: 2,000 in three hours, for a thousandth
+/// of the processor's time.
+pub const CARD_LEISURE_INTERVAL: Duration = Duration::from_secs(5);
+/// Recordings queued for a check because somebody asked for them; the rest are checked at leisure.
+pub const CARD_LOOKS_MAX: usize = 256;
 /// Boxes read to determine a file's length: 512 fragments, or half a second of reading. FFmpeg
 /// writes about 30 fragments a minute.
 pub const LENGTH_BOXES_MAX: u32 = 1024;

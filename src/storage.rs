@@ -11,6 +11,7 @@ pub mod days;
 pub mod disk;
 #[cfg(test)]
 mod faulty;
+pub mod index;
 pub mod layout;
 pub mod messages;
 mod queue;
@@ -30,9 +31,9 @@ use std::{
 };
 
 pub use self::messages::{
-    CameraId, CardState, Command, DeleteError, DeleteReason, Ending, Event, Fragment, Mended,
-    OpenError, Place, Recording, Refused, SegmentStart, Settings, SpanAction, SpanDone, SpanError,
-    SpanWish,
+    CameraId, CardState, Command, DeleteError, DeleteReason, Ending, Event, Fragment, IndexError,
+    Mended, OpenError, Place, Recording, Refused, SegmentStart, Settings, SpanAction, SpanDone,
+    SpanError, SpanWish,
 };
 pub use self::queue::{Closed, Receiver};
 use self::{card::Card, catalog::Catalog, disk::Disk};

@@ -9,6 +9,7 @@ import subprocess
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 START = 2048  # sectors before the partition
+END_OF_CHAIN = 0x0FFFFFFF
 # What fsck.vfat says of every card that was in use when the power went.
 HARMLESS = (
     r"^fsck.fat |boot sector and its backup|mostly harmless|^  65:01/00$|Not automatically fixing|^ Automatically removing"
@@ -56,6 +57,98 @@ def partition(image):
 def put(image, source, name):
     """Copies a file or folder onto the card."""
     subprocess.run(["mcopy", "-s", "-Q", "-i", partition(image), source, f"::{name}"], check=True)
+
+
+class Fat:
+    """A card of FAT32 as it lies in its image."""
+
+    def __init__(self, image):
+        self.image = image
+        sector, per_cluster, reserved, fats = struct.unpack("<HBHB", self.read(11, 6))
+        (fat_sectors,) = struct.unpack("<I", self.read(36, 4))
+        (self.root,) = struct.unpack("<I", self.read(44, 4))
+        self.cluster_bytes = sector * per_cluster
+        self.tables = [(reserved + it * fat_sectors) * sector for it in range(fats)]
+        self.data = (reserved + fats * fat_sectors) * sector
+
+    def read(self, offset, length):
+        self.image.seek(START * 512 + offset)
+        return self.image.read(length)
+
+    def write(self, offset, content):
+        self.image.seek(START * 512 + offset)
+        self.image.write(content)
+
+    def place(self, cluster):
+        return self.data + (cluster - 2) * self.cluster_bytes
+
+    def next(self, cluster):
+        return struct.unpack("<I", self.read(self.tables[0] + 4 * cluster, 4))[0] & 0x0FFFFFFF
+
+    def link(self, cluster, following):
+        """Has the clusters from that one on go on with these."""
+        for table in self.tables:
+            self.write(table + 4 * cluster, struct.pack(f"<{len(following)}I", *following))
+
+    def chain(self, cluster):
+        while 2 <= cluster < 0x0FFFFFF8:
+            yield cluster
+            cluster = self.next(cluster)
+
+    def listing(self, cluster):
+        """The entries of a folder, of 32 bytes each."""
+        listing = b"".join(self.read(self.place(it), self.cluster_bytes) for it in self.chain(cluster))
+        return [listing[at : at + 32] for at in range(0, len(listing), 32)]
+
+    def find(self, path):
+        """The entry of a file or folder, by short names."""
+        cluster = self.root
+        for part in path.upper().split("/"):
+            name, _, extension = part.partition(".")
+            if len(name) > 8:
+                name = name[:6] + "~1"
+            wanted = f"{name:<8}{extension:<3}".encode()
+            entry = next(it for it in self.listing(cluster) if it[:11] == wanted)
+            cluster = struct.unpack("<H", entry[20:22])[0] << 16 | struct.unpack("<H", entry[26:28])[0]
+        return entry, cluster
+
+
+def fill(image, folder, files):
+    """Puts files, each (name, content), into an empty folder of a card that has none behind that: by hand, since
+    mtools go through the whole folder for each, and as Linux names them, with a long name each."""
+    with open(image, "r+b") as opened:
+        fat = Fat(opened)
+        _, first = fat.find(folder)
+        listing, following = fat.listing(first)[:2], []
+        after = first + 1 + -(-(2 + 2 * len(files)) * 32 // fat.cluster_bytes)
+        assert not any(fat.next(it) for it in range(first + 1, after)), "the folder has no room behind it"
+        cluster = after
+        for name, content in files:
+            count = -(-len(content) // fat.cluster_bytes)
+            fat.write(fat.place(cluster), content)
+            following += [*range(cluster + 1, cluster + count), END_OF_CHAIN]
+            listing += entries_of(name, cluster, len(content))
+            cluster += count
+        listing = b"".join(listing)
+        fat.write(fat.place(first), listing.ljust((after - first) * fat.cluster_bytes, b"\0"))
+        fat.link(first, [*range(first + 1, after), END_OF_CHAIN])
+        fat.link(after, following)
+        # How much is free is counted when the card is asked for the first time.
+        fat.write(512 + 488, b"\xff" * 8)
+
+
+def entries_of(name, cluster, length):
+    """The long and the short entry of a file."""
+    stem, extension = name.upper().split(".")
+    short = f"{stem:<8}{extension:<3}".encode()
+    total = 0
+    for byte in short:
+        total = ((total >> 1) + (total << 7) + byte) & 0xFF
+    letters = name.encode("utf-16-le") + b"\0\0"
+    letters = letters.ljust(26, b"\xff") if len(letters) < 26 else letters[:26]
+    long = b"\x41" + letters[:10] + b"\x0f\0" + bytes([total]) + letters[10:22] + b"\0\0" + letters[22:]
+    rest = struct.pack("<BBBHHHHHHHI", 0x20, 0, 0, 0, 0x5821, 0x5821, cluster >> 16, 0, 0x5821, cluster & 0xFFFF, length)
+    return long, short + rest
 
 
 def names(image, folder):
@@ -108,37 +201,14 @@ def cut_chain(image, path):
     """Leaves a file clusters for half of its size, as some power cuts do on FAT: who reads
     beyond them turns the card read-only. `path`: folder and name, short ones."""
     with open(image, "r+b") as file:
-        def read(offset, length):
-            file.seek(START * 512 + offset)
-            return file.read(length)
-
-        sector, per_cluster, reserved, fats = struct.unpack("<HBHB", read(11, 6))
-        fat_bytes = struct.unpack("<I", read(36, 4))[0] * sector
-        fat, data = reserved * sector, reserved * sector + fats * fat_bytes
-
-        def chain(cluster):
-            while 2 <= cluster < 0x0FFFFFF8:
-                yield cluster
-                cluster = struct.unpack("<I", read(fat + 4 * cluster, 4))[0] & 0x0FFFFFFF
-
-        cluster = struct.unpack("<I", read(44, 4))[0]
-        for part in path.upper().split("/"):
-            name, _, extension = part.partition(".")
-            if len(name) > 8:
-                name = name[:6] + "~1"
-            wanted = f"{name:<8}{extension:<3}".encode()
-            size = sector * per_cluster
-            listing = b"".join(read(data + (it - 2) * size, size) for it in chain(cluster))
-            entries = (listing[at : at + 32] for at in range(0, len(listing), 32))
-            entry = next(it for it in entries if it[:11] == wanted)
-            cluster = struct.unpack("<H", entry[20:22])[0] << 16 | struct.unpack("<H", entry[26:28])[0]
-        clusters = list(chain(cluster))
-        kept = struct.unpack("<I", entry[28:32])[0] // 2 // (sector * per_cluster)
+        fat = Fat(file)
+        entry, cluster = fat.find(path)
+        clusters = list(fat.chain(cluster))
+        kept = struct.unpack("<I", entry[28:32])[0] // 2 // fat.cluster_bytes
         assert 0 < kept < len(clusters), f"{path} has {len(clusters)} clusters"
-        for number, it in enumerate(clusters[kept - 1 :]):
-            for copy in range(fats):
-                file.seek(START * 512 + fat + copy * fat_bytes + 4 * it)
-                file.write(struct.pack("<I", 0 if number else 0x0FFFFFFF))
+        fat.link(clusters[kept - 1], [END_OF_CHAIN])
+        for cluster in clusters[kept:]:
+            fat.link(cluster, [0])
 
 
 def compare(clip, folder, missing=0):

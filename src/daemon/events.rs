@@ -4,7 +4,8 @@ use super::{Daemon, history::Kind, station::Station};
 use crate::{
     limits, runtime,
     storage::{
-        CameraId, CardState, DeleteError, DeleteReason, Ending, Event, OpenError, layout::Name,
+        CameraId, CardState, DeleteError, DeleteReason, Ending, Event, OpenError, Recording,
+        catalog::SegmentState, layout::Name,
     },
 };
 use std::{
@@ -61,21 +62,19 @@ impl Daemon {
                 self.notice(&it.camera, it.number, "deleted");
                 self.answer_deletion(&it, Ok(()));
             }
-            Event::DeleteFailed { file: it, reason } => {
-                // A client error: reported in the response, not logged as a warning.
-                let is_news = !matches!(
-                    reason,
-                    DeleteError::NotThere | DeleteError::Recording | DeleteError::Kept
-                );
-                let level = if is_news { log::Level::Warn } else { log::Level::Debug };
-                let (camera, file) = (&it.camera, file(it.number));
-                log::log!(level, "camera={camera} file={file} not deleted: {reason}");
-                self.answer_deletion(&it, Err(reason));
-            }
+            Event::DeleteFailed { file: it, reason } => self.delete_failed(&it, reason),
             Event::Mended { file: it, mended } => {
                 log::info!("camera={} file={} repaired: {mended}", it.camera, file(it.number));
                 let text = format!("{} repaired: {mended}", file(it.number));
                 self.note(Kind::Recording, Some(&it.camera), text);
+            }
+            Event::Corrected { file: it, state } => {
+                let state = state.map_or("deleted", SegmentState::name);
+                self.notice(&it.camera, it.number, state);
+            }
+            Event::IndexUnused { path, reason } => {
+                let path = path.display();
+                log::warn!("{path} is not used: {reason}; the list is read from the recordings");
             }
             Event::Remounted { file } => {
                 let file = file.map(|file| format!(" because of {}", file.display()));
@@ -94,6 +93,16 @@ impl Daemon {
             Event::AgeDoubtful => self.say_that_age_waits(),
             Event::Ended => self.card_ended.set(true),
         }
+    }
+
+    fn delete_failed(&self, it: &Recording, reason: DeleteError) {
+        // A client error: reported in the response, not logged as a warning.
+        let is_news =
+            !matches!(reason, DeleteError::NotThere | DeleteError::Recording | DeleteError::Kept);
+        let level = if is_news { log::Level::Warn } else { log::Level::Debug };
+        let (camera, file) = (&it.camera, file(it.number));
+        log::log!(level, "camera={camera} file={file} not deleted: {reason}");
+        self.answer_deletion(it, Err(reason));
     }
 
     /// Logs once why recordings are deleted although the card has room.

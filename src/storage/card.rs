@@ -10,12 +10,14 @@
 //! ├─ room        retention, a full card, deleting
 //! ├─ folders     the list: names at once; whose folder each is
 //! ├─ spans       what people want of all recordings between two moments
+//! ├─ index       what is known of them, in a file of each folder
 //! └─ heads       what the files say, newest first in the background
 //! ```
 
 mod folders;
 mod heads;
 mod health;
+mod index;
 mod room;
 mod segments;
 mod spans;
@@ -29,7 +31,7 @@ use std::{
     time::Instant,
 };
 
-use self::{health::Suspect, segments::Camera};
+use self::{health::Suspect, index::Index, segments::Camera};
 use super::{
     CameraId, CardState, Command, DeleteError, DeleteReason, Event, Recording, Settings,
     catalog::{Catalog, SegmentState, Stamp},
@@ -82,6 +84,12 @@ pub struct Card<D: Disk> {
     next_look: Instant,
     next_room: Instant,
     next_head: Option<Instant>,
+    /// No head is read before that, however much somebody wants to know.
+    head_pause: Instant,
+    /// Of each folder, once recording has begun.
+    indexes: Vec<Index<D>>,
+    /// When it has, or will not begin.
+    index_due: Instant,
     /// Whose head is read next; the cameras take turns.
     head_turn: usize,
 }
@@ -123,6 +131,9 @@ impl<D: Disk> Card<D> {
             next_look: now,
             next_room: now,
             next_head: None,
+            head_pause: now,
+            indexes: Vec::new(),
+            index_due: now,
             head_turn: 0,
         }
     }
@@ -212,7 +223,9 @@ impl<D: Disk> Card<D> {
     fn next_chore(&self) -> Option<Instant> {
         let waits = self.was_writable && matches!(self.list().state, CardState::ReadOnly(_));
         let is_up = self.root.is_some() && !waits;
-        let dues = [self.next_head, self.span.as_ref().map(|job| job.next_step)];
+        let asked = self.list().is_awaited().then_some(self.head_pause);
+        let span = self.span.as_ref().map(|job| job.next_step);
+        let dues = [self.next_head, asked, span];
         is_up.then(|| dues.into_iter().flatten().fold(self.next_room, Instant::min))
     }
 
@@ -310,6 +323,7 @@ impl<D: Disk> Card<D> {
         self.was_writable = false;
         self.suspect = None;
         self.next_head = None;
+        self.indexes = Vec::new();
         self.forget_given_up();
         self.abandon_span();
         self.list().reset();

@@ -8,8 +8,9 @@ mod days;
 mod boots;
 mod folder;
 mod owner;
+mod recall;
 
-use std::path::PathBuf;
+use std::{collections::VecDeque, path::PathBuf};
 
 use super::{CameraId, CardState, disk::Space, layout::Name};
 use crate::{
@@ -23,6 +24,7 @@ pub use self::{
     days::Retained,
     folder::Folder,
     owner::{Owner, Recordings, Tally},
+    recall::Indexed,
 };
 
 /// The recordings of all cameras, and the card that they lie on.
@@ -43,6 +45,10 @@ pub struct Catalog {
     /// Of the folders of former cameras that were found.
     next_former: usize,
     boots: boots::Boots,
+    /// Files that are to be looked at soon.
+    looks: VecDeque<(CameraId, Name)>,
+    /// Recordings got other times than the index has.
+    index_is_behind: bool,
 }
 
 /// One recording, in 32 bytes: 30,000 of them have less than 1 MB.
@@ -102,6 +108,8 @@ impl Catalog {
         self.owners = Vec::new();
         self.folders = Vec::new();
         self.boots = Vec::new();
+        self.looks = VecDeque::new();
+        self.index_is_behind = false;
     }
 
     /// Whether every head was read; until then the list shows names without times.
@@ -117,6 +125,11 @@ impl Catalog {
             Some(entries.get(at + 1).map_or(WallTime(i64::MAX), |entry| entry.start))
         });
         unread.max_by_key(|time| time.0).or((self.root.is_none()).then_some(WallTime(i64::MAX)))
+    }
+
+    /// Says that no head is left to be read.
+    pub fn all_read(&mut self) {
+        self.folders.iter_mut().for_each(Folder::all_read);
     }
 
     /// Another one whenever everything was forgotten.
@@ -205,6 +218,9 @@ impl Entry {
     }
 
     pub fn set_marks(&mut self, marks: Marks) {
+        if marks != self.marks() {
+            self.set_indexed(Indexed::No);
+        }
         self.facts.set_marks(marks);
     }
 
@@ -258,6 +274,10 @@ struct Facts(u8);
 impl Facts {
     /// Tells recordings of one camera and one number apart, see [`Entry::address`].
     const TWIN: u8 = 0b111;
+    /// Of [`Marks`].
+    const MARKS: u8 = 0b111 << 3;
+    const INDEXED: u8 = 1 << 6;
+    const FROM_INDEX: u8 = 1 << 7;
 
     fn twin(self) -> u8 {
         self.0 & Facts::TWIN
@@ -267,13 +287,21 @@ impl Facts {
         self.0 = self.0 & !Facts::TWIN | twin & Facts::TWIN;
     }
 
-    /// In the bits above: the lowest of a box's flags is no mark.
+    fn has(self, fact: u8) -> bool {
+        self.0 & fact != 0
+    }
+
+    fn set(&mut self, fact: u8, so: bool) {
+        self.0 = if so { self.0 | fact } else { self.0 & !fact };
+    }
+
+    /// The lowest of a box's flags is no mark.
     fn marks(self) -> Marks {
-        Marks::of_flags((self.0 & !Facts::TWIN) >> 2)
+        Marks::of_flags((self.0 & Facts::MARKS) >> 2)
     }
 
     fn set_marks(&mut self, marks: Marks) {
-        self.0 = self.0 & Facts::TWIN | marks.flags() << 2;
+        self.0 = self.0 & !Facts::MARKS | marks.flags() << 2 & Facts::MARKS;
     }
 }
 

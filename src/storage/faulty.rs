@@ -32,6 +32,7 @@ struct Script {
     /// Of this file, reading from here on fails, and the card is the third from then on.
     unreadable: Option<(String, u64, Mount)>,
     log: Vec<String>,
+    reads: usize,
 }
 
 struct Fault {
@@ -88,6 +89,7 @@ impl FaultyDisk {
                 faults: Vec::new(),
                 unreadable: None,
                 log: Vec::new(),
+                reads: 0,
             })),
             gate: Arc::default(),
         }
@@ -136,6 +138,11 @@ impl FaultyDisk {
     /// The calls since the last look, as `create 000.mp4`; reads and looks are not among them.
     pub fn log(&self) -> Vec<String> {
         std::mem::take(&mut self.script().log)
+    }
+
+    /// Reads of files so far.
+    pub fn reads(&self) -> usize {
+        self.script().reads
     }
 
     /// Lets the next such call wait until [`FaultyDisk::go_on`].
@@ -306,6 +313,7 @@ impl Disk for FaultyDisk {
     fn read_at(&self, file: &FaultyFile, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.call("read", &file.path)?;
         let mut script = self.script();
+        script.reads += 1;
         if let Some((name, from, then)) = script.unreadable.clone()
             && file.path.ends_with(name)
         {

@@ -147,6 +147,9 @@ pub fn parse_staged_name(file: &OsStr) -> Option<u32> {
     extension.eq_ignore_ascii_case(&STAGED.as_bytes()[1..]).then_some(number)
 }
 
+/// The index of a folder ([`super::index`]): `SMOLNVR.IDX` where names have eight letters.
+pub const INDEX: &str = "smolnvr.idx";
+
 /// Whether a file that begins like this is a recording: its first box is `ftyp`.
 pub fn begins_with_ftyp(head: &[u8]) -> bool {
     head.get(4..8) == Some(b"ftyp")

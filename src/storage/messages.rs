@@ -4,7 +4,7 @@
 
 use std::{fmt, io, ops::Range, path::PathBuf, sync::Arc, time::Duration};
 
-use super::{disk::RequireMount, layout::Name};
+use super::{catalog::SegmentState, disk::RequireMount, layout::Name};
 use crate::{
     codec::{AudioFormat, ParameterSets},
     limits::SPAN_SEGMENTS_MAX,
@@ -203,6 +203,17 @@ pub enum Event {
     Dated {
         recordings: usize,
     },
+    /// The index had said of a file what is not so; `state` is what it is in fact, `None` where it is no
+    /// recording or gone.
+    Corrected {
+        file: Recording,
+        state: Option<SegmentState>,
+    },
+    /// The index of a folder is left alone; what the list needs is read from the recordings.
+    IndexUnused {
+        path: PathBuf,
+        reason: IndexError,
+    },
     /// The card had turned read-only, over `file` if that is known, and is writable again.
     Remounted {
         file: Option<PathBuf>,
@@ -333,6 +344,14 @@ pub enum Refused {
     Failed,
 }
 
+/// Why an index is not used.
+#[derive(Debug)]
+pub enum IndexError {
+    /// It is of other recordings.
+    Wrong,
+    Failed(io::Error),
+}
+
 /// Why a segment could not be opened.
 #[derive(Debug)]
 pub enum OpenError {
@@ -393,6 +412,15 @@ impl fmt::Display for Mended {
                 write!(f, "{removed_bytes} bytes cut off, {bytes} kept")
             }
             Mended::SetAside(name) => write!(f, "set aside as {name}"),
+        }
+    }
+}
+
+impl fmt::Display for IndexError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            IndexError::Wrong => f.write_str("it is of other recordings"),
+            IndexError::Failed(error) => write!(f, "{error}"),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     mp4::identity::Marks,
     runtime,
     storage::{
-        DeleteError,
+        CameraId, DeleteError,
         catalog::{Catalog, Entry, Recordings},
         layout::Asked,
     },
@@ -55,6 +55,8 @@ struct List {
 }
 
 struct Row {
+    /// Where it lies.
+    folder: CameraId,
     entry: Entry,
     gap_before_ms: u32,
     /// Index into `List::codecs`.
@@ -151,7 +153,7 @@ impl Web {
             Err(wrong) => return Answer::error(400, wrong),
         };
         let config = self.daemon.config.borrow();
-        let catalog = self.catalog();
+        let mut catalog = self.catalog();
         let camera = self.camera_asked(head, &catalog);
         let known = config.camera.iter().find(|known| known.name.as_str() == camera);
         let read_to = self.read_to(&catalog);
@@ -164,6 +166,9 @@ impl Web {
                 return Answer::error(404, "no such camera");
             }
             None => {}
+        }
+        for row in list.rows.iter().filter(|row| row.entry.is_from_index()) {
+            catalog.look_at(row.folder, row.entry.name);
         }
         drop(catalog);
         list.camera = camera;
@@ -229,8 +234,8 @@ impl Query {
 
     /// `found` is newest first.
     fn list(&self, found: Recordings<'_>, catalog: &Catalog, list: &mut List) {
-        let mut found = found.map(|(_, entry)| entry).peekable();
-        while let Some(entry) = found.next() {
+        let mut found = found.peekable();
+        while let Some((folder, entry)) = found.next() {
             if !self.wants(entry) {
                 continue;
             }
@@ -244,8 +249,8 @@ impl Query {
                 list.codecs.push(text.to_owned());
                 list.codecs.len() - 1
             });
-            let gap_before_ms = found.peek().map_or(0, |before| entry.gap_since(before));
-            list.rows.push(Row { entry: *entry, gap_before_ms, codecs });
+            let gap_before_ms = found.peek().map_or(0, |(_, before)| entry.gap_since(before));
+            list.rows.push(Row { folder: folder.id, entry: *entry, gap_before_ms, codecs });
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     units::WallTime,
 };
 use smol::lock::MutexGuardArc;
-use std::{io, ops::Range, path::PathBuf, pin::Pin, rc::Rc, sync::Arc};
+use std::{fs, io, ops::Range, path::PathBuf, pin::Pin, rc::Rc, sync::Arc};
 
 /// The recordings that a clip is made from, held while this lives.
 struct Segments {
@@ -46,6 +46,8 @@ struct SegmentFile {
     name: Name,
     start: WallTime,
     bytes: u64,
+    /// Not by the index alone.
+    is_sure: bool,
 }
 
 /// The part of a clip being sent.
@@ -106,13 +108,15 @@ impl Web {
             if known.is_none() {
                 files.folders.push((folder.id, folder.directory.clone()));
             }
-            let (start, bytes) = (entry.start, entry.bytes);
-            files.files.push(SegmentFile { folder: at, name: entry.name, start, bytes });
+            let (name, start, bytes) = (entry.name, entry.start, entry.bytes);
+            let is_sure = !entry.is_from_index();
+            files.files.push(SegmentFile { folder: at, name, start, bytes, is_sure });
         }
         files.files.reverse();
         // One more than fits, so that the planner notices.
         files.files.truncate(limits::CLIP_SEGMENTS_MAX + 1);
         files.hold(&mut catalog, 1);
+        files.look_at(&mut catalog);
         let (files, generation) = (Arc::new(files), catalog.generation());
         Ok(Segments { web: Rc::clone(self), files, generation, _turn: turn })
     }
@@ -265,9 +269,20 @@ impl Files {
         let path = || {
             let segment = self.files.get(id as usize)?;
             let (_, folder) = self.folders.get(segment.folder)?;
-            Some(folder.join(segment.name.file_name()))
+            let path = folder.join(segment.name.file_name());
+            let is_it = segment.is_sure || fs::symlink_metadata(&path).ok()?.len() == segment.bytes;
+            is_it.then_some(path)
         };
         file.read(id, path, buffer, at)
+    }
+
+    /// Has those looked at of which only the index speaks.
+    fn look_at(&self, catalog: &mut Catalog) {
+        for file in self.files.iter().filter(|file| !file.is_sure) {
+            if let Some((id, _)) = self.folders.get(file.folder) {
+                catalog.look_at(*id, file.name);
+            }
+        }
     }
 
     fn hold(&self, catalog: &mut Catalog, change: i8) {

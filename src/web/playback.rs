@@ -66,16 +66,17 @@ impl Web {
         else {
             return Answer::error(404, "no such recording");
         };
-        let length = match entry.state {
-            // Its head has not been read yet, so its length is unknown.
-            SegmentState::Unread | SegmentState::Unreadable => {
+        // Until its head has been read, its length is not certain.
+        let is_sure = entry.is_read() && !entry.is_from_index();
+        let length = match is_sure {
+            true => entry.bytes,
+            false => {
                 let path = recording.path.clone();
                 match self.reader.run(move || length_of_recording(&path)).await.flatten() {
                     Ok(length) => length,
                     Err(error) => return self.unreadable(&recording, &error),
                 }
             }
-            _ => entry.bytes,
         };
         let answer = self.hand_out_file(head, recording, length, etag(&entry, length), None);
         match head.parameter("download") {
@@ -134,10 +135,12 @@ impl Web {
     /// Finds a recording by number or file name (`014`, `0014.MP4`). No part of `file` becomes part
     /// of a path.
     pub(super) fn find(&self, name: &str, file: &str) -> Option<(Recording, Entry)> {
-        let catalog = self.catalog();
+        let mut catalog = self.catalog();
         let (folder, entry) = catalog.find(name, Asked::parse(file)?)?;
         let (file, path) = ((folder.id, entry.name), folder.path(entry.name));
-        Some((Recording { file, path, generation: catalog.generation() }, *entry))
+        let entry = *entry;
+        catalog.look_at(file.0, file.1);
+        Some((Recording { file, path, generation: catalog.generation() }, entry))
     }
 
     pub(super) fn unreadable(&self, recording: &Recording, error: &io::Error) -> Answer {

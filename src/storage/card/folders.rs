@@ -10,7 +10,7 @@ use std::{
 
 use super::Card;
 use crate::{
-    limits::{CARD_ROOM_DELAY, FORMER_FOLDERS_MAX, FORMER_HEADS_MAX},
+    limits::{CARD_INDEX_DELAY, CARD_ROOM_DELAY, FORMER_FOLDERS_MAX, FORMER_HEADS_MAX},
     mp4::scan::read_head,
     storage::{
         CardState, Place,
@@ -34,6 +34,7 @@ impl<D: Disk> Card<D> {
         self.root = Some(root);
         self.deleted_in_vain = 0;
         self.next_head = Some(now);
+        self.index_due = now + CARD_INDEX_DELAY;
         self.next_room = now + CARD_ROOM_DELAY;
         self.set_state(match mount {
             Mount::Writable => CardState::Ok,

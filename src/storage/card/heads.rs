@@ -11,14 +11,14 @@ use super::{
     segments::millis,
 };
 use crate::{
-    limits::CARD_STEP_INTERVAL,
+    limits::{CARD_LEISURE_INTERVAL, CARD_STEP_INTERVAL},
     mp4::{
-        identity::{Cause, Marks},
+        identity::{Cause, Clock, Marks},
         scan::{Head, State, read_head_and_length},
     },
     storage::{
-        CameraId,
-        catalog::{SegmentState, Stamp},
+        CameraId, Event, Recording,
+        catalog::{Entry, Indexed, SegmentState, Stamp},
         disk::{Access, Disk, is_foreign},
         layout::{self, Name},
         segment::Reach,
@@ -44,9 +44,35 @@ enum Found {
     Foreign,
 }
 
+/// What was listed of a recording before its head was read.
+struct Listed {
+    entry: Entry,
+    file: Recording,
+    generation: u32,
+}
+
+/// Who knows when a file was recorded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dated {
+    Itself,
+    ByOthers,
+}
+
 impl<D: Disk> Card<D> {
-    /// Reads one head.
+    /// Reads a piece of an index, or one head: first what somebody waits for, then what nothing is known of,
+    /// and at leisure that of which only the index speaks.
     pub(super) fn head_step(&mut self, now: Instant) {
+        if now >= self.index_due && self.index_step(now) {
+            self.next_head = Some(now);
+            return;
+        }
+        self.head_pause = now + CARD_STEP_INTERVAL;
+        let asked = self.list().next_look();
+        if let Some((camera, name)) = asked {
+            self.next_head = Some(self.head_pause);
+            self.read_head(camera, name, now);
+            return;
+        }
         let next = {
             let list = self.list();
             let count = list.folders().len().max(1);
@@ -56,8 +82,7 @@ impl<D: Disk> Card<D> {
             })
         };
         let Some((index, camera, name)) = next else {
-            self.next_head = None;
-            return;
+            return self.look_at_leisure(now);
         };
         self.next_head = Some(now + CARD_STEP_INTERVAL);
         self.head_turn = index + 1;
@@ -67,11 +92,84 @@ impl<D: Disk> Card<D> {
         self.read_head(camera, name, now);
     }
 
+    /// Every head was read, or the index spoke of it: looks whether that is so.
+    fn look_at_leisure(&mut self, now: Instant) {
+        let next = {
+            let mut list = self.list();
+            list.all_read();
+            list.folders().iter().find_map(|folder| Some((folder.id, folder.newest_unsure()?)))
+        };
+        self.next_head = (now < self.index_due).then_some(self.index_due);
+        if let Some((camera, name)) = next {
+            self.next_head = Some(now + CARD_LEISURE_INTERVAL);
+            if let Some(folder) = self.list().folder_mut(camera) {
+                folder.sure_down_to(name);
+            }
+            self.read_head(camera, name, now);
+        }
+    }
+
     /// Reads the head of a recording into the list; what is none is taken off it.
     pub(super) fn read_head(&mut self, camera: CameraId, name: Name, now: Instant) {
         if self.has_moved(now) {
             return;
         }
+        let listed = self.listed(camera, name);
+        let dated = self.read_head_of(camera, name, now);
+        if let Some(listed) = listed {
+            self.compare(camera, name, &listed, dated, now);
+        }
+    }
+
+    /// What is listed of a recording, and as what people know it.
+    fn listed(&self, camera: CameraId, name: Name) -> Option<Listed> {
+        let file = self.recording(camera, name);
+        let list = self.list();
+        let entry = *list.folder(camera)?.get(name)?;
+        Some(Listed { entry, file, generation: list.generation() })
+    }
+
+    /// Has the index corrected where the file says something else than was listed.
+    fn compare(
+        &mut self,
+        camera: CameraId,
+        name: Name,
+        listed: &Listed,
+        dated: Dated,
+        now: Instant,
+    ) {
+        let before = &listed.entry;
+        let after = {
+            let mut list = self.list();
+            if list.generation() != listed.generation {
+                return; // another card
+            }
+            let entry = list.folder_mut(camera).and_then(|folder| folder.get_mut(name));
+            entry.map(|entry| {
+                entry.set_sure();
+                if !entry.says_as(before) {
+                    entry.set_indexed(Indexed::No);
+                }
+                *entry
+            })
+        };
+        let is_so = after.is_some_and(|after| match dated {
+            _ if after.state == SegmentState::Unreadable => true, // the card's fault
+            Dated::Itself => after.says_as(before),
+            Dated::ByOthers => after.says_but_for_time(before),
+        });
+        if before.is_from_index() && !is_so {
+            let (file, state) = (listed.file.clone(), after.map(|after| after.state));
+            self.events.push_back(Event::Corrected { file, state });
+            self.caught(camera, now);
+        }
+        if after.is_some_and(|after| !after.is_indexed()) {
+            self.note(camera, name, now);
+        }
+    }
+
+    /// Does so; says who knows when it was recorded.
+    fn read_head_of(&mut self, camera: CameraId, name: Name, now: Instant) -> Dated {
         let mut found = self.look_into(camera, name);
         if let Ok(Found::Recording { head, bytes, .. }) = &found
             && head.layout.is_some()
@@ -84,6 +182,14 @@ impl<D: Disk> Card<D> {
                 Err(error) => Err(error),
             };
         }
+        let dated = match &found {
+            Ok(Found::Recording { head, .. })
+                if head.identity.as_ref().is_some_and(|it| it.clock == Clock::Trusted) =>
+            {
+                Dated::Itself
+            }
+            _ => Dated::ByOthers,
+        };
         match found {
             Ok(Found::Nothing) if self.is_stillborn(camera, name) => {
                 if let Err(error) = self.remove_empty(camera, name) {
@@ -112,6 +218,7 @@ impl<D: Disk> Card<D> {
                 }
             }
         }
+        dated
     }
 
     /// Whether an empty file is a segment that a recorder took room for, and was ended before it wrote the
@@ -185,6 +292,7 @@ impl<D: Disk> Card<D> {
         bytes: u64,
         modified: WallTime,
     ) {
+        let listed = self.list().folder(camera).and_then(|folder| folder.get(name).copied());
         let codecs = head.video.as_ref().map(|video| self.list().intern(&video.codecs));
         let is_cut = head.layout.is_some() && !head.is_closed(bytes);
         self.update(camera, name, |entry| {
@@ -204,7 +312,13 @@ impl<D: Disk> Card<D> {
         let owner = head.identity.as_ref().map(|identity| &*identity.camera);
         self.list().own(camera, name, owner);
         if let Some(identity) = &head.identity {
-            self.list().date(camera, name, &Stamp::of(identity));
+            let (mut list, stamp) = (self.list(), Stamp::of(identity));
+            if let Some(it) = listed.filter(|it| it.is_from_index() && it.bytes == bytes)
+                && it.clock_trusted
+            {
+                list.learn_from_index(it.start, &stamp);
+            }
+            list.date(camera, name, &stamp);
         }
     }
 }

@@ -199,7 +199,11 @@ impl<D: Disk> Card<D> {
     }
 
     /// Something was written for good: whatever failed before is over.
-    pub(super) fn recover_from_failing(&mut self) {
+    pub(super) fn written_for_good(&mut self, now: Instant) {
+        if self.index_due > now {
+            self.index_due = now; // recording has begun
+            self.next_head = Some(now);
+        }
         if matches!(self.list().state, CardState::Failing(_)) {
             self.set_state(CardState::Ok);
         }

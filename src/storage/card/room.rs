@@ -192,17 +192,22 @@ impl<D: Disk> Card<D> {
         reason: DeleteReason,
         now: Instant,
     ) -> Result<(), DeleteError> {
-        let state = self.list().folder_mut(camera).and_then(|it| Some(it.get_mut(name)?.state));
-        if state == Some(SegmentState::Unread) {
+        let listed = self.list().folder(camera).and_then(|it| it.get(name).copied());
+        if let Some(before) = listed
+            && (before.state == SegmentState::Unread || before.is_from_index())
+        {
             self.read_head(camera, name, now);
             if !self.is_writable() {
                 return Err(DeleteError::Card);
             }
-            let is_listed =
-                self.list().folder_mut(camera).is_some_and(|it| it.get_mut(name).is_some());
-            if !is_listed {
+            let Some(after) = self.list().folder(camera).and_then(|it| it.get(name).copied())
+            else {
                 let asked = reason == DeleteReason::Asked;
                 return if asked { Err(DeleteError::NotThere) } else { Ok(()) };
+            };
+            let is_old = before.state == SegmentState::Unread || after.end().0 <= before.end().0;
+            if reason == DeleteReason::Age && !is_old {
+                return Ok(()); // the index had it older than it is
             }
         }
         if self.is_kept(camera, name) {

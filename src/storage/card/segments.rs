@@ -260,6 +260,7 @@ impl<D: Disk> Card<D> {
                 (SegmentState::Whole, bytes, duration_ms);
         });
         self.expect(camera, bytes);
+        self.note(camera, name, now);
         self.events.push_back(Event::Durable { camera, frames_end });
         self.events.push_back(Event::Closed { camera, number, ending: Ending::Whole });
     }
@@ -318,7 +319,7 @@ impl<D: Disk> Card<D> {
                     open.unsynced_since = None;
                     let frames_end = open.frames_end;
                     self.events.push_back(Event::Durable { camera, frames_end });
-                    self.recover_from_failing();
+                    self.written_for_good(now);
                 }
                 Err(error) => {
                     self.fail(camera, &error, now);

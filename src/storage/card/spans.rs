@@ -196,6 +196,7 @@ impl<D: Disk> Card<D> {
             entry.set_marks(marks);
             bytes = Some(entry.bytes);
         });
+        self.note(camera, name, now);
         Ok(bytes)
     }
 

@@ -314,7 +314,7 @@ impl<D: Disk> Card<D> {
         if is_due {
             self.deleted_in_vain = 0;
             self.events.push_back(Event::Durable { camera, frames_end: 0 });
-            self.recover_from_failing();
+            self.written_for_good(now);
         }
         Ok(())
     }
@@ -400,6 +400,7 @@ impl<D: Disk> Card<D> {
             staged.end = start.map(|start| WallTime(start.0 + duration.as_millis()));
         }
         self.expect(camera, bytes);
+        self.note(camera, name, now);
         let number = name.number();
         let ending = if indexed { Ending::Whole } else { Ending::Unindexed };
         self.events.push_back(Event::Durable { camera, frames_end: 0 });

@@ -1,5 +1,6 @@
 mod folders;
 mod health;
+mod index;
 mod places;
 mod recordings;
 mod room;
@@ -22,7 +23,7 @@ use crate::{
         Ending, Fragment, Mended, OpenError, Place, Refused, SegmentStart,
         disk::{FileSystem, Mount, RequireMount},
         faulty::{ALWAYS, EDQUOT, EIO, ENOENT, ENOSPC, EROFS, FaultyDisk},
-        layout::Asked,
+        layout::{self, Asked},
     },
     units::Ticks,
 };
@@ -183,11 +184,12 @@ impl Bench {
         self.path(file).exists()
     }
 
-    /// Names in a folder of the card, sorted.
+    /// Names in a folder of the card, sorted, but for the index.
     fn names(&self, folder: &str) -> Vec<String> {
         let entries = fs::read_dir(self.path(folder)).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let mut names: Vec<_> = names.filter(|name| name.contains('.')).collect();
+        let is_it = |name: &String| name.contains('.') && name != layout::INDEX;
+        let mut names: Vec<_> = names.filter(is_it).collect();
         names.sort();
         names
     }
@@ -245,10 +247,12 @@ fn deleted(events: &[Event]) -> Vec<(usize, u32)> {
     deleted.collect()
 }
 
-/// Of the log, the calls that change something on the card.
+/// Of the log, the calls that change something on the card, but for the index.
 fn changes(log: &[String]) -> Vec<&str> {
-    let harmless =
-        |line: &&str| ["list", "open ", "space"].iter().any(|call| line.starts_with(call));
+    let harmless = |line: &&str| {
+        ["list", "open ", "space"].iter().any(|call| line.starts_with(call))
+            || line.ends_with(layout::INDEX)
+    };
     log.iter().map(String::as_str).filter(|line| !harmless(line)).collect()
 }
 

@@ -4,7 +4,7 @@
 //! began, and with it the times of all others of the same boot, whatever their clock said: those that are
 //! listed already, and those that are read later. The files hold all of it, nothing is written.
 
-use super::{Catalog, Folder};
+use super::{Catalog, Folder, Indexed};
 use crate::{
     limits::{BOOTS_KNOWN_MAX, DOUBTS_MAX},
     mp4::identity::{Clock, Identity},
@@ -66,7 +66,21 @@ impl Catalog {
             self.boots.remove(0);
         }
         self.boots.push((stamp.boot, began));
-        self.folders.iter_mut().map(|folder| folder.settle_doubts(stamp.boot, began)).sum()
+        let folders = self.folders.iter_mut();
+        let moved = folders.map(|folder| folder.settle_doubts(stamp.boot, began)).sum();
+        self.index_is_behind |= moved > 0;
+        moved
+    }
+}
+
+impl Catalog {
+    /// Takes in when a boot began by a recording that the index gave its true time, where nothing else is
+    /// known of that boot: its file has the wrong one for good.
+    pub fn learn_from_index(&mut self, start: WallTime, stamp: &Stamp) {
+        let is_known = self.boots.iter().any(|(boot, _)| *boot == stamp.boot);
+        if stamp.clock == Clock::Untrusted && !is_known {
+            self.learn(&Stamp { wall: start, clock: Clock::Trusted, ..*stamp });
+        }
     }
 }
 
@@ -96,6 +110,7 @@ impl Folder {
         let moved = entries.filter(|entry| entry.is_read() && !entry.clock_trusted).map(|entry| {
             entry.start = WallTime(entry.start.0.saturating_add(span));
             entry.clock_trusted = true;
+            entry.set_indexed(Indexed::No);
         });
         moved.count()
     }

@@ -31,6 +31,8 @@ pub struct Folder {
     pub(super) doubts: Vec<Doubt>,
     /// Every entry of this number or a higher one was read.
     pub(super) read_down_to: u32,
+    /// The same for those of which only the index speaks.
+    pub(super) sure_down_to: u32,
 }
 
 impl Folder {
@@ -47,6 +49,7 @@ impl Folder {
             found: None,
             doubts: Vec::new(),
             read_down_to: u32::MAX,
+            sure_down_to: u32::MAX,
         }
     }
 
@@ -152,6 +155,16 @@ impl Folder {
         rest.get(..count).unwrap_or_default()
     }
 
+    /// The same of the recording at a place of the list, its neighbours.
+    pub(super) fn of_same_number(&self, at: usize) -> &[Entry] {
+        let (before, rest) = self.entries.split_at_checked(at).unwrap_or_default();
+        let Some(number) = rest.first().map(|entry| entry.name.number()) else { return &[] };
+        let is_same = |entry: &&Entry| entry.name.number() == number;
+        let from = at - before.iter().rev().take_while(is_same).count();
+        let to = at + rest.iter().take_while(is_same).count();
+        self.entries.get(from..to).unwrap_or_default()
+    }
+
     pub fn get(&self, name: Name) -> Option<&Entry> {
         self.entries.get(self.position(name)?)
     }
@@ -176,6 +189,7 @@ impl Folder {
     pub fn read_again(&mut self, name: Name) {
         if let Some(entry) = self.get_mut(name) {
             entry.state = SegmentState::Unread;
+            entry.set_sure();
             self.read_down_to = u32::MAX;
         }
     }
@@ -183,6 +197,11 @@ impl Folder {
     /// Says that nothing newer than `name` is unread, so that the next look begins there.
     pub fn read_down_to(&mut self, name: Name) {
         self.read_down_to = name.number().saturating_add(1);
+    }
+
+    /// Says that every head was read, so that no look goes over all of them.
+    pub fn all_read(&mut self) {
+        self.read_down_to = 0;
     }
 
     /// Whether this file holds the highest number ever used: without it only a marker could say so.

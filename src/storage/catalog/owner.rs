@@ -101,7 +101,7 @@ impl Catalog {
         self.name(folder.owner)
     }
 
-    fn name(&self, owner: Option<Owner>) -> &str {
+    pub(super) fn name(&self, owner: Option<Owner>) -> &str {
         owner.and_then(|it| self.owners.get(it.index())).map_or("", |name| name)
     }
 
@@ -195,7 +195,7 @@ impl Catalog {
     }
 
     /// Says of a whole folder whose each recording is, as far as that is known.
-    fn settle(&mut self, index: usize) {
+    pub(super) fn settle(&mut self, index: usize) {
         let Some(folder) = self.folders.get_mut(index) else { return };
         let mut next = None;
         for entry in folder.entries.iter_mut().rev() {
@@ -217,8 +217,10 @@ impl Catalog {
         let Some(entry) = folder.entries.get(at) else { return };
         let (owner, number) = (entry.owner_in(folder), entry.name.number());
         let mut taken = 0_u8;
-        for other in &self.folders {
-            for twin in other.of_number(number) {
+        for (nth, other) in self.folders.iter().enumerate() {
+            let twins =
+                if nth == index { folder.of_same_number(at) } else { other.of_number(number) };
+            for twin in twins {
                 if !std::ptr::eq(twin, entry) && twin.owner_in(other) == owner {
                     taken |= 1_u8 << twin.facts.twin();
                 }
@@ -231,7 +233,7 @@ impl Catalog {
         }
     }
 
-    fn intern_owner(&mut self, camera: &str) -> Option<Owner> {
+    pub(super) fn intern_owner(&mut self, camera: &str) -> Option<Owner> {
         self.owner(camera).or_else(|| {
             let owner = Owner::at(self.owners.len())?;
             self.owners.push(camera.into());

@@ -1,0 +1,555 @@
+//! The index: what is listed is what the files say, whatever becomes of it; and a start reads few of them.
+
+use super::*;
+use crate::storage::{
+    catalog::Entry,
+    index::{Log, RECORD_BYTES, Row},
+    layout::INDEX,
+};
+
+/// A card with so many recordings of one camera, at its end; each is a little longer than the one before.
+fn recorded(count: u32) -> Bench {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    for nth in 0..count {
+        bench.opened(YARD);
+        bench.append_bytes(YARD, 1000 + nth);
+        bench.send(Command::Close { camera: YARD });
+        bench.pass(SECOND);
+    }
+    bench
+}
+
+/// Boots, begins to record, and lets so much time go by.
+fn started(bench: Bench, time: Duration) -> (Bench, Vec<Event>) {
+    let mut bench = bench.boot_again();
+    bench.disk.log();
+    bench.pass(Duration::ZERO);
+    bench.opened(GATE);
+    let mut events = bench.append(GATE);
+    events.extend(bench.pass(time));
+    (bench, events)
+}
+
+/// What people see of each recording of a folder.
+fn listed(bench: &Bench, camera: CameraId) -> Vec<String> {
+    let list = bench.catalog.lock().unwrap();
+    let folder = list.folder(camera).unwrap();
+    let seen = folder.entries().iter().map(|entry| {
+        let Entry { name, state, bytes, start, duration_ms, codec, clock_trusted, .. } = *entry;
+        let (camera, codecs) = (list.camera(folder, entry), list.codecs(entry));
+        let (file, address) = (name.file_name(), entry.address());
+        format!(
+            "{file} {address:?} {camera} {state:?} {bytes} {start:?} {clock_trusted} {duration_ms} {codec:?} {codecs}"
+        )
+    });
+    seen.collect()
+}
+
+fn index_of(bench: &Bench) -> Vec<u8> {
+    fs::read(bench.path(INDEX)).unwrap()
+}
+
+/// Recordings of a folder that were opened since the last look.
+fn opened_recordings(log: &[String]) -> usize {
+    log.iter().filter(|line| line.starts_with("open") && line.ends_with(".mp4")).count()
+}
+
+const ALL: Duration = Duration::from_secs(300);
+
+#[test]
+fn a_start_reads_the_index_and_a_few_recordings() {
+    let bench = recorded(100);
+    let before = listed(&bench, YARD);
+    let (bench, events) = started(bench, SECOND);
+    assert!(bench.catalog.lock().unwrap().complete());
+    assert_eq!(listed(&bench, YARD), before);
+    let log = bench.disk.log();
+    assert!((4..20).contains(&opened_recordings(&log)), "{log:?}");
+    assert!(corrected(&events).is_empty(), "{events:?}");
+}
+
+#[test]
+fn thirty_thousand_recordings_are_known_after_thirty_reads_of_the_index() {
+    const COUNT: u32 = 30_000;
+    let bench = recorded(1);
+    let entry = bench.entry(YARD, 0);
+    let (mut log, mut records) = (Log::default(), Vec::new());
+    for number in 0..COUNT {
+        let list = bench.catalog.lock().unwrap();
+        log.write(&Row { name: name(number), ..list.row(&entry).unwrap() }, &mut records);
+        let path = bench.path(&name(number).file_name());
+        if number > 0 {
+            fs::hard_link(bench.path("000.mp4"), path).unwrap();
+        }
+    }
+    bench.put(INDEX, &records);
+    let mut bench = bench.boot_again();
+    bench.pass(Duration::ZERO);
+    bench.opened(GATE);
+    bench.disk.log();
+    let reads = bench.disk.reads();
+    bench.append(GATE);
+    bench.pass(SECOND);
+    assert!(bench.catalog.lock().unwrap().complete());
+    assert_eq!(bench.entry(YARD, 17_000).bytes, entry.bytes);
+    // 30 pieces, and 17 heads of two reads each.
+    assert!(bench.disk.reads() - reads < 80, "{} reads", bench.disk.reads() - reads);
+    assert!(opened_recordings(&bench.disk.log()) < 20);
+    let list = bench.catalog.lock().unwrap();
+    assert!(size_of_val(list.folder(YARD).unwrap().entries()) < 1_000_000);
+}
+
+#[test]
+fn the_index_is_not_read_before_recording_has_begun_or_will_not_begin() {
+    let mut bench = recorded(3).boot_again();
+    bench.disk.log();
+    bench.pass(SECOND);
+    let is_read = |log: Vec<String>| log.iter().any(|line| line.ends_with(INDEX));
+    assert!(!is_read(bench.disk.log()));
+    bench.opened(YARD);
+    assert!(!is_read(bench.disk.log()));
+    bench.append(YARD);
+    bench.pass(Duration::ZERO);
+    assert!(is_read(bench.disk.log()));
+    let mut bench = bench.boot_again();
+    bench.pass(4 * SECOND);
+    assert!(!is_read(bench.disk.log()));
+    bench.pass(2 * SECOND);
+    assert!(is_read(bench.disk.log()), "nobody records");
+}
+
+#[test]
+fn a_segment_costs_one_write_more_and_nothing_is_synced_for_it() {
+    let mut bench = recorded(4);
+    bench.opened(YARD);
+    bench.append(YARD);
+    bench.disk.log();
+    bench.send(Command::Close { camera: YARD });
+    let log = bench.disk.log();
+    let of_index: Vec<_> = log.iter().filter(|line| line.ends_with(INDEX)).collect();
+    assert_eq!(of_index, ["write smolnvr.idx"]);
+    assert!(!log.iter().any(|line| line.starts_with("sync_directory")), "{log:?}");
+}
+
+#[test]
+fn room_for_the_index_is_on_the_card_before_a_byte_is_written_beyond_it() {
+    let bench = Bench::new();
+    bench.disk.set_file_system(FileSystem::Fat);
+    let mut bench = bench.boot_again();
+    bench.pass(SECOND);
+    bench.disk.log();
+    let (mut bytes, mut grown) = (0, 0);
+    for _ in 0..60 {
+        bench.record(YARD, 1);
+        bench.pass(SECOND);
+        let log = bench.disk.log();
+        let length = fs::metadata(bench.path(INDEX)).map_or(0, |it| it.len());
+        let first = log.iter().position(|line| line == "write smolnvr.idx");
+        if length > bytes {
+            let before = &log[..first.unwrap()];
+            let rest: Vec<_> = before.iter().rev().take(2).rev().collect();
+            assert_eq!(rest, ["allocate smolnvr.idx", "sync_directory recordings"]);
+            if bytes == 0 {
+                let created = before.iter().position(|line| line == "create smolnvr.idx").unwrap();
+                assert_eq!(before[created + 1], "sync_directory recordings");
+            }
+            (bytes, grown) = (length, grown + 1);
+        } else {
+            assert!(!log.iter().any(|line| line == "allocate smolnvr.idx"), "{log:?}");
+        }
+    }
+    assert!((3..10).contains(&grown), "grown {grown} times");
+}
+
+/// Puts an index in the place of the one that is there, starts, and looks whether the list is `truth`.
+fn check(bench: Bench, index: &[u8], truth: &[String], what: &str) -> Bench {
+    bench.put(INDEX, index);
+    let (bench, _) = started(bench, 3 * SECOND);
+    assert_eq!(listed(&bench, YARD), truth, "{what}");
+    assert!(bench.catalog.lock().unwrap().complete(), "{what}");
+    bench
+}
+
+#[test]
+fn an_index_cut_or_flipped_at_any_byte_changes_nothing_in_the_list() {
+    let mut bench = recorded(10);
+    let (truth, index) = (listed(&bench, YARD), index_of(&bench));
+    let used = index.iter().rposition(|&byte| byte != 0).unwrap() + 1;
+    for at in 0..used {
+        let mut torn = index.clone();
+        torn[at..].fill(0);
+        let mut flipped = index.clone();
+        flipped[at] ^= 1 << (at % 8);
+        bench = check(bench, &index[..at], &truth, &format!("cut to {at} bytes"));
+        bench = check(bench, &torn, &truth, &format!("zeros from {at} on"));
+        bench = check(bench, &flipped, &truth, &format!("byte {at} flipped"));
+    }
+}
+
+#[test]
+fn an_index_whose_sectors_are_swapped_lost_or_doubled_changes_nothing_in_the_list() {
+    let mut bench = recorded(50);
+    let (truth, index) = (listed(&bench, YARD), index_of(&bench));
+    let count = index.len() / 512;
+    assert!(count > 3);
+    let sector = |nth: usize| nth * 512..nth * 512 + 512;
+    for (one, other) in (0..count).flat_map(|one| (0..count).map(move |other| (one, other))) {
+        let mut doubled = index.clone();
+        doubled[sector(one)].copy_from_slice(&index[sector(other)]);
+        let mut swapped = doubled.clone();
+        swapped[sector(other)].copy_from_slice(&index[sector(one)]);
+        let what = format!("sectors {one} and {other}");
+        bench = check(bench, &doubled, &truth, &what);
+        bench = check(bench, &swapped, &truth, &what);
+    }
+    let mut reversed: Vec<_> = index.chunks(RECORD_BYTES).collect();
+    reversed.reverse();
+    bench = check(bench, &reversed.concat(), &truth, "from back to front");
+    check(bench, &[], &truth, "empty");
+}
+
+#[test]
+fn an_index_that_is_gone_is_made_anew() {
+    let bench = recorded(30);
+    let truth = listed(&bench, YARD);
+    fs::remove_file(bench.path(INDEX)).unwrap();
+    let (bench, _) = started(bench, 2 * SECOND);
+    assert_eq!(listed(&bench, YARD), truth);
+    bench.disk.log();
+    let (bench, _) = started(bench, SECOND);
+    assert_eq!(listed(&bench, YARD), truth);
+    assert!(opened_recordings(&bench.disk.log()) < 20);
+}
+
+#[test]
+fn an_index_of_another_folder_is_found_out_at_once() {
+    let mut bench = recorded(40);
+    let truth = listed(&bench, YARD);
+    for nth in 0..40 {
+        bench.opened(GATE);
+        bench.append_bytes(GATE, 3000 + nth);
+        bench.send(Command::Close { camera: GATE });
+    }
+    fs::copy(bench.path("gate/smolnvr.idx"), bench.path(INDEX)).unwrap();
+    let (bench, events) = started(bench, 3 * SECOND);
+    assert!(events.iter().any(|it| matches!(it, Event::IndexUnused { .. })), "{events:?}");
+    assert_eq!(listed(&bench, YARD), truth);
+    let (bench, events) = started(bench, 3 * SECOND);
+    assert!(corrected(&events).is_empty(), "{events:?}");
+    assert_eq!(listed(&bench, YARD), truth, "it was put right");
+}
+
+#[test]
+fn an_older_copy_of_the_index_knows_what_it_knew() {
+    let mut bench = recorded(30);
+    let old = index_of(&bench);
+    for _ in 0..30 {
+        bench.record(YARD, 2);
+    }
+    bench.send(Command::Delete { camera: YARD, name: name(3) });
+    let truth = listed(&bench, YARD);
+    bench.put(INDEX, &old);
+    let (bench, _) = started(bench, 3 * SECOND);
+    assert_eq!(listed(&bench, YARD), truth);
+}
+
+#[test]
+fn a_file_that_somebody_put_in_anothers_place_is_seen_when_somebody_looks() {
+    let bench = recorded(60);
+    let other = recorded(61);
+    for number in [22, 42] {
+        fs::copy(other.path("060.mp4"), bench.path(&name(number).file_name())).unwrap();
+    }
+    fs::write(bench.path("032.mp4"), b"no recording at all").unwrap();
+    fs::remove_file(bench.path("050.mp4")).unwrap();
+    let (mut bench, _) = started(bench, SECOND);
+    let is_bytes = |bench: &Bench, number| {
+        let file = bench.path(&name(number).file_name());
+        bench.entry(YARD, number).bytes == fs::metadata(file).unwrap().len()
+    };
+    assert!(!is_bytes(&bench, 42), "only the index has spoken");
+    for number in [22, 32, 42] {
+        bench.catalog.lock().unwrap().look_at(YARD, name(number));
+    }
+    let events = bench.pass(2 * SECOND);
+    assert!(is_bytes(&bench, 22) && is_bytes(&bench, 42));
+    assert!(!bench.numbers(YARD).contains(&32) && !bench.numbers(YARD).contains(&50));
+    let whole = Some(SegmentState::Whole);
+    assert_eq!(corrected(&events), [(22, whole), (32, None), (42, whole)]);
+    let (bench, events) = started(bench, ALL);
+    assert!(is_bytes(&bench, 22) && is_bytes(&bench, 42));
+    assert_eq!(corrected(&events), [(32, None)], "the others were put right");
+}
+
+fn corrected(events: &[Event]) -> Vec<(u32, Option<SegmentState>)> {
+    let corrected = events.iter().filter_map(|event| match event {
+        Event::Corrected { file, state } => Some((file.number, *state)),
+        _ => None,
+    });
+    corrected.collect()
+}
+
+#[test]
+fn at_leisure_every_recording_is_looked_at() {
+    let bench = recorded(40);
+    let other = recorded(41);
+    fs::copy(other.path("040.mp4"), bench.path("011.mp4")).unwrap();
+    let (bench, events) = started(bench, ALL);
+    assert_eq!(corrected(&events), [(11, Some(SegmentState::Whole))]);
+    let log = bench.disk.log();
+    for number in 0..40 {
+        let line = format!("open {:03}.mp4", number);
+        assert_eq!(log.iter().filter(|it| **it == line).count(), 1, "{line}");
+    }
+}
+
+#[test]
+fn what_the_index_alone_has_old_enough_is_looked_at_before_it_goes() {
+    const DAY: i64 = 24 * 3600 * 1000;
+    let bench = recorded(40);
+    let entry = bench.entry(YARD, 0);
+    let (mut log, mut records) = (Log::default(), Vec::new());
+    for number in 0..40 {
+        let list = bench.catalog.lock().unwrap();
+        let start = WallTime(NOON.0 - i64::from(40 - number) * DAY);
+        let row = Row { name: name(number), start, ..list.row(&entry).unwrap() };
+        log.write(&row, &mut records);
+    }
+    bench.put(INDEX, &records);
+    let mut bench = bench;
+    bench.settings.keep_days = 3;
+    let (bench, _) = started(bench, ALL);
+    assert_eq!(bench.numbers(YARD).len(), 40, "all of them are of this noon");
+}
+
+#[test]
+fn an_index_that_is_mostly_of_what_is_gone_begins_again_at_its_front() {
+    let mut bench = recorded(5);
+    let mut sizes = Vec::new();
+    for number in 5..400 {
+        assert_eq!(bench.record(YARD, 1), number);
+        bench.send(Command::Delete { camera: YARD, name: name(number - 5) });
+        bench.pass(SECOND);
+        sizes.push(index_of(&bench).len());
+    }
+    assert!(sizes.iter().all(|&size| size <= 200 * RECORD_BYTES), "{sizes:?}");
+    let truth = listed(&bench, YARD);
+    let (bench, _) = started(bench, SECOND);
+    assert_eq!(listed(&bench, YARD), truth);
+    let list = bench.catalog.lock().unwrap();
+    assert!(list.folder(YARD).unwrap().entries().iter().all(Entry::is_indexed));
+}
+
+#[test]
+fn a_power_cut_while_it_begins_again_loses_nothing() {
+    let mut bench = recorded(40);
+    for number in 0..38 {
+        bench.send(Command::Delete { camera: YARD, name: name(number) });
+    }
+    let mut number = 39;
+    let mut torn = Vec::new();
+    let mut before = index_of(&bench);
+    while torn.is_empty() {
+        number += 1;
+        bench.record(YARD, 1);
+        bench.send(Command::Delete { camera: YARD, name: name(number - 2) });
+        bench.pass(SECOND);
+        let after = index_of(&bench);
+        if after[..512] != before[..512] {
+            // Each sector of it may have reached the card, or not.
+            let sectors = before.len().min(after.len()) / 512;
+            torn = (0..1_usize << sectors.min(6))
+                .map(|chosen| {
+                    let mut torn = before.clone();
+                    for at in (0..sectors).filter(|at| chosen >> at.min(&5) & 1 == 1) {
+                        let sector = at * 512..at * 512 + 512;
+                        torn[sector.clone()].copy_from_slice(&after[sector]);
+                    }
+                    torn
+                })
+                .collect();
+        }
+        before = after;
+    }
+    let truth = listed(&bench, YARD);
+    for torn in torn {
+        bench.put(INDEX, &torn);
+        (bench, _) = started(bench, ALL);
+        assert_eq!(listed(&bench, YARD), truth);
+    }
+}
+
+#[test]
+fn what_is_no_file_of_ours_is_left_alone_and_recording_goes_on() {
+    for kind in ["link", "pipe", "folder", "second name"] {
+        let mut bench = Bench::new();
+        bench.put("elsewhere/precious", b"precious");
+        let path = bench.path(INDEX);
+        match kind {
+            "link" => std::os::unix::fs::symlink(bench.path("elsewhere/precious"), &path).unwrap(),
+            "folder" => fs::create_dir(&path).unwrap(),
+            "pipe" => {
+                let (folder, fifo) = (rustix::fs::CWD, rustix::fs::FileType::Fifo);
+                rustix::fs::mknodat(folder, &path, fifo, 0o600.into(), 0).unwrap();
+            }
+            _ => fs::hard_link(bench.path("elsewhere/precious"), &path).unwrap(),
+        }
+        bench.pass(SECOND);
+        for number in 0..3 {
+            assert_eq!(bench.record(YARD, 1), number);
+            bench.pass(SECOND);
+        }
+        assert_eq!(bench.state(), CardState::Ok, "{kind}");
+        assert_eq!(fs::read(bench.path("elsewhere/precious")).unwrap(), b"precious", "{kind}");
+        let (bench, _) = started(bench, SECOND);
+        assert_eq!(bench.numbers(YARD), [0, 1, 2], "{kind}");
+    }
+}
+
+#[test]
+fn an_index_that_can_not_be_written_costs_no_recording_and_is_tried_again() {
+    for call in ["create smolnvr.idx", "allocate smolnvr.idx", "write smolnvr.idx"] {
+        for errno in [ENOSPC, EIO, EDQUOT] {
+            let mut bench = Bench::new();
+            bench.disk.fail(call, errno, 0, 1);
+            bench.pass(SECOND);
+            let mut events = Vec::new();
+            for number in 0..4 {
+                assert_eq!(bench.record(YARD, 1), number);
+                events.extend(bench.pass(SECOND));
+            }
+            let said = events.iter().filter(|it| matches!(it, Event::IndexUnused { .. })).count();
+            assert_eq!((said, deleted(&events).len()), (1, 0), "{call} {errno}: {events:?}");
+            assert_eq!(bench.state(), CardState::Ok);
+            bench.pass(700 * SECOND);
+            bench.record(YARD, 1);
+            bench.pass(SECOND);
+            let list = bench.catalog.lock().unwrap();
+            assert!(list.folder(YARD).unwrap().entries().iter().all(Entry::is_indexed), "{call}");
+        }
+    }
+}
+
+#[test]
+fn an_index_that_can_not_be_read_is_not_read_again() {
+    let bench = recorded(30);
+    let truth = listed(&bench, YARD);
+    let mut bench = bench.boot_again();
+    bench.disk.fail("read smolnvr.idx", EIO, 0, ALWAYS);
+    let events = bench.pass(10 * SECOND);
+    let said = events.iter().filter(|it| matches!(it, Event::IndexUnused { .. })).count();
+    assert_eq!(said, 1, "{events:?}");
+    assert_eq!(listed(&bench, YARD), truth);
+    bench.pass(2000 * SECOND);
+    bench.disk.log();
+    bench.record(YARD, 1);
+    bench.pass(SECOND);
+    assert!(!bench.disk.log().iter().any(|line| line.ends_with(INDEX)));
+}
+
+#[test]
+fn on_a_card_that_is_mounted_read_only_the_index_is_read_and_left_as_it_is() {
+    let bench = recorded(30);
+    let (truth, index) = (listed(&bench, YARD), index_of(&bench));
+    let old = [&index[..512], &[0; 512][..]].concat();
+    bench.put(INDEX, &old);
+    bench.disk.set_mount(Mount::ReadOnly);
+    let mut bench = bench.boot_again();
+    bench.pass(10 * SECOND);
+    assert_eq!(listed(&bench, YARD), truth);
+    assert_eq!(index_of(&bench), old);
+}
+
+#[test]
+fn recordings_of_the_old_system_and_of_former_cameras_are_in_the_index_of_their_folder() {
+    let bench = Bench::new();
+    for number in 0..30 {
+        bench.put(&format!("{number:03}.mp4"), &old_recording());
+        bench.put(&format!("porch/{number:03}.mp4"), &old_recording());
+    }
+    bench.put("porch/029.top", b"");
+    let mut bench = bench.boot_again();
+    bench.pass(3 * SECOND);
+    bench.record(YARD, 1);
+    bench.pass(5 * SECOND);
+    let truth = listed(&bench, YARD);
+    assert!(bench.has("porch/smolnvr.idx"));
+    let (bench, events) = started(bench, SECOND);
+    assert_eq!(listed(&bench, YARD), truth);
+    let opened = opened_recordings(&bench.disk.log());
+    assert!(opened < 45, "{opened} of 61");
+    assert!(corrected(&events).is_empty(), "{events:?}");
+}
+
+#[test]
+fn a_card_that_is_let_go_of_has_no_index_open() {
+    let mut bench = recorded(3);
+    bench.send(Command::Release);
+    fs::remove_file(bench.path(INDEX)).unwrap();
+    bench.send(Command::Resume);
+    bench.record(YARD, 1);
+    bench.pass(10 * SECOND);
+    assert!(bench.has(INDEX), "another one is made");
+}
+
+/// A segment of that time since the boot, by a clock that begins in 1970 or is right.
+fn dated(bench: &mut Bench, minutes: u64, clock: Clock) -> Vec<Event> {
+    let up_ms = minutes * 60_000;
+    let wall = match clock {
+        Clock::Trusted => WallTime(NOON.0 + up_ms as i64),
+        Clock::Untrusted => WallTime(up_ms as i64),
+    };
+    let start = SegmentStart { wall, clock, up_ms, ..Bench::start() };
+    bench.appended[YARD.0] = 0;
+    bench.send(Command::Open { camera: YARD, start });
+    bench.append_bytes(YARD, 1000 + minutes as u32);
+    bench.send(Command::Close { camera: YARD });
+    bench.pass(SECOND)
+}
+
+#[test]
+fn times_that_were_put_right_afterwards_stay_so() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    for minutes in 0..30 {
+        dated(&mut bench, minutes, Clock::Untrusted);
+    }
+    dated(&mut bench, 30, Clock::Trusted);
+    let truth = listed(&bench, YARD);
+    assert!(truth.iter().all(|line| line.contains("true") && !line.contains("WallTime(0)")));
+    // The one that the true times came from goes; the index alone has them now.
+    bench.send(Command::Delete { camera: YARD, name: name(30) });
+    let truth = &truth[..30];
+    bench.settings.boot = [9; 16];
+    let (bench, _) = started(bench, SECOND);
+    assert_eq!(listed(&bench, YARD), truth);
+    let (bench, events) = started(bench, ALL);
+    assert_eq!(listed(&bench, YARD), truth, "now that every file was read");
+    assert!(corrected(&events).is_empty(), "{events:?}");
+    let (bench, _) = started(bench, ALL);
+    assert_eq!(listed(&bench, YARD), truth);
+}
+
+#[test]
+fn what_is_kept_is_so_by_the_index_too() {
+    let mut bench = recorded(30);
+    let wish = crate::storage::SpanWish {
+        id: 1,
+        camera: "yard".into(),
+        from: NOON,
+        to: WallTime(NOON.0 + 1),
+        action: crate::storage::SpanAction::Keep,
+    };
+    bench.send(Command::Span(wish));
+    bench.pass(5 * SECOND);
+    let kept = |bench: &Bench| {
+        let list = bench.catalog.lock().unwrap();
+        let entries = list.folder(YARD).unwrap().entries().iter();
+        entries.filter(|it| it.marks().has(crate::mp4::identity::Marks::KEPT)).count()
+    };
+    assert_eq!(kept(&bench), 30);
+    let (bench, events) = started(bench, ALL);
+    assert_eq!(kept(&bench), 30);
+    assert!(corrected(&events).is_empty(), "{events:?}");
+}
