@@ -20,7 +20,7 @@ BY_HAND = [
     "/api/shutdown", "/api/storage/release", "/api/storage/resume", "/api/recordings/{camera}",
     "/live/{camera}.mp4", "/live/{camera}", "/snapshot/{camera}.jpg",
     # Of two numbers that are right each, together few are.
-    "/api/timeline", "/api/days",
+    "/api/timeline", "/api/days", "/api/clock",
 ]
 SECONDS = 15
 # What is wrong with a request and what passes for right is for the tests of each route; who may ask, for those of access.
@@ -89,6 +89,7 @@ def walk(url, session):
     whole = ask(url, session, "GET", f"/hls/{media}", 200, path)
     ask(url, session, "GET", f"/hls/{media}", 206, path, headers={"Range": "bytes=5-9"})
     ask(url, session, "GET", f"/hls/{media}", 304, path, headers={"If-None-Match": whole.headers["ETag"]})
+    ask(url, session, "POST", "/api/clock", 400, json={"now_ms": "noon"})
     config = ask(url, session, "GET", "/api/config", 200).json()
     assert ask(url, session, "PUT", "/api/config", 200, json=config).json() == config
     ask(url, session, "PUT", "/api/config", 400, json={"storage": {"segment_seconds": 1}})

@@ -7,7 +7,8 @@
 
 use crate::{sys, units::WallTime};
 use std::{
-    fs,
+    cell::Cell,
+    fmt, fs,
     path::Path,
     time::{Instant, SystemTime},
 };
@@ -19,6 +20,37 @@ pub struct Clock {
     /// The uptime at the start, and that instant.
     uptime_ms: i64,
     started: Instant,
+    told: Cell<Option<Told>>,
+}
+
+/// The time that a person's browser told.
+#[derive(Clone, Copy)]
+struct Told {
+    /// How far it is ahead of the machine's clock, where that may not be set.
+    ahead_ms: i64,
+    /// What [`Clock::machine_stepped_ms`] was then: once something else sets the clock, it is outdated.
+    stepped_ms: i64,
+}
+
+/// What keeps the clock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Keeper {
+    /// NTP, through the kernel.
+    Kernel,
+    /// It was set since boot, and nothing is known to correct it.
+    Stepped,
+    /// Somebody's browser told the time.
+    Browser,
+    Nobody,
+}
+
+/// Why a time is not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refused {
+    /// The clock is kept already.
+    Kept(Keeper),
+    /// No clock that is right says that.
+    Absurd(WallTime),
 }
 
 impl Clock {
@@ -29,21 +61,65 @@ impl Clock {
         let (uptime_ms, started) = (uptime_ms(), Instant::now());
         let boot_ms = now().0 - uptime_ms;
         let boot = format!("{:032x}", u128::from_be_bytes(boot_id()));
-        Clock { boot_ms: remembered(memory, &boot, boot_ms), uptime_ms, started }
+        let boot_ms = remembered(memory, &boot, boot_ms);
+        Clock { boot_ms, uptime_ms, started, told: Cell::new(None) }
     }
 
     /// Returns the wall time. *Cost*: no system call.
     pub fn now(&self) -> WallTime {
-        now()
+        let ahead_ms = self.told.get().map_or(0, |told| told.ahead_ms);
+        WallTime(now().0.saturating_add(ahead_ms))
     }
 
-    /// Returns true if the kernel reports the clock as synchronised, or if it was set since boot to
-    /// a time after this program was built.
+    /// Returns what keeps the clock: the kernel, or a step since boot to a time after this program was
+    /// built, or a browser. It is trusted but where nobody does.
     ///
     /// *Cost*: one system call.
-    pub fn is_trusted(&self) -> bool {
-        let stepped = self.stepped_ms().saturating_abs() > STEP_MIN_MS;
-        sys::clock_is_synchronised() || stepped && now() > built()
+    pub fn keeper(&self) -> Keeper {
+        self.keeper_where(sys::clock_is_synchronised())
+    }
+
+    fn keeper_where(&self, is_synchronised: bool) -> Keeper {
+        let stepped_ms = self.machine_stepped_ms();
+        let is_step = |span: i64| span.saturating_abs() > STEP_MIN_MS;
+        let is_outdated = |told: Told| is_synchronised || is_step(stepped_ms - told.stepped_ms);
+        if self.told.get().is_some_and(is_outdated) {
+            self.told.set(None);
+        }
+        match self.told.get() {
+            _ if is_synchronised => Keeper::Kernel,
+            Some(_) => Keeper::Browser,
+            None if is_step(stepped_ms) && now() > built() => Keeper::Stepped,
+            None => Keeper::Nobody,
+        }
+    }
+
+    /// Takes the time from a browser: sets the machine's clock, or where that is not permitted keeps
+    /// the difference.
+    ///
+    /// # Errors
+    /// The clock is kept, or the time is before this program was built, or ten years after.
+    pub fn take(&self, wall: WallTime) -> Result<(), Refused> {
+        self.take_by(wall, self.keeper(), sys::set_clock)
+    }
+
+    fn take_by(
+        &self,
+        wall: WallTime,
+        keeper: Keeper,
+        set: impl FnOnce(WallTime) -> bool,
+    ) -> Result<(), Refused> {
+        // Who told it may correct it.
+        if !matches!(keeper, Keeper::Nobody | Keeper::Browser) {
+            return Err(Refused::Kept(keeper));
+        }
+        if !(built().0..built().0.saturating_add(TOLD_AHEAD_MAX_MS)).contains(&wall.0) {
+            return Err(Refused::Absurd(wall));
+        }
+        let ahead_ms = wall.0 - now().0;
+        let ahead_ms = if set(wall) { 0 } else { ahead_ms };
+        self.told.set(Some(Told { ahead_ms, stepped_ms: self.machine_stepped_ms() }));
+        Ok(())
     }
 
     /// How long the machine has been up, in milliseconds.
@@ -56,7 +132,35 @@ impl Clock {
 
     /// How far the clock was set since its first reading, in milliseconds.
     pub fn stepped_ms(&self) -> i64 {
+        self.told.get().map_or(0, |told| told.ahead_ms).saturating_add(self.machine_stepped_ms())
+    }
+
+    fn machine_stepped_ms(&self) -> i64 {
         now().0 - i64::try_from(self.up_ms()).unwrap_or(i64::MAX) - self.boot_ms
+    }
+}
+
+impl Keeper {
+    /// As in `/api/status`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Keeper::Kernel => "kernel",
+            Keeper::Stepped => "stepped",
+            Keeper::Browser => "browser",
+            Keeper::Nobody => "nobody",
+        }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::Kept(Keeper::Kernel) => f.write_str("the clock is kept by NTP"),
+            Refused::Kept(_) => f.write_str("the clock was set since the machine was booted"),
+            Refused::Absurd(wall) => {
+                write!(f, "the browser says that it is {wall}: set the clock of its machine")
+            }
+        }
     }
 }
 
@@ -106,6 +210,8 @@ fn built() -> WallTime {
 
 /// NTP slews by less than this; more is a step.
 const STEP_MIN_MS: i64 = 2000;
+/// Ten years: a browser whose clock is further ahead is wrong.
+const TOLD_AHEAD_MAX_MS: i64 = 3652 * 86_400_000;
 /// 2026-11-01: a correct clock is never earlier.
 const RELEASED_S: i64 = 1_793_491_200;
 
@@ -120,13 +226,55 @@ mod tests {
         assert!(uptime_ms() > 0);
     }
 
+    fn never_set() -> (tempfile::TempDir, Clock) {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Clock::start(&directory.path().join("clock"));
+        (directory, clock)
+    }
+
+    #[test]
+    fn a_browser_tells_the_time_where_nothing_else_does() {
+        let (_directory, mut clock) = never_set();
+        let wall = WallTime(built().0 + 86_400_000);
+        assert_eq!(clock.keeper_where(false), Keeper::Nobody);
+        assert_eq!(clock.take_by(wall, Keeper::Nobody, |_| false), Ok(()));
+        assert!((clock.now().0 - wall.0).abs() < STEP_MIN_MS, "kept as a difference");
+        assert!((clock.stepped_ms() - (wall.0 - now().0)).abs() < STEP_MIN_MS);
+        assert_eq!(clock.keeper_where(false), Keeper::Browser);
+        // It is corrected, and set where that is permitted.
+        assert_eq!(clock.take_by(wall, Keeper::Browser, |_| true), Ok(()));
+        assert!((clock.now().0 - now().0).abs() < STEP_MIN_MS);
+        // Then something else sets it.
+        clock.boot_ms -= 3_600_000;
+        assert_eq!(clock.keeper_where(false), Keeper::Stepped);
+        assert_eq!(clock.take_by(wall, Keeper::Browser, |_| false), Ok(()));
+        assert_eq!(clock.keeper_where(true), Keeper::Kernel);
+        assert!((clock.now().0 - now().0).abs() < STEP_MIN_MS, "the difference is gone");
+    }
+
+    #[test]
+    fn a_time_that_is_absurd_or_not_wanted_is_refused() {
+        let (_directory, clock) = never_set();
+        let is_set = |_| -> bool { panic!("it is set") };
+        for wall in [i64::MIN, 0, built().0 - 1, built().0 + TOLD_AHEAD_MAX_MS, i64::MAX] {
+            let refused = Err(Refused::Absurd(WallTime(wall)));
+            assert_eq!(clock.take_by(WallTime(wall), Keeper::Nobody, is_set), refused);
+        }
+        for keeper in [Keeper::Kernel, Keeper::Stepped] {
+            let wall = WallTime(built().0 + 1);
+            assert_eq!(clock.take_by(wall, keeper, is_set), Err(Refused::Kept(keeper)));
+        }
+        assert_eq!(clock.keeper_where(false), Keeper::Nobody);
+    }
+
     #[test]
     fn a_clock_that_was_set_to_after_the_build_is_trusted() {
         let directory = tempfile::tempdir().unwrap();
         let mut clock = Clock::start(&directory.path().join("clock"));
-        assert_eq!(clock.is_trusted(), sys::clock_is_synchronised());
+        assert_eq!(clock.keeper_where(false), Keeper::Nobody);
         clock.boot_ms -= 3_600_000;
-        assert_eq!(clock.is_trusted(), sys::clock_is_synchronised() || now() > built());
+        let stepped = if now() > built() { Keeper::Stepped } else { Keeper::Nobody };
+        assert_eq!(clock.keeper_where(false), stepped);
     }
 
     #[test]

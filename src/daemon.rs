@@ -42,7 +42,7 @@ use self::{
     wishes::Deletion,
 };
 use crate::{
-    clock::{self, Clock},
+    clock::{self, Clock, Keeper},
     config::{self, Config},
     ffmpeg, limits, logger,
     mp4::identity,
@@ -56,6 +56,7 @@ use crate::{
         messages::Command,
     },
     tool,
+    units::WallTime,
 };
 use async_signal::{Signal as UnixSignal, Signals};
 use smol::{LocalExecutor, future, stream::StreamExt as _};
@@ -98,6 +99,8 @@ pub struct Daemon {
     buffers: RefCell<Vec<Vec<u8>>>,
     pub clock: Clock,
     pub trust: Cell<identity::Clock>,
+    /// What the card thread was last told of the clock.
+    clock_told: Cell<Option<(i64, identity::Clock)>>,
     pub card: RefCell<CardState>,
     card_ended: Cell<bool>,
     /// The card thread's silence has been logged.
@@ -159,6 +162,7 @@ pub fn run(
         stations_begun: Cell::new(0),
         buffers: RefCell::new(vec![Vec::new(); limits::FRAGMENT_BUFFERS]),
         trust: Cell::new(trust(&clock)),
+        clock_told: Cell::new(None),
         clock,
         card: RefCell::default(),
         card_ended: Cell::new(false),
@@ -430,18 +434,33 @@ impl Daemon {
 
     /// Tells the card thread the time, at the start and whenever the clock was set.
     async fn follow_clock(self: Rc<Self>) {
-        let mut told = None;
         loop {
-            self.trust.set(trust(&self.clock));
-            let now = (self.clock.stepped_ms() / CLOCK_STEP_MS, self.trust.get());
-            if told.replace(now) != Some(now) {
-                self.changed.notify();
-                let (wall, clock, up_ms) = (self.clock.now(), now.1, self.clock.up_ms());
-                self.outbox.borrow_mut().post(Command::Clock { wall, clock, up_ms });
-            }
-            self.pump_all();
+            self.look_at_clock();
             runtime::sleep(limits::CLOCK_INTERVAL).await;
         }
+    }
+
+    fn look_at_clock(&self) {
+        self.trust.set(trust(&self.clock));
+        let now = (self.clock.stepped_ms() / CLOCK_STEP_MS, self.trust.get());
+        if self.clock_told.replace(Some(now)) != Some(now) {
+            self.changed.notify();
+            let (wall, clock, up_ms) = (self.clock.now(), now.1, self.clock.up_ms());
+            self.outbox.borrow_mut().post(Command::Clock { wall, clock, up_ms });
+        }
+        self.pump_all();
+    }
+
+    /// Takes the time from a browser, where nothing keeps the clock.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn take_time(&self, wall: WallTime) -> Result<(), clock::Refused> {
+        self.clock.take(wall)?;
+        log::info!("clock=set by=browser now={wall}");
+        self.note(Kind::Clock, None, format!("set by a browser to {wall}"));
+        self.look_at_clock();
+        Ok(())
     }
 }
 
@@ -486,7 +505,10 @@ fn warn_of_left_over(file: &Path) {
 }
 
 fn trust(clock: &Clock) -> identity::Clock {
-    if clock.is_trusted() { identity::Clock::Trusted } else { identity::Clock::Untrusted }
+    match clock.keeper() {
+        Keeper::Nobody => identity::Clock::Untrusted,
+        Keeper::Kernel | Keeper::Stepped | Keeper::Browser => identity::Clock::Trusted,
+    }
 }
 
 /// The card thread's settings from the configuration; `ids` are those of its cameras.

@@ -1,8 +1,10 @@
 //! What std and the crates lack of the system: timed waits on the boards, adjtimex, and proc(5).
 //!
-//! rustix has no adjtimex and libc's is unsafe; this file is the only one with `unsafe`.
+//! The clock is set here as well, beside what asks how it is. rustix has no adjtimex and libc's is unsafe; this file is the only one with `unsafe`.
 
 #![expect(unsafe_code, reason = "system calls through libc; see the comment at each")]
+
+use crate::units::WallTime;
 
 /// True when the kernel's clock is kept by NTP (`STA_UNSYNC` is clear).
 pub fn clock_is_synchronised() -> bool {
@@ -13,6 +15,14 @@ pub fn clock_is_synchronised() -> bool {
         libc::adjtimex(&raw mut timex)
     };
     (0..libc::TIME_ERROR).contains(&state)
+}
+
+/// Sets the machine's clock; false where this process may not.
+pub fn set_clock(wall: WallTime) -> bool {
+    use rustix::time::{ClockId, Timespec, clock_settime};
+    let (seconds, millis) = (wall.0.div_euclid(1000), wall.0.rem_euclid(1000));
+    let time = Timespec { tv_sec: seconds, tv_nsec: millis * 1_000_000 };
+    clock_settime(ClockId::Realtime, time).is_ok()
 }
 
 /// `syscall(2)` on the boards, in the place of musl's: the linker takes what is in the program first.

@@ -5,15 +5,20 @@ use camera::{Camera, Clip, Options, Speed};
 use serde_json::Value;
 use std::{fs, path::Path};
 
-/// Records a clip in its own time over and over.
+/// Records a clip in its own time over and over, on a machine whose clock was set.
 fn recording() -> (Nvr, String, Camera) {
-    let camera = playing(0);
     let directory = tempfile::tempdir().unwrap();
-    let text = config(directory.path(), SHORT_SEGMENTS, &[("camera", &camera.url("cam"))]);
     step_the_clock(directory.path());
+    let (nvr, address, camera) = recording_in(directory);
+    assert_eq!(nvr.status()["clock"]["trusted"], true);
+    (nvr, address, camera)
+}
+
+fn recording_in(directory: tempfile::TempDir) -> (Nvr, String, Camera) {
+    let camera = playing(0);
+    let text = config(directory.path(), SHORT_SEGMENTS, &[("camera", &camera.url("cam"))]);
     let nvr = Nvr::start_with(directory, &text, &[]);
     let address = nvr.web_address();
-    assert_eq!(nvr.status()["clock"]["trusted"], true);
     nvr.wait_for_recording(&[]);
     (nvr, address, camera)
 }
@@ -141,6 +146,34 @@ fn a_gap_tells_what_it_came_from_also_after_a_restart() {
     wait_for("the recording goes on", || frames_end(&address) > ended + 3000);
     wait_for("every head is read", || get(&address, "/api/timeline")["complete"] == true);
     assert_eq!(causes(&address), ["camera", "off"]);
+}
+
+#[test]
+fn a_browser_tells_the_time_and_what_was_recorded_before_is_doubtful_no_more() {
+    let (nvr, address, _camera) = recording_in(tempfile::tempdir().unwrap());
+    let tell =
+        |now: &str| ask(&address, "POST", "/api/clock", &[], &format!("{{\"now_ms\":{now}}}"));
+    if nvr.status()["clock"]["kept_by"] == "kernel" {
+        assert_eq!(tell(&now().to_string()).status, 409);
+        return;
+    }
+    assert_eq!(nvr.status()["clock"]["kept_by"], "nobody");
+    let is_doubtful = || {
+        let spans = get(&address, "/api/timeline")["spans"].clone();
+        rows(&spans).iter().any(|span| span[4] == "doubtful")
+    };
+    wait_for("a recording", is_doubtful);
+    for (wrong, status) in [("0", 400), ("4102444800000", 400), ("\"noon\"", 400), ("9e99", 400)] {
+        let answer = tell(wrong);
+        assert_eq!(answer.status, status, "{wrong} {answer:?}");
+        assert!(answer.json()["error"].is_string());
+    }
+    assert!(is_doubtful());
+    let answer = tell(&now().to_string());
+    assert_eq!((answer.status, &answer.json()["kept_by"]), (200, &"browser".into()), "{answer:?}");
+    wait_for("the recordings get their times", || !is_doubtful());
+    assert_eq!(nvr.status()["clock"]["trusted"], true);
+    nvr.wait_for_log("recordings got their true times");
 }
 
 /// A date's day since 1970, by another way than the program's.

@@ -404,6 +404,7 @@ fn a_method_that_a_route_does_not_know_is_told_which_it_does() {
         ("/api/storage/release", "POST"),
         ("/api/storage/resume", "POST"),
         ("/api/probe", "POST"),
+        ("/api/clock", "POST"),
         ("/api/session", "GET, HEAD, POST, DELETE"),
         ("/api/password", "PUT"),
         (FIRST, "GET, HEAD"),

@@ -27,8 +27,11 @@ fn text(status: &Value) -> String {
     let version = word(&status["version"]);
     let _ = writeln!(text, "smolnvr {version}, running for {running}, {megabytes:.1} MB of memory");
     let now = WallTime(number(&clock["now_ms"]).unwrap_or(0));
-    let mark =
-        if clock["trusted"] == true { "" } else { " (not set: recordings carry wrong times)" };
+    let mark = if clock["trusted"] == true {
+        ""
+    } else {
+        " (not set: recordings get their true times once it is)"
+    };
     let _ = writeln!(text, "clock: {now}{mark}");
     text += &card(storage, &status["cameras"]);
     let Some(cameras) = status["cameras"].as_array().filter(|cameras| !cameras.is_empty()) else {

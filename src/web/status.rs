@@ -43,9 +43,10 @@ pub(super) struct Status {
 }
 
 #[derive(Serialize)]
-struct ClockStatus {
+pub(super) struct ClockStatus {
     now_ms: i64,
     trusted: bool,
+    kept_by: &'static str,
 }
 
 #[derive(Serialize)]
@@ -186,15 +187,20 @@ impl Web {
             version: env!("CARGO_PKG_VERSION"),
             uptime_s: now.duration_since(daemon.started).as_secs(),
             pictures: cfg!(feature = "pictures"),
-            clock: ClockStatus {
-                now_ms: daemon.clock.now().0,
-                trusted: daemon.trust.get() == Clock::Trusted,
-            },
+            clock: self.clock_status(),
             memory: memory(),
             storage: self.storage_state(&cameras),
             cameras,
             former,
             changes,
+        }
+    }
+
+    pub(super) fn clock_status(&self) -> ClockStatus {
+        ClockStatus {
+            now_ms: self.daemon.clock.now().0,
+            trusted: self.daemon.trust.get() == Clock::Trusted,
+            kept_by: self.daemon.clock.keeper().name(),
         }
     }
 

@@ -1,10 +1,11 @@
-//! What was recorded when: `GET /api/timeline` and `GET /api/days`.
+//! What was recorded when: `GET /api/timeline` and `GET /api/days`; and what time it is: `POST /api/clock`.
 //!
-//! Both walk once through a camera's recordings in the catalogue.
+//! The first two walk once through a camera's recordings in the catalogue.
 //! Spec: docs/http.md.
 
 use super::{Web, answer::Answer};
 use crate::{
+    clock::Refused,
     http::request::Head,
     limits::{COVERAGE_DAYS_MAX, COVERAGE_SPANS_MAX, COVERAGE_SPANS_PER_DAY, DAYS_MAX},
     mp4::identity::{Cause, Clock},
@@ -17,7 +18,13 @@ use crate::{
     units::WallTime,
     zone::Zone,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+/// `POST /api/clock`.
+#[derive(Deserialize)]
+struct Told {
+    now_ms: i64,
+}
 
 /// `GET /api/timeline`.
 #[derive(Serialize)]
@@ -135,6 +142,17 @@ impl Web {
             complete: read_to.is_none(),
             read_to,
         })
+    }
+
+    pub(super) fn take_time(&self, body: &[u8]) -> Answer {
+        let Ok(Told { now_ms }) = serde_json::from_slice(body) else {
+            return Answer::error(400, "expected {\"now_ms\": MILLISECONDS}, UTC");
+        };
+        match self.daemon.take_time(WallTime(now_ms)) {
+            Ok(()) => Answer::json(&self.clock_status()),
+            Err(refused @ Refused::Kept(_)) => Answer::error(409, refused.to_string()),
+            Err(refused @ Refused::Absurd(_)) => Answer::error(400, refused.to_string()),
+        }
     }
 
     /// Returns a camera's recordings, newest first; `None` if there is no such camera.
