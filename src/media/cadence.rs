@@ -8,7 +8,10 @@ use super::{
     drift::{self, Drift, Verdict},
     origin::ticks,
 };
-use crate::units::{RtpTime, TICKS_PER_SECOND, Ticks};
+use crate::{
+    rtp::rtcp::SenderReport,
+    units::{RtpTime, TICKS_PER_SECOND, Ticks},
+};
 use std::{
     fmt,
     time::{Duration, Instant},
@@ -26,6 +29,9 @@ pub struct Cadence {
     times: u32,
     /// The last stamp that was given out.
     last: Option<RtpTime>,
+    /// The last one that the camera sent.
+    sent: Option<RtpTime>,
+    witness: Witness,
     frame_duration: Ticks,
 }
 
@@ -86,6 +92,8 @@ impl Cadence {
             verdict: Rate::Unknown,
             times: 0,
             last: None,
+            sent: None,
+            witness: Witness::default(),
             frame_duration: FRAME_DURATION_DEFAULT,
         }
     }
@@ -98,6 +106,7 @@ impl Cadence {
     pub fn begin_run(&mut self, first: RtpTime, now: Instant) {
         (self.window, self.times, self.last) = (None, 0, None);
         (self.drift, self.right) = (Drift::default(), 0);
+        (self.sent, self.witness) = (None, Witness::default());
         match &mut self.stamps {
             Stamps::AsSent => {}
             Stamps::Millis { zero, at } | Stamps::Scaled { zero, at, .. } => {
@@ -107,8 +116,14 @@ impl Cadence {
         }
     }
 
+    /// Takes a sender report of the camera: its clock at one of its stamps.
+    pub fn report(&mut self, report: &SenderReport) {
+        self.witness.note(report, self.sent);
+    }
+
     /// Takes the stamp of the next frame, and when it arrived.
     pub fn tick(&mut self, stamp: RtpTime, now: Instant) -> Tick {
+        self.sent = Some(stamp);
         let is_new = match self.look(stamp, now) {
             Some(rate) => self.judge(rate, stamp, now),
             None => false,
@@ -129,6 +144,7 @@ impl Cadence {
     /// Follows a clock that is a little wrong.
     fn adjust(&mut self, stamp: RtpTime, now: Instant) -> bool {
         let Some(verdict) = self.drift.note(stamp, now) else { return false };
+        let verdict = if self.witness.agrees { Verdict::Right } else { verdict };
         self.right = if verdict == Verdict::Right { self.right + 1 } else { 0 };
         let next = after(self.last.unwrap_or(stamp), self.frame_duration);
         match (verdict, self.stamps) {
@@ -187,7 +203,11 @@ impl Cadence {
             return None;
         }
         let elapsed = ticks(span);
-        let rate = rate(window.newest.since(window.first), elapsed, frames);
+        let rate = match rate(window.newest.since(window.first), elapsed, frames) {
+            // The network is behind, or catches up.
+            Rate::Slow | Rate::Fast if self.witness.agrees => Rate::True,
+            rate => rate,
+        };
         // No camera films as fast as these say, whatever the network does.
         if span < WINDOW_MIN && !matches!(rate, Rate::Still | Rate::Millis) {
             return None;
@@ -249,6 +269,39 @@ impl fmt::Display for Stamps {
     }
 }
 
+/// What sender reports say of the stamps. Frames that arrive too slowly over a network that is too slow
+/// look like stamps of a clock that is: the camera's own clock tells them apart.
+#[derive(Default)]
+struct Witness {
+    first: Option<SenderReport>,
+    /// Its clock and its stamps went on alike.
+    agrees: bool,
+}
+
+impl Witness {
+    /// `sent`: the newest stamp of a frame.
+    fn note(&mut self, report: &SenderReport, sent: Option<RtpTime>) {
+        let is_of_stamps =
+            |it: RtpTime| (-REPORT_OFF_MAX..=REPORT_OFF_MAX).contains(&report.rtp_time.since(it));
+        if !sent.is_some_and(is_of_stamps) {
+            *self = Witness::default();
+            return;
+        }
+        let first = *self.first.get_or_insert(*report);
+        let by_clock = u128::from(report.ntp.saturating_sub(first.ntp)) * TICKS_PER_SECOND as u128;
+        let by_clock = Ticks(i64::try_from(by_clock >> 32).unwrap_or(i64::MAX));
+        let by_stamps = report.rtp_time.since(first.rtp_time);
+        if by_clock < REPORTS_SPAN_MIN {
+            return;
+        }
+        self.agrees = (by_clock - by_stamps).0.abs() <= by_clock.0 / REPORTS_PARTS;
+        // Long spans wrap, and a clock that was set counts once.
+        if !self.agrees || by_clock > REPORTS_SPAN_MAX {
+            self.first = Some(*report);
+        }
+    }
+}
+
 /// What a clock's ticks are to be multiplied by that lags so much behind in a span.
 fn rate_of(lag: Ticks) -> i64 {
     (drift::SPAN.0 << RATE_BITS) / (drift::SPAN.0 - lag.0).max(1)
@@ -278,6 +331,14 @@ fn after(stamp: RtpTime, ticks: Ticks) -> RtpTime {
     RtpTime(stamp.0.wrapping_add((ticks.0 & 0xffff_ffff) as u32))
 }
 
+/// A report further from the stamps of the frames around it is not of them.
+const REPORT_OFF_MAX: Ticks = Ticks::from_seconds(3);
+/// Reports are compared over so much of the camera's clock, at least …
+const REPORTS_SPAN_MIN: Ticks = Ticks::from_seconds(4);
+/// … and at most.
+const REPORTS_SPAN_MAX: Ticks = Ticks::from_seconds(60);
+/// Clock and stamps agree where they differ by one part in so many.
+const REPORTS_PARTS: i64 = 100;
 const TICKS_PER_MILLI: u32 = 90;
 const RATE_BITS: u32 = 20;
 /// A window is at least so long, and has so many frames …
@@ -322,6 +383,33 @@ mod tests {
 
     fn steps(stamps: &[u32]) -> Vec<i64> {
         stamps.windows(2).map(|two| RtpTime(two[1]).since(RtpTime(two[0])).0).collect()
+    }
+
+    #[test]
+    fn a_network_that_is_too_slow_is_not_a_clock_that_is() {
+        let start = runtime::now();
+        let run = |reports_tick: u64| {
+            let mut cadence = Cadence::new();
+            let mut changes = 0;
+            for frame in 0..2000_u64 {
+                // 25 frames a second are sent, 12.5 arrive.
+                let stamp = RtpTime((frame * 3600) as u32);
+                changes += usize::from(
+                    cadence.tick(stamp, start + Duration::from_millis(frame * 80)).is_new,
+                );
+                if frame % 125 == 0 {
+                    let ntp = (3_900_000_000 + frame / 25 * reports_tick) << 32;
+                    let (ssrc, packets, octets) = (1, 2, 3);
+                    cadence.report(&SenderReport { ssrc, ntp, rtp_time: stamp, packets, octets });
+                }
+            }
+            (changes, cadence.stamps())
+        };
+        assert_eq!(run(1), (0, Stamps::AsSent), "its clock goes as its stamps do");
+        assert!(
+            matches!(run(2), (1.., Stamps::ByArrival { .. })),
+            "its clock goes as frames arrive"
+        );
     }
 
     #[test]

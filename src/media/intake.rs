@@ -157,6 +157,9 @@ impl Intake {
 
     /// Takes in a sender report of one of the run's tracks.
     pub fn sender_report(&mut self, clock: Clock, report: &SenderReport) {
+        if clock == Clock::Video {
+            self.cadence.report(report);
+        }
         // One of a clock that is not believed says nothing of the times that replace its own.
         if clock == Clock::Video && self.cadence.stamps() != Stamps::AsSent
             || !self.audio_clock.is_believed()
