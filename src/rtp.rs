@@ -14,6 +14,7 @@ mod h264;
 mod h265;
 mod jpeg;
 mod latm;
+mod making;
 mod pictures;
 mod receiver;
 pub mod rtcp;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{
     AccessUnit, DropCause, Sink,
+    making::{HEAD_BYTES, Marker, Nal, State, Target, Unit},
     pictures::{Pictures, Relation},
     start_codes::{find_start_code, without_zeros},
 };
@@ -32,68 +33,6 @@ pub(super) struct Assembler {
     parameter_set: Vec<u8>,
 }
 
-/// What the camera's marker bits are worth.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Marker {
-    Unproven,
-    EndsAccessUnits,
-    /// Quirk: a marker bit on every slice. What comes next tells where a unit ends.
-    EndsSlices,
-}
-
-/// The access unit in the making.
-#[derive(Debug, Default)]
-struct Unit {
-    /// Of its first slice, or of the first NAL unit before that.
-    timestamp: Option<RtpTime>,
-    state: State,
-    /// Its first slice.
-    slice: Option<Slice>,
-    parameter_sets: Option<Arc<ParameterSets>>,
-    recovery_point: bool,
-    reference: bool,
-    /// Its marker bit was seen, but is not trusted.
-    marked: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-enum State {
-    /// Nothing is in the sink.
-    #[default]
-    Empty,
-    Begun,
-    /// The sink knows; the rest of the unit is passed over.
-    Dropped,
-}
-
-/// The NAL unit in the making.
-#[derive(Debug)]
-struct Nal {
-    target: Target,
-    /// Time stamps of its first and its last piece, and whether that had the marker bit.
-    begun: RtpTime,
-    time: RtpTime,
-    marked: bool,
-    /// It is closed, and its end came.
-    is_whole: bool,
-    /// Zeros at its end so far, held back: a start code may begin with them.
-    zeros: usize,
-    head: [u8; HEAD_BYTES],
-    head_len: usize,
-}
-
-/// Where its bytes go.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Target {
-    /// There is none.
-    Closed,
-    /// Into `head`, until it can be classified.
-    Head,
-    Sink,
-    ParameterSet,
-    Nowhere,
-}
-
 impl Assembler {
     pub(super) fn new(codec: Codec, sets: impl Iterator<Item: AsRef<[u8]>>) -> Assembler {
         let mut assembler = Assembler {
@@ -104,16 +43,7 @@ impl Assembler {
             time: RtpTime(0),
             pictures: Pictures::default(),
             unit: Unit::default(),
-            nal: Nal {
-                target: Target::Closed,
-                begun: RtpTime(0),
-                time: RtpTime(0),
-                marked: false,
-                is_whole: false,
-                zeros: 0,
-                head: [0; HEAD_BYTES],
-                head_len: 0,
-            },
+            nal: Nal::default(),
             parameter_set: Vec::new(),
         };
         sets.for_each(|set| assembler.collector.offer(set.as_ref()));
@@ -506,13 +436,6 @@ impl Assembler {
     }
 }
 
-/// What a NAL unit begins with, header and all, as far as it is looked at.
-pub(super) fn begin(header: &[u8], bytes: &[u8]) -> Vec<u8> {
-    header.iter().chain(bytes).take(HEAD_BYTES).copied().collect()
-}
-
-/// Enough of a NAL unit for its kind, its slice header and a recovery point among its SEI messages.
-const HEAD_BYTES: usize = 64;
 const ZEROS: [u8; 16] = [0; 16];
 /// `forbidden_zero_bit` (H.264 §7.4.1, H.265 §7.4.2.2): bit errors, says who set it.
 const FORBIDDEN_BIT: u8 = 0x80;

@@ -5,7 +5,8 @@
 
 use super::{
     DropCause, Sink,
-    assembler::{Assembler, FRAGMENT_START, begin},
+    assembler::{Assembler, FRAGMENT_START},
+    making::begin,
     start_codes::{next_size, starts_with_start_code},
 };
 use crate::{bits::Bytes, units::RtpTime};
