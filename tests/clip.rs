@@ -44,7 +44,7 @@ fn clip(address: &str, from: i64, to: i64, fields: &[&str]) -> Answer {
 }
 
 /// The hash of each packet, in decode order.
-fn packets(file: &Path) -> Vec<String> {
+pub fn packets(file: &Path) -> Vec<String> {
     probe(&["-show_packets", "-show_data_hash", "md5", "-show_entries", "packet=data_hash"], file)
 }
 

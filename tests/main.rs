@@ -11,6 +11,7 @@ mod access;
 mod card;
 mod chromium;
 mod clip;
+mod clip_of_many;
 mod commands;
 mod control;
 mod crowd;

@@ -134,7 +134,12 @@ impl Planner {
         part.shift = self.end - i64::try_from(video.first).unwrap_or(i64::MAX);
         let on_axis = |time: i64| time.saturating_add(part.shift);
         let decoded = video.last.saturating_add(video.last_duration.into());
-        let end = on_axis(i64::try_from(decoded).unwrap_or(i64::MAX));
+        let mut end = i64::try_from(decoded).unwrap_or(i64::MAX);
+        if self.selection == Selection::All {
+            // A run may break off where a frame is decoded that is shown later: the next begins then.
+            end = end.max(survey.real_end.unwrap_or(end));
+        }
+        let end = on_axis(end);
         if self.parts.is_empty() {
             self.shown.from = survey.shown_from.map_or(0, on_axis);
             self.shown_from = survey.wall(survey.shown_from);
