@@ -52,6 +52,8 @@ pub struct Storage {
     pub keep_free_percent: Bounded<0, 90>,
     /// 0: no age limit.
     pub keep_days: Bounded<0, 36_500>,
+    /// Older recordings are reduced to their key frames; 0: none.
+    pub thin_after_days: Bounded<0, 36_500>,
     pub sync_seconds: Bounded<1, 60>,
 }
 
@@ -318,6 +320,7 @@ impl Default for Storage {
             segment_seconds: Bounded::of(60),
             keep_free_percent: Bounded::of(5),
             keep_days: Bounded::of(0),
+            thin_after_days: Bounded::of(0),
             sync_seconds: Bounded::of(5),
         }
     }

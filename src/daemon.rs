@@ -524,6 +524,7 @@ pub fn settings(config: &Config, ids: &[CameraId]) -> Settings {
         require_mount: if storage.require_mount { RequireMount::Yes } else { RequireMount::No },
         keep_free_percent: u8::try_from(storage.keep_free_percent.get()).unwrap_or(u8::MAX),
         keep_days: u32::try_from(storage.keep_days.get()).unwrap_or(u32::MAX),
+        thin_after_days: u32::try_from(storage.thin_after_days.get()).unwrap_or(u32::MAX),
         sync: Duration::from_secs(storage.sync_seconds.get()),
         cameras: config.camera.iter().zip(ids).map(place).collect(),
         lock_file: PathBuf::from(SYSUPGRADE_LOCK),

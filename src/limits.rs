@@ -231,6 +231,20 @@ pub const MOOF_BYTES_MAX: u64 = 256 * 1024;
 pub const KEPT_PERCENT_MAX: u64 = 50;
 /// Recordings kept, released or deleted by one request: a day of one-minute segments.
 pub const SPAN_SEGMENTS_MAX: usize = 1500;
+/// Thinning old recordings: fragments read in one step of the survey …
+pub const THIN_FRAGMENTS_AT_ONCE: usize = 8;
+/// … and bytes copied in one step.
+pub const THIN_PIECE_BYTES: usize = 64 * KIB;
+/// Pause between two steps: at most 640 KB/s, where a camera of 4 Mbit/s needs 50 KB/s.
+pub const THIN_STEP_INTERVAL: Duration = Duration::from_millis(100);
+/// A step later than this means that the card is busy or slow: thinning pauses for ten times the delay.
+pub const THIN_LATENESS_MAX: Duration = Duration::from_millis(50);
+/// Bytes of a copy that are written before it is synced; more would delay the next sync of a recording.
+pub const THIN_UNSYNCED_BYTES_MAX: usize = 512 * KIB;
+/// Largest key frame that is copied, since it is held in memory, and most of them in a recording; a
+/// recording with more is not thinned.
+pub const THIN_FRAME_BYTES_MAX: usize = 1024 * KIB;
+pub const THIN_KEY_FRAMES_MAX: usize = 4096;
 /// How often free space and age are checked.
 pub const CARD_ROOM_INTERVAL: Duration = Duration::from_secs(60);
 /// Delay of the first statvfs of a card on which nothing is being recorded; it can take seconds.

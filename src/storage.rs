@@ -18,6 +18,7 @@ mod queue;
 pub mod reader;
 pub mod retention;
 pub mod segment;
+pub mod thin;
 
 use std::{
     io,

@@ -47,6 +47,7 @@ mod settings;
 mod sound;
 mod strangers;
 mod streams;
+mod thin;
 mod timeline;
 mod times;
 mod udp;

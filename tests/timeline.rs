@@ -1,9 +1,8 @@
 //! What was recorded when, as `/api/timeline` and `/api/days` tell it, of a machine whose clock is trusted.
 
-use crate::support::{Nvr, SHORT_SEGMENTS, config, http::ask, unix_time, wait_for};
+use crate::support::{Nvr, SHORT_SEGMENTS, config, http::ask, step_the_clock, unix_time, wait_for};
 use camera::{Camera, Clip, Options, Speed};
 use serde_json::Value;
-use std::{fs, path::Path};
 
 /// Records a clip in its own time over and over, on a machine whose clock was set.
 fn recording() -> (Nvr, String, Camera) {
@@ -28,16 +27,6 @@ fn playing(port: u16) -> Camera {
     let clip = Clip::committed("plain.h264").unwrap();
     let options = Options { speed: Speed::Times(1.0), ..Options::default() };
     Camera::builder().port(port).stream_with("cam", clip, options).start().unwrap()
-}
-
-/// Has smolnvr remember that the clock was an hour behind when the machine booted: it was set since, and is
-/// trusted.
-fn step_the_clock(directory: &Path) {
-    let read = |path: &str| fs::read_to_string(path).unwrap();
-    let boot = read("/proc/sys/kernel/random/boot_id").trim().replace('-', "");
-    let uptime: f64 = read("/proc/uptime").split(' ').next().unwrap().parse().unwrap();
-    let booted = now() - (uptime * 1000.0) as i64 - 3_600_000;
-    fs::write(directory.join("smolnvr.clock"), format!("{boot} {booted}\n")).unwrap();
 }
 
 fn now() -> i64 {

@@ -93,8 +93,8 @@ fn guarded_change(old: &Config, new: &Config) -> Option<String> {
 }
 
 /// How recordings are divided, and how long they are kept.
-const OPEN_STORAGE_KEYS: [&str; 4] =
-    ["segment_seconds", "keep_free_percent", "keep_days", "sync_seconds"];
+const OPEN_STORAGE_KEYS: [&str; 5] =
+    ["segment_seconds", "keep_free_percent", "keep_days", "thin_after_days", "sync_seconds"];
 
 /// Returns the text after a change of the same shape, everything else unchanged to the byte.
 ///

@@ -34,6 +34,7 @@ fn the_shipped_file_is_valid_and_lists_every_key_with_its_default() {
         "segment_seconds",
         "keep_free_percent",
         "keep_days",
+        "thin_after_days",
         "sync_seconds",
         "name",
         "label",

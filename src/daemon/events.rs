@@ -83,12 +83,11 @@ impl Daemon {
                 log::warn!("{text}");
                 self.note(Kind::Card, None, text);
             }
-            Event::SpanDone { id, result } => {
-                if let Err(reason) = &result {
-                    log::debug!("a span is left: {reason}");
-                }
-                self.answer_span(id, result);
+            Event::Thinned { file: it } => {
+                log::debug!("camera={} file={} thinned", it.camera, file(it.number));
+                self.notice(&it.camera, it.number, "whole");
             }
+            Event::SpanDone { id, result } => self.answer_span(id, result),
             Event::Dated { recordings } => self.say_dated(recordings),
             Event::AgeDoubtful => self.say_that_age_waits(),
             Event::Ended => self.card_ended.set(true),

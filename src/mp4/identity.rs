@@ -79,6 +79,13 @@ impl Marks {
     pub const NONE: Marks = Marks(0);
     /// Somebody wants to keep it: it never expires.
     pub const KEPT: Marks = Marks(2);
+    /// Only its key frames are left.
+    pub const THINNED: Marks = Marks(4);
+    /// Thinning it would gain little, or is not possible.
+    pub const LEAN: Marks = Marks(8);
+    /// Made from another recording of its number, which is still the right one while it is there.
+    pub const COPY: Marks = Marks(16);
+    pub const NOT_TO_BE_THINNED: Marks = Marks(2 | 4 | 8);
 
     /// Those that a box's byte of flags holds.
     pub fn of_flags(flags: u8) -> Marks {
@@ -92,6 +99,10 @@ impl Marks {
 
     pub fn has(self, marks: Marks) -> bool {
         self.0 & marks.0 == marks.0
+    }
+
+    pub fn has_any(self, marks: Marks) -> bool {
+        self.0 & marks.0 != 0
     }
 
     #[must_use]

@@ -17,6 +17,7 @@ use std::{
     cell::RefCell,
     fmt, io,
     ops::{ControlFlow, Range},
+    sync::Arc,
 };
 
 pub use entry::Video;
@@ -28,7 +29,7 @@ pub use pieces::{DecodeTime, Subsegment, Subsegments, decode_times, read_boxes, 
 pub use window::ReadAt;
 
 use super::{fragment::Extent, index::Index};
-use crate::units::Ticks;
+use crate::{codec::ParameterSets, units::Ticks};
 use window::{Fault, Window, damage};
 
 /// What a walk over a whole file found.
@@ -180,6 +181,12 @@ pub fn walk(
         at = fragment.end;
     }
     Ok(())
+}
+
+/// The parameter sets of the video, where its samples have the length prefixes of ours.
+pub fn read_parameter_sets(read_at: ReadAt, len: u64, head: &Head) -> Option<Arc<ParameterSets>> {
+    let video = head.video.as_ref().filter(|video| video.length_bytes == 4)?;
+    entry::parameter_sets(&mut Window::new(read_at, len), video).ok()
 }
 
 /// The head, and the true length with it, for the list: the head of a fragmented file of others does not

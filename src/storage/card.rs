@@ -10,6 +10,7 @@
 //! ├─ room        retention, a full card, deleting
 //! ├─ folders     the list: names at once; whose folder each is
 //! ├─ spans       what people want of all recordings between two moments
+//! ├─ thinning    old recordings are reduced to their key frames
 //! ├─ index       what is known of them, in a file of each folder
 //! └─ heads       what the files say, newest first in the background
 //! ```
@@ -22,6 +23,7 @@ mod room;
 mod segments;
 mod spans;
 mod staged;
+mod thinning;
 
 use std::{
     collections::VecDeque,
@@ -76,6 +78,9 @@ pub struct Card<D: Disk> {
     deleted_in_vain: usize,
     /// `keep_days` waits, which was said.
     age_is_doubtful: bool,
+    /// What is being reduced to its key frames.
+    thinning: Option<thinning::Job<D>>,
+    next_thin: Instant,
     /// What is wanted of a span and not done yet.
     span: Option<spans::Job>,
     /// What time it was, as the board believes, and for how long the machine was up.
@@ -125,6 +130,8 @@ impl<D: Disk> Card<D> {
             failing_until: now,
             deleted_in_vain: 0,
             age_is_doubtful: false,
+            thinning: None,
+            next_thin: now,
             span: None,
             wall: None,
             next_lock_check: now,
@@ -166,6 +173,7 @@ impl<D: Disk> Card<D> {
             Command::Overtaken { camera } => self.overtaken(camera, now),
             Command::ReadFailed { camera, name } => self.read_failed(camera, name, now),
             Command::Shutdown => {
+                self.abandon_thinning();
                 self.close_all(now);
                 self.events.push_back(Event::Ended);
             }
@@ -192,6 +200,8 @@ impl<D: Disk> Card<D> {
                     self.room_step(now)
                 } else if self.span.as_ref().is_some_and(|job| now >= job.next_step) {
                     self.span_step(now)
+                } else if self.next_thinning().is_some_and(|due| now >= due) {
+                    self.thin_step(now)
                 } else {
                     self.head_step(now)
                 }
@@ -225,7 +235,7 @@ impl<D: Disk> Card<D> {
         let is_up = self.root.is_some() && !waits;
         let asked = self.list().is_awaited().then_some(self.head_pause);
         let span = self.span.as_ref().map(|job| job.next_step);
-        let dues = [self.next_head, asked, span];
+        let dues = [self.next_head, asked, span, self.next_thinning()];
         is_up.then(|| dues.into_iter().flatten().fold(self.next_room, Instant::min))
     }
 
@@ -250,6 +260,10 @@ impl<D: Disk> Card<D> {
             self.close(place.id, now);
         }
         self.settings = settings;
+        if self.settings.thin_after_days == 0 {
+            self.abandon_thinning();
+        }
+        self.next_thin = now + CARD_RETRY_INTERVAL;
         self.next_room = self.next_room.min(now + CARD_RETRY_INTERVAL);
         if !same_card {
             self.forget_card();
@@ -305,6 +319,7 @@ impl<D: Disk> Card<D> {
 
     /// No file of the card stays open, nothing of it is known any more: it may come back another.
     fn release(&mut self, by: HoldBy, now: Instant) {
+        self.abandon_thinning();
         self.close_all(now);
         self.forget_card();
         self.hold = Some(Hold { since: now, by });
@@ -326,6 +341,7 @@ impl<D: Disk> Card<D> {
         self.indexes = Vec::new();
         self.forget_given_up();
         self.abandon_span();
+        self.thinning = None;
         self.list().reset();
     }
 

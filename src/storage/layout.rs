@@ -54,6 +54,12 @@ impl Name {
         u32::from_be_bytes(self.number)
     }
 
+    /// Another name of the same number, with one digit more; `None` where it has nine.
+    pub fn longer(self) -> Option<Name> {
+        let digits = u8::try_from(self.form.digits() + 1).ok().filter(|digits| *digits <= 9)?;
+        Some(Name { form: Form::new(digits, 0), ..self })
+    }
+
     /// The name in 5 bytes, for [`Name::from_bytes`].
     pub fn to_bytes(self) -> [u8; 5] {
         let [a, b, c, d] = self.number;

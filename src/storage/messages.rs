@@ -24,6 +24,8 @@ pub struct Settings {
     pub keep_free_percent: u8,
     /// 0: no limit by age.
     pub keep_days: u32,
+    /// Older recordings are reduced to their key frames; 0: none.
+    pub thin_after_days: u32,
     /// At most this much video is not yet durable.
     pub sync: Duration,
     /// No two record into one folder.
@@ -182,6 +184,10 @@ pub enum Event {
     Deleted {
         file: Recording,
         reason: DeleteReason,
+    },
+    /// Only the key frames of a recording are left.
+    Thinned {
+        file: Recording,
     },
     /// What was wanted of a span is done, or not.
     SpanDone {

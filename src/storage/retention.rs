@@ -88,6 +88,33 @@ pub fn for_age(folders: &[Folder], now: WallTime, keep_days: u32) -> Option<Aged
     })
 }
 
+/// The oldest recording that is older than `thin_after_days` and may be reduced to its key frames; 0 days: none.
+///
+/// As of [`for_age`], the clocks must be trusted, and a clock that jumped does not count.
+pub fn for_thinning(
+    folders: &[Folder],
+    now: WallTime,
+    thin_after_days: u32,
+) -> Option<(CameraId, Name)> {
+    if thin_after_days == 0 {
+        return None;
+    }
+    let full = i64::from(thin_after_days) * MILLIS_PER_DAY;
+    let limit = now.0.saturating_sub(full);
+    let is_due = |entry: &&Entry| {
+        entry.state == SegmentState::Whole
+            && !entry.marks().has_any(Marks::NOT_TO_BE_THINNED)
+            && entry.held() == 0
+            && entry.clock_trusted
+            && entry.end().0 < limit
+    };
+    let due = folders
+        .iter()
+        .flat_map(|folder| folder.entries().iter().filter(is_due).map(|entry| (folder.id, entry)));
+    let (camera, oldest) = due.min_by_key(|(_, entry)| entry.end().0)?;
+    is_borne_out(folders, oldest.end(), now, full).then_some((camera, oldest.name))
+}
+
 /// When the recordings of a folder ended that did so after `from`, newest first.
 fn ends(folder: &Folder, from: WallTime) -> Peekable<impl Iterator<Item = i64>> {
     let trusted = folder.entries().iter().rev().filter(|entry| entry.clock_trusted);

@@ -34,6 +34,7 @@ struct Recording<'a> {
     mime: Option<String>,
     state: &'static str,
     kept: bool,
+    thinned: bool,
     gap_before_ms: u32,
 }
 
@@ -297,6 +298,7 @@ impl List {
             mime: codecs.map(|codecs| format!("video/mp4; codecs=\"{codecs}\"")),
             state: entry.state.name(),
             kept: entry.marks().has(Marks::KEPT),
+            thinned: entry.marks().has(Marks::THINNED),
             gap_before_ms: row.gap_before_ms,
         }
     }

@@ -112,9 +112,11 @@ struct CameraStatus {
     segment_start_ms: Option<i64>,
     segment_ms: Option<u32>,
     segments: usize,
-    /// Bytes of kept ones.
     kept_segments: usize,
+    /// Bytes of kept ones.
     kept_bytes: u64,
+    /// Bytes of recordings reduced to their key frames.
+    thinned_bytes: u64,
     /// How many days of recordings the card holds in the long run; `None` until there is a day of
     /// them.
     days_fit: Option<f64>,
@@ -229,20 +231,25 @@ impl Web {
     fn count_recordings(&self, cameras: &mut [CameraStatus]) -> Vec<Former> {
         let catalog = self.catalog();
         let storage = &self.daemon.config.borrow().storage;
-        let (keep_free_percent, keep_days) =
-            (storage.keep_free_percent.get(), storage.keep_days.get());
-        for (name, days) in catalog.days(Retained { keep_free_percent, keep_days }) {
+        let retained = Retained {
+            keep_free_percent: storage.keep_free_percent.get(),
+            keep_days: storage.keep_days.get(),
+            thin_after_days: storage.thin_after_days.get(),
+        };
+        for (name, days) in catalog.days(retained) {
             if let Some(camera) = cameras.iter_mut().find(|camera| camera.name == name) {
                 camera.days_fit = days.map(|days| (days * 10.0).round() / 10.0);
             }
         }
         let mut former = Vec::new();
         for (name, tally) in catalog.tallies() {
-            let Tally { segments, bytes, kept_segments, kept_bytes, oldest, newest } = tally;
+            let Tally { segments, bytes, kept_segments, kept_bytes, thinned_bytes, oldest, newest } =
+                tally;
             match cameras.iter_mut().find(|camera| camera.name == name) {
                 Some(it) => {
                     (it.segments, it.oldest, it.newest) = (segments, oldest, newest);
                     (it.kept_segments, it.kept_bytes) = (kept_segments, kept_bytes);
+                    it.thinned_bytes = thinned_bytes;
                 }
                 None => {
                     let name = name.to_owned();
@@ -296,6 +303,7 @@ impl Web {
             segments: 0,
             kept_segments: 0,
             kept_bytes: 0,
+            thinned_bytes: 0,
             days_fit: None,
             oldest: None,
             newest: None,
@@ -428,6 +436,8 @@ fn prometheus(status: &Status) -> String {
     put("gauge", "camera_viewers", "Live viewers.", each(&|it| it.viewers as u64));
     put("gauge", "camera_recordings", "Recordings on the card.", each(&|it| it.segments as u64));
     put("gauge", "camera_kept_bytes", "Size of kept recordings.", each(&|it| it.kept_bytes));
+    let thinned = each(&|it| it.thinned_bytes);
+    put("gauge", "camera_thinned_bytes", "Size of recordings reduced to key frames.", thinned);
     put("counter", "camera_frames_total", "Frames taken.", each(&|it| it.frames));
     let of_ffmpeg = status.cameras.iter().filter_map(|it| {
         Some((format!("{{camera=\"{}\"}}", it.name), it.ffmpeg.as_ref()?.restarts))

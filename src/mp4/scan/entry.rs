@@ -1,7 +1,8 @@
 //! Reads sample entries: which codec, and how a browser is told.
 
-use super::window::{BoxHeader, Fault, Window};
-use crate::codec::{Codec, audio::mime_of_entry};
+use super::window::{BoxHeader, Fault, WINDOW_BYTES, Window};
+use crate::codec::{Codec, Collector, ParameterSets, audio::mime_of_entry};
+use std::sync::Arc;
 
 /// What a track holds.
 pub(super) enum Entry {
@@ -22,7 +23,6 @@ pub struct Video {
     /// Of the length before each NAL unit, 1 to 4.
     pub(super) length_bytes: u8,
     /// Where the payload of `avcC` or `hvcC` lies in the file.
-    #[cfg(feature = "pictures")]
     pub(super) configuration: u64,
 }
 
@@ -57,15 +57,8 @@ pub(super) fn read(window: &mut Window, stsd: BoxHeader) -> Result<Option<Entry>
                 }
             };
             let length_bytes = (lengths & 3) + 1;
-            let video = Video {
-                codec,
-                codecs,
-                width,
-                height,
-                length_bytes,
-                #[cfg(feature = "pictures")]
-                configuration: header.body,
-            };
+            let video =
+                Video { codec, codecs, width, height, length_bytes, configuration: header.body };
             return Ok(Some(Entry::Video(video)));
         }
         window.position = header.end;
@@ -88,6 +81,36 @@ fn read_audio(window: &mut Window, entry: BoxHeader) -> Result<Entry, Fault> {
         window.position = header.end;
     }
     Ok(Entry::Audio { codecs })
+}
+
+/// Those of the decoder's configuration (ISO/IEC 14496-15 §5.3.3.1, §8.3.3.1).
+pub(super) fn parameter_sets(
+    window: &mut Window,
+    video: &Video,
+) -> Result<Arc<ParameterSets>, Fault> {
+    let mut collector = Collector::new(video.codec);
+    window.position = video.configuration + if video.codec == Codec::H264 { 5 } else { 22 };
+    let arrays = match video.codec {
+        Codec::H264 => 2,
+        Codec::H265 => window.u8()?,
+    };
+    for _ in 0..arrays {
+        let count = match video.codec {
+            Codec::H264 => u16::from(window.u8()? & 0x1f),
+            Codec::H265 => {
+                window.u8()?; // NAL_unit_type
+                window.u16()?
+            }
+        };
+        for _ in 0..count {
+            let length = usize::from(window.u16()?);
+            if length > WINDOW_BYTES {
+                return Err(Fault::End);
+            }
+            collector.offer(window.slice(length)?);
+        }
+    }
+    collector.current().ok_or(Fault::End)
 }
 
 /// RFC 6381 §3.3: profile, constraints, level.

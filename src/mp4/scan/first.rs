@@ -4,12 +4,12 @@
 
 use super::{
     State, What,
-    entry::Video,
+    entry::parameter_sets,
     head::{self, Defaults, Form, Head},
     window::{BoxHeader, Fault, ReadAt, WINDOW_BYTES, Window, damage},
 };
 use crate::{
-    codec::{Codec, Collector, ParameterSets},
+    codec::ParameterSets,
     limits,
     mp4::fragment::{
         BASE_DATA_OFFSET_PRESENT, DATA_OFFSET_PRESENT, DEFAULT_SAMPLE_DURATION_PRESENT,
@@ -48,33 +48,6 @@ pub fn read_first(read_at: ReadAt, len: u64) -> Result<First, State> {
         sample.extend_from_slice(window.slice((size - sample.len()).min(WINDOW_BYTES))?);
     }
     Ok(First { parameter_sets, sample })
-}
-
-/// Those of the decoder's configuration (ISO/IEC 14496-15 §5.3.3.1, §8.3.3.1).
-fn parameter_sets(window: &mut Window, video: &Video) -> Result<Arc<ParameterSets>, Fault> {
-    let mut collector = Collector::new(video.codec);
-    window.position = video.configuration + if video.codec == Codec::H264 { 5 } else { 22 };
-    let arrays = match video.codec {
-        Codec::H264 => 2,
-        Codec::H265 => window.u8()?,
-    };
-    for _ in 0..arrays {
-        let count = match video.codec {
-            Codec::H264 => u16::from(window.u8()? & 0x1f),
-            Codec::H265 => {
-                window.u8()?; // NAL_unit_type
-                window.u16()?
-            }
-        };
-        for _ in 0..count {
-            let length = usize::from(window.u16()?);
-            if length > WINDOW_BYTES {
-                return Err(Fault::End);
-            }
-            collector.offer(window.slice(length)?);
-        }
-    }
-    collector.current().ok_or(Fault::End)
 }
 
 /// Where the first sample of the first fragment lies, and its bytes.

@@ -36,6 +36,7 @@ impl<D: Disk> Card<D> {
         self.next_head = Some(now);
         self.index_due = now + CARD_INDEX_DELAY;
         self.next_room = now + CARD_ROOM_DELAY;
+        self.next_thin = now + CARD_ROOM_DELAY;
         self.set_state(match mount {
             Mount::Writable => CardState::Ok,
             _ => CardState::ReadOnly("the card is mounted read-only".into()),

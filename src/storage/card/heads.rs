@@ -201,6 +201,9 @@ impl<D: Disk> Card<D> {
             Ok(Found::Nothing | Found::Foreign) => self.forget(camera, name),
             Ok(Found::Recording { head, bytes, modified }) => {
                 self.enter(camera, name, &head, bytes, modified);
+                if head.identity.is_some_and(|identity| identity.marks.has(Marks::COPY)) {
+                    self.settle_copy(camera, name, now);
+                }
             }
             Ok(Found::Damaged { bytes, modified }) => {
                 self.update(camera, name, |entry| {

@@ -214,6 +214,9 @@ impl<D: Disk> Card<D> {
             let asked = reason == DeleteReason::Asked;
             return if asked { Err(DeleteError::Kept) } else { Ok(()) };
         }
+        if self.is_thinned_now(camera, name) {
+            self.abandon_thinning();
+        }
         if let Err(error) = self.unlink(camera, name) {
             let trouble = self.diagnose(&error);
             if reason != DeleteReason::Asked && matches!(trouble, Trouble::Failing(_)) {
@@ -249,7 +252,7 @@ impl<D: Disk> Card<D> {
     }
 
     /// A power cut between any two of these calls costs no number: the marker comes first.
-    fn unlink(&mut self, camera: CameraId, name: Name) -> io::Result<()> {
+    pub(super) fn unlink(&mut self, camera: CameraId, name: Name) -> io::Result<()> {
         let (path, directory) = (self.path(camera, name)?, self.directory(camera)?);
         let is_highest = self.list().folder(camera).is_some_and(|folder| folder.is_highest(name));
         if is_highest {
@@ -312,7 +315,7 @@ impl<D: Disk> Card<D> {
     }
 
     /// What time it is, where that is to be believed.
-    fn wall_now(&self, now: Instant) -> Option<WallTime> {
+    pub(super) fn wall_now(&self, now: Instant) -> Option<WallTime> {
         let (wall, clock, _) = self.time_now(now)?;
         (clock == Clock::Trusted).then_some(wall)
     }

@@ -6,6 +6,7 @@ mod recordings;
 mod room;
 mod spans;
 mod staged;
+mod thinning;
 mod times;
 
 use std::{fs, path::Path, time::Duration};
@@ -64,6 +65,7 @@ impl Bench {
             require_mount: RequireMount::Yes,
             keep_free_percent: 0,
             keep_days: 0,
+            thin_after_days: 0,
             sync: Duration::from_secs(5),
             cameras: vec![place(YARD, "yard", "."), place(GATE, "gate", "gate")],
             lock_file: disk.root().with_file_name("sysupgrade.lock"),

@@ -12,6 +12,8 @@ pub struct Retained {
     pub keep_free_percent: u64,
     /// 0: no limit by age.
     pub keep_days: u64,
+    /// 0: none is thinned.
+    pub thin_after_days: u64,
 }
 
 impl Catalog {
@@ -31,7 +33,7 @@ impl Catalog {
         let share = share(room, recording, former);
         let days = rates.into_iter().map(|(folder, rate)| {
             let limit = Some(retained.keep_days).filter(|days| *days > 0);
-            let days = rate.map(|rate| share / rate.bytes_a_day);
+            let days = rate.map(|rate| rate.days_in(share, retained.thin_after_days));
             (folder, days.map(|days| limit.map_or(days, |limit| days.min(limit as f64))))
         });
         days.map(|(folder, days)| (self.camera_of(folder), days)).collect()
@@ -41,12 +43,16 @@ impl Catalog {
 /// What a camera writes.
 struct Rate {
     bytes_a_day: f64,
+    /// The same of what was thinned; `None` before any was.
+    thinned_bytes_a_day: Option<f64>,
 }
 
 impl Rate {
-    /// Over the last week, with its gaps; `None` where it was less than a day.
+    /// Over the last week, with its gaps, less what is thinned by now; `None` where it was less than a day.
     fn of(folder: &Folder) -> Option<Rate> {
-        let is_known = |entry: &&Entry| entry.clock_trusted && entry.is_read();
+        let is_thinned = |entry: &&Entry| entry.marks().has(Marks::THINNED);
+        let is_known =
+            |entry: &&Entry| entry.clock_trusted && entry.is_read() && !is_thinned(entry);
         let known = || folder.entries.iter().rev().filter(is_known);
         let newest = known().next()?.end().0;
         let recent = known().take_while(|entry| newest.saturating_sub(entry.start.0) <= WEEK_MS);
@@ -56,7 +62,39 @@ impl Rate {
             bytes = bytes.saturating_add(entry.bytes);
         }
         let days = (newest - oldest) as f64 / DAY_MS as f64;
-        (days >= 1.0 && bytes > 0).then_some(Rate { bytes_a_day: bytes as f64 / days })
+        // A day less than a segment: so much is left where all that is older is thinned.
+        (days >= 0.9 && bytes > 0).then(|| {
+            let bytes_a_day = bytes as f64 / days;
+            let full = Density::of(known());
+            let thinned = Density::of(folder.entries.iter().filter(is_thinned));
+            let thinned_bytes_a_day =
+                thinned.zip(full).map(|(it, full)| bytes_a_day * it.0 / full.0);
+            Rate { bytes_a_day, thinned_bytes_a_day }
+        })
+    }
+
+    fn days_in(&self, bytes: f64, thin_after_days: u64) -> f64 {
+        let days = bytes / self.bytes_a_day;
+        let full_days = thin_after_days as f64;
+        match self.thinned_bytes_a_day {
+            Some(thinned) if thin_after_days > 0 && days > full_days => {
+                full_days + (bytes - full_days * self.bytes_a_day) / thinned
+            }
+            _ => days,
+        }
+    }
+}
+
+/// Bytes a millisecond of what is recorded.
+struct Density(f64);
+
+impl Density {
+    fn of<'a>(entries: impl Iterator<Item = &'a Entry>) -> Option<Density> {
+        let sums = |(bytes, millis): (u64, u64), entry: &Entry| {
+            (bytes.saturating_add(entry.bytes), millis + u64::from(entry.duration_ms))
+        };
+        let (bytes, millis) = entries.fold((0, 0), sums);
+        (bytes > 0 && millis > 0).then(|| Density(bytes as f64 / millis as f64))
     }
 }
 
@@ -117,13 +155,14 @@ mod tests {
     }
 
     fn days(catalog: &Catalog, keep_free_percent: u64, keep_days: u64) -> Vec<Option<f64>> {
-        let days = catalog.days(Retained { keep_free_percent, keep_days });
+        let retained = Retained { keep_free_percent, keep_days, thin_after_days: 2 };
+        let days = catalog.days(retained);
         days.into_iter().map(|(_, days)| days.map(|days| (days * 10.0).round() / 10.0)).collect()
     }
 
     #[test]
     fn nothing_is_said_before_a_day_was_recorded() {
-        let short = catalog(50 * GB, vec![(true, folder("/card/yard", 23, GB / 24))]);
+        let short = catalog(50 * GB, vec![(true, folder("/card/yard", 21, GB / 24))]);
         assert_eq!(days(&short, 0, 0), [None]);
         let unset = catalog(50 * GB, vec![(true, folder("/card/yard", 48, GB / 24))]);
         let mut unset = unset;
@@ -160,6 +199,18 @@ mod tests {
             folder.get_mut(Name::new(hour).unwrap()).unwrap().set_marks(Marks::KEPT);
         }
         assert_eq!(days(&yard, 0, 0), [Some(48.0)]);
+    }
+
+    #[test]
+    fn what_is_thinned_takes_so_much_of_the_room_as_was_seen() {
+        let mut yard = catalog(46 * GB, vec![(true, folder("/card/yard", 96, GB / 24))]);
+        for hour in 0..48 {
+            let entry = yard.folder_mut(CameraId(0)).unwrap();
+            let entry = entry.get_mut(Name::new(hour).unwrap()).unwrap();
+            (entry.bytes, _) = (entry.bytes / 10, entry.set_marks(Marks::THINNED));
+        }
+        // 48.2 GB of room: two days of 1 GB, the rest of 0.1 GB.
+        assert_eq!(days(&yard, 0, 0), [Some(464.0)]);
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct Tally {
     /// Those of them that are kept.
     pub kept_segments: usize,
     pub kept_bytes: u64,
+    /// Of those that are thinned.
+    pub thinned_bytes: u64,
     /// Of the lowest and the highest number, see [`Entry::address`].
     pub oldest: Option<u32>,
     pub newest: Option<u32>,
@@ -147,6 +149,9 @@ impl Catalog {
                 let (Some(tally), Some(address)) = (tally, entry.address()) else { continue };
                 tally.segments += 1;
                 tally.bytes = tally.bytes.saturating_add(entry.bytes);
+                if entry.marks().has(Marks::THINNED) {
+                    tally.thinned_bytes = tally.thinned_bytes.saturating_add(entry.bytes);
+                }
                 if entry.marks().has(Marks::KEPT) {
                     tally.kept_segments += 1;
                     tally.kept_bytes = tally.kept_bytes.saturating_add(entry.bytes);

@@ -1,0 +1,370 @@
+//! Thinning old recordings to their key frames, a small step at a time.
+//!
+//! FAT has no rename that a power cut leaves whole. So the copy gets a name of the same number with one
+//! digit more, which it keeps, and its identity says that it is one:
+//!
+//! ```text
+//! 0014.mp4, marked as a copy ─▶ closed, durable ─▶ 014.mp4 deleted ─▶ the mark goes
+//!   beside its original, a copy is deleted       │   alone, it has taken its place
+//! ```
+//! Knows nothing of: what is left of a recording (`storage::thin`).
+
+use std::{io, ops::ControlFlow, time::Instant};
+
+use super::Card;
+use crate::{
+    limits::{
+        CARD_ROOM_INTERVAL, THIN_FRAGMENTS_AT_ONCE, THIN_LATENESS_MAX, THIN_PIECE_BYTES,
+        THIN_STEP_INTERVAL, THIN_UNSYNCED_BYTES_MAX,
+    },
+    mp4::{
+        TIMESCALE,
+        fragment::Extent,
+        identity::{Identity, Marks},
+        scan::{self, Head, State, Step},
+    },
+    storage::{
+        CameraId, CardState, Event,
+        catalog::{Entry, SegmentState},
+        disk::{Access, Disk},
+        layout::Name,
+        retention,
+        segment::{self, Segment},
+        thin::{KeyFrame, Plan, Survey},
+    },
+};
+
+use super::health::Trouble;
+
+/// A recording that is being thinned.
+pub(super) struct Job<D: Disk> {
+    camera: CameraId,
+    name: Name,
+    file: D::File,
+    bytes: u64,
+    head: Head,
+    stage: Stage<D>,
+}
+
+enum Stage<D: Disk> {
+    Survey(Survey),
+    Copy(Name, Box<Copy<D>>),
+    /// All of the copy is durable.
+    Closed(Name),
+}
+
+struct Copy<D: Disk> {
+    plan: Plan,
+    segment: Segment<D>,
+    nth: usize,
+    /// The fragment in the making.
+    fragment: Vec<u8>,
+    /// Of what its header says, and how much of the key frame is still to be read.
+    open: Option<(KeyFrame, Extent, usize)>,
+    unsynced_bytes: usize,
+}
+
+impl<D: Disk> Card<D> {
+    /// When the next step is due, where any is wanted; never before the list is complete.
+    pub(super) fn next_thinning(&self) -> Option<Instant> {
+        let is_wanted = self.settings.thin_after_days > 0;
+        (is_wanted && self.list().complete()).then_some(self.next_thin)
+    }
+
+    /// A small step; none while anything else wants the card.
+    pub(super) fn thin_step(&mut self, now: Instant) {
+        // A step that comes late was kept waiting by the card, which gets a longer rest than that.
+        let late = now.saturating_duration_since(self.next_thin);
+        self.next_thin = now + THIN_STEP_INTERVAL;
+        if late > THIN_LATENESS_MAX {
+            self.next_thin = now + (late * 10).min(CARD_ROOM_INTERVAL);
+            return;
+        }
+        if self.has_moved(now) {
+            return;
+        }
+        if self.list().state != CardState::Ok || !self.is_writable() {
+            self.next_thin = now + CARD_ROOM_INTERVAL;
+            return;
+        }
+        let Some(job) = self.thinning.take() else {
+            return self.begin_thinning(now);
+        };
+        let (camera, name) = (job.camera, job.name);
+        let result = match job.stage {
+            Stage::Survey(_) => self.survey_step(job, now),
+            Stage::Copy(..) => self.copy_step(job),
+            Stage::Closed(copy) => {
+                drop(job.file);
+                self.replace(camera, name, copy, now)
+            }
+        };
+        if let Err(error) = result {
+            self.thinning_failed(camera, name, &error, now);
+        }
+    }
+
+    /// Looks for the oldest recording that is due.
+    fn begin_thinning(&mut self, now: Instant) {
+        let days = self.settings.thin_after_days;
+        let wall = self.wall_now(now);
+        let due = wall.and_then(|wall| retention::for_thinning(self.list().folders(), wall, days));
+        let Some((camera, name)) = due else {
+            self.next_thin = now + CARD_ROOM_INTERVAL;
+            return;
+        };
+        let entry = self.list().folder(camera).and_then(|it| it.get(name).copied());
+        if entry.is_some_and(|entry| entry.is_from_index()) {
+            return self.read_head(camera, name, now); // the next step sees whether it is so
+        }
+        match self.look_at_original(camera, name) {
+            Ok(Some(job)) => self.thinning = Some(job),
+            Ok(None) => self.leave_as_it_is(camera, name, now),
+            Err(error) => self.thinning_failed(camera, name, &error, now),
+        }
+    }
+
+    /// `None` where it can not be thinned, or is marked by now.
+    fn look_at_original(&self, camera: CameraId, name: Name) -> io::Result<Option<Job<D>>> {
+        let file = self.disk.open(&self.path(camera, name)?, Access::Read)?;
+        let bytes = self.disk.len(&file)?;
+        let read_at = |buffer: &mut [u8], at| self.disk.read_at(&file, buffer, at);
+        let head = match scan::read_head(&read_at, bytes) {
+            Err(State::Unreadable { error, .. }) => return Err(error),
+            Err(_) => return Ok(None),
+            Ok(head) => head,
+        };
+        let marks = head.identity.as_ref().map(|identity| identity.marks);
+        let is_unmarked = marks.is_some_and(|marks| !marks.has_any(Marks::NOT_TO_BE_THINNED));
+        let fits = is_unmarked && head.is_closed(bytes) && head.timescale() == TIMESCALE;
+        let stage = Stage::Survey(Survey::default());
+        Ok(fits.then_some(Job { camera, name, file, bytes, head, stage }))
+    }
+
+    fn survey_step(&mut self, mut job: Job<D>, now: Instant) -> io::Result<()> {
+        let Stage::Survey(mut survey) = job.stage else { return Ok(()) };
+        let read_at = |buffer: &mut [u8], at| self.disk.read_at(&job.file, buffer, at);
+        let begin = survey.position().unwrap_or(job.head.media_begin);
+        let mut left = THIN_FRAGMENTS_AT_ONCE;
+        let walked = scan::walk(&read_at, job.bytes, &job.head, begin, &mut |step| {
+            left -= usize::from(matches!(step, Step::Fragment { .. }));
+            survey.take(step);
+            if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        let is_well = match walked {
+            Err(State::Unreadable { error, .. }) => return Err(error),
+            walked => walked.is_ok() && !survey.is_unfit(),
+        };
+        if is_well && survey.position().is_some_and(|at| at < job.bytes) {
+            job.stage = Stage::Survey(survey);
+            self.thinning = Some(job);
+            return Ok(());
+        }
+        let plan = survey.finish(job.bytes, job.head.media_begin).filter(|_| is_well);
+        match plan.and_then(|plan| Some((plan, job.name.longer()?))) {
+            Some((plan, copy)) => {
+                job.stage = Stage::Closed(copy); // taken from here on
+                self.begin_copy(job, plan, copy, now)
+            }
+            None => {
+                self.leave_as_it_is(job.camera, job.name, now);
+                Ok(())
+            }
+        }
+    }
+
+    fn begin_copy(&mut self, job: Job<D>, plan: Plan, name: Name, now: Instant) -> io::Result<()> {
+        let read_at = |buffer: &mut [u8], at| self.disk.read_at(&job.file, buffer, at);
+        let sets = scan::read_parameter_sets(&read_at, job.bytes, &job.head);
+        let (Some(sets), Some(identity)) = (sets, job.head.identity.clone()) else {
+            self.leave_as_it_is(job.camera, job.name, now);
+            return Ok(());
+        };
+        let expected_bytes = plan.bytes + job.head.media_begin;
+        let room = self.two_segments_bytes().saturating_add(expected_bytes);
+        if self.ask_space()?.free < room {
+            self.next_thin = now + CARD_ROOM_INTERVAL; // recordings come first
+            return Ok(());
+        }
+        let directory = self.directory(job.camera)?;
+        let marks = identity.marks.with(Marks::THINNED).with(Marks::COPY);
+        let start = segment::Start {
+            parameter_sets: &sets,
+            audio: None,
+            identity: &Identity { marks, ..identity },
+            file_system: self.file_system,
+            expected_bytes,
+        };
+        let path = directory.join(name.file_name());
+        let segment = match Segment::create(&self.disk, &path, &directory, &start) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // Without a byte it is what a power cut left of a copy; what else has that name stays.
+                let is_empty =
+                    self.disk.open(&path, Access::Read).and_then(|it| self.disk.len(&it));
+                match is_empty? {
+                    0 => self
+                        .disk
+                        .remove(&path)
+                        .and_then(|()| self.disk.sync_directory(&directory))?,
+                    _ => self.leave_as_it_is(job.camera, job.name, now),
+                }
+                return Ok(());
+            }
+            segment => segment?,
+        };
+        let (nth, fragment, open, unsynced_bytes) = (0, Vec::new(), None, 0);
+        let copy = Copy { plan, segment, nth, fragment, open, unsynced_bytes };
+        self.thinning = Some(Job { stage: Stage::Copy(name, Box::new(copy)), ..job });
+        Ok(())
+    }
+
+    fn copy_step(&mut self, mut job: Job<D>) -> io::Result<()> {
+        let Stage::Copy(name, mut copy) = job.stage else { return Ok(()) };
+        let result = copy.step(&self.disk, &job.file);
+        if let Ok(true) = result {
+            let closed = copy.segment.close(&self.disk);
+            job.stage = Stage::Closed(name);
+            self.thinning = Some(job);
+            return closed.map(drop);
+        }
+        job.stage = Stage::Copy(name, copy);
+        self.thinning = Some(job);
+        result.map(drop)
+    }
+
+    /// The copy is complete: it takes the place of its original.
+    fn replace(
+        &mut self,
+        camera: CameraId,
+        name: Name,
+        copy: Name,
+        now: Instant,
+    ) -> io::Result<()> {
+        let entry = self.list().folder(camera).and_then(|it| it.get(name).copied());
+        let is_due = entry.is_some_and(|it| it.state == SegmentState::Whole && it.held() == 0);
+        if !is_due || self.is_kept(camera, name) {
+            self.next_thin = now + CARD_ROOM_INTERVAL;
+            return self.unlink(camera, copy);
+        }
+        // Where this fails, the original may be gone all the same: the copy stays, and is settled at the next start.
+        self.unlink(camera, name)?;
+        if let Some(folder) = self.list().folder_mut(camera) {
+            folder.remove(name);
+            folder.push(Entry::new(copy, SegmentState::Unread));
+        }
+        self.read_head(camera, copy, now);
+        let file = self.recording(camera, copy);
+        self.events.push_back(Event::Thinned { file });
+        Ok(())
+    }
+
+    /// A copy was found by its mark: its original is there, and it goes; or it has taken its place, and
+    /// the mark goes. False where nothing is left to list.
+    pub(super) fn settle_copy(&mut self, camera: CameraId, name: Name, now: Instant) -> bool {
+        if !self.is_writable() {
+            return true;
+        }
+        let originals: Vec<_> = {
+            let list = self.list();
+            let Some(folder) = list.folder(camera) else { return true };
+            let others = folder.of_number(name.number()).iter().filter(|it| it.name != name);
+            others.map(|other| folder.path(other.name)).collect()
+        };
+        if originals.iter().any(|path| self.disk.exists(path)) {
+            if let Err(error) = self.unlink(camera, name) {
+                let trouble = self.diagnose(&error);
+                self.suffer(trouble, None, now);
+            }
+            self.forget(camera, name);
+            return false;
+        }
+        // Where it fails, the next start tries again, and the card's state says why.
+        let _ = self.mark(camera, name, now, |marks| marks.without(Marks::COPY));
+        true
+    }
+
+    /// It is remembered that nothing is to be gained.
+    fn leave_as_it_is(&mut self, camera: CameraId, name: Name, now: Instant) {
+        let _ =
+            self.mark(camera, name, now, |marks| match marks.has_any(Marks::NOT_TO_BE_THINNED) {
+                true => marks, // the list did not know
+                false => marks.with(Marks::LEAN),
+            });
+        // Where the file could not be marked, until the next start.
+        self.update(camera, name, |entry| entry.set_marks(entry.marks().with(Marks::LEAN)));
+    }
+
+    /// Ends what is begun; of the copy nothing stays.
+    pub(super) fn abandon_thinning(&mut self) {
+        let Some(Job { camera, stage, file, .. }) = self.thinning.take() else { return };
+        drop(file);
+        let copy = match stage {
+            Stage::Survey(_) => return,
+            Stage::Copy(name, copy) => {
+                drop(copy);
+                name
+            }
+            Stage::Closed(name) => name,
+        };
+        if self.is_writable() {
+            let _ = self.unlink(camera, copy); // the next start does it as well
+        }
+    }
+
+    /// Whether it is this one that is being thinned.
+    pub(super) fn is_thinned_now(&self, camera: CameraId, name: Name) -> bool {
+        self.thinning.as_ref().is_some_and(|job| (job.camera, job.name) == (camera, name))
+    }
+
+    fn thinning_failed(&mut self, camera: CameraId, name: Name, error: &io::Error, now: Instant) {
+        self.next_thin = now + CARD_ROOM_INTERVAL;
+        self.abandon_thinning();
+        match self.diagnose(error) {
+            // For the room of a copy nothing goes; a file that can not be read is left.
+            Trouble::NoRoom(_) => {}
+            Trouble::Failing(_) => self.update(camera, name, |entry| {
+                entry.set_marks(entry.marks().with(Marks::LEAN));
+            }),
+            trouble => self.suffer(trouble, Some((camera, name)), now),
+        }
+    }
+}
+
+impl<D: Disk> Copy<D> {
+    /// Reads a piece, or writes a fragment, or syncs; true when all is written.
+    fn step(&mut self, disk: &D, file: &D::File) -> io::Result<bool> {
+        if self.unsynced_bytes > THIN_UNSYNCED_BYTES_MAX {
+            self.segment.sync(disk)?;
+            self.unsynced_bytes = 0;
+            return Ok(false);
+        }
+        let (key, extent, left) = match self.open {
+            Some(open) => open,
+            None => {
+                self.fragment.clear();
+                let Some((key, extent)) = self.plan.header(self.nth, &mut self.fragment) else {
+                    return Ok(true);
+                };
+                (key, extent, key.bytes as usize)
+            }
+        };
+        if left == 0 {
+            let fragment = segment::Fragment { bytes: &self.fragment, extent };
+            self.segment.append(disk, &fragment)?;
+            self.unsynced_bytes += self.fragment.len();
+            (self.open, self.nth) = (None, self.nth + 1);
+            return Ok(false);
+        }
+        let begin = self.fragment.len();
+        self.fragment.resize(begin + left.min(THIN_PIECE_BYTES), 0);
+        let piece = self.fragment.get_mut(begin..).unwrap_or_default();
+        let at = key.at + u64::from(key.bytes) - left as u64;
+        let count = disk.read_at(file, piece, at)?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.fragment.truncate(begin + count);
+        self.open = Some((key, extent, left - count));
+        Ok(false)
+    }
+}
