@@ -33,6 +33,8 @@ def main():
         gap(tab, start)
         is_said(tab, start)
         keep_and_delete(tab, start)
+        for width, height, scheme in [(1280, 800, "dark"), (360, 740, "light")]:
+            hinders_nobody(tab, start, width, height, scheme)
         elements = tab.run('return document.querySelectorAll("*").length')
         assert elements <= ELEMENTS_MAX, elements
         tab.check()
@@ -149,8 +151,8 @@ def is_said(tab, start):
     words = tab.wait("the gap in words", "const text = document.querySelector('#band-words').textContent; return text.includes(' to ') && text")
     slider.focus()
     before = moment(tab)
-    tab.keyboard.press("Shift+ArrowRight")
-    tab.wait("a minute on", FRONT + "return !video.seeking && video.readyState >= 2 && Date.parse(location.hash.split('@')[1]) > argument", before)
+    tab.keyboard.press("ArrowRight")
+    tab.wait("ten seconds on", FRONT + "return !video.seeking && video.readyState >= 2 && Date.parse(location.hash.split('@')[1]) > argument", before)
     # From here to the other days: nothing but gap at the left of the block's first recording.
     typed(tab, start + 2000)
     tab.wait("the first recording", STILL + ' && video.currentSrc.includes("/001.mp4")')
@@ -186,6 +188,33 @@ def keep_and_delete(tab, start):
     spans = timeline(tab, start)["spans"]
     assert not any(begin <= start + 15_000 < end for begin, end, *_ in spans), spans
     step("deleted")
+
+
+def hinders_nobody(tab, start, width, height, scheme):
+    tab.page.set_viewport_size({"width": width, "height": height})
+    tab.page.emulate_media(color_scheme=scheme)
+    tab.run("location.hash = '#camera'")
+    tab.wait("live, or why not", LIVE + "return !document.querySelector('#live .tile').hidden")
+    states = [("live", lambda: None), ("calendar", lambda: tab.keyboard.press("d")), ("keys", lambda: tab.keyboard.press("?")),
+              ("link", lambda: tab.keyboard.press("c")), ("menu", lambda: tab.click("#menu summary")),
+              ("settings", lambda: tab.menu("#open-settings"))]
+    for state, enter in states:
+        enter()
+        tab.page.wait_for_timeout(200)
+        tab.hinders_nobody(f"{state} {width} {scheme}")
+        tab.keyboard.press("Escape")
+    tab.run("""
+      const text = (ms) => new Date(ms - new Date(ms).getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+      location.hash = `#camera@${text(argument + 60_000)}&to=${text(argument + 90_000)}`;
+    """, start)
+    tab.wait("a span", FRONT + "return video?.readyState >= 2 && !document.querySelector('#chosen').hidden")
+    tab.files()
+    tab.click("#health-details summary")
+    tab.page.wait_for_timeout(200)
+    tab.hinders_nobody(f"a span, files, state {width} {scheme}")
+    tab.click("#health-details summary")
+    tab.click("#close-files")
+    step("hinders_nobody", width=width, scheme=scheme)
 
 
 def timeline(tab, start):

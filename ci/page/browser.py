@@ -3,6 +3,7 @@
 The pictures of the clip `numbered` (ci/clips.sh) say which of the 250 they are; `SHOWN` reads that.
 """
 import contextlib
+import importlib.resources
 import json
 import time
 
@@ -93,6 +94,14 @@ class Tab:
 
     def text(self):
         return self.page.evaluate("document.body.innerText")[:2000]
+
+    def hinders_nobody(self, state):
+        """What axe-core finds by WCAG 2.2 A and AA and its best practices: nothing."""
+        self.page.evaluate(importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text())
+        found = self.page.evaluate("""axe.run(document, { resultTypes: ["violations"], runOnly:
+          ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })""")
+        findings = [(rule["id"], rule["help"], [node["target"] for node in rule["nodes"]]) for rule in found["violations"]]
+        assert not findings, f"{state}: {findings}"
 
     def check(self):
         assert not self.complaints, self.complaints

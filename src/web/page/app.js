@@ -256,7 +256,7 @@ function timelineOf(name) {
 const shownTimelines = () => (all ? status.cameras.map(({ name }) => name) : [camera]).map((name) => [name, timelineOf(name)]);
 
 function recordingsChanged(name, number, isToday = false) {
-  reel.forget(name, number);
+  reel.forget(name, number, now());
   timelines.get(name)?.changed(isToday ? now() : undefined);
   if (name !== camera) return;
   days.changed();

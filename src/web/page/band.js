@@ -1,7 +1,7 @@
 // The band: a part of the axis, drawn under a needle. Dragged, it moves time; wheel and fingers change how much of
 // it is seen. Below it the whole day.
 
-import { $, say } from "./dom.js";
+import { $, remembered, say } from "./dom.js";
 import { daysOn, midnight, momentAt, pixelOf, spanAt, viewOf, zoomed } from "./axis.js";
 import { CAUSES, colours, paintBand, paintDay } from "./paint.js";
 import { dayAndTime, hourMinute, hourMinuteSecond, span } from "./words.js";
@@ -11,7 +11,7 @@ export class Band {
   #canvas = $("band").querySelector("canvas");
   #strip = $("strip");
   #bubble = $("bubble");
-  #width = Number(localStorage.getItem("width")) || WIDTH_MS;
+  #width = Number(remembered("width")) || WIDTH_MS;
   /** Where the needle is, and where it moves to. */
   #fraction = FRACTION_LIVE;
   #lanes = [];
@@ -87,7 +87,7 @@ export class Band {
 
   zoom(factor) {
     this.#width = zoomed(this.#width, factor);
-    localStorage.setItem("width", String(this.#width));
+    remembered("width", String(this.#width));
     this.#draw();
     this.#tell();
   }

@@ -15,6 +15,16 @@ export function h(tag, properties = {}, ...children) {
   return element;
 }
 
+/** What this browser remembers of the page, where it may; sets it where a value is given. */
+export function remembered(name, value) {
+  try {
+    if (value !== undefined) localStorage.setItem(name, value);
+    return localStorage.getItem(name);
+  } catch {
+    return null; // forbidden
+  }
+}
+
 /** Sets a text, touching the page only where it differs: a screen reader says it once. */
 export function say(element, text) {
   text ??= "";

@@ -2,7 +2,7 @@
 // plays, the other loads what comes next, or looks for the picture under the finger; it comes to the front when
 // it has one.
 
-import { $, h, say } from "./dom.js";
+import { $, h, remembered, say } from "./dom.js";
 import { endOf } from "./reel.js";
 import { clock, codec, span } from "./words.js";
 
@@ -22,9 +22,11 @@ export class Player {
   #isScrubbing = false;
   #isLooking = false;
   #hasPicture = false;
+  /** By element: when the picture that is shown begins, and the least that two were apart; in seconds. */
+  #frames = new Map();
   #wantsPlay = true;
   #speed = 1;
-  #isMuted = localStorage.getItem("muted") === "yes";
+  #isMuted = remembered("muted") === "yes";
   #reel;
   #now;
   #on;
@@ -39,6 +41,7 @@ export class Player {
     this.#now = now;
     this.#on = on;
     for (const video of this.#videos) {
+      this.#watch(video);
       const front = (action) => () => video === this.video && this.#entry && action();
       video.addEventListener("ended", front(() => !this.#isScrubbing && this.#ended()));
       video.addEventListener("error", front(() => this.#failed(this.#entry)));
@@ -168,14 +171,31 @@ export class Player {
     this.#on.state();
   }
 
-  /** One picture on or back, where it stays: to the middle of its time. */
+  /** One picture on or back, where it stays: to the middle of its time. `fps`: what the camera says. */
   frame(step, fps) {
     this.pause();
-    const rate = Math.round(fps) || 25;
-    const time = (Math.floor(this.video.currentTime * rate + 0.01) + 0.5 + step) / rate;
     if (!this.#entry || this.#asked !== null) return;
+    const frame = this.#frames.get(this.video);
+    const apart = frame.apart < 1 ? frame.apart : 1 / (Math.round(fps) || 25);
+    // Where the browser does not tell the picture's own time, it is that of a steady camera.
+    const at = frame.at ?? Math.floor(this.video.currentTime / apart + 0.01) * apart;
+    const time = at + (step + 0.5) * apart;
     if (time >= 0 && time < this.video.duration) this.video.currentTime = time;
     else this.show(this.#entry.camera, this.#entry.start_ms + time * 1000, { isPlaying: false }).catch((problem) => this.#say(problem));
+  }
+
+  /** Notes when the picture that is shown begins, and how near pictures are to each other. */
+  #watch(video) {
+    const frame = { at: null, apart: 1 };
+    this.#frames.set(video, frame);
+    video.addEventListener("emptied", () => Object.assign(frame, { at: null, apart: 1 }));
+    const look = (_, { mediaTime }) => {
+      const apart = Math.abs(mediaTime - (frame.at ?? mediaTime));
+      if (apart > 0.001) frame.apart = Math.min(frame.apart, apart);
+      frame.at = mediaTime;
+      video.requestVideoFrameCallback(look);
+    };
+    video.requestVideoFrameCallback?.(look);
   }
 
   setSpeed(speed) {
@@ -186,7 +206,7 @@ export class Player {
 
   mute(isMuted) {
     this.#isMuted = isMuted;
-    localStorage.setItem("muted", isMuted ? "yes" : "no");
+    remembered("muted", isMuted ? "yes" : "no");
     this.#carry();
     this.#on.state();
   }

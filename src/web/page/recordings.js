@@ -82,7 +82,10 @@ export class Recordings {
     this.#agreesSince = since;
     if (isOther) this.#render();
     else if (this.#trouble !== before) this.#note();
-    if (!wasThere && this.#isThere) this.refresh().catch(() => {});
+    // One that ended as its camera went: nobody tells of that.
+    const isOpen = status.cameras.some((one) => one.name === this.#camera && one.recording);
+    const isStale = !isOpen && this.#entries.some(({ state }) => state === "recording");
+    if (isStale || (!wasThere && this.#isThere)) this.refresh().catch(() => {});
   }
 
   /** Whether a recording's time may be wrong. */

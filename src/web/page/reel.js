@@ -18,7 +18,7 @@ export class Reel {
     const later = (entries) => entries.find((entry) => entry.start_ms > ms && entry.state !== "damaged");
     const near = later(await this.#chunk(camera, ms));
     if (near) return near;
-    for (let from = ms; from < now; from += LOOK_MS) {
+    for (let from = Math.max(ms, now - LOOK_BACK_MS); from < now; from += LOOK_MS) {
       const to = Math.min(from + LOOK_MS, now + 1);
       const { spans } = await api("GET", `/api/timeline?${new URLSearchParams({ camera, from: Math.floor(from), to: Math.ceil(to) })}`);
       for (const [start, end] of spans) {
@@ -45,11 +45,10 @@ export class Reel {
   }
 
   /** A recording began, ended, was deleted; without a number: anything may have. */
-  forget(camera, number) {
-    const now = Math.floor(Date.now() / CHUNK_MS);
+  forget(camera, number, now) {
     for (const [key, chunk] of this.#chunks) {
       if (chunk.camera !== camera) continue;
-      if (number === undefined || !chunk.entries || chunk.index >= now || chunk.entries.some((entry) => entry.number === number)) {
+      if (number === undefined || !chunk.entries || (chunk.index + 1) * CHUNK_MS >= now || chunk.entries.some((entry) => entry.number === number)) {
         this.#chunks.delete(key);
       }
     }
@@ -103,3 +102,5 @@ const CHUNK_MAX = 500;
 const CHUNKS_MAX = 24;
 /** What the server tells of the axis at once. */
 const LOOK_MS = 31 * 86_400_000;
+/** What is older is not looked for over a gap. */
+const LOOK_BACK_MS = 13 * LOOK_MS;
