@@ -20,7 +20,7 @@ BY_HAND = [
     "/api/shutdown", "/api/storage/release", "/api/storage/resume", "/api/recordings/{camera}",
     "/live/{camera}.mp4", "/live/{camera}", "/snapshot/{camera}.jpg",
     # Of two numbers that are right each, together few are.
-    "/api/timeline", "/api/days", "/api/clock",
+    "/api/timeline", "/api/days", "/api/clock", "/hls/{camera}.m3u8",
 ]
 SECONDS = 15
 # What is wrong with a request and what passes for right is for the tests of each route; who may ask, for those of access.

@@ -9,6 +9,7 @@
 //! ├─ wishes    requests from the page and the command line
 //! ├─ spans     requests about all recordings between two times
 //! ├─ outbox    the daemon's own commands to the card
+//! ├─ time      what keeps the clock
 //! ├─ watchdog  whether a camera's frames become durable
 //! ├─ events    reports from the card
 //! ├─ history   recent events
@@ -29,6 +30,7 @@ mod memory;
 mod outbox;
 mod spans;
 mod station;
+mod time;
 mod watchdog;
 mod wishes;
 
@@ -42,7 +44,7 @@ use self::{
     wishes::Deletion,
 };
 use crate::{
-    clock::{self, Clock, Keeper},
+    clock::{self, Clock},
     config::{self, Config},
     ffmpeg, limits, logger,
     mp4::identity,
@@ -56,7 +58,6 @@ use crate::{
         messages::Command,
     },
     tool,
-    units::WallTime,
 };
 use async_signal::{Signal as UnixSignal, Signals};
 use smol::{LocalExecutor, future, stream::StreamExt as _};
@@ -161,7 +162,7 @@ pub fn run(
         stations: RefCell::default(),
         stations_begun: Cell::new(0),
         buffers: RefCell::new(vec![Vec::new(); limits::FRAGMENT_BUFFERS]),
-        trust: Cell::new(trust(&clock)),
+        trust: Cell::new(time::trust(&clock)),
         clock_told: Cell::new(None),
         clock,
         card: RefCell::default(),
@@ -431,37 +432,6 @@ impl Daemon {
             up_ms: self.clock.up_ms(),
         }
     }
-
-    /// Tells the card thread the time, at the start and whenever the clock was set.
-    async fn follow_clock(self: Rc<Self>) {
-        loop {
-            self.look_at_clock();
-            runtime::sleep(limits::CLOCK_INTERVAL).await;
-        }
-    }
-
-    fn look_at_clock(&self) {
-        self.trust.set(trust(&self.clock));
-        let now = (self.clock.stepped_ms() / CLOCK_STEP_MS, self.trust.get());
-        if self.clock_told.replace(Some(now)) != Some(now) {
-            self.changed.notify();
-            let (wall, clock, up_ms) = (self.clock.now(), now.1, self.clock.up_ms());
-            self.outbox.borrow_mut().post(Command::Clock { wall, clock, up_ms });
-        }
-        self.pump_all();
-    }
-
-    /// Takes the time from a browser, where nothing keeps the clock.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn take_time(&self, wall: WallTime) -> Result<(), clock::Refused> {
-        self.clock.take(wall)?;
-        log::info!("clock=set by=browser now={wall}");
-        self.note(Kind::Clock, None, format!("set by a browser to {wall}"));
-        self.look_at_clock();
-        Ok(())
-    }
 }
 
 /// Returns on a second signal that is not an echo of the first.
@@ -504,13 +474,6 @@ fn warn_of_left_over(file: &Path) {
     }
 }
 
-fn trust(clock: &Clock) -> identity::Clock {
-    match clock.keeper() {
-        Keeper::Nobody => identity::Clock::Untrusted,
-        Keeper::Kernel | Keeper::Stepped | Keeper::Browser => identity::Clock::Trusted,
-    }
-}
-
 /// The card thread's settings from the configuration; `ids` are those of its cameras.
 pub fn settings(config: &Config, ids: &[CameraId]) -> Settings {
     let place = |(camera, &id): (&config::Camera, &CameraId)| Place {
@@ -534,8 +497,6 @@ pub fn settings(config: &Config, ids: &[CameraId]) -> Settings {
 
 /// Exists while OpenIPC upgrades its firmware.
 pub const SYSUPGRADE_LOCK: &str = "/tmp/sysupgrade.lock";
-/// The card thread is told when the wall clock was set by more than this.
-const CLOCK_STEP_MS: i64 = 1000;
 
 #[cfg(test)]
 mod tests {

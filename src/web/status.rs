@@ -6,6 +6,7 @@ use super::{
     Web,
     answer::{Answer, Body},
     live::mime_type,
+    times::ClockStatus,
 };
 use crate::{
     camera::State,
@@ -13,7 +14,6 @@ use crate::{
     ffmpeg::Engine,
     limits,
     media::Intake,
-    mp4::identity::Clock,
     runtime,
     storage::{
         catalog::{Retained, Tally},
@@ -40,13 +40,6 @@ pub(super) struct Status {
     /// Oldest first; present if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     changes: Option<Vec<ChangeStatus>>,
-}
-
-#[derive(Serialize)]
-pub(super) struct ClockStatus {
-    now_ms: i64,
-    trusted: bool,
-    kept_by: &'static str,
 }
 
 #[derive(Serialize)]
@@ -195,14 +188,6 @@ impl Web {
             cameras,
             former,
             changes,
-        }
-    }
-
-    pub(super) fn clock_status(&self) -> ClockStatus {
-        ClockStatus {
-            now_ms: self.daemon.clock.now().0,
-            trusted: self.daemon.trust.get() == Clock::Trusted,
-            kept_by: self.daemon.clock.keeper().name(),
         }
     }
 

@@ -26,6 +26,14 @@ struct Told {
     now_ms: i64,
 }
 
+/// The clock, in `GET /api/status` and here.
+#[derive(Serialize)]
+pub(super) struct ClockStatus {
+    now_ms: i64,
+    pub trusted: bool,
+    kept_by: &'static str,
+}
+
 /// `GET /api/timeline`.
 #[derive(Serialize)]
 struct Timeline<'a> {
@@ -142,6 +150,14 @@ impl Web {
             complete: read_to.is_none(),
             read_to,
         })
+    }
+
+    pub(super) fn clock_status(&self) -> ClockStatus {
+        ClockStatus {
+            now_ms: self.daemon.clock.now().0,
+            trusted: self.daemon.trust.get() == Clock::Trusted,
+            kept_by: self.daemon.clock.keeper().name(),
+        }
     }
 
     pub(super) fn take_time(&self, body: &[u8]) -> Answer {
