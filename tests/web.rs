@@ -252,6 +252,18 @@ fn recordings_are_listed_newest_first_and_in_pages() {
 }
 
 #[test]
+fn a_recording_that_another_program_deleted_is_gone_from_the_list_once_it_is_asked_for() {
+    let (nvr, address, _camera) = recorded();
+    let before = numbers(&list(&address, "").json());
+    fs::remove_file(&nvr.files()[0]).unwrap();
+    let gone = ask(&address, "GET", "/recordings/camera/000.mp4", &[], "");
+    assert_eq!(gone.status, 404, "{gone:?}");
+    wait_for("the list to have one less", || {
+        numbers(&list(&address, "").json()).len() == before.len() - 1
+    });
+}
+
+#[test]
 fn a_gap_between_recordings_is_told() {
     let (nvr, address, _camera, _) = recording(None, 1.0, "");
     nvr.wait_for_recording(&[]);

@@ -68,11 +68,17 @@ impl Web {
         };
         // Until its head has been read, its length is not certain.
         let is_sure = entry.is_read() && !entry.is_from_index();
-        let length = match is_sure {
-            true => entry.bytes,
-            false => {
+        let known = is_sure.then_some(entry.bytes);
+        let length = match known {
+            Some(bytes) if head.method != "GET" => bytes,
+            // Other programs delete recordings too: no length is announced for one that is gone.
+            _ => {
                 let path = recording.path.clone();
-                match self.reader.run(move || length_of_recording(&path)).await.flatten() {
+                let opened = self.reader.run(move || match known {
+                    Some(bytes) => LinuxDisk.open(&path, Access::Read).map(|_| bytes),
+                    None => length_of_recording(&path),
+                });
+                match opened.await.flatten() {
                     Ok(length) => length,
                     Err(error) => return self.unreadable(&recording, &error),
                 }
@@ -144,16 +150,17 @@ impl Web {
     }
 
     pub(super) fn unreadable(&self, recording: &Recording, error: &io::Error) -> Answer {
+        self.report(recording, error);
         if error.kind() == io::ErrorKind::NotFound || is_foreign(error) {
             return Answer::error(404, "the recording is gone");
         }
-        self.report(recording, error);
         Answer::error(503, format!("cannot read the card: {error}"))
     }
 
-    /// Reports an error, after which the card may have turned read-only.
+    /// Reports an error, after which the card may have turned read-only, or a file that is gone.
     fn report(&self, recording: &Recording, error: &io::Error) {
-        if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) {
+        let is_gone = error.kind() == io::ErrorKind::NotFound || is_foreign(error);
+        if is_gone || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) {
             let (camera, name) = recording.file;
             self.daemon.post(Command::ReadFailed { camera, name });
         }

@@ -3,7 +3,11 @@
 //! A pulled card answers ENOSPC to a create and EIO to a read, and its mount stays: so after every
 //! error the mount is looked at before anything else is done.
 
-use std::{io, path::Path, time::Instant};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use super::Card;
 use crate::{
@@ -13,8 +17,8 @@ use crate::{
     },
     storage::{
         CameraId, CardState, Event, Mended,
-        disk::{Access, Disk, Mount},
-        layout::Name,
+        disk::{Access, Disk, Mount, is_foreign},
+        layout::{self, Name},
         segment::{self, Reach, Repaired},
     },
 };
@@ -133,6 +137,10 @@ impl<D: Disk> Card<D> {
             return;
         }
         let Some(root) = self.root.clone() else { return };
+        if let Some(directory) = self.folder_to_take(&root) {
+            let reason = format!("{} can be recorded into again", directory.display());
+            return self.take_up_anew(reason, now);
+        }
         let state = self.list().state.clone();
         match (self.mount(&root), state) {
             (Mount::Absent(reason), _) => self.lose_card(reason),
@@ -156,6 +164,23 @@ impl<D: Disk> Card<D> {
             Some(Mount::Absent(reason)) => reason,
             _ => format!("{} is gone, or another folder than it was", path.display()),
         };
+        self.take_up_anew(reason, now);
+        true
+    }
+
+    /// The folder of a camera that could not record into it, since a link or file had its name: no more.
+    fn folder_to_take(&self, root: &Path) -> Option<PathBuf> {
+        let within = self.held.iter().find(|(held, _)| held == root).map(|(_, folder)| folder)?;
+        let places = self.settings.cameras.iter().map(|place| layout::folder(root, &place.folder));
+        let mut lost = places.filter(|it| self.held.iter().all(|(held, _)| held != it));
+        lost.find(|directory| match self.disk.hold(directory, Some(within)) {
+            Ok(_) => true,
+            Err(error) => error.kind() == io::ErrorKind::NotFound && self.is_writable(),
+        })
+    }
+
+    /// Closes what is open, and reads everything anew.
+    fn take_up_anew(&mut self, reason: String, now: Instant) {
         for camera in (0..self.cameras.len()).map(CameraId) {
             // By its open file alone: its path may be another file's now.
             if self.can_close_by_file(camera) {
@@ -167,7 +192,6 @@ impl<D: Disk> Card<D> {
         self.forget_card();
         self.set_state(CardState::Absent(reason));
         self.look_for_card(now);
-        true
     }
 
     fn look_for_card(&mut self, now: Instant) {
@@ -225,6 +249,9 @@ impl<D: Disk> Card<D> {
             return;
         }
         let is_open = self.is_being_written(camera, name);
+        if !is_open && !self.has_moved(now) && self.is_gone(camera, name) {
+            return self.forget(camera, name);
+        }
         match self.diagnose(&io::ErrorKind::Other.into()) {
             Trouble::Failing(_) if is_open => {}
             Trouble::Failing(_) => {
@@ -237,6 +264,12 @@ impl<D: Disk> Card<D> {
             }
             trouble => self.suffer(trouble, Some((camera, name)), now),
         }
+    }
+
+    /// Whether another program deleted or replaced a recording.
+    fn is_gone(&self, camera: CameraId, name: Name) -> bool {
+        let opened = self.path(camera, name).and_then(|path| self.disk.open(&path, Access::Read));
+        opened.is_err_and(|error| error.kind() == io::ErrorKind::NotFound || is_foreign(&error))
     }
 
     fn why_read_only(&self) -> String {

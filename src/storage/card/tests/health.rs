@@ -255,6 +255,20 @@ fn read_only_a_file_that_somebody_else_could_not_read_is_the_suspect() {
 }
 
 #[test]
+fn a_recording_that_another_program_deleted_is_taken_off_the_list() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    (0..3).for_each(|number| assert_eq!(bench.record(YARD, 1), number));
+    fs::remove_file(bench.path("000.mp4")).unwrap();
+    fs::remove_file(bench.path("001.mp4")).unwrap();
+    fs::create_dir(bench.path("001.mp4")).unwrap();
+    for number in 0..3 {
+        bench.send(Command::ReadFailed { camera: YARD, name: name(number) });
+    }
+    assert_eq!((bench.numbers(YARD), bench.state()), (vec![2], CardState::Ok));
+}
+
+#[test]
 fn failing_a_segment_is_given_up_over_an_error_and_mended_when_the_card_answers() {
     for call in ["write 000.mp4", "sync 000.mp4"] {
         let mut bench = Bench::new();

@@ -101,6 +101,17 @@ fn a_link_in_the_place_of_a_cameras_folder_stops_that_camera_alone() {
     assert!(matches!(events[..], [Event::OpenFailed { .. }]), "{events:?}");
     assert_eq!((bench.record(YARD, 1), bench.state()), (1, CardState::Ok));
     assert_eq!(fs::read_dir(&beside).unwrap().count(), 0);
+    // Until it is gone: then the folder is made.
+    bench.opened(YARD);
+    bench.append(YARD);
+    bench.pass(10 * SECOND);
+    fs::remove_file(bench.path("gate")).unwrap();
+    let events = bench.pass(6 * SECOND);
+    assert_eq!(states(&events), ["absent", "ok"]);
+    assert_eq!(bench.record(GATE, 1), 0);
+    assert!(bench.has("gate/000.mp4"));
+    assert_eq!(bench.numbers(YARD), [0, 1, 2]);
+    assert!(scanned(&bench.path("002.mp4")).is_whole(), "what was open is closed");
 }
 
 #[test]
