@@ -623,10 +623,13 @@ pub const PASSWORD_TRY_INTERVAL: Duration = Duration::from_millis(200);
 /// Wrong passwords in a row from which on attempts from an address are held rather than refused: people
 /// who mistype are told to wait, a guesser shares its turns with everybody behind the same address …
 pub const HELD_FROM_WRONG_PASSWORDS: u32 = 3;
-/// … each for this long, then it is judged; that leaves half of the 10 s in which the owner must get in …
+/// … each for this long, then it is judged …
 pub const HELD_PASSWORD_DELAY: Duration = WRONG_PASSWORD_DELAY_MAX;
-/// … and so many at a time, each on its own connection; further ones are refused. 4 a second are judged.
-pub const HELD_PASSWORDS_MAX: usize = 20;
+/// … or, where many are held, for this long times their number: three a second are judged …
+pub const HELD_PASSWORD_INTERVAL: Duration = Duration::from_millis(300);
+/// … and so many are held at a time, each on its own connection; further ones are refused. The last one is
+/// judged after 7.2 s, of the 10 in which the owner must get in.
+pub const HELD_PASSWORDS_MAX: usize = 24;
 /// Interval of looks at the client of a held attempt: one that hung up gives its turn up.
 pub const HELD_PASSWORD_LOOK_INTERVAL: Duration = Duration::from_millis(250);
 /// Wrong passwords in a row after which a browser that was logged in before counts as any other client.

@@ -318,7 +318,7 @@ fn guess_until_held(address: &str, last: u8) {
 
 #[test]
 fn an_owner_whose_address_the_guessers_have_gets_his_turn() {
-    const GUESSERS: usize = 12;
+    const GUESSERS: usize = 20;
     let port = Port::closed();
     let (_nvr, address, cookie) = protected(&port.url("cam"), "");
     let (stop, judged) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -338,8 +338,8 @@ fn an_owner_whose_address_the_guessers_have_gets_his_turn() {
         });
         let meanwhile = judged.load(Ordering::Relaxed) - before;
         stop.store(true, Ordering::Relaxed);
-        // Of four a second, that is 10 s.
-        assert!(meanwhile <= 40, "{meanwhile} guesses were judged before the owner's");
+        // Of three a second, that is 10 s.
+        assert!(meanwhile <= 30, "{meanwhile} guesses were judged before the owner's");
         // Sessions have places all the while.
         let status = Client::from(60, &address).ask("GET", "/api/status", &[&cookie], "");
         assert_eq!(status.status, 200, "{status:?}");

@@ -381,9 +381,9 @@ impl Access {
         match source.map_or(Ok(()), |source| self.delays.begin(source, now)) {
             Ok(()) => self.judge(attempt, now),
             Err(Delay::Wait(wait)) => Err(Refusal::Wait(wait)),
-            Err(Delay::Turn(place)) => {
+            Err(Delay::Turn(place, hold)) => {
                 attempt.place = place;
-                Ok(Verdict::Held(Held { until: now + limits::HELD_PASSWORD_DELAY, attempt }))
+                Ok(Verdict::Held(Held { until: now + hold, attempt }))
             }
         }
     }

@@ -44,8 +44,8 @@ struct Entry {
 pub enum Delay {
     /// It is refused; when the next one may be judged.
     Wait(Duration),
-    /// It is judged in its turn, [`limits::HELD_PASSWORD_DELAY`] from now. Keeps its place while it lives.
-    Turn(Arc<()>),
+    /// It is judged in its turn, so long from now. Keeps its place while it lives.
+    Turn(Arc<()>, Duration),
 }
 
 /// Whom tries are counted for.
@@ -85,7 +85,7 @@ impl Source {
 }
 
 impl Delays {
-    /// Of a server with so many connections: most of them are not for tries that are held.
+    /// Of a server with so many connections, on each of which one try can be held.
     pub fn new(connections_max: usize) -> Delays {
         let (tries, held_max) = (limits::PASSWORD_TRIES_MAX, Delays::held_max(connections_max));
         Delays { wrong: vec![], right: vec![], held: vec![], held_max, tries, counted: None }
@@ -96,7 +96,7 @@ impl Delays {
     }
 
     fn held_max(connections_max: usize) -> usize {
-        limits::HELD_PASSWORDS_MAX.min(connections_max * 4 / 5)
+        limits::HELD_PASSWORDS_MAX.min(connections_max)
     }
 
     /// Takes a try.
@@ -140,12 +140,14 @@ impl Delays {
         self.held.retain(|(_, place)| place.strong_count() > 0);
         let of_source = self.held.iter().filter(|(source, _)| *source == from).count();
         // One address leaves some to others.
-        if self.held.len() >= self.held_max || of_source >= self.held_max * 4 / 5 {
+        if self.held.len() >= self.held_max || of_source >= self.held_max * 11 / 12 {
             return Delay::Wait(wait);
         }
         let place = Arc::default();
         self.held.push((from, Arc::downgrade(&place)));
-        Delay::Turn(place)
+        let held = u32::try_from(self.held.len()).unwrap_or(u32::MAX);
+        let turn = limits::HELD_PASSWORD_DELAY.max(limits::HELD_PASSWORD_INTERVAL * held);
+        Delay::Turn(place, turn)
     }
 
     /// The turn of a try that was held has come: it counts among all.

@@ -287,7 +287,7 @@ fn seconds_to_get_in(bench: &mut Bench, crowds: &mut [Crowd]) -> Option<f64> {
 
 #[test]
 fn an_owner_behind_the_guessers_own_address_is_in_within_10_s() {
-    for (clients, is_remembered) in [(1, true), (3, false), (14, true), (14, false)] {
+    for (clients, is_remembered) in [(1, true), (3, false), (20, true), (20, false)] {
         let mut bench = Bench::protected();
         if is_remembered {
             bench.log_in(PASSWORD).unwrap();
