@@ -25,6 +25,7 @@ mod gstreamer_sound;
 mod hls;
 mod hostile;
 mod hour;
+mod index;
 mod install;
 mod keep;
 mod lifecycle;

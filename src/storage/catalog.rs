@@ -45,7 +45,7 @@ pub struct Catalog {
     /// Of the folders of former cameras that were found.
     next_former: usize,
     boots: boots::Boots,
-    /// Files that are to be looked at soon.
+    /// Recordings queued for a check against their files.
     looks: VecDeque<(CameraId, Name)>,
     /// Recordings got other times than the index has.
     index_is_behind: bool,

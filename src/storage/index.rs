@@ -1,13 +1,13 @@
 //! The index of a folder: what the list knows of each recording, in one file, so that a start need not open
-//! every recording.
+//! them all.
 //!
 //! Rows in, records out, and back. A record has 32 bytes and its own checksum; the file is a log of them in
-//! room that was taken before, so that a record changes neither the file's size nor its clusters. Of two
-//! records of one recording the later counts. Where the log is full and mostly of recordings that are gone,
-//! it begins again at the front in a new round; what is left of the round before counts until it is
-//! overwritten, for recordings that the new one does not name yet.
+//! space allocated before, so that a record changes neither the file's size nor its clusters. Of two
+//! records of one recording the later counts. If the log is full and mostly about recordings that are gone,
+//! a new round begins at its front; records of the round before count until they are overwritten, for
+//! recordings that the new round does not name yet.
 //!
-//! A cache: it may be lost, torn or wrong at any byte, the files say what is so.
+//! A cache: it may be lost, torn or wrong at any byte, and the files decide.
 //! Spec: the drawing at [`Row`]. Knows nothing of: files, the list.
 
 use super::{catalog::SegmentState, layout::Name};

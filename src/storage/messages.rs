@@ -209,13 +209,12 @@ pub enum Event {
     Dated {
         recordings: usize,
     },
-    /// The index had said of a file what is not so; `state` is what it is in fact, `None` where it is no
-    /// recording or gone.
+    /// The index was wrong about a file; `state` is the true one, `None` if it is no recording or gone.
     Corrected {
         file: Recording,
         state: Option<SegmentState>,
     },
-    /// The index of a folder is left alone; what the list needs is read from the recordings.
+    /// The index of a folder is not used; the list is read from the recordings.
     IndexUnused {
         path: PathBuf,
         reason: IndexError,

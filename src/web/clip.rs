@@ -276,7 +276,7 @@ impl Files {
         file.read(id, path, buffer, at)
     }
 
-    /// Has those looked at of which only the index speaks.
+    /// Queues those for a check that only the index speaks of.
     fn look_at(&self, catalog: &mut Catalog) {
         for file in self.files.iter().filter(|file| !file.is_sure) {
             if let Some((id, _)) = self.folders.get(file.folder) {

@@ -51,7 +51,7 @@ struct Listed {
     generation: u32,
 }
 
-/// Who knows when a file was recorded.
+/// Where the time of a recording comes from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Dated {
     Itself,
@@ -59,8 +59,8 @@ enum Dated {
 }
 
 impl<D: Disk> Card<D> {
-    /// Reads a piece of an index, or one head: first what somebody waits for, then what nothing is known of,
-    /// and at leisure that of which only the index speaks.
+    /// Reads a piece of an index, or one head: first those that somebody waits for, then those of which nothing
+    /// is known, and at leisure those that only the index speaks of.
     pub(super) fn head_step(&mut self, now: Instant) {
         if now >= self.index_due && self.index_step(now) {
             self.next_head = Some(now);
@@ -92,7 +92,7 @@ impl<D: Disk> Card<D> {
         self.read_head(camera, name, now);
     }
 
-    /// Every head was read, or the index spoke of it: looks whether that is so.
+    /// Nothing is unknown: checks one recording that only the index speaks of.
     fn look_at_leisure(&mut self, now: Instant) {
         let next = {
             let mut list = self.list();
@@ -121,7 +121,7 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// What is listed of a recording, and as what people know it.
+    /// What is listed of a recording.
     fn listed(&self, camera: CameraId, name: Name) -> Option<Listed> {
         let file = self.recording(camera, name);
         let list = self.list();
@@ -129,7 +129,7 @@ impl<D: Disk> Card<D> {
         Some(Listed { entry, file, generation: list.generation() })
     }
 
-    /// Has the index corrected where the file says something else than was listed.
+    /// Corrects the index where the file says something other than the list did.
     fn compare(
         &mut self,
         camera: CameraId,
@@ -168,7 +168,7 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// Does so; says who knows when it was recorded.
+    /// Does so; says where its time comes from.
     fn read_head_of(&mut self, camera: CameraId, name: Name, now: Instant) -> Dated {
         let mut found = self.look_into(camera, name);
         if let Ok(Found::Recording { head, bytes, .. }) = &found

@@ -1,8 +1,8 @@
-//! The index of each folder: read once recording has begun, so that the list is there at once; written to
+//! The index of each folder: read once recording has begun, so that the list is complete at once; written
 //! whenever more is known of a recording.
 //!
-//! What it says is only believed until the file itself was looked at: some of each folder at once, those that
-//! somebody asks for soon, the rest at leisure.
+//! What it says counts only until the file itself has been read: a few of each folder at once, those that
+//! somebody asks for next, the rest at leisure (see `heads`).
 
 use std::{io, path::PathBuf, time::Instant};
 
@@ -29,7 +29,7 @@ pub(super) struct Index<D: Disk> {
     room: u32,
     log: Log,
     stage: Stage,
-    /// Recordings of which it said what is not so.
+    /// Recordings it was wrong about.
     lies: u32,
 }
 
@@ -39,12 +39,12 @@ enum Stage {
     Reading {
         at: u64,
     },
-    /// Recordings below that name are still to be gone over, whether the index has them.
+    /// Recordings below that name still have to be checked for whether the index has them.
     Filling {
         below: Option<Name>,
     },
     Ready,
-    /// It can not be read or written: left alone until then, or for good.
+    /// It cannot be read or written: not touched until then, or never again.
     Off {
         until: Option<Instant>,
     },
@@ -84,12 +84,12 @@ impl<D: Disk> Card<D> {
         true
     }
 
-    /// Has the index say what is known of a recording now.
+    /// Writes what is known of a recording into the index.
     pub(super) fn note(&mut self, camera: CameraId, name: Name, now: Instant) {
         let directory = self.list().folder(camera).map(|folder| folder.directory.clone());
         let Some(at) = self.indexes.iter().position(|it| Some(&it.directory) == directory.as_ref())
         else {
-            return; // it is filled in once the index was read
+            return; // it is added once the index has been read
         };
         let is_writable = self.is_writable();
         self.with_index(at, now, |card, index| {
@@ -113,7 +113,7 @@ impl<D: Disk> Card<D> {
         });
     }
 
-    /// The index said of a recording what is not so; one that does so often is of other recordings.
+    /// Counts a recording the index was wrong about; an index that is wrong often is not believed.
     pub(super) fn caught(&mut self, camera: CameraId, now: Instant) {
         let directory = self.list().folder(camera).map(|folder| folder.directory.clone());
         let index = self.indexes.iter_mut().find(|it| Some(&it.directory) == directory.as_ref());
@@ -153,7 +153,7 @@ impl<D: Disk> Card<D> {
         let result = action(self, &mut index);
         let path = index.directory.join(layout::INDEX);
         if result.is_err() {
-            // What can not be read may have turned the card read-only: never a second time.
+            // Reading it may have turned the card read-only: never try that twice.
             let until = was_read.then_some(now + CARD_INDEX_RETRY_INTERVAL);
             (index.stage, index.file) = (Stage::Off { until }, None);
         }
@@ -177,7 +177,12 @@ impl<D: Disk> Card<D> {
                 index.file = Some(file);
                 index.stage = Stage::Reading { at: 0 };
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
                 index.stage = Stage::Filling { below: None };
             }
             Err(error) if is_foreign(&error) => index.stage = Stage::Off { until: None },
@@ -210,7 +215,7 @@ impl<D: Disk> Card<D> {
         Ok(())
     }
 
-    /// Writes those of the next recordings that the index has not.
+    /// Writes those of the next recordings that the index lacks.
     fn fill_index(&self, index: &mut Index<D>, below: Option<Name>) -> io::Result<()> {
         let (mut records, mut names, mut last) = (Vec::new(), Vec::new(), None);
         {
@@ -262,8 +267,8 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// Writes records where the log ends. Where it is full, room is taken first; or where most of it is of
-    /// recordings that are gone, a new round begins and all is to be filled in again.
+    /// Writes records at the end of the log. If it is full, it grows first; if most of it is about recordings
+    /// that are gone, a new round begins instead, and all recordings are written again.
     fn write_records(&self, index: &mut Index<D>, mut records: Vec<u8>) -> io::Result<Written> {
         let count =
             |records: &[u8]| u32::try_from(records.len() / RECORD_BYTES).unwrap_or(u32::MAX);
@@ -293,8 +298,8 @@ impl<D: Disk> Card<D> {
         Ok(written)
     }
 
-    /// Takes room for so many records more, at least, and has them on the card before a byte is written: so a power
-    /// cut never leaves the file longer than its cluster chain.
+    /// Allocates space for at least this many more records, durably, before a byte is written: a power cut
+    /// never leaves the file longer than its cluster chain.
     fn grow_index(&self, index: &mut Index<D>, records: u32) -> io::Result<()> {
         let file = match index.file.take() {
             Some(file) => file,

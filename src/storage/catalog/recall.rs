@@ -1,5 +1,5 @@
-//! The list and the index of a folder: what is known of recordings goes from one into the other, and what
-//! the index says is looked at in the files.
+//! The list and the index of a folder: what is known of recordings passes from one to the other, and what
+//! the index says is checked against the files.
 
 use std::path::Path;
 
@@ -13,8 +13,8 @@ use crate::{
 };
 
 impl Catalog {
-    /// Takes up what the index of a folder says of a recording that was listed by its name. Of one whose head
-    /// was read already it is only noted whether the index has it so.
+    /// Takes over what the index of a folder says of a listed recording. If its head has been read already,
+    /// only whether the index agrees is noted.
     pub fn recall(&mut self, folder: usize, row: &Row, round: Round) {
         let owner = row.owner.and_then(|owner| self.intern_owner(owner));
         let codecs = self.intern(row.codecs);
@@ -46,9 +46,8 @@ impl Catalog {
         entry.facts.set(Facts::INDEXED, round == Round::Current && entry.says_as(&said));
     }
 
-    /// Ends [`Catalog::recall`]: whose each recording is that does not say so, and the addresses.
-    ///
-    /// Some are looked at soon: the newest, and others from all over the list.
+    /// Ends [`Catalog::recall`]: settles owners and addresses, and queues some recordings for a check, the newest
+    /// and others spread over the list.
     pub fn recalled(&mut self, folder: usize) {
         self.settle(folder);
         let Some(folder) = self.folders.get(folder) else { return };
@@ -74,7 +73,7 @@ impl Catalog {
         self.folders.get_mut(folder)?.get_mut(name)
     }
 
-    /// What the index is to say of a recording; `None` where it is not to be said yet, or can not be.
+    /// What the index should say of a recording; `None` if that is not known yet, or cannot be said.
     pub fn row(&self, entry: &Entry) -> Option<Row<'_>> {
         let is_known =
             matches!(entry.state, SegmentState::Whole | SegmentState::Cut | SegmentState::Damaged);
@@ -97,8 +96,7 @@ impl Catalog {
         })
     }
 
-    /// Has a recording looked at soon of which only the index speaks: somebody wants it, or what the index
-    /// says is put to the test.
+    /// Queues a recording for a check against its file, if only the index speaks of it.
     pub fn look_at(&mut self, camera: CameraId, name: Name) {
         let look = (camera, name);
         if self.looks.len() < CARD_LOOKS_MAX
@@ -119,12 +117,12 @@ impl Catalog {
         None
     }
 
-    /// Whether something is to be looked at, or written into an index, at once.
+    /// Whether a check is queued, or an index has to be updated.
     pub fn is_awaited(&self) -> bool {
         !self.looks.is_empty() || self.index_is_behind
     }
 
-    /// Whether recordings got other times since this was asked last; the index is to have them too.
+    /// Whether recordings got other times since the last call: the index has to be updated.
     pub fn index_was_behind(&mut self) -> bool {
         std::mem::take(&mut self.index_is_behind)
     }
@@ -144,19 +142,19 @@ impl Folder {
         self.entries.get(..end).unwrap_or_default()
     }
 
-    /// The newest recording of which only the index speaks.
+    /// The newest recording that has not been checked against its file.
     pub fn newest_unsure(&self) -> Option<Name> {
         let end = self.entries.partition_point(|entry| entry.name.number() < self.sure_down_to);
         let below = self.entries.get(..end).unwrap_or_default();
         below.iter().rev().find(|entry| entry.is_from_index()).map(|entry| entry.name)
     }
 
-    /// Says that of nothing newer than `name` only the index speaks.
+    /// Says that everything newer than `name` has been checked.
     pub fn sure_down_to(&mut self, name: Name) {
         self.sure_down_to = name.number().saturating_add(1);
     }
 
-    /// Forgets what the index said: the files are read.
+    /// Forgets what the index said: the files are read instead.
     pub fn disbelieve_index(&mut self) {
         for entry in self.entries.iter_mut().filter(|entry| entry.is_from_index()) {
             entry.state = SegmentState::Unread;
@@ -166,19 +164,19 @@ impl Folder {
         (self.read_down_to, self.sure_down_to) = (u32::MAX, u32::MAX);
     }
 
-    /// Forgets that the index has any of them.
+    /// The index starts over: it has none of them.
     pub fn lose_index(&mut self) {
         self.entries.iter_mut().for_each(|entry| entry.facts.set(Facts::INDEXED, false));
     }
 }
 
 impl Entry {
-    /// Whether nobody has looked into the file yet: the index says all that is known.
+    /// Whether all that is known comes from the index: the file has not been read.
     pub fn is_from_index(&self) -> bool {
         self.facts.has(Facts::FROM_INDEX)
     }
 
-    /// Whether the index says what is known.
+    /// Whether the index has what is known.
     pub fn is_indexed(&self) -> bool {
         self.facts.has(Facts::INDEXED)
     }
@@ -187,19 +185,19 @@ impl Entry {
         self.facts.set(Facts::INDEXED, indexed == Indexed::Yes);
     }
 
-    /// The file itself has said what is known now.
+    /// What is known comes from the file itself.
     pub fn set_sure(&mut self) {
         self.facts.set(Facts::FROM_INDEX, false);
     }
 
-    /// Whether both say the same of a recording.
+    /// Whether both describe the recording alike.
     pub fn says_as(&self, other: &Entry) -> bool {
         let time = |it: &Entry| (it.start, it.clock_trusted);
         time(self) == time(other) && self.says_but_for_time(other)
     }
 
-    /// The same but for the time, which not every file says itself: that of others is the directory's, which
-    /// on FAT is the board's local time; that of a wrong clock is put right by other files of its boot.
+    /// The same except for the time, which not every file knows: files of others have the directory's, on FAT
+    /// in the board's local time; a wrong clock's is corrected by other files of its boot.
     pub fn says_but_for_time(&self, other: &Entry) -> bool {
         let said = |it: &Entry| {
             let kind = (it.state, it.codec, it.codecs, it.owner);
@@ -209,7 +207,7 @@ impl Entry {
     }
 }
 
-/// Whether the index has a recording as it is.
+/// Whether the index has what is known of a recording.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Indexed {
     Yes,
