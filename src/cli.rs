@@ -1,6 +1,4 @@
 //! The commands: arguments in, text or JSON and an exit status out.
-//!
-//! 0: done; 1: the thing asked about is not so; 2: wrong usage or configuration.
 
 mod arguments;
 mod check;
@@ -59,10 +57,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// A command, and what may follow it.
+/// A command and its options.
 struct Command {
     name: &'static str,
-    /// Long names of those options that it takes, beside `--help`.
+    /// Long names of its options, besides `--help`.
     options: &'static [&'static str],
     help: &'static str,
     run: fn(&Arguments) -> Result<ExitCode, Usage>,
@@ -120,7 +118,7 @@ enum Format {
     Json,
 }
 
-/// Wrong usage: what was wrong, and where to read on.
+/// Reports wrong usage and where to read more.
 fn refuse(Usage(wrong): &Usage) -> ExitCode {
     complain(format_args!("{wrong}; try `smolnvr --help`"));
     wrong_usage()
@@ -131,7 +129,7 @@ fn wrong_usage() -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Writes to standard output. Where its reader has gone (`| head`) there is nothing left to do.
+/// Writes to standard output. If its reader is gone (`| head`), there is nothing left to do.
 fn print(text: &str) {
     print_bytes(text.as_bytes());
 }
@@ -147,18 +145,18 @@ fn print_bytes(bytes: &[u8]) {
 }
 
 fn print_json(value: &impl serde::Serialize) {
-    // Numbers, text and lists of them: it can not fail.
+    // Numbers, text and lists cannot fail.
     let mut text = serde_json::to_string(value).unwrap_or_default();
     text.push('\n');
     print(&text);
 }
 
 fn complain(message: impl std::fmt::Display) {
-    // Where standard error is closed nobody wants to know.
+    // If standard error is closed, nobody can be told.
     let _ = writeln!(io::stderr(), "smolnvr: {message}");
 }
 
-/// The recordings in a folder by their names alone, by number.
+/// Lists the recordings in a folder by number, from their names only.
 fn names_in(folder: &Path) -> io::Result<Vec<Name>> {
     let mut names = Vec::new();
     LinuxDisk.list(folder, &mut |file, kind| {
@@ -168,7 +166,7 @@ fn names_in(folder: &Path) -> io::Result<Vec<Name>> {
     Ok(names)
 }
 
-/// Seconds with one decimal, as in every table.
+/// Formats seconds with one decimal, as in every table.
 fn seconds(millis: i64) -> String {
     format!("{}.{} s", millis / 1000, millis % 1000 / 100)
 }

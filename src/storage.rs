@@ -1,8 +1,10 @@
-//! The card: one thread owns every media file, because a card can stall for seconds.
+//! The card: one thread owns all media files, because a card can stall for seconds.
 //!
-//! Commands in, over a bounded queue that the caller never waits for; events out, over another.
-//! What the thread does is a value, [`card::Card`]; here are its messages, its clock and its handle.
-//! Spec: docs/configuration.md, "What lies on the card". Knows nothing of: cameras' streams, HTTP.
+//! Commands go in through a bounded queue that never blocks the caller; events come out through
+//! another. The thread's logic is a value, [`card::Card`]; this module has its messages, its clock
+//! and its handle.
+//! Spec: docs/configuration.md, "Files on the card".
+//! Knows nothing of: streams, HTTP.
 
 pub mod card;
 pub mod catalog;
@@ -40,27 +42,27 @@ pub use self::queue::{Closed, Receiver};
 use self::{card::Card, catalog::Catalog, disk::Disk};
 use crate::limits::{CARD_COMMANDS_MAX, CARD_EVENTS_MAX, CARD_THREAD_STACK_BYTES};
 
-/// The main thread's end of the card thread.
+/// The main thread's handle of the card thread.
 ///
-/// *Shape*: the caller drains [`Storage::events`] without ever waiting for anything of the card; only
-/// then may it expect that the card thread goes on, which waits where [`CARD_EVENTS_MAX`] are not
-/// yet read. Dropping the handle ends the thread, its files closed.
+/// *Shape*: the caller must keep reading [`Storage::events`] and never block on the card, because
+/// the card thread waits when [`CARD_EVENTS_MAX`] events are unread. Dropping the handle closes the
+/// files and ends the thread.
 #[derive(Debug)]
 pub struct Storage {
     commands: SyncSender<Command>,
     events: Receiver<Event>,
     catalog: Arc<Mutex<Catalog>>,
-    /// The card thread, parked until there is a command, or the next thing to do.
+    /// The card thread, parked until there is a command or other work.
     thread: Thread,
-    /// Ends the thread even where the queue of commands is full.
+    /// Ends the thread even if the command queue is full.
     ending: Arc<AtomicBool>,
 }
 
 impl Storage {
-    /// Starts the card thread; it looks for the card at once.
+    /// Starts the card thread, which looks for the card at once.
     ///
     /// # Errors
-    /// Where the system has no room for a thread.
+    /// The system refused a thread.
     pub fn start<D>(disk: D, settings: Settings) -> io::Result<Storage>
     where
         D: Disk + Send + 'static,
@@ -80,11 +82,11 @@ impl Storage {
         Ok(Storage { commands, events, catalog, thread, ending })
     }
 
-    /// Hands a command to the card thread; never waits.
+    /// Sends a command to the card thread without waiting.
     ///
     /// # Errors
-    /// The command comes back where [`CARD_COMMANDS_MAX`] wait already (a stalled card: try again
-    /// after the next event) or the thread has ended.
+    /// The command is returned if [`CARD_COMMANDS_MAX`] are queued (a stalled card: try again after
+    /// the next event) or the thread has ended.
     pub fn send(&self, command: Command) -> Result<(), Command> {
         self.commands.try_send(command).map_err(|error| match error {
             TrySendError::Full(command) | TrySendError::Disconnected(command) => command,
@@ -93,19 +95,20 @@ impl Storage {
         Ok(())
     }
 
-    /// What the card thread says, in order; it ends with [`Event::Ended`].
+    /// Events of the card thread, in order; the last one is [`Event::Ended`].
     pub fn events(&self) -> &Receiver<Event> {
         &self.events
     }
 
-    /// The list of recordings; locked for the length of a look, never over a call to the card.
+    /// The list of recordings. Locked only briefly, never during a call to the card.
     pub fn catalog(&self) -> &Arc<Mutex<Catalog>> {
         &self.catalog
     }
 
-    /// Ends the thread after the commands that wait already: all files closed, then [`Event::Ended`].
+    /// Ends the thread after the queued commands: all files are closed, then [`Event::Ended`] is
+    /// sent.
     ///
-    /// The caller goes on draining events, at most [`crate::limits::SHUTDOWN_TIMEOUT`] long.
+    /// The caller must keep reading events, for at most [`crate::limits::SHUTDOWN_TIMEOUT`].
     pub fn shut_down(&self) {
         self.ending.store(true, Ordering::Release);
         self.thread.unpark();
@@ -118,7 +121,7 @@ impl Drop for Storage {
     }
 }
 
-/// Queues and clock around the [`Card`].
+/// The queues and the clock around the [`Card`].
 struct Driver {
     inbox: mpsc::Receiver<Command>,
     outbox: queue::Sender<Event>,
@@ -132,7 +135,7 @@ impl Driver {
             if self.send_events(&mut card).is_err() {
                 break;
             }
-            // Looked at before the queue: what was sent before it ended is still done.
+            // Read before the queue, so that commands sent before the end are still carried out.
             let is_ending = self.ending.load(Ordering::Acquire);
             match self.inbox.try_recv() {
                 Ok(command) => card.handle(command, clock()),
@@ -144,10 +147,10 @@ impl Driver {
             }
         }
         card.handle(Command::Shutdown, clock());
-        let _ = self.send_events(&mut card); // nobody may be left to hear it
+        let _ = self.send_events(&mut card); // the receiver may be gone
     }
 
-    /// Waits where the queue is full: the main thread drains it and waits for nothing of ours.
+    /// Waits while the queue is full: the main thread empties it and never waits for us.
     fn send_events<D: Disk>(&self, card: &mut Card<D>) -> Result<(), Closed> {
         while let Some(event) = card.poll() {
             self.outbox.send(event)?;

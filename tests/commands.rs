@@ -93,12 +93,12 @@ fn wrong_usage_is_one_line_and_status_2() {
     assert_refused(&["check", "-c"], 2, "-c");
     assert_refused(&["check", "now"], 2, "\"now\"");
     assert_refused(&["run", "now"], 2, "\"now\"");
-    assert_refused(&["probe"], 2, "which URL?");
-    assert_refused(&["probe", "rtsp://a/", "rtsp://b/"], 2, "\"rtsp://b/\" is one word too many");
+    assert_refused(&["probe"], 2, "expected a URL");
+    assert_refused(&["probe", "rtsp://a/", "rtsp://b/"], 2, "unexpected argument \"rtsp://b/\"");
     assert_refused(&["verify"], 2, "verify what?");
     assert_refused(&["list", "-c", "/no/such/file.toml"], 2, "/no/such/file.toml");
-    assert_refused(&["list", "a", "b"], 2, "\"b\" is one word too many");
-    assert_refused(&["check", "--repair"], 2, "`check` takes no --repair");
+    assert_refused(&["list", "a", "b"], 2, "unexpected argument \"b\"");
+    assert_refused(&["check", "--repair"], 2, "`check` has no option --repair");
     assert_refused(&["list", "--json", "--json"], 2, "--json is given twice");
 }
 
@@ -114,9 +114,9 @@ fn check_says_what_would_run_and_touches_nothing() {
     let expected = format!(
         "{folder}/smolnvr.toml: ok\n\
          storage: {folder}/recordings: used\n\
-         camera camera: rtsp://127.0.0.1:8554/cam, recorded from start-up on\n\
-         camera yard: rtsp://127.0.0.1/yard, recorded from start-up on\n\
-         camera gate: rtsp://127.0.0.1/, not recorded until told to\n"
+         camera camera: rtsp://127.0.0.1:8554/cam, recorded from the start\n\
+         camera yard: rtsp://127.0.0.1/yard, recorded from the start\n\
+         camera gate: rtsp://127.0.0.1/, recorded on request\n"
     );
     assert_eq!(output, expected);
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
@@ -159,7 +159,7 @@ fn probe_in_words() {
     let output = answer(&["probe", &camera.url("cam")]);
     let lines: Vec<&str> = output.lines().collect();
     assert_eq!(lines[..2], ["track: H264 90000 Hz", "video: h264 480x272"]);
-    assert_eq!(lines[2], "frame rate: 25.0 a second");
+    assert_eq!(lines[2], "frame rate: 25.0 per second");
     assert!(lines[3].starts_with("bit rate: ") && lines[3].ends_with(" kbit/s"), "{output}");
     assert_eq!(lines[4..], ["key frames: one every 1.0 s"]);
 }
@@ -216,7 +216,7 @@ fn list_of_what_is_not_there_fails() {
     let file = directory.path().join("smolnvr.toml");
     let cameras = [("camera", "rtsp://127.0.0.1/"), ("yard", "rtsp://127.0.0.1/")];
     fs::write(&file, config(directory.path(), "", &cameras)).unwrap();
-    assert_refused(&["list", "attic", "-c", text(&file)], 1, "no camera is called \"attic\"");
+    assert_refused(&["list", "attic", "-c", text(&file)], 1, "there is no camera named \"attic\"");
     // Before the first recording there is no folder: nothing is listed, and that is no fault.
     assert_eq!(answer(&["list", "-c", text(&file)]), "");
     assert_eq!(answer_json(&["list", "-c", text(&file)]), json!([]));
@@ -308,7 +308,7 @@ fn repair_mends_a_file_cut_at_any_place_and_does_it_once() {
     fs::write(file, stump).unwrap();
     let (status, output, _) = smolnvr(&repair);
     assert_eq!(status, Some(1), "{output}");
-    assert!(output.contains("holds no whole fragment"), "{output}");
+    assert!(output.contains("contains no complete fragment"), "{output}");
     assert_eq!(fs::read(file).unwrap().len(), stump.len());
 }
 
@@ -324,14 +324,14 @@ fn nothing_is_repaired_while_the_daemon_runs() {
     nvr.wait_for_recording(&[]);
     let (socket, folder) = (socket(&nvr), nvr.recordings());
     let repair = ["verify", "--repair", "--socket", &socket, text(&folder)];
-    assert_refused(&repair, 1, "smolnvr runs and may be writing these files");
+    assert_refused(&repair, 1, "smolnvr is running and may be writing these files");
     // Nor beside one with another socket.
     let other = tempfile::tempdir().unwrap();
     let other = other.path().join("other.sock");
     let file = nvr.files()[0].clone();
     for path in [&folder, &file] {
         let repair = ["verify", "--repair", "--socket", text(&other), text(path)];
-        assert_refused(&repair, 1, "smolnvr records into this folder");
+        assert_refused(&repair, 1, "smolnvr is recording into this folder");
     }
 }
 

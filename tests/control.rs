@@ -49,21 +49,21 @@ fn without_a_daemon_every_command_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let socket = socket(directory.path());
     for command in [&["status"][..], &["status", "--json"], &["record", "start"], &["shutdown"]] {
-        let part = format!("no daemon runs: nothing answers at {socket}");
+        let part = format!("no daemon is running: nothing is listening at {socket}");
         assert_refused(&[command, &["--socket", &socket]].concat(), 1, &part);
     }
 }
 
 #[test]
 fn what_makes_no_sense_is_wrong_usage() {
-    assert_refused(&["record"], 2, "record start or record stop?");
+    assert_refused(&["record"], 2, "expected `record start` or `record stop`");
     assert_refused(&["record", "pause"], 2, "not \"pause\"");
-    assert_refused(&["record", "start", "a", "b"], 2, "\"b\" is one word too many");
-    assert_refused(&["record", "start", "a&b"], 2, "\"a&b\" can not be a camera's name");
-    assert_refused(&["status", "camera"], 2, "\"camera\" is one word too many");
-    assert_refused(&["shutdown", "now"], 2, "\"now\" is one word too many");
-    assert_refused(&["record", "start", "--json"], 2, "`record` takes no --json");
-    assert_refused(&["passwd", "secret"], 2, "\"secret\" is one word too many");
+    assert_refused(&["record", "start", "a", "b"], 2, "unexpected argument \"b\"");
+    assert_refused(&["record", "start", "a&b"], 2, "\"a&b\" is not a valid camera name");
+    assert_refused(&["status", "camera"], 2, "unexpected argument \"camera\"");
+    assert_refused(&["shutdown", "now"], 2, "unexpected argument \"now\"");
+    assert_refused(&["record", "start", "--json"], 2, "`record` has no option --json");
+    assert_refused(&["passwd", "secret"], 2, "unexpected argument \"secret\"");
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn recording_stops_and_starts() {
 #[test]
 fn shutdown_ends_the_daemon_with_every_file_whole() {
     let (_camera, mut nvr) = recording();
-    assert_eq!(answer(&nvr, &["shutdown"]), "all files are closed, smolnvr ends\n");
+    assert_eq!(answer(&nvr, &["shutdown"]), "all files are closed, smolnvr has stopped\n");
     assert_all_whole(&nvr.recordings());
     let mut status = None;
     wait_for("its end", || {
@@ -156,7 +156,7 @@ fn a_password_counts_at_once_where_a_daemon_runs() {
     for password in ["correct horse", "battery staple"] {
         let output = passwd(&["--socket", &socket], &format!("{password}\nnot this\n"));
         assert!(output.status.success(), "{output:?}");
-        assert_eq!(output.stdout, b"the password is set, and everybody logged out\n");
+        assert_eq!(output.stdout, b"the password is set, all sessions have ended\n");
         assert_eq!(log_in(&address, password), 200);
     }
     assert_eq!(ask(&address, "GET", "/api/status", &[], "").status, 401);
@@ -244,17 +244,17 @@ fn at_a_terminal_it_asks_twice_and_shows_nothing() {
         (directory.path().join("smolnvr.toml"), directory.path().join("smolnvr.passwd"));
     let (status, asked, shown) = at_a_terminal(&config, ["correct horse\n", "another one\n"]);
     assert_eq!(status, Some(1));
-    assert!(asked.ends_with("smolnvr: the two differ: nothing is changed\n"), "{asked}");
+    assert!(asked.ends_with("smolnvr: the passwords differ: nothing was changed\n"), "{asked}");
     assert_eq!(shown.trim(), "");
 
     let (status, asked, shown) = at_a_terminal(&config, ["correct horse\n", "\u{3}"]);
     assert_eq!(status, Some(1), "{asked}");
-    assert!(asked.ends_with("smolnvr: nothing is changed\n"), "{asked}");
+    assert!(asked.ends_with("smolnvr: nothing was changed\n"), "{asked}");
     assert_eq!(shown.replace("^C", "").trim(), "");
     assert!(!file.exists());
 
     let (status, asked, shown) = at_a_terminal(&config, ["correct horse\n", "correct horse\n"]);
-    assert_eq!((status, &*asked), (Some(0), "New password: The same again: "));
+    assert_eq!((status, &*asked), (Some(0), "New password: Repeat the password: "));
     assert_eq!(shown.trim(), "");
     assert!(file.exists());
 }

@@ -95,9 +95,9 @@ fn half_an_export_is_no_file() {
     let export = ["export", "yard", "-10m", "now", "--socket", socket];
     let export = [&export[..], &["-o", target.to_str().unwrap()]].concat();
     for (answer, complaint) in [
-        ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345", "hung up"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345", "closed the connection"),
         ("HTTP/1.1 503 \r\nContent-Length: 17\r\n\r\n{\"error\":\"later\"}", "later"),
-        ("nothing like it\r\n\r\n", "no smolnvr"),
+        ("nothing like it\r\n\r\n", "not from smolnvr"),
     ] {
         // One that is there already is not harmed.
         fs::write(&target, "before").unwrap();
@@ -112,18 +112,18 @@ fn half_an_export_is_no_file() {
     }
     let (status, _, said) = smolnvr(&export);
     assert_eq!(status, Some(1));
-    assert!(said.contains("no daemon runs"), "{said}");
+    assert!(said.contains("no daemon is running"), "{said}");
 }
 
 #[test]
 fn what_is_no_span_is_refused_before_anybody_is_asked() {
     for (arguments, words) in [
         (&["export", "yard", "14:27"][..], "expected CAMERA FROM TO"),
-        (&["export", "yard", "14:27", "25:00"], "\"25:00\" is no moment"),
-        (&["keep", "yard", "14:28", "14:27"], "14:27 does not lie behind 14:28"),
-        (&["export", "a/b", "14:27", "14:28"], "can not be a camera's name"),
+        (&["export", "yard", "14:27", "25:00"], "\"25:00\" is not a time"),
+        (&["keep", "yard", "14:28", "14:27"], "14:27 is not later than 14:28"),
+        (&["export", "a/b", "14:27", "14:28"], "is not a valid camera name"),
         (&["list", "--last", "x"], "x"),
-        (&["list", "--from", "soon"], "\"soon\" is no moment"),
+        (&["list", "--from", "soon"], "\"soon\" is not a time"),
     ] {
         let (status, _, said) = smolnvr(arguments);
         assert_eq!(status, Some(2), "{arguments:?}: {said}");
@@ -189,7 +189,10 @@ fn recordings_are_listed_by_time_newest_last() {
         assert_eq!(list(&["--from", "-1h", "--to", "now"]).0, names(0..wanted.len()));
         assert_eq!(list(&["--to", "-1d"]).0, names(0..0));
         let (status, _, complaint) = run(folder, &[&["list", "attic"][..], &way].concat());
-        assert_eq!((status, &*complaint), (Some(1), "smolnvr: no camera is called \"attic\"\n"));
+        assert_eq!(
+            (status, &*complaint),
+            (Some(1), "smolnvr: there is no camera named \"attic\"\n")
+        );
         let (_, json, _) = run(folder, &[&["list", "--json", "--last", "1"][..], &way].concat());
         let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
         assert_eq!(json[0]["file"], wanted[wanted.len() - 1].0);

@@ -132,7 +132,7 @@ impl Board {
         assert!(said.starts_with("install: ") && said.contains(part), "{said}");
     }
 
-    /// What lies on the card, by path.
+    /// Files on the card, by path.
     fn card(&self) -> Vec<String> {
         let said = self.assert_boot(&format!("cd {CARD} && find . -type f | sort"));
         said.lines().map(|line| line.trim_start_matches("./").to_owned()).collect()

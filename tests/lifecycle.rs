@@ -286,7 +286,7 @@ fn a_second_daemon_says_so_and_ends() {
     let (config, socket) = (path("smolnvr.toml"), path("smolnvr.sock"));
     let (status, output, complaint) = smolnvr(&["run", "-c", &config, "--socket", &socket]);
     assert_eq!(status, Some(1));
-    assert_eq!((&*output, &*complaint), ("", "smolnvr: another smolnvr runs already\n"));
+    assert_eq!((&*output, &*complaint), ("", "smolnvr: another smolnvr is already running\n"));
     nvr.wait_for_recording(&[]);
 }
 

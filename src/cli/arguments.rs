@@ -1,5 +1,4 @@
-//! What was typed → what it means. An option that a command does not take is an error, and so is one
-//! that is given twice.
+//! Parses the command line. Options a command does not take, and repeated options, are errors.
 
 use super::{
     COMMANDS, Command, Format, client, complain, keep::Keep, moment, verify::Repair, wrong_usage,
@@ -17,7 +16,7 @@ use std::{
 #[derive(Default)]
 pub(super) struct Arguments {
     pub command: Option<&'static Command>,
-    /// What follows the command and is no option.
+    /// Operands after the command.
     pub operands: Vec<OsString>,
     pub config: Option<PathBuf>,
     pub socket: Option<PathBuf>,
@@ -27,7 +26,7 @@ pub(super) struct Arguments {
     pub output: Option<PathBuf>,
     pub selection: Option<Selection>,
     pub keep: Option<Keep>,
-    /// As they were typed.
+    /// As typed.
     pub from: Option<String>,
     pub to: Option<String>,
     pub last: Option<usize>,
@@ -35,7 +34,7 @@ pub(super) struct Arguments {
     pub version: bool,
 }
 
-/// What is wrong with the arguments, in words.
+/// Why the arguments are invalid.
 #[derive(Debug)]
 pub(super) struct Usage(pub String);
 
@@ -45,7 +44,7 @@ impl Arguments {
         let mut parsed = Arguments::default();
         let mut given = Vec::new();
         loop {
-            // `-10m` is a moment, and no option.
+            // `-10m` is a time, not an option.
             if let Some(mut raw) = parser.try_raw_args()
                 && raw.peek().is_some_and(is_negative)
             {
@@ -100,42 +99,42 @@ impl Arguments {
     fn check_options(&self, given: &[&str]) -> Result<(), Usage> {
         let Some(command) = self.command else { return Ok(()) };
         match given.iter().find(|option| !command.options.contains(option)) {
-            Some(option) => Err(Usage(format!("`{}` takes no --{option}", command.name))),
+            Some(option) => Err(Usage(format!("`{}` has no option --{option}", command.name))),
             None => Ok(()),
         }
     }
 
-    /// For commands without operands.
+    /// Checks that there are no operands.
     pub fn no_operand(&self) -> Result<(), Usage> {
         self.operand().and_then(|operand| match operand {
             None => Ok(()),
-            Some(operand) => Err(Usage(format!("{operand:?} is one word too many"))),
+            Some(operand) => Err(Usage(format!("unexpected argument {operand:?}"))),
         })
     }
 
-    /// For commands with one operand at most.
+    /// Returns the operand of a command that takes at most one.
     pub fn operand(&self) -> Result<Option<&OsString>, Usage> {
         match self.operands.as_slice() {
             [] => Ok(None),
             [operand] => Ok(Some(operand)),
-            [_, second, ..] => Err(Usage(format!("{second:?} is one word too many"))),
+            [_, second, ..] => Err(Usage(format!("unexpected argument {second:?}"))),
         }
     }
 
-    /// For commands about a camera and a time: `CAMERA FROM TO`.
+    /// Returns the operands of a command that takes a camera and a time: `CAMERA FROM TO`.
     pub fn camera_and_span(&self, zone: &Zone) -> Result<(&str, WallTime, WallTime), Usage> {
         let [camera, from, to] = self.operands.as_slice() else {
             return Err(Usage("expected CAMERA FROM TO".into()));
         };
         let name = camera.to_str().filter(|name| client::is_camera_name(name));
-        let name = name.ok_or_else(|| Usage(format!("{camera:?} can not be a camera's name")))?;
+        let name = name.ok_or_else(|| Usage(format!("{camera:?} is not a valid camera name")))?;
         let [from, to] = [from, to].map(|operand| operand.to_string_lossy());
         let (from, to) = moment::span(&from, &to, clock::now(), zone)?;
         Ok((name, from, to))
     }
 
-    /// Whether the running daemon is asked, where one can be: a configuration that is named is meant,
-    /// whatever runs.
+    /// Returns true if the running daemon may be asked; an explicit configuration takes precedence
+    /// over it.
     pub fn asks_daemon(&self) -> bool {
         self.config.is_none() || self.socket.is_some()
     }
@@ -148,7 +147,7 @@ impl Arguments {
         self.config.clone().unwrap_or_else(|| PathBuf::from("/etc/smolnvr.toml"))
     }
 
-    /// The configuration, or the exit status once it was said what is wrong with it.
+    /// Reads the configuration; on failure reports the error and returns the exit status.
     pub fn read_config(&self) -> Result<Config, ExitCode> {
         Config::read(&self.config_file()).map_err(|error| {
             complain(error);
@@ -165,7 +164,7 @@ impl From<lexopt::Error> for Usage {
 
 fn command(name: &OsString) -> Result<&'static Command, Usage> {
     let found = COMMANDS.iter().find(|command| command.name == name.as_os_str());
-    found.ok_or_else(|| Usage(format!("no command is called {name:?}")))
+    found.ok_or_else(|| Usage(format!("there is no command {name:?}")))
 }
 
 fn long_option(name: &str) -> Option<&'static str> {
@@ -211,15 +210,15 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused_by_name() {
         for (line, words) in [
-            ("check --repair", "`check` takes no --repair"),
-            ("verify --no-record a.mp4", "`verify` takes no --no-record"),
-            ("probe -c x rtsp://a/", "`probe` takes no --config"),
+            ("check --repair", "`check` has no option --repair"),
+            ("verify --no-record a.mp4", "`verify` has no option --no-record"),
+            ("probe -c x rtsp://a/", "`probe` has no option --config"),
             ("run -c a -c b", "--config is given twice"),
             ("run --json=x", "--json"),
             ("run -c", "missing argument"),
             ("run --recrod", "--recrod"),
             ("run -x", "-x"),
-            ("rnu", "no command is called \"rnu\""),
+            ("rnu", "there is no command \"rnu\""),
         ] {
             let wrong = parse(line).err().unwrap_or_else(|| panic!("{line} is taken"));
             assert!(wrong.contains(words), "{line}: {wrong}");

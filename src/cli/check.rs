@@ -1,4 +1,4 @@
-//! `smolnvr check`: says what `run` would do.
+//! `smolnvr check`: prints what `run` would do.
 
 use super::{Arguments, Usage, print};
 use crate::{
@@ -19,7 +19,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
     let settings = daemon::settings(&config, &[]);
     let file = arguments.config_file();
     let mut text = match config::left_over(&file) {
-        Some(old) => format!("{}: gone; {}: ok\n", file.display(), old.display()),
+        Some(old) => format!("{}: missing; {}: ok\n", file.display(), old.display()),
         None => format!("{}: ok\n", file.display()),
     };
     let mut is_found = false;
@@ -35,20 +35,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
         let _ = writeln!(text, "storage: {}: {state}", path.display());
     }
     if !is_found {
-        text += "storage: nothing is recorded until one of these is there\n";
+        text += "storage: nothing is recorded until one of these is available\n";
     }
     for camera in config.camera.iter() {
         let name = camera.name.as_str();
-        let record =
-            if camera.record { "recorded from start-up on" } else { "not recorded until told to" };
-        let sound =
-            if camera.audio && camera.left_out().is_none() { ", with its sound" } else { "" };
+        let record = if camera.record { "recorded from the start" } else { "recorded on request" };
+        let sound = if camera.audio && camera.left_out().is_none() { ", with sound" } else { "" };
         let _ = writeln!(text, "camera {name}: {}, {record}{sound}", camera.url.0);
         if camera.engine == Engine::Ffmpeg {
             let found = runtime::block_on(&LocalExecutor::new(), Tool::find(&config.ffmpeg.path));
             let _ = match found {
                 Ok(tool) if tool.shows_address() => {
-                    writeln!(text, "camera {name}: by {tool}; its address shows in `ps`")
+                    writeln!(text, "camera {name}: by {tool}; its URL is visible in `ps`")
                 }
                 Ok(tool) => writeln!(text, "camera {name}: by {tool}"),
                 Err(unfit) => writeln!(text, "camera {name}: not recorded: {unfit}"),

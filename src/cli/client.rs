@@ -1,6 +1,6 @@
-//! One request to the running daemon, over its control socket.
+//! One request to the running daemon over its control socket.
 //!
-//! Spec: RFC 9112. Knows nothing of: what is asked.
+//! Spec: RFC 9112.
 
 use super::{Usage, arguments::Arguments, complain};
 use crate::{daemon, limits, runtime};
@@ -15,14 +15,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What the daemon says.
+/// The daemon's reply.
 #[derive(Debug, PartialEq)]
 pub(super) struct Reply {
     pub status: u16,
     pub body: Vec<u8>,
 }
 
-/// Why it says nothing.
+/// Why there is no reply.
 #[derive(Debug)]
 pub(super) enum Failure {
     NoDaemon(PathBuf),
@@ -31,32 +31,32 @@ pub(super) enum Failure {
         source: io::Error,
     },
     Silent,
-    /// It closed the connection in the middle of its answer.
+    /// The daemon closed the connection in the middle of its reply.
     Hangup,
     NoHttp,
     TooLong,
 }
 
 impl Reply {
-    /// The body; `null` where it is no JSON.
+    /// The body; `null` if it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// Says why the daemon refused, if it did.
+    /// Reports the reason if the daemon refused.
     pub fn check(self) -> Result<Reply, ExitCode> {
         if self.status == 200 {
             return Ok(self);
         }
         match self.json().get("error").and_then(Value::as_str) {
             Some(words) => complain(words),
-            None => complain(format_args!("the daemon answers with status {}", self.status)),
+            None => complain(format_args!("the daemon replied with status {}", self.status)),
         }
         Err(ExitCode::FAILURE)
     }
 }
 
-/// Asks, and says why there is no answer, or none that is good.
+/// Sends a request, and reports why it failed if it did.
 pub(super) fn ask(arguments: &Arguments, method: &str, target: &str) -> Result<Reply, ExitCode> {
     match request(&socket(arguments), method, target, None) {
         Ok(reply) => reply.check(),
@@ -67,15 +67,15 @@ pub(super) fn ask(arguments: &Arguments, method: &str, target: &str) -> Result<R
     }
 }
 
-/// Where the daemon listens.
+/// The path of the daemon's socket.
 pub(super) fn socket(arguments: &Arguments) -> PathBuf {
     arguments.socket.clone().unwrap_or_else(daemon::runtime_path)
 }
 
-/// Sends one request and reads its answer to the end.
+/// Sends one request and reads the whole reply.
 ///
 /// # Errors
-/// No daemon is there, or what is there does not answer as one.
+/// No daemon is running, or the reply is not a daemon's.
 pub(super) fn request(
     socket: &Path,
     method: &str,
@@ -95,19 +95,19 @@ pub(super) fn request(
     }
 }
 
-/// A body that is read as it comes, however long it is.
+/// A body of any length, read as it arrives.
 pub(super) struct Download {
     line: Line,
     head: String,
-    /// What is still to come.
+    /// Bytes still to come.
     left: u64,
 }
 
 impl Download {
-    /// Asks for one, and waits up to [`limits::CLIENT_CLIP_TIMEOUT`] until it begins.
+    /// Sends a request, and waits up to [`limits::CLIENT_CLIP_TIMEOUT`] for the body to begin.
     ///
     /// # Errors
-    /// No daemon is there, or what is there does not answer as one. `Ok(Err)` is a refusal.
+    /// No daemon is running, or the reply is not a daemon's. `Ok(Err)` is a refusal.
     pub fn begin(socket: &Path, target: &str) -> Result<Result<Download, Reply>, Failure> {
         let deadline = runtime::now() + limits::CLIENT_CLIP_TIMEOUT;
         let mut line = Line::ask(socket, "GET", target, None)?;
@@ -137,15 +137,15 @@ impl Download {
         field(&self.head, name)
     }
 
-    /// Bytes that are still to come.
+    /// Bytes still to come.
     pub fn left(&self) -> u64 {
         self.left
     }
 
-    /// The next piece; empty at the end.
+    /// Returns the next piece, empty at the end.
     ///
     /// # Errors
-    /// The daemon ends, or is silent, before all has come.
+    /// The daemon ends, or is silent, before the body is complete.
     pub fn next(&mut self) -> Result<Vec<u8>, Failure> {
         if self.left > 0 && self.line.received.is_empty() {
             let deadline = runtime::now() + limits::CLIENT_TIMEOUT;
@@ -160,11 +160,11 @@ impl Download {
     }
 }
 
-/// A connection to the daemon that one request was sent on.
+/// A connection to the daemon with one request sent.
 struct Line {
     socket: PathBuf,
     stream: UnixStream,
-    /// What came and was not taken yet.
+    /// Bytes received but not used yet.
     received: Vec<u8>,
 }
 
@@ -191,13 +191,13 @@ impl Line {
         Ok(Line { socket: socket.to_owned(), stream, received: Vec::new() })
     }
 
-    /// Appends what comes next; false at the end.
+    /// Appends the next bytes; returns false at the end.
     fn receive(&mut self, deadline: Instant) -> Result<bool, Failure> {
         let failed = |source: io::Error| Failure::new(&self.socket, source);
         let mut piece = [0; 16 * 1024];
         loop {
             let left = deadline.saturating_duration_since(runtime::now());
-            // Zero would mean for ever.
+            // Zero would mean no timeout.
             let left = left.max(Duration::from_millis(1));
             set_socket_timeout(&self.stream, Timeout::Recv, Some(left))
                 .map_err(|error| failed(error.into()))?;
@@ -220,7 +220,7 @@ struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// The head of an answer, and what follows it; `None` while some of it is missing.
+    /// Splits off the head of a reply; `None` if it is incomplete.
     fn split(received: &'a [u8]) -> Result<Option<(Head<'a>, &'a [u8])>, Failure> {
         let Some(end) = received.windows(4).position(|four| four == b"\r\n\r\n") else {
             return Ok(None);
@@ -243,8 +243,7 @@ fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     field.map(|(_, value)| value.trim())
 }
 
-/// The answer in what was received; `None` while some of it is missing. `is_end`: nothing comes any
-/// more.
+/// Parses a reply; `None` if it is incomplete. `is_end`: nothing more will arrive.
 fn parse(received: &[u8], is_end: bool) -> Result<Option<Reply>, Failure> {
     let missing = || if is_end { Err(Failure::Hangup) } else { Ok(None) };
     let Some((head, rest)) = Head::split(received)? else { return missing() };
@@ -262,7 +261,7 @@ fn parse(received: &[u8], is_end: bool) -> Result<Option<Reply>, Failure> {
     }
 }
 
-/// A body in chunks (RFC 9112 §7.1); `None` while the last is missing.
+/// Decodes a chunked body (RFC 9112 §7.1); `None` if the last chunk is missing.
 fn chunks(mut rest: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
     let mut body = Vec::new();
     loop {
@@ -301,26 +300,26 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::NoDaemon(socket) => {
-                write!(f, "no daemon runs: nothing answers at {}", socket.display())
+                write!(f, "no daemon is running: nothing is listening at {}", socket.display())
             }
             Failure::Socket { socket, source } => write!(f, "{}: {source}", socket.display()),
             Failure::Silent => {
                 let seconds = limits::CLIENT_TIMEOUT.as_secs();
-                write!(f, "the daemon does not answer within {seconds} s")
+                write!(f, "the daemon did not respond within {seconds} s")
             }
-            Failure::Hangup => f.write_str("the daemon hung up before it had answered"),
-            Failure::NoHttp => f.write_str("what answers there is no smolnvr"),
-            Failure::TooLong => f.write_str("the daemon's answer has no end"),
+            Failure::Hangup => f.write_str("the daemon closed the connection before it responded"),
+            Failure::NoHttp => f.write_str("the reply is not from smolnvr"),
+            Failure::TooLong => f.write_str("the daemon's reply is too long"),
         }
     }
 }
 
 impl std::error::Error for Failure {}
 
-/// For operands that may be a camera's name, which goes into an address as it is.
+/// Checks that an operand is a valid camera name, which can be used in a URL unchanged.
 pub(super) fn camera_parameter(name: &str) -> Result<String, Usage> {
     if !is_camera_name(name) {
-        return Err(Usage(format!("{name:?} can not be a camera's name")));
+        return Err(Usage(format!("{name:?} is not a valid camera name")));
     }
     Ok(format!("?camera={name}"))
 }
@@ -377,8 +376,7 @@ mod tests {
         }
     }
 
-    /// A socket where one request is read and answered with `pieces`; answers what `ask` made of it,
-    /// and what was asked.
+    /// Serves one request on a socket with `pieces`; returns the result of `ask`, and the request.
     fn asked_of<T>(pieces: Vec<Vec<u8>>, ask: impl FnOnce(&Path) -> T) -> (T, String) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s.sock");
@@ -391,7 +389,7 @@ mod tests {
                 reader.read_line(&mut asked).unwrap();
             }
             for piece in pieces {
-                // Whoever has heard enough hangs up.
+                // The client may have closed the connection.
                 let _ = stream.write_all(&piece);
             }
             asked
@@ -403,7 +401,7 @@ mod tests {
         request(socket, "POST", "/api/record/stop", None)
     }
 
-    /// What is downloaded, and how it ended.
+    /// The downloaded bytes, and how the download ended.
     fn download(socket: &Path) -> (Vec<u8>, Result<(), Failure>) {
         let (mut body, mut got) = (Vec::new(), Ok(()));
         match Download::begin(socket, "/clip/yard.mp4") {
@@ -471,10 +469,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s.sock");
         let ask = || request(&path, "GET", "/", None).unwrap_err().to_string();
-        assert!(ask().starts_with("no daemon runs: nothing answers at /"));
-        // One that died left its socket.
+        assert!(ask().starts_with("no daemon is running: nothing is listening at /"));
+        // A crashed daemon leaves its socket.
         drop(UnixListener::bind(&path).unwrap());
-        assert!(ask().starts_with("no daemon runs: nothing answers at /"));
+        assert!(ask().starts_with("no daemon is running: nothing is listening at /"));
     }
 
     proptest! {

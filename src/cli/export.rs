@@ -1,6 +1,6 @@
-//! `smolnvr export`: what was recorded between two moments, as one file.
+//! `smolnvr export`: everything recorded between two times, as one file.
 //!
-//! The running daemon makes it; where none runs it is made here, of the files on the card.
+//! The running daemon makes it; without one, it is made here from the files on the card.
 
 use super::{
     Arguments, Usage,
@@ -21,7 +21,7 @@ use std::{
     process::ExitCode,
 };
 
-/// What is wanted.
+/// What to export.
 struct Wish<'a> {
     camera: &'a str,
     from: WallTime,
@@ -29,13 +29,13 @@ struct Wish<'a> {
     selection: Selection,
 }
 
-/// A clip on its way, wherever it is made.
+/// A clip being read, wherever it is made.
 struct Movie {
-    /// Of the file, where no other is wanted.
+    /// The default name of the file.
     name: String,
     from: WallTime,
     to: WallTime,
-    /// Why it ends before its time, as [`clip::Ends::name`].
+    /// Why it ends early, as [`clip::Ends::name`].
     ends: String,
     bytes: u64,
     pieces: Box<dyn FnMut() -> Result<Vec<u8>, String>>,
@@ -86,7 +86,7 @@ impl Wish<'_> {
         format!("/clip/{camera}.mp4?from={}&to={}{key_frames}", from.0, to.0)
     }
 
-    /// The clip of the files on the card, and these.
+    /// Plans the clip from the files on the card; returns it with these files.
     fn plan(&self, arguments: &Arguments) -> Result<Option<(Clip, Vec<PathBuf>)>, ExitCode> {
         let entries = list::card::read(arguments, Some(self.camera))?;
         let entries: Vec<_> =
@@ -133,14 +133,14 @@ impl Movie {
                 let read: clip::ReadSource =
                     &|id, buffer, at| file.read(id, || path(id), buffer, at);
                 clip.read(&mut cursor, at, limits::CLIENT_PIECE_BYTES, &mut piece, read)
-                    .map_err(|error| format!("the card can not be read: {error}"))?;
+                    .map_err(|error| format!("cannot read the card: {error}"))?;
                 at += piece.len() as u64;
                 Ok(piece)
             }),
         }
     }
 
-    /// Says what was saved, and where it does not reach as far as it was asked to.
+    /// Reports what was saved, and whether it ends earlier than requested.
     fn tell(&self, path: Option<&Path>, zone: &Zone) {
         let [from, to] = [self.from, self.to].map(|time| moment::local(time, zone));
         if let Some(path) = path {
@@ -150,21 +150,21 @@ impl Movie {
         let most = limits::CLIP_SEGMENTS_MAX;
         match &*self.ends {
             "parameters" => complain(format_args!(
-                "it ends at {to}, where codec, picture or sound change: the rest is another clip"
+                "it ends at {to}, where codec, picture size or sound change: export the rest too"
             )),
-            "damage" => complain(format_args!("it ends at {to}: what follows is damaged")),
-            "limit" => complain(format_args!("it ends at {to}: {most} recordings fit in a clip")),
+            "damage" => complain(format_args!("it ends at {to}: the rest is damaged")),
+            "limit" => complain(format_args!("it ends at {to}: a clip holds {most} recordings")),
             _ => {}
         }
     }
 }
 
-/// Where a clip goes.
+/// Where a clip is written.
 enum Target {
     StandardOutput,
-    /// A pipe or a device, which is written to as it comes.
+    /// A pipe or a device, written directly.
     Stream(PathBuf),
-    /// A file, which has its name once it is whole.
+    /// A file that gets its name once it is complete.
     File(PathBuf),
 }
 
@@ -184,7 +184,7 @@ impl Target {
         }
     }
 
-    /// Takes all of it; answers the file that it is in.
+    /// Writes everything; returns the file's path.
     fn take(self, movie: &mut Movie) -> Result<Option<PathBuf>, String> {
         let failed = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
         match self {
@@ -209,7 +209,7 @@ impl Target {
                     saved.map_err(|error| failed(&path, error))
                 });
                 if result.is_err() {
-                    // It may not be there.
+                    // The file may not exist.
                     let _ = fs::remove_file(&part);
                 }
                 result.map(|()| Some(path))
@@ -234,7 +234,7 @@ fn copy(
     out.flush().map_err(failed)
 }
 
-/// A line on a terminal that says how far it is.
+/// A progress line on a terminal.
 #[derive(Default)]
 struct Progress {
     percent: u64,
@@ -247,7 +247,7 @@ impl Progress {
             return;
         }
         self.percent = percent;
-        // Where standard error is closed nobody wants to know.
+        // If standard error is closed, nobody can be told.
         let _ = write!(io::stderr(), "\r{percent:3} %");
     }
 }

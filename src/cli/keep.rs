@@ -1,4 +1,4 @@
-//! `smolnvr keep`: a span that never expires, or may again.
+//! `smolnvr keep`: keeps a span from expiring, or releases it.
 
 use super::{Arguments, Usage, client, print, status};
 use crate::zone::Zone;
@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
     let (segments, size) = (number("segments"), status::size(number("bytes")));
     let left = match number("left") {
         0 => String::new(),
-        left => format!("; {left} more have no place for the mark: export them"),
+        left => format!("; {left} more cannot be marked: export them"),
     };
     print(&format!("{done}: {segments} recordings, {size}{left}\n"));
     Ok(if segments > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

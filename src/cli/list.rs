@@ -1,4 +1,4 @@
-//! `smolnvr list`: what was recorded when, as the running daemon knows it; else from the files alone.
+//! `smolnvr list`: the recordings known to the running daemon, or read from the files.
 
 pub(super) mod card;
 
@@ -12,19 +12,19 @@ use serde::Serialize;
 use serde_json::Value;
 use std::{path::PathBuf, process::ExitCode};
 
-/// One recording, in the words of `/api/recordings`.
+/// One recording, with the names of `/api/recordings`.
 #[derive(Serialize)]
 pub(super) struct Entry {
-    /// Empty until it is known, where the file does not say so.
+    /// Empty until known, if the file does not contain it.
     pub camera: String,
     number: u32,
     file: String,
     #[serde(skip)]
     pub path: PathBuf,
-    /// Of a file that is not ours: when it was last written to, less its duration.
+    /// For a foreign file: its modification time minus its duration.
     pub start_ms: i64,
     clock_trusted: bool,
-    /// `None` where the head does not say: FFmpeg's fragmented files, and those cut short.
+    /// `None` if the head does not contain it: FFmpeg's fragmented files, and files cut short.
     duration_ms: Option<i64>,
     pub bytes: u64,
     codec: Option<String>,
@@ -32,12 +32,12 @@ pub(super) struct Entry {
     state: String,
 }
 
-/// Which recordings are shown, and how.
+/// Which recordings to show, and how.
 struct Shown<'a> {
     camera: Option<&'a str>,
     from: i64,
     to: i64,
-    /// The newest so many of each camera.
+    /// The newest ones per camera.
     last: usize,
     format: Format,
     zone: &'a Zone,
@@ -76,7 +76,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
 }
 
 impl Shown<'_> {
-    /// What the daemon knows, newest last; `None` where none can be asked.
+    /// Asks the daemon; newest last. `None` if none can be asked.
     fn ask(&self, arguments: &Arguments) -> Result<Option<Result<Vec<String>, ExitCode>>, Usage> {
         let socket = client::socket(arguments);
         let status = match client::request(&socket, "GET", "/api/status", None) {
@@ -111,7 +111,7 @@ impl Shown<'_> {
         let names: Vec<_> =
             names.filter(|name| self.camera.is_none_or(|wanted| wanted == *name)).collect();
         if let Some(wanted) = self.camera.filter(|_| names.is_empty()) {
-            complain(format_args!("no camera is called {wanted:?}"));
+            complain(format_args!("there is no camera named {wanted:?}"));
             return Err(ExitCode::FAILURE);
         }
         let mut lines = Vec::new();
@@ -126,7 +126,7 @@ impl Shown<'_> {
         Ok(lines)
     }
 
-    /// Newest first.
+    /// Asks for one camera, newest first.
     fn ask_for_camera(
         &self,
         arguments: &Arguments,
@@ -159,14 +159,14 @@ impl Shown<'_> {
         Ok(())
     }
 
-    /// `entries`: by camera, newest last.
+    /// `entries` are ordered by camera, newest last.
     fn pick(&self, entries: &[Entry]) -> Vec<String> {
         let mut lines = Vec::new();
         for entries in entries.chunk_by(|one, next| one.camera == next.camera) {
             let wanted = entries.iter().rev().filter(|entry| entry.lies_in(self.from, self.to));
             let begin = lines.len();
             lines.extend(wanted.take(self.last).map(|entry| match self.format {
-                // Numbers and text: it can not fail.
+                // Numbers and text cannot fail.
                 Format::Json => serde_json::to_string(entry).unwrap_or_default(),
                 Format::Text => self.line(entry),
             }));
@@ -178,7 +178,7 @@ impl Shown<'_> {
     fn line(&self, entry: &Entry) -> String {
         let Entry { camera, file, state, .. } = entry;
         let mark = if entry.clock_trusted { ' ' } else { '?' };
-        // Its head was not read yet.
+        // Its head has not been read yet.
         let start = match &**state {
             "unread" => String::new(),
             _ => moment::local(WallTime(entry.start_ms), self.zone),
@@ -202,7 +202,7 @@ impl Entry {
         self.start_ms.saturating_add(self.duration_ms.unwrap_or(0)) >= from && self.start_ms < to
     }
 
-    /// The same, also of one whose length is not known.
+    /// The same, but true if its length is unknown.
     pub fn may_hold(&self, from: i64, to: i64) -> bool {
         self.start_ms < to && (self.duration_ms.is_none() || self.lies_in(from, to))
     }

@@ -1,6 +1,4 @@
-//! Moments as people type them, and as they read them: words in the machine's local time ↔ UTC.
-//!
-//! Knows nothing of: clocks, commands.
+//! Times as users type and read them, in the machine's local time ↔ UTC.
 
 use super::Usage;
 use crate::{
@@ -8,10 +6,10 @@ use crate::{
     zone::Zone,
 };
 
-/// From one moment up to another, which may be told by its distance (`+5m`).
+/// Parses two times, of which the second may be relative to the first (`+5m`).
 ///
 /// # Errors
-/// One of them is no moment, or the second does not lie behind the first.
+/// One of them is not a time, or the second is not later than the first.
 pub(super) fn span(
     from: &str,
     to: &str,
@@ -24,20 +22,20 @@ pub(super) fn span(
         None => moment(to, now, zone)?,
     };
     if end <= begin {
-        return Err(Usage(format!("{to} does not lie behind {from}")));
+        return Err(Usage(format!("{to} is not later than {from}")));
     }
     Ok((begin, end))
 }
 
 /// # Errors
-/// It is no moment.
+/// The text is not a time.
 pub(super) fn moment(text: &str, now: WallTime, zone: &Zone) -> Result<WallTime, Usage> {
     read(text, now, zone).ok_or_else(|| {
-        Usage(format!("{text:?} is no moment: 14:27, 2026-11-24T14:27 or -10m would be one"))
+        Usage(format!("{text:?} is not a time: write 14:27, 2026-11-24T14:27 or -10m"))
     })
 }
 
-/// ISO 8601 with its distance from UTC: `2026-11-24T14:27:00+01:00`.
+/// Formats a time as ISO 8601 with its offset from UTC: `2026-11-24T14:27:00+01:00`.
 pub(super) fn local(time: WallTime, zone: &Zone) -> String {
     let ahead = zone.offset_minutes_at(time);
     let utc = WallTime(time.0.saturating_add(ahead * 60_000)).to_string();
@@ -76,14 +74,14 @@ fn read(text: &str, now: WallTime, zone: &Zone) -> Option<WallTime> {
     };
     let local = day * DAY_SECONDS + time.map_or(Some(0), time_of_day)?;
     let ahead = fixed.unwrap_or_else(|| {
-        // The first guess may lie beyond a change of the clocks.
+        // The first guess may lie across a change of the clocks.
         let at = |ahead| zone.offset_minutes_at(WallTime((local - ahead) * 1000)) * 60;
         at(at(at(0)))
     });
     Some(WallTime((local - ahead) * 1000))
 }
 
-/// `Z` or `+01:00` behind a time, in seconds.
+/// Splits `Z` or `+01:00` off a time; the offset in seconds.
 fn split_zone(text: &str) -> (&str, Option<i64>) {
     if let Some(text) = text.strip_suffix('Z') {
         return (text, Some(0));
@@ -100,7 +98,7 @@ fn split_zone(text: &str) -> (&str, Option<i64>) {
     }
 }
 
-/// `2026-11-24` as days since 1970-01-01.
+/// Parses `2026-11-24` to days since 1970-01-01.
 fn day(text: &str) -> Option<i64> {
     let mut parts = text.split('-');
     let mut part = |digits| parts.next().filter(|part| part.len() == digits).and_then(number);
@@ -111,7 +109,7 @@ fn day(text: &str) -> Option<i64> {
     (is_date && day < days_of_civil(next.0, next.1, 1)).then_some(day)
 }
 
-/// `14:27` or `14:27:30` in seconds.
+/// Parses `14:27` or `14:27:30` to seconds.
 fn time_of_day(text: &str) -> Option<i64> {
     let mut parts = text.split(':');
     let mut part = |below| {
@@ -123,7 +121,7 @@ fn time_of_day(text: &str) -> Option<i64> {
     parts.next().is_none().then_some(hour * 3600 + minute * 60 + second)
 }
 
-/// `10m` in milliseconds.
+/// Parses `10m` to milliseconds.
 fn millis(text: &str) -> Option<i64> {
     let (count, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let seconds = match unit {
@@ -143,7 +141,7 @@ fn number(text: &str) -> Option<i64> {
 }
 
 const DAY_SECONDS: i64 = 86_400;
-/// From 1973 on, and up to the year 9999.
+/// From 1973 to the year 9999.
 const EPOCH_DIGITS_MIN: usize = 12;
 const EPOCH_DIGITS_MAX: usize = 15;
 
@@ -152,7 +150,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// 2026-11-24 15:00 in winter's Berlin.
+    /// 2026-11-24 15:00 in Berlin, in winter.
     const NOW: WallTime = WallTime(1_795_528_800_000);
     fn berlin() -> Zone {
         Zone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap()
@@ -257,8 +255,8 @@ mod tests {
         assert_eq!(span("14:27", "14:28"), Ok(60_000));
         assert_eq!(span("14:27", "+5m"), Ok(300_000));
         assert_eq!(span("-1h", "now"), Ok(3_600_000));
-        assert_eq!(span("14:27", "14:27").unwrap_err(), "14:27 does not lie behind 14:27");
-        assert!(span("+5m", "14:27").unwrap_err().contains("is no moment"));
+        assert_eq!(span("14:27", "14:27").unwrap_err(), "14:27 is not later than 14:27");
+        assert!(span("+5m", "14:27").unwrap_err().contains("is not a time"));
     }
 
     proptest! {

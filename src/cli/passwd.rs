@@ -1,7 +1,7 @@
 //! `smolnvr passwd`: sets the password of the page.
 //!
-//! A daemon that runs sets it itself, or sees that its file has changed: it counts at once and ends all
-//! sessions.
+//! A running daemon sets it itself, or notices that its file has changed: it takes effect at once
+//! and ends all sessions.
 
 use super::{
     Arguments, Usage,
@@ -37,20 +37,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
     })
 }
 
-/// Sets it, and says what that means; or why not.
+/// Sets the password and returns the effect, or why it failed.
 fn set(arguments: &Arguments, password: &str) -> Result<&'static str, String> {
-    // A file that is named is meant, whichever the daemon reads.
+    // An explicit file takes precedence over the daemon's.
     if arguments.config.is_some() {
         write(arguments, password)?;
-        return Ok("the password is set, also for a daemon that runs with this file\n");
+        return Ok("the password is set, also for a daemon running with this file\n");
     }
     let body = json!({"password": password});
     match client::request(&client::socket(arguments), "PUT", "/api/password", Some(&body)) {
-        Ok(reply) if reply.status == 200 => Ok("the password is set, and everybody logged out\n"),
+        Ok(reply) if reply.status == 200 => Ok("the password is set, all sessions have ended\n"),
         Ok(reply) => {
             let reason = reply.json();
             let reason = reason.get("error").and_then(serde_json::Value::as_str);
-            Err(reason.unwrap_or("the daemon refused it").to_owned())
+            Err(reason.unwrap_or("the daemon refused the password").to_owned())
         }
         Err(Failure::NoDaemon(_)) => {
             write(arguments, password)?;
@@ -61,33 +61,33 @@ fn set(arguments: &Arguments, password: &str) -> Result<&'static str, String> {
 }
 
 fn write(arguments: &Arguments, password: &str) -> Result<(), String> {
-    let random = secret::random().ok_or("the system gives no random bytes")?;
-    let salt = random.first_chunk().ok_or("the system gives too few random bytes")?;
+    let random = secret::random().ok_or("the system provides no random bytes")?;
+    let salt = random.first_chunk().ok_or("the system provides too few random bytes")?;
     let file = password::path(&arguments.config_file());
     let hash = Hash::new(password.as_bytes(), *salt);
     password::write(&file, &hash).map_err(|error| format!("{}: {error}", file.display()))
 }
 
-/// From a terminal, asked for twice; else the first line that comes.
+/// Asks twice on a terminal; otherwise reads the first line.
 fn new_password() -> Result<String, String> {
     if !io::stdin().is_terminal() {
         let line = line().map_err(|error| format!("standard input: {error}"))?;
         return checked(&line);
     }
     let first = checked(&ask("New password: ")?)?;
-    if ask("The same again: ")? != first {
-        return Err("the two differ: nothing is changed".into());
+    if ask("Repeat the password: ")? != first {
+        return Err("the passwords differ: nothing was changed".into());
     }
     Ok(first)
 }
 
 fn checked(password: &str) -> Result<String, String> {
     if password.contains(char::is_control) {
-        return Err("a password has no control characters: nothing is changed".into());
+        return Err("a password has no control characters: nothing was changed".into());
     }
     if !LENGTH.contains(&password.chars().count()) {
         let (least, most) = (LENGTH.start(), LENGTH.end());
-        return Err(format!("a password has {least} to {most} characters: nothing is changed"));
+        return Err(format!("a password has {least} to {most} characters: nothing was changed"));
     }
     Ok(password.to_owned())
 }
@@ -99,18 +99,18 @@ fn ask(prompt: &str) -> Result<String, String> {
     let line = line().map_err(failed)?;
     drop(silence);
     if line.ends_with(CONTROL_C) {
-        // The line that it interrupted is not ended yet.
+        // The interrupted line has not been ended.
         let _ = io::stderr().write_all(b"\n");
-        return Err("nothing is changed".into());
+        return Err("nothing was changed".into());
     }
     Ok(line)
 }
 
-/// One line without its end.
+/// Reads one line without its end.
 pub(super) fn line() -> io::Result<String> {
     let mut line = Vec::new();
     let mut input = io::stdin().lock().take(limits::PASSWORD_LINE_BYTES_MAX as u64);
-    // Byte by byte: with an interrupt a line may end without a line feed.
+    // Byte by byte, because an interrupt can end a line without a line feed.
     loop {
         let byte = match input.fill_buf()? {
             [] => break,
@@ -131,14 +131,14 @@ pub(super) fn line() -> io::Result<String> {
     String::from_utf8(line).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "no UTF-8"))
 }
 
-/// The terminal shows nothing of what is typed, as long as this lives.
+/// Hides what is typed on the terminal while it lives.
 struct Silence(Termios);
 
 impl Silence {
     fn begin() -> io::Result<Silence> {
         let before = termios::tcgetattr(io::stdin())?;
         let mut modes = before.clone();
-        // Ctrl-C ends the line instead of the process, which would leave the terminal silent.
+        // Ctrl-C ends the line instead of the process, which would leave echo off.
         modes.local_modes -= LocalModes::ECHO | LocalModes::ISIG;
         modes.local_modes |= LocalModes::ECHONL | LocalModes::ICANON;
         modes.special_codes[SpecialCodeIndex::VEOL] = CONTROL_C as u8;

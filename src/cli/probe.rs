@@ -1,4 +1,4 @@
-//! `smolnvr probe`: what a camera sends, seen over a few seconds.
+//! `smolnvr probe`: what a camera sends, observed for a few seconds.
 
 use super::{Arguments, Format, Usage, complain, print, print_json};
 use crate::{
@@ -9,10 +9,10 @@ use std::{fmt::Write as _, process::ExitCode};
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
     let Some(url) = arguments.operand()? else {
-        return Err(Usage("probe which URL?".into()));
+        return Err(Usage("expected a URL".into()));
     };
     let url = match url.to_string_lossy() {
-        // Not for all to see, as arguments are.
+        // Arguments are visible to other users.
         url if url == "-" => super::passwd::line().map_err(|error| Usage(format!("{error}")))?,
         url => url.into_owned(),
     };
@@ -33,11 +33,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
 
 fn text(report: &Report) -> String {
     let mut text = String::new();
-    // Writing to a String can not fail.
+    // Writing to a String cannot fail.
     for track in &report.tracks {
         let sound = match &track.sound {
             None => String::new(),
-            Some(sound) if !sound.recorded => ", sound that is not recorded".into(),
+            Some(sound) if !sound.recorded => ", unsupported sound".into(),
             Some(sound) => {
                 let plural = if sound.channels == 1 { "" } else { "s" };
                 let codec = sound.codec.unwrap_or("sound");
@@ -48,14 +48,14 @@ fn text(report: &Report) -> String {
     }
     if let Some(video) = &report.video {
         let _ = writeln!(text, "video: {} {}x{}", video.codec, video.width, video.height);
-        let _ = writeln!(text, "frame rate: {:.1} a second", video.fps);
+        let _ = writeln!(text, "frame rate: {:.1} per second", video.fps);
         let _ = writeln!(text, "bit rate: {} kbit/s", video.kbit_s);
         let _ = match video.key_frame_distance_ms {
             Some(millis) => writeln!(text, "key frames: one every {:.1} s", millis as f64 / 1000.0),
-            None => writeln!(text, "key frames: one alone"),
+            None => writeln!(text, "key frames: only one"),
         };
     } else {
-        text += "no key frame came\n";
+        text += "no key frame arrived\n";
     }
     if report.packets_lost > 0 {
         let _ = writeln!(text, "lost packets: {}", report.packets_lost);

@@ -1,4 +1,4 @@
-//! `smolnvr record` and `smolnvr shutdown`: wishes to the running daemon.
+//! `smolnvr record` and `smolnvr shutdown`: requests to the running daemon.
 
 use super::{Arguments, Usage, client, print};
 use serde_json::Value;
@@ -8,11 +8,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
     let (wish, camera) = match arguments.operands.as_slice() {
         [wish] => (wish, None),
         [wish, camera] => (wish, Some(camera.to_string_lossy())),
-        [_, _, third, ..] => return Err(Usage(format!("{third:?} is one word too many"))),
-        [] => return Err(Usage("record start or record stop?".into())),
+        [_, _, third, ..] => return Err(Usage(format!("unexpected argument {third:?}"))),
+        [] => return Err(Usage("expected `record start` or `record stop`".into())),
     };
     if wish != "start" && wish != "stop" {
-        return Err(Usage(format!("record start or record stop, not {wish:?}")));
+        return Err(Usage(format!("expected `record start` or `record stop`, not {wish:?}")));
     }
     let parameter = camera.as_deref().map(client::camera_parameter).transpose()?;
     let target = ["/api/record/", &wish.to_string_lossy(), &parameter.unwrap_or_default()].concat();
@@ -36,7 +36,7 @@ pub(super) fn shut_down(arguments: &Arguments) -> Result<ExitCode, Usage> {
     arguments.no_operand()?;
     Ok(match client::ask(arguments, "POST", "/api/shutdown") {
         Ok(_) => {
-            print("all files are closed, smolnvr ends\n");
+            print("all files are closed, smolnvr has stopped\n");
             ExitCode::SUCCESS
         }
         Err(status) => status,

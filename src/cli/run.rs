@@ -14,8 +14,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
         Err(status) => return Ok(status),
     };
     logger::start(config.log.level.0);
-    // Recordings may be read by everybody on this machine, and changed by their owner alone, whatever
-    // whoever starts us is used to; what is secret has a mode of its own.
+    // Recordings are readable by every user and writable only by their owner, whatever the caller's
+    // umask; secret files have modes of their own.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let socket = arguments.socket.clone().unwrap_or_else(daemon::runtime_path);
     let _lock = match Lock::take(&socket) {
@@ -24,9 +24,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
             let lock = Lock::path(&socket);
             let lock = lock.display();
             match error.kind() {
-                io::ErrorKind::WouldBlock => complain("another smolnvr runs already"),
+                io::ErrorKind::WouldBlock => complain("another smolnvr is already running"),
                 io::ErrorKind::PermissionDenied => {
-                    complain(format_args!("{lock}: {error}; --socket names another place"));
+                    complain(format_args!("{lock}: {error}; use --socket to name another place"));
                 }
                 _ => complain(format_args!("{lock}: {error}")),
             }

@@ -1,4 +1,4 @@
-//! `smolnvr status`: how everything is, in words for people or as the daemon says it.
+//! `smolnvr status`: the state of everything, as text or as the daemon's JSON.
 
 use super::{Arguments, Format, Usage, client, print};
 use crate::units::WallTime;
@@ -18,7 +18,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writing to a String can not fail.
+/// Writing to a String cannot fail.
 fn text(status: &Value) -> String {
     let mut text = String::new();
     let (memory, clock, storage) = (&status["memory"], &status["clock"], &status["storage"]);
@@ -49,11 +49,11 @@ fn text(status: &Value) -> String {
     }
     for camera in cameras.iter().filter(|camera| camera["engine"] == "ffmpeg") {
         let (name, ffmpeg) = (word(&camera["name"]), &camera["ffmpeg"]);
-        let tool = ffmpeg["tool"].as_str().unwrap_or("FFmpeg, which did not answer yet");
+        let tool = ffmpeg["tool"].as_str().unwrap_or("FFmpeg (version unknown yet)");
         let restarts = number(&ffmpeg["restarts"]).unwrap_or(0);
         let _ = writeln!(text, "{name}: by {tool}, restarts: {restarts}");
         for line in ffmpeg["log"].as_array().into_iter().flatten() {
-            let _ = writeln!(text, "{name}: it said: {}", word(line));
+            let _ = writeln!(text, "{name}: FFmpeg: {}", word(line));
         }
     }
     text
@@ -79,7 +79,7 @@ fn card(storage: &Value, cameras: &Value) -> String {
     text
 }
 
-/// How far back the card will reach, of the camera that has least.
+/// How many days the card holds, for the camera with the least.
 fn fits(cameras: &Value) -> String {
     let days = cameras.as_array().into_iter().flatten();
     let days = days.filter_map(|camera| camera["days_fit"].as_f64()).reduce(f64::min);
@@ -123,7 +123,7 @@ fn recording(camera: &Value) -> String {
     }
 }
 
-/// Causes that cost anything.
+/// Lists causes with losses.
 fn losses(losses: &Value) -> String {
     let causes = losses.as_object().into_iter().flatten();
     let counted = causes.filter_map(|(cause, count)| Some((cause, number(count)?)));
@@ -134,7 +134,7 @@ fn losses(losses: &Value) -> String {
     if told.is_empty() { nothing() } else { told.join(", ") }
 }
 
-/// Columns as wide as their widest field.
+/// Pads columns to their widest field.
 fn table(rows: &[[String; 6]]) -> String {
     let mut text = String::new();
     for row in rows {

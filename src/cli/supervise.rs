@@ -1,8 +1,9 @@
-//! The supervisor: runs the daemon, and runs it again where it died.
+//! The supervisor: runs the daemon, and restarts it after a crash.
 //!
-//! `smolnvr supervise PROGRAM run ARGUMENT…`, called by the init script alone, through a link that is
-//! named `smolnvrd`: by that name it is found. PROGRAM is asked for each time, so that a new version
-//! takes over. The same binary as the daemon's, so that nearly all of its memory is the daemon's too.
+//! `smolnvr supervise PROGRAM run ARGUMENT…` is called only by the init script, through a link
+//! named `smolnvrd`, by which the process can be found. PROGRAM is looked up each time, so that a
+//! new version takes over. The supervisor is the same binary as the daemon, so that nearly all of
+//! its memory is shared.
 
 use super::{Arguments, refuse, wrong_usage};
 use crate::{
@@ -21,8 +22,8 @@ use std::{
     time::Duration,
 };
 
-/// Supervises where `arguments` begin with `supervise`; `None` where they begin with anything else.
-/// Ends with the daemon where that ended by itself (0), can not run at all (2), or another runs already.
+/// Supervises if `arguments` begin with `supervise`; `None` otherwise. Ends with the daemon if that
+/// exited normally (0), cannot run at all (2), or if another one is already running.
 pub(super) fn supervise(arguments: &[OsString]) -> Option<ExitCode> {
     let [command, program, rest @ ..] = arguments else { return None };
     if command != "supervise" {
@@ -33,10 +34,10 @@ pub(super) fn supervise(arguments: &[OsString]) -> Option<ExitCode> {
         Err(wrong) => return Some(refuse(&wrong)),
     };
     logger::start(LevelFilter::Info);
-    // Where memory runs out, the kernel chooses another process; the daemon inherits it. Without the
-    // right to, or without procfs, it is as likely as any.
+    // When memory runs out, the kernel should kill another process; the daemon inherits this.
+    // Without the privilege, or without procfs, the score stays unchanged.
     let _ = fs::write("/proc/self/oom_score_adj", "-500");
-    // No folder is kept busy. There is no root that it could not change to.
+    // Keep no folder busy. Changing to the root cannot fail.
     let _ = env::set_current_dir("/");
     Some(keep_running(Command::new(program).args(rest), &socket))
 }
@@ -48,12 +49,12 @@ fn keep_running(daemon: &mut Command, socket: &Path) -> ExitCode {
                 Some(0) => return ExitCode::SUCCESS,
                 Some(2) => return wrong_usage(),
                 Some(_) if another_runs(socket) => return ExitCode::FAILURE,
-                _ => log::error!("ended with {status}, is started again"),
+                _ => log::error!("the daemon ended with {status}: restarting it"),
             },
             Err(error) => log::error!("{}: {error}", daemon.get_program().display()),
         }
         pause(RESTART_DELAY);
-        // A firmware upgrade wants the card for itself.
+        // A firmware upgrade needs the card to itself.
         while Path::new(daemon::SYSUPGRADE_LOCK).exists() {
             pause(Duration::from_secs(1));
         }
@@ -64,7 +65,7 @@ fn another_runs(socket: &Path) -> bool {
     Lock::share(socket).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the pace of its tries; a signal ends it at once")]
+#[expect(clippy::disallowed_methods, reason = "the pause between attempts; signals end it")]
 fn pause(span: Duration) {
     thread::sleep(span);
 }

@@ -1,4 +1,4 @@
-//! `smolnvr verify`: reads files to their last byte; with `--repair` mends those that are cut.
+//! `smolnvr verify`: reads files completely, and repairs files cut short with `--repair`.
 
 use super::{Arguments, Format, Usage, client, complain, names_in, print, print_json, seconds};
 use crate::{
@@ -33,17 +33,17 @@ struct Verdict {
     file: String,
     state: &'static str,
     bytes: u64,
-    /// Up to here it plays.
+    /// It is playable up to here.
     whole_bytes: u64,
     duration_ms: i64,
     fragments: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// Whose the file is, where it says so.
+    /// The camera named in the file.
     #[serde(skip)]
     camera: Option<String>,
     repaired: bool,
-    /// What the repair cut off.
+    /// Bytes removed by the repair.
     removed_bytes: u64,
 }
 
@@ -97,44 +97,44 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
     Ok(if all_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// A file that is being written looks like one that was cut: a daemon must not run meanwhile.
+/// A file being written looks like one cut short, so the daemon must not be running.
 fn lock_out_daemon(arguments: &Arguments) -> Result<Option<Lock>, ExitCode> {
     let socket = arguments.socket.clone().unwrap_or_else(daemon::runtime_path);
     match Lock::share(&socket) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            complain("smolnvr runs and may be writing these files: end it first");
+            complain("smolnvr is running and may be writing these files: stop it first");
             Err(ExitCode::FAILURE)
         }
-        // Where no lock can be made, no daemon of this user runs either.
+        // If no lock file can be created, no daemon of this user is running either.
         lock => Ok(lock.ok()),
     }
 }
 
-/// Keeps every other recorder out of the folder of a file, or of a folder itself: a daemon with another
-/// socket, too, or one that shares the files.
+/// Locks the folder of a file, or a folder, against every other recorder: also against a daemon
+/// with another socket, or on a machine that shares the files.
 fn hold(path: &Path) -> io::Result<linux::Folder> {
     let is_folder = fs::metadata(path)?.is_dir();
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let folder = if is_folder { path } else { parent.unwrap_or(Path::new(".")) };
     LinuxDisk.hold(folder, None).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => {
-            io::Error::other("smolnvr records into this folder: end it first")
+            io::Error::other("smolnvr is recording into this folder: stop it first")
         }
         _ => error,
     })
 }
 
-/// What the running daemon writes at this moment.
+/// What the running daemon is writing.
 #[derive(Default)]
 struct Written {
     /// The storage path.
     root: Option<PathBuf>,
-    /// Cameras, and the numbers of their files.
+    /// Cameras and the numbers of their open files.
     files: Vec<(String, u32)>,
 }
 
 impl Written {
-    /// Nothing where no daemon runs.
+    /// Empty if no daemon is running.
     fn ask(arguments: &Arguments) -> Written {
         let reply = client::request(&client::socket(arguments), "GET", "/api/status", None);
         let status = reply.map_or(Value::Null, |reply| reply.json());
@@ -159,7 +159,7 @@ impl Written {
     }
 }
 
-/// The file itself, or every recording in a folder, by number.
+/// Returns the file itself, or all recordings in a folder, by number.
 fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     if !fs::metadata(path)?.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -178,14 +178,12 @@ fn verify(path: &Path, repair: Repair) -> Verdict {
         }
         Ok(Repaired::Whole { .. }) => look(path),
         Ok(Repaired::Empty { .. }) => {
-            Verdict { reason: Some("it holds no whole fragment".into()), ..before }
+            Verdict { reason: Some("it contains no complete fragment".into()), ..before }
         }
         Ok(Repaired::Unreadable { at, error, .. }) => {
-            Verdict { reason: Some(format!("it can not be read at byte {at}: {error}")), ..before }
+            Verdict { reason: Some(format!("it cannot be read at byte {at}: {error}")), ..before }
         }
-        Err(error) => {
-            Verdict { reason: Some(format!("it can not be repaired: {error}")), ..before }
-        }
+        Err(error) => Verdict { reason: Some(format!("it cannot be repaired: {error}")), ..before },
     }
 }
 
@@ -224,7 +222,7 @@ fn look(path: &Path) -> Verdict {
             "damaged"
         }
         State::Unreadable { at, error } => {
-            verdict.reason = Some(format!("it can not be read at byte {at}: {error}"));
+            verdict.reason = Some(format!("it cannot be read at byte {at}: {error}"));
             "damaged"
         }
     };
@@ -249,7 +247,7 @@ fn line(verdict: &Verdict) -> String {
         "cut" => {
             let left = bytes.saturating_sub(*whole_bytes);
             format!(
-                "{file}: cut short, plays {length}, {left} bytes of {bytes} behind that{reason}\n"
+                "{file}: cut short, plays {length}, followed by {left} of {bytes} bytes{reason}\n"
             )
         }
         _ => format!("{file}: damaged, plays {length}{reason}\n"),

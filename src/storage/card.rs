@@ -1,6 +1,6 @@
 //! The card's state machine: commands and the time in, calls to the disk and events out.
 //!
-//! Spec: docs/configuration.md, "What lies on the card". Knows nothing of: threads, clocks, queues.
+//! Spec: docs/configuration.md, "Files on the card". Knows nothing of: threads, clocks, queues.
 //!
 //! ```text
 //! card.rs        commands, deadlines, letting go of the card and taking it back

@@ -1,4 +1,4 @@
-//! What lies on the card: the list in RAM that HTTP, the commands and retention read.
+//! Files on the card: the list in RAM that HTTP, the commands and retention read.
 //!
 //! Names come from one readdir, the rest of an entry from the head of its file, newest first, until
 //! the list is complete. A cache: the files alone suffice to make it again.

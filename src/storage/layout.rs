@@ -1,7 +1,8 @@
-//! Names on the card: which file is a recording, which is ours in another way, which is foreign.
+//! Names on the card: which files are recordings, which are ours otherwise, and which are foreign.
 //!
-//! A file's name in, its number out, and back. Spec: docs/configuration.md, "What lies on the card".
-//! Knows nothing of: directories, what is in a file behind its first box.
+//! A file's name in, its number out, and back.
+//! Spec: docs/configuration.md, "Files on the card".
+//! Knows nothing of: directories, file contents after the first box.
 
 use std::{
     ffi::OsStr,
@@ -10,16 +11,16 @@ use std::{
 
 /// The name of a recording, `<3 to 9 digits>.mp4` in any case; ordered by number.
 ///
-/// The old system wrote `000.mp4`, others may have written `0014.MP4`: the name is kept as it is.
+/// The old system wrote `000.mp4`, others may have written `0014.MP4`: the spelling is kept.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Name {
-    /// In network order, so that a name has 5 bytes and no gap behind it.
+    /// Big-endian bytes, so that a name takes 5 bytes without padding.
     number: [u8; 4],
     form: Form,
 }
 
-/// How a number is written: its digits, and in the lowest bits whether the `m` (1) and the `p` (2) of
-/// `mp4` are capitals.
+/// The spelling of a number: the number of digits, and in the lowest two bits whether the `m` (1)
+/// and the `p` (2) of `mp4` are capitals.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Form(u8);
 
@@ -34,13 +35,13 @@ impl Form {
 }
 
 impl Name {
-    /// `%03d.mp4`; `None` where nine digits do not hold the number.
+    /// The name `%03d.mp4`; `None` if the number needs more than nine digits.
     pub fn new(number: u32) -> Option<Name> {
         let form = Form::new(digits_of(number), 0);
         (number <= NUMBER_MAX).then_some(Name { number: number.to_be_bytes(), form })
     }
 
-    /// The number in a recording's name; `None` for the name of anything else.
+    /// Parses a recording's file name; `None` for other names.
     pub fn parse(file: &OsStr) -> Option<Name> {
         let (number, digits, extension) = numbered(file)?;
         let [m, p, b'4'] = extension else { return None };
@@ -54,19 +55,19 @@ impl Name {
         u32::from_be_bytes(self.number)
     }
 
-    /// Another name of the same number, with one digit more; `None` where it has nine.
+    /// Returns another name of the same number, with one digit more; `None` if it has nine.
     pub fn longer(self) -> Option<Name> {
         let digits = u8::try_from(self.form.digits() + 1).ok().filter(|digits| *digits <= 9)?;
         Some(Name { form: Form::new(digits, 0), ..self })
     }
 
-    /// The name in 5 bytes, for [`Name::from_bytes`].
+    /// Returns the name as 5 bytes, for [`Name::from_bytes`].
     pub fn to_bytes(self) -> [u8; 5] {
         let [a, b, c, d] = self.number;
         [a, b, c, d, self.form.0]
     }
 
-    /// `None` for what no name has.
+    /// The inverse of [`Name::to_bytes`]; `None` for invalid bytes.
     pub fn from_bytes([a, b, c, d, form]: [u8; 5]) -> Option<Name> {
         let name = Name { number: [a, b, c, d], form: Form(form) };
         let digits = name.form.digits();
@@ -74,21 +75,21 @@ impl Name {
         (is_name && digits >= digits_of(name.number()).into()).then_some(name)
     }
 
-    /// The name as the directory has it.
+    /// Returns the name as spelled in the directory.
     pub fn file_name(self) -> String {
         let m = if self.form.0 & 1 == 0 { 'm' } else { 'M' };
         let p = if self.form.0 & 2 == 0 { 'p' } else { 'P' };
         format!("{:0width$}.{m}{p}4", self.number(), width = self.form.digits())
     }
 
-    /// Where a file goes that can not be mended: from then on it is foreign.
+    /// The name to which a file beyond repair is moved; it is foreign from then on.
     pub fn set_aside(self) -> String {
         format!("{:0width$}.bad", self.number(), width = self.form.digits())
     }
 }
 
-/// A recording as people ask for it: by its number ([`super::catalog::Entry::address`]), or by its very name where that is not the usual one of the number
-/// (`0014.mp4` and `014.MP4` may lie beside `014.mp4`).
+/// A recording as requested by users: by number ([`super::catalog::Entry::address`]), or by its
+/// exact name if that is not the usual one (`0014.mp4` and `014.MP4` may exist beside `014.mp4`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Asked {
     Number(u32),
@@ -96,7 +97,7 @@ pub enum Asked {
 }
 
 impl Asked {
-    /// `14`, `014.mp4`, `0014.MP4`, or `1000000014.mp4`.
+    /// Parses `14`, `014.mp4`, `0014.MP4`, or `1000000014.mp4`.
     pub fn parse(text: &str) -> Option<Asked> {
         if let Some(name) = Name::parse(text.as_ref()) {
             let is_usual = Name::new(name.number()) == Some(name);
@@ -118,71 +119,71 @@ impl Asked {
     }
 }
 
-/// The name of the empty file that says which number was the highest ever used, where the recording
-/// of that number is gone.
+/// The name of the empty file that stores the highest number ever used, once that recording has
+/// been deleted.
 ///
-/// A name, not a content: on FAT it comes and goes with one sector of the directory, so that a power
-/// cut leaves the old one, the new one or both, of which the higher counts, and no rename is needed.
+/// A name instead of content: on FAT it is created and removed with one sector of the directory. A
+/// power cut leaves the old one, the new one or both, of which the higher counts; no rename is needed.
 pub fn highest_marker(number: u32) -> String {
     format!("{number:03}.top")
 }
 
-/// The number in such a name.
+/// Parses such a name.
 pub fn parse_highest_marker(file: &OsStr) -> Option<u32> {
     let (number, _, extension) = numbered(file)?;
     extension.eq_ignore_ascii_case(b"top").then_some(number)
 }
 
-/// The number of a file set aside, which stays used.
+/// Parses the number of a file set aside, which remains used.
 pub fn parse_number_set_aside(file: &OsStr) -> Option<u32> {
     let (number, _, extension) = numbered(file)?;
     extension.eq_ignore_ascii_case(b"bad").then_some(number)
 }
 
-/// The name under which another program writes a file, until it is taken up as a recording.
+/// The name under which another program writes a file, until it becomes a recording.
 pub fn staged_name(number: u32) -> String {
     format!("{number:03}{STAGED}")
 }
 
-/// The same for all its files, as FFmpeg takes it.
+/// The same as a pattern for FFmpeg.
 pub const STAGED_PATTERN: &str = "%03d.new";
 
-/// The number in such a name.
+/// Parses such a name.
 pub fn parse_staged_name(file: &OsStr) -> Option<u32> {
     let (number, _, extension) = numbered(file)?;
     extension.eq_ignore_ascii_case(&STAGED.as_bytes()[1..]).then_some(number)
 }
 
-/// The index of a folder ([`super::index`]): `SMOLNVR.IDX` where names have eight letters.
+/// The index of a folder ([`super::index`]): `SMOLNVR.IDX` in short names of eight letters.
 pub const INDEX: &str = "smolnvr.idx";
 
-/// Whether a file that begins like this is a recording: its first box is `ftyp`.
+/// Returns true if a file that starts like this is a recording: its first box is `ftyp`.
 pub fn begins_with_ftyp(head: &[u8]) -> bool {
     head.get(4..8) == Some(b"ftyp")
 }
 
-/// A camera's folder, as the configuration names it: `.` is the storage path itself, where the old
-/// system recorded.
+/// Returns the path of a camera's folder as configured; `.` is the storage path itself, where the
+/// old system recorded.
 pub fn folder(root: &Path, folder: &str) -> PathBuf {
     if folder == "." { root.to_owned() } else { root.join(folder) }
 }
 
-/// Whether a folder of that name, below the storage path, can be one that a former camera left.
+/// Returns true if a folder of this name below the storage path may be a former camera's.
 pub fn may_be_folder(file: &OsStr) -> bool {
     file.to_str().is_some_and(is_folder)
 }
 
-/// Whether a camera may have a folder of that name: one level, and the same on every file system.
+/// Returns true for a valid folder name: one level, and the same on every file system.
 pub fn is_folder(name: &str) -> bool {
     let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     (1..=FOLDER_BYTES_MAX).contains(&name.len()) && name.bytes().all(is_fit)
 }
 
-/// Whose recordings are that lie in the storage path, where no camera claims it and none says so itself:
-/// the old system's, of the camera that the shipped file configures.
+/// The owner of recordings in the storage path that name no camera, if no camera claims it: the old
+/// system's camera, as in the shipped configuration.
 pub const NAMELESS: &str = "camera";
 
-/// Number, count of digits and extension of `<3 to 9 digits>.<extension>`.
+/// Parses number, number of digits and extension of `<3 to 9 digits>.<extension>`.
 fn numbered(file: &OsStr) -> Option<(u32, u8, &[u8])> {
     let bytes = file.as_encoded_bytes();
     let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -199,7 +200,7 @@ fn digits_of(number: u32) -> u8 {
 }
 
 const STAGED: &str = ".new";
-/// As that of a camera's name.
+/// As for a camera's name.
 const FOLDER_BYTES_MAX: usize = 32;
 /// Nine digits.
 const NUMBER_MAX: u32 = 999_999_999;

@@ -1,6 +1,4 @@
-//! Messages between the main thread and the card thread: what is asked, what is answered.
-//!
-//! Knows nothing of: how they travel, what is done about them.
+//! Messages between the main thread and the card thread.
 
 use std::{fmt, io, ops::Range, path::PathBuf, sync::Arc, time::Duration};
 
@@ -15,24 +13,24 @@ use crate::{
     units::WallTime,
 };
 
-/// What the configuration says of the card, and of whom it holds recordings.
+/// The card's part of the configuration, with the cameras that record to it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
-    /// The first one that is mounted is used.
+    /// The first mounted one is used.
     pub paths: Vec<PathBuf>,
     pub require_mount: RequireMount,
     pub keep_free_percent: u8,
-    /// 0: no limit by age.
+    /// 0: no age limit.
     pub keep_days: u32,
     /// Older recordings are reduced to their key frames; 0: none.
     pub thin_after_days: u32,
-    /// At most this much video is not yet durable.
+    /// The longest video that may not be durable yet.
     pub sync: Duration,
-    /// No two record into one folder.
+    /// Each records into a different folder.
     pub cameras: Vec<Place>,
-    /// While this file exists the card is let go of: `/tmp/sysupgrade.lock`.
+    /// The card is released while this file exists: `/tmp/sysupgrade.lock`.
     pub lock_file: PathBuf,
-    /// The kernel's boot id, which goes into every segment.
+    /// The kernel's boot id, which is stored in every segment.
     pub boot: [u8; 16],
 }
 
@@ -40,47 +38,47 @@ pub struct Settings {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Place {
     pub id: CameraId,
-    /// As it goes into the identity of a segment.
+    /// Stored in a segment's identity.
     pub name: String,
-    /// Below the storage path; `.` is the path itself.
+    /// Relative to the storage path; `.` is the path itself.
     pub folder: String,
 }
 
-/// A camera as it is configured once, and the folder that it records into: one that is configured
-/// otherwise has another id, so that nothing that is said of the one before can be taken for it.
+/// One configuration of a camera, with the folder it records into. A changed configuration gets a
+/// new id, so that no message about the old one is mistaken for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CameraId(pub usize);
 
-/// What a segment begins with, beside what the card knows itself.
+/// The content of a segment's head, except what the card thread knows itself.
 #[derive(Clone, Debug)]
 pub struct SegmentStart {
     pub parameter_sets: Arc<ParameterSets>,
-    /// Of its sound, if it is to have some.
+    /// The format of its sound, if it has sound.
     pub audio: Option<Arc<AudioFormat>>,
     /// UTC of the first frame.
     pub wall: WallTime,
     pub clock: Clock,
-    /// How long the machine was up then.
+    /// The machine's uptime then.
     pub up_ms: u64,
-    /// Why nothing was recorded before, where there is a gap.
+    /// Why nothing was recorded before, if there is a gap.
     pub cause: Cause,
-    /// Tells the unbroken sessions of a camera apart.
+    /// Distinguishes unbroken sessions of a camera.
     pub run: u64,
 }
 
 /// A `moof` and its `mdat`.
 #[derive(Debug)]
 pub struct Fragment {
-    /// Comes back in [`Event::Returned`].
+    /// Returned by [`Event::Returned`].
     pub bytes: Vec<u8>,
     pub extent: Extent,
-    /// Numbers of the frames in it, as the ring counts them.
+    /// The ring's numbers of its frames.
     pub frames: Range<u64>,
 }
 
 #[derive(Debug)]
 pub enum Command {
-    /// Begins a segment; one of that camera that is still open is closed first.
+    /// Opens a segment; an open one of the same camera is closed first.
     Open {
         camera: CameraId,
         start: SegmentStart,
@@ -93,13 +91,14 @@ pub enum Command {
     Close {
         camera: CameraId,
     },
-    /// Lets another program write segments of a camera, until `Unstage`; answered by [`Event::Staged`] or
-    /// [`Event::OpenFailed`]. What it writes is told as that of `Append` is, without frames.
+    /// Lets another program write segments of a camera until `Unstage`; answered by
+    /// [`Event::Staged`] or [`Event::OpenFailed`]. What it writes is reported like that of
+    /// `Append`, without frames.
     Stage {
         camera: CameraId,
         run: u64,
     },
-    /// That program has ended: what it wrote is closed; answered by [`Event::Unstaged`].
+    /// That program has exited: its files are closed; answered by [`Event::Unstaged`].
     Unstage {
         camera: CameraId,
     },
@@ -108,38 +107,38 @@ pub enum Command {
         camera: CameraId,
         name: Name,
     },
-    /// Does something to all recordings of a span; answered by [`Event::SpanDone`].
+    /// Acts on all recordings in a span; answered by [`Event::SpanDone`].
     Span(SpanWish),
-    /// Closes all files and lets go of the card; answered by [`CardState::Released`].
+    /// Closes all files and releases the card; answered by [`CardState::Released`].
     Release,
-    /// Takes the card back; answered by the state that it is found in.
+    /// Takes the card back; answered by its state.
     Resume,
-    /// Takes up new settings: the segments of cameras whose ids are not among them are closed, and
-    /// where paths differ all of them.
+    /// Applies new settings. Segments of cameras whose ids are missing are closed, or all segments
+    /// if the paths changed.
     Configure(Settings),
-    /// Says what time it is: at start-up, and when the clock is set or becomes trusted.
+    /// Sets the time: at start-up, and when the clock is set or becomes trusted.
     Clock {
         wall: WallTime,
         clock: Clock,
-        /// How long the machine is up.
+        /// The machine's uptime.
         up_ms: u64,
     },
     /// The ring overtook the recorder while it waited for the card.
     Overtaken {
         camera: CameraId,
     },
-    /// Somebody else met an error while reading a recording (the card may turn read-only over it).
+    /// A reader met an error in a recording, over which the card may turn read-only.
     ReadFailed {
         camera: CameraId,
         name: Name,
     },
-    /// Closes all files; answered by [`Event::Ended`], the last of all.
+    /// Closes all files; answered by [`Event::Ended`], the last event.
     Shutdown,
 }
 
 #[derive(Debug)]
 pub enum Event {
-    /// One for every change, and one to begin with.
+    /// Sent for every change, and once at the start.
     State(CardState),
     Opened {
         camera: CameraId,
@@ -149,29 +148,29 @@ pub enum Event {
         camera: CameraId,
         reason: OpenError,
     },
-    /// Another program may write files into this folder: of the names of
-    /// [`super::layout::staged_name`], from this number on.
+    /// Another program may write files into this folder, named by [`super::layout::staged_name`],
+    /// from this number on.
     Staged {
         camera: CameraId,
         directory: PathBuf,
         number: u32,
     },
-    /// What it wrote reached the file system; durable it is later.
+    /// Its output reached the file system; it becomes durable later.
     Grown {
         camera: CameraId,
     },
-    /// Nothing of the other program is open any more.
+    /// No file of the other program is open any more.
     Unstaged {
         camera: CameraId,
     },
-    /// The buffer of an `Append` comes back, always.
+    /// Returns the buffer of an `Append`, in every case.
     Returned {
         camera: CameraId,
         buffer: Vec<u8>,
         frames: Range<u64>,
         result: Result<(), Refused>,
     },
-    /// Every frame of this run below `frames_end` that was appended is on the card for good.
+    /// Every appended frame of this run before `frames_end` is durable.
     Durable {
         camera: CameraId,
         frames_end: u64,
@@ -185,31 +184,33 @@ pub enum Event {
         file: Recording,
         reason: DeleteReason,
     },
-    /// Only the key frames of a recording are left.
+    /// A recording was reduced to its key frames.
     Thinned {
         file: Recording,
     },
-    /// What was wanted of a span is done, or not.
+    /// The result of a request about a span.
     SpanDone {
         id: u64,
         result: Result<SpanDone, SpanError>,
     },
-    /// By the clock, recordings are older than `keep_days`, and the others do not bear it out: none goes for its age.
+    /// Recordings seem older than `keep_days`, but other recordings do not support that: none is
+    /// deleted for its age.
     AgeDoubtful,
     DeleteFailed {
         file: Recording,
         reason: DeleteError,
     },
-    /// A file that was not closed, or over which the card turned read-only, was mended.
+    /// A file was repaired that was not closed, or over which the card turned read-only.
     Mended {
         file: Recording,
         mended: Mended,
     },
-    /// By a clock that is trusted now, so many recordings got their true times.
+    /// This many recordings got their true times from a clock that is trusted now.
     Dated {
         recordings: usize,
     },
-    /// The index was wrong about a file; `state` is the true one, `None` if it is no recording or gone.
+    /// The index was wrong about a file; `state` is its real state, `None` if it is not a recording
+    /// or gone.
     Corrected {
         file: Recording,
         state: Option<SegmentState>,
@@ -219,29 +220,29 @@ pub enum Event {
         path: PathBuf,
         reason: IndexError,
     },
-    /// The card had turned read-only, over `file` if that is known, and is writable again.
+    /// The card turned read-only, over `file` if known, and was remounted writable.
     Remounted {
         file: Option<PathBuf>,
     },
     Ended,
 }
 
-/// A recording, as the card thread and as people know it.
+/// A recording, as the card thread and users know it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Recording {
-    /// Whose folder it lies in.
+    /// The camera whose folder contains it.
     pub folder: CameraId,
     pub name: Name,
-    /// The camera that it is of, and its address ([`super::catalog::Entry::address`]); empty and the
-    /// number of its name where it is not listed.
+    /// Its camera, and its address ([`super::catalog::Entry::address`]). If it is not listed:
+    /// empty, and the number in its name.
     pub camera: String,
     pub number: u32,
 }
 
-/// What people want done to all recordings of a camera that overlap a span.
+/// A request about all recordings of a camera that overlap a span.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SpanWish {
-    /// Comes back with the answer.
+    /// Returned with the answer.
     pub id: u64,
     pub camera: String,
     pub from: WallTime,
@@ -252,60 +253,61 @@ pub struct SpanWish {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SpanAction {
     Keep,
-    /// They may expire again.
+    /// Lets them expire again.
     Release,
-    /// Those that are not kept and not being written.
+    /// Except those kept or being written.
     Delete,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SpanDone {
-    /// Recordings to which it was done, or that were so before.
+    /// Recordings changed, or already in that state.
     pub segments: u32,
     pub bytes: u64,
-    /// Those of the span that stay as they were: they have no place for the mark, or, where the rest is
-    /// deleted, are kept or being written.
+    /// Recordings in the span left as they were: they cannot be marked, or, for a deletion, are
+    /// kept or being written.
     pub left: u32,
 }
 
-/// Why nothing, or not all, was done to a span.
+/// Why nothing, or not everything, was done in a span.
 #[derive(Debug)]
 pub enum SpanError {
     NothingThere,
     /// The card is still being read.
     Unread,
-    /// Another span is not done yet.
+    /// Another request about a span is still running.
     Busy,
     TooMany {
         segments: usize,
     },
-    /// None of them holds our identity.
+    /// None of them contains our identity.
     NoPlace,
-    /// More bytes would be kept than may be.
+    /// More bytes would be kept than allowed.
     Full {
         kept: u64,
         more: u64,
         allowed: u64,
     },
-    /// The card's state says why.
+    /// See the card's state.
     Card,
     Failed(io::Error),
 }
 
-/// How the card is, and why in words for the user. Spec: docs/configuration.md, "What lies on the card".
+/// The state of the card, with the reason in words for the user. Spec: docs/configuration.md,
+/// "Files on the card".
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CardState {
     Ok,
     Absent(String),
     ReadOnly(String),
     Full(String),
-    /// A new segment may be tried all the same.
+    /// Opening a segment may still be tried.
     Failing(String),
     Released,
 }
 
 impl CardState {
-    /// As in `/api/status`.
+    /// The name used in `/api/status`.
     pub fn name(&self) -> &'static str {
         match self {
             CardState::Ok => "ok",
@@ -317,7 +319,7 @@ impl CardState {
         }
     }
 
-    /// Why it is not `ok`; empty where the name says all.
+    /// Returns why it is not `ok`; empty if the name says it all.
     pub fn reason(&self) -> &str {
         match self {
             CardState::Ok | CardState::Released => "",
@@ -328,7 +330,7 @@ impl CardState {
         }
     }
 
-    /// Whether a segment may be opened; in `Failing` it is worth a try, a second apart.
+    /// Returns true if a segment may be opened. In `Failing`, it is tried once a second.
     pub fn takes_segments(&self) -> bool {
         matches!(self, CardState::Ok | CardState::Failing(_))
     }
@@ -336,16 +338,16 @@ impl CardState {
 
 impl Default for CardState {
     fn default() -> CardState {
-        CardState::Absent("not yet looked".into())
+        CardState::Absent("not checked yet".into())
     }
 }
 
 /// Why a fragment was not written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refused {
-    /// The camera has no open segment: a new one begins at a key frame.
+    /// The camera has no open segment; a new one has to start at a key frame.
     NotOpen,
-    /// The write failed and the segment is given up; the card's state says why.
+    /// Writing failed and the segment was abandoned; see the card's state.
     Failed,
 }
 
@@ -360,23 +362,23 @@ pub enum IndexError {
 /// Why a segment could not be opened.
 #[derive(Debug)]
 pub enum OpenError {
-    /// The card's state says why.
+    /// See the card's state.
     Card,
     NoSuchCamera,
-    /// Nine digits are used up, by a file that somebody put there.
+    /// All nine-digit numbers are used up, because of a file put there by someone else.
     NoNumberLeft,
     Failed(io::Error),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ending {
-    /// Closed in order, its index filled in.
+    /// Closed normally, with an index.
     Whole,
-    /// Closed in order, by another program, which left no room for an index.
+    /// Closed normally, but by another program, which left no space for an index.
     Unindexed,
-    /// Nothing was appended; the file is gone.
+    /// Nothing was appended; the file was removed.
     Empty,
-    /// Given up over an error; it is mended when the card answers again.
+    /// Abandoned after an error; it is repaired when the card responds again.
     GivenUp,
 }
 
@@ -384,10 +386,10 @@ pub enum Ending {
 pub enum DeleteReason {
     Asked,
     Room,
-    /// The folder holds no more names.
+    /// The folder cannot hold more names.
     Count,
     Age,
-    /// It was begun before a power cut, and no frame of it reached the card.
+    /// It was started before a power cut, and no frame of it reached the card.
     Empty,
 }
 
@@ -397,16 +399,16 @@ pub enum DeleteError {
     /// It is being written.
     Recording,
     Kept,
-    /// The card's state says why.
+    /// See the card's state.
     Card,
     Failed(io::Error),
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Mended {
-    /// The index was filled in, what followed the last whole fragment cut off.
+    /// The index was written; everything after the last complete fragment was cut off.
     Trimmed { bytes: u64, removed_bytes: u64 },
-    /// Renamed to this; from then on it is foreign.
+    /// Renamed to this; it is foreign from then on.
     SetAside(String),
 }
 
@@ -433,10 +435,10 @@ impl fmt::Display for IndexError {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            OpenError::Card => f.write_str("the card takes no segment now"),
+            OpenError::Card => f.write_str("the card accepts no segment at present"),
             OpenError::NoSuchCamera => f.write_str("no such camera"),
             OpenError::NoNumberLeft => f.write_str("no number is left: move 999999999.mp4 away"),
-            OpenError::Failed(error) => write!(f, "the segment can not be created: {error}"),
+            OpenError::Failed(error) => write!(f, "cannot create the segment: {error}"),
         }
     }
 }
@@ -447,8 +449,8 @@ impl fmt::Display for DeleteError {
             DeleteError::NotThere => f.write_str("no such recording"),
             DeleteError::Recording => f.write_str("the recording is being written"),
             DeleteError::Kept => f.write_str("the recording is kept: release it first"),
-            DeleteError::Card => f.write_str("the card can not be written to now"),
-            DeleteError::Failed(error) => write!(f, "the recording can not be deleted: {error}"),
+            DeleteError::Card => f.write_str("the card is not writable at present"),
+            DeleteError::Failed(error) => write!(f, "cannot delete the recording: {error}"),
         }
     }
 }
@@ -458,25 +460,25 @@ impl fmt::Display for SpanError {
         match self {
             SpanError::NothingThere => f.write_str("nothing was recorded then"),
             SpanError::Unread => f.write_str(
-                "the card is still being read, and not yet back to that time: try again",
+                "the card is still being read and that time has not been reached: try again",
             ),
-            SpanError::Busy => f.write_str("another span is not done yet: try again"),
+            SpanError::Busy => f.write_str("another request about a span is running: try again"),
             SpanError::TooMany { segments } => write!(
                 f,
-                "{segments} recordings lie in that span, and at most {SPAN_SEGMENTS_MAX} are possible at a time: \
-                 take a shorter one"
+                "there are {segments} recordings in that span, but at most {SPAN_SEGMENTS_MAX} are \
+                 possible at a time: choose a shorter one"
             ),
             SpanError::NoPlace => f.write_str(
-                "these recordings were made by another program and have no place for the mark: \
-                 download them instead",
+                "these recordings were made by another program and cannot be marked: download them \
+                 instead",
             ),
             SpanError::Full { kept, more, allowed } => write!(
                 f,
-                "{more} bytes more would be kept; {kept} are, and {allowed} may be, so that recording has \
-                 room: release others first"
+                "this would keep {more} more bytes; {kept} are kept and {allowed} are allowed, to leave \
+                 room for recording: release others first"
             ),
-            SpanError::Card => f.write_str("the card can not be written to now"),
-            SpanError::Failed(error) => write!(f, "the card answers: {error}"),
+            SpanError::Card => f.write_str("the card is not writable at present"),
+            SpanError::Failed(error) => write!(f, "the card reports: {error}"),
         }
     }
 }

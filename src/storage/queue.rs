@@ -1,7 +1,7 @@
-//! The way of events from the card thread to the main thread: a bounded queue that one task awaits.
+//! A bounded queue of events from the card thread to one task on the main thread.
 //!
-//! Not a channel of smol: it wakes the receiver with its lock held, so that on two cores every event
-//! costs three more futex calls until the lock is free. Knows nothing of: what the events are.
+//! Not one of smol's channels: those wake the receiver while they hold the lock, so that on two
+//! cores every event costs three more futex calls.
 
 use std::{
     collections::VecDeque,
@@ -10,7 +10,7 @@ use std::{
     task::{Poll, Waker},
 };
 
-/// A queue of at most `capacity` events.
+/// Creates a queue of at most `capacity` events.
 pub(super) fn queue<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     let state = State {
         events: VecDeque::with_capacity(capacity),
@@ -40,7 +40,7 @@ struct Shared<T> {
 struct State<T> {
     events: VecDeque<T>,
     capacity: usize,
-    /// Of the task that waits.
+    /// The waiting task's.
     waker: Option<Waker>,
     ends: Ends,
 }
@@ -51,12 +51,12 @@ enum Ends {
     One,
 }
 
-/// The other end is gone.
+/// The other end has been dropped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Closed;
 
 impl<T> Sender<T> {
-    /// Waits while the queue is full.
+    /// Sends an event; waits while the queue is full.
     pub(super) fn send(&self, event: T) -> Result<(), Closed> {
         let mut state = self.0.lock();
         while state.events.len() == state.capacity && state.ends == Ends::Both {
@@ -76,10 +76,10 @@ impl<T> Sender<T> {
 }
 
 impl<T> Receiver<T> {
-    /// The next event; one task at a time. Cancel-safe.
+    /// Returns the next event; only one task may wait. Cancel-safe.
     ///
     /// # Errors
-    /// The card thread has ended and all its events were read.
+    /// The card thread has ended and all its events have been read.
     pub async fn recv(&self) -> Result<T, Closed> {
         poll_fn(|context| {
             let mut state = self.0.lock();

@@ -1,7 +1,7 @@
-//! The reader: one thread that reads recordings for people, so that a card that stalls stops neither
-//! the main thread nor small jobs of others.
+//! The reader: a thread that reads recordings for viewers, so that a stalled card blocks neither
+//! the main thread nor other background work.
 //!
-//! Knows nothing of: HTTP, which files there are.
+//! Knows nothing of: HTTP.
 
 use super::disk::{Access, Disk as _, linux::LinuxDisk};
 use crate::limits;
@@ -17,12 +17,12 @@ use std::{
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Jobs are done one after another. Dropping it ends the thread after those that wait.
+/// Runs jobs one after another. Dropping it ends the thread after the queued jobs.
 pub struct Reader(SyncSender<Job>);
 
 impl Reader {
     /// # Errors
-    /// Where the system has no room for a thread.
+    /// The system refused a thread.
     pub fn start() -> io::Result<Reader> {
         let (jobs, inbox) = mpsc::sync_channel::<Job>(limits::READER_JOBS_MAX);
         thread::Builder::new()
@@ -32,17 +32,17 @@ impl Reader {
         Ok(Reader(jobs))
     }
 
-    /// Has a job done; cancel-safe, the job is done all the same.
+    /// Runs a job. Cancel-safe: the job runs anyway.
     ///
     /// # Errors
-    /// `ResourceBusy` where [`limits::READER_JOBS_MAX`] wait already.
+    /// `ResourceBusy` if [`limits::READER_JOBS_MAX`] jobs are queued.
     pub async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<T> {
         let (reply, answer) = smol::channel::bounded(1);
         let job = Box::new(move || {
-            // Nobody may want to know any more.
+            // The caller may have been dropped.
             let _ = reply.try_send(job());
         });
         self.0.try_send(job).map_err(|error| match error {
@@ -53,15 +53,16 @@ impl Reader {
     }
 }
 
-/// Reads of many files by turns; the last one stays open.
+/// Reads many files in turn and keeps the last one open.
 #[derive(Default)]
 pub struct LastFile(RefCell<Option<(u32, File)>>);
 
 impl LastFile {
-    /// Reads at most the buffer's length at an offset; `path` says where the file of that number lies.
+    /// Reads at most the buffer's length at an offset; `path` returns the path of the numbered
+    /// file.
     ///
     /// # Errors
-    /// The card's; `NotFound` where `path` knows none.
+    /// Any error of the card; `NotFound` if `path` returns none.
     pub fn read(
         &self,
         number: u32,
@@ -109,7 +110,7 @@ mod tests {
         }
         let refused = block_on(reader.run(|| ())).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::ResourceBusy);
-        // The thread may have taken the first one already, or not yet.
+        // The thread may or may not have taken the first one.
         assert!((limits::READER_JOBS_MAX - 1..=limits::READER_JOBS_MAX).contains(&accepted));
         barrier.wait();
     }

@@ -1,7 +1,7 @@
 //! Which recording goes next: what is on the card and how much room is wanted in, one name out.
 //!
 //! Only recordings are named, never one that is kept or being written; the old system's count like ours.
-//! Spec: docs/configuration.md, "What lies on the card". Knows nothing of: files; whether an unread one is a recording at all is
+//! Spec: docs/configuration.md, "Files on the card". Knows nothing of: files; whether an unread one is a recording at all is
 //! looked at before it is deleted.
 
 use std::iter::Peekable;

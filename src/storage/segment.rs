@@ -1,7 +1,8 @@
-//! One segment file: fragments in, durable bytes on the card; and the mending of a file that was
-//! not closed.
+//! One segment file: fragments in, durable bytes on the card; and the repair of files that were not
+//! closed.
 //!
-//! Spec: docs/configuration.md, "What lies on the card". Knows nothing of: which file is next, retention, states.
+//! Spec: docs/configuration.md, "Files on the card".
+//! Knows nothing of: numbering, retention, the card's state.
 
 use std::{
     io,
@@ -23,13 +24,13 @@ use crate::{
     units::Ticks,
 };
 
-/// A file that grows by whole fragments; every call may block for seconds.
+/// A file that grows by whole fragments. Every call may block for seconds.
 ///
 /// ```text
-/// create ─▶ append … sync … append ─▶ close        dropped before that: as after a power cut
+/// create ─▶ append … sync … append ─▶ close        dropped earlier: as after a power cut
 /// ```
-/// Room is taken, and its directory entry made durable, before data is written into it: so a power
-/// cut never leaves a file longer than its cluster chain.
+/// Space is allocated, and the directory entry made durable, before data is written, so that a
+/// power cut never leaves a file longer than its cluster chain.
 pub struct Segment<D: Disk> {
     file: D::File,
     directory: PathBuf,
@@ -42,25 +43,26 @@ pub struct Segment<D: Disk> {
     key_frames: u32,
 }
 
-/// What a segment begins with.
+/// The beginning of a segment.
 pub struct Start<'a> {
     pub parameter_sets: &'a ParameterSets,
     pub audio: Option<&'a AudioFormat>,
     pub identity: &'a Identity,
-    /// On FAT, the order of writes is ours to keep.
+    /// On FAT, we have to keep the order of writes.
     pub file_system: FileSystem,
-    /// Room to take at once; more is taken in steps, what is left is given back at close.
+    /// Space to allocate at once. More is allocated in steps; the rest is freed when the file is
+    /// closed.
     pub expected_bytes: u64,
 }
 
-/// One fragment, headers and media in one piece.
+/// One fragment: headers and media in one piece.
 #[derive(Clone, Copy)]
 pub struct Fragment<'a> {
     pub bytes: &'a [u8],
     pub extent: Extent,
 }
 
-/// What is known of a file that is closed.
+/// Summary of a closed file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Summary {
     pub bytes: u64,
@@ -69,20 +71,21 @@ pub struct Summary {
     pub key_frames: u32,
 }
 
-/// How much of a file may be touched.
+/// How much of a file may be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reach {
     All,
-    /// What lies beyond made the card read-only: it is cut off unread.
+    /// Reading beyond this made the card read-only: the rest is cut off unread.
     UpTo(u64),
 }
 
-/// What became of a file that was looked at.
+/// The result of checking a file.
 #[derive(Debug)]
 pub enum Repaired {
     /// Nothing was written.
     Whole { head: Box<Head>, bytes: u64, duration: Ticks },
-    /// Ends now with its last whole fragment; `damage` is what began there, unless it just ended.
+    /// It now ends after its last complete fragment; `damage` is what followed, unless the file
+    /// simply ended.
     Mended {
         head: Box<Head>,
         bytes: u64,
@@ -90,19 +93,20 @@ pub enum Repaired {
         duration: Ticks,
         damage: Option<Damage>,
     },
-    /// Holds no whole fragment; nothing was written, the caller removes it or sets it aside.
+    /// There is no complete fragment. Nothing was written; the caller removes the file or sets it
+    /// aside.
     Empty { bytes: u64, damage: Option<Damage> },
     /// The card refused to read; nothing was read or written after that. Once the card is writable
-    /// again, a repair with `Reach::UpTo(whole_bytes)` saves what can be.
+    /// again, a repair with `Reach::UpTo(whole_bytes)` saves what it can.
     Unreadable { whole_bytes: u64, at: u64, error: io::Error },
 }
 
 impl<D: Disk> Segment<D> {
-    /// Creates the file, takes its room, and only then writes the head.
+    /// Creates the file, allocates its space, and then writes the head.
     ///
     /// # Errors
-    /// The card's, of any step; a file that was begun is removed if the card allows. `AlreadyExists`:
-    /// the name is taken, and what it names untouched.
+    /// Any error of the card; a file already created is removed if the card allows.
+    /// `AlreadyExists`: the name is taken, and that file untouched.
     pub fn create(
         disk: &D,
         path: &Path,
@@ -115,8 +119,9 @@ impl<D: Disk> Segment<D> {
         let head_bytes = head.len() as u64;
         let allocated_bytes = start.expected_bytes.max(head_bytes);
         let file = disk.create(path)?;
-        // Written together, a name may reach a card of FAT before the room does that it has got by then, and a name whose
-        // room is free turns the card read-only. So there the name comes first.
+        // If both are written together, a FAT card may get the name before the space it refers to,
+        // and a name that refers to free space turns the card read-only. So the name is synced
+        // first.
         let name_first = match start.file_system {
             FileSystem::Fat => disk.sync_directory(directory),
             FileSystem::Other => Ok(()),
@@ -127,7 +132,7 @@ impl<D: Disk> Segment<D> {
             .and_then(|()| disk.write_all_at(&file, &head, 0));
         if let Err(error) = written {
             drop(file);
-            // Best effort: the first error is the one to tell.
+            // Best effort: the first error is the one to report.
             let _ = disk.remove(path).and_then(|()| disk.sync_directory(directory));
             return Err(error);
         }
@@ -144,10 +149,11 @@ impl<D: Disk> Segment<D> {
         })
     }
 
-    /// Writes a fragment behind the last.
+    /// Writes a fragment after the last one.
     ///
     /// # Errors
-    /// The card's; the fragment is not part of the file then, and the next one takes its place.
+    /// Any error of the card; the fragment is then not part of the file, and the next one takes its
+    /// place.
     pub fn append(&mut self, disk: &D, fragment: &Fragment) -> io::Result<()> {
         let end = self.bytes + fragment.bytes.len() as u64;
         while end > self.allocated_bytes {
@@ -166,20 +172,22 @@ impl<D: Disk> Segment<D> {
         Ok(())
     }
 
-    /// Makes all that was appended durable.
+    /// Makes all fragments appended so far durable.
     ///
     /// # Errors
-    /// The card's; `durable_bytes` stays.
+    /// Any error of the card; `durable_bytes` is unchanged.
     pub fn sync(&mut self, disk: &D) -> io::Result<()> {
         disk.sync_data(&self.file)?;
         self.durable_bytes = self.bytes;
         Ok(())
     }
 
-    /// Ends the file: index and durations are filled in, spare room is given back, all is durable.
+    /// Closes the file: writes index and durations, frees unused space, and makes everything
+    /// durable.
     ///
     /// # Errors
-    /// The card's; the file is then as after a power cut, playable and for [`repair`] to close.
+    /// Any error of the card; the file is then as after a power cut: playable, and [`repair`] can
+    /// close it.
     pub fn close(self, disk: &D) -> io::Result<Summary> {
         carry_out(disk, &self.file, &plan::close(&self.layout, &self.index, self.bytes))?;
         Ok(Summary {
@@ -190,17 +198,17 @@ impl<D: Disk> Segment<D> {
         })
     }
 
-    /// End of the last whole fragment: what a reader may be told is there.
+    /// The end of the last complete fragment, up to which the file may be read.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// What a power cut would leave, at least.
+    /// The bytes that would at least survive a power cut.
     pub fn durable_bytes(&self) -> u64 {
         self.durable_bytes
     }
 
-    /// Media time written so far.
+    /// Returns the media time written so far.
     pub fn duration(&self) -> Ticks {
         self.index.duration()
     }
@@ -210,12 +218,12 @@ impl<D: Disk> Segment<D> {
     }
 }
 
-/// Looks at a file that may not have been closed and mends it; a second time it changes nothing.
+/// Checks a file that may not have been closed, and repairs it. Repeating this changes nothing.
 ///
-/// *Cost*: a read a fragment, and one for most NAL units of the last [`REPAIR_TAIL_BYTES`].
+/// *Cost*: one read per fragment, and one for most NAL units of the last [`REPAIR_TAIL_BYTES`].
 ///
 /// # Errors
-/// The card's, of opening and writing. What reading meets is part of the answer.
+/// Any error of opening or writing. Read errors are part of the result.
 pub fn repair<D: Disk>(disk: &D, path: &Path, reach: Reach) -> io::Result<Repaired> {
     let file = disk.open(path, Access::ReadWrite)?;
     let file_bytes = disk.len(&file)?;
@@ -248,19 +256,19 @@ pub fn repair<D: Disk>(disk: &D, path: &Path, reach: Reach) -> io::Result<Repair
     })
 }
 
-/// The marks of a recording; `None` where it has no place for any.
+/// Returns the marks of a recording; `None` if it has no place for marks.
 ///
 /// # Errors
-/// The card's.
+/// Any error of the card.
 pub fn marks<D: Disk>(disk: &D, file: &D::File) -> io::Result<Option<Marks>> {
     Ok(head(disk, file)?.and_then(|head| Some(head.identity?.marks)))
 }
 
-/// Changes the marks of a recording, durably: one byte, in a sector that is written as a whole. `None`
-/// where it has no place for any.
+/// Changes the marks of a recording durably: one byte, in a sector written as a whole. Returns
+/// `None` if it has no place for marks.
 ///
 /// # Errors
-/// The card's; the marks are the old ones or the new ones then.
+/// Any error of the card; the marks are then either the old or the new ones.
 pub fn mark<D: Disk>(
     disk: &D,
     file: &D::File,
@@ -278,7 +286,7 @@ pub fn mark<D: Disk>(
     Ok(Some(marks))
 }
 
-/// `None` where it can not be understood.
+/// Reads a file's head; `None` if it cannot be parsed.
 fn head<D: Disk>(disk: &D, file: &D::File) -> io::Result<Option<Head>> {
     let read_at = |buffer: &mut [u8], offset| disk.read_at(file, buffer, offset);
     match scan::read_head(&read_at, disk.len(file)?) {
@@ -288,10 +296,10 @@ fn head<D: Disk>(disk: &D, file: &D::File) -> io::Result<Option<Head>> {
     }
 }
 
-/// Takes the steps of a plan.
+/// Carries out the steps of a plan.
 ///
 /// # Errors
-/// The card's; no later step is taken.
+/// Any error of the card; later steps are not carried out.
 pub fn carry_out<D: Disk>(disk: &D, file: &D::File, steps: &[Step]) -> io::Result<()> {
     steps.iter().try_for_each(|step| match step {
         Step::Write { offset, bytes } => disk.write_all_at(file, bytes, *offset),

@@ -1,18 +1,18 @@
-//! Of the commands about recordings.
+//! The help of commands about recordings.
 
-/// How a time is typed.
+/// How to write a time.
 macro_rules! times {
     () => {
         "\
 TIMES
-  14:27            today at that time; 14:27:30 to the second
-  yesterday 14:27  in quotes, or yesterday alone: its midnight
+  14:27            today at that time; 14:27:30 with seconds
+  yesterday 14:27  quoted; yesterday alone means its midnight
   2026-11-24T14:27 or 2026-11-24, its midnight
-  -10m             so long ago; s, m, h and d are understood
+  -10m             ten minutes ago; units are s, m, h and d
   now
   1795528800000    milliseconds since 1970
-  In the local time of this machine (TZ, /etc/TZ, /etc/localtime), unless Z
-  or +01:00 stands behind.
+  In the local time of this machine (TZ, /etc/TZ, /etc/localtime), unless
+  followed by Z or +01:00.
 "
     };
 }
@@ -26,120 +26,121 @@ USAGE
                [--socket PATH] [-c FILE]
 
   One line for each recording: camera, file, start in local time, length,
-  size, codec and what it is: `recording` (being written), `whole`, `cut`
-  (short of its end, playable up to there: a power cut) or `damaged`. A ?
-  behind the start says that the clock was not set, or that the file is
-  not by smolnvr; as length, that the file's head does not tell it.
+  size, codec and state: `recording` (being written), `whole`, `cut` (short
+  because of a power cut, playable up to there) or `damaged`. A ? after the
+  start means that the clock was not set, or that the file is not from
+  smolnvr; a ? as length, that the file's head does not contain it.
 
-  Asks the running daemon. Where none runs the head of every file is read,
-  at the first storage path of the configuration that is mounted: some
-  20 ms a file on a board.
+  Asks the running daemon. Without one, reads the head of every file in the
+  first mounted storage path of the configuration: about 20 ms a file on a
+  board.
 
 OPTIONS
   --from TIME, --to TIME
-                      what was recorded then
-  --last N            of each camera the newest N
-  --json              one array of objects, named as in /api/recordings
-  --socket PATH       where the daemon listens, as for `run`
-  -c, --config FILE   no daemon is asked, the files that FILE leads to are
-                      read: one being written looks cut
+                      only what was recorded then
+  --last N            the newest N of each camera
+  --json              an array of objects, as in /api/recordings
+  --socket PATH       the daemon's control socket, as for `run`
+  -c, --config FILE   read the files of this configuration instead of asking
+                      a daemon; one being written looks cut
 
 ",
     times!(),
     "
 EXIT STATUS
-  0  done
-  1  no card is there, or no camera has that name
+  0  success
+  1  there is no card, or no camera of that name
   2  wrong usage or configuration
 "
 );
 
 pub const EXPORT: &str = concat!(
     "\
-smolnvr export - what was recorded between two times, as one MP4 file
+smolnvr export - saves everything between two times as one MP4 file
 
 USAGE
   smolnvr export CAMERA FROM TO [-o FILE] [--key-frames] [--socket PATH]
                  [-c FILE]
 
-  Begins and ends at the frames that were shown then, without coding
-  anything again; phones, chat programs and video editors take the file.
-  Gaps are closed up. It ends early, and that is said, where codec,
-  picture size or sound change.
+  Starts and ends at the frames shown at these times, without re-encoding;
+  phones, chat programs and video editors accept the file. Gaps are
+  removed. It ends early, with a message, if codec, picture size or sound
+  change.
 
-  The running daemon makes it. Where none runs it is made of the files at
-  the storage path of the configuration. FILE has its name once it is
-  whole; FILE.part is what an export that was killed leaves.
+  The running daemon makes it. Without one, it is made from the files in
+  the storage path of the configuration. The file is named FILE.part until
+  it is complete.
 
 OPTIONS
-  -o, --output FILE   or a folder, or - for standard output (default: a
-                      file named by camera and time, in this folder)
+  -o, --output FILE   a file, a folder, or - for standard output (default: a
+                      file here, named after camera and time)
   --key-frames        a time-lapse: 25 key frames a second, without sound
-  --socket PATH       where the daemon listens, as for `run`
-  -c, --config FILE   no daemon is asked, the files that FILE leads to are
-                      read
+  --socket PATH       the daemon's control socket, as for `run`
+  -c, --config FILE   read the files of this configuration instead of asking
+                      a daemon
 
 ",
     times!(),
     "\
-  TO may also be +5m: so long behind FROM.
+  TO may also be relative to FROM: +5m.
 
 EXAMPLE
   smolnvr export yard 14:27 +5m
   smolnvr export yard 'yesterday 22:00' 06:00 --key-frames -o night.mp4
 
 EXIT STATUS
-  0  the file is there
-  1  it is not, and why is said in one line: nothing was recorded then
+  0  the file is saved
+  1  it is not, with the reason in one line: nothing was recorded then
   2  wrong usage or configuration
 "
 );
 
 pub const KEEP: &str = concat!(
     "\
-smolnvr keep - recordings that are never deleted to make room
+smolnvr keep - protects recordings from deletion
 
 USAGE
   smolnvr keep CAMERA FROM TO [--off] [--socket PATH]
 
-  Tells the running daemon: what was recorded between the two times stays,
-  whatever else must go.
+  Asks the running daemon to keep everything recorded between the two
+  times, whatever else is deleted.
 
 OPTIONS
-  --off           they may go again
-  --socket PATH   where the daemon listens, as for `run`
+  --off           release them again
+  --socket PATH   the daemon's control socket, as for `run`
 
 ",
     times!(),
     "\
-  TO may also be +5m: so long behind FROM.
+  TO may also be relative to FROM: +5m.
 
 EXIT STATUS
-  0  it is so
-  1  it is not, and why is said in one line; or nothing was recorded then
+  0  it has taken effect
+  1  it has not, with the reason in one line; or nothing was recorded then
   2  wrong usage
 "
 );
 
 pub const VERIFY: &str = "\
-smolnvr verify - says of each file whether it is whole
+smolnvr verify - checks whether files are complete
 
 USAGE
   smolnvr verify PATH... [--repair] [--json]
 
-  Reads every byte. A file is `whole`, `recording` (the running daemon
-  writes it), `cut` (short of its end, playable up to there: a power cut)
-  or `damaged` (and where). Of a folder every recording in it is read.
+  Reads every byte. A file is `whole`, `recording` (being written by the
+  running daemon), `cut` (short because of a power cut, playable up to
+  there) or `damaged` (with the place). For a folder, checks every recording
+  in it.
 
 OPTIONS
-  --repair        trims a file that is cut to its last whole fragment, fills
-                  in its index and says how many bytes went; refused while
-                  the daemon runs, which mends by itself when it starts
+  --repair        cut a file short after its last complete fragment, write
+                  its index and print how many bytes were removed; refused
+                  while the daemon is running, which repairs at its start
   --socket PATH   the control socket of that daemon, as for `run`
-  --json          one array of objects
+  --json          an array of objects
 
 EXIT STATUS
-  0  every file is whole, is being written, or was repaired
-  1  one is not
+  0  every file is whole, being written, or repaired
+  1  at least one is not
   2  wrong usage
 ";

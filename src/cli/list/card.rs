@@ -1,4 +1,4 @@
-//! The recordings on the card, read from the files alone.
+//! The recordings on the card, read from the files.
 
 use super::Entry;
 use crate::{
@@ -24,12 +24,13 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-/// The recordings of all cameras, or of one; as configured, former cameras last, each by number.
+/// Lists the recordings of all cameras, or of one: configured cameras first, then former ones, each
+/// by number.
 ///
 /// *Cost*: reads the head of every file on the card.
 ///
 /// # Errors
-/// The exit status, once it was said what is wrong.
+/// The exit status, after the error has been reported.
 pub(in crate::cli) fn read(
     arguments: &Arguments,
     wanted: Option<&str>,
@@ -56,7 +57,7 @@ pub(in crate::cli) fn read(
     if let Some(name) = wanted {
         entries.retain(|entry| entry.camera == name);
         if entries.is_empty() && !config.camera.iter().any(|it| it.name.as_str() == name) {
-            return Err(failed(format!("no camera is called {name:?}")));
+            return Err(failed(format!("there is no camera named {name:?}")));
         }
     }
     let place = |name: &str| config.camera.iter().position(|it| it.name.as_str() == name);
@@ -66,7 +67,7 @@ pub(in crate::cli) fn read(
     Ok(entries)
 }
 
-/// The path that the daemon would use: the first that is mounted; else why the first one is not.
+/// The path the daemon would use: the first mounted one; otherwise why the first is not.
 fn storage_path(config: &Config) -> Result<PathBuf, String> {
     let settings = daemon::settings(config, &[]);
     let mut absent = None;
@@ -79,15 +80,15 @@ fn storage_path(config: &Config) -> Result<PathBuf, String> {
     Err(absent.unwrap_or_default())
 }
 
-/// One folder of the card.
+/// A folder on the card.
 struct Folder {
-    /// Below the storage path.
+    /// Relative to the storage path.
     name: String,
-    /// The camera that records there, if one does.
+    /// The camera that records there, if there is one.
     camera: Option<String>,
 }
 
-/// Those of cameras, the storage path itself, and those that former cameras may have left.
+/// The folders of cameras, the storage path itself, and possible folders of former cameras.
 fn folders(config: &Config, root: &Path) -> Vec<Folder> {
     let mut folders: Vec<_> = config
         .camera
@@ -108,7 +109,7 @@ fn folders(config: &Config, root: &Path) -> Vec<Folder> {
     folders
 }
 
-/// Whose each is, goes by the rules of [`crate::storage::catalog`].
+/// Assigns recordings to cameras by the rules of [`crate::storage::catalog`].
 fn read_folder(folder: &Folder, path: &Path, entries: &mut Vec<Entry>) -> io::Result<()> {
     let names = match names_in(path) {
         Err(error) if folder.camera.is_none() && error.kind() == io::ErrorKind::NotADirectory => {
@@ -129,7 +130,7 @@ fn read_folder(folder: &Folder, path: &Path, entries: &mut Vec<Entry>) -> io::Re
     let last = last.map(|entry| entry.camera.clone());
     let is_ours = folder.name == "." || folder.camera.is_some();
     if !is_ours && last.as_deref() != Some(&*folder.name) && !is_marked(path) {
-        entries.truncate(begin); // somebody's copies
+        entries.truncate(begin); // copies made by a user
         return Ok(());
     }
     let root_of = if folder.name == "." { layout::NAMELESS } else { &*folder.name };
@@ -144,12 +145,12 @@ fn read_folder(folder: &Folder, path: &Path, entries: &mut Vec<Entry>) -> io::Re
     Ok(())
 }
 
-/// Whether a camera recorded there, by the marker that it leaves.
+/// Returns true if the folder has the marker that a camera leaves.
 fn is_marked(folder: &Path) -> bool {
     entries_of(folder).iter().any(|file| layout::parse_highest_marker(file).is_some())
 }
 
-/// What lies in a folder, as far as it can be read.
+/// The readable recordings in a folder.
 fn entries_of(folder: &Path) -> Vec<OsString> {
     block_on(async {
         match async_fs::read_dir(folder).await {
@@ -159,7 +160,7 @@ fn entries_of(folder: &Path) -> Vec<OsString> {
     })
 }
 
-/// `None` for what is no recording, whatever its name.
+/// `None` for files that are not recordings, whatever their name.
 fn read_file(name: Name, path: &Path) -> io::Result<Option<Entry>> {
     let file = match LinuxDisk.open(path, Access::Read) {
         Err(error) if is_foreign(&error) => return Ok(None),
@@ -200,7 +201,7 @@ fn read_file(name: Name, path: &Path) -> io::Result<Option<Entry>> {
         }
         None => entry.start_ms -= entry.duration_ms.unwrap_or(0),
     }
-    // Only a file of ours says where it should end.
+    // Only our own files say where they should end.
     let is_cut = head.layout.is_some() && !head.is_closed(bytes);
     entry.state = if is_cut { "cut" } else { "whole" }.into();
     if let Some(video) = &head.video {

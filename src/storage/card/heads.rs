@@ -1,7 +1,7 @@
 //! Heads of recordings, read in the background, newest first: they say whose each is, from when, and how
 //! long.
 //!
-//! A segment of ours that was not closed is mended when its head is read.
+//! A segment of ours that was not closed is repaired when its head is read.
 
 use std::{io, time::Instant};
 

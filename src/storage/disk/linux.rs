@@ -1,6 +1,4 @@
-//! The calls on Linux, from 4.9 on.
-//!
-//! Knows nothing of: recordings, states, retention.
+//! The system calls on Linux, 4.9 or later.
 
 use std::{
     ffi::OsStr,
@@ -26,13 +24,13 @@ use crate::units::WallTime;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LinuxDisk;
 
-/// It pins its file system, so that no other one gets its device and inode numbers meanwhile.
+/// Keeps its file system in use, so that no other one gets its device and inode numbers.
 pub struct Folder {
     file: File,
     links: Links,
 }
 
-/// Whether a link may stand in a folder's place: where the user has put the recordings, it may.
+/// Whether a folder may be a link: only at the place that the user chose for recordings.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Links {
     Followed,
@@ -47,7 +45,7 @@ impl Disk for LinuxDisk {
         let mount = mount_of(path);
         match required {
             RequireMount::Yes => match &mount {
-                None => return Mount::Absent("/proc/self/mountinfo can not be read".into()),
+                None => return Mount::Absent("cannot read /proc/self/mountinfo".into()),
                 Some(mount) if mount.mount_point == Path::new("/") => {
                     return Mount::Absent(why_absent(path));
                 }
@@ -62,7 +60,7 @@ impl Disk for LinuxDisk {
                     .is_none_or(|parent| parent.as_os_str().is_empty() || parent.is_dir())
                 {
                     return Mount::Absent(format!(
-                        "the folder above {} is missing",
+                        "the parent folder of {} is missing",
                         path.display()
                     ));
                 }
@@ -107,7 +105,7 @@ impl Disk for LinuxDisk {
         }
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::WOULDBLOCK) => Err(io::ErrorKind::WouldBlock.into()),
-            // NFS and SMB can not lock a folder: then it is everybody's.
+            // NFS and SMB cannot lock a folder; it is used without a lock.
             _ => Ok(Folder { file, links }),
         }
     }
@@ -127,7 +125,7 @@ impl Disk for LinuxDisk {
     }
 
     fn file_system(&self, path: &Path) -> FileSystem {
-        // Not by statfs, the first of which counts the free room of FAT: that takes seconds.
+        // Not with statfs, whose first call counts the free clusters of FAT, which takes seconds.
         match mount_of(path) {
             Some(mount) if matches!(&*mount.file_system, "vfat" | "msdos") => FileSystem::Fat,
             _ => FileSystem::Other,
@@ -137,7 +135,8 @@ impl Disk for LinuxDisk {
     fn list(&self, directory: &Path, each: &mut dyn FnMut(&OsStr, Kind)) -> io::Result<()> {
         for entry in fs::read_dir(directory)? {
             let entry = entry?;
-            // Comes with the name, on nearly every file system; what is gone since is nothing.
+            // The type comes with the name on nearly every file system. An entry that is gone
+            // counts as other.
             let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
             each(&entry.file_name(), if is_file { Kind::RegularFile } else { Kind::Other });
         }
@@ -157,7 +156,7 @@ impl Disk for LinuxDisk {
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         let synced = File::open(path)?.sync_all();
-        // SMB before Linux 4.17, shared folders of virtual machines: there is nothing to sync.
+        // SMB before Linux 4.17 and shared folders of virtual machines have nothing to sync.
         let nothing_to_do = [Errno::INVAL, Errno::OPNOTSUPP, Errno::BADF].map(Errno::raw_os_error);
         match synced {
             Err(error) if error.raw_os_error().is_some_and(|it| nothing_to_do.contains(&it)) => {
@@ -180,7 +179,7 @@ impl Disk for LinuxDisk {
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<File> {
-        // Looked at before: to open some devices is to start them, whatever is done then.
+        // Checked first: opening some devices has side effects.
         only_ours(&fs::symlink_metadata(path)?, access)?;
         let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
         let is_written = access == Access::ReadWrite;
@@ -230,20 +229,20 @@ impl Disk for LinuxDisk {
 }
 
 /// # Errors
-/// What [`Disk::open`] refuses to touch.
+/// Refuses what [`Disk::open`] must not touch.
 fn only_ours(metadata: &fs::Metadata, access: Access) -> io::Result<()> {
     if !metadata.is_file() {
-        return Err(foreign("it is no regular file"));
+        return Err(foreign("not a regular file"));
     }
     if access == Access::ReadWrite && metadata.nlink() > 1 {
-        return Err(foreign("the file has another name elsewhere"));
+        return Err(foreign("the file has another hard link"));
     }
     Ok(())
 }
 
-/// The mount of the deepest folder of `path` that exists, links resolved.
+/// Finds the mount of the deepest existing folder of `path`, with links resolved.
 fn mount_of(path: &Path) -> Option<MountLine> {
-    // Its length is not known before, and `fs::read` would begin with 32 bytes: eight calls a look.
+    // Its length is unknown, and `fs::read` starts with 32 bytes, which takes eight calls.
     let mut mountinfo = Vec::with_capacity(MOUNTINFO_BYTES);
     File::open("/proc/self/mountinfo")
         .and_then(|mut file| file.read_to_end(&mut mountinfo))
@@ -251,7 +250,7 @@ fn mount_of(path: &Path) -> Option<MountLine> {
     mounts::find(&mountinfo, &without_links(path))
 }
 
-/// Of most machines; more is read all the same.
+/// Enough on most machines; the vector grows if it is not.
 const MOUNTINFO_BYTES: usize = 4096;
 
 fn without_links(path: &Path) -> PathBuf {
@@ -262,7 +261,8 @@ fn without_links(path: &Path) -> PathBuf {
     existing.unwrap_or_else(|| path.to_owned())
 }
 
-/// A pulled card's mount stays, its block device goes (mmc) or shrinks to nothing (card readers).
+/// The mount of a pulled card stays; its block device disappears (mmc) or has no sectors (card
+/// readers).
 fn device_is_there(mount: &MountLine) -> bool {
     let has_device = !mount.device.starts_with("0:");
     !has_device || !Path::new("/sys/dev/block").is_dir() || {
@@ -280,7 +280,7 @@ fn why_absent(path: &Path) -> String {
         names.map(|name| Path::new("/sys/class/block").join(name)).find(|it| has_sectors(it));
     match found {
         Some(device) => format!(
-            "a card is there ({}) but not mounted for {}: exFAT? format it FAT32",
+            "there is a card ({}), but not mounted for {}: if it is exFAT, format it FAT32",
             device.file_name().unwrap_or_default().display(),
             path.display()
         ),
@@ -288,7 +288,7 @@ fn why_absent(path: &Path) -> String {
     }
 }
 
-/// Mount options that a remount drops unless they are given again (mount(2)).
+/// Mount options that a remount drops unless they are passed again (mount(2)).
 const KEPT_FLAGS: [(&str, MountFlags); 8] = [
     ("sync", MountFlags::SYNCHRONOUS),
     ("dirsync", MountFlags::DIRSYNC),

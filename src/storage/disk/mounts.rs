@@ -1,6 +1,6 @@
-//! The mount that a path lies on: the text of `/proc/self/mountinfo` in, one of its lines out.
+//! The mount of a path: the text of `/proc/self/mountinfo` in, one of its lines out.
 //!
-//! Spec: proc(5), Documentation/filesystems/proc.txt §3.5. Knows nothing of: system calls.
+//! Spec: proc(5), Documentation/filesystems/proc.txt §3.5.
 
 use std::{
     ffi::OsString,
@@ -8,14 +8,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What one line of mountinfo says.
+/// One line of mountinfo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MountLine {
-    /// `MAJ:MIN` as in `/sys/dev/block`; the major number 0 is no device (tmpfs, NFS, FUSE).
+    /// `MAJ:MIN` as in `/sys/dev/block`; major number 0 means no device (tmpfs, NFS, FUSE).
     pub device: String,
     pub mount_point: PathBuf,
     pub file_system: String,
-    /// Options of this mount and of the file system, both comma separated; `ro` in either counts.
+    /// Comma-separated options of the mount and of the file system; `ro` in either counts.
     pub mount_options: String,
     pub super_options: String,
 }
@@ -27,8 +27,8 @@ impl MountLine {
     }
 }
 
-/// Finds the mount that `path` lies on: the longest mount point above it, of several mounted on one
-/// another the last. `path` is absolute and free of links.
+/// Finds the mount of `path`: the longest mount point above it, and the last of several mounted on
+/// each other. `path` must be absolute and free of links.
 pub fn find(mountinfo: &[u8], path: &Path) -> Option<MountLine> {
     let mut found: Option<MountLine> = None;
     for line in mountinfo.split(|&byte| byte == b'\n') {
@@ -43,7 +43,7 @@ pub fn find(mountinfo: &[u8], path: &Path) -> Option<MountLine> {
     found
 }
 
-/// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`
+/// Parses `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`.
 fn parse(line: &[u8]) -> Option<MountLine> {
     let mut fields = line.split(|&byte| byte == b' ');
     let device = text(fields.nth(2)?);
@@ -59,7 +59,7 @@ fn text(field: &[u8]) -> String {
     String::from_utf8_lossy(field).into_owned()
 }
 
-/// Space, tab, line feed and backslash are written as `\040`, `\011`, `\012`, `\134`.
+/// Decodes `\040`, `\011`, `\012` and `\134`: space, tab, line feed and backslash.
 fn unescape(field: &[u8]) -> PathBuf {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
@@ -77,8 +77,8 @@ fn unescape(field: &[u8]) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))
 }
 
-/// The block device that mdev names a mount point after (`/mnt/mmcblk0p1`, `/mnt/sda1`), and the disk
-/// that it is a part of: the names to look for in `/sys/class/block` where nothing is mounted.
+/// Returns the block device after which mdev names a mount point (`/mnt/mmcblk0p1`, `/mnt/sda1`),
+/// and its disk: the names to look for in `/sys/class/block` if nothing is mounted.
 pub fn device_names(path: &Path) -> Option<[String; 2]> {
     let name = path.iter().map(|part| part.as_bytes()).find(|part| {
         let is_card = part.starts_with(b"mmcblk");
