@@ -1,6 +1,6 @@
-//! Bytes and bits in network order: a cursor over bytes, one over bits, a reader of Exp-Golomb codes.
+//! Bytes and bits in network order: a cursor over bytes, one over bits, and a reader of Exp-Golomb
+//! codes. All return `None` at the end of their input; none can panic.
 //!
-//! All answer `None` at the end of their input; none can panic.
 //! Spec: ITU-T H.264 §7.2, §7.3.1, §9.1 (the same in H.265).
 
 /// A cursor over borrowed bytes; integers are big-endian.
@@ -45,7 +45,7 @@ impl<'a> Bytes<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Bits<'a> {
     bytes: &'a [u8],
-    /// Bits that are read already.
+    /// Bits already read.
     position: usize,
 }
 
@@ -62,7 +62,7 @@ impl<'a> Bits<'a> {
         (8 * self.bytes.len()).saturating_sub(self.position)
     }
 
-    /// The next `count` bits, at most 32.
+    /// Reads the next `count` bits, at most 32.
     pub fn bits(&mut self, count: u8) -> Option<u32> {
         let count = usize::from(count.min(32));
         if self.remaining() < count {
@@ -97,9 +97,9 @@ impl<'a> Bits<'a> {
 #[derive(Clone, Debug)]
 pub struct BitReader<'a> {
     bytes: &'a [u8],
-    /// Bits of `bytes[0]` that are read already, 0 to 7.
+    /// Bits of `bytes[0]` already read, 0 to 7.
     bit: u8,
-    /// Zero bytes in a row that lie behind; a 3 after two of them is not payload.
+    /// Consecutive zero bytes before the position; a 3 after two of them is not payload.
     zeros: u8,
 }
 
@@ -109,7 +109,7 @@ impl<'a> BitReader<'a> {
         BitReader { bytes: payload, bit: 0, zeros: 0 }
     }
 
-    /// One bit.
+    /// Reads one bit.
     pub fn flag(&mut self) -> Option<bool> {
         let byte = self.current()?;
         let value = byte >> (7 - self.bit) & 1 == 1;
@@ -122,7 +122,7 @@ impl<'a> BitReader<'a> {
         Some(value)
     }
 
-    /// `u(n)`: `count` bits, at most 32, most significant first.
+    /// Reads `u(n)`: `count` bits, at most 32, most significant first.
     pub fn bits(&mut self, count: u8) -> Option<u32> {
         let mut value = 0u32;
         for _ in 0..count.min(32) {
@@ -138,7 +138,7 @@ impl<'a> BitReader<'a> {
         Some(())
     }
 
-    /// `ue(v)` (H.264 §9.1); codes of more than 32 leading zeros do not exist.
+    /// Reads `ue(v)` (H.264 §9.1); codes with more than 32 leading zeros do not exist.
     pub fn unsigned(&mut self) -> Option<u32> {
         let mut zeros = 0;
         while !self.flag()? {
@@ -151,14 +151,14 @@ impl<'a> BitReader<'a> {
         u32::try_from(value).ok()
     }
 
-    /// `se(v)` (H.264 §9.1.1).
+    /// Reads `se(v)` (H.264 §9.1.1).
     pub fn signed(&mut self) -> Option<i32> {
         let code = i64::from(self.unsigned()?);
         let magnitude = (code + 1) / 2;
         i32::try_from(if code % 2 == 1 { magnitude } else { -magnitude }).ok()
     }
 
-    /// The byte that holds the next bit, emulation prevention skipped.
+    /// The byte with the next bit, after skipping an emulation prevention byte.
     fn current(&mut self) -> Option<u8> {
         let byte = *self.bytes.first()?;
         if self.bit == 0 && self.zeros == 2 && byte == 3 {
@@ -169,12 +169,13 @@ impl<'a> BitReader<'a> {
         Some(byte)
     }
 
-    /// Bytes not yet begun, for finding where a parsed structure ends.
+    /// Returns the number of bytes left, including a partly read one, to find where a structure
+    /// ends.
     pub fn bytes_left(&self) -> usize {
         self.bytes.len()
     }
 
-    /// True on a byte's first bit.
+    /// Returns true at the first bit of a byte.
     pub fn is_aligned(&self) -> bool {
         self.bit == 0
     }

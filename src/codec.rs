@@ -1,8 +1,9 @@
-//! Codecs: what the sample entry of an MP4 file needs to know of H.264, H.265 and sound.
+//! Codecs: what an MP4 sample entry needs to know about H.264, H.265 and sound.
 //!
-//! Parameter sets in, their meaning and the decoder configuration record out; beside it, what a
-//! single NAL unit is to whoever puts access units together.
-//! Spec: ITU-T H.264 and H.265 §7.3, ISO/IEC 14496-15, RFC 6381. Knows nothing of: RTP, files.
+//! Parameter sets in; their meaning and the decoder configuration record out. Also the role of a
+//! single NAL unit in an access unit.
+//! Spec: ITU-T H.264 and H.265 §7.3, ISO/IEC 14496-15, RFC 6381.
+//! Knows nothing of: RTP, files.
 
 pub mod audio;
 mod collector;
@@ -25,7 +26,7 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// `h264` or `h265`.
+    /// Returns `h264` or `h265`.
     pub fn name(self) -> &'static str {
         match self {
             Codec::H264 => "h264",
@@ -33,7 +34,7 @@ impl Codec {
         }
     }
 
-    /// Bytes of a NAL unit's header (H.264 §7.3.1, H.265 §7.3.1.2).
+    /// The size of a NAL unit's header (H.264 §7.3.1, H.265 §7.3.1.2).
     pub fn nal_header_bytes(self) -> usize {
         match self {
             Codec::H264 => 1,
@@ -58,7 +59,7 @@ impl Codec {
         }
     }
 
-    /// Whether this is a sequence parameter set that can be read.
+    /// Returns true if this is a readable sequence parameter set.
     pub fn reads_sequence(self, nal: &[u8]) -> bool {
         match self {
             Codec::H264 => h264::sequence(nal).is_some(),
@@ -66,8 +67,8 @@ impl Codec {
         }
     }
 
-    /// Says what a NAL unit is from its first bytes: header, and as much as is at hand of the rest
-    /// (one byte tells a slice's place; a recovery point is only seen if its message is in them).
+    /// Classifies a NAL unit by its header and as much of the rest as is available: one byte shows
+    /// a slice's place, and a recovery point is only found if its message is included.
     pub fn classify(self, nal: &[u8]) -> NalKind {
         match self {
             Codec::H264 => h264::classify(nal),
@@ -76,34 +77,35 @@ impl Codec {
     }
 }
 
-/// What a NAL unit is to an access unit.
+/// The role of a NAL unit in an access unit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NalKind {
-    /// For the `Collector`, and not part of a sample (ISO/IEC 14496-15 §5.4.2.1, §8.4.3).
+    /// A parameter set, for the `Collector`; not part of a sample (ISO/IEC 14496-15 §5.4.2.1,
+    /// §8.4.3).
     ParameterSet,
     /// VCL: a slice, or a partition of one.
     Slice(Slice),
-    /// Goes before the picture that it is about: SEI and what is kept like it.
+    /// Precedes the picture it belongs to: SEI and similar units.
     Prefix,
-    /// SEI that makes the coming picture a point to start at, exact at once or some pictures later
+    /// SEI that makes the next picture a starting point, exact at once or a few pictures later
     /// (H.264 §D.2.8, H.265 §D.3.8).
     RecoveryPoint,
-    /// Goes behind the picture that it is about: suffix SEI, end of sequence.
+    /// Follows the picture it belongs to: suffix SEI, end of sequence.
     Suffix,
-    /// Carries nothing for a sample: delimiters, filler, unspecified types, nothing at all.
+    /// Not part of a sample: delimiters, filler, unspecified types, empty units.
     Void,
 }
 
-/// What a slice tells of its picture.
+/// What a slice reveals about its picture.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Slice {
-    /// Whether it is the picture's first: the only kind that can open an access unit.
+    /// It is the first slice of the picture: the only kind that can start an access unit.
     pub place: Place,
     pub access: RandomAccess,
     pub leading: Leading,
-    /// Other pictures may be predicted from it.
+    /// Other pictures may depend on it.
     pub reference: bool,
-    /// Id of the picture parameter set that it refers to, where that is at hand.
+    /// The id of its picture parameter set, if available.
     pub picture_set: Option<u32>,
 }
 
@@ -111,7 +113,8 @@ pub struct Slice {
 pub enum Place {
     First,
     Further,
-    /// Data partition B or C of the slice before it, which does not say where it lies (H.264 §7.3.2.9).
+    /// Data partition B or C of the preceding slice, which does not give its position (H.264
+    /// §7.3.2.9).
     Partition,
 }
 
@@ -121,51 +124,51 @@ pub enum RandomAccess {
     #[default]
     None,
     Idr,
-    /// H.265 clean random access: leading pictures that can not be decoded may follow (§3.22).
+    /// H.265 clean random access: leading pictures that cannot be decoded may follow (§3.22).
     Cra,
     /// H.265 broken link access (§3.15).
     Bla,
-    /// A recovery point, or an H.264 picture of I slices alone: shown from there on, what is not
-    /// refreshed yet is wrong for a while.
+    /// A recovery point, or an H.264 picture of I slices only: it is displayed, but parts not
+    /// refreshed yet are wrong for a while.
     RecoveryPoint,
 }
 
-/// H.265 leading pictures: decoded after a random access point, shown before it (§3.68).
+/// H.265 leading pictures: decoded after a random access point, but displayed before it (§3.68).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Leading {
     #[default]
     None,
-    /// RADL: can be decoded when decoding starts at that point.
+    /// RADL: decodable when decoding starts at that point.
     Decodable,
-    /// RASL: can not, and is to be skipped then.
+    /// RASL: not decodable then, and to be skipped.
     Skipped,
 }
 
-/// What the sequence parameter set says of every picture.
+/// The sequence parameter set's description of every picture.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Picture {
     /// Luma samples after cropping, 1 to 16384.
     pub width: u32,
     pub height: u32,
-    /// Width to height of a sample; 1:1 where nothing is said.
+    /// Width to height of a sample; 1:1 if not stated.
     pub sample_aspect: (u32, u32),
-    /// Numerator and denominator, reduced, in pictures a second: what is announced, not what comes.
+    /// Numerator and denominator, reduced, in pictures per second, as announced.
     pub frame_rate: Option<(u32, u32)>,
-    /// Pictures that may come before another in decoding order and after it in output order;
-    /// `None` where the camera does not say.
+    /// Pictures that may precede another in decoding order and follow it in output order; `None` if
+    /// not stated.
     pub reorder: Option<u8>,
-    /// H.264 only: two fields may be coded as two pictures, which share one sample.
+    /// H.264 only: two fields may be coded as two pictures that share one sample.
     pub fields: bool,
-    /// Samples use all of their values, as in a JPEG; else luma has 16 to 235 (8 bits).
+    /// Samples use the full range of values, as in a JPEG; otherwise luma has 16 to 235 (8 bits).
     pub full_range: bool,
 }
 
-/// A complete set of parameter sets, parsed: what a decoder needs before the first picture.
+/// A complete, parsed set of parameter sets: what a decoder needs before the first picture.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ParameterSets {
     codec: Codec,
     sequence: Sequence,
-    /// By kind: VPS (H.265 only), SPS (the one in force first), PPS.
+    /// By kind: VPS (H.265 only), SPS (the active one first), PPS.
     nals: [Vec<Box<[u8]>>; 3],
 }
 
@@ -178,7 +181,7 @@ impl ParameterSets {
         &self.sequence.picture
     }
 
-    /// The `codecs` parameter: `avc1.640028`, `hvc1.1.6.L93.B0`.
+    /// Returns the `codecs` parameter: `avc1.640028`, `hvc1.1.6.L93.B0`.
     ///
     /// Spec: RFC 6381 §3.3, ISO/IEC 14496-15 Annex E.
     pub fn mime(&self) -> String {
@@ -196,7 +199,7 @@ impl ParameterSets {
         out
     }
 
-    /// The sample entry's type; parameter sets are in it, not in the samples.
+    /// The sample entry's type; parameter sets are in the entry, not in the samples.
     pub fn sample_entry(&self) -> [u8; 4] {
         match self.codec {
             Codec::H264 => *b"avc1",
@@ -204,7 +207,7 @@ impl ParameterSets {
         }
     }
 
-    /// The payload of `avcC` or `hvcC`, with NAL unit lengths of 4 bytes.
+    /// Returns the payload of `avcC` or `hvcC`, with 4-byte NAL unit lengths.
     ///
     /// Spec: ISO/IEC 14496-15 §5.3.3.1, §8.3.3.1.
     pub fn decoder_configuration(&self) -> Vec<u8> {
@@ -216,24 +219,24 @@ impl ParameterSets {
         out
     }
 
-    /// Every parameter set with its header, without a start code: VPS, SPS, PPS.
+    /// Returns every parameter set with its header, without a start code: VPS, SPS, PPS.
     pub fn nals(&self) -> impl Iterator<Item = &[u8]> {
         self.nals.iter().flatten().map(|nal| &**nal)
     }
 
-    /// What they take of the memory, with what an allocator adds.
+    /// Returns their memory usage, including the allocator's overhead.
     pub fn bytes(&self) -> usize {
         const PER_NAL: usize = size_of::<Box<[u8]>>() + 16;
         size_of::<ParameterSets>() + self.nals().map(|nal| nal.len() + PER_NAL).sum::<usize>()
     }
 }
 
-/// The `codecs` parameter of a file: `avc1.640028`, `avc1.640028,mp4a.40.2`.
+/// Returns the `codecs` parameter of a file: `avc1.640028`, `avc1.640028,mp4a.40.2`.
 pub fn mime(video: &ParameterSets, audio: Option<&AudioFormat>) -> String {
     join(video.mime(), audio.and_then(AudioFormat::mime))
 }
 
-/// The parameter of two tracks, of which the second may have none.
+/// Joins the parameters of two tracks, of which the second may have none.
 pub fn join(video: String, audio: Option<String>) -> String {
     match audio {
         Some(audio) => [video, audio].join(","),
@@ -241,11 +244,11 @@ pub fn join(video: String, audio: Option<String>) -> String {
     }
 }
 
-/// A sequence parameter set, as far as it matters here.
+/// A sequence parameter set, as far as needed here.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Sequence {
     id: u32,
-    /// The VPS it refers to; 0 in H.264.
+    /// The id of its VPS; 0 in H.264.
     video_id: u32,
     picture: Picture,
     chroma_format: u8,
@@ -256,12 +259,13 @@ struct Sequence {
     profile: [u8; 12],
     temporal_layers: u8,
     temporal_nesting: bool,
-    /// Where the NAL unit ends by its own account; what lies behind is junk.
+    /// Where the NAL unit ends according to its syntax; anything after that is junk.
     length: Option<usize>,
 }
 
 impl Sequence {
-    /// Whether a decoder of the one can go on with the other: the picture rate is not its business.
+    /// Returns true if a decoder can continue from one to the other; the picture rate does not
+    /// matter.
     fn decodes_like(&self, other: &Sequence) -> bool {
         let what_matters = |it: &Sequence| Sequence {
             id: 0,
@@ -282,7 +286,7 @@ enum Kind {
     Picture = 2,
 }
 
-/// Writes the NAL units of one kind, each behind its 16-bit length; none is longer than
+/// Writes the NAL units of one kind, each preceded by its 16-bit length; none exceeds
 /// `PARAMETER_SET_BYTES_MAX`.
 fn write_sets(nals: &[Box<[u8]>], out: &mut Vec<u8>) {
     for nal in nals {
@@ -304,7 +308,7 @@ fn push_hex(out: &mut String, byte: u8, pad: Pad) {
     written.expect("a String takes everything");
 }
 
-/// A picture rate in its lowest terms; `None` where a number is 0.
+/// Reduces a picture rate to lowest terms; `None` if a number is 0.
 fn frame_rate(numerator: u64, denominator: u64) -> Option<(u32, u32)> {
     let (mut a, mut b) = (numerator, denominator);
     while b != 0 {
@@ -315,13 +319,13 @@ fn frame_rate(numerator: u64, denominator: u64) -> Option<(u32, u32)> {
     (rate.0 > 0 && rate.1 > 0).then_some(rate)
 }
 
-/// Samples left of `size` when `unit * (before + after)` of them are cropped.
+/// What is left of `size` after cropping `unit * (before + after)` samples.
 fn cropped(size: u32, unit: u32, before: u32, after: u32) -> Option<u32> {
     let cut = before.checked_add(after)?.checked_mul(unit)?;
     size.checked_sub(cut).filter(|left| (1..=PICTURE_SAMPLES_MAX).contains(left))
 }
 
-/// Where a parsed set ends: behind its stop bit. `None` if there is no stop bit.
+/// Where a parsed set ends, after its stop bit; `None` without one.
 fn end_of_set(nal: &[u8], mut reader: crate::bits::BitReader<'_>) -> Option<usize> {
     if !reader.flag()? {
         return None;
@@ -330,8 +334,8 @@ fn end_of_set(nal: &[u8], mut reader: crate::bits::BitReader<'_>) -> Option<usiz
     (nal.len() + begun).checked_sub(reader.bytes_left())
 }
 
-/// Whether an SEI payload has a recovery point, which is message 6 in both codecs (H.264 §D.1.8, H.265
-/// §D.2.8), as far as it is at hand.
+/// Returns true if an SEI payload, as far as it is available, contains a recovery point, message 6
+/// in both codecs (H.264 §D.1.8, H.265 §D.2.8).
 fn has_recovery_point(mut messages: &[u8]) -> bool {
     while let Some((kind, rest)) = sei_number(messages) {
         let Some((size, rest)) = sei_number(rest) else { return false };
@@ -343,15 +347,15 @@ fn has_recovery_point(mut messages: &[u8]) -> bool {
     false
 }
 
-/// Type or size of an SEI message: bytes of 255, and the rest in a last one (H.264 §7.3.2.3.1).
+/// Reads the type or size of an SEI message: bytes of 255 plus a last byte (H.264 §7.3.2.3.1).
 fn sei_number(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let full = bytes.iter().take_while(|byte| **byte == 255).count();
     let (last, rest) = bytes.get(full..)?.split_first()?;
     Some((full * 255 + usize::from(*last), rest))
 }
 
-/// What `vui_parameters()` begins with in both codecs (H.264 §E.1.1, H.265 §E.2.1), up to the chroma
-/// sample location.
+/// The start of `vui_parameters()`, which is the same in both codecs (H.264 §E.1.1, H.265 §E.2.1),
+/// up to the chroma sample location.
 fn video_signal(reader: &mut crate::bits::BitReader<'_>) -> Option<Signal> {
     let sample_aspect = if reader.flag()? { sample_aspect(reader)? } else { (1, 1) };
     let mut full_range = false;
@@ -372,9 +376,9 @@ fn video_signal(reader: &mut crate::bits::BitReader<'_>) -> Option<Signal> {
     Some(Signal { sample_aspect, full_range })
 }
 
-/// What of it a [`Picture`] has.
+/// The part of it needed for a [`Picture`].
 struct Signal {
-    /// 1:1 where nothing is said.
+    /// 1:1 if not stated.
     sample_aspect: (u32, u32),
     full_range: bool,
 }
@@ -388,7 +392,7 @@ fn sample_aspect(reader: &mut crate::bits::BitReader<'_>) -> Option<(u32, u32)> 
     Some(if aspect.0 == 0 || aspect.1 == 0 { (1, 1) } else { aspect })
 }
 
-/// Width and height of any picture; H.264 and H.265 level 6.2 end at 16888.
+/// Largest width and height of a picture; level 6.2 of H.264 and H.265 allows 16888.
 const PICTURE_SAMPLES_MAX: u32 = 16_384;
 const RECOVERY_POINT: usize = 6;
 const EXTENDED_SAR: usize = 255;

@@ -1,13 +1,13 @@
-//! HTTP and what RTSP shares with it: plain values, for whoever asks and whoever answers.
+//! HTTP, and what RTSP shares with it: plain values for clients and servers.
 //!
 //! ```text
 //! url       a camera's address
 //! auth      challenges of a server → Authorization fields
-//! head      first line and fields as cameras write them: lenient
+//! head      first line and fields of a camera's message: lenient
 //! response  bytes of a reply → status, fields, body
-//! request   the head of a request as clients write it: strict
-//! range     what a Range field asks of a file
-//! etag      which state of a file a client has
+//! request   the head of a client's request: strict
+//! range     the part of a file named by a Range field
+//! etag      entity tags
 //! ```
 
 pub mod auth;

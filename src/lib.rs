@@ -11,39 +11,42 @@
 //! Ring ─▶ recorder::Recorder ─▶ storage::Card ─▶ storage::Segment ─▶ card
 //!         fragments, cuts        (card thread)     one file
 //!
-//! segments ──▶ clip::Clip ──▶ one MP4 file, handed out as it is made
+//! segments ──▶ clip::Clip ──▶ one MP4 file, sent as it is made
 //!          └─▶ hls ──▶ a playlist, and the segments in one time, as they lie
 //!
 //! Ring ──▶ web::Live (MP4, WebSocket), relay (RTSP) ──▶ viewers
 //!
-//! camera ──HTTP, or RTP/JPEG──▶ camera::Snapshots      only while somebody looks
+//! camera ──HTTP, or RTP/JPEG──▶ camera::Snapshots      only while someone watches
 //! Ring ──key frame──▶ still::Stills ──JPEG──┘          a process that makes it and exits
 //!
-//! camera ──RTSP──▶ FFmpeg ─▶ card ─▶ storage::Card     engine = "ffmpeg": takes up what it wrote
+//! camera ──RTSP──▶ FFmpeg ─▶ card ─▶ storage::Card     engine = "ffmpeg": takes over its files
 //! ```
 //!
-//! - **Values without IO.** Everything from `rtsp` to `recorder` is a value that is handed bytes and
-//!   the time and answers what to do; so is the card's logic. Sockets and clocks are in `camera`,
+//! - **Values without IO.** Everything from `rtsp` to `recorder` is a value that takes bytes and
+//!   the time and returns what to do; so is the card's logic. Sockets and clocks are in `camera`,
 //!   `daemon` and the thread of `storage`, each small.
-//! - **One ring a camera.** A frame is written once, into one allocation; the recorder (and
-//!   every viewer) reads it there by number. A reader that is overtaken goes on at a key frame.
-//! - **Sound beside it** (`audio = true`) goes the same way: `rtp::AudioDepacketizer`, a part of the
-//!   ring of its own, a second track in each fragment. `media::sync` puts it on the video's time line.
-//! - **Two threads of ours.** The main thread runs everything but the card; the card thread owns
-//!   every media file, because a card stalls for seconds. Between them are bounded queues, and two
-//!   fragment buffers that go back and forth. The reactor has a third thread, which sleeps while no
-//!   socket is waited for: see `runtime` for how that makes a recorded frame cost about one call.
-//! - **Other programs are children.** `process` starts them by our own binary, which binds them to us
-//!   and bounds them; `ffmpeg` has one record a camera, one at a time, and judges it by what became
-//!   durable.
-//! - **Files are the database.** A name, a number and a box of ours in each head say all.
+//! - **One ring per camera.** A frame is written once, into one allocation; the recorder and every
+//!   viewer read it there by number. A reader that is overtaken continues at a key frame.
+//! - **Sound beside it** (`audio = true`) takes the same path: `rtp::AudioDepacketizer`, a separate
+//!   part of the ring, a second track in each fragment. `media::sync` places it on the video's time
+//!   line.
+//! - **Two threads of our own.** The main thread runs everything except the card; the card thread
+//!   owns every media file, because a card can stall for seconds. Between them are bounded queues,
+//!   and two fragment buffers that go back and forth. The reactor has a third thread, which sleeps
+//!   while no socket is awaited: `runtime` explains how a recorded frame costs about one system
+//!   call.
+//! - **Other programs are children.** `process` starts them through our own binary, which ties them
+//!   to our process and limits them; `ffmpeg` runs one FFmpeg that records one camera, and judges
+//!   it by the data that became durable.
+//! - **Files are the database.** Everything is in the files: their names, their numbers and a box
+//!   of ours in each head.
 //!
 //! # Memory
 //!
-//! Every bound is named in `limits`. What is resident while one camera is recorded: the ring
-//! (`buffer_kb`), two fragment buffers, one RTSP buffer of 68 KB, and 32 bytes a segment.
+//! Every bound is named in `limits`. Memory used while one camera is recorded: the ring
+//! (`buffer_kb`), two fragment buffers, an RTSP buffer of 68 KB, and 32 bytes per segment.
 
-// The order of the layers: a module imports only what stands above it.
+// The layers in order: a module imports only modules above it.
 pub mod units;
 pub mod limits;
 pub mod bits;

@@ -1,14 +1,16 @@
-//! MP4: the files that we write, and how they are read back.
+//! MP4: the files we write, and how they are read back.
 //!
-//! Parameter sets, formats of sound, frame sizes and times in; box bytes, and plans of what to write where, out.
-//! Spec: ISO/IEC 14496-12 (boxes), 14496-14 (`mp4a`), 14496-15 (`avc1`, `hvc1`). Knows nothing of: files, the card.
+//! Parameter sets, audio formats, frame sizes and times in; box bytes, and plans of what to write
+//! where, out.
+//! Spec: ISO/IEC 14496-12 (boxes), 14496-14 (`mp4a`), 14496-15 (`avc1`, `hvc1`).
+//! Knows nothing of: files, the card.
 //!
-//! The sample entry is `avc1` or `hvc1`, and holds the parameter sets. Where a camera's sets do not keep
-//! still, samples hold some as well (`codec::Collector`), which 14496-15 §5.4.2.1 and §8.4.1.1 leave to
-//! `avc3` and `hev1`. The name stays all the same: FFmpeg, VLC and Chromium read the sets in samples under
-//! either name, but Safari plays neither `avc3` nor a file of `hev1`. A sample that holds sets is complete
-//! as §5.4.3.2 wants it of `avc3`: before a sync sample all that is needed from there on, always in
-//! front of the picture.
+//! The sample entry is `avc1` or `hvc1` and contains the parameter sets. If a camera's sets keep
+//! changing, samples contain some as well (`codec::Collector`), which 14496-15 §5.4.2.1 and
+//! §8.4.1.1 reserve for `avc3` and `hev1`. The name stays nevertheless: FFmpeg, VLC and Chromium
+//! read sets in samples under either name, but Safari plays neither `avc3` nor `hev1` files. A
+//! sample with sets is complete as §5.4.3.2 requires for `avc3`: a sync sample is preceded by
+//! everything needed from there on, always in front of the picture.
 //!
 //! ```text
 //! ftyp                          iso5, iso6, mp41
@@ -49,13 +51,13 @@ pub mod plan;
 pub(crate) mod samples;
 pub mod scan;
 
-/// Ticks a second of all our files, of movie and media alike.
+/// Ticks per second of all our files, for movie and media.
 pub const TIMESCALE: u32 = 90_000;
-/// The video of our files.
+/// The video track of our files.
 pub const TRACK_ID: u32 = 1;
-/// Their sound, where they have some.
+/// Their sound track, if they have one.
 pub const AUDIO_TRACK_ID: u32 = 2;
-/// Tells our `uuid` box from others' (ISO/IEC 14496-12 §11.1): it holds an [`identity::Identity`].
+/// The type of our `uuid` box (ISO/IEC 14496-12 §11.1), which contains an [`identity::Identity`].
 pub const IDENTITY_UUID: [u8; 16] = [
     0x5e, 0x1c, 0x0b, 0x4e, 0x6d, 0x3a, 0x4f, 0x58, 0x9b, 0x27, b's', b'm', b'o', b'l', b'n', b'v',
 ];
@@ -63,7 +65,7 @@ pub const IDENTITY_UUID: [u8; 16] = [
 /// Appends a box: its size, its `kind`, and what `content` appends.
 ///
 /// # Panics
-/// Where the content reaches 4 GiB; ours stay under some KB.
+/// If the content reaches 4 GiB; ours stays under some KB.
 pub fn boxed(out: &mut Vec<u8>, kind: &[u8; 4], content: impl FnOnce(&mut Vec<u8>)) {
     let begin = out.len();
     out.extend_from_slice(&[0; 4]);
@@ -72,7 +74,7 @@ pub fn boxed(out: &mut Vec<u8>, kind: &[u8; 4], content: impl FnOnce(&mut Vec<u8
     fill_in_size(out, begin);
 }
 
-/// Appends a box that begins with a version and flags (`FullBox`, ISO/IEC 14496-12 §4.2).
+/// Appends a box that starts with a version and flags (`FullBox`, ISO/IEC 14496-12 §4.2).
 pub fn full_boxed(
     out: &mut Vec<u8>,
     kind: &[u8; 4],

@@ -1,11 +1,12 @@
-//! RTSP: what a camera sends over its connection in, requests and RTP packets out.
+//! RTSP: a camera's bytes in, requests and RTP packets out.
 //!
-//! A [`Session`] is one connection's dialogue: OPTIONS, DESCRIBE, SETUP of each wanted track, PLAY,
-//! then packets interleaved on the same connection, or datagrams that the driver receives, and
-//! keepalives, at last TEARDOWN. Where a redirect leads to is told to the driver. What single cameras
-//! do against the RFC is forgiven where it is met: look for `Quirk:`.
+//! A [`Session`] is the dialogue over one connection: OPTIONS, DESCRIBE, SETUP for each wanted
+//! track, PLAY; then packets interleaved on the same connection, or datagrams received by the
+//! driver, and keepalives; finally TEARDOWN. The driver is told about redirects. Known camera bugs
+//! are worked around in the code that meets them; each is marked `Quirk:`.
 //!
-//! Spec: RFC 2326. Knows nothing of: sockets, clocks, what is in a packet.
+//! Spec: RFC 2326.
+//! Knows nothing of: sockets, clocks, the content of packets.
 
 mod awaited;
 mod dialogue;
@@ -36,35 +37,35 @@ use std::{
 
 /// One RTSP connection, from its first byte to its last.
 ///
-/// The driver connects, then: drains [`poll`](Session::poll), reads into
-/// [`space`](Session::space), says [`filled`](Session::filled), drains again; at
+/// After connecting, the driver drains [`poll`](Session::poll), reads into
+/// [`space`](Session::space), reports that with [`filled`](Session::filled), and drains again. At
 /// [`deadline`](Session::deadline) it calls [`handle_timeout`](Session::handle_timeout) and drains.
-/// After [`teardown`](Session::teardown) it goes on so until [`Output::Closed`]. That packets keep
-/// coming is for the driver to watch.
+/// After [`teardown`](Session::teardown) it continues until [`Output::Closed`]. The driver has to
+/// watch that packets keep arriving.
 ///
-/// *Cost*: one buffer of `limits::RTSP_BUFFER_BYTES`; a packet costs no allocation and no copy but
-/// that of a part of one packet for each read.
+/// *Cost*: one buffer of `limits::RTSP_BUFFER_BYTES`. A packet needs no allocation, and no copy
+/// except for one incomplete packet per read.
 pub struct Session {
     input: Input,
     dialogue: Dialogue,
-    /// Bytes at the front of `dialogue.out` that were given out.
+    /// Bytes at the front of `dialogue.out` that have been passed on.
     sent: usize,
     end: End,
     /// Since when nothing follows a description that is not as long as it says.
     unfinished: Option<Instant>,
 }
 
-/// How a session is to behave.
+/// The options of a session.
 #[derive(Clone, Debug)]
 pub struct Options {
     pub tracks: Tracks,
     pub delivery: Delivery,
     pub user_agent: &'static str,
-    /// Makes the nonces of Digest; should be another for each connection.
+    /// Seeds the nonces of Digest; should differ for each connection.
     pub seed: u64,
-    /// How long each reply up to that of PLAY is waited for.
+    /// Timeout of each reply up to PLAY's.
     pub reply_timeout: Duration,
-    /// Knows the challenge of a connection that was closed before it could be answered.
+    /// Has the challenge of a connection that was closed before it could be answered.
     pub authenticator: Option<Box<Authenticator>>,
     pub greeting: Greeting,
 }
@@ -82,40 +83,40 @@ pub enum Greeting {
 pub enum Tracks {
     Video,
     VideoAndAudio,
-    /// Video that is a JPEG a picture, and nothing else.
+    /// Only video consisting of JPEG pictures.
     Jpeg,
 }
 
-/// How packets are to come.
+/// How packets are delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// In `$` blocks of the connection.
+    /// In `$` blocks on the connection.
     Interleaved,
-    /// To UDP ports of ours: RTP of the n-th track that is set up to the n-th, RTCP to the one behind
-    /// it. A server that answers with channels sends interleaved all the same.
+    /// To our UDP ports: RTP of the n-th track set up to the n-th, RTCP to the next one. If the
+    /// server answers with channels, packets are interleaved anyway.
     Datagrams { rtp_ports: [u16; limits::TRACKS_MAX] },
 }
 
-/// What carries the packets.
+/// The transport of the packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LowerTransport {
     Tcp,
     Udp,
 }
 
-/// What the driver has to do.
+/// An action for the driver.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Output<'a> {
     /// Write all of it.
     Send(&'a [u8]),
-    /// The server plays; comes once, before the first packet. Tracks without a transport were not
+    /// The server plays; emitted once, before the first packet. Tracks without a transport were not
     /// set up.
     Playing(&'a Presentation),
-    /// One packet of a track, which counts from 0 in the order of the SDP.
+    /// A packet of a track; tracks are numbered from 0 in the order of the SDP.
     Packet { track: usize, kind: PacketKind, bytes: &'a [u8] },
-    /// What came on the channel of no track that was set up, where one would bring RTP.
+    /// Data on a channel of no track, if it would be an RTP channel.
     Stray { bytes: &'a [u8] },
-    /// The dialogue is over; comes once, last.
+    /// The dialogue has ended; emitted once, last.
     Closed,
 }
 
@@ -125,31 +126,31 @@ pub enum PacketKind {
     Rtcp,
 }
 
-/// What was forgiven.
+/// Counts of tolerated faults.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Bytes that were neither a message nor a block.
     pub junk_bytes: u64,
-    /// Blocks of channels that nobody set up, and those before PLAY.
+    /// Blocks on channels not set up, and blocks before PLAY.
     pub dropped_blocks: u64,
-    /// Messages of the server.
+    /// Messages from the server.
     pub messages: u64,
-    /// Replies to nothing that was asked.
+    /// Replies to no request.
     pub ignored_replies: u64,
-    /// Replies that were taken though their CSeq is another.
+    /// Replies accepted although their CSeq is wrong.
     pub miscounted_replies: u64,
-    /// Requests without a reply while packets came.
+    /// Requests not answered while packets arrived.
     pub unanswered_requests: u64,
 }
 
-/// Whether the driver knows that it is over.
+/// Whether the driver has been told about the end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     Ahead,
     Told,
 }
 
-/// An [`Output`] before it borrows.
+/// An [`Output`] that does not borrow yet.
 enum Next {
     Send,
     Playing,
@@ -174,7 +175,7 @@ impl Options {
 }
 
 impl Tracks {
-    /// How many there are at most.
+    /// The largest number of tracks.
     pub fn count(self) -> usize {
         match self {
             Tracks::Video | Tracks::Jpeg => 1,
@@ -200,7 +201,7 @@ impl LowerTransport {
         }
     }
 
-    /// As in the configuration.
+    /// The name used in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             LowerTransport::Tcp => "tcp",
@@ -210,27 +211,27 @@ impl LowerTransport {
 }
 
 impl Session {
-    /// Starts a dialogue on a connection that was just made to the target.
+    /// Starts a dialogue on a new connection to the target.
     pub fn new(target: &Target, options: Options, now: Instant) -> Session {
         let dialogue = Dialogue::new(target, options, now);
         Session { input: Input::new(), dialogue, sent: 0, end: End::Ahead, unfinished: None }
     }
 
-    /// Where to read into; never empty once `poll` was drained.
+    /// Returns the buffer to read into; it is never empty after `poll` was drained.
     pub fn space(&mut self) -> &mut [u8] {
         self.input.space()
     }
 
-    /// Tells how many bytes were read into [`space`](Session::space).
+    /// Reports how many bytes were read into [`space`](Session::space).
     pub fn filled(&mut self, bytes: usize) {
         self.input.filled(bytes);
         self.unfinished.take_if(|_| bytes > 0);
     }
 
-    /// What is to be done next; `None` when all that was read is used up.
+    /// Returns the next action; `None` when everything read has been processed.
     ///
     /// # Errors
-    /// The session failed; it is over, and `poll` says `None` from then on.
+    /// The session failed and has ended; `poll` returns `None` from then on.
     pub fn poll(&mut self, now: Instant) -> Result<Option<Output<'_>>, Error> {
         match self.next(now) {
             Ok(None) => Ok(None),
@@ -259,10 +260,10 @@ impl Session {
         self.dialogue.deadline().into_iter().chain(unfinished).min()
     }
 
-    /// Does what is due, if anything is: a keepalive, the end of a wait. To be followed by `poll`.
+    /// Does what is due: a keepalive, or the end of a timeout. Call `poll` next.
     ///
     /// # Errors
-    /// `NoAnswer`: the session is over.
+    /// `NoAnswer`: the session has ended.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
         self.forget_sent();
         let is_paused = |since| now >= since + limits::DESCRIPTION_PAUSE;
@@ -289,32 +290,31 @@ impl Session {
         }
     }
 
-    /// Begins the orderly end; packets that still come are dropped. To be followed by `poll`.
+    /// Starts a clean end; packets still arriving are dropped. Call `poll` next.
     pub fn teardown(&mut self, now: Instant) {
         self.forget_sent();
         self.dialogue.teardown(now);
     }
 
-    /// Asks whether the server lives, where it plays and nothing else is asked; any answer counts in
-    /// [`Counters::messages`]. To be followed by `poll`.
+    /// Asks whether the server is alive, if it plays and no request is pending; any reply counts in
+    /// [`Counters::messages`]. Call `poll` next.
     pub fn ask_for_life(&mut self, now: Instant) {
         self.forget_sent();
         self.dialogue.ask_for_life(now);
     }
 
-    /// Queues an RTCP packet of ours about a track whose packets come interleaved. To be followed by
-    /// `poll`.
+    /// Queues an RTCP packet about an interleaved track. Call `poll` next.
     pub fn send_report(&mut self, track: usize, report: &[u8]) {
         self.forget_sent();
         self.dialogue.send_report(track, report);
     }
 
-    /// The error for a connection that the server closed.
+    /// Returns the error for a connection closed by the server.
     pub fn disconnected(&self) -> Error {
         self.dialogue.disconnected()
     }
 
-    /// All tracks that the server offers; none before the answer to DESCRIBE. Stays after an error.
+    /// All tracks offered by the server, also after an error; none before the reply to DESCRIBE.
     pub fn tracks(&self) -> &[Track] {
         &self.dialogue.presentation().tracks
     }
@@ -372,7 +372,7 @@ impl Session {
         }
     }
 
-    /// Drops what the driver has written by now.
+    /// Drops output that the driver has written.
     fn forget_sent(&mut self) {
         self.dialogue.out.drain(..self.sent);
         self.sent = 0;

@@ -1,4 +1,4 @@
-//! What std and the crates lack of the system: timed waits on the boards, adjtimex, and proc(5).
+//! System calls missing from std and the crates: timed waits on the boards, adjtimex, and proc(5).
 //!
 //! The clock is set here as well, beside what asks how it is. rustix has no adjtimex and libc's is unsafe; this file is the only one with `unsafe`.
 
@@ -9,7 +9,7 @@ use crate::units::WallTime;
 /// True when the kernel's clock is kept by NTP (`STA_UNSYNC` is clear).
 pub fn clock_is_synchronised() -> bool {
     // SAFETY: `timex` is plain old data for which all zeroes is a valid value, and with `modes` 0
-    // adjtimex only writes into the struct that it is given.
+    // adjtimex only writes into the struct.
     let state = unsafe {
         let mut timex: libc::timex = std::mem::zeroed();
         libc::adjtimex(&raw mut timex)
@@ -27,16 +27,17 @@ pub fn set_clock(wall: WallTime) -> bool {
 
 /// `syscall(2)` on the boards, in the place of musl's: the linker takes what is in the program first.
 ///
-/// std asks futex to wait until a time of 64 bits, but by the number of the old call, which reads two words
-/// of 32: it takes the upper half of the seconds for the nanoseconds. `Condvar::wait_timeout` and
-/// `thread::park_timeout` would end at the last full second, which is over, and a loop around them, in std
-/// or in any crate, would spin. Here the two words are made of that time, and all else goes its way.
+/// std passes futex a deadline with 64-bit seconds, but uses the old system call, which reads two
+/// 32-bit words: it takes the upper half of the seconds for the nanoseconds.
+/// `Condvar::wait_timeout` and `thread::park_timeout` would return at once, because their deadline
+/// would be the last full second, and any loop around them, in std or a crate, would spin. This
+/// version converts the deadline to two words and passes everything else on unchanged.
 #[cfg(all(target_arch = "arm", target_env = "musl"))]
 mod futex {
     use std::arch::naked_asm;
 
-    // SAFETY: The name is musl's, and so is what it does. It takes any number of words, as a variadic
-    // function does, and hands six to the kernel, as musl's does; the stack is as it was at the end.
+    // SAFETY: The name and the behaviour are musl's. Like musl's it is variadic and passes six
+    // words to the kernel; the stack is restored at the end.
     #[unsafe(no_mangle)]
     #[unsafe(naked)]
     unsafe extern "C" fn syscall() {
@@ -50,7 +51,7 @@ mod futex {
             "ldr r3, [sp, #24]",
             "ldr r4, [sp, #28]",
             "ldr r5, [sp, #32]",
-            // What std waits by: its timeout is the fourth argument, or null.
+            // The call std waits with; its timeout is the fourth argument, or null.
             "cmp r7, #{futex}",
             "bne 2f",
             "bic ip, r1, #{private}",
@@ -58,7 +59,7 @@ mod futex {
             "bne 2f",
             "cmp r3, #0",
             "beq 2f",
-            // The seconds, or the most that there are: 68 years after the boot.
+            // The seconds, limited to the largest value: 68 years after boot.
             "ldr ip, [r3]",
             "ldr lr, [r3, #4]",
             "orrs lr, lr, ip, lsr #31",
@@ -80,22 +81,23 @@ mod futex {
     }
 }
 
-/// The number in a line of `/proc/meminfo` or `/proc/self/status`; 0 where there is no such line.
+/// Returns the number in a line of `/proc/meminfo` or `/proc/self/status`; 0 if there is no such
+/// line.
 pub fn kilobytes(text: &str, name: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     let number = line.and_then(|line| line.split_whitespace().next());
     number.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
-/// Bytes of memory that are to be had: of the machine, and of the control group where that is bounded.
-/// As many as one likes where the kernel does not say.
+/// Returns the bytes of available memory: of the machine, or of the control group if that has less.
+/// Unlimited if the kernel does not say.
 pub fn memory_available() -> u64 {
     let machine = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let machine = match kilobytes(&machine, "MemAvailable:") {
         0 => u64::MAX,
         available => available * 1024,
     };
-    // Version 2, as a container sees its own; "max" is no number.
+    // Control groups version 2, as seen in a container; "max" is not a number.
     let group = |name: &str| {
         let text = std::fs::read_to_string(format!("/sys/fs/cgroup/memory.{name}")).ok()?;
         text.trim().parse::<u64>().ok()
@@ -117,7 +119,8 @@ mod tests {
         time::{Duration, Instant},
     };
 
-    /// Longer than what is left of a second, at most times: a wait until the last full second would show.
+    /// Usually longer than the rest of the current second, so that a wait until the last full
+    /// second would fail.
     const SPAN: Duration = Duration::from_millis(300);
 
     #[test]
@@ -126,7 +129,7 @@ mod tests {
         assert!(super::memory_available() > 0);
     }
 
-    /// Each as often as it takes to begin one in the first half of a second, and one in the second.
+    /// Repeated until waits have started in both halves of a second.
     fn assert_lasts(wait: impl Fn(Duration)) {
         for _ in 0..4 {
             let began = Instant::now();
@@ -147,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_parked_thread_wakes_when_its_time_is_over_or_it_is_unparked() {
-        // May end early; seldom does.
+        // May return early, but seldom does.
         assert_lasts(|span| (0..4).for_each(|_| thread::park_timeout(span)));
         thread::current().unpark();
         thread::park();

@@ -1,8 +1,9 @@
-//! Time zones: what a moment is called locally, and when a local day begins.
+//! Time zones: converts times to local time, and finds when a local day begins.
 //!
-//! A zone is a POSIX `TZ` string (`CET-1CEST,M3.5.0,M10.5.0/3`), or the changes that somebody else worked out.
-//! Neither needs a zone database, which boards lack.
-//! Spec: POSIX.1-2024 §8.3, RFC 9636 §3.3. Knows nothing of: how a time is written.
+//! A zone is a POSIX `TZ` string (`CET-1CEST,M3.5.0,M10.5.0/3`), or a list of changes provided by a
+//! client. Neither needs a zone database, which boards lack.
+//! Spec: POSIX.1-2024 §8.3, RFC 9636 §3.3.
+//! Knows nothing of: time formats.
 
 mod posix;
 
@@ -25,23 +26,23 @@ pub struct Zone(Kind);
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Kind {
     Rule(Rule),
-    /// Minutes at first, then from each moment on; in the order of time.
+    /// Minutes at first, then from each time on; ordered by time.
     Changes(i64, Vec<(WallTime, i64)>),
 }
 
 impl Zone {
     pub const UTC: Zone = Zone(Kind::Changes(0, Vec::new()));
 
-    /// A POSIX `TZ` string; `None` where it is none.
+    /// Parses a POSIX `TZ` string; `None` if it is invalid.
     pub fn posix(text: &str) -> Option<Zone> {
         Rule::parse(text).map(|rule| Zone(Kind::Rule(rule)))
     }
 
-    /// Minutes east of UTC, and changes: `60,1774746000000:120,1792890000000:60`; moments in ms, ascending.
-    /// Comma and colon may be percent-encoded.
+    /// Parses minutes east of UTC, and changes: `60,1774746000000:120,1792890000000:60`, with
+    /// ascending times in ms. Comma and colon may be percent-encoded.
     ///
     /// # Errors
-    /// What is expected, in words.
+    /// What was expected, as a message.
     pub fn parse_changes(text: &str) -> Result<Zone, String> {
         let text = text.replace("%2C", ",").replace("%2c", ",");
         let text = text.replace("%3A", ":").replace("%3a", ":");
@@ -67,8 +68,8 @@ impl Zone {
         }
     }
 
-    /// The zone of a compiled zone file (TZif of version 2 or later): the rule at its end, which holds for all
-    /// times after its last change. `None` where it has none.
+    /// Reads a compiled zone file (TZif version 2 or later): the rule at its end, which applies to
+    /// all times after its last change. `None` if there is none.
     pub fn of_file(bytes: &[u8]) -> Option<Zone> {
         let rest = bytes.strip_prefix(b"TZif")?;
         let text = rest.strip_suffix(b"\n").filter(|_| rest.first() >= Some(&b'2'))?;
@@ -76,7 +77,8 @@ impl Zone {
         Zone::posix(str::from_utf8(line).ok()?)
     }
 
-    /// What `TZ`, `/etc/TZ` (uClibc, OpenIPC) or `/etc/localtime` says; UTC where none says anything.
+    /// Returns the zone of `TZ`, `/etc/TZ` (uClibc, OpenIPC) or `/etc/localtime`; UTC if none is
+    /// set.
     pub fn of_this_machine() -> Zone {
         let by_name = |name: &str| {
             let name = name.trim().trim_start_matches(':');
@@ -89,7 +91,7 @@ impl Zone {
         variable.or_else(etc).or_else(localtime).unwrap_or(Zone::UTC)
     }
 
-    /// Minutes that local time is ahead of UTC in that moment.
+    /// Minutes by which local time is ahead of UTC at that time.
     pub fn offset_minutes_at(&self, moment: WallTime) -> i64 {
         match &self.0 {
             Kind::Rule(rule) => rule.offset_minutes_at(moment.0.div_euclid(1000)),
@@ -100,26 +102,26 @@ impl Zone {
         }
     }
 
-    /// The local day that a moment lies in, counted from 1970-01-01.
+    /// The local day containing a time, counted from 1970-01-01.
     pub fn day_of(&self, moment: WallTime) -> i64 {
         let local = moment.0.saturating_add(self.offset_minutes_at(moment) * MILLIS_PER_MINUTE);
         local.div_euclid(MILLIS_PER_DAY)
     }
 
-    /// When a local day begins. Days have 23 or 25 hours where the clocks change.
+    /// The start of a local day. Days have 23 or 25 hours when the clocks change.
     pub fn begin_of(&self, day: i64) -> WallTime {
         let midnight = day.saturating_mul(MILLIS_PER_DAY);
-        // By the offsets before and after: the clocks may change in that night.
+        // Tries the offsets before and after: the clocks may change that night.
         let [before, after] = [-MILLIS_PER_DAY, MILLIS_PER_DAY].map(|span| {
             let offset = self.offset_minutes_at(WallTime(midnight.saturating_add(span)));
             let begin = WallTime(midnight.saturating_sub(offset * MILLIS_PER_MINUTE));
             (begin, self.offset_minutes_at(begin) == offset)
         });
         match (before, after) {
-            // There is a midnight, or there are two.
+            // There is one midnight, or there are two.
             ((one, true), (other, true)) => one.min(other),
             ((one, true), _) | (_, (one, true)) => one,
-            // It is left out: the day begins with the change.
+            // Midnight is skipped: the day begins with the change.
             ((one, false), (other, false)) => one.max(other),
         }
     }
@@ -134,7 +136,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 const ZONE_INFO: &str = "/usr/share/zoneinfo";
 const MILLIS_PER_MINUTE: i64 = 60_000;
 const MILLIS_PER_DAY: i64 = 86_400_000;
-/// No zone is so far from UTC.
+/// No zone is this far from UTC.
 const MINUTES_MAX: i64 = 24 * 60;
 
 #[cfg(test)]

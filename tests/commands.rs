@@ -168,7 +168,7 @@ fn probe_in_words() {
 fn probe_without_a_camera_says_why() {
     let port = Port::closed();
     assert_refused(&["probe", &port.url("cam")], 1, "nothing is listening on that port");
-    assert_refused(&["probe", "http://127.0.0.1/"], 2, "a camera's URL begins with rtsp://");
+    assert_refused(&["probe", "http://127.0.0.1/"], 2, "a camera's URL must begin with rtsp://");
     let camera = Camera::builder().stream("cam", Clip::built_in()).start().unwrap();
     assert_refused(&["probe", &camera.url("nope")], 1, "404 Not Found: the camera has no /nope");
     let dead = Port::dead();

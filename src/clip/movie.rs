@@ -1,5 +1,5 @@
-//! The head of a clip: what the segments' heads say in; `ftyp`, `moov` with tables left open, and
-//! the header of `mdat` out.
+//! The head of a clip: the segments' heads in; `ftyp`, `moov` with placeholders for tables, and the
+//! header of `mdat` out.
 
 use super::{
     part::Part,
@@ -7,7 +7,7 @@ use super::{
 };
 use crate::mp4::{AUDIO_TRACK_ID, TRACK_ID, put_u16, put_u32, scan::Track};
 
-/// What the `moov` of a segment says of its tracks, as it must be for the next one to follow.
+/// A segment's tracks according to its `moov`, which the next segment has to match.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Movie {
     pub video: TrackHead,
@@ -24,7 +24,7 @@ pub(super) struct TrackHead {
 }
 
 impl Movie {
-    /// Reads a whole `moov`; `None` where it has no video, or is damaged.
+    /// Parses a whole `moov`; `None` if it has no video or is damaged.
     pub fn read(moov: &[u8]) -> Option<Movie> {
         let (mut video, mut audio) = (None, None);
         for (kind, _, trak) in boxes(moov.get(8..)?) {
@@ -59,7 +59,7 @@ impl TrackHead {
     }
 }
 
-/// Kind, whole and payload of each box.
+/// Iterates over boxes: kind, the whole box, and its payload.
 fn boxes(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8], &[u8])> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -76,24 +76,24 @@ fn find<'a>(bytes: &'a [u8], wanted: &[u8; 4]) -> Option<&'a [u8]> {
     boxes(bytes).find(|(kind, ..)| kind == wanted).map(|(.., payload)| payload)
 }
 
-/// Where everything lies in the clip.
+/// The layout of the clip.
 #[derive(Debug)]
 pub(super) struct Layout {
     blocks: Blocks,
     pub media_begin: u64,
     pub media_bytes: u64,
-    /// Added to every composition offset, so that none is negative.
+    /// Added to every composition offset, to make all of them non-negative.
     pub offset: i32,
-    /// Ticks a second of video and sound.
+    /// Ticks per second of video and sound.
     timescales: [u32; 2],
 }
 
-/// What the clip shows of its media, in ticks of the video from the first sample's decode time.
+/// The part of the media shown, in ticks of the video from the first sample's decode time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shown {
     pub from: i64,
     pub to: i64,
-    /// The lowest composition offset, and whether there is any.
+    /// The lowest composition offset, if there are any.
     pub offset_min: i32,
     pub has_offsets: bool,
 }
@@ -128,15 +128,15 @@ impl Layout {
         layout
     }
 
-    /// The block that holds the byte at `at`, and how many of its bytes lie before; `None` where the
-    /// media begins.
+    /// Returns the block containing the byte at `at`, and the byte's offset in it; `None` where the
+    /// media starts.
     pub fn block(&self, at: u64) -> Option<(&Block, u64)> {
         let index = self.blocks.list.partition_point(|(begin, _)| *begin <= at).checked_sub(1)?;
         let (begin, block) = self.blocks.list.get(index)?;
         (at < self.media_begin).then_some((block, at - begin))
     }
 
-    /// Ticks of the video in those of a track.
+    /// Converts ticks of the video to those of a track.
     pub fn ticks(&self, track: Track, video: i64) -> i64 {
         let [of_video, of_audio] = self.timescales.map(i128::from);
         match track {
@@ -148,7 +148,7 @@ impl Layout {
     }
 }
 
-/// Blocks in order, each with where it begins.
+/// Blocks in order, each with its start.
 #[derive(Debug, Default)]
 struct Blocks {
     list: Vec<(u64, Block)>,
@@ -185,11 +185,11 @@ impl Blocks {
         }
     }
 
-    /// A box of that kind around what `content` appends.
+    /// Appends a box with the given content.
     fn boxed(&mut self, kind: &[u8; 4], content: impl FnOnce(&mut Blocks)) {
         let mut inner = Blocks::default();
         content(&mut inner);
-        // Tables of a day's frames are some MB.
+        // The tables of a day's frames have a few MB.
         let size = u32::try_from(inner.length + 8).unwrap_or(u32::MAX);
         self.bytes(&size.to_be_bytes());
         self.bytes(kind);
@@ -197,7 +197,7 @@ impl Blocks {
     }
 }
 
-/// What `moov` is written from.
+/// The data from which `moov` is written.
 struct Head<'a> {
     movie: &'a Movie,
     parts: &'a [Part],
@@ -314,7 +314,8 @@ impl Head<'_> {
         });
     }
 
-    /// An edit list (§8.6.6). Sound that begins later than the picture is preceded by an empty edit.
+    /// Writes an edit list (§8.6.6). If sound starts later than the picture, an empty edit precedes
+    /// it.
     fn edits(&self, track: Track) -> Vec<u8> {
         let mut edits = Vec::new();
         let mut shown = self.shown_ticks();
@@ -342,7 +343,7 @@ impl Head<'_> {
                 out.extend_from_slice(&media_time.to_be_bytes());
             } else {
                 put_u32(&mut out, u32::try_from(shown).unwrap_or(u32::MAX));
-                // A picture group at the most, or -1.
+                // At most a picture group, or -1.
                 put_u32(&mut out, i32::try_from(media_time).unwrap_or(0).cast_unsigned());
             }
             put_u32(&mut out, 0x0001_0000); // media_rate 1
@@ -354,13 +355,13 @@ impl Head<'_> {
         (self.shown.to - self.shown.from).max(0).cast_unsigned()
     }
 
-    /// When the first sample of sound begins, in its ticks.
+    /// The start of the first audio sample, in its ticks.
     fn audio_begin(&self) -> i64 {
         let first = self.parts.iter().find(|part| part.tally(Track::Audio).samples > 0);
         first.map_or(0, |part| self.time(Track::Audio, part, part.tally(Track::Audio).first))
     }
 
-    /// A time of a part's file on the clip's axis, in ticks of the track.
+    /// Converts a time in a part's file to the clip's time line, in ticks of the track.
     fn time(&self, track: Track, part: &Part, in_file: u64) -> i64 {
         self.layout.ticks(track, part.shift).saturating_add_unsigned(in_file)
     }
@@ -380,14 +381,14 @@ impl Head<'_> {
         self.parts.iter().map(|part| part.tally(track).samples).sum()
     }
 
-    /// Tables stay far below what is left of 4 GiB: 24 hours of frames are 40 MB of them.
+    /// Tables stay far below the rest of 4 GiB: 24 hours of frames take 40 MB.
     fn width(&self) -> Width {
         let is_small = self.layout.media_bytes < u64::from(u32::MAX) - (64 << 20);
         if is_small { Width::Bits32 } else { Width::Bits64 }
     }
 }
 
-/// What `mvhd`, `tkhd` and `mdhd` begin with: times in 64 bits where 32 are too few.
+/// The common start of `mvhd`, `tkhd` and `mdhd`, with 64-bit times if 32 bits are too few.
 fn times(flags: u8, duration: u64, between: &[u32]) -> Vec<u8> {
     let narrow = u32::try_from(duration);
     let mut out = vec![u8::from(narrow.is_err()), 0, 0, flags];
@@ -412,5 +413,5 @@ fn media_header(media_bytes: u64) -> Vec<u8> {
 }
 
 const TRACK_ENABLED_IN_MOVIE: u8 = 3;
-/// Matrix, width and height end a `tkhd` (§8.3.2).
+/// Matrix, width and height at the end of `tkhd` (§8.3.2).
 const SHAPE_BYTES: usize = 44;

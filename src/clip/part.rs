@@ -1,4 +1,4 @@
-//! What one segment contributes to a clip, and its media.
+//! One segment's contribution to a clip, and its media.
 
 use super::{Clip, ReadSource, Selection};
 use crate::{
@@ -7,52 +7,52 @@ use crate::{
 };
 use std::{io, ops::ControlFlow};
 
-/// Some fragments of one segment.
+/// Consecutive fragments of one segment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Part {
     pub source: u32,
-    /// Where its first fragment begins and its last one ends, in the file.
+    /// The start of the first fragment and the end of the last one in the file.
     pub begin: u64,
     pub end: u64,
     pub media_bytes: u64,
-    /// What its decode times are moved by, in ticks of 90 kHz.
+    /// Added to its decode times, in ticks of 90 kHz.
     pub shift: i64,
-    /// Video and sound.
+    /// For video and sound.
     pub tallies: [Tally; 2],
 }
 
-/// What a track of a part adds to its tables.
+/// A part's contribution to one track's tables.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tally {
-    /// Entries of each table, in the order of `tables::Kind`.
+    /// Entries in each table, in the order of `tables::Kind`.
     pub entries: [u32; 6],
     pub samples: u32,
     pub chunks: u32,
     /// Decode times in the file, in ticks of the track.
     pub first: u64,
     pub last: u64,
-    /// Of the last sample, until the next part begins.
+    /// Duration of the last sample, until the next part starts.
     pub last_duration: u32,
 }
 
-/// A sample on its way into the tables.
+/// A sample to be added to the tables.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Placed {
     pub sample: Sample,
-    /// Where it lies in the media of its part.
+    /// Its position in the media of its part.
     pub media: u64,
 }
 
-/// A piece of a part: what [`walk`] comes by.
+/// The steps of a [`walk`].
 #[derive(Clone, Debug)]
 pub(super) enum Piece {
     Sample(Placed),
-    /// Bytes of the file that are media of the clip, in order; they hold the samples before it.
+    /// Bytes of the file that are media of the clip, in order; they contain the preceding samples.
     Media {
         at: u64,
         bytes: u64,
     },
-    /// A fragment ended; nothing before it is to be forgotten.
+    /// A fragment is complete: what precedes it is valid.
     Fragment {
         begin: u64,
         end: u64,
@@ -60,7 +60,7 @@ pub(super) enum Piece {
     },
 }
 
-/// Goes over a part's fragments from `begin` on.
+/// Walks over a part's fragments from `begin` on.
 ///
 /// # Errors
 /// As [`scan::walk`].
@@ -74,7 +74,7 @@ pub(super) fn walk(
     let mut media = 0;
     let mut keys = 0;
     let key_frame_ticks = (head.timescale() / KEY_FRAMES_PER_SECOND).max(1);
-    // Of this fragment: where a sample lies in the media is known when its `mdat` is.
+    // Samples of this fragment, whose positions are known once its `mdat` is read.
     let mut samples = Vec::new();
     let mut too_many = false;
     let walked = scan::walk(read, end, head, begin, &mut |step| match step {
@@ -128,12 +128,12 @@ pub struct Cursor {
     /// Media of the clip before the part, and of the part before `fragment`.
     part_media: u64,
     fragment_media: u64,
-    /// Where to walk on in the file; 0 stands for the part's begin.
+    /// Where to continue in the file; 0 means the start of the part.
     fragment: u64,
 }
 
 impl Clip {
-    /// Appends up to `room` bytes of media, of one part.
+    /// Appends up to `room` bytes of media from one part.
     pub(super) fn copy_media(
         &self,
         cursor: &mut Cursor,
@@ -195,7 +195,7 @@ impl Clip {
 
 fn append(read_at: scan::ReadAt, mut at: u64, left: u64, out: &mut Vec<u8>) -> io::Result<()> {
     let mut filled = out.len();
-    // At most a piece that the caller asked for.
+    // At most one piece requested by the caller.
     let end = filled + usize::try_from(left).unwrap_or(0);
     out.resize(end, 0);
     while filled < end {
@@ -217,7 +217,7 @@ fn append(read_at: scan::ReadAt, mut at: u64, left: u64, out: &mut Vec<u8>) -> i
     if filled == end { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
-/// A segment that could be planned and can not be read now.
+/// The error for a segment that was planned but cannot be read now.
 pub(super) fn into_io(state: State) -> io::Error {
     match state {
         State::Unreadable { error, .. } => error,

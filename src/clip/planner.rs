@@ -1,4 +1,4 @@
-//! Plans a clip: segments in, one after the other; what each contributes out.
+//! Plans a clip: segments in, one after another; their contributions out.
 
 use super::{
     Clip, Ends, Selection, Source,
@@ -16,7 +16,7 @@ use crate::{
 };
 use std::ops::ControlFlow;
 
-/// Takes in the segments of a span.
+/// Collects the segments of a span.
 #[derive(Debug)]
 pub struct Planner {
     from: WallTime,
@@ -24,7 +24,7 @@ pub struct Planner {
     selection: Selection,
     first: Option<First>,
     parts: Vec<Part>,
-    /// Decode time at which the next part begins, in ticks of the video.
+    /// Decode time at which the next part starts, in ticks of the video.
     end: i64,
     shown: Shown,
     shown_from: WallTime,
@@ -32,24 +32,24 @@ pub struct Planner {
     ends: Ends,
 }
 
-/// What the first segment says of all.
+/// Properties of the first segment, which all have to share.
 #[derive(Debug)]
 struct First {
     head: Head,
     movie: Movie,
 }
 
-/// What became of a segment.
+/// The result of adding a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Added {
-    /// The next one is wanted.
+    /// Add the next one.
     More,
-    /// The clip is complete, or can not go on.
+    /// The clip is complete, or cannot continue.
     End,
 }
 
 impl Planner {
-    /// A clip of what was recorded from `from` up to `to`.
+    /// Starts a clip of everything recorded from `from` to `to`.
     pub fn new(from: WallTime, to: WallTime, selection: Selection) -> Planner {
         Planner {
             from,
@@ -65,10 +65,10 @@ impl Planner {
         }
     }
 
-    /// Takes in the next segment, in the order of their times; those without anything of the span,
-    /// and those that are no recordings of fragments, contribute nothing.
+    /// Adds the next segment, in order of time; segments outside the span, and files that are not
+    /// fragmented recordings, contribute nothing.
     ///
-    /// *Cost*: one or two reads of 4 KB a fragment.
+    /// *Cost*: one or two reads of 4 KB per fragment.
     pub fn add(&mut self, source: Source, read_at: scan::ReadAt) -> Added {
         if source.start >= self.to {
             return Added::End;
@@ -106,7 +106,7 @@ impl Planner {
         }
     }
 
-    /// The clip; `None` where nothing of the span was recorded.
+    /// Returns the clip; `None` if nothing was recorded in the span.
     pub fn finish(self) -> Option<Clip> {
         let First { head, movie } = self.first?;
         if self.parts.is_empty() {
@@ -153,7 +153,7 @@ impl Planner {
     }
 }
 
-/// The head of a file that has its samples in fragments, with its `moov`.
+/// Reads the head and `moov` of a fragmented file.
 fn read_head(read_at: scan::ReadAt, len: u64) -> Option<(Head, Movie)> {
     let head = scan::read_head(read_at, len).ok()?;
     if head.form != Form::Fragmented || head.video.is_none() {
@@ -163,7 +163,7 @@ fn read_head(read_at: scan::ReadAt, len: u64) -> Option<(Head, Movie)> {
     Some((head, Movie::read(&movie)?))
 }
 
-/// Counts what one segment contributes.
+/// Counts one segment's contribution.
 struct Survey {
     source: Source,
     timescale: u32,
@@ -174,16 +174,16 @@ struct Survey {
     to: i64,
     part: Part,
     counters: [Counter; 2],
-    /// Of the fragment that is gone through.
+    /// Samples of the current fragment.
     pending: Vec<Placed>,
     pending_media: u64,
     offset_min: i32,
     has_offsets: bool,
-    /// Presentation times of the frame shown at the span's begin, and of the first one behind its
-    /// end; `None`: the part's own.
+    /// Presentation times of the frame shown at the start of the span, and of the first one after
+    /// its end; `None` means the part's own.
     shown_from: Option<i64>,
     shown_to: Option<i64>,
-    /// Where the last fragment ends.
+    /// The end of the last fragment.
     real_end: Option<i64>,
 }
 
@@ -240,7 +240,7 @@ impl Survey {
             Some(extent) if has_begun && extent.start.0 >= self.to => {
                 return ControlFlow::Break(());
             }
-            // The last key frame at or before the span's begin is where decoding begins.
+            // Decoding starts at the last key frame at or before the start of the span.
             Some(extent)
                 if extent.opens_on.is_key()
                     && (!has_begun || (self.is_first && extent.start.0 <= self.from)) =>
@@ -297,7 +297,7 @@ impl Survey {
         self
     }
 
-    /// Wall time of a time of the file; `None` is its beginning.
+    /// The wall time of a time in the file; `None` means its start.
     fn wall(&self, ticks: Option<i64>) -> WallTime {
         let millis = ticks.unwrap_or(0).saturating_mul(1000) / i64::from(self.timescale);
         WallTime(self.source.start.0.saturating_add(millis))

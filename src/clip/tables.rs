@@ -1,7 +1,7 @@
 //! The tables of a track (ISO/IEC 14496-12 §8.6.1, §8.6.2, §8.7): samples in, entries out.
 //!
-//! Every part begins its runs anew, so that its entries can be made from it alone; the same code
-//! counts them and makes them.
+//! Every part starts new runs, so that its entries can be made from it alone; the same code counts
+//! and makes them.
 
 use super::{
     Clip, ReadSource,
@@ -23,7 +23,7 @@ pub(super) enum Kind {
     Chunks = 3,
     /// `stsz`: bytes of each sample.
     Sizes = 4,
-    /// `stco` or `co64`: where chunks lie.
+    /// `stco` or `co64`: the positions of chunks.
     Places = 5,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Table {
     pub width: Width,
 }
 
-/// Of the places of chunks.
+/// The width of chunk positions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Width {
     Bits32,
@@ -68,20 +68,20 @@ impl Part {
     }
 }
 
-/// What counts on from part to part.
+/// Values carried from part to part.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Base {
     pub samples: u32,
     pub chunks: u32,
-    /// Where the part's media begins in the clip.
+    /// The start of the part's media in the clip.
     pub media: u64,
-    /// Of the part's last sample.
+    /// Duration of the part's last sample.
     pub last_duration: u32,
     /// Makes every composition offset positive.
     pub offset: i32,
 }
 
-/// Makes the entries of one table of one part.
+/// Makes the entries of one table for one part.
 #[derive(Clone, Debug)]
 pub(super) struct Writer {
     kind: Kind,
@@ -89,7 +89,7 @@ pub(super) struct Writer {
     base: Base,
     samples: u32,
     chunks: u32,
-    /// A run of equal values, and the sample or chunk before, whose value is not known yet.
+    /// A run of equal values, and the previous sample or chunk, whose value is not known yet.
     run: Option<(u32, u32)>,
     before: Option<u64>,
     chunk_end: Option<u64>,
@@ -113,7 +113,7 @@ impl Writer {
         }
     }
 
-    /// Takes in the next sample of the track and appends the entries that are complete by it.
+    /// Adds the next sample of the track, and appends entries that are now complete.
     pub fn sample(&mut self, placed: &Placed, out: &mut Vec<u8>) {
         let Placed { sample, media } = placed;
         self.samples += 1;
@@ -126,7 +126,7 @@ impl Writer {
             }
             Kind::Offsets => {
                 let offset = sample.composition_offset.saturating_add(self.base.offset);
-                // Counted with a base of 0 it may be negative: the runs are the same.
+                // With a base of 0 it may be negative while counting: the runs are the same.
                 self.extend_run(offset.cast_unsigned(), out);
             }
             Kind::Keys if sample.is_key => put_u32(out, self.base.samples + self.samples),
@@ -142,13 +142,13 @@ impl Writer {
         }
     }
 
-    /// A fragment ended: its samples and the next one's do not share a chunk.
+    /// Ends a fragment: its samples do not share a chunk with the next one's.
     pub fn fragment(&mut self) {
         self.chunk_end = None;
     }
 
-    /// Appends what waited for the part's end. The last sample's duration is an entry of its own,
-    /// for it depends on the next part.
+    /// Ends the part and appends its remaining entries. The last sample's duration is a separate
+    /// entry, because it depends on the next part.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         match self.kind {
             Kind::Times => {
@@ -193,7 +193,7 @@ impl Writer {
         let place = self.base.media + media;
         match (self.kind, self.width) {
             (Kind::Places, Width::Bits64) => out.extend_from_slice(&place.to_be_bytes()),
-            // A clip of 32-bit places ends below 4 GiB.
+            // A clip with 32-bit positions is smaller than 4 GiB.
             (Kind::Places, Width::Bits32) => put_u32(out, u32::try_from(place).unwrap_or(0)),
             _ => self.end_chunk(out),
         }
@@ -234,7 +234,7 @@ impl Clip {
                 written.clear();
                 self.write_part(table, part, base, &mut written, read)?;
                 if written.len() as u64 != end - begin {
-                    return Err(io::ErrorKind::UnexpectedEof.into()); // not the file that was planned
+                    return Err(io::ErrorKind::UnexpectedEof.into()); // the file has changed
                 }
                 let from = usize::try_from(skip.saturating_sub(begin)).unwrap_or(usize::MAX);
                 let rest = written.get(from..).unwrap_or_default();
@@ -277,8 +277,8 @@ impl Clip {
         Ok(())
     }
 
-    /// Of a part's last sample, in ticks of the track: up to the first of the next part, where
-    /// there is one.
+    /// The duration of a part's last sample in ticks of the track, up to the start of the next part
+    /// if there is one.
     fn last_duration(&self, nth: usize, track: Track) -> u32 {
         let Some(part) = self.parts.get(nth) else { return 0 };
         let tally = part.tally(track);

@@ -10,7 +10,7 @@ use crate::{
 };
 use std::ops::ControlFlow;
 
-/// Segments, each with when it begins.
+/// Segments with their start times.
 struct Card(Vec<(WallTime, Vec<u8>)>);
 
 impl Card {
@@ -45,7 +45,7 @@ impl Card {
         out
     }
 
-    /// Every sample of a track of a segment: decode time, composition offset, bytes.
+    /// Every sample of a segment's track: decode time, composition offset, bytes.
     fn samples(&self, id: usize, track: Track) -> Vec<(u64, i32, Vec<u8>)> {
         let file = &self.0[id].1;
         let read_at = |buffer: &mut [u8], at: u64| self.read(id as u32, buffer, at);
@@ -66,7 +66,7 @@ impl Card {
     }
 }
 
-/// What a player makes of the tables of a track.
+/// A track's tables as a player interprets them.
 struct Tables {
     /// Decode time, composition offset, bytes.
     samples: Vec<(u64, i32, Vec<u8>)>,
@@ -168,14 +168,14 @@ fn a_clip_holds_every_frame_of_its_span_across_segments_and_gaps() {
 #[test]
 fn a_clip_begins_and_ends_at_the_frames_shown_then() {
     let card = card();
-    // 0.3 s into the first segment: the frame of 0.28 s is shown, the key frame is that of 0.24 s.
+    // 0.3 s into the first segment: the frame at 0.28 s is shown, its key frame is at 0.24 s.
     let clip = card.plan(1300, 4000, Selection::All).unwrap();
     assert_eq!((clip.from, clip.to), (WallTime(1280), WallTime(4000)));
     let tables = Tables::read(&card.write(&clip, 1 << 20), 0);
     assert_eq!(tables.edits, [(2720 * 90, 40 * 90)]);
     assert_eq!(tables.samples[0].2, card.samples(0, Track::Video)[6].2);
     assert_eq!(tables.keys[0], 1);
-    // The last fragment of which something is shown is whole: frames up to 0.6 s of the second.
+    // The last fragment partly shown is complete: frames up to 0.6 s of the second segment.
     assert_eq!(tables.samples.len(), 54 + 15);
 }
 
@@ -208,7 +208,7 @@ fn sound_stays_in_step_over_a_cut() {
     let tables = Tables::read(&card.write(&clip, 1 << 20), 1);
     let in_file = card.samples(0, Track::Audio);
     assert_eq!(tables.samples.len(), 2 * in_file.len());
-    // The second segment's sound begins where its video does: 2.4 s later, by the sound's clock.
+    // The second segment's sound starts with its video: 2.4 s later by the sound's clock.
     let rate = u64::from(format.clock_rate());
     assert_eq!(tables.samples[in_file.len()].0, 24 * rate / 10);
     assert!(

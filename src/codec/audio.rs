@@ -1,10 +1,11 @@
-//! Audio: what the sample entry of an MP4 file needs to know of sound.
+//! Audio: what an MP4 sample entry needs to know about sound.
 //!
-//! What an SDP or a stream says of its sound in; timescale, length of a frame, and the decoder
-//! configuration out.
+//! The description in an SDP or a stream in; timescale, frame length, and decoder configuration
+//! out.
 //! Spec: ISO/IEC 14496-3 §1.6.2 (AudioSpecificConfig), 14496-1 §7.2.6 (descriptors in `esds`), RFC
-//! 6716 §3.1 (Opus), "Encapsulation of Opus in ISO Base Media File Format" §4.3.2 (`dOps`), RFC 6381
-//! §3.4. Knows nothing of: RTP, files.
+//! 6716 §3.1 (Opus), "Encapsulation of Opus in ISO Base Media File Format" §4.3.2 (`dOps`), RFC
+//! 6381 §3.4.
+//! Knows nothing of: RTP, files.
 
 use crate::{
     bits::{Bits, Bytes},
@@ -21,23 +22,23 @@ pub enum AudioCodec {
     Pcma,
 }
 
-/// A sound track: how its frames are to be decoded, and how long they last.
+/// The format of a sound track: how to decode its frames, and how long they last.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AudioFormat {
     codec: AudioCodec,
     clock_rate: u32,
     channels: u8,
-    /// Of AAC: the object type that is signalled first, and ticks of a frame.
+    /// For AAC: the first object type signalled, and ticks per frame.
     object_type: u8,
     frame_ticks: u32,
-    /// AudioSpecificConfig, of AAC.
+    /// AudioSpecificConfig, for AAC.
     configuration: Box<[u8]>,
 }
 
 impl AudioFormat {
-    /// AAC as an AudioSpecificConfig has it; `clock_rate` counts the ticks of its times.
+    /// AAC described by an AudioSpecificConfig; its times count at `clock_rate`.
     ///
-    /// `None`: of an object type that no browser plays, or unreadable.
+    /// `None` if it is unreadable, or of an object type that no browser plays.
     pub fn aac(configuration: &[u8], clock_rate: u32) -> Option<AudioFormat> {
         let specific = SpecificConfig::read(&mut Bits::new(configuration))?;
         let ticks = u64::from(specific.frame_samples) * u64::from(clock_rate);
@@ -55,12 +56,12 @@ impl AudioFormat {
         })
     }
 
-    /// Opus, always on a clock of 48 kHz (RFC 7587 §4.1).
+    /// Opus, whose clock is always 48 kHz (RFC 7587 §4.1).
     pub fn opus() -> AudioFormat {
         AudioFormat::plain(AudioCodec::Opus, 48_000, 2)
     }
 
-    /// G.711: a byte a sample and channel.
+    /// G.711: one byte per sample and channel.
     pub fn g711(codec: AudioCodec, clock_rate: u32, channels: u8) -> AudioFormat {
         AudioFormat::plain(codec, clock_rate, channels.max(1))
     }
@@ -74,7 +75,7 @@ impl AudioFormat {
         self.codec
     }
 
-    /// Ticks a second of its times: the RTP clock, and the timescale of its track.
+    /// Ticks per second of its times: the RTP clock rate and the track's timescale.
     pub fn clock_rate(&self) -> u32 {
         self.clock_rate
     }
@@ -87,7 +88,7 @@ impl AudioFormat {
         &self.configuration
     }
 
-    /// How long a frame lasts, in ticks; `None` for what is no frame.
+    /// Returns the duration of a frame in ticks; `None` for an invalid frame.
     pub fn frame_ticks(&self, frame: &[u8]) -> Option<u32> {
         match self.codec {
             AudioCodec::Aac => (!frame.is_empty()).then_some(self.frame_ticks),
@@ -100,7 +101,7 @@ impl AudioFormat {
         }
     }
 
-    /// In words: `AAC`, `HE-AAC`, `Opus`, `G.711`.
+    /// Returns a readable name: `AAC`, `HE-AAC`, `Opus`, `G.711`.
     pub fn name(&self) -> &'static str {
         match self.codec {
             AudioCodec::Aac if matches!(self.object_type, SBR | PS) => "HE-AAC",
@@ -110,13 +111,14 @@ impl AudioFormat {
         }
     }
 
-    /// Its part of the `codecs` parameter: `mp4a.40.2`, `opus`. G.711 has none: browsers say that they
-    /// can not play a file that names it, and play it all the same (with its sound, or without).
+    /// Returns its part of the `codecs` parameter: `mp4a.40.2`, `opus`. G.711 has none: browsers
+    /// claim that they cannot play a file that names it, but play it anyway (with or without
+    /// sound).
     pub fn mime(&self) -> Option<String> {
         mime(&self.sample_entry(), Some(self.object_type))
     }
 
-    /// The sample entry's type; those of G.711 are QuickTime's.
+    /// The sample entry's type; for G.711, QuickTime's.
     pub fn sample_entry(&self) -> [u8; 4] {
         match self.codec {
             AudioCodec::Aac => *b"mp4a",
@@ -126,13 +128,13 @@ impl AudioFormat {
         }
     }
 
-    /// The box in the sample entry that tells the decoder: its type and payload.
+    /// Returns type and payload of the box for the decoder in the sample entry.
     pub fn decoder_configuration(&self) -> Option<([u8; 4], Vec<u8>)> {
         match self.codec {
             AudioCodec::Aac => Some((*b"esds", self.elementary_stream_descriptor())),
             AudioCodec::Opus => {
-                // Version, channels, PreSkip (nothing: a stream is joined anywhere), input rate,
-                // gain, mapping family.
+                // Version, channels, PreSkip (none: playback may start anywhere), input rate, gain,
+                // mapping family.
                 let [b0, b1, b2, b3] = self.clock_rate.to_be_bytes();
                 Some((*b"dOps", vec![0, self.channels, 0, 0, b0, b1, b2, b3, 0, 0, 0]))
             }
@@ -160,7 +162,7 @@ impl AudioFormat {
     }
 }
 
-/// What [`AudioFormat::mime`] says of the track with this sample entry; of `mp4a` by the payload of its
+/// The [`AudioFormat::mime`] of a track with this sample entry; for `mp4a`, from the payload of its
 /// `esds`.
 pub fn mime_of_entry(kind: &[u8; 4], esds: Option<&[u8]>) -> Option<String> {
     mime(kind, esds.and_then(read_object_type_of_descriptor))
@@ -174,7 +176,7 @@ fn mime(kind: &[u8; 4], object_type: Option<u8>) -> Option<String> {
     }
 }
 
-/// The object type in an `esds` of MPEG-4 audio.
+/// The object type in an `esds` for MPEG-4 audio.
 fn read_object_type_of_descriptor(esds: &[u8]) -> Option<u8> {
     let mut bytes = Bytes(esds);
     bytes.take(4)?;
@@ -193,7 +195,7 @@ fn read_object_type_of_descriptor(esds: &[u8]) -> Option<u8> {
     read_object_type(&mut Bits::new(bytes.0))
 }
 
-/// A descriptor's tag and length, which has up to four bytes (ISO/IEC 14496-1 §8.3.3).
+/// Reads a descriptor's tag and its length of up to four bytes (ISO/IEC 14496-1 §8.3.3).
 fn open_descriptor(bytes: &mut Bytes, tag: u8) -> Option<()> {
     if bytes.u8()? != tag {
         return None;
@@ -201,21 +203,20 @@ fn open_descriptor(bytes: &mut Bytes, tag: u8) -> Option<()> {
     (0..4).any(|_| bytes.u8().is_some_and(|byte| byte & 0x80 == 0)).then_some(())
 }
 
-/// What AudioSpecificConfig says, as far as it matters here.
+/// The parts of an AudioSpecificConfig needed here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SpecificConfig {
-    /// The one that is signalled first: 5 and 29 stand before that of the core.
+    /// The first one signalled: 5 and 29 precede the core's.
     pub object_type: u8,
-    /// Of the core: half of what a decoder of HE-AAC puts out.
+    /// The core's rate, half of the output rate of an HE-AAC decoder.
     pub sample_rate: u32,
     pub channels: u8,
-    /// Samples of a frame at that rate.
+    /// Samples per frame at that rate.
     pub frame_samples: u32,
 }
 
 impl SpecificConfig {
-    /// Reads up to the end of GASpecificConfig; what extends it in a way that older decoders ignore
-    /// is left.
+    /// Reads up to the end of GASpecificConfig; extensions that older decoders ignore are not read.
     pub fn read(bits: &mut Bits) -> Option<SpecificConfig> {
         let object_type = read_object_type(bits)?;
         let sample_rate = read_sample_rate(bits)?;
@@ -225,7 +226,8 @@ impl SpecificConfig {
             read_sample_rate(bits)?;
             core = read_object_type(bits)?;
         }
-        // AAC Main, LC, SSR and LTP; others have other configurations, and no browser plays them.
+        // AAC Main, LC, SSR and LTP; others have different configurations, and no browser plays
+        // them.
         if !(1..=4).contains(&core) {
             return None;
         }
@@ -260,7 +262,7 @@ fn read_sample_rate(bits: &mut Bits) -> Option<u32> {
     (rate > 0).then_some(rate)
 }
 
-/// Ticks of 48 kHz of one packet (RFC 6716 §3.1, §3.2.5); at most 120 ms.
+/// The duration of one packet in ticks of 48 kHz (RFC 6716 §3.1, §3.2.5); at most 120 ms.
 fn opus_ticks(packet: &[u8]) -> Option<u32> {
     let toc = *packet.first()?;
     let frame = match toc >> 3 {
@@ -277,7 +279,7 @@ fn opus_ticks(packet: &[u8]) -> Option<u32> {
     (1..=OPUS_TICKS_MAX).contains(&ticks).then_some(ticks)
 }
 
-/// Spectral band replication, and parametric stereo on top (ISO/IEC 14496-3 table 1.17).
+/// Spectral band replication, and with parametric stereo (ISO/IEC 14496-3 table 1.17).
 const SBR: u8 = 5;
 const PS: u8 = 29;
 const OPUS_TICKS_MAX: u32 = 5760;
@@ -308,7 +310,7 @@ mod tests {
         let lc = AudioFormat::aac(LC, 16_000).unwrap();
         assert_eq!((lc.channels(), lc.frame_ticks(&[1])), (1, Some(1024)));
         assert_eq!((lc.mime().as_deref(), lc.name()), (Some("mp4a.40.2"), "AAC"));
-        // 24 kHz core, 48 kHz out, stereo; the clock may be either's.
+        // 24 kHz core, 48 kHz output, stereo; the clock may be either's.
         let he = [0x2b, 0x11, 0x88, 0x00];
         let format = AudioFormat::aac(&he, 48_000).unwrap();
         assert_eq!((format.channels(), format.frame_ticks(&[1])), (2, Some(2048)));

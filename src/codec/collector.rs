@@ -1,10 +1,12 @@
-//! Collects parameter sets from wherever they come; tells which ones a picture needs, and where they go.
+//! Collects parameter sets from all sources, and determines which ones a picture needs and where
+//! they are stored.
 //!
-//! As long as they keep still they lie in the sample entry alone, and a rare change that comes with a
-//! key frame is one of the sample entry. Where a set changes in mid-group, or group for group, sets lie
-//! in the samples from then on: all of them before a picture at which decoding can start, those that
-//! changed before any other. `mp4` says why that goes with the sample entry's name.
-//! Spec: H.264 §7.4.1.2.1, H.265 §7.4.2.4.2 (which set is in force). Knows nothing of: packets, samples.
+//! While sets do not change they are only in the sample entry, and a rare change at a key frame
+//! changes the sample entry. If sets change in the middle of a picture group, or with every group,
+//! they go into the samples from then on: all of them before a picture at which decoding can start,
+//! the changed ones before any other. `mp4` explains why that fits the sample entry's name.
+//! Spec: H.264 §7.4.1.2.1, H.265 §7.4.2.4.2 (which set is active).
+//! Knows nothing of: packets, samples.
 
 use std::sync::Arc;
 
@@ -18,35 +20,35 @@ use crate::limits::{
 
 /// Collects parameter sets from SDP and stream: offer each NAL unit, begin each picture.
 ///
-/// Sets are known by their ids, a newer one takes the place of an older. Bounded by the ids that there
-/// are and by `PARAMETER_SETS_BYTES_MAX`; the set that changed longest ago makes way.
+/// Sets are identified by their ids; a newer one replaces an older one. Bounded by the number of
+/// ids and by `PARAMETER_SETS_BYTES_MAX`; the set that changed longest ago is dropped.
 #[derive(Debug)]
 pub struct Collector {
     codec: Codec,
-    /// By `Kind`, each in the order in which they last changed.
+    /// By `Kind`, each ordered by last change.
     sets: [Vec<Set>; 3],
-    /// Of all NAL units in `sets`.
+    /// Total size of the NAL units in `sets`.
     bytes: usize,
-    /// A set changed since the last picture began.
+    /// A set has changed since the last picture began.
     changed: bool,
-    /// Of the set that the last picture refers to.
+    /// The id of the last picture's set.
     picture_id: Option<u32>,
-    /// Of the sequence in force.
+    /// The id of the active sequence.
     sequence_id: Option<u32>,
-    /// What the sample entry is made of.
+    /// The sets in the sample entry.
     current: Option<Arc<ParameterSets>>,
-    /// Pictures since then.
+    /// Pictures since that changed.
     pictures: u32,
-    /// A sequence parameter set came since the last picture began, known or not.
+    /// A sequence parameter set has arrived since the last picture began, known or new.
     sequence_came: bool,
-    /// Pictures since the one that such a set came before.
+    /// Pictures since one that was preceded by such a set.
     without_sequence: u32,
-    /// A picture came at which decoding can start.
+    /// There has been a picture at which decoding can start.
     begun: bool,
     place: Place,
 }
 
-/// Where the sets lie that a picture needs.
+/// Where the sets needed by a picture are stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Place {
     SampleEntry,
@@ -75,8 +77,8 @@ impl Collector {
         self.codec
     }
 
-    /// Takes one NAL unit with its header, without a start code; what is no valid parameter set is
-    /// ignored. Allocates only where the set is new in meaning.
+    /// Offers a NAL unit with its header, without a start code; anything but a valid parameter set
+    /// is ignored. Allocates only if the set's meaning is new.
     pub fn offer(&mut self, nal: &[u8]) {
         if nal.len() > PARAMETER_SET_BYTES_MAX {
             return;
@@ -101,8 +103,8 @@ impl Collector {
         self.make_way();
     }
 
-    /// The sets in force before the first picture, once they are complete: those of the sequence that
-    /// changed last. The same `Arc` as long as nothing changed.
+    /// Returns the active sets before the first picture, once they are complete: those of the
+    /// sequence that changed last. The same `Arc` while nothing changes.
     pub fn current(&mut self) -> Option<Arc<ParameterSets>> {
         if !self.begun {
             self.begin(None, RandomAccess::None);
@@ -110,14 +112,14 @@ impl Collector {
         self.current.clone()
     }
 
-    /// Begins a picture whose first slice refers to that picture parameter set; answers the sets that
-    /// its sample entry is made of, `None` where what it needs is not known, and whether decoding can
-    /// start there. The same `Arc` as before unless a decoder has to begin anew.
+    /// Begins a picture whose first slice refers to that picture parameter set. Returns the sets
+    /// for its sample entry, or `None` if some are missing, and whether decoding can start there.
+    /// The same `Arc` as before unless a decoder has to be reset.
     ///
-    /// Some encoders refresh pictures bit by bit, and repeat their sets where a round begins, but send no
-    /// recovery point.
+    /// Some encoders refresh pictures gradually, and repeat their sets at the start of each round,
+    /// but send no recovery point.
     ///
-    /// *Cost*: no allocation unless the answer is new.
+    /// *Cost*: allocates only for a new result.
     pub fn begin_picture(
         &mut self,
         picture_id: Option<u32>,
@@ -134,10 +136,10 @@ impl Collector {
         (self.begin(picture_id, access), access)
     }
 
-    /// Reads the beginning of a slice's header, from its first bytes.
+    /// Reads the start of a slice header from a slice's first bytes.
     ///
     /// # Errors
-    /// `ParameterSet`: what it refers to did not come. `Malformed`: the camera's fault, or it sends
+    /// `ParameterSet` if the set it refers to has not arrived. `Malformed` if it is invalid, or of
     /// another codec.
     pub fn slice_header(&self, slice: &Slice, nal: &[u8]) -> Result<SliceHeader, Unreadable> {
         let id = slice.picture_set.ok_or(Unreadable::Malformed)?;
@@ -146,12 +148,14 @@ impl Collector {
         slice::read(nal, sequence.ok_or(Unreadable::ParameterSet)?.syntax, picture.syntax)
     }
 
-    /// Says that a picture may have been lost since the last set: what it came before is not known.
+    /// Reports that a picture may have been lost since the last set, so that it is unknown which
+    /// picture that set preceded.
     pub fn lose(&mut self) {
         self.sequence_came = false;
     }
 
-    /// Hands out the sets that belong into the picture's sample, in an order in which they can be read.
+    /// Passes on the sets that belong in the picture's sample, in an order in which they can be
+    /// parsed.
     pub fn sets_in_sample(&mut self, access: RandomAccess, mut write: impl FnMut(&[u8])) {
         if self.place == Place::SampleEntry {
             return;
@@ -203,7 +207,7 @@ impl Collector {
         Some((kind, Set { id, refers_to, nal, syntax, is_unsent: true }))
     }
 
-    /// A decoder forgets what refers to a set that changes.
+    /// A decoder forgets sets that refer to a changed one.
     fn send_again_what_refers_to(&mut self, kind: Kind, id: u32) {
         let [_, sequences, pictures] = &mut self.sets;
         let mut forget = |sequence: u32| {
@@ -222,7 +226,7 @@ impl Collector {
         }
     }
 
-    /// The newest of each kind stay.
+    /// Keeps the newest of each kind.
     fn make_way(&mut self) {
         while self.bytes > PARAMETER_SETS_BYTES_MAX {
             let Some(sets) = self.sets.iter_mut().max_by_key(|sets| sets.len()) else { return };
@@ -237,7 +241,7 @@ impl Collector {
         self.sets.get(kind as usize)?.iter().find(|set| set.id == id)
     }
 
-    /// The sequence in force: the one that the picture's set refers to. Where that is not told, the one
+    /// The active sequence: the one that the picture's set refers to. If that is unknown, the one
     /// that changed last.
     fn sequence_of(&self, picture_id: Option<u32>) -> Option<u32> {
         let [_, sequences, _] = &self.sets;
@@ -259,7 +263,8 @@ impl Collector {
         has_video && pictures.iter().any(|picture| picture.refers_to == sequence.id)
     }
 
-    /// Sets changed, or others are in force: the sample entry changes, or they lie in the samples now.
+    /// Sets changed, or others became active: updates the sample entry, or moves them into the
+    /// samples.
     fn settle(&mut self, access: RandomAccess) {
         let Some(sequence) = self.sequence_id.and_then(|id| self.find(Kind::Sequence, id)) else {
             return;
@@ -277,7 +282,7 @@ impl Collector {
         }
     }
 
-    /// Whether the sample entry holds all that pictures of a sequence need.
+    /// Returns true if the sample entry contains all sets that pictures of a sequence need.
     fn are_held(&self, sequence: &Set) -> bool {
         let [_, _, pictures] = &self.sets;
         let is_held =
@@ -291,13 +296,13 @@ impl Collector {
         self.current = self.build().map(Arc::new);
         self.pictures = 0;
         let sequence = self.sequence_id.and_then(|id| self.find(Kind::Sequence, id));
-        // No sample entry holds all sets that there can be.
+        // A sample entry cannot hold every possible set.
         let fits = sequence.is_some_and(|sequence| self.are_held(sequence));
         self.place = if fits { Place::SampleEntry } else { Place::Samples };
         self.sets.iter_mut().flatten().for_each(|set| set.is_unsent = !fits);
     }
 
-    /// The sequence in force first, then further complete ones, the newest first.
+    /// The active sequence first, then other complete ones, the newest first.
     fn build(&self) -> Option<ParameterSets> {
         let [videos, sequences, pictures] = &self.sets;
         let in_force = self.find(Kind::Sequence, self.sequence_id?)?;
@@ -320,12 +325,12 @@ impl Collector {
 #[derive(Debug)]
 struct Set<N = Vec<u8>> {
     id: u32,
-    /// The set of the kind above that it builds on.
+    /// The set of the kind above that it refers to.
     refers_to: u32,
     nal: N,
-    /// What slice headers need to know of it.
+    /// What parsing slice headers requires of it.
     syntax: Syntax,
-    /// It changed, and neither the sample entry nor a sample holds it yet.
+    /// It has changed, and is neither in the sample entry nor in a sample yet.
     is_unsent: bool,
 }
 
@@ -346,8 +351,8 @@ fn sequence(codec: Codec, nal: &[u8]) -> Option<Sequence> {
     }
 }
 
-/// A parameter set ends in a byte with its stop bit, so zeros behind it, and the `00 00 03` that
-/// zeros turn into, are padding (H.264 §7.4.1.1).
+/// A parameter set ends with the byte that contains its stop bit. Zeros after it, and the `00 00
+/// 03` into which they are escaped, are padding (H.264 §7.4.1.1).
 fn without_padding(mut nal: &[u8]) -> &[u8] {
     loop {
         nal = match nal {
@@ -357,15 +362,15 @@ fn without_padding(mut nal: &[u8]) -> &[u8] {
     }
 }
 
-/// Quirk: junk after the SPS. Several cameras send a few bytes behind the stop bit, some of them
-/// other ones each time; decoders do not look there.
+/// Quirk: junk after the SPS. Several cameras send a few bytes after the stop bit, some of them
+/// different ones each time; decoders ignore them.
 fn without_junk<'a>(nal: &'a [u8], sequence: &Sequence) -> &'a [u8] {
     sequence.length.and_then(|length| nal.get(..length)).unwrap_or(nal)
 }
 
-/// An encoder that repeats its sets with more than every tenth picture says nothing by it.
+/// If an encoder repeats its sets with more than every tenth picture, that has no meaning.
 const PICTURES_OF_A_ROUND_MIN: u32 = 9;
 const KINDS: [Kind; 3] = [Kind::Video, Kind::Sequence, Kind::Picture];
-/// What `avcC` can count (ISO/IEC 14496-15 §5.3.3.1.2): of 32 and 256 ids one less.
+/// The most that `avcC` can count (ISO/IEC 14496-15 §5.3.3.1.2): one less than the 32 and 256 ids.
 const SEQUENCES_LISTED_MAX: usize = 31;
 const PICTURES_LISTED_MAX: usize = 255;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::bits::BitReader;
 
-/// What the NAL unit is (table 7-1), from its first bytes.
+/// Classifies a NAL unit (table 7-1) by its first bytes.
 pub(super) fn classify(nal: &[u8]) -> NalKind {
     let Some((&header, rest)) = nal.split_first() else { return NalKind::Void };
     let slice = |place, access| {
@@ -24,7 +24,7 @@ pub(super) fn classify(nal: &[u8]) -> NalKind {
     };
     match (header & 0x1f, rest.first()) {
         (1..=5, None) => NalKind::Void,
-        // first_mb_in_slice is 0 where its code is a single 1 bit (§7.3.3).
+        // first_mb_in_slice is 0 if its code is a single 1 bit (§7.3.3).
         (1 | 2, Some(0x80..)) => slice(Place::First, RandomAccess::None),
         (5, Some(0x80..)) => slice(Place::First, RandomAccess::Idr),
         (5, _) => slice(Place::Further, RandomAccess::Idr),
@@ -38,14 +38,14 @@ pub(super) fn classify(nal: &[u8]) -> NalKind {
     }
 }
 
-/// `slice_type` and `pic_parameter_set_id` (§7.3.3), as far as they are at hand and valid.
+/// Reads `slice_type` and `pic_parameter_set_id` (§7.3.3), as far as they are available and valid.
 fn slice_head(payload: &[u8]) -> Option<(u32, u32)> {
     let mut reader = BitReader::new(payload);
     reader.unsigned()?; // first_mb_in_slice
     Some((at_most(reader.unsigned()?, 9)?, at_most(reader.unsigned()?, PICTURE_ID_MAX)?))
 }
 
-/// Kind, id and the id of the set it refers to; `None` for other NAL units and broken ones.
+/// Reads kind, id and the id of the set it refers to; `None` for other or broken NAL units.
 pub(super) fn parameter_set(nal: &[u8]) -> Option<(Kind, u32, u32)> {
     let (&header, payload) = nal.split_first()?;
     match header & 0x9f {
@@ -60,8 +60,8 @@ pub(super) fn parameter_set(nal: &[u8]) -> Option<(Kind, u32, u32)> {
     }
 }
 
-/// Parses a sequence parameter set with its header (§7.3.2.1.1). One that breaks off in its VUI is
-/// taken without it.
+/// Parses a sequence parameter set with its header (§7.3.2.1.1). If it ends within its VUI, the VUI
+/// is ignored.
 pub(super) fn sequence(nal: &[u8]) -> Option<Sequence> {
     let [header, profile, constraints, level, payload @ ..] = nal else { return None };
     if header & 0x9f != 7 {
@@ -109,7 +109,7 @@ pub(super) fn sequence(nal: &[u8]) -> Option<Sequence> {
     })
 }
 
-/// What slice headers need to know of a sequence parameter set.
+/// What slice headers depend on in a sequence parameter set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct SliceSyntax {
     pub separate_planes: bool,
@@ -123,7 +123,7 @@ pub(super) struct SliceSyntax {
     pub partitions: bool,
 }
 
-/// Reads that of a sequence parameter set with its header, and its id.
+/// Reads that from a sequence parameter set with its header, together with its id.
 pub(super) fn slice_syntax(nal: &[u8]) -> Option<(u32, SliceSyntax)> {
     let [_, profile, constraints, _, payload @ ..] = nal else { return None };
     let mut reader = BitReader::new(payload);
@@ -160,7 +160,7 @@ pub(super) fn decoder_configuration(
     }
 }
 
-/// What a sequence parameter set begins with, up to `gaps_in_frame_num_value_allowed_flag`.
+/// The start of a sequence parameter set, up to `gaps_in_frame_num_value_allowed_flag`.
 struct Head {
     id: u32,
     format: Format,
@@ -221,12 +221,12 @@ fn skip_scaling_list(reader: &mut BitReader<'_>, size: usize) -> Option<()> {
     Some(())
 }
 
-/// `pic_order_cnt_type`, and what slice headers have of it (§8.2.1).
+/// `pic_order_cnt_type`, and its fields in slice headers (§8.2.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum PictureOrder {
     /// 0: bits of `pic_order_cnt_lsb`.
     Coded { bits: u8 },
-    /// 1: whether there are `delta_pic_order_cnt`.
+    /// 1: whether `delta_pic_order_cnt` is present.
     Cycle { deltas: bool },
     /// 2: output order is decoding order.
     Decoding,
@@ -275,7 +275,7 @@ fn dimensions(reader: &mut BitReader<'_>, format: &Format) -> Option<(u32, u32, 
     Some((width, cropped(height, unit_y * rows, top, bottom)?, fields))
 }
 
-/// What `vui_parameters()` tells.
+/// The contents of `vui_parameters()`.
 struct Usability {
     signal: Signal,
     frame_rate: Option<(u32, u32)>,
@@ -335,12 +335,12 @@ const SEQUENCE_ID_MAX: u32 = 31;
 const PICTURE_ID_MAX: u32 = 255;
 /// `slice_type` of an I slice of a picture that has no others (table 7-6).
 const INTRA_PICTURE: u32 = 7;
-/// Macroblocks beside each other in the widest picture that is taken.
+/// Macroblocks per row of the widest accepted picture.
 const MACROBLOCKS_MAX: u32 = 16_384 / 16;
 pub(super) const SEQUENCE: u8 = 7;
 const BASELINE: u8 = 66;
 const EXTENDED: u8 = 88;
-/// Those whose SPS has a chroma format (§7.3.2.1.1).
+/// Profiles whose SPS has a chroma format (§7.3.2.1.1).
 const HIGH_PROFILES: [u8; 13] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135];
-/// Those that are intra-only with `constraint_set3_flag` (§E.2.1, max_num_reorder_frames).
+/// Profiles that are intra-only with `constraint_set3_flag` (§E.2.1, max_num_reorder_frames).
 const INTRA_PROFILES: [u8; 6] = [44, 86, 100, 110, 122, 244];

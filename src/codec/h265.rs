@@ -9,8 +9,8 @@ use super::{
 };
 use crate::bits::BitReader;
 
-/// What the NAL unit is (table 7-1), from its first bytes. Units of further layers are kept, but
-/// tell nothing of the base layer's picture.
+/// Classifies a NAL unit (table 7-1) by its first bytes. Units of enhancement layers are kept, but
+/// say nothing about the base layer's picture.
 pub(super) fn classify(nal: &[u8]) -> NalKind {
     let [first, second, rest @ ..] = nal else { return NalKind::Void };
     let kind = first >> 1 & 0x3f;
@@ -42,7 +42,7 @@ pub(super) fn classify(nal: &[u8]) -> NalKind {
     }
 }
 
-/// `slice_pic_parameter_set_id` (§7.3.6.1), as far as it is at hand and valid.
+/// Reads `slice_pic_parameter_set_id` (§7.3.6.1), if it is available and valid.
 fn picture_set(kind: u8, payload: &[u8]) -> Option<u32> {
     let mut reader = BitReader::new(payload);
     reader.flag()?; // first_slice_segment_in_pic_flag
@@ -52,7 +52,7 @@ fn picture_set(kind: u8, payload: &[u8]) -> Option<u32> {
     at_most(reader.unsigned()?, PICTURE_ID_MAX)
 }
 
-/// Kind, id and the id of the set it refers to; `None` for other NAL units and broken ones.
+/// Reads kind, id and the id of the set it refers to; `None` for other or broken NAL units.
 pub(super) fn parameter_set(nal: &[u8]) -> Option<(Kind, u32, u32)> {
     let payload = base_layer(nal)?;
     let mut reader = BitReader::new(payload);
@@ -74,8 +74,8 @@ pub(super) fn parameter_set(nal: &[u8]) -> Option<(Kind, u32, u32)> {
     }
 }
 
-/// Parses a sequence parameter set with its header (§7.3.2.2). One that breaks off in its VUI is
-/// taken without it.
+/// Parses a sequence parameter set with its header (§7.3.2.2). If it ends within its VUI, the VUI
+/// is ignored.
 pub(super) fn sequence(nal: &[u8]) -> Option<Sequence> {
     let payload =
         base_layer(nal).filter(|_| nal.first().is_some_and(|byte| byte >> 1 == SEQUENCE))?;
@@ -123,17 +123,17 @@ pub(super) fn sequence(nal: &[u8]) -> Option<Sequence> {
     })
 }
 
-/// What slice headers need to know of a sequence parameter set.
+/// What slice headers depend on in a sequence parameter set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SliceSyntax {
     pub separate_planes: bool,
-    /// Of `slice_pic_order_cnt_lsb`.
+    /// Bits of `slice_pic_order_cnt_lsb`.
     pub order_bits: u8,
-    /// Of `slice_segment_address`.
+    /// Bits of `slice_segment_address`.
     pub address_bits: u8,
 }
 
-/// Reads that of a sequence parameter set with its header.
+/// Reads that from a sequence parameter set with its header.
 pub(super) fn slice_syntax(nal: &[u8]) -> Option<SliceSyntax> {
     let mut reader = BitReader::new(base_layer(nal)?);
     reader.bits(4)?; // sps_video_parameter_set_id
@@ -211,8 +211,8 @@ pub(super) fn mime(profile: &[u8; 12], out: &mut String) {
     }
 }
 
-/// What lies behind the header of a NAL unit of the base layer; parameter sets of others have
-/// another syntax (Annex F).
+/// Returns what follows the header of a base layer NAL unit; parameter sets of other layers have a
+/// different syntax (Annex F).
 fn base_layer(nal: &[u8]) -> Option<&[u8]> {
     match nal {
         [first, second, payload @ ..] if first & 0x81 == 0 && second >> 3 == 0 => Some(payload),
@@ -345,8 +345,8 @@ fn reference_set(reader: &mut BitReader<'_>, index: u32, before: u32) -> Option<
     Some(pictures)
 }
 
-/// VUI and the extension flag: up to the stop bit. `None` where that is not reached, or where an
-/// extension lies between.
+/// Reads VUI and extension flag, up to the stop bit. `None` if that is not reached, or if there is
+/// an extension.
 fn rest(
     reader: &mut BitReader<'_>,
     usability_present: bool,

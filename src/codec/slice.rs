@@ -1,31 +1,33 @@
-//! Slice headers, as far as they tell where one picture ends and the next begins.
+//! Slice headers, as far as they show where one picture ends and the next begins.
 //!
-//! The syntax that two parameter sets give them and a slice's first bytes in, `SliceHeader`s out, which
-//! can be compared. Spec: H.264 §7.3.3, §7.4.1.2.4, H.265 §7.3.6.1, §7.4.7.1. Knows nothing of: which
-//! set is in force, time stamps, marker bits.
+//! The syntax defined by two parameter sets and a slice's first bytes in; `SliceHeader`s that can
+//! be compared out.
+//! Spec: H.264 §7.3.3, §7.4.1.2.4, H.265 §7.3.6.1, §7.4.7.1.
+//! Knows nothing of: which set is active, time stamps, marker bits.
 
 mod h264;
 mod h265;
 
 use super::{Codec, Kind};
 
-/// The beginning of a slice header.
+/// The start of a slice header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SliceHeader {
     /// H.264: `colour_plane_id` and `first_mb_in_slice`. H.265: 0 and `slice_segment_address`.
     position: (u32, u32),
     /// Slices may come in any order, as in Baseline and Extended profile (H.264 §7.4.3, ASO and FMO).
     pub any_order: bool,
-    /// Of a redundant coded picture: the same picture again.
+    /// It belongs to a redundant coded picture, which repeats the picture.
     pub redundant: bool,
-    /// Of a data partition A: partitions B and C may follow, which do not tell their picture.
+    /// It is a data partition A: partitions B and C may follow, which do not identify their
+    /// picture.
     pub partitioned: bool,
-    /// A dependent slice segment, which does not tell its picture either.
+    /// It is a dependent slice segment, which does not identify its picture either.
     dependent: bool,
     picture: PictureId,
 }
 
-/// What differs between two pictures that follow each other, but for the PPS: several of them may serve
+/// Fields that differ between consecutive pictures. The PPS is not one of them: several may serve
 /// one picture.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum PictureId {
@@ -34,12 +36,12 @@ enum PictureId {
         frame_number: u32,
         field: Option<Field>,
         is_reference: bool,
-        /// `idr_pic_id`, where it is an IDR picture.
+        /// `idr_pic_id`, for an IDR picture.
         idr: Option<u32>,
         /// `pic_order_cnt_lsb` and `delta_pic_order_cnt_bottom`, or `delta_pic_order_cnt`.
         order: [i32; 2],
     },
-    /// All slices of a picture have one NAL unit header (§7.4.2.2) and one order count.
+    /// All slices of a picture have the same NAL unit header (§7.4.2.2) and order count.
     H265 {
         header: [u8; 2],
         /// `slice_pic_order_cnt_lsb`; an IDR picture has none.
@@ -53,10 +55,10 @@ enum Field {
     Bottom,
 }
 
-/// Why a slice header can not be read.
+/// Why a slice header cannot be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unreadable {
-    /// It refers to a parameter set that never came.
+    /// It refers to a parameter set that never arrived.
     ParameterSet,
     Malformed,
 }
@@ -66,13 +68,13 @@ impl SliceHeader {
         self.picture == other.picture
     }
 
-    /// Whether it has the first block of its picture.
+    /// Returns true if it has the first block of its picture.
     pub fn is_first(&self) -> bool {
         self.position == (0, 0)
     }
 
-    /// Whether it can not come behind a slice of the same picture. The same place again is a slice sent
-    /// twice, unless nothing else tells two pictures apart.
+    /// Returns true if it cannot follow a slice of the same picture. An equal position means that a
+    /// slice was sent twice, unless nothing else distinguishes two pictures.
     pub fn lies_before(&self, other: &SliceHeader) -> bool {
         let is_all = matches!(self.picture, PictureId::H265 { order: None, .. });
         self.position < other.position || is_all && self.position == other.position
@@ -82,7 +84,8 @@ impl SliceHeader {
         matches!(self.picture, PictureId::H264 { field: Some(_), .. })
     }
 
-    /// Whether it belongs to the second field of the frame whose first field has `first` (H.264 §3.30).
+    /// Returns true if it belongs to the second field of a frame whose first field has `first`
+    /// (H.264 §3.30).
     pub fn is_second_field_of(&self, first: &SliceHeader) -> bool {
         use PictureId::H264;
         match (self.picture, first.picture) {
@@ -94,7 +97,8 @@ impl SliceHeader {
         }
     }
 
-    /// What it tells where it comes behind that one: a dependent slice segment is of the same picture.
+    /// Completes the header using its predecessor: a dependent slice segment belongs to the same
+    /// picture.
     #[must_use]
     pub fn behind(self, before: Option<&SliceHeader>) -> SliceHeader {
         match (before.map(|before| before.picture), self.picture) {
@@ -107,7 +111,7 @@ impl SliceHeader {
     }
 }
 
-/// What slice headers need to know of a parameter set, in a few bytes.
+/// What slice headers depend on in a parameter set, in a few bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Syntax {
     /// Nothing.
@@ -119,7 +123,7 @@ pub(super) enum Syntax {
 }
 
 impl Syntax {
-    /// That of a parameter set with its header.
+    /// Reads that from a parameter set with its header.
     pub fn of(codec: Codec, kind: Kind, nal: &[u8]) -> Option<Syntax> {
         match (codec, kind) {
             (_, Kind::Video) => Some(Syntax::Video),
@@ -133,11 +137,11 @@ impl Syntax {
     }
 }
 
-/// Reads the header of a slice that refers to sets of that syntax, from its first bytes; of data
-/// partitions that of an A.
+/// Reads the header of a slice that refers to sets of that syntax, from its first bytes; for data
+/// partitions, of an A.
 ///
 /// # Errors
-/// `Malformed`: the camera's fault, or it sends another codec.
+/// `Malformed` if the camera is at fault, or sends another codec.
 pub(super) fn read(
     nal: &[u8],
     sequence: Syntax,

@@ -89,7 +89,7 @@ fn a_picture_that_uses_all_values_of_a_sample_is_known() {
     }
 }
 
-/// What ffmpeg 4.4 writes for the same streams.
+/// As written by FFmpeg 4.4 for the same streams.
 #[test]
 fn decoder_configurations_are_those_of_ffmpeg() {
     let avcc = |nals| collect(Codec::H264, nals).unwrap().decoder_configuration();
@@ -108,7 +108,7 @@ fn decoder_configurations_are_those_of_ffmpeg() {
                 00003000003005d959809a10001002b42010101600000030090000003000003005da00280802d165959\
                 a4932bc05a020000030002000003003210a2000100074401c172b46240";
     assert_eq!(hvcc(&MAIN), bytes(main));
-    // but for min_spatial_segmentation_idc, which it reads from the VUI
+    // except min_spatial_segmentation_idc, which it reads from the VUI
     let main_10 = "01022000000090000000000078f000fcfdfafa00001303a00001001c40010c02ffff022000000300\
                    90000003000003007800009598acc048a100010041420102022000000300900000030000030078\
                    0000a003c08010e4d965662b349272bc39a020000003002000000303cc1392cdc001e848003d097\
@@ -346,14 +346,14 @@ fn h265_nal_units_are_told_apart() {
         NalKind::Slice(slice) => slice.picture_set,
         other => panic!("{other:?}"),
     };
-    // behind first_slice_segment_in_pic_flag, and no_output_of_prior_pics_flag of an IDR
+    // after first_slice_segment_in_pic_flag, and no_output_of_prior_pics_flag of an IDR
     assert_eq!(picture_set(&[1 << 1, 1, 0b1100_0000]), Some(0));
     assert_eq!(picture_set(&[19 << 1, 1, 0b1001_0000]), Some(1));
     assert_eq!(Codec::H265.classify(&[19 << 1, 1]), NalKind::Void);
     assert_eq!(Codec::H265.classify(&[19 << 1, 9, 0x80]), NalKind::Suffix, "layer 1");
 }
 
-/// A NAL unit from its header and the bits of its payload; spaces are for the eye.
+/// A NAL unit built from its header and the bits of its payload; spaces are for readability.
 fn nal_of_bits(header: &[u8], bits: &str) -> Vec<u8> {
     let mut bits: Vec<u8> = bits.bytes().filter(|bit| *bit != b' ').map(|bit| bit - b'0').collect();
     bits.push(1);
@@ -362,7 +362,7 @@ fn nal_of_bits(header: &[u8], bits: &str) -> Vec<u8> {
     header.iter().copied().chain(payload).collect()
 }
 
-/// A baseline SPS from the bits behind its level.
+/// A baseline SPS built from the bits after its level.
 fn sequence_bits(bits: &str) -> Vec<u8> {
     nal_of_bits(&[0x67, 66, 0, 30], bits)
 }

@@ -1,7 +1,7 @@
-//! What people want done to all recordings between two moments: sent to the card thread, and its answer
-//! waited for.
+//! Requests about all recordings between two times: sends them to the card thread and awaits the
+//! results.
 //!
-//! Knows nothing of: HTTP, who asks, what the card thread does.
+//! Knows nothing of: HTTP, how the card thread carries them out.
 
 use super::Daemon;
 use crate::{
@@ -14,7 +14,7 @@ use std::{
     rc::{Rc, Weak},
 };
 
-/// Wishes whose answers are waited for.
+/// Pending requests.
 #[derive(Default)]
 pub(super) struct Spans {
     next_id: Cell<u64>,
@@ -24,11 +24,11 @@ pub(super) struct Spans {
 type Answer = RefCell<Option<Result<SpanDone, SpanError>>>;
 
 impl Daemon {
-    /// Has something done to a camera's recordings between two moments; `None` where the card has not
-    /// finished in time, and goes on.
+    /// Acts on a camera's recordings between two times. `None` if the card has not finished in
+    /// time; it continues anyway.
     ///
     /// # Errors
-    /// Why it is not done.
+    /// Why it was not done.
     pub async fn do_to_span(
         &self,
         camera: &str,

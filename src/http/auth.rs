@@ -1,14 +1,15 @@
-//! Authentication: challenges of a server in, `Authorization` fields out. Serves RTSP and HTTP.
+//! Authentication for RTSP and HTTP: a server's challenges in, `Authorization` fields out.
 //!
 //! Spec: RFC 7617 (Basic), RFC 2069, 2617 and 7616 (Digest with MD5, SHA-256 and their session
-//! variants; `qop=auth` or none). Knows nothing of: messages, how often to try.
+//! variants; `qop=auth` or none).
+//! Knows nothing of: messages, retries.
 
 use super::url::Credentials;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
-/// Credentials, and the last challenge that they are to answer.
+/// Credentials, and the last challenge to answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authenticator {
     credentials: Option<Credentials>,
@@ -17,18 +18,18 @@ pub struct Authenticator {
     nonce_count: u32,
 }
 
-/// What a challenge asks for.
+/// The result of a challenge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Challenge {
-    /// An answer that was not given yet: worth another try.
+    /// It has not been answered yet: worth another attempt.
     New,
-    /// The same, and the server says that only the nonce was too old (RFC 7616 §3.3 `stale`).
+    /// The same, and the server says that only the nonce has expired (RFC 7616 §3.3 `stale`).
     Stale,
-    /// What was answered already: the credentials are wrong.
+    /// It has been answered already: the credentials are wrong.
     Same,
     /// There are no credentials.
     NoCredentials,
-    /// No scheme that is known here.
+    /// No supported scheme.
     Unknown,
 }
 
@@ -43,7 +44,7 @@ struct Digest {
     realm: String,
     nonce: String,
     opaque: Option<String>,
-    /// As the server wrote it; RFC 2069 servers write none.
+    /// As written by the server; RFC 2069 servers omit it.
     algorithm: Option<String>,
     hash: Hash,
     variant: Variant,
@@ -80,7 +81,7 @@ enum Stale {
 }
 
 impl Authenticator {
-    /// `seed` makes the client nonces; it should differ from one connection to the next.
+    /// `seed` generates the client nonces; it should differ from connection to connection.
     pub fn new(credentials: Option<Credentials>, seed: u64) -> Authenticator {
         Authenticator { credentials, seed, scheme: None, nonce_count: 0 }
     }
@@ -90,8 +91,8 @@ impl Authenticator {
         self.credentials.as_ref().map(|credentials| credentials.user.as_str())
     }
 
-    /// Takes the values of the `WWW-Authenticate` fields of a 401. The first Digest that is known
-    /// wins (RFC 7616 §3.7), then Basic.
+    /// Processes the `WWW-Authenticate` values of a 401. The first supported Digest is chosen (RFC
+    /// 7616 §3.7), or else Basic.
     pub fn challenged(&mut self, values: &mut dyn Iterator<Item = &str>) -> Challenge {
         if self.credentials.is_none() {
             return Challenge::NoCredentials;
@@ -107,7 +108,7 @@ impl Authenticator {
             }
         }
         let Some(new) = digest.or(basic) else {
-            // A bare 401 for credentials that were sent refuses them.
+            // A bare 401 after credentials were sent refuses them.
             return if self.scheme.is_some() { Challenge::Same } else { Challenge::Unknown };
         };
         let challenge = match (&self.scheme, &new) {
@@ -123,7 +124,7 @@ impl Authenticator {
         challenge
     }
 
-    /// The value of the `Authorization` field for a request; `None` before a challenge came.
+    /// Returns the `Authorization` value for a request; `None` before a challenge.
     pub fn authorization(&mut self, method: &str, uri: &str) -> Option<String> {
         let credentials = self.credentials.as_ref()?;
         match self.scheme.as_ref()? {
@@ -182,7 +183,7 @@ impl Digest {
         out
     }
 
-    /// RFC 7616 §3.4.1, and RFC 2617 §3.2.2.1 where the server sent no `qop`.
+    /// RFC 7616 §3.4.1, or RFC 2617 §3.2.2.1 if the server sent no `qop`.
     fn response(
         &self,
         credentials: &Credentials,
@@ -203,7 +204,7 @@ impl Digest {
         }
     }
 
-    /// Takes one parameter of the challenge; `None` when that makes it one that is not known here.
+    /// Sets a parameter of the challenge; `None` if that makes it unsupported.
     fn set(&mut self, name: &str, value: &str) -> Option<()> {
         if name.eq_ignore_ascii_case("realm") {
             self.realm = value.to_owned();
@@ -214,7 +215,7 @@ impl Digest {
         } else if name.eq_ignore_ascii_case("stale") && value.eq_ignore_ascii_case("true") {
             self.stale = Stale::Yes;
         } else if name.eq_ignore_ascii_case("qop") {
-            // Without `auth` in the list there is `auth-int` only, which is not known here.
+            // A list without `auth` has only `auth-int`, which is not supported.
             let mut listed = value.split([',', ';', ' ']).filter(|qop| !qop.is_empty()).peekable();
             if listed.peek().is_some() {
                 listed.find(|qop| qop.eq_ignore_ascii_case("auth"))?;
@@ -232,7 +233,7 @@ impl Digest {
 }
 
 impl Hash {
-    /// The hash of `parts` joined by colons, in lower-case hexadecimal digits.
+    /// Hashes `parts` joined by colons, to lower-case hexadecimal digits.
     fn hex(self, parts: &[&str]) -> String {
         let text = parts.join(":");
         let mut out = String::with_capacity(64);
@@ -251,15 +252,16 @@ impl Hash {
     }
 }
 
-/// The known challenges of one `WWW-Authenticate` value, which may hold several (RFC 7235 §4.1).
+/// The supported challenges in a `WWW-Authenticate` value, which may contain several (RFC 7235
+/// §4.1).
 ///
-/// Quirk: cameras write them with `;` for `,` or nothing between parameters, values without quotes though
-/// there are blanks or commas in them, and parameters without a scheme before them, which are Digest's.
+/// Quirk: cameras write them with `;` instead of `,`, or nothing, between parameters, with unquoted
+/// values that contain blanks or commas, and with Digest parameters without a scheme.
 fn schemes(value: &str) -> Vec<Scheme> {
     let mut out = Vec::new();
-    // Digest while its parameters come, as long as all of them are known.
+    // Collects a Digest while its parameters are read, unless one is unsupported.
     let mut digest = Some(Digest::default());
-    // Of folded lines only the blanks stay: what is read here is sent back in a field.
+    // Only the blanks of folded lines are kept, because values are sent back in a field.
     let value = value.replace('\t', " ").replace(char::is_control, "");
     let mut rest = value.as_str();
     loop {
@@ -271,7 +273,7 @@ fn schemes(value: &str) -> Vec<Scheme> {
         let (word, tail) = rest.split_at(end);
         let Some(after) = tail.trim_start().strip_prefix('=') else {
             let scheme = word.trim_end_matches(':');
-            // A lone word is a rest of a list without quotes: `qop=auth,auth-int`.
+            // A lone word is the rest of an unquoted list: `qop=auth,auth-int`.
             if is_known(scheme) || !is_lone(tail) {
                 out.extend(digest.take().filter(Digest::is_whole).map(Scheme::Digest));
             }
@@ -297,7 +299,7 @@ fn is_known(scheme: &str) -> bool {
     [DIGEST, BASIC].iter().any(|known| known.eq_ignore_ascii_case(scheme))
 }
 
-/// Whether a word that is followed so has neither parameters nor anything else behind it.
+/// Returns true if a word is followed by neither parameters nor anything else.
 fn is_lone(tail: &str) -> bool {
     let tail = tail.trim_start();
     tail.is_empty() || tail.starts_with([',', ';'])
@@ -309,9 +311,9 @@ impl Digest {
     }
 }
 
-/// A token or the inside of a quoted string, escapes kept as they are (RFC 2617 §3.2.2.1 `unq`), and
-/// what follows. It is sent back in quotes, so what would end them is left out: quotes and backslashes
-/// of a token, the escape of nothing at the end.
+/// Splits off a token or the inside of a quoted string, with its escapes (RFC 2617 §3.2.2.1 `unq`).
+/// It is sent back in quotes, so whatever would end them is removed: quotes and backslashes in a
+/// token, and a lone escape at the end.
 fn parameter_value(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         let (token, rest) = text.split_at(token_len(text));
@@ -328,8 +330,8 @@ fn parameter_value(text: &str) -> (String, &str) {
     (value.to_owned(), rest.strip_prefix('"').unwrap_or_default())
 }
 
-/// How long a value without quotes is. It may have blanks in it (`realm=IP Camera(C1234), nonce=…`): a
-/// blank ends it where a parameter or a known scheme follows.
+/// The length of an unquoted value, which may contain blanks (`realm=IP Camera(C1234), nonce=…`): a
+/// blank ends it if a parameter or a known scheme follows.
 fn token_len(text: &str) -> usize {
     let end = text.find([',', ';']).unwrap_or(text.len());
     let value = text.get(..end).unwrap_or_default();
@@ -350,7 +352,7 @@ fn is_separator(c: char) -> bool {
 
 const DIGEST: &str = "Digest";
 const BASIC: &str = "Basic";
-/// Blanks of a value without quotes that are looked behind; names of cameras have one or two.
+/// Blanks examined in an unquoted value; names of cameras have one or two.
 const BLANKS_MAX: usize = 16;
 
 /// One step of SplitMix64.

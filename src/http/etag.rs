@@ -1,6 +1,6 @@
 //! Entity tags: which state of a file a client has. Spec: RFC 9110 §8.8, §13.1.
 
-/// Whether a list of entity tags names this one; weak ones do too (§13.1.2).
+/// Returns true if a list of entity tags contains this one; weak ones count (§13.1.2).
 pub fn names(tags: &str, etag: &str) -> bool {
     let mut tags = tags.split(',').map(str::trim);
     tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)

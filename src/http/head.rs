@@ -1,20 +1,20 @@
-//! The head of a message, as servers in cameras write it: bytes in, first line and fields out, borrowed.
+//! The head of a message from a camera: bytes in; first line and fields out, borrowed.
 //!
-//! Spec: RFC 2326 §4, RFC 9112 §4, §5. Forgives what cameras do: bare LF, folded fields, fields that are
-//! not UTF-8 (skipped).
+//! Spec: RFC 2326 §4, RFC 9112 §4, §5. Tolerates bare LF, folded fields, and fields that are not
+//! UTF-8 (skipped).
 
 use crate::limits::{HEAD_BYTES_MAX, HEAD_FIELDS_MAX};
 use std::fmt;
 
-/// The lines of a message up to its first empty one.
+/// The lines of a message up to the first empty one.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
-    /// The first line, without its end.
+    /// The first line, without its line end.
     pub first: &'a [u8],
     fields: &'a [u8],
 }
 
-/// Why bytes are no head: a limit passed.
+/// Why bytes are not a head: an exceeded limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadError {
     TooLong,
@@ -22,10 +22,11 @@ pub enum HeadError {
 }
 
 impl<'a> Head<'a> {
-    /// Reads the head off the front of `bytes`: it and its length, or `None` while it is not whole.
+    /// Parses the head at the start of `bytes`; returns it and its length, or `None` while it is
+    /// incomplete.
     ///
     /// # Errors
-    /// A limit passed.
+    /// An exceeded limit.
     pub fn parse(bytes: &'a [u8]) -> Result<Option<(Head<'a>, usize)>, HeadError> {
         let mut lines = Lines { bytes, read: 0 };
         let Some(first) = lines.next() else {
@@ -52,23 +53,24 @@ impl<'a> Head<'a> {
         Ok(Some((Head { first, fields }, lines.read)))
     }
 
-    /// The status code of a reply's first line that begins with `protocol`.
+    /// Returns the status code of a reply whose first line starts with `protocol`.
     pub fn status(&self, protocol: &str) -> Option<u16> {
         let mut words = words(self.first);
         let is_protocol = words.next()?.starts_with(protocol.as_bytes());
-        // `200OK` is seen too.
+        // `200OK` occurs as well.
         let word = words.next()?;
         let digits = word.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(word.len());
         let status = str::from_utf8(word.get(..digits)?).ok()?.parse().ok()?;
         (is_protocol && (100..=999).contains(&status)).then_some(status)
     }
 
-    /// The value of the first field of that name (case does not count), blanks around it removed.
+    /// Returns the value of the first field with that name, ignoring case, without surrounding
+    /// blanks.
     pub fn field(&self, name: &str) -> Option<&'a str> {
         self.fields(name).next()
     }
 
-    /// The values of all fields of that name in order.
+    /// Returns the values of all fields with that name, in order.
     pub fn fields<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
         Fields { bytes: self.fields }
             .filter(move |(field, _)| field.eq_ignore_ascii_case(name))
@@ -76,7 +78,7 @@ impl<'a> Head<'a> {
     }
 }
 
-/// The words of a line.
+/// Splits a line into words.
 pub fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty())
 }
@@ -94,10 +96,10 @@ fn head_not_whole<T>(bytes: &[u8]) -> Result<Option<T>, HeadError> {
     if bytes.len() > HEAD_BYTES_MAX { Err(HeadError::TooLong) } else { Ok(None) }
 }
 
-/// Whole lines, without their CR LF or LF.
+/// Whole lines, without CR LF or LF.
 struct Lines<'a> {
     bytes: &'a [u8],
-    /// Bytes up to and with the last line end.
+    /// Bytes up to and including the last line end.
     read: usize,
 }
 
@@ -113,8 +115,8 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-/// Names and values. A line that begins with a blank continues the one before (RFC 2616 §2.2), so a
-/// value may hold line ends.
+/// Names and values. A line that starts with a blank continues the previous one (RFC 2616 §2.2), so
+/// a value may contain line ends.
 struct Fields<'a> {
     bytes: &'a [u8],
 }

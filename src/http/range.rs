@@ -1,21 +1,22 @@
-//! Ranges: what a player asks of a file of some length, answered with what it gets.
+//! Ranges: the part of a file that a player requests.
 //!
-//! Spec: RFC 9110 §14. Knows nothing of: files, sockets.
+//! Spec: RFC 9110 §14.
 
 use std::ops::Range;
 
-/// Which part of a file is sent.
+/// The part of a file to send.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Part {
-    /// All of it: nothing else was asked for, or nothing that can be understood.
+    /// All of it: no range was requested, or none that is valid.
     Whole,
     Some(Range<u64>),
-    /// It lies behind the end.
+    /// It starts beyond the end.
     Unsatisfiable,
 }
 
 impl Part {
-    /// The same, of so many bytes at most: less than was asked for is an answer, too (RFC 9110 §15.3.7).
+    /// Limits the part to this many bytes: sending less than requested is allowed (RFC 9110
+    /// §15.3.7).
     pub fn within(self, bytes_max: u64) -> Part {
         match self {
             Part::Some(range) => {
@@ -26,8 +27,8 @@ impl Part {
     }
 }
 
-/// Reads a `Range` field for a file of `length` bytes. More than one range counts as none (RFC 9110
-/// §14.2 allows it): players ask for one.
+/// Parses a `Range` field for a file of `length` bytes. Several ranges count as none, as RFC 9110
+/// §14.2 allows: players request one.
 pub fn part(field: Option<&str>, length: u64) -> Part {
     let Some(field) = field else { return Part::Whole };
     let Some((unit, range)) = field.split_once('=') else { return Part::Whole };
@@ -50,7 +51,7 @@ pub fn part(field: Option<&str>, length: u64) -> Part {
     }
 }
 
-/// Digits, however many; a number that does not fit lies behind every end.
+/// Parses any number of digits; a number too large is beyond every end.
 fn number(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().unwrap_or(u64::MAX))

@@ -1,21 +1,22 @@
-//! The head of a request as the routes look at it: method, address and header fields.
+//! The head of a request: method, target and header fields.
 //!
-//! Its form is in order (`web::access::Form`): lines that end in CRLF, each field with a colon.
-//! Spec: RFC 9112 §3, §5. Knows nothing of: sockets, who may do what.
+//! It has been validated by `web::access::Form`: lines end in CRLF, each field has a colon.
+//! Spec: RFC 9112 §3, §5.
+//! Knows nothing of: sockets, permissions.
 
 use std::str;
 
-/// A head in order.
+/// A validated head.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
     pub method: &'a str,
-    /// As on the wire: path and query.
+    /// As received: path and query.
     target: &'a str,
     lines: &'a [u8],
 }
 
-/// How long the head is that the bytes begin with, the empty line included; `None` where they do not
-/// hold a whole one. Somebody who ends lines otherwise waits for an answer too.
+/// Returns the length of the head at the start of the bytes, including the empty line; `None` while
+/// it is incomplete. A client that uses other line ends gets a response as well.
 pub fn length(bytes: &[u8]) -> Option<usize> {
     let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
     let is_empty_line = |rest: &[u8]| rest.starts_with(b"\r\n") || rest.starts_with(b"\n");
@@ -28,8 +29,8 @@ pub fn length(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// Takes cookies that are not ours out of the beginning of a head; answers how long it is then. Of one
-/// that may go on a byte stays: its end shall not be taken for one of ours.
+/// Removes foreign cookies from the start of a head; returns its new length. One byte of an
+/// incomplete cookie stays, so that its rest is not taken for one of ours.
 pub fn without_others_cookies(bytes: &mut [u8]) -> usize {
     let mut kept = Vec::with_capacity(bytes.len());
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -56,7 +57,7 @@ pub fn without_others_cookies(bytes: &mut [u8]) -> usize {
 }
 
 impl<'a> Head<'a> {
-    /// `None` where it is not in order after all.
+    /// `None` if it is not valid after all.
     pub fn read(bytes: &'a [u8]) -> Option<Head<'a>> {
         let end = bytes.iter().position(|byte| *byte == b'\n')?;
         let (line, lines) = bytes.split_at_checked(end + 1)?;
@@ -64,28 +65,28 @@ impl<'a> Head<'a> {
         Some(Head { method: words.next()?, target: words.next()?, lines })
     }
 
-    /// The address without its query.
+    /// The path, without the query.
     pub fn path(&self) -> &'a str {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    /// The value of a query's parameter, as it stands there.
+    /// Returns the value of a query parameter, undecoded.
     pub fn parameter(&self, name: &str) -> Option<&'a str> {
         let (_, query) = self.target.split_once('?')?;
         let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         pairs.find(|(other, _)| *other == name).map(|(_, value)| value)
     }
 
-    /// The same as a number, where it is there.
+    /// Returns it as a number, if present.
     ///
     /// # Errors
-    /// It is none, in words.
+    /// A message if it is not a number.
     pub fn number(&self, name: &str) -> Result<Option<i64>, String> {
         let number = self.parameter(name).map(str::parse).transpose();
         number.map_err(|_| format!("{name}: expected a whole number"))
     }
 
-    /// Name and value of each header field, the value without the space around it.
+    /// The names and values of the header fields, without surrounding blanks.
     pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let lines = self.lines.split(|byte| *byte == b'\n');
         lines.filter_map(|line| {
@@ -95,14 +96,14 @@ impl<'a> Head<'a> {
         })
     }
 
-    /// The value of the first field of that name, where it is text.
+    /// Returns the value of the first field with that name, if it is text.
     pub fn field(&self, name: &str) -> Option<&'a str> {
         let mut fields = self.fields();
         let found = fields.find(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes()));
         found.and_then(|(_, value)| str::from_utf8(value).ok())
     }
 
-    /// Whether it asks for a WebSocket (RFC 6455 §4.1): what follows is no request.
+    /// Returns true if it asks for a WebSocket (RFC 6455 §4.1): what follows is not a request.
     pub fn is_upgrade(&self) -> bool {
         let has = |name: &str, token: &str| {
             let mut tokens = self.field(name).unwrap_or_default().split(',').map(str::trim);
@@ -113,7 +114,7 @@ impl<'a> Head<'a> {
 }
 
 const COOKIE: &[u8] = b"cookie:";
-/// What the name of our cookie begins with.
+/// The start of our cookies' names.
 const OURS: &[u8] = b"smolnvr";
 
 #[cfg(test)]
@@ -179,7 +180,7 @@ mod tests {
             let left = left.unwrap_or("Cookie: smolnvr-1=x;x\r\nHost: a; b\r\n\r\n");
             assert_eq!(shortened(head), format!("GET / HTTP/1.1\r\n{left}"), "{head}");
         }
-        // What goes on behind it is still another's.
+        // What continues after it still belongs to a foreign cookie.
         let rest = [&shortened("GET / HTTP/1.1\r\nCookie: a="), "smolnvr-1=x\r\n\r\n"].concat();
         assert!(rest.contains("Cookie:xsmolnvr-1=x"), "{rest}");
     }

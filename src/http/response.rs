@@ -1,8 +1,9 @@
-//! An HTTP reply: bytes of the connection in, status, fields and the picture in its body out.
+//! An HTTP reply: bytes of the connection in; status, fields and the picture in its body out.
 //!
-//! A body ends by its length, in chunks, or with the connection; of `multipart/x-mixed-replace` (a
-//! camera's endless stream of pictures) the first part counts. Spec: RFC 9112 §6, §7, RFC 2046 §5.1.
-//! Knows nothing of: sockets, what to do about a status, what a JPEG is.
+//! A body ends by its length, its chunks, or with the connection; of `multipart/x-mixed-replace` (a
+//! camera's endless stream of pictures) the first part is used.
+//! Spec: RFC 9112 §6, §7, RFC 2046 §5.1.
+//! Knows nothing of: sockets, JPEG.
 
 use crate::{
     http::head::{Head, HeadError},
@@ -10,17 +11,17 @@ use crate::{
 };
 use std::{fmt, ops::Range};
 
-/// One reply in the making.
+/// A reply being received.
 #[derive(Debug, Default)]
 pub struct Response {
     stage: Stage,
-    /// What is not yet understood: a part of the head, of a line between chunks.
+    /// Bytes not parsed yet: part of the head, or of a line between chunks.
     input: Vec<u8>,
     pub status: u16,
     /// The values of `WWW-Authenticate`.
     pub challenges: Vec<String>,
     pub location: Option<String>,
-    /// The body so far, without chunks' sizes.
+    /// The body so far, without chunk sizes.
     body: Vec<u8>,
     multipart: Option<Multipart>,
 }
@@ -29,25 +30,25 @@ pub struct Response {
 enum Stage {
     #[default]
     Head,
-    /// So many bytes of the body are missing.
+    /// This many bytes of the body are missing.
     Length(usize),
     /// The body ends with the connection.
     UntilClose,
-    /// A chunk's size comes next.
+    /// A chunk's size is next.
     ChunkSize,
-    /// So many bytes of a chunk are missing.
+    /// This many bytes of a chunk are missing.
     Chunk(usize),
-    /// The line's end behind a chunk comes next.
+    /// The line end after a chunk is next.
     ChunkEnd,
     Whole,
 }
 
-/// How far a multipart body is understood.
+/// How far a multipart body has been parsed.
 #[derive(Clone, Copy, Debug, Default)]
 struct Multipart {
-    /// Where its first delimiter begins, once that came.
+    /// The position of its first delimiter, once found.
     start: Option<usize>,
-    /// Before this there is none, or else no second one.
+    /// Neither it nor a second one is before this position.
     searched: usize,
 }
 
@@ -56,7 +57,7 @@ struct Multipart {
 pub enum ResponseError {
     NotHttp,
     Head(HeadError),
-    /// Its `Content-Length` is no number.
+    /// Its `Content-Length` is not a number.
     Length,
     Chunk,
     /// More than [`SNAPSHOT_BYTES_MAX`].
@@ -66,11 +67,11 @@ pub enum ResponseError {
 }
 
 impl Response {
-    /// Takes what was read; true once the reply is whole. Of a reply that is no success, the head
+    /// Processes bytes; returns true once the reply is complete. If it is not a success, its head
     /// is enough.
     ///
     /// # Errors
-    /// There is nothing more to be had of this connection.
+    /// The connection is of no further use.
     pub fn handle_bytes(&mut self, mut bytes: &[u8]) -> Result<bool, ResponseError> {
         while !bytes.is_empty() && self.stage != Stage::Whole {
             bytes = match self.stage {
@@ -91,21 +92,21 @@ impl Response {
                 }
                 Stage::Whole => &[],
             };
-            // At once: what follows in the same read is not looked at.
+            // At once, so that further data in the same read is ignored.
             self.end_at_first_part()?;
         }
         Ok(self.stage == Stage::Whole)
     }
 
-    /// The camera closed the connection.
+    /// Reports that the camera closed the connection.
     ///
     /// # Errors
-    /// `Cut` where that ends no body.
+    /// `Cut` if the body is incomplete.
     pub fn handle_close(&mut self) -> Result<(), ResponseError> {
         match self.stage {
             Stage::Whole => Ok(()),
             Stage::UntilClose => {
-                // A last part may end so, too.
+                // This may end a last part, too.
                 let part = self.multipart.and_then(|mut it| it.part(&self.body).ok()?);
                 if let Some((_, content)) = part {
                     self.keep(content..self.body.len());
@@ -121,7 +122,7 @@ impl Response {
     }
 
     fn handle_head<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], ResponseError> {
-        // No more than may belong to a head; what follows it stays where it is.
+        // No more than may belong to a head; the rest stays where it is.
         let before = self.input.len();
         let taken = bytes.len().min(SNAPSHOT_READ_BYTES);
         self.input.extend_from_slice(bytes.get(..taken).unwrap_or_default());
@@ -165,7 +166,7 @@ impl Response {
         } else {
             match content_length(head)? {
                 Some(0) => Stage::Whole,
-                // Quirk: streams without an end announce one all the same.
+                // Quirk: endless streams that announce a length.
                 Some(length) if self.multipart.is_none() => Stage::Length(length),
                 _ => Stage::UntilClose,
             }
@@ -173,7 +174,7 @@ impl Response {
         Ok(())
     }
 
-    /// Takes at most `missing` bytes into the body; what is left.
+    /// Appends at most `missing` bytes to the body; returns the rest.
     fn append<'a>(&mut self, bytes: &'a [u8], missing: usize) -> Result<&'a [u8], ResponseError> {
         let (bytes, rest) = bytes.split_at(bytes.len().min(missing));
         if self.body.len() + bytes.len() > SNAPSHOT_BYTES_MAX {
@@ -183,7 +184,7 @@ impl Response {
         Ok(rest)
     }
 
-    /// Takes a chunk's size, or the end of its data (RFC 9112 §7.1).
+    /// Parses a chunk's size, or the end of its data (RFC 9112 §7.1).
     fn handle_chunk_line<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], ResponseError> {
         let end = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
         let (line, rest) = bytes.split_at(end);
@@ -211,7 +212,7 @@ impl Response {
         Ok(rest)
     }
 
-    /// Ends a multipart body where its first part ends.
+    /// Ends a multipart body after its first part.
     fn end_at_first_part(&mut self) -> Result<(), ResponseError> {
         let Some(multipart) = self.multipart.as_mut().filter(|_| self.stage != Stage::Head) else {
             return Ok(());
@@ -235,7 +236,7 @@ impl Response {
         Ok(())
     }
 
-    /// Lets go of all of the body but this.
+    /// Drops everything in the body except this.
     fn keep(&mut self, range: Range<usize>) {
         self.body.truncate(range.end);
         self.body.drain(..range.start.min(range.end));
@@ -244,10 +245,11 @@ impl Response {
 }
 
 impl Multipart {
-    /// The first part: its head, whose first line is the delimiter, and where its content begins.
+    /// Returns the first part: its head, whose first line is the delimiter, and where its content
+    /// starts.
     ///
-    /// Quirk: cameras announce the boundary with and without its two dashes; so the first line that
-    /// begins with them is taken for it.
+    /// Quirk: cameras announce the boundary with and without its two dashes, so the first line that
+    /// starts with dashes is taken for it.
     fn part<'a>(&mut self, body: &'a [u8]) -> Result<Option<(Head<'a>, usize)>, ResponseError> {
         if self.start.is_none() && body.starts_with(b"--") {
             self.start = Some(0);
@@ -282,7 +284,7 @@ fn ends_with_cr(bytes: &[u8]) -> bool {
 impl fmt::Display for ResponseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ResponseError::NotHttp => f.write_str("what answers at this port does not speak HTTP"),
+            ResponseError::NotHttp => f.write_str("this port does not speak HTTP"),
             ResponseError::Head(error) => write!(f, "broken HTTP reply from the camera: {error}"),
             ResponseError::Length => {
                 f.write_str("broken HTTP reply from the camera: its Content-Length is not a number")
@@ -292,18 +294,18 @@ impl fmt::Display for ResponseError {
             }
             ResponseError::TooLong => write!(
                 f,
-                "the camera's picture is larger than {} KB: let its address ask for a smaller one",
+                "the camera's picture is larger than {} KB: use a URL for a smaller one",
                 SNAPSHOT_BYTES_MAX / 1024
             ),
             ResponseError::Cut => {
-                f.write_str("the camera closed the connection before its picture was whole")
+                f.write_str("the camera closed the connection before its picture was complete")
             }
         }
     }
 }
 
 const PROTOCOL: &str = "HTTP/1.";
-/// A chunk's size with extensions, which nobody sends.
+/// A chunk's size with extensions, which are never used.
 const CHUNK_LINE_BYTES_MAX: usize = 256;
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
-//! A camera's address: an `rtsp://` or `http://` URL as the user wrote it in, host, port, request
-//! URI and credentials out.
+//! A camera's URL: `rtsp://` or `http://` as written by the user in; host, port, request URI and
+//! credentials out.
 //!
-//! Spec: RFC 2326 §3.2, RFC 3986 §3.2, RFC 9110 §4.2.1. What is printed never holds a password.
+//! Spec: RFC 2326 §3.2, RFC 3986 §3.2, RFC 9110 §4.2.1. Printed forms never contain a password.
 //! Knows nothing of: name resolution, sockets.
 
 use std::{fmt, net::Ipv6Addr, ops::Range, str::FromStr};
 
-/// A camera's address. `Display` and `Debug` show it without credentials and with values masked
-/// that look like a password in path or query.
+/// A camera's URL. `Display` and `Debug` omit the credentials, and mask values in path or query
+/// that look like passwords.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Target {
     host: String,
@@ -24,7 +24,7 @@ pub struct Credentials {
     pub password: String,
 }
 
-/// What is wrong with a URL. No message repeats any of it: a part may be a password.
+/// What is wrong with a URL. No message quotes it, because any part may be a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetError {
     NotRtsp,
@@ -38,7 +38,7 @@ pub enum TargetError {
 }
 
 impl Target {
-    /// Host name or address, IPv6 without its brackets.
+    /// The host name or address, IPv6 without brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -47,7 +47,7 @@ impl Target {
         self.port
     }
 
-    /// The URI of requests: as written, byte for byte, without credentials.
+    /// The URI for requests: as written, byte for byte, without credentials.
     pub fn uri(&self) -> &str {
         &self.uri
     }
@@ -56,8 +56,8 @@ impl Target {
         self.credentials.as_ref()
     }
 
-    /// Where a server's redirect leads to: another path of the same host gets the credentials of this
-    /// one, another host gets none of ours.
+    /// Returns the target of a server's redirect: another path on the same host gets the
+    /// credentials, another host does not.
     #[must_use]
     pub fn redirected(&self, to: &Target) -> Target {
         let is_same = self.host.eq_ignore_ascii_case(&to.host);
@@ -65,16 +65,17 @@ impl Target {
         Target { credentials, ..to.clone() }
     }
 
-    /// Reads an `http://` URL.
+    /// Parses an `http://` URL.
     ///
     /// # Errors
-    /// As for `rtsp://` ones, and `NotHttp`.
+    /// As for `rtsp://` URLs, and `NotHttp`.
     pub fn http(url: &str) -> Result<Target, TargetError> {
         let rest = without_scheme(url, "http").ok_or(TargetError::NotHttp)?;
         Target::parse("http://", rest, HTTP_PORT)
     }
 
-    /// A page of the same host, for the same user, at another port, by HTTP. `path` begins with `/`.
+    /// Returns an HTTP page on the same host at another port, for the same user. `path` starts with
+    /// `/`.
     pub fn http_page(&self, port: u16, path: &str) -> Target {
         let authority = self.authority();
         let with_port = authority.rsplit_once(':').filter(|(_, port)| !port.contains(']'));
@@ -90,7 +91,8 @@ impl Target {
         }
     }
 
-    /// Where a redirect to `location` leads to, for the same user; `None` for another host or scheme.
+    /// Returns the target of a redirect to `location`, for the same user; `None` for another host
+    /// or scheme.
     pub fn page_moved(&self, location: &str) -> Option<Target> {
         if location.starts_with('/') && !location.starts_with("//") {
             return Some(self.http_page(self.port, location))
@@ -101,20 +103,20 @@ impl Target {
         is_same_host.then(|| Target { credentials: self.credentials.clone(), ..target })
     }
 
-    /// Host and port as written, without credentials: HTTP's `Host` field.
+    /// Host and port as written, without credentials: the value of `Host`.
     pub fn authority(&self) -> &str {
         let start = self.uri.find("://").map_or(0, |at| at + 3);
         self.uri.get(start..self.path_start).unwrap_or_default()
     }
 
-    /// Path and query as HTTP asks for them (RFC 9112 §3.2.1).
+    /// Path and query in HTTP's origin form (RFC 9112 §3.2.1).
     pub fn origin_form(&self) -> String {
         let path = self.uri.get(self.path_start..).unwrap_or_default();
         let path = path.split('#').next().unwrap_or_default();
         if path.starts_with('/') { path.to_owned() } else { ["/", path].concat() }
     }
 
-    /// Path and query for messages, passwords masked; `/` where the URL has none.
+    /// Path and query for messages, with passwords masked; `/` if the URL has none.
     pub fn masked_path(&self) -> String {
         match self.uri.get(self.path_start..) {
             Some(path) if !path.is_empty() => masked(path),
@@ -126,7 +128,7 @@ impl Target {
 impl FromStr for Target {
     type Err = TargetError;
 
-    /// Reads an `rtsp://` URL.
+    /// Parses an `rtsp://` URL.
     fn from_str(url: &str) -> Result<Target, TargetError> {
         if without_scheme(url, "rtsps").is_some() {
             return Err(TargetError::Rtsps);
@@ -137,13 +139,13 @@ impl FromStr for Target {
 }
 
 impl Target {
-    /// Reads what follows the scheme.
+    /// Parses what follows the scheme.
     fn parse(scheme: &str, rest: &str, default_port: u16) -> Result<Target, TargetError> {
         if rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(TargetError::Blank);
         }
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        // The last `@`: passwords with a bare one are common.
+        // The last `@`: passwords containing one are common.
         let (credentials, address) = match authority.rsplit_once('@') {
             Some((userinfo, address)) => (Some(Credentials::from_userinfo(userinfo)?), address),
             None => (None, authority),
@@ -182,16 +184,16 @@ impl fmt::Debug for Credentials {
 impl fmt::Display for TargetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            TargetError::NotRtsp => "a camera's URL begins with rtsp://",
-            TargetError::NotHttp => "the address begins with http://",
+            TargetError::NotRtsp => "a camera's URL must begin with rtsp://",
+            TargetError::NotHttp => "the URL must begin with http://",
             TargetError::Rtsps => "rtsps:// is not supported, only rtsp://",
             TargetError::NoHost => "the URL has no host: rtsp://user:password@host:port/path",
             TargetError::Host => "the URL's host is not a name, an IPv4 address or an [IPv6 address]",
             TargetError::Port => {
-                "the URL's port must be 1 to 65535 (in user and password / is written %2F, ? %3F, # %23)"
+                "the URL's port must be 1 to 65535 (in a password, write / as %2F, ? as %3F, # as %23)"
             }
             TargetError::Blank => {
-                "the URL has a blank or control character (a blank is written %20)"
+                "the URL has a blank or control character (write a blank as %20)"
             }
             TargetError::Credentials => {
                 "user and password must be UTF-8 without control characters"
@@ -202,7 +204,7 @@ impl fmt::Display for TargetError {
 
 impl std::error::Error for TargetError {}
 
-/// `text`, part of a URL, with the value of everything masked that looks like a password.
+/// Masks all values in `text`, part of a URL, that look like passwords.
 pub(super) fn masked(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
@@ -215,8 +217,8 @@ pub(super) fn masked(text: &str) -> String {
     out
 }
 
-/// The values in `text`, part of a URL, that look like passwords, in order. Cameras end a value with
-/// `&` or, like XiongMai, with `_`, which a password may hold: only `&` counts.
+/// The values in `text`, part of a URL, that look like passwords, in order. Cameras end a value
+/// with `&` or, like XiongMai, with `_`, which a password may contain: only `&` counts.
 pub fn secret_values(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut end = 0;
     text.split_inclusive('&').filter_map(move |part| {
@@ -231,7 +233,7 @@ pub fn secret_values(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// What follows `scheme://`.
+/// Returns what follows `scheme://`.
 fn without_scheme<'a>(url: &'a str, scheme: &str) -> Option<&'a str> {
     let (found, rest) = url.split_once("://")?;
     found.eq_ignore_ascii_case(scheme).then_some(rest)
@@ -273,7 +275,7 @@ fn host_and_port(address: &str, default_port: u16) -> Result<(String, u16), Targ
     Ok((host, port))
 }
 
-/// Decodes `%41`; a `%` that no two hexadecimal digits follow stands for itself.
+/// Decodes `%41`; a `%` without two hexadecimal digits stays as it is.
 fn percent_decoded(text: &str) -> Result<String, TargetError> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -306,7 +308,7 @@ const RTSP_PORT: u16 = 554;
 /// RFC 9110 §4.2.1.
 pub const HTTP_PORT: u16 = 80;
 
-/// Ends of the names whose values are not shown, as cameras call them.
+/// Ends of parameter names whose values are not shown.
 const SECRET_KEYS: [&str; 10] =
     ["password", "passwd", "passwort", "pass", "pas", "pwd", "psw", "auth", "token", "secret"];
 
@@ -323,7 +325,7 @@ mod tests {
         for elsewhere in ["rtsp://camera.evil/live", "rtsp://10.0.0.2:8554/live", "rtsp://camer"] {
             assert_eq!(credentials(elsewhere), None, "{elsewhere}");
         }
-        // What the camera itself names is no secret of ours.
+        // A value that only the camera uses is not our secret.
         assert_eq!(credentials("rtsp://u:p@10.0.0.2/").unwrap().user, "u");
         assert_eq!(home.redirected(&target("rtsp://other/x")).uri(), "rtsp://other/x");
     }

@@ -1,41 +1,39 @@
-//! Sound beside the video: frames in, the newest of them in a fixed allocation of their own.
-//!
-//! Knows nothing of: packets, where times come from, who reads.
+//! Sound beside the video: frames in, the newest of them in a fixed allocation.
 
 use super::store::{Store, TooLarge};
 use crate::{codec::AudioFormat, limits, units::Ticks};
 use std::{collections::VecDeque, ops::Range, sync::Arc};
 
-/// One frame of sound; its bytes lie in the ring.
+/// One audio frame; its bytes are in the ring.
 #[derive(Clone, Debug)]
 pub struct AudioFrame {
-    /// When it begins, in ticks of its format's clock; zero is that of the run's video.
+    /// Its start in ticks of its format's clock; zero is that of the run's video.
     pub time: i64,
-    /// To where the next one begins, unless one is missing.
+    /// Up to the start of the next frame, unless one is missing.
     pub duration: u32,
-    /// Which run it came in.
+    /// The run to which it belongs.
     pub run: u32,
     pub format: Arc<AudioFormat>,
 }
 
 impl AudioFrame {
-    /// Where the next one begins, unless one is missing.
+    /// The start of the next frame, unless one is missing.
     pub fn end(&self) -> i64 {
         self.time + i64::from(self.duration)
     }
 
-    /// A moment of the video on this frame's clock, rounded up: the first tick that is not before it.
+    /// Converts a time of the video to this frame's clock, rounded up.
     pub fn ticks_at(&self, moment: Ticks) -> i64 {
         moment.at_rate(self.format.clock_rate())
     }
 }
 
-/// The newest frames of sound; times go up within a run.
+/// The newest audio frames; times increase within a run.
 pub struct AudioRing {
     store: Store,
-    /// One for each item of the store, the oldest first.
+    /// One for each item of the store, oldest first.
     frames: VecDeque<AudioFrame>,
-    /// The camera of this run sends some, as far as it tells.
+    /// The camera of this run sends sound, as far as it has announced.
     pub is_expected: bool,
 }
 
@@ -48,7 +46,7 @@ impl AudioRing {
         }
     }
 
-    /// Numbers of the frames that are here.
+    /// The numbers of the frames stored.
     pub fn numbers(&self) -> Range<u64> {
         self.store.numbers()
     }
@@ -58,12 +56,12 @@ impl AudioRing {
         Some((self.frames.get(position)?, self.store.get(position)?))
     }
 
-    /// The newest frame, if it is of that run.
+    /// Returns the newest frame, if it belongs to that run.
     pub fn newest(&self, run: u32) -> Option<&AudioFrame> {
         self.frames.back().filter(|frame| frame.run == run)
     }
 
-    /// Number of the first frame of a run that does not begin before a moment of it, come or to come.
+    /// The number of a run's first frame, present or future, that does not start before that time.
     pub fn first_from(&self, run: u32, moment: Ticks) -> u64 {
         let is_before = |frame: &AudioFrame| {
             (frame.run.wrapping_sub(run).cast_signed() < 0)
@@ -72,10 +70,10 @@ impl AudioRing {
         self.numbers().start + self.frames.partition_point(is_before) as u64
     }
 
-    /// Takes in a frame; answers its number.
+    /// Adds a frame; returns its number.
     ///
     /// # Errors
-    /// It is larger than half the ring, and left out.
+    /// It is larger than half the ring, and was dropped.
     pub fn push(&mut self, frame: AudioFrame, bytes: &[u8]) -> Result<u64, TooLarge> {
         self.store.push(bytes);
         let count = self.store.commit()?;

@@ -1,42 +1,43 @@
-//! Audio clock: whether a sound track's stamps go with the video beside it; stamps that do out.
+//! Audio clock: checks whether a sound track's stamps match the video; corrected stamps out.
 //!
-//! Stamps go through as they are. They are replaced where they run at another rate than the sound
-//! arrives, or away from the video, and no network explains it: where the lengths of the frames are
-//! right, by those. Sound that arrives at neither rate is left out.
+//! Stamps normally pass unchanged. They are replaced if they run at another rate than the sound
+//! arrives, or drift away from the video, and the network cannot explain it: by the lengths of the
+//! frames if these are right. Sound that arrives at neither rate is dropped.
 //!
-//! A camera's sound and video come the same way, so a delay that meets both tells nothing: sound is
-//! measured by the video that came last.
-//! Knows nothing of: what a frame holds, sender reports.
+//! A camera's sound and video take the same path, so a delay of both means nothing: sound is
+//! measured against the video that arrived last.
+//! Knows nothing of: a frame's content, sender reports.
 
 use super::origin::ticks;
 use crate::units::{RtpTime, TICKS_PER_SECOND};
 use std::{fmt, mem, time::Instant};
 
-/// The clock of a camera's sound, from one run to the next.
+/// The clock of a camera's sound, across runs.
 #[derive(Debug)]
 pub(super) struct AudioClock {
-    /// Ticks a second, as the camera says.
+    /// Ticks per second, as announced.
     rate: i64,
     stamps: AudioStamps,
-    /// What the log was told.
+    /// What was last logged.
     pub(super) said: AudioStamps,
-    /// This run's windows confirmed `stamps`; until then stamps are compared with the frames' lengths.
+    /// The windows of this run have confirmed `stamps`; until then stamps are compared with the
+    /// frames' lengths.
     is_judged: bool,
     verdict: AudioStamps,
-    /// How many windows in a row came to it.
+    /// How many consecutive windows agreed on it.
     times: u32,
     last: Option<Last>,
-    /// Ticks since the run's first frame: by stamps, by the lengths of frames, and as given out.
+    /// Ticks since the run's first frame: by stamps, by the lengths of frames, and as output.
     stamped: i64,
     counted: i64,
     given: i64,
-    /// Added to what is given out.
+    /// Added to the output.
     zero: RtpTime,
-    /// How far behind the video sound comes when it is right; `None` until a window has shown it.
+    /// The normal delay of sound behind video; `None` until a window has shown it.
     delay: Option<i64>,
     window: Window,
-    /// What frames last longer for good, and until sound is where it should be, of [`SPEED_ONE`]; and what
-    /// no frame got of it.
+    /// How much longer frames last, permanently, and until the sound is back in place, in parts of
+    /// [`SPEED_ONE`]; and the remainder that no frame has received.
     skew: i64,
     push: i64,
     rest: i64,
@@ -45,34 +46,35 @@ pub(super) struct AudioClock {
 /// How stamps are made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum AudioStamps {
-    /// Those of the camera.
+    /// As sent by the camera.
     AsSent,
-    /// Quirk: an `rtpmap` of another rate than the stamps have, stamps that count packets or
-    /// milliseconds, or stand still. Frames are counted, and drawn to when they arrive.
+    /// Quirk: an `rtpmap` with another rate than the stamps, or stamps that count packets or
+    /// milliseconds, or stand still. Frames are counted, and pulled towards their arrival.
     Counted,
-    /// Quirk: a clock that runs away from the video's, and no reports that tell how. Stamps are drawn to
-    /// when frames arrive.
+    /// Quirk: a clock that drifts away from the video's, without reports about it. Stamps are
+    /// pulled towards the frames' arrival.
     Drawn,
-    /// Quirk: neither stamps nor frames go as fast as they arrive: the sampling rate is another.
+    /// Quirk: neither stamps nor frames match the rate of arrival: the sampling rate differs from
+    /// the announced one.
     LeftOut,
 }
 
-/// The newest frame, as it was sent.
+/// The newest frame, as sent.
 #[derive(Clone, Copy, Debug)]
 struct Last {
     stamp: RtpTime,
     ticks: i64,
 }
 
-/// The moment that a frame came.
+/// When a frame arrived.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival {
     pub now: Instant,
-    /// What was filmed then: the time of the newest video, and how long ago that came.
+    /// What was filmed at that time: the time of the newest video plus its age.
     pub video: i64,
 }
 
-/// Some delays behind the video, and what went by meanwhile.
+/// Some delays behind the video, and what passed meanwhile.
 #[derive(Debug, Default)]
 struct Window {
     begin: Option<Mark>,
@@ -110,7 +112,7 @@ impl AudioClock {
         }
     }
 
-    /// A new run: only that sound was left out is kept until it is right.
+    /// Starts a new run; only dropped sound stays dropped until it is right.
     pub fn begin_run(&mut self, rate: u32) {
         let stamps = match self.stamps {
             AudioStamps::LeftOut => AudioStamps::LeftOut,
@@ -120,7 +122,7 @@ impl AudioClock {
         *self = AudioClock { rate: i64::from(rate), stamps, said, ..AudioClock::new() };
     }
 
-    /// Reports of this clock tell something.
+    /// Returns true if reports about this clock are meaningful.
     pub fn is_believed(&self) -> bool {
         self.stamps == AudioStamps::AsSent
     }
@@ -129,7 +131,7 @@ impl AudioClock {
         self.stamps == AudioStamps::LeftOut
     }
 
-    /// What changed and was not told yet.
+    /// Returns a change that has not been reported yet.
     pub fn news(&mut self) -> Option<AudioStamps> {
         let is_new = self.is_judged && self.stamps != self.said;
         is_new.then(|| {
@@ -138,12 +140,12 @@ impl AudioClock {
         })
     }
 
-    /// Sound was put where reports say: what it is late by from now on is right.
+    /// Sound was placed according to reports: its delay is correct from now on.
     pub fn reported(&mut self) {
         (self.delay, self.window) = (None, Window::default());
     }
 
-    /// Packets were lost: taken for frames as long as the last.
+    /// Reports lost packets, which count as frames like the last one.
     pub fn lose(&mut self, packets: u32) {
         let Some(last) = self.last else { return };
         let missing = i64::from(packets).saturating_mul(last.ticks).min(self.rate);
@@ -153,7 +155,7 @@ impl AudioClock {
         }
     }
 
-    /// The stamp of the next frame, which lasts `ticks`, and how long it should.
+    /// Returns the stamp of the next frame, which lasts `ticks`, and its corrected duration.
     pub fn tick(&mut self, stamp: RtpTime, ticks: u32, arrival: Arrival) -> (RtpTime, u32) {
         let length = i64::from(ticks);
         let Some(last) = self.last.replace(Last { stamp, ticks: length }) else {
@@ -191,7 +193,7 @@ impl AudioClock {
         (after(self.zero, self.given), u32::try_from(length).unwrap_or(ticks))
     }
 
-    /// Before arrival tells more: frames follow each other, so stamps that count something else do not.
+    /// Until arrival shows more: consecutive frames whose stamps do not match count something else.
     fn compare(&mut self) {
         let (stamped, counted) = (self.stamped, self.counted);
         let is_alike = 3 * stamped >= 2 * counted && 2 * stamped <= 3 * counted;
@@ -201,7 +203,7 @@ impl AudioClock {
         }
     }
 
-    /// What a frame lasts longer, so that sound comes back to the video, and stays there.
+    /// How much longer a frame lasts, so that sound returns to the video and stays there.
     fn draw(&mut self, ticks: i64) -> i64 {
         let speed = (self.skew + self.push).clamp(-SPEED_MAX, SPEED_MAX);
         let drawn = self.rest + ticks * speed;
@@ -209,14 +211,15 @@ impl AudioClock {
         drawn.div_euclid(SPEED_ONE)
     }
 
-    /// Sound is late by so much: a push that makes up for it within five seconds, and a lasting one.
+    /// Corrects sound that is late: a push that takes effect within five seconds, and a lasting
+    /// one.
     fn steer(&mut self, late: i64) {
         let late = late.clamp(-self.rate, self.rate) * SPEED_ONE / self.rate;
         self.push = late / 5;
         self.skew = (self.skew + late / 25).clamp(-SPEED_MAX, SPEED_MAX);
     }
 
-    /// What the window shows that ends with this frame, if one does.
+    /// Returns the finding of the window that ends with this frame, if one does.
     fn look(&mut self, arrival: Arrival) -> Option<AudioStamps> {
         let mark = Mark { arrival, stamped: self.stamped, counted: self.counted };
         let late = arrival.video - self.given;
@@ -224,7 +227,7 @@ impl AudioClock {
         let video = arrival.video - begin.arrival.video;
         let elapsed = in_rate(arrival.now, begin.arrival.now, self.rate);
         if !is_near(video, elapsed) {
-            (self.times, self.push) = (0, 0); // a burst, a stall, or a video clock that is wrong
+            (self.times, self.push) = (0, 0); // a burst, a stall, or a wrong video clock
             return None;
         }
         let usual = *self.delay.get_or_insert(delay);
@@ -258,7 +261,7 @@ impl AudioClock {
 }
 
 impl Window {
-    /// Takes a delay now and then; answers where the window began and the usual delay at its end.
+    /// Samples a delay now and then; returns where the window began and the usual delay at its end.
     fn note(&mut self, mark: Mark, late: i64, rate: i64) -> Option<(Mark, i64)> {
         let now = mark.arrival.now;
         let begin = *self.begin.get_or_insert(mark);
@@ -273,7 +276,7 @@ impl Window {
             return None;
         }
         self.delays.sort_unstable();
-        // The mean of those in the middle.
+        // The mean of the middle ones.
         let middle = self.delays.iter().skip(DELAYS / 4).take(DELAYS / 2);
         let delay = middle.sum::<i64>() / (DELAYS as i64 / 2);
         *self = Window { begin: Some(mark), sampled: Some(now), delays: [late; DELAYS], len: 1 };
@@ -284,19 +287,19 @@ impl Window {
 impl fmt::Display for AudioStamps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            AudioStamps::AsSent => "the sound's time stamps are right again",
+            AudioStamps::AsSent => "the sound's time stamps are correct again",
             AudioStamps::Counted => {
-                "the sound's time stamps run at a wrong rate: its frames are counted instead"
+                "the sound's time stamps run at a wrong rate: counting its frames instead"
             }
             AudioStamps::Drawn => {
-                "the sound's time stamps run away from the video's: they go by when sound arrives"
+                "the sound's time stamps drift away from the video's: using arrival times"
             }
-            AudioStamps::LeftOut => "the sound is left out",
+            AudioStamps::LeftOut => "the sound is not recorded",
         })
     }
 }
 
-/// Off by no more than a quarter.
+/// Returns true if the difference is at most a quarter.
 fn is_near(ticks: i64, truth: i64) -> bool {
     (ticks - truth).abs() <= truth / 4
 }
@@ -309,18 +312,18 @@ fn after(stamp: RtpTime, ticks: i64) -> RtpTime {
     RtpTime(stamp.0.wrapping_add((ticks & 0xffff_ffff) as u32))
 }
 
-/// A step forward by more is another clock, as `sync` has it.
+/// A larger step forward is another clock, as in `sync`.
 const JUMP_SECONDS: i64 = 10;
-/// Delays of a window, and how many a second: it lasts two.
+/// Delays per window, and per second: a window lasts two.
 const DELAYS: usize = 16;
 const DELAYS_A_SECOND: i64 = 8;
-/// Windows in a row that must agree …
+/// Consecutive windows that must agree …
 const TIMES_PLAIN: u32 = 2;
-/// … and where stamps only run away slowly.
+/// … and if stamps only drift slowly.
 const TIMES_SUBTLE: u32 = 4;
-/// Sound that is off by more than this part of a second runs away.
+/// Sound that is off by more than this part of a second is drifting.
 const OFF_PART: i64 = 8;
-/// Speeds are parts of it; frames last a quarter more or less at most.
+/// Speeds are fractions of this; frames last at most a quarter more or less.
 const SPEED_ONE: i64 = 1 << 16;
 const SPEED_MAX: i64 = SPEED_ONE / 4;
 

@@ -1,7 +1,8 @@
-//! Drift: how much faster or slower than the truth a camera's stamps count, told slowly.
+//! Drift: how much faster or slower than real time a camera's stamps count, measured slowly.
 //!
-//! A network delays, but the frame of a span that it delays least comes nearly when it was filmed. How that
-//! least delay changes from span to span tells the clock's rate to a part in two hundred.
+//! The network delays frames, but the least delayed frame of a span arrives close to when it was
+//! filmed. How that least delay changes from span to span gives the clock's rate to one part in two
+//! hundred.
 //! Knows nothing of: what is done about it.
 
 use super::origin::ticks;
@@ -11,23 +12,23 @@ use std::time::Instant;
 #[derive(Debug, Default)]
 pub(super) struct Drift {
     zero: Option<(Instant, RtpTime)>,
-    /// Ticks that the camera counted since then, up to the newest stamp.
+    /// Ticks that the camera has counted since then, up to the newest stamp.
     count: Ticks,
     newest: RtpTime,
-    /// Stamps in a row that are no step from the newest.
+    /// Consecutive stamps too far from the newest.
     strays: u32,
-    /// When the span began, its least delay, and that of the one before.
+    /// When the span began, its least delay, and that of the previous span.
     since: Ticks,
     delay: Option<Ticks>,
     before: Option<Ticks>,
-    /// What came little by little, and in how many spans.
+    /// The accumulated slow drift, and over how many spans.
     drifted: Ticks,
     spans: i64,
-    /// By how many ticks of a span the clock is off, by the last one.
+    /// By how many ticks per span the clock is off, according to the last span.
     last: Option<Ticks>,
 }
 
-/// What a span shows: by how much of [`SPAN`] the clock lags behind the truth.
+/// The result of a span: by how much of [`SPAN`] the clock lags behind real time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Verdict {
     Right,
@@ -36,7 +37,7 @@ pub(super) enum Verdict {
 }
 
 impl Drift {
-    /// Takes a stamp and when it came; answers at the end of each span.
+    /// Takes a stamp and its arrival; returns a verdict at the end of each span.
     pub fn note(&mut self, stamp: RtpTime, now: Instant) -> Option<Verdict> {
         let Some((begin, _)) = self.zero else {
             *self = Drift { zero: Some((now, stamp)), newest: stamp, ..Drift::default() };
@@ -66,11 +67,11 @@ impl Drift {
         self.since = now;
         let delay = self.delay.take()?;
         let step = delay - self.before.replace(delay)?;
-        // To what it would be in a span.
+        // Scaled to a full span.
         let lag = Ticks(step.0 * SPAN.0 / took.0);
         let last = self.last.replace(lag);
         if lag.0.abs() > PLAIN.0 || step.0.abs() > DELAY_MAX.0 {
-            // No slow drift: what was before tells nothing of what comes.
+            // Not a slow drift: earlier spans say nothing about later ones.
             (self.drifted, self.spans) = (Ticks::ZERO, 0);
             let is_same = last.is_some_and(|last| (lag - last).0.abs() <= lag.0.abs() / 2);
             let is_clear = is_same && (FASTEST..=SLOWEST).contains(&lag) && lag.0.abs() > PLAIN.0;
@@ -88,17 +89,17 @@ impl Drift {
     }
 }
 
-/// In so much a network's moods are told from a clock's.
+/// Long enough to tell variations of the network from the clock.
 pub(super) const SPAN: Ticks = Ticks::from_seconds(20);
-/// Of a span: 3 %, where two in a row say the same …
+/// 3 % of a span, if two consecutive spans agree …
 const PLAIN: Ticks = Ticks(SPAN.0 * 3 / 100);
-/// … or 0.5 % on the whole, once it came to more than what a network or a camera keeps back.
+/// … or 0.5 % in total, once it exceeds what a network or a camera may hold back.
 const SUBTLE: Ticks = Ticks(SPAN.0 / 200);
 const DELAY_MAX: Ticks = Ticks::from_seconds(5);
-/// What is more than twice too fast, or less than half as fast, is no live picture, or a clock of another
-/// kind.
+/// Anything more than twice as fast, or less than half as fast, is not live video, or a different
+/// kind of clock.
 const FASTEST: Ticks = Ticks(-SPAN.0 * 5 / 4);
 const SLOWEST: Ticks = Ticks(SPAN.0 * 5 / 8);
-/// A larger step is a bad stamp, or after some of them another clock.
+/// A larger step is a bad stamp, or after several of them another clock.
 const STEP_MAX: Ticks = Ticks::from_seconds(40);
 const STRAYS_MAX: u32 = 4;

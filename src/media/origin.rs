@@ -1,7 +1,7 @@
-//! Origin: when a run's time line began on our clock, by the frames that came with the least delay.
+//! Origin: when a run's time line started on our clock, judging by the least delayed frames.
 //!
-//! A frame comes after it was filmed, and most of what it is late by is the network's, a stall's, or
-//! a server's that keeps the last seconds. So the time line lies where its earliest frames say.
+//! A frame arrives after it was filmed; most of its delay comes from the network, a stall, or a
+//! server that buffers the last seconds. So the earliest frames determine the time line.
 //! Knows nothing of: wall time, stamps.
 
 use crate::{
@@ -10,18 +10,19 @@ use crate::{
 };
 use std::time::{Duration, Instant};
 
-/// The time line of the run that is under way.
+/// The time line of the current run.
 #[derive(Debug, Default)]
 pub struct Origin {
     run: u32,
-    /// When the run's first frame came; the times below count from there.
+    /// When the run's first frame arrived; the times below count from there.
     zero: Option<Instant>,
-    /// The least delay of the span that is under way and of the one before: a camera's clock drifts.
+    /// The least delay of the current span and of the previous one, because a camera's clock
+    /// drifts.
     delay: Ticks,
     delay_before: Option<Ticks>,
-    /// When that span began.
+    /// When the current span began.
     since: Ticks,
-    /// When the delay fell for the last time by what is no jitter, and to what.
+    /// When the delay last fell by more than jitter, and to what.
     fell: (Ticks, Ticks),
 }
 
@@ -30,7 +31,7 @@ impl Origin {
         *self = Origin { run, ..Origin::default() };
     }
 
-    /// Takes when a frame of that time came.
+    /// Records when a frame of that time arrived.
     pub fn note(&mut self, time: Ticks, now: Instant) {
         let Some(zero) = self.zero else {
             (self.zero, self.delay, self.fell) = (Some(now), -time, (Ticks::ZERO, -time));
@@ -47,23 +48,23 @@ impl Origin {
         }
     }
 
-    /// The time line goes on from elsewhere.
+    /// The time line continues from elsewhere.
     pub fn forget(&mut self) {
         (self.zero, self.delay_before, self.since) = (None, None, Ticks::ZERO);
     }
 
-    /// The time of what is filmed now.
+    /// Returns the time of what is being filmed now.
     pub fn latest(&self, now: Instant) -> Option<Ticks> {
         let now = ticks(now.saturating_duration_since(self.zero?));
         Some(now - self.delay_before.map_or(self.delay, |before| before.min(self.delay)))
     }
 
-    /// How long ago a moment of a run was, as far as it is known.
+    /// Returns how long ago a time of a run was, as far as known.
     pub fn age(&self, run: u32, time: Ticks, now: Instant) -> Option<Ticks> {
         self.latest(now).filter(|_| run == self.run).map(|latest| (latest - time).max(Ticks::ZERO))
     }
 
-    /// Frames of the run still come ever earlier: what a server kept is sent at once.
+    /// Returns true while frames of the run keep arriving earlier: a server is sending its buffer.
     pub fn is_settling(&self, run: u32, now: Instant) -> bool {
         self.zero.filter(|_| run == self.run).is_some_and(|zero| {
             let now = now.saturating_duration_since(zero);
@@ -72,17 +73,17 @@ impl Origin {
     }
 }
 
-/// A span of our clock in ticks.
+/// Converts a span of our clock to ticks.
 pub(super) fn ticks(span: Duration) -> Ticks {
     let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX / TICKS_PER_SECOND);
     Ticks(micros * (TICKS_PER_SECOND / 10_000) / 100)
 }
 
-/// For so long a delay counts, twice.
+/// A delay counts for up to twice this long.
 const SPAN: Ticks = Ticks::from_seconds(30);
-/// So much less is no jitter.
+/// A larger decrease is not jitter.
 const JITTER: Ticks = Ticks(TICKS_PER_SECOND / 10);
-/// When the delay did not fall for so long, it is the true one.
+/// If the delay has not fallen for this long, it is the true one.
 const STILL_MIN: Ticks = Ticks(TICKS_PER_SECOND / 2);
 
 #[cfg(test)]

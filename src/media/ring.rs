@@ -1,9 +1,9 @@
-//! The ring: one allocation that holds the newest frames of a camera.
+//! The ring: one allocation with a camera's newest frames.
 //!
-//! The writer appends NAL units to the frame in the making and commits it; readers ask by frame
-//! number, which counts from 0 and never comes back. Old frames make way for new ones; a reader
-//! that still wanted them finds that [`Ring::get`] answers `None` and goes on at a key frame.
-//! Knows nothing of: packets, times' meaning, who reads.
+//! The writer appends NAL units to the open frame and commits it. Readers ask by frame number,
+//! which counts from 0 and is never reused. New frames replace old ones; for a reader that was too
+//! slow [`Ring::get`] returns `None`, and it continues at a key frame.
+//! Knows nothing of: packets, the meaning of times.
 
 use super::{
     AudioRing, Frame, Origin,
@@ -12,19 +12,22 @@ use super::{
 use crate::limits;
 use std::{collections::VecDeque, ops::Range};
 
-/// *Shape*: a frame is contiguous: a 32-bit big-endian length before each of its NAL units.
-/// *Cost*: no allocation after `new` but where the ring grows; a frame is moved once when it reaches the end of the room.
+/// A camera's newest frames.
+///
+/// *Shape*: a frame is contiguous, with a 32-bit big-endian length before each of its NAL units.
+/// *Cost*: no allocation after `new` unless the ring grows; a frame is moved once when it reaches
+/// the end of the buffer.
 pub struct Ring {
     store: Store,
-    /// One for each item of the store, the oldest first.
+    /// One for each item of the store, oldest first.
     frames: VecDeque<Frame>,
-    /// What the parameter sets of all frames take.
+    /// Memory used by the parameter sets of all frames.
     sets_bytes: usize,
-    /// Length of the open NAL unit of the frame in the making.
+    /// Length of the open NAL unit in the open frame.
     nal_length: Option<usize>,
-    /// The sound that came beside the frames, where it is wanted.
+    /// The sound beside the frames, if it is wanted.
     pub audio: Option<AudioRing>,
-    /// When the times of the newest run were.
+    /// When the newest run took place.
     pub origin: Origin,
 }
 
@@ -40,19 +43,19 @@ impl Ring {
         }
     }
 
-    /// One that gives a part of its room to sound.
+    /// A ring that reserves part of its space for sound.
     pub fn with_audio(capacity: usize) -> Ring {
         let part = (capacity / limits::AUDIO_RING_PART).min(limits::AUDIO_RING_BYTES_MAX);
         Ring { audio: Some(AudioRing::new(part)), ..Ring::new(capacity - part) }
     }
 
-    /// Lets it grow for a frame that does not fit, by what `spare` answers at most: the bytes that may
-    /// be allocated then. Nothing that it holds is lost.
+    /// Lets the ring grow for a frame that does not fit, by at most `spare()` bytes. Its contents
+    /// are kept.
     pub fn may_grow(&mut self, spare: fn() -> usize) {
         self.store.may_grow(spare);
     }
 
-    /// Numbers of the frames that are here.
+    /// The numbers of the frames stored.
     pub fn numbers(&self) -> Range<u64> {
         self.store.numbers()
     }
@@ -62,25 +65,26 @@ impl Ring {
         Some((self.frames.get(position)?, self.store.get(position)?))
     }
 
-    /// The first key frame with `number` or a later one.
+    /// The first key frame with this number or a later one.
     pub fn key_from(&self, number: u64) -> Option<u64> {
         let Range { start, end } = self.numbers();
         (number.max(start)..end).find(|&number| self.is_key(number))
     }
 
-    /// The last key frame with `number` or an earlier one.
+    /// The last key frame with this number or an earlier one.
     pub fn key_until(&self, number: u64) -> Option<u64> {
         let Range { start, end } = self.numbers();
         let end = end.min(number.saturating_add(1));
         (start..end).rev().find(|&number| self.is_key(number))
     }
 
-    /// The longest frame that fits: half the ring, so that a reader always has a frame to go on with.
+    /// The longest frame that fits: half the ring, so that a reader always has a frame to continue
+    /// with.
     pub fn frame_bytes_max(&self) -> usize {
         self.store.item_bytes_max()
     }
 
-    /// Begins a NAL unit of the frame in the making.
+    /// Starts a NAL unit in the open frame.
     pub fn nal_begin(&mut self) {
         debug_assert!(self.nal_length.is_none(), "nal_begin without nal_end");
         self.push(&[0; 4]);
@@ -96,17 +100,17 @@ impl Ring {
 
     pub fn nal_end(&mut self) {
         let Some(nal_length) = self.nal_length.take() else { return };
-        // Fits: a frame is shorter than the ring, and buffer_kb is bounded far below 4 GiB.
+        // It fits: a frame is shorter than the ring, and buffer_kb is far below 4 GiB.
         let prefix = u32::try_from(nal_length).unwrap_or(u32::MAX).to_be_bytes();
         self.store.overwrite(nal_length + 4, &prefix);
     }
 
-    /// True while nothing was appended to the frame in the making.
+    /// Returns true while the open frame is empty.
     pub fn is_vacant(&self) -> bool {
         self.store.is_vacant()
     }
 
-    /// Ends the frame in the making; answers its number.
+    /// Commits the open frame; returns its number.
     pub fn commit(&mut self, frame: Frame) -> Result<u64, TooLarge> {
         let count = self.store.commit()?;
         self.forget_but(count - 1);
@@ -121,7 +125,7 @@ impl Ring {
         Ok(self.numbers().end - 1)
     }
 
-    /// Throws the frame in the making away.
+    /// Discards the open frame.
     pub fn rollback(&mut self) {
         self.store.rollback();
         self.nal_length = None;
@@ -138,7 +142,7 @@ impl Ring {
         self.forget_but((end - start) as usize);
     }
 
-    /// Keeps the `count` newest frames: the store has no more.
+    /// Keeps the `count` newest frames, which is what the store has.
     fn forget_but(&mut self, count: usize) {
         while self.frames.len() > count {
             let Some(oldest) = self.frames.pop_front() else { return };
@@ -209,7 +213,7 @@ mod tests {
     fn a_frame_that_does_not_fit_makes_the_ring_grow_and_the_others_stay() {
         let mut ring = Ring::new(100);
         ring.may_grow(|| 400);
-        // The last one lies before the one before it in the room.
+        // The last frame precedes the one before it in the buffer.
         for byte in 1..=3 {
             write(&mut ring, &[&[byte; 30]], FrameKind::Delta).unwrap();
         }

@@ -1,32 +1,35 @@
-//! Bytes of frames in one allocation: the newest stay, the oldest make way. It grows only where a frame
-//! is too large for it and memory is to spare.
+//! Bytes of frames in one allocation: the newest stay, the oldest are dropped. It grows only if a
+//! frame is too large and memory is available.
 //!
-//! The writer appends to the item in the making and commits it; items are known by number, which
-//! counts from 0 and never comes back. Knows nothing of: what an item is, times.
+//! The writer appends to the open item and commits it; items are numbered from 0, and numbers are
+//! never reused.
+//! Knows nothing of: an item's content, times.
 
 use crate::limits;
 use std::{collections::VecDeque, ops::Range};
 
+/// The newest items in one allocation.
+///
 /// *Shape*: an item is contiguous.
-/// *Cost*: no allocation after `new` but where the room grows; an item is moved once when it reaches the
-/// end of the room.
+/// *Cost*: no allocation after `new` unless the buffer grows; an item is moved once when it reaches
+/// the end of the buffer.
 pub(super) struct Store {
     bytes: Box<[u8]>,
     /// Oldest first; the front has number `first`.
     items: VecDeque<Range<usize>>,
     items_max: usize,
     first: u64,
-    /// The item in the making.
+    /// The open item.
     start: usize,
     length: usize,
     overflowed: bool,
-    /// How long the last item was that overflowed.
+    /// The length of the last item that overflowed.
     refused: usize,
-    /// How many bytes a larger room may have.
+    /// By how many bytes the buffer may grow.
     spare: fn() -> usize,
 }
 
-/// The item was larger than the store can hold; it is dropped.
+/// The item was larger than the store can hold, and was dropped.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TooLarge;
 
@@ -45,17 +48,17 @@ impl Store {
         }
     }
 
-    /// `spare` is asked where an item does not fit: how many bytes may be allocated for a larger room?
+    /// Sets `spare`, which is asked when an item does not fit: how many bytes may be allocated?
     pub fn may_grow(&mut self, spare: fn() -> usize) {
         self.spare = spare;
     }
 
-    /// Numbers of the items that are here.
+    /// The numbers of the items stored.
     pub fn numbers(&self) -> Range<u64> {
         self.first..self.first + self.items.len() as u64
     }
 
-    /// The place of an item among those that are here, the oldest first.
+    /// The index of an item among those stored, oldest first.
     pub fn position(&self, number: u64) -> Option<usize> {
         usize::try_from(number.checked_sub(self.first)?).ok()
     }
@@ -64,12 +67,13 @@ impl Store {
         self.bytes.get(self.items.get(position)?.clone())
     }
 
-    /// The longest item that fits: half the room, so that a reader always has one to go on with.
+    /// The longest item that fits: half the buffer, so that a reader always has one to continue
+    /// with.
     pub fn item_bytes_max(&self) -> usize {
         self.bytes.len() / 2
     }
 
-    /// True while nothing was appended to the item in the making.
+    /// Returns true while the open item is empty.
     pub fn is_vacant(&self) -> bool {
         self.length == 0 && !self.overflowed
     }
@@ -94,7 +98,7 @@ impl Store {
         self.length += bytes.len();
     }
 
-    /// Writes over what was appended `back` bytes ago.
+    /// Overwrites what was appended `back` bytes ago.
     pub fn overwrite(&mut self, back: usize, bytes: &[u8]) {
         if self.overflowed {
             return;
@@ -103,7 +107,7 @@ impl Store {
         self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
-    /// Ends the item in the making; answers how many items are here with it.
+    /// Commits the open item; returns how many items are stored.
     pub fn commit(&mut self) -> Result<usize, TooLarge> {
         if self.overflowed {
             self.rollback();
@@ -119,14 +123,14 @@ impl Store {
         Ok(self.items.len())
     }
 
-    /// Throws the item in the making away.
+    /// Discards the open item.
     pub fn rollback(&mut self) {
         self.length = 0;
         self.overflowed = false;
     }
 
-    /// Moves all items, and the one in the making, into a room that holds an item of that length; answers
-    /// whether there is one.
+    /// Moves everything into a buffer large enough for an item of that length; returns true if that
+    /// was possible.
     #[cold]
     fn grow_for(&mut self, length: usize, most: usize) -> bool {
         let mut capacity = self.bytes.len().max(1);
@@ -149,9 +153,9 @@ impl Store {
         true
     }
 
-    /// Moves the item in the making to the front of the room.
+    /// Moves the open item to the start of the buffer.
     fn wrap(&mut self) {
-        // What lies behind it is older than everything before it: it goes first.
+        // Items behind it are older than those before it: they are dropped first.
         while self.items.front().is_some_and(|oldest| oldest.start >= self.start) {
             self.evict();
         }
@@ -170,7 +174,7 @@ impl Store {
         }
     }
 
-    /// Forgets the oldest item; there is one.
+    /// Drops the oldest item, which must exist.
     pub fn evict(&mut self) {
         self.items.pop_front();
         self.first += 1;

@@ -1,38 +1,38 @@
 //! Sound on the video's time line: RTP stamps of two clocks and the camera's reports in, times out.
 //!
-//! A frame of sound begins where the one before ends, and lasts as long as its samples, so that a
-//! player hears no seam. Where that leads away from the truth, because the two clocks drift, frames
-//! last a few ticks more or less. Only where sound is missing its times leave a gap.
+//! An audio frame starts where the previous one ends, and lasts as long as its samples, so that
+//! players hear no gaps. If that drifts away from the truth because the two clocks differ, frames
+//! last a few ticks more or less. Only missing sound leaves a gap.
 //!
-//! The truth is what sender reports say (RFC 3550 §6.4.1: the same wall time on both clocks); until
-//! there are some, or where they can not be believed, what comes at the same time belongs together.
-//! Knows nothing of: what a frame holds, our own clocks.
+//! The truth is in the sender reports (RFC 3550 §6.4.1: the same wall time on both clocks). Until
+//! there are some, or if they are implausible, data that arrives at the same time belongs together.
+//! Knows nothing of: a frame's content, our own clocks.
 
 use super::timeline::Timeline;
 use crate::{rtp::rtcp::SenderReport, units::RtpTime};
 
-/// Whose clock it is.
+/// Which track's clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Clock {
     Video,
     Audio,
 }
 
-/// The times of the sound of one run.
+/// The times of one run's sound.
 pub(super) struct AudioTimeline {
     clock_rate: u32,
-    /// Stamp and count of the newest frame; the count is the audio clock's own, from its first frame.
+    /// Stamp and count of the newest frame; counts are on the audio clock, from its first frame.
     newest: Option<(RtpTime, i64)>,
-    /// What its stamp should have been followed by: its count and its length.
+    /// The count expected of the next frame.
     due: i64,
     /// End of the newest frame on the video's time line, in ticks of the audio clock.
     end: Option<i64>,
-    /// The video's time line less the count, as far as is known.
+    /// The video's time line minus the count, as far as known.
     shift: i64,
-    /// The reports that came last.
+    /// The latest reports.
     video_report: Option<Report>,
     audio_report: Option<Report>,
-    /// A shift far from ours: believed when it is measured twice.
+    /// A shift far from ours, which is believed when it is measured twice.
     doubted: Option<i64>,
 }
 
@@ -42,7 +42,7 @@ struct Report {
     stamp: RtpTime,
 }
 
-/// Where a frame lies.
+/// The position of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Span {
     pub time: i64,
@@ -71,7 +71,8 @@ impl AudioTimeline {
         self.video_report.is_some() && self.audio_report.is_some()
     }
 
-    /// Takes in a sender report of one of the two tracks; true where sound lies by it from now on.
+    /// Processes a sender report of one of the tracks; returns true if it determines the sound's
+    /// position from now on.
     pub fn report(&mut self, clock: Clock, report: &SenderReport, video: &Timeline) -> bool {
         let report = Some(Report { ntp: report.ntp, stamp: report.rtp_time });
         match clock {
@@ -84,18 +85,18 @@ impl AudioTimeline {
         }
     }
 
-    /// The video's clock jumped: what was reported of it is void.
+    /// The video's clock jumped: its earlier reports are void.
     pub fn video_jumped(&mut self) {
         self.video_report = None;
     }
 
-    /// The sound's stamps are made otherwise: what was reported of its clock is void.
+    /// The sound's stamps are now made differently: its earlier reports are void.
     pub fn stamps_changed(&mut self) {
         self.audio_report = None;
     }
 
-    /// Times the next frame, `ticks` long. `None` where it would begin before the end of the one
-    /// before, or no video is there yet.
+    /// Determines the time of the next frame, `ticks` long. `None` if it would start before the
+    /// previous one ended, or if there is no video yet.
     pub fn stamp(&mut self, stamp: RtpTime, ticks: u32, video: &Timeline) -> Option<Span> {
         let video_newest = video.newest()?.at_rate(self.clock_rate);
         let count = match self.newest {
@@ -113,7 +114,8 @@ impl AudioTimeline {
             self.shift = video_newest - count;
         }
         let Some(end) = self.end else {
-            // Begins with the run: what comes together belongs together, unless reports know better.
+            // At the start of the run, data that arrives together belongs together, unless reports
+            // say otherwise.
             self.shift = video_newest - count;
             if let Some(measured) = self.measured(video).filter(|it| self.is_likely(*it, video)) {
                 self.shift = measured;
@@ -140,7 +142,7 @@ impl AudioTimeline {
         Span { time, duration }
     }
 
-    /// The shift, by what both reports say of the same moment.
+    /// The shift, according to what both reports say about the same time.
     fn measured(&self, video: &Timeline) -> Option<i64> {
         let (video_report, audio_report) = (self.video_report?, self.audio_report?);
         let (newest, count) = self.newest?;
@@ -154,8 +156,8 @@ impl AudioTimeline {
         Some(reported + i64::try_from(apart).ok()? - count)
     }
 
-    /// Drift is followed at once. More is a camera's clock that was set between its two reports, or a
-    /// beginning without reports: it counts when two measurements say the same.
+    /// Follows drift at once. A larger change means that the camera's clock was set between its two
+    /// reports, or that there were none before: it counts when two measurements agree.
     fn adopt(&mut self, measured: i64, video: &Timeline) -> bool {
         let near = i64::from(self.clock_rate) / 20;
         let is_near = |other: i64| (measured - other).abs() <= near;
@@ -168,8 +170,8 @@ impl AudioTimeline {
         false
     }
 
-    /// Sound and video that come together are of the same moment, give or take an encoder's delay;
-    /// some cameras' reports say otherwise.
+    /// Sound and video that arrive together were recorded together, up to an encoder's delay; some
+    /// cameras' reports claim otherwise.
     fn is_likely(&self, shift: i64, video: &Timeline) -> bool {
         let (Some((_, count)), Some(newest)) = (self.newest, video.newest()) else { return false };
         let arrived = newest.at_rate(self.clock_rate) - count;
@@ -177,11 +179,11 @@ impl AudioTimeline {
     }
 }
 
-/// A step forward by more is no pause but another clock.
+/// A larger step forward is not a pause but another clock.
 const JUMP_SECONDS: i64 = 10;
-/// Sound and video of one moment come at most so far apart.
+/// The largest difference between the arrival of sound and video of one moment.
 const APART_SECONDS_MAX: i64 = 3;
-/// Reports that lie further apart, in 1/2^32 s, are not of one time: a minute.
+/// Reports further apart, in 1/2^32 s, do not refer to one time: a minute.
 const REPORTS_APART_MAX: u64 = 60 << 32;
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! Time: 32-bit RTP stamps in decode order in, presentation and decode times out.
 //!
-//! A presentation time is the RTP stamp itself, unwrapped and counted from the run's first frame.
-//! A stamp that can not follow those before is one bad time: its frame lies a frame behind the newest,
-//! and the next is compared with the newest that was believed. Only where stamps go on from there did
-//! the clock jump; time goes on from where it was.
+//! A presentation time is the RTP stamp itself, unwrapped and counted from the run's first frame. A
+//! stamp that cannot follow the previous ones is one bad time: its frame is placed one frame after
+//! the newest, and the next stamp is compared with the last one believed. Only if stamps continue
+//! from there did the clock jump; time then continues without a gap.
 //!
 //! RTP carries no decode times; they are the presentation times in sorted order, shifted by the
-//! reorder depth: the frame that is decoded i-th gets the (i - depth)-th smallest presentation time.
-//! So they need no look-ahead, and never exceed the presentation time of a stream that keeps its depth.
-//! Knows nothing of: wall time, codecs, what a frame holds.
+//! reorder depth: the i-th frame decoded gets the (i - depth)-th smallest presentation time. So
+//! they need no look-ahead, and never exceed the presentation time of a stream that keeps its
+//! depth.
+//! Knows nothing of: wall time, codecs, a frame's content.
 
 use super::FrameKind;
 use crate::{
@@ -18,41 +19,41 @@ use crate::{
 
 /// The times of one run.
 pub struct Timeline {
-    /// The newest stamp that is believed and its time: what the next stamp is compared with.
+    /// The newest stamp believed and its time, with which the next stamp is compared.
     newest: Option<Mark>,
     /// The one before it.
     before: Option<Mark>,
-    /// Frames since the newest, and those between it and the one before, with itself.
+    /// Frames since the newest, and frames between it and the one before, including itself.
     frames: i64,
     frames_before: i64,
     /// Something was lost since the newest.
     has_lost: bool,
-    /// Frames in a row that were shown after all before them, counted up to [`FORWARD_FRAMES`].
+    /// Consecutive frames displayed after all earlier ones, counted up to [`FORWARD_FRAMES`].
     forward: u32,
-    /// The shortest distance of late between frames.
+    /// The shortest recent distance between frames.
     pace: Ticks,
     stray: Option<Stray>,
-    /// Presentation times that no frame got as its decode time yet, sorted, at most the depth.
+    /// Sorted presentation times not yet used as decode times, at most the depth.
     waiting: Vec<Ticks>,
     depth: Depth,
     /// Frames since [`Timeline::restart`], counted up to the depth.
     filled: usize,
-    /// The next stamp can not be compared with those before.
+    /// The next stamp cannot be compared with earlier ones.
     is_broken_off: bool,
     last_decode: Option<Ticks>,
-    /// The last distance between decode times that a frame had.
+    /// The last distance between decode times.
     frame_duration: Ticks,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Depth {
-    /// The SPS says so.
+    /// Stated by the SPS.
     Known(usize),
-    /// Grows with what is seen.
+    /// Grows with what is observed.
     Seen(usize),
 }
 
-/// A stamp and the time that it stands for.
+/// A stamp and its time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Mark {
     stamp: RtpTime,
@@ -63,9 +64,9 @@ struct Mark {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Stray {
     newest: Mark,
-    /// Those that go on from the first one.
+    /// Frames that continue from the first of them.
     frames: u32,
-    /// [`Timeline::stamp`]'s `latest` of the newest.
+    /// [`Timeline::stamp`]'s `latest` for the newest.
     latest: Option<Ticks>,
 }
 
@@ -79,7 +80,7 @@ pub struct Stamp {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Continuity {
     Goes,
-    /// The camera's clock jumped before this frame or a few frames ago; time goes on.
+    /// The camera's clock jumped before this frame or a few frames earlier; time continues.
     Jumped,
 }
 
@@ -120,7 +121,7 @@ impl Timeline {
         }
     }
 
-    /// Takes over what the SPS says of the reorder depth (pictures) and the frame rate.
+    /// Applies the reorder depth (in pictures) and the frame rate of the SPS.
     pub fn configure(&mut self, reorder: Option<u8>, frame_duration: Option<Ticks>) {
         self.depth = match (reorder, self.depth) {
             (Some(depth), _) => Depth::Known(usize::from(depth).min(limits::REORDER_FRAMES_MAX)),
@@ -135,24 +136,24 @@ impl Timeline {
         self.restart();
     }
 
-    /// Forgets the frames that wait: what comes next does not follow what came before (a loss).
+    /// Forgets waiting frames: the next one does not follow the previous ones (a loss).
     pub fn restart(&mut self) {
         self.waiting.clear();
         self.filled = 0;
     }
 
-    /// Something was lost: the next stamp may be as far ahead as what was lost was long, although it comes
-    /// sooner (a server that sends what it kept as fast as it can).
+    /// Reports a loss: the next stamp may be ahead by the length of the loss although it arrives
+    /// sooner (a server that sends its buffer as fast as it can).
     pub fn lose(&mut self) {
         self.has_lost = true;
     }
 
-    /// What comes next is counted in another way: it is taken for a jump.
+    /// The next stamp uses a different time base, so treat it as a discontinuity.
     pub fn break_off(&mut self) {
         self.is_broken_off = true;
     }
 
-    /// The stamp of a frame that is left out: keeps the count of wraps right.
+    /// Accounts for the stamp of a dropped frame, to keep the count of wraps right.
     pub fn pass(&mut self, stamp: RtpTime, latest: Option<Ticks>) {
         if let Some(newest) = self.newest {
             let mark = Mark { stamp, time: newest.at(stamp) };
@@ -163,25 +164,25 @@ impl Timeline {
         }
     }
 
-    /// Where a stamp of the same clock lies, right while it is less than 6 hours from the newest frame.
+    /// The time of a stamp on the same clock, valid within 6 hours of the newest frame.
     pub fn at(&self, stamp: RtpTime) -> Option<Ticks> {
         self.newest.map(|newest| newest.at(stamp))
     }
 
-    /// Presentation time of the frame that is shown last so far.
+    /// The largest presentation time so far.
     pub fn newest(&self) -> Option<Ticks> {
         let stray = self.stray.map(|stray| stray.newest.time);
         self.newest.map(|newest| stray.map_or(newest.time, |stray| stray.max(newest.time)))
     }
 
-    /// Times the next frame in decode order. A key frame has all later frames behind it. `latest`: what
-    /// is filmed now, on this time line, as far as the frames tell that came with the least delay.
+    /// Determines the time of the next frame in decode order. All later frames follow a key frame.
+    /// `latest` is what is being filmed now on this time line, judging by the least delayed frames.
     pub fn stamp(&mut self, stamp: RtpTime, kind: FrameKind, latest: Option<Ticks>) -> Stamp {
         let (presentation, continuity) = self.presentation(stamp, kind, latest);
         let decode = self.decode(presentation);
         if let Some(last) = self.last_decode {
             let step = decode - last;
-            // The odd tick that keeps times increasing is no frame's duration.
+            // An occasional tick that keeps times increasing is not a frame's duration.
             if step > FRAME_DURATION_MIN && step <= PAUSE_MAX {
                 self.frame_duration = step;
             }
@@ -190,7 +191,7 @@ impl Timeline {
         Stamp { presentation, decode, continuity }
     }
 
-    /// How long a frame lasts after which none comes: as long as the one before.
+    /// The duration of a frame without a successor: that of the previous frame.
     pub fn frame_duration(&self) -> Ticks {
         self.frame_duration
     }
@@ -232,7 +233,8 @@ impl Timeline {
         (time, Continuity::Goes)
     }
 
-    /// A stamp that does not follow: its frame is the next one, or follows others of its kind.
+    /// Handles a stamp that does not follow: its frame is the next one, or continues others of its
+    /// kind.
     fn doubt(&mut self, stamp: RtpTime, latest: Option<Ticks>) -> (Ticks, Continuity) {
         let first = self.newest().unwrap_or_default() + self.stride();
         let (time, frames) = match self.stray {
@@ -243,7 +245,7 @@ impl Timeline {
         };
         let time = self.in_order(time);
         let mark = match self.stray {
-            // One that is shown before.
+            // A frame displayed earlier.
             Some(stray) if frames > 1 && time < stray.newest.time => stray.newest,
             _ => Mark { stamp, time },
         };
@@ -251,7 +253,7 @@ impl Timeline {
             self.stray = Some(Stray { newest: mark, frames, latest });
             return (time, Continuity::Goes);
         }
-        // Where they follow the last but one, the newest was the bad one.
+        // If they follow the last but one, the newest was the bad one.
         let mended = self.before.filter(|before| {
             let step = stamp.since(before.stamp);
             let is_near = time - before.at(stamp) <= MENDED_MAX;
@@ -261,7 +263,7 @@ impl Timeline {
         (time, if mended.is_some() { Continuity::Goes } else { Continuity::Jumped })
     }
 
-    /// Goes on from another mark.
+    /// Continues from another mark.
     fn jump(&mut self, to: Mark) {
         (self.newest, self.before, self.stray) = (Some(to), None, None);
         (self.frames, self.frames_before) = (0, 1);
@@ -280,7 +282,7 @@ impl Timeline {
         self.forward = (self.forward + 1).min(FORWARD_FRAMES);
     }
 
-    /// From the last believed time but one to the newest.
+    /// From the last but one believed time to the newest.
     fn advance(&self) -> Ticks {
         match (self.before, self.newest) {
             (Some(before), Some(newest)) => newest.time - before.time,
@@ -288,16 +290,16 @@ impl Timeline {
         }
     }
 
-    /// How far behind the newest a frame lies of which no more is known.
+    /// How far after the newest a frame of unknown time is placed.
     fn stride(&self) -> Ticks {
         if self.depth_frames() == 0 { self.pace } else { self.advance().min(PAUSE_MAX) }
     }
 
-    /// How far behind the newest another frame of the same stamp lies: they share the time up to the
-    /// next one, as far as those before tell it.
+    /// How far after the newest another frame with the same stamp is placed: they share the time up
+    /// to the next one, as estimated from earlier ones.
     fn share(&self) -> Ticks {
         if self.frames >= i64::from(JUMP_FRAMES) {
-            return Ticks(self.pace.0 * self.frames); // it stands still
+            return Ticks(self.pace.0 * self.frames); // the clock stands still
         }
         let parts = self.frames + 1;
         match self.depth_frames() {
@@ -306,7 +308,8 @@ impl Timeline {
         }
     }
 
-    /// Whether a frame after the newest can be of that time: none comes before it was filmed.
+    /// Returns true if a frame after the newest can have that time: no frame arrives before it was
+    /// filmed.
     fn may_follow(&self, time: Ticks, latest: Option<Ticks>) -> bool {
         let step = time - self.newest.map_or(Ticks::ZERO, |newest| newest.time);
         step.0 <= (self.advance().0 * 2).min(PAUSE_MAX.0)
@@ -314,7 +317,7 @@ impl Timeline {
             || latest.map_or(step <= PAUSE_MAX, |latest| time <= latest + EARLY_MAX)
     }
 
-    /// Whether a frame that is decoded now can be shown before the newest.
+    /// Returns true if a frame decoded now can be displayed before the newest.
     fn is_reordered(&mut self, time: Ticks) -> bool {
         let Some(newest) = self.newest else { return false };
         let longest = self.advance().0.saturating_mul(1 + self.depth_frames() as i64);
@@ -324,7 +327,7 @@ impl Timeline {
         match self.depth {
             Depth::Known(depth) => depth > 0 && self.may_precede(time),
             Depth::Seen(depth) => {
-                // It lies in a hole that was left for it.
+                // There is a gap where it belongs.
                 let is_hole = self.forward < FORWARD_FRAMES
                     || self.advance().0 * 2 >= self.pace.0 * 3
                         && self.before.is_some_and(|before| time > before.time);
@@ -336,7 +339,7 @@ impl Timeline {
         }
     }
 
-    /// Where nothing is reordered, none is shown before one that was decoded before.
+    /// Without reordering, no frame is displayed before one decoded earlier.
     fn in_order(&self, time: Ticks) -> Ticks {
         match self.last_decode {
             Some(last) if self.depth_frames() == 0 && time <= last => {
@@ -346,7 +349,7 @@ impl Timeline {
         }
     }
 
-    /// True if a frame shown then, decoded now, keeps the order of decode times.
+    /// Returns true if a frame displayed then and decoded now keeps decode times in order.
     fn may_precede(&self, presentation: Ticks) -> bool {
         self.filled < self.depth_frames() || self.last_decode.is_none_or(|last| presentation > last)
     }
@@ -364,7 +367,7 @@ impl Timeline {
         let earliest = if self.waiting.len() > depth {
             self.waiting.remove(0)
         } else {
-            // The first frames after a start have no earlier ones to take a time from.
+            // The first frames after a start have no earlier ones from which to take a time.
             let missing = i64::try_from(depth + 1 - self.waiting.len()).unwrap_or(0);
             Ticks(self.waiting[0].0 - self.frame_duration.0 * missing)
         };
@@ -382,21 +385,23 @@ impl Default for Timeline {
     }
 }
 
-/// The longest pause between two frames where it is not known when they came.
+/// The longest pause between two frames of unknown arrival.
 const PAUSE_MAX: Ticks = Ticks::from_seconds(40);
-/// How much of a film may be lost at once.
+/// The longest part of a stream that may be lost at once.
 const LOST_MAX: Ticks = Ticks::from_seconds(10);
-/// How much sooner than the fastest one before it a frame may come.
+/// How much sooner than the fastest one before it a frame may arrive.
 const EARLY_MAX: Ticks = Ticks(TICKS_PER_SECOND / 2);
-/// How far too late frames were by a stamp that is taken back.
+/// How late frames may have been because of a stamp that is taken back.
 const MENDED_MAX: Ticks = Ticks(TICKS_PER_SECOND);
-/// How far back a frame may lie at least.
+/// How far back a frame may be placed in any case.
 const REORDER_MAX: Ticks = Ticks::from_seconds(2);
-/// So many frames in a row go on from a stamp that does not follow: the clock jumped.
+/// After this many consecutive frames that continue from a stamp that does not follow, the clock
+/// jumped.
 const JUMP_FRAMES: u32 = 4;
-/// After so many without one, a frame that is shown before others needs a hole where it belongs.
+/// After this many frames without reordering, a frame displayed earlier needs a gap where it
+/// belongs.
 const FORWARD_FRAMES: u32 = 5;
-/// 25 fps, until the stream or its SPS says better.
+/// 25 fps, until the stream or its SPS shows otherwise.
 const FRAME_DURATION_DEFAULT: Ticks = Ticks(3600);
 /// 1,000 fps: shorter steps are corrections, not frames.
 const FRAME_DURATION_MIN: Ticks = Ticks(90);

@@ -1,50 +1,52 @@
-//! Fragments: sizes and times of some samples in, `moof` and the header of `mdat` out.
+//! Fragments: sizes and times of samples in, `moof` and the header of `mdat` out.
 //!
 //! The caller appends the media itself, so that nothing is copied twice.
-//! Spec: ISO/IEC 14496-12 §8.8. Knows nothing of: codecs, where the bytes come from.
+//! Spec: ISO/IEC 14496-12 §8.8.
+//! Knows nothing of: codecs.
 
 use super::{
     AUDIO_TRACK_ID, BOX_HEADER_BYTES, FULL_BOX_BYTES, TRACK_ID, boxed, full_boxed, put_u32,
 };
 use crate::{media::FrameKind, units::Ticks};
 
-/// What a fragment's header says.
+/// The content of a fragment's header.
 #[derive(Clone, Copy, Debug)]
 pub struct Header<'a> {
-    /// Counts the fragments of a file (or of a viewer's stream) from 1 (`mfhd`).
+    /// Counts the fragments of a file or a viewer's stream from 1 (`mfhd`).
     pub sequence_number: u32,
-    /// Decode time of the first sample; zero is the start of the file. Below zero it is taken as zero.
+    /// Decode time of the first sample; zero is the start of the file, and negative times count as
+    /// zero.
     pub decode_time: Ticks,
     pub opens_on: FirstSample,
-    /// In decode order, one at least.
+    /// In decode order, at least one.
     pub samples: &'a [Sample],
 }
 
 /// One frame of a fragment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Sample {
-    /// With the length prefixes of its NAL units.
+    /// Includes the length prefixes of its NAL units.
     pub bytes: u32,
     /// Ticks to the next frame's decode time.
     pub duration: u32,
-    /// Presentation time less decode time, in ticks.
+    /// Presentation time minus decode time, in ticks.
     pub composition_offset: i32,
 }
 
 /// The sound of a fragment; its bytes follow those of the video.
 #[derive(Clone, Copy, Debug)]
 pub struct AudioRun<'a> {
-    /// When the first sample begins, in ticks of the track; zero is the start of the file.
+    /// Time of the first sample in ticks of the track; zero is the start of the file.
     pub decode_time: i64,
-    /// In order, one at least; durations in ticks of the track, no offsets.
+    /// In order, at least one; durations in ticks of the track, without offsets.
     pub samples: &'a [Sample],
 }
 
-/// Whether a player can begin with this fragment; all samples but the first are no key frames.
+/// Whether playback can start with this fragment; only the first sample can be a key frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FirstSample {
     Key,
-    /// A player can, but its first pictures may lack something.
+    /// It can, but the first pictures may be incomplete.
     RecoveryPoint,
     NonKey,
 }
@@ -65,43 +67,44 @@ impl From<FrameKind> for FirstSample {
     }
 }
 
-/// Where a fragment lies in the media time of its file.
+/// The position of a fragment in the media time of its file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Extent {
     pub opens_on: FirstSample,
-    /// Presentation time of the frame that is shown first.
+    /// Presentation time of the first frame shown.
     pub start: Ticks,
-    /// End of the frame that is shown last, or of the one decoded last, whichever is later.
+    /// End of the last frame shown or decoded, whichever is later.
     pub end: Ticks,
 }
 
 impl Header<'_> {
-    /// Length of what [`Header::write`] appends.
+    /// Returns the length of what [`Header::write`] appends.
     pub fn bytes(&self) -> usize {
         self.bytes_with(None)
     }
 
-    /// Length of what [`Header::write_with`] appends.
+    /// Returns the length of what [`Header::write_with`] appends.
     pub fn bytes_with(&self, audio: Option<&AudioRun>) -> usize {
         let audio_bytes = audio.map_or(0, |audio| Run::of_audio(audio).bytes());
         MOOF_BYTES_FIXED + Run::of_video(self).bytes() + audio_bytes + BOX_HEADER_BYTES
     }
 
-    /// Length of the media that must follow the header.
+    /// Returns the length of the media that must follow the header.
     pub fn media_bytes(&self) -> u64 {
         media_bytes(self.samples)
     }
 
-    /// Appends `moof` and the first 8 bytes of `mdat`; the samples' bytes come next, without a gap.
+    /// Appends `moof` and the first 8 bytes of `mdat`; the samples' bytes must follow without a
+    /// gap.
     ///
     /// # Panics
-    /// Where header and samples reach 4 GiB: a ring holds far less.
+    /// If header and samples reach 4 GiB: a ring holds far less.
     pub fn write(&self, out: &mut Vec<u8>) {
         self.write_with(None, out);
     }
 
-    /// The same, with sound beside the video: the bytes of its samples come behind those of the
-    /// video's.
+    /// Like [`Header::write`], with sound beside the video: the bytes of its samples follow those
+    /// of the video's.
     ///
     /// # Panics
     /// As [`Header::write`].
@@ -137,8 +140,9 @@ impl Header<'_> {
 }
 
 impl FirstSample {
-    /// Depends on nothing; on nobody knows what, and is a sync sample, since players look for these alone;
-    /// or depends on others and is none (ISO/IEC 14496-12 §8.8.3.1).
+    /// Flags for a key frame, which depends on nothing; for a recovery point, whose dependencies
+    /// are unknown, marked as a sync sample because players look only for these; and for others,
+    /// which depend on earlier frames (ISO/IEC 14496-12 §8.8.3.1).
     pub(super) fn sample_flags(self) -> u32 {
         match self {
             FirstSample::Key => SYNC_SAMPLE_FLAGS,
@@ -148,14 +152,14 @@ impl FirstSample {
     }
 }
 
-/// What a `traf` says.
+/// The content of a `traf`.
 struct Run<'a> {
     track: u32,
     decode_time: i64,
     samples: &'a [Sample],
-    /// Where the first sample's differ from those of the track.
+    /// The first sample's flags, if they differ from the track's.
     first_sample_flags: Option<u32>,
-    /// The duration that all samples share.
+    /// The duration shared by all samples, if there is one.
     duration: Option<u32>,
     offsets: Offsets,
 }
@@ -195,7 +199,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Length of the `traf`.
+    /// The length of the `traf`.
     fn bytes(&self) -> usize {
         let bytes_a_sample = 4
             + if self.duration.is_none() { 4 } else { 0 }
@@ -206,7 +210,7 @@ impl<'a> Run<'a> {
             + self.samples.len() * bytes_a_sample
     }
 
-    /// Appends the `traf`; the samples begin `data_offset` bytes behind the start of `moof`.
+    /// Appends the `traf`; the samples start `data_offset` bytes after the start of `moof`.
     fn write(&self, data_offset: u64, out: &mut Vec<u8>) {
         boxed(out, b"traf", |out| {
             let flags = self.duration.map_or(0, |_| DEFAULT_SAMPLE_DURATION_PRESENT);
@@ -270,9 +274,9 @@ const TRAF_BYTES_FIXED: usize = 2 * BOX_HEADER_BYTES // traf, and trun's own
     + (BOX_HEADER_BYTES + FULL_BOX_BYTES + 8) // tfdt
     + FULL_BOX_BYTES + 8; // the rest of trun
 
-/// Depends on nothing; `trex` holds it as the default of sound, of which every sample is such.
+/// Depends on nothing; `trex` has it as the default for sound, whose samples are all of this kind.
 pub(super) const SYNC_SAMPLE_FLAGS: u32 = 0x0200_0000;
-/// `sample_flags` of all samples that are no key frames; `trex` holds it as the default.
+/// `sample_flags` of samples that are not key frames; `trex` has it as the default for video.
 pub(super) const NON_SYNC_SAMPLE_FLAGS: u32 = 0x0101_0000;
 
 // tf_flags and tr_flags, ISO/IEC 14496-12 §8.8.7 and §8.8.8.

@@ -1,36 +1,36 @@
-//! Identity: whose recording a file is, in a `uuid` box of ours in its head.
+//! Identity: which camera a file belongs to, in a `uuid` box in its head.
 //!
-//! So the files alone suffice to rebuild the catalogue, whatever they are called.
-//! Spec: ISO/IEC 14496-12 §11.1. Knows nothing of: files, the clock.
+//! It lets the catalogue be rebuilt from the files alone, whatever their names.
+//! Spec: ISO/IEC 14496-12 §11.1.
+//! Knows nothing of: files, the clock.
 
 use super::{IDENTITY_UUID, boxed, put_u32};
 use crate::{bits::Bytes, units::WallTime};
 
-/// What a segment says of itself.
+/// The identity stored in a segment.
 ///
-/// *Shape* (big-endian, behind the box's `usertype`): version `u8`, flags `u8` (1: clock trusted, the
-/// others: [`Marks`]),
-/// number `u32`, run `u64`, boot 16 bytes, wall time `i64` in ms, camera's name behind its length
-/// in a `u8`; from version 2 on time since the boot `u64` in ms and [`Cause`] `u8`. Later versions may
-/// only append.
+/// *Shape* (big-endian, after the box's `usertype`): version `u8`, flags `u8` (1: clock trusted,
+/// the others: [`Marks`]), number `u32`, run `u64`, boot 16 bytes, wall time `i64` in ms, camera's
+/// name preceded by its length in a `u8`; since version 2 also time since boot `u64` in ms and
+/// [`Cause`] `u8`. Later versions may only append.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Identity {
     /// 1 to 32 characters of a-z, 0-9, `-`, `_`.
     pub camera: String,
     /// The segment's number, as in its name.
     pub number: u32,
-    /// Tells the unbroken sessions of a camera apart.
+    /// Distinguishes the unbroken sessions of a camera.
     pub run: u64,
-    /// The kernel's boot id: wall times of two boots can not be compared unless both were trusted.
+    /// The kernel's boot id: wall times of two boots are only comparable if both were trusted.
     pub boot: [u8; 16],
-    /// UTC of the first frame, as the board believed.
+    /// UTC of the first frame, by the board's clock.
     pub wall: WallTime,
     pub clock: Clock,
     pub marks: Marks,
-    /// How long the machine was up at the first frame: with one segment of a trusted clock it tells the
-    /// times of all others of that boot. `None` in segments of version 1.
+    /// Uptime of the machine at the first frame: one segment with a trusted clock dates all others
+    /// of the same boot. `None` in segments of version 1.
     pub up_ms: Option<u64>,
-    /// Why nothing was recorded before, where there is a gap.
+    /// Why nothing was recorded before, if there is a gap.
     pub cause: Cause,
 }
 
@@ -39,13 +39,13 @@ pub struct Identity {
 pub enum Cause {
     #[default]
     Unknown,
-    /// No video came.
+    /// No video arrived.
     Camera,
-    /// The card took nothing.
+    /// The card accepted nothing.
     Card,
-    /// Somebody stopped the recording, or none was wanted.
+    /// Recording was stopped by hand, or not requested.
     Stopped,
-    /// No smolnvr ran.
+    /// smolnvr was not running.
     Off,
 }
 
@@ -53,12 +53,12 @@ impl Cause {
     pub const ALL: [Cause; 5] =
         [Cause::Unknown, Cause::Camera, Cause::Card, Cause::Stopped, Cause::Off];
 
-    /// That of a later version is not known.
+    /// Decodes a cause; one of a later version is unknown.
     pub fn of_number(number: u8) -> Cause {
         Cause::ALL.get(usize::from(number)).copied().unwrap_or_default()
     }
 
-    /// As in `/api/timeline`.
+    /// The name used in `/api/timeline`.
     pub fn name(self) -> &'static str {
         match self {
             Cause::Unknown => "unknown",
@@ -70,14 +70,14 @@ impl Cause {
     }
 }
 
-/// What is said of a recording after it was begun, in its flags: that one byte is written again in
-/// place, so that a write that is torn leaves the old marks or the new ones.
+/// Marks set on a recording after its start, in its flags: that byte is rewritten in place, so that
+/// a torn write leaves either the old marks or the new ones.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Marks(u8);
 
 impl Marks {
     pub const NONE: Marks = Marks(0);
-    /// Somebody wants to keep it: it never expires.
+    /// The recording is kept: it never expires.
     pub const KEPT: Marks = Marks(2);
     /// Only its key frames are left.
     pub const THINNED: Marks = Marks(4);
@@ -87,12 +87,12 @@ impl Marks {
     pub const COPY: Marks = Marks(16);
     pub const NOT_TO_BE_THINNED: Marks = Marks(2 | 4 | 8);
 
-    /// Those that a box's byte of flags holds.
+    /// The marks in a box's byte of flags.
     pub fn of_flags(flags: u8) -> Marks {
         Marks(flags & !FLAG_TRUSTED)
     }
 
-    /// The bits that they are in such a byte.
+    /// Their bits in that byte.
     pub fn flags(self) -> u8 {
         self.0
     }
@@ -116,7 +116,7 @@ impl Marks {
     }
 }
 
-/// Whether the wall time may be believed.
+/// Whether the wall time can be trusted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Clock {
     Trusted,
@@ -143,7 +143,7 @@ impl Identity {
         });
     }
 
-    /// The byte that holds [`Marks`], [`FLAGS_OFFSET`] behind the `usertype`.
+    /// The byte with the [`Marks`], [`FLAGS_OFFSET`] after the `usertype`.
     pub fn flags(&self) -> u8 {
         let trusted = match self.clock {
             Clock::Trusted => FLAG_TRUSTED,
@@ -152,7 +152,7 @@ impl Identity {
         trusted | self.marks.0
     }
 
-    /// Reads what follows the `usertype`; `None` where it is not ours to understand.
+    /// Parses what follows the `usertype`; `None` if it is not valid.
     pub fn read(content: &[u8]) -> Option<Identity> {
         let mut bytes = Bytes(content);
         let version = bytes.u8()?;
@@ -185,10 +185,10 @@ impl Identity {
 const VERSION: u8 = 2;
 const VERSION_MIN: u8 = 1;
 const FLAG_TRUSTED: u8 = 1;
-/// Behind the version.
+/// After the version.
 pub(super) const FLAGS_OFFSET: u64 = 1;
 const CAMERA_BYTES_MAX: usize = 32;
-/// The longest content of version 2, behind the `usertype`.
+/// The longest content of version 2, after the `usertype`.
 pub(super) const IDENTITY_BYTES_MAX: usize = 1 + 1 + 4 + 8 + 16 + 8 + 1 + CAMERA_BYTES_MAX + 8 + 1;
 
 #[cfg(test)]

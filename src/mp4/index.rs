@@ -1,8 +1,10 @@
-//! Index: fragments in, one after the other; `sidx` for the reserved room out.
+//! Index: fragments in, one after another; a `sidx` box for the reserved space out.
 //!
-//! One entry a key frame; where they exceed the room, neighbours merge in pairs and go on at the
-//! coarser step, so memory is bounded and seeking stays even over the whole file.
-//! Spec: ISO/IEC 14496-12 §8.16.3. Knows nothing of: files, codecs.
+//! One entry per key frame. When the space is used up, neighbouring entries merge in pairs and the
+//! index continues at the coarser step, so that memory is bounded and seeking stays even over the
+//! whole file.
+//! Spec: ISO/IEC 14496-12 §8.16.3.
+//! Knows nothing of: files, codecs.
 
 use super::{
     BOX_HEADER_BYTES, FULL_BOX_BYTES, TIMESCALE, TRACK_ID,
@@ -11,23 +13,23 @@ use super::{
 };
 use crate::{limits::INDEX_ENTRIES_MAX, units::Ticks};
 
-/// The subsegments of a file, gathered while it grows.
+/// The subsegments of a file, collected while it grows.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Index {
     /// At most [`INDEX_ENTRIES_MAX`].
     entries: Vec<Entry>,
-    /// Key frames that each entry holds; doubles whenever the room is short.
+    /// Key frames per entry; doubles whenever the space is used up.
     keys_an_entry: u32,
     keys_in_last: u32,
-    /// End of what is shown last, or decoded last.
+    /// End of the last frame shown or decoded.
     end: Ticks,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Entry {
-    /// Below 2^31 (`referenced_size`).
+    /// Less than 2^31 (`referenced_size`).
     bytes: u32,
-    /// Ticks; presentation time of the frame that is shown first.
+    /// In ticks: presentation time of the first frame shown.
     start: u32,
     opens_on: FirstSample,
 }
@@ -37,7 +39,7 @@ impl Index {
         Index { entries: Vec::new(), keys_an_entry: 1, keys_in_last: 0, end: Ticks::ZERO }
     }
 
-    /// Takes in the next fragment, `bytes` long with its headers.
+    /// Adds the next fragment, `bytes` long including its header.
     pub fn push(&mut self, bytes: u64, extent: Extent) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(ENTRY_BYTES_MAX);
         let start = field(extent.start);
@@ -53,7 +55,7 @@ impl Index {
             return;
         }
         if self.entries.len() >= INDEX_ENTRIES_MAX {
-            // Only in a file of 240 GiB and more is nothing left to merge; it has no index then.
+            // Only in a file of 240 GiB is nothing left to merge; it then has no index.
             if self.merge() {
                 self.push(u64::from(bytes), extent); // the last entry may have room now
             }
@@ -63,7 +65,7 @@ impl Index {
         self.keys_in_last = u32::from(is_key);
     }
 
-    /// From presentation time zero to the end of the last frame.
+    /// Returns the time from presentation time zero to the end of the last frame.
     pub fn duration(&self) -> Ticks {
         self.end.max(Ticks::ZERO)
     }
@@ -72,9 +74,9 @@ impl Index {
         self.entries.is_empty()
     }
 
-    /// The whole `sidx` box, at most `room` bytes long; `None` where not even one entry fits.
+    /// Returns the whole `sidx` box, at most `room` bytes long; `None` if not even one entry fits.
     ///
-    /// It must end where the first `moof` begins (`first_offset` is 0).
+    /// It must end where the first `moof` starts (`first_offset` is 0).
     pub fn sidx(&self, room: usize) -> Option<Vec<u8>> {
         let entries_max = room.checked_sub(SIDX_BYTES_FIXED)? / ENTRY_BYTES;
         let mut index = self.clone();
@@ -109,7 +111,7 @@ impl Index {
         Some(out)
     }
 
-    /// Merges neighbours in pairs; answers whether anything became fewer.
+    /// Merges neighbours in pairs; returns true if that reduced their number.
     fn merge(&mut self) -> bool {
         let before = self.entries.len();
         let mut merged = 0;
@@ -151,7 +153,8 @@ const SIDX_BYTES_FIXED: usize = BOX_HEADER_BYTES + FULL_BOX_BYTES + 20;
 /// With one entry.
 pub(super) const SIDX_BYTES_MIN: usize = SIDX_BYTES_FIXED + ENTRY_BYTES;
 const ENTRY_BYTES: usize = 12;
-/// What is reserved in a segment's head: a full index, and the header of the `free` box before it.
+/// The space reserved in a segment's head: a full index, and the header of the `free` box before
+/// it.
 pub(super) const RESERVE_BYTES: usize =
     BOX_HEADER_BYTES + SIDX_BYTES_FIXED + INDEX_ENTRIES_MAX * ENTRY_BYTES;
 

@@ -1,6 +1,7 @@
-//! Heads: what codecs need to know in; `ftyp` and `moov`, with what a file of ours adds, out.
+//! Heads: codec parameters in; `ftyp` and `moov`, with the additions of our own files, out.
 //!
-//! Spec: ISO/IEC 14496-12 §4.3, §8, §12; 14496-14 §5.6; 14496-15 §5.4, §8.4. Knows nothing of: files, frames.
+//! Spec: ISO/IEC 14496-12 §4.3, §8, §12; 14496-14 §5.6; 14496-15 §5.4, §8.4.
+//! Knows nothing of: files, frames.
 
 use std::ops::Range;
 
@@ -14,20 +15,20 @@ use super::{
 };
 use crate::codec::{AudioFormat, Codec, ParameterSets};
 
-/// Where a segment's head is written again at close; offsets from the start of the file.
+/// The places in a segment's head that are rewritten when it is closed, as offsets in the file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Layout {
-    /// The 32-bit durations of `mvhd`, the video's `tkhd` and `mdhd`, and `mehd`; those of a sound track
-    /// stay 0, which says that its samples lie in fragments. `None` in a head of FFmpeg's: its index
-    /// says it.
+    /// The 32-bit durations of `mvhd`, the video's `tkhd` and `mdhd`, and `mehd`. Those of a sound
+    /// track stay 0, which means that its samples are in fragments. `None` in FFmpeg's heads, where
+    /// the index has the duration.
     pub durations: Option<[u64; 4]>,
-    /// The `free` box that the index will share; the first `moof` begins where it ends.
+    /// The `free` box that the index will share; the first `moof` starts where it ends.
     pub reserve: Range<u64>,
 }
 
-/// Appends the head of a segment: fragments follow where `Layout::reserve` ends.
+/// Appends the head of a segment; fragments follow where `Layout::reserve` ends.
 ///
-/// `out` must be empty: the layout counts from its start.
+/// `out` must be empty: offsets count from its start.
 pub fn write_segment_head(
     out: &mut Vec<u8>,
     parameter_sets: &ParameterSets,
@@ -44,7 +45,7 @@ pub fn write_segment_head(
     Layout { durations: Some(durations), reserve: begin..out.len() as u64 }
 }
 
-/// Appends the init segment of a live stream, whose length nobody knows.
+/// Appends the init segment of a live stream, whose length is unknown.
 pub fn write_live_init(out: &mut Vec<u8>, parameter_sets: &ParameterSets) {
     write_file_type(out);
     write_movie(out, &SampleEntry::of(parameter_sets), None, Length::Endless);
@@ -52,12 +53,12 @@ pub fn write_live_init(out: &mut Vec<u8>, parameter_sets: &ParameterSets) {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Length {
-    /// Filled in at close.
+    /// Written when the segment is closed.
     Known,
     Endless,
 }
 
-/// What the sample description says of the codec.
+/// The codec's part of the sample description.
 struct SampleEntry {
     kind: [u8; 4],
     configuration_kind: &'static [u8; 4],
@@ -84,7 +85,7 @@ impl SampleEntry {
         }
     }
 
-    /// `tkhd` width: as shown, 16.16 fixed point; the height is that of the picture.
+    /// `tkhd` width as displayed, in 16.16 fixed point; the height is the picture's.
     fn shown_width(&self) -> u32 {
         let (horizontal, vertical) = self.sample_aspect;
         let width = u64::from(self.width) << 16;
@@ -118,12 +119,12 @@ impl SampleEntry {
     }
 }
 
-/// Sizes of pictures end at 16,384.
+/// Pictures have at most 16,384 samples a side.
 fn field(samples: u32) -> u16 {
     u16::try_from(samples).unwrap_or(u16::MAX)
 }
 
-/// The brands of FFmpeg's fragmented files, which every player takes.
+/// The brands of FFmpeg's fragmented files, which every player accepts.
 fn write_file_type(out: &mut Vec<u8>) {
     boxed(out, b"ftyp", |out| {
         out.extend_from_slice(b"iso5");
@@ -132,7 +133,8 @@ fn write_file_type(out: &mut Vec<u8>) {
     });
 }
 
-/// Appends `moov`; answers where the durations of `mvhd`, the video's `tkhd` and `mdhd`, and `mehd` lie.
+/// Appends `moov`; returns the offsets of the durations of `mvhd`, the video's `tkhd` and `mdhd`,
+/// and `mehd`.
 fn write_movie(
     out: &mut Vec<u8>,
     video: &SampleEntry,
@@ -185,7 +187,7 @@ enum Track<'a> {
     Audio(&'a AudioFormat),
 }
 
-/// Appends `trak`; answers where the durations of `tkhd` and `mdhd` lie.
+/// Appends `trak`; returns the offsets of the durations of `tkhd` and `mdhd`.
 fn write_track(out: &mut Vec<u8>, track: &Track) -> [u64; 2] {
     let mut durations = [0; 2];
     let (id, volume, width, height) = match track {
@@ -211,7 +213,7 @@ fn write_track(out: &mut Vec<u8>, track: &Track) -> [u64; 2] {
     durations
 }
 
-/// What is in `mdia`; answers where the duration of `mdhd` lies.
+/// Appends the content of `mdia`; returns the offset of `mdhd`'s duration.
 fn write_media(out: &mut Vec<u8>, track: &Track) -> u64 {
     let mut duration = 0;
     let (timescale, handler, name) = match track {
@@ -271,7 +273,7 @@ fn write_audio_entry(out: &mut Vec<u8>, format: &AudioFormat) {
         put_u16(out, format.channels().into());
         put_u16(out, 16); // samplesize
         put_u32(out, 0);
-        // 16.16 fixed point; a rate that does not fit is told by the configuration alone.
+        // 16.16 fixed point; a rate that does not fit is only in the decoder configuration.
         put_u32(out, u32::from(u16::try_from(format.clock_rate()).unwrap_or(0)) << 16);
         if let Some((kind, configuration)) = format.decoder_configuration() {
             boxed(out, &kind, |out| out.extend_from_slice(&configuration));
@@ -279,7 +281,7 @@ fn write_audio_entry(out: &mut Vec<u8>, format: &AudioFormat) {
     });
 }
 
-/// Appends a duration that is not known yet; answers where.
+/// Appends a placeholder for a duration; returns its offset.
 fn put_duration(out: &mut Vec<u8>) -> u64 {
     let position = out.len() as u64;
     put_u32(out, 0);

@@ -1,8 +1,9 @@
-//! Plans: what is written, in which order, to close a segment or to mend one that was not closed.
+//! Plans: what to write, in which order, to close a segment or to repair one that was not closed.
 //!
-//! The steps are data, so that the writer, the repair at start-up and `verify --repair` share
-//! them, and a test can stop after each. Wherever they stop, the file plays.
-//! Spec: the drawing in `mp4`. Knows nothing of: files.
+//! The steps are data, so that the writer, the repair at start-up and `verify --repair` share them,
+//! and a test can stop after each. Wherever they stop, the file plays.
+//! Spec: the diagram in `mp4`.
+//! Knows nothing of: files.
 
 use super::{
     BOX_HEADER_BYTES, boxed,
@@ -13,28 +14,28 @@ use super::{
     scan::{Scan, Spare, State},
 };
 
-/// One step; each is done before the next begins.
+/// One step; each is completed before the next starts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Step {
     Write {
         offset: u64,
         bytes: Vec<u8>,
     },
-    /// Gives back what lies beyond.
+    /// Frees what lies beyond.
     Truncate {
         length: u64,
     },
-    /// All that was written is on the card.
+    /// Makes everything written so far durable.
     Sync,
 }
 
 /// Closes a segment whose last fragment ends at `end`.
 ///
-/// The index is written inside the reserved `free` box and made durable, with the durations and
-/// all media before it; then four bytes make the box shorter, which makes the index visible.
+/// The index is written inside the reserved `free` box and synced, together with the durations and
+/// all media; then four bytes make the box shorter, which makes the index visible.
 ///
-/// Spare room is given back last, when little else is left to write: on FAT the new end of a file must not reach the card
-/// after the room behind it is free there.
+/// Unused space is freed last, when little else is left to write: on FAT the new end of the file
+/// must not reach the card after the space behind it was freed there.
 pub fn close(layout: &Layout, index: &Index, end: u64) -> Vec<Step> {
     let duration = u32::try_from(index.duration().0).unwrap_or(u32::MAX).to_be_bytes();
     let mut steps = Vec::new();
@@ -56,8 +57,9 @@ pub fn close(layout: &Layout, index: &Index, end: u64) -> Vec<Step> {
     steps
 }
 
-/// Mends what was scanned: trims it to the last whole fragment and, where it is ours, fills in
-/// index and durations. No steps where it is whole, can not be read, or holds no whole fragment.
+/// Repairs a scanned file: trims it to the last complete fragment and, for our own files, writes
+/// index and durations. There are no steps if it is complete, unreadable, or has no complete
+/// fragment.
 pub fn repair(scan: &Scan) -> Vec<Step> {
     if matches!(scan.state, State::Whole | State::Unreadable { .. }) || scan.fragments == 0 {
         return Vec::new();
@@ -66,7 +68,7 @@ pub fn repair(scan: &Scan) -> Vec<Step> {
     let Some(layout) = scan.head.as_ref().and_then(|head| head.layout.as_ref()) else {
         return vec![Step::Truncate { length }, Step::Sync];
     };
-    // An index that speaks of what is gone is hidden before another is written in its place.
+    // An index that refers to removed data is hidden before another is written in its place.
     let mut steps = Vec::new();
     if scan.head.as_ref().is_some_and(|head| head.indexed_end.is_some()) {
         steps.push(free_size(layout, layout.reserve.end - layout.reserve.start));
@@ -76,10 +78,12 @@ pub fn repair(scan: &Scan) -> Vec<Step> {
     steps
 }
 
-/// Makes a file of FFmpeg's ours, while it is written: the room that it was made to leave at the end of
-/// its `moov` becomes an identity and the reserve of [`close`]. No steps where the room is too short.
+/// Turns a file that FFmpeg is writing into ours: the space that FFmpeg was made to leave at the
+/// end of its `moov` becomes an identity and the reserve of [`close`]. There are no steps if the
+/// space is too small.
 ///
-/// First both lie within `moov`, where nobody minds them; then four bytes make `moov` end before them.
+/// First both are written inside `moov`, where players ignore them; then four bytes make `moov` end
+/// before them.
 pub fn claim(spare: &Spare, identity: &Identity) -> Vec<Step> {
     let mut bytes = Vec::new();
     identity.write(&mut bytes);

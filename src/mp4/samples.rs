@@ -1,4 +1,4 @@
-//! Small files for tests: heads as ours, media that is no picture but has a sample's shape.
+//! Small files for tests: heads like ours, and media that only has the shape of samples.
 
 use std::sync::Arc;
 
@@ -50,8 +50,8 @@ pub fn identity() -> Identity {
     }
 }
 
-/// One fragment of frames of 40 ms, each of two NAL units; `sizes` are their bytes with prefixes,
-/// 12 at least.
+/// A fragment of 40 ms frames with two NAL units each; `sizes` are their bytes including prefixes,
+/// at least 12.
 pub fn fragment(nth: u32, time: Ticks, opens_on: FirstSample, sizes: &[u32]) -> (Vec<u8>, Extent) {
     let samples: Vec<Sample> = sizes
         .iter()
@@ -71,7 +71,7 @@ pub fn fragment(nth: u32, time: Ticks, opens_on: FirstSample, sizes: &[u32]) -> 
     (out, header.extent())
 }
 
-/// A segment of `count` fragments of three frames, every other one on a key frame, as it lies there
+/// A segment of `count` fragments of three frames, every other one starting with a key frame,
 /// before it is closed.
 pub fn unclosed(codec: Codec, count: u32) -> (Vec<u8>, Layout, Index) {
     let mut out = Vec::new();
@@ -91,8 +91,8 @@ pub fn unclosed(codec: Codec, count: u32) -> (Vec<u8>, Layout, Index) {
     (out, layout, index)
 }
 
-/// A segment of `count` fragments with sound in a second track, closed: three frames of video and three
-/// of sound in each fragment.
+/// A closed segment of `count` fragments with sound in a second track: three frames each of video
+/// and sound per fragment.
 pub fn closed_with_audio(format: &AudioFormat, count: u32) -> Vec<u8> {
     let mut out = Vec::new();
     let sets = parameter_sets(Codec::H264);
@@ -130,7 +130,7 @@ pub fn closed(codec: Codec, count: u32) -> Vec<u8> {
     file
 }
 
-/// A file as FFmpeg writes it with a remark of so many bytes in its head, three frames a fragment.
+/// A file as FFmpeg writes it with a comment of this length in its head, three frames per fragment.
 pub fn by_ffmpeg(remark_bytes: usize, count: u32) -> Vec<u8> {
     let mut out = Vec::new();
     init::write_live_init(&mut out, &parameter_sets(Codec::H264));

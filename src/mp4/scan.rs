@@ -1,8 +1,9 @@
-//! Scan: a file in, read a little at a time; what it is, and how far it is whole, out.
+//! Scan: a file in, read a little at a time; its type, and how much of it is complete, out.
 //!
-//! Takes our files, those of FFmpeg (fragmented or plain), and whatever a damaged card makes of
-//! them: nothing is believed, nothing is allocated by a number from the file.
-//! Spec: ISO/IEC 14496-12. Knows nothing of: the card (it is handed a function that reads).
+//! Accepts our files, FFmpeg's (fragmented or plain), and whatever a damaged card makes of them:
+//! nothing is trusted, and no number from the file determines an allocation.
+//! Spec: ISO/IEC 14496-12.
+//! Knows nothing of: the card (it is given a function that reads).
 
 mod entry;
 #[cfg(feature = "pictures")]
@@ -32,26 +33,26 @@ use super::{fragment::Extent, index::Index};
 use crate::{codec::ParameterSets, units::Ticks};
 use window::{Fault, Window, damage};
 
-/// What a walk over a whole file found.
+/// The result of scanning a whole file.
 #[derive(Debug)]
 pub struct Scan {
-    /// `None` where even the head can not be understood.
+    /// `None` if even the head is invalid.
     pub head: Option<Head>,
     pub state: State,
-    /// End of the last whole fragment; 0 where there is none. In a plain file: all or nothing.
+    /// End of the last complete fragment, 0 if there is none. For a plain file: its end or 0.
     pub whole_bytes: u64,
     pub fragments: u32,
-    /// Media time that the whole fragments (or the plain file) fill.
+    /// Media time of the complete fragments or the plain file.
     pub duration: Ticks,
-    /// Of the whole fragments, in ticks of the track; for a file of ours these are 90 kHz.
+    /// Of the complete fragments, in ticks of the track; 90 kHz in our own files.
     pub index: Index,
 }
 
 #[derive(Debug)]
 pub enum State {
     Whole,
-    /// Ends before it should; a file of ours that was not closed counts as cut even where its last
-    /// fragment is whole.
+    /// Ends too early. A file of ours that was not closed counts as cut even if its last fragment
+    /// is complete.
     Cut,
     Damaged(Damage),
     /// The card refused to read; nothing was read after that.
@@ -83,21 +84,21 @@ pub enum What {
     NalHeader(u8),
 }
 
-/// How closely media is looked at.
+/// How thoroughly media is checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Depth {
-    /// Boxes only: one read a fragment.
+    /// Only boxes: one read per fragment.
     Structure,
-    /// That, and every NAL unit's length and header in the last so many bytes of the file.
+    /// Also every NAL unit's length and header in this many bytes at the end of the file.
     Tail(u64),
-    /// Every NAL unit of the file.
+    /// Also every NAL unit of the file.
     Full,
 }
 
-/// Walks over a file of `len` bytes.
+/// Scans a file of `len` bytes.
 ///
-/// *Cost*: 8 KB of memory; one read a fragment, and one for every NAL unit that is looked at and
-/// does not lie within 4 KB of the one before.
+/// *Cost*: 8 KB of memory; one read per fragment, and one for every checked NAL unit that is not
+/// within 4 KB of the previous one.
 pub fn scan(read_at: ReadAt, len: u64, depth: Depth) -> Scan {
     let mut scan = Scan {
         head: None,
@@ -122,35 +123,35 @@ pub fn scan(read_at: ReadAt, len: u64, depth: Depth) -> Scan {
     scan
 }
 
-/// Reads the head alone, for the catalogue: one or two reads of 4 KB for a file of ours.
+/// Reads only the head, for the catalogue: one or two reads of 4 KB for a file of ours.
 ///
 /// # Errors
-/// Why there is no head: never `State::Whole`.
+/// Why there is no head; never `State::Whole`.
 pub fn read_head(read_at: ReadAt, len: u64) -> Result<Head, State> {
     head::read(&mut Window::new(read_at, len)).map_err(State::from)
 }
 
-/// What [`walk`] comes by.
+/// The steps of a [`walk`].
 #[derive(Clone, Debug)]
 pub enum Step {
     Sample(Sample),
-    /// The samples before it are those of a whole fragment, which begins at `begin`.
+    /// The preceding samples are those of a complete fragment that starts at `begin`.
     Fragment {
         begin: u64,
-        /// Payload of its `mdat`.
+        /// The payload of its `mdat`.
         media: Range<u64>,
-        /// `None` where it holds no video.
+        /// `None` if it contains no video.
         extent: Option<Extent>,
     },
 }
 
-/// Goes over the fragments of a file from `begin` on, which must be where one begins, and tells
-/// `visit` of each sample and then of the fragment; ends where it answers `Break`, or at `len`.
+/// Walks over the fragments of a file from `begin`, where one must start, and passes each sample
+/// and then the fragment to `visit`; ends when that returns `Break`, or at `len`.
 ///
-/// *Cost*: 8 KB of memory, one or two reads of 4 KB a fragment.
+/// *Cost*: 8 KB of memory, one or two reads of 4 KB per fragment.
 ///
 /// # Errors
-/// Where a fragment is not whole; the samples told since the last one are to be forgotten.
+/// A fragment is not complete; discard the samples passed since the last complete one.
 pub fn walk(
     read_at: ReadAt,
     len: u64,
@@ -160,7 +161,7 @@ pub fn walk(
 ) -> Result<(), State> {
     let visit = RefCell::new(visit);
     let mut on_sample = |sample: &Sample| {
-        // The fragment is gone through to its end in any case.
+        // The fragment is processed to its end in any case.
         let _ = (visit.borrow_mut())(Step::Sample(*sample));
     };
     let mut window = Window::new(read_at, len);
@@ -183,17 +184,18 @@ pub fn walk(
     Ok(())
 }
 
-/// The parameter sets of the video, where its samples have the length prefixes of ours.
+/// Returns the parameter sets of the video, if its samples have length prefixes like ours.
 pub fn read_parameter_sets(read_at: ReadAt, len: u64, head: &Head) -> Option<Arc<ParameterSets>> {
     let video = head.video.as_ref().filter(|video| video.length_bytes == 4)?;
     entry::parameter_sets(&mut Window::new(read_at, len), video).ok()
 }
 
-/// The head, and the true length with it, for the list: the head of a fragmented file of others does not
-/// know it. Some five reads more, or one a fragment where the file was cut; none for a file of ours.
+/// Reads the head with the true length, for lists: the head of a foreign fragmented file does not
+/// contain it. Takes about five further reads, or one per fragment if the file was cut; none for
+/// our own files.
 ///
 /// # Errors
-/// Why there is no head: never `State::Whole`.
+/// Why there is no head; never `State::Whole`.
 pub fn read_head_and_length(read_at: ReadAt, len: u64) -> Result<Head, State> {
     let mut head = read_head(read_at, len)?;
     if head.form == Form::Fragmented && head.identity.is_none() {
@@ -202,11 +204,11 @@ pub fn read_head_and_length(read_at: ReadAt, len: u64) -> Result<Head, State> {
     Ok(head)
 }
 
-/// Where the last `mdat` ends that is whole within `len` bytes, of the boxes from `begin` on; `begin`
-/// where there is none.
+/// The end of the last complete `mdat` within `len` bytes, searching from `begin`; returns `begin`
+/// if there is none.
 ///
 /// # Errors
-/// The card's.
+/// Any error of the card.
 pub fn boxes_end(read_at: ReadAt, begin: u64, len: u64) -> io::Result<u64> {
     let mut window = Window::new(read_at, len);
     let mut end = begin;
@@ -227,12 +229,12 @@ pub fn boxes_end(read_at: ReadAt, begin: u64, len: u64) -> io::Result<u64> {
 }
 
 impl Head {
-    /// Ticks a second of the video's times.
+    /// Ticks per second of the video's times.
     pub fn timescale(&self) -> u32 {
         self.track.timescale
     }
 
-    /// Whether the samples of both are to be read in the same way.
+    /// Returns true if samples of both files are read the same way.
     pub fn lists_like(&self, other: &Head) -> bool {
         self.identity.is_some() == other.identity.is_some()
             && self.track == other.track
@@ -269,7 +271,7 @@ impl Scan {
                     let fragment = walk.check(window, header, looked_at_from)?;
                     if let Some(extent) = fragment.extent {
                         self.index.push(fragment.end - at, extent);
-                        // FFmpeg's segments may go on with the times of the one before.
+                        // FFmpeg's segments may continue the times of the previous one.
                         let start = *start.get_or_insert(extent.start.max(Ticks::ZERO));
                         self.duration = head.ticks(self.index.duration() - start);
                     }
@@ -277,7 +279,7 @@ impl Scan {
                     at = fragment.end;
                     self.whole_bytes = at;
                 }
-                // FFmpeg ends a file with `mfra`; other writers put the rest between fragments.
+                // FFmpeg ends a file with `mfra`; other writers put the others between fragments.
                 b"mfra" | b"free" | b"skip" | b"uuid" | b"styp" | b"sidx" | b"emsg" | b"prft"
                     if head.identity.is_none() =>
                 {
@@ -286,14 +288,14 @@ impl Scan {
                         self.whole_bytes = at;
                     }
                 }
-                // One that was made ours, and not closed by us.
+                // A file that became ours and was not closed by us.
                 b"mfra" if head.layout.as_ref().is_some_and(|it| it.durations.is_none()) => {
                     at = header.end;
                 }
                 kind => return Err(damage(at, What::UnexpectedBox { kind: *kind })),
             }
         }
-        // Ours are whole only when they were closed.
+        // Our files are only complete once they are closed.
         let is_whole = head.identity.is_none() || head.is_closed(len);
         if is_whole && self.fragments > 0 { Ok(()) } else { Err(Fault::End) }
     }
@@ -329,14 +331,14 @@ impl fmt::Display for Damage {
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match *self {
-            What::NoFileType => write!(f, "no ftyp box in front, this is no MP4 file"),
+            What::NoFileType => write!(f, "not an MP4 file: it does not start with an ftyp box"),
             What::NoMovie => write!(f, "media without a moov box before it"),
-            What::TooManyBoxes => write!(f, "a head of more boxes than any has"),
+            What::TooManyBoxes => write!(f, "too many boxes in the head"),
             What::BoxSize { kind, size } => {
-                write!(f, "{} box of {size} bytes does not fit here", kind.escape_ascii())
+                write!(f, "{} box of {size} bytes does not fit", kind.escape_ascii())
             }
             What::UnexpectedBox { kind } => {
-                write!(f, "{} box where none belongs", kind.escape_ascii())
+                write!(f, "unexpected {} box", kind.escape_ascii())
             }
             What::SamplesBeyondRun { samples, run_bytes } => {
                 write!(f, "{samples} samples in a trun box of {run_bytes} bytes")
@@ -345,7 +347,7 @@ impl fmt::Display for What {
                 write!(f, "samples of {listed} bytes in an mdat box of {present}")
             }
             What::MediaOffset { offset, media } => {
-                write!(f, "samples said to begin at {offset}, media begins at {media}")
+                write!(f, "samples listed at {offset}, but the media starts at {media}")
             }
             What::DecodeTime { time, before } => {
                 write!(f, "decode time {time} after {before}")
@@ -353,7 +355,7 @@ impl fmt::Display for What {
             What::NalUnit { bytes, left } => {
                 write!(f, "NAL unit of {bytes} bytes with {left} left in its sample")
             }
-            What::NalHeader(byte) => write!(f, "no NAL unit begins with {byte:#04x}"),
+            What::NalHeader(byte) => write!(f, "invalid NAL unit header {byte:#04x}"),
         }
     }
 }

@@ -1,9 +1,10 @@
-//! Payloads of a sound track's packets in, frames out, each with its time.
+//! Payloads of a sound track in, frames with their times out.
 //!
-//! A frame that lies in one packet is handed on where it lies; only one of several packets, or one
-//! that begins within a byte, is put together here.
+//! A frame within one packet is passed on in place; only a frame of several packets, or one that
+//! does not start on a byte boundary, is assembled here.
 //! Spec: RFC 3640 (AAC-hbr, AAC-lbr), RFC 3016 and 6416 (LATM), RFC 7587 (Opus), RFC 3551 §4.5.14
-//! (G.711). Knows nothing of: media time, memory for frames.
+//! (G.711).
+//! Knows nothing of: media time, memory for frames.
 
 use std::sync::Arc;
 
@@ -15,18 +16,18 @@ use crate::{
     units::RtpTime,
 };
 
-/// What frames of sound are handed to.
+/// Receives audio frames.
 pub trait AudioSink {
     fn audio_frame(&mut self, frame: AudioUnit<'_>);
-    /// Packets were lost, or what came was no frame.
+    /// Packets were lost, or the data was not a frame.
     fn audio_drop(&mut self, cause: DropCause);
 }
 
-/// One frame of sound.
+/// One audio frame.
 #[derive(Clone, Copy, Debug)]
 pub struct AudioUnit<'a> {
     pub timestamp: RtpTime,
-    /// How long it lasts, in ticks of the track's clock.
+    /// Its duration in ticks of the track's clock.
     pub ticks: u32,
     pub format: &'a Arc<AudioFormat>,
     pub bytes: &'a [u8],
@@ -39,7 +40,7 @@ pub struct AudioUnit<'a> {
 pub struct AudioDepacketizer {
     payload: Payload,
     clock_rate: u32,
-    /// `None` until the stream says it.
+    /// `None` until the stream tells it.
     format: Option<Arc<AudioFormat>>,
     gathered: Gathered,
 }
@@ -52,24 +53,25 @@ enum Payload {
         index: u8,
     },
     Latm(latm::Mux),
-    /// A packet is a frame.
+    /// Each packet is a frame.
     Whole,
 }
 
-/// The parts of a frame that needs several packets.
+/// The parts of a frame that spans several packets.
 #[derive(Debug, Default)]
 struct Gathered {
     timestamp: RtpTime,
     bytes: Vec<u8>,
-    /// Packets of it are missing: the rest is passed over.
+    /// A packet is missing: the rest is skipped.
     is_broken: bool,
-    /// It is whole and went out: what comes next begins another, even at the same time.
+    /// The frame is complete and was passed on: the next data starts another one, even at the same
+    /// time.
     is_whole: bool,
 }
 
 impl AudioDepacketizer {
-    /// For a track as its SDP describes it: name of the encoding, clock rate and channels of `rtpmap`,
-    /// parameters of `fmtp`. `None` where sound of that kind is not recorded.
+    /// Creates a depacketizer for a track as described in the SDP: encoding name, clock rate and
+    /// channels of `rtpmap`, parameters of `fmtp`. `None` if that kind of sound is not supported.
     pub fn new(
         encoding: &str,
         clock_rate: u32,
@@ -80,7 +82,8 @@ impl AudioDepacketizer {
         let number = |name| parameter(parameters, name).and_then(|value| value.parse::<u8>().ok());
         let configuration = || hex(parameter(parameters, "config").unwrap_or_default());
         let (payload, format) = if is("MPEG4-GENERIC") {
-            // Fields that no mode of AAC has (RFC 3640 §3.3.5, §3.3.6) would lie between those we read.
+            // Fields used by no AAC mode (RFC 3640 §3.3.5, §3.3.6) would be between those that are
+            // read.
             if FIELDS_UNUSED.iter().any(|name| number(name).is_some_and(|bits| bits > 0)) {
                 return None;
             }
@@ -119,12 +122,12 @@ impl AudioDepacketizer {
         AudioDepacketizer { payload, clock_rate, format, gathered: Gathered::default() }
     }
 
-    /// What the SDP, or by now the stream, says of the sound.
+    /// The format according to the SDP or, later, the stream.
     pub fn format(&self) -> Option<&Arc<AudioFormat>> {
         self.format.as_ref()
     }
 
-    /// Takes the next packet in order, `lost` packets after the one before.
+    /// Processes the next packet in order, which follows `lost` missing ones.
     pub fn handle_packet(&mut self, packet: &Packet<'_>, lost: Lost, sink: &mut dyn AudioSink) {
         if lost.0 > 0 {
             sink.audio_drop(DropCause::Loss { packets: lost.0 });
@@ -152,7 +155,7 @@ impl AudioDepacketizer {
     }
 }
 
-/// AU headers, then access units (RFC 3640 §3.2). `None`: malformed, or interleaved.
+/// AU headers, then access units (RFC 3640 §3.2). `None` if malformed or interleaved.
 fn access_units(
     (size_bits, index_bits): (u8, u8),
     packet: &Packet<'_>,
@@ -173,7 +176,7 @@ fn access_units(
             return None;
         }
         if size > payload.remaining() {
-            // A fragment: alone in its packet, its header tells the size of the whole.
+            // A fragment: it is alone in its packet, and its header has the size of the whole.
             return gathered.add(packet, payload.0, size, format, sink);
         }
         let unit = without_adts_header(payload.take(size)?);
@@ -202,13 +205,13 @@ impl Gathered {
         (self.is_broken, self.is_whole) = (false, false);
     }
 
-    /// Packets are missing: what belongs to the frame in the making, if anything, is void.
+    /// Packets are missing: the open frame, if any, is void.
     fn lose(&mut self) {
         self.is_broken = !self.bytes.is_empty() && !self.is_whole;
         self.bytes.clear();
     }
 
-    /// Takes a fragment of an access unit of `size` bytes in all.
+    /// Adds a fragment of an access unit of `size` bytes in total.
     fn add(
         &mut self,
         packet: &Packet<'_>,
@@ -238,7 +241,7 @@ impl Gathered {
         Some(())
     }
 
-    /// The element that ends with this packet, by its marker bit (RFC 6416 §6.1).
+    /// Returns the element that ends with this packet, by its marker bit (RFC 6416 §6.1).
     fn whole<'a>(&'a mut self, packet: &Packet<'a>) -> Option<&'a [u8]> {
         if self.is_whole || self.timestamp != packet.timestamp {
             self.clear();
@@ -255,8 +258,8 @@ impl Gathered {
     }
 }
 
-/// Quirk: an ADTS header in front of each access unit (Hisilicon SDKs hand frames out so); RFC 3640
-/// §3.3.1 wants them without. No raw frame begins so and tells its own length.
+/// Quirk: an ADTS header before each access unit, as Hisilicon SDKs produce; RFC 3640 §3.3.1 wants
+/// none. No raw frame starts like one that contains its own length.
 fn without_adts_header(unit: &[u8]) -> &[u8] {
     let [0xff, second, _, third, fourth, fifth, _, ..] = *unit else { return unit };
     let length = usize::from(third & 3) << 11 | usize::from(fourth) << 3 | usize::from(fifth >> 5);
@@ -267,7 +270,7 @@ fn without_adts_header(unit: &[u8]) -> &[u8] {
     unit.get(header_bytes..).unwrap_or(unit)
 }
 
-/// The value of an `fmtp` parameter.
+/// Returns the value of an `fmtp` parameter.
 fn parameter<'a>(parameters: &'a str, name: &str) -> Option<&'a str> {
     let mut pairs = parameters.split(';').filter_map(|it| it.split_once('='));
     let (_, value) = pairs.find(|(key, _)| key.trim().eq_ignore_ascii_case(name))?;

@@ -1,7 +1,8 @@
-//! Payloads of a track's packets in, access units out, in decoding order.
+//! Payloads of a track in, access units out, in decoding order.
 //!
-//! Keeps no payload but a NAL unit's first bytes and small parameter sets.
-//! Spec: RFC 6184, RFC 7798. Knows nothing of: media time, key frame policy, memory for frames.
+//! Keeps no payload except a NAL unit's first bytes and small parameter sets.
+//! Spec: RFC 6184, RFC 7798.
+//! Knows nothing of: media time, key frame policy, memory for frames.
 
 use std::sync::Arc;
 
@@ -17,55 +18,56 @@ use crate::{
     units::RtpTime,
 };
 
-/// What a depacketizer writes into: the access unit in the making.
+/// Receives the access unit being assembled.
 ///
-/// NAL units come as `nal_begin`, `nal_append` (their bytes with the header, in pieces, never an
-/// empty one), `nal_end`, always in this order and always closed before the access unit's end or
-/// drop.
+/// NAL units arrive as `nal_begin`, `nal_append` (their bytes with the header, in non-empty
+/// pieces), `nal_end`, always in this order, and always complete before the access unit ends or is
+/// dropped.
 pub trait Sink {
     fn nal_begin(&mut self);
     fn nal_append(&mut self, bytes: &[u8]);
     fn nal_end(&mut self);
-    /// Everything appended since the last end or drop is one access unit.
+    /// Everything appended since the last end or drop forms an access unit.
     fn access_unit_end(&mut self, unit: AccessUnit);
-    /// What was appended since then is void. Called also where nothing was appended but packets
-    /// were lost: what follows may refer to pictures that are missing.
+    /// Everything appended since then is void. Also called if nothing was appended but packets were
+    /// lost, because the following frames may depend on missing pictures.
     fn access_unit_drop(&mut self, cause: DropCause);
 }
 
-/// What is known of an access unit beside its NAL units.
+/// Properties of an access unit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AccessUnit {
     pub timestamp: RtpTime,
     pub access: RandomAccess,
     pub leading: Leading,
-    /// Other pictures may be predicted from it.
+    /// Other pictures may depend on it.
     pub reference: bool,
-    /// Those in force at its first slice.
+    /// The active sets at its first slice.
     pub parameter_sets: Arc<ParameterSets>,
 }
 
-/// Why an access unit does not come.
+/// Why an access unit is missing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DropCause {
-    /// The network's, or the camera's: it numbered packets that did not come.
+    /// The network's fault, or the camera's, which numbered packets that never arrived.
     Loss { packets: u32 },
-    /// Its beginning lies before the run or in a loss, or its end behind the run.
+    /// It starts before the run or during a loss, or ends after the run.
     Incomplete,
-    /// The camera's: a payload that breaks RFC 6184 or RFC 7798.
+    /// The camera's fault: a payload violates RFC 6184 or RFC 7798.
     Malformed,
     /// The camera sends NAL units out of decoding order (H.264 packetization mode 2, H.265
     /// `sprop-max-don-diff`), which is not supported.
     Interleaved,
-    /// Neither SDP nor stream brought a complete set so far.
+    /// Neither the SDP nor the stream has contained a complete set so far.
     NoParameterSets,
 }
 
 /// Turns the payloads of one track into access units.
 ///
-/// An access unit ends at its marker bit, or where the slices of the next one begin. The first one of a
-/// run is held back until the next packet has shown that the camera's marker bits can be trusted.
-/// Cost: no allocation but for new parameter sets.
+/// An access unit ends at its marker bit, or where the slices of the next one start. The first one
+/// of a run is held back until the next packet has shown whether the camera's marker bits can be
+/// trusted.
+/// *Cost*: allocates only for new parameter sets.
 #[derive(Debug)]
 pub struct Depacketizer {
     format: Format,
@@ -74,7 +76,8 @@ pub struct Depacketizer {
 }
 
 impl Depacketizer {
-    /// `sdp_parameter_sets`: NAL units with their headers (`sprop-parameter-sets`, `sprop-vps`, …).
+    /// `sdp_parameter_sets` are NAL units with their headers (`sprop-parameter-sets`, `sprop-vps`,
+    /// …).
     pub fn new(codec: Codec, sdp_parameter_sets: &[Vec<u8>]) -> Depacketizer {
         let sets = sdp_parameter_sets.iter().flat_map(|set| split_at_start_codes(set));
         let format = match codec {
@@ -84,8 +87,8 @@ impl Depacketizer {
         Depacketizer { format, assembler: Assembler::new(codec, sets), codec }
     }
 
-    /// For H.265 tracks with `sprop-max-don-diff` above 0: payloads carry decoding order numbers
-    /// (RFC 7798 §4.4).
+    /// For H.265 tracks with `sprop-max-don-diff` above 0, whose payloads contain decoding order
+    /// numbers (RFC 7798 §4.4).
     #[must_use]
     pub fn with_decoding_order_numbers(mut self) -> Depacketizer {
         if let Format::H265(format) = &mut self.format {
@@ -94,8 +97,8 @@ impl Depacketizer {
         self
     }
 
-    /// The other codec, if a payload holds a sequence parameter set of that: the camera sends another
-    /// one than it announced. *Cost*: a look at the first byte.
+    /// Returns the other codec if a payload contains a sequence parameter set of that codec, which
+    /// means that the camera does not send the announced one. *Cost*: checks the first byte.
     pub fn contradicted_by(&self, payload: &[u8]) -> Option<Codec> {
         let aggregate = match self.codec {
             Codec::H264 => h265::behind_header(payload),
@@ -107,8 +110,8 @@ impl Depacketizer {
         }
     }
 
-    /// Whether a payload is plainly one of this track: it holds a sequence parameter set, or begins a key
-    /// frame whose sets are known.
+    /// Returns true if a payload clearly belongs to this track: it contains a sequence parameter
+    /// set, or starts a key frame whose sets are known.
     pub fn recognizes(&self, payload: &[u8]) -> bool {
         let recognizes = |nal: &[u8]| self.assembler.recognizes(nal);
         let (aggregate, fragment) = match self.codec {
@@ -121,7 +124,7 @@ impl Depacketizer {
         }
     }
 
-    /// Takes the next packet in order, `lost` packets after the one before.
+    /// Processes the next packet in order, which follows `lost` missing ones.
     pub fn handle_packet(&mut self, packet: &Packet<'_>, lost: Lost, sink: &mut impl Sink) {
         let assembler = &mut self.assembler;
         if lost.0 > 0 {
@@ -139,19 +142,19 @@ impl Depacketizer {
         }
     }
 
-    /// Ends the run: the access unit in the making goes out if it is known to be complete. A new run
-    /// may follow; the parameter sets stay.
+    /// Ends the run: the open access unit is passed on if it is known to be complete. A new run may
+    /// follow; the parameter sets are kept.
     pub fn end(&mut self, sink: &mut impl Sink) {
         self.assembler.end(sink);
     }
 
-    /// The parameter sets in force, once they are complete.
+    /// Returns the active parameter sets, once they are complete.
     pub fn parameter_sets(&mut self) -> Option<Arc<ParameterSets>> {
         self.assembler.parameter_sets()
     }
 }
 
-/// The NAL units of an aggregate, from what lies behind its header.
+/// The NAL units of an aggregate, from the bytes after its header.
 fn nals_of(aggregate: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Bytes(aggregate);
     std::iter::from_fn(move || next_size(&mut rest).and_then(|size| rest.take(size)))

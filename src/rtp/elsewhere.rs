@@ -1,7 +1,8 @@
-//! Numbers that are missing on one track because they came on another.
+//! Sequence numbers missing on one track because they were used on another.
 //!
-//! Quirk: sound and video that share one count of sequence numbers. What came elsewhere is not lost,
-//! unless both tracks have the same number: then each has a count of its own (RFC 3550 §5.1).
+//! Quirk: sound and video share one sequence of numbers. A number seen on the other track is not
+//! lost, unless both tracks have used the same number: then each has its own sequence (RFC 3550
+//! §5.1).
 
 use std::fmt;
 
@@ -9,7 +10,7 @@ use std::fmt;
 #[derive(Debug, Default)]
 pub(super) struct Elsewhere {
     state: State,
-    /// A number that was missing here came there.
+    /// A number missing here was seen there.
     explained: bool,
 }
 
@@ -18,7 +19,7 @@ enum State {
     /// No other track sends.
     #[default]
     Alone,
-    /// So far no number came on both.
+    /// So far no number was used on both.
     Together(Box<Numbers>),
     Apart,
 }
@@ -32,7 +33,7 @@ impl Elsewhere {
         }
     }
 
-    /// A packet of that number is one of this track.
+    /// Reports that a packet with this number arrived on this track.
     pub fn came_here(&mut self, number: u16) {
         if let State::Together(numbers) = &self.state
             && numbers.contains(number)
@@ -41,17 +42,17 @@ impl Elsewhere {
         }
     }
 
-    /// The tracks have a count each.
+    /// The tracks have separate sequences.
     pub fn give_up(&mut self) {
         *self = Elsewhere { state: State::Apart, explained: false };
     }
 
-    /// The count begins anew.
+    /// The numbering has restarted.
     pub fn forget(&mut self) {
         *self = Elsewhere::default();
     }
 
-    /// Of the numbers from `next` up to `end` those that came nowhere.
+    /// Counts the numbers from `next` up to `end` that were seen nowhere.
     pub fn missing(&self, next: u32, end: u32) -> u32 {
         let gap = end.wrapping_sub(next);
         match &self.state {
@@ -73,7 +74,7 @@ impl Elsewhere {
     }
 }
 
-/// The newest number, and a bit for each of those before it, by their lowest bits.
+/// The newest number, and a bit for each of the preceding ones, by their lowest bits.
 struct Numbers {
     newest: u16,
     came: [u64; WORDS],
@@ -123,6 +124,6 @@ fn place(number: u16) -> (usize, u16) {
     (usize::from(number % SPAN / 64), number % 64)
 }
 
-/// So many numbers are known; between two packets of sound lie those of a key frame.
+/// Numbers remembered: between two audio packets there can be a whole key frame.
 const SPAN: u16 = 4096;
 const WORDS: usize = SPAN as usize / 64;

@@ -1,8 +1,8 @@
-//! RTP/JPEG: packets of one track in, whole JFIF pictures out.
+//! RTP/JPEG: packets of one track in, complete JFIF pictures out.
 //!
-//! The packets hold only what differs from picture to picture; the rest of a JPEG file's head is made
-//! here. Spec: RFC 2435 (types 0, 1, 64 and 65), ITU-T T.81 Annex B. Knows nothing of: what a picture
-//! is for, who looks at it.
+//! The packets contain only what differs from picture to picture; the rest of the JPEG head is made
+//! here.
+//! Spec: RFC 2435 (types 0, 1, 64 and 65), ITU-T T.81 Annex B.
 
 mod tables;
 
@@ -11,43 +11,43 @@ use crate::{bits::Bytes, limits::SNAPSHOT_BYTES_MAX, units::RtpTime};
 use std::fmt;
 use tables::{HUFFMAN_SEGMENTS, QuantizationTables};
 
-/// Puts the pictures of one track together.
+/// Assembles the pictures of one track.
 ///
 /// *Cost*: one buffer that grows to the largest picture, at most [`SNAPSHOT_BYTES_MAX`].
 #[derive(Debug, Default)]
 pub struct JpegDepacketizer {
-    /// The picture in the making.
+    /// The picture being assembled.
     picture: Vec<u8>,
     scan: Option<Scan>,
-    /// The last tables that came in band, and their Q: later pictures may refer to them.
+    /// The last tables sent in band, and their Q: later pictures may refer to them.
     tables: Option<(u8, QuantizationTables)>,
 }
 
-/// Why a picture does not come: the camera's fault, or a kind of JPEG that RFC 2435 leaves open.
+/// Why a picture is missing: the camera's fault, or a kind of JPEG that RFC 2435 leaves open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum JpegError {
-    /// A payload that ends in its headers, or whose tables make no sense.
+    /// A payload that ends within its headers, or whose tables are invalid.
     Malformed,
     /// Neither 4:2:2 nor 4:2:0 in one scan (RFC 2435 §4.1).
     Type(u8),
-    /// A Q of the reserved range.
+    /// A reserved Q.
     Q(u8),
-    /// Tables that were never sent.
+    /// Its tables were never sent.
     NoTables,
-    /// Wider or higher than 2,040 pixels: the payload header can not say it.
+    /// Wider or higher than 2,040 pixels, which the payload header cannot express.
     NoSize,
     TooLong,
 }
 
-/// The entropy-coded data of the picture in the making.
+/// The entropy-coded data of the picture being assembled.
 #[derive(Clone, Copy, Debug)]
 struct Scan {
-    /// Where it begins in the picture.
+    /// The position of its start in the picture.
     start: usize,
     timestamp: RtpTime,
 }
 
-/// The headers in front of a payload's data (RFC 2435 §3.1).
+/// The headers before a payload's data (RFC 2435 §3.1).
 struct Header<'a> {
     fragment_offset: usize,
     kind: u8,
@@ -59,11 +59,11 @@ struct Header<'a> {
 }
 
 impl JpegDepacketizer {
-    /// Takes the next packet in order, `lost` packets after the one before; a whole picture where
-    /// it was its last. A picture of which a packet is missing does not come.
+    /// Processes the next packet in order, which follows `lost` missing ones; returns a picture if
+    /// this was its last packet. A picture with a missing packet is dropped.
     ///
     /// # Errors
-    /// Why this picture will not come; the next one may.
+    /// Why this picture is missing; the next one may be fine.
     pub fn handle_packet(
         &mut self,
         packet: &Packet<'_>,
@@ -93,14 +93,14 @@ impl JpegDepacketizer {
         if self.picture.len() == scan.start {
             return Err(JpegError::Malformed);
         }
-        // Some senders leave it in, RFC 2435 does not want it.
+        // Some senders include it against RFC 2435.
         if !self.picture.ends_with(&END_OF_IMAGE) {
             self.picture.extend_from_slice(&END_OF_IMAGE);
         }
         Ok(Some(&self.picture))
     }
 
-    /// Writes the head of a picture; where its data begins, and the first of them.
+    /// Writes a picture's head; returns where its data starts, and the first of the data.
     fn begin<'a>(&mut self, header: Header<'a>) -> Result<(usize, &'a [u8]), JpegError> {
         let Header { kind, q, size, restart_interval, mut rest, .. } = header;
         let scaled;
@@ -121,7 +121,7 @@ impl JpegDepacketizer {
             }
             _ => return Err(JpegError::Q(q)),
         };
-        // Y's sampling, horizontal and vertical; Cb and Cr have 1:1 (RFC 2435 §4.1).
+        // Sampling of Y, horizontal and vertical; Cb and Cr have 1:1 (RFC 2435 §4.1).
         let sampling = match kind & !TYPE_WITH_RESTARTS {
             0 => 0x21,
             1 => 0x22,
@@ -137,7 +137,7 @@ impl JpegDepacketizer {
 }
 
 impl Header<'_> {
-    /// `None` where the payload ends too early.
+    /// `None` if the payload ends too early.
     fn parse(payload: &[u8]) -> Option<Header<'_>> {
         let mut rest = Bytes(payload);
         let [_type_specific, high, middle, low] = rest.array()?;
@@ -146,7 +146,7 @@ impl Header<'_> {
         let mut restart_interval = None;
         if (TYPE_WITH_RESTARTS..2 * TYPE_WITH_RESTARTS).contains(&kind) {
             restart_interval = Some(rest.u16()?);
-            rest.u16()?; // first, last, count: which of them are missing is seen by the offsets
+            rest.u16()?; // first, last, count: the offsets show which are missing
         }
         Some(Header {
             fragment_offset: usize::try_from(fragment_offset).ok()?,
@@ -162,10 +162,10 @@ impl Header<'_> {
 impl fmt::Display for JpegError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            JpegError::Malformed => f.write_str("a packet breaks RFC 2435"),
-            JpegError::Type(kind) => write!(f, "RTP/JPEG type {kind} is not known here"),
+            JpegError::Malformed => f.write_str("a packet violates RFC 2435"),
+            JpegError::Type(kind) => write!(f, "RTP/JPEG type {kind} is not supported"),
             JpegError::Q(q) => write!(f, "RTP/JPEG Q {q} is reserved"),
-            JpegError::NoTables => f.write_str("its quantization tables never came"),
+            JpegError::NoTables => f.write_str("its quantization tables never arrived"),
             JpegError::NoSize => f.write_str("it is wider or higher than 2040 pixels"),
             JpegError::TooLong => {
                 write!(f, "a picture is larger than {} KB", SNAPSHOT_BYTES_MAX / 1024)
@@ -174,7 +174,7 @@ impl fmt::Display for JpegError {
     }
 }
 
-/// Everything in front of the entropy-coded data (T.81 §B.2).
+/// Everything before the entropy-coded data (T.81 §B.2).
 fn write_head(
     out: &mut Vec<u8>,
     tables: &QuantizationTables,
@@ -192,7 +192,7 @@ fn write_head(
         out.extend_from_slice(&[0xff, 0xdd, 0, 4, high, low]); // DRI
     }
     let chroma = tables.chroma_id();
-    // Tables of 16 bits want the extended process.
+    // 16-bit tables require the extended process.
     let start_of_frame = if tables.is_baseline() { 0xc0 } else { 0xc1 };
     out.extend_from_slice(&[0xff, start_of_frame, 0, 17, 8]);
     out.extend_from_slice(&[height_high, height_low, width_high, width_low, 3]);
@@ -203,6 +203,6 @@ fn write_head(
 
 /// Types 64 to 127 are 0 to 63 with restart markers (RFC 2435 §3.1.3).
 const TYPE_WITH_RESTARTS: u8 = 64;
-/// Its tables come with every picture (RFC 2435 §3.1.8).
+/// Its tables are sent with every picture (RFC 2435 §3.1.8).
 const Q_WITH_TABLES: u8 = 255;
 const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];

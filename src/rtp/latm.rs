@@ -1,7 +1,9 @@
 //! LATM: audio mux elements in, frames out.
 //!
-//! Of what a mux element may hold, what cameras send: one program with one layer, all frames framed
-//! alike. Spec: ISO/IEC 14496-3 §1.7.3. Knows nothing of: packets.
+//! Supports the mux elements that cameras send: one program with one layer, and the same framing
+//! for all frames.
+//! Spec: ISO/IEC 14496-3 §1.7.3.
+//! Knows nothing of: packets.
 
 use std::sync::Arc;
 
@@ -13,19 +15,19 @@ use crate::{
     units::RtpTime,
 };
 
-/// What StreamMuxConfig said last.
+/// The last StreamMuxConfig.
 #[derive(Debug)]
 pub(super) struct Mux {
     is_in_band: bool,
-    /// Frames of an element.
+    /// Frames per element.
     frames: u32,
     other_bits: usize,
-    /// The frame in the making, where it begins within a byte.
+    /// The current frame, if it does not start on a byte boundary.
     shifted: Vec<u8>,
 }
 
 impl Mux {
-    /// `is_in_band`: elements say themselves what they hold (`cpresent=1`, RFC 6416 §7.3).
+    /// `is_in_band`: elements contain their own configuration (`cpresent=1`, RFC 6416 §7.3).
     pub fn new(is_in_band: bool) -> Mux {
         Mux { is_in_band, frames: 1, other_bits: 0, shifted: Vec::new() }
     }
@@ -34,9 +36,9 @@ impl Mux {
         self.is_in_band
     }
 
-    /// Takes the StreamMuxConfig of an SDP.
+    /// Applies the StreamMuxConfig of an SDP.
     ///
-    /// Quirk: GStreamer (1.22) ends it behind the AudioSpecificConfig; what is missing is 0.
+    /// Quirk: GStreamer (1.22) ends it after the AudioSpecificConfig; missing fields are 0.
     pub fn configure(&mut self, config: &[u8], clock_rate: u32) -> Option<Arc<AudioFormat>> {
         let mut format = None;
         let padded = [config, &[0; 4]].concat();
@@ -44,7 +46,8 @@ impl Mux {
         format
     }
 
-    /// AudioMuxElement, its first frame at that time. `None`: malformed; frames before that went out.
+    /// Reads an AudioMuxElement, whose first frame has that time. `None` if malformed; earlier
+    /// frames were passed on.
     pub fn frames(
         &mut self,
         element: &[u8],
@@ -71,7 +74,7 @@ impl Mux {
         bits.skip(self.other_bits)
     }
 
-    /// The next `length` bytes, copied where they do not begin with a byte.
+    /// Returns the next `length` bytes, copied if they do not start on a byte boundary.
     fn payload<'a>(
         &'a mut self,
         bits: &mut Bits,
@@ -93,7 +96,7 @@ impl Mux {
         Some(&self.shifted)
     }
 
-    /// StreamMuxConfig (table 1.42); a format that is the one before stays the same allocation.
+    /// Reads a StreamMuxConfig (table 1.42); an unchanged format keeps its allocation.
     fn read_config(
         &mut self,
         bits: &mut Bits,
@@ -166,8 +169,8 @@ impl Mux {
     }
 }
 
-/// What may extend an AudioSpecificConfig whose length nobody tells (ISO/IEC 14496-3 table 1.15). What
-/// else could follow begins with frameLengthType 0, which this does not.
+/// Skips an extension of an AudioSpecificConfig of unknown length (ISO/IEC 14496-3 table 1.15).
+/// Anything else that may follow starts with frameLengthType 0, which this does not.
 fn skip_sync_extension(bits: &mut Bits) -> Option<()> {
     let mut ahead = *bits;
     if ahead.bits(11) != Some(SYNC_EXTENSION) || ahead.bits(5) != Some(5) {
@@ -185,7 +188,7 @@ fn skip_sync_extension(bits: &mut Bits) -> Option<()> {
     Some(())
 }
 
-/// PayloadLengthInfo (table 1.44): bytes of a frame.
+/// Reads PayloadLengthInfo (table 1.44): the size of a frame.
 fn read_length(bits: &mut Bits) -> Option<usize> {
     let mut length = 0;
     loop {

@@ -1,7 +1,5 @@
-//! Tells which slices are of one picture.
-//!
-//! Slices are told apart by their headers (H.264 §7.4.1.2.4, H.265 §7.4.7.1). Time stamps and marker bits
-//! are not needed, so that cameras may do with them what they like.
+//! Determines which slices belong to the same picture, by their headers (H.264 §7.4.1.2.4, H.265
+//! §7.4.7.1), and without time stamps and marker bits, with which cameras do as they like.
 
 use crate::{
     codec::{Collector, Place, Slice, SliceHeader, Unreadable},
@@ -10,54 +8,54 @@ use crate::{
 
 #[derive(Debug, Default)]
 pub(super) struct Pictures {
-    /// That of the last slice.
+    /// The picture of the last slice.
     picture: Option<Picture>,
 }
 
-/// A picture, as far as its slices tell.
+/// A picture, as far as its slices describe it.
 #[derive(Clone, Copy, Debug)]
 struct Picture {
     /// Time stamps of its first slice and of its last one so far.
     begun: RtpTime,
     last: RtpTime,
-    /// The header of its last slice, where it can be read.
+    /// The header of its last slice, if readable.
     header: Option<SliceHeader>,
-    /// The slice with its first macroblock came.
+    /// The slice with its first macroblock has arrived.
     has_first: bool,
     is_first_field: bool,
 }
 
-/// What a slice is to the picture before it.
+/// A slice's relation to the previous picture.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Relation {
     Continues,
-    /// It begins the second field of the frame, at the same time stamp.
+    /// It starts the second field of the frame, with the same time stamp.
     SecondField,
     Begins,
-    /// It is of another picture, whose first slice did not come.
+    /// It belongs to another picture, whose first slice is missing.
     LacksFirst,
 }
 
 impl Pictures {
-    /// The run ends.
+    /// Ends the run.
     pub fn end(&mut self) {
         self.picture = None;
     }
 
-    /// The time stamp of the last slice.
+    /// Returns the time stamp of the last slice.
     pub fn last(&self) -> Option<RtpTime> {
         self.picture.map(|picture| picture.last)
     }
 
-    /// The last slice is of the first field of a frame.
+    /// Returns true if the last slice belongs to the first field of a frame.
     pub fn is_first_field(&self) -> bool {
         self.picture.is_some_and(|picture| picture.is_first_field)
     }
 
-    /// Takes the next slice, from its first bytes.
+    /// Processes the next slice, given its first bytes.
     ///
     /// # Errors
-    /// It can not be told; as if the slice did not come.
+    /// Its picture cannot be determined; the slice counts as missing.
     pub fn take(
         &mut self,
         slice: Slice,
@@ -89,7 +87,7 @@ impl Pictures {
         Ok(relation)
     }
 
-    /// `None` where a slice has no header that tells its picture.
+    /// `None` if the slice's header does not identify its picture.
     fn header(
         &self,
         slice: Slice,
@@ -138,12 +136,13 @@ impl Pictures {
 }
 
 impl Picture {
-    /// A slice at that time that does not say of which picture it is may be of this one.
+    /// Returns true if a slice at that time that does not identify its picture may belong to this
+    /// one.
     fn is_near(&self, time: RtpTime) -> bool {
         let ticks = time.since(self.begun).0;
         (-PICTURE_TICKS_MAX..=PICTURE_TICKS_MAX).contains(&ticks)
     }
 }
 
-/// Slices that do not say of which picture they are are of one for at most so long.
+/// The longest time over which such slices are taken for one picture.
 const PICTURE_TICKS_MAX: i64 = TICKS_PER_SECOND;

@@ -1,7 +1,8 @@
-//! Puts the packets of one track in order and says what is missing.
+//! Orders the packets of one track and reports missing ones.
 //!
-//! Packets as they arrive in, packets by sequence number out, each with the number lost before it;
-//! beside it what a receiver report needs. Spec: RFC 3550 §6.4.1, Appendix A.1, A.3, A.8.
+//! Packets as they arrive in; packets by sequence number out, each with the number lost before it.
+//! Also collects the data for receiver reports.
+//! Spec: RFC 3550 §6.4.1, Appendix A.1, A.3, A.8.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use crate::{
     units::{RtpTime, TICKS_PER_SECOND},
 };
 
-/// What the transport promises.
+/// The transport's guarantees.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Order {
     /// TCP: a gap in the numbers is a loss at once.
@@ -25,40 +26,42 @@ pub enum Order {
     Datagram,
 }
 
-/// Packets lost just before this one; a source that started anew counts as one, unless its stamps go on.
+/// Packets lost just before this one. A restarted source counts as one loss, unless its time stamps
+/// continue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Lost(pub u32);
 
-/// What came and what did not, since the receiver was made.
+/// Packets received and missing since the receiver was created.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Statistics {
-    /// Of this track, those that came late or twice included.
+    /// Packets of this track, including late and duplicate ones.
     pub received: u64,
     pub lost: u64,
-    /// Came after they had been given up.
+    /// Packets that arrived after they had been given up.
     pub late: u64,
     pub duplicate: u64,
-    /// Of another payload type or source.
+    /// Packets of another payload type or source.
     pub foreign: u64,
-    /// The source or its numbering began anew.
+    /// Restarts of the source or its numbering.
     pub restarts: u64,
 }
 
-/// One track's packets in order, each delivered with what was lost before it.
+/// One track's packets in order, each delivered with the number lost before it.
 ///
-/// Allocates only where packets have to wait: `REORDER_PACKETS_MAX` buffers at most, used again.
+/// Allocates only when packets have to wait: at most `REORDER_PACKETS_MAX` buffers, which are
+/// reused.
 #[derive(Debug)]
 pub struct Receiver {
     payload_type: u8,
     order: Order,
     announced: Option<u32>,
-    /// The source that is ours by all that was said: the announced one, or else the first.
+    /// The source that is certainly ours: the announced one, or else the first.
     home: Option<u32>,
-    /// Two sources were seen to take turns: ours is kept as long as it sends.
+    /// Two sources have alternated: ours is kept while it sends.
     is_steadfast: bool,
-    /// When a packet of the source came last.
+    /// When the last packet of the source arrived.
     heard: Option<Instant>,
-    /// When one of the payload type did.
+    /// When the last packet of the payload type arrived.
     typed: Option<Instant>,
     source: Option<Source>,
     candidate: Option<Candidate>,
@@ -91,7 +94,7 @@ impl Receiver {
         }
     }
 
-    /// Tells the source that SETUP or PLAY announced: a hint.
+    /// Sets the source announced by SETUP or PLAY, as a hint.
     #[must_use]
     pub fn announced(self, ssrc: Option<u32>) -> Receiver {
         Receiver { announced: ssrc, home: ssrc, ..self }
@@ -116,13 +119,13 @@ impl Receiver {
             && (self.typed.is_none_or(is_silent) || self.source.as_ref().is_some_and(goes_on))
     }
 
-    /// Takes packets of that type from now on.
+    /// Accepts this payload type from now on.
     pub fn adopt_type(&mut self, payload_type: u8) {
         self.payload_type = payload_type;
     }
 
-    /// A packet of that number came on another track of the session: it is not missing here if the camera
-    /// counts its tracks together.
+    /// Reports a packet with this number on another track of the session. It is not missing here if
+    /// the camera numbers its tracks together.
     pub fn came_elsewhere(&mut self, sequence_number: u16) {
         match self.source.as_ref().map(|source| source.position(sequence_number)) {
             Some(Position::Behind { seen: true }) => self.elsewhere.give_up(),
@@ -130,12 +133,12 @@ impl Receiver {
         }
     }
 
-    /// Whether numbers that were missing here came on another track.
+    /// Returns true if numbers missing here were used on another track.
     pub fn shares_its_count(&self) -> bool {
         self.elsewhere.explained()
     }
 
-    /// Gives up what packets have waited for too long.
+    /// Gives up on overdue packets.
     pub fn handle_timeout(&mut self, now: Instant, deliver: &mut impl FnMut(Packet<'_>, Lost)) {
         self.deliver_due(deliver);
         while self.deadline().is_some_and(|deadline| deadline <= now) {
@@ -143,17 +146,17 @@ impl Receiver {
         }
     }
 
-    /// When `handle_timeout` is due; never for `Order::Reliable`.
+    /// When `handle_timeout` is due; never with `Order::Reliable`.
     pub fn deadline(&self) -> Option<Instant> {
         self.waiting.iter().map(|waiting| waiting.arrived).min()?.checked_add(REORDER_DELAY_MAX)
     }
 
-    /// Whether packets of this source are those that are delivered.
+    /// Returns true if packets of this source are delivered.
     pub fn is_source(&self, ssrc: u32) -> bool {
         self.source.as_ref().is_some_and(|source| source.ssrc == ssrc)
     }
 
-    /// The same, as far as is known before the first packet.
+    /// Like `is_source`, but true for any possible source until the first packet has arrived.
     pub fn may_be_source(&self, ssrc: u32) -> bool {
         self.source.is_none() || self.is_source(ssrc)
     }
@@ -162,9 +165,9 @@ impl Receiver {
         &self.statistics
     }
 
-    /// Notes the camera's report, which the next `reception` refers to.
+    /// Notes the camera's report, to which the next `reception` refers.
     ///
-    /// Quirk: RTCP from an unknown SSRC. Only that of the source whose packets are delivered counts.
+    /// Quirk: RTCP from an unknown SSRC. Only reports of the delivered source count.
     pub fn handle_sender_report(&mut self, report: &SenderReport, now: Instant) {
         if let Some(source) = self.source.as_mut().filter(|source| source.ssrc == report.ssrc) {
             source.sender_report = Some((*report, now));
@@ -176,7 +179,7 @@ impl Receiver {
         self.source.as_ref()?.sender_report.as_ref().map(|(report, _)| report)
     }
 
-    /// What a receiver report says of this track, counted since the last call; `None` before the
+    /// Returns the contents of a receiver report, counted since the last call; `None` before the
     /// first packet.
     pub fn reception(&mut self, now: Instant) -> Option<Reception> {
         self.source.as_mut().map(|source| source.reception(now))
@@ -206,7 +209,7 @@ impl Receiver {
             Some(it) if (it.ssrc, it.due) == (packet.ssrc, packet.sequence_number) => it.run,
             _ => 0,
         };
-        // A jump of its own source's numbers over UDP needs a second packet as well.
+        // Over UDP, a jump in the own source's numbers also has to be confirmed by a second packet.
         let is_ours = self.announced == Some(packet.ssrc) && !self.is_source(packet.ssrc);
         let is_believed = self.order == Order::Reliable || is_ours || run > 0;
         match position {
@@ -239,8 +242,8 @@ impl Receiver {
         }
     }
 
-    /// Quirk: an SSRC that changes while numbers and stamps go on (Uniview, bluenviron/gortsplib#687): one
-    /// source of several names, and no loss.
+    /// Quirk: an SSRC that changes while numbers and stamps continue (Uniview,
+    /// bluenviron/gortsplib#687): the same source under several names, and no loss.
     fn adopt_what_goes_on(&mut self, packet: &Packet<'_>) {
         let Some(source) = self.source.as_mut().filter(|source| source.ssrc != packet.ssrc) else {
             return;
@@ -251,8 +254,8 @@ impl Receiver {
         }
     }
 
-    /// Quirk: numbers that begin anew while the stamps go on (bluenviron/gortsplib#750). Over TCP nothing
-    /// is lost on the way.
+    /// Quirk: numbers that restart while the stamps continue (bluenviron/gortsplib#750). Over TCP
+    /// nothing is lost.
     fn may_go_on(&self, packet: &Packet<'_>) -> bool {
         self.goes_on(packet).is_some()
     }
@@ -293,11 +296,11 @@ impl Receiver {
         deliver(packet, Lost(0));
     }
 
-    /// Quirk: Reolink (RLC-410, live555 of 2013) goes on sending the packets of a session that is over
-    /// into the next connection. Whoever returns after another took over was ours all along; from then on
-    /// the other counts as a stranger while ours sends.
+    /// Quirk: Reolink (RLC-410, live555 of 2013) keeps sending packets of an ended session into the
+    /// next connection. If the first SSRC comes back after a second one replaced it, the first is
+    /// the real stream; the second is then ignored while the first keeps sending.
     ///
-    /// Over UDP anybody can send: the announced source is not left while it sends.
+    /// Over UDP anyone can send: the announced source is kept while it sends.
     fn is_of_another_session(&mut self, ssrc: u32, now: Instant) -> bool {
         if self.order == Order::Datagram && self.announced.is_none() {
             return false;
@@ -340,7 +343,7 @@ impl Receiver {
         self.start(packet, now, lost, deliver);
     }
 
-    /// Takes the packet that comes `count` numbers after the one that is due.
+    /// Takes the packet that follows the due one by `count` numbers.
     fn take(&mut self, packet: Packet<'_>, count: u32, now: Instant, deliver: Deliver<'_>) {
         self.statistics.received += 1;
         self.candidate = None;
@@ -369,13 +372,13 @@ impl Receiver {
         self.deliver_due(deliver);
     }
 
-    /// Numbers up to that one that came nowhere.
+    /// Counts the numbers up to this one that were seen nowhere.
     fn missing(&self, extended: u32) -> u32 {
         let Some(source) = &self.source else { return 0 };
         self.elsewhere.missing(source.next, extended)
     }
 
-    /// Goes on behind the packet of that number; answers what is lost before it.
+    /// Continues after the packet with that number; returns the number lost before it.
     fn pass(&mut self, extended: u32) -> Lost {
         let lost = self.missing(extended);
         let Some(source) = &mut self.source else { return Lost(0) };
@@ -403,7 +406,8 @@ impl Receiver {
         self.waiting.insert(index, waiting);
     }
 
-    /// Counts what the first waiting packet waits for as lost, and delivers up to the next gap.
+    /// Counts the packets missing before the first waiting one as lost, and delivers up to the next
+    /// gap.
     fn give_up_gap(&mut self, deliver: Deliver<'_>) {
         self.deliver_first(deliver);
         self.deliver_due(deliver);
@@ -442,14 +446,14 @@ impl Receiver {
 
 type Deliver<'a> = &'a mut dyn FnMut(Packet<'_>, Lost);
 
-/// A source or numbering that is not ours: taken over when enough packets of it follow each other,
-/// since one alone may be a stray (RFC 3550 Appendix A.1).
+/// A foreign source or numbering, which is adopted after enough consecutive packets: a single one
+/// may be a stray (RFC 3550 Appendix A.1).
 #[derive(Debug)]
 struct Candidate {
     ssrc: u32,
     /// Sequence number of its next packet.
     due: u16,
-    /// Packets of it so far.
+    /// Its packets so far.
     run: u8,
 }
 
@@ -470,13 +474,13 @@ impl Waiting {
     }
 }
 
-/// Sources that send within so long of each other take turns.
+/// Sources that send within this time of each other alternate.
 const TURN_MAX: Duration = Duration::from_secs(1);
-/// A numbering that begins anew so soon after the packet before lost nothing.
+/// If the numbering restarts this soon after the previous packet, nothing was lost.
 const RENUMBERED_TICKS_MAX: i64 = TICKS_PER_SECOND / 2;
 /// After so many packets in a row that were not due numbers are not believed: no network does that.
 const ASTRAY_MIN: u8 = 32;
-/// So many packets in a row that seem to be late are none: the numbering went back a little.
+/// After this many consecutive packets that seem late, the numbering must have gone back a little.
 const BEHIND_RUN: u8 = 8;
-/// A payload type that did not come for so long is no longer the stream's.
+/// A payload type absent for this long no longer belongs to the stream.
 const TYPE_SILENCE: Duration = Duration::from_secs(2);

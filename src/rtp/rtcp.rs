@@ -1,17 +1,17 @@
-//! RTCP: what the camera reports in, our receiver report out.
+//! RTCP: the camera's reports in, our receiver report out.
 //!
-//! Spec: RFC 3550 §6. Tolerant: what can not be read ends the compound packet quietly.
+//! Spec: RFC 3550 §6. Tolerant: unreadable data silently ends a compound packet.
 
 use crate::{
     bits::Bytes,
     units::{RtpTime, WallTime},
 };
 
-/// What a camera says beside its media.
+/// The information a camera sends beside its media.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rtcp {
     SenderReport(SenderReport),
-    /// The source leaves; it may be another than the track's.
+    /// The source is leaving; it may be another than the track's.
     Bye {
         ssrc: u32,
     },
@@ -21,19 +21,20 @@ pub enum Rtcp {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SenderReport {
     pub ssrc: u32,
-    /// Wall time of the camera: seconds since 1900 in the upper 32 bits, fraction below.
+    /// The camera's wall time: seconds since 1900 in the upper 32 bits, the fraction in the lower
+    /// ones.
     pub ntp: u64,
-    /// The same moment on the track's clock.
+    /// The same time on the track's clock.
     pub rtp_time: RtpTime,
     pub packets: u32,
     pub octets: u32,
 }
 
 impl SenderReport {
-    /// The camera's wall time at a moment of its media clock, which ticks `clock_rate` times a second;
-    /// right within half a wrap of the report (6 hours at 90 kHz).
+    /// Returns the camera's wall time for a time on its media clock, which ticks `clock_rate` times
+    /// a second; valid within half a wrap of the report (6 hours at 90 kHz).
     ///
-    /// Quirk: a camera that knows no wall time sends 0, or the time since it was switched on; `None`.
+    /// Quirk: a camera that does not know the time sends 0, or its uptime; the result is `None`.
     pub fn wall_time(&self, time: RtpTime, clock_rate: u32) -> Option<WallTime> {
         let seconds = i64::try_from(self.ntp >> 32).unwrap_or(0) - SECONDS_1900_TO_1970;
         let millis = i64::try_from(((self.ntp & 0xffff_ffff) * 1000) >> 32).unwrap_or(0);
@@ -45,7 +46,7 @@ impl SenderReport {
     }
 }
 
-/// The reports of a compound packet, in order; everything else in it is passed over.
+/// Parses the reports of a compound packet, in order; everything else is skipped.
 pub fn parse(bytes: &[u8]) -> impl Iterator<Item = Rtcp> {
     let mut rest = Bytes(bytes);
     std::iter::from_fn(move || {
@@ -81,15 +82,15 @@ fn sender_report(body: &mut Bytes<'_>) -> Option<SenderReport> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reception {
     pub ssrc: u32,
-    /// Of 256, since the report before.
+    /// In 256ths, since the previous report.
     pub fraction_lost: u8,
-    /// Since the first packet; negative where more came than were sent.
+    /// Since the first packet; negative if more arrived than were sent.
     pub lost: i32,
-    /// With its wraps in the upper 16 bits.
+    /// Including its wraps in the upper 16 bits.
     pub highest_sequence_number: u32,
-    /// Ticks of the track's clock.
+    /// In ticks of the track's clock.
     pub jitter: u32,
-    /// Middle 32 bits of its NTP time, 0 where there was none.
+    /// The middle 32 bits of its NTP time, 0 if there was none.
     pub last_sender_report: u32,
     /// In 1/65536 s.
     pub since_sender_report: u32,
@@ -97,7 +98,7 @@ pub struct Reception {
 
 /// Appends a compound packet: receiver report (with a block, if there is one), SDES with CNAME.
 ///
-/// Of `cname` the first 255 bytes count.
+/// Only the first 255 bytes of `cname` are used.
 pub fn write_receiver_report(
     ssrc: u32,
     reception: Option<&Reception>,

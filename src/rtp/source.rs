@@ -1,4 +1,4 @@
-//! The sender of a track's packets, as far as they tell: which number is due, and what its reports need.
+//! The sender of a track's packets: the next number expected, and the data for reports.
 //!
 //! Spec: RFC 3550 §6.4.1, Appendix A.1, A.3, A.8.
 
@@ -10,32 +10,32 @@ use super::{
 };
 use crate::units::{RtpTime, TICKS_PER_SECOND};
 
-/// Where a packet lies.
+/// A packet's position.
 pub(super) enum Position {
     Start,
-    /// So many numbers after the one that is due.
+    /// This many numbers after the one expected.
     Ahead(u32),
-    /// Before the one that is due.
+    /// Before the one expected.
     Behind {
         seen: bool,
     },
-    /// Too far from it, or of another source.
+    /// Too far away, or from another source.
     Elsewhere,
 }
 
-/// The sender, as far as its packets tell.
+/// The sender, as described by its packets.
 #[derive(Debug)]
 pub(super) struct Source {
     pub ssrc: u32,
-    /// Number that is due: sequence number and, above it, its wraps.
+    /// The number expected: sequence number, with its wraps above.
     pub next: u32,
     first: u32,
-    /// Of the 64 numbers before `next`, those that came; bit 0 is the last.
+    /// Which of the 64 numbers before `next` have arrived; bit 0 is the last one.
     seen: u64,
     received: u32,
-    /// Of its newest packet.
+    /// Time stamp of its newest packet.
     pub timestamp: RtpTime,
-    /// Of RFC 3550 §6.4.1, times 16.
+    /// As defined in RFC 3550 §6.4.1, times 16.
     jitter: u32,
     epoch: Instant,
     transit: u32,
@@ -80,12 +80,13 @@ impl Source {
         }
     }
 
-    /// A stamp of this source may be so soon before or after its newest one.
+    /// Returns true if a stamp of this source can be this close to its newest one.
     pub fn is_near(&self, timestamp: RtpTime) -> bool {
         (-NEAR_TICKS..=NEAR_TICKS).contains(&timestamp.since(self.timestamp).0)
     }
 
-    /// One packet is delivered, `gap` numbers after the one that was due, of which so many are lost.
+    /// Records that a packet was delivered, `gap` numbers after the one expected, and how many of
+    /// these are lost.
     pub fn advance(&mut self, gap: u32, lost: u32) {
         let steps = gap.saturating_add(1);
         self.received = self.received.wrapping_add(gap.saturating_sub(lost)); // as far as reports go
@@ -100,7 +101,7 @@ impl Source {
         (self.received, self.received_before, self.expected_before) = (1, 0, 0);
     }
 
-    /// Interarrival jitter (RFC 3550 Appendix A.8), in ticks of the video clock.
+    /// Updates the interarrival jitter (RFC 3550 Appendix A.8), in ticks of the video clock.
     pub fn arrived(&mut self, packet: &Packet<'_>, now: Instant) {
         self.timestamp = packet.timestamp;
         self.received = self.received.wrapping_add(1);
@@ -136,9 +137,9 @@ impl Source {
     }
 }
 
-/// A jump further than this is a new numbering, not a loss (RFC 3550 Appendix A.1).
+/// A larger jump is a new numbering, not a loss (RFC 3550 Appendix A.1).
 const DROPOUT_MAX: u32 = 3000;
-/// A packet further back than this is of a new numbering, not late (RFC 3550 Appendix A.1).
+/// A packet further back belongs to a new numbering and is not late (RFC 3550 Appendix A.1).
 const MISORDER_MAX: i32 = 100;
-/// Stamps of one source that lie further apart are of two.
+/// Stamps further apart belong to two sources.
 const NEAR_TICKS: i64 = 10 * TICKS_PER_SECOND;

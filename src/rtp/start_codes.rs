@@ -1,10 +1,10 @@
-//! Start codes and zeros that do not belong into an RTP payload, and come in one all the same.
+//! Start codes and zeros that do not belong in an RTP payload but are sent anyway.
 //!
 //! Spec: H.264 and H.265 Annex B, §7.4.1.
 
 use crate::bits::Bytes;
 
-/// NAL units of a byte string that may have start codes between them (Annex B), or none.
+/// Splits a byte string at start codes (Annex B), if there are any.
 pub(super) fn split_at_start_codes(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(bytes);
     std::iter::from_fn(move || {
@@ -15,10 +15,10 @@ pub(super) fn split_at_start_codes(bytes: &[u8]) -> impl Iterator<Item = &[u8]> 
     })
 }
 
-/// Size of the next NAL unit in an aggregate (RFC 6184 §5.7.1, RFC 7798 §4.4.2).
+/// Returns the size of the next NAL unit in an aggregate (RFC 6184 §5.7.1, RFC 7798 §4.4.2).
 ///
-/// Quirk: zeros behind the last NAL unit of an aggregate (bluenviron/gortsplib#559). A size of 0, or one
-/// that is cut short, ends it.
+/// Quirk: zeros after the last NAL unit of an aggregate (bluenviron/gortsplib#559). A size of 0, or
+/// an incomplete one, ends it.
 pub(super) fn next_size(rest: &mut Bytes<'_>) -> Option<usize> {
     rest.u16().filter(|size| *size > 0).map(usize::from)
 }
@@ -27,7 +27,7 @@ pub(super) fn starts_with_start_code(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0, 0, 1]) || bytes.starts_with(&[0, 0, 0, 1])
 }
 
-/// Position of the first `00 00 01`; looks at every third byte of what has no zeros.
+/// Finds the first `00 00 01`; reads only every third byte if there are no zeros.
 pub(super) fn find_start_code(bytes: &[u8]) -> Option<usize> {
     let mut index = 2;
     while let Some(byte) = bytes.get(index) {

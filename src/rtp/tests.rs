@@ -1,4 +1,4 @@
-//! What the tests of the depacketizers share: a sink that checks its calls, and streams of packets.
+//! Shared by the tests of depacketizers: a sink that checks its calls, and streams of packets.
 
 use super::*;
 use crate::codec::Codec;
@@ -11,7 +11,7 @@ mod packet;
 mod receiver;
 mod rtcp;
 
-/// Collects access units, and panics on calls that are out of order.
+/// Collects access units, and panics on calls out of order.
 #[derive(Default)]
 struct Units {
     units: Vec<(AccessUnit, Vec<Vec<u8>>)>,
@@ -50,7 +50,7 @@ impl Sink for Units {
 }
 
 impl Units {
-    /// Time stamps of the units that came out.
+    /// Time stamps of the units received.
     fn times(&self) -> Vec<u32> {
         self.units.iter().map(|(unit, _)| unit.timestamp.0).collect()
     }
@@ -60,7 +60,7 @@ impl Units {
     }
 }
 
-/// A depacketizer with what came out of it.
+/// A depacketizer with its output.
 struct Run {
     depacketizer: Depacketizer,
     out: Units,
@@ -107,13 +107,13 @@ enum Mark {
     Clear,
 }
 
-/// A NAL unit of so many bytes behind `start`, none of them 0; a slice of it refers to set 0.
+/// A NAL unit of this many bytes after `start`, none of them 0; a slice of it refers to set 0.
 fn filled(start: &[u8], length: usize) -> Vec<u8> {
     let filling = (0..length).map(|index| (index % 120 + 0x84) as u8);
     start.iter().copied().chain(filling).collect()
 }
 
-/// `header`, then each NAL unit behind its length: the form of STAP-A and AP.
+/// `header`, then each NAL unit preceded by its length, as in STAP-A and AP.
 fn aggregate(header: &[u8], nals: &[&[u8]]) -> Vec<u8> {
     let mut payload = header.to_vec();
     for nal in nals {

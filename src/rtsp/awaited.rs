@@ -1,6 +1,7 @@
-//! The request that waits for its reply, and which messages of a server are that reply.
+//! The pending request, and which messages of a server are its reply.
 //!
-//! Spec: RFC 2326 §12.17. Knows nothing of: what follows from a reply.
+//! Spec: RFC 2326 §12.17.
+//! Knows nothing of: the consequences of a reply.
 
 use super::{error::Error, message::Message, request::Method};
 use crate::limits::{CHATTER_INTERVAL, CHATTER_MESSAGES_MAX};
@@ -8,15 +9,15 @@ use std::time::{Duration, Instant};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Up to the answer to PLAY or the first packet.
+    /// Up to the reply to PLAY or the first packet.
     Opening,
     Playing,
-    /// TEARDOWN is under way.
+    /// TEARDOWN has been sent.
     Closing,
     Closed,
 }
 
-/// What a request is for.
+/// The purpose of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Options,
@@ -34,36 +35,36 @@ pub(super) struct Awaited {
     pub(super) cseq: u32,
     pub(super) timeout: Duration,
     pub(super) deadline: Instant,
-    /// 401s that it got so far.
+    /// 401 replies to it so far.
     pub(super) challenges: u8,
 }
 
 /// How a server numbers its replies.
 #[derive(Default)]
 pub(super) struct Numbering {
-    /// The number of the last request that was answered.
+    /// The number of the last request answered.
     answered: u32,
-    /// It was seen to number them in a way of its own.
+    /// It has used numbers of its own.
     is_odd: bool,
 }
 
-/// The number of a reply that is the awaited one.
+/// The number of the awaited reply.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Number {
     Right,
-    /// Another, which was forgiven.
+    /// A different one, which was tolerated.
     Wrong,
 }
 
-/// Counts messages that nobody asked for.
+/// Counts unsolicited messages.
 pub(super) struct Chatter {
     messages: u32,
     since: Instant,
 }
 
 impl Awaited {
-    /// Whether a reply under the number of the request before brings what this one asked for. A refusal
-    /// might be said twice.
+    /// Returns true if a reply with the previous request's number contains what this request asked
+    /// for. A refusal might be repeated.
     fn is_brought_by(&self, status: u16, message: &Message<'_>) -> bool {
         match self.step {
             _ if status == 401 => self.challenges == 0,
@@ -75,14 +76,15 @@ impl Awaited {
 }
 
 impl Numbering {
-    /// Whether a reply is the awaited one. Its number says so; but only one request is ever under way,
-    /// and before PLAY nothing else can be meant. There a wrong number is forgiven, unless the server
-    /// counted right so far and this is the number of what it answered already: then it must bring what
-    /// is awaited. A reply without a number is taken for the one that is awaited.
+    /// Decides whether a reply is the awaited one. Its number normally tells. But only one request
+    /// is pending at a time, and before PLAY nothing else can be meant, so a wrong number is
+    /// tolerated there, unless the server has counted correctly so far and this number has been
+    /// answered already: then it must contain what is awaited. A reply without a number counts as
+    /// the awaited one.
     ///
-    /// Quirk: Foscam C1 (Hisilicon Streaming Media Server 1.0.0) says 0 where CSeq is not the last field
-    /// of the request; others lag behind by one. TP-Link (Tapo C100, C110, C220, C520WS) refuses a
-    /// keepalive under the number of the request before it.
+    /// Quirk: Foscam C1 (Hisilicon Streaming Media Server 1.0.0) replies with 0 unless CSeq is the
+    /// last field of the request; others lag behind by one. TP-Link (Tapo C100, C110, C220, C520WS)
+    /// refuses a keepalive with the number of the previous request.
     pub(super) fn answer(
         &mut self,
         awaited: &Awaited,

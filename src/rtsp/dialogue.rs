@@ -1,6 +1,7 @@
-//! What client and server say to each other: messages in, requests and events out.
+//! The dialogue of client and server: messages in, requests and events out.
 //!
-//! Spec: RFC 2326 §10, §11, §D.1. Knows nothing of: the connection, the receive buffer.
+//! Spec: RFC 2326 §10, §11, §D.1.
+//! Knows nothing of: the connection, the receive buffer.
 
 use super::{
     Counters, Greeting, Options, PacketKind,
@@ -21,7 +22,7 @@ use crate::{
 };
 use std::time::{Duration, Instant};
 
-/// The client's side. Requests gather in `out`; at most one waits for its reply.
+/// The client's side. Requests are collected in `out`; at most one is pending.
 pub(super) struct Dialogue {
     options: Options,
     uri: String,
@@ -41,7 +42,7 @@ pub(super) struct Dialogue {
     pub(super) counters: Counters,
 }
 
-/// What a message changed for the driver.
+/// What a message means for the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
     Nothing,
@@ -51,11 +52,11 @@ pub(super) enum Heard {
 /// What to do with a `$` block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Block {
-    /// A packet of that track.
+    /// Deliver a packet of that track.
     Deliver(usize, PacketKind),
-    /// It is the first and came before the answer to PLAY: say `Playing`, then ask again.
+    /// It is the first one and precedes the reply to PLAY: emit `Playing`, then ask again.
     Announce,
-    /// An RTP packet, by its channel, of a track that was not set up.
+    /// An RTP packet, judging by its channel, of a track not set up.
     Stray,
     Drop,
 }
@@ -96,10 +97,10 @@ impl Dialogue {
         &self.presentation
     }
 
-    /// The error for a connection that the server closed.
+    /// Returns the error for a connection closed by the server.
     ///
-    /// Quirk: some servers close it behind their 401, as HTTP/1.0 does: the answer to the challenge
-    /// is for the next connection.
+    /// Quirk: some servers close it after their 401, as in HTTP/1.0: the challenge is answered on
+    /// the next connection.
     pub(super) fn disconnected(&self) -> Error {
         match self.awaited {
             Some(Awaited { challenges: 1.., .. }) if self.stage == Stage::Opening => {
@@ -117,7 +118,7 @@ impl Dialogue {
         self.awaited.map(|awaited| awaited.deadline).or(self.keepalive_at)
     }
 
-    /// Ends the dialogue without a word.
+    /// Ends the dialogue without TEARDOWN.
     pub(super) fn close(&mut self) {
         self.stage = Stage::Closed;
         self.awaited = None;
@@ -128,7 +129,7 @@ impl Dialogue {
         self.awaited.is_some_and(|awaited| awaited.step == Step::Describe)
     }
 
-    /// Asks at once whether the server lives, where nothing else is asked.
+    /// Asks at once whether the server is alive, unless a request is pending.
     pub(super) fn ask_for_life(&mut self, now: Instant) {
         if self.stage == Stage::Playing && self.awaited.is_none() {
             self.ask(Step::Keepalive, 0, now);
@@ -138,7 +139,7 @@ impl Dialogue {
     pub(super) fn teardown(&mut self, now: Instant) {
         match self.stage {
             Stage::Closing | Stage::Closed => {}
-            // Before the first SETUP was answered there is nothing to take down.
+            // Before the first SETUP has been answered there is nothing to tear down.
             _ if !self.presentation.is_any_set_up() => self.close(),
             _ => {
                 self.stage = Stage::Closing;
@@ -148,7 +149,7 @@ impl Dialogue {
     }
 
     /// # Errors
-    /// `NoAnswer`, except for those requests that data or the end of the session make needless.
+    /// `NoAnswer`, except for requests made needless by data or by the end of the session.
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
         match self.awaited {
             Some(awaited) if now < awaited.deadline => Ok(()),
@@ -156,12 +157,12 @@ impl Dialogue {
                 self.close();
                 Ok(())
             }
-            // Quirk: some firmware never answers keepalives. Whether it lives is seen by its packets.
+            // Quirk: some firmware never answers keepalives. Its packets show that it is alive.
             Some(awaited) if self.stage == Stage::Playing => {
                 self.counters.unanswered_requests += 1;
                 self.awaited = None;
                 self.schedule_keepalive(now);
-                // Hipcam knows OPTIONS alone; half a timeout later may be too late.
+                // Hipcam only supports OPTIONS; half a timeout later may be too late.
                 if awaited.step == Step::Keepalive && self.keepalive != Method::Options {
                     self.keepalive = Method::Options;
                     self.ask(Step::Keepalive, 0, now);
@@ -180,8 +181,8 @@ impl Dialogue {
         }
     }
 
-    /// Decides about a block. Packets that come before the answer to PLAY count: the first may be
-    /// the only key frame for seconds. RTCP from before it does not (Reolink sends some).
+    /// Decides about a block. Packets that precede the reply to PLAY count: the first may be the
+    /// only key frame for seconds. RTCP from before does not (Reolink sends some).
     pub(super) fn handle_block(&mut self, channel: u8) -> Block {
         let found = self.presentation.channel(channel);
         let plays = self.awaited.is_some_and(|awaited| awaited.step == Step::Play);
@@ -202,7 +203,7 @@ impl Dialogue {
     }
 
     /// # Errors
-    /// The server refuses what can not be done without.
+    /// The server refused something indispensable.
     pub(super) fn handle_message(
         &mut self,
         message: &Message<'_>,
@@ -225,7 +226,7 @@ impl Dialogue {
                 self.counters.miscounted_replies += u64::from(number == Number::Wrong);
                 return self.handle_reply(awaited, status, message, now);
             }
-            // Provisional: the reply itself is still to come.
+            // Provisional: the reply is still to come.
             Some(_) => {}
             None => self.counters.ignored_replies += 1,
         }
@@ -251,12 +252,12 @@ impl Dialogue {
         match awaited.step {
             Step::Teardown => self.close(),
             Step::Keepalive if is_success || awaited.method == Method::Options => {}
-            // Not implemented after all: the one that every server has, at once.
+            // Not implemented after all: use OPTIONS, which every server has, at once.
             Step::Keepalive => {
                 self.keepalive = Method::Options;
                 self.ask(Step::Keepalive, 0, now);
             }
-            // Quirk: several firmwares answer OPTIONS with 404, 405 or 501 and stream all the same.
+            // Quirk: several firmwares answer OPTIONS with 404, 405 or 501 and stream anyway.
             Step::Options if is_success || status >= 400 => {
                 let mut publics = message.fields("Public");
                 if is_success && publics.any(|public| lists(public, "GET_PARAMETER")) {
@@ -264,7 +265,7 @@ impl Dialogue {
                 }
                 self.ask(Step::Describe, 0, now);
             }
-            // Sound that the camera does not send after all: its video is recorded.
+            // The camera does not send sound after all: its video is recorded.
             Step::Setup { track } if status >= 400 && self.presentation.refuse(track) => {
                 self.set_up_next(now)?;
             }
@@ -294,7 +295,7 @@ impl Dialogue {
                     self.presentation.set_rtp_info(value);
                 }
                 self.schedule_keepalive(now);
-                // It may have been announced by its first packet.
+                // Its first packet may have announced it already.
                 if self.stage == Stage::Opening {
                     self.stage = Stage::Playing;
                     return Ok(Heard::Playing);
@@ -304,7 +305,7 @@ impl Dialogue {
         Ok(Heard::Nothing)
     }
 
-    /// Answers a 401 once for every new nonce; one more time where the server calls it stale.
+    /// Answers a 401 once for every new nonce, and again if the server calls it stale.
     fn handle_challenge(
         &mut self,
         awaited: Awaited,
@@ -313,7 +314,7 @@ impl Dialogue {
     ) -> Result<(), Error> {
         let challenge = self.authenticator.challenged(&mut message.fields("WWW-Authenticate"));
         match (challenge, awaited.challenges) {
-            // Also: a nonce that was good before is so no longer, and nobody says `stale`.
+            // Also if a previously valid nonce has expired without `stale`.
             (Challenge::New, 0) | (Challenge::Stale, 0 | 1) => {
                 self.ask(awaited.step, awaited.challenges + 1, now);
                 Ok(())
@@ -322,7 +323,7 @@ impl Dialogue {
                 self.close();
                 Ok(())
             }
-            // What plays goes on: user and password were good before.
+            // A playing stream continues: user and password were accepted before.
             _ if self.stage == Stage::Playing => {
                 self.keepalive = Method::Options;
                 Ok(())
@@ -341,7 +342,7 @@ impl Dialogue {
         self.presentation = sdp::parse(&String::from_utf8_lossy(message.body), &base);
     }
 
-    /// SETUP for the next track that is wanted, or PLAY.
+    /// Sends SETUP for the next wanted track, or PLAY.
     fn set_up_next(&mut self, now: Instant) -> Result<(), Error> {
         match self.presentation.next_wanted(self.options.tracks) {
             Wanted::SetUp { track } => self.ask(Step::Setup { track }, 0, now),
@@ -351,7 +352,8 @@ impl Dialogue {
         Ok(())
     }
 
-    /// Quirk: XiongMai (H264DVR 1.0) gives every SETUP another session id; the first one is right.
+    /// Quirk: XiongMai (H264DVR 1.0) returns another session id for every SETUP; the first one is
+    /// right.
     fn read_transport(&mut self, track: usize, message: &Message<'_>) -> Result<(), Error> {
         self.read_session(message);
         let field = TransportField::parse(message.field("Transport").unwrap_or_default());
@@ -383,7 +385,7 @@ impl Dialogue {
         self.keepalive_at = Some(now + self.session_timeout / 2);
     }
 
-    /// Writes a request and waits for its reply.
+    /// Writes a request and awaits its reply.
     fn ask(&mut self, step: Step, challenges: u8, now: Instant) {
         let method = match step {
             Step::Options => Method::Options,
@@ -420,7 +422,7 @@ impl Dialogue {
         self.awaited = Some(Awaited { step, method, cseq, timeout, deadline, challenges });
     }
 
-    /// An RTCP packet of ours, for a track that comes interleaved.
+    /// Writes an RTCP packet for an interleaved track.
     pub(super) fn send_report(&mut self, track: usize, report: &[u8]) {
         let track = self.presentation.tracks.get(track);
         if let Some(Transport::Interleaved { rtcp, .. }) = track.and_then(|track| track.transport)
@@ -441,8 +443,8 @@ impl Dialogue {
     }
 }
 
-/// Refusals of SETUP after which the other lower transport may do: 461 says so, the others are what
-/// cameras answer that do not know what is asked of them.
+/// Refusals of SETUP after which the other lower transport may work: 461 says so, the others come
+/// from cameras that do not understand the request.
 fn is_transport(status: u16) -> bool {
     matches!(status, 400 | 406 | 461 | 462 | 500 | 501)
 }

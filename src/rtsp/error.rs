@@ -1,4 +1,4 @@
-//! Why an RTSP session ended: one line for syslog, without credentials, and whose fault it is.
+//! Why an RTSP session ended, in one line for syslog, without credentials, and whose fault it is.
 
 use super::{LowerTransport, input::InputError, message::MessageError, request::Method};
 use crate::{
@@ -7,22 +7,22 @@ use crate::{
 };
 use std::{fmt, time::Duration};
 
-/// After any of these the session is over; a new one on a new connection may do better.
+/// Each of these ends the session; a new one on a new connection may succeed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// 401 after an answer, or no user in the URL to answer with.
+    /// 401 in spite of credentials, or without any in the URL.
     Unauthorized {
         user: Option<String>,
     },
-    /// 401 with challenges that are not known here.
+    /// 401 with only unsupported challenges.
     UnknownChallenge,
-    /// Another reply that is no success. `path` as far as it may be shown.
+    /// Another reply than success. `path` may be shown.
     Refused {
         method: Method,
         status: u16,
         path: String,
     },
-    /// 3xx; where to, if the server named an `rtsp://` URL.
+    /// 3xx, with the target if the server named an `rtsp://` URL.
     Redirected {
         status: u16,
         to: Option<Box<Target>>,
@@ -31,53 +31,54 @@ pub enum Error {
         method: Method,
         waited: Duration,
     },
-    /// The connection ended: see [`super::Session::disconnected`].
+    /// The connection was closed: see [`super::Session::disconnected`].
     Disconnected {
         awaited: Option<Method>,
     },
-    /// The connection ended where the answer to a 401 was due; it may be taken on another one.
+    /// The connection was closed when a 401 should have been answered; another one may accept the
+    /// answer.
     ClosedBehindChallenge {
         authenticator: Box<Authenticator>,
     },
-    /// Messages within [`limits::CHATTER_INTERVAL`] that nobody asked for.
+    /// Unsolicited messages within [`limits::CHATTER_INTERVAL`].
     Chatter {
         messages: u32,
     },
-    /// The encodings that there are.
+    /// The encodings offered.
     NoVideo {
         has: String,
     },
-    /// SETUP was refused in a way that says: not over this.
+    /// SETUP was refused in a way that means: not over this transport.
     NoTransport {
         over: LowerTransport,
         status: u16,
     },
     /// SETUP for interleaved data was answered with UDP ports.
     NotInterleaved,
-    /// Not a single byte of RTSP.
+    /// The first bytes are not RTSP.
     NotRtsp,
     Message(MessageError),
-    /// Bytes in a row between which nothing was found.
+    /// Consecutive bytes that contain no valid item.
     Junk {
         bytes: usize,
     },
 }
 
-/// What has to change before another try can succeed.
+/// What has to change before another attempt can succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// User or password: trying again soon may lock the account.
+    /// User or password: retrying soon may lock the account.
     Credentials,
-    /// The URL: wrong path, or a host that is no camera.
+    /// The URL: a wrong path, or a host that is not a camera.
     Address,
-    /// What the camera offers or how it is set up.
+    /// What the camera offers, or its settings.
     Camera,
-    /// Nothing that is known: the camera is slow, busy, gone or speaks broken RTSP.
+    /// Unknown: the camera is slow, busy, gone or speaks broken RTSP.
     Connection,
 }
 
 impl Error {
-    /// Whether the other lower transport may do.
+    /// Returns true if the other lower transport may work.
     pub fn is_about_transport(&self) -> bool {
         matches!(self, Error::NoTransport { .. } | Error::NotInterleaved)
     }
@@ -120,17 +121,17 @@ impl fmt::Display for Error {
             Error::Refused { method, status, path } => {
                 write!(f, "{status} {}: ", reason(*status))?;
                 match status {
-                    403 => write!(f, "the camera does not let this user have {path}"),
+                    403 => write!(f, "this user may not read {path} on the camera"),
                     404 if *method == Method::Describe => write!(f, "the camera has no {path}"),
                     453 | 503 => f.write_str("the camera serves no more viewers"),
-                    _ => write!(f, "the camera's answer to {}", method.name()),
+                    _ => write!(f, "the camera's reply to {}", method.name()),
                 }
             }
             Error::Redirected { status, to: Some(to) } => {
                 write!(f, "{status} {}: the camera's stream is at {to}", reason(*status))
             }
             Error::Redirected { status, to: None } => {
-                write!(f, "{status} {}: the camera does not say where to", reason(*status))
+                write!(f, "{status} {}: the camera names no new address", reason(*status))
             }
             Error::NoAnswer { method, waited } => {
                 write!(f, "no answer to {} for {} s", method.name(), waited.as_secs())
@@ -147,7 +148,7 @@ impl fmt::Display for Error {
             }
             Error::Chatter { messages } => {
                 let span = limits::CHATTER_INTERVAL.as_secs();
-                write!(f, "more than {messages} RTSP messages from the camera within {span} s")
+                write!(f, "more than {messages} unsolicited RTSP messages within {span} s")
             }
             Error::NoVideo { has } => {
                 write!(f, "no H.264 or H.265 video track in the camera's SDP (has: {has})")
@@ -157,10 +158,10 @@ impl fmt::Display for Error {
                 write!(f, "{status} {}: the camera does not stream over {over}", reason(*status))
             }
             Error::NotInterleaved => f.write_str("the camera answers SETUP for TCP with UDP ports"),
-            Error::NotRtsp => f.write_str("what answers at this port does not speak RTSP"),
+            Error::NotRtsp => f.write_str("this port does not speak RTSP"),
             Error::Message(error) => write!(f, "broken RTSP message from the camera: {error}"),
             Error::Junk { bytes } => {
-                write!(f, "{bytes} bytes in a row from the camera are neither RTP nor RTSP")
+                write!(f, "{bytes} consecutive bytes from the camera are neither RTP nor RTSP")
             }
         }
     }
@@ -178,7 +179,7 @@ impl From<InputError> for Error {
     }
 }
 
-/// Reason phrases that cameras send (RFC 2326 §7.1.1); theirs may be anything.
+/// Standard reason phrases (RFC 2326 §7.1.1), because cameras' own may be anything.
 fn reason(status: u16) -> &'static str {
     REASONS.iter().find(|(code, _)| *code == status).map_or("refused", |(_, reason)| reason)
 }

@@ -1,6 +1,6 @@
 //! Values of RTSP header fields: text in, typed values out.
 //!
-//! Spec: RFC 2326 §12.14, §12.29, §12.33, §12.37, §12.39. Knows nothing of: messages, the dialogue.
+//! Spec: RFC 2326 §12.14, §12.29, §12.33, §12.37, §12.39.
 
 use super::presentation::Transport;
 use crate::{limits::SESSION_TIMEOUT_DEFAULT, units::RtpTime};
@@ -13,7 +13,7 @@ pub(super) struct SessionField<'a> {
     pub(super) timeout: Option<Duration>,
 }
 
-/// What the server chose in `Transport` (§12.39).
+/// The server's choice in `Transport` (§12.39).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TransportField {
     pub(super) channels: Channels,
@@ -23,9 +23,9 @@ pub(super) struct TransportField {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Channels {
     Named(Transport),
-    /// Neither channels nor ports: those that were asked for.
+    /// Neither channels nor ports: those requested.
     AsAsked,
-    /// The server sends UDP, from these ports of its own where it names them.
+    /// The server sends UDP, from these ports if it names them.
     Ports(Option<(u16, u16)>),
 }
 
@@ -39,8 +39,8 @@ pub(super) struct RtpInfoEntry<'a> {
 }
 
 impl<'a> SessionField<'a> {
-    /// `None` without an id. A timeout of 0 s or beyond the default counts as the default: asking
-    /// more often than needed does no harm.
+    /// `None` without an id. A timeout of 0 s or longer than the default counts as the default:
+    /// asking too often does no harm.
     pub(super) fn parse(value: &'a str) -> Option<SessionField<'a>> {
         let mut parts = value.split(';');
         let id = parts.next()?.split_whitespace().next()?;
@@ -55,11 +55,11 @@ impl<'a> SessionField<'a> {
 }
 
 impl TransportField {
-    /// Quirk: some firmware answers `RTP/AVP` where `RTP/AVP/TCP` was asked for and sends
-    /// interleaved all the same: what counts is whether ports are named.
+    /// Quirk: some firmware answers `RTP/AVP` when asked for `RTP/AVP/TCP`, and sends interleaved
+    /// anyway: what matters is whether it names ports.
     pub(super) fn parse(value: &str) -> TransportField {
         let mut field = TransportField { channels: Channels::AsAsked, ssrc: None };
-        // Of several only the first was chosen.
+        // If there are several, the first was chosen.
         for (name, value) in
             value.split(',').next().unwrap_or_default().split(';').filter_map(parameter)
         {
@@ -84,7 +84,7 @@ impl TransportField {
 }
 
 impl RtpInfoEntry<'_> {
-    /// Whether it means the track with that control URL; its own may be relative.
+    /// Returns true if it refers to the track with that control URL; its own may be relative.
     pub(super) fn is_of(&self, control: &str) -> bool {
         fn last_segment(url: &str) -> &str {
             url.rsplit('/').next().unwrap_or_default()
@@ -93,14 +93,14 @@ impl RtpInfoEntry<'_> {
     }
 }
 
-/// The entries of an `RTP-Info` value.
+/// Parses the entries of an `RTP-Info` value.
 ///
-/// Quirk: Laureii cameras end it with `;`, and what a camera says may be wrong or no number
-/// (`rtptime=-1` of Wowza): such a part counts as not said.
+/// Quirk: Laureii cameras end it with `;`, and values may be wrong or not numbers (`rtptime=-1`
+/// from Wowza): such a part is ignored.
 pub(super) fn rtp_info(value: &str) -> impl Iterator<Item = RtpInfoEntry<'_>> {
     value.split(',').filter_map(|entry| {
         let mut info = RtpInfoEntry { url: "", sequence: None, time: None, ssrc: None };
-        // The URL may hold `=` and, quirk or not, `;` in its query: the last of each name counts.
+        // The URL may contain `=` and even `;` in its query: the last of each name counts.
         for (name, value) in entry.split(';').filter_map(parameter) {
             if name.eq_ignore_ascii_case("url") {
                 info.url = value;
@@ -116,18 +116,18 @@ pub(super) fn rtp_info(value: &str) -> impl Iterator<Item = RtpInfoEntry<'_>> {
     })
 }
 
-/// Whether a list of methods (`Public`, §12.28) has that one.
+/// Returns true if a list of methods (`Public`, §12.28) contains this one.
 pub(super) fn lists(public: &str, method: &str) -> bool {
     public.split([',', ' ']).any(|item| item.eq_ignore_ascii_case(method))
 }
 
-/// `name=value`, blanks and quotes removed.
+/// Splits `name=value`, without blanks and quotes.
 fn parameter(text: &str) -> Option<(&str, &str)> {
     let (name, value) = text.split_once('=')?;
     Some((name.trim(), value.trim().trim_matches('"')))
 }
 
-/// `0-1`, or `0` with the next for RTCP.
+/// Parses `0-1`, or `0` with the next one for RTCP.
 fn interleaved(value: &str) -> Option<Transport> {
     let (rtp, rtcp) = value.split_once('-').map_or((value, None), |(a, b)| (a, Some(b)));
     let rtp = rtp.trim().parse().ok()?;
@@ -135,7 +135,7 @@ fn interleaved(value: &str) -> Option<Transport> {
     Some(Transport::Interleaved { rtp, rtcp })
 }
 
-/// `6970-6971`, or `6970` with the next for RTCP; `None` where one is 0 or no port.
+/// Parses `6970-6971`, or `6970` with the next one for RTCP; `None` if one is 0 or not a port.
 fn pair(value: &str) -> Option<(u16, u16)> {
     let (rtp, rtcp) = value.split_once('-').map_or((value, None), |(a, b)| (a, Some(b)));
     let rtp: u16 = rtp.trim().parse().ok()?;
@@ -146,7 +146,7 @@ fn pair(value: &str) -> Option<(u16, u16)> {
 /// Eight hexadecimal digits (§12.39).
 ///
 /// Quirk: Hikvision pads with blanks (`ssrc= d6d6627`), Rubetek writes `0x`, others fewer digits.
-/// It is a hint: one that can not be read counts as not said.
+/// It is a hint: an unreadable one is ignored.
 fn ssrc(value: &str) -> Option<u32> {
     let value = value.trim();
     let digits = value.strip_prefix("0x").unwrap_or(value);

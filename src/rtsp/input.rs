@@ -1,15 +1,15 @@
-//! The receive buffer: bytes of the connection in, whole messages and `$` blocks out as ranges of
+//! The receive buffer: bytes of the connection in; whole messages and `$` blocks out, as ranges of
 //! one fixed allocation.
 //!
-//! Spec: RFC 2326 §10.12. Knows nothing of: what a message says, which track a channel carries.
+//! Spec: RFC 2326 §10.12.
+//! Knows nothing of: the content of messages, the tracks of channels.
 
 use super::message::{Message, MessageError};
 use crate::limits::{RTSP_BUFFER_BYTES, RTSP_JUNK_BYTES_MAX};
 use std::ops::Range;
 
-/// The buffer and where it stands in the stream. What `next` has not yet given out is less than one
-/// block or message, and both fit with room to spare, so `space` is never empty after `next` said
-/// `None`.
+/// The buffer and its position in the stream. What `next` has not returned yet is less than one
+/// block or message, and both fit easily, so `space` is never empty after `next` returned `None`.
 pub(super) struct Input {
     bytes: Box<[u8]>,
     start: usize,
@@ -19,7 +19,7 @@ pub(super) struct Input {
     junk_bytes: u64,
 }
 
-/// What stood in the stream; ranges are of `Input::get`.
+/// An item of the stream; ranges refer to `Input::get`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Item {
     Block { channel: u8, payload: Range<usize> },
@@ -31,21 +31,21 @@ pub(super) enum InputError {
     /// The first bytes are not RTSP.
     NotRtsp,
     Message(MessageError),
-    /// So many bytes in a row were skipped.
+    /// This many consecutive bytes were skipped.
     Junk(usize),
 }
 
-/// How sure it is that an item begins at `start`.
+/// How certain it is that an item starts at `start`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sync {
-    /// Nothing was read yet.
+    /// Nothing has been read yet.
     First,
     Kept,
-    /// Junk was met: only what can hardly be anything else counts.
+    /// After junk: only unmistakable items count.
     Lost,
 }
 
-/// What the front of some bytes is.
+/// What a sequence of bytes starts with.
 enum Front {
     Block {
         channel: u8,
@@ -54,7 +54,7 @@ enum Front {
     Message {
         len: usize,
     },
-    /// The beginning of an item, or too few bytes to tell.
+    /// The start of an item, or too few bytes to tell.
     Incomplete,
     LineEnd,
     Junk,
@@ -72,7 +72,7 @@ impl Input {
         }
     }
 
-    /// Room to read into. Moves what is left of the last read (part of one item) to the front.
+    /// Returns space to read into, after moving the incomplete item of the last read to the front.
     pub(super) fn space(&mut self) -> &mut [u8] {
         if self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);
@@ -90,7 +90,7 @@ impl Input {
         self.bytes.get(range).unwrap_or_default()
     }
 
-    /// Gives the item back that `next` gave last: it comes again.
+    /// Puts back the item that `next` returned last.
     pub(super) fn put_back(&mut self, item: &Item) {
         self.start = match item {
             Item::Block { payload, .. } => payload.start.saturating_sub(BLOCK_HEADER_BYTES),
@@ -103,7 +103,7 @@ impl Input {
         self.get(self.start..self.end)
     }
 
-    /// Forgets all that was read and not given out.
+    /// Forgets everything read but not returned.
     pub(super) fn clear(&mut self) {
         self.start = self.end;
     }
@@ -113,8 +113,8 @@ impl Input {
         self.junk_bytes
     }
 
-    /// The next whole item; `None` asks for more bytes. `is_known` tells the channels of tracks that
-    /// are set up: after junk only their blocks are believed.
+    /// Returns the next whole item; `None` if more bytes are needed. `is_known` tells the channels
+    /// of tracks that are set up: after junk only their blocks are trusted.
     pub(super) fn next(
         &mut self,
         is_known: &dyn Fn(u8) -> bool,
@@ -165,7 +165,8 @@ fn front(rest: &[u8], sync: Sync, is_known: &dyn Fn(u8) -> bool) -> Result<Front
             Some(true) => Ok(match Message::parse(rest) {
                 Ok(Some((_, len))) => Front::Message { len },
                 Ok(None) => Front::Incomplete,
-                // Media can hold `RTSP/1.`; only in its place a broken message is an error.
+                // Media can contain `RTSP/1.`; a broken message is only an error where one is
+                // expected.
                 Err(_) if sync == Sync::Lost => Front::Junk,
                 Err(error) => return Err(error),
             }),
@@ -175,8 +176,8 @@ fn front(rest: &[u8], sync: Sync, is_known: &dyn Fn(u8) -> bool) -> Result<Front
     }
 }
 
-/// Quirk: Canon VB-H47 sends stray bytes between blocks. After such, `$` alone is too weak a sign:
-/// the channel must be known and the payload must begin like RTP or RTCP (version 2).
+/// Quirk: Canon VB-H47 sends stray bytes between blocks. After them, `$` alone is not enough: the
+/// channel must be known and the payload must start like RTP or RTCP (version 2).
 fn block(rest: &[u8], sync: Sync, is_known: &dyn Fn(u8) -> bool) -> Front {
     if sync == Sync::Lost {
         match rest {
@@ -193,7 +194,7 @@ fn block(rest: &[u8], sync: Sync, is_known: &dyn Fn(u8) -> bool) -> Front {
     if rest.len() < len { Front::Incomplete } else { Front::Block { channel, len } }
 }
 
-/// Whether a message begins here; `None` while there are too few bytes to tell.
+/// Returns true if a message starts here; `None` while there are too few bytes to tell.
 fn begins_message(rest: &[u8], sync: Sync) -> Option<bool> {
     let starts: &[&[u8]] = match sync {
         Sync::Kept => &MESSAGE_STARTS,
@@ -208,8 +209,8 @@ fn begins_message(rest: &[u8], sync: Sync) -> Option<bool> {
 
 const BLOCK_HEADER_BYTES: usize = 4;
 
-/// Replies, then the requests that a server may send (RFC 2326 §10; GET_PARAMETER, OPTIONS and the
-/// rest are seen too).
+/// Replies, then the requests a server may send (RFC 2326 §10; GET_PARAMETER, OPTIONS and the
+/// others occur).
 const MESSAGE_STARTS: [&[u8]; 10] = [
     b"RTSP/1.",
     b"RTSP/2.",
@@ -234,7 +235,7 @@ mod tests {
     /// Channel and payload, or the message.
     type Seen = (Option<u8>, Vec<u8>);
 
-    /// What `next` gives for bytes that come in pieces, and the junk among them.
+    /// The result of `next` for bytes that arrive in pieces, and the junk among them.
     fn items(pieces: &[&[u8]]) -> (Vec<Seen>, Result<u64, InputError>) {
         let mut input = Input::new();
         let mut items = Vec::new();

@@ -8,7 +8,7 @@ use crate::{
 };
 use std::fmt;
 
-/// One whole message.
+/// A complete message.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
     pub start: Start<'a>,
@@ -25,7 +25,7 @@ pub enum Start<'a> {
     Request { method: &'a str, uri: &'a str },
 }
 
-/// Why bytes are no message. The camera's fault; where the next message begins is unknown.
+/// Why bytes are not a message: the camera's fault. It is unknown where the next message starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageError {
     StartLine,
@@ -35,11 +35,11 @@ pub enum MessageError {
 }
 
 impl<'a> Message<'a> {
-    /// Reads one message off the front of `bytes`: it and its length, or `None` while it is not
-    /// whole.
+    /// Parses a message at the start of `bytes`; returns it and its length, or `None` while it is
+    /// incomplete.
     ///
     /// # Errors
-    /// A broken start line or `Content-Length`, or a limit passed.
+    /// A broken start line or `Content-Length`, or an exceeded limit.
     pub fn parse(bytes: &'a [u8]) -> Result<Option<(Message<'a>, usize)>, MessageError> {
         let Some((head, head_len)) = Head::parse(bytes).map_err(MessageError::Head)? else {
             return Ok(None);
@@ -99,7 +99,8 @@ impl<'a> Start<'a> {
     }
 }
 
-/// The digits that a value begins with: cameras write `412;` and `412 bytes`. One that is empty counts as 0.
+/// Parses the digits at the start of a value: cameras write `412;` and `412 bytes`. An empty one
+/// counts as 0.
 fn leading_number(value: &str) -> Option<usize> {
     let end = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
     if value.is_empty() { Some(0) } else { value.get(..end)?.parse().ok() }
@@ -108,7 +109,7 @@ fn leading_number(value: &str) -> Option<usize> {
 impl fmt::Display for MessageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            MessageError::StartLine => f.write_str("its first line is broken"),
+            MessageError::StartLine => f.write_str("its first line is invalid"),
             MessageError::Head(error) => error.fmt(f),
             MessageError::ContentLength => f.write_str("its Content-Length is not a number"),
             MessageError::BodyTooLong(bytes) => {

@@ -1,6 +1,8 @@
-//! What a camera offers, as DESCRIBE, SETUP and PLAY told it: tracks, and which channels carry them.
+//! What a camera offers, according to DESCRIBE, SETUP and PLAY: tracks, and the channels that carry
+//! them.
 //!
-//! Spec: RFC 2326 §1.3, §12.33, §12.39. Knows nothing of: requests, the syntax of an SDP.
+//! Spec: RFC 2326 §1.3, §12.33, §12.39.
+//! Knows nothing of: requests, the syntax of an SDP.
 
 use super::{
     Delivery, PacketKind, Tracks,
@@ -11,37 +13,37 @@ use crate::{codec::Codec, rtp::AudioDepacketizer, units::RtpTime};
 /// What a server offers under one URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Presentation {
-    /// The URL for requests that concern all tracks.
+    /// The URL for requests about all tracks.
     pub control: String,
     /// In the order of the SDP.
     pub tracks: Vec<Track>,
 }
 
-/// One `m=` section and what SETUP and PLAY said of it.
+/// One `m=` section, with the results of SETUP and PLAY.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Track {
     pub media: Media,
-    /// The encoding's name as the SDP writes it: `H264`, `PCMU`.
+    /// The encoding's name as in the SDP: `H264`, `PCMU`.
     pub encoding: String,
     pub payload_type: u8,
-    /// Ticks of its RTP time in a second.
+    /// Ticks per second of its RTP time.
     pub clock_rate: u32,
-    /// Channels of audio (`rtpmap`), 1 where it says none.
+    /// Audio channels (`rtpmap`), 1 by default.
     pub channels: u8,
     /// The URL for SETUP.
     pub control: String,
-    /// `fmtp` parameters as written, `; ` between those of several lines.
+    /// `fmtp` parameters as written; several lines are joined with `; `.
     pub format_parameters: String,
-    /// NAL units of the `sprop-` parameters in order, without start codes; a camera may send none
-    /// here and others in-band.
+    /// NAL units of the `sprop-` parameters in order, without start codes; a camera may omit them
+    /// and send them in-band.
     pub parameter_sets: Vec<Vec<u8>>,
-    /// How its data comes; `None` while it is not set up.
+    /// How its data is delivered; `None` until it is set up.
     pub transport: Option<Transport>,
-    /// The server refused to set it up, and it can be done without.
+    /// The server refused to set it up, and it is dispensable.
     pub is_refused: bool,
-    /// As SETUP or PLAY told it: a hint.
+    /// As stated by SETUP or PLAY: a hint.
     pub ssrc: Option<u32>,
-    /// The first packet as PLAY told it: a hint, cameras tell wrong ones.
+    /// The first packet as stated by PLAY: a hint, because cameras state wrong ones.
     pub rtp_info: Option<RtpInfo>,
 }
 
@@ -55,12 +57,12 @@ pub enum Media {
     Other,
 }
 
-/// How a track's packets come.
+/// How a track's packets are delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// In `$` blocks of these channels.
     Interleaved { rtp: u8, rtcp: u8 },
-    /// To this port of ours and the next; from these of the server, if it names them.
+    /// To this port of ours and the next one, from these of the server if it names them.
     Datagrams { rtp_port: u16, server_ports: Option<(u16, u16)> },
 }
 
@@ -70,7 +72,7 @@ pub struct RtpInfo {
     pub time: Option<RtpTime>,
 }
 
-/// What is to be done next on the way to PLAY.
+/// The next step on the way to PLAY.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     SetUp {
@@ -82,13 +84,13 @@ pub(super) enum Wanted {
 }
 
 impl Presentation {
-    /// The names of all encodings, for messages: `JPEG, PCMU`.
+    /// Returns the names of all encodings, for messages: `JPEG, PCMU`.
     pub fn encodings(&self) -> String {
         let names: Vec<&str> = self.tracks.iter().map(|track| track.encoding.as_str()).collect();
         if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
     }
 
-    /// The first track of each wanted kind that is not set up yet.
+    /// Returns the first track of each wanted kind that is not set up yet.
     pub(super) fn next_wanted(&self, wanted: Tracks) -> Wanted {
         let first = |is_it: fn(&Track) -> bool| self.tracks.iter().position(is_it);
         let is_video: fn(&Track) -> bool = match wanted {
@@ -109,7 +111,7 @@ impl Presentation {
         }
     }
 
-    /// The track and kind that a channel carries, if it was set up.
+    /// Returns the track and kind of a channel, if it was set up.
     pub(super) fn channel(&self, channel: u8) -> Option<(usize, PacketKind)> {
         self.tracks.iter().enumerate().find_map(|(track, it)| match it.transport? {
             Transport::Interleaved { rtp, .. } if rtp == channel => Some((track, PacketKind::Rtp)),
@@ -120,16 +122,16 @@ impl Presentation {
         })
     }
 
-    /// Whether the packets of another track come there already.
+    /// Returns true if another track already uses this transport.
     ///
-    /// Quirk: some servers answer every SETUP with the channels of the first one, and send on those that
-    /// were asked for.
+    /// Quirk: some servers answer every SETUP with the channels of the first one, but send on those
+    /// requested.
     pub(super) fn is_taken(&self, transport: Transport) -> bool {
         let Transport::Interleaved { rtp, .. } = transport else { return false };
         self.channel(rtp).is_some()
     }
 
-    /// What the next SETUP asks for: the two channels behind the last that a track has, or the next
+    /// Returns what the next SETUP asks for: the two channels after the last one used, or the next
     /// ports.
     pub(super) fn free_transport(&self, delivery: Delivery) -> Transport {
         let transports = self.tracks.iter().filter_map(|track| track.transport);
@@ -146,7 +148,7 @@ impl Presentation {
         }
     }
 
-    /// Takes in that the server does not set a track up; false where nothing goes without it.
+    /// Notes that the server refused a track; returns false if that is indispensable.
     pub(super) fn refuse(&mut self, track: usize) -> bool {
         let audio = self.tracks.get_mut(track).filter(|track| track.media == Media::Audio);
         audio.map(|audio| audio.is_refused = true).is_some()
@@ -163,10 +165,10 @@ impl Presentation {
         }
     }
 
-    /// Takes the value of an `RTP-Info` field.
+    /// Applies the value of an `RTP-Info` field.
     ///
-    /// Quirk: GW Security (GW4089IP) names another URL than that of SETUP; with one track there is
-    /// no doubt.
+    /// Quirk: GW Security (GW4089IP) uses another URL than that of SETUP; with one track there is
+    /// no ambiguity.
     pub(super) fn set_rtp_info(&mut self, value: &str) {
         let is_only = self.tracks.iter().filter(|track| !track.is_not_set_up()).count() == 1;
         for track in self.tracks.iter_mut().filter(|track| !track.is_not_set_up()) {
@@ -191,7 +193,7 @@ impl Transport {
 }
 
 impl Track {
-    /// What takes the packets of a sound track; `None` where such sound is not recorded.
+    /// Returns the depacketizer for a sound track; `None` if that kind of sound is not supported.
     pub fn audio(&self) -> Option<AudioDepacketizer> {
         let Track { encoding, clock_rate, channels, format_parameters, .. } = self;
         AudioDepacketizer::new(encoding, *clock_rate, *channels, format_parameters)
@@ -201,7 +203,7 @@ impl Track {
         self.media == Media::Audio && !self.is_refused && self.audio().is_some()
     }
 
-    /// RTP/JPEG (RFC 2435).
+    /// Returns true for RTP/JPEG (RFC 2435).
     fn is_jpeg(&self) -> bool {
         self.media == Media::OtherVideo && self.encoding.eq_ignore_ascii_case("JPEG")
     }

@@ -1,10 +1,10 @@
-//! Requests of the client and replies to requests of the server: their parts in, bytes out.
+//! Requests of the client, and replies to requests of the server: their parts in, bytes out.
 //!
-//! Spec: RFC 2326 §6, §7, §10. Knows nothing of: when to ask what.
+//! Spec: RFC 2326 §6, §7, §10.
 
 use super::presentation::Transport;
 
-/// A method that this client uses.
+/// A method used by this client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     Options,
@@ -22,7 +22,7 @@ pub(super) struct Request<'a> {
     pub(super) user_agent: &'a str,
     pub(super) authorization: Option<String>,
     pub(super) session: Option<&'a str>,
-    /// What SETUP asks for.
+    /// The transport requested by SETUP.
     pub(super) transport: Transport,
 }
 
@@ -71,7 +71,7 @@ impl Request<'_> {
     }
 }
 
-/// Appends a reply without a body; `status` is the code and its reason.
+/// Appends a reply without a body; `status` is the code with its reason.
 pub(super) fn write_reply(out: &mut Vec<u8>, status: &str, cseq: u32, session: Option<&str>) {
     append(out, &["RTSP/1.0 ", status, "\r\nCSeq: ", &cseq.to_string()]);
     if let Some(session) = session {
@@ -80,7 +80,7 @@ pub(super) fn write_reply(out: &mut Vec<u8>, status: &str, cseq: u32, session: O
     append(out, &["\r\n\r\n"]);
 }
 
-/// Appends a `$` block (§10.12); nothing where the payload is too long for one.
+/// Appends a `$` block (§10.12), unless the payload is too long for one.
 pub(super) fn write_block(out: &mut Vec<u8>, channel: u8, payload: &[u8]) {
     if let Ok(length) = u16::try_from(payload.len()) {
         out.extend_from_slice(&[b'$', channel]);

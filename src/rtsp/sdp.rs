@@ -1,7 +1,8 @@
 //! Session descriptions: the body of a DESCRIBE reply in, its tracks out.
 //!
-//! Spec: RFC 4566, RFC 2326 appendix C, RFC 6184 §8.2, RFC 7798 §7.2. Nothing here is an error: what
-//! can not be read is skipped. Knows nothing of: requests, what a parameter set says.
+//! Spec: RFC 4566, RFC 2326 appendix C, RFC 6184 §8.2, RFC 7798 §7.2. There are no errors:
+//! unreadable parts are skipped.
+//! Knows nothing of: requests, the content of parameter sets.
 
 use super::presentation::{Media, Presentation, Track};
 use crate::{
@@ -14,12 +15,12 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 
-/// Reads an SDP; `base` is what relative URLs in it are relative to (RFC 2326 §C.1.1).
+/// Parses an SDP; relative URLs in it refer to `base` (RFC 2326 §C.1.1).
 pub(super) fn parse(sdp: &str, base: &str) -> Presentation {
     let mut presentation = Presentation { control: base.to_owned(), tracks: Vec::new() };
     let mut place = Place::Session;
     let mut sections = 0;
-    // Some end it as a string of C.
+    // Some end it like a C string.
     for line in sdp.split(['\r', '\n', '\0']) {
         let Some((kind, value)) = line.trim().split_once('=') else { continue };
         match (kind.trim_end(), &mut place) {
@@ -44,9 +45,9 @@ pub(super) fn parse(sdp: &str, base: &str) -> Presentation {
     presentation
 }
 
-/// What relative URLs of a DESCRIBE reply are relative to: Content-Base, Content-Location or the
-/// URI that was asked for (RFC 2326 §C.1.1). It goes into a request line, which a line end in a folded
-/// field would break in two.
+/// Returns the base of relative URLs in a DESCRIBE reply: Content-Base, Content-Location or the
+/// request URI (RFC 2326 §C.1.1). It is used in request lines, so line ends from folded fields are
+/// removed.
 pub(super) fn base(fields: [Option<&str>; 2], uri: &str) -> String {
     let urls =
         fields.into_iter().flatten().filter_map(|value| value.split(char::is_control).next());
@@ -62,13 +63,14 @@ pub(super) fn base(fields: [Option<&str>; 2], uri: &str) -> String {
 }
 
 /// Quirk: Anjvision (SV3C SV-B01POE-1080P-L) sends `192.168.1.10:554/stream0/`; RFC 2326 §12.11
-/// wants an absolute URL.
+/// requires an absolute URL.
 fn with_scheme(base: &str) -> String {
     if base.contains("://") { base.to_owned() } else { ["rtsp://", base].concat() }
 }
 
-/// `control` as an absolute URL. Cameras mean "behind the base" whatever RFC 1808 makes of a base
-/// without a last slash or with a query (Dahua, GW Security), and so do all clients.
+/// Makes `control` an absolute URL. Cameras mean "appended to the base", whatever RFC 1808 says
+/// about a base without a trailing slash or with a query (Dahua, GW Security), and all clients do
+/// that.
 fn joined(base: &str, control: &str) -> String {
     if control.is_empty() || control == "*" {
         return base.to_owned();
@@ -81,20 +83,20 @@ fn joined(base: &str, control: &str) -> String {
     [base, slash, control].concat()
 }
 
-/// Where a line stands.
+/// The section of a line.
 enum Place {
     /// Before the first `m=`.
     Session,
     Section(Section),
-    /// In a section that can not be read or is one too many.
+    /// In an unreadable section, or one too many.
     Skipped,
 }
 
-/// What is known of an `m=` section before it ends.
+/// The lines of an `m=` section.
 struct Section {
     kind: String,
     formats: Vec<u8>,
-    /// Payload type and what follows it.
+    /// Payload types and their descriptions.
     maps: Vec<(u8, String)>,
     parameters: Vec<(u8, String)>,
     control: String,
@@ -109,7 +111,7 @@ impl Place {
 }
 
 impl Section {
-    /// `video 0 RTP/AVP 96`.
+    /// Parses `video 0 RTP/AVP 96`.
     ///
     /// Quirk: TP-Link (TL-IPC44AW) has `application/TP-LINK 0 RTP/AVP smart/1/90000`: a section
     /// without a payload type is skipped with all its lines.
@@ -136,7 +138,7 @@ impl Section {
         }
     }
 
-    /// The track of the first format that can be recorded, or of the first.
+    /// Returns the track of the first supported format, or else of the first.
     fn into_track(self, base: &str) -> Option<Track> {
         let mut formats = self.formats.iter().map(|payload_type| self.format(*payload_type));
         let first = formats.next()?;
@@ -225,14 +227,14 @@ struct Format {
     channels: u8,
 }
 
-/// `96 something`: the payload type and the rest.
+/// Splits `96 something` into payload type and rest.
 fn numbered(value: &str) -> Option<(u8, String)> {
     let (number, rest) = value.split_once([' ', '\t'])?;
     Some((number.parse().ok()?, rest.trim().to_owned()))
 }
 
-/// The NAL units in the `sprop-` parameters of `fmtp`; what is empty, too long, too many or not
-/// base64 is left out.
+/// Decodes the NAL units in the `sprop-` parameters of `fmtp`; empty, too long, too many or invalid
+/// ones are skipped.
 fn parameter_sets(codec: Codec, format_parameters: &str) -> Vec<Vec<u8>> {
     let names: &[&str] = match codec {
         Codec::H264 => &["sprop-parameter-sets"],
@@ -259,7 +261,7 @@ fn parameter_sets(codec: Codec, format_parameters: &str) -> Vec<Vec<u8>> {
 }
 
 /// Quirk: GW Security (GW4089IP) leaves start codes in: `aO48gAAAAAE=` is a PPS and an empty unit.
-/// A NAL unit itself never holds 00 00 01, nor ends in 00 (H.264 §7.4.1).
+/// A NAL unit never contains 00 00 01, nor ends in 00 (H.264 §7.4.1).
 fn nal_units(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(bytes);
     std::iter::from_fn(move || {
@@ -276,7 +278,7 @@ fn nal_units(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     .filter(|unit| !unit.is_empty())
 }
 
-/// Base64 as cameras write it: padded or not.
+/// Base64 as written by cameras: with or without padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new()
@@ -286,7 +288,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// Payload types from here on mean what `rtpmap` says (RFC 3551 §6).
 const DYNAMIC_MIN: u8 = 96;
-/// Those of RFC 3551 §6 that cameras use.
+/// The entries of RFC 3551 §6 that cameras use.
 const STATIC_MAPS: [(u8, &str); 12] = [
     (0, "PCMU/8000"),
     (3, "GSM/8000"),

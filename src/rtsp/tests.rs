@@ -1,4 +1,4 @@
-//! Whole dialogues: a script says what the camera answers and what is asked of it.
+//! Whole dialogues: a script gives the camera's answers and the requests expected.
 
 pub(super) mod cameras;
 mod datagrams;
@@ -68,7 +68,7 @@ impl Camera {
         self.reply_as(&format!("CSeq: {}\r\n", self.cseq), status, fields, body);
     }
 
-    /// Answers it under that number.
+    /// Answers it with that number.
     fn reply_as(&mut self, cseq: &str, status: &str, fields: &str, body: &str) {
         let len = body.len();
         self.feed(
@@ -82,7 +82,7 @@ impl Camera {
         self.feed(&[&[b'$', channel], &len[..], payload].concat());
     }
 
-    /// All that is seen up to the next request or the end, or the error.
+    /// Everything up to the next request or the end, or the error.
     fn outputs(&mut self) -> Result<Vec<Seen>, Error> {
         let mut seen = Vec::new();
         loop {
@@ -95,7 +95,8 @@ impl Camera {
         }
     }
 
-    /// The next request, which must begin so, have these lines and nothing before it; whole.
+    /// The next request, complete: it must start like this and contain these lines, and nothing may
+    /// precede it.
     fn expect(&mut self, begin: &str, lines: &[&str]) -> String {
         let request = match self.session.poll(self.now) {
             Ok(Some(Output::Send(bytes))) => String::from_utf8(bytes.to_vec()).unwrap(),
@@ -373,7 +374,7 @@ fn what_is_not_rtsp_is_named() {
     camera.expect("OPTIONS", &[]);
     camera.feed(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     let error = camera.error();
-    assert_eq!(error.to_string(), "what answers at this port does not speak RTSP");
+    assert_eq!(error.to_string(), "this port does not speak RTSP");
     assert_eq!(error.fault(), Fault::Address);
 }
 

@@ -1,11 +1,11 @@
-//! The POSIX `TZ` string: standard time, daylight saving time, and when the one gives way to the other.
+//! The POSIX `TZ` string: standard time, daylight saving time, and when they change.
 //!
-//! `std offset [dst [offset] [,start[/time],end[/time]]]`. Spec: POSIX.1-2024 §8.3; RFC 9636 §3.3.1 for times of
-//! -167 to 167 hours.
+//! Format: `std offset [dst [offset] [,start[/time],end[/time]]]`. Spec: POSIX.1-2024 §8.3; RFC
+//! 9636 §3.3.1 for times from -167 to 167 hours.
 
 use crate::units::{civil, days_of_civil};
 
-/// What a zone does every year.
+/// The rule of a zone, which repeats every year.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Rule {
     /// East of UTC.
@@ -22,7 +22,7 @@ struct Daylight {
     end: Change,
 }
 
-/// A moment of each year, in local time.
+/// A time in each year, in local time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Change {
     day: Day,
@@ -32,11 +32,11 @@ struct Change {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Day {
-    /// `Jn`, 1 to 365: the 29th of February is never counted.
+    /// `Jn`, 1 to 365: 29 February is never counted.
     Julian(i64),
-    /// `n`, 0 to 365: it is.
+    /// `n`, 0 to 365: 29 February is counted.
     OfYear(i64),
-    /// `Mm.w.d`: the week's day (0: Sunday) of the month; week 5 is the last one.
+    /// `Mm.w.d`: the weekday (0: Sunday) of the month's week; week 5 is the last.
     OfMonth { month: i64, week: i64, weekday: i64 },
 }
 
@@ -56,7 +56,7 @@ impl Rule {
         let end = end.in_year(year).saturating_sub(minutes * 60);
         let is_daylight = match start < end {
             true => (start..end).contains(&seconds),
-            // South of the equator summer goes over the turn of the year.
+            // South of the equator summer includes the turn of the year.
             false => !(end..start).contains(&seconds),
         };
         if is_daylight { *minutes } else { standard }
@@ -64,7 +64,7 @@ impl Rule {
 }
 
 impl Change {
-    /// In seconds since 1970 of local time.
+    /// In seconds of local time since 1970.
     fn in_year(self, year: i64) -> i64 {
         let new_year = days_of_civil(year, 1, 1);
         let day = match self.day {
@@ -84,13 +84,13 @@ impl Change {
     }
 }
 
-/// What is left of the text.
+/// The rest of the text.
 struct Parser<'a>(&'a [u8]);
 
 impl Parser<'_> {
     fn rule(&mut self) -> Option<Rule> {
         self.name()?;
-        // West of UTC counts as positive here.
+        // Offsets are positive west of UTC here.
         let standard_minutes = -self.time(HOURS_OF_OFFSET_MAX)? / 60;
         if self.0.is_empty() {
             return Some(Rule { standard_minutes, daylight: None });
@@ -101,14 +101,14 @@ impl Parser<'_> {
             Some(_) => -self.time(HOURS_OF_OFFSET_MAX)? / 60,
         };
         let (start, end) = match self.0.is_empty() {
-            // POSIX leaves it open; C libraries take that of the United States.
+            // POSIX leaves this open; C libraries use the rule of the United States.
             true => (Change::of_month(3, 2), Change::of_month(11, 1)),
             false => (self.change()?, self.change()?),
         };
         Some(Rule { standard_minutes, daylight: Some(Daylight { minutes, start, end }) })
     }
 
-    /// Three letters or more, or anything in `<>`.
+    /// Parses three or more letters, or anything in `<>`.
     fn name(&mut self) -> Option<()> {
         let length = match self.0.first()? {
             b'<' => self.0.iter().position(|byte| *byte == b'>')? + 1,
@@ -118,7 +118,7 @@ impl Parser<'_> {
         Some(())
     }
 
-    /// `,date[/time]`
+    /// Parses `,date[/time]`.
     fn change(&mut self) -> Option<Change> {
         self.byte(b',')?;
         let day = if self.byte(b'M').is_some() {
@@ -139,7 +139,7 @@ impl Parser<'_> {
         Some(Change { day, seconds })
     }
 
-    /// `[+-]hh[:mm[:ss]]`, in seconds.
+    /// Parses `[+-]hh[:mm[:ss]]` to seconds.
     fn time(&mut self, hours_max: i64) -> Option<i64> {
         let is_negative = self.byte(b'-').is_some();
         if !is_negative {
@@ -163,7 +163,7 @@ impl Parser<'_> {
         (min..=max).contains(&number).then_some(number)
     }
 
-    /// Passes that byte, if it comes next.
+    /// Skips this byte if it is next.
     fn byte(&mut self, wanted: u8) -> Option<()> {
         self.0 = self.0.strip_prefix(&[wanted])?;
         Some(())

@@ -21,7 +21,7 @@ fn hours(zone: &Zone, seconds: i64) -> f64 {
 
 #[test]
 fn clocks_change_in_the_second_in_which_they_do() {
-    // Each: seconds of the change, offsets before and after; by zdump.
+    // Each with the time of the change and the offsets before and after, by zdump.
     for (text, changes) in [
         (BERLIN, [(1_774_746_000, 60, 120), (1_792_890_000, 120, 60)]),
         ("EST5EDT,M3.2.0,M11.1.0", [(1_772_953_200, -300, -240), (1_793_512_800, -240, -300)]),
@@ -53,7 +53,7 @@ fn zones_without_daylight_saving_time_have_one_offset() {
 
 #[test]
 fn days_without_a_leap_day_and_days_with_it_are_told_apart() {
-    // The 1st of March, and the 60th day from 0 on: in 2028 another one.
+    // 1 March, and the 60th day counted from 0: different days in 2028.
     let julian = zone("AAA0BBB,J60/0,J61/0");
     let of_year = zone("AAA0BBB,59/0,60/0");
     for (midnight, is_julian, is_of_year) in [
@@ -168,7 +168,7 @@ proptest! {
         }
     }
 
-    /// One local day begins where the one before ends, whatever the zone.
+    /// A local day begins where the previous one ends, in every zone.
     #[test]
     fn days_follow_on_each_other(day in -20_000..40_000i64, standard in -13..13i64, month in 1..12i64, time in 0..4i64) {
         let text = format!("AAA{standard}BBB,M{month}.2.0/{time},M{}.1.0/{time}", (month + 5) % 12 + 1);

@@ -155,7 +155,7 @@ fn what_the_camera_refuses_is_said_in_words() {
     for (pictures, words) in [
         (Pictures::Off, "503: the camera is busy, or its JPEG pictures are switched off"),
         (Pictures::Missing, "404: the camera has no /image.jpg"),
-        (Pictures::CutShort, "closed the connection before its picture was whole"),
+        (Pictures::CutShort, "closed the connection before its picture was complete"),
         (Pictures::NotJpeg, "the camera did not send a complete JPEG"),
         (Pictures::Endless, "the camera's picture is larger than 512 KB"),
         (Pictures::Elsewhere("/image.jpg".into()), "redirects more than 2 times"),

@@ -1,4 +1,5 @@
-//! H.264: what slice headers need of parameter sets, and their beginning (§7.3.2.2, §7.3.3).
+//! H.264: the parts of parameter sets that slice headers depend on, and the start of slice headers
+//! (§7.3.2.2, §7.3.3).
 
 use super::{Field, PictureId, SliceHeader, Unreadable};
 use crate::{
@@ -6,12 +7,12 @@ use crate::{
     codec::h264::{PictureOrder, SliceSyntax, slice_syntax},
 };
 
-/// What slice headers need to know of a sequence parameter set with its header.
+/// What slice headers depend on in a sequence parameter set with its header.
 pub(super) fn sequence(nal: &[u8]) -> Option<SliceSyntax> {
     slice_syntax(nal).map(|(_, syntax)| syntax)
 }
 
-/// What they need to know of a picture parameter set.
+/// What they depend on in a picture parameter set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PictureSyntax {
     /// `bottom_field_pic_order_in_frame_present_flag`.
@@ -20,7 +21,8 @@ pub struct PictureSyntax {
     redundant: bool,
 }
 
-/// Reads that of a PPS (§7.3.2.2). One that breaks off behind its beginning has no redundant pictures.
+/// Reads that from a PPS (§7.3.2.2). If it ends after its beginning, there are no redundant
+/// pictures.
 pub(super) fn picture(nal: &[u8]) -> Option<PictureSyntax> {
     let mut reader = BitReader::new(nal.get(1..)?);
     reader.unsigned()?; // pic_parameter_set_id
@@ -49,7 +51,7 @@ pub(super) fn read(
     Ok(SliceHeader { position, any_order, redundant, partitioned, dependent: false, picture: id })
 }
 
-/// `colour_plane_id` and `first_mb_in_slice`, the picture, and whether it comes again.
+/// `colour_plane_id` and `first_mb_in_slice`, the picture, and whether it is repeated.
 fn identity(
     header: u8,
     reader: &mut BitReader<'_>,

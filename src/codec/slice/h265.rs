@@ -1,11 +1,12 @@
-//! H.265: what slice headers need of parameter sets, and their beginning (§7.3.2.3, §7.3.6.1).
+//! H.265: the parts of parameter sets that slice headers depend on, and the start of slice headers
+//! (§7.3.2.3, §7.3.6.1).
 
 use super::{PictureId, SliceHeader, Unreadable};
 use crate::{bits::BitReader, codec::h265};
 
 pub use h265::SliceSyntax;
 
-/// What slice headers need to know of a picture parameter set.
+/// What slice headers depend on in a picture parameter set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PictureSyntax {
     /// `dependent_slice_segments_enabled_flag`.

@@ -236,7 +236,7 @@ fn what_is_not_allowed_is_refused_by_its_key() {
         ),
         (
             json!({"camera": [{"name": "yard"}, {"name": "gate", "url": "x"}]}),
-            "camera.url: a camera's URL begins with rtsp:// (camera gate)",
+            "camera.url: a camera's URL must begin with rtsp:// (camera gate)",
         ),
         (
             json!({"camera": [{"name": "yard"}, {"name": "gate", "url": "rtsp://a:***@b"}]}),

@@ -1,10 +1,10 @@
-//! Reads sample entries: which codec, and how a browser is told.
+//! Reads sample entries: the codec, and its `codecs` parameter for browsers.
 
 use super::window::{BoxHeader, Fault, WINDOW_BYTES, Window};
 use crate::codec::{Codec, Collector, ParameterSets, audio::mime_of_entry};
 use std::sync::Arc;
 
-/// What a track holds.
+/// The content of a track.
 pub(super) enum Entry {
     Video(Video),
     /// Its part of the `codecs` parameter, if it has one.
@@ -16,17 +16,17 @@ pub(super) enum Entry {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Video {
     pub codec: Codec,
-    /// As `codec::mime` says it, with that of the sound: `avc1.640028,mp4a.40.2`.
+    /// As from `codec::mime`, including the sound: `avc1.640028,mp4a.40.2`.
     pub codecs: String,
     pub width: u16,
     pub height: u16,
-    /// Of the length before each NAL unit, 1 to 4.
+    /// Bytes of the length before each NAL unit, 1 to 4.
     pub(super) length_bytes: u8,
-    /// Where the payload of `avcC` or `hvcC` lies in the file.
+    /// The position of the payload of `avcC` or `hvcC` in the file.
     pub(super) configuration: u64,
 }
 
-/// The first sample entry, where it is sound, or H.264 or H.265 with its configuration.
+/// Reads the first sample entry if it is sound, or H.264 or H.265 with a configuration.
 pub(super) fn read(window: &mut Window, stsd: BoxHeader) -> Result<Option<Entry>, Fault> {
     window.position = stsd.body + 8;
     if window.position + 8 > stsd.end {
@@ -137,5 +137,6 @@ fn hevc_codecs(kind: [u8; 4], hvcc: &[u8; 23]) -> String {
     codecs
 }
 
-/// Of an `esds`, what is read: its descriptors up to the decoder's configuration take some 50 bytes.
+/// How much of an `esds` is read: its descriptors up to the decoder configuration take about 50
+/// bytes.
 const ESDS_BYTES_MAX: usize = 256;

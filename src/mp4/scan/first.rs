@@ -1,6 +1,6 @@
-//! The first picture of a file: parameter sets and sample, as they lie in it.
+//! The first picture of a file: its parameter sets and sample.
 //!
-//! Files without fragments are left: none of ours or of the scripts before us is one.
+//! Unfragmented files are not supported: neither we nor the old scripts write any.
 
 use super::{
     State, What,
@@ -19,18 +19,18 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// What a decoder needs of it.
+/// What a decoder needs for it.
 #[derive(Debug)]
 pub struct First {
     pub parameter_sets: Arc<ParameterSets>,
-    /// NAL units, each behind its length in 4 bytes.
+    /// NAL units, each preceded by its length in 4 bytes.
     pub sample: Vec<u8>,
 }
 
 /// Reads the first sample of the video track.
 ///
 /// # Errors
-/// Why there is none: never `State::Whole`.
+/// Why there is none; never `State::Whole`.
 pub fn read_first(read_at: ReadAt, len: u64) -> Result<First, State> {
     let mut window = Window::new(read_at, len);
     let head = head::read(&mut window)?;
@@ -50,7 +50,7 @@ pub fn read_first(read_at: ReadAt, len: u64) -> Result<First, State> {
     Ok(First { parameter_sets, sample })
 }
 
-/// Where the first sample of the first fragment lies, and its bytes.
+/// The position and size of the first sample of the first fragment.
 fn first_sample(window: &mut Window, head: &Head) -> Result<(u64, u32), Fault> {
     window.position = head.media_begin;
     let moof = window.box_header(window.len())?;

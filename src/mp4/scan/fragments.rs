@@ -1,5 +1,5 @@
-//! Checks fragments: that sizes add up, times go forward, and NAL units fill their samples.
-//! Lists their samples to a visitor as it goes.
+//! Checks fragments: sizes must add up, times increase, and NAL units fill their samples. Passes
+//! the samples to a visitor.
 
 use super::{
     What,
@@ -18,14 +18,14 @@ use crate::{
 };
 use std::ops::Range;
 
-/// Goes from fragment to fragment of one file.
+/// Checks the fragments of a file one after another.
 pub(super) struct Walk<'a> {
     video: Defaults,
-    /// Only of ours, where there is some.
+    /// Present in our own files with sound.
     audio: Option<Defaults>,
-    /// `None` where samples are not NAL units that we know.
+    /// `None` if the samples are not NAL units of a known codec.
     length_bytes: Option<u8>,
-    /// Ours hold no other tracks, and media without gaps.
+    /// Our files have no other tracks, and media without gaps.
     is_ours: bool,
     /// Decode time of the last sample so far, of video and sound.
     last_samples: [Option<u64>; 2],
@@ -33,22 +33,22 @@ pub(super) struct Walk<'a> {
     visit: Option<&'a mut dyn FnMut(&Sample)>,
 }
 
-/// One sample, as its fragment lists it.
+/// A sample, as listed by its fragment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sample {
     pub track: Track,
-    /// Where its bytes begin in the file.
+    /// The position of its bytes in the file.
     pub at: u64,
     pub bytes: u32,
     /// In ticks of the track, like the next two.
     pub decode_time: u64,
     pub duration: u32,
     pub composition_offset: i32,
-    /// Whether a decoder can begin with it.
+    /// Whether decoding can start with it.
     pub is_key: bool,
 }
 
-/// The tracks that are looked at.
+/// The tracks that are checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Track {
     Video = 0,
@@ -59,16 +59,16 @@ pub(super) struct Checked {
     pub end: u64,
     /// The payload of `mdat`.
     pub media: Range<u64>,
-    /// `None` where the fragment holds no video.
+    /// `None` if the fragment contains no video.
     pub extent: Option<Extent>,
 }
 
-/// One `moof` on its way through [`Walk::check`].
+/// A `moof` being checked.
 struct Fragment {
     moof: BoxHeader,
     mdat: BoxHeader,
     look_at_nal_units: bool,
-    /// Of the samples that are looked at.
+    /// Totals of the checked samples.
     listed_bytes: u64,
     other_tracks: bool,
     opens_on: Option<FirstSample>,
@@ -76,19 +76,19 @@ struct Fragment {
     end: i64,
 }
 
-/// What the boxes of a `traf` say to the next.
+/// State passed between the boxes of a `traf`.
 struct Traf {
-    /// `None`: of a track that is not looked at.
+    /// `None` for a track that is not checked.
     track: Option<Track>,
     defaults: Defaults,
     decode_time: u64,
-    /// Where the next run's samples begin.
+    /// The position of the next run's samples.
     data: u64,
     data_base: u64,
 }
 
 impl<'a> Walk<'a> {
-    /// `media` is a second window, so that samples can be looked at while their list is read.
+    /// `media` is a second window, so that samples can be read while their list is.
     pub fn new(head: &Head, media: Window<'a>) -> Walk<'a> {
         Walk {
             video: head.track,
@@ -101,12 +101,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Has `visit` called for every sample of video and sound.
+    /// Passes every sample of video and sound to `visit`.
     pub fn visiting(self, visit: &'a mut dyn FnMut(&Sample)) -> Walk<'a> {
         Walk { visit: Some(visit), ..self }
     }
 
-    /// Checks the fragment that begins with `moof`; NAL units from `looked_at_from` on.
+    /// Checks the fragment that starts with `moof`; NAL units from `looked_at_from` on.
     pub fn check(
         &mut self,
         window: &mut Window,
@@ -210,7 +210,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Decode times of a track increase strictly over a file.
+    /// Decode times of a track must increase strictly throughout a file.
     fn check_decode_time(&self, tfdt: BoxHeader, track: Track, time: u64) -> Result<(), Fault> {
         let latest = u64::MAX >> 2; // leaves room to add durations
         match self.last_samples.get(track as usize).copied().flatten() {
@@ -249,7 +249,7 @@ impl<'a> Walk<'a> {
         ];
         let sample_bytes = 4 * fields.iter().filter(|flag| has(**flag)).count() as u64;
         let run_bytes = trun.end - trun.begin;
-        // Samples without a field of their own would cost nothing to list by the billion.
+        // Samples without fields of their own could be listed by the billion at no cost.
         let room = trun.end.saturating_sub(window.position);
         if sample_bytes * u64::from(samples) > room
             || (sample_bytes == 0 && samples > DEFAULT_SAMPLES_MAX)
@@ -279,7 +279,7 @@ impl<'a> Walk<'a> {
                 own = flags;
             }
             if has(SAMPLE_COMPOSITION_OFFSET_PRESENT) {
-                // Version 0 says that they are unsigned; writers that mean signed ones exist.
+                // Version 0 defines them as unsigned, but some writers use signed ones.
                 offset = window.u32()?.cast_signed();
             }
             if track == Track::Video {
@@ -311,7 +311,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The sample lies in the media; NAL units fill one of video to its last byte.
+    /// Checks that the sample lies in the media and, for video, that its NAL units fill it exactly.
     fn check_sample(
         &mut self,
         track: Track,
@@ -354,7 +354,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Times of the video in one fragment, whatever became of its media; `None` where it holds none.
+/// Returns the times of the video in one fragment, even if its media is missing; `None` if there is
+/// none.
 pub(super) fn times(
     read_at: ReadAt,
     len: u64,
@@ -388,7 +389,7 @@ impl Fragment {
         self.opens_on.map(|opens_on| Extent { opens_on, start, end })
     }
 
-    /// Takes in the times of one sample; `flags` count for the first.
+    /// Adds the times of one sample; `flags` matter for the first.
     fn take(&mut self, flags: u32, decode_time: u64, duration: u32, offset: i64) {
         if self.opens_on.is_none() {
             self.opens_on = Some(match (flags & SAMPLE_IS_NON_SYNC, flags & SAMPLE_DEPENDS_ON) {

@@ -1,4 +1,4 @@
-//! Reads what lies before the media: identity, codec, durations, index.
+//! Reads what precedes the media: identity, codec, durations, index.
 
 use std::ops::Range;
 
@@ -18,35 +18,36 @@ use crate::{
     units::{TICKS_PER_SECOND, Ticks},
 };
 
-/// What a file's head says.
+/// The content of a file's head.
 #[derive(Clone, Debug)]
 pub struct Head {
     pub form: Form,
-    /// Only in files of ours.
+    /// Only in our own files.
     pub identity: Option<Identity>,
-    /// Where its byte of flags lies, which holds the marks.
+    /// The position of its byte of flags, which contains the marks.
     pub flags_at: Option<u64>,
-    /// The first video track, where it is H.264 or H.265.
+    /// The first video track, if it is H.264 or H.265.
     pub video: Option<Video>,
-    /// As written at close (`mehd`, else `mvhd`, else by the index); `None` while that is zero.
+    /// As written when it was closed (`mehd`, else `mvhd`, else from the index); `None` while that
+    /// is zero.
     pub duration: Option<Ticks>,
-    /// Where the file should end, by a `sidx` in front of the media.
+    /// Where the file should end, according to a `sidx` before the media.
     pub indexed_end: Option<u64>,
-    /// Where a repair may write: only in files of ours.
+    /// Where a repair may write; only in our own files.
     pub layout: Option<Layout>,
-    /// In files of others that can be made ours.
+    /// In foreign files that can become ours.
     pub spare: Option<Spare>,
-    /// Of the first fragment; the file's end where there is none yet.
+    /// The position of the first fragment; the file's end if there is none yet.
     pub media_begin: u64,
     pub(super) track: Defaults,
     /// The first sound track, if there is one.
     pub(super) audio: Option<Defaults>,
 }
 
-/// Room in front of the media: the user data (`udta`) that ends a `moov` of FFmpeg's.
+/// Space before the media: the user data (`udta`) at the end of FFmpeg's `moov`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Spare {
-    /// Where the `moov` begins.
+    /// The position of the `moov`.
     pub movie: u64,
     pub room: Range<u64>,
 }
@@ -58,7 +59,7 @@ pub enum Form {
     Plain,
 }
 
-/// The track that is looked at, with its defaults for fragments (`trex`).
+/// The track being checked, with its defaults for fragments (`trex`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Defaults {
     pub id: u32,
@@ -69,18 +70,19 @@ pub(super) struct Defaults {
 }
 
 impl Head {
-    /// Whether a file of `len` bytes has the index that we write at close, and all that it lists.
+    /// Returns true if a file of `len` bytes has the index written at close, and everything it
+    /// lists.
     pub fn is_closed(&self, len: u64) -> bool {
         self.identity.is_some() && self.indexed_end == Some(len)
     }
 
-    /// Ticks of the track in ticks of 90 kHz.
+    /// Converts ticks of the track to ticks of 90 kHz.
     pub(super) fn ticks(&self, time: Ticks) -> Ticks {
         scale(time.0.max(0).cast_unsigned(), self.track.timescale)
     }
 }
 
-/// Reads on from the start of the file to the first fragment, or to the end of a plain `moov`.
+/// Reads from the start of the file to the first fragment, or to the end of a plain `moov`.
 pub(super) fn read(window: &mut Window) -> Result<Head, Fault> {
     let len = window.len();
     window.position = 0;
@@ -118,7 +120,7 @@ pub(super) fn read(window: &mut Window) -> Result<Head, Fault> {
                 media_begin = header.begin;
                 break;
             }
-            // A plain file: its moov may come after the media.
+            // A plain file: its moov may follow its media.
             b"mdat" if movie.is_some() => break,
             _ => {}
         }
@@ -146,7 +148,7 @@ pub(super) fn read(window: &mut Window) -> Result<Head, Fault> {
     })
 }
 
-/// What `moov` says.
+/// The content of `moov`.
 #[derive(Default)]
 struct Movie {
     timescale: u32,
@@ -154,7 +156,7 @@ struct Movie {
     duration: u64,
     fragment_duration: u64,
     has_fragments: bool,
-    /// Where the 32-bit durations lie, in the order of [`Layout::durations`].
+    /// The positions of the 32-bit durations, in the order of [`Layout::durations`].
     positions: [Option<u64>; 4],
     chosen: Option<MovieTrack>,
     /// The first that is sound.
@@ -241,7 +243,7 @@ impl Movie {
         Ok(movie)
     }
 
-    /// Ends a track: the first of each kind is the one that counts.
+    /// Ends a track: the first of each kind counts.
     fn choose(&mut self) {
         let track = std::mem::take(&mut self.current);
         match &track.handler {
@@ -254,13 +256,13 @@ impl Movie {
         }
     }
 
-    /// Whether the video is what an index of ours speaks of.
+    /// Returns true if the video is the track our index refers to.
     fn has_our_ticks(&self) -> bool {
         let video = self.chosen.as_ref();
         video.is_some_and(|video| video.timescale == TIMESCALE && video.id == TRACK_ID)
     }
 
-    /// Where the durations lie, if all are there and count 90 kHz.
+    /// The positions of the durations, if all exist and count 90 kHz.
     fn durations(&self) -> Option<[u64; 4]> {
         let [mvhd, tkhd, mdhd, mehd] = self.positions;
         (self.timescale == TIMESCALE).then_some(())?;
@@ -338,12 +340,12 @@ fn read_identity(window: &mut Window, header: BoxHeader) -> Result<Option<Identi
     Ok(Identity::read(window.slice(count)?))
 }
 
-/// What a `sidx` says (§8.16.3).
+/// The content of a `sidx` (§8.16.3).
 #[derive(Clone, Copy)]
 struct Indexed {
-    /// Where the last subsegment ends.
+    /// The end of the last subsegment.
     end: u64,
-    /// From the first one's start.
+    /// Counted from the start of the first one.
     duration: Ticks,
 }
 
@@ -375,10 +377,10 @@ fn scale(time: u64, timescale: u32) -> Ticks {
     Ticks(i64::try_from(ticks).unwrap_or(i64::MAX))
 }
 
-/// A track whose defaults nobody says.
+/// A track without stated defaults.
 const UNLISTED: Defaults =
     Defaults { id: 0, timescale: 0, duration: 0, size: 0, flags: NON_SYNC_SAMPLE_FLAGS };
-/// Boxes in front of the media; real files have under ten.
+/// Boxes before the media; real files have fewer than ten.
 pub(super) const TOP_BOXES_MAX: u32 = 64;
 /// Boxes of a `moov`; a track has about 20.
 const MOVIE_BOXES_MAX: u32 = 512;

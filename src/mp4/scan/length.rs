@@ -1,4 +1,5 @@
-//! How long a fragmented file of others is, as FFmpeg's: its head was written before its end was known.
+//! The length of a foreign fragmented file, such as FFmpeg's, whose head was written before it was
+//! known.
 
 use super::{
     fragments,
@@ -10,24 +11,25 @@ use crate::{
     units::Ticks,
 };
 
-/// Media time from the first frame to the end of the last `moof` that is whole, even where its media is
-/// cut; `None` without one. Behind [`LENGTH_BOXES_MAX`] the rest counts by its bytes.
+/// Returns the media time from the first frame to the end of the last complete `moof`, even if its
+/// media is cut; `None` without one. After [`LENGTH_BOXES_MAX`] boxes the rest is estimated by its
+/// bytes.
 ///
-/// *Cost*: some five reads where an index (`mfra`) ends the file, else one a fragment.
+/// *Cost*: about five reads if the file ends with an index (`mfra`), else one per fragment.
 pub(super) fn measure(read_at: ReadAt, len: u64, head: &Head) -> Option<Ticks> {
     let mut window = Window::new(read_at, len);
     let times = |moof: BoxHeader| {
         let is_small = moof.end - moof.begin <= MOOF_BYTES_MAX;
         is_small.then(|| fragments::times(read_at, len, head, moof).ok().flatten()).flatten()
     };
-    // A moov that lists the first frames itself has their media behind it.
+    // If a moov lists the first frames itself, their media follows it.
     let moov_has_frames = head.media_begin == len;
     let mut moofs = Moofs::from(if moov_has_frames { 0 } else { head.media_begin });
-    // A moof may hold one track alone.
+    // A moof may contain only one track.
     let (first, opening) = (0..TRACKS_MAX)
         .map_while(|_| moofs.next(&mut window))
         .find_map(|moof| Some((moof, times(moof)?)))?;
-    // FFmpeg's segments may go on with the times of the one before.
+    // FFmpeg's segments may continue the times of the previous one.
     let start = if moov_has_frames { Ticks::ZERO } else { opening.start };
 
     let mut last = [first; TRACKS_MAX];
@@ -47,7 +49,7 @@ pub(super) fn measure(read_at: ReadAt, len: u64, head: &Head) -> Option<Ticks> {
     Some(head.ticks(Ticks(moofs.with_the_rest(span, first.begin, len))))
 }
 
-/// Goes from `moof` to `moof` by the boxes of the file.
+/// Iterates over the `moof` boxes of the file.
 struct Moofs {
     at: u64,
     boxes_left: u32,
@@ -58,7 +60,7 @@ impl Moofs {
         Moofs { at, boxes_left: LENGTH_BOXES_MAX }
     }
 
-    /// The next that is whole; `None` where the file ends or is not to be understood.
+    /// The next complete one; `None` at the end of the file or if it is invalid.
     fn next(&mut self, window: &mut Window) -> Option<BoxHeader> {
         while self.boxes_left > 0 {
             window.position = self.at;
@@ -72,7 +74,7 @@ impl Moofs {
         None
     }
 
-    /// A span of time since `begin`, and as much more as the bytes that were not walked over are worth.
+    /// Extends a time span from `begin` in proportion to the bytes not examined.
     fn with_the_rest(&self, span: i64, begin: u64, len: u64) -> i64 {
         let (walked, all) = (self.at.saturating_sub(begin), len.saturating_sub(begin));
         if self.boxes_left > 0 || walked == 0 {
@@ -83,7 +85,8 @@ impl Moofs {
     }
 }
 
-/// Where a track's last fragment begins by the index at the file's end (§8.8.9 to §8.8.11).
+/// The position of a track's last fragment according to the index at the file's end (§8.8.9 to
+/// §8.8.11).
 fn last_indexed(window: &mut Window, track: u32) -> Result<Option<u64>, Fault> {
     let len = window.len();
     window.position = len.saturating_sub(MFRO_BYTES);

@@ -229,7 +229,7 @@ fn a_file_with_a_room_of_another_size_is_closed_as_well() {
     let (file, layout, index) = unclosed(Codec::H264, 8);
     let reserve = usize::try_from(layout.reserve.end - layout.reserve.start).unwrap();
     let begin = usize::try_from(layout.reserve.start).unwrap();
-    // Four entries need 80 bytes and the free box in front of them 8.
+    // Four entries need 80 bytes, and the free box before them 8.
     for room in 8..100 {
         let mut file = file.clone();
         file.drain(begin + 8..begin + 8 + (reserve - room));
@@ -246,7 +246,7 @@ fn a_file_with_a_room_of_another_size_is_closed_as_well() {
 fn a_zeroed_tail_is_found_and_cut_off() {
     let (mut file, ..) = unclosed(Codec::H264, 4);
     let whole = unclosed(Codec::H264, 3).0.len();
-    // The card holds the size and the header, but never got the media.
+    // The card stored the size and the header, but never received the media.
     let media = file.len() - 80;
     file[media..].fill(0);
     assert!(matches!(damage_of(&file, Depth::Full).what, What::NalUnit { bytes: 0, .. }));
@@ -291,7 +291,7 @@ fn damage_is_named() {
     assert_eq!(with(find(b"mdat") + 8, &[0xc1]).what, What::NalHeader(0xc1));
     assert_eq!(
         with(moof + 4, b"mo\0f").to_string(),
-        format!("byte {moof}: mo\\x00f box of 108 bytes does not fit here")
+        format!("byte {moof}: mo\\x00f box of 108 bytes does not fit")
     );
 }
 

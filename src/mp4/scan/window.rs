@@ -1,28 +1,28 @@
-//! A window over a file: big-endian numbers at any place of it, few reads, 4 KB of memory.
+//! A window over a file: big-endian numbers at any position, few reads, 4 KB of memory.
 
 use std::io;
 
 use super::{Damage, What};
 
-/// Reads at most the buffer's length at an offset; 0 is the end of the file.
+/// Reads at most the buffer's length at an offset; returns 0 at the end of the file.
 pub type ReadAt<'a> = &'a dyn Fn(&mut [u8], u64) -> io::Result<usize>;
 
 pub(super) struct Window<'a> {
     read_at: ReadAt<'a>,
-    /// The file ends here, whatever more could be read.
+    /// The file counts as ending here, even if more could be read.
     len: u64,
     buffer: Vec<u8>,
-    /// Where the buffer lies in the file, and how much of it is filled.
+    /// The buffer's position in the file, and how much of it is filled.
     begin: u64,
     filled: usize,
-    /// Of the next byte that is taken.
+    /// The position of the next byte.
     pub position: u64,
 }
 
-/// Why reading stops.
+/// Why reading stopped.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// What began here, or before, would go on behind the file's end.
+    /// Something that started here or before would extend beyond the file's end.
     End,
     Damaged(Damage),
     Unreadable {
@@ -31,7 +31,7 @@ pub(super) enum Fault {
     },
 }
 
-/// Size and kind of a box; what is in it lies from `body` to `end`.
+/// Size and kind of a box; its content is from `body` to `end`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BoxHeader {
     pub kind: [u8; 4],
@@ -69,7 +69,7 @@ impl<'a> Window<'a> {
         self.slice(N)?.try_into().map_err(|_| Fault::End)
     }
 
-    /// The next `count` bytes, at most [`WINDOW_BYTES`].
+    /// Returns the next `count` bytes, at most [`WINDOW_BYTES`].
     pub fn slice(&mut self, count: usize) -> Result<&[u8], Fault> {
         let next = self.position.saturating_add(count as u64);
         if next > self.len {
@@ -84,8 +84,8 @@ impl<'a> Window<'a> {
         self.buffer.get(from..from + count).ok_or(Fault::End)
     }
 
-    /// The header at `position`; a box that reaches beyond `limit` is the end of the file where
-    /// `limit` is, and damage otherwise.
+    /// Reads the header at `position`. A box that extends beyond `limit` means the end of the file
+    /// if the file ends at `limit`, and damage otherwise.
     pub fn box_header(&mut self, limit: u64) -> Result<BoxHeader, Fault> {
         let begin = self.position;
         if limit < self.len && begin.saturating_add(8) > limit {
@@ -95,7 +95,8 @@ impl<'a> Window<'a> {
         let kind = self.array::<4>()?;
         let size = match small_size {
             1 => self.u64()?,
-            // To the end of the file (§4.2), which only media of unknown length may say.
+            // Extends to the end of the file (§4.2), which is only valid for media of unknown
+            // length.
             0 if kind == *b"mdat" => self.len.saturating_sub(begin),
             size => u64::from(size),
         };
@@ -133,7 +134,7 @@ pub(super) fn damage(at: u64, what: What) -> Fault {
     Fault::Damaged(Damage { at, what })
 }
 
-/// Kinds of boxes are four printable characters; `©` begins some of old QuickTime's.
+/// Box types are four printable characters; `©` starts some of old QuickTime's.
 fn is_printable(kind: [u8; 4]) -> bool {
     kind.iter().all(|byte| matches!(byte, b' '..=b'~' | 0xa9))
 }

@@ -1,4 +1,4 @@
-//! The tables of a JPEG's head that RTP/JPEG leaves out or sends bare.
+//! The tables of a JPEG head that RTP/JPEG omits or sends without markers.
 //!
 //! Spec: RFC 2435 §3.1.8, §4.2, ITU-T T.81 §B.2.4, Annex K. Tables are in zigzag order throughout.
 
@@ -13,7 +13,7 @@ pub(super) struct QuantizationTables {
 }
 
 impl QuantizationTables {
-    /// Those of Annex K for a quality of 1 to 99 (RFC 2435 §4.2).
+    /// The tables of Annex K for a quality of 1 to 99 (RFC 2435 §4.2).
     pub(super) fn scaled(q: u8) -> QuantizationTables {
         let q = u32::from(q.clamp(1, 99));
         let factor = if q < 50 { 5000 / q } else { 200 - 2 * q };
@@ -26,8 +26,8 @@ impl QuantizationTables {
         QuantizationTables { bytes: entries.map(scale).collect(), precision: 0 }
     }
 
-    /// Reads the header that precedes the data of a picture's first packet; none in it means those
-    /// of before. `None`: it is cut short or holds no whole table.
+    /// Reads the header before the data of a picture's first packet; without tables in it, the
+    /// previous ones apply. `None` if it is cut short or contains an incomplete table.
     pub(super) fn parse(bytes: &mut Bytes<'_>) -> Option<Option<QuantizationTables>> {
         let [_, precision] = bytes.array()?;
         let length = usize::from(bytes.u16()?);
@@ -50,7 +50,7 @@ impl QuantizationTables {
         self.precision & 3 == 0
     }
 
-    /// A DQT segment for each.
+    /// Writes a DQT segment for each.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let (luma, chroma) =
             self.bytes.split_at(table_bytes(self.precision, 0).min(self.bytes.len()));

@@ -378,7 +378,7 @@ fn a_server_that_never_stops_talking_is_left() {
         };
         assert_eq!(fed, limits::CHATTER_MESSAGES_MAX + 1);
         let line = error.to_string();
-        assert_eq!(line, "more than 256 RTSP messages from the camera within 10 s");
+        assert_eq!(line, "more than 256 unsolicited RTSP messages within 10 s");
     }
     // One that asks every few seconds whether we live is not.
     let mut camera = Camera::playing("", H264_ONLY);

@@ -84,15 +84,11 @@ fn an_unknown_challenge_is_not_blamed_on_the_password() {
 fn refusals_say_what_and_whose_fault() {
     for (status, line, fault) in [
         ("404 x", "404 Not Found: the camera has no /live", Fault::Address),
-        (
-            "403 x",
-            "403 Forbidden: the camera does not let this user have /live",
-            Fault::Credentials,
-        ),
+        ("403 x", "403 Forbidden: this user may not read /live on the camera", Fault::Credentials),
         ("453 x", "453 Not Enough Bandwidth: the camera serves no more viewers", Fault::Connection),
         ("503 x", "503 Service Unavailable: the camera serves no more viewers", Fault::Connection),
-        ("500 x", "500 Internal Server Error: the camera's answer to DESCRIBE", Fault::Connection),
-        ("499 x", "499 refused: the camera's answer to DESCRIBE", Fault::Camera),
+        ("500 x", "500 Internal Server Error: the camera's reply to DESCRIBE", Fault::Connection),
+        ("499 x", "499 refused: the camera's reply to DESCRIBE", Fault::Camera),
     ] {
         let mut camera = Camera::new(URL);
         camera.expect("OPTIONS", &[]);
