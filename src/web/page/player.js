@@ -176,9 +176,10 @@ export class Player {
     this.pause();
     if (!this.#entry || this.#asked !== null) return;
     const frame = this.#frames.get(this.video);
-    const apart = frame.apart < 1 ? frame.apart : 1 / (Math.round(fps) || 25);
-    // Where the browser does not tell the picture's own time, it is that of a steady camera.
-    const at = frame.at ?? Math.floor(this.video.currentTime / apart + 0.01) * apart;
+    const apart = Math.min(frame.apart, 1 / (Math.round(fps) || 25));
+    // Browsers tell of pictures late, and not of all; between them a camera is steady.
+    const told = frame.at ?? 0;
+    const at = told + Math.max(0, Math.floor((this.video.currentTime - told) / apart + 0.01)) * apart;
     const time = at + (step + 0.5) * apart;
     if (time >= 0 && time < this.video.duration) this.video.currentTime = time;
     else this.show(this.#entry.camera, this.#entry.start_ms + time * 1000, { isPlaying: false }).catch((problem) => this.#say(problem));
