@@ -24,7 +24,7 @@ fn requests(row: &str) -> Option<&'static [Request]> {
         "`GET /`" => &[("GET", "/", ""), ("HEAD", "/", ""), ("GET", "/app.js", "")],
         "`GET /api/session`" => &[("GET", "/api/session", "")],
         "`POST /api/session` with the password" => &[("POST", "/api/session", PASSWORD)],
-        "whatever else reads: recordings, live, settings" => &[
+        "everything else that reads: recordings, live, settings" => &[
             ("GET", "/api/status", ""),
             ("GET", "/api/recordings", ""),
             ("GET", "/recordings/camera/000.mp4", ""),
@@ -34,17 +34,17 @@ fn requests(row: &str) -> Option<&'static [Request]> {
             ("GET", "/api/openapi.json", ""),
             ("GET", "/metrics", ""),
         ],
-        "whatever changes: recording, deleting, shutting down" => &[
+        "everything that changes: recording, deleting, shutting down" => &[
             ("POST", "/api/record/stop", ""),
             ("DELETE", "/api/recordings/camera/0", ""),
             ("PUT", "/api/keep/camera?from=1&to=2", ""),
             ("POST", "/api/storage/resume", ""),
             ("POST", "/api/nothing", ""),
         ],
-        "`PUT /api/config`: cameras, how much is kept" => {
+        "`PUT /api/config`: cameras, how long recordings are kept" => {
             &[("PUT", "/api/config", r#"{"storage":{"keep_days":3}}"#)]
         }
-        "`PUT /api/config`: programs, folders, the way in" => &[
+        "`PUT /api/config`: programs, folders, access" => &[
             ("PUT", "/api/config", r#"{"ffmpeg":{"path":"/bin/true"}}"#),
             ("PUT", "/api/config", r#"{"web":{"hosts":["evil.example"]}}"#),
         ],
@@ -52,7 +52,7 @@ fn requests(row: &str) -> Option<&'static [Request]> {
         "`PUT /api/password` without it" => &[("PUT", "/api/password", PASSWORD)],
         "the first password, from the local network"
         | "the same through a proxy"
-        | "anything but that before there is a password" => return None,
+        | "anything else before there is a password" => return None,
         other => panic!("no such row: {other}"),
     })
 }
