@@ -46,7 +46,9 @@ impl Catalog {
             (Clock::Trusted, ..) => (stamp.wall, true),
             (Clock::Untrusted, Some(_), Some(known)) => (stamp.after(known), true),
             (Clock::Untrusted, Some(began), None) => {
-                (stamp.after(folder.doubt(name.number(), stamp.boot, began)), false)
+                let start = stamp.after(folder.doubt(name.number(), stamp.boot, began));
+                let is_own = start.0.abs_diff(stamp.wall.0) <= READING_MS;
+                (if is_own { stamp.wall } else { start }, false)
             }
             (Clock::Untrusted, None, _) => (stamp.wall, false),
         };
@@ -135,6 +137,10 @@ impl Stamp {
     }
 }
 
+/// Wall time and time since boot are read one after the other: by so much at most they differ from
+/// segment to segment while nobody sets the clock.
+const READING_MS: u64 = 1000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +211,21 @@ mod tests {
             for number in order {
                 catalog.date(YARD, name(number as u32), &stamps[number]);
             }
+            assert_eq!(dates(&catalog, YARD), expected, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_nobody_corrected_is_that_of_the_file_in_whatever_order_files_are_read() {
+        let jitter = [0, 2, 1];
+        for order in [[0, 1, 2], [2, 1, 0]] {
+            let mut catalog = catalog(0..3);
+            for number in order {
+                let wall = WallTime(number as i64 * HOUR + jitter[number]);
+                let stamp = Stamp { wall, ..wrong(1, number as i64 * HOUR) };
+                catalog.date(YARD, name(number as u32), &stamp);
+            }
+            let expected = [(0, false), (HOUR + 2, false), (2 * HOUR + 1, false)];
             assert_eq!(dates(&catalog, YARD), expected, "{order:?}");
         }
     }
