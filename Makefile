@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run unit test check cross size ipk sdcard dist reproducible bench soak fuzz board board-full board-shell
+.PHONY: help run unit test check cross size ipk sdcard dist reproducible bench soak fuzz board board-full board-shell screenshots
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -51,3 +51,6 @@ board-full: ## the same with everything at full length
 
 board-shell: ## a shell on such a board that records the test camera, its page on port 8080 (or PORT=…)
 	@python3 ci/board/run.py --shell $(or $(PORT),8080)
+
+screenshots: ## takes the README's pictures of the page
+	@cargo build --quiet --release --workspace && sh ci/python.sh ci/screenshots.py target/release/smolnvr target/release/camera
