@@ -155,7 +155,7 @@ fn an_ffmpeg_that_is_killed_or_frozen_makes_way_for_the_next() {
     assert!(shown["ffmpeg"]["tool"].as_str().unwrap().starts_with("FFmpeg "), "{shown}");
     let live = http::ask(&nvr.web_address(), "GET", "/live/camera.mp4", &[], "");
     assert_eq!(live.status, 503);
-    assert!(live.json()["error"].as_str().unwrap().contains("only records it"));
+    assert!(live.json()["error"].as_str().unwrap().contains("no live video: FFmpeg records"));
 
     for (victim, name) in [(first, "KILL"), (0, "STOP")] {
         let victim = if victim == 0 { ffmpeg_of(&nvr) } else { victim };
@@ -291,7 +291,7 @@ fn an_ffmpeg_that_can_not_be_used_is_named_with_what_to_do() {
         ("missing", "no FFmpeg ("),
         ("missing", "install it or set `path` in [ffmpeg]"),
         ("plain", "is not executable: chmod +x"),
-        ("foreign", "is made for "),
+        ("foreign", "is built for "),
         ("loader", "needs a missing system library"),
         ("text", "is not a program"),
         ("old", "is FFmpeg 2.8.6: 3.2 or later is needed"),
@@ -308,7 +308,7 @@ fn an_ffmpeg_that_can_not_be_used_is_named_with_what_to_do() {
     ));
     // The daemon says the same.
     let nvr = start_with("rtsp://127.0.0.1/", &file("foreign"));
-    nvr.wait_for_log("is made for ");
+    nvr.wait_for_log("is built for ");
     assert_eq!(nvr.status()["cameras"][0]["state"], "waiting");
 }
 
