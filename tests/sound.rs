@@ -190,7 +190,7 @@ fn sound_that_can_not_be_had_is_said_once_and_the_video_is_recorded() {
     let refused = Sound { is_refused: true, ..Sound::new(Encoding::Aac) };
     for (sound, word) in [
         (refused, "sound=none reason=\"the camera refused to send it\""),
-        (Sound::new(Encoding::G726), "sound=none reason=\"G726-32 is not recorded: "),
+        (Sound::new(Encoding::G726), "sound=none reason=\"G726-32 is not supported: "),
     ] {
         let recorded = record("plain.h264", sound, "audio = true");
         assert_eq!(recorded.nvr.log().matches(word).count(), 1, "{}", recorded.nvr.log());
