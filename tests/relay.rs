@@ -3,14 +3,12 @@
 use crate::support::{
     Nvr, assert_is_part_of, config, frames_in,
     http::{ORIGIN, ask},
-    mp4, numbered_clip, server, wait_for, with_password,
+    mp4, numbered_clip, wait_for, with_password,
 };
 use camera::{Camera, Clip, Encoding, Options, Sound};
 use std::{
-    fs,
     io::{Read as _, Write as _},
     net::TcpStream,
-    os::unix::fs::PermissionsExt as _,
     process::Command,
 };
 
@@ -122,7 +120,7 @@ fn sound_comes_along_in_step() {
 }
 
 #[test]
-fn ffmpeg_gstreamer_and_vlc_play_it() {
+fn ffmpeg_and_gstreamer_play_it() {
     let relay = Relay::start(&numbered_clip(), Options::default(), |text| text);
     let url = relay.url();
     for transport in ["tcp", "udp"] {
@@ -144,22 +142,6 @@ fn ffmpeg_gstreamer_and_vlc_play_it() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{transport}: {said}");
     }
-    let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
-    let file = folder.path().join("seen.ts");
-    let target = format!("#std{{access=file,mux=ts,dst={}}}", file.display());
-    let vlc = server::vlc(folder.path())
-        .args([&url, "--run-time=4", "--sout", &target, "vlc://quit"])
-        .output()
-        .unwrap();
-    let frames = Command::new("ffprobe")
-        .args(["-v", "error", "-count_packets", "-show_entries", "stream=nb_read_packets"])
-        .args(["-of", "csv=p=0", file.to_str().unwrap()])
-        .output()
-        .unwrap();
-    let frames = String::from_utf8_lossy(&frames.stdout).trim().trim_end_matches(',').to_owned();
-    let said = String::from_utf8_lossy(&vlc.stderr);
-    assert!(frames.parse().is_ok_and(|frames: u32| frames >= 50), "{frames}: {said}");
 }
 
 #[test]

@@ -56,10 +56,16 @@ impl Server {
         let number = port.number();
         let url = port.url("cam");
         drop(port);
-        let child = vlc(folder)
-            .args(["--no-audio", "--sout"])
+        let is_root = fs::metadata("/proc/self").unwrap();
+        let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "vlc"];
+        let root = std::os::unix::fs::MetadataExt::uid(&is_root) == 0;
+        let command: &[&str] = if root { &nobody } else { &["vlc"] };
+        let child = Command::new(command[0])
+            .args(&command[1..])
+            .args(["--intf", "dummy", "--no-audio", "--quiet", "--sout"])
             .arg(format!("#rtp{{sdp={url}}}"))
             .arg(file)
+            .env("HOME", folder)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -67,17 +73,6 @@ impl Server {
         super::wait_for("VLC to listen", || TcpStream::connect(("127.0.0.1", number)).is_ok());
         Server { child, url }
     }
-}
-
-/// VLC without a window, at home in a folder that is everybody's. It refuses to run as root.
-pub fn vlc(home: &Path) -> Command {
-    let is_root = fs::metadata("/proc/self").unwrap();
-    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "vlc"];
-    let root = std::os::unix::fs::MetadataExt::uid(&is_root) == 0;
-    let command: &[&str] = if root { &nobody } else { &["vlc"] };
-    let mut vlc = Command::new(command[0]);
-    vlc.args(&command[1..]).args(["--intf", "dummy", "--quiet"]).env("HOME", home);
-    vlc
 }
 
 impl Drop for Server {
