@@ -14,7 +14,7 @@ from viewers import Reader
 
 # Of all threads, a frame, while nobody watches: ten gulps a second are 0.4 of them.
 SWITCHES_MAX = 2
-CONNECTED_KB_MAX = 4300
+CONNECTED_KB_MAX = 4352
 
 
 def idle_memory(setting):

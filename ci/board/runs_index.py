@@ -40,7 +40,8 @@ def index_of_thirty_thousand(setting):
         board.shut_down()
     assert complete <= 1, f"the list was complete {complete:.1f} s after the first frame"
     assert durable <= without + 1, f"the first frame after {durable:.1f} s, without an index {without:.1f} s"
-    assert peak <= 5120, f"{peak} KB, 5120 allowed"
+    # What a card of 1,000 recordings may take, and 1 MB for the list.
+    assert peak <= 5120 + 1024, f"{peak} KB, {5120 + 1024} allowed"
     return (
         f"first frame {durable:.1f} s after the start, {without:.1f} s without the index; the list of {COUNT} "
         f"complete {max(0, complete):.1f} s after it; peak RSS {peak} KB, anonymous {anonymous} KB"
