@@ -20,7 +20,7 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 flags="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4"
 flags="$flags -Cllvm-args=-sanitizer-coverage-inline-8bit-counters"
 flags="$flags -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares"
-RUSTFLAGS="$flags" cargo build --quiet --profile fuzz --package fuzz --features libfuzzer \
+RUSTFLAGS="$flags" cargo build --quiet --profile fuzz --package fuzz --bin libfuzzer --features libfuzzer \
 	--target "$host" --target-dir "$work"
 fuzzer=$work/$host/fuzz/libfuzzer
 packed=$work/packed

@@ -152,9 +152,10 @@ pub fn packed(codec: Codec, source: &mut Source<'_>) {
         let unit = unit(codec, least, source);
         let payloads = pack(codec, &unit, marks, source);
         expected.push((RtpTime(time), unit));
-        // Only the marker bit says that the unit before a gap is whole.
+        // Only the marker bit says that the unit before a gap is whole, and only the time that what
+        // follows is of another.
         let hurt = match source.u8() {
-            mark if mark < 0xe0 || marks != Marks::Last => None,
+            mark if mark < 0xe0 || marks != Marks::Last || stamps == Stamps::OneForTwo => None,
             _ => Some(source.below(payloads.len())),
         };
         for (nth, (payload, ends_nal)) in payloads.iter().enumerate() {

@@ -270,15 +270,15 @@ impl Collector {
             return;
         };
         let Some(current) = &self.current else { return self.put_in_force() };
-        let goes_on = current.nals().any(|nal| *nal == *sequence.nal)
-            || sequence.parse(self.codec).is_some_and(|it| it.decodes_like(&current.sequence));
+        let parsed = sequence.parse(self.codec);
+        let goes_on = parsed.is_some_and(|it| it.decodes_like(&current.sequence));
         let is_rare = self.place == Place::SampleEntry
             && self.pictures > PARAMETER_SETS_STILL_PICTURES
             && !matches!(access, RandomAccess::None | RandomAccess::RecoveryPoint);
-        match (goes_on && self.begun && !is_rare, self.are_held(sequence)) {
-            (true, false) => self.place = Place::Samples,
-            (false, false) => self.put_in_force(),
-            (_, true) => {}
+        match goes_on {
+            true if self.are_held(sequence) => {}
+            true if self.begun && !is_rare => self.place = Place::Samples,
+            _ => self.put_in_force(),
         }
     }
 

@@ -202,7 +202,7 @@ impl Receiver {
             Some(source) if source.ssrc != packet.ssrc => Position::Elsewhere,
             Some(source) => source.position(packet.sequence_number),
         };
-        if self.are_numbers_senseless(&position) {
+        if self.are_numbers_senseless(&packet, &position) {
             return self.take_as_it_comes(packet, now, deliver);
         }
         let run = match &self.candidate {
@@ -275,7 +275,10 @@ impl Receiver {
 
     /// Quirk: numbers that stand still, count by two or have their bytes swapped. TCP keeps the order
     /// whatever they say.
-    fn are_numbers_senseless(&mut self, position: &Position) -> bool {
+    fn are_numbers_senseless(&mut self, packet: &Packet<'_>, position: &Position) -> bool {
+        if !self.may_be_source(packet.ssrc) {
+            return false;
+        }
         let is_due = match (position, &self.source) {
             (Position::Ahead(count), Some(source)) => {
                 self.missing(source.next.wrapping_add(*count)) == 0

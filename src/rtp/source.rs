@@ -97,7 +97,7 @@ impl Source {
     /// The count goes on behind that number, whatever came before.
     pub fn go_to(&mut self, sequence_number: u16) {
         let number = u32::from(sequence_number);
-        (self.first, self.next) = (number, number.wrapping_add(1));
+        (self.first, self.next, self.seen) = (number, number.wrapping_add(1), 1);
         (self.received, self.received_before, self.expected_before) = (1, 0, 0);
     }
 

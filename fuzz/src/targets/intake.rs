@@ -227,7 +227,8 @@ impl Trial {
         let before = self.intake.ring.audio.as_ref().map_or(0, |ring| ring.numbers().end);
         self.intake.audio_frame(AudioUnit { timestamp, ticks, format: &format, bytes });
         self.sounds += 1;
-        self.unheard += u64::from(!is_heard);
+        // Sound of another sampling rate than announced is left out, and told.
+        self.unheard += u64::from(!is_heard || self.intake.leaves_out_sound());
         let Some((frame, stored)) = self.intake.ring.audio.as_ref().and_then(|it| it.get(before))
         else {
             return;

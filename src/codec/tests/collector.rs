@@ -203,3 +203,16 @@ fn what_an_sdp_said_in_vain_is_no_change() {
     decoder.offer(&[&set]).show(0, Idr, &[&set]);
     assert_eq!((decoder.entries, decoder.in_last_sample), (2, 2));
 }
+
+/// Both lie in the sample entry, which has one size.
+#[test]
+fn a_sequence_of_another_size_begins_anew_though_it_was_known_from_the_start() {
+    let mut collector = Collector::new(Codec::H264);
+    let small = sequence_with_id(1);
+    let sets = [bytes(HIGH[0]), bytes(HIGH[1]), small, picture_set(7, 1, 5)];
+    sets.iter().for_each(|set| collector.offer(set));
+    for (picture, width) in [(0, 1920), (7, 32), (0, 1920)] {
+        let (sets, _) = collector.begin_picture(Some(picture), Idr);
+        assert_eq!(sets.unwrap().picture().width, width);
+    }
+}
