@@ -3,13 +3,14 @@
 use crate::support::{
     Nvr, assert_is_part_of, config, frames_in,
     http::{ORIGIN, ask},
-    mp4, numbered_clip, wait_for, with_password,
+    mp4, numbered_clip, wait_for, wait_for_within, with_password,
 };
 use camera::{Camera, Clip, Encoding, Options, Sound};
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
     process::Command,
+    time::Duration,
 };
 
 const LONG: &str = "segment_seconds = 600\nsync_seconds = 1\nkeep_free_percent = 0";
@@ -212,4 +213,17 @@ fn clients_that_never_read_or_never_ask_cost_the_recording_nothing() {
     let movies: Vec<_> = relay.nvr.files().iter().map(|it| mp4::read(it).unwrap()).collect();
     assert_eq!(movies.len(), 1);
     assert_eq!(assert_is_part_of(&movies[0], &clip), 0);
+}
+
+#[test]
+fn a_stranger_keeps_neither_a_place_nor_room() {
+    let clip = Clip::committed("plain.h264").unwrap();
+    let relay = Relay::start(&clip, Options::default(), |text| with_password(&text));
+    assert_eq!(relay.ask("$\0\u{7f}\u{7f}"), "", "a block of 32 KB is not waited for");
+    let mut dripping = TcpStream::connect(("127.0.0.1", relay.port)).unwrap();
+    dripping.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    // A byte a second, of a request that never ends.
+    wait_for_within(Duration::from_secs(120), "the end of its connection", || {
+        dripping.write_all(b"O").is_err() || matches!(dripping.read(&mut [0]), Ok(0))
+    });
 }

@@ -142,7 +142,10 @@ impl Client {
             match self.socket.get_ref().read(&mut buffer) {
                 Ok(0) => return Err(End::Done),
                 Ok(count) => {
-                    self.heard = runtime::now();
+                    // Before it plays, only requests that are admitted keep a client its place.
+                    if self.session.is_playing {
+                        self.heard = runtime::now();
+                    }
                     self.input.extend_from_slice(buffer.get(..count).unwrap_or_default());
                     if self.input.len() > REQUEST_BYTES_MAX || count < buffer.len() {
                         return Ok(());
@@ -162,6 +165,10 @@ impl Client {
             match self.input.as_slice() {
                 [b'$', _, a, b, ..] => {
                     let length = 4 + usize::from(u16::from_be_bytes([*a, *b]));
+                    // Reports are short; a stranger is given no room for more.
+                    if length > REQUEST_BYTES_MAX {
+                        return Err(End::Done);
+                    }
                     if self.input.len() < length {
                         break;
                     }
@@ -169,7 +176,9 @@ impl Client {
                 }
                 // Between requests some send empty lines.
                 [b'\r' | b'\n', ..] => {
-                    self.input.remove(0);
+                    let is_blank = |byte: &&u8| matches!(**byte, b'\r' | b'\n');
+                    let blank = self.input.iter().take_while(is_blank).count();
+                    self.input.drain(..blank);
                 }
                 _ => break,
             }
@@ -215,6 +224,7 @@ impl Client {
         let authorization = message.field("Authorization");
         let pass = self.web.admit_player(authorization, self.peer).await;
         self.pass = Some(pass.map_err(|it| Status::new(it.status(), &it.to_string()))?);
+        self.heard = runtime::now();
         match method {
             "DESCRIBE" => {
                 self.find(uri).await?;
