@@ -9,7 +9,7 @@
 //! ├─ playback      frames of the ring → packets, on the client's time line
 //! └─ packetizer    frame → RTP packets
 //! ```
-//! Frames are read in the ring; for a client there are its packets alone. Who may look is decided as for
+//! A client costs its packets alone: frames are read from the ring. Access follows the rules of
 //! `GET /live`. Spec: RFC 2326. Off unless `rtsp.listen` is set.
 
 mod client;
@@ -32,10 +32,10 @@ use std::{
     rc::Rc,
 };
 
-/// What all connections share.
+/// State shared by all connections.
 struct Relay {
     web: Rc<Web>,
-    /// Connections there are.
+    /// The number of connections.
     living: Cell<usize>,
     ended: Signal,
 }
@@ -50,7 +50,7 @@ impl Drop for Living {
     }
 }
 
-/// Listens wherever the configuration says, until the daemon ends.
+/// Listens on `rtsp.listen` until the daemon ends.
 pub(crate) fn start(web: Rc<Web>) {
     let executor = Rc::clone(&web.daemon.executor);
     let relay = Rc::new(Relay { web, living: Cell::new(0), ended: Signal::default() });
@@ -108,7 +108,7 @@ impl Relay {
                 Ok((socket, _)) => self.take(socket),
                 Err(error) => log::warn!("rtsp: accepting a connection failed: {error}"),
             }
-            // As over HTTP: strangers do not keep the recorder from running.
+            // As over HTTP: a flood of connections must not starve the recorder.
             runtime::sleep(limits::WEB_ACCEPT_INTERVAL).await;
         }
     }

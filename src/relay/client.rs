@@ -32,9 +32,9 @@ pub(super) struct Client {
     peer: IpAddr,
     local: IpAddr,
     session: Session,
-    /// What was read and is no whole request yet.
+    /// Bytes that are not yet a whole request.
     input: Vec<u8>,
-    /// What its last request was admitted by.
+    /// What admitted its last request.
     pass: Option<Pass>,
     stream: Option<Stream>,
     /// RTP and RTCP ports of ours, by track.
@@ -56,7 +56,7 @@ struct Stream {
 
 /// How a connection ends.
 enum End {
-    /// Somebody wanted it.
+    /// The client or this side ended it.
     Done,
     Failed(io::Error),
 }
@@ -72,7 +72,7 @@ impl Client {
         bound(socket.get_ref());
         let peer = socket.get_ref().peer_addr()?.ip().to_canonical();
         let local = socket.get_ref().local_addr()?.ip();
-        // Of numbers that repeat nobody suffers.
+        // Without randomness numbers repeat, which harms nobody.
         let [a, b, c, d, e, f, g, h, ..] = secret::random().unwrap_or_default();
         Ok(Client {
             web,
@@ -135,7 +135,7 @@ impl Client {
         self.ports.iter().any(Option::is_some)
     }
 
-    /// Takes what has come, without waiting.
+    /// Reads what has arrived, without waiting.
     fn read(&mut self) -> Result<(), End> {
         let mut buffer = [0; 2048];
         loop {
@@ -194,7 +194,7 @@ impl Client {
     }
 
     async fn handle(&mut self, message: &Message<'_>) -> Result<(), End> {
-        // A reply of a client is an answer to nothing.
+        // Clients are asked nothing, so a reply has no meaning.
         let Start::Request { method, uri } = message.start else { return Ok(()) };
         let text = match self.answer(message, method, uri).await {
             Ok(text) => text,
@@ -237,7 +237,7 @@ impl Client {
             "GET_PARAMETER" | "SET_PARAMETER" => {
                 Ok(reply(message, &ok, &self.session.session_field()))
             }
-            // What is live cannot pause.
+            // A live stream cannot pause.
             _ => Err(Status::new(501, "Not Implemented")),
         }
     }
@@ -306,7 +306,7 @@ impl Client {
     /// Ports of ours that send to these of the client, and their numbers.
     fn bind(&self, rtp: u16, rtcp: u16) -> io::Result<((UdpSocket, UdpSocket), (u16, u16))> {
         let (ours, ours_next) = port_pair(self.local)?;
-        // To nobody but the client itself: others would be flooded in its name.
+        // Only to the client itself: otherwise it could flood others.
         ours.connect((self.peer, rtp))?;
         ours_next.connect((self.peer, rtcp))?;
         ours.set_nonblocking(true)?;
@@ -324,7 +324,7 @@ impl Client {
         self.session.play(message, uri)
     }
 
-    /// Appends the packets of what is there.
+    /// Appends packets of the frames that are ready.
     fn write_packets(&mut self, out: &mut Vec<u8>) -> Result<(), End> {
         let Some(stream) = self.stream.as_mut().filter(|_| self.session.is_playing) else {
             return Ok(());
@@ -358,7 +358,7 @@ impl Client {
             };
             let socket = if channel % 2 == 0 { rtp } else { rtcp };
             match socket.send(packet) {
-                // What the kernel has no room for is lost, as on the network.
+                // A packet the kernel has no room for is lost, as on the network.
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error.into()),
@@ -367,7 +367,7 @@ impl Client {
         if runtime::now().saturating_duration_since(self.heard) >= LOOK_INTERVAL {
             self.hear();
         }
-        // The reader of requests has its turn, and everybody else.
+        // Other tasks, and requests, get their turn.
         smol::future::yield_now().await;
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::{
 };
 use std::{sync::Arc, time::Instant};
 
-/// What one client has got so far.
+/// What one client has received so far.
 #[derive(Debug)]
 pub struct Playback {
     codec: Codec,
@@ -27,12 +27,12 @@ pub struct Playback {
     reported: Option<Instant>,
 }
 
-/// The camera sends what was not described: a client must ask again.
+/// The codec is no longer the described one: the client must ask again.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Changed;
 
 impl Playback {
-    /// What was described.
+    /// Takes the codec and sound that the client was told of.
     pub fn new(codec: Codec, audio_format: Option<Arc<AudioFormat>>) -> Playback {
         Playback {
             codec,
