@@ -1,9 +1,9 @@
 //! Gzips the page's files and the API description, and lists them for `src/web/assets.rs`.
 //!
-//! The page's modules become one file, so that a browser has all of it after one more round trip; its
-//! address in the page carries a hash of it, so that a browser asks for it once. Comments and
-//! indentation are stripped: they are an eighth of the size. An ETag is a hash of the content, so that
-//! it is the same in every build.
+//! The page's modules become one file, so that a browser has all of it after one more round trip;
+//! its address in the page carries a hash of it, so that a browser asks for it once. Comments and
+//! indentation are stripped: they are an eighth of the size. An ETag is a hash of the content, so
+//! that it is the same in every build.
 
 use std::{
     collections::BTreeMap,
@@ -85,7 +85,8 @@ fn hash(content: &str) -> u64 {
     hasher.finish()
 }
 
-/// `app.js` and all that it imports as one script: each module is a function that returns what it exports.
+/// `app.js` and all that it imports as one script: each module is a function that returns what it
+/// exports.
 ///
 /// # Errors
 /// An import or export of another form than `import { a, b as c } from "./x.js";` and

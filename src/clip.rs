@@ -1,9 +1,10 @@
-//! Clip: a span of a camera's recordings in, one progressive MP4 of known length out, at any offset.
+//! Clip: a span of a camera's recordings in, one progressive MP4 of known length out, at any
+//! offset.
 //!
 //! A fragmented file is wrong for handing out: phones, chat programs and old players show its first
-//! fragment, or no length. So a clip is `ftyp`, `moov` with complete tables, and one `mdat`. Neither
-//! the clip nor its tables are ever in memory: [`Planner`] counts what each segment contributes, and
-//! [`Clip::read`] makes any part of the tables from the segments again.
+//! fragment, or no length. So a clip is `ftyp`, `moov` with complete tables, and one `mdat`.
+//! Neither the clip nor its tables are ever in memory: [`Planner`] counts what each segment
+//! contributes, and [`Clip::read`] makes any part of the tables from the segments again.
 //!
 //! ```text
 //! ftyp
@@ -110,8 +111,8 @@ impl Clip {
 
     /// Appends up to `count` bytes from `at` on; fewer only at the clip's end.
     ///
-    /// *Cost*: reads one segment's fragment headers for some KB of tables; media is read as it lies,
-    /// found by `cursor` where the last call ended there.
+    /// *Cost*: reads one segment's fragment headers for some KB of tables; media is read as it
+    /// lies, found by `cursor` where the last call ended there.
     ///
     /// # Errors
     /// The card's, or `UnexpectedEof` where a segment is no longer what it was.

@@ -28,7 +28,8 @@ pub struct Clock {
 struct Told {
     /// How far it is ahead of the machine's clock, where that may not be set.
     ahead_ms: i64,
-    /// What [`Clock::machine_stepped_ms`] was then: once something else sets the clock, it is outdated.
+    /// What [`Clock::machine_stepped_ms`] was then: once something else sets the clock, it is
+    /// outdated.
     stepped_ms: i64,
 }
 
@@ -71,8 +72,8 @@ impl Clock {
         WallTime(now().0.saturating_add(ahead_ms))
     }
 
-    /// Returns what keeps the clock: the kernel, or a step since boot to a time after this program was
-    /// built, or a browser. It is trusted but where nobody does.
+    /// Returns what keeps the clock: the kernel, or a step since boot to a time after this program
+    /// was built, or a browser. It is trusted but where nobody does.
     ///
     /// *Cost*: one system call.
     pub fn keeper(&self) -> Keeper {
@@ -94,8 +95,8 @@ impl Clock {
         }
     }
 
-    /// Takes the time from a browser: sets the machine's clock, or where that is not permitted keeps
-    /// the difference.
+    /// Takes the time from a browser: sets the machine's clock, or where that is not permitted
+    /// keeps the difference.
     ///
     /// # Errors
     /// The clock is kept, or the time is before this program was built, or ten years after.

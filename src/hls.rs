@@ -1,10 +1,11 @@
-//! HLS: recordings as they lie on the card in; a playlist of their pieces, and these in one time, out.
+//! HLS: recordings as they lie on the card in; a playlist of their pieces, and these in one time,
+//! out.
 //!
-//! Each recording counts its decode times from 0. In a playlist they run on: every piece is sent with its
-//! times moved ([`Shift`]), by what the address says, so that nothing is remembered between two requests.
-//! That changes no length, so pieces are byte ranges of the recordings. Times go on over gaps as well,
-//! which the dates tell: there is a discontinuity, and another `EXT-X-MAP` ([`init`]), only where the
-//! codec or its parameters change.
+//! Each recording counts its decode times from 0. In a playlist they run on: every piece is sent
+//! with its times moved ([`Shift`]), by what the address says, so that nothing is remembered
+//! between two requests. That changes no length, so pieces are byte ranges of the recordings. Times
+//! go on over gaps as well, which the dates tell: there is a discontinuity, and another `EXT-X-MAP`
+//! ([`init`]), only where the codec or its parameters change.
 //! Spec: RFC 8216. Knows nothing of: HTTP, which recordings there are.
 
 mod playlist;
@@ -21,8 +22,9 @@ use crate::{
 };
 use std::ops::Range;
 
-/// What a player needs before the pieces of a recording: `ftyp` and `moov`, without the durations of the
-/// recording, which are not those of the playlist. `None` where the file has none, or one that is too long.
+/// What a player needs before the pieces of a recording: `ftyp` and `moov`, without the durations
+/// of the recording, which are not those of the playlist. `None` where the file has none, or one
+/// that is too long.
 pub fn init(read_at: ReadAt, len: u64) -> Option<Vec<u8>> {
     let kinds = [*b"ftyp", *b"moov"];
     let mut init = scan::read_boxes(read_at, len, &kinds, limits::CLIP_MOVIE_BYTES_MAX)?;
@@ -46,8 +48,8 @@ pub fn init(read_at: ReadAt, len: u64) -> Option<Vec<u8>> {
     Some(init)
 }
 
-/// Makes a duration 0 that lies `at` bytes behind the begin of a box of version 0, and 8 more in one of
-/// version 1, where it has 64 bits.
+/// Makes a duration 0 that lies `at` bytes behind the begin of a box of version 0, and 8 more in
+/// one of version 1, where it has 64 bits.
 fn blank(init: &mut [u8], child: &Child, at: usize) {
     let is_wide = init.get(child.begin + 8) == Some(&1);
     let (at, bytes) = if is_wide { (at + 8, 8) } else { (at, 4) };

@@ -26,7 +26,8 @@ pub use origin::Origin;
 pub use ring::Ring;
 pub use sync::Clock;
 
-/// One access unit with its times; its bytes (NAL units, each behind a 32-bit length) lie in the ring.
+/// One access unit with its times; its bytes (NAL units, each behind a 32-bit length) lie in the
+/// ring.
 #[derive(Clone, Debug)]
 pub struct Frame {
     /// When it is shown: the camera's RTP time, counted from the first frame of the run.
@@ -54,8 +55,8 @@ impl Frame {
 pub enum FrameKind {
     /// Decoding can start here.
     Key,
-    /// It can start here as well, but the first pictures may lack something: a key frame where no better
-    /// ones come.
+    /// It can start here as well, but the first pictures may lack something: a key frame where no
+    /// better ones come.
     RecoveryPoint,
     Delta,
 }

@@ -2,7 +2,8 @@
 //!
 //! `Packet` is one parsed packet, `Receiver` puts a track's packets in order and counts what is
 //! missing, `Depacketizer` turns their payloads into access units, which it writes into a `Sink`;
-//! `AudioDepacketizer` does the same for sound, `JpegDepacketizer` for the pictures of a JPEG stream.
+//! `AudioDepacketizer` does the same for sound, `JpegDepacketizer` for the pictures of a JPEG
+//! stream.
 //! Spec: RFC 3550, RFC 6184, RFC 7798, RFC 2435; audio.rs has those of sound. Knows nothing of:
 //! sockets, clocks, RTSP, media time.
 
@@ -99,8 +100,8 @@ impl Packet<'_> {
     }
 }
 
-/// Quirk: a padding bit without padding: the count is 0 or larger than the payload (many devices, says
-/// pion/rtp#274). The payload is taken as it is.
+/// Quirk: a padding bit without padding: the count is 0 or larger than the payload (many devices,
+/// says pion/rtp#274). The payload is taken as it is.
 fn without_padding(payload: &[u8]) -> &[u8] {
     let padding = payload.last().copied().unwrap_or(0);
     let kept = payload.len().checked_sub(padding.into());

@@ -277,8 +277,8 @@ impl Session {
         self.dialogue.handle_timeout(now).map_err(|error| self.fail(error))
     }
 
-    /// Quirk: a description without `Content-Length`, or with one that is too large. What came of it counts
-    /// once nothing follows.
+    /// Quirk: a description without `Content-Length`, or with one that is too large. What came of
+    /// it counts once nothing follows.
     fn note_unfinished(&mut self, now: Instant) {
         let is_description = |message: Message<'_>| {
             let is_success = message.start == Start::Reply { status: 200 };

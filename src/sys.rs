@@ -1,6 +1,7 @@
 //! System calls missing from std and the crates: timed waits on the boards, adjtimex, and proc(5).
 //!
-//! The clock is set here as well, beside what asks how it is. rustix has no adjtimex and libc's is unsafe; this file is the only one with `unsafe`.
+//! The clock is set here as well, beside what asks how it is. rustix has no adjtimex and libc's is
+//! unsafe; this file is the only one with `unsafe`.
 
 #![expect(unsafe_code, reason = "system calls through libc; see the comment at each")]
 
@@ -25,7 +26,8 @@ pub fn set_clock(wall: WallTime) -> bool {
     clock_settime(ClockId::Realtime, time).is_ok()
 }
 
-/// `syscall(2)` on the boards, in the place of musl's: the linker takes what is in the program first.
+/// `syscall(2)` on the boards, in the place of musl's: the linker takes what is in the program
+/// first.
 ///
 /// std passes futex a deadline with 64-bit seconds, but uses the old system call, which reads two
 /// 32-bit words: it takes the upper half of the seconds for the nanoseconds.

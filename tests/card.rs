@@ -116,8 +116,8 @@ fn a_card_whose_file_system_gave_up_is_named_and_does_not_stop_the_end() {
     card.remount("abort");
     // Older kernels then call the mount read-only, newer ones only behave so.
     wait_for("the card's state to be said", || {
-        nvr.log().contains("can not be remounted: ")
-            || nvr.log().contains("card=failing reason=\"the card answers: Read-only file system")
+        nvr.log().contains("cannot be remounted: ")
+            || nvr.log().contains("card=failing reason=\"the card reports: Read-only file system")
     });
     let_pass(LOOKS);
     let complaints = nvr.complaints();
@@ -173,7 +173,7 @@ fn a_card_full_of_what_is_not_ours_says_so_and_is_tried_again() {
         .status();
     assert!(!filled.unwrap().success(), "dd ends when the card is full");
     let nvr = card.start(&camera.url("cam"), SHORT_SEGMENTS);
-    let said = "card=full reason=\"the card is full, and no recording is left to delete\"";
+    let said = "card=full reason=\"the card is full, and there is no recording left to delete\"";
     nvr.wait_for_log(said);
     let_pass(Duration::from_secs(3));
     assert!(foreign.exists());

@@ -1,5 +1,5 @@
-//! Clips of many recordings: gaps, a clock that was set, other parameters; what they take of memory, and
-//! recordings that make room meanwhile.
+//! Clips of many recordings: gaps, a clock that was set, other parameters; what they take of
+//! memory, and recordings that make room meanwhile.
 
 use crate::{
     clip::packets,
@@ -30,8 +30,9 @@ fn wait_for_files(nvr: &Nvr, count: usize) {
     wait_for_within(Duration::from_secs(120), "recordings", || nvr.files().len() > count);
 }
 
-/// 180 recordings of one camera with two gaps (somebody stops; the process is killed) and a clock that
-/// was set three hours forward, and a few more with other parameters. Nothing is recorded any more.
+/// 180 recordings of one camera with two gaps (somebody stops; the process is killed) and a clock
+/// that was set three hours forward, and a few more with other parameters. Nothing is recorded any
+/// more.
 fn recorded() -> (Nvr, Camera) {
     let camera = Camera::builder().stream_with("a", committed("bframes.h264"), fast());
     let camera = camera.stream_with("b", committed("slices.h264"), fast()).start().unwrap();

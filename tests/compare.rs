@@ -1,10 +1,12 @@
-//! Recordings of the test camera in, where they differ from what it sent out: one line of JSON a file.
+//! Recordings of the test camera in, where they differ from what it sent out: one line of JSON a
+//! file.
 //!
 //! usage: compare CLIP FOLDER
 //!
-//! Each file must hold frames of the endlessly repeated clip, in order, from a key frame on and again from
-//! one where some are missing: pictures byte for byte, times tick for tick. Which frame opens a file is found by its picture, so that
-//! files of many sessions are read alike; whether they follow on from each other is the caller's question.
+//! Each file must hold frames of the endlessly repeated clip, in order, from a key frame on and
+//! again from one where some are missing: pictures byte for byte, times tick for tick. Which frame
+//! opens a file is found by its picture, so that files of many sessions are read alike; whether
+//! they follow on from each other is the caller's question.
 
 #![expect(clippy::unwrap_used, reason = "a test's tool ends where something is not as it must be")]
 #![allow(dead_code, reason = "it uses a part of the reader")]
@@ -34,8 +36,8 @@ fn main() {
     }
 }
 
-/// `first`: number of the first frame in the clip; `of`: frames of the clip; `missing`: left out within; `media`: bytes of all NAL
-/// units and their lengths; `error`: null, or what is wrong.
+/// `first`: number of the first frame in the clip; `of`: frames of the clip; `missing`: left out
+/// within; `media`: bytes of all NAL units and their lengths; `error`: null, or what is wrong.
 fn describe(clip: &Clip, path: &Path) -> Value {
     let movie = match mp4::read(path) {
         Ok(movie) => movie,

@@ -1,4 +1,5 @@
-//! A day, and bad days, through everything between the socket and the card, on a clock of their own.
+//! A day, and bad days, through everything between the socket and the card, on a clock of their
+//! own.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
@@ -54,7 +55,8 @@ fn a_day_is_recorded_in_1440_segments_without_a_frame_too_few_or_too_many() {
     assert!(grown < 512, "22 hours took {grown} KB more");
 }
 
-/// In `make test` 20 of them, an hour long each; with `SMOLNVR_SOAK=1` (`make soak`) 100 whole days.
+/// In `make test` 20 of them, an hour long each; with `SMOLNVR_SOAK=1` (`make soak`) 100 whole
+/// days.
 #[test]
 fn on_bad_days_every_frame_is_stored_once_or_counted() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,8 +83,8 @@ struct Total {
     files: usize,
 }
 
-/// Five frames a second, in which everything goes wrong by turns: connection, network, source, clock,
-/// parameter sets and card.
+/// Five frames a second, in which everything goes wrong by turns: connection, network, source,
+/// clock, parameter sets and card.
 struct BadDay {
     seed: u64,
     frames: u64,
@@ -333,7 +335,8 @@ impl BadDay {
         true
     }
 
-    /// Sends what arrives of a frame, perhaps out of order, twice, and with what belongs to nothing.
+    /// Sends what arrives of a frame, perhaps out of order, twice, and with what belongs to
+    /// nothing.
     fn deliver(&mut self, mut packets: Vec<Vec<u8>>, number: u64) {
         let is_known = self.gate_is_open && self.network.is_known;
         let can_reorder = is_known && self.order == Order::Datagram;

@@ -1,5 +1,5 @@
-//! Both engines beside each other on one camera of 4 Mbit/s: the same frames, and what each costs. 10 s
-//! by default, ten minutes with `SMOLNVR_SOAK=1` (`make soak`).
+//! Both engines beside each other on one camera of 4 Mbit/s: the same frames, and what each costs.
+//! 10 s by default, ten minutes with `SMOLNVR_SOAK=1` (`make soak`).
 
 use crate::support::{Nvr, assert_all_whole, bench_clip, config, engines, frames_in, wait_for};
 use camera::{Camera, Options, SessionState};

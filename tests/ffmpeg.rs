@@ -1,4 +1,5 @@
-//! A camera that FFmpeg records: the same frames as by the native engine, whatever happens to FFmpeg.
+//! A camera that FFmpeg records: the same frames as by the native engine, whatever happens to
+//! FFmpeg.
 
 use crate::support::{
     Nvr, SHORT_SEGMENTS, assert_all_whole, card::Card, config, engines, frames_in, http, let_pass,

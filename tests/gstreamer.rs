@@ -1,5 +1,5 @@
-//! A server that is not ours: what GStreamer's sends is what the file holds, codec by codec, over TCP
-//! and over UDP.
+//! A server that is not ours: what GStreamer's sends is what the file holds, codec by codec, over
+//! TCP and over UDP.
 
 use crate::support::server::{Server, assert_records_clip, make_mp4, recorder};
 use camera::Clip;
@@ -9,7 +9,8 @@ const FRAMES: u64 = 150;
 /// … and what of it the file must hold.
 const ENOUGH: usize = 100;
 
-/// `tolerance`: GStreamer counts in nanoseconds, which are rounded to ticks where frames are uneven.
+/// `tolerance`: GStreamer counts in nanoseconds, which are rounded to ticks where frames are
+/// uneven.
 fn records_exactly(name: &str, tolerance: i64) {
     let clip = Clip::committed(name).unwrap();
     let directory = tempfile::tempdir().unwrap();

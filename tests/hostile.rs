@@ -263,7 +263,8 @@ fn absurd_ranges_get_the_file_a_part_of_it_or_416() {
         let answer = ask(&address, "GET", target, &[&field], "");
         assert_eq!(answer.status, status, "{range} {:?}", answer.field("Content-Range"));
     }
-    // One that is out of what a number holds may be taken either way; many may be refused or ignored.
+    // One that is out of what a number holds may be taken either way; many may be refused or
+    // ignored.
     let many = ["Range: bytes=", &"0-,".repeat(500), "0-"].concat();
     for range in [&many[..], "Range: bytes=99999999999999999999999-", "Range: bytes=0-1,0-1"] {
         let answer = ask(&address, "GET", target, &[range], "");

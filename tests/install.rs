@@ -1,5 +1,5 @@
-//! The SD card: `install.sh` and the scripts of the old system, run by BusyBox in a root of its own, on a
-//! card that is an ext4 image. Needs root, as `mount` and `chroot` do.
+//! The SD card: `install.sh` and the scripts of the old system, run by BusyBox in a root of its
+//! own, on a card that is an ext4 image. Needs root, as `mount` and `chroot` do.
 
 use crate::support::busybox::{TOP, applets, said};
 use camera::{Camera, Clip};

@@ -1,4 +1,5 @@
-//! From start to end, orderly or not: what is on the card afterwards, and how the next start goes on.
+//! From start to end, orderly or not: what is on the card afterwards, and how the next start goes
+//! on.
 
 use crate::support::{
     Nvr, SHORT_SEGMENTS, assert_all_whole, assert_exact, assert_ffmpeg_is_silent, config,
@@ -132,7 +133,8 @@ fn killed_again_and_again_every_file_stays_readable() {
         nvr.restart();
     }
     nvr.wait_for_recording(&nvr.files());
-    // Killed between taking a file's room and writing its head: an empty file stays, which might be anybody's.
+    // Killed between taking a file's room and writing its head: an empty file stays, which might be
+    // anybody's.
     let is_empty = |file: &Path| fs::metadata(file).unwrap().len() == 0;
     wait_for("all to be repaired", || {
         states_of(&nvr.recordings())

@@ -1,7 +1,9 @@
-//! The end-to-end tests: a running smolnvr, a camera that plays clips, and what people do with both.
+//! The end-to-end tests: a running smolnvr, a camera that plays clips, and what people do with
+//! both.
 //!
-//! One program, a module a subject; `cargo test --test main exact::` runs one of them. `support` is what
-//! they share. `day.rs` is a program of its own, since it looks at the memory of its own process.
+//! One program, a module a subject; `cargo test --test main exact::` runs one of them. `support` is
+//! what they share. `day.rs` is a program of its own, since it looks at the memory of its own
+//! process.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 

@@ -1,5 +1,5 @@
-//! The packages: what is in them, that BusyBox unpacks them, that they are always the same bytes, and
-//! their way into a firmware tree and out again.
+//! The packages: what is in them, that BusyBox unpacks them, that they are always the same bytes,
+//! and their way into a firmware tree and out again.
 
 use crate::support::busybox::{TOP, applets, said};
 use std::{

@@ -53,7 +53,8 @@ fn a_person_walks_through_the_whole_page() {
         }
     }
     browser.assert_success();
-    // It begins behind, at a key frame, and comes near; where the browser has to wait for a processor, again.
+    // It begins behind, at a key frame, and comes near; where the browser has to wait for a
+    // processor, again.
     println!("frames behind the camera: {latencies:?}");
     assert!(latencies.iter().min() < Some(&LATENCY_FRAMES_MAX));
     wait_for("the process to end", || nvr.try_wait().is_some());

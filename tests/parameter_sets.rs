@@ -48,8 +48,8 @@ fn nal_units(stream: &[u8]) -> Vec<Vec<u8>> {
     bodies.map(|body| body[..=body.iter().rposition(|byte| *byte != 0).unwrap()].to_vec()).collect()
 }
 
-/// Pictures of both codings, each behind the set that it needs where that is another than before: the
-/// wrong one makes no picture.
+/// Pictures of both codings, each behind the set that it needs where that is another than before:
+/// the wrong one makes no picture.
 fn mixed(is_second: impl Fn(usize) -> bool) -> Clip {
     let codings = [Coding::new(1), Coding::new(0)];
     let (mut stream, mut times, mut current) = (Vec::new(), String::new(), None);

@@ -83,7 +83,8 @@ impl Proxy {
     }
 }
 
-/// The block of that kind in docs/access.md, for a proxy and a recorder on this machine, without TLS.
+/// The block of that kind in docs/access.md, for a proxy and a recorder on this machine, without
+/// TLS.
 fn documented(kind: &str, target: &str) -> String {
     let text =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/access.md")).unwrap();

@@ -1,5 +1,5 @@
-//! Cameras that break the RFCs: each quirk by itself, over TCP and over UDP, recorded exactly and in
-//! one session; and what a camera may do to a session that goes on.
+//! Cameras that break the RFCs: each quirk by itself, over TCP and over UDP, recorded exactly and
+//! in one session; and what a camera may do to a session that goes on.
 
 use crate::support::{
     Nvr, SHORT_SEGMENTS, assert_exact, assert_ffmpeg_is_silent, config, frames_in, let_pass, mp4,

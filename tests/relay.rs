@@ -1,4 +1,5 @@
-//! Streams that are handed on by RTSP: a client gets what the camera sent, and nobody gets it who may not.
+//! Streams that are handed on by RTSP: a client gets what the camera sent, and nobody gets it who
+//! may not.
 
 use crate::support::{
     Nvr, assert_is_part_of, config, frames_in,

@@ -1,4 +1,5 @@
-//! SIGHUP: what a new configuration does not touch goes on, and nothing of the old one stays behind.
+//! SIGHUP: what a new configuration does not touch goes on, and nothing of the old one stays
+//! behind.
 
 use crate::support::{
     Nvr, SHORT_SEGMENTS, assert_all_whole, config, frames_in, recordings_in, wait_for,

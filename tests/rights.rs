@@ -133,7 +133,8 @@ fn before_there_is_a_password_the_table_is_so_too() {
         }
         for (who, cell) in cells.iter().enumerate() {
             let (nvr, address, _port) = daemon();
-            // There is no session yet, and no right password: who says that he has one is a stranger.
+            // There is no session yet, and no right password: who says that he has one is a
+            // stranger.
             let session = "Cookie: smolnvr-00000000=AAAAAAAAAAAAAAAAAAAAAA";
             if what.starts_with("anything") {
                 for request in [("GET", "/api/status", ""), ("POST", "/api/record/stop", "")] {
@@ -145,7 +146,8 @@ fn before_there_is_a_password_the_table_is_so_too() {
                 }
                 continue;
             }
-            // A session and Basic are not to be had: the row is about strangers, the socket and pages.
+            // A session and Basic are not to be had: the row is about strangers, the socket and
+            // pages.
             if [1, 2].contains(&who) {
                 assert_eq!(cell, "no");
                 assert_eq!(ask(&address, "POST", "/api/session", &[ORIGIN], PASSWORD).status, 403);

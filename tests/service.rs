@@ -107,7 +107,8 @@ impl Board {
         all.iter().copied().filter(|id| !is_child(id)).collect()
     }
 
-    /// The supervisor is of the same binary, and called by another name; so is a child of its for a moment.
+    /// The supervisor is of the same binary, and called by another name; so is a child of its for a
+    /// moment.
     fn daemons(&self) -> Vec<u32> {
         let mut all = self.processes(&self.path("smolnvr.toml"));
         let binary = env!("CARGO_BIN_EXE_smolnvr").as_bytes();

@@ -1,5 +1,5 @@
-//! Sound beside the video: every frame that the camera sent is in a file once, byte for byte, at the
-//! time at which it was heard.
+//! Sound beside the video: every frame that the camera sent is in a file once, byte for byte, at
+//! the time at which it was heard.
 
 use crate::support::{
     Nvr, SHORT_SEGMENTS, assert_all_whole, assert_exact, assert_ffmpeg_is_silent, config, http,

@@ -1,4 +1,5 @@
-//! Strangers at the door: whatever they do, the owner gets in, memory stays and no frame is missing.
+//! Strangers at the door: whatever they do, the owner gets in, memory stays and no frame is
+//! missing.
 
 #![expect(clippy::disallowed_methods, reason = "a flood lasts a while")]
 

@@ -1,6 +1,6 @@
-//! What H.264 allows beyond what most cameras send: fields, several slices and references, lossless and
-//! PCM blocks, cropping, sets that change, key frames that never come. Every VCL NAL unit is stored in
-//! order, and FFmpeg decodes the recording to the pictures of the stream.
+//! What H.264 allows beyond what most cameras send: fields, several slices and references, lossless
+//! and PCM blocks, cropping, sets that change, key frames that never come. Every VCL NAL unit is
+//! stored in order, and FFmpeg decodes the recording to the pictures of the stream.
 
 use crate::support::{Nvr, SHORT_SEGMENTS, assert_all_whole, mp4, record_to_the_end, vcl};
 use camera::{Camera, Clip, Codec, Options, Speed};

@@ -1,5 +1,5 @@
-//! Over UDP: exact where nothing is lost, exactly counted where something is; and from one transport
-//! to the other where a camera wants it.
+//! Over UDP: exact where nothing is lost, exactly counted where something is; and from one
+//! transport to the other where a camera wants it.
 
 use crate::support::{
     Nvr, SHORT_SEGMENTS, assert_exact, assert_ffmpeg_is_silent, bench_clip, config,

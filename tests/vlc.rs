@@ -1,5 +1,5 @@
-//! VLC as the camera: UDP only (461 to TCP), and who comes sees the middle of a picture group. What it
-//! sends is what the file holds; its times are counted in microseconds.
+//! VLC as the camera: UDP only (461 to TCP), and who comes sees the middle of a picture group. What
+//! it sends is what the file holds; its times are counted in microseconds.
 
 use crate::support::{
     let_pass,
@@ -31,8 +31,8 @@ fn committed(name: &str) -> Clip {
     Clip::committed(name).unwrap()
 }
 
-/// The clip with several slices a frame at an even frame rate: where no picture is shown out of order,
-/// VLC does not send a file's times but those that the frame rate would give.
+/// The clip with several slices a frame at an even frame rate: where no picture is shown out of
+/// order, VLC does not send a file's times but those that the frame rate would give.
 fn even_slices() -> Clip {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("ci/clips/slices.h264");
     let frames = committed("slices.h264").access_units().len();

@@ -136,7 +136,8 @@ fn assert_ends_with_a_fragment(bytes: &[u8]) {
 #[test]
 fn a_growing_recording_ends_where_a_fragment_ends() {
     let (nvr, address, _camera, clip) = recording(None, 1.0, "");
-    // At its close it becomes another thing, so one of the following is watched from its beginning on.
+    // At its close it becomes another thing, so one of the following is watched from its beginning
+    // on.
     nvr.wait_for_recording(&[]);
     let number = nvr.files().len() - 1;
     let target = format!("/recordings/camera/{number:03}.mp4");

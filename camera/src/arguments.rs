@@ -66,7 +66,8 @@ impl Arguments {
     }
 }
 
-/// Takes one of the options that say how streams are played; false where there is none of that name.
+/// Takes one of the options that say how streams are played; false where there is none of that
+/// name.
 fn option(
     options: &mut Options,
     name: &str,

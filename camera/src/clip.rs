@@ -1,6 +1,7 @@
 //! Clips: a raw Annex B file and the list of its presentation times in, access units out.
 //!
-//! Spec: ITU-T H.264 §7.4.1.2.3 and H.265 §7.4.2.4.4 (where an access unit begins), Annex B of both.
+//! Spec: ITU-T H.264 §7.4.1.2.3 and H.265 §7.4.2.4.4 (where an access unit begins), Annex B of
+//! both.
 //! Knows nothing of: RTP, sessions, clocks.
 
 use std::fmt;
@@ -68,8 +69,8 @@ impl Clip {
         Clip::new(codec, &bytes, &times)
     }
 
-    /// A JPEG that is sent again and again. It must be one that RTP can carry: 4:2:2 or 4:2:0, with the
-    /// usual Huffman tables.
+    /// A JPEG that is sent again and again. It must be one that RTP can carry: 4:2:2 or 4:2:0, with
+    /// the usual Huffman tables.
     pub fn still(jpeg: &[u8]) -> Clip {
         let unit = AccessUnit { nals: vec![jpeg.to_vec()], pts: 0, key: true };
         Clip { codec: Codec::Jpeg, units: vec![unit], send_times: vec![0], duration: TICKS_A_FRAME }

@@ -1,7 +1,8 @@
 //! The control socket: lines of a test or a person in, changes of a running camera's faults out.
 //!
 //! `STREAM FAULT VALUE` sets a fault by the name of its option, `STREAM FAULT off` ends it, `STREAM
-//! off` ends all; `disconnect` cuts all connections. Each line is answered with `ok` or what is wrong.
+//! off` ends all; `disconnect` cuts all connections. Each line is answered with `ok` or what is
+//! wrong.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};

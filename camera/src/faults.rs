@@ -1,8 +1,8 @@
 //! Faults: the one place where a stream is made worse than it is.
 //!
-//! A [`Filter`] stands between packetizer and transport, one a session: it sees each frame's packets
-//! before they leave, may change the list, and says whether the session goes on. Frames and packets
-//! are counted from the session's beginning. What a camera says wrong is in `quirks`.
+//! A [`Filter`] stands between packetizer and transport, one a session: it sees each frame's
+//! packets before they leave, may change the list, and says whether the session goes on. Frames and
+//! packets are counted from the session's beginning. What a camera says wrong is in `quirks`.
 
 use crate::clip::Codec;
 use crate::packetize::{self, Packet};
@@ -240,8 +240,8 @@ impl Filter {
     }
 }
 
-/// A header like the packet's with fifteen sources, an extension of 262,140 bytes and 255 of padding,
-/// none of which follow.
+/// A header like the packet's with fifteen sources, an extension of 262,140 bytes and 255 of
+/// padding, none of which follow.
 fn absurd(packet: &Packet) -> Vec<u8> {
     let mut bytes = packet.bytes.get(..packetize::HEADER_BYTES).unwrap_or_default().to_vec();
     if let Some(first) = bytes.first_mut() {

@@ -1,7 +1,7 @@
 //! Pictures: a JPEG by HTTP, as cameras offer it beside their streams.
 //!
-//! Spec: RFC 9112. `GET /image.jpg`, whatever its query; one connection a request. Knows nothing of:
-//! RTSP, clips.
+//! Spec: RFC 9112. `GET /image.jpg`, whatever its query; one connection a request. Knows nothing
+//! of: RTSP, clips.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};

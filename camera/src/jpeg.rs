@@ -2,8 +2,8 @@
 //!
 //! Spec: RFC 2435, tables in band (Q 255). Knows nothing of: RTP headers, where a file is from.
 
-/// The payloads of one picture, none longer than `bytes_max`; none of a file that is not one of those
-/// that RTP can carry.
+/// The payloads of one picture, none longer than `bytes_max`; none of a file that is not one of
+/// those that RTP can carry.
 pub(crate) fn payloads(jpeg: &[u8], bytes_max: usize) -> Vec<Vec<u8>> {
     let Some(picture) = Picture::parse(jpeg) else { return Vec::new() };
     let mut payloads = Vec::new();

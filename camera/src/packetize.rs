@@ -1,7 +1,8 @@
 //! Packets: access units in, RTP packets in sequence order out.
 //!
 //! Spec: RFC 3550 §5.1 (header, sender report), RFC 6184 (H.264: single NAL unit, STAP-A, FU-A),
-//! RFC 7798 (H.265: single NAL unit, AP, FU); JPEG is next door. Knows nothing of: transports, clocks, faults.
+//! RFC 7798 (H.265: single NAL unit, AP, FU); JPEG is next door. Knows nothing of: transports,
+//! clocks, faults.
 
 use crate::clip::Codec;
 use crate::jpeg;

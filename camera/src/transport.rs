@@ -44,8 +44,8 @@ impl Writer {
         locked(&self.stream).write_all(bytes)
     }
 
-    /// Ends the connection behind what was written; the client's end stays open until it closes too,
-    /// so that no reset overtakes the last bytes.
+    /// Ends the connection behind what was written; the client's end stays open until it closes
+    /// too, so that no reset overtakes the last bytes.
     pub(crate) fn close(&self) {
         let _ = self.closer.shutdown(Shutdown::Write); // fails where the client was faster
     }

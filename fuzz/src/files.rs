@@ -111,7 +111,8 @@ pub fn carry_out(file: &mut Vec<u8>, steps: &[Step]) {
     }
 }
 
-/// Scans bytes that are read `at_once` at most, and holds what is said against what must hold of any.
+/// Scans bytes that are read `at_once` at most, and holds what is said against what must hold of
+/// any.
 pub fn scanned(file: &[u8], depth: Depth, at_once: usize) -> Scan {
     let len = file.len() as u64;
     let read_at = |buffer: &mut [u8], offset: u64| {

@@ -1,4 +1,5 @@
-//! Fuzz targets: everything of smolnvr that reads what others wrote, with what must hold for any bytes.
+//! Fuzz targets: everything of smolnvr that reads what others wrote, with what must hold for any
+//! bytes.
 //!
 //! ```text
 //! targets/NAME     one parser: bytes in, invariants checked at each step

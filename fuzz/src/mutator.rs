@@ -58,7 +58,8 @@ fn change(bytes: &mut [u8], at: usize, new: impl FnOnce(u8) -> u8) {
     }
 }
 
-/// Writes a number of two or four bytes that a length may be: of what follows, about, or at an edge.
+/// Writes a number of two or four bytes that a length may be: of what follows, about, or at an
+/// edge.
 fn length(bytes: &mut [u8], at: usize, random: &mut Random) {
     let behind = bytes.len().saturating_sub(at) as u32;
     let edges = [0, 1, behind, 0x7fff, 0xffff, 0x8000_0000, u32::MAX];

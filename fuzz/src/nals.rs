@@ -1,5 +1,5 @@
-//! Video as cameras send it: parameter sets, units of NAL units, their packets; and a sink that holds a
-//! depacketizer to its contract.
+//! Video as cameras send it: parameter sets, units of NAL units, their packets; and a sink that
+//! holds a depacketizer to its contract.
 
 use crate::source::Source;
 use smolnvr::{
@@ -195,8 +195,8 @@ pub fn packed(codec: Codec, source: &mut Source<'_>) {
 fn unit(codec: Codec, least: usize, source: &mut Source<'_>) -> Vec<Vec<u8>> {
     let mut nals = Vec::new();
     for nth in 0..least + source.below(5 - least) {
-        // Those of H.264 are of macroblock 0 and 1, both of the same picture; those of H.265 each of the
-        // block behind the last.
+        // Those of H.264 are of macroblock 0 and 1, both of the same picture; those of H.265 each
+        // of the block behind the last.
         let address = (nth as u8) << 4 | 0x0f;
         let header: &[u8] = match (codec, nth) {
             (Codec::H264, 0) => &[0x65, 0x88, 0x84, 0x04],
@@ -215,8 +215,8 @@ fn unit(codec: Codec, least: usize, source: &mut Source<'_>) -> Vec<Vec<u8>> {
     nals
 }
 
-/// Single NAL units, fragments, or all in one aggregate, perhaps with zeros behind it; and whether a
-/// NAL unit ends there.
+/// Single NAL units, fragments, or all in one aggregate, perhaps with zeros behind it; and whether
+/// a NAL unit ends there.
 fn pack(
     codec: Codec,
     unit: &[Vec<u8>],

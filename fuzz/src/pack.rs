@@ -1,4 +1,5 @@
-//! `corpus unpack FOLDER` writes what each target learned into `FOLDER/NAME`; `corpus pack FOLDER` keeps it.
+//! `corpus unpack FOLDER` writes what each target learned into `FOLDER/NAME`; `corpus pack FOLDER`
+//! keeps it.
 
 use fuzz::{
     TARGETS,

@@ -1,4 +1,5 @@
-//! Choices out of a fuzzer's bytes, so that a changed byte is a changed choice and not another file.
+//! Choices out of a fuzzer's bytes, so that a changed byte is a changed choice and not another
+//! file.
 //!
 //! Nothing here fails: where the bytes end, numbers are 0 and pieces are short.
 

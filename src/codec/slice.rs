@@ -15,7 +15,8 @@ use super::{Codec, Kind};
 pub struct SliceHeader {
     /// H.264: `colour_plane_id` and `first_mb_in_slice`. H.265: 0 and `slice_segment_address`.
     position: (u32, u32),
-    /// Slices may come in any order, as in Baseline and Extended profile (H.264 §7.4.3, ASO and FMO).
+    /// Slices may come in any order, as in Baseline and Extended profile (H.264 §7.4.3, ASO and
+    /// FMO).
     pub any_order: bool,
     /// It belongs to a redundant coded picture, which repeats the picture.
     pub redundant: bool,

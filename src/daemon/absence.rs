@@ -1,7 +1,8 @@
-//! Why a camera is not recorded: what kept it from being recorded for longest since its last segment.
+//! Why a camera is not recorded: what kept it from being recorded for longest since its last
+//! segment.
 //!
-//! A gap may have several causes: a power cut, and then a camera that takes a minute to start. The one
-//! that lasted longest goes into the next segment. Knows nothing of: cameras, cards.
+//! A gap may have several causes: a power cut, and then a camera that takes a minute to start. The
+//! one that lasted longest goes into the next segment. Knows nothing of: cameras, cards.
 
 use super::Station;
 use crate::{camera::State, mp4::identity::Cause};

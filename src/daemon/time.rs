@@ -1,4 +1,5 @@
-//! The clock as the daemon follows it: whether it is trusted, and what the card thread is told of it.
+//! The clock as the daemon follows it: whether it is trusted, and what the card thread is told of
+//! it.
 
 use super::{Daemon, history::Kind};
 use crate::{

@@ -26,8 +26,8 @@ pub enum Growth {
     Growing(Duration),
 }
 
-/// What is a piece. All pieces of a playlist are ranges, or none is: FFmpeg asks for the last range once
-/// more where one has none.
+/// What is a piece. All pieces of a playlist are ranges, or none is: FFmpeg asks for the last range
+/// once more where one has none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Grain {
     /// A recording, so that none need be opened.
@@ -180,8 +180,8 @@ impl Playlist {
         let longest = longest.saturating_add(500_000) / 1_000_000;
         let (kind, target, begin) = match self.growth {
             Growth::Ended => ("VOD", longest.max(1), String::new()),
-            // It must stay the same, and new pieces come as often as recordings end. Where the oldest
-            // make room meanwhile, the number of the first says how many.
+            // It must stay the same, and new pieces come as often as recordings end. Where the
+            // oldest make room meanwhile, the number of the first says how many.
             Growth::Growing(recording) => {
                 let target = u32::try_from(recording.as_secs()).unwrap_or(u32::MAX);
                 let first = self.pieces.first().filter(|_| self.grain == Grain::Recordings);

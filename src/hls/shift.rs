@@ -53,8 +53,9 @@ impl Shift {
         self.end - self.begin
     }
 
-    /// Appends up to `count` bytes from `at` on, which counts from the first fragment; fewer only at the
-    /// end. `cursor` is 0 at first, and what the last call made of it where that ended at `at`.
+    /// Appends up to `count` bytes from `at` on, which counts from the first fragment; fewer only
+    /// at the end. `cursor` is 0 at first, and what the last call made of it where that ended at
+    /// `at`.
     ///
     /// *Cost*: one read of 4 KB a fragment, beside that of the bytes.
     ///

@@ -40,14 +40,14 @@ pub struct Cadence {
 pub enum Stamps {
     /// Those of the camera.
     AsSent,
-    /// Quirk: the clock is announced as 90 kHz, and its ticks are milliseconds. Counted from `zero`,
-    /// which stands for `at`.
+    /// Quirk: the clock is announced as 90 kHz, and its ticks are milliseconds. Counted from
+    /// `zero`, which stands for `at`.
     Millis { zero: RtpTime, at: RtpTime },
     /// Quirk: stamps that stand still, or count frames instead of time (a camera that is set to 25
     /// frames a second and sends 12 at night). Counted from `zero`, which stands for `at`.
     ByArrival { zero: Instant, at: RtpTime },
-    /// Quirk: stamps that count a frame rate which the camera does not keep, off by a few parts in a
-    /// hundred. Counted from `zero`, which stands for `at`, by `rate` in 1/2^20.
+    /// Quirk: stamps that count a frame rate which the camera does not keep, off by a few parts in
+    /// a hundred. Counted from `zero`, which stands for `at`, by `rate` in 1/2^20.
     Scaled { zero: RtpTime, at: RtpTime, rate: i64 },
 }
 
@@ -269,8 +269,8 @@ impl fmt::Display for Stamps {
     }
 }
 
-/// What sender reports say of the stamps. Frames that arrive too slowly over a network that is too slow
-/// look like stamps of a clock that is: the camera's own clock tells them apart.
+/// What sender reports say of the stamps. Frames that arrive too slowly over a network that is too
+/// slow look like stamps of a clock that is: the camera's own clock tells them apart.
 #[derive(Default)]
 struct Witness {
     first: Option<SenderReport>,

@@ -1,7 +1,7 @@
 //! Follower: a reader's place in a ring that does not wait for it.
 //!
-//! It begins at the newest key frame. A reader that is too slow for the stream goes on at the newest key
-//! frame again; what it misses is counted.
+//! It begins at the newest key frame. A reader that is too slow for the stream goes on at the
+//! newest key frame again; what it misses is counted.
 
 use super::{Intake, Ring};
 use crate::{limits, units::Ticks};
@@ -17,8 +17,8 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// The number of the frame to go on with, which may be that of a newer picture group; `None` while
-    /// there is none. `is_live`: more frames of this run are to come.
+    /// The number of the frame to go on with, which may be that of a newer picture group; `None`
+    /// while there is none. `is_live`: more frames of this run are to come.
     pub fn find(&mut self, intake: &Intake, is_live: bool) -> Option<u64> {
         let ring = &intake.ring;
         let numbers = ring.numbers();

@@ -56,8 +56,8 @@ pub struct Losses {
     pub broken: u64,
     /// Frames, or what should have been some, that the camera sent wrong.
     pub malformed: u64,
-    /// Whole frames that could not be decoded for lack of one before, up to the next key frame, or of
-    /// parameter sets.
+    /// Whole frames that could not be decoded for lack of one before, up to the next key frame, or
+    /// of parameter sets.
     pub undecodable: u64,
     /// Frames larger than the ring holds.
     pub too_large: u64,

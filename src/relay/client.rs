@@ -158,8 +158,8 @@ impl Client {
         }
     }
 
-    /// The length of the request at the front of what was read. Reports of the client are taken as signs
-    /// of life and left out.
+    /// The length of the request at the front of what was read. Reports of the client are taken as
+    /// signs of life and left out.
     fn next_request(&mut self) -> Result<Option<usize>, End> {
         loop {
             match self.input.as_slice() {

@@ -1,8 +1,8 @@
-//! Frames in, RTP packets out, each behind its interleaved header (RFC 2326 §10.12): over UDP it is left
-//! out.
+//! Frames in, RTP packets out, each behind its interleaved header (RFC 2326 §10.12): over UDP it is
+//! left out.
 //!
-//! Spec: RFC 3550 §5.1, §6.4.1; RFC 6184 §5.6, §5.8 (H.264); RFC 7798 §4.4.1, §4.4.3 (H.265); RFC 3640
-//! §3.3.6 (AAC); RFC 3551 §4.5.14 (G.711); RFC 7587 §4.2 (Opus).
+//! Spec: RFC 3550 §5.1, §6.4.1; RFC 6184 §5.6, §5.8 (H.264); RFC 7798 §4.4.1, §4.4.3 (H.265); RFC
+//! 3640 §3.3.6 (AAC); RFC 3551 §4.5.14 (G.711); RFC 7587 §4.2 (Opus).
 
 use crate::{
     codec::{AudioCodec, AudioFormat, Codec},
@@ -46,8 +46,8 @@ impl Packetizer {
         self.base.wrapping_add(time.cast_unsigned() as u32)
     }
 
-    /// Appends an access unit: `sets` and then the NAL units in `frame`, each behind its length. The last
-    /// packet bears the marker.
+    /// Appends an access unit: `sets` and then the NAL units in `frame`, each behind its length.
+    /// The last packet bears the marker.
     pub fn write_access_unit<'a>(
         &mut self,
         codec: Codec,
@@ -112,8 +112,8 @@ impl Packetizer {
         let timestamp = self.timestamp(time);
         match format.codec() {
             AudioCodec::Aac => {
-                // One AU header of 16 bits: 13 of size, which is that of the whole frame in each of its
-                // fragments, 3 of index.
+                // One AU header of 16 bits: 13 of size, which is that of the whole frame in each of
+                // its fragments, 3 of index.
                 let size = u16::try_from(frame.len() << 3).unwrap_or(u16::MAX).to_be_bytes();
                 let header = [0, 16, size[0], size[1]];
                 let pieces = frame.chunks(limits::RELAY_PAYLOAD_BYTES_MAX - header.len());
@@ -159,8 +159,8 @@ impl Packetizer {
         self.octets = self.octets.wrapping_add(octets);
     }
 
-    /// Appends a sender report: at `now` the track's time is `time`, in ticks of its clock. With the SDES
-    /// that a compound packet must have (RFC 3550 §6.1).
+    /// Appends a sender report: at `now` the track's time is `time`, in ticks of its clock. With
+    /// the SDES that a compound packet must have (RFC 3550 §6.1).
     pub fn write_sender_report(&self, now: WallTime, time: i64, out: &mut Vec<u8>) {
         let seconds = now.0.div_euclid(1000) + SECONDS_1900_TO_1970;
         let fraction = (now.0.rem_euclid(1000) << 32) / 1000;
@@ -221,7 +221,8 @@ mod tests {
         blocks
     }
 
-    /// The NAL units of an access unit's packets, as RFC 6184 §5.8 and RFC 7798 §4.4.3 put them together.
+    /// The NAL units of an access unit's packets, as RFC 6184 §5.8 and RFC 7798 §4.4.3 put them
+    /// together.
     fn nals(codec: Codec, packets: &[Packet<'_>]) -> Vec<Vec<u8>> {
         let mut nals: Vec<Vec<u8>> = Vec::new();
         for packet in packets {

@@ -1,7 +1,7 @@
 //! Frames of a ring in, RTP packets of one client out, on a time line of the client's own.
 //!
-//! It begins with the newest key frame, at time 0, and has no gaps: where the camera connects anew, or
-//! the client is too slow and frames are left out, time goes on. Knows nothing of: sockets.
+//! It begins with the newest key frame, at time 0, and has no gaps: where the camera connects anew,
+//! or the client is too slow and frames are left out, time goes on. Knows nothing of: sockets.
 
 use super::packetizer::Packetizer;
 use crate::{
@@ -81,8 +81,8 @@ impl Playback {
         Ok(())
     }
 
-    /// The client's time less the ring's, for this frame; `None` where it cannot be decoded by what the
-    /// client has.
+    /// The client's time less the ring's, for this frame; `None` where it cannot be decoded by what
+    /// the client has.
     fn shift(&mut self, frame: &Frame, intake: &Intake) -> Option<Ticks> {
         match self.run {
             Some((run, shift)) if run == frame.run && !self.follower.has_jumped => Some(shift),

@@ -1,6 +1,7 @@
 //! The dialogue with one client: RTSP requests in, replies out.
 //!
-//! Spec: RFC 2326 §10, §12. One stream a connection. Knows nothing of: sockets, cameras, who may look.
+//! Spec: RFC 2326 §10, §12. One stream a connection. Knows nothing of: sockets, cameras, who may
+//! look.
 
 use super::{
     description::{Description, TRACKS, VIDEO_TYPE, audio_type},

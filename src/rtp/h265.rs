@@ -132,8 +132,8 @@ impl Format {
     }
 }
 
-/// The packet inside a PACI packet (§4.4.4): its payload header and what lies behind it. One PACI in
-/// another is not allowed.
+/// The packet inside a PACI packet (§4.4.4): its payload header and what lies behind it. One PACI
+/// in another is not allowed.
 fn unwrap_paci(header: [u8; 2], mut rest: Bytes<'_>) -> Option<([u8; 2], Bytes<'_>)> {
     let fields = rest.u16()?;
     let kind = (fields >> 9 & 0x3f) as u8;

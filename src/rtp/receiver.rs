@@ -110,7 +110,8 @@ impl Receiver {
         self.handle(packet, now, deliver);
     }
 
-    /// Whether the packet is of another payload type while none of ours comes, or goes on where ours end.
+    /// Whether the packet is of another payload type while none of ours comes, or goes on where
+    /// ours end.
     pub fn is_of_other_type_alone(&self, packet: &Packet<'_>, now: Instant) -> bool {
         let is_silent = |at| now.saturating_duration_since(at) > TYPE_SILENCE;
         let goes_on =
@@ -273,8 +274,8 @@ impl Receiver {
         (self.order == Order::Reliable && is_near).then_some(ticks)
     }
 
-    /// Quirk: numbers that stand still, count by two or have their bytes swapped. TCP keeps the order
-    /// whatever they say.
+    /// Quirk: numbers that stand still, count by two or have their bytes swapped. TCP keeps the
+    /// order whatever they say.
     fn are_numbers_senseless(&mut self, packet: &Packet<'_>, position: &Position) -> bool {
         if !self.may_be_source(packet.ssrc) {
             return false;

@@ -1,6 +1,7 @@
 //! RTSP messages: bytes in, start line, fields and body out, all borrowed.
 //!
-//! Spec: RFC 2326 §4, §6, §7. Any version is taken: none but 1.0 was asked for. Knows nothing of: what a field means, interleaved data.
+//! Spec: RFC 2326 §4, §6, §7. Any version is taken: none but 1.0 was asked for. Knows nothing of:
+//! what a field means, interleaved data.
 
 use crate::{
     http::head::{Head, HeadError, words},
@@ -61,7 +62,8 @@ impl<'a> Message<'a> {
         Ok(Some((message, end)))
     }
 
-    /// Reads a reply whose body has no length, or not the one that it says: the body is all that came.
+    /// Reads a reply whose body has no length, or not the one that it says: the body is all that
+    /// came.
     pub fn parse_unfinished(bytes: &'a [u8]) -> Option<Message<'a>> {
         let (head, head_len) = Head::parse(bytes).ok()??;
         let start = Start::parse(&head)?;

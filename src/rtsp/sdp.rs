@@ -174,13 +174,14 @@ impl Section {
         })
     }
 
-    /// Whether a line of the section is about a payload type. Quirk: of a section with one format the
-    /// lines have another number than the first.
+    /// Whether a line of the section is about a payload type. Quirk: of a section with one format
+    /// the lines have another number than the first.
     fn is_meant(&self, number: u8, payload_type: u8) -> bool {
         number == payload_type || self.formats.len() == 1 && payload_type >= DYNAMIC_MIN
     }
 
-    /// What `rtpmap` or RFC 3551 §6 says of a payload type. Quirk: no `rtpmap`; the sets of `fmtp` tell.
+    /// What `rtpmap` or RFC 3551 §6 says of a payload type. Quirk: no `rtpmap`; the sets of `fmtp`
+    /// tell.
     fn format(&self, payload_type: u8) -> Format {
         let map = self.maps.iter().find(|(number, _)| self.is_meant(*number, payload_type));
         let known = || STATIC_MAPS.iter().find(|(number, _)| *number == payload_type);

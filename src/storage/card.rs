@@ -1,18 +1,19 @@
 //! The card's state machine: commands and the time in, calls to the disk and events out.
 //!
-//! Spec: docs/configuration.md, "Files on the card". Knows nothing of: threads, clocks, queues.
+//! Spec: docs/configuration.md, "Files on the card".
+//! Knows nothing of: threads, clocks, queues.
 //!
 //! ```text
-//! card.rs        commands, deadlines, letting go of the card and taking it back
+//! card.rs        commands, deadlines, releasing and resuming the card
 //! ├─ segments    open, append, sync, close
 //! ├─ staged      segments that another program writes
-//! ├─ health      what an error means; absent, read-only, failing; mending what did it
-//! ├─ room        retention, a full card, deleting
-//! ├─ folders     the list: names at once; whose folder each is
-//! ├─ spans       what people want of all recordings between two moments
+//! ├─ health      the meaning of errors; absent, read-only, failing; repairs
+//! ├─ room        retention, a full card, deletion
+//! ├─ folders     the list of names; the owners of folders
+//! ├─ spans       requests about all recordings between two times
 //! ├─ thinning    old recordings are reduced to their key frames
-//! ├─ index       what is known of them, in a file of each folder
-//! └─ heads       what the files say, newest first in the background
+//! ├─ index       a file in each folder that caches what is known of it
+//! └─ heads       heads of files, newest first, in the background
 //! ```
 
 mod folders;
@@ -46,11 +47,11 @@ use crate::{
     units::WallTime,
 };
 
-/// The card and all that is open on it.
+/// The card and everything open on it.
 ///
-/// *Shape*: after each [`Card::handle`] and [`Card::tick`] the events are drained by [`Card::poll`];
-/// `tick` is called again at [`Card::deadline`] at the latest, and may be called at any time. It does
-/// what is due, and of the work that can wait one small step.
+/// *Shape*: after each [`Card::handle`] and [`Card::tick`], events are drained with [`Card::poll`].
+/// `tick` has to be called again at [`Card::deadline`] at the latest, and may be called at any
+/// time. It does what is due, and one small step of background work.
 pub struct Card<D: Disk> {
     disk: D,
     settings: Settings,
@@ -59,43 +60,43 @@ pub struct Card<D: Disk> {
     events: VecDeque<Event>,
     /// The path in use; its folders are listed.
     root: Option<PathBuf>,
-    /// The folders that are listed, each kept in sight.
+    /// The listed folders, kept open.
     held: Vec<(PathBuf, D::Folder)>,
     file_system: FileSystem,
-    /// `root` was writable once: turning read-only is a fault, not somebody's wish.
+    /// `root` was writable once, so that turning read-only is a fault and not intended.
     was_writable: bool,
-    /// The card was let go of.
+    /// The card has been released.
     hold: Option<Hold>,
-    /// The lock file stands for longer than any upgrade takes.
+    /// The lock file has existed for longer than any upgrade takes.
     lock_ignored: bool,
-    /// Over which the card turned read-only.
+    /// The file over which the card turned read-only.
     suspect: Option<Suspect>,
     remounts: Vec<Instant>,
-    /// `Failing` ends then, if nothing fails any more.
+    /// `Failing` ends then unless something fails again.
     failing_until: Instant,
-    /// Recordings that went for an ENOSPC with room left since something was last written: where
-    /// that does not help, no more go.
+    /// Recordings deleted because of ENOSPC with free space, since the last successful write: if
+    /// that does not help, no more are deleted.
     deleted_in_vain: usize,
-    /// `keep_days` waits, which was said.
+    /// `keep_days` is suspended, and that was reported.
     age_is_doubtful: bool,
     /// What is being reduced to its key frames.
     thinning: Option<thinning::Job<D>>,
     next_thin: Instant,
-    /// What is wanted of a span and not done yet.
+    /// A request about a span that is not finished.
     span: Option<spans::Job>,
-    /// What time it was, as the board believes, and for how long the machine was up.
+    /// The time on the board's clock, whether it is trusted, and the uptime then.
     wall: Option<(Instant, WallTime, Clock, u64)>,
     next_lock_check: Instant,
     next_look: Instant,
     next_room: Instant,
     next_head: Option<Instant>,
-    /// No head is read before that, however much somebody wants to know.
+    /// No head is read before that, whatever is requested.
     head_pause: Instant,
-    /// Of each folder, once recording has begun.
+    /// One for each folder, once recording has begun.
     indexes: Vec<Index<D>>,
-    /// When it has, or will not begin.
+    /// When that is assumed even if it has not.
     index_due: Instant,
-    /// Whose head is read next; the cameras take turns.
+    /// Whose head is read next; cameras take turns.
     head_turn: usize,
 }
 
@@ -111,7 +112,7 @@ enum HoldBy {
 }
 
 impl<D: Disk> Card<D> {
-    /// A card that nobody has looked at yet; the first `tick` does.
+    /// Creates the state machine for a card that has not been examined; the first `tick` does that.
     pub fn new(disk: D, settings: Settings, catalog: Arc<Mutex<Catalog>>, now: Instant) -> Card<D> {
         Card {
             disk,
@@ -145,7 +146,7 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// Does what is asked; everything is answered by events.
+    /// Processes a command; everything is answered by events.
     pub fn handle(&mut self, command: Command, now: Instant) {
         match command {
             Command::Open { camera, start } => self.open(camera, &start, now),
@@ -180,7 +181,7 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// Does what is due, the lock file first: whoever waits for the card shall not wait for the rest.
+    /// Does what is due, the lock file first: a firmware upgrade must not wait for the rest.
     pub fn tick(&mut self, now: Instant) {
         if now >= self.next_lock_check {
             self.next_lock_check = now + LOCK_FILE_INTERVAL;
@@ -219,17 +220,17 @@ impl<D: Disk> Card<D> {
         due.fold(self.next_lock_check.min(self.next_look), Instant::min)
     }
 
-    /// The next event, the oldest first.
+    /// Returns the next event, oldest first.
     pub fn poll(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// How the card is.
+    /// Returns the card's state.
     pub fn state(&self) -> CardState {
         self.list().state.clone()
     }
 
-    /// When the next step is due of what can wait; never while the card waits to be remounted.
+    /// When the next step of background work is due; never while the card waits to be remounted.
     fn next_chore(&self) -> Option<Instant> {
         let waits = self.was_writable && matches!(self.list().state, CardState::ReadOnly(_));
         let is_up = self.root.is_some() && !waits;
@@ -272,7 +273,7 @@ impl<D: Disk> Card<D> {
         self.change_cameras(now);
     }
 
-    /// Takes up the cameras of the settings; those that were there before go on.
+    /// Applies the cameras of the settings; existing ones continue.
     fn change_cameras(&mut self, now: Instant) {
         let places = self.settings.cameras.clone();
         let (stay, leave): (Vec<_>, Vec<_>) = std::mem::take(&mut self.cameras)
@@ -317,7 +318,7 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// No file of the card stays open, nothing of it is known any more: it may come back another.
+    /// Closes all files and forgets the card: it may be replaced.
     fn release(&mut self, by: HoldBy, now: Instant) {
         self.abandon_thinning();
         self.close_all(now);
@@ -380,14 +381,14 @@ impl<D: Disk> Card<D> {
         self.root.is_some() && self.hold.is_none() && !is_bad
     }
 
-    /// The name of a file as the user knows it.
+    /// The name of a file as users know it.
     fn file(&self, camera: CameraId, name: Name) -> String {
         let path = self.path(camera, name).unwrap_or_default();
         let root = self.root.as_deref().unwrap_or(Path::new(""));
         path.strip_prefix(root).unwrap_or(&path).display().to_string()
     }
 
-    /// A file of the list as events speak of it.
+    /// A listed file, as described in events.
     fn recording(&self, folder: CameraId, name: Name) -> Recording {
         let list = self.list();
         let listed = list.folder(folder).and_then(|it| Some((it, it.get(name)?)));
@@ -417,7 +418,9 @@ impl<D: Disk> Card<D> {
         let directory = self.list().folder(camera).map(|folder| folder.directory.clone());
         let directory = directory.ok_or(io::ErrorKind::NotFound)?;
         if !self.held.iter().any(|(held, _)| *held == directory) {
-            return Err(foreign("what has the camera's name is no folder of this card"));
+            return Err(foreign(
+                "the camera's name belongs to something that is not a folder on this card",
+            ));
         }
         Ok(directory)
     }

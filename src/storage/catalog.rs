@@ -1,7 +1,7 @@
-//! Files on the card: the list in RAM that HTTP, the commands and retention read.
+//! Files on the card: the list in RAM used by HTTP, the commands and retention.
 //!
-//! Names come from one readdir, the rest of an entry from the head of its file, newest first, until
-//! the list is complete. A cache: the files alone suffice to make it again.
+//! Names come from one readdir, everything else from the heads of the files, newest first, until
+//! the list is complete. It is a cache: the files alone suffice to rebuild it.
 //! Knows nothing of: reading files, deleting them.
 
 mod days;
@@ -27,66 +27,66 @@ pub use self::{
     recall::Indexed,
 };
 
-/// The recordings of all cameras, and the card that they lie on.
+/// The recordings of all cameras, and the card that contains them.
 #[derive(Debug, Default)]
 pub struct Catalog {
     pub state: CardState,
-    /// The storage path in use; `None` while no card is.
+    /// The storage path in use; `None` while there is no card.
     pub root: Option<PathBuf>,
-    /// Asked for the first time after the first segment is open.
+    /// Measured for the first time after the first segment is open.
     pub space: Option<Space>,
-    /// Counts the cards that came and went: of another one, nothing that was known is so.
+    /// Counts changes of the card: nothing known about an earlier one applies.
     generation: u32,
     folders: Vec<Folder>,
-    /// `codecs` of the entries, each once; an entry holds its index here.
+    /// The distinct `codecs` of the entries, which store an index.
     all_codecs: Vec<Box<str>>,
-    /// Names of the cameras that recordings are of, each once; the index is the [`Owner`].
+    /// The distinct camera names; the index is the [`Owner`].
     owners: Vec<Box<str>>,
-    /// Of the folders of former cameras that were found.
+    /// Number of former cameras' folders found.
     next_former: usize,
     boots: boots::Boots,
     /// Recordings queued for a check against their files.
     looks: VecDeque<(CameraId, Name)>,
-    /// Recordings got other times than the index has.
+    /// Recordings have other times than the index.
     index_is_behind: bool,
 }
 
-/// One recording, in 32 bytes: 30,000 of them have less than 1 MB.
+/// One recording, in 32 bytes: 30,000 of them take less than 1 MB.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Entry {
     pub name: Name,
-    /// By its identity box; `None` where it has none or was not read: then that of its folder.
+    /// From its identity box; `None` if it has none or was not read: then its folder's owner.
     owner: Option<Owner>,
     facts: Facts,
     pub state: SegmentState,
     holds: Holds,
-    /// Whether `start` is to be believed; never for the old system's files.
+    /// Whether `start` can be trusted; never for the old system's files.
     pub clock_trusted: bool,
-    /// `None` where the head does not say or was not read.
+    /// `None` if the head does not contain it or was not read.
     pub codec: Option<Codec>,
     codecs: Codecs,
-    /// Of a segment still being written: the end of its last fragment. 0 until the file was read.
+    /// For an open segment, the end of its last fragment. 0 until the file has been read.
     pub bytes: u64,
-    /// Wall time of the first frame; of the old system's files what the directory says.
+    /// Wall time of the first frame; for the old system's files from the directory.
     pub start: WallTime,
     pub duration_ms: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SegmentState {
-    /// Only the name is known, and the head is still to be read.
+    /// Only the name is known; the head has not been read.
     Unread,
     Recording,
     Whole,
-    /// Short of its end, playable up to there.
+    /// Cut short, playable up to there.
     Cut,
     Damaged,
-    /// Not even whether it is a recording could be read; never deleted but by somebody's wish.
+    /// Unreadable, so we cannot tell whether it is a recording. Deleted only on explicit request.
     Unreadable,
 }
 
 impl SegmentState {
-    /// As in `/api/recordings`; of a recording that is not yet read, `unread`.
+    /// The name used in `/api/recordings`; `unread` before its head was read.
     pub fn name(self) -> &'static str {
         match self {
             SegmentState::Unread => "unread",
@@ -112,12 +112,12 @@ impl Catalog {
         self.index_is_behind = false;
     }
 
-    /// Whether every head was read; until then the list shows names without times.
+    /// Returns true if every head has been read; until then the list contains names without times.
     pub fn complete(&self) -> bool {
         self.root.is_some() && self.folders.iter().all(|folder| folder.newest_unread().is_none())
     }
 
-    /// When what is not yet read began, at the latest; `None` where every head was read.
+    /// The latest possible start of unread recordings; `None` if all heads have been read.
     pub fn read_to(&self) -> Option<WallTime> {
         let unread = self.folders.iter().filter_map(|folder| {
             let entries = folder.entries();
@@ -127,17 +127,17 @@ impl Catalog {
         unread.max_by_key(|time| time.0).or((self.root.is_none()).then_some(WallTime(i64::MAX)))
     }
 
-    /// Says that no head is left to be read.
+    /// Reports that no head is left to read.
     pub fn all_read(&mut self) {
         self.folders.iter_mut().for_each(Folder::all_read);
     }
 
-    /// Another one whenever everything was forgotten.
+    /// Changes whenever everything was forgotten.
     pub fn generation(&self) -> u32 {
         self.generation
     }
 
-    /// Those of cameras and of former ones; empty while no card is in use.
+    /// The folders of cameras and former cameras; empty while there is no card.
     pub fn folders(&self) -> &[Folder] {
         &self.folders
     }
@@ -150,12 +150,13 @@ impl Catalog {
         self.folders.iter_mut().find(|folder| folder.id == camera)
     }
 
-    /// The `codecs` parameter of an entry (`avc1.640028`), empty where it is not known.
+    /// Returns the `codecs` parameter of an entry (`avc1.640028`), empty if unknown.
     pub fn codecs(&self, entry: &Entry) -> &str {
         self.all_codecs.get(usize::from(entry.codecs.0)).map_or("", |codecs| codecs)
     }
 
-    /// Keeps a codec string once; a card with more than 254 different ones shows none for the rest.
+    /// Stores a codec string once; a card with more than 254 different ones shows none for the
+    /// others.
     pub fn intern(&mut self, codecs: &str) -> Codecs {
         let at = self.all_codecs.iter().position(|known| **known == *codecs);
         let index = at.unwrap_or(self.all_codecs.len());
@@ -192,18 +193,18 @@ impl Entry {
         self.codecs = codecs;
     }
 
-    /// Clips that are being made of it: others are deleted first.
+    /// The number of clips using it: other recordings are deleted first.
     pub fn held(&self) -> u8 {
         self.holds.0 & Holds::COUNT_MAX
     }
 
-    /// Counts one more of them, or one less.
+    /// Changes that number by one.
     pub fn hold(&mut self, change: i8) {
         let count = self.held().saturating_add_signed(change).min(Holds::COUNT_MAX);
         self.holds.0 = self.holds.0 & !Holds::COUNT_MAX | count;
     }
 
-    /// Why nothing was recorded before it, where there is a gap.
+    /// Why nothing was recorded before it, if there is a gap.
     pub fn cause(&self) -> Cause {
         Cause::of_number(self.holds.0 >> Holds::COUNT_BITS)
     }
@@ -212,7 +213,7 @@ impl Entry {
         self.holds.0 = self.held() | (cause as u8) << Holds::COUNT_BITS;
     }
 
-    /// By its identity box.
+    /// From its identity box.
     pub fn marks(&self) -> Marks {
         self.facts.marks()
     }
@@ -224,18 +225,18 @@ impl Entry {
         self.facts.set_marks(marks);
     }
 
-    /// Tells its codecs from those of other entries.
+    /// Distinguishes its codecs from those of other entries.
     pub fn codecs_number(&self) -> u8 {
         self.codecs.0
     }
 
-    /// Whether its head was read, so that its time is known.
+    /// Returns true if its head has been read, so that its time is known.
     pub fn is_read(&self) -> bool {
         !matches!(self.state, SegmentState::Unread | SegmentState::Unreadable)
     }
 
-    /// Milliseconds that lie between the recording before and this one, by clocks that were trusted;
-    /// 0 where one was not.
+    /// Milliseconds between the previous recording and this one, if both clocks were trusted;
+    /// otherwise 0.
     pub fn gap_since(&self, before: &Entry) -> u32 {
         if !before.clock_trusted || !self.clock_trusted {
             return 0;
@@ -244,13 +245,13 @@ impl Entry {
         u32::try_from(gap).unwrap_or(u32::MAX)
     }
 
-    /// Wall time of the end; where that is not known, of the start.
+    /// Wall time of its end; if that is unknown, of its start.
     pub fn end(&self) -> WallTime {
         WallTime(self.start.0.saturating_add(i64::from(self.duration_ms)))
     }
 }
 
-/// A codec string of [`Catalog::intern`].
+/// A codec string from [`Catalog::intern`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Codecs(u8);
 
@@ -258,7 +259,7 @@ impl Codecs {
     const NONE: Codecs = Codecs(u8::MAX);
 }
 
-/// How many clips are being made of a recording, and above that the cause of the gap before it.
+/// The number of clips using a recording, and above that the cause of the gap before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Holds(u8);
 
@@ -267,12 +268,12 @@ impl Holds {
     const COUNT_MAX: u8 = (1 << Holds::COUNT_BITS) - 1;
 }
 
-/// What takes less than a byte.
+/// Fields smaller than a byte.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Facts(u8);
 
 impl Facts {
-    /// Tells recordings of one camera and one number apart, see [`Entry::address`].
+    /// Distinguishes recordings of one camera with the same number, see [`Entry::address`].
     const TWIN: u8 = 0b111;
     /// Of [`Marks`].
     const MARKS: u8 = 0b111 << 3;
@@ -295,7 +296,7 @@ impl Facts {
         self.0 = if so { self.0 | fact } else { self.0 & !fact };
     }
 
-    /// The lowest of a box's flags is no mark.
+    /// The lowest flag of a box is not a mark.
     fn marks(self) -> Marks {
         Marks::of_flags((self.0 & Facts::MARKS) >> 2)
     }

@@ -1,8 +1,8 @@
-//! Coverage: the recordings of a camera in, newest first; spans of time and the gaps between them out.
+//! Coverage: a camera's recordings in, newest first; spans of time and the gaps between them out.
 //!
-//! Neighbours that lie close together are one span, so that a day of a thousand files is a few numbers.
-//! Recordings whose clock was not trusted are spans of their own, marked so: their times may be wrong by years,
-//! and lie over those of others. Then the numbers say what came first.
+//! Neighbours close together form one span, so that a day of a thousand files is a few numbers.
+//! Recordings with an untrusted clock form separate, marked spans: their times may be wrong by
+//! years and overlap others. Their numbers then show the order.
 //! Knows nothing of: HTTP, time zones.
 
 use super::catalog::{Entry, SegmentState};
@@ -12,12 +12,12 @@ use crate::{
     units::WallTime,
 };
 
-/// A span in which something was recorded, without a gap of more than [`COVERAGE_JOIN_MS`].
+/// A span of recordings without a gap longer than [`COVERAGE_JOIN_MS`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Span {
     pub start: WallTime,
     pub end: WallTime,
-    /// Addresses of its oldest and its newest recording, see [`Entry::address`].
+    /// The addresses of its oldest and newest recording, see [`Entry::address`].
     pub first: u32,
     pub last: u32,
     pub clock_trusted: bool,
@@ -25,7 +25,7 @@ pub struct Span {
     cause: Cause,
 }
 
-/// A span in which nothing was recorded, between two times that are both to be believed.
+/// A gap between two trusted times.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Gap {
     pub start: WallTime,
@@ -36,17 +36,17 @@ pub struct Gap {
 /// What was recorded in a span of time.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Coverage {
-    /// By rising starts, those of one start by rising numbers.
+    /// By ascending start, then by ascending number.
     pub spans: Vec<Span>,
-    /// By rising starts.
+    /// By ascending start.
     pub gaps: Vec<Gap>,
-    /// Of recordings that somebody keeps; a third as many as there may be spans.
+    /// Spans of kept recordings; at most a third as many as spans.
     pub kept: Vec<Span>,
-    /// There were more spans than were wanted: the shortest gaps between them are left out.
+    /// There were too many spans: the shortest gaps between them are omitted.
     pub merged: bool,
 }
 
-/// Makes a [`Coverage`] in one pass.
+/// Builds a [`Coverage`] in one pass.
 #[derive(Debug)]
 pub struct Survey {
     from: WallTime,
@@ -57,31 +57,31 @@ pub struct Survey {
     kept: Chain,
 }
 
-/// Spans whose times are of one kind, the newest first.
+/// Spans whose times are of one kind, newest first.
 #[derive(Default, Debug)]
 struct Chain {
     spans: Vec<Span>,
     merged: bool,
-    /// The oldest recording behind the span of time, and the newest before it.
+    /// The oldest recording after the time span, and the newest before it.
     after: Option<(WallTime, Cause)>,
     before: Option<WallTime>,
 }
 
 impl Survey {
-    /// Of what was recorded from `from` up to `to`, with at most so many spans.
+    /// Covers the time from `from` to `to`, with at most so many spans.
     pub fn new(from: WallTime, to: WallTime, spans_max: usize) -> Survey {
         let [trusted, doubtful, kept] = [(); 3].map(|()| Chain::default());
         Survey { from, to, spans_max: spans_max.max(2), trusted, doubtful, kept }
     }
 
-    /// Says until when nothing is recorded now, and why; comes before the first recording.
+    /// Sets until when and why nothing is being recorded now; must precede the first recording.
     pub fn nothing_until(&mut self, now: WallTime, cause: Cause) {
         self.trusted.after = Some((now, cause));
     }
 
-    /// Takes in the next older recording.
+    /// Adds the next older recording.
     ///
-    /// *Cost*: a few comparisons; memory for twice as many spans as are wanted.
+    /// *Cost*: a few comparisons; memory for twice the number of spans.
     pub fn add(&mut self, entry: &Entry) {
         let Some(address) = entry.address() else { return };
         if !entry.is_read() || entry.state == SegmentState::Damaged {
@@ -139,9 +139,9 @@ impl Chain {
         }
     }
 
-    /// Joins the spans that lie closest together, until there are no more than `max`.
+    /// Joins the closest spans until there are at most `max`.
     ///
-    /// The widest gaps of all are among the widest ones of a part, so it may be done by and by.
+    /// The widest gaps of all are among the widest of any part, so this can be done gradually.
     fn merge(&mut self, max: usize) {
         let surplus = self.spans.len().saturating_sub(max.max(1));
         if surplus == 0 {
@@ -165,12 +165,12 @@ impl Chain {
         });
     }
 
-    /// The gaps that reach into the span of time.
+    /// The gaps that overlap the time span.
     fn gaps(&self, from: WallTime, to: WallTime) -> Vec<Gap> {
         let after = self.after.into_iter();
         let begins = after.chain(self.spans.iter().map(|span| (span.start, span.cause)));
         let ends = self.spans.iter().map(|span| span.end).chain(self.before);
-        // Behind the newest span there need be nothing.
+        // Nothing has to follow the newest span.
         let ends = ends.skip(usize::from(self.after.is_none() && !self.spans.is_empty()));
         let pairs = ends.zip(begins);
         let gaps = pairs.map(|(start, (end, cause))| Gap { start, end, cause });
@@ -185,15 +185,15 @@ impl Chain {
 }
 
 impl Span {
-    /// Grows over an older one.
+    /// Extends the span by an older one.
     fn take_in(&mut self, older: &Span) {
         (self.start, self.end) = (self.start.min(older.start), self.end.max(older.end));
         (self.first, self.cause) = (older.first, older.cause);
     }
 }
 
-/// Milliseconds between two spans, or by which the older one reaches into the later one, its clock being set
-/// back.
+/// Milliseconds between two spans; negative if the older one overlaps the later one because its
+/// clock was set back.
 fn distance(older: &Span, later: &Span) -> i64 {
     later.start.0.saturating_sub(older.end.0).saturating_abs()
 }

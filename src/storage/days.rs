@@ -1,16 +1,17 @@
-//! Days: the recordings of a camera in, what each local day has of them out.
+//! Days: a camera's recordings in; what each local day contains of them out. A recording across
+//! midnight is split.
 //!
-//! A recording over midnight is split between its days. Knows nothing of: HTTP, which zone it is.
+//! Knows nothing of: HTTP, time zones.
 
 use super::catalog::{Entry, SegmentState};
 use crate::{limits::DAYS_MAX, mp4::identity::Marks, units::WallTime, zone::Zone};
 
-/// What was recorded, by day.
+/// Recordings by day.
 #[derive(Debug)]
 pub struct Days {
-    /// The first one, counted from 1970-01-01.
+    /// The first day, counted from 1970-01-01.
     pub first: i64,
-    /// When each begins, and when the last one ends.
+    /// The start of each day, and the end of the last.
     begins: Vec<WallTime>,
     pub days: Vec<Day>,
 }
@@ -24,7 +25,7 @@ pub struct Day {
 }
 
 impl Days {
-    /// The local days that a span touches, none where it is empty; `None` where they are more than
+    /// The local days that a span touches, none if it is empty; `None` if there are more than
     /// [`DAYS_MAX`].
     pub fn new(from: WallTime, to: WallTime, zone: &Zone) -> Option<Days> {
         let first = zone.day_of(from);
@@ -37,9 +38,9 @@ impl Days {
         })
     }
 
-    /// Takes in a recording, in any order.
+    /// Adds a recording, in any order.
     ///
-    /// *Cost*: a search among the days.
+    /// *Cost*: a binary search among the days.
     pub fn add(&mut self, entry: &Entry) {
         if !entry.is_read() || entry.state == SegmentState::Damaged {
             return;
@@ -68,7 +69,7 @@ impl Days {
     }
 }
 
-/// How much of a recording came before a moment, were it as dense everywhere.
+/// How much of a recording precedes a time, assuming a constant bit rate.
 fn bytes_until(entry: &Entry, moment: WallTime) -> u64 {
     let duration = u64::from(entry.duration_ms);
     let elapsed = u64::try_from(moment.0.saturating_sub(entry.start.0)).unwrap_or(0).min(duration);
@@ -139,7 +140,7 @@ mod tests {
     }
 
     proptest! {
-        /// Nothing is lost between two days, and nothing counted twice.
+        /// Nothing is lost between two days, and nothing is counted twice.
         #[test]
         fn days_add_up_to_what_was_recorded(
             starts in prop::collection::vec((0..20 * DAY, 0..3 * DAY, 0..u64::MAX >> 8), 0..40),

@@ -1,11 +1,11 @@
-//! The index of a folder: what the list knows of each recording, in one file, so that a start need not open
-//! them all.
+//! The index of a folder: what the list knows of each recording, in one file, so that a start need
+//! not open them all.
 //!
-//! Rows in, records out, and back. A record has 32 bytes and its own checksum; the file is a log of them in
-//! space allocated before, so that a record changes neither the file's size nor its clusters. Of two
-//! records of one recording the later counts. If the log is full and mostly about recordings that are gone,
-//! a new round begins at its front; records of the round before count until they are overwritten, for
-//! recordings that the new round does not name yet.
+//! Rows in, records out, and back. A record has 32 bytes and its own checksum; the file is a log of
+//! them in space allocated before, so that a record changes neither the file's size nor its
+//! clusters. Of two records of one recording the later counts. If the log is full and mostly about
+//! recordings that are gone, a new round begins at its front; records of the round before count
+//! until they are overwritten, for recordings that the new round does not name yet.
 //!
 //! A cache: it may be lost, torn or wrong at any byte, and the files decide.
 //! Spec: the drawing at [`Row`]. Knows nothing of: files, the list.
@@ -24,9 +24,9 @@ use crate::{
 /// 0     1      2     7      8      9       10     16     22           26     27     28
 /// kind, round, name, facts, owner, codecs, bytes, start, duration_ms, marks, cause, checksum
 /// ```
-/// Integers are big-endian. `facts`: bit 0 is a trusted clock, bits 1 and 2 the state, bits 3 and 4 the
-/// codec. Owner and codecs are numbers of texts, which have records of their own; 255 stands for none. Marks and
-/// cause are as in an identity box.
+/// Integers are big-endian. `facts`: bit 0 is a trusted clock, bits 1 and 2 the state, bits 3 and 4
+/// the codec. Owner and codecs are numbers of texts, which have records of their own; 255 stands
+/// for none. Marks and cause are as in an identity box.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Row<'a> {
     pub name: Name,
@@ -34,9 +34,9 @@ pub struct Row<'a> {
     pub state: SegmentState,
     pub clock_trusted: bool,
     pub codec: Option<Codec>,
-    /// The name of its camera, where it is known.
+    /// The name of its camera, if known.
     pub owner: Option<&'a str>,
-    /// Empty where it is not known.
+    /// Empty if unknown.
     pub codecs: &'a str,
     pub bytes: u64,
     pub start: WallTime,
@@ -45,19 +45,19 @@ pub struct Row<'a> {
     pub cause: Cause,
 }
 
-/// Whether a record is of the round that is being written.
+/// Whether a record belongs to the current round.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Round {
     Current,
     Before,
 }
 
-/// Where a log ends, and what its numbers of texts stand for.
+/// The end of a log, and the texts of its numbers.
 #[derive(Debug, Default)]
 pub struct Log {
-    /// That of the first record that is sound: each begins at the front.
+    /// That of the first valid record: every round starts at the front.
     round: Option<u8>,
-    /// Slots that were read.
+    /// Slots read so far.
     read: u32,
     /// The slot of the next record.
     next: u32,
@@ -65,16 +65,16 @@ pub struct Log {
     codecs: Texts,
 }
 
-/// Texts by their number, empty where it stands for none.
+/// Texts by number, empty if unused.
 #[derive(Debug, Default)]
 struct Texts {
     known: Vec<Box<str>>,
-    /// The number of the text whose parts are being read, its length, and what there is of it.
+    /// The number of the text being read, its length, and its parts so far.
     partial: (u8, u8, Vec<u8>),
 }
 
 impl Log {
-    /// Reads the next slot; `None` where it holds no row, or none that is sound.
+    /// Reads the next slot; `None` if it contains no valid row.
     pub fn read(&mut self, slot: &[u8; RECORD_BYTES]) -> Option<(Row<'_>, Round)> {
         self.read += 1;
         let (record, sum) = slot.split_last_chunk::<4>()?;
@@ -120,7 +120,8 @@ impl Log {
         })
     }
 
-    /// Appends the records of a row: texts that are new, then its own. False where a record can not say it.
+    /// Appends the records of a row: new texts, then the row. Returns false if it cannot be
+    /// represented.
     pub fn write(&mut self, row: &Row, out: &mut Vec<u8>) -> bool {
         self.try_write(row, out).is_some()
     }
@@ -151,7 +152,7 @@ impl Log {
         Some(())
     }
 
-    /// Begins a new round at the front of the file: appends all texts.
+    /// Starts a new round at the front of the file: appends all texts.
     pub fn begin_anew(&mut self, out: &mut Vec<u8>) {
         let round = self.round().wrapping_add(1);
         (self.round, self.next) = (Some(round), 0);
@@ -159,12 +160,12 @@ impl Log {
         self.codecs.write(CODECS, round, out);
     }
 
-    /// The slot in which the next record goes.
+    /// The slot of the next record.
     pub fn next(&self) -> u32 {
         self.next
     }
 
-    /// Says that so many records were written there.
+    /// Reports that so many records were written there.
     pub fn written(&mut self, records: u32) {
         self.round = Some(self.round());
         self.next += records;
@@ -186,8 +187,8 @@ impl Texts {
         }
     }
 
-    /// One part of a text: its number, the length of the whole, what was before it, and up to
-    /// [`PART_BYTES`] of it.
+    /// Reads a part of a text: its number, its total length, the offset, and up to [`PART_BYTES`]
+    /// of it.
     fn read(&mut self, mut record: Bytes, round: Round) -> Option<()> {
         let (number, length, begin) = (record.u8()?, record.u8()?, record.u8()?);
         if begin == 0 {
@@ -213,7 +214,7 @@ impl Texts {
         Some(())
     }
 
-    /// The number of a text; one that is new is appended.
+    /// Returns the number of a text; a new one is appended.
     fn number(&mut self, kind: u8, round: u8, text: &str, out: &mut Vec<u8>) -> Option<u8> {
         if text.is_empty() {
             return Some(NONE);
@@ -254,13 +255,13 @@ fn seal(mut record: [u8; RECORD_BYTES], out: &mut Vec<u8>) {
     out.extend_from_slice(&record);
 }
 
-/// CRC-32 of IEEE 802.3, by half bytes: 30,000 records in some 10 ms on a board.
+/// CRC-32 of IEEE 802.3, by half bytes: about 10 ms for 30,000 records on a board.
 fn checksum(bytes: &[u8]) -> u32 {
     let half = |sum: u32| sum >> 4 ^ TABLE[(sum & 15) as usize];
     !bytes.iter().fold(!0, |sum, byte| half(half(sum ^ u32::from(*byte))))
 }
 
-/// What four bits leave.
+/// The remainder of four bits.
 const TABLE: [u32; 16] = {
     let (mut table, mut index) = ([0; 16], 0);
     while index < 16 {
@@ -276,15 +277,15 @@ const TABLE: [u32; 16] = {
 };
 
 pub const RECORD_BYTES: usize = 32;
-/// Kinds of records; a later one is passed over. 0 is room that was never written.
+/// Kinds of records; unknown ones are skipped. 0 is space never written.
 const SEGMENT: u8 = 1;
 const OWNER: u8 = 2;
 const CODECS: u8 = 3;
 const STATES: [SegmentState; 3] = [SegmentState::Whole, SegmentState::Cut, SegmentState::Damaged];
 const CODEC_KINDS: [Option<Codec>; 3] = [None, Some(Codec::H264), Some(Codec::H265)];
-/// The number of no text.
+/// The number for no text.
 const NONE: u8 = u8::MAX;
-/// Of a text in one record.
+/// Bytes of a text in one record.
 const PART_BYTES: usize = RECORD_BYTES - 5 - 4;
 
 #[cfg(test)]

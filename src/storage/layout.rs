@@ -123,7 +123,8 @@ impl Asked {
 /// been deleted.
 ///
 /// A name instead of content: on FAT it is created and removed with one sector of the directory. A
-/// power cut leaves the old one, the new one or both, of which the higher counts; no rename is needed.
+/// power cut leaves the old one, the new one or both, of which the higher counts; no rename is
+/// needed.
 pub fn highest_marker(number: u32) -> String {
     format!("{number:03}.top")
 }

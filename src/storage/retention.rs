@@ -1,8 +1,9 @@
-//! Which recording goes next: what is on the card and how much room is wanted in, one name out.
+//! Which recording to delete next: the card's contents and the space wanted in, one name out.
 //!
-//! Only recordings are named, never one that is kept or being written; the old system's count like ours.
-//! Spec: docs/configuration.md, "Files on the card". Knows nothing of: files; whether an unread one is a recording at all is
-//! looked at before it is deleted.
+//! Only recordings are named, never kept or open ones; the old system's count like ours.
+//! Spec: docs/configuration.md, "Files on the card".
+//! Knows nothing of: files. Before an unread one is deleted, the caller checks that it is a
+//! recording.
 
 use std::iter::Peekable;
 
@@ -18,7 +19,7 @@ use crate::{
     units::WallTime,
 };
 
-/// How much room is wanted.
+/// The space wanted.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
     /// Two segments' worth of every camera that records.
@@ -30,13 +31,13 @@ pub struct Wanted {
 pub enum Verdict {
     Enough,
     Delete(CameraId, Name),
-    /// There is too little room, and nothing is left that may be deleted.
+    /// There is too little space, and nothing may be deleted.
     NothingLeft,
 }
 
-/// Judges the room on the card: the oldest of the camera that fills most goes first.
+/// Judges the free space: the oldest recording of the camera that uses most is deleted first.
 ///
-/// Where deleting all of ours could not reach `keep_free_percent`, only `segments_bytes` is wanted.
+/// If deleting all of ours could not reach `keep_free_percent`, only `segments_bytes` is wanted.
 pub fn for_room(folders: &[Folder], space: Space, wanted: &Wanted) -> Verdict {
     let average = average_bytes(folders);
     let filled = |folder: &Folder| {
@@ -57,18 +58,19 @@ pub fn for_room(folders: &[Folder], space: Space, wanted: &Wanted) -> Verdict {
     fullest.map_or(Verdict::NothingLeft, |(_, camera, name)| Verdict::Delete(camera, name))
 }
 
-/// A recording that is older than `keep_days`.
+/// A recording older than `keep_days`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Aged {
     Delete(CameraId, Name),
-    /// By the clock one is, and the recordings do not bear it out: it may have jumped.
+    /// One seems to be, but other recordings do not support that: the clock may have jumped.
     Doubtful,
 }
 
-/// Names the oldest recording where it is older than `keep_days`; 0 days are no limit.
+/// Names the oldest recording if it is older than `keep_days`; 0 means no limit.
 ///
-/// Only recordings whose clock was trusted have an age; `now` must be trusted too. A clock that jumps ahead by years would
-/// have everything deleted: so a time in which nothing was recorded and that is longer than `keep_days` does not count.
+/// Only recordings with a trusted clock have an age, and `now` must be trusted. A clock that jumps
+/// ahead by years would delete everything, so a period without recordings that is longer than
+/// `keep_days` does not count.
 pub fn for_age(folders: &[Folder], now: WallTime, keep_days: u32) -> Option<Aged> {
     if keep_days == 0 {
         return None;
@@ -88,7 +90,8 @@ pub fn for_age(folders: &[Folder], now: WallTime, keep_days: u32) -> Option<Aged
     })
 }
 
-/// The oldest recording that is older than `thin_after_days` and may be reduced to its key frames; 0 days: none.
+/// The oldest recording that is older than `thin_after_days` and may be reduced to its key frames;
+/// 0 days: none.
 ///
 /// As of [`for_age`], the clocks must be trusted, and a clock that jumped does not count.
 pub fn for_thinning(
@@ -115,13 +118,14 @@ pub fn for_thinning(
     is_borne_out(folders, oldest.end(), now, full).then_some((camera, oldest.name))
 }
 
-/// When the recordings of a folder ended that did so after `from`, newest first.
+/// The ends after `from` of a folder's recordings, newest first.
 fn ends(folder: &Folder, from: WallTime) -> Peekable<impl Iterator<Item = i64>> {
     let trusted = folder.entries().iter().rev().filter(|entry| entry.clock_trusted);
     trusted.map(|entry| entry.end().0).filter(move |&end| end >= from.0).peekable()
 }
 
-/// Whether more than `kept` milliseconds lie between two times, without those gaps in all recordings that are longer.
+/// Returns true if more than `kept` milliseconds lie between two times, not counting longer gaps in
+/// all recordings.
 fn is_borne_out(folders: &[Folder], from: WallTime, now: WallTime, kept: i64) -> bool {
     let mut newest_first: Vec<_> = folders.iter().map(|folder| ends(folder, from)).collect();
     let (mut later, mut counted) = (now.0, 0i64);
@@ -138,8 +142,8 @@ fn is_borne_out(folders: &[Folder], from: WallTime, now: WallTime, kept: i64) ->
     true
 }
 
-/// Names the recording that goes where a folder holds as many names as it may: the oldest of those that a
-/// camera made by the thousand because it began anew all the time, else the oldest.
+/// Names the recording to delete in a folder with the maximum number of names: the oldest of those
+/// that a camera made in masses by restarting all the time, or else the oldest.
 pub fn for_count(folder: &Folder, file_system: FileSystem) -> Option<Name> {
     if folder.entries().len() < recordings_max(file_system) {
         return None;
@@ -150,7 +154,7 @@ pub fn for_count(folder: &Folder, file_system: FileSystem) -> Option<Name> {
     folder.entries().iter().find(is_short).map(|entry| entry.name).or_else(|| oldest(folder))
 }
 
-/// Recordings that a folder may hold.
+/// The number of recordings a folder may contain.
 pub fn recordings_max(file_system: FileSystem) -> usize {
     match file_system {
         FileSystem::Fat => FAT_RECORDINGS_MAX,
@@ -158,7 +162,7 @@ pub fn recordings_max(file_system: FileSystem) -> usize {
     }
 }
 
-/// The oldest recording of a folder that may be deleted; one that is being handed out is the last to go.
+/// The oldest recording in a folder that may be deleted; one being sent is deleted last.
 pub fn oldest(folder: &Folder) -> Option<Name> {
     let may_go = || folder.entries().iter().filter(|entry| may_go(entry));
     may_go().find(|entry| entry.held() == 0).or_else(|| may_go().next()).map(|entry| entry.name)
@@ -169,7 +173,7 @@ fn may_go(entry: &Entry) -> bool {
     !is_kept && !matches!(entry.state, SegmentState::Recording | SegmentState::Unreadable)
 }
 
-/// What the unread ones are taken for, until their heads are read.
+/// The assumed size of unread recordings.
 fn average_bytes(folders: &[Folder]) -> u64 {
     let (mut sum, mut count) = (0u64, 0u64);
     let entries = folders.iter().flat_map(|folder| folder.entries());
@@ -184,10 +188,10 @@ fn bytes_of(entry: &Entry, average: u64) -> u64 {
     if entry.state == SegmentState::Unread { average } else { entry.bytes }
 }
 
-/// What `segment_seconds` asks for lasts for longer.
+/// Segments of any `segment_seconds` are longer.
 const SHORT_MILLIS: u32 = 2000;
 const MILLIS_PER_DAY: i64 = 24 * 60 * 60 * 1000;
-/// A minute at 4 Mbit/s, where nothing is known of any recording.
+/// A minute at 4 Mbit/s, if nothing is known about any recording.
 const UNREAD_BYTES: u64 = 30 << 20;
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! Thinning: the fragments of a recording in, what is left of it where only its key frames stay, out.
+//! Thinning: the fragments of a recording in, what is left of it where only its key frames stay,
+//! out.
 //!
-//! Each key frame lasts until the next, so begin and length are those of the recording: what a minute
-//! showed is still shown in a minute. Sound goes. Knows nothing of: files, the card.
+//! Each key frame lasts until the next, so begin and length are those of the recording: what a
+//! minute showed is still shown in a minute. Sound goes. Knows nothing of: files, the card.
 
 use crate::{
     limits::{THIN_FRAME_BYTES_MAX, THIN_KEY_FRAMES_MAX},
@@ -89,8 +90,8 @@ impl Survey {
         self.is_unfit
     }
 
-    /// The plan for a recording of so many bytes, of which the head takes some; `None` where it is to stay as
-    /// it is: too little would be gained, or its key frames do not stand for themselves.
+    /// The plan for a recording of so many bytes, of which the head takes some; `None` where it is
+    /// to stay as it is: too little would be gained, or its key frames do not stand for themselves.
     pub fn finish(self, recording_bytes: u64, head_bytes: u64) -> Option<Plan> {
         let Survey { keys, end, is_unfit, .. } = self;
         let ends = keys.iter().skip(1).map(|key| i64::from(key.time)).chain([end]);
@@ -111,8 +112,8 @@ impl Survey {
 }
 
 impl Plan {
-    /// Appends the header of a fragment that holds one key frame, whose bytes come next; `None` behind
-    /// the last.
+    /// Appends the header of a fragment that holds one key frame, whose bytes come next; `None`
+    /// behind the last.
     pub fn header(&self, nth: usize, out: &mut Vec<u8>) -> Option<(KeyFrame, Extent)> {
         let key = *self.keys.get(nth)?;
         let next = self.keys.get(nth + 1).map_or(self.end, |next| i64::from(next.time));

@@ -15,8 +15,9 @@
 //! ```
 //! Checking a password is slow, so it is not done here: [`Access::admit`], [`Access::log_in`] and
 //! [`Access::change_password`] may answer [`Verdict::Verify`]; the [`Attempt`] is run on another
-//! thread, one after the other, and its [`Answer`] brought to [`Access::verified`]. Where somebody guesses
-//! they may answer [`Verdict::Held`]: the [`Held`] is kept for a while and brought to [`Access::proceed`].
+//! thread, one after the other, and its [`Answer`] brought to [`Access::verified`]. Where somebody
+//! guesses they may answer [`Verdict::Held`]: the [`Held`] is kept for a while and brought to
+//! [`Access::proceed`].
 //!
 //! Knows nothing of: sockets, the server, what a route does, files but the password's.
 
@@ -59,8 +60,8 @@ use std::{
     time::Instant,
 };
 
-/// What is remembered between requests. All of it is in memory and ends with the process, but for the
-/// password's file, which the caller reads and writes.
+/// What is remembered between requests. All of it is in memory and ends with the process, but for
+/// the password's file, which the caller reads and writes.
 pub struct Access {
     auth: Auth,
     hosts: Hosts,
@@ -139,7 +140,8 @@ pub enum Verdict {
 }
 
 impl Access {
-    /// `own_name` is the machine's ([`host::own_name`]); `random` is [`secret::random`] but in tests.
+    /// `own_name` is the machine's ([`host::own_name`]); `random` is [`secret::random`] but in
+    /// tests.
     pub fn new(
         web: &config::Web,
         own_name: &str,
@@ -285,7 +287,8 @@ impl Access {
         }
     }
 
-    /// `PUT /api/password`, once it is admitted. Whoever comes by the control socket needs no `old`.
+    /// `PUT /api/password`, once it is admitted. Whoever comes by the control socket needs no
+    /// `old`.
     ///
     /// # Errors
     /// Where the password stays as it is.
@@ -511,8 +514,8 @@ fn connections(web: &config::Web) -> usize {
     usize::try_from(web.connections_max.get()).unwrap_or(usize::MAX)
 }
 
-/// Whether an address is of this machine or of a network that is not the Internet: RFC 1918, RFC 3927,
-/// RFC 4193, RFC 4291 §2.5.6. Not those of a provider's NAT (RFC 6598), where strangers are.
+/// Whether an address is of this machine or of a network that is not the Internet: RFC 1918, RFC
+/// 3927, RFC 4193, RFC 4291 §2.5.6. Not those of a provider's NAT (RFC 6598), where strangers are.
 fn is_local(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => {

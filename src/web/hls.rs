@@ -1,4 +1,5 @@
-//! HLS: a camera's name and a span in, a playlist of its recordings out, and these as it names them.
+//! HLS: a camera's name and a span in, a playlist of its recordings out, and these as it names
+//! them.
 //!
 //! `hls` makes the text and moves the times; here are the files they come from.
 
@@ -111,8 +112,8 @@ impl Web {
         Ok(found)
     }
 
-    /// Looks into those recordings whose heads must be known, one at a time, so that other readers have
-    /// their turns. What can not be read is left out.
+    /// Looks into those recordings whose heads must be known, one at a time, so that other readers
+    /// have their turns. What can not be read is left out.
     async fn fill(
         &self,
         mut playlist: Playlist,

@@ -44,7 +44,8 @@ impl Web {
         Ok(self.access.borrow_mut().pass(who, &view, runtime::now()))
     }
 
-    /// Decides by its `Authorization` whether an RTSP client may watch, by the rules of `GET /live`.
+    /// Decides by its `Authorization` whether an RTSP client may watch, by the rules of `GET
+    /// /live`.
     pub(crate) async fn admit_player(
         self: &Rc<Self>,
         authorization: Option<&str>,
@@ -61,8 +62,8 @@ impl Web {
         }
     }
 
-    /// Carries out a verdict, and reports what happened. `link`: the connection that waits for it, if it
-    /// is one of ours.
+    /// Carries out a verdict, and reports what happened. `link`: the connection that waits for it,
+    /// if it is one of ours.
     async fn settle(
         self: &Rc<Self>,
         verdict: Result<Verdict, Refusal>,

@@ -1,4 +1,5 @@
-//! What was recorded when: `GET /api/timeline` and `GET /api/days`; and what time it is: `POST /api/clock`.
+//! What was recorded when: `GET /api/timeline` and `GET /api/days`; and what time it is: `POST
+//! /api/clock`.
 //!
 //! The first two walk once through a camera's recordings in the catalogue.
 //! Spec: docs/http.md.

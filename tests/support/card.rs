@@ -1,5 +1,5 @@
-//! A card: an ext4 image on a loop device, mounted and unmounted under a running smolnvr. Needs root,
-//! as `mount` does.
+//! A card: an ext4 image on a loop device, mounted and unmounted under a running smolnvr. Needs
+//! root, as `mount` does.
 
 use super::{Nvr, frames_in, recordings_in, wait_for_within};
 use std::{

@@ -4,16 +4,18 @@ use super::{mp4, vcl};
 use camera::Clip;
 use std::path::PathBuf;
 
-/// Number in the clip, how long before its file's last frame it is shown, and whether it is a key frame.
+/// Number in the clip, how long before its file's last frame it is shown, and whether it is a key
+/// frame.
 type Frame = (u64, i64, bool);
 
-/// Checks that FFmpeg's files hold the frames of ours at the same times, in as many files, each as long;
-/// but for the end, where the native engine takes what the camera sent last, and for the first frame.
+/// Checks that FFmpeg's files hold the frames of ours at the same times, in as many files, each as
+/// long; but for the end, where the native engine takes what the camera sent last, and for the
+/// first frame.
 pub fn assert_same(ours: &[PathBuf], theirs: &[PathBuf], clip: &Clip) {
     let (mut ours, mut theirs) = (frames(ours, clip), frames(theirs, clip));
     assert_eq!(ours.len(), theirs.len(), "as many files");
-    // FFmpeg's RTSP client knows no time of a run's first frame: it is given that of the second, which
-    // comes a tick later.
+    // FFmpeg's RTSP client knows no time of a run's first frame: it is given that of the second,
+    // which comes a tick later.
     theirs[0][0].1 += 3600;
     theirs[0][1].1 += 1;
     let end = theirs.last().unwrap().len();

@@ -273,8 +273,8 @@ pub fn numbered_clip() -> Clip {
     cached_clip("numbered.h264")
 }
 
-/// Two minutes that begin with an IDR; from then on pictures are refreshed bit by bit, from a recovery
-/// point each second on.
+/// Two minutes that begin with an IDR; from then on pictures are refreshed bit by bit, from a
+/// recovery point each second on.
 pub fn refreshing_clip() -> Clip {
     const FRAMES: u64 = 120 * 25;
     let output = Command::new("ffmpeg")
@@ -295,7 +295,8 @@ fn cached_clip(name: &str) -> Clip {
     Clip::load(cache.join("smolnvr/clips").join(name)).expect("`make test` makes it")
 }
 
-/// What `smolnvr verify --json` says of each file, by file name: state and, where it is damaged, why.
+/// What `smolnvr verify --json` says of each file, by file name: state and, where it is damaged,
+/// why.
 pub fn states_of(folder: &Path) -> Vec<(String, String)> {
     let (_, output, complaints) = smolnvr(&["verify", "--json", folder.to_str().unwrap()]);
     assert_eq!(complaints, "");
@@ -315,8 +316,8 @@ pub fn assert_all_whole(folder: &Path) {
     assert!(states.iter().all(|(_, state)| state == "whole"), "{states:?}");
 }
 
-/// Has smolnvr remember that the clock was an hour behind when the machine booted: it was set since, and is
-/// trusted.
+/// Has smolnvr remember that the clock was an hour behind when the machine booted: it was set
+/// since, and is trusted.
 pub fn step_the_clock(directory: &Path) {
     let read = |path: &str| fs::read_to_string(path).unwrap();
     let boot = read("/proc/sys/kernel/random/boot_id").trim().replace('-', "");
@@ -415,8 +416,8 @@ pub fn assert_exact(files: &[PathBuf], clip: &Clip, first: u64, frames: u64) {
     assert_eq!(number - first, frames, "frames in {} files", files.len());
 }
 
-/// Checks that a movie holds frames of the clip without a gap, from a key frame on, its time beginning
-/// at 0, as exactly as [`assert_exact`]; answers the number of the first one in the clip.
+/// Checks that a movie holds frames of the clip without a gap, from a key frame on, its time
+/// beginning at 0, as exactly as [`assert_exact`]; answers the number of the first one in the clip.
 pub fn assert_is_part_of(movie: &mp4::Movie, clip: &Clip) -> u64 {
     let opening = &movie.samples[0];
     let first = frame_number(opening, clip);
@@ -455,7 +456,8 @@ pub fn assert_ffmpeg_is_silent(files: &[PathBuf]) {
         let path = file.to_str().unwrap();
         let probe = ["-v", "warning", "-count_packets", "-show_streams", path];
         let decode = ["-nostdin", "-xerror", "-v", "warning", "-i", path];
-        // Without it FFmpeg's null output rounds uneven times to a frame rate, and complains of that.
+        // Without it FFmpeg's null output rounds uneven times to a frame rate, and complains of
+        // that.
         let decode = [&decode[..], &["-enc_time_base", "-1", "-f", "null", "-"]].concat();
         for (program, arguments) in [("ffprobe", &probe[..]), ("ffmpeg", &decode[..])] {
             let output = Command::new(program).args(arguments).output().unwrap();

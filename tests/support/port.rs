@@ -28,8 +28,8 @@ impl Port {
         Port { number, _sockets: vec![bound(number).1] }
     }
 
-    /// A port that swallows what is sent to it: the queue of a listener that accepts nobody is full,
-    /// so the kernel drops further connections in silence, as a dead cable does.
+    /// A port that swallows what is sent to it: the queue of a listener that accepts nobody is
+    /// full, so the kernel drops further connections in silence, as a dead cable does.
     pub fn dead() -> Port {
         let (number, socket) = bound(0);
         listen(&socket, 0).unwrap();
@@ -47,8 +47,8 @@ impl Port {
     }
 }
 
-/// Whether bytes that were written to connections of this port have not reached the other end's kernel:
-/// a busy machine delivers them later, even to itself.
+/// Whether bytes that were written to connections of this port have not reached the other end's
+/// kernel: a busy machine delivers them later, even to itself.
 pub fn is_sending(number: u16) -> bool {
     let local = format!("0100007F:{number:04X}");
     let sockets = fs::read_to_string("/proc/net/tcp").unwrap();

@@ -46,8 +46,8 @@ impl Server {
         Server { child, url }
     }
 
-    /// VLC's, over UDP alone, which plays a file once: clients join where it is. It refuses to run as
-    /// root.
+    /// VLC's, over UDP alone, which plays a file once: clients join where it is. It refuses to run
+    /// as root.
     pub fn vlc(file: &Path) -> Server {
         let folder = file.parent().unwrap();
         fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();
@@ -82,8 +82,8 @@ impl Drop for Server {
     }
 }
 
-/// Puts so many frames of a clip with its times into an ordinary MP4 file: what smolnvr records of the
-/// test camera (`exact.rs` shows that this is the clip), written anew by FFmpeg.
+/// Puts so many frames of a clip with its times into an ordinary MP4 file: what smolnvr records of
+/// the test camera (`exact.rs` shows that this is the clip), written anew by FFmpeg.
 pub fn make_mp4(clip: &Clip, frames: u64, file: &Path) {
     let options = Options { speed: Speed::Times(20.0), frames: Some(frames), ..Options::default() };
     let camera = Camera::builder().stream_with("cam", clip.clone(), options).start().unwrap();
@@ -98,8 +98,8 @@ pub fn make_mp4(clip: &Clip, frames: u64, file: &Path) {
     assert!(status.unwrap().success());
 }
 
-/// Records a server until so many frames are on the card, and checks that they are a part of the clip
-/// without a gap; times may be off by so many ticks, where the server counts in other units.
+/// Records a server until so many frames are on the card, and checks that they are a part of the
+/// clip without a gap; times may be off by so many ticks, where the server counts in other units.
 pub fn assert_records_clip(nvr: &mut Nvr, clip: &Clip, enough: usize, tolerance: i64) {
     super::wait_for("the clip's frames on disk", || frames_in(&nvr.files()) >= enough);
     let (status, _) = nvr.terminate();

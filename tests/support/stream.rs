@@ -24,8 +24,8 @@ pub fn decodable(clip: &Clip, session: &Session) -> Vec<u64> {
     (0..session.frames).filter(is_stored).collect()
 }
 
-/// Checks that the files hold these frames of the clip, each once, in order, byte for byte, and that
-/// times within a file are those that were sent.
+/// Checks that the files hold these frames of the clip, each once, in order, byte for byte, and
+/// that times within a file are those that were sent.
 pub fn assert_holds(files: &[PathBuf], clip: &Clip, frames: &[u64]) {
     let mut expected = frames.iter();
     for file in files {

@@ -5,8 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Measures what a process and this test take together, without what the machine denied them: the time in
-/// which their threads could have run and others ran, and the time in which somebody waited for a disk.
+/// Measures what a process and this test take together, without what the machine denied them: the
+/// time in which their threads could have run and others ran, and the time in which somebody waited
+/// for a disk.
 pub struct Watch {
     process: u32,
     began: Instant,

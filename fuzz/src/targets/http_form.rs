@@ -1,5 +1,5 @@
-//! Bytes of a client's connection, up to where they are no requests; and what the routes and the rules
-//! then read in them.
+//! Bytes of a client's connection, up to where they are no requests; and what the routes and the
+//! rules then read in them.
 
 use crate::source::pieces;
 use smolnvr::{

@@ -1,5 +1,5 @@
-//! Frames, sound, reports and losses of a camera in any order, on their way into the ring: every frame is
-//! stored or counted, and times go on as they must.
+//! Frames, sound, reports and losses of a camera in any order, on their way into the ring: every
+//! frame is stored or counted, and times go on as they must.
 
 use crate::{files, source::Source};
 use smolnvr::{
@@ -32,8 +32,8 @@ struct Trial {
     stored_sounds: u64,
     /// The newest frame and its stamp.
     last: Option<(Frame, RtpTime)>,
-    /// Frames in a row that were a frame's time apart by their stamps, and whether the newest of them
-    /// was by its times.
+    /// Frames in a row that were a frame's time apart by their stamps, and whether the newest of
+    /// them was by its times.
     orderly: u32,
     is_exact: bool,
     last_sound: Option<(u32, i64)>,
@@ -42,7 +42,8 @@ struct Trial {
     /// Arrivals are told: stamps may be replaced.
     has_clock: bool,
     now: Instant,
-    /// When the run's first frame came, and by how much a frame's time was most ahead of its arrival.
+    /// When the run's first frame came, and by how much a frame's time was most ahead of its
+    /// arrival.
     start: Instant,
     lead: i64,
     /// `units` when the newest frame was stored.

@@ -23,8 +23,8 @@ pub fn latm(data: &[u8]) {
     }
 }
 
-/// Elements of one frame each, in one packet or several, whose configuration the SDP tells. One of which
-/// a packet is missing does not come.
+/// Elements of one frame each, in one packet or several, whose configuration the SDP tells. One of
+/// which a packet is missing does not come.
 fn packed(source: &mut Source<'_>) {
     let depacketizer =
         AudioDepacketizer::new("MP4A-LATM", 16_000, 1, "cpresent=0; config=400028103fc0");

@@ -1,4 +1,5 @@
-//! A segment that is cut anywhere and garbled, and its repair: what remains is a whole prefix of it.
+//! A segment that is cut anywhere and garbled, and its repair: what remains is a whole prefix of
+//! it.
 
 use crate::{
     files::{File, carry_out, scanned, segment},

@@ -29,7 +29,8 @@ pub fn mp4_scan(data: &[u8]) {
     check_unreadable(data);
 }
 
-/// A card that fails in the middle of the file: nothing behind that counts, and nothing before is other.
+/// A card that fails in the middle of the file: nothing behind that counts, and nothing before is
+/// other.
 fn check_unreadable(data: &[u8]) {
     let bad = data.len() as u64 / 2;
     let read_at = |buffer: &mut [u8], at: u64| match at + (buffer.len() as u64) > bad {

@@ -1,5 +1,5 @@
-//! NAL units that may be parameter sets: what is taken of them goes through a decoder configuration and
-//! a file's head, and is the same behind them.
+//! NAL units that may be parameter sets: what is taken of them goes through a decoder configuration
+//! and a file's head, and is the same behind them.
 
 use crate::{files, source::Source};
 use smolnvr::{

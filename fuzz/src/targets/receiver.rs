@@ -1,5 +1,5 @@
-//! Packets of a track in any order, time and number of sources; what is delivered and counted is held
-//! against what was fed.
+//! Packets of a track in any order, time and number of sources; what is delivered and counted is
+//! held against what was fed.
 
 use crate::source::Source;
 use smolnvr::{

@@ -1,5 +1,5 @@
-//! A camera's side of an RTSP connection, as the seeds show it: a digit that chooses the options, then
-//! replies, requests and `$` blocks; or, behind a `p`, packets of a camera that plays.
+//! A camera's side of an RTSP connection, as the seeds show it: a digit that chooses the options,
+//! then replies, requests and `$` blocks; or, behind a `p`, packets of a camera that plays.
 
 use crate::{
     random::Random,

@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// A decoder as the specifications have it: it knows the sample entry's sets and those in samples, and
-/// forgets what refers to a set that changes.
+/// A decoder as the specifications have it: it knows the sample entry's sets and those in samples,
+/// and forgets what refers to a set that changes.
 struct Decoder {
     collector: Collector,
     entry: Option<Arc<ParameterSets>>,

@@ -35,7 +35,8 @@ type Arrives = fn(u64) -> u64;
 
 /// What came of it.
 struct Outcome {
-    /// How far sound is from the video, in ms, at its worst after a minute, without what no file has.
+    /// How far sound is from the video, in ms, at its worst after a minute, without what no file
+    /// has.
     error: i64,
     stored: u64,
     /// How much of it is heard.

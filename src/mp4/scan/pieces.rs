@@ -89,8 +89,8 @@ pub struct DecodeTime {
     pub time: u64,
 }
 
-/// Tells `visit` where each box from `begin` on ends, and of the decode times in it; ends where that
-/// answers `Break`, or at `len`. `begin` must be where a box begins.
+/// Tells `visit` where each box from `begin` on ends, and of the decode times in it; ends where
+/// that answers `Break`, or at `len`. `begin` must be where a box begins.
 ///
 /// *Cost*: 4 KB of memory, one or two reads of 4 KB a fragment.
 ///
@@ -154,8 +154,8 @@ fn read_fragment(
     Ok(())
 }
 
-/// Reads boxes of these kinds in front of the media, one behind the other, up to and with `moov`. `None`
-/// where they are longer than `bytes_max` together, or there is no `moov`.
+/// Reads boxes of these kinds in front of the media, one behind the other, up to and with `moov`.
+/// `None` where they are longer than `bytes_max` together, or there is no `moov`.
 pub fn read_boxes(
     read_at: ReadAt,
     len: u64,

@@ -15,8 +15,8 @@ const SEI: &[u8] = &[0x4e, 0x01, 0x05, 0x01, 0x11, 0x80];
 const SUFFIX_SEI: &[u8] = &[0x50, 0x01, 0x84, 0x01, 0x11, 0x80];
 const DELIMITER: &[u8] = &[0x46, 0x01, 0x50];
 
-/// A slice of picture parameter set 0: its address, and the order count of its picture, which an IDR
-/// picture does not have.
+/// A slice of picture parameter set 0: its address, and the order count of its picture, which an
+/// IDR picture does not have.
 fn slice_of(kind: u8, address: u8, order: u8) -> Vec<u8> {
     let is_first = if address == 0 { "1" } else { "0" };
     let no_output = if (16..=23).contains(&kind) { "1" } else { "" };

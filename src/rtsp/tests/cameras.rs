@@ -1,10 +1,10 @@
-//! What cameras of the field answer, one file each in the folder of that name: replies of the shape that
-//! public reports show, written anew, run through a session from OPTIONS to PLAY.
+//! What cameras of the field answer, one file each in the folder of that name: replies of the shape
+//! that public reports show, written anew, run through a session from OPTIONS to PLAY.
 //!
-//! A file begins with who it is and what is odd of it, then has the address that is configured. `>` is
-//! what the request must begin with, `>+` what must stand in it as well, `<` a line of the reply (`{cseq}`:
-//! the request's number; `{previous}`: the one before; `{length}`: that of the body), `<.` bytes behind
-//! it, `=` what must come of it, in the order of the SDP.
+//! A file begins with who it is and what is odd of it, then has the address that is configured. `>`
+//! is what the request must begin with, `>+` what must stand in it as well, `<` a line of the reply
+//! (`{cseq}`: the request's number; `{previous}`: the one before; `{length}`: that of the body),
+//! `<.` bytes behind it, `=` what must come of it, in the order of the SDP.
 
 use super::*;
 use std::fs;

@@ -306,7 +306,8 @@ fn replies_numbered_in_a_way_of_the_cameras_own() {
             camera.reply_as(&number(camera.cseq), status, fields, body);
         }
         let seen = camera.outputs();
-        // The first reply may have been numbered right by chance: PLAY is then announced by a packet.
+        // The first reply may have been numbered right by chance: PLAY is then announced by a
+        // packet.
         if seen == Ok(vec![]) {
             camera.block(0, b"rtp");
             assert_eq!(camera.outputs(), Ok(vec![Seen::Playing, rtp(0, b"rtp")]));

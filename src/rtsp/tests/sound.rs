@@ -1,4 +1,5 @@
-//! The sound track: set up where it is wanted and can be recorded, and done without where it can not.
+//! The sound track: set up where it is wanted and can be recorded, and done without where it can
+//! not.
 
 use super::*;
 

@@ -1,5 +1,5 @@
-//! The folders of the card: those of cameras, made where they are missing, and those that former cameras
-//! left; names at once, by one readdir each.
+//! The folders of the card: those of cameras, created if missing, and those left by former cameras.
+//! Names are listed at once, with one readdir each.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -21,7 +21,7 @@ use crate::{
 };
 
 impl<D: Disk> Card<D> {
-    /// Begins with a card that was found: lists its folders, and makes those that are missing.
+    /// Starts using a card: lists its folders, and creates missing ones.
     pub(super) fn take_up(&mut self, root: PathBuf, mount: Mount, now: Instant) {
         self.forget_card();
         self.was_writable = mount == Mount::Writable;
@@ -46,12 +46,12 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// Lists the folder of a camera that is configured now. False where the card has to be looked at
-    /// anew.
+    /// Lists the folder of a newly configured camera. Returns false if the card has to be examined
+    /// again.
     pub(super) fn list_camera(&mut self, place: &Place) -> bool {
         let Some(root) = self.root.clone() else { return true };
         if self.held.is_empty() {
-            self.forget_card(); // the path itself is not made yet
+            self.forget_card(); // the path itself does not exist yet
             return false;
         }
         if let Err((directory, error)) = self.list_place(&root, place) {
@@ -103,7 +103,7 @@ impl<D: Disk> Card<D> {
         }
         let folder = match self.list_folder(root, &directory, &mut |_, _| {}) {
             Ok(folder) => folder,
-            // A file or link of the user's has the folder's name: that camera alone can not record.
+            // The folder's name belongs to a user's file or link: only that camera cannot record.
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => Folder::new(directory),
             Err(error) => return Err((directory, error)),
         };
@@ -111,13 +111,13 @@ impl<D: Disk> Card<D> {
         Ok(())
     }
 
-    /// Lists a folder that no camera records into, if a former one did: it holds the marker of a highest
-    /// number, or recordings of the camera whose name it has. Any other is foreign, as somebody's copies
-    /// of recordings are.
+    /// Lists a folder into which no camera records, if a former one did: it contains the marker of
+    /// a highest number, or recordings of the camera after which it is named. Any other folder is
+    /// foreign, such as a user's copies.
     fn list_former(&mut self, root: &Path, name: &OsString) {
         let directory = root.join(name);
         if self.hold(root, &directory).is_err() {
-            return; // no folder, a link, or another recorder's
+            return; // not a folder, a link, or another recorder's
         }
         let mut folder = Folder::new(directory.clone());
         let listed = self.disk.list(&directory, &mut |file, kind| folder.take_up(file, kind));
@@ -133,7 +133,7 @@ impl<D: Disk> Card<D> {
         self.list().add(None, &camera, folder);
     }
 
-    /// The camera that recorded into a folder last, by the newest files there that say so.
+    /// The camera that last recorded into a folder, according to the newest files there.
     fn camera_in(&self, folder: &Folder) -> Option<String> {
         folder.entries().iter().rev().take(FORMER_HEADS_MAX).find_map(|entry| {
             let file = self.disk.open(&folder.path(entry.name), Access::Read).ok()?;
@@ -152,7 +152,7 @@ impl<D: Disk> Card<D> {
         let mut folder = Folder::new(directory.to_owned());
         match self.hold(root, directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // It is made for the first camera.
+                // The path is created for the first camera.
                 if !self.was_writable || self.settings.cameras.is_empty() {
                     return Ok(folder);
                 }
@@ -169,7 +169,7 @@ impl<D: Disk> Card<D> {
         Ok(folder)
     }
 
-    /// Keeps a folder in sight; one of the cameras' is a real one in the root's file system.
+    /// Opens and locks a folder; a camera's must be a real one on the root's file system.
     fn hold(&mut self, root: &Path, directory: &Path) -> io::Result<()> {
         if self.held.iter().any(|(held, _)| held == directory) {
             return Ok(());
@@ -183,7 +183,7 @@ impl<D: Disk> Card<D> {
         Ok(())
     }
 
-    /// Makes a folder on the card; where a mount is required, also those above it, which lie on it.
+    /// Creates a folder on the card; if a mount is required, also its parents, which are on it.
     fn make_folder(&self, directory: &Path) -> io::Result<()> {
         if self.disk.exists(directory) {
             return Ok(());
@@ -192,16 +192,16 @@ impl<D: Disk> Card<D> {
         if let (RequireMount::Yes, Some(parent)) = (self.settings.require_mount, parent) {
             self.make_folder(parent)?;
         }
-        // On FAT a name may reach the card before the room that belongs to it. A folder of such a name
-        // turns the card read-only whenever it is looked up, for good: so it is made under one that is
-        // never asked for again.
+        // On FAT, a name may reach the card before its clusters. A folder with such a name turns
+        // the card read-only whenever it is looked up, for ever. So it is created under a name that
+        // is never used again.
         let parent = parent.unwrap_or(Path::new("."));
         let [a, b, c, d, ..] = self.settings.boot;
         let unborn = directory.with_extension(u32::from_be_bytes([a, b, c, d]).to_string());
         self.disk.create_directory(&unborn)?;
         self.disk.sync_directory(parent)?;
         self.disk.rename(&unborn, directory)?;
-        // FAT names the room in a new entry when what it stands for is written, not before.
+        // FAT writes the cluster into a new entry when the folder is written, not before.
         self.disk.sync_directory(directory)?;
         self.disk.sync_directory(parent)
     }
@@ -211,10 +211,10 @@ fn why_not_listed(directory: &Path, error: &io::Error) -> CardState {
     let directory = directory.display();
     if error.kind() == io::ErrorKind::WouldBlock {
         return CardState::Absent(format!(
-            "another recorder uses {directory}: end it, or give one of the two another path"
+            "another recorder uses {directory}: stop it, or set another path for one of them"
         ));
     }
     CardState::Failing(format!(
-        "{directory} can not be listed: {error}; if that stays, check the card on a PC"
+        "cannot list {directory}: {error}; if that persists, check the card on a PC"
     ))
 }

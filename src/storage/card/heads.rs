@@ -1,5 +1,5 @@
-//! Heads of recordings, read in the background, newest first: they say whose each is, from when, and how
-//! long.
+//! Heads of recordings, read in the background, newest first: they contain camera, start and
+//! length.
 //!
 //! A segment of ours that was not closed is repaired when its head is read.
 
@@ -26,25 +26,25 @@ use crate::{
     units::WallTime,
 };
 
-/// What is in a file by its head.
+/// The content of a file, judging by its head.
 enum Found {
     Recording {
         head: Box<Head>,
         bytes: u64,
         modified: WallTime,
     },
-    /// It begins with `ftyp`, and what follows is not to be understood.
+    /// It starts with `ftyp`, but the rest is invalid.
     Damaged {
         bytes: u64,
         modified: WallTime,
     },
     /// An empty file.
     Nothing,
-    /// No recording at all, or nothing any more.
+    /// Not a recording, or gone.
     Foreign,
 }
 
-/// What was listed of a recording before its head was read.
+/// What was listed about a recording before its head was read.
 struct Listed {
     entry: Entry,
     file: Recording,
@@ -59,8 +59,8 @@ enum Dated {
 }
 
 impl<D: Disk> Card<D> {
-    /// Reads a piece of an index, or one head: first those that somebody waits for, then those of which nothing
-    /// is known, and at leisure those that only the index speaks of.
+    /// Reads a piece of an index, or one head: first those that somebody waits for, then those of
+    /// which nothing is known, and at leisure those that only the index speaks of.
     pub(super) fn head_step(&mut self, now: Instant) {
         if now >= self.index_due && self.index_step(now) {
             self.next_head = Some(now);
@@ -109,7 +109,8 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// Reads the head of a recording into the list; what is none is taken off it.
+    /// Reads the head of a recording into the list; files that are not recordings are removed from
+    /// it.
     pub(super) fn read_head(&mut self, camera: CameraId, name: Name, now: Instant) {
         if self.has_moved(now) {
             return;
@@ -214,7 +215,7 @@ impl<D: Disk> Card<D> {
             }
             Err(error) => {
                 self.update(camera, name, |entry| entry.state = SegmentState::Unreadable);
-                // That one file can not be read is no reason to stop; that the card is gone is.
+                // One unreadable file does not matter; a missing card does.
                 match self.diagnose(&error) {
                     Trouble::Failing(_) | Trouble::NoRoom(_) => {}
                     trouble => self.suffer(trouble, Some((camera, name)), now),
@@ -224,15 +225,15 @@ impl<D: Disk> Card<D> {
         dated
     }
 
-    /// Whether an empty file is a segment that a recorder took room for, and was ended before it wrote the
-    /// head: the last name of what was found. Any other empty file is foreign.
+    /// Returns true if an empty file is a segment for which a recorder allocated space before it
+    /// ended: the last name found. Any other empty file is foreign.
     fn is_stillborn(&self, camera: CameraId, name: Name) -> bool {
         let is_usual = Name::new(name.number()) == Some(name);
         let was_last = self.list().folder_mut(camera).is_some_and(|it| it.was_last(name));
         is_usual && was_last && self.is_writable()
     }
 
-    /// Has a head read once more, and mended if it was not closed.
+    /// Schedules a head to be read again, and the file repaired if it was not closed.
     pub(super) fn read_again(&mut self, camera: CameraId, name: Name) {
         if let Some(folder) = self.list().folder_mut(camera) {
             folder.read_again(name);
@@ -247,7 +248,7 @@ impl<D: Disk> Card<D> {
             Err(failed) => failed,
         };
         match (self.diagnose(&error), cure) {
-            // The card is well but for this place of it: what lies before is kept.
+            // The card works except in this place: everything before it is kept.
             (Trouble::Failing(_), cure @ Cure::Repair(_)) => {
                 self.cure(camera, name, cure).map_err(|(error, _)| error).map(drop)
             }
@@ -304,7 +305,7 @@ impl<D: Disk> Card<D> {
             entry.codec = head.video.as_ref().map(|video| video.codec);
             entry.duration_ms = head.duration.map_or(0, millis);
             entry.set_marks(head.identity.as_ref().map_or(Marks::NONE, |it| it.marks));
-            // The old system's: written to last when its last frame came.
+            // The old system's file: last modified when its last frame arrived.
             entry.start = WallTime(modified.0.saturating_sub(entry.duration_ms.into()));
             entry.clock_trusted = false;
             entry.set_cause(head.identity.as_ref().map_or(Cause::Unknown, |it| it.cause));

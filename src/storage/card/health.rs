@@ -1,7 +1,8 @@
-//! What an error means, and what follows: absent, read-only, failing; and the way back to `ok`.
+//! The meaning of errors, and their consequences: absent, read-only, failing; and the way back to
+//! `ok`.
 //!
-//! A pulled card answers ENOSPC to a create and EIO to a read, and its mount stays: so after every
-//! error the mount is looked at before anything else is done.
+//! A pulled card answers ENOSPC to a create and EIO to a read, and its mount stays. So the mount is
+//! examined after every error, before anything else.
 
 use std::{
     io,
@@ -23,12 +24,12 @@ use crate::{
     },
 };
 
-/// What an error comes from.
+/// The cause of an error.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Trouble {
     Absent(String),
     ReadOnly,
-    /// The card is there, and takes nothing more.
+    /// The card is present but accepts no more.
     NoRoom(Full),
     Failing(String),
 }
@@ -38,29 +39,29 @@ pub(super) enum Trouble {
 pub(super) enum Full {
     /// ENOSPC.
     Card,
-    /// EDQUOT: of how much, the file system does not say.
+    /// EDQUOT: the file system does not tell the limit.
     Quota,
 }
 
-/// The file over which the card turned read-only, and what is to be done to it.
+/// The file over which the card turned read-only, and how to repair it.
 pub(super) struct Suspect {
     pub camera: CameraId,
     pub name: Name,
     pub cure: Cure,
 }
 
-/// What mends a file; where one does not help, the next.
+/// Ways to repair a file; if one does not help, the next is tried.
 pub(super) enum Cure {
-    /// Trim it to the last whole fragment. `Reach::UpTo` where reading on did the harm.
+    /// Trim it to the last complete fragment. `Reach::UpTo` if reading further did the harm.
     Repair(Reach),
-    /// Rename it, which touches nothing but the directory.
+    /// Rename it, which only touches the directory.
     SetAside,
 }
 
 pub(super) enum Cured {
-    /// Whole, mended or put away.
+    /// Complete, repaired or set aside.
     Done,
-    /// It ends before its first whole fragment does; nothing was written.
+    /// It ends before its first complete fragment; nothing was written.
     Empty,
 }
 
@@ -69,18 +70,18 @@ impl<D: Disk> Card<D> {
         let mount = self.root.as_ref().map(|root| self.mount(root));
         match (mount, error.kind()) {
             (Some(Mount::Absent(reason)), _) => Trouble::Absent(reason),
-            // A file system that refuses to write but says that it could (ext4 after an error, since
-            // Linux 6.13) is not helped by a remount: that changes nothing, and succeeds.
+            // A file system that refuses writes but claims to be writable (ext4 after an error,
+            // since Linux 6.13) is not helped by a remount, which succeeds without effect.
             (Some(Mount::ReadOnly), _) | (None, io::ErrorKind::ReadOnlyFilesystem) => {
                 Trouble::ReadOnly
             }
             (_, io::ErrorKind::StorageFull) => Trouble::NoRoom(Full::Card),
             (_, io::ErrorKind::QuotaExceeded) => Trouble::NoRoom(Full::Quota),
-            _ => Trouble::Failing(format!("the card answers: {error}")),
+            _ => Trouble::Failing(format!("the card reports: {error}")),
         }
     }
 
-    /// Takes the consequences; `file` is what was being accessed, where a cure may help it.
+    /// Handles a fault; `file` is the file being accessed, if repairing it may help.
     pub(super) fn suffer(
         &mut self,
         trouble: Trouble,
@@ -92,7 +93,7 @@ impl<D: Disk> Card<D> {
         self.suffer_over(trouble, suspect, now);
     }
 
-    /// The same where it is known what may help.
+    /// The same, with the suspected file.
     pub(super) fn suffer_over(&mut self, trouble: Trouble, suspect: Option<Suspect>, now: Instant) {
         self.next_look = now + CARD_RETRY_INTERVAL;
         match trouble {
@@ -108,7 +109,7 @@ impl<D: Disk> Card<D> {
                 }
             }
             Trouble::NoRoom(_) => {
-                let reason = "the card is full, and no recording is left to delete";
+                let reason = "the card is full, and there is no recording left to delete";
                 self.set_state(CardState::Full(reason.into()));
             }
             Trouble::Failing(reason) => {
@@ -119,7 +120,7 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// Looks whether the card is there and how, as often as its state asks for.
+    /// Examines the card as often as its state requires.
     pub(super) fn look(&mut self, now: Instant) {
         self.next_look = now + CARD_RETRY_INTERVAL;
         if self.root.is_some() {
@@ -155,20 +156,22 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// Looks whether the listed folders lie where they did. Where not (another card, a folder that was deleted or moved), what
-    /// is open is closed, and all begins anew with what lies there now.
+    /// Checks whether the listed folders are still in place. If not (another card, or a folder that
+    /// was deleted or moved), open files are closed and everything starts again with what is there
+    /// now.
     pub(super) fn has_moved(&mut self, now: Instant) -> bool {
         let moved = self.held.iter().find(|(path, it)| !self.disk.is_still_at(it, path));
         let Some((path, _)) = moved else { return false };
         let reason = match self.root.as_ref().map(|root| self.mount(root)) {
             Some(Mount::Absent(reason)) => reason,
-            _ => format!("{} is gone, or another folder than it was", path.display()),
+            _ => format!("{} is missing or was replaced", path.display()),
         };
         self.take_up_anew(reason, now);
         true
     }
 
-    /// The folder of a camera that could not record into it, since a link or file had its name: no more.
+    /// The folder of a camera that could not record into it, since a link or file had its name: no
+    /// more.
     fn folder_to_take(&self, root: &Path) -> Option<PathBuf> {
         let within = self.held.iter().find(|(held, _)| held == root).map(|(_, folder)| folder)?;
         let places = self.settings.cameras.iter().map(|place| layout::folder(root, &place.folder));
@@ -182,7 +185,7 @@ impl<D: Disk> Card<D> {
     /// Closes what is open, and reads everything anew.
     fn take_up_anew(&mut self, reason: String, now: Instant) {
         for camera in (0..self.cameras.len()).map(CameraId) {
-            // By its open file alone: its path may be another file's now.
+            // Using only its open file: its path may belong to another file now.
             if self.can_close_by_file(camera) {
                 self.close(camera, now);
             } else {
@@ -222,7 +225,7 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// Something was written for good: whatever failed before is over.
+    /// Data became durable: earlier failures are over.
     pub(super) fn written_for_good(&mut self, now: Instant) {
         if self.index_due > now {
             self.index_due = now; // recording has begun
@@ -242,7 +245,7 @@ impl<D: Disk> Card<D> {
         self.suffer(Trouble::Failing(reason), None, now);
     }
 
-    /// Somebody else could not read a file: did the card turn read-only over it, or will it?
+    /// A reader could not read a file: has the card turned read-only over it, or will it?
     pub(super) fn read_failed(&mut self, camera: CameraId, name: Name, now: Instant) {
         let is_listed = self.list().folder(camera).is_some_and(|it| it.get(name).is_some());
         if !is_listed || self.root.is_none() {
@@ -282,25 +285,26 @@ impl<D: Disk> Card<D> {
 
     fn remount(&mut self, root: &Path, now: Instant) {
         if !self.was_writable {
-            return; // somebody's wish, or the card's switch
+            return; // intended, or the card's write-protect switch
         }
         self.remounts.retain(|&then| now.saturating_duration_since(then) < REMOUNT_PERIOD);
         let why = self.why_read_only();
         if self.remounts.len() >= CARD_REMOUNTS_PER_HOUR_MAX {
-            let reason = format!("{why}, as {CARD_REMOUNTS_PER_HOUR_MAX} times before in an hour");
+            let reason =
+                format!("{why}, after {CARD_REMOUNTS_PER_HOUR_MAX} remounts within an hour");
             return self.set_state(CardState::ReadOnly(reason));
         }
         self.remounts.push(now);
         match self.disk.remount_writable(root) {
             Ok(()) => self.writable_again(now),
             Err(error) => {
-                let reason = format!("{why} and can not be remounted: {error}");
+                let reason = format!("{why} and cannot be remounted: {error}");
                 self.set_state(CardState::ReadOnly(reason));
             }
         }
     }
 
-    /// The card can be written to again: first the file goes over which it could not.
+    /// The card is writable again: repairs the file over which it turned read-only.
     fn writable_again(&mut self, now: Instant) {
         if !self.was_writable
             && let Some(root) = self.root.clone()
@@ -313,7 +317,7 @@ impl<D: Disk> Card<D> {
             let was_last_cure = matches!(cure, Cure::SetAside);
             match self.cure(camera, name, cure) {
                 Ok(Cured::Done) => {}
-                // Best effort: an empty file is in nobody's way.
+                // Best effort: an empty file does no harm.
                 Ok(Cured::Empty) => drop(self.remove_empty(camera, name)),
                 Err((error, next)) => {
                     let suspect = Suspect { camera, name, cure: next };
@@ -330,10 +334,10 @@ impl<D: Disk> Card<D> {
         self.next_head = Some(now);
     }
 
-    /// Mends a file and says so; a whole one is left as it is.
+    /// Repairs a file and reports that; a complete one is left unchanged.
     ///
     /// # Errors
-    /// What failed, and the cure to try next: the same one would do the same harm again.
+    /// What failed, and the repair to try next: the same one would fail again.
     pub(super) fn cure(
         &mut self,
         camera: CameraId,
@@ -372,7 +376,7 @@ impl<D: Disk> Card<D> {
         let (path, directory) = (self.path(camera, name)?, self.directory(camera)?);
         let aside = directory.join(name.set_aside());
         self.disk.rename(&path, &aside)?;
-        // FAT names its room in the new entry when the file is written, not before.
+        // FAT writes the cluster into the new entry when the file is written, not before.
         let file = self.disk.open(&aside, Access::ReadWrite)?;
         self.disk.sync_data(&file)?;
         self.disk.sync_directory(&directory)?;

@@ -1,8 +1,8 @@
-//! The index of each folder: read once recording has begun, so that the list is complete at once; written
-//! whenever more is known of a recording.
+//! The index of each folder: read once recording has begun, so that the list is complete at once;
+//! written whenever more is known of a recording.
 //!
-//! What it says counts only until the file itself has been read: a few of each folder at once, those that
-//! somebody asks for next, the rest at leisure (see `heads`).
+//! What it says counts only until the file itself has been read: a few of each folder at once,
+//! those that somebody asks for next, the rest at leisure (see `heads`).
 
 use std::{io, path::PathBuf, time::Instant};
 
@@ -23,9 +23,9 @@ use crate::{
 
 pub(super) struct Index<D: Disk> {
     directory: PathBuf,
-    /// `None` where there is none yet.
+    /// `None` if there is none yet.
     file: Option<D::File>,
-    /// Records that the file has room for.
+    /// The number of records it has space for.
     room: u32,
     log: Log,
     stage: Stage,
@@ -50,7 +50,7 @@ enum Stage {
     },
 }
 
-/// Whether records were written, or a new round begun instead.
+/// Whether records were written, or a new round was started instead.
 #[derive(PartialEq, Eq)]
 enum Written {
     Here,
@@ -65,7 +65,7 @@ impl<D: Disk> Index<D> {
 }
 
 impl<D: Disk> Card<D> {
-    /// Reads or writes a piece of an index; false where there is nothing to do.
+    /// Reads or writes a piece of an index; returns false if there is nothing to do.
     pub(super) fn index_step(&mut self, now: Instant) -> bool {
         if self.list().index_was_behind() {
             let ready = self.indexes.iter_mut().filter(|it| matches!(it.stage, Stage::Ready));
@@ -129,7 +129,7 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// The first index that has something to be done; one for each folder of the list.
+    /// The first index with work to do; there is one for each listed folder.
     fn next_index(&mut self) -> Option<usize> {
         let is_known =
             |directory: &PathBuf| self.indexes.iter().any(|index| index.directory == *directory);
@@ -267,8 +267,8 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// Writes records at the end of the log. If it is full, it grows first; if most of it is about recordings
-    /// that are gone, a new round begins instead, and all recordings are written again.
+    /// Writes records at the end of the log. If it is full, it grows first; if most of it is about
+    /// recordings that are gone, a new round begins instead, and all recordings are written again.
     fn write_records(&self, index: &mut Index<D>, mut records: Vec<u8>) -> io::Result<Written> {
         let count =
             |records: &[u8]| u32::try_from(records.len() / RECORD_BYTES).unwrap_or(u32::MAX);
@@ -298,8 +298,8 @@ impl<D: Disk> Card<D> {
         Ok(written)
     }
 
-    /// Allocates space for at least this many more records, durably, before a byte is written: a power cut
-    /// never leaves the file longer than its cluster chain.
+    /// Allocates space for at least this many more records, durably, before a byte is written: a
+    /// power cut never leaves the file longer than its cluster chain.
     fn grow_index(&self, index: &mut Index<D>, records: u32) -> io::Result<()> {
         let file = match index.file.take() {
             Some(file) => file,
@@ -325,5 +325,5 @@ impl<D: Disk> Card<D> {
 }
 
 const RECORDS_A_SECTOR: u32 = (512 / RECORD_BYTES) as u32;
-/// The records of all texts, of which real cards have some ten.
+/// Records of texts; real cards need about ten.
 const TEXT_RECORDS: usize = 64;

@@ -1,4 +1,4 @@
-//! Room on the card: what goes to make some, when, and what to do where none can be made.
+//! Space on the card: what to delete, when, and what to do if that is not enough.
 
 use std::{io, time::Instant};
 
@@ -22,20 +22,20 @@ use crate::{
 };
 
 impl<D: Disk> Card<D> {
-    /// Makes room for a segment that is about to be opened; how much there is was asked before.
+    /// Makes space for a segment about to be opened; free space was measured before.
     pub(super) fn make_room(&mut self, camera: CameraId, now: Instant) {
         let file_system = self.file_system;
         let surplus =
             self.list().folder(camera).and_then(|it| retention::for_count(it, file_system));
         if let Some(name) = surplus {
-            let _ = self.delete(camera, name, DeleteReason::Count, now); // the state says why
+            let _ = self.delete(camera, name, DeleteReason::Count, now); // the state gives the reason
         }
         if self.list().space.is_some() {
             self.free_two_segments(now); // keep_free_percent can wait until it is open
         }
     }
 
-    /// Deletes until two segments have room; whether anything went.
+    /// Deletes until two segments fit; returns true if anything was deleted.
     fn free_two_segments(&mut self, now: Instant) -> bool {
         for deleted in 0..CARD_DELETIONS_AT_ONCE_MAX {
             let is_done = self.ask_space().map_or(true, |space| !self.delete_for(space, 0, now));
@@ -46,16 +46,16 @@ impl<D: Disk> Card<D> {
         true
     }
 
-    /// Looks how much room there is and deletes at most one recording.
+    /// Measures free space and deletes at most one recording.
     pub(super) fn room_step(&mut self, now: Instant) {
         self.next_room = now + CARD_ROOM_INTERVAL;
-        self.look_at_card(now); // a pulled card's room is what it was: nothing is deleted for it
+        self.look_at_card(now); // a pulled card still reports its old free space: delete nothing for it
         if !self.is_writable() {
             return;
         }
         let space = match self.ask_space() {
             Ok(space) => space,
-            // The folder is made for the first camera.
+            // The folder is created for the first camera.
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.held.is_empty() => return,
             Err(error) => {
                 let trouble = self.diagnose(&error);
@@ -71,7 +71,7 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// A recording that goes whatever room there is.
+    /// A recording to delete regardless of free space.
     fn overdue(&mut self, now: Instant) -> Option<(CameraId, Name, DeleteReason)> {
         let wall = self.wall_now(now);
         let days = self.settings.keep_days;
@@ -90,8 +90,8 @@ impl<D: Disk> Card<D> {
         })
     }
 
-    /// The card is there and takes nothing more: deletes the oldest. `false`: there is no sense in another try, and the
-    /// state says why.
+    /// The card is present but accepts no more: deletes the oldest recording. Returns false if
+    /// retrying is pointless; the state gives the reason.
     pub(super) fn free_after(&mut self, full: Full, camera: CameraId, now: Instant) -> bool {
         if self.has_moved(now) {
             return false;
@@ -102,7 +102,7 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// How much room a quota leaves is not to be known: two segments' worth goes.
+    /// A quota's free space is unknown: deletes two segments' worth.
     fn free_within_quota(&mut self, now: Instant) -> bool {
         let wanted = Wanted { segments_bytes: self.two_segments_bytes(), keep_free_percent: 0 };
         let mut space = Space { free: 0, total: 0 };
@@ -118,13 +118,13 @@ impl<D: Disk> Card<D> {
             went = true;
         }
         if !went && self.is_writable() {
-            let reason = "the quota is used up, and no recording is left to delete";
+            let reason = "the quota is used up, and there is no recording left to delete";
             self.suffer(Trouble::Failing(reason.into()), None, now);
         }
         went
     }
 
-    /// Is the card full, or only the directory?
+    /// Determines whether the card is full, or only the directory.
     fn free_after_enospc(&mut self, camera: CameraId, now: Instant) -> bool {
         let space = match self.ask_space() {
             Ok(space) => space,
@@ -151,13 +151,13 @@ impl<D: Disk> Card<D> {
         };
         if !went && self.is_writable() {
             let free = space.free >> 20;
-            let reason = format!("the card takes no more files, though {free} MB are free");
+            let reason = format!("the card accepts no more files, although {free} MB are free");
             self.suffer(Trouble::Failing(reason), None, now);
         }
         went
     }
 
-    /// A full card is looked at again: somebody may have deleted something.
+    /// Checks a full card again: a user may have deleted something.
     pub(super) fn look_for_room(&mut self, now: Instant) {
         let Ok(space) = self.ask_space() else { return };
         let wanted = Wanted { segments_bytes: self.two_segments_bytes(), keep_free_percent: 0 };
@@ -168,7 +168,7 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// Whether something was deleted because `space` is too little.
+    /// Returns true if something was deleted because `space` is too small.
     fn delete_for(&mut self, space: Space, keep_free_percent: u8, now: Instant) -> bool {
         let wanted = Wanted { segments_bytes: self.two_segments_bytes(), keep_free_percent };
         let verdict = retention::for_room(self.list().folders(), space, &wanted);
@@ -180,11 +180,11 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// Deletes a recording. One that turns out not to be one is taken off the list instead, and one that
-    /// turns out to be kept stays, which counts as done: the next look names another.
+    /// Deletes a recording. If it is not a recording, it is removed from the list instead; if it is
+    /// kept, it stays, which counts as done: the next attempt chooses another.
     ///
     /// # Errors
-    /// The card's fault; its state says what follows from that.
+    /// The card's fault; its state follows from that.
     pub(super) fn delete(
         &mut self,
         camera: CameraId,
@@ -207,7 +207,7 @@ impl<D: Disk> Card<D> {
             };
             let is_old = before.state == SegmentState::Unread || after.end().0 <= before.end().0;
             if reason == DeleteReason::Age && !is_old {
-                return Ok(()); // the index had it older than it is
+                return Ok(()); // the index had its age wrong
             }
         }
         if self.is_kept(camera, name) {
@@ -220,10 +220,10 @@ impl<D: Disk> Card<D> {
         if let Err(error) = self.unlink(camera, name) {
             let trouble = self.diagnose(&error);
             if reason != DeleteReason::Asked && matches!(trouble, Trouble::Failing(_)) {
-                // Until the next listing: others shall go in its place, or nothing ever does.
+                // Until the next listing: others must be deleted instead, or nothing ever is.
                 self.forget(camera, name);
             }
-            // Its first cluster may be free, so that trimming it would do the same harm.
+            // Its first cluster may be free, so trimming would do the same harm.
             self.suffer_over(trouble, Some(Suspect { camera, name, cure: Cure::SetAside }), now);
             return Err(DeleteError::Failed(error));
         }
@@ -231,7 +231,7 @@ impl<D: Disk> Card<D> {
         Ok(())
     }
 
-    /// Removes a segment of ours without a single whole fragment.
+    /// Removes a segment of ours without a complete fragment.
     pub(super) fn remove_empty(&mut self, camera: CameraId, name: Name) -> io::Result<()> {
         self.unlink(camera, name)?;
         self.gone(camera, name, DeleteReason::Empty);
@@ -244,22 +244,23 @@ impl<D: Disk> Card<D> {
         self.events.push_back(Event::Deleted { file, reason });
     }
 
-    /// Takes a file off the list.
+    /// Removes a file from the list.
     pub(super) fn forget(&self, camera: CameraId, name: Name) {
         if let Some(folder) = self.list().folder_mut(camera) {
             folder.remove(name);
         }
     }
 
-    /// A power cut between any two of these calls costs no number: the marker comes first.
+    /// A power cut between any two of these calls loses no number, because the marker comes first.
     pub(super) fn unlink(&mut self, camera: CameraId, name: Name) -> io::Result<()> {
         let (path, directory) = (self.path(camera, name)?, self.directory(camera)?);
         let is_highest = self.list().folder(camera).is_some_and(|folder| folder.is_highest(name));
         if is_highest {
             self.mark_highest(camera, name.number())?;
         }
-        // FAT gives a file's room back when it is closed for the last time; of the two, the name must go from the card first:
-        // a name whose room is free turns the card read-only. While it is open, nothing but the name goes.
+        // FAT frees a file's clusters when it is closed for the last time. The name must be removed
+        // from the card first: a name whose clusters are free turns the card read-only. While the
+        // file is open, only the name is removed.
         let file = match self.file_system {
             FileSystem::Fat => self.disk.open(&path, Access::Read).ok(),
             FileSystem::Other => None,
@@ -268,7 +269,7 @@ impl<D: Disk> Card<D> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {} // somebody else did it
             result => result?,
         }
-        self.disk.sync_directory(&directory)?; // before the room is used again
+        self.disk.sync_directory(&directory)?; // before the clusters are reused
         if let Some(file) = file {
             drop(file);
             self.disk.sync_directory(&directory)?;
@@ -276,8 +277,8 @@ impl<D: Disk> Card<D> {
         Ok(())
     }
 
-    /// Has a folder below the storage path say that it is one of ours: by this it is known where no
-    /// camera that is configured records there any more.
+    /// Marks a folder below the storage path as ours, so that it is recognised when no configured
+    /// camera records into it any more.
     pub(super) fn mark_folder(&mut self, camera: CameraId) {
         let highest = {
             let list = self.list();
@@ -286,7 +287,7 @@ impl<D: Disk> Card<D> {
             folder.highest().filter(|_| folder.marker.is_none() && !is_root)
         };
         if let Some(highest) = highest.filter(|_| self.is_writable()) {
-            // Where it fails, the next segment tries again, and what is wrong says so by itself.
+            // If it fails, the next segment tries again, and the fault is reported elsewhere.
             let _ = self.mark_highest(camera, highest);
         }
     }
@@ -301,7 +302,7 @@ impl<D: Disk> Card<D> {
         let before =
             self.list().folder_mut(camera).and_then(|folder| folder.marker.replace(number));
         if let Some(before) = before.filter(|&before| before != number) {
-            // An old marker that stays says nothing wrong.
+            // An old marker left behind does no harm.
             let _ = self.disk.remove(&directory.join(layout::highest_marker(before)));
         }
         Ok(())
@@ -314,13 +315,13 @@ impl<D: Disk> Card<D> {
         Ok(space)
     }
 
-    /// What time it is, where that is to be believed.
+    /// The time, if it is trusted.
     pub(super) fn wall_now(&self, now: Instant) -> Option<WallTime> {
         let (wall, clock, _) = self.time_now(now)?;
         (clock == Clock::Trusted).then_some(wall)
     }
 
-    /// What time it is, whether that is to be believed, and for how long the machine is up.
+    /// The time, whether it is trusted, and the uptime.
     pub(super) fn time_now(&self, now: Instant) -> Option<(WallTime, Clock, u64)> {
         let (then, wall, clock, up_ms) = self.wall?;
         let passed = i64::try_from(now.saturating_duration_since(then).as_millis()).ok()?;

@@ -1,4 +1,4 @@
-//! Segments on the card: open, append, sync, close, for each camera one at a time.
+//! Segments on the card: open, append, sync, close; one at a time for each camera.
 
 use std::{
     io,
@@ -24,25 +24,25 @@ use crate::{
     units::Ticks,
 };
 
-/// What is open of a camera, and what is known of its segments' size.
+/// A camera's open segment, and the expected size of its segments.
 pub(super) struct Camera<D: Disk> {
     pub(super) place: Place,
     open: Option<Open<D>>,
-    /// What another program writes in its place.
+    /// The segment written by another program instead.
     pub(super) staged: Option<Staged<D>>,
-    /// What room is taken for, from the last segment; `None` before the first.
+    /// The space to allocate, judging by previous segments; `None` before the first.
     expected_bytes: Option<u64>,
-    /// Files given up over an error, and how much of each is durable. What was written behind that may be
-    /// in the kernel's memory alone: after a failed write the page cache still has it, and the card has not.
+    /// Files abandoned after an error, with their durable length. Anything written after that may
+    /// only be in memory: after a failed write it is still in the page cache, but not on the card.
     given_up: Vec<(Name, u64)>,
 }
 
 struct Open<D: Disk> {
     name: Name,
     segment: Segment<D>,
-    /// When the first fragment was appended that is not yet durable.
+    /// When the oldest fragment not yet durable was appended.
     unsynced_since: Option<Instant>,
-    /// One more than the number of the last frame appended.
+    /// The number after the last frame appended.
     frames_end: u64,
 }
 
@@ -74,7 +74,7 @@ impl<D: Disk> Card<D> {
         if !self.takes_segments() {
             return Err(OpenError::Card);
         }
-        self.look_at_card(now); // cheap, and the only thing that keeps us from filling the root
+        self.look_at_card(now); // cheap, and all that prevents filling the root file system
         if !self.takes_segments() {
             return Err(OpenError::Card);
         }
@@ -93,7 +93,7 @@ impl<D: Disk> Card<D> {
                 Err(error) => error,
             };
             if error.kind() == io::ErrorKind::AlreadyExists {
-                self.use_up(camera, number); // somebody has put it there since the readdir
+                self.use_up(camera, number); // it was created since the readdir
                 last = OpenError::Failed(error);
                 continue;
             }
@@ -158,12 +158,12 @@ impl<D: Disk> Card<D> {
         Ok(())
     }
 
-    /// A camera's name, as the identity of its segments has it.
+    /// A camera's name, as in the identity of its segments.
     pub(super) fn name_of(&self, camera: CameraId) -> String {
         self.slot(camera).map(|slot| slot.place.name.clone()).unwrap_or_default()
     }
 
-    /// What could not be created leaves nothing behind, or its number is used up.
+    /// Removes a file that could not be created completely, or marks its number as used.
     fn remove_stillborn(&mut self, camera: CameraId, name: Name) {
         let removed = self.path(camera, name).and_then(|path| self.disk.remove(&path));
         match removed {
@@ -192,7 +192,7 @@ impl<D: Disk> Card<D> {
         self.events.push_back(Event::Returned { camera, buffer, frames, result });
     }
 
-    /// Makes room and tries again; where that does not help the segment is closed in order.
+    /// Makes space and tries again; if that does not help, the segment is closed normally.
     fn append_to_full_card(
         &mut self,
         full: Full,
@@ -209,7 +209,7 @@ impl<D: Disk> Card<D> {
         Err(Refused::Failed)
     }
 
-    /// `None` where nothing is open.
+    /// `None` if nothing is open.
     fn try_append(
         &mut self,
         camera: CameraId,
@@ -265,17 +265,17 @@ impl<D: Disk> Card<D> {
         self.events.push_back(Event::Closed { camera, number, ending: Ending::Whole });
     }
 
-    /// Takes in how large a segment has become.
+    /// Updates the expected size with that of a segment.
     pub(super) fn expect(&mut self, camera: CameraId, bytes: u64) {
         if let Some(slot) = self.slot_mut(camera) {
-            // An eighth more, so that most segments take their room at once; a short one between
-            // two long ones says little.
+            // An eighth more, so that most segments allocate their space at once; a short one
+            // between two long ones matters little.
             let recent = slot.expected_bytes.map_or(0, |before| before / 9 * 7).max(bytes);
             slot.expected_bytes = Some(recent.saturating_add(recent / 8).min(SEGMENT_BYTES_MAX));
         }
     }
 
-    /// Nothing was appended: no file stays.
+    /// Nothing was appended: removes the file.
     pub(super) fn close_empty(&mut self, camera: CameraId, name: Name, now: Instant) {
         if let Err(error) = self.remove_empty(camera, name) {
             self.read_again(camera, name);
@@ -298,7 +298,7 @@ impl<D: Disk> Card<D> {
         opens.filter_map(|open| self.sync_time(open)).min()
     }
 
-    /// A file's first fragment is made durable at once: until then a power cut leaves none of it.
+    /// A file's first fragment is synced at once: until then a power cut leaves nothing of it.
     fn sync_time(&self, open: &Open<D>) -> Option<Instant> {
         let is_first = open.segment.durable_bytes() == 0;
         let patience = if is_first { Duration::ZERO } else { self.settings.sync };
@@ -328,12 +328,12 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// When what another program writes is looked at next.
+    /// When to look next at what another program writes.
     pub(super) fn next_stage(&self) -> Option<Instant> {
         self.cameras.iter().filter_map(|slot| Some(slot.staged.as_ref()?.next_look())).min()
     }
 
-    /// Gives the open segment up over an error.
+    /// Abandons the open segment after an error.
     fn fail(&mut self, camera: CameraId, error: &io::Error, now: Instant) -> Refused {
         let trouble = self.diagnose(error);
         let name = self.give_up(camera);
@@ -341,7 +341,7 @@ impl<D: Disk> Card<D> {
         Refused::Failed
     }
 
-    /// Lets go of an open segment without another call for it but `close`; it is mended later.
+    /// Abandons an open segment without any call for it except `close`; it is repaired later.
     pub(super) fn give_up(&mut self, camera: CameraId) -> Option<Name> {
         let slot = self.slot_mut(camera)?;
         let staged = slot.staged.take().and_then(|staged| staged.durable());
@@ -363,7 +363,7 @@ impl<D: Disk> Card<D> {
         self.events.push_back(Event::Closed { camera, number, ending: Ending::GivenUp });
     }
 
-    /// How much of a file may be believed.
+    /// How much of a file can be trusted.
     pub(super) fn reach(&self, camera: CameraId, name: Name) -> Reach {
         let mut given_up = self.slot(camera).into_iter().flat_map(|slot| &slot.given_up);
         given_up.find(|it| it.0 == name).map_or(Reach::All, |it| Reach::UpTo(it.1))
@@ -374,7 +374,7 @@ impl<D: Disk> Card<D> {
         self.cameras.iter_mut().for_each(|slot| slot.given_up.clear());
     }
 
-    /// Whether closing what is open takes no look at any name.
+    /// Returns true if open files can be closed without using any name.
     pub(super) fn can_close_by_file(&self, camera: CameraId) -> bool {
         let open = self.cameras.get(camera.0).and_then(|slot| slot.open.as_ref());
         open.is_some_and(|open| open.frames_end > 0)

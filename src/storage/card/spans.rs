@@ -1,4 +1,4 @@
-//! Spans: what people want done to all recordings of a camera between two moments, a file a step.
+//! Spans: requests about all recordings of a camera between two times, one file per step.
 
 use std::{io, time::Instant};
 
@@ -15,18 +15,18 @@ use crate::{
     },
 };
 
-/// A wish that is being fulfilled.
+/// A request being carried out.
 pub(super) struct Job {
     id: u64,
     action: SpanAction,
-    /// The next one last.
+    /// In reverse order.
     left: Vec<(CameraId, Name)>,
     done: SpanDone,
     pub next_step: Instant,
 }
 
 impl<D: Disk> Card<D> {
-    /// Begins with what is wanted of a span, or says why not.
+    /// Starts a request, or reports why that is impossible.
     pub(super) fn begin_span(&mut self, wish: &SpanWish, now: Instant) {
         let id = wish.id;
         match self.find_span(wish, now) {
@@ -81,7 +81,7 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// Bytes of a recording, of one that is being written as many as it is likely to get.
+    /// The size of a recording; for an open one, its expected size.
     fn bytes_to_be(&self, camera: CameraId, entry: &Entry) -> u64 {
         match entry.state {
             SegmentState::Recording => entry.bytes.max(self.expected_bytes(camera)),
@@ -89,7 +89,8 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// What is kept never goes: so it gets a share of what recordings may fill, and recording has the rest.
+    /// Kept recordings are never deleted, so they are limited to a share of the space for
+    /// recordings.
     fn bound_kept(&mut self, more: usize, more_bytes: u64) -> Result<(), SpanError> {
         let space = self.ask_space().map_err(SpanError::Failed)?;
         let list = self.list();
@@ -99,7 +100,7 @@ impl<D: Disk> Card<D> {
         let room = entries().fold(space.free, sum);
         let allowed = room / 100 * KEPT_PERCENT_MAX;
         let kept_bytes = kept().fold(0, sum);
-        // A folder that is full of what is kept has no name left for what comes.
+        // A folder full of kept recordings would have no name left for new ones.
         let names = retention::recordings_max(self.file_system) / 2;
         if kept_bytes.saturating_add(more_bytes) > allowed || kept().count() + more > names {
             return Err(SpanError::Full { kept: kept_bytes, more: more_bytes, allowed });
@@ -107,7 +108,7 @@ impl<D: Disk> Card<D> {
         Ok(())
     }
 
-    /// Does what is wanted to one recording.
+    /// Carries out the request for one recording.
     pub(super) fn span_step(&mut self, now: Instant) {
         let Some(mut job) = self.span.take() else { return };
         if self.has_moved(now) || !self.is_writable() {
@@ -131,7 +132,7 @@ impl<D: Disk> Card<D> {
             Ok(None) => job.done.left += 1,
             Err(reason) => return self.end_span(job.id, Err(reason)),
         }
-        // At once: somebody waits. What is recorded comes between two steps.
+        // At once, because a client is waiting. Recording goes on between two steps.
         job.next_step = now;
         self.span = Some(job);
     }
@@ -140,14 +141,14 @@ impl<D: Disk> Card<D> {
         self.events.push_back(Event::SpanDone { id, result });
     }
 
-    /// The card is not the same any more.
+    /// The card has changed.
     pub(super) fn abandon_span(&mut self) {
         if let Some(job) = self.span.take() {
             self.end_span(job.id, Err(SpanError::Card));
         }
     }
 
-    /// Its bytes; `None` where it stays.
+    /// Returns its size; `None` if it stays.
     fn delete_of_span(
         &mut self,
         camera: CameraId,
@@ -167,8 +168,8 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// Changes the marks of a recording, in its file first; its bytes, or `None` where it has no place
-    /// for any.
+    /// Changes the marks of a recording, in its file first; returns its size, or `None` if it
+    /// cannot be marked.
     pub(super) fn mark(
         &mut self,
         camera: CameraId,
@@ -200,7 +201,8 @@ impl<D: Disk> Card<D> {
         Ok(bytes)
     }
 
-    /// Whether a recording is kept: by the list, or by the file itself, which knows better.
+    /// Returns true if a recording is kept, according to the list or the file itself, which is
+    /// authoritative.
     pub(super) fn is_kept(&self, camera: CameraId, name: Name) -> bool {
         let entry = self.list().folder(camera).and_then(|it| it.get(name).copied());
         if entry.is_some_and(|entry| entry.marks().has(Marks::KEPT)) {

@@ -1,8 +1,8 @@
-//! Segments that another program writes: FFmpeg, into a folder of a camera.
+//! Segments written by another program: FFmpeg, into a camera's folder.
 //!
-//! It writes files of its own numbers, [`layout::staged_name`]. As soon as one is there it is taken up:
-//! given the next number that was never used, listed as being recorded, made ours where its head has
-//! the room, made durable as it grows, and closed when FFmpeg has gone on to the next one.
+//! It numbers its files itself ([`layout::staged_name`]). As soon as one appears, it gets the next
+//! unused number, is listed as being recorded, becomes ours if its head has space for that, is
+//! synced as it grows, and is closed when FFmpeg has started the next one.
 
 use std::{
     io,
@@ -27,14 +27,14 @@ use crate::{
     units::WallTime,
 };
 
-/// What is known of a camera's folder while another program writes there.
+/// A camera's folder while another program writes there.
 pub(super) struct Staged<D: Disk> {
     run: u64,
-    /// That program's number of the file that comes next.
+    /// The other program's number of the next file.
     next: u32,
     next_look: Instant,
     open: Option<Open<D>>,
-    /// Where the last segment ended: the next one begins there, unless the clock says otherwise.
+    /// The end of the last segment, where the next one starts unless the clock says otherwise.
     end: Option<WallTime>,
 }
 
@@ -42,7 +42,7 @@ struct Open<D: Disk> {
     name: Name,
     file: D::File,
     since: Instant,
-    /// End of the last whole fragment.
+    /// The end of the last complete fragment.
     bytes: u64,
     durable_bytes: u64,
     unsynced_since: Option<Instant>,
@@ -53,7 +53,7 @@ impl<D: Disk> Staged<D> {
         self.open.as_ref().map(|open| open.name)
     }
 
-    /// The open file, and how much of it is durable.
+    /// The open file, and its durable length.
     pub fn durable(&self) -> Option<(Name, u64)> {
         self.open.as_ref().map(|open| (open.name, open.durable_bytes))
     }
@@ -64,7 +64,7 @@ impl<D: Disk> Staged<D> {
 }
 
 impl<D: Disk> Card<D> {
-    /// Lets another program write into the folder of a camera.
+    /// Lets another program write into a camera's folder.
     pub(super) fn stage(&mut self, camera: CameraId, run: u64, now: Instant) {
         self.close(camera, now);
         let event = match self.try_stage(camera, run, now) {
@@ -93,9 +93,8 @@ impl<D: Disk> Card<D> {
         Ok(Event::Staged { camera, directory, number })
     }
 
-    /// What a program before this one wrote, and nobody took up: it ended in that moment.
-    ///
-    /// Afterwards no such name is left: the other program would write into whatever it leads to.
+    /// Takes over files left by an earlier program, which has ended. Afterwards none of these names
+    /// exist: the other program would overwrite those files.
     fn take_up_left_over(&mut self, camera: CameraId, run: u64, now: Instant) -> io::Result<()> {
         while let left = self.left_over(camera)?
             && !left.is_empty()
@@ -110,19 +109,19 @@ impl<D: Disk> Card<D> {
                 self.close_staged(camera, now);
                 let name = self.directory(camera)?.join(layout::staged_name(number));
                 if self.disk.exists(&name) {
-                    return Err(io::ErrorKind::AlreadyExists.into()); // or there would be no end
+                    return Err(io::ErrorKind::AlreadyExists.into()); // otherwise this might never end
                 }
             }
         }
         Ok(())
     }
 
-    /// Some of the staged names that are there, in order.
+    /// Some of the existing staged names, in order.
     fn left_over(&self, camera: CameraId) -> io::Result<Vec<u32>> {
         let directory = self.directory(camera)?;
         let mut left = Vec::new();
         self.disk.list(&directory, &mut |file, _| {
-            // By the name that will be written: that of others may differ from it in case or digits.
+            // By the exact name FFmpeg uses: a foreign one may differ in case or digits.
             if let Some(number) = layout::parse_staged_name(file)
                 && left.len() < STAGED_FILES_MAX
                 && self.disk.exists(&directory.join(layout::staged_name(number)))
@@ -147,7 +146,7 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// Takes up what is new and looks how the open one grows.
+    /// Takes over new files and checks how the open one grows.
     pub(super) fn look_at_staged(&mut self, camera: CameraId, now: Instant) {
         for _ in 0..STAGED_FILES_MAX {
             let result = self.take_up_next(camera, now);
@@ -165,7 +164,7 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// Whether there was a next file; the one before is complete then.
+    /// Returns true if there was a next file; the previous one is then complete.
     fn take_up_next(&mut self, camera: CameraId, now: Instant) -> io::Result<bool> {
         let Some(next) = self.staged_mut(camera).map(|staged| staged.next) else {
             return Ok(false);
@@ -182,7 +181,7 @@ impl<D: Disk> Card<D> {
         let bytes = self.disk.len(&file)?;
         let head = scan::read_head(&|buffer, at| self.disk.read_at(&file, buffer, at), bytes);
         let Ok(head) = head else {
-            // Its head is on its way. What never gets one is taken up when it is over.
+            // Its head has not been written yet. A file that never gets one is handled at the end.
             return Ok(false);
         };
         self.close_open(camera, now)?;
@@ -206,12 +205,12 @@ impl<D: Disk> Card<D> {
         self.events.push_back(Event::Opened { camera, number: name.number() });
         if let Err(error) = result {
             let Trouble::NoRoom(full) = self.diagnose(&error) else { return Err(error) };
-            self.free_after(full, camera, now); // and if that does not help, it may do without
+            self.free_after(full, camera, now); // if that does not help, it works without
         }
         Ok(true)
     }
 
-    /// Makes a file ours, and takes its room ahead, as that of our own segments is.
+    /// Makes a file ours and allocates its space ahead, as for our own segments.
     fn prepare(
         &self,
         camera: CameraId,
@@ -249,7 +248,7 @@ impl<D: Disk> Card<D> {
         allocated
     }
 
-    /// Gives a file the next number; never that of another file.
+    /// Renames a file to the next number, never replacing another file.
     fn rename_staged(&mut self, camera: CameraId, staged: u32) -> io::Result<Name> {
         let directory = self.directory(camera)?;
         for _ in 0..CARD_OPEN_TRIES_MAX {
@@ -257,7 +256,7 @@ impl<D: Disk> Card<D> {
             let name = Name::new(number).ok_or(io::ErrorKind::StorageFull)?;
             let path = directory.join(name.file_name());
             if self.disk.exists(&path) {
-                self.use_up(camera, number); // somebody has put it there since the readdir
+                self.use_up(camera, number); // it was created since the readdir
                 continue;
             }
             self.disk.rename(&directory.join(layout::staged_name(staged)), &path)?;
@@ -266,7 +265,7 @@ impl<D: Disk> Card<D> {
         Err(io::ErrorKind::AlreadyExists.into())
     }
 
-    /// UTC of the first frame of the file that has just come.
+    /// UTC of the first frame of the new file.
     fn wall_of_next(&mut self, camera: CameraId, now: Instant) -> Option<(WallTime, Clock, u64)> {
         let (wall, clock, up_ms) = self.time_now(now)?;
         let end = self.staged_mut(camera).and_then(|staged| staged.end);
@@ -276,7 +275,7 @@ impl<D: Disk> Card<D> {
         Some((start, clock, up_ms))
     }
 
-    /// Lists what was written since the last look, and makes it durable when that is due.
+    /// Lists what was written since the last check, and syncs it when due.
     fn watch_open(&mut self, camera: CameraId, now: Instant) -> io::Result<()> {
         let sync = self.settings.sync;
         let Some(open) = self
@@ -319,7 +318,7 @@ impl<D: Disk> Card<D> {
         Ok(())
     }
 
-    /// The other program has ended: its last files are taken up and closed.
+    /// The other program has exited: takes over and closes its last files.
     pub(super) fn close_staged(&mut self, camera: CameraId, now: Instant) {
         self.look_at_staged(camera, now);
         let result = self.close_open(camera, now).and_then(|()| self.remove_torn(camera));
@@ -331,7 +330,7 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// A file whose head never came holds nothing.
+    /// Removes a file whose head was never written: it contains nothing.
     fn remove_torn(&mut self, camera: CameraId) -> io::Result<()> {
         let Some(next) = self.staged_mut(camera).map(|staged| staged.next) else { return Ok(()) };
         let directory = self.directory(camera)?;
@@ -344,8 +343,8 @@ impl<D: Disk> Card<D> {
         Ok(())
     }
 
-    /// The same of a file that may be somebody else's: unless it is empty, it is kept under another
-    /// name.
+    /// The same for a file that may belong to someone else: unless it is empty, it is renamed
+    /// instead.
     fn set_torn_aside(&mut self, camera: CameraId) -> io::Result<()> {
         let Some(next) = self.staged_mut(camera).map(|staged| staged.next) else { return Ok(()) };
         let directory = self.directory(camera)?;
@@ -366,7 +365,7 @@ impl<D: Disk> Card<D> {
         Ok(())
     }
 
-    /// Closes the open file, to which nothing is added any more.
+    /// Closes the open file, which no longer grows.
     fn close_open(&mut self, camera: CameraId, now: Instant) -> io::Result<()> {
         let Some(open) = self.staged_mut(camera).and_then(|staged| staged.open.take()) else {
             return Ok(());
@@ -408,7 +407,7 @@ impl<D: Disk> Card<D> {
         Ok(())
     }
 
-    /// Reads a file's fragments, fills in its index where there is room, gives spare room back.
+    /// Reads a file's fragments, writes its index if there is space, and frees unused space.
     fn close_file(&self, file: &D::File) -> io::Result<Scan> {
         let len = self.disk.len(file)?;
         let read_at = |buffer: &mut [u8], at| self.disk.read_at(file, buffer, at);
@@ -431,7 +430,7 @@ impl<D: Disk> Card<D> {
         let reason = OpenError::Failed(io::Error::new(error.kind(), error.to_string()));
         self.events.push_back(Event::OpenFailed { camera, reason });
         if let Trouble::NoRoom(full) = trouble {
-            self.free_after(full, camera, now); // the state says whether it helped
+            self.free_after(full, camera, now); // the state tells whether it helped
             return;
         }
         self.suffer(trouble, name.map(|name| (camera, name)), now);
@@ -442,5 +441,5 @@ impl<D: Disk> Card<D> {
     }
 }
 
-/// A file that comes within so much of the end of the one before goes on where that ended.
+/// A file that starts within this time of the previous one's end continues it.
 const JOINT_MS_MAX: i64 = 3000;

@@ -29,7 +29,7 @@ use crate::{
     units::Ticks,
 };
 
-/// A card with its disk, its clock and what it said.
+/// A card with its disk, its clock and its events.
 struct Bench {
     disk: FaultyDisk,
     card: Card<FaultyDisk>,
@@ -81,7 +81,7 @@ impl Bench {
         Bench { disk, card, catalog, settings, now, appended: [0; 64], frames: 0 }
     }
 
-    /// As after a power cut and a boot: nothing that was open was closed.
+    /// As after a power cut and a boot: no open file was closed.
     fn boot_again(self) -> Bench {
         self.disk.heal();
         Bench::with(self.disk, self.settings)
@@ -97,7 +97,7 @@ impl Bench {
         std::iter::from_fn(|| self.card.poll()).collect()
     }
 
-    /// Lets time go by, with a tick whenever one is due.
+    /// Lets time pass, with a tick whenever one is due.
     fn pass(&mut self, time: Duration) -> Vec<Event> {
         let end = self.now + time;
         let mut ticks = 0;
@@ -132,7 +132,7 @@ impl Bench {
         self.send(Command::Open { camera, start: Bench::start() })
     }
 
-    /// Opens a segment and answers its number.
+    /// Opens a segment and returns its number.
     fn opened(&mut self, camera: CameraId) -> u32 {
         let events = self.open(camera);
         let number = events.iter().find_map(|event| match event {
@@ -142,7 +142,7 @@ impl Bench {
         number.unwrap_or_else(|| panic!("not opened: {events:?}"))
     }
 
-    /// Appends a fragment of two frames that is `bytes` long, or little more.
+    /// Appends a fragment of two frames with about `bytes` bytes.
     fn append_bytes(&mut self, camera: CameraId, bytes: u32) -> Vec<Event> {
         let nth = self.appended[camera.0];
         self.appended[camera.0] += 1;
@@ -158,7 +158,7 @@ impl Bench {
         self.append_bytes(camera, 1000)
     }
 
-    /// One whole segment of a few fragments; answers its number.
+    /// Writes a whole segment of a few fragments; returns its number.
     fn record(&mut self, camera: CameraId, fragments: u32) -> u32 {
         let number = self.opened(camera);
         for _ in 0..fragments {
@@ -186,7 +186,7 @@ impl Bench {
         self.path(file).exists()
     }
 
-    /// Names in a folder of the card, sorted, but for the index.
+    /// Names in a folder of the card, sorted, without the index.
     fn names(&self, folder: &str) -> Vec<String> {
         let entries = fs::read_dir(self.path(folder)).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -222,7 +222,7 @@ fn scanned(path: &Path) -> Scan {
     scan(&read_at, bytes.len() as u64, Depth::Full)
 }
 
-/// What became of the one fragment that came back.
+/// The result for the one fragment returned.
 fn appended(events: &[Event]) -> Result<(), Refused> {
     let mut results = events.iter().filter_map(|event| match event {
         Event::Returned { result, .. } => Some(*result),
@@ -249,7 +249,7 @@ fn deleted(events: &[Event]) -> Vec<(usize, u32)> {
     deleted.collect()
 }
 
-/// Of the log, the calls that change something on the card, but for the index.
+/// Calls in the log that change the card, except for the index.
 fn changes(log: &[String]) -> Vec<&str> {
     let harmless = |line: &&str| {
         ["list", "open ", "space"].iter().any(|call| line.starts_with(call))
@@ -258,7 +258,7 @@ fn changes(log: &[String]) -> Vec<&str> {
     log.iter().map(String::as_str).filter(|line| !harmless(line)).collect()
 }
 
-/// A file as FFmpeg 3.2 writes it: a head without a word of ours.
+/// A file as FFmpeg 3.2 writes it, with nothing of ours in its head.
 fn old_recording() -> Vec<u8> {
     let mut file = Vec::new();
     crate::mp4::init::write_live_init(&mut file, &samples::parameter_sets(Codec::H264));

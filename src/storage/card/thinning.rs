@@ -1,7 +1,7 @@
 //! Thinning old recordings to their key frames, a small step at a time.
 //!
-//! FAT has no rename that a power cut leaves whole. So the copy gets a name of the same number with one
-//! digit more, which it keeps, and its identity says that it is one:
+//! FAT has no rename that a power cut leaves whole. So the copy gets a name of the same number with
+//! one digit more, which it keeps, and its identity says that it is one:
 //!
 //! ```text
 //! 0014.mp4, marked as a copy ─▶ closed, durable ─▶ 014.mp4 deleted ─▶ the mark goes
@@ -198,7 +198,8 @@ impl<D: Disk> Card<D> {
         let path = directory.join(name.file_name());
         let segment = match Segment::create(&self.disk, &path, &directory, &start) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                // Without a byte it is what a power cut left of a copy; what else has that name stays.
+                // Without a byte it is what a power cut left of a copy; what else has that name
+                // stays.
                 let is_empty =
                     self.disk.open(&path, Access::Read).and_then(|it| self.disk.len(&it));
                 match is_empty? {
@@ -246,7 +247,8 @@ impl<D: Disk> Card<D> {
             self.next_thin = now + CARD_ROOM_INTERVAL;
             return self.unlink(camera, copy);
         }
-        // Where this fails, the original may be gone all the same: the copy stays, and is settled at the next start.
+        // Where this fails, the original may be gone all the same: the copy stays, and is settled
+        // at the next start.
         self.unlink(camera, name)?;
         if let Some(folder) = self.list().folder_mut(camera) {
             folder.remove(name);
@@ -258,8 +260,8 @@ impl<D: Disk> Card<D> {
         Ok(())
     }
 
-    /// A copy was found by its mark: its original is there, and it goes; or it has taken its place, and
-    /// the mark goes. False where nothing is left to list.
+    /// A copy was found by its mark: its original is there, and it goes; or it has taken its place,
+    /// and the mark goes. False where nothing is left to list.
     pub(super) fn settle_copy(&mut self, camera: CameraId, name: Name, now: Instant) -> bool {
         if !self.is_writable() {
             return true;

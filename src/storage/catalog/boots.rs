@@ -1,8 +1,8 @@
-//! Boots: recordings made before the clock was right get their true times once it is.
+//! Boots: recordings made before the clock was set get their true times once it is.
 //!
-//! A segment says how long the machine had been up. So one segment of a trusted clock tells when that boot
-//! began, and with it the times of all others of the same boot, whatever their clock said: those that are
-//! listed already, and those that are read later. The files hold all of it, nothing is written.
+//! A segment contains the machine's uptime. So one segment with a trusted clock tells when that
+//! boot started, and with it the times of all others of the same boot, whatever their clock said:
+//! both listed and later read ones. The files contain all of this; nothing is written.
 
 use super::{Catalog, Folder, Indexed};
 use crate::{
@@ -12,31 +12,31 @@ use crate::{
     units::WallTime,
 };
 
-/// What a segment says of its time.
+/// A segment's information about its time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stamp {
-    /// The kernel's boot id; zeroes where it had none.
+    /// The kernel's boot id; zeroes if there was none.
     pub boot: [u8; 16],
     pub up_ms: Option<u64>,
     pub wall: WallTime,
     pub clock: Clock,
 }
 
-/// Boots of which it is known when they began, as last learnt.
+/// Boots whose start is known, the latest last.
 pub(super) type Boots = Vec<([u8; 16], WallTime)>;
 
-/// Recordings of a folder whose clock was not trusted, of one boot; they have consecutive numbers.
+/// Consecutive recordings in a folder from one boot, whose clock was not trusted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Doubt {
     boot: [u8; 16],
-    /// When it began, by the clock that they are listed with.
+    /// The start of the boot by the clock they are listed with.
     began: WallTime,
     first: u32,
     last: u32,
 }
 
 impl Catalog {
-    /// Gives a listed recording its time; answers how many others got theirs by it.
+    /// Sets the time of a listed recording; returns how many others got theirs by it.
     pub fn date(&mut self, camera: CameraId, name: Name, stamp: &Stamp) -> usize {
         let began = stamp.began();
         let known = self.boots.iter().find(|(boot, _)| *boot == stamp.boot);
@@ -58,9 +58,10 @@ impl Catalog {
         self.learn(stamp)
     }
 
-    /// Takes in what a trusted clock says of a boot; answers how many recordings got their times by it.
+    /// Learns the start of a boot from a trusted clock; returns how many recordings got their times
+    /// by it.
     ///
-    /// *Cost*: none but where there were some.
+    /// *Cost*: none unless there are such recordings.
     pub fn learn(&mut self, stamp: &Stamp) -> usize {
         let Some(began) = stamp.began().filter(|_| stamp.clock == Clock::Trusted) else { return 0 };
         self.boots.retain(|(boot, _)| *boot != stamp.boot);
@@ -76,8 +77,8 @@ impl Catalog {
 }
 
 impl Catalog {
-    /// Takes in when a boot began by a recording that the index gave its true time, where nothing else is
-    /// known of that boot: its file has the wrong one for good.
+    /// Learns the start of a boot from a recording whose true time is in the index, if nothing else
+    /// is known about that boot: its file still contains the wrong one.
     pub fn learn_from_index(&mut self, start: WallTime, stamp: &Stamp) {
         let is_known = self.boots.iter().any(|(boot, _)| *boot == stamp.boot);
         if stamp.clock == Clock::Untrusted && !is_known {
@@ -87,8 +88,8 @@ impl Catalog {
 }
 
 impl Folder {
-    /// Notes a recording whose clock was not trusted; answers when its boot began by the clock of those that
-    /// were noted before, so that all of them can be moved by the same span.
+    /// Notes a recording with an untrusted clock; returns the start of its boot by the clock of
+    /// earlier ones, so that all can be moved by the same amount.
     fn doubt(&mut self, number: u32, boot: [u8; 16], began: WallTime) -> WallTime {
         if let Some(doubt) = self.doubts.iter_mut().find(|doubt| doubt.boot == boot) {
             (doubt.first, doubt.last) = (doubt.first.min(number), doubt.last.max(number));
@@ -101,7 +102,7 @@ impl Folder {
         began
     }
 
-    /// Moves the recordings of a boot to when it began in truth.
+    /// Moves the recordings of a boot to its true start.
     fn settle_doubts(&mut self, boot: [u8; 16], began: WallTime) -> usize {
         let Some(at) = self.doubts.iter().position(|doubt| doubt.boot == boot) else { return 0 };
         let doubt = self.doubts.swap_remove(at);
@@ -124,13 +125,13 @@ impl Stamp {
         Stamp { boot, up_ms, wall, clock }
     }
 
-    /// When the machine was booted, by the clock of the segment.
+    /// When the machine was booted, by the segment's clock.
     fn began(&self) -> Option<WallTime> {
         let up_ms = i64::try_from(self.up_ms?).ok().filter(|_| self.boot != [0; 16])?;
         Some(WallTime(self.wall.0.saturating_sub(up_ms)))
     }
 
-    /// When the segment began, if its boot began then.
+    /// When the segment started, given the start of its boot.
     fn after(&self, began: WallTime) -> WallTime {
         let up_ms = self.up_ms.and_then(|millis| i64::try_from(millis).ok()).unwrap_or(0);
         WallTime(began.0.saturating_add(up_ms))

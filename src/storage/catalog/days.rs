@@ -1,24 +1,26 @@
-//! How many days of each camera's recordings the card holds in the long run, by what was recorded lately.
+//! How many days of each camera's recordings the card holds in the long run, judging by recent
+//! ones.
 //!
-//! Retention takes the oldest of the camera that fills most: in the end all that record fill alike, and
-//! what is left of former cameras no more than that. Knows nothing of: clocks, what is recorded now.
+//! Retention deletes the oldest of the camera that uses most: in the end all recording cameras use
+//! equal shares, and former cameras no more than that.
+//! Knows nothing of: clocks, what is being recorded.
 
 use super::{Catalog, Entry, Folder, SegmentState};
 use crate::mp4::identity::Marks;
 
-/// What limits recordings beside the card's size.
+/// Limits other than the card's size.
 #[derive(Clone, Copy, Debug)]
 pub struct Retained {
     pub keep_free_percent: u64,
-    /// 0: no limit by age.
+    /// 0: no age limit.
     pub keep_days: u64,
     /// 0: none is thinned.
     pub thin_after_days: u64,
 }
 
 impl Catalog {
-    /// Days that fit, of each camera that is configured, by name; `None` until so much was recorded by a
-    /// trusted clock that a day's worth is known.
+    /// Days that fit for each configured camera, by name; `None` until a day's worth has been
+    /// recorded with a trusted clock.
     pub fn days(&self, retained: Retained) -> Vec<(&str, Option<f64>)> {
         let Some(space) = self.space.filter(|_| self.complete()) else { return Vec::new() };
         let claimed = self.folders.iter().filter(|folder| folder.is_claimed);
@@ -40,7 +42,7 @@ impl Catalog {
     }
 }
 
-/// What a camera writes.
+/// The amount a camera records.
 struct Rate {
     bytes_a_day: f64,
     /// The same of what was thinned; `None` before any was.
@@ -48,7 +50,8 @@ struct Rate {
 }
 
 impl Rate {
-    /// Over the last week, with its gaps, less what is thinned by now; `None` where it was less than a day.
+    /// Over the last week, with its gaps, less what is thinned by now; `None` where it was less
+    /// than a day.
     fn of(folder: &Folder) -> Option<Rate> {
         let is_thinned = |entry: &&Entry| entry.marks().has(Marks::THINNED);
         let is_known =
@@ -98,14 +101,14 @@ impl Density {
     }
 }
 
-/// Bytes that make room one day.
+/// The bytes that will be deleted some day.
 fn expiring_bytes(folder: &Folder) -> u64 {
     let stays =
         |entry: &&Entry| entry.marks().has(Marks::KEPT) || entry.state == SegmentState::Unreadable;
     folder.entries.iter().filter(|entry| !stays(entry)).map(|entry| entry.bytes).sum()
 }
 
-/// Bytes that each of `recording` cameras gets of the room, where what the others fill only shrinks.
+/// Each of `recording` cameras' share of the space, while the others' only shrinks.
 fn share(room: u64, recording: usize, mut others: Vec<u64>) -> f64 {
     others.sort_unstable();
     let (mut room, mut heads) = (room as f64, (recording + others.len()) as f64);
@@ -132,7 +135,7 @@ mod tests {
 
     const GB: u64 = 1_000_000_000;
 
-    /// An hour's recording after the other, each of so many bytes.
+    /// Consecutive recordings of an hour, each with this many bytes.
     fn folder(directory: &str, hours: u32, bytes: u64) -> Folder {
         let mut folder = Folder::new(PathBuf::from(directory));
         for hour in 0..hours {
@@ -221,7 +224,7 @@ mod tests {
             (false, folder("/card/old", 1, GB)),
             (false, folder("/card/older", 1, 90 * GB)),
         ];
-        // 1 GB of one that is small stays; the rest is for three.
+        // A small one keeps its 1 GB; three share the rest.
         let all = catalog(6 * GB, folders);
         assert_eq!(days(&all, 0, 0), [Some(33.0), Some(66.0)]);
     }

@@ -1,4 +1,4 @@
-//! One folder of the card and what lies in it, in the order of the numbers.
+//! One folder on the card and its recordings, ordered by number.
 
 use std::{ffi::OsStr, path::PathBuf};
 
@@ -12,31 +12,31 @@ use crate::{
     },
 };
 
-/// A camera's folder, or one that a former camera left.
+/// The folder of a camera or a former camera.
 #[derive(Debug)]
 pub struct Folder {
     pub id: CameraId,
     pub directory: PathBuf,
-    /// The number in the marker file that says what the highest was, if there is one.
+    /// The number in the marker file of the highest number, if there is one.
     pub marker: Option<u32>,
-    /// Whose a recording is that does not say so itself.
+    /// The owner of recordings that do not name one.
     pub(super) owner: Option<Owner>,
-    /// A camera that is configured records here.
+    /// A configured camera records here.
     pub(super) is_claimed: bool,
     pub(super) entries: Vec<Entry>,
     pub(super) highest: Option<u32>,
     /// The highest number when the folder was listed.
     pub(super) found: Option<u32>,
-    /// Recordings whose time is not known yet, by boot.
+    /// Recordings of unknown time, by boot.
     pub(super) doubts: Vec<Doubt>,
-    /// Every entry of this number or a higher one was read.
+    /// All entries with this number or a higher one have been read.
     pub(super) read_down_to: u32,
-    /// The same for those of which only the index speaks.
+    /// The same for entries known only from the index.
     pub(super) sure_down_to: u32,
 }
 
 impl Folder {
-    /// Of a camera that is not known yet; [`super::Catalog::add`] knows it.
+    /// A folder of an unknown camera; [`super::Catalog::add`] sets it.
     pub fn new(directory: PathBuf) -> Folder {
         Folder {
             id: CameraId(usize::MAX),
@@ -53,7 +53,7 @@ impl Folder {
         }
     }
 
-    /// In the order of their numbers, the oldest first.
+    /// Ordered by number, oldest first.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
@@ -62,19 +62,18 @@ impl Folder {
         self.directory.join(name.file_name())
     }
 
-    /// Says that a number was used, whatever became of its file.
+    /// Marks a number as used, whatever became of its file.
     pub fn use_up(&mut self, number: u32) {
         self.highest = self.highest.max(Some(number));
     }
 
-    /// The highest number ever used, if any was.
+    /// The highest number ever used, if any.
     pub fn highest(&self) -> Option<u32> {
         self.highest
     }
 
-    /// Takes up a name of the directory, whatever it is of; [`Folder::sort`] comes after the last.
-    ///
-    /// What is no regular file is nobody's recording and no word of ours; its name can not be had all the same.
+    /// Adds a name in the directory, of any kind; call [`Folder::sort`] after the last. Anything
+    /// but a regular file is neither a recording nor ours, but its name is taken.
     pub fn take_up(&mut self, file: &OsStr, kind: Kind) {
         if let Some(name) = Name::parse(file) {
             match kind {
@@ -90,14 +89,14 @@ impl Folder {
         }
     }
 
-    /// A number of a file that was found; one that no recorder ever reaches does not end all recording.
+    /// Notes a number found; one that no recorder can reach must not stop all recording.
     fn find_used(&mut self, number: u32) {
         if number < RECORDED_NUMBER_MAX {
             self.use_up(number);
         }
     }
 
-    /// Takes up a recording, in any order; [`Folder::sort`] comes after the last.
+    /// Adds a recording, in any order; call [`Folder::sort`] after the last.
     pub fn list(&mut self, name: Name) {
         if self.entries.len() >= RECORDINGS_LISTED_MAX + RECORDINGS_LISTED_MAX / 8 {
             self.forget_oldest();
@@ -109,7 +108,7 @@ impl Folder {
         self.find_used(name.number());
     }
 
-    /// Ends a listing. A marker that is far from all that is there was not made by us.
+    /// Ends a listing. A marker far from all recordings is not ours.
     pub fn sort(&mut self) {
         self.forget_oldest();
         self.entries.sort_unstable_by_key(|entry| entry.name);
@@ -121,13 +120,13 @@ impl Folder {
         self.found = self.highest;
     }
 
-    /// Whether every recording of a higher number was begun since the folder was listed.
+    /// Returns true if all recordings with a higher number were started after the listing.
     pub fn was_last(&self, name: Name) -> bool {
         let mut newer = self.entries.iter().rev().take_while(|entry| entry.name > name);
         newer.all(|entry| Some(entry.name.number()) > self.found)
     }
 
-    /// Leaves out what is more than memory is given for; it is listed when others have gone.
+    /// Drops recordings for which there is no memory; they are listed when others are deleted.
     fn forget_oldest(&mut self) {
         if let Some(surplus) = self.entries.len().checked_sub(RECORDINGS_LISTED_MAX)
             && surplus > 0
@@ -137,7 +136,7 @@ impl Folder {
         }
     }
 
-    /// Takes up a new segment, which has the highest number.
+    /// Adds a new segment, which has the highest number.
     pub fn push(&mut self, entry: Entry) {
         self.use_up(entry.name.number());
         if self.entries.len() == self.entries.capacity() {
@@ -147,7 +146,7 @@ impl Folder {
         self.entries.insert(at, entry);
     }
 
-    /// The recordings of a number: more than one where names differ (`014.mp4`, `0014.mp4`).
+    /// The recordings with a number: several if the names differ (`014.mp4`, `0014.mp4`).
     pub fn of_number(&self, number: u32) -> &[Entry] {
         let from = self.entries.partition_point(|entry| entry.name.number() < number);
         let rest = self.entries.get(from..).unwrap_or_default();
@@ -155,7 +154,7 @@ impl Folder {
         rest.get(..count).unwrap_or_default()
     }
 
-    /// The same of the recording at a place of the list, its neighbours.
+    /// The same, for the recording at an index.
     pub(super) fn of_same_number(&self, at: usize) -> &[Entry] {
         let (before, rest) = self.entries.split_at_checked(at).unwrap_or_default();
         let Some(number) = rest.first().map(|entry| entry.name.number()) else { return &[] };
@@ -185,7 +184,7 @@ impl Folder {
         below.iter().rev().find(|entry| entry.state == SegmentState::Unread).map(|entry| entry.name)
     }
 
-    /// Has the head of a file read once more.
+    /// Marks a file's head to be read again.
     pub fn read_again(&mut self, name: Name) {
         if let Some(entry) = self.get_mut(name) {
             entry.state = SegmentState::Unread;
@@ -194,17 +193,18 @@ impl Folder {
         }
     }
 
-    /// Says that nothing newer than `name` is unread, so that the next look begins there.
+    /// Notes that nothing newer than `name` is unread, so that the next search starts there.
     pub fn read_down_to(&mut self, name: Name) {
         self.read_down_to = name.number().saturating_add(1);
     }
 
-    /// Says that every head was read, so that no look goes over all of them.
+    /// Notes that every head was read, so that searches end at once.
     pub fn all_read(&mut self) {
         self.read_down_to = 0;
     }
 
-    /// Whether this file holds the highest number ever used: without it only a marker could say so.
+    /// Returns true if this file has the highest number ever used: without it, only a marker could
+    /// tell.
     pub fn is_highest(&self, name: Name) -> bool {
         self.highest == Some(name.number())
     }
@@ -214,9 +214,11 @@ impl Folder {
     }
 }
 
-/// A recording of a higher number was put there by somebody: at 2 s a segment it takes 57 years to get there.
+/// A recording with a higher number was put there by a user: at 2 s a segment it takes 57 years to
+/// get there.
 pub(super) const RECORDED_NUMBER_MAX: u32 = 900_000_000;
-/// A marker stands where the newest recordings were deleted: at most as many as 7 months of 2 s a segment make.
+/// A marker is left where the newest recordings were deleted: at most as many as 7 months of 2 s
+/// segments.
 const MARKER_AHEAD_MAX: u32 = 10_000_000;
-/// Room for so many entries is added at once: doubling would take 1 MB beside 10,000 of them.
+/// Space for so many entries is added at once: doubling would take 1 MB for 10,000 of them.
 const GROWTH_ENTRIES: usize = 256;

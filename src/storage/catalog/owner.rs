@@ -1,8 +1,8 @@
-//! Whose a recording is: lookups by camera, wherever its recordings lie.
+//! Owners: finds recordings by camera, wherever they are.
 //!
-//! A recording is of the camera that its identity box names. One without (the old system's, FFmpeg's)
-//! is of the camera whose recording comes next in the same folder, as that camera went on where the old
-//! system had ended; where none comes, of the camera that records there.
+//! A recording belongs to the camera named in its identity box. One without (the old system's,
+//! FFmpeg's) belongs to the camera of the next recording in the same folder, because that camera
+//! continued where the old system had ended; without one, to the camera that records there.
 
 use std::{cmp::Reverse, num::NonZeroU8, path::Path};
 
@@ -12,12 +12,12 @@ use crate::{
     storage::{CameraId, layout::Asked},
 };
 
-/// A camera's name, as [`Catalog::owner`] knows it.
+/// A camera's name, as found by [`Catalog::owner`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Owner(NonZeroU8);
 
 impl Owner {
-    /// Of the name at that place of [`Catalog::owners`].
+    /// The name at that index of [`Catalog::owners`].
     fn at(index: usize) -> Option<Owner> {
         u8::try_from(index + 1).ok().and_then(NonZeroU8::new).map(Owner)
     }
@@ -27,7 +27,7 @@ impl Owner {
     }
 }
 
-/// What there is of one camera.
+/// The recordings of one camera, summed up.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Tally {
     pub segments: usize,
@@ -37,22 +37,22 @@ pub struct Tally {
     pub kept_bytes: u64,
     /// Of those that are thinned.
     pub thinned_bytes: u64,
-    /// Of the lowest and the highest number, see [`Entry::address`].
+    /// The addresses of the lowest and the highest number, see [`Entry::address`].
     pub oldest: Option<u32>,
     pub newest: Option<u32>,
 }
 
-/// The recordings of one camera, the newest first; see [`Catalog::recordings`].
+/// The recordings of one camera, newest first; see [`Catalog::recordings`].
 pub struct Recordings<'a> {
     owner: Owner,
-    /// What is left of each folder.
+    /// The rest of each folder.
     rest: Vec<(&'a Folder, &'a [Entry])>,
-    /// Those of one number, the next one last.
+    /// Recordings with the same number, in reverse order.
     same: Vec<(&'a Folder, &'a Entry)>,
 }
 
 impl Catalog {
-    /// Takes up a folder: that of a camera, or with `None` one that a former camera left.
+    /// Adds a folder: a camera's, or with `None` one of a former camera.
     pub fn add(&mut self, id: Option<CameraId>, camera: &str, folder: Folder) {
         let owner = self.intern_owner(camera);
         let former = CameraId(FORMER_IDS + self.next_former);
@@ -62,12 +62,12 @@ impl Catalog {
         self.settle(self.folders.len() - 1);
     }
 
-    /// Has a camera record into a folder that is known; false where it is not.
+    /// Assigns a known folder to a camera; returns false if it is unknown.
     pub fn claim(&mut self, directory: &Path, id: CameraId, camera: &str) -> bool {
         let Some(at) = self.folders.iter().position(|it| it.directory == directory) else {
             return false;
         };
-        // What is there already and does not say whose it is, stays that of the camera before.
+        // Existing recordings without an owner stay with the previous camera.
         self.settle(at);
         let owner = self.intern_owner(camera);
         if let Some(folder) = self.folders.get_mut(at) {
@@ -80,25 +80,25 @@ impl Catalog {
         true
     }
 
-    /// A camera is configured no more: its folder is a former camera's from now on.
+    /// Removes a camera from the configuration: its folder becomes a former camera's.
     pub fn leave(&mut self, camera: CameraId) {
         if let Some(folder) = self.folder_mut(camera) {
             folder.is_claimed = false;
         }
     }
 
-    /// `None` where there is nothing of a camera of that name.
+    /// `None` if there are no recordings of a camera of that name.
     pub fn owner(&self, camera: &str) -> Option<Owner> {
         let at = self.owners.iter().position(|known| **known == *camera)?;
         Owner::at(at)
     }
 
-    /// The name of the camera that a recording is of.
+    /// Returns the name of a recording's camera.
     pub fn camera(&self, folder: &Folder, entry: &Entry) -> &str {
         self.name(entry.owner_in(folder))
     }
 
-    /// The camera that what lies in a folder is of, where it does not say so itself.
+    /// Returns the camera of recordings in a folder that do not name one.
     pub fn camera_of(&self, folder: &Folder) -> &str {
         self.name(folder.owner)
     }
@@ -107,7 +107,7 @@ impl Catalog {
         owner.and_then(|it| self.owners.get(it.index())).map_or("", |name| name)
     }
 
-    /// The recordings of a camera, by falling numbers; those behind an address, where one is given.
+    /// Returns a camera's recordings by descending number, optionally only those before an address.
     pub fn recordings(&self, owner: Owner, before: Option<u32>) -> Recordings<'_> {
         let number = before.map_or(u32::MAX, |before| before % TWIN_STEP);
         let below = |folder: &Folder| {
@@ -117,7 +117,7 @@ impl Catalog {
         let rest =
             self.folders.iter().map(|it| (it, it.entries.get(..below(it)).unwrap_or_default()));
         let mut list = Recordings { owner, rest: rest.collect(), same: Vec::new() };
-        // Of those of this number only the twins behind it.
+        // Of this number, only the twins before it.
         if list.take_number() == Some(number) {
             let twin = before.map_or(0, |before| before / TWIN_STEP);
             list.same.retain(|(_, entry)| u32::from(entry.facts.twin()) > twin);
@@ -125,7 +125,7 @@ impl Catalog {
         list
     }
 
-    /// A camera's recording of that address, or of that name.
+    /// Finds a camera's recording by address or name.
     pub fn find(&self, camera: &str, asked: Asked) -> Option<(&Folder, &Entry)> {
         let owner = self.owner(camera)?;
         let is_it = |entry: &Entry| match asked {
@@ -139,7 +139,7 @@ impl Catalog {
         })
     }
 
-    /// What there is of each camera that has recordings, by name.
+    /// Sums up each camera with recordings, by name.
     pub fn tallies(&self) -> Vec<(&str, Tally)> {
         let mut tallies = vec![Tally::default(); self.owners.len()];
         for folder in &self.folders {
@@ -165,8 +165,8 @@ impl Catalog {
         named.filter(|(_, tally)| tally.segments > 0).collect()
     }
 
-    /// The number of a camera's next segment: one more than the highest ever used in its folder, and
-    /// than any of its recordings has elsewhere.
+    /// Returns the number of a camera's next segment: one more than the highest ever used in its
+    /// folder, and than any of its recordings elsewhere.
     pub fn next_number(&self, camera: CameraId) -> u32 {
         let Some(folder) = self.folder(camera) else { return 0 };
         let owner = folder.owner;
@@ -183,7 +183,7 @@ impl Catalog {
         highest.map_or(0, |highest| highest.saturating_add(1))
     }
 
-    /// Says whose a recording is, as its head was read: `None` where it does not say so.
+    /// Sets a recording's owner after its head was read; `None` if it does not name one.
     pub fn own(&mut self, id: CameraId, name: Name, camera: Option<&str>) {
         let named = camera.and_then(|camera| self.intern_owner(camera));
         let Some(index) = self.folders.iter().position(|folder| folder.id == id) else { return };
@@ -199,7 +199,7 @@ impl Catalog {
         }
     }
 
-    /// Says of a whole folder whose each recording is, as far as that is known.
+    /// Determines the owners of all recordings in a folder, as far as known.
     pub(super) fn settle(&mut self, index: usize) {
         let Some(folder) = self.folders.get_mut(index) else { return };
         let mut next = None;
@@ -216,7 +216,7 @@ impl Catalog {
         }
     }
 
-    /// Gives a recording the first address that no other one of its camera and number has.
+    /// Gives a recording the first address that is free for its camera and number.
     fn set_twin(&mut self, index: usize, at: usize) {
         let Some(folder) = self.folders.get(index) else { return };
         let Some(entry) = folder.entries.get(at) else { return };
@@ -248,15 +248,15 @@ impl Catalog {
 }
 
 impl Entry {
-    /// The number by which a recording of its camera is asked for. Mostly that of its name; where one
-    /// camera has several of one number (`014.mp4` and `0014.mp4`, or in two folders), a billion more
-    /// for each. `None` for the fifth of them: it is not listed.
+    /// The number by which clients request a recording of its camera. Usually that of its name. If
+    /// a camera has several with one number (`014.mp4` and `0014.mp4`, or in two folders), each
+    /// further one gets a billion more. `None` for the fifth, which is not listed.
     pub fn address(&self) -> Option<u32> {
         let twin = Some(self.facts.twin()).filter(|&twin| twin < TWINS_MAX).map(u32::from)?;
         Some(self.name.number() + twin * TWIN_STEP)
     }
 
-    /// The name by which it is asked for: that of its file, unless another of its camera is called so.
+    /// The name by which clients request it: its file's, unless another of its camera has the same.
     pub fn file(&self) -> String {
         match self.address() {
             Some(address)
@@ -274,7 +274,7 @@ impl Entry {
 }
 
 impl Recordings<'_> {
-    /// Takes those of the highest number that is left.
+    /// Takes those with the highest number left.
     fn take_number(&mut self) -> Option<u32> {
         let owner = self.owner;
         for (folder, rest) in &mut self.rest {
@@ -312,9 +312,9 @@ impl<'a> Iterator for Recordings<'a> {
     }
 }
 
-/// Recordings of one camera and one number that can be told apart.
+/// Recordings of one camera and number that can be distinguished.
 const TWINS_MAX: u8 = 4;
-/// Nine digits are a number's; four of these steps fit into 32 bits.
+/// A number has at most nine digits; four of these steps fit into 32 bits.
 const TWIN_STEP: u32 = 1_000_000_000;
 const NO_ADDRESS: u8 = Facts::TWIN;
 /// The ids of cameras are below this.

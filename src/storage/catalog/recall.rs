@@ -1,5 +1,5 @@
-//! The list and the index of a folder: what is known of recordings passes from one to the other, and what
-//! the index says is checked against the files.
+//! The list and the index of a folder: what is known of recordings passes from one to the other,
+//! and what the index says is checked against the files.
 
 use std::path::Path;
 
@@ -13,8 +13,8 @@ use crate::{
 };
 
 impl Catalog {
-    /// Takes over what the index of a folder says of a listed recording. If its head has been read already,
-    /// only whether the index agrees is noted.
+    /// Takes over what the index of a folder says of a listed recording. If its head has been read
+    /// already, only whether the index agrees is noted.
     pub fn recall(&mut self, folder: usize, row: &Row, round: Round) {
         let owner = row.owner.and_then(|owner| self.intern_owner(owner));
         let codecs = self.intern(row.codecs);
@@ -46,8 +46,8 @@ impl Catalog {
         entry.facts.set(Facts::INDEXED, round == Round::Current && entry.says_as(&said));
     }
 
-    /// Ends [`Catalog::recall`]: settles owners and addresses, and queues some recordings for a check, the newest
-    /// and others spread over the list.
+    /// Ends [`Catalog::recall`]: settles owners and addresses, and queues some recordings for a
+    /// check, the newest and others spread over the list.
     pub fn recalled(&mut self, folder: usize) {
         self.settle(folder);
         let Some(folder) = self.folders.get(folder) else { return };
@@ -59,7 +59,7 @@ impl Catalog {
         names.into_iter().for_each(|name| self.look_at(id, name));
     }
 
-    /// The place in the list of the folder that lies there.
+    /// The index in the list of the folder at that path.
     pub fn position(&self, directory: &Path) -> Option<usize> {
         self.folders.iter().position(|folder| folder.directory == directory)
     }
@@ -73,7 +73,8 @@ impl Catalog {
         self.folders.get_mut(folder)?.get_mut(name)
     }
 
-    /// What the index should say of a recording; `None` if that is not known yet, or cannot be said.
+    /// What the index should say of a recording; `None` if that is not known yet, or cannot be
+    /// said.
     pub fn row(&self, entry: &Entry) -> Option<Row<'_>> {
         let is_known =
             matches!(entry.state, SegmentState::Whole | SegmentState::Cut | SegmentState::Damaged);
@@ -107,7 +108,7 @@ impl Catalog {
         }
     }
 
-    /// The next of those.
+    /// Returns the next of those.
     pub fn next_look(&mut self) -> Option<(CameraId, Name)> {
         while let Some(look) = self.looks.pop_front() {
             if self.is_from_index(look) {
@@ -196,8 +197,9 @@ impl Entry {
         time(self) == time(other) && self.says_but_for_time(other)
     }
 
-    /// The same except for the time, which not every file knows: files of others have the directory's, on FAT
-    /// in the board's local time; a wrong clock's is corrected by other files of its boot.
+    /// The same except for the time, which not every file knows: files of others have the
+    /// directory's, on FAT in the board's local time; a wrong clock's is corrected by other files
+    /// of its boot.
     pub fn says_but_for_time(&self, other: &Entry) -> bool {
         let said = |it: &Entry| {
             let kind = (it.state, it.codec, it.codecs, it.owner);

@@ -121,7 +121,8 @@ fn where_there_are_too_many_spans_the_widest_gaps_stay() {
     let mut start = 0;
     let entries: Vec<_> = (1..=1000)
         .map(|number| {
-            // Each gap is a second longer than the one before, but for every tenth, which is an hour longer.
+            // Each gap is a second longer than the one before, but for every tenth, which is an
+            // hour longer.
             start += 60_000 + i64::from(number) * 1000 + i64::from(number % 100 == 0) * 3_600_000;
             entry(number, start, 60_000, true)
         })
@@ -184,8 +185,8 @@ proptest! {
         }
     }
 
-    /// However many spans: the bound holds, nothing that was recorded is left out, and each span's ends are
-    /// those of recordings.
+    /// However many spans: the bound holds, nothing that was recorded is left out, and each span's
+    /// ends are those of recordings.
     #[test]
     fn merged_spans_cover_all_that_was_recorded(
         steps in prop::collection::vec((1..100_000i64, 0..60_000u32, prop::bool::weighted(0.8)), 0..300),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 const MIB: u64 = 1 << 20;
 
-/// The folder of a camera with whole recordings, each `(number, bytes)`.
+/// A camera's folder with complete recordings, each `(number, bytes)`.
 fn folder(camera: usize, recordings: &[(u32, u64)]) -> Folder {
     let mut folder = Folder::new(PathBuf::from("/card"));
     folder.id = CameraId(camera);
@@ -50,7 +50,7 @@ fn the_segment_being_written_never_goes() {
 
 #[test]
 fn a_share_that_is_out_of_reach_shrinks_to_two_segments() {
-    // 900 of 1000 MB are foreign: 50 % can not be had, so what is left suffices
+    // 900 of 1000 MB are foreign: 50 % is unreachable, so what is left suffices
     let folders = [folder(0, &[(1, 30 * MIB)])];
     assert_eq!(for_room(&folders, space(70, 1000), &wanted(60, 50)), Verdict::Enough);
     assert_eq!(for_room(&folders, space(50, 1000), &wanted(60, 50)), delete(0, 1));
@@ -74,7 +74,7 @@ fn recordings_go_by_age_where_both_clocks_were_trusted() {
         (entry.start, entry.clock_trusted) = (WallTime(start), trusted);
     }
     let name = Name::new(3).unwrap();
-    // Something is recorded every day, by another camera.
+    // Another camera records something every day.
     let mut daily = folder(0, &(0..12).map(|number| (number, MIB)).collect::<Vec<_>>());
     for number in 0..12 {
         let entry = daily.get_mut(Name::new(number).unwrap()).unwrap();
@@ -102,7 +102,7 @@ fn a_clock_ten_years_ahead_deletes_nothing_nor_after_it_recorded_by_it() {
     let folders = [recorded];
     assert_eq!(for_age(&folders, years_ahead(5), 7), Some(Aged::Doubtful));
     assert_eq!(for_age(&folders, WallTime(5 * day), 7), None, "the clock is right again");
-    // A board that was off for long: what was recorded since makes the old ones go in the end.
+    // A board that was off for long: new recordings expire the old ones in the end.
     let [mut recorded] = folders;
     for number in 10..17 {
         let mut entry = Entry::new(Name::new(number).unwrap(), SegmentState::Whole);
@@ -135,7 +135,8 @@ fn where_names_are_scarce_short_recordings_go_before_older_ones() {
 }
 
 proptest! {
-    /// Deleting what is named always ends, and where it does not end in room nothing is left.
+    /// Deleting what is named always ends, and if that leaves too little space there is nothing
+    /// left.
     #[test]
     fn deleting_ends_in_room_or_with_nothing_left(
         first in prop::collection::vec(0..100u64, 0..20),

@@ -18,8 +18,8 @@ pub struct Attempt {
     pub(super) place: Arc<()>,
 }
 
-/// A password that waits for its turn, since wrong ones came from where it came from. Bring it back to
-/// [`super::Access::proceed`] when that has come; a client who goes takes it along.
+/// A password that waits for its turn, since wrong ones came from where it came from. Bring it back
+/// to [`super::Access::proceed`] when that has come; a client who goes takes it along.
 pub struct Held {
     pub until: Instant,
     pub(super) attempt: Attempt,
@@ -50,7 +50,8 @@ pub enum Finding {
 }
 
 impl Attempt {
-    /// *Cost*: up to 100 ms on the board, 200 ms where the password changes: for a thread of its own.
+    /// *Cost*: up to 100 ms on the board, 200 ms where the password changes: for a thread of its
+    /// own.
     pub fn run(self) -> Answer {
         let is_right = self.hash.is_none_or(|hash| hash.fits(&self.password));
         let new = match &self.purpose {
@@ -63,7 +64,8 @@ impl Attempt {
 }
 
 impl Answer {
-    /// The new password, to be written to its file before [`super::Access::verified`] makes it count.
+    /// The new password, to be written to its file before [`super::Access::verified`] makes it
+    /// count.
     pub fn new_password(&self) -> Option<&Hash> {
         self.new.as_ref()
     }

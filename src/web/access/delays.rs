@@ -1,13 +1,14 @@
 //! Who waits before a password is judged: by address after wrong ones, and all guessers together.
 //!
-//! Delays alone let somebody with a hundred addresses guess a hundred times as fast. So all who were
-//! never right share one allowance of tries, and those who already guessed wrong may not use it up:
-//! somebody new finds a try left, and most of all from a network that nobody guesses from.
+//! Delays alone let somebody with a hundred addresses guess a hundred times as fast. So all who
+//! were never right share one allowance of tries, and those who already guessed wrong may not use
+//! it up: somebody new finds a try left, and most of all from a network that nobody guesses from.
 //!
-//! An address may be that of many: of a NAT, of a proxy. Refusing tries while it waits would leave each
-//! one to whoever asks most often, which is the guesser. So from the third wrong password in a row on
-//! they are held instead: each is judged a moment after it came, whatever else comes. A client has one
-//! connection for each, and of those there are few: that bounds the guesses, and everybody has a turn.
+//! An address may be that of many: of a NAT, of a proxy. Refusing tries while it waits would leave
+//! each one to whoever asks most often, which is the guesser. So from the third wrong password in a
+//! row on they are held instead: each is judged a moment after it came, whatever else comes. A
+//! client has one connection for each, and of those there are few: that bounds the guesses, and
+//! everybody has a turn.
 //!
 //! All tables have a bound; an entry that still waits is never forgotten for a newer one. Knows
 //! nothing of: sessions, which never wait.

@@ -1,8 +1,8 @@
 //! The form of requests: bytes as they come from a client in, a refusal of what is none out.
 //!
-//! Stands between the socket and the server's own parser and is stricter than that one, so that both
-//! see the same requests: what smuggles a second request, or reads one way here and another way
-//! elsewhere, never gets past. Holds no more than a line that is not yet whole.
+//! Stands between the socket and the server's own parser and is stricter than that one, so that
+//! both see the same requests: what smuggles a second request, or reads one way here and another
+//! way elsewhere, never gets past. Holds no more than a line that is not yet whole.
 //!
 //! Spec: RFC 9112 §2 to §6, RFC 3986 §3.3. Knows nothing of: routes, names, credentials.
 

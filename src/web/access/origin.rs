@@ -34,8 +34,9 @@ pub fn check(head: &Head<'_>, class: Class, cookie: &str, hosts: &Hosts) -> Resu
     Ok(())
 }
 
-/// Whether an origin is `http://` or `https://` (of a proxy before us) and then just what `Host` says,
-/// or a name of `web.hosts`: proxies put a port of their own into `Host`, or none, or their own name.
+/// Whether an origin is `http://` or `https://` (of a proxy before us) and then just what `Host`
+/// says, or a name of `web.hosts`: proxies put a port of their own into `Host`, or none, or their
+/// own name.
 fn is_own(origin: &str, host: Option<&[u8]>, hosts: &Hosts) -> bool {
     SCHEMES.iter().any(|(scheme, default_port)| {
         let Some((start, rest)) = origin.split_at_checked(scheme.len()) else { return false };

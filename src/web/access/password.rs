@@ -104,7 +104,8 @@ pub fn read(file: &Path) -> Password {
     }
 }
 
-/// Writes the file, readable for its owner alone; after a power cut it is the old one or the new one.
+/// Writes the file, readable for its owner alone; after a power cut it is the old one or the new
+/// one.
 ///
 /// # Errors
 /// The file system's; the old file is as it was.

@@ -51,7 +51,8 @@ pub enum Refusal {
     NoRandomness,
 }
 
-/// Whether the answer asks for Basic credentials; a browser would ask its user with a box of its own.
+/// Whether the answer asks for Basic credentials; a browser would ask its user with a box of its
+/// own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Challenge {
     Basic,

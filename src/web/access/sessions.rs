@@ -3,8 +3,8 @@
 //! Sessions live in memory and end with the process, at log-out and when the password changes. A
 //! table with a bound: when it is full, the one that was not used for longest ends.
 //!
-//! A token is a random number and the password's signature of it. So a browser whose session ended is
-//! known for one that was logged in once, also after a restart: guessers do not make it wait.
+//! A token is a random number and the password's signature of it. So a browser whose session ended
+//! is known for one that was logged in once, also after a restart: guessers do not make it wait.
 //!
 //! Spec: RFC 6265 §4.1 (Set-Cookie).
 

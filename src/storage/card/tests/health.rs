@@ -211,7 +211,7 @@ fn read_only_three_remounts_an_hour_and_no_more() {
         ["read-only", "read-only"],
         "then it says why it stays"
     );
-    assert!(bench.state().reason().contains("3 times before"), "{:?}", bench.state());
+    assert!(bench.state().reason().contains("after 3 remounts"), "{:?}", bench.state());
     bench.disk.log();
     assert!(bench.pass(3500 * SECOND).is_empty());
     assert_eq!(bench.disk.log(), [""; 0]);

@@ -1,4 +1,5 @@
-//! The index: what is listed is what the files say, whatever becomes of it; and a start reads few of them.
+//! The index: what is listed is what the files say, whatever becomes of it; and a start reads few
+//! of them.
 
 use super::*;
 use crate::storage::{
@@ -7,7 +8,8 @@ use crate::storage::{
     layout::INDEX,
 };
 
-/// A card with so many recordings of one camera, at its end; each is a little longer than the one before.
+/// A card with so many recordings of one camera, at its end; each is a little longer than the one
+/// before.
 fn recorded(count: u32) -> Bench {
     let mut bench = Bench::new();
     bench.pass(SECOND);
@@ -162,7 +164,8 @@ fn room_for_the_index_is_on_the_card_before_a_byte_is_written_beyond_it() {
     assert!((3..10).contains(&grown), "grown {grown} times");
 }
 
-/// Puts an index in the place of the one that is there, starts, and looks whether the list is `truth`.
+/// Puts an index in the place of the one that is there, starts, and looks whether the list is
+/// `truth`.
 fn check(bench: Bench, index: &[u8], truth: &[String], what: &str) -> Bench {
     bench.put(INDEX, index);
     let (bench, _) = started(bench, 3 * SECOND);

@@ -1,4 +1,5 @@
-//! What lies at the storage path: another folder than before, one that is gone, one that somebody else uses.
+//! What lies at the storage path: another folder than before, one that is gone, one that somebody
+//! else uses.
 
 use super::*;
 

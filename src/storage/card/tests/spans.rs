@@ -27,7 +27,8 @@ fn at(seconds: i64) -> WallTime {
     WallTime(NOON.0 + 1000 * seconds)
 }
 
-/// Has something done to what the yard recorded between two seconds, and answers what was said of it.
+/// Has something done to what the yard recorded between two seconds, and answers what was said of
+/// it.
 fn span(bench: &mut Bench, action: SpanAction, from: i64, to: i64) -> Result<SpanDone, SpanError> {
     let (from, to) = (at(from), at(to));
     let wish = SpanWish { id: 9, camera: "yard".into(), from, to, action };

@@ -13,7 +13,8 @@ fn at(seconds: i64) -> WallTime {
     WallTime(NOON.0 + 1000 * seconds)
 }
 
-/// Begins a recording so many seconds after noon, with some fragments of which the first has a key frame.
+/// Begins a recording so many seconds after noon, with some fragments of which the first has a key
+/// frame.
 fn record_at(bench: &mut Bench, seconds: i64, fragments: u32, bytes: u32) -> u32 {
     let start = SegmentStart { wall: at(seconds), ..Bench::start() };
     bench.appended[YARD.0] = 0;
@@ -255,7 +256,8 @@ fn a_recording_that_is_deleted_while_it_is_thinned_leaves_no_copy() {
     assert!(!bench.has("0001.mp4") && bench.has("001.mp4"));
 }
 
-/// Records four times a day until the card has been full for long; days that the recordings go back.
+/// Records four times a day until the card has been full for long; days that the recordings go
+/// back.
 fn days_on_a_card_of_four(thin_after_days: u32) -> i64 {
     let mut bench = Bench::new();
     bench.pass(SECOND);

@@ -8,7 +8,8 @@ const HOUR_MS: u64 = 3_600_000;
 const BOOTED: i64 = NOON.0;
 
 impl Bench {
-    /// Records a segment when the machine is up for so long, by a clock that is right or begins in 1970.
+    /// Records a segment when the machine is up for so long, by a clock that is right or begins in
+    /// 1970.
     fn record_at(&mut self, up_ms: u64, clock: Clock) -> Vec<Event> {
         let began = if clock == Clock::Trusted { BOOTED } else { 0 };
         let wall = WallTime(began + up_ms.cast_signed());

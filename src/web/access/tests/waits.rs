@@ -225,7 +225,8 @@ fn wrong_passwords_are_told_but_not_each() {
     assert!(lines < 10, "{lines}");
 }
 
-/// Clients of one address that guess without a pause, each one try at a time, and what they are told.
+/// Clients of one address that guess without a pause, each one try at a time, and what they are
+/// told.
 struct Crowd {
     address: Peer,
     clients: Vec<Option<Held>>,
@@ -257,7 +258,8 @@ impl Crowd {
     }
 }
 
-/// How many seconds somebody with the right password needs who tries twice a second; `None` after 30 s.
+/// How many seconds somebody with the right password needs who tries twice a second; `None` after
+/// 30 s.
 fn seconds_to_get_in(bench: &mut Bench, crowds: &mut [Crowd]) -> Option<f64> {
     let begin = bench.now;
     let mut waiting = None;
