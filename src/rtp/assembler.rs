@@ -243,7 +243,8 @@ impl Assembler {
 
     /// What is open can not be finished.
     fn abandon_nal(&mut self, sink: &mut dyn Sink) {
-        if self.nal.target == Target::Head {
+        let is_behind_mark = self.unit.marked && self.marker != Marker::EndsSlices;
+        if self.nal.target == Target::Head && (is_behind_mark || self.tells_its_picture()) {
             self.classify(sink);
         }
         if self.nal.target == Target::Sink {
@@ -251,6 +252,15 @@ impl Assembler {
         }
         self.nal.target = Target::Closed;
         self.nal.is_whole = false;
+    }
+
+    /// Returns false for a slice that broke off in its header: it may be of the unit in the making.
+    fn tells_its_picture(&self) -> bool {
+        let head = self.nal.head.get(..self.nal.head_len).unwrap_or_default();
+        match self.codec.classify(head) {
+            NalKind::Slice(slice) => self.collector.slice_header(&slice, head).is_ok(),
+            _ => true,
+        }
     }
 
     /// The zeros held back were no start code.

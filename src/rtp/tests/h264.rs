@@ -331,3 +331,14 @@ fn a_payload_of_the_track_is_recognized_by_its_sets_and_its_key_frames() {
         assert!(!known.recognizes(payload), "{payload:02x?}");
     }
 }
+
+/// With a time for each packet, as some cameras have it.
+#[test]
+fn a_slice_that_breaks_off_in_its_header_does_not_make_the_rest_whole() {
+    let mut run = run();
+    run.packet(0, Mark::Clear, &idr());
+    run.packet(1, Mark::Clear, &fragments(&idr_further(), 2)[0]);
+    run.packet_after_loss(9, 3600, Mark::Set, &idr()).end();
+    assert_eq!(run.out.times(), [3600]);
+    assert_eq!(run.out.drops, [DropCause::Loss { packets: 9 }]);
+}
