@@ -4,14 +4,15 @@
 //! web.rs          state shared by all connections
 //! ├─ slots        listeners, the limit of connections, and which one is closed first
 //! ├─ access       permissions
-//! ├─ socket       picoserve's traits on smol; the gate that reads heads
+//! ├─ link         a connection; the gate that reads heads
+//! ├─ socket       picoserve's traits on smol
 //! ├─ service      a connection's requests: admitted, read, answered
 //! ├─ routes       the table: method and path → answer
 //! ├─ session      logging in and out, the password
 //! ├─ answer       status, header fields, body → bytes, in bounded pieces
 //! ├─ api          requests of the page
 //! ├─ times        recorded spans, gaps and days
-//! ├─ status       the state of everything: JSON and Prometheus text
+//! ├─ status       the state of everything, as JSON and for Prometheus
 //! ├─ events       server-sent events
 //! ├─ playback     recordings, with ranges
 //! ├─ keep         keeps, releases and deletes spans
@@ -36,6 +37,7 @@ mod clip;
 mod events;
 mod hls;
 mod keep;
+mod link;
 mod live;
 mod packer;
 mod playback;
@@ -53,7 +55,7 @@ mod times;
 mod viewers;
 mod watch;
 
-pub(crate) use self::{socket::bound, viewers::MediaPlace};
+pub(crate) use self::{link::bound, viewers::MediaPlace};
 
 use self::{
     access::{
@@ -61,9 +63,10 @@ use self::{
         password::{self, Password},
         secret,
     },
+    link::Link,
     service::Service,
     slots::Slots,
-    socket::{Conn, Link, Smol, SmolTimer},
+    socket::{Conn, Smol, SmolTimer},
 };
 use crate::{
     daemon::{Daemon, Station},

@@ -6,8 +6,8 @@
 
 use super::{
     access::{Challenge, Refusal},
+    link::{Link, Occupation},
     playback::Extent,
-    socket::{Link, Occupation},
 };
 use crate::{camera::Picture, limits};
 use picoserve::{

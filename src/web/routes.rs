@@ -10,7 +10,7 @@ use super::{
     access::{Class, Who},
     answer::{Answer, Body, Source},
     assets,
-    socket::Link,
+    link::Link,
 };
 use crate::{http::request::Head, storage::SpanAction};
 use std::{pin::Pin, rc::Rc};

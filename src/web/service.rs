@@ -4,8 +4,8 @@ use super::{
     Busy, Exclusive, MediaPlace, Web,
     access::{Refusal, Who},
     answer::{Answer, Piece, Source, recycle},
+    link::{Link, Occupation},
     routes::{Asked, Outcome},
-    socket::{Link, Occupation},
 };
 use crate::{http::request::Head, limits, mp4::identity::Clock, runtime};
 use picoserve::{

@@ -7,8 +7,8 @@ use super::{
     Web,
     access::{self, Attempt, Held, Pass, Peer, Refusal, Verdict, Who, password},
     answer::Answer,
+    link::{Link, Occupation},
     routes::Asked,
-    socket::{Link, Occupation},
     watch::Watch,
 };
 use crate::{config::Auth, daemon::history::Kind, http::request::Head, limits, runtime};

@@ -8,7 +8,7 @@
 use super::{
     Web,
     access::{Peer, Refusal, Source},
-    socket::{Link, Occupation, Stream},
+    link::{Link, Occupation, Stream},
 };
 use crate::{
     limits,

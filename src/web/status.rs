@@ -1,13 +1,8 @@
-//! The state of everything: one value, as JSON and as Prometheus text.
+//! The state of everything: one value, which `GET /api/status` shows as JSON.
 //!
-//! Spec: docs/http.md; the Prometheus text format, 0.0.4.
+//! Spec: docs/http.md.
 
-use super::{
-    Web,
-    answer::{Answer, Body},
-    live::mime_type,
-    times::ClockStatus,
-};
+use super::{Web, answer::Answer, live::mime_type, times::ClockStatus};
 use crate::{
     camera::State,
     daemon::{Station, history::Change},
@@ -22,7 +17,9 @@ use crate::{
     sys::kilobytes,
 };
 use serde::Serialize;
-use std::{fmt::Write as _, fs, time::Instant};
+use std::{fs, time::Instant};
+
+mod metrics;
 
 /// `GET /api/status`.
 #[derive(Serialize)]
@@ -313,14 +310,6 @@ impl Web {
             last_error: camera.last_error(),
         }
     }
-
-    /// `GET /metrics`.
-    pub(super) fn metrics(&self) -> Answer {
-        let text = prometheus(&self.state(Changes::Left));
-        let kind = "text/plain; version=0.0.4; charset=utf-8";
-        Answer::new(200, Body::Bytes { kind, bytes: text.into_bytes().into() })
-            .with("Cache-Control", "no-store")
-    }
 }
 
 impl FfmpegStatus {
@@ -382,76 +371,4 @@ fn memory() -> Memory {
         peak_kb: kilobytes(&status, "VmHWM:"),
         available_kb: kilobytes(&machine, "MemAvailable:"),
     }
-}
-
-/// Formats each metric with its values by camera.
-fn prometheus(status: &Status) -> String {
-    let mut out = String::new();
-    let storage = &status.storage;
-    let one = |value: u64| vec![(String::new(), value)];
-    let each = |value: &dyn Fn(&CameraStatus) -> u64| {
-        let of = |it: &CameraStatus| (format!("{{camera=\"{}\"}}", it.name), value(it));
-        status.cameras.iter().map(of).collect::<Vec<_>>()
-    };
-    let mut put = |kind: &str, name: &str, help: &str, values: Vec<(String, u64)>| {
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "# HELP smolnvr_{name} {help}\n# TYPE smolnvr_{name} {kind}");
-        for (labels, value) in values {
-            let _ = writeln!(out, "smolnvr_{name}{labels} {value}");
-        }
-    };
-    put("gauge", "uptime_seconds", "Since the daemon started.", one(status.uptime_s));
-    put("gauge", "resident_memory_kilobytes", "VmRSS.", one(status.memory.rss_kb));
-    put("gauge", "peak_memory_kilobytes", "VmHWM.", one(status.memory.peak_kb));
-    put("gauge", "clock_trusted", "1 if the clock was set.", one(status.clock.trusted.into()));
-    let ok = u64::from(storage.state == "ok");
-    put("gauge", "storage_ok", "1 if the card accepts recordings.", one(ok));
-    let known = |value: Option<u64>| value.map_or(Vec::new(), one);
-    put("gauge", "storage_free_bytes", "Free space on the card.", known(storage.free_bytes));
-    put("gauge", "storage_total_bytes", "Size of the card.", known(storage.total_bytes));
-    put("gauge", "storage_recordings_bytes", "Size of the recordings.", one(storage.bytes));
-    let live = each(&|it| (it.state == "live").into());
-    put("gauge", "camera_live", "1 if the camera sends video.", live);
-    let recording = each(&|it| it.recording.into());
-    put("gauge", "camera_recording", "1 while recording.", recording);
-    let fps = each(&|it| it.fps.round() as u64);
-    put("gauge", "camera_frames_per_second", "Frame rate over the last seconds.", fps);
-    let bits = each(&|it| it.kbit_s * 1000);
-    put("gauge", "camera_bits_per_second", "Bit rate over the last seconds.", bits);
-    put("gauge", "camera_viewers", "Live viewers.", each(&|it| it.viewers as u64));
-    put("gauge", "camera_recordings", "Recordings on the card.", each(&|it| it.segments as u64));
-    put("gauge", "camera_kept_bytes", "Size of kept recordings.", each(&|it| it.kept_bytes));
-    let thinned = each(&|it| it.thinned_bytes);
-    put("gauge", "camera_thinned_bytes", "Size of recordings reduced to key frames.", thinned);
-    put("counter", "camera_frames_total", "Frames taken.", each(&|it| it.frames));
-    let of_ffmpeg = status.cameras.iter().filter_map(|it| {
-        Some((format!("{{camera=\"{}\"}}", it.name), it.ffmpeg.as_ref()?.restarts))
-    });
-    let restarts = of_ffmpeg.collect();
-    put("counter", "camera_ffmpeg_restarts_total", "Restarts of FFmpeg.", restarts);
-    let ages = status
-        .cameras
-        .iter()
-        .filter_map(|it| Some((format!("{{camera=\"{}\"}}", it.name), it.durable_age_ms?)));
-    let ages = ages.collect();
-    put("gauge", "camera_durable_age_milliseconds", "Age of the last durable frame.", ages);
-    let losses = status.cameras.iter().flat_map(|it| {
-        let Losses { network, card, viewer, malformed, undecodable, .. } = it.losses;
-        let Losses { too_large, too_short, audio, .. } = it.losses;
-        let causes = [
-            ("network", network),
-            ("card", card),
-            ("viewer", viewer),
-            ("malformed", malformed),
-            ("undecodable", undecodable),
-            ("too_large", too_large),
-            ("too_short", too_short),
-            ("audio", audio),
-        ];
-        causes
-            .map(|(cause, count)| (format!("{{camera=\"{}\",cause=\"{cause}\"}}", it.name), count))
-    });
-    let losses = losses.collect();
-    put("counter", "camera_losses_total", "Frames or packets lost, by cause.", losses);
-    out
 }

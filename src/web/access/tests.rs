@@ -8,7 +8,7 @@ mod origins;
 mod sessions;
 mod waits;
 
-use super::*;
+use super::{password::Hash, *};
 use std::time::Duration;
 
 const ASSETS: &[&str] = &["/", "/app.js"];

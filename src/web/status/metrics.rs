@@ -1,0 +1,113 @@
+//! `GET /metrics`: the state of everything for Prometheus.
+//!
+//! Spec: the Prometheus text format, 0.0.4.
+
+use super::{CameraStatus, Changes, Losses, Status};
+use crate::web::{
+    Web,
+    answer::{Answer, Body},
+};
+use std::fmt::{Display, Write as _};
+
+impl Web {
+    pub(in crate::web) fn metrics(&self) -> Answer {
+        let text = metrics(&self.state(Changes::Left));
+        let kind = "text/plain; version=0.0.4; charset=utf-8";
+        Answer::new(200, Body::Bytes { kind, bytes: text.into_bytes().into() })
+            .with("Cache-Control", "no-store")
+    }
+}
+
+/// Formats each metric with its values.
+fn metrics(status: &Status) -> String {
+    let mut out = String::new();
+    for (kind, name, help, value) in OF_THE_BOARD {
+        begin(&mut out, kind, name, help);
+        if let Some(value) = value(status) {
+            line(&mut out, name, &"", value);
+        }
+    }
+    for (kind, name, help, value) in OF_A_CAMERA {
+        begin(&mut out, kind, name, help);
+        for camera in &status.cameras {
+            if let Some(value) = value(camera) {
+                line(&mut out, name, &format_args!("{{camera=\"{}\"}}", camera.name), value);
+            }
+        }
+    }
+    let name = "camera_losses_total";
+    begin(&mut out, "counter", name, "Frames or packets lost, by cause.");
+    for camera in &status.cameras {
+        for (cause, count) in camera.losses.by_cause() {
+            let labels = format_args!("{{camera=\"{}\",cause=\"{cause}\"}}", camera.name);
+            line(&mut out, name, &labels, count);
+        }
+    }
+    out
+}
+
+fn begin(out: &mut String, kind: &str, name: &str, help: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "# HELP smolnvr_{name} {help}\n# TYPE smolnvr_{name} {kind}");
+}
+
+fn line(out: &mut String, name: &str, labels: &dyn Display, value: u64) {
+    let _ = writeln!(out, "smolnvr_{name}{labels} {value}");
+}
+
+impl Losses {
+    fn by_cause(&self) -> [(&'static str, u64); 8] {
+        [
+            ("network", self.network),
+            ("card", self.card),
+            ("viewer", self.viewer),
+            ("malformed", self.malformed),
+            ("undecodable", self.undecodable),
+            ("too_large", self.too_large),
+            ("too_short", self.too_short),
+            ("audio", self.audio),
+        ]
+    }
+}
+
+/// Kind, name, help, and the value if it is known.
+type Metric<T> = (&'static str, &'static str, &'static str, fn(&T) -> Option<u64>);
+
+const OF_THE_BOARD: [Metric<Status>; 8] = [
+    ("gauge", "uptime_seconds", "Since the daemon started.", |it| Some(it.uptime_s)),
+    ("gauge", "resident_memory_kilobytes", "VmRSS.", |it| Some(it.memory.rss_kb)),
+    ("gauge", "peak_memory_kilobytes", "VmHWM.", |it| Some(it.memory.peak_kb)),
+    ("gauge", "clock_trusted", "1 if the clock was set.", |it| Some(it.clock.trusted.into())),
+    ("gauge", "storage_ok", "1 if the card accepts recordings.", |it| {
+        Some((it.storage.state == "ok").into())
+    }),
+    ("gauge", "storage_free_bytes", "Free space on the card.", |it| it.storage.free_bytes),
+    ("gauge", "storage_total_bytes", "Size of the card.", |it| it.storage.total_bytes),
+    ("gauge", "storage_recordings_bytes", "Size of the recordings.", |it| Some(it.storage.bytes)),
+];
+
+const OF_A_CAMERA: [Metric<CameraStatus>; 11] = [
+    ("gauge", "camera_live", "1 if the camera sends video.", |it| {
+        Some((it.state == "live").into())
+    }),
+    ("gauge", "camera_recording", "1 while recording.", |it| Some(it.recording.into())),
+    ("gauge", "camera_frames_per_second", "Frame rate over the last seconds.", |it| {
+        Some(it.fps.round() as u64)
+    }),
+    ("gauge", "camera_bits_per_second", "Bit rate over the last seconds.", |it| {
+        Some(it.kbit_s * 1000)
+    }),
+    ("gauge", "camera_viewers", "Live viewers.", |it| Some(it.viewers as u64)),
+    ("gauge", "camera_recordings", "Recordings on the card.", |it| Some(it.segments as u64)),
+    ("gauge", "camera_kept_bytes", "Size of kept recordings.", |it| Some(it.kept_bytes)),
+    ("gauge", "camera_thinned_bytes", "Size of recordings reduced to key frames.", |it| {
+        Some(it.thinned_bytes)
+    }),
+    ("counter", "camera_frames_total", "Frames taken.", |it| Some(it.frames)),
+    ("counter", "camera_ffmpeg_restarts_total", "Restarts of FFmpeg.", |it| {
+        Some(it.ffmpeg.as_ref()?.restarts)
+    }),
+    ("gauge", "camera_durable_age_milliseconds", "Age of the last durable frame.", |it| {
+        it.durable_age_ms
+    }),
+];
