@@ -51,6 +51,7 @@ pub mod units;
 pub mod limits;
 pub mod bits;
 pub mod http;
+pub mod xml;
 pub mod sys;
 pub mod clock;
 pub mod zone;

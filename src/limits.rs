@@ -82,6 +82,12 @@ pub const HEAD_BYTES_MAX: usize = 8 * KIB;
 /// Header fields of one message from a camera. More is an error.
 pub const HEAD_FIELDS_MAX: usize = 64;
 
+// --- xml ------------------------------------------------------------------------------------
+
+/// Elements in each other in a document from a camera; those of ONVIF have at most 15. More is an
+/// error.
+pub const XML_DEPTH_MAX: usize = 32;
+
 // --- rtsp -----------------------------------------------------------------------------------
 
 /// One `$` block: a 4-byte header and at most 65,535 bytes (RFC 2326 §10.12), plus room to read

@@ -28,6 +28,7 @@ mod rtsp_session;
 mod sdp;
 mod snapshot;
 mod url;
+mod xml;
 
 use crate::Target;
 
@@ -61,6 +62,7 @@ pub static TARGETS: &[Target] = &[
     Target::of("access", access::access, 4, 128).words(access::WORDS),
     Target::of("password", password::password, 1, 16).words(password::WORDS),
     Target::of("snapshot", snapshot::snapshot, 8, 2048).words(snapshot::WORDS),
+    Target::of("xml", xml::xml, 8, 256).words(xml::WORDS),
     Target::of("mountinfo", mountinfo::mountinfo, 2, 64).words(mountinfo::WORDS),
 ];
 
