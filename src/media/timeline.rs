@@ -33,6 +33,8 @@ pub struct Timeline {
     /// The shortest recent distance between frames.
     pace: Ticks,
     stray: Option<Stray>,
+    /// The largest presentation time so far.
+    last_shown: Ticks,
     /// Sorted presentation times not yet used as decode times, at most the depth.
     waiting: Vec<Ticks>,
     depth: Depth,
@@ -112,6 +114,7 @@ impl Timeline {
             forward: 0,
             pace: FRAME_DURATION_DEFAULT,
             stray: None,
+            last_shown: Ticks::ZERO,
             waiting: Vec::with_capacity(limits::REORDER_FRAMES_MAX + 1),
             depth: Depth::Seen(0),
             filled: 0,
@@ -171,14 +174,14 @@ impl Timeline {
 
     /// The largest presentation time so far.
     pub fn newest(&self) -> Option<Ticks> {
-        let stray = self.stray.map(|stray| stray.newest.time);
-        self.newest.map(|newest| stray.map_or(newest.time, |stray| stray.max(newest.time)))
+        self.newest.map(|_| self.last_shown)
     }
 
     /// Determines the time of the next frame in decode order. All later frames follow a key frame.
     /// `latest` is what is being filmed now on this time line, judging by the least delayed frames.
     pub fn stamp(&mut self, stamp: RtpTime, kind: FrameKind, latest: Option<Ticks>) -> Stamp {
         let (presentation, continuity) = self.presentation(stamp, kind, latest);
+        self.last_shown = self.last_shown.max(presentation);
         let decode = self.decode(presentation);
         if let Some(last) = self.last_decode {
             let step = decode - last;
@@ -207,7 +210,7 @@ impl Timeline {
             return (Ticks::ZERO, Continuity::Goes);
         };
         if std::mem::take(&mut self.is_broken_off) {
-            let time = self.in_order(self.newest().unwrap_or(newest.time) + self.stride());
+            let time = self.in_order(self.last_shown + self.stride());
             self.jump(Mark { stamp, time });
             return (time, Continuity::Jumped);
         }
@@ -216,14 +219,14 @@ impl Timeline {
         let step = time - newest.time;
         let is_believed = match step.0 {
             0 => true,
-            1.. => self.may_follow(time, latest),
+            1.. => self.may_follow(time, latest) && !self.is_far_behind(time),
             _ => kind == FrameKind::Delta && self.is_reordered(time),
         };
         if !is_believed {
             return self.doubt(stamp, latest);
         }
         self.stray = None;
-        let time = if step == Ticks::ZERO { newest.time + self.share() } else { time };
+        let time = if step == Ticks::ZERO { self.shared(time) } else { time };
         let time = self.in_order(time);
         if step > Ticks::ZERO {
             self.believe(Mark { stamp, time: newest.at(stamp) });
@@ -236,7 +239,7 @@ impl Timeline {
     /// Handles a stamp that does not follow: its frame is the next one, or continues others of its
     /// kind.
     fn doubt(&mut self, stamp: RtpTime, latest: Option<Ticks>) -> (Ticks, Continuity) {
-        let first = self.newest().unwrap_or_default() + self.stride();
+        let first = self.last_shown + self.stride();
         let (time, frames) = match self.stray {
             Some(stray) if stray.goes_on_with(stamp, latest) => {
                 (stray.newest.at(stamp), stray.frames + 1)
@@ -266,6 +269,7 @@ impl Timeline {
     /// Continues from another mark.
     fn jump(&mut self, to: Mark) {
         (self.newest, self.before, self.stray) = (Some(to), None, None);
+        self.last_shown = to.time;
         (self.frames, self.frames_before) = (0, 1);
     }
 
@@ -295,17 +299,18 @@ impl Timeline {
         if self.depth_frames() == 0 { self.pace } else { self.advance().min(PAUSE_MAX) }
     }
 
-    /// How far after the newest another frame with the same stamp is placed: they share the time up
-    /// to the next one, as estimated from earlier ones.
-    fn share(&self) -> Ticks {
+    /// The time of another frame with the newest's stamp: they share the time up to the next stamp,
+    /// as estimated from earlier ones.
+    fn shared(&self, newest: Ticks) -> Ticks {
         if self.frames >= i64::from(JUMP_FRAMES) {
-            return Ticks(self.pace.0 * self.frames); // the clock stands still
+            return self.last_shown + self.pace; // the clock stands still
         }
         let parts = self.frames + 1;
-        match self.depth_frames() {
-            0 => Ticks(self.advance().0 * self.frames / parts.max(self.frames_before)),
-            _ => Ticks(self.pace.0 * self.frames / parts),
-        }
+        newest
+            + match self.depth_frames() {
+                0 => Ticks(self.advance().0 * self.frames / parts.max(self.frames_before)),
+                _ => Ticks(self.pace.0 * self.frames / parts),
+            }
     }
 
     /// Returns true if a frame after the newest can have that time: no frame arrives before it was
@@ -319,9 +324,7 @@ impl Timeline {
 
     /// Returns true if a frame decoded now can be displayed before the newest.
     fn is_reordered(&mut self, time: Ticks) -> bool {
-        let Some(newest) = self.newest else { return false };
-        let longest = self.advance().0.saturating_mul(1 + self.depth_frames() as i64);
-        if (newest.time - time).0 > longest.max(REORDER_MAX.0) {
+        if self.is_far_behind(time) {
             return false;
         }
         match self.depth {
@@ -337,6 +340,13 @@ impl Timeline {
                 is_hole
             }
         }
+    }
+
+    /// Returns true if the time lies further behind the last one shown than reordering explains:
+    /// frames were counted on while their stamp stood still.
+    fn is_far_behind(&self, time: Ticks) -> bool {
+        let longest = self.advance().0.saturating_mul(1 + self.depth_frames() as i64);
+        (self.last_shown - time).0 > longest.clamp(REORDER_MAX.0, PAUSE_MAX.0)
     }
 
     /// Without reordering, no frame is displayed before one decoded earlier.
@@ -621,6 +631,26 @@ mod tests {
         assert_in_order(&stamps);
         assert!(stamps[3].presentation < Ticks(7200));
         assert_eq!(stamps[4].presentation, Ticks(7200));
+    }
+
+    #[test]
+    fn behind_stamps_that_stood_still_times_go_on_from_where_they_were() {
+        for depth in [0, 2] {
+            for then in [900i64, 3600, -900, -SECOND, 60 * SECOND] {
+                let mut timeline = Timeline::new();
+                timeline.configure(Some(depth), None);
+                let still = [0, 8 * SECOND].into_iter().chain([8 * SECOND; 8]);
+                let after = (0..100).map(|frame| 8 * SECOND + then + frame * 3600);
+                let times: Vec<_> = still
+                    .chain(after)
+                    .map(|at| timeline.stamp(RtpTime(at as u32), FrameKind::Delta, None))
+                    .map(|stamp| stamp.presentation.0)
+                    .collect();
+                let back = times.windows(2).map(|two| two[0] - two[1]).max().unwrap();
+                assert!(back < SECOND, "{depth}, {then}: {back} ticks back");
+                assert_eq!(times[109] - times[99], 10 * 3600, "{depth}, {then}");
+            }
+        }
     }
 
     #[test]
