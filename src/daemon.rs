@@ -50,7 +50,7 @@ use crate::{
     mp4::identity,
     process,
     recorder::Moment,
-    runtime::{self, Signal},
+    runtime::{self, Count, Signal},
     still::Stills,
     storage::{
         CameraId, CardState, Place, Settings, Storage,
@@ -133,7 +133,7 @@ pub struct Daemon {
     pub is_ending: Cell<bool>,
     has_ended: Cell<bool>,
     /// Replies that are still being sent.
-    pub busy: Cell<usize>,
+    pub busy: Count,
     pub started: Instant,
 }
 
@@ -185,7 +185,7 @@ pub fn run(
         unwanted: Signal::default(),
         is_ending: Cell::new(false),
         has_ended: Cell::new(false),
-        busy: Cell::new(0),
+        busy: Count::default(),
         started: runtime::now(),
     });
     serve(&daemon)?;
@@ -211,7 +211,7 @@ impl Daemon {
         self.has_ended.set(true);
         self.progress.notify();
         // Give the client that asked for the shutdown, and all others, their replies.
-        let answered = self.until(|| self.busy.get() == 0);
+        let answered = self.busy.until(|busy| busy == 0);
         let _ = runtime::timeout(limits::LAST_ANSWERS_TIMEOUT, answered).await;
     }
 
@@ -314,22 +314,9 @@ impl Daemon {
         }
     }
 
-    /// A reply was sent; a shutdown may be waiting for it.
-    pub fn answered(&self) {
-        if self.is_ending.get() {
-            self.progress.notify();
-        }
-    }
-
     /// Waits until `is_so`, checking after each progress of a recorder or the card.
     pub async fn until(&self, is_so: impl Fn() -> bool) {
-        loop {
-            let progress = self.progress.changed();
-            if is_so() {
-                return;
-            }
-            progress.await;
-        }
+        self.progress.until(is_so).await;
     }
 
     async fn follow_reloads(self: Rc<Self>) {

@@ -23,7 +23,7 @@ use crate::{
 };
 use smol::{future, io::AsyncWriteExt as _};
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     fmt,
     path::PathBuf,
     rc::Rc,
@@ -36,25 +36,41 @@ pub struct Engine {
     url: config::CameraUrl,
     transport: config::Transport,
     path: PathBuf,
-    segment_seconds: Cell<u64>,
     turn: Rc<Turn>,
-    wanted: Cell<bool>,
-    /// Why the card accepts nothing at present.
-    card: RefCell<Option<String>>,
-    stopped: Cell<bool>,
-    /// The segment length has changed since this FFmpeg was started.
-    is_outdated: Cell<bool>,
-    /// One of the fields above changed, or the card thread reported something.
+    orders: RefCell<Orders>,
+    reports: RefCell<Reports>,
+    shown: RefCell<Shown>,
+    /// Orders or reports changed.
     changed: Signal,
-    place: RefCell<Option<Result<Place, String>>>,
-    is_staged: Cell<bool>,
-    grown_at: Cell<Option<Instant>>,
-    /// Output of the last FFmpeg is durable.
-    is_durable: Cell<bool>,
-    is_running: Cell<bool>,
-    tool: RefCell<Option<Tool>>,
-    starts: Cell<u64>,
-    log: RefCell<Log>,
+}
+
+/// What FFmpeg is to do.
+struct Orders {
+    is_wanted: bool,
+    is_stopped: bool,
+    /// Why the card accepts nothing at present.
+    card: Option<String>,
+    segment_seconds: u64,
+    /// That has changed since this FFmpeg was started.
+    is_outdated: bool,
+}
+
+/// What the card thread reported about the current run.
+#[derive(Default)]
+struct Reports {
+    place: Option<Result<Place, String>>,
+    is_staged: bool,
+    grown_at: Option<Instant>,
+    is_durable: bool,
+}
+
+/// What users see.
+#[derive(Default)]
+struct Shown {
+    is_running: bool,
+    tool: Option<Tool>,
+    starts: u64,
+    log: Log,
 }
 
 /// Where FFmpeg may write, and the first file's number.
@@ -95,107 +111,107 @@ impl Engine {
             url: camera.url.clone(),
             transport: camera.transport,
             path: config.ffmpeg.path.clone(),
-            segment_seconds: Cell::new(config.storage.segment_seconds.get()),
             turn,
-            wanted: Cell::new(false),
-            card: RefCell::new(Some("not checked yet".into())),
-            stopped: Cell::new(false),
-            is_outdated: Cell::new(false),
+            orders: RefCell::new(Orders {
+                is_wanted: false,
+                is_stopped: false,
+                card: Some("not checked yet".into()),
+                segment_seconds: config.storage.segment_seconds.get(),
+                is_outdated: false,
+            }),
+            reports: RefCell::default(),
+            shown: RefCell::default(),
             changed: Signal::default(),
-            place: RefCell::new(None),
-            is_staged: Cell::new(false),
-            grown_at: Cell::new(None),
-            is_durable: Cell::new(false),
-            is_running: Cell::new(false),
-            tool: RefCell::new(None),
-            starts: Cell::new(0),
-            log: RefCell::default(),
         }
     }
 
     /// Turns recording on or off.
     pub fn want(&self, wanted: bool) {
-        if self.wanted.replace(wanted) != wanted {
-            self.changed.notify();
-        }
+        self.orders.borrow_mut().is_wanted = wanted;
+        self.changed.notify();
     }
 
     pub fn is_wanted(&self) -> bool {
-        self.wanted.get()
+        self.orders.borrow().is_wanted
     }
 
     /// Ends [`Engine::run`].
     pub fn stop(&self) {
-        self.stopped.set(true);
+        self.orders.borrow_mut().is_stopped = true;
         self.changed.notify();
     }
 
     /// Sets why the card accepts no recordings, or `None`; FFmpeg is stopped while it does not.
     pub fn card(&self, trouble: Option<String>) {
-        self.card.replace(trouble);
+        self.orders.borrow_mut().card = trouble;
         self.changed.notify();
     }
 
     /// Sets the segment length; a running FFmpeg is replaced.
     pub fn set_segment_seconds(&self, segment_seconds: u64) {
-        if self.segment_seconds.replace(segment_seconds) != segment_seconds {
-            self.is_outdated.set(true);
-            self.changed.notify();
+        {
+            let mut orders = self.orders.borrow_mut();
+            orders.is_outdated |= orders.segment_seconds != segment_seconds;
+            orders.segment_seconds = segment_seconds;
         }
+        self.changed.notify();
     }
 
     /// Reports the card thread's answer to [`Host::stage`], or that it cannot continue.
     pub fn staged(&self, place: Result<Place, String>) {
-        self.is_staged.set(place.is_ok());
-        self.place.replace(Some(place));
-        self.changed.notify();
+        self.report(|reports| {
+            reports.is_staged = place.is_ok();
+            reports.place = Some(place);
+        });
     }
 
     /// Reports that the card thread has closed FFmpeg's files.
     pub fn unstaged(&self) {
-        self.is_staged.set(false);
-        self.changed.notify();
+        self.report(|reports| reports.is_staged = false);
     }
 
     /// Reports that output of FFmpeg reached the card.
     pub fn grown(&self, now: Instant) {
-        self.grown_at.set(Some(now));
-        self.changed.notify();
+        self.report(|reports| reports.grown_at = Some(now));
     }
 
     /// Reports that output of FFmpeg is durable.
     pub fn durable(&self) {
-        self.is_durable.set(true);
+        self.report(|reports| reports.is_durable = true);
+    }
+
+    fn report(&self, change: impl FnOnce(&mut Reports)) {
+        change(&mut self.reports.borrow_mut());
         self.changed.notify();
     }
 
     /// Returns true while no FFmpeg runs and none of its files is open.
     pub fn is_idle(&self) -> bool {
-        !self.is_running.get()
+        !self.shown.borrow().is_running
     }
 
     /// How often FFmpeg was restarted.
     pub fn restarts(&self) -> u64 {
-        self.starts.get().saturating_sub(1)
+        self.shown.borrow().starts.saturating_sub(1)
     }
 
     /// The last lines of output of the current or previous FFmpeg, oldest first.
     pub fn log(&self) -> Vec<String> {
-        self.log.borrow().lines()
+        self.shown.borrow().log.lines()
     }
 
     /// The FFmpeg in use and its version, once known.
     pub fn tool(&self) -> Option<String> {
-        self.tool.borrow().as_ref().map(ToString::to_string)
+        self.shown.borrow().tool.as_ref().map(ToString::to_string)
     }
 
     /// Keeps FFmpeg recording while recording is on and the card accepts it, until
     /// [`Engine::stop`]. The state is shown as that of `camera`. To be called once.
     pub async fn run(&self, camera: &Camera, host: &dyn Host) {
         let mut pause = limits::FFMPEG_RETRY_INTERVAL_MIN;
-        while !self.stopped.get() {
-            let changed = self.changed.changed();
+        while !self.orders.borrow().is_stopped {
             if !self.is_due() {
+                let changed = self.changed.changed();
                 self.show_idle(camera, host);
                 changed.await;
                 if self.is_due() {
@@ -204,17 +220,16 @@ impl Engine {
                 continue;
             }
             let Some(turn) = self.while_due(self.turn.record()).await else { continue };
-            self.is_running.set(true);
-            self.grown_at.set(None);
-            self.is_durable.set(false);
+            self.shown.borrow_mut().is_running = true;
+            self.reports.take();
             let ending = self.record(camera, host).await;
             drop(turn);
-            self.is_running.set(false);
+            self.shown.borrow_mut().is_running = false;
             host.state_changed();
             if let Ending::Wanted = ending {
                 continue;
             }
-            if self.is_durable.get() {
+            if self.reports.borrow().is_durable {
                 pause = limits::FFMPEG_RETRY_INTERVAL_MIN;
             }
             let text = ending.to_string();
@@ -232,31 +247,24 @@ impl Engine {
     }
 
     fn is_due(&self) -> bool {
-        self.wanted.get() && !self.stopped.get() && self.card.borrow().is_none()
+        let orders = self.orders.borrow();
+        orders.is_wanted && !orders.is_stopped && orders.card.is_none()
     }
 
     /// Returns the output of `future`, or `None` as soon as FFmpeg should not run.
     async fn while_due<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         let over = async {
-            self.until(|| !self.is_due()).await;
+            self.changed.until(|| !self.is_due()).await;
             None
         };
         future::or(over, async { Some(future.await) }).await
     }
 
-    async fn until(&self, is_so: impl Fn() -> bool) {
-        loop {
-            let changed = self.changed.changed();
-            if is_so() {
-                return;
-            }
-            changed.await;
-        }
-    }
-
     fn show_idle(&self, camera: &Camera, host: &dyn Host) {
-        let (state, reason) = match &*self.card.borrow() {
-            Some(trouble) if self.wanted.get() => (State::Waiting, Some(trouble.clone())),
+        let (state, reason) = match &*self.orders.borrow() {
+            Orders { card: Some(trouble), is_wanted: true, .. } => {
+                (State::Waiting, Some(trouble.clone()))
+            }
             _ => (State::Off, None),
         };
         camera.show(state, reason);
@@ -267,7 +275,7 @@ impl Engine {
     async fn record(&self, camera: &Camera, host: &dyn Host) -> Ending {
         camera.show(State::Connecting, camera.last_error());
         host.state_changed();
-        let known = self.tool.borrow().clone();
+        let known = self.shown.borrow().tool.clone();
         let tool = match known {
             Some(tool) => tool,
             None => match Tool::find(&self.path).await {
@@ -275,17 +283,18 @@ impl Engine {
                 Err(unfit) => return Ending::Unfit(unfit),
             },
         };
-        if self.tool.replace(Some(tool.clone())).is_none() {
+        if self.shown.borrow_mut().tool.replace(tool.clone()).is_none() {
             log::info!("camera={} engine=ffmpeg tool=\"{tool}\"", camera.name);
             if tool.shows_address() && self.url.0.credentials().is_some() {
                 log::warn!("camera={} password is visible in `ps`: {SHOWS_ADDRESS}", camera.name);
             }
         }
-        self.place.replace(None);
+        self.reports.borrow_mut().place = None;
         host.stage();
-        let answer = self.while_due(self.until(|| self.place.borrow().is_some()));
+        let answered = self.changed.until(|| self.reports.borrow().place.is_some());
+        let answer = self.while_due(answered);
         let answer = runtime::timeout(limits::CARD_ANSWER_TIMEOUT, answer).await;
-        let place = self.place.take();
+        let place = self.reports.borrow_mut().place.take();
         let ending = match (answer, place) {
             (Some(None), _) => Ending::Wanted,
             (_, Some(Ok(place))) => self.supervise(camera, host, &tool, &place).await,
@@ -293,9 +302,9 @@ impl Engine {
             (_, None) => Ending::Card("the card does not answer".into()),
         };
         host.unstage();
-        let closed = self.until(|| !self.is_staged.get());
+        let closed = self.changed.until(|| !self.reports.borrow().is_staged);
         if runtime::timeout(limits::CARD_ANSWER_TIMEOUT, closed).await.is_none() {
-            self.is_staged.set(false); // it is closed before another is opened
+            self.reports.borrow_mut().is_staged = false; // it is closed before another is opened
         }
         ending
     }
@@ -307,11 +316,15 @@ impl Engine {
         tool: &Tool,
         place: &Place,
     ) -> Ending {
-        self.is_outdated.set(false);
+        let segment_seconds = {
+            let mut orders = self.orders.borrow_mut();
+            orders.is_outdated = false;
+            orders.segment_seconds
+        };
         let job = Job {
             url: self.url.as_str(),
             transport: self.transport,
-            segment_seconds: self.segment_seconds.get(),
+            segment_seconds,
             number: place.number,
             pattern: STAGED_PATTERN,
         };
@@ -323,8 +336,11 @@ impl Engine {
             Ok(process) => process,
             Err(error) => return Ending::System(error),
         };
-        self.starts.set(self.starts.get() + 1);
-        self.log.replace(process.log().clone());
+        {
+            let mut shown = self.shown.borrow_mut();
+            shown.starts += 1;
+            shown.log = process.log().clone();
+        }
         if let Some(mut stdin) = process.take_input() {
             // The text fits the pipe. If nothing reads it, FFmpeg's exit will show that.
             let _ = stdin.write_all(script.as_bytes()).await;
@@ -332,7 +348,7 @@ impl Engine {
         let ending = self.while_due(self.watch(camera, host, &mut process)).await;
         if let Some(Ending::Exited { exit: Exit::NotStarted(_), .. }) = &ending {
             // The file may have been replaced since it was found.
-            self.tool.replace(None);
+            self.shown.borrow_mut().tool = None;
             if let Err(unfit) = Tool::find(&self.path).await {
                 return Ending::Unfit(unfit);
             }
@@ -353,31 +369,28 @@ impl Engine {
         let stalled = async {
             loop {
                 let changed = self.changed.changed();
-                if self.is_outdated.get() {
+                if self.orders.borrow().is_outdated {
                     return Ending::Wanted;
                 }
-                if let Some(Err(reason)) = self.place.take() {
+                let (failed, grown_at, is_durable) = {
+                    let mut reports = self.reports.borrow_mut();
+                    (reports.place.take(), reports.grown_at, reports.is_durable)
+                };
+                if let Some(Err(reason)) = failed {
                     return Ending::Card(reason);
                 }
-                let (last, patience) = match self.grown_at.get() {
+                let (last, patience) = match grown_at {
                     None => (started, limits::FFMPEG_START_TIMEOUT),
                     Some(last) => (last, limits::FFMPEG_STALL_TIMEOUT),
                 };
-                if self.is_durable.get() && camera.state() != State::Live {
+                if is_durable && camera.state() != State::Live {
                     camera.show(State::Live, None);
                     let after = runtime::now().duration_since(started).as_millis();
                     log::info!("camera={} state=live engine=ffmpeg after_ms={after}", camera.name);
                     host.state_changed();
                 }
-                let wait = async {
-                    runtime::sleep_until(last + patience).await;
-                    true
-                };
-                let news = async {
-                    changed.await;
-                    false
-                };
-                if future::or(news, wait).await {
+                let left = (last + patience).saturating_duration_since(runtime::now());
+                if runtime::timeout(left, changed).await.is_none() {
                     return Ending::Stalled(patience);
                 }
             }

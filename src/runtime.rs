@@ -4,8 +4,14 @@
 //! in epoll through a timerfd and wakes this thread again. A recorder sleeps ten times a second for
 //! ever, so sleepers are kept here, and a sleep is one timed `futex` wait of the thread that would
 //! otherwise wait for the reactor. Sockets stay with the reactor, on its own thread.
+//!
+//! `signal` has what tasks of this thread wait for: an event, a flag, a count.
 
 #![expect(clippy::disallowed_methods, reason = "this is where waiting meets the clock")]
+
+mod signal;
+
+pub use signal::{Count, Counted, Flag, Signal};
 
 use crate::limits::{WORKER_STACK_BYTES, WORKERS_MAX};
 use smol::{LocalExecutor, channel, lock::Semaphore};
@@ -13,7 +19,6 @@ use std::{
     cell::RefCell,
     collections::BTreeMap,
     pin::{Pin, pin},
-    rc::Rc,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
@@ -129,48 +134,6 @@ impl Drop for Sleep {
         if let Some(number) = self.number {
             SLEEPERS.with_borrow_mut(|sleepers| sleepers.list.remove(&(self.deadline, number)));
         }
-    }
-}
-
-/// An event that wakes every task waiting for it on this thread, and is not remembered. To wait for
-/// a condition, call [`Signal::changed`] first, then check the condition, then await.
-#[derive(Clone, Default)]
-pub struct Signal(Rc<RefCell<SignalState>>);
-
-#[derive(Default)]
-struct SignalState {
-    count: u64,
-    wakers: Vec<Waker>,
-}
-
-impl Signal {
-    pub fn notify(&self) {
-        self.0.borrow_mut().count += 1;
-        // Not borrowed while waking: a waker may hold the last reference to a task that waits here.
-        while let Some(waker) = self.pop() {
-            waker.wake();
-        }
-    }
-
-    fn pop(&self) -> Option<Waker> {
-        self.0.borrow_mut().wakers.pop()
-    }
-
-    /// Returns a future that completes at the next [`Signal::notify`] after this call. Cancel-safe.
-    pub fn changed(&self) -> impl Future<Output = ()> + use<> {
-        let state = Rc::clone(&self.0);
-        let seen = state.borrow().count;
-        std::future::poll_fn(move |context| {
-            let mut state = state.borrow_mut();
-            if state.count != seen {
-                return Poll::Ready(());
-            }
-            // One waker a task: a task that waits again replaces its own.
-            if !state.wakers.iter().any(|waker| waker.will_wake(context.waker())) {
-                state.wakers.push(context.waker().clone());
-            }
-            Poll::Pending
-        })
     }
 }
 
@@ -292,21 +255,6 @@ mod tests {
             let work = unblock(move || done.send_blocking(7));
             let _ = smol::future::poll_once(Box::pin(work)).await;
             assert_eq!(seen.recv().await, Ok(7));
-        });
-    }
-
-    #[test]
-    fn a_signal_wakes_every_waiter_once() {
-        let executor = LocalExecutor::new();
-        let signal = Signal::default();
-        let waiters: Vec<_> = (0..3).map(|_| executor.spawn(signal.changed())).collect();
-        block_on(&executor, async {
-            signal.notify();
-            for waiter in waiters {
-                waiter.await;
-            }
-            let late = signal.changed();
-            assert_eq!(timeout(Duration::from_millis(1), late).await, None);
         });
     }
 }

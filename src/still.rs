@@ -147,24 +147,17 @@ impl Stills {
         let _used = self.turn.picture().ok_or(Error::Paused)?;
         let making = program.run(input, limits::SNAPSHOT_BYTES_MAX, limits::STILL_TIMEOUT);
         // Stop at once when a recording wants the slot.
-        let made = future::or(self.recording(), async { Some(making.await) }).await;
+        let recording = async {
+            self.turn.recording().await;
+            None
+        };
+        let made = future::or(recording, async { Some(making.await) }).await;
         match made.ok_or(Error::Paused)? {
             Ok(jpeg) => whole_jpeg(jpeg).ok_or(Error::NotJpeg),
             Err(error @ process::Error::NotStarted(_)) => {
                 Err(Error::Unfit(tool::explain(path, error).await))
             }
             Err(error) => Err(Error::Ffmpeg(error)),
-        }
-    }
-
-    /// Waits until FFmpeg should record.
-    async fn recording<T>(&self) -> Option<T> {
-        loop {
-            let changed = self.turn.changed();
-            if self.turn.is_recording() {
-                return None;
-            }
-            changed.await;
         }
     }
 }

@@ -11,10 +11,7 @@
 mod address;
 mod turn;
 
-pub use self::{
-    address::Address,
-    turn::{Turn, Used},
-};
+pub use self::{address::Address, turn::Turn};
 
 use crate::{
     limits,

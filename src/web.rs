@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! web.rs          state shared by all connections
-//! ├─ slots        listeners, the limit of connections, and which one is closed first
+//! ├─ slots        the limit of connections, and which one is closed first
+//! ├─ listener     a port that follows the configuration
 //! ├─ access       permissions
 //! ├─ link         a connection; the gate that reads heads
 //! ├─ socket       picoserve's traits on smol
@@ -38,6 +39,7 @@ mod events;
 mod hls;
 mod keep;
 mod link;
+mod listener;
 mod live;
 mod packer;
 mod playback;
@@ -55,7 +57,7 @@ mod times;
 mod viewers;
 mod watch;
 
-pub(crate) use self::{link::bound, viewers::MediaPlace};
+pub(crate) use self::{link::bound, listener::Listener, viewers::MediaPlace};
 
 use self::{
     access::{
@@ -70,13 +72,14 @@ use self::{
 };
 use crate::{
     daemon::{Daemon, Station},
-    limits, runtime,
+    limits,
+    runtime::{self, Count},
     storage::{catalog::Catalog, reader::Reader},
 };
 use picoserve::{Config, Router, Server, Timeouts, time};
 use smol::{Async, lock::Mutex};
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     fs, io,
     os::unix::{fs::PermissionsExt as _, net::UnixListener},
     path::Path,
@@ -95,17 +98,17 @@ pub(crate) struct Web {
     /// Held while a clip is sent.
     clip_turn: Arc<Mutex<()>>,
     slots: Slots,
-    /// The number of media connections.
-    media: Cell<usize>,
+    /// Connections that carry media.
+    media: Count,
     /// Held while a picture of a recording is made.
     #[cfg(feature = "pictures")]
     thumbnail: Mutex<()>,
-    /// A camera is being tested.
-    probing: Cell<bool>,
-    /// The configuration is being changed.
-    configuring: Cell<bool>,
-    /// A client that is not logged in is sending a long body.
-    much_is_said: Cell<bool>,
+    /// Tests of a camera that run: one at most.
+    probing: Count,
+    /// Changes of the configuration that run: one at most.
+    configuring: Count,
+    /// Clients that need no login and send a long body: one at most.
+    much_is_said: Count,
     timeouts: Config,
 }
 
@@ -131,12 +134,12 @@ pub(crate) fn start(daemon: &Rc<Daemon>) -> io::Result<Rc<Web>> {
         reader: Reader::start()?,
         clip_turn: Arc::default(),
         slots: Slots::default(),
-        media: Cell::new(0),
+        media: Count::default(),
         #[cfg(feature = "pictures")]
         thumbnail: Mutex::new(()),
-        probing: Cell::new(false),
-        configuring: Cell::new(false),
-        much_is_said: Cell::new(false),
+        probing: Count::default(),
+        configuring: Count::default(),
+        much_is_said: Count::default(),
         timeouts: timeouts(),
     });
     let control = control_socket(&daemon.options.socket)?;
@@ -177,38 +180,6 @@ impl Web {
         };
         self.daemon.executor.spawn(task).detach();
         answer.recv().await.ok()
-    }
-}
-
-/// Held during an operation of which only one may run; `take` returns `None` while one does.
-struct Exclusive<'a>(&'a Cell<bool>);
-
-impl Exclusive<'_> {
-    fn take(flag: &Cell<bool>) -> Option<Exclusive<'_>> {
-        (!flag.replace(true)).then_some(Exclusive(flag))
-    }
-}
-
-impl Drop for Exclusive<'_> {
-    fn drop(&mut self) {
-        self.0.set(false);
-    }
-}
-
-/// Held while a reply is being sent; the process does not exit before.
-struct Busy(Rc<Daemon>);
-
-impl Busy {
-    fn new(daemon: &Rc<Daemon>) -> Busy {
-        daemon.busy.set(daemon.busy.get() + 1);
-        Busy(Rc::clone(daemon))
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.busy.set(self.0.busy.get().saturating_sub(1));
-        self.0.answered();
     }
 }
 

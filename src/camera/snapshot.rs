@@ -23,7 +23,7 @@ pub use video::{Source, Video};
 
 use crate::{
     config, limits,
-    runtime::{self, Signal},
+    runtime::{self, Flag, Signal},
 };
 use error::Error;
 use smol::future;
@@ -54,7 +54,7 @@ pub struct Snapshots {
     wanted: Cell<bool>,
     question: Signal,
     answered: Signal,
-    stopped: Cell<bool>,
+    stop: Flag,
 }
 
 /// A complete JPEG, from FF D8 to FF D9.
@@ -94,7 +94,7 @@ impl Snapshots {
             wanted: Cell::new(false),
             question: Signal::default(),
             answered: Signal::default(),
-            stopped: Cell::new(false),
+            stop: Flag::default(),
         }
     }
 
@@ -105,23 +105,20 @@ impl Snapshots {
     /// Why there is none; all viewers get the same reason until the camera is asked again.
     pub async fn newest(&self) -> Result<Rc<Picture>, Reason> {
         let before = self.count.get();
-        let answer = async {
-            loop {
-                let answered = self.answered.changed();
-                if self.stopped.get() {
-                    return Err(Reason::from("the camera's settings have changed"));
-                }
-                let now = runtime::now();
-                self.asked.set(now);
-                let is_new = self.count.get() != before;
-                if let Some(answer) = self.answer(|it| is_new || now < it.good_until) {
-                    return answer;
-                }
+        let answer = self.answered.until_some(|| {
+            if self.stop.is_raised() {
+                return Some(Err(Reason::from("the camera's settings have changed")));
+            }
+            let now = runtime::now();
+            self.asked.set(now);
+            let is_new = self.count.get() != before;
+            let answer = self.answer(|it| is_new || now < it.good_until);
+            if answer.is_none() {
                 self.wanted.set(true);
                 self.question.notify();
-                answered.await;
             }
-        };
+            answer
+        });
         // Longer than any answer takes.
         let patience = limits::SNAPSHOT_SEARCH_TIMEOUT + limits::SNAPSHOT_TIMEOUT;
         let slow = || Err(Reason::from("no answer from the camera"));
@@ -131,19 +128,21 @@ impl Snapshots {
     /// Asks the camera whenever viewers do, until [`Snapshots::stop`]. To be called once.
     pub async fn run(&self) {
         let Some(mut ways) = self.ways.take() else { return };
-        while self.wait_for_question().await {
-            // On the heap, so that it takes memory only while it runs.
-            let answering = Box::pin(self.ask_camera(&mut ways));
-            self.or_stopped(answering).await;
-        }
+        let answering = async {
+            loop {
+                self.wait_for_question().await;
+                // On the heap, so that it takes memory only while it runs.
+                Box::pin(self.ask_camera(&mut ways)).await;
+            }
+        };
+        self.stop.or_raised::<()>(answering).await;
         self.answer.replace(None);
         self.answered.notify();
     }
 
     /// Ends [`Snapshots::run`]; viewers who still wait are told so.
     pub fn stop(&self) {
-        self.stopped.set(true);
-        self.question.notify();
+        self.stop.raise();
     }
 
     /// Returns the last answer if it `counts`.
@@ -152,21 +151,21 @@ impl Snapshots {
         answer.as_ref().filter(|answer| counts(answer)).map(|answer| answer.result.clone())
     }
 
-    /// Waits for a request, and drops the last answer when it is too old. Returns false once
-    /// stopped.
-    async fn wait_for_question(&self) -> bool {
+    /// Waits for a request, and drops the last answer when it is too old.
+    async fn wait_for_question(&self) {
         loop {
-            let question = self.question.changed();
-            if self.stopped.get() || self.wanted.get() {
-                return !self.stopped.get();
+            let question = self.question.until(|| self.wanted.get());
+            if self.answer.borrow().is_none() {
+                return question.await;
             }
             let forget_at = self.forget_at();
-            if self.answer.borrow().is_none() {
-                question.await;
-            } else if runtime::now() >= forget_at {
+            if runtime::now() >= forget_at {
                 self.answer.replace(None);
-            } else {
-                future::or(question, runtime::sleep_until(forget_at)).await;
+                continue;
+            }
+            future::or(question, runtime::sleep_until(forget_at)).await;
+            if self.wanted.get() {
+                return;
             }
         }
     }
@@ -257,20 +256,6 @@ impl Snapshots {
         self.wanted.set(false);
         self.count.set(self.count.get() + 1);
         self.answered.notify();
-    }
-
-    /// Runs `future` to completion, or until this is stopped.
-    async fn or_stopped(&self, future: impl Future<Output = ()>) {
-        let stopped = async {
-            loop {
-                let question = self.question.changed();
-                if self.stopped.get() {
-                    return;
-                }
-                question.await;
-            }
-        };
-        future::or(stopped, future).await;
     }
 }
 

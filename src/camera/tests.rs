@@ -1,8 +1,9 @@
-use super::*;
+use super::{driver::Patience, *};
 use crate::rtsp;
 use camera::{Auth, Clip, Faults, Options, Scheme, SessionState, Speed};
-use smol::LocalExecutor;
+use smol::{LocalExecutor, future};
 use std::{
+    cell::Cell,
     io::{self, Read as _, Write as _},
     net::TcpListener,
     thread,
@@ -18,12 +19,12 @@ struct Watcher<'a> {
 }
 
 impl Observer for Watcher<'_> {
-    fn frames(&self) -> Result<(), Error> {
+    fn frames(&self) -> ControlFlow<Duration> {
         self.gulps.set(self.gulps.get() + 1);
         if self.gulps.get() == self.gulps_max {
             self.camera.stop();
         }
-        Ok(())
+        ControlFlow::Continue(())
     }
 
     fn state_changed(&self) {}
@@ -101,12 +102,12 @@ struct Watchdog<'a> {
 }
 
 impl Observer for Watchdog<'_> {
-    fn frames(&self) -> Result<(), Error> {
+    fn frames(&self) -> ControlFlow<Duration> {
         if self.runs.get() == 0 {
-            return Err(Error::NoneDurable(limits::DURABLE_TIMEOUT));
+            return ControlFlow::Break(limits::DURABLE_TIMEOUT);
         }
         self.camera.stop();
-        Ok(())
+        ControlFlow::Continue(())
     }
 
     fn state_changed(&self) {}
@@ -136,8 +137,8 @@ fn a_wrong_password_is_tried_ever_more_rarely() {
     let url = server.url("cam").replace("rtsp://", "rtsp://admin:wrong@");
     let camera = camera(&url);
     let watcher = watcher(&camera, 0, 0);
-    let mut route = Route::new(camera.target.clone(), Tracks::Video, LowerTransport::Tcp);
-    let received = camera.receive(&mut route, &watcher);
+    let mut driver = Driver::new(&camera, &watcher);
+    let received = driver.receive();
     let error = runtime::block_on(&LocalExecutor::new(), received).unwrap_err();
     assert!(error.is_about_credentials(), "{error}");
     let mut patience = Patience::new();
@@ -167,9 +168,9 @@ fn a_host_that_is_no_camera_says_so() {
         let _ = socket.read(&mut [0; 1000]);
         let _ = socket.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
     });
-    let mut route = Route::new(camera.target.clone(), Tracks::Video, LowerTransport::Tcp);
     let watcher = watcher(&camera, 0, 0);
-    let received = camera.receive(&mut route, &watcher);
+    let mut driver = Driver::new(&camera, &watcher);
+    let received = driver.receive();
     let error = runtime::block_on(&LocalExecutor::new(), received).unwrap_err();
     assert!(matches!(error, Error::Session(_)), "{error}");
     server.join().unwrap();
@@ -181,19 +182,15 @@ fn the_first_viewer_does_not_wait_for_a_gulp() {
     let executor = LocalExecutor::new();
     runtime::block_on(&executor, async {
         let gulp = || camera.or_watched(future::pending());
-        let (step, ()) = future::zip(gulp(), async { camera.viewer_came() }).await;
+        let (step, first) = future::zip(gulp(), async { camera.watch() }).await;
         assert_eq!(step.unwrap(), Step::Idle);
         // From now on it waits for packets instead of reading in batches.
-        let (waited, ()) =
-            future::zip(runtime::timeout(Duration::from_millis(20), gulp()), async {
-                camera.viewer_came()
-            })
-            .await;
+        let limited = runtime::timeout(Duration::from_millis(20), gulp());
+        let (waited, second) = future::zip(limited, async { camera.watch() }).await;
         assert!(waited.is_none());
-        camera.viewer_left();
-        camera.viewer_left();
+        drop((first, second));
         assert_eq!(camera.viewers(), 0);
-        let (step, ()) = future::zip(gulp(), async { camera.viewer_came() }).await;
+        let (step, _third) = future::zip(gulp(), async { camera.watch() }).await;
         assert_eq!(step.unwrap(), Step::Idle);
     });
 }

@@ -3,7 +3,7 @@
 
 use super::{
     Station,
-    station::{Link, seconds},
+    station::{Wired, seconds},
 };
 use crate::{
     camera::Observer,
@@ -61,27 +61,24 @@ impl Station {
     }
 }
 
-impl Link {
-    fn command(&self, command: impl FnOnce(&Station) -> Command) {
-        if let Some(station) = self.station.upgrade() {
-            // One command at a time: a new one follows the answer to the last, or replaces one that
-            // got none.
-            station.unsent.replace(Some(command(&station)));
-            self.pump();
-        }
+impl Wired {
+    fn command(&self, command: Command) {
+        // One command at a time: a new one follows the answer to the last, or replaces one that
+        // got none.
+        self.station.unsent.replace(Some(command));
+        self.pump();
     }
 }
 
-impl ffmpeg::Host for Link {
+impl ffmpeg::Host for Wired {
     fn stage(&self) {
-        self.command(|station| {
-            let restarts = station.ffmpeg.as_ref().map_or(0, ffmpeg::Engine::restarts);
-            Command::Stage { camera: station.id, run: station.life.wrapping_add(restarts) }
-        });
+        let Station { id, life, ffmpeg, .. } = &*self.station;
+        let restarts = ffmpeg.as_ref().map_or(0, ffmpeg::Engine::restarts);
+        self.command(Command::Stage { camera: *id, run: life.wrapping_add(restarts) });
     }
 
     fn unstage(&self) {
-        self.command(|station| Command::Unstage { camera: station.id });
+        self.command(Command::Unstage { camera: self.station.id });
     }
 
     fn state_changed(&self) {

@@ -4,17 +4,19 @@
 //! Knows nothing of: recorders.
 
 use crate::{
-    camera::{Camera, Error, Observer},
+    camera::{Camera, Observer},
     http::url::Target,
     limits,
     media::Intake,
     rtsp::LowerTransport,
-    runtime::{self, Signal},
+    runtime::{self, Flag, Signal},
 };
 use smol::future;
 use std::{
     cell::{Cell, RefCell},
+    ops::ControlFlow,
     rc::Rc,
+    time::Duration,
 };
 
 /// The smaller stream of a camera.
@@ -28,7 +30,7 @@ pub struct Live {
     /// Present while there are viewers, and shortly after.
     camera: RefCell<Option<Rc<Camera>>>,
     wanted: Signal,
-    stopped: Cell<bool>,
+    stop: Flag,
 }
 
 impl Live {
@@ -42,7 +44,7 @@ impl Live {
             seed: Cell::new(seed),
             camera: RefCell::new(None),
             wanted: Signal::default(),
-            stopped: Cell::new(false),
+            stop: Flag::default(),
         }
     }
 
@@ -68,15 +70,8 @@ impl Live {
     /// Runs the camera whenever it is wanted, until [`Live::stop`]. To be called once.
     pub async fn run(&self) {
         loop {
-            let wanted = self.wanted.changed();
-            if self.stopped.get() {
-                return;
-            }
-            let camera = self.camera.borrow().clone();
-            let Some(camera) = camera else {
-                wanted.await;
-                continue;
-            };
+            let camera = self.wanted.until_some(|| self.camera.borrow().clone());
+            let Some(camera) = self.stop.or_raised(camera).await else { return };
             // On the heap, so that it takes memory only while there are viewers.
             Box::pin(future::zip(camera.run(&Nobody), self.end(&camera))).await;
         }
@@ -84,23 +79,21 @@ impl Live {
 
     /// Ends [`Live::run`]; to viewers the camera is off.
     pub fn stop(&self) {
-        self.stopped.set(true);
-        self.wanted.notify();
+        self.stop.raise();
     }
 
     /// Stops `camera` when it has had no viewers for a while.
     async fn end(&self, camera: &Camera) {
         loop {
-            let change = future::or(camera.watched_or_not(), self.wanted.changed());
-            let is_over = match camera.viewers() {
-                _ if self.stopped.get() => true,
-                0 => runtime::timeout(limits::LIVE_IDLE_TIMEOUT, change).await.is_none(),
-                _ => {
+            let change = future::or(camera.viewers_changed(), self.wanted.changed());
+            let is_over = async {
+                if camera.viewers() > 0 {
                     change.await;
-                    false
+                    return false;
                 }
+                runtime::timeout(limits::LIVE_IDLE_TIMEOUT, change).await.is_none()
             };
-            if is_over {
+            if self.stop.or_raised(is_over).await.unwrap_or(true) {
                 // No await from here on: a viewer that comes now gets a new camera.
                 self.camera.replace(None);
                 return camera.stop();
@@ -113,8 +106,8 @@ impl Live {
 struct Nobody;
 
 impl Observer for Nobody {
-    fn frames(&self) -> Result<(), Error> {
-        Ok(())
+    fn frames(&self) -> ControlFlow<Duration> {
+        ControlFlow::Continue(())
     }
 
     fn state_changed(&self) {}
@@ -125,9 +118,10 @@ impl Observer for Nobody {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::Counted;
     use camera::{Clip, SessionState};
     use smol::LocalExecutor;
-    use std::{rc::Weak, time::Duration};
+    use std::rc::Weak;
 
     /// Runs `test` beside the smaller stream of a test camera.
     fn run(test: impl AsyncFnOnce(&Live, &camera::Camera)) {
@@ -154,10 +148,10 @@ mod tests {
         }
     }
 
-    fn look(live: &Live) -> Rc<Camera> {
+    fn look(live: &Live) -> (Rc<Camera>, Counted) {
         let camera = live.camera();
-        camera.viewer_came();
-        camera
+        let viewer = camera.watch();
+        (camera, viewer)
     }
 
     async fn frame(camera: &Camera) {
@@ -169,21 +163,21 @@ mod tests {
         run(async |live, server| {
             runtime::sleep(Duration::from_millis(100)).await;
             assert!(server.sessions().is_empty(), "nobody looks");
-            let (first, second) = (look(live), look(live));
+            let ((first, one), (second, other)) = (look(live), look(live));
             assert!(Rc::ptr_eq(&first, &second));
             assert_eq!(live.viewers(), 2);
             frame(&first).await;
             assert_eq!(server.sessions().len(), 1);
             let ring: Weak<Camera> = Rc::downgrade(&first);
-            first.viewer_left();
-            second.viewer_left();
+            drop((one, other));
             let left = runtime::now();
             drop((first, second));
             until(|| server.sessions()[0].state == SessionState::TornDown).await;
             assert!(left.elapsed() + Duration::from_millis(50) > limits::LIVE_IDLE_TIMEOUT);
             until(|| ring.upgrade().is_none()).await;
             // A later viewer starts it again.
-            frame(&look(live)).await;
+            let (third, _viewer) = look(live);
+            frame(&third).await;
             assert_eq!(server.sessions().len(), 2);
         });
     }
@@ -191,11 +185,11 @@ mod tests {
     #[test]
     fn who_comes_soon_after_the_last_viewer_finds_the_stream_running() {
         run(async |live, server| {
-            let first = look(live);
+            let (first, viewer) = look(live);
             frame(&first).await;
-            first.viewer_left();
+            drop(viewer);
             runtime::sleep(Duration::from_millis(300)).await;
-            let second = look(live);
+            let (second, _viewer) = look(live);
             assert!(Rc::ptr_eq(&first, &second));
             runtime::sleep(limits::LIVE_IDLE_TIMEOUT).await;
             assert_eq!(server.sessions().len(), 1);
@@ -206,7 +200,7 @@ mod tests {
     #[test]
     fn a_stop_ends_the_stream_whoever_looks() {
         run(async |live, server| {
-            let camera = look(live);
+            let (camera, _viewer) = look(live);
             frame(&camera).await;
             live.stop();
             until(|| server.sessions()[0].state == SessionState::TornDown).await;

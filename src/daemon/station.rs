@@ -11,13 +11,13 @@ use super::{
     watchdog::{Verdict, Watchdog, Way},
 };
 use crate::{
-    camera::{self, Camera, Observer, Snapshots, Source, State, Video},
+    camera::{Camera, Observer, Snapshots, Source, State, Video},
     config,
     ffmpeg::Engine,
     limits,
     media::Intake,
     recorder::{Moment, Recorder},
-    runtime,
+    runtime::{self, Counted},
     still::Stills,
     storage::{CameraId, CardState, Command, Storage},
     units::Ticks,
@@ -25,8 +25,8 @@ use crate::{
 use smol::LocalExecutor;
 use std::{
     cell::{Cell, RefCell},
-    ops::Deref,
-    rc::{Rc, Weak},
+    ops::{ControlFlow, Deref},
+    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -62,7 +62,10 @@ pub struct Station {
 }
 
 /// A viewer's hold on a camera: while it lives, packets are read as they arrive.
-pub struct Watching(Rc<Camera>);
+pub struct Watching {
+    camera: Rc<Camera>,
+    _viewer: Counted,
+}
 
 impl Station {
     /// `life` must differ for each station ever started; it identifies the station's runs in
@@ -121,17 +124,16 @@ impl Station {
     /// Starts the camera, which runs until [`Station::stop`].
     pub fn start(self, daemon: Rc<Daemon>, executor: &LocalExecutor<'static>) -> Rc<Station> {
         let station = Rc::new(self);
-        let watched = Rc::downgrade(&station);
-        let running = Rc::clone(&station);
+        let wired = Wired { daemon, station: Rc::clone(&station) };
         runtime::spawn(executor, async move {
-            let link = Link { daemon, station: watched };
+            let running = &wired.station;
             match &running.ffmpeg {
-                Some(ffmpeg) => ffmpeg.run(&running.camera, &link).await,
-                None => running.camera.run(&link).await,
+                Some(ffmpeg) => ffmpeg.run(&running.camera, &wired).await,
+                None => running.camera.run(&wired).await,
             }
             running.recorder.borrow_mut().stop(&running.camera.intake.borrow().ring);
             running.running.set(false);
-            link.daemon.pump(&running);
+            wired.pump();
         });
         let serving = Rc::clone(&station);
         runtime::spawn(executor, async move { serving.snapshots.run().await });
@@ -200,15 +202,12 @@ impl Station {
 
     /// Registers a viewer of the camera, or of its smaller stream if it has one.
     pub fn watch(&self) -> Watching {
-        let camera = shown(&self.camera, self.live.as_ref())();
-        camera.viewer_came();
-        Watching(camera)
+        Watching::new(shown(&self.camera, self.live.as_ref())())
     }
 
     /// The same, at the stream that is recorded.
     pub fn watch_recorded(&self) -> Watching {
-        self.camera.viewer_came();
-        Watching(Rc::clone(&self.camera))
+        Watching::new(Rc::clone(&self.camera))
     }
 
     /// Viewers of either stream.
@@ -366,8 +365,12 @@ impl Station {
 }
 
 impl Watching {
+    fn new(camera: Rc<Camera>) -> Watching {
+        Watching { _viewer: camera.watch(), camera }
+    }
+
     pub fn camera(&self) -> &Rc<Camera> {
-        &self.0
+        &self.camera
     }
 }
 
@@ -375,48 +378,37 @@ impl Deref for Watching {
     type Target = Camera;
 
     fn deref(&self) -> &Camera {
-        &self.0
+        &self.camera
     }
 }
 
-impl Drop for Watching {
-    fn drop(&mut self) {
-        self.0.viewer_left();
-    }
-}
-
-/// The observer called by the camera's driver.
-pub(super) struct Link {
+/// A station and the daemon that hands its work to the card, as its camera's driver sees them.
+pub(super) struct Wired {
     pub(super) daemon: Rc<Daemon>,
-    pub(super) station: Weak<Station>,
+    pub(super) station: Rc<Station>,
 }
 
-impl Link {
+impl Wired {
     pub(super) fn pump(&self) {
-        if let Some(station) = self.station.upgrade() {
-            self.daemon.pump(&station);
-        }
+        self.daemon.pump(&self.station);
     }
 }
 
-impl Observer for Link {
-    fn frames(&self) -> Result<(), camera::Error> {
+impl Observer for Wired {
+    fn frames(&self) -> ControlFlow<Duration> {
         self.pump();
-        let Some(station) = self.station.upgrade() else { return Ok(()) };
         let sync_seconds = self.daemon.config.borrow().storage.sync_seconds.get();
         let patience = limits::DURABLE_TIMEOUT.max(Duration::from_secs(2 * sync_seconds));
-        match station.look(patience, runtime::now()) {
-            Verdict::Wait => Ok(()),
-            Verdict::BlameCard(span) => {
-                self.daemon.card_is_silent(span);
-                Ok(())
-            }
-            Verdict::Reconnect(span) => Err(camera::Error::NoneDurable(span)),
+        match self.station.look(patience, runtime::now()) {
+            Verdict::Wait => {}
+            Verdict::BlameCard(span) => self.daemon.card_is_silent(span),
+            Verdict::Reconnect(span) => return ControlFlow::Break(span),
         }
+        ControlFlow::Continue(())
     }
 
     fn state_changed(&self) {
-        let Some(station) = self.station.upgrade() else { return };
+        let station = &self.station;
         let camera = &station.camera;
         if camera.repeats() {
             return self.daemon.changed.notify();
@@ -435,10 +427,9 @@ impl Observer for Link {
     }
 
     fn run_ended(&self) {
-        if let Some(station) = self.station.upgrade() {
-            station.recorder.borrow_mut().run_ended(&station.camera.intake.borrow().ring);
-            station.watchdog.borrow_mut().run_ended();
-        }
+        let station = &self.station;
+        station.recorder.borrow_mut().run_ended(&station.camera.intake.borrow().ring);
+        station.watchdog.borrow_mut().run_ended();
         self.pump();
     }
 }

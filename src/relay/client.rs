@@ -417,27 +417,22 @@ impl Client {
 /// What a stream holds, once its first key frame is there.
 async fn describe(watching: &Watching, label: &str) -> Description {
     let begun = runtime::now();
-    loop {
-        let changed = watching.changed.changed();
-        {
-            let intake = watching.camera().intake.borrow();
-            let ring = &intake.ring;
-            let key = ring.key_until(ring.numbers().end).filter(|&key| intake.is_current(key));
-            if let Some((frame, _)) = key.and_then(|key| ring.get(key)) {
-                let sound = ring.audio.as_ref().and_then(|it| it.newest(frame.run));
-                let is_expected = ring.audio.as_ref().is_some_and(|it| it.is_expected);
-                let waited = runtime::now().saturating_duration_since(begun);
-                if sound.is_some() || !is_expected || waited >= limits::RELAY_SOUND_TIMEOUT {
-                    return Description {
-                        label: label.to_owned(),
-                        video: frame.parameter_sets.clone(),
-                        audio: sound.map(|it| it.format.clone()),
-                    };
-                }
-            }
-        }
-        changed.await;
-    }
+    let described = watching.changed.until_some(|| {
+        let intake = watching.camera().intake.borrow();
+        let ring = &intake.ring;
+        let key = ring.key_until(ring.numbers().end).filter(|&key| intake.is_current(key))?;
+        let (frame, _) = ring.get(key)?;
+        let sound = ring.audio.as_ref().and_then(|it| it.newest(frame.run));
+        let is_expected = ring.audio.as_ref().is_some_and(|it| it.is_expected);
+        let waited = runtime::now().saturating_duration_since(begun);
+        let is_all = sound.is_some() || !is_expected || waited >= limits::RELAY_SOUND_TIMEOUT;
+        is_all.then(|| Description {
+            label: label.to_owned(),
+            video: frame.parameter_sets.clone(),
+            audio: sound.map(|it| it.format.clone()),
+        })
+    });
+    described.await
 }
 
 fn not_found() -> Status {

@@ -1,28 +1,15 @@
 //! One FFmpeg at a time, because the board has memory for only one. A recording has priority;
 //! pictures pause until it has ended.
 
-use crate::runtime::Signal;
-use std::{cell::Cell, rc::Rc};
+use crate::runtime::{Count, Counted};
 
 /// The slot, shared by everything that runs FFmpeg.
 #[derive(Default)]
 pub struct Turn {
     /// Recordings that hold the slot or wait for a picture to finish.
-    recordings: Cell<usize>,
-    is_used: Cell<bool>,
-    changed: Signal,
-}
-
-/// Holds the slot until it is dropped.
-pub struct Used {
-    turn: Rc<Turn>,
-    user: User,
-}
-
-#[derive(PartialEq, Eq)]
-enum User {
-    Recording,
-    Picture,
+    recordings: Count,
+    /// One at most.
+    pictures: Count,
 }
 
 impl Turn {
@@ -31,26 +18,16 @@ impl Turn {
 
     /// Takes the slot for a recording, at once or as soon as the current picture is finished. No
     /// further picture starts meanwhile. Cancel-safe.
-    pub async fn record(self: &Rc<Self>) -> Used {
-        self.recordings.set(self.recordings.get() + 1);
-        self.changed.notify();
+    pub async fn record(&self) -> Counted {
         // Dropped with this future, which gives up the claim.
-        let used = Used { turn: Rc::clone(self), user: User::Recording };
-        loop {
-            let changed = self.changed.changed();
-            if !self.is_used.get() {
-                return used;
-            }
-            changed.await;
-        }
+        let recording = self.recordings.enter();
+        self.pictures.until(|pictures| pictures == 0).await;
+        recording
     }
 
     /// Takes the slot for a picture; `None` while a recording or another picture has it.
-    pub fn picture(self: &Rc<Self>) -> Option<Used> {
-        if self.is_recording() || self.is_used.replace(true) {
-            return None;
-        }
-        Some(Used { turn: Rc::clone(self), user: User::Picture })
+    pub fn picture(&self) -> Option<Counted> {
+        if self.is_recording() { None } else { self.pictures.try_enter(1) }
     }
 
     /// Returns true if pictures have to wait for a recording.
@@ -58,19 +35,9 @@ impl Turn {
         self.recordings.get() > 0
     }
 
-    /// Completes when the slot is next taken or released.
-    pub fn changed(&self) -> impl Future<Output = ()> + use<> {
-        self.changed.changed()
-    }
-}
-
-impl Drop for Used {
-    fn drop(&mut self) {
-        match self.user {
-            User::Recording => self.turn.recordings.set(self.turn.recordings.get() - 1),
-            User::Picture => self.turn.is_used.set(false),
-        }
-        self.turn.changed.notify();
+    /// Waits until a recording wants the slot.
+    pub async fn recording(&self) {
+        self.recordings.until(|recordings| recordings > 0).await;
     }
 }
 
@@ -81,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_recording_waits_for_the_picture_that_is_made_and_no_other_begins() {
-        let turn = Rc::new(Turn::default());
+        let turn = Turn::default();
         let picture = turn.picture().unwrap();
         assert!(turn.picture().is_none(), "one at a time");
         let mut recording = Box::pin(turn.record());
@@ -96,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_recording_that_is_no_longer_waited_for_gives_its_claim_up() {
-        let turn = Rc::new(Turn::default());
+        let turn = Turn::default();
         let picture = turn.picture().unwrap();
         let mut recording = Box::pin(turn.record());
         assert!(block_on(poll_once(&mut recording)).is_none());

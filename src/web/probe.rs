@@ -2,7 +2,7 @@
 //!
 //! One at a time: each test needs a ring for a few seconds.
 
-use super::{Exclusive, Web, answer::Answer, live::mime_type, packer::Packer};
+use super::{Web, answer::Answer, live::mime_type, packer::Packer};
 use crate::{
     camera::probe::{self, Effort, Report},
     http::url::Target,
@@ -44,7 +44,7 @@ impl Web {
             Ok(target) => target,
             Err(wrong) => return Answer::error(400, wrong),
         };
-        let Some(_turn) = Exclusive::take(&self.probing) else {
+        let Some(_turn) = self.probing.try_enter(1) else {
             return Answer::error(409, "another camera is being tested: try again in a moment");
         };
         let effort = Effort {

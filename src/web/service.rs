@@ -1,13 +1,18 @@
 //! A connection's requests: admitted, read, answered.
 
 use super::{
-    Busy, Exclusive, MediaPlace, Web,
+    MediaPlace, Web,
     access::{Refusal, Who},
     answer::{Answer, Piece, Source, recycle},
     link::{Link, Occupation},
     routes::{Asked, Outcome},
 };
-use crate::{http::request::Head, limits, mp4::identity::Clock, runtime};
+use crate::{
+    http::request::Head,
+    limits,
+    mp4::identity::Clock,
+    runtime::{self, Counted},
+};
 use picoserve::{
     ResponseSent,
     extract::FromRequest as _,
@@ -37,7 +42,7 @@ impl PathRouterService for Service {
         mut request: Request<'_, R>,
         writer: W,
     ) -> Result<ResponseSent, W::Error> {
-        let _busy = Busy::new(&self.web.daemon);
+        let _busy = self.web.daemon.busy.enter();
         let head = self.link.take_head();
         let head = Head::read(&head);
         let outcome = match head {
@@ -105,11 +110,11 @@ impl Service {
 
     /// Decides whether a client may send a body of this length. A client that is not logged in
     /// sends a password; with `auth = "none"`, one at a time may send more.
-    fn bound_body(&self, who: Who, length: usize) -> Result<Option<Exclusive<'_>>, Refusal> {
+    fn bound_body(&self, who: Who, length: usize) -> Result<Option<Counted>, Refusal> {
         match who {
             _ if length <= limits::HTTP_BODY_BYTES_OF_STRANGERS_MAX => Ok(None),
             Who::Stranger => Err(Refusal::BodyTooLarge),
-            Who::Anybody => Exclusive::take(&self.web.much_is_said).map(Some).ok_or(Refusal::Busy),
+            Who::Anybody => self.web.much_is_said.try_enter(1).map(Some).ok_or(Refusal::Busy),
             Who::Unix | Who::Session | Who::Basic => Ok(None),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Spec: docs/http.md.
 
-use super::{Exclusive, Web, access::Peer, answer::Answer};
+use super::{Web, access::Peer, answer::Answer};
 use crate::{
     config::{self, ChangeError, Reach},
     runtime,
@@ -28,7 +28,7 @@ impl Web {
         let web = Rc::clone(self);
         let changed = self.to_its_end(async move {
             // Taken here, so that a simultaneous request is refused.
-            let Some(_turn) = Exclusive::take(&web.configuring) else {
+            let Some(_turn) = web.configuring.try_enter(1) else {
                 return Answer::error(409, "another change is in progress: try again in a moment");
             };
             web.take_up(change, reach).await

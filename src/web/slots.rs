@@ -1,4 +1,4 @@
-//! Connections: how many there are, and which one is closed when there are too many.
+//! Connections: who has a place, and which one is closed when there are too many.
 //!
 //! A connection counts from `accept(2)` to the end of its task; further clients wait in the
 //! kernel's queue. A client that is known (by session, Basic or the control socket) keeps its place
@@ -9,39 +9,24 @@ use super::{
     Web,
     access::{Peer, Refusal, Source},
     link::{Link, Occupation, Stream},
+    listener::{Listener, hold_off},
 };
 use crate::{
     limits,
-    runtime::{self, Signal},
+    runtime::{self, Count},
 };
 use smol::Async;
-use std::{
-    cell::{Cell, RefCell},
-    cmp::Reverse,
-    io,
-    net::{Shutdown, SocketAddr, TcpListener},
-    os::unix::net::UnixListener,
-    rc::Rc,
-};
+use std::{cell::RefCell, cmp::Reverse, net::Shutdown, os::unix::net::UnixListener, rc::Rc};
 
 /// The connections that have a place.
 #[derive(Default)]
 pub(super) struct Slots {
     links: RefCell<Vec<Rc<Link>>>,
     /// TCP connections whose task has not ended, including those that lost their place.
-    living: Rc<Cell<usize>>,
-    ended: Signal,
+    living: Count,
 }
 
-/// Counts a connection while it lives.
-struct Living(Rc<Cell<usize>>, Signal);
-
 impl Slots {
-    fn count(&self) -> Living {
-        self.living.set(self.living.get() + 1);
-        Living(Rc::clone(&self.living), self.ended.clone())
-    }
-
     fn remove(&self, link: &Rc<Link>) {
         self.links.borrow_mut().retain(|other| !Rc::ptr_eq(other, link));
     }
@@ -106,82 +91,28 @@ impl Slots {
     }
 }
 
-impl Drop for Living {
-    fn drop(&mut self) {
-        self.0.set(self.0.get().saturating_sub(1));
-        self.1.notify();
-    }
-}
-
 impl Web {
     pub(super) async fn serve_control(self: Rc<Self>, listener: Async<UnixListener>) {
         loop {
             match listener.accept().await {
                 Ok((socket, _)) => self.take(Stream::Unix(socket), Peer::Unix),
-                Err(error) => suffer(&error).await,
+                Err(error) => hold_off("web", &error).await,
             }
         }
     }
 
     pub(super) async fn serve_network(self: Rc<Self>) {
-        let mut told = None;
-        loop {
-            let address = self.daemon.config.borrow().web.listen;
-            let listener = Async::<TcpListener>::bind(address).and_then(|listener| {
-                // Connections waiting there cost kernel memory.
-                rustix::net::listen(listener.get_ref(), limits::WEB_BACKLOG)?;
-                Ok(listener)
-            });
-            match listener {
-                Ok(listener) => {
-                    told = None;
-                    // With port 0, the system chooses the port.
-                    let bound = listener.get_ref().local_addr().unwrap_or(address);
-                    log::info!("web=listening address={bound}");
-                    smol::future::or(self.accept(&listener), self.moved(address)).await;
-                }
-                Err(error) => {
-                    let text = error.to_string();
-                    if told.as_deref() != Some(&*text) {
-                        log::error!("web=waiting address={address} error=\"{text}\"");
-                        told = Some(text);
-                    }
-                    runtime::sleep(limits::WEB_RETRY_INTERVAL).await;
-                }
-            }
-        }
-    }
-
-    /// Accepts connections only as fast as the recorder, which shares this thread, can bear.
-    async fn accept(self: &Rc<Self>, listener: &Async<TcpListener>) {
-        let mut due = runtime::now();
-        loop {
-            self.room().await;
-            match listener.accept().await {
-                Ok((socket, address)) => {
-                    self.take(Stream::Tcp(socket), Peer::Address(address.ip().to_canonical()));
-                }
-                Err(error) => suffer(&error).await,
-            }
-            let (now, interval) = (runtime::now(), limits::WEB_ACCEPT_INTERVAL);
-            due = due.max(now - interval * limits::WEB_ACCEPT_BURST) + interval;
-            if due > now {
-                runtime::sleep(due - now).await;
-            }
-            // A queue that never runs dry must not starve other tasks.
-            smol::future::yield_now().await;
-        }
-    }
-
-    /// Waits until another connection may exist.
-    async fn room(&self) {
-        loop {
-            let ended = self.slots.ended.changed();
-            if self.slots.living.get() < self.places() + limits::WEB_SPARE_PLACES {
-                return;
-            }
-            ended.await;
-        }
+        let listener = Listener {
+            daemon: &self.daemon,
+            name: "web",
+            address: |config| Some(config.web.listen),
+            living: &self.slots.living,
+            most: &|| self.places() + limits::WEB_SPARE_PLACES,
+            take: &|socket, address| {
+                self.take(Stream::Tcp(socket), Peer::Address(address.ip().to_canonical()));
+            },
+        };
+        listener.run().await;
     }
 
     fn places(&self) -> usize {
@@ -189,21 +120,10 @@ impl Web {
         usize::try_from(most).unwrap_or(usize::MAX / 2)
     }
 
-    /// Returns when the configuration names another address.
-    async fn moved(&self, address: SocketAddr) {
-        loop {
-            let changed = self.daemon.reloaded.changed();
-            if self.daemon.config.borrow().web.listen != address {
-                return;
-            }
-            changed.await;
-        }
-    }
-
     /// Gives a connection a place, closing another one if necessary.
     fn take(self: &Rc<Self>, stream: Stream, peer: Peer) {
         let link = Rc::new(Link::new(stream, peer));
-        let living = (peer != Peer::Unix).then(|| self.slots.count());
+        let living = (peer != Peer::Unix).then(|| self.slots.living.enter());
         let taken = self.slots.links.borrow().len();
         if peer != Peer::Unix && taken >= self.places() {
             match self.slots.first_to_go() {
@@ -234,9 +154,4 @@ impl Web {
             self.slots.squeeze_in(link, self.places());
         }
     }
-}
-
-async fn suffer(error: &io::Error) {
-    log::warn!("web: cannot accept a connection: {error}");
-    runtime::sleep(limits::WEB_RETRY_INTERVAL).await;
 }

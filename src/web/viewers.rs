@@ -6,19 +6,16 @@ use super::{
     live::{Form, Live},
     routes::Outcome,
 };
-use crate::{http::request::Head, limits};
+use crate::{http::request::Head, limits, runtime::Counted};
 use std::{pin::Pin, rc::Rc};
 
 /// Held while a connection carries media.
-pub(crate) struct MediaPlace(Rc<Web>);
+pub(crate) type MediaPlace = Counted;
 
 impl Web {
     /// Takes one of the places for media connections, or returns the reply that none is free. A
     /// HEAD needs none.
-    pub(super) fn media_place(
-        self: &Rc<Self>,
-        head: &Head<'_>,
-    ) -> Result<Option<MediaPlace>, Answer> {
+    pub(super) fn media_place(&self, head: &Head<'_>) -> Result<Option<MediaPlace>, Answer> {
         if head.method == "HEAD" {
             return Ok(None);
         }
@@ -30,12 +27,8 @@ impl Web {
     }
 
     /// The same for clients that do not speak HTTP.
-    pub(crate) fn take_media_place(self: &Rc<Self>) -> Option<MediaPlace> {
-        let taken = self.media.get();
-        (taken < limits::WEB_MEDIA_MAX).then(|| {
-            self.media.set(taken + 1);
-            MediaPlace(Rc::clone(self))
-        })
+    pub(crate) fn take_media_place(&self) -> Option<MediaPlace> {
+        self.media.try_enter(limits::WEB_MEDIA_MAX)
     }
 
     /// `GET /live/{camera}` as a WebSocket.
@@ -85,12 +78,6 @@ impl Web {
         }
         let place = self.media_place(head)?;
         Ok((Live::new(&self.daemon, station, form), place))
-    }
-}
-
-impl Drop for MediaPlace {
-    fn drop(&mut self) {
-        self.0.media.set(self.0.media.get().saturating_sub(1));
     }
 }
 

@@ -74,20 +74,18 @@ impl Video {
 
     /// Returns the newest key frame, or the picture made from it before.
     async fn key_frame(&self, camera: &Rc<Camera>) -> Result<Result<Found, Rc<Picture>>, Error> {
-        loop {
-            let changed = camera.changed.changed();
+        let found = camera.changed.until_some(|| {
             if matches!(camera.state(), State::Waiting | State::Off) {
                 let reason = camera.last_error().unwrap_or_else(|| "the camera is off".into());
-                return Err(Error::NoVideo(reason));
+                return Some(Err(Error::NoVideo(reason)));
             }
-            if let Some(number) = newest(camera) {
-                return match self.known(camera, number) {
-                    Some(picture) => Ok(Err(picture)),
-                    None => look(camera, number).map(Ok),
-                };
-            }
-            changed.await;
-        }
+            let number = newest(camera)?;
+            Some(match self.known(camera, number) {
+                Some(picture) => Ok(Err(picture)),
+                None => look(camera, number).map(Ok),
+            })
+        });
+        found.await
     }
 
     fn known(&self, camera: &Rc<Camera>, number: u64) -> Option<Rc<Picture>> {
