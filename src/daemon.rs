@@ -1,7 +1,8 @@
 //! The daemon: cameras, recorders and the card thread wired together, from start to clean shutdown.
 //!
 //! ```text
-//! daemon.rs    start, signals, reloading the configuration, shutdown
+//! daemon.rs    start, signals, taking up a configuration, shutdown
+//! ├─ reload    requests for a reload of the configuration
 //! ├─ station   a camera with its recorder
 //! ├─ absence   why a camera is not recorded
 //! ├─ engine    a camera recorded by FFmpeg
@@ -28,6 +29,7 @@ mod live;
 mod lock;
 mod memory;
 mod outbox;
+mod reload;
 mod spans;
 mod station;
 mod time;
@@ -40,6 +42,7 @@ pub use station::{Station, Watching};
 use self::{
     history::{History, Kind},
     outbox::Outbox,
+    reload::Reload,
     spans::Spans,
     wishes::Deletion,
 };
@@ -50,7 +53,7 @@ use crate::{
     mp4::identity,
     process,
     recorder::Moment,
-    runtime::{self, Count, Signal},
+    runtime::{self, Count, Flag, Signal},
     still::Stills,
     storage::{
         CameraId, CardState, Place, Settings, Storage,
@@ -117,24 +120,24 @@ pub struct Daemon {
     spans: Spans,
     /// Lets one FFmpeg run at a time.
     pub turn: Rc<tool::Turn>,
-    /// SIGHUP arrived after the configuration was last read.
-    is_outdated: Cell<bool>,
-    outdated: Signal,
-    /// How often the configuration was reloaded, and why the last reload failed.
-    reloads: Cell<u64>,
-    is_reloading: Cell<bool>,
-    reload_error: RefCell<Option<String>>,
+    reload: Reload,
     /// A new configuration took effect.
     pub reloaded: Signal,
-    /// A client asked the daemon to shut down.
-    is_unwanted: Cell<bool>,
-    unwanted: Signal,
-    /// The daemon is shutting down; streams to viewers stop.
-    pub is_ending: Cell<bool>,
-    has_ended: Cell<bool>,
+    end: End,
     /// Replies that are still being sent.
     pub busy: Count,
     pub started: Instant,
+}
+
+/// The end of the daemon, step by step.
+#[derive(Default)]
+struct End {
+    /// A client asked for it.
+    asked: Flag,
+    /// Streams to viewers stop, then cameras.
+    begun: Flag,
+    /// All files are closed, or waiting for the card took too long.
+    done: Flag,
 }
 
 /// Runs until SIGTERM, SIGINT or [`Daemon::shut_down`], then closes all files. `serve` starts the
@@ -175,16 +178,9 @@ pub fn run(
         deletions: RefCell::default(),
         spans: Spans::default(),
         turn,
-        is_outdated: Cell::new(false),
-        outdated: Signal::default(),
-        reloads: Cell::new(0),
-        is_reloading: Cell::new(false),
-        reload_error: RefCell::default(),
+        reload: Reload::default(),
         reloaded: Signal::default(),
-        is_unwanted: Cell::new(false),
-        unwanted: Signal::default(),
-        is_ending: Cell::new(false),
-        has_ended: Cell::new(false),
+        end: End::default(),
         busy: Count::default(),
         started: runtime::now(),
     });
@@ -203,13 +199,12 @@ impl Daemon {
         runtime::spawn(&executor, async { match process::reap().await {} });
         self.start_cameras(&executor);
         let reloads = executor.spawn(Rc::clone(&self).follow_reloads());
-        future::or(self.follow_signals(&mut signals), self.until_unwanted()).await;
+        future::or(self.follow_signals(&mut signals), self.until_asked_to_end()).await;
         reloads.cancel().await;
-        self.is_ending.set(true);
+        self.end.begun.raise();
         self.changed.notify();
-        future::or(self.end(), second_signal(&mut signals)).await;
-        self.has_ended.set(true);
-        self.progress.notify();
+        future::or(self.close(), second_signal(&mut signals)).await;
+        self.end.done.raise();
         // Give the client that asked for the shutdown, and all others, their replies.
         let answered = self.busy.until(|busy| busy == 0);
         let _ = runtime::timeout(limits::LAST_ANSWERS_TIMEOUT, answered).await;
@@ -220,8 +215,7 @@ impl Daemon {
         while let Some(signal) = signals.next().await {
             match signal {
                 Ok(UnixSignal::Hup) => {
-                    self.is_outdated.set(true);
-                    self.outdated.notify();
+                    self.reload.want();
                 }
                 Ok(signal) => {
                     log::info!("state=ending signal={signal:?}");
@@ -233,11 +227,8 @@ impl Daemon {
     }
 
     /// Returns after [`Daemon::shut_down`].
-    async fn until_unwanted(&self) {
-        let unwanted = self.unwanted.changed();
-        if !self.is_unwanted.get() {
-            unwanted.await;
-        }
+    async fn until_asked_to_end(&self) {
+        self.end.asked.raised().await;
         log::info!("state=ending asked=shutdown");
     }
 
@@ -300,7 +291,8 @@ impl Daemon {
         }
     }
 
-    async fn end(&self) {
+    /// Stops all cameras and closes all files.
+    async fn close(&self) {
         let started = runtime::now();
         let stations = self.stations.borrow().clone();
         self.stop(&stations).await;
@@ -314,41 +306,14 @@ impl Daemon {
         }
     }
 
+    /// Returns true once the daemon is shutting down: streams to viewers stop.
+    pub fn is_ending(&self) -> bool {
+        self.end.begun.is_raised()
+    }
+
     /// Waits until `is_so`, checking after each progress of a recorder or the card.
     pub async fn until(&self, is_so: impl Fn() -> bool) {
         self.progress.until(is_so).await;
-    }
-
-    async fn follow_reloads(self: Rc<Self>) {
-        loop {
-            let outdated = self.outdated.changed();
-            if self.is_outdated.replace(false) {
-                self.is_reloading.set(true);
-                let result = self.take_up_config().await;
-                if let Err(error) = &result {
-                    log::error!("configuration not reloaded: {error}");
-                }
-                self.reload_error.replace(result.err());
-                self.is_reloading.set(false);
-                self.reloads.set(self.reloads.get() + 1);
-                self.progress.notify();
-            } else {
-                outdated.await;
-            }
-        }
-    }
-
-    /// Reloads the configuration and waits until it is in effect.
-    ///
-    /// # Errors
-    /// The reason why nothing was changed.
-    pub async fn reload(&self) -> Result<(), String> {
-        // A reload in progress may have read the file before the change.
-        let enough = self.reloads.get() + 1 + u64::from(self.is_reloading.get());
-        self.is_outdated.set(true);
-        self.outdated.notify();
-        self.until(|| self.reloads.get() >= enough).await;
-        self.reload_error.borrow().clone().map_or(Ok(()), Err)
     }
 
     /// Reloads the configuration. An invalid one changes nothing; cameras that a valid one leaves

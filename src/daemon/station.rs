@@ -17,7 +17,7 @@ use crate::{
     limits,
     media::Intake,
     recorder::{Moment, Recorder},
-    runtime::{self, Counted},
+    runtime::{self, Counted, Flag},
     still::Stills,
     storage::{CameraId, CardState, Command, Storage},
     units::Ticks,
@@ -43,22 +43,46 @@ pub struct Station {
     pub(super) recorder: RefCell<Recorder>,
     /// A command refused by the full queue; it goes first when there is room.
     pub(super) unsent: RefCell<Option<Command>>,
-    running: Cell<bool>,
-    card_takes_segments: Cell<bool>,
-    /// After a failure, no segment is opened before this.
-    retry_at: Cell<Option<Instant>>,
-    /// Why the last segment could not be opened, as logged.
-    trouble: RefCell<Option<String>>,
-    /// The number of the open file.
-    segment: Cell<Option<u32>>,
-    /// When frames of the open file last became durable.
-    durable_at: Cell<Option<Instant>>,
+    /// The camera has stopped.
+    ended: Flag,
+    card: Cell<CardWay>,
+    file: Cell<OpenFile>,
+    said: RefCell<Said>,
     watchdog: RefCell<Watchdog>,
     pub(super) absence: RefCell<Absence>,
     /// Frames skipped for slow viewers.
     pub skipped: Cell<u64>,
-    /// The last change of state noted for the camera.
-    said: RefCell<String>,
+}
+
+/// Whether the card takes a segment.
+#[derive(Clone, Copy, Default)]
+struct CardWay {
+    takes_segments: bool,
+    /// After a failure, no segment is opened before this.
+    retry_at: Option<Instant>,
+}
+
+impl CardWay {
+    fn is_open(self) -> bool {
+        self.takes_segments && self.retry_at.is_none()
+    }
+}
+
+/// The open file.
+#[derive(Clone, Copy, Default)]
+struct OpenFile {
+    number: Option<u32>,
+    /// When frames of it last became durable.
+    durable_at: Option<Instant>,
+}
+
+/// What was said last of the station.
+#[derive(Default)]
+struct Said {
+    /// Why a segment could not be opened.
+    trouble: Option<String>,
+    /// The camera's state.
+    state: String,
 }
 
 /// A viewer's hold on a camera: while it lives, packets are read as they arrive.
@@ -108,16 +132,13 @@ impl Station {
             life,
             recorder: RefCell::new(Recorder::new(id, seconds(segment_seconds), life)),
             unsent: RefCell::new(None),
-            running: Cell::new(true),
-            card_takes_segments: Cell::new(false),
-            retry_at: Cell::new(None),
-            trouble: RefCell::new(None),
-            segment: Cell::new(None),
-            durable_at: Cell::new(None),
+            ended: Flag::default(),
+            card: Cell::default(),
+            file: Cell::default(),
+            said: RefCell::default(),
             watchdog: RefCell::default(),
             absence: RefCell::default(),
             skipped: Cell::new(0),
-            said: RefCell::default(),
         }
     }
 
@@ -132,7 +153,7 @@ impl Station {
                 None => running.camera.run(&wired).await,
             }
             running.recorder.borrow_mut().stop(&running.camera.intake.borrow().ring);
-            running.running.set(false);
+            running.ended.raise();
             wired.pump();
         });
         let serving = Rc::clone(&station);
@@ -171,18 +192,18 @@ impl Station {
 
     /// The number of the file being written.
     pub fn segment(&self) -> Option<u32> {
-        self.segment.get()
+        self.file.get().number
     }
 
     /// When the last frame arrived; before the first, since when one is expected.
     pub fn last_frame(&self) -> Instant {
-        let by_ffmpeg = self.durable_at.get().filter(|_| self.ffmpeg.is_some());
+        let by_ffmpeg = self.durable_at().filter(|_| self.ffmpeg.is_some());
         by_ffmpeg.unwrap_or_else(|| self.camera.last_frame())
     }
 
     /// When a frame of the open file last became durable.
     pub fn durable_at(&self) -> Option<Instant> {
-        self.durable_at.get()
+        self.file.get().durable_at
     }
 
     /// Frames lost because of the card.
@@ -234,12 +255,12 @@ impl Station {
 
     /// Returns true once the camera has stopped and the command that closes its file was sent.
     pub fn is_done(&self) -> bool {
-        !self.running.get() && self.is_idle()
+        self.ended.is_raised() && self.is_idle()
     }
 
     /// Returns true once recording has stopped and its file is closed.
     pub fn is_at_rest(&self) -> bool {
-        self.segment.get().is_none() && self.is_idle()
+        self.segment().is_none() && self.is_idle()
     }
 
     fn is_idle(&self) -> bool {
@@ -265,9 +286,11 @@ impl Station {
         let mut unsent = self.unsent.borrow_mut();
         let intake = self.camera.intake.borrow();
         let mut recorder = self.recorder.borrow_mut();
-        if self.retry_at.get().is_some_and(|retry_at| retry_at <= now) {
-            self.retry_at.set(None);
-            recorder.card_accepts(self.card_takes_segments.get());
+        let mut card = self.card.get();
+        if card.retry_at.is_some_and(|retry_at| retry_at <= now) {
+            card.retry_at = None;
+            self.card.set(card);
+            recorder.card_accepts(card.is_open());
         }
         loop {
             let next = unsent.take().or_else(|| recorder.poll(&intake.ring, moment, buffers));
@@ -284,17 +307,20 @@ impl Station {
 
     /// Whether the card takes a segment now.
     pub(super) fn card_accepts(&self) -> bool {
-        self.card_takes_segments.get() && self.retry_at.get().is_none()
+        self.card.get().is_open()
     }
 
     pub fn card_state(&self, state: &CardState) {
         self.tell_ffmpeg(state);
+        let mut card = self.card.get();
         let takes = state.takes_segments();
-        if !self.card_takes_segments.replace(takes) && takes {
+        if takes && !card.takes_segments {
             // A new or recovered card is tried at once.
-            self.retry_at.set(None);
+            card.retry_at = None;
         }
-        self.recorder.borrow_mut().card_accepts(takes && self.retry_at.get().is_none());
+        card.takes_segments = takes;
+        self.card.set(card);
+        self.recorder.borrow_mut().card_accepts(card.is_open());
     }
 
     pub fn returned(&self, written: Result<(), ()>, now: Instant) {
@@ -306,7 +332,8 @@ impl Station {
 
     /// Delays the next segment after one could not be opened or was abandoned.
     pub fn hold_off(&self, now: Instant) {
-        self.retry_at.set(Some(now + limits::CARD_RETRY_INTERVAL));
+        let retry_at = Some(now + limits::CARD_RETRY_INTERVAL);
+        self.card.set(CardWay { retry_at, ..self.card.get() });
         self.recorder.borrow_mut().card_accepts(false);
     }
 
@@ -316,51 +343,48 @@ impl Station {
         if let Some(ffmpeg) = &self.ffmpeg {
             ffmpeg.durable();
         }
-        self.durable_at.set(Some(now));
+        self.file.set(OpenFile { durable_at: Some(now), ..self.file.get() });
     }
 
     /// Asks the watchdog about new frames, some of which should become durable within `patience`.
     fn look(&self, patience: Duration, now: Instant) -> Verdict {
         let recorder = self.recorder.borrow();
         let is_expected = recorder.is_wanted() && !recorder.awaits_key();
-        let way =
-            if !is_expected || !self.card_takes_segments.get() || self.retry_at.get().is_some() {
-                Way::Shut
-            } else if recorder.is_at_card() || self.unsent.borrow().is_some() {
-                Way::AtCard
-            } else {
-                Way::Open
-            };
+        let way = if !is_expected || !self.card_accepts() {
+            Way::Shut
+        } else if recorder.is_at_card() || self.unsent.borrow().is_some() {
+            Way::AtCard
+        } else {
+            Way::Open
+        };
         self.watchdog.borrow_mut().frames(way, patience, now)
     }
 
     /// Reports that the card thread opened a file.
     pub fn opened(&self, number: u32, now: Instant) {
-        self.segment.set(Some(number));
         self.absence.borrow_mut().recorded();
         // Counted from now: the file's first frames need time to become durable.
-        self.durable_at.set(self.durable_at.get().or(Some(now)));
+        let durable_at = self.durable_at().or(Some(now));
+        self.file.set(OpenFile { number: Some(number), durable_at });
     }
 
     /// Reports that the card thread closed or abandoned a file.
     pub fn closed(&self, number: u32) {
-        if self.segment.get() == Some(number) {
-            self.segment.set(None);
-            if !self.is_wanted() {
-                self.durable_at.set(None);
-            }
+        if self.segment() == Some(number) {
+            let durable_at = self.durable_at().filter(|_| self.is_wanted());
+            self.file.set(OpenFile { number: None, durable_at });
         }
     }
 
     /// Returns true if this is not the trouble of the previous segment.
     pub fn is_news(&self, trouble: &str) -> bool {
-        let known = self.trouble.replace(Some(trouble.to_owned()));
+        let known = self.said.borrow_mut().trouble.replace(trouble.to_owned());
         known.as_deref() != Some(trouble)
     }
 
     /// Returns true if the previous segment was in trouble, and forgets that.
     pub fn is_recovery(&self) -> bool {
-        self.trouble.take().is_some()
+        self.said.borrow_mut().trouble.take().is_some()
     }
 }
 
@@ -421,7 +445,8 @@ impl Observer for Wired {
             (State::Waiting, Some(error)) => error,
             (State::Waiting, None) => "waiting".to_owned(),
         };
-        if station.said.replace(text.clone()) != text {
+        let before = std::mem::replace(&mut station.said.borrow_mut().state, text.clone());
+        if before != text {
             self.daemon.note(Kind::Camera, Some(&camera.name), text);
         }
     }

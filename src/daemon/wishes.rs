@@ -136,9 +136,8 @@ impl Daemon {
 
     /// Shuts the daemon down; returns when all files are closed or waiting for the card timed out.
     pub async fn shut_down(&self) {
-        self.is_unwanted.set(true);
-        self.unwanted.notify();
-        self.until(|| self.has_ended.get()).await;
+        self.end.asked.raise();
+        self.end.done.raised().await;
     }
 
     /// Sends a command to the card thread as soon as there is room.

@@ -128,7 +128,7 @@ impl Client {
         };
         let is_off = self.stream.as_ref().is_some_and(|it| it.watching.state() == State::Off);
         let has_no_right = self.pass.as_ref().is_some_and(Pass::is_over);
-        is_lost || is_off || has_no_right || self.web.daemon.is_ending.get()
+        is_lost || is_off || has_no_right || self.web.daemon.is_ending()
     }
 
     fn plays_by_datagrams(&self) -> bool {

@@ -46,7 +46,7 @@ impl Feed {
         let daemon = Rc::clone(&self.web.daemon);
         loop {
             let changed = daemon.changed.changed();
-            if daemon.is_ending.get() {
+            if daemon.is_ending() {
                 return Piece::End;
             }
             let deadline = self.tell(runtime::now(), out);

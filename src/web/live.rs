@@ -67,7 +67,7 @@ impl Live {
         loop {
             let changed = self.watching.changed.changed();
             let ending = self.daemon.changed.changed();
-            if self.daemon.is_ending.get() || self.watching.state() == State::Off {
+            if self.daemon.is_ending() || self.watching.state() == State::Off {
                 return Piece::End;
             }
             if let Some(piece) = self.take(out) {
