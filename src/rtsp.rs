@@ -83,6 +83,8 @@ pub enum Greeting {
 pub enum Tracks {
     Video,
     VideoAndAudio,
+    /// The same, whatever the sound is: its sequence numbers are what counts.
+    VideoAndNumbers,
     /// Only video consisting of JPEG pictures.
     Jpeg,
 }
@@ -179,7 +181,7 @@ impl Tracks {
     pub fn count(self) -> usize {
         match self {
             Tracks::Video | Tracks::Jpeg => 1,
-            Tracks::VideoAndAudio => limits::TRACKS_MAX,
+            Tracks::VideoAndAudio | Tracks::VideoAndNumbers => limits::TRACKS_MAX,
         }
     }
 }

@@ -2,8 +2,8 @@
 //! the time at which it was heard.
 
 use crate::support::{
-    Nvr, SHORT_SEGMENTS, assert_all_whole, assert_exact, assert_ffmpeg_is_silent, config, http,
-    mp4, record_to_the_end, smolnvr, states_of, wait_for,
+    Nvr, SHORT_SEGMENTS, assert_all_whole, assert_exact, assert_ffmpeg_is_silent, config,
+    frames_in, http, mp4, record_to_the_end, smolnvr, states_of, wait_for,
 };
 use camera::{Camera, Clip, Encoding, Options, Sound, Speed};
 use std::path::PathBuf;
@@ -138,6 +138,33 @@ fn sound_that_is_counted_together_with_the_video_costs_nothing() {
         assert!(recorded.assert_sound() <= FIRST_MAX);
         let log = recorded.nvr.log();
         assert!(log.contains(" lost=0 ") && log.contains(" audio_packets_lost=0 "), "{log}");
+    }
+}
+
+/// Nothing in a packet says whether the one before it was of the sound: the sound is received, too,
+/// for its numbers, in a second session.
+#[test]
+fn sound_that_takes_numbers_of_the_video_is_received_for_them_where_none_is_wanted() {
+    for transport in ["tcp", "udp"] {
+        for encoding in [Encoding::Aac, Encoding::G726] {
+            let sound = Sound { shares_count: true, ..Sound::new(encoding) };
+            let clip = Clip::committed("slices.h264").unwrap();
+            let builder = Camera::builder().stream_with("cam", clip.clone(), options(&sound));
+            let camera = builder.start().unwrap();
+            let mut nvr = start(&camera, &format!("transport = {transport:?}"));
+            record_to_the_end(&mut nvr, &camera, FRAMES);
+            let [_, second] = &camera.sessions()[..] else { panic!("{}", nvr.log()) };
+            let files = nvr.files();
+            // The last ones hold the second session, all of it.
+            let is_begin = |nth: &usize| frames_in(&files[*nth..]) as u64 == FRAMES;
+            let begin = (0..files.len()).find(is_begin).expect("every frame of a session");
+            assert_exact(&files[begin..], &clip, second.first_frame, FRAMES);
+            assert_ffmpeg_is_silent(&files);
+            assert_all_whole(&nvr.recordings());
+            assert!(files.iter().all(|file| mp4::read(file).unwrap().audio.is_none()));
+            let log = nvr.log();
+            assert_eq!(log.matches("its numbers are received as well").count(), 1, "{log}");
+        }
     }
 }
 

@@ -100,15 +100,17 @@ impl Sender {
         }
     }
 
-    /// Sends the stream's sound as well, if there is some, this way.
+    /// Sends the stream's sound as well, if there is some, this way. Without one, sound that shares
+    /// the video's count takes its numbers all the same.
     pub(crate) fn with_sound(mut self, transport: Option<Transport>) -> Sender {
-        self.sound = transport.and_then(|transport| {
-            let sound = self.stream.options.sound.clone()?;
+        let sound = self.stream.options.sound.clone();
+        let sound = sound.filter(|sound| transport.is_some() || sound.shares_count);
+        self.sound = sound.map(|sound| {
             let number = self.session.number;
             let first_timestamp = ssrc(number + 3000);
             let (next, sequence) = (0, ssrc(number + 4000) as u16);
             let ssrc = ssrc(number + 5000);
-            Some(Sounding { sound, transport, ssrc, first_timestamp, sequence, next })
+            Sounding { sound, transport, ssrc, first_timestamp, sequence, next }
         });
         self
     }
@@ -289,7 +291,8 @@ impl Sender {
 /// The sound of a session.
 struct Sounding {
     sound: Sound,
-    transport: Transport,
+    /// `None` where nobody asked for it.
+    transport: Option<Transport>,
     ssrc: u32,
     first_timestamp: u32,
     sequence: u16,
@@ -310,8 +313,10 @@ impl Sounding {
             let sequence = if self.sound.shares_count { &mut *video } else { &mut self.sequence };
             let packet = self.sound.packet(self.next, self.ssrc, *sequence, time);
             *sequence = sequence.wrapping_add(1);
-            if !self.sound.is_lost(self.next) {
-                self.transport.send(&[Outgoing::Packet(packet)])?;
+            if let Some(transport) = &mut self.transport
+                && !self.sound.is_lost(self.next)
+            {
+                transport.send(&[Outgoing::Packet(packet)])?;
             }
             self.next += 1;
         }
@@ -319,11 +324,12 @@ impl Sounding {
     }
 
     fn report(&self, elapsed: u64, ntp: u64) -> io::Result<()> {
+        let Some(transport) = &self.transport else { return Ok(()) };
         let ticks = elapsed * u64::from(self.sound.clock_rate()) / 90_000;
         let timestamp = self.first_timestamp.wrapping_add(ticks as u32);
         let report =
             Report { ssrc: self.ssrc, ntp, timestamp, packets: self.next as u32, bytes: 0 };
-        self.transport.send_control(&report.to_bytes())
+        transport.send_control(&report.to_bytes())
     }
 }
 

@@ -137,6 +137,7 @@ impl Connection {
         let now = runtime::now();
         let before = Count::of(&intake.borrow());
         let began = self.take_in(&mut intake.borrow_mut(), now)?;
+        self.check_numbers()?;
         let after = Count::of(&intake.borrow());
         if began {
             return Ok(Step::Playing);
@@ -230,6 +231,19 @@ impl Connection {
         }
         self.report(intake, now)?;
         Ok(began)
+    }
+
+    /// # Errors
+    /// `NumbersMissing`, at most once for a camera.
+    fn check_numbers(&self) -> Result<(), Error> {
+        let offers_more = || self.presentation.as_ref().is_some_and(Presentation::has_sound_apart);
+        let is_asked = self.manner.tracks == Tracks::VideoAndNumbers;
+        match &self.reception.video {
+            Some(video) if !is_asked && video.lacks_numbers() && offers_more() => {
+                Err(Error::NumbersMissing)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn read_connection(&mut self, intake: &mut Intake, now: Instant) -> Result<bool, Error> {

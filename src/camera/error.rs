@@ -44,6 +44,8 @@ pub enum Error {
     NoKeyFrame(Duration),
     /// Frames arrive, but none became durable.
     NoneDurable(Duration),
+    /// Numbers are missing as if the camera had used them for sound, which was not set up.
+    NumbersMissing,
 }
 
 impl Error {
@@ -140,6 +142,10 @@ impl fmt::Display for Error {
                 let span = span.as_secs();
                 write!(f, "frames arrive, but none became durable for {span} s: reconnecting")
             }
+            Error::NumbersMissing => f.write_str(
+                "many single packets are missing, which may be those of the camera's sound: its \
+                 numbers are received as well",
+            ),
             Error::NoKeyFrame(span) => {
                 write!(f, "frames, but no key frame for {} s", span.as_secs())
             }

@@ -47,11 +47,11 @@ impl Reception {
         now: Instant,
     ) {
         self.video = Video::new(presentation, seed, intake, now);
-        self.audio = Audio::new(presentation, intake);
+        self.audio = if intake.wants_audio() { Audio::new(presentation, intake) } else { None };
         self.arrivals = Arrivals::from(Count::of(intake), now);
     }
 
-    /// Processes a packet of a track; packets of unwanted tracks are ignored.
+    /// Processes a packet of a track; of unwanted tracks, only numbers matter.
     ///
     /// # Errors
     /// `Bye`: the video's source ended. `CodecChanged`: its codec changed.
@@ -73,7 +73,12 @@ impl Reception {
             }
             return Ok(());
         }
-        let Some(video) = self.video.as_mut().filter(|it| it.track == track) else { return Ok(()) };
+        let Some(video) = self.video.as_mut().filter(|it| it.track == track) else {
+            if kind == PacketKind::Rtp {
+                self.take_stray(bytes);
+            }
+            return Ok(());
+        };
         match kind {
             PacketKind::Rtp => {
                 self.arrivals.packet(now);

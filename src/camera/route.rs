@@ -87,6 +87,10 @@ impl Route {
             self.go_to(self.target.redirected(to));
             return Next::AtOnce(error.to_string());
         }
+        if matches!(error, Error::NumbersMissing) {
+            self.tracks = Tracks::VideoAndNumbers;
+            return Next::AtOnce(error.to_string());
+        }
         let was_closed = std::mem::take(&mut self.closed_behind_challenge);
         if let Error::Session(rtsp::Error::ClosedBehindChallenge { authenticator }) = &error
             && !was_closed
@@ -273,6 +277,15 @@ mod tests {
             told(route.after(no_answer(), false));
             assert_eq!(route.greeting, Greeting::Options);
         }
+    }
+
+    #[test]
+    fn the_numbers_of_sound_are_received_from_the_next_connection_on() {
+        let mut route = route(UDP);
+        at_once(route.after(Error::NumbersMissing, true));
+        assert_eq!((route.tracks, route.over()), (Tracks::VideoAndNumbers, UDP));
+        told(route.after(Error::Closed, true));
+        assert_eq!(route.tracks, Tracks::VideoAndNumbers);
     }
 
     #[test]

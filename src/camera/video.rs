@@ -14,12 +14,14 @@ use crate::{
     rtsp::{Media, Presentation, Transport},
     units::WallTime,
 };
-use std::time::Instant;
+use std::{ops::RangeInclusive, time::Instant};
 
 /// Turns packets of the video track into access units.
 pub(super) struct Video {
     pub track: usize,
     pub receiver: Receiver,
+    /// Times that a few numbers were missing.
+    breaks: u64,
     depacketizer: Depacketizer,
     codec: Codec,
     /// Frames in the ring when the session started playing.
@@ -62,6 +64,7 @@ impl Video {
         Some(Video {
             track: index,
             receiver,
+            breaks: 0,
             depacketizer,
             codec,
             frames_before: intake.ring.numbers().end,
@@ -96,8 +99,9 @@ impl Video {
             );
             self.receiver.adopt_type(sent);
         }
-        let depacketizer = &mut self.depacketizer;
+        let (depacketizer, breaks) = (&mut self.depacketizer, &mut self.breaks);
         self.receiver.handle_packet(packet, now, &mut |packet, lost| {
+            *breaks += u64::from(BREAK_NUMBERS.contains(&lost.0));
             depacketizer.handle_packet(&packet, lost, intake);
         });
         Ok(())
@@ -142,10 +146,18 @@ impl Video {
     /// Gives up on overdue packets.
     pub fn handle_timeout(&mut self, intake: &mut Intake, now: Instant) {
         intake.arrived(now);
-        let depacketizer = &mut self.depacketizer;
+        let (depacketizer, breaks) = (&mut self.depacketizer, &mut self.breaks);
         self.receiver.handle_timeout(now, &mut |packet, lost| {
+            *breaks += u64::from(BREAK_NUMBERS.contains(&lost.0));
             depacketizer.handle_packet(&packet, lost, intake);
         });
+    }
+
+    /// Returns true if numbers are missing here and there, as where a camera numbers the packets of
+    /// all its tracks together and one of them is not received. A poor network looks alike.
+    pub fn lacks_numbers(&self) -> bool {
+        self.breaks >= BREAKS_MIN
+            && self.breaks * BREAKS_PART >= self.receiver.statistics().received
     }
 
     /// The codec named in the SDP.
@@ -202,6 +214,12 @@ fn is_interleaved(format_parameters: &str) -> bool {
     value.is_some_and(|(_, value)| value.trim().parse::<u32>().is_ok_and(|value| value > 0))
 }
 
+/// Packets of sound between two of video; bursts of losses are longer.
+const BREAK_NUMBERS: RangeInclusive<u32> = 1..=4;
+/// Sound has 15 packets a second and more: it takes about a second to see it …
+const BREAKS_MIN: u64 = 24;
+/// … and is one packet in so many at least.
+const BREAKS_PART: u64 = 50;
 const CNAME: &str = "smolnvr";
 
 #[cfg(test)]

@@ -94,8 +94,8 @@ impl Presentation {
     pub(super) fn next_wanted(&self, wanted: Tracks) -> Wanted {
         let first = |is_it: fn(&Track) -> bool| self.tracks.iter().position(is_it);
         let is_video: fn(&Track) -> bool = match wanted {
-            Tracks::Video | Tracks::VideoAndAudio => |it| matches!(it.media, Media::Video(_)),
             Tracks::Jpeg => Track::is_jpeg,
+            _ => |it| matches!(it.media, Media::Video(_)),
         };
         let Some(video) = first(is_video) else {
             return Wanted::Nothing;
@@ -103,12 +103,18 @@ impl Presentation {
         let audio = match wanted {
             Tracks::Video | Tracks::Jpeg => None,
             Tracks::VideoAndAudio => first(Track::is_wanted_audio),
+            Tracks::VideoAndNumbers => first(Track::is_offered_audio),
         };
         let is_missing = |track: &usize| self.tracks.get(*track).is_some_and(Track::is_not_set_up);
         match [Some(video), audio].into_iter().flatten().find(is_missing) {
             Some(track) => Wanted::SetUp { track },
             None => Wanted::Play,
         }
+    }
+
+    /// Returns true if the camera offers sound that was not set up.
+    pub fn has_sound_apart(&self) -> bool {
+        self.tracks.iter().any(|track| track.is_offered_audio() && track.is_not_set_up())
     }
 
     /// Returns the track and kind of a channel, if it was set up.
@@ -200,7 +206,11 @@ impl Track {
     }
 
     fn is_wanted_audio(&self) -> bool {
-        self.media == Media::Audio && !self.is_refused && self.audio().is_some()
+        self.is_offered_audio() && self.audio().is_some()
+    }
+
+    fn is_offered_audio(&self) -> bool {
+        self.media == Media::Audio && !self.is_refused
     }
 
     /// Returns true for RTP/JPEG (RFC 2435).
