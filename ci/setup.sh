@@ -10,6 +10,9 @@ needs='
 ffmpeg ffmpeg
 ffprobe ffmpeg
 chromium chromium
+firefox-esr firefox-esr
+WebKitWebDriver webkit2gtk-driver
+Xvfb xvfb
 node nodejs
 python3 python3
 /usr/lib/python3*/ensurepip/__init__.py python3-venv

@@ -181,6 +181,16 @@ fn a_moment_of_last_week_is_found_and_handed_on() {
     wait_for("a recording", || frames_in(&nvr.files()) as u64 == frames);
     nvr.terminate();
     drop(camera);
+    let start = copy_to_last_week(&nvr, 10_000);
+    nvr.restart();
+    let mut browser = Browser::start("axis.py", &[&port_of(&nvr), &start.to_string()]);
+    iter::from_fn(|| browser.next_step()).for_each(|step| println!("{step}"));
+    browser.assert_success();
+}
+
+/// Copies a recording of `length_ms` to where `ci/page/axis.py` looks for it: 24 times from the answer on, 6 times
+/// after an hour's gap, and 12 times lately.
+pub fn copy_to_last_week(nvr: &Nvr, length_ms: i64) -> i64 {
     let recordings = nvr.recordings();
     let mut bytes = std::fs::read(recordings.join("000.mp4")).unwrap();
     std::fs::remove_file(recordings.join("000.mp4")).unwrap();
@@ -190,36 +200,34 @@ fn a_moment_of_last_week_is_found_and_handed_on() {
     // At noon, so that neither block goes over midnight, in whatever zone.
     let start = (now - 5 * day) / day * day + 11 * hour;
     let mut number = 0;
-    for (from, count) in [(start, 24), (start + 240_000 + hour, 6), (now - hour, 12)] {
+    for (from, count) in [(start, 24), (start + 24 * length_ms + hour, 6), (now - hour, 12)] {
         for index in 0..count {
             number += 1;
-            relabel(&mut bytes, number, from + 10_000 * index);
+            relabel(&mut bytes, number, from + length_ms * index);
             std::fs::write(recordings.join(format!("{number:03}.mp4")), &bytes).unwrap();
         }
     }
-    nvr.restart();
-    let mut browser = Browser::start("axis.py", &[&port_of(&nvr), &start.to_string()]);
-    iter::from_fn(|| browser.next_step()).for_each(|step| println!("{step}"));
-    browser.assert_success();
+    start
 }
 
-/// Another number and time in the box that says whose a recording is; its clock was right.
+/// Another number, boot and time in the box that says whose a recording is; its clock was right.
 fn relabel(recording: &mut [u8], number: u32, start_ms: i64) {
     let uuid = recording.windows(4).position(|kind| kind == b"uuid").unwrap();
     let identity = &mut recording[uuid + 4 + 16..];
     identity[1] = 1;
     identity[2..6].copy_from_slice(&number.to_be_bytes());
+    identity[14..30].fill(7);
     identity[30..38].copy_from_slice(&start_ms.to_be_bytes());
 }
 
 /// A script of `ci/page` and the browser that it drives; both end with this.
-struct Browser {
+pub struct Browser {
     child: Child,
     lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
 }
 
 impl Browser {
-    fn start(script: &str, arguments: &[&str]) -> Browser {
+    pub fn start(script: &str, arguments: &[&str]) -> Browser {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut child = Command::new("sh")
             .arg(root.join("ci/python.sh"))
@@ -233,12 +241,12 @@ impl Browser {
         Browser { child, lines }
     }
 
-    fn next_step(&mut self) -> Option<Value> {
+    pub fn next_step(&mut self) -> Option<Value> {
         let line = self.lines.next()?.unwrap();
         Some(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")))
     }
 
-    fn assert_success(&mut self) {
+    pub fn assert_success(&mut self) {
         assert!(self.child.wait().unwrap().success(), "see above");
     }
 }
@@ -252,18 +260,18 @@ impl Drop for Browser {
 }
 
 /// A recorder that may be called by the name that the scripts use, with a configuration to change.
-fn start(cameras: &[(&str, &str)], storage: &str, change: impl Fn(&str) -> String) -> Nvr {
+pub fn start(cameras: &[(&str, &str)], storage: &str, change: impl Fn(&str) -> String) -> Nvr {
     let directory = tempfile::tempdir().unwrap();
     let text = config(directory.path(), storage, cameras);
     let text = text.replace("[web]", "[web]\nhosts = [\"nvr.lan\"]");
     Nvr::start_with(directory, &change(&text), &[])
 }
 
-fn port_of(nvr: &Nvr) -> String {
+pub fn port_of(nvr: &Nvr) -> String {
     nvr.web_address().rsplit(':').next().unwrap().to_owned()
 }
 
 /// The folder of all builds: two levels above the program under test.
-fn target() -> PathBuf {
+pub fn target() -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_smolnvr")).ancestors().nth(2).unwrap().to_owned()
 }

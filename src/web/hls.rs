@@ -171,7 +171,7 @@ impl Web {
             Ok(shift) => {
                 let etag = format!("\"{}-{length:x}-{time}\"", entry.name.number());
                 let bytes = shift.bytes();
-                self.hand_out_file(head, recording, bytes, etag, Some(Arc::new(shift)))
+                self.hand_out_file(head, recording, bytes, etag, Some(Arc::new(shift)), None)
             }
             Err(error) if error.kind() == io::ErrorKind::InvalidData => no_fragments(),
             Err(error) => self.unreadable(&recording, &error),

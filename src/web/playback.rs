@@ -17,7 +17,10 @@ use crate::{
         request::Head,
     },
     limits,
-    mp4::scan::ReadAt,
+    mp4::{
+        self,
+        scan::{self, ReadAt},
+    },
     storage::{
         CameraId, Command,
         catalog::{Entry, SegmentState},
@@ -25,14 +28,7 @@ use crate::{
         layout::{self, Asked, Name},
     },
 };
-use std::{
-    io,
-    ops::Range,
-    os::unix::fs::FileExt as _,
-    path::{Path, PathBuf},
-    rc::Rc,
-    sync::Arc,
-};
+use std::{fs::File, io, ops::Range, os::unix::fs::FileExt as _, path::PathBuf, rc::Rc, sync::Arc};
 
 /// The part of a recording being sent.
 pub(super) struct Extent {
@@ -41,7 +37,15 @@ pub(super) struct Extent {
     /// Of the file; of its fragments where their times are moved.
     range: Range<u64>,
     shift: Option<(Arc<Shift>, u64)>,
+    so_far: Option<SoFar>,
     _place: Option<MediaPlace>,
+}
+
+/// The duration of a recording that is still being written, in place of the zeros in its head: with
+/// those WebKit and Firefox take its first fragment for all there is, and begin anew at every seek.
+pub(super) struct SoFar {
+    places: [u64; 4],
+    ticks: [u8; 4],
 }
 
 #[derive(Clone)]
@@ -69,22 +73,29 @@ impl Web {
         // Until its head has been read, its length is not certain.
         let is_sure = entry.is_read() && !entry.is_from_index();
         let known = is_sure.then_some(entry.bytes);
+        let mut so_far = None;
         let length = match known {
             Some(bytes) if head.method != "GET" => bytes,
             // Other programs delete recordings too: no length is announced for one that is gone.
             _ => {
                 let path = recording.path.clone();
-                let opened = self.reader.run(move || match known {
-                    Some(bytes) => LinuxDisk.open(&path, Access::Read).map(|_| bytes),
-                    None => length_of_recording(&path),
+                let open_ms = (entry.state == SegmentState::Recording).then_some(entry.duration_ms);
+                let opened = self.reader.run(move || {
+                    let file = LinuxDisk.open(&path, Access::Read)?;
+                    let length = known.map_or_else(|| length_of_recording(&file), Ok)?;
+                    Ok((length, open_ms.and_then(|ms| SoFar::read(&file, length, ms))))
                 });
                 match opened.await.flatten() {
-                    Ok(length) => length,
+                    Ok((length, found)) => {
+                        so_far = found;
+                        length
+                    }
                     Err(error) => return self.unreadable(&recording, &error),
                 }
             }
         };
-        let answer = self.hand_out_file(head, recording, length, etag(&entry, length), None);
+        let answer =
+            self.hand_out_file(head, recording, length, etag(&entry, length), None, so_far);
         match head.parameter("download") {
             Some(_) if matches!(answer.status, 200 | 206 | 416) => {
                 let name = format!("attachment; filename=\"{name}-{}\"", entry.name.file_name());
@@ -102,6 +113,7 @@ impl Web {
         length: u64,
         etag: String,
         shift: Option<Arc<Shift>>,
+        so_far: Option<SoFar>,
     ) -> Answer {
         if head.field("if-none-match").is_some_and(|tags| etag::names(tags, &etag)) {
             return Answer::new(304, Body::None).with("ETag", etag);
@@ -116,7 +128,8 @@ impl Web {
                 Ok(place) => place,
                 Err(answer) => return answer,
             };
-            let extent = Extent { web: Rc::clone(self), recording, range, shift, _place: place };
+            let web = Rc::clone(self);
+            let extent = Extent { web, recording, range, shift, so_far, _place: place };
             Answer::new(status, Body::File(Box::new(extent)))
         };
         let answer = match range::part(asked, length).within(LENGTH_MAX) {
@@ -200,8 +213,11 @@ impl Extent {
             Ok((buffer, shift))
         });
         match read.await.flatten() {
-            Ok((buffer, shift)) => {
+            Ok((mut buffer, shift)) => {
                 self.shift = shift;
+                if let Some(so_far) = &self.so_far {
+                    so_far.fill_in(&mut buffer, self.range.start);
+                }
                 self.range.start += buffer.len() as u64;
                 *piece = buffer;
                 !piece.is_empty()
@@ -215,6 +231,27 @@ impl Extent {
 
     pub fn is_at_end(&self) -> bool {
         self.range.is_empty()
+    }
+}
+
+impl SoFar {
+    fn read(file: &File, length: u64, duration_ms: u32) -> Option<SoFar> {
+        let read_at: ReadAt = &|buffer, at| file.read_at(buffer, at);
+        let places = scan::read_head(read_at, length).ok()?.layout?.durations?;
+        let ticks = duration_ms.checked_mul(mp4::TIMESCALE / 1000)?.to_be_bytes();
+        Some(SoFar { places, ticks })
+    }
+
+    /// `piece` lies at `offset` in the file.
+    fn fill_in(&self, piece: &mut [u8], offset: u64) {
+        for place in self.places {
+            for (at, byte) in (place..).zip(self.ticks) {
+                let at = at.checked_sub(offset).and_then(|at| usize::try_from(at).ok());
+                if let Some(there) = at.and_then(|at| piece.get_mut(at)) {
+                    *there = byte;
+                }
+            }
+        }
     }
 }
 
@@ -238,8 +275,7 @@ pub(super) fn number_asked_for<'a>(file: &'a str, wanted: &str) -> Option<&'a st
 ///
 /// # Errors
 /// An error recognised by [`is_foreign`] if it is not a recording.
-fn length_of_recording(path: &Path) -> io::Result<u64> {
-    let file = LinuxDisk.open(path, Access::Read)?;
+fn length_of_recording(file: &File) -> io::Result<u64> {
     let mut first = [0; 8];
     let count = file.read_at(&mut first, 0)?;
     if !layout::begins_with_ftyp(first.get(..count).unwrap_or_default()) {

@@ -12,7 +12,7 @@ import { Health, agreesSince } from "./health.js";
 import { keyboard } from "./keys.js";
 import { login } from "./login.js";
 import { address, moment, readAddress } from "./moment.js";
-import { Player } from "./player.js";
+import { EDGE_MS, Player } from "./player.js";
 import { Record } from "./record.js";
 import { Recordings } from "./recordings.js";
 import { Reel } from "./reel.js";
@@ -422,7 +422,5 @@ setInterval(draw, 1000);
 document.documentElement.dataset.started = ""; // see old.js
 begin();
 
-/** So near to now it is live. */
-const EDGE_MS = 2500;
 /** So far inside a recording, its own beginning is meant. */
 const INSIDE_MS = 2000;

@@ -179,7 +179,7 @@ export class Player {
     const apart = Math.min(frame.apart, 1 / (Math.round(fps) || 25));
     // Browsers tell of pictures late, and not of all; between them a camera is steady.
     const told = frame.at ?? 0;
-    const at = told + Math.max(0, Math.floor((this.video.currentTime - told) / apart + 0.01)) * apart;
+    const at = told + Math.floor((this.video.currentTime - told) / apart + 0.01) * apart;
     const time = at + (step + 0.5) * apart;
     if (time >= 0 && time < this.video.duration) this.video.currentTime = time;
     else this.show(this.#entry.camera, this.#entry.start_ms + time * 1000, { isPlaying: false }).catch((problem) => this.#say(problem));
@@ -191,10 +191,12 @@ export class Player {
     this.#frames.set(video, frame);
     video.addEventListener("emptied", () => Object.assign(frame, { at: null, apart: 1 }));
     const look = (_, { mediaTime }) => {
+      video.requestVideoFrameCallback(look);
+      // Firefox says where it was sent in place of where the picture begins.
+      if (video.paused && mediaTime === video.currentTime) return;
       const apart = Math.abs(mediaTime - (frame.at ?? mediaTime));
       if (apart > 0.001) frame.apart = Math.min(frame.apart, apart);
       frame.at = mediaTime;
-      video.requestVideoFrameCallback(look);
     };
     video.requestVideoFrameCallback?.(look);
   }
@@ -378,6 +380,7 @@ export class Player {
       if (entry.state === "recording") {
         const now = await this.#reel.entry(entry.camera, entry.number);
         if (this.#entry !== entry || place !== this.#place) return;
+        if (now?.state === "recording" && this.#now() - this.time < EDGE_MS) return this.#on.end();
         if (now && now.duration_ms / 1000 > end + GROWN_S) return await this.#follow(now, end);
       }
       const next = await this.#reel.next(entry);
@@ -455,6 +458,8 @@ function unload(video) {
   video.load();
 }
 
+/** So near to now it is live. */
+export const EDGE_MS = 2500;
 const NOTHING = {};
 /** What a recording must have grown by to be opened again. */
 const GROWN_S = 0.3;
