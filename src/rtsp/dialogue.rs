@@ -259,9 +259,8 @@ impl Dialogue {
             }
             // Quirk: several firmwares answer OPTIONS with 404, 405 or 501 and stream anyway.
             Step::Options if is_success || status >= 400 => {
-                let mut publics = message.fields("Public");
-                if is_success && publics.any(|public| lists(public, "GET_PARAMETER")) {
-                    self.keepalive = Method::GetParameter;
+                if is_success {
+                    self.read_options(message);
                 }
                 self.ask(Step::Describe, 0, now);
             }
@@ -303,6 +302,14 @@ impl Dialogue {
             }
         }
         Ok(Heard::Nothing)
+    }
+
+    /// Chooses the request that keeps the session alive.
+    fn read_options(&mut self, message: &Message<'_>) {
+        let mut publics = message.fields("Public");
+        if publics.any(|public| lists(public, "GET_PARAMETER")) {
+            self.keepalive = Method::GetParameter;
+        }
     }
 
     /// Answers a 401 once for every new nonce, and again if the server calls it stale.

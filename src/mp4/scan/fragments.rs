@@ -76,6 +76,15 @@ struct Fragment {
     end: i64,
 }
 
+/// The fields of a `trun` that stand before its samples.
+struct Run {
+    /// With the version in the upper byte.
+    flags: u32,
+    samples: u32,
+    /// Those of the first sample, in place of its own.
+    first_flags: Option<u32>,
+}
+
 /// State passed between the boxes of a `traf`.
 struct Traf {
     /// `None` for a track that is not checked.
@@ -233,9 +242,9 @@ impl<'a> Walk<'a> {
         state: &mut Traf,
         fragment: &mut Fragment,
     ) -> Result<(), Fault> {
-        let version_and_flags = window.u32()?;
+        let flags = window.u32()?;
         let samples = window.u32()?;
-        let has = |flag: u32| version_and_flags & flag != 0;
+        let has = |flag: u32| flags & flag != 0;
         if has(DATA_OFFSET_PRESENT) {
             let offset = i64::from(window.u32()?.cast_signed());
             state.data = state.data_base.saturating_add_signed(offset);
@@ -263,7 +272,19 @@ impl<'a> Walk<'a> {
             let (offset, media) = (state.data, media.body);
             return Err(damage(trun.begin, What::MediaOffset { offset, media }));
         }
-        for nth in 0..samples {
+        self.check_samples(window, track, &Run { flags, samples, first_flags }, state, fragment)
+    }
+
+    fn check_samples(
+        &mut self,
+        window: &mut Window,
+        track: Track,
+        run: &Run,
+        state: &mut Traf,
+        fragment: &mut Fragment,
+    ) -> Result<(), Fault> {
+        let has = |flag: u32| run.flags & flag != 0;
+        for nth in 0..run.samples {
             let Defaults { mut duration, mut size, flags: mut own, .. } = state.defaults;
             let mut offset = 0;
             if has(SAMPLE_DURATION_PRESENT) {
@@ -275,7 +296,7 @@ impl<'a> Walk<'a> {
             if has(SAMPLE_FLAGS_PRESENT) {
                 own = window.u32()?;
             }
-            if let Some(flags) = first_flags.filter(|_| nth == 0) {
+            if let Some(flags) = run.first_flags.filter(|_| nth == 0) {
                 own = flags;
             }
             if has(SAMPLE_COMPOSITION_OFFSET_PRESENT) {

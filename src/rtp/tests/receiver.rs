@@ -1,3 +1,6 @@
+mod shared;
+mod sources;
+
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -166,97 +169,6 @@ fn unknown_payload_types_are_counted_and_left_out() {
 }
 
 #[test]
-fn another_ssrc_over_tcp_begins_anew_with_a_loss() {
-    let mut track = Track::new(Order::Reliable);
-    track.packets([7, 8]);
-    track.packet_of(2, 96, 500, START);
-    track.packet_of(2, 96, 501, START);
-    assert_eq!(track.out, [(7, 0), (8, 0), (500, 1), (501, 0)]);
-    assert_eq!(track.receiver.statistics().restarts, 1);
-}
-
-#[test]
-fn another_ssrc_over_udp_needs_two_packets_in_a_row() {
-    let mut track = Track::new(Order::Datagram);
-    track.packets([7, 9]);
-    track.packet_of(2, 96, 500, START);
-    track.packets([10]);
-    track.packet_of(2, 96, 502, START);
-    assert_eq!(track.out, [(7, 0)]);
-    track.packet_of(2, 96, 503, START);
-    track.packet_of(2, 96, 504, START);
-    assert_eq!(track.out, [(7, 0), (9, 1), (10, 0), (503, 1), (504, 0)]);
-    assert_eq!(track.receiver.statistics().foreign, 2);
-}
-
-#[test]
-fn over_udp_the_announced_source_is_believed_at_its_first_packet() {
-    let mut track = Track::new(Order::Datagram);
-    track.receiver = Receiver::new(96, Order::Datagram).announced(Some(1));
-    track.packet_of(2, 96, 40_000, START);
-    track.packets([7, 8]);
-    assert_eq!(track.out, [(40_000, 0), (7, 1), (8, 0)]);
-}
-
-#[test]
-fn packets_of_an_earlier_session_take_turns_with_ours() {
-    let mut track = Track::new(Order::Reliable);
-    track.receiver = Receiver::new(96, Order::Reliable).announced(Some(1));
-    // Every 40 ms three packets of each; the other one was first.
-    for frame in 0..25u16 {
-        let at = Duration::from_millis(u64::from(frame) * 40);
-        for (ssrc, base) in [(2, 40_000), (1, 100)] {
-            for number in 0..3 {
-                track.packet_of(ssrc, 96, base + 3 * frame + number, at);
-            }
-        }
-    }
-    let (theirs, ours) = track.out.split_at(3);
-    assert_eq!(theirs, [(40_000, 0), (40_001, 0), (40_002, 0)]);
-    assert_eq!(ours[0], (100, 1), "a new source");
-    assert!(ours[1..].iter().zip(101..).all(|(it, number)| *it == (number, 0)));
-    assert_eq!((ours.len(), track.receiver.statistics().foreign), (75, 72));
-    // Ours falls silent: the other one may be all there is.
-    track.packet_of(2, 96, 50_000, Duration::from_secs(3));
-    assert_eq!(track.out.last(), Some(&(50_000, 1)));
-}
-
-/// bluenviron/gortsplib#687: Uniview.
-#[test]
-fn another_ssrc_whose_numbers_go_on_is_the_same_source() {
-    for order in [Order::Reliable, Order::Datagram] {
-        let mut track = Track::new(order);
-        for (number, ssrc) in (0..100).zip([1, 2, 3, 3, 1, 9].iter().cycle()) {
-            track.packet_of(*ssrc, 96, number, START);
-        }
-        assert_eq!(track.out.len(), 100, "{order:?}");
-        assert!(track.out.iter().all(|(_, lost)| *lost == 0));
-        let statistics = track.receiver.statistics();
-        assert_eq!((statistics.foreign, statistics.restarts), (0, 0));
-    }
-}
-
-#[test]
-fn over_udp_the_announced_source_is_not_left_while_it_sends() {
-    let mut track = Track::new(Order::Datagram);
-    track.receiver = Receiver::new(96, Order::Datagram).announced(Some(1));
-    for number in 0..100 {
-        let at = Duration::from_millis(u64::from(number) * 40);
-        track.packet_of(1, 96, number, at);
-        for stranger in 0..8 {
-            track.packet_of(2, 96, 40_000 + 8 * number + stranger, at);
-        }
-    }
-    assert!(track.out.iter().zip(0..).all(|(it, number)| *it == (number, 0)));
-    assert_eq!((track.out.len(), track.receiver.statistics().foreign), (100, 800));
-    // It falls silent: the other one may be all there is.
-    for number in 50_000..50_010 {
-        track.packet_of(2, 96, number, Duration::from_secs(8));
-    }
-    assert_eq!(track.out.last(), Some(&(50_009, 0)));
-}
-
-#[test]
 fn a_new_numbering_begins_anew_with_a_loss() {
     let mut track = Track::new(Order::Reliable);
     track.packets([20_000, 20_001, 50, 51]);
@@ -375,72 +287,6 @@ proptest! {
             let lost: u32 = track.out.iter().map(|(_, lost)| lost).sum();
             prop_assert_eq!(u64::from(lost), track.receiver.statistics().lost);
         }
-    }
-}
-
-/// Video and sound of one count, every fifth number one of sound; what came of both.
-fn shared(order: Order, first: u16) -> [Track; 2] {
-    let mut tracks = [Track::new(order), Track::new(order)];
-    for step in 0..6000_u16 {
-        let sound = usize::from(step % 5 == 3);
-        let number = first.wrapping_add(step);
-        tracks[1 - sound].receiver.came_elsewhere(number);
-        tracks[sound].packet_of(1, 96, number, START);
-    }
-    tracks
-}
-
-#[test]
-fn numbers_that_another_track_has_are_not_lost() {
-    for order in [Order::Reliable, Order::Datagram] {
-        for first in [0, 64_000] {
-            for track in shared(order, first) {
-                assert!(track.out.iter().all(|(_, lost)| *lost == 0), "{order:?}");
-                assert!(track.out.len() == 1200 || track.out.len() == 4800);
-                assert!(track.receiver.shares_its_count());
-                assert_eq!(track.receiver.statistics().lost, 0);
-            }
-        }
-    }
-}
-
-#[test]
-fn what_is_lost_of_a_shared_count_is_counted() {
-    for order in [Order::Reliable, Order::Datagram] {
-        let mut track = Track::new(order);
-        track.packets([10, 11]);
-        track.receiver.came_elsewhere(12);
-        track.packets([14]); // 13 came nowhere
-        track.timeout(REORDER_DELAY_MAX);
-        assert_eq!(track.out, [(10, 0), (11, 0), (14, 1)], "{order:?}");
-        let reception = track.receiver.reception(track.epoch + REORDER_DELAY_MAX).unwrap();
-        assert_eq!((track.receiver.statistics().lost, reception.lost), (1, 1));
-    }
-}
-
-#[test]
-fn over_udp_a_number_of_another_track_may_come_after_those_that_wait_for_it() {
-    let mut track = Track::new(Order::Datagram);
-    track.packets([10, 12, 13]);
-    assert_eq!(track.out, [(10, 0)]);
-    track.receiver.came_elsewhere(11);
-    track.timeout(START);
-    assert_eq!(track.out, [(10, 0), (12, 0), (13, 0)]);
-}
-
-/// As RFC 3550 has it; that two counts begin alike is no rare thing.
-#[test]
-fn tracks_that_have_the_same_numbers_explain_nothing_of_each_other() {
-    for begins_with_video in [true, false] {
-        let mut track = Track::new(Order::Reliable);
-        if !begins_with_video {
-            track.receiver.came_elsewhere(10);
-        }
-        track.packets([10]);
-        (10..14).for_each(|number| track.receiver.came_elsewhere(number));
-        track.packets([11, 14]);
-        assert_eq!(track.out, [(10, 0), (11, 0), (14, 2)]);
-        assert!(!track.receiver.shares_its_count());
     }
 }
 

@@ -1,8 +1,10 @@
 mod folders;
 mod health;
 mod index;
+mod numbers;
 mod places;
 mod recordings;
+mod released;
 mod room;
 mod spans;
 mod staged;

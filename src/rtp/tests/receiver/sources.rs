@@ -1,0 +1,94 @@
+//! Several sources in one stream: which one is ours.
+
+use super::*;
+
+#[test]
+fn another_ssrc_over_tcp_begins_anew_with_a_loss() {
+    let mut track = Track::new(Order::Reliable);
+    track.packets([7, 8]);
+    track.packet_of(2, 96, 500, START);
+    track.packet_of(2, 96, 501, START);
+    assert_eq!(track.out, [(7, 0), (8, 0), (500, 1), (501, 0)]);
+    assert_eq!(track.receiver.statistics().restarts, 1);
+}
+
+#[test]
+fn another_ssrc_over_udp_needs_two_packets_in_a_row() {
+    let mut track = Track::new(Order::Datagram);
+    track.packets([7, 9]);
+    track.packet_of(2, 96, 500, START);
+    track.packets([10]);
+    track.packet_of(2, 96, 502, START);
+    assert_eq!(track.out, [(7, 0)]);
+    track.packet_of(2, 96, 503, START);
+    track.packet_of(2, 96, 504, START);
+    assert_eq!(track.out, [(7, 0), (9, 1), (10, 0), (503, 1), (504, 0)]);
+    assert_eq!(track.receiver.statistics().foreign, 2);
+}
+
+#[test]
+fn over_udp_the_announced_source_is_believed_at_its_first_packet() {
+    let mut track = Track::new(Order::Datagram);
+    track.receiver = Receiver::new(96, Order::Datagram).announced(Some(1));
+    track.packet_of(2, 96, 40_000, START);
+    track.packets([7, 8]);
+    assert_eq!(track.out, [(40_000, 0), (7, 1), (8, 0)]);
+}
+
+#[test]
+fn packets_of_an_earlier_session_take_turns_with_ours() {
+    let mut track = Track::new(Order::Reliable);
+    track.receiver = Receiver::new(96, Order::Reliable).announced(Some(1));
+    // Every 40 ms three packets of each; the other one was first.
+    for frame in 0..25u16 {
+        let at = Duration::from_millis(u64::from(frame) * 40);
+        for (ssrc, base) in [(2, 40_000), (1, 100)] {
+            for number in 0..3 {
+                track.packet_of(ssrc, 96, base + 3 * frame + number, at);
+            }
+        }
+    }
+    let (theirs, ours) = track.out.split_at(3);
+    assert_eq!(theirs, [(40_000, 0), (40_001, 0), (40_002, 0)]);
+    assert_eq!(ours[0], (100, 1), "a new source");
+    assert!(ours[1..].iter().zip(101..).all(|(it, number)| *it == (number, 0)));
+    assert_eq!((ours.len(), track.receiver.statistics().foreign), (75, 72));
+    // Ours falls silent: the other one may be all there is.
+    track.packet_of(2, 96, 50_000, Duration::from_secs(3));
+    assert_eq!(track.out.last(), Some(&(50_000, 1)));
+}
+
+/// bluenviron/gortsplib#687: Uniview.
+#[test]
+fn another_ssrc_whose_numbers_go_on_is_the_same_source() {
+    for order in [Order::Reliable, Order::Datagram] {
+        let mut track = Track::new(order);
+        for (number, ssrc) in (0..100).zip([1, 2, 3, 3, 1, 9].iter().cycle()) {
+            track.packet_of(*ssrc, 96, number, START);
+        }
+        assert_eq!(track.out.len(), 100, "{order:?}");
+        assert!(track.out.iter().all(|(_, lost)| *lost == 0));
+        let statistics = track.receiver.statistics();
+        assert_eq!((statistics.foreign, statistics.restarts), (0, 0));
+    }
+}
+
+#[test]
+fn over_udp_the_announced_source_is_not_left_while_it_sends() {
+    let mut track = Track::new(Order::Datagram);
+    track.receiver = Receiver::new(96, Order::Datagram).announced(Some(1));
+    for number in 0..100 {
+        let at = Duration::from_millis(u64::from(number) * 40);
+        track.packet_of(1, 96, number, at);
+        for stranger in 0..8 {
+            track.packet_of(2, 96, 40_000 + 8 * number + stranger, at);
+        }
+    }
+    assert!(track.out.iter().zip(0..).all(|(it, number)| *it == (number, 0)));
+    assert_eq!((track.out.len(), track.receiver.statistics().foreign), (100, 800));
+    // It falls silent: the other one may be all there is.
+    for number in 50_000..50_010 {
+        track.packet_of(2, 96, number, Duration::from_secs(8));
+    }
+    assert_eq!(track.out.last(), Some(&(50_009, 0)));
+}
