@@ -3,7 +3,6 @@
 //! A line that cannot be written at once is dropped and counted, so neither a full pipe nor a
 //! stopped terminal blocks the recorder. Lines of one kind are written ten times a minute per
 //! camera, and further ones only counted. Nothing is logged to the card.
-//! camera; then their number is said. Nothing is ever logged to the card.
 //! Spec: RFC 3164 §4.1.1 (priorities).
 
 mod repeats;
