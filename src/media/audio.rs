@@ -41,7 +41,7 @@ impl AudioRing {
     pub fn new(capacity: usize) -> AudioRing {
         AudioRing {
             store: Store::new(capacity, limits::AUDIO_RING_FRAMES_MAX),
-            frames: VecDeque::with_capacity(limits::AUDIO_RING_FRAMES_MAX),
+            frames: VecDeque::new(),
             is_expected: false,
         }
     }

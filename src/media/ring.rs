@@ -15,8 +15,8 @@ use std::{collections::VecDeque, ops::Range};
 /// A camera's newest frames.
 ///
 /// *Shape*: a frame is contiguous, with a 32-bit big-endian length before each of its NAL units.
-/// *Cost*: no allocation after `new` unless the ring grows; a frame is moved once when it reaches
-/// the end of the buffer.
+/// *Cost*: no allocation after `new` but for the list of frames, until it is as long as ever, and
+/// where the ring grows; a frame is moved once when it reaches the end of the buffer.
 pub struct Ring {
     store: Store,
     /// One for each item of the store, oldest first.
@@ -35,7 +35,8 @@ impl Ring {
     pub fn new(capacity: usize) -> Ring {
         Ring {
             store: Store::new(capacity, limits::RING_FRAMES_MAX),
-            frames: VecDeque::with_capacity(limits::RING_FRAMES_MAX),
+            // A list of the largest size would be touched throughout, however few frames there are.
+            frames: VecDeque::new(),
             sets_bytes: 0,
             nal_length: None,
             audio: None,

@@ -11,8 +11,8 @@ use std::{collections::VecDeque, ops::Range};
 /// The newest items in one allocation.
 ///
 /// *Shape*: an item is contiguous.
-/// *Cost*: no allocation after `new` unless the buffer grows; an item is moved once when it reaches
-/// the end of the buffer.
+/// *Cost*: no allocation after `new` but for the list of items, until it is as long as ever, and
+/// where the buffer grows; an item is moved once when it reaches the end of the buffer.
 pub(super) struct Store {
     bytes: Box<[u8]>,
     /// Oldest first; the front has number `first`.
@@ -37,7 +37,7 @@ impl Store {
     pub fn new(capacity: usize, items_max: usize) -> Store {
         Store {
             bytes: vec![0; capacity].into_boxed_slice(),
-            items: VecDeque::with_capacity(items_max),
+            items: VecDeque::new(),
             items_max,
             first: 0,
             start: 0,
