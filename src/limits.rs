@@ -576,8 +576,10 @@ pub const WEB_PROBE_TIMEOUT: Duration = Duration::from_secs(15);
 
 // --- relay ----------------------------------------------------------------------------------
 
-/// Connections of RTSP clients; further ones wait in the kernel's queue.
+/// Connections of RTSP clients; a further one takes the place of a client without a right to one.
 pub const RELAY_CONNECTIONS_MAX: usize = 8;
+/// … and so many may be ending beside them; further ones wait in the kernel's queue.
+pub const RELAY_SPARE_CONNECTIONS: usize = 2;
 /// Payload of a packet: with IP, UDP and RTP headers it fits into any Ethernet frame, and a tunnel's.
 pub const RELAY_PAYLOAD_BYTES_MAX: usize = 1380;
 /// A client that asked for nothing yet, or pauses, is let go after this.

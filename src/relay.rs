@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! relay.rs         listens; one task a client
+//! ├─ seats         who has a place, and who loses it
 //! ├─ client        one connection: requests, packets, its end
 //! ├─ session       RTSP requests → replies
 //! ├─ description   what a stream holds → SDP
@@ -16,16 +17,19 @@ mod client;
 mod description;
 mod packetizer;
 mod playback;
+mod seats;
 mod session;
 
-use self::client::Client;
+use self::{client::Client, seats::Seats};
 use crate::{
-    limits,
-    runtime::{self, Count, Counted},
+    limits, runtime,
     web::{Listener, Web},
 };
 use smol::Async;
-use std::{net::TcpStream, rc::Rc};
+use std::{
+    net::{IpAddr, TcpStream},
+    rc::Rc,
+};
 
 /// Listens on `rtsp.listen` until the daemon ends.
 pub(crate) fn start(web: Rc<Web>) {
@@ -34,26 +38,28 @@ pub(crate) fn start(web: Rc<Web>) {
 }
 
 async fn serve(web: Rc<Web>) {
-    let living = Count::default();
+    let seats = Rc::<Seats>::default();
     let listener = Listener {
         daemon: &web.daemon,
         name: "rtsp",
         address: |config| config.rtsp.listen,
-        living: &living,
-        most: &|| limits::RELAY_CONNECTIONS_MAX,
-        take: &|socket, _| take(&web, socket, living.enter()),
+        living: &seats.living,
+        most: &|| limits::RELAY_CONNECTIONS_MAX + limits::RELAY_SPARE_CONNECTIONS,
+        take: &|socket, address| take(&web, &seats, socket, address.ip().to_canonical()),
     };
     listener.run().await;
 }
 
-fn take(web: &Rc<Web>, socket: Async<TcpStream>, living: Counted) {
-    let web = Rc::clone(web);
+fn take(web: &Rc<Web>, seats: &Rc<Seats>, socket: Async<TcpStream>, peer: IpAddr) {
+    // All seats are taken by clients who may have them: this one is let go.
+    let Some(seat) = seats.take(socket, peer) else { return };
+    let (web, seats) = (Rc::clone(web), Rc::clone(seats));
     let executor = Rc::clone(&web.daemon.executor);
     runtime::spawn(&executor, async move {
-        let _living = living;
-        match Client::new(web, socket) {
+        match Client::new(web, Rc::clone(&seat)) {
             Ok(client) => Box::pin(client.serve()).await,
             Err(error) => log::debug!("rtsp: a client left at once: {error}"),
         }
+        seats.leave(&seat);
     });
 }

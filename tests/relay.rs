@@ -17,6 +17,8 @@ use std::{
 const LONG: &str = "segment_seconds = 600\nsync_seconds = 1\nkeep_free_percent = 0";
 /// What a client records before it leaves: 4 s.
 const ENOUGH: usize = 100;
+/// x:correct horse
+const OWNER: &str = "Authorization: Basic eDpjb3JyZWN0IGhvcnNl\r\n";
 
 /// A recorder that hands a camera on, and its port.
 struct Relay {
@@ -56,8 +58,22 @@ impl Relay {
         (nvr, movies)
     }
 
+    fn set_password(&self) {
+        let password = "{\"password\":\"correct horse\"}";
+        let reply = ask(&self.nvr.web_address(), "PUT", "/api/password", &[ORIGIN], password);
+        assert_eq!(reply.status, 200);
+    }
+
+    /// What DESCRIBE with these fields is answered.
+    fn describe(&self, fields: &str) -> String {
+        let url = self.url();
+        self.ask(&format!("DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\n{fields}\r\n"))
+    }
+
     fn ask(&self, request: &str) -> String {
         let mut client = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        // Less than a stranger may stay for.
+        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         client.write_all(request.as_bytes()).unwrap();
         let (mut reply, mut byte) = (Vec::new(), [0]);
         while !reply.ends_with(b"\r\n\r\n") && client.read(&mut byte).unwrap() > 0 {
@@ -150,20 +166,15 @@ fn ffmpeg_and_gstreamer_play_it() {
 fn it_asks_for_the_pages_password() {
     let clip = Clip::committed("plain.h264").unwrap();
     let relay = Relay::start(&clip, Options::default(), |text| with_password(&text));
-    let describe = |more: &str| {
-        let url = relay.url();
-        relay.ask(&format!("DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\n{more}\r\n"))
-    };
+    let describe = |more: &str| relay.describe(more);
     assert!(describe("").starts_with("RTSP/1.0 403 "), "no password is set: {}", describe(""));
-    let address = relay.nvr.web_address();
-    let password = "{\"password\":\"correct horse\"}";
-    assert_eq!(ask(&address, "PUT", "/api/password", &[ORIGIN], password).status, 200);
+    relay.set_password();
     let reply = describe("");
     assert!(reply.starts_with("RTSP/1.0 401 "), "{reply}");
     assert!(reply.contains("\r\nWWW-Authenticate: Basic realm=\"smolnvr\"\r\n"), "{reply}");
-    // x:correct horse, x:wrong
-    let reply = describe("Authorization: Basic eDpjb3JyZWN0IGhvcnNl\r\n");
+    let reply = describe(OWNER);
     assert!(reply.starts_with("RTSP/1.0 200 OK\r\n"), "{reply}");
+    // x:wrong
     let reply = describe("Authorization: Basic eDp3cm9uZw==\r\n");
     assert!(reply.starts_with("RTSP/1.0 401 "), "{reply}");
     let options = relay.ask("OPTIONS * RTSP/1.0\r\nCSeq: 7\r\n\r\n");
@@ -194,6 +205,7 @@ fn clients_that_never_read_or_never_ask_cost_the_recording_nothing() {
     let clip = numbered_clip();
     let mut relay = Relay::start(&clip, Options::default(), |text| text);
     let url = relay.url();
+    relay.set_password();
     let connect = || TcpStream::connect(("127.0.0.1", relay.port)).unwrap();
     let mute: Vec<TcpStream> = (0..3).map(|_| connect()).collect();
     let mut deaf: Vec<TcpStream> = (0..3).map(|_| connect()).collect();
@@ -227,4 +239,18 @@ fn a_stranger_keeps_neither_a_place_nor_room() {
     wait_for_within(Duration::from_secs(120), "the end of its connection", || {
         dripping.write_all(b"O").is_err() || matches!(dripping.read(&mut [0]), Ok(0))
     });
+}
+
+/// Cameras and scanners of a network open connections and leave them: that was as good as eight viewers.
+#[test]
+fn strangers_make_way_for_a_client_with_the_password() {
+    let clip = Clip::committed("plain.h264").unwrap();
+    let relay = Relay::start(&clip, Options::default(), |text| with_password(&text));
+    relay.set_password();
+    let connect = || TcpStream::connect(("127.0.0.1", relay.port)).unwrap();
+    // Three times as many as there are places; they stay.
+    let strangers: Vec<_> = (0..24).map(|_| connect()).collect();
+    let description = relay.describe(OWNER);
+    assert!(description.starts_with("RTSP/1.0 200 "), "{description}");
+    drop(strangers);
 }

@@ -3,6 +3,7 @@
 use super::{
     description::Description,
     playback::{Changed, Playback},
+    seats::Seat,
     session::{Delivery, Place, Session, Status, reply},
 };
 use crate::{
@@ -17,10 +18,9 @@ use crate::{
         bound,
     },
 };
-use smol::Async;
 use std::{
     io::{self, Read as _, Write as _},
-    net::{IpAddr, TcpStream, UdpSocket},
+    net::{IpAddr, UdpSocket},
     rc::Rc,
     time::Instant,
 };
@@ -28,8 +28,7 @@ use std::{
 /// One client with what it has asked for so far.
 pub(super) struct Client {
     web: Rc<Web>,
-    socket: Async<TcpStream>,
-    peer: IpAddr,
+    seat: Rc<Seat>,
     local: IpAddr,
     session: Session,
     /// Bytes that are not yet a whole request.
@@ -68,16 +67,14 @@ impl From<io::Error> for End {
 }
 
 impl Client {
-    pub fn new(web: Rc<Web>, socket: Async<TcpStream>) -> io::Result<Client> {
-        bound(socket.get_ref());
-        let peer = socket.get_ref().peer_addr()?.ip().to_canonical();
-        let local = socket.get_ref().local_addr()?.ip();
+    pub fn new(web: Rc<Web>, seat: Rc<Seat>) -> io::Result<Client> {
+        bound(seat.socket.get_ref());
+        let local = seat.socket.get_ref().local_addr()?.ip();
         // Without randomness numbers repeat, which harms nobody.
         let [a, b, c, d, e, f, g, h, ..] = secret::random().unwrap_or_default();
         Ok(Client {
             web,
-            socket,
-            peer,
+            seat,
             local,
             session: Session::new(u64::from_be_bytes([a, b, c, d, e, f, g, h])),
             input: Vec::new(),
@@ -91,7 +88,7 @@ impl Client {
     pub async fn serve(mut self) {
         match self.run().await {
             Ok(()) | Err(End::Done) => {}
-            Err(End::Failed(error)) => log::debug!("rtsp: {}: {error}", self.peer),
+            Err(End::Failed(error)) => log::debug!("rtsp: {}: {error}", self.seat.peer),
         }
     }
 
@@ -139,7 +136,7 @@ impl Client {
     fn read(&mut self) -> Result<(), End> {
         let mut buffer = [0; 2048];
         loop {
-            match self.socket.get_ref().read(&mut buffer) {
+            match self.seat.socket.get_ref().read(&mut buffer) {
                 Ok(0) => return Err(End::Done),
                 Ok(count) => {
                     // Before it plays, only requests that are admitted keep a client its place.
@@ -222,7 +219,8 @@ impl Client {
         }
         self.session.check(message)?;
         let authorization = message.field("Authorization");
-        let pass = self.web.admit_player(authorization, self.peer).await;
+        let pass = self.web.admit_player(authorization, self.seat.peer).await;
+        self.seat.is_known.set(pass.is_ok());
         self.pass = Some(pass.map_err(|it| Status::new(it.status(), &it.to_string()))?);
         self.heard = runtime::now();
         match method {
@@ -307,8 +305,8 @@ impl Client {
     fn bind(&self, rtp: u16, rtcp: u16) -> io::Result<((UdpSocket, UdpSocket), (u16, u16))> {
         let (ours, ours_next) = port_pair(self.local)?;
         // Only to the client itself: otherwise it could flood others.
-        ours.connect((self.peer, rtp))?;
-        ours_next.connect((self.peer, rtcp))?;
+        ours.connect((self.seat.peer, rtp))?;
+        ours_next.connect((self.seat.peer, rtcp))?;
         ours.set_nonblocking(true)?;
         ours_next.set_nonblocking(true)?;
         let numbers = (ours.local_addr()?.port(), ours_next.local_addr()?.port());
@@ -384,7 +382,7 @@ impl Client {
 
     async fn write_all(&self, mut bytes: &[u8]) -> Result<(), End> {
         while !bytes.is_empty() {
-            let written = self.socket.write_with(|mut socket| socket.write(bytes));
+            let written = self.seat.socket.write_with(|mut socket| socket.write(bytes));
             let written = runtime::timeout(limits::WEB_WRITE_TIMEOUT, written).await;
             match written.ok_or(End::Done)?? {
                 0 => return Err(End::Done),
@@ -407,7 +405,7 @@ impl Client {
             runtime::sleep(LOOK_INTERVAL).await;
         });
         let readable = async {
-            let _ = self.socket.readable().await;
+            let _ = self.seat.socket.readable().await;
         };
         smol::future::or(readable, smol::future::or(changed, other)).await;
         Ok(())
