@@ -80,9 +80,6 @@ impl Sink for Checked {
 pub fn hostile(codec: Codec, source: &mut Source<'_>) {
     let sets = if source.flag() { parameter_sets(codec) } else { Vec::new() };
     let mut depacketizer = Depacketizer::new(codec, &sets);
-    if codec == Codec::H265 && source.flag() {
-        depacketizer = depacketizer.with_decoding_order_numbers();
-    }
     let mut sink = Checked { codec: Some(codec), ..Checked::default() };
     let (mut time, mut fed, mut lost) = (source.u32(), 0, 0);
     while !source.is_empty() {

@@ -56,10 +56,7 @@ impl Video {
             _ => None,
         });
         let (index, track, codec, transport) = found.next()?;
-        let mut depacketizer = Depacketizer::new(codec, &track.parameter_sets);
-        if is_interleaved(&track.format_parameters) {
-            depacketizer = depacketizer.with_decoding_order_numbers();
-        }
+        let depacketizer = Depacketizer::new(codec, &track.parameter_sets);
         let receiver = Receiver::new(track.payload_type, order(transport)).announced(track.ssrc);
         Some(Video {
             track: index,
@@ -207,13 +204,6 @@ pub(super) fn order(transport: Transport) -> Order {
     }
 }
 
-/// Returns true if packets carry decoding order numbers (RFC 7798 §7.1, `sprop-max-don-diff`).
-fn is_interleaved(format_parameters: &str) -> bool {
-    let mut parameters = format_parameters.split(';').filter_map(|it| it.split_once('='));
-    let value = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("sprop-max-don-diff"));
-    value.is_some_and(|(_, value)| value.trim().parse::<u32>().is_ok_and(|value| value > 0))
-}
-
 /// Packets of sound between two of video; bursts of losses are longer.
 const BREAK_NUMBERS: RangeInclusive<u32> = 1..=4;
 /// Sound has 15 packets a second and more: it takes about a second to see it …
@@ -221,21 +211,3 @@ const BREAKS_MIN: u64 = 24;
 /// … and is one packet in so many at least.
 const BREAKS_PART: u64 = 50;
 const CNAME: &str = "smolnvr";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn packets_carry_decoding_order_numbers_where_the_sdp_says_so() {
-        for (parameters, expected) in [
-            ("sprop-vps=QAE=; sprop-max-don-diff=2", true),
-            ("sprop-max-don-diff=0;profile-id=1", false),
-            ("SPROP-MAX-DON-DIFF = 1", true),
-            ("packetization-mode=1", false),
-            ("sprop-max-don-diff=many", false),
-        ] {
-            assert_eq!(is_interleaved(parameters), expected, "{parameters}");
-        }
-    }
-}

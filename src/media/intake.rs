@@ -356,7 +356,7 @@ impl Sink for Intake {
             }
             DropCause::NoParameterSets => self.losses.undecodable += 1,
             DropCause::Incomplete => self.losses.broken += 1,
-            DropCause::Malformed | DropCause::Interleaved => self.losses.malformed += 1,
+            DropCause::Malformed => self.losses.malformed += 1,
         }
         self.timeline.lose();
         self.ring.rollback();

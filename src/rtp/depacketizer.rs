@@ -55,9 +55,6 @@ pub enum DropCause {
     Incomplete,
     /// The camera's fault: a payload violates RFC 6184 or RFC 7798.
     Malformed,
-    /// The camera sends NAL units out of decoding order (H.264 packetization mode 2, H.265
-    /// `sprop-max-don-diff`), which is not supported.
-    Interleaved,
     /// Neither the SDP nor the stream has contained a complete set so far.
     NoParameterSets,
 }
@@ -70,7 +67,6 @@ pub enum DropCause {
 /// *Cost*: allocates only for new parameter sets.
 #[derive(Debug)]
 pub struct Depacketizer {
-    format: Format,
     assembler: Assembler,
     codec: Codec,
 }
@@ -80,21 +76,7 @@ impl Depacketizer {
     /// …).
     pub fn new(codec: Codec, sdp_parameter_sets: &[Vec<u8>]) -> Depacketizer {
         let sets = sdp_parameter_sets.iter().flat_map(|set| split_at_start_codes(set));
-        let format = match codec {
-            Codec::H264 => Format::H264(h264::Format::default()),
-            Codec::H265 => Format::H265(h265::Format::default()),
-        };
-        Depacketizer { format, assembler: Assembler::new(codec, sets), codec }
-    }
-
-    /// For H.265 tracks with `sprop-max-don-diff` above 0, whose payloads contain decoding order
-    /// numbers (RFC 7798 §4.4).
-    #[must_use]
-    pub fn with_decoding_order_numbers(mut self) -> Depacketizer {
-        if let Format::H265(format) = &mut self.format {
-            *format = h265::Format::with_decoding_order_numbers();
-        }
-        self
+        Depacketizer { assembler: Assembler::new(codec, sets), codec }
     }
 
     /// Returns the other codec if a payload contains a sequence parameter set of that codec, which
@@ -131,11 +113,9 @@ impl Depacketizer {
             assembler.lose(lost.0, sink);
         }
         assembler.set_time(packet.timestamp);
-        match &mut self.format {
-            Format::H264(format) => {
-                format.handle_payload(packet.payload, packet.timestamp, assembler, sink);
-            }
-            Format::H265(format) => format.handle_payload(packet.payload, assembler, sink),
+        match self.codec {
+            Codec::H264 => h264::handle_payload(packet.payload, assembler, sink),
+            Codec::H265 => h265::handle_payload(packet.payload, assembler, sink),
         }
         if packet.marker {
             assembler.mark(sink);
@@ -158,10 +138,4 @@ impl Depacketizer {
 fn nals_of(aggregate: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Bytes(aggregate);
     std::iter::from_fn(move || next_size(&mut rest).and_then(|size| rest.take(size)))
-}
-
-#[derive(Debug)]
-enum Format {
-    H264(h264::Format),
-    H265(h265::Format),
 }

@@ -1,7 +1,7 @@
 //! LATM: audio mux elements in, frames out.
 //!
-//! Supports the mux elements that cameras send: one program with one layer, and the same framing
-//! for all frames.
+//! Cisco's Meraki MV93X sends it (AlexxIT/go2rtc#2321). Supports the mux elements that cameras
+//! send: one program with one layer, and the same framing for all frames.
 //! Spec: ISO/IEC 14496-3 §1.7.3.
 //! Knows nothing of: packets.
 

@@ -74,14 +74,10 @@ proptest! {
     #[test]
     fn no_packets_unbalance_the_sink(
         h265: bool,
-        numbers: bool,
         packets in prop::collection::vec((any_payload(), any_mark(), 0u32..3, 0u32..20), 0..30),
     ) {
         let codec = if h265 { Codec::H265 } else { Codec::H264 };
         let mut run = Run::new(codec, &H264_SETS);
-        if numbers {
-            run.depacketizer = run.depacketizer.with_decoding_order_numbers();
-        }
         let mut time = 0;
         for (payload, marker, step, lost) in packets {
             time += step;

@@ -107,22 +107,10 @@ fn every_way_to_pack_nal_units_gives_the_same_unit() {
     let [sei, idr, further] = &whole;
     let single = whole.to_vec();
     let stap_a = vec![aggregate(&[24], &[sei, idr, further])];
-    let stap_b = vec![aggregate(&[25, 0, 7], &[sei, idr, further])];
     let mut fu_a = vec![sei.clone()];
     fu_a.extend(fragments(idr, 7));
     fu_a.extend(fragments(further, 1));
-    let mut fu_b = fu_a.clone();
-    fu_b[1][0] = fu_b[1][0] & 0xe0 | 29;
-    fu_b[1].splice(2..2, [0, 9]);
-    let unit =
-        |nal: &[u8], middle: &[u8]| [&(nal.len() as u16).to_be_bytes()[..], middle, nal].concat();
-    let mtap = |header: u8, middle: &[u8]| {
-        let units = whole.iter().flat_map(|nal| unit(nal, middle));
-        vec![[header, 0, 5].into_iter().chain(units).collect()]
-    };
-    let (mtap16, mtap24) = (mtap(26, &[1, 0, 0]), mtap(27, &[1, 0, 0, 0]));
-    for (index, payloads) in [single, stap_a, stap_b, fu_a, fu_b, mtap16, mtap24].iter().enumerate()
-    {
+    for (index, payloads) in [single, stap_a, fu_a].iter().enumerate() {
         let mut run = proven_run();
         for (number, payload) in payloads.iter().enumerate() {
             let marker = if number + 1 == payloads.len() { Mark::Set } else { Mark::Clear };
@@ -134,25 +122,14 @@ fn every_way_to_pack_nal_units_gives_the_same_unit() {
 }
 
 #[test]
-fn an_mtap_gives_each_nal_unit_its_time() {
-    let mut payload = vec![26, 0, 5];
-    for (order, time) in [(0, 0), (1, 40)] {
-        payload.extend([0, 13, order, 0, time]);
-        payload.extend(inter());
+fn packets_of_the_interleaved_mode_are_malformed() {
+    for kind in [25, 26, 27, 29] {
+        let mut run = proven_run();
+        run.packet(10, Mark::Set, &aggregate(&[kind, 0, 9], &[&idr()]));
+        run.packet(11, Mark::Set, &inter());
+        assert_eq!(run.out.times(), [11]);
+        assert_eq!(run.out.drops, [DropCause::Malformed]);
     }
-    let mut run = proven_run();
-    run.packet(100, Mark::Set, &payload);
-    assert_eq!(run.out.times(), [100, 140]);
-}
-
-#[test]
-fn nal_units_out_of_decoding_order_are_refused_by_name() {
-    let mut run = proven_run();
-    run.packet(10, Mark::Set, &aggregate(&[25, 0, 9], &[&idr()]));
-    run.packet(11, Mark::Set, &aggregate(&[25, 0, 4], &[&inter()]));
-    run.packet(12, Mark::Set, &aggregate(&[25, 0, 5], &[&inter()]));
-    assert_eq!(run.out.times(), [10, 12]);
-    assert_eq!(run.out.drops, [DropCause::Interleaved]);
 }
 
 #[test]
@@ -166,16 +143,7 @@ fn parameter_sets_delimiters_and_filler_are_no_part_of_a_sample() {
 
 #[test]
 fn every_truncation_of_every_packet_is_dropped_or_shorter() {
-    let mtap = [&[26, 0, 5, 0, 34, 0, 0, 0][..], &idr()].concat();
-    let fu_b = [&[0x7d, 0xc5, 0, 1][..], &idr()[1..]].concat();
-    let payloads = [
-        idr(),
-        aggregate(&[24], &[SPS, &idr()]),
-        aggregate(&[25, 0, 1], &[SEI, &idr()]),
-        mtap,
-        fragments(&idr(), 100).remove(0),
-        fu_b,
-    ];
+    let payloads = [idr(), aggregate(&[24], &[SPS, &idr()]), fragments(&idr(), 100).remove(0)];
     for payload in payloads {
         for length in 0..=payload.len() {
             let mut run = proven_run();
