@@ -23,6 +23,7 @@ mod source;
 mod start_codes;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 pub use crate::codec::{Leading, RandomAccess};
 pub use audio::{AudioDepacketizer, AudioSink, AudioUnit};

@@ -52,26 +52,27 @@ pub struct Statistics {
 /// reused.
 #[derive(Debug)]
 pub struct Receiver {
-    payload_type: u8,
-    order: Order,
-    announced: Option<u32>,
+    pub(super) payload_type: u8,
+    pub(super) order: Order,
+    pub(super) announced: Option<u32>,
     /// The source that is certainly ours: the announced one, or else the first.
-    home: Option<u32>,
+    pub(super) home: Option<u32>,
     /// Two sources have alternated: ours is kept while it sends.
-    is_steadfast: bool,
+    pub(super) is_steadfast: bool,
     /// When the last packet of the source arrived.
-    heard: Option<Instant>,
+    pub(super) heard: Option<Instant>,
     /// When the last packet of the payload type arrived.
     typed: Option<Instant>,
-    source: Option<Source>,
+    pub(super) source: Option<Source>,
     candidate: Option<Candidate>,
     /// Packets in a row that did not have the number that was due.
     astray: u8,
     elsewhere: Elsewhere,
-    /// Packets that overtook others, by `extended`.
-    waiting: Vec<Waiting>,
-    spare: Vec<Vec<u8>>,
-    statistics: Statistics,
+    /// Over UDP packets that overtook others, by `extended`; over TCP those of another source, as
+    /// they came.
+    pub(super) waiting: Vec<Waiting>,
+    pub(super) spare: Vec<Vec<u8>>,
+    pub(super) statistics: Statistics,
 }
 
 impl Receiver {
@@ -141,13 +142,20 @@ impl Receiver {
 
     /// Gives up on overdue packets.
     pub fn handle_timeout(&mut self, now: Instant, deliver: &mut impl FnMut(Packet<'_>, Lost)) {
+        let is_overdue = |it: &Receiver| it.deadline().is_some_and(|deadline| deadline <= now);
+        if self.order == Order::Reliable {
+            if is_overdue(self) {
+                self.give_way(now, deliver);
+            }
+            return;
+        }
         self.deliver_due(deliver);
-        while self.deadline().is_some_and(|deadline| deadline <= now) {
+        while is_overdue(self) {
             self.give_up_gap(deliver);
         }
     }
 
-    /// When `handle_timeout` is due; never with `Order::Reliable`.
+    /// When `handle_timeout` is due.
     pub fn deadline(&self) -> Option<Instant> {
         self.waiting.iter().map(|waiting| waiting.arrived).min()?.checked_add(REORDER_DELAY_MAX)
     }
@@ -186,7 +194,7 @@ impl Receiver {
         self.source.as_mut().map(|source| source.reception(now))
     }
 
-    fn handle(&mut self, packet: Packet<'_>, now: Instant, deliver: Deliver<'_>) {
+    pub(super) fn handle(&mut self, packet: Packet<'_>, now: Instant, deliver: Deliver<'_>) {
         // Quirk: unknown payload types. Metadata and vendor streams share the channel.
         if packet.payload_type != self.payload_type {
             self.statistics.foreign += 1;
@@ -196,6 +204,9 @@ impl Receiver {
         self.adopt_what_goes_on(&packet);
         if self.is_of_another_session(packet.ssrc, now) {
             self.statistics.foreign += 1;
+            return;
+        }
+        if self.order == Order::Reliable && self.waits_for_turn(&packet, now, deliver) {
             return;
         }
         let position = match &mut self.source {
@@ -240,18 +251,6 @@ impl Receiver {
                 }
                 self.expect_after(&packet, run);
             }
-        }
-    }
-
-    /// Quirk: an SSRC that changes while numbers and stamps continue (Uniview,
-    /// bluenviron/gortsplib#687): the same source under several names, and no loss.
-    fn adopt_what_goes_on(&mut self, packet: &Packet<'_>) {
-        let Some(source) = self.source.as_mut().filter(|source| source.ssrc != packet.ssrc) else {
-            return;
-        };
-        if source.is_due(packet.sequence_number) && source.is_near(packet.timestamp) {
-            source.ssrc = packet.ssrc;
-            self.home = Some(packet.ssrc);
         }
     }
 
@@ -300,30 +299,6 @@ impl Receiver {
         deliver(packet, Lost(0));
     }
 
-    /// Quirk: Reolink (RLC-410, live555 of 2013) keeps sending packets of an ended session into the
-    /// next connection. If the first SSRC comes back after a second one replaced it, the first is
-    /// the real stream; the second is then ignored while the first keeps sending.
-    ///
-    /// Over UDP anyone can send: the announced source is kept while it sends.
-    fn is_of_another_session(&mut self, ssrc: u32, now: Instant) -> bool {
-        if self.order == Order::Datagram && self.announced.is_none() {
-            return false;
-        }
-        let home = *self.home.get_or_insert(ssrc);
-        let is_fresh = self.heard.is_some_and(|at| now.saturating_duration_since(at) < TURN_MAX);
-        let current = self.source.as_ref().map(|source| source.ssrc);
-        if current != Some(ssrc) && is_fresh {
-            self.is_steadfast |= ssrc == home || self.order == Order::Datagram;
-            if self.is_steadfast && current == Some(home) {
-                return true;
-            }
-        }
-        if self.order == Order::Reliable || current.is_none_or(|current| current == ssrc) {
-            self.heard = Some(now);
-        }
-        false
-    }
-
     fn expect_after(&mut self, packet: &Packet<'_>, run: u8) {
         let due = packet.sequence_number.wrapping_add(1);
         self.candidate = Some(Candidate { ssrc: packet.ssrc, due, run: run.saturating_add(1) });
@@ -338,7 +313,13 @@ impl Receiver {
         deliver(packet, lost);
     }
 
-    fn restart(&mut self, packet: Packet<'_>, now: Instant, lost: Lost, deliver: Deliver<'_>) {
+    pub(super) fn restart(
+        &mut self,
+        packet: Packet<'_>,
+        now: Instant,
+        lost: Lost,
+        deliver: Deliver<'_>,
+    ) {
         while !self.waiting.is_empty() {
             self.give_up_gap(deliver);
         }
@@ -394,20 +375,25 @@ impl Receiver {
     }
 
     fn wait(&mut self, packet: Packet<'_>, extended: u32, now: Instant) {
+        let waiting = self.copy(&packet, extended, now);
+        let index = self.waiting.partition_point(|other| other.precedes(extended));
+        self.waiting.insert(index, waiting);
+    }
+
+    /// A copy of a packet that has to wait.
+    pub(super) fn copy(&mut self, packet: &Packet<'_>, extended: u32, now: Instant) -> Waiting {
         let mut payload =
             self.spare.pop().unwrap_or_else(|| Vec::with_capacity(REORDER_PACKET_BYTES_MAX));
         payload.clear();
         payload.extend_from_slice(packet.payload);
-        let waiting = Waiting {
+        Waiting {
             extended,
             arrived: now,
             marker: packet.marker,
             timestamp: packet.timestamp,
             ssrc: packet.ssrc,
             payload,
-        };
-        let index = self.waiting.partition_point(|other| other.precedes(extended));
-        self.waiting.insert(index, waiting);
+        }
     }
 
     /// Counts the packets missing before the first waiting one as lost, and delivers up to the next
@@ -435,20 +421,12 @@ impl Receiver {
         if let Some(source) = &mut self.source {
             source.ssrc = waiting.ssrc;
         }
-        let packet = Packet {
-            marker: waiting.marker,
-            payload_type: self.payload_type,
-            sequence_number: (waiting.extended & 0xffff) as u16,
-            timestamp: waiting.timestamp,
-            ssrc: waiting.ssrc,
-            payload: &waiting.payload,
-        };
-        deliver(packet, lost);
+        deliver(waiting.packet(self.payload_type), lost);
         self.spare.push(waiting.payload);
     }
 }
 
-type Deliver<'a> = &'a mut dyn FnMut(Packet<'_>, Lost);
+pub(super) type Deliver<'a> = &'a mut dyn FnMut(Packet<'_>, Lost);
 
 /// A foreign source or numbering, which is adopted after enough consecutive packets: a single one
 /// may be a stray (RFC 3550 Appendix A.1).
@@ -463,23 +441,32 @@ struct Candidate {
 
 /// A packet that overtook another.
 #[derive(Debug)]
-struct Waiting {
+pub(super) struct Waiting {
     extended: u32,
     arrived: Instant,
     marker: bool,
-    timestamp: RtpTime,
-    ssrc: u32,
-    payload: Vec<u8>,
+    pub timestamp: RtpTime,
+    pub ssrc: u32,
+    pub payload: Vec<u8>,
 }
 
 impl Waiting {
+    pub fn packet(&self, payload_type: u8) -> Packet<'_> {
+        Packet {
+            marker: self.marker,
+            payload_type,
+            sequence_number: (self.extended & 0xffff) as u16,
+            timestamp: self.timestamp,
+            ssrc: self.ssrc,
+            payload: &self.payload,
+        }
+    }
+
     fn precedes(&self, extended: u32) -> bool {
         self.extended.wrapping_sub(extended).cast_signed() < 0
     }
 }
 
-/// Sources that send within this time of each other alternate.
-const TURN_MAX: Duration = Duration::from_secs(1);
 /// If the numbering restarts this soon after the previous packet, nothing was lost.
 const RENUMBERED_TICKS_MAX: i64 = TICKS_PER_SECOND / 2;
 /// After so many packets in a row that were not due numbers are not believed: no network does that.

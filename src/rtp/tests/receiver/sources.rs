@@ -58,6 +58,33 @@ fn packets_of_an_earlier_session_take_turns_with_ours() {
     assert_eq!(track.out.last(), Some(&(50_000, 1)));
 }
 
+/// Its packets come between ours, a frame each, and the numbers of both are their own.
+#[test]
+fn another_source_that_takes_turns_with_ours_from_the_second_frame_on_costs_nothing() {
+    let mut track = Track::new(Order::Reliable);
+    for frame in 0..25u16 {
+        let at = Duration::from_millis(u64::from(frame) * 40);
+        for (ssrc, number) in [(1, 100 + frame), (2, 40_000 + frame), (3, 9 + frame)] {
+            track.timeout(at);
+            track.packet_of(ssrc, 96, number, at);
+        }
+    }
+    assert_eq!(track.out, (100..125).map(|number| (number, 0)).collect::<Vec<_>>());
+    let statistics = track.receiver.statistics();
+    assert_eq!((statistics.received, statistics.foreign, statistics.restarts), (25, 50, 0));
+}
+
+#[test]
+fn a_source_that_replaces_ours_loses_no_packet_of_its_first_frame() {
+    let mut track = Track::new(Order::Reliable);
+    track.packets([7, 8]);
+    track.packet_of(2, 96, 500, START);
+    assert_eq!(track.out, [(7, 0), (8, 0)], "ours may come again");
+    track.timeout(REORDER_DELAY_MAX);
+    assert_eq!(track.out, [(7, 0), (8, 0), (500, 1)]);
+    assert_eq!(track.deadline(), None);
+}
+
 /// bluenviron/gortsplib#687: Uniview.
 #[test]
 fn another_ssrc_whose_numbers_go_on_is_the_same_source() {
