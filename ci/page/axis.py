@@ -175,7 +175,7 @@ def keep_and_delete(tab, start):
     tab.keyboard.press("o")
     tab.wait("the span", "return /&to=/.test(location.hash)")
     tab.click("#keep")
-    tab.wait_for_text("#keep", "Keep No Longer")
+    tab.wait_for_text("#keep", "Don’t Keep")
     assert tab.run("return document.querySelector('#chosen-delete').getAttribute('aria-disabled')") == "true"
     kept = timeline(tab, start)["kept"]
     assert kept and kept[0][0] <= start + 11_000 and kept[0][1] >= start + 18_000, kept

@@ -19,6 +19,7 @@ SHOWN = """
     const shown = (video) => {
       const canvas = globalThis.shownOn ??= new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
       const { videoWidth: width, videoHeight: height } = video;
+      if (!width) return -1; // one that gives way to the next
       Object.assign(canvas.canvas, { width, height: 1 });
       canvas.drawImage(video, 0, Math.floor(height / 27), width, 1, 0, 0, width, 1);
       const { data } = canvas.getImageData(0, 0, width, 1);

@@ -18,7 +18,9 @@ from webdriver import browser
 PASSWORD = "correct horse"
 LENGTH_MS = 4000
 STILL = FRONT + "return video?.readyState >= 2 && !video.seeking && video.paused"
-NEEDED = ["stage", "play", "time", "go-live", "mark", "save", "link", "mute", "band", "strip", "menu"]
+# On the screen without scrolling, on phones too, while a span is marked.
+NEEDED = ["stage", "play", "time", "go-live", "mute", "band", "strip", "menu",
+          "save-file", "save-lapse", "keep", "chosen-link", "chosen-delete", "clear"]
 
 
 def main():
@@ -189,7 +191,7 @@ def span(tab, start, screenshots):
     tab.wait("the span", "return /&to=/.test(location.hash) && !document.querySelector('#save-file').hidden")
     tab.run("document.querySelector('#keep').focus()")
     tab.keys("Enter")
-    tab.wait_for_text("#keep", "Keep No Longer")
+    tab.wait_for_text("#keep", "Don’t Keep")
     tab.photograph(screenshots / f"{tab.name}-span.png")
     href = tab.run("return document.querySelector('#save-file').href")
     clip = base64.b64decode(tab.run("""
@@ -249,7 +251,6 @@ def sizes(tab, screenshots):
     for width, height in [(360, 640), (740, 360), (1280, 800)]:
         tab.size(width, height)
         tab.run("dispatchEvent(new Event('resize'))")
-        # With a span, which is when there is most to show.
         overflow = tab.run("return document.documentElement.scrollWidth - innerWidth")
         tab.photograph(screenshots / f"{tab.name}-{width}.png")
         assert overflow <= 0, f"{overflow} px too wide at {width}"

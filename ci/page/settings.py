@@ -18,6 +18,7 @@ def main():
         test_and_save(tab, address)
         watch_live(tab)
         change(tab, address)
+        set_clock(tab)
         tab.check()
 
 
@@ -104,6 +105,15 @@ def former(tab):
     tab.wait("no former camera", 'return document.querySelectorAll("#cameras button").length === 0')
     watch_live(tab)
     step("forgotten")
+
+
+def set_clock(tab):
+    """One button, where nothing else keeps the clock."""
+    tab.click("#health-details summary")
+    if tab.run("return fetch('/api/status').then((answer) => answer.json()).then(({ clock }) => clock.kept_by)") == "nobody":
+        tab.click("#set-clock")
+    tab.wait("the button to go", "return document.querySelector('#clock').hidden")
+    step("clock")
 
 
 if __name__ == "__main__":

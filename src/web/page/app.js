@@ -42,7 +42,7 @@ const isFormer = () => !tiles.lives.has(camera) && known(camera);
 const trouble = (problem) => say($("picture-error"), sentence(problem.message));
 
 const tiles = new Tiles((name) => openTab(name));
-const health = new Health();
+const health = new Health(() => refresh());
 const reel = new Reel();
 const player = new Player(reel, now, {
   time: () => drawAxis(),
@@ -418,7 +418,10 @@ keyboard({
   camera: (digit) => tiles.press(digit),
 });
 window.addEventListener("hashchange", route);
-setInterval(draw, 1000);
+setInterval(() => {
+  draw();
+  player.nudge();
+}, 1000);
 document.documentElement.dataset.started = ""; // see old.js
 begin();
 

@@ -110,7 +110,7 @@ export class Chosen {
       link.href = clip + more;
     }
     for (const id of ["keep", "chosen-link", "chosen-delete"]) $(id).hidden = !isWhole;
-    say($("keep"), this.#isKept ? "Keep No Longer" : "Keep");
+    say($("keep"), this.#isKept ? "Don’t Keep" : "Keep");
     enable($("chosen-delete"), !this.#isKept);
   }
 

@@ -1,6 +1,7 @@
 // How it goes, in plain words: card, cameras, losses, memory, clock; and what changed last.
 
-import { $, h, say } from "./dom.js";
+import { $, h, onclick, say } from "./dom.js";
+import { api } from "./api.js";
 import { bytes, clock, day, sentence, span, video } from "./words.js";
 
 export class Health {
@@ -9,6 +10,14 @@ export class Health {
   /** What was lost when last looked at, and when it was last more than before. */
   #lost = null;
   #lostAt = -Infinity;
+
+  /** `onClock()`: it was set. */
+  constructor(onClock) {
+    onclick($("set-clock"), $("clock").querySelector(".error"), async () => {
+      await api("POST", "/api/clock", { now_ms: Date.now() });
+      await onClock();
+    });
+  }
 
   /** All of them, oldest first. */
   changes(list) {
@@ -42,6 +51,7 @@ export class Health {
     const room = facts[0][1] === "good" ? facts[0][2] : "";
     say($("verdict"), worst ? `${worst[0]}: ${worst[2]}${others}` : `All is well. ${room}`);
     $("verdict-dot").className = `dot ${worst?.[1] ?? "good"}`;
+    $("clock").hidden = status.clock.kept_by !== "nobody";
     say($("about"), `smolnvr ${status.version}, running for ${span(status.uptime_s * 1000)}`);
   }
 
@@ -142,11 +152,11 @@ function memory({ memory: m }) {
 
 function time({ clock }, age) {
   if (!clockDiffers(clock, age)) {
-    return clock.trusted ? null : ["Clock", "", "It agrees with this device's. Nobody sets it: give the board a time server (NTP)."];
+    return clock.trusted ? null : ["Clock", "", "It agrees with this device's, but nobody keeps it: give the board a time server (NTP), or set it here."];
   }
   const off = span(clockOff(clock.now_ms, age));
   if (clock.trusted) return ["Clock", "warn", `It differs from this device's by ${off}.`];
-  return ["Clock", "warn", `Not set: it differs from this device's by ${off}, and so do the times of new recordings.`];
+  return ["Clock", "warn", `Not set: it differs from this device's by ${off}, and so do the times of new recordings. Give the board a time server (NTP), or set it here.`];
 }
 
 const CARD = {

@@ -26,6 +26,8 @@ export class Player {
   #frames = new Map();
   #wantsPlay = true;
   #speed = 1;
+  /** Where it was a second ago, and for how long. */
+  #stood = { time: 0, ticks: 0 };
   #isMuted = remembered("muted") === "yes";
   #reel;
   #now;
@@ -189,11 +191,13 @@ export class Player {
   #watch(video) {
     const frame = { at: null, apart: 1 };
     this.#frames.set(video, frame);
+    let sent = [0];
+    video.addEventListener("seeking", () => (sent = [video.currentTime, sent[0]]));
     video.addEventListener("emptied", () => Object.assign(frame, { at: null, apart: 1 }));
     const look = (_, { mediaTime }) => {
       video.requestVideoFrameCallback(look);
       // Firefox says where it was sent in place of where the picture begins.
-      if (video.paused && mediaTime === video.currentTime) return;
+      if (video.paused && sent.some((time) => Math.abs(time - mediaTime) < 1e-5)) return;
       const apart = Math.abs(mediaTime - (frame.at ?? mediaTime));
       if (apart > 0.001) frame.apart = Math.min(frame.apart, apart);
       frame.at = mediaTime;
@@ -212,6 +216,17 @@ export class Player {
     remembered("muted", isMuted ? "yes" : "no");
     this.#carry();
     this.#on.state();
+  }
+
+  /** Once a second. WebKit stands still now and then, and says that it plays: a seek to where it is sets it going. */
+  nudge() {
+    const { video } = this;
+    const stands = this.#entry && this.#asked === null && !video.paused && !video.seeking && video.readyState >= 2 && video.currentTime === this.#stood.time;
+    this.#stood = { time: video.currentTime, ticks: stands ? this.#stood.ticks + 1 : 0 };
+    if (this.#stood.ticks > STANDS_TICKS) {
+      this.#stood.ticks = 0;
+      video.currentTime += 0.001;
+    }
   }
 
   /** The list changed: perhaps there is something to go on with now. */
@@ -471,3 +486,4 @@ const LEAD_S = 0.03;
 const SKIPPED_MS = 2000;
 const NOTE_MS = 4000;
 const PATIENCE_MS = 20_000;
+const STANDS_TICKS = 3;

@@ -92,7 +92,7 @@ export class Settings {
   #values() {
     const { elements } = this.#form;
     const storage = {};
-    for (const name of ["segment_seconds", "keep_free_percent", "keep_days", "sync_seconds"]) {
+    for (const name of ["segment_seconds", "keep_free_percent", "keep_days", "thin_after_days", "sync_seconds"]) {
       storage[name] = Number(elements[name].value);
     }
     return { storage, camera: this.#cameras.map((fields) => fields.value()) };
