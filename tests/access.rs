@@ -132,15 +132,17 @@ fn a_wrong_password_makes_its_address_wait_and_no_session() {
         assert_eq!(wrong.status, 401, "{round} {wrong:?}");
         assert_eq!(wrong.json()["retry_after_ms"], wait, "{wrong:?}");
 
+        // On a machine that has much to do the wait may be over before an answer comes.
+        let is_over = || answered.elapsed() >= Duration::from_millis(wait);
         let early = log_in(PASSWORD);
-        // On a machine that has much to do the wait may be over by now.
-        if early.status != 200 || answered.elapsed() < Duration::from_millis(wait) {
-            assert_eq!(early.status, 429, "{early:?}");
+        assert!(early.status == 429 || early.status == 200 && is_over(), "{early:?}");
+        if early.status == 429 {
             let left = early.json()["retry_after_ms"].as_u64().unwrap();
             assert!((1..=wait).contains(&left), "{early:?}");
             let seconds: u64 = early.field("Retry-After").unwrap().parse().unwrap();
             assert!((1..=wait.div_ceil(1000)).contains(&seconds), "{early:?}");
-            assert_eq!(ask(&address, "GET", "/metrics", &[BASIC], "").status, 429);
+            let basic = ask(&address, "GET", "/metrics", &[BASIC], "");
+            assert!(basic.status == 429 || basic.status == 200 && is_over(), "{basic:?}");
         }
         assert_eq!(ask(&address, "GET", "/api/status", &[&cookie], "").status, 200);
         // Another address does not wait.

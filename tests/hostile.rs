@@ -3,9 +3,9 @@
 
 use crate::support::addresses::{NOTHING_TO_DELETE, NOWHERE};
 use crate::support::{
-    Nvr, SHORT_SEGMENTS, assert_exact, config,
+    Nvr, assert_exact,
     http::{Client, HOST, ask, send},
-    record_to_the_end,
+    record_to_the_end, recording,
     trace::Trace,
     wait_for, wait_for_within,
     watch::Watch,
@@ -17,16 +17,9 @@ use std::{fs, path::Path, time::Duration};
 /// What anybody may be made to wait while others are hostile.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A daemon that records 25 frames a second until it has so many, and its camera.
-fn recording(frames: u64, web: &str) -> (Nvr, String, Camera, Clip) {
-    let clip = Clip::committed("plain.h264").unwrap();
-    let options = Options { frames: Some(frames), ..Options::default() };
-    let camera = Camera::builder().stream_with("cam", clip.clone(), options).start().unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let text = config(directory.path(), SHORT_SEGMENTS, &[("camera", &camera.url("cam"))]);
-    let nvr = Nvr::start_with(directory, &text.replace("[web]\n", &["[web]\n", web].concat()), &[]);
-    let address = nvr.web_address();
-    (nvr, address, camera, clip)
+/// So many, at 25 a second.
+fn frames(count: u64) -> Options {
+    Options { frames: Some(count), ..Options::default() }
 }
 
 /// Ends the recording and checks that no frame is missing.
@@ -55,7 +48,7 @@ fn assert_answers_at_once(nvr: &Nvr, address: &str) {
 #[test]
 fn no_hostile_request_reaches_the_file_system_or_costs_a_frame() {
     const FRAMES: u64 = 500;
-    let (nvr, address, camera, clip) = recording(FRAMES, "");
+    let (nvr, address, camera, clip) = recording(frames(FRAMES), "");
     let folder = nvr.directory.path().to_owned();
     for decoy in ["secret.mp4", "recordings/secret.mp4", "recordings/notes.txt"] {
         fs::write(folder.join(decoy), "secret").unwrap();
@@ -117,7 +110,7 @@ const OWN_PATHS: &[&str] = &["/proc/self/mountinfo", "/tmp/sysupgrade.lock"];
 #[test]
 fn hostile_connections_keep_nobody_from_the_page_and_cost_no_frame() {
     const FRAMES: u64 = 500;
-    let (nvr, address, camera, clip) = recording(FRAMES, "connections_max = 8\n");
+    let (nvr, address, camera, clip) = recording(frames(FRAMES), "connections_max = 8\n");
     nvr.wait_for_recording(&[]);
 
     // Twice as many as there are slots, that never say a word.
@@ -169,7 +162,7 @@ fn hostile_connections_keep_nobody_from_the_page_and_cost_no_frame() {
 
 #[test]
 fn what_is_said_in_a_body_is_not_heard_as_a_request() {
-    let (nvr, address, _camera, _clip) = recording(250, "");
+    let (nvr, address, _camera, _clip) = recording(frames(250), "");
     nvr.wait_for_recording(&[]);
     let hidden = format!("POST /api/record/stop HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
     let status = |answer: &crate::support::http::Answer| answer.status;
@@ -229,7 +222,7 @@ fn what_is_said_in_a_body_is_not_heard_as_a_request() {
 
 #[test]
 fn absurd_ranges_get_the_file_a_part_of_it_or_416() {
-    let (nvr, address, _camera, _clip) = recording(250, "");
+    let (nvr, address, _camera, _clip) = recording(frames(250), "");
     wait_for("a closed recording", || nvr.files().len() > 1);
     let target = "/recordings/camera/000.mp4";
     let mut whole = ask(&address, "GET", target, &[], "");
@@ -275,7 +268,7 @@ fn absurd_ranges_get_the_file_a_part_of_it_or_416() {
 
 #[test]
 fn methods_and_encodings_that_nobody_offers_change_nothing() {
-    let (nvr, address, _camera, _clip) = recording(250, "");
+    let (nvr, address, _camera, _clip) = recording(frames(250), "");
     nvr.wait_for_recording(&[]);
     for method in ["TRACE", "PATCH", "PROPFIND", "BREW", "GETGETGETGETGETGET", "OPTIONS", "PURGE"] {
         for target in ["/", "/api/status", "/api/shutdown", "/recordings/camera/000.mp4"] {

@@ -4,7 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "viewers have clocks")]
 
 use crate::support::{
-    Nvr, SHORT_SEGMENTS, config, let_pass, wait_for, wait_for_within, watch::Watch,
+    Nvr, SHORT_SEGMENTS, config, let_pass, server::Server, wait_for, wait_for_within, watch::Watch,
 };
 use camera::{Auth, Camera, Clip, PICTURE, Scheme, SessionState};
 use std::{
@@ -12,7 +12,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::Command,
     sync::Mutex,
     thread,
     time::{Duration, Instant},
@@ -168,35 +168,6 @@ fn viewers_get_the_smaller_stream_which_runs_only_for_them() {
     assert_eq!(recorded.state, SessionState::Playing, "the recording goes on");
 }
 
-/// GStreamer's RTSP server with a JPEG stream, in a process of its own, which ends with this.
-struct Server {
-    child: Child,
-    url: String,
-}
-
-impl Server {
-    fn start(picture: &Path) -> Server {
-        let mut child = Command::new("/usr/bin/python3")
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("ci/gst_server.py"))
-            .args([picture.to_str().unwrap(), "jpeg"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.strip_prefix("listening on ").unwrap_or_default().trim().to_owned();
-        assert!(!url.is_empty(), "the server does not start: is python3-gi there?");
-        Server { child, url }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// A hash of what a JPEG shows.
 fn shown(picture: &Path) -> String {
     let picture = picture.to_str().unwrap();
@@ -219,7 +190,7 @@ fn a_picture_of_gstreamers_jpeg_stream_is_the_one_that_it_sends() {
     assert!(status.unwrap().success());
     let clips = Path::new(env!("CARGO_MANIFEST_DIR")).join("ci/clips");
     for picture in [large, clips.join("quality75.jpg"), clips.join("quality30.jpg")] {
-        let server = Server::start(&picture);
+        let server = Server::gstreamer_of(&picture, &["jpeg"]);
         // No JPEG by HTTP there: by RTSP.
         let nvr = start(&server.url, "record = false\nsnapshot = \"auto\"");
         let answer = snapshot(&nvr);

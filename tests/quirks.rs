@@ -98,22 +98,28 @@ fn a_session_timeout_enforced_to_the_second_never_strikes() {
 #[test]
 fn a_server_that_closes_behind_its_challenge_is_asked_again_with_the_answer() {
     for scheme in [Scheme::Basic, Scheme::Digest] {
-        let clip = Clip::built_in();
         let quirks = Quirks(vec![Quirk::CloseBehindChallenge]);
-        let frames = Some(FRAMES as u64);
-        let options = Options { frames, quirks, speed: Speed::Times(10.0), ..Options::default() };
-        let camera = Camera::builder()
-            .auth(Auth::new(scheme, "admin", "secret"))
-            .stream_with("cam", clip.clone(), options)
-            .start()
-            .unwrap();
-        let url = camera.url("cam").replace("rtsp://", "rtsp://admin:secret@");
-        let mut nvr = Nvr::start(&url, SHORT_SEGMENTS);
-        record_to_the_end(&mut nvr, &camera, FRAMES as u64);
-        assert_eq!(camera.sessions().len(), 1, "{}", nvr.log());
-        assert_exact(&nvr.files(), &clip, 0, FRAMES as u64);
+        let options = Options { quirks, speed: Speed::Times(10.0), ..Options::default() };
+        let nvr = recorded_with_a_password(scheme, options);
         assert_eq!(nvr.complaints(), Vec::<String>::new());
     }
+}
+
+/// Records a camera that asks for a password exactly, and in one session.
+fn recorded_with_a_password(scheme: Scheme, options: Options) -> Nvr {
+    let clip = Clip::built_in();
+    let options = Options { frames: Some(FRAMES as u64), ..options };
+    let camera = Camera::builder()
+        .auth(Auth::new(scheme, "admin", "secret"))
+        .stream_with("cam", clip.clone(), options)
+        .start()
+        .unwrap();
+    let url = camera.url("cam").replace("rtsp://", "rtsp://admin:secret@");
+    let mut nvr = Nvr::start(&url, SHORT_SEGMENTS);
+    record_to_the_end(&mut nvr, &camera, FRAMES as u64);
+    assert_eq!(camera.sessions().len(), 1, "{}", nvr.log());
+    assert_exact(&nvr.files(), &clip, 0, FRAMES as u64);
+    nvr
 }
 
 #[test]
@@ -126,18 +132,7 @@ fn a_new_challenge_in_mid_session_is_answered() {
         ..Options::default()
     };
     for scheme in [Scheme::Digest, Scheme::DigestSha256] {
-        let clip = Clip::built_in();
-        let options = Options { frames: Some(FRAMES as u64), ..options.clone() };
-        let camera = Camera::builder()
-            .auth(Auth::new(scheme, "admin", "secret"))
-            .stream_with("cam", clip.clone(), options)
-            .start()
-            .unwrap();
-        let url = camera.url("cam").replace("rtsp://", "rtsp://admin:secret@");
-        let mut nvr = Nvr::start(&url, SHORT_SEGMENTS);
-        record_to_the_end(&mut nvr, &camera, FRAMES as u64);
-        assert_eq!(camera.sessions().len(), 1, "{}", nvr.log());
-        assert_exact(&nvr.files(), &clip, 0, FRAMES as u64);
+        recorded_with_a_password(scheme, options.clone());
     }
 }
 

@@ -256,6 +256,7 @@ fn flood(address: &str, stop: &AtomicBool, opened: &AtomicU64) {
 #[test]
 fn a_flood_of_connections_takes_no_memory_and_no_frame() {
     const FRAMES: u64 = 300;
+    const FLOOD: u64 = 500;
     let clip = Clip::committed("plain.h264").unwrap();
     let options = Options { frames: Some(FRAMES), ..Options::default() };
     let camera = Camera::builder().stream_with("cam", clip, options).start().unwrap();
@@ -279,7 +280,8 @@ fn a_flood_of_connections_takes_no_memory_and_no_frame() {
         }
         let until = Instant::now() + Duration::from_secs(6);
         let mut most_open = 0;
-        while Instant::now() < until {
+        // A busy machine needs longer to make a flood.
+        while Instant::now() < until || opened.load(Ordering::Relaxed) < FLOOD {
             let mut local = Client::local(&nvr.directory.path().join("smolnvr.sock"));
             assert_eq!(local.ask("GET", "/api/status", &[], "").status, 200);
             most_open = most_open.max(files());
@@ -297,7 +299,6 @@ fn a_flood_of_connections_takes_no_memory_and_no_frame() {
     let grown = of_process("VmHWM") - memory;
     let opened = opened.into_inner();
     eprintln!("{opened} connections: {grown} kB more, {most_open} files open, {open} before");
-    assert!(opened > 500, "{opened} is no flood");
     let places = 24 + limits::WEB_SPARE_PLACES;
     assert!(most_open <= open + places + 4, "{most_open} files open, {open} before");
     assert!(grown < 1500, "{grown} kB more");

@@ -3,12 +3,12 @@
 #![expect(clippy::disallowed_methods, reason = "answers come in time, which is measured")]
 
 use crate::support::{
-    Nvr, SHORT_SEGMENTS, assert_all_whole, assert_is_part_of, config,
+    Nvr, assert_all_whole, assert_is_part_of,
     http::{Answer, Client, HOST, ask},
-    mp4, wait_for,
+    mp4, recording, wait_for,
     watch::Watch,
 };
-use camera::{Camera, Clip, Options, Speed};
+use camera::{Camera, Options, Speed};
 use serde_json::Value;
 use std::{
     collections::HashSet,
@@ -20,21 +20,14 @@ use std::{
 /// The contract: from a change to the event.
 const EVENT_MAX: Duration = Duration::from_secs(2);
 
-/// A daemon with so many frames at a multiple of real time, and further keys of `[web]`.
-fn recording(frames: Option<u64>, speed: f64, web: &str) -> (Nvr, String, Camera, Clip) {
-    let clip = Clip::committed("plain.h264").unwrap();
-    let options = Options { frames, speed: Speed::Times(speed), ..Options::default() };
-    let camera = Camera::builder().stream_with("cam", clip.clone(), options).start().unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let text = config(directory.path(), SHORT_SEGMENTS, &[("camera", &camera.url("cam"))]);
-    let nvr = Nvr::start_with(directory, &text.replace("[web]\n", &["[web]\n", web].concat()), &[]);
-    let address = nvr.web_address();
-    (nvr, address, camera, clip)
+/// So many frames at a multiple of real time.
+fn sent(frames: Option<u64>, speed: f64) -> Options {
+    Options { frames, speed: Speed::Times(speed), ..Options::default() }
 }
 
 /// Four closed recordings of 2 s each, and no fifth.
 fn recorded() -> (Nvr, String, Camera) {
-    let (nvr, address, camera, _) = recording(Some(200), 20.0, "");
+    let (nvr, address, camera, _) = recording(sent(Some(200), 20.0), "");
     wait_for("all frames", || crate::support::frames_in(&nvr.files()) > 170);
     assert_eq!(ask(&address, "POST", "/api/record/stop", &[], "").status, 200);
     assert_eq!(nvr.files().len(), 4);
@@ -135,7 +128,7 @@ fn assert_ends_with_a_fragment(bytes: &[u8]) {
 
 #[test]
 fn a_growing_recording_ends_where_a_fragment_ends() {
-    let (nvr, address, _camera, clip) = recording(None, 1.0, "");
+    let (nvr, address, _camera, clip) = recording(sent(None, 1.0), "");
     // At its close it becomes another thing, so one of the following is watched from its beginning
     // on.
     nvr.wait_for_recording(&[]);
@@ -270,7 +263,7 @@ fn a_recording_that_another_program_deleted_is_gone_from_the_list_once_it_is_ask
 
 #[test]
 fn a_gap_between_recordings_is_told() {
-    let (nvr, address, _camera, _) = recording(None, 1.0, "");
+    let (nvr, address, _camera, _) = recording(sent(None, 1.0), "");
     nvr.wait_for_recording(&[]);
     assert_eq!(ask(&address, "POST", "/api/record/stop", &[], "").status, 200);
     let last = list(&address, "?limit=1").json()["recordings"][0].clone();
@@ -329,7 +322,7 @@ impl Feed {
 
 #[test]
 fn every_change_is_told_to_who_listens() {
-    let (mut nvr, address, camera, _) = recording(None, 4.0, "");
+    let (mut nvr, address, camera, _) = recording(sent(None, 4.0), "");
     nvr.wait_for_recording(&[]);
     let mut feed = Feed::open(&nvr);
     let (kind, first) = feed.next().unwrap();
@@ -365,7 +358,7 @@ fn every_change_is_told_to_who_listens() {
 
 #[test]
 fn idle_connections_make_way_for_new_ones() {
-    let (nvr, address, _camera, _) = recording(Some(1), 1.0, "connections_max = 4\n");
+    let (nvr, address, _camera, _) = recording(sent(Some(1), 1.0), "connections_max = 4\n");
     let mut idle: Vec<_> = (0..4).map(|_| Client::new(&address)).collect();
     assert!(idle.iter_mut().all(|it| it.ask("GET", "/api/status", &[], "").status == 200));
     let mut fifth = Client::new(&address);
@@ -387,7 +380,7 @@ fn idle_connections_make_way_for_new_ones() {
 
 #[test]
 fn who_is_slow_to_ask_is_told_so_and_let_go() {
-    let (_nvr, address, _camera, _) = recording(Some(1), 1.0, "");
+    let (_nvr, address, _camera, _) = recording(sent(Some(1), 1.0), "");
     let mut head = Client::new(&address);
     head.send(b"GET /api/status HTTP/1.1\r\nHost: ");
     let mut body = Client::new(&address);

@@ -67,8 +67,8 @@ def measure_live(tab):
     """Frames differ, time goes on; the test compares each number with what the camera has sent."""
     seen = []
     behind = []
-    deadline = time.monotonic() + 3
-    while time.monotonic() < deadline:
+    # Until 2 s of video were seen, however long a busy machine takes, and it came near once.
+    while not seen or seen[-1][1] - seen[0][1] < 2 or min(behind) >= 1:
         number, now, distance = tab.run(
             LIVE + "return [shown(video), video.currentTime, video.buffered.end(video.buffered.length - 1) - video.currentTime]"
         )
@@ -76,13 +76,15 @@ def measure_live(tab):
             step("shown", frame=number)
             seen.append((number, now))
             behind.append(distance)
+            assert len(seen) < 60 * FRAMES_PER_SECOND, (seen[-1], behind[-9:])
         tab.wait("the next picture", LIVE + "return shown(video) !== argument", number)
     times = [now for _, now in seen]
-    assert times == sorted(times) and times[-1] - times[0] > 2, times
-    steps = [(b - a) % FRAMES_OF_CLIP for (a, _), (b, _) in zip(seen, seen[1:])]
-    assert all(0 < frames < 2 * FRAMES_PER_SECOND for frames in steps), steps
-    # A busy machine holds it up; it comes near again.
-    assert min(behind) < 1, behind
+    assert times == sorted(times), times
+    # Each picture is the one of its time, whatever was left out between two.
+    steps = [(b - a, (after - before) * FRAMES_PER_SECOND) for (a, before), (b, after) in zip(seen, seen[1:])]
+    half = FRAMES_OF_CLIP / 2
+    off = [(frames - due + half) % FRAMES_OF_CLIP - half for frames, due in steps]
+    assert all(abs(frames) < FRAMES_PER_SECOND for frames in off), (off, steps)
     return {"pictures": len(seen), "behind_s": round(behind[-1], 2)}
 
 

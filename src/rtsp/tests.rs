@@ -164,6 +164,15 @@ fn described(fields: &str, sdp: &str) -> Camera {
     camera
 }
 
+/// Up to the request for PLAY.
+fn asked_to_play() -> Camera {
+    let mut camera = described("", H264_ONLY);
+    camera.expect("SETUP", &[]);
+    camera.reply("200 OK", "Session: 7\r\n", "");
+    camera.expect("PLAY", &[]);
+    camera
+}
+
 fn rtp(track: usize, payload: &[u8]) -> Seen {
     Seen::Packet(track, PacketKind::Rtp, payload.to_vec())
 }
@@ -303,14 +312,7 @@ fn requests_of_the_camera_are_answered() {
 
 #[test]
 fn packets_before_the_answer_to_play_are_kept() {
-    let mut camera = Camera::new("rtsp://h/");
-    camera.expect("OPTIONS", &[]);
-    camera.reply("200 OK", "", "");
-    camera.expect("DESCRIBE", &[]);
-    camera.reply("200 OK", "", H264_ONLY);
-    camera.expect("SETUP", &[]);
-    camera.reply("200 OK", "Session: 7\r\n", "");
-    camera.expect("PLAY", &[]);
+    let mut camera = asked_to_play();
     camera.block(0, b"key frame");
     camera.reply("200 OK", "RTP-Info: url=trackID=0;seq=5\r\n", "");
     camera.block(0, b"next");
@@ -332,14 +334,7 @@ fn data_before_play_was_asked_for_is_dropped() {
 
 #[test]
 fn play_without_an_answer_is_forgiven_once_packets_come() {
-    let mut camera = Camera::new("rtsp://h/");
-    camera.expect("OPTIONS", &[]);
-    camera.reply("200 OK", "", "");
-    camera.expect("DESCRIBE", &[]);
-    camera.reply("200 OK", "", H264_ONLY);
-    camera.expect("SETUP", &[]);
-    camera.reply("200 OK", "Session: 7\r\n", "");
-    camera.expect("PLAY", &[]);
+    let mut camera = asked_to_play();
     camera.block(0, b"a");
     assert_eq!(camera.outputs(), Ok(vec![Seen::Playing, rtp(0, b"a")]));
     assert_eq!(camera.wait(), Ok(limits::REPLY_TIMEOUT));

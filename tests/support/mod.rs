@@ -15,7 +15,7 @@ pub mod trace;
 pub mod watch;
 pub mod ws;
 
-use camera::{Camera, Clip, Codec, SessionState};
+use camera::{Camera, Clip, Codec, Options, SessionState};
 use serde_json::Value;
 use std::{
     env, fs,
@@ -221,6 +221,18 @@ pub fn config(directory: &Path, storage: &str, cameras: &[(&str, &str)]) -> Stri
          [web]\nlisten = \"127.0.0.1:0\"\nauth = \"none\"\n\n[log]\nlevel = \"debug\"\n",
         cameras.collect::<String>()
     )
+}
+
+/// A daemon that records the plain clip, sent in this way, with further keys of `[web]`; its
+/// address, the camera and the clip.
+pub fn recording(options: Options, web: &str) -> (Nvr, String, Camera, Clip) {
+    let clip = Clip::committed("plain.h264").unwrap();
+    let camera = Camera::builder().stream_with("cam", clip.clone(), options).start().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let text = config(directory.path(), SHORT_SEGMENTS, &[("camera", &camera.url("cam"))]);
+    let nvr = Nvr::start_with(directory, &text.replace("[web]\n", &["[web]\n", web].concat()), &[]);
+    let address = nvr.web_address();
+    (nvr, address, camera, clip)
 }
 
 /// The same where the page asks for the password.

@@ -114,14 +114,8 @@ impl Movie {
 
     fn read_fragment(&mut self, file: &[u8], start: usize, moof: &[u8]) -> Result<(), String> {
         let traf = find(moof, &[b"traf"]).ok_or("no traf")?;
-        let tfhd = find(traf, &[b"tfhd"]).ok_or("no tfhd")?;
-        let tfdt = find(traf, &[b"tfdt"]).ok_or("no tfdt")?;
-        let trun = find(traf, &[b"trun"]).ok_or("no trun")?;
-        let mut decode = i64::from_be_bytes(tfdt[4..12].try_into().unwrap());
-        let default_duration = if number(tfhd) & 8 != 0 { number(&tfhd[8..]) } else { 0 };
-        let flags = number(trun) & 0x00ff_ffff;
-        let count = number(&trun[4..]);
-        let mut fields = trun[8..].chunks(4).map(number);
+        let Run { mut decode, default_duration, flags, count, fields } = Run::of(traf)?;
+        let mut fields = fields.chunks(4).map(number);
         let mut next = || fields.next().ok_or("trun ends early");
         let mut at = start + next()? as usize;
         let first_flags = if flags & 4 != 0 { next()? } else { 0x0101_0000 };
@@ -149,18 +143,37 @@ impl Movie {
     }
 }
 
-impl Audio {
-    fn read_run(&mut self, file: &[u8], start: usize, traf: &[u8]) -> Result<(), String> {
+/// One `traf`, up to the fields of its samples.
+struct Run<'a> {
+    decode: i64,
+    default_duration: u32,
+    flags: u32,
+    count: u32,
+    fields: &'a [u8],
+}
+
+impl Run<'_> {
+    fn of(traf: &[u8]) -> Result<Run<'_>, String> {
         let tfhd = find(traf, &[b"tfhd"]).ok_or("no tfhd")?;
         let tfdt = find(traf, &[b"tfdt"]).ok_or("no tfdt")?;
         let trun = find(traf, &[b"trun"]).ok_or("no trun")?;
-        let mut decode = i64::from_be_bytes(tfdt[4..12].try_into().unwrap());
-        let default_duration = if number(tfhd) & 8 != 0 { number(&tfhd[8..]) } else { 0 };
-        let flags = number(trun) & 0x00ff_ffff;
-        let mut fields = trun[8..].chunks(4).map(number);
+        Ok(Run {
+            decode: i64::from_be_bytes(tfdt[4..12].try_into().unwrap()),
+            default_duration: if number(tfhd) & 8 != 0 { number(&tfhd[8..]) } else { 0 },
+            flags: number(trun) & 0x00ff_ffff,
+            count: number(&trun[4..]),
+            fields: &trun[8..],
+        })
+    }
+}
+
+impl Audio {
+    fn read_run(&mut self, file: &[u8], start: usize, traf: &[u8]) -> Result<(), String> {
+        let Run { mut decode, default_duration, flags, count, fields } = Run::of(traf)?;
+        let mut fields = fields.chunks(4).map(number);
         let mut next = || fields.next().ok_or("trun ends early");
         let mut at = start + next()? as usize;
-        for _ in 0..number(&trun[4..]) {
+        for _ in 0..count {
             let duration = if flags & 0x100 != 0 { next()? } else { default_duration };
             let length = next()? as usize;
             let bytes = file.get(at..at + length).ok_or("mdat ends early")?.to_vec();

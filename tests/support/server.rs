@@ -31,7 +31,8 @@ impl Server {
         Server::gstreamer_of(file, &["h264", sound])
     }
 
-    fn gstreamer_of(file: &Path, tracks: &[&str]) -> Server {
+    /// The same with tracks as `ci/gst_server.py` names them.
+    pub fn gstreamer_of(file: &Path, tracks: &[&str]) -> Server {
         let mut child = Command::new("/usr/bin/python3")
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("ci/gst_server.py"))
             .arg(file)
