@@ -93,7 +93,7 @@ class Recorder:
                 self.first_frame = time.monotonic() - self.started
 
     def finish(self):
-        """Reads what the kernel knows of it, then ends it in order."""
+        """Reads the kernel's figures of the process, then ends it in order."""
         proc = pathlib.Path(f"/proc/{self.pid()}")
         status = (proc / "status").read_text()
         self.peak_kb = field(status, "VmHWM")
@@ -102,7 +102,7 @@ class Recorder:
         threads = [path.read_text() for path in proc.glob("task/*/schedstat")]
         self.cpu_seconds = sum(int(text.split()[0]) for text in threads) / 1e9
         os.kill(self.pid(), signal.SIGINT)
-        # A process that has ended still tells what it wrote, until it is waited for.
+        # Until it is waited for, a process that has ended still has its figures.
         os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
         if not self.trace:
             self.written = field((proc / "io").read_text(), "wchar")

@@ -24,7 +24,7 @@ OURS = ["smolnvr"]
 
 
 def plain(text):
-    """A script without comments, and with `_` for what is quoted but for the `$( )` in it."""
+    """A script without comments, and with `_` in place of quoted text, except `$( )` in it."""
     out, at, word = "", 0, False
     while at < len(text):
         char = text[at]

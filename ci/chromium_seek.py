@@ -22,7 +22,7 @@ PAGE = """<!doctype html><title>seek</title><video id="video" muted preload="aut
 const video = document.getElementById("video");
 const report = (what) => fetch("/report", { method: "POST", body: JSON.stringify(what) });
 video.onerror = () => report({ error: video.error.message });
-// Asked for at once, as a person who clicks into the time line does.
+// Requested at once, like a click into the time line.
 video.onloadedmetadata = () => { video.currentTime = video.duration * FRACTION; };
 video.onseeked = () => {
   const canvas = document.createElement("canvas");

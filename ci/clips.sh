@@ -3,7 +3,7 @@
 # presentation times (ticks of 90 kHz, one a line, one an access unit, in decode order).
 #
 #   ci/clips.sh                    makes what is missing: ci/clips/*, and the large ones in the cache
-#   ci/clips.sh -f                 makes all of them anew
+#   ci/clips.sh -f                 makes all of them again
 #   ci/clips.sh VIDEO OUT.h264     makes a clip (and OUT.h264.pts) of a video of yours, without encoding;
 #                                  OUT.h265 where the video is H.265
 set -eu
@@ -46,7 +46,7 @@ all() {
     clip "$small/opengop.h265" small libx265 -x265-params "$x265:bframes=4:b-adapt=0:b-pyramid=1:open-gop=1"
     # Sound: AAC LC, 16 kHz, mono, no two frames alike.
     sound "$small/noise.aac" anoisesrc=amplitude=0.4:seed=7:sample_rate=16000:duration=3.3 -b:a 24k
-    # What a camera at 4 Mbit/s sends: 1080p25, a key frame every two seconds.
+    # The stream of a camera at 4 Mbit/s: 1080p25, a key frame every two seconds.
     clip "$large/bench.h264" large libx264 -b:v 4M -maxrate 4M -bufsize 4M \
         -x264-params keyint=50:min-keyint=50:scenecut=0:bframes=0
     # The same at 8 and at 1 Mbit/s.

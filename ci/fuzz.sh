@@ -56,7 +56,7 @@ run() {
 	find "$work/found" -name "$1-*" -exec cp {} "$corpus/$1/" \;
 }
 
-# Adds to what was learned what covers edges that nothing in the corpus does, in 700 bytes at most.
+# Keeps inputs that cover edges that nothing in the corpus does, of 700 bytes at most.
 merge() {
 	cp "$corpus/$1"/* "$packed/$1/"
 	FUZZ_TARGET=$1 "$fuzzer" -merge=1 -use_counters=0 -use_cmp=0 -max_len=700 \

@@ -14,12 +14,12 @@ import requests
 import schemathesis
 from prometheus_client.parser import text_string_to_metric_families
 
-# What would change how the daemon is reached, delete what is looked at, or never ends, is asked below.
+# Requests that change how the daemon is reached, delete something needed, or never end, follow below.
 BY_HAND = [
     "/api/events", "/api/session", "/api/password", "/api/config", "/api/probe",
     "/api/shutdown", "/api/storage/release", "/api/storage/resume", "/api/recordings/{camera}",
     "/live/{camera}.mp4", "/live/{camera}", "/snapshot/{camera}.jpg",
-    # A span of more than a day is refused, which the description can not say.
+    # A span of more than a day is refused, which the description cannot express.
     "/hls/{camera}.m3u8",
     # Of two numbers that are right each, together few are.
     "/api/timeline", "/api/days", "/api/clock",
@@ -45,7 +45,7 @@ def main():
 
 
 def fuzz(url, login):
-    # Where it keeps what it found; and its configuration would be read from the current folder.
+    # Where it keeps its findings; its configuration would be read from the current folder.
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable, "-m", "schemathesis.cli", "run", f"{url}/api/openapi.json",
@@ -124,7 +124,7 @@ def walk(url, session):
 
 
 def sessions(url, password):
-    """Logs in and out, changes the password to what it is, guesses; answers one who is logged in."""
+    """Logs in and out, sets the same password again, guesses; returns a logged-in session."""
     stranger = requests.Session()
     assert not ask(url, stranger, "GET", "/api/session", 200).json()["logged_in"]
     ask(url, stranger, "GET", "/api/status", 401)
@@ -142,7 +142,7 @@ def sessions(url, password):
     wrong = ask(url, stranger, "POST", "/api/session", 401, json=guess)
     assert wrong.json()["retry_after_ms"] > 0
     ask(url, stranger, "POST", "/api/session", 429, json=guess)
-    # Who is logged in does not wait for those who guess.
+    # A session does not wait because of guessers.
     guest.headers["Origin"] = url
     return guest
 

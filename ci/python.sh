@@ -14,7 +14,7 @@ if [ ! -e "$packages" ]; then
 	/usr/bin/python3 -m venv "$new"
 	"$new/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
 		--require-hashes --requirement "$here/requirements.txt"
-	# Somebody else may have been faster.
+	# Another process may have been faster.
 	mv -T "$new" "$packages" 2>/dev/null || [ -e "$packages" ]
 	rm -rf "$new"
 	trap - EXIT

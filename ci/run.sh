@@ -17,7 +17,7 @@ quoted() {
 	printf '"%s"' "$(printf '%s' "$1" | sed 's/[\\"]/\\&/g')"
 }
 
-# Ends what was started, the recorder first: it closes its file.
+# Ends the programs started here, the recorder first: it closes its file.
 finish() {
 	status=$?
 	trap '' HUP INT TERM
@@ -44,7 +44,7 @@ work=$(mktemp -d)
 if [ -z "$url" ]; then
 	target/release/camera --port 0 >"$work/camera" &
 	camera=$!
-	# It says where it listens, or ends at once if it can not.
+	# It prints its address, or exits at once if it cannot listen.
 	until url=$(sed -n 's/^listening on //p' "$work/camera" | head -n 1) && [ -n "$url" ]; do
 		kill -0 "$camera"
 		sleep 0.1

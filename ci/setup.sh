@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the tests need and this machine lacks; quick and silent when it is all there.
+# Installs missing packages that the tests need; quick and silent if there are none.
 # `setup.sh board` what the board in QEMU needs instead.
 # A Debian machine with cargo, gcc, make and git is expected, and root (or sudo) for apt-get.
 set -eu

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a binary for the boards is made of.
+"""The parts of a binary for the boards, by size.
 
   size.py BINARY            a table by section and, where it has symbols, by crate
   size.py --budget BINARY   one line; fails where a 32-bit ARM binary is larger than the budget, is not
@@ -51,7 +51,7 @@ class Elf:
                     name, info, _, section, value, bytes_ = struct.unpack_from("<IBBHQQ", self.data, at)
                 else:
                     name, value, bytes_, info, _, section = struct.unpack_from("<IIIBBH", self.data, at)
-                # What is all zeros takes no room in the file.
+                # Sections of zeros take no room in the file.
                 if section >= len(self.headers) or self.headers[section][1] == NOBITS:
                     continue
                 if info & 15 in (OBJECT, FUNCTION) and bytes_ and value not in seen:
@@ -64,7 +64,7 @@ def text(table, at):
 
 
 def crate(symbol):
-    """The crate whose code it is; of generic code, the crate that wrote it."""
+    """The crate that the code comes from, also if it is generic."""
     if match := re.match(r"_R.*?C(?:s[0-9A-Za-z]*_)?(\d+)_?(.*)", symbol):  # v0
         return match[2][: int(match[1])]
     if match := re.match(r"_ZN(\d+)(.*)", symbol):  # legacy

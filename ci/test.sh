@@ -6,7 +6,7 @@ sh ci/setup.sh
 sh ci/check.sh
 cargo build --quiet --release --workspace
 cargo test --workspace
-# What a build with pictures has of its own.
+# The parts that only a build with pictures has.
 cargo test --features pictures --lib picture
 cargo test --features pictures --test main previews::
 

@@ -1,4 +1,4 @@
-//! Who may do what, over the wire: the first password, sessions, Basic, waits, the control socket.
+//! Permissions, over the wire: the first password, sessions, Basic, waits, the control socket.
 
 #![expect(clippy::disallowed_methods, reason = "waits that are promised are measured")]
 
@@ -37,7 +37,7 @@ fn nvr_with(web: &str) -> (Nvr, String, Port) {
     (nvr, address, port)
 }
 
-/// The same with the password set; the cookie of whoever set it.
+/// The same with the password set; the cookie of the browser that set it.
 fn protected() -> (Nvr, String, Port, String) {
     let (nvr, address, port) = nvr();
     let answer = ask(&address, "PUT", "/api/password", &[ORIGIN], PASSWORD);
@@ -51,7 +51,7 @@ fn the_first_password_is_set_by_the_page_and_opens_everything_for_its_browser() 
     let (nvr, address, _port) = nvr();
     let session = ask(&address, "GET", "/api/session", &[], "").json();
     assert_eq!((&session["auth"], &session["password_set"]), (&"password".into(), &false.into()));
-    // This machine neither: whoever comes through a proxy on it looks the same.
+    // Not from this machine either: clients of a proxy on it look the same.
     let refused = ask(&address, "GET", "/api/status", &[], "");
     assert_eq!(refused.status, 403, "{refused:?}");
     let through = [ORIGIN, "X-Forwarded-For: 203.0.113.9"];
@@ -272,7 +272,7 @@ fn a_damaged_password_file_keeps_everybody_out_and_says_so() {
         assert!(error.contains("holds no password") && error.contains("smolnvr passwd"), "{error}");
     }
     assert_eq!(ask(&address, "GET", "/", &[], "").status, 200);
-    // Whoever may open the control socket mends it.
+    // The control socket mends it.
     let mut local = Client::local(&nvr.directory.path().join("smolnvr.sock"));
     let mended = local.ask("PUT", "/api/password", &[], PASSWORD);
     assert_eq!(mended.status, 200, "{mended:?}");

@@ -48,7 +48,7 @@ pub fn packets(file: &Path) -> Vec<String> {
     probe(&["-show_packets", "-show_data_hash", "md5", "-show_entries", "packet=data_hash"], file)
 }
 
-/// Presentation times of what a decoder gives out, in ms.
+/// Presentation times of decoded pictures, in ms.
 fn shown(file: &Path) -> Vec<String> {
     probe(&["-select_streams", "v", "-show_entries", "frame=pts_time"], file)
 }

@@ -25,7 +25,7 @@ fn committed(name: &str) -> Clip {
     Clip::committed(name).unwrap()
 }
 
-/// Waits until so many recordings lie there.
+/// Waits until there are this many recordings.
 fn wait_for_files(nvr: &Nvr, count: usize) {
     wait_for_within(Duration::from_secs(120), "recordings", || nvr.files().len() > count);
 }
@@ -104,7 +104,7 @@ fn three_hours_with_gaps_are_one_file_and_take_no_memory() {
     let wanted: Vec<String> = files.iter().flat_map(|file| packets(file)).collect();
     let got = packets(&film);
     assert!(got.len() > SEGMENTS * 40 && got == wanted[..got.len()], "{}", got.len());
-    // All but what has other parameters is in it.
+    // It contains everything except recordings with other parameters.
     let others = wanted.len() - got.len();
     let last = |count: usize| files[files.len() - count..].to_vec();
     let left = (2..files.len() - SEGMENTS).find(|count| frames_in(&last(*count)) == others);
@@ -145,11 +145,11 @@ fn recordings_that_make_room_do_not_tear_a_clip_that_is_on_its_way() {
     slow.begin("GET", &target, &[], "");
     let head = slow.head();
     assert_eq!((head.status, head.field("ETag")), (200, wanted.field("ETag")));
-    // The card fills, and what was recorded after the clip's span goes first.
+    // The card fills, and recordings after the clip's span are deleted first.
     let mut film = Vec::new();
     let is_later = |file: &PathBuf| file.ends_with("recordings/045.mp4");
     wait_for_within(Duration::from_secs(120), "room to be made", || {
-        // Whoever takes nothing for 20 s is let go.
+        // A client that reads nothing for 20 s is disconnected.
         film.extend(slow.bytes(256));
         !card.files().iter().any(is_later)
     });

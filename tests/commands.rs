@@ -1,4 +1,4 @@
-//! The commands as a user or a script meets them: what they print, and how they exit.
+//! The commands as users and scripts see them: what they print, and how they exit.
 
 use crate::support::{
     Nvr, SHORT_SEGMENTS, assert_exact, config, frames_in, mp4, port::Port, record_to_the_end,
@@ -238,7 +238,7 @@ fn what_is_being_recorded_is_called_that_where_the_daemon_can_be_asked() {
     assert_eq!(list.as_array().unwrap().len(), 1);
     let output = answer(&["verify", "--socket", &socket, text(&nvr.recordings())]);
     assert!(output.contains("000.mp4: recording, "), "{output}");
-    // A copy of it is what it is.
+    // A copy remains unchanged.
     let copy = nvr.directory.path().join("000.mp4");
     fs::copy(&nvr.files()[0], &copy).unwrap();
     let (status, output, _) = smolnvr(&["verify", "--socket", &socket, text(&copy)]);
@@ -303,7 +303,7 @@ fn repair_mends_a_file_cut_at_any_place_and_does_it_once() {
         assert!((25..FRAMES as usize).contains(&kept), "{kept}");
         assert_exact(std::slice::from_ref(file), &clip, 0, kept as u64);
     }
-    // What has no whole fragment can not be mended and stays what it is.
+    // A file without a complete fragment cannot be repaired and remains unchanged.
     let stump = &original[..mp4_head(&original) + 50];
     fs::write(file, stump).unwrap();
     let (status, output, _) = smolnvr(&repair);

@@ -203,7 +203,7 @@ fn a_password_is_kept_for_the_next_daemon_where_none_runs() {
     assert_eq!(log_in(&address, "correct horse"), 200);
 }
 
-/// A terminal with `passwd` at it; what is typed after each of its questions.
+/// A terminal with `passwd` at it; the answer to each of its questions.
 fn at_a_terminal(config: &Path, typed: [&str; 2]) -> (Option<i32>, String, String) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
@@ -230,7 +230,7 @@ fn at_a_terminal(config: &Path, typed: [&str; 2]) -> (Option<i32>, String, Strin
     }
     questions.read_to_string(&mut asked).unwrap();
     let status = child.wait().unwrap().code();
-    // The last of the other side: what was shown comes, then the end.
+    // The other end is closed: buffered output arrives, then the end.
     drop(slave);
     let mut shown = Vec::new();
     let _ = terminal.read_to_end(&mut shown);

@@ -22,9 +22,9 @@ use std::{
 /// The contract, of two live viewers and the page: what is no program code. The rest of 5 MB is
 /// the program itself, which on this machine is another one, with shared libraries.
 const ANONYMOUS_KB_MAX: u64 = 4200;
-/// So much more sixteen may cost for a moment.
+/// What sixteen may cost in addition, briefly.
 const MOMENT_KB_MAX: u64 = 600;
-/// So much more the second half may cost than the first.
+/// How much more the second half may cost than the first.
 const GROWTH_KB_MAX: u64 = 256;
 /// The contract.
 const ANSWER_MAX: Duration = Duration::from_millis(100);
@@ -94,7 +94,7 @@ fn a_crowd_costs_no_frame_no_memory_and_no_patience() {
     assert!(!nvr.log().contains("panicked"));
 }
 
-/// What a short recording is, so many times over.
+/// A short recording, repeated.
 fn write_old_recordings(folder: &Path) {
     let clip = Clip::committed("plain.h264").unwrap();
     let options = Options { speed: Speed::Max, frames: Some(50), ..Options::default() };
@@ -107,7 +107,7 @@ fn write_old_recordings(folder: &Path) {
     }
 }
 
-/// Two of each; of those who carry media there are six.
+/// Two of each; six of them carry media.
 const CROWD: [fn(&Scene); 16] = [
     |scene| scene.take("/live/camera.mp4", Pace::Full),
     |scene| scene.take("/live/camera.mp4", Pace::Full),
@@ -138,7 +138,7 @@ struct Scene {
     address: String,
     process: u32,
     is_over: AtomicBool,
-    /// Bytes that reached somebody.
+    /// Bytes received by a client.
     taken: AtomicU64,
     /// Every few milliseconds.
     anonymous_kb: Mutex<Vec<u64>>,
@@ -215,7 +215,7 @@ impl Scene {
         stream.write_all(request.as_bytes()).unwrap();
         let total = self.drain(&mut stream, Pace::Full);
         assert!(self.is_over(), "the connection ended after {total} bytes");
-        // 4 Mbit/s for 12 s, less what went before he came.
+        // 4 Mbit/s for 12 s, less what was sent before it connected.
         assert!(total > 3_000_000, "{total} bytes of live video");
     }
 
@@ -285,7 +285,7 @@ impl Scene {
     }
 }
 
-/// How often those who wait look whether it is over.
+/// How often clients check whether the test is over.
 const TICK: Duration = Duration::from_millis(200);
 
 fn is_timeout(error: &io::Error) -> bool {

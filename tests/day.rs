@@ -103,7 +103,7 @@ struct BadDay {
     has_sets: bool,
     gate_is_open: bool,
     network: Network,
-    /// Frames until the clock is right, and until times are to be trusted.
+    /// Frames until the clock is right, and until times can be trusted.
     clock_wrong: u64,
     clock_doubtful: u64,
     /// Frames until the card is well, and since then.
@@ -175,7 +175,7 @@ impl BadDay {
         self.end(total);
     }
 
-    /// True if the stream begins anew.
+    /// Returns true if the stream starts over.
     fn trouble_the_connection(&mut self, number: u64) -> bool {
         if self.one_in(400) {
             self.deliver_held();
@@ -211,7 +211,7 @@ impl BadDay {
     fn change_source(&mut self, is_first: bool) {
         self.source.ssrc += 1;
         self.source.sequence = self.below(65_536) as u16;
-        // Of one that nothing arrived of, nobody knows.
+        // A source without any packet that arrived remains unknown.
         let is_first = is_first || self.network.is_first && !self.network.is_known;
         let (lost, restarts) = (self.network.lost, self.network.restarts);
         self.network = Network { is_first, lost, restarts, ..Network::default() };
@@ -294,7 +294,7 @@ impl BadDay {
         let (sets, slices) = arrived.split_at(usize::from(is_key));
         let is_whole = slices.iter().all(|arrived| *arrived);
         self.has_sets |= sets == [true];
-        // Without sets nobody looks at more of a frame than its beginning.
+        // Without parameter sets, only the beginning of a frame is read.
         self.whole += u64::from(if self.has_sets { is_whole } else { slices[0] });
         self.gate_is_open = is_whole && self.has_sets && (self.gate_is_open || is_key);
         if self.gate_is_open {

@@ -17,7 +17,7 @@ fn both_engines_store_the_same_and_ffmpeg_costs_more() {
         let directory = tempfile::tempdir().unwrap();
         let storage = format!("segment_seconds = {segment}\nkeep_free_percent = 0");
         let text = config(directory.path(), &storage, &[("camera", &camera.url("cam"))]);
-        // As it is shipped, but for the engine.
+        // As shipped, except for the engine.
         let text = text.replace("buffer_kb = 8192", &format!("engine = {engine:?}"));
         Nvr::start_release(directory, &text.replace("debug", "info"))
     };

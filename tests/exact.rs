@@ -1,4 +1,4 @@
-//! What the camera sent is what the files hold, codec by codec.
+//! The files contain exactly what the camera sent, codec by codec.
 
 use crate::support::{
     Nvr, SHORT_SEGMENTS, assert_exact, assert_ffmpeg_is_silent, mp4, record_to_the_end,

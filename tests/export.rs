@@ -1,4 +1,4 @@
-//! What was recorded when, listed and saved from a shell.
+//! Recordings listed and saved from a shell, by time.
 
 use crate::{
     clip::{recorded, span},
@@ -55,7 +55,7 @@ fn an_export_is_what_the_server_hands_out_also_where_none_runs() {
     let (status, film, complaint) = run(folder.path(), &[&export[..], &to_output].concat());
     assert_eq!((status, &*complaint), (Some(0), ""));
     assert!(film == wanted.body);
-    // What is no file is written to, and stays what it is.
+    // Something other than a file is written to, and not replaced.
     let to_device = ["-o", "/dev/null", "--socket", socket];
     assert_eq!(run(folder.path(), &[&export[..], &to_device].concat()).0, Some(0));
     assert!(!fs::metadata("/dev/null").unwrap().is_file());

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-/// What is promised, whatever went wrong.
+/// The promise, regardless of the fault.
 const RECORDING_AGAIN: Duration = Duration::from_secs(15);
 
 fn camera() -> Builder {
@@ -39,7 +39,7 @@ fn start_with(url: &str, path: &Path) -> Nvr {
     Nvr::start_with(directory, &text, &[])
 }
 
-/// An FFmpeg that says of itself what the real one says, and otherwise runs `script`.
+/// An FFmpeg that reports the real one's version, and otherwise runs `script`.
 fn stand_in(directory: &Path, script: &str) -> PathBuf {
     let path = directory.join("stand-in");
     let asked = "case \"$*\" in *-version*|*-formats*|*demuxer=rtsp*) exec ffmpeg \"$@\";; esac";

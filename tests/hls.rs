@@ -114,7 +114,7 @@ fn frames_of_gstreamer(url: &str) -> usize {
     said.matches("chain   ***").count()
 }
 
-/// What it takes of it, in a file that goes with the folder.
+/// What it received, in a file that is deleted with the folder.
 fn play_with_vlc(url: &str) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();

@@ -14,10 +14,10 @@ use camera::{Camera, Clip, Options};
 use smolnvr::{limits, web::access::Form};
 use std::{fs, path::Path, time::Duration};
 
-/// What anybody may be made to wait while others are hostile.
+/// The longest wait of a client while others are hostile.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// So many, at 25 a second.
+/// This many frames, at 25 a second.
 fn frames(count: u64) -> Options {
     Options { frames: Some(count), ..Options::default() }
 }
@@ -104,7 +104,7 @@ fn no_hostile_request_reaches_the_file_system_or_costs_a_frame() {
     assert_nothing_is_lost(nvr, &camera, &clip, FRAMES);
 }
 
-/// What the daemon looks at by itself while it records.
+/// Files that the daemon opens by itself while it records.
 const OWN_PATHS: &[&str] = &["/proc/self/mountinfo", "/tmp/sysupgrade.lock"];
 
 #[test]
@@ -134,7 +134,7 @@ fn hostile_connections_keep_nobody_from_the_page_and_cost_no_frame() {
     let mut bodies: Vec<_> = (0..4).map(|_| Client::new(&address)).collect();
     bodies.iter_mut().for_each(|client| client.send(body.as_bytes()));
     assert_answers_at_once(&nvr, &address);
-    // Who asks for much and takes nothing.
+    // A client that requests much and reads nothing.
     let much =
         format!("GET /recordings/camera/000.mp4 HTTP/1.1\r\nHost: {HOST}\r\n\r\n").repeat(50);
     let mut deaf: Vec<_> = (0..2).map(|_| Client::new(&address)).collect();
@@ -240,7 +240,7 @@ fn absurd_ranges_get_the_file_a_part_of_it_or_416() {
         (&format!("bytes={size}-"), 416),
         ("bytes=18446744073709551615-", 416),
         ("bytes=-0", 416),
-        // What is no range is ignored (RFC 9110 §14.2).
+        // An invalid range is ignored (RFC 9110 §14.2).
         ("bytes=5-4", 200),
         ("bytes=-", 200),
         ("bytes=", 200),

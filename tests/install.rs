@@ -51,7 +51,7 @@ impl Board {
         fs::copy("/usr/bin/busybox", board.root("usr/bin/busybox")).unwrap();
         symlink("usr/lib", board.root("lib")).unwrap();
         symlink("usr/lib64", board.root("lib64")).unwrap();
-        // What Debian's BusyBox lacks or this machine can not have.
+        // Not in Debian's BusyBox, or impossible on this machine.
         board.command("uname", "echo armv7l");
         board.command("mkfs.vfat", "exec mkdosfs \"$@\"");
         board.command(
@@ -143,7 +143,7 @@ impl Board {
         assert!(!self.card().iter().any(|file| file.ends_with(".new")), "{:?}", self.card());
     }
 
-    /// Boots as the firmware does, which pipes what the card's script says into a logger.
+    /// Boots as the firmware does, which pipes the output of the card's script into a logger.
     fn assert_starts_at_boot(&self) {
         self.assert_boot(&format!("sh {CARD}/autostart.sh | cat; {ANSWERS}"));
     }

@@ -1,4 +1,4 @@
-//! Recordings that somebody wants to keep: by the API, in the files, over a restart.
+//! Recordings that are kept: by the API, in the files, over a restart.
 
 use crate::support::{
     Nvr, SHORT_SEGMENTS, assert_all_whole, config, frames_in,

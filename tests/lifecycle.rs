@@ -51,7 +51,7 @@ fn ends_in_order(signal: &str) {
     });
     assert!(torn_down, "{:?}", camera.sessions());
     assert_eq!(nvr.complaints(), [""; 0]);
-    // What is said of a camera names it, even at the very end.
+    // Every message about a camera names it, even the last one.
     wait_for("the last file's line", || nvr.log().matches(" closed\n").count() == files.len());
     assert!(!nvr.log().contains("camera= "), "{}", nvr.log());
 }
@@ -175,7 +175,7 @@ fn foreign_files_and_gaps_are_left_alone() {
     let storage = SHORT_SEGMENTS.replace("segment_seconds = 2", "segment_seconds = 4");
     let config = config(directory.path(), &storage, &[("camera", &camera.url("cam"))]);
     let mut nvr = Nvr::start_with(directory, &config, &[]);
-    // The next number is taken by somebody else while smolnvr runs, within the first file's 4 s.
+    // Another program uses the next number while smolnvr runs, within the first file's 4 s.
     wait_for("the first file", || recordings.join("104.mp4").exists());
     fs::write(recordings.join("105.mp4"), "put there meanwhile").unwrap();
     record_to_the_end(&mut nvr, &camera, 200);

@@ -1,4 +1,5 @@
-//! Live video as players and browsers get it: every frame, from a key frame on, whoever else looks.
+//! Live video as players and browsers get it: every frame, from a key frame on, regardless of other
+//! viewers.
 
 use crate::support::{
     Nvr, SHORT_SEGMENTS, assert_exact, assert_ffmpeg_is_silent, assert_is_part_of, bench_clip,
@@ -40,7 +41,7 @@ fn next_box(client: &mut Client<std::net::TcpStream>) -> Vec<u8> {
     [head, client.bytes(length - 8)].concat()
 }
 
-/// Reads an endless file until it has so many frames.
+/// Reads an endless file until it contains this many frames.
 fn watch_file(client: &mut Client<std::net::TcpStream>, frames: usize) -> Vec<u8> {
     let mut bytes = [next_box(client), next_box(client)].concat();
     while mp4::parse(&bytes).unwrap().samples.len() < frames {
@@ -177,7 +178,7 @@ fn a_camera_that_goes_and_comes_back_as_another_is_followed() {
         }
     };
     assert!(words.starts_with("wait: "), "{words}");
-    // Somebody who comes now is told so, too.
+    // A viewer that connects now is told as well.
     let mut late = WebSocket::open(&address, "/live/camera");
     assert!(late.text().starts_with("wait: "));
 
@@ -191,7 +192,7 @@ fn a_camera_that_goes_and_comes_back_as_another_is_followed() {
         let numbers: Vec<_> = movie.samples.iter().map(|it| frame_number(it, &new)).collect();
         assert!(numbers.windows(2).all(|pair| pair[1] == (pair[0] + 1) % 100), "{numbers:?}");
     }
-    // A file can not become another: it ends, whole.
+    // A file cannot change its parameters: it ends, complete.
     let rest = file.rest();
     assert_eq!(mp4::parse(&rest).map_or(rest.len(), |movie| movie.end), rest.len());
 }
@@ -232,7 +233,7 @@ fn a_viewer_who_does_not_read_slows_nobody_and_goes_on_at_a_newer_key_frame() {
     deaf.begin("GET", "/live/camera.mp4", &[], "");
     assert_eq!(deaf.head().status, 200);
     let mut socket = WebSocket::over(Client::narrow(&address), "/live/camera");
-    // Meanwhile somebody else misses nothing.
+    // Meanwhile another viewer misses nothing.
     let good = watch_socket(&mut WebSocket::open(&address, "/live/camera"), 150).1;
     assert_flawless(&good, &clip);
     assert!(frames() >= 150);
@@ -304,7 +305,7 @@ fn a_seventh_player_is_told_so_and_places_come_free() {
     while !matches!(sockets[0].next(), Message::Close(_)) {}
     assert_eq!(sockets[0].next(), Message::End);
     wait_for("a free place", || viewers(&nvr) == 5);
-    // The camera says nothing any more, so nothing is sent: who goes is noticed all the same.
+    // The camera is silent, so nothing is sent: a viewer that leaves is noticed all the same.
     drop(camera);
     wait_for("the camera to be gone", || nvr.status()["cameras"][0]["state"] != "live");
     drop((files, sockets));

@@ -1,7 +1,7 @@
-//! The page in a real browser: everything that a person does with it, and what he sees then.
+//! The page in a real browser: everything that a person does with it, and what appears.
 //!
 //! `ci/page/*.py` drive Chromium and tell each step in a line of JSON; what only this side knows is
-//! checked here: what the camera has sent, how the process ended, what the files hold.
+//! checked here: the frames sent by the camera, the exit of the process, the content of the files.
 
 use crate::support::{
     Nvr, SHORT_SEGMENTS, assert_all_whole, bench_clip, config, frames_in, numbered_clip,
@@ -210,7 +210,7 @@ pub fn copy_to_last_week(nvr: &Nvr, length_ms: i64) -> i64 {
     start
 }
 
-/// Another number, boot and time in the box that says whose a recording is; its clock was right.
+/// Another number, boot and time in the box that names a recording's owner; its clock was right.
 fn relabel(recording: &mut [u8], number: u32, start_ms: i64) {
     let uuid = recording.windows(4).position(|kind| kind == b"uuid").unwrap();
     let identity = &mut recording[uuid + 4 + 16..];

@@ -82,7 +82,7 @@ fn record(clip: &Clip) -> usize {
     files.len()
 }
 
-/// Of so many files each is as long as is configured.
+/// This many files, each of the configured length.
 fn plain_files() -> usize {
     record(&mixed(|_| false))
 }

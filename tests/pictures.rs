@@ -20,7 +20,7 @@ use std::{
 
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// A daemon whose camera has these further keys.
+/// A daemon whose camera has these additional keys.
 fn start(url: &str, keys: &str) -> Nvr {
     let directory = tempfile::tempdir().unwrap();
     let text = config(directory.path(), SHORT_SEGMENTS, &[("yard", url)]);
@@ -168,7 +168,7 @@ fn viewers_get_the_smaller_stream_which_runs_only_for_them() {
     assert_eq!(recorded.state, SessionState::Playing, "the recording goes on");
 }
 
-/// A hash of what a JPEG shows.
+/// A hash of a decoded JPEG.
 fn shown(picture: &Path) -> String {
     let picture = picture.to_str().unwrap();
     let arguments = ["-v", "error", "-i", picture, "-f", "framemd5", "-"];

@@ -41,7 +41,7 @@ fn clip(codec: Codec, size: &str) -> Clip {
     Clip::new(codec, &output.stdout, &times).unwrap()
 }
 
-/// A daemon whose FFmpeg is `ffmpeg`, and whose camera has these further keys.
+/// A daemon whose FFmpeg is `ffmpeg`, and whose camera has these additional keys.
 fn start(url: &str, ffmpeg: &str, keys: &str) -> Nvr {
     let directory = tempfile::tempdir().unwrap();
     let storage = "segment_seconds = 60\nsync_seconds = 1\nkeep_free_percent = 0";
@@ -69,7 +69,7 @@ fn reason(answer: &Answer) -> String {
     answer.json()["error"].as_str().unwrap().to_owned()
 }
 
-/// Processes whose parent is that one, zombies too.
+/// The children of a process, including zombies.
 fn children(parent: u32) -> Vec<String> {
     let stats = fs::read_dir("/proc")
         .unwrap()
@@ -82,7 +82,7 @@ fn children(parent: u32) -> Vec<String> {
     stats.filter(is_child).collect()
 }
 
-/// What is recorded has every frame of the clip since its beginning, whatever else was done.
+/// The recording contains every frame of the clip from its beginning, whatever else was done.
 fn assert_nothing_is_lost(mut nvr: Nvr, clip: &Clip) {
     wait_for("a round of the clip", || frames_in(&nvr.files()) > clip.access_units().len());
     assert!(nvr.terminate().0.success());

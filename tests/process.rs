@@ -43,7 +43,7 @@ async fn gone(id: u32) {
     }
 }
 
-/// Waits until it said so much.
+/// Waits for this much output.
 async fn said(process: &mut Process, words: &str) {
     let log = process.log().clone();
     let heard = async {
@@ -95,7 +95,7 @@ fn a_child_is_bounded_and_goes_first_where_memory_runs_out() {
     let niceness = |program: Program| text(&program).trim().parse::<i8>().unwrap();
     let ours = niceness(shell("nice"));
     assert_eq!(niceness(shell("nice").niceness(5)), (ours + 5).min(19));
-    // `tail` keeps what it reads: more than there is.
+    // `tail` keeps its input: more than fits into memory.
     let greedy = shell("head -c 100000000 /dev/zero | tail -c 100000000 | wc -c");
     assert_eq!(text(&greedy).trim(), "100000000");
     assert_eq!(text(&greedy.memory_max(64 << 20)).trim(), "0");
@@ -117,7 +117,7 @@ fn a_child_has_no_more_rights_than_it_needs_and_gets_none_again() {
         assert_eq!(nobody, [&["65534", "65534"][..], &none].concat());
         assert_eq!(same.first().unwrap(), "0");
         assert!(same.ends_with(&none.map(str::to_owned)), "{same:?}");
-        // It may not even read what is ours, but is still bound to us.
+        // It may not even read our files, but is still tied to our process.
         let folder = tempfile::tempdir().unwrap();
         let ours = folder.path().join("ours");
         fs::write(&ours, "secret").unwrap();

@@ -184,7 +184,7 @@ fn a_slow_link_loses_nothing() {
     assert_exact(&nvr.files(), &Clip::committed("plain.h264").unwrap(), 0, FRAMES as u64);
 }
 
-/// A camera that sends whoever asks to another place.
+/// A camera that redirects its clients.
 fn redirecting(to: &str) -> Camera {
     let options = Options { redirect: Some(to.to_owned()), ..Options::default() };
     let builder = Camera::builder().auth(Auth::new(Scheme::Digest, "admin", "secret"));

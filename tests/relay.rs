@@ -15,7 +15,7 @@ use std::{
 };
 
 const LONG: &str = "segment_seconds = 600\nsync_seconds = 1\nkeep_free_percent = 0";
-/// What a client records before it leaves: 4 s.
+/// The frames that a client records before it leaves: 4 s.
 const ENOUGH: usize = 100;
 /// x:correct horse
 const OWNER: &str = "Authorization: Basic eDpjb3JyZWN0IGhvcnNl\r\n";
@@ -46,7 +46,7 @@ impl Relay {
         format!("rtsp://127.0.0.1:{}/yard", self.port)
     }
 
-    /// What a second recorder makes of it.
+    /// The recordings of a second recorder.
     fn record(&self, keys: &str) -> (Nvr, Vec<mp4::Movie>) {
         let directory = tempfile::tempdir().unwrap();
         let text = config(directory.path(), LONG, &[("camera", &self.url())]);

@@ -1,4 +1,4 @@
-//! SIGHUP: what a new configuration does not touch goes on, and nothing of the old one stays
+//! SIGHUP: parts that a new configuration does not touch go on, and nothing of the old one stays
 //! behind.
 
 use crate::support::{

@@ -1,4 +1,4 @@
-//! Who may do what: each cell of the table in docs/access.md is tried.
+//! Permissions: each cell of the table in docs/access.md is tried.
 
 use crate::support::{
     Nvr, SHORT_SEGMENTS, config,
@@ -18,7 +18,7 @@ const LINK: [&str; 3] =
 
 type Request = (&'static str, &'static str, &'static str);
 
-/// What a row of the table is about; `None` where it needs a daemon without a password.
+/// The request of a row; `None` if it needs a daemon without a password.
 fn requests(row: &str) -> Option<&'static [Request]> {
     Some(match row {
         "`GET /`" => &[("GET", "/", ""), ("HEAD", "/", ""), ("GET", "/app.js", "")],
@@ -57,7 +57,7 @@ fn requests(row: &str) -> Option<&'static [Request]> {
     })
 }
 
-/// Rows of the table: what, and a word for each who.
+/// Rows of the table: the request, and a word for each kind of client.
 fn table() -> Vec<Vec<String>> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/access.md");
     let text = fs::read_to_string(page).unwrap();
@@ -77,7 +77,7 @@ fn daemon() -> (Nvr, String, Port) {
     (nvr, address, port)
 }
 
-/// Whether one of the five gets what he asks for; `session` is a log-in's cookie.
+/// Returns true if a kind of client is admitted; `session` is a login's cookie.
 fn may(nvr: &Nvr, who: usize, session: &str, more: &[&str], request: Request) -> bool {
     let (method, target, body) = request;
     let foreign = [session, "Origin: https://evil.example", "Sec-Fetch-Site: cross-site"];
@@ -95,7 +95,7 @@ fn may(nvr: &Nvr, who: usize, session: &str, more: &[&str], request: Request) ->
         ask(&nvr.web_address(), method, target, &fields, body)
     };
     assert!([200, 400, 401, 403, 404, 405, 409].contains(&answer.status), "{request:?} {answer:?}");
-    // A password without the old one is refused for what it lacks.
+    // Without the old password, a new one is refused for lacking it.
     ![400, 401, 403].contains(&answer.status)
 }
 

@@ -218,7 +218,7 @@ fn what_somebody_wrote_by_hand_is_not_overwritten() {
 fn where_the_file_can_not_be_written_everything_stays_and_that_is_said() {
     let (nvr, address) = nvr(&[], SHORT_SEGMENTS);
     let (before, config) = (text(&nvr), shown(&address));
-    // What is not empty can not be written over, whoever asks.
+    // A setting that is not empty cannot be overwritten by any client.
     fs::create_dir_all(nvr.directory.path().join("smolnvr.toml.new/in the way")).unwrap();
     let answer = change(&address, &json!({"storage": {"keep_days": 3}}));
     assert_eq!(answer.status, 500, "{answer:?}");

@@ -50,7 +50,7 @@ fn record(name: &str, sound: Sound, keys: &str) -> Recorded {
 }
 
 impl Recorded {
-    /// Compares all files with what was sent; answers the number of the first frame that is there.
+    /// Compares all files with what was sent; returns the number of the first frame.
     fn assert_sound(&self) -> u64 {
         let (ticks, rate) =
             (i64::from(self.sound.frame_ticks()), i64::from(self.sound.clock_rate()));

@@ -87,7 +87,7 @@ fn nothing_that_strangers_begin_keeps_the_owner_out() {
         assert_eq!(status.status, 200, "{way}: {status:?}");
         let status = Client::from(50, &address).ask("GET", "/api/status", &[BASIC], "");
         assert_eq!(status.status, 200, "{way}: {status:?}");
-        // Nor does it end what the owner is looking at.
+        // Nor does it end the owner's stream.
         let mut looking = listen(Client::new(&address), &cookie);
         let more: Vec<_> = (0..MANY).map(|_| Client::from(51, &address)).collect();
         assert!(looking.until(b"\n\n").is_some(), "{way}");
@@ -109,7 +109,7 @@ fn a_refused_body_is_not_waited_for() {
         assert_eq!((answer.status, answer.field("Connection")), (status, Some("close")), "{line}");
         assert!(client.rest().is_empty());
     }
-    // Who is known may send a whole configuration.
+    // A known client may send a complete configuration.
     let body = format!("{{\"storage\":{{\"keep_days\":3}}}}{:4000}", "");
     let answer = ask(&address, "PUT", "/api/config", &[&cookie, ORIGIN], &body);
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -240,7 +240,7 @@ fn flood(address: &str, stop: &AtomicBool, opened: &AtomicU64) {
             continue;
         };
         opened.fetch_add(1, Ordering::Relaxed);
-        // What goes wrong here is what is wanted.
+        // Errors are intended here.
         let _ = match round % 4 {
             0 => Ok(()),
             1 => stream.write_all(half.as_bytes()),
@@ -262,7 +262,7 @@ fn a_flood_of_connections_takes_no_memory_and_no_frame() {
     let camera = Camera::builder().stream_with("cam", clip, options).start().unwrap();
     let (mut nvr, address, cookie) = protected(&camera.url("cam"), "");
     nvr.wait_for_recording(&[]);
-    // What the owner's own requests take is taken already.
+    // Memory for the owner's own requests is allocated already.
     for _ in 0..MANY {
         assert_eq!(ask(&address, "GET", "/api/status", &[&cookie], "").status, 200);
     }
@@ -286,7 +286,7 @@ fn a_flood_of_connections_takes_no_memory_and_no_frame() {
             assert_eq!(local.ask("GET", "/api/status", &[], "").status, 200);
             most_open = most_open.max(files());
         }
-        // He may have to wait for the kernel to let him in between all those.
+        // The kernel may make the owner wait among all those connections.
         wait_for("the owner to be in", || {
             let timeout = Duration::from_secs(8);
             let stream = TcpStream::connect_timeout(&address.parse().unwrap(), timeout);

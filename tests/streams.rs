@@ -91,7 +91,7 @@ fn cropping_with_a_picture_set_that_changes() {
     records(&[first.clone(), second, first].concat(), 3600);
 }
 
-/// The second group has none: what refers to it is what the camera sent, and stays.
+/// The second group has none: references to it were sent by the camera, and stay.
 #[test]
 fn a_key_frame_that_the_camera_leaves_out() {
     let stream = encoded("320x240", "ref=1", &[]);

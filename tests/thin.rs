@@ -14,7 +14,7 @@ use std::{
 const CLIPS: [(&str, &str); 3] =
     [("camera", "bframes.h264"), ("yard", "bframes.h265"), ("gate", "opengop.h265")];
 const STORAGE: &str = "segment_seconds = 4\nsync_seconds = 1\nkeep_free_percent = 0";
-/// Of each camera, the last one as old as it is.
+/// Of each camera; the last one as recent as it is.
 const RECORDINGS: usize = 3;
 
 fn list(address: &str, camera: &str) -> Vec<Value> {

@@ -1,4 +1,4 @@
-//! What was recorded when, as `/api/timeline` and `/api/days` tell it, of a machine whose clock is
+//! When what was recorded, as `/api/timeline` and `/api/days` tell it, of a machine whose clock is
 //! trusted.
 
 use crate::support::{Nvr, SHORT_SEGMENTS, config, http::ask, step_the_clock, unix_time, wait_for};

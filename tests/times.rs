@@ -7,7 +7,7 @@ use crate::support::{
 use camera::{Camera, Clip, Clock, Faults, Options, SessionState, Speed, TimestampJump};
 use std::time::Duration;
 
-/// Records so many frames of a camera with that clock; the samples' presentation steps by file.
+/// Records this many frames of a camera with that clock; the samples' presentation steps by file.
 fn recorded(clock: Clock, frames: u64, said: &str) -> Vec<Vec<i64>> {
     let clip = Clip::built_in();
     let faults = Faults { clock, ..Faults::default() };
@@ -40,7 +40,7 @@ fn recorded(clock: Clock, frames: u64, said: &str) -> Vec<Vec<i64>> {
     steps
 }
 
-/// Ten times faster than real time: nobody looks at when frames arrive.
+/// Ten times faster than real time: arrival times are not used.
 fn jumps(ticks: i32, said: &str) {
     const FRAMES: u64 = 300;
     let clip = Clip::built_in();

@@ -1,4 +1,4 @@
-//! Recordings as players ask for them, their list, events, and who gets a connection.
+//! Recordings as players ask for them, their list, events, and the limit of connections.
 
 #![expect(clippy::disallowed_methods, reason = "answers come in time, which is measured")]
 
@@ -20,7 +20,7 @@ use std::{
 /// The contract: from a change to the event.
 const EVENT_MAX: Duration = Duration::from_secs(2);
 
-/// So many frames at a multiple of real time.
+/// This many frames at a multiple of real time.
 fn sent(frames: Option<u64>, speed: f64) -> Options {
     Options { frames, speed: Speed::Times(speed), ..Options::default() }
 }
@@ -156,7 +156,7 @@ fn a_growing_recording_ends_where_a_fragment_ends() {
             }
             None => tags.push((tag, answer.body.len())),
         }
-        // A slow one, who begins before the close and ends after it.
+        // A slow client, which begins before the close and ends after it.
         if running.is_none() && tags.len() == 2 {
             other.begin("GET", &target, &[], "");
             let length = other.head().field("Content-Length").unwrap().parse().unwrap();
@@ -367,7 +367,7 @@ fn idle_connections_make_way_for_new_ones() {
     assert!(idle.iter_mut().all(|it| it.ask("GET", "/api/status", &[], "").status == 200));
     drop((idle, fifth));
 
-    // Then those whose client keeps them busy, the oldest first.
+    // Then those with a slow client, oldest first.
     let mut feeds: Vec<_> = (0..4).map(|_| Feed::open(&nvr)).collect();
     assert!(feeds.iter_mut().all(|feed| feed.next().is_some()));
     assert_eq!(ask(&address, "GET", "/api/status", &[], "").status, 200);

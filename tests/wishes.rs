@@ -70,7 +70,7 @@ impl Download {
     }
 }
 
-/// What the daemon was asked and said, against what must be so.
+/// The requests and replies of the daemon, compared with the expected ones.
 struct Sequence<'a> {
     nvr: &'a Nvr,
     address: &'a str,
@@ -247,7 +247,7 @@ fn no_record_begins_without_and_start_begins_to() {
     }
 }
 
-/// Everybody who may look: live both ways, events, a download that is not read, one idle.
+/// All kinds of viewers: live both ways, events, a download that is not read, one idle.
 fn audience(address: &str) -> (Vec<Client<TcpStream>>, WebSocket) {
     let mut clients = Vec::new();
     for target in ["/live/camera.mp4", "/api/events", "/recordings/camera/000.mp4"] {

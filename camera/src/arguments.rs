@@ -1,4 +1,4 @@
-//! Arguments: what was typed in, a camera to be out.
+//! Arguments: the command line in, the cameras to start out.
 
 use std::error::Error;
 use std::num::NonZero;
@@ -13,7 +13,7 @@ use lexopt::prelude::*;
 
 pub struct Arguments {
     pub builder: Builder,
-    /// Where the control socket is to be.
+    /// The path of the control socket.
     pub control: Option<PathBuf>,
 }
 

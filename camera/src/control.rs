@@ -19,7 +19,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// Listens at `path`; what is left there of an earlier run is removed.
+    /// Listens at `path`; a socket left by an earlier run is removed.
     ///
     /// # Errors
     /// The system's.

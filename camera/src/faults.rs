@@ -2,33 +2,33 @@
 //!
 //! A [`Filter`] stands between packetizer and transport, one a session: it sees each frame's
 //! packets before they leave, may change the list, and says whether the session goes on. Frames and
-//! packets are counted from the session's beginning. What a camera says wrong is in `quirks`.
+//! packets are counted from the session's beginning. Faults of its replies are in `quirks`.
 
 use crate::clip::Codec;
 use crate::packetize::{self, Packet};
 
-/// What goes wrong, and when; nothing by default. May change while sessions play.
+/// Faults and their times; none by default. May change while sessions play.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Faults {
-    /// The connection closes after so many frames.
+    /// The connection closes after this many frames.
     pub drop_after: Option<u64>,
-    /// After so many frames nothing is sent any more, and the connection stays.
+    /// After this many frames nothing more is sent, and the connection stays open.
     pub stall_after: Option<u64>,
     pub timestamp_jump: Option<TimestampJump>,
     pub clock: Clock,
-    /// From so many frames on the packets have another SSRC and numbering.
+    /// After this many frames, packets have another SSRC and numbering.
     pub restart_after: Option<u64>,
-    /// Every so many-th packet is lost, its sequence number with it.
+    /// Every n-th packet is lost, with its sequence number.
     pub lose_every: Option<u64>,
-    /// Of a thousand packets so many are lost, sent twice, overtaken by the next few.
+    /// Out of a thousand packets, how many are lost, sent twice, overtaken by the next few.
     pub lose_per_mille: u32,
     pub double_per_mille: u32,
     pub reorder_per_mille: u32,
-    /// Before every so many-th packet come bytes that mean nothing.
+    /// Before every n-th packet come meaningless bytes.
     pub garbage_every: Option<u64>,
-    /// The same with a packet whose header promises far more than there is.
+    /// The same with a packet whose header announces far more bytes than follow.
     pub absurd_every: Option<u64>,
-    /// No more than so many kilobits a second get through.
+    /// At most this many kilobits a second get through.
     pub link_kbit: Option<u64>,
 }
 
@@ -49,7 +49,7 @@ pub enum Clock {
     Millis,
     /// Nothing: each frame has the time of the first.
     Still,
-    /// So many per cent of the true ticks.
+    /// This percentage of the true ticks.
     Percent(u32),
 }
 
@@ -66,7 +66,7 @@ pub(crate) enum Outgoing {
 /// What becomes of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
-    /// Send what the list now holds.
+    /// Send the current content of the list.
     Send,
     /// Not now: ask again later.
     Wait,
@@ -74,7 +74,7 @@ pub(crate) enum Verdict {
     Close,
 }
 
-/// What a frame lost.
+/// The losses of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Loss {
     /// Packets that are missing before one that was sent, of this frame or earlier ones.
@@ -99,7 +99,7 @@ impl Faults {
     /// Sets the fault called `name`; `off` ends it.
     ///
     /// # Errors
-    /// What is wrong with name or value.
+    /// The fault of a name or value.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         let number = || -> Result<Option<u64>, String> {
             if value == "off" {
@@ -171,7 +171,7 @@ impl Filter {
         }
     }
 
-    /// What is added to the RTP times of a frame.
+    /// Ticks added to the RTP times of a frame.
     pub(crate) fn timestamp_shift(&self, faults: &Faults, frame: u64) -> u32 {
         let jump = faults.timestamp_jump.filter(|jump| frame >= jump.after);
         jump.map_or(0, |jump| jump.ticks.cast_unsigned())
@@ -213,7 +213,7 @@ impl Filter {
         (out, loss)
     }
 
-    /// What is still held back at the end.
+    /// Packets still held back at the end.
     pub(crate) fn rest(&mut self) -> Vec<Outgoing> {
         self.held.drain(..).map(|(_, packet)| Outgoing::Packet(packet)).collect()
     }

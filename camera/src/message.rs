@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::io::{self, BufRead, Read};
 
-/// What a client sends.
+/// A client's input.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incoming {
     Request(Request),

@@ -126,7 +126,7 @@ fn shows_picture(codec: Codec, payload: &[u8]) -> bool {
     }
 }
 
-/// What a sender report says besides the name (RFC 3550 §6.4.1).
+/// The content of a sender report besides the name (RFC 3550 §6.4.1).
 #[derive(Clone, Copy, Debug)]
 pub struct Report {
     pub ssrc: u32,

@@ -53,7 +53,7 @@ quirks! {
     OtherChannels = "other-channels",
     /// `RTP/AVP` answered for `RTP/AVP/TCP`.
     AvpForTcp = "avp-for-tcp",
-    /// Blocks of a channel that nobody set up.
+    /// Blocks of a channel that was not set up.
     StrangeChannel = "strange-channel",
     /// Basic before Digest.
     SeveralChallenges = "several-challenges",

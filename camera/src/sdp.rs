@@ -19,12 +19,12 @@ pub enum ParameterSets {
     InBand,
 }
 
-/// What the description calls the stream.
+/// The stream's name in the description.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Announced {
     #[default]
     AsItIs,
-    /// A fault: the stream of a camera that is set to JPEG, which a recorder can not take.
+    /// A fault: the stream of a camera that is set to JPEG, which cannot be recorded.
     Jpeg,
 }
 

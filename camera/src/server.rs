@@ -1,4 +1,4 @@
-//! The camera: a listener on loopback, its streams, and what they have sent.
+//! The camera: a listener on loopback, its streams, and statistics of what they sent.
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
@@ -63,7 +63,7 @@ impl Builder {
         self
     }
 
-    /// Each session ends after so many frames; see [`Options::then`].
+    /// Each session ends after this many frames; see [`Options::then`].
     pub fn frames(mut self, frames: u64) -> Builder {
         self.options.frames = Some(frames);
         self

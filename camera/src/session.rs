@@ -44,7 +44,7 @@ impl Drop for Player {
     }
 }
 
-/// What a session needs to play.
+/// Everything a session needs to play.
 pub(crate) struct Sender {
     session: Session,
     stream: Arc<Stream>,
@@ -291,7 +291,7 @@ impl Sender {
 /// The sound of a session.
 struct Sounding {
     sound: Sound,
-    /// `None` where nobody asked for it.
+    /// `None` if the client did not ask for it.
     transport: Option<Transport>,
     ssrc: u32,
     first_timestamp: u32,

@@ -26,7 +26,7 @@ pub struct Sound {
     pub encoding: Encoding,
     /// Frames that are sent; `None`: as long as there are pictures.
     pub frames: Option<u64>,
-    /// Every so many-th packet is lost, its sequence number with it.
+    /// Every n-th packet is lost, with its sequence number.
     pub lose_every: Option<u64>,
     /// SETUP of its track is refused.
     pub is_refused: bool,
@@ -49,13 +49,13 @@ impl Sound {
         if self.is_aac() { 1024 } else { 320 }
     }
 
-    /// What a decoder gets.
+    /// The decoder's input.
     pub fn frame(&self, number: u64) -> Vec<u8> {
         if self.is_aac() {
             let frames = adts_frames(AAC);
             return frames[(number % frames.len() as u64) as usize].to_vec();
         }
-        // A saw-tooth whose pitch tells the frame.
+        // A saw-tooth whose pitch identifies the frame.
         (0..320u64).map(|nth| (nth * (number % 31 + 1) + number) as u8).collect()
     }
 

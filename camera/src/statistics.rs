@@ -1,4 +1,4 @@
-//! Statistics: what each session has sent, for tests to compare with what was received.
+//! Statistics: the packets and frames sent by each session, for tests to compare with those received.
 
 use std::sync::Mutex;
 
@@ -30,12 +30,12 @@ pub struct Session {
     pub sounds: u64,
     /// GET_PARAMETER, SET_PARAMETER and OPTIONS that came during the session.
     pub keepalives: u64,
-    /// The client's receiver reports, and what the last one says.
+    /// The client's receiver reports, and the content of the last one.
     pub reports: u64,
     pub reception: Option<Reception>,
 }
 
-/// What a client says of the packets that reach it (RFC 3550 §6.4.1).
+/// A client's report about the packets that reach it (RFC 3550 §6.4.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reception {
     pub ssrc: u32,

@@ -1,4 +1,4 @@
-//! Streams: what a camera offers under one name, and how it plays it.
+//! Streams: a clip under a name, and how it is played.
 
 use std::sync::Mutex;
 
@@ -28,11 +28,11 @@ pub struct Options {
     pub announced: Announced,
     pub aggregation: Aggregation,
     pub transports: Transports,
-    /// What the `Session` header announces.
+    /// The timeout announced in the `Session` header.
     pub session_timeout_seconds: u32,
     /// A client that is silent for so long is cut off, whatever it receives.
     pub timeout: Timeout,
-    /// Every so many-th request needs an answer to a new challenge.
+    /// Every n-th request needs an answer to a new challenge.
     pub renew_nonce_every: Option<u64>,
     /// PLAY over this succeeds, and nothing comes.
     pub silent_over: Option<TransportKind>,
@@ -86,7 +86,7 @@ impl Default for Options {
     }
 }
 
-/// How fast frames leave; their RTP times stay what they are.
+/// How fast frames are sent; their RTP times do not change.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Speed {
     /// 1 is real time. A TCP client that reads slowly slows it down; nothing is dropped.

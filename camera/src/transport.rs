@@ -18,7 +18,7 @@ use crate::packetize::Packet;
 #[derive(Debug)]
 pub(crate) struct Writer {
     stream: Mutex<TcpStream>,
-    /// To close with, without waiting for who writes.
+    /// For closing without waiting for the writer.
     closer: TcpStream,
     /// Replies that wait for the lock: media lets them go first.
     waiting: AtomicUsize,

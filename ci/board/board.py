@@ -25,7 +25,7 @@ DAEMON = '$(grep -l "^[0-9]* (smolnvr) . $(pidof smolnvrd) " /proc/[0-9]*/stat 2
 
 
 def wait_for(what, condition, seconds=120.0):
-    """What the condition answers, once that is true; looks ten times a second."""
+    """Returns the condition's value once it is true; checks ten times a second."""
     deadline = time.monotonic() + seconds
     while True:
         answer = condition()
@@ -43,7 +43,7 @@ def free_port():
 
 
 def make_overlay(image, files):
-    """What the board's flash holds beside the firmware: texts by path, in an ext4 image."""
+    """Files on the board's flash beside the firmware: texts by path, in an ext4 image."""
     with tempfile.TemporaryDirectory() as folder:
         for path, text in files.items():
             file = pathlib.Path(folder) / "root" / path.lstrip("/")
@@ -116,7 +116,7 @@ class Board:
     # --- power ------------------------------------------------------------------------------
 
     def cut_power(self):
-        """What the board had written is in the card's image, whatever this machine still has in memory."""
+        """The board's writes are in the card's image, even those still in this machine's memory."""
         self.waited()
         self.process.kill()
         self.process.wait()
@@ -133,7 +133,7 @@ class Board:
                     break
             if time.monotonic() > deadline or self.process.poll() is not None:
                 raise TimeoutError(f"no shell:\n{self.text()}")
-        # What is typed while the shell sets up its terminal may be lost: until it has answered, again.
+        # Input may be lost while the shell sets up its terminal: repeat it until there is a reply.
         with self.lock:
             del self.output[:]
             while not self.lock.wait_for(lambda: PROMPT in self.output, timeout=3):
@@ -186,7 +186,7 @@ class Board:
         self.process.stdin.write(b"poweroff\n")
         self.process.stdin.flush()
         self.wait_for_text("Requesting system poweroff", seconds)
-        # All is unmounted by now. QEMU's own network may be busy for minutes with what a flood left in it.
+        # Everything is unmounted by now. QEMU's own network may be busy for minutes with the rest of a flood.
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=20)
         self.process.kill()
@@ -215,7 +215,7 @@ class Board:
             return text
 
     def run(self, command, seconds=120, check=True):
-        """Runs a command on the console; answers what it printed."""
+        """Runs a command on the console; returns its output."""
         self.commands += 1
         number = self.commands
         # The mark is printed in two halves, lest its echo is taken for it.
@@ -230,7 +230,7 @@ class Board:
         return text
 
     def numbers(self, command):
-        """The whole numbers in what a command prints."""
+        """The integers in the output of a command."""
         return [int(number) for number in re.findall(r"\d+", self.run(command))]
 
     def uptime(self):
@@ -277,7 +277,7 @@ class Board:
             return answer.status, gzip.decompress(answer.read()) if packed else answer.read()
 
     def status(self):
-        """`/api/status`, or None while nobody answers."""
+        """`/api/status`, or None while there is no reply."""
         try:
             status, body = self.http("GET", "/api/status")
         except (OSError, http.client.HTTPException):
@@ -306,7 +306,7 @@ class Board:
         return f"id={node},node-name=raw-{node},{file},{self.CARD}"
 
     def slot(self):
-        """Not that of the card before: what is put into a slot while it is emptied stays unseen."""
+        """Not the one of the previous card: a card inserted while the slot is being emptied goes unnoticed."""
         return f"slot{self.cards % 2}"
 
     def monitor(self, command):

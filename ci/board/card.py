@@ -235,7 +235,7 @@ def is_empty(folder, name):
 
 
 def assert_follow_on(files, missing=0):
-    """No frame is lost or doubled between a file and the next; or at most so many are lost."""
+    """No frame is lost or doubled between a file and the next; or at most this many are lost."""
     for file, following in zip(files, files[1:]):
         expected = (file["first"] + file["frames"] + file["missing"]) % file["of"]
         missing -= (following["first"] - expected) % file["of"]

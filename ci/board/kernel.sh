@@ -26,7 +26,7 @@ if [ ! -f "$cache/zImage" ]; then
 	(cd "$work" && ARCH=arm CROSS_COMPILE=arm-linux-gnueabi- \
 		scripts/kconfig/merge_config.sh -m .config "$OLDPWD/kernel.config" >/dev/null 2>&1)
 	kernel olddefconfig
-	# What was asked for and is not there would be found out much later.
+	# A missing option would otherwise be noticed much later.
 	grep '=[y"]' kernel.config | grep -vxFf "$work/.config" >"$work/missing" || true
 	[ ! -s "$work/missing" ] || {
 		echo "the kernel's configuration did not take:" >&2

@@ -33,7 +33,7 @@ BINARY = TOP / "target/armv7-unknown-linux-musleabi/release/smolnvr"
 
 
 class Setting:
-    """What a test is given: the machine's parts, a folder of its own, chance, and its length."""
+    """A test's environment: the machine's parts, a folder of its own, a random generator, and its length."""
 
     def __init__(self, images, folder, seed, full):
         self.images = images
@@ -134,7 +134,7 @@ class Images:
         return image
 
     def sdcard(self):
-        """What a user copies onto a card."""
+        """The files that a user copies onto a card."""
         dist = TOP / "target/board/dist"
         with self.lock:
             built(["env", f"DIST={dist}", "sh", TOP / "ci/package.sh", "sdcard"])

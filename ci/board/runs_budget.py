@@ -1,4 +1,4 @@
-"""What it takes: memory, CPU, and writes."""
+"""Costs: memory, CPU, and writes."""
 
 import os
 import re
@@ -41,7 +41,7 @@ def nobody_watches(setting):
     with Camera(camera=clip("bench.h264")) as camera:
         board = setting.board(config(("camera", camera.url())), image)
         start = awake(board, board.wait_for_recording(frames=100))
-        # Whoever asks for the status wakes it: the card tells how far it is.
+        # Asking for the status would wake it: the card shows its progress.
         megabytes = 50 if setting.full else 10
         written = bytes_of_recordings(board) + (megabytes << 20)
         wait_for("video on the card", lambda: bytes_of_recordings(board) >= written, 300)
@@ -67,7 +67,7 @@ def awake(board, camera, text=None):
 
 
 def budget(setting):
-    """4 Mbit/s with 1,000 segments, two live viewers, the page's events and a download: what it takes."""
+    """4 Mbit/s with 1,000 segments, two live viewers, the page's events and a download: memory and CPU."""
     seconds = 600 if setting.full else 40
     image = setting.card()
     thousand_segments(setting, image)
@@ -238,7 +238,7 @@ def beside_ffmpeg(setting):
 
 
 def over(board, process, seconds):
-    """What a process takes in that time: ticks a minute, and KB at its end. A tick that the board spent
+    """The cost of a process in that time: ticks a minute, and KB at its end. A tick that the board spent
     waiting for this machine was counted by whoever ran on it, and is taken off in proportion."""
 
     def ticks():

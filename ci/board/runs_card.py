@@ -1,4 +1,4 @@
-"""What a card does: comes late, is pulled, is read-only, is full, is wanted by an upgrade."""
+"""Cards: late, pulled, read-only, full, needed by an upgrade."""
 
 import re
 
@@ -78,7 +78,7 @@ def card_turns_read_only(setting):
         board.run("umount /mnt/mmcblk0p1 && mount -t vfat -o ro /dev/vdc1 /mnt/mmcblk0p1")
         board.run("/etc/init.d/S97smolnvr start")
         board.wait_for_status("read-only", lambda status: status["storage"]["state"] == "read-only")
-        # It is looked at every second, and left as somebody wanted it.
+        # It is checked every second, and left as it was mounted.
         frames = board.status()["cameras"][0]["frames"]
         board.wait_for_status("3 s", lambda status: status["cameras"][0]["frames"] > frames + 75)
         assert re.search(r"/mnt/mmcblk0p1 vfat ro", board.run("cat /proc/mounts"))
@@ -168,7 +168,7 @@ def card_pulled_that_brought_smolnvr(setting):
         card.put(image, toml, "smolnvr/smolnvr.toml")
         board = setting.board(None, image, way="none")
         board.wait_for_recording(frames=100)
-        # What memory there is, taken by a file in RAM: nothing can be given back by whoever holds it.
+        # All free memory, taken by a file in RAM, which cannot be reclaimed.
         # (Not of the console's shell, where the kernel has to take some back.)
         board.run("echo -900 >/proc/$$/oom_score_adj")
         board.run("mkdir /tmp/hog && mount -t tmpfs -o size=24m tmpfs /tmp/hog")
@@ -215,7 +215,7 @@ def card_stalls(setting):
         ))
         board.throttle_card(0)
         stalled = board.wait_for_recording(frames=status["cameras"][0]["frames"] + 150)
-        # Two thirds of what the camera sends.
+        # Two thirds of the camera's bit rate.
         board.throttle_card(SLOW_BYTES_A_SECOND)
         board.wait_for_status("10 s", lambda s: s["cameras"][0]["frames"] >= stalled["frames"] + 250)
         board.throttle_card(0)

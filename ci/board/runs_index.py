@@ -1,4 +1,4 @@
-"""As many recordings as a folder holds, and the index that says what they are."""
+"""As many recordings as a folder holds, and their index."""
 
 import json
 import struct
@@ -12,7 +12,7 @@ from run import TOP, config
 
 # Nearly as many as FAT holds, so that none has to go for a new one.
 COUNT = 29_900
-# Of the box that says whose a recording is, behind its type.
+# The identity box of a recording, behind its type.
 IDENTITY = bytes.fromhex("5e1c0b4e6d3a4f589b27") + b"smolnv"
 NUMBER, WALL, NAME = 2, 30, 38
 MINUTE = 60_000
@@ -33,14 +33,14 @@ def index_of_thirty_thousand(setting):
         assert status["storage"]["segments"] >= COUNT, status["storage"]
         oldest = json.loads(board.http("GET", "/api/recordings?camera=camera&number=0")[1])["recordings"][0]
         assert oldest["start_ms"] == first["start_ms"] - COUNT * MINUTE, oldest
-        # The same without what the index knows.
+        # The same without the index.
         board.run(f"/etc/init.d/S97smolnvr stop && rm {INDEX}")
         without, _, status = start(board, is_indexed=False)
         assert not status["storage"]["list_complete"], "all heads were read within seconds"
         board.shut_down()
     assert complete <= 1, f"the list was complete {complete:.1f} s after the first frame"
     assert durable <= without + 1, f"the first frame after {durable:.1f} s, without an index {without:.1f} s"
-    # What a card of 1,000 recordings may take, and 1 MB for the list.
+    # The budget of a card of 1,000 recordings, and 1 MB for the list.
     assert peak <= 5120 + 1024, f"{peak} KB, {5120 + 1024} allowed"
     return (
         f"first frame {durable:.1f} s after the start, {without:.1f} s without the index; the list of {COUNT} "

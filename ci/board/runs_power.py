@@ -56,7 +56,7 @@ def power_cut(setting):
         if end is None:
             continue
         came, segment = (status["cameras"][0][key] for key in ("frames", "segment")) if status else (sent, newest)
-        # What is lost is shorter than the clip, which comes again and again, and than two segments.
+        # The loss is shorter than the clip, which repeats, and than two segments.
         assert (segment or 0) <= newest + 1, f"cut {round_number}: {segment} was open, {newest} is the newest"
         unseen.append(behind(end, sent) / FPS)
         losses.append(behind(end, came) / FPS)
@@ -109,7 +109,7 @@ def examine(setting, image, kept, newest, what):
 
 
 def behind(end, frames):
-    """So many frames lie between the end of the recordings and those that came, counted in a clip that comes
+    """How many frames lie between the end of the recordings and those that came, counted in a clip that comes
     again and again; some may have come after they were counted."""
     return max(0, (frames - end + FPS) % CLIP_FRAMES - FPS)
 

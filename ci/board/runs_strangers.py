@@ -1,4 +1,4 @@
-"""People without a password, who flood, guess and hold places; and what is left of the owner's visits."""
+"""Strangers that flood, guess and hold places; and the lasting cost of the owner's visits."""
 
 import itertools
 import json
@@ -19,7 +19,7 @@ OWNER_SECONDS_MAX = 10
 
 
 def beside_strangers(setting, kind, span, visit):
-    """Records while those strangers are at it; the owner visits, again and again. Says how long his
+    """Records while those strangers are active; the owner visits, again and again. Returns how long the
     visits took, what the strangers did, and what it took."""
     image = setting.card()
     with Camera(camera=clip("bench.h264")) as camera:
@@ -63,7 +63,7 @@ def owner_sets_password(board):
 
 
 def logs_in(board):
-    """As somebody does who has no session, and tries again where he is told to wait."""
+    """As a client without a session, which tries again when told to wait."""
     board.cookie = None
 
     def is_in():
@@ -87,7 +87,7 @@ def logs_in_from_elsewhere(board):
 
 
 def looks(board):
-    """As somebody does who has the page open."""
+    """As an open page does."""
     board.wait_for_status("an answer", lambda status: status)
 
 
@@ -114,7 +114,7 @@ def slot_holder(setting):
 
 
 def login(setting):
-    """A login, a reload, a camera by name, a download, a viewer, a snapshot, a probe: what is left of them afterwards."""
+    """A login, a reload, a camera by name, a download, a viewer, a snapshot, a probe: what they cost afterwards."""
     seconds = 60 if setting.full else 20
     image = setting.card()
     with Camera(camera=clip("bench.h264")) as camera:
@@ -151,7 +151,7 @@ def login(setting):
 
 
 def awake_for(board, seconds):
-    """Context switches a frame, and ticks, while nobody looks."""
+    """Context switches a frame, and ticks, without viewers."""
     def now():
         found = awake(board, board.status()["cameras"][0])
         fields = board.run(f"cat /proc/{DAEMON}/stat").split(") ", 1)[1].split()

@@ -59,7 +59,7 @@ def clock_is_wrong(setting):
 
 
 def cameras(setting, count):
-    """So many cameras of 1 Mbit/s with small buffers: all that they sent, and what it takes."""
+    """This many cameras of 1 Mbit/s with small buffers: every frame, and the cost."""
     image, names = setting.card(), [f"camera{number}" for number in range(count)]
     with Camera(**dict.fromkeys(names, clip("modest.h264"))) as camera:
         keys = [(name, camera.url(name), "buffer_kb = 512") for name in names]
@@ -77,7 +77,7 @@ def cameras(setting, count):
 
 
 def two_cameras(setting):
-    """Two cameras of 1 Mbit/s with small buffers: all that they sent, and what it takes."""
+    """Two cameras of 1 Mbit/s with small buffers: every frame, and the cost."""
     return cameras(setting, 2)
 
 
@@ -87,7 +87,7 @@ def four_cameras(setting):
 
 
 def camera_fails(setting):
-    """Off at boot, lost, stalled, back with another codec: recording is back when it is, files hold what it sent."""
+    """Off at boot, lost, stalled, back with another codec: recording resumes with it, files contain what it sent."""
     image, port = setting.card(), free_port()
     board = setting.board(
         config(("camera", f"rtsp://10.0.2.2:{port}/camera"), storage=SHORT), image
@@ -149,7 +149,7 @@ HOG = """awk 'BEGIN { x = "0123456789abcdef"; for (i = 0; i < LIMIT; i++) x = x 
 
 
 def memory_runs_out(setting):
-    """One large process, then many that are smaller than the recorder, eat what is left: it goes on."""
+    """One large process, then many that are smaller than the recorder, eat the rest: it goes on."""
     image = setting.card()
     with Camera(camera=clip("numbered.h264")) as camera:
         board = setting.board(config(("camera", camera.url()), storage=SHORT), image)

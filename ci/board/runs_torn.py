@@ -13,7 +13,7 @@ from camera import Camera, clip
 from run import config
 
 SECTOR = 512
-# Of the writes, those of at most so many bytes are the file system's own.
+# Writes of at most this many bytes are the file system's own.
 SMALL_BYTES = 4096
 
 

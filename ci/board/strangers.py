@@ -34,7 +34,7 @@ HOLDS = (
 
 
 class Strangers:
-    """They are at it while this is open; then `did` is what they did."""
+    """They are active while this is open; then `did` counts their actions."""
 
     def __init__(self, kind, port):
         command = [sys.executable, pathlib.Path(__file__), kind, str(port)]
@@ -48,7 +48,7 @@ class Strangers:
 
 
 def connect(port, first):
-    """A connection that is being made, and what it is to say first."""
+    """A connection being made, and the first bytes to send."""
     stranger = socket.socket()
     stranger.setblocking(False)
     # Closing it is a reset: it takes no port of this machine for a minute.

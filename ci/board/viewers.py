@@ -1,4 +1,4 @@
-"""Who looks at the page of a board: live viewers, its event stream, downloads, and clients that never read."""
+"""Clients of a board: live viewers, its event stream, downloads, and clients that never read."""
 
 import contextlib
 import http.client

@@ -27,7 +27,7 @@ impl Corpus {
         Ok(Corpus { named, learned })
     }
 
-    /// Writes what was learned into a folder, an input a file, as libFuzzer reads it.
+    /// Writes learned inputs into a folder, each into a file, as libFuzzer reads them.
     ///
     /// # Errors
     /// The file system's.
@@ -40,7 +40,7 @@ impl Corpus {
     }
 }
 
-/// Keeps the files of a folder as what was learned of a target.
+/// Keeps the files of a folder as the learned inputs of a target.
 ///
 /// # Errors
 /// The file system's.

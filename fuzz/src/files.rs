@@ -93,7 +93,7 @@ pub fn segment(source: &mut Source<'_>) -> File {
     File { bytes, layout, ends, nals, duration: index.duration(), is_closed }
 }
 
-/// Takes the steps of a plan; what is beyond the end can not be written.
+/// Executes a plan; bytes beyond the end cannot be written.
 pub fn carry_out(file: &mut Vec<u8>, steps: &[Step]) {
     for step in steps {
         match step {

@@ -6,7 +6,7 @@
 //! ├─ source        choices out of bytes; a stream in pieces
 //! ├─ nals, sound,  what several targets share: packets, sinks, files
 //! │  files
-//! └─ memory        what a call allocates at its peak
+//! └─ memory        the peak allocation of a call
 //!
 //! replay           `cargo test`: the corpus, then rounds of mutations from a fixed seed
 //! libfuzzer        `make fuzz`: LLVM's coverage-guided loop, on stable
@@ -40,7 +40,7 @@ pub struct Target {
     /// Pieces of text that mean something to it.
     pub words: &'static [&'static str],
     pub input_bytes_max: usize,
-    /// What one input may make it allocate, the checks included.
+    /// The most that one input may allocate, including the checks.
     memory_bytes_max: usize,
 }
 

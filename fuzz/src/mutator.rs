@@ -1,8 +1,8 @@
-//! Inputs made of others: what a byte, a length, a word or a piece elsewhere would be.
+//! Inputs derived from others: bytes, lengths, words and pieces changed.
 
 use crate::random::Random;
 
-/// Changes `bytes` in a few places; what is put in comes from `other` and `words` too. At most
+/// Changes `bytes` in a few places; new content also comes from `other` and `words`. At most
 /// `bytes_max` long.
 pub fn mutate(
     bytes: &mut Vec<u8>,

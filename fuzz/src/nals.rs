@@ -26,7 +26,7 @@ fn bytes(hex: &str) -> Vec<u8> {
     hex.as_bytes().chunks(2).map(|two| digit(two[0]) << 4 | digit(two[1])).collect()
 }
 
-/// What came out, checked call by call.
+/// The output, checked call by call.
 #[derive(Default)]
 pub struct Checked {
     nal: Option<Vec<u8>>,

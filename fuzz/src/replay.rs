@@ -40,7 +40,7 @@ fn replay(name: &str) {
     for (nth, input) in learned.iter().enumerate() {
         assert!(!fails(target, input), "{name} fails on input {nth} of what it learned");
     }
-    // What people wrote counts for more than what a run of libFuzzer learned.
+    // Inputs written by hand have priority over learned ones.
     let count = named.len();
     let inputs: Vec<_> = named.into_iter().map(|(_, input)| input).chain(learned).collect();
     let seed = number("FUZZ_SEED", 1);

@@ -7,7 +7,7 @@ use smolnvr::{
     units::RtpTime,
 };
 
-/// What came out.
+/// The output.
 #[derive(Default)]
 pub struct Checked {
     pub frames: Vec<(RtpTime, Vec<u8>)>,

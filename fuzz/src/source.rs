@@ -55,7 +55,7 @@ impl<'a> Source<'a> {
         of[self.below(of.len())]
     }
 
-    /// The next `count` bytes, or what is left.
+    /// The next `count` bytes, or the rest.
     pub fn bytes(&mut self, count: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(count.min(self.0.len()));
         self.0 = rest;

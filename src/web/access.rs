@@ -1,26 +1,26 @@
-//! Who may do what: a request's head and where it came from in, admitted or refused out.
+//! Permissions: a request's head and where it came from in; admitted or refused out.
 //!
 //! ```text
 //! access.rs     the rules in their order
-//! ├─ form       bytes of a connection: what is no clean request never gets further
-//! ├─ head       what the rules look at in a request
-//! ├─ host       by which names this machine may be called
-//! ├─ origin     which pages may make a browser ask
-//! ├─ sessions   who is logged in
-//! ├─ delays     who waits before a password is judged
+//! ├─ form       bytes of a connection; a malformed request gets no further
+//! ├─ head       the parts of a request that the rules use
+//! ├─ host       the names this machine may be called by
+//! ├─ origin     the pages that may make a browser send requests
+//! ├─ sessions   logged-in browsers
+//! ├─ delays     how long a password waits before it is judged
 //! ├─ password   its hash, its file
 //! ├─ checks     whether a password is right
-//! ├─ attempt    a password to be checked elsewhere
+//! ├─ attempt    a pending check of a password
 //! ├─ secret     randomness, comparison
-//! └─ refusal    a status and words
+//! └─ refusal    a status and a message
 //! ```
 //! Checking a password is slow, so it is not done here: [`Access::admit`], [`Access::log_in`] and
-//! [`Access::change_password`] may answer [`Verdict::Verify`]; the [`Attempt`] is run on another
-//! thread, one after the other, and its [`Answer`] brought to [`Access::verified`]. Where somebody
-//! guesses they may answer [`Verdict::Held`]: the [`Held`] is kept for a while and brought to
-//! [`Access::proceed`].
+//! [`Access::change_password`] may return [`Verdict::Verify`]. The caller runs the [`Attempt`] on
+//! another thread, one at a time, and passes its [`Answer`] to [`Access::verified`]. While somebody
+//! guesses, they may return [`Verdict::Held`]: the caller keeps the [`Held`] for a while and passes
+//! it to [`Access::proceed`].
 //!
-//! Knows nothing of: sockets, the server, what a route does, files but the password's.
+//! Knows nothing of: sockets, the server, what a route does, files other than the password's.
 
 pub mod host;
 pub mod password;
@@ -62,61 +62,61 @@ use std::{
     time::Instant,
 };
 
-/// What is remembered between requests. All of it is in memory and ends with the process, but for
-/// the password's file, which the caller reads and writes.
+/// The state that outlives a request. All of it is in memory and ends with the process, except the
+/// password, whose file the caller reads and writes.
 pub struct Access {
     auth: Auth,
     hosts: Hosts,
-    /// Paths of the page's own files, which everybody may have.
+    /// Paths of the page's own files, which are public.
     assets: &'static [&'static str],
     password: Password,
-    /// What is admitted otherwise than by a session looks whether this is still there.
+    /// Permissions that come from no session end when this is dropped.
     life: Rc<()>,
-    /// Of the password that was found right: the slow check is made once.
+    /// Of the password that was last correct, so that the slow check runs once.
     remembered: Option<Trace>,
     sessions: Sessions,
     delays: Delays,
     key: Option<Key>,
     random: Random,
-    /// One clone for each attempt that is under way, wherever it gets lost.
+    /// Cloned for each attempt that is under way; counts them even if one gets lost.
     attempts: Arc<()>,
     changes: Arc<()>,
     news: VecDeque<String>,
 }
 
-/// Where a request came from.
+/// The origin of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
-    /// The control socket: the file system says who may open it.
+    /// The control socket, whose file permissions decide who may open it.
     Unix,
     Address(IpAddr),
 }
 
-/// Whom a request was admitted as.
+/// How a request was admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
     Unix,
     Session,
     Basic,
-    /// Anybody: `auth = "none"`.
+    /// `auth = "none"`.
     Anybody,
-    /// Nobody: the route is for everybody.
+    /// The route is public.
     Stranger,
 }
 
 impl Who {
-    /// What `logged_in` of `/api/session` says.
+    /// Returns `logged_in` of `/api/session`.
     pub fn is_logged_in(self) -> bool {
         self != Who::Stranger
     }
 
-    /// Whether he is known: others make way for him.
+    /// Returns true if the client is known: others make way for it.
     pub fn is_owner(self) -> bool {
         matches!(self, Who::Unix | Who::Session | Who::Basic)
     }
 }
 
-/// What a request was admitted by, for as long as its answer takes.
+/// The permission of a request, which its reply may outlive.
 #[derive(Clone, Debug)]
 pub struct Pass {
     pub who: Who,
@@ -124,7 +124,7 @@ pub struct Pass {
 }
 
 impl Pass {
-    /// Whether it counts no more: the session ended, or there is another password.
+    /// Returns true once it is no longer valid: its session ended, or the password changed.
     pub fn is_over(&self) -> bool {
         self.who.is_logged_in() && self.who != Who::Unix && self.life.strong_count() == 0
     }
@@ -133,7 +133,7 @@ impl Pass {
 #[derive(Debug)]
 pub enum Verdict {
     Admitted(Who),
-    /// A session begins: the value of `Set-Cookie`.
+    /// A session begins; contains the value of `Set-Cookie`.
     Begun(String),
     /// See [`Access::verified`].
     Verify(Attempt),
@@ -142,7 +142,7 @@ pub enum Verdict {
 }
 
 impl Access {
-    /// `own_name` is the machine's ([`host::own_name`]); `random` is [`secret::random`] but in
+    /// `own_name` is the machine's ([`host::own_name`]); `random` is [`secret::random`] except in
     /// tests.
     pub fn new(
         web: &config::Web,
@@ -168,7 +168,7 @@ impl Access {
         }
     }
 
-    /// Takes a changed configuration over; who is logged in stays so.
+    /// Applies a changed configuration; sessions continue.
     pub fn configure(&mut self, web: &config::Web, own_name: &str) {
         if self.auth != web.auth {
             self.auth = web.auth;
@@ -178,7 +178,7 @@ impl Access {
         self.delays.configure(connections(web));
     }
 
-    /// Takes over what the password's file holds now; where it is another one, all sessions end.
+    /// Applies the content of the password's file; if it changed, all sessions end.
     pub fn set_password(&mut self, password: Password) {
         if self.password != password {
             self.password = password;
@@ -189,31 +189,32 @@ impl Access {
         }
     }
 
-    /// What `auth` of `/api/session` says.
+    /// Returns `auth` of `/api/session`.
     pub fn auth(&self) -> Auth {
         self.auth
     }
 
-    /// What `password_set` of `/api/session` says; also where the password can not be read.
+    /// Returns `password_set` of `/api/session`; true also if the password cannot be read.
     pub fn is_password_set(&self) -> bool {
         self.password != Password::Unset
     }
 
-    /// What happened since the last call, for the log and the page, oldest first: until `None`.
+    /// Returns the next event for log and page, oldest first, until `None`.
     pub fn poll_news(&mut self) -> Option<String> {
         self.news.pop_front()
     }
 
-    /// Judges a request by its head, whose form is in order ([`Form`]); before its body is read.
+    /// Judges a request by its head, whose form has been checked ([`Form`]), before its body is
+    /// read.
     ///
     /// # Errors
-    /// What to answer instead of what was asked for.
+    /// The reply to send instead.
     pub fn admit(&mut self, head: &Head<'_>, peer: Peer, now: Instant) -> Result<Verdict, Refusal> {
         if peer == Peer::Unix {
             return Ok(Verdict::Admitted(Who::Unix));
         }
         let Some(host) = head.host else {
-            // No browser leaves it out: by HTTP/1.0 a proxy asks whether somebody is there.
+            // Every browser sends it; a proxy's health check over HTTP/1.0 does not.
             return if head.is_check() {
                 Ok(Verdict::Admitted(Who::Stranger))
             } else {
@@ -230,7 +231,7 @@ impl Access {
             return Ok(Verdict::Admitted(Who::Session));
         }
         match (class, &self.password) {
-            // Wherever the proxy is, who asks it may be anywhere.
+            // The proxy may be local while its client is anywhere.
             (Class::LogIn, Password::Unset) if head.is_forwarded => Err(Refusal::Forwarded),
             (Class::Public | Class::LogIn, _) => Ok(Verdict::Admitted(Who::Stranger)),
             (_, Password::Unset) => Err(Refusal::NoPassword),
@@ -243,16 +244,16 @@ impl Access {
         }
     }
 
-    /// What a request that was admitted as `who` goes on by.
+    /// Returns the permission of a request that was admitted as `who`.
     pub fn pass(&mut self, who: Who, head: &Head<'_>, now: Instant) -> Pass {
         let of_session = if who == Who::Session { self.session(head, now) } else { None };
         Pass { who, life: of_session.unwrap_or_else(|| Rc::downgrade(&self.life)) }
     }
 
-    /// `POST /api/session`, once it is admitted.
+    /// `POST /api/session`, once admitted.
     ///
     /// # Errors
-    /// Where no session begins.
+    /// Why no session begins.
     pub fn log_in(
         &mut self,
         password: &str,
@@ -271,7 +272,7 @@ impl Access {
         }
     }
 
-    /// `DELETE /api/session`, once it is admitted; the value of `Set-Cookie`.
+    /// `DELETE /api/session`, once admitted; returns the value of `Set-Cookie`.
     pub fn log_out(&mut self, head: &Head<'_>) -> String {
         let name = self.cookie_name();
         if let Some(key) = &self.key {
@@ -281,7 +282,7 @@ impl Access {
         sessions::no_cookie(&name)
     }
 
-    /// Cookies know no ports: two recorders of one host have each its own.
+    /// The cookie's name. Cookies ignore ports, so two recorders on one host need different names.
     fn cookie_name(&self) -> String {
         match &self.password {
             Password::Set(hash) => format!("{COOKIE}-{:08x}", hash.tag()),
@@ -289,11 +290,10 @@ impl Access {
         }
     }
 
-    /// `PUT /api/password`, once it is admitted. Whoever comes by the control socket needs no
-    /// `old`.
+    /// `PUT /api/password`, once admitted. Over the control socket, `old` is not needed.
     ///
     /// # Errors
-    /// Where the password stays as it is.
+    /// Why the password stays unchanged.
     pub fn change_password(
         &mut self,
         old: Option<&str>,
@@ -305,14 +305,15 @@ impl Access {
         if !LENGTH.contains(&new.chars().count()) {
             return Err(Refusal::PasswordLength);
         }
-        // One at a time: the file and what is remembered of it change together.
+        // One at a time, because the file and the remembered password change together.
         if Arc::strong_count(&self.changes) > 1 {
             return Err(Refusal::Busy);
         }
         let random = (self.random)().ok_or(Refusal::NoRandomness)?;
         let salt = *random.first_chunk().expect("32 bytes hold 16");
         let place = Arc::clone(&self.changes);
-        let purpose = Purpose::Change { new: new.into(), salt, _place: place };
+        let is_first = self.password == Password::Unset;
+        let purpose = Purpose::Change { new: new.into(), salt, is_first, _place: place };
         match (&self.password, peer) {
             (_, Peer::Unix) => self.attempt(purpose, Vec::new(), None, peer, None),
             (Password::Unset, Peer::Address(address)) if is_local(address) => {
@@ -355,8 +356,9 @@ fn connections(web: &config::Web) -> usize {
     usize::try_from(web.connections_max.get()).unwrap_or(usize::MAX)
 }
 
-/// Whether an address is of this machine or of a network that is not the Internet: RFC 1918, RFC
-/// 3927, RFC 4193, RFC 4291 §2.5.6. Not those of a provider's NAT (RFC 6598), where strangers are.
+/// Returns true if an address belongs to this machine or to a network that is not the Internet: RFC
+/// 1918, RFC 3927, RFC 4193, RFC 4291 §2.5.6. A provider's NAT (RFC 6598) does not count: it is
+/// full of strangers.
 fn is_local(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => {
@@ -368,7 +370,7 @@ fn is_local(address: IpAddr) -> bool {
     }
 }
 
-/// What the name of the cookie begins with.
+/// The beginning of the cookie's name.
 const COOKIE: &str = "smolnvr";
 
 #[cfg(test)]

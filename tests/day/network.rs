@@ -3,7 +3,7 @@
 use crate::{BadDay, FRAME};
 use smolnvr::rtp::Order;
 
-/// What the receiver can know of the source's packets.
+/// The receiver's knowledge of the source's packets.
 #[derive(Default)]
 pub struct Network {
     /// Packets of the source are delivered; until then the number that the next must have.

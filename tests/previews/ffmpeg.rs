@@ -11,7 +11,7 @@ use std::{
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// A folder for everybody: the scripts in it run as nobody, and write down what they did.
+/// A folder that everybody may write to: its scripts run as nobody, and note what they did.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();

@@ -1,4 +1,4 @@
-//! What is asked for by those who mean no good: addresses of a recorder whose camera is `camera`.
+//! Targets of attackers, on a recorder whose camera is `camera`.
 
 /// Addresses that name no recording, though some look like one or like a file.
 pub const NOWHERE: &[&str] = &[

@@ -21,7 +21,7 @@ pub fn applets(bin: &Path) {
     }
 }
 
-/// What a command wrote, standard output before standard error.
+/// The output of a command, standard output before standard error.
 pub fn said(output: &Output) -> String {
     [&output.stdout[..], &output.stderr].concat().iter().map(|&byte| char::from(byte)).collect()
 }

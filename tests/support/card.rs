@@ -16,7 +16,7 @@ pub struct Card {
 }
 
 impl Card {
-    /// An empty card of so many MB, not mounted.
+    /// An empty card of this size in MB, not mounted.
     pub fn new(megabytes: u64) -> Card {
         let card = Card { directory: tempfile::tempdir().unwrap() };
         fs::File::create(card.image()).unwrap().set_len(megabytes << 20).unwrap();

@@ -1,4 +1,4 @@
-//! Reads a fragment back: bytes of one `moof` and its `mdat` in, what they say out.
+//! Reads a fragment back: bytes of one `moof` and its `mdat` in, their content out.
 
 /// One `moof` with its `mdat`.
 #[derive(Clone, PartialEq, Eq, Debug)]

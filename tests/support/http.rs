@@ -77,7 +77,7 @@ impl Client<TcpStream> {
         Client::over(TcpStream::from(socket))
     }
 
-    /// Somebody whose system takes only a few KB before he reads.
+    /// A client whose system buffers only a few KB.
     pub fn narrow(address: &str) -> Client<TcpStream> {
         let flags = SocketFlags::CLOEXEC;
         let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).unwrap();
@@ -137,7 +137,7 @@ impl<S: Read + Write> Client<S> {
         answer
     }
 
-    /// So many bytes of a body; fewer where the connection ends before.
+    /// This many bytes of a body; fewer if the connection ends before.
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
         while self.read.len() < count && self.more() {}
         let rest = self.read.split_off(count.min(self.read.len()));
@@ -187,7 +187,7 @@ impl<S: Read + Write> Client<S> {
                 count > 0
             }
             Err(error) if is_timeout(&error) => panic!("no answer for {PATIENCE:?}"),
-            // The server's reset, after what it did not want to read.
+            // The server's reset, for input that it did not read.
             Err(_) => false,
         }
     }

@@ -259,14 +259,14 @@ pub struct Card {
     queue: VecDeque<Command>,
 }
 
-/// What was sent, by frame number.
+/// The stamps of all frames, by number.
 pub type Sent = Vec<Stamp>;
 
-/// What a frame was sent with.
+/// What is known of a frame that was sent.
 #[derive(Clone, Copy)]
 pub struct Stamp {
     pub time: u32,
-    /// Of the camera's clock; `None` while that is wrong, and times are what they may be.
+    /// Of the camera's clock; `None` while that is wrong and times are arbitrary.
     pub epoch: Option<u32>,
     pub sets: Sets,
 }
@@ -389,7 +389,7 @@ impl Card {
         Some(open.ring_end)
     }
 
-    /// Gives the open file up; false where there is none. What was not durable is gone.
+    /// Abandons the open file; returns false if there is none. Data that was not durable is lost.
     fn lose_file(&mut self) -> bool {
         self.pending.clear();
         self.open.take().is_some()

@@ -1,4 +1,4 @@
-//! What the end-to-end tests share: a running smolnvr, and a look into the files it wrote.
+//! Shared by the end-to-end tests: a running smolnvr, and the content of its files.
 
 #![allow(clippy::disallowed_methods, reason = "tests wait for conditions of other processes")]
 
@@ -59,7 +59,7 @@ impl Nvr {
         Nvr::start_program(program, directory, config, arguments)
     }
 
-    /// The same where whoever starts it has another mask for the modes of new files.
+    /// The same, started with another mask for the modes of new files.
     pub fn start_with_umask(directory: TempDir, config: &str, umask: &str) -> Nvr {
         let program = directory.path().join("smolnvr");
         let real = env!("CARGO_BIN_EXE_smolnvr");
@@ -69,7 +69,7 @@ impl Nvr {
         Nvr::start_program(program, directory, config, &[])
     }
 
-    /// The same of the program as it is released, which is built where it is not up to date.
+    /// The same with the release build, which is built if it is not up to date.
     pub fn start_release(directory: TempDir, config: &str) -> Nvr {
         let built = Command::new(env!("CARGO"))
             .args(["build", "--quiet", "--release", "--bin", "smolnvr"])
@@ -210,7 +210,7 @@ impl Drop for Nvr {
 }
 
 /// A configuration: recordings in a folder of `directory`, further keys of `[storage]`, and cameras
-/// by name and URL, the first in the path itself. Whoever asks the page may have everything.
+/// by name and URL, the first in the path itself. The page requires no password.
 pub fn config(directory: &Path, storage: &str, cameras: &[(&str, &str)]) -> String {
     let recordings = directory.join("recordings");
     let cameras = cameras.iter().map(|(name, url)| {

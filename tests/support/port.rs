@@ -10,7 +10,7 @@ use std::{
     os::fd::OwnedFd,
 };
 
-/// A port that nobody else gets as long as this lives. Who connects is refused, or never answered.
+/// A port reserved while this lives. Connections are refused, or never answered.
 pub struct Port {
     number: u16,
     _sockets: Vec<OwnedFd>,

@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// Watches a process until it is asked what it saw.
+/// Records the system calls of a process until they are read.
 pub struct Trace {
     child: Child,
     file: tempfile::NamedTempFile,

@@ -8,7 +8,7 @@ pub struct WebSocket {
     client: Client<TcpStream>,
 }
 
-/// What the server said.
+/// A message of the server.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Message {
     Text(String),
@@ -115,7 +115,7 @@ impl WebSocket {
     }
 }
 
-/// What a browser sends along; the key is §1.3's.
+/// The fields that a browser sends; the key is that of §1.3.
 const UPGRADE: &[&str] = &[
     "Connection: keep-alive, Upgrade",
     "Upgrade: websocket",

@@ -1,4 +1,4 @@
-//! Who asks for what, with which fields, and when: nobody gets in who was not let in before.
+//! Requests with any fields at any time: no client gets in that was not admitted before.
 
 use crate::source::Source;
 use smolnvr::{

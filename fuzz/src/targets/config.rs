@@ -72,7 +72,7 @@ fn check_error(error: &Error, text: &str) {
     assert!(!message.is_empty());
 }
 
-/// What is shown names every section and no password.
+/// The shown configuration has every section and no password.
 fn check_shown(config: &Config) {
     let shown = config.to_json();
     for section in ["storage", "camera", "web", "ffmpeg", "log"] {
@@ -83,7 +83,7 @@ fn check_shown(config: &Config) {
         let target = &camera.url.0;
         let (host, masked) = (target.host(), config.unmasked(url, camera.name.as_str()));
         assert!(url.contains(host) || host.contains('%'), "{url}");
-        // What is shown and comes back is the address that is stored.
+        // A shown address that comes back is the stored one.
         let again = masked.expect("it is stored").parse::<smolnvr::http::url::Target>();
         assert_eq!(again.as_ref(), Ok(target));
     }

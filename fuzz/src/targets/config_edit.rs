@@ -50,7 +50,7 @@ pub fn config_edit(data: &[u8]) {
     let change = change.as_object().expect("else it is refused");
     check_values(&before, change, &after);
     check_lines(text, change, &new);
-    // A second time changes nothing, nor does what is shown.
+    // A second time changes nothing, nor does the shown configuration.
     let again = |text: &str, change: Json| edited(text, &change).expect("it is in order");
     assert_eq!(again(&new, Json::Object(change.clone())), new);
     assert_eq!(again(&new, after.clone()), new);
@@ -80,7 +80,7 @@ fn is_plain(text: &str) -> bool {
     })
 }
 
-/// What was asked for is so, and everything else is as it was.
+/// The requested change is made, and everything else is unchanged.
 fn check_values(before: &Json, change: &Map<String, Json>, after: &Json) {
     for (section, keys) in before.as_object().expect("sections").iter() {
         if section == "camera" {

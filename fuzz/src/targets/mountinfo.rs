@@ -1,4 +1,4 @@
-//! `/proc/self/mountinfo`, whose mount points anybody may have named.
+//! `/proc/self/mountinfo`, with any names of mount points.
 
 use smolnvr::storage::disk::mounts;
 use std::{os::unix::ffi::OsStrExt as _, path::Path};

@@ -8,7 +8,7 @@ pub fn mp4_scan(data: &[u8]) {
     let full = scanned(data, Depth::Full, usize::MAX);
     let boxes = scanned(data, Depth::Structure, usize::MAX);
     let tail = scanned(data, Depth::Tail(300), usize::MAX);
-    // Who looks closer finds less that is whole, and the same in it.
+    // A closer look finds no more complete fragments, and the same content.
     assert!(full.whole_bytes <= tail.whole_bytes && tail.whole_bytes <= boxes.whole_bytes);
     assert!(full.fragments <= tail.fragments && tail.fragments <= boxes.fragments);
     assert!(!full.is_whole() || boxes.is_whole());

@@ -124,7 +124,7 @@ fn listed<'a>(mut rest: &'a [u8], count: u8, nals: &mut Vec<&'a [u8]>) -> &'a [u
     rest
 }
 
-/// What a file's head says of them is what they say.
+/// A file's head describes them correctly.
 fn check_head(sets: &ParameterSets) {
     let mut head = Vec::new();
     let layout = init::write_segment_head(&mut head, sets, None, &files::identity(1));

@@ -9,7 +9,7 @@ pub fn password(data: &[u8]) {
     let Some(hash) = Hash::parse(&text) else { return };
     let written = hash.to_string();
     assert_eq!(Hash::parse(&written), Some(hash));
-    // Else whoever edits the file could let the daemon count for ever.
+    // Otherwise an edited file could make the daemon compute for ever.
     let count = written.strip_prefix("$pbkdf2-sha256$i=").and_then(|it| it.split('$').next());
     let count: u64 = count.and_then(|it| it.parse().ok()).expect("a count stands first");
     assert!((1000..=200_000).contains(&count), "{count} rounds");

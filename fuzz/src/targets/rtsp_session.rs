@@ -49,7 +49,7 @@ pub const WORDS: &[&str] = &[
     "a=control:x\r\n",
 ];
 
-/// What the driver hears of it.
+/// The driver's view of it.
 #[derive(Debug, PartialEq)]
 enum Heard {
     Sent(Vec<u8>),
@@ -171,7 +171,7 @@ fn play(source: &mut Source<'_>) {
     }
 }
 
-/// What is sent is requests and replies of ours: nothing of the camera's makes a line of its own.
+/// Only requests and replies of ours are sent: no text of the camera's forms a line.
 fn check_sent(bytes: &[u8]) {
     let text = std::str::from_utf8(bytes).expect("requests are text");
     for head in text.strip_suffix("\r\n\r\n").expect("a head ends").split("\r\n\r\n") {

@@ -25,7 +25,7 @@ pub const WORDS: &[&str] = &[
     "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\"\r\n",
 ];
 
-/// What a reply says in the end.
+/// The result of a reply.
 #[derive(Debug, PartialEq)]
 struct Heard {
     status: u16,
@@ -50,7 +50,7 @@ pub fn snapshot(data: &[u8]) {
     for challenge in &whole.challenges {
         assert!(text.contains(challenge.as_str()));
     }
-    // Without chunks the body is a piece of what came.
+    // Without chunks, the body is a piece of the input.
     if !text.to_ascii_lowercase().contains("chunked") && !body.is_empty() {
         assert!(data.windows(body.len()).any(|window| window == body));
     }

@@ -62,7 +62,7 @@ fn check(target: &Target) {
     let again: Target = again.expect("it was one");
     assert_eq!((again.host(), again.port()), (target.host(), target.port()));
     assert_eq!((again.uri(), again.credentials()), (target.uri(), None));
-    // What is shown is shown the same again, and no `pwd=` has a value.
+    // Showing a shown address changes nothing, and no `pwd=` has a value.
     let shown = target.to_string();
     for range in secret_values(&shown) {
         assert_eq!(&shown[range], "***", "{shown}");

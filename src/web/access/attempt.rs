@@ -1,25 +1,25 @@
-//! A password to be checked: made where the rules are, run where it may take its time.
+//! A pending check of a password: created by the rules, run on a thread that may take its time.
 //!
-//! Knows nothing of: threads, what follows from the answer.
+//! Knows nothing of: threads, the consequences of the answer.
 
 use super::{Peer, delays::Source, password::Hash, refusal::Challenge};
 use std::{fmt, sync::Arc, time::Instant};
 
-/// A password that is to be checked. Where it, or its answer, gets lost nothing has happened.
+/// A pending check. If it or its answer gets lost, nothing has happened.
 pub struct Attempt {
     pub(super) purpose: Purpose,
     pub(super) password: Vec<u8>,
-    /// What the password has to fit; `None` where that is known, or nothing is asked for.
+    /// The hash to compare with; `None` if the password is known to be right, or none is set.
     pub(super) hash: Option<Hash>,
     pub(super) peer: Peer,
     /// `None` over the control socket.
     pub(super) source: Option<Source>,
-    /// Counted while it lives.
+    /// Counts the attempt while it lives.
     pub(super) place: Arc<()>,
 }
 
-/// A password that waits for its turn, since wrong ones came from where it came from. Bring it back
-/// to [`super::Access::proceed`] when that has come; a client who goes takes it along.
+/// A password that waits for its turn, because wrong ones came from the same source. The caller
+/// passes it to [`super::Access::proceed`] at that time; if the client disconnects, it is dropped.
 pub struct Held {
     pub until: Instant,
     pub(super) attempt: Attempt,
@@ -28,15 +28,17 @@ pub struct Held {
 pub enum Purpose {
     Basic(Challenge),
     LogIn,
-    /// `_place` is counted while it lives.
+    /// `_place` counts the change while it lives.
     Change {
         new: Vec<u8>,
         salt: [u8; 16],
+        /// No password was set when it was asked for.
+        is_first: bool,
         _place: Arc<()>,
     },
 }
 
-/// What came of an attempt.
+/// The result of an attempt.
 pub struct Answer {
     pub(super) attempt: Attempt,
     pub(super) finding: Finding,
@@ -50,8 +52,7 @@ pub enum Finding {
 }
 
 impl Attempt {
-    /// *Cost*: up to 100 ms on the board, 200 ms where the password changes: for a thread of its
-    /// own.
+    /// *Cost*: up to 100 ms on the board, 200 ms for a new password; run it on a thread of its own.
     pub fn run(self) -> Answer {
         let is_right = self.hash.is_none_or(|hash| hash.fits(&self.password));
         let new = match &self.purpose {
@@ -64,8 +65,8 @@ impl Attempt {
 }
 
 impl Answer {
-    /// The new password, to be written to its file before [`super::Access::verified`] makes it
-    /// count.
+    /// The new password's hash, to be written to its file before [`super::Access::verified`] puts
+    /// it into effect.
     pub fn new_password(&self) -> Option<&Hash> {
         self.new.as_ref()
     }

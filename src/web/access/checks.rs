@@ -15,10 +15,10 @@ use crate::limits;
 use std::{sync::Arc, time::Instant};
 
 impl Access {
-    /// Judges a try whose turn has come ([`Held::until`]).
+    /// Judges an attempt whose turn has come ([`Held::until`]).
     ///
     /// # Errors
-    /// Where the password was wrong.
+    /// The password was wrong.
     pub fn proceed(&mut self, held: Held, now: Instant) -> Result<Verdict, Refusal> {
         let Password::Set(hash) = self.password else {
             return Err(Refusal::NotLoggedIn(Challenge::None));
@@ -27,10 +27,10 @@ impl Access {
         self.judge(Attempt { hash: Some(hash), ..held.attempt }, now)
     }
 
-    /// Takes the answer of an attempt. A new password counts from here on, and ends all sessions.
+    /// Applies the answer of an attempt. A new password takes effect here, and ends all sessions.
     ///
     /// # Errors
-    /// Where the password was wrong, or is another one by now.
+    /// The password was wrong, or has changed meanwhile.
     pub fn verified(&mut self, answer: Answer, now: Instant) -> Result<Verdict, Refusal> {
         let Answer { attempt, finding, new } = answer;
         if finding == Finding::Wrong {
@@ -42,8 +42,11 @@ impl Access {
             }
             return self.right(&attempt, &attempt.password, now);
         };
-        let first =
-            if self.password == Password::Unset { "the first password" } else { "a new password" };
+        // The file was written before, and may have been read again by now.
+        let first = match attempt.purpose {
+            Purpose::Change { is_first: true, .. } => "the first password",
+            _ => "a new password",
+        };
         self.tell(format!("{first} was set from {}", attempt.peer));
         self.set_password(Password::Set(new));
         let password = match &attempt.purpose {
@@ -53,7 +56,7 @@ impl Access {
         self.right(&attempt, password, now)
     }
 
-    /// Checks a password: at once where that can be, else by an attempt, or in its turn.
+    /// Checks a password: at once if possible, otherwise by an attempt, or when its turn comes.
     pub(super) fn check(
         &mut self,
         purpose: Purpose,
@@ -64,13 +67,13 @@ impl Access {
     ) -> Result<Verdict, Refusal> {
         let source = self.source(head, peer, hash, now);
         let is_known = matches!(source, Some(Source::Browser(_)));
-        // A try that can not be judged is none; guessers do not make somebody known wait.
+        // A try that cannot be judged does not count; guessers do not delay a known browser.
         if self.remembered.is_none() && self.is_busy() && !is_known {
             return Err(Refusal::Busy);
         }
         let place = if is_known { Arc::default() } else { Arc::clone(&self.attempts) };
         let mut attempt = Attempt { purpose, password, hash: Some(hash), peer, source, place };
-        // Also for the right one: else the wait would tell which one is right.
+        // Applies to the right password too; otherwise the delay would reveal it.
         match source.map_or(Ok(()), |source| self.delays.begin(source, now)) {
             Ok(()) => self.judge(attempt, now),
             Err(Delay::Wait(wait)) => Err(Refusal::Wait(wait)),
@@ -107,7 +110,7 @@ impl Access {
         Ok(Verdict::Verify(Attempt { purpose, password, hash, peer, source, place }))
     }
 
-    /// Whom a try is counted for: a browser that was logged in before, or an address.
+    /// The source a try is counted for: a browser that was logged in before, or an address.
     fn source(&self, head: &Head<'_>, peer: Peer, hash: Hash, now: Instant) -> Option<Source> {
         let Peer::Address(address) = peer else { return None };
         let (name, key) = (self.cookie_name(), hash.key());
@@ -124,7 +127,8 @@ impl Access {
         Arc::strong_count(&self.attempts) > limits::PASSWORD_CHECKS_MAX
     }
 
-    /// What is known of a password without the slow check; nothing before the first right one came.
+    /// Compares with the remembered password, without the slow check; `None` before the first
+    /// correct one.
     fn recall(&self, password: &[u8]) -> Option<Finding> {
         let trace = self.key.as_ref()?.trace(password);
         let is_right = self.remembered.as_ref()?.is(&trace);
@@ -139,7 +143,7 @@ impl Access {
         let Some(source) = attempt.source else { return Refusal::NotLoggedIn(challenge) };
         let (wrong, wait) = self.delays.wrong(source, now);
         let peer = attempt.peer;
-        // A guesser shall not fill the log, nor many.
+        // Guessers must not fill the log.
         let guilty = self.delays.guilty();
         if wrong.is_power_of_two() && (wrong > 1 || guilty.is_power_of_two()) {
             self.tell(match guilty {
@@ -150,7 +154,7 @@ impl Access {
         Refusal::WrongPassword { wait, challenge }
     }
 
-    /// `password` is the one that counts from now on.
+    /// `password` is the one now in effect.
     fn right(
         &mut self,
         attempt: &Attempt,
@@ -177,5 +181,5 @@ impl Access {
     }
 }
 
-/// From so many addresses on they are counted rather than named.
+/// From this many addresses on, the log counts them instead of naming them.
 const GUILTY_FEW: usize = 9;

@@ -1,16 +1,18 @@
-//! Who waits before a password is judged: by address after wrong ones, and all guessers together.
+//! How long a password waits before it is judged: by address after wrong ones, and all guessers
+//! together.
 //!
-//! Delays alone let somebody with a hundred addresses guess a hundred times as fast. So all who
-//! were never right share one allowance of tries, and those who already guessed wrong may not use
-//! it up: somebody new finds a try left, and most of all from a network that nobody guesses from.
+//! With delays per address alone, somebody with a hundred addresses could guess a hundred times as
+//! fast. So all sources that were never right share one allowance of tries, and those that already
+//! guessed wrong cannot exhaust it: a new source finds a try left, especially one from a network
+//! without guessers.
 //!
-//! An address may be that of many: of a NAT, of a proxy. Refusing tries while it waits would leave
-//! each one to whoever asks most often, which is the guesser. So from the third wrong password in a
-//! row on they are held instead: each is judged a moment after it came, whatever else comes. A
-//! client has one connection for each, and of those there are few: that bounds the guesses, and
-//! everybody has a turn.
+//! Many clients may share an address, behind NAT or a proxy. If tries were refused while the
+//! address waits, every free moment would go to the most frequent client, which is the guesser. So
+//! from the third wrong password in a row on, tries are held instead: each is judged a moment after
+//! it came, regardless of others. A client has one connection for each held try, and connections
+//! are few: this bounds the guesses, and everybody gets a turn.
 //!
-//! All tables have a bound; an entry that still waits is never forgotten for a newer one. Knows
+//! All tables are bounded; an entry that still waits is never replaced by a newer one. Knows
 //! nothing of: sessions, which never wait.
 
 use crate::limits;
@@ -23,12 +25,12 @@ use std::{
 #[derive(Debug)]
 pub struct Delays {
     wrong: Vec<Entry>,
-    /// Sources that sent the right password, the one that did so last at the end.
+    /// Sources that sent the right password, most recent last.
     right: Vec<Source>,
-    /// Tries that wait for their turn.
+    /// Held tries.
     held: Vec<(Source, Weak<()>)>,
     held_max: usize,
-    /// Tries left to all others, as of then.
+    /// Tries left to all other sources, as of that time.
     tries: u32,
     counted: Option<Instant>,
 }
@@ -40,20 +42,20 @@ struct Entry {
     until: Instant,
 }
 
-/// Why a try is not judged at once.
+/// Why a try is not judged now.
 #[derive(Debug)]
 pub enum Delay {
-    /// It is refused; when the next one may be judged.
+    /// Refused; contains how long until the next one may be judged.
     Wait(Duration),
-    /// It is judged in its turn, so long from now. Keeps its place while it lives.
+    /// Held for this long, then judged. Keeps its place while it lives.
     Turn(Arc<()>, Duration),
 }
 
-/// Whom tries are counted for.
+/// What tries are counted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// One host, as far as an address tells: an IPv4 address, or the /64 of IPv6 that a host has to
-    /// itself. Or the network of many: /24, and the /48 that a provider gives to one customer.
+    /// One host, as far as its address tells: an IPv4 address, or an IPv6 /64. Or a network: an
+    /// IPv4 /24, or the /48 that a provider assigns to one customer.
     Network { address: IpAddr, bits: u32 },
     /// A browser that was logged in before, by the number in its cookie.
     Browser(u128),
@@ -86,7 +88,7 @@ impl Source {
 }
 
 impl Delays {
-    /// Of a server with so many connections, on each of which one try can be held.
+    /// For a server with this many connections, each of which can hold one try.
     pub fn new(connections_max: usize) -> Delays {
         let (tries, held_max) = (limits::PASSWORD_TRIES_MAX, Delays::held_max(connections_max));
         Delays { wrong: vec![], right: vec![], held: vec![], held_max, tries, counted: None }
@@ -103,7 +105,7 @@ impl Delays {
     /// Takes a try.
     ///
     /// # Errors
-    /// Where it is not to be judged at once.
+    /// It must not be judged now.
     pub fn begin(&mut self, from: Source, now: Instant) -> Result<(), Delay> {
         let entry = self.entry(from).filter(|entry| !entry.is_old(now));
         let wait = entry.map_or(Duration::ZERO, |entry| entry.until.saturating_duration_since(now));
@@ -116,7 +118,7 @@ impl Delays {
             return Ok(());
         }
         self.refill(now);
-        // What is left for those who have a better name.
+        // Reserved for sources with a better record.
         let kept = if self.is_guilty(from, now) {
             2 * limits::PASSWORD_TRIES_MAX / 3
         } else if from.neighbourhood().is_some_and(|network| self.is_guilty(network, now)) {
@@ -136,11 +138,11 @@ impl Delays {
         }
     }
 
-    /// A place for a try that is to be held; where there is none it has to wait.
+    /// Returns a place for a held try; if there is none, the try is refused.
     fn hold(&mut self, from: Source, wait: Duration) -> Delay {
         self.held.retain(|(_, place)| place.strong_count() > 0);
         let of_source = self.held.iter().filter(|(source, _)| *source == from).count();
-        // One address leaves some to others.
+        // One address must leave some to others.
         if self.held.len() >= self.held_max || of_source >= self.held_max * 11 / 12 {
             return Delay::Wait(wait);
         }
@@ -151,15 +153,15 @@ impl Delays {
         Delay::Turn(place, turn)
     }
 
-    /// The turn of a try that was held has come: it counts among all.
+    /// A held try gets its turn: it counts like all others.
     pub fn proceed(&mut self, now: Instant) {
         self.refill(now);
         self.tries = self.tries.saturating_sub(1);
     }
 
-    /// Counts a wrong password: how many came in a row, and how long the next has to wait.
+    /// Counts a wrong password; returns how many came in a row, and how long the next has to wait.
     pub fn wrong(&mut self, from: Source, now: Instant) -> (u32, Duration) {
-        // A network does not wait: others are in it.
+        // A network never waits: it contains others.
         if let Some(network) = from.neighbourhood() {
             self.count(network, now, |_| Duration::ZERO);
         }
@@ -168,12 +170,13 @@ impl Delays {
         })
     }
 
-    /// How many wrong passwords in a row somebody sent lately.
+    /// Returns how many wrong passwords in a row a source sent recently.
     pub fn wrong_in_a_row(&self, from: Source, now: Instant) -> u32 {
         self.entry(from).filter(|entry| !entry.is_old(now)).map_or(0, |entry| entry.wrong)
     }
 
-    /// The right password came. It clears the count, unless others wait there who send wrong ones.
+    /// The right password came. Clears the count, unless others at the same source wait after wrong
+    /// ones.
     pub fn right(&mut self, from: Source) {
         let is_waiting =
             |(source, place): &(Source, Weak<()>)| *source == from && place.strong_count() > 0;
@@ -190,12 +193,12 @@ impl Delays {
         self.right.push(from);
     }
 
-    /// There is another password: nobody was right yet.
+    /// The password changed: no source has been right yet.
     pub fn forget_right(&mut self) {
         self.right.clear();
     }
 
-    /// Sources that sent a wrong password lately, networks not counted.
+    /// The number of sources, without networks, that sent a wrong password recently.
     pub fn guilty(&self) -> usize {
         let is_network = |source| match source {
             Source::Network { address, .. } => source != Source::of(address),

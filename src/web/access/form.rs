@@ -1,15 +1,15 @@
-//! The form of requests: bytes as they come from a client in, a refusal of what is none out.
+//! The form of requests: bytes from a client in, refusals of malformed ones out.
 //!
-//! Stands between the socket and the server's own parser and is stricter than that one, so that
-//! both see the same requests: what smuggles a second request, or reads one way here and another
-//! way elsewhere, never gets past. Holds no more than a line that is not yet whole.
+//! Stands before the server's own parser and is stricter, so that both see the same requests: bytes
+//! that smuggle a second request, or that two parsers read differently, get no further. Holds no
+//! more than one incomplete line.
 //!
 //! Spec: RFC 9112 §2 to §6, RFC 3986 §3.3. Knows nothing of: routes, names, credentials.
 
 use super::Refusal::{self, Malformed};
 use crate::limits;
 
-/// One connection's requests, one after the other.
+/// The requests of one connection, one after the other.
 #[derive(Debug, Default)]
 pub struct Form {
     part: Part,
@@ -24,7 +24,7 @@ enum Part {
     #[default]
     RequestLine,
     Fields,
-    /// So many bytes of it are still to come.
+    /// This many bytes of it are still to come.
     Body(u64),
     Refused(Refusal),
 }
@@ -56,11 +56,11 @@ enum BodyRule {
 }
 
 impl Form {
-    /// Takes what was read from the socket; only after `Ok` may the bytes be looked at further.
+    /// Takes bytes read from the socket. Only after `Ok` may they be used.
     ///
     /// # Errors
-    /// The connection is to be answered with it and closed: where the next request would begin is
-    /// not known. Every further call answers the same.
+    /// The refusal to send before closing: where the next request would begin is unknown. Every
+    /// later call returns the same.
     pub fn take(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
         let taken = self.take_parts(bytes);
         if let Err(refusal) = &taken {
@@ -70,7 +70,7 @@ impl Form {
         taken
     }
 
-    /// What to say of a head that has not ended where it must.
+    /// The refusal of a head that did not end in time.
     pub fn too_long(&self) -> Refusal {
         match self.part {
             Part::RequestLine => Refusal::TargetTooLong,
@@ -78,7 +78,7 @@ impl Form {
         }
     }
 
-    /// How much of a body is still to come before the next head.
+    /// How much of a body is to come before the next head.
     pub fn body_left(&self) -> u64 {
         match self.part {
             Part::Body(left) => left,
@@ -107,7 +107,7 @@ impl Form {
         Ok(())
     }
 
-    /// Takes the bytes of one line, or of the beginning of one, and gives back what follows.
+    /// Takes the bytes of one line, or of its beginning, and returns the rest.
     fn take_line<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], Refusal> {
         let end = bytes.iter().position(|byte| *byte == b'\n');
         let (here, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
@@ -126,7 +126,7 @@ impl Form {
             begun.extend_from_slice(here);
             &begun
         };
-        // RFC 9112 §2.2 lets a recipient take a lone LF; that is where parsers differ.
+        // RFC 9112 §2.2 lets a recipient accept a lone LF, but not all parsers do.
         let line = line.strip_suffix(b"\r\n").ok_or(Malformed("a line ends without CR LF"))?;
         match self.part {
             Part::RequestLine => self.request_line(line)?,
@@ -168,7 +168,7 @@ impl Form {
         let length = match (head.transfer_encodings, head.content_length) {
             (0, length) => length.unwrap_or(0),
             (_, None) => return Err(Refusal::TransferEncoding),
-            // RFC 9112 §6.1: this is how a request is smuggled.
+            // RFC 9112 §6.1: a way to smuggle a request.
             (_, Some(_)) => return Err(Malformed("Transfer-Encoding beside Content-Length")),
         };
         if length > 0 && head.body == BodyRule::Refused {
@@ -190,7 +190,7 @@ impl HeadSoFar {
         }
         let colon = line.iter().position(|byte| *byte == b':');
         let (name, value) = line.split_at(colon.ok_or(Malformed("a header field has no colon"))?);
-        // Folded lines (§5.2) begin with a space, and so have no name that is a token.
+        // Folded lines (§5.2) begin with a space, so their name is no token.
         if !is_token(name) {
             return Err(Malformed("the name of a header field is no word"));
         }
@@ -212,7 +212,7 @@ impl HeadSoFar {
     }
 }
 
-/// §6.3: a list of numbers, equal or not, is refused as well.
+/// §6.3: a list of numbers, even of equal ones, is refused as well.
 fn content_length(value: &[u8]) -> Result<u64, Refusal> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return Err(Malformed("Content-Length is no number"));
@@ -221,8 +221,8 @@ fn content_length(value: &[u8]) -> Result<u64, Refusal> {
     Ok(digits.fold(0, |number: u64, digit| number.saturating_mul(10).saturating_add(digit)))
 }
 
-/// An absolute path, and a query perhaps (§3.2.1): absolute-form, `*` and an authority are for
-/// proxies. Nothing here is ever a file's path; what is refused is what only an attack sends.
+/// An absolute path, perhaps with a query (§3.2.1). Absolute-form, `*` and an authority are for
+/// proxies. No path here is ever a file's; only attacks send what is refused.
 fn check_target(target: &[u8]) -> Result<(), Refusal> {
     if target.len() > limits::HTTP_TARGET_BYTES_MAX {
         return Err(Refusal::TargetTooLong);

@@ -1,7 +1,7 @@
-//! What access looks at in the head of a request.
+//! The parts of a request's head that the rules use.
 //!
 //! Spec: RFC 9110 (Host, Authorization, Upgrade), RFC 6265 §4.2 (Cookie), RFC 7617 (Basic), the
-//! Fetch standard (Origin, Sec-Fetch-*). Knows nothing of: what is right and wrong.
+//! Fetch standard (Origin, Sec-Fetch-*). Knows nothing of: permissions.
 
 use super::refusal::{
     Challenge,
@@ -14,7 +14,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
     pub method: &'a str,
-    /// As on the wire, without the query.
+    /// As sent, without the query.
     pub path: &'a str,
     pub(super) host: Option<&'a [u8]>,
     pub(super) origin: Option<&'a [u8]>,
@@ -26,23 +26,23 @@ pub struct Head<'a> {
     cookie: Option<&'a [u8]>,
     upgrade: Option<&'a [u8]>,
     sender: Sender,
-    /// A proxy says that it asks for somebody else. What it says of him is not believed.
+    /// A proxy says that it forwards a request; what it says about the client is not believed.
     pub(super) is_forwarded: bool,
 }
 
-/// What a request is about, as far as access goes.
+/// The purpose of a request, as far as the rules distinguish it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// The page itself, and whether somebody is logged in: for everybody.
+    /// The page itself, and whether a browser is logged in: public.
     Public,
-    /// Logs in or out, or sets the password: for everybody, but not from every page.
+    /// Logs in or out, or sets the password: public, but not for every page.
     LogIn,
     Read,
     Change,
     WebSocket,
 }
 
-/// Browsers name themselves by `Sec-Fetch-*`, on some addresses; others never do.
+/// Browsers send `Sec-Fetch-*` to some addresses only; other clients never do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sender {
     Browser,
@@ -51,15 +51,15 @@ enum Sender {
 
 impl<'a> Head<'a> {
     /// # Errors
-    /// A field that must stand alone comes twice.
+    /// A field that must occur once occurs twice.
     pub fn of(head: &request::Head<'a>) -> Result<Head<'a>, Refusal> {
         Head::read(head.method, head.path(), &mut head.fields())
     }
 
-    /// Takes names and values of the header fields, values without the space around them.
+    /// Takes names and values of the header fields, values without surrounding space.
     ///
     /// # Errors
-    /// A field that must stand alone comes twice.
+    /// A field that must occur once occurs twice.
     pub fn read(
         method: &'a str,
         path: &'a str,
@@ -114,7 +114,7 @@ impl<'a> Head<'a> {
         Ok(head)
     }
 
-    /// `assets` are the paths of the page's files. What is not known is of the stricter kind.
+    /// `assets` are the paths of the page's files. Unknown paths belong to the strictest class.
     pub fn class(&self, assets: &[&str]) -> Class {
         match (self.method, self.path) {
             ("GET" | "HEAD", _) if self.upgrade.is_some() => Class::WebSocket,
@@ -126,13 +126,13 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// Whether it can ask whether somebody is there, and for no more.
+    /// Returns true if it can only be a health check.
     pub(super) fn is_check(&self) -> bool {
         let is_plain = self.path == "/" && self.upgrade.is_none();
         is_plain && matches!(self.method, "GET" | "HEAD" | "OPTIONS")
     }
 
-    /// The values of the page's cookie of that name; of several paths there may be several.
+    /// The values of the page's cookie of that name; there may be one for each path.
     pub(super) fn cookies(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         self.pairs().filter_map(move |pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
     }
@@ -141,8 +141,8 @@ impl<'a> Head<'a> {
         self.cookie.unwrap_or_default().split(|byte| *byte == b';').map(<[u8]>::trim_ascii)
     }
 
-    /// Whether somebody followed a link to it, or opened it by its address (Fetch standard §2.2.5):
-    /// what comes is shown, and no page elsewhere can read it.
+    /// Returns true if a person followed a link or entered the address (Fetch standard §2.2.5): the
+    /// reply is shown, and no other page can read it.
     pub(super) fn is_navigation(&self) -> bool {
         let is = |field: Option<&[u8]>, value: &[u8]| {
             field.is_some_and(|field| field.eq_ignore_ascii_case(value))
@@ -150,7 +150,7 @@ impl<'a> Head<'a> {
         is(self.mode, b"navigate") && is(self.destination, b"document")
     }
 
-    /// The password of Basic credentials; the user may be any.
+    /// The password of Basic credentials; the user is ignored.
     pub(super) fn basic(&self) -> Option<Vec<u8>> {
         let (scheme, encoded) = self.authorization?.split_at_checked(BASIC.len())?;
         if !scheme.eq_ignore_ascii_case(BASIC) {
@@ -162,7 +162,7 @@ impl<'a> Head<'a> {
         Some(pair)
     }
 
-    /// Whether a 401 asks for Basic: players and scripts want it, the page asks by itself.
+    /// Whether a 401 offers Basic: players and scripts need it, the page has its own form.
     pub(super) fn challenge(&self) -> Challenge {
         let for_players = PLAYER_PATHS.iter().any(|path| self.path.starts_with(path));
         if self.authorization.is_some() || for_players && self.sender == Sender::Any {
@@ -178,7 +178,7 @@ const PASSWORD: &str = "/api/password";
 const BASIC: &[u8] = b"Basic ";
 const SEC_FETCH: &[u8] = b"Sec-Fetch-";
 const X_FORWARDED: &[u8] = b"X-Forwarded-";
-/// RFC 7239, RFC 9110 §7.6.3, and what nginx, Cloudflare and others send as they are mostly set up.
+/// RFC 7239, RFC 9110 §7.6.3, and what nginx, Cloudflare and others send by default.
 const FORWARDED: [&str; 8] = [
     "Forwarded",
     "Via",

@@ -1,22 +1,22 @@
-//! The names by which this machine may be called, so that no page elsewhere gets here by a name of
-//! its own that points to this address (DNS rebinding).
+//! The names by which this machine may be called. Without this check, a page elsewhere could get
+//! here by a name of its own that resolves to this address (DNS rebinding).
 //!
 //! Spec: RFC 9110 §7.2 (Host), §15.5.20 (421). Knows nothing of: resolving names.
 
 use super::refusal::Refusal::{self, Malformed};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// What `Host` may say besides IP addresses and `localhost`.
+/// The values of `Host` that are allowed besides IP addresses and `localhost`.
 #[derive(Clone, Debug, Default)]
 pub struct Hosts {
-    /// The machine's own name, in lower case: as a whole, and its first label.
+    /// The machine's own name, in lower case: in full, and its first label.
     own: Vec<String>,
-    /// `web.hosts`, in lower case; with a port perhaps, then it is the only one.
+    /// `web.hosts`, in lower case; an entry with a port allows only that port.
     further: Vec<String>,
 }
 
 impl Hosts {
-    /// `own` is the machine's name as the kernel has it; `further` come from the configuration.
+    /// `own` is the kernel's name of the machine; `further` comes from the configuration.
     pub fn new(own: &str, further: &[String]) -> Hosts {
         let own = plain(own);
         let label = own.split('.').next().unwrap_or_default();
@@ -28,7 +28,7 @@ impl Hosts {
     }
 
     /// # Errors
-    /// `Malformed`: no host at all; `Misdirected`: a name that is not of this machine.
+    /// `Malformed`: not a host at all; `Misdirected`: not a name of this machine.
     pub fn check(&self, host: &[u8]) -> Result<(), Refusal> {
         const NO_HOST: Refusal = Malformed("Host is no host");
         let whole = std::str::from_utf8(host).map_err(|_| NO_HOST)?;
@@ -45,7 +45,7 @@ impl Hosts {
 }
 
 impl Hosts {
-    /// Whether `host`, with a port perhaps, is one of `web.hosts`.
+    /// Returns true if `host`, perhaps with a port, is one of `web.hosts`.
     pub fn has_further(&self, host: &str) -> bool {
         let Some(Host::Name(name)) = split_port(host) else { return false };
         let name = plain(name);
@@ -53,7 +53,7 @@ impl Hosts {
     }
 }
 
-/// The machine's name as the kernel has it.
+/// The machine's name, as the kernel has it.
 pub fn own_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
@@ -63,7 +63,7 @@ enum Host<'a> {
     Name(&'a str),
 }
 
-/// `uri-host [ ":" port ]`; `None` where it is not.
+/// `uri-host [ ":" port ]`; `None` if it is anything else.
 fn split_port(host: &str) -> Option<Host<'_>> {
     let (name, port) = match host.strip_prefix('[') {
         Some(literal) => {
@@ -91,12 +91,12 @@ fn split_port(host: &str) -> Option<Host<'_>> {
     is_name.then_some(Host::Name(name))
 }
 
-/// A name in lower case without the dot of the root.
+/// A name in lower case, without the root's dot.
 fn plain(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
-/// Domains that nobody can register: RFC 6762, RFC 8375, and what routers use.
+/// Domains that cannot be registered: RFC 6762, RFC 8375, and those that routers use.
 const LOCAL_DOMAINS: [&str; 3] = [".local", ".lan", ".home.arpa"];
 /// RFC 1035 §2.3.4.
 const NAME_BYTES_MAX: usize = 254;

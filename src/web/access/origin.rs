@@ -1,4 +1,4 @@
-//! Which pages may make a browser ask for something here: ours alone.
+//! The pages that may make a browser send requests here: only ours.
 //!
 //! Spec: RFC 6454 §7 (Origin), Fetch Metadata (Sec-Fetch-*). Browsers on plain-HTTP names of a
 //! local network send no `Sec-Fetch-Site`: it can refuse, never allow.
@@ -10,12 +10,12 @@ use super::{
 };
 use std::str;
 
-/// `cookie` is the name of ours, `hosts` are the names of this machine.
+/// `cookie` is the name of our cookie, `hosts` are the names of this machine.
 ///
 /// # Errors
-/// `Foreign`: another page asks; `OriginMissing`: nobody can tell which page asks.
+/// `Foreign`: another page asks; `OriginMissing`: it is unknown which page asks.
 pub fn check(head: &Head<'_>, class: Class, cookie: &str, hosts: &Hosts) -> Result<(), Refusal> {
-    // A link elsewhere may lead to our page, which asks for the rest itself.
+    // A link elsewhere may lead to our page, which then requests the rest itself.
     let is_link = class == Class::Public && head.is_navigation();
     if let Some(site) = head.site
         && !is_link
@@ -34,9 +34,9 @@ pub fn check(head: &Head<'_>, class: Class, cookie: &str, hosts: &Hosts) -> Resu
     Ok(())
 }
 
-/// Whether an origin is `http://` or `https://` (of a proxy before us) and then just what `Host`
-/// says, or a name of `web.hosts`: proxies put a port of their own into `Host`, or none, or their
-/// own name.
+/// Returns true if an origin is `http://` or `https://` (a proxy's) followed by exactly the value
+/// of `Host`, or by a name in `web.hosts`: proxies send a `Host` with their own port, without one,
+/// or with their own name.
 fn is_own(origin: &str, host: Option<&[u8]>, hosts: &Hosts) -> bool {
     SCHEMES.iter().any(|(scheme, default_port)| {
         let Some((start, rest)) = origin.split_at_checked(scheme.len()) else { return false };
@@ -51,5 +51,5 @@ fn is_own(origin: &str, host: Option<&[u8]>, hosts: &Hosts) -> bool {
 }
 
 const SITES: [&[u8]; 2] = [b"same-origin", b"none"];
-/// With the ports that browsers leave out.
+/// With the port that browsers omit.
 const SCHEMES: [(&str, &str); 2] = [("http://", ":80"), ("https://", ":443")];

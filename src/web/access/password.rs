@@ -1,4 +1,4 @@
-//! The password: words in, a hash that can be kept out; and the file that keeps it.
+//! The password: text in, a hash that can be stored out; and the file that stores it.
 //!
 //! One line in the PHC string format, `$pbkdf2-sha256$i=6000$<salt>$<hash>`, both in base64 without
 //! padding: the count is stored, so that a later version may raise it.
@@ -18,20 +18,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// How many characters a password has.
+/// The number of characters a password may have.
 pub const LENGTH: RangeInclusive<usize> = 8..=128;
 
-/// What is known of the password.
+/// The state of the password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Password {
-    /// None was set yet.
+    /// None has been set.
     Unset,
     Set(Hash),
-    /// There is one, but not which; why. Nobody gets in.
+    /// The file exists but cannot be read (reason inside). All logins fail.
     Unreadable(String),
 }
 
-/// A password as it may be kept.
+/// A password in the form in which it is stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Hash {
     iterations: u32,
@@ -40,28 +40,29 @@ pub struct Hash {
 }
 
 impl Hash {
-    /// *Cost*: up to 100 ms on the board: for a thread of its own. `salt` is random.
+    /// *Cost*: up to 100 ms on the board; run it on a thread of its own. `salt` is random.
     pub fn new(password: &[u8], salt: [u8; 16]) -> Hash {
         Hash { iterations: ITERATIONS, salt, hash: derive(password, &salt, ITERATIONS) }
     }
 
-    /// Whether this is the password. *Cost*: as [`Hash::new`].
+    /// Returns true if this is the password. *Cost*: as [`Hash::new`].
     pub fn fits(&self, password: &[u8]) -> bool {
         secret::is_same(&derive(password, &self.salt, self.iterations), &self.hash)
     }
 
-    /// Whoever knows it knows the hash: what it signs, this recorder gave out under this password.
+    /// A key derived from the hash: whatever it signed was issued by this recorder under this
+    /// password.
     pub fn key(&self) -> Key {
         Key::of(self.hash)
     }
 
-    /// Tells one recorder from another, and nothing of the password.
+    /// Distinguishes recorders, and reveals nothing of the password.
     pub fn tag(&self) -> u32 {
         let [a, b, c, d, ..] = self.salt;
         u32::from_be_bytes([a, b, c, d])
     }
 
-    /// Reads what [`Hash`] prints; `None` where it is anything else.
+    /// Parses the output of [`Hash`]; `None` if it is anything else.
     pub fn parse(line: &str) -> Option<Hash> {
         let mut parts = line.strip_prefix("$pbkdf2-sha256$i=")?.split('$');
         let iterations = parts.next()?.parse().ok().filter(|n| ITERATIONS_RANGE.contains(n))?;
@@ -84,12 +85,13 @@ impl fmt::Debug for Hash {
     }
 }
 
-/// Where the password of a configuration lies.
+/// The password file of a configuration.
 pub fn path(config: &Path) -> PathBuf {
     config.with_file_name("smolnvr.passwd")
 }
 
-/// Reads the file. Only where there is none is no password set: any doubt keeps everybody out.
+/// Reads the file. Only a missing file means that no password is set: on any doubt, all logins
+/// fail.
 pub fn read(file: &Path) -> Password {
     let mut text = String::new();
     let read =
@@ -104,11 +106,10 @@ pub fn read(file: &Path) -> Password {
     }
 }
 
-/// Writes the file, readable for its owner alone; after a power cut it is the old one or the new
-/// one.
+/// Writes the file, readable only by its owner; after a power cut it is the old one or the new one.
 ///
 /// # Errors
-/// The file system's; the old file is as it was.
+/// The file system's; the old file is unchanged.
 pub fn write(file: &Path, hash: &Hash) -> io::Result<()> {
     let draft = file.with_extension("passwd.new");
     match fs::remove_file(&draft) {
@@ -129,11 +130,13 @@ fn derive(password: &[u8], salt: &[u8; 16], iterations: u32) -> [u8; 32] {
     out
 }
 
-/// 60 ms on the board: two blocks of SHA-256 each, 8,600 instructions (counted by callgrind, this
-/// build's options, without the host's SHA extensions), about 9,000 cycles of a Cortex-A7, which
-/// issues little over one a cycle at best, at 900 MHz; what is left of 100 ms is for the recorder.
+/// 60 ms on the board: two blocks of SHA-256 each, 8,600 instructions (counted by callgrind with
+/// this build's options, without the host's SHA extensions), about 9,000 cycles of a Cortex-A7,
+/// which issues little more than one a cycle at best, at 900 MHz. The rest of 100 ms belongs to the
+/// recorder.
 const ITERATIONS: u32 = 6_000;
-/// What a file may ask for: no less than makes guessing slow, no more than 2 s on the board.
+/// The range a file may ask for: the lower end makes guessing slow, the upper end takes 2 s on the
+/// board.
 const ITERATIONS_RANGE: RangeInclusive<u32> = 1_000..=200_000;
-/// The line has under 100 bytes.
+/// The line has less than 100 bytes.
 const FILE_BYTES_MAX: u64 = 1024;

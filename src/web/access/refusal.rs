@@ -1,40 +1,40 @@
-//! Why a request is refused: a status, and words for whoever reads the answer.
+//! Why a request is refused: a status, and a message for the client.
 //!
 //! Spec: RFC 9110 §15. Knows nothing of: how an answer is written.
 
 use std::{fmt, net::IpAddr, time::Duration};
 
-/// `Display` is one line that says what is wrong and what to do about it; it holds no secret.
+/// `Display` is one line that names the problem and the remedy; it contains no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Nothing that a well-behaved client sends; what is wrong with it.
+    /// Not sent by any well-behaved client; contains the reason.
     Malformed(&'static str),
     BodyTooLarge,
     TargetTooLong,
     HeadTooLarge,
     TransferEncoding,
     Version,
-    /// The head did not come in time.
+    /// The head did not arrive in time.
     Slow,
-    /// As many connections as may be are served already.
+    /// The limit of connections is reached.
     NoSlot,
-    /// A name that this machine does not go by.
+    /// Not a name of this machine.
     Misdirected {
         host: String,
     },
-    /// The request was made by a page of another origin.
+    /// A page of another origin made the request.
     Foreign,
     /// A change or a WebSocket with our cookie, but without an `Origin`.
     OriginMissing,
     /// No password is set yet.
     NoPassword,
-    /// The first password, sent from an address that is not of a local network …
+    /// The first password, sent from an address outside the local networks …
     NotLocal(IpAddr),
-    /// … or by a proxy, for whoever asked it.
+    /// … or through a proxy, whose client may be anywhere.
     Forwarded,
-    /// The password's file; why it can not be used.
+    /// The password's file cannot be used; contains the reason.
     PasswordUnreadable(String),
-    /// A new password could not be kept; why.
+    /// A new password could not be stored; contains the reason.
     PasswordUnwritable(String),
     /// A new password that is too short or too long.
     PasswordLength,
@@ -43,15 +43,15 @@ pub enum Refusal {
         wait: Duration,
         challenge: Challenge,
     },
-    /// After wrong passwords, from this address or many.
+    /// After wrong passwords from this address or many.
     Wait(Duration),
-    /// As many passwords as may be are checked at this moment.
+    /// The limit of simultaneous password checks is reached.
     Busy,
     /// The kernel has not gathered enough randomness since it was started.
     NoRandomness,
 }
 
-/// Whether the answer asks for Basic credentials; a browser would ask its user with a box of its
+/// Returns true if the reply offers Basic; a browser then shows a dialog of its own.
 /// own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Challenge {

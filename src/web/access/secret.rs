@@ -1,27 +1,27 @@
-//! Secrets that are compared: random tokens, and what is kept of them in memory.
+//! Secrets to be compared: random tokens, and their traces in memory.
 //!
-//! Spec: RFC 2104 (HMAC). Knows nothing of: what they open.
+//! Spec: RFC 2104 (HMAC). Knows nothing of: what they are for.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use rustix::rand::{GetRandomFlags, getrandom};
 use sha2::Sha256;
 use std::hint::black_box;
 
-/// 32 bytes that nobody can guess; `None` while the kernel has too little to make them of.
+/// Returns 32 bytes that nobody can guess; `None` while the kernel has too little entropy.
 pub type Random = fn() -> Option<[u8; 32]>;
 
-/// From the kernel. Never waits: just after a board's start that could take minutes.
+/// From the kernel. Never waits: shortly after boot that could take minutes.
 pub fn random() -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     let got = getrandom(&mut bytes, GetRandomFlags::NONBLOCK).ok()?;
     (got == bytes.len()).then_some(bytes)
 }
 
-/// Mostly made anew by every process, so that what it keeps is of no use anywhere else.
+/// Usually new for every process, so that traces are useless elsewhere.
 #[derive(Clone, Copy)]
 pub struct Key([u8; 32]);
 
-/// What is kept of a secret: it can be compared with one that comes, and not be read back.
+/// The trace of a secret: it can be compared with a secret, but does not reveal it.
 #[derive(Clone, Copy)]
 pub struct Trace([u8; 32]);
 
@@ -30,7 +30,7 @@ impl Key {
         random().map(Key)
     }
 
-    /// Of a secret that outlives the process.
+    /// For a secret that outlives the process.
     pub fn of(secret: [u8; 32]) -> Key {
         Key(secret)
     }
@@ -55,7 +55,7 @@ impl Trace {
     }
 }
 
-/// Compares in a time that does not depend on what is compared.
+/// Takes the same time whatever it compares.
 pub fn is_same(left: &[u8; 32], right: &[u8; 32]) -> bool {
     let pairs = left.iter().zip(right);
     pairs.fold(0, |difference, (left, right)| black_box(difference | (left ^ right))) == 0

@@ -1,10 +1,10 @@
-//! Who is logged in by the page: tokens in, whether they are good out.
+//! Browsers logged in by the page: tokens in, whether they are valid out.
 //!
-//! Sessions live in memory and end with the process, at log-out and when the password changes. A
-//! table with a bound: when it is full, the one that was not used for longest ends.
+//! Sessions live in memory and end with the process, at log-out and when the password changes. The
+//! table is bounded: if it is full, the session unused for longest ends.
 //!
-//! A token is a random number and the password's signature of it. So a browser whose session ended
-//! is known for one that was logged in once, also after a restart: guessers do not make it wait.
+//! A token is a random number and the password's signature of it. A browser whose session ended is
+//! therefore recognized, even after a restart: guessers do not delay it.
 //!
 //! Spec: RFC 6265 §4.1 (Set-Cookie).
 
@@ -22,12 +22,12 @@ pub struct Sessions(Vec<Session>);
 struct Session {
     token: Trace,
     used: Instant,
-    /// What is admitted by it looks whether this is still there.
+    /// Permissions from this session end when this is dropped.
     life: Rc<()>,
 }
 
 impl Sessions {
-    /// Begins a session: its token. `None` without randomness.
+    /// Begins a session and returns its token; `None` without randomness.
     pub fn begin(
         &mut self,
         key: &Key,
@@ -48,7 +48,7 @@ impl Sessions {
         Some(token)
     }
 
-    /// The life of the session that a token is of; it was used now.
+    /// Returns the life of a token's session, and notes that it was used.
     pub fn find(&mut self, key: &Key, token: &[u8], now: Instant) -> Option<Weak<()>> {
         if self.0.is_empty() || token.len() != TOKEN_LENGTH {
             return None;
@@ -71,7 +71,7 @@ impl Sessions {
 
     fn end_old(&mut self, now: Instant) {
         let is_new = |session: &Session| {
-            // A page that only looks uses it, too.
+            // A page that only watches uses it as well.
             Rc::weak_count(&session.life) > 0
                 || now.saturating_duration_since(session.used) <= limits::SESSION_IDLE_MAX
         };
@@ -79,7 +79,8 @@ impl Sessions {
     }
 }
 
-/// The number in a token that was given out under that password, whether its session lasts or not.
+/// Returns the number in a token that was issued under that password, even if its session has
+/// ended.
 pub fn number(token: &[u8], password: &Key) -> Option<u128> {
     if token.len() != TOKEN_LENGTH {
         return None;
@@ -90,18 +91,18 @@ pub fn number(token: &[u8], password: &Key) -> Option<u128> {
     is_ours.then_some(u128::from_be_bytes(*number))
 }
 
-/// `Set-Cookie` of a session that begins. How long it lasts is decided here, not by the browser:
-/// that keeps it as long as browsers keep any (400 days).
+/// `Set-Cookie` of a new session. Its lifetime is decided here, not by the browser, which keeps
+/// cookies as long as it can (400 days).
 pub fn cookie(name: &str, token: &str) -> String {
     format!("{name}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=34560000")
 }
 
-/// `Set-Cookie` of a session that ended.
+/// `Set-Cookie` that ends a session.
 pub fn no_cookie(name: &str) -> String {
     format!("{name}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0")
 }
 
-/// 128 bits: nobody guesses them.
+/// 128 bits: cannot be guessed.
 const NUMBER_BYTES: usize = 16;
 /// The number and its signature, 48 bytes, in base64.
 const TOKEN_LENGTH: usize = 64;

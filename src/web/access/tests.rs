@@ -12,14 +12,14 @@ use super::{password::Hash, *};
 use std::time::Duration;
 
 const ASSETS: &[&str] = &["/", "/app.js"];
-/// The password, and its hash as Python's hashlib makes it; few rounds, so that tests are fast.
+/// The password, and its hash as made by Python's hashlib; few rounds, so that tests are fast.
 const PASSWORD: &str = "correct horse";
 const STORED: &str =
     "$pbkdf2-sha256$i=1000$AAECAwQFBgcICQoLDA0ODw$yRTMTwbMbo9G0VfjobWqerzuuxe7BETNTErBbKKumGQ";
 
 type Fields<'a> = &'a [(&'a str, &'a str)];
 
-/// Access, its clock, and whoever asks.
+/// Access, its clock, and the client.
 struct Bench {
     access: Access,
     now: Instant,
@@ -48,7 +48,7 @@ impl Bench {
         Bench::new(Password::Set(Hash::parse(STORED).unwrap()))
     }
 
-    /// One request, its password checked if it comes to that.
+    /// Sends one request; its password is checked if necessary.
     fn ask(&mut self, method: &str, path: &str, fields: Fields) -> Result<Verdict, Refusal> {
         let mut all = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let head = Head::read(method, path, &mut all)?;
@@ -63,7 +63,7 @@ impl Bench {
         }
     }
 
-    /// Whom a request is admitted as, or the status that it is refused with.
+    /// How a request is admitted, or the status of its refusal.
     fn who(&mut self, method: &str, path: &str, fields: Fields) -> Result<Who, u16> {
         match self.ask(method, path, fields) {
             Ok(Verdict::Admitted(who)) => Ok(who),

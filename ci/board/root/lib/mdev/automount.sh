@@ -1,7 +1,7 @@
 #!/bin/sh
 # As OpenIPC's: mounts a card at /mnt/mmcblk0p1, or /mnt/mmcblk0 where it has no partitions, then runs
 # autoconfig.sh (once) and autostart.sh from it. Called by mdev.
-# What comes again comes under another letter here: the names of the board are made of the number.
+# A card that comes back gets another letter here: the board's names are derived from the number.
 device=$1
 case $device in
 vd?[0-9]) place=/mnt/mmcblk0p${device#vd?} ;;
