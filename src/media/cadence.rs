@@ -316,10 +316,13 @@ fn rate(ticks: Ticks, elapsed: Ticks, frames: u32) -> Rate {
     if i64::from(frames) * TICKS_PER_SECOND > elapsed.0 * FRAMES_A_SECOND_MAX {
         return Rate::Unknown;
     }
+    // More frames a second than arrive, and than a camera films.
+    let has_too_many = i64::from(frames) * TICKS_PER_SECOND > ticks.0 * FRAMES_A_SECOND_MAX;
     // In thousandths of the true rate; milliseconds are 11.
     match ticks.0 * 1000 / elapsed.0.max(1) {
         ..4 => Rate::Still,
         9..14 => Rate::Millis,
+        _ if has_too_many => Rate::Still,
         4..9 | 14..750 => Rate::Slow,
         750..1333 => Rate::True,
         1333..8000 => Rate::Fast,

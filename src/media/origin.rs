@@ -16,6 +16,8 @@ pub struct Origin {
     run: u32,
     /// When the run's first frame arrived; the times below count from there.
     zero: Option<Instant>,
+    /// The time of that frame.
+    base: Ticks,
     /// The least delay of the current span and of the previous one, because a camera's clock
     /// drifts.
     delay: Ticks,
@@ -34,7 +36,8 @@ impl Origin {
     /// Records when a frame of that time arrived.
     pub fn note(&mut self, time: Ticks, now: Instant) {
         let Some(zero) = self.zero else {
-            (self.zero, self.delay, self.fell) = (Some(now), -time, (Ticks::ZERO, -time));
+            (self.zero, self.base) = (Some(now), time);
+            (self.delay, self.fell) = (-time, (Ticks::ZERO, -time));
             return;
         };
         let now = ticks(now.saturating_duration_since(zero));
@@ -61,7 +64,15 @@ impl Origin {
 
     /// Returns how long ago a time of a run was, as far as known.
     pub fn age(&self, run: u32, time: Ticks, now: Instant) -> Option<Ticks> {
-        self.latest(now).filter(|_| run == self.run).map(|latest| (latest - time).max(Ticks::ZERO))
+        let latest = self.latest(now).filter(|_| run == self.run)?;
+        let age = (latest - time).max(Ticks::ZERO);
+        let elapsed = ticks(now.saturating_duration_since(self.zero?));
+        // Frames that arrive earlier and earlier for longer than a burst lasts: the camera's clock
+        // is fast, and only the arrival counts.
+        let is_fast = (ticks(limits::BURST_TIMEOUT)..SPAN).contains(&elapsed)
+            && elapsed - self.fell.0 < STILL_MIN
+            && latest - self.base > elapsed;
+        Some(if is_fast { Ticks(age.0 * elapsed.0 / (latest - self.base).0) } else { age })
     }
 
     /// Returns true while frames of the run keep arriving earlier: a server is sending its buffer.
@@ -111,6 +122,23 @@ mod tests {
             (origin.age(8, Ticks::ZERO, at(2250)), origin.is_settling(8, start)),
             (None, false)
         );
+    }
+
+    #[test]
+    fn a_clock_that_is_fast_does_not_put_the_beginning_of_a_run_too_early() {
+        let (start, mut origin) = (runtime::now(), Origin::default());
+        let at = |millis| start + Duration::from_millis(millis);
+        for rate in [133, 150, 200, 400] {
+            origin.begin_run(1);
+            for frame in 0..110i64 {
+                origin.note(Ticks(frame * 36 * rate), at(frame as u64 * 40));
+            }
+            assert!(!origin.is_settling(1, at(4360)));
+            let age = origin.age(1, Ticks::ZERO, at(4360)).unwrap();
+            assert!((age.as_millis() - 4360).abs() < 100, "{rate}: {age:?}");
+            let age = origin.age(1, Ticks(50 * 36 * rate), at(4360)).unwrap();
+            assert!((age.as_millis() - 2360).abs() < 100, "{rate}: {age:?}");
+        }
     }
 
     #[test]

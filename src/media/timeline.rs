@@ -215,8 +215,12 @@ impl Timeline {
             return (time, Continuity::Jumped);
         }
         self.frames += 1;
-        let time = newest.at(stamp);
-        let step = time - newest.time;
+        // Stamps that go on by less than any camera's frames last stand still, or nearly so: they
+        // count frames or milliseconds.
+        let step = stamp.since(newest.stamp);
+        let is_still = (0..FRAME_DURATION_MIN.0 * self.frames).contains(&step.0);
+        let step = if is_still { Ticks::ZERO } else { step };
+        let time = newest.time + step;
         let is_believed = match step.0 {
             0 => true,
             1.. => self.may_follow(time, latest) && !self.is_far_behind(time),
@@ -489,6 +493,16 @@ mod tests {
             assert_eq!(times.presentation, Ticks(frame * 3600));
             assert_eq!(times.continuity, Continuity::Goes);
             stamp = RtpTime(stamp.0.wrapping_add(3600));
+        }
+    }
+
+    #[test]
+    fn stamps_that_count_frames_or_milliseconds_go_on_by_frames_from_the_first_one_on() {
+        for ticks in [1i64, 40, 45] {
+            let (times, jumps) = off(Some(0), 100, |place| place * (ticks - 3600));
+            assert_eq!(jumps, 0, "{ticks}");
+            let behind = 99 * 3600 - times[99];
+            assert!((0..3 * 3600).contains(&behind), "{ticks}: {behind} ticks too early");
         }
     }
 
