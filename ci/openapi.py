@@ -22,7 +22,7 @@ BY_HAND = [
     # A span of more than a day is refused, which the description cannot express.
     "/hls/{camera}.m3u8",
     # Of two numbers that are right each, together few are.
-    "/api/timeline", "/api/days", "/api/clock",
+    "/api/timeline", "/api/days", "/api/clock", "/api/marks",
 ]
 SECONDS = 15
 # What is wrong with a request and what passes for right is for the tests of each route; who may ask, for those of access.
@@ -81,6 +81,19 @@ def walk(url, session):
     times = f"camera={camera}&from={begin}&to={begin + 86_400_000}"
     assert ask(url, session, "GET", f"/api/timeline?{times}", 200, "/api/timeline").json()["spans"]
     ask(url, session, "GET", f"/api/timeline?from=0&to={begin}", 400, "/api/timeline")
+    mark = {"camera": camera, "kind": "door", "words": "Haustür"}
+    ask(url, session, "POST", "/api/marks", 200, json=mark | {"state": "on"})
+    assert ask(url, session, "POST", "/api/marks", 200, json=mark | {"state": "off"}).json()["end_ms"]
+    ask(url, session, "POST", "/api/marks", 409, json=mark | {"state": "off"})
+    ask(url, session, "POST", "/api/marks", 400, json={"camera": camera, "kind": "A door"})
+    ask(url, session, "POST", "/api/marks", 404, json=mark | {"camera": "none"})
+    for nth in range(60):
+        session.post(f"{url}/api/marks", json=mark | {"kind": f"kind-{nth}"})
+    ask(url, session, "POST", "/api/marks", 429, json=mark | {"kind": "one-more"})
+    assert len(ask(url, session, "GET", f"/api/marks?camera={camera}&limit=9", 200, "/api/marks").json()["marks"]) == 9
+    ask(url, session, "GET", "/api/marks?limit=0", 400, "/api/marks")
+    ask(url, session, "GET", "/api/marks?camera=none", 404, "/api/marks")
+    assert ask(url, session, "GET", f"/api/timeline?{times}", 200, "/api/timeline").json()["marks"]
     ask(url, session, "GET", f"/api/days?{times}&tz=60,{begin}:120", 200, "/api/days")
     ask(url, session, "GET", "/api/days?tz=Berlin", 400, "/api/days")
     ask(url, session, "GET", "/api/days?camera=none", 404, "/api/days")

@@ -7,6 +7,7 @@ mod export;
 mod help;
 mod keep;
 mod list;
+mod marks;
 mod moment;
 mod passwd;
 #[cfg(feature = "pictures")]
@@ -102,6 +103,18 @@ static COMMANDS: &[Command] = &[
         run: export::run,
     },
     Command { name: "keep", options: &["off", "socket"], help: help::KEEP, run: keep::run },
+    Command {
+        name: "mark",
+        options: &["on", "off", "from", "to", "json", "socket"],
+        help: help::MARK,
+        run: marks::mark,
+    },
+    Command {
+        name: "events",
+        options: &["from", "to", "last", "follow", "json", "socket"],
+        help: help::EVENTS,
+        run: marks::events,
+    },
     Command {
         name: "verify",
         options: &["repair", "socket", "json"],

@@ -38,6 +38,7 @@ pub struct Config {
     pub camera: values::Cameras,
     pub web: Web,
     pub rtsp: Rtsp,
+    pub marks: Marks,
     pub ffmpeg: Ffmpeg,
     pub log: Log,
 }
@@ -54,6 +55,8 @@ pub struct Storage {
     pub keep_days: Bounded<0, 36_500>,
     /// Older recordings are reduced to their key frames; 0: none.
     pub thin_after_days: Bounded<0, 36_500>,
+    /// Recordings in which something happened stay this long, if that is longer.
+    pub event_days: Bounded<0, 36_500>,
     pub sync_seconds: Bounded<1, 60>,
 }
 
@@ -152,6 +155,14 @@ pub struct Rtsp {
     /// Where to listen; `None`, which is `""`: nowhere.
     #[serde(deserialize_with = "values::address_or_empty", serialize_with = "values::or_empty")]
     pub listen: Option<SocketAddr>,
+}
+
+/// What belongs to something that happens.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Marks {
+    pub before_seconds: Bounded<0, 60>,
+    pub after_seconds: Bounded<1, 600>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -321,6 +332,7 @@ impl Default for Storage {
             keep_free_percent: Bounded::of(5),
             keep_days: Bounded::of(0),
             thin_after_days: Bounded::of(0),
+            event_days: Bounded::of(0),
             sync_seconds: Bounded::of(5),
         }
     }
@@ -334,6 +346,12 @@ impl Default for Web {
             connections_max: Bounded::of(24),
             hosts: Vec::new(),
         }
+    }
+}
+
+impl Default for Marks {
+    fn default() -> Self {
+        Marks { before_seconds: Bounded::of(5), after_seconds: Bounded::of(30) }
     }
 }
 

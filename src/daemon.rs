@@ -9,6 +9,7 @@
 //! ├─ live      the smaller stream for viewers
 //! ├─ wishes    requests from the page and the command line
 //! ├─ spans     requests about all recordings between two times
+//! ├─ marks     what happens, as sources say
 //! ├─ outbox    the daemon's own commands to the card
 //! ├─ time      what keeps the clock
 //! ├─ watchdog  whether a camera's frames become durable
@@ -27,6 +28,7 @@ mod events;
 pub mod history;
 mod live;
 mod lock;
+pub mod marks;
 mod memory;
 mod outbox;
 mod reload;
@@ -118,6 +120,10 @@ pub struct Daemon {
     pub history: RefCell<History>,
     deletions: RefCell<Vec<Rc<Deletion>>>,
     spans: Spans,
+    pub marks: RefCell<marks::Book>,
+    unsent_marks: RefCell<marks::Unsent>,
+    marks_changed: Signal,
+    are_marks_followed: Cell<bool>,
     /// Lets one FFmpeg run at a time.
     pub turn: Rc<tool::Turn>,
     reload: Reload,
@@ -177,6 +183,10 @@ pub fn run(
         history: RefCell::default(),
         deletions: RefCell::default(),
         spans: Spans::default(),
+        marks: RefCell::default(),
+        unsent_marks: RefCell::default(),
+        marks_changed: Signal::default(),
+        are_marks_followed: Cell::new(false),
         turn,
         reload: Reload::default(),
         reloaded: Signal::default(),
@@ -295,7 +305,9 @@ impl Daemon {
     async fn close(&self) {
         let started = runtime::now();
         let stations = self.stations.borrow().clone();
+        self.leave_marks(None);
         self.stop(&stations).await;
+        self.pump_marks();
         self.storage.shut_down();
         let patience = limits::SHUTDOWN_TIMEOUT.saturating_sub(started.elapsed());
         match runtime::timeout(patience, self.until(|| self.card_ended.get())).await {
@@ -339,7 +351,7 @@ impl Daemon {
             None => CameraId(self.stations_begun.replace(self.stations_begun.get() + 1)),
         };
         let ids: Vec<_> = staying.iter().map(id).collect();
-        self.outbox.borrow_mut().post(Command::Configure(settings(&config, &ids)));
+        self.outbox.borrow_mut().post(Command::Configure(Box::new(settings(&config, &ids))));
         let next = config.camera.iter().zip(ids).zip(staying);
         let next = next.map(|((camera, id), station)| match station {
             Some(station) => {
@@ -374,6 +386,7 @@ impl Daemon {
         for station in self.stations.borrow().iter() {
             self.pump(station);
         }
+        self.pump_marks();
     }
 
     fn moment(&self) -> Moment {
@@ -440,6 +453,9 @@ pub fn settings(config: &Config, ids: &[CameraId]) -> Settings {
         keep_free_percent: u8::try_from(storage.keep_free_percent.get()).unwrap_or(u8::MAX),
         keep_days: u32::try_from(storage.keep_days.get()).unwrap_or(u32::MAX),
         thin_after_days: u32::try_from(storage.thin_after_days.get()).unwrap_or(u32::MAX),
+        event_days: u32::try_from(storage.event_days.get()).unwrap_or(u32::MAX),
+        event_before: Duration::from_secs(config.marks.before_seconds.get()),
+        event_after: Duration::from_secs(config.marks.after_seconds.get()),
         sync: Duration::from_secs(storage.sync_seconds.get()),
         cameras: config.camera.iter().zip(ids).map(place).collect(),
         lock_file: PathBuf::from(SYSUPGRADE_LOCK),

@@ -237,6 +237,28 @@ pub const MOOF_BYTES_MAX: u64 = 256 * 1024;
 pub const KEPT_PERCENT_MAX: u64 = 50;
 /// Recordings kept, released or deleted by one request: a day of one-minute segments.
 pub const SPAN_SEGMENTS_MAX: usize = 1500;
+/// What a mark's source and kind are called: `analytics`, `line-crossed`.
+pub const MARK_WORD_BYTES_MAX: usize = 16;
+/// Words about a mark, for people: a line of a phone.
+pub const MARK_WORDS_BYTES_MAX: usize = 80;
+/// A file of marks, read and written as a whole piece: some 250 marks, and one cluster of a usual card.
+pub const MARK_FILE_BYTES: usize = 32 * KIB;
+/// Recordings from whose first on a file of marks is written: it goes when they have gone.
+pub const MARK_FILE_RECORDINGS_MAX: u32 = 1000;
+/// A mark that goes on is written again after this: so much less of it is known after a power cut.
+pub const MARK_REFRESH_INTERVAL: Duration = Duration::from_secs(300);
+/// Files of marks in a folder, 4 MB; the oldest go. With recordings of a minute they cover three months.
+pub const MARK_FILES_MAX: usize = 128;
+/// Lines that wait for the card, which may be away for minutes; the oldest go, and are counted.
+pub const MARKS_WAITING_MAX: usize = 64;
+/// Lines written in one step.
+pub const MARKS_AT_ONCE: usize = 8;
+/// Spans of marks whose recordings still have to be told so; those that are too many become one.
+pub const MARK_SPANS_MAX: usize = 16;
+/// Marks that may still change while files are read: all that are going on, and more than are remembered.
+pub const MARKS_UNSETTLED_MAX: usize = 2 * HISTORY_ENTRIES_MAX;
+/// Share of a camera's recordings that `event_days` protects; of more, the oldest go as all others do.
+pub const EVENT_PERCENT_MAX: u64 = 50;
 /// Thinning old recordings: fragments read in one step of the survey …
 pub const THIN_FRAGMENTS_AT_ONCE: usize = 8;
 /// … and bytes copied in one step.
@@ -283,10 +305,14 @@ pub const DOUBTS_MAX: usize = 32;
 /// Recordings that lie less than so many milliseconds apart are one span: a file begins where the one before
 /// ends, but for what a clock is set by.
 pub const COVERAGE_JOIN_MS: i64 = 2000;
-/// Spans of a day in one answer: with the gaps between them, and what is kept, 2 KB …
-pub const COVERAGE_SPANS_PER_DAY: usize = 18;
+/// Bytes of a day in one answer, of which marks have what spans and gaps leave.
+pub const TIMELINE_DAY_BYTES: usize = 2 * KIB;
+/// Spans of a day in one answer: with the gaps between them, and what is kept, three quarters of it …
+pub const COVERAGE_SPANS_PER_DAY: usize = 12;
 /// … and of more than a week: 16 KB.
-pub const COVERAGE_SPANS_MAX: usize = 144;
+pub const COVERAGE_SPANS_MAX: usize = 8 * COVERAGE_SPANS_PER_DAY;
+/// Marks and times of watching of a day in one answer, where nothing else leaves them room.
+pub const TIMELINE_MARKS_MIN: usize = 6;
 /// Days of which spans are told at a time.
 pub const COVERAGE_DAYS_MAX: i64 = 32;
 /// Days of which sums are told at a time: more than a year.
@@ -510,7 +536,17 @@ pub const CARD_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 pub const SPAN_ANSWER_TIMEOUT: Duration = Duration::from_secs(25);
 /// How long unfinished replies may delay the end of the process.
 pub const LAST_ANSWERS_TIMEOUT: Duration = Duration::from_secs(1);
-/// State changes, and lost or deleted recordings, remembered for display.
+/// What is said again within this is the same mark: ten thousand words a minute are one.
+pub const MARK_JOIN: Duration = Duration::from_secs(10);
+/// Marks of a camera in a row: all doors of a house, and what a detector makes of a party …
+pub const MARKS_IN_A_ROW_MAX: u64 = 60;
+/// … and the interval of further ones: 8,640 a day, 1.5 MB. More are refused, and counted.
+pub const MARK_INTERVAL: Duration = Duration::from_secs(10);
+/// Marks that may still change, some 200 bytes each; of more, the one that ends first ends at once.
+pub const MARKS_GOING_ON_MAX: usize = 32;
+/// What a script begins and does not end ends after this.
+pub const MARK_ON_TIMEOUT: Duration = Duration::from_secs(3600);
+/// State changes, marks, and lost or deleted recordings, remembered for display.
 pub const HISTORY_ENTRIES_MAX: usize = 50;
 
 // --- web ------------------------------------------------------------------------------------

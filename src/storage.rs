@@ -15,6 +15,7 @@ pub mod disk;
 mod faulty;
 pub mod index;
 pub mod layout;
+pub mod marks;
 pub mod messages;
 mod queue;
 pub mod reader;

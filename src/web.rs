@@ -41,6 +41,7 @@ mod keep;
 mod link;
 mod listener;
 mod live;
+mod marks;
 mod packer;
 mod playback;
 mod probe;

@@ -33,6 +33,7 @@ mod install;
 mod keep;
 mod lifecycle;
 mod live;
+mod marks;
 mod openapi;
 mod package;
 mod page;

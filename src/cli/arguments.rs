@@ -30,6 +30,7 @@ pub(super) struct Arguments {
     pub from: Option<String>,
     pub to: Option<String>,
     pub last: Option<usize>,
+    pub follow: bool,
     pub help: bool,
     pub version: bool,
 }
@@ -89,6 +90,8 @@ impl Arguments {
                 "from" => parsed.from = Some(parser.value()?.string()?),
                 "to" => parsed.to = Some(parser.value()?.string()?),
                 "last" => parsed.last = Some(parser.value()?.parse()?),
+                "follow" => parsed.follow = true,
+                "on" => parsed.keep = Some(Keep::On),
                 _ => parsed.keep = Some(Keep::Off),
             }
         }
@@ -175,7 +178,7 @@ fn is_negative(argument: &OsStr) -> bool {
     matches!(argument.as_encoded_bytes(), [b'-', digit, ..] if digit.is_ascii_digit())
 }
 
-const OPTIONS: [&str; 11] = [
+const OPTIONS: [&str; 13] = [
     "config",
     "socket",
     "no-record",
@@ -186,6 +189,8 @@ const OPTIONS: [&str; 11] = [
     "from",
     "to",
     "last",
+    "follow",
+    "on",
     "off",
 ];
 

@@ -2,7 +2,7 @@
 
 mod recordings;
 
-pub(super) use recordings::{EXPORT, KEEP, LIST, VERIFY};
+pub(super) use recordings::{EVENTS, EXPORT, KEEP, LIST, MARK, VERIFY};
 
 pub(super) const PROGRAM: &str = "\
 smolnvr - records IP cameras onto an SD card, unchanged, as MP4
@@ -20,6 +20,10 @@ USAGE
   smolnvr export CAMERA FROM TO [-o FILE] [--key-frames]
                                         a span of time as one file
   smolnvr keep CAMERA FROM TO [--off]   protects a span of time from deletion
+  smolnvr mark [CAMERA] KIND [WORDS] [--on|--off]
+                                        notes that something happens
+  smolnvr events [CAMERA] [--from TIME] [--to TIME] [--last N] [--follow]
+                                        what happened
   smolnvr verify PATH... [--repair] [--json]
                                         checks files; repairs those cut short
   smolnvr --version

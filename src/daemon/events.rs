@@ -9,6 +9,8 @@ use crate::{
     },
 };
 use std::{
+    io,
+    path::Path,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -87,6 +89,8 @@ impl Daemon {
                 log::debug!("camera={} file={} thinned", it.camera, file(it.number));
                 self.notice(&it.camera, it.number, "whole");
             }
+            Event::MarkLost => self.marks.borrow_mut().lost += 1,
+            Event::MarksUnwritten { path, error } => say_unwritten(&path, &error),
             Event::SpanDone { id, result } => self.answer_span(id, result),
             Event::Dated { recordings } => self.say_dated(recordings),
             Event::AgeDoubtful => self.say_that_age_waits(),
@@ -215,6 +219,10 @@ impl Daemon {
             action(station);
         }
     }
+}
+
+fn say_unwritten(folder: &Path, error: &io::Error) {
+    log::warn!("{}: marks cannot be written: {error}; they wait for the card", folder.display());
 }
 
 /// The file name of one of our segments.

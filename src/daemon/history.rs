@@ -1,9 +1,10 @@
-//! Recent events for display: changes of state in words, and the fate of recordings.
+//! Recent events for display: changes of state in words, the fate of recordings,
+//! marks.
 //!
-//! Both lists are bounded. A reader keeps the number of the next entry it wants, and so notices
+//! The lists are bounded. A reader keeps the number of the next entry it wants, and so notices
 //! when it was overtaken.
 
-use crate::{limits, units::WallTime};
+use crate::{limits, storage::marks::Mark, units::WallTime};
 use std::collections::VecDeque;
 
 /// The newest changes of state and notices.
@@ -11,6 +12,8 @@ use std::collections::VecDeque;
 pub struct History {
     pub changes: Log<Change>,
     pub recordings: Log<Notice>,
+    /// As they begin and end: one that goes on is there more than once.
+    pub marks: Log<Mark>,
 }
 
 /// A change of state.

@@ -40,7 +40,7 @@ mod tests {
     use crate::{config::Config, daemon::settings};
 
     fn configure() -> Command {
-        Command::Configure(settings(&Config::default(), &[]))
+        Command::Configure(Box::new(settings(&Config::default(), &[])))
     }
 
     #[test]

@@ -47,11 +47,13 @@ pub enum Cause {
     Stopped,
     /// smolnvr was not running.
     Off,
+    /// Only what happens is recorded, and nothing did.
+    NoEvent,
 }
 
 impl Cause {
-    pub const ALL: [Cause; 5] =
-        [Cause::Unknown, Cause::Camera, Cause::Card, Cause::Stopped, Cause::Off];
+    pub const ALL: [Cause; 6] =
+        [Cause::Unknown, Cause::Camera, Cause::Card, Cause::Stopped, Cause::Off, Cause::NoEvent];
 
     /// Decodes a cause; one of a later version is unknown.
     pub fn of_number(number: u8) -> Cause {
@@ -66,6 +68,7 @@ impl Cause {
             Cause::Card => "card",
             Cause::Stopped => "stopped",
             Cause::Off => "off",
+            Cause::NoEvent => "no event",
         }
     }
 }
@@ -85,7 +88,9 @@ impl Marks {
     pub const LEAN: Marks = Marks(8);
     /// Made from another recording of its number, which is still the right one while it is there.
     pub const COPY: Marks = Marks(16);
-    pub const NOT_TO_BE_THINNED: Marks = Marks(2 | 4 | 8);
+    /// Something happened in it.
+    pub const EVENT: Marks = Marks(32);
+    pub const NOT_TO_BE_THINNED: Marks = Marks(2 | 4 | 8 | 32);
 
     /// The marks in a box's byte of flags.
     pub fn of_flags(flags: u8) -> Marks {

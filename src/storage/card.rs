@@ -12,6 +12,7 @@
 //! ├─ folders     the list of names; the owners of folders
 //! ├─ spans       requests about all recordings between two times
 //! ├─ thinning    old recordings are reduced to their key frames
+//! ├─ marks       marks, in files of their own
 //! ├─ index       a file in each folder that caches what is known of it
 //! └─ heads       heads of files, newest first, in the background
 //! ```
@@ -20,6 +21,7 @@ mod folders;
 mod heads;
 mod health;
 mod index;
+mod marks;
 mod room;
 mod segments;
 mod spans;
@@ -82,6 +84,7 @@ pub struct Card<D: Disk> {
     /// What is being reduced to its key frames.
     thinning: Option<thinning::Job<D>>,
     next_thin: Instant,
+    marks: marks::Desk<D>,
     /// A request about a span that is not finished.
     span: Option<spans::Job>,
     /// The time on the board's clock, whether it is trusted, and the uptime then.
@@ -133,6 +136,7 @@ impl<D: Disk> Card<D> {
             age_is_doubtful: false,
             thinning: None,
             next_thin: now,
+            marks: marks::Desk::new(now),
             span: None,
             wall: None,
             next_lock_check: now,
@@ -163,19 +167,23 @@ impl<D: Disk> Card<D> {
                     self.events.push_back(Event::DeleteFailed { file, reason });
                 }
             }
+            Command::Mark { camera, mark } => self.take_mark(camera, *mark, now),
             Command::Span(wish) => self.begin_span(&wish, now),
             Command::Release => self.release(HoldBy::Request, now),
             Command::Resume => {
                 self.lock_ignored = self.disk.exists(&self.settings.lock_file);
                 self.take_back(now);
             }
-            Command::Configure(settings) => self.configure(settings, now),
+            Command::Configure(settings) => self.configure(*settings, now),
             Command::Clock { wall, clock, up_ms } => self.set_wall(wall, clock, up_ms, now),
             Command::Overtaken { camera } => self.overtaken(camera, now),
             Command::ReadFailed { camera, name } => self.read_failed(camera, name, now),
             Command::Shutdown => {
                 self.abandon_thinning();
                 self.close_all(now);
+                if self.is_writable() {
+                    self.settle_marks(now);
+                }
                 self.events.push_back(Event::Ended);
             }
         }
@@ -201,6 +209,8 @@ impl<D: Disk> Card<D> {
                     self.room_step(now)
                 } else if self.span.as_ref().is_some_and(|job| now >= job.next_step) {
                     self.span_step(now)
+                } else if self.next_marks().is_some_and(|due| now >= due) {
+                    self.marks_step(now)
                 } else if self.next_thinning().is_some_and(|due| now >= due) {
                     self.thin_step(now)
                 } else {
@@ -236,7 +246,7 @@ impl<D: Disk> Card<D> {
         let is_up = self.root.is_some() && !waits;
         let asked = self.list().is_awaited().then_some(self.head_pause);
         let span = self.span.as_ref().map(|job| job.next_step);
-        let dues = [self.next_head, asked, span, self.next_thinning()];
+        let dues = [self.next_head, asked, span, self.next_marks(), self.next_thinning()];
         is_up.then(|| dues.into_iter().flatten().fold(self.next_room, Instant::min))
     }
 
@@ -322,6 +332,9 @@ impl<D: Disk> Card<D> {
     fn release(&mut self, by: HoldBy, now: Instant) {
         self.abandon_thinning();
         self.close_all(now);
+        if self.is_writable() {
+            self.settle_marks(now);
+        }
         self.forget_card();
         self.hold = Some(Hold { since: now, by });
         self.set_state(CardState::Released);
@@ -340,6 +353,7 @@ impl<D: Disk> Card<D> {
         self.suspect = None;
         self.next_head = None;
         self.indexes = Vec::new();
+        self.marks.forget_card();
         self.forget_given_up();
         self.abandon_span();
         self.thinning = None;

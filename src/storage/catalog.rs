@@ -7,6 +7,7 @@
 mod days;
 mod boots;
 mod folder;
+pub mod marks;
 mod owner;
 mod recall;
 
@@ -206,16 +207,20 @@ impl Entry {
 
     /// Why nothing was recorded before it, if there is a gap.
     pub fn cause(&self) -> Cause {
-        Cause::of_number(self.holds.0 >> Holds::COUNT_BITS)
+        Cause::of_number(self.holds.0 >> Holds::CAUSE_SHIFT)
     }
 
     pub fn set_cause(&mut self, cause: Cause) {
-        self.holds.0 = self.held() | (cause as u8) << Holds::COUNT_BITS;
+        let rest = self.holds.0 & (Holds::COUNT_MAX | Holds::EVENT);
+        self.holds.0 = rest | (cause as u8) << Holds::CAUSE_SHIFT;
     }
 
     /// From its identity box.
     pub fn marks(&self) -> Marks {
-        self.facts.marks()
+        match self.holds.0 & Holds::EVENT {
+            0 => self.facts.marks(),
+            _ => self.facts.marks().with(Marks::EVENT),
+        }
     }
 
     pub fn set_marks(&mut self, marks: Marks) {
@@ -223,6 +228,8 @@ impl Entry {
             self.set_indexed(Indexed::No);
         }
         self.facts.set_marks(marks);
+        let event = if marks.has(Marks::EVENT) { Holds::EVENT } else { 0 };
+        self.holds.0 = self.holds.0 & !Holds::EVENT | event;
     }
 
     /// Distinguishes its codecs from those of other entries.
@@ -259,13 +266,15 @@ impl Codecs {
     const NONE: Codecs = Codecs(u8::MAX);
 }
 
-/// The number of clips using a recording, and above that the cause of the gap before it.
+/// The number of clips using a recording, whether something happened in it, and above that the cause
+/// of the gap before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Holds(u8);
 
 impl Holds {
-    const COUNT_BITS: u32 = 5;
-    const COUNT_MAX: u8 = (1 << Holds::COUNT_BITS) - 1;
+    const COUNT_MAX: u8 = 0b1111;
+    const EVENT: u8 = 1 << 4;
+    const CAUSE_SHIFT: u32 = 5;
 }
 
 /// Fields smaller than a byte.

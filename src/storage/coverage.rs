@@ -148,21 +148,12 @@ impl Chain {
             return;
         }
         self.merged = true;
-        let pairs = self.spans.iter().zip(self.spans.iter().skip(1));
-        let distances: Vec<_> = pairs.map(|(later, span)| distance(span, later)).collect();
-        let mut by_width = distances.clone();
-        let (_, &mut widest, _) = by_width.select_nth_unstable(surplus - 1);
-        let mut of_widest = surplus - distances.iter().filter(|it| **it < widest).count();
-        let mut distances = distances.into_iter();
-        self.spans.dedup_by(|span, later| {
-            let distance = distances.next().unwrap_or(i64::MAX);
-            let joins = distance < widest || distance == widest && of_widest > 0;
-            if joins {
-                of_widest -= usize::from(distance == widest);
-                later.take_in(span);
-            }
-            joins
-        });
+        join_closest(
+            &mut self.spans,
+            max.max(1),
+            |later, span| distance(span, later),
+            Span::take_in,
+        );
     }
 
     /// The gaps that overlap the time span.
@@ -190,6 +181,34 @@ impl Span {
         (self.start, self.end) = (self.start.min(older.start), self.end.max(older.end));
         (self.first, self.cause) = (older.first, older.cause);
     }
+}
+
+/// Joins the neighbours that lie closest together, until there are no more than `max`, which is not 0.
+pub(super) fn join_closest<T>(
+    list: &mut Vec<T>,
+    max: usize,
+    distance: impl Fn(&T, &T) -> i64,
+    join: impl Fn(&mut T, &T),
+) {
+    let surplus = list.len().saturating_sub(max);
+    if surplus == 0 {
+        return;
+    }
+    let pairs = list.iter().zip(list.iter().skip(1));
+    let distances: Vec<_> = pairs.map(|(one, next)| distance(one, next)).collect();
+    let mut by_width = distances.clone();
+    let (_, &mut widest, _) = by_width.select_nth_unstable(surplus - 1);
+    let mut of_widest = surplus - distances.iter().filter(|it| **it < widest).count();
+    let mut distances = distances.into_iter();
+    list.dedup_by(|next, one| {
+        let distance = distances.next().unwrap_or(i64::MAX);
+        let joins = distance < widest || distance == widest && of_widest > 0;
+        if joins {
+            of_widest -= usize::from(distance == widest);
+            join(one, next);
+        }
+        joins
+    });
 }
 
 /// Milliseconds between two spans; negative if the older one overlaps the later one because its

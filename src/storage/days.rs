@@ -7,7 +7,7 @@ use super::catalog::{Entry, SegmentState};
 use crate::{limits::DAYS_MAX, mp4::identity::Marks, units::WallTime, zone::Zone};
 
 /// Recordings by day.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Days {
     /// The first day, counted from 1970-01-01.
     pub first: i64,
@@ -22,6 +22,7 @@ pub struct Day {
     pub millis: i64,
     pub kept_millis: i64,
     pub bytes: u64,
+    pub marks: u32,
 }
 
 impl Days {
@@ -36,6 +37,14 @@ impl Days {
             begins: (first..=end).map(|day| zone.begin_of(day)).collect(),
             days: vec![Day::default(); usize::try_from(count).unwrap_or(0)],
         })
+    }
+
+    /// Counts a mark.
+    pub fn count(&mut self, begin: WallTime) {
+        let at = self.begins.partition_point(|it| *it <= begin).checked_sub(1);
+        if let Some(day) = at.and_then(|at| self.days.get_mut(at)) {
+            day.marks = day.marks.saturating_add(1);
+        }
     }
 
     /// Adds a recording, in any order.
@@ -106,8 +115,8 @@ mod tests {
         let entries = [entry(DAY - 15_000, 60_000, 4_000_001), kept];
         let days = days(0, 2 * DAY, &Zone::UTC, &entries);
         let expected = [
-            Day { millis: 15_000, kept_millis: 0, bytes: 1_000_000 },
-            Day { millis: 52_000, kept_millis: 7000, bytes: 3_000_001 },
+            Day { millis: 15_000, kept_millis: 0, bytes: 1_000_000, marks: 0 },
+            Day { millis: 52_000, kept_millis: 7000, bytes: 3_000_001, marks: 0 },
         ];
         assert_eq!((days.first, &*days.days), (0, &expected[..]));
     }

@@ -76,6 +76,19 @@ pub trait Disk {
     fn modified(&self, file: &Self::File) -> io::Result<WallTime>;
     /// Reads at most `buffer.len()` bytes; 0 is the end of the file.
     fn read_at(&self, file: &Self::File, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Reads a small file from its beginning, at most so many bytes.
+    fn read_whole(&self, file: &Self::File, bytes_max: usize) -> io::Result<Vec<u8>> {
+        let mut content = vec![0; bytes_max];
+        let mut length = 0;
+        while let Some(rest) = content.get_mut(length..).filter(|rest| !rest.is_empty()) {
+            match self.read_at(file, rest, length as u64)? {
+                0 => break,
+                count => length += count,
+            }
+        }
+        content.truncate(length);
+        Ok(content)
+    }
     fn write_all_at(&self, file: &Self::File, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Allocates space up to `length` without changing the file's size (`FALLOC_FL_KEEP_SIZE`).
     /// Returns `Ok` without effect if the file system does not support that.

@@ -158,6 +158,30 @@ pub fn parse_staged_name(file: &OsStr) -> Option<u32> {
 /// The index of a folder ([`super::index`]): `SMOLNVR.IDX` in short names of eight letters.
 pub const INDEX: &str = "smolnvr.idx";
 
+/// A file of marks ([`super::marks`]); ordered by age.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct MarkFile {
+    /// The newest recording when it was begun.
+    pub first: u32,
+    /// Tells files of the same recording apart.
+    pub nth: u16,
+}
+
+impl MarkFile {
+    /// The name `marks-000014-0.txt`.
+    pub fn file_name(self) -> String {
+        format!("{MARKS}{:06}-{}.txt", self.first, self.nth)
+    }
+
+    /// Parses such a name; `None` for other names.
+    pub fn parse(file: &OsStr) -> Option<MarkFile> {
+        let name = file.to_str()?.strip_prefix(MARKS)?.strip_suffix(".txt")?;
+        let (first, nth) = name.split_once('-')?;
+        let parsed = MarkFile { first: first.parse().ok()?, nth: nth.parse().ok()? };
+        (file == OsStr::new(&parsed.file_name())).then_some(parsed)
+    }
+}
+
 /// Returns true if a file that starts like this is a recording: its first box is `ftyp`.
 pub fn begins_with_ftyp(head: &[u8]) -> bool {
     head.get(4..8) == Some(b"ftyp")
@@ -201,6 +225,7 @@ fn digits_of(number: u32) -> u8 {
 }
 
 const STAGED: &str = ".new";
+const MARKS: &str = "marks-";
 /// As for a camera's name.
 const FOLDER_BYTES_MAX: usize = 32;
 /// Nine digits.
@@ -306,6 +331,24 @@ mod tests {
         }
         assert_eq!(STAGED_PATTERN.replace("%03d", "007"), staged_name(7));
         assert_eq!(parse_staged_name("014.mp4".as_ref()), None);
+    }
+
+    #[test]
+    fn a_file_of_marks_is_read_back_and_nothing_else_is_one() {
+        for (first, nth) in [(0, 0), (14, 9), (999_999_999, 65_535)] {
+            let file = MarkFile { first, nth };
+            assert_eq!(MarkFile::parse(file.file_name().as_ref()), Some(file));
+            assert_eq!(parse(&file.file_name()), None);
+        }
+        for name in [
+            "marks.txt",
+            "marks-1-0.txt",
+            "marks-000001-00.txt",
+            "marks-000001.txt",
+            "marks-+00001-0.txt",
+        ] {
+            assert_eq!(MarkFile::parse(name.as_ref()), None, "{name}");
+        }
     }
 
     #[test]

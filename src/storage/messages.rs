@@ -2,7 +2,7 @@
 
 use std::{fmt, io, ops::Range, path::PathBuf, sync::Arc, time::Duration};
 
-use super::{catalog::SegmentState, disk::RequireMount, layout::Name};
+use super::{catalog::SegmentState, disk::RequireMount, layout::Name, marks::Mark};
 use crate::{
     codec::{AudioFormat, ParameterSets},
     limits::SPAN_SEGMENTS_MAX,
@@ -24,6 +24,11 @@ pub struct Settings {
     pub keep_days: u32,
     /// Older recordings are reduced to their key frames; 0: none.
     pub thin_after_days: u32,
+    /// Recordings in which something happened stay this long, if that is longer; 0: not.
+    pub event_days: u32,
+    /// Recordings so long before and after something that happens are part of it.
+    pub event_before: Duration,
+    pub event_after: Duration,
     /// The longest video that may not be durable yet.
     pub sync: Duration,
     /// Each records into a different folder.
@@ -107,6 +112,11 @@ pub enum Command {
         camera: CameraId,
         name: Name,
     },
+    /// Writes a mark as soon as possible.
+    Mark {
+        camera: CameraId,
+        mark: Box<Mark>,
+    },
     /// Acts on all recordings in a span; answered by [`Event::SpanDone`].
     Span(SpanWish),
     /// Closes all files and releases the card; answered by [`CardState::Released`].
@@ -115,7 +125,7 @@ pub enum Command {
     Resume,
     /// Applies new settings. Segments of cameras whose ids are missing are closed, or all segments
     /// if the paths changed.
-    Configure(Settings),
+    Configure(Box<Settings>),
     /// Sets the time: at start-up, and when the clock is set or becomes trusted.
     Clock {
         wall: WallTime,
@@ -187,6 +197,13 @@ pub enum Event {
     /// A recording was reduced to its key frames.
     Thinned {
         file: Recording,
+    },
+    /// A mark was not written: too many had to wait for the card, or its camera has gone.
+    MarkLost,
+    /// Marks of a folder cannot be written; it is tried again.
+    MarksUnwritten {
+        path: PathBuf,
+        error: io::Error,
     },
     /// The result of a request about a span.
     SpanDone {

@@ -14,7 +14,7 @@ use super::{
     layout::Name,
 };
 use crate::{
-    limits::{FAT_RECORDINGS_MAX, RECORDINGS_LISTED_MAX},
+    limits::{EVENT_PERCENT_MAX, FAT_RECORDINGS_MAX, RECORDINGS_LISTED_MAX},
     mp4::identity::Marks,
     units::WallTime,
 };
@@ -25,6 +25,8 @@ pub struct Wanted {
     /// Two segments' worth of every camera that records.
     pub segments_bytes: u64,
     pub keep_free_percent: u8,
+    /// Recordings in which something happened stay if they ended after this, as far as there is room.
+    pub events_from: Option<WallTime>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,8 +54,9 @@ pub fn for_room(folders: &[Folder], space: Space, wanted: &Wanted) -> Verdict {
     if space.free >= goal {
         return Verdict::Enough;
     }
-    let candidates =
-        folders.iter().filter_map(|folder| Some((filled(folder), folder.id, oldest(folder)?)));
+    let candidates = folders.iter().filter_map(|folder| {
+        Some((filled(folder), folder.id, least_wanted(folder, wanted.events_from)?))
+    });
     let fullest = candidates.reduce(|best, next| if next.0 > best.0 { next } else { best });
     fullest.map_or(Verdict::NothingLeft, |(_, camera, name)| Verdict::Delete(camera, name))
 }
@@ -71,14 +74,21 @@ pub enum Aged {
 /// Only recordings with a trusted clock have an age, and `now` must be trusted. A clock that jumps
 /// ahead by years would delete everything, so a period without recordings that is longer than
 /// `keep_days` does not count.
-pub fn for_age(folders: &[Folder], now: WallTime, keep_days: u32) -> Option<Aged> {
+///
+/// A recording in which something happened stays for `event_days`, if that is longer.
+pub fn for_age(folders: &[Folder], now: WallTime, keep_days: u32, event_days: u32) -> Option<Aged> {
     if keep_days == 0 {
         return None;
     }
     let kept = i64::from(keep_days) * MILLIS_PER_DAY;
     let limit = now.0.saturating_sub(kept);
+    let events_from = events_from(now, event_days);
     let is_old = |entry: &&Entry| {
-        may_go(entry) && entry.held() == 0 && entry.clock_trusted && entry.end().0 < limit
+        may_go(entry)
+            && entry.held() == 0
+            && entry.clock_trusted
+            && entry.end().0 < limit
+            && !is_event(entry, events_from)
     };
     let old = folders
         .iter()
@@ -88,6 +98,12 @@ pub fn for_age(folders: &[Folder], now: WallTime, keep_days: u32) -> Option<Aged
         true => Aged::Delete(camera, oldest.name),
         false => Aged::Doubtful,
     })
+}
+
+/// Recordings in which something happened stay if they ended after this; 0 days: they do not.
+pub fn events_from(now: WallTime, event_days: u32) -> Option<WallTime> {
+    let span = i64::from(event_days) * MILLIS_PER_DAY;
+    (event_days > 0).then(|| WallTime(now.0.saturating_sub(span)))
 }
 
 /// The oldest recording that is older than `thin_after_days` and may be reduced to its key frames;
@@ -144,14 +160,23 @@ fn is_borne_out(folders: &[Folder], from: WallTime, now: WallTime, kept: i64) ->
 
 /// Names the recording to delete in a folder with the maximum number of names: the oldest of those
 /// that a camera made in masses by restarting all the time, or else the oldest.
-pub fn for_count(folder: &Folder, file_system: FileSystem) -> Option<Name> {
+pub fn for_count(
+    folder: &Folder,
+    file_system: FileSystem,
+    events_from: Option<WallTime>,
+) -> Option<Name> {
     if folder.entries().len() < recordings_max(file_system) {
         return None;
     }
     let is_short = |entry: &&Entry| {
         may_go(entry) && entry.state != SegmentState::Unread && entry.duration_ms < SHORT_MILLIS
     };
-    folder.entries().iter().find(is_short).map(|entry| entry.name).or_else(|| oldest(folder))
+    folder
+        .entries()
+        .iter()
+        .find(is_short)
+        .map(|entry| entry.name)
+        .or_else(|| least_wanted(folder, events_from))
 }
 
 /// The number of recordings a folder may contain.
@@ -166,6 +191,30 @@ pub fn recordings_max(file_system: FileSystem) -> usize {
 pub fn oldest(folder: &Folder) -> Option<Name> {
     let may_go = || folder.entries().iter().filter(|entry| may_go(entry));
     may_go().find(|entry| entry.held() == 0).or_else(|| may_go().next()).map(|entry| entry.name)
+}
+
+/// The oldest in which nothing happened lately; the oldest of all where those with something fill more than
+/// [`EVENT_PERCENT_MAX`] of what may go, so that there is always room for what comes.
+fn least_wanted(folder: &Folder, events_from: Option<WallTime>) -> Option<Name> {
+    let bytes = |is_counted: &dyn Fn(&Entry) -> bool| {
+        let entries = folder.entries().iter().filter(|it| may_go(it) && is_counted(it));
+        entries.map(|entry| entry.bytes).fold(0, u64::saturating_add)
+    };
+    if events_from.is_none() {
+        return oldest(folder);
+    }
+    let events = bytes(&|entry| is_event(entry, events_from));
+    if events / EVENT_PERCENT_MAX > bytes(&|_| true) / 100 {
+        return oldest(folder);
+    }
+    let other =
+        |entry: &&Entry| may_go(entry) && entry.held() == 0 && !is_event(entry, events_from);
+    folder.entries().iter().find(other).map(|entry| entry.name).or_else(|| oldest(folder))
+}
+
+fn is_event(entry: &Entry, events_from: Option<WallTime>) -> bool {
+    let is_recent = events_from.is_some_and(|from| !entry.clock_trusted || entry.end() >= from);
+    is_recent && entry.marks().has(Marks::EVENT)
 }
 
 fn may_go(entry: &Entry) -> bool {

@@ -5,6 +5,7 @@
 use super::{
     Web,
     answer::{Answer, Piece, Source},
+    marks::MarkRow,
     status::{ChangeStatus, Changes},
 };
 use crate::{limits, runtime};
@@ -17,6 +18,7 @@ struct Feed {
     web: Rc<Web>,
     next_change: u64,
     next_notice: u64,
+    next_mark: u64,
     /// When the status was last sent.
     told: Option<Instant>,
     /// Something has changed since.
@@ -37,6 +39,7 @@ impl Feed {
             web: Rc::clone(web),
             next_change: history.changes.next(),
             next_notice: history.recordings.next(),
+            next_mark: history.marks.next(),
             told: None,
             outdated: true,
         }
@@ -74,6 +77,12 @@ impl Feed {
                 write_event(out, "recording", &event);
             }
         }
+        if self.next_mark < history.marks.next() {
+            let began = self.web.catalog().began();
+            let new = (self.next_mark..history.marks.next()).filter_map(|it| history.marks.get(it));
+            new.for_each(|mark| write_event(out, "mark", &MarkRow::of(mark, &began)));
+        }
+        self.next_mark = history.marks.next();
         self.next_change = history.changes.next();
         self.next_notice = history.recordings.next();
         drop(history);

@@ -75,8 +75,10 @@ const ROUTES: &[Route] = &[
     route("POST", "/api/probe", Change, |web, it, _| later(web.probe(it.body))),
     route("GET", "/api/recordings", Read, |web, it, _| Now(web.recordings(&it.head))),
     route("POST", "/api/clock", Change, |web, it, _| Now(web.take_time(it.body))),
-    route("GET", "/api/timeline", Read, |web, it, _| Now(web.timeline(&it.head))),
-    route("GET", "/api/days", Read, |web, it, _| Now(web.days(&it.head))),
+    route("GET", "/api/timeline", Read, |web, it, _| later(web.timeline(&it.head))),
+    route("GET", "/api/days", Read, |web, it, _| later(web.days(&it.head))),
+    route("GET", "/api/marks", Read, |web, it, _| later(web.marks(&it.head))),
+    route("POST", "/api/marks", Change, |web, it, _| Now(web.take_mark(it.body))),
     route("DELETE", "/api/recordings/{camera}/{number}", Change, |web, _, [camera, number]| {
         later(web.delete_recording(camera, number))
     }),

@@ -59,6 +59,8 @@ struct StorageStatus {
     oldest_ms: Option<i64>,
     newest_ms: Option<i64>,
     keep_free_percent: u64,
+    /// Marks that the card did not accept in time.
+    marks_lost: u64,
     list_complete: bool,
     /// Of the camera that has waited longest; `None` if none is recorded.
     durable_age_ms: Option<u64>,
@@ -98,6 +100,7 @@ struct CameraStatus {
     kbit_s: u64,
     recording: bool,
     recording_wanted: bool,
+    marks: MarksStatus,
     segment: Option<u32>,
     segment_start_ms: Option<i64>,
     segment_ms: Option<u32>,
@@ -119,6 +122,16 @@ struct CameraStatus {
     live_waits: bool,
     durable_age_ms: Option<u64>,
     last_error: Option<String>,
+}
+
+/// Marks since the daemon started.
+#[derive(Serialize)]
+struct MarksStatus {
+    made: u64,
+    /// Because there were too many.
+    refused: u64,
+    /// Something goes on.
+    going_on: bool,
 }
 
 #[derive(Serialize)]
@@ -204,6 +217,7 @@ impl Web {
             oldest_ms: starts().min(),
             newest_ms: starts().max(),
             keep_free_percent: self.daemon.config.borrow().storage.keep_free_percent.get(),
+            marks_lost: self.daemon.marks.borrow().lost,
             list_complete: catalog.complete(),
             durable_age_ms: cameras.iter().filter_map(|camera| camera.durable_age_ms).max(),
         }
@@ -217,6 +231,7 @@ impl Web {
             keep_free_percent: storage.keep_free_percent.get(),
             keep_days: storage.keep_days.get(),
             thin_after_days: storage.thin_after_days.get(),
+            event_days: storage.event_days.get(),
         };
         for (name, days) in catalog.days(retained) {
             if let Some(camera) = cameras.iter_mut().find(|camera| camera.name == name) {
@@ -240,6 +255,12 @@ impl Web {
             }
         }
         former
+    }
+
+    fn marks_of(&self, camera: &str) -> MarksStatus {
+        let book = self.daemon.marks.borrow();
+        let (made, refused) = book.count(camera);
+        MarksStatus { made, refused, going_on: book.is_going_on(camera) }
     }
 
     fn camera_state(&self, station: &Station, now: Instant) -> CameraStatus {
@@ -279,6 +300,7 @@ impl Web {
             }),
             recording: segment.is_some(),
             recording_wanted: station.is_wanted(),
+            marks: self.marks_of(&camera.name),
             segment,
             segment_start_ms: entry.map(|entry| entry.start.0),
             segment_ms: entry.map(|entry| entry.duration_ms),

@@ -121,6 +121,75 @@ EXIT STATUS
 "
 );
 
+pub const MARK: &str = concat!(
+    "\
+smolnvr mark - notes that something happens before a camera
+
+USAGE
+  smolnvr mark [CAMERA] KIND [WORDS] [--on | --off] [--from TIME [--to TIME]]
+               [--json] [--socket PATH]
+
+  Asks the running daemon to note a moment, the beginning or end of
+  something, or a span of time: for door contacts, scripts and detectors.
+  KIND is a word of at most 16 of a-z, 0-9, - and _: motion, person, door.
+  WORDS are for people, at most 80 bytes. CAMERA may be left out if there
+  is only one.
+
+  What is said again within 10 s is the same mark. Recordings from 5 s
+  before to 30 s after a mark are those that event_days protects.
+
+OPTIONS
+  --on            it begins, or goes on: it ends with --off, or an hour later
+  --off           it ends
+  --from TIME, --to TIME
+                  when it was, at most a day ago
+  --json          the mark as in /api/marks
+  --socket PATH   the daemon's control socket, as for `run`
+
+",
+    times!(),
+    "
+EXAMPLE
+  smolnvr mark yard door 'Front door' --on
+
+EXIT STATUS
+  0  it is noted
+  1  it is not, with the reason in one line: no such camera, too many marks
+  2  wrong usage
+"
+);
+
+pub const EVENTS: &str = concat!(
+    "\
+smolnvr events - what happened, newest last
+
+USAGE
+  smolnvr events [CAMERA] [--from TIME] [--to TIME] [--last N] [--follow]
+                 [--json] [--socket PATH]
+
+  One line for each mark: begin in local time, camera, kind, length, source
+  and words. A ? after the begin means that the clock was not set; `now` as
+  length, that it goes on. Marks of the kind `watched` say that their
+  source was able to notice something. Asks the running daemon.
+
+OPTIONS
+  --from TIME, --to TIME
+                  what happened then (default: the last 24 h), up to 32 days
+  --last N        the newest N, at most 500 (default: 100)
+  --follow        goes on, with each mark as it begins and as it ends
+  --json          an object a line, as in /api/marks
+  --socket PATH   the daemon's control socket, as for `run`
+
+",
+    times!(),
+    "
+EXIT STATUS
+  0  success
+  1  no daemon is running, or there is no camera of that name
+  2  wrong usage
+"
+);
+
 pub const VERIFY: &str = "\
 smolnvr verify - checks whether files are complete
 

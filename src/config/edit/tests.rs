@@ -43,7 +43,7 @@ fn what_is_shown_has_every_key_and_no_password() {
         shown["storage"],
         json!({
             "path": "/mnt/mmcblk0p1/recordings", "require_mount": true, "segment_seconds": 60,
-            "keep_free_percent": 5, "keep_days": 0, "thin_after_days": 0, "sync_seconds": 5
+            "keep_free_percent": 5, "keep_days": 0, "event_days": 0, "thin_after_days": 0, "sync_seconds": 5
         })
     );
     assert_eq!(

@@ -31,6 +31,8 @@ impl<D: Disk> Card<D> {
         }
         self.file_system = self.disk.file_system(&root);
         self.list().root = Some(root.clone());
+        let has_marks = self.list().has_marks();
+        self.marks.is_unread = has_marks;
         self.root = Some(root);
         self.deleted_in_vain = 0;
         self.next_head = Some(now);

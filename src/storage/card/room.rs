@@ -1,6 +1,6 @@
 //! Space on the card: what to delete, when, and what to do if that is not enough.
 
-use std::{io, time::Instant};
+use std::{io, path::Path, time::Instant};
 
 use super::{
     Card,
@@ -24,9 +24,11 @@ use crate::{
 impl<D: Disk> Card<D> {
     /// Makes space for a segment about to be opened; free space was measured before.
     pub(super) fn make_room(&mut self, camera: CameraId, now: Instant) {
-        let file_system = self.file_system;
-        let surplus =
-            self.list().folder(camera).and_then(|it| retention::for_count(it, file_system));
+        let (file_system, events_from) = (self.file_system, self.events_from(now));
+        let surplus = self
+            .list()
+            .folder(camera)
+            .and_then(|it| retention::for_count(it, file_system, events_from));
         if let Some(name) = surplus {
             let _ = self.delete(camera, name, DeleteReason::Count, now); // the state gives the reason
         }
@@ -69,13 +71,16 @@ impl<D: Disk> Card<D> {
         if went {
             self.next_room = now + CARD_STEP_INTERVAL; // perhaps not the last
         }
+        self.expire_marks(now);
     }
 
     /// A recording to delete regardless of free space.
     fn overdue(&mut self, now: Instant) -> Option<(CameraId, Name, DeleteReason)> {
         let wall = self.wall_now(now);
         let days = self.settings.keep_days;
-        let old = wall.and_then(|wall| retention::for_age(self.list().folders(), wall, days));
+        let events = self.settings.event_days;
+        let old =
+            wall.and_then(|wall| retention::for_age(self.list().folders(), wall, days, events));
         let was_doubtful =
             std::mem::replace(&mut self.age_is_doubtful, old == Some(Aged::Doubtful));
         match old {
@@ -83,9 +88,10 @@ impl<D: Disk> Card<D> {
             Some(Aged::Doubtful) if !was_doubtful => self.events.push_back(Event::AgeDoubtful),
             Some(Aged::Doubtful) | None => {}
         }
+        let events_from = self.events_from(now);
         let list = self.list();
         list.folders().iter().find_map(|folder| {
-            let name = retention::for_count(folder, self.file_system)?;
+            let name = retention::for_count(folder, self.file_system, events_from)?;
             Some((folder.id, name, DeleteReason::Count))
         })
     }
@@ -104,7 +110,7 @@ impl<D: Disk> Card<D> {
 
     /// A quota's free space is unknown: deletes two segments' worth.
     fn free_within_quota(&mut self, now: Instant) -> bool {
-        let wanted = Wanted { segments_bytes: self.two_segments_bytes(), keep_free_percent: 0 };
+        let wanted = self.wanted(0, now);
         let mut space = Space { free: 0, total: 0 };
         let mut went = false;
         for _ in 0..CARD_DELETIONS_AT_ONCE_MAX {
@@ -160,7 +166,7 @@ impl<D: Disk> Card<D> {
     /// Checks a full card again: a user may have deleted something.
     pub(super) fn look_for_room(&mut self, now: Instant) {
         let Ok(space) = self.ask_space() else { return };
-        let wanted = Wanted { segments_bytes: self.two_segments_bytes(), keep_free_percent: 0 };
+        let wanted = self.wanted(0, now);
         let verdict = retention::for_room(self.list().folders(), space, &wanted);
         if verdict != Verdict::NothingLeft {
             self.next_room = now;
@@ -168,9 +174,19 @@ impl<D: Disk> Card<D> {
         }
     }
 
+    fn wanted(&self, keep_free_percent: u8, now: Instant) -> Wanted {
+        let events_from = self.events_from(now);
+        Wanted { segments_bytes: self.two_segments_bytes(), keep_free_percent, events_from }
+    }
+
+    fn events_from(&self, now: Instant) -> Option<WallTime> {
+        let wall = self.wall_now(now)?;
+        retention::events_from(wall, self.settings.event_days)
+    }
+
     /// Returns true if something was deleted because `space` is too small.
     fn delete_for(&mut self, space: Space, keep_free_percent: u8, now: Instant) -> bool {
-        let wanted = Wanted { segments_bytes: self.two_segments_bytes(), keep_free_percent };
+        let wanted = self.wanted(keep_free_percent, now);
         let verdict = retention::for_room(self.list().folders(), space, &wanted);
         match verdict {
             Verdict::Enough | Verdict::NothingLeft => false,
@@ -258,21 +274,26 @@ impl<D: Disk> Card<D> {
         if is_highest {
             self.mark_highest(camera, name.number())?;
         }
+        self.remove_name(&path, &directory)
+    }
+
+    /// Removes a file durably before its clusters are reused.
+    pub(super) fn remove_name(&self, path: &Path, directory: &Path) -> io::Result<()> {
         // FAT frees a file's clusters when it is closed for the last time. The name must be removed
         // from the card first: a name whose clusters are free turns the card read-only. While the
         // file is open, only the name is removed.
         let file = match self.file_system {
-            FileSystem::Fat => self.disk.open(&path, Access::Read).ok(),
+            FileSystem::Fat => self.disk.open(path, Access::Read).ok(),
             FileSystem::Other => None,
         };
-        match self.disk.remove(&path) {
+        match self.disk.remove(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {} // somebody else did it
             result => result?,
         }
-        self.disk.sync_directory(&directory)?; // before the clusters are reused
+        self.disk.sync_directory(directory)?; // before the clusters are reused
         if let Some(file) = file {
             drop(file);
-            self.disk.sync_directory(&directory)?;
+            self.disk.sync_directory(directory)?;
         }
         Ok(())
     }
@@ -313,6 +334,10 @@ impl<D: Disk> Card<D> {
         let space = self.disk.space(root)?;
         self.list().space = Some(space);
         Ok(space)
+    }
+
+    pub(super) fn is_clock_trusted(&self) -> bool {
+        self.wall.is_some_and(|(_, _, clock, _)| clock == Clock::Trusted)
     }
 
     /// The time, if it is trusted.

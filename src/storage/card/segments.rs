@@ -35,6 +35,8 @@ pub(super) struct Camera<D: Disk> {
     /// Files abandoned after an error, with their durable length. Anything written after that may
     /// only be in memory: after a failed write it is still in the page cache, but not on the card.
     given_up: Vec<(Name, u64)>,
+    /// Something happens up to then: the machine's uptime in milliseconds.
+    pub(super) marked_until: Option<u64>,
 }
 
 struct Open<D: Disk> {
@@ -48,7 +50,8 @@ struct Open<D: Disk> {
 
 impl<D: Disk> Camera<D> {
     pub(super) fn new(place: Place) -> Camera<D> {
-        Camera { place, open: None, staged: None, expected_bytes: None, given_up: Vec::new() }
+        let (expected_bytes, given_up, marked_until) = (None, Vec::new(), None);
+        Camera { place, open: None, staged: None, expected_bytes, given_up, marked_until }
     }
 }
 
@@ -119,6 +122,8 @@ impl<D: Disk> Card<D> {
 
     fn create(&mut self, camera: CameraId, name: Name, start: &SegmentStart) -> io::Result<()> {
         let (path, directory) = (self.path(camera, name)?, self.directory(camera)?);
+        let marked_until = self.slot(camera).and_then(|slot| slot.marked_until);
+        let is_marked = marked_until.is_some_and(|until| start.up_ms <= until);
         let identity = Identity {
             camera: self.name_of(camera),
             number: name.number(),
@@ -126,7 +131,7 @@ impl<D: Disk> Card<D> {
             boot: self.settings.boot,
             wall: start.wall,
             clock: start.clock,
-            marks: Marks::NONE,
+            marks: if is_marked { Marks::EVENT } else { Marks::NONE },
             up_ms: Some(start.up_ms),
             cause: start.cause,
         };
@@ -144,6 +149,7 @@ impl<D: Disk> Card<D> {
         entry.set_codecs(codecs);
         entry.codec = Some(start.parameter_sets.codec());
         entry.set_cause(start.cause);
+        entry.set_marks(identity.marks);
         entry.bytes = segment.bytes();
         if let Some(folder) = list.folder_mut(camera) {
             folder.push(entry);

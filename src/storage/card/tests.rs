@@ -1,6 +1,7 @@
 mod folders;
 mod health;
 mod index;
+mod marks;
 mod numbers;
 mod places;
 mod recordings;
@@ -68,6 +69,9 @@ impl Bench {
             keep_free_percent: 0,
             keep_days: 0,
             thin_after_days: 0,
+            event_days: 0,
+            event_before: Duration::from_secs(5),
+            event_after: Duration::from_secs(30),
             sync: Duration::from_secs(5),
             cameras: vec![place(YARD, "yard", "."), place(GATE, "gate", "gate")],
             lock_file: disk.root().with_file_name("sysupgrade.lock"),

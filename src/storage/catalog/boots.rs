@@ -8,7 +8,7 @@ use super::{Catalog, Folder, Indexed};
 use crate::{
     limits::{BOOTS_KNOWN_MAX, DOUBTS_MAX},
     mp4::identity::{Clock, Identity},
-    storage::{CameraId, layout::Name},
+    storage::{CameraId, layout::Name, marks::Began},
     units::WallTime,
 };
 
@@ -77,6 +77,14 @@ impl Catalog {
 }
 
 impl Catalog {
+    /// The starts of boots, of some only by the wrong clock that dates their recordings: marks made
+    /// beside them get the same times.
+    pub fn began(&self) -> Began {
+        let known = self.boots.iter().map(|(boot, began)| (*boot, *began, Clock::Trusted));
+        let doubts = self.folders.iter().flat_map(|folder| &folder.doubts);
+        known.chain(doubts.map(|doubt| (doubt.boot, doubt.began, Clock::Untrusted))).collect()
+    }
+
     /// Learns the start of a boot from a recording whose true time is in the index, if nothing else
     /// is known about that boot: its file still contains the wrong one.
     pub fn learn_from_index(&mut self, start: WallTime, stamp: &Stamp) {

@@ -6,7 +6,7 @@
 //! Knows nothing of: clocks, what is being recorded.
 
 use super::{Catalog, Entry, Folder, SegmentState};
-use crate::mp4::identity::Marks;
+use crate::{limits::EVENT_PERCENT_MAX, mp4::identity::Marks};
 
 /// Limits other than the card's size.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,8 @@ pub struct Retained {
     pub keep_days: u64,
     /// 0: none is thinned.
     pub thin_after_days: u64,
+    /// Of those in which something happened, if that is longer; 0: as all others.
+    pub event_days: u64,
 }
 
 impl Catalog {
@@ -35,7 +37,7 @@ impl Catalog {
         let share = share(room, recording, former);
         let days = rates.into_iter().map(|(folder, rate)| {
             let limit = Some(retained.keep_days).filter(|days| *days > 0);
-            let days = rate.map(|rate| rate.days_in(share, retained.thin_after_days));
+            let days = rate.map(|rate| rate.days_in(share, &retained));
             (folder, days.map(|days| limit.map_or(days, |limit| days.min(limit as f64))))
         });
         days.map(|(folder, days)| (self.camera_of(folder), days)).collect()
@@ -45,7 +47,9 @@ impl Catalog {
 /// The amount a camera records.
 struct Rate {
     bytes_a_day: f64,
-    /// The same of what was thinned; `None` before any was.
+    /// Of those, in which something happened.
+    events_a_day: f64,
+    /// What the rest is when it was thinned; `None` before any was.
     thinned_bytes_a_day: Option<f64>,
 }
 
@@ -59,10 +63,13 @@ impl Rate {
         let known = || folder.entries.iter().rev().filter(is_known);
         let newest = known().next()?.end().0;
         let recent = known().take_while(|entry| newest.saturating_sub(entry.start.0) <= WEEK_MS);
-        let (mut oldest, mut bytes) = (newest, 0_u64);
+        let (mut oldest, mut bytes, mut events) = (newest, 0_u64, 0_u64);
         for entry in recent {
             oldest = oldest.min(entry.start.0);
             bytes = bytes.saturating_add(entry.bytes);
+            if entry.marks().has(Marks::EVENT) {
+                events = events.saturating_add(entry.bytes);
+            }
         }
         let days = (newest - oldest) as f64 / DAY_MS as f64;
         // A day less than a segment: so much is left where all that is older is thinned.
@@ -70,21 +77,41 @@ impl Rate {
             let bytes_a_day = bytes as f64 / days;
             let full = Density::of(known());
             let thinned = Density::of(folder.entries.iter().filter(is_thinned));
+            let events_a_day = events as f64 / days;
             let thinned_bytes_a_day =
-                thinned.zip(full).map(|(it, full)| bytes_a_day * it.0 / full.0);
-            Rate { bytes_a_day, thinned_bytes_a_day }
+                thinned.zip(full).map(|(it, full)| (bytes_a_day - events_a_day) * it.0 / full.0);
+            Rate { bytes_a_day, events_a_day, thinned_bytes_a_day }
         })
     }
 
-    fn days_in(&self, bytes: f64, thin_after_days: u64) -> f64 {
-        let days = bytes / self.bytes_a_day;
-        let full_days = thin_after_days as f64;
-        match self.thinned_bytes_a_day {
-            Some(thinned) if thin_after_days > 0 && days > full_days => {
-                full_days + (bytes - full_days * self.bytes_a_day) / thinned
+    /// Days of which at least what may be thinned is there: of so many days all fits into these bytes.
+    fn days_in(&self, bytes: f64, retained: &Retained) -> f64 {
+        // What happened stays for longer, within its share.
+        let event_bytes_max = bytes * EVENT_PERCENT_MAX as f64 / 100.0;
+        let event_days = (retained.event_days as f64).min(event_bytes_max / self.events_a_day);
+        let event_days = if self.events_a_day > 0.0 { event_days } else { 0.0 };
+        let rest = self.bytes_a_day - self.events_a_day;
+        let full_days = retained.thin_after_days as f64;
+        let filled = |days: f64| {
+            let events = self.events_a_day * days.max(event_days);
+            let rest = match self.thinned_bytes_a_day {
+                Some(thinned) if retained.thin_after_days > 0 && days > full_days => {
+                    rest * full_days + thinned * (days - full_days)
+                }
+                _ => rest * days,
+            };
+            events + rest
+        };
+        let (mut fit, mut too_many) = (0.0, DAYS_TOLD_MAX);
+        for _ in 0..HALVINGS {
+            let days = (fit + too_many) / 2.0;
+            if filled(days) <= bytes {
+                fit = days;
+            } else {
+                too_many = days;
             }
-            _ => days,
         }
+        fit
     }
 }
 
@@ -121,6 +148,10 @@ fn share(room: u64, recording: usize, mut others: Vec<u64>) -> f64 {
     room / heads
 }
 
+/// A century.
+const DAYS_TOLD_MAX: f64 = 36_500.0;
+/// To a minute of it.
+const HALVINGS: u32 = 26;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const WEEK_MS: i64 = 7 * DAY_MS;
 
@@ -158,7 +189,8 @@ mod tests {
     }
 
     fn days(catalog: &Catalog, keep_free_percent: u64, keep_days: u64) -> Vec<Option<f64>> {
-        let retained = Retained { keep_free_percent, keep_days, thin_after_days: 2 };
+        let retained =
+            Retained { keep_free_percent, keep_days, thin_after_days: 2, event_days: 10 };
         let days = catalog.days(retained);
         days.into_iter().map(|(_, days)| days.map(|days| (days * 10.0).round() / 10.0)).collect()
     }
@@ -214,6 +246,23 @@ mod tests {
         }
         // 48.2 GB of room: two days of 1 GB, the rest of 0.1 GB.
         assert_eq!(days(&yard, 0, 0), [Some(464.0)]);
+    }
+
+    #[test]
+    fn what_happened_and_stays_for_longer_leaves_less_room_for_the_rest() {
+        // 4 days of a free card of 4 GB more: a quarter of it happened, and stays 10 days: 2.5 GB.
+        let mark = |every: u32| {
+            let mut yard = catalog(4 * GB, vec![(true, folder("/card/yard", 96, GB / 24))]);
+            for hour in (0..96).filter(|hour| hour % every == 0) {
+                let folder = yard.folder_mut(CameraId(0)).unwrap();
+                folder.get_mut(Name::new(hour).unwrap()).unwrap().set_marks(Marks::EVENT);
+            }
+            days(&yard, 0, 0)[0].unwrap()
+        };
+        assert_eq!(mark(200), 8.0, "but for the first hour nothing");
+        assert!((mark(4) - 5.5 / 0.75).abs() < 0.1, "{}", mark(4));
+        // All of it happened: no more than half of the room is theirs for longer, the rest goes by age.
+        assert_eq!(mark(1), 8.0);
     }
 
     #[test]

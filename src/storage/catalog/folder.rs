@@ -4,11 +4,11 @@ use std::{ffi::OsStr, path::PathBuf};
 
 use super::{Entry, Owner, SegmentState, boots::Doubt};
 use crate::{
-    limits::RECORDINGS_LISTED_MAX,
+    limits::{MARK_FILES_MAX, RECORDINGS_LISTED_MAX},
     storage::{
         CameraId,
         disk::Kind,
-        layout::{self, Name},
+        layout::{self, MarkFile, Name},
     },
 };
 
@@ -19,6 +19,8 @@ pub struct Folder {
     pub directory: PathBuf,
     /// The number in the marker file of the highest number, if there is one.
     pub marker: Option<u32>,
+    /// Files of marks, oldest first.
+    pub mark_files: Vec<MarkFile>,
     /// The owner of recordings that do not name one.
     pub(super) owner: Option<Owner>,
     /// A configured camera records here.
@@ -42,6 +44,7 @@ impl Folder {
             id: CameraId(usize::MAX),
             directory,
             marker: None,
+            mark_files: Vec::new(),
             owner: None,
             is_claimed: false,
             entries: Vec::new(),
@@ -86,6 +89,18 @@ impl Folder {
             layout::parse_number_set_aside(file)
                 .into_iter()
                 .for_each(|number| self.find_used(number));
+            if let Some(marks) = MarkFile::parse(file) {
+                self.list_marks(marks);
+            }
+        }
+    }
+
+    /// Takes up a file of marks, in any order; of more than memory is given for, the newest.
+    fn list_marks(&mut self, file: MarkFile) {
+        let at = self.mark_files.partition_point(|other| *other < file);
+        self.mark_files.insert(at, file);
+        if self.mark_files.len() > 2 * MARK_FILES_MAX {
+            self.mark_files.remove(0);
         }
     }
 

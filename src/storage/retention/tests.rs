@@ -21,7 +21,7 @@ fn space(free: u64, total: u64) -> Space {
 }
 
 fn wanted(segments: u64, keep_free_percent: u8) -> Wanted {
-    Wanted { segments_bytes: segments * MIB, keep_free_percent }
+    Wanted { segments_bytes: segments * MIB, keep_free_percent, events_from: None }
 }
 
 fn delete(camera: usize, number: u32) -> Verdict {
@@ -82,10 +82,10 @@ fn recordings_go_by_age_where_both_clocks_were_trusted() {
     }
     let folders = [daily, old];
     let delete = Some(Aged::Delete(CameraId(1), name));
-    assert_eq!(for_age(&folders, WallTime(11 * day), 7), delete);
-    assert_eq!(for_age(&folders, WallTime(6 * day), 7), None);
-    assert_eq!(for_age(&folders, WallTime(i64::MIN), u32::MAX), None);
-    assert_eq!(for_age(&folders, WallTime(11 * day), 0), None, "0 days are no limit");
+    assert_eq!(for_age(&folders, WallTime(11 * day), 7, 0), delete);
+    assert_eq!(for_age(&folders, WallTime(6 * day), 7, 0), None);
+    assert_eq!(for_age(&folders, WallTime(i64::MIN), u32::MAX, 0), None);
+    assert_eq!(for_age(&folders, WallTime(11 * day), 0, 0), None, "0 days are no limit");
 }
 
 #[test]
@@ -100,8 +100,8 @@ fn a_clock_ten_years_ahead_deletes_nothing_nor_after_it_recorded_by_it() {
     }
     let years_ahead = |days: i64| WallTime((3652 + days) * day);
     let folders = [recorded];
-    assert_eq!(for_age(&folders, years_ahead(5), 7), Some(Aged::Doubtful));
-    assert_eq!(for_age(&folders, WallTime(5 * day), 7), None, "the clock is right again");
+    assert_eq!(for_age(&folders, years_ahead(5), 7, 0), Some(Aged::Doubtful));
+    assert_eq!(for_age(&folders, WallTime(5 * day), 7, 0), None, "the clock is right again");
     // A board that was off for long: new recordings expire the old ones in the end.
     let [mut recorded] = folders;
     for number in 10..17 {
@@ -110,7 +110,7 @@ fn a_clock_ten_years_ahead_deletes_nothing_nor_after_it_recorded_by_it() {
         recorded.push(entry);
     }
     let name = Name::new(0).unwrap();
-    let verdict = for_age(&[recorded], years_ahead(12), 7);
+    let verdict = for_age(&[recorded], years_ahead(12), 7, 0);
     assert_eq!(verdict, Some(Aged::Delete(CameraId(0), name)));
 }
 
@@ -118,9 +118,9 @@ fn a_clock_ten_years_ahead_deletes_nothing_nor_after_it_recorded_by_it() {
 fn a_folder_of_thirty_thousand_lets_its_oldest_go() {
     let mut full = Folder::new(PathBuf::new());
     (1..30_000).for_each(|number| full.list(Name::new(number).unwrap()));
-    assert_eq!(for_count(&full, FileSystem::Fat), None);
+    assert_eq!(for_count(&full, FileSystem::Fat, None), None);
     full.list(Name::new(30_000).unwrap());
-    assert_eq!(for_count(&full, FileSystem::Fat), Name::new(1));
+    assert_eq!(for_count(&full, FileSystem::Fat, None), Name::new(1));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn where_names_are_scarce_short_recordings_go_before_older_ones() {
         let entry = full.get_mut(Name::new(number).unwrap()).unwrap();
         (entry.state, entry.duration_ms) = (SegmentState::Whole, duration_ms);
     }
-    assert_eq!(for_count(&full, FileSystem::Fat), Name::new(29_000));
+    assert_eq!(for_count(&full, FileSystem::Fat, None), Name::new(29_000));
 }
 
 proptest! {
@@ -171,4 +171,38 @@ proptest! {
         }
         prop_assert!(false, "named more files than there are");
     }
+}
+
+/// A camera's days, one recording each; something happened in those named.
+fn days_with_events(days: u32, events: &[u32]) -> Folder {
+    let recordings: Vec<_> = (0..days).map(|day| (day, 30 * MIB)).collect();
+    let mut folder = folder(0, &recordings);
+    for day in 0..days {
+        let entry = folder.get_mut(Name::new(day).unwrap()).unwrap();
+        (entry.start, entry.clock_trusted) = (WallTime(i64::from(day) * MILLIS_PER_DAY), true);
+        if events.contains(&day) {
+            entry.set_marks(Marks::EVENT);
+        }
+    }
+    folder
+}
+
+#[test]
+fn what_happened_stays_for_its_own_days_where_others_go() {
+    let now = WallTime(20 * MILLIS_PER_DAY);
+    let with = |event_days: u32, events: &[u32]| {
+        let events_from = events_from(now, event_days);
+        let wanted = Wanted { events_from, ..wanted(60, 0) };
+        for_room(&[days_with_events(20, events)], space(40, 1000), &wanted)
+    };
+    assert_eq!(with(0, &[0, 1]), delete(0, 0), "asked for no longer");
+    assert_eq!(with(30, &[0, 1]), delete(0, 2));
+    assert_eq!(with(10, &[0, 1]), delete(0, 0), "its days are over");
+    assert_eq!(with(30, &(0..12).collect::<Vec<_>>()), delete(0, 0), "more than their share");
+    assert_eq!(with(30, &(0..20).collect::<Vec<_>>()), delete(0, 0));
+    let folders = [days_with_events(20, &[0, 1])];
+    let aged = |event_days| for_age(&folders, now, 7, event_days);
+    let old = |number| Some(Aged::Delete(CameraId(0), Name::new(number).unwrap()));
+    assert_eq!([aged(0), aged(5), aged(30)], [old(0), old(0), old(2)]);
+    assert_eq!(for_thinning(&folders, now, 7).map(|it| it.1.number()), Some(2), "it stays whole");
 }

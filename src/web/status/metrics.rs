@@ -73,7 +73,7 @@ impl Losses {
 /// Kind, name, help, and the value if it is known.
 type Metric<T> = (&'static str, &'static str, &'static str, fn(&T) -> Option<u64>);
 
-const OF_THE_BOARD: [Metric<Status>; 8] = [
+const OF_THE_BOARD: [Metric<Status>; 9] = [
     ("gauge", "uptime_seconds", "Since the daemon started.", |it| Some(it.uptime_s)),
     ("gauge", "resident_memory_kilobytes", "VmRSS.", |it| Some(it.memory.rss_kb)),
     ("gauge", "peak_memory_kilobytes", "VmHWM.", |it| Some(it.memory.peak_kb)),
@@ -84,9 +84,17 @@ const OF_THE_BOARD: [Metric<Status>; 8] = [
     ("gauge", "storage_free_bytes", "Free space on the card.", |it| it.storage.free_bytes),
     ("gauge", "storage_total_bytes", "Size of the card.", |it| it.storage.total_bytes),
     ("gauge", "storage_recordings_bytes", "Size of the recordings.", |it| Some(it.storage.bytes)),
+    ("counter", "marks_lost_total", "Marks the card did not accept in time.", |it| {
+        Some(it.storage.marks_lost)
+    }),
 ];
 
-const OF_A_CAMERA: [Metric<CameraStatus>; 11] = [
+const OF_A_CAMERA: [Metric<CameraStatus>; 14] = [
+    ("counter", "camera_marks_total", "Marks made.", |it| Some(it.marks.made)),
+    ("counter", "camera_marks_refused_total", "Marks refused: too many.", |it| {
+        Some(it.marks.refused)
+    }),
+    ("gauge", "camera_marked", "1 while something goes on.", |it| Some(it.marks.going_on.into())),
     ("gauge", "camera_live", "1 if the camera sends video.", |it| {
         Some((it.state == "live").into())
     }),

@@ -54,7 +54,7 @@ const OTHER: CameraId = CameraId(2);
 /// A change of the cameras while it runs.
 fn configure(bench: &mut Bench, cameras: Vec<Place>) -> Vec<Event> {
     bench.settings.cameras = cameras;
-    bench.send(Command::Configure(bench.settings.clone()))
+    bench.send(Command::Configure(Box::new(bench.settings.clone())))
 }
 
 /// `(camera, start, bytes)` of all that is listed, each found by its address again.

@@ -258,7 +258,7 @@ fn new_settings_that_keep_cameras_and_path_leave_the_segment_open() {
     bench.pass(SECOND);
     bench.opened(YARD);
     let settings = Settings { keep_days: 3, ..bench.settings.clone() };
-    let events = bench.send(Command::Configure(settings));
+    let events = bench.send(Command::Configure(Box::new(settings)));
     assert!(events.is_empty(), "{events:?}");
     assert_eq!(appended(&bench.append(YARD)), Ok(()));
 }

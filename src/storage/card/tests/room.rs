@@ -246,7 +246,7 @@ fn recordings_older_than_keep_days_go_where_the_clock_is_trusted() {
     let mut bench = Bench::new();
     bench.settings.keep_days = 2;
     let settings = bench.settings.clone();
-    bench.send(Command::Configure(settings));
+    bench.send(Command::Configure(Box::new(settings)));
     bench.pass(SECOND);
     bench.record(YARD, 1);
     bench.record(YARD, 1);

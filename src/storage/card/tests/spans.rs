@@ -77,7 +77,7 @@ fn a_kept_recording_outlives_every_reason_to_delete_it_and_the_next_boot() {
     assert_eq!(counts(span(&mut bench, SpanAction::Keep, 10, 20)), (1, 0));
     let mut bench = bench.boot_again();
     bench.settings.keep_days = 1;
-    bench.card.handle(Command::Configure(bench.settings.clone()), bench.now);
+    bench.card.handle(Command::Configure(Box::new(bench.settings.clone())), bench.now);
     bench.pass(SECOND);
     assert!(is_kept(&bench, 1) && !is_kept(&bench, 0));
     // The card fills, and a month goes by in which each day something is recorded.

@@ -29,7 +29,7 @@ fn record_at(bench: &mut Bench, seconds: i64, fragments: u32, bytes: u32) -> u32
 
 fn thin_after(bench: &mut Bench, days: u32) {
     bench.settings.thin_after_days = days;
-    bench.card.handle(Command::Configure(bench.settings.clone()), bench.now);
+    bench.card.handle(Command::Configure(Box::new(bench.settings.clone())), bench.now);
 }
 
 /// One recording a day, the last one today, of which those of more than two days are to be thinned.
@@ -114,7 +114,7 @@ fn a_power_cut_at_any_call_loses_no_recording_and_doubles_none() {
         bench.pass(60 * SECOND);
         let mut bench = bench.boot_again();
         bench.settings.thin_after_days = 0;
-        bench.card.handle(Command::Configure(bench.settings.clone()), bench.now);
+        bench.card.handle(Command::Configure(Box::new(bench.settings.clone())), bench.now);
         bench.pass(20 * SECOND);
         assert_eq!(bench.numbers(YARD), [0, 1, 2, 3, 4], "cut at call {cut}");
         let mut after = files(&bench);

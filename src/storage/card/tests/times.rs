@@ -104,7 +104,7 @@ fn the_cause_of_a_gap_is_known_after_a_restart() {
         bench.append(YARD);
         bench.send(Command::Close { camera: YARD });
     }
-    let causes = |bench: &Bench| (0..5).map(|nr| bench.entry(YARD, nr).cause()).collect::<Vec<_>>();
+    let causes = |bench: &Bench| (0..6).map(|nr| bench.entry(YARD, nr).cause()).collect::<Vec<_>>();
     assert_eq!(causes(&bench), Cause::ALL);
     let mut bench = bench.boot_again();
     bench.pass(60 * SECOND);

@@ -1,0 +1,419 @@
+//! Marks: takes what sources say happens, and passes it on: to listeners at once, to the card when it
+//! takes it.
+//!
+//! What is said again within [`limits::MARK_JOIN`] is the same mark; what was begun and is not ended in
+//! time ends by itself. [`Book`] decides, by values; the rest of this file carries that out.
+//! Knows nothing of: HTTP, files, what sources are.
+
+use super::Daemon;
+use crate::{
+    clock, limits,
+    mp4::identity::Clock,
+    recorder::Moment,
+    runtime,
+    storage::{
+        CameraId, Command,
+        catalog::{Stamp, marks::BACKDATED_MS},
+        marks::{Course, Mark, Word},
+    },
+    units::WallTime,
+};
+use std::{collections::VecDeque, fmt, rc::Rc, time::Duration};
+
+/// What a source says.
+#[derive(Clone, Debug)]
+pub struct Said {
+    pub source: Word,
+    pub kind: Word,
+    pub words: String,
+    pub when: When,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum When {
+    /// It happens at this moment.
+    Now,
+    /// It happened then, by the clock of the sender.
+    Span(WallTime, WallTime),
+    /// It begins, or still goes on. Without another word it ends after this.
+    On(Duration),
+    Off,
+}
+
+/// Why a mark is not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refused {
+    NoSuchCamera,
+    /// Nothing of that kind goes on.
+    NotOn,
+    /// Its time is none, or too long ago, or still to come.
+    Time,
+    /// The camera's allowance is used up for so many seconds.
+    TooMany(u64),
+}
+
+/// Marks that may still change, and what each camera may still make.
+#[derive(Debug, Default)]
+pub struct Book {
+    live: Vec<Live>,
+    cameras: Vec<Account>,
+    /// Not written, because the card did not take them in time.
+    pub lost: u64,
+}
+
+/// A mark that may still change.
+#[derive(Debug)]
+struct Live {
+    mark: Mark,
+    began_ms: u64,
+    /// Uptimes: of the last sign of it, of its end without another one, of the last line about it.
+    sign_ms: u64,
+    ends_ms: u64,
+    told_ms: u64,
+}
+
+/// A camera's allowance, and what became of its marks.
+#[derive(Debug)]
+struct Account {
+    camera: String,
+    made: u64,
+    refused: u64,
+    left: u64,
+    filled_ms: u64,
+}
+
+impl Book {
+    /// Takes what is said of a camera; returns the mark as it is now, and what is news of it.
+    ///
+    /// # Errors
+    /// Why it is not taken.
+    pub fn say(
+        &mut self,
+        camera: &str,
+        said: &Said,
+        moment: &Moment,
+        boot: [u8; 16],
+    ) -> Result<(Mark, Vec<Mark>), Refused> {
+        let now_ms = moment.up_ms;
+        let at = self.live.iter().position(|it| it.is_of(camera, said));
+        match (said.when, at) {
+            (When::Off, None) => Err(Refused::NotOn),
+            (When::Off, Some(at)) => {
+                let ended = self.live.swap_remove(at).end(now_ms);
+                Ok((ended.clone(), vec![ended]))
+            }
+            (When::Now | When::On(_), Some(at)) => {
+                let Some(live) = self.live.get_mut(at) else { return Err(Refused::NotOn) };
+                let news = live.sign(said.when, now_ms);
+                Ok((live.mark.clone(), news.into_iter().collect()))
+            }
+            (When::Span(begin, end), _) => {
+                let begin_stamp = stamp_at(begin, moment, boot)?;
+                let length = u64::try_from(end.0.saturating_sub(begin.0));
+                let length = length.map_err(|_| Refused::Time)?;
+                if end.0.saturating_sub(moment.wall.0) > AHEAD_MS && moment.clock == Clock::Trusted
+                {
+                    return Err(Refused::Time);
+                }
+                self.spend(camera, said, now_ms)?;
+                let mark = said.mark(camera, begin_stamp, millis(length), Course::Over);
+                Ok((mark.clone(), vec![mark]))
+            }
+            (When::Now | When::On(_), None) => {
+                self.spend(camera, said, now_ms)?;
+                let Moment { wall, clock, up_ms, .. } = *moment;
+                let begin = Stamp { boot, up_ms: Some(up_ms), wall, clock };
+                let (course, span) = match said.when {
+                    When::On(patience) => (Course::GoingOn, patience),
+                    _ => (Course::Over, limits::MARK_JOIN),
+                };
+                let mark = said.mark(camera, begin, 0, course);
+                let mut news = vec![mark.clone()];
+                if self.live.len() >= limits::MARKS_GOING_ON_MAX {
+                    let next = self.live.iter().enumerate().min_by_key(|(_, it)| it.ends_ms);
+                    let next = next.map(|(at, _)| at);
+                    news.extend(next.and_then(|at| self.live.swap_remove(at).end_by_itself()));
+                }
+                self.live.push(Live {
+                    mark: mark.clone(),
+                    began_ms: now_ms,
+                    sign_ms: now_ms,
+                    ends_ms: now_ms.saturating_add(span_ms(span)),
+                    told_ms: now_ms,
+                });
+                Ok((mark, news))
+            }
+        }
+    }
+
+    /// Ends what has lasted without a sign, and tells again of what goes on.
+    pub fn tick(&mut self, now_ms: u64) -> Vec<Mark> {
+        let mut news = Vec::new();
+        while let Some(at) = self.live.iter().position(|live| live.ends_ms <= now_ms) {
+            news.extend(self.live.swap_remove(at).end_by_itself());
+        }
+        for live in &mut self.live {
+            if live.next_ms() <= now_ms {
+                news.push(live.tell(now_ms));
+            }
+        }
+        news
+    }
+
+    /// The uptime at which [`Book::tick`] is due.
+    pub fn deadline(&self) -> Option<u64> {
+        self.live.iter().map(|live| live.ends_ms.min(live.next_ms())).min()
+    }
+
+    /// A source has gone, or with `None` all of them: what went on is not seen any more.
+    pub fn leave(&mut self, camera_and_source: Option<(&str, &Word)>, now_ms: u64) -> Vec<Mark> {
+        let is_its = |live: &mut Live| {
+            camera_and_source.is_none_or(|(camera, source)| {
+                live.mark.camera == camera && live.mark.source == *source
+            })
+        };
+        let gone: Vec<_> = self.live.extract_if(.., is_its).collect();
+        let ended = gone.into_iter().filter_map(|live| match live.mark.course {
+            Course::GoingOn => Some(live.end(now_ms)),
+            Course::Over => live.end_by_itself(),
+        });
+        ended.collect()
+    }
+
+    /// Marks that go on, as long as they are by now.
+    pub fn live(&self, now_ms: u64) -> impl Iterator<Item = Mark> {
+        let live = self.live.iter().filter(|live| !live.mark.course.is_over());
+        live.map(move |live| {
+            let length_ms = millis(now_ms.saturating_sub(live.began_ms));
+            Mark { length_ms, ..live.mark.clone() }
+        })
+    }
+
+    /// Whether a mark still goes on: one that a power cut left open does not.
+    pub fn is_live(&self, mark: &Mark) -> bool {
+        self.live.iter().any(|live| !live.mark.course.is_over() && live.mark.is_same(mark))
+    }
+
+    /// Whether anything goes on before a camera; watching does not count.
+    pub fn is_going_on(&self, camera: &str) -> bool {
+        let mut marks = self.live.iter().map(|live| &live.mark);
+        marks.any(|it| it.camera == camera && !it.course.is_over() && !it.is_watch())
+    }
+
+    /// A camera's marks made and refused since the start; watching does not count.
+    pub fn count(&self, camera: &str) -> (u64, u64) {
+        let account = self.cameras.iter().find(|it| it.camera == camera);
+        account.map_or((0, 0), |it| (it.made, it.refused))
+    }
+
+    /// Takes one of a camera's allowance.
+    fn spend(&mut self, camera: &str, said: &Said, now_ms: u64) -> Result<(), Refused> {
+        let at = self.cameras.iter().position(|it| it.camera == camera);
+        let at = at.unwrap_or_else(|| {
+            let (camera, left) = (camera.to_owned(), limits::MARKS_IN_A_ROW_MAX);
+            self.cameras.push(Account { camera, made: 0, refused: 0, left, filled_ms: now_ms });
+            self.cameras.len() - 1
+        });
+        let Some(account) = self.cameras.get_mut(at) else { return Ok(()) };
+        let interval = span_ms(limits::MARK_INTERVAL);
+        let due = now_ms.saturating_sub(account.filled_ms) / interval;
+        account.left = account.left.saturating_add(due).min(limits::MARKS_IN_A_ROW_MAX);
+        account.filled_ms += due * interval;
+        if account.left == 0 {
+            account.refused += 1;
+            let next = account.filled_ms + interval - now_ms;
+            return Err(Refused::TooMany(next.div_ceil(1000)));
+        }
+        account.left -= 1;
+        account.made += u64::from(said.kind.as_str() != Mark::WATCHED);
+        Ok(())
+    }
+}
+
+impl Said {
+    fn mark(&self, camera: &str, begin: Stamp, length_ms: u32, course: Course) -> Mark {
+        let Said { source, kind, words, .. } = self.clone();
+        Mark { camera: camera.to_owned(), source, kind, words, begin, length_ms, course }
+    }
+}
+
+impl Live {
+    fn is_of(&self, camera: &str, said: &Said) -> bool {
+        let mark = &self.mark;
+        (&*mark.camera, &mark.source, &mark.kind) == (camera, &said.source, &said.kind)
+    }
+
+    /// Another sign of it; what is news is that a moment goes on.
+    fn sign(&mut self, when: When, now_ms: u64) -> Option<Mark> {
+        self.sign_ms = now_ms;
+        let span = match when {
+            When::On(patience) => patience,
+            _ => limits::MARK_JOIN,
+        };
+        self.ends_ms = self.ends_ms.max(now_ms.saturating_add(span_ms(span)));
+        let begins = matches!(when, When::On(_)) && self.mark.course.is_over();
+        begins.then(|| {
+            self.mark.course = Course::GoingOn;
+            self.tell(now_ms)
+        })
+    }
+
+    fn tell(&mut self, now_ms: u64) -> Mark {
+        self.told_ms = now_ms;
+        let until_ms = if self.mark.course.is_over() { self.sign_ms } else { now_ms };
+        self.mark.length_ms = millis(until_ms.saturating_sub(self.began_ms));
+        self.mark.clone()
+    }
+
+    /// When it is told again.
+    fn next_ms(&self) -> u64 {
+        self.told_ms.saturating_add(span_ms(limits::MARK_REFRESH_INTERVAL))
+    }
+
+    fn end(mut self, now_ms: u64) -> Mark {
+        self.mark.length_ms = millis(now_ms.saturating_sub(self.began_ms));
+        self.mark.course = Course::Over;
+        self.mark
+    }
+
+    /// With its last sign; `None` where all is told.
+    fn end_by_itself(self) -> Option<Mark> {
+        let sign_ms = self.sign_ms;
+        let before = (self.mark.length_ms, self.mark.course);
+        let ended = self.end(sign_ms);
+        (before != (ended.length_ms, ended.course)).then_some(ended)
+    }
+}
+
+/// The time that a sender tells. Within a day of our clock it is by that clock, whatever it says; by a
+/// clock that is not set, all others are of somebody who knows better.
+fn stamp_at(wall: WallTime, moment: &Moment, boot: [u8; 16]) -> Result<Stamp, Refused> {
+    let ago = moment.wall.0.saturating_sub(wall.0);
+    if (-AHEAD_MS..=BACKDATED_MS).contains(&ago) {
+        let up_ms = moment.up_ms.checked_add_signed(-ago);
+        let boot = if up_ms.is_some() { boot } else { [0; 16] };
+        return Ok(Stamp { boot, up_ms, wall, clock: moment.clock });
+    }
+    let is_known = moment.clock == Clock::Untrusted && wall.0 > MILLIS_NOT_SECONDS;
+    is_known
+        .then_some(Stamp { boot: [0; 16], up_ms: None, wall, clock: Clock::Trusted })
+        .ok_or(Refused::Time)
+}
+
+impl Daemon {
+    /// Takes what a source says of a camera: listeners get it at once, the card when it takes it.
+    ///
+    /// # Errors
+    /// Why it is not taken.
+    pub fn mark(self: &Rc<Self>, camera: &str, said: &Said) -> Result<Mark, Refused> {
+        if !self.stations.borrow().iter().any(|station| station.camera.name == camera) {
+            return Err(Refused::NoSuchCamera);
+        }
+        let told = self.marks.borrow_mut().say(camera, said, &self.moment(), clock::boot_id());
+        let (mark, news) = told?;
+        self.pass_on(news);
+        self.follow_marks();
+        Ok(mark)
+    }
+
+    /// Ends what a source has begun, or all there is.
+    pub fn leave_marks(&self, camera_and_source: Option<(&str, &Word)>) {
+        let news = self.marks.borrow_mut().leave(camera_and_source, self.clock.up_ms());
+        self.pass_on(news);
+    }
+
+    fn pass_on(&self, news: Vec<Mark>) {
+        if news.is_empty() {
+            return;
+        }
+        for mark in news {
+            log::debug!(
+                "camera={} mark={} course={:?}",
+                mark.camera,
+                mark.kind.as_str(),
+                mark.course
+            );
+            let stations = self.stations.borrow();
+            let of = stations.iter().find(|station| station.camera.name == mark.camera);
+            if let Some(id) = of.map(|station| station.id) {
+                let mut unsent = self.unsent_marks.borrow_mut();
+                if unsent.len() >= limits::MARKS_WAITING_MAX {
+                    unsent.pop_front();
+                    self.marks.borrow_mut().lost += 1;
+                }
+                unsent.push_back((id, Box::new(mark.clone())));
+            }
+            self.history.borrow_mut().marks.push(mark);
+        }
+        self.pump_all();
+        self.changed.notify();
+    }
+
+    /// Hands marks to the card thread, as far as its queue has room.
+    pub(super) fn pump_marks(&self) {
+        let mut unsent = self.unsent_marks.borrow_mut();
+        while let Some((camera, mark)) = unsent.pop_front() {
+            if let Err(Command::Mark { camera, mark }) =
+                self.storage.send(Command::Mark { camera, mark })
+            {
+                unsent.push_front((camera, mark));
+                return;
+            }
+        }
+    }
+
+    /// Ends marks in their time, as long as there are any that may end.
+    fn follow_marks(self: &Rc<Self>) {
+        self.marks_changed.notify();
+        if self.are_marks_followed.replace(true) {
+            return;
+        }
+        let daemon = Rc::clone(self);
+        runtime::spawn(&self.executor, async move {
+            loop {
+                let changed = daemon.marks_changed.changed();
+                let Some(deadline) = daemon.marks.borrow().deadline() else { break };
+                let pause = deadline.saturating_sub(daemon.clock.up_ms());
+                let _ = runtime::timeout(Duration::from_millis(pause), changed).await;
+                let news = daemon.marks.borrow_mut().tick(daemon.clock.up_ms());
+                daemon.pass_on(news);
+            }
+            daemon.are_marks_followed.set(false);
+        });
+    }
+}
+
+/// Marks on their way to the card thread.
+pub(super) type Unsent = VecDeque<(CameraId, Box<Mark>)>;
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::NoSuchCamera => f.write_str("no such camera"),
+            Refused::NotOn => f.write_str("nothing of that source and kind is going on"),
+            Refused::Time => f.write_str(
+                "begin_ms, end_ms: expected UTC in milliseconds, in this order, at most a day ago and not in \
+                 the future",
+            ),
+            Refused::TooMany(seconds) => {
+                write!(f, "too many marks of this camera: try again in {seconds} s")
+            }
+        }
+    }
+}
+
+fn span_ms(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn millis(span_ms: u64) -> u32 {
+    u32::try_from(span_ms).unwrap_or(u32::MAX)
+}
+
+/// Clocks of two machines differ by that much.
+const AHEAD_MS: i64 = 60_000;
+/// 1973: a lower time is one in seconds.
+const MILLIS_NOT_SECONDS: i64 = 100_000_000_000;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,460 @@
+//! Marks: lines into small files beside the recordings, and the recordings in which something happened told
+//! so, a piece a step.
+//!
+//! Lines wait here while the card does not take them. None is read before recording has begun.
+
+use std::{collections::VecDeque, io, path::PathBuf, time::Instant};
+
+use super::{Card, health::Trouble};
+use crate::{
+    limits::{
+        CARD_RETRY_INTERVAL, CARD_ROOM_INTERVAL, CARD_STEP_INTERVAL, MARK_FILE_BYTES,
+        MARK_FILE_RECORDINGS_MAX, MARK_SPANS_MAX, MARKS_AT_ONCE, MARKS_WAITING_MAX,
+    },
+    mp4::identity::{Clock, Marks},
+    storage::{
+        CameraId, Event,
+        catalog::{Stamp, marks::BACKDATED_MS},
+        disk::{Access, Disk, FileSystem, is_foreign},
+        layout::{MarkFile, Name},
+        marks::{self, Course, Line, Mark},
+    },
+    units::WallTime,
+};
+
+/// What is to be written, and what is to be told.
+pub(super) struct Desk<D: Disk> {
+    waiting: VecDeque<(CameraId, Mark)>,
+    logs: Vec<Log<D>>,
+    /// Recordings of a camera that overlap these times are to be told.
+    spans: Vec<Span>,
+    /// There are files that were not read yet.
+    pub(super) is_unread: bool,
+    pause: Instant,
+}
+
+/// The file of a folder that is written into.
+struct Log<D: Disk> {
+    directory: PathBuf,
+    file: Option<D::File>,
+    /// Where the next line goes.
+    end: usize,
+    stage: Stage,
+    /// Known by lines, which each further file gets as well.
+    boots: Vec<([u8; 16], WallTime)>,
+    /// It has marks of this boot whose time is not known.
+    is_in_doubt: bool,
+    unsynced_since: Option<Instant>,
+}
+
+enum Stage {
+    Closed,
+    Ready,
+    Off { until: Instant },
+}
+
+struct Span {
+    camera: String,
+    from: WallTime,
+    to: WallTime,
+}
+
+impl<D: Disk> Desk<D> {
+    pub(super) fn new(now: Instant) -> Desk<D> {
+        Desk {
+            waiting: VecDeque::new(),
+            logs: Vec::new(),
+            spans: Vec::new(),
+            is_unread: false,
+            pause: now,
+        }
+    }
+
+    /// Another card may come; what waits is for it.
+    pub(super) fn forget_card(&mut self) {
+        (self.logs, self.spans, self.is_unread) = (Vec::new(), Vec::new(), false);
+    }
+}
+
+impl<D: Disk> Card<D> {
+    /// Takes a mark; it is written when the card takes it.
+    pub(super) fn take_mark(&mut self, camera: CameraId, mark: Mark, now: Instant) {
+        self.protect(camera, &mark, now);
+        match self.marks.waiting.iter_mut().find(|(_, known)| known.is_same(&mark)) {
+            Some((_, known)) => *known = mark,
+            None => {
+                if self.marks.waiting.len() >= MARKS_WAITING_MAX {
+                    self.marks.waiting.pop_front();
+                    self.events.push_back(Event::MarkLost);
+                }
+                self.marks.waiting.push_back((camera, mark));
+            }
+        }
+    }
+
+    /// Has the recordings of a mark told, and those that begin soon.
+    fn protect(&mut self, camera: CameraId, mark: &Mark, now: Instant) {
+        if mark.is_watch() {
+            return;
+        }
+        let after = self.settings.event_after;
+        let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        if let (Some(up_ms), true) = (mark.begin.up_ms, mark.begin.boot == self.settings.boot) {
+            let end = match (mark.course, self.time_now(now)) {
+                // It is told again before that has passed.
+                (Course::GoingOn, Some((.., now_ms))) => now_ms.saturating_add(GOING_ON_MS),
+                _ => up_ms.saturating_add(mark.length_ms.into()),
+            };
+            if let Some(slot) = self.slot_mut(camera) {
+                slot.marked_until = slot.marked_until.max(Some(end.saturating_add(after_ms)));
+            }
+        }
+        self.tell(mark);
+    }
+
+    fn tell(&mut self, mark: &Mark) {
+        let millis = |span: std::time::Duration| i64::try_from(span.as_millis()).unwrap_or(0);
+        let (begin, _) = mark.began(&self.list().began());
+        let from = WallTime(begin.0.saturating_sub(millis(self.settings.event_before)));
+        let end = begin.0.saturating_add(mark.length_ms.into());
+        let to = WallTime(end.saturating_add(millis(self.settings.event_after)));
+        let spans = &mut self.marks.spans;
+        let is_its = |span: &Span| span.camera == mark.camera;
+        let near = spans.iter().position(|it| is_its(it) && it.from <= to && it.to >= from);
+        let is_full = spans.len() >= MARK_SPANS_MAX;
+        let known = near.or_else(|| spans.iter().rposition(is_its).filter(|_| is_full));
+        match known.and_then(|at| spans.get_mut(at)) {
+            Some(span) => (span.from, span.to) = (span.from.min(from), span.to.max(to)),
+            None => spans.push(Span { camera: mark.camera.clone(), from, to }),
+        }
+        spans.truncate(MARK_SPANS_MAX);
+    }
+
+    /// When the next step is due, where there is anything to do.
+    pub(super) fn next_marks(&self) -> Option<Instant> {
+        let desk = &self.marks;
+        let unsynced = desk.logs.iter().filter_map(|log| log.unsynced_since).min();
+        let sync = unsynced.map(|since| (since + self.settings.sync).max(desk.pause));
+        let is_dated = desk.logs.iter().any(|log| log.is_in_doubt) && self.is_clock_trusted();
+        let is_waiting = !desk.waiting.is_empty() || !desk.spans.is_empty() || is_dated;
+        let work = is_waiting.then_some(desk.pause);
+        let read = desk.is_unread.then(|| desk.pause.max(self.index_due));
+        [sync, work, read].into_iter().flatten().min()
+    }
+
+    pub(super) fn marks_step(&mut self, now: Instant) {
+        self.marks.pause = now + CARD_STEP_INTERVAL;
+        if self.has_moved(now) || !self.is_writable() {
+            self.marks.pause = now + CARD_RETRY_INTERVAL;
+            return;
+        }
+        let sync = self.settings.sync;
+        let due = |log: &Log<D>| log.unsynced_since.is_some_and(|since| now >= since + sync);
+        if let Some(at) = self.marks.logs.iter().position(due) {
+            return self.with_log(at, now, |card, log| {
+                log.unsynced_since = None;
+                log.file.as_ref().map_or(Ok(()), |file| card.disk.sync_data(file))
+            });
+        }
+        if let Some((camera, _)) = self.marks.waiting.front() {
+            return self.write_marks(*camera, now);
+        }
+        if self.marks.is_unread {
+            return self.read_marks(now);
+        }
+        let in_doubt = self.marks.logs.iter().position(|log| log.is_in_doubt);
+        if let Some(at) = in_doubt.filter(|_| self.is_clock_trusted()) {
+            return self.with_log(at, now, |card, log| card.append_marks(None, log, now));
+        }
+        self.tell_step(now);
+    }
+
+    /// Before the card is let go of: what waits is written, as far as that is done at once.
+    pub(super) fn settle_marks(&mut self, now: Instant) {
+        for _ in 0..MARKS_WAITING_MAX {
+            let Some((camera, _)) = self.marks.waiting.front() else { break };
+            self.write_marks(*camera, now);
+        }
+        for at in 0..self.marks.logs.len() {
+            self.with_log(at, now, |card, log| match (&log.file, log.unsynced_since.take()) {
+                (Some(file), Some(_)) => card.disk.sync_data(file),
+                _ => Ok(()),
+            });
+        }
+    }
+
+    fn write_marks(&mut self, camera: CameraId, now: Instant) {
+        let Some(directory) = self.list().folder(camera).map(|it| it.directory.clone()) else {
+            self.marks.waiting.pop_front(); // of a camera that has gone
+            return self.events.push_back(Event::MarkLost);
+        };
+        let at = self.log_in(directory);
+        self.with_log(at, now, |card, log| match log.stage {
+            Stage::Closed => card.open_marks(log, now),
+            Stage::Off { until } if now < until => {
+                card.marks.pause = until;
+                Ok(())
+            }
+            Stage::Off { .. } => {
+                log.stage = Stage::Closed;
+                Ok(())
+            }
+            Stage::Ready => card.append_marks(Some(camera), log, now),
+        });
+    }
+
+    /// Writes marks of a camera, and when this boot began once that is known.
+    fn append_marks(
+        &mut self,
+        camera: Option<CameraId>,
+        log: &mut Log<D>,
+        now: Instant,
+    ) -> io::Result<()> {
+        let mut lines = Vec::new();
+        let this_boot = self.settings.boot;
+        let began = self.time_now(now).filter(|(_, clock, _)| *clock == Clock::Trusted);
+        if let (true, Some((wall, _, up_ms))) = (log.is_in_doubt, began) {
+            let began = WallTime(wall.0.saturating_sub_unsigned(up_ms));
+            Line::write_boot(this_boot, began, &mut lines);
+            log.boots.push((this_boot, began));
+        }
+        let of_camera = self.marks.waiting.iter().take_while(|(of, _)| Some(*of) == camera);
+        let mut count = 0;
+        let mut is_doubtful = log.is_in_doubt && began.is_none();
+        for (_, mark) in of_camera.take(MARKS_AT_ONCE) {
+            mark.write(&mut lines);
+            is_doubtful |= mark.begin.clock == Clock::Untrusted && began.is_none();
+            count += 1;
+        }
+        self.provide_file(log, lines.len())?;
+        let Some(file) = &log.file else { return Ok(()) };
+        self.disk.write_all_at(file, &lines, log.end as u64)?;
+        log.end += lines.len();
+        log.is_in_doubt = is_doubtful;
+        log.unsynced_since.get_or_insert(now);
+        self.marks.waiting.drain(..count);
+        Ok(())
+    }
+
+    /// Has a file open that takes so many bytes more.
+    fn provide_file(&mut self, log: &mut Log<D>, bytes: usize) -> io::Result<()> {
+        let is_full = log.end + bytes > MARK_FILE_BYTES;
+        let next = self
+            .list()
+            .folder_at_mut(&log.directory)
+            .map(|folder| folder.next_mark_file(is_full, MARK_FILE_RECORDINGS_MAX));
+        let (name, is_new) = next.ok_or(io::ErrorKind::NotFound)?;
+        if !is_new && log.file.is_some() {
+            return Ok(());
+        }
+        if let (Some(file), Some(_)) = (log.file.take(), log.unsynced_since.take()) {
+            self.disk.sync_data(&file)?;
+        }
+        let created = self.create_marks(&log.directory, name);
+        if let Some(folder) = self.list().folder_at_mut(&log.directory)
+            && (created.is_ok() || is_taken(&created))
+            && folder.mark_files.last() < Some(&name)
+        {
+            folder.mark_files.push(name);
+        }
+        if is_taken(&created) {
+            log.stage = Stage::Closed; // what a power cut left of it
+            return Ok(());
+        }
+        let file = created?;
+        let mut lines = Vec::new();
+        let recent = log.boots.len().saturating_sub(BOOTS_MAX);
+        log.boots.drain(..recent);
+        log.boots.iter().for_each(|(boot, began)| Line::write_boot(*boot, *began, &mut lines));
+        self.disk.write_all_at(&file, &lines, 0)?;
+        (log.end, log.file) = (lines.len(), Some(file));
+        Ok(())
+    }
+
+    /// Takes all its room, durably, before a line is written.
+    fn create_marks(&self, directory: &std::path::Path, name: MarkFile) -> io::Result<D::File> {
+        let file = self.disk.create(&directory.join(name.file_name()))?;
+        if self.file_system == FileSystem::Fat {
+            self.disk.sync_directory(directory)?;
+        }
+        self.disk.allocate(&file, MARK_FILE_BYTES as u64)?;
+        self.disk.sync_directory(directory)?;
+        self.disk.write_all_at(&file, &vec![b'\n'; MARK_FILE_BYTES], 0)?;
+        Ok(file)
+    }
+
+    /// Reads the newest file of a folder: where it ends, and what was to be done when it ended.
+    fn open_marks(&mut self, log: &mut Log<D>, now: Instant) -> io::Result<()> {
+        log.stage = Stage::Ready;
+        let newest = {
+            let list = self.list();
+            let folder = list.position(&log.directory).and_then(|at| list.folders().get(at));
+            folder.and_then(|folder| folder.mark_files.last().copied())
+        };
+        let Some(name) = newest else { return Ok(()) };
+        let file = match self.disk.open(&log.directory.join(name.file_name()), Access::ReadWrite) {
+            Err(error) if is_foreign(&error) || error.kind() == io::ErrorKind::NotFound => {
+                log.end = MARK_FILE_BYTES;
+                return Ok(());
+            }
+            file => file?,
+        };
+        let content = self.disk.read_whole(&file, MARK_FILE_BYTES)?;
+        log.end = match content.len() {
+            MARK_FILE_BYTES => marks::end(&content),
+            _ => MARK_FILE_BYTES, // its room was never all taken
+        };
+        log.file = Some(file);
+        let mut last = VecDeque::new();
+        for line in marks::lines(&content) {
+            match line {
+                Line::Boot(boot, began) => {
+                    log.is_in_doubt &= boot != self.settings.boot;
+                    log.boots.retain(|(known, _)| *known != boot);
+                    log.boots.push((boot, began));
+                    let clock = Clock::Trusted;
+                    let recordings =
+                        self.list().learn(&Stamp { boot, up_ms: Some(0), wall: began, clock });
+                    if recordings > 0 {
+                        self.events.push_back(Event::Dated { recordings });
+                    }
+                }
+                Line::Mark(mark) => {
+                    let is_of_this_boot = mark.begin.boot == self.settings.boot;
+                    log.is_in_doubt |= is_of_this_boot && mark.begin.clock == Clock::Untrusted;
+                    if last.len() >= MARK_SPANS_MAX {
+                        last.pop_front();
+                    }
+                    last.push_back(mark);
+                }
+            }
+        }
+        // A power cut may have come before their recordings were told.
+        for mark in last.iter().filter(|mark| !mark.is_watch()) {
+            self.tell(mark);
+        }
+        self.marks.pause = now + CARD_STEP_INTERVAL;
+        Ok(())
+    }
+
+    /// Opens the next file that was found.
+    fn read_marks(&mut self, now: Instant) {
+        let next = {
+            let list = self.list();
+            let is_known = |it: &PathBuf| self.marks.logs.iter().any(|log| log.directory == *it);
+            let found = list.folders().iter().filter(|folder| !folder.mark_files.is_empty());
+            found.map(|folder| folder.directory.clone()).find(|it| !is_known(it))
+        };
+        let Some(directory) = next else {
+            self.marks.is_unread = false;
+            return;
+        };
+        let at = self.log_in(directory);
+        self.with_log(at, now, |card, log| card.open_marks(log, now));
+    }
+
+    /// Tells one recording that something happened in it.
+    fn tell_step(&mut self, now: Instant) {
+        let Some(span) = self.marks.spans.first() else { return };
+        let Span { from, to, .. } = *span;
+        let found = {
+            let list = self.list();
+            let entries = list.owner(&span.camera).map(|owner| list.recordings(owner, None));
+            let long_before = |time: WallTime| time.0 < from.0.saturating_sub(BACKDATED_MS);
+            let recent = entries.into_iter().flatten().take_while(|(_, entry)| {
+                !entry.clock_trusted || !entry.is_read() || !long_before(entry.end())
+            });
+            let is_it = |entry: &crate::storage::catalog::Entry| {
+                entry.is_read() && entry.start < to && entry.end() >= from
+            };
+            let untold = |marks: Marks| !marks.has(Marks::EVENT);
+            let mut found = recent.filter(|(_, entry)| is_it(entry) && untold(entry.marks()));
+            found.next().map(|(folder, entry)| (folder.id, entry.name))
+        };
+        let Some((camera, name)) = found else {
+            self.marks.spans.remove(0);
+            return;
+        };
+        if self.tell_recording(camera, name, now).is_none() {
+            self.marks.spans.clear(); // the card's state says why
+        }
+    }
+
+    fn tell_recording(&mut self, camera: CameraId, name: Name, now: Instant) -> Option<()> {
+        self.mark(camera, name, now, |marks| marks.with(Marks::EVENT)).ok()?;
+        // Where the file has no place for it, until the next start.
+        self.update(camera, name, |entry| entry.set_marks(entry.marks().with(Marks::EVENT)));
+        if self.is_thinned_now(camera, name) {
+            self.abandon_thinning();
+        }
+        Some(())
+    }
+
+    /// Removes a file of marks whose recordings have gone; at most one.
+    pub(super) fn expire_marks(&mut self, now: Instant) {
+        let outlived = {
+            let list = self.list();
+            let all = list.folders().iter();
+            let mut all =
+                all.filter_map(|it| Some((it.id, it.directory.clone(), it.outlived_marks()?)));
+            all.next()
+        };
+        let Some((camera, directory, file)) = outlived else { return };
+        let removed = self.remove_name(&directory.join(file.file_name()), &directory);
+        if let Some(folder) = self.list().folder_mut(camera) {
+            folder.mark_files.retain(|other| *other != file); // where it failed, until the next listing
+        }
+        if let Err(error) = removed {
+            let trouble = self.diagnose(&error);
+            self.suffer(trouble, None, now);
+        }
+    }
+
+    fn log_in(&mut self, directory: PathBuf) -> usize {
+        let known = self.marks.logs.iter().position(|log| log.directory == directory);
+        known.unwrap_or_else(|| {
+            self.marks.logs.push(Log {
+                directory,
+                file: None,
+                end: 0,
+                stage: Stage::Closed,
+                boots: Vec::new(),
+                is_in_doubt: false,
+                unsynced_since: None,
+            });
+            self.marks.logs.len() - 1
+        })
+    }
+
+    fn with_log(
+        &mut self,
+        at: usize,
+        now: Instant,
+        action: impl FnOnce(&mut Self, &mut Log<D>) -> io::Result<()>,
+    ) {
+        let mut log = self.marks.logs.remove(at);
+        let result = action(self, &mut log);
+        let path = log.directory.clone();
+        if result.is_err() {
+            log.stage = Stage::Off { until: now + CARD_ROOM_INTERVAL };
+            (log.file, log.unsynced_since) = (None, None);
+        }
+        self.marks.logs.insert(at.min(self.marks.logs.len()), log);
+        let Err(error) = result else { return };
+        match self.diagnose(&error) {
+            Trouble::Failing(_) | Trouble::NoRoom(_) => {
+                self.events.push_back(Event::MarksUnwritten { path, error });
+            }
+            trouble => self.suffer(trouble, None, now),
+        }
+    }
+}
+
+fn is_taken<T>(created: &io::Result<T>) -> bool {
+    created.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists)
+}
+
+/// Boots that a further file speaks of.
+const BOOTS_MAX: usize = 8;
+/// A mark that goes on is told again within this.
+const GOING_ON_MS: u64 = 2 * crate::limits::MARK_REFRESH_INTERVAL.as_millis() as u64;
