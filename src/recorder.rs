@@ -32,11 +32,7 @@ pub struct Recorder {
     segment_bytes_max: u64,
     /// Identifies the station's lifetime in each segment; the camera's run number is added.
     run_base: u64,
-    /// The frame at which recording stops; `None` while it is on.
-    end: Option<u64>,
-    /// Started without a key frame: there is none before this number, and frames before the first
-    /// one are not wanted.
-    awaits_key: Option<u64>,
+    phase: Phase,
     /// The first frame of the recording: recovery goes back no further.
     begin: u64,
     /// The run ended before this frame, so no frame follows to give the last one its duration.
@@ -59,6 +55,18 @@ pub struct Recorder {
     last_duration: Ticks,
 }
 
+/// Which frames are wanted.
+#[derive(Clone, Copy)]
+enum Phase {
+    /// Recording was stopped: those before `end`.
+    Stopped { end: u64 },
+    /// Recording was started without a key frame: those from the next one on, which does not come
+    /// before `from`.
+    AwaitsKey { from: u64 },
+    /// All.
+    Recording,
+}
+
 /// The time, as far as the recorder needs it.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
@@ -76,8 +84,7 @@ impl Recorder {
             segment_length,
             segment_bytes_max: limits::SEGMENT_BYTES_MAX,
             run_base,
-            end: Some(0),
-            awaits_key: None,
+            phase: Phase::Stopped { end: 0 },
             begin: 0,
             run_end: 0,
             card_accepts: false,
@@ -98,10 +105,11 @@ impl Recorder {
     /// the next one if frames of this group were recorded before a stop. A stop whose file is not
     /// closed yet is cancelled.
     pub fn start(&mut self, ring: &Ring) {
-        let goes_on = self.has_rest() || self.failed;
-        if self.end.take().is_none() {
+        if self.is_wanted() {
             return;
         }
+        let goes_on = self.has_rest() || self.failed;
+        self.phase = Phase::Recording;
         if goes_on {
             self.begin_fragment(); // its last frame may no longer be the run's last
             return;
@@ -111,7 +119,7 @@ impl Recorder {
         let group = group.filter(|&key| key >= self.ledger.next());
         match group {
             Some(key) => self.begin_at(key),
-            None => self.awaits_key = Some(end),
+            None => self.phase = Phase::AwaitsKey { from: end },
         }
     }
 
@@ -119,8 +127,11 @@ impl Recorder {
     pub fn stop(&mut self, ring: &Ring) {
         if self.is_wanted() {
             self.skip_to_key(ring);
-            let nothing = self.awaits_key.take().map(|_| self.ledger.next());
-            self.end = Some(nothing.unwrap_or(ring.numbers().end));
+            let end = match self.phase {
+                Phase::AwaitsKey { .. } => self.ledger.next(),
+                Phase::Recording | Phase::Stopped { .. } => ring.numbers().end,
+            };
+            self.phase = Phase::Stopped { end };
         }
     }
 
@@ -134,7 +145,7 @@ impl Recorder {
     }
 
     pub fn is_wanted(&self) -> bool {
-        self.end.is_none()
+        !matches!(self.phase, Phase::Stopped { .. })
     }
 
     /// Returns true until a stop has closed the file and all buffers are back.
@@ -163,7 +174,7 @@ impl Recorder {
 
     /// Returns true if nothing can be recorded before the next key frame.
     pub fn awaits_key(&self) -> bool {
-        self.awaits_key.is_some() || self.needs_key
+        matches!(self.phase, Phase::AwaitsKey { .. }) || self.needs_key
     }
 
     /// Returns true while the card thread has fragments.
@@ -199,7 +210,7 @@ impl Recorder {
             return None;
         }
         self.skip_to_key(ring);
-        if self.awaits_key.is_some() {
+        if matches!(self.phase, Phase::AwaitsKey { .. }) {
             return None;
         }
         let overtaken = self.skip_overtaken(ring);
@@ -245,7 +256,7 @@ impl Recorder {
                 return Gathered::Fragment; // since an earlier poll that found no buffer
             }
             let number = self.next();
-            let wanted = self.end.is_none_or(|end| number < end);
+            let wanted = self.end().is_none_or(|end| number < end);
             let Some((frame, bytes)) = ring.get(number).filter(|_| wanted) else {
                 return match self.is_end(number) {
                     false => Gathered::Nothing,
@@ -396,7 +407,7 @@ impl Recorder {
         self.is_open = false;
         let next = self.ledger.next();
         let key = match self.ledger.at_risk() {
-            _ if self.awaits_key.is_some() => next,
+            _ if matches!(self.phase, Phase::AwaitsKey { .. }) => next,
             None if self.is_end(next) => next, // whatever follows starts with a key frame
             at_risk => {
                 let first = at_risk.unwrap_or(next);
@@ -413,7 +424,7 @@ impl Recorder {
     /// frame.
     fn skip_overtaken(&mut self, ring: &Ring) -> bool {
         let (next, start) = (self.ledger.next(), ring.numbers().start);
-        let overtaken = next < start && self.end.is_none_or(|end| next < end);
+        let overtaken = next < start && self.end().is_none_or(|end| next < end);
         if overtaken {
             self.lose_until(ring, start);
         }
@@ -432,7 +443,7 @@ impl Recorder {
 
     /// Gives up the last frames of a stopped recording if no segment can be opened for them.
     fn give_up_the_rest(&mut self) {
-        if let Some(end) = self.end {
+        if let Some(end) = self.end() {
             self.ledger.lose_until(end);
             self.segment = None;
             self.begin_fragment();
@@ -441,17 +452,17 @@ impl Recorder {
 
     /// Returns true if frames or an open file remain after a stop.
     fn has_rest(&self) -> bool {
-        self.is_open || self.end.is_some_and(|end| self.ledger.next() < end)
+        self.is_open || self.end().is_some_and(|end| self.ledger.next() < end)
     }
 
     fn skip_to_key(&mut self, ring: &Ring) {
-        let Some(number) = self.awaits_key else { return };
-        match ring.key_from(number) {
+        let Phase::AwaitsKey { from } = self.phase else { return };
+        match ring.key_from(from) {
             Some(key) => {
-                self.awaits_key = None;
+                self.phase = Phase::Recording;
                 self.begin_at(key);
             }
-            None => self.awaits_key = Some(ring.numbers().end),
+            None => self.phase = Phase::AwaitsKey { from: ring.numbers().end },
         }
     }
 
@@ -465,6 +476,14 @@ impl Recorder {
         self.draft.clear();
     }
 
+    /// The frame at which the recording ends, once it was stopped.
+    fn end(&self) -> Option<u64> {
+        match self.phase {
+            Phase::Stopped { end } => Some(end),
+            Phase::AwaitsKey { .. } | Phase::Recording => None,
+        }
+    }
+
     /// The number of the frame after those in the open fragment.
     fn next(&self) -> u64 {
         self.ledger.next() + self.draft.len()
@@ -472,11 +491,11 @@ impl Recorder {
 
     /// Returns true if the recording or the run ends at `number`.
     fn is_end(&self, number: u64) -> bool {
-        number == self.run_end || self.end.is_some_and(|end| number >= end)
+        number == self.run_end || self.end().is_some_and(|end| number >= end)
     }
 
     fn clamp(&self, number: u64) -> u64 {
-        self.end.map_or(number, |end| number.min(end))
+        self.end().map_or(number, |end| number.min(end))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Any sequence of frames, stalls, failures, starts and stops.
 
 use super::bench::Bench;
-use crate::media::FrameKind;
+use crate::{media::FrameKind, recorder::Phase};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -101,7 +101,7 @@ impl Trial {
         }
         let resumes = recorder.has_rest() || recorder.failed;
         recorder.start(ring);
-        self.awaits_key = recorder.awaits_key.is_some();
+        self.awaits_key = matches!(recorder.phase, Phase::AwaitsKey { .. });
         let from = match () {
             () if resumes => self.stopped_at,
             () if self.awaits_key => self.wanted.len(),
