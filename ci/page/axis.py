@@ -33,6 +33,7 @@ def main():
         gap(tab, start)
         is_said(tab, start)
         keep_and_delete(tab, start)
+        marks(tab)
         for width, height, scheme in [(1280, 800, "dark"), (360, 740, "light")]:
             hinders_nobody(tab, start, width, height, scheme)
         elements = tab.run('return document.querySelectorAll("*").length')
@@ -161,6 +162,31 @@ def is_said(tab, start):
     tab.page.mouse.move(box["x"] + 40, box["y"] + box["height"] - 10)
     said = tab.wait("what is under the mouse", "const bubble = document.querySelector('#bubble'); return !bubble.hidden && bubble.textContent.includes(',') && bubble.textContent")
     step("said", words=words, bubble=said)
+
+
+def marks(tab):
+    """Bookmarks of this hour: put by key, drawn, named, gone to one after the other."""
+    lately = tab.run("return fetch('/api/recordings?camera=camera&limit=12').then((answer) => answer.json()).then(({ recordings }) => recordings[recordings.length - 1].start_ms)")
+    places = [lately + 20_000, lately + 50_000]
+    for ms in places:
+        tab.run("const text = (ms) => new Date(ms - new Date(ms).getTimezoneOffset() * 60_000).toISOString().slice(0, 19); location.hash = `#camera@${text(argument)}`", ms)
+        tab.wait("that moment", FRONT + "return video?.readyState >= 2 && !video.seeking && Math.abs(Date.parse(location.hash.split('@')[1]) - argument) < 1000", ms)
+        tab.keyboard.press("k")
+        tab.wait("that it stands", FRONT + "return video.paused")
+        tab.keyboard.press("b")
+        tab.wait_for_text("#band-words", ": bookmark.")
+    seen = []
+    for key in ["Shift+P", "Shift+P", "Shift+N"]:
+        before = moment(tab)
+        tab.keyboard.press(key)
+        tab.wait("another mark", "return Math.abs(Date.parse(location.hash.split('@')[1]) - argument) > 1000", before)
+        seen.append(moment(tab))
+        tab.wait("the mark by its name", "return document.querySelector('#band').getAttribute('aria-valuetext').includes('bookmark')")
+    # Each from a little before; the last one was where it stood.
+    assert all(-5500 < seen[at] - places[of] < 1500 for at, of in [(0, 1), (1, 0), (2, 1)]), (seen, places)
+    tab.keyboard.press("Shift+N")
+    tab.wait_for_text("#player-note", "Nothing is marked after this")
+    step("marks", places=seen)
 
 
 def keep_and_delete(tab, start):

@@ -36,7 +36,7 @@ export async function api(method, path, body) {
 
 /**
  * The events of the server for as long as the page is looked at. Calls `on.status(status, first)`,
- * `first` where events may have been missed before; `on.change`, `on.recording`; `on.lost(seconds)` when there is no connection, with the time of the next try.
+ * `first` where events may have been missed before; `on.change`, `on.recording`, `on.mark`; `on.lost(seconds)` when there is no connection, with the time of the next try.
  */
 export class Feed {
   #on;
@@ -81,7 +81,7 @@ export class Feed {
     this.#source = source;
     let isFirst = true;
     source.onerror = () => this.#check();
-    for (const kind of ["status", "change", "recording"]) {
+    for (const kind of ["status", "change", "recording", "mark"]) {
       source.addEventListener(kind, (event) => {
         this.#delay = 0;
         this.#watch();

@@ -11,6 +11,7 @@ import { Days } from "./days.js";
 import { Health, agreesSince } from "./health.js";
 import { keyboard } from "./keys.js";
 import { login } from "./login.js";
+import { markFrom, putMark } from "./marks.js";
 import { address, moment, readAddress } from "./moment.js";
 import { EDGE_MS, Player } from "./player.js";
 import { Record } from "./record.js";
@@ -92,6 +93,7 @@ const controls = new Controls({
   go: (ms) => go(ms > now() ? daysOn(ms, -1) : ms, { isPlaying: isLive || player.isPlaying }),
   video: () => video(),
   picture: () => picture(),
+  bookmark: () => bookmark(),
   zoom: (factor) => band.zoom(factor),
 });
 const record = new Record(() => (all ? null : camera), () => {
@@ -112,6 +114,7 @@ const feed = new Feed({
     list.event(event);
     recordingsChanged(event.camera, event.number, event.state !== "deleted");
   },
+  mark: ({ camera: name, begin_ms }) => timelines.get(name)?.changed(begin_ms),
   login: (session) => {
     hideAll();
     login(session, enter);
@@ -238,6 +241,24 @@ async function recording(way) {
   }
 }
 
+/** To what happened next, or before. */
+async function toMark(way) {
+  try {
+    const ms = await markFrom(camera, cursor(), way, now());
+    if (ms === null) say($("player-note"), way > 0 ? "Nothing is marked after this" : "Nothing is marked before this");
+    else go(ms, { isPlaying: isLive || player.isPlaying });
+  } catch (problem) {
+    trouble(problem);
+  }
+}
+
+async function bookmark() {
+  const ms = cursor();
+  await putMark(camera, ms);
+  timelineOf(camera).changed(ms);
+  drawAxis();
+}
+
 const video = () => (isLive ? tiles.lives.get(camera)?.video : player.video);
 
 async function picture() {
@@ -326,7 +347,7 @@ function drawAxis() {
   band.show({ lanes, cursor: at, now: now(), isLive, chosen: all ? null : chosen.span });
   controls.show({ isLive, isPlaying: player.isPlaying, speed: player.speed, isMuted: player.isMuted, cursor: at });
   days.show(camera, at, now());
-  for (const id of ["mark", "save", "link"]) enable($(id), !all);
+  for (const id of ["mark", "save", "link", "bookmark"]) enable($(id), !all);
   if (!all) chosen.kept(timelineOf(camera).kept);
   const { complete } = timelineOf(camera);
   say($("axis-note"), complete ? "" : "The card is still being read: more may come");
@@ -358,12 +379,16 @@ async function refresh() {
 
 async function begin() {
   hideAll();
+  // Mostly one is logged in, and a round trip is saved; else the feed finds out as well, and tries until there is an answer.
+  feed.start();
   try {
     const session = await api("GET", "/api/session");
-    if (session.auth === "password" && !(session.logged_in && session.password_set)) login(session, enter);
-    else enter(session);
+    auth = session.auth;
+    if (session.auth !== "password" || (session.logged_in && session.password_set)) return;
+    hideAll();
+    login(session, enter);
   } catch {
-    feed.start(); // it goes on trying
+    // Said by the feed.
   }
 }
 
@@ -402,7 +427,8 @@ keyboard({
   closes: () => $("menu").open,
   toggle,
   step,
-  recording,
+  recording: (way, event) => (event.shiftKey ? toMark(way) : recording(way)),
+  bookmark: () => !all && bookmark().catch(trouble),
   frame: (way) => (isLive ? toggle() : player.frame(way, status.cameras.find(({ name }) => name === camera)?.fps)),
   faster: (way) => controls.faster(way),
   zoom: (factor) => band.zoom(factor),

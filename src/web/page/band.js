@@ -3,6 +3,7 @@
 
 import { $, remembered, say } from "./dom.js";
 import { daysOn, midnight, momentAt, pixelOf, spanAt, viewOf, zoomed } from "./axis.js";
+import { markAt, nameOf } from "./marks.js";
 import { CAUSES, colours, paintBand, paintDay } from "./paint.js";
 import { dayAndTime, hourMinute, hourMinuteSecond, span } from "./words.js";
 
@@ -184,7 +185,10 @@ export class Band {
     if (drag.isOver || drag.edge) return this.#draw();
     if (event.type === "pointercancel") return drag.moved && this.#on.go(this.#cursor);
     if (drag.moved) return drag.apart ? this.zoom(1) : this.#on.go(this.#cursor);
-    this.#on.go(Math.min(this.#now, this.#moment(x)), this.#laneAt(event));
+    const lane = this.#laneAt(event);
+    const ms = this.#moment(x);
+    const mark = markAt(this.#lanes[lane]?.marks ?? [], ms, NEAR_PX * this.#perPixel);
+    this.#on.go(Math.min(this.#now, mark && ms < mark[0] + NEAR_PX * this.#perPixel ? mark[0] : ms), lane);
   }
 
   #wheel(event) {
@@ -195,6 +199,10 @@ export class Band {
       clearTimeout(this.#press);
       this.#press = setTimeout(() => this.#on.go(this.#cursor), WHEEL_MS);
     } else this.zoom(1.0016 ** (event.deltaMode ? event.deltaY * 30 : event.deltaY));
+  }
+
+  get #perPixel() {
+    return this.#width / this.#band.clientWidth;
   }
 
   #apart() {
@@ -235,7 +243,7 @@ export class Band {
     const ms = this.#moment(x);
     if (ms > this.#now) return void (bubble.hidden = true);
     const lane = this.#lanes.length === 1 ? this.#lanes[0] : null;
-    const what = lane ? whatIs(lane, ms) : "";
+    const what = lane ? whatIs(lane, ms, NEAR_PX * this.#perPixel) : "";
     say(bubble, `${hourMinuteSecond(ms)}${what ? `, ${what}` : ""}`);
     const half = bubble.offsetWidth / 2;
     bubble.style.left = `${Math.min(this.#band.clientWidth - half, Math.max(half, x))}px`;
@@ -247,23 +255,26 @@ export class Band {
     if (!lane) return;
     const band = this.#band;
     const { view } = this;
-    const what = this.#isLive ? "live" : whatIs(lane, this.#cursor) || "recorded";
+    const what = this.#isLive ? "live" : whatIs(lane, this.#cursor, MARK_MS) || "recorded";
     const set = (name, value) => band.getAttribute(name) !== String(value) && band.setAttribute(name, value);
     set("aria-valuemin", Math.round(view.from / 1000));
     set("aria-valuemax", Math.round(Math.min(view.to, this.#now) / 1000));
     set("aria-valuenow", Math.round(this.#cursor / 1000));
     set("aria-valuetext", this.#isLive ? "Live" : `${dayAndTime(this.#cursor)}, ${what}`);
+    const marks = lane.marks.filter(([begin, end]) => end > view.from && begin < view.to).slice(-GAPS_TOLD_MAX);
     const gaps = lane.gaps.filter(([start, end]) => end > view.from && start < view.to).slice(-GAPS_TOLD_MAX);
-    say($("band-words"), `The band shows ${span(this.#width)}. ${gaps.map(([start, end, , , cause]) => `${hourMinute(start)} to ${hourMinute(end)}: ${CAUSES[cause]?.[0] ?? CAUSES.unknown[0]}.`).join(" ")}`);
+    say($("band-words"), `The band shows ${span(this.#width)}. ${gaps.map(([start, end, , , cause]) => `${hourMinute(start)} to ${hourMinute(end)}: ${CAUSES[cause]?.[0] ?? CAUSES.unknown[0]}.`).join(" ")} ${marks.map((mark) => `${hourMinute(mark[0])}: ${nameOf(mark)}.`).join(" ")}`);
   }
 }
 
-/** What is at a moment besides a recording as it should be, in words. */
-export function whatIs(lane, ms) {
+/** What is at a moment besides a recording as it should be, in words; marks give or take `around`. */
+export function whatIs(lane, ms, around = 0) {
+  const mark = markAt(lane.marks, ms, around);
+  const parts = [mark && nameOf(mark)];
   const recorded = spanAt(lane.spans, ms);
-  if (recorded) return [recorded[4] && "the clock was not set", spanAt(lane.kept, ms) && "kept"].filter(Boolean).join(", ");
-  const gap = spanAt(lane.gaps, ms);
-  return CAUSES[gap?.[4]]?.[0] ?? CAUSES.unknown[0];
+  if (recorded) parts.push(recorded[4] && "the clock was not set", spanAt(lane.kept, ms) && "kept");
+  else parts.push(CAUSES[spanAt(lane.gaps, ms)?.[4]]?.[0] ?? CAUSES.unknown[0]);
+  return parts.filter(Boolean).join(", ");
 }
 
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
@@ -276,3 +287,7 @@ const PRESS_MS = 600;
 /** A wheel that turned sideways has come to rest. */
 const WHEEL_MS = 250;
 const GAPS_TOLD_MAX = 8;
+/** A mark so near to the mouse is meant. */
+const NEAR_PX = 7;
+/** So near to the needle it is told. */
+const MARK_MS = 4000;

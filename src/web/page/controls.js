@@ -23,6 +23,7 @@ export class Controls {
     onclick($("mute"), error, () => on.mute());
     onclick($("go-live"), error, () => on.live());
     onclick($("save-picture"), error, () => on.picture());
+    onclick($("bookmark"), error, () => on.bookmark());
     onclick($("closer"), null, () => on.zoom(1 / 2));
     onclick($("farther"), null, () => on.zoom(2));
     $("speed").addEventListener("change", () => on.speed(Number($("speed").value)));

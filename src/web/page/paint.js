@@ -9,6 +9,7 @@ export const CAUSES = {
   card: ["the card was gone", "card gone"],
   stopped: ["recording was stopped", "stopped"],
   off: ["the recorder was off", "recorder off"],
+  "no event": ["nothing happened", "no event"],
   unknown: ["nothing was recorded", ""],
 };
 
@@ -124,10 +125,7 @@ function paintLane(context, lane, view, { width, x, y, deep, colour, now, isSmal
     const part = within(span, view.from, view.to);
     if (part) context.fillRect(x(part[0]), y + deep - kept, Math.max(2, x(part[1]) - x(part[0])), kept);
   }
-  context.fillStyle = colour.mark;
-  for (const [ms] of lane.marks) {
-    if (ms >= view.from && ms <= view.to) context.fillRect(x(ms) - 1, y, 3, Math.max(3, deep / 3));
-  }
+  for (const mark of lane.marks) paintMark(context, mark, view, x, y, isSmall ? 9 : deep, colour);
   if (isSmall || deep < 16) return;
   context.font = `12px ${colour.font}`;
   for (const gap of lane.gaps) {
@@ -140,6 +138,24 @@ function paintLane(context, lane, view, { width, x, y, deep, colour, now, isSmal
     context.textAlign = "center";
     context.fillText(text, (x(part[0]) + x(part[1])) / 2, y + deep / 2);
   }
+}
+
+/** A flag where it begins, on a bar as long as it lasted: told by its form as well as by its colour. */
+function paintMark(context, [from, to], view, x, y, deep, colour) {
+  if (to < view.from || from > view.to) return;
+  const [left, high] = [x(from), Math.max(3, Math.min(7, deep / 3))];
+  context.fillStyle = colour.mark;
+  context.fillRect(left, y, Math.max(2, x(to) - left), high / 2);
+  if (high < 6) return;
+  context.fillRect(left, y, 2, deep);
+  context.beginPath();
+  context.moveTo(left, y);
+  context.lineTo(left + 11, y + high);
+  context.lineTo(left, y + 2 * high);
+  context.fill();
+  context.lineWidth = 1;
+  context.strokeStyle = colour.back;
+  context.stroke();
 }
 
 function paintChosen(context, [from, to], x, top, height, colour) {
