@@ -20,7 +20,7 @@ mod toml;
 mod values;
 
 pub use store::{ChangeError, Reach, change, edited, left_over};
-pub use values::{Bounded, CameraName, CameraUrl, HttpUrl, LogLevel, OneOrMore};
+pub use values::{Bounded, CameraName, CameraUrl, HttpUrl, LogLevel, OneOrMore, Record};
 
 use crate::{limits, rtsp::LowerTransport};
 use serde::{Deserialize, Serialize};
@@ -86,8 +86,8 @@ pub struct Camera {
     pub engine: Engine,
     #[serde(default)]
     pub audio: bool,
-    #[serde(default = "default_true")]
-    pub record: bool,
+    #[serde(default)]
+    pub record: Record,
     #[serde(default = "Camera::default_buffer")]
     pub buffer_kb: Bounded<256, 65_536>,
     #[serde(default)]
@@ -271,8 +271,16 @@ impl std::error::Error for Error {}
 impl Camera {
     /// Describes a setting that has no effect in combination with others.
     pub fn left_out(&self) -> Option<&'static str> {
-        let is_left_out = self.engine == Engine::Ffmpeg && self.audio;
-        is_left_out.then_some("no sound is recorded: audio = true requires engine = \"native\"")
+        let is_by_ffmpeg = self.engine == Engine::Ffmpeg;
+        match self {
+            _ if is_by_ffmpeg && self.record == Record::Events => {
+                Some("everything is recorded: record = \"events\" requires engine = \"native\"")
+            }
+            _ if is_by_ffmpeg && self.audio => {
+                Some("no sound is recorded: audio = true requires engine = \"native\"")
+            }
+            _ => None,
+        }
     }
 
     /// Returns the folder below the storage path; `.` is the path itself. The default is the
@@ -317,10 +325,6 @@ impl Camera {
     fn default_snapshot_interval() -> Bounded<100, 60_000> {
         Bounded::of(1000)
     }
-}
-
-fn default_true() -> bool {
-    true
 }
 
 impl Default for Storage {

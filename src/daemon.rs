@@ -274,7 +274,9 @@ impl Daemon {
         let station = Station::new(id, camera, length, &self.stills, self.life(), ffmpeg);
         station.card_state(&self.card.borrow());
         let wish = memory::wish(&self.options.socket, camera.name.as_str());
-        if self.options.recording == Recording::AsConfigured && wish.unwrap_or(camera.record) {
+        if self.options.recording == Recording::AsConfigured
+            && wish.unwrap_or(camera.record != config::Record::Off)
+        {
             station.record();
         }
         station.start(Rc::clone(self), executor)

@@ -105,6 +105,32 @@ impl Recorder {
     /// the next one if frames of this group were recorded before a stop. A stop whose file is not
     /// closed yet is cancelled.
     pub fn start(&mut self, ring: &Ring) {
+        self.start_with(ring, |key| key);
+    }
+
+    /// The same with earlier groups of the run, as far as the ring has them and they were not
+    /// recorded: from one that begins at least `before` the newest frame.
+    pub fn start_before(&mut self, ring: &Ring, before: Ticks) {
+        let next = self.ledger.next();
+        let frame = |number| ring.get(number).map(|(frame, _)| frame);
+        let newest = ring.numbers().end.checked_sub(1).and_then(frame);
+        let age = |key: u64| {
+            let (newest, key) = (newest?, frame(key)?);
+            (newest.run == key.run).then(|| newest.presentation - key.presentation)
+        };
+        self.start_with(ring, |mut key| {
+            while age(key).is_some_and(|age| age < before)
+                && let Some(earlier) = key.checked_sub(1).and_then(|it| ring.key_until(it))
+                && earlier >= next
+                && age(earlier).is_some()
+            {
+                key = earlier;
+            }
+            key
+        });
+    }
+
+    fn start_with(&mut self, ring: &Ring, first: impl FnOnce(u64) -> u64) {
         if self.is_wanted() {
             return;
         }
@@ -118,7 +144,7 @@ impl Recorder {
         let group = if self.run_end == end { None } else { ring.key_until(end) };
         let group = group.filter(|&key| key >= self.ledger.next());
         match group {
-            Some(key) => self.begin_at(key),
+            Some(key) => self.begin_at(first(key)),
             None => self.phase = Phase::AwaitsKey { from: end },
         }
     }

@@ -1,7 +1,7 @@
 //! Marks: noted by a script, told at once, found on the time line, kept over a power cut.
 
 use crate::support::{
-    Nvr, SHORT_SEGMENTS, config,
+    Nvr, SHORT_SEGMENTS, assert_all_whole, config,
     http::{Client, ask},
     smolnvr, wait_for,
 };
@@ -183,4 +183,65 @@ fn what_is_no_mark_is_refused_in_words() {
     }
     let (status, ..) = command(&nvr, &["mark"]);
     assert_eq!(status, Some(2));
+}
+
+/// A camera of which only what happens is recorded, 2 s before and 1 s after.
+fn recording_events() -> (Camera, Nvr) {
+    let camera = Camera::builder().stream("cam", Clip::built_in()).start().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let text = config(directory.path(), SHORT_SEGMENTS, &[("camera", &camera.url("cam"))]);
+    let text = text.replace("buffer_kb", "record = \"events\"\nbuffer_kb");
+    let text = text + "\n[marks]\nbefore_seconds = 2\nafter_seconds = 1\n";
+    let nvr = Nvr::start_with(directory, &text, &[]);
+    wait_for("video", || nvr.status()["cameras"][0]["frames"].as_i64() > Some(100));
+    (camera, nvr)
+}
+
+#[test]
+fn only_what_happens_is_recorded_from_before_it_to_after_it() {
+    let (_camera, nvr) = recording_events();
+    let address = nvr.web_address();
+    let state = |name: &str| nvr.status()["cameras"][0][name].clone();
+    assert_eq!((state("waits_for_event"), state("recording_wanted")), (json!(true), json!(true)));
+    assert!(nvr.files().is_empty(), "{:?}", nvr.files());
+    let (_, _, status) = command(&nvr, &["status"]);
+    assert_eq!(status, "");
+    assert!(command(&nvr, &["status"]).1.contains("no event"));
+
+    let (_, mark) = note(&address, &json!({"kind": "motion"}));
+    let happened = mark["begin_ms"].as_i64().unwrap();
+    wait_for("the end of it", || !nvr.files().is_empty() && state("waits_for_event") == true);
+    wait_for("the file", || state("segment").is_null());
+    assert_all_whole(&nvr.recordings());
+    let list = ask(&address, "GET", "/api/recordings", &[], "").json();
+    let entries = list["recordings"].as_array().unwrap();
+    let (oldest, newest) = (&entries[entries.len() - 1], &entries[0]);
+    let end = newest["start_ms"].as_i64().unwrap() + newest["duration_ms"].as_i64().unwrap();
+    let before = happened - oldest["start_ms"].as_i64().unwrap();
+    // Up to a key frame more; a busy machine is late with its frames.
+    assert!((1900..5000).contains(&before), "{before} ms before");
+    assert!(end - happened > 800, "{} ms after", end - happened);
+    let timeline = ask(&address, "GET", "/api/timeline", &[], "").json();
+    assert_eq!(timeline["marks"].as_array().unwrap().len(), 1);
+    let count = nvr.files().len();
+
+    // One that goes on is recorded until its end.
+    note(&address, &json!({"kind": "door", "state": "on"}));
+    wait_for("further files", || nvr.files().len() > count + 2);
+    note(&address, &json!({"kind": "door", "state": "off"}));
+    wait_for("its end", || state("waits_for_event") == true && state("segment").is_null());
+    assert_all_whole(&nvr.recordings());
+
+    // Switched off, nothing is recorded whatever happens.
+    assert_eq!(ask(&address, "POST", "/api/record/stop", &[], "").status, 200);
+    assert_eq!(state("recording_wanted"), false);
+    let files = nvr.files();
+    note(&address, &json!({"kind": "alarm"}));
+    wait_for("frames", || {
+        let frames = state("frames").as_i64().unwrap();
+        frames > 400
+    });
+    assert_eq!(nvr.files(), files);
+    assert_eq!(ask(&address, "POST", "/api/record/start", &[], "").status, 200);
+    assert_eq!(state("waits_for_event"), true);
 }

@@ -2,7 +2,7 @@
 
 use super::{Arguments, Usage, print};
 use crate::{
-    config::{self, Engine},
+    config::{self, Engine, Record},
     daemon, runtime,
     storage::disk::{Disk as _, Mount, linux::LinuxDisk},
     tool::Tool,
@@ -39,7 +39,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
     }
     for camera in config.camera.iter() {
         let name = camera.name.as_str();
-        let record = if camera.record { "recorded from the start" } else { "recorded on request" };
+        let record = match camera.record {
+            Record::On => "recorded from the start",
+            Record::Events => "recorded when something happens",
+            Record::Off => "recorded on request",
+        };
         let sound = if camera.audio && camera.left_out().is_none() { ", with sound" } else { "" };
         let _ = writeln!(text, "camera {name}: {}, {record}{sound}", camera.url.0);
         if camera.engine == Engine::Ffmpeg {

@@ -105,7 +105,8 @@ USAGE
   last frame that would survive a power cut, and losses by cause: network
   (packets), card, slow viewers, malformed by the camera, undecodable, too
   large or too short (frames). RECORDING is `off` if recording is switched
-  off, and `waiting` if camera or card is not ready.
+  off, `no event` if only what happens is recorded and nothing does, and
+  `waiting` if camera or card is not ready.
 
 OPTIONS
   --json          the reply of /api/status, in one line

@@ -118,6 +118,7 @@ fn video(camera: &Value) -> String {
 fn recording(camera: &Value) -> String {
     match number(&camera["segment"]) {
         Some(segment) => format!("{segment:03}.mp4"),
+        None if camera["waits_for_event"] == true => "no event".into(),
         None if camera["recording_wanted"] == true => "waiting".into(),
         None => "off".into(),
     }

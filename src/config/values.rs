@@ -286,6 +286,53 @@ fn camera_url<E: de::Error>(url: String) -> Result<CameraUrl, E> {
     Ok(CameraUrl(target, url))
 }
 
+/// When a camera is recorded, from the start on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Record {
+    Off,
+    #[default]
+    On,
+    /// Only what happens.
+    Events,
+}
+
+impl<'de> Deserialize<'de> for Record {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Choice;
+
+        impl Visitor<'_> for Choice {
+            type Value = Record;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("true, false or \"events\"")
+            }
+
+            fn visit_bool<E: de::Error>(self, is_on: bool) -> Result<Record, E> {
+                Ok(if is_on { Record::On } else { Record::Off })
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Record, E> {
+                let is_known = text == EVENTS;
+                let wrong = || E::invalid_value(de::Unexpected::Str(text), &self);
+                is_known.then_some(Record::Events).ok_or_else(wrong)
+            }
+        }
+
+        deserializer.deserialize_any(Choice)
+    }
+}
+
+impl Serialize for Record {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Record::Events => serializer.serialize_str(EVENTS),
+            other => serializer.serialize_bool(*other == Record::On),
+        }
+    }
+}
+
+const EVENTS: &str = "events";
+
 /// A URL starting with `http://`. `Debug` and errors do not show its password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpUrl(String);

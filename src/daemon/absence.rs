@@ -55,6 +55,8 @@ impl Station {
     pub(super) fn note_absence(&self, now: Instant) {
         let cause = if self.segment().is_some() {
             None
+        } else if self.waits_for_event() {
+            Some(Cause::NoEvent)
         } else if !self.is_wanted() {
             Some(Cause::Stopped)
         } else if !self.card_accepts() && self.camera.state() == State::Live {

@@ -311,9 +311,44 @@ impl Daemon {
         }
         let told = self.marks.borrow_mut().say(camera, said, &self.moment(), clock::boot_id());
         let (mark, news) = told?;
+        if !mark.is_watch() {
+            self.record_what_happens(&mark, said.when);
+        }
         self.pass_on(news);
         self.follow_marks();
         Ok(mark)
+    }
+
+    /// Records a camera of which only that is recorded, as long as something goes on and shortly
+    /// before and after.
+    fn record_what_happens(&self, mark: &Mark, when: When) {
+        let (before, after) = self.event_spans();
+        let ago = match when {
+            When::Span(..) => {
+                let end = mark.begin.wall.0.saturating_add(mark.length_ms.into());
+                self.clock.now().0.saturating_sub(end)
+            }
+            _ => 0,
+        };
+        let ago = Duration::from_millis(u64::try_from(ago).unwrap_or(0));
+        let is_going_on = self.marks.borrow().is_going_on(&mark.camera);
+        let span = if is_going_on { 2 * limits::MARK_REFRESH_INTERVAL } else { after };
+        let stations = self.stations.borrow();
+        let of = stations.iter().find(|station| station.camera.name == mark.camera);
+        if let Some(station) = of.filter(|_| ago < after) {
+            let length = match when {
+                When::Span(..) => Duration::from_millis(mark.length_ms.into()),
+                _ => Duration::ZERO,
+            };
+            station.happens(before + ago + length, span.saturating_sub(ago), runtime::now());
+        }
+    }
+
+    /// So much before and after a mark belongs to it.
+    fn event_spans(&self) -> (Duration, Duration) {
+        let marks = &self.config.borrow().marks;
+        let seconds = |it: u64| Duration::from_secs(it);
+        (seconds(marks.before_seconds.get()), seconds(marks.after_seconds.get()))
     }
 
     /// Ends what a source has begun, or all there is.
@@ -335,7 +370,13 @@ impl Daemon {
             );
             let stations = self.stations.borrow();
             let of = stations.iter().find(|station| station.camera.name == mark.camera);
-            if let Some(id) = of.map(|station| station.id) {
+            if let Some(station) = of {
+                let (id, is_over) = (station.id, mark.course.is_over() && !mark.is_watch());
+                if is_over && !self.marks.borrow().is_going_on(&mark.camera) {
+                    station.calms_down(self.event_spans().1, runtime::now());
+                } else if !is_over {
+                    self.record_what_happens(&mark, When::Now);
+                }
                 let mut unsent = self.unsent_marks.borrow_mut();
                 if unsent.len() >= limits::MARKS_WAITING_MAX {
                     unsent.pop_front();

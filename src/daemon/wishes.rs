@@ -32,11 +32,11 @@ impl Daemon {
             self.pump(station);
         }
         self.remember_wishes();
-        let all_recorded = self.until(|| stations.iter().all(|it| it.segment().is_some()));
+        let all_recorded = self.until(|| stations.iter().all(|it| it.is_as_wanted()));
         if runtime::timeout(limits::RECORD_START_TIMEOUT, all_recorded).await.is_some() {
             return Ok(());
         }
-        let waiting = stations.iter().find(|station| station.segment().is_none());
+        let waiting = stations.iter().find(|station| !station.is_as_wanted());
         waiting.map_or(Ok(()), |station| Err(self.why_not_recorded(station)))
     }
 
@@ -197,7 +197,7 @@ impl Daemon {
     /// Stores which cameras are started and stopped, for the next daemon.
     fn remember_wishes(&self) {
         let stations = self.stations.borrow();
-        let wishes = stations.iter().map(|station| (&*station.camera.name, station.is_wanted()));
+        let wishes = stations.iter().map(|station| (&*station.camera.name, station.is_asked()));
         super::memory::write(&self.options.socket, wishes);
     }
 }

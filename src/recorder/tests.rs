@@ -358,3 +358,34 @@ fn wall_time_is_that_of_the_first_frame() {
     assert_eq!((start.wall, start.clock), (WallTime(50_000 - 99 * 40), Clock::Untrusted));
     assert_eq!(start.run, 1001);
 }
+
+#[test]
+fn what_happens_begins_with_the_groups_before_it_that_the_ring_has() {
+    // Groups of 0.8 s; a quarter of the last one has come.
+    for (before, first) in [(0, 100), (1, 60), (2, 40), (4, 0), (100, 0)] {
+        let mut bench = Bench::new(1 << 20);
+        bench.recorder.card_accepts(true);
+        (0..5).for_each(|_| bench.group(20));
+        bench.group(5);
+        bench.start_before(Ticks::from_seconds(before));
+        bench.group(20);
+        bench.stop();
+        assert_eq!(bench.spans().first().unwrap().start, first, "{before} s");
+        assert_eq!((bench.spans().last().unwrap().end, bench.recorder.lost()), (125, 0));
+    }
+}
+
+#[test]
+fn what_was_recorded_already_is_not_recorded_once_more() {
+    let mut bench = Bench::started(1 << 20);
+    bench.group(20);
+    bench.group(20);
+    bench.stop();
+    bench.group(20);
+    bench.group(20);
+    bench.start_before(Ticks::from_seconds(60));
+    bench.group(20);
+    bench.stop();
+    assert_eq!(bench.spans(), [0..40, 40..100]);
+    assert!(bench.copies().iter().all(|copies| *copies == 1));
+}

@@ -100,6 +100,8 @@ struct CameraStatus {
     kbit_s: u64,
     recording: bool,
     recording_wanted: bool,
+    /// Only what happens is recorded, and nothing does.
+    waits_for_event: bool,
     marks: MarksStatus,
     segment: Option<u32>,
     segment_start_ms: Option<i64>,
@@ -299,7 +301,8 @@ impl Web {
                 entry.bytes * 8 / u64::from(entry.duration_ms.max(1000))
             }),
             recording: segment.is_some(),
-            recording_wanted: station.is_wanted(),
+            recording_wanted: station.is_asked(),
+            waits_for_event: station.waits_for_event(),
             marks: self.marks_of(&camera.name),
             segment,
             segment_start_ms: entry.map(|entry| entry.start.0),

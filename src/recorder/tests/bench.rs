@@ -165,6 +165,12 @@ impl Bench {
         self.pump();
     }
 
+    /// Something happens now.
+    pub fn start_before(&mut self, before: Ticks) {
+        self.recorder.start_before(&self.ring, before);
+        self.pump();
+    }
+
     pub fn stop(&mut self) {
         self.recorder.stop(&self.ring);
         self.pump();

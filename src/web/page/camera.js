@@ -92,6 +92,8 @@ export class CameraFields {
     for (const [name, field] of Object.entries(others)) {
       camera[name] = field.type === "checkbox" ? field.checked : field.value.trim();
     }
+    // The box knows on and off alone.
+    if (camera.record && this.#camera.record === "events") camera.record = "events";
     return camera;
   }
 

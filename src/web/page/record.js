@@ -49,6 +49,8 @@ export class Record {
     else if (one?.recording) {
       const since = one.segment_ms == null ? "" : `, ${length(one.segment_ms + age)}`;
       text = one.segment == null ? "Recording" : `Recording ${file(one.segment)}${since}`;
+    } else if (one?.waits_for_event) {
+      text = "Not recording: nothing happens";
     } else if (wanted.length) {
       text = cardTrouble(status) ?? (one.state === "live" ? "Waiting for a key frame" : one.ffmpeg ? "Waiting for FFmpeg" : "Waiting for the camera");
       text = `Not recording: ${text}`;
