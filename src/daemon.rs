@@ -10,7 +10,7 @@
 //! ├─ wishes    requests from the page and the command line
 //! ├─ spans     requests about all recordings between two times
 //! ├─ marks     what happens, as sources say
-//! ├─ outbox    the daemon's own commands to the card
+//! ├─ desk      the way to the card thread
 //! ├─ time      what keeps the clock
 //! ├─ watchdog  whether a camera's frames become durable
 //! ├─ events    reports from the card
@@ -24,13 +24,13 @@
 
 mod absence;
 mod engine;
+mod desk;
 mod events;
 pub mod history;
 mod live;
 mod lock;
 pub mod marks;
 mod memory;
-mod outbox;
 mod reload;
 mod spans;
 mod station;
@@ -42,8 +42,8 @@ pub use lock::{Lock, runtime_path};
 pub use station::{Station, Watching};
 
 use self::{
+    desk::CardDesk,
     history::{History, Kind},
-    outbox::Outbox,
     reload::Reload,
     spans::Spans,
     wishes::Deletion,
@@ -95,24 +95,15 @@ pub struct Daemon {
     pub options: Options,
     pub executor: Rc<LocalExecutor<'static>>,
     pub config: RefCell<Config>,
-    pub storage: Storage,
+    pub desk: CardDesk,
     pub stills: Rc<Stills>,
-    outbox: RefCell<Outbox>,
     pub stations: RefCell<Vec<Rc<Station>>>,
     /// The number of stations ever started; each has a new id for the card thread.
     stations_begun: Cell<usize>,
-    /// Fragment buffers that the card thread does not have.
-    buffers: RefCell<Vec<Vec<u8>>>,
     pub clock: Clock,
     pub trust: Cell<identity::Clock>,
-    /// What the card thread was last told of the clock.
-    clock_told: Cell<Option<(i64, identity::Clock)>>,
     pub card: RefCell<CardState>,
-    card_ended: Cell<bool>,
-    /// The card thread's silence has been logged.
-    card_silent: Cell<bool>,
-    /// A full folder has been logged.
-    full_folder_said: Cell<bool>,
+    told: Cell<Told>,
     /// A recorder or the card made progress.
     progress: Signal,
     /// The content of `/api/status` changed.
@@ -133,6 +124,17 @@ pub struct Daemon {
     /// Replies that are still being sent.
     pub busy: Count,
     pub started: Instant,
+}
+
+/// What was said once, and is not said again.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    /// To the card thread, of the clock.
+    clock: Option<(i64, identity::Clock)>,
+    /// That the card thread does not answer.
+    card_silent: bool,
+    /// That a folder is full.
+    full_folder: bool,
 }
 
 /// The end of the daemon, step by step.
@@ -164,20 +166,15 @@ pub fn run(
     let daemon = Rc::new(Daemon {
         options,
         executor: Rc::clone(&executor),
-        storage: Storage::start(LinuxDisk, settings(&config, &first_ids(&config)))?,
+        desk: CardDesk::new(Storage::start(LinuxDisk, settings(&config, &first_ids(&config)))?),
         stills: Rc::new(Stills::new(&config.ffmpeg.path, &turn)),
         config: RefCell::new(config),
-        outbox: RefCell::default(),
         stations: RefCell::default(),
         stations_begun: Cell::new(0),
-        buffers: RefCell::new(vec![Vec::new(); limits::FRAGMENT_BUFFERS]),
         trust: Cell::new(time::trust(&clock)),
-        clock_told: Cell::new(None),
         clock,
         card: RefCell::default(),
-        card_ended: Cell::new(false),
-        card_silent: Cell::new(false),
-        full_folder_said: Cell::new(false),
+        told: Cell::default(),
         progress: Signal::default(),
         changed: Signal::default(),
         history: RefCell::default(),
@@ -299,7 +296,7 @@ impl Daemon {
             log::error!("the card did not accept the last frames in time: they are lost");
         }
         for station in stations {
-            station.abandon(&mut self.buffers.borrow_mut());
+            station.abandon(&self.desk);
         }
     }
 
@@ -310,9 +307,9 @@ impl Daemon {
         self.leave_marks(None);
         self.stop(&stations).await;
         self.pump_marks();
-        self.storage.shut_down();
+        self.desk.storage.shut_down();
         let patience = limits::SHUTDOWN_TIMEOUT.saturating_sub(started.elapsed());
-        match runtime::timeout(patience, self.until(|| self.card_ended.get())).await {
+        match runtime::timeout(patience, self.desk.closed.raised()).await {
             Some(()) => log::info!("state=ended after_ms={}", started.elapsed().as_millis()),
             None => {
                 log::error!("the card did not answer: its last file is repaired at the next start");
@@ -353,7 +350,7 @@ impl Daemon {
             None => CameraId(self.stations_begun.replace(self.stations_begun.get() + 1)),
         };
         let ids: Vec<_> = staying.iter().map(id).collect();
-        self.outbox.borrow_mut().post(Command::Configure(Box::new(settings(&config, &ids))));
+        self.desk.post(Command::Configure(Box::new(settings(&config, &ids))));
         let next = config.camera.iter().zip(ids).zip(staying);
         let next = next.map(|((camera, id), station)| match station {
             Some(station) => {
@@ -374,9 +371,8 @@ impl Daemon {
     /// Hands the recorder's work to the card thread, as far as its queue has room.
     fn pump(&self, station: &Station) {
         // The daemon's commands go first: a station's may depend on settings among them.
-        if self.outbox.borrow_mut().send(|command| self.storage.send(command)) {
-            let buffers = &mut self.buffers.borrow_mut();
-            station.pump(&self.storage, self.moment(), runtime::now(), buffers);
+        if self.desk.flush() {
+            station.pump(&self.desk, self.moment(), runtime::now());
         }
         if station.is_done() {
             self.progress.notify();
@@ -384,7 +380,7 @@ impl Daemon {
     }
 
     fn pump_all(&self) {
-        self.outbox.borrow_mut().send(|command| self.storage.send(command));
+        self.desk.flush();
         for station in self.stations.borrow().iter() {
             self.pump(station);
         }

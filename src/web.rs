@@ -169,7 +169,7 @@ impl Web {
 
     fn catalog(&self) -> MutexGuard<'_, Catalog> {
         // If the card thread panicked, the list is as good as before.
-        self.daemon.storage.catalog().lock().unwrap_or_else(PoisonError::into_inner)
+        self.daemon.desk.storage.catalog().lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs `job` to completion even if the client disconnects; `None` if the daemon is ending.

@@ -1,6 +1,6 @@
 //! Events from the card thread: passes them to their stations, and changes of state to the log.
 
-use super::{Daemon, history::Kind, station::Station};
+use super::{Daemon, Told, history::Kind, station::Station};
 use crate::{
     limits, runtime,
     storage::{
@@ -17,7 +17,7 @@ use std::{
 
 impl Daemon {
     pub(super) async fn follow_card(self: Rc<Self>) {
-        while let Ok(event) = self.storage.events().recv().await {
+        while let Ok(event) = self.desk.storage.events().recv().await {
             self.handle(event);
             self.pump_all();
             self.progress.notify();
@@ -27,7 +27,9 @@ impl Daemon {
     fn handle(&self, event: Event) {
         let now = runtime::now();
         // Any event but a state shows that the card thread answers again.
-        if self.card_silent.replace(false) && !matches!(event, Event::State(_)) {
+        let told = self.told.get();
+        self.told.set(Told { card_silent: false, ..told });
+        if told.card_silent && !matches!(event, Event::State(_)) {
             self.show_card(CardState::Ok);
         }
         match event {
@@ -35,7 +37,7 @@ impl Daemon {
             Event::Returned { camera, mut buffer, result, .. } => {
                 buffer.clear();
                 buffer.shrink_to(limits::FRAGMENT_BUFFER_BYTES);
-                self.buffers.borrow_mut().push(buffer);
+                self.desk.buffers.borrow_mut().push(buffer);
                 self.with(camera, |station| station.returned(result.map_err(drop), now));
             }
             Event::OpenFailed { camera, reason } => {
@@ -78,13 +80,7 @@ impl Daemon {
                 let path = path.display();
                 log::warn!("{path} is not used: {reason}; the list is read from the recordings");
             }
-            Event::Remounted { file } => {
-                let file = file.map(|file| format!(" because of {}", file.display()));
-                let file = file.unwrap_or_default();
-                let text = format!("the card turned read-only{file} and was remounted writable");
-                log::warn!("{text}");
-                self.note(Kind::Card, None, text);
-            }
+            Event::Remounted { file } => self.say_remounted(file.as_deref()),
             Event::Thinned { file: it } => {
                 log::debug!("camera={} file={} thinned", it.camera, file(it.number));
                 self.notice(&it.camera, it.number, "whole");
@@ -94,7 +90,7 @@ impl Daemon {
             Event::SpanDone { id, result } => self.answer_span(id, result),
             Event::Dated { recordings } => self.say_dated(recordings),
             Event::AgeDoubtful => self.say_that_age_waits(),
-            Event::Ended => self.card_ended.set(true),
+            Event::Ended => self.desk.closed.raise(),
         }
     }
 
@@ -110,7 +106,9 @@ impl Daemon {
 
     /// Logs once why recordings are deleted although the card has room.
     fn say_if_full(&self, name: &str, reason: DeleteReason) {
-        if reason == DeleteReason::Count && !self.full_folder_said.replace(true) {
+        let told = self.told.get();
+        if reason == DeleteReason::Count && !told.full_folder {
+            self.told.set(Told { full_folder: true, ..told });
             log::warn!(
                 "camera={name} each new recording replaces the oldest: its folder holds at most {} \
                  (FAT) or {}; longer segments make fewer files",
@@ -118,6 +116,14 @@ impl Daemon {
                 limits::RECORDINGS_LISTED_MAX
             );
         }
+    }
+
+    fn say_remounted(&self, file: Option<&Path>) {
+        let file = file.map(|file| format!(" because of {}", file.display()));
+        let file = file.unwrap_or_default();
+        let text = format!("the card turned read-only{file} and was remounted writable");
+        log::warn!("{text}");
+        self.note(Kind::Card, None, text);
     }
 
     fn say_dated(&self, recordings: usize) {
@@ -142,7 +148,9 @@ impl Daemon {
 
     /// Reports that the card thread, which hangs in a call, does not answer.
     pub(super) fn card_is_silent(&self, span: Duration) {
-        if *self.card.borrow() == CardState::Ok && !self.card_silent.replace(true) {
+        let told = self.told.get();
+        if *self.card.borrow() == CardState::Ok && !told.card_silent {
+            self.told.set(Told { card_silent: true, ..told });
             let reason = format!("the card has not answered for {} s", span.as_secs());
             self.show_card(CardState::Failing(reason));
         }

@@ -395,7 +395,7 @@ impl Daemon {
         let mut unsent = self.unsent_marks.borrow_mut();
         while let Some((camera, mark)) = unsent.pop_front() {
             if let Err(Command::Mark { camera, mark }) =
-                self.storage.send(Command::Mark { camera, mark })
+                self.desk.send(Command::Mark { camera, mark })
             {
                 unsent.push_front((camera, mark));
                 return;

@@ -46,8 +46,7 @@ impl Daemon {
             loop {
                 let progress = self.progress.changed();
                 let wish = SpanWish { id, camera: camera.to_owned(), from, to, action };
-                let has_room = self.outbox.borrow_mut().send(|command| self.storage.send(command));
-                if has_room && self.storage.send(Command::Span(wish)).is_ok() {
+                if self.desk.send(Command::Span(wish)).is_ok() {
                     break;
                 }
                 progress.await;

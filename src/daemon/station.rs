@@ -6,6 +6,7 @@
 use super::{
     Daemon,
     absence::Absence,
+    desk::CardDesk,
     history::Kind,
     live::Live,
     watchdog::{Verdict, Watchdog, Way},
@@ -19,7 +20,7 @@ use crate::{
     recorder::{Moment, Recorder},
     runtime::{self, Counted, Flag},
     still::Stills,
-    storage::{CameraId, CardState, Command, Storage},
+    storage::{CameraId, CardState, Command},
     units::Ticks,
 };
 use smol::LocalExecutor;
@@ -321,19 +322,13 @@ impl Station {
     }
 
     /// Drops the command that the card thread has not taken; a fragment's buffer is returned.
-    pub fn abandon(&self, buffers: &mut Vec<Vec<u8>>) {
+    pub fn abandon(&self, desk: &CardDesk) {
         if let Some(Command::Append { fragment, .. }) = self.unsent.take() {
-            buffers.push(fragment.bytes);
+            desk.buffers.borrow_mut().push(fragment.bytes);
         }
     }
 
-    pub fn pump(
-        &self,
-        storage: &Storage,
-        moment: Moment,
-        now: Instant,
-        buffers: &mut Vec<Vec<u8>>,
-    ) {
+    pub fn pump(&self, desk: &CardDesk, moment: Moment, now: Instant) {
         self.note_absence(now);
         let mut unsent = self.unsent.borrow_mut();
         let intake = self.camera.intake.borrow();
@@ -351,12 +346,14 @@ impl Station {
             recorder.card_accepts(card.is_open());
         }
         loop {
-            let next = unsent.take().or_else(|| recorder.poll(&intake.ring, moment, buffers));
+            let next = unsent
+                .take()
+                .or_else(|| recorder.poll(&intake.ring, moment, &mut desk.buffers.borrow_mut()));
             let Some(mut command) = next else { return };
             if let Command::Open { start, .. } = &mut command {
                 start.cause = self.absence.borrow().cause();
             }
-            if let Err(refused) = storage.send(command) {
+            if let Err(refused) = desk.send(command) {
                 *unsent = Some(refused);
                 return;
             }

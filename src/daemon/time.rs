@@ -1,7 +1,7 @@
 //! The clock as the daemon follows it: whether it is trusted, and what the card thread is told of
 //! it.
 
-use super::{Daemon, history::Kind};
+use super::{Daemon, Told, history::Kind};
 use crate::{
     clock::{self, Clock, Keeper},
     limits,
@@ -24,10 +24,12 @@ impl Daemon {
     fn look_at_clock(&self) {
         self.trust.set(trust(&self.clock));
         let now = (self.clock.stepped_ms() / CLOCK_STEP_MS, self.trust.get());
-        if self.clock_told.replace(Some(now)) != Some(now) {
+        let told = self.told.get();
+        if told.clock != Some(now) {
+            self.told.set(Told { clock: Some(now), ..told });
             self.changed.notify();
             let (wall, clock, up_ms) = (self.clock.now(), now.1, self.clock.up_ms());
-            self.outbox.borrow_mut().post(Command::Clock { wall, clock, up_ms });
+            self.desk.post(Command::Clock { wall, clock, up_ms });
         }
         self.pump_all();
     }

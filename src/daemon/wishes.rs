@@ -81,9 +81,8 @@ impl Daemon {
             loop {
                 let progress = self.progress.changed();
                 let file = self.file(name, asked).ok_or(DeleteError::NotThere)?;
-                let has_room = self.outbox.borrow_mut().send(|command| self.storage.send(command));
                 let command = Command::Delete { camera: file.0, name: file.1 };
-                if has_room && self.storage.send(command).is_ok() {
+                if self.desk.send(command).is_ok() {
                     return Ok(Rc::new(Deletion { file, verdict: RefCell::new(None) }));
                 }
                 progress.await;
@@ -142,13 +141,13 @@ impl Daemon {
 
     /// Sends a command to the card thread as soon as there is room.
     pub fn post(&self, command: Command) {
-        self.outbox.borrow_mut().post(command);
+        self.desk.post(command);
         self.pump_all();
     }
 
     /// Finds the file of a camera's recording.
     fn file(&self, camera: &str, asked: Asked) -> Option<(CameraId, Name)> {
-        let catalog = self.storage.catalog().lock().unwrap_or_else(PoisonError::into_inner);
+        let catalog = self.desk.storage.catalog().lock().unwrap_or_else(PoisonError::into_inner);
         let (folder, entry) = catalog.find(camera, asked)?;
         Some((folder.id, entry.name))
     }

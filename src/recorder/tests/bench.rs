@@ -2,7 +2,7 @@
 
 use super::super::*;
 use crate::media::{
-    FrameKind,
+    Frame, FrameKind,
     tests::{other_parameter_sets, parameter_sets},
 };
 use crate::{codec::ParameterSets, runtime};
