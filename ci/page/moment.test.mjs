@@ -53,3 +53,12 @@ test("a time is typed as one likes", () => {
 test("what is no time is none", () => {
   for (const text of ["", "noon", "25", "2460", "14:60", "14::2", "1:2:3:4", "12345678", "2026-13-40 10", ":"]) assert.equal(typed(text, NOON), null, text);
 });
+
+test("a day may be named", () => {
+  const now = at("2026-11-24T12:00"); // a Tuesday
+  for (const [text, time] of [["tue 1432", "2026-11-24T14:32"], ["Tuesday, 14:32:40", "2026-11-24T14:32:40"], ["mon 9", "2026-11-23T09:00"],
+    ["wed. 2:32 pm", "2026-11-18T14:32"], ["yesterday 1432", "2026-11-23T14:32"], ["today 0:05", "2026-11-24T00:05"], ["Sat", "2026-11-21T00:00"]]) {
+    assert.equal(typed(text, NOON - 20 * 86_400_000, now), at(time), text);
+  }
+  for (const text of ["someday 1432", "tueday 1432", "pm"]) assert.equal(typed(text, NOON, now), null, text);
+});

@@ -85,7 +85,7 @@ export class Controls {
     $("time-form").addEventListener("submit", (event) => {
       event.preventDefault();
       const ms = note();
-      if (ms === null) return say($("time-error"), "Type a time as 1432 or 14:32:40");
+      if (ms === null) return say($("time-error"), "Type a time as 1432, 14:32:40 or Tue 14:32");
       field.blur();
       this.#on.go(ms);
     });

@@ -18,7 +18,7 @@ const KEYS = [
   ["-", "−", "see more of the band", (to) => to.zoom(1.5)],
   ["+|=", "+", "see less of the band", (to) => to.zoom(1 / 1.5)],
   ["Escape", "Escape", "back to live", (to) => to.live()],
-  ["t", "T, or just type 1432", "go to a time", (to) => to.time("")],
+  ["t", "T, or just type 1432", "go to a time; behind T also Tue 1432, yesterday 9:05, 2026-11-24 14:32", (to) => to.time("")],
   ["d", "D", "choose a day", (to) => to.days()],
   ["i", "I", "mark the beginning of a span", (to) => to.mark("from")],
   ["o", "O", "mark its end", (to) => to.mark("to")],

@@ -1,6 +1,6 @@
 // Moments as text: in the page's address, and as somebody types them. Times are the viewer's.
 
-import { sameTime } from "./axis.js";
+import { daysOn, midnight, sameTime } from "./axis.js";
 
 /**
  * What an address says: `#yard` live, `#yard@2026-11-24T14:32:40` a moment, `&to=14:42:00` a span,
@@ -45,10 +45,13 @@ function readEnd(text, from) {
   return time > from ? time : sameTime(from + 86_400_000, time);
 }
 
-/** A time as it is typed (1432, 14:32:40, 2:32 pm), perhaps behind a date (2026-11-24), on the day of `day`; or null. */
-export function typed(text, day) {
-  const [, date, rest] = text.trim().match(/^(\d{4}-\d\d-\d\d)?[T ]*(.*)$/);
-  const on = date ? readMoment(date) : day;
+/**
+ * A time as it is typed (1432, 14:32:40, 2:32 pm), on the day of `day`, or behind a date (2026-11-24), a weekday
+ * (tue, Tuesday: the last one) or yesterday; or null.
+ */
+export function typed(text, day, now = Date.now()) {
+  const [, date, rest] = text.trim().match(/^(\d{4}-\d\d-\d\d|(?![ap]m)\p{L}{2,}\.?,?)?[T ]*(.*)$/iu);
+  const on = !date ? day : /^\d/.test(date) ? readMoment(date) : named(date.toLowerCase().replace(/[.,]+$/, ""), now);
   if (on === null) return null;
   if (date && !rest) return on;
   const [, time, half] = rest.match(/^([\d:.]+)\s*([ap]m)?$/i) ?? [];
@@ -58,6 +61,16 @@ export function typed(text, day) {
   if (half) hour = (hour % 12) + (half.toLowerCase() === "pm" ? 12 : 0);
   if (parts.length > 3 || parts.includes("") || hour > 23 || minute > 59 || second > 59) return null;
   return new Date(on).setHours(hour, minute, second, 0);
+}
+
+/** The last day of a name, in the viewer's language or English; today's is today. */
+function named(name, now) {
+  for (let back = 0; back < 7; back += 1) {
+    const day = daysOn(midnight(now), -back);
+    const names = [undefined, "en"].map((language) => new Date(day).toLocaleDateString(language, { weekday: "long" }).toLowerCase());
+    if (names.some((one) => one.startsWith(name)) || name === ["today", "yesterday"][back]) return day;
+  }
+  return null;
 }
 
 /** 932: 9:32; 143240: 14:32:40. */

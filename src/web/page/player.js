@@ -336,7 +336,7 @@ export class Player {
     this.#after = NOTHING;
     const after = await this.#reel.next(entry).catch(() => null);
     // Looked for again when the end is reached.
-    if (this.#entry !== entry || this.#after !== NOTHING || !after || after.state === "damaged") return;
+    if (this.#entry !== entry || this.#after !== NOTHING || !after) return;
     this.#after = after;
     const [, other] = this.#videos;
     other.src = addressOf(after);

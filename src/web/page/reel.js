@@ -37,11 +37,19 @@ export class Reel {
   }
 
   next(entry) {
-    return this.#neighbour(entry, 1);
+    return this.#playable(entry, 1);
   }
 
   previous(entry) {
-    return this.#neighbour(entry, -1);
+    return this.#playable(entry, -1);
+  }
+
+  /** One damaged file keeps nobody from what lies behind it. */
+  async #playable(entry, step) {
+    let found = entry;
+    do found = await this.#neighbour(found, step);
+    while (found?.state === "damaged");
+    return found;
   }
 
   /** A recording began, ended, was deleted; without a number: anything may have. */
