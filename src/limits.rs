@@ -223,6 +223,12 @@ pub const CARD_INDEX_NEWEST: usize = 4;
 pub const CARD_INDEX_SAMPLES: usize = 12;
 /// An index that was wrong about this many recordings is not believed any more: all files are read.
 pub const CARD_INDEX_LIES_MAX: u32 = 4;
+/// The part of a recording that is read back to see whether the card keeps it: a page.
+pub const CARD_PROOF_BYTES: usize = 4 * KIB;
+/// Recordings of which a sample is remembered, in 40 bytes each.
+pub const CARD_PROOFS_MAX: usize = 64;
+/// Bytes written between two updates of the count on the card: at 4 Mbit/s, nine minutes.
+pub const CARD_WEAR_STEP_BYTES: u64 = 256 << 20;
 /// Between two checks of recordings that only the index speaks of: 2,000 in three hours, for a thousandth
 /// of the processor's time.
 pub const CARD_LEISURE_INTERVAL: Duration = Duration::from_secs(5);

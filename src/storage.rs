@@ -11,6 +11,7 @@ pub mod catalog;
 pub mod coverage;
 pub mod days;
 pub mod disk;
+pub mod facts;
 #[cfg(test)]
 mod faulty;
 pub mod index;
@@ -132,14 +133,21 @@ struct Driver {
 impl Driver {
     fn run<D: Disk>(self, mut card: Card<D>) {
         loop {
-            card.tick(clock());
-            if self.send_events(&mut card).is_err() {
+            let began = clock();
+            card.tick(began);
+            if self.send_events(&mut card, began).is_err() {
                 break;
             }
             // Read before the queue, so that commands sent before the end are still carried out.
             let is_ending = self.ending.load(Ordering::Acquire);
             match self.inbox.try_recv() {
-                Ok(command) => card.handle(command, clock()),
+                Ok(command) => {
+                    let began = clock();
+                    card.handle(command, began);
+                    if self.send_events(&mut card, began).is_err() {
+                        break;
+                    }
+                }
                 Err(TryRecvError::Disconnected) => break,
                 Err(TryRecvError::Empty) if is_ending => break,
                 Err(TryRecvError::Empty) => {
@@ -147,12 +155,18 @@ impl Driver {
                 }
             }
         }
-        card.handle(Command::Shutdown, clock());
-        let _ = self.send_events(&mut card); // the receiver may be gone
+        let began = clock();
+        card.handle(Command::Shutdown, began);
+        let _ = self.send_events(&mut card, began); // the receiver may be gone
     }
 
+    /// Sends the events of a step that began then.
+    ///
     /// Waits while the queue is full: the main thread empties it and never waits for us.
-    fn send_events<D: Disk>(&self, card: &mut Card<D>) -> Result<(), Closed> {
+    fn send_events<D: Disk>(&self, card: &mut Card<D>, began: Instant) -> Result<(), Closed> {
+        if card.has_written() {
+            card.wrote_for(clock().saturating_duration_since(began));
+        }
         while let Some(event) = card.poll() {
             self.outbox.send(event)?;
         }

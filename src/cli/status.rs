@@ -76,7 +76,26 @@ fn card(storage: &Value, cameras: &Value) -> String {
     let bytes = size(number(&storage["bytes"]).unwrap_or(0));
     let reading = if storage["list_complete"] == false { " so far" } else { "" };
     let _ = writeln!(text, "\nrecordings: {count}, {bytes}{reading}{}", fits(cameras));
-    text
+    text + &endurance(storage)
+}
+
+/// What is known of the card itself.
+fn endurance(storage: &Value) -> String {
+    let mut facts = Vec::new();
+    let lengths = (number(&storage["written_bytes"]), number(&storage["total_bytes"]));
+    if let (Some(written), Some(total @ 1..)) = lengths {
+        facts.push(format!("written over {:.1} times", written as f64 / total as f64));
+    }
+    if let Some(longest) = number(&storage["write_p99_ms"]) {
+        facts.push(format!("99 of 100 writes within {longest} ms"));
+    }
+    if storage["aligned"] == false {
+        facts.push("partition not aligned to its blocks: format it again".into());
+    }
+    if storage["keeps_data"] == false {
+        facts.push("it does not keep what is written: replace it".into());
+    }
+    if facts.is_empty() { String::new() } else { format!("wear: {}\n", facts.join("; ")) }
 }
 
 /// How many days the card holds, for the camera with the least.
@@ -203,7 +222,8 @@ mod tests {
             "storage": {
                 "state": "ok", "reason": null, "path": "/mnt/mmcblk0p1/recordings",
                 "free_bytes": 23_100_000_000_i64, "total_bytes": 59_500_000_000_i64,
-                "segments": 123, "bytes": 512_000_000, "list_complete": false
+                "segments": 123, "bytes": 512_000_000, "list_complete": false,
+                "written_bytes": 202_300_000_000_i64, "write_p99_ms": 16, "aligned": false, "keeps_data": false
             },
             "cameras": [
                 {"name": "yard", "state": "live", "since_ms": 1_795_336_200_000_i64, "codec": "h264", "width": 1920, "height": 1080,
@@ -220,6 +240,7 @@ mod tests {
              clock: 2026-11-22T08:30:13Z\n\
              card: ok, /mnt/mmcblk0p1/recordings, 23.1 GB of 59.5 GB free\n\
              recordings: 123, 512.0 MB so far; the card holds the last 13.0 days\n\
+             wear: written over 3.4 times; 99 of 100 writes within 16 ms; partition not aligned to its blocks: format it again; it does not keep what is written: replace it\n\
              \n\
              CAMERA     STATE          VIDEO                                RECORDING  STORED     LOST\n\
              yard       live 13 s      h264 1920x1080 25.0 fps 4012 kbit/s  014.mp4    0.8 s ago  network 12, too large 3\n\

@@ -89,6 +89,7 @@ impl Daemon {
             Event::MarksUnwritten { path, error } => say_unwritten(&path, &error),
             Event::SpanDone { id, result } => self.answer_span(id, result),
             Event::Dated { recordings } => self.say_dated(recordings),
+            Event::Forgotten { file, offset } => self.say_that_card_forgets(&file, offset),
             Event::AgeDoubtful => self.say_that_age_waits(),
             Event::Ended => self.desk.closed.raise(),
         }
@@ -137,6 +138,16 @@ impl Daemon {
                     If it is right, deletion resumes after as many days of recording";
         log::warn!("{text}");
         self.note(Kind::Clock, None, text.into());
+    }
+
+    fn say_that_card_forgets(&self, it: &Recording, offset: u64) {
+        let (camera, file) = (&it.camera, file(it.number));
+        let text = format!(
+            "{camera} {file}: the card gives back other bytes at {offset} than were written. It may be \
+             a fake that has less room than it says, or worn out: replace it"
+        );
+        log::error!("{text}");
+        self.note(Kind::Card, None, text);
     }
 
     fn card_state(&self, state: CardState) {

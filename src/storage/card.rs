@@ -14,6 +14,8 @@
 //! ├─ thinning    old recordings are reduced to their key frames
 //! ├─ marks       marks, in files of their own
 //! ├─ index       a file in each folder that caches what is known of it
+//! ├─ proofs      samples of recordings are read back
+//! ├─ wear        bytes written over the card's life
 //! └─ heads       heads of files, newest first, in the background
 //! ```
 
@@ -22,18 +24,20 @@ mod heads;
 mod health;
 mod index;
 mod marks;
+mod proofs;
 mod room;
 mod segments;
 mod spans;
 mod staged;
 mod thinning;
+mod wear;
 
 use std::{
     collections::VecDeque,
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use self::{health::Suspect, index::Index, segments::Camera};
@@ -85,6 +89,10 @@ pub struct Card<D: Disk> {
     thinning: Option<thinning::Job<D>>,
     next_thin: Instant,
     marks: marks::Desk<D>,
+    /// Samples that show whether the card keeps what it is given.
+    proofs: proofs::Proofs,
+    /// Written, and not yet counted on the card.
+    unsaved_bytes: u64,
     /// A request about a span that is not finished.
     span: Option<spans::Job>,
     /// The time on the board's clock, whether it is trusted, and the uptime then.
@@ -137,6 +145,8 @@ impl<D: Disk> Card<D> {
             thinning: None,
             next_thin: now,
             marks: marks::Desk::new(now),
+            proofs: proofs::Proofs::default(),
+            unsaved_bytes: 0,
             span: None,
             wall: None,
             next_lock_check: now,
@@ -184,6 +194,7 @@ impl<D: Disk> Card<D> {
                 if self.is_writable() {
                     self.settle_marks(now);
                 }
+                self.save_wear();
                 self.events.push_back(Event::Ended);
             }
         }
@@ -213,6 +224,8 @@ impl<D: Disk> Card<D> {
                     self.marks_step(now)
                 } else if self.next_thinning().is_some_and(|due| now >= due) {
                     self.thin_step(now)
+                } else if self.next_proof().is_some_and(|due| now >= due) {
+                    self.proof_step(now)
                 } else {
                     self.head_step(now)
                 }
@@ -235,6 +248,19 @@ impl<D: Disk> Card<D> {
         self.events.pop_front()
     }
 
+    /// Whether one of the events to be drained is that something was written.
+    pub fn has_written(&self) -> bool {
+        let is_it = |event: &Event| {
+            matches!(event, Event::Returned { .. } | Event::Durable { .. } | Event::Closed { .. })
+        };
+        self.events.iter().any(is_it)
+    }
+
+    /// Reports how long the last step took, which wrote something.
+    pub fn wrote_for(&self, took: Duration) {
+        self.list().facts.writes.add(took);
+    }
+
     /// Returns the card's state.
     pub fn state(&self) -> CardState {
         self.list().state.clone()
@@ -246,7 +272,14 @@ impl<D: Disk> Card<D> {
         let is_up = self.root.is_some() && !waits;
         let asked = self.list().is_awaited().then_some(self.head_pause);
         let span = self.span.as_ref().map(|job| job.next_step);
-        let dues = [self.next_head, asked, span, self.next_marks(), self.next_thinning()];
+        let dues = [
+            self.next_head,
+            asked,
+            span,
+            self.next_marks(),
+            self.next_thinning(),
+            self.next_proof(),
+        ];
         is_up.then(|| dues.into_iter().flatten().fold(self.next_room, Instant::min))
     }
 
@@ -335,6 +368,7 @@ impl<D: Disk> Card<D> {
         if self.is_writable() {
             self.settle_marks(now);
         }
+        self.save_wear();
         self.forget_card();
         self.hold = Some(Hold { since: now, by });
         self.set_state(CardState::Released);
@@ -357,6 +391,8 @@ impl<D: Disk> Card<D> {
         self.forget_given_up();
         self.abandon_span();
         self.thinning = None;
+        self.proofs = proofs::Proofs::default();
+        self.unsaved_bytes = 0;
         self.list().reset();
     }
 

@@ -13,7 +13,7 @@ mod recall;
 
 use std::{collections::VecDeque, path::PathBuf};
 
-use super::{CameraId, CardState, disk::Space, layout::Name};
+use super::{CameraId, CardState, disk::Space, facts::Facts as CardFacts, layout::Name};
 use crate::{
     codec::Codec,
     mp4::identity::{Cause, Marks},
@@ -36,6 +36,8 @@ pub struct Catalog {
     pub root: Option<PathBuf>,
     /// Measured for the first time after the first segment is open.
     pub space: Option<Space>,
+    /// What is known of the card itself.
+    pub facts: CardFacts,
     /// Counts changes of the card: nothing known about an earlier one applies.
     generation: u32,
     folders: Vec<Folder>,
@@ -105,6 +107,7 @@ impl Catalog {
         self.generation = self.generation.wrapping_add(1);
         self.root = None;
         self.space = None;
+        self.facts = CardFacts::default();
         self.all_codecs = Vec::new();
         self.owners = Vec::new();
         self.folders = Vec::new();

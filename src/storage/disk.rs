@@ -50,6 +50,11 @@ pub trait Disk {
     /// Returns true if the path still leads to that folder, or if that cannot be checked.
     fn is_still_at(&self, folder: &Self::Folder, path: &Path) -> bool;
     fn file_system(&self, path: &Path) -> FileSystem;
+    /// Whether the partition of `path` begins with a block of the card's flash; `None` if the card
+    /// does not tell how large those are.
+    fn is_aligned(&self, _path: &Path) -> Option<bool> {
+        None
+    }
 
     /// Passes the names in a directory to `each`, unordered (30,000 names need no list).
     fn list(&self, directory: &Path, each: &mut dyn FnMut(&OsStr, Kind)) -> io::Result<()>;
@@ -88,6 +93,10 @@ pub trait Disk {
         }
         content.truncate(length);
         Ok(content)
+    }
+    /// As [`Disk::read_at`], from the card itself and not from memory if the system can do that.
+    fn read_back(&self, file: &Self::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.read_at(file, buffer, offset)
     }
     fn write_all_at(&self, file: &Self::File, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Allocates space up to `length` without changing the file's size (`FALLOC_FL_KEEP_SIZE`).

@@ -157,6 +157,8 @@ pub fn parse_staged_name(file: &OsStr) -> Option<u32> {
 
 /// The index of a folder ([`super::index`]): `SMOLNVR.IDX` in short names of eight letters.
 pub const INDEX: &str = "smolnvr.idx";
+/// The count of bytes written to the card, beside the folders ([`super::facts`]).
+pub const WRITTEN: &str = "smolnvr.wr";
 
 /// A file of marks ([`super::marks`]); ordered by age.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -241,6 +241,11 @@ pub enum Event {
     Remounted {
         file: Option<PathBuf>,
     },
+    /// The card gave back other bytes of a recording than were written.
+    Forgotten {
+        file: Recording,
+        offset: u64,
+    },
     Ended,
 }
 

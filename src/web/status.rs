@@ -62,6 +62,14 @@ struct StorageStatus {
     /// Marks that the card did not accept in time.
     marks_lost: u64,
     list_complete: bool,
+    /// 99 of 100 writes to the card took no longer.
+    write_p99_ms: Option<u64>,
+    /// Bytes of recordings written to the card over its life.
+    written_bytes: Option<u64>,
+    /// Whether its partition begins with a block of its flash.
+    aligned: Option<bool>,
+    /// Whether all samples that were read back were as written.
+    keeps_data: bool,
     /// Of the camera that has waited longest; `None` if none is recorded.
     durable_age_ms: Option<u64>,
 }
@@ -221,6 +229,10 @@ impl Web {
             keep_free_percent: self.daemon.config.borrow().storage.keep_free_percent.get(),
             marks_lost: self.daemon.marks.borrow().lost,
             list_complete: catalog.complete(),
+            write_p99_ms: catalog.facts.writes.p99_ms(),
+            written_bytes: catalog.facts.written_bytes,
+            aligned: catalog.facts.is_aligned,
+            keeps_data: catalog.facts.wrong_bytes_at.is_none(),
             durable_age_ms: cameras.iter().filter_map(|camera| camera.durable_age_ms).max(),
         }
     }

@@ -15,7 +15,7 @@ use crate::{
     storage::{
         CardState, Place,
         catalog::Folder,
-        disk::{Access, Disk, Kind, Mount, RequireMount},
+        disk::{Access, Disk, FileSystem, Kind, Mount, RequireMount},
         layout,
     },
 };
@@ -30,8 +30,13 @@ impl<D: Disk> Card<D> {
             return self.set_state(why_not_listed(&directory, &error));
         }
         self.file_system = self.disk.file_system(&root);
-        self.list().root = Some(root.clone());
-        let has_marks = self.list().has_marks();
+        let is_aligned = self.disk.is_aligned(&root);
+        let has_marks = {
+            let mut list = self.list();
+            list.root = Some(root.clone());
+            list.facts.is_aligned = is_aligned;
+            list.has_marks()
+        };
         self.marks.is_unread = has_marks;
         self.root = Some(root);
         self.deleted_in_vain = 0;
@@ -46,6 +51,16 @@ impl<D: Disk> Card<D> {
         for camera in self.ids() {
             self.mark_folder(camera);
         }
+    }
+
+    /// Creates a file of ours in a folder. On FAT its name is durable before it has room, as that of
+    /// a segment.
+    pub(super) fn create_named(&self, directory: &Path, name: &str) -> io::Result<D::File> {
+        let file = self.disk.create(&directory.join(name))?;
+        if self.file_system == FileSystem::Fat {
+            self.disk.sync_directory(directory)?;
+        }
+        Ok(file)
     }
 
     /// Lists the folder of a newly configured camera. Returns false if the card has to be examined

@@ -15,7 +15,7 @@ use crate::{
     storage::{
         CameraId, Event, IndexError,
         catalog::Indexed,
-        disk::{Access, Disk, FileSystem, is_foreign},
+        disk::{Access, Disk, is_foreign},
         index::{Log, RECORD_BYTES},
         layout::{self, Name},
     },
@@ -303,13 +303,7 @@ impl<D: Disk> Card<D> {
     fn grow_index(&self, index: &mut Index<D>, records: u32) -> io::Result<()> {
         let file = match index.file.take() {
             Some(file) => file,
-            None => {
-                let file = self.disk.create(&index.directory.join(layout::INDEX))?;
-                if self.file_system == FileSystem::Fat {
-                    self.disk.sync_directory(&index.directory)?; // as a segment's name, before its room
-                }
-                file
-            }
+            None => self.create_named(&index.directory, layout::INDEX)?,
         };
         let quarter = (index.room / 4).min(CARD_INDEX_GROWTH_RECORDS_MAX);
         let more = records.max(quarter).next_multiple_of(RECORDS_A_SECTOR);

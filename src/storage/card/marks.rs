@@ -15,7 +15,7 @@ use crate::{
     storage::{
         CameraId, Event,
         catalog::{Stamp, marks::BACKDATED_MS},
-        disk::{Access, Disk, FileSystem, is_foreign},
+        disk::{Access, Disk, is_foreign},
         layout::{MarkFile, Name},
         marks::{self, Course, Line, Mark},
     },
@@ -273,10 +273,7 @@ impl<D: Disk> Card<D> {
 
     /// Takes all its room, durably, before a line is written.
     fn create_marks(&self, directory: &std::path::Path, name: MarkFile) -> io::Result<D::File> {
-        let file = self.disk.create(&directory.join(name.file_name()))?;
-        if self.file_system == FileSystem::Fat {
-            self.disk.sync_directory(directory)?;
-        }
+        let file = self.create_named(directory, &name.file_name())?;
         self.disk.allocate(&file, MARK_FILE_BYTES as u64)?;
         self.disk.sync_directory(directory)?;
         self.disk.write_all_at(&file, &vec![b'\n'; MARK_FILE_BYTES], 0)?;

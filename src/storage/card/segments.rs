@@ -8,6 +8,7 @@ use std::{
 use super::{
     Card,
     health::{Full, Trouble},
+    proofs::Taken,
     staged::Staged,
 };
 use crate::{
@@ -46,6 +47,8 @@ struct Open<D: Disk> {
     unsynced_since: Option<Instant>,
     /// The number after the last frame appended.
     frames_end: u64,
+    /// Of its first fragment.
+    sample: Option<Taken>,
 }
 
 impl<D: Disk> Camera<D> {
@@ -159,7 +162,8 @@ impl<D: Disk> Card<D> {
         drop(list);
         self.mark_folder(camera);
         if let Some(slot) = self.slot_mut(camera) {
-            slot.open = Some(Open { name, segment, unsynced_since: None, frames_end: 0 });
+            slot.open =
+                Some(Open { name, segment, unsynced_since: None, frames_end: 0, sample: None });
         }
         Ok(())
     }
@@ -225,8 +229,10 @@ impl<D: Disk> Card<D> {
         let slot = self.cameras.iter_mut().find(|slot| slot.place.id == camera)?;
         let open = slot.open.as_mut()?;
         let written = segment::Fragment { bytes: &fragment.bytes, extent: fragment.extent };
+        let offset = open.segment.bytes();
         let result = open.segment.append(&self.disk, &written);
         if result.is_ok() {
+            open.sample = open.sample.or_else(|| Taken::of(&fragment.bytes, offset));
             open.unsynced_since.get_or_insert(now);
             open.frames_end = fragment.frames.end;
             let (name, bytes) = (open.name, open.segment.bytes());
@@ -246,7 +252,7 @@ impl<D: Disk> Card<D> {
         let Some(open) = self.slot_mut(camera).and_then(|slot| slot.open.take()) else {
             return;
         };
-        let Open { name, segment, frames_end, .. } = open;
+        let Open { name, segment, frames_end, sample, .. } = open;
         let (number, durable_bytes) = (name.number(), segment.durable_bytes());
         if frames_end == 0 {
             drop(segment);
@@ -266,13 +272,17 @@ impl<D: Disk> Card<D> {
                 (SegmentState::Whole, bytes, duration_ms);
         });
         self.expect(camera, bytes);
+        if let Some(sample) = sample {
+            self.sampled(camera, name, sample, bytes);
+        }
         self.note(camera, name, now);
         self.events.push_back(Event::Durable { camera, frames_end });
         self.events.push_back(Event::Closed { camera, number, ending: Ending::Whole });
     }
 
-    /// Updates the expected size with that of a segment.
+    /// Updates the expected size with that of a segment that was closed.
     pub(super) fn expect(&mut self, camera: CameraId, bytes: u64) {
+        self.wear(bytes);
         if let Some(slot) = self.slot_mut(camera) {
             // An eighth more, so that most segments allocate their space at once; a short one
             // between two long ones matters little.

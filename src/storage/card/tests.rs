@@ -4,6 +4,7 @@ mod index;
 mod marks;
 mod numbers;
 mod places;
+mod proofs;
 mod recordings;
 mod released;
 mod room;
@@ -192,11 +193,13 @@ impl Bench {
         self.path(file).exists()
     }
 
-    /// Names in a folder of the card, sorted, without the index.
+    /// Names in a folder of the card, sorted, without the index and the count of bytes.
     fn names(&self, folder: &str) -> Vec<String> {
         let entries = fs::read_dir(self.path(folder)).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let is_it = |name: &String| name.contains('.') && name != layout::INDEX;
+        let is_it = |name: &String| {
+            name.contains('.') && ![layout::INDEX, layout::WRITTEN].contains(&name.as_str())
+        };
         let mut names: Vec<_> = names.filter(is_it).collect();
         names.sort();
         names

@@ -4,12 +4,13 @@ use std::{
     ffi::OsStr,
     fs::{self, File, OpenOptions},
     io::{self, Read as _},
+    num::NonZeroU64,
     os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
 use rustix::{
-    fs::{FallocateFlags, FlockOperation, OFlags, fallocate, flock, statvfs},
+    fs::{Advice, FallocateFlags, FlockOperation, OFlags, fadvise, fallocate, flock, statvfs},
     io::Errno,
     mount::{MountFlags, mount_remount},
 };
@@ -132,6 +133,17 @@ impl Disk for LinuxDisk {
         }
     }
 
+    fn is_aligned(&self, path: &Path) -> Option<bool> {
+        let partition = Path::new("/sys/dev/block").join(mount_of(path)?.device);
+        let number = |file: &str| -> Option<u64> {
+            fs::read_to_string(partition.join(file)).ok()?.trim().parse().ok()
+        };
+        // Of SD cards, in bytes; a card without partitions begins with its first block.
+        let block = number("../device/preferred_erase_size").filter(|bytes| *bytes > 0)?;
+        let start = number("start")?.checked_mul(SECTOR_BYTES)?;
+        Some(start % block == 0)
+    }
+
     fn list(&self, directory: &Path, each: &mut dyn FnMut(&OsStr, Kind)) -> io::Result<()> {
         for entry in fs::read_dir(directory)? {
             let entry = entry?;
@@ -208,6 +220,12 @@ impl Disk for LinuxDisk {
         }
     }
 
+    fn read_back(&self, file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        // Where it fails, the bytes come from memory: no proof, and no harm.
+        let _ = fadvise(file, offset, NonZeroU64::new(buffer.len() as u64), Advice::DontNeed);
+        self.read_at(file, buffer, offset)
+    }
+
     fn write_all_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         file.write_all_at(bytes, offset)
     }
@@ -250,6 +268,8 @@ fn mount_of(path: &Path) -> Option<MountLine> {
     mounts::find(&mountinfo, &without_links(path))
 }
 
+/// The unit of `start` in sysfs.
+const SECTOR_BYTES: u64 = 512;
 /// Enough on most machines; the vector grows if it is not.
 const MOUNTINFO_BYTES: usize = 4096;
 

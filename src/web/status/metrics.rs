@@ -73,7 +73,7 @@ impl Losses {
 /// Kind, name, help, and the value if it is known.
 type Metric<T> = (&'static str, &'static str, &'static str, fn(&T) -> Option<u64>);
 
-const OF_THE_BOARD: [Metric<Status>; 9] = [
+const OF_THE_BOARD: [Metric<Status>; 12] = [
     ("gauge", "uptime_seconds", "Since the daemon started.", |it| Some(it.uptime_s)),
     ("gauge", "resident_memory_kilobytes", "VmRSS.", |it| Some(it.memory.rss_kb)),
     ("gauge", "peak_memory_kilobytes", "VmHWM.", |it| Some(it.memory.peak_kb)),
@@ -83,6 +83,18 @@ const OF_THE_BOARD: [Metric<Status>; 9] = [
     }),
     ("gauge", "storage_free_bytes", "Free space on the card.", |it| it.storage.free_bytes),
     ("gauge", "storage_total_bytes", "Size of the card.", |it| it.storage.total_bytes),
+    ("gauge", "storage_write_p99_milliseconds", "99 of 100 writes took no longer.", |it| {
+        it.storage.write_p99_ms
+    }),
+    ("counter", "storage_written_bytes_total", "Written to the card over its life.", |it| {
+        it.storage.written_bytes
+    }),
+    (
+        "gauge",
+        "storage_keeps_data",
+        "0 if the card gave back other bytes than were written.",
+        |it| Some(it.storage.keeps_data.into()),
+    ),
     ("gauge", "storage_recordings_bytes", "Size of the recordings.", |it| Some(it.storage.bytes)),
     ("counter", "marks_lost_total", "Marks the card did not accept in time.", |it| {
         Some(it.storage.marks_lost)
