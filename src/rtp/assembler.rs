@@ -29,6 +29,8 @@ pub(super) struct Assembler {
     pictures: Pictures,
     unit: Unit,
     nal: Nal,
+    /// Fragmented NAL units in a row that had their end bit.
+    ended: u8,
     /// The parameter set in the making.
     parameter_set: Vec<u8>,
 }
@@ -44,6 +46,7 @@ impl Assembler {
             pictures: Pictures::default(),
             unit: Unit::default(),
             nal: Nal::default(),
+            ended: 0,
             parameter_set: Vec::new(),
         };
         sets.for_each(|set| assembler.collector.offer(set.as_ref()));
@@ -149,6 +152,7 @@ impl Assembler {
 
     /// One whole NAL unit with its header.
     pub(super) fn nal(&mut self, bytes: &[u8], sink: &mut dyn Sink) {
+        self.miss_end(sink);
         self.nal_begin(sink);
         self.nal_append(bytes, sink);
         self.nal_end(sink);
@@ -162,6 +166,7 @@ impl Assembler {
     pub(super) fn fragment(&mut self, bits: u8, header: &[u8], bytes: &[u8], sink: &mut dyn Sink) {
         let begins = self.nal.target == Target::Closed && self.nal.is_whole;
         if bits & FRAGMENT_START != 0 || begins {
+            self.miss_end(sink);
             self.nal_begin(sink);
             self.nal_append(header, sink);
         } else if self.nal.target == Target::Closed {
@@ -171,7 +176,19 @@ impl Assembler {
         self.nal.time = self.time;
         self.nal_append(bytes, sink);
         if bits & FRAGMENT_END != 0 {
+            self.ended = self.ended.saturating_add(1);
             self.nal_end(sink);
+        }
+    }
+
+    /// Another NAL unit begins. What is open lacks its end if the camera's end bits can be relied on.
+    fn miss_end(&mut self, sink: &mut dyn Sink) {
+        if self.nal.target == Target::Closed {
+            return;
+        }
+        if std::mem::take(&mut self.ended) >= ENDED_MIN {
+            self.abandon_nal(sink);
+            self.drop_unit(DropCause::Malformed, sink);
         }
     }
 
@@ -451,3 +468,5 @@ const ZEROS: [u8; 16] = [0; 16];
 const FORBIDDEN_BIT: u8 = 0x80;
 pub(super) const FRAGMENT_START: u8 = 0x80;
 const FRAGMENT_END: u8 = 0x40;
+/// After so many of them in a row, a camera's end bits can be relied on.
+const ENDED_MIN: u8 = 16;

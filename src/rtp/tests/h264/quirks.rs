@@ -41,6 +41,26 @@ fn marker_bit_on_every_slice() {
     assert_eq!(run.out.drops, []);
 }
 
+/// Cameras that drop what does not fit their buffer number the packets they send.
+#[test]
+fn a_fragmented_unit_without_its_end_is_not_whole_where_all_others_had_one() {
+    for (before, is_whole) in [(3, true), (16, false)] {
+        let mut run = run();
+        for time in 0..before {
+            for piece in fragments(&idr(), 10) {
+                run.packet(time * 3600, Mark::Clear, &piece);
+            }
+        }
+        let pieces = fragments(&idr(), 10);
+        let cut = before * 3600;
+        run.packet(cut, Mark::Clear, &pieces[0]).packet(cut, Mark::Set, &pieces[1]);
+        run.packet(cut + 3600, Mark::Set, &idr()).end();
+        assert_eq!(run.out.times().contains(&cut), is_whole, "{before}");
+        assert!(run.out.times().contains(&(cut + 3600)));
+        assert_eq!(run.out.drops.contains(&DropCause::Malformed), !is_whole);
+    }
+}
+
 #[test]
 fn marker_bit_on_every_slice_that_shows_late() {
     let mut run = proven_run();
