@@ -43,14 +43,11 @@ impl Daemon {
             waiting.push((id, Rc::downgrade(&answer)));
         }
         let answered = async {
-            loop {
-                let progress = self.progress.changed();
+            let sent = self.progress.until(|| {
                 let wish = SpanWish { id, camera: camera.to_owned(), from, to, action };
-                if self.desk.send(Command::Span(wish)).is_ok() {
-                    break;
-                }
-                progress.await;
-            }
+                self.desk.send(Command::Span(wish)).is_ok()
+            });
+            sent.await;
             self.until(|| answer.borrow().is_some()).await;
             answer.take()
         };

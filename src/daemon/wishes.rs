@@ -77,17 +77,14 @@ impl Daemon {
 
     /// Looks the file up at the moment when the command is sent.
     async fn send_deletion(&self, name: &str, asked: Asked) -> Result<Rc<Deletion>, DeleteError> {
-        let sent = async {
-            loop {
-                let progress = self.progress.changed();
-                let file = self.file(name, asked).ok_or(DeleteError::NotThere)?;
-                let command = Command::Delete { camera: file.0, name: file.1 };
-                if self.desk.send(command).is_ok() {
-                    return Ok(Rc::new(Deletion { file, verdict: RefCell::new(None) }));
-                }
-                progress.await;
-            }
-        };
+        let sent = self.progress.until_some(|| {
+            let Some(file) = self.file(name, asked) else {
+                return Some(Err(DeleteError::NotThere));
+            };
+            let command = Command::Delete { camera: file.0, name: file.1 };
+            self.desk.send(command).ok()?;
+            Some(Ok(Rc::new(Deletion { file, verdict: RefCell::new(None) })))
+        });
         let sent = runtime::timeout(limits::CARD_ANSWER_TIMEOUT, sent).await;
         let slot = sent.unwrap_or(Err(DeleteError::Card))?;
         self.deletions.borrow_mut().push(Rc::clone(&slot));
