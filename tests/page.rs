@@ -5,7 +5,7 @@
 
 use crate::support::{
     Nvr, SHORT_SEGMENTS, assert_all_whole, bench_clip, config, frames_in, numbered_clip,
-    refreshing_clip, unix_time, wait_for, with_password,
+    record_to_the_end, refreshing_clip, unix_time, wait_for, with_password,
 };
 use camera::{Auth, Camera, Clip, Options, Scheme, Speed};
 use serde_json::Value;
@@ -178,8 +178,7 @@ fn a_moment_of_last_week_is_found_and_handed_on() {
     let camera = Camera::builder().stream_with("cam", numbered_clip(), options).start().unwrap();
     let storage = "segment_seconds = 10\nkeep_free_percent = 0";
     let mut nvr = start(&[("camera", &camera.url("cam"))], storage, str::to_owned);
-    wait_for("a recording", || frames_in(&nvr.files()) as u64 == frames);
-    nvr.terminate();
+    record_to_the_end(&mut nvr, &camera, frames);
     drop(camera);
     let start = copy_to_last_week(&nvr, 10_000);
     nvr.restart();

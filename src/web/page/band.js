@@ -28,6 +28,7 @@ export class Band {
   #press = 0;
   /** Where the mouse rests, in pixels. */
   #hover = null;
+  #hoverLane = 0;
   #on;
 
   /**
@@ -155,7 +156,10 @@ export class Band {
 
   #move(event) {
     const x = this.#x(event);
-    if (!this.#fingers.has(event.pointerId)) return this.#point(x);
+    if (!this.#fingers.has(event.pointerId)) {
+      this.#hoverLane = this.#laneAt(event);
+      return this.#point(x);
+    }
     this.#fingers.set(event.pointerId, x);
     const drag = this.#drag;
     if (!drag || drag.isOver) return;
@@ -242,7 +246,7 @@ export class Band {
     const x = this.#hover ?? this.#fraction * this.#band.clientWidth;
     const ms = this.#moment(x);
     if (ms > this.#now) return void (bubble.hidden = true);
-    const lane = this.#lanes.length === 1 ? this.#lanes[0] : null;
+    const lane = this.#lanes.length === 1 ? this.#lanes[0] : this.#lanes[this.#hoverLane];
     const what = lane ? whatIs(lane, ms, NEAR_PX * this.#perPixel) : "";
     say(bubble, `${hourMinuteSecond(ms)}${what ? `, ${what}` : ""}`);
     const half = bubble.offsetWidth / 2;
