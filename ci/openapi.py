@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 # Requests that change how the daemon is reached, delete something needed, or never end, follow below.
 BY_HAND = [
-    "/api/events", "/api/session", "/api/password", "/api/config", "/api/probe",
+    "/api/events", "/api/session", "/api/password", "/api/config", "/api/probe", "/api/discover",
     "/api/shutdown", "/api/storage/release", "/api/storage/resume", "/api/recordings/{camera}",
     "/live/{camera}.mp4", "/live/{camera}", "/snapshot/{camera}.jpg",
     # A span of more than a day is refused, which the description cannot express.
@@ -114,6 +114,10 @@ def walk(url, session):
     assert probe.json()["video"] and probe.json()["picture"]
     ask(url, session, "POST", "/api/probe", 400, json={"url": "gopher://a/"})
     ask(url, session, "POST", "/api/probe", 502, json={"url": "rtsp://127.0.0.1:1/"})
+    ask(url, session, "POST", "/api/discover", 200, json={"address": camera_url.split("@")[-1] if "@" in camera_url else camera_url})
+    ask(url, session, "POST", "/api/discover", 400, json={"address": "192.0.2.1.example.com/ /"})
+    ask(url, session, "POST", "/api/discover", 400, json={"address": "8.8.8.8"})
+    ask(url, session, "POST", "/api/discover", 502, json={"address": "rtsp://127.0.0.1:1"})
     ask(url, session, "POST", "/api/storage/release", 200)
     ask(url, session, "POST", "/api/storage/resume", 200)
     file = f"/recordings/{camera}/{number:03}.mp4"

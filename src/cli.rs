@@ -4,6 +4,7 @@ mod arguments;
 mod check;
 mod client;
 mod export;
+mod find;
 mod help;
 mod keep;
 mod list;
@@ -89,6 +90,7 @@ static COMMANDS: &[Command] = &[
         help: help::PASSWD,
         run: passwd::run,
     },
+    Command { name: "find", options: &["user", "json"], help: help::FIND, run: find::run },
     Command { name: "probe", options: &["json"], help: help::PROBE, run: probe::run },
     Command {
         name: "list",

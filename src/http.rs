@@ -8,11 +8,13 @@
 //! request   the head of a client's request: strict
 //! range     the part of a file named by a Range field
 //! etag      entity tags
+//! local     which addresses are near
 //! ```
 
 pub mod auth;
 pub mod etag;
 pub mod head;
+pub mod local;
 pub mod range;
 pub mod request;
 pub mod response;

@@ -443,6 +443,33 @@ pub const PROBE_PATIENCE: Duration = Duration::from_secs(15);
 /// The ring of a probe: a 4K key frame fits into half of it.
 pub const PROBE_RING_BYTES: usize = 4096 * KIB;
 
+// --- find -----------------------------------------------------------------------------------
+
+/// How long cameras are looked for: answers come within 3 s of the last probe, most within 1 s …
+pub const FIND_TIMEOUT: Duration = Duration::from_millis(4500);
+/// … and how long a named one may take to answer a probe, if its usual ports do not: they wait up to
+/// 0.5 s, and are asked again after 1 s.
+pub const FIND_PROBE_TIMEOUT: Duration = Duration::from_millis(1800);
+/// Cameras in one answer; further ones are not shown.
+pub const FIND_DEVICES_MAX: usize = 64;
+/// The highest number of a network interface on which cameras are looked for; boards have 3.
+pub const FIND_INTERFACES_MAX: u32 = 32;
+/// Requested receive buffer while looking: 64 cameras that answer each probe at once.
+pub const FIND_RECEIVE_BYTES: usize = 256 * KIB;
+/// A datagram in answer to a probe; real ones have 1 to 3 KB. More is cut off.
+pub const FIND_DATAGRAM_BYTES_MAX: usize = 16 * KIB;
+/// Asking one camera for its streams takes 5 to 8 requests, each within this …
+pub const FIND_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// … and all of them within this; slow cameras take a second for each.
+pub const FIND_LOOKUP_TIMEOUT: Duration = Duration::from_secs(12);
+/// One document; the profiles of a camera have 5 to 40 KB. More, as of recorders with many
+/// channels, is not read: what is whole counts.
+pub const FIND_DOCUMENT_BYTES_MAX: usize = 64 * KIB;
+/// Profiles of one camera that are looked at; cameras have 2 to 5.
+pub const FIND_PROFILES_MAX: usize = 16;
+/// Requests with a password that a camera may refuse: cameras lock accounts after 3 to 30.
+pub const FIND_REFUSALS_MAX: usize = 2;
+
 // --- camera: snapshots, live ------------------------------------------------------------------
 
 /// One JPEG; 640x360 has at most 60 KB, a busy 1080p picture 400 KB. A larger one is an error.

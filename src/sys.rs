@@ -83,6 +83,15 @@ mod futex {
     }
 }
 
+/// 32 bytes that nobody can guess, from the kernel; `None` while it has too little to make them of.
+/// Never waits: just after a board's start that could take minutes.
+pub fn random() -> Option<[u8; 32]> {
+    use rustix::rand::{GetRandomFlags, getrandom};
+    let mut bytes = [0; 32];
+    let got = getrandom(&mut bytes, GetRandomFlags::NONBLOCK).ok()?;
+    (got == bytes.len()).then_some(bytes)
+}
+
 /// Returns the number in a line of `/proc/meminfo` or `/proc/self/status`; 0 if there is no such
 /// line.
 pub fn kilobytes(text: &str, name: &str) -> u64 {

@@ -25,6 +25,7 @@
 //! ├─ packer       frames → fragments
 //! ├─ settings     the configuration, shown and changed
 //! ├─ watch        when another program sets the password
+//! ├─ find         looks for cameras
 //! ├─ probe        tests a camera before it is saved
 //! └─ assets       the page itself, in the binary
 //! ```
@@ -36,6 +37,7 @@ mod api;
 mod assets;
 mod clip;
 mod events;
+mod find;
 mod hls;
 mod keep;
 mod link;

@@ -103,6 +103,7 @@ fn without_login_there_is_the_page_and_nothing_else() {
         ("GET", "/live/camera"),
         ("GET", "/snapshot/camera.jpg"),
         ("POST", "/api/probe"),
+        ("POST", "/api/discover"),
         ("POST", "/api/clock"),
         ("GET", "/metrics"),
         ("GET", "/api/config"),

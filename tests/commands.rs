@@ -12,9 +12,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-const COMMANDS: [&str; 11] = [
-    "run", "check", "status", "record", "shutdown", "passwd", "probe", "list", "export", "keep",
-    "verify",
+const COMMANDS: [&str; 12] = [
+    "run", "check", "status", "record", "shutdown", "passwd", "find", "probe", "list", "export",
+    "keep", "verify",
 ];
 const FRAMES: u64 = 150;
 

@@ -23,6 +23,7 @@ mod exact;
 mod export;
 mod faults;
 mod ffmpeg;
+mod find;
 mod gstreamer;
 mod gstreamer_sound;
 mod hls;

@@ -31,6 +31,7 @@ pub(super) struct Arguments {
     pub to: Option<String>,
     pub last: Option<usize>,
     pub follow: bool,
+    pub user: Option<String>,
     pub help: bool,
     pub version: bool,
 }
@@ -89,6 +90,7 @@ impl Arguments {
                 "key-frames" => parsed.selection = Some(Selection::KeyFrames),
                 "from" => parsed.from = Some(parser.value()?.string()?),
                 "to" => parsed.to = Some(parser.value()?.string()?),
+                "user" => parsed.user = Some(parser.value()?.string()?),
                 "last" => parsed.last = Some(parser.value()?.parse()?),
                 "follow" => parsed.follow = true,
                 "on" => parsed.keep = Some(Keep::On),
@@ -178,7 +180,7 @@ fn is_negative(argument: &OsStr) -> bool {
     matches!(argument.as_encoded_bytes(), [b'-', digit, ..] if digit.is_ascii_digit())
 }
 
-const OPTIONS: [&str; 13] = [
+const OPTIONS: [&str; 14] = [
     "config",
     "socket",
     "no-record",
@@ -191,6 +193,7 @@ const OPTIONS: [&str; 13] = [
     "last",
     "follow",
     "on",
+    "user",
     "off",
 ];
 

@@ -14,6 +14,8 @@ USAGE
   smolnvr record start|stop [CAMERA]    starts and stops recording
   smolnvr shutdown                      closes all files and stops the daemon
   smolnvr passwd [-c FILE]              sets the password of the page
+  smolnvr find [ADDRESS] [--user NAME] [--json]
+                                        finds cameras, and their URLs
   smolnvr probe URL [--json]            asks a camera what it sends
   smolnvr list [CAMERA] [--from TIME] [--to TIME] [--last N] [--json]
                                         the recordings on the card
@@ -182,6 +184,38 @@ OPTIONS
 EXIT STATUS
   0  the password is set
   1  it is not, with the reason in one line
+  2  wrong usage
+";
+
+pub(super) const FIND: &str = "\
+smolnvr find - finds cameras, and the URLs of their streams
+
+USAGE
+  smolnvr find [--json]
+  smolnvr find ADDRESS [--user NAME] [--json]
+
+  Without ADDRESS, looks for 5 s for cameras in the networks of this
+  machine and on the machine itself.
+
+  With ADDRESS (a host or URL in a private network), asks that camera for
+  its streams, over ONVIF or by the usual RTSP paths. The first one is for
+  recording, the second for `live_url`.
+
+  With --user, the password is asked for, or is the first line of standard
+  input. It goes to that camera alone; if it is refused twice, not again:
+  cameras lock accounts.
+
+OPTIONS
+  --user NAME   the camera's user
+  --json        machine-readable output
+
+EXAMPLE
+  smolnvr find
+  smolnvr find 192.168.1.20 --user admin
+
+EXIT STATUS
+  0  a camera, or a stream of the named one, was found
+  1  none was, with the reason in one line
   2  wrong usage
 ";
 

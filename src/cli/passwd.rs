@@ -92,7 +92,8 @@ fn checked(password: &str) -> Result<String, String> {
     Ok(password.to_owned())
 }
 
-fn ask(prompt: &str) -> Result<String, String> {
+/// Asks on the terminal, without showing what is typed.
+pub(super) fn ask(prompt: &str) -> Result<String, String> {
     let failed = |error: io::Error| format!("terminal: {error}");
     let silence = Silence::begin().map_err(failed)?;
     io::stderr().write_all(prompt.as_bytes()).map_err(failed)?;

@@ -1,4 +1,4 @@
-//! An HTTP reply: bytes of the connection in; status, fields and the picture in its body out.
+//! An HTTP reply: bytes of the connection in; status, fields and body out: a picture, or a document.
 //!
 //! A body ends by its length, its chunks, or with the connection; of `multipart/x-mixed-replace` (a
 //! camera's endless stream of pictures) the first part is used.
@@ -24,6 +24,17 @@ pub struct Response {
     /// The body so far, without chunk sizes.
     body: Vec<u8>,
     multipart: Option<Multipart>,
+    kind: Kind,
+}
+
+/// What the body is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Kind {
+    /// Of a success alone; too long a one is an error.
+    #[default]
+    Picture,
+    /// Whatever the status is; of one that is longer than this the beginning.
+    Document(usize),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,8 +78,13 @@ pub enum ResponseError {
 }
 
 impl Response {
-    /// Processes bytes; returns true once the reply is complete. If it is not a success, its head
-    /// is enough.
+    /// A reply whose body is wanted even of an error, up to this many bytes.
+    pub fn document(bytes_max: usize) -> Response {
+        Response { kind: Kind::Document(bytes_max), ..Response::default() }
+    }
+
+    /// Processes bytes; returns true once the reply is complete. If it is not a success, a
+    /// picture's head is enough; of a document, as much as may be kept.
     ///
     /// # Errors
     /// The connection is of no further use.
@@ -95,7 +111,8 @@ impl Response {
             // At once, so that further data in the same read is ignored.
             self.end_at_first_part()?;
         }
-        Ok(self.stage == Stage::Whole)
+        let is_full = self.kind == Kind::Document(self.body.len());
+        Ok(self.stage == Stage::Whole || is_full)
     }
 
     /// Reports that the camera closed the connection.
@@ -105,6 +122,8 @@ impl Response {
     pub fn handle_close(&mut self) -> Result<(), ResponseError> {
         match self.stage {
             Stage::Whole => Ok(()),
+            // The beginning of a document is worth reading.
+            _ if self.kind != Kind::Picture && self.stage != Stage::Head => Ok(()),
             Stage::UntilClose => {
                 // This may end a last part, too.
                 let part = self.multipart.and_then(|mut it| it.part(&self.body).ok()?);
@@ -153,18 +172,20 @@ impl Response {
         self.location = head.field("Location").map(str::to_owned);
         let is_multipart =
             |kind: &str| kind.get(..10).is_some_and(|it| it.eq_ignore_ascii_case("multipart/"));
-        self.multipart =
-            head.field("Content-Type").is_some_and(is_multipart).then(Multipart::default);
+        let is_picture = self.kind == Kind::Picture;
+        let is_multipart = is_picture && head.field("Content-Type").is_some_and(is_multipart);
+        self.multipart = is_multipart.then(Multipart::default);
         let is_chunked = |coding: &str| {
             let mut codings = coding.rsplit(',');
             codings.next().is_some_and(|last| last.trim().eq_ignore_ascii_case("chunked"))
         };
-        self.stage = if self.status != 200 {
+        let is_bodiless = matches!(self.status, 204 | 304);
+        self.stage = if is_bodiless || is_picture && self.status != 200 {
             Stage::Whole
         } else if head.field("Transfer-Encoding").is_some_and(is_chunked) {
             Stage::ChunkSize
         } else {
-            match content_length(head)? {
+            match content_length(head, self.bytes_max())? {
                 Some(0) => Stage::Whole,
                 // Quirk: endless streams that announce a length.
                 Some(length) if self.multipart.is_none() => Stage::Length(length),
@@ -176,12 +197,23 @@ impl Response {
 
     /// Appends at most `missing` bytes to the body; returns the rest.
     fn append<'a>(&mut self, bytes: &'a [u8], missing: usize) -> Result<&'a [u8], ResponseError> {
-        let (bytes, rest) = bytes.split_at(bytes.len().min(missing));
-        if self.body.len() + bytes.len() > SNAPSHOT_BYTES_MAX {
+        let (mut bytes, rest) = bytes.split_at(bytes.len().min(missing));
+        if let Kind::Document(bytes_max) = self.kind {
+            let room = bytes_max.saturating_sub(self.body.len());
+            bytes = bytes.get(..room).unwrap_or(bytes);
+        } else if self.body.len() + bytes.len() > SNAPSHOT_BYTES_MAX {
             return Err(ResponseError::TooLong);
         }
         self.body.extend_from_slice(bytes);
         Ok(rest)
+    }
+
+    /// The longest body that may be announced.
+    fn bytes_max(&self) -> usize {
+        match self.kind {
+            Kind::Picture => SNAPSHOT_BYTES_MAX,
+            Kind::Document(_) => usize::MAX,
+        }
     }
 
     /// Parses a chunk's size, or the end of its data (RFC 9112 §7.1).
@@ -218,7 +250,7 @@ impl Response {
             return Ok(());
         };
         let Some((head, content)) = multipart.part(&self.body)? else { return Ok(()) };
-        let end = match content_length(&head)? {
+        let end = match content_length(&head, SNAPSHOT_BYTES_MAX)? {
             Some(length) => Some(content + length).filter(|end| *end <= self.body.len()),
             None => {
                 let from = multipart.searched.max(content.saturating_sub(1));
@@ -267,10 +299,10 @@ impl Multipart {
     }
 }
 
-fn content_length(head: &Head<'_>) -> Result<Option<usize>, ResponseError> {
+fn content_length(head: &Head<'_>, bytes_max: usize) -> Result<Option<usize>, ResponseError> {
     let Some(digits) = head.field("Content-Length") else { return Ok(None) };
     let length = digits.parse().map_err(|_| ResponseError::Length)?;
-    if length > SNAPSHOT_BYTES_MAX { Err(ResponseError::TooLong) } else { Ok(Some(length)) }
+    if length > bytes_max { Err(ResponseError::TooLong) } else { Ok(Some(length)) }
 }
 
 fn find(bytes: &[u8], pattern: &[u8]) -> Option<usize> {

@@ -276,7 +276,10 @@ fn host_and_port(address: &str, default_port: u16) -> Result<(String, u16), Targ
 }
 
 /// Decodes `%41`; a `%` without two hexadecimal digits stays as it is.
-fn percent_decoded(text: &str) -> Result<String, TargetError> {
+///
+/// # Errors
+/// It is not UTF-8, or has control characters.
+pub fn percent_decoded(text: &str) -> Result<String, TargetError> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -304,7 +307,7 @@ fn hex_digit(byte: u8) -> Option<u8> {
 }
 
 /// RFC 2326 §3.2.
-const RTSP_PORT: u16 = 554;
+pub const RTSP_PORT: u16 = 554;
 /// RFC 9110 §4.2.1.
 pub const HTTP_PORT: u16 = 80;
 

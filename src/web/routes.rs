@@ -72,6 +72,7 @@ const ROUTES: &[Route] = &[
     route("PUT", "/api/config", Change, |web, it, _| {
         later(web.change_config(it.body, it.link.peer))
     }),
+    route("POST", "/api/discover", Change, |web, it, _| later(web.discover(it.body))),
     route("POST", "/api/probe", Change, |web, it, _| later(web.probe(it.body))),
     route("GET", "/api/recordings", Read, |web, it, _| Now(web.recordings(&it.head))),
     route("POST", "/api/clock", Change, |web, it, _| Now(web.take_time(it.body))),

@@ -2,20 +2,14 @@
 //!
 //! Spec: RFC 2104 (HMAC). Knows nothing of: what they are for.
 
+pub use crate::sys::random;
+
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use rustix::rand::{GetRandomFlags, getrandom};
 use sha2::Sha256;
 use std::hint::black_box;
 
 /// Returns 32 bytes that nobody can guess; `None` while the kernel has too little entropy.
 pub type Random = fn() -> Option<[u8; 32]>;
-
-/// From the kernel. Never waits: shortly after boot that could take minutes.
-pub fn random() -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    let got = getrandom(&mut bytes, GetRandomFlags::NONBLOCK).ok()?;
-    (got == bytes.len()).then_some(bytes)
-}
 
 /// Usually new for every process, so that traces are useless elsewhere.
 #[derive(Clone, Copy)]

@@ -1,0 +1,254 @@
+//! "What is my camera's URL?": looks for cameras nearby, and asks one for its streams.
+//!
+//! Only networks that are not the Internet are asked. Passwords go to the camera that the user
+//! named, and to no other; what answers say about hosts is not believed, redirects are not followed.
+//!
+//! ```text
+//! find.rs      cameras nearby; one camera
+//! ├─ network   probes by multicast, or to one address
+//! ├─ lookup    one camera's streams, by ONVIF
+//! ├─ paths     one camera's streams, by paths that makers use
+//! └─ error     why one camera was not found
+//! ```
+//!
+//! *Cost*: nothing while nobody looks; then a socket, at most 64 KB for an answer and some KB for
+//! the cameras.
+//! Waits in its calls, which are for a thread of their own: this is a third of the code that tasks would
+//! be.
+//! Knows nothing of: the configuration, recordings.
+
+mod error;
+mod lookup;
+mod network;
+mod paths;
+
+pub use error::Error;
+
+use crate::{
+    http::{
+        local::is_local,
+        url::{Credentials, HTTP_PORT, Target},
+    },
+    limits::{
+        FIND_DEVICES_MAX, FIND_PROBE_TIMEOUT, FIND_REFUSALS_MAX, FIND_REQUEST_TIMEOUT, FIND_TIMEOUT,
+    },
+    onvif::{place::Place, probe::Device},
+    runtime,
+};
+use lookup::{Certainty, Lookup};
+use serde::Serialize;
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs as _},
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+/// A camera.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Camera {
+    /// Its IP address.
+    pub address: String,
+    /// As it calls itself; may be empty, as the next two.
+    pub name: String,
+    pub maker: String,
+    pub model: String,
+    /// The URL of its ONVIF device service.
+    pub onvif: Option<String>,
+    /// First the one to record; then a smaller one of H.264, if there is one.
+    pub streams: Vec<Stream>,
+    /// The URL of a JPEG.
+    pub snapshot: Option<String>,
+    /// Whether it shows its streams only to users that it knows.
+    pub needs_password: bool,
+    /// Why nothing more is known.
+    pub error: Option<String>,
+}
+
+/// One of a camera's streams. What the camera does not tell is empty or 0.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Stream {
+    /// Without user and password.
+    pub url: String,
+    pub name: String,
+    pub codec: String,
+    pub width: u32,
+    pub height: u32,
+    pub fps: u32,
+    pub kbit_s: u32,
+}
+
+/// Looks for cameras in the networks of this machine, and on the machine itself. Takes
+/// [`FIND_TIMEOUT`]; as [`at`] for a thread that may wait.
+///
+/// # Errors
+/// [`Error::Busy`].
+pub fn nearby() -> Result<Vec<Camera>, Error> {
+    let _turn = Turn::take()?;
+    let until = runtime::now() + FIND_TIMEOUT;
+    // The camera that runs on this machine.
+    let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let mut camera = Camera { address: address.to_string(), ..Camera::default() };
+    paths::look(&mut camera, address, &paths::PORTS[..1], None, 0);
+    let is_here = !camera.streams.is_empty() || camera.needs_password;
+    let mut cameras = Vec::from_iter(is_here.then_some(camera));
+    for answer in network::search(None, until) {
+        add(&mut cameras, answer.address, answer.device.as_ref());
+    }
+    Ok(cameras)
+}
+
+/// Adds a camera that answered; one that answered before, or through several networks, is one.
+fn add(cameras: &mut Vec<Camera>, address: IpAddr, device: Option<&Device>) {
+    let address = if network::is_own(address) { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { address };
+    let address = address.to_string();
+    let onvif = device.and_then(|device| device.service.as_ref());
+    let onvif = onvif.map(|place| place.at(&address, "http", HTTP_PORT));
+    // Several cameras at one address have a port each.
+    let is_same = |it: &Camera| {
+        it.address == address && (it.onvif.is_none() || onvif.is_none() || it.onvif == onvif)
+    };
+    let known = cameras.iter().position(is_same).unwrap_or(cameras.len());
+    if known == cameras.len() && known < FIND_DEVICES_MAX {
+        cameras.push(Camera { address, ..Camera::default() });
+    }
+    let Some(camera) = cameras.get_mut(known) else { return };
+    camera.onvif = camera.onvif.take().or(onvif);
+    if let Some(device) = device {
+        for (field, told) in [
+            (&mut camera.name, &device.name),
+            (&mut camera.maker, &device.maker),
+            (&mut camera.model, &device.model),
+        ] {
+            if field.is_empty() {
+                field.clone_from(told);
+            }
+        }
+    }
+}
+
+/// Asks the camera at `address`, a host name or IP address with or without a port, or a URL, for
+/// its streams. Credentials are refused at most [`FIND_REFUSALS_MAX`] times.
+///
+/// # Errors
+/// It is not in a network that is near, or nothing there is a camera. A camera that refuses to
+/// answer is none: see [`Camera::error`].
+pub fn at(address: &str, credentials: Option<Credentials>) -> Result<Camera, Error> {
+    let asked = Asked::parse(address).ok_or(Error::Address)?;
+    let _turn = Turn::take()?;
+    let ip = resolve(&asked.host)?;
+    let mut camera = Camera { address: ip.to_string(), ..Camera::default() };
+    let mut refusals = 0;
+    if let Some(place) = device_service(ip, asked.http_port) {
+        camera.onvif = Some(place.at(&camera.address, "http", HTTP_PORT));
+        refusals = Lookup::new(ip, place, credentials.clone()).ask(&mut camera);
+    }
+    if camera.streams.is_empty() && refusals < FIND_REFUSALS_MAX {
+        let given = asked.rtsp_port.map(|port| [port]);
+        // The board's own port 8554 is ours, not a camera's.
+        let usual = if ip.is_loopback() { &paths::PORTS[..1] } else { &paths::PORTS[..] };
+        let ports = given.as_ref().map_or(usual, |given| &given[..]);
+        paths::look(&mut camera, ip, ports, credentials, refusals);
+    }
+    if !camera.streams.is_empty() {
+        (camera.needs_password, camera.error) = (false, None);
+    } else if camera.onvif.is_none() && !camera.needs_password {
+        return Err(Error::NoCamera(asked.host));
+    }
+    Ok(camera)
+}
+
+/// Finds the camera's device service: at the ports that are usual, or by a probe to its address.
+fn device_service(ip: IpAddr, port: Option<u16>) -> Option<Place> {
+    let given = port.map(|port| [port]);
+    let mut unsure = None;
+    for &port in given.as_ref().map_or(&ONVIF_PORTS[..], |given| &given[..]) {
+        let place = Place { port, path: DEVICE_SERVICE.to_owned() };
+        match lookup::device_service(ip, &place) {
+            Some(Certainty::Sure) => return Some(place),
+            Some(Certainty::Unsure) => unsure = unsure.or(Some(place)),
+            None => {}
+        }
+    }
+    if unsure.is_some() || port.is_some() {
+        return unsure;
+    }
+    let until = runtime::now() + FIND_PROBE_TIMEOUT;
+    network::search(Some(ip), until).into_iter().find_map(|answer| answer.device?.service)
+}
+
+/// The address of a host that is near.
+fn resolve(host: &str) -> Result<IpAddr, Error> {
+    let found: Vec<IpAddr> = match host.parse() {
+        Ok(address) => vec![address],
+        Err(_) => {
+            let found = (host, 0).to_socket_addrs().map_err(|_| Error::Unknown(host.to_owned()))?;
+            found.map(|address| address.ip()).take(FIND_DEVICES_MAX).collect()
+        }
+    };
+    let near = || found.iter().copied().filter(|address| is_local(*address));
+    let address = near().find(IpAddr::is_ipv4).or_else(|| near().next());
+    address.ok_or_else(|| Error::Foreign(host.to_owned()))
+}
+
+/// Connects to a camera. Each read and write takes at most [`FIND_REQUEST_TIMEOUT`].
+fn connect(ip: IpAddr, port: u16, limit: Duration) -> Option<TcpStream> {
+    let socket = TcpStream::connect_timeout(&SocketAddr::new(ip, port), limit).ok()?;
+    socket.set_read_timeout(Some(FIND_REQUEST_TIMEOUT)).ok()?;
+    socket.set_write_timeout(Some(FIND_REQUEST_TIMEOUT)).ok()?;
+    Some(socket)
+}
+
+/// Held while cameras are looked for: once at a time, even if nobody waits for the answer any more.
+struct Turn;
+
+impl Turn {
+    fn take() -> Result<Turn, Error> {
+        if IS_BUSY.swap(true, Ordering::Relaxed) { Err(Error::Busy) } else { Ok(Turn) }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        IS_BUSY.store(false, Ordering::Relaxed);
+    }
+}
+
+static IS_BUSY: AtomicBool = AtomicBool::new(false);
+
+/// What users type: `192.168.1.20`, `camera.local:8080`, `http://…`, `rtsp://…`.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    host: String,
+    http_port: Option<u16>,
+    rtsp_port: Option<u16>,
+}
+
+impl Asked {
+    fn parse(address: &str) -> Option<Asked> {
+        let address = address.trim();
+        let asked = |host: &str| Asked { host: host.to_owned(), http_port: None, rtsp_port: None };
+        if address.parse::<IpAddr>().is_ok() {
+            return Some(asked(address));
+        }
+        let is_rtsp = address.get(..7).is_some_and(|it| it.eq_ignore_ascii_case("rtsp://"));
+        let target = if is_rtsp {
+            address.parse()
+        } else if address.contains("://") {
+            Target::http(address)
+        } else {
+            Target::http(&["http://", address].concat())
+        };
+        let target = target.ok()?;
+        let after_host = target.authority().rsplit_once(':');
+        let port = after_host.filter(|(_, port)| !port.contains(']')).map(|_| target.port());
+        let (http_port, rtsp_port) = if is_rtsp { (None, port) } else { (port, None) };
+        Some(Asked { http_port, rtsp_port, ..asked(target.host()) })
+    }
+}
+
+/// Most cameras; Reolink and Hikvision recorders; several; Xiongmai; Tapo.
+const ONVIF_PORTS: [u16; 5] = [80, 8000, 8080, 8899, 2020];
+const DEVICE_SERVICE: &str = "/onvif/device_service";
+
+#[cfg(test)]
+mod tests;

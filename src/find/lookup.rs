@@ -1,0 +1,285 @@
+//! One camera's streams, by ONVIF.
+//!
+//! Spec: ONVIF Core, Media and Media2 Service Specifications.
+
+use super::{Camera, Stream, connect};
+use crate::{
+    clock,
+    http::{
+        response::Response,
+        url::{Credentials, HTTP_PORT, RTSP_PORT, Target},
+    },
+    limits::{
+        FIND_DOCUMENT_BYTES_MAX, FIND_LOOKUP_TIMEOUT, FIND_REQUEST_TIMEOUT, SNAPSHOT_READ_BYTES,
+    },
+    onvif::{
+        answer::{self, DEVICE, MEDIA, MEDIA2, Profile, Services},
+        ladder::{Dress, Ladder},
+        place::Place,
+        soap::{self, Kind, escaped},
+    },
+    runtime, sys,
+};
+use std::{
+    io::{Read as _, Write as _},
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+/// The lookup of one camera.
+pub(super) struct Lookup {
+    ip: IpAddr,
+    device: Place,
+    ladder: Ladder,
+    deadline: Instant,
+}
+
+/// An answer and its status.
+struct Reply {
+    status: u16,
+    challenges: Vec<String>,
+    document: Vec<u8>,
+}
+
+/// How sure it is that something is a device service; the surest last.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Certainty {
+    Unsure,
+    Sure,
+}
+
+/// Whether a device service answers at this place; `None` if something else does, or nothing.
+pub(super) fn device_service(ip: IpAddr, place: &Place) -> Option<Certainty> {
+    let question = soap::envelope(&device_request("GetSystemDateAndTime"), None);
+    drop(connect(ip, place.port, GUESS_LIMIT)?);
+    let reply = post(ip, place, &question, None)?;
+    match soap::kind(reply.status, &reply.document) {
+        Kind::Strange => None,
+        Kind::Refusal if !soap::is_soap(&reply.document) => {
+            // AXIS asks for a password before it says anything; so may a page that is no camera's.
+            let is_digest = |challenge: &String| challenge.to_ascii_lowercase().contains("digest");
+            reply.challenges.iter().any(is_digest).then_some(Certainty::Unsure)
+        }
+        _ => Some(Certainty::Sure),
+    }
+}
+
+impl Lookup {
+    pub fn new(ip: IpAddr, device: Place, credentials: Option<Credentials>) -> Lookup {
+        let ladder = Ladder::new(credentials, u64::from_be_bytes(nonce()));
+        Lookup { ip, device, ladder, deadline: runtime::now() + FIND_LOOKUP_TIMEOUT }
+    }
+
+    /// Asks for everything, for [`FIND_LOOKUP_TIMEOUT`]; returns how often the credentials were refused.
+    pub fn ask(&mut self, camera: &mut Camera) -> usize {
+        let device = self.device.clone();
+        // Without credentials: the clock is needed to make them.
+        let question = soap::envelope(&device_request("GetSystemDateAndTime"), None);
+        let reply = post(self.ip, &device, &question, None);
+        if let Some(told) = reply.and_then(|reply| answer::clock(&reply.document)) {
+            self.ladder.set_offset_ms(told.0 - clock::now().0);
+        }
+        if let Some(document) = self.call(&device, &device_request("GetDeviceInformation")) {
+            let (maker, model) = answer::information(&document);
+            camera.maker = if maker.is_empty() { std::mem::take(&mut camera.maker) } else { maker };
+            camera.model = if model.is_empty() { std::mem::take(&mut camera.model) } else { model };
+        }
+        let services = self.services();
+        self.media(camera, &services);
+        if camera.streams.is_empty() {
+            camera.needs_password = self.ladder.was_refused();
+            camera.error = Some(self.reason().to_owned());
+        }
+        self.ladder.refusals()
+    }
+
+    fn reason(&self) -> &'static str {
+        match (self.ladder.was_refused(), self.ladder.has_credentials()) {
+            (true, false) => "the camera wants user and password",
+            (true, true) if self.ladder.is_locked() => {
+                "the camera has locked this user's account: try again later"
+            }
+            (true, true) => {
+                "the camera refuses this user and password; they are not tried again, as cameras \
+                 lock accounts"
+            }
+            (false, _) if runtime::now() >= self.deadline => "the camera did not answer in time",
+            (false, _) => "the camera names no stream over ONVIF",
+        }
+    }
+
+    fn services(&mut self) -> Services {
+        let device = self.device.clone();
+        for (name, what) in [
+            ("GetServices", "<IncludeCapability>false</IncludeCapability>"),
+            ("GetCapabilities", "<Category>All</Category>"),
+        ] {
+            let document = self.call(&device, &request(name, DEVICE, &[what]));
+            let services = document.map(|it| answer::services(&it)).unwrap_or_default();
+            if services != Services::default() {
+                return services;
+            }
+        }
+        let guess = Place { port: device.port, path: MEDIA_SERVICE.to_owned() };
+        Services { media: Some(guess.at("x", "http", 0)), media2: None }
+    }
+
+    /// The streams: of Media2, which alone lists H.265; or of Media, as some cameras list Media2 and
+    /// do not know it.
+    fn media(&mut self, camera: &mut Camera, services: &Services) {
+        let services = [(MEDIA2, &services.media2), (MEDIA, &services.media)];
+        for (namespace, service) in services {
+            let Some(service) = service else { continue };
+            let Some((_, told)) = Place::parse(service, "http", HTTP_PORT) else { continue };
+            let place = self.reachable(told);
+            let filter = if namespace == MEDIA2 { "<Type>All</Type>" } else { "" };
+            let question = request("GetProfiles", namespace, &[filter]);
+            let Some(document) = self.call(&place, &question) else { continue };
+            let profiles = answer::profiles(&document);
+            let Some((main, small)) = answer::choice(&profiles) else { continue };
+            for profile in [Some(main), small].into_iter().flatten() {
+                camera.streams.extend(self.stream(&place, namespace, profile));
+            }
+            if camera.streams.is_empty() {
+                continue;
+            }
+            let token = escaped(&main.token);
+            let token = ["<ProfileToken>", &token, "</ProfileToken>"];
+            let question = request("GetSnapshotUri", namespace, &token);
+            if let Some(document) = self.call(&place, &question) {
+                let uri = answer::uri(&document).unwrap_or_default();
+                let place = Place::parse(&uri, "http", HTTP_PORT);
+                camera.snapshot = place.map(|(_, it)| it.at(&camera.address, "http", HTTP_PORT));
+            }
+            return;
+        }
+    }
+
+    /// The place that a camera told; behind a NAT its port is the one that led to the device service.
+    fn reachable(&self, told: Place) -> Place {
+        let port = self.device.port;
+        let is_there = || connect(self.ip, told.port, CONNECT_LIMIT).is_some();
+        if told.port == port || is_there() { told } else { Place { port, ..told } }
+    }
+
+    fn stream(&mut self, place: &Place, namespace: &str, profile: &Profile) -> Option<Stream> {
+        let how = if namespace == MEDIA2 { OVER_RTSP_2 } else { OVER_RTSP };
+        let token = escaped(&profile.token);
+        let parts = [how, "<ProfileToken>", &token, "</ProfileToken>"];
+        let question = request("GetStreamUri", namespace, &parts);
+        let document = self.call(place, &question)?;
+        let uri = answer::uri(&document)?;
+        let (_, place) = Place::parse(&uri, "rtsp", RTSP_PORT)?;
+        let codec = profile.codec.to_ascii_lowercase();
+        let known = ["h264", "h265"].into_iter().find(|name| codec.contains(&name[1..]));
+        Some(Stream {
+            url: place.at(&self.ip.to_string(), "rtsp", RTSP_PORT),
+            name: profile.name.clone(),
+            codec: known.map_or(codec, str::to_owned),
+            width: profile.width,
+            height: profile.height,
+            fps: profile.fps,
+            kbit_s: profile.kbit_s,
+        })
+    }
+
+    /// Sends a request, and logs in where that is necessary; `None` if there is no answer to it.
+    fn call(&mut self, place: &Place, body: &str) -> Option<Vec<u8>> {
+        while !self.ladder.is_over() && runtime::now() < self.deadline {
+            let Dress { authorization, token } =
+                self.ladder.dress(&place.path, nonce(), clock::now());
+            let question = soap::envelope(body, token.as_ref());
+            let Reply { status, challenges, document } =
+                post(self.ip, place, &question, authorization.as_deref())?;
+            match soap::kind(status, &document) {
+                Kind::Answer => {
+                    self.ladder.accepted();
+                    return Some(document);
+                }
+                Kind::Locked => self.ladder.locked(),
+                Kind::Refusal if self.ladder.refused(&challenges) => {}
+                Kind::Fault => {
+                    // It got past the login.
+                    self.ladder.accepted();
+                    return None;
+                }
+                Kind::Refusal | Kind::Strange => return None,
+            }
+        }
+        None
+    }
+}
+
+/// Sends one request over a connection of its own, as cameras do not keep them well; again where
+/// the camera closes it without a word.
+fn post(ip: IpAddr, place: &Place, envelope: &str, authorization: Option<&str>) -> Option<Reply> {
+    let url = place.at(&ip.to_string(), "http", HTTP_PORT);
+    let target = Target::http(&url).ok()?;
+    let authorization = authorization_line(authorization);
+    let length = envelope.len().to_string();
+    let question = [
+        "POST ",
+        &place.path,
+        " HTTP/1.1\r\nHost: ",
+        target.authority(),
+        "\r\nUser-Agent: smolnvr/",
+        env!("CARGO_PKG_VERSION"),
+        "\r\nContent-Type: application/soap+xml; charset=utf-8\r\nContent-Length: ",
+        &length,
+        "\r\nConnection: close\r\n",
+        &authorization,
+        "\r\n",
+        envelope,
+    ];
+    let question = question.concat();
+    let exchange = || exchange(ip, place.port, question.as_bytes());
+    let response = exchange().or_else(exchange)?;
+    let (status, challenges) = (response.status, response.challenges.clone());
+    Some(Reply { status, challenges, document: response.into_body() })
+}
+
+fn exchange(ip: IpAddr, port: u16, question: &[u8]) -> Option<Response> {
+    let deadline = runtime::now() + FIND_REQUEST_TIMEOUT;
+    let mut socket = connect(ip, port, CONNECT_LIMIT)?;
+    socket.write_all(question).ok()?;
+    let mut response = Response::document(FIND_DOCUMENT_BYTES_MAX);
+    let mut bytes = vec![0; SNAPSHOT_READ_BYTES];
+    while runtime::now() < deadline {
+        let count = socket.read(&mut bytes).ok()?;
+        if count == 0 {
+            return response.handle_close().ok().map(|()| response);
+        }
+        if response.handle_bytes(bytes.get(..count).unwrap_or_default()).ok()? {
+            return Some(response);
+        }
+    }
+    None
+}
+
+/// The line of a head for these credentials.
+pub(super) fn authorization_line(value: Option<&str>) -> String {
+    value.map(|value| ["Authorization: ", value, "\r\n"].concat()).unwrap_or_default()
+}
+
+fn device_request(name: &str) -> String {
+    request(name, DEVICE, &[])
+}
+
+fn request(name: &str, namespace: &str, parts: &[&str]) -> String {
+    ["<", name, " xmlns=\"", namespace, "\">", &parts.concat(), "</", name, ">"].concat()
+}
+
+fn nonce<const N: usize>() -> [u8; N] {
+    let random = sys::random().unwrap_or_default();
+    random.first_chunk().copied().unwrap_or([0; N])
+}
+
+const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+/// At a port that may be one: what is filtered for so long is no camera in the same network.
+const GUESS_LIMIT: Duration = Duration::from_millis(500);
+/// How Media and Media2 are asked for a stream.
+const OVER_RTSP: &str = "<StreamSetup><Stream xmlns=\"http://www.onvif.org/ver10/schema\">RTP-Unicast</Stream>\
+    <Transport xmlns=\"http://www.onvif.org/ver10/schema\"><Protocol>RTSP</Protocol></Transport></StreamSetup>";
+const OVER_RTSP_2: &str = "<Protocol>RTSP</Protocol>";
+/// Where the media service of most cameras is.
+const MEDIA_SERVICE: &str = "/onvif/media_service";

@@ -1,0 +1,182 @@
+//! One camera's streams, by the RTSP paths that makers use.
+//!
+//! Spec: RFC 2326 §10.2 (DESCRIBE).
+
+use super::{Camera, Stream, connect, lookup::authorization_line};
+use crate::{
+    http::{
+        auth::{Authenticator, Challenge},
+        head::Head,
+        url::{Credentials, RTSP_PORT, Target},
+    },
+    limits::{FIND_REFUSALS_MAX, HEAD_BYTES_MAX, RTSP_BODY_BYTES_MAX},
+    onvif::place::Place,
+};
+use std::{
+    io::{Read as _, Write as _},
+    net::{IpAddr, TcpStream},
+    time::Duration,
+};
+
+/// What is at a path.
+enum Answer {
+    /// A stream, of this codec.
+    Stream(&'static str),
+    /// It shows it only to users.
+    Refused,
+    Nothing,
+    /// Nothing speaks RTSP here.
+    NoServer,
+}
+
+/// Tries the paths at these ports, up to the first that leads to a stream; adds that stream and
+/// the smaller one beside it. `refusals` have been before.
+pub(super) fn look(
+    camera: &mut Camera,
+    ip: IpAddr,
+    ports: &[u16],
+    credentials: Option<Credentials>,
+    refusals: usize,
+) {
+    let mut tries = Tries { authenticator: Authenticator::new(credentials, 0), refusals };
+    for &port in ports {
+        for (main, small) in PATHS {
+            match tries.describe(ip, port, main) {
+                Answer::Stream(codec) => {
+                    camera.streams.push(stream(ip, port, main, codec));
+                    if let Answer::Stream(codec @ "h264") = tries.describe(ip, port, small) {
+                        camera.streams.push(stream(ip, port, small, codec));
+                    }
+                    return;
+                }
+                Answer::Refused => {
+                    camera.needs_password = true;
+                    return;
+                }
+                Answer::Nothing => {}
+                Answer::NoServer => break,
+            }
+        }
+    }
+}
+
+struct Tries {
+    authenticator: Authenticator,
+    refusals: usize,
+}
+
+impl Tries {
+    fn describe(&mut self, ip: IpAddr, port: u16, path: &str) -> Answer {
+        let uri = place(port, path).at(&ip.to_string(), "rtsp", RTSP_PORT);
+        let Ok(target) = uri.parse::<Target>() else { return Answer::NoServer };
+        self.ask(ip, &target).unwrap_or(Answer::NoServer)
+    }
+
+    /// Asks over a connection of its own; a second time with the password.
+    fn ask(&mut self, ip: IpAddr, target: &Target) -> Option<Answer> {
+        let mut socket = connect(ip, target.port(), PATIENCE)?;
+        socket.set_read_timeout(Some(PATIENCE)).ok()?;
+        let mut authorization = None;
+        for number in ["1", "2"] {
+            let question = question(target.uri(), number, authorization.as_deref());
+            socket.write_all(question.as_bytes()).ok()?;
+            let reply = read_reply(&mut socket)?;
+            let (head, head_len) = Head::parse(&reply).ok()??;
+            match head.status("RTSP/")? {
+                200 => {
+                    return Some(codec(reply.get(head_len..).unwrap_or_default()))
+                        .map(|codec| codec.map_or(Answer::Nothing, Answer::Stream));
+                }
+                401 | 403 if authorization.is_some() => {
+                    self.refusals += 1;
+                    return Some(Answer::Refused);
+                }
+                401 if self.refusals < FIND_REFUSALS_MAX => {
+                    let mut challenges = head.fields("WWW-Authenticate");
+                    match self.authenticator.challenged(&mut challenges) {
+                        Challenge::NoCredentials | Challenge::Unknown => {
+                            return Some(Answer::Refused);
+                        }
+                        _ => {}
+                    }
+                    authorization = self.authenticator.authorization("DESCRIBE", target.uri());
+                }
+                401 => return Some(Answer::Refused),
+                _ => return Some(Answer::Nothing),
+            }
+        }
+        None
+    }
+}
+
+fn question(uri: &str, number: &str, authorization: Option<&str>) -> String {
+    [
+        "DESCRIBE ",
+        uri,
+        " RTSP/1.0\r\nCSeq: ",
+        number,
+        "\r\nUser-Agent: smolnvr/",
+        env!("CARGO_PKG_VERSION"),
+        "\r\nAccept: application/sdp\r\n",
+        &authorization_line(authorization),
+        "\r\n",
+    ]
+    .concat()
+}
+
+/// Reads one reply; its body only as far as it says how long it is.
+fn read_reply(socket: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut reply = Vec::new();
+    let mut bytes = [0; 2048];
+    loop {
+        if let Some((head, head_len)) = Head::parse(&reply).ok()? {
+            let body: usize =
+                head.field("Content-Length").and_then(|length| length.parse().ok()).unwrap_or(0);
+            if reply.len() >= head_len + body.min(RTSP_BODY_BYTES_MAX) {
+                return Some(reply);
+            }
+        }
+        let count = socket.read(&mut bytes).ok()?;
+        if count == 0 || reply.len() > HEAD_BYTES_MAX + RTSP_BODY_BYTES_MAX {
+            return (!reply.is_empty()).then_some(reply);
+        }
+        reply.extend_from_slice(bytes.get(..count)?);
+    }
+}
+
+/// The codec of a description; `None` if it is none that is recorded.
+fn codec(description: &[u8]) -> Option<&'static str> {
+    let text = String::from_utf8_lossy(description).to_ascii_uppercase();
+    [("H264/", "h264"), ("H265/", "h265")]
+        .iter()
+        .find(|(word, _)| text.contains(word))
+        .map(|it| it.1)
+}
+
+fn place(port: u16, path: &str) -> Place {
+    Place { port, path: path.to_owned() }
+}
+
+fn stream(ip: IpAddr, port: u16, path: &str, codec: &str) -> Stream {
+    let url = place(port, path).at(&ip.to_string(), "rtsp", RTSP_PORT);
+    Stream { url, codec: codec.to_owned(), ..Stream::default() }
+}
+
+/// The usual ports.
+pub(super) const PORTS: [u16; 2] = [RTSP_PORT, 8554];
+/// The main stream's path and that of the smaller one: OpenIPC; thingino; Hikvision; Dahua,
+/// Intelbras; Reolink; Tapo; AXIS; boards with HiSilicon's kit; Yoosee; many.
+const PATHS: [(&str, &str); 10] = [
+    ("/stream=0", "/stream=1"),
+    ("/ch0", "/ch1"),
+    ("/Streaming/Channels/101", "/Streaming/Channels/102"),
+    ("/cam/realmonitor?channel=1&subtype=0", "/cam/realmonitor?channel=1&subtype=1"),
+    ("/h264Preview_01_main", "/h264Preview_01_sub"),
+    ("/stream1", "/stream2"),
+    ("/axis-media/media.amp", "/axis-media/media.amp?resolution=640x360"),
+    ("/11", "/12"),
+    ("/onvif1", "/onvif2"),
+    ("/", "/live/sub"),
+];
+/// For a connection, and for an answer.
+const PATIENCE: Duration = Duration::from_millis(1000);

@@ -1,0 +1,315 @@
+//! Cameras that are looked for: who is found, what they are told, and what they are not.
+
+use crate::support::{
+    Nvr, SHORT_SEGMENTS,
+    http::{ORIGIN, ask},
+    port::Port,
+    smolnvr,
+};
+use camera::{Auth, Camera, Clip, Scheme};
+use serde_json::{Value, json};
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, channel},
+    },
+    thread,
+};
+
+/// `smolnvr find --json`: its status, and the cameras.
+fn find(arguments: &[&str], password: Option<&str>) -> (Option<i32>, Value) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_smolnvr"))
+        .args(["find", "--json"])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    writeln!(input, "{}", password.unwrap_or_default()).unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or(Value::Null))
+}
+
+/// The virtual camera of `ci/onvif_camera.py`.
+struct Foreign {
+    child: Child,
+    address: String,
+    requests: Receiver<String>,
+}
+
+impl Foreign {
+    fn start(account: &[&str]) -> Foreign {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut child = Command::new("sh")
+            .arg(root.join("ci/python.sh"))
+            .arg(root.join("ci/onvif_camera.py"))
+            .args(account)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, requests) = channel();
+        let said = child.stdout.take().unwrap();
+        thread::spawn(move || {
+            for line in BufReader::new(said).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let port = requests.recv().unwrap();
+        Foreign { child, address: format!("127.0.0.1:{port}"), requests }
+    }
+
+    /// How many requests had a token, since this was last asked.
+    fn tokens(&self) -> usize {
+        // What was said before is known once this is.
+        let mut socket = TcpStream::connect(&self.address).unwrap();
+        let mark = "POST /onvif/x HTTP/1.1\r\nContent-Length: 4\r\nConnection: close\r\n\r\nmark";
+        socket.write_all(mark.as_bytes()).unwrap();
+        let _ = socket.read_to_end(&mut Vec::new());
+        let before = self.requests.iter().take_while(|line| line != "mark");
+        before.filter(|line| line == "token").count()
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_camera_of_others_is_found_by_multicast_and_shows_its_streams() {
+    let camera = Foreign::start(&[]);
+    let (status, found) = find(&[], None);
+    assert_eq!(status, Some(0), "{found}");
+    let onvif = json!(format!("http://{}/onvif/device_service", camera.address));
+    let one = found.as_array().unwrap().iter().find(|it| it["onvif"] == onvif);
+    let one = one.unwrap_or_else(|| panic!("{found}"));
+    assert_eq!((&one["address"], &one["name"]), (&json!("127.0.0.1"), &json!("Virtual")), "{one}");
+
+    let (status, found) = find(&[&camera.address], None);
+    assert_eq!(status, Some(0), "{found}");
+    let one = &found[0];
+    assert_eq!((&one["maker"], &one["model"]), (&json!("PythonCam"), &json!("VirtualCam-1")));
+    let urls: Vec<_> = one["streams"].as_array().unwrap().iter().map(|it| &it["url"]).collect();
+    let main = json!("rtsp://127.0.0.1:8554/video_main");
+    assert_eq!(urls, [&main, &json!("rtsp://127.0.0.1:8554/video_sub")]);
+    assert_eq!(one["snapshot"], json!(format!("http://{}/snapshot.jpg", camera.address)));
+}
+
+#[test]
+fn a_camera_of_others_gets_a_wrong_password_no_more_than_twice() {
+    let camera = Foreign::start(&["admin", "p&ss \"word\""]);
+    let (status, found) = find(&[&camera.address], None);
+    assert_eq!((status, &found[0]["needs_password"]), (Some(1), &json!(true)), "{found}");
+    assert_eq!(camera.tokens(), 0);
+    let (status, found) = find(&[&camera.address, "--user", "admin"], Some("p&ss \"word\""));
+    assert_eq!(status, Some(0), "{found}");
+    assert_eq!(found[0]["streams"][0]["width"], 1920);
+    assert!(camera.tokens() > 3);
+    let (status, found) = find(&[&camera.address, "--user", "admin"], Some("wrong"));
+    assert_eq!((status, &found[0]["needs_password"]), (Some(1), &json!(true)), "{found}");
+    assert!(found[0]["error"].as_str().unwrap().contains("refuses this user and password"));
+    assert!((1..=2).contains(&camera.tokens()));
+}
+
+/// A camera that speaks HTTP as `answer` does: the head and body of a request in, a reply out. Its
+/// port, and the heads of all requests.
+fn camera(answer: fn(&str, &str) -> String) -> (u16, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&heads);
+    thread::spawn(move || {
+        for socket in listener.incoming().map_while(Result::ok) {
+            let Some((head, body)) = request(&socket) else { continue };
+            let reply = answer(&head, &body);
+            seen.lock().unwrap().push(head);
+            let _ = (&socket).write_all(reply.as_bytes());
+        }
+    });
+    (port, heads)
+}
+
+fn request(socket: &TcpStream) -> Option<(String, String)> {
+    let mut reader = BufReader::new(socket);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head).ok()? == 0 {
+            return None;
+        }
+    }
+    let length = head.split("Content-Length: ").nth(1)?.split("\r\n").next()?.parse().ok()?;
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some((head, String::from_utf8(body).ok()?))
+}
+
+fn reply(status: &str, fields: &str, body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 {status}\r\n{fields}Content-Length: {length}\r\n\r\n{body}")
+}
+
+fn soap(body: &str) -> String {
+    let document = format!("<Envelope><Body>{body}</Body></Envelope>");
+    reply("200 OK", "Content-Type: application/soap+xml\r\n", &document)
+}
+
+/// Wants Digest for all but the clock, knows Media2 by name only, and has everything elsewhere.
+fn digest_camera(head: &str, body: &str) -> String {
+    let asks = |name: &str| body.contains(&format!("<{name} "));
+    if asks("GetSystemDateAndTime") {
+        return soap("<GetSystemDateAndTimeResponse/>");
+    }
+    // MD5 of the password is not checked here: what counts is how often it comes.
+    if !head.contains("Authorization: Digest username=\"admin\"") {
+        let challenge = "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth\"\r\n";
+        return reply("401 Unauthorized", challenge, "");
+    }
+    if asks("GetServices") {
+        let service = |version: u8, path: &str| {
+            format!(
+                "<Service><Namespace>http://www.onvif.org/ver{version}0/media/wsdl</Namespace>\
+                 <XAddr>http://10.99.99.99:1/{path}</XAddr></Service>"
+            )
+        };
+        return soap(&(service(1, "one") + &service(2, "two")));
+    }
+    if head.starts_with("POST /two ") {
+        let fault = "<Fault><Code><Value>ter:ActionNotSupported</Value></Code></Fault>";
+        return reply("500 Error", "", &format!("<Envelope><Body>{fault}</Body></Envelope>"));
+    }
+    if asks("GetProfiles") {
+        return soap("<Profiles token=\"a&amp;b\"><Name>main</Name></Profiles>");
+    }
+    if asks("GetStreamUri") && body.contains("<ProfileToken>a&amp;b</ProfileToken>") {
+        return soap("<Uri> rtsp://127.0.1.1:8555/x?a=1&b=2 </Uri>");
+    }
+    soap("")
+}
+
+#[test]
+fn a_camera_with_digest_is_asked_for_media_when_it_has_no_media2() {
+    let (port, _) = camera(digest_camera);
+    let address = format!("127.0.0.1:{port}");
+    let (status, found) = find(&[&address, "--user", "admin"], Some("secret"));
+    assert_eq!(status, Some(0), "{found}");
+    assert_eq!(found[0]["streams"][0]["url"], "rtsp://127.0.0.1:8555/x?a=1&b=2");
+}
+
+#[test]
+fn a_camera_that_refuses_every_password_hears_two_and_then_nothing() {
+    fn refuses(head: &str, body: &str) -> String {
+        if body.contains("<GetSystemDateAndTime ") {
+            return soap("<GetSystemDateAndTimeResponse/>");
+        }
+        // A new nonce each time, so that the client can not tell by it.
+        let nonce = head.len() + body.len();
+        let challenge = format!("WWW-Authenticate: Digest realm=\"r\", nonce=\"{nonce}\"\r\n");
+        reply("401 Unauthorized", &challenge, "")
+    }
+    let (port, heads) = camera(refuses);
+    let (status, found) = find(&[&format!("127.0.0.1:{port}"), "--user", "x"], Some("y"));
+    assert_eq!((status, &found[0]["needs_password"]), (Some(1), &json!(true)), "{found}");
+    // The clock twice, the first request without a password, then Digest, then a token.
+    let heads = heads.lock().unwrap();
+    assert_eq!(heads.len(), 5, "{heads:#?}");
+    assert_eq!(heads.iter().filter(|head| head.contains("Authorization:")).count(), 1);
+}
+
+#[test]
+fn nobody_is_redirected_and_no_page_that_is_not_a_camera_gets_a_password() {
+    fn elsewhere(_: &str, _: &str) -> String {
+        reply("302 Found", "Location: http://127.0.0.1:1/onvif/device_service\r\n", "")
+    }
+    fn page(_: &str, _: &str) -> String {
+        reply("401 Unauthorized", "WWW-Authenticate: Basic realm=\"router\"\r\n", "<html></html>")
+    }
+    for answer in [elsewhere, page] {
+        let (port, heads) = camera(answer);
+        let (status, _) = find(&[&format!("127.0.0.1:{port}"), "--user", "x"], Some("y"));
+        assert_eq!(status, Some(1));
+        let heads = heads.lock().unwrap();
+        assert!(heads.iter().all(|head| !head.contains("Authorization:")), "{heads:#?}");
+        assert_eq!(heads.len(), 1, "{heads:#?}");
+    }
+}
+
+#[test]
+fn a_camera_without_onvif_is_found_by_the_path_of_its_maker() {
+    let clip = || Clip::committed("plain.h264").unwrap();
+    let auth = Auth::new(Scheme::Digest, "admin", "secret");
+    let camera = Camera::builder()
+        .stream("Streaming/Channels/101", clip())
+        .stream("Streaming/Channels/102", clip())
+        .auth(auth)
+        .start()
+        .unwrap();
+    let address = format!("rtsp://127.0.0.1:{}", camera.port());
+    let (status, found) = find(&[&address], None);
+    assert_eq!((status, &found[0]["needs_password"]), (Some(1), &json!(true)), "{found}");
+    let (status, found) = find(&[&address, "--user", "admin"], Some("secret"));
+    assert_eq!(status, Some(0), "{found}");
+    for (stream, path) in [(0, "101"), (1, "102")] {
+        let url = format!("{address}/Streaming/Channels/{path}");
+        assert_eq!(found[0]["streams"][stream]["url"], url, "{found}");
+        assert_eq!(found[0]["streams"][stream]["codec"], "h264");
+    }
+    let (status, found) = find(&[&address, "--user", "admin"], Some("wrong"));
+    assert_eq!((status, &found[0]["needs_password"]), (Some(1), &json!(true)), "{found}");
+}
+
+#[test]
+fn the_page_asks_one_at_a_time_and_not_the_internet() {
+    let port = Port::closed();
+    let nvr = Nvr::start(&port.url("cam"), SHORT_SEGMENTS);
+    let address = nvr.web_address();
+    let post = |question: &str| ask(&address, "POST", "/api/discover", &[ORIGIN], question);
+    let clip = Clip::committed("plain.h264").unwrap();
+    let camera = Camera::builder().stream("stream=0", clip).start().unwrap();
+    let found = post(&json!({"address": camera.url("")}).to_string());
+    assert_eq!(found.status, 200, "{found:?}");
+    assert_eq!(found.json()["cameras"][0]["streams"][0]["url"], camera.url("stream=0"));
+    for (question, status) in [
+        ("", 400),
+        ("[]", 400),
+        ("{\"user\":\"x\",\"password\":\"y\"}", 400),
+        ("{\"address\":\"8.8.8.8\"}", 400),
+        ("{\"address\":\"a b\"}", 400),
+        ("{\"address\":\"rtsp://127.0.0.1:1\"}", 502),
+    ] {
+        let answer = post(question);
+        assert_eq!(answer.status, status, "{question} {answer:?}");
+    }
+    let dead = Port::dead();
+    let question = json!({"address": format!("127.0.0.1:{}", dead.number())}).to_string();
+    thread::scope(|scope| {
+        let first = scope.spawn(|| post(&question));
+        let second = scope.spawn(|| post(&question));
+        let mut answers = [first.join().unwrap().status, second.join().unwrap().status];
+        answers.sort_unstable();
+        assert_eq!(answers, [409, 502]);
+    });
+}
+
+#[test]
+fn find_says_what_is_wrong_with_an_address() {
+    for (arguments, status, words) in [
+        (&["find", "8.8.8.8"][..], 1, "8.8.8.8 is not in a private network"),
+        (&["find", "a b"], 1, "expected an IP address or a host name"),
+        (&["find", "--user", "x"], 2, "--user is for one camera"),
+        (&["find", "a", "b"], 2, "unexpected argument \"b\""),
+        (&["find", "rtsp://127.0.0.1:1"], 1, "answers neither as an ONVIF camera nor over RTSP"),
+    ] {
+        let (code, _, complaint) = smolnvr(arguments);
+        assert_eq!(code, Some(status), "{complaint}");
+        assert!(complaint.contains(words), "{complaint}");
+    }
+}
