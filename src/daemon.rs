@@ -6,6 +6,7 @@
 //! ├─ station   a camera with its recorder
 //! ├─ absence   why a camera is not recorded
 //! ├─ engine    a camera recorded by FFmpeg
+//! ├─ gate      lets through only what happens
 //! ├─ live      the smaller stream for viewers
 //! ├─ wishes    requests from the page and the command line
 //! ├─ spans     requests about all recordings between two times
@@ -26,6 +27,7 @@ mod absence;
 mod engine;
 mod desk;
 mod events;
+mod gate;
 pub mod history;
 mod live;
 mod lock;

@@ -2,6 +2,10 @@
 //!
 //! Spec: RFC 9112.
 
+mod events;
+
+pub(super) use events::Events;
+
 use super::{Usage, arguments::Arguments, complain};
 use crate::{daemon, limits, runtime};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
@@ -167,53 +171,6 @@ impl Download {
         piece.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
         self.left -= piece.len() as u64;
         Ok(piece)
-    }
-}
-
-/// Server-sent events, as they arrive.
-pub(super) struct Events(Line);
-
-impl Events {
-    /// # Errors
-    /// No daemon is running, or the reply is not a daemon's.
-    pub fn begin(socket: &Path) -> Result<Events, Failure> {
-        let deadline = runtime::now() + limits::CLIENT_TIMEOUT;
-        let mut line = Line::ask(socket, "GET", "/api/events", None)?;
-        loop {
-            let is_end = !line.receive(deadline)?;
-            if let Some((head, rest)) = Head::split(&line.received)? {
-                let is_stream = head.status == 200;
-                line.received = rest.to_vec();
-                return if is_stream { Ok(Events(line)) } else { Err(Failure::NoHttp) };
-            }
-            if is_end || line.received.len() > limits::CLIENT_ANSWER_BYTES_MAX {
-                return Err(Failure::Hangup);
-            }
-        }
-    }
-
-    /// The data of the next event of a name; `None` when the daemon ends.
-    ///
-    /// # Errors
-    /// The daemon is silent, though it tells its state every few seconds.
-    pub fn next(&mut self, name: &str) -> Result<Option<Value>, Failure> {
-        let received = |line: &Line| line.received.windows(2).position(|two| two == b"\n\n");
-        loop {
-            while let Some(end) = received(&self.0) {
-                let event: Vec<_> = self.0.received.drain(..end + 2).collect();
-                let event = String::from_utf8_lossy(&event);
-                let field = |name| event.lines().find_map(|line| line.strip_prefix(name));
-                if field("event: ") == Some(name) {
-                    return Ok(field("data: ").and_then(|data| serde_json::from_str(data).ok()));
-                }
-            }
-            if self.0.received.len() > limits::CLIENT_ANSWER_BYTES_MAX {
-                return Err(Failure::TooLong);
-            }
-            if !self.0.receive(runtime::now() + limits::CLIENT_TIMEOUT)? {
-                return Ok(None);
-            }
-        }
     }
 }
 

@@ -7,6 +7,7 @@ use super::{
     Daemon,
     absence::Absence,
     desk::CardDesk,
+    gate::Gate,
     history::Kind,
     live::Live,
     watchdog::{Verdict, Watchdog, Way},
@@ -49,7 +50,7 @@ pub struct Station {
     card: Cell<CardWay>,
     file: Cell<OpenFile>,
     /// Lets through what happens; `None` if everything is recorded.
-    gate: Option<Gate>,
+    pub(super) gate: Option<Gate>,
     said: RefCell<Said>,
     watchdog: RefCell<Watchdog>,
     pub(super) absence: RefCell<Absence>,
@@ -77,15 +78,6 @@ struct OpenFile {
     number: Option<u32>,
     /// When frames of it last became durable.
     durable_at: Option<Instant>,
-}
-
-/// Records only what happens.
-#[derive(Default)]
-struct Gate {
-    /// Recording is switched on.
-    is_on: Cell<bool>,
-    /// Something happens, or did so lately, until then.
-    until: Cell<Option<Instant>>,
 }
 
 /// What was said last of the station.
@@ -190,7 +182,7 @@ impl Station {
             return ffmpeg.want(true);
         }
         if let Some(gate) = &self.gate {
-            return gate.is_on.set(true);
+            return gate.switch(true);
         }
         self.recorder.borrow_mut().start(&self.camera.intake.borrow().ring);
     }
@@ -200,42 +192,9 @@ impl Station {
             return ffmpeg.want(false);
         }
         if let Some(gate) = &self.gate {
-            gate.is_on.set(false);
-            gate.until.set(None);
+            gate.switch(false);
         }
         self.recorder.borrow_mut().stop(&self.camera.intake.borrow().ring);
-    }
-
-    /// Reports that something happens, and for how long that counts. If only that is recorded,
-    /// recording starts with what the ring has of the time `before`.
-    pub fn happens(&self, before: Duration, span: Duration, now: Instant) {
-        let Some(gate) = self.gate.as_ref().filter(|gate| gate.is_on.get()) else { return };
-        gate.until.set(Some(now + span));
-        let before = Ticks::from_seconds(i64::try_from(before.as_secs()).unwrap_or(0));
-        self.recorder.borrow_mut().start_before(&self.camera.intake.borrow().ring, before);
-    }
-
-    /// Reports that nothing goes on any more.
-    pub fn calms_down(&self, span: Duration, now: Instant) {
-        if let Some(gate) = &self.gate {
-            gate.until.set(gate.until.get().map(|until| until.min(now + span)));
-        }
-    }
-
-    /// Returns true if recording is switched on.
-    pub fn is_asked(&self) -> bool {
-        self.gate.as_ref().map_or_else(|| self.is_wanted(), |gate| gate.is_on.get())
-    }
-
-    /// Returns true if it is recorded once something happens.
-    pub fn waits_for_event(&self) -> bool {
-        let waits = |gate: &Gate| gate.is_on.get() && gate.until.get().is_none();
-        self.gate.as_ref().is_some_and(waits)
-    }
-
-    /// Returns true if it is recorded, or nothing happens.
-    pub fn is_as_wanted(&self) -> bool {
-        self.segment().is_some() || self.waits_for_event()
     }
 
     /// Returns true if it should be recorded. Whether it is, [`Station::segment`] tells.
@@ -333,10 +292,7 @@ impl Station {
         let mut unsent = self.unsent.borrow_mut();
         let intake = self.camera.intake.borrow();
         let mut recorder = self.recorder.borrow_mut();
-        if let Some(gate) = &self.gate
-            && gate.until.get().is_some_and(|until| until <= now)
-        {
-            gate.until.set(None);
+        if self.gate.as_ref().is_some_and(|gate| gate.closes(now)) {
             recorder.stop(&intake.ring);
         }
         let mut card = self.card.get();

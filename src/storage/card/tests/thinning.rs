@@ -3,7 +3,10 @@
 use super::*;
 use crate::{
     mp4::identity::{Identity, Marks},
-    storage::disk::Disk as _,
+    storage::{
+        disk::Disk as _,
+        marks::{Course, Mark, Word},
+    },
 };
 use std::collections::BTreeMap;
 
@@ -286,4 +289,52 @@ fn a_card_of_four_days_holds_thirty_when_it_is_thinned() {
     assert!((3..=4).contains(&thick), "{thick} days");
     let thinned = days_on_a_card_of_four(2);
     assert!(thinned >= 30, "{thinned} days");
+}
+
+/// On a card of so many recordings, four a day for 45 days, of which something happens in every eighth: the
+/// ages in days of the oldest in which something happened, and of the oldest other one.
+fn oldest_of_each(event_days: u32) -> [i64; 2] {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    record_at(&mut bench, 0, 13, 20_000);
+    let segment = files(&bench)["000.mp4"].len() as u64;
+    bench.disk.set_total(u64::MAX);
+    let space = bench.disk.space(&bench.disk.root()).unwrap();
+    bench.disk.set_total(space.total - space.free + segment * (4 * 8 + 2) + 64 * 1024);
+    bench.settings.event_days = event_days;
+    bench.card.handle(Command::Configure(Box::new(bench.settings.clone())), bench.now);
+    let last = 45 * 4;
+    for quarter in 1..=last {
+        let seconds = quarter * DAY / 4;
+        record_at(&mut bench, seconds, 13, 20_000);
+        if quarter % 8 == 0 {
+            let (source, kind) = (Word::new("script").unwrap(), Word::new("motion").unwrap());
+            let wall = at(seconds + 1);
+            let begin = Stamp { boot: [0; 16], up_ms: None, wall, clock: Clock::Trusted };
+            let (camera, words, course) = ("yard".into(), String::new(), Course::Over);
+            let mark = Mark { camera, source, kind, words, begin, length_ms: 0, course };
+            bench.send(Command::Mark { camera: YARD, mark: Box::new(mark) });
+        }
+        bench.now += SECOND;
+        bench.pass(130 * SECOND);
+    }
+    let list = bench.catalog.lock().unwrap();
+    let entries = list.folder(YARD).unwrap().entries();
+    [true, false].map(|is_event| {
+        let of_kind = entries.iter().filter(|it| it.marks().has(Marks::EVENT) == is_event);
+        let oldest = of_kind.map(|entry| entry.start.0).min().unwrap();
+        (at(last * DAY / 4).0 - oldest) / (1000 * DAY)
+    })
+}
+
+#[test]
+fn what_happened_stays_for_event_days_as_far_as_its_share_of_the_card_reaches() {
+    let [event, other] = oldest_of_each(0);
+    assert!((6..=8).contains(&event) && (6..=8).contains(&other), "{event} {other}");
+    let [event, other] = oldest_of_each(20);
+    assert!((18..=20).contains(&event), "{event} days");
+    assert!((5..=7).contains(&other), "{other} days: what happened takes ten of thirty-two");
+    let [event, other] = oldest_of_each(200);
+    assert!((28..=36).contains(&event), "{event} days: half of the card");
+    assert!((3..=5).contains(&other), "{other} days");
 }
