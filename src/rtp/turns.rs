@@ -54,12 +54,10 @@ impl Receiver {
         now: Instant,
         deliver: Deliver<'_>,
     ) -> bool {
-        let Some(source) = self.source.as_ref().filter(|_| !self.is_steadfast) else {
-            return false;
-        };
-        if source.ssrc == packet.ssrc {
+        let Some(source) = &self.source else { return false };
+        if source.ssrc == packet.ssrc || self.is_steadfast {
             let count = self.waiting.len() as u64;
-            self.is_steadfast = count > 0 && self.home == Some(packet.ssrc);
+            self.is_steadfast |= count > 0 && self.home == Some(packet.ssrc);
             self.statistics.received -= count;
             self.statistics.foreign += count;
             self.spare.extend(self.waiting.drain(..).map(|waiting| waiting.payload));
