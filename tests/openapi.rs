@@ -14,9 +14,9 @@ const PASSWORD: &str = "correct horse";
 fn the_daemon_keeps_to_the_description_of_its_api() {
     let clip = Clip::committed("plain.h264").unwrap();
     let options = Options { speed: Speed::Times(4.0), ..Options::default() };
-    let camera = Camera::builder().stream_with("cam", clip, options).start().unwrap();
+    let camera = Camera::builder().stream_with("stream=0", clip, options).start().unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let text = config(directory.path(), SHORT_SEGMENTS, &[("camera", &camera.url("cam"))]);
+    let text = config(directory.path(), SHORT_SEGMENTS, &[("camera", &camera.url("stream=0"))]);
     let text = with_password(&text);
     // Nothing makes snapshots: their answer is the same however busy the machine is.
     let text = text + "\n[ffmpeg]\npath = \"/nowhere/ffmpeg\"\n";
