@@ -1,8 +1,6 @@
 //! Pictures that are made of the video: by FFmpeg, by programs in its place that fail in every way,
 //! and, built with the feature `pictures`, by smolnvr itself.
 
-#![expect(clippy::disallowed_methods, reason = "viewers have clocks")]
-
 #[cfg(not(feature = "pictures"))]
 mod ffmpeg;
 #[cfg(feature = "pictures")]
