@@ -1,5 +1,7 @@
 //! FFmpeg, and what stands in for it.
 
+#![expect(clippy::disallowed_methods, reason = "viewers have clocks")]
+
 use super::*;
 use crate::support::let_pass;
 use camera::PICTURE;
