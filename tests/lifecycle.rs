@@ -186,8 +186,10 @@ fn foreign_files_and_gaps_are_left_alone() {
     let ours = ["104.mp4", "106.mp4"].map(|name| recordings.join(name));
     assert_exact(&ours, &clip, 0, 200);
     let count = fs::read_dir(&recordings).unwrap().count();
-    assert!(recordings.join("smolnvr.idx").exists());
-    assert_eq!(count, foreign.len() + 2 + ours.len() + 1, "nothing else is there");
+    for of_ours in ["smolnvr.idx", "smolnvr.wr"] {
+        assert!(recordings.join(of_ours).exists(), "{of_ours}");
+    }
+    assert_eq!(count, foreign.len() + 2 + ours.len() + 2, "nothing else is there");
 }
 
 #[test]
