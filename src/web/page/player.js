@@ -181,7 +181,18 @@ export class Player {
     const apart = Math.min(frame.apart, 1 / (Math.round(fps) || 25));
     // Browsers tell of pictures late, and not of all; between them a camera is steady.
     const told = frame.at ?? 0;
-    const at = told + Math.floor((this.video.currentTime - told) / apart + 0.01) * apart;
+    const now = this.video.currentTime;
+    if (now - told > 1.5 * apart && frame.asked !== now) {
+      // Told too long ago to count from there: shown again, the picture tells when it begins.
+      frame.asked = now;
+      let isDone = false;
+      const again = () => !isDone && (isDone = true) && this.frame(step, fps);
+      this.video.requestVideoFrameCallback?.(again);
+      setTimeout(again, 300);
+      this.video.currentTime = now;
+      return;
+    }
+    const at = told + Math.floor((now - told) / apart + 0.01) * apart;
     const time = at + (step + 0.5) * apart;
     if (time >= 0 && time < this.video.duration) this.video.currentTime = time;
     else this.show(this.#entry.camera, this.#entry.start_ms + time * 1000, { isPlaying: false }).catch((problem) => this.#say(problem));
