@@ -13,8 +13,7 @@
 //!
 //! *Cost*: nothing while nobody looks; then a socket, at most 64 KB for an answer and some KB for
 //! the cameras.
-//! Waits in its calls, which are for a thread of their own: this is a third of the code that tasks would
-//! be.
+//! The calls block, so they run on a thread of their own: as tasks they would take three times the code.
 //! Knows nothing of: the configuration, recordings.
 
 mod error;
@@ -48,7 +47,7 @@ use std::{
 pub struct Camera {
     /// Its IP address.
     pub address: String,
-    /// As it calls itself; may be empty, as the next two.
+    /// Its own name; may be empty, as may the next two.
     pub name: String,
     pub maker: String,
     pub model: String,
@@ -60,7 +59,7 @@ pub struct Camera {
     pub snapshot: Option<String>,
     /// Whether it shows its streams only to users that it knows.
     pub needs_password: bool,
-    /// Why nothing more is known.
+    /// Why it tells nothing more.
     pub error: Option<String>,
 }
 
@@ -78,7 +77,7 @@ pub struct Stream {
 }
 
 /// Looks for cameras in the networks of this machine, and on the machine itself. Takes
-/// [`FIND_TIMEOUT`]; as [`at`] for a thread that may wait.
+/// [`FIND_TIMEOUT`]; like [`at`], it blocks.
 ///
 /// # Errors
 /// [`Error::Busy`].
@@ -97,7 +96,7 @@ pub fn nearby() -> Result<Vec<Camera>, Error> {
     Ok(cameras)
 }
 
-/// Adds a camera that answered; one that answered before, or through several networks, is one.
+/// Adds a camera that answered, once, even if it answers again or through several networks.
 fn add(cameras: &mut Vec<Camera>, address: IpAddr, device: Option<&Device>) {
     let address = if network::is_own(address) { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { address };
     let address = address.to_string();

@@ -1,5 +1,5 @@
-//! From start to end, orderly or not: what is on the card afterwards, and how the next start goes
-//! on.
+//! The daemon's life, ended properly or not: what is on the card afterwards, and how the next start
+//! continues.
 
 use crate::support::{
     Nvr, SHORT_SEGMENTS, assert_all_whole, assert_exact, assert_ffmpeg_is_silent, config,

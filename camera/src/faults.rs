@@ -1,8 +1,8 @@
-//! Faults: the one place where a stream is made worse than it is.
+//! Faults: the only place that damages a stream.
 //!
-//! A [`Filter`] stands between packetizer and transport, one a session: it sees each frame's
-//! packets before they leave, may change the list, and says whether the session goes on. Frames and
-//! packets are counted from the session's beginning. Faults of its replies are in `quirks`.
+//! Each session has a [`Filter`] between packetizer and transport. It gets the packets of a frame
+//! before they are sent, may change them, and decides whether the session continues. Frames and
+//! packets are counted from the session's beginning. Faults of replies are in `quirks`.
 
 use crate::clip::Codec;
 use crate::packetize::{self, Packet};

@@ -1,4 +1,4 @@
-//! `smolnvr mark` and `smolnvr events`: what happens is noted, and told.
+//! `smolnvr mark` makes a mark; `smolnvr events` lists and follows them.
 
 use super::{
     Arguments, Format, Usage,

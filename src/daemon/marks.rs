@@ -1,8 +1,8 @@
-//! Marks: takes what sources say happens, and passes it on: to listeners at once, to the card when it
-//! takes it.
+//! Marks: accepts reports from sources, and passes them to listeners at once and to the card when it is
+//! ready.
 //!
-//! What is said again within [`limits::MARK_JOIN`] is the same mark; what was begun and is not ended in
-//! time ends by itself. [`Book`] decides, by values; the rest of this file carries that out.
+//! A report repeated within [`limits::MARK_JOIN`] belongs to the same mark; a mark that nobody ends,
+//! ends by itself. [`Book`] decides, as a value; the rest of this file carries its decisions out.
 //! Knows nothing of: HTTP, files, what sources are.
 
 use super::Daemon;
@@ -20,7 +20,7 @@ use crate::{
 };
 use std::{collections::VecDeque, fmt, rc::Rc, time::Duration};
 
-/// What a source says.
+/// A report of a source.
 #[derive(Clone, Debug)]
 pub struct Said {
     pub source: Word,
@@ -35,7 +35,7 @@ pub enum When {
     Now,
     /// It happened then, by the clock of the sender.
     Span(WallTime, WallTime),
-    /// It begins, or still goes on. Without another word it ends after this.
+    /// It begins or goes on, and ends after this unless reported again.
     On(Duration),
     Off,
 }
@@ -46,7 +46,7 @@ pub enum Refused {
     NoSuchCamera,
     /// Nothing of that kind goes on.
     NotOn,
-    /// Its time is none, or too long ago, or still to come.
+    /// Its time is invalid, too long ago, or in the future.
     Time,
     /// The camera's allowance is used up for so many seconds.
     TooMany(u64),
@@ -66,7 +66,7 @@ pub struct Book {
 struct Live {
     mark: Mark,
     began_ms: u64,
-    /// Uptimes: of the last sign of it, of its end without another one, of the last line about it.
+    /// Uptimes: its last report, its end unless another report comes, its last line on the card.
     sign_ms: u64,
     ends_ms: u64,
     told_ms: u64,
@@ -83,7 +83,7 @@ struct Account {
 }
 
 impl Book {
-    /// Takes what is said of a camera; returns the mark as it is now, and what is news of it.
+    /// Applies a report about a camera; returns the mark as it is now, and the changes to pass on.
     ///
     /// # Errors
     /// Why it is not taken.
@@ -146,7 +146,7 @@ impl Book {
         }
     }
 
-    /// Ends what has lasted without a sign, and tells again of what goes on.
+    /// Ends marks whose reports stopped, and returns those that go on and are due to be told again.
     pub fn tick(&mut self, now_ms: u64) -> Vec<Mark> {
         let mut news = Vec::new();
         while let Some(at) = self.live.iter().position(|live| live.ends_ms <= now_ms) {
@@ -165,7 +165,7 @@ impl Book {
         self.live.iter().map(|live| live.ends_ms.min(live.next_ms())).min()
     }
 
-    /// A source has gone, or with `None` all of them: what went on is not seen any more.
+    /// Ends the open marks of a source that has gone, or with `None` all open marks.
     pub fn leave(&mut self, camera_and_source: Option<(&str, &Word)>, now_ms: u64) -> Vec<Mark> {
         let is_its = |live: &mut Live| {
             camera_and_source.is_none_or(|(camera, source)| {
@@ -189,12 +189,12 @@ impl Book {
         })
     }
 
-    /// Whether a mark still goes on: one that a power cut left open does not.
+    /// Returns true if a mark still goes on; one that a power cut left open does not.
     pub fn is_live(&self, mark: &Mark) -> bool {
         self.live.iter().any(|live| !live.mark.course.is_over() && live.mark.is_same(mark))
     }
 
-    /// Whether anything goes on before a camera; watching does not count.
+    /// Returns true if anything goes on in front of a camera; watching does not count.
     pub fn is_going_on(&self, camera: &str) -> bool {
         let mut marks = self.live.iter().map(|live| &live.mark);
         marks.any(|it| it.camera == camera && !it.course.is_over() && !it.is_watch())
@@ -243,7 +243,7 @@ impl Live {
         (&*mark.camera, &mark.source, &mark.kind) == (camera, &said.source, &said.kind)
     }
 
-    /// Another sign of it; what is news is that a moment goes on.
+    /// Another report of it. It is news only if a moment turns out to go on.
     fn sign(&mut self, when: When, now_ms: u64) -> Option<Mark> {
         self.sign_ms = now_ms;
         let span = match when {
@@ -285,8 +285,8 @@ impl Live {
     }
 }
 
-/// The time that a sender tells. Within a day of our clock it is by that clock, whatever it says; by a
-/// clock that is not set, all others are of somebody who knows better.
+/// Stamps a time given by a sender. If it is within a day of our clock, it is taken as a time of our
+/// clock. If our clock is not set, any other time is trusted: the sender knows better.
 fn stamp_at(wall: WallTime, moment: &Moment, boot: [u8; 16]) -> Result<Stamp, Refused> {
     let ago = moment.wall.0.saturating_sub(wall.0);
     if (-AHEAD_MS..=BACKDATED_MS).contains(&ago) {
@@ -301,7 +301,7 @@ fn stamp_at(wall: WallTime, moment: &Moment, boot: [u8; 16]) -> Result<Stamp, Re
 }
 
 impl Daemon {
-    /// Takes what a source says of a camera: listeners get it at once, the card when it takes it.
+    /// Accepts a report about a camera: listeners get it at once, the card when it is ready.
     ///
     /// # Errors
     /// Why it is not taken.
@@ -319,8 +319,8 @@ impl Daemon {
         Ok(mark)
     }
 
-    /// Records a camera of which only that is recorded, as long as something goes on and shortly
-    /// before and after.
+    /// Records a camera with `record = "events"` while something goes on, and shortly before and
+    /// after.
     fn record_what_happens(&self, mark: &Mark, when: When) {
         let (before, after) = self.event_spans();
         let ago = match when {
@@ -344,14 +344,14 @@ impl Daemon {
         }
     }
 
-    /// So much before and after a mark belongs to it.
+    /// How long before and after a mark belongs to it.
     fn event_spans(&self) -> (Duration, Duration) {
         let marks = &self.config.borrow().marks;
         let seconds = |it: u64| Duration::from_secs(it);
         (seconds(marks.before_seconds.get()), seconds(marks.after_seconds.get()))
     }
 
-    /// Ends what a source has begun, or all there is.
+    /// Ends the open marks of a source, or all open marks.
     pub fn leave_marks(&self, camera_and_source: Option<(&str, &Word)>) {
         let news = self.marks.borrow_mut().leave(camera_and_source, self.clock.up_ms());
         self.pass_on(news);
@@ -390,7 +390,7 @@ impl Daemon {
         self.changed.notify();
     }
 
-    /// Hands marks to the card thread, as far as its queue has room.
+    /// Sends marks to the card thread while its queue has room.
     pub(super) fn pump_marks(&self) {
         let mut unsent = self.unsent_marks.borrow_mut();
         while let Some((camera, mark)) = unsent.pop_front() {
@@ -403,7 +403,7 @@ impl Daemon {
         }
     }
 
-    /// Ends marks in their time, as long as there are any that may end.
+    /// Ends marks when they are due, while any is open.
     fn follow_marks(self: &Rc<Self>) {
         self.marks_changed.notify();
         if self.are_marks_followed.replace(true) {
@@ -451,9 +451,9 @@ fn millis(span_ms: u64) -> u32 {
     u32::try_from(span_ms).unwrap_or(u32::MAX)
 }
 
-/// Clocks of two machines differ by that much.
+/// How much the clocks of two machines may differ.
 const AHEAD_MS: i64 = 60_000;
-/// 1973: a lower time is one in seconds.
+/// 1973 in milliseconds: a lower time was given in seconds.
 const MILLIS_NOT_SECONDS: i64 = 100_000_000_000;
 
 #[cfg(test)]

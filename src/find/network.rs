@@ -72,7 +72,7 @@ impl Search {
         }
     }
 
-    /// Sends to all networks; where that fails there is no camera.
+    /// Sends to all networks; one that refuses has no camera.
     fn send(&mut self, kind: Kind) {
         let random = sys::random().and_then(|bytes| bytes.first_chunk().copied());
         let id = uuid(random.unwrap_or_default());
@@ -102,7 +102,7 @@ impl Search {
 
     fn take(&mut self, datagram: &[u8], from: SocketAddr) {
         let address = from.ip();
-        // The Internet has no place here; nor has another host where one was asked.
+        // Neither hosts on the Internet count, nor any but the one asked.
         let is_wanted = match self.only {
             Some(only) => only == address,
             None => is_local(address) || is_own(address),
@@ -136,5 +136,5 @@ const PORT: u16 = 3702;
 /// RFC 6762 §3.
 const MDNS_GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
 const MDNS_PORT: u16 = 5353;
-/// The shortest wait: none at all would be for ever.
+/// The shortest wait: zero would mean no limit.
 const TICK: Duration = Duration::from_millis(1);

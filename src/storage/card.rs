@@ -69,7 +69,7 @@ pub struct Card<D: Disk> {
     /// The listed folders, kept open.
     held: Vec<(PathBuf, D::Folder)>,
     file_system: FileSystem,
-    /// `root` was writable once, so that turning read-only is a fault and not intended.
+    /// `root` has been writable: if it turns read-only, that is a fault.
     was_writable: bool,
     /// The card has been released.
     hold: Option<Hold>,

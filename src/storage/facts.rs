@@ -16,7 +16,7 @@ pub struct Facts {
     pub written_bytes: Option<u64>,
     /// Whether its partition begins where a block of its flash does; `None` if it does not tell.
     pub is_aligned: Option<bool>,
-    /// Where it gave back other bytes than were written: a file and an offset in it.
+    /// Where the card returned other bytes than were written: a file, and an offset in it.
     pub wrong_bytes_at: Option<(Name, u64)>,
 }
 
@@ -29,7 +29,7 @@ pub struct Writes {
 
 /// Up to 32 s.
 const CLASSES: usize = 16;
-/// So many writes are remembered, the older ones ever more weakly.
+/// At this many writes all counts are halved, so that older writes weigh less.
 const REMEMBERED: u16 = 4096;
 
 impl Writes {
@@ -45,7 +45,7 @@ impl Writes {
         }
     }
 
-    /// 99 of 100 took no longer than so many milliseconds; `None` before there are that many.
+    /// 99 of 100 writes took at most this many milliseconds; `None` before there were 100.
     pub fn p99_ms(&self) -> Option<u64> {
         let all = self.counts.iter().sum::<u16>();
         if all < 100 {

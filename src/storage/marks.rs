@@ -1,10 +1,10 @@
-//! Marks: that something happened before a camera, or that somebody was looking; lines of a text file in
-//! and out.
+//! Marks, and the lines of text files that hold them. A mark says that something happened in front of a
+//! camera, or that somebody was watching.
 //!
 //! A folder's marks lie in small files of lines beside its recordings (`marks-000014-0.txt`: begun while
 //! recording 14 was the newest). A file takes all its room at once, filled with line feeds, so that a line
-//! changes neither its size nor its clusters. Each line ends in a checksum: what a power cut left of one is
-//! passed over. A later line about the same mark replaces the earlier one, which is how a mark ends.
+//! changes neither its size nor its clusters. Each line ends in a checksum: a line that a power cut tore is
+//! skipped. A later line about the same mark replaces the earlier one, which is how a mark ends.
 //! Spec: the drawing at [`Mark`]. Knows nothing of: files, HTTP.
 
 pub mod rows;
@@ -62,7 +62,7 @@ pub enum Line {
     Boot([u8; 16], WallTime),
 }
 
-/// Boots of which it is known when they began, and whether that is to be believed.
+/// The boots whose beginning is known, and whether it can be trusted.
 pub type Began = Vec<([u8; 16], WallTime, Clock)>;
 
 impl Word {
@@ -93,7 +93,7 @@ impl Mark {
                 == (&other.source, &other.kind, &other.camera)
     }
 
-    /// When it began, and whether that is to be believed, as what is known of its boot corrects it.
+    /// When it began, corrected by what is known of its boot, and whether that can be trusted.
     pub fn began(&self, began: &Began) -> (WallTime, Clock) {
         let Stamp { boot, up_ms, wall, clock } = self.begin;
         let known = began.iter().find(|(of, ..)| *of == boot && boot != [0; 16]);

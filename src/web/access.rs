@@ -232,7 +232,7 @@ impl Access {
             return Ok(Verdict::Admitted(Who::Session));
         }
         match (class, &self.password) {
-            // The proxy may be local while its client is anywhere.
+            // A local proxy forwards clients from anywhere.
             (Class::LogIn, Password::Unset) if head.is_forwarded => Err(Refusal::Forwarded),
             (Class::Public | Class::LogIn, _) => Ok(Verdict::Admitted(Who::Stranger)),
             (_, Password::Unset) => Err(Refusal::NoPassword),

@@ -1,6 +1,6 @@
-//! Marks: `POST /api/marks` takes them, `GET /api/marks` lists them; and reading them for others.
+//! `POST /api/marks` accepts marks and `GET /api/marks` lists them; the timeline reads them here too.
 //!
-//! Files of marks are read by the reader's thread; of marks that are not there yet the daemon knows.
+//! The reader's thread reads the files; the daemon knows the marks not yet written to them.
 //! Spec: docs/http.md.
 
 use super::{Web, answer::Answer};
@@ -40,7 +40,7 @@ enum State {
     Off,
 }
 
-/// A mark, as it is listed and told.
+/// A mark, in lists and events.
 #[derive(Serialize)]
 pub(super) struct MarkRow<'a> {
     camera: &'a str,
@@ -95,7 +95,7 @@ impl Web {
         }
     }
 
-    /// Named by nobody, it can be meant only where there is no other.
+    /// The camera of a report that names none, if there is only one.
     fn only_camera(&self) -> Option<String> {
         match self.daemon.stations.borrow().as_slice() {
             [one] => Some(one.camera.name.clone()),
@@ -154,7 +154,7 @@ impl Web {
         Sources { files: catalog.mark_files(from, to), recent, began: catalog.began() }
     }
 
-    /// Shows the marks of a span to a value, one after another; no file is read where there are none.
+    /// Adds the marks of a span to a value. Without files, no thread is asked.
     pub(super) async fn gather<T: Send + 'static>(
         &self,
         sources: Sources,
@@ -168,7 +168,7 @@ impl Web {
             return Ok(value);
         }
         let read = move || {
-            // What can not be read has no marks: the card's state says what is wrong.
+            // An unreadable file has no marks; the card's state gives the reason.
             let files = files.iter().map(|file| read(file).unwrap_or_default());
             rows::gather(files, recent, |mark| add(&mut value, mark, &began));
             value
@@ -226,5 +226,5 @@ fn read(file: &Path) -> io::Result<Vec<u8>> {
     LinuxDisk.read_whole(&file, MARK_FILE_BYTES)
 }
 
-/// Of marks whose sender does not name itself.
+/// The source of a report that names none.
 const SOURCE: &str = "script";

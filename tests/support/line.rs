@@ -262,7 +262,7 @@ pub struct Card {
 /// The stamps of all frames, by number.
 pub type Sent = Vec<Stamp>;
 
-/// What is known of a frame that was sent.
+/// A frame that was sent.
 #[derive(Clone, Copy)]
 pub struct Stamp {
     pub time: u32,

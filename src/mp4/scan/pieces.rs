@@ -89,8 +89,8 @@ pub struct DecodeTime {
     pub time: u64,
 }
 
-/// Tells `visit` where each box from `begin` on ends, and of the decode times in it; ends where
-/// that answers `Break`, or at `len`. `begin` must be where a box begins.
+/// Passes the end of each box from `begin` on, and the decode times in it, to `visit`, until that
+/// answers `Break` or the file ends at `len`. A box must begin at `begin`.
 ///
 /// *Cost*: 4 KB of memory, one or two reads of 4 KB a fragment.
 ///

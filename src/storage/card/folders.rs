@@ -30,11 +30,9 @@ impl<D: Disk> Card<D> {
             return self.set_state(why_not_listed(&directory, &error));
         }
         self.file_system = self.disk.file_system(&root);
-        let is_aligned = self.disk.is_aligned(&root);
         let has_marks = {
             let mut list = self.list();
             list.root = Some(root.clone());
-            list.facts.is_aligned = is_aligned;
             list.has_marks()
         };
         self.marks.is_unread = has_marks;

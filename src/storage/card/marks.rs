@@ -1,7 +1,7 @@
-//! Marks: lines into small files beside the recordings, and the recordings in which something happened told
-//! so, a piece a step.
+//! Marks on the card: writes their lines into small files beside the recordings, and flags the
+//! recordings in which something happened, one at a time.
 //!
-//! Lines wait here while the card does not take them. None is read before recording has begun.
+//! Lines wait here while the card accepts none. No file is read before recording has begun.
 
 mod told;
 
@@ -24,13 +24,13 @@ use crate::{
     units::WallTime,
 };
 
-/// What is to be written, and what is to be told.
+/// The lines to write, and the recordings to flag.
 pub(super) struct Desk<D: Disk> {
     waiting: VecDeque<(CameraId, Mark)>,
     logs: Vec<Log<D>>,
-    /// Recordings of a camera that overlap these times are to be told.
+    /// Recordings of a camera that overlap these times are still to be flagged.
     spans: Vec<told::Span>,
-    /// There are files that were not read yet.
+    /// Some files have not been read yet.
     pub(super) is_unread: bool,
     pause: Instant,
 }
@@ -42,9 +42,9 @@ struct Log<D: Disk> {
     /// Where the next line goes.
     end: usize,
     stage: Stage,
-    /// Known by lines, which each further file gets as well.
+    /// Boots whose beginning a line tells; each new file repeats them.
     boots: Vec<([u8; 16], WallTime)>,
-    /// It has marks of this boot whose time is not known.
+    /// It contains marks of this boot whose true time is unknown.
     is_in_doubt: bool,
     unsynced_since: Option<Instant>,
 }
@@ -66,14 +66,14 @@ impl<D: Disk> Desk<D> {
         }
     }
 
-    /// Another card may come; what waits is for it.
+    /// Forgets the files; lines that wait are for the next card.
     pub(super) fn forget_card(&mut self) {
         (self.logs, self.spans, self.is_unread) = (Vec::new(), Vec::new(), false);
     }
 }
 
 impl<D: Disk> Card<D> {
-    /// Takes a mark; it is written when the card takes it.
+    /// Queues a mark until the card accepts it.
     pub(super) fn take_mark(&mut self, camera: CameraId, mark: Mark, now: Instant) {
         self.protect(camera, &mark, now);
         match self.marks.waiting.iter_mut().find(|(_, known)| known.is_same(&mark)) {
@@ -88,7 +88,7 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// When the next step is due, where there is anything to do.
+    /// When the next step is due; `None` if there is nothing to do.
     pub(super) fn next_marks(&self) -> Option<Instant> {
         let desk = &self.marks;
         let unsynced = desk.logs.iter().filter_map(|log| log.unsynced_since).min();
@@ -127,7 +127,7 @@ impl<D: Disk> Card<D> {
         self.tell_step(now);
     }
 
-    /// Before the card is let go of: what waits is written, as far as that is done at once.
+    /// Writes what waits, before the card is released.
     pub(super) fn settle_marks(&mut self, now: Instant) {
         for _ in 0..MARKS_WAITING_MAX {
             let Some((camera, _)) = self.marks.waiting.front() else { break };
@@ -161,7 +161,7 @@ impl<D: Disk> Card<D> {
         });
     }
 
-    /// Writes marks of a camera, and when this boot began once that is known.
+    /// Writes marks of a camera, and the beginning of this boot once it is known.
     fn append_marks(
         &mut self,
         camera: Option<CameraId>,
@@ -194,7 +194,7 @@ impl<D: Disk> Card<D> {
         Ok(())
     }
 
-    /// Has a file open that takes so many bytes more.
+    /// Opens a file with room for so many more bytes.
     fn provide_file(&mut self, log: &mut Log<D>, bytes: usize) -> io::Result<()> {
         let is_full = log.end + bytes > MARK_FILE_BYTES;
         let next = self
@@ -229,7 +229,7 @@ impl<D: Disk> Card<D> {
         Ok(())
     }
 
-    /// Takes all its room, durably, before a line is written.
+    /// Creates a file with all its space, durably, before a line is written.
     fn create_marks(&self, directory: &std::path::Path, name: MarkFile) -> io::Result<D::File> {
         let file = self.create_named(directory, &name.file_name())?;
         self.disk.allocate(&file, MARK_FILE_BYTES as u64)?;
@@ -238,7 +238,7 @@ impl<D: Disk> Card<D> {
         Ok(file)
     }
 
-    /// Reads the newest file of a folder: where it ends, and what was to be done when it ended.
+    /// Reads the newest file of a folder: its end, and the marks whose recordings may not be flagged.
     fn open_marks(&mut self, log: &mut Log<D>, now: Instant) -> io::Result<()> {
         log.stage = Stage::Ready;
         let newest = {
@@ -284,7 +284,7 @@ impl<D: Disk> Card<D> {
                 }
             }
         }
-        // A power cut may have come before their recordings were told.
+        // A power cut may have prevented flagging their recordings.
         for mark in last.iter().filter(|mark| !mark.is_watch()) {
             self.tell(mark);
         }
@@ -292,7 +292,7 @@ impl<D: Disk> Card<D> {
         Ok(())
     }
 
-    /// Opens the next file that was found.
+    /// Reads the newest file of the next folder.
     fn read_marks(&mut self, now: Instant) {
         let next = {
             let list = self.list();
@@ -372,5 +372,5 @@ fn is_taken<T>(created: &io::Result<T>) -> bool {
     created.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists)
 }
 
-/// Boots that a further file speaks of.
+/// Boots that a new file repeats.
 const BOOTS_MAX: usize = 8;

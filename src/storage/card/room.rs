@@ -332,7 +332,13 @@ impl<D: Disk> Card<D> {
     pub(super) fn ask_space(&mut self) -> io::Result<Space> {
         let root = self.root.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let space = self.disk.space(root)?;
-        self.list().space = Some(space);
+        let is_first = self.list().space.is_none();
+        let is_aligned = if is_first { self.disk.is_aligned(root) } else { None };
+        let mut list = self.list();
+        if is_first {
+            list.facts.is_aligned = is_aligned;
+        }
+        list.space = Some(space);
         Ok(space)
     }
 

@@ -278,11 +278,11 @@ impl<D: Disk> Card<D> {
         self.note(camera, name, now);
         self.events.push_back(Event::Durable { camera, frames_end });
         self.events.push_back(Event::Closed { camera, number, ending: Ending::Whole });
+        self.wear(bytes);
     }
 
-    /// Updates the expected size with that of a segment that was closed.
+    /// Updates the expected size with that of a segment.
     pub(super) fn expect(&mut self, camera: CameraId, bytes: u64) {
-        self.wear(bytes);
         if let Some(slot) = self.slot_mut(camera) {
             // An eighth more, so that most segments allocate their space at once; a short one
             // between two long ones matters little.

@@ -404,6 +404,7 @@ impl<D: Disk> Card<D> {
         let ending = if indexed { Ending::Whole } else { Ending::Unindexed };
         self.events.push_back(Event::Durable { camera, frames_end: 0 });
         self.events.push_back(Event::Closed { camera, number, ending });
+        self.wear(bytes);
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! Files of marks: which ones may have marks of a span of time, and which one has outlived its recordings.
+//! Files of marks: which may contain marks of a span of time, and which has outlived its recordings.
 
 use super::{Catalog, Entry, Folder};
 use crate::{limits::MARK_FILES_MAX, storage::layout::MarkFile, units::WallTime};
@@ -22,8 +22,8 @@ impl Catalog {
 }
 
 impl Folder {
-    /// Marks are written into the file that was begun last; so those of one lie between the recording that
-    /// was the newest then, and the one after that with which the next file began.
+    /// Marks go into the newest file. So those of a file lie between the recording that was the newest
+    /// when it began, and the recording with which the next file began.
     fn may_have_marks(&self, nth: usize, from: WallTime, to: WallTime) -> bool {
         let of = |at: usize| self.mark_files.get(at).map_or(0, |file| file.first);
         let at = self.entries.partition_point(|entry| entry.name.number() <= of(nth));
@@ -40,7 +40,7 @@ impl Folder {
         !is_later && !is_earlier
     }
 
-    /// A file that may go: all recordings that its marks are of have gone, or there are too many.
+    /// A file to delete: all recordings of its marks are gone, or there are too many files.
     pub fn outlived_marks(&self) -> Option<MarkFile> {
         if self.mark_files.len() > MARK_FILES_MAX {
             return self.mark_files.first().copied();
@@ -63,7 +63,7 @@ impl Folder {
             Some(last) if !is_full && newest < last.first.saturating_add(recordings_max) => {
                 (*last, false)
             }
-            // One that lies ahead of all recordings is not ours, and stays the newest all the same.
+            // One ahead of all recordings is not ours, but remains the newest.
             Some(last) if last.first >= newest => {
                 (MarkFile { nth: last.nth.saturating_add(1), ..*last }, true)
             }
@@ -72,5 +72,5 @@ impl Folder {
     }
 }
 
-/// How much earlier than it is told of something may have happened.
+/// How long ago a reported event may have happened.
 pub const BACKDATED_MS: i64 = 24 * 60 * 60 * 1000;

@@ -1,4 +1,4 @@
-//! Rows: marks in; what a timeline has room for out.
+//! Rows: reduces marks to what fits into a timeline.
 //!
 //! Knows nothing of: JSON, where marks come from.
 
@@ -13,7 +13,7 @@ use crate::{
 pub struct Row {
     pub begin: WallTime,
     pub end: WallTime,
-    /// `None` where they are of several kinds.
+    /// `None` if they are of several kinds.
     pub kind: Option<Word>,
     pub count: u32,
 }
@@ -96,7 +96,7 @@ impl Rows {
         );
     }
 
-    /// Joining them would say that somebody watched who did not: the shortest go.
+    /// Leaves out the shortest: joined spans would claim watching that did not happen.
     fn keep_longest(&mut self, max: usize) {
         if self.watched.len() > max {
             self.watched.sort_by_key(|(begin, end)| begin.0.saturating_sub(end.0));
@@ -149,7 +149,7 @@ impl Newest {
     }
 }
 
-/// Passes on the marks of files, read one after another, and then those that may not be there yet.
+/// Passes on the marks of the files, one file after another, then those not yet written to any.
 pub fn gather(files: impl Iterator<Item = Vec<u8>>, recent: Vec<Mark>, sink: impl FnMut(&Mark)) {
     let mut settled = Settled::new(sink);
     for file in files {

@@ -183,7 +183,7 @@ export class Player {
     const told = frame.at ?? 0;
     const now = this.video.currentTime;
     if (now - told > 1.5 * apart && frame.asked !== now) {
-      // Told too long ago to count from there: shown again, the picture tells when it begins.
+      // The last report is too old to count from: shown again, the picture is reported again.
       frame.asked = now;
       let isDone = false;
       const again = () => !isDone && (isDone = true) && this.frame(step, fps);

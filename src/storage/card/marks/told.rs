@@ -1,5 +1,5 @@
-//! Recordings in which something happened are told so, one a step: in their files, so that it is known
-//! wherever the card goes.
+//! Flags the recordings in which something happened, one a step. The flag is in the file, so it stays
+//! with the recording on any machine.
 
 use std::time::Instant;
 
@@ -25,7 +25,7 @@ pub(super) struct Span {
 }
 
 impl<D: Disk> Card<D> {
-    /// Has the recordings of a mark told, and those that begin soon.
+    /// Flags the recordings of a mark, and those that begin soon after it.
     pub(super) fn protect(&mut self, camera: CameraId, mark: &Mark, now: Instant) {
         if mark.is_watch() {
             return;
