@@ -26,15 +26,16 @@ pub use error::Error;
 use crate::{
     http::{
         local::is_local,
-        url::{Credentials, HTTP_PORT, Target},
+        url::{Credentials, HTTP_PORT, RTSP_PORT, Target},
     },
     limits::{
-        FIND_DEVICES_MAX, FIND_PROBE_TIMEOUT, FIND_REFUSALS_MAX, FIND_REQUEST_TIMEOUT, FIND_TIMEOUT,
+        FIND_DEVICES_MAX, FIND_GUESS_TIMEOUT, FIND_REFUSALS_MAX, FIND_REQUEST_TIMEOUT, FIND_TIMEOUT,
     },
     onvif::{place::Place, probe::Device},
     runtime,
 };
 use lookup::{Certainty, Lookup};
+use paths::Tries;
 use serde::Serialize;
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs as _},
@@ -87,7 +88,7 @@ pub fn nearby() -> Result<Vec<Camera>, Error> {
     // The camera that runs on this machine.
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let mut camera = Camera { address: address.to_string(), ..Camera::default() };
-    paths::look(&mut camera, address, &paths::PORTS[..1], None, 0);
+    Tries::new(address, None).look(&mut camera, &paths::PORTS[..1], &paths::PATHS);
     let is_here = !camera.streams.is_empty() || camera.needs_password;
     let mut cameras = Vec::from_iter(is_here.then_some(camera));
     for answer in network::search(None, until) {
@@ -135,34 +136,44 @@ pub fn at(address: &str, credentials: Option<Credentials>) -> Result<Camera, Err
     let asked = Asked::parse(address).ok_or(Error::Address)?;
     let _turn = Turn::take()?;
     let ip = resolve(&asked.host)?;
+    let credentials = credentials.or(asked.credentials);
     let mut camera = Camera { address: ip.to_string(), ..Camera::default() };
-    let mut refusals = 0;
+    let mut tries = Tries::new(ip, credentials.clone());
+    if let Some(path) = &asked.path {
+        let port = asked.rtsp_port.unwrap_or(RTSP_PORT);
+        tries.look(&mut camera, &[port], &[(path, None)]);
+        if !camera.streams.is_empty() || camera.needs_password {
+            return Ok(camera);
+        }
+    }
     if let Some(place) = device_service(ip, asked.http_port) {
         camera.onvif = Some(place.at(&camera.address, "http", HTTP_PORT));
-        refusals = Lookup::new(ip, place, credentials.clone()).ask(&mut camera);
+        tries.refusals += Lookup::new(ip, place, credentials).ask(&mut camera);
     }
-    if camera.streams.is_empty() && refusals < FIND_REFUSALS_MAX {
+    if camera.streams.is_empty() && tries.refusals < FIND_REFUSALS_MAX {
         let given = asked.rtsp_port.map(|port| [port]);
         // The board's own port 8554 is ours, not a camera's.
         let usual = if ip.is_loopback() { &paths::PORTS[..1] } else { &paths::PORTS[..] };
-        let ports = given.as_ref().map_or(usual, |given| &given[..]);
-        paths::look(&mut camera, ip, ports, credentials, refusals);
+        tries.look(&mut camera, given.as_ref().map_or(usual, |given| &given[..]), &paths::PATHS);
+        if !camera.streams.is_empty() {
+            (camera.needs_password, camera.error) = (false, None);
+        }
     }
-    if !camera.streams.is_empty() {
-        (camera.needs_password, camera.error) = (false, None);
-    } else if camera.onvif.is_none() && !camera.needs_password {
-        return Err(Error::NoCamera(asked.host));
+    match camera.onvif.is_none() && !camera.needs_password && camera.streams.is_empty() {
+        true if tries.met_server => Err(Error::NoPath(asked.host)),
+        true => Err(Error::NoCamera(asked.host)),
+        false => Ok(camera),
     }
-    Ok(camera)
 }
 
 /// Finds the camera's device service: at the ports that are usual, or by a probe to its address.
 fn device_service(ip: IpAddr, port: Option<u16>) -> Option<Place> {
+    let until = runtime::now() + FIND_GUESS_TIMEOUT;
     let given = port.map(|port| [port]);
     let mut unsure = None;
     for &port in given.as_ref().map_or(&ONVIF_PORTS[..], |given| &given[..]) {
         let place = Place { port, path: DEVICE_SERVICE.to_owned() };
-        match lookup::device_service(ip, &place) {
+        match lookup::device_service(ip, &place, until) {
             Some(Certainty::Sure) => return Some(place),
             Some(Certainty::Unsure) => unsure = unsure.or(Some(place)),
             None => {}
@@ -171,7 +182,6 @@ fn device_service(ip: IpAddr, port: Option<u16>) -> Option<Place> {
     if unsure.is_some() || port.is_some() {
         return unsure;
     }
-    let until = runtime::now() + FIND_PROBE_TIMEOUT;
     network::search(Some(ip), until).into_iter().find_map(|answer| answer.device?.service)
 }
 
@@ -215,17 +225,20 @@ impl Drop for Turn {
 static IS_BUSY: AtomicBool = AtomicBool::new(false);
 
 /// What users type: `192.168.1.20`, `camera.local:8080`, `http://…`, `rtsp://…`.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default)]
 struct Asked {
     host: String,
     http_port: Option<u16>,
     rtsp_port: Option<u16>,
+    /// Of an RTSP URL that names one.
+    path: Option<String>,
+    credentials: Option<Credentials>,
 }
 
 impl Asked {
     fn parse(address: &str) -> Option<Asked> {
         let address = address.trim();
-        let asked = |host: &str| Asked { host: host.to_owned(), http_port: None, rtsp_port: None };
+        let asked = |host: &str| Asked { host: host.to_owned(), ..Asked::default() };
         if address.parse::<IpAddr>().is_ok() {
             return Some(asked(address));
         }
@@ -240,8 +253,13 @@ impl Asked {
         let target = target.ok()?;
         let after_host = target.authority().rsplit_once(':');
         let port = after_host.filter(|(_, port)| !port.contains(']')).map(|_| target.port());
-        let (http_port, rtsp_port) = if is_rtsp { (None, port) } else { (port, None) };
-        Some(Asked { http_port, rtsp_port, ..asked(target.host()) })
+        let credentials = target.credentials().cloned();
+        let asked = Asked { credentials, ..asked(target.host()) };
+        if !is_rtsp {
+            return Some(Asked { http_port: port, ..asked });
+        }
+        let path = Some(target.origin_form()).filter(|path| path.len() > 1);
+        Some(Asked { rtsp_port: port, path, ..asked })
     }
 }
 

@@ -447,9 +447,10 @@ pub const PROBE_RING_BYTES: usize = 4096 * KIB;
 
 /// How long cameras are looked for: answers come within 3 s of the last probe, most within 1 s …
 pub const FIND_TIMEOUT: Duration = Duration::from_millis(4500);
-/// … and how long a named one may take to answer a probe, if its usual ports do not: they wait up to
-/// 0.5 s, and are asked again after 1 s.
-pub const FIND_PROBE_TIMEOUT: Duration = Duration::from_millis(1800);
+/// … and how long it takes to learn whether a named host is an ONVIF camera: at five usual ports up to
+/// 0.3 s each where nothing answers, then by a probe, repeated after 0.5 and 1 s. With its RTSP
+/// ports, a silent host takes 5 s.
+pub const FIND_GUESS_TIMEOUT: Duration = Duration::from_secs(3);
 /// Cameras in one answer; further ones are not shown.
 pub const FIND_DEVICES_MAX: usize = 64;
 /// The highest number of a network interface on which cameras are looked for; boards have 3.
@@ -462,9 +463,9 @@ pub const FIND_DATAGRAM_BYTES_MAX: usize = 16 * KIB;
 pub const FIND_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// … and all of them within this; slow cameras take a second for each.
 pub const FIND_LOOKUP_TIMEOUT: Duration = Duration::from_secs(12);
-/// One document; the profiles of a camera have 5 to 40 KB. More, as of recorders with many
-/// channels, is not read: what is whole counts.
-pub const FIND_DOCUMENT_BYTES_MAX: usize = 64 * KIB;
+/// One document; the profiles of a camera have 5 to 40 KB, with analytics up to 100. More, as of
+/// recorders with many channels, is not read: what is whole counts, and the camera is told to have more.
+pub const FIND_DOCUMENT_BYTES_MAX: usize = 128 * KIB;
 /// Profiles of one camera that are looked at; cameras have 2 to 5.
 pub const FIND_PROFILES_MAX: usize = 16;
 /// Requests with a password that a camera may refuse: cameras lock accounts after 3 to 30.

@@ -267,6 +267,37 @@ fn a_camera_without_onvif_is_found_by_the_path_of_its_maker() {
 }
 
 #[test]
+fn the_path_that_was_given_is_tried_and_a_server_without_a_stream_is_told_from_none() {
+    let clip = Clip::committed("plain.h264").unwrap();
+    let auth = Auth::new(Scheme::Digest, "admin", "s/e@c");
+    let camera = Camera::builder().stream("of/no/maker", clip).auth(auth).start().unwrap();
+    let url = camera.url("of/no/maker");
+    let (status, found) = find(&[&url], None);
+    assert_eq!((status, &found[0]["needs_password"]), (Some(1), &json!(true)), "{found}");
+    let (status, found) = find(&[&url.replace("//", "//admin:s%2Fe%40c@")], None);
+    assert_eq!((status, &found[0]["streams"][0]["url"]), (Some(0), &json!(url)), "{found}");
+
+    let clip = Clip::committed("plain.h264").unwrap();
+    let camera = Camera::builder().stream("of/no/maker", clip).start().unwrap();
+    let (status, _, complaint) = smolnvr(&["find", &camera.url("")]);
+    assert_eq!(status, Some(1));
+    assert!(complaint.contains("speaks RTSP, but has no stream where"), "{complaint}");
+}
+
+#[test]
+fn a_host_that_accepts_and_says_nothing_is_given_up_after_one_question() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&asked);
+    thread::spawn(move || listener.incoming().for_each(|it| kept.lock().unwrap().push(it)));
+    let (status, _, complaint) = smolnvr(&["find", &address]);
+    assert_eq!(status, Some(1), "{complaint}");
+    // Whether anything listens, and the question.
+    assert_eq!(asked.lock().unwrap().len(), 2);
+}
+
+#[test]
 fn the_page_asks_one_at_a_time_and_not_the_internet() {
     let port = Port::closed();
     let nvr = Nvr::start(&port.url("cam"), SHORT_SEGMENTS);

@@ -198,8 +198,9 @@ USAGE
   machine and on the machine itself.
 
   With ADDRESS (a host or URL in a private network), asks that camera for
-  its streams, over ONVIF or by the usual RTSP paths. The first one is for
-  recording, the second for `live_url`.
+  its streams: at the path of an rtsp:// URL that has one, over ONVIF, or
+  by the usual RTSP paths. The first one is for recording, the second for
+  `live_url`.
 
   With --user, the password is asked for, or is the first line of standard
   input. It goes to that camera alone; if it is refused twice, not again:

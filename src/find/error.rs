@@ -12,6 +12,8 @@ pub enum Error {
     /// The host is on the Internet.
     Foreign(String),
     NoCamera(String),
+    /// It speaks RTSP, and has nothing at the paths that makers use.
+    NoPath(String),
 }
 
 impl fmt::Display for Error {
@@ -29,6 +31,11 @@ impl fmt::Display for Error {
                 f,
                 "{host} answers neither as an ONVIF camera nor over RTSP: \
                  is it on, is ONVIF switched on in its settings?"
+            ),
+            Error::NoPath(host) => write!(
+                f,
+                "{host} speaks RTSP, but has no stream where cameras usually have it: \
+                 add the path that its manual names"
             ),
         }
     }

@@ -49,10 +49,12 @@ pub(super) enum Certainty {
 }
 
 /// Whether a device service answers at this place; `None` if something else does, or nothing.
-pub(super) fn device_service(ip: IpAddr, place: &Place) -> Option<Certainty> {
+pub(super) fn device_service(ip: IpAddr, place: &Place, until: Instant) -> Option<Certainty> {
     let question = soap::envelope(&device_request("GetSystemDateAndTime"), None);
-    drop(connect(ip, place.port, GUESS_LIMIT)?);
-    let reply = post(ip, place, &question, None)?;
+    let left = until.checked_duration_since(runtime::now()).filter(|left| !left.is_zero())?;
+    drop(connect(ip, place.port, GUESS_LIMIT.min(left))?);
+    let until = until.min(runtime::now() + GUESS_PATIENCE);
+    let reply = post(ip, place, &question, None, until)?;
     match soap::kind(reply.status, &reply.document) {
         Kind::Strange => None,
         Kind::Refusal if !soap::is_soap(&reply.document) => {
@@ -75,7 +77,7 @@ impl Lookup {
         let device = self.device.clone();
         // Without credentials: the clock is needed to make them.
         let question = soap::envelope(&device_request("GetSystemDateAndTime"), None);
-        let reply = post(self.ip, &device, &question, None);
+        let reply = post(self.ip, &device, &question, None, self.deadline);
         if let Some(told) = reply.and_then(|reply| answer::clock(&reply.document)) {
             self.ladder.set_offset_ms(told.0 - clock::now().0);
         }
@@ -135,6 +137,9 @@ impl Lookup {
             let filter = if namespace == MEDIA2 { "<Type>All</Type>" } else { "" };
             let question = request("GetProfiles", namespace, &[filter]);
             let Some(document) = self.call(&place, &question) else { continue };
+            if document.len() >= FIND_DOCUMENT_BYTES_MAX {
+                camera.error = Some(CUT_OFF.to_owned());
+            }
             let profiles = answer::profiles(&document);
             let Some((main, small)) = answer::choice(&profiles) else { continue };
             for profile in [Some(main), small].into_iter().flatten() {
@@ -190,7 +195,7 @@ impl Lookup {
                 self.ladder.dress(&place.path, nonce(), clock::now());
             let question = soap::envelope(body, token.as_ref());
             let Reply { status, challenges, document } =
-                post(self.ip, place, &question, authorization.as_deref())?;
+                post(self.ip, place, &question, authorization.as_deref(), self.deadline)?;
             match soap::kind(status, &document) {
                 Kind::Answer => {
                     self.ladder.accepted();
@@ -212,7 +217,13 @@ impl Lookup {
 
 /// Sends one request over a connection of its own, as cameras do not keep them well; again where
 /// the camera closes it without a word.
-fn post(ip: IpAddr, place: &Place, envelope: &str, authorization: Option<&str>) -> Option<Reply> {
+fn post(
+    ip: IpAddr,
+    place: &Place,
+    envelope: &str,
+    authorization: Option<&str>,
+    until: Instant,
+) -> Option<Reply> {
     let url = place.at(&ip.to_string(), "http", HTTP_PORT);
     let target = Target::http(&url).ok()?;
     let authorization = authorization_line(authorization);
@@ -232,19 +243,21 @@ fn post(ip: IpAddr, place: &Place, envelope: &str, authorization: Option<&str>) 
         envelope,
     ];
     let question = question.concat();
-    let exchange = || exchange(ip, place.port, question.as_bytes());
+    let exchange = || exchange(ip, place.port, question.as_bytes(), until);
     let response = exchange().or_else(exchange)?;
     let (status, challenges) = (response.status, response.challenges.clone());
     Some(Reply { status, challenges, document: response.into_body() })
 }
 
-fn exchange(ip: IpAddr, port: u16, question: &[u8]) -> Option<Response> {
-    let deadline = runtime::now() + FIND_REQUEST_TIMEOUT;
-    let mut socket = connect(ip, port, CONNECT_LIMIT)?;
+fn exchange(ip: IpAddr, port: u16, question: &[u8], until: Instant) -> Option<Response> {
+    let deadline = until.min(runtime::now() + FIND_REQUEST_TIMEOUT);
+    let left = || deadline.checked_duration_since(runtime::now()).filter(|left| !left.is_zero());
+    let mut socket = connect(ip, port, CONNECT_LIMIT.min(left()?))?;
     socket.write_all(question).ok()?;
     let mut response = Response::document(FIND_DOCUMENT_BYTES_MAX);
     let mut bytes = vec![0; SNAPSHOT_READ_BYTES];
-    while runtime::now() < deadline {
+    loop {
+        socket.set_read_timeout(Some(left()?)).ok()?;
         let count = socket.read(&mut bytes).ok()?;
         if count == 0 {
             return response.handle_close().ok().map(|()| response);
@@ -253,7 +266,6 @@ fn exchange(ip: IpAddr, port: u16, question: &[u8]) -> Option<Response> {
             return Some(response);
         }
     }
-    None
 }
 
 /// The line of a head for these credentials.
@@ -276,7 +288,11 @@ fn nonce<const N: usize>() -> [u8; N] {
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 /// At a port that may be one: what is filtered for so long is no camera in the same network.
-const GUESS_LIMIT: Duration = Duration::from_millis(500);
+const GUESS_LIMIT: Duration = Duration::from_millis(300);
+/// What answers there at all says the time within this.
+const GUESS_PATIENCE: Duration = Duration::from_millis(1500);
+const CUT_OFF: &str =
+    "the camera lists more profiles than are read: a smaller stream may be missing";
 /// How Media and Media2 are asked for a stream.
 const OVER_RTSP: &str = "<StreamSetup><Stream xmlns=\"http://www.onvif.org/ver10/schema\">RTP-Unicast</Stream>\
     <Transport xmlns=\"http://www.onvif.org/ver10/schema\"><Protocol>RTSP</Protocol></Transport></StreamSetup>";

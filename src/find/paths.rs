@@ -29,52 +29,57 @@ enum Answer {
     NoServer,
 }
 
-/// Tries the paths at these ports, up to the first that leads to a stream; adds that stream and
-/// the smaller one beside it. `refusals` have been before.
-pub(super) fn look(
-    camera: &mut Camera,
+/// Tries of one camera's paths.
+pub(super) struct Tries {
     ip: IpAddr,
-    ports: &[u16],
-    credentials: Option<Credentials>,
-    refusals: usize,
-) {
-    let mut tries = Tries { authenticator: Authenticator::new(credentials, 0), refusals };
-    for &port in ports {
-        for (main, small) in PATHS {
-            match tries.describe(ip, port, main) {
-                Answer::Stream(codec) => {
-                    camera.streams.push(stream(ip, port, main, codec));
-                    if let Answer::Stream(codec @ "h264") = tries.describe(ip, port, small) {
-                        camera.streams.push(stream(ip, port, small, codec));
-                    }
-                    return;
-                }
-                Answer::Refused => {
-                    camera.needs_password = true;
-                    return;
-                }
-                Answer::Nothing => {}
-                Answer::NoServer => break,
-            }
-        }
-    }
-}
-
-struct Tries {
     authenticator: Authenticator,
-    refusals: usize,
+    /// How often the credentials were refused.
+    pub refusals: usize,
+    /// Something speaks RTSP.
+    pub met_server: bool,
 }
 
 impl Tries {
-    fn describe(&mut self, ip: IpAddr, port: u16, path: &str) -> Answer {
-        let uri = place(port, path).at(&ip.to_string(), "rtsp", RTSP_PORT);
+    pub fn new(ip: IpAddr, credentials: Option<Credentials>) -> Tries {
+        let authenticator = Authenticator::new(credentials, 0);
+        Tries { ip, authenticator, refusals: 0, met_server: false }
+    }
+
+    /// Tries paths at these ports, up to the first that leads to a stream; adds that stream and
+    /// the smaller one beside it.
+    pub fn look(&mut self, camera: &mut Camera, ports: &[u16], paths: &[(&str, Option<&str>)]) {
+        for &port in ports {
+            for (main, small) in paths {
+                match self.describe(port, main) {
+                    Answer::Stream(codec) => {
+                        camera.streams.push(stream(self.ip, port, main, codec));
+                        if let Some(small) = small
+                            && let Answer::Stream(codec @ "h264") = self.describe(port, small)
+                        {
+                            camera.streams.push(stream(self.ip, port, small, codec));
+                        }
+                        return;
+                    }
+                    Answer::Refused => {
+                        camera.needs_password = true;
+                        return;
+                    }
+                    Answer::Nothing => self.met_server = true,
+                    Answer::NoServer => break,
+                }
+            }
+        }
+    }
+
+    fn describe(&mut self, port: u16, path: &str) -> Answer {
+        let uri = place(port, path).at(&self.ip.to_string(), "rtsp", RTSP_PORT);
         let Ok(target) = uri.parse::<Target>() else { return Answer::NoServer };
-        self.ask(ip, &target).unwrap_or(Answer::NoServer)
+        self.ask(&target).unwrap_or(Answer::NoServer)
     }
 
     /// Asks over a connection of its own; a second time with the password.
-    fn ask(&mut self, ip: IpAddr, target: &Target) -> Option<Answer> {
-        let mut socket = connect(ip, target.port(), PATIENCE)?;
+    fn ask(&mut self, target: &Target) -> Option<Answer> {
+        let mut socket = connect(self.ip, target.port(), PATIENCE)?;
         socket.set_read_timeout(Some(PATIENCE)).ok()?;
         let mut authorization = None;
         for number in ["1", "2"] {
@@ -166,17 +171,17 @@ fn stream(ip: IpAddr, port: u16, path: &str, codec: &str) -> Stream {
 pub(super) const PORTS: [u16; 2] = [RTSP_PORT, 8554];
 /// The main stream's path and that of the smaller one: OpenIPC; thingino; Hikvision; Dahua,
 /// Intelbras; Reolink; Tapo; AXIS; boards with HiSilicon's kit; Yoosee; many.
-const PATHS: [(&str, &str); 10] = [
-    ("/stream=0", "/stream=1"),
-    ("/ch0", "/ch1"),
-    ("/Streaming/Channels/101", "/Streaming/Channels/102"),
-    ("/cam/realmonitor?channel=1&subtype=0", "/cam/realmonitor?channel=1&subtype=1"),
-    ("/h264Preview_01_main", "/h264Preview_01_sub"),
-    ("/stream1", "/stream2"),
-    ("/axis-media/media.amp", "/axis-media/media.amp?resolution=640x360"),
-    ("/11", "/12"),
-    ("/onvif1", "/onvif2"),
-    ("/", "/live/sub"),
+pub(super) const PATHS: [(&str, Option<&str>); 10] = [
+    ("/stream=0", Some("/stream=1")),
+    ("/ch0", Some("/ch1")),
+    ("/Streaming/Channels/101", Some("/Streaming/Channels/102")),
+    ("/cam/realmonitor?channel=1&subtype=0", Some("/cam/realmonitor?channel=1&subtype=1")),
+    ("/h264Preview_01_main", Some("/h264Preview_01_sub")),
+    ("/stream1", Some("/stream2")),
+    ("/axis-media/media.amp", Some("/axis-media/media.amp?resolution=640x360")),
+    ("/11", Some("/12")),
+    ("/onvif1", Some("/onvif2")),
+    ("/", Some("/live/sub")),
 ];
 /// For a connection, and for an answer.
 const PATIENCE: Duration = Duration::from_millis(1000);

@@ -19,6 +19,16 @@ fn an_address_may_be_typed_in_many_ways() {
     ] {
         assert_eq!(asked(address), Some((host.to_owned(), http, rtsp)), "{address}");
     }
+    for (address, path) in [
+        ("rtsp://192.168.1.20/x?y=1", Some("/x?y=1")),
+        ("rtsp://192.168.1.20/", None),
+        ("rtsp://192.168.1.20", None),
+        ("192.168.1.20/x", None),
+    ] {
+        assert_eq!(Asked::parse(address).unwrap().path.as_deref(), path, "{address}");
+    }
+    let user = Asked::parse("rtsp://user:secret@192.168.1.20/x").unwrap().credentials.unwrap();
+    assert_eq!((&*user.user, &*user.password), ("user", "secret"));
     for address in ["", "a b", "http://", "https://192.168.1.20/", "192.168.1.20:0", "ä:x"] {
         assert_eq!(asked(address), None, "{address}");
     }

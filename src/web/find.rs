@@ -50,7 +50,7 @@ fn answer(question: &Value) -> (u16, String) {
             (200, ["{\"cameras\":", &json, "}"].concat())
         }
         Err(why @ Error::Busy) => (409, why.to_string()),
-        Err(why @ Error::NoCamera(_)) => (502, why.to_string()),
+        Err(why @ (Error::NoCamera(_) | Error::NoPath(_))) => (502, why.to_string()),
         Err(why) => (400, why.to_string()),
     }
 }
