@@ -155,6 +155,23 @@ fn a_camera_is_tested_saved_and_changed_on_the_page() {
 }
 
 #[test]
+fn the_first_run_ends_with_the_picture_of_a_camera_that_was_found() {
+    let clip = numbered_clip;
+    let camera = Camera::builder().stream("stream=0", clip()).stream("stream=1", clip());
+    let camera = camera.start().unwrap();
+    let nvr = start(&[], SHORT_SEGMENTS, str::to_owned);
+    let host = camera.url("");
+    let host = host.trim_end_matches('/');
+    let mut browser = Browser::start("first.py", &[&port_of(&nvr), host]);
+    iter::from_fn(|| browser.next_step()).for_each(|step| println!("{step}"));
+    browser.assert_success();
+    let text = nvr.config_text();
+    assert!(text.contains(&format!("url = \"{host}/stream=0\"")), "{text}");
+    assert!(text.contains(&format!("live_url = \"{host}/stream=1\"")), "{text}");
+    assert!(text.contains("label = \"Porch\""), "{text}");
+}
+
+#[test]
 fn a_list_of_many_goes_on_by_itself_and_keeps_its_rows() {
     let camera = Camera::builder().stream("cam", numbered_clip()).start().unwrap();
     let mut nvr = start(&[("camera", &camera.url("cam"))], SHORT_SEGMENTS, str::to_owned);

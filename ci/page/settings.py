@@ -31,6 +31,7 @@ def test_and_save(tab, address):
     # As it is copied from elsewhere: with user and password in it.
     form.get_by_label("Address", exact=True).fill(address)
     form.get_by_label("Name shown").fill("Yärd 1")
+    form.get_by_text("More").click()
     assert form.get_by_label("In addresses").input_value() == "yard-1"
     form.get_by_label("In addresses").fill("yard")
     form.get_by_role("button", name="Test").click()
@@ -57,6 +58,7 @@ def change(tab, address):
     new = form.locator("fieldset").nth(1)
     new.get_by_label("Address", exact=True).fill(address)
     new.get_by_label("Name shown").fill("Front door")
+    new.get_by_text("More").click()
     new.get_by_label("In addresses").fill("yard")
     form.get_by_role("button", name="Save").click()
     tab.wait("what is wrong with two of one name", 'return /yard/.test(document.querySelector("#settings-form > .error").textContent)')

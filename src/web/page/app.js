@@ -419,6 +419,7 @@ function drawer() {
 }
 $("open-files").onclick = $("close-files").onclick = drawer;
 onsubmit($("welcome-form"), async () => {
+  await welcomeFields.complete();
   await api("PUT", "/api/config", { camera: [welcomeFields.value()] });
   await refresh();
 });

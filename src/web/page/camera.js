@@ -1,8 +1,8 @@
 // The fields of one camera, with a test of its address. Used by the settings and at the first start.
 
 import { $, h, onclick, say } from "./dom.js";
-import { api } from "./api.js";
-import { video } from "./words.js";
+import { Offers } from "./offers.js";
+import { discover, facts, probe } from "./probe.js";
 
 /** What the configuration says of a camera that is not told otherwise. */
 const NEW = { label: "", url: "", live_url: "", transport: "tcp", engine: "native", audio: false, record: true, snapshot: "auto" };
@@ -10,12 +10,14 @@ const NEW = { label: "", url: "", live_url: "", transport: "tcp", engine: "nativ
 export class CameraFields {
   #camera;
   #inputs = {};
+  #offers = null;
+  #result = h("div", { className: "result", role: "status" });
 
   /**
-   * `camera` as the configuration has it; `onRemove` where it can be removed. `free(text)`, for a new one: a
-   * name of its own, made of what people call it.
+   * `camera` as the configuration has it; `onRemove` where it can be removed. For a new one: `free(text)`, a
+   * name of its own, made of what people call it; `isKnown(url)`: another camera; `onUse()`: one that was found is taken.
    */
-  constructor(camera, { onRemove, free }) {
+  constructor(camera, { onRemove, free, isKnown, onUse }) {
     this.#camera = { ...NEW, ...camera };
     const { user, password, rest } = take(this.#camera.url);
     const input = (name, text, properties) => {
@@ -31,25 +33,28 @@ export class CameraFields {
     const test = h("button", { type: "button" }, "Test");
     const remove = onRemove && h("button", { type: "button", onclick: onRemove }, "Remove");
     const error = h("p", { className: "error", role: "alert", hidden: true });
-    const result = h("div", { className: "result", role: "status" });
-    this.element = h("fieldset", {}, this.legend,
+    this.#offers = free && new Offers(isKnown, (found) => {
+      this.#use(found);
+      if (found.streams?.length) onUse?.();
+    });
+    this.element = h("fieldset", {}, this.legend, this.#offers?.element,
       h("div", { className: "fields" },
-        input("url", "Address", { value: rest, required: true, maxLength: 900, inputMode: "url", placeholder: "rtsp://192.168.1.20:554/" }),
+        input("url", "Address", { value: rest, required: true, maxLength: 900, inputMode: "url", placeholder: "192.168.1.20" }),
         input("label", "Name shown", { value: c.label, maxLength: 64, placeholder: c.name, autocapitalize: "sentences" }),
-        input("name", "In addresses and files", { value: c.name, required: true, maxLength: 32, pattern: "[a-z0-9_\\-]+", title: "a to z, 0 to 9, - and _" }),
         input("user", "User", { value: user, maxLength: 200 }),
         input("password", "Password", { type: "password", value: "", maxLength: 200, autocomplete: "new-password",
           placeholder: password ? "unchanged" : "" }),
         input("record", "Record from start-up on", { type: "checkbox", checked: c.record })),
-      h("p", { className: "quiet" }, "The name shown may be changed at any time. The one in addresses and files stays: recordings that were made under another are listed as a former camera's."),
       h("details", {}, h("summary", {}, "More"),
         h("div", { className: "fields" },
+      input("name", "In addresses and files", { value: c.name, required: true, maxLength: 32, pattern: "[a-z0-9_\\-]+", title: "a to z, 0 to 9, - and _" }),
           input("live_url", "Address of a smaller stream for the live picture", { value: c.live_url ?? "", maxLength: 1000, inputMode: "url" }),
           input("snapshot", "Snapshots: auto, off, or an http:// address", { value: c.snapshot, maxLength: 1000 }),
           input("transport", "Transport", { value: c.transport, options: [["tcp", "TCP"], ["udp", "UDP"]] }),
           input("engine", "Engine", { value: c.engine, options: [["native", "native"], ["ffmpeg", "FFmpeg"]] }),
-          input("audio", "Record sound too", { type: "checkbox", checked: c.audio }))),
-      h("p", { className: "buttons" }, remove, test), error, result);
+          input("audio", "Record sound too", { type: "checkbox", checked: c.audio })),
+        h("p", { className: "quiet" }, "The name shown may be changed at any time. The one in addresses and files stays: recordings that were made under another are listed as a former camera's.")),
+      h("p", { className: "buttons" }, remove, test), error, this.#result);
     const { label, name: stable } = this.#inputs;
     const show = () => {
       say(this.legend, this.shown);
@@ -63,8 +68,10 @@ export class CameraFields {
       free = null; // chosen
       show();
     });
+    stable.addEventListener("invalid", () => (stable.closest("details").open = true));
     this.#inputs.url.addEventListener("change", () => this.#split());
-    onclick(test, error, () => this.#test(result, test));
+    onclick(test, error, () => this.#test(test));
+    this.#offers?.look();
   }
 
   get name() {
@@ -83,6 +90,16 @@ export class CameraFields {
 
   focus() {
     this.#inputs.url.focus();
+  }
+
+  /** Its address without user and password. */
+  get address() {
+    return take(this.#inputs.url.value.trim()).rest;
+  }
+
+  /** Looks for no more cameras. */
+  stop() {
+    this.#offers?.stop();
   }
 
   /** The camera in the configuration's shape. */
@@ -116,15 +133,47 @@ export class CameraFields {
     return `${scheme ?? "rtsp://"}${credentials}${rest}`;
   }
 
-  async #test(result, button) {
-    if (!this.#inputs.url.reportValidity()) return;
-    result.replaceChildren(h("p", { className: "quiet" }, "Asking the camera; this takes up to 15 s…"));
+  /** Takes over what was found of a camera. */
+  #use({ address, name, model, streams = [], onvif }) {
+    this.#offers?.stop();
+    const { url, live_url: small, label, user } = this.#inputs;
+    url.value = streams[0]?.url ?? onvif?.replace(/^http:..([^/]*).*/, "$1") ?? address;
+    small.value = streams[1]?.url ?? "";
+    if (!label.value && (name || model)) {
+      label.value = name || model;
+      label.dispatchEvent(new Event("input"));
+    }
+    if (!streams.length) this.#askForUser(user);
+  }
+
+  #askForUser(user) {
+    this.#result.replaceChildren(h("p", {}, "The camera wants user and password: type them in, then press Test."));
+    user.focus();
+  }
+
+  /** Where a host was typed without a path: the one that the camera has. */
+  async complete() {
+    this.#offers?.stop();
+    this.#split();
+    const { url, user, password } = this.#inputs;
+    const [, address] = url.value.trim().match(/^((?:rtsp:\/\/)?[^/]+)$/i) ?? [];
+    if (!address || url.value === take(this.#camera.url).rest || this.#url().includes(`:${KEPT}@`)) return;
+    const [found] = await discover({ address, ...(user.value ? { user: user.value, password: password.value } : {}) });
+    if (!found.streams.length) throw new Error(found.error ?? WANTS_USER);
+    this.#use(found);
+  }
+
+  async #test(button) {
+    const { url, user } = this.#inputs;
+    if (!url.reportValidity()) return;
+    this.#result.replaceChildren(h("p", { className: "quiet" }, "Asking the camera; this takes up to 15 s…"));
     say(button, "Testing…");
     try {
-      const answer = await api("POST", "/api/probe", { url: this.#url(), camera: this.#camera.name ?? this.name });
-      result.replaceChildren(...facts(answer));
+      await this.complete();
+      this.#result.replaceChildren(...facts(await probe(this.#url(), this.#camera.name ?? this.name)));
     } catch (problem) {
-      result.replaceChildren();
+      this.#result.replaceChildren();
+      if (/401|password/.test(problem.message)) user.focus();
       throw problem;
     } finally {
       say(button, "Test");
@@ -132,26 +181,7 @@ export class CameraFields {
   }
 }
 
-/** What a test found: a picture and a line. */
-function facts({ tracks, video: v, packets_lost, picture }) {
-  if (!v) return [h("p", {}, `The camera answers, but no picture came. It offers: ${tracks.map((track) => track.encoding).join(", ") || "nothing"}.`)];
-  const lines = [video(v)];
-  if (v.key_frame_distance_ms) lines.push(`a key frame every ${(v.key_frame_distance_ms / 1000).toFixed(1)} s`);
-  if (packets_lost) lines.push(`${packets_lost} packets lost meanwhile`);
-  const parts = [h("p", { className: "works" }, `It works: ${lines.join(", ")}.`)];
-  if (picture) parts.unshift(shown(picture));
-  return parts;
-}
-
-function shown({ mime, base64 }) {
-  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-  const src = URL.createObjectURL(new Blob([bytes], { type: mime }));
-  if (mime.startsWith("image/")) return h("img", { src, alt: "The camera's picture" });
-  const element = h("video", { src, muted: true, playsInline: true, autoplay: true });
-  element.setAttribute("aria-label", "The camera's picture");
-  element.onerror = () => element.replaceWith(h("p", { className: "quiet" }, "This browser can not show the picture."));
-  return element;
-}
+const WANTS_USER = "The camera wants user and password";
 
 /** An address's user and password, and the rest. */
 function take(url) {
@@ -182,7 +212,11 @@ export function freeName(text, others) {
 
 /** The first start: one camera, and the picture appears. The first one records into the card itself. */
 export function welcome() {
-  const fields = new CameraFields({ name: "camera", folder: "." }, { free: (text) => freeName(text, []) });
+  const fields = new CameraFields({ name: "camera", folder: "." }, {
+    free: (text) => freeName(text, []),
+    isKnown: () => false,
+    onUse: () => $("welcome-form").requestSubmit(),
+  });
   $("welcome-camera").replaceChildren(fields.element);
   return fields;
 }

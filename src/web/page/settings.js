@@ -15,13 +15,17 @@ export class Settings {
     const dialog = this.#dialog;
     onclick($("open-settings"), null, () => this.open());
     onclick($("close-settings"), null, () => dialog.close());
+    dialog.addEventListener("close", () => this.#stop());
     onclick($("add-camera"), null, () => {
       const others = [...this.#cameras];
       const free = (text) => freeName(text, others);
-      this.#add({ name: free(""), ...(others.length ? {} : { folder: "." }) }, free).focus();
+      const isKnown = (url) => others.some((other) => other.address === url);
+      this.#add({ name: free(""), ...(others.length ? {} : { folder: "." }) }, { free, isKnown }).focus();
     });
     onsubmit(this.#form, async () => {
       say($("saved"), "");
+      // One that does not answer now is saved as it was typed.
+      for (const fields of this.#cameras) await fields.complete().catch(() => {});
       this.#show(await api("PUT", "/api/config", this.#values()));
       say($("saved"), "Saved.");
       onSaved();
@@ -67,6 +71,7 @@ export class Settings {
   }
 
   #show(config) {
+    this.#stop();
     this.#cameras = [];
     $("settings-cameras").replaceChildren();
     for (const camera of config.camera) this.#add(camera);
@@ -76,14 +81,19 @@ export class Settings {
     }
   }
 
-  #add(camera, free = null) {
+  /** Nobody looks for cameras any more. */
+  #stop() {
+    for (const fields of this.#cameras) fields.stop();
+  }
+
+  #add(camera, isNew = {}) {
     const onRemove = () => {
       ask(`Remove ${fields.shown}?`, "It goes when the settings are saved. Its recordings stay on the card, as those of a former camera.", "Remove", () => {
         this.#cameras = this.#cameras.filter((other) => other !== fields);
         fields.element.remove();
       });
     };
-    const fields = new CameraFields(camera, { onRemove, free });
+    const fields = new CameraFields(camera, { onRemove, ...isNew });
     this.#cameras.push(fields);
     $("settings-cameras").append(fields.element);
     return fields;

@@ -1,0 +1,41 @@
+// Asking cameras: which there are nearby, what one sends, and how it looks. One question at a time, as the server has it.
+
+import { h } from "./dom.js";
+import { api } from "./api.js";
+import { video } from "./words.js";
+
+let last = Promise.resolve();
+
+/** Asks after the questions before. */
+function inTurn(path, question) {
+  const mine = last.then(() => api("POST", path, question));
+  last = mine.catch(() => {});
+  return mine;
+}
+
+/** Cameras nearby, or the one at `address`. */
+export const discover = async (question) => (await inTurn("/api/discover", question)).cameras;
+
+/** What a camera sends, and a picture; `camera`: whose stored password may be used. */
+export const probe = (url, camera) => inTurn("/api/probe", { url, camera });
+
+/** What a test found: a picture and a line. */
+export function facts({ tracks, video: v, packets_lost, picture }) {
+  if (!v) return [h("p", {}, `The camera answers, but no picture came. It offers: ${tracks.map((track) => track.encoding).join(", ") || "nothing"}.`)];
+  const lines = [video(v)];
+  if (v.key_frame_distance_ms) lines.push(`a key frame every ${(v.key_frame_distance_ms / 1000).toFixed(1)} s`);
+  if (packets_lost) lines.push(`${packets_lost} packets lost meanwhile`);
+  const parts = [h("p", { className: "works" }, `It works: ${lines.join(", ")}.`)];
+  if (picture) parts.unshift(shown(picture));
+  return parts;
+}
+
+export function shown({ mime, base64 }) {
+  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  const src = URL.createObjectURL(new Blob([bytes], { type: mime }));
+  if (mime.startsWith("image/")) return h("img", { src, alt: "The camera's picture" });
+  const element = h("video", { src, muted: true, playsInline: true, autoplay: true });
+  element.setAttribute("aria-label", "The camera's picture");
+  element.onerror = () => element.replaceWith(h("p", { className: "quiet" }, "This browser can not show the picture."));
+  return element;
+}
