@@ -142,6 +142,9 @@ pub const REORDER_FRAMES_MAX: usize = 16;
 /// Some servers send the last few seconds in a burst after PLAY. The start time of the run stays
 /// undecided for at most this long.
 pub const BURST_TIMEOUT: Duration = Duration::from_secs(4);
+/// A ring that overtakes the recorder sooner after it was empty was filled by the camera at once; a
+/// card that stalls takes longer.
+pub const BURST_READ_MAX: Duration = Duration::from_millis(500);
 
 // --- mp4 ------------------------------------------------------------------------------------
 

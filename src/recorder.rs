@@ -54,8 +54,10 @@ pub struct Recorder {
     ledger: Ledger,
     allowance: Allowance,
     failed: bool,
-    /// The card thread was told that the ring overtook the recorder.
+    /// It was told that the ring overtook the recorder.
     told_overtaken: bool,
+    /// When the card last had all that there was.
+    caught_up: Option<Instant>,
     last_duration: Ticks,
 }
 
@@ -101,6 +103,7 @@ impl Recorder {
             allowance: Allowance::new(),
             failed: false,
             told_overtaken: false,
+            caught_up: None,
             last_duration: LAST_DURATION_DEFAULT,
         }
     }
@@ -250,11 +253,20 @@ impl Recorder {
         }
         if overtaken && !self.told_overtaken {
             self.told_overtaken = true;
-            return Some(Command::Overtaken { camera: self.camera });
+            if self.card_stalls(moment.now) {
+                return Some(Command::Overtaken { camera: self.camera });
+            }
+            log::warn!(
+                "the camera sends more at once than its buffer holds: frames are lost: raise \
+                 buffer_kb"
+            );
         }
         loop {
             return match self.gather(ring) {
-                Gathered::Nothing => None,
+                Gathered::Nothing => {
+                    self.caught_up = Some(moment.now);
+                    None
+                }
                 Gathered::Fragment if buffers.is_empty() => None,
                 Gathered::Fragment if self.awaits_origin(ring, moment) => None,
                 Gathered::Fragment if self.awaits_audio(ring) => None,
@@ -369,6 +381,12 @@ impl Recorder {
         self.ledger.go_back(key);
         self.begin_fragment();
         true
+    }
+
+    /// Returns true if the card has not kept up for so long that it is no burst of the camera.
+    fn card_stalls(&self, now: Instant) -> bool {
+        let is_recent = |at| now.saturating_duration_since(at) < limits::BURST_READ_MAX;
+        !self.caught_up.is_some_and(is_recent)
     }
 
     /// If the ring has dropped frames we need, counts them as lost and continues at the next key

@@ -207,6 +207,7 @@ impl Intake {
         if tick.is_new {
             log::warn!("{}", self.cadence.stamps());
             self.timeline.break_off();
+            self.ring.origin.disbelieve(now);
             if let Some(audio) = &mut self.audio {
                 audio.video_jumped();
             }

@@ -26,6 +26,8 @@ pub struct Origin {
     since: Ticks,
     /// When the delay last fell by more than jitter, and to what.
     fell: (Ticks, Ticks),
+    /// What of 1024 ticks of the times before `base` really passed, where that is not all.
+    earlier: Option<i64>,
 }
 
 impl Origin {
@@ -51,6 +53,15 @@ impl Origin {
         }
     }
 
+    /// The camera's clock turned out to be wrong. If it was fast, times so far are not what passed.
+    pub fn disbelieve(&mut self, now: Instant) {
+        let (Some(zero), Some(latest)) = (self.zero, self.latest(now)) else { return };
+        let elapsed = ticks(now.saturating_duration_since(zero));
+        let counted = latest - self.base;
+        let is_fast = elapsed - self.fell.0 < STILL_MIN && counted > elapsed;
+        self.earlier = is_fast.then(|| elapsed.0 * WHOLE / counted.0);
+    }
+
     /// The time line continues from elsewhere.
     pub fn forget(&mut self) {
         (self.zero, self.delay_before, self.since) = (None, None, Ticks::ZERO);
@@ -62,9 +73,18 @@ impl Origin {
         Some(now - self.delay_before.map_or(self.delay, |before| before.min(self.delay)))
     }
 
+    /// The same, of that run alone.
+    pub fn latest_of(&self, run: u32, now: Instant) -> Option<Ticks> {
+        self.latest(now).filter(|_| run == self.run)
+    }
+
     /// Returns how long ago a time of a run was, as far as known.
     pub fn age(&self, run: u32, time: Ticks, now: Instant) -> Option<Ticks> {
-        let latest = self.latest(now).filter(|_| run == self.run)?;
+        let latest = self.latest_of(run, now)?;
+        let before = self.earlier.filter(|_| time < self.base);
+        if let Some(share) = before {
+            return Some(latest - self.base + Ticks((self.base - time).0 * share / WHOLE));
+        }
         let age = (latest - time).max(Ticks::ZERO);
         let elapsed = ticks(now.saturating_duration_since(self.zero?));
         // Frames that arrive earlier and earlier for longer than a burst lasts: the camera's clock
@@ -94,6 +114,7 @@ pub(super) fn ticks(span: Duration) -> Ticks {
 const SPAN: Ticks = Ticks::from_seconds(30);
 /// A larger decrease is not jitter.
 const JITTER: Ticks = Ticks(TICKS_PER_SECOND / 10);
+const WHOLE: i64 = 1024;
 /// If the delay has not fallen for this long, it is the true one.
 const STILL_MIN: Ticks = Ticks(TICKS_PER_SECOND / 2);
 
@@ -138,6 +159,25 @@ mod tests {
             assert!((age.as_millis() - 4360).abs() < 100, "{rate}: {age:?}");
             let age = origin.age(1, Ticks(50 * 36 * rate), at(4360)).unwrap();
             assert!((age.as_millis() - 2360).abs() < 100, "{rate}: {age:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_found_to_be_fast_does_not_put_the_beginning_of_its_run_too_early() {
+        let (start, mut origin) = (runtime::now(), Origin::default());
+        let at = |millis| start + Duration::from_millis(millis);
+        origin.begin_run(1);
+        for frame in 0..105i64 {
+            origin.note(Ticks(frame * 40_000), at(frame as u64 * 40)); // microseconds
+        }
+        origin.disbelieve(at(4200));
+        origin.forget();
+        for frame in 105..130i64 {
+            origin.note(Ticks(104 * 40_000 + (frame - 104) * 3600), at(frame as u64 * 40));
+        }
+        let age = |time| origin.age(1, Ticks(time), at(5200)).unwrap().as_millis();
+        for (time, expected) in [(0, 5200), (52 * 40_000, 3120), (104 * 40_000 + 3600, 1000)] {
+            assert!((age(time) - expected).abs() < 200, "{time}: {} ms", age(time));
         }
     }
 

@@ -138,7 +138,7 @@ impl Playback {
             return out;
         };
         // What is filmed now; where that is not known, what was sent last.
-        let latest = intake.ring.origin.age(run, Ticks::ZERO, now);
+        let latest = intake.ring.origin.latest_of(run, now);
         let time = latest.map_or(self.end, |latest| latest + shift);
         self.reported = Some(now);
         for (at, track) in tracks.iter().enumerate() {

@@ -3,6 +3,22 @@
 use super::*;
 
 #[test]
+fn more_at_once_than_the_ring_holds_is_no_fault_of_the_card() {
+    let mut bench = Bench::started(20_000);
+    bench.group(50);
+    for frame in 0..250 {
+        // Ten seconds at once.
+        bench.put(if frame % 25 == 0 { FrameKind::Key } else { FrameKind::Delta }, 500);
+        bench.wall.0 -= 40;
+    }
+    bench.pump();
+    bench.group(50);
+    bench.stop();
+    assert!(!bench.log.contains('!'), "{}", bench.log);
+    assert!(bench.recorder.lost() > 100, "{}", bench.recorder.lost());
+}
+
+#[test]
 fn what_a_stall_costs_is_whole_picture_groups_and_is_counted() {
     let mut bench = Bench::started(10_000);
     bench.card.stalls = true;
