@@ -287,6 +287,11 @@ impl Station {
         }
     }
 
+    /// What its owner should know of the recording, once.
+    pub fn news(&self) -> Option<&'static str> {
+        self.recorder.borrow_mut().news()
+    }
+
     pub fn pump(&self, desk: &CardDesk, moment: Moment, now: Instant) {
         self.note_absence(now);
         let mut unsent = self.unsent.borrow_mut();
