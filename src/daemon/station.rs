@@ -120,7 +120,8 @@ impl Station {
         let camera = Rc::new(camera);
         // Seeds far apart: each counts up with its connections.
         let live = config.live_url.as_ref();
-        let live = live.map(|url| Live::new(&camera.name, url.0.clone(), transport, !life));
+        let live =
+            live.map(|url| Live::new(&camera.name, url.0.clone(), transport, config.audio, !life));
         let live = live.map(Rc::new);
         let by_events = ffmpeg.is_none() && config.record == config::Record::Events;
         let source = match (&ffmpeg, &live) {
