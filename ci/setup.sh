@@ -32,6 +32,7 @@ mmdebstrap mmdebstrap
 zip zip
 ar binutils
 c++ g++
+rclone rclone
 mkfs.ext4 e2fsprogs
 mount mount
 vlc vlc-bin

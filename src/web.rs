@@ -79,6 +79,7 @@ use crate::{
     limits,
     runtime::{self, Count},
     storage::{catalog::Catalog, reader::Reader},
+    sys,
 };
 use picoserve::{Config, Router, Server, Timeouts, time};
 use smol::{Async, lock::Mutex};
@@ -99,6 +100,8 @@ pub(crate) struct Web {
     /// Held while a password is checked.
     checking: Mutex<()>,
     reader: Reader,
+    /// Tells this daemon's lists of recordings from those of other runs.
+    epoch: u32,
     /// Held while a clip is sent.
     clip_turn: Arc<Mutex<()>>,
     slots: Slots,
@@ -136,6 +139,7 @@ pub(crate) fn start(daemon: &Rc<Daemon>) -> io::Result<Rc<Web>> {
         access: RefCell::new(access),
         checking: Mutex::new(()),
         reader: Reader::start()?,
+        epoch: epoch(),
         clip_turn: Arc::default(),
         slots: Slots::default(),
         media: Count::default(),
@@ -185,6 +189,11 @@ impl Web {
         self.daemon.executor.spawn(task).detach();
         answer.recv().await.ok()
     }
+}
+
+fn epoch() -> u32 {
+    let [a, b, c, d, ..] = sys::random().unwrap_or_default();
+    u32::from_be_bytes([a, b, c, d])
 }
 
 /// Creates the control socket, accessible only by its owner from the start.

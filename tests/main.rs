@@ -24,6 +24,7 @@ mod export;
 mod faults;
 mod ffmpeg;
 mod find;
+mod fleet;
 mod gstreamer;
 mod gstreamer_sound;
 mod hls;

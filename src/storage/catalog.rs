@@ -245,6 +245,11 @@ impl Entry {
         !matches!(self.state, SegmentState::Unread | SegmentState::Unreadable)
     }
 
+    /// Returns true if it is closed and known: its bytes stay, except for marks and thinning.
+    pub fn is_final(&self) -> bool {
+        !matches!(self.state, SegmentState::Unread | SegmentState::Recording)
+    }
+
     /// Milliseconds between the previous recording and this one, if both clocks were trusted;
     /// otherwise 0.
     pub fn gap_since(&self, before: &Entry) -> u32 {

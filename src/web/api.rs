@@ -5,15 +5,16 @@
 use super::{
     Web,
     answer::{Answer, Body, Maker},
+    playback::etag,
 };
 use crate::{
     http::request::Head,
     limits,
-    mp4::identity::Marks,
+    mp4::identity::{Clock, Marks},
     runtime,
     storage::{
         CameraId, DeleteError,
-        catalog::{Catalog, Entry, Recordings},
+        catalog::{Catalog, Entry, Folder, Owner, Recordings},
         layout::Asked,
     },
 };
@@ -30,6 +31,7 @@ struct Recording<'a> {
     clock_trusted: bool,
     duration_ms: u32,
     bytes: u64,
+    etag: String,
     codec: Option<&'static str>,
     mime: Option<String>,
     state: &'static str,
@@ -45,8 +47,10 @@ struct List {
     rows: Vec<Row>,
     /// The distinct `codecs` of the rows.
     codecs: Vec<String>,
-    /// The `before` of the next page.
+    /// The `before` or `after` of the next page.
     next: Option<u32>,
+    /// Another one if the list may be of another card.
+    epoch: String,
     /// The camera's label; `None` if it is not configured.
     label: Option<String>,
     /// Whether every head has been read; otherwise recordings that began before `read_to` may be
@@ -159,8 +163,13 @@ impl Web {
         let known = config.camera.iter().find(|known| known.name.as_str() == camera);
         let read_to = self.read_to(&catalog);
         let (label, complete) = (known.map(|it| it.label().to_owned()), read_to.is_none());
-        let mut list = List { label, complete, read_to, ..List::default() };
+        let epoch = format!("{}-{}", self.epoch, catalog.generation());
+        let mut list = List { label, complete, read_to, epoch, ..List::default() };
         match catalog.owner(&camera) {
+            Some(owner) if query.after.is_some() => {
+                let is_clock_trusted = self.daemon.trust.get() == Clock::Trusted;
+                query.list_after(owner, &catalog, is_clock_trusted, &mut list);
+            }
             Some(owner) => query.list(catalog.recordings(owner, query.before), &catalog, &mut list),
             // Recordings of a former camera may not have been read yet.
             None if known.is_none() && complete && head.parameter("camera").is_some() => {
@@ -203,6 +212,8 @@ struct Query {
     from: Option<i64>,
     to: Option<i64>,
     before: Option<u32>,
+    /// Oldest first, only what will not change; -1 begins with number 0.
+    after: Option<i64>,
     /// Only this one.
     number: Option<u32>,
     limit: usize,
@@ -216,6 +227,7 @@ impl Query {
             from: head.number("from")?,
             to: head.number("to")?,
             before: head.number("before")?.map(address),
+            after: head.number("after")?,
             number: head.number("number")?.map(address),
             limit: usize::try_from(limit)
                 .ok()
@@ -244,15 +256,33 @@ impl Query {
                 list.next = list.rows.last().and_then(|row| row.entry.address());
                 return;
             }
-            let text = catalog.codecs(entry);
-            let known = list.codecs.iter().position(|codecs| codecs == text);
-            let codecs = known.unwrap_or_else(|| {
-                list.codecs.push(text.to_owned());
-                list.codecs.len() - 1
-            });
-            let gap_before_ms = found.peek().map_or(0, |(_, before)| entry.gap_since(before));
-            list.rows.push(Row { folder: folder.id, entry: *entry, gap_before_ms, codecs });
+            list.add(folder, entry, found.peek().map(|(_, before)| *before), catalog);
         }
+    }
+
+    /// Lists oldest first, up to the first recording that is still being written or read, or whose
+    /// time may still be corrected: whoever copies what is listed needs no recording twice.
+    fn list_after(&self, owner: Owner, catalog: &Catalog, is_clock_trusted: bool, list: &mut List) {
+        let after = self.after.unwrap_or(-1).max(-1);
+        let newest_first = || {
+            let found = catalog.recordings(owner, self.before);
+            let found = found.take_while(|(_, entry)| entry.is_after(after));
+            found.filter(|(_, entry)| self.wants(entry))
+        };
+        let (mut count, mut begin) = (0_usize, 0);
+        for (_, entry) in newest_first() {
+            count += 1;
+            if !entry.is_final() || !(entry.clock_trusted || is_clock_trusted) {
+                begin = count;
+            }
+        }
+        let page = begin.max(count.saturating_sub(self.limit));
+        let mut found = newest_first().skip(page).peekable();
+        while let Some((folder, entry)) = found.next() {
+            list.add(folder, entry, found.peek().map(|(_, before)| *before), catalog);
+        }
+        list.rows.reverse();
+        list.next = list.rows.last().filter(|_| page > begin).and_then(|row| row.entry.address());
     }
 }
 
@@ -269,7 +299,7 @@ impl Maker for List {
             None if piece == self.rows.len() => {
                 let end = json!({
                     "next": self.next, "label": self.label,
-                    "complete": self.complete, "read_to": self.read_to,
+                    "complete": self.complete, "read_to": self.read_to, "epoch": self.epoch,
                 });
                 let end = end.to_string();
                 out.extend_from_slice(b"],");
@@ -282,6 +312,17 @@ impl Maker for List {
 }
 
 impl List {
+    fn add(&mut self, folder: &Folder, entry: &Entry, before: Option<&Entry>, catalog: &Catalog) {
+        let text = catalog.codecs(entry);
+        let known = self.codecs.iter().position(|codecs| codecs == text);
+        let codecs = known.unwrap_or_else(|| {
+            self.codecs.push(text.to_owned());
+            self.codecs.len() - 1
+        });
+        let gap_before_ms = before.map_or(0, |before| entry.gap_since(before));
+        self.rows.push(Row { folder: folder.id, entry: *entry, gap_before_ms, codecs });
+    }
+
     fn recording(&self, row: &Row) -> Recording<'_> {
         let entry = &row.entry;
         let codecs = self.codecs.get(row.codecs).filter(|codecs| !codecs.is_empty());
@@ -294,6 +335,7 @@ impl List {
             clock_trusted: entry.clock_trusted,
             duration_ms: entry.duration_ms,
             bytes: entry.bytes,
+            etag: etag(entry, entry.start, entry.bytes),
             codec: entry.codec.map(crate::codec::Codec::name),
             mime: codecs.map(|codecs| format!("video/mp4; codecs=\"{codecs}\"")),
             state: entry.state.name(),

@@ -27,7 +27,10 @@ use crate::{
         disk::{Access, Disk as _, foreign, is_foreign, linux::LinuxDisk},
         layout::{self, Asked, Name},
     },
+    units::WallTime,
 };
+use base64::Engine as _;
+use sha2::{Digest as _, Sha256};
 use std::{fs::File, io, ops::Range, os::unix::fs::FileExt as _, path::PathBuf, rc::Rc, sync::Arc};
 
 /// The part of a recording being sent.
@@ -73,29 +76,44 @@ impl Web {
         // Until its head has been read, its length is not certain.
         let is_sure = entry.is_read() && !entry.is_from_index();
         let known = is_sure.then_some(entry.bytes);
-        let mut so_far = None;
+        let (mut so_far, mut start) = (None, entry.start);
         let length = match known {
             Some(bytes) if head.method != "GET" => bytes,
             // Other programs delete recordings too: no length is announced for one that is gone.
             _ => {
                 let path = recording.path.clone();
                 let open_ms = (entry.state == SegmentState::Recording).then_some(entry.duration_ms);
+                let is_unread = entry.state == SegmentState::Unread;
                 let opened = self.reader.run(move || {
                     let file = LinuxDisk.open(&path, Access::Read)?;
                     let length = known.map_or_else(|| length_of_recording(&file), Ok)?;
-                    Ok((length, open_ms.and_then(|ms| SoFar::read(&file, length, ms))))
+                    let began = is_unread.then(|| began(&file, length)).flatten();
+                    Ok((length, began, open_ms.and_then(|ms| SoFar::read(&file, length, ms))))
                 });
                 match opened.await.flatten() {
-                    Ok((length, found)) => {
+                    Ok((length, began, found)) => {
                         so_far = found;
+                        start = began.unwrap_or(start);
                         length
                     }
                     Err(error) => return self.unreadable(&recording, &error),
                 }
             }
         };
-        let answer =
-            self.hand_out_file(head, recording, length, etag(&entry, length), None, so_far);
+        let answer = self.hand_out_file(
+            head,
+            recording.clone(),
+            length,
+            etag(&entry, start, length),
+            None,
+            so_far,
+        );
+        let answer = match head.field("want-repr-digest") {
+            Some(wanted) if head.method == "HEAD" && entry.is_final() => {
+                self.with_digest(wanted, &recording, length, answer).await
+            }
+            _ => answer,
+        };
         match head.parameter("download") {
             Some(_) if matches!(answer.status, 200 | 206 | 416) => {
                 let name = format!("attachment; filename=\"{name}-{}\"", entry.name.file_name());
@@ -149,6 +167,39 @@ impl Web {
             .with("ETag", etag)
             .with("Accept-Ranges", "bytes")
             .with("Cache-Control", "private, no-cache")
+    }
+
+    /// Adds what the file's bytes give now, read for this alone: a sum made while recording would
+    /// cost the board more than all the rest of recording does (RFC 9530 §3, §4).
+    async fn with_digest(
+        &self,
+        wanted: &str,
+        recording: &Recording,
+        length: u64,
+        answer: Answer,
+    ) -> Answer {
+        if answer.status != 200 || !wanted.contains("sha-256") {
+            return answer;
+        }
+        let (mut sum, mut at) = (Sha256::new(), 0);
+        while at < length {
+            if self.catalog().generation() != recording.generation {
+                return Answer::error(503, "the card was released or replaced");
+            }
+            let path = recording.path.clone();
+            let read = self.reader.run(move || {
+                let mut piece = vec![0; limits::WEB_PIECE_BYTES];
+                let count = LinuxDisk.open(&path, Access::Read)?.read_at(&mut piece, at)?;
+                sum.update(piece.get(..count).unwrap_or_default());
+                if count == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok((sum, count)) }
+            });
+            match read.await.flatten() {
+                Ok((so_far, count)) => (sum, at) = (so_far, at + count as u64),
+                Err(error) => return self.unreadable(recording, &error),
+            }
+        }
+        let sum = base64::engine::general_purpose::STANDARD.encode(sum.finalize());
+        answer.with("Repr-Digest", format!("sha-256=:{sum}:"))
     }
 
     /// Finds a recording by number or file name (`014`, `0014.MP4`). No part of `file` becomes part
@@ -284,10 +335,16 @@ fn length_of_recording(file: &File) -> io::Result<u64> {
     Ok(file.metadata()?.len())
 }
 
-/// Identifies the current bytes of a recording. While it is being written, every fragment and its
-/// end change this. Reading its head does not, so that players can continue.
-fn etag(entry: &Entry, length: u64) -> String {
+/// The start of a recording by its head.
+fn began(file: &File, length: u64) -> Option<WallTime> {
+    let head = scan::read_head(&|buffer, at| file.read_at(buffer, at), length).ok()?;
+    Some(head.identity?.wall)
+}
+
+/// Identifies the current bytes of a recording, on whichever card. While it is being written, every
+/// fragment and its end change this. Marks do not, so that players can continue.
+pub(super) fn etag(entry: &Entry, start: WallTime, length: u64) -> String {
     let is_open = entry.state == SegmentState::Recording;
     let state = if is_open { "-open" } else { "" };
-    format!("\"{}-{length:x}{state}\"", entry.name.number())
+    format!("\"{}-{length:x}-{:x}{state}\"", entry.name.number(), start.0)
 }

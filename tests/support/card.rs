@@ -39,7 +39,12 @@ impl Card {
     }
 
     pub fn mount(&self, options: &str) {
-        let (image, path) = (self.image(), self.path());
+        self.mount_at(&self.path(), options);
+    }
+
+    /// Mounts it where another card was.
+    pub fn mount_at(&self, path: &Path, options: &str) {
+        let image = self.image();
         let options = format!("loop,{options}");
         run("mount", &["-o", &options, image.to_str().unwrap(), path.to_str().unwrap()]);
     }
@@ -63,13 +68,17 @@ impl Card {
 
     /// Records `url` onto this card, and onto nothing else.
     pub fn start(&self, url: &str, storage: &str) -> Nvr {
+        self.start_in(tempfile::tempdir().unwrap(), url, storage)
+    }
+
+    pub fn start_in(&self, directory: TempDir, url: &str, storage: &str) -> Nvr {
         let path = self.recordings();
         let config = format!(
             "[storage]\npath = {path:?}\n{storage}\n\n\
              [[camera]]\nname = \"camera\"\nurl = {url:?}\nbuffer_kb = 8192\n\n\
              [web]\nlisten = \"127.0.0.1:0\"\nauth = \"none\"\n\n[log]\nlevel = \"debug\"\n"
         );
-        Nvr::start_with(tempfile::tempdir().unwrap(), &config, &[])
+        Nvr::start_with(directory, &config, &[])
     }
 
     pub fn files(&self) -> Vec<PathBuf> {

@@ -256,6 +256,14 @@ impl Entry {
         Some(self.name.number() + twin * TWIN_STEP)
     }
 
+    /// Returns true if [`Catalog::recordings`] returns it before the recording with that address;
+    /// all are after a negative one.
+    pub fn is_after(&self, address: i64) -> bool {
+        let step = i64::from(TWIN_STEP);
+        let order = |address: i64| (address % step, Reverse(address / step));
+        self.address().is_some_and(|own| order(own.into()) > order(address))
+    }
+
     /// The name by which clients request it: its file's, unless another of its camera has the same.
     pub fn file(&self) -> String {
         match self.address() {
