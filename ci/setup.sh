@@ -33,6 +33,7 @@ zip zip
 ar binutils
 c++ g++
 rclone rclone
+promtool prometheus
 mkfs.ext4 e2fsprogs
 mount mount
 vlc vlc-bin

@@ -43,6 +43,7 @@ mod parameter_sets;
 mod pictures;
 mod previews;
 mod process;
+mod prometheus;
 mod proxies;
 mod quirks;
 mod readme;

@@ -1,4 +1,4 @@
-"""python3 pull.py FOLDER: copies what is new on the boards in FOLDER/boards, lines `yard http://192.168.1.21:8080 PASSWORD`."""
+"""pull.py FOLDER [NAME]…: copies what is new on these or all boards in FOLDER/boards, lines `NAME http://HOST:8080 PASSWORD`."""
 import base64, json, os, pathlib, shutil, sys, time, urllib.error, urllib.request
 def ask(board, path, **fields):
     fields["Authorization"] = "Basic " + base64.b64encode(f":{board[1]}".encode()).decode()
@@ -13,7 +13,7 @@ def fetch(board, row, target):
     assert (part.stat().st_size, answer.headers["ETag"]) == (row["bytes"], row["etag"]), "it broke off, or changed"
     part.rename(target)
 def pull(board, home):
-    home.mkdir(parents=True, exist_ok=True)
+    os.makedirs(home, exist_ok=True)
     (position := home / ".position").touch()
     epoch, after = json.loads(position.read_text() or '["", -1]')
     page, whole = {"next": after}, True
@@ -32,7 +32,7 @@ def pull(board, home):
                 whole = whole and getattr(error, "code", 0) == 404  # deleted meanwhile; after anything else, come back
             after = row["number"] if whole else after
         position.write_text(json.dumps([epoch, after]))
-for name, *board in map(str.split, open(sys.argv[1] + "/boards")):
+for name, *board in [it for it in map(str.split, open(sys.argv[1] + "/boards")) if it and it[0] in (sys.argv[2:] or it)]:
     try:
         for camera in (status := json.load(ask(board, "/api/status")))["cameras"] + status["former"]:
             pull(board, pathlib.Path(sys.argv[1], name, camera["name"]))

@@ -1,6 +1,6 @@
 //! `GET /metrics`: the state of everything for Prometheus.
 //!
-//! Spec: the Prometheus text format, 0.0.4.
+//! Spec: the Prometheus text format, 0.0.4; names and units as `promtool check metrics` wants them.
 
 use super::{CameraStatus, Changes, Losses, Status};
 use crate::web::{
@@ -21,6 +21,10 @@ impl Web {
 /// Formats each metric with its values.
 fn metrics(status: &Status) -> String {
     let mut out = String::new();
+    begin(&mut out, "gauge", "build_info", "1, with the version.");
+    line(&mut out, "build_info", &format_args!("{{version=\"{}\"}}", status.version), 1);
+    begin(&mut out, "gauge", "storage_state", "1, with the state of the card.");
+    line(&mut out, "storage_state", &format_args!("{{state=\"{}\"}}", status.storage.state), 1);
     for (kind, name, help, value) in OF_THE_BOARD {
         begin(&mut out, kind, name, help);
         if let Some(value) = value(status) {
@@ -51,8 +55,10 @@ fn begin(out: &mut String, kind: &str, name: &str, help: &str) {
     let _ = writeln!(out, "# HELP smolnvr_{name} {help}\n# TYPE smolnvr_{name} {kind}");
 }
 
+/// Seconds are given in milliseconds.
 fn line(out: &mut String, name: &str, labels: &dyn Display, value: u64) {
-    let _ = writeln!(out, "smolnvr_{name}{labels} {value}");
+    let scale = if name.ends_with("_seconds") { "e-3" } else { "" };
+    let _ = writeln!(out, "smolnvr_{name}{labels} {value}{scale}");
 }
 
 impl Losses {
@@ -74,16 +80,16 @@ impl Losses {
 type Metric<T> = (&'static str, &'static str, &'static str, fn(&T) -> Option<u64>);
 
 const OF_THE_BOARD: [Metric<Status>; 12] = [
-    ("gauge", "uptime_seconds", "Since the daemon started.", |it| Some(it.uptime_s)),
-    ("gauge", "resident_memory_kilobytes", "VmRSS.", |it| Some(it.memory.rss_kb)),
-    ("gauge", "peak_memory_kilobytes", "VmHWM.", |it| Some(it.memory.peak_kb)),
+    ("gauge", "uptime_seconds", "Since the daemon started.", |it| Some(it.uptime_s * 1000)),
+    ("gauge", "resident_memory_bytes", "VmRSS.", |it| Some(it.memory.rss_kb << 10)),
+    ("gauge", "peak_memory_bytes", "VmHWM.", |it| Some(it.memory.peak_kb << 10)),
     ("gauge", "clock_trusted", "1 if the clock was set.", |it| Some(it.clock.trusted.into())),
     ("gauge", "storage_ok", "1 if the card accepts recordings.", |it| {
         Some((it.storage.state == "ok").into())
     }),
     ("gauge", "storage_free_bytes", "Free space on the card.", |it| it.storage.free_bytes),
     ("gauge", "storage_total_bytes", "Size of the card.", |it| it.storage.total_bytes),
-    ("gauge", "storage_write_p99_milliseconds", "99 of 100 writes took no longer.", |it| {
+    ("gauge", "storage_write_p99_seconds", "99 of 100 writes took no longer.", |it| {
         it.storage.write_p99_ms
     }),
     ("counter", "storage_written_bytes_total", "Written to the card over its life.", |it| {
@@ -101,7 +107,7 @@ const OF_THE_BOARD: [Metric<Status>; 12] = [
     }),
 ];
 
-const OF_A_CAMERA: [Metric<CameraStatus>; 14] = [
+const OF_A_CAMERA: [Metric<CameraStatus>; 16] = [
     ("counter", "camera_marks_total", "Marks made.", |it| Some(it.marks.made)),
     ("counter", "camera_marks_refused_total", "Marks refused: too many.", |it| {
         Some(it.marks.refused)
@@ -114,8 +120,8 @@ const OF_A_CAMERA: [Metric<CameraStatus>; 14] = [
     ("gauge", "camera_frames_per_second", "Frame rate over the last seconds.", |it| {
         Some(it.fps.round() as u64)
     }),
-    ("gauge", "camera_bits_per_second", "Bit rate over the last seconds.", |it| {
-        Some(it.kbit_s * 1000)
+    ("gauge", "camera_bytes_per_second", "Data rate over the last seconds.", |it| {
+        Some(it.kbit_s * 125)
     }),
     ("gauge", "camera_viewers", "Live viewers.", |it| Some(it.viewers as u64)),
     ("gauge", "camera_recordings", "Recordings on the card.", |it| Some(it.segments as u64)),
@@ -127,7 +133,13 @@ const OF_A_CAMERA: [Metric<CameraStatus>; 14] = [
     ("counter", "camera_ffmpeg_restarts_total", "Restarts of FFmpeg.", |it| {
         Some(it.ffmpeg.as_ref()?.restarts)
     }),
-    ("gauge", "camera_durable_age_milliseconds", "Age of the last durable frame.", |it| {
+    ("gauge", "camera_durable_age_seconds", "Age of the last durable frame.", |it| {
         it.durable_age_ms
+    }),
+    ("gauge", "camera_recording_wanted", "1 if its video should be recorded now.", |it| {
+        Some((it.recording_wanted && !it.waits_for_event).into())
+    }),
+    ("gauge", "camera_retention_seconds", "How much the card holds, by its last week.", |it| {
+        Some((it.days_fit? * 86_400_000.0) as u64)
     }),
 ];
