@@ -58,8 +58,6 @@ pub struct Recorder {
     told_overtaken: bool,
     /// When the card last had all that there was.
     caught_up: Option<Instant>,
-    /// What the camera's owner should know of it.
-    news: Option<&'static str>,
     last_duration: Ticks,
 }
 
@@ -106,7 +104,6 @@ impl Recorder {
             failed: false,
             told_overtaken: false,
             caught_up: None,
-            news: None,
             last_duration: LAST_DURATION_DEFAULT,
         }
     }
@@ -208,11 +205,6 @@ impl Recorder {
         }
     }
 
-    /// What the camera's owner should know of it, once.
-    pub fn news(&mut self) -> Option<&'static str> {
-        self.news.take()
-    }
-
     /// Returns true if nothing can be recorded before the next key frame.
     pub fn awaits_key(&self) -> bool {
         matches!(self.phase, Phase::AwaitsKey { .. }) || self.needs_key
@@ -264,13 +256,13 @@ impl Recorder {
             if self.card_stalls(moment.now) {
                 return Some(Command::Overtaken { camera: self.camera });
             }
-            self.news = Some(
-                "sends more at once than its buffer holds: frames are lost; a larger buffer_kb \
-                 bridges that",
+            log::warn!(
+                "the camera sends more at once than its buffer holds: frames are lost: raise \
+                 buffer_kb"
             );
         }
         loop {
-            return match self.gather(ring, moment.now) {
+            return match self.gather(ring) {
                 Gathered::Nothing => {
                     self.caught_up = Some(moment.now);
                     None
@@ -279,7 +271,7 @@ impl Recorder {
                 Gathered::Fragment if self.awaits_origin(ring, moment) => None,
                 Gathered::Fragment if self.awaits_audio(ring) => None,
                 Gathered::Fragment if self.segment.as_ref().is_some_and(|it| it.is_open) => {
-                    self.append(ring, moment.now, buffers)
+                    self.append(ring, buffers)
                 }
                 Gathered::Fragment if !self.allowance.take(moment.now) => {
                     self.leave_out(ring);
@@ -318,7 +310,7 @@ impl Recorder {
         })
     }
 
-    fn append(&mut self, ring: &Ring, now: Instant, buffers: &mut Vec<Vec<u8>>) -> Option<Command> {
+    fn append(&mut self, ring: &Ring, buffers: &mut Vec<Vec<u8>>) -> Option<Command> {
         let frames = self.ledger.next()..self.next();
         let (first, _) = ring.get(frames.start)?;
         let sound_end = self.sound_end(ring);
@@ -328,8 +320,6 @@ impl Recorder {
         let audio = self.audio.run(ring);
         segment.fragments += 1;
         let end = first.decode - segment.decode_start + self.draft.span;
-        let is_long = end >= limits::SHORT_SEGMENT_TICKS
-            && now.saturating_duration_since(segment.begun) >= limits::SHORT_SEGMENT_SPAN;
         let header = Header {
             sequence_number: segment.fragments,
             decode_time: first.decode - segment.decode_start,
@@ -348,7 +338,7 @@ impl Recorder {
         segment.bytes += buffer.len() as u64;
         self.ledger.sent(frames.clone());
         self.begin_fragment();
-        if is_long {
+        if end >= limits::SHORT_SEGMENT_TICKS {
             self.excuse();
         }
         self.told_overtaken = false;
@@ -365,10 +355,7 @@ impl Recorder {
     /// Marks what the card has not finished as possibly to be sent again.
     fn fail(&mut self) {
         self.failed |= self.is_open || self.ledger.at_risk().is_some();
-        // That the segment ends is not the camera's fault, unless it sends too much.
-        if !self.told_overtaken {
-            self.excuse();
-        }
+        self.allowance.refill();
     }
 
     /// After a failure, once nothing is in flight, goes back to the first frame that is not

@@ -53,7 +53,6 @@ mod session;
 mod settings;
 mod slots;
 mod socket;
-mod sound;
 mod status;
 #[cfg(feature = "pictures")]
 mod thumbnail;

@@ -146,15 +146,16 @@ pub fn packed(codec: Codec, source: &mut Source<'_>) {
         let mut time = begin.wrapping_add(nth.wrapping_mul(3600));
         // Marks on each slice show where the first unit has two of them.
         let least = if nth_unit == 0 && marks == Marks::EachNal { 2 } else { 1 };
-        let unit = unit(codec, least, source);
+        let unit = unit(codec, least, stamps, source);
         let payloads = pack(codec, &unit, marks, source);
-        expected.push((RtpTime(time), unit));
         // Only the marker bit says that the unit before a gap is whole, and only the time that what
-        // follows is of another.
+        // follows is of another. Without what stands before its slices, a picture is whole.
         let hurt = match source.u8() {
             mark if mark < 0xe0 || marks != Marks::Last || stamps == Stamps::OneForTwo => None,
+            _ if is_prefix(codec, &unit[0]) => Some(payloads.len() - 1),
             _ => Some(source.below(payloads.len())),
         };
+        expected.push((RtpTime(time), unit));
         for (nth, (payload, ends_nal)) in payloads.iter().enumerate() {
             fed += 1;
             let is_last = nth + 1 == payloads.len();
@@ -188,10 +189,17 @@ pub fn packed(codec: Codec, source: &mut Source<'_>) {
     assert_eq!(sink.units, expected);
 }
 
-/// Up to four slices, each a key picture's, without anything that looks like a start code.
-fn unit(codec: Codec, least: usize, source: &mut Source<'_>) -> Vec<Vec<u8>> {
+/// Up to four slices, each a key picture's, perhaps with something before and behind them, without
+/// anything that looks like a start code.
+fn unit(codec: Codec, least: usize, stamps: Stamps, source: &mut Source<'_>) -> Vec<Vec<u8>> {
     let mut nals = Vec::new();
-    for nth in 0..least + source.below(5 - least) {
+    let choice = source.u8();
+    let has_more = |bit: u8| choice >> bit & 1 == 1 && stamps == Stamps::One;
+    if has_more(6) {
+        let header: &[u8] = if codec == Codec::H264 { &[0x06] } else { &[0x4e, 0x01] };
+        nals.push([header, &plain(source.piece()), &[0x80]].concat());
+    }
+    for nth in 0..least + usize::from(choice) % (5 - least) {
         // Those of H.264 are of macroblock 0 and 1, both of the same picture; those of H.265 each
         // of the block behind the last.
         let address = (nth as u8) << 4 | 0x0f;
@@ -201,15 +209,25 @@ fn unit(codec: Codec, least: usize, source: &mut Source<'_>) -> Vec<Vec<u8>> {
             (Codec::H265, 0) => &[0x26, 0x01, 0xaf],
             (Codec::H265, _) => &[0x26, 0x01, 0x20, address],
         };
-        let mut nal = header.to_vec();
-        let content = source.piece();
-        nal.extend(content.iter().enumerate().map(|(at, byte)| {
-            // Zeros may come, but never two in a row, nor last.
-            if *byte == 0 && (at % 2 == 1 || at + 1 == content.len()) { 0x80 } else { *byte }
-        }));
-        nals.push(nal);
+        nals.push([header, &plain(source.piece())].concat());
+    }
+    if has_more(7) {
+        let header: &[u8] = if codec == Codec::H264 { &[0x74] } else { &[0x50, 0x01] };
+        nals.push([header, &plain(source.piece()), &[0x80]].concat());
     }
     nals
+}
+
+/// Zeros may come, but never two in a row, nor last.
+fn plain(content: &[u8]) -> Vec<u8> {
+    let is_bad = |at: usize| at % 2 == 1 || at + 1 == content.len();
+    let plain = content.iter().enumerate();
+    plain.map(|(at, byte)| if *byte == 0 && is_bad(at) { 0x80 } else { *byte }).collect()
+}
+
+/// An SEI message stands before the slices.
+fn is_prefix(codec: Codec, nal: &[u8]) -> bool {
+    matches!((codec, nal), (Codec::H264, [0x06, ..]) | (Codec::H265, [0x4e, ..]))
 }
 
 /// Single NAL units, fragments, or all in one aggregate, perhaps with zeros behind it; and whether
@@ -221,7 +239,10 @@ fn pack(
     source: &mut Source<'_>,
 ) -> Vec<(Vec<u8>, bool)> {
     let header_bytes = codec.nal_header_bytes();
-    let size = source.below(64);
+    let choice = source.u8();
+    // The reserved bit of an FU header is to be ignored (RFC 6184 §5.8).
+    let reserved = choice >> 7 << 5;
+    let size = usize::from(choice) % 64;
     if size == 0 && marks != Marks::EachNal {
         let mut payload = if codec == Codec::H264 { vec![0x78] } else { vec![0x60, 0x01] };
         for nal in unit {
@@ -244,7 +265,7 @@ fn pack(
             let start = u8::from(nth == 0) << 7;
             let marks = start | u8::from(nth + 1 == pieces.len()) << 6;
             let head = match codec {
-                Codec::H264 => vec![nal[0] & 0xe0 | 28, marks | nal[0] & 0x1f],
+                Codec::H264 => vec![nal[0] & 0xe0 | 28, marks | reserved | nal[0] & 0x1f],
                 Codec::H265 => vec![nal[0] & 0x81 | 49 << 1, nal[1], marks | nal[0] >> 1 & 0x3f],
             };
             payloads.push(([&head, *piece].concat(), nth + 1 == pieces.len()));

@@ -13,6 +13,7 @@ mod identity;
 mod intake;
 mod jpeg;
 mod latm;
+mod marks;
 mod mountinfo;
 mod mp4_repair;
 mod mp4_scan;
@@ -54,6 +55,7 @@ pub static TARGETS: &[Target] = &[
     Target::of("mp4_scan", mp4_scan::mp4_scan, 16, 256),
     Target::of("mp4_repair", mp4_repair::mp4_repair, 4, 256),
     Target::of("identity", identity::identity, 1, 16),
+    Target::of("marks", marks::marks, 4, 256).words(marks::WORDS),
     Target::of("names", names::names, 1, 16).words(names::WORDS),
     Target::of("config", config::config, 8, 2048).words(config::WORDS),
     Target::of("config_edit", config_edit::config_edit, 8, 4096).words(config_edit::WORDS),

@@ -46,13 +46,9 @@ pub fn write_segment_head(
 }
 
 /// Appends the init segment of a live stream, whose length is unknown.
-pub fn write_live_init(
-    out: &mut Vec<u8>,
-    parameter_sets: &ParameterSets,
-    audio: Option<&AudioFormat>,
-) {
+pub fn write_live_init(out: &mut Vec<u8>, parameter_sets: &ParameterSets) {
     write_file_type(out);
-    write_movie(out, &SampleEntry::of(parameter_sets), audio, Length::Endless);
+    write_movie(out, &SampleEntry::of(parameter_sets), None, Length::Endless);
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     camera::State,
-    codec::{self, AudioFormat, ParameterSets},
+    codec::ParameterSets,
     daemon::{Daemon, Station, Watching},
     limits,
-    media::{Follower, Frame, Intake},
+    media::{Follower, Frame},
     mp4::init::write_live_init,
 };
 use std::{pin::Pin, rc::Rc};
@@ -51,8 +51,7 @@ enum Told {
 }
 
 impl Live {
-    /// `with_sound`: where the camera sends sound, and it is taken (`audio = true`).
-    pub fn new(daemon: &Rc<Daemon>, station: Rc<Station>, form: Form, with_sound: bool) -> Live {
+    pub fn new(daemon: &Rc<Daemon>, station: Rc<Station>, form: Form) -> Live {
         Live {
             daemon: Rc::clone(daemon),
             watching: station.watch(),
@@ -60,7 +59,7 @@ impl Live {
             form,
             follower: Follower::default(),
             told: Told::Nothing,
-            packer: Packer::new(with_sound.then(Box::default)),
+            packer: Packer::default(),
         }
     }
 
@@ -87,12 +86,12 @@ impl Live {
         skipped.set(skipped.get() + self.follower.take_skipped());
         let Some(next) = next else { return self.say_wait(out) };
         let (frame, _) = intake.ring.get(next)?;
-        if !self.fits(&intake, frame) {
+        if !self.fits(frame) {
             if !frame.is_key() {
                 self.follower.lose(); // in the middle of a picture group
                 return self.say_wait(out);
             }
-            if let Some(piece) = self.begin(&intake, frame, out) {
+            if let Some(piece) = self.begin(frame, out) {
                 return Some(piece);
             }
         }
@@ -102,56 +101,36 @@ impl Live {
     }
 
     /// Returns true if a frame continues the viewer's init segment and time line.
-    fn fits(&self, intake: &Intake, frame: &Frame) -> bool {
-        self.told == Told::Init
-            && !self.follower.has_jumped
-            && self.packer.fits(frame)
-            && self.fits_sound(intake)
-    }
-
-    /// A file keeps the sound that it began with.
-    fn fits_sound(&self, intake: &Intake) -> bool {
-        self.form == Form::File || self.packer.sound.as_ref().is_none_or(|it| it.fits(intake))
+    fn fits(&self, frame: &Frame) -> bool {
+        self.told == Told::Init && !self.follower.has_jumped && self.packer.fits(frame)
     }
 
     /// Starts with a key frame: appends what must precede it, if anything.
-    fn begin(&mut self, intake: &Intake, key: &Frame, out: &mut Vec<u8>) -> Option<Piece> {
-        let fits = self.packer.has_head_of(key) && self.fits_sound(intake);
-        if self.told == Told::Init && fits {
-            self.rebase(intake, key);
+    fn begin(&mut self, key: &Frame, out: &mut Vec<u8>) -> Option<Piece> {
+        if self.told == Told::Init && self.packer.has_head_of(key) {
+            self.rebase(key);
             return None;
         }
         match (self.form, &self.told) {
             // File players do not accept a second head.
             (Form::File, Told::Init) => Some(Piece::End),
             (Form::Messages, Told::Nothing | Told::Wait(_) | Told::Init) => {
-                if let Some(sound) = &mut self.packer.sound {
-                    sound.choose(intake);
-                }
-                out.extend_from_slice(mime_type(&key.parameter_sets, self.sound()).as_bytes());
+                out.extend_from_slice(mime_type(&key.parameter_sets).as_bytes());
                 self.told = Told::Codec;
                 Some(Piece::Text)
             }
             (Form::File, _) | (Form::Messages, Told::Codec) => {
-                if let (Form::File, Some(sound)) = (self.form, &mut self.packer.sound) {
-                    sound.choose(intake);
-                }
-                write_live_init(out, &key.parameter_sets, self.sound());
+                write_live_init(out, &key.parameter_sets);
                 self.told = Told::Init;
-                self.rebase(intake, key);
+                self.rebase(key);
                 Some(Piece::Binary)
             }
         }
     }
 
-    fn rebase(&mut self, intake: &Intake, key: &Frame) {
+    fn rebase(&mut self, key: &Frame) {
         self.follower.has_jumped = false;
-        self.packer.go_on_with(intake, key);
-    }
-
-    /// The sound that the head announces.
-    fn sound(&self) -> Option<&AudioFormat> {
-        self.packer.sound.as_ref()?.format()
+        self.packer.go_on_with(key);
     }
 
     /// Sends the reason for waiting, once.
@@ -180,6 +159,6 @@ impl Source for Live {
 }
 
 /// The type as Media Source Extensions expect it.
-pub(super) fn mime_type(parameter_sets: &ParameterSets, sound: Option<&AudioFormat>) -> String {
-    ["video/mp4; codecs=\"", &codec::mime(parameter_sets, sound), "\""].concat()
+pub(super) fn mime_type(parameter_sets: &ParameterSets) -> String {
+    format!("video/mp4; codecs=\"{}\"", parameter_sets.mime())
 }

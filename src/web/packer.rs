@@ -1,8 +1,7 @@
-//! Packs frames of a ring, and the sound beside them, into fragments with a time line of their own, for viewers and probes.
+//! Packs frames of a ring into fragments with a time line of their own, for viewers and probes.
 //!
 //! Spec: ISO/IEC 14496-12 §8.8.
 
-use super::sound::Sound;
 use crate::{
     codec::ParameterSets,
     limits,
@@ -21,8 +20,6 @@ pub(super) struct Packer {
     time: Ticks,
     fragments: u32,
     samples: Vec<Sample>,
-    /// `None` if none is wanted.
-    pub sound: Option<Box<Sound>>,
 }
 
 struct Base {
@@ -34,15 +31,8 @@ struct Base {
 }
 
 impl Packer {
-    pub fn new(sound: Option<Box<Sound>>) -> Packer {
-        Packer { sound, ..Packer::default() }
-    }
-
     /// Continues with this key frame.
-    pub fn go_on_with(&mut self, intake: &Intake, key: &Frame) {
-        if let Some(sound) = &mut self.sound {
-            sound.go_on_with(intake, key, self.time - key.presentation);
-        }
+    pub fn go_on_with(&mut self, key: &Frame) {
         self.base = Some(Base {
             run: key.run,
             parameter_sets: Arc::clone(&key.parameter_sets),
@@ -81,19 +71,10 @@ impl Packer {
             opens_on,
             samples: &self.samples,
         };
-        if let Some(sound) = &mut self.sound {
-            sound.gather(intake);
-        }
-        let audio = self.sound.as_ref().and_then(|sound| sound.run(intake));
-        let audio_bytes: usize =
-            audio.iter().flat_map(|it| it.samples).map(|it| it.bytes as usize).sum();
-        out.reserve_exact(header.bytes_with(audio.as_ref()) + bytes + audio_bytes);
-        header.write_with(audio.as_ref(), out);
+        out.reserve_exact(header.bytes() + bytes);
+        header.write(out);
         for (_, data) in (first..end).filter_map(|number| intake.ring.get(number)) {
             out.extend_from_slice(data);
-        }
-        if let Some(sound) = &self.sound {
-            sound.write(intake, out);
         }
         end
     }

@@ -77,8 +77,7 @@ impl Web {
             return Err(Answer::error(503, reason.to_owned()));
         }
         let place = self.media_place(head)?;
-        let with_sound = head.parameter("sound").is_some();
-        Ok((Live::new(&self.daemon, station, form, with_sound), place))
+        Ok((Live::new(&self.daemon, station, form), place))
     }
 }
 

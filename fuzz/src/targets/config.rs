@@ -42,6 +42,11 @@ pub const WORDS: &[&str] = &[
     " }",
     ", ",
     " = ",
+    "\n = 1\n",
+    "\n\"\" = 1\n",
+    "[]\n",
+    "[storage.]\n",
+    "\n. = 1\n",
     "# ",
     "1979-05-27",
     "1e3",
@@ -70,6 +75,8 @@ fn check_error(error: &Error, text: &str) {
     let Error::Wrong { line, message, .. } = error else { panic!("no file was read") };
     assert!((1..=text.matches('\n').count() + 1).contains(line), "line {line} of {text:?}");
     assert!(!message.is_empty());
+    // A key without a letter is no key, unless it is quoted.
+    assert!(!message.contains("``") || text.contains("\"\"") || text.contains("''"), "{text:?}");
 }
 
 /// The shown configuration has every section and no password.

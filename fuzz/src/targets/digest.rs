@@ -33,9 +33,37 @@ pub const WORDS: &[&str] = &[
     " = ",
 ];
 
+/// Challenges of choices: which are answered, and how.
+fn chosen(source: &mut Source<'_>) {
+    let user = || Credentials { user: "u".to_owned(), password: "p".to_owned() };
+    let qop = source.one(&["", "auth", "auth-int", "auth-int,auth", "AUTH", "token", "auth-conf"]);
+    let algorithm =
+        source.one(&["", "MD5", "md5-sess", "SHA-256", "SHA-256-sess", "SHA-512-256", "SHA"]);
+    let names_qop = source.flag();
+    let mut challenge = "Digest realm=\"r\", nonce=\"n\"".to_owned();
+    if names_qop {
+        challenge += &format!(", qop=\"{qop}\"");
+    }
+    if !algorithm.is_empty() {
+        challenge += &format!(", algorithm={algorithm}");
+    }
+    let mut authenticator = Authenticator::new(Some(user()), 7);
+    authenticator.challenged(&mut std::iter::once(challenge.as_str()));
+    let answer = authenticator.authorization("PLAY", URI);
+    let has_auth = qop.split(',').any(|it| it.eq_ignore_ascii_case("auth"));
+    let is_known = !algorithm.starts_with("SHA-512") && algorithm != "SHA";
+    let is_answered = is_known && (!names_qop || qop.is_empty() || has_auth);
+    assert_eq!(answer.is_some(), is_answered, "{challenge}");
+    if let Some(answer) = answer {
+        check(&answer, &user(), 1);
+        assert_eq!(answer.contains("qop="), names_qop && has_auth, "{challenge}: {answer}");
+    }
+}
+
 /// A user and a password, each behind its length, then `WWW-Authenticate` values, one a line.
 pub fn digest(data: &[u8]) {
     let mut source = Source::new(data);
+    chosen(&mut source.clone());
     let credentials = Credentials { user: source.text(), password: source.text() };
     let text = String::from_utf8_lossy(source.rest()).into_owned();
     let values: Vec<&str> = text.split('\n').collect();

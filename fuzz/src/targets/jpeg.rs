@@ -84,14 +84,19 @@ fn check_segments(picture: &[u8]) {
 /// A picture in pieces comes out with all its data, unless one is missing.
 fn packed(source: &mut Source<'_>) {
     let mut depacketizer = JpegDepacketizer::default();
-    let mut time = 0;
-    while !source.is_empty() && time < 50 {
-        time += 1;
+    let (mut time, mut pictures, mut before) = (0, 0, None);
+    while !source.is_empty() && pictures < 50 {
+        pictures += 1;
+        // Behind a loss that reaches into it, a picture with the stamp of the one before.
+        let begins_at = before.map_or(0, |(at, _)| at);
+        time += u32::from(before.is_none());
         let (kind, q) = (source.one(&[0, 1, 64, 65]), source.one(&[1, 50, 99, 255, 128]));
         let (width, height) = (source.u8().max(1), source.u8().max(1));
         let scan = [source.piece(), &[1]].concat();
-        let size = 1 + source.below(200);
-        let missing = Some(source.u8()).filter(|it| *it > 0xe0).map(|it| usize::from(it & 7));
+        let size = before.take().map_or(1 + source.below(200), |(_, size)| size);
+        let choice = source.u8();
+        let missing = Some(choice).filter(|it| *it > 0xe0).map(|it| usize::from(it & 7));
+        let reaches_on = missing.is_some_and(|it| it > 0) && choice & 8 != 0;
         let (mut offset, mut came) = (0, None);
         for (nth, piece) in scan.chunks(size).enumerate() {
             let [_, high, middle, low] = (offset as u32).to_be_bytes();
@@ -105,20 +110,25 @@ fn packed(source: &mut Source<'_>) {
             }
             payload.extend(piece);
             offset += piece.len();
-            if missing == Some(nth) {
+            if missing == Some(nth) || nth < begins_at || reaches_on && missing < Some(nth) {
                 continue;
             }
-            let lost = Lost(u32::from(missing.is_some_and(|it| it + 1 == nth)));
+            let is_behind_loss = missing.is_some_and(|it| it + 1 == nth);
+            let lost = Lost(u32::from(is_behind_loss || nth > 0 && nth == begins_at));
             let packet = packet(offset == scan.len(), time, &payload);
             let picture = depacketizer.handle_packet(&packet, lost).expect("it is in order");
             came = picture.map(<[u8]>::to_vec).or(came);
         }
         let pieces = scan.len().div_ceil(size);
+        let is_hurt = begins_at > 0 || missing.is_some_and(|it| it < pieces);
+        if reaches_on && missing < Some(pieces) {
+            before = missing.map(|it| (it, size));
+        }
         let Some(picture) = came else {
-            assert!(missing.is_some_and(|it| it < pieces), "a whole picture does not come");
+            assert!(is_hurt, "a whole picture does not come");
             continue;
         };
-        assert!(missing.is_none_or(|it| it >= pieces), "half a picture came");
+        assert!(!is_hurt, "half a picture came");
         check_segments(&picture);
         let end = picture.strip_suffix(&[0xff, 0xd9]).expect("it ends");
         assert!(end.ends_with(&scan) || picture.ends_with(&scan));

@@ -21,6 +21,7 @@ pub fn mp4_repair(data: &[u8]) {
         (file.duration, Some(file.layout.clone()))
     );
     check_lengths(&file, &mut Random::of(data));
+    check_fields(&file, &mut Random::of(data));
     let head_bytes = file.layout.reserve.end as usize;
     // Mostly in the media, sometimes in the head.
     let cut = match source.u8() {
@@ -60,6 +61,28 @@ fn check_lengths(file: &File, random: &mut Random) {
     let scan = scanned(&bytes, Depth::Full, usize::MAX);
     assert!(wrong == right || matches!(scan.state, State::Damaged(_)), "{wrong} for {right}");
     assert!(wrong == right || scan.fragments as usize == fragment);
+}
+
+/// A box with more fields than it has room for is seen, and costs its fragment and what follows.
+fn check_fields(file: &File, random: &mut Random) {
+    if file.ends.is_empty() {
+        return;
+    }
+    let fragment = random.below(file.ends.len());
+    let begin = match fragment {
+        0 => file.layout.reserve.end as usize,
+        _ => file.ends[fragment - 1],
+    };
+    // The last field of a tfhd, which is the default for flags that ours never use; or the flags of
+    // each sample of a trun.
+    let (kind, byte, flag) = [(b"tfhd", 7, 0x20), (b"trun", 6, 0x04)][random.below(2)];
+    let at = file.bytes[begin..].windows(4).position(|four| four == kind).expect("has one");
+    let mut bytes = file.bytes.clone();
+    assert_eq!(bytes[begin + at + byte] & flag, 0, "there is no such field");
+    bytes[begin + at + byte] |= flag;
+    let scan = scanned(&bytes, Depth::Full, usize::MAX);
+    assert!(matches!(scan.state, State::Damaged(_)), "{:?}", scan.state);
+    assert_eq!(scan.fragments as usize, fragment);
 }
 
 /// Mends a file, stopping behind each step as a power cut may.

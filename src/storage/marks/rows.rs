@@ -52,11 +52,9 @@ impl Rows {
             return;
         };
         if mark.is_watch() {
-            match self
-                .watched
-                .iter_mut()
-                .find(|it| begin.0 - it.1.0 < COVERAGE_JOIN_MS && it.0.0 - end.0 < COVERAGE_JOIN_MS)
-            {
+            let is_near =
+                |end: WallTime, begin: WallTime| begin.0.saturating_sub(end.0) < COVERAGE_JOIN_MS;
+            match self.watched.iter_mut().find(|it| is_near(it.1, begin) && is_near(end, it.0)) {
                 Some(known) => *known = (known.0.min(begin), known.1.max(end)),
                 None => self.watched.push((begin, end)),
             }
