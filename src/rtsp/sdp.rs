@@ -63,8 +63,9 @@ pub(super) fn base(fields: [Option<&str>; 2], uri: &str) -> String {
 }
 
 /// Quirk: Anjvision (SV3C SV-B01POE-1080P-L) sends `192.168.1.10:554/stream0/`; RFC 2326 §12.11
-/// requires an absolute URL.
+/// requires an absolute URL. Vikylin (YC2367C-ISU-28) sends `rtsp://rtsp://10.1.8.83:554/stream0/`.
 fn with_scheme(base: &str) -> String {
+    let base = base.strip_prefix("rtsp://").filter(|it| it.starts_with("rtsp:")).unwrap_or(base);
     if base.contains("://") { base.to_owned() } else { ["rtsp://", base].concat() }
 }
 
