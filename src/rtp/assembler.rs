@@ -31,6 +31,8 @@ pub(super) struct Assembler {
     nal: Nal,
     /// Fragmented NAL units in a row that had their end bit.
     ended: u8,
+    /// Access units in a row without a start code in a payload.
+    clean: u32,
     /// The parameter set in the making.
     parameter_set: Vec<u8>,
 }
@@ -47,6 +49,7 @@ impl Assembler {
             unit: Unit::default(),
             nal: Nal::default(),
             ended: 0,
+            clean: 0,
             parameter_set: Vec::new(),
         };
         sets.for_each(|set| assembler.collector.offer(set.as_ref()));
@@ -148,6 +151,7 @@ impl Assembler {
         self.pictures.end();
         self.after_gap = true;
         self.marker = Marker::Unproven;
+        self.clean = 0;
     }
 
     /// One whole NAL unit with its header.
@@ -216,13 +220,15 @@ impl Assembler {
         let leading = rest.iter().take_while(|byte| **byte == 0).count();
         match rest.get(leading..) {
             Some([1, behind @ ..]) if self.nal.zeros.saturating_add(leading) >= 2 => {
+                self.clean = 0;
                 self.nal_begin(sink);
                 rest = behind;
             }
             Some([_, ..]) => self.release_zeros(sink),
             _ => {}
         }
-        while let Some(position) = find_start_code(rest) {
+        while let Some(position) = find_start_code(self.suspect(rest)) {
+            self.clean = 0;
             let (before, behind) = rest.split_at_checked(position).unwrap_or((rest, &[]));
             self.emit(without_zeros(before), sink);
             self.nal_begin(sink);
@@ -231,6 +237,16 @@ impl Assembler {
         let kept = without_zeros(rest);
         self.emit(kept, sink);
         self.nal.zeros = self.nal.zeros.saturating_add(rest.len() - kept.len());
+    }
+
+    /// Where a start code may stand. Looking at every byte takes more instructions than all else that is
+    /// done to it, so a camera that sent none for long is looked at only where one begins that sends its
+    /// parameter sets and a picture in one payload.
+    fn suspect<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        match bytes.get(..BEGINNING_BYTES) {
+            Some(beginning) if self.clean >= CLEAN_MIN => beginning,
+            _ => bytes,
+        }
     }
 
     /// Ends the NAL unit, if one is open.
@@ -446,6 +462,7 @@ impl Assembler {
     /// Hands the unit out, unless it was dropped, and begins the next one.
     fn end_unit(&mut self, sink: &mut dyn Sink) {
         let unit = std::mem::take(&mut self.unit);
+        self.clean = self.clean.saturating_add(1);
         if let (State::Begun, Some(timestamp), Some(slice), Some(parameter_sets)) =
             (unit.state, unit.timestamp, unit.slice, unit.parameter_sets)
         {
@@ -470,3 +487,7 @@ pub(super) const FRAGMENT_START: u8 = 0x80;
 const FRAGMENT_END: u8 = 0x40;
 /// After so many of them in a row, a camera's end bits can be relied on.
 const ENDED_MIN: u8 = 16;
+/// After so many access units without a start code in a payload, 20 s of them, …
+pub(super) const CLEAN_MIN: u32 = 500;
+/// … it is looked for in the first bytes of a payload alone: more than an SPS has.
+const BEGINNING_BYTES: usize = 64;

@@ -1,6 +1,7 @@
 //! What cameras do against RFC 6184.
 
 use super::*;
+use crate::rtp::assembler::CLEAN_MIN;
 
 #[test]
 fn marker_bit_on_sps_pps_or_sei() {
@@ -224,6 +225,22 @@ fn annex_b_start_codes_inside_an_rtp_payload() {
         );
         assert_eq!(run.out.nals(), [[SEI.to_vec(), idr()]]);
     }
+}
+
+#[test]
+fn annex_b_start_codes_that_come_late_are_found_from_the_first_one_at_a_payload_s_beginning_on() {
+    let mut run = run();
+    for time in 0..=CLEAN_MIN {
+        run.packet(time, Mark::Set, &inter());
+    }
+    run.out.units.clear();
+    let long = filled(&[0x65, 0x88, 0x84, 0x04], 1000);
+    let slices = [&long, START_CODE, &idr_further()].concat();
+    let with_sets = [SPS, START_CODE, PPS, START_CODE, &slices].concat();
+    run.packet(2000, Mark::Set, &slices).packet(2001, Mark::Set, &with_sets);
+    run.packet(2002, Mark::Set, &slices);
+    let whole = vec![long, idr_further()];
+    assert_eq!(run.out.nals(), [vec![slices], whole.clone(), whole]);
 }
 
 #[test]
