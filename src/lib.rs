@@ -32,9 +32,8 @@
 //!   line.
 //! - **Two threads of our own.** The main thread runs everything except the card; the card thread
 //!   owns every media file, because a card can stall for seconds. Between them are bounded queues,
-//!   and two fragment buffers that go back and forth. The reactor has a third thread, which sleeps
-//!   while no socket is awaited: `runtime` explains how a recorded frame costs about one system
-//!   call.
+//!   and a fragment buffer that goes back and forth. `runtime` explains how a recorded frame costs
+//!   less than one system call.
 //! - **Other programs are children.** `process` starts them through our own binary, which ties them
 //!   to our process and limits them; `ffmpeg` runs one FFmpeg that records one camera, and judges
 //!   it by the data that became durable.
@@ -44,7 +43,7 @@
 //! # Memory
 //!
 //! Every bound is named in `limits`. Memory used while one camera is recorded: the ring
-//! (`buffer_kb`), two fragment buffers, an RTSP buffer of 68 KB, and 32 bytes per segment.
+//! (`buffer_kb`), a fragment buffer of 272 KB, an RTSP buffer of 132 KB, and 32 bytes per segment.
 
 // The layers in order: a module imports only modules above it.
 pub mod units;

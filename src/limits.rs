@@ -91,8 +91,8 @@ pub const XML_DEPTH_MAX: usize = 32;
 // --- rtsp -----------------------------------------------------------------------------------
 
 /// One `$` block: a 4-byte header and at most 65,535 bytes (RFC 2326 §10.12), plus room to read
-/// ahead.
-pub const RTSP_BUFFER_BYTES: usize = 68 * KIB;
+/// ahead: what gathers between two reads ([`GULP_BYTES`]) takes one.
+pub const RTSP_BUFFER_BYTES: usize = 132 * KIB;
 /// An SDP body; real ones stay under 4 KB. More is an error.
 pub const RTSP_BODY_BYTES_MAX: usize = 16 * KIB;
 /// Consecutive bytes that are neither a message nor a `$` block: two of the largest blocks,
@@ -175,8 +175,9 @@ pub const CARD_COMMANDS_MAX: usize = 32;
 pub const CARD_EVENTS_MAX: usize = 64;
 /// After this, a card in trouble is checked, and a failed segment tried, again.
 pub const CARD_RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// After this, a healthy card is checked again: it may be pulled while nothing is being written.
-pub const CARD_LOOK_INTERVAL: Duration = Duration::from_secs(5);
+/// After this, a healthy card is checked again: it may be pulled while nothing is being written. Of mounts the
+/// kernel tells.
+pub const CARD_LOOK_INTERVAL: Duration = Duration::from_secs(10);
 /// A card that failed, and to which nothing is being written, counts as healthy after this long
 /// without a failure.
 pub const CARD_FAILING_INTERVAL: Duration = Duration::from_secs(10);
@@ -189,8 +190,8 @@ pub const CARD_REMOUNTS_PER_HOUR_MAX: usize = 3;
 pub const REMOUNT_PERIOD: Duration = Duration::from_secs(3600);
 /// A released card is taken back automatically after this.
 pub const CARD_RELEASE_MAX: Duration = Duration::from_secs(600);
-/// How often to look for the lock file of a firmware upgrade.
-pub const LOCK_FILE_INTERVAL: Duration = Duration::from_secs(1);
+/// How often to look for the lock file of a firmware upgrade, in case the kernel does not tell of it.
+pub const LOCK_FILE_INTERVAL: Duration = Duration::from_secs(10);
 /// Recordings in one folder on FAT, which holds 32,767 of our names.
 pub const FAT_RECORDINGS_MAX: usize = 30_000;
 /// Recordings in one folder elsewhere: an 8 MB list, for machines with more memory than a board.
@@ -394,18 +395,23 @@ pub const FAILURE_TOLD_INTERVAL: Duration = Duration::from_secs(3600);
 pub const FAILURES_TOLD_MAX: usize = 8;
 /// Requested receive buffer of a camera's socket (the kernel doubles it for its own use): a batch
 /// of reading and a key frame's burst.
-pub const CAMERA_RECEIVE_BYTES: usize = 128 * KIB;
+pub const CAMERA_RECEIVE_BYTES: usize = 256 * KIB;
 /// Requested receive buffer for RTP over UDP: what 100 Mbit/s brings between two reads. The kernel
 /// charges each packet with the network driver's whole buffer.
 pub const DATAGRAM_RECEIVE_BYTES: usize = 256 * KIB;
 /// The same for RTCP: one report every few seconds.
 pub const REPORT_RECEIVE_BYTES: usize = 8 * KIB;
-/// A datagram; IP allows no more.
+/// A datagram; IP allows no more. A camera's are far smaller: once so many …
 pub const DATAGRAM_BYTES_MAX: usize = 64 * KIB;
+/// … were of what an Ethernet frame holds …
+pub const DATAGRAMS_THAT_TELL: u32 = 256;
+/// … several are taken at once, each of at most this; a longer one is lost, and is the last that is.
+pub const DATAGRAM_SLOT_BYTES: usize = 2 * KIB;
+pub const DATAGRAM_SLOTS: usize = 16;
 /// Datagrams read in one go before other tasks run: more than the buffer holds.
 pub const DATAGRAMS_AT_ONCE_MAX: usize = 512;
-/// How long datagrams accumulate before they are read while there are no viewers.
-pub const DATAGRAM_INTERVAL: Duration = Duration::from_millis(20);
+/// How long datagrams accumulate at most before they are read while there are no viewers.
+pub const DATAGRAM_INTERVAL_MAX: Duration = Duration::from_millis(100);
 /// How often the RTSP connection is read while packets come over UDP: it only carries replies to
 /// keepalives, or ends.
 pub const CONTROL_INTERVAL: Duration = Duration::from_millis(500);
@@ -431,9 +437,11 @@ pub const PATIENCE: [(Duration, Duration); 4] = [
 /// Consecutive redirects that are followed.
 pub const REDIRECTS_MAX: usize = 4;
 /// Bytes that may accumulate in the socket before it is read, while there are no viewers …
-pub const GULP_BYTES: usize = 56 * KIB;
+pub const GULP_BYTES: usize = 128 * KIB;
+/// … and those of all cameras together: the kernel counts them nearly twice, and has 2.2 MB on the board …
+pub const GULPS_BYTES: usize = 384 * KIB;
 /// … and the longest and the shortest time between two reads.
-pub const GULP_INTERVAL_MAX: Duration = Duration::from_millis(100);
+pub const GULP_INTERVAL_MAX: Duration = Duration::from_millis(250);
 pub const GULP_INTERVAL_MIN: Duration = Duration::from_millis(5);
 /// Consecutive reads from a socket that does not run dry; then other tasks run.
 pub const GULP_READS_MAX: usize = 2;
@@ -546,8 +554,8 @@ pub const FFMPEG_RING_BYTES: usize = 4 * KIB;
 // --- recorder, daemon -----------------------------------------------------------------------
 
 /// Fragments on their way to the card, over all cameras; when all are in use, the recorder waits
-/// and the ring fills.
-pub const FRAGMENT_BUFFERS: usize = 2;
+/// and the ring fills. A second one would be filled while the first is written, in a thousandth of that time.
+pub const FRAGMENT_BUFFERS: usize = 1;
 /// Capacity that a returned fragment buffer keeps: a full fragment and its header.
 pub const FRAGMENT_BUFFER_BYTES: usize = FRAGMENT_BYTES_MAX + 16 * KIB;
 /// How far sound may lag behind video before a segment is opened or cut without it.
@@ -556,7 +564,7 @@ pub const AUDIO_WAIT: Ticks = Ticks::from_seconds(1);
 /// longer): the camera's run is restarted, or the card's state gives the reason.
 pub const DURABLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often to check whether the wall clock was set and can be trusted.
-pub const CLOCK_INTERVAL: Duration = Duration::from_secs(5);
+pub const CLOCK_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a clean shutdown waits for a stalled card.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// A second signal within this time is taken for the same request: Ctrl-C reaches a whole process
@@ -786,7 +794,7 @@ const RESIDENT_BYTES: usize = (BUFFER_KB_DEFAULT as usize) * KIB
     + RTSP_BUFFER_BYTES
     + HEAD_BYTES_MAX + RTSP_BODY_BYTES_MAX // a request, an SDP
     + (REORDER_PACKETS_MAX + 1) * REORDER_PACKET_BYTES_MAX // over UDP
-    + 4 * KIB // touched pages of the datagram buffer
+    + DATAGRAM_SLOTS * DATAGRAM_SLOT_BYTES // touched pages of the datagram buffer
     + 1000 * 32 // the catalogue
     + INDEX_ENTRIES_MAX * 16
     + CARD_THREAD_STACK_BYTES

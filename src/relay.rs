@@ -22,10 +22,10 @@ mod session;
 
 use self::{client::Client, seats::Seats};
 use crate::{
-    limits, runtime,
+    limits,
+    runtime::{self, Async},
     web::{Listener, Web},
 };
-use smol::Async;
 use std::{
     net::{IpAddr, TcpStream},
     rc::Rc,

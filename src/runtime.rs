@@ -1,45 +1,52 @@
 //! The main thread: one executor, one list of sleepers, one place to park.
 //!
-//! A reactor timer costs about 13 system calls a sleep: it notifies the reactor thread, which waits
-//! in epoll through a timerfd and wakes this thread again. A recorder sleeps ten times a second for
-//! ever, so sleepers are kept here, and a sleep is one timed `futex` wait of the thread that would
-//! otherwise wait for the reactor. Sockets stay with the reactor, on its own thread.
+//! A wake costs one system call: one `epoll_pwait` whose timeout is the next sleeper's, on the thread
+//! that works. There is no reactor thread: with one, each socket that is awaited costs it an `epoll_ctl`
+//! a wait, a timer two calls, and the way to this thread three more.
+//! The clock is read twice a wake: on boards that is a system call too.
 //!
-//! `signal` has what tasks of this thread wait for: an event, a flag, a count.
+//! `socket` has the sockets, `watch` files of other programs, and
+//! `signal` what tasks of this thread wait for: an event, a flag, a count.
 
 #![expect(clippy::disallowed_methods, reason = "this is where waiting meets the clock")]
 
 mod signal;
+mod socket;
+mod watch;
 
 pub use signal::{Count, Counted, Flag, Signal};
+pub use socket::Async;
+pub use watch::Watch;
 
 use crate::limits::{WORKER_STACK_BYTES, WORKERS_MAX};
 use smol::{LocalExecutor, channel, lock::Semaphore};
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::BTreeMap,
     pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, Wake, Waker},
-    thread::{self, Thread},
+    task::{Context, Poll, Waker},
+    thread,
     time::{Duration, Instant},
 };
 
 /// Runs `future`, and the tasks it spawns on `executor`, on this thread until `future` completes.
-/// Nothing else may park the thread meanwhile: it would consume the wake-up.
 pub fn block_on<T>(executor: &LocalExecutor<'_>, future: impl Future<Output = T>) -> T {
     let mut future = pin!(executor.run(future));
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let waker = socket::bell();
     let mut context = Context::from_waker(&waker);
     loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
+        NOW.set(Some(Instant::now()));
+        while let Some(due) = next_due(now()) {
+            due.wake();
+        }
+        socket::answer_bell();
+        let result = future.as_mut().poll(&mut context);
+        NOW.set(None);
+        if let Poll::Ready(value) = result {
             return value;
         }
-        match wake_due_sleepers(Instant::now()) {
-            Wait::Never => {}
-            Wait::For(span) => thread::park_timeout(span),
-            Wait::ForEver => thread::park(),
-        }
+        socket::wait(first_deadline().map(|it| it.saturating_duration_since(Instant::now())));
     }
 }
 
@@ -56,7 +63,7 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 }
 
 pub fn sleep(span: Duration) -> Sleep {
-    sleep_until(Instant::now() + span)
+    sleep_until(now() + span)
 }
 
 /// Returns the output of `future`, or `None` if it takes longer than `limit`; the future is then
@@ -98,9 +105,10 @@ async fn set_to_work(work: Box<dyn FnOnce() + Send>) {
     }
 }
 
-/// Returns the current time, for drivers.
+/// Returns the current time, for drivers. Inside [`block_on`] it is that of the last wake, so work that
+/// takes long is not timed by it.
 pub fn now() -> Instant {
-    Instant::now()
+    NOW.get().unwrap_or_else(Instant::now)
 }
 
 pub struct Sleep {
@@ -113,7 +121,7 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if Instant::now() >= self.deadline {
+        if now() >= self.deadline {
             return Poll::Ready(());
         }
         // The list must not be borrowed while the previous waker is dropped: that may drop a
@@ -137,18 +145,6 @@ impl Drop for Sleep {
     }
 }
 
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
 #[derive(Default)]
 struct Sleepers {
     list: BTreeMap<(Instant, u64), Waker>,
@@ -157,43 +153,26 @@ struct Sleepers {
 
 thread_local! {
     static SLEEPERS: RefCell<Sleepers> = RefCell::default();
+    static NOW: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-enum Wait {
-    Never,
-    For(Duration),
-    ForEver,
+/// Takes a sleeper whose deadline has passed off the list, in the order of their deadlines.
+fn next_due(now: Instant) -> Option<Waker> {
+    // Not borrowed while waking: a waker may drop a sleeper.
+    SLEEPERS.with_borrow_mut(|sleepers| {
+        let first = sleepers.list.first_entry()?;
+        (first.key().0 <= now).then(|| first.remove())
+    })
 }
 
-fn wake_due_sleepers(now: Instant) -> Wait {
-    let mut wait = Wait::ForEver;
-    loop {
-        // Not borrowed while waking: a waker may drop a sleeper.
-        let due = SLEEPERS.with_borrow_mut(|sleepers| {
-            let first = sleepers.list.first_entry()?;
-            let deadline = first.key().0;
-            if deadline <= now {
-                return Some(first.remove());
-            }
-            if !matches!(wait, Wait::Never) {
-                wait = Wait::For(deadline - now);
-            }
-            None
-        });
-        match due {
-            Some(waker) => {
-                waker.wake();
-                wait = Wait::Never;
-            }
-            None => return wait,
-        }
-    }
+fn first_deadline() -> Option<Instant> {
+    SLEEPERS.with_borrow(|sleepers| Some(sleepers.list.first_key_value()?.0.0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{fs, path::Path};
+    use std::{fs, path::Path, task::Wake};
 
     struct Note(u64, Arc<Mutex<Vec<u64>>>);
 
@@ -213,7 +192,9 @@ mod tests {
             assert!(sleep.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
             sleep
         });
-        wake_due_sleepers(later + Duration::from_millis(20));
+        while let Some(due) = next_due(later + Duration::from_millis(20)) {
+            due.wake();
+        }
         assert_eq!(*order.lock().unwrap(), [10, 20]);
     }
 

@@ -1,11 +1,17 @@
-//! System calls missing from std and the crates: timed waits on the boards, adjtimex, and proc(5).
+//! System calls missing from std and the crates: timed waits on the boards, many datagrams at once, adjtimex,
+//! and proc(5).
 //!
 //! The clock is set here as well, beside what asks how it is. rustix has no adjtimex and libc's is
 //! unsafe; this file is the only one with `unsafe`.
 
 #![expect(unsafe_code, reason = "system calls through libc; see the comment at each")]
 
-use crate::units::WallTime;
+use crate::{limits::DATAGRAM_SLOTS, units::WallTime};
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::fd::{AsRawFd as _, BorrowedFd},
+};
 
 /// True when the kernel's clock is kept by NTP (`STA_UNSYNC` is clear).
 pub fn clock_is_synchronised() -> bool {
@@ -80,6 +86,83 @@ mod futex {
             private = const libc::FUTEX_PRIVATE_FLAG,
             wait = const libc::FUTEX_WAIT_BITSET,
         )
+    }
+}
+
+/// A datagram in its slot.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Datagram {
+    pub bytes: usize,
+    /// It was longer than the slot.
+    pub is_cut: bool,
+    pub from: Option<SocketAddr>,
+}
+
+/// Receives datagrams that wait, each into its part of `buffer`, with one system call (recvmmsg(2)).
+/// Returns how many there were.
+///
+/// # Errors
+/// Those of recvmsg(2), if the first one fails; `WouldBlock` if there is none.
+pub fn receive_datagrams(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    slot_bytes: usize,
+    into: &mut [Datagram; DATAGRAM_SLOTS],
+) -> io::Result<usize> {
+    // SAFETY: These are plain old data for which all zeroes is a valid value.
+    let (mut names, mut pieces, mut messages) = unsafe {
+        (
+            std::mem::zeroed::<[libc::sockaddr_in6; DATAGRAM_SLOTS]>(),
+            std::mem::zeroed::<[libc::iovec; DATAGRAM_SLOTS]>(),
+            std::mem::zeroed::<[libc::mmsghdr; DATAGRAM_SLOTS]>(),
+        )
+    };
+    let mut slots: u32 = 0;
+    let parts = names.iter_mut().zip(&mut pieces).zip(&mut messages);
+    for (slot, ((name, piece), message)) in buffer.chunks_exact_mut(slot_bytes.max(1)).zip(parts) {
+        piece.iov_base = slot.as_mut_ptr().cast();
+        piece.iov_len = slot.len();
+        message.msg_hdr.msg_name = (&raw mut *name).cast();
+        message.msg_hdr.msg_namelen = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
+        message.msg_hdr.msg_iov = piece;
+        message.msg_hdr.msg_iovlen = 1;
+        slots += 1;
+    }
+    // Not the function of that name: musl's tries a newer call first, which the boards' kernel lacks.
+    //
+    // SAFETY: `messages` has `slots` messages, each with a name and a piece of memory that outlive the
+    // call and are written to by nothing else; there is no timeout.
+    let count = unsafe {
+        libc::syscall(
+            libc::SYS_recvmmsg,
+            socket.as_raw_fd(),
+            messages.as_mut_ptr(),
+            slots,
+            libc::MSG_DONTWAIT,
+            std::ptr::null_mut::<libc::timespec>(),
+        )
+    };
+    let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+    for ((to, message), name) in into.iter_mut().zip(&messages).zip(&names).take(count) {
+        *to = Datagram {
+            bytes: message.msg_len as usize,
+            is_cut: message.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
+            from: address(name),
+        };
+    }
+    Ok(count)
+}
+
+fn address(name: &libc::sockaddr_in6) -> Option<SocketAddr> {
+    let port = u16::from_be(name.sin6_port);
+    match libc::c_int::from(name.sin6_family) {
+        libc::AF_INET6 => Some((Ipv6Addr::from(name.sin6_addr.s6_addr), port).into()),
+        libc::AF_INET => {
+            // SAFETY: The kernel wrote a `sockaddr_in`, which is shorter and as aligned.
+            let name = unsafe { (&raw const *name).cast::<libc::sockaddr_in>().read() };
+            Some((Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr)), port).into())
+        }
+        _ => None,
     }
 }
 

@@ -24,7 +24,6 @@
 //! ├─ live         frames of a ring as endless MP4
 //! ├─ packer       frames → fragments
 //! ├─ settings     the configuration, shown and changed
-//! ├─ watch        when another program sets the password
 //! ├─ find         looks for cameras
 //! ├─ probe        tests a camera before it is saved
 //! └─ assets       the page itself, in the binary
@@ -58,7 +57,6 @@ mod status;
 mod thumbnail;
 mod times;
 mod viewers;
-mod watch;
 
 pub(crate) use self::{link::bound, listener::Listener, viewers::MediaPlace};
 
@@ -76,12 +74,12 @@ use self::{
 use crate::{
     daemon::{Daemon, Station},
     limits,
-    runtime::{self, Count},
+    runtime::{self, Async, Count},
     storage::{catalog::Catalog, reader::Reader},
     sys,
 };
 use picoserve::{Config, Router, Server, Timeouts, time};
-use smol::{Async, lock::Mutex};
+use smol::lock::Mutex;
 use std::{
     cell::RefCell,
     fs, io,

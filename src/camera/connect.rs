@@ -1,8 +1,11 @@
 //! From a camera's host and port to a connected socket, within one time limit.
 
 use super::Error;
-use crate::{http::url::Target, limits, runtime};
-use smol::Async;
+use crate::{
+    http::url::Target,
+    limits,
+    runtime::{self, Async},
+};
 use std::{
     io,
     net::{SocketAddr, TcpStream, ToSocketAddrs as _},
@@ -87,7 +90,7 @@ fn share(deadline: Instant, left: u32) -> Instant {
 
 async fn connect_until(address: SocketAddr, deadline: Instant) -> Result<Async<TcpStream>, Error> {
     let limit = deadline.saturating_duration_since(runtime::now());
-    let connected = runtime::timeout(limit, Async::<TcpStream>::connect(address)).await;
+    let connected = runtime::timeout(limit, Async::connect(address)).await;
     let socket = connected
         .ok_or(Error::ConnectTimeout(address))?
         .map_err(|source| Error::Connect { address, source })?;

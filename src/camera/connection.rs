@@ -7,7 +7,7 @@ use super::{
     Error,
     arrivals::Count,
     audio,
-    datagrams::Ports,
+    datagrams::{Inbox, Ports},
     pace::Pace,
     reception::Reception,
     trouble::{Diagnosis, Trouble},
@@ -22,13 +22,13 @@ use crate::{
         self, Counters, Delivery, Greeting, LowerTransport, Options, Output, PacketKind,
         Presentation, Session, Tracks, Transport,
     },
-    runtime,
+    runtime::{self, Async},
     units::WallTime,
 };
-use smol::{Async, future, io::AsyncWriteExt as _};
+use smol::future;
 use std::{
     cell::RefCell,
-    io::{self, Read as _},
+    io,
     net::TcpStream,
     time::{Duration, Instant},
 };
@@ -54,8 +54,8 @@ pub struct Connection {
     manner: Manner,
     /// The UDP ports, a pair for each track.
     ports: Vec<Ports>,
-    /// Buffer for one datagram.
-    datagram: Vec<u8>,
+    /// Buffer for datagrams.
+    inbox: Inbox,
     /// When the connection is read next while packets come over UDP.
     next_control: Instant,
     reception: Reception,
@@ -112,14 +112,16 @@ impl Connection {
             socket,
             session: Session::new(target, options, now),
             manner,
-            datagram: vec![0; if ports.is_empty() { 0 } else { limits::DATAGRAM_BYTES_MAX }],
+            inbox: Inbox::default(),
+            pace: ports
+                .first()
+                .map_or_else(Pace::of_stream, |ports| Pace::of_datagrams(ports.buffer_bytes())),
             ports,
             next_control: now,
             reception: Reception::new(now),
             presentation: None,
             diagnosis: None,
             outgoing: Vec::new(),
-            pace: Pace::new(),
             backlog: Backlog::None,
         };
         connection.collect_requests(now);
@@ -251,14 +253,16 @@ impl Connection {
         for _ in 0..limits::GULP_READS_MAX {
             let space = self.session.space();
             let wanted = space.len();
-            let count = match self.socket.get_ref().read(space) {
+            let count = match self.socket.read_now(space) {
                 Ok(0) => return Err(Error::Session(self.session.disconnected())),
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(self.broken(error)),
             };
-            self.pace.read(count, now);
+            if !self.comes_as_datagrams() {
+                self.pace.read(count, now);
+            }
             self.session.filled(count);
             let messages = self.session.counters().messages;
             began |= self.drain(intake, now)?;
@@ -292,12 +296,15 @@ impl Connection {
                 let nth = if sound_first { self.ports.len() - 1 - nth } else { nth };
                 let Some(ports) = self.ports.get(nth) else { continue };
                 let Some(track) = ports.track() else { continue };
-                while left > 0
-                    && let Some(count) = ports.receive(kind, &mut self.datagram)
-                {
-                    left -= 1;
-                    let bytes = self.datagram.get(..count).unwrap_or_default();
-                    self.reception.take(track, kind, bytes, intake, now)?;
+                while left > 0 && ports.receive(kind, &mut self.inbox) {
+                    for bytes in self.inbox.datagrams() {
+                        left = left.saturating_sub(1);
+                        self.pace.read(bytes.len(), now);
+                        self.reception.take(track, kind, bytes, intake, now)?;
+                    }
+                    if self.inbox.is_last() {
+                        break;
+                    }
                 }
             }
         }
@@ -338,9 +345,10 @@ impl Connection {
         deadline = deadline.min(self.reception.arrivals.deadline(self.manner.silence));
         let as_datagrams = self.comes_as_datagrams();
         if !watched {
+            self.socket.leave();
+            self.ports.iter().for_each(Ports::leave);
             let pause = match self.backlog {
                 Backlog::Some => limits::GULP_INTERVAL_MIN,
-                Backlog::None if as_datagrams => limits::DATAGRAM_INTERVAL,
                 Backlog::None => self.pace.interval(),
             };
             return expired(deadline.min(now + pause)).await;

@@ -4,12 +4,18 @@
 //! Spec: RFC 3550 §11 (RTP on an even port, RTCP on the next).
 //! Knows nothing of: packets, tracks.
 
-use crate::{limits, rtsp::PacketKind};
-use smol::Async;
+use crate::{
+    limits,
+    limits::{DATAGRAM_BYTES_MAX, DATAGRAM_SLOT_BYTES, DATAGRAM_SLOTS, DATAGRAMS_THAT_TELL},
+    rtsp::PacketKind,
+    runtime::Async,
+    sys::{self, Datagram},
+};
 use std::{
     cell::Cell,
     io,
     net::{IpAddr, SocketAddr, UdpSocket},
+    os::fd::AsFd as _,
 };
 
 /// The two ports of one track.
@@ -25,6 +31,76 @@ pub(super) struct Ports {
     /// Whether the RTP and RTCP sockets are connected to these: then the kernel drops datagrams
     /// from elsewhere before they fill a buffer.
     connected: [Cell<bool>; 2],
+}
+
+/// Datagrams that were received together, in slots of one buffer.
+#[derive(Default)]
+pub(super) struct Inbox {
+    buffer: Vec<u8>,
+    /// Of each slot.
+    slot_bytes: usize,
+    size: Size,
+    received: [Datagram; DATAGRAM_SLOTS],
+    count: usize,
+    camera: Option<IpAddr>,
+}
+
+/// What datagrams to expect.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Size {
+    /// Any size. So many in a row fit a slot.
+    Any(u32),
+    Slot,
+    /// Any, for good: one came that did not fit.
+    Large,
+}
+
+impl Default for Size {
+    fn default() -> Size {
+        Size::Any(0)
+    }
+}
+
+impl Inbox {
+    /// The camera's datagrams, in the order of their arrival.
+    pub fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
+        let slots = self.buffer.chunks(self.slot_bytes.max(1)).zip(&self.received).take(self.count);
+        let is_whole = |it: &Datagram| !it.is_cut && it.from.map(|from| from.ip()) == self.camera;
+        slots.filter_map(move |(slot, it)| slot.get(..it.bytes).filter(|_| is_whole(it)))
+    }
+
+    /// Whether nothing else had arrived.
+    pub fn is_last(&self) -> bool {
+        self.slot_bytes == DATAGRAM_SLOT_BYTES && self.count < DATAGRAM_SLOTS
+    }
+
+    fn receive(&mut self, socket: &UdpSocket, camera: IpAddr) -> io::Result<()> {
+        self.count = 0;
+        self.camera = Some(camera);
+        if let Size::Any(DATAGRAMS_THAT_TELL..) = self.size {
+            self.size = Size::Slot;
+        }
+        self.slot_bytes = match self.size {
+            Size::Slot => DATAGRAM_SLOT_BYTES,
+            Size::Any(_) | Size::Large => DATAGRAM_BYTES_MAX,
+        };
+        self.buffer.resize(DATAGRAM_BYTES_MAX, 0);
+        self.count = sys::receive_datagrams(
+            socket.as_fd(),
+            &mut self.buffer,
+            self.slot_bytes,
+            &mut self.received,
+        )?;
+        for it in self.received.iter().take(self.count) {
+            self.size = match self.size {
+                Size::Any(_) if it.bytes > DATAGRAM_SLOT_BYTES => Size::Any(0),
+                Size::Any(fitting) => Size::Any(fitting + 1),
+                Size::Slot if it.is_cut => Size::Large,
+                size => size,
+            };
+        }
+        Ok(())
+    }
 }
 
 impl Ports {
@@ -78,30 +154,44 @@ impl Ports {
         let _ = socket.get_ref().send_to(bytes, to);
     }
 
-    /// Receives the camera's next waiting datagram and returns its length; `None` if there is none.
+    /// Receives datagrams that wait; returns false if there are none.
     ///
     /// Quirk: cameras send from other ports than they announced, so only the address is compared.
-    pub fn receive(&self, kind: PacketKind, into: &mut [u8]) -> Option<usize> {
+    pub fn receive(&self, kind: PacketKind, inbox: &mut Inbox) -> bool {
         let [rtp, rtcp] = &self.connected;
         let (socket, told, connected) = match kind {
-            PacketKind::Rtp => (self.rtp.get_ref(), self.to.map(|(rtp, _)| rtp), rtp),
-            PacketKind::Rtcp => (self.rtcp.get_ref(), self.to.map(|(_, rtcp)| rtcp), rtcp),
+            PacketKind::Rtp => (&self.rtp, self.to.map(|(rtp, _)| rtp), rtp),
+            PacketKind::Rtcp => (&self.rtcp, self.to.map(|(_, rtcp)| rtcp), rtcp),
         };
         for _ in 0..limits::DATAGRAMS_AT_ONCE_MAX {
-            match socket.recv_from(into) {
-                Ok((count, from)) if from.ip() == self.camera.ip() => {
-                    if told == Some(from.port()) && !connected.get() {
-                        connected.set(socket.connect(from).is_ok());
-                    }
-                    return Some(count);
-                }
-                // From another address; or an ICMP error about an earlier packet, reported once.
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+            match socket.attempt(|socket| inbox.receive(socket, self.camera.ip())) {
+                Ok(()) => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                // An ICMP error about an earlier packet, reported once.
                 Err(_) => {}
             }
         }
-        None
+        if inbox.is_last() {
+            socket.drained();
+        }
+        if let Some(told) = told.filter(|_| !connected.get()) {
+            let told = SocketAddr::new(self.camera.ip(), told);
+            let mut received = inbox.received.iter().take(inbox.count);
+            if received.any(|it| it.from == Some(told)) {
+                connected.set(socket.get_ref().connect(told).is_ok());
+            }
+        }
+        inbox.count > 0
+    }
+
+    /// What the kernel keeps of RTP packets until they are read, as it counts.
+    pub fn buffer_bytes(&self) -> usize {
+        rustix::net::sockopt::socket_recv_buffer_size(self.rtp.get_ref()).unwrap_or(0)
+    }
+
+    /// No longer has the thread woken by each packet.
+    pub fn leave(&self) {
+        self.rtp.leave();
     }
 
     /// Waits for an RTP packet from any sender.
@@ -144,6 +234,17 @@ mod tests {
         Ports::bind(HERE, SocketAddr::from((camera, 554))).unwrap()
     }
 
+    /// The length of the next datagram.
+    fn receive(ports: &Ports, kind: PacketKind) -> Option<usize> {
+        let mut inbox = Inbox::default();
+        while ports.receive(kind, &mut inbox) {
+            if let Some(bytes) = inbox.datagrams().next() {
+                return Some(bytes.len());
+            }
+        }
+        None
+    }
+
     fn send(to: u16, bytes: &[u8]) {
         let socket = UdpSocket::bind((HERE, 0)).unwrap();
         assert_eq!(socket.send_to(bytes, (HERE, to)).unwrap(), bytes.len());
@@ -162,20 +263,19 @@ mod tests {
     #[test]
     fn what_the_camera_sends_is_taken_from_whichever_port() {
         let ports = ports([127, 0, 0, 1]);
-        let mut buffer = [0; 100];
-        assert_eq!(ports.receive(PacketKind::Rtp, &mut buffer), None);
+        assert_eq!(receive(&ports, PacketKind::Rtp), None);
         send(ports.rtp_port(), b"rtp");
         send(ports.rtp_port() + 1, b"rtcp");
-        assert_eq!(ports.receive(PacketKind::Rtp, &mut buffer), Some(3));
-        assert_eq!(ports.receive(PacketKind::Rtcp, &mut buffer), Some(4));
-        assert_eq!(ports.receive(PacketKind::Rtcp, &mut buffer), None);
+        assert_eq!(receive(&ports, PacketKind::Rtp), Some(3));
+        assert_eq!(receive(&ports, PacketKind::Rtcp), Some(4));
+        assert_eq!(receive(&ports, PacketKind::Rtcp), None);
     }
 
     #[test]
     fn what_a_stranger_sends_is_not_taken() {
         let ports = ports([127, 0, 0, 99]);
         send(ports.rtp_port(), b"rtp");
-        assert_eq!(ports.receive(PacketKind::Rtp, &mut [0; 100]), None);
+        assert_eq!(receive(&ports, PacketKind::Rtp), None);
     }
 
     #[test]
@@ -186,20 +286,15 @@ mod tests {
         let from_its_port = |bytes: &[u8]| {
             camera.rtp.get_ref().send_to(bytes, (HERE, ports.rtp_port())).unwrap();
         };
-        let mut buffer = [0; 100];
         send(ports.rtp_port(), b"another");
-        assert_eq!(
-            ports.receive(PacketKind::Rtp, &mut buffer),
-            Some(7),
-            "nobody else is known yet"
-        );
+        assert_eq!(receive(&ports, PacketKind::Rtp), Some(7), "nobody else is known yet");
         from_its_port(b"one");
-        assert_eq!(ports.receive(PacketKind::Rtp, &mut buffer), Some(3));
+        assert_eq!(receive(&ports, PacketKind::Rtp), Some(3));
         send(ports.rtp_port(), b"another");
-        assert_eq!(ports.receive(PacketKind::Rtp, &mut buffer), None);
+        assert_eq!(receive(&ports, PacketKind::Rtp), None);
         from_its_port(b"two");
-        assert_eq!(ports.receive(PacketKind::Rtp, &mut buffer), Some(3));
-        assert_eq!(camera.receive(PacketKind::Rtp, &mut buffer), Some(EMPTY_PACKET.len()));
+        assert_eq!(receive(&ports, PacketKind::Rtp), Some(3));
+        assert_eq!(receive(&camera, PacketKind::Rtp), Some(EMPTY_PACKET.len()));
     }
 
     #[test]
@@ -208,16 +303,37 @@ mod tests {
         let mut ports = ports([127, 0, 0, 1]);
         ports.send(PacketKind::Rtcp, b"to nobody yet");
         ports.open(0, Some((camera.rtp_port(), camera.rtp_port() + 1)), b"report");
-        let mut buffer = [0; 100];
         for _ in 0..limits::PUNCHES {
-            assert_eq!(camera.receive(PacketKind::Rtp, &mut buffer), Some(EMPTY_PACKET.len()));
-            assert_eq!(camera.receive(PacketKind::Rtcp, &mut buffer), Some(6));
+            assert_eq!(receive(&camera, PacketKind::Rtp), Some(EMPTY_PACKET.len()));
+            assert_eq!(receive(&camera, PacketKind::Rtcp), Some(6));
         }
-        assert_eq!(camera.receive(PacketKind::Rtcp, &mut buffer), None);
+        assert_eq!(receive(&camera, PacketKind::Rtcp), None);
         // A closed port replies with an error, which must not end the reception.
         drop(camera);
         ports.send(PacketKind::Rtp, b"x");
         send(ports.rtp_port(), b"rtp");
-        assert_eq!(ports.receive(PacketKind::Rtp, &mut buffer), Some(3));
+        assert_eq!(receive(&ports, PacketKind::Rtp), Some(3));
+    }
+
+    #[test]
+    fn many_small_datagrams_come_at_once_and_a_large_one_makes_room_for_all_to_come() {
+        let ports = ports([127, 0, 0, 1]);
+        let mut inbox = Inbox::default();
+        let mut sizes = |sent: &[usize]| {
+            sent.iter().for_each(|&size| send(ports.rtp_port(), &vec![7; size]));
+            let (mut sizes, mut calls) = (Vec::new(), 0);
+            while ports.receive(PacketKind::Rtp, &mut inbox) {
+                sizes.extend(inbox.datagrams().map(<[u8]>::len));
+                calls += 1;
+            }
+            (sizes, calls)
+        };
+        for _ in 0..DATAGRAMS_THAT_TELL {
+            assert_eq!(sizes(&[1400]), (vec![1400], 1));
+        }
+        let many: Vec<usize> = (0..20).map(|nth| 1400 + nth).collect();
+        assert_eq!(sizes(&many), (many, 2));
+        assert_eq!(sizes(&[1, 9000, 2]), (vec![1, 2], 1), "the large one is lost");
+        assert_eq!(sizes(&[1, 9000, 2]), (vec![1, 9000, 2], 3));
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     },
 };
 use std::{
-    io::{self, Read as _, Write as _},
+    io,
     net::{IpAddr, UdpSocket},
     rc::Rc,
     time::Instant,
@@ -135,8 +135,8 @@ impl Client {
     /// Reads what has arrived, without waiting.
     fn read(&mut self) -> Result<(), End> {
         let mut buffer = [0; 2048];
-        loop {
-            match self.seat.socket.get_ref().read(&mut buffer) {
+        while self.seat.socket.is_readable() {
+            match self.seat.socket.read_now(&mut buffer) {
                 Ok(0) => return Err(End::Done),
                 Ok(count) => {
                     // Before it plays, only requests that are admitted keep a client its place.
@@ -153,6 +153,7 @@ impl Client {
                 Err(error) => return Err(error.into()),
             }
         }
+        Ok(())
     }
 
     /// The length of the request at the front of what was read. Reports of the client are taken as
@@ -382,7 +383,7 @@ impl Client {
 
     async fn write_all(&self, mut bytes: &[u8]) -> Result<(), End> {
         while !bytes.is_empty() {
-            let written = self.seat.socket.write_with(|mut socket| socket.write(bytes));
+            let written = self.seat.socket.write(bytes);
             let written = runtime::timeout(limits::WEB_WRITE_TIMEOUT, written).await;
             match written.ok_or(End::Done)?? {
                 0 => return Err(End::Done),

@@ -6,10 +6,9 @@
 
 use crate::{
     limits,
-    runtime::{Count, Counted},
+    runtime::{Async, Count, Counted},
     web::access::Source,
 };
-use smol::Async;
 use std::{
     cell::{Cell, RefCell},
     net::{IpAddr, Shutdown, TcpStream},

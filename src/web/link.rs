@@ -11,12 +11,14 @@ use super::{
     access::{Pass, Peer, Refusal},
     answer,
 };
-use crate::{limits, runtime};
+use crate::{
+    limits,
+    runtime::{self, Async},
+};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use smol::Async;
 use std::{
     cell::{Cell, RefCell},
-    io::{self, Read as _, Write as _},
+    io::{self, Write as _},
     net::{Shutdown, TcpStream},
     os::{fd::AsFd, unix::net::UnixStream},
     time::Instant,
@@ -79,26 +81,23 @@ impl Stream {
 
     pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Stream::Tcp(socket) => socket.read_with(|mut socket| socket.read(buffer)).await,
-            Stream::Unix(socket) => socket.read_with(|mut socket| socket.read(buffer)).await,
+            Stream::Tcp(socket) => socket.read(buffer).await,
+            Stream::Unix(socket) => socket.read(buffer).await,
         }
     }
 
     pub async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Stream::Tcp(socket) => socket.write_with(|mut socket| socket.write(bytes)).await,
-            Stream::Unix(socket) => socket.write_with(|mut socket| socket.write(bytes)).await,
+            Stream::Tcp(socket) => socket.write(bytes).await,
+            Stream::Unix(socket) => socket.write(bytes).await,
         }
     }
 
-    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            match self.write(bytes).await? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                count => bytes = bytes.get(count..).unwrap_or_default(),
-            }
+    pub async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Stream::Tcp(socket) => socket.write_all(bytes).await,
+            Stream::Unix(socket) => socket.write_all(bytes).await,
         }
-        Ok(())
     }
 
     pub fn shut_down(&self, how: Shutdown) {

@@ -7,9 +7,9 @@ use crate::{
     config::Config,
     daemon::Daemon,
     limits,
-    runtime::{self, Count},
+    runtime::{self, Async, Count},
 };
-use smol::{Async, future};
+use smol::future;
 use std::{
     io,
     net::{SocketAddr, TcpListener, TcpStream},
@@ -88,8 +88,8 @@ pub(super) async fn hold_off(name: &str, error: &io::Error) {
 }
 
 fn listen(address: SocketAddr) -> io::Result<Async<TcpListener>> {
-    let listener = Async::<TcpListener>::bind(address)?;
+    let listener = TcpListener::bind(address)?;
     // Connections waiting there cost kernel memory.
-    rustix::net::listen(listener.get_ref(), limits::WEB_BACKLOG)?;
-    Ok(listener)
+    rustix::net::listen(&listener, limits::WEB_BACKLOG)?;
+    Async::new(listener)
 }

@@ -9,9 +9,14 @@ use super::{
     answer::Answer,
     link::{Link, Occupation},
     routes::Asked,
-    watch::Watch,
 };
-use crate::{config::Auth, daemon::history::Kind, http::request::Head, limits, runtime};
+use crate::{
+    config::Auth,
+    daemon::history::Kind,
+    http::request::Head,
+    limits,
+    runtime::{self, Watch},
+};
 use serde::Deserialize;
 use serde_json::json;
 use std::{net::IpAddr, rc::Rc};
@@ -192,7 +197,7 @@ impl Web {
     /// Applies changes of the configuration and of the password file.
     pub(super) async fn follow_config(self: Rc<Self>) {
         let file = password::path(&self.daemon.options.config_file);
-        let watch = Watch::new(&file);
+        let watch = Watch::content(&file);
         if let Err(error) = &watch {
             log::debug!("web: {} is not watched: {error}", file.display());
         }

@@ -13,9 +13,8 @@ use super::{
 };
 use crate::{
     limits,
-    runtime::{self, Count},
+    runtime::{self, Async, Count},
 };
-use smol::Async;
 use std::{cell::RefCell, cmp::Reverse, net::Shutdown, os::unix::net::UnixListener, rc::Rc};
 
 /// The connections that have a place.
@@ -95,7 +94,7 @@ impl Web {
     pub(super) async fn serve_control(self: Rc<Self>, listener: Async<UnixListener>) {
         loop {
             match listener.accept().await {
-                Ok((socket, _)) => self.take(Stream::Unix(socket), Peer::Unix),
+                Ok(socket) => self.take(Stream::Unix(socket), Peer::Unix),
                 Err(error) => hold_off("web", &error).await,
             }
         }

@@ -14,7 +14,6 @@ use crate::{
     runtime,
     still::whole_jpeg,
 };
-use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// An HTTP URL that returns a JPEG.
 pub struct Page {
@@ -110,7 +109,7 @@ fn question(target: &Target, path: &str, authorization: Option<&str>) -> String 
 
 async fn ask(connector: &mut Connector, question: &str) -> Result<Response, Error> {
     let broken = camera::Error::Broken;
-    let mut socket = connector.connect().await?;
+    let socket = connector.connect().await?;
     socket.write_all(question.as_bytes()).await.map_err(broken)?;
     let mut response = Response::default();
     let mut bytes = vec![0; SNAPSHOT_READ_BYTES];

@@ -9,10 +9,10 @@ use crate::{
     limits::{SNAPSHOT_TIMEOUT, TEARDOWN_TIMEOUT},
     rtp::{JpegDepacketizer, JpegError, Order, Packet, Receiver},
     rtsp::{Options, Output, PacketKind, Presentation, Session, Tracks},
-    runtime,
+    runtime::{self, Async},
 };
-use smol::{Async, future, io::AsyncWriteExt as _};
-use std::{io, io::Read as _, net::TcpStream, time::Instant};
+use smol::future;
+use std::{io, net::TcpStream, time::Instant};
 
 /// A session for pictures, separate from the recorded one.
 pub struct Stream {
@@ -123,7 +123,7 @@ impl Stream {
             Ok(())
         };
         future::or(readable, expired).await?;
-        match self.socket.get_ref().read(self.session.space()) {
+        match self.socket.read_now(self.session.space()) {
             Ok(0) => return Err(camera::Error::Session(self.session.disconnected()).into()),
             Ok(count) => self.session.filled(count),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

@@ -1,10 +1,10 @@
-//! Watches a file that other programs replace.
+//! Watches a file of other programs.
 //!
 //! With inotify(7): nothing is polled, and nothing waits for the card.
 //! Knows nothing of: the file's content.
 
+use super::Async;
 use rustix::fs::inotify::{self, CreateFlags, Reader, WatchFlags};
-use smol::Async;
 use std::{
     ffi::OsString,
     io,
@@ -14,24 +14,42 @@ use std::{
 };
 
 /// Watches a file's folder, because the file itself is replaced.
-pub(super) struct Watch {
+pub struct Watch {
     events: Async<OwnedFd>,
     name: OsString,
 }
 
 impl Watch {
+    /// Watches whether the file is written or replaced.
+    ///
     /// # Errors
     /// The folder is missing, or the kernel has no inotify.
-    pub fn new(file: &Path) -> io::Result<Watch> {
+    pub fn content(file: &Path) -> io::Result<Watch> {
+        Watch::new(file, WatchFlags::CLOSE_WRITE | WatchFlags::MOVED_TO)
+    }
+
+    /// Watches whether the file comes or goes.
+    ///
+    /// # Errors
+    /// As [`Watch::content`].
+    pub fn existence(file: &Path) -> io::Result<Watch> {
+        let comes = WatchFlags::CREATE | WatchFlags::MOVED_TO;
+        Watch::new(file, comes | WatchFlags::DELETE | WatchFlags::MOVED_FROM)
+    }
+
+    fn new(file: &Path, changes: WatchFlags) -> io::Result<Watch> {
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
         let events = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        let written = WatchFlags::CLOSE_WRITE | WatchFlags::MOVED_TO | WatchFlags::ONLYDIR;
-        inotify::add_watch(&events, folder.unwrap_or(Path::new(".")), written)?;
+        inotify::add_watch(
+            &events,
+            folder.unwrap_or(Path::new(".")),
+            changes | WatchFlags::ONLYDIR,
+        )?;
         let name = file.file_name().unwrap_or_default().to_owned();
         Ok(Watch { events: Async::new(events)?, name })
     }
 
-    /// Returns after the file was written or replaced; never if watching fails.
+    /// Returns after a change; never if watching fails.
     pub async fn changed(&self) {
         // Room for an event with the longest name.
         let mut room = [MaybeUninit::uninit(); 512];
@@ -45,6 +63,7 @@ impl Watch {
                     }
                 }
                 Err(rustix::io::Errno::AGAIN) => {
+                    self.events.drained();
                     if self.events.readable().await.is_err() {
                         return std::future::pending().await;
                     }
