@@ -31,6 +31,7 @@ mod gate;
 pub mod history;
 mod live;
 mod lock;
+mod lookout;
 pub mod marks;
 mod memory;
 mod reload;
@@ -205,6 +206,8 @@ impl Daemon {
         let executor = Rc::clone(&self.executor);
         runtime::spawn(&executor, Rc::clone(&self).follow_card());
         runtime::spawn(&executor, Rc::clone(&self).follow_clock());
+        runtime::spawn(&executor, Rc::clone(&self).follow_mounts());
+        runtime::spawn(&executor, Rc::clone(&self).follow_upgrades());
         runtime::spawn(&executor, async { match process::reap().await {} });
         self.start_cameras(&executor);
         let reloads = executor.spawn(Rc::clone(&self).follow_reloads());

@@ -58,6 +58,8 @@ pub struct Recorder {
     told_overtaken: bool,
     /// When the card last had all that there was.
     caught_up: Option<Instant>,
+    /// There was work, but no buffer for it.
+    awaits_buffer: bool,
     last_duration: Ticks,
 }
 
@@ -104,6 +106,7 @@ impl Recorder {
             failed: false,
             told_overtaken: false,
             caught_up: None,
+            awaits_buffer: false,
             last_duration: LAST_DURATION_DEFAULT,
         }
     }
@@ -228,6 +231,11 @@ impl Recorder {
         self.ledger.durable(end);
     }
 
+    /// Returns true if the last [`Recorder::poll`] had work, but no buffer for it.
+    pub fn awaits_buffer(&self) -> bool {
+        self.awaits_buffer
+    }
+
     /// Returns the next command, if there is work and a buffer for it. Call it until it returns
     /// `None` whenever frames arrived, a buffer came back or the card's state changed, and after
     /// each of the calls above.
@@ -239,6 +247,7 @@ impl Recorder {
         moment: Moment,
         buffers: &mut Vec<Vec<u8>>,
     ) -> Option<Command> {
+        self.awaits_buffer = false;
         if self.failed && !self.recover(ring) {
             return None;
         }
@@ -267,7 +276,10 @@ impl Recorder {
                     self.caught_up = Some(moment.now);
                     None
                 }
-                Gathered::Fragment if buffers.is_empty() => None,
+                Gathered::Fragment if buffers.is_empty() => {
+                    self.awaits_buffer = true;
+                    None
+                }
                 Gathered::Fragment if self.awaits_origin(ring, moment) => None,
                 Gathered::Fragment if self.awaits_audio(ring) => None,
                 Gathered::Fragment if self.segment.as_ref().is_some_and(|it| it.is_open) => {

@@ -40,6 +40,7 @@ pub use self::messages::{
     Mended, OpenError, Place, Recording, Refused, SegmentStart, Settings, SpanAction, SpanDone,
     SpanError, SpanWish,
 };
+use self::queue::Volume;
 pub use self::queue::{Closed, Receiver};
 use self::{card::Card, catalog::Catalog, disk::Disk};
 use crate::limits::{CARD_COMMANDS_MAX, CARD_EVENTS_MAX, CARD_THREAD_STACK_BYTES};
@@ -168,7 +169,12 @@ impl Driver {
             card.wrote_for(clock().saturating_duration_since(began));
         }
         while let Some(event) = card.poll() {
-            self.outbox.send(event)?;
+            // A buffer that comes back well is not news, unless one is waited for.
+            let volume = match event {
+                Event::Returned { result: Ok(()), .. } => Volume::Quiet,
+                _ => Volume::Loud,
+            };
+            self.outbox.send(event, volume)?;
         }
         Ok(())
     }

@@ -19,6 +19,7 @@ impl Daemon {
     pub(super) async fn follow_card(self: Rc<Self>) {
         while let Ok(event) = self.desk.storage.events().recv().await {
             self.handle(event);
+            self.desk.storage.events().be_eager(false);
             self.pump_all();
             self.progress.notify();
         }

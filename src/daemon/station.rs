@@ -305,12 +305,18 @@ impl Station {
             let next = unsent
                 .take()
                 .or_else(|| recorder.poll(&intake.ring, moment, &mut desk.buffers.borrow_mut()));
-            let Some(mut command) = next else { return };
+            let Some(mut command) = next else {
+                if recorder.awaits_buffer() {
+                    desk.storage.events().be_eager(true);
+                }
+                return;
+            };
             if let Command::Open { start, .. } = &mut command {
                 start.cause = self.absence.borrow().cause();
             }
             if let Err(refused) = desk.send(command) {
                 *unsent = Some(refused);
+                desk.storage.events().be_eager(true);
                 return;
             }
         }

@@ -184,6 +184,10 @@ impl<D: Disk> Card<D> {
                 self.lock_ignored = self.disk.exists(&self.settings.lock_file);
                 self.take_back(now);
             }
+            Command::Look => {
+                self.next_lock_check = now;
+                self.next_look = now;
+            }
             Command::Configure(settings) => self.configure(*settings, now),
             Command::Clock { wall, clock, up_ms } => self.set_wall(wall, clock, up_ms, now),
             Command::Overtaken { camera } => self.overtaken(camera, now),

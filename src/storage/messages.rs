@@ -123,6 +123,8 @@ pub enum Command {
     Release,
     /// Takes the card back; answered by its state.
     Resume,
+    /// Looks at the card now: a mount or the lock file changed.
+    Look,
     /// Applies new settings. Segments of cameras whose ids are missing are closed, or all segments
     /// if the paths changed.
     Configure(Box<Settings>),

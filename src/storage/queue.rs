@@ -16,6 +16,7 @@ pub(super) fn queue<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
         events: VecDeque::with_capacity(capacity),
         capacity,
         waker: None,
+        is_eager: true,
         ends: Ends::Both,
     };
     let shared = Arc::new(Shared { state: Mutex::new(state), room: Condvar::new() });
@@ -42,6 +43,8 @@ struct State<T> {
     capacity: usize,
     /// The waiting task's.
     waker: Option<Waker>,
+    /// It is woken by quiet events too.
+    is_eager: bool,
     ends: Ends,
 }
 
@@ -51,13 +54,19 @@ enum Ends {
     One,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Volume {
+    Loud,
+    Quiet,
+}
+
 /// The other end has been dropped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Closed;
 
 impl<T> Sender<T> {
-    /// Sends an event; waits while the queue is full.
-    pub(super) fn send(&self, event: T) -> Result<(), Closed> {
+    /// Sends an event; waits while the queue is full. A quiet one wakes nobody unless it is asked for.
+    pub(super) fn send(&self, event: T, volume: Volume) -> Result<(), Closed> {
         let mut state = self.0.lock();
         while state.events.len() == state.capacity && state.ends == Ends::Both {
             state = self.0.room.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -66,7 +75,8 @@ impl<T> Sender<T> {
             return Err(Closed);
         }
         state.events.push_back(event);
-        let waker = state.waker.take();
+        let is_heard = volume == Volume::Loud || state.is_eager;
+        let waker = if is_heard { state.waker.take() } else { None };
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
@@ -98,6 +108,18 @@ impl<T> Receiver<T> {
             Poll::Pending
         })
         .await
+    }
+
+    /// Whether quiet events are waited for, too.
+    pub fn be_eager(&self, is_eager: bool) {
+        let mut state = self.0.lock();
+        state.is_eager = is_eager;
+        let is_due = is_eager && !state.events.is_empty();
+        let waker = if is_due { state.waker.take() } else { None };
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     #[cfg(test)]
@@ -143,13 +165,51 @@ impl<T> Drop for Receiver<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use std::thread;
+    use super::{
+        Volume::{Loud, Quiet},
+        *,
+    };
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering::Relaxed},
+        task::{Context, Wake},
+        thread,
+    };
+
+    struct Bell(AtomicUsize);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_quiet_event_waits_for_a_loud_one_or_for_somebody_who_needs_it() {
+        let bell = Arc::new(Bell(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&bell));
+        let mut context = Context::from_waker(&waker);
+        for is_needed in [false, true] {
+            let (sender, receiver) = queue(3);
+            let mut waiting = Box::pin(receiver.recv());
+            receiver.be_eager(false);
+            assert!(waiting.as_mut().poll(&mut context).is_pending());
+            let before = bell.0.load(Relaxed);
+            sender.send(1, Quiet).unwrap();
+            assert_eq!(bell.0.load(Relaxed), before);
+            match is_needed {
+                false => sender.send(2, Loud).unwrap(),
+                true => receiver.be_eager(true),
+            }
+            assert_eq!(bell.0.load(Relaxed), before + 1);
+            assert_eq!(waiting.as_mut().poll(&mut context), Poll::Ready(Ok(1)));
+        }
+    }
 
     #[test]
     fn events_come_in_order_through_a_queue_that_is_smaller() {
         let (sender, receiver) = queue(3);
-        let thread = thread::spawn(move || (0..1000).try_for_each(|number| sender.send(number)));
+        let thread =
+            thread::spawn(move || (0..1000).try_for_each(|number| sender.send(number, Loud)));
         for number in 0..1000 {
             assert_eq!(receiver.recv_blocking(), Ok(number));
         }
@@ -160,7 +220,7 @@ mod tests {
     #[test]
     fn what_was_sent_before_the_end_is_still_read() {
         let (sender, receiver) = queue(3);
-        sender.send(1).unwrap();
+        sender.send(1, Loud).unwrap();
         drop(sender);
         assert_eq!((receiver.recv_blocking(), receiver.recv_blocking()), (Ok(1), Err(Closed)));
     }
@@ -168,8 +228,8 @@ mod tests {
     #[test]
     fn a_sender_that_waits_for_room_learns_that_nobody_reads() {
         let (sender, receiver) = queue(1);
-        sender.send(1).unwrap();
-        let thread = thread::spawn(move || sender.send(2));
+        sender.send(1, Loud).unwrap();
+        let thread = thread::spawn(move || sender.send(2, Loud));
         drop(receiver);
         assert_eq!(thread.join().unwrap(), Err(Closed));
     }

@@ -96,7 +96,7 @@ impl Bench {
             ring,
             recorder: Recorder::new(CameraId(3), SEGMENT, 1000),
             card: Card::default(),
-            buffers: vec![Vec::new(); limits::FRAGMENT_BUFFERS],
+            buffers: vec![Vec::new(); 2],
             frames: Vec::new(),
             wall: WallTime(1_000_000),
             begin: runtime::now(),

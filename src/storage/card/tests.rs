@@ -104,6 +104,13 @@ impl Bench {
         std::iter::from_fn(|| self.card.poll()).collect()
     }
 
+    /// The events of a look that the card was asked for.
+    fn looked(&mut self) -> Vec<Event> {
+        let mut events = self.send(Command::Look);
+        events.extend(self.pass(SECOND));
+        events
+    }
+
     /// Lets time pass, with a tick whenever one is due.
     fn pass(&mut self, time: Duration) -> Vec<Event> {
         let end = self.now + time;

@@ -67,7 +67,15 @@ fn absent_a_card_pulled_while_nothing_is_written_is_noticed() {
     let mut bench = Bench::new();
     bench.pass(60 * SECOND);
     bench.disk.set_mount(no_card());
-    assert_eq!(states(&bench.pass(5 * SECOND)), ["absent"]);
+    assert_eq!(states(&bench.pass(10 * SECOND)), ["absent"]);
+}
+
+#[test]
+fn absent_a_card_that_is_unmounted_while_nothing_is_written_is_noticed_at_once() {
+    let mut bench = Bench::new();
+    bench.pass(60 * SECOND);
+    bench.disk.set_mount(no_card());
+    assert_eq!(states(&bench.looked()), ["absent"]);
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn a_link_in_the_place_of_a_cameras_folder_stops_that_camera_alone() {
     bench.append(YARD);
     bench.pass(10 * SECOND);
     fs::remove_file(bench.path("gate")).unwrap();
-    let events = bench.pass(6 * SECOND);
+    let events = bench.pass(11 * SECOND);
     assert_eq!(states(&events), ["absent", "ok"]);
     assert_eq!(bench.record(GATE, 1), 0);
     assert!(bench.has("gate/000.mp4"));

@@ -136,7 +136,7 @@ fn a_card_that_goes_is_let_go_of_and_what_was_open_is_mended_when_it_is_back() {
     bench.write(0, 3);
     bench.pass(SECOND);
     bench.disk.set_mount(Mount::Absent("pulled".into()));
-    let events = bench.pass(6 * SECOND);
+    let events = bench.pass(11 * SECOND);
     assert_eq!(closed(&events), [(0, Ending::GivenUp)]);
     assert_eq!(states(&events), ["absent"]);
     bench.write(1, 1);
