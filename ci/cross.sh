@@ -79,6 +79,7 @@ with_zig() {
 	--test)
 		shift
 		# A test that fails unwinds.
+		export SMOLNVR_UNWINDS=yes
 		export "CARGO_TARGET_${name}_RUSTFLAGS=-Clink-self-contained=no -Cforce-unwind-tables=yes"
 		export CARGO_UNSTABLE_BUILD_STD=std,panic_unwind CARGO_UNSTABLE_BUILD_STD_FEATURES=panic-unwind
 		export "CARGO_TARGET_${name}_RUNNER=qemu-arm-static"

@@ -166,6 +166,15 @@ fn address(name: &libc::sockaddr_in6) -> Option<SocketAddr> {
     }
 }
 
+/// Names the calling thread, in the place of musl's: std asks for no other thread. For another one
+/// musl writes to a file whose path it makes by `snprintf`, of which it has no other use here: 7 KB.
+#[cfg(all(target_arch = "arm", target_env = "musl"))]
+#[unsafe(no_mangle)]
+extern "C" fn pthread_setname_np(_: libc::pthread_t, name: *const libc::c_char) -> libc::c_int {
+    // SAFETY: the name is a C string, as pthread_setname_np(3) has it.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name) }
+}
+
 /// 32 bytes that nobody can guess, from the kernel; `None` while it has too little to make them of.
 /// Never waits: just after a board's start that could take minutes.
 pub fn random() -> Option<[u8; 32]> {
