@@ -53,9 +53,10 @@ main() {
 }
 
 with_zig() {
+	# thumb: musl too is Thumb-2 code (.cargo/config.toml).
 	case $target in
-	armv7-unknown-linux-musleabi) SMOLNVR_ZIG_TARGET="-target arm-linux-musleabi -mcpu=generic+v7a+soft_float" ;;
-	armv7-unknown-linux-musleabihf) SMOLNVR_ZIG_TARGET="-target arm-linux-musleabihf -mcpu=generic+v7a+vfp3d16" ;;
+	armv7-unknown-linux-musleabi) SMOLNVR_ZIG_TARGET="-target thumb-linux-musleabi -mcpu=generic+v7a+soft_float+thumb2" ;;
+	armv7-unknown-linux-musleabihf) SMOLNVR_ZIG_TARGET="-target thumb-linux-musleabihf -mcpu=generic+v7a+vfp3d16+thumb2" ;;
 	aarch64-unknown-linux-musl) SMOLNVR_ZIG_TARGET="-target aarch64-linux-musl" ;;
 	*)
 		echo "cross: no zig target for $target" >&2

@@ -196,7 +196,7 @@ pub fn run(
     });
     serve(&daemon)?;
     // As a separate task it is polled when woken, not whenever this thread is.
-    let run = executor.spawn(Rc::clone(&daemon).run(signals));
+    let run = runtime::task(&executor, Rc::clone(&daemon).run(signals));
     runtime::block_on(&executor, run);
     Ok(())
 }
@@ -210,7 +210,7 @@ impl Daemon {
         runtime::spawn(&executor, Rc::clone(&self).follow_upgrades());
         runtime::spawn(&executor, async { match process::reap().await {} });
         self.start_cameras(&executor);
-        let reloads = executor.spawn(Rc::clone(&self).follow_reloads());
+        let reloads = runtime::task(&executor, Rc::clone(&self).follow_reloads());
         future::or(self.follow_signals(&mut signals), self.until_asked_to_end()).await;
         reloads.cancel().await;
         self.end.begun.raise();

@@ -10,16 +10,18 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is where waiting meets the clock")]
 
+mod job;
 mod signal;
 mod socket;
 mod watch;
 
+pub use job::{Job, job};
 pub use signal::{Count, Counted, Flag, Signal};
 pub use socket::Async;
 pub use watch::Watch;
 
 use crate::limits::{WORKER_STACK_BYTES, WORKERS_MAX};
-use smol::{LocalExecutor, channel, lock::Semaphore};
+use smol::{LocalExecutor, Task, lock::Semaphore};
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
@@ -50,11 +52,19 @@ pub fn block_on<T>(executor: &LocalExecutor<'_>, future: impl Future<Output = T>
     }
 }
 
-/// Spawns a detached task. Boxing gives all tasks one type, so that the executor's code is in the
-/// binary only once.
+/// Spawns a detached task.
 pub fn spawn(executor: &LocalExecutor<'static>, future: impl Future<Output = ()> + 'static) {
+    task(executor, future).detach();
+}
+
+/// Spawns a task. Boxing gives all tasks one type, so that the executor's code is in the binary only
+/// once.
+pub fn task(
+    executor: &LocalExecutor<'static>,
+    future: impl Future<Output = ()> + 'static,
+) -> Task<()> {
     let future: Pin<Box<dyn Future<Output = ()>>> = Box::pin(future);
-    executor.spawn(future).detach();
+    executor.spawn(future)
 }
 
 /// Returns a future that completes at `deadline`. Cancel-safe; only inside [`block_on`].
@@ -80,16 +90,13 @@ pub async fn timeout<T>(limit: Duration, future: impl Future<Output = T>) -> Opt
 /// own, at most [`WORKERS_MAX`] at once. There is no pool: its idle threads would keep waking up,
 /// and there is work only once a day. Dropping the future does not cancel the work.
 pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    let (reply, answer) = channel::bounded(1);
-    let work = move || {
-        let _ = reply.try_send(work()); // the caller may have been dropped
-    };
-    set_to_work(Box::new(work)).await;
-    answer.recv().await.expect("work ends with its answer")
+    let (job, answer) = job(work);
+    set_to_work(job).await;
+    answer.await.expect("work ends with its answer")
 }
 
 /// Not generic, so that it is in the binary only once.
-async fn set_to_work(work: Box<dyn FnOnce() + Send>) {
+async fn set_to_work(work: Job) {
     static WORKERS: Semaphore = Semaphore::new(WORKERS_MAX);
     let turn = WORKERS.acquire().await;
     let work = Arc::new(Mutex::new(Some((work, turn))));
@@ -231,7 +238,7 @@ mod tests {
     #[test]
     fn work_that_nobody_waits_for_any_more_is_done() {
         let executor = LocalExecutor::new();
-        let (done, seen) = channel::bounded(1);
+        let (done, seen) = smol::channel::bounded(1);
         block_on(&executor, async {
             let work = unblock(move || done.send_blocking(7));
             let _ = smol::future::poll_once(Box::pin(work)).await;

@@ -74,7 +74,7 @@ use self::{
 use crate::{
     daemon::{Daemon, Station},
     limits,
-    runtime::{self, Async, Count},
+    runtime::{self, Async, Count, Signal},
     storage::{catalog::Catalog, reader::Reader},
     sys,
 };
@@ -176,15 +176,16 @@ impl Web {
         self.daemon.desk.storage.catalog().lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `job` to completion even if the client disconnects; `None` if the daemon is ending.
-    async fn to_its_end<T: 'static>(&self, job: impl Future<Output = T> + 'static) -> Option<T> {
-        let (reply, answer) = smol::channel::bounded(1);
-        let task = async move {
-            // The client may be gone.
-            let _ = reply.try_send(job.await);
-        };
-        self.daemon.executor.spawn(task).detach();
-        answer.recv().await.ok()
+    /// Runs `job` to completion even if the client disconnects.
+    async fn to_its_end<T: 'static>(&self, job: impl Future<Output = T> + 'static) -> T {
+        let (done, outcome) = (Signal::default(), Rc::new(RefCell::new(None)));
+        let (ended, kept) = (done.clone(), Rc::clone(&outcome));
+        runtime::spawn(&self.daemon.executor, async move {
+            let value = job.await;
+            kept.replace(Some(value));
+            ended.notify();
+        });
+        done.until_some(|| outcome.take()).await
     }
 }
 

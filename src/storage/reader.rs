@@ -4,7 +4,10 @@
 //! Knows nothing of: HTTP.
 
 use super::disk::{Access, Disk as _, linux::LinuxDisk};
-use crate::limits;
+use crate::{
+    limits,
+    runtime::{self, Job},
+};
 use std::{
     cell::RefCell,
     fs::File,
@@ -14,8 +17,6 @@ use std::{
     sync::mpsc::{self, SyncSender, TrySendError},
     thread,
 };
-
-type Job = Box<dyn FnOnce() + Send>;
 
 /// Runs jobs one after another. Dropping it ends the thread after the queued jobs.
 pub struct Reader(SyncSender<Job>);
@@ -40,16 +41,16 @@ impl Reader {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<T> {
-        let (reply, answer) = smol::channel::bounded(1);
-        let job = Box::new(move || {
-            // The caller may have been dropped.
-            let _ = reply.try_send(job());
-        });
+        let (job, answer) = runtime::job(job);
+        self.queue(job)?;
+        answer.await.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn queue(&self, job: Job) -> io::Result<()> {
         self.0.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => io::ErrorKind::ResourceBusy,
-            TrySendError::Disconnected(_) => io::ErrorKind::BrokenPipe,
-        })?;
-        answer.recv().await.map_err(|_| io::ErrorKind::BrokenPipe.into())
+            TrySendError::Full(_) => io::ErrorKind::ResourceBusy.into(),
+            TrySendError::Disconnected(_) => io::ErrorKind::BrokenPipe.into(),
+        })
     }
 }
 

@@ -128,7 +128,7 @@ impl Web {
             let answer = answer.await;
             answer.and_then(|it| web.access.borrow_mut().verified(it, runtime::now()))
         });
-        checked.await.unwrap_or(Err(Refusal::Busy))
+        checked.await
     }
 
     /// `GET /api/session`.

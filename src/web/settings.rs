@@ -33,7 +33,7 @@ impl Web {
             };
             web.take_up(change, reach).await
         });
-        changed.await.unwrap_or(Answer::error(503, "the daemon is shutting down"))
+        changed.await
     }
 
     /// Writes the change and puts it into effect.

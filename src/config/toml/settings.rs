@@ -15,9 +15,7 @@ impl<'de> Deserializer<'de> for &Node {
         let result = match &self.value {
             Value::Text(text) => visitor.visit_str(text),
             Value::Integer(number) => visitor.visit_i64(*number),
-            Value::Fraction(_) => {
-                Err(de::Error::invalid_type(Unexpected::Other("a fraction"), &visitor))
-            }
+            Value::Fraction(_) => Err(self.unlike(&visitor)),
             Value::Boolean(is_so) => visitor.visit_bool(*is_so),
             Value::List(list) => {
                 let mut nodes = Nodes { rest: list.iter(), last: self };
@@ -28,6 +26,40 @@ impl<'de> Deserializer<'de> for &Node {
             }
         };
         result.map_err(|wrong| wrong.or_at(self.span.start))
+    }
+
+    // What has no other kind is asked for no other, so that no code for the others is in the binary.
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
+        let Value::Table(table) = &self.value else { return Err(self.unlike(&visitor)) };
+        let entries = Entries { rest: table.entries.iter(), last: None };
+        visitor.visit_map(entries).map_err(|wrong| wrong.or_at(self.span.start))
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        let Value::List(list) = &self.value else { return Err(self.unlike(&visitor)) };
+        let mut nodes = Nodes { rest: list.iter(), last: self };
+        visitor.visit_seq(&mut nodes).map_err(|wrong| wrong.or_at(nodes.last.span.start))
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        let Value::Text(text) = &self.value else { return Err(self.unlike(&visitor)) };
+        visitor.visit_str(text).map_err(|wrong: Wrong| wrong.or_at(self.span.start))
+    }
+
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        let Value::Integer(number) = self.value else { return Err(self.unlike(&visitor)) };
+        visitor.visit_i64(number).map_err(|wrong: Wrong| wrong.or_at(self.span.start))
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        let Value::Boolean(is_so) = self.value else { return Err(self.unlike(&visitor)) };
+        visitor.visit_bool(is_so)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -44,8 +76,22 @@ impl<'de> Deserializer<'de> for &Node {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
-        unit unit_struct newtype_struct seq tuple tuple_struct map struct identifier ignored_any
+        i8 i16 i32 i128 u8 u16 u32 u64 u128 f32 f64 char str bytes byte_buf option unit unit_struct
+        newtype_struct tuple tuple_struct map identifier ignored_any
+    }
+}
+
+impl Node {
+    fn unlike(&self, expected: &dyn de::Expected) -> Wrong {
+        let found = match &self.value {
+            Value::Text(text) => Unexpected::Str(text),
+            Value::Integer(number) => Unexpected::Signed(*number),
+            Value::Fraction(_) => Unexpected::Other("a fraction"),
+            Value::Boolean(is_so) => Unexpected::Bool(*is_so),
+            Value::List(_) => Unexpected::Seq,
+            Value::Table(_) => Unexpected::Map,
+        };
+        <Wrong as de::Error>::invalid_value(found, expected).or_at(self.span.start)
     }
 }
 
