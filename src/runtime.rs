@@ -5,7 +5,7 @@
 //! a wait, a timer two calls, and the way to this thread three more.
 //! The clock is read twice a wake: on boards that is a system call too.
 //!
-//! `socket` has the sockets, `watch` files of other programs, and
+//! `socket` has the sockets, `watch` files of other programs, `job` work for other threads, and
 //! `signal` what tasks of this thread wait for: an event, a flag, a count.
 
 #![expect(clippy::disallowed_methods, reason = "this is where waiting meets the clock")]
