@@ -16,6 +16,7 @@ mod chromium;
 mod clip;
 mod clip_of_many;
 mod commands;
+mod conformance;
 mod control;
 mod crowd;
 mod engines;
