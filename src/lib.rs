@@ -65,6 +65,7 @@ pub mod picture;
 pub mod rtp;
 pub mod rtsp;
 pub mod media;
+pub mod motion;
 pub mod still;
 pub mod mp4;
 pub mod clip;

@@ -88,6 +88,26 @@ pub const HEAD_FIELDS_MAX: usize = 64;
 /// error.
 pub const XML_DEPTH_MAX: usize = 32;
 
+// --- motion ---------------------------------------------------------------------------------
+
+/// Cells across and down of what motion is looked for in, each of 6 bytes: a cell is a block of 8x8
+/// pixels up to 768 of them, and 2x2 or 4x4 blocks of larger pictures.
+pub const MOTION_CELLS_SIDE_MAX: usize = 96;
+
+/// Between two pictures in which motion is looked for: people and cars are in several of them …
+pub const MOTION_INTERVAL: Duration = Duration::from_millis(500);
+/// … but of large pictures only so many bytes a second are looked at: 640x360 has 20 KB, for 1 to 2 %
+/// of a board's processor …
+pub const MOTION_BYTES_PER_SECOND: u64 = 128 * 1024;
+/// … and none that was looked at before.
+pub const MOTION_PICTURE_AGE_MAX: Duration = Duration::from_millis(100);
+/// A camera that gave no picture is asked again after this.
+pub const MOTION_RETRY_INTERVAL: Duration = Duration::from_secs(10);
+/// What was watched ends so long after the last look.
+pub const MOTION_WATCHED: Duration = Duration::from_secs(15);
+/// Parts of a picture in which motion does not count.
+pub const MOTION_AREAS_MAX: usize = 16;
+
 // --- rtsp -----------------------------------------------------------------------------------
 
 /// One `$` block: a 4-byte header and at most 65,535 bytes (RFC 2326 §10.12), plus room to read

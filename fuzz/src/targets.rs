@@ -12,6 +12,7 @@ mod http_form;
 mod identity;
 mod intake;
 mod jpeg;
+mod jpeg_means;
 mod latm;
 mod marks;
 mod mountinfo;
@@ -46,6 +47,7 @@ pub static TARGETS: &[Target] = &[
     Target::of("h264", h264::h264, 8, 512),
     Target::of("h265", h265::h265, 8, 512),
     Target::of("jpeg", jpeg::jpeg, 4, 4096),
+    Target::of("jpeg_means", jpeg_means::jpeg_means, 8, 128),
     Target::of("aac", aac::aac, 4, 1024).words(aac::WORDS),
     Target::of("latm", latm::latm, 4, 1024).words(latm::WORDS),
     Target::of("opus", opus::opus, 2, 1024),
