@@ -20,7 +20,7 @@ mod toml;
 mod values;
 
 pub use store::{ChangeError, Reach, change, edited, left_over};
-pub use values::{Bounded, CameraName, CameraUrl, HttpUrl, LogLevel, OneOrMore, Record};
+pub use values::{Bounded, CameraName, CameraUrl, HttpUrl, LogLevel, Mask, OneOrMore, Record};
 
 use crate::{limits, rtsp::LowerTransport};
 use serde::{Deserialize, Serialize};
@@ -94,6 +94,22 @@ pub struct Camera {
     pub snapshot: Snapshot,
     #[serde(default = "Camera::default_snapshot_interval")]
     pub snapshot_interval_ms: Bounded<100, 60_000>,
+    #[serde(default)]
+    pub motion: Motion,
+    #[serde(default = "Camera::default_sensitivity")]
+    pub motion_sensitivity: Bounded<1, 9>,
+    #[serde(default)]
+    pub motion_mask: Mask,
+}
+
+/// What sees motion in front of a camera.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Motion {
+    #[default]
+    Off,
+    /// We, in its small JPEG.
+    Jpeg,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -276,6 +292,9 @@ impl Camera {
             _ if is_by_ffmpeg && self.record == Record::Events => {
                 Some("everything is recorded: record = \"events\" requires engine = \"native\"")
             }
+            _ if self.motion == Motion::Jpeg && self.snapshot == Snapshot::Off => {
+                Some("no motion is seen: motion = \"jpeg\" looks at snapshots")
+            }
             _ if is_by_ffmpeg && self.audio => {
                 Some("no sound is recorded: audio = true requires engine = \"native\"")
             }
@@ -320,6 +339,10 @@ impl Camera {
 
     fn default_buffer() -> Bounded<256, 65_536> {
         Bounded::of(limits::BUFFER_KB_DEFAULT)
+    }
+
+    fn default_sensitivity() -> Bounded<1, 9> {
+        Bounded::of(5)
     }
 
     fn default_snapshot_interval() -> Bounded<100, 60_000> {

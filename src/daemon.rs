@@ -11,6 +11,7 @@
 //! ├─ wishes    requests from the page and the command line
 //! ├─ spans     requests about all recordings between two times
 //! ├─ marks     what happens, as sources say
+//! ├─ motion    what moves, as a camera's pictures show
 //! ├─ desk      the way to the card thread
 //! ├─ time      what keeps the clock
 //! ├─ watchdog  whether a camera's frames become durable
@@ -34,6 +35,7 @@ mod lock;
 mod lookout;
 pub mod marks;
 mod memory;
+mod motion;
 mod reload;
 mod spans;
 mod station;
@@ -294,7 +296,7 @@ impl Daemon {
     /// [`limits::SHUTDOWN_TIMEOUT`] has passed.
     async fn stop(&self, stations: &[Rc<Station>]) {
         for station in stations {
-            station.stop();
+            station.stop(self);
         }
         let done = self.until(|| stations.iter().all(|station| station.is_done()));
         if runtime::timeout(limits::SHUTDOWN_TIMEOUT, done).await.is_none() {

@@ -37,6 +37,7 @@ mod keep;
 mod lifecycle;
 mod live;
 mod marks;
+mod motion;
 mod openapi;
 mod package;
 mod page;

@@ -19,6 +19,8 @@ pub enum Pictures {
     /// With its length.
     #[default]
     Whole,
+    /// Another picture, whole.
+    Of(Vec<u8>),
     /// The same after so long.
     Late(Duration),
     Chunked,
@@ -198,7 +200,11 @@ fn request(input: &mut impl BufRead) -> io::Result<Option<(String, Option<String
 }
 
 fn send(mut out: &TcpStream, pictures: &Pictures) -> io::Result<()> {
-    let length = PICTURE.len();
+    let picture = match pictures {
+        Pictures::Of(picture) => picture,
+        _ => PICTURE,
+    };
+    let length = picture.len();
     let head =
         |fields: &str| format!("HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n{fields}\r\n");
     match pictures {
@@ -247,7 +253,7 @@ fn send(mut out: &TcpStream, pictures: &Pictures) -> io::Result<()> {
                 thread::sleep(*span);
             }
             write!(out, "{}", head(&format!("Content-Length: {length}\r\n")))?;
-            out.write_all(PICTURE)
+            out.write_all(picture)
         }
     }
 }

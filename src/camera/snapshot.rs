@@ -83,6 +83,14 @@ impl Snapshots {
         Snapshots::with(camera.name.as_str(), Ways::new(camera, video, seed), interval)
     }
 
+    /// Pictures that are looked at for motion, more often than people look: only those that the
+    /// camera itself makes.
+    pub fn of_motion(camera: &config::Camera, seed: u64) -> Snapshots {
+        // A camera's name has no dot, so this one is unique in the log.
+        let name = [camera.name.as_str(), ".motion"].concat();
+        Snapshots::with(&name, Ways::pages(camera, seed), limits::MOTION_PICTURE_AGE_MAX)
+    }
+
     fn with(name: &str, ways: Ways, interval: Duration) -> Snapshots {
         Snapshots {
             name: name.to_owned(),

@@ -2,7 +2,7 @@
 
 use super::{Arguments, Usage, print};
 use crate::{
-    config::{self, Engine, Record},
+    config::{self, Engine, Motion, Record},
     daemon, runtime,
     storage::disk::{Disk as _, Mount, linux::LinuxDisk},
     tool::Tool,
@@ -45,7 +45,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
             Record::Off => "recorded on request",
         };
         let sound = if camera.audio && camera.left_out().is_none() { ", with sound" } else { "" };
-        let _ = writeln!(text, "camera {name}: {}, {record}{sound}", camera.url.0);
+        let motion = if camera.motion == Motion::Off { "" } else { ", watched for motion" };
+        let _ = writeln!(text, "camera {name}: {}, {record}{sound}{motion}", camera.url.0);
         if camera.engine == Engine::Ffmpeg {
             let found = runtime::block_on(&LocalExecutor::new(), Tool::find(&config.ffmpeg.path));
             let _ = match found {

@@ -48,6 +48,9 @@ fn the_shipped_file_is_valid_and_lists_every_key_with_its_default() {
         "buffer_kb",
         "snapshot",
         "snapshot_interval_ms",
+        "motion",
+        "motion_sensitivity",
+        "motion_mask",
         "listen",
         "auth",
         "connections_max",
@@ -93,6 +96,21 @@ const WRONG: &[(&str, usize, &[&str])] = &[
         "[[camera]]\nname = \"a\"\nurl = \"rtsp://a/\"\nengine = \"vlc\"",
         4,
         &["camera.engine", "native", "ffmpeg"],
+    ),
+    (
+        "[[camera]]\nname = \"a\"\nurl = \"rtsp://a/\"\nmotion = \"mpeg\"",
+        4,
+        &["camera.motion", "off", "jpeg"],
+    ),
+    (
+        "[[camera]]\nname = \"a\"\nurl = \"rtsp://a/\"\nmotion_sensitivity = 10",
+        4,
+        &["camera.motion_sensitivity", "1 to 9"],
+    ),
+    (
+        "[[camera]]\nname = \"a\"\nurl = \"rtsp://a/\"\nmotion_mask = \"0 0 100\"",
+        4,
+        &["camera.motion_mask", "0 0 100 10, 60 40 100 60"],
     ),
     (
         "[[camera]]\nname = \"a\"\nurl = \"rtsp://a/\"\nbuffer_kb = 64",

@@ -2,7 +2,7 @@
 //! range. As JSON, a URL has `***` in place of its password.
 
 use super::{Camera, Engine, Snapshot, secret};
-use crate::{http::url::Target, limits};
+use crate::{http::url::Target, limits, motion::Area};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, SeqAccess, Visitor},
@@ -380,6 +380,28 @@ impl Serialize for Snapshot {
 
 fn is_http(url: &str) -> bool {
     url.len() <= limits::URL_BYTES_MAX && Target::http(url).is_ok()
+}
+
+/// Where motion does not count: areas as [`Area::list`] reads them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Mask(String);
+
+impl Mask {
+    pub fn areas(&self) -> Vec<Area> {
+        Area::list(&self.0).unwrap_or_default()
+    }
+}
+
+impl<'de> Deserialize<'de> for Mask {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match Area::list(&text) {
+            Some(_) => Ok(Mask(text)),
+            None => Err(de::Error::custom(
+                "expected areas as left, top, right and bottom in percent: \"0 0 100 10, 60 40 100 60\"",
+            )),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use super::{
     gate::Gate,
     history::Kind,
     live::Live,
+    motion::Watch,
     watchdog::{Verdict, Watchdog, Way},
 };
 use crate::{
@@ -38,6 +39,7 @@ pub struct Station {
     /// The separate stream for viewers (`live_url`).
     live: Option<Rc<Live>>,
     pub snapshots: Snapshots,
+    motion: Option<Watch>,
     /// Records the camera in place of `recorder`.
     pub ffmpeg: Option<Engine>,
     pub(super) id: CameraId,
@@ -130,6 +132,7 @@ impl Station {
         let video = Video::new(source, stills);
         Station {
             snapshots: Snapshots::new(config, Some(video), life.rotate_left(32)),
+            motion: Watch::new(config, life.rotate_left(16)),
             live,
             camera,
             ffmpeg,
@@ -151,7 +154,7 @@ impl Station {
     /// Starts the camera, which runs until [`Station::stop`].
     pub fn start(self, daemon: Rc<Daemon>, executor: &LocalExecutor<'static>) -> Rc<Station> {
         let station = Rc::new(self);
-        let wired = Wired { daemon, station: Rc::clone(&station) };
+        let wired = Wired { daemon: Rc::clone(&daemon), station: Rc::clone(&station) };
         runtime::spawn(executor, async move {
             let running = &wired.station;
             match &running.ffmpeg {
@@ -164,6 +167,14 @@ impl Station {
         });
         let serving = Rc::clone(&station);
         runtime::spawn(executor, async move { serving.snapshots.run().await });
+        if station.motion.is_some() {
+            let serving = (Rc::clone(&station), daemon);
+            runtime::spawn(executor, async move {
+                if let Some(motion) = &serving.0.motion {
+                    motion.run(&serving.1).await;
+                }
+            });
+        }
         if station.live.is_some() {
             let serving = Rc::clone(&station);
             runtime::spawn(executor, async move { serving.run_live().await });
@@ -254,12 +265,15 @@ impl Station {
     }
 
     /// Stops the camera; frames received until now are still recorded.
-    pub fn stop(&self) {
+    pub fn stop(&self, daemon: &Daemon) {
         self.camera.stop();
         if let Some(ffmpeg) = &self.ffmpeg {
             ffmpeg.stop();
         }
         self.snapshots.stop();
+        if let Some(motion) = &self.motion {
+            motion.stop(daemon);
+        }
         if let Some(live) = &self.live {
             live.stop();
         }

@@ -50,6 +50,19 @@ impl Ways {
         }
     }
 
+    /// Only what the camera serves over HTTP.
+    pub(super) fn pages(camera: &config::Camera, seed: u64) -> Ways {
+        match &camera.snapshot {
+            config::Snapshot::Auto => {
+                let url = &camera.url.0;
+                let pages =
+                    PAGES.iter().map(|path| Way::page(url.http_page(HTTP_PORT, path), seed));
+                Ways::of(pages.collect(), seed)
+            }
+            _ => Ways::new(camera, None, seed),
+        }
+    }
+
     pub(super) fn page(target: Target, seed: u64) -> Ways {
         Ways::of(vec![Way::page(target, seed)], seed)
     }

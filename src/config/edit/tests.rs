@@ -36,7 +36,8 @@ fn what_is_shown_has_every_key_and_no_password() {
             "name": "yard", "label": "", "folder": ".",
             "url": "rtsp://admin:***@10.0.0.2/", "live_url": "", "transport": "tcp",
             "engine": "native", "audio": false, "record": true, "buffer_kb": 2048,
-            "snapshot": "http://a:***@10.0.0.2/i.jpg?pwd=***", "snapshot_interval_ms": 1000
+            "snapshot": "http://a:***@10.0.0.2/i.jpg?pwd=***", "snapshot_interval_ms": 1000,
+            "motion": "off", "motion_sensitivity": 5, "motion_mask": ""
         }])
     );
     assert_eq!(
