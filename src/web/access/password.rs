@@ -130,12 +130,12 @@ fn derive(password: &[u8], salt: &[u8; 16], iterations: u32) -> [u8; 32] {
     out
 }
 
-/// 60 ms on the board: two blocks of SHA-256 each, 8,600 instructions (counted by callgrind with
-/// this build's options, without the host's SHA extensions), about 9,000 cycles of a Cortex-A7,
+/// 80 ms on the board: two blocks of SHA-256 each, 11,300 instructions (counted by callgrind with
+/// this build's options, without the host's SHA extensions), about 12,000 cycles of a Cortex-A7,
 /// which issues little more than one a cycle at best, at 900 MHz. The rest of 100 ms belongs to the
 /// recorder.
 const ITERATIONS: u32 = 6_000;
-/// The range a file may ask for: the lower end makes guessing slow, the upper end takes 2 s on the
+/// The range a file may ask for: the lower end makes guessing slow, the upper end takes 3 s on the
 /// board.
 const ITERATIONS_RANGE: RangeInclusive<u32> = 1_000..=200_000;
 /// The line has less than 100 bytes.
