@@ -18,7 +18,7 @@ pub(super) struct Arrivals {
     life: Instant,
     /// When it was last asked for one.
     asked: Instant,
-    /// Batches that brought frames, and the longest time between two of them.
+    /// Frames, and the longest time between two batches of them.
     frames: u32,
     gap: Duration,
     /// Malformed data has arrived since the last frame.
@@ -77,7 +77,8 @@ impl Arrivals {
             if self.frames > 0 {
                 self.gap = self.gap.max(now.saturating_duration_since(self.last));
             }
-            self.frames = self.frames.saturating_add(1);
+            let came = (count.all - self.count.all).min(FRAMES_OF_A_BATCH_MAX);
+            self.frames = self.frames.saturating_add(came as u32);
             (self.last, self.life) = (now, now);
             self.nonsense = false;
         }
@@ -159,6 +160,8 @@ impl Count {
 }
 
 const FRAMES_THAT_TELL: u32 = 10;
+/// Of those that were read together: a server may send the last few seconds at once.
+const FRAMES_OF_A_BATCH_MAX: u64 = 4;
 
 #[cfg(test)]
 mod tests {
@@ -232,6 +235,18 @@ mod tests {
         assert_eq!(ends_after(Duration::from_secs(5), 20, Some(4)), 16);
         assert_eq!(ends_after(Duration::from_secs(9), 20, Some(9)), 28);
         assert_eq!(ends_after(frame, 1, Some(4)), 36, "one frame tells no rate");
+    }
+
+    #[test]
+    fn frames_that_are_read_together_tell_how_often_they_come() {
+        let (mut arrivals, start) = playing();
+        for batch in 1..=4 {
+            let count = Count { taken: 6 * batch, all: 6 * batch, malformed: 0 };
+            arrivals.note(count, start + Duration::from_millis(250 * batch));
+        }
+        let now = start + Duration::from_secs(12);
+        arrivals.lives(now);
+        assert!(matches!(arrivals.check(OVER, SILENCE, now), Err(Error::NoFrames(_))));
     }
 
     #[test]
