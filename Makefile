@@ -34,7 +34,7 @@ dist: cross ## all packages, with checksums and a list of components
 reproducible: ## two clones of this commit, in two places, must give the same bytes
 	@ci/reproducible.sh
 
-bench: ## smolnvr beside FFmpeg on the same stream; figures go to ci/bench/
+bench: ## smolnvr beside FFmpeg and beside the least that is possible, on the same stream; figures go to ci/bench/
 	@python3 ci/bench.py
 
 soak: ## the long runs at full length; figures go to ci/bench/

@@ -19,6 +19,7 @@ python3 python3
 shellcheck shellcheck
 busybox busybox
 strace strace
+valgrind valgrind
 /usr/sbin/nginx nginx-light
 /usr/sbin/haproxy haproxy
 caddy caddy

@@ -5,6 +5,7 @@ cd "$(dirname "$0")/.."
 sh ci/setup.sh
 sh ci/check.sh
 cargo build --quiet --release --workspace
+python3 ci/bench.py --gates
 cargo test --workspace
 # The parts that only a build with pictures has.
 cargo test --features pictures --lib picture
