@@ -50,6 +50,7 @@ pub mod units;
 pub mod limits;
 pub mod bits;
 pub mod http;
+pub mod mqtt;
 pub mod xml;
 pub mod onvif;
 pub mod sys;

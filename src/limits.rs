@@ -614,6 +614,16 @@ pub const MARK_ON_TIMEOUT: Duration = Duration::from_secs(3600);
 /// State changes, marks, and lost or deleted recordings, remembered for display.
 pub const HISTORY_ENTRIES_MAX: usize = 50;
 
+// --- mqtt -----------------------------------------------------------------------------------
+
+/// Interval of signs of life that the server is asked for. It tells others that we are gone after three
+/// times as much.
+pub const MQTT_KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long an answer may take, and a write.
+pub const MQTT_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A packet from the server: commands and answers have less than 150 bytes. Longer messages are skipped.
+pub const MQTT_PACKET_BYTES_MAX: usize = 512;
+
 // --- web ------------------------------------------------------------------------------------
 
 /// Connections beyond `connections_max`: they are about to end, or turn out to belong to a

@@ -18,6 +18,7 @@ mod marks;
 mod mountinfo;
 mod mp4_repair;
 mod mp4_scan;
+mod mqtt;
 mod names;
 mod opus;
 mod parameter_sets;
@@ -66,6 +67,7 @@ pub static TARGETS: &[Target] = &[
     Target::of("access", access::access, 4, 128).words(access::WORDS),
     Target::of("password", password::password, 1, 16).words(password::WORDS),
     Target::of("snapshot", snapshot::snapshot, 8, 2048).words(snapshot::WORDS),
+    Target::of("mqtt", mqtt::mqtt, 2, 512),
     Target::of("xml", xml::xml, 8, 256).words(xml::WORDS),
     Target::of("mountinfo", mountinfo::mountinfo, 2, 64).words(mountinfo::WORDS),
 ];
