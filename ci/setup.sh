@@ -23,6 +23,8 @@ valgrind valgrind
 /usr/sbin/nginx nginx-light
 /usr/sbin/haproxy haproxy
 caddy caddy
+/usr/sbin/mosquitto mosquitto
+mosquitto_sub mosquitto-clients
 /usr/bin/rustc rustc-web
 /usr/bin/cargo cargo-web
 /usr/lib/rustlib/src/rust/library/Cargo.lock rust-web-src

@@ -3,6 +3,7 @@
 //! ```text
 //! config.rs    the settings
 //! ├─ values    settings with types of their own
+//! ├─ told      programs and servers that are told what happens
 //! ├─ place     a camera's label and folder
 //! ├─ toml      text → tree with positions → serde
 //! ├─ edit      text and change → text
@@ -16,13 +17,15 @@ mod edit;
 mod place;
 mod secret;
 mod store;
+mod told;
 mod toml;
 mod values;
 
 pub use store::{ChangeError, Reach, change, edited, left_over};
+pub use told::{Hooks, Mqtt};
 pub use values::{Bounded, CameraName, CameraUrl, HttpUrl, LogLevel, Mask, OneOrMore, Record};
 
-use crate::{limits, rtsp::LowerTransport};
+use crate::{limits, rtsp::LowerTransport, storage::catalog::Retained};
 use serde::{Deserialize, Serialize};
 use std::{
     fmt, io,
@@ -39,6 +42,8 @@ pub struct Config {
     pub web: Web,
     pub rtsp: Rtsp,
     pub marks: Marks,
+    pub hooks: Hooks,
+    pub mqtt: Mqtt,
     pub ffmpeg: Ffmpeg,
     pub log: Log,
 }
@@ -347,6 +352,18 @@ impl Camera {
 
     fn default_snapshot_interval() -> Bounded<100, 60_000> {
         Bounded::of(1000)
+    }
+}
+
+impl Storage {
+    /// How long recordings stay.
+    pub fn retained(&self) -> Retained {
+        Retained {
+            keep_free_percent: self.keep_free_percent.get(),
+            keep_days: self.keep_days.get(),
+            thin_after_days: self.thin_after_days.get(),
+            event_days: self.event_days.get(),
+        }
     }
 }
 

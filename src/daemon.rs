@@ -17,6 +17,7 @@
 //! ├─ watchdog  whether a camera's frames become durable
 //! ├─ events    reports from the card
 //! ├─ history   recent events
+//! ├─ tell      programs and servers that are told what happens
 //! ├─ memory    which cameras were started and stopped by hand, until the next boot
 //! └─ lock      one daemon at a time
 //! ```
@@ -39,12 +40,14 @@ mod motion;
 mod reload;
 mod spans;
 mod station;
+mod tell;
 mod time;
 mod watchdog;
 mod wishes;
 
 pub use lock::{Lock, runtime_path};
 pub use station::{Station, Watching};
+pub use tell::mqtt_names;
 
 use self::{
     desk::CardDesk,
@@ -120,6 +123,7 @@ pub struct Daemon {
     unsent_marks: RefCell<marks::Unsent>,
     marks_changed: Signal,
     are_marks_followed: Cell<bool>,
+    telling: RefCell<tell::Telling>,
     /// Lets one FFmpeg run at a time.
     pub turn: Rc<tool::Turn>,
     reload: Reload,
@@ -189,6 +193,7 @@ pub fn run(
         unsent_marks: RefCell::default(),
         marks_changed: Signal::default(),
         are_marks_followed: Cell::new(false),
+        telling: RefCell::default(),
         turn,
         reload: Reload::default(),
         reloaded: Signal::default(),
@@ -212,6 +217,7 @@ impl Daemon {
         runtime::spawn(&executor, Rc::clone(&self).follow_upgrades());
         runtime::spawn(&executor, async { match process::reap().await {} });
         self.start_cameras(&executor);
+        self.start_telling();
         let reloads = runtime::task(&executor, Rc::clone(&self).follow_reloads());
         future::or(self.follow_signals(&mut signals), self.until_asked_to_end()).await;
         reloads.cancel().await;
@@ -368,6 +374,7 @@ impl Daemon {
         });
         self.stations.replace(next.collect());
         self.config.replace(config);
+        self.start_telling();
         self.reloaded.notify();
         self.pump_all();
         log::info!("configuration reloaded: {}", self.options.config_file.display());

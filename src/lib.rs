@@ -19,6 +19,8 @@
 //! camera ──HTTP, or RTP/JPEG──▶ camera::Snapshots      only while someone watches
 //! Ring ──key frame──▶ still::Stills ──JPEG──┘          a process that makes it and exits
 //!
+//! marks, states, segments ──▶ daemon::tell ──▶ programs, a web server, mqtt::Client ──▶ Home Assistant
+//!
 //! camera ──RTSP──▶ FFmpeg ─▶ card ─▶ storage::Card     engine = "ffmpeg": takes over its files
 //! ```
 //!

@@ -611,7 +611,8 @@ pub const MARK_INTERVAL: Duration = Duration::from_secs(10);
 pub const MARKS_GOING_ON_MAX: usize = 32;
 /// What a script begins and does not end ends after this.
 pub const MARK_ON_TIMEOUT: Duration = Duration::from_secs(3600);
-/// State changes, marks, and lost or deleted recordings, remembered for display.
+/// State changes, marks, and lost or deleted recordings, remembered for display. Programs and servers
+/// that are told of them and are slower than this miss the oldest; that is said.
 pub const HISTORY_ENTRIES_MAX: usize = 50;
 
 // --- mqtt -----------------------------------------------------------------------------------
@@ -623,6 +624,28 @@ pub const MQTT_KEEP_ALIVE: Duration = Duration::from_secs(30);
 pub const MQTT_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A packet from the server: commands and answers have less than 150 bytes. Longer messages are skipped.
 pub const MQTT_PACKET_BYTES_MAX: usize = 512;
+
+// --- tell -----------------------------------------------------------------------------------
+
+/// What `on_mark` and `on_segment` may take: a minute of video over a slow line. The next one waits.
+pub const HOOK_TIMEOUT: Duration = Duration::from_secs(60);
+/// What they may write to their standard output, which nobody reads; more ends them.
+pub const HOOK_OUTPUT_BYTES_MAX: usize = 16 * KIB;
+/// Pause before the MQTT server is tried again, doubled each time up to the longest …
+pub const MQTT_PAUSE_MIN: Duration = Duration::from_secs(1);
+pub const MQTT_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// … until a connection lasts this long. One that ends sooner may be another client's of the same name.
+pub const MQTT_STEADY: Duration = Duration::from_secs(20);
+/// Interval of changes told over MQTT; only the newest state of each thing is told.
+pub const MQTT_STATE_INTERVAL: Duration = Duration::from_millis(250);
+/// Interval of a camera's pictures over MQTT, and of looks at how many days fit.
+pub const MQTT_PICTURE_INTERVAL: Duration = Duration::from_secs(60);
+/// A picture over MQTT; larger ones are left out, as brokers keep them in memory.
+pub const MQTT_PICTURE_BYTES_MAX: usize = 128 * KIB;
+/// Timeout of one request to the webhook, with connecting.
+pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pauses before the further tries; then that news is dropped.
+pub const WEBHOOK_RETRIES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 
 // --- web ------------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ use std::{
 pub struct Program {
     path: OsString,
     arguments: Vec<OsString>,
+    variables: Vec<(String, String)>,
     bounds: launch::Bounds,
     secrets: Vec<String>,
     directory: PathBuf,
@@ -50,7 +51,7 @@ pub enum Pipe {
     Piped,
 }
 
-/// A running child; dropping it kills it.
+/// A running child; dropping it kills it and its own children.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -91,6 +92,7 @@ impl Program {
         Program {
             path: path.into(),
             arguments: Vec::new(),
+            variables: Vec::new(),
             bounds: launch::Bounds::default(),
             secrets: Vec::new(),
             directory: PathBuf::from("/"),
@@ -110,6 +112,12 @@ impl Program {
 
     pub fn arguments<T: AsRef<OsStr>>(mut self, more: impl IntoIterator<Item = T>) -> Program {
         self.arguments.extend(more.into_iter().map(|it| it.as_ref().to_owned()));
+        self
+    }
+
+    /// Adds a variable to its environment.
+    pub fn variable(mut self, name: String, value: String) -> Program {
+        self.variables.push((name, value));
         self
     }
 
@@ -159,6 +167,7 @@ impl Program {
         let mut command = std::process::Command::new(&self.launcher);
         command.args(self.bounds.arguments()).arg(&self.path).args(&self.arguments);
         command.process_group(0).current_dir(&self.directory);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         let mut command = Command::from(command);
         command.stdin(input.stdio()).stdout(output.stdio()).stderr(Stdio::piped());
         let child = command.kill_on_drop(true).spawn()?;
@@ -294,6 +303,12 @@ impl Process {
             }
         }
         self.log.end();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
     }
 }
 

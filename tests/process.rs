@@ -132,13 +132,23 @@ fn a_program_that_takes_too_long_is_ended_with_its_own_children() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("children");
     let script = format!("echo $$ > {0}; sleep 1000 & echo $! >> {0}; wait", file.display());
+    let all_gone = async || {
+        for id in fs::read_to_string(&file).unwrap().lines() {
+            gone(id.parse().unwrap()).await;
+        }
+        fs::remove_file(&file).unwrap();
+    };
     run(async || {
         let limit = Duration::from_millis(500);
         let result = shell(&script).run(b"", 9, limit).await;
         assert!(matches!(result, Err(Error::TimedOut(it)) if it == limit), "{result:?}");
-        for id in fs::read_to_string(&file).unwrap().lines() {
-            gone(id.parse().unwrap()).await;
+        all_gone().await;
+        let dropped = shell(&script).start(Pipe::None, Pipe::None).unwrap();
+        while fs::read_to_string(&file).unwrap_or_default().lines().count() < 2 {
+            runtime::sleep(Duration::from_millis(5)).await;
         }
+        drop(dropped);
+        all_gone().await;
     });
 }
 

@@ -119,10 +119,10 @@ impl fmt::Display for Error {
                 }
             }
             Error::ConnectTimeout(address) => {
-                write!(f, "{address} does not answer within {patience} s: is the camera on?")
+                write!(f, "{address} does not answer within {patience} s: is it on?")
             }
             Error::Session(error) => error.fmt(f),
-            Error::Broken(error) => write!(f, "the connection to the camera broke: {error}"),
+            Error::Broken(error) => write!(f, "the connection broke: {error}"),
             Error::Closed => f.write_str("the camera closed the connection"),
             Error::Bye => f.write_str("the camera ended its stream (RTCP BYE)"),
             Error::Silent { over, span } => {

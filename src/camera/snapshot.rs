@@ -19,6 +19,7 @@ mod stream;
 mod video;
 mod ways;
 
+pub use page::ask;
 pub use video::{Source, Video};
 
 use crate::{
@@ -52,6 +53,7 @@ pub struct Snapshots {
     asked: Cell<Instant>,
     /// A viewer waits for an answer.
     wanted: Cell<bool>,
+    are_cheap: Cell<bool>,
     question: Signal,
     answered: Signal,
     stop: Flag,
@@ -100,6 +102,7 @@ impl Snapshots {
             count: Cell::new(0),
             asked: Cell::new(runtime::now()),
             wanted: Cell::new(false),
+            are_cheap: Cell::new(true),
             question: Signal::default(),
             answered: Signal::default(),
             stop: Flag::default(),
@@ -131,6 +134,16 @@ impl Snapshots {
         let patience = limits::SNAPSHOT_SEARCH_TIMEOUT + limits::SNAPSHOT_TIMEOUT;
         let slow = || Err(Reason::from("no answer from the camera"));
         runtime::timeout(patience, answer).await.unwrap_or_else(slow)
+    }
+
+    /// Whether a picture costs no more than a request to the camera; true until it was tried.
+    pub fn are_cheap(&self) -> bool {
+        self.are_cheap.get()
+    }
+
+    /// The newest picture that somebody asked for, while it is remembered.
+    pub fn last(&self) -> Option<Rc<Picture>> {
+        self.answer(|_| true)?.ok()
     }
 
     /// Asks the camera whenever viewers do, until [`Snapshots::stop`]. To be called once.
@@ -188,7 +201,9 @@ impl Snapshots {
     async fn ask_camera(&self, ways: &mut Ways) {
         let started = runtime::now();
         let search = runtime::timeout(limits::SNAPSHOT_SEARCH_TIMEOUT, ways.search());
-        match search.await {
+        let found = search.await;
+        self.are_cheap.set(ways.is_by_page());
+        match found {
             Some(Ok(Found::Picture(picture))) => self.take(picture, started),
             Some(Ok(Found::Stream(mut stream, jpeg))) => {
                 self.take_fresh(jpeg);

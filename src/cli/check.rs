@@ -61,6 +61,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
             let _ = writeln!(text, "camera {name}: {left_out}");
         }
     }
+    let hooks = &config.hooks;
+    for (name, command) in [("on_mark", &hooks.on_mark), ("on_segment", &hooks.on_segment)] {
+        // Arguments may be secret.
+        if let Some(program) = command.first() {
+            let _ = writeln!(text, "{name}: runs {program}");
+        }
+    }
+    if let Some(url) = &hooks.webhook {
+        let what = if hooks.webhook_segments { "marks and recordings" } else { "marks" };
+        let _ = writeln!(text, "webhook: {}: is sent {what}", url.0);
+    }
+    if let Some(url) = &config.mqtt.broker {
+        let names = daemon::mqtt_names(&config.mqtt);
+        let _ = writeln!(text, "mqtt: {}: {names}", url.0);
+    }
     if config.camera.is_empty() {
         text += "no camera: add a [[camera]] section\n";
     }

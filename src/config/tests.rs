@@ -56,6 +56,13 @@ fn the_shipped_file_is_valid_and_lists_every_key_with_its_default() {
         "connections_max",
         "hosts",
         "level",
+        "on_mark",
+        "on_segment",
+        "webhook",
+        "webhook_segments",
+        "broker",
+        "topic",
+        "discovery",
     ] {
         let keys = with_camera.lines().filter(|line| line.starts_with(&format!("{key} =")));
         assert!(keys.count() >= 1, "{key} is not in the shipped file");
@@ -81,6 +88,12 @@ const WRONG: &[(&str, usize, &[&str])] = &[
     ("[storage]\npath = []", 2, &["storage.path", "absolute path"]),
     ("[storage]\nkeep_weeks = 2", 2, &["keep_weeks", "storage", "keep_days"]),
     ("[store]", 1, &["store", "storage"]),
+    ("[hooks]\non_mark = \"/bin/true\"", 2, &["hooks.on_mark", "on_mark = ["]),
+    ("[hooks]\nwebhook = \"https://a/\"", 2, &["hooks.webhook", "http://"]),
+    ("[mqtt]\nbroker = \"mqtts://a\"", 2, &["mqtt.broker", "mqtt://"]),
+    ("[mqtt]\nbroker = \"mqtt://:1883\"", 2, &["mqtt.broker", "no host"]),
+    ("[mqtt]\nserver = \"a\"", 2, &["mqtt.server", "broker ="]),
+    ("[mqtt]\ntopic = \"a/#\"", 2, &["mqtt.topic", "at most 64 characters"]),
     ("[[camera]]\nurl = \"rtsp://a/\"", 1, &["camera", "name"]),
     ("[[camera]]\nname = \"yard\"", 1, &["camera", "url"]),
     ("[[camera]]\nname = \"Yard\"\nurl = \"rtsp://a/\"", 2, &["camera.name", "a-z"]),

@@ -2,7 +2,11 @@
 //! range. As JSON, a URL has `***` in place of its password.
 
 use super::{Camera, Engine, Snapshot, secret};
-use crate::{http::url::Target, limits, motion::Area};
+use crate::{
+    http::url::{Target, TargetError},
+    limits,
+    motion::Area,
+};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, SeqAccess, Visitor},
@@ -201,7 +205,7 @@ impl<'de> Deserialize<'de> for CameraName {
     }
 }
 
-/// A camera's RTSP URL, parsed and as written. `Debug`, errors and JSON do not show its password.
+/// A URL, parsed and as written. `Debug`, errors and JSON do not show its password.
 #[derive(Clone, PartialEq)]
 pub struct CameraUrl(pub Target, String);
 
@@ -227,7 +231,7 @@ impl fmt::Debug for CameraUrl {
 
 impl<'de> Deserialize<'de> for CameraUrl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        camera_url(String::deserialize(deserializer)?)
+        checked(String::deserialize(deserializer)?, str::parse).map_err(de::Error::custom)
     }
 }
 
@@ -242,7 +246,11 @@ pub(super) fn optional_url<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<CameraUrl>, D::Error> {
     let url = String::deserialize(deserializer)?;
-    if url.is_empty() { Ok(None) } else { camera_url(url).map(Some) }
+    if url.is_empty() {
+        Ok(None)
+    } else {
+        checked(url, str::parse).map(Some).map_err(de::Error::custom)
+    }
 }
 
 pub(super) fn url_or_empty<S: Serializer>(
@@ -277,12 +285,16 @@ pub(super) fn or_empty<S: Serializer>(
     }
 }
 
-fn camera_url<E: de::Error>(url: String) -> Result<CameraUrl, E> {
+/// A URL that `parse` accepts.
+pub(super) fn checked(
+    url: String,
+    parse: fn(&str) -> Result<Target, TargetError>,
+) -> Result<CameraUrl, String> {
     if url.len() > limits::URL_BYTES_MAX {
         let most = limits::URL_BYTES_MAX;
-        return Err(E::custom(format_args!("the URL is longer than {most} characters")));
+        return Err(format!("the URL is longer than {most} characters"));
     }
-    let target = url.parse().map_err(E::custom)?;
+    let target = parse(&url).map_err(|error| error.to_string())?;
     Ok(CameraUrl(target, url))
 }
 

@@ -71,6 +71,7 @@ impl Daemon {
             Event::Mended { file: it, mended } => {
                 log::info!("camera={} file={} repaired: {mended}", it.camera, file(it.number));
                 let text = format!("{} repaired: {mended}", file(it.number));
+                self.tell_of_segment(&it.camera, it.number);
                 self.note(Kind::Recording, Some(&it.camera), text);
             }
             Event::Corrected { file: it, state } => {
@@ -226,6 +227,9 @@ impl Daemon {
             }
         };
         station.closed(number);
+        if state == "whole" {
+            self.tell_of_segment(name, number);
+        }
         self.notice(name, number, state);
         if station.segment().is_none() && !station.is_wanted() {
             self.note(Kind::Recording, Some(name), format!("stopped with {file}"));

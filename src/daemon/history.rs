@@ -14,6 +14,8 @@ pub struct History {
     pub recordings: Log<Notice>,
     /// As they begin and end: one that goes on is there more than once.
     pub marks: Log<Mark>,
+    /// Complete recordings, camera and number; only while somebody is told of them.
+    pub complete: Log<(String, u32)>,
 }
 
 /// A change of state.

@@ -200,6 +200,12 @@ impl Book {
         marks.any(|it| it.camera == camera && !it.course.is_over() && !it.is_watch())
     }
 
+    /// The same, or a moment that was just now.
+    pub fn is_active(&self, camera: &str) -> bool {
+        let mut marks = self.live.iter().map(|live| &live.mark);
+        marks.any(|it| it.camera == camera && !it.is_watch())
+    }
+
     /// A camera's marks made and refused since the start; watching does not count.
     pub fn count(&self, camera: &str) -> (u64, u64) {
         let account = self.cameras.iter().find(|it| it.camera == camera);
@@ -418,6 +424,7 @@ impl Daemon {
                 let _ = runtime::timeout(Duration::from_millis(pause), changed).await;
                 let news = daemon.marks.borrow_mut().tick(daemon.clock.up_ms());
                 daemon.pass_on(news);
+                daemon.changed.notify();
             }
             daemon.are_marks_followed.set(false);
         });

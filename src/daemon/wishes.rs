@@ -20,18 +20,20 @@ pub(super) struct Deletion {
     pub verdict: RefCell<Option<Result<(), DeleteError>>>,
 }
 
+/// What somebody wants of a camera.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Wish {
+    Start,
+    Stop,
+}
+
 impl Daemon {
     /// Records one camera, or all, until stopped; remembered until the next boot.
     ///
     /// # Errors
     /// Why nothing is recorded yet; recording starts automatically once the cause is gone.
     pub async fn start_recording(&self, name: Option<&str>) -> Result<(), String> {
-        let stations = self.named(name)?;
-        for station in &stations {
-            station.record();
-            self.pump(station);
-        }
-        self.remember_wishes();
+        let stations = self.want_recording(name, Wish::Start)?;
         let all_recorded = self.until(|| stations.iter().all(|it| it.is_as_wanted()));
         if runtime::timeout(limits::RECORD_START_TIMEOUT, all_recorded).await.is_some() {
             return Ok(());
@@ -40,17 +42,34 @@ impl Daemon {
         waiting.map_or(Ok(()), |station| Err(self.why_not_recorded(station)))
     }
 
+    /// The same, or the opposite, without waiting for it.
+    ///
+    /// # Errors
+    /// There is no such camera.
+    pub(super) fn want_recording(
+        &self,
+        name: Option<&str>,
+        wish: Wish,
+    ) -> Result<Vec<Rc<Station>>, String> {
+        let stations = self.named(name)?;
+        for station in &stations {
+            match wish {
+                Wish::Start => station.record(),
+                Wish::Stop => station.stop_recording(),
+            }
+            self.pump(station);
+        }
+        self.remember_wishes();
+        self.changed.notify();
+        Ok(stations)
+    }
+
     /// Stops recording one camera, or all; remembered until the next boot.
     ///
     /// # Errors
     /// The card did not accept the last frames in time.
     pub async fn stop_recording(&self, name: Option<&str>) -> Result<(), String> {
-        let stations = self.named(name)?;
-        for station in &stations {
-            station.stop_recording();
-            self.pump(station);
-        }
-        self.remember_wishes();
+        let stations = self.want_recording(name, Wish::Stop)?;
         let all_closed = self.until(|| stations.iter().all(|it| it.is_at_rest()));
         match runtime::timeout(limits::SHUTDOWN_TIMEOUT, all_closed).await {
             Some(()) => Ok(()),

@@ -1,4 +1,4 @@
-//! A camera's URL: `rtsp://` or `http://` as written by the user in; host, port, request URI and
+//! The URL of a camera or server: `rtsp://`, `http://` or `mqtt://` as written by the user in; host, port, request URI and
 //! credentials out.
 //!
 //! Spec: RFC 2326 §3.2, RFC 3986 §3.2, RFC 9110 §4.2.1. Printed forms never contain a password.
@@ -30,6 +30,7 @@ pub enum TargetError {
     NotRtsp,
     Rtsps,
     NotHttp,
+    NotMqtt,
     NoHost,
     Host,
     Port,
@@ -72,6 +73,15 @@ impl Target {
     pub fn http(url: &str) -> Result<Target, TargetError> {
         let rest = without_scheme(url, "http").ok_or(TargetError::NotHttp)?;
         Target::parse("http://", rest, HTTP_PORT)
+    }
+
+    /// Parses an `mqtt://` URL.
+    ///
+    /// # Errors
+    /// As for `rtsp://` URLs, and `NotMqtt`.
+    pub fn mqtt(url: &str) -> Result<Target, TargetError> {
+        let rest = without_scheme(url, "mqtt").ok_or(TargetError::NotMqtt)?;
+        Target::parse("mqtt://", rest, MQTT_PORT)
     }
 
     /// Returns an HTTP page on the same host at another port, for the same user. `path` starts with
@@ -186,8 +196,9 @@ impl fmt::Display for TargetError {
         f.write_str(match self {
             TargetError::NotRtsp => "a camera's URL must begin with rtsp://",
             TargetError::NotHttp => "the URL must begin with http://",
+            TargetError::NotMqtt => "the URL must begin with mqtt://",
             TargetError::Rtsps => "rtsps:// is not supported, only rtsp://",
-            TargetError::NoHost => "the URL has no host: rtsp://user:password@host:port/path",
+            TargetError::NoHost => "the URL has no host: rtsp://user:password@host:port/path, or http:// or mqtt://",
             TargetError::Host => "the URL's host is not a name, an IPv4 address or an [IPv6 address]",
             TargetError::Port => {
                 "the URL's port must be 1 to 65535 (in a password, write / as %2F, ? as %3F, # as %23)"
@@ -308,6 +319,8 @@ fn hex_digit(byte: u8) -> Option<u8> {
 
 /// RFC 2326 §3.2.
 pub const RTSP_PORT: u16 = 554;
+/// As registered with IANA.
+const MQTT_PORT: u16 = 1883;
 /// RFC 9110 §4.2.1.
 pub const HTTP_PORT: u16 = 80;
 

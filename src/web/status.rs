@@ -10,10 +10,7 @@ use crate::{
     limits,
     media::Intake,
     runtime,
-    storage::{
-        catalog::{Retained, Tally},
-        layout::Asked,
-    },
+    storage::{catalog::Tally, layout::Asked},
     sys::kilobytes,
 };
 use serde::Serialize;
@@ -240,13 +237,7 @@ impl Web {
     /// Fills in the recordings of each camera; returns those of former cameras.
     fn count_recordings(&self, cameras: &mut [CameraStatus]) -> Vec<Former> {
         let catalog = self.catalog();
-        let storage = &self.daemon.config.borrow().storage;
-        let retained = Retained {
-            keep_free_percent: storage.keep_free_percent.get(),
-            keep_days: storage.keep_days.get(),
-            thin_after_days: storage.thin_after_days.get(),
-            event_days: storage.event_days.get(),
-        };
+        let retained = self.daemon.config.borrow().storage.retained();
         for (name, days) in catalog.days(retained) {
             if let Some(camera) = cameras.iter_mut().find(|camera| camera.name == name) {
                 camera.days_fit = days.map(|days| (days * 10.0).round() / 10.0);

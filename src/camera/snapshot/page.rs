@@ -107,7 +107,11 @@ fn question(target: &Target, path: &str, authorization: Option<&str>) -> String 
     .concat()
 }
 
-async fn ask(connector: &mut Connector, question: &str) -> Result<Response, Error> {
+/// Sends a request over a new connection; cancel-safe.
+///
+/// # Errors
+/// The connection failed, or the answer is none.
+pub async fn ask(connector: &mut Connector, question: &str) -> Result<Response, Error> {
     let broken = camera::Error::Broken;
     let socket = connector.connect().await?;
     socket.write_all(question.as_bytes()).await.map_err(broken)?;

@@ -88,6 +88,12 @@ impl Ways {
         Ways { ways, known: None, nothing: "no source of pictures is known", seed }
     }
 
+    /// Returns true if the source that worked is a picture of the camera's own.
+    pub(super) fn is_by_page(&self) -> bool {
+        let known = self.known.and_then(|known| self.ways.get(known));
+        known.is_some_and(|way| matches!(way, Way::Page(_)))
+    }
+
     /// Forgets the source that worked.
     pub(super) fn forget(&mut self) {
         self.known = None;

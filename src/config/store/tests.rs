@@ -49,6 +49,10 @@ fn programs_folders_and_the_way_in_are_not_for_the_network_to_name() {
         (json!({"web": {"hosts": ["evil.example"]}}), "web.hosts"),
         (json!({"web": {"connections_max": 4}}), "web.connections_max"),
         (json!({"log": {"level": "debug"}}), "log.level"),
+        (json!({"hooks": {"on_mark": ["/bin/sh"]}}), "hooks.on_mark"),
+        (json!({"hooks": {"on_segment": ["/bin/sh"]}}), "hooks.on_segment"),
+        (json!({"hooks": {"webhook": "http://evil/"}}), "hooks.webhook"),
+        (json!({"mqtt": {"broker": "mqtt://evil/"}}), "mqtt.broker"),
     ] {
         let error = by_page(&folder.file(), &running, &wish).unwrap_err();
         assert!(matches!(&error, ChangeError::NotByNetwork(found) if found == key), "{error}");

@@ -1,0 +1,62 @@
+//! Sends what happens to a web server: a POST of JSON.
+//!
+//! Spec: RFC 9110, RFC 7617. Redirects are not followed.
+
+use super::{super::Daemon, Listener};
+use crate::{
+    camera::{Connector, snapshot::ask},
+    http::{auth::Authenticator, url::Target},
+    limits, runtime,
+};
+use std::rc::Rc;
+
+pub(super) async fn run(daemon: Rc<Daemon>, target: Target, mut listener: Listener) {
+    let mut connector = Connector::new(&target);
+    let name = target.to_string();
+    loop {
+        let request = request(&target, &listener.next(&daemon).await.to_json());
+        let mut pauses = limits::WEBHOOK_RETRIES.into_iter();
+        let result = loop {
+            let answer = runtime::timeout(limits::WEBHOOK_TIMEOUT, ask(&mut connector, &request));
+            let (reason, is_final) = match Box::pin(answer).await {
+                Some(Ok(response)) => match response.status {
+                    200..300 => break Ok(()),
+                    // A server in trouble may recover; one that refuses will refuse again.
+                    status => (format!("it answered {status}"), (300..500).contains(&status)),
+                },
+                Some(Err(error)) => (error.to_string(), false),
+                None => ("no answer in time".to_owned(), false),
+            };
+            match pauses.next().filter(|_| !is_final) {
+                Some(pause) => runtime::sleep(pause).await,
+                None => break Err([&*name, ": ", &reason].concat()),
+            }
+        };
+        listener.say(result);
+    }
+}
+
+fn request(target: &Target, body: &str) -> String {
+    let path = target.origin_form();
+    let mut authenticator = Authenticator::new(target.credentials().cloned(), 0);
+    // As if it had been asked for.
+    authenticator.challenged(&mut ["Basic realm=\"\""].into_iter());
+    let authorization = authenticator.authorization("POST", &path);
+    let authorization = authorization.unwrap_or_default();
+    let name = if authorization.is_empty() { "" } else { "\r\nAuthorization: " };
+    let length = body.len().to_string();
+    [
+        "POST ",
+        &path,
+        " HTTP/1.1\r\nHost: ",
+        target.authority(),
+        "\r\nUser-Agent: smolnvr\r\nContent-Type: application/json\r\nConnection: close",
+        name,
+        &authorization,
+        "\r\nContent-Length: ",
+        &length,
+        "\r\n\r\n",
+        body,
+    ]
+    .concat()
+}
