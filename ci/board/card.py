@@ -15,6 +15,7 @@ HARMLESS = (
     r"^fsck.fat |boot sector and its backup|mostly harmless|^  65:01/00$|Not automatically fixing|^ Automatically removing"
     r"|^Reclaimed |Dirty bit is set|Free cluster summary wrong|Auto-correcting|FATs differ but|Using first FAT"
     r"|^/recordings/[0-9]+\.mp4$|cluster chain length is >|Truncating file to|^Leaving|^$| files, "
+    r"|^Orphaned long file name part|^  Auto-deleting\.$"
 )
 
 
@@ -60,10 +61,11 @@ def put(image, source, name):
 
 
 class Fat:
-    """A card of FAT32 as it lies in its image."""
+    """FAT32 as it lies in the image of a card, or in that of its partition alone: `start` is 0 then."""
 
-    def __init__(self, image):
+    def __init__(self, image, start=START):
         self.image = image
+        self.start = start
         sector, per_cluster, reserved, fats = struct.unpack("<HBHB", self.read(11, 6))
         (fat_sectors,) = struct.unpack("<I", self.read(36, 4))
         (self.root,) = struct.unpack("<I", self.read(44, 4))
@@ -72,11 +74,11 @@ class Fat:
         self.data = (reserved + fats * fat_sectors) * sector
 
     def read(self, offset, length):
-        self.image.seek(START * 512 + offset)
+        self.image.seek(self.start * 512 + offset)
         return self.image.read(length)
 
     def write(self, offset, content):
-        self.image.seek(START * 512 + offset)
+        self.image.seek(self.start * 512 + offset)
         self.image.write(content)
 
     def place(self, cluster):
@@ -100,6 +102,25 @@ class Fat:
         listing = b"".join(self.read(self.place(it), self.cluster_bytes) for it in self.chain(cluster))
         return [listing[at : at + 32] for at in range(0, len(listing), 32)]
 
+    def content(self, cluster, length):
+        """A file's bytes; fewer where its chain ends before."""
+        return b"".join(self.read(self.place(it), self.cluster_bytes) for it in self.chain(cluster))[:length]
+
+    def files(self, path):
+        """Each file in a folder by its short name: its first cluster and length."""
+        try:
+            _, folder = self.find(path)
+        except StopIteration:
+            return {}
+        files = {}
+        for entry in self.listing(folder):
+            if entry[0] == 0:
+                break
+            if entry[0] != 0xE5 and not entry[11] & 0x18:
+                stem, extension = entry[:8].decode("latin1").strip(), entry[8:11].decode("latin1").strip()
+                files[f"{stem}.{extension}"] = start_of(entry), struct.unpack("<I", entry[28:32])[0]
+        return files
+
     def find(self, path):
         """The entry of a file or folder, by short names."""
         cluster = self.root
@@ -109,8 +130,13 @@ class Fat:
                 name = name[:6] + "~1"
             wanted = f"{name:<8}{extension:<3}".encode()
             entry = next(it for it in self.listing(cluster) if it[:11] == wanted)
-            cluster = struct.unpack("<H", entry[20:22])[0] << 16 | struct.unpack("<H", entry[26:28])[0]
+            cluster = start_of(entry)
         return entry, cluster
+
+
+def start_of(entry):
+    """The first cluster in an entry of a folder."""
+    return struct.unpack("<H", entry[20:22])[0] << 16 | struct.unpack("<H", entry[26:28])[0]
 
 
 def fill(image, folder, files):
@@ -184,7 +210,7 @@ def read_recordings(image, system, to):
 def damage(image):
     """What `fsck` finds on a card of FAT, but for what is nobody's harm after a power cut: the mark that it was
     not unmounted, a stale count of free clusters, copies of the table that differ, room that belongs to no file or
-    lies beyond its end, and a folder that has not got its name yet."""
+    lies beyond its end, the long part of a name without its short one, and a folder that has not got its name yet."""
     said = subprocess.run(["fsck.vfat", "-n", image], capture_output=True, text=True).stdout
     said = re.sub(r"^/recordings\.[0-9]+\n  Contains a free cluster .*\n", "", said, flags=re.M)
     return [line for line in said.splitlines() if not re.search(HARMLESS, line)]

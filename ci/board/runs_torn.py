@@ -114,8 +114,10 @@ def check_every_state(setting, start, log, writes):
 
 
 class Write:
-    def __init__(self, sector, offset, length):
-        self.sector, self.offset, self.length = sector, offset, length
+    """`flushes`: how many there were before it."""
+
+    def __init__(self, sector, offset, length, flushes):
+        self.sector, self.offset, self.length, self.flushes = sector, offset, length, flushes
 
     def apply(self, source, target, start=0):
         """Writes it to the card, of which the target holds what lies behind that sector."""
@@ -126,8 +128,8 @@ class Write:
 
 def read_log(path):
     """The writes in a log of QEMU's blklogwrites, in order: the format is that of dm-log-writes, with an
-    empty first sector, since QEMU fills that in at a flush, and a card here is never told of one."""
-    writes = []
+    first sector that QEMU fills in at a flush."""
+    writes, flushes = [], 0
     size = pathlib.Path(path).stat().st_size
     with open(path, "rb") as log:
         offset = SECTOR
@@ -136,8 +138,9 @@ def read_log(path):
             first, sectors, flags, _ = struct.unpack("<QQQQ", log.read(32))
             offset += SECTOR
             assert not flags & 4, "a discard, which the cards here do not offer"
+            flushes += flags & 1
             if sectors:
-                writes.append(Write(first, offset, sectors * SECTOR))
+                writes.append(Write(first, offset, sectors * SECTOR, flushes))
                 offset += sectors * SECTOR
             elif not flags:
                 break  # the file is longer than the log

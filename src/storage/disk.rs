@@ -62,6 +62,14 @@ pub trait Disk {
     fn exists(&self, path: &Path) -> bool;
     /// Creates a directory if it is missing; its parent must exist.
     fn create_directory(&self, path: &Path) -> io::Result<()>;
+    /// Makes room for names in an empty directory of FAT, which keeps that room.
+    fn grow_directory(&self, path: &Path, bytes: usize) -> io::Result<()> {
+        // 250 letters take 20 entries, and the short name that leads to them another.
+        let names = bytes.div_ceil(21 * FAT_ENTRY_BYTES);
+        let name = |number| path.join(format!("{number:06}{:0244}", 0));
+        (0..names).try_for_each(|number| self.create(&name(number)).map(drop))?;
+        (0..names).try_for_each(|number| self.remove(&name(number)))
+    }
     /// `fsync` of a directory.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
@@ -107,6 +115,8 @@ pub trait Disk {
     /// `fdatasync`.
     fn sync_data(&self, file: &Self::File) -> io::Result<()>;
 }
+
+const FAT_ENTRY_BYTES: usize = 32;
 
 /// `storage.require_mount` of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

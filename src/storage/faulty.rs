@@ -274,6 +274,10 @@ impl Disk for FaultyDisk {
         LinuxDisk.create_directory(path)
     }
 
+    fn grow_directory(&self, path: &Path, _bytes: usize) -> io::Result<()> {
+        self.change("grow_directory", path)
+    }
+
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         self.change("sync_directory", path)
     }

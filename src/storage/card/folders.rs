@@ -10,7 +10,9 @@ use std::{
 
 use super::Card;
 use crate::{
-    limits::{CARD_INDEX_DELAY, CARD_ROOM_DELAY, FORMER_FOLDERS_MAX, FORMER_HEADS_MAX},
+    limits::{
+        CARD_INDEX_DELAY, CARD_ROOM_DELAY, FAT_FOLDER_BYTES, FORMER_FOLDERS_MAX, FORMER_HEADS_MAX,
+    },
     mp4::scan::read_head,
     storage::{
         CardState, Place,
@@ -215,6 +217,12 @@ impl<D: Disk> Card<D> {
         let unborn = directory.with_extension(u32::from_be_bytes([a, b, c, d]).to_string());
         self.disk.create_directory(&unborn)?;
         self.disk.sync_directory(parent)?;
+        // Nor may it grow, where that can be had: of a chain of clusters that goes on, FAT writes two
+        // sectors, and where the first one is alone on the card that turns read-only.
+        if self.disk.file_system(parent) == FileSystem::Fat {
+            self.disk.grow_directory(&unborn, FAT_FOLDER_BYTES)?;
+            self.disk.sync_directory(&unborn)?;
+        }
         self.disk.rename(&unborn, directory)?;
         // FAT writes the cluster into a new entry when the folder is written, not before.
         self.disk.sync_directory(directory)?;
