@@ -387,6 +387,9 @@ impl Daemon {
         // The daemon's commands go first: a station's may depend on settings among them.
         if self.desk.flush() {
             station.pump(&self.desk, self.moment(), runtime::now());
+            if let Some(news) = station.news().filter(|it| station.is_news(it)) {
+                self.say_of(station, news);
+            }
         }
         if station.is_done() {
             self.progress.notify();

@@ -360,6 +360,8 @@ pub const SHORT_SEGMENTS_AT_ONCE_MAX: u32 = 15;
 pub const SHORT_SEGMENT_INTERVAL: Duration = Duration::from_secs(4);
 /// 2 s, the smallest `segment_seconds`.
 pub const SHORT_SEGMENT_TICKS: Ticks = Ticks::from_seconds(2);
+/// Whatever its frames say, a segment that filled faster than this is short too.
+pub const SHORT_SEGMENT_SPAN: Duration = Duration::from_secs(1);
 
 // --- config ---------------------------------------------------------------------------------
 

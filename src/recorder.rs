@@ -60,6 +60,8 @@ pub struct Recorder {
     caught_up: Option<Instant>,
     /// There was work, but no buffer for it.
     awaits_buffer: bool,
+    /// What the camera's owner should know of it.
+    news: Option<&'static str>,
     last_duration: Ticks,
 }
 
@@ -107,6 +109,7 @@ impl Recorder {
             told_overtaken: false,
             caught_up: None,
             awaits_buffer: false,
+            news: None,
             last_duration: LAST_DURATION_DEFAULT,
         }
     }
@@ -208,6 +211,11 @@ impl Recorder {
         }
     }
 
+    /// What the camera's owner should know of it, once.
+    pub fn news(&mut self) -> Option<&'static str> {
+        self.news.take()
+    }
+
     /// Returns true if nothing can be recorded before the next key frame.
     pub fn awaits_key(&self) -> bool {
         matches!(self.phase, Phase::AwaitsKey { .. }) || self.needs_key
@@ -265,13 +273,13 @@ impl Recorder {
             if self.card_stalls(moment.now) {
                 return Some(Command::Overtaken { camera: self.camera });
             }
-            log::warn!(
-                "the camera sends more at once than its buffer holds: frames are lost: raise \
-                 buffer_kb"
+            self.news = Some(
+                "sends more at once than its buffer holds: frames are lost; a larger buffer_kb \
+                 bridges that",
             );
         }
         loop {
-            return match self.gather(ring) {
+            return match self.gather(ring, moment.now) {
                 Gathered::Nothing => {
                     self.caught_up = Some(moment.now);
                     None
@@ -283,7 +291,7 @@ impl Recorder {
                 Gathered::Fragment if self.awaits_origin(ring, moment) => None,
                 Gathered::Fragment if self.awaits_audio(ring) => None,
                 Gathered::Fragment if self.segment.as_ref().is_some_and(|it| it.is_open) => {
-                    self.append(ring, buffers)
+                    self.append(ring, moment.now, buffers)
                 }
                 Gathered::Fragment if !self.allowance.take(moment.now) => {
                     self.leave_out(ring);
@@ -322,7 +330,7 @@ impl Recorder {
         })
     }
 
-    fn append(&mut self, ring: &Ring, buffers: &mut Vec<Vec<u8>>) -> Option<Command> {
+    fn append(&mut self, ring: &Ring, now: Instant, buffers: &mut Vec<Vec<u8>>) -> Option<Command> {
         let frames = self.ledger.next()..self.next();
         let (first, _) = ring.get(frames.start)?;
         let sound_end = self.sound_end(ring);
@@ -332,6 +340,8 @@ impl Recorder {
         let audio = self.audio.run(ring);
         segment.fragments += 1;
         let end = first.decode - segment.decode_start + self.draft.span;
+        let is_long = end >= limits::SHORT_SEGMENT_TICKS
+            && now.saturating_duration_since(segment.begun) >= limits::SHORT_SEGMENT_SPAN;
         let header = Header {
             sequence_number: segment.fragments,
             decode_time: first.decode - segment.decode_start,
@@ -350,7 +360,7 @@ impl Recorder {
         segment.bytes += buffer.len() as u64;
         self.ledger.sent(frames.clone());
         self.begin_fragment();
-        if end >= limits::SHORT_SEGMENT_TICKS {
+        if is_long {
             self.excuse();
         }
         self.told_overtaken = false;
@@ -367,7 +377,10 @@ impl Recorder {
     /// Marks what the card has not finished as possibly to be sent again.
     fn fail(&mut self) {
         self.failed |= self.is_open || self.ledger.at_risk().is_some();
-        self.allowance.refill();
+        // That the segment ends is not the camera's fault, unless it sends too much.
+        if !self.told_overtaken {
+            self.excuse();
+        }
     }
 
     /// After a failure, once nothing is in flight, goes back to the first frame that is not

@@ -52,6 +52,7 @@ mod session;
 mod settings;
 mod slots;
 mod socket;
+mod sound;
 mod status;
 #[cfg(feature = "pictures")]
 mod thumbnail;

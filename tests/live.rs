@@ -9,7 +9,7 @@ use crate::support::{
     watch::Watch,
     ws::{Message, WebSocket},
 };
-use camera::{Camera, Clip, Options, Speed};
+use camera::{Camera, Clip, Encoding, Options, Sound, Speed};
 use std::{fs, time::Duration};
 
 /// The contract: from the request to the first picture.
@@ -25,8 +25,14 @@ fn at(speed: f64) -> Options {
 
 /// A daemon that records nothing, once its camera is live with a key frame.
 fn watched(camera: &Camera) -> (Nvr, String) {
+    watched_with(camera, "")
+}
+
+/// The same with more keys for the camera.
+fn watched_with(camera: &Camera, keys: &str) -> (Nvr, String) {
     let directory = tempfile::tempdir().unwrap();
     let text = config(directory.path(), SHORT_SEGMENTS, &[("camera", &camera.url("cam"))]);
+    let text = text.replace("buffer_kb", &format!("{keys}\nbuffer_kb"));
     let nvr = Nvr::start_with(directory, &text, &["--no-record"]);
     let address = nvr.web_address();
     wait_for("a frame", || nvr.status()["cameras"][0]["frames"].as_u64().unwrap() > 0);
@@ -326,4 +332,74 @@ fn head_of_a_live_stream_takes_no_place() {
     }
     assert_eq!(ask(&address, "GET", "/live/camera", &[], "").status, 426);
     wait_for("nobody to be left", || viewers(&nvr) == 0);
+}
+
+/// Sound belongs to the picture beside it, and nobody gets it who did not ask.
+#[test]
+fn sound_comes_live_to_those_that_ask_for_it_at_its_time() {
+    let clip = Clip::committed("plain.h264").unwrap();
+    let length = clip.access_units().len() as i64;
+    let sound = Sound::new(Encoding::Aac);
+    let camera = camera(&clip, Options { sound: Some(sound.clone()), ..at(1.0) });
+    let (nvr, address) = watched_with(&camera, "audio = true");
+    wait_for("sound", || nvr.status()["cameras"][0]["sound"] == "AAC");
+
+    let mut silent = WebSocket::open(&address, "/live/camera");
+    let (kind, bytes) = watch_socket(&mut silent, 30);
+    assert!(!kind.contains("mp4a") && mp4::parse(&bytes).unwrap().audio.is_none(), "{kind}");
+    assert_flawless(&bytes, &clip);
+
+    let mut socket = WebSocket::open(&address, "/live/camera?sound=1");
+    let (kind, bytes) = watch_socket(&mut socket, 100);
+    let sent = camera.sessions()[0].frames as i64;
+    assert!(kind.ends_with(",mp4a.40.2\""), "{kind}");
+    let first = assert_flawless(&bytes, &clip) as i64;
+    let audio = mp4::parse(&bytes).unwrap().audio.unwrap();
+    let (rate, ticks) = (i64::from(sound.clock_rate()), i64::from(sound.frame_ticks()));
+    // Which of the pictures that the camera sent was the first, 100 before the newest.
+    let first = (sent - 100 - first + length / 2) / length * length + first;
+    let begin = first * rate / 25;
+    let number = (begin + audio.samples[0].decode + ticks / 2) / ticks;
+    for (number, sample) in (number..).zip(&audio.samples) {
+        assert!(sample.bytes == sound.frame(number as u64), "sound {number} differs");
+        let off = begin + sample.decode - number * ticks;
+        // Stamps of two clocks leave open so much, before the camera reports on them.
+        assert!(off.abs() <= rate / 50, "sound {number} is off by {off} ticks");
+    }
+    assert!(audio.samples.len() as i64 > 3 * rate / ticks, "{}", audio.samples.len());
+}
+
+#[test]
+fn a_head_without_sound_follows_where_the_sound_ends_and_g711_is_none_for_browsers() {
+    let clip = Clip::committed("plain.h264").unwrap();
+    let ends = Sound { frames: Some(60), ..Sound::new(Encoding::Aac) };
+    let camera = camera(&clip, Options { sound: Some(ends), ..at(1.0) });
+    let (nvr, address) = watched_with(&camera, "audio = true");
+    wait_for("sound", || nvr.status()["cameras"][0]["sound"] == "AAC");
+    let mut socket = WebSocket::open(&address, "/live/camera?sound=1");
+    let with = next_type(&mut socket);
+    assert!(with.contains("mp4a"), "{with}");
+    let without = next_type(&mut socket);
+    assert!(without.contains("avc1") && !without.contains("mp4a"), "{without}");
+    let head = socket.binary();
+    assert!(kinds(&head) == ["ftyp", "moov"] && mp4::parse(&head).unwrap().audio.is_none());
+
+    let g711 = Sound::new(Encoding::Pcmu);
+    let camera = self::camera(&clip, Options { sound: Some(g711), ..at(1.0) });
+    let (nvr, address) = watched_with(&camera, "audio = true");
+    wait_for("sound", || nvr.status()["cameras"][0]["sound"] == "G.711");
+    let mut socket = WebSocket::open(&address, "/live/camera?sound=1");
+    let kind = next_type(&mut socket);
+    assert!(!kind.contains(','), "{kind}");
+}
+
+/// The next message that is a type.
+fn next_type(socket: &mut WebSocket) -> String {
+    loop {
+        match socket.next() {
+            Message::Text(text) if text.starts_with("video/") => return text,
+            Message::Text(_) | Message::Binary(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
 }

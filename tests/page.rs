@@ -7,7 +7,7 @@ use crate::support::{
     Nvr, SHORT_SEGMENTS, assert_all_whole, bench_clip, config, frames_in, numbered_clip,
     record_to_the_end, refreshing_clip, unix_time, wait_for, with_password,
 };
-use camera::{Auth, Camera, Clip, Options, Scheme, Speed};
+use camera::{Auth, Camera, Clip, Encoding, Options, Scheme, Sound, Speed};
 use serde_json::Value;
 use std::{
     io::{BufRead as _, BufReader},
@@ -169,6 +169,18 @@ fn the_first_run_ends_with_the_picture_of_a_camera_that_was_found() {
     assert!(text.contains(&format!("url = \"{host}/stream=0\"")), "{text}");
     assert!(text.contains(&format!("live_url = \"{host}/stream=1\"")), "{text}");
     assert!(text.contains("label = \"Porch\""), "{text}");
+}
+
+#[test]
+fn live_sound_is_fetched_and_heard_once_somebody_asks_for_it() {
+    let sound = Some(Sound::new(Encoding::Aac));
+    let options = Options { sound, ..Options::default() };
+    let camera = Camera::builder().stream_with("cam", numbered_clip(), options).start().unwrap();
+    let audio = |text: &str| text.replace("buffer_kb", "audio = true\nbuffer_kb");
+    let nvr = start(&[("camera", &camera.url("cam"))], SHORT_SEGMENTS, audio);
+    let mut browser = Browser::start("sound.py", &[&port_of(&nvr)]);
+    iter::from_fn(|| browser.next_step()).for_each(|step| println!("{step}"));
+    browser.assert_success();
 }
 
 #[test]

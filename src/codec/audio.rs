@@ -118,6 +118,11 @@ impl AudioFormat {
         mime(&self.sample_entry(), Some(self.object_type))
     }
 
+    /// Returns true if Media Source Extensions know it: they refuse a track that no type names.
+    pub fn is_playable_live(&self) -> bool {
+        matches!(self.codec, AudioCodec::Aac | AudioCodec::Opus)
+    }
+
     /// The sample entry's type; for G.711, QuickTime's.
     pub fn sample_entry(&self) -> [u8; 4] {
         match self.codec {

@@ -191,6 +191,13 @@ impl Daemon {
         }
     }
 
+    /// Says what the owner of a camera should do something about.
+    pub(super) fn say_of(&self, station: &Station, text: &str) {
+        let name = &station.camera.name;
+        log::warn!("camera={name} {text}");
+        self.note(Kind::Recording, Some(name), text.to_owned());
+    }
+
     fn opened(&self, station: &Station, number: u32, now: Instant) {
         let (name, file) = (&station.camera.name, file(number));
         if station.is_recovery() {

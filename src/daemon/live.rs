@@ -26,6 +26,7 @@ pub struct Live {
     name: String,
     target: Target,
     transport: LowerTransport,
+    audio: bool,
     seed: Cell<u64>,
     /// Present while there are viewers, and shortly after.
     camera: RefCell<Option<Rc<Camera>>>,
@@ -35,12 +36,19 @@ pub struct Live {
 
 impl Live {
     /// `name` is the camera's; `seed` is for nonces and must differ at every start.
-    pub fn new(name: &str, target: Target, transport: LowerTransport, seed: u64) -> Live {
+    pub fn new(
+        name: &str,
+        target: Target,
+        transport: LowerTransport,
+        audio: bool,
+        seed: u64,
+    ) -> Live {
         Live {
             // A camera's name has no dot, so this one is unique in the log.
             name: [name, ".live"].concat(),
             target,
             transport,
+            audio,
             seed: Cell::new(seed),
             camera: RefCell::new(None),
             wanted: Signal::default(),
@@ -55,8 +63,8 @@ impl Live {
             // Far from the seeds that this camera counts up from here.
             self.seed.set(self.seed.get().wrapping_add(1 << 32));
             let (name, target) = (self.name.clone(), self.target.clone());
-            let camera =
-                Camera::new(name, target, Intake::new(limits::LIVE_RING_BYTES), self.seed.get());
+            let ring = if self.audio { Intake::with_audio } else { Intake::new };
+            let camera = Camera::new(name, target, ring(limits::LIVE_RING_BYTES), self.seed.get());
             Rc::new(camera.over(self.transport))
         });
         self.wanted.notify();
@@ -130,6 +138,7 @@ mod tests {
             "yard",
             server.url("small").parse().unwrap(),
             LowerTransport::Tcp,
+            false,
             1,
         ));
         let executor = LocalExecutor::new();

@@ -122,7 +122,8 @@ impl Station {
         let camera = Rc::new(camera);
         // Seeds far apart: each counts up with its connections.
         let live = config.live_url.as_ref();
-        let live = live.map(|url| Live::new(&camera.name, url.0.clone(), transport, !life));
+        let live =
+            live.map(|url| Live::new(&camera.name, url.0.clone(), transport, config.audio, !life));
         let live = live.map(Rc::new);
         let by_events = ffmpeg.is_none() && config.record == config::Record::Events;
         let source = match (&ffmpeg, &live) {
@@ -299,6 +300,11 @@ impl Station {
         if let Some(Command::Append { fragment, .. }) = self.unsent.take() {
             desk.buffers.borrow_mut().push(fragment.bytes);
         }
+    }
+
+    /// What its owner should know of the recording, once.
+    pub fn news(&self) -> Option<&'static str> {
+        self.recorder.borrow_mut().news()
     }
 
     pub fn pump(&self, desk: &CardDesk, moment: Moment, now: Instant) {

@@ -46,9 +46,13 @@ pub fn write_segment_head(
 }
 
 /// Appends the init segment of a live stream, whose length is unknown.
-pub fn write_live_init(out: &mut Vec<u8>, parameter_sets: &ParameterSets) {
+pub fn write_live_init(
+    out: &mut Vec<u8>,
+    parameter_sets: &ParameterSets,
+    audio: Option<&AudioFormat>,
+) {
     write_file_type(out);
-    write_movie(out, &SampleEntry::of(parameter_sets), None, Length::Endless);
+    write_movie(out, &SampleEntry::of(parameter_sets), audio, Length::Endless);
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -133,7 +133,7 @@ pub fn closed(codec: Codec, count: u32) -> Vec<u8> {
 /// A file as FFmpeg writes it with a comment of this length in its head, three frames per fragment.
 pub fn by_ffmpeg(remark_bytes: usize, count: u32) -> Vec<u8> {
     let mut out = Vec::new();
-    init::write_live_init(&mut out, &parameter_sets(Codec::H264));
+    init::write_live_init(&mut out, &parameter_sets(Codec::H264), None);
     let movie = out.windows(4).position(|kind| kind == b"moov").unwrap() - 4;
     super::boxed(&mut out, b"udta", |out| out.resize(out.len() + remark_bytes, b'.'));
     let size = u32::try_from(out.len() - movie).unwrap();

@@ -12,8 +12,9 @@ pub(super) struct Allowance {
     left: u32,
     /// When it was last refilled.
     filled: Option<Instant>,
-    /// Frames not recorded because the allowance was used up, and whether that has been logged.
+    /// Frames not recorded because the allowance was used up.
     frames: u64,
+    /// Whether that was told.
     is_told: bool,
 }
 
@@ -42,12 +43,6 @@ impl Allowance {
         is_allowed
     }
 
-    /// Refills it after a failure of the card: segments restarted for that are not the camera's
-    /// fault.
-    pub fn refill(&mut self) {
-        (self.left, self.is_told) = (limits::SHORT_SEGMENTS_AT_ONCE_MAX, false);
-    }
-
     fn give_back(&mut self, count: u32) {
         self.left = self.left.saturating_add(count).min(limits::SHORT_SEGMENTS_AT_ONCE_MAX);
     }
@@ -62,9 +57,7 @@ impl Recorder {
     /// Drops the frames of a segment beyond the allowance.
     pub(super) fn leave_out(&mut self, ring: &Ring) {
         if !std::mem::replace(&mut self.allowance.is_told, true) {
-            log::warn!(
-                "the camera restarts its stream every 2 s or less: most frames are not recorded"
-            );
+            self.news = Some("restarts its stream every 2 s or less: most frames are not recorded");
         }
         let before = self.ledger.lost();
         self.lose_until(ring, self.next());

@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     camera::State,
-    codec::ParameterSets,
+    codec::{self, AudioFormat, ParameterSets},
     daemon::{Daemon, Station, Watching},
     limits,
-    media::{Follower, Frame},
+    media::{Follower, Frame, Intake},
     mp4::init::write_live_init,
 };
 use std::{pin::Pin, rc::Rc};
@@ -51,7 +51,8 @@ enum Told {
 }
 
 impl Live {
-    pub fn new(daemon: &Rc<Daemon>, station: Rc<Station>, form: Form) -> Live {
+    /// `with_sound`: where the camera sends sound, and it is taken (`audio = true`).
+    pub fn new(daemon: &Rc<Daemon>, station: Rc<Station>, form: Form, with_sound: bool) -> Live {
         Live {
             daemon: Rc::clone(daemon),
             watching: station.watch(),
@@ -59,7 +60,7 @@ impl Live {
             form,
             follower: Follower::default(),
             told: Told::Nothing,
-            packer: Packer::default(),
+            packer: Packer::new(with_sound.then(Box::default)),
         }
     }
 
@@ -86,12 +87,12 @@ impl Live {
         skipped.set(skipped.get() + self.follower.take_skipped());
         let Some(next) = next else { return self.say_wait(out) };
         let (frame, _) = intake.ring.get(next)?;
-        if !self.fits(frame) {
+        if !self.fits(&intake, frame) {
             if !frame.is_key() {
                 self.follower.lose(); // in the middle of a picture group
                 return self.say_wait(out);
             }
-            if let Some(piece) = self.begin(frame, out) {
+            if let Some(piece) = self.begin(&intake, frame, out) {
                 return Some(piece);
             }
         }
@@ -101,36 +102,56 @@ impl Live {
     }
 
     /// Returns true if a frame continues the viewer's init segment and time line.
-    fn fits(&self, frame: &Frame) -> bool {
-        self.told == Told::Init && !self.follower.has_jumped && self.packer.fits(frame)
+    fn fits(&self, intake: &Intake, frame: &Frame) -> bool {
+        self.told == Told::Init
+            && !self.follower.has_jumped
+            && self.packer.fits(frame)
+            && self.fits_sound(intake)
+    }
+
+    /// A file keeps the sound that it began with.
+    fn fits_sound(&self, intake: &Intake) -> bool {
+        self.form == Form::File || self.packer.sound.as_ref().is_none_or(|it| it.fits(intake))
     }
 
     /// Starts with a key frame: appends what must precede it, if anything.
-    fn begin(&mut self, key: &Frame, out: &mut Vec<u8>) -> Option<Piece> {
-        if self.told == Told::Init && self.packer.has_head_of(key) {
-            self.rebase(key);
+    fn begin(&mut self, intake: &Intake, key: &Frame, out: &mut Vec<u8>) -> Option<Piece> {
+        let fits = self.packer.has_head_of(key) && self.fits_sound(intake);
+        if self.told == Told::Init && fits {
+            self.rebase(intake, key);
             return None;
         }
         match (self.form, &self.told) {
             // File players do not accept a second head.
             (Form::File, Told::Init) => Some(Piece::End),
             (Form::Messages, Told::Nothing | Told::Wait(_) | Told::Init) => {
-                out.extend_from_slice(mime_type(&key.parameter_sets).as_bytes());
+                if let Some(sound) = &mut self.packer.sound {
+                    sound.choose(intake);
+                }
+                out.extend_from_slice(mime_type(&key.parameter_sets, self.sound()).as_bytes());
                 self.told = Told::Codec;
                 Some(Piece::Text)
             }
             (Form::File, _) | (Form::Messages, Told::Codec) => {
-                write_live_init(out, &key.parameter_sets);
+                if let (Form::File, Some(sound)) = (self.form, &mut self.packer.sound) {
+                    sound.choose(intake);
+                }
+                write_live_init(out, &key.parameter_sets, self.sound());
                 self.told = Told::Init;
-                self.rebase(key);
+                self.rebase(intake, key);
                 Some(Piece::Binary)
             }
         }
     }
 
-    fn rebase(&mut self, key: &Frame) {
+    fn rebase(&mut self, intake: &Intake, key: &Frame) {
         self.follower.has_jumped = false;
-        self.packer.go_on_with(key);
+        self.packer.go_on_with(intake, key);
+    }
+
+    /// The sound that the head announces.
+    fn sound(&self) -> Option<&AudioFormat> {
+        self.packer.sound.as_ref()?.format()
     }
 
     /// Sends the reason for waiting, once.
@@ -159,6 +180,6 @@ impl Source for Live {
 }
 
 /// The type as Media Source Extensions expect it.
-pub(super) fn mime_type(parameter_sets: &ParameterSets) -> String {
-    format!("video/mp4; codecs=\"{}\"", parameter_sets.mime())
+pub(super) fn mime_type(parameter_sets: &ParameterSets, sound: Option<&AudioFormat>) -> String {
+    ["video/mp4; codecs=\"", &codec::mime(parameter_sets, sound), "\""].concat()
 }

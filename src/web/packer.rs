@@ -1,7 +1,8 @@
-//! Packs frames of a ring into fragments with a time line of their own, for viewers and probes.
+//! Packs frames of a ring, and the sound beside them, into fragments with a time line of their own, for viewers and probes.
 //!
 //! Spec: ISO/IEC 14496-12 §8.8.
 
+use super::sound::Sound;
 use crate::{
     codec::ParameterSets,
     limits,
@@ -20,6 +21,8 @@ pub(super) struct Packer {
     time: Ticks,
     fragments: u32,
     samples: Vec<Sample>,
+    /// `None` if none is wanted.
+    pub sound: Option<Box<Sound>>,
 }
 
 struct Base {
@@ -31,8 +34,15 @@ struct Base {
 }
 
 impl Packer {
+    pub fn new(sound: Option<Box<Sound>>) -> Packer {
+        Packer { sound, ..Packer::default() }
+    }
+
     /// Continues with this key frame.
-    pub fn go_on_with(&mut self, key: &Frame) {
+    pub fn go_on_with(&mut self, intake: &Intake, key: &Frame) {
+        if let Some(sound) = &mut self.sound {
+            sound.go_on_with(intake, key, self.time - key.presentation);
+        }
         self.base = Some(Base {
             run: key.run,
             parameter_sets: Arc::clone(&key.parameter_sets),
@@ -71,10 +81,19 @@ impl Packer {
             opens_on,
             samples: &self.samples,
         };
-        out.reserve_exact(header.bytes() + bytes);
-        header.write(out);
+        if let Some(sound) = &mut self.sound {
+            sound.gather(intake);
+        }
+        let audio = self.sound.as_ref().and_then(|sound| sound.run(intake));
+        let audio_bytes: usize =
+            audio.iter().flat_map(|it| it.samples).map(|it| it.bytes as usize).sum();
+        out.reserve_exact(header.bytes_with(audio.as_ref()) + bytes + audio_bytes);
+        header.write_with(audio.as_ref(), out);
         for (_, data) in (first..end).filter_map(|number| intake.ring.get(number)) {
             out.extend_from_slice(data);
+        }
+        if let Some(sound) = &self.sound {
+            sound.write(intake, out);
         }
         end
     }

@@ -78,9 +78,9 @@ fn picture(intake: &Intake) -> Option<Picture> {
     let key = intake.ring.key_until(u64::MAX)?;
     let (frame, _) = intake.ring.get(key)?;
     let mut bytes = Vec::new();
-    write_live_init(&mut bytes, &frame.parameter_sets);
+    write_live_init(&mut bytes, &frame.parameter_sets, None);
     let mut packer = Packer::default();
-    packer.go_on_with(frame);
+    packer.go_on_with(intake, frame);
     packer.write_fragment(intake, key, limits::WEB_PROBE_PICTURE_BYTES, &mut bytes);
-    Some(Picture { mime: mime_type(&frame.parameter_sets), base64: STANDARD.encode(&bytes) })
+    Some(Picture { mime: mime_type(&frame.parameter_sets, None), base64: STANDARD.encode(&bytes) })
 }

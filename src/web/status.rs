@@ -2,7 +2,7 @@
 //!
 //! Spec: docs/http.md.
 
-use super::{Web, answer::Answer, live::mime_type, times::ClockStatus};
+use super::{Web, answer::Answer, live::mime_type, sound, times::ClockStatus};
 use crate::{
     camera::State,
     daemon::{Station, history::Change},
@@ -99,6 +99,8 @@ struct CameraStatus {
     no_live: Option<&'static str>,
     codec: Option<&'static str>,
     mime: Option<String>,
+    /// The sound that comes beside it, if it is taken.
+    sound: Option<&'static str>,
     width: Option<u32>,
     height: Option<u32>,
     fps: f64,
@@ -296,7 +298,8 @@ impl Web {
                 Some(entry) => entry.codec.map(|codec| codec.name()),
                 None => sets.map(|sets| sets.codec().name()),
             },
-            mime: sets.map(|sets| mime_type(sets)),
+            mime: sets.map(|sets| mime_type(sets, None)),
+            sound: sound::name(&intake),
             width: sets.map(|sets| sets.picture().width),
             height: sets.map(|sets| sets.picture().height),
             fps: rate.fps,

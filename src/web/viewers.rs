@@ -77,7 +77,8 @@ impl Web {
             return Err(Answer::error(503, reason.to_owned()));
         }
         let place = self.media_place(head)?;
-        Ok((Live::new(&self.daemon, station, form), place))
+        let with_sound = head.parameter("sound").is_some();
+        Ok((Live::new(&self.daemon, station, form, with_sound), place))
     }
 }
 

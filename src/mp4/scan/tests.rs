@@ -83,7 +83,7 @@ fn the_codec_is_known_where_parameter_sets_are_as_short_as_can_be() {
     collector.offer(&[0x68, 0xce, 0x3c, 0x80]);
     let sets = collector.current().unwrap();
     let mut file = Vec::new();
-    write_live_init(&mut file, &sets);
+    write_live_init(&mut file, &sets, None);
     let video = read_head(&reader(&file), file.len() as u64).unwrap().video.unwrap();
     assert_eq!((video.codec, video.codecs, video.length_bytes), (Codec::H264, sets.mime(), 4));
 }
@@ -318,7 +318,7 @@ fn reading_stops_at_the_first_error_of_the_card() {
 #[test]
 fn a_live_stream_is_whole_without_an_index() {
     let mut file = Vec::new();
-    write_live_init(&mut file, &parameter_sets(Codec::H265));
+    write_live_init(&mut file, &parameter_sets(Codec::H265), None);
     let key = crate::mp4::fragment::FirstSample::Key;
     file.extend(samples::fragment(0, Ticks::ZERO, key, &[40]).0);
     let scan = scanned(&file, Depth::Full);

@@ -277,7 +277,7 @@ fn changes(log: &[String]) -> Vec<&str> {
 /// A file as FFmpeg 3.2 writes it, with nothing of ours in its head.
 fn old_recording() -> Vec<u8> {
     let mut file = Vec::new();
-    crate::mp4::init::write_live_init(&mut file, &samples::parameter_sets(Codec::H264));
+    crate::mp4::init::write_live_init(&mut file, &samples::parameter_sets(Codec::H264), None);
     file.extend(samples::fragment(0, Ticks::ZERO, Key, &[2000, 30]).0);
     file
 }

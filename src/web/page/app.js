@@ -10,6 +10,7 @@ import { Controls } from "./controls.js";
 import { Days } from "./days.js";
 import { Health, agreesSince } from "./health.js";
 import { keyboard } from "./keys.js";
+import { playsLive } from "./live.js";
 import { login } from "./login.js";
 import { markFrom, putMark } from "./marks.js";
 import { address, moment, readAddress } from "./moment.js";
@@ -31,6 +32,8 @@ let camera = null;
 let all = false;
 /** Live, at the right end of the axis. */
 let isLive = true;
+/** Live sound was asked for. */
+let isHeard = false;
 let isOver = false;
 let welcomeFields = null;
 const timelines = new Map();
@@ -88,7 +91,7 @@ const controls = new Controls({
   step: (ms) => step(ms),
   recording: (way) => recording(way),
   speed: (x) => player.setSpeed(x),
-  mute: () => player.mute(!player.isMuted),
+  mute: () => mute(),
   live: () => go(null),
   go: (ms) => go(ms > now() ? daysOn(ms, -1) : ms, { isPlaying: isLive || player.isPlaying }),
   video: () => video(),
@@ -224,6 +227,22 @@ async function openDay(day) {
   go(isThere ? wanted : Math.max(day, spans[0][0]), { name });
 }
 
+function mute() {
+  if (!isLive) return player.mute(!player.isMuted);
+  const why = isHeard ? "" : noSound();
+  if (why) return trouble({ message: why });
+  isHeard = !isHeard;
+  draw();
+}
+
+/** Why there is no live sound, or "". */
+function noSound() {
+  const sound = status.cameras.find(({ name }) => name === camera)?.sound;
+  if (all) return "One camera at a time is heard";
+  if (!sound) return "No sound comes: is ‘Record sound too’ switched on in the settings?";
+  return playsLive(sound) ? "" : `Browsers do not play ${sound} live; recordings have it`;
+}
+
 const toggle = () => (isLive ? go(now() - EDGE_MS - 500, { isPlaying: false }) : player.toggle());
 const step = (ms) => go(cursor() + ms, { isPlaying: isLive || player.isPlaying });
 
@@ -328,6 +347,7 @@ function draw() {
   if (shown.length) record.show(status, shown, age, all);
   warnOfCodec(shown);
   health.show(status, age);
+  for (const [name, live] of tiles.lives) live.hear(isHeard && isLive && !all && name === camera);
   for (const one of shown) {
     if (one.recording && one.name === camera) list.growing(one.segment, one.segment_ms + age);
   }
@@ -345,7 +365,7 @@ function drawAxis() {
     return { label: labelOf(name), spans, gaps: timeline.gaps, kept: timeline.kept, marks: timeline.marks };
   });
   band.show({ lanes, cursor: at, now: now(), isLive, chosen: all ? null : chosen.span });
-  controls.show({ isLive, isPlaying: player.isPlaying, speed: player.speed, isMuted: player.isMuted, cursor: at });
+  controls.show({ isLive, isPlaying: player.isPlaying, speed: player.speed, isMuted: isLive ? !isHeard : player.isMuted, noSound: isLive ? noSound() : "", cursor: at });
   days.show(camera, at, now());
   for (const id of ["mark", "save", "link", "bookmark"]) enable($(id), !all);
   if (!all) chosen.kept(timelineOf(camera).kept);
@@ -441,7 +461,7 @@ keyboard({
   link: () => chosen.link(),
   picture: () => picture().catch(trouble),
   full: () => Promise.resolve(controls.full()).catch(trouble),
-  mute: () => !isLive && player.mute(!player.isMuted),
+  mute,
   camera: (digit) => tiles.press(digit),
 });
 window.addEventListener("hashchange", route);

@@ -20,7 +20,7 @@ export class Controls {
     onclick($("on"), error, () => on.step(10_000));
     onclick($("previous"), error, () => on.recording(-1));
     onclick($("next"), error, () => on.recording(1));
-    onclick($("mute"), error, () => on.mute());
+    $("mute").onclick = () => on.mute();
     onclick($("go-live"), error, () => on.live());
     onclick($("save-picture"), error, () => on.picture());
     onclick($("bookmark"), error, () => on.bookmark());
@@ -34,7 +34,7 @@ export class Controls {
     this.#time();
   }
 
-  /** `isLive`, `isPlaying`, `speed`, `isMuted`, `cursor`. */
+  /** `isLive`, `isPlaying`, `speed`, `isMuted`, `cursor`; `noSound`: why there is none to hear, or "". */
   show(now) {
     this.#cursor = now.cursor;
     const isPlaying = now.isPlaying || now.isLive;
@@ -43,10 +43,10 @@ export class Controls {
     $("play").title = `${isPlaying ? "Pause" : "Play"} (Space)`;
     $("go-live").setAttribute("aria-pressed", String(now.isLive));
     if ($("speed").value !== String(now.speed)) $("speed").value = String(now.speed);
-    $("mute").classList.toggle("muted", now.isMuted || now.isLive);
+    $("mute").classList.toggle("muted", now.isMuted);
     $("mute").setAttribute("aria-label", now.isMuted ? "Sound on" : "Sound off");
-    $("mute").title = now.isLive ? "Live has no sound" : now.isMuted ? "Sound on (M)" : "Sound off (M)";
-    $("mute").setAttribute("aria-disabled", String(now.isLive));
+    $("mute").title = now.noSound || (now.isMuted ? "Sound on (M)" : "Sound off (M)");
+    $("mute").setAttribute("aria-disabled", String(Boolean(now.noSound)));
     if (document.activeElement !== $("time")) $("time").value = clock(now.cursor);
   }
 

@@ -40,6 +40,8 @@ export class Live {
   #isFile = false;
   /** Why this browser can not show the video, or never gets it. */
   #undecodable = "";
+  /** Its sound is fetched and heard. */
+  #isHeard = false;
   /** Times in a row that no WebSocket came about, though the server was there. */
   #barred = 0;
 
@@ -83,6 +85,18 @@ export class Live {
     this.update();
   }
 
+  /** Lets its sound be heard, and fetches it only then. */
+  hear(isHeard) {
+    if (isHeard === this.#isHeard) return;
+    this.#isHeard = isHeard;
+    this.video.muted = !isHeard;
+    if (this.#socket || this.#isFile) this.#connect();
+  }
+
+  get #query() {
+    return this.#isHeard ? "?sound=1" : "";
+  }
+
   /** Connects or lets go, as it must be now. */
   update() {
     const isLive = this.#camera?.state === "live" || Boolean(this.#camera?.no_live);
@@ -122,7 +136,7 @@ export class Live {
     if (this.#instead) return this.#snapshot();
     if (this.#lacksIdr) return this.#openFile();
     if (this.video.readyState < 2) say(this.note, "Waiting for the picture…");
-    const socket = new WebSocket(`${location.origin.replace("http", "ws")}/live/${this.name}`);
+    const socket = new WebSocket(`${location.origin.replace("http", "ws")}/live/${this.name}${this.#query}`);
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => {
       this.#told = true;
@@ -231,7 +245,7 @@ export class Live {
   #openFile() {
     this.#isFile = this.#told = true;
     this.#moved = performance.now();
-    this.video.src = absolute(`/live/${this.name}.mp4`);
+    this.video.src = absolute(`/live/${this.name}.mp4${this.#query}`);
     this.image.hidden = true;
     this.video.hidden = false;
     this.#play();
@@ -350,6 +364,11 @@ export class Live {
     }
   }
 }
+
+/** Whether a browser plays this sound beside live video. */
+export const playsLive = (sound) => Boolean(SOUNDS[sound] && Source?.isTypeSupported(`audio/mp4; codecs="${SOUNDS[sound]}"`));
+
+const SOUNDS = { AAC: "mp4a.40.2", "HE-AAC": "mp4a.40.5", Opus: "opus" };
 
 /** Where the last range begins; holes as short as frames are none. */
 function lastStart(buffered) {

@@ -70,7 +70,7 @@ fn what_has_no_room_stays_as_it_is() {
 /// own, version 0 runs with sizes by default, `mfra` at the end.
 pub(super) fn of_ffmpeg() -> Vec<u8> {
     let mut file = Vec::new();
-    write_live_init(&mut file, &parameter_sets(Codec::H264));
+    write_live_init(&mut file, &parameter_sets(Codec::H264), None);
     let mdhd = file.windows(4).position(|window| window == b"mdhd").unwrap();
     file[mdhd + 16..mdhd + 20].copy_from_slice(&12_800u32.to_be_bytes());
     for nth in 0..2u32 {
@@ -122,7 +122,7 @@ fn a_fragmented_file_of_ffmpeg_is_read_and_cut_ones_are_trimmed() {
 #[test]
 fn a_plain_file_is_whole_or_cut_with_its_moov_in_front_or_behind() {
     let mut init = Vec::new();
-    write_live_init(&mut init, &parameter_sets(Codec::H264));
+    write_live_init(&mut init, &parameter_sets(Codec::H264), None);
     let mvex = init.windows(4).position(|window| window == b"mvex").unwrap();
     init[mvex..mvex + 4].copy_from_slice(b"skip");
     let mvhd = init.windows(4).position(|window| window == b"mvhd").unwrap();

@@ -1,0 +1,117 @@
+//! The sound of one live stream: which frames go beside a fragment of video, and whether there is any.
+//!
+//! Knows nothing of: who asked for it.
+
+use crate::{
+    codec::AudioFormat,
+    limits,
+    media::{Frame, Intake},
+    mp4::fragment::{AudioRun, Sample},
+    units::Ticks,
+};
+use std::{ops::Range, sync::Arc};
+
+/// *Cost*: nothing before there is sound; then 12 bytes a frame of the largest fragment.
+#[derive(Default)]
+pub(super) struct Sound {
+    /// What the stream's head announces.
+    format: Option<Arc<AudioFormat>>,
+    run: u32,
+    /// The stream's time minus the ring's, in ticks of the sound.
+    shift: i64,
+    /// The next frame, and those of the open fragment with their samples.
+    next: u64,
+    frames: Range<u64>,
+    samples: Vec<Sample>,
+}
+
+impl Sound {
+    /// Returns true if the head announces what comes now.
+    pub fn fits(&self, intake: &Intake) -> bool {
+        self.format.as_deref() == self.coming(intake).map(|it| &**it)
+    }
+
+    /// Chooses what the next head announces.
+    pub fn choose(&mut self, intake: &Intake) {
+        self.format = self.coming(intake).cloned();
+    }
+
+    pub fn format(&self) -> Option<&AudioFormat> {
+        self.format.as_deref()
+    }
+
+    /// Goes on with what is heard from this key frame on.
+    pub fn go_on_with(&mut self, intake: &Intake, key: &Frame, shift: Ticks) {
+        let (Some(format), Some(ring)) = (&self.format, &intake.ring.audio) else { return };
+        self.run = key.run;
+        self.shift = shift.at_rate(format.clock_rate());
+        self.next = ring.first_from(key.run, key.presentation);
+    }
+
+    /// Takes what has arrived into the next fragment.
+    pub fn gather(&mut self, intake: &Intake) {
+        self.samples.clear();
+        let (Some(format), Some(ring)) = (&self.format, &intake.ring.audio) else { return };
+        let first = self.next.max(ring.numbers().start);
+        self.frames = first..first;
+        let mut bytes_left = limits::AUDIO_FRAGMENT_BYTES_MAX;
+        let mut before = 0;
+        while let Some((frame, bytes)) = ring.get(self.frames.end)
+            && frame.run == self.run
+            && frame.format == *format
+            && self.samples.len() < limits::AUDIO_FRAGMENT_FRAMES_MAX
+            && bytes.len() <= bytes_left
+        {
+            if let Some(last) = self.samples.last_mut() {
+                // Its own duration, or up to here if frames are missing.
+                last.duration = u32::try_from(frame.time - before).unwrap_or(u32::MAX);
+            }
+            before = frame.time;
+            bytes_left -= bytes.len();
+            // At most AUDIO_FRAME_BYTES_MAX.
+            let bytes = bytes.len() as u32;
+            self.samples.push(Sample { bytes, duration: frame.duration, composition_offset: 0 });
+            self.frames.end += 1;
+        }
+        self.next = self.frames.end;
+    }
+
+    /// Describes the sound of the fragment, if there is any.
+    pub fn run<'a>(&'a self, intake: &Intake) -> Option<AudioRun<'a>> {
+        let ring = intake.ring.audio.as_ref().filter(|_| !self.samples.is_empty())?;
+        let (first, _) = ring.get(self.frames.start)?;
+        Some(AudioRun { decode_time: first.time + self.shift, samples: &self.samples })
+    }
+
+    /// Appends the frames of the fragment.
+    pub fn write(&self, intake: &Intake, out: &mut Vec<u8>) {
+        let Some(ring) = intake.ring.audio.as_ref().filter(|_| !self.samples.is_empty()) else {
+            return;
+        };
+        for number in self.frames.clone() {
+            out.extend_from_slice(ring.get(number).map_or(&[], |(_, bytes)| bytes));
+        }
+    }
+
+    /// The format of what comes beside the newest picture, and not much later: a browser plays
+    /// nothing at all while one of two tracks is missing.
+    fn coming<'a>(&self, intake: &'a Intake) -> Option<&'a Arc<AudioFormat>> {
+        let (newest, _) = intake.ring.get(intake.ring.numbers().end.checked_sub(1)?)?;
+        let sound = intake.ring.audio.as_ref()?.newest(newest.run)?;
+        let slack = if self.format.is_some() { LATE_MAX } else { LATE_AT_FIRST_MAX };
+        let rate = sound.format.clock_rate();
+        let is_near = sound.end() + slack.at_rate(rate) > sound.ticks_at(newest.presentation);
+        Some(&sound.format).filter(|format| is_near && format.is_playable_live())
+    }
+}
+
+/// The name of the sound that comes, whether browsers play it live or not.
+pub(super) fn name(intake: &Intake) -> Option<&'static str> {
+    let (newest, _) = intake.ring.get(intake.ring.numbers().end.checked_sub(1)?)?;
+    Some(intake.ring.audio.as_ref()?.newest(newest.run)?.format.name())
+}
+
+/// Sound that is later than this, behind the newest picture, has stopped …
+const LATE_MAX: Ticks = Ticks::from_seconds(2);
+/// … and begins again when it is as near as this.
+const LATE_AT_FIRST_MAX: Ticks = Ticks::from_seconds(1);
