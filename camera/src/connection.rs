@@ -282,6 +282,10 @@ impl Connection {
                         pair("interleaved=").unwrap_or((0, 1))
                     };
                     let (rtp_channel, rtcp_channel) = (rtp.try_into().ok()?, rtcp.try_into().ok()?);
+                    let (rtp, rtcp) = match quirks.has(Quirk::UntrueChannels) {
+                        true => (6, 7),
+                        false => (rtp, rtcp),
+                    };
                     let line = format!("RTP/AVP/TCP;unicast;interleaved={rtp}-{rtcp}");
                     let writer = self.writer.clone();
                     Some((Transport::Tcp { writer, rtp_channel, rtcp_channel }, line))

@@ -51,6 +51,8 @@ quirks! {
     JunkAfterSps = "junk-after-sps",
     /// Interleaved channels 6 and 7, whatever was asked for.
     OtherChannels = "other-channels",
+    /// Channels 6 and 7 are answered; packets come on those asked for.
+    UntrueChannels = "untrue-channels",
     /// `RTP/AVP` answered for `RTP/AVP/TCP`.
     AvpForTcp = "avp-for-tcp",
     /// Blocks of a channel that was not set up.

@@ -377,7 +377,7 @@ impl Connection {
                 Output::Packet { track, kind, bytes } => {
                     self.reception.take(track, kind, bytes, intake, now)?;
                 }
-                Output::Stray { bytes } => self.reception.take_stray(bytes),
+                Output::Stray { bytes } => self.reception.take_unknown(bytes, intake, now)?,
                 Output::Playing(presentation) => {
                     self.reception.begin(presentation, self.manner.seed, intake, now);
                     self.presentation = Some(presentation.clone());

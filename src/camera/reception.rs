@@ -24,6 +24,8 @@ pub(super) struct Reception {
     /// `None` if no sound is wanted or offered.
     audio: Option<Audio>,
     pub arrivals: Arrivals,
+    /// The video comes on a channel of no track.
+    is_astray: bool,
     /// The camera's wall time from its first report.
     pub wall_time: Option<WallTime>,
 }
@@ -34,6 +36,7 @@ impl Reception {
             video: None,
             audio: None,
             arrivals: Arrivals::from(Count::default(), now),
+            is_astray: false,
             wall_time: None,
         }
     }
@@ -96,8 +99,34 @@ impl Reception {
         Ok(())
     }
 
+    /// Processes a packet on a channel that was not set up.
+    ///
+    /// Quirk: channels other than those agreed on. While none of the video's packets comes as agreed,
+    /// those of its payload type are its.
+    ///
+    /// # Errors
+    /// Those of [`Reception::take`].
+    pub fn take_unknown(
+        &mut self,
+        bytes: &[u8],
+        intake: &mut Intake,
+        now: Instant,
+    ) -> Result<(), Error> {
+        let is_astray = self.is_astray || !self.arrivals.any();
+        match self.video.as_ref().filter(|video| is_astray && video.announces(bytes)) {
+            Some(video) => {
+                self.is_astray = true;
+                self.take(video.track, PacketKind::Rtp, bytes, intake, now)
+            }
+            None => {
+                self.take_stray(bytes);
+                Ok(())
+            }
+        }
+    }
+
     /// Processes a packet of no track of ours: only its sequence number may matter.
-    pub fn take_stray(&mut self, bytes: &[u8]) {
+    fn take_stray(&mut self, bytes: &[u8]) {
         if let (Some(video), Some(number)) = (&mut self.video, number_of(bytes)) {
             video.receiver.came_elsewhere(number);
         }

@@ -150,6 +150,11 @@ impl Video {
         });
     }
 
+    /// Returns true if a packet is of the announced payload type.
+    pub fn announces(&self, bytes: &[u8]) -> bool {
+        rtp::Packet::parse(bytes).is_ok_and(|it| it.payload_type == self.receiver.payload_type())
+    }
+
     /// Returns true if numbers are missing here and there, as where a camera numbers the packets of
     /// all its tracks together and one of them is not received. A poor network looks alike.
     pub fn lacks_numbers(&self) -> bool {

@@ -121,6 +121,10 @@ impl Receiver {
             && (self.typed.is_none_or(is_silent) || self.source.as_ref().is_some_and(goes_on))
     }
 
+    pub fn payload_type(&self) -> u8 {
+        self.payload_type
+    }
+
     /// Accepts this payload type from now on.
     pub fn adopt_type(&mut self, payload_type: u8) {
         self.payload_type = payload_type;
