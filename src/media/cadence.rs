@@ -233,7 +233,10 @@ impl Cadence {
             Rate::True => (Stamps::AsSent, TIMES_TRUE),
             Rate::Millis => (Stamps::Millis { zero: stamp, at: next }, TIMES_PLAIN),
             Rate::Still | Rate::Racing => (Stamps::ByArrival { zero: now, at: next }, TIMES_PLAIN),
-            Rate::Slow | Rate::Fast => (Stamps::ByArrival { zero: now, at: next }, TIMES_SUBTLE),
+            Rate::Slow | Rate::Fast => {
+                let times = if self.witness.denies { TIMES_DENIED } else { TIMES_SUBTLE };
+                (Stamps::ByArrival { zero: now, at: next }, times)
+            }
         };
         let is_same = std::mem::discriminant(&stamps) == std::mem::discriminant(&self.stamps);
         if is_same || self.times < times {
@@ -274,8 +277,10 @@ impl fmt::Display for Stamps {
 #[derive(Default)]
 struct Witness {
     first: Option<SenderReport>,
-    /// Its clock and its stamps went on alike.
+    /// Its clock and its stamps went on alike …
     agrees: bool,
+    /// … or so differently that no network is needed to explain it.
+    denies: bool,
 }
 
 impl Witness {
@@ -294,7 +299,9 @@ impl Witness {
         if by_clock < REPORTS_SPAN_MIN {
             return;
         }
-        self.agrees = (by_clock - by_stamps).0.abs() <= by_clock.0 / REPORTS_PARTS;
+        let off = (by_clock - by_stamps).0.abs();
+        self.agrees = off <= by_clock.0 / REPORTS_PARTS;
+        self.denies = off > by_clock.0 / DENIED_PARTS && by_clock <= REPORTS_SPAN_MAX;
         // Long spans wrap, and a clock that was set counts once.
         if !self.agrees || by_clock > REPORTS_SPAN_MAX {
             self.first = Some(*report);
@@ -342,6 +349,8 @@ const REPORTS_SPAN_MIN: Ticks = Ticks::from_seconds(4);
 const REPORTS_SPAN_MAX: Ticks = Ticks::from_seconds(60);
 /// Clock and stamps agree where they differ by one part in so many.
 const REPORTS_PARTS: i64 = 100;
+/// By more than that, stamps are wrong.
+const DENIED_PARTS: i64 = 5;
 const TICKS_PER_MILLI: u32 = 90;
 const RATE_BITS: u32 = 20;
 /// A window is at least so long, and has so many frames …
@@ -353,6 +362,8 @@ const WINDOW_FRAMES_MIN: u32 = 8;
 const STEP_MAX: Ticks = Ticks::from_seconds(40);
 /// Windows in a row that must agree: where stamps are off by ten times and more …
 const TIMES_PLAIN: u32 = 2;
+/// … where they are off by a quarter, and the camera's own clock says so, too …
+const TIMES_DENIED: u32 = 3;
 /// … where a network that stalls and catches up might look alike …
 const TIMES_SUBTLE: u32 = 8;
 /// … and where a clock is right again.
@@ -413,6 +424,24 @@ mod tests {
             matches!(run(2), (1.., Stamps::ByArrival { .. })),
             "its clock goes as frames arrive"
         );
+    }
+
+    #[test]
+    fn a_clock_that_the_sender_reports_deny_is_replaced_after_the_second_one() {
+        for (ticks, tells) in [(1800, true), (1800, false), (7200, true), (2500, true)] {
+            let (start, mut cadence) = (runtime::now(), Cadence::new());
+            let is_new = |frame: &u32| {
+                let stamp = RtpTime(frame * ticks);
+                if tells && frame.is_multiple_of(125) {
+                    let ntp = (3_900_000_000 + u64::from(frame / 25)) << 32;
+                    let (ssrc, packets, octets) = (1, 2, 3);
+                    cadence.report(&SenderReport { ssrc, ntp, rtp_time: stamp, packets, octets });
+                }
+                cadence.tick(stamp, start + Duration::from_millis(u64::from(frame * 40))).is_new
+            };
+            let seconds = (0..1000).find(is_new).unwrap() / 25;
+            assert!(if tells { seconds < 12 } else { seconds >= 16 }, "{ticks}: {seconds} s");
+        }
     }
 
     #[test]
