@@ -164,9 +164,11 @@ impl fmt::Display for Trouble {
 mod tests {
     use super::*;
     use crate::{
-        codec::{AudioCodec, AudioFormat},
+        camera::video::Video,
+        codec::{AudioCodec, AudioFormat, Codec},
         media::tests::parameter_sets,
         rtp::{AccessUnit, AudioSink as _, AudioUnit, Leading, RandomAccess, Sink as _},
+        rtsp::{Media, Presentation, Track, Transport},
         runtime,
         units::RtpTime,
     };
@@ -201,6 +203,85 @@ mod tests {
         assert_eq!(said(|it| it.foreign += 9), from_the_fourth(Some(Trouble::OtherPayloadType)));
         assert_eq!(said(|_| {}), from_the_fourth(None), "silence is told elsewhere");
         assert_eq!(said(|it| it.received = 9), from_the_fourth(None), "a frame that waits");
+    }
+
+    /// What is said of a camera that sends 25 such frames a second, each a list of payloads and the
+    /// first byte of their packets; and after how many.
+    fn told(first: u8, payloads: &[&[u8]]) -> (Option<Trouble>, u32) {
+        let track = Track {
+            media: Media::Video(Codec::H264),
+            encoding: "H264".to_owned(),
+            payload_type: 96,
+            clock_rate: 90_000,
+            channels: 1,
+            control: String::new(),
+            format_parameters: String::new(),
+            parameter_sets: Vec::new(),
+            transport: Some(Transport::Interleaved { rtp: 0, rtcp: 1 }),
+            is_refused: false,
+            ssrc: None,
+            rtp_info: None,
+        };
+        let presentation = Presentation { control: String::new(), tracks: vec![track] };
+        let (mut intake, start) = (Intake::new(64 << 10), runtime::now());
+        intake.begin_run();
+        let mut video = Video::new(&presentation, 7, &intake, start).unwrap();
+        let mut diagnosis = Diagnosis::new("h264", &intake, start);
+        let mut number = 0u16;
+        for frame in 0..200u32 {
+            let now = start + Duration::from_millis(u64::from(frame) * 40);
+            for (at, payload) in payloads.iter().enumerate() {
+                let marker = if at + 1 == payloads.len() { 0x80 } else { 0 };
+                let mut packet = vec![first, marker | 96];
+                packet.extend(number.to_be_bytes());
+                packet.extend((frame * 3600).to_be_bytes());
+                packet.extend([0, 0, 0, 9]);
+                packet.extend(*payload);
+                number = number.wrapping_add(1);
+                video.handle_packet(&packet, &mut intake, now).unwrap();
+            }
+            let trouble = diagnosis.look(&intake, video.statistics(), now);
+            if trouble.is_some() {
+                return (trouble, frame);
+            }
+        }
+        (None, 200)
+    }
+
+    #[test]
+    fn whatever_a_camera_sends_that_is_no_video_is_told_within_five_seconds() {
+        const SPS: &[u8] =
+            &[0x67, 0x42, 0xc0, 0x1e, 0xda, 0x02, 0x80, 0xbf, 0xe5, 0xc0, 0x44, 0, 0, 0xf0, 0x3c];
+        const PPS: &[u8] = &[0x68, 0xce, 0x3c, 0x80];
+        let nonsense = Trouble::Malformed { codec: "h264" };
+        let mpeg_ts = [0x47; 188];
+        let cases: &[(&str, u8, &[&[u8]], Trouble)] = &[
+            ("packets of another protocol", 0x00, &[&[0x65, 0x88, 0x84]], nonsense),
+            ("padding of more than there is", 0xb5, &[&[0x65]], nonsense),
+            ("packets without a payload", 0x80, &[&[]], nonsense),
+            ("zeros", 0x80, &[&[0; 100]], nonsense),
+            ("access unit delimiters alone", 0x80, &[&[0x09, 0xf0]], nonsense),
+            ("filler alone", 0x80, &[&[0x0c, 0xff, 0xff, 0x80]], nonsense),
+            ("SEI alone", 0x80, &[&[0x06, 5, 2, 1, 2, 0x80]], nonsense),
+            ("parameter sets alone", 0x80, &[SPS, PPS], nonsense),
+            ("interleaved mode", 0x80, &[&[0x19, 0, 0, 0, 2, 0x65, 0x88]], nonsense),
+            ("fragments without a beginning", 0x80, &[SPS, PPS, &[0x7c, 0x05, 1, 2]], nonsense),
+            ("an MPEG transport stream", 0x80, &[&mpeg_ts], nonsense),
+            ("further slices alone", 0x80, &[SPS, PPS, &[0x65, 0x42, 0x21, 0x02]], nonsense),
+            ("key frames without their sets", 0x80, &[&[0x65, 0x88, 0x84, 4]], Trouble::NoKeyFrame),
+            (
+                "sets of nothing",
+                0x80,
+                &[&[0x67, 0xff], &[0x65, 0x88, 0x84, 4]],
+                Trouble::NoKeyFrame,
+            ),
+            ("no key frame", 0x80, &[SPS, PPS, &[0x41, 0x9a, 0x21, 4]], Trouble::NoKeyFrame),
+        ];
+        for (name, first, payloads, expected) in cases {
+            let (trouble, frames) = told(*first, payloads);
+            assert_eq!(trouble, Some(*expected), "{name}");
+            assert!(frames < 125, "{name}: after {frames} frames");
+        }
     }
 
     /// G.711 at 8 kHz that is announced as 16 kHz, beside correct video.

@@ -79,8 +79,11 @@ impl Video {
         intake: &mut Intake,
         now: Instant,
     ) -> Result<(), Error> {
-        // A broken RTP packet counts as lost: its number will be missing.
-        let Ok(packet) = rtp::Packet::parse(bytes) else { return Ok(()) };
+        // A broken RTP packet counts as lost: its number will be missing. If all are broken, nothing is.
+        let Ok(packet) = rtp::Packet::parse(bytes) else {
+            self.receiver.take_unreadable();
+            return Ok(());
+        };
         intake.arrived(now);
         let of_another = self.depacketizer.contradicted_by(packet.payload);
         if let Some(codec) = of_another.filter(|_| self.receiver.may_be_source(packet.ssrc)) {

@@ -121,6 +121,11 @@ impl Receiver {
             && (self.typed.is_none_or(is_silent) || self.source.as_ref().is_some_and(goes_on))
     }
 
+    /// Counts what arrived instead of a packet.
+    pub fn take_unreadable(&mut self) {
+        self.statistics.received += 1;
+    }
+
     pub fn payload_type(&self) -> u8 {
         self.payload_type
     }
