@@ -4,6 +4,9 @@
 //! its address in the page carries a hash of it, so that a browser asks for it once. Comments and
 //! indentation are stripped: they are an eighth of the size. An ETag is a hash of the content, so
 //! that it is the same in every build.
+//!
+//! The page's texts in other languages (`ru.txt`: a line in English, a tab and the translation on the
+//! next) become lists in the order in which the page has them; what is missing is listed for a test.
 
 use std::{
     collections::BTreeMap,
@@ -23,13 +26,26 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).ok_or("a name in UTF-8")?;
         let text = fs::read_to_string(&path)?;
-        let text = if name.ends_with(".svg") { text } else { bare(name, &text)? };
+        let as_it_is = name.ends_with(".svg") || name.ends_with(".txt");
+        let text = if as_it_is { text } else { bare(name, &text)? };
         sources.insert(name.to_owned(), text);
     }
-    let app = bundle(&sources)?;
-    sources.retain(|name, _| !name.ends_with(".js") || name == "old.js");
-    sources.insert("app.js".to_owned(), app);
     let mut html = sources.remove("index.html").ok_or("no index.html")?;
+    let (mut app, said) = numbered(&bundle(&sources)?)?;
+    let written = texts(&html)?;
+    let mut wrong = Vec::new();
+    for (name, text) in sources.clone() {
+        let Some(language) = name.strip_suffix(".txt") else { continue };
+        let table = format!("{language}.json");
+        let list = translated(language, &text, &said, &written, &mut wrong)?;
+        app =
+            app.replace(&format!("\"/{table}\""), &format!("\"/{table}?v={:016x}\"", hash(&list)));
+        sources.insert(table, list);
+    }
+    let is_kept =
+        |name: &str| name == "old.js" || !(name.ends_with(".js") || name.ends_with(".txt"));
+    sources.retain(|name, _| is_kept(name));
+    sources.insert("app.js".to_owned(), squeezed(&app));
     for (name, content) in &sources {
         html =
             html.replace(&format!("\"/{name}\""), &format!("\"/{name}?v={:016x}\"", hash(content)));
@@ -48,6 +64,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     writeln!(
         list,
         "];\n\n/// The page's own paths, served without a login.\npub(super) const PATHS: &[&str] = &[{paths}];"
+    )?;
+    writeln!(
+        list,
+        "\n/// Texts that a language lacks, has without need, or with other places for values.\n\
+         #[cfg(test)]\nconst WRONG_TEXTS: &[&str] = &{wrong:?};"
     )?;
     fs::write(out.join("assets.rs"), list)?;
     Ok(())
@@ -141,8 +162,14 @@ fn append(
         body.push('\n');
     }
     let exports = exports.join(", ");
-    write!(out, "const {} = (() => {{\n{body}return {{ {exports} }};\n}})();\n", variable(name))
-        .map_err(|error| error.to_string())?;
+    // One module waits, for its table.
+    let (wait, kind) = if name == "lang.js" { ("await ", "async ") } else { ("", "") };
+    write!(
+        out,
+        "const {} = {wait}({kind}() => {{\n{body}return {{ {exports} }};\n}})();\n",
+        variable(name)
+    )
+    .map_err(|error| error.to_string())?;
     above.pop();
     done.push(name.to_owned());
     Ok(())
@@ -151,6 +178,113 @@ fn append(
 /// What a module is called in the bundle.
 fn variable(name: &str) -> String {
     format!("_{}", name.trim_end_matches(".js"))
+}
+
+/// The script with a number for each text, t`…` becoming t(7)`…`, and the texts by number: in each,
+/// {1} stands for the first value.
+///
+/// # Errors
+/// A text within another one's value.
+fn numbered(script: &str) -> Result<(String, Vec<String>), String> {
+    let (mut out, mut texts) = (String::new(), Vec::<String>::new());
+    let mut rest = script;
+    while let Some(at) = rest.find("t`") {
+        let (before, after) = rest.split_at(at);
+        out.push_str(before);
+        rest = &after[2..];
+        if before.ends_with(|letter: char| letter.is_alphanumeric() || "_$.".contains(letter)) {
+            out.push_str("t`");
+            continue;
+        }
+        let end = rest.find('`').ok_or("a text without an end")?;
+        let (mut text, mut values, mut source) = (String::new(), 0, &rest[..end]);
+        while let Some((words, value)) = source.split_once("${") {
+            let mut depth = 1;
+            let is_end = |letter| {
+                depth += i32::from(letter == '{') - i32::from(letter == '}');
+                depth == 0
+            };
+            let close = value.find(is_end).ok_or(format!("a text within a value: {source}"))?;
+            values += 1;
+            text.push_str(&format!("{words}{{{values}}}"));
+            source = &value[close + 1..];
+        }
+        text.push_str(source);
+        let number = texts.iter().position(|other| *other == text).unwrap_or(texts.len());
+        if number == texts.len() {
+            texts.push(text);
+        }
+        out.push_str(&format!("t({number})`"));
+    }
+    out.push_str(rest);
+    Ok((out, texts))
+}
+
+/// The texts of the page, its titles and labels, as `translate` in lang.js walks through them.
+fn texts(html: &str) -> Result<Vec<String>, String> {
+    let (_, body) = html.split_once("</noscript>").ok_or("no <noscript>")?;
+    let mut texts = Vec::new();
+    for (index, part) in body.split(['<', '>']).enumerate() {
+        if index % 2 == 0 {
+            texts.push(part.split_whitespace().collect::<Vec<_>>().join(" "));
+            continue;
+        }
+        let mut attributes = part;
+        while let Some((name, rest)) = attributes.split_once("=\"") {
+            let (value, rest) = rest.split_once('"').ok_or(format!("an open quote: {part}"))?;
+            if name.ends_with(" title") || name.ends_with(" aria-label") {
+                texts.push(value.to_owned());
+            }
+            attributes = rest;
+        }
+    }
+    texts.retain(|text| text.contains(|letter: char| letter.is_ascii_alphabetic()));
+    Ok(texts)
+}
+
+/// A language's two lists, as JSON; `0` stands for what it lacks.
+fn translated(
+    language: &str,
+    table: &str,
+    said: &[String],
+    written: &[String],
+    wrong: &mut Vec<String>,
+) -> Result<String, String> {
+    let lines: Vec<&str> = table.lines().collect();
+    let mut known = BTreeMap::new();
+    for pair in lines.chunks(2) {
+        let translation = pair.get(1).and_then(|line| line.strip_prefix('\t'));
+        let translation = translation.ok_or(format!("{language}.txt: not a pair: {pair:?}"))?;
+        if known.insert(pair[0], translation).is_some() {
+            wrong.push(format!("{language}.txt has twice: {}", pair[0]));
+        }
+    }
+    let places = |text: &str| {
+        let mut places: Vec<_> =
+            text.split('{').skip(1).filter_map(|rest| rest.chars().next()).collect();
+        places.sort_unstable();
+        places
+    };
+    let mut list = |texts: &[String]| {
+        let texts = texts.iter().map(|text| match known.get(text.as_str()) {
+            Some(translation) => {
+                if places(text) != places(translation) {
+                    wrong.push(format!("{language}.txt has other values in: {text}"));
+                }
+                format!("\"{}\"", translation.replace('\\', "\\\\").replace('"', "\\\""))
+            }
+            None => {
+                wrong.push(format!("{language}.txt lacks: {text}"));
+                "0".to_owned()
+            }
+        });
+        texts.collect::<Vec<_>>().join(",")
+    };
+    let lists = format!("[[{}],[{}]]", list(said), list(written));
+    let is_used = |text: &str| said.iter().chain(written).any(|other| other == text);
+    let unused = known.keys().filter(|text| !is_used(text));
+    wrong.extend(unused.map(|text| format!("{language}.txt has without need: {text}")));
+    Ok(lists)
 }
 
 /// Strips indentation, empty lines, and comments on lines of their own.
@@ -172,6 +306,67 @@ fn bare(name: &str, text: &str) -> Result<String, String> {
         in_comment &= !line.ends_with("*/");
     }
     Ok(kept)
+}
+
+/// A script without the blanks and ends of lines that mean nothing, and without comments at the end of
+/// lines. Blanks within strings, templates and regular expressions stay. Private names become short.
+fn squeezed(script: &str) -> String {
+    let mut out = String::with_capacity(script.len());
+    // What each open brace is: a value within a template, or a block.
+    let (mut within, mut braces) = (None, Vec::new());
+    let mut private = Vec::new();
+    let mut letters = script.chars().peekable();
+    while let Some(letter) = letters.next() {
+        if let Some(end) = within {
+            out.push(letter);
+            match letter {
+                '\\' => out.extend(letters.next()),
+                '[' if end == '/' => within = Some(']'),
+                ']' if end == ']' => within = Some('/'),
+                '{' if end == '`' && out.ends_with("${") => {
+                    braces.push(true);
+                    within = None;
+                }
+                _ if letter == end => within = None,
+                _ => {}
+            }
+            continue;
+        }
+        let last = out.chars().last();
+        match letter {
+            '/' if letters.peek() == Some(&'/') => {
+                while letters.next_if(|it| *it != '\n').is_some() {}
+                continue;
+            }
+            '\n' if last.is_some_and(|it| ";{,(".contains(it)) => continue,
+            '/' if last.is_none_or(|it| "(,=:[!&|?{};>".contains(it)) => within = Some('/'),
+            '#' => {
+                let is_name = |it: &char| it.is_alphanumeric() || *it == '_';
+                let name: String = std::iter::from_fn(|| letters.next_if(is_name)).collect();
+                let number = private.iter().position(|other| *other == name);
+                let number = number.unwrap_or(private.len());
+                if number == private.len() {
+                    private.push(name);
+                }
+                let short = char::from(b'a' + (number % 26) as u8);
+                out.push_str(&format!("#{short}{}", number / 26));
+                continue;
+            }
+            '"' | '\'' | '`' => within = Some(letter),
+            '{' => braces.push(false),
+            '}' if braces.pop() == Some(true) => within = Some('`'),
+            ' ' => {
+                let is_word = |it: char| it.is_alphanumeric() || "_$#+-".contains(it);
+                let next = letters.peek().copied();
+                if !(last.is_some_and(is_word) && next.is_some_and(is_word)) {
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        out.push(letter);
+    }
+    out
 }
 
 const OPENAPI: &str = "src/web/openapi.json";

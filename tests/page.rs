@@ -184,6 +184,17 @@ fn live_sound_is_fetched_and_heard_once_somebody_asks_for_it() {
 }
 
 #[test]
+fn the_page_speaks_russian_and_chinese_and_fits_a_phone_in_both() {
+    let camera = Camera::builder().stream("cam", numbered_clip()).start().unwrap();
+    let nvr = start(&[("camera", &camera.url("cam"))], SHORT_SEGMENTS, str::to_owned);
+    let screenshots = target().join("page");
+    let arguments = [&*port_of(&nvr), screenshots.to_str().unwrap()];
+    let mut browser = Browser::start("languages.py", &arguments);
+    iter::from_fn(|| browser.next_step()).for_each(|step| println!("{step}"));
+    browser.assert_success();
+}
+
+#[test]
 fn a_list_of_many_goes_on_by_itself_and_keeps_its_rows() {
     let camera = Camera::builder().stream("cam", numbered_clip()).start().unwrap();
     let mut nvr = start(&[("camera", &camera.url("cam"))], SHORT_SEGMENTS, str::to_owned);

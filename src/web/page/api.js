@@ -1,9 +1,11 @@
 // The HTTP API: calls, and the stream of events.
 
+import { t } from "./lang.js";
+
 /** An answer that is not the one asked for, in words; `status` 0: there was none. */
 export class Refusal extends Error {
   constructor(status, answer) {
-    super(answer.error ?? `smolnvr answered ${status}`);
+    super(answer.error ?? t`smolnvr answered ${status}`);
     this.status = status;
     this.waitMs = answer.retry_after_ms ?? 0;
   }
@@ -26,7 +28,7 @@ export async function api(method, path, body) {
       body: body === undefined ? undefined : JSON.stringify(body),
     });
   } catch {
-    throw new Refusal(0, { error: "smolnvr does not answer" });
+    throw new Refusal(0, { error: t`smolnvr does not answer` });
   }
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return answer;

@@ -23,6 +23,7 @@ import { Tiles } from "./tiles.js";
 import { Timeline } from "./timeline.js";
 import { codec, sentence } from "./words.js";
 import { Zoom } from "./zoom.js";
+import { t } from "./lang.js";
 
 let status = null;
 let statusAt = 0;
@@ -102,7 +103,7 @@ const controls = new Controls({
 const record = new Record(() => (all ? null : camera), () => {
   isOver = true;
   hideAll();
-  say($("banner"), "smolnvr has shut down. All files are closed; the power may be switched off.");
+  say($("banner"), t`smolnvr has shut down. All files are closed; the power may be switched off.`);
 });
 const zoom = new Zoom($("stage"), $("zoomed"), () => !all && !$("main").hidden);
 const settings = new Settings({ onSaved: () => refresh(), onLogout: () => begin() });
@@ -123,7 +124,7 @@ const feed = new Feed({
     login(session, enter);
   },
   lost: (seconds) => {
-    if (!isOver) say($("banner"), `smolnvr does not answer. Trying again${seconds > 1 ? ` in ${seconds} s` : ""}…`);
+    if (!isOver) say($("banner"), seconds > 1 ? t`smolnvr does not answer. Trying again in ${seconds} s…` : t`smolnvr does not answer. Trying again…`);
   },
 });
 
@@ -182,7 +183,7 @@ async function openNumber(number) {
   try {
     const entry = await reel.entry(name, number ?? former?.newest);
     if (name !== camera) return;
-    if (!entry) throw new Error("This recording is not there any more");
+    if (!entry) throw new Error(t`This recording is not there any more`);
     open(entry.start_ms, number !== null, entry);
   } catch (problem) {
     trouble(problem);
@@ -238,9 +239,9 @@ function mute() {
 /** Why there is no live sound, or "". */
 function noSound() {
   const sound = status.cameras.find(({ name }) => name === camera)?.sound;
-  if (all) return "One camera at a time is heard";
-  if (!sound) return "No sound comes: is ‘Record sound too’ switched on in the settings?";
-  return playsLive(sound) ? "" : `Browsers do not play ${sound} live; recordings have it`;
+  if (all) return t`One camera at a time is heard`;
+  if (!sound) return t`No sound comes: is ‘Record sound too’ switched on in the settings?`;
+  return playsLive(sound) ? "" : t`Browsers do not play ${sound} live; recordings have it`;
 }
 
 const toggle = () => (isLive ? go(now() - EDGE_MS - 500, { isPlaying: false }) : player.toggle());
@@ -264,7 +265,7 @@ async function recording(way) {
 async function toMark(way) {
   try {
     const ms = await markFrom(camera, cursor(), way, now());
-    if (ms === null) say($("player-note"), way > 0 ? "Nothing is marked after this" : "Nothing is marked before this");
+    if (ms === null) say($("player-note"), way > 0 ? t`Nothing is marked after this` : t`Nothing is marked before this`);
     else go(ms, { isPlaying: isLive || player.isPlaying });
   } catch (problem) {
     trouble(problem);
@@ -282,7 +283,7 @@ const video = () => (isLive ? tiles.lives.get(camera)?.video : player.video);
 
 async function picture() {
   const shown = video();
-  if (!shown?.videoWidth) return trouble(new Error("There is no picture to save"));
+  if (!shown?.videoWidth) return trouble(new Error(t`There is no picture to save`));
   await savePicture(shown, `${camera}_${moment(cursor()).replace("T", "_").replaceAll(":", "-")}.jpg`);
 }
 
@@ -341,7 +342,7 @@ function draw() {
   $("former").hidden = !isFormer();
   // While the finger looks for a first picture, the live one stays below.
   tiles.show(status, { camera, all, isSeen: isLive || !player.hasPicture, isLive, now: now() });
-  say($("list-title"), $("cameras").children.length ? `Recordings of ${labelOf(camera)}` : "Recordings");
+  say($("list-title"), $("cameras").children.length ? t`Recordings of ${labelOf(camera)}` : t`Recordings`);
   const shown = status.cameras.filter((one) => all || one.name === camera);
   $("record").hidden = shown.length === 0;
   if (shown.length) record.show(status, shown, age, all);
@@ -370,13 +371,13 @@ function drawAxis() {
   for (const id of ["mark", "save", "link", "bookmark"]) enable($(id), !all);
   if (!all) chosen.kept(timelineOf(camera).kept);
   const { complete } = timelineOf(camera);
-  say($("axis-note"), complete ? "" : "The card is still being read: more may come");
+  say($("axis-note"), complete ? "" : t`The card is still being read: more may come`);
 }
 
 /** Said before somebody wonders why nothing moves. */
 function warnOfCodec(shown) {
   const one = shown.find(({ mime }) => mime && !document.createElement("video").canPlayType(mime));
-  say($("codec-note"), one && !all ? `${one.label} sends ${codec(one.codec)}, which this browser cannot play: live shows snapshots. What helps: H.264 in the camera's settings, a browser that knows ${codec(one.codec)} (Safari, Edge, Chrome on most phones), or Mark and Save, then VLC.` : "");
+  say($("codec-note"), one && !all ? t`${one.label} sends ${codec(one.codec)}, which this browser cannot play: live shows snapshots. What helps: H.264 in the camera's settings, a browser that knows ${codec(one.codec)} (Safari, Edge, Chrome on most phones), or Mark and Save, then VLC.` : "");
 }
 
 /** The drawer of files follows the day. */

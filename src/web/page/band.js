@@ -6,6 +6,7 @@ import { daysOn, midnight, momentAt, pixelOf, spanAt, viewOf, zoomed } from "./a
 import { markAt, nameOf } from "./marks.js";
 import { CAUSES, colours, paintBand, paintDay } from "./paint.js";
 import { dayAndTime, hourMinute, hourMinuteSecond, span } from "./words.js";
+import { t } from "./lang.js";
 
 export class Band {
   #band = $("band");
@@ -248,7 +249,7 @@ export class Band {
     if (ms > this.#now) return void (bubble.hidden = true);
     const lane = this.#lanes.length === 1 ? this.#lanes[0] : this.#lanes[this.#hoverLane];
     const what = lane ? whatIs(lane, ms, NEAR_PX * this.#perPixel) : "";
-    say(bubble, `${hourMinuteSecond(ms)}${what ? `, ${what}` : ""}`);
+    say(bubble, [hourMinuteSecond(ms), what].filter(Boolean).join(", "));
     const half = bubble.offsetWidth / 2;
     bubble.style.left = `${Math.min(this.#band.clientWidth - half, Math.max(half, x))}px`;
   }
@@ -259,15 +260,17 @@ export class Band {
     if (!lane) return;
     const band = this.#band;
     const { view } = this;
-    const what = this.#isLive ? "live" : whatIs(lane, this.#cursor, MARK_MS) || "recorded";
+    const what = this.#isLive ? t`live` : whatIs(lane, this.#cursor, MARK_MS) || t`recorded`;
     const set = (name, value) => band.getAttribute(name) !== String(value) && band.setAttribute(name, value);
     set("aria-valuemin", Math.round(view.from / 1000));
     set("aria-valuemax", Math.round(Math.min(view.to, this.#now) / 1000));
     set("aria-valuenow", Math.round(this.#cursor / 1000));
-    set("aria-valuetext", this.#isLive ? "Live" : `${dayAndTime(this.#cursor)}, ${what}`);
+    set("aria-valuetext", this.#isLive ? t`Live` : `${dayAndTime(this.#cursor)}, ${what}`);
     const marks = lane.marks.filter(([begin, end]) => end > view.from && begin < view.to).slice(-GAPS_TOLD_MAX);
     const gaps = lane.gaps.filter(([start, end]) => end > view.from && start < view.to).slice(-GAPS_TOLD_MAX);
-    say($("band-words"), `The band shows ${span(this.#width)}. ${gaps.map(([start, end, , , cause]) => `${hourMinute(start)} to ${hourMinute(end)}: ${CAUSES[cause]?.[0] ?? CAUSES.unknown[0]}.`).join(" ")} ${marks.map((mark) => `${hourMinute(mark[0])}: ${nameOf(mark)}.`).join(" ")}`);
+    const words = gaps.map(([start, end, , , cause]) => t`${hourMinute(start)} to ${hourMinute(end)}: ${CAUSES[cause]?.[0] ?? CAUSES.unknown[0]}.`);
+    words.push(...marks.map((mark) => `${hourMinute(mark[0])}: ${nameOf(mark)}.`));
+    say($("band-words"), [t`The band shows ${span(this.#width)}.`, ...words].join(" "));
   }
 }
 
@@ -276,7 +279,7 @@ export function whatIs(lane, ms, around = 0) {
   const mark = markAt(lane.marks, ms, around);
   const parts = [mark && nameOf(mark)];
   const recorded = spanAt(lane.spans, ms);
-  if (recorded) parts.push(recorded[4] && "the clock was not set", spanAt(lane.kept, ms) && "kept");
+  if (recorded) parts.push(recorded[4] && t`the clock was not set`, spanAt(lane.kept, ms) && t`kept`);
   else parts.push(CAUSES[spanAt(lane.gaps, ms)?.[4]]?.[0] ?? CAUSES.unknown[0]);
   return parts.filter(Boolean).join(", ");
 }

@@ -3,6 +3,7 @@
 import { $, h, onclick, say } from "./dom.js";
 import { Offers } from "./offers.js";
 import { discover, facts, probe } from "./probe.js";
+import { t } from "./lang.js";
 
 /** What the configuration says of a camera that is not told otherwise. */
 const NEW = { label: "", url: "", live_url: "", transport: "tcp", engine: "native", audio: false, record: true, snapshot: "auto" };
@@ -30,8 +31,8 @@ export class CameraFields {
     };
     const c = this.#camera;
     this.legend = h("legend", {}, c.label || c.name);
-    const test = h("button", { type: "button" }, "Test");
-    const remove = onRemove && h("button", { type: "button", onclick: onRemove }, "Remove");
+    const test = h("button", { type: "button" }, t`Test`);
+    const remove = onRemove && h("button", { type: "button", onclick: onRemove }, t`Remove`);
     const error = h("p", { className: "error", role: "alert", hidden: true });
     this.#offers = free && new Offers(isKnown, (found) => {
       this.#use(found);
@@ -39,21 +40,21 @@ export class CameraFields {
     });
     this.element = h("fieldset", {}, this.legend, this.#offers?.element,
       h("div", { className: "fields" },
-        input("url", "Address", { value: rest, required: true, maxLength: 900, inputMode: "url", placeholder: "192.168.1.20" }),
-        input("label", "Name shown", { value: c.label, maxLength: 64, placeholder: c.name, autocapitalize: "sentences" }),
-        input("user", "User", { value: user, maxLength: 200 }),
-        input("password", "Password", { type: "password", value: "", maxLength: 200, autocomplete: "new-password",
-          placeholder: password ? "unchanged" : "" }),
-        input("record", "Record from start-up on", { type: "checkbox", checked: c.record })),
-      h("details", {}, h("summary", {}, "More"),
+        input("url", t`Address`, { value: rest, required: true, maxLength: 900, inputMode: "url", placeholder: "192.168.1.20" }),
+        input("label", t`Name shown`, { value: c.label, maxLength: 64, placeholder: c.name, autocapitalize: "sentences" }),
+        input("user", t`User`, { value: user, maxLength: 200 }),
+        input("password", t`Password`, { type: "password", value: "", maxLength: 200, autocomplete: "new-password",
+          placeholder: password ? t`unchanged` : "" }),
+        input("record", t`Record from start-up on`, { type: "checkbox", checked: c.record })),
+      h("details", {}, h("summary", {}, t`More`),
         h("div", { className: "fields" },
-      input("name", "In addresses and files", { value: c.name, required: true, maxLength: 32, pattern: "[a-z0-9_\\-]+", title: "a to z, 0 to 9, - and _" }),
-          input("live_url", "Address of a smaller stream for the live picture", { value: c.live_url ?? "", maxLength: 1000, inputMode: "url" }),
-          input("snapshot", "Snapshots: auto, off, or an http:// address", { value: c.snapshot, maxLength: 1000 }),
-          input("transport", "Transport", { value: c.transport, options: [["tcp", "TCP"], ["udp", "UDP"]] }),
-          input("engine", "Engine", { value: c.engine, options: [["native", "native"], ["ffmpeg", "FFmpeg"]] }),
-          input("audio", "Record sound too", { type: "checkbox", checked: c.audio })),
-        h("p", { className: "quiet" }, "The name shown may be changed at any time. The one in addresses and files stays: recordings that were made under another are listed as a former camera's.")),
+      input("name", t`In addresses and files`, { value: c.name, required: true, maxLength: 32, pattern: "[a-z0-9_\\-]+", title: t`a to z, 0 to 9, - and _` }),
+          input("live_url", t`Address of a smaller stream for the live picture`, { value: c.live_url ?? "", maxLength: 1000, inputMode: "url" }),
+          input("snapshot", t`Snapshots: auto, off, or an http:// address`, { value: c.snapshot, maxLength: 1000 }),
+          input("transport", t`Transport`, { value: c.transport, options: [["tcp", "TCP"], ["udp", "UDP"]] }),
+          input("engine", t`Engine`, { value: c.engine, options: [["native", "native"], ["ffmpeg", "FFmpeg"]] }),
+          input("audio", t`Record sound too`, { type: "checkbox", checked: c.audio })),
+        h("p", { className: "quiet" }, t`The name shown may be changed at any time. The one in addresses and files stays: recordings that were made under another are listed as a former camera's.`)),
       h("p", { className: "buttons" }, remove, test), error, this.#result);
     const { label, name: stable } = this.#inputs;
     const show = () => {
@@ -80,7 +81,7 @@ export class CameraFields {
 
   /** What people call it. */
   get shown() {
-    return this.#inputs.label.value.trim() || this.name || "New camera";
+    return this.#inputs.label.value.trim() || this.name || t`New camera`;
   }
 
   /** Where it records, as far as that is known: of its name, but that of `camera` is the card itself. */
@@ -147,7 +148,7 @@ export class CameraFields {
   }
 
   #askForUser(user) {
-    this.#result.replaceChildren(h("p", {}, "The camera wants user and password: type them in, then press Test."));
+    this.#result.replaceChildren(h("p", {}, t`The camera wants user and password: type them in, then press Test.`));
     user.focus();
   }
 
@@ -166,8 +167,8 @@ export class CameraFields {
   async #test(button) {
     const { url, user } = this.#inputs;
     if (!url.reportValidity()) return;
-    this.#result.replaceChildren(h("p", { className: "quiet" }, "Asking the camera; this takes up to 15 s…"));
-    say(button, "Testing…");
+    this.#result.replaceChildren(h("p", { className: "quiet" }, t`Asking the camera; this takes up to 15 s…`));
+    say(button, t`Testing…`);
     try {
       await this.complete();
       this.#result.replaceChildren(...facts(await probe(this.#url(), this.#camera.name ?? this.name)));
@@ -176,12 +177,12 @@ export class CameraFields {
       if (/401|password/.test(problem.message)) user.focus();
       throw problem;
     } finally {
-      say(button, "Test");
+      say(button, t`Test`);
     }
   }
 }
 
-const WANTS_USER = "The camera wants user and password";
+const WANTS_USER = t`The camera wants user and password`;
 
 /** An address's user and password, and the rest. */
 function take(url) {

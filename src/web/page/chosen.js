@@ -4,6 +4,7 @@ import { $, ask, enable, h, onclick, say } from "./dom.js";
 import { absolute, api } from "./api.js";
 import { covers } from "./axis.js";
 import { dayAndTime, dayMiddle, hourMinuteSecond, length } from "./words.js";
+import { t } from "./lang.js";
 
 export class Chosen {
   from = null;
@@ -89,19 +90,19 @@ export class Chosen {
     } catch {
       // It stands there to be copied.
     }
-    say($("link-note"), isCopied ? "Copied. It opens the picture of this moment on any device that reaches this recorder." : "Copy it from here.");
+    say($("link-note"), isCopied ? t`Copied. It opens the picture of this moment on any device that reaches this recorder.` : t`Copy it from here.`);
   }
 
   #show() {
     const { from, to } = this;
     $("chosen").hidden = from === null;
-    say($("mark"), from === null || to !== null ? "Mark" : "Mark End");
+    say($("mark"), from === null || to !== null ? t`Mark` : t`Mark End`);
     if (from === null) return;
     const isWhole = to !== null;
     const sameDay = isWhole && new Date(from).toDateString() === new Date(to).toDateString();
     say($("chosen-text"), isWhole
-      ? `${dayMiddle(from)}, ${hourMinuteSecond(from)} to ${sameDay ? hourMinuteSecond(to) : dayAndTime(to)} (${length(to - from)})`
-      : `From ${dayMiddle(from)}, ${hourMinuteSecond(from)}: now go to the end and press Mark End`);
+      ? t`${dayMiddle(from)}, ${hourMinuteSecond(from)} to ${sameDay ? hourMinuteSecond(to) : dayAndTime(to)} (${length(to - from)})`
+      : t`From ${dayMiddle(from)}, ${hourMinuteSecond(from)}: now go to the end and press Mark End`);
     const query = new URLSearchParams({ from: Math.round(from), to: Math.round(to ?? from) });
     const clip = `/clip/${this.#camera}.mp4?${query}`;
     for (const [id, more] of [["save-file", ""], ["save-lapse", "&key_frames"]]) {
@@ -110,7 +111,7 @@ export class Chosen {
       link.href = clip + more;
     }
     for (const id of ["keep", "chosen-link", "chosen-delete"]) $(id).hidden = !isWhole;
-    say($("keep"), this.#isKept ? "Don’t Keep" : "Keep");
+    say($("keep"), this.#isKept ? t`Don’t Keep` : t`Keep`);
     enable($("chosen-delete"), !this.#isKept);
   }
 
@@ -129,8 +130,8 @@ export class Chosen {
 
   #delete() {
     const [camera, query] = [this.#camera, this.#query];
-    const text = `What was recorded from ${dayAndTime(this.from)} to ${dayAndTime(this.to)}, in whole recordings; what is kept stays. This cannot be undone.`;
-    ask("Delete this span?", text, "Delete", async () => {
+    const text = t`What was recorded from ${dayAndTime(this.from)} to ${dayAndTime(this.to)}, in whole recordings; what is kept stays. This cannot be undone.`;
+    ask(t`Delete this span?`, text, t`Delete`, async () => {
       await api("DELETE", `/api/recordings/${camera}?${query}`);
       this.set(camera, null, null);
       this.#on.deleted();

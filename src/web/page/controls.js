@@ -1,6 +1,7 @@
 // The bar below the picture: play, steps, speed, sound, the time as it is typed, full screen.
 
 import { $, onclick, say } from "./dom.js";
+import { t } from "./lang.js";
 import { typed } from "./moment.js";
 import { clock } from "./words.js";
 
@@ -39,13 +40,14 @@ export class Controls {
     this.#cursor = now.cursor;
     const isPlaying = now.isPlaying || now.isLive;
     $("play").classList.toggle("pause", isPlaying);
-    $("play").setAttribute("aria-label", isPlaying ? "Pause" : "Play");
-    $("play").title = `${isPlaying ? "Pause" : "Play"} (Space)`;
+    const name = isPlaying ? t`Pause` : t`Play`;
+    $("play").setAttribute("aria-label", name);
+    $("play").title = t`${name} (Space)`;
     $("go-live").setAttribute("aria-pressed", String(now.isLive));
     if ($("speed").value !== String(now.speed)) $("speed").value = String(now.speed);
     $("mute").classList.toggle("muted", now.isMuted);
-    $("mute").setAttribute("aria-label", now.isMuted ? "Sound on" : "Sound off");
-    $("mute").title = now.noSound || (now.isMuted ? "Sound on (M)" : "Sound off (M)");
+    $("mute").setAttribute("aria-label", now.isMuted ? t`Sound on` : t`Sound off`);
+    $("mute").title = now.noSound || (now.isMuted ? t`Sound on (M)` : t`Sound off (M)`);
     $("mute").setAttribute("aria-disabled", String(Boolean(now.noSound)));
     if (document.activeElement !== $("time")) $("time").value = clock(now.cursor);
   }
@@ -85,7 +87,7 @@ export class Controls {
     $("time-form").addEventListener("submit", (event) => {
       event.preventDefault();
       const ms = note();
-      if (ms === null) return say($("time-error"), "Type a time as 1432, 14:32:40 or Tue 14:32");
+      if (ms === null) return say($("time-error"), t`Type a time as 1432, 14:32:40 or Tue 14:32`);
       field.blur();
       this.#on.go(ms);
     });
@@ -101,7 +103,7 @@ export class Controls {
   #float() {
     if (document.pictureInPictureElement) return document.exitPictureInPicture();
     const video = this.#on.video();
-    if (!video) throw new Error("There is no picture to float");
+    if (!video) throw new Error(t`There is no picture to float`);
     return video.requestPictureInPicture();
   }
 }

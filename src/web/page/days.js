@@ -4,6 +4,7 @@ import { $, enable, h, say } from "./dom.js";
 import { api } from "./api.js";
 import { daysOn, midnight, zone } from "./axis.js";
 import { dayLong, dayMiddle, month, span, weekday } from "./words.js";
+import { t } from "./lang.js";
 
 export class Days {
   #camera = null;
@@ -75,7 +76,7 @@ export class Days {
     const button = h("button", { type: "button", className: "day", onclick: () => seconds !== 0 && this.#choose(day), "data-day": day }, ...children);
     button.style.setProperty("--share", Math.min(1, (seconds ?? 0) / 86_400));
     if (seconds) button.classList.add("some");
-    const what = !isKnown ? "" : seconds ? `, ${span(seconds * 1000)} recorded` : ", nothing recorded";
+    const what = !isKnown ? "" : seconds ? `, ${t`${span(seconds * 1000)} recorded`}` : `, ${t`nothing recorded`}`;
     button.setAttribute("aria-label", dayLong(day) + what);
     button.title = dayLong(day) + what;
     if (day === this.#shown) button.setAttribute("aria-current", "date");

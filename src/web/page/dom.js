@@ -2,6 +2,7 @@
 
 import { sentence } from "./words.js";
 
+/** @type {(id: string) => any} */
 export const $ = (id) => document.getElementById(id);
 
 /** An element: properties, attributes (`aria-`, `data-`), `on…` handlers, then children. */

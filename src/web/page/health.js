@@ -3,6 +3,7 @@
 import { $, h, onclick, say } from "./dom.js";
 import { api } from "./api.js";
 import { bytes, clock, day, sentence, span, video } from "./words.js";
+import { t } from "./lang.js";
 
 export class Health {
   #changes = [];
@@ -47,12 +48,12 @@ export class Health {
     });
     const bad = facts.filter(([, level]) => level === "bad");
     const worst = bad[0] ?? facts.find(([, level]) => level === "warn");
-    const others = bad.length > 1 ? ` And ${bad.length - 1} more.` : "";
+    const said = worst && `${worst[0]}: ${worst[2]}`;
     const room = facts[0][1] === "good" ? facts[0][2] : "";
-    say($("verdict"), worst ? `${worst[0]}: ${worst[2]}${others}` : `All is well. ${room}`);
+    say($("verdict"), worst ? (bad.length > 1 ? t`${said} And ${bad.length - 1} more.` : said) : `${t`All is well.`} ${room}`);
     $("verdict-dot").className = `dot ${worst?.[1] ?? "good"}`;
     $("clock").hidden = status.clock.kept_by !== "nobody";
-    say($("about"), `smolnvr ${status.version}, running for ${span(status.uptime_s * 1000)}`);
+    say($("about"), t`smolnvr ${status.version}, running for ${span(status.uptime_s * 1000)}`);
   }
 
   /** A warning for a while after something more was lost. */
@@ -61,13 +62,13 @@ export class Health {
     let missing = 0;
     for (const [cause, [text, counts]] of Object.entries(LOSSES)) {
       const sum = cameras.reduce((total, { losses }) => total + (losses?.[cause] ?? 0), 0);
-      if (sum) parts.push(`${sum} ${text}`);
+      if (sum) parts.push(text(sum));
       if (counts) missing += sum;
     }
     if (this.#lost !== null && missing > this.#lost) this.#lostAt = performance.now();
     this.#lost = missing;
     const level = performance.now() - this.#lostAt < LOSS_SHOWN_MS ? "warn" : missing ? "" : "good";
-    return ["Lost", level, parts.length ? `${parts.join(", ")} since the start.` : "Nothing since the start."];
+    return [t`Lost`, level, parts.length ? t`${parts.join(", ")} since the start.` : t`Nothing since the start.`];
   }
 }
 
@@ -98,93 +99,96 @@ const clockOff = (now_ms, age) => Math.abs(now_ms + age - Date.now());
 function card(status) {
   const { storage } = status;
   const trouble = cardTrouble(status);
-  if (trouble) return ["Card", storage.state === "released" ? "warn" : "bad", trouble];
-  return ["Card", "good", room(status)];
+  if (trouble) return [t`Card`, storage.state === "released" ? "warn" : "bad", trouble];
+  return [t`Card`, "good", room(status)];
 }
 
 /** How far back the card reaches in the long run, by what was recorded lately: of the camera that has least. */
 function room({ storage, cameras }) {
-  if (!storage.total_bytes) return "There is a card.";
+  if (!storage.total_bytes) return t`There is a card.`;
   const days = cameras.map((camera) => camera.days_fit ?? Infinity).reduce((a, b) => Math.min(a, b), Infinity);
-  if (days < Infinity) return `It holds about the last ${span(days * DAY_MS)}; then the oldest recordings make room.`;
+  if (days > YEARS) return t`It holds years of recordings.`;
+  if (days < Infinity) return t`It holds about the last ${span(days * DAY_MS)}; then the oldest recordings make room.`;
   const kept = (storage.total_bytes * storage.keep_free_percent) / 100;
-  return `${bytes(Math.max(0, storage.free_bytes - kept))} of room.`;
+  return t`${bytes(Math.max(0, storage.free_bytes - kept))} of room.`;
 }
 
 function oneCamera(camera, { clock: { now_ms }, cameras }) {
-  const name = cameras.length > 1 ? camera.label : "Camera";
+  const name = cameras.length > 1 ? camera.label : t`Camera`;
   const since = span(Math.max(0, now_ms - camera.since_ms));
   const why = camera.last_error ? `: ${camera.last_error}` : "";
   if (camera.ffmpeg) return byFfmpeg(camera, name, since, why);
   if (camera.state === "live") {
-    if (camera.last_error) return [name, "bad", `Connected for ${since}${why}`];
-    const idle = camera.recording || !camera.recording_wanted ? "" : " But it is not being recorded.";
-    return [name, idle ? "warn" : "good", `Live for ${since}, ${video(camera)}.${idle}`];
+    if (camera.last_error) return [name, "bad", t`Connected for ${since}` + why];
+    const idle = camera.recording || !camera.recording_wanted ? "" : ` ${t`But it is not being recorded.`}`;
+    return [name, idle ? "warn" : "good", t`Live for ${since}, ${video(camera)}.` + idle];
   }
-  if (camera.state === "off") return [name, "warn", `Off for ${since}${why}`];
+  if (camera.state === "off") return [name, "warn", t`Off for ${since}` + why];
   // A try that fails again is the same trouble.
   const dark = span(Math.max(0, now_ms - camera.last_frame_ms));
-  return [name, "bad", `No picture for ${dark}${why}`];
+  return [name, "bad", t`No picture for ${dark}` + why];
 }
 
 /** One that FFmpeg records; while it does not, its last words say most. */
 function byFfmpeg({ state, ffmpeg, kbit_s }, name, since, why) {
   const tool = ffmpeg.tool ?? "FFmpeg";
-  const again = ffmpeg.restarts ? `, started again ${ffmpeg.restarts} times` : "";
-  const said = ffmpeg.log.length ? ` It said: ${ffmpeg.log.join(" / ")}` : "";
-  if (state === "live") return [name, "good", `Recorded by ${tool} for ${since}, ${kbit_s} kbit/s${again}.${said}`];
-  if (state === "off") return [name, "", `Not being recorded for ${since}${why}. It would be by ${tool}.`];
-  return [name, "bad", `Not recorded by ${tool} for ${since}${again}${why}.${said}`];
+  const again = ffmpeg.restarts ? t`, started again ${ffmpeg.restarts} times` : "";
+  const said = ffmpeg.log.length ? ` ${t`It said: ${ffmpeg.log.join(" / ")}`}` : "";
+  if (state === "live") return [name, "good", t`Recorded by ${tool} for ${since}, ${kbit_s} kbit/s${again}.` + said];
+  if (state === "off") return [name, "", t`Not being recorded for ${since}${why}. It would be by ${tool}.`];
+  return [name, "bad", t`Not recorded by ${tool} for ${since}${again}${why}.` + said];
 }
 
 function stored({ storage, cameras }, age) {
   const recording = cameras.some((camera) => camera.recording);
-  if (!recording) return ["Stored", "", "Nothing is being recorded."];
-  if (storage.durable_age_ms == null) return ["Stored", "", "The first seconds are on their way to the card."];
+  if (!recording) return [t`Stored`, "", t`Nothing is being recorded.`];
+  if (storage.durable_age_ms == null) return [t`Stored`, "", t`The first seconds are on their way to the card.`];
   const seconds = Math.round((storage.durable_age_ms + age) / 1000);
-  return ["Stored", seconds > LATE_S ? "warn" : "good", `Last frame safely on the card ${seconds} s ago.`];
+  return [t`Stored`, seconds > LATE_S ? "warn" : "good", t`Last frame safely on the card ${seconds} s ago.`];
 }
 
 function memory({ memory: m }) {
-  const free = m.available_kb == null ? "" : `, ${bytes(m.available_kb * 1024)} free on the board`;
-  return ["Memory", "", `${bytes(m.rss_kb * 1024)}, at most ${bytes(m.peak_kb * 1024)}${free}.`];
+  const free = m.available_kb == null ? "" : t`, ${bytes(m.available_kb * 1024)} free on the board`;
+  return [t`Memory`, "", t`${bytes(m.rss_kb * 1024)}, at most ${bytes(m.peak_kb * 1024)}${free}.`];
 }
 
 function time({ clock }, age) {
   if (!clockDiffers(clock, age)) {
-    return clock.trusted ? null : ["Clock", "", "It agrees with this device's, but nobody keeps it: give the board a time server (NTP), or set it here."];
+    return clock.trusted ? null : [t`Clock`, "", t`It agrees with this device's, but nobody keeps it: give the board a time server (NTP), or set it here.`];
   }
   const off = span(clockOff(clock.now_ms, age));
-  if (clock.trusted) return ["Clock", "warn", `It differs from this device's by ${off}.`];
-  return ["Clock", "warn", `Not set: it differs from this device's by ${off}, and so do the times of new recordings. Give the board a time server (NTP), or set it here.`];
+  if (clock.trusted) return [t`Clock`, "warn", t`It differs from this device's by ${off}.`];
+  return [t`Clock`, "warn", t`Not set: it differs from this device's by ${off}, and so do the times of new recordings. Give the board a time server (NTP), or set it here.`];
 }
 
 const CARD = {
-  absent: "There is no card", "read-only": "The card can only be read", full: "The card is full",
-  failing: "The card fails", released: "The card is released: it can be taken out",
+  absent: t`There is no card`, "read-only": t`The card can only be read`, full: t`The card is full`,
+  failing: t`The card fails`, released: t`The card is released: it can be taken out`,
 };
 const REMEDY = {
-  absent: "Put a card in, or see that it is mounted: recording goes on by itself, and its recordings are listed here.",
-  "read-only": "Its recordings can be played, and none is added or deleted. Check it on a PC, or take another card.",
-  full: "Delete recordings, or have less of the card kept free (Settings).",
-  failing: "Download what you need, and take another card.",
-  released: "Put it in again, or press Use Card Again in the settings.",
+  absent: t`Put a card in, or see that it is mounted: recording goes on by itself, and its recordings are listed here.`,
+  "read-only": t`Its recordings can be played, and none is added or deleted. Check it on a PC, or take another card.`,
+  full: t`Delete recordings, or have less of the card kept free (Settings).`,
+  failing: t`Download what you need, and take another card.`,
+  released: t`Put it in again, or press Use Card Again in the settings.`,
 };
 /** What is lost by cause; true: it is missing from the recordings. */
 const LOSSES = {
-  network: ["packets or frames on the way from the camera", true],
-  card: ["frames because of the card", true],
-  malformed: ["frames that the camera sent wrong", true],
-  undecodable: ["frames that could not have been decoded", true],
-  too_large: ["frames too large for the buffer", true],
-  too_short: ["frames of files that would have been too short and too many", true],
-  audio: ["packets or frames of sound", true],
-  viewer: ["frames for slow viewers", false],
+  network: [(n) => t`${n} packets or frames on the way from the camera`, true],
+  card: [(n) => t`${n} frames because of the card`, true],
+  malformed: [(n) => t`${n} frames that the camera sent wrong`, true],
+  undecodable: [(n) => t`${n} frames that could not have been decoded`, true],
+  too_large: [(n) => t`${n} frames too large for the buffer`, true],
+  too_short: [(n) => t`${n} frames of files that would have been too short and too many`, true],
+  audio: [(n) => t`${n} packets or frames of sound`, true],
+  viewer: [(n) => t`${n} frames for slow viewers`, false],
 };
 const CHANGES_MAX = 50;
 const LOSS_SHOWN_MS = 300_000;
 const LATE_S = 15;
 const DAY_MS = 86_400_000;
+/** Longer than a card lasts. */
+const YEARS = 1000;
 const CLOCK_OFF_MS = 60_000;
 /** A clock that nobody sets is taken for right when it is as near. */
 const CLOCK_AGREES_MS = 5000;

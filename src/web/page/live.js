@@ -5,6 +5,7 @@ import { h, say } from "./dom.js";
 import { absolute } from "./api.js";
 import { Fragments } from "./fragments.js";
 import { clock, codec } from "./words.js";
+import { t } from "./lang.js";
 
 const Source = window.ManagedMediaSource ?? window.MediaSource;
 
@@ -76,8 +77,8 @@ export class Live {
   /** `camera`: its entry of the status. `now`: the recorder's time. */
   set(camera, shown, now) {
     if (camera && camera.label !== this.#camera?.label) {
-      this.image.alt = `Snapshot of ${camera.label}`;
-      this.video.setAttribute("aria-label", `Live picture of ${camera.label}`);
+      this.image.alt = t`Snapshot of ${camera.label}`;
+      this.video.setAttribute("aria-label", t`Live picture of ${camera.label}`);
     }
     this.#camera = camera;
     this.#shown = shown;
@@ -119,9 +120,9 @@ export class Live {
     if (!this.#camera) return;
     const { state, last_error: error, last_frame_ms: last } = this.#camera;
     if (!isLive) {
-      const why = state === "off" ? "the camera is off" : error || "connecting to the camera…";
-      say(this.note, isStopped ? `Stopped at ${clock(last)}: ${why}` : state === "off" ? "The camera is off" : error ? `No picture: ${error}` : "Connecting to the camera…");
-    } else if (isStopped) say(this.note, `Stopped at ${clock(this.#now - stood)}: nothing comes from the camera`);
+      const why = state === "off" ? t`the camera is off` : error || t`connecting to the camera…`;
+      say(this.note, isStopped ? t`Stopped at ${clock(last)}: ${why}` : state === "off" ? t`The camera is off` : error ? t`No picture: ${error}` : t`Connecting to the camera…`);
+    } else if (isStopped) say(this.note, t`Stopped at ${clock(this.#now - stood)}: nothing comes from the camera`);
     this.#stands = isStopped && isLive;
   }
 
@@ -135,7 +136,7 @@ export class Live {
     this.#told = false;
     if (this.#instead) return this.#snapshot();
     if (this.#lacksIdr) return this.#openFile();
-    if (this.video.readyState < 2) say(this.note, "Waiting for the picture…");
+    if (this.video.readyState < 2) say(this.note, t`Waiting for the picture…`);
     const socket = new WebSocket(`${location.origin.replace("http", "ws")}/live/${this.name}${this.#query}`);
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => {
@@ -168,7 +169,7 @@ export class Live {
     this.#close();
     this.#delay = Math.min(DELAY_MAX_MS, this.#delay * 2 || 500);
     const told = this.#told;
-    say(this.note, told ? "The live picture stopped. Trying again…" : "There is no live picture now. Trying again…");
+    say(this.note, told ? t`The live picture stopped. Trying again…` : t`There is no live picture now. Trying again…`);
     const mine = (this.#timer = setTimeout(() => {
       this.#timer = 0;
       this.update();
@@ -191,10 +192,10 @@ export class Live {
       this.#barred += 1;
       // It would have one: something in between does not let it through.
       if (this.#barred >= BARRED_MAX && !this.#undecodable) {
-        this.#giveUp("A proxy in between lets no live picture through (WebSocket): snapshots instead");
+        this.#giveUp(t`A proxy in between lets no live picture through (WebSocket): snapshots instead`);
       }
     } else if (error && this.#timer === timer) {
-      say(this.note, `There is no live picture now: ${error}. Trying again…`);
+      say(this.note, t`There is no live picture now: ${error}. Trying again…`);
     }
   }
 
@@ -317,7 +318,7 @@ export class Live {
   #play() {
     if (!this.video.src || this.#undecodable) return;
     this.video.play().catch((error) => {
-      if (error.name === "NotAllowedError") say(this.note, "Touch the picture to start it");
+      if (error.name === "NotAllowedError") say(this.note, t`Touch the picture to start it`);
     });
   }
 
@@ -329,7 +330,9 @@ export class Live {
     else this.#giveUp();
   }
 
-  #giveUp(why = `This browser can not show ${codec(this.#camera?.codec ?? "this video")} live: snapshots instead`) {
+  #giveUp(why) {
+    const name = codec(this.#camera?.codec ?? t`this video`);
+    why ??= t`This browser can not show ${name} live: snapshots instead`;
     this.#undecodable = why;
     this.#close();
     this.#connect();
@@ -347,13 +350,13 @@ export class Live {
         this.image.hidden = false;
         this.video.hidden = true;
         const age = Number(response.headers.get("Age-Ms"));
-        if (age > 3000) note += ` (this one is ${Math.round(age / 1000)} s old)`;
+        if (age > 3000) note = t`${note} (this one is ${Math.round(age / 1000)} s old)`;
       } else {
         const { error } = await response.json();
-        note = `${note.split(":")[0]}, and there are no snapshots: ${error}`;
+        note = t`${note.split(":")[0]}, and there are no snapshots: ${error}`;
       }
     } catch {
-      note = `${note.split(":")[0]}; no snapshot came`;
+      note = t`${note.split(":")[0]}; no snapshot came`;
     }
     say(this.note, note);
     if (this.#timer === mine) {

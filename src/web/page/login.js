@@ -2,6 +2,7 @@
 
 import { $, enable, onsubmit, say } from "./dom.js";
 import { api } from "./api.js";
+import { t } from "./lang.js";
 
 const dialog = $("login");
 const form = dialog.firstElementChild;
@@ -21,14 +22,14 @@ export function login(session, done) {
   isFirst = !session.password_set;
   canWait = isFirst && session.logged_in;
   onDone = done;
-  say($("login-title"), isFirst ? "Choose a password" : "Log in");
+  say($("login-title"), isFirst ? t`Choose a password` : t`Log in`);
   say($("login-text"), isFirst
-    ? "Nobody sees your cameras without it. 8 characters or more; the first one is taken from devices in your own network only."
-    : "The password of this recorder.");
+    ? t`Nobody sees your cameras without it. 8 characters or more; the first one is taken from devices in your own network only.`
+    : t`The password of this recorder.`);
   $("later").hidden = !canWait;
   $("later").onclick = () => finish(session);
   say(error, "");
-  say(button, isFirst ? "Set Password" : "Log In");
+  say(button, isFirst ? t`Set Password` : t`Log In`);
   $("login-again").hidden = !isFirst;
   again.required = isFirst;
   password.minLength = isFirst ? 8 : 0;
@@ -50,8 +51,8 @@ function finish(session) {
 }
 
 onsubmit(form, async () => {
-  if (button.getAttribute("aria-disabled") === "true") throw new Error("Not yet: wait until the time is over");
-  if (isFirst && password.value !== again.value) throw new Error("The two are not the same");
+  if (button.getAttribute("aria-disabled") === "true") throw new Error(t`Not yet: wait until the time is over`);
+  if (isFirst && password.value !== again.value) throw new Error(t`The two are not the same`);
   try {
     const session = await (isFirst ? api("PUT", "/api/password", { password: password.value })
       : api("POST", "/api/session", { password: password.value }));
@@ -70,7 +71,7 @@ function countDown({ waitMs }) {
   const tick = () => {
     const seconds = Math.ceil((until - performance.now()) / 1000);
     enable(button, seconds <= 0);
-    say(button, seconds > 0 ? `Log In (${seconds})` : "Log In");
+    say(button, seconds > 0 ? t`Log In (${seconds})` : t`Log In`);
     if (seconds <= 0) clearInterval(timer);
   };
   tick();

@@ -1,6 +1,7 @@
 // What happened before a camera: put by hand, gone to one after the other, named.
 
 import { api } from "./api.js";
+import { t } from "./lang.js";
 
 /** The moment of the next mark (`way` 1) or the one before (-1), seen from a moment; null where there is none. */
 export async function markFrom(camera, ms, way, now) {
@@ -31,7 +32,7 @@ export function markAt(marks, ms, around) {
 }
 
 /** In words: door, 3 marks. */
-export const nameOf = ([, , kind, count]) => (count ? (kind === "several" ? `${count} marks` : `${kind}, ${count} times`) : kind);
+export const nameOf = ([, , kind, count]) => (count ? (kind === "several" ? t`${count} marks` : t`${kind}, ${count} times`) : kind);
 
 const WATCHED = "watched";
 /** What happened is seen from a little before. */

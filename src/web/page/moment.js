@@ -1,5 +1,6 @@
 // Moments as text: in the page's address, and as somebody types them. Times are the viewer's.
 
+import { locale } from "./lang.js";
 import { daysOn, midnight, sameTime } from "./axis.js";
 
 /**
@@ -67,7 +68,7 @@ export function typed(text, day, now = Date.now()) {
 function named(name, now) {
   for (let back = 0; back < 7; back += 1) {
     const day = daysOn(midnight(now), -back);
-    const names = [undefined, "en"].map((language) => new Date(day).toLocaleDateString(language, { weekday: "long" }).toLowerCase());
+    const names = [undefined, locale, "en"].map((language) => new Date(day).toLocaleDateString(language, { weekday: "long" }).toLowerCase());
     if (names.some((one) => one.startsWith(name)) || name === ["today", "yesterday"][back]) return day;
   }
   return null;

@@ -3,11 +3,12 @@
 import { h, say } from "./dom.js";
 import { discover, probe, shown } from "./probe.js";
 import { codec } from "./words.js";
+import { t } from "./lang.js";
 
 export class Offers {
   #list = h("ul");
   #note = h("p", { className: "quiet", role: "status" });
-  #again = h("button", { type: "button", onclick: () => this.look() }, "Look Again");
+  #again = h("button", { type: "button", onclick: () => this.look() }, t`Look Again`);
   element = h("div", { className: "offers" }, this.#list, h("p", { className: "looking" }, this.#note, this.#again));
   /** By its address and first stream: `{ camera, item }`. */
   #offers = new Map();
@@ -26,14 +27,14 @@ export class Offers {
   async look() {
     this.#isOver = false;
     this.#again.hidden = true;
-    say(this.#note, "Looking for cameras…");
+    say(this.#note, t`Looking for cameras…`);
     for (const question of [{ address: OWN }, {}]) {
       const found = this.#isOver ? [] : await discover(question).catch(() => []);
       const fresh = found.map((camera) => this.#add(camera)).filter(Boolean);
       for (const offer of fresh) await this.#ask(offer);
       for (const offer of fresh) await this.#picture(offer);
     }
-    say(this.#note, this.#offers.size ? "" : "No other camera was found nearby. Type its address in: its IP address is enough for most.");
+    say(this.#note, this.#offers.size ? "" : t`No other camera was found nearby. Type its address in: its IP address is enough for most.`);
     this.#again.hidden = false;
   }
 
@@ -70,14 +71,14 @@ export class Offers {
     offer.camera = camera;
     const [stream] = camera.streams ?? [];
     if (stream && this.#isKnown(stream.url)) return offer.item.remove();
-    const name = camera.name || [camera.maker, camera.model].filter(Boolean).join(" ") || (camera.address === "127.0.0.1" ? "This board’s own camera" : camera.address);
+    const name = camera.name || [camera.maker, camera.model].filter(Boolean).join(" ") || (camera.address === "127.0.0.1" ? t`This board’s own camera` : camera.address);
     const what = stream ? [stream.width && `${stream.width}×${stream.height}`, codec(stream.codec)].filter(Boolean).join(", ")
-      : camera.needs_password ? "wants user and password" : camera.error ?? "";
+      : camera.needs_password ? t`wants user and password` : camera.error ?? "";
     const [, text, button] = offer.item.children;
     text.replaceChildren(h("b", {}, name), h("span", { className: "quiet" }, `${camera.address}${what && `: ${what}`}`));
-    say(button, "Use This");
+    say(button, t`Use This`);
     button.className = stream ? "primary" : "";
-    button.setAttribute("aria-label", `Use ${name}`);
+    button.setAttribute("aria-label", t`Use ${name}`);
     button.onclick = () => this.#onUse(camera);
   }
 }

@@ -20,11 +20,16 @@
       return controller.signal;
     };
   }
-  // Modules have run by then, where the browser understood them.
-  window.addEventListener("load", function () {
-    if (document.documentElement.hasAttribute("data-started")) return;
+  // Modules have run by then, where the browser understood them; or they wait for a language's table.
+  var tries = 0;
+  function check() {
+    var root = document.documentElement;
+    if (root.hasAttribute("data-started")) return;
+    tries += 1;
+    if (root.hasAttribute("data-waits") && tries < 15) return void setTimeout(check, 1000);
     var banner = document.getElementById("banner");
-    banner.textContent = "This page did not start. It needs Chrome or Edge 88, Firefox 90, Safari 15, or a newer one: update this browser, or load the page again.";
+    banner.textContent = "This page did not start. It needs Chrome or Edge 89, Firefox 90, Safari 15, or a newer one: update this browser, or load the page again.";
     banner.hidden = false;
-  });
+  }
+  window.addEventListener("load", check);
 })();

@@ -2,15 +2,16 @@
 
 import { midnight, pixelOf, ticks, within } from "./axis.js";
 import { dayShort, hourMinute, hourMinuteSecond } from "./words.js";
+import { t } from "./lang.js";
 
 /** Why nothing was recorded: in a sentence, and on the band. */
 export const CAUSES = {
-  camera: ["the camera was gone", "camera gone"],
-  card: ["the card was gone", "card gone"],
-  stopped: ["recording was stopped", "stopped"],
-  off: ["the recorder was off", "recorder off"],
-  "no event": ["nothing happened", "no event"],
-  unknown: ["nothing was recorded", ""],
+  camera: [t`the camera was gone`, t`camera gone`],
+  card: [t`the card was gone`, t`card gone`],
+  stopped: [t`recording was stopped`, t`stopped`],
+  off: [t`the recorder was off`, t`recorder off`],
+  "no event": [t`nothing happened`, t`no event`],
+  unknown: [t`nothing was recorded`, ""],
 };
 
 /** A canvas as large as its place, in the pixels of the screen; null while it has none. */

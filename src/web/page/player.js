@@ -5,6 +5,7 @@
 import { $, h, remembered, say } from "./dom.js";
 import { endOf } from "./reel.js";
 import { clock, codec, span } from "./words.js";
+import { t } from "./lang.js";
 
 export class Player {
   #videos = [...$("player").querySelectorAll("video")];
@@ -52,7 +53,7 @@ export class Player {
       }
       for (const kind of ["play", "pause"]) video.addEventListener(kind, front(() => this.#on.state()));
       video.addEventListener("seeking", front(() => this.#takeBack()));
-      video.addEventListener("waiting", front(() => performance.now() >= this.#noteUntil && say($("player-note"), "Loading…")));
+      video.addEventListener("waiting", front(() => performance.now() >= this.#noteUntil && say($("player-note"), t`Loading…`)));
       for (const kind of ["playing", "seeked", "canplay"]) video.addEventListener(kind, front(() => this.#clear()));
     }
     this.#carry();
@@ -311,7 +312,7 @@ export class Player {
           end();
         }
       };
-      const timer = setTimeout(() => end(new Error("The recording does not come: try again")), PATIENCE_MS);
+      const timer = setTimeout(() => end(new Error(t`The recording does not come: try again`)), PATIENCE_MS);
       for (const kind of kinds) video.addEventListener(kind, look);
       look();
     });
@@ -324,7 +325,7 @@ export class Player {
       // Sound wants a click first; pictures mostly do not.
       this.video.muted = true;
       this.video.play().catch(() => this.#on.state());
-      say($("player-note"), "Silent, as the browser wants it. Press M for sound");
+      say($("player-note"), t`Silent, as the browser wants it. Press M for sound`);
       this.#isMuted = true;
       this.#on.state();
     });
@@ -433,7 +434,7 @@ export class Player {
   }
 
   #skipped(ms) {
-    say($("player-note"), `Skipped ${span(ms)}: it goes on at ${clock(this.#entry.start_ms)}`);
+    say($("player-note"), t`Skipped ${span(ms)}: it goes on at ${clock(this.#entry.start_ms)}`);
     this.#noteUntil = performance.now() + NOTE_MS;
     setTimeout(() => this.#clear(), NOTE_MS + 50);
   }
@@ -448,13 +449,14 @@ export class Player {
     if (!entry) return;
     const name = codec(entry.codec ?? "");
     const decodes = !entry.mime || video.canPlayType(entry.mime);
-    const why = !decodes ? `This browser can not play ${name}: download it and play it elsewhere`
-      : entry.state === "damaged" ? "This recording is damaged: it can not be played"
-        : `This recording can not be played: ${video.error?.message || "it did not come"}`;
+    const problem = video.error?.message || t`it did not come`;
+    const why = !decodes ? t`This browser can not play ${name}: download it and play it elsewhere`
+      : entry.state === "damaged" ? t`This recording is damaged: it can not be played`
+        : t`This recording can not be played: ${problem}`;
     say($("player-note"), "");
     say($("picture-error"), why);
     if (!decodes) {
-      const link = h("a", { href: `${addressOf(entry)}?download`, download: "" }, "Download");
+      const link = h("a", { href: `${addressOf(entry)}?download`, download: "" }, t`Download`);
       $("picture-error").append(". ", link);
     }
   }

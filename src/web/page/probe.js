@@ -3,6 +3,7 @@
 import { h } from "./dom.js";
 import { api } from "./api.js";
 import { video } from "./words.js";
+import { t } from "./lang.js";
 
 let last = Promise.resolve();
 
@@ -21,11 +22,12 @@ export const probe = (url, camera) => inTurn("/api/probe", { url, camera });
 
 /** What a test found: a picture and a line. */
 export function facts({ tracks, video: v, packets_lost, picture }) {
-  if (!v) return [h("p", {}, `The camera answers, but no picture came. It offers: ${tracks.map((track) => track.encoding).join(", ") || "nothing"}.`)];
+  const offers = tracks.map((track) => track.encoding).join(", ") || t`nothing`;
+  if (!v) return [h("p", {}, t`The camera answers, but no picture came. It offers: ${offers}.`)];
   const lines = [video(v)];
-  if (v.key_frame_distance_ms) lines.push(`a key frame every ${(v.key_frame_distance_ms / 1000).toFixed(1)} s`);
-  if (packets_lost) lines.push(`${packets_lost} packets lost meanwhile`);
-  const parts = [h("p", { className: "works" }, `It works: ${lines.join(", ")}.`)];
+  if (v.key_frame_distance_ms) lines.push(t`a key frame every ${(v.key_frame_distance_ms / 1000).toFixed(1)} s`);
+  if (packets_lost) lines.push(t`${packets_lost} packets lost meanwhile`);
+  const parts = [h("p", { className: "works" }, t`It works: ${lines.join(", ")}.`)];
   if (picture) parts.unshift(shown(picture));
   return parts;
 }
@@ -33,9 +35,9 @@ export function facts({ tracks, video: v, packets_lost, picture }) {
 export function shown({ mime, base64 }) {
   const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
   const src = URL.createObjectURL(new Blob([bytes], { type: mime }));
-  if (mime.startsWith("image/")) return h("img", { src, alt: "The camera's picture" });
+  if (mime.startsWith("image/")) return h("img", { src, alt: t`The camera's picture` });
   const element = h("video", { src, muted: true, playsInline: true, autoplay: true });
-  element.setAttribute("aria-label", "The camera's picture");
-  element.onerror = () => element.replaceWith(h("p", { className: "quiet" }, "This browser can not show the picture."));
+  element.setAttribute("aria-label", t`The camera's picture`);
+  element.onerror = () => element.replaceWith(h("p", { className: "quiet" }, t`This browser can not show the picture.`));
   return element;
 }

@@ -4,6 +4,7 @@ import { $, ask, enable, onclick, say } from "./dom.js";
 import { api } from "./api.js";
 import { cardTrouble } from "./health.js";
 import { file, length } from "./words.js";
+import { t } from "./lang.js";
 
 export class Record {
   #names = "";
@@ -20,8 +21,8 @@ export class Record {
     }
     onclick($("shutdown"), null, () => {
       $("menu").open = false;
-      ask("Shut down the recorder?", "All files are closed, then recording ends, and this page with it. It starts again when the board is switched on the next time.",
-        "Shut Down", async () => {
+      ask(t`Shut down the recorder?`, t`All files are closed, then recording ends, and this page with it. It starts again when the board is switched on the next time.`,
+        t`Shut Down`, async () => {
           await api("POST", "/api/shutdown");
           over();
         });
@@ -44,16 +45,16 @@ export class Record {
     const wanted = shown.filter((one) => one.recording_wanted ?? one.recording);
     $("dot").className = `dot ${recording.length ? "on" : ""}`;
     const [one] = shown;
-    let text = "Not recording";
-    if (isAll) text = `${recording.length} of ${shown.length} recording`;
+    let text = t`Not recording`;
+    if (isAll) text = t`${recording.length} of ${shown.length} recording`;
     else if (one?.recording) {
       const since = one.segment_ms == null ? "" : `, ${length(one.segment_ms + age)}`;
-      text = one.segment == null ? "Recording" : `Recording ${file(one.segment)}${since}`;
+      text = one.segment == null ? t`Recording` : t`Recording ${file(one.segment)}${since}`;
     } else if (one?.waits_for_event) {
-      text = "Not recording: nothing happens";
+      text = t`Not recording: nothing happens`;
     } else if (wanted.length) {
-      text = cardTrouble(status) ?? (one.state === "live" ? "Waiting for a key frame" : one.ffmpeg ? "Waiting for FFmpeg" : "Waiting for the camera");
-      text = `Not recording: ${text}`;
+      text = cardTrouble(status) ?? (one.state === "live" ? t`Waiting for a key frame` : one.ffmpeg ? t`Waiting for FFmpeg` : t`Waiting for the camera`);
+      text = t`Not recording: ${text}`;
     }
     say($("recording-state"), text);
     enable($("start"), wanted.length < shown.length);
@@ -66,7 +67,7 @@ export class Record {
   #announce(status, shown, recording, wanted, text) {
     const trouble = wanted.length ? cardTrouble(status) : null;
     const name = shown.length === 1 ? shown[0].label : "";
-    const said = [text ?? `${name} is ${recording.length ? "" : "not "}being recorded`, trouble].filter(Boolean).join(". ");
+    const said = [text ?? (recording.length ? t`${name} is being recorded` : t`${name} is not being recorded`), trouble].filter(Boolean).join(". ");
     if (said === this.#names) return;
     this.#names = said;
     say($("announcement"), said);

@@ -7,6 +7,7 @@ import { order } from "./reel.js";
 import { dayRow, gapRow, isGap, row } from "./row.js";
 import { Rows } from "./rows.js";
 import { clock, day, file, length } from "./words.js";
+import { t } from "./lang.js";
 
 export class Recordings {
   /** Whether the server makes pictures of recordings. */
@@ -233,9 +234,9 @@ export class Recordings {
   }
 
   askToDelete(entry) {
-    const when = entry.start_ms ? `${day(entry.start_ms)}, ${clock(entry.start_ms)}` : `recording ${file(entry.number)}`;
-    const text = `${this.#on.label(entry.camera)}, ${when}, ${length(entry.duration_ms)} long. This cannot be undone.`;
-    ask("Delete this recording?", text, "Delete", async () => {
+    const when = entry.start_ms ? `${day(entry.start_ms)}, ${clock(entry.start_ms)}` : t`recording ${file(entry.number)}`;
+    const text = t`${this.#on.label(entry.camera)}, ${when}, ${length(entry.duration_ms)} long. This cannot be undone.`;
+    ask(t`Delete this recording?`, text, t`Delete`, async () => {
       const at = this.#entries.findIndex(({ number }) => number === entry.number);
       const neighbour = this.#entries[at + 1] ?? this.#entries[at - 1];
       await api("DELETE", `/api/recordings/${entry.camera}/${entry.file}`);
@@ -263,7 +264,7 @@ export class Recordings {
   }
 
   #note() {
-    const none = this.#end < Infinity ? "Nothing was recorded until then." : "No recordings here yet.";
+    const none = this.#end < Infinity ? t`Nothing was recorded until then.` : t`No recordings here yet.`;
     const isUnasked = this.#refreshing && this.#complete && !this.#entries.length;
     say($("list-note"), this.#trouble ?? (this.#complete ? (this.#entries.length || isUnasked ? "" : none) : this.#progress()));
   }
@@ -271,9 +272,9 @@ export class Recordings {
   /** How far the card has been read. */
   #progress() {
     const so = Math.min(this.#readTo ?? Date.now(), Date.now());
-    if (Date.now() - so < 5000) return "Reading the card…";
-    const where = `Reading the card: back to ${day(so)}, ${clock(so)} so far.`;
-    return so > this.#end ? `${where} What was recorded at the time you look for is not known yet.` : where;
+    if (Date.now() - so < 5000) return t`Reading the card…`;
+    const where = t`Reading the card: back to ${day(so)}, ${clock(so)} so far.`;
+    return so > this.#end ? `${where} ${t`What was recorded at the time you look for is not known yet.`}` : where;
   }
 
   #row({ entry, text, gap }) {

@@ -2,10 +2,11 @@
 
 import { $, enable, h, onclick } from "./dom.js";
 import { bytes, clock, file, length, span } from "./words.js";
+import { t } from "./lang.js";
 
 export const dayRow = (text) => h("li", { className: "heading", role: "listitem" }, h("h3", {}, text));
 
-export const gapRow = (ms) => h("li", { className: "gap" }, `nothing for ${span(ms)}`);
+export const gapRow = (ms) => h("li", { className: "gap" }, t`nothing for ${span(ms)}`);
 
 export const isGap = (entry) => entry.gap_before_ms >= GAP_SHOWN_MS;
 
@@ -13,18 +14,17 @@ export function row(entry, { hasPicture, isDoubtful, isPlaying, isKept, onPlay, 
   const { camera, number, start_ms, state } = entry;
   const when = state === "unread" || !start_ms ? file(number) : clock(start_ms);
   const item = h("li", { className: `recording-row ${state}`, "data-number": number });
-  const mark = STATES[state] ?? state;
   const play = h("button", { type: "button", className: "entry", onclick: onPlay },
     h("span", { className: "time" }, isDoubtful && start_ms ? `${when}?` : when),
     h("span", { className: "length" }, state === "unread" ? "" : length(entry.duration_ms)),
     h("span", { className: "size" }, bytes(entry.bytes)),
-    h("span", { className: "mark" }, isKept && state === "whole" ? "kept" : mark === "whole" ? "" : mark));
-  play.title = `Play ${entry.file}${isDoubtful ? ", recorded while the clock was not set" : ""}`;
+    h("span", { className: "mark" }, state !== "whole" ? STATES[state] ?? state : isKept ? t`kept` : ""));
+  play.title = t`Play ${entry.file}` + (isDoubtful ? t`, recorded while the clock was not set` : "");
   play.setAttribute("aria-current", String(isPlaying));
   const name = `${file(number)}, ${when}`;
   const download = h("a", { className: "icon download", href: `/recordings/${camera}/${entry.file}?download`, download: "",
-    title: "Download", "aria-label": `Download ${name}` });
-  const remove = h("button", { type: "button", className: "icon delete", title: "Delete", "aria-label": `Delete ${name}` });
+    title: t`Download`, "aria-label": t`Download ${name}` });
+  const remove = h("button", { type: "button", className: "icon delete", title: t`Delete`, "aria-label": t`Delete ${name}` });
   onclick(remove, $("list-note"), onDelete);
   enable(remove, state !== "recording");
   item.append(play, download, remove);
@@ -55,5 +55,5 @@ function load(image) {
   });
 }
 
-const STATES = { recording: "recording", whole: "whole", cut: "cut short", damaged: "damaged", unread: "not read yet" };
+const STATES = { recording: t`recording`, cut: t`cut short`, damaged: t`damaged`, unread: t`not read yet` };
 const GAP_SHOWN_MS = 2000;

@@ -4,6 +4,7 @@ import { $, ask, onclick, onsubmit, say } from "./dom.js";
 import { api } from "./api.js";
 import { CameraFields, freeName } from "./camera.js";
 import { cardTrouble } from "./health.js";
+import { choose, chosen, t } from "./lang.js";
 
 export class Settings {
   #dialog = $("settings");
@@ -27,20 +28,22 @@ export class Settings {
       // One that does not answer now is saved as it was typed.
       for (const fields of this.#cameras) await fields.complete().catch(() => {});
       this.#show(await api("PUT", "/api/config", this.#values()));
-      say($("saved"), "Saved.");
+      say($("saved"), t`Saved.`);
       onSaved();
     });
     onclick($("card"), $("card").parentElement.previousElementSibling, async () => {
       const isReleased = this.#state === "released";
       await api("POST", `/api/storage/${isReleased ? "resume" : "release"}`);
     });
+    $("language").value = chosen;
+    $("language").onchange = () => choose($("language").value);
     const password = $("password-form");
     onsubmit(password, async () => {
       const said = password.querySelector("[role=status]");
       say(said, "");
       await api("PUT", "/api/password", { old: password.elements.old.value, password: password.elements.new.value });
       password.reset();
-      say(said, "Changed.");
+      say(said, t`Changed.`);
     });
     onclick($("logout"), password.querySelector(".error"), async () => {
       await api("DELETE", "/api/session");
@@ -65,8 +68,8 @@ export class Settings {
   status(status, auth) {
     this.#state = status.storage.state;
     const isReleased = this.#state === "released";
-    say($("card-state"), cardTrouble(status) ?? "Release the card before you take it out while the power is on.");
-    say($("card"), isReleased ? "Use Card Again" : "Release Card");
+    say($("card-state"), cardTrouble(status) ?? t`Release the card before you take it out while the power is on.`);
+    say($("card"), isReleased ? t`Use Card Again` : t`Release Card`);
     $("password-form").hidden = auth === "none";
   }
 
@@ -88,7 +91,7 @@ export class Settings {
 
   #add(camera, isNew = {}) {
     const onRemove = () => {
-      ask(`Remove ${fields.shown}?`, "It goes when the settings are saved. Its recordings stay on the card, as those of a former camera.", "Remove", () => {
+      ask(t`Remove ${fields.shown}?`, t`It goes when the settings are saved. Its recordings stay on the card, as those of a former camera.`, t`Remove`, () => {
         this.#cameras = this.#cameras.filter((other) => other !== fields);
         fields.element.remove();
       });

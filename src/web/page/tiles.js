@@ -2,6 +2,7 @@
 
 import { $, h, say } from "./dom.js";
 import { Live } from "./live.js";
+import { t } from "./lang.js";
 
 export class Tiles {
   /** By name. */
@@ -34,9 +35,9 @@ export class Tiles {
     const tab = (text, name) => h("button", { type: "button", onclick: () => this.#onOpen(name), "data-name": name ?? "" }, text);
     const tabs = cameras.map((one) => tab(one.label, one.name));
     const gone = former.map((one) => tab(one.name, one.name));
-    if (gone.length) gone.unshift(h("span", { className: "quiet" }, gone.length > 1 ? "Former cameras:" : "Former camera:"));
-    if (tabs.length > 1) tabs.unshift(tab("All"));
-    if (tabs.length === 0) tabs.push(tab("New camera"));
+    if (gone.length) gone.unshift(h("span", { className: "quiet" }, gone.length > 1 ? t`Former cameras:` : t`Former camera:`));
+    if (tabs.length > 1) tabs.unshift(tab(t`All`));
+    if (tabs.length === 0) tabs.push(tab(t`New camera`));
     $("cameras").replaceChildren(...(tabs.length > 1 || gone.length ? [...tabs, ...gone] : []));
     return true;
   }

@@ -1,14 +1,16 @@
 // Numbers and states in the words of the page.
 
-const time = new Intl.DateTimeFormat(undefined, {
+import { locale, t } from "./lang.js";
+
+const time = new Intl.DateTimeFormat(locale, {
   hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
 });
-const minutes = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const short = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-const near = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short" });
-const middle = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", year: "numeric" });
-const months = new Intl.DateTimeFormat(undefined, { month: "long", year: "numeric" });
-const date = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+const minutes = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const short = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" });
+const near = new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric", month: "short" });
+const middle = new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric", month: "short", year: "numeric" });
+const months = new Intl.DateTimeFormat(locale, { month: "long", year: "numeric" });
+const date = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 
 /** Before this the clock can not have been right. */
 const PLAUSIBLE_MS = Date.UTC(2020, 0);
@@ -26,16 +28,16 @@ export const dayAndTime = (ms) => `${dayLong(ms)}, ${clock(ms)}`;
 /** November 2026 */
 export const month = (ms) => months.format(ms);
 /** T, Tue, Tuesday; of a moment. */
-export const weekday = (ms, width = "short") => new Intl.DateTimeFormat(undefined, { weekday: width }).format(ms);
+export const weekday = (ms, width = "short") => new Intl.DateTimeFormat(locale, { weekday: width }).format(ms);
 
 /** The day in the viewer's time zone, as a heading. */
 export function day(ms) {
-  if (ms < PLAUSIBLE_MS) return "Without a date";
+  if (ms < PLAUSIBLE_MS) return t`Without a date`;
   const name = date.format(ms);
   const now = new Date();
-  if (name === date.format(now)) return "Today";
+  if (name === date.format(now)) return t`Today`;
   now.setDate(now.getDate() - 1);
-  return name === date.format(now) ? "Yesterday" : name;
+  return name === date.format(now) ? t`Yesterday` : name;
 }
 
 /** 0:23, 1:02:03. */
@@ -48,22 +50,23 @@ export function length(ms) {
   return hours ? `${hours}:${two(minutes % 60)}:${rest}` : `${minutes}:${rest}`;
 }
 
-const count = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
+const unit = (n, name, style = "long", digits = 0) =>
+  new Intl.NumberFormat(locale, { style: "unit", unit: name, unitDisplay: style, minimumFractionDigits: digits, maximumFractionDigits: digits }).format(n);
 
 /** "about" that long, in its largest unit. */
 export function span(ms) {
   const seconds = ms / 1000;
-  for (const [unit, size] of [["year", 31557600], ["month", 2629800], ["day", 86400], ["hour", 3600], ["minute", 60]]) {
-    if (seconds >= 1.5 * size) return count(Math.round(seconds / size), unit);
+  for (const [name, size] of [["year", 31557600], ["month", 2629800], ["day", 86400], ["hour", 3600], ["minute", 60]]) {
+    if (seconds >= 1.5 * size) return unit(Math.round(seconds / size), name);
   }
-  return count(Math.round(seconds), "second");
+  return unit(Math.round(seconds), "second");
 }
 
 export function bytes(n) {
-  for (const [unit, size] of [["GB", 1e9], ["MB", 1e6], ["kB", 1e3]]) {
-    if (n >= size) return `${(n / size).toFixed(n < 10 * size ? 1 : 0)} ${unit}`;
+  for (const [name, size] of [["gigabyte", 1e9], ["megabyte", 1e6], ["kilobyte", 1e3]]) {
+    if (n >= size) return unit(n / size, name, "short", n < 10 * size ? 1 : 0);
   }
-  return `${n} bytes`;
+  return unit(n, "byte");
 }
 
 export const codec = (name) => ({ h264: "H.264", h265: "H.265" })[name] ?? name;
@@ -76,8 +79,8 @@ export const file = (number) => String(number % TWIN_STEP).padStart(3, "0");
 /** What a camera sends: a picture's size, frame rate, bit rate. */
 export function video(v) {
   const parts = [`${v.width}×${v.height}`, codec(v.codec)];
-  if (v.fps) parts.push(`${Math.round(v.fps)} frames/s`);
-  if (v.kbit_s) parts.push(`${(v.kbit_s / 1000).toFixed(1)} Mbit/s`);
+  if (v.fps) parts.push(t`${Math.round(v.fps)} frames/s`);
+  if (v.kbit_s) parts.push(t`${(v.kbit_s / 1000).toFixed(1)} Mbit/s`);
   return parts.join(", ");
 }
 
