@@ -115,6 +115,8 @@ pub enum Motion {
     Off,
     /// We, in its small JPEG.
     Jpeg,
+    /// majestic's own detectors.
+    Majestic,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]

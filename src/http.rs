@@ -9,6 +9,7 @@
 //! range     the part of a file named by a Range field
 //! etag      entity tags
 //! local     which addresses are near
+//! websocket a server's messages, for a client
 //! ```
 
 pub mod auth;
@@ -19,3 +20,4 @@ pub mod range;
 pub mod request;
 pub mod response;
 pub mod url;
+pub mod websocket;

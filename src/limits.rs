@@ -79,6 +79,8 @@ pub const REORDER_PACKET_BYTES_MAX: usize = 2 * KIB;
 
 /// Head of a message from a camera, HTTP or RTSP; real ones stay under 2 KB. More is an error.
 pub const HEAD_BYTES_MAX: usize = 8 * KIB;
+/// A message of a WebSocket; those of majestic's detectors have up to 1.5 KB. More is an error.
+pub const WEBSOCKET_MESSAGE_BYTES_MAX: usize = 16 * KIB;
 /// Header fields of one message from a camera. More is an error.
 pub const HEAD_FIELDS_MAX: usize = 64;
 
@@ -105,6 +107,8 @@ pub const MOTION_PICTURE_AGE_MAX: Duration = Duration::from_millis(100);
 pub const MOTION_RETRY_INTERVAL: Duration = Duration::from_secs(10);
 /// What was watched ends so long after the last look.
 pub const MOTION_WATCHED: Duration = Duration::from_secs(15);
+/// What majestic's detectors say comes once a second at least; after this they are silent.
+pub const ANALYTICS_TIMEOUT: Duration = Duration::from_secs(10);
 /// Parts of a picture in which motion does not count.
 pub const MOTION_AREAS_MAX: usize = 16;
 

@@ -1,9 +1,14 @@
-//! Motion seen in a camera's JPEG: it becomes a mark, and what is watched is known.
+//! Motion seen in a camera's JPEG, or by majestic's detectors: it becomes a mark, and what is watched is known.
 
 use crate::support::{Nvr, SHORT_SEGMENTS, config, http::ask, wait_for};
 use camera::{Camera, Clip, Pictures};
 use serde_json::Value;
-use std::process::Command;
+use smolnvr::http::websocket;
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpListener,
+    process::Command,
+};
 
 /// A grey picture with a dark box so far from the left, by FFmpeg.
 fn picture(left: usize) -> Vec<u8> {
@@ -61,4 +66,56 @@ fn what_moves_in_the_pictures_is_a_mark_and_without_pictures_nothing_is_watched(
         && last.contains("motion=blind error=") && last.contains("404")),
         "{said:?}"
     );
+}
+
+#[test]
+fn what_majestic_says_over_its_websocket_is_a_mark_and_when_it_ends_nothing_is_watched() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let camera = Camera::builder().stream("cam", Clip::built_in()).start().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let text = config(directory.path(), SHORT_SEGMENTS, &[("yard", &camera.url("cam"))]);
+    let keys = format!(
+        "[[camera]]\nsnapshot = \"http://127.0.0.1:{port}/image.jpg\"\nmotion = \"majestic\""
+    );
+    let nvr = Nvr::start_with(directory, &text.replace("[[camera]]", &keys), &[]);
+    let address = nvr.web_address();
+    let (mut socket, _) = listener.accept().unwrap();
+    let head: Vec<String> = BufReader::new(&socket)
+        .lines()
+        .map(Result::unwrap)
+        .take_while(|line| !line.is_empty())
+        .collect();
+    assert_eq!(head[0], "GET /ws/analytics HTTP/1.1");
+    let key = head.iter().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+    write!(
+        socket,
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {}\r\n\r\n",
+        websocket::accept(key)
+    )
+    .unwrap();
+    let mut frame = |first: u8, text: &str| {
+        let frame = [&[first, text.len() as u8], text.as_bytes()].concat();
+        socket.write_all(&frame).unwrap();
+    };
+    frame(0x81, r#"{"src":"motion","active":false,"w":640,"h":360,"n":0,"total":0,"r":[]}"#);
+    wait_for("something is watched", || !marks(&address, "watched").is_empty());
+    assert_eq!(marks(&address, "motion"), [] as [Value; 0]);
+    frame(0x89, "ping");
+    frame(0x81, r#"{"src":"motion","active":true,"n":1,"total":1,"r":[[12,30,24,18,0,0]]}"#);
+    wait_for("motion", || !marks(&address, "motion").is_empty());
+    assert_eq!(marks(&address, "motion")[0]["source"], "majestic");
+    let mut pong = [0; 10];
+    socket.read_exact(&mut pong).unwrap();
+    assert_eq!(pong[..2], [0x8a, 0x84]);
+    let unmasked: Vec<u8> = (0..4).map(|nth| pong[6 + nth] ^ pong[2 + nth]).collect();
+    assert_eq!(unmasked, b"ping");
+    drop(socket);
+    drop(listener);
+    wait_for("both have ended", || {
+        let all = [marks(&address, "motion"), marks(&address, "watched")].concat();
+        all.iter().all(|mark| mark["end_ms"].is_i64())
+    });
+    nvr.wait_for_log("camera=yard motion=blind error=");
 }

@@ -31,6 +31,7 @@ mod rtsp_session;
 mod sdp;
 mod snapshot;
 mod url;
+mod websocket;
 mod xml;
 
 use crate::Target;
@@ -68,6 +69,7 @@ pub static TARGETS: &[Target] = &[
     Target::of("password", password::password, 1, 16).words(password::WORDS),
     Target::of("snapshot", snapshot::snapshot, 8, 2048).words(snapshot::WORDS),
     Target::of("mqtt", mqtt::mqtt, 2, 512),
+    Target::of("websocket", websocket::websocket, 4, 128),
     Target::of("xml", xml::xml, 8, 256).words(xml::WORDS),
     Target::of("mountinfo", mountinfo::mountinfo, 2, 64).words(mountinfo::WORDS),
 ];

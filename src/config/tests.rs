@@ -113,7 +113,7 @@ const WRONG: &[(&str, usize, &[&str])] = &[
     (
         "[[camera]]\nname = \"a\"\nurl = \"rtsp://a/\"\nmotion = \"mpeg\"",
         4,
-        &["camera.motion", "off", "jpeg"],
+        &["camera.motion", "off", "jpeg", "majestic"],
     ),
     (
         "[[camera]]\nname = \"a\"\nurl = \"rtsp://a/\"\nmotion_sensitivity = 10",
