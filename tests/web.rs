@@ -154,7 +154,8 @@ fn a_growing_recording_ends_where_a_fragment_ends() {
             Some((_, length)) => {
                 assert_eq!(*length, answer.body.len(), "the same tag, other bytes")
             }
-            None => tags.push((tag, answer.body.len())),
+            None if tag.contains("open") => tags.push((tag, answer.body.len())),
+            None => {} // closed, and the next file is not there yet
         }
         // A slow client, which begins before the close and ends after it.
         if running.is_none() && tags.len() == 2 {
