@@ -14,6 +14,7 @@ firefox-esr firefox-esr
 WebKitWebDriver webkit2gtk-driver
 Xvfb xvfb
 node nodejs
+npm npm
 python3 python3
 /usr/lib/python3*/ensurepip/__init__.py python3-venv
 shellcheck shellcheck
@@ -105,5 +106,8 @@ fi
 
 # Clips that are too large to be committed.
 sh ci/clips.sh
-# Packages for Python.
-[ "${1:-}" = board ] || sh ci/python.sh -c ''
+# Packages for Python and Node.
+[ "${1:-}" = board ] || {
+	sh ci/python.sh -c ''
+	sh ci/s3rver.sh --version >/dev/null
+}

@@ -23,7 +23,9 @@ mod values;
 
 pub use store::{ChangeError, Reach, change, edited, left_over};
 pub use told::{Hooks, Mqtt};
-pub use values::{Bounded, CameraName, CameraUrl, HttpUrl, LogLevel, Mask, OneOrMore, Record};
+pub use values::{
+    Bounded, CameraName, CameraUrl, HttpUrl, LogLevel, Mask, OneOrMore, Record, StoreUrl,
+};
 
 use crate::{limits, rtsp::LowerTransport, storage::catalog::Retained};
 use serde::{Deserialize, Serialize};
@@ -44,6 +46,7 @@ pub struct Config {
     pub marks: Marks,
     pub hooks: Hooks,
     pub mqtt: Mqtt,
+    pub archive: Archive,
     pub ffmpeg: Ffmpeg,
     pub log: Log,
 }
@@ -178,6 +181,20 @@ pub struct Rtsp {
     /// Where to listen; `None`, which is `""`: nowhere.
     #[serde(deserialize_with = "values::address_or_empty", serialize_with = "values::or_empty")]
     pub listen: Option<SocketAddr>,
+}
+
+/// Copies closed recordings to a store.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Archive {
+    /// `None`, which is `""`: no copies.
+    #[serde(deserialize_with = "values::store_or_empty", serialize_with = "values::masked")]
+    pub url: Option<StoreUrl>,
+    /// Only recordings in which something happened.
+    pub marked_only: bool,
+    pub kb_per_second: Bounded<10, 100_000>,
+    /// Of S3.
+    pub region: String,
 }
 
 /// What belongs to something that happens.
@@ -398,6 +415,13 @@ impl Default for Web {
 impl Default for Marks {
     fn default() -> Self {
         Marks { before_seconds: Bounded::of(5), after_seconds: Bounded::of(30) }
+    }
+}
+
+impl Default for Archive {
+    fn default() -> Self {
+        let region = "us-east-1".to_owned();
+        Archive { url: None, marked_only: false, kb_per_second: Bounded::of(1000), region }
     }
 }
 

@@ -12,6 +12,7 @@
 //! ├─ spans     requests about all recordings between two times
 //! ├─ marks     what happens, as sources say
 //! ├─ motion    what moves, as a camera's pictures show
+//! ├─ archived  how far copies to a store have come
 //! ├─ desk      the way to the card thread
 //! ├─ time      what keeps the clock
 //! ├─ watchdog  whether a camera's frames become durable
@@ -26,6 +27,7 @@
 //! Knows nothing of: protocols, file formats.
 
 mod absence;
+pub mod archived;
 mod engine;
 mod desk;
 mod events;
@@ -117,6 +119,8 @@ pub struct Daemon {
     /// The content of `/api/status` changed.
     pub changed: Signal,
     pub history: RefCell<History>,
+    /// `None` while nothing is copied.
+    pub archived: RefCell<Option<archived::Archived>>,
     deletions: RefCell<Vec<Rc<Deletion>>>,
     spans: Spans,
     pub marks: RefCell<marks::Book>,
@@ -187,6 +191,7 @@ pub fn run(
         progress: Signal::default(),
         changed: Signal::default(),
         history: RefCell::default(),
+        archived: RefCell::default(),
         deletions: RefCell::default(),
         spans: Spans::default(),
         marks: RefCell::default(),

@@ -16,6 +16,8 @@
 //!
 //! Ring ──▶ web::Live (MP4, WebSocket), relay (RTSP) ──▶ viewers
 //!
+//! segments ──▶ archive::Errand ──HTTP──▶ WebDAV, S3     off unless archive.url is set
+//!
 //! camera ──HTTP, or RTP/JPEG──▶ camera::Snapshots      only while someone watches
 //! Ring ──key frame──▶ still::Stills ──JPEG──┘          a process that makes it and exits
 //!
@@ -82,4 +84,5 @@ pub mod ffmpeg;
 pub mod daemon;
 pub mod web;
 pub mod relay;
+pub mod archive;
 pub mod cli;

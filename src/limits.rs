@@ -844,6 +844,25 @@ pub const HLS_SEAM: Duration = Duration::from_millis(200);
 /// Between two recordings: more than clocks differ by, less than a camera takes to connect again.
 pub const HLS_GAP_MIN: Duration = Duration::from_millis(500);
 
+// --- copies to a store ----------------------------------------------------------------------
+
+/// Of a recording, read and sent at once. A small part of what a card reads in the time a fragment waits.
+pub const ARCHIVE_PIECE_BYTES: usize = 32 * KIB;
+/// A store that takes less than a piece in this time, or answers later, does not work: 50 KB/s
+/// take 0.7 s for one; disks of a NAS wake up within 15 s.
+pub const ARCHIVE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The head of an answer and the beginning of what it says.
+pub const ARCHIVE_ANSWER_BYTES_MAX: usize = HEAD_BYTES_MAX;
+/// Between two looks for something new: a recording takes a minute.
+pub const ARCHIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// After a failure; doubled with each further one.
+pub const ARCHIVE_PAUSE_MIN: Duration = Duration::from_secs(2);
+pub const ARCHIVE_PAUSE_MAX: Duration = Duration::from_secs(300);
+/// While the card writes, reading waits, and looks again after this.
+pub const ARCHIVE_CARD_WAIT: Duration = Duration::from_millis(50);
+/// A mark may come so long after a recording ended: `marks.after_seconds` at most, and a minute.
+pub const ARCHIVE_MARK_WAIT: Duration = Duration::from_secs(660);
+
 // --- the sum --------------------------------------------------------------------------------
 
 /// Anonymous memory while one camera is recorded with the default buffer, 1,000 recordings are on

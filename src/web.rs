@@ -97,7 +97,7 @@ pub(crate) struct Web {
     access: RefCell<Access>,
     /// Held while a password is checked.
     checking: Mutex<()>,
-    reader: Reader,
+    pub(crate) reader: Reader,
     /// Tells this daemon's lists of recordings from those of other runs.
     epoch: u32,
     /// Held while a clip is sent.
@@ -172,7 +172,7 @@ impl Web {
         stations.iter().find(|station| station.camera.name == name).cloned()
     }
 
-    fn catalog(&self) -> MutexGuard<'_, Catalog> {
+    pub(crate) fn catalog(&self) -> MutexGuard<'_, Catalog> {
         // If the card thread panicked, the list is as good as before.
         self.daemon.desk.storage.catalog().lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -10,6 +10,7 @@
 mod support;
 
 mod access;
+mod archive;
 mod browsers;
 mod card;
 mod chromium;

@@ -2,6 +2,7 @@
 
 use super::{Arguments, Usage, complain};
 use crate::{
+    archive,
     daemon::{self, Daemon, Lock, Options, Recording},
     logger, relay, web,
 };
@@ -39,7 +40,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
         socket,
     };
     let serve = |daemon: &Rc<Daemon>| {
-        relay::start(web::start(daemon)?);
+        let web = web::start(daemon)?;
+        archive::start(Rc::clone(&web));
+        relay::start(web);
         Ok(())
     };
     Ok(match daemon::run(options, config, serve) {

@@ -34,6 +34,7 @@ fn text(status: &Value) -> String {
     };
     let _ = writeln!(text, "clock: {now}{mark}");
     text += &card(storage, &status["cameras"]);
+    text += &copies(&status["archive"]);
     let Some(cameras) = status["cameras"].as_array().filter(|cameras| !cameras.is_empty()) else {
         return text + "no camera is configured\n";
     };
@@ -77,6 +78,15 @@ fn card(storage: &Value, cameras: &Value) -> String {
     let reading = if storage["list_complete"] == false { " so far" } else { "" };
     let _ = writeln!(text, "\nrecordings: {count}, {bytes}{reading}{}", fits(cameras));
     text + &endurance(storage)
+}
+
+/// How far copies to a store have come.
+fn copies(archive: &Value) -> String {
+    let Some(state) = archive["state"].as_str() else { return String::new() };
+    let (count, bytes) = (number(&archive["backlog"]), number(&archive["backlog_bytes"]));
+    let why = archive["reason"].as_str().map(|why| format!(" ({why})")).unwrap_or_default();
+    let bytes = size(bytes.unwrap_or(0));
+    format!("copies: {state}{why}, {} recordings, {bytes} to send\n", count.unwrap_or(0))
 }
 
 /// What is known of the card itself.

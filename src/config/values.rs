@@ -365,6 +365,50 @@ impl HttpUrl {
     }
 }
 
+/// A URL of a WebDAV folder, `http://`, or of S3, `s3+http://`. `Debug` does not show its password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoreUrl(String);
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&secret::mask(&self.0))
+    }
+}
+
+impl StoreUrl {
+    pub fn is_s3(&self) -> bool {
+        self.0.starts_with(S3)
+    }
+
+    pub fn target(&self) -> Target {
+        Target::http(self.0.trim_start_matches(S3)).expect("it was parsed before")
+    }
+}
+
+pub(super) fn store_or_empty<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<StoreUrl>, D::Error> {
+    let url = String::deserialize(deserializer)?;
+    if url.is_empty() {
+        return Ok(None);
+    }
+    if !is_http(url.strip_prefix(S3).unwrap_or(&url)) {
+        return Err(de::Error::custom(
+            "expected \"\", http://USER:PASSWORD@HOST/FOLDER or s3+http://KEY:SECRET@HOST/BUCKET",
+        ));
+    }
+    Ok(Some(StoreUrl(url)))
+}
+
+pub(super) fn masked<S: Serializer>(
+    url: &Option<StoreUrl>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&url.as_ref().map_or_else(String::new, |url| secret::mask(&url.0)))
+}
+
+const S3: &str = "s3+";
+
 impl<'de> Deserialize<'de> for Snapshot {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;

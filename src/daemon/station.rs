@@ -230,6 +230,11 @@ impl Station {
         self.file.get().durable_at
     }
 
+    /// Returns true while the card has something of it to write.
+    pub fn is_at_card(&self) -> bool {
+        self.recorder.borrow().is_at_card()
+    }
+
     /// Frames lost because of the card.
     pub fn lost_by_card(&self) -> u64 {
         self.recorder.borrow().lost()

@@ -5,7 +5,7 @@
 use super::{Web, answer::Answer, live::mime_type, sound, times::ClockStatus};
 use crate::{
     camera::State,
-    daemon::{Station, history::Change},
+    daemon::{Station, archived::Archived, history::Change},
     ffmpeg::Engine,
     limits,
     media::Intake,
@@ -28,6 +28,9 @@ pub(super) struct Status {
     clock: ClockStatus,
     memory: Memory,
     storage: StorageStatus,
+    /// Present if `archive.url` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive: Option<Archived>,
     cameras: Vec<CameraStatus>,
     /// Former cameras that still have recordings.
     former: Vec<Former>,
@@ -204,6 +207,7 @@ impl Web {
             clock: self.clock_status(),
             memory: memory(),
             storage: self.storage_state(&cameras),
+            archive: daemon.archived.borrow().clone(),
             cameras,
             former,
             changes,

@@ -10,6 +10,7 @@ pub mod http;
 pub mod mp4;
 pub mod port;
 pub mod server;
+pub mod store;
 pub mod stream;
 pub mod trace;
 pub mod watch;

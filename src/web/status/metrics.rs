@@ -79,7 +79,7 @@ impl Losses {
 /// Kind, name, help, and the value if it is known.
 type Metric<T> = (&'static str, &'static str, &'static str, fn(&T) -> Option<u64>);
 
-const OF_THE_BOARD: [Metric<Status>; 12] = [
+const OF_THE_BOARD: [Metric<Status>; 16] = [
     ("gauge", "uptime_seconds", "Since the daemon started.", |it| Some(it.uptime_s * 1000)),
     ("gauge", "resident_memory_bytes", "VmRSS.", |it| Some(it.memory.rss_kb << 10)),
     ("gauge", "peak_memory_bytes", "VmHWM.", |it| Some(it.memory.peak_kb << 10)),
@@ -102,6 +102,18 @@ const OF_THE_BOARD: [Metric<Status>; 12] = [
         |it| Some(it.storage.keeps_data.into()),
     ),
     ("gauge", "storage_recordings_bytes", "Size of the recordings.", |it| Some(it.storage.bytes)),
+    ("gauge", "archive_ok", "1 if the store takes recordings.", |it| {
+        Some(it.archive.as_ref()?.reason.is_none().into())
+    }),
+    ("gauge", "archive_backlog_bytes", "Closed recordings the store does not have.", |it| {
+        Some(it.archive.as_ref()?.backlog_bytes)
+    }),
+    ("counter", "archive_sent_bytes_total", "Recordings brought to the store.", |it| {
+        Some(it.archive.as_ref()?.sent_bytes)
+    }),
+    ("counter", "archive_skipped_total", "Recordings left out of the store.", |it| {
+        Some(it.archive.as_ref()?.skipped)
+    }),
     ("counter", "marks_lost_total", "Marks the card did not accept in time.", |it| {
         Some(it.storage.marks_lost)
     }),

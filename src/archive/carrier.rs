@@ -1,0 +1,293 @@
+//! One request to the store: a connection of its own, the file piece by piece, the answer.
+
+use super::{
+    errand::{Errand, Refused, Request},
+    sign::{self, Keys},
+};
+use crate::{
+    camera::Connector,
+    config,
+    http::{
+        auth::{Authenticator, Challenge},
+        head::{Head, HeadError},
+        url::Target,
+    },
+    limits::{ARCHIVE_ANSWER_BYTES_MAX, ARCHIVE_CARD_WAIT, ARCHIVE_PIECE_BYTES, ARCHIVE_TIMEOUT},
+    runtime::{self, Async},
+    storage::disk::{Access, Disk as _, linux::LinuxDisk},
+    web::Web,
+};
+use sha2::{Digest as _, Sha256};
+use std::{
+    fmt, io, net::TcpStream, os::unix::fs::FileExt as _, path::Path, rc::Rc, time::Duration,
+};
+
+/// The way to one store.
+pub(super) struct Carrier {
+    web: Rc<Web>,
+    target: Target,
+    /// Its path, without a slash at the end.
+    folder: String,
+    connector: Connector,
+    authenticator: Authenticator,
+    /// Of S3.
+    region: Option<String>,
+    piece_time: Duration,
+}
+
+/// Why a recording is not in the store.
+pub(super) enum Trouble {
+    Refused(Refused),
+    /// The connection, or none.
+    Broken(String),
+    /// The file cannot be read.
+    Card(io::Error),
+    /// The card is not there, or another one.
+    Away,
+}
+
+/// What a file is read for.
+enum Use<'a> {
+    Sum(&'a mut Sha256),
+    Send(&'a mut Async<TcpStream>),
+}
+
+/// What matters of an answer.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Answer {
+    status: u16,
+    length: Option<u64>,
+    challenges: Vec<String>,
+}
+
+impl Carrier {
+    pub fn new(web: Rc<Web>, url: &config::StoreUrl, settings: &config::Archive) -> Carrier {
+        let target = url.target();
+        let seed = web.daemon.clock.now().0.cast_unsigned();
+        let bytes_per_second = settings.kb_per_second.get() * 1000;
+        Carrier {
+            web,
+            folder: target.origin_form().trim_end_matches('/').to_owned(),
+            connector: Connector::new(&target),
+            authenticator: Authenticator::new(target.credentials().cloned(), seed),
+            target,
+            region: url.is_s3().then(|| settings.region.clone()),
+            piece_time: Duration::from_secs(ARCHIVE_PIECE_BYTES as u64)
+                / u32::try_from(bytes_per_second).unwrap_or(u32::MAX),
+        }
+    }
+
+    pub fn folder(&self) -> &str {
+        &self.folder
+    }
+
+    /// Asks whether the store has a recording.
+    pub async fn has(&mut self, mut errand: Errand) -> Result<bool, Trouble> {
+        let answer = self.ask(&errand.request(), Path::new(""), 0).await?;
+        Ok(!errand.answered(answer.status, answer.length)?)
+    }
+
+    /// Brings a recording of so many bytes; returns false if the store had it.
+    pub async fn carry(
+        &mut self,
+        errand: &mut Errand,
+        path: &Path,
+        bytes: u64,
+    ) -> Result<bool, Trouble> {
+        let mut is_sent = false;
+        loop {
+            let request = errand.request();
+            let answer = self.ask(&request, path, bytes).await?;
+            is_sent |= request.method == "PUT";
+            if !errand.answered(answer.status, answer.length)? {
+                return Ok(is_sent);
+            }
+        }
+    }
+
+    /// Makes a request, answering challenges.
+    async fn ask(&mut self, request: &Request, path: &Path, bytes: u64) -> Result<Answer, Trouble> {
+        let mut answer = self.exchange(request, path, bytes).await?;
+        for _ in 0..2 {
+            let mut challenges = answer.challenges.iter().map(String::as_str);
+            let is_worth_it = answer.status == 401
+                && self.region.is_none()
+                && matches!(
+                    self.authenticator.challenged(&mut challenges),
+                    Challenge::New | Challenge::Stale
+                );
+            if !is_worth_it {
+                break;
+            }
+            answer = self.exchange(request, path, bytes).await?;
+        }
+        Ok(answer)
+    }
+
+    async fn exchange(
+        &mut self,
+        request: &Request,
+        path: &Path,
+        bytes: u64,
+    ) -> Result<Answer, Trouble> {
+        let body = if request.method == "PUT" { bytes } else { 0 };
+        let mut sum = Sha256::new();
+        if self.region.is_some() {
+            self.read(path, body, &mut Use::Sum(&mut sum)).await?;
+        }
+        let mut socket = self.connector.connect().await.map_err(broken)?;
+        let head = self.head(request, body, &sign::hex(&sum.finalize()));
+        write(&mut socket, head.as_bytes()).await?;
+        let sent = self.read(path, body, &mut Use::Send(&mut socket)).await;
+        if let Err(Trouble::Card(_) | Trouble::Away) = sent {
+            return sent.map(|()| Answer::default());
+        }
+        // A store that has had enough may have said why.
+        let answer = runtime::timeout(ARCHIVE_TIMEOUT, answer(&mut socket)).await;
+        let answer = answer.unwrap_or_else(|| Err(broken("no answer within 60 s")));
+        match (sent, answer) {
+            (Err(trouble), Ok(answer)) if answer.status < 300 => Err(trouble),
+            (Err(trouble), Err(_)) => Err(trouble),
+            (_, answer) => answer,
+        }
+    }
+
+    /// The head of a request whose body has that length and sum.
+    fn head(&mut self, request: &Request, length: u64, sum: &str) -> String {
+        let Request { method, path, destination } = request;
+        let host = self.target.authority();
+        let mut head = [
+            *method,
+            " ",
+            path,
+            " HTTP/1.1\r\nHost: ",
+            host,
+            "\r\nUser-Agent: smolnvr\r\nConnection: close\r\n",
+        ]
+        .concat();
+        let mut add = |name: &str, value: &str| head.extend([name, ": ", value, "\r\n"]);
+        if let Some(region) = &self.region {
+            let time = self.web.daemon.clock.now().to_string();
+            let time: String = time.chars().filter(|it| !matches!(it, '-' | ':')).collect();
+            let fields =
+                [("host", host), ("x-amz-content-sha256", sum), ("x-amz-date", time.as_str())];
+            let credentials = self.target.credentials();
+            let (id, secret) =
+                credentials.map_or(("", ""), |it| (it.user.as_str(), it.password.as_str()));
+            let keys = Keys { id, secret, region };
+            let authorization = keys.sign(&time, method, path, &fields, sum);
+            fields.iter().skip(1).for_each(|(name, value)| add(name, value));
+            add("Authorization", &authorization);
+        } else if let Some(authorization) = self.authenticator.authorization(method, path) {
+            add("Authorization", &authorization);
+        }
+        if let Some(destination) = destination {
+            add("Destination", &["http://", host, destination].concat());
+            add("Overwrite", "T");
+        }
+        if *method == "PUT" {
+            add("Content-Type", "video/mp4");
+            add("Content-Length", &length.to_string());
+        }
+        head.push_str("\r\n");
+        head
+    }
+
+    /// Reads the file for a purpose, no faster than allowed, and only while the card does not write.
+    async fn read(&self, path: &Path, bytes: u64, purpose: &mut Use<'_>) -> Result<(), Trouble> {
+        let (mut at, mut piece) = (0, Vec::new());
+        let generation = self.web.catalog().generation();
+        while at < bytes {
+            let begun = runtime::now();
+            while self.web.daemon.stations.borrow().iter().any(|station| station.is_at_card()) {
+                runtime::sleep(ARCHIVE_CARD_WAIT).await;
+            }
+            if self.web.catalog().generation() != generation {
+                return Err(Trouble::Away);
+            }
+            let wanted = usize::try_from(bytes - at).unwrap_or(usize::MAX).min(ARCHIVE_PIECE_BYTES);
+            let path = path.to_owned();
+            let read = self.web.reader.run(move || {
+                piece.resize(wanted, 0);
+                LinuxDisk.open(&path, Access::Read)?.read_exact_at(&mut piece, at)?;
+                Ok(piece)
+            });
+            piece = read.await.flatten().map_err(Trouble::Card)?;
+            at += piece.len() as u64;
+            match purpose {
+                Use::Sum(sum) => sum.update(&piece),
+                Use::Send(socket) => {
+                    write(socket, &piece).await?;
+                    // An answer before the end is a refusal.
+                    let peeked = socket.attempt(|it| it.peek(&mut [0]));
+                    let is_quiet =
+                        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+                    if at < bytes && !is_quiet {
+                        return Err(broken("the store broke off"));
+                    }
+                }
+            }
+            runtime::sleep(self.piece_time.saturating_sub(begun.elapsed())).await;
+        }
+        Ok(())
+    }
+}
+
+async fn write(socket: &mut Async<TcpStream>, bytes: &[u8]) -> Result<(), Trouble> {
+    let written = runtime::timeout(ARCHIVE_TIMEOUT, socket.write_all(bytes)).await;
+    written.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into())).map_err(broken)
+}
+
+async fn answer(socket: &mut Async<TcpStream>) -> Result<Answer, Trouble> {
+    let mut bytes = Vec::new();
+    loop {
+        if let Some(answer) = Answer::parse(&bytes).map_err(broken)? {
+            return Ok(answer);
+        }
+        let filled = bytes.len();
+        bytes.resize(ARCHIVE_ANSWER_BYTES_MAX, 0);
+        let room = bytes.get_mut(filled..).unwrap_or_default();
+        let count = socket.read(room).await.map_err(broken)?;
+        if count == 0 {
+            return Err(broken("the store closed the connection without an answer"));
+        }
+        bytes.truncate(filled + count);
+    }
+}
+
+impl Answer {
+    /// `None` while it is incomplete; interim ones (1xx) are skipped.
+    fn parse(mut bytes: &[u8]) -> Result<Option<Answer>, HeadError> {
+        while let Some((head, length)) = Head::parse(bytes)? {
+            let status = head.status("HTTP/1.").unwrap_or_default();
+            if !(100..200).contains(&status) {
+                let length = head.field("Content-Length").and_then(|length| length.parse().ok());
+                let challenges = head.fields("WWW-Authenticate").map(str::to_owned).collect();
+                return Ok(Some(Answer { status, length, challenges }));
+            }
+            bytes = bytes.get(length..).unwrap_or_default();
+        }
+        Ok(None)
+    }
+}
+
+fn broken(error: impl fmt::Display) -> Trouble {
+    Trouble::Broken(error.to_string())
+}
+
+impl From<Refused> for Trouble {
+    fn from(refused: Refused) -> Trouble {
+        Trouble::Refused(refused)
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Refused(refused) => refused.fmt(f),
+            Trouble::Broken(error) => f.write_str(error),
+            Trouble::Card(error) => write!(f, "the card reports: {error}"),
+            Trouble::Away => f.write_str("the card was released or replaced"),
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! One recording on its way to the store: what to ask next, and what the answers mean.
+//!
+//! It is looked for first, so that nothing is sent twice, whatever is forgotten in between; it gets
+//! its name only once all of it is there; and the store is asked whether it has all of it.
+//! Spec: RFC 4918 §9.3 (MKCOL), §9.9 (MOVE); Amazon S3 API, PutObject, HeadObject.
+//! Knows nothing of: sockets, files, signatures.
+
+use std::fmt;
+
+/// What the store speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Protocol {
+    WebDav,
+    S3,
+}
+
+/// *Shape*: the next request, until [`Errand::answered`] returns `None`.
+#[derive(Debug)]
+pub(super) struct Errand {
+    protocol: Protocol,
+    /// Of the recording, percent-encoded; the last three segments are ours.
+    path: String,
+    bytes: u64,
+    step: Step,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Step {
+    /// Whether it is there already.
+    Look,
+    /// Creates the folder above this many segments.
+    Folder(usize),
+    Send,
+    /// Gives it its name.
+    Move,
+    /// Whether all of it is there.
+    Check,
+}
+
+#[derive(PartialEq, Eq, Debug)]
+pub(super) struct Request {
+    pub method: &'static str,
+    pub path: String,
+    /// The path to move it to.
+    pub destination: Option<String>,
+}
+
+/// Why the store does not have it; the store's fault, or that of its settings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Refused {
+    Status(Step, u16),
+    /// The store has this many bytes of it.
+    Length(u64),
+}
+
+impl Errand {
+    pub fn new(protocol: Protocol, path: String, bytes: u64) -> Errand {
+        Errand { protocol, path, bytes, step: Step::Look }
+    }
+
+    pub fn request(&self) -> Request {
+        let part = || [&self.path, ".part"].concat();
+        let (method, path) = match self.step {
+            Step::Look | Step::Check => ("HEAD", self.path.clone()),
+            Step::Folder(left) => {
+                let end = self.path.rmatch_indices('/').nth(left).map_or(0, |(at, _)| at + 1);
+                ("MKCOL", self.path.get(..end).unwrap_or_default().to_owned())
+            }
+            Step::Send if self.protocol == Protocol::S3 => ("PUT", self.path.clone()),
+            Step::Send => ("PUT", part()),
+            Step::Move => ("MOVE", part()),
+        };
+        let destination = (self.step == Step::Move).then(|| self.path.clone());
+        Request { method, path, destination }
+    }
+
+    /// Returns true if the next request is to be made, false if the store has all of it. `length` is
+    /// the `Content-Length` of an answer to HEAD.
+    ///
+    /// # Errors
+    /// The store does not take it now.
+    pub fn answered(&mut self, status: u16, length: Option<u64>) -> Result<bool, Refused> {
+        self.step = match (self.step, status) {
+            // A longer one was thinned since; a shorter one is what a store kept of a request that
+            // broke off.
+            (Step::Look, 200..=299) if length.is_none_or(|length| length >= self.bytes) => {
+                return Ok(false);
+            }
+            (Step::Look, 200..=299 | 404 | 410) => match self.protocol {
+                Protocol::WebDav => Step::Folder(1),
+                Protocol::S3 => Step::Send,
+            },
+            // It exists (RFC 4918 §9.3.1).
+            (Step::Folder(0), 200..=299 | 405) => Step::Send,
+            (Step::Folder(left), 200..=299 | 405) => Step::Folder(left - 1),
+            (Step::Send, 200..=299) => match self.protocol {
+                Protocol::WebDav => Step::Move,
+                Protocol::S3 => Step::Check,
+            },
+            (Step::Move, 200..=299) => Step::Check,
+            (Step::Check, 200..=299) => {
+                let length = length.unwrap_or(self.bytes);
+                return if length == self.bytes { Ok(false) } else { Err(Refused::Length(length)) };
+            }
+            (step, status) => return Err(Refused::Status(step, status)),
+        };
+        Ok(true)
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::Length(length) => write!(f, "the store has {length} bytes of it"),
+            Refused::Status(step, status) => {
+                let what = match status {
+                    401 | 403 => ": look at user, password and clock in archive.url",
+                    404 | 409 if *step != Step::Check => ": is the folder in archive.url there?",
+                    413 => ": it takes no files this large",
+                    507 => ": it is full",
+                    _ => "",
+                };
+                write!(f, "the store answers {step:?} with {status}{what}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const PATH: &str = "/dav/nas/yard/2026-11-30/20261130T054500Z-000014.mp4";
+
+    fn errand(protocol: Protocol) -> Errand {
+        Errand::new(protocol, PATH.to_owned(), 1000)
+    }
+
+    /// What is asked if the store answers so: `METHOD path`.
+    fn asked(protocol: Protocol, answers: &[(u16, Option<u64>)]) -> Vec<String> {
+        let mut errand = errand(protocol);
+        let asked = answers.iter().map(|&(status, length)| {
+            let Request { method, path, destination } = errand.request();
+            let destination = destination.map(|it| [" ", &it].concat()).unwrap_or_default();
+            let line = [method, " ", &path, &destination].concat();
+            let more = errand.answered(status, length);
+            [line.as_str(), if more == Ok(true) { "" } else { " end" }].concat()
+        });
+        asked.collect()
+    }
+
+    #[test]
+    fn a_recording_gets_its_name_once_all_of_it_is_there() {
+        let answers =
+            [(404, None), (201, None), (405, None), (201, None), (201, None), (200, Some(1000))];
+        let expected = [
+            ["HEAD ", PATH].concat(),
+            "MKCOL /dav/nas/yard/".to_owned(),
+            "MKCOL /dav/nas/yard/2026-11-30/".to_owned(),
+            ["PUT ", PATH, ".part"].concat(),
+            ["MOVE ", PATH, ".part ", PATH].concat(),
+            ["HEAD ", PATH, " end"].concat(),
+        ];
+        assert_eq!(asked(Protocol::WebDav, &answers), expected);
+        let answers = [(404, None), (200, None), (200, Some(1000))];
+        let expected =
+            [["HEAD ", PATH].concat(), ["PUT ", PATH].concat(), ["HEAD ", PATH, " end"].concat()];
+        assert_eq!(asked(Protocol::S3, &answers), expected);
+    }
+
+    #[test]
+    fn what_is_there_is_not_sent_again_even_if_it_was_thinned_since() {
+        for length in [None, Some(1000), Some(5000)] {
+            assert_eq!(errand(Protocol::S3).answered(200, length), Ok(false));
+        }
+        let half = errand(Protocol::S3).answered(200, Some(999));
+        assert_eq!(half, Ok(true), "what a store kept of a request that broke off");
+    }
+
+    #[test]
+    fn a_store_that_has_less_than_was_sent_does_not_have_it() {
+        let mut errand = errand(Protocol::S3);
+        assert_eq!(errand.answered(404, None), Ok(true));
+        assert_eq!(errand.answered(200, None), Ok(true));
+        assert_eq!(errand.answered(200, Some(999)), Err(Refused::Length(999)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_answers_make_an_errand_endless(answers in prop::collection::vec(100..1000_u16, 8)) {
+            for protocol in [Protocol::WebDav, Protocol::S3] {
+                let mut errand = errand(protocol);
+                let ends = answers.iter().any(|&status| errand.answered(status, None) != Ok(true));
+                prop_assert!(ends);
+            }
+        }
+    }
+}

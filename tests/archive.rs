@@ -1,0 +1,113 @@
+//! Copies sent to stores that fail in every way: in the end each has every closed recording once,
+//! and recording lost nothing.
+
+use crate::support::{
+    Nvr, SHORT_SEGMENTS, assert_all_whole, config,
+    http::ask,
+    step_the_clock,
+    store::{Behaviour, Kind, Store},
+    wait_for, wait_for_within,
+};
+use camera::{Camera, Clip, Options, Speed};
+use serde_json::Value;
+use std::{fs, time::Duration};
+
+/// After the last failure: the longest pause the test causes, and what was left to send.
+const A_WHILE: Duration = Duration::from_secs(120);
+
+fn start(store: &Store, keys: &str) -> (Nvr, Camera) {
+    let options = Options { speed: Speed::Times(4.0), ..Options::default() };
+    let clip = Clip::committed("plain.h264").unwrap();
+    let camera = Camera::builder().stream_with("cam", clip, options).start().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    step_the_clock(directory.path());
+    let text = config(directory.path(), SHORT_SEGMENTS, &[("camera", &camera.url("cam"))]);
+    let text = format!("{text}\n[archive]\nurl = {:?}\n{keys}\n", store.url());
+    (Nvr::start_with(directory, &text, &[]), camera)
+}
+
+fn archive(nvr: &Nvr) -> Value {
+    nvr.status()["archive"].clone()
+}
+
+/// Stops recording, and waits until nothing is left to send.
+fn assert_has_all_in_the_end(store: &Store, nvr: &Nvr) {
+    let address = nvr.web_address();
+    assert_eq!(ask(&address, "POST", "/api/record/stop", &[], "").status, 200);
+    wait_for_within(A_WHILE, "the store to have all", || {
+        let it = archive(nvr);
+        it["state"] == "idle" && it["backlog"] == 0
+    });
+    assert_eq!(archive(nvr)["skipped"], 0);
+    let files = store.files();
+    for path in nvr.files() {
+        let (bytes, name) = (fs::read(&path).unwrap(), path.file_name().unwrap().to_owned());
+        let same = files.values().filter(|it| **it == bytes).count();
+        assert_eq!(same, 1, "{name:?} among {:?}", files.keys());
+    }
+    assert_eq!(files.len(), nvr.files().len(), "{:?}", files.keys());
+    assert_eq!(nvr.status()["cameras"][0]["losses"]["card"], 0);
+}
+
+fn fails_and_comes_back(kind: Kind) {
+    let mut store = Store::start(kind);
+    let (mut nvr, _camera) = start(&store, "kb_per_second = 100000");
+    let sent = |nvr: &Nvr| archive(nvr)["sent"].as_u64().unwrap_or(0);
+    wait_for("the first copies", || sent(&nvr) >= 2);
+    for behaviour in [Behaviour::Answers503, Behaviour::BreaksOff] {
+        store.behave(behaviour);
+        let before = archive(&nvr)["failures"].as_u64().unwrap();
+        wait_for("failures", || archive(&nvr)["failures"].as_u64().unwrap() >= before + 2);
+        assert_eq!(archive(&nvr)["state"], "waiting");
+        store.behave(Behaviour::Passes);
+        let before = sent(&nvr);
+        wait_for("the next copy", || sent(&nvr) > before);
+    }
+    store.stop();
+    wait_for("the store to be missed", || archive(&nvr)["state"] == "waiting");
+    let said = nvr.log().matches("archive=waiting").count();
+    assert!(said <= 5, "each failure is said once: {:#?}", nvr.complaints());
+    nvr.kill();
+    store.go_on();
+    nvr.restart();
+    wait_for("a copy after the restart", || sent(&nvr) > 0);
+    assert_has_all_in_the_end(&store, &nvr);
+    assert!(nvr.terminate().0.success());
+}
+
+#[test]
+fn an_s3_store_that_fails_and_a_daemon_that_is_killed_leave_every_recording_there_once() {
+    fails_and_comes_back(Kind::S3);
+}
+
+#[test]
+fn a_webdav_store_that_fails_and_a_daemon_that_is_killed_leave_every_recording_there_once() {
+    fails_and_comes_back(Kind::WebDav { digest: true });
+}
+
+#[test]
+fn a_slow_store_delays_nothing_and_basic_is_enough() {
+    let store = Store::start(Kind::WebDav { digest: false });
+    store.behave(Behaviour::Slow);
+    let (mut nvr, _camera) = start(&store, "");
+    wait_for("some copies", || archive(&nvr)["sent"].as_u64().unwrap_or(0) >= 3);
+    assert_has_all_in_the_end(&store, &nvr);
+    assert!(nvr.terminate().0.success());
+    assert_all_whole(&nvr.recordings());
+}
+
+#[test]
+fn wrong_keys_are_said_and_no_password_is_shown() {
+    let store = Store::start(Kind::S3);
+    let (nvr, _camera) = start(&store, "");
+    let address = nvr.web_address();
+    nvr.set_config(|text| text.replace("S3RVER:S3RVER", "OTHER:hunter2"));
+    nvr.signal("HUP");
+    nvr.wait_for_log("look at user, password and clock in archive.url");
+    for target in ["/api/status", "/api/config", "/metrics"] {
+        let text = ask(&address, "GET", target, &[], "").body;
+        assert!(!String::from_utf8_lossy(&text).contains("hunter2"), "{target}");
+    }
+    assert!(!nvr.log().contains("hunter2"));
+    assert!(nvr.status()["archive"]["backlog"].is_number());
+}
