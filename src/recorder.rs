@@ -340,8 +340,7 @@ impl Recorder {
         let audio = self.audio.run(ring);
         segment.fragments += 1;
         let end = first.decode - segment.decode_start + self.draft.span;
-        let is_long = end >= limits::SHORT_SEGMENT_TICKS
-            && now.saturating_duration_since(segment.begun) >= limits::SHORT_SEGMENT_SPAN;
+        let age = now.saturating_duration_since(segment.begun);
         let header = Header {
             sequence_number: segment.fragments,
             decode_time: first.decode - segment.decode_start,
@@ -358,6 +357,8 @@ impl Recorder {
         }
         self.audio.write(ring, &mut buffer);
         segment.bytes += buffer.len() as u64;
+        let is_long = end >= limits::SHORT_SEGMENT_TICKS
+            && (segment.bytes >= limits::SHORT_SEGMENT_BYTES || age >= limits::SHORT_SEGMENT_SPAN);
         self.ledger.sent(frames.clone());
         self.begin_fragment();
         if is_long {

@@ -210,7 +210,7 @@ fn a_camera_that_refuses_every_password_hears_two_and_then_nothing() {
         if body.contains("<GetSystemDateAndTime ") {
             return soap("<GetSystemDateAndTimeResponse/>");
         }
-        // A new nonce each time, so that the client can not tell by it.
+        // A new nonce each time, so that the client cannot tell by it.
         let nonce = head.len() + body.len();
         let challenge = format!("WWW-Authenticate: Digest realm=\"r\", nonce=\"{nonce}\"\r\n");
         reply("401 Unauthorized", &challenge, "")

@@ -297,7 +297,7 @@ fn full_card_is_left_as_it_was() {
     board.command("df", "echo x; echo /dev/mmcblk0p1 9 9 999999 9 /");
     board.assert_boot(&fill);
     let (said, status) = board.boot(INSTALL);
-    assert!(status == 1 && said.contains("can not be written"), "{said}");
+    assert!(status == 1 && said.contains("cannot be written"), "{said}");
     board.assert_boot(&format!("rm {CARD}/foreign"));
     assert_eq!(board.card(), before);
     board.assert_whole();
@@ -309,7 +309,7 @@ fn read_only_card_is_named() {
     let board = Board::new();
     let (said, status) = board.boot_with("ro", Network::Own, INSTALL);
     assert_eq!(status, 1, "{said}");
-    assert_eq!(said, "install: /mnt/mmcblk0p1 can not be written: read-only or full\n");
+    assert_eq!(said, "install: /mnt/mmcblk0p1 cannot be written: read-only or full\n");
     // One that is installed and turned read-only still runs.
     board.assert_boot(INSTALL);
     let script = format!("sh {CARD}/autostart.sh | cat; {ANSWERS}");

@@ -3,7 +3,7 @@
 #
 #   rustup target add armv7-unknown-linux-musleabi && rustup component add rust-src
 #
-# and otherwise, or where that image can not be had, in an image made here of Debian's packages, with
+# and otherwise, or where that image cannot be had, in an image made here of Debian's packages, with
 # Debian's compiler. The engine is the one that runs, or one of this script's own that ends with it.
 set -eu
 target=$1

@@ -21,7 +21,7 @@ def main():
         assert not tab.run("""return MediaSource.isTypeSupported('video/mp4; codecs="hvc1.1.6.L93.B0"')"""), "H.265 is known"
         tab.wait("the H.264 camera live", TILE + 'return tile?.querySelector("video").currentTime > 0', "yard")
         tab.wait("snapshots of the H.265 camera", TILE + """
-          return note === "This browser can not show H.265 live: snapshots instead" && tile.querySelector("img").naturalWidth > 0
+          return note === "This browser cannot show H.265 live: snapshots instead" && tile.querySelector("img").naturalWidth > 0
         """, "door")
         first = tab.run(TILE + 'return tile.querySelector("img").src', "door")
         tab.wait("another snapshot", TILE + f'return tile.querySelector("img").src !== "{first}"', "door")
@@ -45,7 +45,7 @@ def main():
         step("one")
 
         tab.click("#rows .whole .entry")
-        tab.wait_for_text("#picture-error", "This browser can not play H.265: download it")
+        tab.wait_for_text("#picture-error", "This browser cannot play H.265: download it")
         tab.keyboard.press("Escape")
         tab.click("#close-files")
         tab.click("#cameras [data-name='']")

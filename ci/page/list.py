@@ -99,7 +99,7 @@ def is_released(tab):
 
 
 def is_old(browser, origin):
-    """A browser without dialogs and timeouts is helped; one that can not read the page is told."""
+    """A browser without dialogs and timeouts is helped; one that cannot read the page is told."""
     context = browser.new_context()
     context.add_init_script("delete AbortSignal.timeout; delete globalThis.HTMLDialogElement;")
     tab = Tab(context, origin)

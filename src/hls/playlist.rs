@@ -174,7 +174,7 @@ impl Playlist {
         is_part
     }
 
-    /// Writing to a String can not fail.
+    /// Writing to a String cannot fail.
     fn write_head(&self, text: &mut String) -> bool {
         let longest = self.pieces.iter().map(|piece| piece.duration_us).max().unwrap_or(0);
         let longest = longest.saturating_add(500_000) / 1_000_000;

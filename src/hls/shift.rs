@@ -21,7 +21,7 @@ impl Shift {
     /// *Cost*: some reads of 4 KB.
     ///
     /// # Errors
-    /// `Cut` where the file has no fragments; else why its head can not be read.
+    /// `Cut` where the file has no fragments; else why its head cannot be read.
     pub fn read(read_at: ReadAt, len: u64, time_ms: i64) -> Result<Shift, State> {
         let head = scan::read_head(read_at, len)?;
         let begin = head.media_begin;

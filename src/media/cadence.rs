@@ -55,7 +55,7 @@ pub enum Stamps {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tick {
     pub stamp: RtpTime,
-    /// The way stamps are made changed before it: it can not be compared with earlier ones.
+    /// The way stamps are made changed before it: it cannot be compared with earlier ones.
     pub is_new: bool,
 }
 

@@ -1,7 +1,7 @@
 //! Intake: access units and frames of sound from depacketizers in, timed ones in the ring out.
 //!
 //! The gate: after a loss, and at the start of a run, nothing is kept up to the next key frame,
-//! because what refers to a missing picture can not be decoded. What is left out is counted.
+//! because what refers to a missing picture cannot be decoded. What is left out is counted.
 //! Spec: ITU-T H.265 §3.130 (RASL). Knows nothing of: packets, sockets, files.
 
 use super::{
@@ -71,7 +71,7 @@ pub struct Losses {
 enum Gate {
     /// Waiting for a key frame.
     Shut,
-    /// Open since a CRA or BLA picture: what leads it in presentation order can not be decoded.
+    /// Open since a CRA or BLA picture: what leads it in presentation order cannot be decoded.
     OpenedByCra,
     Open,
 }

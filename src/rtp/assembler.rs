@@ -115,7 +115,7 @@ impl Assembler {
         }
     }
 
-    /// What came last can not be read. It takes the unit that it is of with it, by its time stamp, and
+    /// What came last cannot be read. It takes the unit that it is of with it, by its time stamp, and
     /// the rest of that will not come.
     pub(super) fn refuse(&mut self, cause: DropCause, sink: &mut dyn Sink) {
         if self.nal.target == Target::Closed {
@@ -274,7 +274,7 @@ impl Assembler {
         self.nal.is_whole = true;
     }
 
-    /// What is open can not be finished.
+    /// What is open cannot be finished.
     fn abandon_nal(&mut self, sink: &mut dyn Sink) {
         let is_behind_mark = self.unit.marked && self.marker != Marker::EndsSlices;
         if self.nal.target == Target::Head && (is_behind_mark || self.tells_its_picture()) {

@@ -201,7 +201,7 @@ impl FaultyDisk {
         }
     }
 
-    /// A call that changes something: fails where the card can not be written to.
+    /// A call that changes something: fails where the card cannot be written to.
     fn change(&self, name: &str, path: &Path) -> io::Result<()> {
         self.call(name, path)?;
         match self.script().mount {

@@ -64,7 +64,7 @@ impl Survey {
                 self.at = Some(media.end);
                 if let Some(extent) = extent {
                     self.end = self.end.max(extent.end.0);
-                    // What begins with a recovery point can not be decoded from it alone.
+                    // What begins with a recovery point cannot be decoded from it alone.
                     let fits = match extent.opens_on {
                         FirstSample::Key => true,
                         FirstSample::RecoveryPoint => false,

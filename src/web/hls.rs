@@ -84,7 +84,7 @@ impl Web {
                 Answer::error(404, "nothing was recorded then")
             }
             Ok(playlist) => Answer::made("application/vnd.apple.mpegurl", playlist),
-            Err(error) => Answer::error(503, format!("the card can not be read: {error}")),
+            Err(error) => Answer::error(503, format!("the card cannot be read: {error}")),
         }
     }
 
@@ -113,7 +113,7 @@ impl Web {
     }
 
     /// Looks into those recordings whose heads must be known, one at a time, so that other readers
-    /// have their turns. What can not be read is left out.
+    /// have their turns. What cannot be read is left out.
     async fn fill(
         &self,
         mut playlist: Playlist,

@@ -174,7 +174,7 @@ impl Link {
     pub fn is_hung_up(&self) -> bool {
         let poll = |fd: &dyn AsFd| {
             let mut fds = [PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::RDHUP)];
-            // With no time to wait; what can not be asked is there.
+            // With no time to wait; what cannot be asked is there.
             rustix::event::poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
         };
         match &self.stream {

@@ -39,7 +39,7 @@ fn packed(source: &mut Source<'_>) {
         element.extend(&frame);
         let size = 1 + source.below(600);
         let pieces: Vec<&[u8]> = element.chunks(size).collect();
-        // Not the first: how a rest of that begins can not be told.
+        // Not the first: how a rest of that begins cannot be told.
         let hurt = Some(source.below(256)).filter(|it| (1..pieces.len()).contains(it));
         for (nth, piece) in pieces.iter().enumerate() {
             if hurt == Some(nth) {

@@ -24,7 +24,7 @@ fn by_offsets(data: &[u8]) -> Option<Packet<'_>> {
     }
     let mut end = data.len();
     if first / 32 % 2 == 1 && end > begin {
-        // A count that can not be right is none.
+        // A count that cannot be right is none.
         let padding = usize::from(data[end - 1]);
         end -= if padding <= end - begin { padding } else { 0 };
     }

@@ -69,7 +69,7 @@ find_card() {
 		die "no card is mounted"
 	fi
 	# A card that turned read-only says so only when it is written to.
-	(: >"$card/.smolnvr" && rm "$card/.smolnvr") 2>/dev/null || die "$card can not be written: read-only or full"
+	(: >"$card/.smolnvr" && rm "$card/.smolnvr") 2>/dev/null || die "$card cannot be written: read-only or full"
 }
 
 # The type of the file system mounted at $1, if that is a card's.
@@ -80,11 +80,11 @@ mount_of() {
 
 install() {
 	target=$card/smolnvr
-	mkdir -p "$target/webserver" || die "$target can not be made"
+	mkdir -p "$target/webserver" || die "$target cannot be made"
 	if [ "$here" != "$target" ]; then
 		copy
 	fi
-	start_at_boot || die "$card/autostart.sh can not be written"
+	start_at_boot || die "$card/autostart.sh cannot be written"
 	sync
 	if runs; then
 		service stop
@@ -101,13 +101,13 @@ copy() {
 	[ "$room" -ge "$needed" ] || die "$card has $room KB left, $needed are needed"
 	files=$(awk '{ print $2 }' "$here/SHA256SUMS")
 	for file in $files SHA256SUMS; do
-		cp "$here/$file" "$target/$file.new" || { clear_copies && die "$target/$file can not be written"; }
+		cp "$here/$file" "$target/$file.new" || { clear_copies && die "$target/$file cannot be written"; }
 	done
 	sync
 	awk '{ print $1 "  " $2 ".new" }' "$here/SHA256SUMS" | (cd "$target" && sha256sum -c >/dev/null 2>&1) ||
 		{ clear_copies && die "the card does not hold what was written to it: it is worn out or a fake"; }
 	for file in $files SHA256SUMS; do
-		mv "$target/$file.new" "$target/$file" || die "$target/$file can not be replaced"
+		mv "$target/$file.new" "$target/$file" || die "$target/$file cannot be replaced"
 	done
 }
 

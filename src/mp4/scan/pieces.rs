@@ -31,7 +31,7 @@ pub struct Subsegments {
 /// *Cost*: two or three reads of 4 KB.
 ///
 /// # Errors
-/// The file is damaged there, or can not be read.
+/// The file is damaged there, or cannot be read.
 pub fn read_subsegments(read_at: ReadAt, len: u64) -> Result<Option<Subsegments>, State> {
     let mut window = Window::new(read_at, len);
     for _ in 0..TOP_BOXES_MAX {

@@ -124,7 +124,7 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// `None` where it can not be thinned, or is marked by now.
+    /// `None` where it cannot be thinned, or is marked by now.
     fn look_at_original(&self, camera: CameraId, name: Name) -> io::Result<Option<Job<D>>> {
         let file = self.disk.open(&self.path(camera, name)?, Access::Read)?;
         let bytes = self.disk.len(&file)?;
@@ -322,7 +322,7 @@ impl<D: Disk> Card<D> {
         self.next_thin = now + CARD_ROOM_INTERVAL;
         self.abandon_thinning();
         match self.diagnose(error) {
-            // For the room of a copy nothing goes; a file that can not be read is left.
+            // For the room of a copy nothing goes; a file that cannot be read is left.
             Trouble::NoRoom(_) => {}
             Trouble::Failing(_) => self.update(camera, name, |entry| {
                 entry.set_marks(entry.marks().with(Marks::LEAN));

@@ -116,7 +116,7 @@ impl fmt::Display for Refusal {
             Refusal::Slow => f.write_str("the request took too long"),
             Refusal::NoSlot => f.write_str("too many connections: try again"),
             Refusal::PasswordUnwritable(why) => {
-                write!(f, "the password can not be kept ({why}): it stays as it was")
+                write!(f, "the password cannot be kept ({why}): it stays as it was")
             }
             Refusal::Misdirected { host } => write!(
                 f,
@@ -145,7 +145,7 @@ impl fmt::Display for Refusal {
             ),
             Refusal::PasswordUnreadable(why) => write!(
                 f,
-                "the password file can not be used ({why}): `smolnvr passwd` on the machine \
+                "the password file cannot be used ({why}): `smolnvr passwd` on the machine \
                  itself sets a new password"
             ),
             Refusal::PasswordLength => {

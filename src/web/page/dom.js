@@ -33,7 +33,7 @@ export function say(element, text) {
   if (element.matches(".error, .note, .banner, .hint")) element.hidden = !text;
 }
 
-/** A button that keeps the focus while it can not be used. */
+/** A button that keeps the focus while it cannot be used. */
 export function enable(button, enabled) {
   button.setAttribute("aria-disabled", String(!enabled));
 }

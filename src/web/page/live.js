@@ -1,5 +1,5 @@
 // One camera's live picture: fragments from a WebSocket into Media Source Extensions; where these wait for
-// an IDR that never comes, as a file without an end; where the browser can not decode them, snapshots.
+// an IDR that never comes, as a file without an end; where the browser cannot decode them, snapshots.
 
 import { h, say } from "./dom.js";
 import { absolute } from "./api.js";
@@ -39,7 +39,7 @@ export class Live {
   #lacksIdr = false;
   /** The video is a file without an end. */
   #isFile = false;
-  /** Why this browser can not show the video, or never gets it. */
+  /** Why this browser cannot show the video, or never gets it. */
   #undecodable = "";
   /** Its sound is fetched and heard. */
   #isHeard = false;
@@ -332,7 +332,7 @@ export class Live {
 
   #giveUp(why) {
     const name = codec(this.#camera?.codec ?? t`this video`);
-    why ??= t`This browser can not show ${name} live: snapshots instead`;
+    why ??= t`This browser cannot show ${name} live: snapshots instead`;
     this.#undecodable = why;
     this.#close();
     this.#connect();

@@ -450,9 +450,9 @@ export class Player {
     const name = codec(entry.codec ?? "");
     const decodes = !entry.mime || video.canPlayType(entry.mime);
     const problem = video.error?.message || t`it did not come`;
-    const why = !decodes ? t`This browser can not play ${name}: download it and play it elsewhere`
-      : entry.state === "damaged" ? t`This recording is damaged: it can not be played`
-        : t`This recording can not be played: ${problem}`;
+    const why = !decodes ? t`This browser cannot play ${name}: download it and play it elsewhere`
+      : entry.state === "damaged" ? t`This recording is damaged: it cannot be played`
+        : t`This recording cannot be played: ${problem}`;
     say($("player-note"), "");
     say($("picture-error"), why);
     if (!decodes) {

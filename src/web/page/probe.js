@@ -38,6 +38,6 @@ export function shown({ mime, base64 }) {
   if (mime.startsWith("image/")) return h("img", { src, alt: t`The camera's picture` });
   const element = h("video", { src, muted: true, playsInline: true, autoplay: true });
   element.setAttribute("aria-label", t`The camera's picture`);
-  element.onerror = () => element.replaceWith(h("p", { className: "quiet" }, t`This browser can not show the picture.`));
+  element.onerror = () => element.replaceWith(h("p", { className: "quiet" }, t`This browser cannot show the picture.`));
   return element;
 }

@@ -12,7 +12,7 @@ const middle = new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric
 const months = new Intl.DateTimeFormat(locale, { month: "long", year: "numeric" });
 const date = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 
-/** Before this the clock can not have been right. */
+/** Before this the clock cannot have been right. */
 const PLAUSIBLE_MS = Date.UTC(2020, 0);
 
 export const clock = (ms) => time.format(ms);
