@@ -364,10 +364,6 @@ pub const SHORT_SEGMENTS_AT_ONCE_MAX: u32 = 15;
 pub const SHORT_SEGMENT_INTERVAL: Duration = Duration::from_secs(4);
 /// 2 s, the smallest `segment_seconds`.
 pub const SHORT_SEGMENT_TICKS: Ticks = Ticks::from_seconds(2);
-/// Whatever its frames say, a segment is short too if it is smaller than this …
-pub const SHORT_SEGMENT_BYTES: u64 = 128 * 1024;
-/// … and was filled faster than that.
-pub const SHORT_SEGMENT_SPAN: Duration = Duration::from_millis(100);
 
 // --- config ---------------------------------------------------------------------------------
 

@@ -279,7 +279,7 @@ impl Recorder {
             );
         }
         loop {
-            return match self.gather(ring, moment.now) {
+            return match self.gather(ring) {
                 Gathered::Nothing => {
                     self.caught_up = Some(moment.now);
                     None
@@ -291,7 +291,7 @@ impl Recorder {
                 Gathered::Fragment if self.awaits_origin(ring, moment) => None,
                 Gathered::Fragment if self.awaits_audio(ring) => None,
                 Gathered::Fragment if self.segment.as_ref().is_some_and(|it| it.is_open) => {
-                    self.append(ring, moment.now, buffers)
+                    self.append(ring, buffers)
                 }
                 Gathered::Fragment if !self.allowance.take(moment.now) => {
                     self.leave_out(ring);
@@ -330,7 +330,7 @@ impl Recorder {
         })
     }
 
-    fn append(&mut self, ring: &Ring, now: Instant, buffers: &mut Vec<Vec<u8>>) -> Option<Command> {
+    fn append(&mut self, ring: &Ring, buffers: &mut Vec<Vec<u8>>) -> Option<Command> {
         let frames = self.ledger.next()..self.next();
         let (first, _) = ring.get(frames.start)?;
         let sound_end = self.sound_end(ring);
@@ -340,7 +340,6 @@ impl Recorder {
         let audio = self.audio.run(ring);
         segment.fragments += 1;
         let end = first.decode - segment.decode_start + self.draft.span;
-        let age = now.saturating_duration_since(segment.begun);
         let header = Header {
             sequence_number: segment.fragments,
             decode_time: first.decode - segment.decode_start,
@@ -357,11 +356,9 @@ impl Recorder {
         }
         self.audio.write(ring, &mut buffer);
         segment.bytes += buffer.len() as u64;
-        let is_long = end >= limits::SHORT_SEGMENT_TICKS
-            && (segment.bytes >= limits::SHORT_SEGMENT_BYTES || age >= limits::SHORT_SEGMENT_SPAN);
         self.ledger.sent(frames.clone());
         self.begin_fragment();
-        if is_long {
+        if end >= limits::SHORT_SEGMENT_TICKS {
             self.excuse();
         }
         self.told_overtaken = false;

@@ -8,7 +8,6 @@ use crate::{
     mp4::fragment::Sample,
     units::Ticks,
 };
-use std::time::Instant;
 
 /// Why no further frame belongs to the open fragment.
 pub(super) enum Gathered {
@@ -21,7 +20,7 @@ pub(super) enum Gathered {
 
 impl Recorder {
     /// Adds frames to the open fragment until it is full; a key frame may start a segment.
-    pub(super) fn gather(&mut self, ring: &Ring, now: Instant) -> Gathered {
+    pub(super) fn gather(&mut self, ring: &Ring) -> Gathered {
         // A fragment must stay in the ring while the next frame arrives.
         self.draft.fit(ring);
         loop {
@@ -46,7 +45,7 @@ impl Recorder {
                     self.lose_until(ring, number);
                     continue;
                 }
-                self.segment = Some(Segment::new(frame, now));
+                self.segment = Some(Segment::new(frame));
                 self.audio.begin(ring, frame.run, frame.presentation);
             } else if self.needs_key && !frame.is_key() {
                 self.lose_until(ring, number);

@@ -7,7 +7,7 @@ use crate::{
     media::{Frame, Ring},
     units::Ticks,
 };
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 /// The segment being recorded.
 pub(super) struct Segment {
@@ -16,7 +16,6 @@ pub(super) struct Segment {
     pub decode_start: Ticks,
     pub presentation_start: Ticks,
     pub is_open: bool,
-    pub begun: Instant,
     /// It is long enough not to count against the allowance.
     pub is_long: bool,
     pub fragments: u32,
@@ -25,14 +24,13 @@ pub(super) struct Segment {
 
 impl Segment {
     /// Starts a segment with this key frame.
-    pub fn new(key: &Frame, now: Instant) -> Segment {
+    pub fn new(key: &Frame) -> Segment {
         Segment {
             run: key.run,
             parameter_sets: Arc::clone(&key.parameter_sets),
             decode_start: key.decode,
             presentation_start: key.presentation,
             is_open: false,
-            begun: now,
             is_long: false,
             fragments: 0,
             bytes: 0,
