@@ -198,6 +198,10 @@ impl Link {
         self.gate.borrow_mut().close();
     }
 
+    pub fn is_closed(&self) -> bool {
+        self.gate.borrow().is_closed()
+    }
+
     /// Returns validated heads with their bodies to picoserve, and then 0.
     pub async fn read(&self, out: &mut [u8]) -> io::Result<usize> {
         if self.occupation.get() == Occupation::Stream {

@@ -37,8 +37,9 @@ impl Slots {
         self.remove(link);
     }
 
-    /// The connection that loses its place to a new one: among those waiting for a request, then
-    /// among those whose client is slow, the oldest of the address with the most.
+    /// The connection that loses its place to a new one: among those that are ending, then those
+    /// waiting for a request, then those whose client is slow, the oldest of the address with the
+    /// most.
     fn first_to_go(&self) -> Option<Rc<Link>> {
         let links = self.links.borrow();
         let source = |link: &Link| match link.peer {
@@ -52,10 +53,11 @@ impl Slots {
         let ranked = links.iter().filter_map(|link| {
             let rank = match (link.occupation.get(), link.is_owners()) {
                 _ if link.peer == Peer::Unix => return None,
-                (Occupation::Idle, false) => 0,
-                (Occupation::Idle, true) => 1,
+                (Occupation::Idle, _) if link.is_closed() => 0,
+                (Occupation::Idle, false) => 1,
+                (Occupation::Idle, true) => 2,
                 (Occupation::Work | Occupation::Turn, _) | (_, true) => return None,
-                (_, false) => 2,
+                (_, false) => 3,
             };
             Some((rank, Reverse(places(link)), link.since.get(), link))
         });

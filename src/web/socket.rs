@@ -134,6 +134,7 @@ impl Socket<Smol> for Conn {
         _: &T,
     ) -> Result<(), picoserve::Error<io::Error>> {
         self.link.occupy(Occupation::Idle);
+        self.link.close();
         self.link.stream.shut_down(Shutdown::Write);
         let mut rest = [0; 128];
         let drained = async { while let Ok(1..) = self.link.stream.read(&mut rest).await {} };
