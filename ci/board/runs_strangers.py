@@ -128,6 +128,8 @@ def login(setting):
         before = awake_for(board, seconds)
         text = config(("camera", camera.url().replace("10.0.2.2", "camera.lan")), storage=SHORT, auth="password")
         board.run(f"cat >/etc/smolnvr.toml <<'END'\n{text}END\n/etc/init.d/S97smolnvr reload")
+        # It ends all sessions, since from now on there is a password.
+        wait_for("the reload", lambda: "configuration reloaded" in board.run("cat /tmp/messages"))
         owner_sets_password(board)
         logs_in(board)
         board.wait_for_recording(frames=100)
