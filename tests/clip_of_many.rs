@@ -81,7 +81,10 @@ fn three_hours_with_gaps_are_one_file_and_take_no_memory() {
     let (nvr, _camera) = recorded();
     let files = nvr.files();
     let all = span_of_all(&nvr);
-    // What every clip takes.
+    // The ring is full, and what every clip takes is taken: only what this one takes is left.
+    wait_for_within(Duration::from_secs(60), "a full ring", || {
+        nvr.status()["cameras"][0]["frames"].as_u64() > Some(5000)
+    });
     assert_eq!(clip(&nvr, (all.0, all.0 + 50), &[]).status, 200);
     let before = peak_kb(&nvr);
     let whole = clip(&nvr, all, &[]);

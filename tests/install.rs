@@ -216,7 +216,7 @@ fn firmware_that_ends_ends_it_before_the_card_is_unmounted() {
     board.assert_boot("[ -L /etc/init.d/S98smolnvr ] && [ ! -x /etc/init.d/S98smolnvr ]");
     board.assert_boot(&format!(
         "sh {CARD}/autostart.sh | cat; {ANSWERS} && /etc/init.d/S98smolnvr stop && \
-         [ -z \"$(pidof smolnvr)$(pidof smolnvrd)\" ] && umount {CARD}"
+         ! ls -l /proc/[0-9]*/exe 2>/dev/null | grep -q smolnvr && umount {CARD}"
     ));
     board.assert_boot(&format!("{INSTALL} --uninstall && [ ! -L /etc/init.d/S98smolnvr ]"));
 }
