@@ -103,7 +103,7 @@ fn wrong_keys_are_said_and_no_password_is_shown() {
     let address = nvr.web_address();
     nvr.set_config(|text| text.replace("S3RVER:S3RVER", "OTHER:hunter2"));
     nvr.signal("HUP");
-    nvr.wait_for_log("look at user, password and clock in archive.url");
+    nvr.wait_for_log("check user and password in archive.url, and the clock");
     for target in ["/api/status", "/api/config", "/metrics"] {
         let text = ask(&address, "GET", target, &[], "").body;
         assert!(!String::from_utf8_lossy(&text).contains("hunter2"), "{target}");

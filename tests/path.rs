@@ -1,4 +1,4 @@
-//! A fixed stream through everything between the socket and the card, for `ci/cost.py` to count instructions of.
+//! A fixed stream through everything between the socket and the card, for `ci/bench.py` to count instructions of.
 //!
 //! usage: path SECONDS
 //!

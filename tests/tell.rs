@@ -182,8 +182,8 @@ fn programs_are_named_in_the_file_only_and_end_with_their_line_there() {
     wait_for("a call for a recording", || lines(&told).len() == 1);
 }
 
-/// A web server that answers with these statuses in turn, the last one for ever, and keeps what it
-/// was sent.
+/// A web server that answers with these statuses in turn, the last one for ever, keeps what it was
+/// sent, and closes no connection.
 struct Receiver {
     address: String,
     requests: Arc<Mutex<Vec<(String, Value)>>>,
@@ -196,6 +196,7 @@ impl Receiver {
         let requests = Arc::<Mutex<Vec<_>>>::default();
         let sink = Arc::clone(&requests);
         thread::spawn(move || {
+            let mut open = Vec::new();
             for (nth, socket) in listener.incoming().enumerate() {
                 let mut socket = socket.unwrap();
                 let mut reader = BufReader::new(socket.try_clone().unwrap());
@@ -209,6 +210,7 @@ impl Receiver {
                 sink.lock().unwrap().push((head, serde_json::from_slice(&body).unwrap()));
                 let status = statuses[nth.min(statuses.len() - 1)];
                 let _ = socket.write_all(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes());
+                open.push(socket);
             }
         });
         Receiver { address, requests }
@@ -270,6 +272,20 @@ fn a_web_server_in_trouble_is_asked_again_one_that_refuses_is_not() {
     door(&nvr, "off");
     nvr.wait_for_log("webhook=ok");
     assert_eq!((count(&nvr, &said), receiver.requests().len()), (1, 6));
+}
+
+#[test]
+fn a_web_server_that_answers_and_keeps_the_connection_is_told_once() {
+    let receiver = Receiver::new(&["200 OK"]);
+    let hooks = format!("webhook = \"http://{}/\"", receiver.address);
+    let (_camera, nvr) = recorder(tempfile::tempdir().unwrap(), &hooks);
+    for state in ["on", "off"] {
+        door(&nvr, state);
+    }
+    wait_for("both", || receiver.requests().len() == 2);
+    let told = receiver.requests();
+    assert_ne!(told[0].1, told[1].1, "the first one again");
+    assert_eq!(nvr.complaints(), [""; 0]);
 }
 
 #[test]

@@ -114,13 +114,19 @@ impl fmt::Display for Refused {
             Refused::Length(length) => write!(f, "the store has {length} bytes of it"),
             Refused::Status(step, status) => {
                 let what = match status {
-                    401 | 403 => ": look at user, password and clock in archive.url",
+                    401 | 403 => ": check user and password in archive.url, and the clock",
                     404 | 409 if *step != Step::Check => ": is the folder in archive.url there?",
                     413 => ": it takes no files this large",
                     507 => ": it is full",
                     _ => "",
                 };
-                write!(f, "the store answers {step:?} with {status}{what}")
+                let asked = match step {
+                    Step::Look | Step::Check => "HEAD",
+                    Step::Folder(_) => "MKCOL",
+                    Step::Send => "PUT",
+                    Step::Move => "MOVE",
+                };
+                write!(f, "the store answers {asked} with {status}{what}")
             }
         }
     }

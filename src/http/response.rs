@@ -78,7 +78,7 @@ pub enum ResponseError {
 }
 
 impl Response {
-    /// A reply whose body is wanted even of an error, up to this many bytes.
+    /// A reply whose body is wanted even of an error, up to this many bytes; with 0, its head is all.
     pub fn document(bytes_max: usize) -> Response {
         Response { kind: Kind::Document(bytes_max), ..Response::default() }
     }
@@ -111,7 +111,8 @@ impl Response {
             // At once, so that further data in the same read is ignored.
             self.end_at_first_part()?;
         }
-        let is_full = self.kind == Kind::Document(self.body.len());
+        let has_head = self.stage != Stage::Head;
+        let is_full = has_head && self.kind == Kind::Document(self.body.len());
         Ok(self.stage == Stage::Whole || is_full)
     }
 

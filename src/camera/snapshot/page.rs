@@ -52,8 +52,8 @@ impl Page {
             let authorization = self.authenticator.authorization("GET", &path);
             let question = question(target, &path, authorization.as_deref());
             let response = match elsewhere {
-                Some(_) => ask(&mut Connector::new(target), &question).await?,
-                None => ask(&mut self.connector, &question).await?,
+                Some(_) => ask(&mut Connector::new(target), &question, Response::default()).await?,
+                None => ask(&mut self.connector, &question, Response::default()).await?,
             };
             match response.status {
                 200 => return whole_jpeg(response.into_body()).ok_or(Error::NotJpeg),
@@ -107,15 +107,18 @@ fn question(target: &Target, path: &str, authorization: Option<&str>) -> String 
     .concat()
 }
 
-/// Sends a request over a new connection; cancel-safe.
+/// Sends a request over a new connection, and reads its answer into `response`. Cancel-safe.
 ///
 /// # Errors
 /// The connection failed, or the answer is none.
-pub async fn ask(connector: &mut Connector, question: &str) -> Result<Response, Error> {
+pub async fn ask(
+    connector: &mut Connector,
+    question: &str,
+    mut response: Response,
+) -> Result<Response, Error> {
     let broken = camera::Error::Broken;
     let socket = connector.connect().await?;
     socket.write_all(question.as_bytes()).await.map_err(broken)?;
-    let mut response = Response::default();
     let mut bytes = vec![0; SNAPSHOT_READ_BYTES];
     loop {
         let count = socket.read(&mut bytes).await.map_err(broken)?;

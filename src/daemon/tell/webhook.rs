@@ -5,7 +5,7 @@
 use super::{super::Daemon, Listener};
 use crate::{
     camera::{Connector, snapshot::ask},
-    http::{auth::Authenticator, url::Target},
+    http::{auth::Authenticator, response::Response, url::Target},
     limits, runtime,
 };
 use std::rc::Rc;
@@ -17,7 +17,9 @@ pub(super) async fn run(daemon: Rc<Daemon>, target: Target, mut listener: Listen
         let request = request(&target, &listener.next(&daemon).await.to_json());
         let mut pauses = limits::WEBHOOK_RETRIES.into_iter();
         let result = loop {
-            let answer = runtime::timeout(limits::WEBHOOK_TIMEOUT, ask(&mut connector, &request));
+            // The status is the answer: what follows may never end.
+            let answer = ask(&mut connector, &request, Response::document(0));
+            let answer = runtime::timeout(limits::WEBHOOK_TIMEOUT, answer);
             let (reason, is_final) = match Box::pin(answer).await {
                 Some(Ok(response)) => match response.status {
                     200..300 => break Ok(()),

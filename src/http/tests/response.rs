@@ -201,3 +201,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn of_a_reply_whose_status_is_all_nothing_behind_the_head_is_waited_for() {
+    for rest in ["", "Content-Length: 5000000\r\n", "Transfer-Encoding: chunked\r\n"] {
+        let reply = format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n{rest}\r\n");
+        let mut response = Response::document(0);
+        let (last, head) = reply.as_bytes().split_last().unwrap();
+        for byte in head {
+            assert_eq!(response.handle_bytes(&[*byte]), Ok(false), "{rest}");
+        }
+        assert_eq!(response.handle_bytes(&[*last]), Ok(true), "{rest}");
+        assert_eq!(response.status, 200);
+    }
+}
