@@ -13,6 +13,8 @@ mod ledger;
 mod origin;
 mod segment;
 
+pub use audio::take_sound;
+
 use self::{
     allowance::Allowance, audio::Audio, draft::Draft, gather::Gathered, ledger::Ledger,
     segment::Segment,

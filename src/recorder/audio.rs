@@ -7,7 +7,7 @@ use super::Recorder;
 use crate::{
     codec::AudioFormat,
     limits,
-    media::{AudioFrame, Ring},
+    media::{AudioFrame, AudioRing, Ring},
     mp4::fragment::{AudioRun, Sample},
     units::{TICKS_PER_SECOND, Ticks},
 };
@@ -117,38 +117,20 @@ impl Audio {
         let (Some(format), Some(audio)) = (&self.format, &ring.audio) else { return };
         let Some(next) = self.next else { return };
         let mut first = next.max(audio.numbers().start);
-        let is_ours = |number| {
-            let frame = audio.get(number).filter(|(frame, _)| frame.run == self.run)?;
-            end.is_none_or(|end| end.takes(frame.0)).then_some(frame)
-        };
-        let start = self.start;
-        while is_ours(first).is_some_and(|(frame, _)| {
+        let (run, start) = (self.run, self.start);
+        let is_ours =
+            |frame: &AudioFrame| frame.run == run && end.is_none_or(|end| end.takes(frame));
+        let ours = |number| audio.get(number).map(|(frame, _)| frame).filter(|it| is_ours(it));
+        while ours(first).is_some_and(|frame| {
             // Too late for the previous segment, or in a format that this one has no track for.
             frame.time < frame.ticks_at(start) || !Arc::ptr_eq(&frame.format, format)
         }) {
             first += 1;
         }
         self.lost += if self.follows { first - next } else { 0 };
-        self.follows |= is_ours(first).is_some();
-        self.frames = first..first;
-        let mut bytes_left = limits::AUDIO_FRAGMENT_BYTES_MAX;
-        let mut before = 0;
-        while let Some((frame, bytes)) = is_ours(self.frames.end)
-            && Arc::ptr_eq(&frame.format, format)
-            && self.samples.len() < limits::AUDIO_FRAGMENT_FRAMES_MAX
-            && bytes.len() <= bytes_left
-        {
-            if let Some(last) = self.samples.last_mut() {
-                // Its own duration, or up to here if frames are missing.
-                last.duration = u32::try_from(frame.time - before).unwrap_or(u32::MAX);
-            }
-            before = frame.time;
-            bytes_left -= bytes.len();
-            // At most AUDIO_FRAME_BYTES_MAX.
-            let bytes = bytes.len() as u32;
-            self.samples.push(Sample { bytes, duration: frame.duration, composition_offset: 0 });
-            self.frames.end += 1;
-        }
+        self.follows |= ours(first).is_some();
+        let fits = |frame: &AudioFrame| is_ours(frame) && Arc::ptr_eq(&frame.format, format);
+        self.frames = first..take_sound(audio, first, &fits, &mut self.samples);
         self.next = Some(self.frames.end);
     }
 
@@ -171,6 +153,35 @@ impl Audio {
             out.extend_from_slice(audio.get(number).map_or(&[], |(_, bytes)| bytes));
         }
     }
+}
+
+/// Describes the frames from `first` on that go into one fragment; returns the number behind them.
+pub fn take_sound(
+    ring: &AudioRing,
+    first: u64,
+    is_ours: &dyn Fn(&AudioFrame) -> bool,
+    samples: &mut Vec<Sample>,
+) -> u64 {
+    let mut number = first;
+    let mut bytes_left = limits::AUDIO_FRAGMENT_BYTES_MAX;
+    let mut before = 0;
+    while let Some((frame, bytes)) = ring.get(number)
+        && is_ours(frame)
+        && samples.len() < limits::AUDIO_FRAGMENT_FRAMES_MAX
+        && bytes.len() <= bytes_left
+    {
+        if let Some(last) = samples.last_mut() {
+            // Its own duration, or up to here if frames are missing.
+            last.duration = u32::try_from(frame.time - before).unwrap_or(u32::MAX);
+        }
+        before = frame.time;
+        bytes_left -= bytes.len();
+        // At most AUDIO_FRAME_BYTES_MAX.
+        let bytes = bytes.len() as u32;
+        samples.push(Sample { bytes, duration: frame.duration, composition_offset: 0 });
+        number += 1;
+    }
+    number
 }
 
 impl Recorder {

@@ -4,9 +4,9 @@
 
 use crate::{
     codec::AudioFormat,
-    limits,
-    media::{Frame, Intake},
+    media::{AudioFrame, Frame, Intake},
     mp4::fragment::{AudioRun, Sample},
+    recorder::take_sound,
     units::Ticks,
 };
 use std::{ops::Range, sync::Arc};
@@ -53,26 +53,8 @@ impl Sound {
         self.samples.clear();
         let (Some(format), Some(ring)) = (&self.format, &intake.ring.audio) else { return };
         let first = self.next.max(ring.numbers().start);
-        self.frames = first..first;
-        let mut bytes_left = limits::AUDIO_FRAGMENT_BYTES_MAX;
-        let mut before = 0;
-        while let Some((frame, bytes)) = ring.get(self.frames.end)
-            && frame.run == self.run
-            && frame.format == *format
-            && self.samples.len() < limits::AUDIO_FRAGMENT_FRAMES_MAX
-            && bytes.len() <= bytes_left
-        {
-            if let Some(last) = self.samples.last_mut() {
-                // Its own duration, or up to here if frames are missing.
-                last.duration = u32::try_from(frame.time - before).unwrap_or(u32::MAX);
-            }
-            before = frame.time;
-            bytes_left -= bytes.len();
-            // At most AUDIO_FRAME_BYTES_MAX.
-            let bytes = bytes.len() as u32;
-            self.samples.push(Sample { bytes, duration: frame.duration, composition_offset: 0 });
-            self.frames.end += 1;
-        }
+        let is_ours = |frame: &AudioFrame| frame.run == self.run && frame.format == *format;
+        self.frames = first..take_sound(ring, first, &is_ours, &mut self.samples);
         self.next = self.frames.end;
     }
 

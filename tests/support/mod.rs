@@ -7,6 +7,7 @@ pub mod busybox;
 pub mod card;
 pub mod engines;
 pub mod http;
+pub mod mosquitto;
 pub mod mp4;
 pub mod port;
 pub mod server;
