@@ -62,13 +62,14 @@ pub trait Disk {
     fn exists(&self, path: &Path) -> bool;
     /// Creates a directory if it is missing; its parent must exist.
     fn create_directory(&self, path: &Path) -> io::Result<()>;
-    /// Makes room for names in an empty directory of FAT, which keeps that room.
+    /// Makes room for names in an empty directory of FAT, which keeps that room; less if the card is
+    /// full.
     fn grow_directory(&self, path: &Path, bytes: usize) -> io::Result<()> {
         // 250 letters take 20 entries, and the short name that leads to them another.
         let names = bytes.div_ceil(21 * FAT_ENTRY_BYTES);
         let name = |number| path.join(format!("{number:06}{:0244}", 0));
-        (0..names).try_for_each(|number| self.create(&name(number)).map(drop))?;
-        (0..names).try_for_each(|number| self.remove(&name(number)))
+        let made = (0..names).take_while(|number| self.create(&name(*number)).is_ok()).count();
+        (0..made).try_for_each(|number| self.remove(&name(number)))
     }
     /// `fsync` of a directory.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;

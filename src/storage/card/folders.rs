@@ -217,8 +217,8 @@ impl<D: Disk> Card<D> {
         let unborn = directory.with_extension(u32::from_be_bytes([a, b, c, d]).to_string());
         self.disk.create_directory(&unborn)?;
         self.disk.sync_directory(parent)?;
-        // Nor may it grow, where that can be had: of a chain of clusters that goes on, FAT writes two
-        // sectors, and where the first one is alone on the card that turns read-only.
+        // It gets room for many names now. When a folder grows later, FAT changes two sectors of its
+        // table; if only the first one reaches the card, the folder turns it read-only.
         if self.disk.file_system(parent) == FileSystem::Fat {
             self.disk.grow_directory(&unborn, FAT_FOLDER_BYTES)?;
             self.disk.sync_directory(&unborn)?;

@@ -367,4 +367,12 @@ mod tests {
         LinuxDisk.create(&folder.path().join("gate")).unwrap();
         assert!(LinuxDisk.create_directory(&folder.path().join("gate")).is_err());
     }
+
+    #[test]
+    fn a_directory_that_gets_room_is_empty_again_also_on_a_full_card() {
+        let folder = tempfile::tempdir().unwrap();
+        LinuxDisk.grow_directory(folder.path(), 100_000).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert!(LinuxDisk.grow_directory(&folder.path().join("none"), 100_000).is_ok());
+    }
 }
