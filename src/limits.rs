@@ -197,9 +197,10 @@ pub const CARD_THREAD_STACK_BYTES: usize = 64 * KIB;
 pub const CARD_COMMANDS_MAX: usize = 32;
 /// Events from the card that have not been read; when full, the card thread waits.
 pub const CARD_EVENTS_MAX: usize = 64;
-/// A new folder on FAT has room for so many bytes of names: those of 2,048 recordings, a card of
-/// 64 GB at 4 Mbit/s. Making it takes some 200 files, one after the other.
-pub const FAT_FOLDER_BYTES: usize = 2048 * 2 * 32;
+/// A new folder on FAT has room for so many bytes of names: those of 1,024 recordings, a card of
+/// 32 GB at 4 Mbit/s. Making it takes some 100 files, 0.2 s on the board, and four times as long for
+/// twice the room: FAT compares each new name with all others.
+pub const FAT_FOLDER_BYTES: usize = 1024 * 2 * 32;
 /// After this, a card in trouble is checked, and a failed segment tried, again.
 pub const CARD_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// After this, a healthy card is checked again: it may be pulled while nothing is being written. Of mounts the

@@ -85,7 +85,9 @@ class Setting:
             losses = [{key: count for key, count in it.items() if key != "viewer"} for it in losses]
         count = sum(sum(it.values()) for it in losses)
         share = board.waited() / (time.monotonic() - board.started)
-        assert not count or share > 0.25, f"{losses}, and the board waited for {share:.0%} of its time only"
+        assert not count or share > 0.25, (
+            f"{losses}, and the board waited for {share:.0%} of its time only\n{board.run('cat /tmp/messages')}"
+        )
         return count
 
     def close(self):
