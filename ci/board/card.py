@@ -14,7 +14,7 @@ END_OF_CHAIN = 0x0FFFFFFF
 HARMLESS = (
     r"^fsck.fat |boot sector and its backup|mostly harmless|^  65:01/00$|Not automatically fixing|^ Automatically removing"
     r"|^Reclaimed |Dirty bit is set|Free cluster summary wrong|Auto-correcting|FATs differ but|Using first FAT"
-    r"|^/recordings/[0-9]+\.mp4$|cluster chain length is >|Truncating file to|^Leaving|^$| files, "
+    r"|^/recordings/([0-9]+\.mp4|smolnvr\.[a-z]+)$|cluster chain length is >|Truncating file to|^Leaving|^$| files, "
     r"|^Orphaned long file name part|^  Auto-deleting\.$"
 )
 
@@ -212,7 +212,7 @@ def damage(image):
     not unmounted, a stale count of free clusters, copies of the table that differ, room that belongs to no file or
     lies beyond its end, the long part of a name without its short one, and a folder that has not got its name yet."""
     said = subprocess.run(["fsck.vfat", "-n", image], capture_output=True, text=True).stdout
-    said = re.sub(r"^/recordings\.[0-9]+\n  Contains a free cluster .*\n", "", said, flags=re.M)
+    said = re.sub(r"^/recordings\.[0-9]+\n(  Contains a free cluster|  Expected a valid '\.\.?' entry).*\n(  Creating\.\n)?", "", said, flags=re.M)
     return [line for line in said.splitlines() if not re.search(HARMLESS, line)]
 
 
