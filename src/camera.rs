@@ -115,6 +115,7 @@ impl Camera {
     /// and must differ at every start.
     pub fn new(name: String, target: Target, mut intake: Intake, seed: u64) -> Camera {
         intake.ring.may_grow(spare_memory);
+        intake.name.clone_from(&name);
         Camera {
             name,
             target,

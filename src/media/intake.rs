@@ -26,6 +26,8 @@ use std::{sync::Arc, time::Instant};
 /// One camera's way into its ring.
 pub struct Intake {
     pub ring: Ring,
+    /// The camera's, for the log.
+    pub name: String,
     /// When what is being taken in arrived; without it stamps are believed.
     now: Option<Instant>,
     cadence: Cadence,
@@ -90,6 +92,7 @@ impl Intake {
     fn of(ring: Ring) -> Intake {
         Intake {
             ring,
+            name: "probed".to_owned(),
             now: None,
             cadence: Cadence::new(),
             in_run: false,
@@ -205,7 +208,7 @@ impl Intake {
         }
         let tick = self.cadence.tick(stamp, now);
         if tick.is_new {
-            log::warn!("{}", self.cadence.stamps());
+            log::warn!("camera={} {}", self.name, self.cadence.stamps());
             self.timeline.break_off();
             self.ring.origin.disbelieve(now);
             if let Some(audio) = &mut self.audio {
@@ -233,7 +236,7 @@ impl Intake {
         if let Some(news) = self.audio_clock.news() {
             // That sound is left out is the camera's trouble, and told as such.
             if !self.audio_clock.is_left_out() {
-                log::warn!("{news}");
+                log::warn!("camera={} {news}", self.name);
             }
             if let Some(ring) = &mut self.ring.audio {
                 ring.is_expected = !self.audio_clock.is_left_out();
@@ -326,7 +329,8 @@ impl Sink for Intake {
         }
         let stamp = self.timeline.stamp(unit.timestamp, kind, self.latest());
         if stamp.continuity == Continuity::Jumped {
-            log::info!("the camera's clock jumped: times go on from where they were");
+            let name = &self.name;
+            log::info!("camera={name} the camera's clock jumped: times go on from where they were");
             self.ring.origin.forget();
             if let Some(audio) = &mut self.audio {
                 audio.video_jumped();
