@@ -6,6 +6,7 @@
 //! head      first line and fields of a camera's message: lenient
 //! response  bytes of a reply → status, fields, body
 //! request   the head of a client's request: strict
+//! question  the head of a request of ours
 //! range     the part of a file named by a Range field
 //! etag      entity tags
 //! local     which addresses are near
@@ -16,6 +17,7 @@ pub mod auth;
 pub mod etag;
 pub mod head;
 pub mod local;
+pub mod question;
 pub mod range;
 pub mod request;
 pub mod response;

@@ -10,6 +10,7 @@ use crate::{
     http::{
         auth::{Authenticator, Challenge},
         head::{Head, HeadError},
+        question::question,
         url::Target,
     },
     limits::{ARCHIVE_ANSWER_BYTES_MAX, ARCHIVE_CARD_WAIT, ARCHIVE_PIECE_BYTES, ARCHIVE_TIMEOUT},
@@ -156,41 +157,34 @@ impl Carrier {
     fn head(&mut self, request: &Request, length: u64, sum: &str) -> String {
         let Request { method, path, destination } = request;
         let host = self.target.authority();
-        let mut head = [
-            *method,
-            " ",
-            path,
-            " HTTP/1.1\r\nHost: ",
-            host,
-            "\r\nUser-Agent: smolnvr\r\nConnection: close\r\n",
-        ]
-        .concat();
-        let mut add = |name: &str, value: &str| head.extend([name, ": ", value, "\r\n"]);
-        if let Some(region) = &self.region {
-            let time = self.web.daemon.clock.now().to_string();
-            let time: String = time.chars().filter(|it| !matches!(it, '-' | ':')).collect();
-            let fields =
-                [("host", host), ("x-amz-content-sha256", sum), ("x-amz-date", time.as_str())];
+        let time = self.web.daemon.clock.now().to_string();
+        let mut time: String = time.chars().filter(|it| !matches!(it, '-' | ':')).collect();
+        let mut sum = sum;
+        let authorization = if let Some(region) = &self.region {
+            let fields = [("host", host), ("x-amz-content-sha256", sum), ("x-amz-date", &time)];
             let credentials = self.target.credentials();
             let (id, secret) =
                 credentials.map_or(("", ""), |it| (it.user.as_str(), it.password.as_str()));
             let keys = Keys { id, secret, region };
-            let authorization = keys.sign(&time, method, path, &fields, sum);
-            fields.iter().skip(1).for_each(|(name, value)| add(name, value));
-            add("Authorization", &authorization);
-        } else if let Some(authorization) = self.authenticator.authorization(method, path) {
-            add("Authorization", &authorization);
-        }
-        if let Some(destination) = destination {
-            add("Destination", &["http://", host, destination].concat());
-            add("Overwrite", "T");
-        }
-        if *method == "PUT" {
-            add("Content-Type", "video/mp4");
-            add("Content-Length", &length.to_string());
-        }
-        head.push_str("\r\n");
-        head
+            keys.sign(&time, method, path, &fields, sum)
+        } else {
+            (sum, time) = ("", String::new());
+            self.authenticator.authorization(method, path).unwrap_or_default()
+        };
+        let destination = destination.as_ref().map(|it| ["http://", host, it].concat());
+        let length = length.to_string();
+        let (kind, length) = if *method == "PUT" { ("video/mp4", &*length) } else { ("", "") };
+        let fields = [
+            ("Connection", "close"),
+            ("x-amz-content-sha256", sum),
+            ("x-amz-date", &time),
+            ("Authorization", &authorization),
+            ("Overwrite", destination.as_ref().map_or("", |_| "T")),
+            ("Destination", destination.as_deref().unwrap_or_default()),
+            ("Content-Type", kind),
+            ("Content-Length", length),
+        ];
+        question(method, path, host, &fields)
     }
 
     /// Reads the file for a purpose, no faster than allowed, and only while the card does not write.

@@ -7,7 +7,7 @@ mod events;
 pub(super) use events::Events;
 
 use super::{Usage, arguments::Arguments, complain};
-use crate::{daemon, limits, runtime};
+use crate::{daemon, http::question::question, limits, runtime};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use serde_json::Value;
 use std::{
@@ -192,15 +192,15 @@ impl Line {
         let failed = |source: io::Error| Failure::new(socket, source);
         let stream = UnixStream::connect(socket).map_err(failed)?;
         let body = body.map(Value::to_string).unwrap_or_default();
-        let length = match method {
-            "GET" => String::new(),
-            _ => format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()),
+        let length = body.len().to_string();
+        let (kind, length) = match method {
+            "GET" => ("", ""),
+            _ => ("application/json", &*length),
         };
+        let fields = [("Connection", "close"), ("Content-Type", kind), ("Content-Length", length)];
         set_socket_timeout(&stream, Timeout::Send, Some(limits::CLIENT_TIMEOUT))
             .map_err(|error| failed(error.into()))?;
-        let request = format!(
-            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{length}\r\n{body}"
-        );
+        let request = question(method, target, "localhost", &fields) + &body;
         (&stream).write_all(request.as_bytes()).map_err(failed)?;
         Ok(Line { socket: socket.to_owned(), stream, received: Vec::new() })
     }

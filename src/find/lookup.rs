@@ -6,6 +6,7 @@ use super::{Camera, Stream, connect};
 use crate::{
     clock,
     http::{
+        question::question,
         response::Response,
         url::{Credentials, HTTP_PORT, RTSP_PORT, Target},
     },
@@ -226,23 +227,13 @@ fn post(
 ) -> Option<Reply> {
     let url = place.at(&ip.to_string(), "http", HTTP_PORT);
     let target = Target::http(&url).ok()?;
-    let authorization = authorization_line(authorization);
-    let length = envelope.len().to_string();
-    let question = [
-        "POST ",
-        &place.path,
-        " HTTP/1.1\r\nHost: ",
-        target.authority(),
-        "\r\nUser-Agent: smolnvr/",
-        env!("CARGO_PKG_VERSION"),
-        "\r\nContent-Type: application/soap+xml; charset=utf-8\r\nContent-Length: ",
-        &length,
-        "\r\nConnection: close\r\n",
-        &authorization,
-        "\r\n",
-        envelope,
+    let fields = [
+        ("Content-Type", "application/soap+xml; charset=utf-8"),
+        ("Content-Length", &envelope.len().to_string()),
+        ("Connection", "close"),
+        ("Authorization", authorization.unwrap_or_default()),
     ];
-    let question = question.concat();
+    let question = question("POST", &place.path, target.authority(), &fields) + envelope;
     let exchange = || exchange(ip, place.port, question.as_bytes(), until);
     let response = exchange().or_else(exchange)?;
     let (status, challenges) = (response.status, response.challenges.clone());
@@ -266,11 +257,6 @@ fn exchange(ip: IpAddr, port: u16, question: &[u8], until: Instant) -> Option<Re
             return Some(response);
         }
     }
-}
-
-/// The line of a head for these credentials.
-pub(super) fn authorization_line(value: Option<&str>) -> String {
-    value.map(|value| ["Authorization: ", value, "\r\n"].concat()).unwrap_or_default()
 }
 
 fn device_request(name: &str) -> String {

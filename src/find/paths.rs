@@ -2,7 +2,7 @@
 //!
 //! Spec: RFC 2326 §10.2 (DESCRIBE).
 
-use super::{Camera, Stream, connect, lookup::authorization_line};
+use super::{Camera, Stream, connect};
 use crate::{
     http::{
         auth::{Authenticator, Challenge},
@@ -115,6 +115,7 @@ impl Tries {
 }
 
 fn question(uri: &str, number: &str, authorization: Option<&str>) -> String {
+    let authorization = authorization.map(|it| ["Authorization: ", it, "\r\n"].concat());
     [
         "DESCRIBE ",
         uri,
@@ -123,7 +124,7 @@ fn question(uri: &str, number: &str, authorization: Option<&str>) -> String {
         "\r\nUser-Agent: smolnvr/",
         env!("CARGO_PKG_VERSION"),
         "\r\nAccept: application/sdp\r\n",
-        &authorization_line(authorization),
+        &authorization.unwrap_or_default(),
         "\r\n",
     ]
     .concat()

@@ -7,6 +7,7 @@ use crate::{
     camera::{self, Connector},
     http::{
         auth::{Authenticator, Challenge},
+        question::question,
         response::Response,
         url::Target,
     },
@@ -50,7 +51,12 @@ impl Page {
             let target = elsewhere.as_ref().unwrap_or(&self.target);
             let path = target.origin_form();
             let authorization = self.authenticator.authorization("GET", &path);
-            let question = question(target, &path, authorization.as_deref());
+            let fields = [
+                ("Accept", "image/jpeg, multipart/x-mixed-replace, */*"),
+                ("Connection", "close"),
+                ("Authorization", authorization.as_deref().unwrap_or_default()),
+            ];
+            let question = question("GET", &path, target.authority(), &fields);
             let response = match elsewhere {
                 Some(_) => ask(&mut Connector::new(target), &question, Response::default()).await?,
                 None => ask(&mut self.connector, &question, Response::default()).await?,
@@ -86,25 +92,6 @@ impl Page {
             }
         }
     }
-}
-
-fn question(target: &Target, path: &str, authorization: Option<&str>) -> String {
-    let authorization = match authorization {
-        Some(value) => ["Authorization: ", value, "\r\n"].concat(),
-        None => String::new(),
-    };
-    [
-        "GET ",
-        path,
-        " HTTP/1.1\r\nHost: ",
-        target.authority(),
-        "\r\nUser-Agent: smolnvr/",
-        env!("CARGO_PKG_VERSION"),
-        "\r\nAccept: image/jpeg, multipart/x-mixed-replace, */*\r\nConnection: close\r\n",
-        &authorization,
-        "\r\n",
-    ]
-    .concat()
 }
 
 /// Sends a request over a new connection, and reads its answer into `response`. Cancel-safe.

@@ -12,6 +12,7 @@ use crate::{
     http::{
         auth::{Authenticator, Challenge},
         head::Head,
+        question::question,
         url::{HTTP_PORT, Target},
         websocket::{Message, Messages, accept, pong},
     },
@@ -91,19 +92,14 @@ impl Analytics {
         for is_challenged in [false, true] {
             let mut socket = connector.connect().await.map_err(|error| error.to_string())?;
             let authorization = authenticator.authorization("GET", PATH);
-            let authorization = authorization.map(|it| ["Authorization: ", &it, "\r\n"].concat());
-            let question = [
-                "GET ",
-                PATH,
-                " HTTP/1.1\r\nHost: ",
-                self.target.authority(),
-                "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ",
-                &key,
-                "\r\n",
-                &authorization.unwrap_or_default(),
-                "\r\n",
-            ]
-            .concat();
+            let fields = [
+                ("Upgrade", "websocket"),
+                ("Connection", "Upgrade"),
+                ("Sec-WebSocket-Version", "13"),
+                ("Sec-WebSocket-Key", &key),
+                ("Authorization", authorization.as_deref().unwrap_or_default()),
+            ];
+            let question = question("GET", PATH, self.target.authority(), &fields);
             socket.write_all(question.as_bytes()).await.map_err(|error| error.to_string())?;
             let mut answer = Vec::new();
             let mut bytes = [0; 512];

@@ -5,7 +5,7 @@
 use super::{super::Daemon, Listener};
 use crate::{
     camera::{Connector, snapshot::ask},
-    http::{auth::Authenticator, response::Response, url::Target},
+    http::{auth::Authenticator, question::question, response::Response, url::Target},
     limits, runtime,
 };
 use std::rc::Rc;
@@ -44,21 +44,11 @@ fn request(target: &Target, body: &str) -> String {
     // As if it had been asked for.
     authenticator.challenged(&mut ["Basic realm=\"\""].into_iter());
     let authorization = authenticator.authorization("POST", &path);
-    let authorization = authorization.unwrap_or_default();
-    let name = if authorization.is_empty() { "" } else { "\r\nAuthorization: " };
-    let length = body.len().to_string();
-    [
-        "POST ",
-        &path,
-        " HTTP/1.1\r\nHost: ",
-        target.authority(),
-        "\r\nUser-Agent: smolnvr\r\nContent-Type: application/json\r\nConnection: close",
-        name,
-        &authorization,
-        "\r\nContent-Length: ",
-        &length,
-        "\r\n\r\n",
-        body,
-    ]
-    .concat()
+    let fields = [
+        ("Content-Type", "application/json"),
+        ("Connection", "close"),
+        ("Authorization", authorization.as_deref().unwrap_or_default()),
+        ("Content-Length", &body.len().to_string()),
+    ];
+    question("POST", &path, target.authority(), &fields) + body
 }
