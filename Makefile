@@ -13,7 +13,7 @@ unit: ## the unit tests; installs nothing
 test: ## everything: installs what it needs, checks, unit tests, end-to-end tests
 	@ci/test.sh
 
-check: ## formatting, lints, layers, shell scripts, crates
+check: ## formatting, lints, layers, shell scripts, types of the page, crates
 	@ci/check.sh
 
 cross: ## the binary for the boards (CROSS=zig: without containers; TARGET=…; FEATURES=pictures)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Formatting, lints, layers, shell scripts, crates: what needs no run of the program.
+# Formatting, lints, layers, shell scripts, the page's types, crates: what needs no run of the program.
 set -eu
 cd "$(dirname "$0")/.."
 cargo fmt --all --check
@@ -9,6 +9,10 @@ sh ci/layers.sh
 scripts=$(git ls-files '*.sh' .ci/run && git grep -l '^#!/bin/sh' -- overlay package ci/cross)
 # shellcheck disable=SC2086 # a list of names
 shellcheck -x $scripts
+# The page's modules, by their JSDoc and by what the API says of its answers.
+mkdir -p target
+python3 ci/types.py >target/api.d.ts
+sh ci/node.sh tsc --project ci/page
 python3 ci/boards.py
 python3 ci/crates.py
 echo "check: ok"

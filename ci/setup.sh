@@ -109,5 +109,5 @@ sh ci/clips.sh
 # Packages for Python and Node.
 [ "${1:-}" = board ] || {
 	sh ci/python.sh -c ''
-	sh ci/s3rver.sh --version >/dev/null
+	for program in s3rver tsc; do sh ci/node.sh $program --version >/dev/null; done
 }

@@ -70,8 +70,8 @@ impl Store {
             }
             Kind::S3 => {
                 command
-                    .arg(top.join("ci/s3rver.sh"))
-                    .args(["--silent", "--address", "127.0.0.1", "--no-vhost-buckets"])
+                    .arg(top.join("ci/node.sh"))
+                    .args(["s3rver", "--silent", "--address", "127.0.0.1", "--no-vhost-buckets"])
                     .args(["--port", &self.port.to_string(), "--configure-bucket", "nvr", "-d"])
                     .arg(root);
             }

@@ -14,6 +14,9 @@ export class Refusal extends Error {
 /** Browsers fetch no relative address where the page's own holds a password (http://user:password@host/). */
 export const absolute = (path) => location.origin + path;
 
+/** @type {(values: any) => string} */
+export const query = (values) => String(new URLSearchParams(values));
+
 /** What happens when a login is needed. */
 let onLogin = () => {};
 
@@ -42,6 +45,7 @@ export async function api(method, path, body) {
  */
 export class Feed {
   #on;
+  /** @type {EventSource | null} */
   #source = null;
   #timer = 0;
   #delay = 0;
@@ -106,6 +110,7 @@ export class Feed {
     this.#close();
     this.#timer = setTimeout(() => this.#open(), 60_000); // until the answer is there
     const timer = this.#timer;
+    /** @type {Api.Session | null} */
     let session = null;
     try {
       session = await api("GET", "/api/session");

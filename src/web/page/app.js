@@ -25,18 +25,22 @@ import { codec, sentence } from "./words.js";
 import { Zoom } from "./zoom.js";
 import { t } from "./lang.js";
 
-let status = null;
+/** Before the server has said something. @type {any} */
+const NONE = null;
+/** What it said last. @type {Api.Status} */
+let status = NONE;
 let statusAt = 0;
 let auth = "password";
-/** The camera of the axis, the buttons and the picture, perhaps a former one; `all`: every camera's picture. */
-let camera = null;
+/** The camera of the axis, the buttons and the picture, perhaps a former one; `all`: every camera's picture. @type {string} */
+let camera = NONE;
 let all = false;
 /** Live, at the right end of the axis. */
 let isLive = true;
 /** Live sound was asked for. */
 let isHeard = false;
 let isOver = false;
-let welcomeFields = null;
+/** @type {ReturnType<typeof welcome>} */
+let welcomeFields = NONE;
 const timelines = new Map();
 
 const now = () => (status ? status.clock.now_ms + performance.now() - statusAt : Date.now());
@@ -145,7 +149,11 @@ function settle() {
   showList();
 }
 
-/** Goes to a moment, or to live (null). `of`: a recording that holds it, of several. */
+/**
+ * Goes to a moment, or to live (null). `of`: a recording that holds it, of several.
+ * @param {number | null} ms
+ * @param {{ name?: string, isPlaying?: boolean, of?: Api.Recording | null }} [how]
+ */
 function go(ms, { name = camera, isPlaying = true, of = null } = {}) {
   if (!status) return;
   const toLive = ms === null || (!of && ms >= now() - EDGE_MS && tiles.lives.has(name));
@@ -166,7 +174,7 @@ function route() {
   const isEmpty = status.cameras.length === 0;
   all = !isKnown && status.cameras.length > 1;
   if (isKnown) camera = asked.camera;
-  else if (!tiles.lives.has(camera)) camera = status.cameras[0]?.name ?? null;
+  else if (!tiles.lives.has(camera)) camera = status.cameras[0]?.name ?? NONE;
   welcomeShown(isEmpty && !isKnown);
   if (camera === null) return;
   const at = all ? null : asked.at;
@@ -190,18 +198,18 @@ async function openNumber(number) {
   }
 }
 
-/** Shows a moment, or what is live. */
+/** Shows a moment, or what is live. @param {number | null} ms @param {Api.Recording | null} of */
 function open(ms, isPlaying = true, of = null) {
   isLive = ms === null;
   say($("picture-error"), "");
   zoomOff();
-  if (isLive) player.close();
+  if (ms === null) player.close();
   else player.show(camera, ms, { isPlaying, of }).catch(trouble);
   draw();
   settle();
 }
 
-let zoomedOf = null;
+let zoomedOf = "";
 function zoomOff() {
   const of = `${camera} ${all}`;
   if (of !== zoomedOf) zoom.reset();
@@ -350,7 +358,7 @@ function draw() {
   health.show(status, age);
   for (const [name, live] of tiles.lives) live.hear(isHeard && isLive && !all && name === camera);
   for (const one of shown) {
-    if (one.recording && one.name === camera) list.growing(one.segment, one.segment_ms + age);
+    if (one.segment_ms !== null && one.name === camera) list.growing(one.segment, one.segment_ms + age);
   }
   document.title = `${status.cameras.some((one) => one.recording) ? "● " : ""}smolnvr`;
   drawAxis();
@@ -422,9 +430,9 @@ function hideAll() {
   feed.stop();
   player.close();
   tiles.clear();
-  status = null;
+  status = NONE;
   for (const id of ["main", "welcome", "menu", "record"]) $(id).hidden = true;
-  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close();
 }
 
 // --- what is pressed ---

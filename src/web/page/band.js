@@ -21,10 +21,12 @@ export class Band {
   #now = 0;
   #isLive = true;
   #chosen = null;
+  /** @type {ReturnType<typeof colours> | null} */
   #colour = null;
   #isDirty = false;
   /** By pointer: where it is. */
   #fingers = new Map();
+  /** Where it began. @type {any} */
   #drag = null;
   #press = 0;
   /** Where the mouse rests, in pixels. */
@@ -39,7 +41,7 @@ export class Band {
   constructor(on) {
     this.#on = on;
     const band = this.#band;
-    for (const [kind, action] of [["pointerdown", this.#down], ["pointermove", this.#move], ["pointerup", this.#up], ["pointercancel", this.#up]]) {
+    for (const [kind, action] of Object.entries({ pointerdown: this.#down, pointermove: this.#move, pointerup: this.#up, pointercancel: this.#up })) {
       band.addEventListener(kind, action.bind(this));
     }
     band.addEventListener("pointerleave", () => this.#point(null));

@@ -11,12 +11,15 @@ const NEW = { label: "", url: "", live_url: "", transport: "tcp", engine: "nativ
 export class CameraFields {
   #camera;
   #inputs = {};
+  /** @type {Offers | null} */
   #offers = null;
   #result = h("div", { className: "result", role: "status" });
 
   /**
    * `camera` as the configuration has it; `onRemove` where it can be removed. For a new one: `free(text)`, a
    * name of its own, made of what people call it; `isKnown(url)`: another camera; `onUse()`: one that was found is taken.
+   * @param {any} camera
+   * @param {{ onRemove?: () => void, free?: any, isKnown?: any, onUse?: () => void }} how
    */
   constructor(camera, { onRemove, free, isKnown, onUse }) {
     this.#camera = { ...NEW, ...camera };

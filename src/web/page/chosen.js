@@ -1,13 +1,15 @@
 // A span that somebody marks: saved as one file, kept, deleted, or handed on as a link.
 
 import { $, ask, enable, h, onclick, say } from "./dom.js";
-import { absolute, api } from "./api.js";
+import { absolute, api, query } from "./api.js";
 import { covers } from "./axis.js";
 import { dayAndTime, dayMiddle, hourMinuteSecond, length } from "./words.js";
 import { t } from "./lang.js";
 
 export class Chosen {
+  /** @type {any} */
   from = null;
+  /** @type {any} */
   to = null;
   #camera = null;
   #on;
@@ -103,8 +105,7 @@ export class Chosen {
     say($("chosen-text"), isWhole
       ? t`${dayMiddle(from)}, ${hourMinuteSecond(from)} to ${sameDay ? hourMinuteSecond(to) : dayAndTime(to)} (${length(to - from)})`
       : t`From ${dayMiddle(from)}, ${hourMinuteSecond(from)}: now go to the end and press Mark End`);
-    const query = new URLSearchParams({ from: Math.round(from), to: Math.round(to ?? from) });
-    const clip = `/clip/${this.#camera}.mp4?${query}`;
+    const clip = `/clip/${this.#camera}.mp4?${query({ from: Math.round(from), to: Math.round(to ?? from) })}`;
     for (const [id, more] of [["save-file", ""], ["save-lapse", "&key_frames"]]) {
       const link = $(id);
       link.hidden = !isWhole;
@@ -120,7 +121,7 @@ export class Chosen {
   }
 
   get #query() {
-    return new URLSearchParams({ from: Math.round(this.from), to: Math.round(this.to) });
+    return query({ from: Math.round(this.from), to: Math.round(this.to) });
   }
 
   async #keep() {
@@ -129,10 +130,10 @@ export class Chosen {
   }
 
   #delete() {
-    const [camera, query] = [this.#camera, this.#query];
+    const [camera, span] = [this.#camera, this.#query];
     const text = t`What was recorded from ${dayAndTime(this.from)} to ${dayAndTime(this.to)}, in whole recordings; what is kept stays. This cannot be undone.`;
     ask(t`Delete this span?`, text, t`Delete`, async () => {
-      await api("DELETE", `/api/recordings/${camera}?${query}`);
+      await api("DELETE", `/api/recordings/${camera}?${span}`);
       this.set(camera, null, null);
       this.#on.deleted();
     });

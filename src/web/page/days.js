@@ -1,7 +1,7 @@
 // The days that have recordings: the last ones in a row, and a month at a time in a dialog.
 
 import { $, enable, h, say } from "./dom.js";
-import { api } from "./api.js";
+import { api, query } from "./api.js";
 import { daysOn, midnight, zone } from "./axis.js";
 import { dayLong, dayMiddle, month, span, weekday } from "./words.js";
 import { t } from "./lang.js";
@@ -64,7 +64,7 @@ export class Days {
       const day = daysOn(last, -back);
       buttons.push(this.#button(day, h("span", {}, weekday(day)), h("b", {}, String(new Date(day).getDate()))));
     }
-    const focused = document.activeElement?.closest("#days")?.querySelector(":focus")?.dataset.day;
+    const focused = focusedIn("#days");
     $("days").replaceChildren(...buttons);
     if (focused) $("days").querySelector(`[data-day="${focused}"]`)?.focus();
     if ($("calendar").open) this.#drawMonth();
@@ -106,7 +106,7 @@ export class Days {
     const date = new Date(first);
     const to = new Date(date.getFullYear(), date.getMonth() + 1, 1).getTime();
     try {
-      const answer = await api("GET", `/api/days?${new URLSearchParams({ camera, from: first, to, tz: zone(first, to) })}`);
+      const answer = await api("GET", `/api/days?${query({ camera, from: first, to, tz: zone(first, to) })}`);
       if (camera !== this.#camera) return;
       const [year, number, day] = answer.first.split("-").map(Number);
       known.days = new Map();
@@ -148,7 +148,7 @@ export class Days {
     for (let day = this.#month; new Date(day).getMonth() === first.getMonth(); day = daysOn(day, 1)) {
       cells.push(this.#button(day, String(new Date(day).getDate())));
     }
-    const focused = document.activeElement?.closest("#month")?.querySelector(":focus")?.dataset.day;
+    const focused = focusedIn("#month");
     $("month").replaceChildren(...cells);
     if (focused) $("month").querySelector(`[data-day="${focused}"]`)?.focus();
   }
@@ -167,6 +167,13 @@ export class Days {
     }
     $("month").querySelector(`[data-day="${to}"]`)?.focus();
   }
+}
+
+/** The day whose button has the focus. */
+function focusedIn(place) {
+  /** @type {any} */
+  const button = document.querySelector(`${place} :focus`);
+  return button?.dataset.day;
 }
 
 const ROW_DAYS = 14;

@@ -6,7 +6,7 @@
 export class Fragments {
   /** Held back: `{ bytes, start, end }`, in ticks. */
   #held = [];
-  /** Where the picture is complete up to. */
+  /** Where the picture is complete up to; null before the first. @type {any} */
   #end = null;
   /** The most that a frame was shown before it was decoded, by its numbers; 0 or less. */
   #early = 0;

@@ -8,7 +8,7 @@ import { t } from "./lang.js";
 export class Health {
   #changes = [];
   #labels = new Map();
-  /** What was lost when last looked at, and when it was last more than before. */
+  /** What was lost when last looked at, and when it was last more than before. @type {number | null} */
   #lost = null;
   #lostAt = -Infinity;
 
@@ -33,9 +33,10 @@ export class Health {
     this.changes([...this.#changes, one]);
   }
 
-  /** `age`: milliseconds since the status came. */
+  /** `age`: milliseconds since the status came. @param {Api.Status} status */
   show(status, age) {
     this.#labels = new Map(status.cameras.map(({ name, label }) => [name, label]));
+    /** @type {any[]} */
     const facts = [card(status), ...status.cameras.map((camera) => oneCamera(camera, status)), stored(status, age),
       this.#losses(status), memory(status), time(status, age)].filter(Boolean);
     const list = $("facts");
@@ -56,7 +57,7 @@ export class Health {
     say($("about"), t`smolnvr ${status.version}, running for ${span(status.uptime_s * 1000)}`);
   }
 
-  /** A warning for a while after something more was lost. */
+  /** A warning for a while after something more was lost. @param {Api.Status} status */
   #losses({ cameras }) {
     const parts = [];
     let missing = 0;
@@ -72,30 +73,31 @@ export class Health {
   }
 }
 
-/** Why nothing can be stored, or null. */
+/** Why nothing can be stored, or null. @param {Api.Status} status */
 export function cardTrouble({ storage }) {
   if (storage.state === "ok") return null;
   return sentence(storage.reason ?? CARD[storage.state] ?? storage.state);
 }
 
-/** The same, with what to do about it. */
+/** The same, with what to do about it. @param {Api.Status} status */
 export function cardHelp(status) {
   const trouble = cardTrouble(status);
   return trouble && `${trouble.replace(/\.$/, "")}. ${REMEDY[status.storage.state] ?? ""}`.trim();
 }
 
-/** Whether the board's clock and this device's are apart, so far as may matter. */
+/** Whether the board's clock and this device's are apart, so far as may matter. @param {Api.Clock} time */
 export function clockDiffers({ now_ms, trusted }, age) {
   return clockOff(now_ms, age) >= (trusted ? CLOCK_OFF_MS : CLOCK_AGREES_MS);
 }
 
-/** What was recorded since then has the right time, whoever set the clock. */
+/** What was recorded since then has the right time, whoever set the clock. @param {Api.Status} status */
 export function agreesSince({ clock: time, uptime_s }, age) {
   return clockDiffers(time, age) ? Infinity : Math.floor(time.now_ms / 60_000 - uptime_s / 60) * 60_000;
 }
 
 const clockOff = (now_ms, age) => Math.abs(now_ms + age - Date.now());
 
+/** @param {Api.Status} status */
 function card(status) {
   const { storage } = status;
   const trouble = cardTrouble(status);
@@ -103,16 +105,17 @@ function card(status) {
   return [t`Card`, "good", room(status)];
 }
 
-/** How far back the card reaches in the long run, by what was recorded lately: of the camera that has least. */
+/** How far back the card reaches in the long run, by what was recorded lately: of the camera that has least. @param {Api.Status} status */
 function room({ storage, cameras }) {
   if (!storage.total_bytes) return t`There is a card.`;
   const days = cameras.map((camera) => camera.days_fit ?? Infinity).reduce((a, b) => Math.min(a, b), Infinity);
   if (days > YEARS) return t`It holds years of recordings.`;
   if (days < Infinity) return t`It holds about the last ${span(days * DAY_MS)}; then the oldest recordings make room.`;
   const kept = (storage.total_bytes * storage.keep_free_percent) / 100;
-  return t`${bytes(Math.max(0, storage.free_bytes - kept))} of room.`;
+  return t`${bytes(Math.max(0, (storage.free_bytes ?? 0) - kept))} of room.`;
 }
 
+/** @param {Api.Camera} camera @param {Api.Status} status */
 function oneCamera(camera, { clock: { now_ms }, cameras }) {
   const name = cameras.length > 1 ? camera.label : t`Camera`;
   const since = span(Math.max(0, now_ms - camera.since_ms));
@@ -129,7 +132,7 @@ function oneCamera(camera, { clock: { now_ms }, cameras }) {
   return [name, "bad", t`No picture for ${dark}` + why];
 }
 
-/** One that FFmpeg records; while it does not, its last words say most. */
+/** One that FFmpeg records; while it does not, its last words say most. @param {any} camera */
 function byFfmpeg({ state, ffmpeg, kbit_s }, name, since, why) {
   const tool = ffmpeg.tool ?? "FFmpeg";
   const again = ffmpeg.restarts ? t`, started again ${ffmpeg.restarts} times` : "";
@@ -139,6 +142,7 @@ function byFfmpeg({ state, ffmpeg, kbit_s }, name, since, why) {
   return [name, "bad", t`Not recorded by ${tool} for ${since}${again}${why}.` + said];
 }
 
+/** @param {Api.Status} status */
 function stored({ storage, cameras }, age) {
   const recording = cameras.some((camera) => camera.recording);
   if (!recording) return [t`Stored`, "", t`Nothing is being recorded.`];
@@ -147,11 +151,13 @@ function stored({ storage, cameras }, age) {
   return [t`Stored`, seconds > LATE_S ? "warn" : "good", t`Last frame safely on the card ${seconds} s ago.`];
 }
 
+/** @param {Api.Status} status */
 function memory({ memory: m }) {
   const free = m.available_kb == null ? "" : t`, ${bytes(m.available_kb * 1024)} free on the board`;
   return [t`Memory`, "", t`${bytes(m.rss_kb * 1024)}, at most ${bytes(m.peak_kb * 1024)}${free}.`];
 }
 
+/** @param {Api.Status} status */
 function time({ clock }, age) {
   if (!clockDiffers(clock, age)) {
     return clock.trusted ? null : [t`Clock`, "", t`It agrees with this device's, but nobody keeps it: give the board a time server (NTP), or set it here.`];
@@ -172,7 +178,7 @@ const REMEDY = {
   failing: t`Download what you need, and take another card.`,
   released: t`Put it in again, or press Use Card Again in the settings.`,
 };
-/** What is lost by cause; true: it is missing from the recordings. */
+/** What is lost by cause; true: it is missing from the recordings. @type {Record<string, [(n: number) => string, boolean]>} */
 const LOSSES = {
   network: [(n) => t`${n} packets or frames on the way from the camera`, true],
   card: [(n) => t`${n} frames because of the card`, true],

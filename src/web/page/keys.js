@@ -42,6 +42,7 @@ export function keyboard(to) {
   let timer = 0;
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
+    /** @type {any} */
     const { target, key } = event;
     if (target.matches("input, select, textarea") || !to.isOn()) return;
     if ((key === " " || key === "Enter") && target.matches("button, a, summary")) return;

@@ -62,7 +62,9 @@ function translate(words) {
   const walker = document.createTreeWalker(document.body);
   let next = 0;
   const take = (text) => (/[a-z]/i.test(text) ? words[next++] || text.trim() : null);
-  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+  /** @type {any} */
+  let node;
+  for (node = walker.nextNode(); node; node = walker.nextNode()) {
     if (node.nodeType === Node.ELEMENT_NODE) {
       for (const { name, value } of [...node.attributes]) {
         if (name === "title" || name === "aria-label") node.setAttribute(name, take(value) ?? value);

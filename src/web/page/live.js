@@ -16,11 +16,15 @@ export class Live {
   #now = 0;
   /** It was said that the picture stands. */
   #stands = false;
+  /** @type {Api.Camera | null} */
   #camera = null;
+  /** @type {WebSocket | null} */
   #socket = null;
   /** The server said something on this connection. */
   #told = false;
+  /** @type {MediaSource | null} */
   #source = null;
+  /** @type {SourceBuffer | null} */
   #buffer = null;
   #queue = [];
   #fragments = new Fragments();
@@ -74,7 +78,7 @@ export class Live {
     document.addEventListener("visibilitychange", () => this.update());
   }
 
-  /** `camera`: its entry of the status. `now`: the recorder's time. */
+  /** `camera`: its entry of the status. `now`: the recorder's time. @param {Api.Camera | null} camera */
   set(camera, shown, now) {
     if (camera && camera.label !== this.#camera?.label) {
       this.image.alt = t`Snapshot of ${camera.label}`;
@@ -231,7 +235,7 @@ export class Live {
           this.#lacksIdr = true;
           return this.#connect();
         }
-        this.#follow();
+        this.#follow(buffer);
         this.#feed();
       });
       this.#buffer = buffer;
@@ -284,7 +288,7 @@ export class Live {
 
   #feed() {
     const buffer = this.#buffer;
-    if (!buffer || buffer.updating || this.#source.readyState !== "open") return;
+    if (!buffer || buffer.updating || this.#source?.readyState !== "open") return;
     const { buffered } = buffer;
     try {
       if (buffered.length && buffered.end(buffered.length - 1) - buffered.start(0) > KEEP_S) {
@@ -298,8 +302,7 @@ export class Live {
   }
 
   /** Stays close behind the newest frame. */
-  #follow() {
-    const { buffered } = this.#buffer;
+  #follow({ buffered }) {
     if (!buffered.length || this.#queue.length > 2) return;
     const { video } = this;
     if (video.currentTime !== this.#time) this.#goes();

@@ -14,6 +14,7 @@ const error = form.querySelector(".error");
 let isFirst = false;
 /** On the machine itself one may look without a password while none is set. */
 let canWait = false;
+/** @type {(session: Api.Session) => void} */
 let onDone = () => {};
 let timer = 0;
 

@@ -1,6 +1,6 @@
 // What happened before a camera: put by hand, gone to one after the other, named.
 
-import { api } from "./api.js";
+import { api, query } from "./api.js";
 import { t } from "./lang.js";
 
 /** The moment of the next mark (`way` 1) or the one before (-1), seen from a moment; null where there is none. */
@@ -8,11 +8,12 @@ export async function markFrom(camera, ms, way, now) {
   // From just before a mark, where one is led to, the next one is another; from behind it, it comes again.
   const from = Math.ceil(way > 0 ? ms + LEAD_MS + 1 : ms - LOOK_MS);
   let to = Math.floor(way > 0 ? now : Math.min(now, ms + LEAD_MS - AGAIN_MS));
+  /** @type {number | null} */
   let found = null;
   // The list begins with the newest: the next one stands at its end.
   for (let page = 0; page < PAGES_MAX && from < to; page += 1) {
     const start = Math.max(from, to - LOOK_MS);
-    const { marks } = await api("GET", `/api/marks?${new URLSearchParams({ camera, from: start, to, limit: LIMIT })}`);
+    const { marks } = await api("GET", `/api/marks?${query({ camera, from: start, to, limit: LIMIT })}`);
     const begins = marks.map(({ begin_ms }) => begin_ms);
     const inside = marks.filter(({ kind, begin_ms }) => kind !== WATCHED && begin_ms >= from && begin_ms <= to).map(({ begin_ms }) => begin_ms);
     if (inside.length && way < 0) return Math.max(...inside) - LEAD_MS;

@@ -13,6 +13,7 @@ export function readAddress(hash) {
   return { camera, at: moment, to: moment === null ? null : readEnd(to, moment), number: number ? Number(number) : null };
 }
 
+/** @param {{ camera: string, at: number | null, to?: number | null }} of */
 export function address({ camera, at, to }) {
   if (at == null) return `#${camera}`;
   const end = to == null ? "" : `&to=${new Date(at).toDateString() === new Date(to).toDateString() ? moment(to).slice(11) : moment(to)}`;

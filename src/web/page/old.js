@@ -27,6 +27,7 @@
     if (root.hasAttribute("data-started")) return;
     tries += 1;
     if (root.hasAttribute("data-waits") && tries < 15) return void setTimeout(check, 1000);
+    /** @type {any} */
     var banner = document.getElementById("banner");
     banner.textContent = "This page did not start. It needs Chrome or Edge 89, Firefox 90, Safari 15, or a newer one: update this browser, or load the page again.";
     banner.hidden = false;

@@ -108,7 +108,7 @@ function scale(context, view, width, height, colour) {
   }
 }
 
-function paintLane(context, lane, view, { width, x, y, deep, colour, now, isSmall }) {
+function paintLane(context, lane, view, { width, x, y, deep, colour, now, isSmall = false }) {
   const until = Math.min(now, view.to);
   context.fillStyle = colour.line;
   context.globalAlpha = 0.5;

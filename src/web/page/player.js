@@ -9,16 +9,16 @@ import { t } from "./lang.js";
 
 export class Player {
   #videos = [...$("player").querySelectorAll("video")];
-  /** What the element in front holds, and whether its address is that of an open recording. */
+  /** What the element in front holds, and whether its address is that of an open recording. @type {Api.Recording | null} */
   #entry = null;
-  /** What the other one holds ready, to follow. */
+  /** What the other one holds ready, to follow. @type {any} */
   #after = null;
   #handing = false;
   /** Renewed with each place that is asked for: an answer to an older question is not taken. */
   #place = {};
-  /** The moment that is asked for and not there yet. */
+  /** The moment that is asked for and not there yet. @type {number | null} */
   #asked = null;
-  /** Where the finger is, while nothing has been looked for there. */
+  /** Where the finger is, while nothing has been looked for there. @type {{ camera: string, ms: number } | null} */
   #scrub = null;
   #isScrubbing = false;
   #isLooking = false;
@@ -89,7 +89,12 @@ export class Player {
     return this.#isMuted;
   }
 
-  /** Plays from a moment, or stands there; where nothing was recorded, from what comes next. `of`: that recording. */
+  /**
+   * Plays from a moment, or stands there; where nothing was recorded, from what comes next. `of`: that recording.
+   * @param {string} camera
+   * @param {number} ms
+   * @param {{ isPlaying?: boolean, of?: Api.Recording | null }} [how]
+   */
   async show(camera, ms, { isPlaying = true, of = null } = {}) {
     const place = (this.#place = {});
     this.#scrub = null;
@@ -246,7 +251,7 @@ export class Player {
     if (this.#after === NOTHING) this.#after = null;
   }
 
-  /** Brings a recording's picture at a time (seconds) to the front, once it is there. */
+  /** Brings a recording's picture at a time (seconds) to the front, once it is there. @param {Api.Recording} entry */
   async #cue(entry, time, place) {
     this.#handing = false;
     // An open one may have grown since.
@@ -293,7 +298,7 @@ export class Player {
     say($("picture-error"), "");
   }
 
-  /** Until a picture is there. */
+  /** Until a picture is there. @returns {Promise<void>} */
   #ready(video, place, entry = this.#entry) {
     return new Promise((done, failed) => {
       const kinds = ["loadeddata", "seeked", "canplay", "error", "emptied"];
@@ -339,6 +344,7 @@ export class Player {
   /** Loads what comes next, when what plays is loaded or nearly over. */
   async #prepare() {
     const { video } = this;
+    /** @type {any} */
     const entry = this.#entry;
     const { buffered, duration } = video;
     // What is still written may have grown when its end is reached.
@@ -393,6 +399,7 @@ export class Player {
   }
 
   async #ended() {
+    /** @type {any} */
     const entry = this.#entry;
     if (this.#handing) {
       const after = this.#after;
@@ -407,7 +414,7 @@ export class Player {
       if (entry.state === "recording") {
         const now = await this.#reel.entry(entry.camera, entry.number);
         if (this.#entry !== entry || place !== this.#place) return;
-        if (now?.state === "recording" && this.#now() - this.time < EDGE_MS) return this.#on.end();
+        if (now?.state === "recording" && this.#now() - entry.start_ms - end * 1000 < EDGE_MS) return this.#on.end();
         if (now && now.duration_ms / 1000 > end + GROWN_S) return await this.#follow(now, end);
       }
       const next = await this.#reel.next(entry);
@@ -427,14 +434,14 @@ export class Player {
     this.#on.settled();
   }
 
-  /** Says what was passed over between two recordings. */
+  /** Says what was passed over between two recordings. @param {Api.Recording} entry @param {Api.Recording} next */
   #gap(entry, next) {
     const ms = next.start_ms - endOf(entry);
     if (ms > SKIPPED_MS && entry.clock_trusted === next.clock_trusted) this.#skipped(ms);
   }
 
   #skipped(ms) {
-    say($("player-note"), t`Skipped ${span(ms)}: it goes on at ${clock(this.#entry.start_ms)}`);
+    say($("player-note"), t`Skipped ${span(ms)}: it goes on at ${clock(this.#entry?.start_ms)}`);
     this.#noteUntil = performance.now() + NOTE_MS;
     setTimeout(() => this.#clear(), NOTE_MS + 50);
   }
@@ -445,6 +452,7 @@ export class Player {
     if (performance.now() >= this.#noteUntil) say($("player-note"), "");
   }
 
+  /** @param {Api.Recording | null} entry */
   #failed(entry, video = this.video) {
     if (!entry) return;
     const name = codec(entry.codec ?? "");
@@ -475,6 +483,7 @@ export class Player {
 
 const abort = () => new DOMException("another place is asked for", "AbortError");
 
+/** @type {(entry: Api.Recording) => string} */
 const addressOf = (entry) => `/recordings/${entry.camera}/${entry.file}`;
 
 const same = (a, b) => a && b && a.camera === b.camera && a.file === b.file;

@@ -20,7 +20,7 @@ export const discover = async (question) => (await inTurn("/api/discover", quest
 /** What a camera sends, and a picture; `camera`: whose stored password may be used. */
 export const probe = (url, camera) => inTurn("/api/probe", { url, camera });
 
-/** What a test found: a picture and a line. */
+/** What a test found: a picture and a line. @param {Api.Probe} found */
 export function facts({ tracks, video: v, packets_lost, picture }) {
   const offers = tracks.map((track) => track.encoding).join(", ") || t`nothing`;
   if (!v) return [h("p", {}, t`The camera answers, but no picture came. It offers: ${offers}.`)];

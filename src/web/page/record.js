@@ -29,7 +29,9 @@ export class Record {
     });
     // A menu closes where somebody is done with it.
     document.addEventListener("click", (event) => {
-      if (!event.target.closest("#menu")) $("menu").open = false;
+      /** @type {any} */
+      const { target } = event;
+      if (!target.closest("#menu")) $("menu").open = false;
     });
     $("menu").addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || !$("menu").open) return;
@@ -40,6 +42,7 @@ export class Record {
   }
 
   /** The dot with segment number and age; which of the buttons can be pressed. `shown`: the cameras that are meant. */
+  /** @param {Api.Status} status @param {Api.Camera[]} shown */
   show(status, shown, age, isAll) {
     const recording = shown.filter((one) => one.recording);
     const wanted = shown.filter((one) => one.recording_wanted ?? one.recording);

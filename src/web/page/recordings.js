@@ -1,7 +1,7 @@
 // The files of a camera, newest first: in a drawer, which follows the day that is looked at.
 
 import { $, ask, onclick, say } from "./dom.js";
-import { api } from "./api.js";
+import { api, query } from "./api.js";
 import { agreesSince, cardHelp } from "./health.js";
 import { order } from "./reel.js";
 import { dayRow, gapRow, isGap, row } from "./row.js";
@@ -17,14 +17,15 @@ export class Recordings {
   #end = Infinity;
   /** Renewed with the camera and the time that is shown: an answer to another question is not taken. */
   #view = {};
-  /** Newest first, without a hole between the first and the last. */
+  /** Newest first, without a hole between the first and the last. @type {Api.Recording[]} */
   #entries = [];
   /** So many the reader asked for. */
   #asked = PAGE;
-  /** `before` of the next page; null at the end. */
+  /** `before` of the next page; null at the end. @type {number | null} */
   #next = null;
   /** Whether the whole card was read; if not, how far back it was. */
   #complete = true;
+  /** @type {number | null} */
   #readTo = null;
   #reading = 0;
   #pause = READING_MS;
@@ -33,7 +34,9 @@ export class Recordings {
   #isThere = true;
   /** What was recorded since then has the right time, whoever set the clock. */
   #agreesSince = Infinity;
+  /** @type {Promise<any> | null} */
   #loading = null;
+  /** @type {Promise<any> | null} */
   #refreshing = null;
   #rows = new Rows($("rows"), (item) => this.#row(item), () => this.#more().catch((error) => say($("list-note"), error.message)));
   /** Numbers that events named, to be asked for together. */
@@ -70,7 +73,7 @@ export class Recordings {
     return !$("files").hidden;
   }
 
-  /** What the status says of card and clock. */
+  /** What the status says of card and clock. @param {Api.Status} status */
   status(status, age) {
     const { storage } = status;
     this.#pictures = status.pictures;
@@ -109,6 +112,7 @@ export class Recordings {
     if (!this.#camera || !this.#isOpen) return;
     const wanted = Math.min(ROWS_MAX, Math.max(PAGE, this.#entries.length));
     const entries = [];
+    /** @type {any} */
     let page = { next: null };
     do {
       const limit = Math.min(PAGE_MAX, wanted - entries.length);
@@ -140,12 +144,13 @@ export class Recordings {
     this.#take(page);
   }
 
+  /** @param {Api.Recordings} page */
   #take({ next, complete, read_to }) {
     this.#next = next;
     this.#complete = complete;
     this.#readTo = read_to;
     // What was asked for by its time may still have holes before that.
-    const known = complete || this.#end === Infinity ? this.#entries : this.#entries.filter((entry) => entry.start_ms >= read_to);
+    const known = complete || this.#end === Infinity ? this.#entries : this.#entries.filter((entry) => entry.start_ms >= (read_to ?? 0));
     if (known.length < this.#entries.length) this.#next = null;
     this.#entries = known;
     this.#trim();
@@ -160,12 +165,12 @@ export class Recordings {
     this.#pause = Math.min(READING_MAX_MS, this.#pause * 1.5);
   }
 
-  #page(query) {
-    return this.#ask({ camera: this.#camera, ...(this.#end < Infinity ? { to: this.#end } : {}), ...query });
+  #page(asked) {
+    return this.#ask({ camera: this.#camera, ...(this.#end < Infinity ? { to: this.#end } : {}), ...asked });
   }
 
-  #ask(query) {
-    return api("GET", `/api/recordings?${new URLSearchParams(query)}`);
+  #ask(asked) {
+    return api("GET", `/api/recordings?${query(asked)}`);
   }
 
   /** An event of the server: a recording began, ended, was deleted. */
@@ -197,7 +202,7 @@ export class Recordings {
     this.#render();
   }
 
-  /** Puts an entry in its place. */
+  /** Puts an entry in its place. @param {Api.Recording} entry */
   #put(entry) {
     const at = this.#entries.findIndex((other) => order(other, entry) >= 0);
     if (at >= 0 && this.#entries[at].number === entry.number) this.#entries[at] = entry;
@@ -233,6 +238,7 @@ export class Recordings {
     if (this.#isOpen) this.#rows.reveal(playing);
   }
 
+  /** @param {Api.Recording} entry */
   askToDelete(entry) {
     const when = entry.start_ms ? `${day(entry.start_ms)}, ${clock(entry.start_ms)}` : t`recording ${file(entry.number)}`;
     const text = t`${this.#on.label(entry.camera)}, ${when}, ${length(entry.duration_ms)} long. This cannot be undone.`;

@@ -1,26 +1,26 @@
 // Which recording holds a moment, and which one follows. Entries are those of the API, asked for by ten minutes
 // and remembered for a while.
 
-import { api } from "./api.js";
+import { api, query } from "./api.js";
 import { TWIN_STEP } from "./words.js";
 
 export class Reel {
   /** By camera and time: promises of entries, oldest first. */
   #chunks = new Map();
 
-  /** The entry that holds a moment, or null. */
+  /** The entry that holds a moment, or null. @returns {Promise<Api.Recording | null>} */
   async at(camera, ms, now) {
     return (await this.#chunk(camera, ms)).find((entry) => holds(entry, ms, now)) ?? null;
   }
 
-  /** The first entry that begins later than that, or null. */
+  /** The first entry that begins later than that, or null. @returns {Promise<Api.Recording | null>} */
   async after(camera, ms, now) {
     const later = (entries) => entries.find((entry) => entry.start_ms > ms && entry.state !== "damaged");
     const near = later(await this.#chunk(camera, ms));
     if (near) return near;
     for (let from = Math.max(ms, now - LOOK_BACK_MS); from < now; from += LOOK_MS) {
       const to = Math.min(from + LOOK_MS, now + 1);
-      const { spans } = await api("GET", `/api/timeline?${new URLSearchParams({ camera, from: Math.floor(from), to: Math.ceil(to) })}`);
+      const { spans } = await api("GET", `/api/timeline?${query({ camera, from: Math.floor(from), to: Math.ceil(to) })}`);
       for (const [start, end] of spans) {
         if (end <= ms) continue;
         const found = later(await this.#chunk(camera, Math.max(start, ms)));
@@ -30,7 +30,7 @@ export class Reel {
     return null;
   }
 
-  /** The entry of a number, as it is now, or null. */
+  /** The entry of a number, as it is now, or null. @returns {Promise<Api.Recording | null>} */
   async entry(camera, number) {
     const { recordings } = await ask({ camera, number });
     return recordings[0] ?? null;
@@ -95,14 +95,16 @@ export class Reel {
   }
 }
 
-/** Below zero where `a` is the newer: by falling numbers, those of one number by their rank. */
+/** Below zero where `a` is the newer: by falling numbers, those of one number by their rank. @type {(a: Api.Recording, b: Api.Recording) => number} */
 export const order = (a, b) => (b.number % TWIN_STEP) - (a.number % TWIN_STEP) || a.number - b.number;
 
+/** @type {(entry: Api.Recording) => number} */
 export const endOf = (entry) => entry.start_ms + entry.duration_ms;
 
+/** @type {(entry: Api.Recording, ms: number, now: number) => boolean} */
 const holds = (entry, ms, now) => entry.state !== "damaged" && entry.start_ms <= ms && ms < (entry.state === "recording" ? now : endOf(entry));
 
-const ask = (query) => api("GET", `/api/recordings?${new URLSearchParams(query)}`);
+const ask = (asked) => api("GET", `/api/recordings?${query(asked)}`);
 
 const CHUNK_MS = 600_000;
 /** What the server gives at once; a camera makes at most 60 recordings a minute. */

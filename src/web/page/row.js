@@ -8,8 +8,10 @@ export const dayRow = (text) => h("li", { className: "heading", role: "listitem"
 
 export const gapRow = (ms) => h("li", { className: "gap" }, t`nothing for ${span(ms)}`);
 
+/** @type {(entry: Api.Recording) => boolean} */
 export const isGap = (entry) => entry.gap_before_ms >= GAP_SHOWN_MS;
 
+/** @param {Api.Recording} entry */
 export function row(entry, { hasPicture, isDoubtful, isPlaying, isKept, onPlay, onDelete }) {
   const { camera, number, start_ms, state } = entry;
   const when = state === "unread" || !start_ms ? file(number) : clock(start_ms);

@@ -71,6 +71,7 @@ export class Rows {
     for (const [key, { element }] of this.#made) {
       if (made.get(key)?.element !== element) element.remove();
     }
+    /** @type {any} */
     let before = null;
     for (const { element } of made.values()) {
       const place = before ? before.nextElementSibling : this.#list.firstElementChild;

@@ -64,7 +64,7 @@ export class Settings {
     }
   }
 
-  /** What the status says of the card, and whether there is a password at all. */
+  /** What the status says of the card, and whether there is a password at all. @param {Api.Status} status */
   status(status, auth) {
     this.#state = status.storage.state;
     const isReleased = this.#state === "released";
@@ -73,6 +73,7 @@ export class Settings {
     $("password-form").hidden = auth === "none";
   }
 
+  /** @param {Required<Api.Config>} config */
   #show(config) {
     this.#stop();
     this.#cameras = [];

@@ -21,7 +21,7 @@ export class Tiles {
     });
   }
 
-  /** Made anew where the cameras are others; true then. */
+  /** Made anew where the cameras are others; true then. @param {Api.Status} status */
   build({ cameras, former }) {
     const built = JSON.stringify([cameras.map(({ name, label }) => [name, label]), former.map(({ name }) => name)]);
     if (built === this.#built) return false;
@@ -42,7 +42,7 @@ export class Tiles {
     return true;
   }
 
-  /** `camera` or `all`; `isSeen`: the live picture shows, `isLive`: it moves. */
+  /** `camera` or `all`; `isSeen`: the live picture shows, `isLive`: it moves. @param {Api.Status} status */
   show(status, { camera, all, isSeen, isLive, now }) {
     const count = all ? this.lives.size : 1;
     const columns = Math.ceil(Math.sqrt(count));

@@ -1,7 +1,7 @@
 // What is known of one camera's axis: spans of recordings, gaps and why they are, what is kept, marks. Asked for
 // day by day, as it comes into view.
 
-import { api } from "./api.js";
+import { api, query } from "./api.js";
 import { daysOn, joined, midnight } from "./axis.js";
 
 export class Timeline {
@@ -61,8 +61,7 @@ export class Timeline {
     known.asked = true;
     known.isStale = false;
     try {
-      const query = new URLSearchParams({ camera: this.#camera, from: day, to: daysOn(day, 1) });
-      known.answer = await api("GET", `/api/timeline?${query}`);
+      known.answer = await api("GET", `/api/timeline?${query({ camera: this.#camera, from: day, to: daysOn(day, 1) })}`);
       if (!known.answer.complete) this.#later(known, READING_MS);
     } catch {
       this.#later(known, AGAIN_MS);

@@ -27,7 +27,7 @@ export const dayLong = (ms) => date.format(ms);
 export const dayAndTime = (ms) => `${dayLong(ms)}, ${clock(ms)}`;
 /** November 2026 */
 export const month = (ms) => months.format(ms);
-/** T, Tue, Tuesday; of a moment. */
+/** T, Tue, Tuesday; of a moment. @type {(ms: number, width?: "long" | "short" | "narrow") => string} */
 export const weekday = (ms, width = "short") => new Intl.DateTimeFormat(locale, { weekday: width }).format(ms);
 
 /** The day in the viewer's time zone, as a heading. */
@@ -50,20 +50,21 @@ export function length(ms) {
   return hours ? `${hours}:${two(minutes % 60)}:${rest}` : `${minutes}:${rest}`;
 }
 
+/** @type {(n: number, name: string, style?: "long" | "short", digits?: number) => string} */
 const unit = (n, name, style = "long", digits = 0) =>
   new Intl.NumberFormat(locale, { style: "unit", unit: name, unitDisplay: style, minimumFractionDigits: digits, maximumFractionDigits: digits }).format(n);
 
 /** "about" that long, in its largest unit. */
 export function span(ms) {
   const seconds = ms / 1000;
-  for (const [name, size] of [["year", 31557600], ["month", 2629800], ["day", 86400], ["hour", 3600], ["minute", 60]]) {
+  for (const [name, size] of Object.entries({ year: 31557600, month: 2629800, day: 86400, hour: 3600, minute: 60 })) {
     if (seconds >= 1.5 * size) return unit(Math.round(seconds / size), name);
   }
   return unit(Math.round(seconds), "second");
 }
 
 export function bytes(n) {
-  for (const [name, size] of [["gigabyte", 1e9], ["megabyte", 1e6], ["kilobyte", 1e3]]) {
+  for (const [name, size] of Object.entries({ gigabyte: 1e9, megabyte: 1e6, kilobyte: 1e3 })) {
     if (n >= size) return unit(n / size, name, "short", n < 10 * size ? 1 : 0);
   }
   return unit(n, "byte");

@@ -5,6 +5,7 @@ export class Zoom {
   #x = 0;
   #y = 0;
   #fingers = new Map();
+  /** @type {any} */
   #before = null;
   #moved = false;
   #stage;
@@ -40,7 +41,9 @@ export class Zoom {
       }
       this.#before = now;
     });
-    for (const kind of ["pointerup", "pointercancel"]) {
+    /** @type {("pointerup" | "pointercancel")[]} */
+    const ends = ["pointerup", "pointercancel"];
+    for (const kind of ends) {
       addEventListener(kind, (event) => {
         if (this.#fingers.delete(event.pointerId) && this.#fingers.size) this.#before = this.#middle();
       });
