@@ -14,6 +14,7 @@
 //! ├─ reception   packets of a playing session, over any transport
 //! ├─ video       packets → access units, reports
 //! ├─ audio       packets of the sound track → frames
+//! ├─ metadata    packets of the metadata track → what detectors say
 //! ├─ arrivals    whether usable frames still arrive
 //! ├─ trouble     why nothing can be recorded
 //! ├─ told        which failures were logged
@@ -31,6 +32,7 @@ mod connection;
 mod datagrams;
 mod driver;
 mod error;
+mod metadata;
 mod pace;
 pub mod probe;
 mod reception;
@@ -51,7 +53,8 @@ use crate::{
     http::url::Target,
     limits,
     media::Intake,
-    rtsp::LowerTransport,
+    onvif::notice::Notice,
+    rtsp::{LowerTransport, Metadata},
     runtime::{self, Count, Counted, Flag, Signal},
     sys,
 };
@@ -66,6 +69,7 @@ pub struct Camera {
     pub name: String,
     target: Target,
     transport: LowerTransport,
+    metadata: Metadata,
     pub intake: RefCell<Intake>,
     status: RefCell<Status>,
     /// Notified after every batch that brought frames and every change of state.
@@ -106,6 +110,8 @@ pub trait Observer {
     fn frames(&self) -> ControlFlow<Duration>;
     /// The state, or the reason for it, changed.
     fn state_changed(&self);
+    /// Its detectors said something, in the metadata track.
+    fn notices(&self, _notices: &[Notice]) {}
     /// The run ended: no frame follows those in the ring.
     fn run_ended(&self);
 }
@@ -120,6 +126,7 @@ impl Camera {
             name,
             target,
             transport: LowerTransport::Tcp,
+            metadata: Metadata::No,
             intake: RefCell::new(intake),
             status: RefCell::new(Status {
                 state: State::Connecting,
@@ -140,6 +147,12 @@ impl Camera {
     #[must_use]
     pub fn over(self, transport: LowerTransport) -> Camera {
         Camera { transport, ..self }
+    }
+
+    /// Sets whether its metadata are received; the default is that they are not.
+    #[must_use]
+    pub fn with(self, metadata: Metadata) -> Camera {
+        Camera { metadata, ..self }
     }
 
     pub fn state(&self) -> State {

@@ -120,6 +120,8 @@ pub enum Motion {
     Jpeg,
     /// majestic's own detectors.
     Majestic,
+    /// The camera's own detectors, as it tells over ONVIF.
+    Onvif,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]

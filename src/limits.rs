@@ -109,6 +109,20 @@ pub const MOTION_RETRY_INTERVAL: Duration = Duration::from_secs(10);
 pub const MOTION_WATCHED: Duration = Duration::from_secs(15);
 /// What majestic's detectors say comes once a second at least; after this they are silent.
 pub const ANALYTICS_TIMEOUT: Duration = Duration::from_secs(10);
+/// Notices read from one document, and detectors of a camera that are on: most have one to three of
+/// each, recorders one for each channel.
+pub const NOTICES_MAX: usize = 32;
+/// What a camera notices and does not tell the end of ends after this …
+pub const NOTICE_ON: Duration = Duration::from_secs(30);
+/// … and after this where it told other ends: one may be lost.
+pub const NOTICE_ON_MAX: Duration = Duration::from_secs(600);
+/// What goes on is said again after this: before [`MARK_JOIN`] and [`MOTION_WATCHED`] end it.
+pub const NOTICE_INTERVAL: Duration = Duration::from_secs(5);
+/// A document of a metadata track; real ones have 1 to 8 KB. A longer one is dropped.
+pub const METADATA_BYTES_MAX: usize = 64 * KIB;
+/// A session with a metadata track that lasts shorter may have ended because of it: the next one is
+/// without.
+pub const METADATA_TRUST: Duration = Duration::from_secs(60);
 /// Parts of a picture in which motion does not count.
 pub const MOTION_AREAS_MAX: usize = 16;
 
@@ -124,8 +138,8 @@ pub const RTSP_BODY_BYTES_MAX: usize = 16 * KIB;
 pub const RTSP_JUNK_BYTES_MAX: usize = 128 * KIB;
 /// `m=` sections read from an SDP; further ones are ignored.
 pub const SDP_MEDIA_MAX: usize = 16;
-/// Tracks set up in a session: video and its sound.
-pub const TRACKS_MAX: usize = 2;
+/// Tracks set up in a session: video, its sound, and metadata.
+pub const TRACKS_MAX: usize = 3;
 /// Timeout of one RTSP reply. Cameras that wake an encoder take 3 s. While a session is being
 /// opened it grows as [`PATIENCE`] says.
 pub const REPLY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -7,6 +7,7 @@
 //! ├─ soap      requests, and whether an answer is a refusal
 //! ├─ ladder    ways to log in, one after the other
 //! ├─ answer    what the answers to requests mean
+//! ├─ notice    what detectors say
 //! └─ place     URLs in answers, whose host is not believed
 //! ```
 //!
@@ -15,6 +16,7 @@
 
 pub mod answer;
 pub mod ladder;
+pub mod notice;
 pub mod place;
 pub mod probe;
 pub mod soap;

@@ -59,6 +59,7 @@ pub struct Session {
 #[derive(Clone, Debug)]
 pub struct Options {
     pub tracks: Tracks,
+    pub metadata: Metadata,
     pub delivery: Delivery,
     pub user_agent: &'static str,
     /// Seeds the nonces of Digest; should differ for each connection.
@@ -87,6 +88,13 @@ pub enum Tracks {
     VideoAndNumbers,
     /// Only video consisting of JPEG pictures.
     Jpeg,
+}
+
+/// Whether the first track of ONVIF metadata is set up as well, if there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metadata {
+    No,
+    IfOffered,
 }
 
 /// How packets are delivered.
@@ -166,6 +174,7 @@ impl Options {
         let user_agent = concat!("smolnvr/", env!("CARGO_PKG_VERSION"));
         Options {
             tracks: Tracks::Video,
+            metadata: Metadata::No,
             delivery: Delivery::Interleaved,
             user_agent,
             seed,
@@ -177,11 +186,11 @@ impl Options {
 }
 
 impl Tracks {
-    /// The largest number of tracks.
+    /// The largest number of tracks, without metadata.
     pub fn count(self) -> usize {
         match self {
             Tracks::Video | Tracks::Jpeg => 1,
-            Tracks::VideoAndAudio | Tracks::VideoAndNumbers => limits::TRACKS_MAX,
+            Tracks::VideoAndAudio | Tracks::VideoAndNumbers => 2,
         }
     }
 }

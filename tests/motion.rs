@@ -1,7 +1,7 @@
-//! Motion seen in a camera's JPEG, or by majestic's detectors: it becomes a mark, and what is watched is known.
+//! Motion seen in a camera's JPEG, or by the camera's own detectors: it becomes a mark, and what is watched is known.
 
 use crate::support::{Nvr, SHORT_SEGMENTS, config, http::ask, wait_for};
-use camera::{Camera, Clip, Pictures};
+use camera::{Camera, Clip, Metadata, Options, Pictures};
 use serde_json::Value;
 use smolnvr::http::websocket;
 use std::{
@@ -118,4 +118,72 @@ fn what_majestic_says_over_its_websocket_is_a_mark_and_when_it_ends_nothing_is_w
         all.iter().all(|mark| mark["end_ms"].is_i64())
     });
     nvr.wait_for_log("camera=yard motion=blind error=");
+}
+
+/// A document of a metadata track.
+fn metadata(topic: &str, operation: &str, state: bool) -> String {
+    format!(
+        "<tt:MetadataStream><tt:Event><wsnt:NotificationMessage><wsnt:Topic>tns1:{topic}</wsnt:Topic>\
+         <wsnt:Message><tt:Message UtcTime=\"2026-11-30T06:00:00Z\" PropertyOperation=\"{operation}\">\
+         <tt:Data><tt:SimpleItem Name=\"State\" Value=\"{state}\"/></tt:Data></tt:Message></wsnt:Message>\
+         </wsnt:NotificationMessage></tt:Event></tt:MetadataStream>"
+    )
+}
+
+#[test]
+fn what_a_camera_says_in_its_metadata_track_is_a_mark_and_without_it_nothing_is_watched() {
+    const ALARM: &str = "VideoSource/MotionAlarm";
+    for transport in ["tcp", "udp"] {
+        let greeting = metadata(ALARM, "Initialized", true);
+        let metadata_track = Metadata { greeting, ..Metadata::default() };
+        let options = Options { metadata: Some(metadata_track), ..Options::default() };
+        let camera =
+            Camera::builder().options(options).stream("cam", Clip::built_in()).start().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let text = config(directory.path(), SHORT_SEGMENTS, &[("yard", &camera.url("cam"))]);
+        let keys = format!("[[camera]]\nmotion = \"onvif\"\ntransport = \"{transport}\"");
+        let nvr = Nvr::start_with(directory, &text.replace("[[camera]]", &keys), &[]);
+        let address = nvr.web_address();
+        wait_for("something is watched", || !marks(&address, "watched").is_empty());
+        assert_eq!(marks(&address, "motion"), [] as [Value; 0], "it began before we listened");
+
+        camera.say("cam", &metadata(ALARM, "Changed", true));
+        camera.say("cam", &metadata("RuleEngine/MyRuleDetector/PeopleDetect", "Changed", true));
+        wait_for("motion", || !marks(&address, "motion").is_empty());
+        wait_for("a person", || !marks(&address, "person").is_empty());
+        let mark = &marks(&address, "motion")[0];
+        assert_eq!((&mark["camera"], &mark["source"]), (&"yard".into(), &"onvif".into()));
+        assert_eq!(nvr.status()["cameras"][0]["marks"]["going_on"], true);
+        camera.say("cam", &metadata(ALARM, "Changed", false));
+        wait_for("motion has ended", || marks(&address, "motion")[0]["end_ms"].is_i64());
+        assert!(marks(&address, "person")[0]["end_ms"].is_null(), "it is still there");
+        nvr.wait_for_log("camera=yard state=live");
+        drop(camera);
+        nvr.wait_for_log("camera=yard motion=blind error=");
+        wait_for("all have ended", || {
+            let all = [marks(&address, "person"), marks(&address, "watched")].concat();
+            all.iter().all(|mark| mark["end_ms"].is_i64())
+        });
+    }
+}
+
+#[test]
+fn a_camera_that_refuses_its_metadata_is_recorded_all_the_same() {
+    for ends_the_connection in [false, true] {
+        let track = Metadata {
+            is_refused: !ends_the_connection,
+            ends_the_connection,
+            ..Metadata::default()
+        };
+        let options = Options { metadata: Some(track), ..Options::default() };
+        let camera =
+            Camera::builder().options(options).stream("cam", Clip::built_in()).start().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let text = config(directory.path(), SHORT_SEGMENTS, &[("yard", &camera.url("cam"))]);
+        let keys = "[[camera]]\nmotion = \"onvif\"";
+        let nvr = Nvr::start_with(directory, &text.replace("[[camera]]", keys), &[]);
+        nvr.wait_for_log("camera=yard state=live");
+        nvr.wait_for_log("motion=blind error=");
+        nvr.wait_for_log("camera=yard file=002.mp4 closed");
+    }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::message::{Incoming, MessageError, Reply, Request, Status};
+use crate::metadata;
 use crate::quirks::{Quirk, Quirks};
 use crate::sdp::TRACK;
 use crate::server::Shared;
@@ -36,6 +37,7 @@ struct Session {
     statistics: statistics::Session,
     /// Where its sound goes, if that is wanted.
     sound: Option<Transport>,
+    metadata: Option<Transport>,
     state: State,
 }
 
@@ -212,8 +214,8 @@ impl Connection {
 
     fn setup(&mut self, request: &Request, ok: Reply) -> Answer {
         let path = request.path();
-        if let Some((name, sound::TRACK)) = path.rsplit_once('/') {
-            return self.setup_sound(name, request, ok);
+        if let Some((name, track @ (sound::TRACK | metadata::TRACK))) = path.rsplit_once('/') {
+            return self.setup_further(name, track, request, ok);
         }
         let Some((name, TRACK)) = path.rsplit_once('/') else {
             let known = self.camera.stream(path).is_some();
@@ -235,24 +237,39 @@ impl Connection {
         line.push_str(&format!(";ssrc={:08X}", ssrc(statistics.number)));
         let id = format!("{:08X}{}", ssrc(!statistics.number), &self.nonce[..8]);
         let header = format!("{id};timeout={}", stream.options.session_timeout_seconds);
-        self.session =
-            Some(Session { id, stream, statistics, sound: None, state: State::Ready(transport) });
+        self.session = Some(Session {
+            id,
+            stream,
+            statistics,
+            sound: None,
+            metadata: None,
+            state: State::Ready(transport),
+        });
         Ok(ok.header("Transport", &line).header("Session", &header))
     }
 
-    /// The second track of the session that there is already.
-    fn setup_sound(&mut self, name: &str, request: &Request, ok: Reply) -> Answer {
+    /// A further track of the session that there is already.
+    fn setup_further(&mut self, name: &str, track: &str, request: &Request, ok: Reply) -> Answer {
         let stream = self.camera.stream(name).ok_or(Status::NotFound)?.clone();
-        let sound = stream.options.sound.as_ref().ok_or(Status::NotFound)?;
-        if sound.is_refused {
+        let options = &stream.options;
+        let is_sound = track == sound::TRACK;
+        let is_refused = match is_sound {
+            true => options.sound.as_ref().map(|it| it.is_refused),
+            false => options.metadata.as_ref().map(|it| it.is_refused),
+        };
+        if is_refused.ok_or(Status::NotFound)? {
             return Err(Status::NotValidInState);
+        }
+        if !is_sound && options.metadata.as_ref().is_some_and(|it| it.ends_the_connection) {
+            self.writer.close();
         }
         let wanted = request.header("Transport").ok_or(Status::UnsupportedTransport)?;
         let (transport, line) = self
             .transport(wanted, stream.options.transports, &stream.options.quirks)
             .ok_or(Status::UnsupportedTransport)?;
         let session = self.session(request)?;
-        session.sound = Some(transport);
+        let place = if is_sound { &mut session.sound } else { &mut session.metadata };
+        *place = Some(transport);
         let id = session.id.clone();
         Ok(ok.header("Transport", &line).header("Session", &id))
     }
@@ -333,9 +350,9 @@ impl Connection {
             State::Ready(transport) => {
                 let (statistics, stream) = (session.statistics.clone(), session.stream.clone());
                 let board = self.camera.board.clone();
-                let sound = session.sound.take();
+                let (sound, metadata) = (session.sound.take(), session.metadata.take());
                 let sender = Sender::new(statistics, stream, transport, self.writer.clone(), board);
-                let sender = sender.with_sound(sound);
+                let sender = sender.with_sound(sound).with_metadata(metadata);
                 State::Playing { _until_dropped: Player::start(sender)? }
             }
             other => other,

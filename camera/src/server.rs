@@ -192,6 +192,13 @@ impl Camera {
         stream.map(|stream| stream.set_faults(faults)).is_some()
     }
 
+    /// Sends a document in the metadata track of a stream, to all sessions that have it.
+    pub fn say(&self, name: &str, document: &str) {
+        if let Some(stream) = self.shared.stream(name) {
+            stream.say(document.to_owned());
+        }
+    }
+
     /// A stream's faults of this moment.
     pub fn faults(&self, name: &str) -> Option<Faults> {
         self.shared.stream(name).map(|stream| stream.faults())

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::faults::{Faults, Filter, Loss, Outgoing, Verdict};
 use crate::locked;
+use crate::metadata;
 use crate::packetize::{self, HEADER_BYTES, Packetizer, Report};
 use crate::quirks::Quirk;
 use crate::sdp::ParameterSets;
@@ -56,6 +57,7 @@ pub(crate) struct Sender {
     packetizer: Packetizer,
     filter: Filter,
     sound: Option<Sounding>,
+    metadata: Option<Saying>,
     /// Nothing at all is sent.
     is_silent: bool,
 }
@@ -96,6 +98,7 @@ impl Sender {
             packetizer,
             filter,
             sound: None,
+            metadata: None,
             is_silent,
         }
     }
@@ -112,6 +115,17 @@ impl Sender {
             let ssrc = ssrc(number + 5000);
             Sounding { sound, transport, ssrc, first_timestamp, sequence, next }
         });
+        self
+    }
+
+    /// Sends the stream's metadata as well, this way.
+    pub(crate) fn with_metadata(mut self, transport: Option<Transport>) -> Sender {
+        let (sequence, ssrc) =
+            (ssrc(self.session.number + 6000) as u16, ssrc(!self.session.number));
+        let greeting = self.stream.options.metadata.clone().unwrap_or_default().greeting;
+        let next = self.stream.said_since(0).len();
+        let saying = |transport| Saying { transport, ssrc, sequence, greeting, next };
+        self.metadata = transport.map(saying);
         self
     }
 
@@ -174,6 +188,9 @@ impl Sender {
             if let Some(sound) = &mut self.sound {
                 let sounds = sound.send_until(elapsed, &mut self.packetizer.sequence)?;
                 self.board.update(self.session.number, |session| session.sounds = sounds);
+            }
+            if let Some(metadata) = &mut self.metadata {
+                metadata.send(&stream, elapsed as u32)?;
             }
             let in_band = stream.options.parameter_sets != ParameterSets::Sdp;
             let nals = frame.unit.nals.iter().map(Vec::as_slice);
@@ -330,6 +347,32 @@ impl Sounding {
         let report =
             Report { ssrc: self.ssrc, ntp, timestamp, packets: self.next as u32, bytes: 0 };
         transport.send_control(&report.to_bytes())
+    }
+}
+
+/// The metadata of a session.
+struct Saying {
+    transport: Transport,
+    ssrc: u32,
+    sequence: u16,
+    /// The document that comes first; empty once it was sent.
+    greeting: String,
+    /// The number of the next one that was said to all sessions.
+    next: usize,
+}
+
+impl Saying {
+    fn send(&mut self, stream: &Stream, timestamp: u32) -> io::Result<()> {
+        let said = stream.said_since(self.next);
+        self.next += said.len();
+        let greeting = Some(std::mem::take(&mut self.greeting)).filter(|it| !it.is_empty());
+        for document in greeting.into_iter().chain(said) {
+            let packets = metadata::packets(&document, self.ssrc, self.sequence, timestamp);
+            self.sequence = self.sequence.wrapping_add(packets.len() as u16);
+            let packets = packets.into_iter().map(Outgoing::Packet);
+            self.transport.send(&packets.collect::<Vec<_>>())?;
+        }
+        Ok(())
     }
 }
 

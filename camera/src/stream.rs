@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use crate::clip::{Clip, Frame};
 use crate::faults::Faults;
 use crate::locked;
+use crate::metadata::{self, Metadata};
 use crate::packetize::Aggregation;
 use crate::quirks::Quirks;
 use crate::sdp::{self, Announced, ParameterSets};
@@ -42,6 +43,8 @@ pub struct Options {
     pub switch: Option<Switch>,
     /// Sound beside the video.
     pub sound: Option<Sound>,
+    /// ONVIF metadata beside the video.
+    pub metadata: Option<Metadata>,
     pub quirks: Quirks,
     pub faults: Faults,
 }
@@ -80,6 +83,7 @@ impl Default for Options {
             redirect: None,
             switch: None,
             sound: None,
+            metadata: None,
             quirks: Quirks::default(),
             faults: Faults::default(),
         }
@@ -124,15 +128,18 @@ pub(crate) struct Stream {
     pub(crate) options: Options,
     pub(crate) sdp: String,
     faults: Mutex<Faults>,
+    /// Documents for all sessions.
+    said: Mutex<Vec<String>>,
 }
 
 impl Stream {
     pub(crate) fn new(name: String, clip: Clip, options: Options) -> Stream {
         let sdp = sdp::describe(&clip, options.parameter_sets, options.announced);
         let sound = options.sound.as_ref().map(Sound::description).unwrap_or_default();
-        let sdp = options.quirks.description(&(sdp + &sound));
+        let metadata = options.metadata.as_ref().map(|_| metadata::description());
+        let sdp = options.quirks.description(&(sdp + &sound + &metadata.unwrap_or_default()));
         let faults = Mutex::new(options.faults.clone());
-        Stream { name, clip, options, sdp, faults }
+        Stream { name, clip, options, sdp, faults, said: Mutex::default() }
     }
 
     /// Frame `number` of a session that begins with frame `first` of the clip.
@@ -145,6 +152,15 @@ impl Stream {
             }
             _ => self.clip.frame(first + number),
         }
+    }
+
+    pub(crate) fn say(&self, document: String) {
+        locked(&self.said).push(document);
+    }
+
+    /// The documents from this one on.
+    pub(crate) fn said_since(&self, first: usize) -> Vec<String> {
+        locked(&self.said).get(first..).unwrap_or_default().to_vec()
     }
 
     /// The faults of this moment.

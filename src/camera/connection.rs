@@ -17,9 +17,10 @@ use crate::{
     http::{auth::Authenticator, url::Target},
     limits,
     media::Intake,
+    onvif::notice::Notice,
     rtp,
     rtsp::{
-        self, Counters, Delivery, Greeting, LowerTransport, Options, Output, PacketKind,
+        self, Counters, Delivery, Greeting, LowerTransport, Metadata, Options, Output, PacketKind,
         Presentation, Session, Tracks, Transport,
     },
     runtime::{self, Async},
@@ -38,6 +39,7 @@ use std::{
 pub struct Manner {
     pub over: LowerTransport,
     pub tracks: Tracks,
+    pub metadata: Metadata,
     pub greeting: Greeting,
     /// Timeout of each reply.
     pub reply: Duration,
@@ -95,13 +97,20 @@ impl Connection {
         authenticator: Option<Box<Authenticator>>,
     ) -> Result<Connection, Error> {
         let now = runtime::now();
-        let Manner { tracks, greeting, reply: reply_timeout, .. } = manner;
-        let mut options =
-            Options { tracks, greeting, reply_timeout, authenticator, ..Options::new(manner.seed) };
+        let Manner { tracks, metadata, greeting, reply: reply_timeout, .. } = manner;
+        let mut options = Options {
+            tracks,
+            metadata,
+            greeting,
+            reply_timeout,
+            authenticator,
+            ..Options::new(manner.seed)
+        };
         let mut ports = Vec::new();
         if manner.over == LowerTransport::Udp {
             let mut rtp_ports = [0; limits::TRACKS_MAX];
-            for rtp_port in rtp_ports.iter_mut().take(manner.tracks.count()) {
+            let count = tracks.count() + usize::from(metadata == Metadata::IfOffered);
+            for rtp_port in rtp_ports.iter_mut().take(count) {
                 let pair = bind(socket.get_ref()).map_err(Error::Broken)?;
                 *rtp_port = pair.rtp_port();
                 ports.push(pair);
@@ -162,6 +171,18 @@ impl Connection {
     /// Describes for the log what happens to the camera's sound.
     pub fn sound(&self) -> String {
         self.presentation.as_ref().map(audio::outcome).unwrap_or_default()
+    }
+
+    /// Returns true if the camera's metadata were asked for.
+    pub fn asks_for_metadata(&self) -> bool {
+        self.manner.metadata == Metadata::IfOffered
+            && self.session.tracks().iter().any(rtsp::Track::is_metadata)
+    }
+
+    /// Takes what the metadata said.
+    pub fn notices(&mut self) -> Vec<Notice> {
+        let notices = self.reception.metadata.as_mut().map(|it| std::mem::take(&mut it.notices));
+        notices.unwrap_or_default()
     }
 
     /// Reads what is left in the sockets: it was sent before the stop.

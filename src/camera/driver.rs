@@ -8,7 +8,13 @@ use super::{
     told::{News, Told},
     trouble::Trouble,
 };
-use crate::{limits, media::Losses, rtp, rtsp::Tracks, runtime};
+use crate::{
+    limits,
+    media::Losses,
+    rtp,
+    rtsp::{Metadata, Tracks},
+    runtime,
+};
 use smol::future;
 use std::{
     ops::ControlFlow,
@@ -34,10 +40,12 @@ impl<'a> Driver<'a> {
     pub fn new(camera: &'a Camera, observer: &'a dyn Observer) -> Driver<'a> {
         let wants_audio = camera.intake.borrow().wants_audio();
         let tracks = if wants_audio { Tracks::VideoAndAudio } else { Tracks::Video };
+        let mut route = Route::new(camera.target.clone(), tracks, camera.transport);
+        route.metadata = camera.metadata;
         Driver {
             camera,
             observer,
-            route: Route::new(camera.target.clone(), tracks, camera.transport),
+            route,
             patience: Patience::new(),
             seed: camera.seed,
             told: Told::default(),
@@ -112,6 +120,10 @@ impl<'a> Driver<'a> {
                 Some(Err(error)) => break Err(error),
                 None => break Ok(()),
             }
+            let notices = connection.notices();
+            if !notices.is_empty() {
+                observer.notices(&notices);
+            }
             let trouble = connection.trouble(&camera.intake.borrow());
             self.tell_trouble(trouble);
             if let Some(time) = connection.wall_time().filter(|_| tells_time) {
@@ -125,6 +137,12 @@ impl<'a> Driver<'a> {
         }
         connection.end_run(&mut camera.intake.borrow_mut());
         observer.run_ended();
+        // A stream without metadata is better than none.
+        if runtime::now() >= started + limits::METADATA_TRUST {
+            self.route.metadata = camera.metadata;
+        } else if connection.asks_for_metadata() && ending.is_err() {
+            self.route.metadata = Metadata::No;
+        }
         self.delivered = connection.delivers().then(|| connection.statistics());
         connection.tear_down().await;
         ending

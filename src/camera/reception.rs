@@ -6,6 +6,7 @@ use super::{
     Error,
     arrivals::{Arrivals, Count},
     audio::Audio,
+    metadata::Metadata,
     video::{Heard, Video},
 };
 use crate::{
@@ -23,6 +24,8 @@ pub(super) struct Reception {
     pub video: Option<Video>,
     /// `None` if no sound is wanted or offered.
     audio: Option<Audio>,
+    /// `None` if none is wanted or offered.
+    pub metadata: Option<Metadata>,
     pub arrivals: Arrivals,
     /// The video comes on a channel of no track.
     is_astray: bool,
@@ -35,6 +38,7 @@ impl Reception {
         Reception {
             video: None,
             audio: None,
+            metadata: None,
             arrivals: Arrivals::from(Count::default(), now),
             is_astray: false,
             wall_time: None,
@@ -51,6 +55,7 @@ impl Reception {
     ) {
         self.video = Video::new(presentation, seed, intake, now);
         self.audio = if intake.wants_audio() { Audio::new(presentation, intake) } else { None };
+        self.metadata = Metadata::new(presentation);
         self.arrivals = Arrivals::from(Count::of(intake), now);
     }
 
@@ -77,6 +82,12 @@ impl Reception {
             return Ok(());
         }
         let Some(video) = self.video.as_mut().filter(|it| it.track == track) else {
+            if let Some(metadata) = self.metadata.as_mut()
+                && metadata.track == track
+                && kind == PacketKind::Rtp
+            {
+                metadata.take(bytes);
+            }
             if kind == PacketKind::Rtp {
                 self.take_stray(bytes);
             }

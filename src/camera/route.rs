@@ -8,7 +8,7 @@ use super::{Connection, Connector, Error, connection::Manner};
 use crate::{
     http::{auth::Authenticator, url::Target},
     limits,
-    rtsp::{self, Greeting, LowerTransport, Tracks},
+    rtsp::{self, Greeting, LowerTransport, Metadata, Tracks},
 };
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ pub struct Route {
     target: Target,
     connector: Connector,
     tracks: Tracks,
+    pub metadata: Metadata,
     redirects: usize,
     configured: LowerTransport,
     over: LowerTransport,
@@ -50,6 +51,7 @@ impl Route {
             connector: Connector::new(&home),
             home,
             tracks,
+            metadata: Metadata::No,
             redirects: 0,
             configured: over,
             over,
@@ -68,8 +70,9 @@ impl Route {
     pub async fn connect(&mut self, seed: u64) -> Result<Connection, Error> {
         let socket = self.connector.connect().await?;
         let (reply, silence) = self.patience();
-        let (over, tracks, greeting) = (self.over, self.tracks, self.greeting);
-        let manner = Manner { over, tracks, greeting, reply, silence, seed };
+        let (over, tracks, metadata, greeting) =
+            (self.over, self.tracks, self.metadata, self.greeting);
+        let manner = Manner { over, tracks, metadata, greeting, reply, silence, seed };
         Connection::new(socket, &self.target, manner, self.authenticator.take())
     }
 

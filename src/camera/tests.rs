@@ -195,3 +195,14 @@ fn the_first_viewer_does_not_wait_for_a_gulp() {
         assert_eq!(step.unwrap(), Step::Idle);
     });
 }
+
+#[test]
+fn a_camera_that_ends_the_connection_over_its_metadata_streams_without_them() {
+    let metadata = camera::Metadata { ends_the_connection: true, ..Default::default() };
+    let options = Options { metadata: Some(metadata), ..Options::default() };
+    let server = camera::Camera::builder().options(options).stream("cam", plain()).start().unwrap();
+    let camera = camera(&server.url("cam")).with(Metadata::IfOffered);
+    let watcher = watcher(&camera, 1, 9);
+    runtime::block_on(&LocalExecutor::new(), camera.run(&watcher));
+    assert_eq!((watcher.gulps.get(), watcher.runs.get()), (1, 2), "the second one succeeds");
+}

@@ -3,15 +3,17 @@
 //! ```text
 //! motion.rs      what is said of it
 //! ├─ pictures    looks at the camera's small JPEG twice a second
-//! └─ analytics   listens to majestic's own detectors
+//! ├─ analytics   listens to majestic's own detectors
+//! └─ onvif       listens to a camera's own detectors
 //! ```
 //! What is watched is marked too, so that an hour without motion is told from one without a look.
 //! Knows nothing of: how motion is seen, where marks go.
 
 mod analytics;
+mod onvif;
 mod pictures;
 
-use self::{analytics::Analytics, pictures::Pictures};
+use self::{analytics::Analytics, onvif::Onvif, pictures::Pictures};
 use super::{
     Daemon,
     marks::{Said, When},
@@ -19,6 +21,8 @@ use super::{
 use crate::{
     config::{self, Motion},
     limits,
+    onvif::notice::Notice,
+    rtsp::Metadata,
     runtime::Flag,
     storage::marks::{Mark, Word},
 };
@@ -38,6 +42,7 @@ pub(super) struct Watch {
 enum Eye {
     Pictures(Pictures),
     Analytics(Analytics),
+    Onvif(Onvif),
 }
 
 /// What was said last.
@@ -55,6 +60,7 @@ impl Watch {
             Motion::Off => return None,
             Motion::Jpeg => ("jpeg", Eye::Pictures(Pictures::new(camera, seed))),
             Motion::Majestic => ("majestic", Eye::Analytics(Analytics::new(camera, seed))),
+            Motion::Onvif => ("onvif", Eye::Onvif(Onvif::default())),
         };
         Some(Watch {
             camera: camera.name.as_str().to_owned(),
@@ -71,10 +77,33 @@ impl Watch {
             match &self.eye {
                 Eye::Pictures(pictures) => pictures.watch(self, daemon).await,
                 Eye::Analytics(analytics) => analytics.watch(self, daemon).await,
+                Eye::Onvif(onvif) => onvif.watch(self, daemon).await,
             }
         };
         // On the heap, since its size is that of the largest eye.
         self.stop.or_raised(Box::pin(watching)).await;
+    }
+
+    /// What the camera's metadata track is for.
+    pub fn metadata(camera: &config::Camera) -> Metadata {
+        match camera.motion {
+            Motion::Onvif => Metadata::IfOffered,
+            Motion::Off | Motion::Jpeg | Motion::Majestic => Metadata::No,
+        }
+    }
+
+    /// The camera's detectors said this in its metadata track.
+    pub fn hears(&self, notices: &[Notice], daemon: &Rc<Daemon>) {
+        if let Eye::Onvif(onvif) = &self.eye {
+            onvif.hear_track(notices, self, daemon);
+        }
+    }
+
+    /// The session with the metadata track has ended.
+    pub fn hears_no_more(&self) {
+        if let Eye::Onvif(onvif) = &self.eye {
+            onvif.track_ended();
+        }
     }
 
     /// Ends [`Watch::run`], and the marks that it began.

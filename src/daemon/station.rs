@@ -42,7 +42,7 @@ pub struct Station {
     /// The separate stream for viewers (`live_url`).
     live: Option<Rc<Live>>,
     pub snapshots: Snapshots,
-    motion: Option<Watch>,
+    pub(super) motion: Option<Watch>,
     /// Records the camera in place of `recorder`.
     pub ffmpeg: Option<Engine>,
     pub(super) id: CameraId,
@@ -122,7 +122,7 @@ impl Station {
         };
         let transport = config.transport.into();
         let camera = Camera::new(name, config.url.0.clone(), intake, life).over(transport);
-        let camera = Rc::new(camera);
+        let camera = Rc::new(camera.with(Watch::metadata(config)));
         // Seeds far apart: each counts up with its connections.
         let live = config.live_url.as_ref();
         let live =

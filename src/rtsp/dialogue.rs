@@ -264,7 +264,7 @@ impl Dialogue {
                 }
                 self.ask(Step::Describe, 0, now);
             }
-            // The camera does not send sound after all: its video is recorded.
+            // The camera does not send sound or metadata after all: its video is recorded.
             Step::Setup { track } if status >= 400 && self.presentation.refuse(track) => {
                 self.set_up_next(now)?;
             }
@@ -351,7 +351,7 @@ impl Dialogue {
 
     /// Sends SETUP for the next wanted track, or PLAY.
     fn set_up_next(&mut self, now: Instant) -> Result<(), Error> {
-        match self.presentation.next_wanted(self.options.tracks) {
+        match self.presentation.next_wanted(self.options.tracks, self.options.metadata) {
             Wanted::SetUp { track } => self.ask(Step::Setup { track }, 0, now),
             Wanted::Play => self.ask(Step::Play, 0, now),
             Wanted::Nothing => return Err(Error::NoVideo { has: self.presentation.encodings() }),

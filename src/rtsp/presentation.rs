@@ -5,7 +5,7 @@
 //! Knows nothing of: requests, the syntax of an SDP.
 
 use super::{
-    Delivery, PacketKind, Tracks,
+    Delivery, Metadata, PacketKind, Tracks,
     header::{TransportField, rtp_info},
 };
 use crate::{codec::Codec, rtp::AudioDepacketizer, units::RtpTime};
@@ -91,7 +91,7 @@ impl Presentation {
     }
 
     /// Returns the first track of each wanted kind that is not set up yet.
-    pub(super) fn next_wanted(&self, wanted: Tracks) -> Wanted {
+    pub(super) fn next_wanted(&self, wanted: Tracks, metadata: Metadata) -> Wanted {
         let first = |is_it: fn(&Track) -> bool| self.tracks.iter().position(is_it);
         let is_video: fn(&Track) -> bool = match wanted {
             Tracks::Jpeg => Track::is_jpeg,
@@ -105,8 +105,12 @@ impl Presentation {
             Tracks::VideoAndAudio => first(Track::is_wanted_audio),
             Tracks::VideoAndNumbers => first(Track::is_offered_audio),
         };
+        let metadata = match metadata {
+            Metadata::No => None,
+            Metadata::IfOffered => first(Track::is_metadata),
+        };
         let is_missing = |track: &usize| self.tracks.get(*track).is_some_and(Track::is_not_set_up);
-        match [Some(video), audio].into_iter().flatten().find(is_missing) {
+        match [Some(video), audio, metadata].into_iter().flatten().find(is_missing) {
             Some(track) => Wanted::SetUp { track },
             None => Wanted::Play,
         }
@@ -156,8 +160,9 @@ impl Presentation {
 
     /// Notes that the server refused a track; returns false if that is indispensable.
     pub(super) fn refuse(&mut self, track: usize) -> bool {
-        let audio = self.tracks.get_mut(track).filter(|track| track.media == Media::Audio);
-        audio.map(|audio| audio.is_refused = true).is_some()
+        let track = self.tracks.get_mut(track);
+        let track = track.filter(|track| track.media == Media::Audio || track.is_metadata());
+        track.map(|track| track.is_refused = true).is_some()
     }
 
     pub(super) fn is_any_set_up(&self) -> bool {
@@ -176,7 +181,8 @@ impl Presentation {
     /// Quirk: GW Security (GW4089IP) uses another URL than that of SETUP; with one track there is
     /// no ambiguity.
     pub(super) fn set_rtp_info(&mut self, value: &str) {
-        let is_only = self.tracks.iter().filter(|track| !track.is_not_set_up()).count() == 1;
+        let is_media = |track: &&Track| !track.is_not_set_up() && !track.is_metadata();
+        let is_only = self.tracks.iter().filter(is_media).count() == 1;
         for track in self.tracks.iter_mut().filter(|track| !track.is_not_set_up()) {
             let entry = rtp_info(value)
                 .find(|entry| entry.is_of(&track.control))
@@ -216,6 +222,11 @@ impl Track {
     /// Returns true for RTP/JPEG (RFC 2435).
     fn is_jpeg(&self) -> bool {
         self.media == Media::OtherVideo && self.encoding.eq_ignore_ascii_case("JPEG")
+    }
+
+    /// Returns true for a stream of ONVIF metadata that is not compressed and not refused.
+    pub fn is_metadata(&self) -> bool {
+        self.encoding.eq_ignore_ascii_case("vnd.onvif.metadata") && !self.is_refused
     }
 
     fn is_not_set_up(&self) -> bool {

@@ -7,7 +7,10 @@ use crate::{
 };
 use smolnvr::{
     limits,
-    rtsp::{Counters, Delivery, Error, Options, Output, PacketKind, Presentation, Session, Tracks},
+    rtsp::{
+        Counters, Delivery, Error, Metadata, Options, Output, PacketKind, Presentation, Session,
+        Tracks,
+    },
     runtime,
 };
 use std::time::{Duration, Instant};
@@ -76,9 +79,10 @@ fn options(choice: u8) -> Options {
     let tracks = [Tracks::Video, Tracks::VideoAndAudio, Tracks::Jpeg][usize::from(choice) % 3];
     let delivery = match choice & 8 {
         0 => Delivery::Interleaved,
-        _ => Delivery::Datagrams { rtp_ports: [6970, 6972] },
+        _ => Delivery::Datagrams { rtp_ports: [6970, 6972, 6974] },
     };
-    Options { tracks, delivery, ..Options::new(1) }
+    let metadata = if choice & 4 == 0 { Metadata::No } else { Metadata::IfOffered };
+    Options { tracks, metadata, delivery, ..Options::new(1) }
 }
 
 fn session(options: &Options, now: Instant) -> Session {

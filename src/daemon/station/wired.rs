@@ -4,7 +4,9 @@ use super::Station;
 use crate::{
     camera::{Observer, State},
     daemon::{Daemon, history::Kind, watchdog::Verdict},
-    limits, runtime,
+    limits,
+    onvif::notice::Notice,
+    runtime,
 };
 use std::{ops::ControlFlow, rc::Rc, time::Duration};
 
@@ -52,8 +54,17 @@ impl Observer for Wired {
         }
     }
 
+    fn notices(&self, notices: &[Notice]) {
+        if let Some(motion) = &self.station.motion {
+            motion.hears(notices, &self.daemon);
+        }
+    }
+
     fn run_ended(&self) {
         let station = &self.station;
+        if let Some(motion) = &station.motion {
+            motion.hears_no_more();
+        }
         station.recorder.borrow_mut().run_ended(&station.camera.intake.borrow().ring);
         station.watchdog.borrow_mut().run_ended();
         self.pump();

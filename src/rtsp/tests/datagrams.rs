@@ -5,7 +5,7 @@ use super::*;
 const ASKED: &str = "Transport: RTP/AVP;unicast;client_port=5000-5001";
 
 fn options(tracks: Tracks) -> Options {
-    let delivery = Delivery::Datagrams { rtp_ports: [5000, 5004] };
+    let delivery = Delivery::Datagrams { rtp_ports: [5000, 5004, 5006] };
     Options { tracks, delivery, ..Options::new(1) }
 }
 

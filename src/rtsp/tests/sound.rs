@@ -57,3 +57,47 @@ fn video_is_recorded_where_the_camera_refuses_its_sound() {
     assert!(camera.session.tracks()[1].is_refused);
     assert_eq!(camera.session.tracks()[1].transport, None);
 }
+
+#[test]
+fn metadata_are_set_up_last_where_they_are_wanted_and_done_without_where_they_are_refused() {
+    let dialogue = |metadata: Metadata, answer: &str| {
+        let options = Options { tracks: Tracks::VideoAndAudio, metadata, ..Options::new(1) };
+        let mut camera = Camera::with("rtsp://h/live", options);
+        camera.expect("OPTIONS", &[]);
+        camera.reply("200 OK", "", "");
+        camera.expect("DESCRIBE", &[]);
+        camera.reply("200 OK", "", &format!("{METADATA}{H264_ONLY}{G711}a=control:sound\r\n"));
+        camera.expect(
+            "SETUP rtsp://h/live/trackID=0 ",
+            &["Transport: RTP/AVP/TCP;unicast;interleaved=0-1"],
+        );
+        camera.reply("200 OK", "Session: 7\r\n", "");
+        camera.expect(
+            "SETUP rtsp://h/live/sound ",
+            &["Transport: RTP/AVP/TCP;unicast;interleaved=2-3"],
+        );
+        camera.reply("200 OK", "", "");
+        if metadata == Metadata::IfOffered {
+            camera.expect(
+                "SETUP rtsp://h/live/meta ",
+                &["Transport: RTP/AVP/TCP;unicast;interleaved=4-5"],
+            );
+            camera.reply(answer, "", "");
+        }
+        camera.expect("PLAY rtsp://h/live ", &[]);
+        camera.reply("200 OK", "", "");
+        assert_eq!(camera.outputs(), Ok(vec![Seen::Playing]));
+        camera
+    };
+    let mut camera = dialogue(Metadata::IfOffered, "200 OK");
+    camera.block(4, b"xml");
+    assert_eq!(camera.outputs(), Ok(vec![rtp(0, b"xml")]));
+    for refusal in ["404 Not Found", "459 Aggregate Operation Not Allowed", "500 Oops"] {
+        let camera = dialogue(Metadata::IfOffered, refusal);
+        assert!(camera.session.tracks()[0].is_refused);
+    }
+    dialogue(Metadata::No, "");
+}
+
+const METADATA: &str = "v=0\r\nm=application 0 RTP/AVP 107\r\na=rtpmap:107 vnd.onvif.metadata/90000\r\n\
+    a=control:meta\r\n";
