@@ -9,10 +9,14 @@ date -u +%F >"$out"
 soak() {
 	SMOLNVR_SOAK=1 cargo test --quiet --release --test "$1" "$2" -- --nocapture | grep "$3" | tee -a "$out"
 }
+inside() {
+	SMOLNVR_SOAK=1 cargo test --quiet --release --lib "$1" -- --nocapture | grep "$2" | tee -a "$out"
+}
 soak main hour:: ' min: '
 soak main of_five_minutes '1 % lost'
 soak day bad_days 'bad days: '
 soak main crowd:: 'crowd: '
+inside tests::cuts '^cuts: '
 out=ci/bench/engines.txt
 date -u +%F >"$out"
 soak main engines:: 'engines: '

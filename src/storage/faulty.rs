@@ -1,5 +1,7 @@
 //! A disk for tests: real files in a folder of their own, and a fault wherever one is wanted.
 
+mod unsynced;
+
 use std::{
     ffi::OsStr,
     fs, io,
@@ -9,6 +11,7 @@ use std::{
 
 use tempfile::TempDir;
 
+use self::unsynced::Unsynced;
 use super::disk::{
     Access, Disk, FileSystem, Kind, Mount, RequireMount, Space,
     linux::{Folder, LinuxDisk},
@@ -33,6 +36,10 @@ struct Script {
     unreadable: Option<(String, u64, Mount)>,
     log: Vec<String>,
     reads: usize,
+    /// Calls that change something until all fail.
+    changes_left: Option<usize>,
+    /// Where a power cut is to take back what was not synced.
+    unsynced: Option<Unsynced>,
 }
 
 struct Fault {
@@ -90,6 +97,8 @@ impl FaultyDisk {
                 unreadable: None,
                 log: Vec::new(),
                 reads: 0,
+                changes_left: None,
+                unsynced: None,
             })),
             gate: Arc::default(),
         }
@@ -132,7 +141,35 @@ impl FaultyDisk {
     pub fn heal(&self) {
         let mut script = self.script();
         script.faults.clear();
+        script.changes_left = None;
         script.unreadable = None;
+    }
+
+    /// From now on, what is not synced may be lost by [`FaultyDisk::cut_power`].
+    pub fn watch_syncs(&self) {
+        self.script().unsynced = Some(Unsynced::new());
+    }
+
+    /// Of each change that was not synced, `survives` says whether it reached the card. No open file
+    /// may be used any more.
+    pub fn cut_power(&self, survives: &mut dyn FnMut() -> bool) {
+        self.script().unsynced.iter_mut().for_each(|it| it.cut(survives));
+    }
+
+    fn unsynced(&self, note: impl FnOnce(&mut Unsynced)) {
+        if let Some(unsynced) = &mut self.script().unsynced {
+            note(unsynced);
+        }
+    }
+
+    /// Lets every call that changes something fail, after so many good ones.
+    pub fn fail_changes_after(&self, count: usize) {
+        self.script().changes_left = Some(count);
+    }
+
+    /// Whether the last of those has come.
+    pub fn is_out_of_changes(&self) -> bool {
+        self.script().changes_left == Some(0)
     }
 
     /// The calls since the last look, as `create 000.mp4`; reads and looks are not among them.
@@ -204,6 +241,9 @@ impl FaultyDisk {
     /// A call that changes something: fails where the card cannot be written to.
     fn change(&self, name: &str, path: &Path) -> io::Result<()> {
         self.call(name, path)?;
+        if let Some(left) = &mut self.script().changes_left {
+            *left = left.checked_sub(1).ok_or_else(|| io::Error::from_raw_os_error(EIO))?;
+        }
         match self.script().mount {
             Mount::Writable => Ok(()),
             Mount::ReadOnly => Err(io::Error::from_raw_os_error(EROFS)),
@@ -279,7 +319,9 @@ impl Disk for FaultyDisk {
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        self.change("sync_directory", path)
+        self.change("sync_directory", path)?;
+        self.unsynced(|it| it.synced_names(path));
+        Ok(())
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -289,12 +331,17 @@ impl Disk for FaultyDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.change("remove", path)?;
+        if let Some(unsynced) = &mut self.script().unsynced {
+            unsynced.removed(path)?;
+        }
         LinuxDisk.remove(path)
     }
 
     fn create(&self, path: &Path) -> io::Result<FaultyFile> {
         self.change("create", path)?;
-        self.file(path, LinuxDisk.create(path)?)
+        let file = LinuxDisk.create(path)?;
+        self.unsynced(|it| it.created(path));
+        self.file(path, file)
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<FaultyFile> {
@@ -334,6 +381,7 @@ impl Disk for FaultyDisk {
 
     fn write_all_at(&self, file: &FaultyFile, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.change("write", &file.path)?;
+        self.unsynced(|it| it.write(&file.path, &file.file, bytes, offset));
         LinuxDisk.write_all_at(&file.file, bytes, offset)
     }
 
@@ -348,10 +396,13 @@ impl Disk for FaultyDisk {
 
     fn set_len(&self, file: &FaultyFile, length: u64) -> io::Result<()> {
         self.change("set_len", &file.path)?;
+        self.unsynced(|it| it.set_len(&file.path, &file.file, length));
         LinuxDisk.set_len(&file.file, length)
     }
 
     fn sync_data(&self, file: &FaultyFile) -> io::Result<()> {
-        self.change("sync", &file.path)
+        self.change("sync", &file.path)?;
+        self.unsynced(|it| it.synced(&file.file));
+        Ok(())
     }
 }

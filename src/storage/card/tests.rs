@@ -1,3 +1,4 @@
+mod cuts;
 mod folders;
 mod health;
 mod index;
@@ -92,6 +93,12 @@ impl Bench {
     fn boot_again(self) -> Bench {
         self.disk.heal();
         Bench::with(self.disk, self.settings)
+    }
+
+    /// A power cut, after which any part of what was not synced is on the card; and a boot.
+    fn cut_power(self, random: &mut Random) -> Bench {
+        self.disk.cut_power(&mut || random.below(2) == 0);
+        self.boot_again()
     }
 
     fn send(&mut self, command: Command) -> Vec<Event> {
@@ -224,6 +231,22 @@ impl Bench {
 
     fn entry(&self, camera: CameraId, number: u32) -> crate::storage::catalog::Entry {
         *self.catalog.lock().unwrap().folder(camera).unwrap().get(name(number)).unwrap()
+    }
+}
+
+/// Numbers that a seed repeats.
+struct Random(u64);
+
+impl Random {
+    fn of(seed: u64) -> Random {
+        Random(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 16) % limit
     }
 }
 

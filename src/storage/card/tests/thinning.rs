@@ -148,6 +148,21 @@ fn a_power_cut_at_any_call_loses_no_recording_and_doubles_none() {
 }
 
 #[test]
+fn a_copy_whose_head_reached_the_card_in_part_is_no_second_recording() {
+    let mut bench = bench();
+    let before = files(&bench);
+    for sectors in 1..4 {
+        let mut torn = vec![0xa5; 9_000];
+        torn[..512 * sectors].copy_from_slice(&before["000.mp4"][..512 * sectors]);
+        bench.put("0000.mp4", &torn);
+        bench = bench.boot_again();
+        bench.pass(20 * SECOND);
+        assert_eq!(bench.numbers(YARD), [0, 1, 2, 3, 4], "{sectors} sectors");
+        assert!(files(&bench) == before, "{sectors} sectors");
+    }
+}
+
+#[test]
 fn the_copy_is_durable_before_its_original_goes() {
     let mut bench = bench();
     bench.disk.log();
