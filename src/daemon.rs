@@ -40,6 +40,7 @@ pub mod marks;
 mod memory;
 mod motion;
 mod reload;
+mod signals;
 mod spans;
 mod station;
 mod tell;
@@ -55,6 +56,7 @@ use self::{
     desk::CardDesk,
     history::{History, Kind},
     reload::Reload,
+    signals::Signals,
     spans::Spans,
     wishes::Deletion,
 };
@@ -74,8 +76,7 @@ use crate::{
     },
     tool,
 };
-use async_signal::{Signal as UnixSignal, Signals};
-use smol::{LocalExecutor, future, stream::StreamExt as _};
+use smol::{LocalExecutor, future};
 use std::{
     cell::{Cell, RefCell},
     io,
@@ -171,7 +172,7 @@ pub fn run(
     config: Config,
     serve: impl FnOnce(&Rc<Daemon>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let signals = Signals::new([UnixSignal::Term, UnixSignal::Int, UnixSignal::Hup])?;
+    let signals = Signals::new()?;
     warn_of_left_over(&options.config_file);
     let clock = Clock::start(&options.socket.with_extension("clock"));
     let executor = Rc::new(LocalExecutor::new());
@@ -214,7 +215,7 @@ pub fn run(
 }
 
 impl Daemon {
-    async fn run(self: Rc<Self>, mut signals: Signals) {
+    async fn run(self: Rc<Self>, signals: Signals) {
         let executor = Rc::clone(&self.executor);
         runtime::spawn(&executor, Rc::clone(&self).follow_card());
         runtime::spawn(&executor, Rc::clone(&self).follow_clock());
@@ -224,37 +225,30 @@ impl Daemon {
         self.start_cameras(&executor);
         self.start_telling();
         let reloads = runtime::task(&executor, Rc::clone(&self).follow_reloads());
-        future::or(self.follow_signals(&mut signals), self.until_asked_to_end()).await;
+        let hangups = async {
+            loop {
+                signals.hangups.next().await;
+                self.reload.want();
+            }
+        };
+        future::or(hangups, self.until_asked_to_end(&signals.ends)).await;
         reloads.cancel().await;
         self.end.begun.raise();
         self.changed.notify();
-        future::or(self.close(), second_signal(&mut signals)).await;
+        future::or(self.close(), second_signal(&signals.ends)).await;
         self.end.done.raise();
         // Give the client that asked for the shutdown, and all others, their replies.
         let answered = self.busy.until(|busy| busy == 0);
         let _ = runtime::timeout(limits::LAST_ANSWERS_TIMEOUT, answered).await;
     }
 
-    /// Returns on SIGTERM or SIGINT.
-    async fn follow_signals(&self, signals: &mut Signals) {
-        while let Some(signal) = signals.next().await {
-            match signal {
-                Ok(UnixSignal::Hup) => {
-                    self.reload.want();
-                }
-                Ok(signal) => {
-                    log::info!("state=ending signal={signal:?}");
-                    break;
-                }
-                Err(error) => log::warn!("cannot read signals: {error}"),
-            }
-        }
-    }
-
-    /// Returns after [`Daemon::shut_down`].
-    async fn until_asked_to_end(&self) {
-        self.end.asked.raised().await;
-        log::info!("state=ending asked=shutdown");
+    /// Returns on SIGTERM or SIGINT, or after [`Daemon::shut_down`].
+    async fn until_asked_to_end(&self, ends: &signals::Signal) {
+        let asked = match self.end.asked.or_raised(ends.next()).await {
+            Some(()) => "signal",
+            None => "shutdown",
+        };
+        log::info!("state=ending asked={asked}");
     }
 
     fn start_cameras(self: &Rc<Self>, executor: &LocalExecutor<'static>) {
@@ -420,16 +414,12 @@ impl Daemon {
 }
 
 /// Returns on a second signal that is not an echo of the first.
-async fn second_signal(signals: &mut Signals) {
+async fn second_signal(ends: &signals::Signal) {
     let first = runtime::now();
-    while let Some(signal) = signals.next().await {
-        let insists = matches!(signal, Ok(UnixSignal::Term | UnixSignal::Int));
-        if insists && first.elapsed() > limits::SIGNAL_ECHO {
-            log::warn!("state=ended second signal: the last files are repaired at the next start");
-            return;
-        }
+    while first.elapsed() <= limits::SIGNAL_ECHO {
+        ends.next().await;
     }
-    future::pending().await
+    log::warn!("state=ended second signal: the last files are repaired at the next start");
 }
 
 /// Maps each new camera to the index of the old one that it continues.

@@ -15,7 +15,10 @@ pub use self::{
 };
 pub use async_process::{ChildStdin, ChildStdout, ExitStatus};
 
-use crate::{limits, runtime};
+use crate::{
+    limits,
+    runtime::{self, Flag},
+};
 use async_process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process_group};
 use smol::{
@@ -23,11 +26,14 @@ use smol::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
 };
 use std::{
+    cell::Cell,
     convert::Infallible,
     ffi::{OsStr, OsString},
     fmt, io,
     os::unix::process::CommandExt as _,
     path::PathBuf,
+    pin::Pin,
+    task::{Context, Waker},
     time::Duration,
 };
 
@@ -170,6 +176,7 @@ impl Program {
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         let mut command = Command::from(command);
         command.stdin(input.stdio()).stdout(output.stdio()).stderr(Stdio::piped());
+        REAPER.with(Reaper::begin);
         let child = command.kill_on_drop(true).spawn()?;
         let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         Ok(Process { child, group, log: Log::new(self.secrets.clone()), exit: None })
@@ -321,10 +328,43 @@ impl Pipe {
     }
 }
 
-/// Reaps children while it runs; otherwise async-process starts a thread for that. Kernels before
-/// 5.3 lack pidfd, so SIGCHLD is used there.
+/// Reaps the children that this thread starts; otherwise async-process starts a thread for that.
+/// Kernels before 5.3 lack pidfd, so SIGCHLD is used there, with a reactor of 60 KB: it begins with
+/// the first child.
 pub async fn reap() -> Infallible {
-    async_process::driver().await
+    let first = REAPER.with(|it| {
+        it.is_ready.set(true);
+        it.first.clone()
+    });
+    first.raised().await;
+    match REAPER.with(|it| it.driver.take()) {
+        Some(driver) => driver.await,
+        None => future::pending().await,
+    }
+}
+
+thread_local! {
+    static REAPER: Reaper = Reaper::default();
+}
+
+/// What [`reap`] waits for.
+#[derive(Default)]
+struct Reaper {
+    is_ready: Cell<bool>,
+    first: Flag,
+    driver: Cell<Option<Pin<Box<dyn Future<Output = Infallible>>>>>,
+}
+
+impl Reaper {
+    /// Before a child starts: async-process looks then whether its driver runs.
+    fn begin(&self) {
+        if self.is_ready.get() && !self.first.is_raised() {
+            let mut driver = Box::pin(async_process::driver());
+            let _ = driver.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            self.driver.set(Some(driver));
+            self.first.raise();
+        }
+    }
 }
 
 async fn feed(stdin: Option<ChildStdin>, input: &[u8]) {

@@ -155,7 +155,8 @@ fn a_program_that_takes_too_long_is_ended_with_its_own_children() {
 #[test]
 fn a_stop_is_a_wish_first_and_then_an_order() {
     // As in the daemon: a signal that is ignored, as in a shell's background, stays so in children.
-    let _signals = async_signal::Signals::new([async_signal::Signal::Int]).unwrap();
+    let (_received, sent) = std::os::unix::net::UnixStream::pair().unwrap();
+    signal_hook::low_level::pipe::register(signal_hook::consts::SIGINT, sent).unwrap();
     run(async || {
         let script =
             "trap 'echo bye >&2; exit 3' INT; echo ready >&2; while :; do sleep 0.01; done";

@@ -1,0 +1,43 @@
+//! The signals that a daemon is sent, each kind by a pair of sockets into which its handler writes.
+//!
+//! Spec: signal-safety(7).
+
+use crate::runtime::Async;
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    low_level::pipe,
+};
+use std::{ffi::c_int, io, os::unix::net::UnixStream};
+
+/// Those that are not ignored, from now on.
+pub(super) struct Signals {
+    /// SIGTERM and SIGINT.
+    pub(super) ends: Signal,
+    pub(super) hangups: Signal,
+}
+
+pub(super) struct Signal(Async<UnixStream>);
+
+impl Signals {
+    /// # Errors
+    /// The system refused a handler.
+    pub(super) fn new() -> io::Result<Signals> {
+        Ok(Signals { ends: Signal::of(&[SIGTERM, SIGINT])?, hangups: Signal::of(&[SIGHUP])? })
+    }
+}
+
+impl Signal {
+    fn of(numbers: &[c_int]) -> io::Result<Signal> {
+        let (received, sent) = UnixStream::pair()?;
+        for number in numbers {
+            pipe::register(*number, sent.try_clone()?)?;
+        }
+        Ok(Signal(Async::new(received)?))
+    }
+
+    /// Waits for the next one; several that come at once are one. Cancel-safe.
+    pub(super) async fn next(&self) {
+        // The other end lasts as long as the process, so an error is none of the connection.
+        while self.0.read(&mut [0; 16]).await.is_err() {}
+    }
+}
