@@ -213,7 +213,9 @@ def damage(image):
     lies beyond its end, the long part of a name without its short one, and a folder that has not got its name yet."""
     said = subprocess.run(["fsck.vfat", "-n", image], capture_output=True, text=True).stdout
     said = re.sub(r"^/recordings\.[0-9]+\n(  Contains a free cluster|  Expected a valid '\.\.?' entry).*\n(  Creating\.\n)?", "", said, flags=re.M)
-    return [line for line in said.splitlines() if not re.search(HARMLESS, line)]
+    # What is said of a file is indented below its name.
+    parts = [part.splitlines() for part in re.split(r"\n(?! )", said)]
+    return [part for part in parts if not all(re.search(HARMLESS, line) for line in part)]
 
 
 def is_clean(image):

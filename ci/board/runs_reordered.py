@@ -70,7 +70,7 @@ def over_states(setting, log, epochs, target, start, states, check):
                 old = [(write, peek(target, write, start)) for write in chosen]
                 for write in chosen:
                     write.apply(source, target, start)
-                what = f"flush {number} of {len(epochs)} and writes {[group.index(it) for it in chosen]} of {len(group)}"
+                what = f"flush {number} of {len(epochs)} and {described(chosen)} of {described(group)}"
                 check(setting, target, before, what)
                 for write, content in reversed(old):
                     target.seek((write.sector - start) * SECTOR)
@@ -79,6 +79,11 @@ def over_states(setting, log, epochs, target, start, states, check):
             for write in group:
                 write.apply(source, target, start)
     return tried
+
+
+def described(writes):
+    """Where they begin, in sectors of the partition, and how many they are."""
+    return [f"{write.sector - card.START}+{write.length // SECTOR}" for write in writes]
 
 
 def choices(random, group, wanted):
