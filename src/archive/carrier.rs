@@ -13,7 +13,9 @@ use crate::{
         question::question,
         url::Target,
     },
-    limits::{ARCHIVE_ANSWER_BYTES_MAX, ARCHIVE_CARD_WAIT, ARCHIVE_PIECE_BYTES, ARCHIVE_TIMEOUT},
+    limits::{
+        self, ARCHIVE_ANSWER_BYTES_MAX, ARCHIVE_CARD_WAIT, ARCHIVE_PIECE_BYTES, ARCHIVE_TIMEOUT,
+    },
     runtime::{self, Async},
     storage::disk::{Access, Disk as _, linux::LinuxDisk},
     web::Web,
@@ -31,6 +33,8 @@ pub(super) struct Carrier {
     folder: String,
     connector: Connector,
     authenticator: Authenticator,
+    /// Folders that the store had when it last took a recording, the newest at the end.
+    folders: Vec<String>,
     /// Of S3.
     region: Option<String>,
     piece_time: Duration,
@@ -72,6 +76,7 @@ impl Carrier {
             connector: Connector::new(&target),
             authenticator: Authenticator::new(target.credentials().cloned(), seed),
             target,
+            folders: Vec::new(),
             region: url.is_s3().then(|| settings.region.clone()),
             piece_time: Duration::from_secs(ARCHIVE_PIECE_BYTES as u64)
                 / u32::try_from(bytes_per_second).unwrap_or(u32::MAX),
@@ -90,6 +95,26 @@ impl Carrier {
 
     /// Brings a recording of so many bytes; returns false if the store had it.
     pub async fn carry(
+        &mut self,
+        errand: &mut Errand,
+        path: &Path,
+        bytes: u64,
+    ) -> Result<bool, Trouble> {
+        let folder = errand.folder().to_owned();
+        errand.folder_is_there = self.folders.contains(&folder);
+        let result = self.bring(errand, path, bytes).await;
+        if result.is_err() {
+            // It may be that one is gone.
+            self.folders.clear();
+        } else if !errand.folder_is_there {
+            let surplus = (self.folders.len() + 1).saturating_sub(limits::CAMERAS_MAX);
+            self.folders.drain(..surplus);
+            self.folders.push(folder);
+        }
+        result
+    }
+
+    async fn bring(
         &mut self,
         errand: &mut Errand,
         path: &Path,

@@ -22,6 +22,8 @@ pub(super) struct Errand {
     path: String,
     bytes: u64,
     step: Step,
+    /// It need not be made.
+    pub folder_is_there: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,7 +57,11 @@ pub(super) enum Refused {
 
 impl Errand {
     pub fn new(protocol: Protocol, path: String, bytes: u64) -> Errand {
-        Errand { protocol, path, bytes, step: Step::Look }
+        Errand { protocol, path, bytes, step: Step::Look, folder_is_there: false }
+    }
+
+    pub fn folder(&self) -> &str {
+        self.path.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
 
     pub fn request(&self) -> Request {
@@ -87,8 +93,8 @@ impl Errand {
                 return Ok(false);
             }
             (Step::Look, 200..=299 | 404 | 410) => match self.protocol {
-                Protocol::WebDav => Step::Folder(1),
-                Protocol::S3 => Step::Send,
+                Protocol::WebDav if !self.folder_is_there => Step::Folder(1),
+                _ => Step::Send,
             },
             // It exists (RFC 4918 §9.3.1).
             (Step::Folder(0), 200..=299 | 405) => Step::Send,
@@ -144,8 +150,7 @@ mod tests {
     }
 
     /// What is asked if the store answers so: `METHOD path`.
-    fn asked(protocol: Protocol, answers: &[(u16, Option<u64>)]) -> Vec<String> {
-        let mut errand = errand(protocol);
+    fn asked(mut errand: Errand, answers: &[(u16, Option<u64>)]) -> Vec<String> {
         let asked = answers.iter().map(|&(status, length)| {
             let Request { method, path, destination } = errand.request();
             let destination = destination.map(|it| [" ", &it].concat()).unwrap_or_default();
@@ -168,11 +173,15 @@ mod tests {
             ["MOVE ", PATH, ".part ", PATH].concat(),
             ["HEAD ", PATH, " end"].concat(),
         ];
-        assert_eq!(asked(Protocol::WebDav, &answers), expected);
+        assert_eq!(asked(errand(Protocol::WebDav), &answers), expected);
+        let known = Errand { folder_is_there: true, ..errand(Protocol::WebDav) };
+        let answers = [(404, None), (201, None), (201, None), (200, Some(1000))];
+        let expected: Vec<_> = expected.into_iter().filter(|it| !it.starts_with("MKCOL")).collect();
+        assert_eq!(asked(known, &answers), expected);
         let answers = [(404, None), (200, None), (200, Some(1000))];
         let expected =
             [["HEAD ", PATH].concat(), ["PUT ", PATH].concat(), ["HEAD ", PATH, " end"].concat()];
-        assert_eq!(asked(Protocol::S3, &answers), expected);
+        assert_eq!(asked(errand(Protocol::S3), &answers), expected);
     }
 
     #[test]

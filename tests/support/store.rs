@@ -1,5 +1,5 @@
-//! Stores for copies, each a process of its own: WebDAV by WsgiDAV, S3 by s3rver, which checks
-//! signatures; and a line to them that breaks in chosen ways.
+//! Stores for copies, each a process of its own: WebDAV by WsgiDAV, nginx and rclone, S3 by s3rver,
+//! which checks signatures; and a line to them that breaks in chosen ways.
 
 use super::{port::Port, wait_for};
 use std::{
@@ -9,49 +9,46 @@ use std::{
     net::{Shutdown, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
-use tempfile::TempDir;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// With Digest or Basic.
-    WebDav {
+    /// WebDAV, with Digest or Basic.
+    WsgiDav {
         digest: bool,
     },
+    Nginx,
+    Rclone,
     S3,
 }
 
 pub struct Store {
     kind: Kind,
-    directory: TempDir,
+    root: PathBuf,
     port: u16,
     child: Option<Child>,
     line: Line,
 }
 
 impl Store {
-    pub fn start(kind: Kind) -> Store {
+    pub fn start(kind: Kind, root: &Path) -> Store {
         let port = Port::closed().number();
-        let directory = tempfile::tempdir().unwrap();
-        fs::create_dir(directory.path().join("nvr")).unwrap();
+        fs::create_dir(root.join("nvr")).unwrap();
         let line = Line::to(port);
-        let mut store = Store { kind, directory, port, child: None, line };
+        let mut store = Store { kind, root: root.to_owned(), port, child: None, line };
         store.go_on();
         store
     }
 
     pub fn go_on(&mut self) {
         let top = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root = self.directory.path();
+        let root = &self.root;
         let mut command = Command::new("sh");
         match self.kind {
-            Kind::WebDav { digest } => {
+            Kind::WsgiDav { digest } => {
                 let config = root.join("wsgidav.json");
                 let text = serde_json::json!({
                     "host": "127.0.0.1", "port": self.port,
@@ -67,6 +64,26 @@ impl Store {
                     .arg(top.join("ci/python.sh"))
                     .args(["-c", run, "-q", "--config"])
                     .arg(config);
+            }
+            Kind::Nginx => {
+                fs::write(root.join("users"), "us er:{PLAIN}p@ss/w\n").unwrap();
+                let (config, port) = (root.join("nginx.conf"), self.port);
+                let text = format!(
+                    "daemon off; master_process off; pid ROOT/pid; error_log ROOT/error;
+                    events {{}} http {{ access_log off; client_body_temp_path ROOT/body;
+                    server {{ listen 127.0.0.1:{port}; client_max_body_size 0;
+                    auth_basic store; auth_basic_user_file ROOT/users;
+                    location /dav/ {{ alias ROOT/; dav_methods PUT DELETE MKCOL MOVE; }} }} }}"
+                );
+                fs::write(&config, text.replace("ROOT", root.to_str().unwrap())).unwrap();
+                command = Command::new("/usr/sbin/nginx");
+                command.args(["-e", "stderr", "-c"]).arg(config);
+            }
+            Kind::Rclone => {
+                command = Command::new("rclone");
+                let address = format!("127.0.0.1:{}", self.port);
+                command.args(["serve", "webdav", "--user", "us er", "--pass", "p@ss/w"]);
+                command.args(["--config", "", "--baseurl", "/dav", "--addr", &address]).arg(root);
             }
             Kind::S3 => {
                 command
@@ -91,19 +108,26 @@ impl Store {
     pub fn url(&self) -> String {
         let (address, line) = ("127.0.0.1", self.line.port);
         match self.kind {
-            Kind::WebDav { .. } => format!("http://us%20er:p%40ss%2Fw@{address}:{line}/dav/nvr/"),
+            Kind::WsgiDav { .. } | Kind::Nginx | Kind::Rclone => {
+                format!("http://us%20er:p%40ss%2Fw@{address}:{line}/dav/nvr/")
+            }
             Kind::S3 => format!("s3+http://S3RVER:S3RVER@{address}:{line}/nvr/cam"),
         }
     }
 
     pub fn behave(&self, behaviour: Behaviour) {
-        self.line.mode.store(behaviour as usize, Relaxed);
+        *self.line.behaviour.lock().unwrap() = behaviour;
+    }
+
+    /// How many requests of that method came.
+    pub fn asked(&self, method: &str) -> usize {
+        self.line.asked.lock().unwrap().iter().filter(|it| *it == method).count()
     }
 
     /// What it has, by name; parts too.
     pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
         let mut found = BTreeMap::new();
-        let mut folders = vec![self.directory.path().join("nvr")];
+        let mut folders = vec![self.root.join("nvr")];
         while let Some(folder) = folders.pop() {
             let Ok(entries) = fs::read_dir(folder) else { continue };
             for path in entries.map(|entry| entry.unwrap().path()) {
@@ -130,10 +154,10 @@ impl Drop for Store {
 }
 
 /// How the line behaves.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub enum Behaviour {
     Passes,
-    Answers503,
+    Answers(u16),
     /// After some bytes of a request's body.
     BreaksOff,
     /// 50 KB a second.
@@ -142,47 +166,56 @@ pub enum Behaviour {
 
 struct Line {
     port: u16,
-    mode: Arc<AtomicUsize>,
+    behaviour: Arc<Mutex<Behaviour>>,
+    /// The method of each request.
+    asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Line {
     fn to(store: u16) -> Line {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let mode = Arc::new(AtomicUsize::new(0));
-        let shared = Arc::clone(&mode);
+        let behaviour = Arc::new(Mutex::new(Behaviour::Passes));
+        let asked = Arc::<Mutex<Vec<String>>>::default();
+        let line = Line { port, behaviour: Arc::clone(&behaviour), asked: Arc::clone(&asked) };
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                let mode = shared.load(Relaxed);
-                thread::spawn(move || serve(client, store, mode));
+                let behaviour = *behaviour.lock().unwrap();
+                let asked = Arc::clone(&asked);
+                thread::spawn(move || serve(client, store, behaviour, &asked));
             }
         });
-        Line { port, mode }
+        line
     }
 }
 
-fn serve(mut client: TcpStream, store: u16, mode: usize) {
-    if mode == Behaviour::Answers503 as usize {
-        let _ = client.read(&mut [0; 4096]);
-        let _ = client.write_all(b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n");
+fn serve(mut client: TcpStream, store: u16, behaviour: Behaviour, asked: &Mutex<Vec<String>>) {
+    let mut piece = [0; 4096];
+    let Ok(mut count) = client.read(&mut piece) else { return };
+    let method = piece[..count].split(|byte| *byte == b' ').next().unwrap();
+    asked.lock().unwrap().push(String::from_utf8_lossy(method).into_owned());
+    if let Behaviour::Answers(status) = behaviour {
+        let answer = format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n");
+        let _ = client.write_all(answer.as_bytes());
         return;
     }
-    let Ok(server) = TcpStream::connect(("127.0.0.1", store)) else { return };
+    let Ok(mut server) = TcpStream::connect(("127.0.0.1", store)) else { return };
     let (mut back, mut to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
     thread::spawn(move || {
         let _ = std::io::copy(&mut back, &mut to);
         let _ = to.shutdown(Shutdown::Both);
     });
-    let (mut server, mut passed, mut piece) = (server, 0, [0; 4096]);
-    while let Ok(count) = client.read(&mut piece) {
+    let mut passed = 0;
+    while count > 0 {
         passed += count;
-        let is_broken = mode == Behaviour::BreaksOff as usize && passed > 16_000;
-        if count == 0 || is_broken || server.write_all(&piece[..count]).is_err() {
+        let is_broken = behaviour == Behaviour::BreaksOff && passed > 16_000;
+        if is_broken || server.write_all(&piece[..count]).is_err() {
             break;
         }
-        if mode == Behaviour::Slow as usize {
+        if behaviour == Behaviour::Slow {
             thread::sleep(Duration::from_millis(count as u64 / 50));
         }
+        count = client.read(&mut piece).unwrap_or(0);
     }
     let _ = client.shutdown(Shutdown::Both);
     let _ = server.shutdown(Shutdown::Both);
