@@ -379,6 +379,13 @@ pub const SHORT_SEGMENTS_AT_ONCE_MAX: u32 = 15;
 pub const SHORT_SEGMENT_INTERVAL: Duration = Duration::from_secs(4);
 /// 2 s, the smallest `segment_seconds`.
 pub const SHORT_SEGMENT_TICKS: Ticks = Ticks::from_seconds(2);
+/// Full segments smaller than [`SMALL_SEGMENT_BYTES`] that a camera may cause in a row, however fast
+/// its times run; beyond that they go on …
+pub const SMALL_SEGMENTS_AT_ONCE_MAX: u32 = 30;
+/// … but for one per interval: as many as the smallest `segment_seconds` makes in real time.
+pub const SMALL_SEGMENT_INTERVAL: Duration = Duration::from_secs(2);
+/// At this size [`FAT_RECORDINGS_MAX`] recordings fill a card of 32 GB.
+pub const SMALL_SEGMENT_BYTES: u64 = 1024 * 1024;
 
 // --- config ---------------------------------------------------------------------------------
 

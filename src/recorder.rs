@@ -280,6 +280,7 @@ impl Recorder {
                  bridges that",
             );
         }
+        self.allowance.fill(moment.now);
         loop {
             return match self.gather(ring) {
                 Gathered::Nothing => {
@@ -295,7 +296,7 @@ impl Recorder {
                 Gathered::Fragment if self.segment.as_ref().is_some_and(|it| it.is_open) => {
                     self.append(ring, buffers)
                 }
-                Gathered::Fragment if !self.allowance.take(moment.now) => {
+                Gathered::Fragment if !self.allowance.take() => {
                     self.leave_out(ring);
                     continue;
                 }

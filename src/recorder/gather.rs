@@ -45,7 +45,9 @@ impl Recorder {
                     self.lose_until(ring, number);
                     continue;
                 }
-                self.segment = Some(Segment::new(frame));
+                if let Some(ended) = self.segment.replace(Segment::new(frame)) {
+                    self.allowance.ended(&ended);
+                }
                 self.audio.begin(ring, frame.run, frame.presentation);
             } else if self.needs_key && !frame.is_key() {
                 self.lose_until(ring, number);

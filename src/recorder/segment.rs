@@ -52,6 +52,7 @@ impl Recorder {
             && (frame.run != segment.run
                 || !Arc::ptr_eq(&frame.parameter_sets, &segment.parameter_sets)
                 || frame.presentation - segment.presentation_start >= self.segment_length
+                    && self.allowance.lets_end(segment)
                 || segment.bytes > self.segment_bytes_max - self.segment_bytes_max / 16
                 || segment.is_open && self.audio.is_out_of_place(ring, frame.presentation))
     }

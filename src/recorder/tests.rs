@@ -312,6 +312,24 @@ fn a_camera_that_changes_with_every_frame_makes_thirty_short_files_a_minute() {
 }
 
 #[test]
+fn times_that_run_too_fast_fill_no_folder_with_small_files_and_nothing_is_lost() {
+    // Eight minutes of times within one.
+    for (bytes, expected) in [(100, 58..=60), (30_000, 240..=240)] {
+        let mut bench = Bench::started(1 << 20);
+        let begin = bench.wall;
+        for frame in 0..12_000 {
+            bench.wall = WallTime(begin.0 + frame * 5);
+            bench.frame(if frame % 50 == 0 { FrameKind::Key } else { FrameKind::Delta }, bytes);
+        }
+        bench.stop();
+        let files = bench.card.files.len();
+        assert!(expected.contains(&files), "{bytes} bytes: {files} files");
+        assert_eq!((bench.recorder.lost(), bench.recorder.too_short()), (0, 0));
+        assert!(bench.copies().iter().all(|copies| *copies == 1));
+    }
+}
+
+#[test]
 fn a_segment_waits_for_a_burst_to_end_that_tells_when_its_run_began() {
     let mut bench = Bench::started(1 << 20);
     bench.ring.origin.begin_run(1);
