@@ -117,7 +117,8 @@ impl<D: Disk> Card<D> {
         if let Some((camera, _)) = self.marks.waiting.front() {
             return self.write_marks(*camera, now);
         }
-        if self.marks.is_unread {
+        // One file after the other: too many spans would become one, and all between them be flagged.
+        if self.marks.is_unread && self.marks.spans.is_empty() {
             return self.read_marks(now);
         }
         let in_doubt = self.marks.logs.iter().position(|log| log.is_in_doubt);

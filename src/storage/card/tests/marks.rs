@@ -298,6 +298,23 @@ fn a_recording_that_a_power_cut_left_untold_is_told_at_the_next_start() {
 }
 
 #[test]
+fn marks_in_many_files_flag_no_recording_between_them_at_the_next_start() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    bench.record_minutes(0..60);
+    // A camera's marks of the first 16 minutes lie in one folder, those of the last 16 in another.
+    for (file, minutes) in [("gate/marks-000000-0.txt", 0..16), ("marks-000059-0.txt", 44..60)] {
+        let mut lines = Vec::new();
+        minutes.for_each(|minute| mark_at(minute * 60).write(&mut lines));
+        lines.resize(MARK_FILE_BYTES, b'\n');
+        bench.put(file, &lines);
+    }
+    let mut bench = bench.boot_again();
+    bench.pass(60 * SECOND);
+    assert_eq!(bench.events_of(YARD), (0..16).chain(44..60).collect::<Vec<_>>());
+}
+
+#[test]
 fn marks_made_before_the_clock_was_set_have_their_true_times_from_then_on_and_after_a_boot() {
     let mut bench = Bench::new();
     bench.pass(SECOND);
