@@ -41,11 +41,15 @@ impl Catalog {
         let began = stamp.began();
         let known = self.boots.iter().find(|(boot, _)| *boot == stamp.boot);
         let known = known.map(|(_, began)| *began);
+        // All folders date a boot alike, as its marks.
+        let mut doubts = self.folders.iter().flat_map(|it| &it.doubts);
+        let doubted = doubts.find(|doubt| doubt.boot == stamp.boot).map(|doubt| doubt.began);
         let Some(folder) = self.folder_mut(camera) else { return 0 };
         let (start, is_trusted) = match (stamp.clock, began, known) {
             (Clock::Trusted, ..) => (stamp.wall, true),
             (Clock::Untrusted, Some(_), Some(known)) => (stamp.after(known), true),
             (Clock::Untrusted, Some(began), None) => {
+                let began = doubted.unwrap_or(began);
                 let start = stamp.after(folder.doubt(name.number(), stamp.boot, began));
                 let is_own = start.0.abs_diff(stamp.wall.0) <= READING_MS;
                 (if is_own { stamp.wall } else { start }, false)
@@ -249,6 +253,17 @@ mod tests {
         catalog.learn(&right(1, 9 * HOUR));
         let at = |hours: i64| (TRUE_BOOT + hours * HOUR, true);
         assert_eq!(dates(&catalog, YARD)[..2], [at(1), at(2)]);
+    }
+
+    #[test]
+    fn two_folders_date_a_boot_alike_though_its_wrong_clock_was_set_between_them() {
+        let mut catalog = catalog(0..1);
+        let later = Stamp { wall: WallTime(500 * HOUR), ..wrong(1, 2 * HOUR) };
+        catalog.date(YARD, name(0), &wrong(1, HOUR));
+        catalog.date(GATE, name(0), &later);
+        assert_eq!(dates(&catalog, GATE), [(2 * HOUR, false)], "as marks of that boot");
+        catalog.learn(&right(1, 9 * HOUR));
+        assert_eq!(dates(&catalog, GATE), [(TRUE_BOOT + 2 * HOUR, true)]);
     }
 
     #[test]
