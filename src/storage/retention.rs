@@ -106,6 +106,12 @@ pub fn events_from(now: WallTime, event_days: u32) -> Option<WallTime> {
     (event_days > 0).then(|| WallTime(now.0.saturating_sub(span)))
 }
 
+/// The end of the newest recording in each folder whose clock was trusted: the latest of them.
+pub fn latest(folders: &[Folder]) -> WallTime {
+    let newest = |it: &Folder| ends(it, WallTime(i64::MIN)).peek().copied();
+    WallTime(folders.iter().filter_map(newest).max().unwrap_or(i64::MIN))
+}
+
 /// The oldest recording that is older than `thin_after_days` and may be reduced to its key frames;
 /// 0 days: none.
 ///

@@ -180,7 +180,8 @@ impl<D: Disk> Card<D> {
     }
 
     fn events_from(&self, now: Instant) -> Option<WallTime> {
-        let wall = self.wall_now(now)?;
+        // While the clock is not trusted, it is no earlier than the latest that was recorded.
+        let wall = self.wall_now(now).unwrap_or_else(|| retention::latest(self.list().folders()));
         retention::events_from(wall, self.settings.event_days)
     }
 

@@ -353,3 +353,17 @@ fn what_happened_stays_for_event_days_as_far_as_its_share_of_the_card_reaches() 
     assert!((28..=36).contains(&event), "{event} days: half of the card");
     assert!((3..=5).contains(&other), "{other} days");
 }
+
+#[test]
+fn what_happened_is_protected_before_the_clock_is_right_as_well() {
+    let mut bench = bench();
+    bench.settings.event_days = 20;
+    bench.card.mark(YARD, name(0), bench.now, |marks| marks.with(Marks::EVENT)).unwrap();
+    let mut bench = bench.boot_again();
+    bench.pass(SECOND);
+    bench.send(Command::Clock { wall: WallTime(0), clock: Clock::Untrusted, up_ms: 0 });
+    bench.pass(5 * SECOND);
+    bench.disk.set_total(1);
+    bench.card.ask_space().unwrap();
+    assert_eq!(deleted(&bench.open(YARD)), [1, 2, 3, 4, 0].map(|number| (0, number)));
+}
