@@ -413,7 +413,8 @@ async function begin() {
   try {
     const session = await api("GET", "/api/session");
     auth = session.auth;
-    if (session.auth !== "password" || (session.logged_in && session.password_set)) return;
+    // The feed may have been faster, and somebody types already.
+    if (session.auth !== "password" || (session.logged_in && session.password_set) || $("login").open) return;
     hideAll();
     login(session, enter);
   } catch {

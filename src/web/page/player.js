@@ -51,7 +51,11 @@ export class Player {
       for (const kind of ["timeupdate", "durationchange", "seeking", "progress"]) {
         video.addEventListener(kind, front(() => this.#show()));
       }
-      for (const kind of ["play", "pause"]) video.addEventListener(kind, front(() => this.#on.state()));
+      video.addEventListener("play", front(() => this.#on.state()));
+      video.addEventListener("pause", front(() => {
+        if (!video.ended) this.#takeBack();
+        this.#on.state();
+      }));
       video.addEventListener("seeking", front(() => this.#takeBack()));
       video.addEventListener("waiting", front(() => performance.now() >= this.#noteUntil && say($("player-note"), t`Loading…`)));
       for (const kind of ["playing", "seeked", "canplay"]) video.addEventListener(kind, front(() => this.#clear()));
@@ -198,7 +202,9 @@ export class Player {
       this.video.currentTime = now;
       return;
     }
-    const at = told + Math.floor((now - told) / apart + 0.01) * apart;
+    const passed = Math.floor((now - told) / apart + 0.01);
+    // Without a seek since, it is that picture, which may be shown a little before its time.
+    const at = told + (frame.isSought ? passed : Math.max(0, passed)) * apart;
     const time = at + (step + 0.5) * apart;
     if (time >= 0 && time < this.video.duration) this.video.currentTime = time;
     else this.show(this.#entry.camera, this.#entry.start_ms + time * 1000, { isPlaying: false }).catch((problem) => this.#say(problem));
@@ -206,10 +212,13 @@ export class Player {
 
   /** Notes when the picture that is shown begins, and how near pictures are to each other. */
   #watch(video) {
-    const frame = { at: null, apart: 1 };
+    const frame = { at: null, apart: 1, isSought: false };
     this.#frames.set(video, frame);
     let sent = [0];
-    video.addEventListener("seeking", () => (sent = [video.currentTime, sent[0]]));
+    video.addEventListener("seeking", () => {
+      sent = [video.currentTime, sent[0]];
+      frame.isSought = true;
+    });
     video.addEventListener("emptied", () => Object.assign(frame, { at: null, apart: 1 }));
     const look = (_, { mediaTime }) => {
       video.requestVideoFrameCallback(look);
@@ -217,7 +226,7 @@ export class Player {
       if (video.paused && sent.some((time) => Math.abs(time - mediaTime) < 1e-5)) return;
       const apart = Math.abs(mediaTime - (frame.at ?? mediaTime));
       if (apart > 0.001) frame.apart = Math.min(frame.apart, apart);
-      frame.at = mediaTime;
+      Object.assign(frame, { at: mediaTime, isSought: false });
     };
     video.requestVideoFrameCallback?.(look);
   }
@@ -388,7 +397,7 @@ export class Player {
     if (this.video.ended) this.#ended();
   }
 
-  /** Somebody seeks away in the very moment of handing over. */
+  /** Somebody pauses or seeks away in the very moment of handing over. */
   #takeBack() {
     if (!this.#handing) return;
     const [, other] = this.#videos;
@@ -404,6 +413,7 @@ export class Player {
     if (this.#handing) {
       const after = this.#after;
       this.#bring(after);
+      if (!this.#wantsPlay) this.pause();
       this.#gap(entry, after);
       return this.#on.settled();
     }

@@ -41,8 +41,10 @@ export class Record {
     });
   }
 
-  /** The dot with segment number and age; which of the buttons can be pressed. `shown`: the cameras that are meant. */
-  /** @param {Api.Status} status @param {Api.Camera[]} shown */
+  /**
+   * The dot with segment number and age; which of the buttons can be pressed. `shown`: the cameras that are meant.
+   * @param {Api.Status} status @param {Api.Camera[]} shown
+   */
   show(status, shown, age, isAll) {
     const recording = shown.filter((one) => one.recording);
     const wanted = shown.filter((one) => one.recording_wanted ?? one.recording);
