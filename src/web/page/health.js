@@ -38,7 +38,7 @@ export class Health {
     this.#labels = new Map(status.cameras.map(({ name, label }) => [name, label]));
     /** @type {any[]} */
     const facts = [card(status), ...status.cameras.map((camera) => oneCamera(camera, status)), stored(status, age),
-      this.#losses(status), memory(status), time(status, age)].filter(Boolean);
+      copies(status), this.#losses(status), memory(status), time(status, age)].filter(Boolean);
     const list = $("facts");
     while (list.children.length > facts.length) list.lastChild.remove();
     facts.forEach(([name, level, text], index) => {
@@ -149,6 +149,15 @@ function stored({ storage, cameras }, age) {
   if (storage.durable_age_ms == null) return [t`Stored`, "", t`The first seconds are on their way to the card.`];
   const seconds = Math.round((storage.durable_age_ms + age) / 1000);
   return [t`Stored`, seconds > LATE_S ? "warn" : "good", t`Last frame safely on the card ${seconds} s ago.`];
+}
+
+/** To the store, where there is one and it was asked. @param {Pick<Api.Status, "archive">} status */
+export function copies({ archive }) {
+  if (!archive?.state) return null;
+  const { reason, backlog, backlog_bytes } = archive;
+  const left = backlog ? t`${backlog} recordings to send, ${bytes(backlog_bytes)}.` : "";
+  if (reason) return [t`Copies`, "warn", `${sentence(reason)}. ${left}`.trim()];
+  return [t`Copies`, "good", left || t`The store has all recordings.`];
 }
 
 /** @param {Api.Status} status */
