@@ -56,7 +56,8 @@ impl Video {
             _ => None,
         });
         let (index, track, codec, transport) = found.next()?;
-        let depacketizer = Depacketizer::new(codec, &track.parameter_sets);
+        let depacketizer =
+            Depacketizer::new(codec, &track.parameter_sets).described(&track.format_parameters);
         let receiver = Receiver::new(track.payload_type, order(transport)).announced(track.ssrc);
         Some(Video {
             track: index,

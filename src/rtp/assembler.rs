@@ -484,7 +484,7 @@ const ZEROS: [u8; 16] = [0; 16];
 /// `forbidden_zero_bit` (H.264 §7.4.1, H.265 §7.4.2.2): bit errors, says who set it.
 const FORBIDDEN_BIT: u8 = 0x80;
 pub(super) const FRAGMENT_START: u8 = 0x80;
-const FRAGMENT_END: u8 = 0x40;
+pub(super) const FRAGMENT_END: u8 = 0x40;
 /// After so many of them in a row, a camera's end bits can be relied on.
 const ENDED_MIN: u8 = 16;
 /// After so many access units without a start code in a payload, 20 s of them, …

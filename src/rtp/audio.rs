@@ -166,8 +166,11 @@ fn access_units(
     let mut payload = Bytes(packet.payload);
     let header_bits = usize::from(payload.u16()?);
     let mut headers = Bits::new(payload.take(header_bits.div_ceil(8))?);
-    let one = usize::from(size_bits) + usize::from(index_bits);
-    let count = header_bits.checked_div(one)?;
+    let bits = |index| usize::from(size_bits) + usize::from(index);
+    let fits = |index: u8| header_bits.checked_rem(bits(index)) == Some(0);
+    // Quirk: headers of sizes alone where `indexLength` is missing (AMS32, bluenviron/gortsplib#114).
+    let index_bits = if !fits(index_bits) && fits(0) { 0 } else { index_bits };
+    let count = header_bits.checked_div(bits(index_bits))?;
     let mut timestamp = packet.timestamp;
     for _ in 0..count {
         let size = usize::try_from(headers.bits(size_bits)?).ok()?;

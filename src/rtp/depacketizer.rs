@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::{
     Lost, Packet,
     assembler::Assembler,
-    h264, h265,
+    h264,
+    h265::{self, OrderNumbers},
     start_codes::{next_size, split_at_start_codes},
 };
 use crate::{
@@ -69,6 +70,7 @@ pub enum DropCause {
 pub struct Depacketizer {
     assembler: Assembler,
     codec: Codec,
+    numbers: OrderNumbers,
 }
 
 impl Depacketizer {
@@ -76,7 +78,13 @@ impl Depacketizer {
     /// …).
     pub fn new(codec: Codec, sdp_parameter_sets: &[Vec<u8>]) -> Depacketizer {
         let sets = sdp_parameter_sets.iter().flat_map(|set| split_at_start_codes(set));
-        Depacketizer { assembler: Assembler::new(codec, sets), codec }
+        let assembler = Assembler::new(codec, sets);
+        Depacketizer { assembler, codec, numbers: OrderNumbers::Absent }
+    }
+
+    /// The same for a track whose `fmtp` parameters may announce decoding order numbers.
+    pub fn described(self, format_parameters: &str) -> Depacketizer {
+        Depacketizer { numbers: OrderNumbers::new(format_parameters), ..self }
     }
 
     /// Returns the other codec if a payload contains a sequence parameter set of that codec, which
@@ -115,7 +123,9 @@ impl Depacketizer {
         assembler.set_time(packet.timestamp);
         match self.codec {
             Codec::H264 => h264::handle_payload(packet.payload, assembler, sink),
-            Codec::H265 => h265::handle_payload(packet.payload, assembler, sink),
+            Codec::H265 => {
+                h265::handle_payload(packet.payload, self.numbers, assembler, sink);
+            }
         }
         if packet.marker {
             assembler.mark(sink);

@@ -1,34 +1,78 @@
 //! Payloads of H.265: single NAL units, aggregates, fragments.
 //!
-//! Spec: RFC 7798 §4. Neither decoding order numbers nor PACI packets are read: no known camera
-//! sends them.
+//! Spec: RFC 7798 §4. Decoding order numbers are passed over: what sends them sends in decoding
+//! order. PACI packets, which no known camera sends, are malformed.
 
 use super::{
     DropCause, Sink,
-    assembler::{Assembler, FRAGMENT_START},
+    assembler::{Assembler, FRAGMENT_END, FRAGMENT_START},
     making::begin,
     start_codes::{next_size, starts_with_start_code},
 };
 use crate::bits::Bytes;
 
-pub(super) fn handle_payload(payload: &[u8], assembler: &mut Assembler, sink: &mut dyn Sink) {
+/// Whether NAL units have decoding order numbers (§4.4: where `sprop-max-don-diff` is above 0).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum OrderNumbers {
+    Absent,
+    Present,
+}
+
+impl OrderNumbers {
+    /// As `fmtp` says.
+    pub(super) fn new(format_parameters: &str) -> OrderNumbers {
+        let is_above_0 = |parameter: &str| {
+            let (name, value) = parameter.split_once('=')?;
+            (name.trim() == "sprop-max-don-diff").then(|| value.trim().parse().unwrap_or(0) > 0u16)
+        };
+        match format_parameters.split(';').find_map(is_above_0) {
+            Some(true) => OrderNumbers::Present,
+            _ => OrderNumbers::Absent,
+        }
+    }
+
+    /// Passes over one of so many bytes.
+    fn skip(self, bytes: usize, rest: &mut Bytes<'_>) -> Option<()> {
+        match self {
+            OrderNumbers::Absent => Some(()),
+            OrderNumbers::Present => rest.take(bytes).map(|_| ()),
+        }
+    }
+}
+
+pub(super) fn handle_payload(
+    payload: &[u8],
+    numbers: OrderNumbers,
+    assembler: &mut Assembler,
+    sink: &mut dyn Sink,
+) {
     if payload.is_empty() {
         return;
     }
     if starts_with_start_code(payload) {
         return assembler.nal(payload, sink);
     }
-    if read(payload, assembler, sink).is_none() {
+    if read(payload, numbers, assembler, sink).is_none() {
         assembler.refuse(DropCause::Malformed, sink);
     }
 }
 
-fn read(payload: &[u8], assembler: &mut Assembler, sink: &mut dyn Sink) -> Option<()> {
+fn read(
+    payload: &[u8],
+    numbers: OrderNumbers,
+    assembler: &mut Assembler,
+    sink: &mut dyn Sink,
+) -> Option<()> {
     let mut rest = Bytes(payload);
     let header = rest.array()?;
     match header[0] >> 1 & 0x3f {
-        AP => aggregate(rest, assembler, sink),
-        FU => fragment(header, rest, assembler, sink),
+        AP => aggregate(rest, numbers, assembler, sink),
+        FU => fragment(header, rest, numbers, assembler, sink),
+        0..AP if numbers == OrderNumbers::Present => {
+            numbers.skip(DONL_BYTES, &mut rest)?;
+            assembler.fragment(FRAGMENT_START | FRAGMENT_END, &header, rest.0, sink);
+            Some(())
+        }
         0..AP => {
             assembler.nal(payload, sink);
             Some(())
@@ -39,9 +83,18 @@ fn read(payload: &[u8], assembler: &mut Assembler, sink: &mut dyn Sink) -> Optio
 }
 
 /// AP (§4.4.2): NAL units behind their lengths.
-fn aggregate(mut rest: Bytes<'_>, assembler: &mut Assembler, sink: &mut dyn Sink) -> Option<()> {
+fn aggregate(
+    mut rest: Bytes<'_>,
+    numbers: OrderNumbers,
+    assembler: &mut Assembler,
+    sink: &mut dyn Sink,
+) -> Option<()> {
+    numbers.skip(DONL_BYTES, &mut rest)?;
     while let Some(size) = next_size(&mut rest) {
         assembler.nal(rest.take(size)?, sink);
+        if numbers.skip(DOND_BYTES, &mut rest).is_none() {
+            break;
+        }
     }
     Some(())
 }
@@ -50,10 +103,14 @@ fn aggregate(mut rest: Bytes<'_>, assembler: &mut Assembler, sink: &mut dyn Sink
 fn fragment(
     header: [u8; 2],
     mut rest: Bytes<'_>,
+    numbers: OrderNumbers,
     assembler: &mut Assembler,
     sink: &mut dyn Sink,
 ) -> Option<()> {
     let fragment_header = rest.u8()?;
+    if fragment_header & FRAGMENT_START != 0 {
+        numbers.skip(DONL_BYTES, &mut rest)?;
+    }
     let nal_header = [header[0] & 0x81 | (fragment_header & 0x3f) << 1, header[1]];
     assembler.fragment(fragment_header & 0xc0, &nal_header, rest.0, sink);
     Some(())
@@ -77,6 +134,9 @@ pub(super) fn first_fragment(payload: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
+/// The first number of a packet, and the difference of each further one.
+const DONL_BYTES: usize = 2;
+const DOND_BYTES: usize = 1;
 const AP: u8 = 48;
 const FU: u8 = 49;
 const PACI: u8 = 50;

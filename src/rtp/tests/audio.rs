@@ -64,6 +64,14 @@ fn low_bit_rate_mode_has_short_headers() {
 }
 
 #[test]
+fn headers_of_sizes_alone_are_told_by_their_length() {
+    let parameters = "streamtype=3;profile-level-id=14;mode=AAC-hbr;config=1190;sizeLength=13";
+    let mut aac = AudioDepacketizer::new("mpeg4-generic", 48_000, 2, parameters).unwrap();
+    let heard = heard(&mut aac, &[(&[0, 13, 0, 3 << 3, 1, 2, 3], 0, true)]);
+    assert_eq!((heard.frames, heard.drops.len()), (vec![(0, 1024, vec![1, 2, 3])], 0));
+}
+
+#[test]
 fn a_fragmented_access_unit_comes_whole_or_not_at_all() {
     let parts: [(&[u8], u32, bool); 2] =
         [(b"\0\x10\0\x28abc", 7, false), (b"\0\x10\0\x28de", 7, true)];

@@ -1,4 +1,5 @@
 use super::*;
+use crate::rtp::h265::OrderNumbers;
 
 /// x265, 720p.
 const VPS: &[u8] = &[
@@ -87,6 +88,38 @@ fn every_way_to_pack_nal_units_gives_the_same_unit() {
         feed(&mut run, 10, payloads);
         assert_eq!(run.out.nals(), std::slice::from_ref(&whole), "way {index}");
         assert_eq!(run.out.drops, []);
+    }
+}
+
+/// RFC 7798 §4.4; a camera sends them, says ngraziano/SharpRTSP#94.
+#[test]
+fn decoding_order_numbers_are_no_part_of_a_nal_unit() {
+    let whole = [SEI.to_vec(), slice(IDR), further_slice(IDR)];
+    let single = |nal: &Vec<u8>| [&nal[..2], &[0, 5], &nal[2..]].concat();
+    let mut aggregate = vec![48 << 1, 1, 0, 5];
+    for (index, nal) in whole.iter().enumerate() {
+        aggregate.extend_from_slice(if index == 0 { &[] } else { &[0] });
+        aggregate.extend_from_slice(&(nal.len() as u16).to_be_bytes());
+        aggregate.extend_from_slice(nal);
+    }
+    let mut fu = vec![single(&whole[0])];
+    for nal in &whole[1..] {
+        let mut all = fragments(nal, 7);
+        all[0].splice(3..3, [0, 6]);
+        fu.extend(all);
+    }
+    for (index, payloads) in
+        [whole.iter().map(single).collect(), vec![aggregate], fu].iter().enumerate()
+    {
+        let mut run = Run::new(Codec::H265, &[VPS, SPS, PPS]);
+        run.depacketizer = run.depacketizer.described("tx-mode=SRST; sprop-max-don-diff = 2");
+        feed(&mut run, 10, payloads);
+        feed(&mut run, 20, &[single(&slice(IDR))]);
+        assert_eq!(run.out.nals()[..1], [&whole[..]], "way {index}");
+        assert_eq!(run.out.drops, []);
+    }
+    for none in ["", "sprop-max-don-diff=0", "sprop-max-don-diff=x"] {
+        assert_eq!(OrderNumbers::new(none), OrderNumbers::Absent, "{none}");
     }
 }
 
