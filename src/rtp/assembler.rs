@@ -29,7 +29,8 @@ pub(super) struct Assembler {
     pictures: Pictures,
     unit: Unit,
     nal: Nal,
-    /// Fragmented NAL units in a row that had their end bit.
+    /// Fragmented NAL units in a row that had their start bit, and their end bit.
+    started: u8,
     ended: u8,
     /// Access units in a row without a start code in a payload.
     clean: u32,
@@ -48,6 +49,7 @@ impl Assembler {
             pictures: Pictures::default(),
             unit: Unit::default(),
             nal: Nal::default(),
+            started: 0,
             ended: 0,
             clean: 0,
             parameter_set: Vec::new(),
@@ -166,10 +168,17 @@ impl Assembler {
     /// them, the header of the whole, and bytes that may be none.
     ///
     /// Quirk: FU type that changes mid-unit. The first fragment's counts. Quirk: no start bit. Where what
-    /// came directly before is whole, this is a beginning.
+    /// came directly before is whole, this is a beginning, unless the camera's start bits can be relied
+    /// on: then it left the first fragment out.
     pub(super) fn fragment(&mut self, bits: u8, header: &[u8], bytes: &[u8], sink: &mut dyn Sink) {
-        let begins = self.nal.target == Target::Closed && self.nal.is_whole;
-        if bits & FRAGMENT_START != 0 || begins {
+        let starts = bits & FRAGMENT_START != 0;
+        let mut begins = self.nal.target == Target::Closed && self.nal.is_whole;
+        if starts {
+            self.started = self.started.saturating_add(1);
+        } else if begins && std::mem::take(&mut self.started) >= BITS_MIN {
+            (begins, self.nal.is_whole) = (false, false);
+        }
+        if starts || begins {
             self.miss_end(sink);
             self.nal_begin(sink);
             self.nal_append(header, sink);
@@ -190,7 +199,7 @@ impl Assembler {
         if self.nal.target == Target::Closed {
             return;
         }
-        if std::mem::take(&mut self.ended) >= ENDED_MIN {
+        if std::mem::take(&mut self.ended) >= BITS_MIN {
             self.abandon_nal(sink);
             self.drop_unit(DropCause::Malformed, sink);
         }
@@ -485,8 +494,8 @@ const ZEROS: [u8; 16] = [0; 16];
 const FORBIDDEN_BIT: u8 = 0x80;
 pub(super) const FRAGMENT_START: u8 = 0x80;
 pub(super) const FRAGMENT_END: u8 = 0x40;
-/// After so many of them in a row, a camera's end bits can be relied on.
-const ENDED_MIN: u8 = 16;
+/// After so many of them in a row, a camera's start bits, or its end bits, can be relied on.
+const BITS_MIN: u8 = 16;
 /// After so many access units without a start code in a payload, 20 s of them, …
 pub(super) const CLEAN_MIN: u32 = 500;
 /// … it is looked for in the first bytes of a payload alone: more than an SPS has.

@@ -315,6 +315,31 @@ fn no_start_bit_on_the_first_fragment() {
     assert_eq!(run.out.times(), [10, 20, 40]);
 }
 
+/// The numbers go on: the camera left the fragment out before it numbered its packets.
+#[test]
+fn a_fragmented_unit_without_its_beginning_is_not_whole_where_all_others_had_one() {
+    for (before, is_whole) in [(3, true), (16, false)] {
+        let mut run = run();
+        for time in 0..before {
+            for piece in fragments(&idr(), 10) {
+                run.packet(time * 3600, Mark::Clear, &piece);
+            }
+        }
+        let mut pieces = fragments(&idr(), 10);
+        pieces[0][1] &= 0x7f;
+        let cut = before * 3600;
+        for (index, piece) in pieces.iter().enumerate() {
+            let marker = if index + 1 == pieces.len() { Mark::Set } else { Mark::Clear };
+            run.packet(cut, marker, piece);
+        }
+        run.packet(cut + 3600, Mark::Set, &idr()).packet(cut + 7200, Mark::Set, &idr()).end();
+        assert_eq!(run.out.times().contains(&cut), is_whole, "{before}");
+        assert!(run.out.times().contains(&(cut + 3600)));
+        let drops: &[DropCause] = if is_whole { &[] } else { &[DropCause::Malformed] };
+        assert_eq!(run.out.drops, drops, "{before}");
+    }
+}
+
 #[test]
 fn no_end_bit_on_the_last_fragment() {
     let mut run = proven_run();
