@@ -227,6 +227,24 @@ fn annex_b_start_codes_inside_an_rtp_payload() {
     }
 }
 
+/// roleoroleo/yi-hack-MStar#593: fragments of NAL units of type 0, each a picture with its sets.
+#[test]
+fn an_annex_b_stream_in_fragments_of_type_0() {
+    let mut run = run();
+    for time in [10, 20, 30] {
+        let stream = [&[0, 0, 1], SPS, &[0, 0, 0, 1], PPS, &[0, 0, 1], &idr()].concat();
+        let last = stream.len().div_ceil(9) - 1;
+        for (index, piece) in stream.chunks(9).enumerate() {
+            let start = if index == 0 { 0x80 } else { 0 };
+            let (end, marker) = if index == last { (0x40, Mark::Set) } else { (0, Mark::Clear) };
+            run.packet(time, marker, &[&[0x1c, start | end], piece].concat());
+        }
+    }
+    run.end();
+    assert_eq!(run.out.nals(), [[idr()], [idr()], [idr()]]);
+    assert_eq!(run.out.drops, []);
+}
+
 #[test]
 fn annex_b_start_codes_that_come_late_are_found_from_the_first_one_at_a_payload_s_beginning_on() {
     let mut run = run();
