@@ -8,6 +8,7 @@
 //! ├─ ladder    ways to log in, one after the other
 //! ├─ answer    what the answers to requests mean
 //! ├─ notice    what detectors say
+//! ├─ pull      a subscription to them
 //! └─ place     URLs in answers, whose host is not believed
 //! ```
 //!
@@ -19,6 +20,7 @@ pub mod ladder;
 pub mod notice;
 pub mod place;
 pub mod probe;
+pub mod pull;
 pub mod soap;
 
 use crate::xml::{Event, Reader};

@@ -1,13 +1,16 @@
 //! Motion seen in a camera's JPEG, or by the camera's own detectors: it becomes a mark, and what is watched is known.
 
 use crate::support::{Nvr, SHORT_SEGMENTS, config, http::ask, wait_for};
-use camera::{Camera, Clip, Metadata, Options, Pictures};
+use camera::{Auth, Camera, Clip, Metadata, Options, Pictures, Scheme};
 use serde_json::Value;
 use smolnvr::http::websocket;
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     process::Command,
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
 };
 
 /// A grey picture with a dark box so far from the left, by FFmpeg.
@@ -186,4 +189,125 @@ fn a_camera_that_refuses_its_metadata_is_recorded_all_the_same() {
         nvr.wait_for_log("motion=blind error=");
         nvr.wait_for_log("camera=yard file=002.mp4 closed");
     }
+}
+
+/// A camera's ONVIF side, with Digest: says each of `said` once, and waits while there is nothing to say.
+struct Events {
+    port: u16,
+    said: Arc<Mutex<Vec<String>>>,
+    /// The names of all requests.
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Events {
+    fn start() -> Events {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let events = Events { port, said: Arc::default(), asked: Arc::default() };
+        let (said, asked) = (Arc::clone(&events.said), Arc::clone(&events.asked));
+        thread::spawn(move || {
+            for socket in listener.incoming().map_while(Result::ok) {
+                let (said, asked) = (Arc::clone(&said), Arc::clone(&asked));
+                thread::spawn(move || answer(&socket, port, &said, &asked));
+            }
+        });
+        events
+    }
+
+    fn count(&self, name: &str) -> usize {
+        self.asked.lock().unwrap().iter().filter(|it| *it == name).count()
+    }
+}
+
+fn answer(
+    mut socket: &TcpStream,
+    port: u16,
+    said: &Mutex<Vec<String>>,
+    asked: &Mutex<Vec<String>>,
+) {
+    let mut reader = BufReader::new(socket);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head).unwrap_or(0) == 0 {
+            return;
+        }
+    }
+    let length =
+        head.split("Content-Length: ").nth(1).map_or("0", |it| it.split("\r\n").next().unwrap());
+    let mut body = vec![0; length.parse().unwrap()];
+    reader.read_exact(&mut body).unwrap();
+    let body = String::from_utf8(body).unwrap();
+    let name = body.split("XMLSchema\"><").nth(1).unwrap_or_default().split(' ').next().unwrap();
+    let is_open =
+        name == "GetSystemDateAndTime" || head.contains("Authorization: Digest username=\"admin\"");
+    asked.lock().unwrap().push(if is_open { name.to_owned() } else { "refused".to_owned() });
+    let (status, fields, answer) = match name {
+        _ if !is_open => (
+            "401 Unauthorized",
+            "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\"\r\n",
+            String::new(),
+        ),
+        "GetServices" => (
+            "200 OK",
+            "",
+            format!(
+                "<Service><Namespace>http://www.onvif.org/ver10/events/wsdl</Namespace>\
+             <XAddr>http://10.9.9.9:{port}/events</XAddr></Service>"
+            ),
+        ),
+        "CreatePullPointSubscription" => (
+            "200 OK",
+            "",
+            format!(
+                "<SubscriptionReference><Address>http://0.0.0.0:{port}/pull/1</Address></SubscriptionReference>\
+             <CurrentTime>2026-11-30T06:00:00Z</CurrentTime><TerminationTime>2026-11-30T06:05:00Z</TerminationTime>"
+            ),
+        ),
+        "PullMessages" => {
+            assert!(head.starts_with("POST /pull/1 "), "{head}");
+            let messages = loop {
+                let messages = std::mem::take(&mut *said.lock().unwrap());
+                if !messages.is_empty() {
+                    break messages;
+                }
+                // A client that has gone wants nothing any more.
+                socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+                if socket.peek(&mut [0]).is_ok_and(|count| count == 0) {
+                    return;
+                }
+            };
+            ("200 OK", "", messages.concat())
+        }
+        _ => ("200 OK", "", String::new()),
+    };
+    let answer = format!("<Envelope><Body>{answer}</Body></Envelope>");
+    let length = answer.len();
+    let _ = write!(socket, "HTTP/1.1 {status}\r\n{fields}Content-Length: {length}\r\n\r\n{answer}");
+}
+
+#[test]
+fn where_there_is_no_metadata_track_a_camera_is_subscribed_to_and_the_subscription_is_ended() {
+    let events = Events::start();
+    let auth = Auth::new(Scheme::Digest, "admin", "secret");
+    let camera = Camera::builder().auth(auth).stream("cam", Clip::built_in()).start().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let url = camera.url("cam").replace("rtsp://", "rtsp://admin:secret@");
+    let text = config(directory.path(), SHORT_SEGMENTS, &[("yard", &url)]);
+    let keys = format!(
+        "[[camera]]\nsnapshot = \"http://127.0.0.1:{}/image.jpg\"\nmotion = \"onvif\"",
+        events.port
+    );
+    let nvr = Nvr::start_with(directory, &text.replace("[[camera]]", &keys), &[]);
+    let address = nvr.web_address();
+    wait_for("something is watched", || !marks(&address, "watched").is_empty());
+    assert_eq!(marks(&address, "motion"), [] as [Value; 0]);
+    events.said.lock().unwrap().push(metadata("VideoSource/MotionAlarm", "Changed", true));
+    wait_for("motion", || !marks(&address, "motion").is_empty());
+    assert_eq!(marks(&address, "motion")[0]["source"], "onvif");
+    events.said.lock().unwrap().push(metadata("VideoSource/MotionAlarm", "Changed", false));
+    wait_for("motion has ended", || marks(&address, "motion")[0]["end_ms"].is_i64());
+    assert_eq!(events.count("refused"), 1, "one challenge");
+    assert_eq!(events.count("CreatePullPointSubscription"), 1);
+    nvr.reconfigure(&nvr.config_text().replace("\"onvif\"", "\"off\""));
+    wait_for("it is ended", || events.count("Unsubscribe") == 1);
 }

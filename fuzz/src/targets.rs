@@ -20,6 +20,7 @@ mod mp4_repair;
 mod mp4_scan;
 mod mqtt;
 mod names;
+mod onvif;
 mod opus;
 mod parameter_sets;
 mod password;
@@ -71,6 +72,7 @@ pub static TARGETS: &[Target] = &[
     Target::of("mqtt", mqtt::mqtt, 2, 512),
     Target::of("websocket", websocket::websocket, 4, 128),
     Target::of("xml", xml::xml, 8, 256).words(xml::WORDS),
+    Target::of("onvif", onvif::onvif, 8, 512).words(onvif::WORDS),
     Target::of("mountinfo", mountinfo::mountinfo, 2, 64).words(mountinfo::WORDS),
 ];
 

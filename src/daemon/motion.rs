@@ -4,7 +4,7 @@
 //! motion.rs      what is said of it
 //! ├─ pictures    looks at the camera's small JPEG twice a second
 //! ├─ analytics   listens to majestic's own detectors
-//! └─ onvif       listens to a camera's own detectors
+//! └─ onvif       listens to a camera's own detectors, by two ways
 //! ```
 //! What is watched is marked too, so that an hour without motion is told from one without a look.
 //! Knows nothing of: how motion is seen, where marks go.
@@ -42,7 +42,7 @@ pub(super) struct Watch {
 enum Eye {
     Pictures(Pictures),
     Analytics(Analytics),
-    Onvif(Onvif),
+    Onvif(Box<Onvif>),
 }
 
 /// What was said last.
@@ -60,7 +60,7 @@ impl Watch {
             Motion::Off => return None,
             Motion::Jpeg => ("jpeg", Eye::Pictures(Pictures::new(camera, seed))),
             Motion::Majestic => ("majestic", Eye::Analytics(Analytics::new(camera, seed))),
-            Motion::Onvif => ("onvif", Eye::Onvif(Onvif::default())),
+            Motion::Onvif => ("onvif", Eye::Onvif(Box::new(Onvif::new(camera, seed)))),
         };
         Some(Watch {
             camera: camera.name.as_str().to_owned(),
@@ -82,6 +82,9 @@ impl Watch {
         };
         // On the heap, since its size is that of the largest eye.
         self.stop.or_raised(Box::pin(watching)).await;
+        if let Eye::Onvif(onvif) = &self.eye {
+            Box::pin(onvif.unsubscribe()).await;
+        }
     }
 
     /// What the camera's metadata track is for.

@@ -6,7 +6,6 @@ use super::{Camera, Stream, connect};
 use crate::{
     clock,
     http::{
-        question::question,
         response::Response,
         url::{Credentials, HTTP_PORT, RTSP_PORT, Target},
     },
@@ -51,7 +50,7 @@ pub(super) enum Certainty {
 
 /// Whether a device service answers at this place; `None` if something else does, or nothing.
 pub(super) fn device_service(ip: IpAddr, place: &Place, until: Instant) -> Option<Certainty> {
-    let question = soap::envelope(&device_request("GetSystemDateAndTime"), None);
+    let question = soap::envelope("", &device_request("GetSystemDateAndTime"), None);
     let left = until.checked_duration_since(runtime::now()).filter(|left| !left.is_zero())?;
     drop(connect(ip, place.port, GUESS_LIMIT.min(left))?);
     let until = until.min(runtime::now() + GUESS_PATIENCE);
@@ -77,7 +76,7 @@ impl Lookup {
     pub fn ask(&mut self, camera: &mut Camera) -> usize {
         let device = self.device.clone();
         // Without credentials: the clock is needed to make them.
-        let question = soap::envelope(&device_request("GetSystemDateAndTime"), None);
+        let question = soap::envelope("", &device_request("GetSystemDateAndTime"), None);
         let reply = post(self.ip, &device, &question, None, self.deadline);
         if let Some(told) = reply.and_then(|reply| answer::clock(&reply.document)) {
             self.ladder.set_offset_ms(told.0 - clock::now().0);
@@ -119,12 +118,12 @@ impl Lookup {
         ] {
             let document = self.call(&device, &request(name, DEVICE, &[what]));
             let services = document.map(|it| answer::services(&it)).unwrap_or_default();
-            if services != Services::default() {
+            if services.media.is_some() || services.media2.is_some() {
                 return services;
             }
         }
         let guess = Place { port: device.port, path: MEDIA_SERVICE.to_owned() };
-        Services { media: Some(guess.at("x", "http", 0)), media2: None }
+        Services { media: Some(guess.at("x", "http", 0)), ..Services::default() }
     }
 
     /// The streams: of Media2, which alone lists H.265; or of Media, as some cameras list Media2 and
@@ -194,7 +193,7 @@ impl Lookup {
         while !self.ladder.is_over() && runtime::now() < self.deadline {
             let Dress { authorization, token } =
                 self.ladder.dress(&place.path, nonce(), clock::now());
-            let question = soap::envelope(body, token.as_ref());
+            let question = soap::envelope("", body, token.as_ref());
             let Reply { status, challenges, document } =
                 post(self.ip, place, &question, authorization.as_deref(), self.deadline)?;
             match soap::kind(status, &document) {
@@ -227,13 +226,7 @@ fn post(
 ) -> Option<Reply> {
     let url = place.at(&ip.to_string(), "http", HTTP_PORT);
     let target = Target::http(&url).ok()?;
-    let fields = [
-        ("Content-Type", "application/soap+xml; charset=utf-8"),
-        ("Content-Length", &envelope.len().to_string()),
-        ("Connection", "close"),
-        ("Authorization", authorization.unwrap_or_default()),
-    ];
-    let question = question("POST", &place.path, target.authority(), &fields) + envelope;
+    let question = soap::post(&place.path, target.authority(), authorization, envelope);
     let exchange = || exchange(ip, place.port, question.as_bytes(), until);
     let response = exchange().or_else(exchange)?;
     let (status, challenges) = (response.status, response.challenges.clone());

@@ -31,11 +31,12 @@ pub fn clock(document: &[u8]) -> Option<WallTime> {
     })
 }
 
-/// Where a camera's media services are, as it wrote them.
+/// Where a camera's services for media and events are, as it wrote them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Services {
     pub media: Option<String>,
     pub media2: Option<String>,
+    pub events: Option<String>,
 }
 
 /// The answer to `GetServices`, or to `GetCapabilities`.
@@ -48,10 +49,14 @@ pub fn services(document: &[u8]) -> Services {
         ([.., "Service", "XAddr"], Event::Text(text)) => match namespace.as_str() {
             MEDIA => services.media = Some(text.clone().into_owned()),
             MEDIA2 => services.media2 = Some(text.clone().into_owned()),
+            EVENTS => services.events = Some(text.clone().into_owned()),
             _ => {}
         },
         ([.., "Capabilities", "Media", "XAddr"], Event::Text(text)) => {
             services.media = Some(text.clone().into_owned());
+        }
+        ([.., "Capabilities", "Events", "XAddr"], Event::Text(text)) => {
+            services.events = Some(text.clone().into_owned());
         }
         _ => {}
     });
@@ -169,5 +174,6 @@ const VIDEO_1: &str = "VideoEncoderConfiguration";
 const VIDEO_2: &str = "VideoEncoder";
 const CLOCK_FIELDS: [&str; 6] = ["Year", "Month", "Day", "Hour", "Minute", "Second"];
 pub const DEVICE: &str = "http://www.onvif.org/ver10/device/wsdl";
+pub const EVENTS: &str = "http://www.onvif.org/ver10/events/wsdl";
 pub const MEDIA: &str = "http://www.onvif.org/ver10/media/wsdl";
 pub const MEDIA2: &str = "http://www.onvif.org/ver20/media/wsdl";

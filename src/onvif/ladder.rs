@@ -69,6 +69,12 @@ impl Ladder {
         self.offset_ms = offset_ms;
     }
 
+    /// Forgets refusals, long after them.
+    pub fn begin_anew(&mut self) {
+        (self.refusals, self.is_over, self.is_locked) = (0, false, false);
+        self.way = if self.is_proven { self.way } else { Way::Nothing };
+    }
+
     /// Whether there are no more requests to be sent: the credentials are wrong.
     pub fn is_over(&self) -> bool {
         self.is_over

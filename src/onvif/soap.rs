@@ -1,10 +1,14 @@
 //! SOAP: a request out, and what kind of answer came in.
 //!
 //! Spec: SOAP 1.2 §5; WS-Security UsernameToken Profile 1.0 §3.1.
-//! Knows nothing of: HTTP, when to log in.
+//! Knows nothing of: sockets, when to log in.
 
 use super::{append, read};
-use crate::{http::url::Credentials, units::WallTime, xml::Event};
+use crate::{
+    http::{question::question, url::Credentials},
+    units::WallTime,
+    xml::Event,
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lhash::Sha1;
 
@@ -30,13 +34,18 @@ pub enum Kind {
     Strange,
 }
 
-/// A request with this body, in one line.
-pub fn envelope(body: &str, token: Option<&Token<'_>>) -> String {
-    let header = token.map(Token::header).unwrap_or_default();
+/// A request with this header and body, in one line.
+pub fn envelope(header: &str, body: &str, token: Option<&Token<'_>>) -> String {
+    let token = token.map(Token::header).unwrap_or_default();
+    let (open, close) =
+        if header.len() + token.len() > 0 { ("<s:Header>", "</s:Header>") } else { ("", "") };
     [
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>",
         "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\">",
-        &header,
+        open,
+        header,
+        &token,
+        close,
         // Some cameras look for exactly this, as the reference client sends it.
         "<s:Body xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"",
         " xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\">",
@@ -50,7 +59,7 @@ impl Token<'_> {
     fn header(&self) -> String {
         // Without `mustUnderstand`, which some cameras do not.
         [
-            "<s:Header><o:Security xmlns:o=\"http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd\"",
+            "<o:Security xmlns:o=\"http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd\"",
             " xmlns:u=\"http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd\">",
             "<o:UsernameToken><o:Username>",
             &escaped(&self.credentials.user),
@@ -60,7 +69,7 @@ impl Token<'_> {
             &STANDARD.encode(self.nonce),
             "</o:Nonce><u:Created>",
             &self.created.to_string(),
-            "</u:Created></o:UsernameToken></o:Security></s:Header>",
+            "</u:Created></o:UsernameToken></o:Security>",
         ]
         .concat()
     }
@@ -70,6 +79,17 @@ impl Token<'_> {
         let bytes = [&self.nonce, created.as_bytes(), self.credentials.password.as_bytes()];
         STANDARD.encode(Sha1::new().const_update(&bytes.concat()).const_result())
     }
+}
+
+/// A POST of an envelope.
+pub fn post(path: &str, host: &str, authorization: Option<&str>, envelope: &str) -> String {
+    let fields = [
+        ("Content-Type", "application/soap+xml; charset=utf-8"),
+        ("Content-Length", &envelope.len().to_string()),
+        ("Connection", "close"),
+        ("Authorization", authorization.unwrap_or_default()),
+    ];
+    question("POST", path, host, &fields) + envelope
 }
 
 /// Text for an element or a value.

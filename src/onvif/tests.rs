@@ -125,6 +125,7 @@ fn the_media_services_are_told_by_services_or_capabilities() {
     let services = |media: Option<&str>, media2: Option<&str>| Services {
         media: media.map(|path| format!("http://192.168.1.20{path}")),
         media2: media2.map(|path| format!("http://192.168.1.20{path}")),
+        events: None,
     };
     for (name, read) in [
         ("services", services(Some("/onvif/Media"), Some("/onvif/Media2"))),
@@ -251,7 +252,7 @@ fn a_token_is_that_of_the_guide() {
     ];
     let created = WallTime(1_284_623_445_000);
     let token = Token { credentials: &credentials, nonce, created };
-    let text = soap::envelope("<x/>", Some(&token));
+    let text = soap::envelope("", "<x/>", Some(&token));
     assert!(text.contains(">LKqI6G/AikKCQrN0zqZFlg==</o:Nonce>"), "{text}");
     assert!(text.contains("<u:Created>2010-09-16T07:50:45Z</u:Created>"), "{text}");
     assert!(text.contains("#PasswordDigest\">tuOSpGlFlIXsozq4HFNeeGeFLEI=</o:Password>"), "{text}");

@@ -1,14 +1,23 @@
-//! Listens to a camera's own detectors, over ONVIF: in the metadata track of its RTSP session.
+//! Listens to a camera's own detectors, over ONVIF: in the metadata track of its RTSP session, or
+//! where that says nothing, by a subscription.
 //!
 //! Spec: ONVIF Streaming §5.2, Core §9.
 
 use super::Watch;
 use crate::{
+    camera::{Connector, snapshot::ask},
+    clock, config,
     daemon::Daemon,
+    http::{response::Response, url::Target},
     limits,
-    onvif::notice::{Course, Notice},
-    runtime,
+    onvif::{
+        notice::{Course, Notice},
+        pull::{Next, Pull, Reply, Request},
+        soap,
+    },
+    runtime, sys,
 };
+use smol::future;
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
@@ -16,27 +25,109 @@ use std::{
 
 /// The detectors of one camera.
 ///
-/// *Cost*: a document of the track, as it arrives.
-#[derive(Default)]
+/// *Cost*: a document as it arrives, and a connection while the camera has nothing to say.
 pub(super) struct Onvif {
+    target: Target,
     course: RefCell<Course>,
+    pull: RefCell<Pull>,
     /// The metadata track of this session told something.
     is_track_heard: Cell<bool>,
+    is_subscribed: Cell<bool>,
+    /// Why it cannot be; `None` while that is not known.
+    reason: Cell<Option<&'static str>>,
 }
 
 impl Onvif {
+    pub fn new(camera: &config::Camera, seed: u64) -> Onvif {
+        let target = camera.url.0.clone();
+        let mut ports = PORTS.to_vec();
+        if let config::Snapshot::Url(url) = &camera.snapshot {
+            // Where it has a page, it has its services.
+            ports.insert(0, url.target().port());
+        }
+        Onvif {
+            pull: RefCell::new(Pull::new(target.credentials().cloned(), ports, seed)),
+            target,
+            course: RefCell::default(),
+            is_track_heard: Cell::new(false),
+            is_subscribed: Cell::new(false),
+            reason: Cell::new(None),
+        }
+    }
+
     pub async fn watch(&self, watch: &Watch, daemon: &Rc<Daemon>) {
+        future::or(self.go_on(watch, daemon), self.subscribe(watch, daemon)).await;
+    }
+
+    /// Says again what goes on, as long as the camera is listened to.
+    async fn go_on(&self, watch: &Watch, daemon: &Rc<Daemon>) {
         loop {
             runtime::sleep(limits::NOTICE_INTERVAL).await;
-            if self.is_track_heard.get() {
+            if self.is_track_heard.get() || self.is_subscribed.get() {
                 watch.watches(daemon);
             } else {
                 self.course.borrow_mut().clear();
-                watch.is_blind(daemon, &NO_TRACK);
+                if let Some(reason) = self.reason.get() {
+                    watch.is_blind(daemon, &reason);
+                }
             }
             let mut course = self.course.borrow_mut();
             course.going_on(runtime::now(), &mut |kind| watch.moves(daemon, kind.name()));
         }
+    }
+
+    /// Subscribes while the metadata track says nothing.
+    async fn subscribe(&self, watch: &Watch, daemon: &Rc<Daemon>) {
+        runtime::sleep(limits::METADATA_PATIENCE).await;
+        loop {
+            let mut pause = limits::NOTICE_INTERVAL;
+            if !self.is_track_heard.get() || self.is_subscribed.get() {
+                let asked = runtime::now();
+                let request = self.pull.borrow_mut().request(random(), asked, clock::now());
+                let reply = self.post(&request).await;
+                let now = runtime::now();
+                let next = self.pull.borrow_mut().answered(reply.as_ref(), now, clock::now());
+                match next {
+                    Next::Ask => continue,
+                    Next::Heard(notices) => {
+                        self.is_subscribed.set(true);
+                        self.reason.set(None);
+                        self.hear(&notices, watch, daemon);
+                        // Cameras that do not wait for something to say are asked no more often.
+                        runtime::sleep_until(asked + limits::PULL_INTERVAL_MIN).await;
+                        continue;
+                    }
+                    Next::Pause(span, reason) => {
+                        self.is_subscribed.set(false);
+                        self.reason.set(Some(reason));
+                        pause = span;
+                    }
+                }
+            }
+            runtime::sleep(pause).await;
+        }
+    }
+
+    /// Ends the subscription: cameras hold few.
+    pub async fn unsubscribe(&self) {
+        let request = self.pull.borrow_mut().end(random(), clock::now());
+        if let Some(request) = request {
+            self.post(&request).await;
+        }
+    }
+
+    async fn post(&self, request: &Request) -> Option<Reply> {
+        let Request { place, authorization, envelope, patience } = request;
+        let target = self.target.http_page(place.port, &place.path);
+        let authorization = authorization.as_deref();
+        let question = soap::post(&place.path, target.authority(), authorization, envelope);
+        let mut connector = Connector::new(&target);
+        let response = Response::document(limits::METADATA_BYTES_MAX);
+        // On the heap: it is seldom more than a timer.
+        let answer = Box::pin(ask(&mut connector, &question, response));
+        let response = runtime::timeout(*patience, answer).await?.ok()?;
+        let (status, challenges) = (response.status, response.challenges.clone());
+        Some(Reply { status, challenges, document: response.into_body() })
     }
 
     /// Takes what the metadata track said.
@@ -59,4 +150,10 @@ impl Onvif {
     }
 }
 
-const NO_TRACK: &str = "the camera's detectors say nothing in its RTSP session";
+fn random() -> [u8; 16] {
+    let random = sys::random().unwrap_or_default();
+    random.first_chunk().copied().unwrap_or_default()
+}
+
+/// Where cameras have their device service: most, Reolink, several, Xiongmai, Tapo.
+const PORTS: [u16; 5] = [80, 8000, 8080, 8899, 2020];
