@@ -15,7 +15,7 @@ HARMLESS = (
     r"^fsck.fat |boot sector and its backup|mostly harmless|^  65:01/00$|Not automatically fixing|^ Automatically removing"
     r"|^Reclaimed |Dirty bit is set|Free cluster summary wrong|Auto-correcting|FATs differ but|Using first FAT"
     r"|^/recordings/([0-9]+\.mp4|smolnvr\.[a-z]+)$|cluster chain length is >|Truncating file to|^Leaving|^$| files, "
-    r"|^Orphaned long file name part|^  Auto-deleting\.$"
+    r"|^Orphaned long file name part|^  Auto-deleting\.$|^  Contains a free cluster"
 )
 
 
@@ -210,7 +210,7 @@ def read_recordings(image, system, to):
 def damage(image):
     """What `fsck` finds on a card of FAT, but for what is nobody's harm after a power cut: the mark that it was
     not unmounted, a stale count of free clusters, copies of the table that differ, room that belongs to no file or
-    lies beyond its end, the long part of a name without its short one, and a folder that has not got its name yet."""
+    lies beyond its end (where it is free, as of `lead_nowhere`, a run of its own shows what happens), the long part of a name without its short one, and a folder that has not got its name yet."""
     said = subprocess.run(["fsck.vfat", "-n", image], capture_output=True, text=True).stdout
     said = re.sub(r"^/recordings\.[0-9]+\n(  Contains a free cluster|  Expected a valid '\.\.?' entry).*\n(  Creating\.\n)?", "", said, flags=re.M)
     # What is said of a file is indented below its name.
@@ -277,3 +277,14 @@ def verify(folder):
     program = TOP / "target/release/smolnvr"
     output = subprocess.run([program, "verify", "--json", folder], capture_output=True, text=True).stdout
     return {pathlib.Path(line["file"]).name: line["state"] for line in json.loads(output)}
+
+
+def lead_nowhere(image, path):
+    """Has a file's chain go on, beyond the file's length, with a cluster that is free: as where a power cut lets only
+    one of two sectors of the table reach the card while the file gets more room. `path`: folder and name, short ones."""
+    with open(image, "r+b") as file:
+        fat = Fat(file)
+        _, cluster = fat.find(path)
+        *_, last = fat.chain(cluster)
+        free = next(it for it in range(last + 1, last + 100_000) if fat.next(it) == 0)
+        fat.link(last, [free])

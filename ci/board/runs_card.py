@@ -95,6 +95,32 @@ def card_turns_read_only(setting):
     return f"over {broken}: remounted, {rest} frames of it kept; {len(files)} files good; one mounted ro stays"
 
 
+def room_that_leads_nowhere(setting):
+    """What the kernel leaves where the power goes while files get room: mended in a second, and nothing is lost."""
+    image = setting.card(80, cluster_kb=1)
+    with Camera(camera=clip("numbered.h264")) as camera:
+        text = config(("camera", camera.url()), storage="segment_seconds = 2\nsync_seconds = 2\n")
+        board = setting.board(text, image)
+        # So many that the index has to grow for some more.
+        board.wait_for_recording(frames=400)
+        board.shut_down()
+        board = setting.board(text, image)
+        board.wait_for_recording(frames=100)
+        board.cut_power()
+        cut = [name for name in card.names(image, "recordings") if name.endswith(".mp4")][-1]
+        for name in (cut, "smolnvr.idx"):
+            card.lead_nowhere(image, f"recordings/{name}")
+
+        board = setting.board(text, image)
+        board.wait_for_recording(frames=400)
+        assert "Filesystem has been set read-only" in board.run("dmesg"), "it did no harm"
+        lost = setting.lost(board)
+        board.shut_down()
+    folder, files = setting.read(image, clip("numbered.h264"), missing=lost)
+    assert set(card.verify(folder).values()) == {"whole"}
+    return f"over {cut}: remounted, {lost} frames lost; {len(files)} files good"
+
+
 def card_is_full(setting):
     """A small card and 8 Mbit/s: it never stops, the oldest go, foreign files stay, some room is always left."""
     seconds = 600 if setting.full else 50
@@ -231,4 +257,5 @@ def card_stalls(setting):
     )
 
 
-TESTS = [card_is_full, card_stalls, card_fails, card_comes_and_goes, card_pulled_that_brought_smolnvr, card_turns_read_only]
+TESTS = [card_is_full, card_stalls, card_fails, card_comes_and_goes, card_pulled_that_brought_smolnvr, card_turns_read_only,
+         room_that_leads_nowhere]
