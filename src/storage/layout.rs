@@ -61,6 +61,11 @@ impl Name {
         Some(Name { form: Form::new(digits, 0), ..self })
     }
 
+    /// Whether it has more digits than the usual name of its number.
+    pub fn is_longer(self) -> bool {
+        self.form.digits() > digits_of(self.number()).into()
+    }
+
     /// Returns the name as 5 bytes, for [`Name::from_bytes`].
     pub fn to_bytes(self) -> [u8; 5] {
         let [a, b, c, d] = self.number;

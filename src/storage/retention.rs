@@ -202,13 +202,14 @@ pub fn oldest(folder: &Folder) -> Option<Name> {
 /// The oldest in which nothing happened lately; the oldest of all where those with something fill more than
 /// [`EVENT_PERCENT_MAX`] of what may go, so that there is always room for what comes.
 fn least_wanted(folder: &Folder, events_from: Option<WallTime>) -> Option<Name> {
-    let bytes = |is_counted: &dyn Fn(&Entry) -> bool| {
-        let entries = folder.entries().iter().filter(|it| may_go(it) && is_counted(it));
-        entries.map(|entry| entry.bytes).fold(0, u64::saturating_add)
-    };
     if events_from.is_none() {
         return oldest(folder);
     }
+    let average = average_bytes(std::slice::from_ref(folder));
+    let bytes = |is_counted: &dyn Fn(&Entry) -> bool| {
+        let entries = folder.entries().iter().filter(|it| may_go(it) && is_counted(it));
+        entries.map(|entry| bytes_of(entry, average)).fold(0, u64::saturating_add)
+    };
     let events = bytes(&|entry| is_event(entry, events_from));
     if events / EVENT_PERCENT_MAX > bytes(&|_| true) / 100 {
         return oldest(folder);
@@ -218,7 +219,8 @@ fn least_wanted(folder: &Folder, events_from: Option<WallTime>) -> Option<Name> 
     folder.entries().iter().find(other).map(|entry| entry.name).or_else(|| oldest(folder))
 }
 
-fn is_event(entry: &Entry, events_from: Option<WallTime>) -> bool {
+/// Whether something happened in it lately.
+pub fn is_event(entry: &Entry, events_from: Option<WallTime>) -> bool {
     let is_recent = events_from.is_some_and(|from| !entry.clock_trusted || entry.end() >= from);
     is_recent && entry.marks().has(Marks::EVENT)
 }

@@ -208,8 +208,7 @@ impl<D: Disk> Card<D> {
             }
             // What a power cut left of a copy's head does not say that it is one.
             Ok(Found::Damaged { .. })
-                if Name::new(name.number()).and_then(Name::longer) == Some(name)
-                    && !self.settle_copy(camera, name, now) => {}
+                if name.is_longer() && !self.settle_copy(camera, name, now) => {}
             Ok(Found::Damaged { bytes, modified }) => {
                 self.update(camera, name, |entry| {
                     entry.state = SegmentState::Damaged;

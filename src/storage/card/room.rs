@@ -222,6 +222,11 @@ impl<D: Disk> Card<D> {
                 let asked = reason == DeleteReason::Asked;
                 return if asked { Err(DeleteError::NotThere) } else { Ok(()) };
             };
+            let spared = self.events_from(now);
+            let is_event = |it| retention::is_event(it, spared);
+            if reason != DeleteReason::Asked && is_event(&after) && !is_event(&before) {
+                return Ok(()); // it was not known that something happened in it
+            }
             let is_old = before.state == SegmentState::Unread || after.end().0 <= before.end().0;
             if reason == DeleteReason::Age && !is_old {
                 return Ok(()); // the index had its age wrong

@@ -161,7 +161,7 @@ impl<D: Disk> Card<D> {
             return Ok(());
         }
         let plan = survey.finish(job.bytes, job.head.media_begin).filter(|_| is_well);
-        match plan.and_then(|plan| Some((plan, job.name.longer()?))) {
+        match plan.and_then(|plan| Some((plan, self.name_of_copy(job.camera, job.name)?))) {
             Some((plan, copy)) => {
                 job.stage = Stage::Closed(copy); // taken from here on
                 self.begin_copy(job, plan, copy, now)
@@ -171,6 +171,16 @@ impl<D: Disk> Card<D> {
                 Ok(())
             }
         }
+    }
+
+    /// One digit more, or as many as it takes: of an earlier copy, a power cut may have left what does not even
+    /// begin as a recording.
+    fn name_of_copy(&self, camera: CameraId, name: Name) -> Option<Name> {
+        let is_taken = |name: &Name| {
+            let opened = self.path(camera, *name).and_then(|it| self.disk.open(&it, Access::Read));
+            opened.and_then(|file| self.disk.len(&file)).is_ok_and(|bytes| bytes > 0)
+        };
+        std::iter::successors(name.longer(), |it| it.longer()).find(|it| !is_taken(it))
     }
 
     fn begin_copy(&mut self, job: Job<D>, plan: Plan, name: Name, now: Instant) -> io::Result<()> {

@@ -163,6 +163,27 @@ fn a_copy_whose_head_reached_the_card_in_part_is_no_second_recording() {
 }
 
 #[test]
+fn where_the_name_of_the_copy_is_taken_it_gets_a_longer_one() {
+    let mut bench = bench();
+    bench.put("0000.mp4", &[0xa5; 9_000]); // without its first sector it is foreign
+    bench.pass(60 * SECOND);
+    assert!(is_thinned(&bench, 0) && bench.has("00000.mp4"), "{:?}", files(&bench).keys());
+    assert_eq!(fs::read(bench.path("0000.mp4")).unwrap(), [0xa5; 9_000]);
+}
+
+#[test]
+fn what_happened_is_protected_though_no_head_was_read_yet() {
+    let mut bench = bench();
+    bench.settings.event_days = 20;
+    bench.card.mark(YARD, name(0), bench.now, |marks| marks.with(Marks::EVENT)).unwrap();
+    let mut bench = bench.boot_again();
+    bench.card.tick(bench.now); // one readdir a folder, one head
+    bench.disk.set_total(1);
+    bench.card.ask_space().unwrap();
+    assert_eq!(deleted(&bench.open(YARD)), [1, 2, 3, 4, 0].map(|number| (0, number)));
+}
+
+#[test]
 fn the_copy_is_durable_before_its_original_goes() {
     let mut bench = bench();
     bench.disk.log();
