@@ -16,7 +16,8 @@ soak main hour:: ' min: '
 soak main of_five_minutes '1 % lost'
 soak day bad_days 'bad days: '
 soak main crowd:: 'crowd: '
-inside tests::cuts '^cuts: '
+inside tests::cuts 'cuts: '
+inside tests::year 'year: '
 out=ci/bench/engines.txt
 date -u +%F >"$out"
 soak main engines:: 'engines: '

@@ -1,0 +1,619 @@
+//! What must be on the cards: from what was done and said alone.
+
+use super::*;
+use crate::{mp4::identity::Marks, storage::catalog::Entry};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Whether it is so; after a power cut only the card can tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum May {
+    No,
+    Either,
+    Yes,
+}
+
+/// A recording.
+#[derive(Clone)]
+pub struct Clip {
+    owner: String,
+    codec: Codec,
+    boot: [u8; 16],
+    /// By the board's clock, if that was trusted.
+    wall: Option<i64>,
+    truth: i64,
+    /// Media, and where the frames of each fragment end.
+    media: Vec<u8>,
+    fragments: Vec<(usize, u64)>,
+    key_frames: Vec<u8>,
+    durable: usize,
+    state: State,
+    is_there: May,
+    kept: May,
+    event: May,
+    thinned: May,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Open,
+    Closed,
+    /// Of its unsynced part anything may have survived.
+    Torn,
+    /// No frame of it was synced.
+    Unborn,
+}
+
+type Key = (String, u32);
+
+#[derive(Default)]
+struct Contents {
+    clips: BTreeMap<Key, Clip>,
+    /// The highest number of each folder that is certainly used.
+    highest: BTreeMap<String, u32>,
+    /// The index may have lost what it was told last.
+    index_is_behind: bool,
+}
+
+#[derive(Default)]
+pub struct Model {
+    cards: BTreeMap<u64, Contents>,
+    card: u64,
+    /// Boot, its true begin, and when its clock became right.
+    pub boots: Vec<([u8; 16], i64, Option<i64>)>,
+    begun: BTreeMap<usize, (String, Clip)>,
+    given: BTreeMap<usize, (Vec<u8>, Vec<u8>, u64)>,
+    open: BTreeMap<usize, Key>,
+    pub wish: Option<SpanWish>,
+    /// Cameras of marks whose time nobody knew.
+    doubtful_marks: BTreeSet<String>,
+    started_at: i64,
+}
+
+type Checked = Result<(), String>;
+
+fn ensure(is_so: bool, fault: impl FnOnce() -> String) -> Checked {
+    if is_so { Ok(()) } else { Err(fault()) }
+}
+
+impl std::fmt::Debug for Clip {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let Clip { owner, wall, truth, durable, state, is_there, kept, event, thinned, .. } = self;
+        write!(
+            f,
+            "{owner} {wall:?} {truth} {durable} {state:?} there {is_there:?} kept {kept:?} event {event:?} thinned \
+             {thinned:?}"
+        )
+    }
+}
+
+impl Clip {
+    fn length(&self) -> i64 {
+        60_000 * i64::try_from(self.fragments.len()).unwrap()
+    }
+
+    fn overlaps(&self, from: i64, to: i64) -> May {
+        let (begin, end) = (self.truth, self.truth + self.length());
+        if begin + SLACK < to && end - SLACK > from {
+            May::Yes
+        } else if begin - SLACK < to && end + SLACK > from {
+            May::Either
+        } else {
+            May::No
+        }
+    }
+}
+
+impl Model {
+    fn here(&mut self) -> &mut Contents {
+        self.cards.entry(self.card).or_default()
+    }
+
+    pub fn owners(&mut self) -> Vec<String> {
+        let mut owners: BTreeSet<_> =
+            self.here().clips.values().map(|it| it.owner.clone()).collect();
+        owners.insert("yard".into());
+        owners.into_iter().collect()
+    }
+
+    pub fn begins(
+        &mut self,
+        place: &Place,
+        codec: Codec,
+        start: &SegmentStart,
+        boot: [u8; 16],
+        truth: i64,
+    ) {
+        let clip = Clip {
+            owner: place.name.clone(),
+            codec,
+            boot,
+            wall: (start.clock == Clock::Trusted).then_some(start.wall.0),
+            truth,
+            media: Vec::new(),
+            fragments: Vec::new(),
+            key_frames: Vec::new(),
+            durable: 0,
+            state: State::Open,
+            is_there: May::Yes,
+            kept: May::No,
+            event: May::No,
+            thinned: May::No,
+        };
+        self.begun.insert(place.id.0, (place.folder.clone(), clip));
+    }
+
+    pub fn appends(&mut self, camera: CameraId, bytes: &[u8], key_frame: &[u8], frames_end: u64) {
+        self.given.insert(camera.0, (bytes.to_vec(), key_frame.to_vec(), frames_end));
+    }
+
+    pub fn marks(&mut self, mark: &Mark, truth: i64) {
+        if mark.begin.clock == Clock::Untrusted {
+            self.doubtful_marks.insert(mark.camera.clone());
+        }
+        let (from, to) = (truth - 5_000, truth + 2_000 + 30_000);
+        let clips = self.here().clips.values_mut().filter(|it| it.owner == mark.camera);
+        for clip in clips.filter(|clip| clip.event != May::Yes) {
+            match clip.overlaps(from, to) {
+                May::No => {}
+                it => clip.event = it,
+            }
+        }
+    }
+
+    pub fn wishes(&mut self, wish: &SpanWish) {
+        self.wish = Some(wish.clone());
+    }
+
+    /// Of what was not yet said to be done, anything may be so.
+    pub fn power_was_cut(&mut self, bench: &Bench) {
+        let log = bench.disk.log();
+        let removed: BTreeSet<u32> = log
+            .iter()
+            .filter_map(|line| line.strip_prefix("remove ")?.strip_suffix(".mp4")?.parse().ok())
+            .collect();
+        self.wish = None;
+        self.begun.clear();
+        self.given.clear();
+        self.open.clear();
+        let here = self.here();
+        here.index_is_behind = true;
+        for ((_, number), clip) in &mut here.clips {
+            if clip.state == State::Open {
+                clip.state = if clip.durable == 0 { State::Unborn } else { State::Torn };
+            }
+            if clip.state == State::Unborn || removed.contains(number) {
+                clip.is_there = May::Either;
+            }
+            if clip.kept != May::Yes && clip.event != May::Yes && clip.thinned == May::No {
+                clip.thinned = May::Either;
+            }
+        }
+    }
+
+    pub fn swaps(&mut self, card: u64) {
+        self.card = card;
+    }
+
+    pub fn starts(&mut self, truth: i64) {
+        self.started_at = truth;
+    }
+
+    fn key(bench: &Bench, file: &crate::storage::Recording) -> Option<Key> {
+        let list = bench.catalog.lock().unwrap();
+        Some((folder_of(bench, &list.folder(file.folder)?.directory), file.name.number()))
+    }
+
+    pub fn hears(&mut self, event: Event, bench: &Bench, wall: WallTime) -> Checked {
+        let is_ailing = bench.disk.is_out_of_changes();
+        match event {
+            Event::Opened { .. }
+            | Event::OpenFailed { .. }
+            | Event::Returned { .. }
+            | Event::Durable { .. }
+            | Event::Closed { .. } => self.hears_of_open(event, is_ailing)?,
+            Event::Deleted { file, reason } => {
+                let key = Model::key(bench, &file).ok_or("of no folder")?;
+                // Its name was the last that reached the card.
+                let here = self.here();
+                let is_unknown = !here.clips.contains_key(&key) && here.is_new(&key);
+                if reason == DeleteReason::Empty && is_unknown {
+                    return Ok(());
+                }
+                self.may_go(&key, reason, bench, wall)?;
+                self.here().clips.remove(&key);
+            }
+            Event::Thinned { file } => {
+                let key = Model::key(bench, &file).ok_or("of no folder")?;
+                let days = i64::from(bench.settings.thin_after_days);
+                let clip = self.here().clips.get_mut(&key).ok_or("not there")?;
+                ensure(clip.kept != May::Yes && clip.event != May::Yes, || format!("{clip:?}"))?;
+                let age = wall.0 - clip.truth - clip.length();
+                ensure(age > days * DAY - SLACK, || format!("{age} ms old"))?;
+                clip.thinned = May::Yes;
+            }
+            Event::SpanDone { result, .. } => self.span_was_done(result, is_ailing)?,
+            Event::Mended { file, .. } => {
+                if Name::new(file.name.number()) != Some(file.name) {
+                    return Ok(()); // a copy
+                }
+                let key = Model::key(bench, &file).ok_or("of no folder")?;
+                let clip = self.here().clips.get(&key);
+                ensure(clip.is_none_or(|it| it.state != State::Closed), || "it was closed".into())?;
+            }
+            Event::Corrected { .. } | Event::IndexUnused { .. } => {
+                let is_behind = self.here().index_is_behind;
+                ensure(is_ailing || is_behind, || "the index was wrong".into())?;
+            }
+            Event::State(CardState::Ok | CardState::Absent(_) | CardState::Released)
+            | Event::Dated { .. }
+            | Event::AgeDoubtful
+            | Event::Ended => {}
+            Event::State(_) | Event::MarksUnwritten { .. } | Event::MarkLost => {
+                ensure(is_ailing, || "nothing was wrong".into())?;
+            }
+            _ => return Err("unexpected".into()),
+        }
+        Ok(())
+    }
+
+    /// Of what is being recorded.
+    fn hears_of_open(&mut self, event: Event, is_ailing: bool) -> Checked {
+        match event {
+            Event::Opened { camera, number } => {
+                let (folder, clip) = self.begun.remove(&camera.0).ok_or("nobody asked")?;
+                let here = self.here();
+                let highest = here.highest.get(&folder).copied();
+                ensure(highest.is_none_or(|highest| number > highest), || {
+                    format!("{number} was used: {highest:?}")
+                })?;
+                let key = (folder, number);
+                here.clips.insert(key.clone(), clip);
+                self.open.insert(camera.0, key);
+            }
+            Event::OpenFailed { camera, .. } => {
+                self.begun.remove(&camera.0);
+                ensure(is_ailing, || "nothing was wrong".into())?;
+            }
+            Event::Returned { camera, result, .. } => {
+                let (bytes, key_frame, end) =
+                    self.given.remove(&camera.0).ok_or("nobody gave it")?;
+                let open = self.open.get(&camera.0).cloned();
+                match result {
+                    Ok(()) => {
+                        let clip = open
+                            .and_then(|key| self.here().clips.get_mut(&key))
+                            .ok_or("not open")?;
+                        clip.media.extend(bytes);
+                        clip.key_frames.extend(key_frame);
+                        clip.fragments.push((clip.media.len(), end));
+                    }
+                    Err(_) => ensure(is_ailing, || "nothing was wrong".into())?,
+                }
+            }
+            Event::Durable { camera, frames_end } => {
+                let key = self.open.get(&camera.0).cloned().ok_or("not open")?;
+                let here = self.here();
+                let clip = here.clips.get_mut(&key).ok_or("not there")?;
+                clip.durable = clip.fragments.iter().filter(|(_, end)| *end <= frames_end).count();
+                here.highest.insert(key.0, key.1);
+            }
+            Event::Closed { camera, number, ending } => {
+                let key = self.open.remove(&camera.0).ok_or("not open")?;
+                ensure(key.1 == number, || format!("{key:?} was open"))?;
+                if let Some(clip) = self.here().clips.get_mut(&key) {
+                    clip.state = match ending {
+                        Ending::Whole => State::Closed,
+                        _ if clip.durable == 0 => State::Unborn,
+                        _ => State::Torn,
+                    };
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn may_go(
+        &mut self,
+        key: &Key,
+        reason: DeleteReason,
+        bench: &Bench,
+        wall: WallTime,
+    ) -> Checked {
+        let (wish, doubtful) = (self.wish.clone(), self.doubtful_marks.clone());
+        let here = self.here();
+        let clip = here.clips.get(key).ok_or("not there")?;
+        ensure(clip.kept != May::Yes, || format!("it is kept: {clip:?}"))?;
+        let Settings { keep_days, event_days, .. } = bench.settings;
+        let age = wall.0 - clip.truth - clip.length();
+        let is_protected = |clip: &Clip| {
+            let age = wall.0 - clip.truth - clip.length();
+            clip.event == May::Yes && age < i64::from(event_days) * DAY - SLACK
+        };
+        match reason {
+            DeleteReason::Age => {
+                let days = i64::from(keep_days);
+                ensure(days > 0 && age > days * DAY - SLACK, || format!("{age} ms old"))?;
+                ensure(!is_protected(clip), || "something happened in it".into())
+            }
+            DeleteReason::Room => {
+                let mut older = here.clips.range((key.0.clone(), 0)..key.clone());
+                let left = older.find(|(_, it)| {
+                    it.kept == May::No
+                        && it.is_there == May::Yes
+                        && it.state == State::Closed
+                        && !(event_days > 0 && it.event != May::No)
+                        && !(it.wall.is_none() && doubtful.contains(&it.owner))
+                });
+                ensure(left.is_none(), || format!("{left:?} is older"))?;
+                let of_folder = || here.clips.iter().filter(|(it, _)| it.0 == key.0).map(|it| it.1);
+                let bytes = |clip: &Clip| match clip.thinned {
+                    May::No => clip.media.len(),
+                    _ => clip.key_frames.len(),
+                };
+                let events: usize = of_folder().filter(|it| it.event != May::No).map(bytes).sum();
+                let all: usize = of_folder().filter(|it| it.kept != May::Yes).map(bytes).sum();
+                let is_share = events * 10 > all * 4;
+                ensure(!is_protected(clip) || is_share, || format!("an event: {events} of {all}"))
+            }
+            DeleteReason::Empty => ensure(clip.durable == 0, || format!("{clip:?}")),
+            DeleteReason::Asked => {
+                let wish =
+                    wish.filter(|it| it.action == SpanAction::Delete && it.camera == clip.owner);
+                ensure(wish.is_some(), || "nobody asked".into())
+            }
+            DeleteReason::Count => Err("there are few".into()),
+        }
+    }
+
+    fn span_was_done(&mut self, result: Result<SpanDone, SpanError>, is_ailing: bool) -> Checked {
+        let wish = self.wish.take().ok_or("nobody asked")?;
+        let mut counts = [0_u32; 2];
+        let is_done = result.is_ok();
+        let clips = self.here().clips.values_mut().filter(|it| it.owner == wish.camera);
+        for clip in clips {
+            let is_sure =
+                clip.wall.is_some() && clip.is_there == May::Yes && clip.state == State::Closed;
+            let overlap = match clip.overlaps(wish.from.0, wish.to.0) {
+                May::Yes if is_sure => May::Yes,
+                May::Yes | May::Either => May::Either,
+                May::No if clip.wall.is_none() => May::Either, // found under another time
+                May::No => continue,
+            };
+            counts[usize::from(overlap == May::Either)] += 1;
+            let target = match (&result, wish.action) {
+                (Err(SpanError::Failed(_) | SpanError::Card), _) => May::Either,
+                (Err(_), _) | (_, SpanAction::Delete) => continue,
+                (_, SpanAction::Keep) => May::Yes,
+                (_, SpanAction::Release) => May::No,
+            };
+            if clip.kept != target {
+                clip.kept = if overlap == May::Yes { target } else { May::Either };
+            }
+        }
+        let [sure, either] = counts;
+        match result {
+            Ok(done) if wish.action == SpanAction::Delete => {
+                ensure(done.left <= sure + either, || format!("{done:?}, {sure} are left"))
+            }
+            Ok(done) => {
+                let count = done.segments + done.left;
+                let is_it = (sure..=sure + either).contains(&count);
+                ensure(is_it, || format!("{done:?} of {sure} and perhaps {either}"))
+            }
+            Err(SpanError::NothingThere) => ensure(sure == 0, || format!("{sure} are there")),
+            Err(SpanError::Full { .. } | SpanError::Unread) => Ok(()),
+            Err(SpanError::NoPlace) => ensure(sure == 0, || format!("{sure} have one")),
+            Err(_) => ensure(is_ailing && !is_done, || "nothing was wrong".into()),
+        }
+    }
+
+    /// The list, the files and the model are one.
+    pub fn check(
+        &mut self,
+        bench: &Bench,
+        is_full: bool,
+        wall: Option<WallTime>,
+        truth: i64,
+    ) -> Checked {
+        let list = bench.catalog.lock().unwrap();
+        if !list.complete() {
+            return ensure(!is_full, || "still being read".into());
+        }
+        let boots = self.boots.clone();
+        let is_doubtful = self.doubtful_marks.clone();
+        let here = self.cards.entry(self.card).or_default();
+        let dated: BTreeSet<[u8; 16]> = {
+            let clips = here.clips.values();
+            let dated =
+                clips.filter(|it| it.wall.is_some() && it.durable > 0 && it.is_there == May::Yes);
+            dated.map(|it| it.boot).collect()
+        };
+        let mut found = BTreeSet::new();
+        for folder in list.folders() {
+            let directory = folder_of(bench, &folder.directory);
+            for entry in folder.entries() {
+                let key = (directory.clone(), entry.name.number());
+                let fault = |what: String| format!("{key:?}: {what}: {entry:?}");
+                if !here.clips.contains_key(&key) && here.index_is_behind && here.is_new(&key) {
+                    continue; // it was being begun when the power was cut
+                }
+                let clip =
+                    here.clips.get_mut(&key).ok_or_else(|| fault("nobody recorded it".into()))?;
+                ensure(found.insert(key.clone()), || fault("twice".into()))?;
+                if clip.state == State::Unborn {
+                    continue;
+                }
+                ensure(list.camera(folder, entry) == clip.owner, || {
+                    fault(format!("is {}'s", clip.owner))
+                })?;
+                ensure(entry.codec == Some(clip.codec), || fault(format!("{:?}", clip.codec)))?;
+                let boot = boots.iter().find(|it| it.0 == clip.boot).unwrap();
+                let is_current = boots.last().unwrap().0 == clip.boot;
+                clip.dates(entry, boot.2, is_current, dated.contains(&clip.boot)).map_err(fault)?;
+                clip.marked(entry, is_doubtful.contains(&clip.owner)).map_err(fault)?;
+                if clip.state == State::Open {
+                    continue;
+                }
+                ensure(entry.state == SegmentState::Whole, || fault("not whole".into()))?;
+                let path = folder.path(entry.name);
+                let bytes = fs::metadata(&path).map_err(|error| fault(error.to_string()))?.len();
+                ensure(entry.bytes == bytes, || fault(format!("{bytes} bytes")))?;
+                if is_full || clip.state == State::Torn {
+                    clip.bytes(&fs::read(&path).unwrap()).map_err(fault)?;
+                }
+                ensure(i64::from(entry.duration_ms) == clip.length(), || fault("length".into()))?;
+                (clip.state, clip.is_there) = (State::Closed, May::Yes);
+                let highest = here.highest.entry(directory.clone()).or_insert(0);
+                *highest = (*highest).max(key.1);
+            }
+        }
+        let lost =
+            here.clips.iter().find(|(key, it)| !found.contains(*key) && it.is_there == May::Yes);
+        ensure(lost.is_none(), || format!("lost: {lost:?}"))?;
+        here.clips.retain(|key, _| found.contains(key));
+        if is_full {
+            let mut entries = list.folders().iter().flat_map(|folder| folder.entries());
+            here.index_is_behind &= entries.any(|it| it.is_from_index() || !it.is_indexed());
+            here.overdue(bench, wall, truth - self.started_at)?;
+        }
+        Ok(())
+    }
+}
+
+impl Clip {
+    fn dates(&self, entry: &Entry, came: Option<i64>, is_current: bool, is_dated: bool) -> Checked {
+        let start = entry.start.0;
+        match self.wall {
+            Some(wall) => {
+                ensure(entry.clock_trusted && start == wall, || format!("{wall} by its clock"))
+            }
+            None if entry.clock_trusted => {
+                let is_near = start.abs_diff(self.truth) < 60_000;
+                ensure(came.is_some() && is_near, || format!("{} in truth, {came:?}", self.truth))
+            }
+            None => {
+                let must = came.is_some() && (is_current || is_dated);
+                ensure(!must, || format!("its boot is known, {came:?}"))
+            }
+        }
+    }
+
+    fn marked(&mut self, entry: &Entry, is_doubtful: bool) -> Checked {
+        let marks = entry.marks();
+        let is_event = marks.has(Marks::EVENT);
+        if self.event == May::No && is_event && is_doubtful && self.wall.is_none() {
+            self.event = May::Yes;
+        }
+        for (what, has, it) in [
+            ("kept", marks.has(Marks::KEPT), &mut self.kept),
+            ("event", is_event, &mut self.event),
+            ("thinned", marks.has(Marks::THINNED), &mut self.thinned),
+        ] {
+            let is_so = if has { May::Yes } else { May::No };
+            ensure(*it == May::Either || *it == is_so, || format!("{what}: {it:?}"))?;
+            *it = is_so;
+        }
+        Ok(())
+    }
+
+    /// Compares the fragments of its file; of a torn one, those that had been synced.
+    fn bytes(&mut self, file: &[u8]) -> Checked {
+        let (media, frames) = fragments(file)?;
+        if self.thinned == May::Yes {
+            return ensure(frames == self.key_frames, || "other key frames".into());
+        }
+        if self.state == State::Torn {
+            let count =
+                self.fragments.iter().position(|it| it.0 == media.len()).ok_or("cut elsewhere")?
+                    + 1;
+            ensure(count >= self.durable, || format!("{count} of {} fragments", self.durable))?;
+            let synced = self.fragments[self.durable - 1].0;
+            ensure(media[..synced] == self.media[..synced], || "other bytes".into())?;
+            self.fragments.truncate(count);
+            self.durable = count;
+            self.media = media;
+            self.key_frames = key_frames_of(&frames);
+            return Ok(());
+        }
+        ensure(media == self.media, || format!("{} bytes, not {}", media.len(), self.media.len()))
+    }
+}
+
+impl Contents {
+    fn is_new(&self, key: &Key) -> bool {
+        self.highest.get(&key.0).is_none_or(|highest| key.1 > *highest)
+    }
+
+    /// Nothing is there that should have gone, or be thinned.
+    fn overdue(&self, bench: &Bench, wall: Option<WallTime>, since_ms: i64) -> Checked {
+        let Some(wall) = wall.filter(|_| since_ms > HOUR / 2) else { return Ok(()) };
+        let Settings { keep_days, event_days, thin_after_days, .. } = bench.settings;
+        let dated = || self.clips.values().filter(|it| it.wall.is_some());
+        let end = |it: &Clip| it.wall.unwrap_or(0) + it.length();
+        // What was recorded since, without long gaps.
+        let is_borne_out = |from: i64, span: i64| {
+            let mut ends: Vec<_> = dated().map(end).filter(|it| *it >= from).collect();
+            ends.push(wall.0);
+            ends.sort();
+            let gaps = ends.windows(2).map(|pair| pair[1] - pair[0]);
+            gaps.filter(|gap| *gap <= span).sum::<i64>() > span + DAY
+        };
+        for (days, what) in [(keep_days, "age"), (thin_after_days, "thick")] {
+            let span = i64::from(days) * DAY;
+            let events = i64::from(event_days) * DAY;
+            let left = self.clips.iter().find(|(_, it)| {
+                let age = wall.0 - end(it);
+                let is_free = it.kept == May::No
+                    && match what {
+                        "age" => it.event == May::No || age > events + DAY,
+                        _ => it.event == May::No && it.thinned == May::No,
+                    };
+                let is_due = span > 0 && it.wall.is_some() && age > span + DAY;
+                is_free && is_due && it.state == State::Closed && is_borne_out(end(it), span)
+            });
+            ensure(left.is_none(), || format!("{what}: {:?}", left.map(|it| (it.0, it.1.truth))))?;
+        }
+        Ok(())
+    }
+}
+
+/// All fragments, and the media in them.
+fn fragments(file: &[u8]) -> Result<(Vec<u8>, Vec<u8>), String> {
+    let (mut fragments, mut media, mut at) = (Vec::new(), Vec::new(), 0);
+    while at < file.len() {
+        let size = u32::from_be_bytes(file[at..at + 4].try_into().unwrap()) as usize;
+        let whole = file.get(at..at + size).filter(|_| size >= 8).ok_or("a box beyond the end")?;
+        match &whole[4..8] {
+            b"moof" => fragments.extend(whole),
+            b"mdat" => {
+                fragments.extend(whole);
+                media.extend(&whole[8..]);
+            }
+            _ => {}
+        }
+        at += size;
+    }
+    Ok((fragments, media))
+}
+
+/// Of a torn recording: each third fragment's first frame.
+fn key_frames_of(media: &[u8]) -> Vec<u8> {
+    let (mut frames, mut at) = (Vec::new(), 0);
+    while let Some(size) = media.get(at..at + 4) {
+        let end = at + 4 + u32::from_be_bytes(size.try_into().unwrap()) as usize;
+        frames.push(&media[at..end.min(media.len())]);
+        at = end;
+    }
+    frames.iter().step_by(6).flat_map(|it| it.iter().copied()).collect()
+}
+
+fn folder_of(bench: &Bench, directory: &Path) -> String {
+    match directory.strip_prefix(bench.disk.root()).unwrap().to_str().unwrap() {
+        "" => ".".into(),
+        folder => folder.into(),
+    }
+}
+
+/// Clocks are set by less than that.
+const SLACK: i64 = 60_000;
