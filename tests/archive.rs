@@ -156,7 +156,7 @@ fn wrong_keys_are_said_and_no_password_is_shown() {
     let store = Store::start(Kind::S3, directory.path());
     let (nvr, _camera) = start(&store, "");
     let address = nvr.web_address();
-    nvr.set_config(|text| text.replace("S3RVER:S3RVER", "S3RVER:hunter2"));
+    nvr.set_config(|text| text.replace("S3RVER:S3RVER", "OTHER:hunter2"));
     nvr.signal("HUP");
     nvr.wait_for_log("check user and password in archive.url, and the clock");
     for target in ["/api/status", "/api/config", "/metrics"] {
