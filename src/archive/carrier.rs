@@ -11,7 +11,7 @@ use crate::{
         auth::{Authenticator, Challenge},
         head::{Head, HeadError},
         question::question,
-        url::Target,
+        url::{Target, percent_decoded, percent_encoded},
     },
     limits::{
         self, ARCHIVE_ANSWER_BYTES_MAX, ARCHIVE_CARD_WAIT, ARCHIVE_PIECE_BYTES, ARCHIVE_TIMEOUT,
@@ -68,11 +68,14 @@ struct Answer {
 impl Carrier {
     pub fn new(web: Rc<Web>, url: &config::StoreUrl, settings: &config::Archive) -> Carrier {
         let target = url.target();
+        // Written in its only form: stores sign it so, whatever form was sent.
+        let path = target.origin_form();
+        let folder = percent_decoded(&path).map_or(path, |it| percent_encoded(&it));
         let seed = web.daemon.clock.now().0.cast_unsigned();
         let bytes_per_second = settings.kb_per_second.get() * 1000;
         Carrier {
             web,
-            folder: target.origin_form().trim_end_matches('/').to_owned(),
+            folder: folder.trim_end_matches('/').to_owned(),
             connector: Connector::new(&target),
             authenticator: Authenticator::new(target.credentials().cloned(), seed),
             target,
@@ -307,6 +310,35 @@ impl fmt::Display for Trouble {
             Trouble::Broken(error) => f.write_str(error),
             Trouble::Card(error) => write!(f, "the card reports: {error}"),
             Trouble::Away => f.write_str("the card was released or replaced"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_bytes_of_a_store_panic_and_none_that_follow_change_its_answer(
+            interim in prop::bool::ANY,
+            start in prop::sample::select(vec!["", "HTTP/1.1 201 \r\n", "HTTP/1.0 401 No\n", "HTTP/1.1 9\r\n"]),
+            rest in "((Content-Length|WWW-Authenticate|etag): ?[-0-9a-z\\\\\"=, ]{0,30}(\r\n|\n)){0,4}(\r\n)?",
+            bytes in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let interim = if interim { "HTTP/1.1 100 Continue\r\n\r\n" } else { "" };
+            let whole = [interim.as_bytes(), start.as_bytes(), rest.as_bytes(), &bytes].concat();
+            let mut first = None;
+            for end in 0..=whole.len() {
+                let Ok(answer) = Answer::parse(&whole[..end]) else { break };
+                prop_assert!(first.is_none() || answer == first);
+                first = answer;
+            }
+            if let Some(answer) = first {
+                let mut challenges = answer.challenges.iter().map(String::as_str);
+                Authenticator::new(None, 0).challenged(&mut challenges);
+            }
         }
     }
 }

@@ -65,7 +65,7 @@ impl Errand {
     }
 
     pub fn request(&self) -> Request {
-        let part = || [&self.path, ".part"].concat();
+        let part = || [&self.path, SUFFIX].concat();
         let (method, path) = match self.step {
             Step::Look | Step::Check => ("HEAD", self.path.clone()),
             Step::Folder(left) => {
@@ -96,9 +96,11 @@ impl Errand {
                 Protocol::WebDav if !self.folder_is_there => Step::Folder(1),
                 _ => Step::Send,
             },
-            // It exists (RFC 4918 §9.3.1).
-            (Step::Folder(0), 200..=299 | 405) => Step::Send,
-            (Step::Folder(left), 200..=299 | 405) => Step::Folder(left - 1),
+            // Of one that exists, RFC 4918 §9.3.1 wants 405; 301, 403, 406, 409 and 423 occur. PUT
+            // tells whether it is there.
+            (Step::Folder(left), 200..=499) if status != 401 => {
+                left.checked_sub(1).map_or(Step::Send, Step::Folder)
+            }
             (Step::Send, 200..=299) => match self.protocol {
                 Protocol::WebDav => Step::Move,
                 Protocol::S3 => Step::Check,
@@ -114,12 +116,17 @@ impl Errand {
     }
 }
 
+/// While it is sent. Nextcloud and ownCloud refuse `.part` and `.filepart`, which are their own.
+const SUFFIX: &str = ".incoming";
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refused::Length(length) => write!(f, "the store has {length} bytes of it"),
             Refused::Status(step, status) => {
                 let what = match status {
+                    300..=399 => ": what archive.url names is elsewhere, maybe at https",
+                    400 => ": for S3, check archive.region",
                     401 | 403 => ": check user and password in archive.url, and the clock",
                     404 | 409 if *step != Step::Check => ": is the folder in archive.url there?",
                     413 => ": it takes no files this large",
@@ -169,8 +176,8 @@ mod tests {
             ["HEAD ", PATH].concat(),
             "MKCOL /dav/nas/yard/".to_owned(),
             "MKCOL /dav/nas/yard/2026-11-30/".to_owned(),
-            ["PUT ", PATH, ".part"].concat(),
-            ["MOVE ", PATH, ".part ", PATH].concat(),
+            ["PUT ", PATH, SUFFIX].concat(),
+            ["MOVE ", PATH, SUFFIX, " ", PATH].concat(),
             ["HEAD ", PATH, " end"].concat(),
         ];
         assert_eq!(asked(errand(Protocol::WebDav), &answers), expected);
@@ -182,6 +189,18 @@ mod tests {
         let expected =
             [["HEAD ", PATH].concat(), ["PUT ", PATH].concat(), ["HEAD ", PATH, " end"].concat()];
         assert_eq!(asked(errand(Protocol::S3), &answers), expected);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_may_be_there() {
+        for status in [301, 403, 405, 406, 409, 423] {
+            let answers = [(404, None), (status, None), (status, None), (201, None)];
+            let asked = asked(errand(Protocol::WebDav), &answers);
+            assert!(asked.last().is_some_and(|it| it.starts_with("PUT")), "{status}: {asked:?}");
+        }
+        let mut errand = errand(Protocol::WebDav);
+        assert_eq!(errand.answered(404, None), Ok(true));
+        assert_eq!(errand.answered(507, None), Err(Refused::Status(Step::Folder(1), 507)));
     }
 
     #[test]

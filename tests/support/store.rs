@@ -1,5 +1,5 @@
 //! Stores for copies, each a process of its own: WebDAV by WsgiDAV, nginx and rclone, S3 by s3rver,
-//! which checks signatures; and a line to them that breaks in chosen ways.
+//! which knows its keys but takes any signature; and a line to them that breaks in chosen ways.
 
 use super::{port::Port, wait_for};
 use std::{
@@ -36,7 +36,7 @@ pub struct Store {
 impl Store {
     pub fn start(kind: Kind, root: &Path) -> Store {
         let port = Port::closed().number();
-        fs::create_dir(root.join("nvr")).unwrap();
+        fs::create_dir_all(root.join("nvr/a+b c")).unwrap();
         let line = Line::to(port);
         let mut store = Store { kind, root: root.to_owned(), port, child: None, line };
         store.go_on();
@@ -109,9 +109,9 @@ impl Store {
         let (address, line) = ("127.0.0.1", self.line.port);
         match self.kind {
             Kind::WsgiDav { .. } | Kind::Nginx | Kind::Rclone => {
-                format!("http://us%20er:p%40ss%2Fw@{address}:{line}/dav/nvr/")
+                format!("http://us%20er:p%40ss%2Fw@{address}:{line}/dav/nvr/a+b%20c/")
             }
-            Kind::S3 => format!("s3+http://S3RVER:S3RVER@{address}:{line}/nvr/cam"),
+            Kind::S3 => format!("s3+http://S3RVER:S3RVER@{address}:{line}/nvr/a+b%20c%c3%a9"),
         }
     }
 
