@@ -11,7 +11,7 @@ scripts=$(git ls-files '*.sh' .ci/run && git grep -l '^#!/bin/sh' -- overlay pac
 shellcheck -x $scripts
 # The page's modules, by their JSDoc and by what the API says of its answers.
 mkdir -p target
-python3 ci/types.py >target/api.d.ts
+python3 ci/api_types.py >target/api.d.ts
 sh ci/node.sh tsc --project ci/page
 python3 ci/boards.py
 python3 ci/crates.py
