@@ -195,6 +195,16 @@ fn the_page_speaks_russian_and_chinese_and_fits_a_phone_in_both() {
 }
 
 #[test]
+fn the_first_picture_is_asked_for_once_script_and_status_are_there() {
+    let camera = Camera::builder().stream("cam", numbered_clip()).start().unwrap();
+    let nvr = start(&[("camera", &camera.url("cam"))], SHORT_SEGMENTS, str::to_owned);
+    wait_for("a picture", || nvr.status()["cameras"][0]["state"] == "live");
+    let mut browser = Browser::start("rounds.py", &[&port_of(&nvr)]);
+    iter::from_fn(|| browser.next_step()).for_each(|step| println!("{step}"));
+    browser.assert_success();
+}
+
+#[test]
 fn a_list_of_many_goes_on_by_itself_and_keeps_its_rows() {
     let camera = Camera::builder().stream("cam", numbered_clip()).start().unwrap();
     let mut nvr = start(&[("camera", &camera.url("cam"))], SHORT_SEGMENTS, str::to_owned);

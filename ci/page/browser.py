@@ -45,13 +45,13 @@ class Complaints(list):
 class Tab:
     """One page of the recorder."""
 
-    def __init__(self, context, origin):
+    def __init__(self, context, origin, until="load"):
         self.origin = origin
         self.page = context.new_page()
         self.complaints = Complaints()
         self.page.on("console", self.complaints.note)
         self.page.on("pageerror", lambda error: self.complaints.append(error.stack or str(error)))
-        self.page.goto(f"{origin}/")
+        self.page.goto(f"{origin}/", wait_until=until)
 
     def __getattr__(self, name):
         return getattr(self.page, name)

@@ -44,11 +44,20 @@ pub(super) fn answer(head: &Head<'_>, name: &str) -> Answer {
     };
     // What is asked for by its hash never changes (RFC 8246).
     let is_named = head.parameter("v") == Some(asset.hash);
+    // What the page waits for beside its script: the table of the reader's language.
+    let language = head.field("accept-language").and_then(|list| list.get(..2));
+    let table = language.filter(|_| name.is_empty()).and_then(|it| find(&format!("{it}.json")));
+    let answer = match table {
+        Some(Asset { name, hash, .. }) => {
+            answer.with("Link", format!("</{name}?v={hash}>; rel=preload; as=fetch; crossorigin"))
+        }
+        None => answer,
+    };
     let cached = if is_named { "public, max-age=31536000, immutable" } else { "no-cache" };
     answer
         .with("ETag", format!("\"{}\"", asset.hash))
         .with("Cache-Control", cached)
-        .with("Vary", "Accept-Encoding")
+        .with("Vary", "Accept-Encoding, Accept-Language")
 }
 
 /// For clients that do not accept gzip.

@@ -1,7 +1,7 @@
 // The page: live and past on one axis, as the address says (moment.js) and the server's events tell.
 
 import { $, enable, onsubmit, say } from "./dom.js";
-import { Feed, api } from "./api.js";
+import { Feed, absolute, api } from "./api.js";
 import { daysOn, midnight, sameTime } from "./axis.js";
 import { Band } from "./band.js";
 import { welcome } from "./camera.js";
@@ -436,6 +436,17 @@ function hideAll() {
   for (const dialog of document.querySelectorAll("dialog")) dialog.close();
 }
 
+/** What the head of the page has asked for already: the picture waits neither for the events nor for a login's answer. */
+async function early() {
+  try {
+    const answer = await fetch(absolute("/api/status"));
+    const fresh = answer.ok && (await answer.json());
+    if (fresh && !status && !$("login").open) show(fresh);
+  } catch {
+    // Said by the feed.
+  }
+}
+
 // --- what is pressed ---
 
 $("player").addEventListener("click", () => player.toggle());
@@ -481,6 +492,7 @@ setInterval(() => {
 }, 1000);
 document.documentElement.dataset.started = ""; // see old.js
 begin();
+early();
 
 /** So far inside a recording, its own beginning is meant. */
 const INSIDE_MS = 2000;
