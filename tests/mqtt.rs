@@ -291,16 +291,45 @@ fn a_camera_that_is_removed_disappears() {
     let nvr = Nvr::start_with(directory, &both, &[]);
     let watcher = Watcher::new(&broker);
     watcher.wait("test/nvr/gate/online", "ON");
+    broker.publish("test/nvr/gate/picture", "JPEG", &["-r"]);
+    watcher.wait("test/nvr/gate/picture", "JPEG");
     nvr.reconfigure(&one);
     wait_for("another device", || watcher.of(DISCOVERY).len() == 2);
     let device: Value = serde_json::from_str(&watcher.last(DISCOVERY)).unwrap();
     assert_eq!(device["cmps"]["gate_recording"], json!({"p": "switch"}));
-    for what in ["recording", "motion", "online", "days"] {
+    for what in ["recording", "motion", "online", "days", "picture"] {
         // Nothing is kept of it.
         watcher.wait(&format!("test/nvr/gate/{what}"), "");
     }
     watcher.wait("test/nvr/yard/online", "ON");
     assert_eq!(watcher.of("test/nvr/status"), ["online"], "without a break");
+}
+
+#[test]
+fn a_camera_that_is_removed_while_the_recorder_is_off_disappears_at_its_next_start() {
+    let broker = Broker::open();
+    let camera = clip();
+    let directory = tempfile::tempdir().unwrap();
+    let url = camera.url("cam");
+    let both = text(directory.path(), &[("yard", &url), ("gate", &url)], &broker.url());
+    let one = text(directory.path(), &[("yard", &url)], &broker.url());
+    let mut nvr = Nvr::start_with(directory, &both, &[]);
+    let watcher = Watcher::new(&broker);
+    watcher.wait("test/nvr/gate/online", "ON");
+    // A picture of before; and what anybody may say is no camera's name.
+    broker.publish("test/nvr/gate/picture", "JPEG", &["-r"]);
+    broker.publish("test/nvr/\"x/recording", "ON", &["-r"]);
+    assert!(nvr.terminate().0.success());
+    nvr.set_config(|_| one.clone());
+    nvr.restart();
+    wait_for("the device without it", || {
+        let device = serde_json::from_str::<Value>(&watcher.last(DISCOVERY)).unwrap();
+        device["cmps"]["gate_recording"] == json!({"p": "switch"})
+    });
+    for what in ["recording", "motion", "online", "days", "picture"] {
+        watcher.wait(&format!("test/nvr/gate/{what}"), "");
+    }
+    watcher.wait("test/nvr/yard/online", "ON");
 }
 
 #[test]

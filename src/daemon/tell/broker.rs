@@ -7,7 +7,7 @@
 use super::{
     super::{Daemon, wishes::Wish},
     Listener,
-    home::{Camera, Home},
+    home::{Camera, Home, KEPT},
 };
 use crate::{
     camera::{Connector, State},
@@ -161,12 +161,17 @@ impl Teller {
         match event {
             Event::Open => {}
             Event::Confirmed => self.mark = None,
-            Event::Denied => log::warn!("mqtt: the server lets us hear no commands"),
+            Event::Denied => {
+                log::warn!("mqtt: the server denies a subscription: allow us to read our topic")
+            }
             Event::Message { topic, payload: b"online", .. } if topic == self.home.birth() => {
                 // Home Assistant has started, and wants to know everything.
                 self.states.clear();
             }
             Event::Message { topic, payload, retained } => {
+                if let Some(name) = self.home.recorded(topic).filter(|_| retained) {
+                    return self.find_gone(name);
+                }
                 let Some((camera, wish)) = self.home.command(topic, payload) else { return };
                 let stations = self.daemon.stations.borrow();
                 let station = stations.iter().find(|it| it.camera.name == camera).cloned();
@@ -184,10 +189,21 @@ impl Teller {
         }
     }
 
+    /// The server keeps states of this camera, which may have been removed while one of us was away.
+    fn find_gone(&mut self, name: &str) {
+        let is_known = self.cameras.iter().any(|camera| camera.name == name)
+            || self.gone.iter().any(|gone| gone == name);
+        if !is_known && self.gone.len() < limits::CAMERAS_MAX {
+            self.gone.push(name.to_owned());
+            self.states.clear();
+        }
+    }
+
     /// Says what is new; returns when to look again if nothing changes.
     fn tell(&mut self, client: &mut Client, now: Instant) -> Instant {
         if std::mem::take(&mut self.is_new) {
-            client.subscribe(&[&self.home.commands(), &self.home.birth()]);
+            let home = &self.home;
+            client.subscribe(&[&home.commands(), &home.birth(), &home.recordings()]);
         }
         if self.mark.is_none()
             && let Some(news) = self.listener.poll(&self.daemon)
@@ -228,6 +244,9 @@ impl Teller {
         self.gone.extend(self.cameras.drain(..).map(|camera| camera.name));
         self.gone.retain(|name| !is_there(name));
         self.gone.truncate(limits::CAMERAS_MAX);
+        for (name, what) in self.gone.iter().flat_map(|name| KEPT.map(|what| (name, what))) {
+            client.publish(&self.home.topic(name, what), b"", Retain::Yes);
+        }
         if let Some((topic, text)) = self.home.announcement(&cameras, &self.gone, &self.page) {
             client.publish(&topic, text.as_bytes(), Retain::Yes);
         }

@@ -61,6 +61,19 @@ impl Home {
         self.topic("+", "recording/set")
     }
 
+    /// Where it is kept, for each camera that there ever was, whether it is recorded.
+    pub fn recordings(&self) -> String {
+        self.topic("+", "recording")
+    }
+
+    /// The camera of such a topic; anybody may have said something there.
+    pub fn recorded<'a>(&self, topic: &'a str) -> Option<&'a str> {
+        let camera = topic.strip_prefix(&self.topic)?.strip_prefix('/')?;
+        let name = camera.strip_suffix("/recording")?;
+        let is_fit = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+        ((1..=32).contains(&name.len()) && name.bytes().all(is_fit)).then_some(name)
+    }
+
     /// Says `online` when Home Assistant has started.
     pub fn birth(&self) -> String {
         [&*self.discovery, "/status"].concat()
@@ -109,6 +122,9 @@ impl Home {
         Some(([&*self.discovery, "/device/", &id, "/config"].concat(), payload + "}}"))
     }
 }
+
+/// What is kept of a camera by the server.
+pub(super) const KEPT: [&str; 5] = ["recording", "motion", "online", "days", "picture"];
 
 /// The address of the first network card that is there, in hexadecimal digits.
 fn address(folder: &str) -> String {
@@ -190,6 +206,21 @@ mod tests {
             ("other/yard/recording/set", b"ON"),
         ] {
             assert_eq!(command(topic, payload), None, "{topic}");
+        }
+    }
+
+    #[test]
+    fn a_kept_state_names_its_camera() {
+        let home = home();
+        assert_eq!(home.recorded("smolnvr/0a1b/yard/recording"), Some("yard"));
+        for topic in [
+            "smolnvr/0a1b/yard/motion",
+            "smolnvr/0a1b/a/b/recording",
+            "smolnvr/0a1b/\":1}/recording",
+            "smolnvr/0a1b//recording",
+            "x/yard/recording",
+        ] {
+            assert_eq!(home.recorded(topic), None, "{topic}");
         }
     }
 
