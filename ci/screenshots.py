@@ -19,7 +19,7 @@ TOP = pathlib.Path(__file__).parent.parent
 CLIP = "ci/clips/bframes.h264"
 MINUTE, HOUR, DAY = 60, 3600, 86400
 # Where the fields of src/mp4/identity.rs lie behind `uuid` and its usertype.
-FLAGS, NUMBER, WALL, NAME = 1, 2, 30, 38
+FLAGS, NUMBER, BOOT, WALL, NAME = 1, 2, 14, 30, 38
 CONFIG = """
 [storage]
 path = "{folder}/recordings"
@@ -119,6 +119,7 @@ def dated(recording, number, start):
     copy = bytearray(recording)
     copy[at + FLAGS] |= 1
     copy[at + NUMBER : at + NUMBER + 4] = struct.pack(">I", number)
+    copy[at + BOOT : at + WALL] = bytes(WALL - BOOT)  # another one: this one's clock is not set by them
     copy[at + WALL : at + WALL + 8] = struct.pack(">q", int(start * 1000))
     return bytes(copy)
 

@@ -379,7 +379,7 @@ function drawAxis() {
   for (const id of ["mark", "save", "link", "bookmark"]) enable($(id), !all);
   if (!all) chosen.kept(timelineOf(camera).kept);
   const { complete } = timelineOf(camera);
-  say($("axis-note"), complete ? "" : t`The card is still being read: more may come`);
+  say($("axis-note"), complete || status.storage.state === "absent" ? "" : t`The card is still being read: more may come`);
 }
 
 /** Said before somebody wonders why nothing moves. */

@@ -79,6 +79,9 @@ export function cardTrouble({ storage }) {
   return sentence(storage.reason ?? CARD[storage.state] ?? storage.state);
 }
 
+/** The same in a few words. @param {Api.Status} status */
+export const cardState = ({ storage: { state } }) => (state === "ok" ? null : CARD[state] ?? state);
+
 /** The same, with what to do about it. @param {Api.Status} status */
 export function cardHelp(status) {
   const trouble = cardTrouble(status);

@@ -59,6 +59,7 @@ onsubmit(form, async () => {
       : api("POST", "/api/session", { password: password.value }));
     finish(session);
   } catch (refusal) {
+    if (refusal.status === 401) refusal.message = t`Wrong password`;
     if (refusal.waitMs) countDown(refusal);
     password.select();
     throw refusal;

@@ -2,7 +2,7 @@
 
 import { $, ask, enable, onclick, say } from "./dom.js";
 import { api } from "./api.js";
-import { cardTrouble } from "./health.js";
+import { cardState, cardTrouble } from "./health.js";
 import { file, length } from "./words.js";
 import { t } from "./lang.js";
 
@@ -58,7 +58,7 @@ export class Record {
     } else if (one?.waits_for_event) {
       text = t`Not recording: nothing happens`;
     } else if (wanted.length) {
-      text = cardTrouble(status) ?? (one.state === "live" ? t`Waiting for a key frame` : one.ffmpeg ? t`Waiting for FFmpeg` : t`Waiting for the camera`);
+      text = cardState(status) ?? (one.state === "live" ? t`Waiting for a key frame` : one.ffmpeg ? t`Waiting for FFmpeg` : t`Waiting for the camera`);
       text = t`Not recording: ${text}`;
     }
     say($("recording-state"), text);
