@@ -381,10 +381,14 @@ impl Year {
         self.note(format!(
             "keep {keep_days}, thin {thin_after_days}, events {event_days}, {cameras:?}"
         ));
-        self.bench().settings = settings.clone();
         seen.configured += 1;
-        if self.chance(3) {
-            return self.boot_again(seen); // edited while it was off
+        let is_off = self.chance(3); // edited meanwhile
+        if is_off {
+            self.shut_down(seen);
+        }
+        self.bench().settings = settings.clone();
+        if is_off {
+            return self.start_again(seen);
         }
         let events = self.bench().send(Command::Configure(Box::new(settings)));
         self.observe(events, seen);
@@ -410,11 +414,15 @@ impl Year {
 
     /// Shuts down well and starts again.
     fn boot_again(&mut self, seen: &mut Seen) {
+        self.shut_down(seen);
+        self.start_again(seen);
+    }
+
+    fn shut_down(&mut self, seen: &mut Seen) {
         self.note("boot".into());
         let events = self.bench().send(Command::Shutdown);
         self.observe(events, seen);
         self.bench().disk.watch_syncs(); // unmounted
-        self.start_again(seen);
     }
 
     fn cut_power(&mut self, seen: &mut Seen) {
