@@ -1,7 +1,12 @@
 //! Puts access units together: bytes of NAL units in, whole units into the sink.
 //!
-//! The same for H.264 and H.265; what a payload looks like is h264.rs's and h265.rs's.
+//! The same for H.264 and H.265; what a payload looks like is h264.rs's and h265.rs's. `fragments`
+//! has NAL units in several packets.
 //! Spec: RFC 6184 §5.1 and RFC 7798 §4.1 (marker bit, time stamp), H.264 §7.4.1.2, H.265 §7.4.2.4.
+
+mod fragments;
+
+pub(super) use fragments::{FRAGMENT_END, FRAGMENT_START};
 
 use std::sync::Arc;
 
@@ -162,47 +167,6 @@ impl Assembler {
         self.nal_begin(sink);
         self.nal_append(bytes, sink);
         self.nal_end(sink);
-    }
-
-    /// A fragment of a NAL unit: its start and end bits where RFC 6184 §5.8 and RFC 7798 §4.4.3 have
-    /// them, the header of the whole, and bytes that may be none.
-    ///
-    /// Quirk: FU type that changes mid-unit. The first fragment's counts. Quirk: no start bit. Where what
-    /// came directly before is whole, this is a beginning, unless the camera's start bits can be relied
-    /// on: then it left the first fragment out.
-    pub(super) fn fragment(&mut self, bits: u8, header: &[u8], bytes: &[u8], sink: &mut dyn Sink) {
-        let starts = bits & FRAGMENT_START != 0;
-        let mut begins = self.nal.target == Target::Closed && self.nal.is_whole;
-        if starts {
-            self.started = self.started.saturating_add(1);
-        } else if begins && std::mem::take(&mut self.started) >= BITS_MIN {
-            (begins, self.nal.is_whole) = (false, false);
-        }
-        if starts || begins {
-            self.miss_end(sink);
-            self.nal_begin(sink);
-            self.nal_append(header, sink);
-        } else if self.nal.target == Target::Closed {
-            let cause = if self.after_gap { DropCause::Incomplete } else { DropCause::Malformed };
-            return self.refuse(cause, sink);
-        }
-        self.nal.time = self.time;
-        self.nal_append(bytes, sink);
-        if bits & FRAGMENT_END != 0 {
-            self.ended = self.ended.saturating_add(1);
-            self.nal_end(sink);
-        }
-    }
-
-    /// Another NAL unit begins. What is open lacks its end if the camera's end bits can be relied on.
-    fn miss_end(&mut self, sink: &mut dyn Sink) {
-        if self.nal.target == Target::Closed {
-            return;
-        }
-        if std::mem::take(&mut self.ended) >= BITS_MIN {
-            self.abandon_nal(sink);
-            self.drop_unit(DropCause::Malformed, sink);
-        }
     }
 
     /// Begins a NAL unit. Quirk: no end bit on the last fragment; what is open ends here, unless it
@@ -492,10 +456,6 @@ impl Assembler {
 const ZEROS: [u8; 16] = [0; 16];
 /// `forbidden_zero_bit` (H.264 §7.4.1, H.265 §7.4.2.2): bit errors, says who set it.
 const FORBIDDEN_BIT: u8 = 0x80;
-pub(super) const FRAGMENT_START: u8 = 0x80;
-pub(super) const FRAGMENT_END: u8 = 0x40;
-/// After so many of them in a row, a camera's start bits, or its end bits, can be relied on.
-const BITS_MIN: u8 = 16;
 /// After so many access units without a start code in a payload, 20 s of them, …
 pub(super) const CLEAN_MIN: u32 = 500;
 /// … it is looked for in the first bytes of a payload alone: more than an SPS has.
