@@ -147,11 +147,12 @@ def login(setting):
         after = awake_for(board, seconds)
         setting.lost(board)
         board.shut_down()
-    for what in ("switches", "ticks"):
-        # So few of them, which the clock or a busy machine shifts, are blurred by their root.
-        count = before[what] * (before["frames"] if what == "switches" else 1)
-        blur = 3 / count**0.5
-        assert after[what] <= before[what] * (1.05 + blur), f"{what}: {before}, then {after}"
+    # So few of them, which the clock shifts, are blurred by their root.
+    blur = 3 / (before["switches"] * before["frames"]) ** 0.5
+    assert after["switches"] <= before["switches"] * (1.05 + blur), f"{before}, then {after}"
+    # The same 20 s of recording take QEMU 60 to 160 ticks of 10 ms, before as after. A thread that spins takes 1,000.
+    spare = seconds * 100 / 10
+    assert after["ticks"] <= before["ticks"] * 1.05 + spare, f"{before}, then {after}"
     return "; ".join(
         f"{when}: {it['switches']:.2f} context switches and {it['ticks'] / it['frames']:.3f} ticks a frame"
         for when, it in (("before", before), ("after", after))
