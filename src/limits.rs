@@ -408,8 +408,8 @@ pub const SHORT_SEGMENT_TICKS: Ticks = Ticks::from_seconds(2);
 pub const SMALL_SEGMENTS_AT_ONCE_MAX: u32 = 30;
 /// … but for one per interval: as many as the smallest `segment_seconds` makes in real time.
 pub const SMALL_SEGMENT_INTERVAL: Duration = Duration::from_secs(2);
-/// At this size [`FAT_RECORDINGS_MAX`] recordings fill a card of 64 GB.
-pub const SMALL_SEGMENT_BYTES: u64 = 2 * 1024 * 1024;
+/// At this size [`FAT_RECORDINGS_MAX`] recordings fill a card of 512 GB: its bytes end before.
+pub const SMALL_SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 
 // --- config ---------------------------------------------------------------------------------
 

@@ -313,11 +313,11 @@ fn a_camera_that_changes_with_every_frame_makes_thirty_short_files_a_minute() {
 
 #[test]
 fn times_that_run_too_fast_fill_no_folder_with_small_files_and_nothing_is_lost() {
-    // Eight minutes of times within one.
-    for (bytes, expected) in [(100, 58..=60), (50_000, 240..=240)] {
-        let mut bench = Bench::started(1 << 20);
+    // Eight minutes of times within one; large files are as many as their times make.
+    for (bytes, frames, expected) in [(100, 12_000, 58..=60), (400_000, 2400, 48..=48)] {
+        let mut bench = Bench::started(4 << 20);
         let begin = bench.wall;
-        for frame in 0..12_000 {
+        for frame in 0..frames {
             bench.wall = WallTime(begin.0 + frame * 5);
             bench.frame(if frame % 50 == 0 { FrameKind::Key } else { FrameKind::Delta }, bytes);
         }

@@ -212,6 +212,9 @@ impl Model {
             | Event::Durable { .. }
             | Event::Closed { .. } => self.hears_of_open(event, is_ailing)?,
             Event::Deleted { file, reason } => {
+                if reason == DeleteReason::Empty && file.name.is_longer() {
+                    return Ok(()); // a copy of which nothing but the name reached the card
+                }
                 let key = Model::key(bench, &file).ok_or("of no folder")?;
                 // Its name was the last that reached the card.
                 let here = self.here();
@@ -233,7 +236,7 @@ impl Model {
             }
             Event::SpanDone { result, .. } => self.span_was_done(result, is_ailing)?,
             Event::Mended { file, .. } => {
-                if Name::new(file.name.number()) != Some(file.name) {
+                if file.name.is_longer() {
                     return Ok(()); // a copy
                 }
                 let key = Model::key(bench, &file).ok_or("of no folder")?;
