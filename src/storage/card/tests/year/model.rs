@@ -356,7 +356,8 @@ impl Model {
                 };
                 let events: usize = of_folder().filter(|it| it.event != May::No).map(bytes).sum();
                 let all: usize = of_folder().filter(|it| it.kept != May::Yes).map(bytes).sum();
-                let is_share = events * 10 > all * 4;
+                // Heads and indexes count as well there.
+                let is_share = events * 100 > all * 38;
                 // Beside the one that is being written there may be nothing else.
                 let is_last = !here.clips.iter().any(|(it, other)| {
                     it.0 == key.0
