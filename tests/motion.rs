@@ -1,7 +1,7 @@
 //! Motion seen in a camera's JPEG, or by the camera's own detectors: it becomes a mark, and what is watched is known.
 
 use crate::support::{Nvr, SHORT_SEGMENTS, config, http::ask, wait_for};
-use camera::{Auth, Camera, Clip, Metadata, Options, Pictures, Scheme};
+use camera::{Auth, Camera, Clip, Metadata, Options, Pictures, Scheme, Setup};
 use serde_json::Value;
 use smolnvr::http::websocket;
 use std::{
@@ -172,12 +172,8 @@ fn what_a_camera_says_in_its_metadata_track_is_a_mark_and_without_it_nothing_is_
 
 #[test]
 fn a_camera_that_refuses_its_metadata_is_recorded_all_the_same() {
-    for ends_the_connection in [false, true] {
-        let track = Metadata {
-            is_refused: !ends_the_connection,
-            ends_the_connection,
-            ..Metadata::default()
-        };
+    for setup in [Setup::Refuse, Setup::Close] {
+        let track = Metadata { setup, ..Metadata::default() };
         let options = Options { metadata: Some(track), ..Options::default() };
         let camera =
             Camera::builder().options(options).stream("cam", Clip::built_in()).start().unwrap();

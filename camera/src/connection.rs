@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::message::{Incoming, MessageError, Reply, Request, Status};
-use crate::metadata;
+use crate::metadata::{self, Setup};
 use crate::quirks::{Quirk, Quirks};
 use crate::sdp::TRACK;
 use crate::server::Shared;
@@ -89,6 +89,9 @@ impl Connection {
                         self.writer.close();
                         return Ok(());
                     }
+                    if self.is_ignored(&request) {
+                        continue;
+                    }
                     let reply = quirks.reply(&request.method, self.answer(&request, &quirks));
                     self.writer.reply(&reply.to_bytes())?;
                     if reply.status == Status::Unauthorized
@@ -132,6 +135,15 @@ impl Connection {
     fn quirks(&self, request: &Request) -> Quirks {
         let name = request.path().split('/').next().unwrap_or_default();
         self.camera.stream(name).map(|stream| stream.options.quirks.clone()).unwrap_or_default()
+    }
+
+    /// Whether it sets up metadata that are ignored.
+    fn is_ignored(&self, request: &Request) -> bool {
+        let path = request.path();
+        let name = path.strip_suffix(metadata::TRACK).and_then(|it| it.strip_suffix('/'));
+        let stream = name.and_then(|name| self.camera.stream(name));
+        let track = stream.and_then(|it| it.options.metadata.as_ref());
+        request.method == "SETUP" && track.is_some_and(|it| it.setup == Setup::Ignore)
     }
 
     fn answer(&mut self, request: &Request, quirks: &Quirks) -> Reply {
@@ -253,15 +265,17 @@ impl Connection {
         let stream = self.camera.stream(name).ok_or(Status::NotFound)?.clone();
         let options = &stream.options;
         let is_sound = track == sound::TRACK;
-        let is_refused = match is_sound {
-            true => options.sound.as_ref().map(|it| it.is_refused),
-            false => options.metadata.as_ref().map(|it| it.is_refused),
+        let setup = match is_sound {
+            true => options.sound.as_ref().map(|it| match it.is_refused {
+                true => Setup::Refuse,
+                false => Setup::Accept,
+            }),
+            false => options.metadata.as_ref().map(|it| it.setup),
         };
-        if is_refused.ok_or(Status::NotFound)? {
-            return Err(Status::NotValidInState);
-        }
-        if !is_sound && options.metadata.as_ref().is_some_and(|it| it.ends_the_connection) {
-            self.writer.close();
+        match setup.ok_or(Status::NotFound)? {
+            Setup::Accept | Setup::Ignore => {}
+            Setup::Refuse => return Err(Status::NotValidInState),
+            Setup::Close => self.writer.close(),
         }
         let wanted = request.header("Transport").ok_or(Status::UnsupportedTransport)?;
         let (transport, line) = self

@@ -42,7 +42,7 @@ pub use clip::{AccessUnit, Clip, ClipError, Codec, Frame};
 pub use control::Control;
 pub use faults::{Clock, Faults, TimestampJump};
 pub use http::{PICTURE, PictureRequest, Pictures};
-pub use metadata::Metadata;
+pub use metadata::{Metadata, Setup};
 pub use packetize::Aggregation;
 pub use quirks::{Quirk, Quirks};
 pub use sdp::{Announced, ParameterSets};

@@ -10,10 +10,19 @@ pub struct Metadata {
     /// The document that each session begins with; further ones by
     /// [`Camera::say`](crate::Camera::say).
     pub greeting: String,
-    /// SETUP of its track is refused.
-    pub is_refused: bool,
-    /// SETUP of its track is never answered, but ends the connection.
-    pub ends_the_connection: bool,
+    pub setup: Setup,
+}
+
+/// What the camera does when the metadata track is set up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Setup {
+    #[default]
+    Accept,
+    Refuse,
+    /// It closes the connection.
+    Close,
+    /// It does not answer.
+    Ignore,
 }
 
 /// The `m=` section.

@@ -196,13 +196,18 @@ fn the_first_viewer_does_not_wait_for_a_gulp() {
     });
 }
 
+/// Uniview does not answer (ireader/media-server#163).
 #[test]
-fn a_camera_that_ends_the_connection_over_its_metadata_streams_without_them() {
-    let metadata = camera::Metadata { ends_the_connection: true, ..Default::default() };
-    let options = Options { metadata: Some(metadata), ..Options::default() };
-    let server = camera::Camera::builder().options(options).stream("cam", plain()).start().unwrap();
-    let camera = camera(&server.url("cam")).with(Metadata::IfOffered);
-    let watcher = watcher(&camera, 1, 9);
-    runtime::block_on(&LocalExecutor::new(), camera.run(&watcher));
-    assert_eq!((watcher.gulps.get(), watcher.runs.get()), (1, 2), "the second one succeeds");
+fn a_camera_that_does_not_bear_its_metadata_to_be_set_up_streams_without_them() {
+    for setup in [camera::Setup::Close, camera::Setup::Ignore] {
+        let metadata = camera::Metadata { setup, ..Default::default() };
+        let options = Options { metadata: Some(metadata), ..Options::default() };
+        let server = camera::Camera::builder().options(options).stream("cam", plain());
+        let server = server.start().unwrap();
+        let camera = camera(&server.url("cam")).with(Metadata::IfOffered);
+        let watcher = watcher(&camera, 1, 9);
+        runtime::block_on(&LocalExecutor::new(), camera.run(&watcher));
+        let (gulps, runs) = (watcher.gulps.get(), watcher.runs.get());
+        assert_eq!((gulps, runs), (1, 2), "{setup:?}: the second one succeeds");
+    }
 }
