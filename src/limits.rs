@@ -120,25 +120,25 @@ pub const NOTICE_ON_MAX: Duration = Duration::from_secs(600);
 pub const NOTICE_INTERVAL: Duration = Duration::from_secs(5);
 /// A document of a metadata track; real ones have 1 to 8 KB. A longer one is dropped.
 pub const METADATA_BYTES_MAX: usize = 64 * KIB;
-/// A metadata track that says nothing for so long is thought to never say anything.
+/// A metadata track that is silent for so long is taken for one that never says anything.
 pub const METADATA_PATIENCE: Duration = Duration::from_secs(10);
 /// A subscription lives for so long unless it is renewed: after a power cut the camera holds one that
 /// nobody pulls, and many hold only four …
 pub const PULL_LIFE: Duration = Duration::from_secs(300);
 /// … and no shorter, whatever the camera says.
 pub const PULL_LIFE_MIN: Duration = Duration::from_secs(30);
-/// The camera waits so long for something to say …
+/// A pull lets the camera wait so long for something to say …
 pub const PULL_WAIT: Duration = Duration::from_secs(25);
-/// … and those that close connections earlier.
+/// … and so long a camera that closes connections earlier.
 pub const PULL_WAIT_SHORT: Duration = Duration::from_secs(5);
-/// From one pull to the next.
+/// The least time from one pull to the next.
 pub const PULL_INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// Pulls in a row that may end without an answer.
 pub const PULL_UNANSWERED_MAX: u32 = 4;
-/// Before a subscription is made after trouble: cameras lock accounts of
-/// clients in a hurry.
+/// The pause after trouble, before the next subscription: cameras lock the accounts of clients that
+/// hurry.
 pub const PULL_PAUSE: Duration = Duration::from_secs(60);
-/// After two refused passwords.
+/// The same after two refused passwords.
 pub const PULL_REFUSED_PAUSE: Duration = Duration::from_secs(3600);
 /// Ending a subscription may delay the end of a camera by this.
 pub const PULL_END_TIMEOUT: Duration = Duration::from_secs(2);

@@ -280,27 +280,36 @@ fn one_that_is_killed_is_offline_and_one_that_is_no_longer_told_too() {
     watcher.wait("test/nvr/status", "offline");
 }
 
-#[test]
-fn a_camera_that_is_removed_disappears() {
-    let broker = Broker::open();
+/// A recorder of two cameras, the server having a picture of one; and its configuration without that.
+fn yard_and_gate(broker: &Broker) -> (Camera, Nvr, String, Watcher) {
     let camera = clip();
     let directory = tempfile::tempdir().unwrap();
     let url = camera.url("cam");
     let both = text(directory.path(), &[("yard", &url), ("gate", &url)], &broker.url());
     let one = text(directory.path(), &[("yard", &url)], &broker.url());
     let nvr = Nvr::start_with(directory, &both, &[]);
-    let watcher = Watcher::new(&broker);
+    let watcher = Watcher::new(broker);
     watcher.wait("test/nvr/gate/online", "ON");
     broker.publish("test/nvr/gate/picture", "JPEG", &["-r"]);
+    (camera, nvr, one, watcher)
+}
+
+fn nothing_is_kept_of_gate(watcher: &Watcher) {
+    for what in ["recording", "motion", "online", "days", "picture"] {
+        watcher.wait(&format!("test/nvr/gate/{what}"), "");
+    }
+}
+
+#[test]
+fn a_camera_that_is_removed_disappears() {
+    let broker = Broker::open();
+    let (_camera, nvr, one, watcher) = yard_and_gate(&broker);
     watcher.wait("test/nvr/gate/picture", "JPEG");
     nvr.reconfigure(&one);
     wait_for("another device", || watcher.of(DISCOVERY).len() == 2);
     let device: Value = serde_json::from_str(&watcher.last(DISCOVERY)).unwrap();
     assert_eq!(device["cmps"]["gate_recording"], json!({"p": "switch"}));
-    for what in ["recording", "motion", "online", "days", "picture"] {
-        // Nothing is kept of it.
-        watcher.wait(&format!("test/nvr/gate/{what}"), "");
-    }
+    nothing_is_kept_of_gate(&watcher);
     watcher.wait("test/nvr/yard/online", "ON");
     assert_eq!(watcher.of("test/nvr/status"), ["online"], "without a break");
 }
@@ -308,16 +317,8 @@ fn a_camera_that_is_removed_disappears() {
 #[test]
 fn a_camera_that_is_removed_while_the_recorder_is_off_disappears_at_its_next_start() {
     let broker = Broker::open();
-    let camera = clip();
-    let directory = tempfile::tempdir().unwrap();
-    let url = camera.url("cam");
-    let both = text(directory.path(), &[("yard", &url), ("gate", &url)], &broker.url());
-    let one = text(directory.path(), &[("yard", &url)], &broker.url());
-    let mut nvr = Nvr::start_with(directory, &both, &[]);
-    let watcher = Watcher::new(&broker);
-    watcher.wait("test/nvr/gate/online", "ON");
-    // A picture of before; and what anybody may say is no camera's name.
-    broker.publish("test/nvr/gate/picture", "JPEG", &["-r"]);
+    let (_camera, mut nvr, one, watcher) = yard_and_gate(&broker);
+    // Anybody may say anything there.
     broker.publish("test/nvr/\"x/recording", "ON", &["-r"]);
     assert!(nvr.terminate().0.success());
     nvr.set_config(|_| one.clone());
@@ -326,9 +327,7 @@ fn a_camera_that_is_removed_while_the_recorder_is_off_disappears_at_its_next_sta
         let device = serde_json::from_str::<Value>(&watcher.last(DISCOVERY)).unwrap();
         device["cmps"]["gate_recording"] == json!({"p": "switch"})
     });
-    for what in ["recording", "motion", "online", "days", "picture"] {
-        watcher.wait(&format!("test/nvr/gate/{what}"), "");
-    }
+    nothing_is_kept_of_gate(&watcher);
     watcher.wait("test/nvr/yard/online", "ON");
 }
 

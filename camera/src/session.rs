@@ -355,7 +355,7 @@ struct Saying {
     transport: Transport,
     ssrc: u32,
     sequence: u16,
-    /// The document that comes first; empty once it was sent.
+    /// The first document; empty once it is sent.
     greeting: String,
     /// The number of the next one that was said to all sessions.
     next: usize,

@@ -185,20 +185,20 @@ impl Carrier {
     fn head(&mut self, request: &Request, length: u64, sum: &str) -> String {
         let Request { method, path, destination } = request;
         let host = self.target.authority();
-        let time = self.web.daemon.clock.now().to_string();
-        let mut time: String = time.chars().filter(|it| !matches!(it, '-' | ':')).collect();
-        let mut sum = sum;
-        let authorization = if let Some(region) = &self.region {
+        let signed = self.region.as_ref().map(|region| {
+            let time = self.web.daemon.clock.now().to_string();
+            let time: String = time.chars().filter(|it| !matches!(it, '-' | ':')).collect();
             let fields = [("host", host), ("x-amz-content-sha256", sum), ("x-amz-date", &time)];
             let credentials = self.target.credentials();
             let (id, secret) =
                 credentials.map_or(("", ""), |it| (it.user.as_str(), it.password.as_str()));
-            let keys = Keys { id, secret, region };
-            keys.sign(&time, method, path, &fields, sum)
-        } else {
-            (sum, time) = ("", String::new());
-            self.authenticator.authorization(method, path).unwrap_or_default()
-        };
+            let authorization = Keys { id, secret, region }.sign(&time, method, path, &fields, sum);
+            (sum, time, authorization)
+        });
+        let (sum, time, authorization) = signed.unwrap_or_else(|| {
+            let authorization = self.authenticator.authorization(method, path);
+            ("", String::new(), authorization.unwrap_or_default())
+        });
         let destination = destination.as_ref().map(|it| ["http://", host, it].concat());
         let length = length.to_string();
         let (kind, length) = if *method == "PUT" { ("video/mp4", &*length) } else { ("", "") };

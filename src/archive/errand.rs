@@ -96,8 +96,8 @@ impl Errand {
                 Protocol::WebDav if !self.folder_is_there => Step::Folder(1),
                 _ => Step::Send,
             },
-            // Of one that exists, RFC 4918 §9.3.1 wants 405; 301, 403, 406, 409 and 423 occur. PUT
-            // tells whether it is there.
+            // If the folder exists, the answer should be 405 (RFC 4918 §9.3.1); stores also give 301,
+            // 403, 406, 409 and 423. PUT tells whether it is there.
             (Step::Folder(left), 200..=499) if status != 401 => {
                 left.checked_sub(1).map_or(Step::Send, Step::Folder)
             }

@@ -189,13 +189,18 @@ impl CameraName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether a camera may have this name.
+    pub fn is_valid(name: &str) -> bool {
+        let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+        (1..=32).contains(&name.len()) && name.bytes().all(allowed)
+    }
 }
 
 impl<'de> Deserialize<'de> for CameraName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
-        if (1..=32).contains(&name.len()) && name.bytes().all(allowed) {
+        if CameraName::is_valid(&name) {
             return Ok(CameraName(name));
         }
         Err(de::Error::invalid_value(

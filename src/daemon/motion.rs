@@ -4,7 +4,7 @@
 //! motion.rs      what is said of it
 //! ├─ pictures    looks at the camera's small JPEG twice a second
 //! ├─ analytics   listens to majestic's own detectors
-//! └─ onvif       listens to a camera's own detectors, by two ways
+//! └─ onvif       listens to a camera's own detectors
 //! ```
 //! What is watched is marked too, so that an hour without motion is told from one without a look.
 //! Knows nothing of: how motion is seen, where marks go.

@@ -7,6 +7,7 @@ use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     low_level::pipe,
 };
+use smol::future;
 use std::{ffi::c_int, io, os::unix::net::UnixStream};
 
 /// Those that are not ignored, from now on.
@@ -37,7 +38,10 @@ impl Signal {
 
     /// Waits for the next one; several that come at once are one. Cancel-safe.
     pub(super) async fn next(&self) {
-        // The other end lasts as long as the process, so an error is none of the connection.
-        while self.0.read(&mut [0; 16]).await.is_err() {}
+        if self.0.read(&mut [0; 16]).await.is_err() {
+            // The other end lasts as long as the process, so nothing can come but what the kernel
+            // refuses us.
+            future::pending::<()>().await;
+        }
     }
 }

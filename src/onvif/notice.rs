@@ -129,7 +129,7 @@ impl Message {
 #[derive(Debug, Default)]
 pub struct Course {
     on: Vec<On>,
-    /// The kinds of which an end was told, a bit each: their ends can be waited for.
+    /// A bit for each kind whose end the camera has told: it will tell the next one too.
     ends: u32,
 }
 

@@ -13,7 +13,7 @@
 //! Spec: home-assistant.io, "MQTT", "Device discovery payload". Knows nothing of: connections, the daemon.
 
 use super::super::wishes::Wish;
-use crate::config;
+use crate::config::{self, CameraName};
 use std::fs;
 
 /// The names under which this recorder is known.
@@ -61,7 +61,7 @@ impl Home {
         self.topic("+", "recording/set")
     }
 
-    /// Where it is kept, for each camera that there ever was, whether it is recorded.
+    /// Where the server keeps, for each camera that there ever was, whether it is recorded.
     pub fn recordings(&self) -> String {
         self.topic("+", "recording")
     }
@@ -70,8 +70,7 @@ impl Home {
     pub fn recorded<'a>(&self, topic: &'a str) -> Option<&'a str> {
         let camera = topic.strip_prefix(&self.topic)?.strip_prefix('/')?;
         let name = camera.strip_suffix("/recording")?;
-        let is_fit = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
-        ((1..=32).contains(&name.len()) && name.bytes().all(is_fit)).then_some(name)
+        CameraName::is_valid(name).then_some(name)
     }
 
     /// Says `online` when Home Assistant has started.

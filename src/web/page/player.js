@@ -203,7 +203,7 @@ export class Player {
       return;
     }
     const passed = Math.floor((now - told) / apart + 0.01);
-    // Without a seek since, it is that picture, which may be shown a little before its time.
+    // If nothing was sought since, that picture is on the screen, perhaps a little before its time.
     const at = told + (frame.isSought ? passed : Math.max(0, passed)) * apart;
     const time = at + (step + 0.5) * apart;
     if (time >= 0 && time < this.video.duration) this.video.currentTime = time;
