@@ -6,6 +6,7 @@ pub mod addresses;
 pub mod busybox;
 pub mod card;
 pub mod engines;
+pub mod home_assistant;
 pub mod http;
 pub mod mosquitto;
 pub mod mp4;

@@ -3,6 +3,7 @@
 
 mod acts;
 mod clip;
+mod contents;
 mod model;
 
 use self::model::Model;

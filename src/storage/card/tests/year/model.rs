@@ -2,20 +2,10 @@
 
 use super::{
     clip::{Checked, Clip, May, SLACK, State, ensure},
+    contents::{Contents, Key},
     *,
 };
 use std::collections::{BTreeMap, BTreeSet};
-
-type Key = (String, u32);
-
-#[derive(Default)]
-struct Contents {
-    clips: BTreeMap<Key, Clip>,
-    /// The highest number of each folder that is certainly used.
-    highest: BTreeMap<String, u32>,
-    /// The index may have lost what it was told last.
-    index_is_behind: bool,
-}
 
 #[derive(Default)]
 pub struct Model {
@@ -419,44 +409,6 @@ impl Model {
             let mut entries = list.folders().iter().flat_map(|folder| folder.entries());
             here.index_is_behind &= entries.any(|it| it.is_from_index() || !it.is_indexed());
             here.overdue(bench, wall, truth - self.started_at)?;
-        }
-        Ok(())
-    }
-}
-
-impl Contents {
-    fn is_new(&self, key: &Key) -> bool {
-        self.highest.get(&key.0).is_none_or(|highest| key.1 > *highest)
-    }
-
-    /// Nothing is there that should have gone, or be thinned.
-    fn overdue(&self, bench: &Bench, wall: Option<WallTime>, since_ms: i64) -> Checked {
-        let Some(wall) = wall.filter(|_| since_ms > HOUR / 2) else { return Ok(()) };
-        let Settings { keep_days, event_days, thin_after_days, .. } = bench.settings;
-        let dated = || self.clips.values().filter(|it| it.wall.is_some());
-        let end = |it: &Clip| it.wall.unwrap_or(0) + it.length();
-        // What was recorded since, without long gaps.
-        let is_borne_out = |from: i64, span: i64| {
-            let mut ends: Vec<_> = dated().map(end).filter(|it| *it >= from).collect();
-            ends.push(wall.0);
-            ends.sort();
-            let gaps = ends.windows(2).map(|pair| pair[1] - pair[0]);
-            gaps.filter(|gap| *gap <= span).sum::<i64>() > span + DAY
-        };
-        for (days, what) in [(keep_days, "age"), (thin_after_days, "thick")] {
-            let span = i64::from(days) * DAY;
-            let events = i64::from(event_days) * DAY;
-            let left = self.clips.iter().find(|(_, it)| {
-                let age = wall.0 - end(it);
-                let is_free = it.kept == May::No
-                    && match what {
-                        "age" => it.event == May::No || age > events + DAY,
-                        _ => it.event == May::No && it.thinned == May::No,
-                    };
-                let is_due = span > 0 && it.wall.is_some() && age > span + DAY;
-                is_free && is_due && it.state == State::Closed && is_borne_out(end(it), span)
-            });
-            ensure(left.is_none(), || format!("{what}: {:?}", left.map(|it| (it.0, it.1.truth))))?;
         }
         Ok(())
     }
