@@ -173,24 +173,24 @@ def tests(full):
 
 
 def run(test, images, seed, full):
-    """The test's figure, or None where it failed."""
+    """The test's figure and None, or None and why it failed."""
     name = test.__name__
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix=f"board-{name}-") as folder:
         setting = Setting(images, folder, f"{seed} {name}", full)
+        figure = fault = None
         try:
             figure = test(setting)
         except Exception:
-            traceback.print_exc()
+            fault = traceback.format_exc()
             for machine in setting.boards:
                 print(f"--- console\n{machine.text()[-6000:]}\n---", file=sys.stderr)
-            figure = None
         finally:
             setting.close()
     if figure is not None:
         figure += f" [{time.monotonic() - started:.0f} s, waited {setting.waiting():.0f} %]"
     print(f"{name:<24} {figure or 'FAILED'}", flush=True)
-    return figure
+    return figure, fault
 
 
 def shell(images, port):
@@ -248,10 +248,11 @@ def main():
     chosen = [known[name] for name in arguments.names or tests(arguments.full)]
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
         verdicts = pool.map(lambda test: run(test, images, arguments.seed, arguments.full), chosen)
-        figures = [(test.__name__, figure) for test, figure in zip(chosen, verdicts)]
-    failed = [name for name, figure in figures if figure is None]
-    if failed:
-        sys.exit(f"board: failed: {', '.join(failed)}")
+        results = [(test.__name__, *verdict) for test, verdict in zip(chosen, verdicts)]
+    # Last, below all consoles.
+    if failed := [f"--- {name}\n{fault}" for name, _, fault in results if fault]:
+        sys.exit("\n".join([*failed, f"board: {len(failed)} failed"]))
+    figures = [(name, figure) for name, figure, _ in results]
     if arguments.keep and not arguments.names:
         (TOP / "ci/bench/board.txt").write_text(table(figures, arguments.seed, arguments.full))
 

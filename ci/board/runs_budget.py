@@ -49,9 +49,9 @@ def nobody_watches(setting):
         end = awake(board, board.wait_for_recording(), text)
         board.shut_down()
     frames = end["frames"] - start["frames"]
-    switches = (end["switches"] - start["switches"]) / frames
-    assert switches <= SWITCHES_MAX, f"{switches:.1f} context switches a frame, {SWITCHES_MAX} allowed"
-    return f"{switches:.2f} context switches a frame, all threads, over {frames} frames"
+    times = (end["switches"] - start["switches"]) / frames
+    assert times <= SWITCHES_MAX, f"{times:.1f} context switches a frame, {SWITCHES_MAX} allowed"
+    return f"{times:.2f} context switches a frame, all threads, over {frames} frames"
 
 
 def bytes_of_recordings(board):
@@ -63,7 +63,12 @@ def awake(board, camera, text=None):
     """Frames so far, and how often all threads together were switched away from, by the text of their
     status or as it is now."""
     text = text or board.run(f"cat /proc/{DAEMON}/task/*/status")
-    return {"frames": camera["frames"], "switches": sum(map(int, re.findall(r"ctxt_switches:\s*(\d+)", text)))}
+    return {"frames": camera["frames"], "switches": switches(text)}
+
+
+def switches(text):
+    """How often threads were switched away from, by the text of their status."""
+    return sum(map(int, re.findall(r"ctxt_switches:\s*(\d+)", text)))
 
 
 def budget(setting):
