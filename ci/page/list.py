@@ -13,6 +13,29 @@ ROWS = 'const box = document.querySelector("#rows"); const rows = [...box.queryS
 # However long the list is.
 ELEMENTS_MAX = 1500
 NOTE = 'return document.querySelector("#list-note").textContent'
+# What a phone is slow at: elements, formats of dates and numbers, long dates in words.
+COUNTED = """
+  const counted = (globalThis.counted = { elements: 0, formats: 0, dates: 0 });
+  const { createElement } = document;
+  document.createElement = function (...tag) {
+    counted.elements += 1;
+    return createElement.apply(this, tag);
+  };
+  for (const kind of ["DateTimeFormat", "NumberFormat"]) {
+    Intl[kind] = class extends Intl[kind] {
+      constructor(language, options) {
+        super(language, options);
+        counted.formats += 1;
+        const { format } = this;
+        const isDate = options.weekday === "long" && options.year;
+        Object.defineProperty(this, "format", { value: (value) => {
+          if (isDate) counted.dates += 1;
+          return format(value);
+        } });
+      }
+    };
+  }
+"""
 
 
 def main():
@@ -20,7 +43,9 @@ def main():
     origin = f"http://{NAME}:{port}"
     with chromium() as browser:
         for width, height in [(1280, 800), (390, 800)]:
-            tab = Tab(browser.new_context(viewport={"width": width, "height": height}), origin)
+            context = browser.new_context(viewport={"width": width, "height": height})
+            context.add_init_script(COUNTED)
+            tab = Tab(context, origin)
             goes_on(tab, count)
             stays(tab)
             tab.check()
@@ -61,11 +86,15 @@ def stays(tab):
     """ + number.replace("return ", "return row && ")))
     where = ROWS + "return rows.find((row) => row.mine)?.getBoundingClientRect().top - box.getBoundingClientRect().top"
     top = tab.run(where)
+    tab.run("for (const name in counted) counted[name] = 0")
     tab.wait("two new recordings", number.replace("return ", "return Number(") + ") >= argument", newest + 2)
+    counted = tab.run("return counted")
+    # However long the list is. Some units are new: it runs for "2 minutes" now.
+    assert counted["elements"] <= 100 and counted["formats"] <= 6 and counted["dates"] <= 40, counted
     tab.run('document.querySelector("#refresh").click()')
     tab.wait("the refreshed list", 'return !document.querySelector("#refresh").classList.contains("busy")')
     assert abs(tab.run(where) - top) <= 1, (top, tab.run(where))
-    step("stayed", newest=newest)
+    step("stayed", newest=newest, **counted)
 
 
 def reads(tab):

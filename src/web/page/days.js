@@ -43,8 +43,9 @@ export class Days {
   /** Recordings came or went. */
   changed() {
     const now = performance.now();
-    for (const known of this.#months.values()) known.isStale ||= now - known.asked > AGAIN_MS;
-    this.#draw();
+    const old = [...this.#months.values()].filter(({ asked, isStale }) => !isStale && now - asked > AGAIN_MS);
+    for (const known of old) known.isStale = true;
+    if (old.length) this.#draw();
   }
 
   open() {

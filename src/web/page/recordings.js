@@ -2,6 +2,7 @@
 
 import { $, ask, onclick, say } from "./dom.js";
 import { api, query } from "./api.js";
+import { midnight } from "./axis.js";
 import { agreesSince, cardHelp } from "./health.js";
 import { order } from "./reel.js";
 import { dayRow, gapRow, isGap, row } from "./row.js";
@@ -38,7 +39,7 @@ export class Recordings {
   #loading = null;
   /** @type {Promise<any> | null} */
   #refreshing = null;
-  #rows = new Rows($("rows"), (item) => this.#row(item), () => this.#more().catch((error) => say($("list-note"), error.message)));
+  #rows = new Rows($("rows"), (item) => this.#row(item), (item) => this.#mark(item), () => this.#more().catch((error) => say($("list-note"), error.message)));
   /** Numbers that events named, to be asked for together. */
   #changed = new Set();
   #timer = 0;
@@ -177,10 +178,7 @@ export class Recordings {
   event({ camera, number, state }) {
     if (camera !== this.#camera || !this.#isOpen) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#render();
-      this.#fetchChanged().catch(() => {});
-    }, TOGETHER_MS);
+    this.#timer = setTimeout(() => this.#fetchChanged().catch(() => {}).then(() => this.#render()), TOGETHER_MS);
     if (state !== "deleted") return void this.#changed.add(number);
     const at = this.#entries.findIndex((entry) => entry.number === number);
     if (at < 0) return;
@@ -199,7 +197,6 @@ export class Recordings {
       if (view !== this.#view) return;
       if (recordings[0]) this.#put(recordings[0]);
     }
-    this.#render();
   }
 
   /** Puts an entry in its place. @param {Api.Recording} entry */
@@ -256,14 +253,17 @@ export class Recordings {
   #render() {
     if (!this.#isOpen) return;
     const items = [];
-    let heading = null;
+    let start = NaN;
+    let heading = "";
     for (const entry of this.#entries) {
-      const text = day(entry.start_ms);
-      if (text !== heading) items.push({ key: `day ${items.length ? text : ""}`, mark: text, text });
-      heading = text;
-      const mark = `${this.#pictures} ${this.#isDoubtful(entry)} ${entry.number === this.#playing} ${JSON.stringify({ ...entry, duration_ms: entry.state === "recording" ? 0 : entry.duration_ms })}`;
-      items.push({ key: entry.number, mark, entry });
-      if (isGap(entry)) items.push({ key: `gap ${entry.number}`, mark: entry.gap_before_ms, gap: entry.gap_before_ms });
+      if (midnight(entry.start_ms) !== start) {
+        start = midnight(entry.start_ms);
+        const text = day(start);
+        if (text !== heading) items.push({ key: `day ${items.length ? text : ""}`, text });
+        heading = text;
+      }
+      items.push({ key: entry.number, entry });
+      if (isGap(entry)) items.push({ key: `gap ${entry.number}`, gap: entry.gap_before_ms });
     }
     this.#rows.show(items);
     this.#note();
@@ -281,6 +281,12 @@ export class Recordings {
     if (Date.now() - so < 5000) return t`Reading the card…`;
     const where = t`Reading the card: back to ${day(so)}, ${clock(so)} so far.`;
     return so > this.#end ? `${where} ${t`What was recorded at the time you look for is not known yet.`}` : where;
+  }
+
+  #mark({ entry, text, gap }) {
+    if (!entry) return text ?? gap;
+    const duration_ms = entry.state === "recording" ? 0 : entry.duration_ms;
+    return [this.#pictures, this.#isDoubtful(entry), entry.number === this.#playing, JSON.stringify({ ...entry, duration_ms })].join();
   }
 
   #row({ entry, text, gap }) {

@@ -6,15 +6,17 @@ export class Rows {
   #box;
   #list = h("ol");
   #make;
+  #mark;
   #onEnd;
   #items = [];
   /** By key: what was made, and of what. */
   #made = new Map();
 
-  /** `make(item)`: its element. `onEnd()`: the end comes near. An item has a `key` and a `mark` of all it depends on. */
-  constructor(box, make, onEnd) {
+  /** `make(item)`: its element. `mark(item)`: all that it depends on. `onEnd()`: the end comes near. An item has a `key`. */
+  constructor(box, make, mark, onEnd) {
     this.#box = box;
     this.#make = make;
+    this.#mark = mark;
     this.#onEnd = onEnd;
     box.append(this.#list);
     box.addEventListener("scroll", () => this.#draw(), { passive: true });
@@ -57,12 +59,14 @@ export class Rows {
     const from = Math.max(0, Math.floor(scrollTop / ROW_PX) - AHEAD);
     const to = Math.min(this.#items.length, Math.ceil((scrollTop + clientHeight) / ROW_PX) + AHEAD);
     const made = new Map();
+    // The one that has the focus stays.
+    const [focused] = [...this.#made].find(([, { element }]) => element.contains(document.activeElement)) ?? [];
     for (let at = 0; at < this.#items.length; at += 1) {
       const item = this.#items[at];
+      if ((at < from || at >= to) && item.key !== focused) continue;
       const known = this.#made.get(item.key);
-      // The one that has the focus stays.
-      if ((at < from || at >= to) && !known?.element.contains(document.activeElement)) continue;
-      const one = known?.mark === item.mark ? known : { mark: item.mark, element: this.#replace(known, item) };
+      const mark = this.#mark(item);
+      const one = known?.mark === mark ? known : { mark, element: this.#replace(known, item) };
       one.element.style.top = `${at * ROW_PX}px`;
       one.element.setAttribute("aria-posinset", at + 1);
       one.element.setAttribute("aria-setsize", this.#items.length);

@@ -1,5 +1,6 @@
 // Numbers and states in the words of the page.
 
+import { daysOn, midnight } from "./axis.js";
 import { locale, t } from "./lang.js";
 
 const time = new Intl.DateTimeFormat(locale, {
@@ -11,6 +12,13 @@ const near = new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric",
 const middle = new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric", month: "short", year: "numeric" });
 const months = new Intl.DateTimeFormat(locale, { month: "long", year: "numeric" });
 const date = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+
+/** To make one takes a phone as long as a hundred words that it forms. */
+const formats = new Map();
+function once(key, make) {
+  if (!formats.has(key)) formats.set(key, make());
+  return formats.get(key);
+}
 
 /** Before this the clock cannot have been right. */
 const PLAUSIBLE_MS = Date.UTC(2020, 0);
@@ -28,16 +36,14 @@ export const dayAndTime = (ms) => `${dayLong(ms)}, ${clock(ms)}`;
 /** November 2026 */
 export const month = (ms) => months.format(ms);
 /** T, Tue, Tuesday; of a moment. @type {(ms: number, width?: "long" | "short" | "narrow") => string} */
-export const weekday = (ms, width = "short") => new Intl.DateTimeFormat(locale, { weekday: width }).format(ms);
+export const weekday = (ms, width = "short") => once(width, () => new Intl.DateTimeFormat(locale, { weekday: width })).format(ms);
 
 /** The day in the viewer's time zone, as a heading. */
 export function day(ms) {
   if (ms < PLAUSIBLE_MS) return t`Without a date`;
-  const name = date.format(ms);
-  const now = new Date();
-  if (name === date.format(now)) return t`Today`;
-  now.setDate(now.getDate() - 1);
-  return name === date.format(now) ? t`Yesterday` : name;
+  const today = midnight(Date.now());
+  const start = midnight(ms);
+  return start === today ? t`Today` : start === daysOn(today, -1) ? t`Yesterday` : date.format(ms);
 }
 
 /** 0:23, 1:02:03. */
@@ -51,8 +57,8 @@ export function length(ms) {
 }
 
 /** @type {(n: number, name: string, style?: "long" | "short", digits?: number) => string} */
-const unit = (n, name, style = "long", digits = 0) =>
-  new Intl.NumberFormat(locale, { style: "unit", unit: name, unitDisplay: style, minimumFractionDigits: digits, maximumFractionDigits: digits }).format(n);
+const unit = (n, name, style = "long", digits = 0) => once(`${name} ${style} ${digits}`, () =>
+  new Intl.NumberFormat(locale, { style: "unit", unit: name, unitDisplay: style, minimumFractionDigits: digits, maximumFractionDigits: digits })).format(n);
 
 /** "about" that long, in its largest unit. */
 export function span(ms) {
