@@ -34,6 +34,9 @@ pub const ZONE_FILE_BYTES_MAX: u64 = 64 << 10;
 pub const WORKERS_MAX: usize = CAMERAS_MAX + 4;
 /// Stack of one worker; hashing a password or resolving a name uses about 10 KB of it.
 pub const WORKER_STACK_BYTES: usize = 256 * KIB;
+/// How often sockets that need not be waited for are used before the task gives way: a client that sends
+/// faster than the board reads keeps the thread for a millisecond, not for ever.
+pub const SOCKET_TURNS_MAX: u32 = 32;
 
 // --- process --------------------------------------------------------------------------------
 

@@ -115,6 +115,36 @@ fn a_refused_body_is_not_waited_for() {
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 
+/// One connection that never ran dry kept the only thread for as long as it sent: until it paused, nothing
+/// was recorded and nobody answered.
+#[test]
+fn a_stranger_that_sends_without_end_keeps_nobody_out() {
+    let port = Port::closed();
+    let (_nvr, address, cookie) = protected(&port.url("cam"), "");
+    let stop = AtomicBool::new(false);
+    let piece = vec![b'a'; 1 << 22];
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let goes_on = || !stop.load(Ordering::Relaxed);
+                while goes_on() {
+                    let mut stranger = Client::new(&address);
+                    stranger.send(b"GET /\\ HTTP/1.1\r\n\r\n");
+                    while goes_on() {
+                        if stranger.stream.write_all(&piece).is_err() {
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+        let answers = (0..5).map(|_| ask(&address, "GET", "/api/status", &[&cookie], "").status);
+        let answers: Vec<_> = answers.collect();
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(answers, [200; 5]);
+    });
+}
+
 #[test]
 fn a_body_is_asked_for_where_the_client_waits_for_that() {
     let port = Port::closed();

@@ -3,6 +3,7 @@
 //!
 //! Spec: epoll(7).
 
+use crate::limits::SOCKET_TURNS_MAX;
 use rustix::event::{
     EventfdFlags, Timespec,
     epoll::{self, CreateFlags, EventData, EventFlags},
@@ -124,9 +125,7 @@ impl<T: AsFd> Async<T> {
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
         loop {
-            if !self.source.way(way).is_ready.get() {
-                self.source.wait(self.io.as_fd(), way).await?;
-            }
+            self.source.wait(self.io.as_fd(), way).await?;
             match operation(&self.io) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.source.spent(way),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -264,7 +263,10 @@ impl Source {
     ) -> Poll<io::Result<()>> {
         let it = self.way(way);
         if it.is_ready.get() {
-            return Poll::Ready(Ok(()));
+            return match DRIVER.with(|driver| driver.takes_turn(context.waker())) {
+                true => Poll::Ready(Ok(())),
+                false => Poll::Pending,
+            };
         }
         let wanted = match way {
             Way::In => EventFlags::IN | EventFlags::RDHUP,
@@ -331,6 +333,10 @@ struct Driver {
     epoll: OwnedFd,
     sources: RefCell<Vec<Option<Rc<Source>>>>,
     bell: Arc<Bell>,
+    /// How often a socket was ready at once since the last that gave way.
+    turns: Cell<u32>,
+    /// Tasks that gave way.
+    giving_way: RefCell<Vec<Waker>>,
 }
 
 /// Wakes the thread, from any thread.
@@ -353,7 +359,25 @@ impl Driver {
         // Never read: each time that it counts up is a change.
         epoll::add(&epoll, &event, BELL, EventFlags::IN | EventFlags::ET)?;
         let bell = Arc::new(Bell { event, state: AtomicU8::new(RUNS) });
-        Ok(Driver { epoll, sources: RefCell::default(), bell })
+        Ok(Driver {
+            epoll,
+            sources: RefCell::default(),
+            bell,
+            turns: Cell::default(),
+            giving_way: RefCell::default(),
+        })
+    }
+
+    /// Whether a task may use a socket that is ready now. Where the other side always has more, it
+    /// would otherwise keep the thread from all other tasks, and from the time.
+    fn takes_turn(&self, waker: &Waker) -> bool {
+        let turns = self.turns.get() + 1;
+        let is_in_turn = turns < SOCKET_TURNS_MAX;
+        self.turns.set(if is_in_turn { turns } else { 0 });
+        if !is_in_turn {
+            self.giving_way.borrow_mut().push(waker.clone());
+        }
+        is_in_turn
     }
 
     fn watch(&self, fd: BorrowedFd<'_>, source: &Rc<Source>, flags: EventFlags) -> io::Result<()> {
@@ -390,6 +414,8 @@ impl Driver {
     fn wait(&self, span: Option<Duration>) {
         // Asked in the meantime: only what has happened already is told.
         let is_called = self.bell.state.swap(WAITS, Ordering::SeqCst) == CALLED;
+        let giving_way = self.giving_way.take();
+        let is_called = is_called || !giving_way.is_empty();
         let span = if is_called { Some(Duration::ZERO) } else { span };
         let span = span.map(|span| Timespec {
             tv_sec: span.as_secs().min(DAY_SECONDS).cast_signed(),
@@ -407,6 +433,7 @@ impl Driver {
                 source.change(event.flags);
             }
         }
+        giving_way.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -497,6 +524,18 @@ mod tests {
             };
             future::zip(reading, sending).await;
         });
+    }
+
+    #[test]
+    fn a_side_that_always_has_more_keeps_the_thread_from_nobody() {
+        let (socket, mut other) = pair();
+        let endless = async {
+            for _ in 0..1_000_000 {
+                other.write_all(b"x").unwrap();
+                assert_eq!(socket.read(&mut [0]).await.unwrap(), 1);
+            }
+        };
+        assert_eq!(run(timeout(Duration::from_millis(1), endless)), None);
     }
 
     #[test]
