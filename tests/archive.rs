@@ -166,3 +166,52 @@ fn wrong_keys_are_said_and_no_password_is_shown() {
     assert!(!nvr.log().contains("hunter2"));
     assert!(nvr.status()["archive"]["backlog"].is_number());
 }
+
+/// Only an answer whose status told the reason could be understood: the store that had moved, the region, and
+/// by how much the clock was wrong stayed the store's secret.
+#[test]
+fn what_a_store_says_of_its_place_and_its_time_is_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::start(Kind::S3, directory.path());
+    for (says, shown) in [
+        (
+            "307 Temporary Redirect\r\nLocation: http://nvr.s3.example/x",
+            "(Location: http://nvr.s3.example/x)",
+        ),
+        (
+            "301 Moved Permanently\r\nx-amz-bucket-region: eu-west-1",
+            "(x-amz-bucket-region: eu-west-1)",
+        ),
+        (
+            "403 Forbidden\r\nDate: Mon, 30 Nov 2026 08:15:00 GMT",
+            "(Date: Mon, 30 Nov 2026 08:15:00 GMT)",
+        ),
+    ] {
+        store.behave(Behaviour::Says(says));
+        let (nvr, _camera) = start(&store, "");
+        wait_for(shown, || archive(&nvr)["reason"].as_str().is_some_and(|it| it.ends_with(shown)));
+    }
+}
+
+/// A server that shows its page whatever it is asked for counted as a store that has everything.
+#[test]
+fn a_server_that_answers_everything_with_a_page_has_no_recordings() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::start(Kind::S3, directory.path());
+    store.behave(Behaviour::Says("200 OK\r\nContent-Type: text/html; charset=utf-8"));
+    let (nvr, _camera) = start(&store, "");
+    wait_for("a failure", || failures(&nvr) >= 1);
+    assert_eq!(sent(&nvr), 0);
+}
+
+/// An interim answer that came while a recording was sent was taken for a refusal.
+#[test]
+fn a_store_that_says_early_that_it_is_at_work_gets_every_recording() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::start(Kind::Rclone, directory.path());
+    store.behave(Behaviour::IsEarly);
+    let (nvr, _camera) = start(&store, "");
+    wait_for("some copies", || sent(&nvr) >= 2);
+    assert_eq!(failures(&nvr), 0);
+    assert_has_all_in_the_end(&store, &nvr);
+}

@@ -42,7 +42,8 @@ pub(super) struct Carrier {
 
 /// Why a recording is not in the store.
 pub(super) enum Trouble {
-    Refused(Refused),
+    /// And what else the store says, in brackets, or nothing.
+    Refused(Refused, String),
     /// The connection, or none.
     Broken(String),
     /// The file cannot be read.
@@ -63,6 +64,8 @@ struct Answer {
     status: u16,
     length: Option<u64>,
     challenges: Vec<String>,
+    /// Shown with a refusal.
+    remark: String,
 }
 
 impl Carrier {
@@ -93,7 +96,7 @@ impl Carrier {
     /// Asks whether the store has a recording.
     pub async fn has(&mut self, mut errand: Errand) -> Result<bool, Trouble> {
         let answer = self.ask(&errand.request(), Path::new(""), 0).await?;
-        Ok(!errand.answered(answer.status, answer.length)?)
+        Ok(!answer.of(&mut errand)?)
     }
 
     /// Brings a recording of so many bytes; returns false if the store had it.
@@ -128,7 +131,7 @@ impl Carrier {
             let request = errand.request();
             let answer = self.ask(&request, path, bytes).await?;
             is_sent |= request.method == "PUT";
-            if !errand.answered(answer.status, answer.length)? {
+            if !answer.of(errand)? {
                 return Ok(is_sent);
             }
         }
@@ -240,10 +243,14 @@ impl Carrier {
                 Use::Sum(sum) => sum.update(&piece),
                 Use::Send(socket) => {
                     write(socket, &piece).await?;
-                    // An answer before the end is a refusal.
-                    let peeked = socket.attempt(|it| it.peek(&mut [0]));
-                    let is_quiet =
-                        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+                    // An answer before the end is a refusal, unless it is an interim one.
+                    let mut begun = [0; INTERIM.len()];
+                    let is_quiet = match socket.attempt(|it| it.peek(&mut begun)) {
+                        Ok(count) => {
+                            count > 0 && INTERIM.starts_with(begun.get(..count).unwrap_or_default())
+                        }
+                        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+                    };
                     if at < bytes && !is_quiet {
                         return Err(broken("the store broke off"));
                     }
@@ -284,35 +291,55 @@ impl Answer {
             let status = head.status("HTTP/1.").unwrap_or_default();
             if !(100..200).contains(&status) {
                 let length = head.field("Content-Length").and_then(|length| length.parse().ok());
+                // Apache leaves the length of what PHP answers out, so Nextcloud's recordings have
+                // none. But a page, which some servers show whatever is asked for, is no recording.
+                let kind = head.field("Content-Type").unwrap_or_default();
+                let length = length.or(kind.starts_with("text/html").then_some(0));
                 let challenges = head.fields("WWW-Authenticate").map(str::to_owned).collect();
-                return Ok(Some(Answer { status, length, challenges }));
+                let remark = remark(&head, status).unwrap_or_default();
+                return Ok(Some(Answer { status, length, challenges, remark }));
             }
             bytes = bytes.get(length..).unwrap_or_default();
         }
         Ok(None)
     }
+
+    /// Whether `errand`, which it answers, has more to ask.
+    fn of(self, errand: &mut Errand) -> Result<bool, Trouble> {
+        let Answer { status, length, remark, .. } = self;
+        errand.answered(status, length).map_err(|refused| Trouble::Refused(refused, remark))
+    }
+}
+
+/// The field that tells what is wrong with the settings or the clock.
+fn remark(head: &Head<'_>, status: u16) -> Option<String> {
+    let names: &[&str] = match status {
+        300..=400 => &["Location", "x-amz-bucket-region"],
+        401 | 403 => &["Date"],
+        _ => &[],
+    };
+    let (name, value) = names.iter().find_map(|name| Some((name, head.field(name)?)))?;
+    let value: String = value.chars().filter(|it| !it.is_control()).take(200).collect();
+    Some([" (", name, ": ", &value, ")"].concat())
 }
 
 fn broken(error: impl fmt::Display) -> Trouble {
     Trouble::Broken(error.to_string())
 }
 
-impl From<Refused> for Trouble {
-    fn from(refused: Refused) -> Trouble {
-        Trouble::Refused(refused)
-    }
-}
-
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Trouble::Refused(refused) => refused.fmt(f),
+            Trouble::Refused(refused, remark) => write!(f, "{refused}{remark}"),
             Trouble::Broken(error) => f.write_str(error),
             Trouble::Card(error) => write!(f, "the card reports: {error}"),
             Trouble::Away => f.write_str("the card was released or replaced"),
         }
     }
 }
+
+/// How an interim answer begins (RFC 9110 §15.2), which any client has to bear.
+const INTERIM: &[u8; 10] = b"HTTP/1.1 1";
 
 #[cfg(test)]
 mod tests {

@@ -130,6 +130,9 @@ impl fmt::Display for Refused {
                     401 | 403 => ": check user and password in archive.url, and the clock",
                     404 | 409 if *step != Step::Check => ": is the folder in archive.url there?",
                     413 => ": it takes no files this large",
+                    502 if *step == Step::Move => {
+                        ": a proxy before it has to leave Destination as it is"
+                    }
                     507 => ": it is full",
                     _ => "",
                 };

@@ -158,6 +158,10 @@ impl Drop for Store {
 pub enum Behaviour {
     Passes,
     Answers(u16),
+    /// Answers with these lines, whatever is asked.
+    Says(&'static str),
+    /// Sends an interim answer as soon as a request begins.
+    IsEarly,
     /// After some bytes of a request's body.
     BreaksOff,
     /// 50 KB a second.
@@ -194,9 +198,14 @@ fn serve(mut client: TcpStream, store: u16, behaviour: Behaviour, asked: &Mutex<
     let Ok(mut count) = client.read(&mut piece) else { return };
     let method = piece[..count].split(|byte| *byte == b' ').next().unwrap();
     asked.lock().unwrap().push(String::from_utf8_lossy(method).into_owned());
-    if let Behaviour::Answers(status) = behaviour {
-        let answer = format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n");
-        let _ = client.write_all(answer.as_bytes());
+    let answer = match behaviour {
+        Behaviour::Answers(status) => format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n"),
+        Behaviour::Says(lines) => format!("HTTP/1.1 {lines}\r\n\r\n"),
+        Behaviour::IsEarly => "HTTP/1.1 102 Processing\r\n\r\n".to_owned(),
+        _ => String::new(),
+    };
+    let _ = client.write_all(answer.as_bytes());
+    if matches!(behaviour, Behaviour::Answers(_) | Behaviour::Says(_)) {
         return;
     }
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", store)) else { return };
