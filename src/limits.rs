@@ -885,9 +885,9 @@ pub const HLS_RECORDINGS_MAX: usize = 1500;
 pub const HLS_PIECE: Duration = Duration::from_millis(5500);
 /// How much longer than asked for a recording becomes that waits for a key frame.
 pub const HLS_KEY_FRAME_WAIT: Duration = Duration::from_secs(10);
-/// By how much a recording with sound begins before the end of the one before a gap: sound ends before
-/// the picture there, and Chromium waits for ever where there is none.
-pub const HLS_SEAM: Duration = Duration::from_millis(200);
+/// How much earlier than its pictures the sound of a recording may end and still last as long in a
+/// playlist: a fragment of ours. Where a microphone was switched off, there is none.
+pub const HLS_SOUND_HOLE_MAX: Duration = Duration::from_secs(1);
 /// Between two recordings: more than clocks differ by, less than a camera takes to connect again.
 pub const HLS_GAP_MIN: Duration = Duration::from_millis(500);
 

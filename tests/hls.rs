@@ -149,6 +149,42 @@ fn in_chromium(port: &str, target: &str) -> Value {
 }
 
 #[test]
+fn sound_goes_on_over_a_gap_without_a_step_back_or_a_hole() {
+    let options = Options { sound: Some(Sound::new(Encoding::Aac)), ..Options::default() };
+    let camera = Camera::builder().stream_with("cam", numbered_clip(), options).start().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let storage = "segment_seconds = 60\nsync_seconds = 1\nkeep_free_percent = 0";
+    let text = config(directory.path(), storage, &[("camera", &camera.url("cam"))]);
+    let nvr =
+        Nvr::start_with(directory, &text.replace("buffer_kb", "audio = true\nbuffer_kb"), &[]);
+    let address = nvr.web_address();
+    let arrive = |count: u64| {
+        let status = || ask(&address, "GET", "/api/status", &[], "").json();
+        let frames = || status()["cameras"][0]["frames"].as_u64().unwrap();
+        let wanted = frames() + count;
+        wait_for_within(Duration::from_secs(60), "frames", || frames() >= wanted);
+    };
+    arrive(270);
+    assert_eq!(ask(&address, "POST", "/api/record/stop", &[], "").status, 200);
+    arrive(25);
+    assert_eq!(ask(&address, "POST", "/api/record/start", &[], "").status, 200);
+    arrive(150);
+    assert_eq!(ask(&address, "POST", "/api/record/stop", &[], "").status, 200);
+    assert_eq!(nvr.files().len(), 2);
+
+    let (begin, end) = span(&address);
+    let target = format!("/hls/camera.m3u8?from={begin}&to={}", end - 1000);
+    for track in ["v", "a"] {
+        let played = packets(&format!("http://{address}{target}"), track);
+        assert!(played.is_sorted_by(|one, next| one.0 < next.0), "{track}: {played:?}");
+    }
+    // It plays over the gap to the end.
+    let seen = in_chromium(address.rsplit(':').next().unwrap(), &target);
+    let duration = seen["duration"].as_f64().unwrap();
+    assert!((duration - frames_in(&nvr.files()) as f64 / 25.0).abs() < 0.2, "{seen}");
+}
+
+#[test]
 fn pieces_are_had_by_ranges_until_their_recording_goes() {
     let (_nvr, address, _camera) = crate::clip::recorded();
     let (begin, end) = span(&address);

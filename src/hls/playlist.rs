@@ -15,7 +15,6 @@ pub struct Recording {
     pub codecs: u8,
     /// Whether it is as long as recordings are made, so that its end says nothing of the camera.
     pub is_full: bool,
-    pub has_sound: bool,
 }
 
 /// Whether more will come.
@@ -68,8 +67,6 @@ enum Before {
     Nothing,
     /// When it was.
     Time,
-    /// Something else was not recorded.
-    Gap,
     /// The first map.
     Map,
     /// Another one.
@@ -114,18 +111,10 @@ impl Playlist {
         let mut before = match &self.last {
             None => Before::Map,
             Some(_) if is_other => Before::OtherMap,
-            Some(last) if is_gap(&last.recording, &recording) => Before::Gap,
             Some(_) => Before::Time,
         };
         let known = self.last.map_or(0, |last| last.init);
         let mut begin = self.last.map(|last| last.end);
-        if let (Before::Gap, Some(begin), Some(last)) =
-            (before, &mut begin, self.pieces.last_mut().filter(|_| recording.has_sound))
-        {
-            *begin -= millis(limits::HLS_SEAM);
-            let seam = u32::try_from(limits::HLS_SEAM.as_micros()).unwrap_or(u32::MAX);
-            last.duration_us = last.duration_us.saturating_sub(seam);
-        }
         let first = index.and_then(|index| index.list.first()).map_or(0, |it| it.begin);
         for part in parts(&recording, index) {
             let start = recording.start.0.saturating_add(micros_to_millis(part.begin_us));
@@ -272,10 +261,6 @@ fn is_gap(before: &Recording, next: &Recording) -> bool {
     let end = before.start.0.saturating_add(before.duration_ms.into());
     let gap = next.start.0.saturating_sub(end).unsigned_abs();
     u128::from(gap) >= limits::HLS_GAP_MIN.as_millis()
-}
-
-fn millis(span: Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn micros_to_millis(micros: u64) -> i64 {

@@ -1,6 +1,9 @@
 //! The media of a recording in another time.
 
-use crate::mp4::scan::{self, DecodeTime, Form, ReadAt, State};
+use crate::{
+    limits,
+    mp4::scan::{self, DecodeTime, Form, ReadAt, State},
+};
 use std::{io, ops::ControlFlow};
 
 /// The fragments of a recording, whose first frame is decoded at a given time of the playlist.
@@ -13,12 +16,16 @@ pub struct Shift {
     tracks: Vec<(u32, i128)>,
     /// Places where a box begins, in order.
     marks: Vec<u64>,
+    /// Where the last duration of the sound lies, and what it is sent as.
+    last_sound: Option<(u64, u32)>,
 }
 
 impl Shift {
-    /// `time_ms`: that of the first frame; what would lie before 0 begins at 0.
+    /// `time_ms`: that of the first frame; what would lie before 0 begins at 0. The last sound lasts
+    /// until the pictures end: it often ends earlier where a run does, and Chromium and hls.js wait
+    /// for ever in a hole of the sound.
     ///
-    /// *Cost*: some reads of 4 KB.
+    /// *Cost*: some reads of 4 KB, and one a fragment behind the last place in the index.
     ///
     /// # Errors
     /// `Cut` where the file has no fragments; else why its head cannot be read.
@@ -44,8 +51,11 @@ impl Shift {
         });
         let index = scan::read_subsegments(read_at, len)?;
         let marks = index.into_iter().flat_map(|index| index.list).map(|it| it.begin);
-        let marks = marks.filter(|mark| (begin..len).contains(mark)).collect();
-        Ok(Shift { begin, end: len, tracks: tracks.collect(), marks })
+        let marks: Vec<_> = marks.filter(|mark| (begin..len).contains(mark)).collect();
+        let tracks = tracks.collect();
+        let from = marks.last().copied().unwrap_or(begin);
+        let last_sound = last_sound(read_at, len, from, head.tracks());
+        Ok(Shift { begin, end: len, tracks, marks, last_sound })
     }
 
     /// Of all the fragments.
@@ -90,6 +100,9 @@ impl Shift {
             if box_end < end { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
         *cursor = position;
+        if let Some((place, ticks)) = self.last_sound {
+            write(&ticks.to_be_bytes(), place, at, room);
+        }
         walked.map_err(|state| match state {
             State::Unreadable { error, .. } => error,
             _ => io::ErrorKind::UnexpectedEof.into(),
@@ -103,14 +116,48 @@ impl Shift {
         let time = (i128::from(found.time) + moved).max(0);
         let wide = u64::try_from(time).unwrap_or(u64::MAX).to_be_bytes();
         let narrow = u32::try_from(time).unwrap_or(u32::MAX).to_be_bytes();
-        let number = if found.is_wide { &wide[..] } else { &narrow[..] };
-        for (at, byte) in (found.at..).zip(number) {
-            let place = at.checked_sub(begin).and_then(|at| usize::try_from(at).ok());
-            if let Some(place) = place.and_then(|at| bytes.get_mut(at)) {
-                *place = *byte;
-            }
+        write(if found.is_wide { &wide } else { &narrow }, found.at, begin, bytes);
+    }
+}
+
+/// Writes a number that lies at `place` in the file over that in `bytes`, which lie at `begin`.
+fn write(number: &[u8], place: u64, begin: u64, bytes: &mut [u8]) {
+    for (at, byte) in (place..).zip(number) {
+        let at = at.checked_sub(begin).and_then(|at| usize::try_from(at).ok());
+        if let Some(old) = at.and_then(|at| bytes.get_mut(at)) {
+            *old = *byte;
         }
     }
+}
+
+/// Where the last duration of the sound lies, and what it must be so that the sound of the fragments
+/// from `from` on ends with the pictures; `None` where it ends no earlier, or far earlier.
+fn last_sound(
+    read_at: ReadAt,
+    len: u64,
+    from: u64,
+    mut tracks: impl Iterator<Item = (u32, u32)>,
+) -> Option<(u64, u32)> {
+    let (video, sound) = (tracks.next()?, tracks.next()?);
+    let (mut pictures_end, mut last) = (0, None);
+    scan::decode_times(read_at, len, from, &mut |_, times| {
+        for time in times {
+            match time.track {
+                id if id == video.0 => pictures_end = time.end,
+                id if id == sound.0 => last = Some(*time),
+                _ => {}
+            }
+        }
+        ControlFlow::Continue(())
+    })
+    .ok()?;
+    let (last, scale) = (last?, u128::from(sound.1));
+    let end = u128::from(pictures_end) * scale / u128::from(video.1.max(1));
+    let hole = end.checked_sub(last.end.into())?;
+    let is_near = hole <= limits::HLS_SOUND_HOLE_MAX.as_millis() * scale / 1000;
+    let duration = last.duration.filter(|it| is_near && it.samples > 0)?;
+    let longer = u32::try_from(hole / u128::from(duration.samples)).ok()?;
+    Some((duration.at, duration.ticks.saturating_add(longer)))
 }
 
 fn read_exactly(read_at: ReadAt, mut at: u64, mut room: &mut [u8]) -> io::Result<()> {

@@ -135,7 +135,7 @@ const HOUR: i64 = 3_600_000;
 
 fn recording(number: u32, start: i64) -> Recording {
     let (start, duration_ms) = (WallTime(start), 60_000);
-    Recording { number, start, duration_ms, codecs: 0, is_full: true, has_sound: false }
+    Recording { number, start, duration_ms, codecs: 0, is_full: true }
 }
 
 /// Key frames every two seconds.
@@ -213,15 +213,32 @@ fn time_runs_on_over_gaps_and_steps_of_the_clock() {
 }
 
 #[test]
-fn sound_that_ends_early_leaves_no_hole_before_a_gap() {
-    let mut playlist = ended(0, HOUR, Grain::Recordings);
-    for (number, start) in [(1, 0), (2, 60_000), (3, 150_000)] {
-        playlist.add(Recording { has_sound: true, ..recording(number, start) }, Some(7), None);
+fn sound_that_ends_early_lasts_until_the_pictures_end() {
+    // A fragment has pictures of 120 ms, and sound of 64 ms or of 192.
+    let sounds = [(48_000, [0x11, 0x88]), (16_000, [0x14, 0x08])];
+    let sounds = sounds.map(|(rate, config)| (rate, AudioFormat::aac(&config, rate).unwrap()));
+    for (count, (rate, sound), is_filled) in [
+        (1, &sounds[0], true),
+        (9, &sounds[0], true),
+        (20, &sounds[0], false),
+        (9, &sounds[1], false),
+    ] {
+        let file = closed_with_audio(sound, count);
+        let begin = file.windows(4).position(|kind| kind == b"moof").unwrap() - 4;
+        let (before, after) = (&file[begin..], sent(&file, 0, 0, 100));
+        let end_of = |fragments: &[u8], track| {
+            let times = decode_times(fragments);
+            times.iter().rfind(|it| it.track == track).map(|it| it.end).unwrap()
+        };
+        let pictures_end = end_of(before, 1) * u64::from(*rate) / 90_000;
+        if is_filled {
+            assert!(pictures_end - end_of(&after, 2) < 3, "one tick a frame");
+            let other = before.iter().zip(&after).filter(|(before, after)| before != after);
+            assert!(other.count() <= 4, "one duration");
+        } else {
+            assert!(after == before);
+        }
     }
-    let text = text(&playlist);
-    assert!(text.contains("#EXTINF:60.000000,\nyard/1.m4s?t=0\n"), "{text}");
-    assert!(text.contains("#EXTINF:59.800000,\nyard/2.m4s?t=60000\n"), "{text}");
-    assert!(text.contains("#EXTINF:60.000000,\nyard/3.m4s?t=119800\n"), "{text}");
 }
 
 #[test]

@@ -26,7 +26,9 @@ pub use entry::Video;
 pub use first::{First, read_first};
 pub use fragments::{Sample, Track};
 pub use head::{Form, Head, Spare};
-pub use pieces::{DecodeTime, Subsegment, Subsegments, decode_times, read_boxes, read_subsegments};
+pub use pieces::{
+    DecodeTime, Duration, Subsegment, Subsegments, decode_times, read_boxes, read_subsegments,
+};
 pub use window::ReadAt;
 
 use super::{fragment::Extent, index::Index};

@@ -100,7 +100,7 @@ impl Web {
         let mut found = Found::default();
         for (folder, entry) in recordings_of(&catalog, camera, from, to)? {
             if is_closed(entry) && entry.duration_ms > 0 {
-                found.push(folder, entry, catalog.codecs(entry), segment);
+                found.push(folder, entry, segment);
             }
             if found.list.len() > limits::HLS_RECORDINGS_MAX {
                 let most = limits::HLS_RECORDINGS_MAX;
@@ -198,7 +198,7 @@ fn no_fragments() -> Answer {
 }
 
 impl Found {
-    fn push(&mut self, folder: &Folder, entry: &Entry, codecs: &str, segment: Duration) {
+    fn push(&mut self, folder: &Folder, entry: &Entry, segment: Duration) {
         let known = self.folders.iter().position(|it| *it == folder.directory);
         let at = known.unwrap_or(self.folders.len());
         if known.is_none() {
@@ -211,7 +211,6 @@ impl Found {
             duration_ms: entry.duration_ms,
             codecs: entry.codecs_number(),
             is_full: u128::from(entry.duration_ms) >= segment.as_millis(),
-            has_sound: codecs.contains(','),
         };
         self.list.push(FoundFile { folder: at, name: entry.name, recording });
     }

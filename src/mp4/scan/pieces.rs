@@ -5,6 +5,12 @@ use super::{
     head::TOP_BOXES_MAX,
     window::{BoxHeader, WINDOW_BYTES, Window, damage},
 };
+use crate::mp4::fragment::{
+    BASE_DATA_OFFSET_PRESENT, DATA_OFFSET_PRESENT, DEFAULT_SAMPLE_DURATION_PRESENT,
+    FIRST_SAMPLE_FLAGS_PRESENT, SAMPLE_COMPOSITION_OFFSET_PRESENT,
+    SAMPLE_DESCRIPTION_INDEX_PRESENT, SAMPLE_DURATION_PRESENT, SAMPLE_FLAGS_PRESENT,
+    SAMPLE_SIZE_PRESENT,
+};
 use std::ops::ControlFlow;
 
 /// A part of a file that begins at a key frame: an entry of its `sidx` (§8.16.3).
@@ -78,7 +84,7 @@ fn subsegments(window: &mut Window, header: BoxHeader) -> Result<Option<Subsegme
     Ok(Some(Subsegments { timescale, list }))
 }
 
-/// A `tfdt` (§8.8.12).
+/// A `tfdt` (§8.8.12), and the time its samples take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DecodeTime {
     pub track: u32,
@@ -87,6 +93,20 @@ pub struct DecodeTime {
     /// Whether that has 64 bits, or 32.
     pub is_wide: bool,
     pub time: u64,
+    /// Where its last sample ends, if the fragment says so.
+    pub end: u64,
+    /// The last duration that stands in the fragment.
+    pub duration: Option<Duration>,
+}
+
+/// A `sample_duration`, or a `default_sample_duration` (§8.8.7, §8.8.8).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Duration {
+    /// Where it lies in the file; it has 32 bits.
+    pub at: u64,
+    pub ticks: u32,
+    /// That it is the duration of.
+    pub samples: u32,
 }
 
 /// Passes the end of each box from `begin` on, and the decode times in it, to `visit`, until that
@@ -127,19 +147,28 @@ fn read_fragment(
     while window.position < moof.end {
         let traf = window.box_header(moof.end)?;
         if traf.kind == *b"traf" {
-            let mut track = 0;
+            let (mut track, mut default) = (0, None);
             while window.position < traf.end {
                 let header = window.box_header(traf.end)?;
                 match &header.kind {
-                    b"tfhd" => {
-                        window.u32()?; // version and flags
-                        track = window.u32()?;
-                    }
+                    b"tfhd" => (track, default) = read_defaults(window)?,
                     b"tfdt" if found.len() < DECODE_TIMES_MAX => {
                         let is_wide = window.u32()? >> 24 != 0;
                         let at = window.position;
                         let time = if is_wide { window.u64()? } else { window.u32()?.into() };
-                        found.push(DecodeTime { track, at, is_wide, time });
+                        found.push(DecodeTime {
+                            track,
+                            at,
+                            is_wide,
+                            time,
+                            end: time,
+                            duration: default,
+                        });
+                    }
+                    b"trun" => {
+                        if let Some(run) = found.last_mut().filter(|it| it.track == track) {
+                            read_durations(window, header.end, run)?;
+                        }
                     }
                     _ => {}
                 }
@@ -150,6 +179,46 @@ fn read_fragment(
             }
         }
         window.position = traf.end;
+    }
+    Ok(())
+}
+
+/// The track of a `tfhd`, and the duration of its samples.
+fn read_defaults(window: &mut Window) -> Result<(u32, Option<Duration>), Fault> {
+    let (flags, track) = (window.u32()?, window.u32()?);
+    if flags & DEFAULT_SAMPLE_DURATION_PRESENT == 0 {
+        return Ok((track, None));
+    }
+    for (flag, bytes) in [(BASE_DATA_OFFSET_PRESENT, 8), (SAMPLE_DESCRIPTION_INDEX_PRESENT, 4)] {
+        window.position += if flags & flag == 0 { 0 } else { bytes };
+    }
+    let at = window.position;
+    Ok((track, Some(Duration { at, ticks: window.u32()?, samples: 0 })))
+}
+
+/// Adds what a `trun` says of durations.
+fn read_durations(window: &mut Window, end: u64, of: &mut DecodeTime) -> Result<(), Fault> {
+    let (flags, samples) = (window.u32()?, window.u32()?);
+    let bytes = |fields: &[u32]| 4 * fields.iter().filter(|it| flags & **it != 0).count() as u64;
+    if flags & SAMPLE_DURATION_PRESENT == 0 {
+        if let Some(default) = &mut of.duration {
+            default.samples = default.samples.saturating_add(samples);
+            of.end = of.end.saturating_add(u64::from(samples) * u64::from(default.ticks));
+        }
+        return Ok(());
+    }
+    window.position += bytes(&[DATA_OFFSET_PRESENT, FIRST_SAMPLE_FLAGS_PRESENT]);
+    let others = [SAMPLE_SIZE_PRESENT, SAMPLE_FLAGS_PRESENT, SAMPLE_COMPOSITION_OFFSET_PRESENT];
+    let others = bytes(&others);
+    for _ in 0..samples {
+        if window.position >= end {
+            break;
+        }
+        let at = window.position;
+        let ticks = window.u32()?;
+        of.end = of.end.saturating_add(ticks.into());
+        of.duration = Some(Duration { at, ticks, samples: 1 });
+        window.position += others;
     }
     Ok(())
 }
