@@ -4,7 +4,9 @@ mod unsynced;
 
 use std::{
     ffi::OsStr,
-    fs, io,
+    fs,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard},
 };
@@ -302,7 +304,16 @@ impl Disk for FaultyDisk {
 
     fn list(&self, directory: &Path, each: &mut dyn FnMut(&OsStr, Kind)) -> io::Result<()> {
         self.call("list", directory)?;
-        LinuxDisk.list(directory, each)
+        // In an order that a file system may have, and the same one in each run.
+        let mut found = Vec::new();
+        LinuxDisk.list(directory, &mut |name, kind| found.push((name.to_owned(), kind)))?;
+        found.sort_by_cached_key(|(name, _)| {
+            let mut hasher = DefaultHasher::new();
+            name.hash(&mut hasher);
+            hasher.finish()
+        });
+        found.iter().for_each(|(name, kind)| each(name, *kind));
+        Ok(())
     }
 
     fn exists(&self, path: &Path) -> bool {

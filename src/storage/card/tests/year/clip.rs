@@ -64,6 +64,15 @@ impl Clip {
         60_000 * i64::try_from(self.fragments.len()).unwrap()
     }
 
+    /// The earliest time at which it may have ended.
+    pub fn end(&self) -> i64 {
+        let length = match self.state {
+            State::Torn => 60_000 * i64::try_from(self.durable).unwrap(),
+            _ => self.length(),
+        };
+        self.truth + length
+    }
+
     pub fn overlaps(&self, from: i64, to: i64) -> May {
         let (begin, end) = (self.truth, self.truth + self.length());
         if begin + SLACK < to && end - SLACK > from {

@@ -149,7 +149,7 @@ impl Model {
                 let days = i64::from(bench.settings.thin_after_days);
                 let clip = self.here().clips.get_mut(&key).ok_or("not there")?;
                 ensure(clip.kept != May::Yes && clip.event != May::Yes, || format!("{clip:?}"))?;
-                let age = wall.0 - clip.truth - clip.length();
+                let age = wall.0 - clip.end();
                 ensure(age > days * DAY - SLACK, || format!("{age} ms old"))?;
                 clip.thinned = May::Yes;
             }
@@ -247,9 +247,9 @@ impl Model {
         let clip = here.clips.get(key).ok_or("not there")?;
         ensure(clip.kept != May::Yes, || format!("it is kept: {clip:?}"))?;
         let Settings { keep_days, event_days, .. } = bench.settings;
-        let age = wall.0 - clip.truth - clip.length();
+        let age = wall.0 - clip.end();
         let is_protected = |clip: &Clip| {
-            let age = wall.0 - clip.truth - clip.length();
+            let age = wall.0 - clip.end();
             clip.event == May::Yes && age < i64::from(event_days) * DAY - SLACK
         };
         match reason {
