@@ -256,7 +256,8 @@ impl Hash {
 /// §4.1).
 ///
 /// Quirk: cameras write them with `;` instead of `,`, or nothing, between parameters, with unquoted
-/// values that contain blanks or commas, and with Digest parameters without a scheme.
+/// values that contain blanks or commas, in single quotes, and with Digest parameters without a
+/// scheme.
 fn schemes(value: &str) -> Vec<Scheme> {
     let mut out = Vec::new();
     // Collects a Digest while its parameters are read, unless one is unsupported.
@@ -315,6 +316,10 @@ impl Digest {
 /// It is sent back in quotes, so whatever would end them is removed: quotes and backslashes in a
 /// token, and a lone escape at the end.
 fn parameter_value(text: &str) -> (String, &str) {
+    let single = text.strip_prefix('\'').and_then(|text| text.split_once('\''));
+    if let Some((value, rest)) = single {
+        return (value.replace(['"', '\\'], ""), rest);
+    }
     let Some(quoted) = text.strip_prefix('"') else {
         let (token, rest) = text.split_at(token_len(text));
         return (token.replace(['"', '\\'], ""), rest);
@@ -514,6 +519,7 @@ mod tests {
             ("Digest realm=\"r\", domain=\"/a,/b\", nonce=\"n\"", "r"),
             ("Basic realm=IP Camera Digest realm=r nonce=n", "r"),
             ("Negotiate, Digest realm=r, nonce=n", "r"),
+            ("Digest realm='IP Camera, \"1\"', nonce='n'", "IP Camera, 1"),
             ("Digest realm=\"r\", nonce=\"n\", Bearer realm=\"other\"", "r"),
         ] {
             let mut authenticator = authenticator();
