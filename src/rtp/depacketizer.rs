@@ -87,16 +87,24 @@ impl Depacketizer {
         Depacketizer { numbers: OrderNumbers::new(format_parameters), ..self }
     }
 
-    /// Returns the other codec if a payload contains a sequence parameter set of that codec, which
-    /// means that the camera does not send the announced one. *Cost*: checks the first byte.
+    /// Returns the other codec if a payload contains a sequence parameter set of that codec, or begins
+    /// a key frame of it: the camera does not send the announced one. *Cost*: checks the first bytes.
     pub fn contradicted_by(&self, payload: &[u8]) -> Option<Codec> {
         let aggregate = match self.codec {
             Codec::H264 => h265::behind_header(payload),
             Codec::H265 => h264::behind_header(payload),
         };
-        match aggregate {
-            Some(nals) => nals_of(nals).find_map(|nal| self.codec.contradicted_by(nal)),
-            None => self.codec.contradicted_by(payload),
+        match (aggregate, self.codec, payload) {
+            (Some(nals), ..) => nals_of(nals).find_map(|nal| self.codec.contradicted_by(nal)),
+            // The first fragment of an IDR or CRA picture; in H.264 a data partition.
+            (_, Codec::H264, [0x62, 1, 0x93..=0x95, ..]) => Some(Codec::H265),
+            // That of an IDR picture, and a whole one; in H.265 of no layer that a camera has.
+            (
+                _,
+                Codec::H265,
+                [0x3c | 0x5c | 0x7c, 0x85, ..] | [0x25 | 0x45 | 0x65, 0x88 | 0xb8, ..],
+            ) => Some(Codec::H264),
+            _ => self.codec.contradicted_by(payload),
         }
     }
 

@@ -276,9 +276,28 @@ fn the_other_codec_is_known_by_its_sets() {
         assert_eq!(h265.contradicted_by(&payload), Some(Codec::H264));
         assert_eq!(h264.contradicted_by(&payload), None);
     }
-    for payload in [&idr()[..], &inter(), PPS, SEI, &fragments(&idr(), 9)[0], &[0x42, 0x01], &[]] {
+    for payload in [&inter()[..], PPS, SEI, &fragments(&inter(), 9)[0], &[0x42, 0x01], &[]] {
         assert_eq!(h264.contradicted_by(payload), None);
         assert_eq!(h265.contradicted_by(payload), None);
+    }
+}
+
+/// Its sets are in the SDP of the next session alone.
+#[test]
+fn the_other_codec_is_known_by_its_key_frames() {
+    let [h264, h265] = [Codec::H264, Codec::H265].map(|codec| Depacketizer::new(codec, &[]));
+    let [first, .., last] = &fragments(&idr(), 9)[..] else { panic!("too few") };
+    for (payload, is_known) in [(&idr()[..], true), (first, true), (last, false)] {
+        assert_eq!(h265.contradicted_by(payload), is_known.then_some(Codec::H264));
+        assert_eq!(h264.contradicted_by(payload), None);
+    }
+    for kind in 0..32 {
+        for (place, is_first) in [(0x80, true), (0, false), (0x40, false)] {
+            let is_known = is_first && (19..=21).contains(&kind);
+            let payload = [0x62, 0x01, place | kind, 0xaf];
+            assert_eq!(h264.contradicted_by(&payload), is_known.then_some(Codec::H265));
+            assert_eq!(h265.contradicted_by(&payload), None);
+        }
     }
 }
 
