@@ -233,53 +233,55 @@ impl Receiver {
         // Over UDP, a jump in the own source's numbers also has to be confirmed by a second packet.
         let is_ours = self.announced == Some(packet.ssrc) && !self.is_source(packet.ssrc);
         let is_believed = self.order == Order::Reliable || is_ours || run > 0;
+        let is_late = matches!(position, Position::Behind { .. }) && !self.is_later(&packet);
         match position {
             Position::Start => self.start(packet, now, Lost(0), deliver),
             Position::Ahead(count) => self.take(packet, count, now, deliver),
-            Position::Elsewhere if is_believed => {
-                let lost = Lost(u32::from(!self.may_go_on(&packet)));
-                self.restart(packet, now, lost, deliver);
-            }
-            // Over TCP none is late.
-            Position::Behind { .. } if self.is_later(&packet) => {
-                self.restart(packet, now, Lost(0), deliver);
-            }
-            Position::Behind { .. } if run >= BEHIND_RUN => {
+            Position::Behind { .. } if is_late && run >= BEHIND_RUN => {
                 self.restart(packet, now, Lost(1), deliver);
             }
-            Position::Elsewhere => {
-                self.statistics.foreign += 1;
-                self.expect_after(&packet, run);
-            }
-            Position::Behind { seen } => {
+            Position::Behind { seen } if is_late => {
                 self.statistics.received += 1;
                 if seen {
                     self.statistics.duplicate += 1;
                 } else {
                     self.statistics.late += 1;
                 }
-                self.expect_after(&packet, run);
+                self.expect_after(&packet, run, None);
+            }
+            Position::Behind { .. } | Position::Elsewhere if is_believed => {
+                let lost = Lost(u32::from(!self.may_go_on(&packet)));
+                let first = self.candidate.take().and_then(|it| it.first).filter(|_| run > 0);
+                let Some(first) = first else { return self.restart(packet, now, lost, deliver) };
+                self.statistics.foreign -= 1;
+                self.restart(first.packet(self.payload_type), now, lost, deliver);
+                self.spare.push(first.payload);
+                self.take(packet, 0, now, deliver);
+            }
+            Position::Behind { .. } | Position::Elsewhere => {
+                self.statistics.foreign += 1;
+                let fits = packet.payload.len() <= REORDER_PACKET_BYTES_MAX;
+                let first = fits.then(|| self.copy(&packet, packet.sequence_number.into(), now));
+                self.expect_after(&packet, run, first);
             }
         }
     }
 
-    /// Quirk: numbers that restart while the stamps continue (bluenviron/gortsplib#750). Over TCP
-    /// nothing is lost.
-    fn may_go_on(&self, packet: &Packet<'_>) -> bool {
-        self.goes_on(packet).is_some()
+    /// Quirk: numbers that restart while the stamps continue (bluenviron/gortsplib#750), perhaps with
+    /// another SSRC. Over TCP nothing is lost.
+    pub(super) fn may_go_on(&self, packet: &Packet<'_>) -> bool {
+        self.order == Order::Reliable && self.goes_on(packet).is_some()
     }
 
-    /// The same, and it is of another picture.
+    /// It is of another picture than the newest packet of the source: neither late nor sent twice.
     fn is_later(&self, packet: &Packet<'_>) -> bool {
         self.goes_on(packet).is_some_and(|ticks| ticks > 0)
     }
 
-    /// Over TCP: how long after the newest packet of its source it is stamped, if that is not long.
+    /// How long after the newest packet of the source it is stamped, if that is not long.
     fn goes_on(&self, packet: &Packet<'_>) -> Option<i64> {
-        let source = self.source.as_ref().filter(|source| source.ssrc == packet.ssrc)?;
-        let ticks = packet.timestamp.since(source.timestamp).0;
-        let is_near = (0..=RENUMBERED_TICKS_MAX).contains(&ticks);
-        (self.order == Order::Reliable && is_near).then_some(ticks)
+        let ticks = packet.timestamp.since(self.source.as_ref()?.timestamp).0;
+        (0..=RENUMBERED_TICKS_MAX).contains(&ticks).then_some(ticks)
     }
 
     /// Quirk: numbers that stand still, count by two or have their bytes swapped. TCP keeps the
@@ -308,9 +310,11 @@ impl Receiver {
         deliver(packet, Lost(0));
     }
 
-    fn expect_after(&mut self, packet: &Packet<'_>, run: u8) {
-        let due = packet.sequence_number.wrapping_add(1);
-        self.candidate = Some(Candidate { ssrc: packet.ssrc, due, run: run.saturating_add(1) });
+    fn expect_after(&mut self, packet: &Packet<'_>, run: u8, first: Option<Waiting>) {
+        let (ssrc, due) = (packet.ssrc, packet.sequence_number.wrapping_add(1));
+        let before =
+            self.candidate.replace(Candidate { ssrc, due, run: run.saturating_add(1), first });
+        self.spare.extend(before.and_then(|it| it.first).map(|it| it.payload));
     }
 
     fn start(&mut self, packet: Packet<'_>, now: Instant, lost: Lost, deliver: Deliver<'_>) {
@@ -446,6 +450,8 @@ struct Candidate {
     due: u16,
     /// Its packets so far.
     run: u8,
+    /// The first one, where the second decides: it may begin the only key frame for seconds.
+    first: Option<Waiting>,
 }
 
 /// A packet that overtook another.

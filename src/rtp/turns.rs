@@ -88,7 +88,10 @@ impl Receiver {
             let packet = held.packet(self.payload_type);
             match self.is_source(held.ssrc) {
                 true => self.handle(packet, now, deliver),
-                false => self.restart(packet, now, Lost(1), deliver),
+                false => {
+                    let lost = Lost(u32::from(!self.may_go_on(&packet)));
+                    self.restart(packet, now, lost, deliver);
+                }
             }
             self.spare.push(held.payload);
         }

@@ -176,7 +176,34 @@ fn a_new_numbering_begins_anew_with_a_loss() {
 
     let mut track = Track::new(Order::Datagram);
     track.packets([20_000, 20_001, 50, 51]);
-    assert_eq!(track.out, [(20_000, 0), (20_001, 0), (51, 1)]);
+    assert_eq!(track.out, [(20_000, 0), (20_001, 0), (50, 1), (51, 0)]);
+}
+
+/// bluenviron/gortsplib#687 and #750 over UDP, where the second packet decides: the first one may
+/// begin a key frame.
+#[test]
+fn over_udp_numbers_that_begin_anew_with_each_picture_group_lose_no_packet_of_it() {
+    for (renames, start) in [(false, 0), (false, 40_000), (true, 0), (true, 9)] {
+        let mut track = Track::new(Order::Datagram);
+        let mut out = Vec::new();
+        for frame in 0..20_u32 {
+            for nth in 0..5 {
+                let (group, at) = (frame / 4, (frame % 4) as u16);
+                let packet = Packet {
+                    marker: nth == 4,
+                    payload_type: 96,
+                    sequence_number: start + 5 * at + nth,
+                    timestamp: RtpTime(frame * 3600),
+                    ssrc: if renames { group } else { 7 },
+                    payload: &[frame as u8, nth as u8],
+                };
+                let deliver = &mut |packet: Packet<'_>, Lost(_)| out.push(packet.payload.to_vec());
+                track.receiver.handle_packet(packet, track.epoch, deliver);
+            }
+        }
+        let sent = (0..20_u8).flat_map(|frame| (0..5).map(move |nth| vec![frame, nth]));
+        assert_eq!(out, sent.collect::<Vec<_>>(), "{renames} {start}");
+    }
 }
 
 /// bluenviron/gortsplib#750.

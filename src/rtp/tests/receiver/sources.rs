@@ -22,8 +22,8 @@ fn another_ssrc_over_udp_needs_two_packets_in_a_row() {
     assert_eq!(track.out, [(7, 0)]);
     track.packet_of(2, 96, 503, START);
     track.packet_of(2, 96, 504, START);
-    assert_eq!(track.out, [(7, 0), (9, 1), (10, 0), (503, 1), (504, 0)]);
-    assert_eq!(track.receiver.statistics().foreign, 2);
+    assert_eq!(track.out, [(7, 0), (9, 1), (10, 0), (502, 1), (503, 0), (504, 0)]);
+    assert_eq!(track.receiver.statistics().foreign, 1);
 }
 
 #[test]
@@ -83,6 +83,33 @@ fn a_source_that_replaces_ours_loses_no_packet_of_its_first_frame() {
     track.timeout(REORDER_DELAY_MAX);
     assert_eq!(track.out, [(7, 0), (8, 0), (500, 1)]);
     assert_eq!(track.deadline(), None);
+}
+
+/// Numbers and all: bluenviron/gortsplib#687 and #750 at once.
+#[test]
+fn over_tcp_another_ssrc_whose_stamps_go_on_loses_nothing() {
+    let mut track = Track::new(Order::Reliable);
+    let mut out = Vec::new();
+    for frame in 0..30_u32 {
+        let at = track.epoch + Duration::from_millis(u64::from(frame) * 40);
+        for nth in 0..3_u16 {
+            let packet = Packet {
+                marker: nth == 2,
+                payload_type: 96,
+                sequence_number: (frame / 7 * 9_999) as u16 + 3 * (frame % 7) as u16 + nth,
+                timestamp: RtpTime(frame * 3600),
+                ssrc: frame / 7,
+                payload: &[frame as u8, nth as u8],
+            };
+            let deliver = &mut |packet: Packet<'_>, Lost(lost)| {
+                out.push((packet.payload[0], packet.payload[1], lost));
+            };
+            track.receiver.handle_timeout(at, deliver);
+            track.receiver.handle_packet(packet, at, deliver);
+        }
+    }
+    let sent = (0..30).flat_map(|frame| (0..3).map(move |nth| (frame, nth, 0)));
+    assert_eq!(out, sent.collect::<Vec<_>>());
 }
 
 /// bluenviron/gortsplib#687: Uniview.
