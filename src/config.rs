@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! config.rs    the settings
+//! ├─ keys      the keys of each section
+//! ├─ setting   from the tree of the file, and to JSON
 //! ├─ values    settings with types of their own
 //! ├─ told      programs and servers that are told what happens
 //! ├─ place     a camera's label and folder
-//! ├─ toml      text → tree with positions → serde
+//! ├─ toml      text → tree with positions
 //! ├─ edit      text and change → text
 //! ├─ secret    masks passwords in URLs, and restores them
 //! └─ store     the file: read, and replaced as a whole
@@ -14,8 +16,10 @@
 //! line, key and the values allowed.
 
 mod edit;
+mod keys;
 mod place;
 mod secret;
+mod setting;
 mod store;
 mod told;
 mod toml;
@@ -28,7 +32,7 @@ pub use values::{
 };
 
 use crate::{limits, rtsp::LowerTransport, storage::catalog::Retained};
-use serde::{Deserialize, Serialize};
+use setting::Setting as _;
 use std::{
     fmt, io,
     net::SocketAddr,
@@ -36,8 +40,7 @@ use std::{
 };
 
 /// All settings of the daemon.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     pub storage: Storage,
     pub camera: values::Cameras,
@@ -51,8 +54,7 @@ pub struct Config {
     pub log: Log,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Storage {
     /// Candidates; the first mounted one is used.
     pub path: OneOrMore<PathBuf>,
@@ -68,51 +70,31 @@ pub struct Storage {
     pub sync_seconds: Bounded<1, 60>,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Camera {
     pub name: CameraName,
-    #[serde(default)]
     pub label: place::Label,
     /// `None`: see [`Camera::folder`].
-    #[serde(default, deserialize_with = "place::some")]
     folder: Option<place::Folder>,
     /// Without a `folder`, it records where the old system's only camera did.
-    #[serde(skip)]
     is_in_path_itself: bool,
     pub url: CameraUrl,
     /// A smaller stream for live view; the main stream if absent or empty.
-    #[serde(
-        default,
-        deserialize_with = "values::optional_url",
-        serialize_with = "values::url_or_empty"
-    )]
     pub live_url: Option<CameraUrl>,
-    #[serde(default)]
     pub transport: Transport,
-    #[serde(default)]
     pub engine: Engine,
-    #[serde(default)]
     pub audio: bool,
-    #[serde(default)]
     pub record: Record,
-    #[serde(default = "Camera::default_buffer")]
     pub buffer_kb: Bounded<256, 65_536>,
-    #[serde(default)]
     pub snapshot: Snapshot,
-    #[serde(default = "Camera::default_snapshot_interval")]
     pub snapshot_interval_ms: Bounded<100, 60_000>,
-    #[serde(default)]
     pub motion: Motion,
-    #[serde(default = "Camera::default_sensitivity")]
     pub motion_sensitivity: Bounded<1, 9>,
-    #[serde(default)]
     pub motion_mask: Mask,
 }
 
 /// What sees motion in front of a camera.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Motion {
     #[default]
     Off,
@@ -124,8 +106,7 @@ pub enum Motion {
     Onvif,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Transport {
     #[default]
     Tcp,
@@ -151,8 +132,7 @@ impl From<Transport> for LowerTransport {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Engine {
     #[default]
     Native,
@@ -167,8 +147,7 @@ pub enum Snapshot {
     Url(HttpUrl),
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Web {
     pub listen: SocketAddr,
     pub auth: Auth,
@@ -177,20 +156,16 @@ pub struct Web {
 }
 
 /// Hands streams on to other programs.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rtsp {
     /// Where to listen; `None`, which is `""`: nowhere.
-    #[serde(deserialize_with = "values::address_or_empty", serialize_with = "values::or_empty")]
     pub listen: Option<SocketAddr>,
 }
 
 /// Copies closed recordings to a store.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Archive {
     /// `None`, which is `""`: no copies.
-    #[serde(deserialize_with = "values::store_or_empty", serialize_with = "values::masked")]
     pub url: Option<StoreUrl>,
     /// Only recordings in which something happened.
     pub marked_only: bool,
@@ -200,29 +175,25 @@ pub struct Archive {
 }
 
 /// What belongs to something that happens.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Marks {
     pub before_seconds: Bounded<0, 60>,
     pub after_seconds: Bounded<1, 600>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Auth {
     #[default]
     Password,
     None,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Ffmpeg {
     pub path: PathBuf,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Log {
     pub level: LogLevel,
 }
@@ -253,7 +224,13 @@ impl Config {
             message: wrong.to_string(),
         };
         let document = toml::parse(text).map_err(wrong)?;
-        Config::deserialize(&document).map_err(wrong)
+        Config::of(&document).map_err(wrong)
+    }
+
+    fn of(document: &toml::Node) -> Result<Config, toml::Wrong> {
+        let mut config = Config::default();
+        config.read(document)?;
+        Ok(config)
     }
 
     /// Lets cameras that existed before keep their folders, whatever their order in the list.
@@ -278,8 +255,7 @@ impl Config {
 
     /// The settings in the shape of the file, with every key, and `***` for each password.
     pub fn to_json(&self) -> serde_json::Value {
-        // Text, numbers and lists cannot fail.
-        let mut all = serde_json::to_value(self).unwrap_or_default();
+        let mut all = self.shown();
         for (index, camera) in self.camera.iter().enumerate() {
             all["camera"][index]["folder"] = camera.folder().into();
         }
@@ -311,6 +287,40 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl Camera {
+    fn of(section: &toml::Node) -> Result<Camera, toml::Wrong> {
+        let mut camera = Camera::unset();
+        camera.read(section)?;
+        for key in ["name", "url"] {
+            if section.get(key).is_none() {
+                let message = format!("the key `{key}` is missing");
+                return Err(toml::Wrong::at(section.span.start, message));
+            }
+        }
+        Ok(camera)
+    }
+
+    /// Every key at its default, without a name and a URL yet.
+    fn unset() -> Camera {
+        Camera {
+            name: CameraName::unset(),
+            label: place::Label::default(),
+            folder: None,
+            is_in_path_itself: false,
+            url: CameraUrl::unset(),
+            live_url: None,
+            transport: Transport::default(),
+            engine: Engine::default(),
+            audio: false,
+            record: Record::default(),
+            buffer_kb: Bounded::of(limits::BUFFER_KB_DEFAULT),
+            snapshot: Snapshot::default(),
+            snapshot_interval_ms: Bounded::of(1000),
+            motion: Motion::default(),
+            motion_sensitivity: Bounded::of(5),
+            motion_mask: Mask::default(),
+        }
+    }
+
     /// Describes a setting that has no effect in combination with others.
     pub fn left_out(&self) -> Option<&'static str> {
         let is_by_ffmpeg = self.engine == Engine::Ffmpeg;
@@ -361,18 +371,6 @@ impl Camera {
         };
         let live = self.live_url.as_ref().map(CameraUrl::as_str);
         [Some(self.url.as_str()), live, snapshot].into_iter().flatten().collect()
-    }
-
-    fn default_buffer() -> Bounded<256, 65_536> {
-        Bounded::of(limits::BUFFER_KB_DEFAULT)
-    }
-
-    fn default_sensitivity() -> Bounded<1, 9> {
-        Bounded::of(5)
-    }
-
-    fn default_snapshot_interval() -> Bounded<100, 60_000> {
-        Bounded::of(1000)
     }
 }
 

@@ -13,7 +13,6 @@ use super::{
     toml::{self, Node, Origin, Wrong},
 };
 use crate::limits;
-use serde::Deserialize as _;
 use serde_json::{Map, Value as Json};
 
 /// Applies a change in the shape of the file: keys left out keep their values, `camera` is the
@@ -53,7 +52,7 @@ struct Draft {
 impl Draft {
     fn new(text: &str) -> Result<Self, Wrong> {
         let root = toml::parse(text)?;
-        let shown = Config::deserialize(&root)?.to_json();
+        let shown = Config::of(&root)?.to_json();
         let wanted = root.to_json();
         Ok(Draft { text: text.to_owned(), root, shown, splices: Splices::default(), wanted })
     }
@@ -91,7 +90,7 @@ impl Draft {
         }
         let root = toml::parse(&text).map_err(|_| not_understood())?;
         // Errors in values are reported before unsupported notation.
-        Config::deserialize(&root).map_err(|wrong| cameras::named(wrong, &root))?;
+        Config::of(&root).map_err(|wrong| cameras::named(wrong, &root))?;
         if root.to_json() == self.wanted { Ok(text) } else { Err(not_understood()) }
     }
 }

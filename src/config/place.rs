@@ -1,10 +1,14 @@
 //! A camera's label and the folder it records into.
 
+use super::{
+    setting::Setting,
+    toml::{Node, Wrong},
+};
 use crate::{limits, storage::layout};
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::Value as Json;
 
 /// The name of a camera shown to users: one line, in any script.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Label(String);
 
 impl Label {
@@ -14,15 +18,20 @@ impl Label {
     }
 }
 
-impl<'de> Deserialize<'de> for Label {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let label = String::deserialize(deserializer)?;
+impl Setting for Label {
+    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+        let label = node.text()?;
         let most = limits::LABEL_CHARS_MAX;
         if label.chars().count() > most || label.chars().any(hides) {
             let allowed = format!("at most {most} characters, none of them invisible");
-            return Err(de::Error::invalid_value(de::Unexpected::Str(&label), &&*allowed));
+            return Err(node.instead_of(&allowed));
         }
-        Ok(Label(label))
+        label.clone_into(&mut self.0);
+        Ok(())
+    }
+
+    fn shown(&self) -> Json {
+        self.as_str().into()
     }
 }
 
@@ -34,7 +43,7 @@ fn hides(character: char) -> bool {
 }
 
 /// A folder below the storage path, or `.` for the path itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folder(String);
 
 impl Folder {
@@ -47,22 +56,21 @@ impl Folder {
     }
 }
 
-impl<'de> Deserialize<'de> for Folder {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let folder = String::deserialize(deserializer)?;
-        if folder == "." || (layout::is_folder(&folder) && !is_device(&folder)) {
-            return Ok(Folder(folder));
+impl Setting for Option<Folder> {
+    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+        let folder = node.text()?;
+        if folder != PATH_ITSELF && (!layout::is_folder(folder) || is_device(folder)) {
+            return Err(node.instead_of(
+                "\".\", or 1 to 32 characters of a-z, A-Z, 0-9, - and _ (but not a DOS device name)",
+            ));
         }
-        Err(de::Error::invalid_value(
-            de::Unexpected::Str(&folder),
-            &"\".\", or 1 to 32 characters of a-z, A-Z, 0-9, - and _ (but not a DOS device name)",
-        ))
+        *self = Some(Folder(folder.to_owned()));
+        Ok(())
     }
-}
 
-/// For a key that may be absent.
-pub(super) fn some<'de, D: Deserializer<'de>>(folder: D) -> Result<Option<Folder>, D::Error> {
-    Folder::deserialize(folder).map(Some)
+    fn shown(&self) -> Json {
+        self.as_ref().map(Folder::as_str).into()
+    }
 }
 
 /// Returns true for names that Windows cannot open.

@@ -4,7 +4,6 @@
 
 mod plain;
 mod reader;
-mod settings;
 
 use std::{fmt, ops::Range};
 

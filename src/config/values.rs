@@ -1,20 +1,21 @@
 //! Types of single settings: each is parsed from TOML, and its existence proves that it is in
 //! range. As JSON, a URL has `***` in place of its password.
 
-use super::{Camera, Engine, Snapshot, secret};
+use super::{
+    Camera, Engine, Snapshot, secret,
+    setting::Setting,
+    toml::{Node, Value, Wrong},
+};
 use crate::{
     http::url::{Target, TargetError},
     limits,
     motion::Area,
 };
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{self, SeqAccess, Visitor},
-};
-use std::{fmt, marker::PhantomData, ops::Deref, path::PathBuf};
+use serde_json::Value as Json;
+use std::{fmt, ops::Deref, path::PathBuf};
 
 /// A whole number from `MIN` to `MAX`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounded<const MIN: u64, const MAX: u64>(u64);
 
 impl<const MIN: u64, const MAX: u64> Bounded<MIN, MAX> {
@@ -32,78 +33,55 @@ impl<const MIN: u64, const MAX: u64> Bounded<MIN, MAX> {
     }
 }
 
-impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Bounded<MIN, MAX> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Number<const MIN: u64, const MAX: u64>;
-
-        impl<const MIN: u64, const MAX: u64> Visitor<'_> for Number<MIN, MAX> {
-            type Value = u64;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a whole number from {MIN} to {MAX}")
-            }
-
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<u64, E> {
-                u64::try_from(value)
-                    .ok()
-                    .filter(|value| (MIN..=MAX).contains(value))
-                    .ok_or_else(|| E::invalid_value(de::Unexpected::Signed(value), &self))
-            }
-        }
-
-        deserializer.deserialize_i64(Number::<MIN, MAX>).map(Bounded)
+impl<const MIN: u64, const MAX: u64> Setting for Bounded<MIN, MAX> {
+    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+        self.0 = number(node, MIN, MAX)?;
+        Ok(())
     }
+
+    fn shown(&self) -> Json {
+        self.0.into()
+    }
+}
+
+fn number(node: &Node, min: u64, max: u64) -> Result<u64, Wrong> {
+    let number = match node.value {
+        Value::Integer(number) => u64::try_from(number).ok(),
+        _ => None,
+    };
+    let number = number.filter(|number| (min..=max).contains(number));
+    number.ok_or_else(|| node.instead_of(&format!("a whole number from {min} to {max}")))
 }
 
 /// A value, or a list of at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OneOrMore<T>(pub Vec<T>);
 
-impl<'de, T: From<String>> Deserialize<'de> for OneOrMore<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Paths<T>(PhantomData<T>);
-
-        impl<'de, T: From<String>> Visitor<'de> for Paths<T> {
-            type Value = Vec<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an absolute path, or a list of them")
+impl Setting for OneOrMore<PathBuf> {
+    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+        let path = |node: &Node| match &node.value {
+            Value::Text(path) if path.starts_with('/') => Ok(PathBuf::from(path)),
+            _ => Err(node.instead_of("an absolute path, or a list of them")),
+        };
+        self.0 = match &node.value {
+            Value::List(list) if !list.is_empty() => {
+                list.iter().map(path).collect::<Result<_, _>>()?
             }
-
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<Vec<T>, E> {
-                if !value.starts_with('/') {
-                    return Err(E::invalid_value(de::Unexpected::Str(value), &self));
-                }
-                Ok(vec![T::from(value.to_owned())])
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
-                let mut paths = Vec::new();
-                while let Some(path) = list.next_element::<String>()? {
-                    paths.extend(Paths(PhantomData).visit_str::<A::Error>(&path)?);
-                }
-                if paths.is_empty() {
-                    return Err(de::Error::invalid_length(0, &self));
-                }
-                Ok(paths)
-            }
-        }
-
-        deserializer.deserialize_any(Paths(PhantomData)).map(OneOrMore)
+            _ => vec![path(node)?],
+        };
+        Ok(())
     }
-}
 
-impl Serialize for OneOrMore<PathBuf> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn shown(&self) -> Json {
         match self.0.as_slice() {
-            [one] => one.serialize(serializer),
-            more => more.serialize(serializer),
+            [one] => one.shown(),
+            more => more.iter().map(Setting::shown).collect(),
         }
     }
 }
 
 /// The cameras in order, with distinct names.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cameras(pub(super) Vec<Camera>);
 
 impl Deref for Cameras {
@@ -114,61 +92,57 @@ impl Deref for Cameras {
     }
 }
 
-impl<'de> Deserialize<'de> for Cameras {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct List;
-
-        impl<'de> Visitor<'de> for List {
-            type Value = Vec<Camera>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("[[camera]] sections")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Camera>, A::Error> {
-                let mut cameras: Vec<Camera> = Vec::new();
-                while let Some(camera) = list.next_element::<Camera>()? {
-                    if cameras.iter().any(|other| other.name == camera.name) {
-                        return Err(de::Error::custom(format_args!(
-                            "two cameras are named {:?}: every `name` must be unique",
-                            camera.name.as_str()
-                        )));
-                    }
-                    if camera.engine == Engine::Ffmpeg
-                        && let Some(other) = cameras.iter().find(|it| it.engine == Engine::Ffmpeg)
-                    {
-                        return Err(de::Error::custom(format_args!(
-                            "{:?} and {:?} both have engine = \"ffmpeg\": only one FFmpeg can \
-                             run at a time, because a board has no memory for two",
-                            other.name.as_str(),
-                            camera.name.as_str()
-                        )));
-                    }
-                    if cameras.len() == limits::CAMERAS_MAX {
-                        let most = limits::CAMERAS_MAX;
-                        return Err(de::Error::custom(format_args!("more than {most} cameras")));
-                    }
-                    cameras.push(camera);
-                }
-                place_the_first(&mut cameras);
-                for (index, camera) in cameras.iter().enumerate() {
-                    let folder = camera.folder();
-                    let mut before = cameras.iter().take(index);
-                    if let Some(other) = before.find(|it| it.folder().eq_ignore_ascii_case(folder))
-                    {
-                        return Err(de::Error::custom(format_args!(
-                            "{:?} and {:?} both record into {folder:?}: every `folder` must be unique",
-                            other.name.as_str(),
-                            camera.name.as_str()
-                        )));
-                    }
-                }
-                Ok(cameras)
+impl Setting for Cameras {
+    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+        let Value::List(list) = &node.value else {
+            return Err(node.instead_of("[[camera]] sections"));
+        };
+        for node in list {
+            let camera = Camera::of(node)?;
+            check_beside(&self.0, &camera)
+                .map_err(|message| Wrong::at(node.span.start, message))?;
+            self.0.push(camera);
+        }
+        place_the_first(&mut self.0);
+        for ((index, camera), node) in self.0.iter().enumerate().zip(list) {
+            let folder = camera.folder();
+            let mut before = self.0.iter().take(index);
+            if let Some(other) = before.find(|it| it.folder().eq_ignore_ascii_case(folder)) {
+                let message = format!(
+                    "{:?} and {:?} both record into {folder:?}: every `folder` must be unique",
+                    other.name.as_str(),
+                    camera.name.as_str()
+                );
+                return Err(Wrong::at(node.span.start, message));
             }
         }
-
-        deserializer.deserialize_seq(List).map(Cameras)
+        Ok(())
     }
+
+    fn shown(&self) -> Json {
+        self.iter().map(Setting::shown).collect()
+    }
+}
+
+/// Checks what a camera must not share with those before it.
+fn check_beside(others: &[Camera], camera: &Camera) -> Result<(), String> {
+    let name = camera.name.as_str();
+    if others.iter().any(|other| other.name == camera.name) {
+        return Err(format!("two cameras are named {name:?}: every `name` must be unique"));
+    }
+    if camera.engine == Engine::Ffmpeg
+        && let Some(other) = others.iter().find(|it| it.engine == Engine::Ffmpeg)
+    {
+        let other = other.name.as_str();
+        return Err(format!(
+            "{other:?} and {name:?} both have engine = \"ffmpeg\": only one FFmpeg can run at a \
+             time, because a board has no memory for two"
+        ));
+    }
+    if others.len() == limits::CAMERAS_MAX {
+        return Err(format!("more than {} cameras", limits::CAMERAS_MAX));
+    }
+    Ok(())
 }
 
 /// The first camera records into the path itself, as in earlier versions, unless another camera is
@@ -182,12 +156,17 @@ fn place_the_first(cameras: &mut [Camera]) {
 }
 
 /// 1 to 32 of a-z, 0-9, `-` and `_`: valid as a folder name and in a URL.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CameraName(String);
 
 impl CameraName {
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Of a camera whose section is being read.
+    pub(super) fn unset() -> CameraName {
+        CameraName(String::new())
     }
 
     /// Whether a camera may have this name.
@@ -197,16 +176,18 @@ impl CameraName {
     }
 }
 
-impl<'de> Deserialize<'de> for CameraName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        if CameraName::is_valid(&name) {
-            return Ok(CameraName(name));
+impl Setting for CameraName {
+    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+        let name = node.text()?;
+        if !CameraName::is_valid(name) {
+            return Err(node.instead_of("1 to 32 characters of a-z, 0-9, - and _"));
         }
-        Err(de::Error::invalid_value(
-            de::Unexpected::Str(&name),
-            &"1 to 32 characters of a-z, 0-9, - and _",
-        ))
+        name.clone_into(&mut self.0);
+        Ok(())
+    }
+
+    fn shown(&self) -> Json {
+        self.as_str().into()
     }
 }
 
@@ -215,6 +196,11 @@ impl<'de> Deserialize<'de> for CameraName {
 pub struct CameraUrl(pub Target, String);
 
 impl CameraUrl {
+    /// Of a camera whose section is being read.
+    pub(super) fn unset() -> CameraUrl {
+        CameraUrl("rtsp://unset/".parse().expect("is a URL"), String::new())
+    }
+
     /// Includes the password.
     pub fn as_str(&self) -> &str {
         &self.1
@@ -234,73 +220,43 @@ impl fmt::Debug for CameraUrl {
     }
 }
 
-impl<'de> Deserialize<'de> for CameraUrl {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        checked(String::deserialize(deserializer)?, str::parse).map_err(de::Error::custom)
+impl Setting for CameraUrl {
+    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+        *self = checked(node, str::parse)?;
+        Ok(())
+    }
+
+    fn shown(&self) -> Json {
+        secret::mask(&self.1).into()
     }
 }
 
-impl Serialize for CameraUrl {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&secret::mask(&self.1))
+/// A URL that `parse` reads; `""` is none.
+pub(super) struct UrlOrNone<'a>(pub &'a mut Option<CameraUrl>, pub Parse);
+
+type Parse = fn(&str) -> Result<Target, TargetError>;
+
+impl Setting for UrlOrNone<'_> {
+    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+        let is_given = !node.text()?.is_empty();
+        *self.0 = is_given.then(|| checked(node, self.1)).transpose()?;
+        Ok(())
+    }
+
+    fn shown(&self) -> Json {
+        self.0.as_ref().map_or_else(|| "".into(), CameraUrl::shown)
     }
 }
 
-/// Reads `""` as no URL.
-pub(super) fn optional_url<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<CameraUrl>, D::Error> {
-    let url = String::deserialize(deserializer)?;
-    if url.is_empty() {
-        Ok(None)
-    } else {
-        checked(url, str::parse).map(Some).map_err(de::Error::custom)
-    }
-}
-
-pub(super) fn url_or_empty<S: Serializer>(
-    url: &Option<CameraUrl>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match url {
-        Some(url) => url.serialize(serializer),
-        None => serializer.serialize_str(""),
-    }
-}
-
-pub(super) fn address_or_empty<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<std::net::SocketAddr>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let address = || {
-        text.parse().map_err(|_| {
-            de::Error::custom("expected an address with a port, such as \"0.0.0.0:8554\", or \"\"")
-        })
-    };
-    if text.is_empty() { Ok(None) } else { address().map(Some) }
-}
-
-pub(super) fn or_empty<S: Serializer>(
-    value: &Option<std::net::SocketAddr>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match value {
-        Some(value) => serializer.collect_str(value),
-        None => serializer.serialize_str(""),
-    }
-}
-
-/// A URL that `parse` accepts.
-pub(super) fn checked(
-    url: String,
-    parse: fn(&str) -> Result<Target, TargetError>,
-) -> Result<CameraUrl, String> {
+fn checked(node: &Node, parse: Parse) -> Result<CameraUrl, Wrong> {
+    let url = node.text()?;
     if url.len() > limits::URL_BYTES_MAX {
         let most = limits::URL_BYTES_MAX;
-        return Err(format!("the URL is longer than {most} characters"));
+        let message = format!("the URL is longer than {most} characters");
+        return Err(Wrong::at(node.span.start, message));
     }
-    let target = parse(&url).map_err(|error| error.to_string())?;
-    Ok(CameraUrl(target, url))
+    let target = parse(url).map_err(|error| Wrong::at(node.span.start, error.to_string()))?;
+    Ok(CameraUrl(target, url.to_owned()))
 }
 
 /// When a camera is recorded, from the start on.
@@ -313,37 +269,21 @@ pub enum Record {
     Events,
 }
 
-impl<'de> Deserialize<'de> for Record {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Choice;
-
-        impl Visitor<'_> for Choice {
-            type Value = Record;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("true, false or \"events\"")
-            }
-
-            fn visit_bool<E: de::Error>(self, is_on: bool) -> Result<Record, E> {
-                Ok(if is_on { Record::On } else { Record::Off })
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Record, E> {
-                let is_known = text == EVENTS;
-                let wrong = || E::invalid_value(de::Unexpected::Str(text), &self);
-                is_known.then_some(Record::Events).ok_or_else(wrong)
-            }
-        }
-
-        deserializer.deserialize_any(Choice)
+impl Setting for Record {
+    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+        *self = match &node.value {
+            Value::Boolean(true) => Record::On,
+            Value::Boolean(false) => Record::Off,
+            Value::Text(text) if text == EVENTS => Record::Events,
+            _ => return Err(node.instead_of("true, false or \"events\"")),
+        };
+        Ok(())
     }
-}
 
-impl Serialize for Record {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn shown(&self) -> Json {
         match self {
-            Record::Events => serializer.serialize_str(EVENTS),
-            other => serializer.serialize_bool(*other == Record::On),
+            Record::Events => EVENTS.into(),
+            other => (*other == Record::On).into(),
         }
     }
 }
@@ -390,51 +330,48 @@ impl StoreUrl {
     }
 }
 
-pub(super) fn store_or_empty<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<StoreUrl>, D::Error> {
-    let url = String::deserialize(deserializer)?;
-    if url.is_empty() {
-        return Ok(None);
+/// `""` is no store.
+impl Setting for Option<StoreUrl> {
+    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+        let url = node.text()?;
+        if !url.is_empty() && !is_http(url.strip_prefix(S3).unwrap_or(url)) {
+            let message = "expected \"\", http://USER:PASSWORD@HOST/FOLDER or \
+                           s3+http://KEY:SECRET@HOST/BUCKET";
+            return Err(Wrong::at(node.span.start, message));
+        }
+        *self = (!url.is_empty()).then(|| StoreUrl(url.to_owned()));
+        Ok(())
     }
-    if !is_http(url.strip_prefix(S3).unwrap_or(&url)) {
-        return Err(de::Error::custom(
-            "expected \"\", http://USER:PASSWORD@HOST/FOLDER or s3+http://KEY:SECRET@HOST/BUCKET",
-        ));
-    }
-    Ok(Some(StoreUrl(url)))
-}
 
-pub(super) fn masked<S: Serializer>(
-    url: &Option<StoreUrl>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&url.as_ref().map_or_else(String::new, |url| secret::mask(&url.0)))
+    fn shown(&self) -> Json {
+        self.as_ref().map_or_else(String::new, |url| secret::mask(&url.0)).into()
+    }
 }
 
 const S3: &str = "s3+";
 
-impl<'de> Deserialize<'de> for Snapshot {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        match text.as_str() {
-            "auto" => Ok(Snapshot::Auto),
-            "off" => Ok(Snapshot::Off),
-            url if is_http(url) => Ok(Snapshot::Url(HttpUrl(text))),
-            _ => Err(de::Error::custom(format_args!(
-                "expected \"auto\", \"off\" or an http:// URL of at most {} characters",
-                limits::URL_BYTES_MAX
-            ))),
-        }
+impl Setting for Snapshot {
+    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+        *self = match node.text()? {
+            "auto" => Snapshot::Auto,
+            "off" => Snapshot::Off,
+            url if is_http(url) => Snapshot::Url(HttpUrl(url.to_owned())),
+            _ => {
+                let most = limits::URL_BYTES_MAX;
+                let message = format!(
+                    "expected \"auto\", \"off\" or an http:// URL of at most {most} characters"
+                );
+                return Err(Wrong::at(node.span.start, message));
+            }
+        };
+        Ok(())
     }
-}
 
-impl Serialize for Snapshot {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn shown(&self) -> Json {
         match self {
-            Snapshot::Auto => serializer.serialize_str("auto"),
-            Snapshot::Off => serializer.serialize_str("off"),
-            Snapshot::Url(url) => serializer.serialize_str(&secret::mask(url.as_str())),
+            Snapshot::Auto => "auto".into(),
+            Snapshot::Off => "off".into(),
+            Snapshot::Url(url) => secret::mask(url.as_str()).into(),
         }
     }
 }
@@ -444,7 +381,7 @@ fn is_http(url: &str) -> bool {
 }
 
 /// Where motion does not count: areas as [`Area::list`] reads them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mask(String);
 
 impl Mask {
@@ -453,15 +390,20 @@ impl Mask {
     }
 }
 
-impl<'de> Deserialize<'de> for Mask {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        match Area::list(&text) {
-            Some(_) => Ok(Mask(text)),
-            None => Err(de::Error::custom(
-                "expected areas as left, top, right and bottom in percent: \"0 0 100 10, 60 40 100 60\"",
-            )),
+impl Setting for Mask {
+    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+        let areas = node.text()?;
+        if Area::list(areas).is_none() {
+            return Err(node.instead_of(
+                "areas as left, top, right and bottom in percent: \"0 0 100 10, 60 40 100 60\"",
+            ));
         }
+        areas.clone_into(&mut self.0);
+        Ok(())
+    }
+
+    fn shown(&self) -> Json {
+        self.0.as_str().into()
     }
 }
 
@@ -471,27 +413,5 @@ pub struct LogLevel(pub log::LevelFilter);
 impl Default for LogLevel {
     fn default() -> Self {
         LogLevel(log::LevelFilter::Info)
-    }
-}
-
-impl<'de> Deserialize<'de> for LogLevel {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let level = match text.as_str() {
-            "error" => log::LevelFilter::Error,
-            "warn" => log::LevelFilter::Warn,
-            "info" => log::LevelFilter::Info,
-            "debug" => log::LevelFilter::Debug,
-            _ => {
-                return Err(de::Error::unknown_variant(&text, &["error", "warn", "info", "debug"]));
-            }
-        };
-        Ok(LogLevel(level))
-    }
-}
-
-impl Serialize for LogLevel {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0.as_str().to_ascii_lowercase())
     }
 }

@@ -9,7 +9,6 @@ use crate::{
     config::{Camera, Config, place, secret, toml},
     limits,
 };
-use serde::Deserialize as _;
 use serde_json::Map;
 use std::ops::Range;
 
@@ -28,7 +27,7 @@ impl Draft {
             return Err(refused(CAMERA, format!("more than {most} cameras")));
         }
         let shown = self.shown.get(CAMERA).and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
-        let known = Config::deserialize(&self.root)?;
+        let known = Config::of(&self.root)?;
         let (mut sections, mut changes, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
         let places = places(list, shown);
         // The folder of each camera: without a `folder` it stays where it is, unless it is renamed.

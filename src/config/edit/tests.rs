@@ -245,7 +245,7 @@ fn what_is_not_allowed_is_refused_by_its_key() {
         ),
         (
             json!({"camera": [{"name": "yard"}, {"name": "x", "url": "rtsp://a", "buffer_kb": 1}]}),
-            "camera.buffer_kb: expected a whole number from 256 to 65536, not integer `1` (camera x)",
+            "camera.buffer_kb: expected a whole number from 256 to 65536, not 1 (camera x)",
         ),
         (
             json!({"web": {"hosts": ["x".repeat(limits::CONFIG_BYTES_MAX)]}}),
