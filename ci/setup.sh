@@ -37,6 +37,8 @@ zip zip
 ar binutils
 c++ g++
 rclone rclone
+jq jq
+curl curl
 promtool prometheus
 mkfs.ext4 e2fsprogs
 mount mount

@@ -16,6 +16,7 @@ soak main hour:: ' min: '
 soak main of_five_minutes '1 % lost'
 soak day bad_days 'bad days: '
 soak main crowd:: 'crowd: '
+soak main rclone_has_an_hour 'rclone: '
 inside tests::cuts 'cuts: '
 inside tests::year 'year: '
 out=ci/bench/engines.txt

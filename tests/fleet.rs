@@ -2,8 +2,7 @@
 //! docs/fleet.md do it. Needs root, as `mount` does.
 
 use crate::support::{
-    Nvr, SHORT_SEGMENTS, bench_clip, card::Card, http::ask, recording, recordings_in,
-    step_the_clock, wait_for,
+    Nvr, SHORT_SEGMENTS, bench_clip, card::Card, http::ask, recordings_in, step_the_clock, wait_for,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use camera::{Camera, Clip, Options, Speed};
@@ -70,7 +69,11 @@ fn identity(file: &[u8]) -> &[u8] {
 
 /// A camera that is faster than time, and a daemon on that card whose clock is trusted.
 fn start(clip: Clip, card: &Card, storage: &str) -> (Nvr, Camera) {
-    let options = Options { speed: Speed::Times(4.0), ..Options::default() };
+    start_at(4.0, clip, card, storage)
+}
+
+fn start_at(speed: f64, clip: Clip, card: &Card, storage: &str) -> (Nvr, Camera) {
+    let options = Options { speed: Speed::Times(speed), ..Options::default() };
     let camera = Camera::builder().stream_with("cam", clip, options).start().unwrap();
     let directory = tempfile::tempdir().unwrap();
     step_the_clock(directory.path());
@@ -221,35 +224,78 @@ fn pages_after_a_number_neither_skip_nor_repeat_while_recordings_come_and_go() {
     assert!(numbers(&rest).iter().all(|number| *number == after as u64 + 1));
 }
 
-#[test]
-fn rclone_takes_the_files_of_a_list_and_each_once() {
-    let (nvr, address, _camera, _) = recording(
-        Options { speed: Speed::Times(20.0), frames: Some(200), ..Options::default() },
-        "",
-    );
-    wait_for_number(&address, 2);
-    assert_eq!(ask(&address, "POST", "/api/record/stop", &[], "").status, 200);
-    let folder = tempfile::tempdir().unwrap();
-    let names = folder.path().join("names");
-    let rows = list(&address, "")["recordings"].clone();
-    let files = rows.as_array().unwrap().iter().map(|row| row["file"].as_str().unwrap());
-    fs::write(&names, files.collect::<Vec<_>>().join("\n")).unwrap();
-    let copy = || {
-        let output = Command::new("rclone")
-            .args(["copy", "-v", "--config", "", "--no-traverse", "--files-from-raw"])
-            .arg(&names)
-            .arg(format!("--http-url=http://{address}/recordings/camera/"))
-            .arg(":http:")
-            .arg(folder.path().join("nas"))
-            .output()
-            .unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.success(), "{said}");
-        said.matches(": Copied").count()
+/// The recipe of docs/fleet.md, into a folder; how many files it copied.
+fn pull_by_rclone(address: &str, folder: &Path) -> usize {
+    let text = include_str!("../docs/fleet.md");
+    let recipe = text.split("```").find(|block| block.contains("rclone copy")).unwrap();
+    let recipe = recipe.trim_start_matches("sh\n").replace("192.168.1.21:8080", address);
+    let recipe = recipe.replace("/nas/yard", "nas").replace("yard", "camera");
+    let output = Command::new("sh")
+        .args(["-c", &recipe])
+        .current_dir(folder)
+        .envs([("RCLONE_VERBOSE", "1"), ("RCLONE_CONFIG", "")])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(!said.contains("replaced existing"), "{said}");
+    said.matches(": Copied").count()
+}
+
+/// The folder has what the card has, and nothing else.
+fn assert_same_files(nas: &Path, card: &Path) {
+    let files = |folder: &Path| -> BTreeMap<_, _> {
+        let paths = recordings_in(folder).into_iter();
+        paths.map(|path| (file_name(&path), fs::read(path).unwrap())).collect()
     };
-    assert_eq!((copy(), copy()), (nvr.files().len(), 0));
-    for file in nvr.files() {
-        let copied = folder.path().join("nas").join(file.file_name().unwrap());
-        assert!(fs::read(copied).unwrap() == fs::read(file).unwrap());
-    }
+    let (pulled, there) = (files(nas), files(card));
+    assert!(pulled == there, "{:?} of {:?}", pulled.keys(), there.keys());
+}
+
+/// A tenth of an hour by default, all of it with `SMOLNVR_SOAK=1` (`make soak`).
+#[test]
+fn rclone_has_an_hour_once_although_the_board_restarts_and_gets_another_card() {
+    let third = if std::env::var_os("SMOLNVR_SOAK").is_some() { 120 } else { 12 };
+    let (first, second) = (Card::new(100), Card::new(100));
+    first.mount("rw");
+    let storage = "segment_seconds = 10\nsync_seconds = 1\nkeep_free_percent = 0";
+    let (mut nvr, _camera) = start_at(20.0, plain(), &first, storage);
+    let nas = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let mut address = nvr.web_address();
+    let mut copied = [0, 0];
+    let mut pull_until = |address: &str, card: usize, number: u64| {
+        wait_for("recordings, beside the puller", || {
+            copied[card] += pull_by_rclone(address, nas[card].path());
+            numbers(&list(address, "")).first() > Some(&number)
+        });
+        copied[card] += pull_by_rclone(address, nas[card].path());
+    };
+    pull_until(&address, 0, third);
+    nvr.kill();
+    nvr.restart();
+    address = nvr.web_address();
+    pull_until(&address, 0, 2 * third);
+
+    first.unmount();
+    nvr.wait_for_log("card=absent");
+    second.mount_at(&first.path(), "rw");
+    wait_for("the other card", || numbers(&list(&address, "")).first().is_some_and(|it| *it < 3));
+    pull_until(&address, 1, third);
+    assert_eq!(ask(&address, "POST", "/api/record/stop", &[], "").status, 200);
+    pull_until(&address, 1, third);
+    assert_same_files(&nas[1].path().join("nas"), &first.recordings());
+
+    // The last ones of the first card come when it is back.
+    first.unmount();
+    wait_for("no card", || nvr.log().matches("card=absent").count() == 2);
+    first.mount("rw");
+    wait_for("all heads", || {
+        let list = list(&address, "");
+        list["complete"] == true && numbers(&list).first() > Some(&(2 * third))
+    });
+    pull_until(&address, 0, 2 * third);
+    assert_same_files(&nas[0].path().join("nas"), &first.recordings());
+    let files = nas.each_ref().map(|it| recordings_in(&it.path().join("nas")).len());
+    assert_eq!(copied, files, "each is copied once");
+    println!("rclone: {files:?} files of two cards, each once");
 }
