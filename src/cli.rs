@@ -27,6 +27,7 @@ use crate::{
         disk::{Disk as _, Kind, linux::LinuxDisk},
         layout::Name,
     },
+    sys,
 };
 use std::{
     ffi::OsString,
@@ -37,6 +38,7 @@ use std::{
 
 /// Runs one command.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    sys::free_at_once();
     let arguments: Vec<_> = arguments.into_iter().collect();
     if let Some(ended) = process::launch(&arguments).or_else(|| supervise::supervise(&arguments)) {
         return ended;

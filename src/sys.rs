@@ -32,6 +32,16 @@ pub fn set_clock(wall: WallTime) -> bool {
     clock_settime(ClockId::Realtime, time).is_ok()
 }
 
+/// Has large allocations, the rings above all, taken from the system and given back to it, each for itself. musl
+/// does so; glibc keeps what was freed once, up to twice that size and for ever: each change of a camera cost 2 MB.
+pub fn free_at_once() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: called before there is a second thread; it sets a number.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 128 << 10);
+    }
+}
+
 /// `syscall(2)` on the boards, in the place of musl's: the linker takes what is in the program
 /// first.
 ///
