@@ -62,3 +62,14 @@ test("a day may be named", () => {
   }
   for (const text of ["someday 1432", "tueday 1432", "pm"]) assert.equal(typed(text, NOON, now), null, text);
 });
+
+test("in the hour that comes twice a link leads to the time that was meant, not to an hour before", () => {
+  const [first, second] = [at("2026-10-25T00:30:00Z"), at("2026-10-25T01:30:00Z")];
+  assert.equal(address({ camera: "yard", at: first }), "#yard@2026-10-25T02:30:00");
+  assert.equal(address({ camera: "yard", at: second }), "#yard@2026-10-25T02:30:00+01:00");
+  for (const from of [first - 600_000, first, second, second + 1_200_000, second + 1_800_000]) {
+    const to = from + 1_800_000;
+    assert.deepEqual(readAddress(address({ camera: "yard", at: from, to })), { camera: "yard", at: from, to, number: null });
+  }
+  assert.equal(readAddress("#yard@2026-10-25T02:30:00+99:00").at, null);
+});

@@ -74,21 +74,31 @@ export class Controls {
       field.setAttribute("aria-invalid", String(ms === null));
       return ms;
     };
+    let isTyped = false;
+    const leave = () => {
+      isTyped = false;
+      field.blur();
+    };
     field.addEventListener("focus", () => field.select());
-    field.addEventListener("input", note);
-    field.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") field.blur();
+    field.addEventListener("input", () => {
+      isTyped = true;
+      note();
     });
+    field.addEventListener("keydown", (event) => event.key === "Escape" && leave());
     field.addEventListener("blur", () => {
+      // An iPhone's digits have no other key than Done, which leaves the field.
+      const ms = isTyped && document.hasFocus() ? note() : null;
+      isTyped = false;
       field.removeAttribute("aria-invalid");
       say($("time-error"), "");
       field.value = clock(this.#cursor);
+      if (ms !== null) this.#on.go(ms);
     });
     $("time-form").addEventListener("submit", (event) => {
       event.preventDefault();
       const ms = note();
       if (ms === null) return say($("time-error"), t`Type a time as 1432, 14:32:40 or Tue 14:32`);
-      field.blur();
+      leave();
       this.#on.go(ms);
     });
   }

@@ -43,7 +43,8 @@ export function keyboard(to) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
     /** @type {any} */
-    const { target, key } = event;
+    const { target } = event;
+    const key = latin(event);
     if (target.matches("input, select, textarea") || !to.isOn()) return;
     if ((key === " " || key === "Enter") && target.matches("button, a, summary")) return;
     if (key === "Escape" && (document.fullscreenElement || to.closes())) return;
@@ -68,6 +69,10 @@ export function keyboard(to) {
     found[3](to, event);
   });
 }
+
+/** What a key means: where the letters are others (Russian, Greek), by its place. */
+const latin = ({ key, code }) => (/^[\x00-\x7f]/.test(key) ? key : OTHERS[code] ?? code.replace(/^Key(.)$/, (_, letter) => letter.toLowerCase()));
+const OTHERS = { BracketLeft: "[", BracketRight: "]", Comma: ",", Period: "." };
 
 /** A digit alone is a camera; a second one, so soon, makes a time of it. */
 const SECOND_DIGIT_MS = 500;

@@ -75,7 +75,6 @@ export class Live {
       this.#inView = seen[seen.length - 1].isIntersecting;
       this.update();
     }).observe(this.element);
-    document.addEventListener("visibilitychange", () => this.update());
   }
 
   /** `camera`: its entry of the status. `now`: the recorder's time. @param {Api.Camera | null} camera */
@@ -294,10 +293,14 @@ export class Live {
       if (buffered.length && buffered.end(buffered.length - 1) - buffered.start(0) > KEEP_S) {
         buffer.remove(0, buffered.end(buffered.length - 1) - KEEP_S / 2);
       } else if (this.#queue.length) {
-        buffer.appendBuffer(this.#queue.shift());
+        buffer.appendBuffer(this.#queue[0]);
+        this.#queue.shift();
       }
-    } catch {
-      this.#failed();
+    } catch ({ name }) {
+      // Full: what was shown makes room; where nothing was, fewer seconds would not do either.
+      const shown = this.video.currentTime - KEPT_S;
+      if (name === "QuotaExceededError" && buffered.length && buffered.start(0) < shown) buffer.remove(0, shown);
+      else this.#failed();
     }
   }
 
@@ -393,6 +396,8 @@ const SLACK_S = 0.15;
 const JUMP_S = 1.5;
 /** Seconds of old video that stay in the browser's memory. */
 const KEEP_S = 12;
+/** What stays where the browser has room for less. */
+const KEPT_S = 1;
 /** Fragments, one a frame, that wait for the browser. */
 const QUEUE_MAX = 300;
 /** The first is a key frame: pictures that are refused so often will be for ever. */

@@ -16,22 +16,30 @@ export function readAddress(hash) {
 /** @param {{ camera: string, at: number | null, to?: number | null }} of */
 export function address({ camera, at, to }) {
   if (at == null) return `#${camera}`;
-  const end = to == null ? "" : `&to=${new Date(at).toDateString() === new Date(to).toDateString() ? moment(to).slice(11) : moment(to)}`;
-  return `#${camera}@${moment(at)}${end}`;
+  const end = to == null ? null : moment(to);
+  const isTime = end?.length === PLAIN && new Date(at).toDateString() === new Date(to ?? 0).toDateString();
+  return `#${camera}@${moment(at)}${end ? `&to=${isTime ? end.slice(11) : end}` : ""}`;
 }
 
-/** 2026-11-24T14:32:40 */
+/** 2026-11-24T14:32:40; in the hour that comes twice as clocks are put back, the second time, 2026-10-25T02:30:00+01:00. */
 export function moment(ms) {
   const date = new Date(ms);
   const two = (n) => String(n).padStart(2, "0");
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}T${clockOf(date, two)}`;
+  const text = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}T${clockOf(date, two)}`;
+  const offset = -date.getTimezoneOffset();
+  const [hours, minutes] = [Math.floor(Math.abs(offset) / 60), Math.abs(offset) % 60];
+  return ms - Number(readMoment(text)) < 1000 ? text : `${text}${offset < 0 ? "-" : "+"}${two(hours)}:${two(minutes)}`;
 }
+
+/** Characters of a moment without an offset. */
+const PLAIN = 19;
 
 const clockOf = (date, two) => `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 
 function readMoment(text) {
-  const parts = text?.match(/^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d?):(\d\d)(?::(\d\d))?)?$/);
+  const parts = text?.match(/^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d?):(\d\d)(?::(\d\d))?([+-]\d\d:\d\d)?)?$/);
   if (!parts) return null;
+  if (parts[7]) return Date.parse(text) || null;
   const [, year, month, day, hour = 0, minute = 0, second = 0] = parts;
   const date = new Date(year, month - 1, day, hour, minute, second);
   const isThere = date.getMonth() === month - 1 && date.getDate() === Number(day) && hour < 24 && minute < 60 && second < 60;

@@ -26,6 +26,8 @@ export class Player {
   /** By element: when the picture that is shown begins, and the least that two were apart; in seconds. */
   #frames = new Map();
   #wantsPlay = true;
+  /** Places in a row that could not be decoded. */
+  #damaged = 0;
   #speed = 1;
   /** Where it was a second ago, and for how long. */
   #stood = { time: 0, ticks: 0 };
@@ -265,7 +267,7 @@ export class Player {
     this.#handing = false;
     // An open one may have grown since.
     const isOver = this.#entry?.state === "recording" && !(time < this.video.duration - 0.1);
-    if (same(this.#entry, entry) && this.video.readyState > 0 && !isOver) {
+    if (same(this.#entry, entry) && this.video.readyState > 0 && !this.video.error && !isOver) {
       this.video.currentTime = time;
       return this.#ready(this.video, place);
     }
@@ -318,11 +320,12 @@ export class Player {
       };
       const look = (event) => {
         if (place !== this.#place) end(abort());
-        else if (event?.type === "error") {
+        else if (event?.type === "error" || video.error) {
           this.#failed(entry, video);
           end(abort());
         } else if (video.readyState >= 2 && !video.seeking) {
           this.#hasPicture = true;
+          this.#damaged = 0;
           end();
         }
       };
@@ -467,6 +470,7 @@ export class Player {
     if (!entry) return;
     const name = codec(entry.codec ?? "");
     const decodes = !entry.mime || video.canPlayType(entry.mime);
+    if (decodes && video.error && this.#wantsPlay && !this.#isScrubbing && this.#damaged < DAMAGED_MAX) return this.#passOver(entry, video);
     const problem = video.error?.message || t`it did not come`;
     const why = !decodes ? t`This browser cannot play ${name}: download it and play it elsewhere`
       : entry.state === "damaged" ? t`This recording is damaged: it cannot be played`
@@ -477,6 +481,15 @@ export class Player {
       const link = h("a", { href: `${addressOf(entry)}?download`, download: "" }, t`Download`);
       $("picture-error").append(". ", link);
     }
+  }
+
+  /** Behind some seconds that cannot be decoded, the rest of the recording may be whole; else the next one is. */
+  #passOver({ camera, start_ms, duration_ms }, video) {
+    this.#damaged += 1;
+    const from = video.currentTime * 1000;
+    const isInside = video.error.code === MediaError.MEDIA_ERR_DECODE;
+    const to = isInside ? Math.max(from + 1000, Math.min(from + DAMAGED_MS, duration_ms)) : duration_ms;
+    this.show(camera, start_ms + to).then(() => this.#entry && this.#skipped(to - from), (problem) => this.#say(problem));
   }
 
   #say(problem) {
@@ -517,5 +530,8 @@ const LEAD_S = 0.03;
 /** A gap that is worth a word. */
 const SKIPPED_MS = 2000;
 const NOTE_MS = 4000;
+/** So much is passed over at a time where a recording cannot be decoded, so often without a picture: a minute. */
+const DAMAGED_MS = 5000;
+const DAMAGED_MAX = 12;
 const PATIENCE_MS = 20_000;
 const STANDS_TICKS = 3;

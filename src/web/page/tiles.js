@@ -14,6 +14,7 @@ export class Tiles {
   /** `onOpen(name)`; without a name: all of them. */
   constructor(onOpen) {
     this.#onOpen = onOpen;
+    document.addEventListener("visibilitychange", () => this.lives.forEach((live) => live.update()));
     $("live").addEventListener("click", (event) => {
       const tile = $("live").classList.contains("many") && event.target.closest(".tile");
       const found = tile && [...this.lives.values()].find((live) => live.element === tile);
@@ -45,7 +46,7 @@ export class Tiles {
   /** `camera` or `all`; `isSeen`: the live picture shows, `isLive`: it moves. @param {Api.Status} status */
   show(status, { camera, all, isSeen, isLive, now }) {
     const count = all ? this.lives.size : 1;
-    const columns = Math.ceil(Math.sqrt(count));
+    const columns = Math.ceil(Math.sqrt(UPRIGHT.matches ? count / 2 : count));
     $("stage").style.setProperty("--columns", columns);
     $("stage").style.setProperty("--rows", Math.ceil(count / columns));
     $("live").classList.toggle("many", all);
@@ -75,3 +76,6 @@ export class Tiles {
     tabs[Math.max(0, digit - 1)]?.click();
   }
 }
+
+/** A phone, where pictures stand one below the other. */
+const UPRIGHT = matchMedia("(max-width: 30rem)");

@@ -1,0 +1,112 @@
+"""What other players stumble over: a Russian keyboard, a phone's digits, a full buffer, a spot on the card that is gone.
+
+usage: others.py PORT RECORDINGS
+
+The camera `camera` plays the clip `numbered`; its segments have 2 s. The page needs no password.
+"""
+import pathlib
+import sys
+
+from browser import NAME, Tab, chromium, step
+from walk import FRONT, LIVE, watch_live
+
+# So few seconds a phone may hold of a camera that sends much.
+FULL = """
+  globalThis.refused = 0;
+  const { appendBuffer } = SourceBuffer.prototype;
+  SourceBuffer.prototype.appendBuffer = function (data) {
+    const { buffered } = this;
+    if (buffered.length && buffered.end(buffered.length - 1) - buffered.start(0) > 3) {
+      refused += 1;
+      throw new DOMException("The SourceBuffer is full", "QuotaExceededError");
+    }
+    return appendBuffer.call(this, data);
+  };
+"""
+
+
+def main():
+    port, recordings = sys.argv[1], pathlib.Path(sys.argv[2])
+    with chromium() as browser:
+        context = browser.new_context(viewport={"width": 360, "height": 740})
+        context.add_init_script(FULL)
+        tab = Tab(context, f"http://{NAME}:{port}")
+        keeps_what_fits(tab)
+        passes_over(tab, recordings)
+        types_russian(tab)
+        has_no_enter(tab)
+        tab.check()
+
+
+def keeps_what_fits(tab):
+    """Live goes on from the same connection, without a jump."""
+    watch_live(tab)
+    tab.run(LIVE + "globalThis.first = video.src")
+    tab.wait("ten seconds of it", LIVE + "return video.currentTime > 10", patience=60)
+    refused = tab.run(LIVE + "return video.src === first && !video.hidden && refused")
+    assert refused, refused
+    step("kept", refused=refused)
+
+
+def types_russian(tab):
+    """Each key has its place, whatever letter it bears."""
+    for key, code, what in [("л", "KeyK", "location.hash.includes('@')"), ("ъ", "BracketRight", "document.querySelector('#speed').value === '2'"),
+                            ("х", "BracketLeft", "document.querySelector('#speed').value === '1'"), ("в", "KeyD", "document.querySelector('#calendar').open")]:
+        tab.run("document.body.dispatchEvent(new KeyboardEvent('keydown', { key: argument[0], code: argument[1], bubbles: true }))", [key, code])
+        tab.wait(f"what {key} does", f"return {what}")
+    tab.keyboard.press("Escape")
+    tab.keyboard.press("Escape")
+    tab.wait("live", "return location.hash === '#camera'")
+    step("typed")
+
+
+def has_no_enter(tab):
+    """An iPhone's digits end with Done, which leaves the field."""
+    start = tab.run("return fetch('/api/recordings?camera=camera&number=1').then((answer) => answer.json()).then(({ recordings }) => recordings[0].start_ms)")
+    tab.run("""
+      globalThis.loaded = [];
+      for (const video of document.querySelectorAll("#player video")) video.addEventListener("loadeddata", () => loaded.push(video.currentSrc));
+    """)
+    tab.click("#time")
+    tab.keyboard.type(tab.run("return new Date(argument + 1000).toTimeString().slice(0, 8).replaceAll(':', '')", start))
+    tab.run("document.activeElement.blur()")
+    tab.wait("that time", "return loaded[0]?.includes('/001.mp4')")
+    # Escape leaves it too, and goes nowhere.
+    before = tab.run("return history.length")
+    tab.click("#time")
+    tab.keyboard.type("0001")
+    tab.keyboard.press("Escape")
+    assert tab.run("return history.length") == before and tab.run("return document.activeElement === document.body")
+    step("left")
+
+
+def passes_over(tab, recordings):
+    """Erased flash in a recording, as a card that wears out gives it back: it goes on behind that."""
+    # No part of it has been loaded before.
+    entry = tab.run("return fetch('/api/recordings?camera=camera&limit=3').then((answer) => answer.json()).then(({ recordings }) => recordings[2])")
+    path = recordings / entry["file"]
+    damaged = bytearray(path.read_bytes())
+    # Of each fragment the latter half.
+    at = 0
+    while (at := damaged.find(b"mdat", at)) >= 0:
+        half = (int.from_bytes(damaged[at - 4 : at], "big") - 8) // 2
+        at += 4 + 2 * half
+        damaged[at - half : at] = b"\xff" * half
+    path.write_bytes(damaged)
+    tab.run("""
+      globalThis.failed = [];
+      for (const video of document.querySelectorAll("#player video")) video.addEventListener("error", () => failed.push(video.currentSrc));
+      const from = argument + 1000;
+      location.hash = `#camera@${new Date(from - new Date(from).getTimezoneOffset() * 60_000).toISOString().slice(0, 19)}`;
+    """, entry["start_ms"])
+    tab.wait("a recording after it", FRONT + "return video?.currentSrc.match(/(\\d+).mp4/)?.[1] > argument && !video.paused && video.currentTime > 0", entry["number"])
+    failed = tab.run("return failed")
+    assert failed and all(entry["file"] in file for file in failed), (failed, entry["file"])
+    assert tab.run("return document.querySelector('#picture-error').hidden")
+    tab.keyboard.press("Escape")
+    watch_live(tab)
+    step("passed_over", failed=len(failed))
+
+
+if __name__ == "__main__":
+    main()
