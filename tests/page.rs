@@ -195,6 +195,15 @@ fn the_page_speaks_russian_and_chinese_and_fits_a_phone_in_both() {
 }
 
 #[test]
+fn a_page_that_is_open_for_a_week_holds_what_it_held_after_a_day() {
+    let camera = Camera::builder().stream("cam", numbered_clip()).start().unwrap();
+    let nvr = start(&[("camera", &camera.url("cam"))], SHORT_SEGMENTS, str::to_owned);
+    let mut browser = Browser::start("week.py", &[&port_of(&nvr)]);
+    iter::from_fn(|| browser.next_step()).for_each(|step| println!("{step}"));
+    browser.assert_success();
+}
+
+#[test]
 fn a_russian_keyboard_a_full_buffer_and_a_spot_that_is_gone_stop_nobody() {
     let camera = Camera::builder().stream("cam", numbered_clip()).start().unwrap();
     let nvr = start(&[("camera", &camera.url("cam"))], SHORT_SEGMENTS, str::to_owned);
