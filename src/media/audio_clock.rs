@@ -122,6 +122,11 @@ impl AudioClock {
         *self = AudioClock { rate: i64::from(rate), stamps, said, ..AudioClock::new() };
     }
 
+    /// The video's clock, with which sound was compared, was wrong.
+    pub fn begin_again(&mut self) {
+        self.begin_run(u32::try_from(self.rate).unwrap_or_default());
+    }
+
     /// Returns true if reports about this clock are meaningful.
     pub fn is_believed(&self) -> bool {
         self.stamps == AudioStamps::AsSent

@@ -211,12 +211,16 @@ impl Intake {
             log::warn!("camera={} {}", self.name, self.cadence.stamps());
             self.timeline.break_off();
             self.ring.origin.disbelieve(now);
-            if let Some(audio) = &mut self.audio {
-                audio.video_jumped();
-            }
+            self.video_jumped();
             self.last_idr = None;
         }
         tick.stamp
+    }
+
+    fn video_jumped(&mut self) {
+        if self.audio.as_mut().is_some_and(|audio| audio.video_jumped(&self.timeline)) {
+            self.audio_clock.begin_again();
+        }
     }
 
     /// The same for a frame of sound; `video`: the newest.
@@ -332,9 +336,7 @@ impl Sink for Intake {
             let name = &self.name;
             log::info!("camera={name} the camera's clock jumped: times go on from where they were");
             self.ring.origin.forget();
-            if let Some(audio) = &mut self.audio {
-                audio.video_jumped();
-            }
+            self.video_jumped();
         }
         if let Some(now) = self.now {
             self.ring.origin.note(stamp.presentation, now);

@@ -34,6 +34,8 @@ pub(super) struct AudioTimeline {
     audio_report: Option<Report>,
     /// A shift far from ours, which is believed when it is measured twice.
     doubted: Option<i64>,
+    /// The next frame begins where the video is.
+    is_apart: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -60,6 +62,7 @@ impl AudioTimeline {
             video_report: None,
             audio_report: None,
             doubted: None,
+            is_apart: false,
         }
     }
 
@@ -85,9 +88,14 @@ impl AudioTimeline {
         }
     }
 
-    /// The video's clock jumped: its earlier reports are void.
-    pub fn video_jumped(&mut self) {
+    /// The video's clock jumped: its earlier reports are void. Returns true if sound lies far from the
+    /// video that came with it, because that clock was wrong: the next frame begins where the video is.
+    pub fn video_jumped(&mut self, video: &Timeline) -> bool {
         self.video_report = None;
+        let newest = video.newest().map(|newest| newest.at_rate(self.clock_rate));
+        let apart = self.end.zip(newest).map_or(0, |(end, newest)| end.abs_diff(newest));
+        self.is_apart = apart > self.clock_rate.into();
+        self.is_apart
     }
 
     /// The sound's stamps are now made differently: its earlier reports are void.
@@ -105,7 +113,8 @@ impl AudioTimeline {
         };
         let step = count - self.due;
         let rate = i64::from(self.clock_rate);
-        let has_jumped = self.newest.is_some() && (step < -rate || step > JUMP_SECONDS * rate);
+        let has_jumped = std::mem::take(&mut self.is_apart)
+            || self.newest.is_some() && (step < -rate || step > JUMP_SECONDS * rate);
         let count = if has_jumped { self.due } else { count };
         self.newest = Some((stamp, count));
         self.due = count + i64::from(ticks);

@@ -242,3 +242,30 @@ fn sound_lies_beside_the_video_of_its_run() {
     let losses = intake.losses();
     assert_eq!((losses.audio_packets, losses.audio_frames, losses.packets), (3, 0, 0));
 }
+
+/// A server that plays the video's clock at another rate until that is noticed, and the sound's right
+/// (opensensor/lightNVR#608).
+#[test]
+fn sound_is_beside_the_video_again_once_the_clock_of_that_is_found_to_be_wrong() {
+    let (format, start) = (Arc::new(AudioFormat::opus()), crate::runtime::now());
+    for percent in [50, 84, 142] {
+        let mut intake = Intake::with_audio(64 * 1024);
+        intake.begin_run();
+        intake.begin_audio(48_000);
+        for step in 0..50_u32 * 120 {
+            intake.arrived(start + std::time::Duration::from_millis(u64::from(step) * 20));
+            if step % 2 == 0 {
+                let frame = i64::from(step / 2);
+                let access = if frame % 50 == 0 { RandomAccess::Idr } else { RandomAccess::None };
+                let timestamp = RtpTime((frame * 36 * percent) as u32);
+                send(&mut intake, AccessUnit { timestamp, ..unit(0, access) });
+            }
+            let (timestamp, ticks) = (RtpTime(step * 960), 960);
+            intake.audio_frame(AudioUnit { timestamp, ticks, format: &format, bytes: b"sound" });
+        }
+        let (video, _) = intake.ring.get(intake.ring.numbers().end - 1).unwrap();
+        let sound = intake.ring.audio.as_ref().unwrap().newest(video.run).unwrap();
+        let late = video.presentation.at_rate(48_000) - sound.time;
+        assert!(late.abs() < 48_000 / 4, "{percent} %: {late}");
+    }
+}

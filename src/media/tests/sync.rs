@@ -228,7 +228,7 @@ proptest::proptest! {
                 0 => drop(video.stamp(RtpTime(stamp), FrameKind::Key, None)),
                 1 => drop(audio.report(Clock::Video, &report, &video)),
                 2 => drop(audio.report(Clock::Audio, &report, &video)),
-                3 => audio.video_jumped(),
+                3 => drop(audio.video_jumped(&video)),
                 _ => {
                     sound = if kind == 4 { stamp } else { sound.wrapping_add(ticks) };
                     if let Some(span) = audio.stamp(RtpTime(sound), ticks, &video) {
