@@ -46,6 +46,7 @@ def main():
 
         tab.click("#rows .whole .entry")
         tab.wait_for_text("#picture-error", "This browser cannot play H.265: download it")
+        tab.wait("no live picture in its place", "return [...document.querySelectorAll('#live .tile')].every((tile) => tile.hidden)")
         tab.keyboard.press("Escape")
         tab.click("#close-files")
         tab.click("#cameras [data-name='']")

@@ -385,7 +385,7 @@ function drawAxis() {
 /** Said before somebody wonders why nothing moves. */
 function warnOfCodec(shown) {
   const one = shown.find(({ mime }) => mime && !document.createElement("video").canPlayType(mime));
-  say($("codec-note"), one && !all ? t`${one.label} sends ${codec(one.codec)}, which this browser cannot play: live shows snapshots. What helps: H.264 in the camera's settings, a browser that knows ${codec(one.codec)} (Safari, Edge, Chrome on most phones), or Mark and Save, then VLC.` : "");
+  say($("codec-note"), one && isLive && !all ? t`${one.label} sends ${codec(one.codec)}, which this browser cannot play: live shows snapshots. What helps: H.264 in the camera's settings, a browser that knows ${codec(one.codec)} (Safari, Edge, Chrome on most phones), or Mark and Save, then VLC.` : "");
 }
 
 /** The drawer of files follows the day. */

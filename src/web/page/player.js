@@ -69,7 +69,7 @@ export class Player {
     return this.#videos[0];
   }
 
-  /** Whether there was a picture since it was opened. */
+  /** Whether there was a picture since it was opened, or there will be none. */
   get hasPicture() {
     return this.#hasPicture;
   }
@@ -475,6 +475,8 @@ export class Player {
     const why = !decodes ? t`This browser cannot play ${name}: download it and play it elsewhere`
       : entry.state === "damaged" ? t`This recording is damaged: it cannot be played`
         : t`This recording cannot be played: ${problem}`;
+    // Live would stand there as if it were of that time.
+    this.#hasPicture = true;
     say($("player-note"), "");
     say($("picture-error"), why);
     if (!decodes) {
