@@ -129,6 +129,8 @@ impl Message {
 #[derive(Debug, Default)]
 pub struct Course {
     on: Vec<On>,
+    /// Detectors that said that nothing goes on: what they say next is new, whatever they call it.
+    off: Vec<(Kind, u32)>,
     /// A bit for each kind whose end the camera has told: it will tell the next one too.
     ends: u32,
 }
@@ -145,20 +147,25 @@ impl Course {
     /// Takes a notice; returns true if it is a sign that something of its kind happens.
     ///
     /// Quirk: TVT and several recorders never tell the end, so for kinds whose end was never told it
-    /// comes after [`limits::NOTICE_ON`].
+    /// comes after [`limits::NOTICE_ON`]. Quirk: Tapo C210 calls every change `Initialized`.
     pub fn take(&mut self, notice: Notice, now: Instant) -> bool {
         let Notice { kind, source, state, is_before } = notice;
         let at = self.on.iter().position(|it| (it.kind, it.source) == (kind, source));
         let bit = 1 << (kind.0 % 32);
+        let was_off = self.off.iter().position(|it| *it == (kind, source));
         match state {
             State::Moment => !is_before,
             State::Off => {
                 // Recorders that tell how it was before may tell no end all the same.
                 self.ends |= if is_before { 0 } else { bit };
+                if was_off.is_none() && self.off.len() < limits::NOTICES_MAX {
+                    self.off.push((kind, source));
+                }
                 at.map(|at| self.on.swap_remove(at)).is_some()
             }
-            State::On if is_before && at.is_none() => false,
+            State::On if is_before && at.is_none() && was_off.is_none() => false,
             State::On => {
+                was_off.map(|was_off| self.off.swap_remove(was_off));
                 let has_end = self.ends & bit != 0;
                 let span = if has_end { limits::NOTICE_ON_MAX } else { limits::NOTICE_ON };
                 let until = now + span;
@@ -182,6 +189,7 @@ impl Course {
     /// Nothing is known any more of what goes on.
     pub fn clear(&mut self) {
         self.on.clear();
+        self.off.clear();
     }
 }
 

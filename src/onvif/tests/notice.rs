@@ -180,6 +180,24 @@ fn what_was_so_before_we_listened_is_no_event() {
 }
 
 #[test]
+fn tapo_c210_calls_every_change_initialized() {
+    let mut camera = Watched::new();
+    assert!(!camera.hears("a", "Initialized", "false"));
+    for _ in 0..2 {
+        assert!(camera.hears("a", "Initialized", "true"));
+        assert!(camera.hears("a", "Initialized", "true"), "it comes in bursts");
+        assert!(camera.goes_on(5));
+        assert!(camera.hears("a", "Initialized", "false"));
+        assert!(!camera.goes_on(0));
+    }
+    // Of another rule it is not known since when.
+    assert!(!camera.hears("b", "Initialized", "true"));
+    // Nor after a time in which nobody listened.
+    camera.course.clear();
+    assert!(!camera.hears("a", "Initialized", "true"));
+}
+
+#[test]
 fn a_camera_that_never_tells_the_end_has_motion_for_half_a_minute() {
     let mut camera = Watched::new();
     camera.hears("a", "Initialized", "false");
