@@ -118,11 +118,13 @@ impl Search {
         }
     }
 
-    /// Adds what is new: a device has the same id in all its answers, from whatever address.
+    /// Adds what is new. Quirk: cheap cameras have one id for all of a series, so a device is known
+    /// by its address, too.
     fn add(&mut self, new: Answer) {
         let id = |answer: &Answer| answer.device.as_ref().map(|it| it.id.clone());
         let is_known = self.answers.iter().any(|known| {
-            known == &new || id(&new).is_some_and(|new| !new.is_empty() && id(known) == Some(new))
+            let has_id = id(&new).is_some_and(|it| !it.is_empty());
+            known == &new || has_id && known.address == new.address && id(known) == id(&new)
         });
         if !is_known && self.answers.len() < FIND_DEVICES_MAX {
             self.answers.push(new);
@@ -138,3 +140,25 @@ const MDNS_GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
 const MDNS_PORT: u16 = 5353;
 /// The shortest wait: zero would mean no limit.
 const TICK: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_cameras_of_one_id_are_two_and_one_that_answers_twice_is_one() {
+        let mut search = Search::new(None).unwrap();
+        let answer = |last, name: &str| Answer {
+            address: IpAddr::from([192, 168, 1, last]),
+            device: Some(Device {
+                id: "urn:uuid:1".into(),
+                name: name.into(),
+                ..Device::default()
+            }),
+        };
+        for (last, name) in [(20, ""), (21, ""), (20, "yard"), (21, ""), (20, "")] {
+            search.add(answer(last, name));
+        }
+        assert_eq!(search.answers, [answer(20, ""), answer(21, "")]);
+    }
+}
