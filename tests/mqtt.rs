@@ -336,6 +336,16 @@ fn two_recorders_of_one_name_are_told_why_they_lose_their_server() {
 }
 
 #[test]
+fn a_server_that_closes_on_large_packets_is_told_apart_by_its_remedy() {
+    let broker = Broker::start("allow_anonymous true\nmax_packet_size 1000");
+    let camera = clip();
+    let nvr = recorder(&camera, &broker.url());
+    nvr.wait_for_log("see how large its packets may be");
+    nvr.wait_for_recording(&nvr.files());
+    assert_eq!(nvr.log().matches("again and again").count(), 1, "said once");
+}
+
+#[test]
 fn a_server_that_is_none_or_hangs_is_named_and_recording_goes_on() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -406,4 +416,49 @@ fn ten_thousand_marks_a_minute_stay_within_bounds() {
     watcher.all().into_iter().for_each(|(topic, _)| *said.entry(topic).or_default() += 1);
     assert!(said["test/nvr/yard/mark"] <= 2 * 100, "{said:?}");
     assert_eq!(said["test/nvr/status"], 1);
+}
+
+#[test]
+fn a_clip_is_whole_and_memory_bounded_while_marks_pour_in_and_the_server_restarts() {
+    let mut broker = Broker::open();
+    let camera = clip();
+    let nvr = recorder(&camera, &broker.url());
+    let address = nvr.web_address();
+    nvr.wait_for_recording(&[]);
+    nvr.wait_for_recording(&nvr.files());
+    let (from, to) = crate::clip::span(&address);
+    let target = format!("/clip/yard.mp4?from={from}&to={to}");
+    let whole = ask(&address, "GET", &target, &[], "");
+    assert_eq!(whole.status, 200);
+    let mut client = crate::support::http::Client::new(&address);
+    let mut flood = |count: usize| {
+        for nth in 0..count {
+            let state = ["on", "off"][nth % 2];
+            let mark =
+                json!({"kind": "door", "camera": "yard", "words": "x".repeat(80), "state": state});
+            let status = client.ask("POST", "/api/marks", &[], &mark.to_string()).status;
+            assert!([200, 409, 429].contains(&status), "{status}");
+        }
+    };
+    flood(500);
+    let rss = || nvr.status()["memory"]["rss_kb"].as_i64().unwrap();
+    let before = rss();
+    for _ in 0..3 {
+        let clip = thread::spawn({
+            let (address, target) = (address.clone(), target.clone());
+            move || ask(&address, "GET", &target, &[], "")
+        });
+        flood(500);
+        broker.stop();
+        flood(500);
+        broker.restart();
+        assert!(clip.join().unwrap().body == whole.body, "the clip is the same each time");
+    }
+    assert!(rss() < before + 1024, "{} KB more", rss() - before);
+    let watcher = Watcher::new(&broker);
+    door(&nvr, "off");
+    watcher.wait("test/nvr/status", "online");
+    watcher.wait("test/nvr/yard/motion", "OFF");
+    assert_eq!(nvr.status()["cameras"][0]["losses"]["card"], 0);
+    nvr.wait_for_recording(&nvr.files());
 }

@@ -19,7 +19,7 @@ use crate::{
     storage::CardState,
 };
 use smol::future;
-use std::{net::TcpStream, rc::Rc, time::Instant};
+use std::{io, net::TcpStream, rc::Rc, time::Instant};
 
 /// What was told, over all connections.
 struct Teller {
@@ -111,7 +111,7 @@ impl Teller {
             let out = std::mem::take(&mut client.out);
             match runtime::timeout(limits::MQTT_ANSWER_TIMEOUT, socket.write_all(&out)).await {
                 None => return "it takes nothing".into(),
-                Some(Err(error)) => return error.to_string(),
+                Some(Err(error)) => return self.cut(&client, began, Some(error)),
                 Some(Ok(())) => drop(out),
             }
             let heard = async { Some(socket.read(&mut bytes).await) };
@@ -121,18 +121,9 @@ impl Teller {
             };
             let read = match future::or(heard, waited).await {
                 None => continue,
-                Some(Ok(0))
-                    if client.is_open()
-                        && runtime::now() < began + limits::MQTT_STEADY
-                        && std::mem::replace(&mut self.was_cut, true) =>
-                {
-                    return "it lets us in and closes the connection, again and again: give each \
-                            recorder an `mqtt.topic` of its own"
-                        .into();
-                }
-                Some(Ok(0)) => return "it closed the connection".into(),
+                Some(Ok(0)) => return self.cut(&client, began, None),
                 Some(Ok(count)) => bytes.get(..count).unwrap_or_default(),
-                Some(Err(error)) => return error.to_string(),
+                Some(Err(error)) => return self.cut(&client, began, Some(error)),
             };
             let is_open = client.is_open();
             if let Err(error) = client.handle_bytes(read, &mut |event| self.hear(event)) {
@@ -142,6 +133,18 @@ impl Teller {
                 log::info!("mqtt=connected server={target} topic={}", self.home.topic);
             }
         }
+    }
+
+    /// Why the server may have ended the connection. One that reads no further resets it.
+    fn cut(&mut self, client: &Client, began: Instant, error: Option<io::Error>) -> String {
+        let is_early = client.is_open() && runtime::now() < began + limits::MQTT_STEADY;
+        if is_early && std::mem::replace(&mut self.was_cut, true) {
+            return "it lets us in and closes the connection, again and again: give each recorder \
+                    an `mqtt.topic` of its own, and see how large its packets may be (mosquitto: \
+                    max_packet_size)"
+                .into();
+        }
+        error.map_or_else(|| "it closed the connection".into(), |error| error.to_string())
     }
 
     /// Forgets what was told: over a new connection everything is.
