@@ -13,6 +13,8 @@ use tempfile::TempDir;
 
 pub struct Unsynced {
     files: BTreeMap<u64, Content>,
+    /// Counts them.
+    count: usize,
     names: Vec<Change>,
     /// Files whose names were removed, by inode.
     removed: TempDir,
@@ -20,6 +22,7 @@ pub struct Unsynced {
 
 /// A file by its inode.
 struct Content {
+    nth: usize,
     path: PathBuf,
     durable: Vec<u8>,
     changes: Vec<Bytes>,
@@ -50,15 +53,17 @@ impl Change {
 impl Unsynced {
     pub fn new() -> Unsynced {
         let removed = TempDir::new().unwrap();
-        Unsynced { files: BTreeMap::new(), names: Vec::new(), removed }
+        Unsynced { files: BTreeMap::new(), count: 0, names: Vec::new(), removed }
     }
 
     fn content(&mut self, path: &Path, file: &fs::File) -> &mut Content {
         let metadata = file.metadata().unwrap();
+        self.count += 1;
+        let nth = self.count;
         self.files.entry(metadata.ino()).or_insert_with(|| {
             let mut durable = vec![0; usize::try_from(metadata.len()).unwrap()];
             file.read_exact_at(&mut durable, 0).unwrap();
-            Content { path: path.to_owned(), durable, changes: Vec::new() }
+            Content { nth, path: path.to_owned(), durable, changes: Vec::new() }
         })
     }
 
@@ -123,7 +128,10 @@ impl Unsynced {
 
     /// The power is cut: of each change, `survives` says whether it reached the card.
     pub fn cut(&mut self, survives: &mut dyn FnMut() -> bool) {
-        for (_, Content { path, mut durable, changes }) in std::mem::take(&mut self.files) {
+        // Inodes are the host's, and others in each run.
+        let mut files: Vec<_> = std::mem::take(&mut self.files).into_values().collect();
+        files.sort_by_key(|file| file.nth);
+        for Content { path, mut durable, changes, .. } in files {
             for change in changes {
                 match change {
                     _ if !survives() => {}
