@@ -89,8 +89,9 @@ def stays(tab):
     tab.run("for (const name in counted) counted[name] = 0")
     tab.wait("two new recordings", number.replace("return ", "return Number(") + ") >= argument", newest + 2)
     counted = tab.run("return counted")
-    # However long the list is. Some units are new: it runs for "2 minutes" now.
-    assert counted["elements"] <= 100 and counted["formats"] <= 6 and counted["dates"] <= 40, counted
+    # However long the list is. Twice or thrice in half a minute the row of days is made, with 42 elements and 14 dates;
+    # some units are new: it runs for "2 minutes" now.
+    assert counted["elements"] <= 200 and counted["formats"] <= 6 and counted["dates"] <= 100, counted
     tab.run('document.querySelector("#refresh").click()')
     tab.wait("the refreshed list", 'return !document.querySelector("#refresh").classList.contains("busy")')
     assert abs(tab.run(where) - top) <= 1, (top, tab.run(where))

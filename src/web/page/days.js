@@ -78,8 +78,8 @@ export class Days {
     button.style.setProperty("--share", Math.min(1, (seconds ?? 0) / 86_400));
     if (seconds) button.classList.add("some");
     const what = !isKnown ? "" : seconds ? `, ${t`${span(seconds * 1000)} recorded`}` : `, ${t`nothing recorded`}`;
-    button.setAttribute("aria-label", dayLong(day) + what);
     button.title = dayLong(day) + what;
+    button.setAttribute("aria-label", button.title);
     if (day === this.#shown) button.setAttribute("aria-current", "date");
     enable(button, day <= this.#now && seconds !== 0);
     return button;
