@@ -30,7 +30,10 @@ fn find(arguments: &[&str], password: Option<&str>) -> (Option<i32>, Value) {
         .spawn()
         .unwrap();
     let mut input = child.stdin.take().unwrap();
-    writeln!(input, "{}", password.unwrap_or_default()).unwrap();
+    if let Some(password) = password {
+        writeln!(input, "{password}").unwrap();
+    }
+    // It does not read what it needs not, and may be gone by now.
     drop(input);
     let output = child.wait_with_output().unwrap();
     (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or(Value::Null))
