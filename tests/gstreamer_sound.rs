@@ -12,6 +12,9 @@ const SEGMENTS: &str = "segment_seconds = 60\nsync_seconds = 1\nkeep_free_percen
 const ENOUGH: usize = 150;
 /// A frame of sound of any codec here, in seconds.
 const FRAME: f64 = 0.064;
+/// How far from the picture sound may lie, in seconds: where it comes before the server's reports,
+/// arrival tells, and datagrams are read up to 100 ms late.
+const OFF_MAX: f64 = 0.15;
 
 /// One packet of a file.
 #[derive(Debug)]
@@ -72,7 +75,7 @@ fn records_exactly(sound: &str, encoder: &[&str], transport: &str) {
     for (sent, stored) in sent.1[first..].iter().zip(&stored.1) {
         assert_eq!(sent.hash, stored.hash, "at {}", stored.time);
         let off = stored.time + zero - sent.time;
-        assert!(off.abs() <= FRAME, "{off} s off at {}", stored.time);
+        assert!(off.abs() <= OFF_MAX, "{off} s off at {}", stored.time);
     }
     println!("{sound} over {transport}: from {zero} s on, sound packet {first}");
 }
