@@ -10,6 +10,7 @@ use camera::{Auth, Camera, Clip, Scheme};
 use serde_json::{Value, json};
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
+    iter,
     net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
@@ -18,6 +19,7 @@ use std::{
         mpsc::{Receiver, channel},
     },
     thread,
+    time::Duration,
 };
 
 /// `smolnvr find --json`: its status, and the cameras.
@@ -298,6 +300,29 @@ fn a_host_that_accepts_and_says_nothing_is_given_up_after_one_question() {
     assert_eq!(status, Some(1), "{complaint}");
     // Whether anything listens, and the question.
     assert_eq!(asked.lock().unwrap().len(), 2);
+}
+
+/// Its patience was for each read: a device that sent a byte now and then kept everybody from looking, for hours.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the pace of a slow device")]
+fn a_device_whose_answer_comes_byte_by_byte_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("rtsp://{}/slow", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for mut socket in listener.incoming().map_while(Result::ok) {
+            let bytes = iter::repeat_n(b"a".as_slice(), 100);
+            let rest = b"\r\nContent-Length: 10\r\n\r\nH264/90000".as_slice();
+            let mut pieces =
+                iter::once(b"RTSP/1.0 200 OK\r\nX: ".as_slice()).chain(bytes).chain([rest]);
+            // Until the other side has closed.
+            let _ = pieces.try_for_each(|piece| {
+                thread::sleep(Duration::from_millis(100));
+                socket.write_all(piece)
+            });
+        }
+    });
+    let (status, _, complaint) = smolnvr(&["find", &url]);
+    assert_eq!(status, Some(1), "{complaint}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::{
     },
     limits::{FIND_REFUSALS_MAX, HEAD_BYTES_MAX, RTSP_BODY_BYTES_MAX},
     onvif::place::Place,
+    runtime,
 };
 use std::{
     io::{Read as _, Write as _},
@@ -80,7 +81,6 @@ impl Tries {
     /// Asks over a connection of its own; a second time with the password.
     fn ask(&mut self, target: &Target) -> Option<Answer> {
         let mut socket = connect(self.ip, target.port(), PATIENCE)?;
-        socket.set_read_timeout(Some(PATIENCE)).ok()?;
         let mut authorization = None;
         for number in ["1", "2"] {
             let question = question(target.uri(), number, authorization.as_deref());
@@ -134,6 +134,8 @@ fn question(uri: &str, number: &str, authorization: Option<&str>) -> String {
 fn read_reply(socket: &mut TcpStream) -> Option<Vec<u8>> {
     let mut reply = Vec::new();
     let mut bytes = [0; 2048];
+    // For all of it: one that sends a byte now and then would keep everybody from looking.
+    let deadline = runtime::now() + PATIENCE;
     loop {
         if let Some((head, head_len)) = Head::parse(&reply).ok()? {
             let body: usize =
@@ -142,6 +144,8 @@ fn read_reply(socket: &mut TcpStream) -> Option<Vec<u8>> {
                 return Some(reply);
             }
         }
+        let left = deadline.checked_duration_since(runtime::now()).filter(|it| !it.is_zero())?;
+        socket.set_read_timeout(Some(left)).ok()?;
         let count = socket.read(&mut bytes).ok()?;
         if count == 0 || reply.len() > HEAD_BYTES_MAX + RTSP_BODY_BYTES_MAX {
             return (!reply.is_empty()).then_some(reply);
@@ -184,5 +188,5 @@ pub(super) const PATHS: [(&str, Option<&str>); 10] = [
     ("/onvif1", Some("/onvif2")),
     ("/", Some("/live/sub")),
 ];
-/// For a connection, and for an answer.
+/// For a connection, and for a whole answer.
 const PATIENCE: Duration = Duration::from_millis(1000);
