@@ -28,8 +28,8 @@ ipk: cross ## packages for opkg, of both kinds
 sdcard: cross ## a folder and a zip to copy onto an SD card
 	@ci/package.sh sdcard
 
-dist: cross ## all packages, with checksums and a list of components
-	@ci/package.sh dist
+dist: ## all packages, for all processors, with checksums and a list of components
+	@ci/dist.sh
 
 reproducible: ## two clones of this commit, in two places, must give the same bytes
 	@ci/reproducible.sh

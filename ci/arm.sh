@@ -1,10 +1,15 @@
 #!/bin/sh
-# Runs the binary for the boards under qemu-arm: version, configuration, a date beyond 2038, and 30 s of
-# recording the test camera, with its system calls counted. Before that, what our unit tests say of std and
-# of waiting, as it is built for the boards.
+# Runs the binary for the boards, or for TARGET, under qemu-user: version, configuration, a date beyond 2038,
+# and 30 s of recording the test camera, with its system calls counted. Before that, what our unit tests say of
+# std and of waiting, as it is built for that target.
 set -eu
 cd "$(dirname "$0")/.."
-arm="qemu-arm-static ${BINARY:-target/armv7-unknown-linux-musleabi/release/smolnvr}"
+export TARGET="${TARGET:-armv7-unknown-linux-musleabi}"
+case $TARGET in
+aarch64-*) qemu='qemu-aarch64-static' ;;
+*) qemu='qemu-arm-static' ;;
+esac
+arm="$qemu ${BINARY:-target/$TARGET/release/smolnvr}"
 seconds=30
 work=$(mktemp -d)
 camera=
@@ -64,4 +69,4 @@ frames=$(ffprobe -loglevel error -select_streams v -count_packets -show_entries 
 # The clock is read without one on a board. Waits that end too early would show here, in the thousands a second.
 calls=$(grep '^[0-9]* [a-z]' "$work/calls" | grep -vc ' clock_gettime')
 [ "$calls" -le $((4 * frames)) ] || die "$calls system calls for $frames frames"
-echo "arm: ok, $frames frames in $seconds s, $calls system calls"
+echo "arm: $TARGET: ok, $frames frames in $seconds s, $calls system calls"

@@ -8,7 +8,7 @@
 #   FEATURES=pictures       with pictures without FFmpeg (docs/configuration.md, "Previews")
 #   ci/cross.sh --zig       prints where zig is
 #   ci/cross.sh --size      builds it with its symbols, by zig, and prints a table by section and crate
-#   ci/cross.sh --test …    runs those unit tests as the board's processor would (qemu-arm), by zig
+#   ci/cross.sh --test …    runs those unit tests as that processor would (qemu-user), by zig
 set -eu
 cd "$(dirname "$0")/.."
 target=${TARGET:-armv7-unknown-linux-musleabi}
@@ -48,8 +48,9 @@ main() {
 	esac
 	mkdir -p "target/$target/release"
 	cp "$CARGO_TARGET_DIR/$target/release/smolnvr" "target/$target/release"
-	# What features add is not part of the budget.
-	python3 ci/size.py "--${FEATURES:+no-}budget" "target/$target/release/smolnvr"
+	# The budget is that of the boards, without features.
+	[ -n "${FEATURES:-}" ] || [ "$target" != armv7-unknown-linux-musleabi ] || budget=--budget
+	python3 ci/size.py "${budget:---no-budget}" "target/$target/release/smolnvr"
 }
 
 with_zig() {
@@ -57,7 +58,7 @@ with_zig() {
 	case $target in
 	armv7-unknown-linux-musleabi) SMOLNVR_ZIG_TARGET="-target thumb-linux-musleabi -mcpu=generic+v7a+soft_float+thumb2" ;;
 	armv7-unknown-linux-musleabihf) SMOLNVR_ZIG_TARGET="-target thumb-linux-musleabihf -mcpu=generic+v7a+vfp3d16+thumb2" ;;
-	aarch64-unknown-linux-musl) SMOLNVR_ZIG_TARGET="-target aarch64-linux-musl" ;;
+	aarch64-unknown-linux-musl) SMOLNVR_ZIG_TARGET="-target aarch64-linux-musl" qemu=qemu-aarch64-static ;;
 	*)
 		echo "cross: no zig target for $target" >&2
 		exit 2
@@ -83,7 +84,7 @@ with_zig() {
 		export SMOLNVR_UNWINDS=yes
 		export "CARGO_TARGET_${name}_RUSTFLAGS=-Clink-self-contained=no -Cforce-unwind-tables=yes"
 		export CARGO_UNSTABLE_BUILD_STD=std,panic_unwind CARGO_UNSTABLE_BUILD_STD_FEATURES=panic-unwind
-		export "CARGO_TARGET_${name}_RUNNER=qemu-arm-static"
+		export "CARGO_TARGET_${name}_RUNNER=${qemu:-qemu-arm-static}"
 		"$cargo" test --quiet --locked --target "$target" --lib -- "$@"
 		return
 		;;

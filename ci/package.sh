@@ -6,11 +6,23 @@
 #   ci/package.sh ipk       .ipk of both kinds: gzipped tar, and ar
 #   ci/package.sh sdcard    a folder, and a zip of it, to copy onto an SD card
 #   ci/package.sh dist      all of these, with checksums and a list of components (SBOM)
+#   TARGET=…                armv7-unknown-linux-musleabihf or aarch64-unknown-linux-musl instead: tarball, ipk
+#   ALSO="TARGET…"          their tarball and ipk in dist as well
 set -eu
 cd "$(dirname "$0")/.."
 umask 022
 export LC_ALL=C TZ=UTC
-binary=${BINARY:-target/armv7-unknown-linux-musleabi/release/smolnvr}
+target=${TARGET:-armv7-unknown-linux-musleabi}
+case $target in
+armv7-unknown-linux-musleabi) processor=armv7 ;;
+armv7-unknown-linux-musleabihf) processor=armv7hf ;;
+aarch64-unknown-linux-musl) processor=aarch64 ;;
+*)
+	echo "package: no package for $target" >&2
+	exit 2
+	;;
+esac
+binary=${BINARY:-target/$target/release/smolnvr}
 dist=${DIST:-target/dist}
 version=$(sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 # Every file is as old as the commit.
@@ -35,6 +47,11 @@ main() {
 		vendored
 		ipk
 		sdcard
+		for other in ${ALSO:-}; do
+			for what in tarball ipk; do
+				BINARY='' DIST=$dist TARGET=$other sh ci/package.sh "$what"
+			done
+		done
 		python3 ci/sbom.py "$version" >"$dist/smolnvr-$version.cdx.json"
 		cp CHANGELOG.md "$dist"
 		(cd "$dist" && sha256sum ./*.* | sed 's|\./||' >"$work/sums" && mv "$work/sums" SHA256SUMS)
@@ -65,7 +82,7 @@ archive() {
 }
 
 tarball() {
-	name=smolnvr-$version-armv7
+	name=smolnvr-$version-$processor
 	root "$work/$name"
 	cp LICENSE "$work/$name"
 	archive -C "$work" "$name" | gzip -9n >"$dist/$name.tar.gz"
@@ -92,7 +109,8 @@ ipk() {
 	chmod 755 "$work/ipk/control" "$work/ipk/control/postinst" "$work/ipk/control/prerm"
 	chmod 644 "$work/ipk/control/control" "$work/ipk/control/conffiles"
 	size=$(cd "$work/ipk/data" && find . -type f -exec cat {} + | wc -c)
-	sed -i -e "s/@VERSION@/$version/" -e "s/@SIZE@/$size/" "$work/ipk/control/control"
+	# Its architecture is `all`: firmwares have names of their own for theirs, and opkg takes no other.
+	sed -i -e "s/@VERSION@/$version/" -e "s/@SIZE@/$size/" -e "s/@PROCESSOR@/$processor/" "$work/ipk/control/control"
 	cd "$work/ipk"
 	archive -C data . | gzip -9n >data.tar.gz
 	archive -C control . | gzip -9n >control.tar.gz
@@ -100,13 +118,13 @@ ipk() {
 	cd "$OLDPWD"
 	name=smolnvr_$version
 	# OpenWrt's kind, which a camera's own tools can unpack.
-	archive -C "$work/ipk" ./debian-binary ./control.tar.gz ./data.tar.gz | gzip -9n >"$dist/${name}_armv7.ipk"
+	archive -C "$work/ipk" ./debian-binary ./control.tar.gz ./data.tar.gz | gzip -9n >"$dist/${name}_$processor.ipk"
 	# Yocto's and Buildroot's kind; the order is part of the format.
-	rm -f "$dist/${name}_armv7-ar.ipk"
+	rm -f "$dist/${name}_$processor-ar.ipk"
 	(cd "$work/ipk" && ar rcDS archive.ipk debian-binary control.tar.gz data.tar.gz)
-	mv "$work/ipk/archive.ipk" "$dist/${name}_armv7-ar.ipk"
-	echo "$dist/${name}_armv7.ipk"
-	echo "$dist/${name}_armv7-ar.ipk"
+	mv "$work/ipk/archive.ipk" "$dist/${name}_$processor-ar.ipk"
+	echo "$dist/${name}_$processor.ipk"
+	echo "$dist/${name}_$processor-ar.ipk"
 }
 
 sdcard() {

@@ -21,6 +21,10 @@ struct Packages {
 
 impl Packages {
     fn make(what: &str) -> Packages {
+        Packages::make_for("armv7-unknown-linux-musleabi", what)
+    }
+
+    fn make_for(target: &str, what: &str) -> Packages {
         let packages = Packages { directory: tempfile::tempdir().unwrap() };
         let binary = packages.path("binary");
         fs::write(&binary, "#!/bin/sh\necho smolnvr\n").unwrap();
@@ -28,6 +32,7 @@ impl Packages {
         let output = Command::new("sh")
             .args(["ci/package.sh", what])
             .current_dir(TOP)
+            .env("TARGET", target)
             .env("BINARY", &binary)
             .env("DIST", packages.path(""))
             .output()
@@ -222,6 +227,22 @@ fn busybox_unpacks_an_ipk_of_either_kind_to_the_same() {
         &["t", packages.path(&format!("smolnvr_{VERSION}_armv7-ar.ipk")).to_str().unwrap()],
     );
     assert_eq!(said(&list), "debian-binary\ncontrol.tar.gz\ndata.tar.gz\n");
+}
+
+#[test]
+fn packages_for_other_processors_are_told_apart() {
+    for (target, processor) in
+        [("armv7-unknown-linux-musleabihf", "armv7hf"), ("aarch64-unknown-linux-musl", "aarch64")]
+    {
+        let packages = Packages::make_for(target, "ipk");
+        let unpacked = "gzip -dc control.tar.gz | tar xf -";
+        let name = format!("smolnvr_{VERSION}_{processor}.ipk");
+        let folder = packages.unpack(&format!("gzip -dc $DIST/{name} | tar xf -; {unpacked}"));
+        let control = fs::read_to_string(folder.path().join("control")).unwrap();
+        assert!(control.ends_with(&format!("for {processor}.\n")), "{control}");
+        let packages = Packages::make_for(target, "tarball");
+        assert!(packages.path(&format!("smolnvr-{VERSION}-{processor}.tar.gz")).is_file());
+    }
 }
 
 #[test]
