@@ -333,7 +333,7 @@ struct Driver {
     epoll: OwnedFd,
     sources: RefCell<Vec<Option<Rc<Source>>>>,
     bell: Arc<Bell>,
-    /// How often a socket was ready at once since the last that gave way.
+    /// How often a socket was ready at once since all were asked.
     turns: Cell<u32>,
     /// Tasks that gave way.
     giving_way: RefCell<Vec<Waker>>,
@@ -414,6 +414,7 @@ impl Driver {
     fn wait(&self, span: Option<Duration>) {
         // Asked in the meantime: only what has happened already is told.
         let is_called = self.bell.state.swap(WAITS, Ordering::SeqCst) == CALLED;
+        self.turns.set(0);
         let giving_way = self.giving_way.take();
         let is_called = is_called || !giving_way.is_empty();
         let span = if is_called { Some(Duration::ZERO) } else { span };
