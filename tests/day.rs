@@ -11,7 +11,7 @@ mod line;
 mod network;
 
 use line::{Line, Sets, Source, Stamp};
-use network::Network;
+use network::{Arrival, Network};
 use smolnvr::{limits, rtp::Order, units::Ticks};
 use std::{
     sync::{Mutex, PoisonError},
@@ -187,7 +187,9 @@ impl BadDay {
             self.change_source(true);
             return true;
         }
-        if self.source.ticks > 0 && self.one_in(900) {
+        // Over TCP, what is missing before another source whose times go on shows nowhere.
+        let would_show = self.order == Order::Datagram || self.network.missing == 0;
+        if self.source.ticks > 0 && would_show && self.one_in(900) {
             self.deliver_held();
             self.change_source(false);
             self.total.sources += 1;
@@ -213,8 +215,8 @@ impl BadDay {
         self.source.sequence = self.below(65_536) as u16;
         // A source without any packet that arrived remains unknown.
         let is_first = is_first || self.network.is_first && !self.network.is_known;
-        let (lost, restarts) = (self.network.lost, self.network.restarts);
-        self.network = Network { is_first, lost, restarts, ..Network::default() };
+        let Network { lost, restarts, time, .. } = self.network;
+        self.network = Network { is_first, lost, restarts, time, ..Network::default() };
     }
 
     fn trouble_the_clock(&mut self, number: u64) {
@@ -271,16 +273,26 @@ impl BadDay {
         self.line.card.sent.push(Stamp { time, epoch: is_right.then_some(self.epoch), sets });
         let packets = self.source.packets(number, is_key, bytes);
         // Of frames that have all one time, none can be told apart from the remains of another.
-        let lossy = self.source.ticks > 0 && self.one_in(20);
+        let would_show = self.order == Order::Datagram || self.network.is_known;
+        let lossy = self.source.ticks > 0 && would_show && self.one_in(20);
         let mut arrived: Vec<bool> = packets.iter().map(|_| !(lossy && self.one_in(2))).collect();
         if changes_sets {
             arrived[0] = true; // else nobody could know
         }
         self.deliver_late(number);
         let mut out = Vec::new();
-        for (packet, arrived) in packets.into_iter().zip(&mut arrived) {
-            if *arrived {
-                *arrived = self.is_delivered(&packet);
+        let is_one = packets.len() == 1;
+        for (index, packet) in packets.into_iter().enumerate() {
+            if arrived[index] {
+                let arrival = self.arrives(&packet);
+                arrived[index] = !matches!(arrival, Arrival::Waits);
+                if matches!(arrival, Arrival::DeliveredWithTheOneBefore) {
+                    match index.checked_sub(1) {
+                        Some(before) => arrived[before] = true,
+                        None => self.whole += u64::from(self.network.whole_waits),
+                    }
+                }
+                self.network.whole_waits = is_one && !arrived[index];
                 out.push(packet);
             } else {
                 self.network.missing += u64::from(self.network.is_known);

@@ -10,6 +10,10 @@ pub struct Network {
     pub is_known: bool,
     pub is_first: bool,
     pub due: Option<u16>,
+    /// The packet before that one is a whole frame.
+    pub whole_waits: bool,
+    /// Time of the newest packet that was delivered.
+    pub time: Option<u32>,
     /// Lost since the last that arrived, and before one that arrived.
     pub missing: u64,
     pub lost: u64,
@@ -20,24 +24,44 @@ pub struct Network {
     pub held: Option<Vec<u8>>,
 }
 
+pub enum Arrival {
+    Delivered,
+    DeliveredWithTheOneBefore,
+    Waits,
+}
+
+/// Half a second of 90 kHz.
+const TICKS_GOING_ON_MAX: i32 = 45_000;
+
 impl BadDay {
-    /// Whether a packet that arrives is known to be the source's: over UDP the second in a row is.
-    pub fn is_delivered(&mut self, packet: &[u8]) -> bool {
+    /// What becomes of a packet that arrives: over UDP the second in a row tells that a source is
+    /// another one, and over TCP a source whose times go on is the same.
+    pub fn arrives(&mut self, packet: &[u8]) -> Arrival {
         let network = &mut self.network;
+        let sequence = u16::from_be_bytes([packet[2], packet[3]]);
+        let time = u32::from_be_bytes([packet[4], packet[5], packet[6], packet[7]]);
+        let before = network.time;
+        let mut arrival = Arrival::Delivered;
         if !network.is_known {
-            let sequence = u16::from_be_bytes([packet[2], packet[3]]);
             let is_due = network.due.replace(sequence.wrapping_add(1)) == Some(sequence);
-            if self.order == Order::Datagram && !network.is_first && !is_due {
-                return false;
+            let confirms = self.order == Order::Datagram && !network.is_first;
+            if confirms && !is_due {
+                return Arrival::Waits;
             }
             network.is_known = true;
-            if !network.is_first {
+            let ticks = before.map(|before| time.wrapping_sub(before).cast_signed());
+            let goes_on = ticks.is_some_and(|ticks| (0..=TICKS_GOING_ON_MAX).contains(&ticks));
+            if !network.is_first && (self.order == Order::Datagram || !goes_on) {
                 network.restarts += 1;
                 self.gate_is_open = false;
             }
+            if confirms {
+                arrival = Arrival::DeliveredWithTheOneBefore;
+            }
         }
+        network.time = Some(time);
         network.lost += std::mem::take(&mut network.missing);
-        true
+        arrival
     }
 
     /// Sends what arrives of a frame, perhaps out of order, twice, and with what belongs to
