@@ -304,7 +304,7 @@ impl Answer {
         Ok(None)
     }
 
-    /// Whether `errand`, which it answers, has more to ask.
+    /// Returns true if `errand` has another question after this answer.
     fn of(self, errand: &mut Errand) -> Result<bool, Trouble> {
         let Answer { status, length, remark, .. } = self;
         errand.answered(status, length).map_err(|refused| Trouble::Refused(refused, remark))

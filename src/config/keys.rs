@@ -119,7 +119,7 @@ impl Section for Log {
     }
 }
 
-/// A setting of which each value is a word.
+/// A setting whose values are words.
 macro_rules! words {
     ($type:ty, $($word:literal = $value:expr),+) => {
         impl Setting for $type {

@@ -96,16 +96,16 @@ pub struct DecodeTime {
     /// Where its last sample ends, if the fragment says so.
     pub end: u64,
     /// The last duration that stands in the fragment.
-    pub duration: Option<Duration>,
+    pub duration: Option<SampleDuration>,
 }
 
 /// A `sample_duration`, or a `default_sample_duration` (§8.8.7, §8.8.8).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Duration {
+pub struct SampleDuration {
     /// Where it lies in the file; it has 32 bits.
     pub at: u64,
     pub ticks: u32,
-    /// That it is the duration of.
+    /// How many samples have it.
     pub samples: u32,
 }
 
@@ -184,7 +184,7 @@ fn read_fragment(
 }
 
 /// The track of a `tfhd`, and the duration of its samples.
-fn read_defaults(window: &mut Window) -> Result<(u32, Option<Duration>), Fault> {
+fn read_defaults(window: &mut Window) -> Result<(u32, Option<SampleDuration>), Fault> {
     let (flags, track) = (window.u32()?, window.u32()?);
     if flags & DEFAULT_SAMPLE_DURATION_PRESENT == 0 {
         return Ok((track, None));
@@ -193,7 +193,7 @@ fn read_defaults(window: &mut Window) -> Result<(u32, Option<Duration>), Fault> 
         window.position += if flags & flag == 0 { 0 } else { bytes };
     }
     let at = window.position;
-    Ok((track, Some(Duration { at, ticks: window.u32()?, samples: 0 })))
+    Ok((track, Some(SampleDuration { at, ticks: window.u32()?, samples: 0 })))
 }
 
 /// Adds what a `trun` says of durations.
@@ -217,7 +217,7 @@ fn read_durations(window: &mut Window, end: u64, of: &mut DecodeTime) -> Result<
         let at = window.position;
         let ticks = window.u32()?;
         of.end = of.end.saturating_add(ticks.into());
-        of.duration = Some(Duration { at, ticks, samples: 1 });
+        of.duration = Some(SampleDuration { at, ticks, samples: 1 });
         window.position += others;
     }
     Ok(())

@@ -297,7 +297,7 @@ export class Live {
         this.#queue.shift();
       }
     } catch ({ name }) {
-      // Full: what was shown makes room; where nothing was, fewer seconds would not do either.
+      // The buffer is full: what was shown makes room. If nothing was shown yet, less of it would not help.
       const shown = this.video.currentTime - KEPT_S;
       if (name === "QuotaExceededError" && buffered.length && buffered.start(0) < shown) buffer.remove(0, shown);
       else this.#failed();

@@ -85,6 +85,21 @@ fn a_source_that_replaces_ours_loses_no_packet_of_its_first_frame() {
     assert_eq!(track.deadline(), None);
 }
 
+/// BogdanovKirill/RtspClientSharp#98: while the camera turns, each packet has one of type 50 beside it,
+/// whose number stands still.
+#[test]
+fn packets_of_another_type_whose_numbers_stand_still_cost_nothing() {
+    for order in [Order::Datagram, Order::Reliable] {
+        let mut track = Track::new(order);
+        for number in 100..110 {
+            track.packet_of(1, 96, number, START);
+            track.packet_of(1, 50, 4000, START);
+        }
+        assert_eq!(track.out, (100..110).map(|number| (number, 0)).collect::<Vec<_>>());
+        assert_eq!(track.receiver.statistics().foreign, 10);
+    }
+}
+
 /// Numbers and all: bluenviron/gortsplib#687 and #750 at once.
 #[test]
 fn over_tcp_another_ssrc_whose_stamps_go_on_loses_nothing() {
