@@ -59,8 +59,11 @@ impl Clock {
     /// daemon what the clock said before it was set. Without that file, the clock counts as not set
     /// so far.
     pub fn start(memory: &Path) -> Clock {
+        // The wall clock first: if other programs run in between, what is dated by the uptime is
+        // behind the wall clock, and never in its future.
+        let wall_ms = now().0;
         let (uptime_ms, started) = (uptime_ms(), Instant::now());
-        let boot_ms = now().0 - uptime_ms;
+        let boot_ms = wall_ms - uptime_ms;
         let boot = format!("{:032x}", u128::from_be_bytes(boot_id()));
         let boot_ms = remembered(memory, &boot, boot_ms);
         Clock { boot_ms, uptime_ms, started, told: Cell::new(None) }

@@ -267,9 +267,9 @@ impl SpanRow {
     }
 }
 
-/// The span requested; by default the last day.
+/// The span requested; by default the last day, this millisecond included.
 pub(super) fn span_asked(head: &Head<'_>, now: WallTime) -> Result<(WallTime, WallTime), String> {
-    let to = head.number("to")?.unwrap_or(now.0);
+    let to = head.number("to")?.unwrap_or(now.0.saturating_add(1));
     let from = head.number("from")?.unwrap_or(to.saturating_sub(MILLIS_PER_DAY));
     if from > to {
         return Err(BACKWARDS.into());
