@@ -15,7 +15,7 @@ use std::{
 };
 
 /// Longer than any wait of the server.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An answer, or as much of it as came before the connection ended.
 #[derive(Clone, Default, PartialEq, Eq)]

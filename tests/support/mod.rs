@@ -351,9 +351,10 @@ pub fn let_pass(span: Duration) {
     thread::sleep(span);
 }
 
-/// Waits for a condition, for half a minute at most.
+/// Waits for a condition, for two minutes at most: what takes a second takes thirty beside busy
+/// programs.
 pub fn wait_for(what: &str, condition: impl FnMut() -> bool) {
-    wait_for_within(Duration::from_secs(30), what, condition);
+    wait_for_within(Duration::from_secs(120), what, condition);
 }
 
 pub fn wait_for_within(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) {
