@@ -109,7 +109,7 @@ impl Archive<'_> {
                 Err(trouble) => {
                     self.told(|it| it.failures += 1);
                     self.tell("waiting", Some(trouble.to_string()));
-                    runtime::sleep(pause).await;
+                    runtime::sleep(pause.max(self.carrier.retry_after)).await;
                     pause = (pause * 2).min(limits::ARCHIVE_PAUSE_MAX);
                 }
             }
@@ -131,6 +131,7 @@ impl Archive<'_> {
     async fn bring(&mut self, item: Item) -> Result<(), Trouble> {
         let bytes = item.entry.bytes;
         let mut errand = self.errand(&item);
+        let was_known = self.carrier.is_known;
         let result = self.carrier.carry(&mut errand, &item.path, bytes).await;
         let is_sent = match result {
             Ok(is_sent) => is_sent,
@@ -144,6 +145,9 @@ impl Archive<'_> {
                 false
             }
         };
+        if !was_known {
+            self.at.clear();
+        }
         if is_sent {
             self.told(|it| (it.sent, it.sent_bytes) = (it.sent + 1, it.sent_bytes + bytes));
         }
@@ -214,6 +218,10 @@ impl Archive<'_> {
             let errand = self.errand(&item);
             if self.carrier.has(errand).await? {
                 return Ok(item.entry.address().unwrap_or_default().into());
+            }
+            // Wrong keys are not tried on each recording: that the store takes one tells first.
+            if !self.carrier.is_known {
+                return Ok(-1);
             }
         }
     }

@@ -905,6 +905,8 @@ pub const ARCHIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// After a failure; doubled with each further one.
 pub const ARCHIVE_PAUSE_MIN: Duration = Duration::from_secs(2);
 pub const ARCHIVE_PAUSE_MAX: Duration = Duration::from_secs(300);
+/// After a failure, if the store asks for more (`Retry-After`): rates are counted by the hour at most.
+pub const ARCHIVE_RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 /// While the card writes, reading waits, and looks again after this.
 pub const ARCHIVE_CARD_WAIT: Duration = Duration::from_millis(50);
 /// A mark may come so long after a recording ended: `marks.after_seconds` at most, and a minute.

@@ -78,8 +78,6 @@ impl WallTime {
     /// `Mon, 23 Nov 2026 08:15:00 GMT` (RFC 9110 §5.6.7).
     pub fn http_date(self) -> String {
         const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-        const MONTHS: [&str; 12] =
-            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
         let seconds = self.0.div_euclid(1000);
         let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
         let (year, month, day) = civil(days);
@@ -92,7 +90,23 @@ impl WallTime {
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
         format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
     }
+
+    /// The inverse of [`WallTime::http_date`], which reads that form alone.
+    pub fn from_http_date(text: &str) -> Option<WallTime> {
+        let mut words = text.split([' ', ':']).skip(1);
+        let number = |word: &str| word.parse::<u16>().ok().map(i64::from);
+        let day = number(words.next()?)?;
+        let name = words.next()?;
+        let month = (1..).zip(MONTHS).find(|(_, it)| *it == name)?.0;
+        let mut next = || number(words.next()?);
+        let (year, hour, minute, second) = (next()?, next()?, next()?, next()?);
+        let seconds = days_of_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+        Some(WallTime(seconds * 1000))
+    }
 }
+
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 impl WallTime {
     /// Formats the date alone, in UTC: `2026-11-23`.
@@ -168,6 +182,12 @@ mod tests {
         let written = |millis| WallTime(millis).http_date();
         assert_eq!(written(784_111_777_000), "Sun, 06 Nov 1994 08:49:37 GMT"); // RFC 9110 §5.6.7
         assert_eq!(written(0), "Thu, 01 Jan 1970 00:00:00 GMT");
+        for millis in [0, 784_111_777_000, 951_827_696_000, 253_402_300_799_000] {
+            assert_eq!(WallTime::from_http_date(&written(millis)), Some(WallTime(millis)));
+        }
+        for wrong in ["", "120", "Sun, 06 Nov 1994", "Sun, 06 November 1994 08:49:37 GMT"] {
+            assert_eq!(WallTime::from_http_date(wrong), None, "{wrong}");
+        }
         assert_eq!(written(4_107_542_400_000), "Mon, 01 Mar 2100 00:00:00 GMT");
     }
 

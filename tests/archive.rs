@@ -215,3 +215,48 @@ fn a_store_that_says_early_that_it_is_at_work_gets_every_recording() {
     assert_eq!(failures(&nvr), 0);
     assert_has_all_in_the_end(&store, &nvr);
 }
+
+/// A proxy before Nextcloud gives up after a minute, while that is still at work. What it then did
+/// deleted the recording that had been sent once more meanwhile.
+#[test]
+fn a_move_that_a_proxy_did_not_wait_for_leaves_every_recording_there_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::start(Kind::Rclone, directory.path());
+    store.behave(Behaviour::MovesLate);
+    let (nvr, _camera) = start(&store, "");
+    wait_for_within(A_WHILE, "a second recording to be moved", || store.asked("MOVE") >= 2);
+    assert!(failures(&nvr) >= 2, "the proxy's answer, and the lock's");
+    store.behave(Behaviour::Passes);
+    assert_has_all_in_the_end(&store, &nvr);
+}
+
+/// Keys with `s3:PutObject` and `s3:GetObject` alone are refused what is not there, and so nothing
+/// was ever sent.
+#[test]
+fn keys_that_may_not_list_the_bucket_are_enough() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::start(Kind::S3, directory.path());
+    store.behave(Behaviour::HidesWhatIsMissing);
+    let (mut nvr, _camera) = start(&store, "");
+    wait_for("some copies", || sent(&nvr) >= 2);
+    nvr.kill();
+    nvr.restart();
+    wait_for("a copy after the restart", || sent(&nvr) > 0);
+    assert_eq!(failures(&nvr), 0);
+    assert_has_all_in_the_end(&store, &nvr);
+}
+
+#[test]
+fn a_store_that_asks_to_be_left_alone_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::start(Kind::S3, directory.path());
+    store.behave(Behaviour::Says("503 Service Unavailable\r\nRetry-After: 3600"));
+    let (nvr, _camera) = start(&store, "");
+    wait_for("the refusal", || failures(&nvr) >= 1);
+    let reason = archive(&nvr)["reason"].clone();
+    assert!(reason.as_str().unwrap().ends_with("(Retry-After: 3600)"), "{reason}");
+    // Several times its own first pause.
+    let before = nvr.files().len();
+    wait_for("more recordings", || nvr.files().len() >= before + 12);
+    assert_eq!((failures(&nvr), store.asked("HEAD")), (1, 1));
+}

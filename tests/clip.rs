@@ -140,7 +140,8 @@ fn what_is_no_clip_is_refused_in_words() {
     for (target, status) in [
         ("/clip/camera.mp4", 400),
         ("/clip/camera.mp4?from=a&to=5", 400),
-        ("/clip/camera.mp4?from=5&to=5", 404),
+        ("/clip/camera.mp4?from=5&to=5", 400),
+        ("/clip/camera.mp4?from=6&to=5", 400),
         ("/clip/camera.mp4?from=5&to=6", 404),
         ("/clip/nobody.mp4?from=5&to=6", 404),
         ("/clip/camera.avi?from=5&to=6", 404),
@@ -152,4 +153,20 @@ fn what_is_no_clip_is_refused_in_words() {
     let head = ask(&address, "HEAD", &format!("/clip/camera.mp4?from={begin}&to={end}"), &[], "");
     assert_eq!(head.status, 200);
     assert!(head.body.is_empty() && head.field("Content-Length") != Some("0"));
+}
+
+/// Another program's `rm` is noticed as the file is opened.
+#[test]
+fn a_clip_ends_where_a_recording_was_deleted_behind_our_back() {
+    let (nvr, address, _camera) = recorded();
+    let (begin, end) = span(&address);
+    let files = nvr.files();
+    let field = |answer: &Answer, name: &str| answer.field(name).unwrap().to_owned();
+    fs::remove_file(files.last().unwrap()).unwrap();
+    let answer = clip(&address, begin, end, &[]);
+    assert_eq!((answer.status, &*field(&answer, "Clip-Ends")), (200, "damage"));
+    assert!(field(&answer, "Clip-To").parse::<i64>().unwrap() < end - 1000);
+    fs::remove_file(&files[0]).unwrap();
+    let answer = clip(&address, begin, end, &[]);
+    assert!(field(&answer, "Clip-From").parse::<i64>().unwrap() > begin + 1000);
 }

@@ -18,8 +18,11 @@ use crate::{
     },
     runtime::{self, Async},
     storage::disk::{Access, Disk as _, linux::LinuxDisk},
+    units::WallTime,
     web::Web,
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use md5::Md5;
 use sha2::{Digest as _, Sha256};
 use std::{
     fmt, io, net::TcpStream, os::unix::fs::FileExt as _, path::Path, rc::Rc, time::Duration,
@@ -35,6 +38,10 @@ pub(super) struct Carrier {
     authenticator: Authenticator,
     /// Folders that the store had when it last took a recording, the newest at the end.
     folders: Vec<String>,
+    /// How long the store wants to be left alone after its last answer, if that was a refusal.
+    pub retry_after: Duration,
+    /// It took a recording, or said plainly that it has one or has it not.
+    pub is_known: bool,
     /// Of S3.
     region: Option<String>,
     piece_time: Duration,
@@ -54,7 +61,7 @@ pub(super) enum Trouble {
 
 /// What a file is read for.
 enum Use<'a> {
-    Sum(&'a mut Sha256),
+    Sum(&'a mut Sha256, &'a mut Md5),
     Send(&'a mut Async<TcpStream>),
 }
 
@@ -64,6 +71,7 @@ struct Answer {
     status: u16,
     length: Option<u64>,
     challenges: Vec<String>,
+    retry_after: Option<String>,
     /// Shown with a refusal.
     remark: String,
 }
@@ -83,6 +91,8 @@ impl Carrier {
             authenticator: Authenticator::new(target.credentials().cloned(), seed),
             target,
             folders: Vec::new(),
+            retry_after: Duration::ZERO,
+            is_known: false,
             region: url.is_s3().then(|| settings.region.clone()),
             piece_time: Duration::from_secs(ARCHIVE_PIECE_BYTES as u64)
                 / u32::try_from(bytes_per_second).unwrap_or(u32::MAX),
@@ -163,12 +173,14 @@ impl Carrier {
         bytes: u64,
     ) -> Result<Answer, Trouble> {
         let body = if request.method == "PUT" { bytes } else { 0 };
-        let mut sum = Sha256::new();
+        let (mut sha256, mut md5) = (Sha256::new(), Md5::new());
+        self.retry_after = Duration::ZERO;
         if self.region.is_some() {
-            self.read(path, body, &mut Use::Sum(&mut sum)).await?;
+            self.read(path, body, &mut Use::Sum(&mut sha256, &mut md5)).await?;
         }
         let mut socket = self.connector.connect().await.map_err(broken)?;
-        let head = self.head(request, body, &sign::hex(&sum.finalize()));
+        let sums = [sign::hex(&sha256.finalize()), STANDARD.encode(md5.finalize())];
+        let head = self.head(request, body, &sums);
         write(&mut socket, head.as_bytes()).await?;
         let sent = self.read(path, body, &mut Use::Send(&mut socket)).await;
         if let Err(Trouble::Card(_) | Trouble::Away) = sent {
@@ -177,6 +189,11 @@ impl Carrier {
         // A store that has had enough may have said why.
         let answer = runtime::timeout(ARCHIVE_TIMEOUT, answer(&mut socket)).await;
         let answer = answer.unwrap_or_else(|| Err(broken("no answer within 60 s")));
+        if let Ok(answer) = &answer {
+            self.is_known |= matches!(answer.status, 200..=299 | 404 | 410);
+            let field = answer.retry_after.as_deref().unwrap_or_default();
+            self.retry_after = retry_after(field, self.web.daemon.clock.now());
+        }
         match (sent, answer) {
             (Err(trouble), Ok(answer)) if answer.status < 300 => Err(trouble),
             (Err(trouble), Err(_)) => Err(trouble),
@@ -184,8 +201,9 @@ impl Carrier {
         }
     }
 
-    /// The head of a request whose body has that length and sum.
-    fn head(&mut self, request: &Request, length: u64, sum: &str) -> String {
+    /// The head of a request whose body has that length and these sums, SHA-256 in hex and MD5 in
+    /// base64. S3 refuses what it is to lock against deletion without the second.
+    fn head(&mut self, request: &Request, length: u64, [sum, md5]: &[String; 2]) -> String {
         let Request { method, path, destination } = request;
         let host = self.target.authority();
         let signed = self.region.as_ref().map(|region| {
@@ -196,13 +214,19 @@ impl Carrier {
             let (id, secret) =
                 credentials.map_or(("", ""), |it| (it.user.as_str(), it.password.as_str()));
             let authorization = Keys { id, secret, region }.sign(&time, method, path, &fields, sum);
-            (sum, time, authorization)
+            (sum.as_str(), time, authorization)
         });
+        let is_signed = signed.is_some();
         let (sum, time, authorization) = signed.unwrap_or_else(|| {
             let authorization = self.authenticator.authorization(method, path);
             ("", String::new(), authorization.unwrap_or_default())
         });
-        let destination = destination.as_ref().map(|it| ["http://", host, it].concat());
+        let (destination, overwrite) = match destination {
+            Some((path, replaces)) => {
+                (["http://", host, path].concat(), if *replaces { "T" } else { "F" })
+            }
+            None => (String::new(), ""),
+        };
         let length = length.to_string();
         let (kind, length) = if *method == "PUT" { ("video/mp4", &*length) } else { ("", "") };
         let fields = [
@@ -210,8 +234,9 @@ impl Carrier {
             ("x-amz-content-sha256", sum),
             ("x-amz-date", &time),
             ("Authorization", &authorization),
-            ("Overwrite", destination.as_ref().map_or("", |_| "T")),
-            ("Destination", destination.as_deref().unwrap_or_default()),
+            ("Overwrite", overwrite),
+            ("Destination", &destination),
+            ("Content-MD5", if is_signed && *method == "PUT" { md5 } else { "" }),
             ("Content-Type", kind),
             ("Content-Length", length),
         ];
@@ -240,7 +265,10 @@ impl Carrier {
             piece = read.await.flatten().map_err(Trouble::Card)?;
             at += piece.len() as u64;
             match purpose {
-                Use::Sum(sum) => sum.update(&piece),
+                Use::Sum(sha256, md5) => {
+                    sha256.update(&piece);
+                    md5.update(&piece);
+                }
                 Use::Send(socket) => {
                     write(socket, &piece).await?;
                     // An answer before the end is a refusal, unless it is an interim one.
@@ -296,8 +324,10 @@ impl Answer {
                 let kind = head.field("Content-Type").unwrap_or_default();
                 let length = length.or(kind.starts_with("text/html").then_some(0));
                 let challenges = head.fields("WWW-Authenticate").map(str::to_owned).collect();
+                let retry_after = head.field("Retry-After").filter(|_| status >= 400);
+                let retry_after = retry_after.map(str::to_owned);
                 let remark = remark(&head, status).unwrap_or_default();
-                return Ok(Some(Answer { status, length, challenges, remark }));
+                return Ok(Some(Answer { status, length, challenges, retry_after, remark }));
             }
             bytes = bytes.get(length..).unwrap_or_default();
         }
@@ -316,11 +346,19 @@ fn remark(head: &Head<'_>, status: u16) -> Option<String> {
     let names: &[&str] = match status {
         300..=400 => &["Location", "x-amz-bucket-region"],
         401 | 403 => &["Date"],
+        429 | 503 => &["Retry-After"],
         _ => &[],
     };
     let (name, value) = names.iter().find_map(|name| Some((name, head.field(name)?)))?;
     let value: String = value.chars().filter(|it| !it.is_control()).take(200).collect();
     Some([" (", name, ": ", &value, ")"].concat())
+}
+
+/// What a `Retry-After` asks for, in seconds or as a date (RFC 9110 §10.2.3), within bounds.
+fn retry_after(field: &str, now: WallTime) -> Duration {
+    let until = |time: WallTime| u64::try_from(time.0.saturating_sub(now.0) / 1000).ok();
+    let seconds = field.parse().ok().or_else(|| until(WallTime::from_http_date(field)?));
+    Duration::from_secs(seconds.unwrap_or(0)).min(limits::ARCHIVE_RETRY_AFTER_MAX)
 }
 
 fn broken(error: impl fmt::Display) -> Trouble {
@@ -345,6 +383,24 @@ const INTERIM: &[u8; 10] = b"HTTP/1.1 1";
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_store_says_within_bounds_when_to_come_again() {
+        let now = WallTime(1_795_336_200_500); // Sun, 22 Nov 2026 05:10:00 GMT
+        for (field, seconds) in [
+            ("", 0),
+            ("120", 120),
+            ("-1", 0),
+            ("99999999999999999999999", 0),
+            ("864000", 3600),
+            (&*WallTime(now.0 + 90_000).http_date(), 89),
+            (&*WallTime(now.0 - 90_000).http_date(), 0),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", 3600),
+            ("soon", 0),
+        ] {
+            assert_eq!(retry_after(field, now).as_secs(), seconds, "{field}");
+        }
+    }
 
     proptest! {
         #[test]

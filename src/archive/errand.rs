@@ -24,6 +24,8 @@ pub(super) struct Errand {
     step: Step,
     /// It need not be made.
     pub folder_is_there: bool,
+    /// Something has its name already, and makes way for it.
+    replaces: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,8 +45,8 @@ pub(super) enum Step {
 pub(super) struct Request {
     pub method: &'static str,
     pub path: String,
-    /// The path to move it to.
-    pub destination: Option<String>,
+    /// The path to move it to, and whether what is there makes way.
+    pub destination: Option<(String, bool)>,
 }
 
 /// Why the store does not have it; the store's fault, or that of its settings.
@@ -57,7 +59,7 @@ pub(super) enum Refused {
 
 impl Errand {
     pub fn new(protocol: Protocol, path: String, bytes: u64) -> Errand {
-        Errand { protocol, path, bytes, step: Step::Look, folder_is_there: false }
+        Errand { protocol, path, bytes, step: Step::Look, folder_is_there: false, replaces: false }
     }
 
     pub fn folder(&self) -> &str {
@@ -76,7 +78,7 @@ impl Errand {
             Step::Send => ("PUT", part()),
             Step::Move => ("MOVE", part()),
         };
-        let destination = (self.step == Step::Move).then(|| self.path.clone());
+        let destination = (self.step == Step::Move).then(|| (self.path.clone(), self.replaces));
         Request { method, path, destination }
     }
 
@@ -96,6 +98,8 @@ impl Errand {
                 Protocol::WebDav if !self.folder_is_there => Step::Folder(1),
                 _ => Step::Send,
             },
+            // S3 tells only keys that may list the bucket what it lacks. PUT tells whether they are wrong.
+            (Step::Look, 403) if self.protocol == Protocol::S3 => Step::Send,
             // If the folder exists, the answer should be 405 (RFC 4918 §9.3.1); stores also give 301,
             // 403, 406, 409 and 423. PUT tells whether it is there.
             (Step::Folder(left), 200..=499) if status != 401 => {
@@ -106,6 +110,12 @@ impl Errand {
                 Protocol::S3 => Step::Check,
             },
             (Step::Move, 200..=299) => Step::Check,
+            // A store may execute a request long after it was given up. Only now it is known that none
+            // is left of this kind: it would delete the recording, and then find nothing to move.
+            (Step::Move, 412) if !self.replaces => {
+                self.replaces = true;
+                Step::Move
+            }
             (Step::Check, 200..=299) => {
                 let length = length.unwrap_or(self.bytes);
                 return if length == self.bytes { Ok(false) } else { Err(Refused::Length(length)) };
@@ -127,6 +137,7 @@ impl fmt::Display for Refused {
                 let what = match status {
                     300..=399 => ": what archive.url names is elsewhere, maybe at https",
                     400 => ": for S3, check archive.region",
+                    403 if *step == Step::Check => ": it has to let these keys read, too",
                     401 | 403 => ": check user and password in archive.url, and the clock",
                     404 | 409 if *step != Step::Check => ": is the folder in archive.url there?",
                     413 => ": it takes no files this large",
@@ -163,7 +174,9 @@ mod tests {
     fn asked(mut errand: Errand, answers: &[(u16, Option<u64>)]) -> Vec<String> {
         let asked = answers.iter().map(|&(status, length)| {
             let Request { method, path, destination } = errand.request();
-            let destination = destination.map(|it| [" ", &it].concat()).unwrap_or_default();
+            let destination = destination
+                .map(|(it, replaces)| [" ", &it, if replaces { " replaced" } else { "" }].concat());
+            let destination = destination.unwrap_or_default();
             let line = [method, " ", &path, &destination].concat();
             let more = errand.answered(status, length);
             [line.as_str(), if more == Ok(true) { "" } else { " end" }].concat()
@@ -195,6 +208,16 @@ mod tests {
     }
 
     #[test]
+    fn what_has_the_name_already_makes_way_only_after_it_was_said() {
+        let known = Errand { folder_is_there: true, ..errand(Protocol::WebDav) };
+        let answers = [(200, Some(999)), (201, None), (412, None), (204, None), (200, Some(1000))];
+        let asked = asked(known, &answers);
+        let moved = ["MOVE ", PATH, SUFFIX, " ", PATH].concat();
+        assert_eq!(asked[2..4], [moved.clone(), [&moved, " replaced"].concat()]);
+        assert!(asked[4].ends_with(" end"), "{asked:?}");
+    }
+
+    #[test]
     fn a_folder_that_cannot_be_made_may_be_there() {
         for status in [301, 403, 405, 406, 409, 423] {
             let answers = [(404, None), (status, None), (status, None), (201, None)];
@@ -213,6 +236,16 @@ mod tests {
         }
         let half = errand(Protocol::S3).answered(200, Some(999));
         assert_eq!(half, Ok(true), "what a store kept of a request that broke off");
+    }
+
+    #[test]
+    fn keys_that_may_not_list_a_bucket_send_what_it_does_not_show() {
+        let answers = [(403, None), (200, None), (200, Some(1000))];
+        let asked = asked(errand(Protocol::S3), &answers);
+        assert_eq!(asked.len(), 3);
+        assert!(asked[1].starts_with("PUT") && asked[2].ends_with(" end"), "{asked:?}");
+        let refused = Err(Refused::Status(Step::Look, 403));
+        assert_eq!(errand(Protocol::WebDav).answered(403, None), refused);
     }
 
     #[test]

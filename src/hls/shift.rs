@@ -2,7 +2,7 @@
 
 use crate::{
     limits,
-    mp4::scan::{self, DecodeTime, Form, ReadAt, State},
+    mp4::scan::{self, DecodeTime, Durations, Form, ReadAt, State},
 };
 use std::{io, ops::ControlFlow};
 
@@ -38,7 +38,7 @@ impl Shift {
         let video = head.tracks().next();
         // Ours begin at 0; FFmpeg's may go on with the times of the one before.
         let mut first = None;
-        scan::decode_times(read_at, len, begin, &mut |_, times| {
+        scan::decode_times(read_at, len, begin, Durations::Skipped, &mut |_, times| {
             let of_video = times.iter().find(|time| Some(time.track) == video.map(|(id, _)| id));
             first = of_video.map(|time| time.time);
             if first.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -90,7 +90,7 @@ impl Shift {
         let room = out.get_mut(filled..).unwrap_or_default();
         read_exactly(read_at, at, room)?;
         let mut position = begin;
-        let walked = scan::decode_times(read_at, self.end, begin, &mut |box_end, times| {
+        let visit = &mut |box_end, times: &[DecodeTime]| {
             for time in times {
                 self.patch(time, at, room);
             }
@@ -98,7 +98,8 @@ impl Shift {
                 position = box_end;
             }
             if box_end < end { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        });
+        };
+        let walked = scan::decode_times(read_at, self.end, begin, Durations::Skipped, visit);
         *cursor = position;
         if let Some((place, ticks)) = self.last_sound {
             write(&ticks.to_be_bytes(), place, at, room);
@@ -139,8 +140,18 @@ fn last_sound(
     mut tracks: impl Iterator<Item = (u32, u32)>,
 ) -> Option<(u64, u32)> {
     let (video, sound) = (tracks.next()?, tracks.next()?);
+    // Durations are read from the last fragment with sound on: nobody needs the others'.
+    let (mut begin, mut from_sound) = (from, from);
+    let visit = &mut |end, times: &[DecodeTime]| {
+        if times.iter().any(|time| time.track == sound.0) {
+            from_sound = begin;
+        }
+        begin = end;
+        ControlFlow::Continue(())
+    };
+    scan::decode_times(read_at, len, from, Durations::Skipped, visit).ok()?;
     let (mut pictures_end, mut last) = (0, None);
-    scan::decode_times(read_at, len, from, &mut |_, times| {
+    scan::decode_times(read_at, len, from_sound, Durations::Read, &mut |_, times| {
         for time in times {
             match time.track {
                 id if id == video.0 => pictures_end = time.end,

@@ -2,13 +2,14 @@ use super::*;
 use crate::{
     codec::{AudioFormat, Codec},
     mp4::{
+        fragment::{FirstSample, Header, Sample},
         samples::{FRAME, by_ffmpeg, closed, closed_with_audio, unclosed},
-        scan::{DecodeTime, State, Subsegment, Subsegments},
+        scan::{DecodeTime, Durations, State, Subsegment, Subsegments},
     },
-    units::WallTime,
+    units::{Ticks, WallTime},
 };
 use proptest::prelude::*;
-use std::{io, ops::ControlFlow, time::Duration};
+use std::{cell::Cell, io, ops::ControlFlow, time::Duration};
 
 fn read_of(file: &[u8]) -> impl Fn(&mut [u8], u64) -> io::Result<usize> + '_ {
     |buffer, at| {
@@ -35,10 +36,16 @@ fn sent(file: &[u8], time_ms: i64, mut at: u64, piece: usize) -> Vec<u8> {
 /// Each track and time, and where that lies.
 fn decode_times(fragments: &[u8]) -> Vec<DecodeTime> {
     let mut found = Vec::new();
-    scan::decode_times(&read_of(fragments), fragments.len() as u64, 0, &mut |_, times| {
-        found.extend_from_slice(times);
-        ControlFlow::Continue(())
-    })
+    scan::decode_times(
+        &read_of(fragments),
+        fragments.len() as u64,
+        0,
+        Durations::Read,
+        &mut |_, times| {
+            found.extend_from_slice(times);
+            ControlFlow::Continue(())
+        },
+    )
     .unwrap();
     found
 }
@@ -81,6 +88,36 @@ fn decode_times_are_moved_and_nothing_else_is() {
             assert!(sent(&file, 61_040, at as u64, 64) == whole[at..], "{at}");
         }
     }
+}
+
+/// As long as a picture group of FFmpeg's, of a minute.
+#[test]
+fn where_a_time_lies_costs_a_read_however_many_samples_follow_it() {
+    let mut fragments = Vec::new();
+    for nth in 0..4 {
+        let sample = |nth| Sample { bytes: 1, duration: FRAME + nth % 2, composition_offset: 0 };
+        let samples: Vec<_> = (0..1500u32).map(sample).collect();
+        let header = Header {
+            sequence_number: nth + 1,
+            decode_time: Ticks(0),
+            opens_on: FirstSample::Key,
+            samples: &samples,
+        };
+        header.write(&mut fragments);
+        fragments.resize(fragments.len() + samples.len(), 0);
+    }
+    let reads_of = |durations| {
+        let reads = Cell::new(0);
+        let read_at = |buffer: &mut [u8], at| {
+            reads.set(reads.get() + 1);
+            read_of(&fragments)(buffer, at)
+        };
+        let visit = &mut |_, _: &[DecodeTime]| ControlFlow::Continue(());
+        scan::decode_times(&read_at, fragments.len() as u64, 0, durations, visit).unwrap();
+        reads.get()
+    };
+    assert!(reads_of(Durations::Skipped) <= 8, "two a fragment");
+    assert!(reads_of(Durations::Read) >= 12, "they are in 12 KB of each");
 }
 
 #[test]

@@ -27,7 +27,8 @@ pub use first::{First, read_first};
 pub use fragments::{Sample, Track};
 pub use head::{Form, Head, Spare};
 pub use pieces::{
-    DecodeTime, SampleDuration, Subsegment, Subsegments, decode_times, read_boxes, read_subsegments,
+    DecodeTime, Durations, SampleDuration, Subsegment, Subsegments, decode_times, read_boxes,
+    read_subsegments,
 };
 pub use window::ReadAt;
 

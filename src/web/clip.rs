@@ -198,9 +198,16 @@ pub(super) fn time(head: &Head<'_>, name: &str) -> Result<WallTime, String> {
     time.map_err(|_| format!("{name}: expected a time in milliseconds since 1970, UTC"))
 }
 
+/// `to` in the address, which follows `from`.
+pub(super) fn time_after(from: WallTime, head: &Head<'_>) -> Result<WallTime, String> {
+    let to = time(head, "to")?;
+    if to > from { Ok(to) } else { Err("to: expected a time after `from`".to_owned()) }
+}
+
 impl Query {
     fn of(head: &Head<'_>) -> Result<Query, String> {
-        let (from, to) = (time(head, "from")?, time(head, "to")?);
+        let from = time(head, "from")?;
+        let to = time_after(from, head)?;
         let selection = match head.parameter("key_frames") {
             Some(_) => Selection::KeyFrames,
             None => Selection::All,

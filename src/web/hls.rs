@@ -6,7 +6,7 @@
 use super::{
     Web,
     answer::{Answer, Body, Maker},
-    clip::{HASH_OF_NOTHING, hash_on, recordings_of, time},
+    clip::{HASH_OF_NOTHING, hash_on, recordings_of, time, time_after},
     playback::{Recording, number_asked_for},
 };
 use crate::{
@@ -53,7 +53,7 @@ impl Web {
         };
         let now = self.daemon.clock.now();
         let span = time(head, "from").and_then(|from| match head.parameter("to") {
-            Some(_) => Ok((from, time(head, "to")?)),
+            Some(_) => Ok((from, time_after(from, head)?)),
             None => Ok((from, WallTime(i64::MAX))),
         });
         let (from, to) = match span {

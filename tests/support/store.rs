@@ -9,7 +9,10 @@ use std::{
     net::{Shutdown, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -166,6 +169,11 @@ pub enum Behaviour {
     BreaksOff,
     /// 50 KB a second.
     Slow,
+    /// Answers as S3 does to keys that may not list a bucket: what is not there is forbidden.
+    HidesWhatIsMissing,
+    /// A proxy does not wait for what MOVE takes: it says so, and the store ends it later. Nothing
+    /// else can be put there meanwhile.
+    MovesLate,
 }
 
 struct Line {
@@ -193,24 +201,55 @@ impl Line {
     }
 }
 
+/// Those that a store is still busy with.
+static MOVES: AtomicUsize = AtomicUsize::new(0);
+
 fn serve(mut client: TcpStream, store: u16, behaviour: Behaviour, asked: &Mutex<Vec<String>>) {
     let mut piece = [0; 4096];
     let Ok(mut count) = client.read(&mut piece) else { return };
     let method = piece[..count].split(|byte| *byte == b' ').next().unwrap();
-    asked.lock().unwrap().push(String::from_utf8_lossy(method).into_owned());
+    let method = String::from_utf8_lossy(method).into_owned();
+    asked.lock().unwrap().push(method.clone());
+    let head = String::from_utf8_lossy(&piece[..count]).into_owned();
+    let has = |field: &str| head.contains(field);
     let answer = match behaviour {
+        Behaviour::MovesLate if method == "MOVE" => {
+            MOVES.fetch_add(1, Ordering::SeqCst);
+            let answer = "HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n";
+            let _ = client.write_all(answer.as_bytes()).and(client.shutdown(Shutdown::Both));
+            thread::sleep(Duration::from_secs(4));
+            if let Ok(mut server) = TcpStream::connect(("127.0.0.1", store)) {
+                let _ = server.write_all(&piece[..count]);
+                let _ = server.read_to_end(&mut Vec::new());
+            }
+            MOVES.fetch_sub(1, Ordering::SeqCst);
+            return;
+        }
+        Behaviour::MovesLate if method == "PUT" && MOVES.load(Ordering::SeqCst) > 0 => {
+            "HTTP/1.1 423 Locked\r\nContent-Length: 0\r\n\r\n".to_owned()
+        }
+        // As S3 does where it locks what it gets against deletion.
+        _ if method == "PUT" && has("x-amz-date: ") && !has("Content-MD5: ") => {
+            "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n".to_owned()
+        }
         Behaviour::Answers(status) => format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n"),
         Behaviour::Says(lines) => format!("HTTP/1.1 {lines}\r\n\r\n"),
         Behaviour::IsEarly => "HTTP/1.1 102 Processing\r\n\r\n".to_owned(),
         _ => String::new(),
     };
     let _ = client.write_all(answer.as_bytes());
-    if matches!(behaviour, Behaviour::Answers(_) | Behaviour::Says(_)) {
+    if !answer.is_empty() && behaviour != Behaviour::IsEarly {
         return;
     }
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", store)) else { return };
     let (mut back, mut to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
     thread::spawn(move || {
+        if behaviour == Behaviour::HidesWhatIsMissing && method == "HEAD" {
+            let mut answer = Vec::new();
+            let _ = back.read_to_end(&mut answer);
+            let text = String::from_utf8_lossy(&answer).replacen(" 404 ", " 403 ", 1);
+            let _ = to.write_all(text.as_bytes());
+        }
         let _ = std::io::copy(&mut back, &mut to);
         let _ = to.shutdown(Shutdown::Both);
     });

@@ -109,10 +109,18 @@ pub struct SampleDuration {
     pub samples: u32,
 }
 
+/// Whether the durations in fragments are read, which are as many as samples.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Durations {
+    Skipped,
+    Read,
+}
+
 /// Passes the end of each box from `begin` on, and the decode times in it, to `visit`, until that
-/// answers `Break` or the file ends at `len`. A box must begin at `begin`.
+/// answers `Break` or the file ends at `len`. A box must begin at `begin`. Where durations are
+/// skipped, times end where they begin.
 ///
-/// *Cost*: 4 KB of memory, one or two reads of 4 KB a fragment.
+/// *Cost*: 4 KB of memory; one read of 4 KB a fragment, with durations one more for each 4 KB.
 ///
 /// # Errors
 /// Where a fragment is not whole.
@@ -120,6 +128,7 @@ pub fn decode_times(
     read_at: ReadAt,
     len: u64,
     begin: u64,
+    durations: Durations,
     visit: &mut dyn FnMut(u64, &[DecodeTime]) -> ControlFlow<()>,
 ) -> Result<(), State> {
     let mut window = Window::new(read_at, len);
@@ -129,7 +138,7 @@ pub fn decode_times(
         let header = window.box_header(len)?;
         found.clear();
         if header.kind == *b"moof" {
-            read_fragment(&mut window, header, &mut found)?;
+            read_fragment(&mut window, header, durations, &mut found)?;
         }
         if visit(header.end, &found).is_break() {
             break;
@@ -142,6 +151,7 @@ pub fn decode_times(
 fn read_fragment(
     window: &mut Window,
     moof: BoxHeader,
+    durations: Durations,
     found: &mut Vec<DecodeTime>,
 ) -> Result<(), Fault> {
     while window.position < moof.end {
@@ -165,7 +175,7 @@ fn read_fragment(
                             duration: default,
                         });
                     }
-                    b"trun" => {
+                    b"trun" if durations == Durations::Read => {
                         if let Some(run) = found.last_mut().filter(|it| it.track == track) {
                             read_durations(window, header.end, run)?;
                         }
