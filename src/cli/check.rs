@@ -2,7 +2,7 @@
 
 use super::{Arguments, Usage, print};
 use crate::{
-    config::{self, Engine, Motion, Record},
+    config::{self, Config, Engine, Motion, Record},
     daemon, runtime,
     storage::disk::{Disk as _, Mount, linux::LinuxDisk},
     tool::Tool,
@@ -37,6 +37,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
     if !is_found {
         text += "storage: nothing is recorded until one of these is available\n";
     }
+    text_of_cameras(&config, &mut text);
+    text_of_receivers(&config, &mut text);
+    if config.camera.is_empty() {
+        text += "no camera: add a [[camera]] section\n";
+    }
+    print(&text);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text_of_cameras(config: &Config, text: &mut String) {
     for camera in config.camera.iter() {
         let name = camera.name.as_str();
         let record = match camera.record {
@@ -61,6 +71,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
             let _ = writeln!(text, "camera {name}: {left_out}");
         }
     }
+}
+
+/// The programs and servers that are told of marks and recordings.
+fn text_of_receivers(config: &Config, text: &mut String) {
     let hooks = &config.hooks;
     for (name, command) in [("on_mark", &hooks.on_mark), ("on_segment", &hooks.on_segment)] {
         // Arguments may be secret.
@@ -76,9 +90,4 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
         let names = daemon::mqtt_names(&config.mqtt);
         let _ = writeln!(text, "mqtt: {}: {names}", url.0);
     }
-    if config.camera.is_empty() {
-        text += "no camera: add a [[camera]] section\n";
-    }
-    print(&text);
-    Ok(ExitCode::SUCCESS)
 }

@@ -61,13 +61,8 @@ impl Daemon {
             Event::Durable { camera, frames_end } => {
                 self.with(camera, |station| station.durable(frames_end, now));
             }
-            Event::Deleted { file: it, reason } => {
-                log::debug!("camera={} file={} deleted={reason:?}", it.camera, file(it.number));
-                self.say_if_full(&it.camera, reason);
-                self.notice(&it.camera, it.number, "deleted");
-                self.answer_deletion(&it, Ok(()));
-            }
-            Event::DeleteFailed { file: it, reason } => self.delete_failed(&it, reason),
+            Event::Deleted { file, reason } => self.deleted(&file, reason),
+            Event::DeleteFailed { file, reason } => self.delete_failed(&file, reason),
             Event::Mended { file: it, mended } => {
                 log::info!("camera={} file={} repaired: {mended}", it.camera, file(it.number));
                 let text = format!("{} repaired: {mended}", file(it.number));
@@ -95,6 +90,13 @@ impl Daemon {
             Event::AgeDoubtful => self.say_that_age_waits(),
             Event::Ended => self.desk.closed.raise(),
         }
+    }
+
+    fn deleted(&self, it: &Recording, reason: DeleteReason) {
+        log::debug!("camera={} file={} deleted={reason:?}", it.camera, file(it.number));
+        self.say_if_full(&it.camera, reason);
+        self.notice(&it.camera, it.number, "deleted");
+        self.answer_deletion(it, Ok(()));
     }
 
     fn delete_failed(&self, it: &Recording, reason: DeleteError) {

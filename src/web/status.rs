@@ -281,7 +281,6 @@ impl Web {
         let sets = newest.map(|frame| &frame.parameter_sets);
         let is_live = camera.state() == State::Live;
         let rate = if is_live { rate(&intake) } else { Rate::default() };
-        let losses = intake.losses();
         let catalog = self.catalog();
         let segment = station.segment();
         let entry = segment.and_then(|number| catalog.find(&camera.name, Asked::Number(number)));
@@ -325,16 +324,7 @@ impl Web {
             oldest: None,
             newest: None,
             frames: intake.ring.numbers().end,
-            losses: Losses {
-                network: losses.packets + losses.broken,
-                card: station.lost_by_card(),
-                viewer: station.skipped.get(),
-                malformed: losses.malformed,
-                undecodable: losses.undecodable,
-                too_large: losses.too_large,
-                too_short: station.too_short(),
-                audio: losses.audio_packets + losses.audio_frames + station.audio_lost_by_card(),
-            },
+            losses: losses_of(station, &intake),
             viewers: station.viewers(),
             live_waits: is_live
                 && !station.has_live_stream()
@@ -368,6 +358,20 @@ impl ChangeStatus {
 struct Rate {
     fps: f64,
     kbit_s: u64,
+}
+
+fn losses_of(station: &Station, intake: &Intake) -> Losses {
+    let losses = intake.losses();
+    Losses {
+        network: losses.packets + losses.broken,
+        card: station.lost_by_card(),
+        viewer: station.skipped.get(),
+        malformed: losses.malformed,
+        undecodable: losses.undecodable,
+        too_large: losses.too_large,
+        too_short: station.too_short(),
+        audio: losses.audio_packets + losses.audio_frames + station.audio_lost_by_card(),
+    }
 }
 
 fn newest(intake: &Intake) -> Option<&crate::media::Frame> {
