@@ -1,9 +1,9 @@
 //! Clip: a span of a camera's recordings in, one progressive MP4 of known length out, at any
 //! offset.
 //!
-//! A fragmented file is wrong for handing out: phones, chat programs and old players show its first
-//! fragment, or no length. So a clip is `ftyp`, `moov` with complete tables, and one `mdat`.
-//! Neither the clip nor its tables are ever in memory: [`Planner`] counts what each segment
+//! A fragmented file is unfit for sharing: phones, chat programs and old players show only its
+//! first fragment, or no length. So a clip consists of `ftyp`, `moov` with complete tables, and one
+//! `mdat`. Neither the clip nor its tables are ever in memory: [`Planner`] counts what each segment
 //! contributes, and [`Clip::read`] makes any part of the tables from the segments again.
 //!
 //! ```text
@@ -47,11 +47,11 @@ pub struct Source {
     pub id: u32,
     /// Wall time of its first frame.
     pub start: WallTime,
-    /// Its length; of one still being written, the end of a fragment.
+    /// Its length; if it is still being written, the end of a fragment.
     pub bytes: u64,
 }
 
-/// Which frames of the span.
+/// Which frames of the span a clip contains.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Selection {
     All,
@@ -62,18 +62,18 @@ pub enum Selection {
 /// Why a clip ends before the end of its span.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ends {
-    /// It does not.
+    /// It ends with its span.
     Complete,
     /// The codec or its parameters change here; the rest is another clip.
     Parameters,
-    /// A segment is not readable to its end.
+    /// A segment cannot be read to its end.
     Damage,
     /// More segments than a clip may have.
     Limit,
 }
 
 impl Ends {
-    /// As in the field `Clip-Ends` of the answer that is a clip.
+    /// The name used in the response's field `Clip-Ends`.
     pub fn name(self) -> &'static str {
         match self {
             Ends::Complete => "complete",
@@ -84,10 +84,10 @@ impl Ends {
     }
 }
 
-/// A clip that is planned: its length is known, and every byte of it can be made.
+/// A planned clip: its length is known, and every byte of it can be made.
 #[derive(Debug)]
 pub struct Clip {
-    /// Of the first segment; the others list their samples in the same way.
+    /// The first segment's; the others list their samples in the same way.
     head: Head,
     selection: Selection,
     parts: Vec<Part>,
@@ -104,7 +104,7 @@ impl Clip {
         self.layout.media_begin + self.layout.media_bytes
     }
 
-    /// The segments that it is made of, in their order.
+    /// The segments it is made of, in order.
     pub fn sources(&self) -> impl Iterator<Item = u32> + '_ {
         self.parts.iter().map(|part| part.source)
     }

@@ -23,13 +23,13 @@ pub struct Clock {
     told: Cell<Option<Told>>,
 }
 
-/// The time that a person's browser told.
+/// A time set from a user's browser.
 #[derive(Clone, Copy)]
 struct Told {
-    /// How far it is ahead of the machine's clock, where that may not be set.
+    /// How far it is ahead of the machine's clock, if we may not set that.
     ahead_ms: i64,
-    /// What [`Clock::machine_stepped_ms`] was then: once something else sets the clock, it is
-    /// outdated.
+    /// [`Clock::machine_stepped_ms`] at that moment: once something else sets the clock, this time
+    /// is outdated.
     stepped_ms: i64,
 }
 
@@ -40,17 +40,17 @@ pub enum Keeper {
     Kernel,
     /// It was set since boot, and nothing is known to correct it.
     Stepped,
-    /// Somebody's browser told the time.
+    /// A user's browser set the time.
     Browser,
     Nobody,
 }
 
-/// Why a time is not taken.
+/// Why a time is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refused {
-    /// The clock is kept already.
+    /// Something keeps the clock already.
     Kept(Keeper),
-    /// No clock that is right says that.
+    /// No correct clock shows that time.
     Absurd(WallTime),
 }
 
@@ -76,7 +76,7 @@ impl Clock {
     }
 
     /// Returns what keeps the clock: the kernel, or a step since boot to a time after this program
-    /// was built, or a browser. It is trusted but where nobody does.
+    /// was built, or a browser. It is trusted unless nobody keeps it.
     ///
     /// *Cost*: one system call.
     pub fn keeper(&self) -> Keeper {
@@ -98,11 +98,11 @@ impl Clock {
         }
     }
 
-    /// Takes the time from a browser: sets the machine's clock, or where that is not permitted
-    /// keeps the difference.
+    /// Takes the time from a browser: sets the machine's clock, or remembers the difference if that
+    /// is not permitted.
     ///
     /// # Errors
-    /// The clock is kept, or the time is before this program was built, or ten years after.
+    /// Something keeps the clock, or the time is before this program was built, or ten years later.
     pub fn take(&self, wall: WallTime) -> Result<(), Refused> {
         self.take_by(wall, self.keeper(), sys::set_clock)
     }
@@ -113,7 +113,7 @@ impl Clock {
         keeper: Keeper,
         set: impl FnOnce(WallTime) -> bool,
     ) -> Result<(), Refused> {
-        // Who told it may correct it.
+        // A browser may correct what a browser set.
         if !matches!(keeper, Keeper::Nobody | Keeper::Browser) {
             return Err(Refused::Kept(keeper));
         }

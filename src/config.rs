@@ -98,11 +98,11 @@ pub struct Camera {
 pub enum Motion {
     #[default]
     Off,
-    /// We, in its small JPEG.
+    /// smolnvr, in the camera's small JPEG.
     Jpeg,
     /// majestic's own detectors.
     Majestic,
-    /// The camera's own detectors, as it tells over ONVIF.
+    /// The camera's own detectors, reported over ONVIF.
     Onvif,
 }
 
@@ -170,11 +170,11 @@ pub struct Archive {
     /// Only recordings in which something happened.
     pub marked_only: bool,
     pub kb_per_second: Bounded<10, 100_000>,
-    /// Of S3.
+    /// The region of an S3 store.
     pub region: String,
 }
 
-/// What belongs to something that happens.
+/// How much video belongs to an event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Marks {
     pub before_seconds: Bounded<0, 60>,

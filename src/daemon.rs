@@ -140,14 +140,14 @@ pub struct Daemon {
     pub started: Instant,
 }
 
-/// What was said once, and is not said again.
+/// What was reported once and is not repeated.
 #[derive(Clone, Copy, Default)]
 struct Told {
-    /// To the card thread, of the clock.
+    /// The clock, as last told to the card thread.
     clock: Option<(i64, identity::Clock)>,
-    /// That the card thread does not answer.
+    /// The card thread does not answer.
     card_silent: bool,
-    /// That a folder is full.
+    /// A folder is full.
     full_folder: bool,
 }
 
@@ -237,7 +237,7 @@ impl Daemon {
         self.changed.notify();
         future::or(self.close(), second_signal(&signals.ends)).await;
         self.end.done.raise();
-        // Give the client that asked for the shutdown, and all others, their replies.
+        // The client that asked for the shutdown, and all others, get their replies.
         let answered = self.busy.until(|busy| busy == 0);
         let _ = runtime::timeout(limits::LAST_ANSWERS_TIMEOUT, answered).await;
     }

@@ -1,7 +1,7 @@
 //! "What is my camera's URL?": looks for cameras nearby, and asks one for its streams.
 //!
-//! Only networks that are not the Internet are asked. Passwords go to the camera that the user
-//! named, and to no other; what answers say about hosts is not believed, redirects are not followed.
+//! Only networks that are not the Internet are asked. Passwords go only to the camera that the user
+//! named: hosts in answers are ignored, and redirects are not followed.
 //!
 //! ```text
 //! find.rs      cameras nearby; one camera
@@ -48,7 +48,7 @@ use std::{
 pub struct Camera {
     /// Its IP address.
     pub address: String,
-    /// Its own name; may be empty, as may the next two.
+    /// Its own name; may be empty, like the next two.
     pub name: String,
     pub maker: String,
     pub model: String,
@@ -58,9 +58,9 @@ pub struct Camera {
     pub streams: Vec<Stream>,
     /// The URL of a JPEG.
     pub snapshot: Option<String>,
-    /// Whether it shows its streams only to users that it knows.
+    /// It shows its streams only to its own users.
     pub needs_password: bool,
-    /// Why it tells nothing more.
+    /// Why nothing more is known.
     pub error: Option<String>,
 }
 
@@ -130,8 +130,8 @@ fn add(cameras: &mut Vec<Camera>, address: IpAddr, device: Option<&Device>) {
 /// its streams. Credentials are refused at most [`FIND_REFUSALS_MAX`] times.
 ///
 /// # Errors
-/// It is not in a network that is near, or nothing there is a camera. A camera that refuses to
-/// answer is none: see [`Camera::error`].
+/// It is not in a network nearby, or there is no camera. A camera that refuses to answer is found
+/// all the same: see [`Camera::error`].
 pub fn at(address: &str, credentials: Option<Credentials>) -> Result<Camera, Error> {
     let asked = Asked::parse(address).ok_or(Error::Address)?;
     let _turn = Turn::take()?;
@@ -185,7 +185,7 @@ fn device_service(ip: IpAddr, port: Option<u16>) -> Option<Place> {
     network::search(Some(ip), until).into_iter().find_map(|answer| answer.device?.service)
 }
 
-/// The address of a host that is near.
+/// Returns the address of a host nearby.
 fn resolve(host: &str) -> Result<IpAddr, Error> {
     let found: Vec<IpAddr> = match host.parse() {
         Ok(address) => vec![address],
@@ -207,7 +207,7 @@ fn connect(ip: IpAddr, port: u16, limit: Duration) -> Option<TcpStream> {
     Some(socket)
 }
 
-/// Held while cameras are looked for: once at a time, even if nobody waits for the answer any more.
+/// Held during a search: one at a time, even if its client has gone.
 struct Turn;
 
 impl Turn {
@@ -230,7 +230,7 @@ struct Asked {
     host: String,
     http_port: Option<u16>,
     rtsp_port: Option<u16>,
-    /// Of an RTSP URL that names one.
+    /// The path of an RTSP URL, if it has one.
     path: Option<String>,
     credentials: Option<Credentials>,
 }

@@ -35,9 +35,9 @@ pub struct Frame {
     /// When it is decoded; strictly increasing, at most `presentation` in an orderly stream.
     pub decode: Ticks,
     pub kind: FrameKind,
-    /// Which run it came in; times of two runs do not compare.
+    /// The run it belongs to; times of different runs cannot be compared.
     pub run: u32,
-    /// Those in force; the same allocation as before unless their meaning changed.
+    /// The active sets; the same allocation as before unless their meaning changed.
     pub parameter_sets: Arc<ParameterSets>,
 }
 
@@ -55,8 +55,8 @@ impl Frame {
 pub enum FrameKind {
     /// Decoding can start here.
     Key,
-    /// It can start here as well, but the first pictures may lack something: a key frame where no
-    /// better ones come.
+    /// It can start here too, but the first pictures may be incomplete; a substitute if no key
+    /// frames come.
     RecoveryPoint,
     Delta,
 }

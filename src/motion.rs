@@ -22,7 +22,7 @@ pub struct Area {
 }
 
 impl Area {
-    /// Reads `left top right bottom, …`; `None` if that is not what it says, or there are too many.
+    /// Parses `left top right bottom, …`; `None` if it is invalid or has too many areas.
     pub fn list(text: &str) -> Option<Vec<Area>> {
         if text.trim().is_empty() {
             return Some(Vec::new());
@@ -39,7 +39,7 @@ impl Area {
         areas.filter(|areas| areas.len() <= MOTION_AREAS_MAX)
     }
 
-    /// Returns true if it has the middle of a cell, of so many.
+    /// Returns true if it contains the middle of a cell of a grid of that size.
     fn has(&self, x: usize, y: usize, (width, height): (usize, usize)) -> bool {
         let is_in = |place: usize, all: usize, from: u8, to: u8| {
             let middle = (2 * place + 1) * 50;

@@ -329,8 +329,8 @@ impl Pipe {
 }
 
 /// Reaps the children that this thread starts; otherwise async-process starts a thread for that.
-/// Kernels before 5.3 lack pidfd, so SIGCHLD is used there, with a reactor of 60 KB: it begins with
-/// the first child.
+/// Kernels before 5.3 lack pidfd, so SIGCHLD is used there, with a reactor of 60 KB: it is started
+/// with the first child.
 pub async fn reap() -> Infallible {
     let first = REAPER.with(|it| {
         it.is_ready.set(true);

@@ -1,9 +1,9 @@
 //! The main thread: one executor, one list of sleepers, one place to park.
 //!
-//! A wake costs one system call: one `epoll_pwait` whose timeout is the next sleeper's, on the thread
-//! that works. There is no reactor thread: with one, each socket that is awaited costs it an `epoll_ctl`
-//! a wait, a timer two calls, and the way to this thread three more.
-//! The clock is read twice a wake: on boards that is a system call too.
+//! A wake costs one system call: one `epoll_pwait` whose timeout is the next sleeper's, on the
+//! thread that works. There is no reactor thread: it would cost an `epoll_ctl` per wait for a
+//! socket, two calls per timer, and three more to wake this thread. The clock is read twice a wake:
+//! on boards that is a system call too.
 //!
 //! `socket` has the sockets, `watch` files of other programs, `job` work for other threads, and
 //! `signal` what tasks of this thread wait for: an event, a flag, a count.

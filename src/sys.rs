@@ -32,8 +32,9 @@ pub fn set_clock(wall: WallTime) -> bool {
     clock_settime(ClockId::Realtime, time).is_ok()
 }
 
-/// Has large allocations, the rings above all, taken from the system and given back to it, each for itself. musl
-/// does so; glibc keeps what was freed once, up to twice that size and for ever: each change of a camera cost 2 MB.
+/// Makes the allocator return large allocations, above all the rings, to the system when they are
+/// freed. musl does so; glibc keeps freed memory of up to twice that size for ever: each change of
+/// a camera cost 2 MB.
 pub fn free_at_once() {
     #[cfg(target_env = "gnu")]
     // SAFETY: called before there is a second thread; it sets a number.
@@ -42,8 +43,7 @@ pub fn free_at_once() {
     }
 }
 
-/// `syscall(2)` on the boards, in the place of musl's: the linker takes what is in the program
-/// first.
+/// `syscall(2)` on the boards, in place of musl's: the linker prefers symbols of the program.
 ///
 /// std passes futex a deadline with 64-bit seconds, but uses the old system call, which reads two
 /// 32-bit words: it takes the upper half of the seconds for the nanoseconds.
@@ -176,8 +176,9 @@ fn address(name: &libc::sockaddr_in6) -> Option<SocketAddr> {
     }
 }
 
-/// Names the calling thread, in the place of musl's: std asks for no other thread. For another one
-/// musl writes to a file whose path it makes by `snprintf`, of which it has no other use here: 7 KB.
+/// Names the calling thread, in place of musl's version, which also names other threads, through a
+/// file whose path it makes by `snprintf`: 7 KB that nothing else needs. std only names the calling
+/// thread.
 #[cfg(all(target_arch = "arm", target_env = "musl"))]
 #[unsafe(no_mangle)]
 extern "C" fn pthread_setname_np(_: libc::pthread_t, name: *const libc::c_char) -> libc::c_int {

@@ -108,11 +108,11 @@ pub(crate) struct Web {
     /// Held while a picture of a recording is made.
     #[cfg(feature = "pictures")]
     thumbnail: Mutex<()>,
-    /// Tests of a camera that run: one at most.
+    /// Running tests of a camera: one at most.
     probing: Count,
-    /// Changes of the configuration that run: one at most.
+    /// Running changes of the configuration: one at most.
     configuring: Count,
-    /// Clients that need no login and send a long body: one at most.
+    /// Long bodies from clients that need no login: one at most.
     much_is_said: Count,
     timeouts: Config,
 }

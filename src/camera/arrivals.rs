@@ -160,7 +160,7 @@ impl Count {
 }
 
 const FRAMES_THAT_TELL: u32 = 10;
-/// Of those that were read together: a server may send the last few seconds at once.
+/// Frames of one read that count as apart: a server may send the last few seconds at once.
 const FRAMES_OF_A_BATCH_MAX: u64 = 4;
 
 #[cfg(test)]
@@ -188,8 +188,8 @@ mod tests {
         }
     }
 
-    /// The verdict on frames that arrive this far apart, of which the last comes after so many
-    /// seconds, followed by signs of life in the given interval.
+    /// When the connection counts as dead, in seconds: `frames` frames arrive `apart`, then only
+    /// signs of life in the given interval.
     fn ends_after(apart: Duration, frames: u32, life: Option<u64>) -> u64 {
         let (mut arrivals, start) = playing();
         let last = start + apart * frames;

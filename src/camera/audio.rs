@@ -31,7 +31,7 @@ impl Audio {
         Some(Audio { track: index, receiver, depacketizer })
     }
 
-    /// Packets come, and all are of another payload type than the announced one.
+    /// Returns true if all packets have another payload type than the announced one.
     pub fn is_of_other_type(&self) -> bool {
         let statistics = self.receiver.statistics();
         statistics.received == 0 && statistics.foreign >= FOREIGN_MIN
@@ -71,7 +71,7 @@ impl Audio {
     }
 }
 
-/// So many packets are no comfort noise before the first word.
+/// More packets than a camera sends of comfort noise before the first word.
 const FOREIGN_MIN: u64 = 50;
 
 /// Describes for the log what happens to the camera's sound.

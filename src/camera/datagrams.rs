@@ -48,10 +48,10 @@ pub(super) struct Inbox {
 /// What datagrams to expect.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Size {
-    /// Any size. So many in a row fit a slot.
+    /// Any size; this many in a row have fitted a slot.
     Any(u32),
     Slot,
-    /// Any, for good: one came that did not fit.
+    /// Any size, for good: one did not fit.
     Large,
 }
 
@@ -184,12 +184,12 @@ impl Ports {
         inbox.count > 0
     }
 
-    /// What the kernel keeps of RTP packets until they are read, as it counts.
+    /// The kernel's buffer for RTP packets, in bytes as the kernel counts them.
     pub fn buffer_bytes(&self) -> usize {
         rustix::net::sockopt::socket_recv_buffer_size(self.rtp.get_ref()).unwrap_or(0)
     }
 
-    /// No longer has the thread woken by each packet.
+    /// Stops waking the thread for each packet.
     pub fn leave(&self) {
         self.rtp.leave();
     }

@@ -63,7 +63,7 @@ impl Error {
         matches!(self, Error::Session(rtsp::Error::NoAnswer { .. }) | Error::Silent { .. })
     }
 
-    /// Whether OPTIONS is what the server does not take.
+    /// Returns true if the server may only have disliked OPTIONS.
     pub fn is_about_greeting(&self) -> bool {
         use rtsp::{Error as E, Method::Options};
         matches!(

@@ -48,7 +48,7 @@ impl Metadata {
         self.next = Some(number.wrapping_add(1));
         if !is_next || self.document.len() + packet.payload.len() > limits::METADATA_BYTES_MAX {
             self.document = Vec::new();
-            // Every document begins so; the rest of one says nothing.
+            // Every document begins like this; the rest of a document means nothing.
             self.is_broken = !packet.payload.starts_with(b"<");
         }
         if !self.is_broken {

@@ -9,7 +9,7 @@ use std::{
 
 /// A slow average of the camera's byte rate.
 pub struct Pace {
-    /// That may accumulate.
+    /// The most that may accumulate between two reads.
     gulp_bytes: u64,
     interval_max: Duration,
     bytes_a_second: u64,
@@ -18,13 +18,14 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Of a connection, whose bytes the kernel keeps in memory that all of them share.
+    /// For a TCP connection: all connections share the kernel's memory for them.
     pub fn of_stream() -> Pace {
         CONNECTIONS.set(CONNECTIONS.get() + 1);
         Pace::new(limits::GULP_BYTES, limits::GULP_INTERVAL_MAX)
     }
 
-    /// Of datagrams, for which the kernel keeps `buffer_bytes`: most of them stay free for a key frame.
+    /// For datagrams, which the kernel keeps in `buffer_bytes`: most of that stays free for a key
+    /// frame.
     pub fn of_datagrams(buffer_bytes: usize) -> Pace {
         CONNECTIONS.set(CONNECTIONS.get() + 1);
         Pace::new(buffer_bytes / DATAGRAM_BUFFER_PART, limits::DATAGRAM_INTERVAL_MAX)
@@ -77,7 +78,8 @@ thread_local! {
 /// 4 Mbit/s, until the camera's rate is known.
 const RATE_ASSUMED: u64 = 500_000;
 const WINDOW: Duration = Duration::from_secs(1);
-/// The kernel counts a datagram about twice, and a key frame is six times what comes meanwhile.
+/// The kernel counts a datagram about twice, and a key frame is six times as large as what arrives
+/// between two reads.
 const DATAGRAM_BUFFER_PART: usize = 8;
 
 #[cfg(test)]

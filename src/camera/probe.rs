@@ -28,7 +28,7 @@ pub struct Report {
 pub struct Track {
     pub encoding: String,
     pub clock_rate: u32,
-    /// Of a sound track only.
+    /// Only for a sound track.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sound: Option<Sound>,
 }

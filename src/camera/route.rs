@@ -31,7 +31,7 @@ pub struct Route {
     /// For the next connection, after the last one was closed before the challenge could be
     /// answered.
     authenticator: Option<Box<Authenticator>>,
-    /// That happened in the last attempt.
+    /// The last attempt ended that way.
     closed_behind_challenge: bool,
 }
 

@@ -85,8 +85,8 @@ impl Snapshots {
         Snapshots::with(camera.name.as_str(), Ways::new(camera, video, seed), interval)
     }
 
-    /// Pictures that are looked at for motion, more often than people look: only those that the
-    /// camera itself makes.
+    /// Pictures for motion detection, which asks more often than people do: only those that the
+    /// camera makes itself.
     pub fn of_motion(camera: &config::Camera, seed: u64) -> Snapshots {
         // A camera's name has no dot, so this one is unique in the log.
         let name = [camera.name.as_str(), ".motion"].concat();
@@ -136,12 +136,13 @@ impl Snapshots {
         runtime::timeout(patience, answer).await.unwrap_or_else(slow)
     }
 
-    /// Whether a picture costs no more than a request to the camera; true until it was tried.
+    /// Returns true if a picture costs no more than a request to the camera, or if that is not
+    /// known yet.
     pub fn are_cheap(&self) -> bool {
         self.are_cheap.get()
     }
 
-    /// The newest picture that somebody asked for, while it is remembered.
+    /// Returns the last picture that was requested, while it is remembered.
     pub fn last(&self) -> Option<Rc<Picture>> {
         self.answer(|_| true)?.ok()
     }

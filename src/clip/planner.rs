@@ -136,8 +136,8 @@ impl Planner {
         let decoded = video.last.saturating_add(video.last_duration.into());
         let mut end = i64::try_from(decoded).unwrap_or(i64::MAX);
         if self.selection == Selection::All {
-            // A run may break off where a frame is decoded that is shown later: the next begins
-            // then.
+            // A run may break off after a frame that is shown later than it is decoded: the next
+            // part begins then.
             end = end.max(survey.real_end.unwrap_or(end));
         }
         let end = on_axis(end);

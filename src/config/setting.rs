@@ -1,4 +1,4 @@
-//! What every setting can do: take its value from the tree of the file, and be shown as JSON.
+//! Settings: take their values from the tree of the file, and are shown as JSON.
 
 use super::toml::{Node, Value, Wrong};
 use serde_json::Value as Json;

@@ -164,7 +164,7 @@ impl CameraName {
         &self.0
     }
 
-    /// Of a camera whose section is being read.
+    /// A placeholder while a camera's section is being read.
     pub(super) fn unset() -> CameraName {
         CameraName(String::new())
     }
@@ -231,7 +231,7 @@ impl Setting for CameraUrl {
     }
 }
 
-/// A URL that `parse` reads; `""` is none.
+/// A URL that `parse` reads; `""` means none.
 pub(super) struct UrlOrNone<'a>(pub &'a mut Option<CameraUrl>, pub Parse);
 
 type Parse = fn(&str) -> Result<Target, TargetError>;
@@ -265,7 +265,7 @@ pub enum Record {
     Off,
     #[default]
     On,
-    /// Only what happens.
+    /// Only events.
     Events,
 }
 

@@ -1,5 +1,4 @@
-//! Why a camera is not recorded: what kept it from being recorded for longest since its last
-//! segment.
+//! Why a camera is not recorded: the cause that lasted longest since its last segment.
 //!
 //! A gap may have several causes: a power cut, and then a camera that takes a minute to start. The
 //! one that lasted longest goes into the next segment. Knows nothing of: cameras, cards.
@@ -11,19 +10,19 @@ use std::time::{Duration, Instant};
 /// The causes since the last segment was opened.
 #[derive(Debug, Default)]
 pub(super) struct Absence {
-    /// The present cause, and since when it has been looked at.
+    /// The present cause, and when its time was last counted.
     present: Option<(Cause, Instant)>,
     /// How long each has lasted, by number.
     spent: [Duration; Cause::ALL.len()],
 }
 
 impl Absence {
-    /// No smolnvr ran until now, nobody knows for how long.
+    /// No smolnvr was running until now, for an unknown time.
     pub fn was_off(&mut self) {
         self.add(Cause::Off, OFF_SPAN);
     }
 
-    /// Takes in the present cause; `None` while a segment is open.
+    /// Records the present cause; `None` while a segment is open.
     pub fn note(&mut self, cause: Option<Cause>, now: Instant) {
         if let Some((before, since)) = self.present {
             self.add(before, now.saturating_duration_since(since));
@@ -36,7 +35,7 @@ impl Absence {
         *self = Absence::default();
     }
 
-    /// Why nothing was recorded up to now; `Unknown` where next to no time passed.
+    /// Why nothing was recorded up to now; `Unknown` if almost no time has passed.
     pub fn cause(&self) -> Cause {
         let spent = Cause::ALL.into_iter().zip(self.spent);
         let longest = spent.max_by_key(|(_, spent)| *spent).filter(|(_, spent)| *spent >= SPAN_MIN);
@@ -51,7 +50,7 @@ impl Absence {
 }
 
 impl Station {
-    /// Notes what keeps it from being recorded now.
+    /// Records why it is not being recorded now.
     pub(super) fn note_absence(&self, now: Instant) {
         let cause = if self.segment().is_some() {
             None
@@ -67,14 +66,14 @@ impl Station {
         self.absence.borrow_mut().note(cause, now);
     }
 
-    /// Why it is not recorded now.
+    /// Returns why it is not being recorded now.
     pub fn why_not_recorded(&self, now: Instant) -> Cause {
         self.note_absence(now);
         self.absence.borrow().cause()
     }
 }
 
-/// A start takes less; a camera or a card that is waited for longer is the cause.
+/// A start takes less; if it takes longer, the camera or the card is the cause.
 const OFF_SPAN: Duration = Duration::from_secs(60);
 /// Between two segments nothing is open for a moment.
 const SPAN_MIN: Duration = Duration::from_secs(1);
@@ -84,7 +83,7 @@ mod tests {
     use super::*;
     use crate::runtime;
 
-    /// What is said after these causes, each for so many seconds.
+    /// The cause reported after these, each for so many seconds.
     fn cause(was_off: bool, causes: &[(Option<Cause>, u64)]) -> Cause {
         let (mut absence, mut now) = (Absence::default(), runtime::now());
         if was_off {

@@ -1,4 +1,4 @@
-//! How far copies to a store have come.
+//! The progress of copies to a store.
 
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ pub struct Archived {
     pub backlog_bytes: u64,
     pub sent: u64,
     pub sent_bytes: u64,
-    /// Requests that the store did not answer as it should.
+    /// Failed requests.
     pub failures: u64,
     /// Recordings that could not be read or taken.
     pub skipped: u64,

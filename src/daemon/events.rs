@@ -193,7 +193,7 @@ impl Daemon {
         }
     }
 
-    /// Says what the owner of a camera should do something about.
+    /// Reports a problem that the owner of a camera should solve.
     pub(super) fn say_of(&self, station: &Station, text: &str) {
         let name = &station.camera.name;
         log::warn!("camera={name} {text}");

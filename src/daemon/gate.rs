@@ -1,4 +1,4 @@
-//! The gate: of a camera with `record = "events"`, lets through only what happens.
+//! The gate: of a camera with `record = "events"`, lets through only events.
 //!
 //! Knows nothing of: marks, the card.
 
@@ -9,12 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Records only what happens.
+/// Records only events.
 #[derive(Default)]
 pub(super) struct Gate {
     /// Recording is switched on.
     is_on: Cell<bool>,
-    /// Something happens, or did so lately, until then.
+    /// Until when an event is going on, or counts as recent.
     until: Cell<Option<Instant>>,
 }
 
@@ -27,7 +27,7 @@ impl Gate {
         }
     }
 
-    /// Returns true once after the last thing that happened.
+    /// Returns true once after the last event.
     pub fn closes(&self, now: Instant) -> bool {
         let is_over = self.until.get().is_some_and(|until| until <= now);
         if is_over {
@@ -38,8 +38,8 @@ impl Gate {
 }
 
 impl Station {
-    /// Reports that something happens, and for how long that counts. If only that is recorded,
-    /// recording starts with what the ring has of the time `before`.
+    /// Reports an event, and for how long it counts. With `record = "events"`, recording starts
+    /// with what the ring has of the time `before` it.
     pub fn happens(&self, before: Duration, span: Duration, now: Instant) {
         let Some(gate) = self.gate.as_ref().filter(|gate| gate.is_on.get()) else { return };
         gate.until.set(Some(now + span));
@@ -47,7 +47,7 @@ impl Station {
         self.recorder.borrow_mut().start_before(&self.camera.intake.borrow().ring, before);
     }
 
-    /// Reports that nothing goes on any more.
+    /// Reports that the event is over.
     pub fn calms_down(&self, span: Duration, now: Instant) {
         if let Some(gate) = &self.gate {
             gate.until.set(gate.until.get().map(|until| until.min(now + span)));
@@ -59,13 +59,13 @@ impl Station {
         self.gate.as_ref().map_or_else(|| self.is_wanted(), |gate| gate.is_on.get())
     }
 
-    /// Returns true if it is recorded once something happens.
+    /// Returns true if it waits for an event.
     pub fn waits_for_event(&self) -> bool {
         let waits = |gate: &Gate| gate.is_on.get() && gate.until.get().is_none();
         self.gate.as_ref().is_some_and(waits)
     }
 
-    /// Returns true if it is recorded, or nothing happens.
+    /// Returns true if it is being recorded, or there is no event.
     pub fn is_as_wanted(&self) -> bool {
         self.segment().is_some() || self.waits_for_event()
     }

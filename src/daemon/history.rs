@@ -12,9 +12,9 @@ use std::collections::VecDeque;
 pub struct History {
     pub changes: Log<Change>,
     pub recordings: Log<Notice>,
-    /// As they begin and end: one that goes on is there more than once.
+    /// As they begin and end: a mark that goes on occurs more than once.
     pub marks: Log<Mark>,
-    /// Complete recordings, camera and number; only while somebody is told of them.
+    /// Complete recordings, by camera and number; only while a program or server is told of them.
     pub complete: Log<(String, u32)>,
 }
 

@@ -1,5 +1,5 @@
-//! What happens around the card: the kernel tells of mounts and of the lock file of an upgrade, so that the
-//! card thread looks when there is something to see.
+//! Watches mounts and the lock file of a firmware upgrade, so that the card thread looks only when
+//! there is something to see.
 
 use super::{Daemon, SYSUPGRADE_LOCK};
 use crate::{
@@ -11,7 +11,8 @@ use std::{fs::File, io, path::Path, rc::Rc};
 impl Daemon {
     pub(super) async fn follow_mounts(self: Rc<Self>) {
         let ended: io::Result<()> = async {
-            // Its list changes: that is readable once, and not to be read (proc_pid_mountinfo(5)).
+            // A change of the list makes it ready once; it need not be read
+            // (proc_pid_mountinfo(5)).
             let mounts = Async::new(File::open("/proc/self/mountinfo")?)?;
             loop {
                 mounts.drained();

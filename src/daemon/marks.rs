@@ -20,7 +20,7 @@ use crate::{
 };
 use std::{collections::VecDeque, fmt, rc::Rc, time::Duration};
 
-/// A report of a source.
+/// A report from a source.
 #[derive(Clone, Debug)]
 pub struct Said {
     pub source: Word,
@@ -33,14 +33,14 @@ pub struct Said {
 pub enum When {
     /// It happens at this moment.
     Now,
-    /// It happened then, by the clock of the sender.
+    /// It happened then, by the sender's clock.
     Span(WallTime, WallTime),
     /// It begins or goes on, and ends after this unless reported again.
     On(Duration),
     Off,
 }
 
-/// Why a mark is not taken.
+/// Why a mark is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refused {
     NoSuchCamera,
@@ -57,7 +57,7 @@ pub enum Refused {
 pub struct Book {
     live: Vec<Live>,
     cameras: Vec<Account>,
-    /// Not written, because the card did not take them in time.
+    /// Marks not written because the card did not take them in time.
     pub lost: u64,
 }
 
@@ -180,7 +180,7 @@ impl Book {
         ended.collect()
     }
 
-    /// Marks that go on, as long as they are by now.
+    /// Returns the marks that go on, with their present length.
     pub fn live(&self, now_ms: u64) -> impl Iterator<Item = Mark> {
         let live = self.live.iter().filter(|live| !live.mark.course.is_over());
         live.map(move |live| {
@@ -212,7 +212,7 @@ impl Book {
         account.map_or((0, 0), |it| (it.made, it.refused))
     }
 
-    /// Takes one of a camera's allowance.
+    /// Uses up one mark of a camera's allowance.
     fn spend(&mut self, camera: &str, said: &Said, now_ms: u64) -> Result<(), Refused> {
         let at = self.cameras.iter().position(|it| it.camera == camera);
         let at = at.unwrap_or_else(|| {
@@ -249,7 +249,7 @@ impl Live {
         (&*mark.camera, &mark.source, &mark.kind) == (camera, &said.source, &said.kind)
     }
 
-    /// Another report of it. It is news only if a moment turns out to go on.
+    /// Takes another report of it, which is news only if a moment turns out to go on.
     fn sign(&mut self, when: When, now_ms: u64) -> Option<Mark> {
         self.sign_ms = now_ms;
         let span = match when {
@@ -271,7 +271,7 @@ impl Live {
         self.mark.clone()
     }
 
-    /// When it is told again.
+    /// When it is due to be told again.
     fn next_ms(&self) -> u64 {
         self.told_ms.saturating_add(span_ms(limits::MARK_REFRESH_INTERVAL))
     }
@@ -282,7 +282,7 @@ impl Live {
         self.mark
     }
 
-    /// With its last sign; `None` where all is told.
+    /// Ends it with its last report; returns `None` if nothing is left to tell.
     fn end_by_itself(self) -> Option<Mark> {
         let sign_ms = self.sign_ms;
         let before = (self.mark.length_ms, self.mark.course);

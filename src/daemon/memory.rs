@@ -19,8 +19,7 @@ pub fn wish(socket: &Path, camera: &str) -> Option<bool> {
     wishes.filter(|(name, _)| *name == camera).map(|(_, wish)| wish == ON).next_back()
 }
 
-/// Stores what is requested for each camera. If that fails, the next daemon follows the
-/// configuration.
+/// Stores the requests for all cameras. If that fails, the next daemon follows the configuration.
 pub fn write<'a>(socket: &Path, wishes: impl Iterator<Item = (&'a str, bool)>) {
     let mut text = format!("{}\n", boot());
     for (name, is_on) in wishes {

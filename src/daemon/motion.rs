@@ -1,12 +1,12 @@
 //! Watches a camera for motion, and marks what moves.
 //!
 //! ```text
-//! motion.rs      what is said of it
+//! motion.rs      what is reported of it
 //! ├─ pictures    looks at the camera's small JPEG twice a second
 //! ├─ analytics   listens to majestic's own detectors
 //! └─ onvif       listens to a camera's own detectors
 //! ```
-//! What is watched is marked too, so that an hour without motion is told from one without a look.
+//! The watching itself is marked too, to distinguish an hour without motion from an hour unwatched.
 //! Knows nothing of: how motion is seen, where marks go.
 
 mod analytics;
@@ -45,7 +45,7 @@ enum Eye {
     Onvif(Box<Onvif>),
 }
 
-/// What was said last.
+/// What was reported last.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sight {
     Unknown,
@@ -95,7 +95,7 @@ impl Watch {
         }
     }
 
-    /// The camera's detectors said this in its metadata track.
+    /// Takes what the camera's detectors reported in its metadata track.
     pub fn hears(&self, notices: &[Notice], daemon: &Rc<Daemon>) {
         if let Eye::Onvif(onvif) = &self.eye {
             onvif.hear_track(notices, self, daemon);
@@ -115,20 +115,20 @@ impl Watch {
         self.leave(daemon);
     }
 
-    /// It sees the camera, but nothing to be marked is known yet.
+    /// Reports that it sees the camera, but does not watch yet.
     fn sees(&self) {
         if self.sight.replace(Sight::Watching) != Sight::Watching {
             log::info!("camera={} motion=watching", self.camera);
         }
     }
 
-    /// It sees the camera, and nothing else is said for a while.
+    /// Reports that it watches the camera.
     fn watches(&self, daemon: &Rc<Daemon>) {
         self.sees();
         self.say(daemon, Mark::WATCHED, limits::MOTION_WATCHED);
     }
 
-    /// Something moves.
+    /// Reports that something moves.
     fn moves(&self, daemon: &Rc<Daemon>, kind: &str) {
         self.say(daemon, kind, limits::MARK_JOIN);
     }
@@ -147,7 +147,7 @@ impl Watch {
     fn say(&self, daemon: &Rc<Daemon>, kind: &str, patience: Duration) {
         let Some(kind) = Word::new(kind) else { return };
         let (source, words) = (self.source.clone(), String::new());
-        // A refused one is counted where it is refused.
+        // A refused mark is counted where it is refused.
         let _ = daemon.mark(&self.camera, &Said { source, kind, words, when: When::On(patience) });
     }
 }

@@ -15,7 +15,7 @@ pub(super) struct Reload {
 
 #[derive(Default)]
 struct State {
-    /// Somebody asked after the file was last read.
+    /// A reload was requested after the file was last read.
     is_wanted: bool,
     is_running: bool,
     /// How often the file was read.
@@ -37,7 +37,7 @@ impl Reload {
         number
     }
 
-    /// Waits until somebody asks.
+    /// Waits for a request.
     async fn begin(&self) {
         self.changed.until(|| self.state.borrow().is_wanted).await;
         let mut state = self.state.borrow_mut();

@@ -1,4 +1,4 @@
-//! The signals that a daemon is sent, each kind by a pair of sockets into which its handler writes.
+//! Signals sent to the daemon; the handler of each kind writes into a pair of sockets.
 //!
 //! Spec: signal-safety(7).
 
@@ -10,7 +10,7 @@ use signal_hook::{
 use smol::future;
 use std::{ffi::c_int, io, os::unix::net::UnixStream};
 
-/// Those that are not ignored, from now on.
+/// The signals handled from now on.
 pub(super) struct Signals {
     /// SIGTERM and SIGINT.
     pub(super) ends: Signal,
@@ -39,8 +39,8 @@ impl Signal {
     /// Waits for the next one; several that come at once are one. Cancel-safe.
     pub(super) async fn next(&self) {
         if self.0.read(&mut [0; 16]).await.is_err() {
-            // The other end lasts as long as the process, so nothing can come but what the kernel
-            // refuses us.
+            // The other end lasts as long as the process, so reading can only fail for lack of
+            // memory.
             future::pending::<()>().await;
         }
     }

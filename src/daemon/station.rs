@@ -54,7 +54,7 @@ pub struct Station {
     ended: Flag,
     card: Cell<CardWay>,
     file: Cell<OpenFile>,
-    /// Lets through what happens; `None` if everything is recorded.
+    /// Lets through events; `None` if everything is recorded.
     pub(super) gate: Option<Gate>,
     said: RefCell<Said>,
     watchdog: RefCell<Watchdog>,
@@ -63,7 +63,7 @@ pub struct Station {
     pub skipped: Cell<u64>,
 }
 
-/// Whether the card takes a segment.
+/// Whether the card accepts a segment.
 #[derive(Clone, Copy, Default)]
 struct CardWay {
     takes_segments: bool,
@@ -85,7 +85,7 @@ struct OpenFile {
     durable_at: Option<Instant>,
 }
 
-/// What was said last of the station.
+/// What was last logged about the station.
 #[derive(Default)]
 struct Said {
     /// Why a segment could not be opened.
@@ -233,7 +233,7 @@ impl Station {
         self.file.get().durable_at
     }
 
-    /// Returns true while the card has something of it to write.
+    /// Returns true while the card has data of it to write.
     pub fn is_at_card(&self) -> bool {
         self.recorder.borrow().is_at_card()
     }
@@ -310,7 +310,7 @@ impl Station {
         }
     }
 
-    /// What its owner should know of the recording, once.
+    /// Returns what its owner should know about the recording, once.
     pub fn news(&self) -> Option<&'static str> {
         self.recorder.borrow_mut().news()
     }

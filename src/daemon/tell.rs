@@ -1,15 +1,15 @@
 //! Tells programs and servers what happens, at once.
 //!
 //! ```text
-//! tell.rs      who is told, and of what
+//! tell.rs      which listeners there are, and what each is told
 //! ├─ news      what is told of one thing that happened
 //! ├─ program   `on_mark` and `on_segment`
 //! ├─ webhook   POST of JSON
 //! ├─ broker    MQTT: the connection, and what is sent when
 //! └─ home      MQTT: topics and states, and Home Assistant's discovery
 //! ```
-//! Each is a task of its own that reads the history at its own pace: nothing waits for it, and what it
-//! is too slow for is dropped, counted and said. What is not configured has no task.
+//! Each listener is a task that reads the history at its own pace. Nothing waits for it: entries it
+//! is too slow for are dropped, counted and logged.
 
 mod broker;
 mod home;
@@ -23,7 +23,7 @@ use crate::{config, runtime};
 use smol::Task;
 use std::{rc::Rc, sync::PoisonError};
 
-/// Who is told.
+/// The listeners in effect.
 #[derive(Default)]
 pub(super) struct Telling {
     hooks: config::Hooks,
@@ -31,7 +31,7 @@ pub(super) struct Telling {
     _tasks: Vec<Task<()>>,
 }
 
-/// Whether somebody is told of marks, complete recordings or both.
+/// Whether a listener is told of marks, of complete recordings, or of both.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum About {
     Marks,
@@ -49,7 +49,7 @@ struct Listener {
 }
 
 impl Daemon {
-    /// Starts telling those that the configuration names, if they are others than before.
+    /// Starts the listeners of the configuration, if these have changed.
     pub(super) fn start_telling(self: &Rc<Self>) {
         let (hooks, mqtt) = {
             let config = self.config.borrow();
@@ -96,7 +96,7 @@ impl Daemon {
 }
 
 impl Listener {
-    /// Hears of everything from now on.
+    /// Starts with the next entry.
     fn new(name: &'static str, about: About, daemon: &Daemon) -> Listener {
         let history = daemon.history.borrow();
         let (next_mark, next_segment) = (history.marks.next(), history.complete.next());
@@ -118,7 +118,7 @@ impl Listener {
             && self.next_mark < history.marks.next()
         {
             match history.marks.get(self.next_mark) {
-                // One that goes on is repeated for the card.
+                // Repeated for the card while it goes on.
                 Some(mark) if mark.is_watch() || mark.length_ms > 0 && !mark.course.is_over() => {}
                 Some(mark) => found = Some(News::of_mark(mark, &catalog(daemon).began())),
                 None => missed += 1,
@@ -158,7 +158,7 @@ impl Listener {
     }
 }
 
-/// Says under which names the MQTT server, and Home Assistant, know this recorder.
+/// Describes the names under which the MQTT server and Home Assistant know this recorder.
 pub fn mqtt_names(config: &config::Mqtt) -> String {
     let home = home::Home::new(config);
     let told = home

@@ -1,5 +1,4 @@
-//! The clock as the daemon follows it: whether it is trusted, and what the card thread is told of
-//! it.
+//! Follows the clock: whether it is trusted, and what the card thread is told about it.
 
 use super::{Daemon, Told, history::Kind};
 use crate::{
@@ -34,7 +33,7 @@ impl Daemon {
         self.pump_all();
     }
 
-    /// Takes the time from a browser, where nothing keeps the clock.
+    /// Takes the time from a browser, if nothing keeps the clock.
     ///
     /// # Errors
     /// Why not.

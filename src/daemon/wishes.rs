@@ -20,7 +20,7 @@ pub(super) struct Deletion {
     pub verdict: RefCell<Option<Result<(), DeleteError>>>,
 }
 
-/// What somebody wants of a camera.
+/// A user's request about a camera.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Wish {
     Start,

@@ -41,14 +41,15 @@ struct Reply {
     document: Vec<u8>,
 }
 
-/// How sure it is that something is a device service; the surest last.
+/// How likely an answer comes from a device service, in ascending order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Certainty {
     Unsure,
     Sure,
 }
 
-/// Whether a device service answers at this place; `None` if something else does, or nothing.
+/// Returns how likely a device service answers at this place; `None` if something else answers, or
+/// nothing.
 pub(super) fn device_service(ip: IpAddr, place: &Place, until: Instant) -> Option<Certainty> {
     let question = soap::envelope("", &device_request("GetSystemDateAndTime"), None);
     let left = until.checked_duration_since(runtime::now()).filter(|left| !left.is_zero())?;
@@ -75,7 +76,7 @@ impl Lookup {
     /// Asks for everything, for [`FIND_LOOKUP_TIMEOUT`]; returns how often the credentials were refused.
     pub fn ask(&mut self, camera: &mut Camera) -> usize {
         let device = self.device.clone();
-        // Without credentials: the clock is needed to make them.
+        // Without credentials, which cannot be made before the clock is known.
         let question = soap::envelope("", &device_request("GetSystemDateAndTime"), None);
         let reply = post(self.ip, &device, &question, None, self.deadline);
         if let Some(told) = reply.and_then(|reply| answer::clock(&reply.document)) {
@@ -126,8 +127,8 @@ impl Lookup {
         Services { media: Some(guess.at("x", "http", 0)), ..Services::default() }
     }
 
-    /// The streams: of Media2, which alone lists H.265; or of Media, as some cameras list Media2 and
-    /// do not know it.
+    /// Asks for the streams by Media2, which alone lists H.265, or else by Media: some cameras list
+    /// Media2 without knowing it.
     fn media(&mut self, camera: &mut Camera, services: &Services) {
         let services = [(MEDIA2, &services.media2), (MEDIA, &services.media)];
         for (namespace, service) in services {
@@ -160,7 +161,7 @@ impl Lookup {
         }
     }
 
-    /// The place that a camera told; behind a NAT its port is the one that led to the device service.
+    /// The place a camera named; behind a NAT, its port is the one that led to the device service.
     fn reachable(&self, told: Place) -> Place {
         let port = self.device.port;
         let is_there = || connect(self.ip, told.port, CONNECT_LIMIT).is_some();
@@ -266,9 +267,9 @@ fn nonce<const N: usize>() -> [u8; N] {
 }
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
-/// At a port that may be one: what is filtered for so long is no camera in the same network.
+/// The time to connect to a port that is only guessed: a camera in the same network answers sooner.
 const GUESS_LIMIT: Duration = Duration::from_millis(300);
-/// What answers there at all says the time within this.
+/// Within this, any device service at such a port answers with its time.
 const GUESS_PATIENCE: Duration = Duration::from_millis(1500);
 const CUT_OFF: &str =
     "the camera lists more profiles than are read: a smaller stream may be missing";

@@ -13,11 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Who answered.
+/// A host that answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub address: IpAddr,
-    /// `None`: by its name alone.
+    /// `None` if it was found by its name alone.
     pub device: Option<Device>,
 }
 
@@ -28,7 +28,7 @@ pub(super) fn search(only: Option<IpAddr>, until: Instant) -> Vec<Answer> {
     search.answers
 }
 
-/// Whether this address is one of this machine's.
+/// Returns true if this address is one of this machine's.
 pub(super) fn is_own(address: IpAddr) -> bool {
     address.is_loopback() || UdpSocket::bind((address, 0)).is_ok()
 }
@@ -65,7 +65,7 @@ impl Search {
             if now >= until || self.socket.set_read_timeout(Some(left.max(TICK))).is_err() {
                 return;
             }
-            // An error is a time limit, or about a probe that did not arrive.
+            // An error is the timeout, or about a probe that did not arrive.
             if let Ok((count, from)) = self.socket.recv_from(&mut buffer) {
                 self.take(buffer.get(..count).unwrap_or_default(), from);
             }
@@ -102,7 +102,7 @@ impl Search {
 
     fn take(&mut self, datagram: &[u8], from: SocketAddr) {
         let address = from.ip();
-        // Neither hosts on the Internet count, nor any but the one asked.
+        // Hosts on the Internet do not count, nor any but the requested one.
         let is_wanted = match self.only {
             Some(only) => only == address,
             None => is_local(address) || is_own(address),

@@ -23,7 +23,7 @@ use std::{
 enum Answer {
     /// A stream, of this codec.
     Stream(&'static str),
-    /// It shows it only to users.
+    /// It shows the stream only to its users.
     Refused,
     Nothing,
     /// Nothing speaks RTSP here.
@@ -134,7 +134,7 @@ fn question(uri: &str, number: &str, authorization: Option<&str>) -> String {
 fn read_reply(socket: &mut TcpStream) -> Option<Vec<u8>> {
     let mut reply = Vec::new();
     let mut bytes = [0; 2048];
-    // For all of it: one that sends a byte now and then would keep everybody from looking.
+    // For the whole reply: a server that sends a byte now and then would block all searches.
     let deadline = runtime::now() + PATIENCE;
     loop {
         if let Some((head, head_len)) = Head::parse(&reply).ok()? {
@@ -154,7 +154,7 @@ fn read_reply(socket: &mut TcpStream) -> Option<Vec<u8>> {
     }
 }
 
-/// The codec of a description; `None` if it is none that is recorded.
+/// Returns the codec of a description; `None` if it cannot be recorded.
 fn codec(description: &[u8]) -> Option<&'static str> {
     let text = String::from_utf8_lossy(description).to_ascii_uppercase();
     [("H264/", "h264"), ("H265/", "h265")]

@@ -1,7 +1,7 @@
 //! Cadence: whether a camera's time stamps tick as they should; stamps that do out.
 //!
-//! Stamps go through as they are. Only where they run at another rate than the frames arrive, for
-//! long enough that no network explains it, are they replaced: see `Stamps`.
+//! Stamps normally pass unchanged. They are replaced (see `Stamps`) only if they run at another
+//! rate than the frames arrive, for longer than any network explains.
 //! Spec: RFC 6184 §8.2.1, RFC 7798 §7.1 (90 kHz). Knows nothing of: frame order, wall time.
 
 use super::{
@@ -21,15 +21,15 @@ use std::{
 pub struct Cadence {
     stamps: Stamps,
     drift: Drift,
-    /// Spans in a row in which the clock was right.
+    /// Consecutive spans in which the clock was right.
     right: u32,
     window: Option<Window>,
-    /// What the last windows said, and how many in a row said so.
+    /// The verdict of the last windows, and how many consecutive ones agreed on it.
     verdict: Rate,
     times: u32,
-    /// The last stamp that was given out.
+    /// The last stamp returned.
     last: Option<RtpTime>,
-    /// The last one that the camera sent.
+    /// The last stamp sent by the camera.
     sent: Option<RtpTime>,
     witness: Witness,
     frame_duration: Ticks,
@@ -38,7 +38,7 @@ pub struct Cadence {
 /// How stamps are made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stamps {
-    /// Those of the camera.
+    /// As sent by the camera.
     AsSent,
     /// Quirk: the clock is announced as 90 kHz, and its ticks are milliseconds. Counted from
     /// `zero`, which stands for `at`.
@@ -55,7 +55,7 @@ pub enum Stamps {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tick {
     pub stamp: RtpTime,
-    /// The way stamps are made changed before it: it cannot be compared with earlier ones.
+    /// Stamps are made differently from here on: it cannot be compared with earlier ones.
     pub is_new: bool,
 }
 
@@ -69,11 +69,11 @@ enum Rate {
     Slow,
     True,
     Fast,
-    /// So fast that no burst looks alike.
+    /// Faster than any burst.
     Racing,
 }
 
-/// A span that is looked at.
+/// A span being examined.
 #[derive(Clone, Copy)]
 struct Window {
     start: Instant,
@@ -102,7 +102,7 @@ impl Cadence {
         self.stamps
     }
 
-    /// A new run: the camera counts from anywhere, and as it did before.
+    /// Starts a new run: the camera counts from anywhere, at the same rate as before.
     pub fn begin_run(&mut self, first: RtpTime, now: Instant) {
         (self.window, self.times, self.last) = (None, 0, None);
         (self.drift, self.right) = (Drift::default(), 0);
@@ -141,7 +141,7 @@ impl Cadence {
         Tick { stamp, is_new }
     }
 
-    /// Follows a clock that is a little wrong.
+    /// Follows a clock that is slightly wrong.
     fn adjust(&mut self, stamp: RtpTime, now: Instant) -> bool {
         let Some(verdict) = self.drift.note(stamp, now) else { return false };
         let verdict = if self.witness.agrees { Verdict::Right } else { verdict };
@@ -185,7 +185,7 @@ impl Cadence {
         after(last, step.max(Ticks(self.frame_duration.0 / 4)).max(Ticks(1)))
     }
 
-    /// What the window shows that ends with this frame, if one does.
+    /// Returns the finding of the window that ends with this frame, if one does.
     fn look(&mut self, stamp: RtpTime, now: Instant) -> Option<Rate> {
         let fresh = Window { start: now, first: stamp, newest: stamp, frames: 0 };
         let window = self.window.get_or_insert(fresh);
@@ -208,7 +208,7 @@ impl Cadence {
             Rate::Slow | Rate::Fast if self.witness.agrees => Rate::True,
             rate => rate,
         };
-        // No camera films as fast as these say, whatever the network does.
+        // Only rates that no network can produce are judged early.
         if span < WINDOW_MIN && !matches!(rate, Rate::Still | Rate::Millis) {
             return None;
         }
@@ -222,7 +222,7 @@ impl Cadence {
         Some(rate)
     }
 
-    /// Changes the way stamps are made where enough windows in a row say so.
+    /// Changes how stamps are made if enough consecutive windows agree.
     fn judge(&mut self, rate: Rate, stamp: RtpTime, now: Instant) -> bool {
         self.times = if rate == self.verdict { self.times.saturating_add(1) } else { 1 };
         self.verdict = rate;
@@ -243,7 +243,7 @@ impl Cadence {
             return false;
         }
         self.stamps = stamps;
-        // What a span showed of the stamps before tells nothing of these.
+        // Findings about the earlier stamps do not apply to these.
         (self.drift, self.right) = (Drift::default(), 0);
         true
     }
@@ -272,14 +272,14 @@ impl fmt::Display for Stamps {
     }
 }
 
-/// What sender reports say of the stamps. Frames that arrive too slowly over a network that is too
-/// slow look like stamps of a clock that is: the camera's own clock tells them apart.
+/// The evidence of sender reports. Frames that arrive late over a slow network look like stamps of
+/// a slow clock: the camera's own clock distinguishes the two.
 #[derive(Default)]
 struct Witness {
     first: Option<SenderReport>,
-    /// Its clock and its stamps went on alike …
+    /// Clock and stamps advanced alike …
     agrees: bool,
-    /// … or so differently that no network is needed to explain it.
+    /// … or so differently that the stamps must be wrong.
     denies: bool,
 }
 
@@ -302,14 +302,14 @@ impl Witness {
         let off = (by_clock - by_stamps).0.abs();
         self.agrees = off <= by_clock.0 / REPORTS_PARTS;
         self.denies = off > by_clock.0 / DENIED_PARTS && by_clock <= REPORTS_SPAN_MAX;
-        // Long spans wrap, and a clock that was set counts once.
+        // Long spans would wrap, and a clock being set must count only once.
         if !self.agrees || by_clock > REPORTS_SPAN_MAX {
             self.first = Some(*report);
         }
     }
 }
 
-/// What a clock's ticks are to be multiplied by that lags so much behind in a span.
+/// The factor for the ticks of a clock that lags this much behind in a span.
 fn rate_of(lag: Ticks) -> i64 {
     (drift::SPAN.0 << RATE_BITS) / (drift::SPAN.0 - lag.0).max(1)
 }
@@ -318,12 +318,12 @@ fn scaled(stamp: RtpTime, zero: RtpTime, at: RtpTime, rate: i64) -> RtpTime {
     after(at, Ticks((stamp.since(zero).0 * rate) >> RATE_BITS))
 }
 
-/// How `ticks` of stamps went by in a time that should have had `elapsed`.
+/// Compares the `ticks` of stamps with the `elapsed` time.
 fn rate(ticks: Ticks, elapsed: Ticks, frames: u32) -> Rate {
     if i64::from(frames) * TICKS_PER_SECOND > elapsed.0 * FRAMES_A_SECOND_MAX {
         return Rate::Unknown;
     }
-    // More frames a second than arrive, and than a camera films.
+    // By their stamps, more frames a second than any camera films.
     let has_too_many = i64::from(frames) * TICKS_PER_SECOND > ticks.0 * FRAMES_A_SECOND_MAX;
     // In thousandths of the true rate; milliseconds are 11.
     match ticks.0 * 1000 / elapsed.0.max(1) {
@@ -341,40 +341,40 @@ fn after(stamp: RtpTime, ticks: Ticks) -> RtpTime {
     RtpTime(stamp.0.wrapping_add((ticks.0 & 0xffff_ffff) as u32))
 }
 
-/// A report further from the stamps of the frames around it is not of them.
+/// A report further from the stamps of the frames around it does not belong to them.
 const REPORT_OFF_MAX: Ticks = Ticks::from_seconds(3);
-/// Reports are compared over so much of the camera's clock, at least …
+/// Reports are compared over at least this much of the camera's clock …
 const REPORTS_SPAN_MIN: Ticks = Ticks::from_seconds(4);
 /// … and at most.
 const REPORTS_SPAN_MAX: Ticks = Ticks::from_seconds(60);
-/// Clock and stamps agree where they differ by one part in so many.
+/// Clock and stamps agree if they differ by at most one part in this many.
 const REPORTS_PARTS: i64 = 100;
 /// By more than that, stamps are wrong.
 const DENIED_PARTS: i64 = 5;
 const TICKS_PER_MILLI: u32 = 90;
 const RATE_BITS: u32 = 20;
-/// A window is at least so long, and has so many frames …
+/// The minimum length of a window, which also has a minimum of frames …
 const WINDOW_MIN: Duration = Duration::from_secs(2);
-/// … or so long where stamps tick a hundredth of what they should.
+/// … and the minimum if stamps tick at a hundredth of their rate.
 const WINDOW_EARLY: Duration = Duration::from_millis(500);
 const WINDOW_FRAMES_MIN: u32 = 8;
-/// A larger step begins a new window: a jump, not a rate.
+/// A larger step is a jump, not a rate, and begins a new window.
 const STEP_MAX: Ticks = Ticks::from_seconds(40);
-/// Windows in a row that must agree: where stamps are off by ten times and more …
+/// Consecutive windows that must agree: if stamps are off tenfold or more …
 const TIMES_PLAIN: u32 = 2;
-/// … where they are off by a quarter, and the camera's own clock says so, too …
+/// … if they are off by a quarter, and the camera's own clock confirms it …
 const TIMES_DENIED: u32 = 3;
-/// … where a network that stalls and catches up might look alike …
+/// … if a network that stalls and catches up might look the same …
 const TIMES_SUBTLE: u32 = 8;
-/// … and where a clock is right again.
+/// … and if a clock is right again.
 const TIMES_TRUE: u32 = 3;
-/// What comes faster is no live picture.
+/// Anything faster is not live video.
 const FRAMES_A_SECOND_MAX: i64 = 65;
-/// A frame that is late by more comes after a pause.
+/// A frame that is later than this follows a pause.
 const PAUSE_MIN: Ticks = Ticks::from_seconds(1);
-/// Of a frame's lateness one part in so many is made up for: gulps of 100 ms move it by a tenth.
+/// One part in this many of a frame's lateness is corrected: gulps of 100 ms move it by a tenth.
 const DRAW: i64 = 32;
-/// Until a window has shown one.
+/// Assumed until a window has shown it.
 const FRAME_DURATION_DEFAULT: Ticks = Ticks(3600);
 
 #[cfg(test)]

@@ -1,24 +1,24 @@
 //! Follower: a reader's place in a ring that does not wait for it.
 //!
-//! It begins at the newest key frame. A reader that is too slow for the stream goes on at the
-//! newest key frame again; what it misses is counted.
+//! It begins at the newest key frame. A reader too slow for the stream skips to the newest key
+//! frame again; skipped frames are counted.
 
 use super::{Intake, Ring};
 use crate::{limits, units::Ticks};
 
-/// Where a reader goes on.
+/// A reader's position.
 #[derive(Debug, Default)]
 pub struct Follower {
     /// The next frame; `None` before a key frame was found.
     next: Option<u64>,
-    /// Frames were left out : times do not go on from the frame before.
+    /// Frames were skipped: times do not continue from the frame before.
     pub has_jumped: bool,
     skipped: u64,
 }
 
 impl Follower {
-    /// The number of the frame to go on with, which may be that of a newer picture group; `None`
-    /// while there is none. `is_live`: more frames of this run are to come.
+    /// Returns the number of the next frame, possibly of a newer picture group; `None` while there
+    /// is none. `is_live`: more frames of this run are to come.
     pub fn find(&mut self, intake: &Intake, is_live: bool) -> Option<u64> {
         let ring = &intake.ring;
         let numbers = ring.numbers();
@@ -50,22 +50,22 @@ impl Follower {
         (next < numbers.end).then_some(next)
     }
 
-    /// Goes on with this frame next.
+    /// Continues with this frame.
     pub fn go_on(&mut self, next: u64) {
         self.next = Some(next);
     }
 
-    /// Looks for a key frame again.
+    /// Gives up the position: continues at a key frame.
     pub fn lose(&mut self) {
         self.next = None;
     }
 
-    /// Whether it has a place among the frames.
+    /// Returns true if it has a position.
     pub fn has_place(&self) -> bool {
         self.next.is_some()
     }
 
-    /// Frames that were left out since the last call.
+    /// Returns the number of frames skipped since the last call.
     pub fn take_skipped(&mut self) -> u64 {
         std::mem::take(&mut self.skipped)
     }
@@ -76,7 +76,7 @@ impl Follower {
     }
 }
 
-/// How far the newest frame is ahead; nothing where that is of another run.
+/// How far the newest frame is ahead; zero if it belongs to another run.
 fn lag(ring: &Ring, next: u64) -> Ticks {
     let newest = ring.get(ring.numbers().end.saturating_sub(1));
     match (ring.get(next), newest) {

@@ -1,7 +1,7 @@
 //! Intake: access units and frames of sound from depacketizers in, timed ones in the ring out.
 //!
 //! The gate: after a loss, and at the start of a run, nothing is kept up to the next key frame,
-//! because what refers to a missing picture cannot be decoded. What is left out is counted.
+//! because pictures that refer to a missing one cannot be decoded. Dropped frames are counted.
 //! Spec: ITU-T H.265 §3.130 (RASL). Knows nothing of: packets, sockets, files.
 
 use super::{
@@ -26,23 +26,23 @@ use std::{sync::Arc, time::Instant};
 /// One camera's way into its ring.
 pub struct Intake {
     pub ring: Ring,
-    /// The camera's, for the log.
+    /// The camera's name, for the log.
     pub name: String,
-    /// When what is being taken in arrived; without it stamps are believed.
+    /// When the current packet arrived; if unknown, stamps are believed.
     now: Option<Instant>,
     cadence: Cadence,
-    /// The cadence knows that a run began.
+    /// The cadence has been told of the run.
     in_run: bool,
     timeline: Timeline,
-    /// `None` where no sound comes, or none is wanted.
+    /// `None` if no sound arrives or none is wanted.
     audio: Option<AudioTimeline>,
     pub(super) audio_clock: AudioClock,
-    /// When the newest video came.
+    /// When the newest video arrived.
     video_came: Option<Instant>,
     gate: Gate,
     run: u32,
     parameter_sets: Option<Arc<ParameterSets>>,
-    /// When the last IDR came, or else the run began.
+    /// The stamp of the last IDR, or of the run's start.
     last_idr: Option<RtpTime>,
     /// That was long ago: recovery points count as key frames.
     lacks_idr: bool,
@@ -52,20 +52,20 @@ pub struct Intake {
 /// Frames that did not reach the ring since the daemon started, by cause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
-    /// Packets that the network or the camera lost.
+    /// Packets lost by the network or the camera.
     pub packets: u64,
-    /// Frames that were broken by a loss.
+    /// Frames broken by a loss.
     pub broken: u64,
-    /// Frames, or what should have been some, that the camera sent wrong.
+    /// Malformed frames: the camera's fault.
     pub malformed: u64,
-    /// Whole frames that could not be decoded for lack of one before, up to the next key frame, or
-    /// of parameter sets.
+    /// Complete frames that cannot be decoded because an earlier frame or a parameter set is
+    /// missing.
     pub undecodable: u64,
-    /// Frames larger than the ring holds.
+    /// Frames too large for the ring.
     pub too_large: u64,
-    /// Packets of sound that the network or the camera lost.
+    /// Audio packets lost by the network or the camera.
     pub audio_packets: u64,
-    /// Frames of sound that were malformed, or lay where others lie already.
+    /// Audio frames that were malformed, or overlapped earlier ones.
     pub audio_frames: u64,
 }
 
@@ -73,7 +73,7 @@ pub struct Losses {
 enum Gate {
     /// Waiting for a key frame.
     Shut,
-    /// Open since a CRA or BLA picture: what leads it in presentation order cannot be decoded.
+    /// Open since a CRA or BLA picture: pictures shown before it cannot be decoded.
     OpenedByCra,
     Open,
 }
@@ -84,7 +84,7 @@ impl Intake {
         Intake::of(Ring::new(ring_bytes))
     }
 
-    /// One that takes sound as well, in a part of the ring.
+    /// An intake that also takes sound, in a part of the ring.
     pub fn with_audio(ring_bytes: usize) -> Intake {
         Intake::of(Ring::with_audio(ring_bytes))
     }
@@ -119,15 +119,15 @@ impl Intake {
         self.run += 1;
         self.ring.origin.begin_run(self.run);
         self.parameter_sets = None;
-        self.last_idr = None; // and a camera that sent none for long will not send one now
+        self.last_idr = None; // a camera that has sent none for long will not send one now
     }
 
-    /// Whether sound is to be taken where the camera has some.
+    /// Returns true if the camera's sound is wanted.
     pub fn wants_audio(&self) -> bool {
         self.ring.audio.is_some()
     }
 
-    /// The run's camera sends sound, its times in ticks of that rate.
+    /// Reports that the camera sends sound in this run, with times in ticks of that rate.
     pub fn begin_audio(&mut self, clock_rate: u32) {
         if let Some(ring) = &mut self.ring.audio {
             self.audio_clock.begin_run(clock_rate);
@@ -136,17 +136,17 @@ impl Intake {
         }
     }
 
-    /// Sound is to come, and none did.
+    /// Returns true if sound is expected but has not arrived yet.
     pub fn awaits_audio(&self) -> bool {
         self.audio.as_ref().is_some_and(|audio| !audio.has_begun())
     }
 
-    /// Sound comes that is not kept, because its sampling rate is not the one that the camera says.
+    /// Returns true if sound is dropped because its sampling rate is not the announced one.
     pub fn leaves_out_sound(&self) -> bool {
         self.audio.is_some() && self.audio_clock.is_left_out()
     }
 
-    /// Reports of both clocks are there.
+    /// Returns true once reports of both clocks have arrived.
     pub fn knows_clocks(&self) -> bool {
         self.audio.as_ref().is_some_and(AudioTimeline::has_reports)
     }
@@ -158,12 +158,12 @@ impl Intake {
         }
     }
 
-    /// Takes in a sender report of one of the run's tracks.
+    /// Processes a sender report of one of the run's tracks.
     pub fn sender_report(&mut self, clock: Clock, report: &SenderReport) {
         if clock == Clock::Video {
             self.cadence.report(report);
         }
-        // One of a clock that is not believed says nothing of the times that replace its own.
+        // The report of a distrusted clock does not apply to the times that replace its own.
         if clock == Clock::Video && self.cadence.stamps() != Stamps::AsSent
             || !self.audio_clock.is_believed()
         {
@@ -176,12 +176,12 @@ impl Intake {
         }
     }
 
-    /// Whether a frame of the ring belongs to the run that is under way, or was the last one.
+    /// Returns true if a frame of the ring belongs to the current or last run.
     pub fn is_current(&self, number: u64) -> bool {
         self.ring.get(number).is_some_and(|(frame, _)| frame.run == self.run)
     }
 
-    /// Tells when the packets arrived that come next.
+    /// Sets the arrival time of the following packets.
     pub fn arrived(&mut self, now: Instant) {
         self.now = Some(now);
     }
@@ -190,17 +190,17 @@ impl Intake {
         self.losses
     }
 
-    /// How long the newest frame is taken to last while none follows.
+    /// The assumed duration of the newest frame while none follows.
     pub fn frame_duration(&self) -> Ticks {
         self.timeline.frame_duration()
     }
 
-    /// The time of what is filmed now, as far as that is known.
+    /// The time of what is being filmed now, if known.
     fn latest(&self) -> Option<Ticks> {
         self.now.and_then(|now| self.ring.origin.latest(now))
     }
 
-    /// Gives a unit a stamp that ticks as it should.
+    /// Returns a stamp that ticks as it should.
     fn tick(&mut self, stamp: RtpTime) -> RtpTime {
         let Some(now) = self.now else { return stamp };
         if !std::mem::replace(&mut self.in_run, true) {
@@ -238,7 +238,7 @@ impl Intake {
             audio.stamps_changed();
         }
         if let Some(news) = self.audio_clock.news() {
-            // That sound is left out is the camera's trouble, and told as such.
+            // Dropped sound is reported as the camera's trouble.
             if !self.audio_clock.is_left_out() {
                 log::warn!("camera={} {news}", self.name);
             }
@@ -250,7 +250,7 @@ impl Intake {
     }
 
     fn accept(&mut self, unit: &AccessUnit) -> Option<FrameKind> {
-        // Looked at with every frame: the difference wraps after 6 hours.
+        // Checked with every frame, because the difference wraps after 6 hours.
         let since = unit.timestamp.since(*self.last_idr.get_or_insert(unit.timestamp));
         self.lacks_idr |= since >= IDR_ABSENT_MIN || since <= -IDR_ABSENT_MIN;
         let kind = match unit.access {
@@ -275,7 +275,8 @@ impl Intake {
             (FrameKind::Delta, Gate::OpenedByCra) if unit.leading == Leading::Skipped => {
                 return None;
             }
-            // New sets in mid-group: the open segment's sample entry does not hold them.
+            // New sets within a picture group: the open segment's sample entry does not contain
+            // them.
             (FrameKind::Delta, _) if !self.in_force(&unit.parameter_sets) => {
                 self.gate = Gate::Shut;
                 return None;
@@ -299,7 +300,7 @@ impl Intake {
             .and_then(|(numerator, denominator)| {
                 (TICKS_PER_SECOND * i64::from(denominator)).checked_div(i64::from(numerator))
             })
-            // Some write their clock rate there.
+            // Some cameras write their clock rate there.
             .filter(|duration| (FRAME_DURATION_MIN..=TICKS_PER_SECOND).contains(duration))
             .map(Ticks);
         self.timeline.configure(picture.reorder, frame_duration);
@@ -373,7 +374,7 @@ impl Sink for Intake {
 
 impl AudioSink for Intake {
     fn audio_frame(&mut self, unit: AudioUnit<'_>) {
-        // Sound before the first frame of video is nobody's loss.
+        // Audio before the first video frame is not counted as lost.
         let Some(video) = self.timeline.newest() else { return };
         let (timestamp, ticks) = self.tick_audio(&unit, video);
         let unit = AudioUnit { timestamp, ticks, ..unit };
@@ -402,7 +403,7 @@ impl AudioSink for Intake {
     }
 }
 
-/// 240 frames a second: no camera that is recorded here is faster.
+/// 240 frames a second: no camera is faster.
 const FRAME_DURATION_MIN: i64 = TICKS_PER_SECOND / 240;
-/// Without an IDR for so long, a recovery point is taken for a key frame.
+/// Without an IDR for this long, a recovery point counts as a key frame.
 const IDR_ABSENT_MIN: Ticks = Ticks::from_seconds(10);

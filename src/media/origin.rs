@@ -26,7 +26,7 @@ pub struct Origin {
     since: Ticks,
     /// When the delay last fell by more than jitter, and to what.
     fell: (Ticks, Ticks),
-    /// What of 1024 ticks of the times before `base` really passed, where that is not all.
+    /// How much of 1024 ticks before `base` really passed, if not all.
     earlier: Option<i64>,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A cell has changed if it differs both from the background, which follows slowly, and from the
 //! picture before, by more than it usually does. Something moves if changed cells touch each other
-//! in two pictures, near each other. What changes the picture as a whole (a lamp, the exposure, the
+//! in two pictures, near each other. A change of the whole picture (a lamp, the exposure, the
 //! infrared filter, a shaking camera) is not motion.
 //! Knows nothing of: JPEG, time (pictures come twice a second), marks.
 
@@ -16,14 +16,15 @@ pub struct Detector {
     mask: Vec<Area>,
     size: (usize, usize),
     cells: Vec<Cell>,
-    /// Pictures since the start, or since all changed, up to [`PICTURES_LEARNT_MAX`].
+    /// Pictures since the start or the last change of the whole picture, up to
+    /// [`PICTURES_LEARNT_MAX`].
     learnt: u8,
     /// Where cells changed in the last two pictures, newest first.
     before: [Zones; 2],
     evidence: u8,
 }
 
-/// What a picture shows.
+/// The finding about a picture.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Seen {
     /// Nothing yet: the background is being learnt.
@@ -60,7 +61,7 @@ impl Detector {
         }
     }
 
-    /// Looks at the next picture. One of another size starts over.
+    /// Examines the next picture; one of another size starts over.
     pub fn look(&mut self, grid: &Grid) -> Seen {
         if self.size != (grid.width, grid.height) || self.cells.len() != grid.means.len() {
             self.start_over(grid);
@@ -193,7 +194,7 @@ impl Detector {
     }
 }
 
-/// The zones that are at most two away from one of these.
+/// The zones at most two away from one of these.
 fn near(before: &[Zones; 2]) -> Zones {
     let mut near = [0; ZONE_ROWS];
     for (y, row) in near.iter_mut().enumerate() {
@@ -212,20 +213,21 @@ fn touches(one: &Zones, other: &Zones) -> bool {
 }
 
 const ZONE_ROWS: usize = 9;
-/// The deviation of a cell in which nothing counts.
+/// The deviation of a masked cell.
 const MASKED: i16 = i16::MAX;
-/// Half of the brightest foliage in wind; more would blind a cell in which people walk.
+/// Half that of the brightest foliage in wind; more would blind a cell in which people walk.
 const DEVIATION_MAX: i32 = 16 * 16;
-/// Of a changed cell and its eight neighbours, so many must have changed: so drops and noise do not count.
+/// How many of a changed cell and its eight neighbours must have changed, so that rain and noise do
+/// not count.
 const TOUCHING_MIN: u32 = 4;
 /// After the first picture, or after all changed: 3 s, in which a camera switches its filter and its
 /// exposure.
 const PICTURES_LEARNT_MAX: u8 = 6;
-/// Above this, it is the light that changed: 8 grey levels, of all cells, since the last few pictures.
+/// Above this, the light has changed: 8 grey levels over all cells since the last few pictures.
 const LIGHT_MAX: i32 = 8 * 16;
-/// Above this, it is the camera that moves, or some of the light: a third of the zones.
+/// Above this, the camera moves or part of the light changed: a third of the zones.
 const SPREAD_MAX: u32 = 48;
-/// A picture counts 2 if cells changed near those of the two pictures before, 1 if elsewhere.
+/// A picture counts 2 if cells changed near those of the previous two pictures, 1 if elsewhere.
 const EVIDENCE: u8 = 5;
 const EVIDENCE_MAX: u8 = 7;
 

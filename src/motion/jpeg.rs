@@ -1,6 +1,6 @@
 //! The means of a JPEG's blocks: a file in, a coarse grey picture out.
 //!
-//! Of each block of 8x8 pixels the first coefficient (DC) is its mean. The others are passed over by
+//! Of each block of 8x8 pixels the first coefficient (DC) is its mean. The others are skipped by
 //! their Huffman codes, without a transform. Of a progressive file only the first scan is read.
 //! Spec: ITU-T T.81. Knows nothing of: colours, motion.
 
@@ -172,7 +172,7 @@ impl<'a> Reader<'a> {
         Ok(self.row >= self.units.1)
     }
 
-    /// The picture, of the rows that were read.
+    /// Returns the picture, as far as its rows were read.
     pub fn finish(self) -> Grid {
         let (width, height, shift) = self.frame.cells();
         let (blocks_wide, blocks_high) = self.frame.blocks();
@@ -195,7 +195,7 @@ impl<'a> Reader<'a> {
         Grid { width, height, means }
     }
 
-    /// Passes a restart marker where one is due (T.81 §E.2.4).
+    /// Skips a restart marker if one is due (T.81 §E.2.4).
     fn restart(&mut self) -> Result<(), JpegError> {
         let Some(left) = &mut self.until_restart else { return Ok(()) };
         if *left == 0 {
@@ -266,7 +266,8 @@ impl Frame {
         Ok(Frame { is_progressive, size, components })
     }
 
-    /// What a scan has: its components and its shift; `None` if it is none with the luminance's means.
+    /// Reads the components and shift of a scan; `None` if it does not contain the luminance's
+    /// means.
     /// Spec: T.81 §B.2.3.
     fn scan(&self, segment: &[u8]) -> Result<Option<(Vec<Part>, u8)>, JpegError> {
         let (&count, segment) = segment.split_first().ok_or(JpegError::Broken)?;
@@ -295,7 +296,7 @@ impl Frame {
         Ok(has_means.then_some((parts, shift)))
     }
 
-    /// Blocks of luminance across and down, those that are in the picture.
+    /// Blocks of luminance across and down, within the picture.
     fn blocks(&self) -> (usize, usize) {
         (self.size.0.div_ceil(8), self.size.1.div_ceil(8))
     }
@@ -310,7 +311,7 @@ impl Frame {
     }
 }
 
-/// The next marker, what belongs to it, and what is behind (T.81 §B.1.1).
+/// Splits off the next marker and its segment (T.81 §B.1.1).
 fn segment(rest: &[u8]) -> Result<(u8, &[u8], &[u8]), JpegError> {
     let [0xff, rest @ ..] = rest else { return Err(JpegError::Broken) };
     let start = rest.iter().position(|byte| *byte != 0xff).ok_or(JpegError::Broken)?;
@@ -322,7 +323,7 @@ fn segment(rest: &[u8]) -> Result<(u8, &[u8], &[u8]), JpegError> {
     Ok((*marker, segment.get(2..).ok_or(JpegError::Broken)?, behind))
 }
 
-/// What follows a scan that is passed over.
+/// Skips a scan's data; returns what follows.
 fn behind_scan(rest: &[u8]) -> &[u8] {
     let is_marker = |two: &[u8]| matches!(two, [0xff, 1..=0xcf | 0xd8..=0xfe]);
     let end = rest.windows(2).position(is_marker);
@@ -344,7 +345,7 @@ impl fmt::Display for JpegError {
 }
 
 const START: u8 = 0xd8;
-/// Beyond any coefficient of 8-bit pixels; so sums stay in range.
+/// Beyond any coefficient of 8-bit pixels, so that sums stay in range.
 const DC_MAX: i32 = 1 << 15;
 /// The middle grey, in sixteenths.
 const MIDDLE: i64 = 128 * 16;

@@ -1,6 +1,6 @@
 //! Work for another thread, and its answer, which a task of this one awaits.
 //!
-//! What is generic is next to nothing, because there are two dozen kinds of answers.
+//! Hardly any code is generic, because there are two dozen types of answers.
 
 use std::{
     any::Any,
@@ -14,8 +14,8 @@ pub type Job = Box<dyn FnOnce() + Send>;
 
 type Value = Box<dyn Any + Send>;
 
-/// Returns what another thread is to run, and a future of what `work` returns. The future gives
-/// `None` if the job was dropped undone. Dropping the future does not cancel the work.
+/// Returns a job for another thread, and a future of the result of `work`. The future gives `None`
+/// if the job was dropped undone. Dropping the future does not cancel the work.
 pub fn job<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> (Job, Answer<T>) {
     let slot = Slot::default();
     let promise = Promise(slot.clone());

@@ -94,7 +94,7 @@ impl Flag {
     }
 }
 
-/// How many there are of something: each holds a [`Counted`].
+/// Counts things, each of which holds a [`Counted`].
 #[derive(Clone, Default)]
 pub struct Count {
     value: Rc<Cell<usize>>,

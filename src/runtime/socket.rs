@@ -1,5 +1,5 @@
-//! Sockets without waiting: each is registered with the thread's epoll while it is awaited, and
-//! tells its changes (edge-triggered), so that a wait costs no system call of its own.
+//! Nonblocking sockets: each is registered with the thread's epoll (edge-triggered) while it is
+//! awaited, so that a wait costs no system call of its own.
 //!
 //! Spec: epoll(7).
 
@@ -55,14 +55,14 @@ struct Source {
 struct Readiness {
     /// It may be ready: an attempt is worth a system call.
     is_ready: Cell<bool>,
-    /// It is for ever: the other side has closed.
+    /// It stays ready: the other side has closed.
     is_over: Cell<bool>,
     waiting: RefCell<Vec<Waker>>,
 }
 
 impl<T: AsFd> Async<T> {
     /// # Errors
-    /// The descriptor cannot be told not to wait.
+    /// The descriptor cannot be made nonblocking.
     pub fn new(io: T) -> io::Result<Async<T>> {
         rustix::io::ioctl_fionbio(&io, true)?;
         let way = || Readiness {
@@ -113,7 +113,7 @@ impl<T: AsFd> Async<T> {
         self.source.spent(Way::In);
     }
 
-    /// No longer has the thread woken by what arrives, until the socket is awaited again.
+    /// Stops waking the thread for this socket until it is awaited again.
     pub fn leave(&self) {
         self.source.leave(self.io.as_fd());
     }
@@ -180,7 +180,7 @@ where
         Ok(())
     }
 
-    /// A read that left room has taken everything; another one would only be told so.
+    /// A read that left room in the buffer has taken everything.
     fn read_of(&self, count: usize, room: usize) {
         if count > 0 && count < room {
             self.drained();
@@ -283,7 +283,7 @@ impl Source {
         Poll::Pending
     }
 
-    /// What it may be ready for is found out by the next attempt.
+    /// The next attempt finds out what it is ready for.
     fn leave(&self, fd: BorrowedFd<'_>) {
         if let Some(place) = self.place.take() {
             let _ = DRIVER.try_with(|driver| driver.forget(fd, place));
@@ -292,7 +292,7 @@ impl Source {
         }
     }
 
-    /// Takes note of what the kernel tells, and wakes the tasks that wait for it.
+    /// Records what the kernel reports, and wakes the tasks that wait for it.
     fn change(&self, flags: EventFlags) {
         let closed = EventFlags::HUP | EventFlags::ERR;
         let ways = [
@@ -333,7 +333,7 @@ struct Driver {
     epoll: OwnedFd,
     sources: RefCell<Vec<Option<Rc<Source>>>>,
     bell: Arc<Bell>,
-    /// How often a socket was ready at once since all were asked.
+    /// How often a socket was ready at once since the last `epoll_wait`.
     turns: Cell<u32>,
     /// Tasks that gave way.
     giving_way: RefCell<Vec<Waker>>,
@@ -345,18 +345,18 @@ struct Bell {
     state: AtomicU8,
 }
 
-/// The thread runs, and has not been asked to go on.
+/// The thread runs, and the bell has not rung.
 const RUNS: u8 = 0;
-/// It waits: only now is a system call needed to wake it.
+/// It waits: only in this state does waking it need a system call.
 const WAITS: u8 = 1;
-/// It was asked to go on.
+/// The bell has rung.
 const CALLED: u8 = 2;
 
 impl Driver {
     fn new() -> io::Result<Driver> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        // Never read: each time that it counts up is a change.
+        // Never read: every increment is an edge.
         epoll::add(&epoll, &event, BELL, EventFlags::IN | EventFlags::ET)?;
         let bell = Arc::new(Bell { event, state: AtomicU8::new(RUNS) });
         Ok(Driver {
@@ -368,8 +368,8 @@ impl Driver {
         })
     }
 
-    /// Whether a task may use a socket that is ready now. Where the other side always has more, it
-    /// would otherwise keep the thread from all other tasks, and from the time.
+    /// Returns true if a task may use a socket that is ready now. A peer that always has more data
+    /// would otherwise starve all other tasks and timers.
     fn takes_turn(&self, waker: &Waker) -> bool {
         let turns = self.turns.get() + 1;
         let is_in_turn = turns < SOCKET_TURNS_MAX;
@@ -412,7 +412,7 @@ impl Driver {
 
     /// Waits for a change, the bell, or the end of `span`, and tells those who wait.
     fn wait(&self, span: Option<Duration>) {
-        // Asked in the meantime: only what has happened already is told.
+        // The bell rang in the meantime: do not wait.
         let is_called = self.bell.state.swap(WAITS, Ordering::SeqCst) == CALLED;
         self.turns.set(0);
         let giving_way = self.giving_way.take();
@@ -456,7 +456,7 @@ pub(super) fn bell() -> Waker {
     DRIVER.with(|driver| Waker::from(Arc::clone(&driver.bell)))
 }
 
-/// What rang until now is about to be done.
+/// Resets the bell: the work it rang for is about to be done.
 pub(super) fn answer_bell() {
     DRIVER.with(|driver| driver.bell.state.store(RUNS, Ordering::SeqCst));
 }
@@ -467,7 +467,7 @@ pub(super) fn wait(span: Option<Duration>) {
 }
 
 const BELL: EventData = EventData::new_u64(u64::MAX);
-/// Further ones are told by the next wait.
+/// Further ones come with the next wait.
 const EVENTS_AT_ONCE: usize = 16;
 /// Longer waits are cut: epoll counts milliseconds in 31 bits.
 const DAY_SECONDS: u64 = 24 * 3600;

@@ -183,7 +183,7 @@ impl Span {
     }
 }
 
-/// Joins the neighbours that lie closest together, until there are no more than `max`, which is not 0.
+/// Joins the closest neighbours until there are at most `max`, which is not 0.
 pub(super) fn join_closest<T>(
     list: &mut Vec<T>,
     max: usize,

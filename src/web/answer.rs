@@ -106,8 +106,8 @@ impl Answer {
         Answer::of_json(status, error.to_string().into_bytes())
     }
 
-    /// A reply without an end. The header fields tell proxies to pass it on at once: nginx buffers
-    /// otherwise, and others buffer what they may compress (RFC 9111 §5.2.2.6).
+    /// An endless reply. Its header fields tell proxies to pass it on at once: otherwise nginx
+    /// buffers it, and others buffer what they may compress (RFC 9111 §5.2.2.6).
     pub fn endless(kind: &'static str, source: Box<dyn Source>) -> Answer {
         Answer::new(200, Body::Stream { kind, source })
             .with("Cache-Control", "no-store, no-transform")

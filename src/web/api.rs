@@ -49,7 +49,7 @@ struct List {
     codecs: Vec<String>,
     /// The `before` or `after` of the next page.
     next: Option<u32>,
-    /// Another one if the list may be of another card.
+    /// Changes if the list may be of another card.
     epoch: String,
     /// The camera's label; `None` if it is not configured.
     label: Option<String>,
@@ -60,7 +60,7 @@ struct List {
 }
 
 struct Row {
-    /// Where it lies.
+    /// The folder it is in.
     folder: CameraId,
     entry: Entry,
     gap_before_ms: u32,
@@ -261,7 +261,7 @@ impl Query {
     }
 
     /// Lists oldest first, up to the first recording that is still being written or read, or whose
-    /// time may still be corrected: whoever copies what is listed needs no recording twice.
+    /// time may still be corrected: a client that copies the listed ones needs none twice.
     fn list_after(&self, owner: Owner, catalog: &Catalog, is_clock_trusted: bool, list: &mut List) {
         let after = self.after.unwrap_or(-1).max(-1);
         let newest_first = || {

@@ -10,7 +10,7 @@ pub(super) struct Asset {
     /// Its path without the leading `/`; empty for the page itself.
     name: &'static str,
     kind: &'static str,
-    /// Of its content: its entity tag, and the `v` of its address in the page.
+    /// The hash of its content: its entity tag, and the `v` of its address in the page.
     hash: &'static str,
     gzipped: &'static [u8],
 }
@@ -35,16 +35,16 @@ pub(super) fn answer(head: &Head<'_>, name: &str) -> Answer {
             let body = Body::Bytes { kind: asset.kind, bytes: asset.gzipped.into() };
             Answer::new(200, body).with("Content-Encoding", "gzip")
         }
-        // A check whether the page is there (wget --spider).
+        // Checks that the page exists (wget --spider).
         (false, false) if name.is_empty() => {
             let body = Body::Bytes { kind: "text/html; charset=utf-8", bytes: PLAIN_PAGE.into() };
             return Answer::new(200, body).with("Vary", "Accept-Encoding");
         }
         (false, false) => return Answer::error(406, "this is only available with gzip encoding"),
     };
-    // What is asked for by its hash never changes (RFC 8246).
+    // A file requested by its hash never changes (RFC 8246).
     let is_named = head.parameter("v") == Some(asset.hash);
-    // What the page waits for beside its script: the table of the reader's language.
+    // The page waits for its script and for the table of the reader's language.
     let language = head.field("accept-language").and_then(|list| list.get(..2));
     let table = language.filter(|_| name.is_empty()).and_then(|it| find(&format!("{it}.json")));
     let answer = match table {
@@ -70,7 +70,8 @@ mod tests {
 
     #[test]
     fn the_page_has_at_most_60_kilobytes() {
-        // All languages, of which a browser fetches one; the description of the API is no part of it.
+        // Includes all languages, of which a browser fetches one, but not the description of the
+        // API.
         let page = ASSETS.iter().filter(|asset| asset.name != "api/openapi.json");
         let bytes: usize = page.map(|asset| asset.gzipped.len()).sum();
         assert!(bytes <= 60_000, "{bytes}");

@@ -46,7 +46,7 @@ struct SegmentFile {
     name: Name,
     start: WallTime,
     bytes: u64,
-    /// Not by the index alone.
+    /// It is known from the file, not only from the index.
     is_sure: bool,
 }
 
@@ -283,7 +283,7 @@ impl Files {
         file.read(id, path, buffer, at)
     }
 
-    /// Queues those for a check that only the index speaks of.
+    /// Queues a check of those known only from the index.
     fn look_at(&self, catalog: &mut Catalog) {
         for file in self.files.iter().filter(|file| !file.is_sure) {
             if let Some((id, _)) = self.folders.get(file.folder) {

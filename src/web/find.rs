@@ -31,7 +31,7 @@ impl Web {
     }
 }
 
-/// The status and what there is to say.
+/// Returns the status and the reply.
 fn answer(question: &Value) -> (u16, String) {
     let text = |name: &str| {
         let text = question.get(name)?.as_str()?;

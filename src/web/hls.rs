@@ -1,7 +1,7 @@
-//! HLS: a camera's name and a span in, a playlist of its recordings out, and these as it names
-//! them.
+//! HLS: a camera's name and a span in, a playlist of its recordings out; then the recordings named
+//! in it.
 //!
-//! `hls` makes the text and moves the times; here are the files they come from.
+//! `hls` makes the text and moves the times; this module handles the files and HTTP.
 
 use super::{
     Web,
@@ -112,8 +112,8 @@ impl Web {
         Ok(found)
     }
 
-    /// Looks into those recordings whose heads must be known, one at a time, so that other readers
-    /// have their turns. What cannot be read is left out.
+    /// Reads the heads that must be known, one at a time, so that other readers get their turns.
+    /// Unreadable recordings are left out.
     async fn fill(
         &self,
         mut playlist: Playlist,
@@ -178,7 +178,7 @@ impl Web {
         }
     }
 
-    /// A recording to which nothing is added any more.
+    /// Finds a recording that is closed.
     fn closed(&self, camera: &str, file: &str, kind: &str) -> Option<(Recording, Entry)> {
         let found = number_asked_for(file, kind).and_then(|number| self.find(camera, number));
         found.filter(|(_, entry)| is_closed(entry))
@@ -205,7 +205,7 @@ impl Found {
             self.folders.push(folder.directory.clone());
         }
         let recording = hls::Recording {
-            // What is listed has one.
+            // A listed recording has a number.
             number: entry.address().unwrap_or_default(),
             start: entry.start,
             duration_ms: entry.duration_ms,
@@ -227,10 +227,10 @@ impl Maker for Playlist {
     }
 }
 
-/// What tells a recording's init segment from others, and its index.
+/// A hash of a recording's init segment, and its index.
 type Seen = (Option<u64>, Option<Subsegments>);
 
-/// `None` where it is gone, or has no fragments.
+/// Returns `None` if it is gone or has no fragments.
 fn look(path: &Path, recording: &hls::Recording, grain: Grain) -> Option<Seen> {
     let file = open(path).ok()?;
     let length = file.metadata().ok()?.len();

@@ -111,11 +111,11 @@ impl Stream {
 
 /// Bounds what the kernel keeps for a client, and how long.
 pub(crate) fn bound(socket: &TcpStream) {
-    // Left alone it grows to megabytes.
+    // Without a limit it grows to megabytes.
     let bytes = limits::WEB_SEND_BUFFER_BYTES;
     let _ = rustix::net::sockopt::set_socket_send_buffer_size(socket, bytes);
     let _ = socket.set_nodelay(true);
-    // Counted by the kernel too: what it finds room for is not yet taken by the client.
+    // The kernel has to enforce this: what it buffers has not been accepted by the client yet.
     let patience = u32::try_from(limits::WEB_WRITE_TIMEOUT.as_millis()).unwrap_or(0);
     let _ = rustix::net::sockopt::set_tcp_user_timeout(socket, patience);
 }
@@ -170,11 +170,11 @@ impl Link {
         };
     }
 
-    /// Whether the client will take no answer any more, or says that it sends nothing more.
+    /// Returns true if the client accepts no more data, or has ended its own.
     pub fn is_hung_up(&self) -> bool {
         let poll = |fd: &dyn AsFd| {
             let mut fds = [PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::RDHUP)];
-            // With no time to wait; what cannot be asked is there.
+            // Does not wait; on an error the client counts as present.
             rustix::event::poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
         };
         match &self.stream {

@@ -51,7 +51,7 @@ enum Told {
 }
 
 impl Live {
-    /// `with_sound`: where the camera sends sound, and it is taken (`audio = true`).
+    /// `with_sound`: with the camera's sound, if it sends some and `audio = true`.
     pub fn new(daemon: &Rc<Daemon>, station: Rc<Station>, form: Form, with_sound: bool) -> Live {
         Live {
             daemon: Rc::clone(daemon),
@@ -109,7 +109,7 @@ impl Live {
             && self.fits_sound(intake)
     }
 
-    /// A file keeps the sound that it began with.
+    /// Returns true if the sound still fits: a file keeps the sound it began with.
     fn fits_sound(&self, intake: &Intake) -> bool {
         self.form == Form::File || self.packer.sound.as_ref().is_none_or(|it| it.fits(intake))
     }

@@ -37,7 +37,7 @@ use std::{fs::File, io, ops::Range, os::unix::fs::FileExt as _, path::PathBuf, r
 pub(super) struct Extent {
     web: Rc<Web>,
     recording: Recording,
-    /// Of the file; of its fragments where their times are moved.
+    /// Bytes of the file, or of its fragments if their times are moved.
     range: Range<u64>,
     shift: Option<(Arc<Shift>, u64)>,
     so_far: Option<SoFar>,
@@ -123,7 +123,7 @@ impl Web {
         }
     }
 
-    /// What is asked for of `length` bytes, which `etag` names.
+    /// Returns the requested part of a file of `length` bytes with that `etag`.
     pub(super) fn hand_out_file(
         self: &Rc<Self>,
         head: &Head<'_>,
@@ -169,8 +169,8 @@ impl Web {
             .with("Cache-Control", "private, no-cache")
     }
 
-    /// Adds what the file's bytes give now, read for this alone: a sum made while recording would
-    /// cost the board more than all the rest of recording does (RFC 9530 §3, §4).
+    /// Adds the digest of the file, read for this alone: hashing while recording would cost the
+    /// board more than all the rest of recording (RFC 9530 §3, §4).
     async fn with_digest(
         &self,
         wanted: &str,

@@ -93,7 +93,7 @@ impl Web {
         verdict
     }
 
-    /// Keeps a password until its turn has come, while its client is there.
+    /// Keeps a password until its turn has come or its client is gone.
     async fn hold(self: &Rc<Self>, held: Held, link: Option<&Link>) -> Result<Verdict, Refusal> {
         let occupy = |with| link.inspect(|it| it.occupy(with));
         occupy(Occupation::Turn);

@@ -26,7 +26,7 @@ pub(super) struct Sound {
 }
 
 impl Sound {
-    /// Returns true if the head announces what comes now.
+    /// Returns true if the head announces the present sound.
     pub fn fits(&self, intake: &Intake) -> bool {
         self.format.as_deref() == self.coming(intake).map(|it| &**it)
     }
@@ -40,7 +40,7 @@ impl Sound {
         self.format.as_deref()
     }
 
-    /// Goes on with what is heard from this key frame on.
+    /// Continues with the sound from this key frame on.
     pub fn go_on_with(&mut self, intake: &Intake, key: &Frame, shift: Ticks) {
         let (Some(format), Some(ring)) = (&self.format, &intake.ring.audio) else { return };
         self.run = key.run;
@@ -75,8 +75,8 @@ impl Sound {
         }
     }
 
-    /// The format of what comes beside the newest picture, and not much later: a browser plays
-    /// nothing at all while one of two tracks is missing.
+    /// Returns the format of the present sound, unless it is much later than the newest picture: a
+    /// browser plays nothing while one of two tracks is missing.
     fn coming<'a>(&self, intake: &'a Intake) -> Option<&'a Arc<AudioFormat>> {
         let (newest, _) = intake.ring.get(intake.ring.numbers().end.checked_sub(1)?)?;
         let sound = intake.ring.audio.as_ref()?.newest(newest.run)?;
@@ -87,13 +87,13 @@ impl Sound {
     }
 }
 
-/// The name of the sound that comes, whether browsers play it live or not.
+/// The name of the present sound, whether browsers play it live or not.
 pub(super) fn name(intake: &Intake) -> Option<&'static str> {
     let (newest, _) = intake.ring.get(intake.ring.numbers().end.checked_sub(1)?)?;
     Some(intake.ring.audio.as_ref()?.newest(newest.run)?.format.name())
 }
 
-/// Sound that is later than this, behind the newest picture, has stopped …
+/// Sound this far behind the newest picture has stopped …
 const LATE_MAX: Ticks = Ticks::from_seconds(2);
-/// … and begins again when it is as near as this.
+/// … and continues when it is this near.
 const LATE_AT_FIRST_MAX: Ticks = Ticks::from_seconds(1);

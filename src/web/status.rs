@@ -53,7 +53,7 @@ struct StorageStatus {
     path: Option<String>,
     free_bytes: Option<u64>,
     total_bytes: Option<u64>,
-    /// Of our recordings, as far as their heads have been read.
+    /// Size of our recordings, as far as their heads have been read.
     bytes: u64,
     segments: usize,
     oldest_ms: Option<i64>,
@@ -110,7 +110,7 @@ struct CameraStatus {
     kbit_s: u64,
     recording: bool,
     recording_wanted: bool,
-    /// Only what happens is recorded, and nothing does.
+    /// It records only events, and there is none.
     waits_for_event: bool,
     marks: MarksStatus,
     segment: Option<u32>,
@@ -118,7 +118,7 @@ struct CameraStatus {
     segment_ms: Option<u32>,
     segments: usize,
     kept_segments: usize,
-    /// Bytes of kept ones.
+    /// Bytes of kept recordings.
     kept_bytes: u64,
     /// Bytes of recordings reduced to their key frames.
     thinned_bytes: u64,
@@ -142,7 +142,7 @@ struct MarksStatus {
     made: u64,
     /// Because there were too many.
     refused: u64,
-    /// Something goes on.
+    /// An event is going on.
     going_on: bool,
 }
 
@@ -165,7 +165,7 @@ struct Losses {
     malformed: u64,
     undecodable: u64,
     too_large: u64,
-    /// Frames of too many too short files.
+    /// Frames dropped because the camera caused too many short files.
     too_short: u64,
     /// Packets and frames of sound, for any reason.
     audio: u64,

@@ -59,7 +59,7 @@ struct Timeline<'a> {
     marks_merged: bool,
 }
 
-/// Start, end and kind; of marks that are joined their number.
+/// Start, end and kind; if several marks are joined, also their number.
 #[derive(Clone, Serialize)]
 #[serde(untagged)]
 enum MarkSpan {
@@ -234,7 +234,7 @@ impl Web {
 }
 
 impl Timeline<'_> {
-    /// Adds as many marks as the answer has room for, and a few where it has none.
+    /// Adds as many marks as the reply has room for, but always a few.
     fn add_marks(&mut self, rows: Rows, bytes_max: usize) {
         let length = serde_json::to_vec(self).map_or(0, |text| text.len());
         let room = bytes_max.saturating_sub(length + MARKS_MERGED_BYTES);
@@ -286,9 +286,10 @@ fn no_such_camera() -> Answer {
 
 const BACKWARDS: &str = "from, to: the span ends before it begins";
 const MILLIS_PER_DAY: i64 = 86_400_000;
-/// The kind of marks of several kinds that are joined.
+/// The kind of joined marks of several kinds.
 const SEVERAL: &str = "several";
-/// Of one mark in the answer, with a long kind; of one time of watching; and of the word that there are more.
+/// Bytes of one mark in the reply, with a long kind; of one time of watching; and of the note that
+/// there are more.
 const MARK_SPAN_BYTES: usize = 56;
 const WATCHED_BYTES: usize = 30;
 const MARKS_MERGED_BYTES: usize = 20;

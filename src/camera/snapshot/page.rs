@@ -97,7 +97,7 @@ impl Page {
 /// Sends a request over a new connection, and reads its answer into `response`. Cancel-safe.
 ///
 /// # Errors
-/// The connection failed, or the answer is none.
+/// The connection failed, or the camera sent no valid answer.
 pub async fn ask(
     connector: &mut Connector,
     question: &str,

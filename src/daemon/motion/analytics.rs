@@ -23,7 +23,7 @@ use crate::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::{net::TcpStream, rc::Rc};
 
-/// The detectors of the board that has the camera.
+/// The detectors of the camera's board.
 ///
 /// *Cost*: one connection and a message of it.
 pub(super) struct Analytics {
@@ -33,7 +33,7 @@ pub(super) struct Analytics {
 
 impl Analytics {
     pub fn new(camera: &config::Camera, seed: u64) -> Analytics {
-        // Where the JPEG is, if that is said: it may be another port.
+        // The host and port of the JPEG, if configured: the port may be another one.
         let target = match &camera.snapshot {
             config::Snapshot::Url(url) => {
                 let target = url.target();
@@ -54,7 +54,7 @@ impl Analytics {
         }
     }
 
-    /// Listens until it cannot any more; returns why.
+    /// Listens until that fails; returns why.
     async fn listen(
         &self,
         way: &mut (Connector, Authenticator),
@@ -139,7 +139,7 @@ async fn read(socket: &mut Async<TcpStream>, bytes: &mut [u8]) -> Result<usize, 
     }
 }
 
-/// Takes what a detector says.
+/// Processes a detector's message.
 fn take(text: &[u8], watch: &Watch, daemon: &Rc<Daemon>) {
     watch.watches(daemon);
     let Ok(said) = serde_json::from_slice::<serde_json::Value>(text) else { return };

@@ -1,5 +1,5 @@
-//! Listens to a camera's own detectors, over ONVIF: in the metadata track of its RTSP session, or
-//! where that says nothing, by a subscription.
+//! Listens to a camera's own detectors over ONVIF: in the metadata track of its RTSP session, or by
+//! a subscription if that track is silent.
 //!
 //! Spec: ONVIF Streaming §5.2, Core §9.
 
@@ -30,10 +30,10 @@ pub(super) struct Onvif {
     target: Target,
     course: RefCell<Course>,
     pull: RefCell<Pull>,
-    /// The metadata track of this session told something.
+    /// The metadata track of this session has reported something.
     is_track_heard: Cell<bool>,
     is_subscribed: Cell<bool>,
-    /// Why it cannot be; `None` while that is not known.
+    /// Why it fails; `None` while that is not known.
     reason: Cell<Option<&'static str>>,
 }
 
@@ -42,7 +42,7 @@ impl Onvif {
         let target = camera.url.0.clone();
         let mut ports = PORTS.to_vec();
         if let config::Snapshot::Url(url) = &camera.snapshot {
-            // Where it has a page, it has its services.
+            // A camera's services are usually where its page is.
             ports.insert(0, url.target().port());
         }
         Onvif {
@@ -59,7 +59,7 @@ impl Onvif {
         future::or(self.go_on(watch, daemon), self.subscribe(watch, daemon)).await;
     }
 
-    /// Says again what goes on, as long as the camera is listened to.
+    /// Repeats what goes on while the camera can be heard.
     async fn go_on(&self, watch: &Watch, daemon: &Rc<Daemon>) {
         loop {
             runtime::sleep(limits::NOTICE_INTERVAL).await;
@@ -93,7 +93,7 @@ impl Onvif {
                         self.is_subscribed.set(true);
                         self.reason.set(None);
                         self.hear(&notices, watch, daemon);
-                        // Cameras that do not wait for something to say are asked no more often.
+                        // Some cameras answer at once instead of waiting for news.
                         runtime::sleep_until(asked + limits::PULL_INTERVAL_MIN).await;
                         continue;
                     }
@@ -123,14 +123,14 @@ impl Onvif {
         let question = soap::post(&place.path, target.authority(), authorization, envelope);
         let mut connector = Connector::new(&target);
         let response = Response::document(limits::METADATA_BYTES_MAX);
-        // On the heap: it is seldom more than a timer.
+        // On the heap: most of the time only a timer is needed.
         let answer = Box::pin(ask(&mut connector, &question, response));
         let response = runtime::timeout(*patience, answer).await?.ok()?;
         let (status, challenges) = (response.status, response.challenges.clone());
         Some(Reply { status, challenges, document: response.into_body() })
     }
 
-    /// Takes what the metadata track said.
+    /// Processes notices of the metadata track.
     pub fn hear_track(&self, notices: &[Notice], watch: &Watch, daemon: &Rc<Daemon>) {
         self.is_track_heard.set(true);
         self.hear(notices, watch, daemon);

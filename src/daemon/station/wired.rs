@@ -1,4 +1,4 @@
-//! A station and the daemon that hands its work to the card, as its camera's driver sees them.
+//! A station with its daemon, as seen by the camera's driver.
 
 use super::Station;
 use crate::{
@@ -41,7 +41,7 @@ impl Observer for Wired {
             return self.daemon.changed.notify();
         }
         let text = match (camera.state(), camera.last_error()) {
-            // Between two attempts it is still the same trouble.
+            // The trouble remains between two attempts.
             (State::Connecting, _) => return self.daemon.changed.notify(),
             (State::Live, _) => camera.trouble().unwrap_or_else(|| "live".to_owned()),
             (State::Off, _) => "off".to_owned(),

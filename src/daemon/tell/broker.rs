@@ -1,8 +1,8 @@
 //! Tells an MQTT server the state of everything, and obeys what it passes on.
 //!
-//! States are not queued: what is said is the difference between what is so and what was said last, so
-//! memory is bounded however much happens and however long the server is away. Marks are sent one at a
-//! time and sent again until the server has them, as far back as the history goes.
+//! States are not queued: only the difference from what was last published is sent, so memory is
+//! bounded however much happens and however long the server is away. Marks are sent one at a time
+//! and repeated until the server has them, as far back as the history goes.
 
 use super::{
     super::{Daemon, wishes::Wish},
@@ -21,7 +21,7 @@ use crate::{
 use smol::future;
 use std::{io, net::TcpStream, rc::Rc, time::Instant};
 
-/// What was told, over all connections.
+/// What was published, over all connections.
 struct Teller {
     daemon: Rc<Daemon>,
     home: Home,
@@ -29,11 +29,11 @@ struct Teller {
     /// Cameras that Home Assistant knows, and those that it is to forget.
     cameras: Vec<Camera>,
     gone: Vec<String>,
-    /// Topics and what was last said there, over this connection.
+    /// Topics with the last value published over this connection.
     states: Vec<(String, String)>,
     /// The subscriptions of this connection are still to be made.
     is_new: bool,
-    /// The server let us in the last time, and closed the connection soon.
+    /// The server accepted the last connection, but soon closed it.
     was_cut: bool,
     /// Where users find our page, as part of the announcement.
     page: String,
@@ -135,7 +135,7 @@ impl Teller {
         }
     }
 
-    /// Why the server may have ended the connection. One that reads no further resets it.
+    /// Why the server may have ended the connection. A server that stops reading resets it.
     fn cut(&mut self, client: &Client, began: Instant, error: Option<io::Error>) -> String {
         let is_early = client.is_open() && runtime::now() < began + limits::MQTT_STEADY;
         if is_early && std::mem::replace(&mut self.was_cut, true) {
@@ -147,7 +147,7 @@ impl Teller {
         error.map_or_else(|| "it closed the connection".into(), |error| error.to_string())
     }
 
-    /// Forgets what was told: over a new connection everything is.
+    /// Forgets what was published: a new connection starts with everything.
     fn begin(&mut self, socket: &Async<TcpStream>) {
         self.states.clear();
         self.is_new = true;
@@ -168,7 +168,7 @@ impl Teller {
                 log::warn!("mqtt: the server denies a subscription: allow us to read our topic")
             }
             Event::Message { topic, payload: b"online", .. } if topic == self.home.birth() => {
-                // Home Assistant has started, and wants to know everything.
+                // Home Assistant has started and needs everything.
                 self.states.clear();
             }
             Event::Message { topic, payload, retained } => {
@@ -192,7 +192,8 @@ impl Teller {
         }
     }
 
-    /// The server keeps states of this camera, which may have been removed while one of us was away.
+    /// Handles a retained state of a camera, which may have been removed while we were not
+    /// connected.
     fn find_gone(&mut self, name: &str) {
         let is_known = self.cameras.iter().any(|camera| camera.name == name)
             || self.gone.iter().any(|gone| gone == name);
@@ -202,7 +203,7 @@ impl Teller {
         }
     }
 
-    /// Says what is new; returns when to look again if nothing changes.
+    /// Publishes what is new; returns when to look again if nothing changes.
     fn tell(&mut self, client: &mut Client, now: Instant) -> Instant {
         if std::mem::take(&mut self.is_new) {
             let home = &self.home;
@@ -279,7 +280,7 @@ impl Teller {
         let is_well = matches!(*card, CardState::Ok | CardState::Released);
         states.push((self.home.topic("card", "problem"), on_off(!is_well)));
         states.push((self.home.topic("card", "state"), card.name().to_owned()));
-        // The last one: whoever sees it finds all others.
+        // Last: a client that sees it finds all the others.
         states.push((self.home.status(), "online".to_owned()));
         for state in &states {
             if !self.states.contains(state) {
@@ -294,7 +295,7 @@ impl Teller {
         self.states = states;
     }
 
-    /// Has a picture made of what begins, where the camera has one at hand.
+    /// Requests a picture of a beginning event, if the camera can provide one cheaply.
     fn ask_for_picture(&self, camera: &str) {
         let stations = self.daemon.stations.borrow();
         let mut stations = stations.iter().filter(|it| it.snapshots.are_cheap());
@@ -307,7 +308,7 @@ impl Teller {
         }
     }
 
-    /// Sends a picture that is there and new, one at a time.
+    /// Sends one new picture at a time.
     fn show_a_picture(&mut self, client: &mut Client) {
         for station in self.daemon.stations.borrow().iter() {
             let topic = self.home.topic(&station.camera.name, "picture");
@@ -323,7 +324,7 @@ impl Teller {
             client.publish(&topic, &picture.jpeg, Retain::Yes);
             match before {
                 Some((_, last)) => *last = taken,
-                // Cameras that are gone are forgotten some time.
+                // Cameras that are gone are forgotten eventually.
                 None => {
                     self.pictures.truncate(limits::CAMERAS_MAX);
                     self.pictures.push((topic, taken));

@@ -1,4 +1,4 @@
-//! What is said over MQTT: topics, commands, and the device that Home Assistant discovers.
+//! What is published over MQTT: topics, commands, and the device that Home Assistant discovers.
 //!
 //! ```text
 //! TOPIC/status                      online, offline (the will)
@@ -46,34 +46,35 @@ impl Home {
         self.topic.replace('/', "_")
     }
 
-    /// Where something is said: of the card, or of a camera.
+    /// The topic of a state of the card or of a camera.
     pub fn topic(&self, of: &str, what: &str) -> String {
         [&*self.topic, "/", of, "/", what].concat()
     }
 
-    /// Where it is said whether we are there.
+    /// The topic that tells whether we are connected.
     pub fn status(&self) -> String {
         [&*self.topic, "/status"].concat()
     }
 
-    /// Where commands come from.
+    /// The topic filter of commands.
     pub fn commands(&self) -> String {
         self.topic("+", "recording/set")
     }
 
-    /// Where the server keeps, for each camera that there ever was, whether it is recorded.
+    /// The topic filter under which the server retains whether each camera is recorded, including
+    /// removed ones.
     pub fn recordings(&self) -> String {
         self.topic("+", "recording")
     }
 
-    /// The camera of such a topic; anybody may have said something there.
+    /// Returns the camera of such a topic, which any client may have published to.
     pub fn recorded<'a>(&self, topic: &'a str) -> Option<&'a str> {
         let camera = topic.strip_prefix(&self.topic)?.strip_prefix('/')?;
         let name = camera.strip_suffix("/recording")?;
         CameraName::is_valid(name).then_some(name)
     }
 
-    /// Says `online` when Home Assistant has started.
+    /// The topic on which Home Assistant publishes `online` when it has started.
     pub fn birth(&self) -> String {
         [&*self.discovery, "/status"].concat()
     }
@@ -122,10 +123,10 @@ impl Home {
     }
 }
 
-/// What is kept of a camera by the server.
+/// The states of a camera that the server retains.
 pub(super) const KEPT: [&str; 5] = ["recording", "motion", "online", "days", "picture"];
 
-/// The address of the first network card that is there, in hexadecimal digits.
+/// The address of the first network card, in hexadecimal digits.
 fn address(folder: &str) -> String {
     for card in ["/eth0", "/wlan0", "/end0", "/usb0"] {
         if let Ok(address) = fs::read_to_string([folder, card, "/address"].concat()) {

@@ -1,4 +1,4 @@
-//! What is told of one thing that happened: names and values, as JSON, as environment variables, and in
+//! The description of one event: names and values, as JSON, as environment variables, and in
 //! arguments.
 
 use crate::{
@@ -73,7 +73,7 @@ impl News {
         self.0.iter().map(move |(name, value)| (*name, text(value)))
     }
 
-    /// An argument with each `{name}` replaced by the value. What a value holds is not replaced again.
+    /// Returns an argument with each `{name}` replaced by its value; braces within a value stay.
     pub fn filled(&self, argument: &str) -> String {
         let mut out = String::new();
         let mut rest = argument;

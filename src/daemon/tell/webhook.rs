@@ -41,7 +41,7 @@ pub(super) async fn run(daemon: Rc<Daemon>, target: Target, mut listener: Listen
 fn request(target: &Target, body: &str) -> String {
     let path = target.origin_form();
     let mut authenticator = Authenticator::new(target.credentials().cloned(), 0);
-    // As if it had been asked for.
+    // As if the server had asked for it.
     authenticator.challenged(&mut ["Basic realm=\"\""].into_iter());
     let authorization = authenticator.authorization("POST", &path);
     let fields = [

@@ -8,7 +8,8 @@ use super::JpegError;
 pub(super) struct Huffman {
     /// For the next bits: the length of their code and what it stands for; 0 if the code is longer.
     fast: [u16; 1 << FAST_BITS],
-    /// For each length, the first code behind it, in 16 bits, and by how much its place differs.
+    /// For each length: the first longer code, in 16 bits, and the difference between code and
+    /// index.
     ends: [(u32, i32); 17],
     symbols: Vec<u8>,
 }
@@ -19,7 +20,7 @@ pub(super) struct Bits<'a> {
     /// The next bits, from the top.
     window: u32,
     count: u8,
-    /// Of these, so many stand for data behind the end.
+    /// How many of these lie beyond the end of the data.
     padding: u8,
 }
 
@@ -61,7 +62,7 @@ impl<'a> Bits<'a> {
         Bits { rest, window: 0, count: 0, padding: 0 }
     }
 
-    /// Reads a block; returns by how much its first coefficient differs from the one before.
+    /// Reads a block; returns the difference of its first coefficient from the previous block's.
     pub fn block(&mut self, dc: &Huffman, ac: Option<&Huffman>) -> Result<i32, JpegError> {
         let (length, size) = self.symbol(dc)?;
         self.take(length)?;
@@ -71,7 +72,7 @@ impl<'a> Bits<'a> {
         while next < 64 {
             let (length, symbol) = self.symbol(ac)?;
             let (run, size) = (symbol >> 4, symbol & 15);
-            // The coefficient goes with its code.
+            // Takes code and coefficient at once.
             self.take(length + size)?;
             match (run, size) {
                 (..15, 0) => break,
@@ -81,7 +82,8 @@ impl<'a> Bits<'a> {
         Ok(difference)
     }
 
-    /// What is next, and the length of its code, which is not taken yet. Behind it are 15 bits at least.
+    /// Returns the next symbol and the length of its code, which is not taken yet. At least 15 bits
+    /// follow it.
     #[inline(always)]
     fn symbol(&mut self, codes: &Huffman) -> Result<(u8, u8), JpegError> {
         self.need(WINDOW_BITS);
@@ -147,7 +149,7 @@ impl<'a> Bits<'a> {
         if self.count < self.padding { Err(JpegError::Broken) } else { Ok(()) }
     }
 
-    /// Passes a restart marker (T.81 §E.2.4).
+    /// Skips a restart marker (T.81 §E.2.4).
     pub fn pass_restart(&mut self) -> Result<(), JpegError> {
         let Some([0xff, 0xd0..=0xd7]) = self.rest.first_chunk() else {
             return Err(JpegError::Broken);
@@ -157,7 +159,8 @@ impl<'a> Bits<'a> {
     }
 }
 
-/// Codes up to this length are looked up at once: nearly all.
+/// Codes up to this length, nearly all, are found by one lookup.
 const FAST_BITS: usize = 9;
-/// Bits that the window has at least when it was filled: for a code that is looked up and the number behind it.
+/// The minimum of bits in a filled window: enough for a code found by lookup and the number after
+/// it.
 const WINDOW_BITS: u8 = 25;

@@ -25,7 +25,7 @@ pub struct Subsegment {
     pub opens_on_key: bool,
 }
 
-/// What a file's index says.
+/// A file's index.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Subsegments {
     pub timescale: u32,
@@ -272,5 +272,5 @@ impl Head {
     }
 }
 
-/// Of one fragment: as many as tracks that anybody writes.
+/// Decode times of one fragment: more than the tracks of any file.
 const DECODE_TIMES_MAX: usize = 16;
