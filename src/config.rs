@@ -218,7 +218,7 @@ impl Config {
 
     /// Checks a text. `file` is only used in errors.
     pub fn parse(text: &str, file: &Path) -> Result<Config, Error> {
-        let wrong = |wrong: toml::Wrong| Error::Wrong {
+        let wrong = |wrong: toml::TomlError| Error::Wrong {
             file: file.to_owned(),
             line: wrong.line(text),
             message: wrong.to_string(),
@@ -227,7 +227,7 @@ impl Config {
         Config::of(&document).map_err(wrong)
     }
 
-    fn of(document: &toml::Node) -> Result<Config, toml::Wrong> {
+    fn of(document: &toml::Node) -> Result<Config, toml::TomlError> {
         let mut config = Config::default();
         config.read(document)?;
         Ok(config)
@@ -287,13 +287,13 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl Camera {
-    fn of(section: &toml::Node) -> Result<Camera, toml::Wrong> {
+    fn of(section: &toml::Node) -> Result<Camera, toml::TomlError> {
         let mut camera = Camera::unset();
         camera.read(section)?;
         for key in ["name", "url"] {
             if section.get(key).is_none() {
                 let message = format!("the key `{key}` is missing");
-                return Err(toml::Wrong::at(section.span.start, message));
+                return Err(toml::TomlError::at(section.span.start, message));
             }
         }
         Ok(camera)

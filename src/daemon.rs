@@ -1,26 +1,26 @@
 //! The daemon: cameras, recorders and the card thread wired together, from start to clean shutdown.
 //!
 //! ```text
-//! daemon.rs    start, signals, taking up a configuration, shutdown
-//! ├─ reload    requests for a reload of the configuration
-//! ├─ station   a camera with its recorder
-//! ├─ absence   why a camera is not recorded
-//! ├─ engine    a camera recorded by FFmpeg
-//! ├─ gate      lets through only what happens
-//! ├─ live      the smaller stream for viewers
-//! ├─ wishes    requests from the page and the command line
-//! ├─ spans     requests about all recordings between two times
-//! ├─ marks     what happens, as sources say
-//! ├─ motion    what moves, as a camera's pictures show
-//! ├─ archived  how far copies to a store have come
-//! ├─ desk      the way to the card thread
-//! ├─ time      what keeps the clock
-//! ├─ watchdog  whether a camera's frames become durable
-//! ├─ events    reports from the card
-//! ├─ history   recent events
-//! ├─ tell      programs and servers that are told what happens
-//! ├─ memory    which cameras were started and stopped by hand, until the next boot
-//! └─ lock      one daemon at a time
+//! daemon.rs      start, signals, taking up a configuration, shutdown
+//! ├─ reload      requests for a reload of the configuration
+//! ├─ station     a camera with its recorder
+//! ├─ absence     why a camera is not recorded
+//! ├─ engine      a camera recorded by FFmpeg
+//! ├─ gate        lets through only what happens
+//! ├─ substream   the smaller stream for viewers
+//! ├─ control     requests from the page and the command line
+//! ├─ spans       requests about all recordings between two times
+//! ├─ marks       what happens, as sources say
+//! ├─ motion      what moves, as a camera's pictures show
+//! ├─ archived    how far copies to a store have come
+//! ├─ desk        the way to the card thread
+//! ├─ time        what keeps the clock
+//! ├─ watchdog    whether a camera's frames become durable
+//! ├─ events      reports from the card
+//! ├─ history     recent events
+//! ├─ tell        programs and servers that are told what happens
+//! ├─ remembered  which cameras were started and stopped by hand, until the next boot
+//! └─ lock        one daemon at a time
 //! ```
 //! Everything here runs on the main thread. Only the shutdown waits for the card, and only for a
 //! bounded time.
@@ -28,37 +28,37 @@
 
 mod absence;
 pub mod archived;
-mod engine;
+mod control;
 mod desk;
+mod engine;
 mod events;
 mod gate;
 pub mod history;
-mod live;
 mod lock;
 mod lookout;
 pub mod marks;
-mod memory;
 mod motion;
 mod reload;
+mod remembered;
 mod signals;
 mod spans;
 mod station;
+mod substream;
 mod tell;
 mod time;
 mod watchdog;
-mod wishes;
 
 pub use lock::{Lock, runtime_path};
 pub use station::{Station, Watching};
 pub use tell::mqtt_names;
 
 use self::{
+    control::Deletion,
     desk::CardDesk,
     history::{History, Kind},
     reload::Reload,
     signals::Signals,
     spans::Spans,
-    wishes::Deletion,
 };
 use crate::{
     clock::{self, Clock},
@@ -279,10 +279,10 @@ impl Daemon {
         }
         let length = config.storage.segment_seconds.get();
         let is_ffmpegs = camera.engine == config::Engine::Ffmpeg;
-        let ffmpeg = is_ffmpegs.then(|| ffmpeg::Engine::new(camera, config, Rc::clone(&self.turn)));
+        let ffmpeg = is_ffmpegs.then(|| ffmpeg::Runner::new(camera, config, Rc::clone(&self.turn)));
         let station = Station::new(id, camera, length, &self.stills, self.life(), ffmpeg);
         station.card_state(&self.card.borrow());
-        let wish = memory::wish(&self.options.socket, camera.name.as_str());
+        let wish = remembered::wish(&self.options.socket, camera.name.as_str());
         if self.options.recording == Recording::AsConfigured
             && wish.unwrap_or(camera.record != config::Record::Off)
         {

@@ -30,9 +30,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Records one camera with FFmpeg. [`Engine::run`] does the work; the other methods control and
+/// Records one camera with FFmpeg. [`Runner::run`] does the work; the other methods control and
 /// show it.
-pub struct Engine {
+pub struct Runner {
     url: config::CameraUrl,
     transport: config::Transport,
     path: PathBuf,
@@ -82,9 +82,9 @@ pub struct Place {
 
 /// The engine's host: passes requests to the card thread and learns of changes.
 pub trait Host {
-    /// Answered by [`Engine::staged`].
+    /// Answered by [`Runner::staged`].
     fn stage(&self);
-    /// FFmpeg has exited; answered by [`Engine::unstaged`].
+    /// FFmpeg has exited; answered by [`Runner::unstaged`].
     fn unstage(&self);
     fn state_changed(&self);
 }
@@ -105,9 +105,9 @@ enum Ending {
     Stalled(Duration),
 }
 
-impl Engine {
-    pub fn new(camera: &config::Camera, config: &config::Config, turn: Rc<Turn>) -> Engine {
-        Engine {
+impl Runner {
+    pub fn new(camera: &config::Camera, config: &config::Config, turn: Rc<Turn>) -> Runner {
+        Runner {
             url: camera.url.clone(),
             transport: camera.transport,
             path: config.ffmpeg.path.clone(),
@@ -135,7 +135,7 @@ impl Engine {
         self.orders.borrow().is_wanted
     }
 
-    /// Ends [`Engine::run`].
+    /// Ends [`Runner::run`].
     pub fn stop(&self) {
         self.orders.borrow_mut().is_stopped = true;
         self.changed.notify();
@@ -206,7 +206,7 @@ impl Engine {
     }
 
     /// Keeps FFmpeg recording while recording is on and the card accepts it, until
-    /// [`Engine::stop`]. The state is shown as that of `camera`. To be called once.
+    /// [`Runner::stop`]. The state is shown as that of `camera`. To be called once.
     pub async fn run(&self, camera: &Camera, host: &dyn Host) {
         let mut pause = limits::FFMPEG_RETRY_INTERVAL_MIN;
         while !self.orders.borrow().is_stopped {

@@ -36,7 +36,7 @@ use std::{
 
 /// How to connect.
 #[derive(Clone, Copy, Debug)]
-pub struct Manner {
+pub struct ConnectOptions {
     pub over: LowerTransport,
     pub tracks: Tracks,
     pub metadata: Metadata,
@@ -53,7 +53,7 @@ pub struct Manner {
 pub struct Connection {
     socket: Async<TcpStream>,
     session: Session,
-    manner: Manner,
+    options: ConnectOptions,
     /// The UDP ports, a pair for each track.
     ports: Vec<Ports>,
     /// Buffer for datagrams.
@@ -93,21 +93,21 @@ impl Connection {
     pub fn new(
         socket: Async<TcpStream>,
         target: &Target,
-        manner: Manner,
+        how: ConnectOptions,
         authenticator: Option<Box<Authenticator>>,
     ) -> Result<Connection, Error> {
         let now = runtime::now();
-        let Manner { tracks, metadata, greeting, reply: reply_timeout, .. } = manner;
+        let ConnectOptions { tracks, metadata, greeting, reply: reply_timeout, .. } = how;
         let mut options = Options {
             tracks,
             metadata,
             greeting,
             reply_timeout,
             authenticator,
-            ..Options::new(manner.seed)
+            ..Options::new(how.seed)
         };
         let mut ports = Vec::new();
-        if manner.over == LowerTransport::Udp {
+        if how.over == LowerTransport::Udp {
             let mut rtp_ports = [0; limits::TRACKS_MAX];
             let count = tracks.count() + usize::from(metadata == Metadata::IfOffered);
             for rtp_port in rtp_ports.iter_mut().take(count) {
@@ -120,7 +120,7 @@ impl Connection {
         let mut connection = Connection {
             socket,
             session: Session::new(target, options, now),
-            manner,
+            options: how,
             inbox: Inbox::default(),
             pace: ports
                 .first()
@@ -159,7 +159,7 @@ impl Connection {
             return Ok(Step::Frames);
         }
         if video.is_some() {
-            arrivals.check(self.manner.over, self.manner.silence, now)?;
+            arrivals.check(self.options.over, self.options.silence, now)?;
             if arrivals.asks_for_life(now) {
                 self.session.ask_for_life(now);
                 self.collect_requests(now);
@@ -175,7 +175,7 @@ impl Connection {
 
     /// Returns true if the camera's metadata were asked for.
     pub fn asks_for_metadata(&self) -> bool {
-        self.manner.metadata == Metadata::IfOffered
+        self.options.metadata == Metadata::IfOffered
             && self.session.tracks().iter().any(rtsp::Track::is_metadata)
     }
 
@@ -260,7 +260,7 @@ impl Connection {
     /// `NumbersMissing`, at most once for a camera.
     fn check_numbers(&self) -> Result<(), Error> {
         let offers_more = || self.presentation.as_ref().is_some_and(Presentation::has_sound_apart);
-        let is_asked = self.manner.tracks == Tracks::VideoAndNumbers;
+        let is_asked = self.options.tracks == Tracks::VideoAndNumbers;
         match &self.reception.video {
             Some(video) if !is_asked && video.lacks_numbers() && offers_more() => {
                 Err(Error::NumbersMissing)
@@ -363,7 +363,7 @@ impl Connection {
             };
         };
         deadline = deadline.min(video.deadline());
-        deadline = deadline.min(self.reception.arrivals.deadline(self.manner.silence));
+        deadline = deadline.min(self.reception.arrivals.deadline(self.options.silence));
         let as_datagrams = self.comes_as_datagrams();
         if !watched {
             self.socket.leave();
@@ -400,7 +400,7 @@ impl Connection {
                 }
                 Output::Stray { bytes } => self.reception.take_unknown(bytes, intake, now)?,
                 Output::Playing(presentation) => {
-                    self.reception.begin(presentation, self.manner.seed, intake, now);
+                    self.reception.begin(presentation, self.options.seed, intake, now);
                     self.presentation = Some(presentation.clone());
                     let codec = self.reception.video.as_ref().map(Video::codec);
                     self.diagnosis = codec.map(|codec| Diagnosis::new(codec.name(), intake, now));

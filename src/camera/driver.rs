@@ -26,7 +26,7 @@ pub(super) struct Driver<'a> {
     camera: &'a Camera,
     observer: &'a dyn Observer,
     route: Route,
-    patience: Patience,
+    backoff: Backoff,
     /// Different for each connection.
     seed: u64,
     told: Told,
@@ -46,7 +46,7 @@ impl<'a> Driver<'a> {
             camera,
             observer,
             route,
-            patience: Patience::new(),
+            backoff: Backoff::new(),
             seed: camera.seed,
             told: Told::default(),
             told_miscounts: false,
@@ -78,7 +78,7 @@ impl<'a> Driver<'a> {
                 }
             };
             let text = error.to_string();
-            let wait = self.patience.after(&error, camera.state());
+            let wait = self.backoff.after(&error, camera.state());
             self.tell_failure(&text);
             camera.status.borrow_mut().last_error = Some(text);
             self.enter(State::Waiting);
@@ -240,14 +240,14 @@ impl Camera {
 }
 
 /// How long to wait before the next attempt.
-pub(super) struct Patience {
+pub(super) struct Backoff {
     /// Interval after refused credentials; other failures do not shorten it.
     unauthorized: Duration,
 }
 
-impl Patience {
-    pub fn new() -> Patience {
-        Patience { unauthorized: limits::RETRY_INTERVAL }
+impl Backoff {
+    pub fn new() -> Backoff {
+        Backoff { unauthorized: limits::RETRY_INTERVAL }
     }
 
     /// `state` is how far the failed attempt got.

@@ -7,7 +7,7 @@ use super::{
     arrivals::{Arrivals, Count},
     audio::Audio,
     metadata::Metadata,
-    video::{Heard, Video},
+    video::{RtcpEvent, Video},
 };
 use crate::{
     limits,
@@ -102,9 +102,9 @@ impl Reception {
                 video.handle_packet(bytes, intake, now)?;
             }
             PacketKind::Rtcp => match video.handle_report(bytes, intake, now) {
-                Heard::Bye => return Err(Error::Bye),
-                Heard::WallTime(time) => self.wall_time = Some(time),
-                Heard::Nothing => {}
+                RtcpEvent::Bye => return Err(Error::Bye),
+                RtcpEvent::WallTime(time) => self.wall_time = Some(time),
+                RtcpEvent::Nothing => {}
             },
         }
         Ok(())

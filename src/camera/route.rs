@@ -4,7 +4,7 @@
 //! sent to its host. If a camera refuses the configured transport, or sends nothing over it, the
 //! other one is tried at once. A slow camera gets more time with each attempt.
 
-use super::{Connection, Connector, Error, connection::Manner};
+use super::{Connection, Connector, Error, connection::ConnectOptions};
 use crate::{
     http::{auth::Authenticator, url::Target},
     limits,
@@ -72,8 +72,8 @@ impl Route {
         let (reply, silence) = self.patience();
         let (over, tracks, metadata, greeting) =
             (self.over, self.tracks, self.metadata, self.greeting);
-        let manner = Manner { over, tracks, metadata, greeting, reply, silence, seed };
-        Connection::new(socket, &self.target, manner, self.authenticator.take())
+        let options = ConnectOptions { over, tracks, metadata, greeting, reply, silence, seed };
+        Connection::new(socket, &self.target, options, self.authenticator.take())
     }
 
     /// The transport of the next attempt.

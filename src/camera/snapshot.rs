@@ -4,20 +4,20 @@
 //! request, or get the last picture while it is younger than the interval.
 //!
 //! ```text
-//! snapshot.rs    requests from viewers, and when to ask the camera
-//! ├─ ways        the possible sources, and which of them works
-//! ├─ page        one picture over HTTP
-//! ├─ stream      pictures of an RTP/JPEG stream
-//! ├─ video       pictures from the key frames in a ring
-//! └─ error       why there is no picture
+//! snapshot.rs  requests from viewers, and when to ask the camera
+//! ├─ sources   the possible sources, and which of them works
+//! ├─ page      one picture over HTTP
+//! ├─ stream    pictures of an RTP/JPEG stream
+//! ├─ video     pictures from the key frames in a ring
+//! └─ error     why there is no picture
 //! ```
 //! Knows nothing of: recordings.
 
 mod error;
 mod page;
+mod sources;
 mod stream;
 mod video;
-mod ways;
 
 pub use page::ask;
 pub use video::{Source, Video};
@@ -28,6 +28,7 @@ use crate::{
 };
 use error::Error;
 use smol::future;
+use sources::{Found, Sources};
 use std::{
     cell::{Cell, RefCell},
     fmt,
@@ -35,7 +36,6 @@ use std::{
     time::{Duration, Instant},
 };
 use stream::Stream;
-use ways::{Found, Ways};
 
 /// One camera's pictures. [`Snapshots::run`] fetches them, [`Snapshots::newest`] requests one.
 ///
@@ -44,7 +44,7 @@ use ways::{Found, Ways};
 pub struct Snapshots {
     name: String,
     /// Taken by `run`.
-    ways: RefCell<Option<Ways>>,
+    sources: RefCell<Option<Sources>>,
     interval: Duration,
     answer: RefCell<Option<Answer>>,
     /// Number of answers so far.
@@ -82,7 +82,7 @@ impl Snapshots {
     /// `seed` is for nonces and must differ at every start.
     pub fn new(camera: &config::Camera, video: Option<Video>, seed: u64) -> Snapshots {
         let interval = Duration::from_millis(camera.snapshot_interval_ms.get());
-        Snapshots::with(camera.name.as_str(), Ways::new(camera, video, seed), interval)
+        Snapshots::with(camera.name.as_str(), Sources::new(camera, video, seed), interval)
     }
 
     /// Pictures for motion detection, which asks more often than people do: only those that the
@@ -90,13 +90,13 @@ impl Snapshots {
     pub fn of_motion(camera: &config::Camera, seed: u64) -> Snapshots {
         // A camera's name has no dot, so this one is unique in the log.
         let name = [camera.name.as_str(), ".motion"].concat();
-        Snapshots::with(&name, Ways::pages(camera, seed), limits::MOTION_PICTURE_AGE_MAX)
+        Snapshots::with(&name, Sources::pages(camera, seed), limits::MOTION_PICTURE_AGE_MAX)
     }
 
-    fn with(name: &str, ways: Ways, interval: Duration) -> Snapshots {
+    fn with(name: &str, sources: Sources, interval: Duration) -> Snapshots {
         Snapshots {
             name: name.to_owned(),
-            ways: RefCell::new(Some(ways)),
+            sources: RefCell::new(Some(sources)),
             interval,
             answer: RefCell::new(None),
             count: Cell::new(0),
@@ -149,12 +149,12 @@ impl Snapshots {
 
     /// Asks the camera whenever viewers do, until [`Snapshots::stop`]. To be called once.
     pub async fn run(&self) {
-        let Some(mut ways) = self.ways.take() else { return };
+        let Some(mut sources) = self.sources.take() else { return };
         let answering = async {
             loop {
                 self.wait_for_question().await;
                 // On the heap, so that it takes memory only while it runs.
-                Box::pin(self.ask_camera(&mut ways)).await;
+                Box::pin(self.ask_camera(&mut sources)).await;
             }
         };
         self.stop.or_raised::<()>(answering).await;
@@ -199,11 +199,11 @@ impl Snapshots {
     }
 
     /// Asks the camera once; if a stream answers, serves further requests from it.
-    async fn ask_camera(&self, ways: &mut Ways) {
+    async fn ask_camera(&self, sources: &mut Sources) {
         let started = runtime::now();
-        let search = runtime::timeout(limits::SNAPSHOT_SEARCH_TIMEOUT, ways.search());
+        let search = runtime::timeout(limits::SNAPSHOT_SEARCH_TIMEOUT, sources.search());
         let found = search.await;
-        self.are_cheap.set(ways.is_by_page());
+        self.are_cheap.set(sources.is_by_page());
         match found {
             Some(Ok(Found::Picture(picture))) => self.take(picture, started),
             Some(Ok(Found::Stream(mut stream, jpeg))) => {
@@ -211,7 +211,7 @@ impl Snapshots {
                 let ending = self.follow(&mut stream).await;
                 stream.tear_down().await;
                 if let Err(error) = ending {
-                    ways.forget();
+                    sources.forget();
                     self.refuse(&error.to_string(), runtime::now() + self.interval);
                 }
             }
@@ -224,7 +224,7 @@ impl Snapshots {
                 self.refuse(&failure.text, started + pause);
             }
             None => {
-                ways.forget();
+                sources.forget();
                 let patience = limits::SNAPSHOT_SEARCH_TIMEOUT.as_secs();
                 let text = format!("no source gave a picture within {patience} s");
                 self.refuse(&text, started + limits::SNAPSHOT_RETRY_INTERVAL);

@@ -1,4 +1,4 @@
-use super::{driver::Patience, *};
+use super::{driver::Backoff, *};
 use crate::rtsp;
 use camera::{Auth, Clip, Faults, Options, Scheme, SessionState, Speed};
 use smol::{LocalExecutor, future};
@@ -142,22 +142,22 @@ fn a_wrong_password_is_tried_ever_more_rarely() {
     let received = driver.receive();
     let error = runtime::block_on(&LocalExecutor::new(), received).unwrap_err();
     assert!(error.is_about_credentials(), "{error}");
-    let mut patience = Patience::new();
+    let mut backoff = Backoff::new();
     let waits: Vec<_> =
-        (0..7).map(|_| patience.after(&error, State::Connecting).as_secs()).collect();
+        (0..7).map(|_| backoff.after(&error, State::Connecting).as_secs()).collect();
     assert_eq!(waits, [2, 4, 8, 16, 32, 60, 60]);
 }
 
 #[test]
 fn a_camera_that_is_off_in_between_does_not_shorten_the_wait_after_a_401() {
-    let mut patience = Patience::new();
+    let mut backoff = Backoff::new();
     let off = Error::Broken(io::ErrorKind::ConnectionReset.into());
-    patience.after(&refused(), State::Connecting);
-    assert_eq!(patience.after(&off, State::Connecting), limits::RETRY_INTERVAL);
-    assert_eq!(patience.after(&refused(), State::Connecting), limits::RETRY_INTERVAL * 4);
+    backoff.after(&refused(), State::Connecting);
+    assert_eq!(backoff.after(&off, State::Connecting), limits::RETRY_INTERVAL);
+    assert_eq!(backoff.after(&refused(), State::Connecting), limits::RETRY_INTERVAL * 4);
     // Only a stream does.
-    assert_eq!(patience.after(&off, State::Live), limits::RETRY_INTERVAL);
-    assert_eq!(patience.after(&refused(), State::Connecting), limits::RETRY_INTERVAL * 2);
+    assert_eq!(backoff.after(&off, State::Live), limits::RETRY_INTERVAL);
+    assert_eq!(backoff.after(&refused(), State::Connecting), limits::RETRY_INTERVAL * 2);
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub(super) struct Video {
 
 /// What an RTCP packet means for the driver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Heard {
+pub(super) enum RtcpEvent {
     Nothing,
     /// The camera's wall time, the first time it tells one.
     WallTime(WallTime),
@@ -122,12 +122,12 @@ impl Video {
         Ok(())
     }
 
-    pub fn handle_report(&mut self, bytes: &[u8], intake: &mut Intake, now: Instant) -> Heard {
-        let mut heard = Heard::Nothing;
+    pub fn handle_report(&mut self, bytes: &[u8], intake: &mut Intake, now: Instant) -> RtcpEvent {
+        let mut event = RtcpEvent::Nothing;
         for report in rtcp::parse(bytes) {
             match report {
                 // Cameras also send BYE for unknown sources (RFC 3550 §6.6).
-                Rtcp::Bye { ssrc } if self.receiver.is_source(ssrc) => return Heard::Bye,
+                Rtcp::Bye { ssrc } if self.receiver.is_source(ssrc) => return RtcpEvent::Bye,
                 Rtcp::Bye { .. } => {}
                 Rtcp::SenderReport(report) => {
                     let is_first = self.receiver.sender_report().is_none();
@@ -137,11 +137,11 @@ impl Video {
                     }
                     let noted = self.receiver.sender_report().filter(|_| is_first);
                     let wall = noted.and_then(|it| it.wall_time(it.rtp_time, self.clock_rate));
-                    heard = wall.map_or(heard, Heard::WallTime);
+                    event = wall.map_or(event, RtcpEvent::WallTime);
                 }
             }
         }
-        heard
+        event
     }
 
     /// Gives up on overdue packets.

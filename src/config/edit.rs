@@ -10,7 +10,7 @@ mod text;
 use self::text::{Splices, key_literal, line_end, literal};
 use super::{
     Config,
-    toml::{self, Node, Origin, Wrong},
+    toml::{self, Node, Origin, TomlError},
 };
 use crate::limits;
 use serde_json::{Map, Value as Json};
@@ -20,7 +20,7 @@ use serde_json::{Map, Value as Json};
 ///
 /// # Errors
 /// The reason, with the key; the file must then stay unchanged.
-pub(super) fn edit(text: &str, change: &Json) -> Result<String, Wrong> {
+pub(super) fn edit(text: &str, change: &Json) -> Result<String, TomlError> {
     let change = object(change, "the change")?;
     let mut draft = Draft::new(text)?;
     // Cameras are put in order first; then values are set in place.
@@ -50,14 +50,14 @@ struct Draft {
 }
 
 impl Draft {
-    fn new(text: &str) -> Result<Self, Wrong> {
+    fn new(text: &str) -> Result<Self, TomlError> {
         let root = toml::parse(text)?;
         let shown = Config::of(&root)?.to_json();
         let wanted = root.to_json();
         Ok(Draft { text: text.to_owned(), root, shown, splices: Splices::default(), wanted })
     }
 
-    fn set_section(&mut self, section: &str, keys: &Map<String, Json>) -> Result<(), Wrong> {
+    fn set_section(&mut self, section: &str, keys: &Map<String, Json>) -> Result<(), TomlError> {
         let shown = self.shown.get(section);
         let new = changed(keys, shown, self.root.get(section));
         if new.is_empty() {
@@ -82,7 +82,7 @@ impl Draft {
         Ok(())
     }
 
-    fn finish(self) -> Result<String, Wrong> {
+    fn finish(self) -> Result<String, TomlError> {
         let text = self.splices.apply(&self.text).ok_or_else(not_understood)?;
         if text.len() > limits::CONFIG_BYTES_MAX {
             let most = limits::CONFIG_BYTES_MAX;
@@ -117,7 +117,7 @@ fn set(
     node: &Node,
     section: &str,
     new: &Map<String, Json>,
-) -> Result<(), Wrong> {
+) -> Result<(), TomlError> {
     let indent = node.entries().last().map_or("", |last| text::indent(text, last.start));
     let mut lines = Vec::new();
     for (key, value) in new {
@@ -137,19 +137,19 @@ fn set(
 }
 
 /// `key = value`
-fn assignment(section: &str, key: &str, value: &Json) -> Result<String, Wrong> {
+fn assignment(section: &str, key: &str, value: &Json) -> Result<String, TomlError> {
     Ok([&key_literal(key), " = ", &literal(value, section, key)?].concat())
 }
 
-fn object<'a>(value: &'a Json, key: &str) -> Result<&'a Map<String, Json>, Wrong> {
+fn object<'a>(value: &'a Json, key: &str) -> Result<&'a Map<String, Json>, TomlError> {
     value.as_object().ok_or_else(|| refused(key, "expected an object"))
 }
 
-fn refused(key: &str, message: impl Into<String>) -> Wrong {
-    Wrong { at: None, key: key.to_owned(), message: message.into() }
+fn refused(key: &str, message: impl Into<String>) -> TomlError {
+    TomlError { at: None, key: key.to_owned(), message: message.into() }
 }
 
-fn not_understood() -> Wrong {
+fn not_understood() -> TomlError {
     refused("", "the file is written in a way that cannot be changed from here: edit it by hand")
 }
 

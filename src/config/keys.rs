@@ -5,7 +5,7 @@ use super::{
     Storage, Transport, Web,
     setting::{Section, Setting, Take, word},
     told::Topic,
-    toml::{Node, Wrong},
+    toml::{Node, TomlError},
     values::UrlOrNone,
 };
 use crate::http::url::Target;
@@ -123,7 +123,7 @@ impl Section for Log {
 macro_rules! words {
     ($type:ty, $($word:literal = $value:expr),+) => {
         impl Setting for $type {
-            fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+            fn read(&mut self, node: &Node) -> Result<(), TomlError> {
                 *self = node.choice(&[$(($word, $value)),+])?;
                 Ok(())
             }

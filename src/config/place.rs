@@ -2,7 +2,7 @@
 
 use super::{
     setting::Setting,
-    toml::{Node, Wrong},
+    toml::{Node, TomlError},
 };
 use crate::{limits, storage::layout};
 use serde_json::Value as Json;
@@ -19,7 +19,7 @@ impl Label {
 }
 
 impl Setting for Label {
-    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+    fn read(&mut self, node: &Node) -> Result<(), TomlError> {
         let label = node.text()?;
         let most = limits::LABEL_CHARS_MAX;
         if label.chars().count() > most || label.chars().any(hides) {
@@ -57,7 +57,7 @@ impl Folder {
 }
 
 impl Setting for Option<Folder> {
-    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+    fn read(&mut self, node: &Node) -> Result<(), TomlError> {
         let folder = node.text()?;
         if folder != PATH_ITSELF && (!layout::is_folder(folder) || is_device(folder)) {
             return Err(node.instead_of(

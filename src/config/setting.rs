@@ -1,6 +1,6 @@
 //! Settings: take their values from the tree of the file, and are shown as JSON.
 
-use super::toml::{Node, Value, Wrong};
+use super::toml::{Node, TomlError, Value};
 use serde_json::Value as Json;
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
@@ -9,7 +9,7 @@ pub(super) trait Setting {
     ///
     /// # Errors
     /// A value of another kind, or one that is not allowed. The section adds key and position.
-    fn read(&mut self, node: &Node) -> Result<(), Wrong>;
+    fn read(&mut self, node: &Node) -> Result<(), TomlError>;
 
     fn shown(&self) -> Json;
 }
@@ -23,13 +23,13 @@ pub(super) trait Section: Clone {
 pub(super) type Take<'a> = &'a mut dyn FnMut(&'static str, &mut dyn Setting);
 
 impl<S: Section> Setting for S {
-    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+    fn read(&mut self, node: &Node) -> Result<(), TomlError> {
         let Value::Table(table) = &node.value else { return Err(node.instead_of("a section")) };
         let mut keys = Vec::new();
         self.each(&mut |key, _| keys.push(key));
         if let Some(entry) = table.entries.iter().find(|entry| !keys.contains(&&*entry.key)) {
             let message = format!("unknown key, {}", one_of(&keys));
-            return Err(Wrong::at(entry.start, message).within(&entry.key));
+            return Err(TomlError::at(entry.start, message).within(&entry.key));
         }
         let mut result = Ok(());
         self.each(&mut |key, setting| {
@@ -51,7 +51,7 @@ impl<S: Section> Setting for S {
 }
 
 impl Setting for bool {
-    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+    fn read(&mut self, node: &Node) -> Result<(), TomlError> {
         let Value::Boolean(is_so) = node.value else {
             return Err(node.instead_of("true or false"));
         };
@@ -65,7 +65,7 @@ impl Setting for bool {
 }
 
 impl Setting for String {
-    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+    fn read(&mut self, node: &Node) -> Result<(), TomlError> {
         node.text()?.clone_into(self);
         Ok(())
     }
@@ -76,7 +76,7 @@ impl Setting for String {
 }
 
 impl Setting for Vec<String> {
-    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+    fn read(&mut self, node: &Node) -> Result<(), TomlError> {
         let Value::List(list) = &node.value else {
             return Err(node.instead_of("a list: [\"…\", \"…\"]"));
         };
@@ -91,7 +91,7 @@ impl Setting for Vec<String> {
 }
 
 impl Setting for PathBuf {
-    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+    fn read(&mut self, node: &Node) -> Result<(), TomlError> {
         *self = node.text()?.into();
         Ok(())
     }
@@ -102,7 +102,7 @@ impl Setting for PathBuf {
 }
 
 impl Setting for SocketAddr {
-    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+    fn read(&mut self, node: &Node) -> Result<(), TomlError> {
         let address = node.text()?.parse();
         *self = address.map_err(|_| node.instead_of(ADDRESS))?;
         Ok(())
@@ -115,7 +115,7 @@ impl Setting for SocketAddr {
 
 /// `""` is no address.
 impl Setting for Option<SocketAddr> {
-    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+    fn read(&mut self, node: &Node) -> Result<(), TomlError> {
         let text = node.text()?;
         let address = (!text.is_empty()).then(|| text.parse()).transpose();
         *self = address.map_err(|_| node.instead_of(ADDRESS))?;
@@ -130,7 +130,7 @@ impl Setting for Option<SocketAddr> {
 const ADDRESS: &str = "an address with a port, such as \"0.0.0.0:8554\"";
 
 impl Node {
-    pub(super) fn text(&self) -> Result<&str, Wrong> {
+    pub(super) fn text(&self) -> Result<&str, TomlError> {
         match &self.value {
             Value::Text(text) => Ok(text),
             _ => Err(self.instead_of("text in quotes")),
@@ -138,17 +138,17 @@ impl Node {
     }
 
     /// The value that is written so in `words`.
-    pub(super) fn choice<T: Copy>(&self, words: &[(&str, T)]) -> Result<T, Wrong> {
+    pub(super) fn choice<T: Copy>(&self, words: &[(&str, T)]) -> Result<T, TomlError> {
         let text = self.text().unwrap_or_default();
         let choice = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         choice.ok_or_else(|| {
             let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-            Wrong::at(self.span.start, one_of(&words))
+            TomlError::at(self.span.start, one_of(&words))
         })
     }
 
-    pub(super) fn instead_of(&self, expected: &str) -> Wrong {
-        Wrong::at(self.span.start, format!("expected {expected}, not {self}"))
+    pub(super) fn instead_of(&self, expected: &str) -> TomlError {
+        TomlError::at(self.span.start, format!("expected {expected}, not {self}"))
     }
 }
 
@@ -176,14 +176,14 @@ fn one_of(words: &[&str]) -> String {
     format!("{start} `{}`", words.join("`, `"))
 }
 
-impl Wrong {
+impl TomlError {
     /// Sets the position unless a more precise one is known.
-    fn or_at(self, at: usize) -> Wrong {
-        Wrong { at: self.at.or(Some(at)), ..self }
+    fn or_at(self, at: usize) -> TomlError {
+        TomlError { at: self.at.or(Some(at)), ..self }
     }
 
-    fn within(self, key: &str) -> Wrong {
+    fn within(self, key: &str) -> TomlError {
         let dot = if self.key.is_empty() { "" } else { "." };
-        Wrong { key: [key, dot, &self.key].concat(), ..self }
+        TomlError { key: [key, dot, &self.key].concat(), ..self }
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     CameraUrl,
     setting::Setting,
-    toml::{Node, Wrong},
+    toml::{Node, TomlError},
 };
 use serde_json::Value as Json;
 
@@ -39,7 +39,7 @@ impl Default for Mqtt {
 pub(super) struct Topic<'a>(pub &'a mut String);
 
 impl Setting for Topic<'_> {
-    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+    fn read(&mut self, node: &Node) -> Result<(), TomlError> {
         let text = node.text()?;
         if !is_topic(text) {
             return Err(node.instead_of("at most 64 characters of a-z, A-Z, 0-9, -, _ and /"));

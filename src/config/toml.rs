@@ -56,7 +56,7 @@ pub(super) enum Origin {
 
 /// An error and its position.
 #[derive(Debug, Default)]
-pub(super) struct Wrong {
+pub(super) struct TomlError {
     /// Offset in the text; `None` until it is known.
     pub at: Option<usize>,
     /// `section.key`; empty if there is none.
@@ -65,7 +65,7 @@ pub(super) struct Wrong {
 }
 
 /// Parses a text.
-pub(super) fn parse(text: &str) -> Result<Node, Wrong> {
+pub(super) fn parse(text: &str) -> Result<Node, TomlError> {
     reader::Reader::new(text).document()
 }
 
@@ -103,9 +103,9 @@ impl Node {
     }
 }
 
-impl Wrong {
-    pub fn at(at: usize, message: impl Into<String>) -> Wrong {
-        Wrong { at: Some(at), message: message.into(), ..Wrong::default() }
+impl TomlError {
+    pub fn at(at: usize, message: impl Into<String>) -> TomlError {
+        TomlError { at: Some(at), message: message.into(), ..TomlError::default() }
     }
 
     /// The line in `text`, counted from 1.
@@ -115,7 +115,7 @@ impl Wrong {
     }
 }
 
-impl fmt::Display for Wrong {
+impl fmt::Display for TomlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
@@ -124,7 +124,7 @@ impl fmt::Display for Wrong {
     }
 }
 
-impl std::error::Error for Wrong {}
+impl std::error::Error for TomlError {}
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@
 use super::{
     Camera, Engine, Snapshot, secret,
     setting::Setting,
-    toml::{Node, Value, Wrong},
+    toml::{Node, TomlError, Value},
 };
 use crate::{
     http::url::{Target, TargetError},
@@ -34,7 +34,7 @@ impl<const MIN: u64, const MAX: u64> Bounded<MIN, MAX> {
 }
 
 impl<const MIN: u64, const MAX: u64> Setting for Bounded<MIN, MAX> {
-    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+    fn read(&mut self, node: &Node) -> Result<(), TomlError> {
         self.0 = number(node, MIN, MAX)?;
         Ok(())
     }
@@ -44,7 +44,7 @@ impl<const MIN: u64, const MAX: u64> Setting for Bounded<MIN, MAX> {
     }
 }
 
-fn number(node: &Node, min: u64, max: u64) -> Result<u64, Wrong> {
+fn number(node: &Node, min: u64, max: u64) -> Result<u64, TomlError> {
     let number = match node.value {
         Value::Integer(number) => u64::try_from(number).ok(),
         _ => None,
@@ -58,7 +58,7 @@ fn number(node: &Node, min: u64, max: u64) -> Result<u64, Wrong> {
 pub struct OneOrMore<T>(pub Vec<T>);
 
 impl Setting for OneOrMore<PathBuf> {
-    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+    fn read(&mut self, node: &Node) -> Result<(), TomlError> {
         let path = |node: &Node| match &node.value {
             Value::Text(path) if path.starts_with('/') => Ok(PathBuf::from(path)),
             _ => Err(node.instead_of("an absolute path, or a list of them")),
@@ -93,14 +93,14 @@ impl Deref for Cameras {
 }
 
 impl Setting for Cameras {
-    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+    fn read(&mut self, node: &Node) -> Result<(), TomlError> {
         let Value::List(list) = &node.value else {
             return Err(node.instead_of("[[camera]] sections"));
         };
         for node in list {
             let camera = Camera::of(node)?;
             check_beside(&self.0, &camera)
-                .map_err(|message| Wrong::at(node.span.start, message))?;
+                .map_err(|message| TomlError::at(node.span.start, message))?;
             self.0.push(camera);
         }
         place_the_first(&mut self.0);
@@ -113,7 +113,7 @@ impl Setting for Cameras {
                     other.name.as_str(),
                     camera.name.as_str()
                 );
-                return Err(Wrong::at(node.span.start, message));
+                return Err(TomlError::at(node.span.start, message));
             }
         }
         Ok(())
@@ -177,7 +177,7 @@ impl CameraName {
 }
 
 impl Setting for CameraName {
-    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+    fn read(&mut self, node: &Node) -> Result<(), TomlError> {
         let name = node.text()?;
         if !CameraName::is_valid(name) {
             return Err(node.instead_of("1 to 32 characters of a-z, 0-9, - and _"));
@@ -221,7 +221,7 @@ impl fmt::Debug for CameraUrl {
 }
 
 impl Setting for CameraUrl {
-    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+    fn read(&mut self, node: &Node) -> Result<(), TomlError> {
         *self = checked(node, str::parse)?;
         Ok(())
     }
@@ -237,7 +237,7 @@ pub(super) struct UrlOrNone<'a>(pub &'a mut Option<CameraUrl>, pub Parse);
 type Parse = fn(&str) -> Result<Target, TargetError>;
 
 impl Setting for UrlOrNone<'_> {
-    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+    fn read(&mut self, node: &Node) -> Result<(), TomlError> {
         let is_given = !node.text()?.is_empty();
         *self.0 = is_given.then(|| checked(node, self.1)).transpose()?;
         Ok(())
@@ -248,14 +248,14 @@ impl Setting for UrlOrNone<'_> {
     }
 }
 
-fn checked(node: &Node, parse: Parse) -> Result<CameraUrl, Wrong> {
+fn checked(node: &Node, parse: Parse) -> Result<CameraUrl, TomlError> {
     let url = node.text()?;
     if url.len() > limits::URL_BYTES_MAX {
         let most = limits::URL_BYTES_MAX;
         let message = format!("the URL is longer than {most} characters");
-        return Err(Wrong::at(node.span.start, message));
+        return Err(TomlError::at(node.span.start, message));
     }
-    let target = parse(url).map_err(|error| Wrong::at(node.span.start, error.to_string()))?;
+    let target = parse(url).map_err(|error| TomlError::at(node.span.start, error.to_string()))?;
     Ok(CameraUrl(target, url.to_owned()))
 }
 
@@ -270,7 +270,7 @@ pub enum Record {
 }
 
 impl Setting for Record {
-    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+    fn read(&mut self, node: &Node) -> Result<(), TomlError> {
         *self = match &node.value {
             Value::Boolean(true) => Record::On,
             Value::Boolean(false) => Record::Off,
@@ -332,12 +332,12 @@ impl StoreUrl {
 
 /// `""` is no store.
 impl Setting for Option<StoreUrl> {
-    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+    fn read(&mut self, node: &Node) -> Result<(), TomlError> {
         let url = node.text()?;
         if !url.is_empty() && !is_http(url.strip_prefix(S3).unwrap_or(url)) {
             let message = "expected \"\", http://USER:PASSWORD@HOST/FOLDER or \
                            s3+http://KEY:SECRET@HOST/BUCKET";
-            return Err(Wrong::at(node.span.start, message));
+            return Err(TomlError::at(node.span.start, message));
         }
         *self = (!url.is_empty()).then(|| StoreUrl(url.to_owned()));
         Ok(())
@@ -351,7 +351,7 @@ impl Setting for Option<StoreUrl> {
 const S3: &str = "s3+";
 
 impl Setting for Snapshot {
-    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+    fn read(&mut self, node: &Node) -> Result<(), TomlError> {
         *self = match node.text()? {
             "auto" => Snapshot::Auto,
             "off" => Snapshot::Off,
@@ -361,7 +361,7 @@ impl Setting for Snapshot {
                 let message = format!(
                     "expected \"auto\", \"off\" or an http:// URL of at most {most} characters"
                 );
-                return Err(Wrong::at(node.span.start, message));
+                return Err(TomlError::at(node.span.start, message));
             }
         };
         Ok(())
@@ -391,7 +391,7 @@ impl Mask {
 }
 
 impl Setting for Mask {
-    fn read(&mut self, node: &Node) -> Result<(), Wrong> {
+    fn read(&mut self, node: &Node) -> Result<(), TomlError> {
         let areas = node.text()?;
         if Area::list(areas).is_none() {
             return Err(node.instead_of(

@@ -50,7 +50,7 @@ impl Station {
 
     /// Returns true unless FFmpeg runs for this station.
     pub(super) fn has_no_ffmpeg(&self) -> bool {
-        self.ffmpeg.as_ref().is_none_or(ffmpeg::Engine::is_idle)
+        self.ffmpeg.as_ref().is_none_or(ffmpeg::Runner::is_idle)
     }
 
     pub(super) fn set_segment_seconds(&self, length: u64) {
@@ -73,7 +73,7 @@ impl Wired {
 impl ffmpeg::Host for Wired {
     fn stage(&self) {
         let Station { id, life, ffmpeg, .. } = &*self.station;
-        let restarts = ffmpeg.as_ref().map_or(0, ffmpeg::Engine::restarts);
+        let restarts = ffmpeg.as_ref().map_or(0, ffmpeg::Runner::restarts);
         self.command(Command::Stage { camera: *id, run: life.wrapping_add(restarts) });
     }
 

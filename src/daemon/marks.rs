@@ -55,7 +55,7 @@ pub enum Refused {
 /// Marks that may still change, and what each camera may still make.
 #[derive(Debug, Default)]
 pub struct Book {
-    live: Vec<Live>,
+    live: Vec<OpenMark>,
     cameras: Vec<Account>,
     /// Marks not written because the card did not take them in time.
     pub lost: u64,
@@ -63,7 +63,7 @@ pub struct Book {
 
 /// A mark that may still change.
 #[derive(Debug)]
-struct Live {
+struct OpenMark {
     mark: Mark,
     began_ms: u64,
     /// Uptimes: its last report, its end unless another report comes, its last line on the card.
@@ -134,7 +134,7 @@ impl Book {
                     let next = next.map(|(at, _)| at);
                     news.extend(next.and_then(|at| self.live.swap_remove(at).end_by_itself()));
                 }
-                self.live.push(Live {
+                self.live.push(OpenMark {
                     mark: mark.clone(),
                     began_ms: now_ms,
                     sign_ms: now_ms,
@@ -167,7 +167,7 @@ impl Book {
 
     /// Ends the open marks of a source that has gone, or with `None` all open marks.
     pub fn leave(&mut self, camera_and_source: Option<(&str, &Word)>, now_ms: u64) -> Vec<Mark> {
-        let is_its = |live: &mut Live| {
+        let is_its = |live: &mut OpenMark| {
             camera_and_source.is_none_or(|(camera, source)| {
                 live.mark.camera == camera && live.mark.source == *source
             })
@@ -243,7 +243,7 @@ impl Said {
     }
 }
 
-impl Live {
+impl OpenMark {
     fn is_of(&self, camera: &str, said: &Said) -> bool {
         let mark = &self.mark;
         (&*mark.camera, &mark.source, &mark.kind) == (camera, &said.source, &said.kind)

@@ -12,14 +12,14 @@ use super::{
     absence::Absence,
     desk::CardDesk,
     gate::Gate,
-    live::Live,
     motion::Watch,
+    substream::SubStream,
     watchdog::{Verdict, Watchdog, Way},
 };
 use crate::{
     camera::{Camera, Snapshots, Source, Video},
     config,
-    ffmpeg::Engine,
+    ffmpeg::Runner,
     limits,
     media::Intake,
     recorder::{Moment, Recorder},
@@ -40,11 +40,11 @@ use std::{
 pub struct Station {
     pub camera: Rc<Camera>,
     /// The separate stream for viewers (`live_url`).
-    live: Option<Rc<Live>>,
+    live: Option<Rc<SubStream>>,
     pub snapshots: Snapshots,
     pub(super) motion: Option<Watch>,
     /// Records the camera in place of `recorder`.
-    pub ffmpeg: Option<Engine>,
+    pub ffmpeg: Option<Runner>,
     pub(super) id: CameraId,
     pub(super) life: u64,
     pub(super) recorder: RefCell<Recorder>,
@@ -109,7 +109,7 @@ impl Station {
         segment_seconds: u64,
         stills: &Rc<Stills>,
         life: u64,
-        ffmpeg: Option<Engine>,
+        ffmpeg: Option<Runner>,
     ) -> Station {
         let ring_bytes = match ffmpeg {
             Some(_) => limits::FFMPEG_RING_BYTES,
@@ -125,8 +125,8 @@ impl Station {
         let camera = Rc::new(camera.with(Watch::metadata(config)));
         // Seeds far apart: each counts up with its connections.
         let live = config.live_url.as_ref();
-        let live =
-            live.map(|url| Live::new(&camera.name, url.0.clone(), transport, config.audio, !life));
+        let live = live
+            .map(|url| SubStream::new(&camera.name, url.0.clone(), transport, config.audio, !life));
         let live = live.map(Rc::new);
         let by_events = ffmpeg.is_none() && config.record == config::Record::Events;
         let source = match (&ffmpeg, &live) {
@@ -214,7 +214,7 @@ impl Station {
 
     /// Returns true if it should be recorded. Whether it is, [`Station::segment`] tells.
     pub fn is_wanted(&self) -> bool {
-        self.ffmpeg.as_ref().map_or_else(|| self.recorder.borrow().is_wanted(), Engine::is_wanted)
+        self.ffmpeg.as_ref().map_or_else(|| self.recorder.borrow().is_wanted(), Runner::is_wanted)
     }
 
     /// The number of the file being written.
@@ -452,7 +452,7 @@ impl Deref for Watching {
 }
 
 /// The camera that viewers see: its smaller stream if it has one.
-fn shown(camera: &Rc<Camera>, live: Option<&Rc<Live>>) -> impl Fn() -> Rc<Camera> + use<> {
+fn shown(camera: &Rc<Camera>, live: Option<&Rc<SubStream>>) -> impl Fn() -> Rc<Camera> + use<> {
     let (camera, live) = (Rc::clone(camera), live.cloned());
     move || live.as_ref().map_or_else(|| Rc::clone(&camera), |live| live.camera())
 }

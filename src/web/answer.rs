@@ -7,7 +7,7 @@
 use super::{
     access::{Challenge, Refusal},
     link::{Link, Occupation},
-    playback::Extent,
+    playback::FileBody,
 };
 use crate::{camera::Picture, limits};
 use picoserve::{
@@ -43,7 +43,7 @@ pub(super) enum Body {
         maker: Box<dyn Maker>,
     },
     Picture(Rc<Picture>),
-    File(Box<Extent>),
+    File(Box<FileBody>),
     Stream {
         kind: &'static str,
         source: Box<dyn Source>,
@@ -148,10 +148,10 @@ impl Answer {
             Body::Made { kind, length, maker } => (kind, length, Payload::Made(maker)),
             Body::Picture(it) => ("image/jpeg", it.jpeg.len(), Payload::Picture(it)),
             // At most 2 GiB, where a segment ends.
-            Body::File(extent) => (
+            Body::File(body) => (
                 "video/mp4",
-                usize::try_from(extent.bytes()).unwrap_or(0),
-                Payload::File(extent, Rc::clone(link)),
+                usize::try_from(body.bytes()).unwrap_or(0),
+                Payload::File(body, Rc::clone(link)),
             ),
         };
         let payload = if method == "HEAD" { Payload::Head } else { payload };
@@ -223,7 +223,7 @@ enum Payload {
     Bytes(Cow<'static, [u8]>),
     Made(Box<dyn Maker>),
     Picture(Rc<Picture>),
-    File(Box<Extent>, Rc<Link>),
+    File(Box<FileBody>, Rc<Link>),
 }
 
 impl Content for Sized {
@@ -251,13 +251,13 @@ impl Content for Sized {
                 Ok(())
             }
             Payload::Picture(picture) => writer.write_all(&picture.jpeg).await,
-            Payload::File(mut extent, link) => {
+            Payload::File(mut body, link) => {
                 link.occupy(Occupation::Recording);
                 let mut piece = Vec::new();
-                while extent.next(&mut piece).await {
+                while body.next(&mut piece).await {
                     writer.write_all(&piece).await?;
                 }
-                if !extent.is_at_end() {
+                if !body.is_at_end() {
                     // The card returned less than announced; a further response would be taken for
                     // the rest.
                     link.close();

@@ -20,7 +20,7 @@ use std::{pin::Pin, rc::Rc};
 
 /// How the stream is framed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Form {
+pub(super) enum Framing {
     /// An endless file, which ends when the parameter sets change.
     File,
     /// WebSocket messages: a MIME type as text before each init segment, and a reason while there
@@ -33,7 +33,7 @@ pub(super) struct Live {
     daemon: Rc<Daemon>,
     station: Rc<Station>,
     watching: Watching,
-    form: Form,
+    framing: Framing,
     follower: Follower,
     /// What was last sent.
     told: Told,
@@ -52,12 +52,17 @@ enum Told {
 
 impl Live {
     /// `with_sound`: with the camera's sound, if it sends some and `audio = true`.
-    pub fn new(daemon: &Rc<Daemon>, station: Rc<Station>, form: Form, with_sound: bool) -> Live {
+    pub fn new(
+        daemon: &Rc<Daemon>,
+        station: Rc<Station>,
+        framing: Framing,
+        with_sound: bool,
+    ) -> Live {
         Live {
             daemon: Rc::clone(daemon),
             watching: station.watch(),
             station,
-            form,
+            framing,
             follower: Follower::default(),
             told: Told::Nothing,
             packer: Packer::new(with_sound.then(Box::default)),
@@ -111,7 +116,7 @@ impl Live {
 
     /// Returns true if the sound still fits: a file keeps the sound it began with.
     fn fits_sound(&self, intake: &Intake) -> bool {
-        self.form == Form::File || self.packer.sound.as_ref().is_none_or(|it| it.fits(intake))
+        self.framing == Framing::File || self.packer.sound.as_ref().is_none_or(|it| it.fits(intake))
     }
 
     /// Starts with a key frame: appends what must precede it, if anything.
@@ -121,10 +126,10 @@ impl Live {
             self.rebase(intake, key);
             return None;
         }
-        match (self.form, &self.told) {
+        match (self.framing, &self.told) {
             // File players do not accept a second head.
-            (Form::File, Told::Init) => Some(Piece::End),
-            (Form::Messages, Told::Nothing | Told::Wait(_) | Told::Init) => {
+            (Framing::File, Told::Init) => Some(Piece::End),
+            (Framing::Messages, Told::Nothing | Told::Wait(_) | Told::Init) => {
                 if let Some(sound) = &mut self.packer.sound {
                     sound.choose(intake);
                 }
@@ -132,8 +137,8 @@ impl Live {
                 self.told = Told::Codec;
                 Some(Piece::Text)
             }
-            (Form::File, _) | (Form::Messages, Told::Codec) => {
-                if let (Form::File, Some(sound)) = (self.form, &mut self.packer.sound) {
+            (Framing::File, _) | (Framing::Messages, Told::Codec) => {
+                if let (Framing::File, Some(sound)) = (self.framing, &mut self.packer.sound) {
                     sound.choose(intake);
                 }
                 write_live_init(out, &key.parameter_sets, self.sound());
@@ -156,7 +161,7 @@ impl Live {
 
     /// Sends the reason for waiting, once.
     fn say_wait(&mut self, out: &mut Vec<u8>) -> Option<Piece> {
-        if self.form == Form::File || self.follower.has_place() {
+        if self.framing == Framing::File || self.follower.has_place() {
             return None;
         }
         let text = match (self.watching.state(), self.watching.last_error()) {

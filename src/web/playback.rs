@@ -34,7 +34,7 @@ use sha2::{Digest as _, Sha256};
 use std::{fs::File, io, ops::Range, os::unix::fs::FileExt as _, path::PathBuf, rc::Rc, sync::Arc};
 
 /// The part of a recording being sent.
-pub(super) struct Extent {
+pub(super) struct FileBody {
     web: Rc<Web>,
     recording: Recording,
     /// Bytes of the file, or of its fragments if their times are moved.
@@ -141,24 +141,24 @@ impl Web {
         // Ranges apply only to GET (§14.2).
         let asked = head.field("range").filter(|_| is_current && head.method == "GET");
         let shift = shift.map(|shift| (shift, 0));
-        let extent = |status, range| {
+        let body = |status, range| {
             let place = match self.media_place(head) {
                 Ok(place) => place,
                 Err(answer) => return answer,
             };
             let web = Rc::clone(self);
-            let extent = Extent { web, recording, range, shift, so_far, _place: place };
-            Answer::new(status, Body::File(Box::new(extent)))
+            let body = FileBody { web, recording, range, shift, so_far, _place: place };
+            Answer::new(status, Body::File(Box::new(body)))
         };
         let answer = match range::part(asked, length).within(LENGTH_MAX) {
             Part::Whole if usize::try_from(length).is_err() => Answer::error(
                 500,
                 "the file is too long for one response of this board: request ranges",
             ),
-            Part::Whole => extent(200, 0..length),
+            Part::Whole => body(200, 0..length),
             Part::Some(range) => {
                 let content = format!("bytes {}-{}/{length}", range.start, range.end - 1);
-                extent(206, range).with("Content-Range", content)
+                body(206, range).with("Content-Range", content)
             }
             Part::Unsatisfiable => Answer::error(416, "the file is shorter than that")
                 .with("Content-Range", format!("bytes */{length}")),
@@ -231,7 +231,7 @@ impl Web {
     }
 }
 
-impl Extent {
+impl FileBody {
     pub fn bytes(&self) -> u64 {
         self.range.end - self.range.start
     }

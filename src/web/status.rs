@@ -6,7 +6,7 @@ use super::{Web, answer::Answer, live::mime_type, sound, times::ClockStatus};
 use crate::{
     camera::State,
     daemon::{Station, archived::Archived, history::Change},
-    ffmpeg::Engine,
+    ffmpeg::Runner,
     limits,
     media::Intake,
     runtime,
@@ -338,8 +338,8 @@ impl Web {
 }
 
 impl FfmpegStatus {
-    fn of(engine: &Engine) -> FfmpegStatus {
-        FfmpegStatus { tool: engine.tool(), restarts: engine.restarts(), log: engine.log() }
+    fn of(runner: &Runner) -> FfmpegStatus {
+        FfmpegStatus { tool: runner.tool(), restarts: runner.restarts(), log: runner.log() }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     Web,
     answer::{Answer, Piece, Source},
-    live::{Form, Live},
+    live::{Framing, Live},
     routes::Outcome,
 };
 use crate::{http::request::Head, limits, runtime::Counted};
@@ -34,7 +34,7 @@ impl Web {
     /// `GET /live/{camera}` as a WebSocket.
     pub(super) fn web_socket(self: &Rc<Self>, head: &Head<'_>) -> Outcome {
         let camera = head.path().strip_prefix("/live/").unwrap_or_default();
-        match self.live(head, camera, Form::Messages) {
+        match self.live(head, camera, Framing::Messages) {
             Ok((source, place)) => Outcome::Socket(Box::new(source), place),
             Err(answer) => Outcome::Answer(answer),
         }
@@ -58,7 +58,7 @@ impl Web {
     /// `GET /live/{camera}.mp4`.
     pub(super) fn live_file(self: &Rc<Self>, head: &Head<'_>, file: &str) -> Answer {
         let camera = file.strip_suffix(".mp4").unwrap_or(file);
-        match self.live(head, camera, Form::File) {
+        match self.live(head, camera, Framing::File) {
             Ok((source, place)) => {
                 Answer::endless("video/mp4", Box::new(Placed { source, _place: place }))
             }
@@ -70,7 +70,7 @@ impl Web {
         self: &Rc<Self>,
         head: &Head<'_>,
         camera: &str,
-        form: Form,
+        framing: Framing,
     ) -> Result<(Live, Option<MediaPlace>), Answer> {
         let station = self.station(camera).ok_or_else(no_camera)?;
         if let Some(reason) = station.no_live() {
@@ -78,7 +78,7 @@ impl Web {
         }
         let place = self.media_place(head)?;
         let with_sound = head.parameter("sound").is_some();
-        Ok((Live::new(&self.daemon, station, form, with_sound), place))
+        Ok((Live::new(&self.daemon, station, framing, with_sound), place))
     }
 }
 

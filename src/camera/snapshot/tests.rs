@@ -1,15 +1,18 @@
 //! Viewers on one side, a test camera on the other.
 
-use super::{ways::Ways, *};
+use super::{sources::Sources, *};
 use crate::http::url::Target;
 use camera::{Auth, Builder, Camera, Clip, PICTURE, Pictures, Scheme, SessionState};
 use smol::{LocalExecutor, Task};
 
 const INTERVAL: Duration = Duration::from_millis(400);
 
-/// Runs `test` beside the task that fetches pictures from `ways`.
-fn run<T>(ways: Ways, test: impl AsyncFnOnce(Rc<Snapshots>, &LocalExecutor<'static>) -> T) -> T {
-    let snapshots = Rc::new(Snapshots::with("yard", ways, INTERVAL));
+/// Runs `test` beside the task that fetches pictures from `sources`.
+fn run<T>(
+    sources: Sources,
+    test: impl AsyncFnOnce(Rc<Snapshots>, &LocalExecutor<'static>) -> T,
+) -> T {
+    let snapshots = Rc::new(Snapshots::with("yard", sources, INTERVAL));
     let executor = LocalExecutor::new();
     let fetching = Rc::clone(&snapshots);
     executor.spawn(async move { fetching.run().await }).detach();
@@ -21,16 +24,16 @@ fn http(builder: Builder) -> Camera {
 }
 
 /// The configured source for a camera's JPEG, with the credentials `user`.
-fn page(camera: &Camera, user: &str) -> Ways {
+fn page(camera: &Camera, user: &str) -> Sources {
     let url = camera.picture_url().unwrap().replace("http://", &format!("http://{user}"));
-    Ways::page(Target::http(&url).unwrap(), 1)
+    Sources::page(Target::http(&url).unwrap(), 1)
 }
 
 /// The default sources for a camera with the stream `cam`.
-fn guesses(camera: &Camera) -> Ways {
+fn guesses(camera: &Camera) -> Sources {
     let url: Target = camera.url("cam").parse().unwrap();
     let page = Target::http(&camera.picture_url().unwrap()).unwrap();
-    Ways::guesses(&url, None, page.port(), None, 1)
+    Sources::guesses(&url, None, page.port(), None, 1)
 }
 
 /// A single viewer's first answer from a camera whose pictures behave like this.
@@ -182,7 +185,7 @@ fn an_answer_that_took_long_is_not_forgotten_before_it_is_heard() {
 fn a_camera_that_is_not_there_is_named() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let target = Target::http(&format!("http://127.0.0.1:{port}/a.jpg")).unwrap();
-    let reason = run(Ways::page(target, 1), async |snapshots, _| newest(&snapshots).await);
+    let reason = run(Sources::page(target, 1), async |snapshots, _| newest(&snapshots).await);
     assert!(reason.unwrap_err().ends_with("cannot be reached: nothing is listening on that port"));
 }
 
@@ -293,8 +296,8 @@ fn the_smaller_stream_may_be_the_one_with_pictures() {
     camera.set_pictures(Pictures::Off);
     let target = |name| camera.url(name).parse::<Target>().unwrap();
     let page = Target::http(&camera.picture_url().unwrap()).unwrap();
-    let ways = Ways::guesses(&target("cam"), Some(&target("small")), page.port(), None, 1);
-    run(ways, async |snapshots, _| {
+    let sources = Sources::guesses(&target("cam"), Some(&target("small")), page.port(), None, 1);
+    run(sources, async |snapshots, _| {
         assert_eq!(newest(&snapshots).await.as_deref(), Ok(PICTURE));
     });
     let streams: Vec<String> = camera.sessions().into_iter().map(|it| it.stream).collect();
@@ -324,7 +327,7 @@ fn a_jpeg_stream_that_breaks_off_is_found_again() {
 fn snapshots_that_are_off_say_how_they_are_switched_on() {
     let text = "[[camera]]\nname = \"a\"\nurl = \"rtsp://127.0.0.1/\"\nsnapshot = \"off\"\n";
     let config = config::Config::parse(text, std::path::Path::new("x.toml")).unwrap();
-    let reason = run(Ways::new(&config.camera[0], None, 1), async |snapshots, _| {
+    let reason = run(Sources::new(&config.camera[0], None, 1), async |snapshots, _| {
         newest(&snapshots).await.unwrap_err()
     });
     assert!(reason.contains("snapshot = \"off\""), "{reason}");

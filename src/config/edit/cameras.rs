@@ -1,8 +1,8 @@
 //! The list of cameras: matches new cameras with old ones, and reorders their sections.
 
 use super::{
-    CAMERA, Draft, Json, Node, Origin, Splices, Wrong, assignment, changed, not_understood, object,
-    refused, set,
+    CAMERA, Draft, Json, Node, Origin, Splices, TomlError, assignment, changed, not_understood,
+    object, refused, set,
     text::{in_lines, line_end, line_start},
 };
 use crate::{
@@ -20,7 +20,7 @@ enum Section {
 
 impl Draft {
     /// Sets the list of cameras; must be the first edit of a draft.
-    pub(super) fn set_cameras(&mut self, list: &Json) -> Result<(), Wrong> {
+    pub(super) fn set_cameras(&mut self, list: &Json) -> Result<(), TomlError> {
         let list = list.as_array().ok_or_else(|| refused(CAMERA, "expected a list"))?;
         if list.len() > limits::CAMERAS_MAX {
             let most = limits::CAMERAS_MAX;
@@ -79,13 +79,13 @@ impl Draft {
 }
 
 /// Adds the camera's name to an error if there are several cameras.
-pub(super) fn named(wrong: Wrong, root: &Node) -> Wrong {
+pub(super) fn named(wrong: TomlError, root: &Node) -> TomlError {
     let cameras = written(root);
     let at = wrong.at.unwrap_or_default();
     let camera = cameras.iter().find(|camera| camera.span.contains(&at));
     match camera.and_then(|camera| camera.get("name")).map(|name| &name.value) {
         Some(toml::Value::Text(name)) if cameras.len() > 1 && wrong.key != "camera.name" => {
-            Wrong { message: format!("{} (camera {name})", wrong.message), ..wrong }
+            TomlError { message: format!("{} (camera {name})", wrong.message), ..wrong }
         }
         _ => wrong,
     }
@@ -122,7 +122,7 @@ fn places(new: &[Json], shown: &[Json]) -> Vec<Option<usize>> {
     places
 }
 
-fn unmasked(camera: &Map<String, Json>, stored: &[&str]) -> Result<Map<String, Json>, Wrong> {
+fn unmasked(camera: &Map<String, Json>, stored: &[&str]) -> Result<Map<String, Json>, TomlError> {
     let mut camera = camera.clone();
     for key in ["url", "live_url", "snapshot"] {
         let Some(Json::String(url)) = camera.get_mut(key) else { continue };
@@ -165,7 +165,7 @@ fn keep_folder(
 }
 
 /// Returns the keys of a new camera that must be written: those without a default value.
-fn new_keys(camera: &Map<String, Json>, place: Place) -> Result<Map<String, Json>, Wrong> {
+fn new_keys(camera: &Map<String, Json>, place: Place) -> Result<Map<String, Json>, TomlError> {
     let example = Draft::new("[[camera]]\nname = \"a\"\nurl = \"rtsp://a/\"")?.shown;
     let default = example.get(CAMERA).and_then(|list| list.get(0));
     let is_needed = |key: &str| matches!(key, "name" | "url");
@@ -178,7 +178,7 @@ fn new_keys(camera: &Map<String, Json>, place: Place) -> Result<Map<String, Json
     Ok(keys.map(|(key, value)| (key.clone(), value.clone())).collect())
 }
 
-fn new_section(keys: &Map<String, Json>) -> Result<Vec<String>, Wrong> {
+fn new_section(keys: &Map<String, Json>) -> Result<Vec<String>, TomlError> {
     let mut keys: Vec<_> = keys.iter().collect();
     // Name and URL first.
     keys.sort_by_key(|(key, _)| (*key != "name", *key != "url"));
@@ -191,7 +191,7 @@ fn new_section(keys: &Map<String, Json>) -> Result<Vec<String>, Wrong> {
 
 /// Returns the text with these camera sections, each in the place of an old one and the rest after
 /// them.
-fn in_order(text: &str, root: &Node, sections: &[Section]) -> Result<String, Wrong> {
+fn in_order(text: &str, root: &Node, sections: &[Section]) -> Result<String, TomlError> {
     let old = |section: &Section| match section {
         Section::Old(index) => Some(*index),
         Section::New(_) => None,

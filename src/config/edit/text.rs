@@ -1,6 +1,6 @@
 //! Pieces of TOML text, and merging them into a text.
 
-use super::{Json, Wrong, refused};
+use super::{Json, TomlError, refused};
 use std::ops::Range;
 
 /// Replacements in a text; those at the same place are applied in the order they were made.
@@ -59,7 +59,7 @@ pub(super) fn in_lines(text: &str, lines: &[String]) -> String {
 }
 
 /// Formats a value as TOML.
-pub(super) fn literal(value: &Json, section: &str, key: &str) -> Result<String, Wrong> {
+pub(super) fn literal(value: &Json, section: &str, key: &str) -> Result<String, TomlError> {
     Ok(match value {
         Json::Bool(is_so) => is_so.to_string(),
         // A whole number beyond i64 is not valid TOML; a fraction is, and no setting accepts it.

@@ -1,6 +1,6 @@
 //! The parser, from left to right.
 
-use super::{Entry, Node, Origin, Table, Value, Wrong, plain};
+use super::{Entry, Node, Origin, Table, TomlError, Value, plain};
 use crate::limits;
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ impl<'a> Reader<'a> {
         Reader { text, at: 0 }
     }
 
-    pub fn document(mut self) -> Result<Node, Wrong> {
+    pub fn document(mut self) -> Result<Node, TomlError> {
         // Some editors on Windows write a byte order mark.
         self.eat("\u{feff}");
         let mut root = table(Origin::Header, 0..self.text.len());
@@ -40,7 +40,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Parses `[a.b]` or `[[a.b]]` and returns the names.
-    fn header(&mut self, root: &mut Node) -> Result<Vec<String>, Wrong> {
+    fn header(&mut self, root: &mut Node) -> Result<Vec<String>, TomlError> {
         let start = self.at;
         let is_element = self.eat("[[");
         if !is_element {
@@ -66,14 +66,14 @@ impl<'a> Reader<'a> {
                     table.origin = Origin::Header;
                     node.span = span;
                 }
-                _ => return Err(Wrong::at(start, format!("duplicate section `{last}`"))),
+                _ => return Err(TomlError::at(start, format!("duplicate section `{last}`"))),
             },
         }
         Ok(names)
     }
 
     /// Parses `a.b = value` into the table `node`.
-    fn assignment(&mut self, mut node: &mut Node, depth: usize) -> Result<(), Wrong> {
+    fn assignment(&mut self, mut node: &mut Node, depth: usize) -> Result<(), TomlError> {
         let start = self.at;
         let names = self.names()?;
         self.expect("=")?;
@@ -95,7 +95,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Parses `a.b."c d"` and the blanks around it.
-    fn names(&mut self) -> Result<Vec<String>, Wrong> {
+    fn names(&mut self) -> Result<Vec<String>, TomlError> {
         let mut names = Vec::new();
         loop {
             self.skip_blanks();
@@ -105,22 +105,22 @@ impl<'a> Reader<'a> {
                 _ => self.take(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')).to_owned(),
             });
             if self.at == start {
-                return Err(Wrong::at(start, "expected a key"));
+                return Err(TomlError::at(start, "expected a key"));
             }
             self.skip_blanks();
             if !self.eat(".") {
                 return Ok(names);
             }
             if names.len() == limits::TOML_DEPTH_MAX {
-                return Err(Wrong::at(start, TOO_DEEP));
+                return Err(TomlError::at(start, TOO_DEEP));
             }
         }
     }
 
-    fn value(&mut self, depth: usize) -> Result<Node, Wrong> {
+    fn value(&mut self, depth: usize) -> Result<Node, TomlError> {
         let start = self.at;
         if depth > limits::TOML_DEPTH_MAX {
-            return Err(Wrong::at(start, TOO_DEEP));
+            return Err(TomlError::at(start, TOO_DEEP));
         }
         let value = match self.peek() {
             Some('"' | '\'') => Value::Text(self.quoted()?),
@@ -129,14 +129,17 @@ impl<'a> Reader<'a> {
             _ => {
                 let word = self.take(|c| c.is_ascii_alphanumeric() || "+-_.:".contains(c));
                 plain::read(word).ok_or_else(|| {
-                    Wrong::at(start, "expected a value: text in quotes, a number, true or false")
+                    TomlError::at(
+                        start,
+                        "expected a value: text in quotes, a number, true or false",
+                    )
                 })?
             }
         };
         Ok(Node { value, span: start..self.at })
     }
 
-    fn list(&mut self, depth: usize) -> Result<Value, Wrong> {
+    fn list(&mut self, depth: usize) -> Result<Value, TomlError> {
         self.eat("[");
         let mut list = Vec::new();
         loop {
@@ -153,7 +156,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn inline_table(&mut self, depth: usize) -> Result<Node, Wrong> {
+    fn inline_table(&mut self, depth: usize) -> Result<Node, TomlError> {
         let mut node = table(Origin::Inline, self.at..self.at);
         self.eat("{");
         self.skip_blanks();
@@ -172,7 +175,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Parses a string of any of the four kinds.
-    fn quoted(&mut self) -> Result<String, Wrong> {
+    fn quoted(&mut self) -> Result<String, TomlError> {
         let start = self.at;
         let quote = if self.peek() == Some('"') { '"' } else { '\'' };
         let closing = if self.quotes() == 3 { 3 } else { 1 };
@@ -202,18 +205,21 @@ impl<'a> Reader<'a> {
                 }
                 Some(c) if !is_control(c) => text.push_str(self.take_exactly(c.len_utf8())),
                 None | Some('\n' | '\r') => {
-                    return Err(Wrong::at(start, "expected a quote at the end of the text"));
+                    return Err(TomlError::at(start, "expected a quote at the end of the text"));
                 }
-                Some(_) => return Err(Wrong::at(self.at, CONTROL)),
+                Some(_) => return Err(TomlError::at(self.at, CONTROL)),
             }
         }
     }
 
-    fn escape(&mut self, is_long: bool, text: &mut String) -> Result<(), Wrong> {
+    fn escape(&mut self, is_long: bool, text: &mut String) -> Result<(), TomlError> {
         let start = self.at;
         self.eat("\\");
         let wrong = || {
-            Wrong::at(start, "expected one of \\b \\t \\n \\f \\r \\\" \\\\ \\uXXXX \\UXXXXXXXX")
+            TomlError::at(
+                start,
+                "expected one of \\b \\t \\n \\f \\r \\\" \\\\ \\uXXXX \\UXXXXXXXX",
+            )
         };
         let c = self.peek().ok_or_else(wrong)?;
         if is_long && matches!(c, ' ' | '\t' | '\r' | '\n') {
@@ -246,7 +252,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Skips blanks, line breaks and comments.
-    fn skip_lines(&mut self) -> Result<(), Wrong> {
+    fn skip_lines(&mut self) -> Result<(), TomlError> {
         loop {
             self.skip_blanks();
             self.skip_comment()?;
@@ -256,21 +262,21 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn end_of_line(&mut self) -> Result<(), Wrong> {
+    fn end_of_line(&mut self) -> Result<(), TomlError> {
         self.skip_blanks();
         self.skip_comment()?;
         if self.peek().is_none() || self.eat("\n") || self.eat("\r\n") {
             return Ok(());
         }
-        Err(Wrong::at(self.at, "expected the end of the line"))
+        Err(TomlError::at(self.at, "expected the end of the line"))
     }
 
-    fn skip_comment(&mut self) -> Result<(), Wrong> {
+    fn skip_comment(&mut self) -> Result<(), TomlError> {
         if self.peek() == Some('#') {
             self.take(|c| !is_control(c));
             let rest = self.rest();
             if !(rest.is_empty() || rest.starts_with('\n') || rest.starts_with("\r\n")) {
-                return Err(Wrong::at(self.at, CONTROL));
+                return Err(TomlError::at(self.at, CONTROL));
             }
         }
         Ok(())
@@ -298,11 +304,11 @@ impl<'a> Reader<'a> {
         is_there
     }
 
-    fn expect(&mut self, token: &str) -> Result<(), Wrong> {
+    fn expect(&mut self, token: &str) -> Result<(), TomlError> {
         if self.eat(token) {
             return Ok(());
         }
-        Err(Wrong::at(self.at, format!("expected `{token}`")))
+        Err(TomlError::at(self.at, format!("expected `{token}`")))
     }
 
     fn take(&mut self, is_part: fn(char) -> bool) -> &'a str {
@@ -328,7 +334,7 @@ enum Place<'a> {
     Free(&'a mut Vec<Entry>),
 }
 
-fn place<'a>(node: &'a mut Node, key: &str, at: usize) -> Result<Place<'a>, Wrong> {
+fn place<'a>(node: &'a mut Node, key: &str, at: usize) -> Result<Place<'a>, TomlError> {
     let Value::Table(Table { entries, .. }) = &mut node.value else {
         return Err(duplicate(key, at));
     };
@@ -339,14 +345,14 @@ fn place<'a>(node: &'a mut Node, key: &str, at: usize) -> Result<Place<'a>, Wron
         },
         None if entries.len() == limits::TOML_KEYS_MAX => {
             let most = limits::TOML_KEYS_MAX;
-            Err(Wrong::at(at, format!("more than {most} keys in one section")))
+            Err(TomlError::at(at, format!("more than {most} keys in one section")))
         }
         None => Ok(Place::Free(entries)),
     }
 }
 
 /// Returns the table named in a header, created if missing; for a list, its last table.
-fn enter<'a>(node: &'a mut Node, name: &str, start: usize) -> Result<&'a mut Node, Wrong> {
+fn enter<'a>(node: &'a mut Node, name: &str, start: usize) -> Result<&'a mut Node, TomlError> {
     let node = match place(node, name, start)? {
         Place::Taken(node) => node,
         Place::Free(entries) => pushed(entries, name, start, Origin::Implied)?,
@@ -372,7 +378,7 @@ fn pushed<'a>(
     key: &str,
     start: usize,
     origin: Origin,
-) -> Result<&'a mut Node, Wrong> {
+) -> Result<&'a mut Node, TomlError> {
     entries.push(Entry { key: key.to_owned(), start, node: table(origin, start..start) });
     entries.last_mut().map(|entry| &mut entry.node).ok_or_else(|| duplicate(key, start))
 }
@@ -386,8 +392,8 @@ fn table(origin: Origin, span: Range<usize>) -> Node {
     Node { value: Value::Table(Table { origin, entries: Vec::new() }), span }
 }
 
-fn duplicate(key: &str, at: usize) -> Wrong {
-    Wrong::at(at, format!("duplicate key `{key}`"))
+fn duplicate(key: &str, at: usize) -> TomlError {
+    TomlError::at(at, format!("duplicate key `{key}`"))
 }
 
 /// Characters that TOML allows nowhere.

@@ -5,7 +5,7 @@
 //! and repeated until the server has them, as far back as the history goes.
 
 use super::{
-    super::{Daemon, wishes::Wish},
+    super::{Daemon, control::Wish},
     Listener,
     home::{Camera, Home, KEPT},
 };

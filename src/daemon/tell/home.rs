@@ -12,7 +12,7 @@
 //! ```
 //! Spec: home-assistant.io, "MQTT", "Device discovery payload". Knows nothing of: connections, the daemon.
 
-use super::super::wishes::Wish;
+use super::super::control::Wish;
 use crate::config::{self, CameraName};
 use std::fs;
 

@@ -196,7 +196,7 @@ impl<D: Disk> Card<D> {
                 if let Err(error) = self.remove_empty(camera, name) {
                     let trouble = self.diagnose(&error);
                     self.forget(camera, name);
-                    self.suffer(trouble, None, now);
+                    self.handle_trouble(trouble, None, now);
                 }
             }
             Ok(Found::Nothing | Found::Foreign) => self.forget(camera, name),
@@ -221,7 +221,7 @@ impl<D: Disk> Card<D> {
                 // One unreadable file does not matter; a missing card does.
                 match self.diagnose(&error) {
                     Trouble::Failing(_) | Trouble::NoRoom(_) => {}
-                    trouble => self.suffer(trouble, Some((camera, name)), now),
+                    trouble => self.handle_trouble(trouble, Some((camera, name)), now),
                 }
             }
         }
@@ -257,7 +257,7 @@ impl<D: Disk> Card<D> {
             }
             (Trouble::Failing(_), _) => Err(error),
             (trouble, cure) => {
-                self.suffer_over(trouble, Some(Suspect { camera, name, cure }), now);
+                self.handle_trouble_over(trouble, Some(Suspect { camera, name, cure }), now);
                 Err(error)
             }
         }

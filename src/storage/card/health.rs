@@ -82,7 +82,7 @@ impl<D: Disk> Card<D> {
     }
 
     /// Handles a fault; `file` is the file being accessed, if repairing it may help.
-    pub(super) fn suffer(
+    pub(super) fn handle_trouble(
         &mut self,
         trouble: Trouble,
         file: Option<(CameraId, Name)>,
@@ -90,11 +90,16 @@ impl<D: Disk> Card<D> {
     ) {
         let suspect =
             file.map(|(camera, name)| Suspect { camera, name, cure: Cure::Repair(Reach::All) });
-        self.suffer_over(trouble, suspect, now);
+        self.handle_trouble_over(trouble, suspect, now);
     }
 
     /// The same, with the suspected file.
-    pub(super) fn suffer_over(&mut self, trouble: Trouble, suspect: Option<Suspect>, now: Instant) {
+    pub(super) fn handle_trouble_over(
+        &mut self,
+        trouble: Trouble,
+        suspect: Option<Suspect>,
+        now: Instant,
+    ) {
         self.next_look = now + CARD_RETRY_INTERVAL;
         match trouble {
             Trouble::Absent(reason) => self.lose_card(reason),
@@ -146,7 +151,7 @@ impl<D: Disk> Card<D> {
         match (self.mount(&root), state) {
             (Mount::Absent(reason), _) => self.lose_card(reason),
             (Mount::ReadOnly, CardState::ReadOnly(_)) => self.remount(&root, now),
-            (Mount::ReadOnly, _) => self.suffer(Trouble::ReadOnly, None, now),
+            (Mount::ReadOnly, _) => self.handle_trouble(Trouble::ReadOnly, None, now),
             (Mount::Writable, CardState::ReadOnly(_)) => self.writable_again(now),
             (Mount::Writable, CardState::Full(_)) => self.look_for_room(now),
             (Mount::Writable, CardState::Failing(_)) if now >= self.failing_until => {
@@ -242,7 +247,7 @@ impl<D: Disk> Card<D> {
         }
         let camera = self.name_of(camera);
         let reason = format!("the card stalls for longer than the ring of {camera} holds");
-        self.suffer(Trouble::Failing(reason), None, now);
+        self.handle_trouble(Trouble::Failing(reason), None, now);
     }
 
     /// A reader could not read a file: has the card turned read-only over it, or will it?
@@ -261,11 +266,15 @@ impl<D: Disk> Card<D> {
                 if let Err((error, cure)) = self.cure(camera, name, Cure::Repair(Reach::All)) {
                     let trouble = self.diagnose(&error);
                     if !matches!(trouble, Trouble::Failing(_)) {
-                        self.suffer_over(trouble, Some(Suspect { camera, name, cure }), now);
+                        self.handle_trouble_over(
+                            trouble,
+                            Some(Suspect { camera, name, cure }),
+                            now,
+                        );
                     }
                 }
             }
-            trouble => self.suffer(trouble, Some((camera, name)), now),
+            trouble => self.handle_trouble(trouble, Some((camera, name)), now),
         }
     }
 
@@ -324,7 +333,7 @@ impl<D: Disk> Card<D> {
                     let trouble = self.diagnose(&error);
                     if !matches!(trouble, Trouble::Failing(_)) {
                         self.suspect = (!was_last_cure).then_some(suspect);
-                        return self.suffer_over(trouble, None, now);
+                        return self.handle_trouble_over(trouble, None, now);
                     }
                 }
             }

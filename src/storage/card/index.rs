@@ -164,7 +164,7 @@ impl<D: Disk> Card<D> {
                 let reason = IndexError::Failed(error);
                 self.events.push_back(Event::IndexUnused { path, reason });
             }
-            trouble => self.suffer(trouble, None, now),
+            trouble => self.handle_trouble(trouble, None, now),
         }
     }
 

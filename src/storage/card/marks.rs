@@ -325,7 +325,7 @@ impl<D: Disk> Card<D> {
         }
         if let Err(error) = removed {
             let trouble = self.diagnose(&error);
-            self.suffer(trouble, None, now);
+            self.handle_trouble(trouble, None, now);
         }
     }
 
@@ -364,7 +364,7 @@ impl<D: Disk> Card<D> {
             Trouble::Failing(_) | Trouble::NoRoom(_) => {
                 self.events.push_back(Event::MarksUnwritten { path, error });
             }
-            trouble => self.suffer(trouble, None, now),
+            trouble => self.handle_trouble(trouble, None, now),
         }
     }
 }

@@ -61,7 +61,7 @@ impl<D: Disk> Card<D> {
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.held.is_empty() => return,
             Err(error) => {
                 let trouble = self.diagnose(&error);
-                return self.suffer(trouble, None, now);
+                return self.handle_trouble(trouble, None, now);
             }
         };
         let went = match self.overdue(now) {
@@ -125,7 +125,7 @@ impl<D: Disk> Card<D> {
         }
         if !went && self.is_writable() {
             let reason = "the quota is used up, and there is no recording left to delete";
-            self.suffer(Trouble::Failing(reason.into()), None, now);
+            self.handle_trouble(Trouble::Failing(reason.into()), None, now);
         }
         went
     }
@@ -136,14 +136,14 @@ impl<D: Disk> Card<D> {
             Ok(space) => space,
             Err(error) => {
                 let trouble = self.diagnose(&error);
-                self.suffer(trouble, None, now);
+                self.handle_trouble(trouble, None, now);
                 return false;
             }
         };
         if space.free < self.two_segments_bytes() {
             let went = self.free_two_segments(now);
             if !went && self.is_writable() {
-                self.suffer(Trouble::NoRoom(Full::Card), None, now);
+                self.handle_trouble(Trouble::NoRoom(Full::Card), None, now);
             }
             return went;
         }
@@ -158,7 +158,7 @@ impl<D: Disk> Card<D> {
         if !went && self.is_writable() {
             let free = space.free >> 20;
             let reason = format!("the card accepts no more files, although {free} MB are free");
-            self.suffer(Trouble::Failing(reason), None, now);
+            self.handle_trouble(Trouble::Failing(reason), None, now);
         }
         went
     }
@@ -246,7 +246,11 @@ impl<D: Disk> Card<D> {
                 self.forget(camera, name);
             }
             // Its first cluster may be free, so trimming would do the same harm.
-            self.suffer_over(trouble, Some(Suspect { camera, name, cure: Cure::SetAside }), now);
+            self.handle_trouble_over(
+                trouble,
+                Some(Suspect { camera, name, cure: Cure::SetAside }),
+                now,
+            );
             return Err(DeleteError::Failed(error));
         }
         self.gone(camera, name, reason);

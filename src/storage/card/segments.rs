@@ -107,7 +107,7 @@ impl<D: Disk> Card<D> {
             let retry = match self.diagnose(&error) {
                 Trouble::NoRoom(full) => self.free_after(full, camera, now),
                 trouble => {
-                    self.suffer(trouble, None, now);
+                    self.handle_trouble(trouble, None, now);
                     false
                 }
             };
@@ -263,7 +263,7 @@ impl<D: Disk> Card<D> {
             Err(error) => {
                 self.given_up(camera, name, durable_bytes);
                 let trouble = self.diagnose(&error);
-                return self.suffer(trouble, Some((camera, name)), now);
+                return self.handle_trouble(trouble, Some((camera, name)), now);
             }
         };
         let duration_ms = millis(duration);
@@ -296,7 +296,7 @@ impl<D: Disk> Card<D> {
         if let Err(error) = self.remove_empty(camera, name) {
             self.read_again(camera, name);
             let trouble = self.diagnose(&error);
-            self.suffer(trouble, None, now);
+            self.handle_trouble(trouble, None, now);
         }
         let (number, ending) = (name.number(), Ending::Empty);
         self.events.push_back(Event::Closed { camera, number, ending });
@@ -353,7 +353,7 @@ impl<D: Disk> Card<D> {
     fn fail(&mut self, camera: CameraId, error: &io::Error, now: Instant) -> Refused {
         let trouble = self.diagnose(error);
         let name = self.give_up(camera);
-        self.suffer(trouble, name.map(|name| (camera, name)), now);
+        self.handle_trouble(trouble, name.map(|name| (camera, name)), now);
         Refused::Failed
     }
 

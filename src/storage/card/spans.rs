@@ -188,7 +188,7 @@ impl<D: Disk> Card<D> {
             Err(error) if crate::storage::disk::is_foreign(&error) => return Ok(None),
             Err(error) => {
                 let trouble = self.diagnose(&error);
-                self.suffer(trouble, Some((camera, name)), now);
+                self.handle_trouble(trouble, Some((camera, name)), now);
                 return Err(SpanError::Failed(error));
             }
         };

@@ -378,7 +378,7 @@ impl<D: Disk> Card<D> {
             Err(error) => {
                 self.given_up(camera, name, durable_bytes);
                 let trouble = self.diagnose(&error);
-                self.suffer(trouble, Some((camera, name)), now);
+                self.handle_trouble(trouble, Some((camera, name)), now);
                 return Ok(());
             }
         };
@@ -434,7 +434,7 @@ impl<D: Disk> Card<D> {
             self.free_after(full, camera, now); // the state tells whether it helped
             return;
         }
-        self.suffer(trouble, name.map(|name| (camera, name)), now);
+        self.handle_trouble(trouble, name.map(|name| (camera, name)), now);
     }
 
     fn staged_mut(&mut self, camera: CameraId) -> Option<&mut Staged<D>> {

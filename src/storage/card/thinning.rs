@@ -285,7 +285,7 @@ impl<D: Disk> Card<D> {
         if originals.iter().any(|path| self.disk.exists(path)) {
             if let Err(error) = self.unlink(camera, name) {
                 let trouble = self.diagnose(&error);
-                self.suffer(trouble, None, now);
+                self.handle_trouble(trouble, None, now);
             }
             self.forget(camera, name);
             return false;
@@ -337,7 +337,7 @@ impl<D: Disk> Card<D> {
             Trouble::Failing(_) => self.update(camera, name, |entry| {
                 entry.set_marks(entry.marks().with(Marks::LEAN));
             }),
-            trouble => self.suffer(trouble, Some((camera, name)), now),
+            trouble => self.handle_trouble(trouble, Some((camera, name)), now),
         }
     }
 }

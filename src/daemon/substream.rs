@@ -22,7 +22,7 @@ use std::{
 /// The smaller stream of a camera.
 ///
 /// *Cost*: a ring of [`limits::LIVE_RING_BYTES`] while there are viewers, otherwise nothing.
-pub struct Live {
+pub struct SubStream {
     name: String,
     target: Target,
     transport: LowerTransport,
@@ -34,7 +34,7 @@ pub struct Live {
     stop: Flag,
 }
 
-impl Live {
+impl SubStream {
     /// `name` is the camera's; `seed` is for nonces and must differ at every start.
     pub fn new(
         name: &str,
@@ -42,8 +42,8 @@ impl Live {
         transport: LowerTransport,
         audio: bool,
         seed: u64,
-    ) -> Live {
-        Live {
+    ) -> SubStream {
+        SubStream {
             // A camera's name has no dot, so this one is unique in the log.
             name: [name, ".live"].concat(),
             target,
@@ -75,7 +75,7 @@ impl Live {
         self.camera.borrow().as_ref().map_or(0, |camera| camera.viewers())
     }
 
-    /// Runs the camera whenever it is wanted, until [`Live::stop`]. To be called once.
+    /// Runs the camera whenever it is wanted, until [`SubStream::stop`]. To be called once.
     pub async fn run(&self) {
         loop {
             let camera = self.wanted.until_some(|| self.camera.borrow().clone());
@@ -85,7 +85,7 @@ impl Live {
         }
     }
 
-    /// Ends [`Live::run`]; to viewers the camera is off.
+    /// Ends [`SubStream::run`]; to viewers the camera is off.
     pub fn stop(&self) {
         self.stop.raise();
     }
@@ -132,9 +132,9 @@ mod tests {
     use std::rc::Weak;
 
     /// Runs `test` beside the smaller stream of a test camera.
-    fn run(test: impl AsyncFnOnce(&Live, &camera::Camera)) {
+    fn run(test: impl AsyncFnOnce(&SubStream, &camera::Camera)) {
         let server = camera::Camera::builder().stream("small", Clip::built_in()).start().unwrap();
-        let live = Rc::new(Live::new(
+        let live = Rc::new(SubStream::new(
             "yard",
             server.url("small").parse().unwrap(),
             LowerTransport::Tcp,
@@ -157,7 +157,7 @@ mod tests {
         }
     }
 
-    fn look(live: &Live) -> (Rc<Camera>, Counted) {
+    fn look(live: &SubStream) -> (Rc<Camera>, Counted) {
         let camera = live.camera();
         let viewer = camera.watch();
         (camera, viewer)

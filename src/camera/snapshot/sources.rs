@@ -10,15 +10,15 @@ use crate::{
 use std::rc::Rc;
 
 /// The possible sources of a camera's picture.
-pub(super) struct Ways {
-    ways: Vec<Way>,
+pub(super) struct Sources {
+    sources: Vec<PictureSource>,
     /// The one that worked last.
     known: Option<usize>,
     nothing: &'static str,
     seed: u64,
 }
 
-enum Way {
+enum PictureSource {
     Page(Box<Page>),
     /// An RTSP stream that may carry JPEG.
     Stream(Target),
@@ -38,33 +38,34 @@ pub(super) struct Failure {
     pub is_final: bool,
 }
 
-impl Ways {
-    pub(super) fn new(camera: &config::Camera, video: Option<Video>, seed: u64) -> Ways {
+impl Sources {
+    pub(super) fn new(camera: &config::Camera, video: Option<Video>, seed: u64) -> Sources {
         match &camera.snapshot {
-            config::Snapshot::Off => Ways { nothing: OFF, ..Ways::of(Vec::new(), seed) },
-            config::Snapshot::Url(url) => Ways::page(url.target(), seed),
+            config::Snapshot::Off => Sources { nothing: OFF, ..Sources::of(Vec::new(), seed) },
+            config::Snapshot::Url(url) => Sources::page(url.target(), seed),
             config::Snapshot::Auto => {
                 let live = camera.live_url.as_ref().map(|url| &url.0);
-                Ways::guesses(&camera.url.0, live, HTTP_PORT, video, seed)
+                Sources::guesses(&camera.url.0, live, HTTP_PORT, video, seed)
             }
         }
     }
 
     /// Only what the camera serves over HTTP.
-    pub(super) fn pages(camera: &config::Camera, seed: u64) -> Ways {
+    pub(super) fn pages(camera: &config::Camera, seed: u64) -> Sources {
         match &camera.snapshot {
             config::Snapshot::Auto => {
                 let url = &camera.url.0;
-                let pages =
-                    PAGES.iter().map(|path| Way::page(url.http_page(HTTP_PORT, path), seed));
-                Ways::of(pages.collect(), seed)
+                let pages = PAGES
+                    .iter()
+                    .map(|path| PictureSource::page(url.http_page(HTTP_PORT, path), seed));
+                Sources::of(pages.collect(), seed)
             }
-            _ => Ways::new(camera, None, seed),
+            _ => Sources::new(camera, None, seed),
         }
     }
 
-    pub(super) fn page(target: Target, seed: u64) -> Ways {
-        Ways::of(vec![Way::page(target, seed)], seed)
+    pub(super) fn page(target: Target, seed: u64) -> Sources {
+        Sources::of(vec![PictureSource::page(target, seed)], seed)
     }
 
     /// First the addresses of majestic and divinus, then the streams: the live stream as JPEG, the
@@ -76,22 +77,23 @@ impl Ways {
         http_port: u16,
         video: Option<Video>,
         seed: u64,
-    ) -> Ways {
-        let pages = PAGES.iter().map(|path| Way::page(url.http_page(http_port, path), seed));
-        let live = live_url.map(|url| Way::Stream(url.clone()));
-        let video = video.map(Way::Video);
-        let last = Way::Stream(url.clone());
-        Ways::of(pages.chain(live).chain(video).chain([last]).collect(), seed)
+    ) -> Sources {
+        let pages =
+            PAGES.iter().map(|path| PictureSource::page(url.http_page(http_port, path), seed));
+        let live = live_url.map(|url| PictureSource::Stream(url.clone()));
+        let video = video.map(PictureSource::Video);
+        let last = PictureSource::Stream(url.clone());
+        Sources::of(pages.chain(live).chain(video).chain([last]).collect(), seed)
     }
 
-    fn of(ways: Vec<Way>, seed: u64) -> Ways {
-        Ways { ways, known: None, nothing: "no source of pictures is known", seed }
+    fn of(sources: Vec<PictureSource>, seed: u64) -> Sources {
+        Sources { sources, known: None, nothing: "no source of pictures is known", seed }
     }
 
     /// Returns true if the source that worked is a picture of the camera's own.
     pub(super) fn is_by_page(&self) -> bool {
-        let known = self.known.and_then(|known| self.ways.get(known));
-        known.is_some_and(|way| matches!(way, Way::Page(_)))
+        let known = self.known.and_then(|known| self.sources.get(known));
+        known.is_some_and(|source| matches!(source, PictureSource::Page(_)))
     }
 
     /// Forgets the source that worked.
@@ -102,14 +104,14 @@ impl Ways {
     /// Gets a picture from the remembered source, or from the first that has one.
     pub(super) async fn search(&mut self) -> Result<Found, Failure> {
         let only = self.known.take();
-        let is_alone = self.ways.len() == 1;
+        let is_alone = self.sources.len() == 1;
         let mut failures = Failures::default();
-        for (index, way) in self.ways.iter_mut().enumerate() {
-            if only.is_some_and(|only| only != index) || failures.rule_out(way) {
+        for (index, source) in self.sources.iter_mut().enumerate() {
+            if only.is_some_and(|only| only != index) || failures.rule_out(source) {
                 continue;
             }
             self.seed = self.seed.wrapping_add(1);
-            match way.picture(self.seed).await {
+            match source.picture(self.seed).await {
                 Ok(found) => {
                     self.known = Some(index);
                     return Ok(found);
@@ -119,7 +121,7 @@ impl Ways {
                         self.known = Some(index);
                     }
                     let is_last = error.is_of_video_that_is_there();
-                    failures.add(way, error);
+                    failures.add(source, error);
                     if is_last {
                         break;
                     }
@@ -133,19 +135,19 @@ impl Ways {
     }
 }
 
-impl Way {
-    fn page(target: Target, seed: u64) -> Way {
-        Way::Page(Box::new(Page::new(target, seed)))
+impl PictureSource {
+    fn page(target: Target, seed: u64) -> PictureSource {
+        PictureSource::Page(Box::new(Page::new(target, seed)))
     }
 
     async fn picture(&mut self, seed: u64) -> Result<Found, Error> {
         match self {
-            Way::Page(page) => {
+            PictureSource::Page(page) => {
                 let jpeg = page.picture().await?;
                 Ok(Found::Picture(Rc::new(Picture { jpeg, taken: runtime::now() })))
             }
-            Way::Video(video) => video.picture().await.map(Found::Picture),
-            Way::Stream(target) => {
+            PictureSource::Video(video) => video.picture().await.map(Found::Picture),
+            PictureSource::Stream(target) => {
                 let mut stream = Stream::open(target, seed).await?;
                 let mut jpeg = Vec::new();
                 stream.next(&mut jpeg).await?;
@@ -164,18 +166,19 @@ struct Failures {
 }
 
 impl Failures {
-    fn add(&mut self, way: &Way, error: Error) {
-        match way {
-            Way::Page(page) => self.http = Some((page.target.to_string(), error)),
-            Way::Stream(_) => self.rtsp = Some(error),
-            Way::Video(_) => self.video = Some(error),
+    fn add(&mut self, source: &PictureSource, error: Error) {
+        match source {
+            PictureSource::Page(page) => self.http = Some((page.target.to_string(), error)),
+            PictureSource::Stream(_) => self.rtsp = Some(error),
+            PictureSource::Video(_) => self.video = Some(error),
         }
     }
 
-    /// Returns true if this source would fail the same way.
-    fn rule_out(&self, way: &Way) -> bool {
+    /// Returns true if this source would fail the same source.
+    fn rule_out(&self, source: &PictureSource) -> bool {
         let failure = self.http.as_ref().map(|(_, error)| error);
-        matches!(way, Way::Page(_)) && failure.is_some_and(|error| !error.is_of_one_address())
+        matches!(source, PictureSource::Page(_))
+            && failure.is_some_and(|error| !error.is_of_one_address())
     }
 
     fn are_about_credentials(&self) -> bool {
@@ -190,8 +193,8 @@ impl Failures {
         let http = self.http.as_ref().map(|(page, http)| format!("over HTTP ({page}: {http})"));
         let rtsp = self.rtsp.as_ref().map(|rtsp| format!("over RTSP ({rtsp})"));
         let video = self.video.as_ref().map(|video| format!("from its video ({video})"));
-        let ways: Vec<String> = [http, rtsp, video].into_iter().flatten().collect();
-        (!ways.is_empty()).then(|| format!("no picture {}", ways.join(" nor ")))
+        let sources: Vec<String> = [http, rtsp, video].into_iter().flatten().collect();
+        (!sources.is_empty()).then(|| format!("no picture {}", sources.join(" nor ")))
     }
 }
 

@@ -213,6 +213,6 @@ impl Daemon {
     fn remember_wishes(&self) {
         let stations = self.stations.borrow();
         let wishes = stations.iter().map(|station| (&*station.camera.name, station.is_asked()));
-        super::memory::write(&self.options.socket, wishes);
+        super::remembered::write(&self.options.socket, wishes);
     }
 }
