@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_remembered_of_another_boot_or_is_broken_does_not_count() {
+    fn a_remembered_boot_that_is_another_or_broken_does_not_count() {
         let directory = tempfile::tempdir().unwrap();
         let memory = directory.path().join("clock");
         for text in ["", "x", "0123 77\n", "this-boot seven\n"] {

@@ -375,7 +375,7 @@ fn sound_comes_live_to_those_that_ask_for_it_at_its_time() {
 }
 
 #[test]
-fn a_head_without_sound_follows_where_the_sound_ends_and_g711_is_none_for_browsers() {
+fn when_sound_ends_a_head_without_it_follows_and_browsers_get_no_g711() {
     let clip = Clip::committed("plain.h264").unwrap();
     let ends = Sound { frames: Some(60), ..Sound::new(Encoding::Aac) };
     let camera = camera(&clip, Options { sound: Some(ends), ..at(1.0) });

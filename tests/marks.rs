@@ -35,7 +35,7 @@ fn command(nvr: &Nvr, arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn what_a_script_notes_is_listed_on_the_time_line_counted_and_there_after_a_power_cut() {
+fn a_scripts_mark_is_listed_shown_counted_and_survives_a_power_cut() {
     let (_camera, mut nvr) = recording();
     let address = nvr.web_address();
     let (status, mark) =
@@ -126,7 +126,7 @@ fn listeners_are_told_at_once() {
 }
 
 #[test]
-fn a_script_gone_wild_is_refused_and_stops_no_recording() {
+fn a_script_that_floods_marks_is_refused_and_stops_no_recording() {
     let (_camera, nvr) = recording();
     let address = nvr.web_address();
     let mut client = Client::new(&address);
@@ -154,7 +154,7 @@ fn a_script_gone_wild_is_refused_and_stops_no_recording() {
 }
 
 #[test]
-fn what_is_no_mark_is_refused_in_words() {
+fn an_invalid_mark_is_refused_with_a_reason() {
     let directory = tempfile::tempdir().unwrap();
     let two = [("yard", "rtsp://127.0.0.1:1/"), ("gate", "rtsp://127.0.0.1:1/")];
     let text = config(directory.path(), "", &two);
@@ -198,7 +198,7 @@ fn recording_events() -> (Camera, Nvr) {
 }
 
 #[test]
-fn only_what_happens_is_recorded_from_before_it_to_after_it() {
+fn only_events_are_recorded_with_the_time_before_and_after() {
     let (_camera, nvr) = recording_events();
     let address = nvr.web_address();
     let state = |name: &str| nvr.status()["cameras"][0][name].clone();

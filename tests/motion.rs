@@ -33,7 +33,7 @@ fn marks(address: &str, kind: &str) -> Vec<Value> {
 }
 
 #[test]
-fn what_moves_in_the_pictures_is_a_mark_and_without_pictures_nothing_is_watched() {
+fn motion_in_the_pictures_is_a_mark_and_watching_ends_without_pictures() {
     let pictures: Vec<_> = (0..8).map(|nth| picture(30 * nth)).collect();
     let camera = Camera::builder().stream("cam", Clip::built_in()).http(0).start().unwrap();
     camera.set_pictures(Pictures::Of(pictures[0].clone()));
@@ -72,7 +72,7 @@ fn what_moves_in_the_pictures_is_a_mark_and_without_pictures_nothing_is_watched(
 }
 
 #[test]
-fn what_majestic_says_over_its_websocket_is_a_mark_and_when_it_ends_nothing_is_watched() {
+fn a_message_of_majestic_is_a_mark_and_watching_ends_with_the_websocket() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let camera = Camera::builder().stream("cam", Clip::built_in()).start().unwrap();
@@ -134,7 +134,7 @@ fn metadata(topic: &str, operation: &str, state: bool) -> String {
 }
 
 #[test]
-fn what_a_camera_says_in_its_metadata_track_is_a_mark_and_without_it_nothing_is_watched() {
+fn a_notification_in_the_metadata_track_is_a_mark_and_watching_ends_without_the_track() {
     const ALARM: &str = "VideoSource/MotionAlarm";
     for transport in ["tcp", "udp"] {
         let greeting = metadata(ALARM, "Initialized", true);
@@ -282,7 +282,7 @@ fn answer(
 }
 
 #[test]
-fn where_there_is_no_metadata_track_a_camera_is_subscribed_to_and_the_subscription_is_ended() {
+fn without_a_metadata_track_a_subscription_is_made_and_ended() {
     let events = Events::start();
     let auth = Auth::new(Scheme::Digest, "admin", "secret");
     let camera = Camera::builder().auth(auth).stream("cam", Clip::built_in()).start().unwrap();

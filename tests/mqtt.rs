@@ -131,7 +131,7 @@ fn a_command_that_the_server_kept_is_not_obeyed_at_every_start() {
 }
 
 #[test]
-fn after_home_assistant_has_started_it_is_told_everything_again() {
+fn home_assistant_gets_everything_again_after_a_start() {
     let broker = Broker::open();
     let camera = clip();
     let _nvr = recorder(&camera, &broker.url());
@@ -172,7 +172,7 @@ fn a_door_is_told_at_once_as_a_state_and_as_a_mark() {
 }
 
 #[test]
-fn a_picture_comes_with_what_begins() {
+fn a_picture_is_sent_when_a_mark_begins() {
     let broker = Broker::open();
     let camera = Camera::builder().stream("cam", Clip::built_in()).http(0).start().unwrap();
     let directory = tempfile::tempdir().unwrap();
@@ -222,7 +222,7 @@ fn a_server_that_was_away_is_told_the_newest_state_and_the_marks_meanwhile() {
 }
 
 #[test]
-fn one_that_is_killed_is_offline_and_one_that_is_no_longer_told_too() {
+fn a_recorder_that_is_killed_stopped_or_given_no_server_is_shown_offline() {
     let broker = Broker::open();
     let camera = clip();
     let mut nvr = recorder(&camera, &broker.url());
@@ -292,7 +292,7 @@ fn a_camera_that_is_removed_while_the_recorder_is_off_disappears_at_its_next_sta
 }
 
 #[test]
-fn a_wrong_password_is_said_once_and_never_shown() {
+fn a_refused_password_is_logged_once_and_never_shown() {
     let broker = Broker::start("allow_anonymous false\npassword_file /dev/null");
     let url = broker.url().replace("mqtt://", "mqtt://nvr:hunter2@");
     let camera = clip();
@@ -323,7 +323,7 @@ fn the_right_password_opens() {
 }
 
 #[test]
-fn two_recorders_of_one_name_are_told_why_they_lose_their_server() {
+fn two_recorders_with_one_topic_log_why_they_lose_their_server() {
     let broker = Broker::open();
     let camera = clip();
     let recorders = [recorder(&camera, &broker.url()), recorder(&camera, &broker.url())];
@@ -335,7 +335,7 @@ fn two_recorders_of_one_name_are_told_why_they_lose_their_server() {
 }
 
 #[test]
-fn a_server_that_closes_on_large_packets_is_told_apart_by_its_remedy() {
+fn a_server_that_closes_on_large_packets_is_reported_with_the_remedy() {
     let broker = Broker::start("allow_anonymous true\nmax_packet_size 1000");
     let camera = clip();
     let nvr = recorder(&camera, &broker.url());
@@ -345,7 +345,7 @@ fn a_server_that_closes_on_large_packets_is_told_apart_by_its_remedy() {
 }
 
 #[test]
-fn a_server_that_is_none_or_hangs_is_named_and_recording_goes_on() {
+fn a_server_that_does_not_speak_mqtt_or_hangs_is_reported_and_recording_goes_on() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {

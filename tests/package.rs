@@ -119,7 +119,7 @@ fn assert_same(one: &Path, other: &Path) {
 }
 
 #[test]
-fn twice_into_a_firmware_and_once_out_leaves_no_trace() {
+fn installing_into_a_firmware_twice_and_removing_once_leaves_no_trace() {
     let packages = Packages::make("tarball");
     let dist = packages.path("");
     let (before, tree, once) = (firmware(), firmware(), tempfile::tempdir().unwrap());
@@ -153,7 +153,7 @@ fn twice_into_a_firmware_and_once_out_leaves_no_trace() {
 }
 
 #[test]
-fn what_is_no_firmware_or_board_is_named_and_left_alone() {
+fn a_folder_that_is_no_firmware_is_reported_and_left_alone() {
     let packages = Packages::make("tarball");
     let empty = tempfile::tempdir().unwrap();
     let output = integrate(&packages.path(""), &[empty.path().to_str().unwrap()]);

@@ -71,7 +71,7 @@ fn reason(answer: &Answer) -> String {
 }
 
 #[test]
-fn twenty_viewers_cost_the_camera_one_request_an_interval_and_none_none() {
+fn twenty_viewers_cost_the_camera_one_request_an_interval_and_no_viewers_cost_none() {
     let camera = Camera::builder().stream("cam", Clip::built_in()).http(0).start().unwrap();
     let page = camera.picture_url().unwrap();
     let keys = format!("snapshot = {page:?}\nsnapshot_interval_ms = {}", INTERVAL.as_millis());
@@ -114,7 +114,7 @@ fn twenty_viewers_cost_the_camera_one_request_an_interval_and_none_none() {
 }
 
 #[test]
-fn why_there_is_no_picture_is_said_in_words_and_no_password_with_them() {
+fn a_missing_picture_is_explained_without_the_password() {
     let auth = Auth::new(Scheme::Digest, "admin", "secret");
     let camera = Camera::builder().stream("cam", Clip::built_in()).auth(auth).http(0);
     let camera = camera.start().unwrap();

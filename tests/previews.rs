@@ -160,7 +160,7 @@ fn a_small_picture_is_not_made_larger() {
 }
 
 #[test]
-fn with_a_smaller_stream_the_picture_is_of_that_one_and_it_runs_only_for_who_looks() {
+fn a_preview_comes_from_the_smaller_stream_which_runs_only_for_viewers() {
     let clip = clip(Codec::H264, "320x180");
     let camera = Camera::builder()
         .stream("cam", Clip::committed("plain.h265").unwrap())
@@ -184,7 +184,7 @@ fn with_a_smaller_stream_the_picture_is_of_that_one_and_it_runs_only_for_who_loo
 }
 
 #[test]
-fn a_camera_that_is_not_there_is_what_the_reason_tells_of() {
+fn the_reason_says_that_the_camera_cannot_be_reached() {
     let camera = Camera::builder().stream("cam", Clip::built_in()).start().unwrap();
     let url = camera.url("cam");
     drop(camera);

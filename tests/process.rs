@@ -89,7 +89,7 @@ fn a_program_that_can_not_be_run_is_told_from_one_that_fails() {
 }
 
 #[test]
-fn a_child_is_bounded_and_goes_first_where_memory_runs_out() {
+fn a_child_is_limited_and_killed_first_when_memory_runs_out() {
     let script = "cat /proc/self/oom_score_adj; ulimit -c; ulimit -d; pwd";
     assert_eq!(text(&shell(script).memory_max(256 << 20)), "1000\n0\n262144\n/\n");
     let niceness = |program: Program| text(&program).trim().parse::<i8>().unwrap();
@@ -102,7 +102,7 @@ fn a_child_is_bounded_and_goes_first_where_memory_runs_out() {
 }
 
 #[test]
-fn a_child_has_no_more_rights_than_it_needs_and_gets_none_again() {
+fn a_child_has_no_more_rights_than_it_needs_and_cannot_regain_any() {
     let script = "id -u; id -G; grep -e NoNewPrivs -e CapEff /proc/self/status";
     let said = |program: Program| {
         let text = text(&program);
@@ -153,7 +153,7 @@ fn a_program_that_takes_too_long_is_ended_with_its_own_children() {
 }
 
 #[test]
-fn a_stop_is_a_wish_first_and_then_an_order() {
+fn a_stop_is_a_signal_to_exit_first_and_then_a_kill() {
     // As in the daemon: a signal that is ignored, as in a shell's background, stays so in children.
     let (_received, sent) = std::os::unix::net::UnixStream::pair().unwrap();
     signal_hook::low_level::pipe::register(signal_hook::consts::SIGINT, sent).unwrap();
@@ -194,7 +194,7 @@ fn a_stopped_process_is_ended_too_and_one_that_is_let_go_of_is_reaped() {
 }
 
 #[test]
-fn secrets_stay_out_of_what_is_kept_of_its_words() {
+fn secrets_are_masked_in_the_log_of_a_child() {
     run(async || {
         let script = "echo rtsp://admin:hush@camera/ failed >&2";
         let program = shell(script).secrets(["admin:hush".to_owned()]);

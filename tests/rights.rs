@@ -100,7 +100,7 @@ fn may(nvr: &Nvr, who: usize, session: &str, more: &[&str], request: Request) ->
 }
 
 #[test]
-fn every_cell_of_the_table_is_so() {
+fn every_cell_of_the_table_is_true() {
     let (nvr, address, _port) = daemon();
     assert_eq!(ask(&address, "PUT", "/api/password", &[ORIGIN], PASSWORD).status, 200);
     let table = table();
@@ -124,7 +124,7 @@ fn every_cell_of_the_table_is_so() {
 }
 
 #[test]
-fn before_there_is_a_password_the_table_is_so_too() {
+fn the_table_is_also_true_before_a_password_is_set() {
     const FIRST: Request = ("PUT", "/api/password", PASSWORD);
     for row in table() {
         let [what, cells @ ..] = row.as_slice() else { panic!("{row:?}") };

@@ -130,7 +130,7 @@ fn a_password_is_never_given_out_and_always_kept() {
 }
 
 #[test]
-fn a_look_at_a_camera_knows_the_password_that_is_stored() {
+fn a_probe_uses_the_stored_password() {
     let auth = Auth::new(Scheme::Digest, "admin", "hunter2");
     let camera = Camera::builder().auth(auth).stream("cam", Clip::built_in()).start().unwrap();
     let with =
@@ -151,7 +151,7 @@ fn a_look_at_a_camera_knows_the_password_that_is_stored() {
 }
 
 #[test]
-fn what_is_wrong_is_said_by_its_key_and_changes_nothing() {
+fn a_wrong_value_is_refused_with_its_key_and_changes_nothing() {
     let port = Port::closed();
     let (nvr, address) = nvr(&[("camera", &port.url("cam"))], SHORT_SEGMENTS);
     let (before, config) = (text(&nvr), shown(&address));
@@ -180,7 +180,7 @@ fn what_is_wrong_is_said_by_its_key_and_changes_nothing() {
 }
 
 #[test]
-fn the_network_names_no_program_and_the_control_socket_may() {
+fn a_program_can_be_set_over_the_control_socket_but_not_over_the_network() {
     let (nvr, address) = nvr(&[], SHORT_SEGMENTS);
     let before = text(&nvr);
     let wish = json!({"ffmpeg": {"path": "/mnt/evil.sh"}});
@@ -195,7 +195,7 @@ fn the_network_names_no_program_and_the_control_socket_may() {
 }
 
 #[test]
-fn what_somebody_wrote_by_hand_is_not_overwritten() {
+fn changes_made_by_hand_are_not_overwritten() {
     let (nvr, address) = nvr(&[], SHORT_SEGMENTS);
     let by_hand = text(&nvr).replace("segment_seconds = 2", "segment_seconds = 7");
     fs::write(file(&nvr), &by_hand).unwrap();
@@ -215,7 +215,7 @@ fn what_somebody_wrote_by_hand_is_not_overwritten() {
 }
 
 #[test]
-fn where_the_file_can_not_be_written_everything_stays_and_that_is_said() {
+fn if_the_file_cannot_be_written_nothing_changes_and_the_reason_is_given() {
     let (nvr, address) = nvr(&[], SHORT_SEGMENTS);
     let (before, config) = (text(&nvr), shown(&address));
     // A setting that is not empty cannot be overwritten by any client.
@@ -227,7 +227,7 @@ fn where_the_file_can_not_be_written_everything_stays_and_that_is_said() {
 }
 
 #[test]
-fn of_many_changes_at_once_each_is_made_whole_or_refused() {
+fn simultaneous_changes_are_each_made_completely_or_refused() {
     let (nvr, address) = nvr(&[], SHORT_SEGMENTS);
     let days = 1..=8;
     let mut clients: Vec<_> = days.clone().map(|_| Client::new(&address)).collect();

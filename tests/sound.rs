@@ -144,7 +144,7 @@ fn sound_that_is_counted_together_with_the_video_costs_nothing() {
 /// Nothing in a packet says whether the one before it was of the sound: the sound is received, too,
 /// for its numbers, in a second session.
 #[test]
-fn sound_that_takes_numbers_of_the_video_is_received_for_them_where_none_is_wanted() {
+fn unwanted_sound_that_uses_up_numbers_of_the_video_is_received_for_them() {
     for transport in ["tcp", "udp"] {
         for encoding in [Encoding::Aac, Encoding::G726] {
             let sound = Sound { shares_count: true, ..Sound::new(encoding) };
@@ -213,7 +213,7 @@ fn video_goes_on_where_sound_ends() {
 }
 
 #[test]
-fn sound_that_can_not_be_had_is_said_once_and_the_video_is_recorded() {
+fn sound_that_the_camera_refuses_is_logged_once_and_the_video_is_recorded() {
     let refused = Sound { is_refused: true, ..Sound::new(Encoding::Aac) };
     for (sound, word) in [
         (refused, "sound=none reason=\"the camera refused to send it\""),
@@ -226,7 +226,7 @@ fn sound_that_can_not_be_had_is_said_once_and_the_video_is_recorded() {
 }
 
 #[test]
-fn sound_that_is_not_wanted_is_not_fetched() {
+fn unwanted_sound_is_not_fetched() {
     let recorded = record("plain.h264", Sound::new(Encoding::Aac), "");
     assert_eq!(recorded.sounds, 0);
     assert!(recorded.files.iter().all(|file| mp4::read(file).unwrap().audio.is_none()));

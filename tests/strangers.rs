@@ -188,7 +188,7 @@ fn cookies_of_other_servers_lock_nobody_out() {
 }
 
 #[test]
-fn what_a_session_looks_at_ends_with_it() {
+fn streams_and_downloads_end_with_their_session() {
     let clip = Clip::committed("plain.h264").unwrap();
     let camera = Camera::builder().stream("cam", clip).start().unwrap();
     let (nvr, address, mine) = protected(&camera.url("cam"), "");
@@ -225,7 +225,7 @@ fn what_a_session_looks_at_ends_with_it() {
 }
 
 #[test]
-fn the_owner_finds_a_place_though_all_are_his() {
+fn an_owner_who_holds_all_places_gets_another() {
     let port = Port::closed();
     let (_nvr, address, cookie) = protected(&port.url("cam"), "connections_max = 4\n");
     let mut feeds: Vec<_> = (0..4).map(|_| listen(Client::new(&address), &cookie)).collect();
@@ -239,7 +239,7 @@ fn the_owner_finds_a_place_though_all_are_his() {
 }
 
 #[test]
-fn where_nobody_is_asked_for_a_password_places_are_shared_out_by_address() {
+fn without_a_password_places_are_shared_out_by_address() {
     let port = Port::closed();
     let directory = tempfile::tempdir().unwrap();
     let text = config(directory.path(), SHORT_SEGMENTS, &[("camera", &port.url("cam"))]);
@@ -349,7 +349,7 @@ fn guess_until_held(address: &str, last: u8) {
 }
 
 #[test]
-fn an_owner_whose_address_the_guessers_have_gets_his_turn() {
+fn an_owner_who_shares_an_address_with_guessers_gets_a_turn() {
     const GUESSERS: usize = 20;
     let port = Port::closed();
     let (_nvr, address, cookie) = protected(&port.url("cam"), "");

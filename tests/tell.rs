@@ -143,7 +143,7 @@ fn a_program_that_fails_is_named_once_with_its_last_words() {
 }
 
 #[test]
-fn what_a_slow_program_misses_is_counted_and_recording_goes_on() {
+fn calls_that_a_slow_program_misses_are_counted_and_recording_goes_on() {
     let directory = folder_with("echo begin >>\"$1\"; sleep 1; echo end >>\"$1\"");
     let (hook, told) = (directory.path().join("hook"), directory.path().join("told"));
     let (_camera, nvr) = recorder(directory, &format!("on_mark = [{hook:?}, {told:?}]"));
@@ -162,7 +162,7 @@ fn what_a_slow_program_misses_is_counted_and_recording_goes_on() {
 }
 
 #[test]
-fn programs_are_named_in_the_file_only_and_end_with_their_line_there() {
+fn programs_are_set_only_in_the_file_and_end_when_removed_there() {
     let directory = folder_with("sleep 600 & echo $! >\"$1\"; wait");
     let (hook, told) = (directory.path().join("hook"), directory.path().join("told"));
     let (_camera, nvr) = recorder(directory, &format!("on_mark = [{hook:?}, {told:?}]"));
@@ -254,7 +254,7 @@ fn a_web_server_gets_marks_and_recordings_as_json() {
 }
 
 #[test]
-fn a_web_server_in_trouble_is_asked_again_one_that_refuses_is_not() {
+fn a_web_server_in_trouble_is_retried_and_one_that_refuses_is_not() {
     let receiver = Receiver::new(&["500 Oops", "503 Busy", "200 OK", "401 No", "401 No", "200 OK"]);
     let hooks = format!("webhook = \"http://{}\"", receiver.address);
     let (_camera, nvr) = recorder(tempfile::tempdir().unwrap(), &hooks);

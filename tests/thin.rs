@@ -40,7 +40,7 @@ fn age(file: &Path, days: i64) {
 }
 
 #[test]
-fn what_is_left_of_old_recordings_plays_as_long_as_they_did_and_without_a_complaint() {
+fn thinned_recordings_play_as_long_as_before_and_without_errors() {
     let cameras = CLIPS.map(|(_, clip)| {
         Camera::builder().stream("cam", Clip::committed(clip).unwrap()).start().unwrap()
     });

@@ -139,7 +139,7 @@ fn a_gap_tells_what_it_came_from_also_after_a_restart() {
 }
 
 #[test]
-fn a_browser_tells_the_time_and_what_was_recorded_before_is_doubtful_no_more() {
+fn a_browsers_time_makes_earlier_recordings_certain() {
     let (nvr, address, _camera) = recording_in(tempfile::tempdir().unwrap());
     let tell =
         |now: &str| ask(&address, "POST", "/api/clock", &[], &format!("{{\"now_ms\":{now}}}"));
@@ -174,7 +174,7 @@ fn day_of(date: &str) -> i64 {
 }
 
 #[test]
-fn a_wrong_question_for_times_is_answered_in_words() {
+fn an_invalid_request_for_times_gets_a_reason() {
     let (_nvr, address, _camera) = recording();
     let day = 86_400_000_i64;
     for (target, status) in [

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_for_10_seconds_ends_a_run() {
+    fn ten_seconds_of_nonsense_end_a_run() {
         let (mut arrivals, start) = playing();
         for malformed in 0..=12 {
             let now = start + Duration::from_secs(malformed);

@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_camera_sends_is_taken_from_whichever_port() {
+    fn the_cameras_datagrams_are_taken_from_any_port() {
         let ports = ports([127, 0, 0, 1]);
         assert_eq!(receive(&ports, PacketKind::Rtp), None);
         send(ports.rtp_port(), b"rtp");
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_stranger_sends_is_not_taken() {
+    fn datagrams_of_strangers_are_ignored() {
         let ports = ports([127, 0, 0, 99]);
         send(ports.rtp_port(), b"rtp");
         assert_eq!(receive(&ports, PacketKind::Rtp), None);

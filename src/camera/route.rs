@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_transports_the_error_of_the_configured_one_is_told() {
+    fn the_error_of_the_configured_transport_is_reported() {
         for configured in [TCP, UDP] {
             let other = configured.other();
             for second in [refused(other), silent(other), no_answer(), Error::Closed] {

@@ -198,7 +198,7 @@ fn the_first_viewer_does_not_wait_for_a_gulp() {
 
 /// Uniview does not answer (ireader/media-server#163).
 #[test]
-fn a_camera_that_does_not_bear_its_metadata_to_be_set_up_streams_without_them() {
+fn a_camera_that_fails_at_setup_of_its_metadata_is_streamed_without_them() {
     for setup in [camera::Setup::Close, camera::Setup::Ignore] {
         let metadata = camera::Metadata { setup, ..Default::default() };
         let options = Options { metadata: Some(metadata), ..Options::default() };

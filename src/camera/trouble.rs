@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_fits_one_line_and_names_the_remedy() {
+    fn messages_fit_one_line_and_name_the_remedy() {
         let line = Trouble::TooLarge { frame_kb: 1024 }.to_string();
         assert!(line.contains("1024 KB") && line.contains("raise buffer_kb"), "{line}");
         for trouble in [

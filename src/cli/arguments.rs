@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_by_name() {
+    fn nonsense_is_refused_by_name() {
         for (line, words) in [
             ("check --repair", "`check` has no option --repair"),
             ("verify --no-record a.mp4", "`verify` has no option --no-record"),

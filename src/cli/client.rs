@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_is_refused() {
+    fn bytes_that_are_no_answer_are_refused() {
         for bytes in [
             &b"SSH-2.0-x\r\n\r\n"[..],
             b"HTTP/1.1 2\r\n\r\n",

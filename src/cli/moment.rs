@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_moment_is_refused() {
+    fn an_invalid_time_is_refused() {
         for text in [
             "",
             "-",
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_can_be_typed() {
+    fn a_time_can_be_typed_as_it_is_shown() {
         for (zone, shown) in [
             (berlin(), "2026-11-24T15:00:00+01:00"),
             (Zone::posix("NST3:30").unwrap(), "2026-11-24T10:30:00-03:30"),

@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_not_be_typed_again_is_no_password() {
+    fn a_password_that_cannot_be_typed_again_is_refused() {
         assert_eq!(checked("eight888").unwrap(), "eight888");
         assert_eq!(checked("acht Zeichen äöü").unwrap(), "acht Zeichen äöü");
         for (password, words) in [

@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_browser_plays_is_refused() {
+    fn formats_that_no_browser_plays_are_refused() {
         let eld = [0xf8, 0xe6, 0x40, 0x00]; // object type 39
         let by_elements = [0x14, 0x00]; // channel configuration 0
         let endless = [&[0x14, 0x08][..], &[0; AUDIO_CONFIGURATION_BYTES_MAX]].concat();

@@ -169,7 +169,7 @@ fn another_sequence_of_the_same_id_takes_the_place_of_the_first() {
 }
 
 #[test]
-fn of_two_sequences_the_newer_is_in_force_and_stays_so() {
+fn the_newer_of_two_sequences_is_active_and_stays_so() {
     let other = sequence_with_id(1);
     let mut collector = Collector::new(Codec::H264);
     HIGH.iter().for_each(|nal| collector.offer(&bytes(nal)));

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_addresses_the_one_that_looks_the_same_counts() {
+    fn the_address_that_looks_the_same_is_chosen_among_several() {
         let stored = ["rtsp://a:one@x/", "rtsp://a:two@x/2", "rtsp://a:three@y/"];
         assert_eq!(unmask("rtsp://a:***@x/2", &stored).unwrap(), stored[1]);
         assert_eq!(unmask("rtsp://a:***@y/b", &stored).unwrap(), "rtsp://a:three@y/b");
@@ -200,13 +200,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_masked_comes_back(url in "(rtsp|http)://([a-z%]{0,3}(:[a-z:@*]{0,4})?@)?[a-z.]{1,4}([/?&=]|pwd|a|=x|\\*){0,9}") {
+        fn masked_passwords_come_back(url in "(rtsp|http)://([a-z%]{0,3}(:[a-z:@*]{0,4})?@)?[a-z.]{1,4}([/?&=]|pwd|a|=x|\\*){0,9}") {
             prop_assert_eq!(unmask(&mask(&url), &[&url]), Ok(url.clone()));
             prop_assert_eq!(mask(&mask(&url)), mask(&url));
         }
 
         #[test]
-        fn what_a_mask_stands_for_goes_to_its_host_alone(
+        fn a_masked_password_goes_only_to_its_host(
             url in "(rtsp|http)://([a-z@:]{0,3}:\\*\\*\\*@)?[ab.@\\[\\]:/?#]{1,8}",
         ) {
             let stored = "rtsp://u:hunter2@a.b/";

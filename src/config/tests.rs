@@ -197,7 +197,7 @@ fn a_seventeenth_camera_is_refused() {
 }
 
 #[test]
-fn what_a_file_asks_for_in_vain_is_said() {
+fn a_setting_without_effect_is_reported() {
     let text = "[[camera]]\nname = \"a\"\nurl = \"rtsp://a/\"\n";
     assert_eq!(parse(&format!("{text}audio = true")).unwrap().camera[0].left_out(), None);
     let text = format!("{text}engine = \"ffmpeg\"\naudio = true");

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_settings_that_wait_the_newer_one_goes() {
+    fn a_newer_setting_replaces_a_waiting_one() {
         let mut outbox = Outbox::default();
         outbox.post(configure());
         outbox.post(Command::Release);

@@ -88,7 +88,7 @@ mod tests {
     use smol::future::{block_on, poll_once};
 
     #[test]
-    fn who_asks_while_the_file_is_read_waits_for_the_next_reload() {
+    fn a_request_while_the_file_is_read_waits_for_the_next_reload() {
         let reload = Reload::default();
         block_on(async {
             let first = reload.want();

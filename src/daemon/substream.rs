@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_soon_after_the_last_viewer_finds_the_stream_running() {
+    fn a_viewer_soon_after_the_last_one_finds_the_stream_running() {
         run(async |live, server| {
             let (first, viewer) = look(live);
             frame(&first).await;

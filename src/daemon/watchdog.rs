@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_becomes_durable_every_ten_seconds_is_well() {
+    fn frames_that_become_durable_every_ten_seconds_are_fine() {
         assert_eq!(run(1000, |_| Way::Open, |second| second % 10 == 9), Vec::<u64>::new());
     }
 

@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_end_a_quoted_string_is_not_sent_back() {
+    fn characters_that_would_end_a_quoted_string_are_not_sent_back() {
         for (nonce, sent) in [
             ("opaque=\"x", "nonce=\"opaque=x\""),
             ("a\\", "nonce=\"a\""),
@@ -553,7 +553,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_answered_is_told() {
+    fn an_unsupported_challenge_is_reported() {
         let mut nobody = Authenticator::new(None, 1);
         assert_eq!(challenged(&mut nobody, &["Basic realm=x"]), Challenge::NoCredentials);
         for values in

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_behind_the_end_can_not_be_had() {
+    fn a_range_beyond_the_end_is_refused() {
         for field in ["bytes=1000-", "bytes=1000-1001", "bytes=-0", "bytes=99999999999999999999-"] {
             assert_eq!(part(Some(field), 1000), Part::Unsatisfiable, "{field}");
         }
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_understood_is_all_of_it() {
+    fn data_that_cannot_be_understood_is_malformed() {
         let fields = [
             "",
             "bytes",

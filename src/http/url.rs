@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_has_a_default() {
+    fn a_missing_key_has_a_default() {
         let target = target("rtsp://camera.lan");
         assert_eq!((target.host(), target.port()), ("camera.lan", 554));
         assert_eq!(target.uri(), "rtsp://camera.lan");

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_masked_unknown_or_too_long_ends_it() {
+    fn masked_unknown_and_too_long_frames_end_it() {
         let too_long = vec![0; WEBSOCKET_MESSAGE_BYTES_MAX / 2 + 1];
         let two = [frame(0x01, &too_long), frame(0x00, &too_long)].concat();
         for (bytes, error) in [

@@ -574,7 +574,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_played_faster_than_it_was_filmed_is_left_alone() {
+    fn video_played_faster_than_filmed_is_left_alone() {
         let start = runtime::now();
         let mut cadence = Cadence::new();
         for frame in 0..20_000u32 {

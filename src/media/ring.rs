@@ -283,7 +283,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn what_is_listed_is_what_was_written(
+        fn the_list_agrees_with_what_was_written(
             capacity in 16usize..400,
             grows: bool,
             sizes in proptest::collection::vec((0usize..120, proptest::bool::ANY), 1..200),

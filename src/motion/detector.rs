@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_moves_is_seen_in_its_third_picture_and_until_it_stops() {
+    fn motion_is_seen_from_its_third_picture_until_it_stops() {
         let place = |nth: usize| (10 + 2 * nth.min(8), 20);
         let seen = seen(&mut detector(), 14, |nth| scene(0, &[place(nth)], nth));
         assert_eq!(seen[..9], [&[Still; 2][..], &[Motion; 7]].concat());
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_and_stays_becomes_background_and_leaves_no_ghost() {
+    fn an_object_that_stays_becomes_background_and_leaves_no_ghost() {
         let mut detector = detector();
         let came = seen(&mut detector, 60, |nth| scene(0, &[(30, 20)], nth));
         assert_eq!(came, [Still; 60]);
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn where_it_is_masked_nothing_moves() {
+    fn nothing_moves_in_a_masked_area() {
         let mask = Area::list("0 30 100 70, 90 0 100 5").unwrap();
         let place = |nth: usize| (10 + 2 * nth, 20);
         let masked = seen(&mut Detector::new(5, mask), 14, |nth| scene(0, &[place(nth)], nth));

@@ -99,7 +99,7 @@ fn a_message_that_is_too_long_is_skipped_and_what_follows_is_heard() {
 }
 
 #[test]
-fn what_has_to_arrive_is_sent_one_at_a_time() {
+fn confirmed_messages_are_sent_one_at_a_time() {
     let mut client = open();
     client.subscribe(&["a", "b"]);
     assert_eq!(client.out, b"\x82\x0a\x00\x01\x00\x01a\x00\x00\x01b\x00");
@@ -210,7 +210,7 @@ proptest! {
     }
 
     #[test]
-    fn what_one_client_sends_another_reads(
+    fn data_sent_by_one_client_is_read_by_another(
         topic in "[a-z/]{0,20}",
         payload in proptest::collection::vec(any::<u8>(), 0..400),
         is_retained in any::<bool>(),

@@ -64,7 +64,7 @@ fn a_camera_is_found_however_it_answers_a_probe() {
 }
 
 #[test]
-fn what_is_no_camera_or_answers_somebody_else_is_left_out() {
+fn devices_other_than_cameras_and_answers_to_others_are_left_out() {
     for name in ["printer", "other-question", "doctype", "hikvision-fault"] {
         assert_eq!(devices(&format!("match-{name}")), [], "{name}");
     }
@@ -168,7 +168,7 @@ fn the_largest_profile_is_recorded_and_the_smallest_of_h264_shown_live() {
 }
 
 #[test]
-fn of_a_stream_s_address_all_but_the_host_is_believed() {
+fn the_host_in_a_streams_address_is_ignored() {
     for (name, url) in [
         ("escaped", Some("rtsp://HOST/cam/realmonitor?channel=1&subtype=0&unicast=true")),
         ("bare-ampersands", Some("rtsp://HOST/user=admin&password=&channel=1&stream=0.sdp")),
@@ -346,7 +346,7 @@ fn a_nonce_that_is_used_up_is_no_refusal() {
 }
 
 #[test]
-fn what_this_user_may_not_ask_does_not_make_the_password_wrong() {
+fn a_request_forbidden_to_the_user_does_not_make_the_password_wrong() {
     let mut ladder = ladder();
     assert!(refused(&mut ladder, NONE));
     ladder.accepted();

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_durable_is_not_lost_when_the_card_fails() {
+    fn durable_frames_are_not_lost_when_the_card_fails() {
         let mut ledger = sent(&[0..10, 10..20]);
         ledger.returned();
         ledger.durable(10);

@@ -380,7 +380,7 @@ fn wall_time_is_that_of_the_first_frame() {
 }
 
 #[test]
-fn what_happens_begins_with_the_groups_before_it_that_the_ring_has() {
+fn an_event_begins_with_the_earlier_groups_in_the_ring() {
     // Groups of 0.8 s; a quarter of the last one has come.
     for (before, first) in [(0, 100), (1, 60), (2, 40), (4, 0), (100, 0)] {
         let mut bench = Bench::new(1 << 20);
@@ -396,7 +396,7 @@ fn what_happens_begins_with_the_groups_before_it_that_the_ring_has() {
 }
 
 #[test]
-fn what_was_recorded_already_is_not_recorded_once_more() {
+fn frames_are_not_recorded_twice() {
     let mut bench = Bench::started(1 << 20);
     bench.group(20);
     bench.group(20);

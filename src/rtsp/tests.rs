@@ -364,7 +364,7 @@ fn audio_is_set_up_on_the_next_channels_when_it_is_wanted() {
 }
 
 #[test]
-fn what_is_not_rtsp_is_named() {
+fn bytes_that_are_not_rtsp_are_named() {
     let mut camera = Camera::new("rtsp://h:80/");
     camera.expect("OPTIONS", &[]);
     camera.feed(b"HTTP/1.1 400 Bad Request\r\n\r\n");

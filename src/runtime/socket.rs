@@ -489,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_thread_sends_is_read_and_nothing_is_missed() {
+    fn data_from_another_thread_is_read_completely() {
         let (socket, mut other) = pair();
         let sender = thread::spawn(move || {
             for number in 0..2000_u32 {

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_hundred_writes_the_longest_one_is_left_out() {
+    fn the_longest_of_a_hundred_writes_is_left_out() {
         let mut writes = Writes::default();
         (0..98).for_each(|_| writes.add(Duration::from_millis(3)));
         writes.add(Duration::from_millis(120));

@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_program_writes_is_no_recording_yet() {
+    fn a_file_being_written_by_another_program_is_no_recording_yet() {
         for number in [0, 14, 1234] {
             let name = staged_name(number);
             assert_eq!(parse_staged_name(name.as_ref()), Some(number));

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_before_the_end_is_still_read() {
+    fn data_sent_before_the_end_is_still_read() {
         let (sender, receiver) = queue(3);
         sender.send(1, Loud).unwrap();
         drop(sender);

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_gains_little_or_begins_with_a_recovery_point_stays_as_it_is() {
+    fn a_recording_that_gains_little_or_begins_with_a_recovery_point_is_not_thinned() {
         let finish = |opens_on: &[FirstSample], bytes| {
             let file = recording(opens_on, bytes);
             survey(&file, 3).finish(file.len() as u64, 4_000)

@@ -25,7 +25,7 @@ fn each_version_is_told_in_its_own_words() {
 }
 
 #[test]
-fn one_that_is_too_old_or_lacks_something_is_named() {
+fn an_ffmpeg_that_is_too_old_or_incomplete_is_named() {
     let old = understand(include_str!("recorded/2.5.txt")).unwrap_err();
     assert_eq!(old.to_string(), "/usr/bin/ffmpeg is FFmpeg 2.5.3-: 3.2 or later is needed");
     let recorded = include_str!("recorded/5.1.txt");
@@ -42,7 +42,7 @@ fn one_that_is_too_old_or_lacks_something_is_named() {
 }
 
 #[test]
-fn what_is_no_ffmpeg_is_quoted_shortly() {
+fn the_output_of_a_program_that_is_no_ffmpeg_is_quoted_briefly() {
     let other = Tool::understand("/bin/cat".into(), &"cat \u{7}x".repeat(99), "", "");
     let Err(Unfit::Mute(_, said)) = other else { panic!("{other:?}") };
     assert!(said.starts_with("cat xcat") && said.len() <= SAID_CHARACTERS_MAX);

@@ -101,7 +101,7 @@ fn a_document_type_declaration_is_refused_wherever_it_stands() {
 }
 
 #[test]
-fn what_came_before_a_cut_counts() {
+fn elements_before_a_cut_count() {
     let whole = "<a><b t='>'>1</b><!-- c --><![CDATA[2]]></a>";
     for (end, _) in whole.char_indices() {
         let begun = &whole[..end];

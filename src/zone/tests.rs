@@ -67,7 +67,7 @@ fn days_without_a_leap_day_and_days_with_it_are_told_apart() {
 }
 
 #[test]
-fn what_is_no_zone_is_none() {
+fn an_invalid_zone_is_none() {
     for text in [
         "",
         "CE",

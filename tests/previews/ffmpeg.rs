@@ -36,7 +36,7 @@ fn answer_of(text: &str) -> Answer {
 }
 
 #[test]
-fn what_a_program_does_in_place_of_a_picture_is_said_in_words() {
+fn a_program_that_makes_no_picture_is_reported_with_what_it_did() {
     for (text, words) in [
         (
             "cat >/dev/null; echo Invalid data found >&2; exit 1",
@@ -54,7 +54,7 @@ fn what_a_program_does_in_place_of_a_picture_is_said_in_words() {
 }
 
 #[test]
-fn one_that_hangs_is_gone_after_ten_seconds_with_all_that_it_started() {
+fn a_program_that_hangs_is_killed_with_its_children_after_ten_seconds() {
     let folder = folder();
     let mark = folder.path().join("pids");
     // Neither signals that can be ignored nor a child of its own help it.

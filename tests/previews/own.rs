@@ -103,7 +103,7 @@ fn a_decoder_that_wants_more_than_its_memory_ends_alone() {
 }
 
 #[test]
-fn what_is_no_key_frame_is_refused_in_words() {
+fn bytes_that_are_no_key_frame_are_refused_with_a_reason() {
     for (stream, words) in
         [(&b""[..], "no parameter sets"), (b"\0\0\0\x01garbage", "no parameter sets")]
     {

@@ -84,7 +84,7 @@ fn twenty_viewers_are_one_question_an_interval() {
 }
 
 #[test]
-fn who_asks_while_the_camera_answers_gets_that_answer() {
+fn a_viewer_that_asks_while_the_camera_answers_gets_that_answer() {
     let camera = http(Camera::builder());
     camera.set_pictures(Pictures::Late(INTERVAL / 4));
     run(page(&camera, ""), async |snapshots, _| {
@@ -127,7 +127,7 @@ fn a_viewer_who_leaves_takes_no_answer_from_the_others() {
 }
 
 #[test]
-fn who_asks_while_the_settings_change_is_told_so() {
+fn a_viewer_that_asks_while_settings_change_is_told_so() {
     let camera = http(Camera::builder());
     camera.set_pictures(Pictures::Silent);
     run(page(&camera, ""), async |snapshots, executor| {
@@ -154,7 +154,7 @@ fn every_kind_of_reply_brings_the_picture() {
 }
 
 #[test]
-fn what_the_camera_refuses_is_said_in_words() {
+fn refusals_of_the_camera_are_explained() {
     for (pictures, words) in [
         (Pictures::Off, "503: the camera is busy, or its JPEG pictures are switched off"),
         (Pictures::Missing, "404: the camera has no /image.jpg"),
@@ -251,7 +251,7 @@ fn the_address_that_majestic_has_is_guessed_and_remembered() {
 }
 
 #[test]
-fn where_no_guess_is_right_the_reason_says_all_and_none_is_tried_soon() {
+fn if_no_guess_is_right_the_reason_names_all_and_none_is_retried_soon() {
     let camera = http(Camera::builder().stream("cam", Clip::built_in()));
     camera.set_pictures(Pictures::Off);
     run(guesses(&camera), async |snapshots, _| {

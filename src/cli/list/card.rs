@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_recording_is_not_listed_whatever_its_name() {
+    fn a_file_that_is_no_recording_is_not_listed_whatever_its_name() {
         assert!(listed("014.mp4", b"not a film").is_none());
         assert!(listed("014.mp4", b"").is_none());
         assert!(listed("14.mp4", b"\0\0\0\x10ftypisom\0\0\0\0").is_none());

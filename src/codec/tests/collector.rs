@@ -193,7 +193,7 @@ fn sets_whose_key_frame_was_lost_do_not_mark_the_picture_behind_it() {
 }
 
 #[test]
-fn what_an_sdp_said_in_vain_is_no_change() {
+fn unused_sets_of_an_sdp_are_no_change() {
     let mut decoder = Decoder::new();
     decoder.offer(&[bytes(HIGH[0]), bytes(HIGH[1])]);
     decoder.show(0, Delta, &[]); // joined in mid-group

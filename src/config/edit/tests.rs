@@ -26,7 +26,7 @@ const YARD: &str =
 const GATE: &str = "# The gate.\n[[camera]]\nname = 'gate'\nurl = 'rtsp://10.0.0.3/'\n";
 
 #[test]
-fn what_is_shown_has_every_key_and_no_password() {
+fn the_shown_configuration_has_every_key_and_no_password() {
     let text = format!("{YARD}snapshot = \"http://a:hunter2@10.0.0.2/i.jpg?pwd=hunter2\"\n");
     let shown = shown(&text);
     assert!(!shown.to_string().contains("hunter2"), "{shown}");
@@ -60,7 +60,7 @@ fn what_is_shown_has_every_key_and_no_password() {
 }
 
 #[test]
-fn what_is_shown_and_comes_back_changes_nothing() {
+fn sending_back_what_is_shown_changes_nothing() {
     for text in ["", SHIPPED, &[YARD, "\n", GATE].concat(), "camera = [{name='a', url='rtsp://a'}]"]
     {
         assert_eq!(after(text, shown(text)), text);
@@ -198,7 +198,7 @@ fn a_camera_of_a_new_name_is_known_by_its_address() {
 }
 
 #[test]
-fn what_is_not_allowed_is_refused_by_its_key() {
+fn a_forbidden_change_is_refused_with_its_key() {
     let text = &format!("{YARD}\n{GATE}");
     for (change, words) in [
         (

@@ -124,7 +124,7 @@ fn a_file_that_somebody_changed_by_hand_is_not_overwritten() {
 }
 
 #[test]
-fn what_a_power_cut_left_is_written_over() {
+fn leftovers_of_a_power_cut_are_overwritten() {
     let folder = Folder::with(TEXT);
     let draft = beside(&folder.file(), ".new");
     fs::write(&draft, "half a fi").unwrap();
@@ -145,7 +145,7 @@ fn a_link_stays_one() {
 }
 
 #[test]
-fn where_nothing_can_be_written_that_is_said() {
+fn a_folder_that_cannot_be_written_is_reported() {
     let error = replace(Path::new("/proc/version"), "", "").unwrap_err();
     assert!(matches!(error, ChangeError::Unwritable { .. }));
     assert!(error.to_string().starts_with("/proc/version: "), "{error}");
@@ -176,7 +176,7 @@ fn on_fat_the_text_before_stays_and_is_read_where_the_file_is_gone() {
 }
 
 #[test]
-fn of_changes_at_the_same_moment_one_is_made() {
+fn one_of_two_simultaneous_changes_is_made() {
     for _ in 0..20 {
         let folder = Folder::with(TEXT);
         let (file, running) = (folder.file(), Config::read(&folder.file()).unwrap());

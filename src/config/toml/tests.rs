@@ -78,7 +78,7 @@ fn every_node_knows_where_it_is_written() {
 }
 
 #[test]
-fn what_is_no_toml_is_refused_with_its_line() {
+fn invalid_toml_is_refused_with_its_line() {
     for (text, line, words) in [
         ("a = 1\na = 2", 2, "duplicate key `a`"),
         ("[a]\n[b]\n[a]", 3, "duplicate section `a`"),
@@ -116,7 +116,7 @@ fn what_is_no_toml_is_refused_with_its_line() {
 }
 
 #[test]
-fn what_nests_or_grows_without_end_is_refused() {
+fn endless_nesting_and_growth_are_refused() {
     let deep = limits::CONFIG_BYTES_MAX / 2;
     for text in [
         format!("x = {}", "[".repeat(deep)),

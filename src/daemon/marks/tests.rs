@@ -27,7 +27,7 @@ fn say(book: &mut Book, millis: u64, kind: &str, when: When) -> Vec<(i64, u32, C
 }
 
 #[test]
-fn what_is_said_again_within_ten_seconds_is_one_mark() {
+fn reports_within_ten_seconds_are_one_mark() {
     let mut book = Book::default();
     assert_eq!(say(&mut book, 0, "motion", When::Now), [(0, 0, Course::Over)]);
     for millis in (1000..60_000).step_by(1000) {
@@ -46,7 +46,7 @@ fn what_is_said_again_within_ten_seconds_is_one_mark() {
 }
 
 #[test]
-fn what_begins_is_told_at_once_again_while_it_goes_on_and_at_its_end() {
+fn a_mark_is_told_at_its_begin_while_it_goes_on_and_at_its_end() {
     let mut book = Book::default();
     assert_eq!(say(&mut book, 0, "door", ON), [(0, 0, Course::GoingOn)]);
     assert!(say(&mut book, 50_000, "door", ON).is_empty());
@@ -63,7 +63,7 @@ fn what_begins_is_told_at_once_again_while_it_goes_on_and_at_its_end() {
 }
 
 #[test]
-fn what_nobody_ends_ends_with_its_last_sign() {
+fn a_mark_that_nobody_ends_ends_with_its_last_report() {
     let mut book = Book::default();
     say(&mut book, 0, "motion", ON);
     say(&mut book, 20_000, "motion", ON);

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_goes_on_has_no_end() {
+    fn a_mark_that_goes_on_has_no_end() {
         let news = door("", Course::GoingOn);
         let texts: Vec<_> = news.texts().filter(|(name, _)| name.starts_with("end")).collect();
         assert_eq!(texts, [("end", String::new()), ("end_ms", String::new())]);

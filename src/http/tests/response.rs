@@ -25,7 +25,7 @@ fn picture() -> Result<Option<(u16, Vec<u8>)>, ResponseError> {
 
 /// The first part is a chunk of its own; what follows it is none.
 #[test]
-fn what_stands_behind_the_first_part_does_not_spoil_it() {
+fn data_after_the_first_part_does_not_spoil_it() {
     let head = "HTTP/1.1 200 OK\r\nContent-Type: multipart/mixed\r\n\
         Transfer-Encoding: chunked\r\n\r\n";
     let part = "--b\r\nContent-Length: 4\r\n\r\nabcd";
@@ -121,7 +121,7 @@ fn a_body_may_end_with_the_connection() {
 }
 
 #[test]
-fn of_what_is_no_success_the_head_is_enough() {
+fn the_head_is_enough_of_a_reply_that_is_no_success() {
     let mut response = Response::default();
     let reply = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 999\r\n\
         WWW-Authenticate: Basic realm=\"a\"\r\nWWW-Authenticate: Digest nonce=\"b\"\r\n\
@@ -133,7 +133,7 @@ fn of_what_is_no_success_the_head_is_enough() {
 }
 
 #[test]
-fn what_can_not_be_read_is_named() {
+fn an_unreadable_value_is_named() {
     let endless = [b"HTTP/1.1 200 OK\r\n".as_slice(), &[b'a'; 20_000]].concat();
     let long = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", SNAPSHOT_BYTES_MAX + 1);
     let chunked = |line: &str| {
@@ -203,7 +203,7 @@ proptest! {
 }
 
 #[test]
-fn of_a_reply_whose_status_is_all_nothing_behind_the_head_is_waited_for() {
+fn a_reply_of_which_only_the_status_matters_ends_with_its_head() {
     for rest in ["", "Content-Length: 5000000\r\n", "Transfer-Encoding: chunked\r\n"] {
         let reply = format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n{rest}\r\n");
         let mut response = Response::document(0);

@@ -211,7 +211,7 @@ fn a_close_that_stops_at_any_byte_leaves_a_file_that_is_not_damaged() {
 }
 
 #[test]
-fn what_makes_the_index_visible_is_four_bytes_after_a_sync() {
+fn four_bytes_after_a_sync_make_the_index_visible() {
     let (file, layout, index) = unclosed(Codec::H264, 4);
     let steps = plan::close(&layout, &index, file.len() as u64);
     let [rest @ .., plan::Step::Truncate { .. }, plan::Step::Sync] = &steps[..] else {

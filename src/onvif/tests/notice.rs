@@ -74,7 +74,7 @@ fn the_topics_of_makers_are_known() {
 }
 
 #[test]
-fn what_has_no_state_is_a_moment_and_an_object_is_there_while_it_has_a_class() {
+fn a_notice_without_a_state_is_a_moment_and_an_object_is_there_while_it_has_a_class() {
     let crossed = "tns1:RuleEngine/LineDetector/Crossed";
     assert_eq!(told(&document(crossed, "", &data("ObjectId", "1"))), [("line", State::Moment)]);
     let object = "tns1:RuleEngine/ObjectDetection/Object";
@@ -166,7 +166,7 @@ fn motion_goes_on_from_true_to_false() {
 }
 
 #[test]
-fn what_was_so_before_we_listened_is_no_event() {
+fn a_state_from_before_we_listened_is_no_event() {
     let mut camera = Watched::new();
     assert!(!camera.hears("a", "Initialized", "true"));
     assert!(!camera.goes_on(0));
@@ -227,7 +227,7 @@ fn of_two_rules_one_may_end_before_the_other() {
 proptest! {
     /// No camera makes us remember more than that, and whatever it said, silence ends it.
     #[test]
-    fn what_goes_on_is_bounded_and_ends(said in proptest::collection::vec((0u8..13, 0u32..64, 0u8..3, any::<bool>()), 0..200)) {
+    fn events_are_bounded_and_end(said in proptest::collection::vec((0u8..13, 0u32..64, 0u8..3, any::<bool>()), 0..200)) {
         let mut course = Course::default();
         let now = runtime::now();
         for (kind, source, state, is_before) in said {

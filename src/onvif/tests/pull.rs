@@ -101,7 +101,7 @@ fn a_subscription_is_made_pulled_and_renewed_at_four_fifths_of_its_life() {
 }
 
 #[test]
-fn what_a_camera_wants_back_is_sent_back() {
+fn the_reference_a_camera_wants_back_is_sent_back() {
     let axis = "<dom0:SubscriptionId xmlns:dom0=\"http://www.axis.com/2009/event\">228</dom0:SubscriptionId>";
     for (told, back) in [(axis, axis), ("<x:Id>1</x:Id>", ""), ("", "")] {
         let mut camera = Camera::new();

@@ -124,7 +124,7 @@ fn every_frame_is_in_the_file_in_whose_span_it_begins() {
 }
 
 #[test]
-fn what_is_heard_at_a_key_frame_lies_in_its_fragment() {
+fn sound_heard_at_a_key_frame_lies_in_its_fragment() {
     let mut sound = Sound::new(1 << 20, Ticks(-20_000));
     for _ in 0..12 {
         sound.group(10);

@@ -19,7 +19,7 @@ fn more_at_once_than_the_ring_holds_is_no_fault_of_the_card() {
 }
 
 #[test]
-fn what_a_stall_costs_is_whole_picture_groups_and_is_counted() {
+fn a_stall_costs_whole_picture_groups_which_are_counted() {
     let mut bench = Bench::started(10_000);
     bench.card.stalls = true;
     for _ in 0..30 {
@@ -162,7 +162,7 @@ fn frames_wait_in_the_ring_while_the_card_is_away() {
 }
 
 #[test]
-fn what_a_card_that_is_away_costs_is_counted_at_once() {
+fn frames_lost_to_an_absent_card_are_counted_at_once() {
     let mut bench = Bench::started(10_000);
     bench.accepts(false);
     for _ in 0..30 {

@@ -158,7 +158,7 @@ fn the_base_is_the_first_that_is_named() {
 }
 
 #[test]
-fn of_several_formats_the_one_that_can_be_recorded_is_taken() {
+fn the_recordable_format_is_chosen_among_several() {
     let track = only(
         "m=video 0 RTP/AVP 26 97 98\na=rtpmap:97 H265/90000\na=rtpmap:98 H264/90000\na=fmtp:98 x\na=fmtp:97 y\n",
     );

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_recorded_before_the_clock_came_gets_its_true_time_when_it_comes() {
+    fn recordings_from_before_the_clock_was_set_get_their_true_times() {
         let mut catalog = catalog(0..4);
         for (number, stamp) in [(0, wrong(1, HOUR)), (1, wrong(2, HOUR)), (2, wrong(2, 2 * HOUR))] {
             assert_eq!(catalog.date(YARD, name(number), &stamp), 0);

@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_free_and_what_makes_room_are_as_many_days_as_were_written_a_day() {
+    fn free_and_expiring_bytes_are_as_many_days_as_were_written_a_day() {
         let yard = catalog(46 * GB, vec![(true, folder("/card/yard", 96, GB / 24))]);
         assert_eq!(days(&yard, 0, 0), [Some(50.0)]);
         assert_eq!(days(&yard, 10, 0), [Some(40.0)]);
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_no_room() {
+    fn kept_recordings_do_not_count_as_room() {
         let mut yard = catalog(46 * GB, vec![(true, folder("/card/yard", 96, GB / 24))]);
         for hour in 0..48 {
             let folder = yard.folder_mut(CameraId(0)).unwrap();
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_thinned_takes_so_much_of_the_room_as_was_seen() {
+    fn thinned_recordings_count_with_their_measured_share_of_room() {
         let mut yard = catalog(46 * GB, vec![(true, folder("/card/yard", 96, GB / 24))]);
         for hour in 0..48 {
             let entry = yard.folder_mut(CameraId(0)).unwrap();
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happened_and_stays_for_longer_leaves_less_room_for_the_rest() {
+    fn events_that_stay_longer_leave_less_room_for_the_rest() {
         // 4 days of a free card of 4 GB more: a quarter of it happened, and stays 10 days: 2.5 GB.
         let mark = |every: u32| {
             let mut yard = catalog(4 * GB, vec![(true, folder("/card/yard", 96, GB / 24))]);

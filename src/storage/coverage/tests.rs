@@ -61,7 +61,7 @@ fn spans_and_gaps_that_reach_into_the_time_are_told_whole() {
 }
 
 #[test]
-fn what_is_not_recorded_now_is_a_gap_until_now() {
+fn a_camera_that_is_not_recorded_has_a_gap_until_now() {
     let mut survey = Survey::new(WallTime(0), WallTime(1_000_000), 10);
     survey.nothing_until(WallTime(500_000), Cause::Unknown);
     survey.add(&entry(1, 100_000, 60_000, true));
@@ -95,7 +95,7 @@ fn times_of_a_clock_that_was_not_trusted_make_spans_of_their_own_and_no_gaps() {
 }
 
 #[test]
-fn what_is_kept_makes_spans_of_its_own() {
+fn kept_recordings_make_separate_spans() {
     let mut entries: Vec<_> =
         (0..9).map(|nr| entry(nr, i64::from(nr) * 60_000, 60_000, true)).collect();
     for number in [2, 3, 6] {
@@ -108,7 +108,7 @@ fn what_is_kept_makes_spans_of_its_own() {
 }
 
 #[test]
-fn what_was_not_read_or_can_not_be_played_covers_nothing() {
+fn unread_and_unplayable_recordings_cover_nothing() {
     let mut entries = [entry(1, 0, 60_000, true); 3];
     entries[0].state = SegmentState::Unread;
     entries[1].state = SegmentState::Damaged;
@@ -117,7 +117,7 @@ fn what_was_not_read_or_can_not_be_played_covers_nothing() {
 }
 
 #[test]
-fn where_there_are_too_many_spans_the_widest_gaps_stay() {
+fn with_too_many_spans_the_widest_gaps_stay() {
     let mut start = 0;
     let entries: Vec<_> = (1..=1000)
         .map(|number| {

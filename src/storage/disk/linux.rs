@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_mount_is_required_the_folder_above_must_exist() {
+    fn without_a_required_mount_the_parent_folder_must_exist() {
         let folder = tempfile::tempdir().unwrap();
         let mount = |path: PathBuf| LinuxDisk.mount(&path, RequireMount::No);
         assert_eq!(mount(folder.path().join("recordings")), Mount::Writable);

@@ -48,7 +48,7 @@ fn a_checksum_is_that_of_every_other_program() {
 }
 
 #[test]
-fn what_is_written_is_read_and_the_log_goes_on_behind_it() {
+fn rows_are_read_as_written_and_the_log_continues_after_them() {
     let rows = [
         row(3),
         Row { owner: Some("a-camera-with-a-very-long-name_32"), codec: None, codecs: "", ..row(4) },
@@ -69,7 +69,7 @@ fn what_is_written_is_read_and_the_log_goes_on_behind_it() {
 }
 
 #[test]
-fn what_a_record_can_not_say_is_not_written() {
+fn a_row_that_a_record_cannot_represent_is_not_written() {
     let (mut log, mut out) = (Log::default(), Vec::new());
     let long = "x".repeat(256);
     for row in [

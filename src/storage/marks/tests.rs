@@ -117,7 +117,7 @@ fn marks_of_a_wrong_clock_get_the_times_of_the_recordings_of_their_boot() {
 }
 
 #[test]
-fn of_more_marks_than_there_is_room_for_the_closest_are_joined_and_counted() {
+fn marks_beyond_the_room_are_joined_to_the_closest_and_counted() {
     let (from, to) = (WallTime(NOON), WallTime(NOON + 86_400_000));
     let mut rows = Rows::new("yard", from, to, 10);
     for nth in 0..1000 {

@@ -124,7 +124,7 @@ fn a_folder_of_thirty_thousand_lets_its_oldest_go() {
 }
 
 #[test]
-fn where_names_are_scarce_short_recordings_go_before_older_ones() {
+fn short_recordings_go_before_older_ones_if_names_are_scarce() {
     let mut full = Folder::new(PathBuf::new());
     (0..30_000).for_each(|number| full.list(Name::new(number).unwrap()));
     for (number, duration_ms) in [(7, 2000), (29_000, 1999), (29_001, 40)] {
@@ -188,7 +188,7 @@ fn days_with_events(days: u32, events: &[u32]) -> Folder {
 }
 
 #[test]
-fn what_happened_stays_for_its_own_days_where_others_go() {
+fn events_stay_for_event_days_while_others_are_deleted() {
     let now = WallTime(20 * MILLIS_PER_DAY);
     let with = |event_days: u32, events: &[u32]| {
         let events_from = events_from(now, event_days);

@@ -286,7 +286,7 @@ fn a_name_that_is_taken_is_not_touched() {
 }
 
 #[test]
-fn what_could_not_be_begun_is_removed() {
+fn a_file_that_could_not_be_begun_is_removed() {
     for calls in 1..4 {
         let disk = TestDisk::new();
         disk.fail_after(calls);
@@ -384,7 +384,7 @@ fn repair_leaves_a_file_without_a_whole_fragment_to_the_caller() {
 }
 
 #[test]
-fn what_lies_beyond_reach_is_cut_off_before_anything_is_read() {
+fn data_beyond_reach_is_cut_off_before_anything_is_read() {
     let disk = TestDisk::new();
     let mut segment = create(&disk, 0).unwrap();
     append(&mut segment, &disk, 0, Key, &[100]).unwrap();

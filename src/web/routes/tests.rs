@@ -51,7 +51,7 @@ fn a_path_is_taken_as_it_stands() {
 }
 
 #[test]
-fn what_a_path_allows_is_listed_once() {
+fn the_methods_of_a_path_are_listed_once() {
     assert_eq!(allowed("/api/session"), "GET, HEAD, POST, DELETE");
     assert_eq!(allowed("/live/yard.mp4"), "GET, HEAD");
     assert_eq!(allowed("/app.js"), "GET, HEAD");

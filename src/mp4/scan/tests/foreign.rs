@@ -38,7 +38,7 @@ fn a_remark_in_the_head_becomes_identity_and_index() {
 }
 
 #[test]
-fn one_that_was_not_closed_is_repaired_like_ours() {
+fn an_unclosed_staged_file_is_repaired_like_ours() {
     let mut file = by_ffmpeg(1100, 5);
     let steps = claimed(&file);
     carry_out(&mut file, &steps);
@@ -52,7 +52,7 @@ fn one_that_was_not_closed_is_repaired_like_ours() {
 }
 
 #[test]
-fn what_has_no_room_stays_as_it_is() {
+fn a_recording_without_room_for_a_copy_stays_as_it_is() {
     for remark in [0, 20, 100] {
         assert_eq!(claimed(&by_ffmpeg(remark, 2)), Vec::new(), "{remark}");
     }

@@ -111,7 +111,7 @@ fn a_file_of_more_fragments_than_are_walked_over_is_measured_by_its_bytes() {
 }
 
 #[test]
-fn where_nothing_tells_it_there_is_no_length() {
+fn there_is_no_length_if_nothing_tells_it() {
     let file = of_ffmpeg();
     let moof = find(&file, b"moof", 0);
     assert_eq!(length(&file[..moof]), None);

@@ -141,7 +141,7 @@ fn somebodys_copies_are_neither_listed_nor_deleted() {
 }
 
 #[test]
-fn what_was_recorded_before_folders_had_names_is_still_its_cameras() {
+fn recordings_from_before_folders_had_names_keep_their_camera() {
     // The camera that recorded into the path itself gets a folder of its own.
     let mut bench = Bench::new();
     bench.put("000.mp4", &old_recording());

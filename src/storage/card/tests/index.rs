@@ -189,7 +189,7 @@ fn at_leisure_every_recording_is_looked_at() {
 }
 
 #[test]
-fn what_the_index_alone_has_old_enough_is_looked_at_before_it_goes() {
+fn a_recording_that_is_old_only_by_the_index_is_checked_before_its_deletion() {
     const DAY: i64 = 24 * 3600 * 1000;
     let bench = recorded(40);
     let entry = bench.entry(YARD, 0);
@@ -348,7 +348,7 @@ fn times_that_were_put_right_afterwards_stay_so() {
 }
 
 #[test]
-fn what_is_kept_is_so_by_the_index_too() {
+fn kept_recordings_are_kept_by_the_index_too() {
     let mut bench = recorded(30);
     let wish = crate::storage::SpanWish {
         id: 1,

@@ -68,7 +68,7 @@ fn a_fragment_without_a_segment_comes_back_refused() {
 }
 
 #[test]
-fn what_is_no_regular_file_is_left_alone_and_its_name_is_not_used() {
+fn irregular_files_are_left_alone_and_their_names_are_not_used() {
     let bench = Bench::new();
     bench.put("elsewhere/evidence", &old_recording());
     bench.put("005.mp4", &old_recording());
@@ -119,7 +119,7 @@ fn a_file_that_becomes_a_pipe_or_link_after_it_was_listed_is_foreign() {
 }
 
 #[test]
-fn what_was_not_closed_is_mended_at_start_up() {
+fn unclosed_recordings_are_repaired_at_start_up() {
     let mut bench = Bench::new();
     bench.pass(SECOND);
     bench.record(YARD, 3);
@@ -209,7 +209,7 @@ fn recordings_of_the_old_system_are_listed_and_not_touched() {
 }
 
 #[test]
-fn what_does_not_begin_with_ftyp_is_foreign_and_what_does_but_is_torn_is_damaged() {
+fn a_file_without_ftyp_is_foreign_and_a_torn_one_with_it_is_damaged() {
     let bench = Bench::new();
     bench.put("001.mp4", b"RIFF....AVI LIST");
     bench.put("002.mp4", b"\0\0\0\x18ftypiso5\xff\xff\xff");

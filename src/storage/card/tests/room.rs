@@ -42,7 +42,7 @@ fn the_first_look_at_the_room_comes_after_the_first_segment_is_open() {
 }
 
 #[test]
-fn where_nothing_is_recorded_the_room_is_looked_at_all_the_same() {
+fn room_is_checked_even_if_nothing_is_recorded() {
     let mut bench = Bench::new();
     bench.pass(10 * SECOND);
     assert!(bench.catalog.lock().unwrap().space.is_some());
@@ -319,7 +319,7 @@ fn a_recording_that_can_not_be_deleted_does_not_save_the_others() {
 }
 
 #[test]
-fn what_can_not_be_read_is_not_deleted_for_room() {
+fn unreadable_recordings_are_not_deleted_for_room() {
     let mut bench = small_card(100, 3);
     let mut bench = {
         bench.send(Command::Shutdown);

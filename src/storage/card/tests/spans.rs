@@ -108,7 +108,7 @@ fn a_list_that_does_not_know_of_the_mark_deletes_no_kept_recording() {
 }
 
 #[test]
-fn what_is_released_expires_like_all() {
+fn released_recordings_expire_like_all_others() {
     let mut bench = bench();
     span(&mut bench, SpanAction::Keep, 0, 50).unwrap();
     assert_eq!(counts(span(&mut bench, SpanAction::Release, 0, 10)), (1, 0));
@@ -130,7 +130,7 @@ fn the_recording_that_is_being_written_can_be_kept_and_goes_on() {
 }
 
 #[test]
-fn of_a_kept_file_one_byte_differs() {
+fn keeping_changes_one_byte_of_a_file() {
     let mut bench = bench();
     let before = files(&bench);
     span(&mut bench, SpanAction::Keep, 0, 10).unwrap();
@@ -171,7 +171,7 @@ fn a_power_cut_at_any_call_loses_no_recording_and_no_byte_of_one() {
 }
 
 #[test]
-fn what_would_be_kept_beyond_half_of_the_room_is_refused_with_the_figures() {
+fn keeping_more_than_half_of_the_room_is_refused_with_the_figures() {
     let mut bench = bench();
     let bytes: u64 = files(&bench).values().map(|it| it.len() as u64).sum();
     bench.disk.set_total(0); // nothing is free
@@ -232,7 +232,7 @@ fn a_span_without_recordings_or_with_too_many_is_refused() {
 }
 
 #[test]
-fn what_is_recorded_never_waits_for_more_than_one_file_of_a_span() {
+fn recording_never_waits_for_more_than_one_file_of_a_span() {
     let mut bench = bench();
     begin_at(&mut bench, YARD, 50);
     bench.disk.log();

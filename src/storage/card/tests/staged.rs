@@ -109,7 +109,7 @@ fn a_file_without_room_for_an_index_is_listed_all_the_same() {
 }
 
 #[test]
-fn what_was_left_over_is_taken_up_before_anything_else_is_written() {
+fn leftover_files_are_taken_up_before_anything_else_is_written() {
     let mut bench = Bench::new();
     bench.write(3, 2);
     bench.put("004.new", b"no recording");

@@ -163,7 +163,7 @@ fn a_copy_whose_head_reached_the_card_in_part_is_no_second_recording() {
 }
 
 #[test]
-fn where_the_name_of_the_copy_is_taken_it_gets_a_longer_one() {
+fn a_copy_whose_name_is_taken_gets_a_longer_one() {
     let mut bench = bench();
     bench.put("0000.mp4", &[0xa5; 9_000]); // without its first sector it is foreign
     bench.pass(60 * SECOND);
@@ -172,7 +172,7 @@ fn where_the_name_of_the_copy_is_taken_it_gets_a_longer_one() {
 }
 
 #[test]
-fn what_happened_is_protected_though_no_head_was_read_yet() {
+fn events_are_protected_before_any_head_was_read() {
     let mut bench = bench();
     bench.settings.event_days = 20;
     bench.card.mark(YARD, name(0), bench.now, |marks| marks.with(Marks::EVENT)).unwrap();
@@ -199,7 +199,7 @@ fn the_copy_is_durable_before_its_original_goes() {
 }
 
 #[test]
-fn what_is_kept_held_or_of_an_untrusted_clock_stays_to_the_byte() {
+fn kept_held_and_undated_recordings_stay_to_the_byte() {
     let mut bench = bench();
     let mark = |bench: &Bench, number, change: &dyn Fn(&mut crate::storage::catalog::Entry)| {
         let mut list = bench.catalog.lock().unwrap();
@@ -257,7 +257,7 @@ fn a_recording_that_gains_little_is_looked_at_once_also_after_a_boot() {
 }
 
 #[test]
-fn what_is_recorded_comes_first_and_a_card_that_is_late_has_a_rest() {
+fn recording_comes_before_thinning_and_a_late_card_gets_a_rest() {
     let mut bench = bench();
     bench.pass(2 * SECOND);
     bench.disk.log();
@@ -364,7 +364,7 @@ fn oldest_of_each(event_days: u32) -> [i64; 2] {
 }
 
 #[test]
-fn what_happened_stays_for_event_days_as_far_as_its_share_of_the_card_reaches() {
+fn events_stay_for_event_days_within_their_share_of_the_card() {
     let [event, other] = oldest_of_each(0);
     assert!((6..=8).contains(&event) && (6..=8).contains(&other), "{event} {other}");
     let [event, other] = oldest_of_each(20);
@@ -376,7 +376,7 @@ fn what_happened_stays_for_event_days_as_far_as_its_share_of_the_card_reaches() 
 }
 
 #[test]
-fn what_happened_is_protected_before_the_clock_is_right_as_well() {
+fn events_are_protected_before_the_clock_is_right_too() {
     let mut bench = bench();
     bench.settings.event_days = 20;
     bench.card.mark(YARD, name(0), bench.now, |marks| marks.with(Marks::EVENT)).unwrap();

@@ -112,7 +112,7 @@ proptest! {
     /// What passes reads the same to a parser that knows nothing of Transfer-Encoding, takes the
     /// first Content-Length and ends a head at the first empty line: there is no second reading.
     #[test]
-    fn what_passes_has_one_reading(bytes in mutated()) {
+    fn an_accepted_request_has_one_reading(bytes in mutated()) {
         if Form::default().take(&bytes).is_ok() {
             let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
                 return Ok(());

@@ -43,7 +43,7 @@ fn a_colon_belongs_to_the_password() {
 }
 
 #[test]
-fn what_is_no_basic_counts_as_no_try() {
+fn credentials_other_than_basic_count_as_no_try() {
     let mut bench = Bench::protected();
     let token = ["Bearer ", PASSWORD].concat();
     let no_colon = basic(PASSWORD);

@@ -62,7 +62,7 @@ fn a_body_is_skipped_whatever_it_holds_and_the_next_request_is_read() {
 }
 
 #[test]
-fn what_one_request_said_does_not_count_for_the_next() {
+fn a_request_does_not_inherit_from_the_one_before() {
     let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
     assert_eq!(status(&post.repeat(100)), Ok(()));
     assert_eq!(status(&[post, "POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\nx"].concat()), Err(400));

@@ -66,7 +66,7 @@ fn any_other_name_is_misdirected() {
 }
 
 #[test]
-fn what_is_no_host_is_malformed() {
+fn an_invalid_host_is_malformed() {
     for host in [
         "",
         ":8080",

@@ -104,7 +104,7 @@ fn pass(bench: &mut Bench, name: &str, value: &str) -> Pass {
 }
 
 #[test]
-fn what_a_session_began_ends_with_it() {
+fn replies_of_a_session_end_with_it() {
     let mut bench = Bench::protected();
     let (mine, other) = (bench.log_in(PASSWORD).unwrap(), bench.log_in(PASSWORD).unwrap());
     let player = basic(&["x:", PASSWORD].concat());
@@ -124,7 +124,7 @@ fn what_a_session_began_ends_with_it() {
 }
 
 #[test]
-fn what_began_without_a_password_ends_when_one_is_asked_for() {
+fn replies_begun_without_a_password_end_when_one_is_required() {
     let mut bench = Bench::with(Auth::None, Password::Unset);
     let pass = pass(&mut bench, "Accept", "*/*");
     bench.access.configure(&config::Web { auth: Auth::None, ..config::Web::default() }, "attic");

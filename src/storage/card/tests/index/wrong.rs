@@ -124,7 +124,7 @@ fn a_file_that_somebody_put_in_anothers_place_is_seen_when_somebody_looks() {
 }
 
 #[test]
-fn what_is_no_file_of_ours_is_left_alone_and_recording_goes_on() {
+fn foreign_files_are_left_alone_and_recording_goes_on() {
     for kind in ["link", "pipe", "folder", "second name"] {
         let mut bench = Bench::new();
         bench.put("elsewhere/precious", b"precious");
