@@ -5,6 +5,8 @@
   size.py --budget BINARY   one line; fails where a 32-bit ARM binary is larger than the budget, is not
                             static, or not stripped
   size.py --no-budget …     the same, of any size
+  size.py --at 0x… BINARY   the function at the address of a crash; BINARY is the same build with its symbols
+                            (`ci/cross.sh --size` leaves one)
 """
 
 import re
@@ -39,7 +41,7 @@ class Elf:
             yield text(self.names, name), kind, flags, size
 
     def symbols(self):
-        """(name, size) of each function and object, one an address."""
+        """(name, address, size) of each function and object, one an address."""
         seen = set()
         for _, kind, _, _, offset, size, link, *_, entry in self.headers:
             if kind != SYMTAB:
@@ -56,7 +58,7 @@ class Elf:
                     continue
                 if info & 15 in (OBJECT, FUNCTION) and bytes_ and value not in seen:
                     seen.add(value)
-                    yield text(names, name), bytes_
+                    yield text(names, name), value, bytes_
 
 
 def text(table, at):
@@ -88,6 +90,14 @@ def main(arguments):
     with open(path, "rb") as file:
         data = file.read()
     elf = Elf(data)
+    if arguments[0] == "--at":
+        place = int(arguments[1], 16)
+        # The lowest bit of a Thumb function's address is set.
+        found = [name for name, start, size in elf.symbols() if start & ~1 <= place < start + size]
+        if not found:
+            sys.exit("no function is there")
+        print(*found, sep="\n")
+        return
     sections = list(elf.sections())
     if strict:
         kinds = {kind for _, kind, _, _ in sections}
@@ -101,7 +111,7 @@ def main(arguments):
     total = sum(size for _, size in loaded)
     table("section", loaded + [("all", total)], total)
     crates = Counter()
-    for name, size in elf.symbols():
+    for name, _, size in elf.symbols():
         crates[crate(name)] += size
     if crates:
         known = sum(crates.values())
@@ -111,6 +121,6 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3) or sys.argv[1] in ("-h", "--help"):
+    if not 2 <= len(sys.argv) <= 4 or sys.argv[1] in ("-h", "--help"):
         sys.exit(__doc__)
     main(sys.argv[1:])

@@ -7,7 +7,7 @@
 
 mod repeats;
 
-use crate::limits::LOG_LINE_BYTES_MAX;
+use crate::{limits::LOG_LINE_BYTES_MAX, sys};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use repeats::Repeats;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -16,6 +16,7 @@ use std::{
     fs::{self, File},
     io::{self, Write as _},
     os::{
+        fd::{AsRawFd as _, RawFd},
         linux::fs::MetadataExt,
         unix::{
             fs::{FileTypeExt as _, OpenOptionsExt as _},
@@ -30,12 +31,15 @@ use std::{
     time::Instant,
 };
 
-/// Installs the logger for the rest of the process.
+/// Installs the logger for the rest of the process, which also reports where it crashes.
 pub fn start(level: LevelFilter) {
-    let logger = Logger::to(Sink::open());
+    let logger: &Logger = Box::leak(Box::new(Logger::to(Sink::open())));
     // Only a second call can fail, and then the first logger stays.
-    if log::set_boxed_logger(Box::new(logger)).is_ok() {
+    if log::set_logger(logger).is_ok() {
         set_level(level);
+        if let Some(to) = logger.sink.descriptor() {
+            sys::report_crashes(to, logger.sink.line(Level::Error, "crashed at 0x"));
+        }
     }
 }
 
@@ -130,17 +134,34 @@ impl Sink {
         Sink::Stderr
     }
 
-    fn write(&self, level: Level, line: &str) -> io::Result<()> {
+    /// What lines are written to, as long as the sink lives.
+    fn descriptor(&self) -> Option<RawFd> {
+        match self {
+            Sink::Syslog(socket) => socket.as_ref().map(|socket| socket.as_raw_fd()),
+            Sink::Stream(own) => Some(own.as_raw_fd()),
+            Sink::Stderr => Some(io::stderr().as_raw_fd()),
+        }
+    }
+
+    /// A line as this sink has it, without its end.
+    fn line(&self, level: Level, text: &str) -> String {
         let (severity, word) = match level {
             Level::Error => (3, "error"),
             Level::Warn => (4, "warning"),
             Level::Info => (6, "info"),
             Level::Debug | Level::Trace => (7, "debug"),
         };
+        match self {
+            // Facility 3, a daemon.
+            Sink::Syslog(_) => format!("<{}>smolnvr[{}]: {text}", 3 * 8 + severity, process::id()),
+            _ => format!("smolnvr: {word}: {text}"),
+        }
+    }
+
+    fn write(&self, level: Level, line: &str) -> io::Result<()> {
+        let mut message = self.line(level, line);
         if let Sink::Syslog(socket) = self {
             let socket = socket.as_ref().ok_or(io::ErrorKind::NotConnected)?;
-            // Facility 3, a daemon.
-            let message = format!("<{}>smolnvr[{}]: {line}", 3 * 8 + severity, process::id());
             return match socket.send(message.as_bytes()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
                 // The log daemon was started or restarted meanwhile.
@@ -150,7 +171,7 @@ impl Sink {
             .map(drop);
         }
         // One write, shorter than a pipe's atomic size: all of it or nothing.
-        let message = format!("smolnvr: {word}: {line}\n");
+        message.push('\n');
         if let Sink::Stream(own) = self {
             let mut own = own;
             return own.write(message.as_bytes()).map(drop);

@@ -1,5 +1,5 @@
-//! System calls missing from std and the crates: timed waits on the boards, many datagrams at once, adjtimex,
-//! and proc(5).
+//! System calls missing from std and the crates: timed waits on the boards, many datagrams at once,
+//! adjtimex, where a crash was, and proc(5).
 //!
 //! The clock is set here as well, beside what asks how it is. rustix has no adjtimex and libc's is
 //! unsafe; this file is the only one with `unsafe`.
@@ -10,7 +10,8 @@ use crate::{limits::DATAGRAM_SLOTS, units::WallTime};
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    os::fd::{AsRawFd as _, BorrowedFd},
+    os::fd::{AsRawFd as _, BorrowedFd, RawFd},
+    sync::OnceLock,
 };
 
 /// True when the kernel's clock is kept by NTP (`STA_UNSYNC` is clear).
@@ -184,6 +185,50 @@ fn address(name: &libc::sockaddr_in6) -> Option<SocketAddr> {
 extern "C" fn pthread_setname_np(_: libc::pthread_t, name: *const libc::c_char) -> libc::c_int {
     // SAFETY: the name is a C string, as pthread_setname_np(3) has it.
     unsafe { libc::prctl(libc::PR_SET_NAME, name) }
+}
+
+/// Where a crash is reported: a file descriptor, and the line up to the address.
+static CRASHES: OnceLock<(RawFd, String)> = OnceLock::new();
+
+/// Reports where the process crashes, by one write of `line` and the address to `to`. On the boards a
+/// panic is an illegal instruction without a message (Cross.toml); `ci/size.py --at` names the
+/// function at that address. Only the first call has an effect.
+pub fn report_crashes(to: RawFd, line: String) {
+    if CRASHES.set((to, line)).is_err() {
+        return;
+    }
+    // SIGTRAP on 64-bit ARM.
+    for signal in [libc::SIGILL, libc::SIGTRAP] {
+        // SAFETY: `sigaction` is plain old data for which all zeroes is a valid value, and the handler
+        // is async-signal-safe: it makes system calls and allocates nothing.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = crashed as *const () as libc::sighandler_t;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_RESETHAND;
+            libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+        }
+    }
+}
+
+extern "C" fn crashed(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    if let Some((to, line)) = CRASHES.get() {
+        // SAFETY: the kernel passes a valid `siginfo_t`; for these signals it has the instruction's
+        // address, or something else if another process sent the signal.
+        let address = unsafe { (*info).si_addr() } as u64;
+        let mut digits = *b"0000000000000000\n";
+        for (nth, digit) in digits.iter_mut().rev().skip(1).enumerate() {
+            *digit = b"0123456789abcdef"[(address >> (4 * nth)) as usize & 15];
+        }
+        let piece = |bytes: &[u8]| libc::iovec {
+            iov_base: bytes.as_ptr().cast_mut().cast(),
+            iov_len: bytes.len(),
+        };
+        let pieces = [piece(line.as_bytes()), piece(&digits)];
+        // SAFETY: both pieces outlive the call, which only reads them.
+        unsafe { libc::writev(*to, pieces.as_ptr(), 2) };
+    }
+    // SAFETY: the default action has been restored, so the process ends as without the handler.
+    unsafe { libc::raise(signal) };
 }
 
 /// 32 bytes that nobody can guess, from the kernel; `None` while it has too little to make them of.

@@ -9,6 +9,7 @@ use camera::{Camera, Clip, Options, SessionState, Speed};
 use std::{
     collections::BTreeMap,
     fs,
+    os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -190,6 +191,17 @@ fn foreign_files_and_gaps_are_left_alone() {
         assert!(recordings.join(of_ours).exists(), "{of_ours}");
     }
     assert_eq!(count, foreign.len() + 2 + ours.len() + 2, "nothing else is there");
+}
+
+/// On the boards a panic is an illegal instruction, and nothing else would tell where.
+#[test]
+fn a_crash_is_logged_with_its_address() {
+    let (_, camera) = camera("plain.h264", at(1.0));
+    let mut nvr = Nvr::start(&camera.url("cam"), SHORT_SEGMENTS);
+    nvr.wait_for_recording(&[]);
+    let (status, _) = nvr.end_with("ILL");
+    assert_eq!(status.signal(), Some(4));
+    nvr.wait_for_log("smolnvr: error: crashed at 0x");
 }
 
 #[test]
