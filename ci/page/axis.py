@@ -34,6 +34,7 @@ def main():
         is_said(tab, start)
         keep_and_delete(tab, start)
         marks(tab)
+        by_keyboard(tab, start)
         for width, height, scheme in [(1280, 800, "dark"), (360, 740, "light")]:
             hinders_nobody(tab, start, width, height, scheme)
         elements = tab.run('return document.querySelectorAll("*").length')
@@ -214,6 +215,44 @@ def keep_and_delete(tab, start):
     spans = timeline(tab, start)["spans"]
     assert not any(begin <= start + 15_000 < end for begin, end, *_ in spans), spans
     step("deleted")
+
+
+def by_keyboard(tab, start):
+    """The row of days and the list are one stop each, however long: arrows lead on in them, and are the page's behind a click."""
+    here = "const { activeElement: at } = document; "
+    stops = "return [...document.querySelectorAll(`${argument} :is(button, a)`)].filter(({ tabIndex, offsetParent }) => tabIndex === 0 && offsetParent).length"
+    tab.run("document.querySelector('#days [tabindex=\"0\"]').focus()")
+    tab.keyboard.press("Home")
+    tab.wait("the first day", here + "return at === document.querySelector('#days .day')")
+    tab.keyboard.press("ArrowLeft")
+    tab.keyboard.press("End")
+    tab.keyboard.press("ArrowLeft")
+    tab.wait("yesterday", here + "return at.nextElementSibling === document.querySelector('#days').lastElementChild")
+    assert tab.run(stops, "#days") == 1, tab.run(stops, "#days")
+    day = tab.run("return new Date(argument).setHours(0, 0, 0, 0)", start)
+    tab.run("document.querySelector(`#days [data-day='${argument}']`).focus()", day)
+    tab.keyboard.press("Enter")
+    tab.wait("that day", "return new Date(argument).getDate() === Number(location.hash.split('@')[1]?.slice(8, 10))", start)
+    tab.files()
+    assert tab.page.locator("#rows").bounding_box()["y"] < tab.page.viewport_size["height"]
+    number = here + "return Number(at.closest('[data-number]')?.dataset.number ?? -1)"
+    tab.wait("one row", "return document.querySelector('#rows [tabindex=\"0\"]')?.focus() ?? document.activeElement.closest('#rows')")
+    first = tab.run(number)
+    for back in range(1, 11):
+        tab.keyboard.press("ArrowDown")
+        tab.wait("the row below", number + " === argument", first - back)
+    tab.keyboard.press("Tab")
+    tab.keyboard.press("ArrowUp")
+    tab.wait("the button above", number + " === argument && at.matches('.download')", first - 9)
+    assert 1 < tab.run(stops, "#rows") <= 3, tab.run(stops, "#rows")
+    tab.page.locator(f"[data-number='{first - 9}'] .entry").click()
+    tab.wait("a recording that plays", FRONT + "return video?.readyState >= 2 && !video.paused")
+    tab.keyboard.press("k")
+    before = moment(tab)
+    tab.keyboard.press("ArrowLeft")
+    tab.wait("ten seconds back", FRONT + "return !video.seeking && Date.parse(location.hash.split('@')[1]) < argument", before)
+    tab.click("#close-files")
+    step("by_keyboard")
 
 
 def hinders_nobody(tab, start, width, height, scheme):

@@ -455,6 +455,7 @@ function drawer() {
   $("open-files").setAttribute("aria-expanded", String(!$("files").hidden));
   $("main").classList.toggle("with-files", !$("files").hidden);
   if ($("files").hidden) return $("open-files").focus();
+  $("files").scrollIntoView({ block: "nearest" });
   showList();
   list.refresh().catch(() => {});
 }

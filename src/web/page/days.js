@@ -1,6 +1,6 @@
 // The days that have recordings: the last ones in a row, and a month at a time in a dialog.
 
-import { $, enable, h, say } from "./dom.js";
+import { $, enable, h, oneStop, say } from "./dom.js";
 import { api, query } from "./api.js";
 import { daysOn, midnight, zone } from "./axis.js";
 import { dayLong, dayMiddle, month, span, weekday } from "./words.js";
@@ -23,7 +23,8 @@ export class Days {
     $("close-days").onclick = () => $("calendar").close();
     $("month-before").onclick = () => this.#turn(-1);
     $("month-after").onclick = () => this.#turn(1);
-    $("month").addEventListener("keydown", (event) => this.#key(event));
+    oneStop($("days"), beside);
+    oneStop($("month"), (button, key) => this.#next(button, key));
   }
 
   /** `cursor`: whose day is marked. */
@@ -154,20 +155,26 @@ export class Days {
     if (focused) $("month").querySelector(`[data-day="${focused}"]`)?.focus();
   }
 
-  #key(event) {
-    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -7, ArrowDown: 7 }[event.key];
-    const day = Number(event.target.dataset?.day);
-    if (!step || !day) return;
-    event.preventDefault();
-    const to = daysOn(day, step);
+  #next(button, key) {
+    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -7, ArrowDown: 7 }[key];
+    if (!step) return undefined;
+    const to = daysOn(Number(button.dataset.day), step);
     const date = new Date(to);
     const first = new Date(date.getFullYear(), date.getMonth(), 1).getTime();
     if (first !== this.#month) {
       this.#month = first;
       this.#drawMonth();
     }
-    $("month").querySelector(`[data-day="${to}"]`)?.focus();
+    return $("month").querySelector(`[data-day="${to}"]`);
   }
+}
+
+/** The day beside one in the row, or at its end. */
+function beside(button, key) {
+  const row = [...$("days").children].filter((one) => one.offsetParent);
+  const at = row.indexOf(button);
+  const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: row.length - 1 }[key];
+  return to === undefined ? undefined : row[to] ?? null;
 }
 
 /** The day whose button has the focus. */

@@ -68,6 +68,37 @@ async function attempt(button, error, action) {
   }
 }
 
+/**
+ * Makes a box of many buttons one stop of the Tab key, or one of its rows: where one was last, the current one, or the first.
+ * `next(button, key)`: where a key leads, null to stay; undefined where the key means nothing here.
+ */
+export function oneStop(box, next) {
+  let last = null;
+  let isPointed = false;
+  const row = (one) => one.closest("li") ?? one;
+  const mark = () => {
+    const all = [...box.querySelectorAll("button, a")];
+    const stop = all.find((one) => one === last) ?? box.querySelector("[aria-current=date], [aria-current=true]") ?? all[0];
+    for (const one of all) one.tabIndex = row(one) === row(stop) ? 0 : -1;
+  };
+  box.addEventListener("pointerdown", () => (isPointed = true));
+  box.addEventListener("focusin", ({ target }) => {
+    last = target;
+    mark();
+  });
+  box.addEventListener("focusout", ({ relatedTarget }) => (isPointed &&= box.contains(relatedTarget)));
+  box.addEventListener("keydown", (event) => {
+    // Behind a click, keys are the page's.
+    if (isPointed || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
+    const to = next(event.target, event.key);
+    if (to === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    to?.focus();
+  });
+  new MutationObserver(mark).observe(box, { childList: true, subtree: true });
+}
+
 /** Asks in a dialog; does `action` on yes, and stays open with the reason where that fails. */
 export function ask(title, text, yes, action) {
   const dialog = $("question");

@@ -18,6 +18,8 @@ export class Health {
       await api("POST", "/api/clock", { now_ms: Date.now() });
       await onClock();
     });
+    const details = $("health-details");
+    details.addEventListener("toggle", () => details.open && details.scrollIntoView({ block: "nearest" }));
   }
 
   /** All of them, oldest first. */
@@ -112,8 +114,8 @@ function card(status) {
 function room({ storage, cameras }) {
   if (!storage.total_bytes) return t`There is a card.`;
   const days = cameras.map((camera) => camera.days_fit ?? Infinity).reduce((a, b) => Math.min(a, b), Infinity);
-  if (days > YEARS) return t`It holds years of recordings.`;
-  if (days < Infinity) return t`It holds about the last ${span(days * DAY_MS)}; then the oldest recordings make room.`;
+  if (days > YEARS) return t`The card holds years of recordings.`;
+  if (days < Infinity) return t`The card holds about the last ${span(days * DAY_MS)}; then the oldest recordings make room.`;
   const kept = (storage.total_bytes * storage.keep_free_percent) / 100;
   return t`${bytes(Math.max(0, (storage.free_bytes ?? 0) - kept))} of room.`;
 }

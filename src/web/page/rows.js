@@ -1,6 +1,6 @@
 // A long list of which only what is seen is made: all rows are of one height.
 
-import { h } from "./dom.js";
+import { h, oneStop } from "./dom.js";
 
 export class Rows {
   #box;
@@ -21,6 +21,7 @@ export class Rows {
     box.append(this.#list);
     box.addEventListener("scroll", () => this.#draw(), { passive: true });
     new ResizeObserver(() => this.#draw()).observe(box);
+    oneStop(box, above);
   }
 
   /** Shows these; what is looked at stays where it is. */
@@ -97,6 +98,17 @@ export class Rows {
     }
     return element;
   }
+}
+
+/** The same button of the row above or below. */
+function above(button, key) {
+  const way = { ArrowUp: "previousElementSibling", ArrowDown: "nextElementSibling" }[key];
+  if (!way) return undefined;
+  const row = button.parentElement;
+  const at = [...row.querySelectorAll("button, a")].indexOf(button);
+  let to = row[way];
+  while (to && !to.querySelector("button")) to = to[way];
+  return to?.querySelectorAll("button, a")[at] ?? null;
 }
 
 /** As style.css has it. */
