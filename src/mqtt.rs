@@ -18,7 +18,7 @@ pub struct Client {
     is_open: bool,
     /// Identifies what was last sent with quality of service 1, or subscribed to.
     id: u16,
-    /// What has to be confirmed is sent one at a time, since then.
+    /// When the message was sent that waits for its confirmation; one at a time.
     unconfirmed: Option<Instant>,
     /// When the server has to answer CONNECT, or the last PINGREQ.
     answer_by: Option<Instant>,
@@ -37,7 +37,7 @@ pub struct Login<'a> {
 /// What arrived.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event<'a> {
-    /// The server let us in.
+    /// The server accepted us.
     Open,
     Message {
         topic: &'a str,
@@ -99,7 +99,7 @@ impl Client {
         }
     }
 
-    /// Returns true once the server let us in: before that, nothing may be sent.
+    /// Returns true once the server accepted us: before that, nothing may be sent.
     pub fn is_open(&self) -> bool {
         self.is_open
     }
@@ -189,7 +189,7 @@ impl Client {
             } else if end <= MQTT_PACKET_BYTES_MAX {
                 return Ok(used);
             } else if kind & 0xf0 == PUBLISH {
-                // Somebody's message, too long for anything we understand.
+                // A message too long for anything we understand.
                 self.skip = end - rest.len();
                 return Ok(input.len());
             } else {
@@ -224,7 +224,7 @@ impl Client {
                 sink(Event::Message { topic, payload, retained: kind & 1 != 0 });
             }
             (PUBACK, &[high, low]) => {
-                // A late answer to something else is none.
+                // A late answer to another message does not count.
                 if u16::from_be_bytes([high, low]) == self.id && self.unconfirmed.take().is_some() {
                     sink(Event::Confirmed);
                 }
@@ -247,7 +247,7 @@ impl Client {
         due.into_iter().flatten().min().unwrap_or(self.next_ping)
     }
 
-    /// Asks for a sign of life when it is time, and misses answers.
+    /// Sends PINGREQ when it is time, and notices missing answers.
     ///
     /// # Errors
     /// `Silent`: a server that is gone may keep the connection open for ever.

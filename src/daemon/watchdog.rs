@@ -44,7 +44,7 @@ impl Watchdog {
             return Verdict::Wait;
         }
         let (mut waited, last) = self.waiting.unwrap_or((Duration::ZERO, now));
-        // Pauses of the camera and of a suspended machine do not count.
+        // Pauses of the camera, and suspension of the machine, do not count.
         waited += now.saturating_duration_since(last).min(GAP_MAX);
         self.waiting = Some((waited, now));
         match way {

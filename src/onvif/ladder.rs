@@ -1,8 +1,8 @@
 //! Logging in to a camera: refusals in, how to send the next request out.
 //!
-//! Cameras take one of two ways, some only one of them: HTTP Digest (or Basic), or a token in the
-//! request, by a clock that may be wrong. They count wrong passwords, and lock the account: after
-//! two refusals there is silence.
+//! Cameras accept HTTP Digest (or Basic), or a token in the request, dated by a clock that may be
+//! wrong; some accept only one of the two. They count wrong passwords and lock the account, so
+//! after two refusals no more are sent.
 //!
 //! Spec: ONVIF Core §5.9. Knows nothing of: messages.
 
@@ -39,11 +39,11 @@ enum Way {
     Http,
     /// By the camera's clock.
     Token,
-    /// By our own clock: firmware has told local time as UTC.
+    /// By our own clock, because some firmware reports local time as UTC.
     OwnClockToken,
 }
 
-/// What goes with a request; never both.
+/// The credentials of a request; never both.
 pub struct Dress<'a> {
     pub authorization: Option<String>,
     pub token: Option<Token<'a>>,
@@ -75,7 +75,7 @@ impl Ladder {
         self.way = if self.is_proven { self.way } else { Way::Nothing };
     }
 
-    /// Whether there are no more requests to be sent: the credentials are wrong.
+    /// Returns true if no more requests may be sent: the credentials are wrong.
     pub fn is_over(&self) -> bool {
         self.is_over
     }
@@ -89,7 +89,7 @@ impl Ladder {
         self.refusals
     }
 
-    /// Whether the camera wants credentials, or others.
+    /// Returns true if the camera wants credentials, or other ones.
     pub fn was_refused(&self) -> bool {
         self.is_over || self.refusals > 0
     }
@@ -98,7 +98,8 @@ impl Ladder {
         self.is_locked
     }
 
-    /// What goes with a POST to `path`; `nonce` a new one each time, `now` by our clock.
+    /// Returns the credentials of a POST to `path`; `nonce` must be new each time, `now` is our
+    /// clock.
     pub fn dress(&mut self, path: &str, nonce: [u8; 16], now: WallTime) -> Dress<'_> {
         let token = |created| {
             let credentials = self.credentials.as_ref()?;
@@ -150,7 +151,7 @@ impl Ladder {
                 self.is_renewed = false;
                 self.is_over |= self.refusals >= FIND_REFUSALS_MAX;
                 match way {
-                    // It is this request that the user may not make.
+                    // The user may not make this request.
                     _ if self.is_over || self.is_proven => return false,
                     Way::Http => Some(Way::Token),
                     Way::Token if is_http => Some(Way::Http),

@@ -16,7 +16,7 @@ pub struct Notice {
     /// Tells the detectors of one kind apart: of each rule, each input.
     pub source: u32,
     pub state: State,
-    /// It was so when we began to listen, and nobody knows since when.
+    /// It was so when we began to listen, since an unknown time.
     pub is_before: bool,
 }
 
@@ -72,7 +72,7 @@ struct Message {
     kind: Option<Kind>,
     source: u32,
     is_before: bool,
-    /// What its property was is no more.
+    /// Its property was deleted.
     is_deleted: bool,
     value: Option<bool>,
 }
@@ -129,7 +129,7 @@ impl Message {
 #[derive(Debug, Default)]
 pub struct Course {
     on: Vec<On>,
-    /// Detectors that said that nothing goes on: what they say next is new, whatever they call it.
+    /// Detectors that reported their end: their next notice is new, whatever its operation.
     off: Vec<(Kind, u32)>,
     /// A bit for each kind whose end the camera has told: it will tell the next one too.
     ends: u32,
@@ -186,7 +186,7 @@ impl Course {
         self.on.iter().for_each(|on| each(on.kind));
     }
 
-    /// Nothing is known any more of what goes on.
+    /// Forgets what goes on.
     pub fn clear(&mut self) {
         self.on.clear();
         self.off.clear();
@@ -198,7 +198,7 @@ const KINDS: [&str; 13] = [
     "motion", "person", "vehicle", "animal", "face", "visitor", "package", "line", "field",
     "object", "tamper", "input", "sound",
 ];
-/// What has no state where none is told.
+/// Kinds that are moments if no state is given.
 const MOMENTS: [&str; 2] = ["line", "object"];
 /// The last parts of topics.
 const TOPICS: [(&str, &str); 20] = [

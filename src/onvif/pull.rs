@@ -33,11 +33,11 @@ pub struct Pull {
     stage: Stage,
     /// Where the device service may be.
     ports: Vec<u16>,
-    /// Of the device service: an index into `ports`.
+    /// The device service's port: an index into `ports`.
     port: usize,
     /// The service that is asked in this stage.
     place: Place,
-    /// Of the subscription, as the camera wrote it.
+    /// The subscription's address, as written by the camera.
     address: String,
     /// What the camera wants back with each request about it.
     reference: String,
@@ -66,7 +66,7 @@ struct Draft {
     name: &'static str,
     namespace: &'static str,
     body: String,
-    /// That of its addressing, if it has one.
+    /// Its WS-Addressing action, if it has one.
     action: &'static str,
 }
 
@@ -91,9 +91,9 @@ pub struct Reply {
 pub enum Next {
     /// The next request.
     Ask,
-    /// The camera is listened to, and said this; then the next request.
+    /// The camera sent these notices; then the next request.
     Heard(Vec<Notice>),
-    /// Nothing for so long, because of this; then the next request.
+    /// Wait this long, for this reason; then the next request.
     Pause(Duration, &'static str),
 }
 
@@ -215,11 +215,11 @@ impl Pull {
             Kind::Answer => self.ladder.accepted(),
             Kind::Refusal if self.ladder.refused(&reply.challenges) => return Next::Ask,
             Kind::Refusal | Kind::Locked => {
-                // Another password needs a reload, which begins anew.
+                // A new password comes with a reload, which starts over.
                 self.ladder.begin_anew();
                 return self.again_after(limits::PULL_REFUSED_PAUSE, REFUSED);
             }
-            // Renewing is not known everywhere; pulling may be enough, and tells if it is not.
+            // Some cameras do not know Renew; pulling may be enough, and fails if it is not.
             Kind::Fault | Kind::Strange if self.stage == Stage::Renew => {
                 self.ladder.accepted();
                 (self.stage, self.renew_at) = (Stage::Pull, None);
@@ -267,7 +267,7 @@ impl Pull {
                 self.address = text.clone().into_owned();
             }
         });
-        // Another one is none that can be reached: the service itself may answer for it.
+        // Without a usable address, the service itself may answer for the subscription.
         if let Some((_, place)) = Place::parse(&self.address, "http", HTTP_PORT) {
             self.place = place;
         }
@@ -276,7 +276,7 @@ impl Pull {
         self.stage = Stage::Pull;
     }
 
-    /// Takes how long the subscription lives.
+    /// Notes how long the subscription lives.
     fn renewed(&mut self, document: &[u8], now: Instant) {
         let (mut begin, mut end) = (None, None);
         read(document, &mut |path, event| match (path, event) {
@@ -323,8 +323,8 @@ impl Pull {
     }
 }
 
-/// What stands in the `ReferenceParameters` of a document, as it is: to be sent back in a header.
-/// Nothing if it is long, or has prefixes that it does not declare.
+/// Returns the content of `ReferenceParameters` unchanged, to be sent back in a header; empty if it
+/// is long, or uses prefixes that it does not declare.
 fn reference(document: &[u8]) -> String {
     let document = String::from_utf8_lossy(document);
     let inner = || {

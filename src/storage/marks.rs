@@ -1,5 +1,5 @@
-//! Marks, and the lines of text files that hold them. A mark says that something happened in front of a
-//! camera, or that somebody was watching.
+//! Marks, and the lines of the text files that contain them. A mark says that something happened in
+//! front of a camera, or that a detector was watching.
 //!
 //! A folder's marks lie in small files of lines beside its recordings (`marks-000014-0.txt`: begun while
 //! recording 14 was the newest). A file takes all its room at once, filled with line feeds, so that a line
@@ -19,15 +19,15 @@ use crate::{
 };
 use std::{collections::VecDeque, fmt};
 
-/// That something happened, or was going on.
+/// Something that happened, or is going on.
 ///
 /// ```text
 /// m ⇥ camera ⇥ source ⇥ kind ⇥ begin, ms ⇥ T|U ⇥ uptime, ms ⇥ boot ⇥ length, ms ⇥ -|+ ⇥ words ⇥ checksum
 /// b ⇥ boot ⇥ when it began, ms ⇥ checksum
 /// ```
-/// `T` is a trusted clock; `+` a mark that was still going on. Uptime and boot date a mark that was made
-/// while the clock was wrong; both are `-` where somebody else told the time. A line of `b` says when a
-/// boot began in truth.
+/// `T` is a trusted clock; `+` a mark that was still going on. Uptime and boot date a mark that was
+/// made while the clock was wrong; both are `-` if the sender gave the time. A line of `b` gives
+/// the true start of a boot.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Mark {
     pub camera: String,
@@ -125,7 +125,7 @@ impl Mark {
 }
 
 impl Line {
-    /// Reads a line without its line feed; `None` where it is not whole, or of a later version.
+    /// Parses a line without its line feed; `None` if it is incomplete, or of a later version.
     pub fn parse(line: &[u8]) -> Option<Line> {
         let (content, sum) = line.split_at_checked(line.len().checked_sub(SUM_BYTES)?)?;
         let sum = u32::from_str_radix(std::str::from_utf8(sum).ok()?, 16).ok()?;
@@ -160,19 +160,19 @@ impl Line {
     }
 }
 
-/// What somebody says of a mark; `None` for control characters and for more than
-/// [`MARK_WORDS_BYTES_MAX`].
+/// Checks the words of a mark; `None` if they have control characters or more than
+/// [`MARK_WORDS_BYTES_MAX`] bytes.
 pub fn words(text: &str) -> Option<String> {
     let is_fit = text.len() <= MARK_WORDS_BYTES_MAX && !text.contains(|it: char| it.is_control());
     is_fit.then(|| text.to_owned())
 }
 
-/// The lines of a file that are whole, in their order.
+/// The complete lines of a file, in order.
 pub fn lines(file: &[u8]) -> impl Iterator<Item = Line> {
     file.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).filter_map(Line::parse)
 }
 
-/// Where the next line goes: behind all that was ever written.
+/// Returns where the next line goes: after everything ever written.
 pub fn end(file: &[u8]) -> usize {
     file.iter().rposition(|byte| *byte != b'\n').map_or(0, |last| last + 2).min(file.len())
 }

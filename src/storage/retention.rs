@@ -25,7 +25,7 @@ pub struct Wanted {
     /// Two segments' worth of every camera that records.
     pub segments_bytes: u64,
     pub keep_free_percent: u8,
-    /// Recordings in which something happened stay if they ended after this, as far as there is room.
+    /// Recordings with events stay if they ended after this, as far as there is room.
     pub events_from: Option<WallTime>,
 }
 
@@ -75,7 +75,7 @@ pub enum Aged {
 /// ahead by years would delete everything, so a period without recordings that is longer than
 /// `keep_days` does not count.
 ///
-/// A recording in which something happened stays for `event_days`, if that is longer.
+/// A recording with an event stays for `event_days`, if that is longer.
 pub fn for_age(folders: &[Folder], now: WallTime, keep_days: u32, event_days: u32) -> Option<Aged> {
     if keep_days == 0 {
         return None;
@@ -100,7 +100,7 @@ pub fn for_age(folders: &[Folder], now: WallTime, keep_days: u32, event_days: u3
     })
 }
 
-/// Recordings in which something happened stay if they ended after this; 0 days: they do not.
+/// Recordings with events stay if they ended after this; `None` for 0 days.
 pub fn events_from(now: WallTime, event_days: u32) -> Option<WallTime> {
     let span = i64::from(event_days) * MILLIS_PER_DAY;
     (event_days > 0).then(|| WallTime(now.0.saturating_sub(span)))
@@ -199,8 +199,8 @@ pub fn oldest(folder: &Folder) -> Option<Name> {
     may_go().find(|entry| entry.held() == 0).or_else(|| may_go().next()).map(|entry| entry.name)
 }
 
-/// The oldest in which nothing happened lately; the oldest of all where those with something fill more than
-/// [`EVENT_PERCENT_MAX`] of what may go, so that there is always room for what comes.
+/// The oldest recording without a recent event; or the oldest of all if those with events fill more
+/// than [`EVENT_PERCENT_MAX`] of what may be deleted, so that there is always room for new ones.
 fn least_wanted(folder: &Folder, events_from: Option<WallTime>) -> Option<Name> {
     if events_from.is_none() {
         return oldest(folder);
@@ -219,7 +219,7 @@ fn least_wanted(folder: &Folder, events_from: Option<WallTime>) -> Option<Name> 
     folder.entries().iter().find(other).map(|entry| entry.name).or_else(|| oldest(folder))
 }
 
-/// Whether something happened in it lately.
+/// Returns true if it has a recent event.
 pub fn is_event(entry: &Entry, events_from: Option<WallTime>) -> bool {
     let is_recent = events_from.is_some_and(|from| !entry.clock_trusted || entry.end() >= from);
     is_recent && entry.marks().has(Marks::EVENT)

@@ -1,8 +1,7 @@
-//! Thinning: the fragments of a recording in, what is left of it where only its key frames stay,
-//! out.
+//! Thinning: the fragments of a recording in; a recording of only its key frames out.
 //!
-//! Each key frame lasts until the next, so begin and length are those of the recording: what a
-//! minute showed is still shown in a minute. Sound goes. Knows nothing of: files, the card.
+//! Each key frame lasts until the next, so start and length stay the same: a minute still plays for
+//! a minute. Sound is dropped. Knows nothing of: files, the card.
 
 use crate::{
     limits::{THIN_FRAME_BYTES_MAX, THIN_KEY_FRAMES_MAX},
@@ -17,7 +16,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Survey {
     keys: Vec<KeyFrame>,
-    /// Of the fragment that is gone through.
+    /// Key frames of the current fragment.
     pending: Vec<KeyFrame>,
     end: i64,
     /// Where the next fragment begins; `None` before the first.
@@ -45,7 +44,7 @@ pub struct Plan {
 }
 
 impl Survey {
-    /// Takes in what a walk over the recording comes by.
+    /// Takes a step of a walk over the recording.
     pub fn take(&mut self, step: Step) {
         match step {
             Step::Sample(sample) if sample.track == Track::Video && sample.is_key => {
@@ -64,7 +63,7 @@ impl Survey {
                 self.at = Some(media.end);
                 if let Some(extent) = extent {
                     self.end = self.end.max(extent.end.0);
-                    // What begins with a recovery point cannot be decoded from it alone.
+                    // A picture at a recovery point cannot be decoded alone.
                     let fits = match extent.opens_on {
                         FirstSample::Key => true,
                         FirstSample::RecoveryPoint => false,
@@ -85,13 +84,13 @@ impl Survey {
         self.at
     }
 
-    /// Whether it is in vain to go on.
+    /// Returns true if the recording cannot be thinned.
     pub fn is_unfit(&self) -> bool {
         self.is_unfit
     }
 
-    /// The plan for a recording of so many bytes, of which the head takes some; `None` where it is
-    /// to stay as it is: too little would be gained, or its key frames do not stand for themselves.
+    /// Returns the plan for a recording of this size with a head of this size; `None` if it should
+    /// stay as it is: too little would be gained, or its key frames cannot be decoded alone.
     pub fn finish(self, recording_bytes: u64, head_bytes: u64) -> Option<Plan> {
         let Survey { keys, end, is_unfit, .. } = self;
         let ends = keys.iter().skip(1).map(|key| i64::from(key.time)).chain([end]);
@@ -130,7 +129,7 @@ impl Plan {
     }
 }
 
-/// Where less would be gained, a recording stays as it is.
+/// If less would be gained, a recording stays as it is.
 const GAIN_PERCENT_MIN: u64 = 30;
 
 #[cfg(test)]

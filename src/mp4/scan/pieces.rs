@@ -1,4 +1,5 @@
-//! Where players may begin in a file, and where its fragments keep their decode times.
+//! The positions in a file where players may begin, and where its fragments store their decode
+//! times.
 
 use super::{
     Fault, Head, ReadAt, State, What,

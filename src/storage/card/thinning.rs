@@ -57,15 +57,15 @@ struct Copy<D: Disk> {
     plan: Plan,
     segment: Segment<D>,
     nth: usize,
-    /// The fragment in the making.
+    /// The fragment being made.
     fragment: Vec<u8>,
-    /// Of what its header says, and how much of the key frame is still to be read.
+    /// Its key frame and extent, and how much of the key frame is still to be read.
     open: Option<(KeyFrame, Extent, usize)>,
     unsynced_bytes: usize,
 }
 
 impl<D: Disk> Card<D> {
-    /// When the next step is due, where any is wanted; never before the list is complete.
+    /// When the next step is due, if any is wanted; never before the list is complete.
     pub(super) fn next_thinning(&self) -> Option<Instant> {
         let is_wanted = self.settings.thin_after_days > 0;
         (is_wanted && self.list().complete()).then_some(self.next_thin)
@@ -124,7 +124,7 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// `None` where it cannot be thinned, or is marked by now.
+    /// `None` if it cannot be thinned, or has been marked meanwhile.
     fn look_at_original(&self, camera: CameraId, name: Name) -> io::Result<Option<Job<D>>> {
         let file = self.disk.open(&self.path(camera, name)?, Access::Read)?;
         let bytes = self.disk.len(&file)?;
@@ -173,8 +173,8 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// One digit more, or as many as it takes: of an earlier copy, a power cut may have left what does not even
-    /// begin as a recording.
+    /// The number with one more digit, or as many as it takes: a power cut may have left an earlier
+    /// copy that does not even begin like a recording.
     fn name_of_copy(&self, camera: CameraId, name: Name) -> Option<Name> {
         let is_taken = |name: &Name| {
             let opened = self.path(camera, *name).and_then(|it| self.disk.open(&it, Access::Read));
@@ -208,8 +208,7 @@ impl<D: Disk> Card<D> {
         let path = directory.join(name.file_name());
         let segment = match Segment::create(&self.disk, &path, &directory, &start) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                // Without a byte it is what a power cut left of a copy; what else has that name
-                // stays.
+                // An empty file is a copy left by a power cut; any other file of that name stays.
                 let is_empty =
                     self.disk.open(&path, Access::Read).and_then(|it| self.disk.len(&it));
                 match is_empty? {
@@ -257,8 +256,8 @@ impl<D: Disk> Card<D> {
             self.next_thin = now + CARD_ROOM_INTERVAL;
             return self.unlink(camera, copy);
         }
-        // Where this fails, the original may be gone all the same: the copy stays, and is settled
-        // at the next start.
+        // If this fails, the original may be gone nevertheless: the copy stays, and is settled at
+        // the next start.
         self.unlink(camera, name)?;
         if let Some(folder) = self.list().folder_mut(camera) {
             folder.remove(name);
@@ -270,8 +269,8 @@ impl<D: Disk> Card<D> {
         Ok(())
     }
 
-    /// A copy was found by its mark: its original is there, and it goes; or it has taken its place,
-    /// and the mark goes. False where nothing is left to list.
+    /// Settles a copy found by its mark: if its original exists, the copy is deleted; otherwise it
+    /// takes the original's place and loses the mark. Returns false if nothing is left to list.
     pub(super) fn settle_copy(&mut self, camera: CameraId, name: Name, now: Instant) -> bool {
         if !self.is_writable() {
             return true;
@@ -290,23 +289,23 @@ impl<D: Disk> Card<D> {
             self.forget(camera, name);
             return false;
         }
-        // Where it fails, the next start tries again, and the card's state says why.
+        // If it fails, the next start tries again, and the card's state gives the reason.
         let _ = self.mark(camera, name, now, |marks| marks.without(Marks::COPY));
         true
     }
 
-    /// It is remembered that nothing is to be gained.
+    /// Records that thinning would gain nothing.
     fn leave_as_it_is(&mut self, camera: CameraId, name: Name, now: Instant) {
         let _ =
             self.mark(camera, name, now, |marks| match marks.has_any(Marks::NOT_TO_BE_THINNED) {
                 true => marks, // the list did not know
                 false => marks.with(Marks::LEAN),
             });
-        // Where the file could not be marked, until the next start.
+        // If the file could not be marked, this lasts until the next start.
         self.update(camera, name, |entry| entry.set_marks(entry.marks().with(Marks::LEAN)));
     }
 
-    /// Ends what is begun; of the copy nothing stays.
+    /// Abandons the current thinning and deletes the copy.
     pub(super) fn abandon_thinning(&mut self) {
         let Some(Job { camera, stage, file, .. }) = self.thinning.take() else { return };
         drop(file);
@@ -323,7 +322,7 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// Whether it is this one that is being thinned.
+    /// Returns true if this recording is being thinned.
     pub(super) fn is_thinned_now(&self, camera: CameraId, name: Name) -> bool {
         self.thinning.as_ref().is_some_and(|job| (job.camera, job.name) == (camera, name))
     }
@@ -332,7 +331,7 @@ impl<D: Disk> Card<D> {
         self.next_thin = now + CARD_ROOM_INTERVAL;
         self.abandon_thinning();
         match self.diagnose(error) {
-            // For the room of a copy nothing goes; a file that cannot be read is left.
+            // Nothing is deleted to make room for a copy; an unreadable file is left alone.
             Trouble::NoRoom(_) => {}
             Trouble::Failing(_) => self.update(camera, name, |entry| {
                 entry.set_marks(entry.marks().with(Marks::LEAN));
@@ -343,7 +342,7 @@ impl<D: Disk> Card<D> {
 }
 
 impl<D: Disk> Copy<D> {
-    /// Reads a piece, or writes a fragment, or syncs; true when all is written.
+    /// Reads a piece, writes a fragment, or syncs; returns true when everything is written.
     fn step(&mut self, disk: &D, file: &D::File) -> io::Result<bool> {
         if self.unsynced_bytes > THIN_UNSYNCED_BYTES_MAX {
             self.segment.sync(disk)?;

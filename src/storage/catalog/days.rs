@@ -47,15 +47,15 @@ impl Catalog {
 /// The amount a camera records.
 struct Rate {
     bytes_a_day: f64,
-    /// Of those, in which something happened.
+    /// The same for recordings with events.
     events_a_day: f64,
-    /// What the rest is when it was thinned; `None` before any was.
+    /// The rest after thinning; `None` before any was thinned.
     thinned_bytes_a_day: Option<f64>,
 }
 
 impl Rate {
-    /// Over the last week, with its gaps, less what is thinned by now; `None` where it was less
-    /// than a day.
+    /// Over the last week with its gaps, without what has been thinned; `None` if that is less than
+    /// a day.
     fn of(folder: &Folder) -> Option<Rate> {
         let is_thinned = |entry: &&Entry| entry.marks().has(Marks::THINNED);
         let is_known =
@@ -86,7 +86,7 @@ impl Rate {
 
     /// Days of which at least what may be thinned is there: of so many days all fits into these bytes.
     fn days_in(&self, bytes: f64, retained: &Retained) -> f64 {
-        // What happened stays for longer, within its share.
+        // Recordings with events stay longer, within their share.
         let event_bytes_max = bytes * EVENT_PERCENT_MAX as f64 / 100.0;
         let event_days = (retained.event_days as f64).min(event_bytes_max / self.events_a_day);
         let event_days = if self.events_a_day > 0.0 { event_days } else { 0.0 };

@@ -47,7 +47,7 @@ impl Folder {
         }
         let pairs = self.mark_files.iter().zip(self.mark_files.iter().skip(1));
         let is_outlived = |(file, next): &(&MarkFile, &MarkFile)| {
-            // What happens when a recording begins is seen in the one before as well.
+            // An event at the start of a recording also belongs to the one before.
             let first = file.first.saturating_sub(1);
             let at = self.entries.partition_point(|entry| entry.name.number() < first);
             self.entries.get(at).is_some_and(|entry| entry.name.number() > next.first)
@@ -55,8 +55,8 @@ impl Folder {
         pairs.filter(is_outlived).map(|(file, _)| *file).next()
     }
 
-    /// The file that the next marks go into, and whether it has to be made: recordings go on, and it has had
-    /// its share of them.
+    /// The file for the next marks, and whether it has to be created because the last one covers
+    /// enough recordings.
     pub fn next_mark_file(&self, is_full: bool, recordings_max: u32) -> (MarkFile, bool) {
         let newest = self.highest.unwrap_or(0);
         match self.mark_files.last() {

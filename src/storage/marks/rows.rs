@@ -8,7 +8,7 @@ use crate::{
     units::WallTime,
 };
 
-/// Marks that were joined for lack of room, mostly one.
+/// One mark, or several that were joined for lack of room.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Row {
     pub begin: WallTime,
@@ -32,7 +32,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// With at most so many rows, and as many times of watching.
+    /// With at most this many rows, and as many times of watching.
     pub fn new(camera: &str, from: WallTime, to: WallTime, rows_max: usize) -> Rows {
         let (rows, watched) = (Vec::new(), Vec::new());
         Rows {
