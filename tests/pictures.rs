@@ -163,7 +163,7 @@ fn viewers_get_the_smaller_stream_which_runs_only_for_them() {
     wait_for_within(Duration::from_secs(15), "the smaller stream's end", || {
         small()[0].state == SessionState::TornDown
     });
-    assert!(nvr.log().contains("camera=yard.live state=off"));
+    nvr.wait_for_log("camera=yard.live state=off");
     let recorded = camera.sessions().into_iter().find(|it| it.stream == "cam").unwrap();
     assert_eq!(recorded.state, SessionState::Playing, "the recording goes on");
 }
