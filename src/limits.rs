@@ -767,7 +767,8 @@ pub const WEB_PROBE_TIMEOUT: Duration = Duration::from_secs(15);
 
 // --- relay ----------------------------------------------------------------------------------
 
-/// Connections of RTSP clients; a further one takes the place of a client without a right to one.
+/// Connections of RTSP clients, more than can play at a time ([`WEB_MEDIA_MAX`]); a further one takes
+/// the place of a client that neither plays nor has the password.
 pub const RELAY_CONNECTIONS_MAX: usize = 8;
 /// … and so many may be ending beside them; further ones wait in the kernel's queue.
 pub const RELAY_SPARE_CONNECTIONS: usize = 2;

@@ -51,7 +51,7 @@ async fn serve(web: Rc<Web>) {
 }
 
 fn take(web: &Rc<Web>, seats: &Rc<Seats>, socket: Async<TcpStream>, peer: IpAddr) {
-    // All seats are taken by clients who may have them: this one is let go.
+    // All seats are taken by clients that keep them: this one is let go.
     let Some(seat) = seats.take(socket, peer) else { return };
     let (web, seats) = (Rc::clone(web), Rc::clone(seats));
     let executor = Rc::clone(&web.daemon.executor);

@@ -254,3 +254,32 @@ fn strangers_make_way_for_a_client_with_the_password() {
     assert!(description.starts_with("RTSP/1.0 200 "), "{description}");
     drop(strangers);
 }
+
+/// Without a password whoever asked for anything was a client with a right to its place: eight
+/// connections that ask every few seconds kept all others out for ever.
+#[test]
+fn without_a_password_connections_that_only_ask_make_way_for_one_that_plays() {
+    let relay = Relay::start(&numbered_clip(), Options::default(), |text| text);
+    let url = relay.url();
+    let connect = |requests: &str| {
+        let mut client = TcpStream::connect(("127.0.0.1", relay.port)).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        client.write_all(requests.as_bytes()).unwrap();
+        let mut first = [0; 12];
+        client.read_exact(&mut first).unwrap();
+        assert_eq!(&first, b"RTSP/1.0 200");
+        client
+    };
+    let mut plays = connect(&format!(
+        "SETUP {url}/track1 RTSP/1.0\r\nCSeq: 1\r\nTransport: RTP/AVP/TCP;interleaved=0-1\r\n\r\n\
+         PLAY {url} RTSP/1.0\r\nCSeq: 2\r\n\r\n"
+    ));
+    wait_for("it to play", || relay.nvr.status()["cameras"][0]["viewers"] == 1);
+    let ask = format!("GET_PARAMETER {url} RTSP/1.0\r\nCSeq: 1\r\n\r\n");
+    let asking: Vec<_> = (0..12).map(|_| connect(&ask)).collect();
+    assert!(relay.describe("").starts_with("RTSP/1.0 200 "));
+    // More than was on its way when the others came.
+    let mut much = vec![0; 1 << 20];
+    plays.read_exact(&mut much).unwrap();
+    drop(asking);
+}

@@ -221,7 +221,8 @@ impl Client {
         self.session.check(message)?;
         let authorization = message.field("Authorization");
         let pass = self.web.admit_player(authorization, self.seat.peer).await;
-        self.seat.is_known.set(pass.is_ok());
+        let has_password = pass.as_ref().is_ok_and(|pass| pass.who.is_owner());
+        self.seat.keeps.set(has_password || self.session.is_playing);
         self.pass = Some(pass.map_err(|it| Status::new(it.status(), &it.to_string()))?);
         self.heard = runtime::now();
         match method {
@@ -320,7 +321,9 @@ impl Client {
             let place = self.web.take_media_place();
             stream.place = Some(place.ok_or_else(|| Status::new(453, "Not Enough Bandwidth"))?);
         }
-        self.session.play(message, uri)
+        let text = self.session.play(message, uri)?;
+        self.seat.keeps.set(true);
+        Ok(text)
     }
 
     /// Appends packets of the frames that are ready.

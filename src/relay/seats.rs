@@ -1,7 +1,7 @@
 //! Seats: the connections that have a place, and which one loses it to a new client.
 //!
-//! A client with a right to the stream keeps its seat. Among the others, the address with the most
-//! loses its oldest, so that strangers take seats from strangers.
+//! A client that plays, or has the password, keeps its seat. Among the others, the address with the
+//! most loses its oldest: where no password is asked for, requests alone keep nobody else out.
 //! Knows nothing of: requests.
 
 use crate::{
@@ -26,16 +26,15 @@ pub(super) struct Seats {
 pub(super) struct Seat {
     pub socket: Async<TcpStream>,
     pub peer: IpAddr,
-    /// Whether its last request was admitted.
-    pub is_known: Cell<bool>,
+    pub keeps: Cell<bool>,
     _living: Counted,
 }
 
 impl Seats {
-    /// Seats a client; `None` if every seat is taken by one with a right to it.
+    /// Seats a client; `None` if every seat is taken by one that keeps it.
     pub fn take(&self, socket: Async<TcpStream>, peer: IpAddr) -> Option<Rc<Seat>> {
         let living = self.living.enter();
-        let seat = Rc::new(Seat { socket, peer, is_known: Cell::new(false), _living: living });
+        let seat = Rc::new(Seat { socket, peer, keeps: Cell::new(false), _living: living });
         if self.taken.borrow().len() >= limits::RELAY_CONNECTIONS_MAX {
             let other = self.first_to_go()?;
             // Its task ends when it notices.
@@ -52,12 +51,50 @@ impl Seats {
 
     fn first_to_go(&self) -> Option<Rc<Seat>> {
         let taken = self.taken.borrow();
-        let strangers = || taken.iter().filter(|seat| !seat.is_known.get());
+        let others = || taken.iter().filter(|seat| !seat.keeps.get());
         let places = |of: &Seat| {
             let source = Source::of(of.peer);
-            strangers().filter(|seat| Source::of(seat.peer) == source).count()
+            others().filter(|seat| Source::of(seat.peer) == source).count()
         };
         // Of equals, the last one: the oldest.
-        strangers().rev().max_by_key(|seat| places(seat)).cloned()
+        others().rev().max_by_key(|seat| places(seat)).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn an_address_with_many_seats_makes_way_and_who_plays_stays() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let seats = Seats::default();
+        let come = |peer: u8| {
+            let socket = Async::new(TcpStream::connect(address).unwrap()).unwrap();
+            seats.take(socket, IpAddr::from([10, 0, 0, peer]))
+        };
+        let peers = || -> Vec<u8> {
+            let last = |seat: &Rc<Seat>| match seat.peer {
+                IpAddr::V4(address) => address.octets()[3],
+                IpAddr::V6(_) => 0,
+            };
+            seats.taken.borrow().iter().map(last).collect()
+        };
+        let plays = come(1).unwrap();
+        plays.keeps.set(true);
+        come(2).unwrap();
+        (0..6).for_each(|_| drop(come(1)));
+        assert_eq!(peers(), [1, 2, 1, 1, 1, 1, 1, 1]);
+        come(3).unwrap();
+        come(2).unwrap();
+        assert_eq!(peers(), [1, 2, 1, 1, 1, 1, 3, 2], "the oldest of those that do not play");
+        // Nor does coming again push out others.
+        (0..9).for_each(|_| drop(come(1)));
+        assert_eq!(peers(), [1, 2, 3, 2, 1, 1, 1, 1]);
+        assert!(Rc::ptr_eq(&plays, &seats.taken.borrow()[0]));
+        seats.taken.borrow().iter().for_each(|seat| seat.keeps.set(true));
+        assert!(come(4).is_none());
     }
 }
