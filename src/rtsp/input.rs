@@ -125,6 +125,11 @@ impl Input {
                 Front::Incomplete => return Ok(None),
                 Front::LineEnd => self.start += 1,
                 Front::Block { channel, len } => {
+                    if let Some(kept) = cut_short(rest, len, is_known) {
+                        self.start += kept;
+                        self.junk_bytes += kept as u64;
+                        continue;
+                    }
                     let payload = self.start + BLOCK_HEADER_BYTES..self.start + len;
                     self.given(len);
                     return Ok(Some(Item::Block { channel, payload }));
@@ -192,6 +197,28 @@ fn block(rest: &[u8], sync: Sync, is_known: &dyn Fn(u8) -> bool) -> Front {
     };
     let len = BLOCK_HEADER_BYTES + usize::from(u16::from_be_bytes([high, low]));
     if rest.len() < len { Front::Incomplete } else { Front::Block { channel, len } }
+}
+
+/// Quirk: a server that writes a part of a block while its socket is full, and then the next one, or
+/// the same again (scottlamb/moonfire-nvr#302). Nothing begins behind the block, but a block within
+/// it, behind which another one begins. Returns the length of the part.
+fn cut_short(rest: &[u8], len: usize, is_known: &dyn Fn(u8) -> bool) -> Option<usize> {
+    let (block, behind) = rest.split_at_checked(len)?;
+    if matches!(behind, [] | [b'$', ..])
+        || !matches!(front(behind, Sync::Kept, is_known), Ok(Front::Junk))
+    {
+        return None;
+    }
+    (BLOCK_HEADER_BYTES..block.len()).find(|at| {
+        let within = rest.get(*at..).unwrap_or_default();
+        match within {
+            [b'$', ..] => match self::block(within, Sync::Lost, is_known) {
+                Front::Block { len, .. } => within.get(len).is_none_or(|next| *next == b'$'),
+                _ => false,
+            },
+            _ => false,
+        }
+    })
 }
 
 /// Returns true if a message starts here; `None` while there are too few bytes to tell.
@@ -306,6 +333,43 @@ mod tests {
         let (len, item) = feed(&block[..65538]);
         assert_eq!((len, item), (65538, Ok(None)));
         assert!(matches!(feed(&[1]).1, Ok(Some(Item::Block { channel: 0, .. }))));
+    }
+
+    /// A block of so many bytes whose payload begins as RTP does.
+    fn block_of(number: u8, bytes: usize) -> Vec<u8> {
+        let mut block = vec![b'$', 0, 0, bytes as u8, 0x80, 0x60, 0, number];
+        block.resize(4 + bytes, b'x');
+        block
+    }
+
+    #[test]
+    fn a_block_that_is_cut_short_does_not_swallow_the_next_ones() {
+        let [first, second, third] = [1, 2, 3].map(|number| block_of(number, 100));
+        let seen = |block: &[u8]| (Some(0), block[4..].to_vec());
+        for kept in 4..100 {
+            let bytes = [REPLY, &first, &second[..kept], &second, &third].concat();
+            let (items, junk) = items(&[&bytes]);
+            assert_eq!(items[1..], [&first, &second, &third].map(|it| seen(it)), "{kept}");
+            assert_eq!(junk, Ok(kept as u64));
+            let bytes = [REPLY, &first[..kept], &second, &third].concat();
+            let (items, _) = self::items(&[&bytes]);
+            assert_eq!(items[1..], [&second, &third].map(|it| seen(it)), "{kept}");
+        }
+    }
+
+    #[test]
+    fn a_block_that_looks_as_if_it_had_one_within_is_whole_where_another_follows() {
+        let mut first = block_of(1, 100);
+        first[20..28].copy_from_slice(&block_of(9, 4));
+        first[28] = b'$';
+        let junk: &[u8] = b"stray";
+        for behind in [&b""[..], RTP, REPLY, b"\r\n", b"RTS"] {
+            let (items, _) = items(&[&[REPLY, &first, behind].concat()]);
+            assert_eq!(items[1], (Some(0), first[4..].to_vec()));
+        }
+        first[28] = b'x';
+        let (items, _) = items(&[&[REPLY, &first, junk, RTP].concat()]);
+        assert_eq!(items[1], (Some(0), first[4..].to_vec()));
     }
 
     #[test]
