@@ -98,6 +98,22 @@ impl SliceHeader {
         }
     }
 
+    /// Returns true if its picture can come right after that of `before`, as their numbers say: H.264
+    /// counts reference pictures (§7.4.3, `frame_num`), H.265 those that are shown (§8.3.1).
+    pub fn goes_on(&self, before: &SliceHeader) -> bool {
+        let number = |picture| match picture {
+            PictureId::H264 { idr: Some(_), .. } => (0, 1, 0),
+            PictureId::H264 { frame_number, .. } => (frame_number, 1, 0),
+            PictureId::H265 { order, .. } => (order.unwrap_or(0), ORDER_STEP_MAX, ORDER_STEP_MAX),
+        };
+        let (before, ..) = number(before.picture);
+        let (number, ahead, back) = number(self.picture);
+        // A small number may be one after the count has wrapped.
+        number <= back
+            || number.wrapping_sub(before) <= ahead
+            || before.wrapping_sub(number) <= back
+    }
+
     /// Completes the header using its predecessor: a dependent slice segment belongs to the same
     /// picture.
     #[must_use]
@@ -111,6 +127,9 @@ impl SliceHeader {
         }
     }
 }
+
+/// Pictures that are decoded one after the other are shown no further apart.
+const ORDER_STEP_MAX: u32 = 8;
 
 /// What slice headers depend on in a parameter set, in a few bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

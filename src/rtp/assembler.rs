@@ -31,6 +31,8 @@ pub(super) struct Assembler {
     after_gap: bool,
     /// Of the packet that is being handled.
     time: RtpTime,
+    /// Another source goes on where the last one ended: perhaps it films something else.
+    in_doubt: bool,
     pictures: Pictures,
     unit: Unit,
     nal: Nal,
@@ -51,6 +53,7 @@ impl Assembler {
             marker: Marker::Unproven,
             after_gap: true,
             time: RtpTime(0),
+            in_doubt: false,
             pictures: Pictures::default(),
             unit: Unit::default(),
             nal: Nal::default(),
@@ -95,6 +98,11 @@ impl Assembler {
             self.unit = Unit::default();
         }
         self.after_gap = true;
+    }
+
+    /// What comes next is of another source. What its first picture refers to may be missing.
+    pub(super) fn doubt(&mut self) {
+        self.in_doubt = true;
     }
 
     /// Gives what comes next its time stamp.
@@ -381,8 +389,13 @@ impl Assembler {
         };
         self.unit.slice = Some(slice);
         self.unit.timestamp = Some(self.nal.begun);
+        // After a gap nobody relies on what came before.
+        let in_doubt = std::mem::take(&mut self.in_doubt) && !self.after_gap;
         if relation == Relation::Begins {
             self.after_gap = false;
+            if in_doubt && access == RandomAccess::None && self.pictures.is_out_of_order() {
+                self.drop_unit(DropCause::Incomplete, sink);
+            }
         } else if self.after_gap {
             self.drop_unit(DropCause::Incomplete, sink);
         } else {

@@ -71,6 +71,8 @@ pub struct Depacketizer {
     assembler: Assembler,
     codec: Codec,
     numbers: OrderNumbers,
+    /// Of the last packet.
+    ssrc: Option<u32>,
 }
 
 impl Depacketizer {
@@ -79,7 +81,7 @@ impl Depacketizer {
     pub fn new(codec: Codec, sdp_parameter_sets: &[Vec<u8>]) -> Depacketizer {
         let sets = sdp_parameter_sets.iter().flat_map(|set| split_at_start_codes(set));
         let assembler = Assembler::new(codec, sets);
-        Depacketizer { assembler, codec, numbers: OrderNumbers::Absent }
+        Depacketizer { assembler, codec, numbers: OrderNumbers::Absent, ssrc: None }
     }
 
     /// The same for a track whose `fmtp` parameters may announce decoding order numbers.
@@ -127,6 +129,9 @@ impl Depacketizer {
         let assembler = &mut self.assembler;
         if lost.0 > 0 {
             assembler.lose(lost.0, sink);
+        }
+        if self.ssrc.replace(packet.ssrc).is_some_and(|before| before != packet.ssrc) {
+            assembler.doubt();
         }
         assembler.set_time(packet.timestamp);
         match self.codec {

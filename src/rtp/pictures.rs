@@ -10,6 +10,10 @@ use crate::{
 pub(super) struct Pictures {
     /// The picture of the last slice.
     picture: Option<Picture>,
+    /// Pictures in a row whose numbers went on, before the last one.
+    orderly: u8,
+    /// Those of the last one go on.
+    goes_on: bool,
 }
 
 /// A picture, as far as its slices describe it.
@@ -52,6 +56,12 @@ impl Pictures {
         self.picture.is_some_and(|picture| picture.is_first_field)
     }
 
+    /// Returns true if the last picture does not follow the one before by its number, although those of
+    /// this camera do.
+    pub fn is_out_of_order(&self) -> bool {
+        self.orderly >= ORDERLY_MIN && !self.goes_on
+    }
+
     /// Processes the next slice, given its first bytes.
     ///
     /// # Errors
@@ -67,6 +77,11 @@ impl Pictures {
         let header = self.header(slice, head, sets)?;
         let is_first = header.is_some_and(|header| header.is_first());
         let relation = self.relation(is_first, header, time, after_gap);
+        if relation == Relation::Begins {
+            self.orderly = if self.goes_on { self.orderly.saturating_add(1) } else { 0 };
+            let before = self.picture.and_then(|picture| picture.header);
+            self.goes_on = header.zip(before).is_some_and(|(it, before)| it.goes_on(&before));
+        }
         match &mut self.picture {
             Some(picture) if relation == Relation::Continues => {
                 picture.last = time;
@@ -144,5 +159,8 @@ impl Picture {
     }
 }
 
+/// After so many pictures in a row whose numbers went on, one whose number does not is of another
+/// source.
+const ORDERLY_MIN: u8 = 16;
 /// The longest time over which such slices are taken for one picture.
 const PICTURE_TICKS_MAX: i64 = TICKS_PER_SECOND;

@@ -83,15 +83,14 @@ impl Run {
         marker: Mark,
         payload: &[u8],
     ) -> &mut Run {
-        let packet = Packet {
-            marker: marker == Mark::Set,
-            payload_type: 96,
-            sequence_number: 0,
-            timestamp: RtpTime(timestamp),
-            ssrc: 1,
-            payload,
-        };
+        let packet = packet(timestamp, marker, payload);
         self.depacketizer.handle_packet(&packet, Lost(lost), &mut self.out);
+        self
+    }
+
+    fn packet_of(&mut self, ssrc: u32, timestamp: u32, payload: &[u8]) -> &mut Run {
+        let packet = Packet { ssrc, ..packet(timestamp, Mark::Set, payload) };
+        self.depacketizer.handle_packet(&packet, Lost(0), &mut self.out);
         self
     }
 
@@ -99,6 +98,12 @@ impl Run {
         self.depacketizer.end(&mut self.out);
         self
     }
+}
+
+fn packet(timestamp: u32, marker: Mark, payload: &[u8]) -> Packet<'_> {
+    let (payload_type, sequence_number, ssrc) = (96, 0, 1);
+    let (marker, timestamp) = (marker == Mark::Set, RtpTime(timestamp));
+    Packet { marker, payload_type, sequence_number, timestamp, ssrc, payload }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -195,6 +195,19 @@ fn of_idr_pictures_alone_one_without_its_first_slice_is_malformed() {
 }
 
 #[test]
+fn another_source_that_begins_in_mid_group_is_not_stored_behind_ours() {
+    for (order, is_ours) in [(41, true), (38, true), (0, true), (90, false)] {
+        let mut run = proven_run();
+        for frame in 1..=40 {
+            run.packet_of(1, u32::from(frame) * 3600, &slice_of(TRAIL, 0, frame));
+        }
+        run.packet_of(2, 41 * 3600, &slice_of(TRAIL, 0, order));
+        let drops: &[DropCause] = if is_ours { &[] } else { &[DropCause::Incomplete] };
+        assert_eq!(run.out.drops, drops, "{order}");
+    }
+}
+
+#[test]
 fn slices_of_a_set_that_is_not_known_are_never_stored() {
     let unknown = |first: u8| filled(&[TRAIL << 1, 1, first, 0xff], 20); // of set 1
     let mut run = proven_run();

@@ -436,3 +436,27 @@ fn an_endless_parameter_set_is_bounded() {
     run.packet(10, Mark::Clear, &filled(&[0x7c, 0x47], 1)).packet(10, Mark::Set, &idr());
     assert_eq!(run.out.nals(), [[idr()]]);
 }
+
+/// The only slice of a P picture of that `frame_num`.
+fn numbered(frame: u32) -> Vec<u8> {
+    let [.., number] = (frame % 16).to_be_bytes();
+    filled(&[0x41, 0x9a | number >> 3, number << 5 | 1], 10)
+}
+
+/// A relay that changes to another camera and goes on with its own stamps.
+#[test]
+fn another_source_that_begins_in_mid_group_is_not_stored_behind_ours() {
+    for (pictures, number, is_ours) in [(40, 41, true), (40, 45, false), (10, 15, true)] {
+        let mut run = proven_run();
+        for frame in 1..=pictures {
+            run.packet_of(1, frame * 3600, &numbered(frame));
+        }
+        let next = (pictures + 1) * 3600;
+        run.packet_of(2, next, &numbered(number)).packet_of(2, next + 3600, &numbered(number + 1));
+        let drops: &[DropCause] = if is_ours { &[] } else { &[DropCause::Incomplete] };
+        assert_eq!(run.out.drops, drops, "{pictures} {number}");
+        assert_eq!(run.out.times().contains(&next), is_ours);
+        run.packet_of(3, next + 7200, &idr());
+        assert_eq!(run.out.drops, drops, "an IDR picture refers to none");
+    }
+}
