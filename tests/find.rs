@@ -210,6 +210,51 @@ fn a_camera_with_digest_is_asked_for_media_when_it_has_no_media2() {
 }
 
 #[test]
+fn a_camera_that_answers_only_named_actions_shows_its_streams_and_one_that_refuses_them_too() {
+    fn named(head: &str, body: &str) -> String {
+        let name = body.split("<s:Body").nth(1).unwrap().split('<').nth(1).unwrap();
+        let (name, rest) = name.split_once(' ').unwrap();
+        let namespace = rest.split('"').nth(1).unwrap();
+        let action = format!("soap+xml; charset=utf-8; action=\"{namespace}/{name}\"\r\n");
+        if head.contains(&action) { digest_camera(head, body) } else { reply("200 OK", "", "") }
+    }
+    fn plain(head: &str, body: &str) -> String {
+        if head.contains("action=") {
+            reply("500 Error", "", "")
+        } else {
+            digest_camera(head, body)
+        }
+    }
+    for answer in [named, plain] {
+        let (port, heads) = camera(answer);
+        let (status, found) =
+            find(&[&format!("127.0.0.1:{port}"), "--user", "admin"], Some("secret"));
+        assert_eq!(status, Some(0), "{found}");
+        assert_eq!(found[0]["streams"][0]["url"], "rtsp://127.0.0.1:8555/x?a=1&b=2");
+        // Only the clock, without a password, is asked for both ways.
+        let heads = heads.lock().unwrap();
+        let unnamed = heads.iter().filter(|head| !head.contains("action=")).count();
+        assert!(unnamed == 2 || unnamed == heads.len(), "{heads:#?}");
+    }
+}
+
+#[test]
+fn one_that_answers_passwords_with_nothing_hears_two_of_them() {
+    fn silent(head: &str, body: &str) -> String {
+        match head.contains("Authorization:") {
+            false if !body.contains("<GetSystemDateAndTime ") => digest_camera(head, body),
+            false => soap("<GetSystemDateAndTimeResponse/>"),
+            true => reply("400 Bad Request", "", ""),
+        }
+    }
+    let (port, heads) = camera(silent);
+    let (status, found) = find(&[&format!("127.0.0.1:{port}"), "--user", "x"], Some("y"));
+    assert_eq!((status, &found[0]["needs_password"]), (Some(1), &json!(true)), "{found}");
+    let heads = heads.lock().unwrap();
+    assert_eq!(heads.iter().filter(|head| head.contains("Authorization:")).count(), 2);
+}
+
+#[test]
 fn a_camera_that_refuses_every_password_hears_two_and_then_nothing() {
     fn refuses(head: &str, body: &str) -> String {
         if body.contains("<GetSystemDateAndTime ") {

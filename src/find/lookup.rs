@@ -32,6 +32,8 @@ pub(super) struct Lookup {
     device: Place,
     ladder: Ladder,
     deadline: Instant,
+    /// It answers only where the head says what it is asked.
+    is_named: bool,
 }
 
 /// An answer and its status.
@@ -51,11 +53,10 @@ pub(super) enum Certainty {
 /// Returns how likely a device service answers at this place; `None` if something else answers, or
 /// nothing.
 pub(super) fn device_service(ip: IpAddr, place: &Place, until: Instant) -> Option<Certainty> {
-    let question = soap::envelope("", &device_request("GetSystemDateAndTime"), None);
     let left = until.checked_duration_since(runtime::now()).filter(|left| !left.is_zero())?;
     drop(connect(ip, place.port, GUESS_LIMIT.min(left))?);
     let until = until.min(runtime::now() + GUESS_PATIENCE);
-    let reply = post(ip, place, &question, None, until)?;
+    let (reply, _) = ask_clock(ip, place, until)?;
     match soap::kind(reply.status, &reply.document) {
         Kind::Strange => None,
         Kind::Refusal if !soap::is_soap(&reply.document) => {
@@ -70,17 +71,18 @@ pub(super) fn device_service(ip: IpAddr, place: &Place, until: Instant) -> Optio
 impl Lookup {
     pub fn new(ip: IpAddr, device: Place, credentials: Option<Credentials>) -> Lookup {
         let ladder = Ladder::new(credentials, u64::from_be_bytes(nonce()));
-        Lookup { ip, device, ladder, deadline: runtime::now() + FIND_LOOKUP_TIMEOUT }
+        let deadline = runtime::now() + FIND_LOOKUP_TIMEOUT;
+        Lookup { ip, device, ladder, deadline, is_named: false }
     }
 
     /// Asks for everything, for [`FIND_LOOKUP_TIMEOUT`]; returns how often the credentials were refused.
     pub fn ask(&mut self, camera: &mut Camera) -> usize {
         let device = self.device.clone();
-        // Without credentials, which cannot be made before the clock is known.
-        let question = soap::envelope("", &device_request("GetSystemDateAndTime"), None);
-        let reply = post(self.ip, &device, &question, None, self.deadline);
-        if let Some(told) = reply.and_then(|reply| answer::clock(&reply.document)) {
-            self.ladder.set_offset_ms(told.0 - clock::now().0);
+        if let Some((reply, is_named)) = ask_clock(self.ip, &device, self.deadline) {
+            self.is_named = is_named;
+            if let Some(told) = answer::clock(&reply.document) {
+                self.ladder.set_offset_ms(told.0 - clock::now().0);
+            }
         }
         if let Some(document) = self.call(&device, &device_request("GetDeviceInformation")) {
             let (maker, model) = answer::information(&document);
@@ -195,8 +197,9 @@ impl Lookup {
             let Dress { authorization, token } =
                 self.ladder.dress(&place.path, nonce(), clock::now());
             let question = soap::envelope("", body, token.as_ref());
+            let action = if self.is_named { action(body) } else { String::new() };
             let Reply { status, challenges, document } =
-                post(self.ip, place, &question, authorization.as_deref(), self.deadline)?;
+                post(self.ip, place, &question, authorization.as_deref(), &action, self.deadline)?;
             match soap::kind(status, &document) {
                 Kind::Answer => {
                     self.ladder.accepted();
@@ -209,11 +212,27 @@ impl Lookup {
                     self.ladder.accepted();
                     return None;
                 }
-                Kind::Refusal | Kind::Strange => return None,
+                Kind::Refusal => return None,
+                Kind::Strange => {
+                    self.ladder.ignored();
+                    return None;
+                }
             }
         }
         None
     }
+}
+
+/// Asks for the clock without credentials, which cannot be made before it is known. Returns whether
+/// the camera answered only where the head named the action.
+fn ask_clock(ip: IpAddr, place: &Place, until: Instant) -> Option<(Reply, bool)> {
+    let body = device_request("GetSystemDateAndTime");
+    let question = soap::envelope("", &body, None);
+    let reply = post(ip, place, &question, None, "", until)?;
+    if !soap::is_mute(reply.status, &reply.document) {
+        return Some((reply, false));
+    }
+    Some((post(ip, place, &question, None, &action(&body), until)?, true))
 }
 
 /// Sends one request over a connection of its own, as cameras do not keep them well; again where
@@ -223,11 +242,12 @@ fn post(
     place: &Place,
     envelope: &str,
     authorization: Option<&str>,
+    action: &str,
     until: Instant,
 ) -> Option<Reply> {
     let url = place.at(&ip.to_string(), "http", HTTP_PORT);
     let target = Target::http(&url).ok()?;
-    let question = soap::post(&place.path, target.authority(), authorization, envelope);
+    let question = soap::post(&place.path, target.authority(), authorization, envelope, action);
     let exchange = || exchange(ip, place.port, question.as_bytes(), until);
     let response = exchange().or_else(exchange)?;
     let (status, challenges) = (response.status, response.challenges.clone());
@@ -259,6 +279,13 @@ fn device_request(name: &str) -> String {
 
 fn request(name: &str, namespace: &str, parts: &[&str]) -> String {
     ["<", name, " xmlns=\"", namespace, "\">", &parts.concat(), "</", name, ">"].concat()
+}
+
+/// What a request of [`request`] is called in a head.
+fn action(request: &str) -> String {
+    let mut parts = request.split(['<', ' ', '"']).skip(1).step_by(2);
+    let (name, namespace) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    [namespace, "/", name].concat()
 }
 
 fn nonce<const N: usize>() -> [u8; N] {

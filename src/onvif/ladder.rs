@@ -124,6 +124,14 @@ impl Ladder {
         self.is_renewed = false;
     }
 
+    /// A request was answered by nothing that is known. Cameras may count its password all the same.
+    pub fn ignored(&mut self) {
+        if self.way != Way::Nothing && !self.is_proven {
+            self.refusals += 1;
+            self.is_over |= self.refusals >= FIND_REFUSALS_MAX;
+        }
+    }
+
     /// The account is locked.
     pub fn locked(&mut self) {
         (self.is_over, self.is_locked) = (true, true);

@@ -201,7 +201,7 @@ const KINDS: [&str; 13] = [
 /// Kinds that are moments if no state is given.
 const MOMENTS: [&str; 2] = ["line", "object"];
 /// The last parts of topics.
-const TOPICS: [(&str, &str); 20] = [
+const TOPICS: [(&str, &str); 21] = [
     // VideoSource/MotionAlarm: Hikvision, majestic, most.
     ("MotionAlarm", "motion"),
     // RuleEngine/CellMotionDetector/Motion, RuleEngine/MotionRegionDetector/Motion: Profiles S, T.
@@ -217,6 +217,8 @@ const TOPICS: [(&str, &str); 20] = [
     ("VehicleDetect", "vehicle"),
     ("DogCatDetect", "animal"),
     ("FaceDetect", "face"),
+    // RuleEngine/FaceDetector/Face: majestic.
+    ("Face", "face"),
     ("Visitor", "visitor"),
     ("Package", "package"),
     // UserAlarm/IVA/HumanShapeDetect.

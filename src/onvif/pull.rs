@@ -47,6 +47,8 @@ pub struct Pull {
     unanswered: u32,
     /// The camera does not keep a connection open for long.
     is_impatient: bool,
+    /// It answers only where the head says what it is asked.
+    is_named: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,6 +77,8 @@ pub struct Request {
     pub place: Place,
     pub authorization: Option<String>,
     pub envelope: String,
+    /// For the head; may be empty.
+    pub action: String,
     /// How long the answer may take.
     pub patience: Duration,
 }
@@ -112,6 +116,7 @@ impl Pull {
             life: limits::PULL_LIFE,
             unanswered: 0,
             is_impatient: false,
+            is_named: false,
         }
     }
 
@@ -192,7 +197,12 @@ impl Pull {
                 (dress.authorization, soap::envelope(&header, &body, dress.token.as_ref()))
             }
         };
-        Request { place: self.place.clone(), authorization, envelope, patience }
+        let action = match (self.is_named, *action) {
+            (false, _) => String::new(),
+            (true, "") => [namespace, "/", name].concat(),
+            (true, action) => action.to_owned(),
+        };
+        Request { place: self.place.clone(), authorization, envelope, action, patience }
     }
 
     /// Takes the answer to the last request; `None` if the connection failed or was closed.
@@ -202,6 +212,10 @@ impl Pull {
         let document = &reply.document;
         let kind = soap::kind(reply.status, document);
         if self.stage == Stage::Find {
+            if !self.is_named && soap::is_mute(reply.status, document) {
+                self.is_named = true;
+                return Next::Ask;
+            }
             if kind == Kind::Strange || kind == Kind::Refusal && !soap::is_soap(document) {
                 return self.next_port();
             }
@@ -307,6 +321,7 @@ impl Pull {
     }
 
     fn next_port(&mut self) -> Next {
+        self.is_named = false;
         self.port += 1;
         if self.port < self.ports.len() {
             return Next::Ask;

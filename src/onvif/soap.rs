@@ -81,10 +81,19 @@ impl Token<'_> {
     }
 }
 
-/// A POST of an envelope.
-pub fn post(path: &str, host: &str, authorization: Option<&str>, envelope: &str) -> String {
+/// A POST of an envelope. Quirk: some cameras (Pelco) answer nothing where the head does not name the `action`,
+/// others (Illustra) refuse a head that does; it is left out if it is empty.
+pub fn post(
+    path: &str,
+    host: &str,
+    authorization: Option<&str>,
+    envelope: &str,
+    action: &str,
+) -> String {
+    let plain = "application/soap+xml; charset=utf-8";
+    let named = [plain, "; action=\"", action, "\""].concat();
     let fields = [
-        ("Content-Type", "application/soap+xml; charset=utf-8"),
+        ("Content-Type", if action.is_empty() { plain } else { &named }),
         ("Content-Length", &envelope.len().to_string()),
         ("Connection", "close"),
         ("Authorization", authorization.unwrap_or_default()),
@@ -129,6 +138,11 @@ pub fn kind(status: u16, document: &[u8]) -> Kind {
     } else {
         Kind::Strange
     }
+}
+
+/// Whether a camera answered with nothing, as some do where the head does not name the action.
+pub fn is_mute(status: u16, document: &[u8]) -> bool {
+    document.is_empty() && !matches!(status, 300..=399 | 401 | 403..=405)
 }
 
 /// Whether a document is SOAP at all.

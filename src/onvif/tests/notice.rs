@@ -50,6 +50,7 @@ fn the_topics_of_makers_are_known() {
         ("tns1:RuleEngine/MyRuleDetector/VehicleDetect", "State", "vehicle"),
         ("tns1:RuleEngine/MyRuleDetector/DogCatDetect", "State", "animal"),
         ("tns1:RuleEngine/MyRuleDetector/FaceDetect", "State", "face"),
+        ("tns1:RuleEngine/FaceDetector/Face", "State", "face"),
         ("tns1:RuleEngine/MyRuleDetector/Visitor", "State", "visitor"),
         ("tns1:RuleEngine/MyRuleDetector/Package", "State", "package"),
         ("tns1:UserAlarm/IVA/HumanShapeDetect", "State", "person"),
