@@ -886,9 +886,9 @@ pub const HLS_RECORDINGS_MAX: usize = 1500;
 pub const HLS_PIECE: Duration = Duration::from_millis(5500);
 /// How much longer than asked for a recording becomes that waits for a key frame.
 pub const HLS_KEY_FRAME_WAIT: Duration = Duration::from_secs(10);
-/// How much earlier than its pictures the sound of a recording may end and still last as long in a
-/// playlist: a fragment of ours. Where a microphone was switched off, there is none.
-pub const HLS_SOUND_HOLE_MAX: Duration = Duration::from_secs(1);
+/// How long sound may pause in a recording and still be sent as if it lasted: each fragment meanwhile is
+/// looked at, and ours are a second long.
+pub const HLS_SOUND_HOLE_MAX: Duration = Duration::from_secs(300);
 /// Between two recordings: more than clocks differ by, less than a camera takes to connect again.
 pub const HLS_GAP_MIN: Duration = Duration::from_millis(500);
 

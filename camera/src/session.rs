@@ -326,16 +326,20 @@ impl Sounding {
         while (self.next + 1) * ticks * 90_000 <= elapsed * rate
             && self.sound.frames.is_none_or(|frames| self.next < frames)
         {
-            let time = self.first_timestamp.wrapping_add((self.next * ticks) as u32);
+            let number = self.next;
+            self.next += 1;
+            if self.sound.muted.contains(&number) {
+                continue;
+            }
+            let time = self.first_timestamp.wrapping_add((number * ticks) as u32);
             let sequence = if self.sound.shares_count { &mut *video } else { &mut self.sequence };
-            let packet = self.sound.packet(self.next, self.ssrc, *sequence, time);
+            let packet = self.sound.packet(number, self.ssrc, *sequence, time);
             *sequence = sequence.wrapping_add(1);
             if let Some(transport) = &mut self.transport
-                && !self.sound.is_lost(self.next)
+                && !self.sound.is_lost(number)
             {
                 transport.send(&[Outgoing::Packet(packet)])?;
             }
-            self.next += 1;
         }
         Ok(self.next)
     }

@@ -4,6 +4,7 @@
 //! (ADTS). Knows nothing of: sessions, transports.
 
 use crate::packetize::{HEADER_BYTES, Packet};
+use std::ops::Range;
 
 /// How the sound is coded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,6 +27,8 @@ pub struct Sound {
     pub encoding: Encoding,
     /// Frames that are sent; `None`: as long as there are pictures.
     pub frames: Option<u64>,
+    /// Frames during which it is switched off: not sent, nor counted, while time goes on.
+    pub muted: Range<u64>,
     /// Every n-th packet is lost, with its sequence number.
     pub lose_every: Option<u64>,
     /// SETUP of its track is refused.
@@ -36,7 +39,14 @@ pub struct Sound {
 
 impl Sound {
     pub fn new(encoding: Encoding) -> Sound {
-        Sound { encoding, frames: None, lose_every: None, is_refused: false, shares_count: false }
+        Sound {
+            encoding,
+            frames: None,
+            muted: 0..0,
+            lose_every: None,
+            is_refused: false,
+            shares_count: false,
+        }
     }
 
     /// Ticks of its RTP clock in a second.

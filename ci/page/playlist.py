@@ -1,18 +1,18 @@
 """Plays a playlist of HLS in Chromium itself, which knows it without a script: by seeks, and to its end.
 
-usage: playlist.py PORT PATH
+usage: playlist.py PORT PATH [SECONDS]
 
-Prints a line of JSON: the duration, and what the pictures of the clip `numbered` say at some times.
+It plays the last SECONDS, 5 if none are given. Prints a line of JSON: the duration, and what the pictures of the clip `numbered` say at some times.
 """
 import sys
 
-from browser import Tab, chromium, step
+from browser import PATIENCE, Tab, chromium, step
 
 TIMES = [0.5, 8.5, 12.02, 3.3]
 
 
 def main():
-    port, path = sys.argv[1:]
+    port, path, *last = sys.argv[1:]
     with chromium() as browser:
         tab = Tab(browser.new_context(), f"http://127.0.0.1:{port}")
         tab.run("""
@@ -26,8 +26,9 @@ def main():
             tab.run("film.currentTime = argument", time)
             tab.wait("the picture", "return !film.seeking && film.readyState >= 2")
             seen.append([time, tab.run("return shown(film)")])
-        tab.run("film.currentTime = film.duration - 5; film.playbackRate = 2; film.play()")
-        tab.wait("its end", "return film.ended")
+        last = float(last[0]) if last else 5
+        tab.run("film.currentTime = film.duration - argument; film.playbackRate = 2; film.play()", last)
+        tab.wait("its end", "return film.ended", patience=PATIENCE + last)
         step("played", duration=tab.run("return film.duration"), seen=seen)
 
 

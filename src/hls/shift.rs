@@ -4,7 +4,10 @@ use crate::{
     limits,
     mp4::scan::{self, DecodeTime, Durations, Form, ReadAt, State},
 };
-use std::{io, ops::ControlFlow};
+use std::{
+    io,
+    ops::{ControlFlow, Range},
+};
 
 /// The fragments of a recording, whose first frame is decoded at a given time of the playlist.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,20 +15,39 @@ pub struct Shift {
     /// Where the fragments lie in the file.
     begin: u64,
     end: u64,
-    /// What is added to the times of each track, by its number.
-    tracks: Vec<(u32, i128)>,
+    /// Pictures, and sound.
+    tracks: Vec<Track>,
     /// Places where a box begins, in order.
     marks: Vec<u64>,
-    /// Where the last duration of the sound lies, and what it is sent as.
-    last_sound: Option<(u64, u32)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Track {
+    id: u32,
+    timescale: u32,
+    /// What is added to its times.
+    moved: i128,
+}
+
+/// The way through the fragments: where sound ends before the pictures do.
+struct Walk {
+    /// Where the box begins.
+    begin: u64,
+    /// The last fragment with sound, if its durations may be wanted, and the time of its pictures.
+    sound: Option<(u64, u64)>,
+    /// There were fragments without any since.
+    is_silent: bool,
+    /// The last fragment with pictures.
+    pictures: (u64, u64),
 }
 
 impl Shift {
-    /// `time_ms`: that of the first frame; what would lie before 0 begins at 0. The last sound lasts
-    /// until the pictures end: it often ends earlier where a run does, and Chromium and hls.js wait
-    /// for ever in a hole of the sound.
+    /// `time_ms`: that of the first frame; what would lie before 0 begins at 0. Sound that ends earlier
+    /// than the pictures, or pauses, is sent as if it lasted: Chromium and hls.js wait for ever in a
+    /// hole of the sound. Chromium plays what follows a pause too early then, until somebody seeks;
+    /// others keep the times.
     ///
-    /// *Cost*: some reads of 4 KB, and one a fragment behind the last place in the index.
+    /// *Cost*: some reads of 4 KB.
     ///
     /// # Errors
     /// `Cut` where the file has no fragments; else why its head cannot be read.
@@ -45,17 +67,16 @@ impl Shift {
         })?;
         let (first, video_scale) = (i128::from(first.unwrap_or(0)), video.map_or(1, |it| it.1));
         let tracks = head.tracks().map(|(id, timescale)| {
-            let timescale = i128::from(timescale);
-            let moved = i128::from(time_ms) * timescale / 1000;
-            (id, moved - first * timescale / i128::from(video_scale.max(1)))
+            let ticks = i128::from(timescale);
+            let moved = i128::from(time_ms) * ticks / 1000;
+            let moved = moved - first * ticks / i128::from(video_scale.max(1));
+            Track { id, timescale, moved }
         });
+        let tracks = tracks.collect();
         let index = scan::read_subsegments(read_at, len)?;
         let marks = index.into_iter().flat_map(|index| index.list).map(|it| it.begin);
         let marks: Vec<_> = marks.filter(|mark| (begin..len).contains(mark)).collect();
-        let tracks = tracks.collect();
-        let from = marks.last().copied().unwrap_or(begin);
-        let last_sound = last_sound(read_at, len, from, head.tracks());
-        Ok(Shift { begin, end: len, tracks, marks, last_sound })
+        Ok(Shift { begin, end: len, tracks, marks })
     }
 
     /// Of all the fragments.
@@ -67,7 +88,8 @@ impl Shift {
     /// at the end. `cursor` is 0 at first, and what the last call made of it where that ended at
     /// `at`.
     ///
-    /// *Cost*: one read of 4 KB a fragment, beside that of the bytes.
+    /// *Cost*: one read of 4 KB a fragment, beside that of the bytes; where there is sound, one of the
+    /// fragment that follows, or of all up to the next sound.
     ///
     /// # Errors
     /// The card's, or `UnexpectedEof` where the file is no longer what it was.
@@ -90,6 +112,7 @@ impl Shift {
         let room = out.get_mut(filled..).unwrap_or_default();
         read_exactly(read_at, at, room)?;
         let mut position = begin;
+        let mut walk = Walk { begin, sound: None, is_silent: false, pictures: (begin, 0) };
         let visit = &mut |box_end, times: &[DecodeTime]| {
             for time in times {
                 self.patch(time, at, room);
@@ -97,24 +120,65 @@ impl Shift {
             if box_end <= end {
                 position = box_end;
             }
-            if box_end < end { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            if let Some((fragment, until)) = walk.pass(&self.tracks, times, at..end, box_end) {
+                self.prolong(fragment, until, at, room, read_at);
+            }
+            let is_wanted = box_end < end || walk.sound.is_some();
+            if is_wanted { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
         let walked = scan::decode_times(read_at, self.end, begin, Durations::Skipped, visit);
         *cursor = position;
-        if let Some((place, ticks)) = self.last_sound {
-            write(&ticks.to_be_bytes(), place, at, room);
+        if let (Ok(()), Some((fragment, _)), Some(video)) =
+            (&walked, walk.sound, self.tracks.first())
+            && let Some(last) = self.times_of(video, walk.pictures.0, read_at)
+        {
+            self.prolong(fragment, self.on_clock_of_sound(last.end), at, room, read_at);
         }
-        walked.map_err(|state| match state {
-            State::Unreadable { error, .. } => error,
-            _ => io::ErrorKind::UnexpectedEof.into(),
-        })
+        match walked {
+            // What lies behind was looked at for the sound alone.
+            Err(_) if walk.begin >= end => Ok(()),
+            Err(State::Unreadable { error, .. }) => Err(error),
+            Err(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Lets the sound of a fragment last until a time of its clock, if it would end earlier.
+    fn prolong(&self, fragment: u64, until: u64, begin: u64, bytes: &mut [u8], read_at: ReadAt) {
+        let sound = self.tracks.get(1).and_then(|it| self.times_of(it, fragment, read_at));
+        let Some((sound, hole)) = sound.and_then(|it| Some((it, until.checked_sub(it.end)?)))
+        else {
+            return;
+        };
+        let duration = sound.duration.filter(|it| it.samples > 0);
+        let longer = duration.and_then(|it| u32::try_from(hole / u64::from(it.samples)).ok());
+        if let (Some(duration), Some(longer)) = (duration, longer) {
+            let ticks = duration.ticks.saturating_add(longer);
+            write(&ticks.to_be_bytes(), duration.at, begin, bytes);
+        }
+    }
+
+    /// What a fragment says of a track.
+    fn times_of(&self, track: &Track, fragment: u64, read_at: ReadAt) -> Option<DecodeTime> {
+        let mut found = None;
+        let visit = &mut |_, times: &[DecodeTime]| {
+            found = times.iter().rfind(|time| time.track == track.id).copied();
+            ControlFlow::Break(())
+        };
+        scan::decode_times(read_at, self.end, fragment, Durations::Read, visit).ok()?;
+        found
+    }
+
+    fn on_clock_of_sound(&self, pictures: u64) -> u64 {
+        let scale = |nth| self.tracks.get(nth).map_or(1, |it: &Track| u128::from(it.timescale));
+        let time = u128::from(pictures) * scale(1) / scale(0).max(1);
+        u64::try_from(time).unwrap_or(u64::MAX)
     }
 
     /// Writes a time over that in `bytes`, which lie at `begin` in the file.
     fn patch(&self, found: &DecodeTime, begin: u64, bytes: &mut [u8]) {
-        let moved = self.tracks.iter().find(|(id, _)| *id == found.track);
-        let Some((_, moved)) = moved else { return };
-        let time = (i128::from(found.time) + moved).max(0);
+        let Some(track) = self.tracks.iter().find(|it| it.id == found.track) else { return };
+        let time = (i128::from(found.time) + track.moved).max(0);
         let wide = u64::try_from(time).unwrap_or(u64::MAX).to_be_bytes();
         let narrow = u32::try_from(time).unwrap_or(u32::MAX).to_be_bytes();
         write(if found.is_wide { &wide } else { &narrow }, found.at, begin, bytes);
@@ -131,44 +195,37 @@ fn write(number: &[u8], place: u64, begin: u64, bytes: &mut [u8]) {
     }
 }
 
-/// Where the last duration of the sound lies, and what it must be so that the sound of the fragments
-/// from `from` on ends with the pictures; `None` where it ends no earlier, or far earlier.
-fn last_sound(
-    read_at: ReadAt,
-    len: u64,
-    from: u64,
-    mut tracks: impl Iterator<Item = (u32, u32)>,
-) -> Option<(u64, u32)> {
-    let (video, sound) = (tracks.next()?, tracks.next()?);
-    // Durations are read from the last fragment with sound on: nobody needs the others'.
-    let (mut begin, mut from_sound) = (from, from);
-    let visit = &mut |end, times: &[DecodeTime]| {
-        if times.iter().any(|time| time.track == sound.0) {
-            from_sound = begin;
+impl Walk {
+    /// Goes over a box, some bytes of the file being asked for. Returns a fragment after whose sound
+    /// there was none for a while, and the time at which there is again.
+    fn pass(
+        &mut self,
+        tracks: &[Track],
+        times: &[DecodeTime],
+        asked: Range<u64>,
+        box_end: u64,
+    ) -> Option<(u64, u64)> {
+        let box_begin = std::mem::replace(&mut self.begin, box_end);
+        let of = |nth| {
+            tracks.get(nth).and_then(|it: &Track| times.iter().find(|time| time.track == it.id))
+        };
+        let pictures = of(0).map_or(self.pictures.1, |it| it.time);
+        if of(0).is_some() {
+            self.pictures = (box_begin, pictures);
         }
-        begin = end;
-        ControlFlow::Continue(())
-    };
-    scan::decode_times(read_at, len, from, Durations::Skipped, visit).ok()?;
-    let (mut pictures_end, mut last) = (0, None);
-    scan::decode_times(read_at, len, from_sound, Durations::Read, &mut |_, times| {
-        for time in times {
-            match time.track {
-                id if id == video.0 => pictures_end = time.end,
-                id if id == sound.0 => last = Some(*time),
-                _ => {}
-            }
+        if let Some(sound) = of(1) {
+            let is_asked_for = box_end > asked.start && box_begin < asked.end;
+            let now = is_asked_for.then_some((box_begin, pictures));
+            let before = std::mem::replace(&mut self.sound, now);
+            let was_silent = std::mem::take(&mut self.is_silent);
+            return before.filter(|_| was_silent).map(|(fragment, _)| (fragment, sound.time));
         }
-        ControlFlow::Continue(())
-    })
-    .ok()?;
-    let (last, scale) = (last?, u128::from(sound.1));
-    let end = u128::from(pictures_end) * scale / u128::from(video.1.max(1));
-    let hole = end.checked_sub(last.end.into())?;
-    let is_near = hole <= limits::HLS_SOUND_HOLE_MAX.as_millis() * scale / 1000;
-    let duration = last.duration.filter(|it| is_near && it.samples > 0)?;
-    let longer = u32::try_from(hole / u128::from(duration.samples)).ok()?;
-    Some((duration.at, duration.ticks.saturating_add(longer)))
+        self.is_silent |= !times.is_empty();
+        let scale = tracks.first().map_or(1, |it| u64::from(it.timescale));
+        let longest = limits::HLS_SOUND_HOLE_MAX.as_secs() * scale;
+        self.sound = self.sound.filter(|(_, since)| pictures.saturating_sub(*since) <= longest);
+        None
+    }
 }
 
 fn read_exactly(read_at: ReadAt, mut at: u64, mut room: &mut [u8]) -> io::Result<()> {

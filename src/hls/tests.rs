@@ -3,7 +3,9 @@ use crate::{
     codec::{AudioFormat, Codec},
     mp4::{
         fragment::{FirstSample, Header, Sample},
-        samples::{FRAME, by_ffmpeg, closed, closed_with_audio, unclosed},
+        samples::{
+            FRAME, by_ffmpeg, closed, closed_with_audio, closed_with_audio_unless, unclosed,
+        },
         scan::{DecodeTime, Durations, State, Subsegment, Subsegments},
     },
     units::{Ticks, WallTime},
@@ -257,7 +259,7 @@ fn sound_that_ends_early_lasts_until_the_pictures_end() {
     for (count, (rate, sound), is_filled) in [
         (1, &sounds[0], true),
         (9, &sounds[0], true),
-        (20, &sounds[0], false),
+        (20, &sounds[0], true),
         (9, &sounds[1], false),
     ] {
         let file = closed_with_audio(sound, count);
@@ -274,6 +276,33 @@ fn sound_that_ends_early_lasts_until_the_pictures_end() {
             assert!(other.count() <= 4, "one duration");
         } else {
             assert!(after == before);
+        }
+    }
+}
+
+#[test]
+fn sound_that_pauses_lasts_until_it_goes_on() {
+    // Fragments of 120 ms: sound in the first two, none in the next, then again.
+    let sound = AudioFormat::aac(&[0x14, 0x08], 16_000).unwrap();
+    let silent = |nth| (2..30).contains(&nth);
+    let file = closed_with_audio_unless(&sound, 40, &silent);
+    let begin = file.windows(4).position(|kind| kind == b"moof").unwrap() - 4;
+    let (before, after) = (decode_times(&file[begin..]), sent(&file, 0, 0, usize::MAX >> 1));
+    for (at, piece) in [(0, 1), (0, 100), (0, 5000), (400, 64), (700, 64)] {
+        assert!(sent(&file, 0, at, piece) == after[at as usize..], "{at} {piece}");
+    }
+    let after = decode_times(&after);
+    let sounds = |times: &[DecodeTime]| -> Vec<(u64, u64)> {
+        let sounds = times.iter().filter(|it| it.track == 2);
+        sounds.map(|it| (it.time, it.end)).collect()
+    };
+    let (before, after) = (sounds(&before), sounds(&after));
+    assert_eq!(after.len(), 12);
+    for (nth, (one, other)) in before.iter().zip(&after).enumerate() {
+        if nth == 1 {
+            assert!(after[2].0 - other.1 < 3, "{other:?} and {:?}", after[2]);
+        } else {
+            assert_eq!(one, other);
         }
     }
 }

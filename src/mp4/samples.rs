@@ -94,6 +94,15 @@ pub fn unclosed(codec: Codec, count: u32) -> (Vec<u8>, Layout, Index) {
 /// A closed segment of `count` fragments with sound in a second track: three frames each of video
 /// and sound per fragment.
 pub fn closed_with_audio(format: &AudioFormat, count: u32) -> Vec<u8> {
+    closed_with_audio_unless(format, count, &|_| false)
+}
+
+/// Some fragments are silent.
+pub fn closed_with_audio_unless(
+    format: &AudioFormat,
+    count: u32,
+    is_silent: &dyn Fn(u32) -> bool,
+) -> Vec<u8> {
     let mut out = Vec::new();
     let sets = parameter_sets(Codec::H264);
     let layout = init::write_segment_head(&mut out, &sets, Some(format), &identity());
@@ -113,9 +122,10 @@ pub fn closed_with_audio(format: &AudioFormat, count: u32) -> Vec<u8> {
         };
         let sound = [sample(5, 1024), sample(1, 1024), sample(9, 1024)];
         let audio = AudioRun { decode_time: i64::from(nth * 3 * 1024), samples: &sound };
-        header.write_with(Some(&audio), &mut out);
+        let audio = Some(&audio).filter(|_| !is_silent(nth));
+        header.write_with(audio, &mut out);
         out.extend_from_slice(media);
-        out.extend_from_slice(&[0xa5; 15]);
+        out.extend_from_slice(if audio.is_some() { &[0xa5; 15] } else { &[] });
         index.push((out.len() - begin) as u64, extent);
     }
     let end = out.len() as u64;
