@@ -741,6 +741,13 @@ pub const WEB_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 pub const WEB_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Frames in one live fragment, when a viewer starts or lags behind.
 pub const LIVE_FRAGMENT_BYTES_MAX: usize = 64 * KIB;
+/// Larger pictures that clients have not taken yet, in all: three of 4 Mbit/s, where the budget of a board
+/// with 32 MB allows no more …
+pub const LIVE_UNREAD_BYTES_MIN: usize = 384 * KIB;
+/// … and one part in this many of the free memory elsewhere.
+pub const LIVE_UNREAD_MEMORY_PART: u64 = 32;
+/// A client that has not taken such a picture for so long makes way for others.
+pub const LIVE_UNREAD_TIMEOUT: Duration = Duration::from_secs(2);
 /// Capacity that a viewer's buffer keeps after a larger picture.
 pub const LIVE_BUFFER_BYTES_KEPT: usize = 32 * KIB;
 /// A viewer this far behind the stream (2 s) skips to a newer key frame.

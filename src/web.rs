@@ -57,6 +57,7 @@ mod status;
 #[cfg(feature = "pictures")]
 mod thumbnail;
 mod times;
+mod unread;
 mod viewers;
 
 pub(crate) use self::{link::bound, listener::Listener, viewers::MediaPlace};
@@ -71,6 +72,7 @@ use self::{
     service::Service,
     slots::Slots,
     socket::{Conn, Smol, SmolTimer},
+    unread::Unread,
 };
 use crate::{
     daemon::{Daemon, Station},
@@ -105,6 +107,7 @@ pub(crate) struct Web {
     slots: Slots,
     /// Connections that carry media.
     media: Count,
+    unread: Rc<Unread>,
     /// Held while a picture of a recording is made.
     #[cfg(feature = "pictures")]
     thumbnail: Mutex<()>,
@@ -141,6 +144,7 @@ pub(crate) fn start(daemon: &Rc<Daemon>) -> io::Result<Rc<Web>> {
         clip_turn: Arc::default(),
         slots: Slots::default(),
         media: Count::default(),
+        unread: Rc::new(Unread::new(live_unread_bytes_max())),
         #[cfg(feature = "pictures")]
         thumbnail: Mutex::new(()),
         probing: Count::default(),
@@ -208,6 +212,11 @@ fn control_socket(path: &Path) -> io::Result<Async<UnixListener>> {
     fs::set_permissions(&new, fs::Permissions::from_mode(0o600))?;
     fs::rename(&new, path)?;
     Async::new(listener)
+}
+
+fn live_unread_bytes_max() -> usize {
+    let part = usize::try_from(sys::memory_available() / limits::LIVE_UNREAD_MEMORY_PART);
+    part.unwrap_or(usize::MAX).max(limits::LIVE_UNREAD_BYTES_MIN)
 }
 
 fn timeouts() -> Config {

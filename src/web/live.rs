@@ -6,7 +6,9 @@
 
 use super::{
     answer::{Piece, Source},
+    link::Link,
     packer::Packer,
+    unread::Unread,
 };
 use crate::{
     camera::State,
@@ -15,6 +17,7 @@ use crate::{
     limits,
     media::{Follower, Frame, Intake},
     mp4::init::write_live_init,
+    runtime,
 };
 use std::{pin::Pin, rc::Rc};
 
@@ -38,6 +41,10 @@ pub(super) struct Live {
     /// What was last sent.
     told: Told,
     packer: Packer,
+    link: Rc<Link>,
+    unread: Rc<Unread>,
+    /// Its next picture waits until other viewers' clients have taken theirs.
+    wants_room: bool,
 }
 
 #[derive(PartialEq, Eq)]
@@ -57,6 +64,7 @@ impl Live {
         station: Rc<Station>,
         framing: Framing,
         with_sound: bool,
+        (link, unread): (&Rc<Link>, &Rc<Unread>),
     ) -> Live {
         Live {
             daemon: Rc::clone(daemon),
@@ -66,11 +74,17 @@ impl Live {
             follower: Follower::default(),
             told: Told::Nothing,
             packer: Packer::new(with_sound.then(Box::default)),
+            link: Rc::clone(link),
+            unread: Rc::clone(unread),
+            wants_room: false,
         }
     }
 
     async fn wait_for_piece(&mut self, out: &mut Vec<u8>) -> Piece {
+        // The client has taken the piece before.
+        self.unread.release(&self.link);
         loop {
+            let freed = self.unread.freed.changed();
             let changed = self.watching.changed.changed();
             let ending = self.daemon.changed.changed();
             if self.daemon.is_ending() || self.watching.state() == State::Off {
@@ -79,7 +93,11 @@ impl Live {
             if let Some(piece) = self.take(out) {
                 return piece;
             }
-            smol::future::or(changed, ending).await;
+            let changed = smol::future::or(changed, ending);
+            match self.wants_room {
+                true => smol::future::or(freed, changed).await,
+                false => changed.await,
+            }
         }
     }
 
@@ -91,7 +109,7 @@ impl Live {
         let skipped = &self.station.skipped;
         skipped.set(skipped.get() + self.follower.take_skipped());
         let Some(next) = next else { return self.say_wait(out) };
-        let (frame, _) = intake.ring.get(next)?;
+        let (frame, data) = intake.ring.get(next)?;
         if !self.fits(&intake, frame) {
             if !frame.is_key() {
                 self.follower.lose(); // in the middle of a picture group
@@ -101,7 +119,11 @@ impl Live {
                 return Some(piece);
             }
         }
-        let bound = limits::LIVE_FRAGMENT_BYTES_MAX;
+        let (bound, bytes) = (limits::LIVE_FRAGMENT_BYTES_MAX, data.len());
+        self.wants_room = bytes > bound && !self.unread.admits(&self.link, bytes, runtime::now());
+        if self.wants_room {
+            return None;
+        }
         self.follower.go_on(self.packer.write_fragment(&intake, next, bound, out));
         Some(Piece::Binary)
     }
@@ -175,6 +197,12 @@ impl Live {
         out.extend_from_slice(text.as_bytes());
         self.told = Told::Wait(text);
         Some(Piece::Text)
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.unread.release(&self.link);
     }
 }
 

@@ -19,7 +19,7 @@ use std::{pin::Pin, rc::Rc};
 pub(super) struct Asked<'a> {
     pub head: Head<'a>,
     pub body: &'a [u8],
-    pub link: &'a Link,
+    pub link: &'a Rc<Link>,
     pub who: Who,
 }
 
@@ -114,9 +114,7 @@ const ROUTES: &[Route] = &[
         later(web.hls_media(&it.head, camera, file))
     }),
     route("GET", "/snapshot/{camera}.jpg", Read, |web, _, [file, _]| later(web.snapshot(file))),
-    route("GET", "/live/{camera}.mp4", Read, |web, it, [file, _]| {
-        Now(web.live_file(&it.head, file))
-    }),
+    route("GET", "/live/{camera}.mp4", Read, |web, it, [file, _]| Now(web.live_file(it, file))),
     route("GET", "/live/{camera}", Read, |web, it, [camera, _]| {
         Now(web.no_web_socket(&it.head, camera))
     }),
@@ -159,7 +157,7 @@ impl Web {
     pub(super) async fn answer(self: &Rc<Self>, asked: &Asked<'_>) -> Outcome {
         let head = &asked.head;
         if head.is_upgrade() {
-            return self.web_socket(head);
+            return self.web_socket(asked);
         }
         // A HEAD is a GET without its body.
         let method = if head.method == "HEAD" { "GET" } else { head.method };

@@ -4,7 +4,7 @@ use super::{
     Web,
     answer::{Answer, Piece, Source},
     live::{Framing, Live},
-    routes::Outcome,
+    routes::{Asked, Outcome},
 };
 use crate::{http::request::Head, limits, runtime::Counted};
 use std::{pin::Pin, rc::Rc};
@@ -32,9 +32,9 @@ impl Web {
     }
 
     /// `GET /live/{camera}` as a WebSocket.
-    pub(super) fn web_socket(self: &Rc<Self>, head: &Head<'_>) -> Outcome {
-        let camera = head.path().strip_prefix("/live/").unwrap_or_default();
-        match self.live(head, camera, Framing::Messages) {
+    pub(super) fn web_socket(self: &Rc<Self>, asked: &Asked<'_>) -> Outcome {
+        let camera = asked.head.path().strip_prefix("/live/").unwrap_or_default();
+        match self.live(asked, camera, Framing::Messages) {
             Ok((source, place)) => Outcome::Socket(Box::new(source), place),
             Err(answer) => Outcome::Answer(answer),
         }
@@ -56,9 +56,9 @@ impl Web {
     }
 
     /// `GET /live/{camera}.mp4`.
-    pub(super) fn live_file(self: &Rc<Self>, head: &Head<'_>, file: &str) -> Answer {
+    pub(super) fn live_file(self: &Rc<Self>, asked: &Asked<'_>, file: &str) -> Answer {
         let camera = file.strip_suffix(".mp4").unwrap_or(file);
-        match self.live(head, camera, Framing::File) {
+        match self.live(asked, camera, Framing::File) {
             Ok((source, place)) => {
                 Answer::endless("video/mp4", Box::new(Placed { source, _place: place }))
             }
@@ -68,7 +68,7 @@ impl Web {
 
     fn live(
         self: &Rc<Self>,
-        head: &Head<'_>,
+        asked: &Asked<'_>,
         camera: &str,
         framing: Framing,
     ) -> Result<(Live, Option<MediaPlace>), Answer> {
@@ -76,9 +76,10 @@ impl Web {
         if let Some(reason) = station.no_live() {
             return Err(Answer::error(503, reason.to_owned()));
         }
-        let place = self.media_place(head)?;
-        let with_sound = head.parameter("sound").is_some();
-        Ok((Live::new(&self.daemon, station, framing, with_sound), place))
+        let place = self.media_place(&asked.head)?;
+        let with_sound = asked.head.parameter("sound").is_some();
+        let room = (asked.link, &self.unread);
+        Ok((Live::new(&self.daemon, station, framing, with_sound, room), place))
     }
 }
 

@@ -12,8 +12,8 @@ use std::time::Instant;
 /// The buffer before picoserve.
 #[derive(Default)]
 pub(super) struct Gate {
-    /// Empty until the first byte arrives.
-    buffer: Box<[u8]>,
+    /// Empty until the first byte arrives; it grows with the head.
+    buffer: Vec<u8>,
     /// Read from the socket but not passed on: `buffer[start..end]`.
     start: usize,
     end: usize,
@@ -83,7 +83,7 @@ impl Gate {
             // An error is reported at once. A full buffer means that the head is too long, unless
             // foreign cookies fill it.
             let verdict = form.take(waiting);
-            let is_full = !waiting.is_empty() && waiting.len() >= self.buffer.len();
+            let is_full = waiting.len() >= limits::HTTP_HEAD_BYTES_MAX;
             if is_full && verdict.is_ok() && self.leave_cookies_out() {
                 return None;
             }
@@ -114,12 +114,14 @@ impl Gate {
     }
 
     pub fn make_room(&mut self) -> usize {
-        if self.buffer.is_empty() {
-            self.buffer = vec![0; limits::HTTP_HEAD_BYTES_MAX].into_boxed_slice();
-        }
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
+        if self.end == self.buffer.len() && self.end < limits::HTTP_HEAD_BYTES_MAX {
+            let more = self.end.max(HEAD_BYTES_FIRST).min(limits::HTTP_HEAD_BYTES_MAX - self.end);
+            self.buffer.reserve_exact(more);
+            self.buffer.resize(self.end + more, 0);
+        }
         self.buffer.len() - self.end
     }
 
@@ -132,3 +134,6 @@ impl Gate {
         }
     }
 }
+
+/// What a browser's heads have room in.
+const HEAD_BYTES_FIRST: usize = limits::HTTP_HEAD_BYTES_MAX / 4;
