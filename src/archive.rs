@@ -145,7 +145,8 @@ impl Archive<'_> {
                 false
             }
         };
-        if !was_known {
+        // Only what the store said makes outdated what was assumed; one left out stays left out.
+        if !was_known && self.carrier.is_known {
             self.at.clear();
         }
         if is_sent {

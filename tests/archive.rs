@@ -246,6 +246,20 @@ fn keys_that_may_not_list_the_bucket_are_enough() {
     assert_has_all_in_the_end(&store, &nvr);
 }
 
+/// A bucket that locks what it gets against deletion kept a copy of each attempt.
+#[test]
+fn keys_that_may_not_read_what_they_put_are_told_so_after_one_copy() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::start(Kind::S3, directory.path());
+    store.behave(Behaviour::HidesAll);
+    let (nvr, _camera) = start(&store, "");
+    wait_for("failures", || failures(&nvr) >= 3);
+    assert_eq!(store.asked("PUT"), 1);
+    nvr.wait_for_log("it has to let these keys read, too");
+    store.behave(Behaviour::Passes);
+    assert_has_all_in_the_end(&store, &nvr);
+}
+
 #[test]
 fn a_store_that_asks_to_be_left_alone_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();

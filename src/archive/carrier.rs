@@ -1,7 +1,7 @@
 //! One request to the store: a connection of its own, the file piece by piece, the answer.
 
 use super::{
-    errand::{Errand, Refused, Request},
+    errand::{Errand, Refused, Request, Step},
     sign::{self, Keys},
 };
 use crate::{
@@ -42,6 +42,8 @@ pub(super) struct Carrier {
     pub retry_after: Duration,
     /// It took a recording, or said plainly that it has one or has it not.
     pub is_known: bool,
+    /// The recording that was sent and that these keys may not read: it is not sent again.
+    hidden: Option<String>,
     /// Of S3.
     region: Option<String>,
     piece_time: Duration,
@@ -93,6 +95,7 @@ impl Carrier {
             folders: Vec::new(),
             retry_after: Duration::ZERO,
             is_known: false,
+            hidden: None,
             region: url.is_s3().then(|| settings.region.clone()),
             piece_time: Duration::from_secs(ARCHIVE_PIECE_BYTES as u64)
                 / u32::try_from(bytes_per_second).unwrap_or(u32::MAX),
@@ -141,6 +144,11 @@ impl Carrier {
             let request = errand.request();
             let answer = self.ask(&request, path, bytes).await?;
             is_sent |= request.method == "PUT";
+            let is_hidden = request.method == "HEAD" && answer.status == 403;
+            if is_hidden && (is_sent || self.hidden.as_ref() == Some(&request.path)) {
+                self.hidden = Some(request.path);
+                return Err(Trouble::Refused(Refused::Status(Step::Check, 403), answer.remark));
+            }
             if !answer.of(errand)? {
                 return Ok(is_sent);
             }

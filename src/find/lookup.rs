@@ -214,7 +214,10 @@ impl Lookup {
                 }
                 Kind::Refusal => return None,
                 Kind::Strange => {
-                    self.ladder.ignored();
+                    // A service that is missing or broken is no word about the password.
+                    if !matches!(status, 404 | 500..=599) {
+                        self.ladder.ignored();
+                    }
                     return None;
                 }
             }

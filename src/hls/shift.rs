@@ -35,8 +35,6 @@ struct Walk {
     begin: u64,
     /// The last fragment with sound, if its durations may be wanted, and the time of its pictures.
     sound: Option<(u64, u64)>,
-    /// There were fragments without any since.
-    is_silent: bool,
     /// The last fragment with pictures.
     pictures: (u64, u64),
 }
@@ -112,7 +110,7 @@ impl Shift {
         let room = out.get_mut(filled..).unwrap_or_default();
         read_exactly(read_at, at, room)?;
         let mut position = begin;
-        let mut walk = Walk { begin, sound: None, is_silent: false, pictures: (begin, 0) };
+        let mut walk = Walk { begin, sound: None, pictures: (begin, 0) };
         let visit = &mut |box_end, times: &[DecodeTime]| {
             for time in times {
                 self.patch(time, at, room);
@@ -150,6 +148,14 @@ impl Shift {
         else {
             return;
         };
+        let is_long = |ticks: u64, seconds: u64| {
+            self.tracks.get(1).is_some_and(|it| ticks > seconds * u64::from(it.timescale))
+        };
+        // All samples share the hole where they share a duration: of a long fragment they would come
+        // far too late.
+        if is_long(sound.end.saturating_sub(sound.time), 2) && is_long(hole, 1) {
+            return;
+        }
         let duration = sound.duration.filter(|it| it.samples > 0);
         let longer = duration.and_then(|it| u32::try_from(hole / u64::from(it.samples)).ok());
         if let (Some(duration), Some(longer)) = (duration, longer) {
@@ -217,10 +223,8 @@ impl Walk {
             let is_asked_for = box_end > asked.start && box_begin < asked.end;
             let now = is_asked_for.then_some((box_begin, pictures));
             let before = std::mem::replace(&mut self.sound, now);
-            let was_silent = std::mem::take(&mut self.is_silent);
-            return before.filter(|_| was_silent).map(|(fragment, _)| (fragment, sound.time));
+            return before.map(|(fragment, _)| (fragment, sound.time));
         }
-        self.is_silent |= !times.is_empty();
         let scale = tracks.first().map_or(1, |it| u64::from(it.timescale));
         let longest = limits::HLS_SOUND_HOLE_MAX.as_secs() * scale;
         self.sound = self.sound.filter(|(_, since)| pictures.saturating_sub(*since) <= longest);

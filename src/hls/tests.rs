@@ -308,6 +308,24 @@ fn sound_that_pauses_lasts_until_it_goes_on() {
 }
 
 #[test]
+fn sound_that_pauses_from_one_fragment_to_the_next_lasts_too() {
+    let sound = AudioFormat::aac(&[0x14, 0x08], 16_000).unwrap();
+    let mut file = closed_with_audio_unless(&sound, 6, &|_| false);
+    let begin = file.windows(4).position(|kind| kind == b"moof").unwrap() - 4;
+    for time in decode_times(&file[begin..]).iter().filter(|it| it.track == 2).skip(2) {
+        let at = begin + time.at as usize;
+        file[at..at + 8].copy_from_slice(&(time.time + 8000).to_be_bytes());
+    }
+    for piece in [1, 64, 5000, usize::MAX >> 1] {
+        let after = decode_times(&sent(&file, 0, 0, piece));
+        let sounds: Vec<_> = after.iter().filter(|it| it.track == 2).collect();
+        for pair in sounds.windows(2) {
+            assert!(pair[1].time - pair[0].end < 3, "{piece}: {pair:?}");
+        }
+    }
+}
+
+#[test]
 fn a_playlist_without_an_end_grows_at_its_end_alone() {
     let growth = Growth::Growing(Duration::from_secs(70));
     let grown = |count: u32| {

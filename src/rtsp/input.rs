@@ -126,6 +126,7 @@ impl Input {
                 Front::LineEnd => self.start += 1,
                 Front::Block { channel, len } => {
                     if let Some(kept) = cut_short(rest, len, is_known) {
+                        let Some(kept) = kept else { return Ok(None) };
                         self.start += kept;
                         self.junk_bytes += kept as u64;
                         continue;
@@ -201,24 +202,32 @@ fn block(rest: &[u8], sync: Sync, is_known: &dyn Fn(u8) -> bool) -> Front {
 
 /// Quirk: a server that writes a part of a block while its socket is full, and then the next one, or
 /// the same again (scottlamb/moonfire-nvr#302). Nothing begins behind the block, but a block within
-/// it, behind which another one begins. Returns the length of the part.
-fn cut_short(rest: &[u8], len: usize, is_known: &dyn Fn(u8) -> bool) -> Option<usize> {
+/// it, behind which another one begins. Returns the length of the part, or an inner `None` where the
+/// block within is not complete yet.
+fn cut_short(rest: &[u8], len: usize, is_known: &dyn Fn(u8) -> bool) -> Option<Option<usize>> {
     let (block, behind) = rest.split_at_checked(len)?;
     if matches!(behind, [] | [b'$', ..])
         || !matches!(front(behind, Sync::Kept, is_known), Ok(Front::Junk))
     {
         return None;
     }
-    (BLOCK_HEADER_BYTES..block.len()).find(|at| {
-        let within = rest.get(*at..).unwrap_or_default();
-        match within {
-            [b'$', ..] => match self::block(within, Sync::Lost, is_known) {
-                Front::Block { len, .. } => within.get(len).is_none_or(|next| *next == b'$'),
-                _ => false,
-            },
-            _ => false,
+    (BLOCK_HEADER_BYTES..block.len()).find_map(|at| {
+        let within = rest.get(at..).filter(|it| it.first() == Some(&b'$'))?;
+        match self::block(within, Sync::Lost, is_known) {
+            Front::Block { len, .. } => {
+                within.get(len).is_none_or(|next| *next == b'$').then_some(Some(at))
+            }
+            Front::Incomplete if source(within).is_some_and(|it| source(rest) == Some(it)) => {
+                Some(None)
+            }
+            _ => None,
         }
     })
+}
+
+/// Channel and SSRC of a block.
+fn source(block: &[u8]) -> Option<(u8, &[u8])> {
+    Some((*block.get(1)?, block.get(12..16)?))
 }
 
 /// Returns true if a message starts here; `None` while there are too few bytes to tell.
@@ -370,6 +379,21 @@ mod tests {
         first[28] = b'x';
         let (items, _) = items(&[&[REPLY, &first, junk, RTP].concat()]);
         assert_eq!(items[1], (Some(0), first[4..].to_vec()));
+    }
+
+    #[test]
+    fn a_block_that_is_cut_short_is_waited_for_until_it_can_be_told() {
+        let [first, second, third] = [1, 2, 3].map(|number| block_of(number, 100));
+        let wanted = [&first, &second, &third].map(|block| (Some(0), block[4..].to_vec()));
+        // Where a read ends with the block, or a few bytes behind it, it cannot.
+        let end = REPLY.len() + first.len() + second.len();
+        for kept in [5, 50, 90] {
+            let bytes = [REPLY, &first, &second[..kept], &second, &third].concat();
+            for at in (0..=bytes.len()).filter(|at| !(end..end + 5).contains(at)) {
+                let (head, tail) = bytes.split_at(at);
+                assert_eq!(items(&[head, tail]).0[1..], wanted, "{kept} {at}");
+            }
+        }
     }
 
     #[test]

@@ -63,6 +63,8 @@ pub(super) struct Link {
     pub occupation: Cell<Occupation>,
     /// When that began.
     pub since: Cell<Instant>,
+    /// When its client last took something.
+    pub taken: Cell<Instant>,
     /// The permission of its last request.
     pub pass: RefCell<Option<Pass>>,
     gate: RefCell<Gate>,
@@ -130,6 +132,7 @@ impl Link {
             peer,
             occupation: Cell::new(Occupation::Idle),
             since: Cell::new(runtime::now()),
+            taken: Cell::new(runtime::now()),
             pass: RefCell::default(),
             gate: RefCell::default(),
             head: RefCell::default(),

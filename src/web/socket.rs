@@ -52,7 +52,7 @@ impl Read for Incoming<'_> {
 
 /// Collects small pieces. `buffer[..length]` has not been sent, even after a cancelled write.
 pub(super) struct Outgoing<'a> {
-    stream: &'a Stream,
+    link: &'a Link,
     buffer: &'a mut [u8],
     length: usize,
 }
@@ -61,11 +61,19 @@ impl ErrorType for Outgoing<'_> {
     type Error = io::Error;
 }
 
+impl Outgoing<'_> {
+    async fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.link.stream.write(bytes).await?;
+        self.link.taken.set(runtime::now());
+        Ok(count)
+    }
+}
+
 impl BaseWrite for Outgoing<'_> {
     async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if bytes.len() >= self.buffer.len() {
             self.flush().await?;
-            return self.stream.write(bytes).await;
+            return self.send(bytes).await;
         }
         if self.length + bytes.len() > self.buffer.len() {
             self.flush().await?;
@@ -80,7 +88,7 @@ impl BaseWrite for Outgoing<'_> {
 
     async fn flush(&mut self) -> io::Result<()> {
         while let Some(waiting) = self.buffer.get(..self.length).filter(|it| !it.is_empty()) {
-            let count = self.stream.write(waiting).await?;
+            let count = self.send(waiting).await?;
             if count == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
@@ -109,8 +117,8 @@ impl Socket<Smol> for Conn {
     type WriteHalf<'a> = Outgoing<'a>;
 
     fn split(&mut self) -> (Incoming<'_>, Outgoing<'_>) {
-        let stream = &self.link.stream;
-        (Incoming(&self.link), Outgoing { stream, buffer: &mut self.buffer, length: 0 })
+        let (link, buffer) = (&self.link, &mut self.buffer);
+        (Incoming(link), Outgoing { link, buffer, length: 0 })
     }
 
     /// Closes it at once: unsent data would otherwise keep it alive for minutes in the kernel.

@@ -36,11 +36,13 @@ impl Unread {
             if taken + bytes <= self.bytes_max {
                 break;
             }
-            // The first is the oldest.
-            let is_stuck = |copy: &Picture| now - copy.since >= limits::LIVE_UNREAD_TIMEOUT;
-            match copies.first().map(is_stuck) {
-                Some(true) => copies.remove(0).link.stream.shut_down(Shutdown::Both),
-                _ => return false,
+            let is_stuck = |copy: &Picture| {
+                let since = copy.since.max(copy.link.taken.get());
+                now.saturating_duration_since(since) >= limits::LIVE_UNREAD_TIMEOUT
+            };
+            match copies.iter().position(is_stuck) {
+                Some(at) => copies.remove(at).link.stream.shut_down(Shutdown::Both),
+                None => return false,
             }
         }
         copies.push(Picture { link: Rc::clone(link), bytes, since: now });
@@ -52,6 +54,8 @@ impl Unread {
         let mut copies = self.copies.borrow_mut();
         if let Some(at) = copies.iter().position(|copy| Rc::ptr_eq(&copy.link, link)) {
             copies.remove(at);
+            // Those that wait look again: the list is theirs.
+            drop(copies);
             self.freed.notify();
         }
     }

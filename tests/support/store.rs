@@ -171,6 +171,8 @@ pub enum Behaviour {
     Slow,
     /// Answers as S3 does to keys that may not list a bucket: what is not there is forbidden.
     HidesWhatIsMissing,
+    /// And to keys that may put and not read: all is.
+    HidesAll,
     /// A proxy does not wait for what MOVE takes: it says so, and the store ends it later. Nothing
     /// else can be put there meanwhile.
     MovesLate,
@@ -227,6 +229,9 @@ fn serve(mut client: TcpStream, store: u16, behaviour: Behaviour, asked: &Mutex<
         }
         Behaviour::MovesLate if method == "PUT" && MOVES.load(Ordering::SeqCst) > 0 => {
             "HTTP/1.1 423 Locked\r\nContent-Length: 0\r\n\r\n".to_owned()
+        }
+        Behaviour::HidesAll if method == "HEAD" => {
+            "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n".to_owned()
         }
         // As S3 does where it locks what it gets against deletion.
         _ if method == "PUT" && has("x-amz-date: ") && !has("Content-MD5: ") => {

@@ -78,10 +78,13 @@ export function oneStop(box, next) {
   const row = (one) => one.closest("li") ?? one;
   const mark = () => {
     const all = [...box.querySelectorAll("button, a")];
-    const stop = all.find((one) => one === last) ?? box.querySelector("[aria-current=date], [aria-current=true]") ?? all[0];
+    const seen = all.filter((one) => one.offsetParent);
+    const stop = seen.find((one) => one === last) ?? seen.find((one) => one.matches("[aria-current=date], [aria-current=true]")) ?? seen[0] ?? all[0];
     for (const one of all) one.tabIndex = row(one) === row(stop) ? 0 : -1;
   };
-  box.addEventListener("pointerdown", () => (isPointed = true));
+  // Keys do nothing for the page while a dialog is open.
+  const isPages = !box.closest("dialog");
+  box.addEventListener("pointerdown", ({ target }) => (isPointed = isPages && !!target.closest("button, a")));
   box.addEventListener("focusin", ({ target }) => {
     last = target;
     mark();
