@@ -34,8 +34,8 @@ pub const ZONE_FILE_BYTES_MAX: u64 = 64 << 10;
 pub const WORKERS_MAX: usize = CAMERAS_MAX + 4;
 /// Stack of one worker; hashing a password or resolving a name uses about 10 KB of it.
 pub const WORKER_STACK_BYTES: usize = 256 * KIB;
-/// How often sockets that need not be waited for are used before the task gives way: a client that sends
-/// faster than the board reads keeps the thread for a millisecond, not for ever.
+/// Socket operations that a task does without waiting before it lets other tasks run: a client that
+/// sends faster than the board reads then holds the thread for a millisecond, not for ever.
 pub const SOCKET_TURNS_MAX: u32 = 32;
 
 // --- process --------------------------------------------------------------------------------
@@ -89,74 +89,78 @@ pub const HEAD_FIELDS_MAX: usize = 64;
 
 // --- xml ------------------------------------------------------------------------------------
 
-/// Elements in each other in a document from a camera; those of ONVIF have at most 15. More is an
+/// Nesting depth of elements in a document from a camera; ONVIF's documents reach 15. More is an
 /// error.
 pub const XML_DEPTH_MAX: usize = 32;
 
 // --- motion ---------------------------------------------------------------------------------
 
-/// Cells across and down of what motion is looked for in, each of 6 bytes: a cell is a block of 8x8
-/// pixels up to 768 of them, and 2x2 or 4x4 blocks of larger pictures.
+/// Cells across, and down, of the grid in which motion is detected; a cell takes 6 bytes. A cell is
+/// one block of 8x8 pixels in pictures of up to 768 pixels a side, and 2x2 or 4x4 blocks in larger
+/// ones.
 pub const MOTION_CELLS_SIDE_MAX: usize = 96;
 
-/// Between two pictures in which motion is looked for: people and cars are in several of them …
+/// Interval between two pictures checked for motion: people and cars stay long enough to be in
+/// several of them …
 pub const MOTION_INTERVAL: Duration = Duration::from_millis(500);
-/// … but of large pictures only so many bytes a second are looked at: 640x360 has 20 KB, for 1 to 2 %
-/// of a board's processor …
+/// … but large pictures are checked less often, so as not to exceed this many bytes a second: a
+/// picture of 640x360 has 20 KB, and costs 1 to 2 % of a board's processor …
 pub const MOTION_BYTES_PER_SECOND: u64 = 128 * 1024;
-/// … and none that was looked at before.
+/// … and a picture older than this is requested anew, since it was checked before.
 pub const MOTION_PICTURE_AGE_MAX: Duration = Duration::from_millis(100);
-/// A camera that gave no picture is asked again after this.
+/// Delay before a camera that gave no picture is asked again.
 pub const MOTION_RETRY_INTERVAL: Duration = Duration::from_secs(10);
-/// What was watched ends so long after the last look.
+/// A span in which a camera was watched ends this long after the last check.
 pub const MOTION_WATCHED: Duration = Duration::from_secs(15);
-/// What majestic's detectors say comes once a second at least; after this they are silent.
+/// majestic's detectors report at least once a second; after this long without a report they count
+/// as silent.
 pub const ANALYTICS_TIMEOUT: Duration = Duration::from_secs(10);
-/// Notices read from one document, and detectors of a camera that are on: most have one to three of
-/// each, recorders one for each channel.
+/// Notices read from one document, and detectors of a camera that are on at a time. Most cameras
+/// have one to three of each, recorders one for each channel.
 pub const NOTICES_MAX: usize = 32;
-/// What a camera notices and does not tell the end of ends after this …
+/// An event whose end the camera does not report ends after this …
 pub const NOTICE_ON: Duration = Duration::from_secs(30);
-/// … and after this where it told other ends: one may be lost.
+/// … or after this if the camera does report ends, since a report may get lost.
 pub const NOTICE_ON_MAX: Duration = Duration::from_secs(600);
-/// What goes on is said again after this: before [`MARK_JOIN`] and [`MOTION_WATCHED`] end it.
+/// An event that goes on is reported again at this interval, before [`MARK_JOIN`] and
+/// [`MOTION_WATCHED`] end it.
 pub const NOTICE_INTERVAL: Duration = Duration::from_secs(5);
 /// A document of a metadata track; real ones have 1 to 8 KB. A longer one is dropped.
 pub const METADATA_BYTES_MAX: usize = 64 * KIB;
-/// A metadata track that is silent for so long is taken for one that never says anything.
+/// A metadata track that is silent for this long is assumed to stay silent.
 pub const METADATA_PATIENCE: Duration = Duration::from_secs(10);
-/// A subscription lives for so long unless it is renewed: after a power cut the camera holds one that
-/// nobody pulls, and many hold only four …
+/// Lifetime of a subscription that is not renewed. After a power cut the camera still holds one
+/// that nobody pulls, and many cameras hold only four …
 pub const PULL_LIFE: Duration = Duration::from_secs(300);
-/// … and no shorter, whatever the camera says.
+/// … and the shortest lifetime that is believed, whatever the camera says.
 pub const PULL_LIFE_MIN: Duration = Duration::from_secs(30);
-/// A pull lets the camera wait so long for something to say …
+/// How long a pull lets the camera wait for an event …
 pub const PULL_WAIT: Duration = Duration::from_secs(25);
-/// … and so long a camera that closes connections earlier.
+/// … and the same for a camera that closes connections earlier.
 pub const PULL_WAIT_SHORT: Duration = Duration::from_secs(5);
-/// The least time from one pull to the next.
+/// Shortest time from one pull to the next.
 pub const PULL_INTERVAL_MIN: Duration = Duration::from_secs(1);
-/// Pulls in a row that may end without an answer.
+/// Consecutive pulls that may end without an answer.
 pub const PULL_UNANSWERED_MAX: u32 = 4;
-/// The pause after trouble, before the next subscription: cameras lock the accounts of clients that
-/// hurry.
+/// Pause between a failure and the next subscription: cameras lock the accounts of clients that
+/// retry quickly.
 pub const PULL_PAUSE: Duration = Duration::from_secs(60);
 /// The same after two refused passwords.
 pub const PULL_REFUSED_PAUSE: Duration = Duration::from_secs(3600);
-/// Ending a subscription may delay the end of a camera by this.
+/// How long ending a subscription may delay the end of a camera's task.
 pub const PULL_END_TIMEOUT: Duration = Duration::from_secs(2);
-/// What a camera wants back with each request; AXIS has 80 bytes.
+/// The reference that a camera wants back with each request; AXIS sends 80 bytes.
 pub const PULL_REFERENCE_BYTES_MAX: usize = 1024;
-/// A session with a metadata track that lasts shorter may have ended because of it: the next one is
-/// without.
+/// A session with a metadata track that ends sooner may have ended because of that track, so the
+/// next session goes without it.
 pub const METADATA_TRUST: Duration = Duration::from_secs(60);
-/// Parts of a picture in which motion does not count.
+/// Areas of a picture in which motion does not count.
 pub const MOTION_AREAS_MAX: usize = 16;
 
 // --- rtsp -----------------------------------------------------------------------------------
 
 /// One `$` block: a 4-byte header and at most 65,535 bytes (RFC 2326 §10.12), plus room to read
-/// ahead: what gathers between two reads ([`GULP_BYTES`]) takes one.
+/// ahead: what gathers between two reads ([`GULP_BYTES`]) is then read at once.
 pub const RTSP_BUFFER_BYTES: usize = 132 * KIB;
 /// An SDP body; real ones stay under 4 KB. More is an error.
 pub const RTSP_BODY_BYTES_MAX: usize = 16 * KIB;
@@ -207,8 +211,8 @@ pub const REORDER_FRAMES_MAX: usize = 16;
 /// Some servers send the last few seconds in a burst after PLAY. The start time of the run stays
 /// undecided for at most this long.
 pub const BURST_TIMEOUT: Duration = Duration::from_secs(4);
-/// A ring that overtakes the recorder sooner after it was empty was filled by the camera at once; a
-/// card that stalls takes longer.
+/// If the ring overtakes the recorder within this time of having been empty, the camera sent a
+/// burst; a stalled card takes longer to cause that.
 pub const BURST_READ_MAX: Duration = Duration::from_millis(500);
 
 // --- mp4 ------------------------------------------------------------------------------------
@@ -238,20 +242,20 @@ pub const CARD_THREAD_STACK_BYTES: usize = 64 * KIB;
 pub const CARD_COMMANDS_MAX: usize = 32;
 /// Events from the card that have not been read; when full, the card thread waits.
 pub const CARD_EVENTS_MAX: usize = 64;
-/// A new folder on FAT has room for so many bytes of names: those of 1,024 recordings, a card of
-/// 32 GB at 4 Mbit/s. Making it takes some 100 files, 0.2 s on the board, and four times as long for
-/// twice the room: FAT compares each new name with all others.
+/// Room for names in a new folder on FAT: those of 1,024 recordings, as many as a card of 32 GB
+/// holds at 4 Mbit/s. Making the room takes about 100 files and 0.2 s on the board. Twice the room
+/// would take four times as long, since FAT compares each new name with all others.
 pub const FAT_FOLDER_BYTES: usize = 1024 * 2 * 32;
-/// After this, a card in trouble is checked, and a failed segment tried, again.
+/// Interval at which a card in trouble is checked, and a failed segment tried, again.
 pub const CARD_RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// After this, a healthy card is checked again: it may be pulled while nothing is being written. Of mounts the
-/// kernel tells.
+/// Interval at which a healthy card is checked: it may be pulled while nothing is being written.
+/// The kernel reports mounts without being asked.
 pub const CARD_LOOK_INTERVAL: Duration = Duration::from_secs(10);
 /// A card that failed, and to which nothing is being written, counts as healthy after this long
 /// without a failure.
 pub const CARD_FAILING_INTERVAL: Duration = Duration::from_secs(10);
-/// Abandoned, not yet repaired files of a camera whose durable length is remembered. Few are made
-/// while a card fails.
+/// Abandoned files of a camera, not yet repaired, whose durable length is remembered. A failing
+/// card leaves only a few.
 pub const GIVEN_UP_MAX: usize = 16;
 /// Remounts per hour of a card that turned read-only.
 pub const CARD_REMOUNTS_PER_HOUR_MAX: usize = 3;
@@ -259,7 +263,8 @@ pub const CARD_REMOUNTS_PER_HOUR_MAX: usize = 3;
 pub const REMOUNT_PERIOD: Duration = Duration::from_secs(3600);
 /// A released card is taken back automatically after this.
 pub const CARD_RELEASE_MAX: Duration = Duration::from_secs(600);
-/// How often to look for the lock file of a firmware upgrade, in case the kernel does not tell of it.
+/// How often to look for the lock file of a firmware upgrade, in case the kernel does not report
+/// it.
 pub const LOCK_FILE_INTERVAL: Duration = Duration::from_secs(10);
 /// Recordings in one folder on FAT, which holds 32,767 of our names.
 pub const FAT_RECORDINGS_MAX: usize = 30_000;
@@ -290,53 +295,63 @@ pub const CARD_INDEX_GROWTH_RECORDS_MAX: u32 = 2048;
 pub const CARD_INDEX_BYTES_MAX: u64 = 16 << 20;
 /// An index that could not be written is tried again after this.
 pub const CARD_INDEX_RETRY_INTERVAL: Duration = Duration::from_secs(600);
-/// Recordings of a folder checked against their files as soon as the index was read: the newest …
+/// Recordings of a folder that are compared with their files as soon as the index is read: the
+/// newest …
 pub const CARD_INDEX_NEWEST: usize = 4;
-/// … and some spread over the rest, so that an index of other recordings is found out at once.
+/// … and some spread over the rest, so that an index that belongs to other recordings is detected
+/// at once.
 pub const CARD_INDEX_SAMPLES: usize = 12;
-/// An index that was wrong about this many recordings is not believed any more: all files are read.
+/// An index that was wrong about this many recordings is dropped, and all files are read.
 pub const CARD_INDEX_LIES_MAX: u32 = 4;
-/// The part of a recording that is read back to see whether the card keeps it: a page.
+/// Part of a recording that is read back to check that the card kept it: a page.
 pub const CARD_PROOF_BYTES: usize = 4 * KIB;
-/// Recordings of which a sample is remembered, in 40 bytes each.
+/// Recordings of which a sample is remembered for that check, 40 bytes each.
 pub const CARD_PROOFS_MAX: usize = 64;
-/// Bytes written between two updates of the count on the card: at 4 Mbit/s, nine minutes.
+/// Bytes written between two updates of the card's count of written bytes: nine minutes at 4
+/// Mbit/s.
 pub const CARD_WEAR_STEP_BYTES: u64 = 256 << 20;
-/// Between two checks of recordings that only the index speaks of: 2,000 in three hours, for a thousandth
-/// of the processor's time.
+/// Interval between two checks of recordings known from the index alone: 2,000 take three hours and
+/// a thousandth of the processor's time.
 pub const CARD_LEISURE_INTERVAL: Duration = Duration::from_secs(5);
-/// Recordings queued for a check because somebody asked for them; the rest are checked at leisure.
+/// Recordings queued for a check because a client asked for them; the rest are checked at
+/// [`CARD_LEISURE_INTERVAL`].
 pub const CARD_LOOKS_MAX: usize = 256;
 /// Boxes read to determine a file's length: 512 fragments, or half a second of reading. FFmpeg
 /// writes about 30 fragments a minute.
 pub const LENGTH_BOXES_MAX: u32 = 1024;
 /// A larger `moof` is not read to determine a length; one that covers a minute has 30 KB.
 pub const MOOF_BYTES_MAX: u64 = 256 * 1024;
-/// Share of the space for recordings that may be kept for good; the rest is recorded over.
+/// Share of the space for recordings that may be kept for good; the rest is overwritten in time.
 pub const KEPT_PERCENT_MAX: u64 = 50;
 /// Recordings kept, released or deleted by one request: a day of one-minute segments.
 pub const SPAN_SEGMENTS_MAX: usize = 1500;
-/// What a mark's source and kind are called: `analytics`, `line-crossed`.
+/// The name of a mark's source, and of its kind: `analytics`, `line-crossed`.
 pub const MARK_WORD_BYTES_MAX: usize = 16;
-/// Words about a mark, for people: a line of a phone.
+/// A mark's text for people: a line on a phone.
 pub const MARK_WORDS_BYTES_MAX: usize = 80;
-/// A file of marks, read and written as a whole piece: some 250 marks, and one cluster of a usual card.
+/// A file of marks, read and written in one piece: about 250 marks, and one cluster of a usual
+/// card.
 pub const MARK_FILE_BYTES: usize = 32 * KIB;
-/// Recordings from whose first on a file of marks is written: it goes when they have gone.
+/// Recordings that share a file of marks; the file is deleted when all of them are gone.
 pub const MARK_FILE_RECORDINGS_MAX: u32 = 1000;
-/// A mark that goes on is written again after this: so much less of it is known after a power cut.
+/// Interval at which a mark that goes on is written again: a power cut loses at most this much of
+/// it.
 pub const MARK_REFRESH_INTERVAL: Duration = Duration::from_secs(300);
-/// Files of marks in a folder, 4 MB; the oldest go. With recordings of a minute they cover three months.
+/// Files of marks in a folder, 4 MB in all; beyond that the oldest are deleted. With one-minute
+/// recordings they cover three months.
 pub const MARK_FILES_MAX: usize = 128;
-/// Lines that wait for the card, which may be away for minutes; the oldest go, and are counted.
+/// Lines waiting for the card, which may be away for minutes; when full, the oldest is dropped and
+/// counted.
 pub const MARKS_WAITING_MAX: usize = 64;
-/// Lines written in one step.
+/// Such lines written in one step.
 pub const MARKS_AT_ONCE: usize = 8;
-/// Spans of marks whose recordings still have to be told so; those that are too many become one.
+/// Spans of marks that are not yet entered in their recordings; when full, two of them become one.
 pub const MARK_SPANS_MAX: usize = 16;
-/// Marks that may still change while files are read: all that are going on, and more than are remembered.
+/// Marks held back while files are read because they may still change: more than can go on at a
+/// time ([`MARKS_GOING_ON_MAX`]), and more than are remembered ([`HISTORY_ENTRIES_MAX`]).
 pub const MARKS_UNSETTLED_MAX: usize = 2 * HISTORY_ENTRIES_MAX;
-/// Share of a camera's recordings that `event_days` protects; of more, the oldest go as all others do.
+/// Share of a camera's recordings that `event_days` protects; beyond it, the oldest are deleted
+/// like all others.
 pub const EVENT_PERCENT_MAX: u64 = 50;
 /// Thinning old recordings: fragments read in one step of the survey …
 pub const THIN_FRAGMENTS_AT_ONCE: usize = 8;
@@ -344,12 +359,13 @@ pub const THIN_FRAGMENTS_AT_ONCE: usize = 8;
 pub const THIN_PIECE_BYTES: usize = 64 * KIB;
 /// Pause between two steps: at most 640 KB/s, where a camera of 4 Mbit/s needs 50 KB/s.
 pub const THIN_STEP_INTERVAL: Duration = Duration::from_millis(100);
-/// A step later than this means that the card is busy or slow: thinning pauses for ten times the delay.
+/// A step later than this shows that the card is busy or slow: thinning pauses for ten times the
+/// delay.
 pub const THIN_LATENESS_MAX: Duration = Duration::from_millis(50);
-/// Bytes of a copy that are written before it is synced; more would delay the next sync of a recording.
+/// Bytes of a copy written between two syncs; more would delay the next sync of a recording.
 pub const THIN_UNSYNCED_BYTES_MAX: usize = 512 * KIB;
-/// Largest key frame that is copied, since it is held in memory, and most of them in a recording; a
-/// recording with more is not thinned.
+/// The largest key frame that is copied, since it is held in memory, and the most key frames of a
+/// recording. A recording that exceeds either is not thinned.
 pub const THIN_FRAME_BYTES_MAX: usize = 1024 * KIB;
 pub const THIN_KEY_FRAMES_MAX: usize = 4096;
 /// How often free space and age are checked.
@@ -372,29 +388,30 @@ pub const READER_THREAD_STACK_BYTES: usize = 64 * KIB;
 /// Reads queued for that thread: more than there are media connections. Further ones are refused.
 pub const READER_JOBS_MAX: usize = 32;
 
-/// Boots of which it is remembered when they began: heads are read newest first, so that what is older than so
-/// many boots is of none of them.
+/// Boots whose beginning is remembered. Heads are read newest first, so a recording older than this
+/// many boots belongs to none of them.
 pub const BOOTS_KNOWN_MAX: usize = 64;
-/// Boots of a folder whose recordings wait for their times; those of the oldest ones get theirs at the next
-/// start.
+/// Boots of a folder whose recordings still lack a trusted time; beyond that, recordings of the
+/// oldest boots get theirs at the next start.
 pub const DOUBTS_MAX: usize = 32;
 
 // --- storage: what was recorded when ----------------------------------------------------------
 
-/// Recordings that lie less than so many milliseconds apart are one span: a file begins where the one before
-/// ends, but for what a clock is set by.
+/// Recordings less than this many milliseconds apart form one span: a file begins where the one
+/// before ends, unless the clock was corrected meanwhile.
 pub const COVERAGE_JOIN_MS: i64 = 2000;
-/// Bytes of a day in one answer, of which marks have what spans and gaps leave.
+/// Bytes of a day in one answer; marks get what spans and gaps leave.
 pub const TIMELINE_DAY_BYTES: usize = 2 * KIB;
-/// Spans of a day in one answer: with the gaps between them, and what is kept, three quarters of it …
+/// Spans of a day in one answer: with the gaps between them and the kept spans, they take three
+/// quarters of it …
 pub const COVERAGE_SPANS_PER_DAY: usize = 12;
-/// … and of more than a week: 16 KB.
+/// … and spans of more than a week: 16 KB.
 pub const COVERAGE_SPANS_MAX: usize = 8 * COVERAGE_SPANS_PER_DAY;
-/// Marks and times of watching of a day in one answer, where nothing else leaves them room.
+/// Marks, and watched spans, that an answer holds even if everything else leaves no room.
 pub const TIMELINE_MARKS_MIN: usize = 6;
-/// Days of which spans are told at a time.
+/// Days whose spans fit into one answer.
 pub const COVERAGE_DAYS_MAX: i64 = 32;
-/// Days of which sums are told at a time: more than a year.
+/// Days whose totals fit into one answer: more than a year.
 pub const DAYS_MAX: i64 = 400;
 
 // --- recorder -------------------------------------------------------------------------------
@@ -406,12 +423,14 @@ pub const SHORT_SEGMENTS_AT_ONCE_MAX: u32 = 15;
 pub const SHORT_SEGMENT_INTERVAL: Duration = Duration::from_secs(4);
 /// 2 s, the smallest `segment_seconds`.
 pub const SHORT_SEGMENT_TICKS: Ticks = Ticks::from_seconds(2);
-/// Full segments smaller than [`SMALL_SEGMENT_BYTES`] that a camera may cause in a row, however fast
-/// its times run; beyond that they go on …
+/// Full segments smaller than [`SMALL_SEGMENT_BYTES`] that a camera may cause in a row, however
+/// fast its timestamps run; beyond that, a segment goes on …
 pub const SMALL_SEGMENTS_AT_ONCE_MAX: u32 = 30;
-/// … but for one per interval: as many as the smallest `segment_seconds` makes in real time.
+/// … except for one more per interval: as many as the smallest `segment_seconds` makes in real
+/// time.
 pub const SMALL_SEGMENT_INTERVAL: Duration = Duration::from_secs(2);
-/// At this size [`FAT_RECORDINGS_MAX`] recordings fill a card of 512 GB: its bytes end before.
+/// At this size [`FAT_RECORDINGS_MAX`] recordings fill a card of 512 GB, so its space runs out
+/// before its names do.
 pub const SMALL_SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 
 // --- config ---------------------------------------------------------------------------------
@@ -436,7 +455,7 @@ pub const BUFFER_KB_DEFAULT: u64 = 2048;
 
 /// From looking up the name to being connected; a reachable camera answers in milliseconds.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Addresses tried for a name, each for its share of that time.
+/// Addresses tried for a name; each gets its share of that time.
 pub const CONNECT_ADDRESSES_MAX: usize = 4;
 /// From the start of one attempt to reach a camera to the start of the next.
 pub const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -460,28 +479,29 @@ pub const TCP_CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 /// A stream of frames without a key frame counts as undecodable after this; cameras that save
 /// bandwidth send a key frame every 20 s.
 pub const KEY_FRAME_TIMEOUT: Duration = Duration::from_secs(60);
-/// Data arrives, but nothing recordable: the trouble is reported after this, so within 5 s.
+/// When data arrives but nothing recordable, the trouble is reported after this, and so within 5 s.
 pub const TROUBLE_DELAY: Duration = Duration::from_secs(4);
-/// The report that frames are too large stands for this long after the last one; busy scenes come
-/// and go.
+/// The report that frames are too large stands for this long after the last such frame; busy scenes
+/// come and go.
 pub const TOO_LARGE_TOLD: Duration = Duration::from_secs(60);
 /// How often a repeated camera failure is logged again …
 pub const FAILURE_TOLD_INTERVAL: Duration = Duration::from_secs(3600);
 /// … and how many different failures are remembered; the one logged longest ago is forgotten.
 pub const FAILURES_TOLD_MAX: usize = 8;
-/// Requested receive buffer of a camera's socket (the kernel doubles it for its own use): a batch
-/// of reading and a key frame's burst.
+/// Requested receive buffer of a camera's socket (the kernel doubles it for its own use): what one
+/// read takes, and a key frame's burst.
 pub const CAMERA_RECEIVE_BYTES: usize = 256 * KIB;
 /// Requested receive buffer for RTP over UDP: what 100 Mbit/s brings between two reads. The kernel
 /// charges each packet with the network driver's whole buffer.
 pub const DATAGRAM_RECEIVE_BYTES: usize = 256 * KIB;
 /// The same for RTCP: one report every few seconds.
 pub const REPORT_RECEIVE_BYTES: usize = 8 * KIB;
-/// A datagram; IP allows no more. A camera's are far smaller: once so many …
+/// A datagram; IP allows no more. A camera's are far smaller: once this many …
 pub const DATAGRAM_BYTES_MAX: usize = 64 * KIB;
-/// … were of what an Ethernet frame holds …
+/// … have fitted into an Ethernet frame …
 pub const DATAGRAMS_THAT_TELL: u32 = 256;
-/// … several are taken at once, each of at most this; a longer one is lost, and is the last that is.
+/// … several are read at once into slots of this size. A longer one is then lost, but only the
+/// first: after it the slots are as large as a datagram.
 pub const DATAGRAM_SLOT_BYTES: usize = 2 * KIB;
 pub const DATAGRAM_SLOTS: usize = 16;
 /// Datagrams read in one go before other tasks run: more than the buffer holds.
@@ -499,8 +519,9 @@ pub const PORT_TRIES_MAX: usize = 32;
 pub const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 /// After PLAY, the other lower transport is tried if no packet arrives for this long.
 pub const SILENCE_TIMEOUT: Duration = Duration::from_secs(3);
-/// A description without a length, or shorter than it says, counts as whole when nothing follows for
-/// this long: less than any reply is given, more than a lost segment takes to be sent again.
+/// A description without a length, or shorter than its length, counts as whole when nothing follows
+/// for this long: less than the timeout of any reply, more than a lost segment takes to be sent
+/// again.
 pub const DESCRIPTION_PAUSE: Duration = Duration::from_secs(3);
 /// Timeouts of a reply, and of the first packet after PLAY. Each attempt that ran into them moves
 /// one step on, because cameras that wake up or are far away take 7 to 25 s.
@@ -512,9 +533,10 @@ pub const PATIENCE: [(Duration, Duration); 4] = [
 ];
 /// Consecutive redirects that are followed.
 pub const REDIRECTS_MAX: usize = 4;
-/// Bytes that may accumulate in the socket before it is read, while there are no viewers …
+/// Bytes that may accumulate in a socket before it is read, while there are no viewers …
 pub const GULP_BYTES: usize = 128 * KIB;
-/// … and those of all cameras together: the kernel counts them nearly twice, and has 2.2 MB on the board …
+/// … and in the sockets of all cameras together: the kernel counts each byte nearly twice, and
+/// allows 2.2 MB on the board …
 pub const GULPS_BYTES: usize = 384 * KIB;
 /// … and the longest and the shortest time between two reads.
 pub const GULP_INTERVAL_MAX: Duration = Duration::from_millis(250);
@@ -534,8 +556,8 @@ pub const PROBE_RING_BYTES: usize = 4096 * KIB;
 
 /// How long cameras are looked for: answers come within 3 s of the last probe, most within 1 s …
 pub const FIND_TIMEOUT: Duration = Duration::from_millis(4500);
-/// … and how long it takes to learn whether a named host is an ONVIF camera: at five usual ports up to
-/// 0.3 s each where nothing answers, then by a probe, repeated after 0.5 and 1 s. With its RTSP
+/// … and how long it may take to learn whether a named host is an ONVIF camera: five usual ports,
+/// up to 0.3 s each if nothing answers, then a probe, repeated after 0.5 and 1 s. With its RTSP
 /// ports, a silent host takes 5 s.
 pub const FIND_GUESS_TIMEOUT: Duration = Duration::from_secs(3);
 /// Cameras in one answer; further ones are not shown.
@@ -550,8 +572,9 @@ pub const FIND_DATAGRAM_BYTES_MAX: usize = 16 * KIB;
 pub const FIND_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// … and all of them within this; slow cameras take a second for each.
 pub const FIND_LOOKUP_TIMEOUT: Duration = Duration::from_secs(12);
-/// One document; the profiles of a camera have 5 to 40 KB, with analytics up to 100. More, as of
-/// recorders with many channels, is not read: what is whole counts, and the camera is told to have more.
+/// One document; the profiles of a camera have 5 to 40 KB, with analytics up to 100. The rest of a
+/// longer one, as recorders with many channels send, is not read: the whole profiles in it count,
+/// and the answer says that there are more.
 pub const FIND_DOCUMENT_BYTES_MAX: usize = 128 * KIB;
 /// Profiles of one camera that are looked at; cameras have 2 to 5.
 pub const FIND_PROFILES_MAX: usize = 16;
@@ -566,7 +589,7 @@ pub const SNAPSHOT_BYTES_MAX: usize = 512 * KIB;
 pub const SNAPSHOT_READ_BYTES: usize = 8 * KIB;
 /// From a request for a picture to the end of its reply; cameras that wake an encoder take 3 s.
 pub const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Trying every source of pictures; after that the viewer is told that there is none.
+/// Time to try every source of pictures; after it the viewer is told that there is none.
 pub const SNAPSHOT_SEARCH_TIMEOUT: Duration = Duration::from_secs(22);
 /// Redirects followed for one request.
 pub const SNAPSHOT_REDIRECTS_MAX: usize = 2;
@@ -630,7 +653,8 @@ pub const FFMPEG_RING_BYTES: usize = 4 * KIB;
 // --- recorder, daemon -----------------------------------------------------------------------
 
 /// Fragments on their way to the card, over all cameras; when all are in use, the recorder waits
-/// and the ring fills. A second one would be filled while the first is written, in a thousandth of that time.
+/// and the ring fills. A second buffer would save nothing: filling one takes a thousandth of the
+/// time that writing it takes.
 pub const FRAGMENT_BUFFERS: usize = 1;
 /// Capacity that a returned fragment buffer keeps: a full fragment and its header.
 pub const FRAGMENT_BUFFER_BYTES: usize = FRAGMENT_BYTES_MAX + 16 * KIB;
@@ -657,50 +681,56 @@ pub const CARD_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 pub const SPAN_ANSWER_TIMEOUT: Duration = Duration::from_secs(25);
 /// How long unfinished replies may delay the end of the process.
 pub const LAST_ANSWERS_TIMEOUT: Duration = Duration::from_secs(1);
-/// What is said again within this is the same mark: ten thousand words a minute are one.
+/// A report repeated within this time continues the same mark: ten thousand reports a minute make
+/// one.
 pub const MARK_JOIN: Duration = Duration::from_secs(10);
-/// Marks of a camera in a row: all doors of a house, and what a detector makes of a party …
+/// Marks of a camera in a burst: every door of a house, or a detector that watches a party …
 pub const MARKS_IN_A_ROW_MAX: u64 = 60;
-/// … and the interval of further ones: 8,640 a day, 1.5 MB. More are refused, and counted.
+/// … and the interval of further ones: 8,640 a day, 1.5 MB. More are refused and counted.
 pub const MARK_INTERVAL: Duration = Duration::from_secs(10);
-/// Marks that may still change, some 200 bytes each; of more, the one that ends first ends at once.
+/// Marks that go on at a time, about 200 bytes each; beyond that, the one due to end first ends at
+/// once.
 pub const MARKS_GOING_ON_MAX: usize = 32;
-/// What a script begins and does not end ends after this.
+/// A mark that a script begins and does not end ends after this.
 pub const MARK_ON_TIMEOUT: Duration = Duration::from_secs(3600);
-/// State changes, marks, and lost or deleted recordings, remembered for display. Programs and servers
-/// that are told of them and are slower than this miss the oldest; that is said.
+/// State changes, marks, and lost or deleted recordings, remembered for display. A program or
+/// server that lags further behind misses the oldest, and is told so.
 pub const HISTORY_ENTRIES_MAX: usize = 50;
 
 // --- mqtt -----------------------------------------------------------------------------------
 
-/// Interval of signs of life that the server is asked for. It tells others that we are gone after three
-/// times as much.
+/// Interval at which the server is pinged. The server is asked to report us gone after three times
+/// as long.
 pub const MQTT_KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// How long an answer may take, and a write.
+/// Timeout of an answer, and of a write.
 pub const MQTT_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// A packet from the server: commands and answers have less than 150 bytes. Longer messages are skipped.
+/// A packet from the server; commands and answers stay under 150 bytes. Longer messages are
+/// skipped.
 pub const MQTT_PACKET_BYTES_MAX: usize = 512;
 
 // --- tell -----------------------------------------------------------------------------------
 
-/// What `on_mark` and `on_segment` may take: a minute of video over a slow line. The next one waits.
+/// How long `on_mark` and `on_segment` may run: enough to send a minute of video over a slow line.
+/// The next call waits.
 pub const HOOK_TIMEOUT: Duration = Duration::from_secs(60);
-/// What they may write to their standard output, which nobody reads; more ends them.
+/// Bytes they may write to their standard output, which nobody reads; more ends them.
 pub const HOOK_OUTPUT_BYTES_MAX: usize = 16 * KIB;
 /// Pause before the MQTT server is tried again, doubled each time up to the longest …
 pub const MQTT_PAUSE_MIN: Duration = Duration::from_secs(1);
 pub const MQTT_PAUSE_MAX: Duration = Duration::from_secs(60);
-/// … until a connection lasts this long. One that ends sooner may be another client's of the same name.
+/// … until a connection lasts this long. If one ends sooner, another client may have the same name:
+/// the server then closes the older connection.
 pub const MQTT_STEADY: Duration = Duration::from_secs(20);
-/// Interval of changes told over MQTT; only the newest state of each thing is told.
+/// Interval of changes published over MQTT; only the newest state of each topic is published.
 pub const MQTT_STATE_INTERVAL: Duration = Duration::from_millis(250);
-/// Interval of a camera's pictures over MQTT, and of looks at how many days fit.
+/// Interval at which a camera's picture, and the days that fit on the card, are published over
+/// MQTT.
 pub const MQTT_PICTURE_INTERVAL: Duration = Duration::from_secs(60);
-/// A picture over MQTT; larger ones are left out, as brokers keep them in memory.
+/// A picture sent over MQTT; brokers keep it in memory. A larger one is not sent.
 pub const MQTT_PICTURE_BYTES_MAX: usize = 128 * KIB;
-/// Timeout of one request to the webhook, with connecting.
+/// Timeout of one request to the webhook, including the connection.
 pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(5);
-/// Pauses before the further tries; then that news is dropped.
+/// Pauses before further attempts; after the last, that report is dropped.
 pub const WEBHOOK_RETRIES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 
 // --- web ------------------------------------------------------------------------------------
@@ -722,8 +752,8 @@ pub const WEB_WRITE_BUFFER_BYTES: usize = 2 * KIB;
 /// Requested send buffer of a client's socket (the kernel doubles it): the whole board has 2.2 MB
 /// for TCP.
 pub const WEB_SEND_BUFFER_BYTES: usize = 32 * KIB;
-/// Bytes of a recording read and sent at a time. Each piece costs eleven system calls, since no file stays
-/// open between two; with 64 KB the heap grew by 2.7 MB while a long clip was sent.
+/// Bytes of a recording read and sent at a time. Each piece costs eleven system calls, since no
+/// file stays open between two, but with 64 KB the heap grew by 2.7 MB while a long clip was sent.
 pub const WEB_PIECE_BYTES: usize = 32 * KIB;
 /// Timeout for the first request on a connection …
 pub const WEB_FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -739,14 +769,15 @@ pub const WEB_WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 pub const WEB_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Pause after a failure to listen or accept.
 pub const WEB_RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// Frames in one live fragment, when a viewer starts or lags behind.
+/// Bytes of frames in one live fragment, when a viewer starts or lags behind.
 pub const LIVE_FRAGMENT_BYTES_MAX: usize = 64 * KIB;
-/// Larger pictures that clients have not taken yet, in all: three of 4 Mbit/s, where the budget of a board
-/// with 32 MB allows no more …
+/// Larger pictures that clients have not read yet, over all clients: three of a 4 Mbit/s stream,
+/// since a board with 32 MB can spare no more …
 pub const LIVE_UNREAD_BYTES_MIN: usize = 384 * KIB;
-/// … and one part in this many of the free memory elsewhere.
+/// … or one part in this many of the free memory, if that is more.
 pub const LIVE_UNREAD_MEMORY_PART: u64 = 32;
-/// A client that has not taken such a picture for so long makes way for others.
+/// A client that has not read such a picture for this long is disconnected if others need its
+/// share.
 pub const LIVE_UNREAD_TIMEOUT: Duration = Duration::from_secs(2);
 /// Capacity that a viewer's buffer keeps after a larger picture.
 pub const LIVE_BUFFER_BYTES_KEPT: usize = 32 * KIB;
@@ -762,7 +793,7 @@ pub const LIST_ENTRIES_MAX: usize = 500;
 pub const RATE_SPAN: Ticks = Ticks::from_seconds(5);
 
 /// How long the page's probe of a camera lasts from the first key frame on, and how long it waits
-/// for that frame: with connecting, at most 15 s.
+/// for that frame. With connecting, both take at most 15 s.
 pub const WEB_PROBE_SPAN: Duration = Duration::from_secs(2);
 pub const WEB_PROBE_PATIENCE: Duration = Duration::from_secs(8);
 /// The ring of such a probe, which the board can spare for that time.
@@ -774,23 +805,24 @@ pub const WEB_PROBE_TIMEOUT: Duration = Duration::from_secs(15);
 
 // --- relay ----------------------------------------------------------------------------------
 
-/// Connections of RTSP clients, more than can play at a time ([`WEB_MEDIA_MAX`]); a further one takes
-/// the place of a client that neither plays nor has the password.
+/// Connections of RTSP clients: more than can play at a time ([`WEB_MEDIA_MAX`]). A further one
+/// replaces a client that neither plays nor gave the password.
 pub const RELAY_CONNECTIONS_MAX: usize = 8;
-/// … and so many may be ending beside them; further ones wait in the kernel's queue.
+/// … plus connections that are about to end; further ones wait in the kernel's queue.
 pub const RELAY_SPARE_CONNECTIONS: usize = 2;
-/// Payload of a packet: with IP, UDP and RTP headers it fits into any Ethernet frame, and a tunnel's.
+/// Payload of a packet: with IP, UDP and RTP headers it fits into an Ethernet frame, even inside a
+/// tunnel.
 pub const RELAY_PAYLOAD_BYTES_MAX: usize = 1380;
-/// A client that asked for nothing yet, or pauses, is let go after this.
+/// A client that does not play and requests nothing is disconnected after this.
 pub const RELAY_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// A client of datagrams that showed no sign of life for so long has gone: it was told to show one
-/// within 60 s.
+/// A client that plays over UDP counts as gone after this long without a sign of life; it was told
+/// to show one within 60 s.
 pub const RELAY_LIFE_TIMEOUT: Duration = Duration::from_secs(90);
-/// Between two sender reports (RFC 3550 §6.2).
+/// Interval of sender reports (RFC 3550 §6.2).
 pub const RELAY_REPORT_INTERVAL: Duration = Duration::from_secs(5);
-/// Sound that is expected and does not come within this is not described.
+/// How long a description waits for expected sound; after it, the stream is described without.
 pub const RELAY_SOUND_TIMEOUT: Duration = Duration::from_secs(2);
-/// A stream that is asked for shall have its first key frame within this.
+/// How long a request waits for the first key frame of its stream.
 pub const RELAY_STREAM_TIMEOUT: Duration = Duration::from_secs(10);
 
 // --- web: access ----------------------------------------------------------------------------
@@ -812,7 +844,7 @@ pub const HTTP_COOKIES_BYTES_MAX: usize = 16 * KIB;
 pub const SESSIONS_MAX: usize = 32;
 /// A session that is idle for this long ends.
 pub const SESSION_IDLE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Passwords being checked or waiting for it, each for up to 100 ms; more are refused.
+/// Passwords being checked or queued for it; a check takes up to 100 ms. More are refused.
 pub const PASSWORD_CHECKS_MAX: usize = 4;
 /// The longest delay imposed on an address after wrong passwords (1, 2, 4, 5 s).
 pub const WRONG_PASSWORD_DELAY_MAX: Duration = Duration::from_secs(5);
@@ -827,19 +859,21 @@ pub const PASSWORD_TRIES_MAX: u32 = 15;
 /// … and the interval of further ones: at 5 a second, a list of a million passwords takes more than
 /// two days.
 pub const PASSWORD_TRY_INTERVAL: Duration = Duration::from_millis(200);
-/// Wrong passwords in a row from which on attempts from an address are held rather than refused: people
-/// who mistype are told to wait, a guesser shares its turns with everybody behind the same address …
+/// From this many wrong passwords in a row, attempts from an address are held rather than refused.
+/// People who mistype are told to wait; a guesser must not take every turn of the others behind the
+/// same address …
 pub const HELD_FROM_WRONG_PASSWORDS: u32 = 3;
-/// … each for this long, then it is judged …
+/// … each attempt for this long before it is checked …
 pub const HELD_PASSWORD_DELAY: Duration = WRONG_PASSWORD_DELAY_MAX;
-/// … or, where many are held, for this long times their number: three a second are judged …
+/// … or, if many are held, for this long times their number, so that three a second are checked …
 pub const HELD_PASSWORD_INTERVAL: Duration = Duration::from_millis(300);
-/// … and so many are held at a time, each on its own connection; further ones are refused. The last one is
-/// judged after 7.2 s, of the 10 in which the owner must get in.
+/// … and this many are held at a time, each on its own connection; further ones are refused. The
+/// last one is checked after 7.2 s; the owner must get in within 10.
 pub const HELD_PASSWORDS_MAX: usize = 24;
-/// Interval of looks at the client of a held attempt: one that hung up gives its turn up.
+/// How often the client of a held attempt is checked: one that hung up loses its turn.
 pub const HELD_PASSWORD_LOOK_INTERVAL: Duration = Duration::from_millis(250);
-/// Wrong passwords in a row after which a browser that was logged in before counts as any other client.
+/// Wrong passwords in a row after which a browser that was logged in before is treated like any
+/// other client.
 pub const KNOWN_BROWSER_TRIES_MAX: u32 = 10;
 /// Addresses that sent the right password: guessing from elsewhere does not delay them.
 pub const RIGHT_PASSWORD_ADDRESSES_MAX: usize = 8;
@@ -857,9 +891,9 @@ pub const RESTART_DELAY: Duration = Duration::from_secs(2);
 pub const CLIENT_ANSWER_BYTES_MAX: usize = 1024 * KIB;
 /// Timeout of that reply: longer than a daemon takes to shut down while the card stalls.
 pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
-/// Recordings requested at a time: 60 KB of JSON, ten times that while it is parsed.
+/// Recordings requested at a time: 60 KB of JSON, and ten times that while it is parsed.
 pub const CLIENT_LIST_PAGE: usize = 200;
-/// Bytes of a clip made at a time when no daemon runs.
+/// Bytes of a clip made at a time, when no daemon runs.
 pub const CLIENT_PIECE_BYTES: usize = 256 * KIB;
 /// Timeout of a clip's first byte: the daemon reads the fragments of up to a day, from a card that
 /// is busy otherwise.
@@ -884,46 +918,52 @@ pub const CLIP_FRAGMENT_SAMPLES_MAX: usize = 16_384;
 
 /// The longest span of a playlist: a day on which the clocks go back.
 pub const HLS_SPAN_MAX: Duration = Duration::from_secs(25 * 3600);
-/// Of longer spans a recording is one piece: for shorter ones the index of each is read, 20 ms on a board.
+/// A longer playlist has one piece a recording. For shorter ones the index of each recording is
+/// read, which takes 20 ms on a board.
 pub const HLS_FINE_SPAN_MAX: Duration = Duration::from_secs(2 * 3600);
-/// Recordings of a playlist, each some 80 bytes while it is sent: 25 h of segments of a minute.
+/// Recordings of a playlist, about 80 bytes each while it is sent: 25 h of one-minute segments.
 pub const HLS_RECORDINGS_MAX: usize = 1500;
-/// A piece of a recording ends at the first key frame after this; what is left of less than a half of
-/// it belongs to the one before. Phones begin to play when they have the first.
+/// A piece of a recording ends at the first key frame after this; a rest shorter than half of it is
+/// added to the last piece. Phones begin to play once they have the first piece.
 pub const HLS_PIECE: Duration = Duration::from_millis(5500);
-/// How much longer than asked for a recording becomes that waits for a key frame.
+/// How much longer than `segment_seconds` a recording may become while it waits for a key frame.
 pub const HLS_KEY_FRAME_WAIT: Duration = Duration::from_secs(10);
-/// How long sound may pause in a recording and still be sent as if it lasted: each fragment meanwhile is
-/// looked at, and ours are a second long.
+/// The longest pause of sound in a recording that is bridged: each fragment of it, a second of
+/// ours, has to be looked at.
 pub const HLS_SOUND_HOLE_MAX: Duration = Duration::from_secs(300);
-/// Between two recordings: more than clocks differ by, less than a camera takes to connect again.
+/// The shortest time between two recordings that counts as a gap: more than clocks differ, less
+/// than a camera takes to reconnect.
 pub const HLS_GAP_MIN: Duration = Duration::from_millis(500);
 
 // --- copies to a store ----------------------------------------------------------------------
 
-/// Of a recording, read and sent at once. A small part of what a card reads in the time a fragment waits.
+/// Bytes of a recording read and sent at a time: a small part of what a card reads while a fragment
+/// waits.
 pub const ARCHIVE_PIECE_BYTES: usize = 32 * KIB;
-/// A store that takes less than a piece in this time, or answers later, does not work: 50 KB/s
-/// take 0.7 s for one; disks of a NAS wake up within 15 s.
+/// A store that does not accept a piece, or does not answer, within this time has failed: a piece
+/// takes 0.7 s at 50 KB/s, and a NAS's disks wake up within 15 s.
 pub const ARCHIVE_TIMEOUT: Duration = Duration::from_secs(60);
-/// The head of an answer and the beginning of what it says.
+/// Bytes read of an answer: its head and the beginning of its body.
 pub const ARCHIVE_ANSWER_BYTES_MAX: usize = HEAD_BYTES_MAX;
-/// Between two looks for something new: a recording takes a minute.
+/// How often to look for new recordings; one takes a minute.
 pub const ARCHIVE_INTERVAL: Duration = Duration::from_secs(5);
-/// After a failure; doubled with each further one.
+/// Pause after a failure; it doubles with each further one, up to the maximum.
 pub const ARCHIVE_PAUSE_MIN: Duration = Duration::from_secs(2);
 pub const ARCHIVE_PAUSE_MAX: Duration = Duration::from_secs(300);
-/// After a failure, if the store asks for more (`Retry-After`): rates are counted by the hour at most.
+/// The longest pause that a store may request (`Retry-After`): rate limits count by the hour at
+/// most.
 pub const ARCHIVE_RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
-/// While the card writes, reading waits, and looks again after this.
+/// How often reading, which waits while the card writes, checks whether it may go on.
 pub const ARCHIVE_CARD_WAIT: Duration = Duration::from_millis(50);
-/// A mark may come so long after a recording ended: `marks.after_seconds` at most, and a minute.
+/// How long after a recording's end a mark may still arrive: the largest `marks.after_seconds`, and
+/// a minute.
 pub const ARCHIVE_MARK_WAIT: Duration = Duration::from_secs(660);
 
 // --- the sum --------------------------------------------------------------------------------
 
 /// Anonymous memory while one camera is recorded with the default buffer, 1,000 recordings are on
-/// the card, and two viewers have the page open. What has no bound of its own above is as measured.
+/// the card, and two viewers have the page open. Parts without a bound of their own above are as
+/// measured.
 const RESIDENT_BYTES: usize = (BUFFER_KB_DEFAULT as usize) * KIB
     + RING_FRAMES_MAX * 64 // the ring's record of each frame
     + RING_PARAMETER_SETS_BYTES_MAX
