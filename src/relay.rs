@@ -1,17 +1,17 @@
-//! Streams for other programs, by RTSP: VLC, FFmpeg, Frigate and others ask this board, and not the
-//! camera, which bears one or two sessions.
+//! RTSP server for other programs: VLC, FFmpeg, Frigate and others connect to this board and not to
+//! the camera, which supports one or two sessions only.
 //!
 //! ```text
-//! relay.rs         listens; one task a client
-//! ├─ seats         who has a place, and who loses it
-//! ├─ client        one connection: requests, packets, its end
+//! relay.rs         listens; one task per client
+//! ├─ seats         which clients have a place, and which one loses it
+//! ├─ client        one connection: requests, packets, the end
 //! ├─ session       RTSP requests → replies
 //! ├─ description   what a stream holds → SDP
 //! ├─ playback      frames of the ring → packets, on the client's time line
 //! └─ packetizer    frame → RTP packets
 //! ```
-//! A client costs its packets alone: frames are read from the ring. Access follows the rules of
-//! `GET /live`. Spec: RFC 2326. Off unless `rtsp.listen` is set.
+//! A client costs only its packets: frames are read from the ring. Access follows the rules of `GET
+//! /live`. Spec: RFC 2326. Off unless `rtsp.listen` is set.
 
 mod client;
 mod description;
@@ -51,7 +51,7 @@ async fn serve(web: Rc<Web>) {
 }
 
 fn take(web: &Rc<Web>, seats: &Rc<Seats>, socket: Async<TcpStream>, peer: IpAddr) {
-    // All seats are taken by clients that keep them: this one is let go.
+    // Every seat is taken by a client that keeps it, so this one is disconnected.
     let Some(seat) = seats.take(socket, peer) else { return };
     let (web, seats) = (Rc::clone(web), Rc::clone(seats));
     let executor = Rc::clone(&web.daemon.executor);

@@ -1,4 +1,4 @@
-//! One connection: requests read, replies and packets written, until either side ends it.
+//! One connection: reads requests, writes replies and packets, until either side ends it.
 
 use super::{
     description::Description,
@@ -25,31 +25,31 @@ use std::{
     time::Instant,
 };
 
-/// One client with what it has asked for so far.
+/// One client, and what it has requested so far.
 pub(super) struct Client {
     web: Rc<Web>,
     seat: Rc<Seat>,
     local: IpAddr,
     session: Session,
-    /// Bytes that are not yet a whole request.
+    /// Bytes received that do not form a whole request yet.
     input: Vec<u8>,
-    /// What admitted its last request.
+    /// The pass that admitted its last request.
     pass: Option<Pass>,
     stream: Option<Stream>,
     /// RTP and RTCP ports of ours, by track.
     ports: [Option<(UdpSocket, UdpSocket)>; 2],
-    /// When it showed a sign of life.
+    /// When it last showed a sign of life.
     heard: Instant,
 }
 
-/// The stream that a connection is about.
+/// The stream that a client described or plays.
 struct Stream {
-    /// Its camera and which of its streams.
+    /// The camera's name, and whether it is the smaller stream.
     name: (String, bool),
     watching: Watching,
     description: Description,
     playback: Playback,
-    /// While it plays.
+    /// `Some` while it plays.
     place: Option<MediaPlace>,
 }
 
@@ -70,7 +70,7 @@ impl Client {
     pub fn new(web: Rc<Web>, seat: Rc<Seat>) -> io::Result<Client> {
         bound(seat.socket.get_ref());
         let local = seat.socket.get_ref().local_addr()?.ip();
-        // Without randomness numbers repeat, which harms nobody.
+        // Without randomness, session numbers repeat, which does no harm.
         let [a, b, c, d, e, f, g, h, ..] = secret::random().unwrap_or_default();
         Ok(Client {
             web,
@@ -114,13 +114,13 @@ impl Client {
         Ok(())
     }
 
-    /// Whether the session that admitted it, the daemon, or the client's interest has ended.
+    /// Whether the client's right to watch, the client itself or the daemon has ended.
     fn is_over(&self) -> bool {
         let is_silent = |limit| runtime::now().saturating_duration_since(self.heard) >= limit;
         let is_lost = match (self.session.is_playing, self.plays_by_datagrams()) {
             (false, _) => is_silent(limits::RELAY_IDLE_TIMEOUT),
             (true, true) => is_silent(limits::RELAY_LIFE_TIMEOUT),
-            // Its connection says so.
+            // Its connection ends when the client does.
             (true, false) => false,
         };
         let is_off = self.stream.as_ref().is_some_and(|it| it.watching.state() == State::Off);
@@ -139,7 +139,7 @@ impl Client {
             match self.seat.socket.read_now(&mut buffer) {
                 Ok(0) => return Err(End::Done),
                 Ok(count) => {
-                    // Before it plays, only requests that are admitted keep a client its place.
+                    // Before it plays, only admitted requests count as signs of life.
                     if self.session.is_playing {
                         self.heard = runtime::now();
                     }
@@ -156,14 +156,13 @@ impl Client {
         Ok(())
     }
 
-    /// The length of the request at the front of what was read. Reports of the client are taken as
-    /// signs of life and left out.
+    /// The length of the request at the front of the input. The client's RTCP reports are skipped.
     fn next_request(&mut self) -> Result<Option<usize>, End> {
         loop {
             match self.input.as_slice() {
                 [b'$', _, a, b, ..] => {
                     let length = 4 + usize::from(u16::from_be_bytes([*a, *b]));
-                    // Reports are short; a stranger is given no room for more.
+                    // Reports are short, and a stranger must not claim memory for more.
                     if length > REQUEST_BYTES_MAX {
                         return Err(End::Done);
                     }
@@ -172,7 +171,7 @@ impl Client {
                     }
                     self.input.drain(..length);
                 }
-                // Between requests some send empty lines.
+                // Some clients send empty lines between requests.
                 [b'\r' | b'\n', ..] => {
                     let is_blank = |byte: &&u8| matches!(**byte, b'\r' | b'\n');
                     let blank = self.input.iter().take_while(is_blank).count();
@@ -192,7 +191,7 @@ impl Client {
     }
 
     async fn handle(&mut self, message: &Message<'_>) -> Result<(), End> {
-        // Clients are asked nothing, so a reply has no meaning.
+        // We send clients no requests, so a reply from one has no meaning.
         let Start::Request { method, uri } = message.start else { return Ok(()) };
         let text = match self.answer(message, method, uri).await {
             Ok(text) => text,
@@ -242,7 +241,7 @@ impl Client {
         }
     }
 
-    /// Finds the stream of an address, and waits until it is known what it holds.
+    /// Finds the stream of an address, and waits until its contents are known.
     async fn find(&mut self, uri: &str) -> Result<(), Status> {
         let place = Place::of(uri).ok_or_else(not_found)?;
         let name = (place.camera.to_owned(), place.is_small);
@@ -280,7 +279,7 @@ impl Client {
         let description = self.stream.as_ref().map(|it| it.description.clone());
         let description = description.ok_or_else(not_found)?;
         let track = Place::of(uri).and_then(|place| place.track);
-        // One that names no track wants the only one that there is.
+        // A request without a track means the only track, if there is just one.
         let track = track.or_else(|| (description.tracks() == 1).then_some(0));
         let track = track.filter(|track| *track < description.tracks()).ok_or_else(not_found)?;
         let delivery = self.session.delivery(message, track)?;
@@ -303,10 +302,10 @@ impl Client {
         Ok(self.session.set_up(message, track, &description, delivery, numbers))
     }
 
-    /// Ports of ours that send to these of the client, and their numbers.
+    /// Opens ports of ours that send to these ports of the client; also returns their numbers.
     fn bind(&self, rtp: u16, rtcp: u16) -> io::Result<((UdpSocket, UdpSocket), (u16, u16))> {
         let (ours, ours_next) = port_pair(self.local)?;
-        // Only to the client itself: otherwise it could flood others.
+        // Only to the client's own address: otherwise it could flood others.
         ours.connect((self.seat.peer, rtp))?;
         ours_next.connect((self.seat.peer, rtcp))?;
         ours.set_nonblocking(true)?;
@@ -326,7 +325,7 @@ impl Client {
         Ok(text)
     }
 
-    /// Appends packets of the frames that are ready.
+    /// Appends the packets of the frames that are ready.
     fn write_packets(&mut self, out: &mut Vec<u8>) -> Result<(), End> {
         let Some(stream) = self.stream.as_mut().filter(|_| self.session.is_playing) else {
             return Ok(());
@@ -336,7 +335,8 @@ impl Client {
         let tracks = &mut self.session.tracks;
         stream.playback.write(&intake, is_live, tracks, out).map_err(|Changed| End::Done)?;
         if !out.is_empty() {
-            // In front: the first packets find it known how sound and video lie to each other.
+            // Reports come first, so that the client can align sound and video from the first
+            // packets.
             let moment = (runtime::now(), self.web.daemon.clock.now());
             let report = stream.playback.report(&intake, tracks, moment);
             out.splice(..0, report);
@@ -344,7 +344,7 @@ impl Client {
         Ok(())
     }
 
-    /// Sends packets on the ways of their tracks.
+    /// Sends each packet the way its track is delivered.
     async fn send(&mut self, out: &[u8]) -> Result<(), End> {
         if !self.plays_by_datagrams() {
             return self.write_all(out).await;
@@ -360,7 +360,7 @@ impl Client {
             };
             let socket = if channel % 2 == 0 { rtp } else { rtcp };
             match socket.send(packet) {
-                // A packet the kernel has no room for is lost, as on the network.
+                // A packet for which the kernel has no room is lost, as on the network.
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error.into()),
@@ -369,12 +369,12 @@ impl Client {
         if runtime::now().saturating_duration_since(self.heard) >= LOOK_INTERVAL {
             self.hear();
         }
-        // Other tasks, and requests, get their turn.
+        // Lets other tasks, and requests, have their turn.
         smol::future::yield_now().await;
         Ok(())
     }
 
-    /// Reports of a client of datagrams are signs of life.
+    /// Takes the RTCP reports of a client that plays over UDP as signs of life.
     fn hear(&mut self) {
         let mut report = [0; 256];
         for (_, rtcp) in self.ports.iter().flatten() {
@@ -404,7 +404,7 @@ impl Client {
                 _ => std::future::pending().await,
             }
         };
-        // The daemon's end, a right that ended, silence.
+        // Wakes up for the daemon's end, a right that ended, or silence.
         let other = smol::future::or(self.web.daemon.changed.changed(), async {
             runtime::sleep(LOOK_INTERVAL).await;
         });
@@ -416,7 +416,7 @@ impl Client {
     }
 }
 
-/// What a stream holds, once its first key frame is there.
+/// Describes a stream once its first key frame has arrived.
 async fn describe(watching: &Watching, label: &str) -> Description {
     let begun = runtime::now();
     let described = watching.changed.until_some(|| {
@@ -441,9 +441,9 @@ fn not_found() -> Status {
     Status::new(404, "Not Found")
 }
 
-/// A request with its body; a client's are short.
+/// A request with its body; those of clients are short.
 const REQUEST_BYTES_MAX: usize = limits::HEAD_BYTES_MAX;
 const PUBLIC: &str =
     "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER, SET_PARAMETER\r\n";
-/// How often a client that is sent nothing is looked at.
+/// How often a client that gets no packets is checked.
 const LOOK_INTERVAL: std::time::Duration = std::time::Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! The SDP of a stream that is handed on.
+//! The SDP of a relayed stream.
 //!
 //! Spec: RFC 8866; RFC 6184 §8.2.1, RFC 7798 §7.2.1, RFC 3640 §4.1, RFC 3551 §6, RFC 7587 §7.
 
@@ -6,10 +6,10 @@ use crate::codec::{AudioCodec, AudioFormat, Codec, ParameterSets};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::{fmt::Write as _, sync::Arc};
 
-/// What a stream holds.
+/// The contents of a stream.
 #[derive(Clone, Debug)]
 pub struct Description {
-    /// What people call the camera.
+    /// The camera's name for people.
     pub label: String,
     pub video: Arc<ParameterSets>,
     pub audio: Option<Arc<AudioFormat>>,
@@ -17,7 +17,7 @@ pub struct Description {
 
 /// Payload type of the video (RFC 3551 §6: dynamic).
 pub const VIDEO_TYPE: u8 = 96;
-/// What addresses of tracks end in.
+/// The last segments of the tracks' addresses.
 pub const TRACKS: [&str; 2] = ["track1", "track2"];
 
 impl Description {
@@ -25,9 +25,9 @@ impl Description {
         1 + usize::from(self.audio.is_some())
     }
 
-    /// `id`: another one whenever the text changes.
+    /// `id` must change whenever the text does.
     pub fn sdp(&self, id: u64) -> String {
-        // A line of an SDP ends where a line of the label does.
+        // A line break in the label would end the line of the SDP.
         let label: String = self.label.chars().filter(|it| !it.is_control()).collect();
         let mut sdp = format!(
             "v=0\r\no=- {id} 1 IN IP4 0.0.0.0\r\ns={label}\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n\
@@ -46,7 +46,7 @@ impl Description {
             Codec::H264 => "H264",
             Codec::H265 => "H265",
         };
-        // A String takes everything.
+        // Writing to a String cannot fail.
         let _ = write!(
             sdp,
             "m=video 0 RTP/AVP {VIDEO_TYPE}\r\na=rtpmap:{VIDEO_TYPE} {name}/90000\r\n\
@@ -94,7 +94,7 @@ fn push_sets<'a>(sdp: &mut String, name: &str, sets: impl Iterator<Item = &'a [u
 
 /// Payload type of the sound.
 pub fn audio_type(format: &AudioFormat) -> u8 {
-    // Those of RFC 3551 §6 have one rate and one channel.
+    // The static types of RFC 3551 §6 have one rate and one channel.
     match (format.codec(), format.clock_rate(), format.channels()) {
         (AudioCodec::Pcmu, 8000, 1) => 0,
         (AudioCodec::Pcma, 8000, 1) => 8,

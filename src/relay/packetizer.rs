@@ -1,5 +1,5 @@
-//! Frames in, RTP packets out, each behind its interleaved header (RFC 2326 §10.12): over UDP it is
-//! left out.
+//! Frames in, RTP packets out, each after its interleaved header (RFC 2326 §10.12), which is left
+//! out over UDP.
 //!
 //! Spec: RFC 3550 §5.1, §6.4.1; RFC 6184 §5.6, §5.8 (H.264); RFC 7798 §4.4.1, §4.4.3 (H.265); RFC
 //! 3640 §3.3.6 (AAC); RFC 3551 §4.5.14 (G.711); RFC 7587 §4.2 (Opus).
@@ -10,10 +10,10 @@ use crate::{
     units::WallTime,
 };
 
-/// One track's packets, numbered.
+/// Makes and numbers the packets of one track.
 #[derive(Debug)]
 pub struct Packetizer {
-    /// Of the interleaved header; RTCP has the next one.
+    /// The channel of the interleaved header; RTCP uses the next one.
     pub channel: u8,
     payload_type: u8,
     pub ssrc: u32,
@@ -25,14 +25,15 @@ pub struct Packetizer {
 }
 
 impl Packetizer {
-    /// `seed`: for SSRC, first sequence number and first time stamp, which are to be random.
+    /// `seed` determines the SSRC, the first sequence number and the first time stamp, which must
+    /// be random.
     pub fn new(channel: u8, payload_type: u8, seed: u64) -> Packetizer {
         let [a, b, c, d, e, f, g, h] = seed.to_be_bytes();
         Packetizer {
             channel,
             payload_type,
             ssrc: u32::from_be_bytes([a, b, c, d]),
-            // Far from its end: clients that do not expect a wrap soon meet none.
+            // In the lower half: some clients cannot cope with an early wrap.
             sequence: u16::from_be_bytes([e & 0x7f, f]),
             base: u32::from_be_bytes([0, f, g, h]),
             packets: 0,
@@ -46,8 +47,8 @@ impl Packetizer {
         self.base.wrapping_add(time.cast_unsigned() as u32)
     }
 
-    /// Appends an access unit: `sets` and then the NAL units in `frame`, each behind its length.
-    /// The last packet bears the marker.
+    /// Appends an access unit: `sets`, then the NAL units in `frame`, each after its length. The
+    /// last packet has the marker bit.
     pub fn write_access_unit<'a>(
         &mut self,
         codec: Codec,
@@ -101,7 +102,7 @@ impl Packetizer {
         }
     }
 
-    /// Appends a frame of sound. `time` in ticks of its format's clock.
+    /// Appends a frame of sound; `time` is in ticks of its format's clock.
     pub fn write_audio(
         &mut self,
         format: &AudioFormat,
@@ -112,8 +113,8 @@ impl Packetizer {
         let timestamp = self.timestamp(time);
         match format.codec() {
             AudioCodec::Aac => {
-                // One AU header of 16 bits: 13 of size, which is that of the whole frame in each of
-                // its fragments, 3 of index.
+                // One AU header of 16 bits: 13 bits of size, which in each fragment is the whole
+                // frame's, and 3 bits of index.
                 let size = u16::try_from(frame.len() << 3).unwrap_or(u16::MAX).to_be_bytes();
                 let header = [0, 16, size[0], size[1]];
                 let pieces = frame.chunks(limits::RELAY_PAYLOAD_BYTES_MAX - header.len());
@@ -124,7 +125,7 @@ impl Packetizer {
             }
             AudioCodec::Opus => self.write_packet(false, timestamp, &[], frame, out),
             AudioCodec::Pcmu | AudioCodec::Pcma => {
-                // A byte a sample and channel.
+                // One byte per sample and channel.
                 let channels = usize::from(format.channels());
                 let bytes = limits::RELAY_PAYLOAD_BYTES_MAX / channels * channels;
                 for (at, piece) in frame.chunks(bytes).enumerate() {
@@ -144,7 +145,7 @@ impl Packetizer {
         out: &mut Vec<u8>,
     ) {
         let length = RTP_HEADER_BYTES + prefix.len() + payload.len();
-        // Far below 64 KB.
+        // A packet is far below 64 KB.
         let length = u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes();
         out.extend_from_slice(&[b'$', self.channel, length[0], length[1]]);
         out.extend_from_slice(&[0x80, u8::from(marker) << 7 | self.payload_type]);
@@ -159,8 +160,8 @@ impl Packetizer {
         self.octets = self.octets.wrapping_add(octets);
     }
 
-    /// Appends a sender report: at `now` the track's time is `time`, in ticks of its clock. With
-    /// the SDES that a compound packet must have (RFC 3550 §6.1).
+    /// Appends a sender report, which says that at `now` the track's time is `time`, in ticks of
+    /// its clock, and the SDES that a compound packet must contain (RFC 3550 §6.1).
     pub fn write_sender_report(&self, now: WallTime, time: i64, out: &mut Vec<u8>) {
         let seconds = now.0.div_euclid(1000) + SECONDS_1900_TO_1970;
         let fraction = (now.0.rem_euclid(1000) << 32) / 1000;
@@ -178,7 +179,7 @@ impl Packetizer {
     }
 }
 
-/// NAL units behind 32-bit lengths.
+/// NAL units, each after its 32-bit length.
 struct Nals<'a>(&'a [u8]);
 
 impl<'a> Iterator for Nals<'a> {
@@ -221,8 +222,8 @@ mod tests {
         blocks
     }
 
-    /// The NAL units of an access unit's packets, as RFC 6184 §5.8 and RFC 7798 §4.4.3 put them
-    /// together.
+    /// Reassembles the NAL units of an access unit from its packets (RFC 6184 §5.8, RFC 7798
+    /// §4.4.3).
     fn nals(codec: Codec, packets: &[Packet<'_>]) -> Vec<Vec<u8>> {
         let mut nals: Vec<Vec<u8>> = Vec::new();
         for packet in packets {
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_frame_of_g711_is_split_and_its_stamps_go_on() {
+    fn a_long_g711_frame_is_split_and_each_part_has_its_own_time_stamp() {
         let format = AudioFormat::g711(AudioCodec::Pcma, 8000, 1);
         let mut packetizer = Packetizer::new(0, 8, 7);
         let mut out = Vec::new();
@@ -305,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_of_aac_has_its_size_before_it() {
+    fn an_aac_frame_is_preceded_by_its_size() {
         let format = AudioFormat::aac(&[0x14, 0x08], 16_000).unwrap();
         let (mut packetizer, mut out) = (Packetizer::new(0, 97, 7), Vec::new());
         packetizer.write_audio(&format, &[9; 300], 0, &mut out);
@@ -316,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_report_says_when_a_stamp_was() {
+    fn a_sender_report_maps_a_time_stamp_to_the_wall_clock() {
         let (mut packetizer, mut out) = (Packetizer::new(0, 96, 7), Vec::new());
         packetizer.write_packet(true, 0, &[], b"abc", &mut Vec::new());
         packetizer.write_sender_report(WallTime(1_795_336_213_500), 9000, &mut out);

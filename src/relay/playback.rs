@@ -1,7 +1,8 @@
-//! Frames of a ring in, RTP packets of one client out, on a time line of the client's own.
+//! Frames of a ring in, RTP packets for one client out, on the client's own time line.
 //!
-//! It begins with the newest key frame, at time 0, and has no gaps: where the camera connects anew,
-//! or the client is too slow and frames are left out, time goes on. Knows nothing of: sockets.
+//! The time line begins with the newest key frame, at time 0, and has no gaps: time also runs on
+//! when the camera reconnects, or when frames are skipped because the client is too slow. Knows
+//! nothing of: sockets.
 
 use super::packetizer::Packetizer;
 use crate::{
@@ -12,27 +13,27 @@ use crate::{
 };
 use std::{sync::Arc, time::Instant};
 
-/// What one client has received so far.
+/// How far one client has got.
 #[derive(Debug)]
 pub struct Playback {
     codec: Codec,
     audio_format: Option<Arc<AudioFormat>>,
     follower: Follower,
-    /// The run that the client gets, and its time less the ring's.
+    /// The run being sent, and the client's time minus the ring's.
     run: Option<(u32, Ticks)>,
-    /// Where its time goes on.
+    /// The client's time at which the next run continues.
     end: Ticks,
     /// The next frame of sound.
     next_audio: u64,
     reported: Option<Instant>,
 }
 
-/// The codec is no longer the described one: the client must ask again.
+/// The codec differs from the described one: the client must send DESCRIBE again.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Changed;
 
 impl Playback {
-    /// Takes the codec and sound that the client was told of.
+    /// `codec` and `audio_format` are those in the client's description.
     pub fn new(codec: Codec, audio_format: Option<Arc<AudioFormat>>) -> Playback {
         Playback {
             codec,
@@ -45,11 +46,11 @@ impl Playback {
         }
     }
 
-    /// Appends the packets of what is there, but not much more than a batch of bytes; nothing where
-    /// the client has everything.
+    /// Appends packets of the frames in the ring, about one batch at most; nothing if the client is
+    /// up to date.
     ///
     /// # Errors
-    /// The video is of another codec now.
+    /// The video's codec has changed.
     pub fn write(
         &mut self,
         intake: &Intake,
@@ -81,8 +82,7 @@ impl Playback {
         Ok(())
     }
 
-    /// The client's time less the ring's, for this frame; `None` where it cannot be decoded by what
-    /// the client has.
+    /// The client's time minus the ring's for this frame; `None` if the client cannot decode it.
     fn shift(&mut self, frame: &Frame, intake: &Intake) -> Option<Ticks> {
         match self.run {
             Some((run, shift)) if run == frame.run && !self.follower.has_jumped => Some(shift),
@@ -108,11 +108,11 @@ impl Playback {
         for number in self.next_audio.max(numbers.start)..numbers.end {
             let Some((frame, bytes)) = audio.get(number) else { break };
             if frame.run != run {
-                // Of a newer run, whose video comes first.
+                // It belongs to a newer run, whose video must come first.
                 break;
             }
             self.next_audio = number + 1;
-            // Of another format than was described nothing can be sent.
+            // Sound in a format other than the described one cannot be sent.
             if *frame.format == **format {
                 packetizer.write_audio(
                     format,
@@ -124,7 +124,7 @@ impl Playback {
         }
     }
 
-    /// Sender reports, now and then; else nothing.
+    /// Appends sender reports if they are due.
     pub fn report(
         &mut self,
         intake: &Intake,
@@ -137,7 +137,7 @@ impl Playback {
         let Some((run, shift)) = self.run.filter(|_| self.reported.is_none_or(is_due)) else {
             return out;
         };
-        // What is filmed now; where that is not known, what was sent last.
+        // The time being filmed now, or if unknown, the time last sent.
         let latest = intake.ring.origin.latest_of(run, now);
         let time = latest.map_or(self.end, |latest| latest + shift);
         self.reported = Some(now);

@@ -1,8 +1,8 @@
 //! Seats: the connections that have a place, and which one loses it to a new client.
 //!
-//! A client that plays, or has the password, keeps its seat. Among the others, the address with the
-//! most loses its oldest: where no password is asked for, requests alone keep nobody else out.
-//! Knows nothing of: requests.
+//! A client that plays, or gave the password, keeps its seat. Among the others, the address with
+//! the most seats loses its oldest. So even without a password, requests alone cannot keep other
+//! clients out. Knows nothing of: requests.
 
 use crate::{
     limits,
@@ -19,7 +19,7 @@ use std::{
 pub(super) struct Seats {
     /// Oldest first.
     taken: RefCell<Vec<Rc<Seat>>>,
-    /// Connections whose task has not ended, including those that lost their seat.
+    /// Connections whose task has not ended yet, even if they lost their seat.
     pub living: Count,
 }
 
@@ -31,13 +31,13 @@ pub(super) struct Seat {
 }
 
 impl Seats {
-    /// Seats a client; `None` if every seat is taken by one that keeps it.
+    /// Gives a client a seat; `None` if every seat is taken by a client that keeps it.
     pub fn take(&self, socket: Async<TcpStream>, peer: IpAddr) -> Option<Rc<Seat>> {
         let living = self.living.enter();
         let seat = Rc::new(Seat { socket, peer, keeps: Cell::new(false), _living: living });
         if self.taken.borrow().len() >= limits::RELAY_CONNECTIONS_MAX {
             let other = self.first_to_go()?;
-            // Its task ends when it notices.
+            // Its task notices, and ends.
             let _ = other.socket.get_ref().shutdown(Shutdown::Both);
             self.leave(&other);
         }
@@ -56,7 +56,7 @@ impl Seats {
             let source = Source::of(of.peer);
             others().filter(|seat| Source::of(seat.peer) == source).count()
         };
-        // Of equals, the last one: the oldest.
+        // `max_by_key` returns the last of equals: reversed, the oldest.
         others().rev().max_by_key(|seat| places(seat)).cloned()
     }
 }
@@ -67,7 +67,7 @@ mod tests {
     use std::net::TcpListener;
 
     #[test]
-    fn an_address_with_many_seats_makes_way_and_who_plays_stays() {
+    fn an_address_with_many_seats_loses_one_and_a_client_that_plays_stays() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let seats = Seats::default();
@@ -90,7 +90,7 @@ mod tests {
         come(3).unwrap();
         come(2).unwrap();
         assert_eq!(peers(), [1, 2, 1, 1, 1, 1, 3, 2], "the oldest of those that do not play");
-        // Nor does coming again push out others.
+        // Reconnecting does not push out others either.
         (0..9).for_each(|_| drop(come(1)));
         assert_eq!(peers(), [1, 2, 3, 2, 1, 1, 1, 1]);
         assert!(Rc::ptr_eq(&plays, &seats.taken.borrow()[0]));

@@ -1,7 +1,6 @@
 //! The dialogue with one client: RTSP requests in, replies out.
 //!
-//! Spec: RFC 2326 §10, §12. One stream a connection. Knows nothing of: sockets, cameras, who may
-//! look.
+//! One stream per connection. Spec: RFC 2326 §10, §12. Knows nothing of: sockets, cameras, access.
 
 use super::{
     description::{Description, TRACKS, VIDEO_TYPE, audio_type},
@@ -10,12 +9,12 @@ use super::{
 use crate::rtsp::message::Message;
 use std::fmt::Write as _;
 
-/// What a connection has agreed on.
+/// The state of one client's session.
 #[derive(Debug)]
 pub struct Session {
-    /// Names the session, and makes the tracks' random numbers.
+    /// Gives the session its name and the tracks their random numbers.
     seed: u64,
-    /// Those that are set up: the video, its sound.
+    /// The tracks that are set up: video, sound.
     pub tracks: [Option<Packetizer>; 2],
     pub is_playing: bool,
 }
@@ -23,13 +22,13 @@ pub struct Session {
 /// How packets reach a client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Delivery {
-    /// On the connection itself; RTP on this channel, RTCP on the next.
+    /// On the RTSP connection: RTP on this channel, RTCP on the next.
     Interleaved(u8),
-    /// To these ports of the client, RTP and RTCP.
+    /// Over UDP, to these ports of the client: RTP and RTCP.
     Datagrams(u16, u16),
 }
 
-/// What an address names.
+/// The target of an address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Place<'a> {
     pub camera: &'a str,
@@ -44,13 +43,13 @@ pub struct Status(pub u16, pub String);
 
 impl Status {
     pub fn new(code: u16, reason: &str) -> Status {
-        // It is one line.
+        // A control character could end the line.
         Status(code, reason.chars().filter(|it| !it.is_control()).collect())
     }
 }
 
 impl<'a> Place<'a> {
-    /// `rtsp://board:8554/yard`, `…/yard/live`, each with `/track1` behind it.
+    /// Parses `rtsp://board:8554/yard` and `…/yard/live`, each with or without `/track1`.
     pub fn of(uri: &'a str) -> Option<Place<'a>> {
         let path = match uri.split_once("://") {
             Some((_, rest)) => rest.split_once('/').map_or("", |(_, path)| path),
@@ -71,7 +70,7 @@ impl<'a> Place<'a> {
 }
 
 impl Session {
-    /// `seed`: random.
+    /// `seed` must be random.
     pub fn new(seed: u64) -> Session {
         Session { seed, tracks: [None, None], is_playing: false }
     }
@@ -80,10 +79,10 @@ impl Session {
         format!("{:016x}", self.seed)
     }
 
-    /// Whether a request names this session, or none.
+    /// Checks that a request names this session, or none.
     ///
     /// # Errors
-    /// It names another one.
+    /// The request names another session.
     pub fn check(&self, message: &Message<'_>) -> Result<(), Status> {
         let named = message.field("Session").and_then(|it| it.split(';').next());
         match named.map(str::trim) {
@@ -105,10 +104,10 @@ impl Session {
         reply
     }
 
-    /// How the client wants a track delivered: the first way that we have.
+    /// The first transport offered by the client that we support.
     ///
     /// # Errors
-    /// There is none, or it plays already.
+    /// None is supported, or the session plays already.
     pub fn delivery(&self, message: &Message<'_>, track: usize) -> Result<Delivery, Status> {
         if self.is_playing {
             return Err(Status::new(455, "Method Not Valid in This State"));
@@ -118,7 +117,7 @@ impl Session {
         ways.into_iter().next().ok_or_else(|| Status::new(461, "Unsupported Transport"))
     }
 
-    /// Sets a track up; `ports`: ours, where it is delivered by datagrams. The reply.
+    /// Sets up a track and returns the reply; `ports` are ours, if it is delivered over UDP.
     pub fn set_up(
         &mut self,
         message: &Message<'_>,
@@ -133,13 +132,13 @@ impl Session {
         };
         let channel = match delivery {
             Delivery::Interleaved(channel) => channel,
-            // To tell them apart on the way to their ports.
+            // Tells the tracks apart on the way to their ports.
             Delivery::Datagrams(..) => 2 * u8::from(track == 1),
         };
         let seed = self.seed.rotate_left(if track == 0 { 13 } else { 41 });
         let packetizer = Packetizer::new(channel, kind, seed);
         let mut fields = String::from("Transport: RTP/AVP");
-        // A String takes everything.
+        // Writing to a String cannot fail.
         let _ = match (delivery, ports) {
             (Delivery::Datagrams(rtp, rtcp), Some((our_rtp, our_rtcp))) => {
                 write!(fields, ";unicast;client_port={rtp}-{rtcp};server_port={our_rtp}-{our_rtcp}")
@@ -153,10 +152,10 @@ impl Session {
         reply(message, &Status::new(200, "OK"), &fields)
     }
 
-    /// The reply to a PLAY of `uri`; packets follow.
+    /// The reply to a PLAY of `uri`, after which packets may be sent.
     ///
     /// # Errors
-    /// Nothing is set up.
+    /// No track is set up.
     pub fn play(&mut self, message: &Message<'_>, uri: &str) -> Result<String, Status> {
         let base = uri.split('?').next().unwrap_or(uri).trim_end_matches('/');
         let base = TRACKS.iter().find_map(|it| base.strip_suffix(it)).unwrap_or(base);
@@ -183,14 +182,14 @@ impl Session {
     }
 }
 
-/// A reply to a request: its status, and further fields, each with its line end.
+/// A reply to a request; `fields` are further header fields, each with its line end.
 pub fn reply(message: &Message<'_>, status: &Status, fields: &str) -> String {
     let cseq: String =
         message.field("CSeq").unwrap_or("0").chars().filter(|it| !it.is_control()).collect();
     format!("RTSP/1.0 {} {}\r\nCSeq: {cseq}\r\nServer: smolnvr\r\n{fields}\r\n", status.0, status.1)
 }
 
-/// One way of a Transport field (RFC 2326 §12.39), if we have it.
+/// Parses one transport of a Transport field (RFC 2326 §12.39); `None` if we do not support it.
 fn delivery(way: &str, track: usize) -> Option<Delivery> {
     let mut words = way.trim().split(';').map(str::trim);
     let protocol = words.next()?;
@@ -204,7 +203,7 @@ fn delivery(way: &str, track: usize) -> Option<Delivery> {
     if protocol.eq_ignore_ascii_case("RTP/AVP/TCP") {
         let usual = u16::try_from(2 * track).unwrap_or(0);
         let (channel, _) = parameter("interleaved").unwrap_or((usual, usual + 1));
-        // RTCP has the next one.
+        // RTCP uses the next channel, which must exist too.
         return u8::try_from(channel).ok().filter(|it| *it < 255).map(Delivery::Interleaved);
     }
     let is_udp = ["RTP/AVP", "RTP/AVP/UDP"].iter().any(|it| protocol.eq_ignore_ascii_case(it));
@@ -215,7 +214,8 @@ fn delivery(way: &str, track: usize) -> Option<Delivery> {
     (rtp > 0 && rtcp > 0).then_some(Delivery::Datagrams(rtp, rtcp))
 }
 
-/// What a client of datagrams is told to show signs of life within (RFC 2326 §12.37).
+/// The session timeout that clients are told: one that plays over UDP must show a sign of life
+/// within it (RFC 2326 §12.37).
 const SESSION_TIMEOUT_SECONDS: u64 = 60;
 
 #[cfg(test)]
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn ways_are_taken_as_clients_write_them() {
+    fn transports_are_parsed_as_clients_write_them() {
         for (field, wanted) in [
             ("RTP/AVP/TCP;unicast;interleaved=0-1", Some(Delivery::Interleaved(0))),
             ("RTP/AVP/TCP;interleaved=6-7", Some(Delivery::Interleaved(6))),
