@@ -1,15 +1,15 @@
-//! Copies of closed recordings, sent to a store of the user's: WebDAV or S3.
+//! Copies closed recordings to a store of the user's: WebDAV or S3.
 //!
 //! ```text
-//! archive.rs   which recording is next, pauses, what is said
-//! ├─ carrier   one request: a connection, the file, the answer
-//! ├─ errand    what to ask next for a recording
-//! └─ sign      signatures of S3
+//! archive.rs   which recording is next, pauses, the reported state
+//! ├─ carrier   one request: the connection, the file, the answer
+//! ├─ errand    the next request for a recording
+//! └─ sign      S3 signatures
 //! ```
-//! Oldest first, one at a time, over one connection. Nothing is written to the card: after a
-//! start, or with another card, the store is asked for the newest recordings until it has one. So
-//! each is asked for once before it is sent, and what a power cut forgot costs a question.
-//! Reading waits while the card writes. Off unless `archive.url` is set.
+//! Oldest first, one at a time, over one connection. No progress is written to the card: after a
+//! start, or with another card, the store is asked for recordings, newest first, until it has one.
+//! Each recording is asked for once before it is sent, so progress lost in a power cut costs only a
+//! question. Reading waits while the card writes. Off unless `archive.url` is set.
 
 mod carrier;
 mod errand;
@@ -67,9 +67,10 @@ struct Archive<'a> {
     web: &'a Rc<Web>,
     settings: &'a config::Archive,
     carrier: Carrier,
-    /// Of each camera the generation of the list, and the recording up to which the store has all.
+    /// For each camera, the generation of the list and the recording up to which the store has
+    /// everything.
     at: Vec<(String, u32, i64)>,
-    /// The store does, and that was said.
+    /// A reason to wait was logged, and its end was not yet.
     is_failing: Cell<bool>,
 }
 
@@ -85,7 +86,7 @@ impl Archive<'_> {
         let mut pause = limits::ARCHIVE_PAUSE_MIN;
         loop {
             if let Some(obstacle) = self.obstacle() {
-                // Others have said so.
+                // Another module has logged it.
                 self.told(|it| (it.state, it.reason) = ("waiting", Some(obstacle)));
                 runtime::sleep(limits::ARCHIVE_INTERVAL).await;
                 continue;
@@ -126,8 +127,9 @@ impl Archive<'_> {
         (!is_readable).then(|| ["the card is ", card].concat())
     }
 
-    /// Sends a recording, unless the store has it. One that cannot be read is left out; one that the
-    /// store refuses is not, because what refuses it is nearly always its room or its settings.
+    /// Sends a recording, unless the store has it. A recording that cannot be read is skipped. One
+    /// that the store refuses is not: nearly always the store is full or its settings are wrong,
+    /// which affects every recording.
     async fn bring(&mut self, item: Item) -> Result<(), Trouble> {
         let bytes = item.entry.bytes;
         let mut errand = self.errand(&item);
@@ -170,7 +172,7 @@ impl Archive<'_> {
         Errand::new(protocol, [self.carrier.folder(), "/", &name].concat(), item.entry.bytes)
     }
 
-    /// The oldest recording that the store does not have; the backlog is counted on the way.
+    /// Returns the oldest recording that the store lacks, and counts the backlog on the way.
     async fn next(&mut self) -> Result<Option<Item>, Trouble> {
         let generation = self.web.catalog().generation();
         let cameras: Vec<String> =
@@ -220,15 +222,16 @@ impl Archive<'_> {
             if self.carrier.has(errand).await? {
                 return Ok(item.entry.address().unwrap_or_default().into());
             }
-            // Wrong keys are not tried on each recording: that the store takes one tells first.
+            // Wrong keys are not tried on every recording: the first one sent shows whether the
+            // store accepts them.
             if !self.carrier.is_known {
                 return Ok(-1);
             }
         }
     }
 
-    /// The number and bytes of recordings that the store is to get after that one, and the oldest of
-    /// them; without what may still change and all that is newer.
+    /// The number and bytes of the recordings to send after that one, and the oldest of them;
+    /// without those that may still change and everything newer than such a one.
     fn candidates(
         &self,
         catalog: &Catalog,
@@ -267,7 +270,7 @@ impl Archive<'_> {
         }
     }
 
-    /// Notes a state. The first reason to wait is logged, and that there is none any more.
+    /// Sets the reported state. Logs the first reason to wait, and when waiting ends.
     fn tell(&self, state: &'static str, reason: Option<String>) {
         match &reason {
             Some(reason) if !self.is_failing.replace(true) => {

@@ -1,4 +1,5 @@
-//! One request to the store: a connection of its own, the file piece by piece, the answer.
+//! Makes one request to the store: opens a connection, sends the file piece by piece, reads the
+//! answer.
 
 use super::{
     errand::{Errand, Refused, Request, Step},
@@ -28,60 +29,60 @@ use std::{
     fmt, io, net::TcpStream, os::unix::fs::FileExt as _, path::Path, rc::Rc, time::Duration,
 };
 
-/// The way to one store.
+/// The connection settings of one store, and what is known about it.
 pub(super) struct Carrier {
     web: Rc<Web>,
     target: Target,
-    /// Its path, without a slash at the end.
+    /// The path of its URL, without a trailing slash.
     folder: String,
     connector: Connector,
     authenticator: Authenticator,
-    /// Folders that the store had when it last took a recording, the newest at the end.
+    /// Folders that existed when the store last accepted a recording, the newest last.
     folders: Vec<String>,
-    /// How long the store wants to be left alone after its last answer, if that was a refusal.
+    /// The pause that the store requested with its last refusal.
     pub retry_after: Duration,
-    /// It took a recording, or said plainly that it has one or has it not.
+    /// The store has accepted a recording, or said plainly whether it has one.
     pub is_known: bool,
     /// The recording that was sent and that these keys may not read: it is not sent again.
     hidden: Option<String>,
-    /// Of S3.
+    /// `Some` for S3.
     region: Option<String>,
     piece_time: Duration,
 }
 
 /// Why a recording is not in the store.
 pub(super) enum Trouble {
-    /// And what else the store says, in brackets, or nothing.
+    /// Also what else the store says, in brackets, or nothing.
     Refused(Refused, String),
-    /// The connection, or none.
+    /// The connection failed or could not be made.
     Broken(String),
     /// The file cannot be read.
     Card(io::Error),
-    /// The card is not there, or another one.
+    /// The card is missing or was replaced.
     Away,
 }
 
-/// What a file is read for.
+/// The purpose for which a file is read.
 enum Use<'a> {
     Sum(&'a mut Sha256, &'a mut Md5),
     Send(&'a mut Async<TcpStream>),
 }
 
-/// What matters of an answer.
+/// The parts of an answer that matter here.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Answer {
     status: u16,
     length: Option<u64>,
     challenges: Vec<String>,
     retry_after: Option<String>,
-    /// Shown with a refusal.
+    /// Text shown with a refusal.
     remark: String,
 }
 
 impl Carrier {
     pub fn new(web: Rc<Web>, url: &config::StoreUrl, settings: &config::Archive) -> Carrier {
         let target = url.target();
-        // Written in its only form: stores sign it so, whatever form was sent.
+        // In canonical form, because stores sign that form whatever was sent.
         let path = target.origin_form();
         let folder = percent_decoded(&path).map_or(path, |it| percent_encoded(&it));
         let seed = web.daemon.clock.now().0.cast_unsigned();
@@ -112,7 +113,7 @@ impl Carrier {
         Ok(!answer.of(&mut errand)?)
     }
 
-    /// Brings a recording of so many bytes; returns false if the store had it.
+    /// Sends a recording of `bytes` bytes; returns false if the store had it already.
     pub async fn carry(
         &mut self,
         errand: &mut Errand,
@@ -123,7 +124,7 @@ impl Carrier {
         errand.folder_is_there = self.folders.contains(&folder);
         let result = self.bring(errand, path, bytes).await;
         if result.is_err() {
-            // It may be that one is gone.
+            // One of them may have been deleted.
             self.folders.clear();
         } else if !errand.folder_is_there {
             let surplus = (self.folders.len() + 1).saturating_sub(limits::CAMERAS_MAX);
@@ -194,7 +195,7 @@ impl Carrier {
         if let Err(Trouble::Card(_) | Trouble::Away) = sent {
             return sent.map(|()| Answer::default());
         }
-        // A store that has had enough may have said why.
+        // A store that stops reading may have said why.
         let answer = runtime::timeout(ARCHIVE_TIMEOUT, answer(&mut socket)).await;
         let answer = answer.unwrap_or_else(|| Err(broken("no answer within 60 s")));
         if let Ok(answer) = &answer {
@@ -209,8 +210,8 @@ impl Carrier {
         }
     }
 
-    /// The head of a request whose body has that length and these sums, SHA-256 in hex and MD5 in
-    /// base64. S3 refuses what it is to lock against deletion without the second.
+    /// The head of a request whose body has that length and these checksums, SHA-256 in hex and MD5
+    /// in base64. A bucket that locks objects against deletion refuses a body without the latter.
     fn head(&mut self, request: &Request, length: u64, [sum, md5]: &[String; 2]) -> String {
         let Request { method, path, destination } = request;
         let host = self.target.authority();
@@ -251,7 +252,7 @@ impl Carrier {
         question(method, path, host, &fields)
     }
 
-    /// Reads the file for a purpose, no faster than allowed, and only while the card does not write.
+    /// Reads the file, no faster than allowed, and only while the card does not write.
     async fn read(&self, path: &Path, bytes: u64, purpose: &mut Use<'_>) -> Result<(), Trouble> {
         let (mut at, mut piece) = (0, Vec::new());
         let generation = self.web.catalog().generation();
@@ -279,7 +280,8 @@ impl Carrier {
                 }
                 Use::Send(socket) => {
                     write(socket, &piece).await?;
-                    // An answer before the end is a refusal, unless it is an interim one.
+                    // An answer before the end of the body is a refusal, unless it is an interim
+                    // one.
                     let mut begun = [0; INTERIM.len()];
                     let is_quiet = match socket.attempt(|it| it.peek(&mut begun)) {
                         Ok(count) => {
@@ -327,8 +329,8 @@ impl Answer {
             let status = head.status("HTTP/1.").unwrap_or_default();
             if !(100..200).contains(&status) {
                 let length = head.field("Content-Length").and_then(|length| length.parse().ok());
-                // Apache leaves the length of what PHP answers out, so Nextcloud's recordings have
-                // none. But a page, which some servers show whatever is asked for, is no recording.
+                // Apache omits the length of PHP's answers, so recordings in Nextcloud have none.
+                // But an HTML page, which some servers return for every path, is not a recording.
                 let kind = head.field("Content-Type").unwrap_or_default();
                 let length = length.or(kind.starts_with("text/html").then_some(0));
                 let challenges = head.fields("WWW-Authenticate").map(str::to_owned).collect();
@@ -342,14 +344,14 @@ impl Answer {
         Ok(None)
     }
 
-    /// Returns true if `errand` has another question after this answer.
+    /// Returns true if `errand` needs another request after this answer.
     fn of(self, errand: &mut Errand) -> Result<bool, Trouble> {
         let Answer { status, length, remark, .. } = self;
         errand.answered(status, length).map_err(|refused| Trouble::Refused(refused, remark))
     }
 }
 
-/// The field that tells what is wrong with the settings or the clock.
+/// The field that explains what is wrong with the settings or the clock.
 fn remark(head: &Head<'_>, status: u16) -> Option<String> {
     let names: &[&str] = match status {
         300..=400 => &["Location", "x-amz-bucket-region"],
@@ -362,7 +364,8 @@ fn remark(head: &Head<'_>, status: u16) -> Option<String> {
     Some([" (", name, ": ", &value, ")"].concat())
 }
 
-/// What a `Retry-After` asks for, in seconds or as a date (RFC 9110 §10.2.3), within bounds.
+/// The pause that a `Retry-After` requests, in seconds or as a date (RFC 9110 §10.2.3), within
+/// bounds.
 fn retry_after(field: &str, now: WallTime) -> Duration {
     let until = |time: WallTime| u64::try_from(time.0.saturating_sub(now.0) / 1000).ok();
     let seconds = field.parse().ok().or_else(|| until(WallTime::from_http_date(field)?));
@@ -384,7 +387,7 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// How an interim answer begins (RFC 9110 §15.2), which any client has to bear.
+/// How an interim answer begins (RFC 9110 §15.2); every client must accept those.
 const INTERIM: &[u8; 10] = b"HTTP/1.1 1";
 
 #[cfg(test)]
@@ -393,7 +396,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_store_says_within_bounds_when_to_come_again() {
+    fn retry_after_is_respected_within_bounds() {
         let now = WallTime(1_795_336_200_500); // Sun, 22 Nov 2026 05:10:00 GMT
         for (field, seconds) in [
             ("", 0),

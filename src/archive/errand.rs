@@ -1,43 +1,43 @@
-//! One recording on its way to the store: what to ask next, and what the answers mean.
+//! One recording on its way to the store: the next request, and the meaning of the answers.
 //!
-//! It is looked for first, so that nothing is sent twice, whatever is forgotten in between; it gets
-//! its name only once all of it is there; and the store is asked whether it has all of it.
-//! Spec: RFC 4918 §9.3 (MKCOL), §9.9 (MOVE); Amazon S3 API, PutObject, HeadObject.
+//! The store is first asked for the recording, so that none is sent twice, even if progress is
+//! lost. The file gets its final name only once all of it is there, and the store is then asked for
+//! its length. Spec: RFC 4918 §9.3 (MKCOL), §9.9 (MOVE); Amazon S3 API, PutObject, HeadObject.
 //! Knows nothing of: sockets, files, signatures.
 
 use std::fmt;
 
-/// What the store speaks.
+/// The store's protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Protocol {
     WebDav,
     S3,
 }
 
-/// *Shape*: the next request, until [`Errand::answered`] returns `None`.
+/// *Shape*: gives the next request until [`Errand::answered`] returns false.
 #[derive(Debug)]
 pub(super) struct Errand {
     protocol: Protocol,
-    /// Of the recording, percent-encoded; the last three segments are ours.
+    /// Path of the recording, percent-encoded; we choose its last three segments.
     path: String,
     bytes: u64,
     step: Step,
-    /// It need not be made.
+    /// The folder exists and need not be created.
     pub folder_is_there: bool,
-    /// Something has its name already, and makes way for it.
+    /// Something has the recording's name already, and is replaced.
     replaces: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Step {
-    /// Whether it is there already.
+    /// Asks whether the recording is there already.
     Look,
     /// Creates the folder above this many segments.
     Folder(usize),
     Send,
-    /// Gives it its name.
+    /// Gives the file its final name.
     Move,
-    /// Whether all of it is there.
+    /// Asks whether all of it is there.
     Check,
 }
 
@@ -45,11 +45,11 @@ pub(super) enum Step {
 pub(super) struct Request {
     pub method: &'static str,
     pub path: String,
-    /// The path to move it to, and whether what is there makes way.
+    /// The path to move the file to, and whether a file there is replaced.
     pub destination: Option<(String, bool)>,
 }
 
-/// Why the store does not have it; the store's fault, or that of its settings.
+/// Why the store does not have the recording: the fault of the store or of its settings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Refused {
     Status(Step, u16),
@@ -82,15 +82,15 @@ impl Errand {
         Request { method, path, destination }
     }
 
-    /// Returns true if the next request is to be made, false if the store has all of it. `length` is
-    /// the `Content-Length` of an answer to HEAD.
+    /// Returns true if another request follows, false if the store has the whole recording.
+    /// `length` is the `Content-Length` of an answer to HEAD.
     ///
     /// # Errors
-    /// The store does not take it now.
+    /// The store does not accept the recording now.
     pub fn answered(&mut self, status: u16, length: Option<u64>) -> Result<bool, Refused> {
         self.step = match (self.step, status) {
-            // A longer one was thinned since; a shorter one is what a store kept of a request that
-            // broke off.
+            // If the store's file is longer, the recording was thinned since; a shorter one is the
+            // rest of a request that broke off.
             (Step::Look, 200..=299) if length.is_none_or(|length| length >= self.bytes) => {
                 return Ok(false);
             }
@@ -98,10 +98,11 @@ impl Errand {
                 Protocol::WebDav if !self.folder_is_there => Step::Folder(1),
                 _ => Step::Send,
             },
-            // S3 tells only keys that may list the bucket what it lacks. PUT tells whether they are wrong.
+            // S3 answers 404 only to keys that may list the bucket. PUT shows whether the keys are
+            // wrong.
             (Step::Look, 403) if self.protocol == Protocol::S3 => Step::Send,
-            // If the folder exists, the answer should be 405 (RFC 4918 §9.3.1); stores also give 301,
-            // 403, 406, 409 and 423. PUT tells whether it is there.
+            // If the folder exists, the answer should be 405 (RFC 4918 §9.3.1); stores also answer
+            // 301, 403, 406, 409 and 423. PUT shows whether it is there.
             (Step::Folder(left), 200..=499) if status != 401 => {
                 left.checked_sub(1).map_or(Step::Send, Step::Folder)
             }
@@ -110,8 +111,9 @@ impl Errand {
                 Protocol::S3 => Step::Check,
             },
             (Step::Move, 200..=299) => Step::Check,
-            // A store may execute a request long after it was given up. Only now it is known that none
-            // is left of this kind: it would delete the recording, and then find nothing to move.
+            // A store may execute a request long after we gave up on it. Only this answer proves
+            // that no earlier MOVE is pending: one that replaces would delete the recording, then
+            // find nothing to move.
             (Step::Move, 412) if !self.replaces => {
                 self.replaces = true;
                 Step::Move
@@ -126,7 +128,7 @@ impl Errand {
     }
 }
 
-/// While it is sent. Nextcloud and ownCloud refuse `.part` and `.filepart`, which are their own.
+/// Suffix of a file being sent. Nextcloud and ownCloud reserve `.part` and `.filepart`.
 const SUFFIX: &str = ".incoming";
 
 impl fmt::Display for Refused {
@@ -170,7 +172,7 @@ mod tests {
         Errand::new(protocol, PATH.to_owned(), 1000)
     }
 
-    /// What is asked if the store answers so: `METHOD path`.
+    /// The requests made if the store gives these answers: `METHOD path`.
     fn asked(mut errand: Errand, answers: &[(u16, Option<u64>)]) -> Vec<String> {
         let asked = answers.iter().map(|&(status, length)| {
             let Request { method, path, destination } = errand.request();
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recording_gets_its_name_once_all_of_it_is_there() {
+    fn a_recording_gets_its_name_once_the_whole_file_was_sent() {
         let answers =
             [(404, None), (201, None), (405, None), (201, None), (201, None), (200, Some(1000))];
         let expected = [
@@ -208,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_the_name_already_makes_way_only_after_it_was_said() {
+    fn a_file_of_that_name_is_replaced_only_after_the_store_reported_it() {
         let known = Errand { folder_is_there: true, ..errand(Protocol::WebDav) };
         let answers = [(200, Some(999)), (201, None), (412, None), (204, None), (200, Some(1000))];
         let asked = asked(known, &answers);
@@ -218,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_made_may_be_there() {
+    fn a_folder_that_cannot_be_created_may_exist() {
         for status in [301, 403, 405, 406, 409, 423] {
             let answers = [(404, None), (status, None), (status, None), (201, None)];
             let asked = asked(errand(Protocol::WebDav), &answers);
@@ -230,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_is_not_sent_again_even_if_it_was_thinned_since() {
+    fn a_stored_recording_is_not_sent_again_even_if_it_was_thinned_since() {
         for length in [None, Some(1000), Some(5000)] {
             assert_eq!(errand(Protocol::S3).answered(200, length), Ok(false));
         }
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_may_not_list_a_bucket_send_what_it_does_not_show() {
+    fn a_recording_is_sent_if_the_keys_may_not_list_the_bucket() {
         let answers = [(403, None), (200, None), (200, Some(1000))];
         let asked = asked(errand(Protocol::S3), &answers);
         assert_eq!(asked.len(), 3);
@@ -249,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_has_less_than_was_sent_does_not_have_it() {
+    fn a_store_with_fewer_bytes_than_were_sent_does_not_have_the_recording() {
         let mut errand = errand(Protocol::S3);
         assert_eq!(errand.answered(404, None), Ok(true));
         assert_eq!(errand.answered(200, None), Ok(true));

@@ -1,15 +1,15 @@
-//! Signatures of S3: a request's method, path and fields in, its `Authorization` out.
+//! S3 signatures: a request's method, path and fields in, its `Authorization` out.
 //!
-//! The sum of the body is signed with it, so that a store refuses what was damaged on the way. A
-//! file is read twice for that; signed chunks would need one time, but not every store takes them
-//! (s3rver keeps the signatures in the file).
-//! Spec: AWS Signature Version 4, "Authenticating Requests: Using the Authorization Header".
-//! Knows nothing of: sockets, files, the clock.
+//! The signature covers the body's checksum, so that a store refuses a body damaged on the way. The
+//! file is read twice for that. Signed chunks would need one pass, but not every store understands
+//! them (s3rver stores the chunk signatures in the file). Spec: AWS Signature Version 4,
+//! "Authenticating Requests: Using the Authorization Header". Knows nothing of: sockets, files, the
+//! clock.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
-/// Who signs, and for where.
+/// The keys of a signature and the region it is for.
 #[derive(Clone, Copy)]
 pub(super) struct Keys<'a> {
     pub id: &'a str,
