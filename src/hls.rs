@@ -1,12 +1,12 @@
-//! HLS: recordings as they lie on the card in; a playlist of their pieces, and these in one time,
-//! out.
+//! HLS: recordings in, as they are on the card; out come a playlist of their pieces, and the pieces
+//! on one time line.
 //!
-//! Each recording counts its decode times from 0. In a playlist they run on: every piece is sent
-//! with its times moved ([`Shift`]), by what the address says, so that nothing is remembered
-//! between two requests. That changes no length, so pieces are byte ranges of the recordings. Times
-//! go on over gaps as well, which the dates tell: there is a discontinuity, and another `EXT-X-MAP`
-//! ([`init`]), only where the codec or its parameters change.
-//! Spec: RFC 8216. Knows nothing of: HTTP, which recordings there are.
+//! The decode times of each recording start at 0. In a playlist they run on: every piece is sent
+//! with its times shifted ([`Shift`]) by an amount that the address contains, so no state is kept
+//! between requests. A shift changes no length, so pieces are byte ranges of the recordings. Times
+//! also run on over gaps, which show in the dates. A discontinuity, and another `EXT-X-MAP`
+//! ([`init`]), come only where the codec or its parameters change. Spec: RFC 8216. Knows nothing
+//! of: HTTP, which recordings there are.
 
 mod playlist;
 mod shift;
@@ -22,9 +22,9 @@ use crate::{
 };
 use std::ops::Range;
 
-/// What a player needs before the pieces of a recording: `ftyp` and `moov`, without the durations
-/// of the recording, which are not those of the playlist. `None` where the file has none, or one
-/// that is too long.
+/// What a player needs before the pieces of a recording: `ftyp` and `moov`, without the recording's
+/// durations, which are not the playlist's. `None` if the file has no `moov`, or one that is too
+/// long.
 pub fn init(read_at: ReadAt, len: u64) -> Option<Vec<u8>> {
     let kinds = [*b"ftyp", *b"moov"];
     let mut init = scan::read_boxes(read_at, len, &kinds, limits::CLIP_MOVIE_BYTES_MAX)?;
@@ -35,7 +35,7 @@ pub fn init(read_at: ReadAt, len: u64) -> Option<Vec<u8>> {
                 b"moov" | b"trak" | b"mdia" | b"mvex" => open.push(child.begin + 8..child.end),
                 b"mvhd" | b"mdhd" => blank(&mut init, &child, 24),
                 b"tkhd" => blank(&mut init, &child, 28),
-                // Its duration must be none: it must not be.
+                // A duration of 0 is not valid here, so the whole box must go.
                 b"mehd" => {
                     let body = init.get_mut(child.begin + 4..child.end)?;
                     body.fill(0);
@@ -48,8 +48,8 @@ pub fn init(read_at: ReadAt, len: u64) -> Option<Vec<u8>> {
     Some(init)
 }
 
-/// Makes a duration 0 that lies `at` bytes behind the begin of a box of version 0, and 8 more in
-/// one of version 1, where it has 64 bits.
+/// Sets a duration to 0. It is `at` bytes after the begin of a box of version 0; in version 1,
+/// which has 64-bit times, 8 bytes further.
 fn blank(init: &mut [u8], child: &Child, at: usize) {
     let is_wide = init.get(child.begin + 8) == Some(&1);
     let (at, bytes) = if is_wide { (at + 8, 8) } else { (at, 4) };
@@ -65,7 +65,7 @@ struct Child {
     end: usize,
 }
 
-/// Ends at the first that does not fit.
+/// Stops at the first box that does not fit.
 fn children(bytes: &[u8], within: Range<usize>) -> impl Iterator<Item = Child> + '_ {
     let mut begin = within.start;
     std::iter::from_fn(move || {

@@ -1,4 +1,4 @@
-//! The playlist: recordings in their order in, its text out.
+//! The playlist: recordings in order in, text out.
 
 use crate::{limits, mp4::scan::Subsegments, units::WallTime};
 use std::{fmt::Write as _, time::Duration};
@@ -6,32 +6,33 @@ use std::{fmt::Write as _, time::Duration};
 /// One recording, as the catalogue knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Recording {
-    /// As its address has it.
+    /// The number in its address.
     pub number: u32,
     /// Wall time of its first frame.
     pub start: WallTime,
     pub duration_ms: u32,
-    /// What the caller tells codecs apart by.
+    /// The caller's number for the codecs: it differs when they do.
     pub codecs: u8,
-    /// Whether it is as long as recordings are made, so that its end says nothing of the camera.
+    /// Whether it has the full length of a recording, so that its end is no sign of a change in the
+    /// stream.
     pub is_full: bool,
 }
 
-/// Whether more will come.
+/// Whether recordings may still be added.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Growth {
     Ended,
-    /// A recording may become as long as this.
+    /// Yes; a recording may become this long.
     Growing(Duration),
 }
 
-/// What is a piece. All pieces of a playlist are ranges, or none is: FFmpeg asks for the last range
-/// once more where one has none.
+/// The size of a piece. Either all pieces of a playlist are byte ranges or none is: FFmpeg requests
+/// the previous range again for a piece that has none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Grain {
-    /// A recording, so that none need be opened.
+    /// A whole recording, so that none need be opened.
     Recordings,
-    /// About [`limits::HLS_PIECE`] of one, by its index.
+    /// About [`limits::HLS_PIECE`] of a recording, cut by its index.
     Ranges,
 }
 
@@ -50,26 +51,26 @@ pub struct Playlist {
 /// One media segment of the playlist; 40 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Piece {
-    /// Of its recording, and the time in ms at which that begins in the playlist.
+    /// The recording's number, and the time in ms at which the recording begins in the playlist.
     number: u32,
     time: i32,
     start: WallTime,
     duration_us: u32,
     before: Before,
-    /// Bytes of the recording's fragments, and how many lie before them; `None`: all.
+    /// A length in bytes, and the offset from the recording's first fragment; `None`: all of it.
     range: Option<(u32, u32)>,
 }
 
-/// What stands before a piece.
+/// The tags before a piece.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Before {
-    /// It goes on in the same recording.
+    /// No tags: the piece continues the same recording.
     Nothing,
-    /// When it was.
+    /// The date.
     Time,
-    /// The first map.
+    /// The first map, and the date.
     Map,
-    /// Another one.
+    /// A discontinuity, another map, and the date.
     OtherMap,
 }
 
@@ -77,14 +78,14 @@ enum Before {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Last {
     recording: Recording,
-    /// Of the init segment in force.
+    /// Hash of the init segment in force.
     init: u64,
-    /// Where it ends in the playlist, in ms.
+    /// Its end in the playlist, in ms.
     end: i64,
 }
 
 impl Playlist {
-    /// An empty one of what was recorded from `from` up to `to`.
+    /// An empty playlist of the span from `from` up to `to`.
     pub fn new(
         camera: &str,
         (from, to): (WallTime, WallTime),
@@ -95,7 +96,7 @@ impl Playlist {
         Playlist { camera, from, to, growth, grain, pieces: Vec::new(), last: None }
     }
 
-    /// Whether the init segment of the next recording may be another one than before.
+    /// Whether the next recording's init segment may differ from the one before.
     pub fn must_see_init(&self, recording: &Recording) -> bool {
         self.last.is_none_or(|last| {
             let before = &last.recording;
@@ -103,8 +104,8 @@ impl Playlist {
         })
     }
 
-    /// Adds the next recording. `init` tells its init segment from others, and is wanted where
-    /// [`Playlist::must_see_init`] says so, `index` by [`Grain::Ranges`].
+    /// Adds the next recording. `init` identifies its init segment and is needed if
+    /// [`Playlist::must_see_init`] says so; `index` is needed for [`Grain::Ranges`].
     pub fn add(&mut self, recording: Recording, init: Option<u64>, index: Option<&Subsegments>) {
         let index = index.filter(|index| !index.list.is_empty());
         let is_other = self.last.is_none_or(|last| init.is_some_and(|init| init != last.init));
@@ -122,7 +123,7 @@ impl Playlist {
             if end <= self.from.0 || start >= self.to.0 {
                 continue;
             }
-            // The playlist begins with its first piece.
+            // The first piece begins at time 0 of the playlist.
             let time = *begin.get_or_insert(-micros_to_millis(part.begin_us));
             self.pieces.push(Piece {
                 number: recording.number,
@@ -145,7 +146,7 @@ impl Playlist {
         self.pieces.is_empty()
     }
 
-    /// Appends a part of the text, counted from 0; false behind the last.
+    /// Appends a part of the text, counted from 0; returns false after the last.
     pub fn write(&self, part: usize, out: &mut Vec<u8>) -> bool {
         let mut text = String::new();
         let is_part = match part.checked_sub(1) {
@@ -169,8 +170,9 @@ impl Playlist {
         let longest = longest.saturating_add(500_000) / 1_000_000;
         let (kind, target, begin) = match self.growth {
             Growth::Ended => ("VOD", longest.max(1), String::new()),
-            // It must stay the same, and new pieces come as often as recordings end. Where the
-            // oldest make room meanwhile, the number of the first says how many.
+            // The target duration must never change, and new pieces come as often as recordings
+            // end. If the oldest recordings are deleted meanwhile, the media sequence says how many
+            // pieces are gone.
             Growth::Growing(recording) => {
                 let target = u32::try_from(recording.as_secs()).unwrap_or(u32::MAX);
                 let first = self.pieces.first().filter(|_| self.grain == Grain::Recordings);
@@ -211,11 +213,11 @@ impl Playlist {
     }
 }
 
-/// A part of a recording, in µs from its begin.
+/// A part of a recording; times are in µs from the recording's begin.
 struct Part {
     begin_us: u64,
     duration_us: u64,
-    /// Where it begins in the file, and its bytes.
+    /// Its offset in the file, and its length in bytes.
     range: Option<(u64, u32)>,
 }
 
@@ -245,7 +247,7 @@ fn parts(recording: &Recording, index: Option<&Subsegments>) -> Vec<Part> {
         }
         begin_us = end_us;
     }
-    // A short rest is no piece of its own.
+    // A short rest is added to the piece before.
     if parts.len() > 1
         && let Some(rest) = parts.pop_if(|rest| u128::from(rest.duration_us) < piece / 2)
         && let Some(last) = parts.last_mut()

@@ -1,4 +1,4 @@
-//! The media of a recording in another time.
+//! A recording's media with shifted times.
 
 use crate::{
     limits,
@@ -9,15 +9,16 @@ use std::{
     ops::{ControlFlow, Range},
 };
 
-/// The fragments of a recording, whose first frame is decoded at a given time of the playlist.
+/// The fragments of a recording, shifted so that its first frame is decoded at a given time of the
+/// playlist.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Shift {
-    /// Where the fragments lie in the file.
+    /// The fragments' begin in the file.
     begin: u64,
     end: u64,
-    /// Pictures, and sound.
+    /// Video, and sound.
     tracks: Vec<Track>,
-    /// Places where a box begins, in order.
+    /// Offsets at which boxes begin, in order.
     marks: Vec<u64>,
 }
 
@@ -25,13 +26,13 @@ pub struct Shift {
 struct Track {
     id: u32,
     timescale: u32,
-    /// What is added to its times.
+    /// Added to each of its times.
     moved: i128,
 }
 
-/// The way through the fragments: where sound ends before the pictures do.
+/// The state of a pass over the fragments that looks for sound that ends before the pictures do.
 struct Walk {
-    /// Where the box begins.
+    /// The current box's offset.
     begin: u64,
     /// The last fragment with sound, if its durations may be wanted, and the time of its pictures.
     sound: Option<(u64, u64)>,
@@ -40,15 +41,15 @@ struct Walk {
 }
 
 impl Shift {
-    /// `time_ms`: that of the first frame; what would lie before 0 begins at 0. Sound that ends earlier
-    /// than the pictures, or pauses, is sent as if it lasted: Chromium and hls.js wait for ever in a
-    /// hole of the sound. Chromium plays what follows a pause too early then, until somebody seeks;
-    /// others keep the times.
+    /// `time_ms` is the time of the first frame; times that would be negative become 0. Where sound
+    /// ends before the pictures, or pauses, its last frame is made to last, because Chromium and
+    /// hls.js wait for ever at a hole in the sound. Chromium then plays the sound after a pause too
+    /// early, until the viewer seeks; other players keep the times.
     ///
-    /// *Cost*: some reads of 4 KB.
+    /// *Cost*: a few reads of 4 KB.
     ///
     /// # Errors
-    /// `Cut` where the file has no fragments; else why its head cannot be read.
+    /// `Cut` if the file has no fragments; otherwise why its head cannot be read.
     pub fn read(read_at: ReadAt, len: u64, time_ms: i64) -> Result<Shift, State> {
         let head = scan::read_head(read_at, len)?;
         let begin = head.media_begin;
@@ -56,7 +57,7 @@ impl Shift {
             return Err(State::Cut);
         }
         let video = head.tracks().next();
-        // Ours begin at 0; FFmpeg's may go on with the times of the one before.
+        // Our recordings begin at 0; FFmpeg's may continue the times of the previous one.
         let mut first = None;
         scan::decode_times(read_at, len, begin, Durations::Skipped, &mut |_, times| {
             let of_video = times.iter().find(|time| Some(time.track) == video.map(|(id, _)| id));
@@ -77,20 +78,20 @@ impl Shift {
         Ok(Shift { begin, end: len, tracks, marks })
     }
 
-    /// Of all the fragments.
+    /// Length of all fragments.
     pub fn bytes(&self) -> u64 {
         self.end - self.begin
     }
 
-    /// Appends up to `count` bytes from `at` on, which counts from the first fragment; fewer only
-    /// at the end. `cursor` is 0 at first, and what the last call made of it where that ended at
-    /// `at`.
+    /// Appends up to `count` bytes from `at` on, an offset from the first fragment; fewer only at
+    /// the end. `cursor` is 0 for the first call; a call that continues at the end of the last one
+    /// passes it on.
     ///
-    /// *Cost*: one read of 4 KB a fragment, beside that of the bytes; where there is sound, one of the
-    /// fragment that follows, or of all up to the next sound.
+    /// *Cost*: beside the bytes themselves, one read of 4 KB per fragment; with sound, also one of
+    /// the next fragment, or of each one up to the next sound.
     ///
     /// # Errors
-    /// The card's, or `UnexpectedEof` where the file is no longer what it was.
+    /// Those of the card; `UnexpectedEof` if the file has changed.
     pub fn copy(
         &self,
         cursor: &mut u64,
@@ -105,7 +106,7 @@ impl Shift {
         let mark = mark.and_then(|nth| self.marks.get(nth)).copied().unwrap_or(self.begin);
         let begin = mark.max(*cursor);
         let filled = out.len();
-        // At most what the caller asked for.
+        // At most `count`.
         out.resize(filled + usize::try_from(end.saturating_sub(at)).unwrap_or(0), 0);
         let room = out.get_mut(filled..).unwrap_or_default();
         read_exactly(read_at, at, room)?;
@@ -133,7 +134,7 @@ impl Shift {
             self.prolong(fragment, self.on_clock_of_sound(last.end), at, room, read_at);
         }
         match walked {
-            // What lies behind was looked at for the sound alone.
+            // The bytes asked for are complete; what follows was only searched for sound.
             Err(_) if walk.begin >= end => Ok(()),
             Err(State::Unreadable { error, .. }) => Err(error),
             Err(_) => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -141,7 +142,7 @@ impl Shift {
         }
     }
 
-    /// Lets the sound of a fragment last until a time of its clock, if it would end earlier.
+    /// Makes the sound of a fragment last until a time, on the sound's clock, if it ends earlier.
     fn prolong(&self, fragment: u64, until: u64, begin: u64, bytes: &mut [u8], read_at: ReadAt) {
         let sound = self.tracks.get(1).and_then(|it| self.times_of(it, fragment, read_at));
         let Some((sound, hole)) = sound.and_then(|it| Some((it, until.checked_sub(it.end)?)))
@@ -164,7 +165,7 @@ impl Shift {
         }
     }
 
-    /// What a fragment says of a track.
+    /// The decode time of a track in a fragment.
     fn times_of(&self, track: &Track, fragment: u64, read_at: ReadAt) -> Option<DecodeTime> {
         let mut found = None;
         let visit = &mut |_, times: &[DecodeTime]| {
@@ -181,7 +182,7 @@ impl Shift {
         u64::try_from(time).unwrap_or(u64::MAX)
     }
 
-    /// Writes a time over that in `bytes`, which lie at `begin` in the file.
+    /// Writes the shifted time into `bytes`, which begin at `begin` in the file.
     fn patch(&self, found: &DecodeTime, begin: u64, bytes: &mut [u8]) {
         let Some(track) = self.tracks.iter().find(|it| it.id == found.track) else { return };
         let time = (i128::from(found.time) + track.moved).max(0);
@@ -191,7 +192,8 @@ impl Shift {
     }
 }
 
-/// Writes a number that lies at `place` in the file over that in `bytes`, which lie at `begin`.
+/// Writes a number at `place` in the file into `bytes`, which begin at `begin`, as far as they
+/// overlap.
 fn write(number: &[u8], place: u64, begin: u64, bytes: &mut [u8]) {
     for (at, byte) in (place..).zip(number) {
         let at = at.checked_sub(begin).and_then(|at| usize::try_from(at).ok());
@@ -202,8 +204,8 @@ fn write(number: &[u8], place: u64, begin: u64, bytes: &mut [u8]) {
 }
 
 impl Walk {
-    /// Goes over a box, some bytes of the file being asked for. Returns a fragment after whose sound
-    /// there was none for a while, and the time at which there is again.
+    /// Processes the next box, where `asked` are the requested bytes of the file. If sound resumes
+    /// after a pause, returns the fragment before the pause and the time of resumption.
     fn pass(
         &mut self,
         tracks: &[Track],

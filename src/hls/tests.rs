@@ -22,7 +22,7 @@ fn read_of(file: &[u8]) -> impl Fn(&mut [u8], u64) -> io::Result<usize> + '_ {
     }
 }
 
-/// A recording's fragments from `at` on, sent in pieces.
+/// A recording's fragments from `at` on, read in pieces.
 fn sent(file: &[u8], time_ms: i64, mut at: u64, piece: usize) -> Vec<u8> {
     let shift = Shift::read(&read_of(file), file.len() as u64, time_ms).unwrap();
     let (mut cursor, mut out) = (0, Vec::new());
@@ -35,7 +35,7 @@ fn sent(file: &[u8], time_ms: i64, mut at: u64, piece: usize) -> Vec<u8> {
     out
 }
 
-/// Each track and time, and where that lies.
+/// Each track with its time and the time's place.
 fn decode_times(fragments: &[u8]) -> Vec<DecodeTime> {
     let mut found = Vec::new();
     scan::decode_times(
@@ -52,7 +52,8 @@ fn decode_times(fragments: &[u8]) -> Vec<DecodeTime> {
     found
 }
 
-/// Ours, with sound of 16 kHz, and one of FFmpeg's that goes on with the times of the one before.
+/// Two files of ours, one with sound of 16 kHz, and one of FFmpeg's that continues the times of the
+/// file before.
 fn files() -> [Vec<u8>; 3] {
     let sound = AudioFormat::aac(&[0x14, 0x08], 16_000).unwrap();
     let mut later = by_ffmpeg(100, 4);
@@ -92,9 +93,9 @@ fn decode_times_are_moved_and_nothing_else_is() {
     }
 }
 
-/// As long as a picture group of FFmpeg's, of a minute.
+/// A fragment as long as one of FFmpeg's with a picture group of a minute.
 #[test]
-fn where_a_time_lies_costs_a_read_however_many_samples_follow_it() {
+fn finding_a_time_costs_one_read_however_many_samples_follow_it() {
     let mut fragments = Vec::new();
     for nth in 0..4 {
         let sample = |nth| Sample { bytes: 1, duration: FRAME + nth % 2, composition_offset: 0 };
@@ -123,8 +124,8 @@ fn where_a_time_lies_costs_a_read_however_many_samples_follow_it() {
 }
 
 #[test]
-fn no_time_lies_before_the_beginning() {
-    // Two frames of the first fragment were left out.
+fn no_time_is_negative() {
+    // The first two fragments would begin before 0.
     let times = decode_times(&sent(&closed(Codec::H264, 3), -200, 0, 100));
     let times: Vec<_> = times.iter().map(|it| it.time).collect();
     assert_eq!(times, [0, 0, u64::from(6 * FRAME) - 18_000]);
@@ -139,7 +140,7 @@ fn a_file_that_is_cut_anywhere_is_sent_up_to_there_or_refused() {
             let (mut cursor, mut out) = (0, Vec::new());
             let end = shift.copy(&mut cursor, 0, length, &mut out, &read_of(cut));
             assert!(out.len() as u64 == shift.bytes() || end.is_err());
-            // The card gives less than was promised.
+            // The card returns less than its length promised.
             let end = shift.copy(&mut 0, 0, length, &mut Vec::new(), &read_of(&cut[..length / 2]));
             assert!(end.is_err());
         }
@@ -150,7 +151,7 @@ fn a_file_that_is_cut_anywhere_is_sent_up_to_there_or_refused() {
 }
 
 #[test]
-fn an_init_segment_says_nothing_of_a_recordings_length() {
+fn an_init_segment_contains_no_duration() {
     let [ours, with_sound, by_ffmpeg] = files();
     let init = |file: &[u8]| init(&read_of(file), file.len() as u64).unwrap();
     assert_eq!(init(&ours), init(&closed(Codec::H265, 2)));
@@ -165,7 +166,7 @@ fn an_init_segment_says_nothing_of_a_recordings_length() {
         assert_eq!(head.duration, None);
     }
     for length in 0..ours.len() {
-        // No truncation is taken for more than it is.
+        // Every truncation is handled without a panic.
         let _ = super::init(&read_of(&ours[..length]), length as u64);
     }
 }
@@ -203,7 +204,7 @@ fn text(playlist: &Playlist) -> String {
 }
 
 #[test]
-fn a_playlist_is_pieces_of_six_seconds_in_one_time() {
+fn a_playlist_has_pieces_of_six_seconds_on_one_time_line() {
     let mut playlist = ended(9_000, 100_000, Grain::Ranges);
     let first = Recording { duration_ms: 13_000, is_full: false, ..recording(14, 0) };
     let second = Recording { duration_ms: 8_000, ..recording(15, 13_001) };
@@ -212,7 +213,7 @@ fn a_playlist_is_pieces_of_six_seconds_in_one_time() {
     let mut thirteen = index(12);
     thirteen.list.push(Subsegment { duration: 90_000, bytes: 500, ..thirteen.list[5] });
     playlist.add(first, Some(1), Some(&thirteen));
-    // It was cut short: for a change of parameters?
+    // It ended early, perhaps because its parameters changed.
     assert!(playlist.must_see_init(&second));
     playlist.add(second, Some(1), Some(&index(8)));
     assert!(playlist.must_see_init(&other));
@@ -253,7 +254,7 @@ fn time_runs_on_over_gaps_and_steps_of_the_clock() {
 
 #[test]
 fn sound_that_ends_early_lasts_until_the_pictures_end() {
-    // A fragment has pictures of 120 ms, and sound of 64 ms or of 192.
+    // A fragment has 120 ms of video, and 64 or 192 ms of sound.
     let sounds = [(48_000, [0x11, 0x88]), (16_000, [0x14, 0x08])];
     let sounds = sounds.map(|(rate, config)| (rate, AudioFormat::aac(&config, rate).unwrap()));
     for (count, (rate, sound), is_filled) in [
@@ -326,7 +327,7 @@ fn sound_that_pauses_from_one_fragment_to_the_next_lasts_too() {
 }
 
 #[test]
-fn a_playlist_without_an_end_grows_at_its_end_alone() {
+fn a_growing_playlist_changes_only_at_its_end() {
     let growth = Growth::Growing(Duration::from_secs(70));
     let grown = |count: u32| {
         let mut playlist =
@@ -348,7 +349,7 @@ fn a_playlist_without_an_end_grows_at_its_end_alone() {
 }
 
 #[test]
-fn a_day_is_one_piece_a_recording_and_no_file_is_opened_for_most() {
+fn the_playlist_of_a_day_has_one_piece_per_recording_and_opens_few_files() {
     let mut playlist = ended(0, 24 * HOUR, Grain::Recordings);
     let mut opened = 0;
     for number in 0..1440 {
