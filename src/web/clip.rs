@@ -1,7 +1,7 @@
 //! Clips: a camera's name and a span in, one MP4 file made of many recordings out.
 //!
 //! `clip` produces the bytes; this module handles their files and HTTP. One clip at a time: a board
-//! has memory for one. Its recordings are held, so that retention deletes others first.
+//! has memory for no more. Its recordings are held, so that retention deletes others first.
 
 use super::{
     MediaPlace, Web,
@@ -46,7 +46,7 @@ struct SegmentFile {
     name: Name,
     start: WallTime,
     bytes: u64,
-    /// It is known from the file, not only from the index.
+    /// The entry comes from the file, not just from the index.
     is_sure: bool,
 }
 
@@ -113,7 +113,7 @@ impl Web {
             files.files.push(SegmentFile { folder: at, name, start, bytes, is_sure });
         }
         files.files.reverse();
-        // One more than fits, so that the planner notices.
+        // One more than allowed, so that the planner notices.
         files.files.truncate(limits::CLIP_SEGMENTS_MAX + 1);
         files.hold(&mut catalog, 1);
         files.look_at(&mut catalog);
@@ -174,7 +174,7 @@ impl Web {
     }
 }
 
-/// What was recorded in a span, newest first; or why that is not known.
+/// The recordings in a span, newest first; or why they are not known.
 pub(super) fn recordings_of<'a>(
     catalog: &'a Catalog,
     camera: &str,
@@ -283,7 +283,7 @@ impl Files {
         file.read(id, path, buffer, at)
     }
 
-    /// Queues a check of those known only from the index.
+    /// Queues a check of the recordings known only from the index.
     fn look_at(&self, catalog: &mut Catalog) {
         for file in self.files.iter().filter(|file| !file.is_sure) {
             if let Some((id, _)) = self.folders.get(file.folder) {

@@ -1,7 +1,7 @@
-//! HLS: a camera's name and a span in, a playlist of its recordings out; then the recordings named
-//! in it.
+//! HLS: a camera's name and a span in, a playlist of its recordings out; serves also the pieces
+//! that the playlist names.
 //!
-//! `hls` makes the text and moves the times; this module handles the files and HTTP.
+//! `hls` writes the text and shifts the times; this module handles files and HTTP.
 
 use super::{
     Web,
@@ -88,7 +88,7 @@ impl Web {
         }
     }
 
-    /// Those that are closed, oldest first.
+    /// Finds the closed recordings of the span, oldest first.
     fn found(
         &self,
         camera: &str,
@@ -112,8 +112,8 @@ impl Web {
         Ok(found)
     }
 
-    /// Reads the heads that must be known, one at a time, so that other readers get their turns.
-    /// Unreadable recordings are left out.
+    /// Adds the recordings, reading heads one at a time where needed, so that other readers get
+    /// their turns. Unreadable recordings are left out.
     async fn fill(
         &self,
         mut playlist: Playlist,
@@ -178,7 +178,7 @@ impl Web {
         }
     }
 
-    /// Finds a recording that is closed.
+    /// Finds a closed recording.
     fn closed(&self, camera: &str, file: &str, kind: &str) -> Option<(Recording, Entry)> {
         let found = number_asked_for(file, kind).and_then(|number| self.find(camera, number));
         found.filter(|(_, entry)| is_closed(entry))
@@ -230,7 +230,7 @@ impl Maker for Playlist {
 /// A hash of a recording's init segment, and its index.
 type Seen = (Option<u64>, Option<Subsegments>);
 
-/// Returns `None` if it is gone or has no fragments.
+/// Returns `None` if the recording is gone or has no fragments.
 fn look(path: &Path, recording: &hls::Recording, grain: Grain) -> Option<Seen> {
     let file = open(path).ok()?;
     let length = file.metadata().ok()?.len();

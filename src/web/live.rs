@@ -1,4 +1,4 @@
-//! Live view: frames of a ring in, fragmented MP4 out; each viewer has its own time line.
+//! Live view: frames of a ring in, fragmented MP4 out; each viewer has a time line of its own.
 //!
 //! A stream starts at the newest key frame. A viewer too slow for the stream skips to the newest
 //! key frame; skipped frames are counted.
@@ -43,14 +43,14 @@ pub(super) struct Live {
     packer: Packer,
     link: Rc<Link>,
     unread: Rc<Unread>,
-    /// Its next picture waits until other viewers' clients have taken theirs.
+    /// The next picture is held back until other clients have read theirs.
     wants_room: bool,
 }
 
 #[derive(PartialEq, Eq)]
 enum Told {
     Nothing,
-    /// This reason for waiting.
+    /// A message with this reason for waiting.
     Wait(String),
     /// The MIME type; the init segment follows.
     Codec,
@@ -81,7 +81,7 @@ impl Live {
     }
 
     async fn wait_for_piece(&mut self, out: &mut Vec<u8>) -> Piece {
-        // The client has taken the piece before.
+        // The client has read the previous piece.
         self.unread.release(&self.link);
         loop {
             let freed = self.unread.freed.changed();

@@ -1,8 +1,7 @@
-//! What was recorded when: `GET /api/timeline` and `GET /api/days`; and what time it is: `POST
-//! /api/clock`.
+//! What was recorded when (`GET /api/timeline`, `GET /api/days`), and the clock (`POST
+//! /api/clock`).
 //!
-//! The first two walk once through a camera's recordings in the catalogue.
-//! Spec: docs/http.md.
+//! The first two pass once over a camera's recordings in the catalogue. Spec: docs/http.md.
 
 use super::{Web, answer::Answer, marks::Sources};
 use crate::{
@@ -161,7 +160,7 @@ impl Web {
         })
     }
 
-    /// The requested camera, its recordings by day, and where its marks are.
+    /// The requested camera, its recordings summed by day, and the sources of its marks.
     fn sum_days(&self, head: &Head<'_>) -> Result<(String, Days, Sources, Option<i64>), Answer> {
         let wrong = |wrong: String| Answer::error(400, wrong);
         let zone = match head.parameter("tz") {
@@ -177,7 +176,7 @@ impl Web {
         if from.is_some_and(|from| from > to) {
             return Err(wrong(BACKWARDS.into()));
         }
-        // Times years away come from a wrong clock and are only included on request.
+        // Times years away come from a wrong clock and are included only on request.
         let near = to.saturating_sub((DAYS_MAX - 1) * MILLIS_PER_DAY)..to;
         let starts = known.filter(|it| it.is_read()).map(|entry| entry.start.0);
         let oldest = || starts.filter(|start| near.contains(start)).min().unwrap_or(to);
@@ -224,7 +223,7 @@ impl Web {
         is_known.then(|| recordings.into_iter().flatten().map(|(_, entry)| entry))
     }
 
-    /// `None` if it is being recorded, or if the time is unknown.
+    /// Why the camera is not recorded now; `None` if it is, or if the time is unknown.
     fn why_not_recorded_now(&self, camera: &str) -> Option<Cause> {
         let station = self.station(camera)?;
         let is_trusted = self.daemon.trust.get() == Clock::Trusted;
@@ -234,7 +233,7 @@ impl Web {
 }
 
 impl Timeline<'_> {
-    /// Adds as many marks as the reply has room for, but always a few.
+    /// Adds as many marks as the reply has room for, and always at least a few.
     fn add_marks(&mut self, rows: Rows, bytes_max: usize) {
         let length = serde_json::to_vec(self).map_or(0, |text| text.len());
         let room = bytes_max.saturating_sub(length + MARKS_MERGED_BYTES);
@@ -288,8 +287,8 @@ const BACKWARDS: &str = "from, to: the span ends before it begins";
 const MILLIS_PER_DAY: i64 = 86_400_000;
 /// The kind of joined marks of several kinds.
 const SEVERAL: &str = "several";
-/// Bytes of one mark in the reply, with a long kind; of one time of watching; and of the note that
-/// there are more.
+/// Bytes in the reply of one mark with a long kind, of one watched span, and of the note that there
+/// are more.
 const MARK_SPAN_BYTES: usize = 56;
 const WATCHED_BYTES: usize = 30;
 const MARKS_MERGED_BYTES: usize = 20;
@@ -332,7 +331,7 @@ mod tests {
         }
     }
 
-    /// So many marks and times of watching, of long kinds.
+    /// This many marks with long kinds, and watched spans.
     fn rows(count: i64, kinds: [&str; 2]) -> Rows {
         let mut rows = Rows::new(
             CAMERA,
@@ -354,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_of_spans_gaps_and_marks_has_no_more_than_2_kb() {
+    fn a_day_of_spans_gaps_and_marks_takes_at_most_2_kb() {
         for (spans, count) in [(COVERAGE_SPANS_PER_DAY, 10_000), (1, 10_000), (1, 12), (12, 2)] {
             for kinds in [["a-kind-of-16-let"; 2], ["motion", "person"]] {
                 let mut timeline = busy(spans);
@@ -370,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_month_of_days_has_no_more_than_1_kb() {
+    fn a_month_of_days_takes_at_most_1_kb() {
         let days = DaysTable {
             camera: CAMERA,
             first: WallTime(NOW).date(),

@@ -1,8 +1,8 @@
-//! Large pictures on their way to viewers: each viewer has a copy until its client has taken it, and
-//! together they have a bound.
+//! Bounds the memory of large pictures on their way to viewers: each viewer holds a copy until its
+//! client has read it.
 //!
-//! Where there is no room a viewer waits; one whose client takes nothing makes way.
-//! Knows nothing of: frames, sockets.
+//! Without room, a viewer waits. If a client reads nothing for a while, its connection is closed to
+//! make room. Knows nothing of: frames, sockets.
 
 use super::link::Link;
 use crate::{limits, runtime::Signal};
@@ -11,7 +11,7 @@ use std::{cell::RefCell, net::Shutdown, rc::Rc, time::Instant};
 pub(super) struct Unread {
     bytes_max: usize,
     copies: RefCell<Vec<Picture>>,
-    /// There may be room again.
+    /// Signals that there may be room again.
     pub freed: Signal,
 }
 
@@ -27,8 +27,8 @@ impl Unread {
         Unread { bytes_max, copies: RefCell::default(), freed: Signal::default() }
     }
 
-    /// Whether a viewer, which has none, may have a copy of so many bytes. One that is larger than the
-    /// bound may be there alone.
+    /// Returns true if a viewer that holds no copy may hold one of this many bytes. A copy larger
+    /// than the bound is admitted if it is the only one.
     pub fn admits(&self, link: &Rc<Link>, bytes: usize, now: Instant) -> bool {
         let mut copies = self.copies.borrow_mut();
         while !copies.is_empty() {
@@ -49,7 +49,7 @@ impl Unread {
         true
     }
 
-    /// The viewer's copy is gone, if it had one.
+    /// Removes the viewer's copy, if it has one.
     pub fn release(&self, link: &Rc<Link>) {
         let mut copies = self.copies.borrow_mut();
         if let Some(at) = copies.iter().position(|copy| Rc::ptr_eq(&copy.link, link)) {

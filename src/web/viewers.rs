@@ -9,12 +9,12 @@ use super::{
 use crate::{http::request::Head, limits, runtime::Counted};
 use std::{pin::Pin, rc::Rc};
 
-/// Held while a connection carries media.
+/// A place among the media connections, held while a connection carries media.
 pub(crate) type MediaPlace = Counted;
 
 impl Web {
-    /// Takes one of the places for media connections, or returns the reply that none is free. A
-    /// HEAD needs none.
+    /// Takes a place among the media connections, or returns the reply that none is free. A HEAD
+    /// request needs no place.
     pub(super) fn media_place(&self, head: &Head<'_>) -> Result<Option<MediaPlace>, Answer> {
         if head.method == "HEAD" {
             return Ok(None);
