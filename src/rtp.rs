@@ -1,11 +1,10 @@
 //! RTP: packets from the wire in, access units of video, frames of sound or JPEG pictures out.
 //!
-//! `Packet` is one parsed packet, `Receiver` puts a track's packets in order and counts what is
-//! missing, `Depacketizer` turns their payloads into access units, which it writes into a `Sink`;
+//! `Packet` is one parsed packet; `Receiver` puts a track's packets in order and counts the missing
+//! ones; `Depacketizer` turns their payloads into access units, which it writes into a `Sink`;
 //! `AudioDepacketizer` does the same for sound, `JpegDepacketizer` for the pictures of a JPEG
-//! stream.
-//! Spec: RFC 3550, RFC 6184, RFC 7798, RFC 2435; audio.rs has those of sound. Knows nothing of:
-//! sockets, clocks, RTSP, media time.
+//! stream. Spec: RFC 3550, RFC 6184, RFC 7798, RFC 2435; audio.rs names those for sound. Knows
+//! nothing of: sockets, clocks, RTSP, media time.
 
 mod assembler;
 mod audio;
@@ -50,15 +49,15 @@ impl Packet<'_> {
     /// Parses one datagram or interleaved block.
     ///
     /// # Errors
-    /// All are the sender's fault, or the bytes are no RTP.
+    /// Every variant is the sender's fault, or the bytes are not RTP.
     pub fn parse(bytes: &[u8]) -> Result<Packet<'_>, Error> {
         Packet::fields(bytes)?.ok_or(Error::Truncated { bytes: bytes.len() })
     }
 
-    /// The sequence number alone; `None` where the bytes are no RTP.
+    /// The sequence number alone; `None` if the bytes are not RTP.
     pub fn sequence_number_of(bytes: &[u8]) -> Option<u16> {
         match bytes {
-            // a payload type of 64 to 95 is RTCP's (RFC 5761 §4)
+            // payload types 64 to 95 would be RTCP (RFC 5761 §4)
             [first, second, high, low, _, _, _, _, _, _, _, _, ..]
                 if first >> 6 == VERSION && !matches!(second & 0x7f, 64..96) =>
             {
@@ -68,7 +67,7 @@ impl Packet<'_> {
         }
     }
 
-    /// `None` where the bytes end too early.
+    /// `None` if the bytes end too early.
     fn fields(bytes: &[u8]) -> Result<Option<Packet<'_>>, Error> {
         let mut rest = Bytes(bytes);
         let Some([first, second]) = rest.array() else { return Ok(None) };
@@ -101,15 +100,15 @@ impl Packet<'_> {
     }
 }
 
-/// Quirk: a padding bit without padding: the count is 0 or larger than the payload (many devices,
-/// says pion/rtp#274). The payload is taken as it is.
+/// Quirk: a padding bit without padding: the count is 0 or exceeds the payload (many devices, says
+/// pion/rtp#274). The payload is then used as it is.
 fn without_padding(payload: &[u8]) -> &[u8] {
     let padding = payload.last().copied().unwrap_or(0);
     let kept = payload.len().checked_sub(padding.into());
     kept.and_then(|kept| payload.get(..kept)).unwrap_or(payload)
 }
 
-/// Why bytes are no RTP packet.
+/// Why bytes are not an RTP packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Error {
     Truncated { bytes: usize },

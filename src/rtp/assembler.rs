@@ -1,8 +1,8 @@
-//! Puts access units together: bytes of NAL units in, whole units into the sink.
+//! Assembles access units: bytes of NAL units in, whole units into the sink.
 //!
-//! The same for H.264 and H.265; what a payload looks like is h264.rs's and h265.rs's. `fragments`
-//! has NAL units in several packets.
-//! Spec: RFC 6184 §5.1 and RFC 7798 §4.1 (marker bit, time stamp), H.264 §7.4.1.2, H.265 §7.4.2.4.
+//! Serves both H.264 and H.265; h264.rs and h265.rs know the payload formats. `fragments` handles
+//! NAL units that span several packets. Spec: RFC 6184 §5.1 and RFC 7798 §4.1 (marker bit, time
+//! stamp), H.264 §7.4.1.2, H.265 §7.4.2.4.
 
 mod fragments;
 
@@ -27,21 +27,21 @@ pub(super) struct Assembler {
     codec: Codec,
     collector: Collector,
     marker: Marker,
-    /// Packets are missing, or the run begins: a picture's first slice must come next.
+    /// Packets are missing or the run has just begun, so a picture's first slice must come next.
     after_gap: bool,
-    /// Of the packet that is being handled.
+    /// The time stamp of the packet being handled.
     time: RtpTime,
-    /// Another source goes on where the last one ended: perhaps it films something else.
+    /// Another source continues where the last one ended, and may film something else.
     in_doubt: bool,
     pictures: Pictures,
     unit: Unit,
     nal: Nal,
-    /// Fragmented NAL units in a row that had their start bit, and their end bit.
+    /// Consecutive fragmented NAL units that had their start bit, and their end bit.
     started: u8,
     ended: u8,
-    /// Access units in a row without a start code in a payload.
+    /// Consecutive access units without a start code in a payload.
     clean: u32,
-    /// The parameter set in the making.
+    /// The parameter set being assembled.
     parameter_set: Vec<u8>,
 }
 
@@ -70,7 +70,7 @@ impl Assembler {
         self.collector.current()
     }
 
-    /// Whether a NAL unit is plainly one of this track, from its first bytes.
+    /// Returns true if the first bytes of a NAL unit show that it belongs to this track.
     pub(super) fn recognizes(&self, nal: &[u8]) -> bool {
         match self.codec.classify(nal) {
             _ if nal.first().is_none_or(|byte| byte & FORBIDDEN_BIT != 0) => false,
@@ -82,8 +82,7 @@ impl Assembler {
         }
     }
 
-    /// Packets are missing before what comes next: the unit in the making may lack its end, and the
-    /// next one its beginning.
+    /// Reports missing packets: the open unit may lack its end, and the next one its beginning.
     pub(super) fn lose(&mut self, packets: u32, sink: &mut dyn Sink) {
         let is_whole = self.marker == Marker::Unproven && self.is_complete();
         self.abandon_nal(sink);
@@ -100,22 +99,23 @@ impl Assembler {
         self.after_gap = true;
     }
 
-    /// What comes next is of another source. What its first picture refers to may be missing.
+    /// Reports that another source follows: the pictures that its first one refers to may be
+    /// missing.
     pub(super) fn doubt(&mut self) {
         self.in_doubt = true;
     }
 
-    /// Gives what comes next its time stamp.
+    /// Sets the time stamp of what follows.
     ///
-    /// Quirk: a time stamp for each slice, NAL unit or packet (pion/rtp#280). Where a picture ends, its
-    /// slices tell; the stamp of its first one counts.
+    /// Quirk: a time stamp of its own for each slice, NAL unit or packet (pion/rtp#280). The slices
+    /// show where a picture ends, and the time stamp of its first slice counts.
     pub(super) fn set_time(&mut self, timestamp: RtpTime) {
         self.time = timestamp;
     }
 
-    /// The packet that was just handled has its marker bit set.
+    /// Reports that the packet just handled has its marker bit set.
     ///
-    /// Quirk: marker bit on SPS, PPS or SEI. A unit without a slice does not end.
+    /// Quirk: marker bit on SPS, PPS or SEI. It does not end a unit that has no slice yet.
     pub(super) fn mark(&mut self, sink: &mut dyn Sink) {
         if self.nal.target == Target::Head {
             self.classify(sink);
@@ -130,8 +130,8 @@ impl Assembler {
         }
     }
 
-    /// What came last cannot be read. It takes the unit that it is of with it, by its time stamp, and
-    /// the rest of that will not come.
+    /// Reports that the last payload is unreadable. The unit with its time stamp is dropped, since
+    /// its rest will not come.
     pub(super) fn refuse(&mut self, cause: DropCause, sink: &mut dyn Sink) {
         if self.nal.target == Target::Closed {
             self.leave_unit(self.time, sink);
@@ -152,7 +152,7 @@ impl Assembler {
         sink.access_unit_drop(cause);
     }
 
-    /// The run ends.
+    /// Ends the run.
     pub(super) fn end(&mut self, sink: &mut dyn Sink) {
         let is_complete = self.nal.target == Target::Closed && self.unit.marked;
         self.abandon_nal(sink);
@@ -169,7 +169,7 @@ impl Assembler {
         self.clean = 0;
     }
 
-    /// One whole NAL unit with its header.
+    /// Takes one whole NAL unit with its header.
     pub(super) fn nal(&mut self, bytes: &[u8], sink: &mut dyn Sink) {
         self.miss_end(sink);
         self.nal_begin(sink);
@@ -177,8 +177,8 @@ impl Assembler {
         self.nal_end(sink);
     }
 
-    /// Begins a NAL unit. Quirk: no end bit on the last fragment; what is open ends here, unless it
-    /// breaks off at another time stamp.
+    /// Begins a NAL unit. Quirk: no end bit on the last fragment. The open NAL unit ends here,
+    /// unless it broke off at another time stamp.
     pub(super) fn nal_begin(&mut self, sink: &mut dyn Sink) {
         let breaks_off = self.nal.time != self.time && !self.nal.marked;
         if self.nal.target != Target::Closed && breaks_off {
@@ -195,7 +195,7 @@ impl Assembler {
     }
 
     /// Quirk: Annex B start codes inside an RTP payload. No NAL unit contains `00 00 01` (H.264
-    /// §7.4.1), so wherever it stands, also across two fragments, the next NAL unit begins.
+    /// §7.4.1), so the next NAL unit begins wherever one stands, even across two fragments.
     pub(super) fn nal_append(&mut self, bytes: &[u8], sink: &mut dyn Sink) {
         let mut rest = bytes;
         let leading = rest.iter().take_while(|byte| **byte == 0).count();
@@ -220,9 +220,10 @@ impl Assembler {
         self.nal.zeros = self.nal.zeros.saturating_add(rest.len() - kept.len());
     }
 
-    /// Where a start code may stand. Looking at every byte takes more instructions than all else that is
-    /// done to it, so a camera that sent none for long is looked at only where one begins that sends its
-    /// parameter sets and a picture in one payload.
+    /// The part of a payload that is searched for a start code. To search every byte takes more
+    /// instructions than all other work on it. So once a camera has sent no start code for long,
+    /// only the beginning is searched, which is enough to find a camera that sends parameter sets
+    /// and a picture in one payload.
     fn suspect<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         match bytes.get(..BEGINNING_BYTES) {
             Some(beginning) if self.clean >= CLEAN_MIN => beginning,
@@ -232,8 +233,8 @@ impl Assembler {
 
     /// Ends the NAL unit, if one is open.
     ///
-    /// Quirk: zeros behind a NAL unit (ffmpeg 4.4 sends H.265 so). Its last byte is none (H.264
-    /// §7.4.1): those held back are left out.
+    /// Quirk: zeros after a NAL unit (ffmpeg 4.4 sends H.265 so). The last byte of a NAL unit is
+    /// never 0 (H.264 §7.4.1), so zeros held back are dropped.
     pub(super) fn nal_end(&mut self, sink: &mut dyn Sink) {
         if self.nal.target == Target::Closed {
             return;
@@ -255,7 +256,7 @@ impl Assembler {
         self.nal.is_whole = true;
     }
 
-    /// What is open cannot be finished.
+    /// Gives up on the open NAL unit, whose rest is missing.
     fn abandon_nal(&mut self, sink: &mut dyn Sink) {
         let is_behind_mark = self.unit.marked && self.marker != Marker::EndsSlices;
         if self.nal.target == Target::Head && (is_behind_mark || self.tells_its_picture()) {
@@ -268,7 +269,7 @@ impl Assembler {
         self.nal.is_whole = false;
     }
 
-    /// Returns false for a slice that broke off in its header: it may be of the unit in the making.
+    /// Returns false for a slice that broke off in its header: it may belong to the open unit.
     fn tells_its_picture(&self) -> bool {
         let head = self.nal.head.get(..self.nal.head_len).unwrap_or_default();
         match self.codec.classify(head) {
@@ -277,7 +278,7 @@ impl Assembler {
         }
     }
 
-    /// The zeros held back were no start code.
+    /// Passes on the zeros held back, which turned out not to begin a start code.
     fn release_zeros(&mut self, sink: &mut dyn Sink) {
         while self.nal.zeros > 0 {
             let count = self.nal.zeros.min(ZEROS.len());
@@ -286,7 +287,7 @@ impl Assembler {
         }
     }
 
-    /// Bytes that are surely of this NAL unit.
+    /// Passes on bytes that certainly belong to this NAL unit.
     fn emit(&mut self, bytes: &[u8], sink: &mut dyn Sink) {
         let mut bytes = bytes;
         if self.nal.target == Target::Head {
@@ -306,7 +307,7 @@ impl Assembler {
         match self.nal.target {
             Target::Sink => sink.nal_append(bytes),
             Target::ParameterSet => {
-                // one byte more than a set may have, so that it is seen to be too long
+                // one byte more than a set may have, so that the collector notices it is too long
                 let room = (PARAMETER_SET_BYTES_MAX + 1).saturating_sub(self.parameter_set.len());
                 self.parameter_set.extend(bytes.iter().take(room));
             }
@@ -314,7 +315,7 @@ impl Assembler {
         }
     }
 
-    /// Decides from its first bytes where a NAL unit goes.
+    /// Decides from the first bytes of a NAL unit where it goes.
     fn classify(&mut self, sink: &mut dyn Sink) {
         let Nal { head, head_len, .. } = self.nal;
         let head = head.get(..head_len).unwrap_or(&head);
@@ -348,8 +349,8 @@ impl Assembler {
         }
     }
 
-    /// Ends the unit in the making before what is no slice of it: if its marker bit came, or if that has
-    /// another time stamp.
+    /// Ends the open unit before a NAL unit that is no slice of it, if the marker bit has come or
+    /// if that NAL unit has another time stamp.
     fn leave_unit(&mut self, time: RtpTime, sink: &mut dyn Sink) {
         let last = match self.unit.state {
             State::Dropped => self.unit.timestamp,
@@ -389,7 +390,7 @@ impl Assembler {
         };
         self.unit.slice = Some(slice);
         self.unit.timestamp = Some(self.nal.begun);
-        // After a gap nobody relies on what came before.
+        // A gap was reported already, so nothing relies on earlier pictures.
         let in_doubt = std::mem::take(&mut self.in_doubt) && !self.after_gap;
         if relation == Relation::Begins {
             self.after_gap = false;
@@ -400,7 +401,7 @@ impl Assembler {
             self.drop_unit(DropCause::Incomplete, sink);
         } else {
             if relation == Relation::Continues {
-                // The picture went out at the marker bit of an earlier slice.
+                // The picture was passed on at the marker bit of an earlier slice.
                 self.marker = Marker::EndsSlices;
             }
             self.drop_unit(DropCause::Malformed, sink);
@@ -418,7 +419,7 @@ impl Assembler {
         self.write_sets(access, sink);
     }
 
-    /// Writes the parameter sets that belong into the sample.
+    /// Writes the parameter sets that the sample must contain.
     fn write_sets(&mut self, access: RandomAccess, sink: &mut dyn Sink) {
         self.collector.sets_in_sample(access, |set| {
             sink.nal_begin();
@@ -435,17 +436,17 @@ impl Assembler {
         self.drop_unit(cause, sink);
     }
 
-    /// Whether the unit in the making is the first field of a frame.
+    /// Whether the open unit is the first field of a frame.
     fn awaits_field(&self) -> bool {
         self.unit.slice.is_some() && self.pictures.is_first_field()
     }
 
-    /// Whether the marker bit of the unit in the making may be that of its end.
+    /// Whether the marker bit of the open unit may mark its end.
     fn is_complete(&self) -> bool {
         self.unit.marked && self.nal.target == Target::Closed && !self.awaits_field()
     }
 
-    /// Hands the unit out, unless it was dropped, and begins the next one.
+    /// Passes the unit on, unless it was dropped, and begins the next one.
     fn end_unit(&mut self, sink: &mut dyn Sink) {
         let unit = std::mem::take(&mut self.unit);
         self.clean = self.clean.saturating_add(1);
@@ -467,9 +468,9 @@ impl Assembler {
 }
 
 const ZEROS: [u8; 16] = [0; 16];
-/// `forbidden_zero_bit` (H.264 §7.4.1, H.265 §7.4.2.2): bit errors, says who set it.
+/// `forbidden_zero_bit` (H.264 §7.4.1, H.265 §7.4.2.2): when set, it signals bit errors.
 const FORBIDDEN_BIT: u8 = 0x80;
-/// After so many access units without a start code in a payload, 20 s of them, …
+/// After this many access units without a start code in a payload, 20 s of them, …
 pub(super) const CLEAN_MIN: u32 = 500;
-/// … it is looked for in the first bytes of a payload alone: more than an SPS has.
+/// … only this many bytes at the front of a payload are searched: more than an SPS has.
 const BEGINNING_BYTES: usize = 64;

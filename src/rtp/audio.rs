@@ -155,7 +155,7 @@ impl AudioDepacketizer {
     }
 }
 
-/// AU headers, then access units (RFC 3640 §3.2). `None` if malformed or interleaved.
+/// Reads AU headers, then access units (RFC 3640 §3.2). `None` if malformed or interleaved.
 fn access_units(
     (size_bits, index_bits): (u8, u8),
     packet: &Packet<'_>,
@@ -168,7 +168,8 @@ fn access_units(
     let mut headers = Bits::new(payload.take(header_bits.div_ceil(8))?);
     let bits = |index| usize::from(size_bits) + usize::from(index);
     let fits = |index: u8| header_bits.checked_rem(bits(index)) == Some(0);
-    // Quirk: headers of sizes alone where `indexLength` is missing (AMS32, bluenviron/gortsplib#114).
+    // Quirk: headers with sizes only, when `indexLength` is missing (AMS32,
+    // bluenviron/gortsplib#114).
     let index_bits = if !fits(index_bits) && fits(0) { 0 } else { index_bits };
     let count = header_bits.checked_div(bits(index_bits))?;
     let mut timestamp = packet.timestamp;
@@ -179,7 +180,8 @@ fn access_units(
             return None;
         }
         if size > payload.remaining() {
-            // A fragment: it is alone in its packet, and its header has the size of the whole.
+            // A fragment is alone in its packet, and its header has the size of the whole access
+            // unit.
             return gathered.add(packet, payload.0, size, format, sink);
         }
         let unit = without_adts_header(payload.take(size)?);
@@ -208,7 +210,7 @@ impl Gathered {
         (self.is_broken, self.is_whole) = (false, false);
     }
 
-    /// Packets are missing: the open frame, if any, is void.
+    /// Drops the open frame, if any, because packets are missing.
     fn lose(&mut self) {
         self.is_broken = !self.bytes.is_empty() && !self.is_whole;
         self.bytes.clear();

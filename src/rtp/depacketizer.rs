@@ -71,7 +71,7 @@ pub struct Depacketizer {
     assembler: Assembler,
     codec: Codec,
     numbers: OrderNumbers,
-    /// Of the last packet.
+    /// The source of the last packet.
     ssrc: Option<u32>,
 }
 
@@ -100,7 +100,8 @@ impl Depacketizer {
             (Some(nals), ..) => nals_of(nals).find_map(|nal| self.codec.contradicted_by(nal)),
             // The first fragment of an IDR or CRA picture; in H.264 a data partition.
             (_, Codec::H264, [0x62, 1, 0x93..=0x95, ..]) => Some(Codec::H265),
-            // That of an IDR picture, and a whole one; in H.265 of no layer that a camera has.
+            // The first fragment of an IDR picture, and a whole one; in H.265 these bytes would
+            // name a layer that no camera has.
             (
                 _,
                 Codec::H265,

@@ -10,7 +10,7 @@ use std::fmt;
 #[derive(Debug, Default)]
 pub(super) struct Elsewhere {
     state: State,
-    /// A number missing here was seen there.
+    /// A number missing here was used there.
     explained: bool,
 }
 
@@ -19,7 +19,7 @@ enum State {
     /// No other track sends.
     #[default]
     Alone,
-    /// So far no number was used on both.
+    /// No number was used on both so far.
     Together(Box<Numbers>),
     Apart,
 }
@@ -74,7 +74,7 @@ impl Elsewhere {
     }
 }
 
-/// The newest number, and a bit for each of the preceding ones, by their lowest bits.
+/// The newest number, and a bit for each number before it, indexed by the number's lowest bits.
 struct Numbers {
     newest: u16,
     came: [u64; WORDS],

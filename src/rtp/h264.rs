@@ -31,7 +31,7 @@ pub(super) fn handle_payload(payload: &[u8], assembler: &mut Assembler, sink: &m
     }
 }
 
-/// STAP-A (§5.7.1): NAL units behind their lengths.
+/// STAP-A (§5.7.1): NAL units, each after its length.
 fn aggregate(mut rest: Bytes<'_>, assembler: &mut Assembler, sink: &mut dyn Sink) -> Option<()> {
     while let Some(size) = next_size(&mut rest) {
         assembler.nal(rest.take(size)?, sink);
@@ -52,13 +52,13 @@ fn fragment(
     Some(())
 }
 
-/// What lies behind the header of an aggregate.
+/// The bytes after the header of an aggregate.
 pub(super) fn behind_header(payload: &[u8]) -> Option<&[u8]> {
     let (first, rest) = payload.split_first()?;
     (first & 0x9f == STAP_A).then_some(rest)
 }
 
-/// What a NAL unit begins with whose first fragment this is.
+/// The first bytes of the NAL unit whose first fragment this is.
 pub(super) fn first_fragment(payload: &[u8]) -> Option<Vec<u8>> {
     match payload {
         [indicator, header, bytes @ ..]

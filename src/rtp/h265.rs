@@ -1,7 +1,7 @@
 //! Payloads of H.265: single NAL units, aggregates, fragments.
 //!
-//! Spec: RFC 7798 §4. Decoding order numbers are passed over: what sends them sends in decoding
-//! order. PACI packets, which no known camera sends, are malformed.
+//! Spec: RFC 7798 §4. Decoding order numbers are skipped: devices that send them send in decoding
+//! order anyway. PACI packets, which no known camera sends, are malformed.
 
 use super::{
     DropCause, Sink,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::bits::Bytes;
 
-/// Whether NAL units have decoding order numbers (§4.4: where `sprop-max-don-diff` is above 0).
+/// Whether NAL units have decoding order numbers (§4.4: if `sprop-max-don-diff` is above 0).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum OrderNumbers {
     Absent,
@@ -19,7 +19,7 @@ pub(super) enum OrderNumbers {
 }
 
 impl OrderNumbers {
-    /// As `fmtp` says.
+    /// Reads the parameters of `fmtp`.
     pub(super) fn new(format_parameters: &str) -> OrderNumbers {
         let is_above_0 = |parameter: &str| {
             let (name, value) = parameter.split_once('=')?;
@@ -31,7 +31,7 @@ impl OrderNumbers {
         }
     }
 
-    /// Passes over one of so many bytes.
+    /// Skips a number of this many bytes, if there are numbers.
     fn skip(self, bytes: usize, rest: &mut Bytes<'_>) -> Option<()> {
         match self {
             OrderNumbers::Absent => Some(()),
@@ -82,7 +82,7 @@ fn read(
     }
 }
 
-/// AP (§4.4.2): NAL units behind their lengths.
+/// AP (§4.4.2): NAL units, each after its length.
 fn aggregate(
     mut rest: Bytes<'_>,
     numbers: OrderNumbers,
@@ -116,13 +116,13 @@ fn fragment(
     Some(())
 }
 
-/// What lies behind the header of an aggregate.
+/// The bytes after the header of an aggregate.
 pub(super) fn behind_header(payload: &[u8]) -> Option<&[u8]> {
     let ([first, _], rest) = payload.split_first_chunk()?;
     (first & 0xfe == AP << 1).then_some(rest)
 }
 
-/// What a NAL unit begins with whose first fragment this is.
+/// The first bytes of the NAL unit whose first fragment this is.
 pub(super) fn first_fragment(payload: &[u8]) -> Option<Vec<u8>> {
     match payload {
         [first, second, header, bytes @ ..]
@@ -134,7 +134,7 @@ pub(super) fn first_fragment(payload: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// The first number of a packet, and the difference of each further one.
+/// Sizes of a packet's first number, and of the difference that each further NAL unit has.
 const DONL_BYTES: usize = 2;
 const DOND_BYTES: usize = 1;
 const AP: u8 = 48;

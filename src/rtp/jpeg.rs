@@ -34,7 +34,7 @@ pub enum JpegError {
     Q(u8),
     /// Its tables were never sent.
     NoTables,
-    /// Wider or higher than 2,040 pixels, which the payload header cannot express.
+    /// Wider or taller than 2,040 pixels, which the payload header cannot express.
     NoSize,
     TooLong,
 }
@@ -42,7 +42,7 @@ pub enum JpegError {
 /// The entropy-coded data of the picture being assembled.
 #[derive(Clone, Copy, Debug)]
 struct Scan {
-    /// The position of its start in the picture.
+    /// Its start in the picture.
     start: usize,
     timestamp: RtpTime,
 }
@@ -93,7 +93,7 @@ impl JpegDepacketizer {
         if self.picture.len() == scan.start {
             return Err(JpegError::Malformed);
         }
-        // Some senders include it against RFC 2435.
+        // Some senders include it, contrary to RFC 2435.
         if !self.picture.ends_with(&END_OF_IMAGE) {
             self.picture.extend_from_slice(&END_OF_IMAGE);
         }

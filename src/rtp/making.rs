@@ -1,4 +1,4 @@
-//! What an access unit and a NAL unit are while they are put together.
+//! The state of an access unit and of a NAL unit while they are assembled.
 
 use std::sync::Arc;
 
@@ -7,19 +7,19 @@ use crate::{
     units::RtpTime,
 };
 
-/// What the camera's marker bits are worth.
+/// What the camera's marker bits mean.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Marker {
     Unproven,
     EndsAccessUnits,
-    /// Quirk: a marker bit on every slice. What comes next tells where a unit ends.
+    /// Quirk: a marker bit on every slice. Where a unit ends shows only when the next one begins.
     EndsSlices,
 }
 
-/// The access unit in the making.
+/// The access unit being assembled.
 #[derive(Debug, Default)]
 pub(super) struct Unit {
-    /// Of its first slice, or of the first NAL unit before that.
+    /// The time stamp of its first slice or, until that comes, of its first NAL unit.
     pub timestamp: Option<RtpTime>,
     pub state: State,
     /// Its first slice.
@@ -27,7 +27,7 @@ pub(super) struct Unit {
     pub parameter_sets: Option<Arc<ParameterSets>>,
     pub recovery_point: bool,
     pub reference: bool,
-    /// Its marker bit was seen, but is not trusted.
+    /// Its marker bit has come, but does not end it by itself.
     pub marked: bool,
 }
 
@@ -37,30 +37,30 @@ pub(super) enum State {
     #[default]
     Empty,
     Begun,
-    /// The sink knows; the rest of the unit is passed over.
+    /// The sink was told; the rest of the unit is skipped.
     Dropped,
 }
 
-/// The NAL unit in the making.
+/// The NAL unit being assembled.
 #[derive(Debug)]
 pub(super) struct Nal {
     pub target: Target,
-    /// Time stamps of its first and its last piece, and whether that had the marker bit.
+    /// Time stamps of its first and its last piece, and whether the last one had the marker bit.
     pub begun: RtpTime,
     pub time: RtpTime,
     pub marked: bool,
-    /// It is closed, and its end came.
+    /// It is closed and complete.
     pub is_whole: bool,
-    /// Zeros at its end so far, held back: a start code may begin with them.
+    /// Zeros at its current end, held back because a start code may begin with them.
     pub zeros: usize,
     pub head: [u8; HEAD_BYTES],
     pub head_len: usize,
 }
 
-/// Where its bytes go.
+/// Where the NAL unit's bytes go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Target {
-    /// There is none.
+    /// No NAL unit is open.
     Closed,
     /// Into `head`, until it can be classified.
     Head,
@@ -84,10 +84,11 @@ impl Default for Nal {
     }
 }
 
-/// What a NAL unit begins with, header and all, as far as it is looked at.
+/// The first [`HEAD_BYTES`] of a NAL unit, header included.
 pub(super) fn begin(header: &[u8], bytes: &[u8]) -> Vec<u8> {
     header.iter().chain(bytes).take(HEAD_BYTES).copied().collect()
 }
 
-/// Enough of a NAL unit for its kind, its slice header and a recovery point among its SEI messages.
+/// Enough of a NAL unit to read its kind, its slice header, and a recovery point among SEI
+/// messages.
 pub(super) const HEAD_BYTES: usize = 64;

@@ -1,5 +1,5 @@
 //! Determines which slices belong to the same picture, by their headers (H.264 §7.4.1.2.4, H.265
-//! §7.4.7.1), and without time stamps and marker bits, with which cameras do as they like.
+//! §7.4.7.1). Time stamps and marker bits are not used: cameras set them as they like.
 
 use crate::{
     codec::{Collector, Place, Slice, SliceHeader, Unreadable},
@@ -10,13 +10,13 @@ use crate::{
 pub(super) struct Pictures {
     /// The picture of the last slice.
     picture: Option<Picture>,
-    /// Pictures in a row whose numbers went on, before the last one.
+    /// Consecutive pictures before the last one whose numbers continued.
     orderly: u8,
-    /// Those of the last one go on.
+    /// The number of the last picture continues too.
     goes_on: bool,
 }
 
-/// A picture, as far as its slices describe it.
+/// A picture, as described by its slices so far.
 #[derive(Clone, Copy, Debug)]
 struct Picture {
     /// Time stamps of its first slice and of its last one so far.
@@ -56,8 +56,8 @@ impl Pictures {
         self.picture.is_some_and(|picture| picture.is_first_field)
     }
 
-    /// Returns true if the last picture does not follow the one before by its number, although those of
-    /// this camera do.
+    /// Returns true if the number of the last picture does not follow the one before, although this
+    /// camera's numbers do otherwise.
     pub fn is_out_of_order(&self) -> bool {
         self.orderly >= ORDERLY_MIN && !self.goes_on
     }
@@ -159,8 +159,8 @@ impl Picture {
     }
 }
 
-/// After so many pictures in a row whose numbers went on, one whose number does not is of another
-/// source.
+/// After this many consecutive pictures whose numbers continued, a picture whose number does not
+/// comes from another source.
 const ORDERLY_MIN: u8 = 16;
 /// The longest time over which such slices are taken for one picture.
 const PICTURE_TICKS_MAX: i64 = TICKS_PER_SECOND;

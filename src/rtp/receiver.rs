@@ -57,7 +57,7 @@ pub struct Receiver {
     pub(super) announced: Option<u32>,
     /// The source that is certainly ours: the announced one, or else the first.
     pub(super) home: Option<u32>,
-    /// Two sources have alternated: ours is kept while it sends.
+    /// Two sources have alternated, so ours is kept while it sends.
     pub(super) is_steadfast: bool,
     /// When the last packet of the source arrived.
     pub(super) heard: Option<Instant>,
@@ -65,11 +65,11 @@ pub struct Receiver {
     typed: Option<Instant>,
     pub(super) source: Option<Source>,
     candidate: Option<Candidate>,
-    /// Packets in a row that did not have the number that was due.
+    /// Consecutive packets whose number was not the one due.
     astray: u8,
     elsewhere: Elsewhere,
-    /// Over UDP packets that overtook others, by `extended`; over TCP those of another source, as
-    /// they came.
+    /// Over UDP, packets that overtook others, ordered by `extended`; over TCP, packets of another
+    /// source, in order of arrival.
     pub(super) waiting: Vec<Waiting>,
     pub(super) spare: Vec<Vec<u8>>,
     pub(super) statistics: Statistics,
@@ -101,7 +101,7 @@ impl Receiver {
         Receiver { announced: ssrc, home: ssrc, ..self }
     }
 
-    /// Takes a packet; delivers it, later ones that waited for it, or nothing yet.
+    /// Takes a packet; delivers it and the later ones that waited for it, or nothing yet.
     pub fn handle_packet(
         &mut self,
         packet: Packet<'_>,
@@ -111,8 +111,8 @@ impl Receiver {
         self.handle(packet, now, deliver);
     }
 
-    /// Whether the packet is of another payload type while none of ours comes, or goes on where
-    /// ours end.
+    /// Returns true if the packet has another payload type while none of ours arrives, or continues
+    /// where ours ended.
     pub fn is_of_other_type_alone(&self, packet: &Packet<'_>, now: Instant) -> bool {
         let is_silent = |at| now.saturating_duration_since(at) > TYPE_SILENCE;
         let goes_on =
@@ -230,7 +230,7 @@ impl Receiver {
             Some(it) if (it.ssrc, it.due) == (packet.ssrc, packet.sequence_number) => it.run,
             _ => 0,
         };
-        // Over UDP, a jump in the own source's numbers also has to be confirmed by a second packet.
+        // Over UDP, a jump in our own source's numbers also needs a second packet to confirm it.
         let is_ours = self.announced == Some(packet.ssrc) && !self.is_source(packet.ssrc);
         let is_believed = self.order == Order::Reliable || is_ours || run > 0;
         let is_late = matches!(position, Position::Behind { .. }) && !self.is_later(&packet);
@@ -273,19 +273,20 @@ impl Receiver {
         self.order == Order::Reliable && self.goes_on(packet).is_some()
     }
 
-    /// It is of another picture than the newest packet of the source: neither late nor sent twice.
+    /// Returns true if the packet belongs to a later picture than the source's newest packet, so
+    /// that it is neither late nor a duplicate.
     fn is_later(&self, packet: &Packet<'_>) -> bool {
         self.goes_on(packet).is_some_and(|ticks| ticks > 0)
     }
 
-    /// How long after the newest packet of the source it is stamped, if that is not long.
+    /// How far the packet's time stamp is after the newest one of the source, if that is near.
     fn goes_on(&self, packet: &Packet<'_>) -> Option<i64> {
         let ticks = packet.timestamp.since(self.source.as_ref()?.timestamp).0;
         (0..=RENUMBERED_TICKS_MAX).contains(&ticks).then_some(ticks)
     }
 
     /// Quirk: numbers that stand still, count by two or have their bytes swapped. TCP keeps the
-    /// order whatever they say.
+    /// order whatever the numbers are.
     fn are_numbers_senseless(&mut self, packet: &Packet<'_>, position: &Position) -> bool {
         if !self.may_be_source(packet.ssrc) {
             return false;
@@ -341,7 +342,7 @@ impl Receiver {
         self.start(packet, now, lost, deliver);
     }
 
-    /// Takes the packet that follows the due one by `count` numbers.
+    /// Takes the packet that is `count` numbers after the one due.
     fn take(&mut self, packet: Packet<'_>, count: u32, now: Instant, deliver: Deliver<'_>) {
         self.statistics.received += 1;
         self.candidate = None;
@@ -450,7 +451,8 @@ struct Candidate {
     due: u16,
     /// Its packets so far.
     run: u8,
-    /// The first one, where the second decides: it may begin the only key frame for seconds.
+    /// The first packet, kept until the second decides: it may begin the only key frame for
+    /// seconds.
     first: Option<Waiting>,
 }
 
@@ -484,7 +486,8 @@ impl Waiting {
 
 /// If the numbering restarts this soon after the previous packet, nothing was lost.
 const RENUMBERED_TICKS_MAX: i64 = TICKS_PER_SECOND / 2;
-/// After so many packets in a row that were not due numbers are not believed: no network does that.
+/// After this many consecutive packets that were not due, the numbers are ignored: no network does
+/// that.
 const ASTRAY_MIN: u8 = 32;
 /// After this many consecutive packets that seem late, the numbering must have gone back a little.
 const BEHIND_RUN: u8 = 8;

@@ -94,7 +94,7 @@ impl Source {
         self.seen = self.seen.checked_shl(steps).unwrap_or(0) | 1;
     }
 
-    /// The count goes on behind that number, whatever came before.
+    /// Continues the count after that number, whatever came before.
     pub fn go_to(&mut self, sequence_number: u16) {
         let number = u32::from(sequence_number);
         (self.first, self.next, self.seen) = (number, number.wrapping_add(1), 1);

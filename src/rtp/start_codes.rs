@@ -1,4 +1,4 @@
-//! Start codes and zeros that do not belong in an RTP payload but are sent anyway.
+//! Start codes and zeros that do not belong in an RTP payload, but that some cameras send.
 //!
 //! Spec: H.264 and H.265 Annex B, §7.4.1.
 

@@ -1,4 +1,4 @@
-//! Shared by the tests of depacketizers: a sink that checks its calls, and streams of packets.
+//! Shared by the depacketizer tests: a sink that checks its calls, and streams of packets.
 
 use super::*;
 use crate::codec::Codec;
@@ -112,7 +112,8 @@ enum Mark {
     Clear,
 }
 
-/// A NAL unit of this many bytes after `start`, none of them 0; a slice of it refers to set 0.
+/// A NAL unit with this many bytes after `start`, none of them 0; if it is a slice, it refers to
+/// set 0.
 fn filled(start: &[u8], length: usize) -> Vec<u8> {
     let filling = (0..length).map(|index| (index % 120 + 0x84) as u8);
     start.iter().copied().chain(filling).collect()

@@ -1,4 +1,4 @@
-//! Several sources on one track: which of them is ours.
+//! Decides which of several sources on one track is ours.
 //!
 //! Spec: RFC 3550 §8 (an SSRC identifies a source). Knows nothing of: losses, order.
 
@@ -47,7 +47,8 @@ impl Receiver {
     }
 
     /// Over TCP, holds back the packets of another source until it begins a second frame or ours is
-    /// silent; if ours comes first, they take turns, and the other one is left out without a loss.
+    /// silent; if ours sends first, the two take turns, and the other one is dropped without
+    /// counting a loss.
     pub(super) fn waits_for_turn(
         &mut self,
         packet: &Packet<'_>,

@@ -1,16 +1,16 @@
-//! NAL units in fragments: whole, or told to be not.
+//! Fragmented NAL units: joins the fragments, and detects incomplete units.
 //!
 //! Spec: RFC 6184 §5.8, RFC 7798 §4.4.3.
 
 use super::{Assembler, DropCause, Sink, Target};
 
 impl Assembler {
-    /// A fragment of a NAL unit: its start and end bits where RFC 6184 §5.8 and RFC 7798 §4.4.3 have
-    /// them, the header of the whole, and bytes that may be none.
+    /// Takes a fragment of a NAL unit: its start and end bits, placed as in RFC 6184 §5.8 and RFC
+    /// 7798 §4.4.3, the header of the whole unit, and bytes, perhaps none.
     ///
-    /// Quirk: FU type that changes mid-unit. The first fragment's counts. Quirk: no start bit. Where what
-    /// came directly before is whole, this is a beginning, unless the camera's start bits can be relied
-    /// on: then it left the first fragment out.
+    /// Quirk: an FU type that changes mid-unit. The first fragment's type counts. Quirk: no start
+    /// bit. If the NAL unit directly before is whole, this fragment begins a new one, unless the
+    /// camera's start bits are reliable: then the first fragment was never sent.
     pub(in crate::rtp) fn fragment(
         &mut self,
         bits: u8,
@@ -41,7 +41,8 @@ impl Assembler {
         }
     }
 
-    /// Another NAL unit begins. What is open lacks its end if the camera's end bits can be relied on.
+    /// Called when another NAL unit begins: the open one lacks its end if the camera's end bits are
+    /// reliable.
     pub(super) fn miss_end(&mut self, sink: &mut dyn Sink) {
         if self.nal.target == Target::Closed {
             return;
@@ -55,5 +56,5 @@ impl Assembler {
 
 pub(in crate::rtp) const FRAGMENT_START: u8 = 0x80;
 pub(in crate::rtp) const FRAGMENT_END: u8 = 0x40;
-/// After so many of them in a row, a camera's start bits, or its end bits, can be relied on.
+/// After this many of them in a row, a camera's start bits, or its end bits, count as reliable.
 const BITS_MIN: u8 = 16;
