@@ -1,9 +1,9 @@
-//! The least that recording costs: RTP over RTSP unpacked and written, with nothing checked.
+//! The minimum cost of recording: unpacks RTP over RTSP and writes it, and checks nothing.
 //!
 //!     floor URL FILE
 //!
-//! `ci/bench.py` measures smolnvr beside it. It reads what has gathered nine times a second, joins the fragments
-//! of H.264, writes 256 KB at a time and syncs every 5 s. A camera other than the test camera would break it.
+//! `ci/bench.py` compares smolnvr with it. It reads nine times a second, joins H.264 fragments,
+//! writes 256 KB at a time and syncs every 5 s. It works with the test camera only.
 
 #![expect(clippy::disallowed_methods, reason = "it is a driver, and nothing else")]
 
@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// A request; its answer's head. The body is read and dropped.
+/// Sends a request and returns the answer's head; the body is read and dropped.
 fn ask(socket: &mut TcpStream, request: &str) -> Result<String, Box<dyn Error>> {
     socket.write_all(request.as_bytes())?;
     let mut head = Vec::new();
@@ -79,7 +79,8 @@ fn ask(socket: &mut TcpStream, request: &str) -> Result<String, Box<dyn Error>> 
     Ok(head)
 }
 
-/// Appends the NAL unit of a packet behind its length; that of fragments stays that of the first one.
+/// Appends the NAL unit of a packet after its length. For fragments, the length remains the first
+/// fragment's.
 fn unpack(packet: &[u8], out: &mut Vec<u8>) {
     let [indicator, rest @ ..] = &packet[12..] else { return };
     match (indicator & 0x1f, rest) {

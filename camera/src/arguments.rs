@@ -18,7 +18,7 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// `None`: help was asked for.
+    /// `None` if help was requested.
     pub fn parse(mut parser: lexopt::Parser) -> Result<Option<Arguments>, Box<dyn Error>> {
         let mut options = Options::default();
         let (mut port, mut control, mut http) = (8554, None, None);
@@ -66,8 +66,7 @@ impl Arguments {
     }
 }
 
-/// Takes one of the options that say how streams are played; false where there is none of that
-/// name.
+/// Takes an option that says how streams are played; returns false if there is none of that name.
 fn option(
     options: &mut Options,
     name: &str,
@@ -168,7 +167,7 @@ fn switch_of(text: &str) -> Result<Switch, String> {
     Ok(Switch { after, clip })
 }
 
-/// The whole text, quirks and example at its end.
+/// The help text, with quirks and an example at its end.
 pub fn help() -> String {
     let names: Vec<&str> = Quirk::ALL.iter().map(|(name, _)| *name).collect();
     let lines: String =

@@ -11,7 +11,7 @@ use sha2::Sha256;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Scheme {
     Basic,
-    /// MD5, without `qop`, as most cameras do it.
+    /// MD5 without `qop`, as most cameras use it.
     Digest,
     /// SHA-256, with `qop="auth"`.
     DigestSha256,
@@ -105,7 +105,7 @@ impl Parameters {
         Parameters(pairs)
     }
 
-    /// Empty where there is none.
+    /// Empty if there is none.
     fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
@@ -125,7 +125,7 @@ mod tests {
     const URI: &str = "rtsp://127.0.0.1:8554/cam/";
 
     #[test]
-    fn basic_wants_the_very_name_and_password() {
+    fn basic_requires_the_exact_name_and_password() {
         let auth = Auth::new(Scheme::Basic, "admin", "a:b");
         let accepts = |value| auth.accepts("n", "DESCRIBE", URI, value);
         assert!(accepts(Some("Basic YWRtaW46YTpi")));

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 pub enum Codec {
     H264,
     H265,
-    /// Each picture is a whole file, in the place of the one NAL unit of its access unit.
+    /// Each picture is a whole file, stored as the only NAL unit of its access unit.
     Jpeg,
 }
 
-/// One picture with all that belongs to it.
+/// One picture with everything that belongs to it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AccessUnit {
     /// NAL units in file order, without start codes; never empty.
@@ -27,12 +27,12 @@ pub struct AccessUnit {
     pub key: bool,
 }
 
-/// A piece of video that can be repeated for ever: it opens with a key frame.
+/// A piece of video that begins with a key frame, so it can be repeated for ever.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Clip {
     codec: Codec,
     units: Vec<AccessUnit>,
-    /// The presentation times in ascending order: when the unit of that place is sent.
+    /// The presentation times in ascending order: entry n is the time at which unit n is sent.
     send_times: Vec<u64>,
     duration: u64,
 }
@@ -48,10 +48,10 @@ pub struct Frame<'a> {
 }
 
 impl Clip {
-    /// Reads `path` and, beside it, `path.pts`: a time in ticks a line, in decode order.
+    /// Reads `path` and `path.pts` beside it: one time in ticks per line, in decode order.
     ///
     /// # Errors
-    /// Every [`ClipError`]; `ci/clips.sh VIDEO OUT.h264` makes both files of any video.
+    /// Every [`ClipError`]; `ci/clips.sh VIDEO OUT.h264` makes both files from any video.
     pub fn load(path: impl AsRef<Path>) -> Result<Clip, ClipError> {
         let path = path.as_ref();
         let read = || std::fs::read(path).map_err(|error| ClipError::Read(path.into(), error));
@@ -69,14 +69,14 @@ impl Clip {
         Clip::new(codec, &bytes, &times)
     }
 
-    /// A JPEG that is sent again and again. It must be one that RTP can carry: 4:2:2 or 4:2:0, with
-    /// the usual Huffman tables.
+    /// A JPEG that is sent again and again. RTP must be able to carry it: 4:2:2 or 4:2:0, with the
+    /// usual Huffman tables.
     pub fn still(jpeg: &[u8]) -> Clip {
         let unit = AccessUnit { nals: vec![jpeg.to_vec()], pts: 0, key: true };
         Clip { codec: Codec::Jpeg, units: vec![unit], send_times: vec![0], duration: TICKS_A_FRAME }
     }
 
-    /// Makes a clip of an Annex B stream and its times as text.
+    /// Makes a clip from an Annex B stream and its times as text.
     pub fn new(codec: Codec, bytes: &[u8], times: &str) -> Result<Clip, ClipError> {
         let mut units = access_units(codec, bytes);
         let times = parse_times(times)?;
@@ -111,7 +111,7 @@ impl Clip {
         Clip::load(Path::new(env!("CARGO_MANIFEST_DIR")).join("../ci/clips").join(name))
     }
 
-    /// The clip that is part of the program: `plain.h264`.
+    /// The clip compiled into the program: `plain.h264`.
     pub fn built_in() -> Clip {
         Clip::new(
             Codec::H264,
@@ -144,7 +144,7 @@ impl Clip {
         Frame { unit, pts: before + unit.pts, send_time: before + self.send_times[place] }
     }
 
-    /// Frames a second, on the average.
+    /// Average frames per second.
     pub fn frame_rate(&self) -> f64 {
         self.units.len() as f64 * 90_000.0 / self.duration as f64
     }
@@ -162,7 +162,7 @@ impl Clip {
 }
 
 impl Codec {
-    /// `nal_unit_type`; 0 where there is no byte.
+    /// `nal_unit_type`; 0 if there is no byte.
     pub fn nal_type(self, nal: &[u8]) -> u8 {
         let header = nal.first().copied().unwrap_or(0);
         match self {
@@ -181,7 +181,7 @@ impl Codec {
         }
     }
 
-    /// A part of a picture, not a thing beside it.
+    /// Whether it is a part of a picture, not additional information.
     pub fn is_vcl(self, nal: &[u8]) -> bool {
         match self {
             Codec::H264 => matches!(self.nal_type(nal), 1..=5),
@@ -215,7 +215,7 @@ impl Codec {
             && nal.get(self.header_bytes()).is_some_and(|byte| byte & 0x80 != 0)
     }
 
-    /// Stands in front of a picture: where one of these follows a slice, a new access unit begins.
+    /// Whether it precedes a picture: if one of these follows a slice, a new access unit begins.
     fn precedes_picture(self, nal: &[u8]) -> bool {
         match self {
             Codec::H264 => matches!(self.nal_type(nal), 6..=9 | 14..=18),
@@ -228,10 +228,10 @@ impl Codec {
 /// Why a clip cannot be played.
 #[derive(Debug)]
 pub enum ClipError {
-    /// The name ends in none of `.h264`, `.264`, `.h265`, `.265`, `.hevc`.
+    /// The name does not end in `.h264`, `.264`, `.h265`, `.265` or `.hevc`.
     Name(PathBuf),
     Read(PathBuf, std::io::Error),
-    /// A line of the times is no number; lines count from 1.
+    /// A line of the times is not a number; lines count from 1.
     Time {
         line: usize,
     },
@@ -239,9 +239,9 @@ pub enum ClipError {
         units: usize,
         times: usize,
     },
-    /// Two pictures have one presentation time.
+    /// Two pictures have the same presentation time.
     Twice,
-    /// Empty, or the first access unit is no key frame.
+    /// The clip is empty, or its first access unit is not a key frame.
     NoKeyFrame,
 }
 
@@ -292,7 +292,7 @@ fn access_units(codec: Codec, bytes: &[u8]) -> Vec<AccessUnit> {
     units
 }
 
-/// The NAL units between the start codes, without the zeros that may trail them.
+/// The NAL units between the start codes, without trailing zeros.
 fn nal_units(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut codes = bytes.windows(3).enumerate().filter(|(_, code)| *code == [0, 0, 1]);
     let mut next = codes.next().map(|(at, _)| at);
@@ -306,7 +306,7 @@ fn nal_units(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     .filter(|nal| !nal.is_empty())
 }
 
-/// Of a clip that is a single picture.
+/// Duration of a picture in a clip that has only one.
 const TICKS_A_FRAME: u64 = 3600;
 
 #[cfg(test)]
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn clips_are_what_their_names_say() {
+    fn clips_have_the_properties_in_their_names() {
         let reordered = |clip: &Clip| clip.units.windows(2).any(|pair| pair[0].pts > pair[1].pts);
         for (name, expected) in ALL.iter().zip([false, true, false, false, true, true]) {
             assert_eq!(reordered(&Clip::committed(name).unwrap()), expected, "{name}");
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn no_byte_but_start_codes_is_lost() {
+    fn only_start_codes_are_removed() {
         for name in ALL {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ci/clips").join(name);
             let bytes = std::fs::read(path).unwrap();

@@ -1,6 +1,6 @@
 //! Connections: one client's requests in, replies out, and its session.
 //!
-//! Spec: RFC 2326 §10 (methods), §12.37, §12.39. A session lives and dies with its connection.
+//! Spec: RFC 2326 §10 (methods), §12.37, §12.39. A session ends with its connection.
 
 use std::io::{self, BufReader};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -27,7 +27,7 @@ pub(crate) struct Connection {
     session: Option<Session>,
     /// When the last request came.
     last_request: Instant,
-    /// Requests that a password was asked for.
+    /// Number of requests that needed a password.
     requests: u64,
 }
 
@@ -35,7 +35,7 @@ struct Session {
     id: String,
     stream: Arc<Stream>,
     statistics: statistics::Session,
-    /// Where its sound goes, if that is wanted.
+    /// The transport of its sound, if the client set it up.
     sound: Option<Transport>,
     metadata: Option<Transport>,
     state: State,
@@ -46,7 +46,7 @@ enum State {
     Playing {
         _until_dropped: Player,
     },
-    /// Only while the one becomes the other.
+    /// Only during the change from ready to playing.
     Starting,
 }
 
@@ -54,7 +54,7 @@ enum State {
 type Answer = Result<Reply, Status>;
 
 impl Connection {
-    /// Serves a client until it goes.
+    /// Serves a client until it disconnects.
     ///
     /// # Errors
     /// The socket's.
@@ -115,7 +115,7 @@ impl Connection {
         }
     }
 
-    /// How long a request may be waited for.
+    /// How long to wait for the next request.
     fn patience(&self) -> Option<Duration> {
         let options = &self.session.as_ref()?.stream.options;
         let timeout = Duration::from_secs(options.session_timeout_seconds.into());
@@ -123,7 +123,7 @@ impl Connection {
         is_enforced.then(|| timeout.saturating_sub(self.last_request.elapsed()))
     }
 
-    /// The client's RTCP, over TCP.
+    /// Takes the client's RTCP, received over TCP.
     fn hear(&self, packet: &[u8]) {
         if let Some(session) = &self.session {
             let number = session.statistics.number;
@@ -131,13 +131,13 @@ impl Connection {
         }
     }
 
-    /// Those of the stream that a request is about.
+    /// The quirks of the requested stream.
     fn quirks(&self, request: &Request) -> Quirks {
         let name = request.path().split('/').next().unwrap_or_default();
         self.camera.stream(name).map(|stream| stream.options.quirks.clone()).unwrap_or_default()
     }
 
-    /// Whether it sets up metadata that are ignored.
+    /// Whether it is the SETUP of a metadata track that this camera ignores.
     fn is_ignored(&self, request: &Request) -> bool {
         let path = request.path();
         let name = path.strip_suffix(metadata::TRACK).and_then(|it| it.strip_suffix('/'));
@@ -260,7 +260,7 @@ impl Connection {
         Ok(ok.header("Transport", &line).header("Session", &header))
     }
 
-    /// A further track of the session that there is already.
+    /// Sets up a further track of the existing session.
     fn setup_further(&mut self, name: &str, track: &str, request: &Request, ok: Reply) -> Answer {
         let stream = self.camera.stream(name).ok_or(Status::NotFound)?.clone();
         let options = &stream.options;
@@ -357,7 +357,7 @@ impl Connection {
         Ok(reply.header("Range", "npt=0.000-").header("RTP-Info", &info))
     }
 
-    /// After the reply to PLAY, so that no packet precedes it.
+    /// Called after the reply to PLAY is sent, so that no packet precedes it.
     fn start_player(&mut self) -> io::Result<()> {
         let Some(session) = &mut self.session else { return Ok(()) };
         session.state = match std::mem::replace(&mut session.state, State::Starting) {
@@ -383,7 +383,7 @@ impl Connection {
 
     fn end_session(&mut self, state: SessionState) {
         let Some(session) = self.session.take() else { return };
-        drop(session.state); // its thread is gone behind this line
+        drop(session.state); // its thread has ended after this line
         self.camera.board.update(session.statistics.number, |statistics| statistics.state = state);
     }
 
@@ -402,6 +402,6 @@ fn kind(transport: &Transport) -> TransportKind {
     }
 }
 
-/// Of a nonce before it is renewed.
+/// Length of a nonce until it is renewed.
 const NONCE_DIGITS: usize = 32;
 const METHODS: &str = "OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, SET_PARAMETER, TEARDOWN";

@@ -1,8 +1,7 @@
-//! The control socket: lines of a test or a person in, changes of a running camera's faults out.
+//! The control socket: a test or a person sends lines, which change the faults of a running camera.
 //!
 //! `STREAM FAULT VALUE` sets a fault by the name of its option, `STREAM FAULT off` ends it, `STREAM
-//! off` ends all; `disconnect` cuts all connections. Each line is answered with `ok` or what is
-//! wrong.
+//! off` ends all; `disconnect` cuts all connections. Each line is answered with `ok` or an error.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -12,7 +11,7 @@ use std::thread;
 use crate::faults::Faults;
 use crate::server::Camera;
 
-/// A listener for one client after the other.
+/// A listener on the control socket.
 #[derive(Debug)]
 pub struct Control {
     listener: UnixListener,
@@ -43,7 +42,7 @@ impl Control {
     pub fn serve(&self, camera: &Camera) {
         thread::scope(|scope| {
             for client in self.listener.incoming().map_while(Result::ok) {
-                // A client that goes away is an everyday thing.
+                // Clients may disconnect at any time.
                 scope.spawn(move || answer(camera, &client));
             }
         });
@@ -87,7 +86,7 @@ mod tests {
     use crate::clip::Clip;
 
     #[test]
-    fn faults_are_set_and_ended_by_line() {
+    fn a_line_sets_or_ends_faults() {
         let camera = Camera::builder().stream("cam", Clip::built_in()).start().unwrap();
         let lose = || camera.faults("cam").unwrap().lose_per_mille;
         assert_eq!(command(&camera, "cam lose-per-mille 10"), Ok(()));

@@ -12,7 +12,7 @@ use crate::packetize::{self, Packet};
 pub struct Faults {
     /// The connection closes after this many frames.
     pub drop_after: Option<u64>,
-    /// After this many frames nothing more is sent, and the connection stays open.
+    /// Nothing more is sent after this many frames, but the connection stays open.
     pub stall_after: Option<u64>,
     pub timestamp_jump: Option<TimestampJump>,
     pub clock: Clock,
@@ -20,13 +20,13 @@ pub struct Faults {
     pub restart_after: Option<u64>,
     /// Every n-th packet is lost, with its sequence number.
     pub lose_every: Option<u64>,
-    /// Out of a thousand packets, how many are lost, sent twice, overtaken by the next few.
+    /// How many packets in a thousand are lost, sent twice, or overtaken by the next few.
     pub lose_per_mille: u32,
     pub double_per_mille: u32,
     pub reorder_per_mille: u32,
-    /// Before every n-th packet come meaningless bytes.
+    /// Meaningless bytes come before every n-th packet.
     pub garbage_every: Option<u64>,
-    /// The same with a packet whose header announces far more bytes than follow.
+    /// A packet whose header announces far more bytes than follow comes before every n-th packet.
     pub absurd_every: Option<u64>,
     /// At most this many kilobits a second get through.
     pub link_kbit: Option<u64>,
@@ -39,7 +39,7 @@ pub struct TimestampJump {
     pub ticks: i32,
 }
 
-/// What RTP times count.
+/// The unit of RTP times.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Clock {
     /// 90,000 ticks a second.
@@ -53,17 +53,17 @@ pub enum Clock {
     Percent(u32),
 }
 
-/// What leaves in place of a frame's packets.
+/// What is sent in place of a frame's packets.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Outgoing {
     Packet(Packet),
-    /// Another copy, or a packet that belongs to nothing.
+    /// A further copy, or a packet that belongs to nothing.
     Extra(Vec<u8>),
-    /// Bytes between the packets; over UDP a datagram of their own.
+    /// Bytes between packets; over UDP, in a datagram of their own.
     Raw(Vec<u8>),
 }
 
-/// What becomes of a frame.
+/// What to do with a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
     /// Send the current content of the list.
@@ -77,7 +77,7 @@ pub(crate) enum Verdict {
 /// The losses of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Loss {
-    /// Packets that are missing before one that was sent, of this frame or earlier ones.
+    /// Packets missing before one that was sent, from this frame or earlier ones.
     pub packets: u64,
     /// A part of this frame's picture was lost.
     pub picture: bool,
@@ -89,9 +89,9 @@ pub(crate) struct Filter {
     codec: Codec,
     packets: u64,
     random: u64,
-    /// Lost since the last packet that was sent.
+    /// Packets lost since the last one that was sent.
     lost: u64,
-    /// Packets that others overtake, and how many.
+    /// Packets held back, each with the number of packets that still overtake it.
     held: Vec<(u32, Packet)>,
 }
 
@@ -99,7 +99,7 @@ impl Faults {
     /// Sets the fault called `name`; `off` ends it.
     ///
     /// # Errors
-    /// The fault of a name or value.
+    /// Why the name or value is wrong.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         let number = || -> Result<Option<u64>, String> {
             if value == "off" {
@@ -153,13 +153,13 @@ impl Faults {
 }
 
 impl Filter {
-    /// `seed`: another one for each session, the same in each run.
+    /// `seed` differs between sessions and is the same in each run.
     pub(crate) fn new(codec: Codec, seed: u64) -> Filter {
         let random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         Filter { codec, packets: 0, random, lost: 0, held: Vec::new() }
     }
 
-    /// Asked before a frame is cut into packets.
+    /// The verdict on a frame before it is cut into packets.
     pub(crate) fn verdict(&self, faults: &Faults, frame: u64) -> Verdict {
         let over = |limit: Option<u64>| limit.is_some_and(|limit| frame >= limit);
         if over(faults.drop_after) {
@@ -177,8 +177,8 @@ impl Filter {
         jump.map_or(0, |jump| jump.ticks.cast_unsigned())
     }
 
-    /// Decides about a frame's packets on their way out. The session's first packet is spared: what
-    /// is lost before it, nobody can know.
+    /// Applies the faults to a frame's packets. The session's first packet is never lost, since a
+    /// client could not notice that.
     pub(crate) fn pass(&mut self, faults: &Faults, packets: Vec<Packet>) -> (Vec<Outgoing>, Loss) {
         let mut out = Vec::new();
         let mut loss = Loss::default();
@@ -218,7 +218,7 @@ impl Filter {
         self.held.drain(..).map(|(_, packet)| Outgoing::Packet(packet)).collect()
     }
 
-    /// A packet went out: those that it overtook last follow.
+    /// Called after a packet was sent: releases the packets that it was the last to overtake.
     fn release(&mut self, out: &mut Vec<Outgoing>) {
         for (overtaking, packet) in std::mem::take(&mut self.held) {
             match overtaking - 1 {
@@ -240,8 +240,8 @@ impl Filter {
     }
 }
 
-/// A header like the packet's with fifteen sources, an extension of 262,140 bytes and 255 of
-/// padding, none of which follow.
+/// A header like the packet's that announces fifteen sources, an extension of 262,140 bytes and 255
+/// bytes of padding, none of which follow.
 fn absurd(packet: &Packet) -> Vec<u8> {
     let mut bytes = packet.bytes.get(..packetize::HEADER_BYTES).unwrap_or_default().to_vec();
     if let Some(first) = bytes.first_mut() {
@@ -286,9 +286,9 @@ const NAMES: [&str; 12] = [
     "absurd-every",
     "link-kbit",
 ];
-/// How many packets overtake another at most.
+/// The most packets that overtake another.
 const REORDER_MAX: u64 = 4;
-/// No `$`, and no RTSP.
+/// Neither a `$` block nor RTSP.
 const GARBAGE: [u8; 7] = [0, 0xff, 0x80, b'R', b'T', 0, 0x7f];
 
 #[cfg(test)]
@@ -299,7 +299,7 @@ mod tests {
         Filter::new(Codec::H264, 1)
     }
 
-    /// Packets of pictures, each with a byte that tells it.
+    /// Packets of pictures, each identified by a byte.
     fn packets(range: std::ops::Range<u8>) -> Vec<Packet> {
         range
             .map(|byte| Packet {
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_begin_with_the_frame_that_they_name() {
+    fn a_fault_begins_at_the_frame_that_was_set() {
         let filter = filter();
         let faults = Faults {
             drop_after: Some(3),
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn chance_loses_doubles_and_reorders_about_as_many_as_it_is_told_to() {
+    fn random_faults_affect_about_as_many_packets_as_were_set() {
         let mut filter = filter();
         let some = Faults { lose_per_mille: 100, double_per_mille: 100, ..Faults::default() };
         let (mut lost, mut doubled) = (0, 0);
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn clocks_tick_as_they_are_told_to() {
+    fn clocks_tick_in_the_unit_that_was_set() {
         let at = |clock, ticks| Faults { clock, ..Faults::default() }.clock(ticks);
         assert_eq!(at(Clock::True, 3600), 3600);
         assert_eq!(at(Clock::Millis, 3600), 40);

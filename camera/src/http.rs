@@ -1,7 +1,7 @@
-//! Pictures: a JPEG by HTTP, as cameras offer it beside their streams.
+//! Pictures: serves a JPEG by HTTP, as cameras do beside their streams.
 //!
-//! Spec: RFC 9112. `GET /image.jpg`, whatever its query; one connection a request. Knows nothing
-//! of: RTSP, clips.
+//! Spec: RFC 9112. `GET /image.jpg` with any query; one request per connection. Knows nothing of:
+//! RTSP, clips.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -16,27 +16,27 @@ use crate::locked;
 /// How `/image.jpg` is answered.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum Pictures {
-    /// With its length.
+    /// With a `Content-Length`.
     #[default]
     Whole,
-    /// Another picture, whole.
+    /// Another whole picture.
     Of(Vec<u8>),
-    /// The same after so long.
+    /// The usual picture after this long.
     Late(Duration),
     Chunked,
-    /// The body ends with the connection.
+    /// Without a length: the body ends with the connection.
     UntilClose,
     /// An endless stream of pictures.
     Multipart,
-    /// 503: JPEG is off, as majestic says it.
+    /// 503: JPEG is off, as majestic answers.
     Off,
-    /// 404: there is only another path.
+    /// 404: the picture has another path.
     Missing,
-    /// Less than was announced.
+    /// Fewer bytes than announced.
     CutShort,
-    /// 200, and a page that says something.
+    /// 200, and a page instead of a picture.
     NotJpeg,
-    /// Endlessly more than a picture.
+    /// A body that never ends.
     Endless,
     /// The connection stays open, but nothing comes.
     Silent,
@@ -44,7 +44,7 @@ pub enum Pictures {
     Elsewhere(String),
 }
 
-/// One request, as it was answered.
+/// One request and the answer it got.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PictureRequest {
     pub path: String,
@@ -121,7 +121,7 @@ fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
         }
         let shared = shared.clone();
         threads.push(thread::spawn(move || {
-            let _ = shared.serve(&stream); // the client went: what was asked is noted
+            let _ = shared.serve(&stream); // the client left; its request is recorded
             let _ = stream.shutdown(Shutdown::Both);
         }));
     }
@@ -258,7 +258,7 @@ fn send(mut out: &TcpStream, pictures: &Pictures) -> io::Result<()> {
     }
 }
 
-/// What all of them show: 160x120 in 4:2:0.
+/// The picture that is served: 160x120 in 4:2:0.
 pub const PICTURE: &[u8] = include_bytes!("../../ci/clips/quality75.jpg");
 const PATH: &str = "/image.jpg";
 const HEAD_BYTES_MAX: u64 = 16 * 1024;

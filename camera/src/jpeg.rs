@@ -1,9 +1,9 @@
 //! JPEG files in, RTP payloads out.
 //!
-//! Spec: RFC 2435, tables in band (Q 255). Knows nothing of: RTP headers, where a file is from.
+//! Spec: RFC 2435, tables in band (Q 255). Knows nothing of: RTP headers, the origin of files.
 
-/// The payloads of one picture, none longer than `bytes_max`; none of a file that is not one of
-/// those that RTP can carry.
+/// The payloads of one picture, none longer than `bytes_max`. There are none if RTP cannot carry
+/// the file.
 pub(crate) fn payloads(jpeg: &[u8], bytes_max: usize) -> Vec<Vec<u8>> {
     let Some(picture) = Picture::parse(jpeg) else { return Vec::new() };
     let mut payloads = Vec::new();
@@ -26,7 +26,7 @@ pub(crate) fn payloads(jpeg: &[u8], bytes_max: usize) -> Vec<Vec<u8>> {
     payloads
 }
 
-/// What of a file goes over the wire.
+/// The parts of a file that RTP carries.
 struct Picture<'a> {
     /// 0: 4:2:2, 1: 4:2:0.
     kind: u8,
@@ -45,7 +45,7 @@ impl Picture<'_> {
             let (segment, behind) =
                 rest.split_at_checked(2 + usize::from(u16::from_be_bytes([high, low])))?;
             match (marker, &segment[4..]) {
-                // Any number of tables of 8 bits, each behind its identifier.
+                // Any number of 8-bit tables, each after its identifier.
                 (0xdb, content) => content.chunks(65).for_each(|table| tables.extend(&table[1..])),
                 (0xc0, &[8, h0, h1, w0, w1, 3, _, sampling, ..]) => {
                     kind = [0x21, 0x22].iter().position(|it| *it == sampling);
@@ -69,7 +69,7 @@ mod tests {
     use crate::http::PICTURE;
 
     #[test]
-    fn the_data_of_a_picture_is_in_its_payloads_each_byte_once() {
+    fn the_payloads_contain_each_byte_of_a_picture_once() {
         let payloads = payloads(PICTURE, 500);
         let data: Vec<u8> = payloads
             .iter()
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_picture_has_no_payloads() {
+    fn a_file_that_is_not_a_picture_has_no_payloads() {
         for length in 0..PICTURE.len() {
             assert!(payloads(&PICTURE[..length], 500).is_empty(), "{length}");
         }

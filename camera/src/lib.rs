@@ -8,7 +8,7 @@
 //! Tests start it in-process ([`Camera::builder`]) or as the program `camera`. What a client must
 //! have received is known exactly: every session begins at [`Options::first_frame`], frame `n` is
 //! [`Clip::frame`], and [`Camera::sessions`] counts what was sent. A picture's RTP time is its
-//! presentation time, frames come in decode order, and each round of a clip goes on where the one
+//! presentation time, frames come in decode order, and each round of a clip continues where the one
 //! before ended.
 
 #![expect(
@@ -51,7 +51,7 @@ pub use sound::{Encoding, Sound};
 pub use statistics::{Reception, Session, SessionState, TransportKind};
 pub use stream::{Options, Speed, Switch, Then, Timeout, Transports};
 
-/// A thread that panicked has said so; the others go on.
+/// A thread that panicked has printed it; the others continue.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! RTSP messages: bytes of a client in, requests out; replies in, bytes out.
+//! RTSP messages: bytes from a client in, requests out; replies in, bytes out.
 //!
 //! Spec: RFC 2326 §4, §6, §7, §10.12. Knows nothing of: sessions, media.
 
@@ -9,7 +9,7 @@ use std::io::{self, BufRead, Read};
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incoming {
     Request(Request),
-    /// A `$` block: RTCP of the client.
+    /// A `$` block: the client's RTCP.
     Interleaved {
         channel: u8,
         bytes: Vec<u8>,
@@ -24,12 +24,12 @@ pub struct Request {
     headers: Vec<(String, String)>,
 }
 
-/// Why there is no request.
+/// Why a request could not be read.
 #[derive(Debug)]
 pub enum MessageError {
-    /// The client went away.
+    /// The connection failed.
     Io(io::Error),
-    /// 400, then the connection ends: where the next message begins is unknown.
+    /// Answered with 400; then the connection ends, since the begin of the next message is unknown.
     Malformed,
 }
 
@@ -75,7 +75,7 @@ impl Request {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// What follows host and port, without slashes at its ends: `cam/trackID=0`.
+    /// The path after host and port, without slashes at either end: `cam/trackID=0`.
     pub fn path(&self) -> &str {
         let rest = self.uri.split_once("://").map_or(self.uri.as_str(), |(_, rest)| rest);
         rest.split_once('/').map_or("", |(_, path)| path).trim_matches('/')
@@ -115,11 +115,11 @@ impl Reply {
     }
 
     pub fn header(mut self, name: &str, value: &str) -> Reply {
-        let _ = write!(self.head, "{name}: {value}\r\n"); // a String takes all
+        let _ = write!(self.head, "{name}: {value}\r\n"); // writing to a String cannot fail
         self
     }
 
-    /// Changes the value of a field, or takes the field out; nothing where there is none.
+    /// Changes the value of a field, or removes the field; does nothing if there is none.
     pub fn edit(&mut self, name: &str, change: impl Fn(&str) -> Option<String>) {
         let edited = self.head.split_inclusive("\r\n").map(|line| {
             let field = line.trim_end().split_once(": ").filter(|(known, _)| *known == name);
@@ -144,7 +144,7 @@ impl Reply {
     }
 }
 
-/// The answers that this camera knows (RFC 2326 §7.1.1).
+/// The statuses that this camera answers with (RFC 2326 §7.1.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Status {
     Ok,
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_is_malformed() {
+    fn bytes_that_are_no_request_are_malformed() {
         let endless = vec![b'a'; 100_000];
         let cases: [&[u8]; 6] = [
             b"GET / HTTP/1.1\r\n\r\n",

@@ -1,19 +1,18 @@
 //! Metadata beside a clip: XML documents in, packets out.
 //!
-//! Spec: ONVIF Streaming §5.2.1.1. Knows nothing of: what the documents say.
+//! Spec: ONVIF Streaming §5.2.1.1. Knows nothing of: the documents' contents.
 
 use crate::packetize::{HEADER_BYTES, Packet};
 
 /// The metadata track of a stream.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Metadata {
-    /// The document that each session begins with; further ones by
-    /// [`Camera::say`](crate::Camera::say).
+    /// The first document of each session; [`Camera::say`](crate::Camera::say) sends further ones.
     pub greeting: String,
     pub setup: Setup,
 }
 
-/// What the camera does when the metadata track is set up.
+/// How the camera answers SETUP of the metadata track.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Setup {
     #[default]
@@ -33,7 +32,7 @@ pub(crate) fn description() -> String {
     )
 }
 
-/// The packets of a document, the first of this number.
+/// The packets of a document; the first has this sequence number.
 pub(crate) fn packets(document: &str, ssrc: u32, sequence: u16, timestamp: u32) -> Vec<Packet> {
     let pieces = document.as_bytes().chunks(PIECE_BYTES);
     let count = pieces.len();
@@ -51,6 +50,6 @@ pub(crate) fn packets(document: &str, ssrc: u32, sequence: u16, timestamp: u32) 
 }
 
 const PAYLOAD_TYPE: u8 = 107;
-/// Short, so that each document has several.
+/// Short, so that each document takes several packets.
 const PIECE_BYTES: usize = 200;
 pub(crate) const TRACK: &str = "trackID=2";

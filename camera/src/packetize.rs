@@ -1,7 +1,7 @@
 //! Packets: access units in, RTP packets in sequence order out.
 //!
 //! Spec: RFC 3550 §5.1 (header, sender report), RFC 6184 (H.264: single NAL unit, STAP-A, FU-A),
-//! RFC 7798 (H.265: single NAL unit, AP, FU); JPEG is next door. Knows nothing of: transports,
+//! RFC 7798 (H.265: single NAL unit, AP, FU); jpeg.rs handles JPEG. Knows nothing of: transports,
 //! clocks, faults.
 
 use crate::clip::Codec;
@@ -11,10 +11,10 @@ use crate::quirks::{Quirk, Quirks};
 /// Whether small NAL units share a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Aggregation {
-    /// Neighbours that fit into one packet: STAP-A, AP.
+    /// Neighbours that fit into one packet share it: STAP-A, AP.
     #[default]
     Small,
-    /// Each NAL unit has a packet of its own, as most cameras do it.
+    /// Each NAL unit has a packet of its own, as with most cameras.
     Never,
 }
 
@@ -24,13 +24,13 @@ pub struct Packet {
     pub bytes: Vec<u8>,
 }
 
-/// Cuts access units into packets and numbers these.
+/// Cuts access units into packets and numbers the packets.
 #[derive(Clone, Debug)]
 pub struct Packetizer {
     pub codec: Codec,
     pub aggregation: Aggregation,
     pub ssrc: u32,
-    /// Of the next packet.
+    /// The next packet's sequence number.
     pub sequence: u16,
     pub quirks: Quirks,
 }
@@ -97,7 +97,7 @@ impl Packetizer {
     }
 }
 
-/// Whether a packet carries a part of a picture, and not only what stands beside it.
+/// Whether a packet carries a part of a picture, and not just additional information.
 pub fn has_picture(codec: Codec, packet: &Packet) -> bool {
     packet.bytes.get(HEADER_BYTES..).is_some_and(|payload| shows_picture(codec, payload))
 }
@@ -126,7 +126,7 @@ fn shows_picture(codec: Codec, payload: &[u8]) -> bool {
     }
 }
 
-/// The content of a sender report besides the name (RFC 3550 §6.4.1).
+/// The content of a sender report, without the CNAME (RFC 3550 §6.4.1).
 #[derive(Clone, Copy, Debug)]
 pub struct Report {
     pub ssrc: u32,
@@ -134,7 +134,7 @@ pub struct Report {
     pub ntp: u64,
     pub timestamp: u32,
     pub packets: u32,
-    /// Payload only.
+    /// Bytes of payload sent.
     pub bytes: u32,
 }
 
@@ -206,15 +206,15 @@ fn aggregate(codec: Codec, nals: &[&[u8]]) -> Vec<u8> {
     payload
 }
 
-/// Of every stream: the first dynamic one (RFC 3551 §6).
+/// The payload type of every stream: the first dynamic one (RFC 3551 §6).
 pub const PAYLOAD_TYPE: u8 = 96;
-/// That of [`Quirk::OtherPayloadType`].
+/// The payload type with [`Quirk::OtherPayloadType`].
 const OTHER_PAYLOAD_TYPE: u8 = 35;
 /// A whole RTP packet, header included.
 pub const PACKET_BYTES_MAX: usize = 1400;
 pub const HEADER_BYTES: usize = 12;
 const PAYLOAD_BYTES_MAX: usize = PACKET_BYTES_MAX - HEADER_BYTES;
-/// The longer one, of H.265.
+/// The longer of the two: H.265's.
 const AGGREGATE_HEADER_BYTES: usize = 2;
 
 const STAP_A: u8 = 24;

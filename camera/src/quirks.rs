@@ -1,6 +1,7 @@
-//! Quirks: what single cameras do against the RFCs, each by its name; none by default.
+//! Quirks: deviations of certain cameras from the RFCs, each with a name; none by default.
 //!
-//! Replies are changed as text, frames as payloads and packets. A recorder must not care.
+//! Replies are changed as text, frames as payloads and packets. A recorder must cope with all of
+//! them.
 
 use crate::clip::Codec;
 use crate::message::Reply;
@@ -13,7 +14,7 @@ macro_rules! quirks {
         }
 
         impl Quirk {
-            /// All of them, and their names.
+            /// All quirks with their names.
             pub const ALL: &[(&str, Quirk)] = &[$(($name, Quirk::$quirk),)*];
         }
     };
@@ -24,7 +25,7 @@ quirks! {
     ContentBaseWithoutScheme = "content-base-without-scheme",
     /// `ssrc= d6d6627`.
     SpacesInSsrc = "spaces-in-ssrc",
-    /// A comma where a semicolon belongs.
+    /// A comma instead of a semicolon.
     CommaBeforeSsrc = "comma-before-ssrc",
     SemicolonBehindRtpInfo = "semicolon-behind-rtp-info",
     WrongRtpInfo = "wrong-rtp-info",
@@ -45,13 +46,13 @@ quirks! {
     StartCodes = "start-codes",
     /// Marker bit on packets of parameter sets and SEI.
     EarlyMarkers = "early-markers",
-    /// The type in the FU header changes behind the first fragment.
+    /// The type in the FU header changes after the first fragment.
     ChangingFragmentType = "changing-fragment-type",
     EmptyFragments = "empty-fragments",
     JunkAfterSps = "junk-after-sps",
-    /// Interleaved channels 6 and 7, whatever was asked for.
+    /// Interleaved channels 6 and 7, whatever was requested.
     OtherChannels = "other-channels",
-    /// Channels 6 and 7 are answered; packets come on those asked for.
+    /// The reply says channels 6 and 7; packets come on those requested.
     UntrueChannels = "untrue-channels",
     /// `RTP/AVP` answered for `RTP/AVP/TCP`.
     AvpForTcp = "avp-for-tcp",
@@ -59,18 +60,18 @@ quirks! {
     StrangeChannel = "strange-channel",
     /// Basic before Digest.
     SeveralChallenges = "several-challenges",
-    /// The connection ends behind a 401; the challenge is good on the next one.
+    /// The connection ends after a 401; the challenge is valid on the next one.
     CloseBehindChallenge = "close-behind-challenge",
-    /// OPTIONS is not found.
+    /// OPTIONS is answered with 404.
     NoOptions = "no-options",
     /// GET_PARAMETER is not announced, and ends the connection.
     DropOnGetParameter = "drop-on-get-parameter",
-    /// GET_PARAMETER is announced, and 454.
+    /// GET_PARAMETER is announced but answered with 454.
     NoGetParameter = "no-get-parameter",
     /// The reply to SETUP for UDP names no port of the server.
     NoServerPort = "no-server-port",
     NoTransport = "no-transport",
-    /// Sender reports tell the time since the camera was switched on.
+    /// Sender reports contain the time since the camera was switched on.
     NoWallTime = "no-wall-time",
 }
 
@@ -155,7 +156,7 @@ impl Quirks {
 
     /// Changes a frame's payloads.
     pub(crate) fn payloads(&self, codec: Codec, payloads: &mut Vec<Vec<u8>>) {
-        // Where the FU header stands.
+        // The position of the FU header.
         let fragment = |payload: &[u8]| match codec {
             Codec::H264 => (codec.nal_type(payload) == 28).then_some(1),
             Codec::H265 => (codec.nal_type(payload) == 49).then_some(2),
@@ -192,7 +193,7 @@ mod tests {
     use crate::message::Status;
 
     #[test]
-    fn replies_are_changed_where_the_quirk_says_so() {
+    fn quirks_change_replies() {
         let reply = |quirk, name: &str, value: &str| {
             let reply = Reply::new(Status::Ok, Some("1")).header(name, value);
             let bytes = Quirks(vec![quirk]).reply("PLAY", reply).to_bytes();

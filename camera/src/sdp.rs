@@ -8,23 +8,23 @@ use base64::engine::general_purpose::STANDARD;
 use crate::clip::{Clip, Codec};
 use crate::packetize::PAYLOAD_TYPE;
 
-/// Where the client learns VPS, SPS and PPS from.
+/// Where the client gets VPS, SPS and PPS.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum ParameterSets {
     #[default]
     Both,
-    /// Taken out of the stream.
+    /// In the SDP only; removed from the stream.
     Sdp,
-    /// As the clip has them; not in the SDP.
+    /// In the stream only, where the clip has them.
     InBand,
 }
 
-/// The stream's name in the description.
+/// The codec announced in the description.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Announced {
     #[default]
     AsItIs,
-    /// A fault: the stream of a camera that is set to JPEG, which cannot be recorded.
+    /// A fault: a camera that is set to JPEG, which cannot be recorded.
     Jpeg,
 }
 
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameter_sets_stand_where_they_were_asked_for() {
+    fn parameter_sets_are_where_they_were_requested() {
         let clip = Clip::committed("plain.h264").unwrap();
         let sdp = describe(&clip, ParameterSets::Both, Announced::AsItIs);
         assert!(sdp.contains("a=fmtp:96 packetization-mode=1;profile-level-id=64"), "{sdp}");
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_announced_as_jpeg_says_nothing_of_what_it_is() {
+    fn a_stream_announced_as_jpeg_does_not_mention_its_codec() {
         let sdp = describe(&Clip::built_in(), ParameterSets::Both, Announced::Jpeg);
         assert!(sdp.contains("m=video 0 RTP/AVP 26\r\na=framerate:25\r\n"), "{sdp}");
         assert!(!sdp.contains("H264") && !sdp.contains("sprop"), "{sdp}");

@@ -29,7 +29,7 @@ pub struct Camera {
     pages: Option<Pages>,
 }
 
-/// A camera to be.
+/// Configures a camera and starts it.
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
     port: u16,
@@ -46,13 +46,13 @@ impl Builder {
         self
     }
 
-    /// Offers `clip` as `/name`, played in its own way.
+    /// Offers `clip` as `/name`, played with these options.
     pub fn stream_with(mut self, name: &str, clip: Clip, options: Options) -> Builder {
         self.streams.push((name.to_owned(), clip, Some(options)));
         self
     }
 
-    /// How streams without options of their own are played.
+    /// Options of streams that have none of their own.
     pub fn options(mut self, options: Options) -> Builder {
         self.options = options;
         self
@@ -74,7 +74,7 @@ impl Builder {
         self
     }
 
-    /// Without this no password is asked for. OPTIONS never needs one.
+    /// Requires a password; OPTIONS never needs one.
     pub fn auth(mut self, auth: Auth) -> Builder {
         self.auth = Some(auth);
         self
@@ -86,7 +86,7 @@ impl Builder {
         self
     }
 
-    /// 0, the default: any free one.
+    /// The default, 0, is any free port.
     pub fn port(mut self, port: u16) -> Builder {
         self.port = port;
         self
@@ -95,7 +95,7 @@ impl Builder {
     /// Listens on 127.0.0.1; clients can connect as soon as this returns.
     ///
     /// # Errors
-    /// The port is taken, or a name is empty or there twice.
+    /// The port is taken, or a name is empty or used twice.
     pub fn start(self) -> Result<Camera, StartError> {
         let mut streams: Vec<Arc<Stream>> = Vec::new();
         for (name, clip, options) in self.streams {
@@ -151,12 +151,12 @@ impl Camera {
         self.shared.streams.iter().map(|stream| self.url(&stream.name)).collect()
     }
 
-    /// Where the JPEG is, without name and password; `None` without [`Builder::http`].
+    /// The JPEG's address, without name and password; `None` without [`Builder::http`].
     pub fn picture_url(&self) -> Option<String> {
         self.pages.as_ref().map(|pages| format!("http://127.0.0.1:{}/image.jpg", pages.port))
     }
 
-    /// Answers requests for the JPEG in this way from now on.
+    /// Changes how requests for the JPEG are answered.
     pub fn set_pictures(&self, pictures: Pictures) {
         if let Some(pages) = &self.pages {
             pages.set(pictures);
@@ -168,13 +168,14 @@ impl Camera {
         self.pages.as_ref().map(Pages::requests).unwrap_or_default()
     }
 
-    /// What each session has sent so far, oldest first; the newest 1,000. A frame counts once the
-    /// socket has taken it, so the client may be a moment ahead: see [`Camera::wait`].
+    /// What each of the newest 1,000 sessions has sent so far, oldest first. A frame counts after
+    /// the socket has accepted it, so the client may be a moment ahead: see [`Camera::wait`].
     pub fn sessions(&self) -> Vec<Session> {
         self.shared.board.sessions()
     }
 
-    /// Waits until `met` likes the sessions; false when it still does not after `timeout`.
+    /// Waits until `met` returns true for the sessions; returns false if it does not within
+    /// `timeout`.
     pub fn wait(&self, timeout: Duration, met: impl Fn(&[Session]) -> bool) -> bool {
         let end = Instant::now() + timeout;
         while !met(&self.sessions()) {
@@ -186,25 +187,26 @@ impl Camera {
         true
     }
 
-    /// Changes a stream's faults, for sessions that play already as well. False: no such stream.
+    /// Changes a stream's faults, also in sessions that already play. Returns false if there is no
+    /// such stream.
     pub fn set_faults(&self, name: &str, faults: Faults) -> bool {
         let stream = self.shared.stream(name);
         stream.map(|stream| stream.set_faults(faults)).is_some()
     }
 
-    /// Sends a document in the metadata track of a stream, to all sessions that have it.
+    /// Sends a document in a stream's metadata track, to all sessions that set it up.
     pub fn say(&self, name: &str, document: &str) {
         if let Some(stream) = self.shared.stream(name) {
             stream.say(document.to_owned());
         }
     }
 
-    /// A stream's faults of this moment.
+    /// A stream's current faults.
     pub fn faults(&self, name: &str) -> Option<Faults> {
         self.shared.stream(name).map(|stream| stream.faults())
     }
 
-    /// Cuts all connections, as a pulled cable's end does when it is noticed; listens on.
+    /// Cuts all connections, as when a pulled cable is noticed; keeps listening.
     pub fn disconnect_all(&self) {
         self.shared.disconnect_all();
     }
@@ -238,14 +240,14 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-/// What all connections of a camera know.
+/// State shared by all connections of a camera.
 #[derive(Debug)]
 pub(crate) struct Shared {
     streams: Vec<Arc<Stream>>,
     pub(crate) auth: Option<Auth>,
     pub(crate) board: Arc<Board>,
     stopping: AtomicBool,
-    /// By number, to cut them.
+    /// The connections by number, so that they can be cut.
     connections: Mutex<Vec<(u64, TcpStream)>>,
 }
 
@@ -316,7 +318,7 @@ fn connect(
     locked(&shared.connections).push((number, stream.try_clone()?));
     let shared = shared.clone();
     thread::Builder::new().name(format!("connection {number}")).spawn(move || {
-        // A client that vanishes is an everyday thing; the statistics say how its session ended.
+        // Clients may vanish at any time; the statistics say how the session ended.
         let _ = Connection::serve(shared.clone(), stream, nonce);
         locked(&shared.connections).retain(|(other, _)| *other != number);
     })

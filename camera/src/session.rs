@@ -1,5 +1,5 @@
-//! Playing: one thread a session takes frames from the clip, waits until each is due, and sends it
-//! through packetizer, faults and transport.
+//! Playing: one thread per session takes frames from the clip, waits until each is due, and sends
+//! it through packetizer, faults and transport.
 //!
 //! Spec: RFC 3550 §6.4.1 (sender reports). Knows nothing of: RTSP.
 
@@ -27,7 +27,7 @@ pub(crate) struct Player {
 }
 
 impl Player {
-    /// Starts to send at once: the reply to PLAY must be out already.
+    /// Starts to send at once, so the reply to PLAY must have been sent.
     pub(crate) fn start(sender: Sender) -> io::Result<Player> {
         let gate = sender.gate.clone();
         let name = format!("session {}", sender.session.number);
@@ -50,7 +50,7 @@ pub(crate) struct Sender {
     session: Session,
     stream: Arc<Stream>,
     transport: Transport,
-    /// Of the RTSP connection, to close it with.
+    /// The RTSP connection, so that it can be closed.
     connection: Arc<Writer>,
     board: Arc<Board>,
     gate: Arc<Gate>,
@@ -58,7 +58,7 @@ pub(crate) struct Sender {
     filter: Filter,
     sound: Option<Sounding>,
     metadata: Option<Saying>,
-    /// Nothing at all is sent.
+    /// Whether nothing at all is sent.
     is_silent: bool,
 }
 
@@ -103,8 +103,8 @@ impl Sender {
         }
     }
 
-    /// Sends the stream's sound as well, if there is some, this way. Without one, sound that shares
-    /// the video's count takes its numbers all the same.
+    /// Also sends the stream's sound, if there is some, over this transport. Even without one,
+    /// sound that shares the video's numbering uses up numbers.
     pub(crate) fn with_sound(mut self, transport: Option<Transport>) -> Sender {
         let sound = self.stream.options.sound.clone();
         let sound = sound.filter(|sound| transport.is_some() || sound.shares_count);
@@ -118,7 +118,7 @@ impl Sender {
         self
     }
 
-    /// Sends the stream's metadata as well, this way.
+    /// Also sends the stream's metadata over this transport.
     pub(crate) fn with_metadata(mut self, transport: Option<Transport>) -> Sender {
         let (sequence, ssrc) =
             (ssrc(self.session.number + 6000) as u16, ssrc(!self.session.number));
@@ -210,7 +210,7 @@ impl Sender {
         Ok(End::AllSent)
     }
 
-    /// Sends a frame's packets, worse than they are, and counts them.
+    /// Sends a frame's packets with their faults, and counts them.
     fn send(
         &mut self,
         faults: &Faults,
@@ -242,7 +242,7 @@ impl Sender {
         Ok(None)
     }
 
-    /// What quirky cameras send beside a frame.
+    /// Sends the extra packets that quirky cameras send beside a frame.
     fn send_strange(&self, stream: &Stream) -> io::Result<()> {
         let quirks = &stream.options.quirks;
         if quirks.has(Quirk::StrangePayloadTypes) {
@@ -272,7 +272,7 @@ impl Sender {
         }
     }
 
-    /// Waits while a fault holds the frame back; says so where it never goes out.
+    /// Waits while a fault holds the frame back; returns the reason if it is never sent.
     fn hold(&self, stream: &Stream, number: u64) -> Option<End> {
         loop {
             match self.filter.verdict(&stream.faults(), number) {
@@ -318,8 +318,8 @@ struct Sounding {
 }
 
 impl Sounding {
-    /// Sends what ends by then, in ticks of the video; answers how many frames that were in all.
-    /// `video`: the number of its next packet.
+    /// Sends the sound that ends by `elapsed`, in ticks of the video; returns how many frames of
+    /// sound were sent in total. `video` is the sequence number of the next video packet.
     fn send_until(&mut self, elapsed: u64, video: &mut u16) -> io::Result<u64> {
         let ticks = u64::from(self.sound.frame_ticks());
         let rate = u64::from(self.sound.clock_rate());
@@ -359,9 +359,9 @@ struct Saying {
     transport: Transport,
     ssrc: u32,
     sequence: u16,
-    /// The first document; empty once it is sent.
+    /// The first document; empty after it was sent.
     greeting: String,
-    /// The number of the next one that was said to all sessions.
+    /// The number of the next document that is for all sessions.
     next: usize,
 }
 
@@ -405,7 +405,7 @@ impl Gate {
     }
 }
 
-/// The same in each run, another for each session.
+/// The same in each run, but different for each session.
 pub(crate) fn ssrc(number: u64) -> u32 {
     (number as u32).wrapping_mul(0x9e37_79b1)
 }
@@ -414,7 +414,7 @@ fn seconds(ticks: u64) -> Duration {
     Duration::from_nanos(ticks * 100_000 / 9)
 }
 
-/// The wall time of a camera that knows none.
+/// The wall time of a camera whose clock was never set.
 fn switched_on() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(17)
 }
@@ -426,10 +426,10 @@ fn ntp(time: SystemTime) -> u64 {
     since.as_secs().wrapping_add(SECONDS_1900_TO_1970) << 32 | fraction
 }
 
-/// Of no track.
+/// A channel that belongs to no track.
 const STRANGE_CHANNEL: u8 = 9;
 const SECONDS_1900_TO_1970: u64 = 2_208_988_800;
-/// Between two sender reports, in the time of the clip: 5 s.
+/// Interval of sender reports, in the time of the clip: 5 s.
 const REPORT_TICKS: u64 = 5 * 90_000;
-/// How often a stalled session looks whether the fault is gone.
+/// How often a stalled session checks whether the fault has ended.
 const STALL_POLL: Duration = Duration::from_millis(10);

@@ -17,7 +17,7 @@ pub enum Encoding {
     Pcmu,
     /// G.711, A-law.
     Pcma,
-    /// What no recorder takes.
+    /// A codec that no recorder supports.
     G726,
 }
 
@@ -25,15 +25,15 @@ pub enum Encoding {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sound {
     pub encoding: Encoding,
-    /// Frames that are sent; `None`: as long as there are pictures.
+    /// Number of frames; `None`: as long as the video lasts.
     pub frames: Option<u64>,
-    /// Frames during which it is switched off: not sent, nor counted, while time goes on.
+    /// Frames during which sound is off: neither sent nor counted, while time goes on.
     pub muted: Range<u64>,
     /// Every n-th packet is lost, with its sequence number.
     pub lose_every: Option<u64>,
     /// SETUP of its track is refused.
     pub is_refused: bool,
-    /// Its packets are counted together with those of the video.
+    /// Its packets share the video's sequence of numbers.
     pub shares_count: bool,
 }
 
@@ -65,7 +65,7 @@ impl Sound {
             let frames = adts_frames(AAC);
             return frames[(number % frames.len() as u64) as usize].to_vec();
         }
-        // A saw-tooth whose pitch identifies the frame.
+        // A sawtooth whose pitch identifies the frame.
         (0..320u64).map(|nth| (nth * (number % 31 + 1) + number) as u8).collect()
     }
 

@@ -1,4 +1,4 @@
-//! Statistics: the packets and frames sent by each session, for tests to compare with those received.
+//! Statistics: the packets and frames that each session sent, so that tests can compare.
 
 use std::sync::Mutex;
 
@@ -12,23 +12,23 @@ pub struct Session {
     pub stream: String,
     pub transport: TransportKind,
     pub state: SessionState,
-    /// Where in the endless repetition of the clip it began ([`crate::Clip::frame`]).
+    /// The frame of the endlessly repeated clip with which it began ([`crate::Clip::frame`]).
     pub first_frame: u64,
     pub first_timestamp: u32,
     pub first_sequence: u16,
-    /// Sent whole, in the order of the clip.
+    /// Frames sent whole, in the order of the clip.
     pub frames: u64,
-    /// RTP packets handed to the socket; lost ones (faults) do not count, copies neither.
+    /// RTP packets handed to the socket; lost packets (faults) and copies do not count.
     pub packets: u64,
     /// Packets lost (faults) before one that was handed to the socket.
     pub lost: u64,
-    /// Frames that a part of their picture was lost of, as they count from 0.
+    /// Frames of which a part of the picture was lost, counted from 0.
     pub broken: Vec<u64>,
-    /// Their payload.
+    /// Payload of those packets.
     pub bytes: u64,
     /// Frames of sound that were sent, or lost (faults).
     pub sounds: u64,
-    /// GET_PARAMETER, SET_PARAMETER and OPTIONS that came during the session.
+    /// GET_PARAMETER, SET_PARAMETER and OPTIONS requests during the session.
     pub keepalives: u64,
     /// The client's receiver reports, and the content of the last one.
     pub reports: u64,
@@ -43,13 +43,14 @@ pub struct Reception {
     pub lost: u32,
     pub highest_sequence_number: u32,
     pub jitter: u32,
-    /// Middle of the last sender report's NTP time, and how long ago that was in 1/65536 s.
+    /// The middle bits of the last sender report's NTP time, and how long ago it came, in 1/65536
+    /// s.
     pub last_sender_report: u32,
     pub since_sender_report: u32,
 }
 
 impl Session {
-    /// Takes a compound packet of the client.
+    /// Takes a compound packet from the client.
     pub(crate) fn hear(&mut self, packet: &[u8]) {
         let word = |at: usize| -> Option<u32> {
             packet.get(4 * at..4 * at + 4)?.try_into().ok().map(u32::from_be_bytes)
@@ -86,11 +87,11 @@ pub enum SessionState {
     /// After SETUP.
     Ready,
     Playing,
-    /// All frames that were asked for are sent.
+    /// All frames that were ordered are sent.
     Finished,
-    /// The client said TEARDOWN.
+    /// The client sent TEARDOWN.
     TornDown,
-    /// The connection ended without.
+    /// The connection ended without TEARDOWN.
     Disconnected,
 }
 
@@ -101,7 +102,7 @@ pub(crate) struct Board {
 }
 
 impl Board {
-    /// Enters a session under the next number, which `make` gets.
+    /// Adds a session under the next number, which is passed to `make`.
     pub(crate) fn enter(&self, make: impl FnOnce(u64) -> Session) -> Session {
         let mut sessions = locked(&self.sessions);
         let session = make(sessions.last().map_or(1, |newest| newest.number + 1));
@@ -126,5 +127,5 @@ impl Board {
 }
 
 const RECEIVER_REPORT: u8 = 201;
-/// Older ones are forgotten: a camera may run for weeks.
+/// Older sessions are forgotten, since a camera may run for weeks.
 const SESSIONS_MAX: usize = 1000;

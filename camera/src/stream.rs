@@ -19,9 +19,9 @@ pub struct Options {
     /// Frames a session sends before [`Then`]; `None`: for ever.
     pub frames: Option<u64>,
     pub then: Then,
-    /// The frame of the endless repetition that every PLAY begins with.
+    /// The frame of the endlessly repeated clip with which every PLAY begins.
     pub first_frame: u64,
-    /// RTP time of the first frame; `None`: another for each session, the same in each run.
+    /// RTP time of the first frame; `None`: different for each session, but the same in each run.
     pub start_timestamp: Option<u32>,
     /// Sequence number of the first packet; `None`: as above.
     pub start_sequence: Option<u16>,
@@ -31,15 +31,15 @@ pub struct Options {
     pub transports: Transports,
     /// The timeout announced in the `Session` header.
     pub session_timeout_seconds: u32,
-    /// A client that is silent for so long is cut off, whatever it receives.
+    /// A client that sends nothing for this long is cut off, even if it receives.
     pub timeout: Timeout,
-    /// Every n-th request needs an answer to a new challenge.
+    /// Every n-th request must answer a new challenge.
     pub renew_nonce_every: Option<u64>,
-    /// PLAY over this succeeds, and nothing comes.
+    /// PLAY over this transport succeeds, but no packet follows.
     pub silent_over: Option<TransportKind>,
     /// DESCRIBE is answered with 302 and this address.
     pub redirect: Option<String>,
-    /// In mid-session the frames of another clip follow, parameter sets and all.
+    /// In mid-session, the frames and parameter sets of another clip follow.
     pub switch: Option<Switch>,
     /// Sound beside the video.
     pub sound: Option<Sound>,
@@ -49,7 +49,7 @@ pub struct Options {
     pub faults: Faults,
 }
 
-/// From frame `after` of a session on, frames are those of another clip from its beginning.
+/// From frame `after` of a session on, another clip is played from its beginning.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Switch {
     pub after: u64,
@@ -102,16 +102,16 @@ pub enum Speed {
 /// What follows the last frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Then {
-    /// Silence; the connection stays and requests are answered.
+    /// Silence; the connection stays open and requests are answered.
     #[default]
     Stay,
-    /// RTCP BYE, then as above.
+    /// RTCP BYE, then silence.
     Bye,
     /// The connection closes.
     Close,
 }
 
-/// What SETUP may ask for; the rest is answered with 461.
+/// The transports that SETUP may request; others are answered with 461.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Transports {
     #[default]
@@ -120,7 +120,7 @@ pub enum Transports {
     Udp,
 }
 
-/// One name of a camera.
+/// One stream of a camera.
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) name: String,
@@ -158,12 +158,12 @@ impl Stream {
         locked(&self.said).push(document);
     }
 
-    /// The documents from this one on.
+    /// The documents from number `first` on.
     pub(crate) fn said_since(&self, first: usize) -> Vec<String> {
         locked(&self.said).get(first..).unwrap_or_default().to_vec()
     }
 
-    /// The faults of this moment.
+    /// The current faults.
     pub(crate) fn faults(&self) -> Faults {
         locked(&self.faults).clone()
     }

@@ -1,7 +1,8 @@
 //! Transports: packets in, bytes on a socket out.
 //!
 //! Spec: RFC 2326 §10.12 (interleaved). Over TCP nothing is ever dropped: a slow client blocks the
-//! sender. Over UDP a long frame is spread a little, for receive buffers hold some 100 packets.
+//! sender. Over UDP a long frame is spread a little, because receive buffers hold about 100
+//! packets.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
@@ -20,7 +21,7 @@ pub(crate) struct Writer {
     stream: Mutex<TcpStream>,
     /// For closing without waiting for the writer.
     closer: TcpStream,
-    /// Replies that wait for the lock: media lets them go first.
+    /// Replies waiting for the lock: media lets them go first.
     waiting: AtomicUsize,
 }
 
@@ -44,8 +45,8 @@ impl Writer {
         locked(&self.stream).write_all(bytes)
     }
 
-    /// Ends the connection behind what was written; the client's end stays open until it closes
-    /// too, so that no reset overtakes the last bytes.
+    /// Ends the connection after everything written. The client's direction stays open until the
+    /// client closes it, so that no reset overtakes the last bytes.
     pub(crate) fn close(&self) {
         let _ = self.closer.shutdown(Shutdown::Write); // fails where the client was faster
     }
@@ -65,7 +66,7 @@ impl Transport {
         Ok(Transport::Udp { rtp, rtcp, rtp_to, rtcp_to })
     }
 
-    /// The port that RTP comes from, over UDP.
+    /// The port that sends RTP over UDP.
     pub(crate) fn server_port(&self) -> Option<u16> {
         match self {
             Transport::Tcp { .. } => None,
@@ -103,7 +104,7 @@ impl Transport {
         }
     }
 
-    /// The client's next RTCP packet, over UDP; one that came over TCP is the connection's to read.
+    /// The client's next RTCP packet over UDP; those over TCP are read by the connection.
     pub(crate) fn control(&self, buffer: &mut [u8]) -> Option<usize> {
         match self {
             Transport::Tcp { .. } => None,
@@ -111,7 +112,7 @@ impl Transport {
         }
     }
 
-    /// Sends bytes of the client's connection that are no packet of this session.
+    /// Sends bytes on the client's connection that are not a packet of this session.
     pub(crate) fn send_block(&self, channel: u8, bytes: &[u8]) -> io::Result<()> {
         match self {
             Transport::Tcp { writer, .. } => {
@@ -142,7 +143,7 @@ fn interleaved(out: &mut Vec<u8>, channel: u8, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Two neighbouring ports, the first one even (RFC 3550 §11).
+/// Two adjacent ports, the first one even (RFC 3550 §11).
 fn udp_pair() -> io::Result<(UdpSocket, UdpSocket)> {
     let mut last_error = io::Error::from(io::ErrorKind::AddrInUse);
     for _ in 0..UDP_PAIR_TRIES {

@@ -53,7 +53,7 @@ fn every_nal_unit_and_time_of_every_clip_arrives_over_the_seam() {
 }
 
 #[test]
-fn sessions_begin_where_they_are_told_to_and_numbers_wrap() {
+fn sessions_begin_at_the_configured_frame_and_numbers_wrap() {
     let options = Options {
         first_frame: 30,
         start_timestamp: Some(u32::MAX - 5000),
@@ -91,7 +91,7 @@ fn parameter_sets_can_be_in_the_sdp_alone() {
 }
 
 #[test]
-fn requests_are_answered_as_rfc_2326_wants() {
+fn requests_are_answered_as_rfc_2326_requires() {
     let camera = camera_with("plain.h264", Options::default());
     let mut client = Client::new(&camera.url("cam"));
     let reply = client.request("OPTIONS", "", "");
@@ -241,7 +241,7 @@ fn clients_do_not_disturb_each_other() {
 }
 
 #[test]
-fn the_end_of_a_session_is_silence_bye_or_the_end_of_the_connection() {
+fn a_session_ends_with_silence_a_bye_or_the_end_of_the_connection() {
     for then in [Then::Stay, Then::Bye, Then::Close] {
         let camera = camera_with("plain.h264", Options { then, ..fast(3) });
         let mut client = Client::new(&camera.url("cam"));

@@ -1,4 +1,4 @@
-//! A client as plain as can be: requests in, replies and packets out, over one TCP connection.
+//! A minimal client: requests in, replies and packets out, over one TCP connection.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -108,7 +108,7 @@ impl Client {
         if self.input.fill_buf().unwrap().is_empty() { None } else { Some(self.block()) }
     }
 
-    /// The next byte of whatever comes; `None` at the end, however rude.
+    /// The next byte received; `None` at the end of the connection, even after a reset.
     pub fn byte(&mut self) -> Option<u8> {
         let mut one = [0];
         match self.input.read(&mut one) {
@@ -148,7 +148,8 @@ impl Client {
     }
 }
 
-/// Whether the packets are frame `number` of the session: every NAL unit, time, and number.
+/// Checks that the packets are frame `number` of the session: every NAL unit, time and sequence
+/// number.
 pub fn assert_frame(
     clip: &Clip,
     session: &Session,

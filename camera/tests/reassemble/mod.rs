@@ -1,5 +1,5 @@
-//! The receiver's side of RFC 6184 and RFC 7798, written from these with no regard to the camera's
-//! code: RTP packets of one access unit in, its NAL units out. Panics on unknown input.
+//! The receiver's side of RFC 6184 and RFC 7798, written independently of the camera's code: RTP
+//! packets of one access unit in, its NAL units out. Panics on unknown input.
 
 /// `header_bytes`: 1 for H.264, 2 for H.265.
 pub fn nal_units<'a>(header_bytes: usize, packets: impl Iterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
