@@ -1,4 +1,4 @@
-//! Targets of attackers, on a recorder whose camera is `camera`.
+//! Request targets that attackers try, for a recorder whose camera is `camera`.
 
 /// Addresses that name no recording, though some look like one or like a file.
 pub const NOWHERE: &[&str] = &[
@@ -120,7 +120,7 @@ pub const NOWHERE: &[&str] = &[
     "/?../../etc/passwd=1/..",
 ];
 
-/// The same for what would delete.
+/// The same for requests that would delete.
 pub const NOTHING_TO_DELETE: &[&str] = &[
     "/api/recordings/camera/../camera/0",
     "/api/recordings/camera/%2e%2e",

@@ -1,4 +1,4 @@
-//! Scripts of the boards, run by BusyBox with nothing but its applets in the PATH.
+//! Runs the boards' scripts in BusyBox, with only its applets in the PATH.
 
 use std::{
     fs,

@@ -10,10 +10,10 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// A card that can be put in and pulled out.
+/// A card that can be inserted and pulled out.
 pub struct Card {
     directory: TempDir,
-    /// Where its bytes are.
+    /// The folder of the image.
     store: TempDir,
 }
 
@@ -45,7 +45,7 @@ impl Card {
         self.mount_at(&self.path(), options);
     }
 
-    /// Mounts it where another card was.
+    /// Mounts it at another card's mount point.
     pub fn mount_at(&self, path: &Path, options: &str) {
         let image = self.image();
         let options = format!("loop,{options}");
@@ -56,7 +56,7 @@ impl Card {
         run("mount", &["-o", &format!("remount,{options}"), self.path().to_str().unwrap()]);
     }
 
-    /// Takes the mount away although files are open on it.
+    /// Unmounts it although files are open on it.
     pub fn unmount(&self) {
         run("umount", &["-l", self.path().to_str().unwrap()]);
     }
@@ -69,7 +69,7 @@ impl Card {
         ours.next_back().is_some_and(|fields| fields[3].split(',').any(|it| it == option))
     }
 
-    /// Records `url` onto this card, and onto nothing else.
+    /// Records `url` onto this card only.
     pub fn start(&self, url: &str, storage: &str) -> Nvr {
         self.start_in(tempfile::tempdir().unwrap(), url, storage)
     }
@@ -99,12 +99,12 @@ impl Card {
 
 impl Drop for Card {
     fn drop(&mut self) {
-        // Fails where it is not mounted.
+        // Fails if it is not mounted.
         let _ = Command::new("umount").arg("-lq").arg(self.path()).status();
     }
 }
 
-/// In memory where there is room: the machine's own disk may stall for as long as a bad card.
+/// In memory if there is room, because the machine's disk may stall for as long as a bad card.
 fn store_of(bytes: u64) -> TempDir {
     let answer = Command::new("df").args(["-B1", "--output=avail", MEMORY]).output().unwrap();
     let words = String::from_utf8_lossy(&answer.stdout);

@@ -1,21 +1,21 @@
-//! What both engines made of one stream.
+//! Compares what both engines recorded of one stream.
 
 use super::{mp4, vcl};
 use camera::Clip;
 use std::path::PathBuf;
 
-/// Number in the clip, how long before its file's last frame it is shown, and whether it is a key
-/// frame.
+/// A frame's number in the clip, how long before the last frame of its file it is shown, and
+/// whether it is a key frame.
 type Frame = (u64, i64, bool);
 
-/// Checks that FFmpeg's files hold the frames of ours at the same times, in as many files, each as
-/// long; but for the end, where the native engine takes what the camera sent last, and for the
-/// first frame.
+/// Checks that FFmpeg's files hold the same frames as ours at the same times, in as many files of
+/// the same length. The first frame may differ, and the end, where the native engine still records
+/// what the camera sent last.
 pub fn assert_same(ours: &[PathBuf], theirs: &[PathBuf], clip: &Clip) {
     let (mut ours, mut theirs) = (frames(ours, clip), frames(theirs, clip));
     assert_eq!(ours.len(), theirs.len(), "as many files");
-    // FFmpeg's RTSP client knows no time of a run's first frame: it is given that of the second,
-    // which comes a tick later.
+    // FFmpeg's RTSP client does not know the time of a run's first frame and gives it that of the
+    // second, which comes a tick later.
     theirs[0][0].1 += 3600;
     theirs[0][1].1 += 1;
     let end = theirs.last().unwrap().len();
@@ -31,7 +31,7 @@ pub fn assert_same(ours: &[PathBuf], theirs: &[PathBuf], clip: &Clip) {
     }
 }
 
-/// NAL units of pictures. FFmpeg appends a zero to some, where none belongs (ITU-T H.264 §7.4.1).
+/// The NAL units of pictures. FFmpeg appends a zero to some, which H.264 §7.4.1 forbids.
 fn media<'a>(clip: &Clip, nals: &'a [Vec<u8>]) -> Vec<&'a [u8]> {
     let trimmed = |nal: &'a [u8]| {
         let end = nal.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);

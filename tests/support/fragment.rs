@@ -1,4 +1,4 @@
-//! Reads a fragment back: bytes of one `moof` and its `mdat` in, their content out.
+//! Parses a fragment: bytes of one `moof` and its `mdat` in, their content out.
 
 /// One `moof` with its `mdat`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -8,7 +8,7 @@ pub struct Fragment {
     pub decode_time: i64,
     pub opens_on_key: bool,
     pub samples: Vec<Sample>,
-    /// The second track's.
+    /// The second track.
     pub audio: Option<Audio>,
 }
 
@@ -26,7 +26,7 @@ pub struct Sample {
 }
 
 /// # Panics
-/// Where the bytes are not exactly one fragment as smolnvr writes it.
+/// If the bytes are not exactly one fragment as smolnvr writes it.
 pub fn read(bytes: &[u8]) -> Fragment {
     let (moof, rest) = open(bytes, b"moof");
     let (mut media, rest) = open(rest, b"mdat");
@@ -58,7 +58,7 @@ struct Run {
     samples: Vec<Sample>,
 }
 
-/// Reads one `traf`, whose samples are the next of `media`, which ends at `media_end`.
+/// Reads one `traf`; its samples come next in `media`, which ends at `media_end`.
 fn run(traf: &[u8], track: u32, media: &mut &[u8], media_end: usize) -> Run {
     let (tfhd, rest) = open(traf, b"tfhd");
     let (tfdt, rest) = open(rest, b"tfdt");
@@ -86,7 +86,7 @@ fn run(traf: &[u8], track: u32, media: &mut &[u8], media_end: usize) -> Run {
     Run { decode_time, first_flags, samples }
 }
 
-/// The content of the box that `bytes` begin with, and what follows it.
+/// The content of the first box in `bytes`, and the bytes after it.
 fn open<'a>(bytes: &'a [u8], kind: &[u8; 4]) -> (&'a [u8], &'a [u8]) {
     assert_eq!(&bytes[4..8], kind);
     let (content, rest) = bytes.split_at(number(bytes) as usize);

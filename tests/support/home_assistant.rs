@@ -1,9 +1,9 @@
-//! What Home Assistant takes for a device.
+//! Home Assistant's rules for a device.
 
 use serde_json::Value;
 
-/// The keys that each part of a device may have, from the documentation of Home Assistant's
-/// integration "MQTT", and those that it must have.
+/// The keys that each part of a device may have, and those that it must have, from the
+/// documentation of Home Assistant's integration "MQTT".
 const PLATFORMS: [(&str, &[&str], &[&str]); 4] = [
     ("switch", &["cmd_t", "stat_t", "ic"], &["cmd_t"]),
     ("binary_sensor", &["stat_t", "dev_cla", "ent_cat", "json_attr_t"], &["stat_t"]),
@@ -11,7 +11,7 @@ const PLATFORMS: [(&str, &[&str], &[&str]); 4] = [
     ("image", &["img_t"], &["img_t"]),
 ];
 
-/// Checks a device as Home Assistant does, and returns the topics of its states.
+/// Checks a device as Home Assistant does, and returns its state topics.
 pub fn topics_of(device: &Value) -> Vec<String> {
     let keys = |it: &Value| it.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(keys(device), ["avty_t", "cmps", "dev", "o"]);

@@ -1,4 +1,4 @@
-//! HTTP by hand, so that a request can be as wrong as a test wants it.
+//! HTTP by hand, so that tests can send malformed requests.
 
 use rustix::net::{
     AddressFamily, SocketFlags, SocketType, bind, connect, socket_with,
@@ -14,13 +14,13 @@ use std::{
     time::Duration,
 };
 
-/// Longer than any wait of the server.
+/// Longer than any timeout of the server.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// An answer, or as much of it as came before the connection ended.
+/// An answer, or the part of it that came before the connection ended.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// 0 where none came.
+    /// 0 if no status came.
     pub status: u16,
     head: String,
     pub body: Vec<u8>,
@@ -38,13 +38,13 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// What `Set-Cookie` wants to have sent back.
+    /// The cookie of `Set-Cookie`, as a client sends it back.
     pub fn cookie(&self) -> String {
         let cookie = self.field("Set-Cookie").unwrap_or_else(|| panic!("no cookie: {self:?}"));
         cookie.split(';').next().unwrap().to_owned()
     }
 
-    /// Text of the whole answer.
+    /// The whole answer as text.
     pub fn text(&self) -> String {
         [&self.head, "\n", &String::from_utf8_lossy(&self.body)].concat()
     }
@@ -57,7 +57,7 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// A connection, and the bytes of it that no answer was made of yet.
+/// A connection, and received bytes that belong to no answer yet.
 pub struct Client<S> {
     pub stream: S,
     read: Vec<u8>,
@@ -102,18 +102,19 @@ impl Client<UnixStream> {
 }
 
 impl<S: Read + Write> Client<S> {
-    /// Sends as much as the server takes: it may have had enough before the end.
+    /// Sends as much as the server accepts: it may close the connection before the end.
     pub fn send(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
     }
 
-    /// Method, target, fields and body as they are; `Host` and the body's length beside them.
+    /// Sends method, target, fields and body unchanged, adds `Host` and the body's length, and
+    /// waits for the answer.
     pub fn ask(&mut self, method: &str, target: &str, fields: &[&str], body: &str) -> Answer {
         self.begin(method, target, fields, body);
         if method == "HEAD" { self.head() } else { self.answer() }
     }
 
-    /// The same without the wait for an answer.
+    /// The same without waiting for the answer.
     pub fn begin(&mut self, method: &str, target: &str, fields: &[&str], body: &str) {
         let mut request = format!("{method} {target} HTTP/1.1\r\nHost: {HOST}\r\n");
         for field in fields {
@@ -128,7 +129,7 @@ impl<S: Read + Write> Client<S> {
         self.send(request.as_bytes());
     }
 
-    /// The next answer; status 0 where the server closed the connection without one.
+    /// The next answer; status 0 if the server closed the connection without one.
     pub fn answer(&mut self) -> Answer {
         let mut answer = self.head();
         let length = answer.field("Content-Length").map(|length| length.parse().unwrap());
@@ -144,7 +145,7 @@ impl<S: Read + Write> Client<S> {
         std::mem::replace(&mut self.read, rest)
     }
 
-    /// A body up to and including the next `mark`; `None` where the connection ends before.
+    /// A body up to and including the next `mark`; `None` if the connection ends before.
     pub fn until(&mut self, mark: &[u8]) -> Option<Vec<u8>> {
         loop {
             if let Some(at) = self.read.windows(mark.len()).position(|window| window == mark) {
@@ -156,7 +157,7 @@ impl<S: Read + Write> Client<S> {
         }
     }
 
-    /// The head of the next answer alone; its body is still to be read.
+    /// The head of the next answer; its body remains to be read.
     pub fn head(&mut self) -> Answer {
         let end = loop {
             if let Some(end) = self.read.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -187,20 +188,20 @@ impl<S: Read + Write> Client<S> {
                 count > 0
             }
             Err(error) if is_timeout(&error) => panic!("no answer for {PATIENCE:?}"),
-            // The server's reset, for input that it did not read.
+            // The server resets the connection if it did not read all input.
             Err(_) => false,
         }
     }
 }
 
-/// Sends bytes on a connection of their own and takes the first answer.
+/// Sends bytes on a new connection and returns the first answer.
 pub fn send(address: &str, bytes: &[u8]) -> Answer {
     let mut client = Client::new(address);
     client.send(bytes);
     client.answer()
 }
 
-/// One request on a connection of its own.
+/// Makes one request on a new connection.
 pub fn ask(address: &str, method: &str, target: &str, fields: &[&str], body: &str) -> Answer {
     Client::new(address).ask(method, target, fields, body)
 }
@@ -209,6 +210,6 @@ fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
-/// What requests of tests say; an address with any port is right.
+/// The `Host` of the tests' requests; an address with any port is accepted.
 pub const HOST: &str = "127.0.0.1:8080";
 pub const ORIGIN: &str = "Origin: http://127.0.0.1:8080";

@@ -1,6 +1,7 @@
-//! The whole line without a socket, a clock or a card: packets in, checked fragments out.
+//! The whole path of a frame without a socket, a clock or a card: packets in, checked fragments
+//! out.
 //!
-//! `Source` makes RTP packets by hand; `Line` is what a camera's driver and the daemon do with
+//! `Source` makes RTP packets by hand; `Line` does what a camera's driver and the daemon do with
 //! them; `Card` answers like the real one, and compares every frame with what was sent.
 
 use super::fragment;
@@ -19,11 +20,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A camera that sends H.264 frames of no picture, each with its number in it.
+/// A camera that sends H.264 frames without a real picture, each with its number in it.
 pub struct Source {
     pub ssrc: u32,
     pub sequence: u16,
-    /// Added to a frame's number times `ticks`.
+    /// A frame's RTP time is its number times `ticks`, plus this.
     pub offset: u32,
     pub ticks: u32,
     pub sets: Sets,
@@ -40,7 +41,7 @@ pub enum Sets {
 impl Source {
     /// The packets of frame `number`: parameter sets and an IDR in fragments, or a slice.
     pub fn packets(&mut self, number: u64, is_key: bool, bytes: usize) -> Vec<Vec<u8>> {
-        // A slice of I alone (0x88) is a place to begin at wherever it is; others are of P.
+        // A pure I slice (0x88) is a random access point anywhere; the others are P slices.
         let mut nal = if is_key { vec![0x65, 0x88] } else { vec![0x41, 0x9a] };
         nal.extend((0..6).map(|at| 0x80 | (number >> (7 * at)) as u8));
         nal.resize(nal.len() + bytes, 0xa5);
@@ -76,7 +77,7 @@ impl Source {
         self.offset.wrapping_add((number as u32).wrapping_mul(self.ticks))
     }
 
-    /// From frame `number` on the clock ticks so often from one to the next.
+    /// From frame `number` on, the clock advances by `ticks` per frame.
     pub fn set_clock(&mut self, number: u64, ticks: u32) {
         let now = self.timestamp(number);
         self.ticks = ticks;
@@ -139,7 +140,7 @@ impl Line {
     }
 
     pub fn end_run(&mut self) {
-        // What waits for a packet that is missing waits no longer.
+        // Ends the wait for missing packets.
         self.pass(limits::REORDER_DELAY_MAX);
         self.depacketizer.end(&mut self.intake);
         self.recorder.run_ended(&self.intake.ring);
@@ -155,7 +156,7 @@ impl Line {
         });
     }
 
-    /// Time goes on; recorder and card do what there is to do.
+    /// Lets time pass; recorder and card do their work.
     pub fn pass(&mut self, span: Duration) {
         self.now += span;
         self.wall.0 += span.as_millis() as i64;
@@ -237,21 +238,21 @@ impl Line {
     }
 }
 
-/// A card in RAM that keeps nothing but counts.
+/// A card in RAM that keeps only counts.
 #[derive(Default)]
 pub struct Card {
     pub stalls: bool,
     pub open_fails: bool,
     pub append_fails: bool,
     is_away: bool,
-    /// After a failure no segment is tried for a second, as the daemon has it.
+    /// After a failure, no segment is opened for a second, as in the daemon.
     retry_at: Option<Instant>,
-    /// Failures that the recorder was told of.
+    /// Failures reported to the recorder.
     pub failures: usize,
     pub files: usize,
-    /// Told of each frame that is stored for good, as its number.
+    /// The number of each durable frame.
     pub stored: Vec<u8>,
-    /// What each frame was sent with; asked for every frame that comes.
+    /// The stamps with which frames were sent, compared with each frame that arrives.
     pub sent: Sent,
     /// The frames of the open file that are not durable.
     pending: Vec<u64>,
@@ -266,7 +267,7 @@ pub type Sent = Vec<Stamp>;
 #[derive(Clone, Copy)]
 pub struct Stamp {
     pub time: u32,
-    /// Of the camera's clock; `None` while that is wrong and times are arbitrary.
+    /// The epoch of the camera's clock; `None` while that is wrong and times are arbitrary.
     pub epoch: Option<u32>,
     pub sets: Sets,
 }

@@ -33,7 +33,7 @@ use std::{
 use tempfile::TempDir;
 use watch::Watch;
 
-/// A smolnvr of its own: configuration, lock and recordings in a folder that goes with it.
+/// A running smolnvr, with configuration, lock and recordings in a temporary folder.
 pub struct Nvr {
     pub directory: TempDir,
     program: PathBuf,
@@ -62,7 +62,7 @@ impl Nvr {
         Nvr::start_program(program, directory, config, arguments)
     }
 
-    /// The same, started with another mask for the modes of new files.
+    /// The same with another umask.
     pub fn start_with_umask(directory: TempDir, config: &str, umask: &str) -> Nvr {
         let program = directory.path().join("smolnvr");
         let real = env!("CARGO_BIN_EXE_smolnvr");
@@ -95,19 +95,19 @@ impl Nvr {
         Nvr { directory, program, arguments, child, log }
     }
 
-    /// Starts it again over the recordings that are there.
+    /// Starts it again with the existing recordings.
     pub fn restart(&mut self) {
         assert!(self.child.try_wait().unwrap().is_some(), "it still runs");
         (self.child, self.log) = spawn(&self.program, self.directory.path(), &self.arguments);
     }
 
-    /// Writes another configuration and has it read.
+    /// Writes another configuration and reloads it.
     pub fn reconfigure(&self, config: &str) {
         write_config(self.directory.path(), config);
         self.signal("HUP");
     }
 
-    /// Changes the configuration's file, for the next start.
+    /// Changes the configuration file for the next start.
     pub fn set_config(&self, change: impl FnOnce(&str) -> String) {
         write_config(self.directory.path(), &change(&self.config_text()));
     }
@@ -129,7 +129,7 @@ impl Nvr {
         recordings_in(&self.recordings())
     }
 
-    /// Where its page is, `127.0.0.1:40917`.
+    /// The address of its page: `127.0.0.1:40917`.
     pub fn web_address(&self) -> String {
         self.wait_for_log("web=listening address=");
         let log = self.log();
@@ -137,7 +137,7 @@ impl Nvr {
         address.lines().next().unwrap().to_owned()
     }
 
-    /// What `/api/status` says.
+    /// The answer of `/api/status`.
     pub fn status(&self) -> Value {
         http::ask(&self.web_address(), "GET", "/api/status", &[], "").json()
     }
@@ -146,14 +146,14 @@ impl Nvr {
         self.log.lock().unwrap().clone()
     }
 
-    /// Waits until the log has `text`.
+    /// Waits until the log contains `text`.
     pub fn wait_for_log(&self, text: &str) {
         wait_for(&format!("log line with {text:?}, got {}", self.log()), || {
             self.log().contains(text)
         });
     }
 
-    /// Warnings and errors so far.
+    /// Warnings and errors in the log so far.
     pub fn complaints(&self) -> Vec<String> {
         let is_one = |line: &&str| {
             line.starts_with("smolnvr: warning:") || line.starts_with("smolnvr: error:")
@@ -174,12 +174,13 @@ impl Nvr {
         assert!(status.unwrap().success());
     }
 
-    /// SIGTERM; how it ended, and after how long on a machine that has nothing else to do.
+    /// Sends SIGTERM; returns the exit status, and how long it took, less the time that a busy
+    /// machine withheld.
     pub fn terminate(&mut self) -> (ExitStatus, Duration) {
         self.end_with("TERM")
     }
 
-    /// That signal; how it ended, and after how long on a machine that has nothing else to do.
+    /// The same with another signal.
     pub fn end_with(&mut self, signal: &str) -> (ExitStatus, Duration) {
         let mut watch = Watch::start(self.id());
         self.signal(signal);
@@ -212,8 +213,8 @@ impl Drop for Nvr {
     }
 }
 
-/// A configuration: recordings in a folder of `directory`, further keys of `[storage]`, and cameras
-/// by name and URL, the first in the path itself. The page requires no password.
+/// A configuration with recordings in a folder of `directory`, further keys of `[storage]`, and
+/// cameras by name and URL. The page requires no password.
 pub fn config(directory: &Path, storage: &str, cameras: &[(&str, &str)]) -> String {
     let recordings = directory.join("recordings");
     let cameras = cameras.iter().map(|(name, url)| {
@@ -226,8 +227,8 @@ pub fn config(directory: &Path, storage: &str, cameras: &[(&str, &str)]) -> Stri
     )
 }
 
-/// A daemon that records the plain clip, sent in this way, with further keys of `[web]`; its
-/// address, the camera and the clip.
+/// A daemon that records the plain clip, sent with these options, with further keys of `[web]`;
+/// also returns its address, the camera and the clip.
 pub fn recording(options: Options, web: &str) -> (Nvr, String, Camera, Clip) {
     let clip = Clip::committed("plain.h264").unwrap();
     let camera = Camera::builder().stream_with("cam", clip.clone(), options).start().unwrap();
@@ -238,7 +239,7 @@ pub fn recording(options: Options, web: &str) -> (Nvr, String, Camera, Clip) {
     (nvr, address, camera, clip)
 }
 
-/// The same where the page asks for the password.
+/// The same, but the page requires the password.
 pub fn with_password(config: &str) -> String {
     config.replace("auth = \"none\"\n", "")
 }
@@ -271,7 +272,7 @@ fn spawn(program: &Path, directory: &Path, arguments: &[String]) -> (Child, Arc<
     (child, log)
 }
 
-/// Runs the program to its end: status, standard output, standard error.
+/// Runs the program to its end; returns status, standard output and standard error.
 pub fn smolnvr(arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_smolnvr")).args(arguments).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -283,13 +284,13 @@ pub fn bench_clip() -> Clip {
     cached_clip("bench.h264")
 }
 
-/// 250 pictures of which each says which it is, a key frame every 25; made by `ci/clips.sh`.
+/// 250 pictures that each show their number, a key frame every 25; made by `ci/clips.sh`.
 pub fn numbered_clip() -> Clip {
     cached_clip("numbered.h264")
 }
 
-/// Two minutes that begin with an IDR; from then on pictures are refreshed bit by bit, from a
-/// recovery point each second on.
+/// Two minutes that begin with an IDR picture and then refresh gradually, with a recovery point
+/// each second.
 pub fn refreshing_clip() -> Clip {
     const FRAMES: u64 = 120 * 25;
     let output = Command::new("ffmpeg")
@@ -310,8 +311,8 @@ fn cached_clip(name: &str) -> Clip {
     Clip::load(cache.join("smolnvr/clips").join(name)).expect("`make test` makes it")
 }
 
-/// What `smolnvr verify --json` says of each file, by file name: state and, where it is damaged,
-/// why.
+/// The result of `smolnvr verify --json` by file name: the state and, for a damaged file, the
+/// reason.
 pub fn states_of(folder: &Path) -> Vec<(String, String)> {
     let (_, output, complaints) = smolnvr(&["verify", "--json", folder.to_str().unwrap()]);
     assert_eq!(complaints, "");
@@ -324,15 +325,15 @@ pub fn states_of(folder: &Path) -> Vec<(String, String)> {
     verdicts.as_array().unwrap().iter().map(of).collect()
 }
 
-/// Checks that a folder holds recordings, and whole ones only.
+/// Checks that a folder holds recordings, and only whole ones.
 pub fn assert_all_whole(folder: &Path) {
     let states = states_of(folder);
     assert!(!states.is_empty(), "no recording in {}", folder.display());
     assert!(states.iter().all(|(_, state)| state == "whole"), "{states:?}");
 }
 
-/// Has smolnvr remember that the clock was an hour behind when the machine booted: it was set
-/// since, and is trusted.
+/// Makes smolnvr remember that the clock was an hour behind at boot: it was set since, and is
+/// trusted.
 pub fn step_the_clock(directory: &Path) {
     let read = |path: &str| fs::read_to_string(path).unwrap();
     let boot = read("/proc/sys/kernel/random/boot_id").trim().replace('-', "");
@@ -346,13 +347,13 @@ pub fn unix_time() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap()
 }
 
-/// Lets time pass in which something must not happen.
+/// Waits, because something must not happen in that time.
 pub fn let_pass(span: Duration) {
     thread::sleep(span);
 }
 
-/// Waits for a condition, for two minutes at most: what takes a second takes thirty beside busy
-/// programs.
+/// Waits for a condition, for at most two minutes: beside busy programs, a second's work takes
+/// thirty.
 pub fn wait_for(what: &str, condition: impl FnMut() -> bool) {
     wait_for_within(Duration::from_secs(120), what, condition);
 }
@@ -380,8 +381,8 @@ pub fn frames_in(files: &[PathBuf]) -> usize {
     files.iter().filter_map(|file| mp4::read(file).ok()).map(|movie| movie.samples.len()).sum()
 }
 
-/// Waits until the camera has sent all it was asked to and all but a last fragment is in the files,
-/// then ends smolnvr, which takes in and stores the rest.
+/// Waits until the camera has sent all its frames and all but the last fragment is in the files,
+/// then ends smolnvr, which stores the rest.
 pub fn record_to_the_end(nvr: &mut Nvr, camera: &Camera, frames: u64) {
     let finished = camera.wait(Duration::from_secs(120), |sessions| {
         sessions.iter().any(|session| session.state == SessionState::Finished)
@@ -432,8 +433,8 @@ pub fn assert_exact(files: &[PathBuf], clip: &Clip, first: u64, frames: u64) {
     assert_eq!(number - first, frames, "frames in {} files", files.len());
 }
 
-/// Checks that a movie holds frames of the clip without a gap, from a key frame on, its time
-/// beginning at 0, as exactly as [`assert_exact`]; answers the number of the first one in the clip.
+/// Checks that a movie holds frames of the clip without a gap, from a key frame and time 0 on, as
+/// exactly as [`assert_exact`]; returns the first frame's number in the clip.
 pub fn assert_is_part_of(movie: &mp4::Movie, clip: &Clip) -> u64 {
     let opening = &movie.samples[0];
     let first = frame_number(opening, clip);
@@ -454,7 +455,7 @@ pub fn assert_is_part_of(movie: &mp4::Movie, clip: &Clip) -> u64 {
     first
 }
 
-/// Which frame of the clip a sample is.
+/// The number of the frame in the clip that a sample contains.
 pub fn frame_number(sample: &mp4::Sample, clip: &Clip) -> u64 {
     let media = vcl(clip.codec(), &sample.nals);
     let mut frames = clip.access_units().iter();
@@ -466,13 +467,13 @@ pub fn vcl(codec: Codec, nals: &[Vec<u8>]) -> Vec<&[u8]> {
     nals.iter().map(Vec::as_slice).filter(|nal| codec.is_vcl(nal)).collect()
 }
 
-/// Has FFmpeg read and decode each file; it must say nothing.
+/// Makes FFmpeg read and decode each file; it must print nothing.
 pub fn assert_ffmpeg_is_silent(files: &[PathBuf]) {
     for file in files {
         let path = file.to_str().unwrap();
         let probe = ["-v", "warning", "-count_packets", "-show_streams", path];
         let decode = ["-nostdin", "-xerror", "-v", "warning", "-i", path];
-        // Without it FFmpeg's null output rounds uneven times to a frame rate, and complains of
+        // Without it, FFmpeg's null output rounds uneven times to a frame rate, and warns about
         // that.
         let decode = [&decode[..], &["-enc_time_base", "-1", "-f", "null", "-"]].concat();
         for (program, arguments) in [("ffprobe", &probe[..]), ("ffmpeg", &decode[..])] {

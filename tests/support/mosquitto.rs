@@ -1,4 +1,4 @@
-//! mosquitto, and a client that hears everything that it passes on.
+//! mosquitto, and a client that subscribes to everything.
 
 use super::{port::Port, wait_for};
 use std::{
@@ -11,7 +11,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// mosquitto on a port of its own.
+/// A running mosquitto on a port of its own.
 pub struct Broker {
     folder: TempDir,
     pub port: u16,
@@ -73,7 +73,7 @@ impl Drop for Broker {
     }
 }
 
-/// Another client, to which the server passes on everything.
+/// A client that receives every message.
 pub struct Watcher {
     child: Child,
     lines: Arc<Mutex<Vec<(String, String)>>>,
@@ -107,7 +107,7 @@ impl Watcher {
         self.lines.lock().unwrap().clone()
     }
 
-    /// What was said there, in order.
+    /// The messages of a topic, in order.
     pub fn of(&self, topic: &str) -> Vec<String> {
         let all = self.all().into_iter().filter(|(it, _)| it == topic);
         all.map(|(_, payload)| payload).collect()

@@ -1,18 +1,18 @@
-//! A second reader of MP4, for the tests alone: it shares no line with the one that is tested.
+//! A second MP4 reader, for the tests alone: it shares no code with the one under test.
 
 use std::{fs, path::Path};
 
 pub struct Movie {
     pub sample_entry: [u8; 4],
-    /// `mehd`, in ticks of 90 kHz; 0 while the file is not closed.
+    /// Duration in `mehd`, in ticks of 90 kHz; 0 while the file is not closed.
     pub duration: i64,
     pub samples: Vec<Sample>,
     /// The second track.
     pub audio: Option<Audio>,
-    /// Referenced sizes of the `sidx`, and where it ends.
+    /// Referenced sizes of the `sidx`, and the offset of its end.
     pub index: Option<(Vec<u32>, usize)>,
     pub first_moof: usize,
-    /// Where the last whole fragment ends.
+    /// The offset of the end of the last whole fragment.
     pub end: usize,
     pub bytes: usize,
 }
@@ -42,7 +42,7 @@ pub fn read(path: &Path) -> Result<Movie, String> {
     parse(&fs::read(path).map_err(|error| error.to_string())?)
 }
 
-/// The same of bytes in memory.
+/// The same for bytes in memory.
 pub fn parse(file: &[u8]) -> Result<Movie, String> {
     let mut movie = Movie {
         sample_entry: [0; 4],
@@ -87,7 +87,7 @@ pub fn parse(file: &[u8]) -> Result<Movie, String> {
 
 impl Movie {
     fn read_moov(&mut self, moov: &[u8]) -> Result<(), String> {
-        // An endless file has none.
+        // An endless file has no duration.
         self.duration = match find(moov, &[b"mvex", b"mehd"]) {
             None => 0,
             Some(mehd) if mehd[0] == 0 => i64::from(number(&mehd[4..])),

@@ -1,4 +1,4 @@
-//! Ports of 127.0.0.1 that behave like a camera that is off, hangs, or is behind a dead cable.
+//! Ports of 127.0.0.1 that behave like a camera that is off, that hangs, or whose cable is dead.
 
 use rustix::net::{
     AddressFamily, SocketFlags, SocketType, bind, connect, getsockname, listen, socket_with,
@@ -28,8 +28,8 @@ impl Port {
         Port { number, _sockets: vec![bound(number).1] }
     }
 
-    /// A port that swallows what is sent to it: the queue of a listener that accepts nobody is
-    /// full, so the kernel drops further connections in silence, as a dead cable does.
+    /// A port that never answers: the queue of a listener that accepts nobody is full, so the
+    /// kernel silently drops further connections, as a dead cable does.
     pub fn dead() -> Port {
         let (number, socket) = bound(0);
         listen(&socket, 0).unwrap();
@@ -47,8 +47,8 @@ impl Port {
     }
 }
 
-/// Whether bytes that were written to connections of this port have not reached the other end's
-/// kernel: a busy machine delivers them later, even to itself.
+/// Whether bytes written to connections of this port have yet to reach the other end's kernel: a
+/// busy machine delivers them late, even to itself.
 pub fn is_sending(number: u16) -> bool {
     let local = format!("0100007F:{number:04X}");
     let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
@@ -67,7 +67,7 @@ fn bound(number: u16) -> (u16, OwnedFd) {
 }
 
 fn new_socket() -> OwnedFd {
-    // Not for the programs that are started meanwhile.
+    // Programs started meanwhile must not inherit it.
     let flags = SocketFlags::CLOEXEC;
     socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).unwrap()
 }

@@ -1,5 +1,5 @@
-//! Servers that are not ours, each a process that ends with its value; and what of a clip that they
-//! play must be in the files.
+//! RTSP servers of other projects, each a process that ends when its value is dropped; and checks
+//! of the files recorded from them.
 
 use super::{Nvr, assert_ffmpeg_is_silent, frames_in, mp4, port::Port, record_to_the_end, vcl};
 use camera::{Camera, Clip, Codec, Options, Speed};
@@ -21,7 +21,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// GStreamer's, which plays a file to each client from the beginning.
+    /// GStreamer's server, which plays a file to each client from the beginning.
     pub fn gstreamer(file: &Path, codec: Codec) -> Server {
         Server::gstreamer_of(file, &[if codec == Codec::H264 { "h264" } else { "h265" }])
     }
@@ -47,8 +47,8 @@ impl Server {
         Server { child, url }
     }
 
-    /// VLC's, over UDP alone, which plays a file once: clients join where it is. It refuses to run
-    /// as root.
+    /// VLC's server, over UDP only, which plays a file once: clients join in the middle. It refuses
+    /// to run as root.
     pub fn vlc(file: &Path) -> Server {
         let folder = file.parent().unwrap();
         fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();
@@ -83,8 +83,8 @@ impl Drop for Server {
     }
 }
 
-/// Puts so many frames of a clip with its times into an ordinary MP4 file: what smolnvr records of
-/// the test camera (`exact.rs` shows that this is the clip), written anew by FFmpeg.
+/// Writes `frames` frames of a clip, with their times, into an ordinary MP4 file: smolnvr records
+/// the test camera (`exact.rs` shows that the result is the clip), and FFmpeg rewrites that.
 pub fn make_mp4(clip: &Clip, frames: u64, file: &Path) {
     let options = Options { speed: Speed::Times(20.0), frames: Some(frames), ..Options::default() };
     let camera = Camera::builder().stream_with("cam", clip.clone(), options).start().unwrap();
@@ -99,8 +99,8 @@ pub fn make_mp4(clip: &Clip, frames: u64, file: &Path) {
     assert!(status.unwrap().success());
 }
 
-/// Records a server until so many frames are on the card, and checks that they are a part of the
-/// clip without a gap; times may be off by so many ticks, where the server counts in other units.
+/// Records a server until `enough` frames are on the card, and checks that they are a part of the
+/// clip without a gap. Times may be off by `tolerance` ticks if the server counts in other units.
 pub fn assert_records_clip(nvr: &mut Nvr, clip: &Clip, enough: usize, tolerance: i64) {
     super::wait_for("the clip's frames on disk", || frames_in(&nvr.files()) >= enough);
     let (status, _) = nvr.terminate();
@@ -122,7 +122,7 @@ fn assert_is_part_of_clip(movie: &mp4::Movie, clip: &Clip, tolerance: i64) {
     let first = u64::try_from(first.expect("the first frame is one of the clip")).unwrap();
     let base = i64::try_from(clip.frame(first).pts).unwrap();
     let mut last_decode = -1;
-    // Pictures that lead the first one are shown before it, and refer to what was before the run.
+    // Leading pictures are shown before the first one, and refer to pictures before the run.
     let frames = (first..).map(|number| (number, clip.frame(number)));
     let frames = frames.filter(|(_, frame)| i64::try_from(frame.pts).unwrap() >= base);
     for ((number, frame), sample) in frames.zip(&movie.samples) {

@@ -1,5 +1,5 @@
-//! Stores for copies, each a process of its own: WebDAV by WsgiDAV, nginx and rclone, S3 by s3rver,
-//! which knows its keys but takes any signature; and a line to them that breaks in chosen ways.
+//! Stores for copies, each a process: WebDAV by WsgiDAV, nginx and rclone; S3 by s3rver, which
+//! knows its keys but accepts any signature. A proxy before them breaks connections in chosen ways.
 
 use super::{port::Port, wait_for};
 use std::{
@@ -122,12 +122,12 @@ impl Store {
         *self.line.behaviour.lock().unwrap() = behaviour;
     }
 
-    /// How many requests of that method came.
+    /// The number of requests with that method.
     pub fn asked(&self, method: &str) -> usize {
         self.line.asked.lock().unwrap().iter().filter(|it| *it == method).count()
     }
 
-    /// What it has, by name; parts too.
+    /// The store's files by name, unfinished ones too.
     pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
         let mut found = BTreeMap::new();
         let mut folders = vec![self.root.join("nvr")];
@@ -156,25 +156,25 @@ impl Drop for Store {
     }
 }
 
-/// How the line behaves.
+/// How the proxy behaves.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Behaviour {
     Passes,
     Answers(u16),
-    /// Answers with these lines, whatever is asked.
+    /// Answers every request with these lines.
     Says(&'static str),
     /// Sends an interim answer as soon as a request begins.
     IsEarly,
-    /// After some bytes of a request's body.
+    /// Breaks off after some bytes of a request's body.
     BreaksOff,
     /// 50 KB a second.
     Slow,
-    /// Answers as S3 does to keys that may not list a bucket: what is not there is forbidden.
+    /// Answers as S3 does to keys that may not list a bucket: 403 for what is missing.
     HidesWhatIsMissing,
-    /// And to keys that may put and not read: all is.
+    /// The same for keys that may write but not read: 403 for everything.
     HidesAll,
-    /// A proxy does not wait for what MOVE takes: it says so, and the store ends it later. Nothing
-    /// else can be put there meanwhile.
+    /// Answers a MOVE with a timeout, and the store completes it later; until then nothing else can
+    /// be put there.
     MovesLate,
 }
 
@@ -203,7 +203,7 @@ impl Line {
     }
 }
 
-/// Those that a store is still busy with.
+/// MOVEs that a store has not completed.
 static MOVES: AtomicUsize = AtomicUsize::new(0);
 
 fn serve(mut client: TcpStream, store: u16, behaviour: Behaviour, asked: &Mutex<Vec<String>>) {
@@ -233,7 +233,7 @@ fn serve(mut client: TcpStream, store: u16, behaviour: Behaviour, asked: &Mutex<
         Behaviour::HidesAll if method == "HEAD" => {
             "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n".to_owned()
         }
-        // As S3 does where it locks what it gets against deletion.
+        // As S3 does for a bucket that locks objects against deletion.
         _ if method == "PUT" && has("x-amz-date: ") && !has("Content-MD5: ") => {
             "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n".to_owned()
         }

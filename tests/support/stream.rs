@@ -1,10 +1,10 @@
-//! What of a stream that lost packets must be in the files.
+//! Which frames must be in the files after a stream lost packets.
 
 use super::{mp4, vcl};
 use camera::{Clip, Session};
 use std::path::PathBuf;
 
-/// The numbers of a run's line in the log: `lost=3`.
+/// The sum of a number over the runs' lines in the log: `lost=3`.
 pub fn counted(log: &str, name: &str) -> u64 {
     let line = log.lines().rfind(|line| line.contains(" packets=")).expect("a run has ended");
     let mut words = line.split([' ', '\n']).filter_map(|word| word.split_once('='));
@@ -12,7 +12,7 @@ pub fn counted(log: &str, name: &str) -> u64 {
     value.unwrap_or_else(|| panic!("no {name} in {line}")).parse().expect("is a number")
 }
 
-/// Frames that can be decoded: whole, and behind nothing but whole ones since a key frame.
+/// Frames that can be decoded: whole, with only whole ones before them since a key frame.
 pub fn decodable(clip: &Clip, session: &Session) -> Vec<u64> {
     let mut broken = session.broken.iter().peekable();
     let mut is_open = false;
@@ -24,8 +24,8 @@ pub fn decodable(clip: &Clip, session: &Session) -> Vec<u64> {
     (0..session.frames).filter(is_stored).collect()
 }
 
-/// Checks that the files hold these frames of the clip, each once, in order, byte for byte, and
-/// that times within a file are those that were sent.
+/// Checks that the files hold exactly these frames of the clip, each once, in order, byte for byte,
+/// with the times that were sent.
 pub fn assert_holds(files: &[PathBuf], clip: &Clip, frames: &[u64]) {
     let mut expected = frames.iter();
     for file in files {

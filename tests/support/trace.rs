@@ -1,4 +1,4 @@
-//! Which paths a process hands to the kernel, seen by strace.
+//! The paths that a process passes to the kernel, as strace shows them.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
@@ -13,7 +13,8 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Every thread of that process, and every call that takes a path; returns once it watches.
+    /// Traces every call with a path, in every thread of that process; returns once strace is
+    /// attached.
     pub fn of(process: u32) -> Trace {
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut child = Command::new("strace")
@@ -28,7 +29,7 @@ impl Trace {
         Trace { child, file }
     }
 
-    /// The paths, in the order in which they came.
+    /// Ends the trace and returns the paths in order.
     pub fn end(mut self) -> Vec<PathBuf> {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
@@ -48,7 +49,7 @@ impl Drop for Trace {
     }
 }
 
-/// What stands between quotation marks.
+/// The quoted parts of a line.
 fn quoted(line: &str) -> impl Iterator<Item = &str> {
     line.split('"').skip(1).step_by(2)
 }

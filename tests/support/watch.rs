@@ -1,18 +1,17 @@
-//! Time as it goes by on a machine that has nothing else to do.
+//! Measures time without the part that a busy machine withheld.
 
 use std::{
     fs,
     time::{Duration, Instant},
 };
 
-/// Measures what a process and this test take together, without what the machine denied them: the
-/// time in which their threads could have run and others ran, and the time in which somebody waited
-/// for a disk.
+/// Measures the time of a process and this test together, less the time that the machine withheld:
+/// when their threads were ready but others ran, and when any process waited for a disk.
 pub struct Watch {
     process: u32,
     began: Instant,
     denied: Duration,
-    /// What was denied when it was looked at last: of a process that is gone nothing can be known.
+    /// The time withheld at the last look: it is unknown for a process that has ended.
     last: Duration,
 }
 
@@ -36,7 +35,8 @@ fn denied(process: u32) -> Duration {
     waited(process) + waited(std::process::id()) + disk()
 }
 
-/// For a processor, by all threads that a process has (schedstat: nanoseconds run, waited, slices).
+/// Time for which the threads of a process waited for a processor (schedstat: nanoseconds run,
+/// waited, slices).
 fn waited(process: u32) -> Duration {
     let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
     let nanoseconds = threads.filter_map(|thread| {
@@ -46,7 +46,7 @@ fn waited(process: u32) -> Duration {
     Duration::from_nanos(nanoseconds.sum())
 }
 
-/// For a disk, by anybody on this machine; none where the kernel does not say.
+/// Time for which any process waited for a disk; zero if the kernel does not tell.
 fn disk() -> Duration {
     let text = fs::read_to_string("/proc/pressure/io").unwrap_or_default();
     let total = text.split_whitespace().find_map(|word| word.strip_prefix("total="));

@@ -1,4 +1,4 @@
-//! A WebSocket by hand (RFC 6455), the viewer's side.
+//! A WebSocket client by hand (RFC 6455).
 
 use super::http::Client;
 use std::{io::Write as _, net::TcpStream};
@@ -14,7 +14,7 @@ pub enum Message {
     Text(String),
     Binary(Vec<u8>),
     Pong(Vec<u8>),
-    /// With its status code, 0 where there is none.
+    /// With its status code, or 0.
     Close(u16),
     /// The connection ended.
     End,
@@ -22,7 +22,7 @@ pub enum Message {
 
 impl WebSocket {
     /// # Panics
-    /// Where the server does not agree as §4.2.2 has it.
+    /// If the server's answer does not follow §4.2.2.
     pub fn open(address: &str, target: &str) -> WebSocket {
         WebSocket::over(Client::new(address), target)
     }
@@ -35,7 +35,7 @@ impl WebSocket {
         client.begin("GET", target, &[UPGRADE, fields].concat(), "");
         let answer = client.head();
         assert_eq!(answer.status, 101, "{answer:?}");
-        // Both from §1.3.
+        // This key and answer are the example of §1.3.
         assert_eq!(answer.field("Sec-WebSocket-Accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
         assert!(answer.field("Upgrade").is_some_and(|it| it.eq_ignore_ascii_case("websocket")));
         WebSocket { client }
@@ -115,7 +115,7 @@ impl WebSocket {
     }
 }
 
-/// The fields that a browser sends; the key is that of §1.3.
+/// The fields that a browser sends; the key is the example of §1.3.
 const UPGRADE: &[&str] = &[
     "Connection: keep-alive, Upgrade",
     "Upgrade: websocket",
