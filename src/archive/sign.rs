@@ -22,9 +22,9 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 impl Keys<'_> {
     /// Signs a request without a query.
     ///
-    /// *Shape*: `time` is `20130524T000000Z`, `path` percent-encoded; `fields` are in order of their
-    /// names, which are in lower case, and contain `x-amz-date` and `x-amz-content-sha256`, whose
-    /// value is `payload`.
+    /// *Shape*: `time` is `20130524T000000Z`, `path` percent-encoded; `fields` are in order of
+    /// their lower-case names and contain `x-amz-date` and `x-amz-content-sha256`, whose value is
+    /// `payload`.
     pub fn sign(
         self,
         time: &str,

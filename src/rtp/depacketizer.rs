@@ -89,8 +89,9 @@ impl Depacketizer {
         Depacketizer { numbers: OrderNumbers::new(format_parameters), ..self }
     }
 
-    /// Returns the other codec if a payload contains a sequence parameter set of that codec, or begins
-    /// a key frame of it: the camera does not send the announced one. *Cost*: checks the first bytes.
+    /// Returns the other codec if a payload contains a sequence parameter set of that codec, or
+    /// begins a key frame of it: then the camera does not send the announced one. *Cost*: checks
+    /// the first bytes.
     pub fn contradicted_by(&self, payload: &[u8]) -> Option<Codec> {
         let aggregate = match self.codec {
             Codec::H264 => h265::behind_header(payload),

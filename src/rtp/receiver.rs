@@ -267,8 +267,8 @@ impl Receiver {
         }
     }
 
-    /// Quirk: numbers that restart while the stamps continue (bluenviron/gortsplib#750), perhaps with
-    /// another SSRC. Over TCP nothing is lost.
+    /// Quirk: numbers that restart while the time stamps continue (bluenviron/gortsplib#750),
+    /// perhaps with another SSRC. Over TCP nothing is lost.
     pub(super) fn may_go_on(&self, packet: &Packet<'_>) -> bool {
         self.order == Order::Reliable && self.goes_on(packet).is_some()
     }
