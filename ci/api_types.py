@@ -1,4 +1,4 @@
-"""The schemas of the API's description as TypeScript's types: api_types.py, to standard output.
+"""Prints the schemas of the API's description as TypeScript types: api_types.py, to standard output.
 
 The page's modules name them as Api.Status, Api.Recording, …
 """

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Runs the binary for the boards, or for TARGET, under qemu-user: version, configuration, a date beyond 2038,
-# and 30 s of recording the test camera, with its system calls counted. Before that, what our unit tests say of
-# std and of waiting, as it is built for that target.
+# Runs the binary for the boards, or for TARGET, under qemu-user: version, configuration, a date
+# beyond 2038, and 30 s of recording the test camera, with its system calls counted. Before that,
+# runs the unit tests of std and of waiting, built for that target.
 set -eu
 cd "$(dirname "$0")/.."
 export TARGET="${TARGET:-armv7-unknown-linux-musleabi}"
@@ -36,7 +36,7 @@ version=$(sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 $arm check -c overlay/etc/smolnvr.toml >"$work/said"
 grep -q ': ok$' "$work/said" || die "check: $(cat "$work/said")"
 
-# A recording of the old system goes by the time of its file: time_t has 64 bits in std as in our code.
+# A recording of the old system is dated by its file: time_t has 64 bits in std as in our code.
 mkdir "$work/old"
 ffmpeg -hide_banner -loglevel error -f lavfi -i testsrc=duration=2:size=64x64 -movflags frag_keyframe+empty_moov "$work/old/000.mp4"
 touch -d '2100-02-28 12:00:00 UTC' "$work/old/000.mp4"
@@ -64,9 +64,10 @@ recorder=
 $arm verify "$work/new" >"$work/said" || die "$(cat "$work/said" "$work/log")"
 frames=$(ffprobe -loglevel error -select_streams v -count_packets -show_entries stream=nb_read_packets -of csv=p=0 \
 	-f concat -safe 0 "$(for file in "$work"/new/*.mp4; do echo "file '$file'"; done >"$work/new.txt" && echo "$work/new.txt")")
-# 25 a second, but for the first moment.
+# 25 frames a second, except at the start.
 [ "$frames" -ge $((25 * (seconds - 3))) ] || die "only $frames frames: $(cat "$work/log")"
-# The clock is read without one on a board. Waits that end too early would show here, in the thousands a second.
+# A board reads the clock without a system call. Waits that end too early would show here, as
+# thousands of calls a second.
 calls=$(grep '^[0-9]* [a-z]' "$work/calls" | grep -vc ' clock_gettime')
 [ "$calls" -le $((4 * frames)) ] || die "$calls system calls for $frames frames"
 echo "arm: $TARGET: ok, $frames frames in $seconds s, $calls system calls"

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""What smolnvr costs, beside FFmpeg and beside the least that is possible, on the same stream.
+"""Measures the cost of smolnvr beside FFmpeg and beside a minimal program, on the same stream.
 
 Usage: ci/bench.py [SECONDS]     one table (default 60; it is printed and written to ci/bench/host.txt)
-       ci/bench.py --gates       only what no noise moves: ends with 1 where it grew by 5 %
+       ci/bench.py --gates       only figures without noise: exits with 1 if one grew by 5 %
 
-All record the test camera's 1080p clip (25 fps, 4 Mbit/s) at the same time; start-up is left out. The floor
+All record the test camera's 1080p clip (25 fps, 4 Mbit/s) at the same time; start-up is not counted. The floor
 (camera/examples/floor.rs) reads, unpacks and writes the same bytes and checks nothing. FFmpeg gets the arguments of
 the shell scripts that smolnvr replaces. A second window, under strace, counts system calls; callgrind counts the
 instructions of tests/path.rs, in which there is no IO.
@@ -26,12 +26,12 @@ import urllib.request
 TOP = pathlib.Path(__file__).resolve().parent.parent
 RELEASE = TOP / "target/release"
 FPS = 25
-# Until the start is over: the ring is full, and a camera's payloads are no longer searched for start codes.
+# After this the ring is full, and payloads are no longer searched for start codes.
 WARM_UP = 25
 CALLS_WINDOW = 20
 # System calls a frame, and instructions a byte of media, as measured; a gate is 5 % above.
 STORED = {"TCP": 0.76, "UDP": 2.2, "one viewer": 3.6, "instructions": 1.62}
-# What other programs on the machine cause by mounts, and by files in /tmp.
+# System calls caused by other programs on the machine, through mounts and files in /tmp.
 LOOKS = {"statx", "readlink", "read", "openat", "close", "lseek", "clock_adjtime"}
 
 WATCH = "import sys, urllib.request as it\nlive = it.urlopen(sys.argv[1])\nwhile live.read1(1 << 16): pass"
@@ -69,7 +69,7 @@ def build():
 
 @contextlib.contextmanager
 def playing():
-    """The URL of the test camera, which runs as a process of its own."""
+    """Starts the test camera as a process of its own; gives its URL."""
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
     clip = cache / "smolnvr/clips/bench.h264"
     command = [RELEASE / "camera", "--port", "0", f"bench={clip}"]
@@ -97,7 +97,7 @@ class Program:
         return self
 
     def prepare(self):
-        """Called when it runs."""
+        """Called once it runs."""
 
     def stop(self):
         self.process.send_signal(signal.SIGINT)
@@ -107,7 +107,7 @@ class Program:
         return [path.read_text() for path in self.proc.glob(f"task/*/{file}")]
 
     def cpu(self):
-        # In nanoseconds, and not by ticks of 10 ms, which short bursts slip through.
+        # In nanoseconds: ticks of 10 ms would miss short bursts.
         return sum(int(text.split()[0]) for text in self.threads("schedstat")) / 1e6
 
     def waits(self):
@@ -173,7 +173,7 @@ def programs(folder, url):
 
 
 def measure(folder, programs, seconds, warm_up):
-    """A row of figures for each."""
+    """Returns a row of figures for each."""
     time.sleep(warm_up / 2)
     for program in programs:
         program.prepare()
@@ -230,7 +230,7 @@ def table(rows):
 def downloads(folder, url):
     """One client fetches the same whole recording again and again."""
     nvr = Smolnvr(folder, "download", [url])
-    # The first recording is whole after a minute.
+    # The first recording is complete after a minute.
     time.sleep(65)
     address = f"http://{nvr.address()}/recordings/c0/000.mp4"
 
@@ -275,7 +275,7 @@ def instructions():
         assert ours > 0, text
         return ours, int(ran.stdout)
 
-    # The difference of two runs leaves the start out.
+    # The difference of two runs does not include the start.
     (short, few), (long, many) = count(30), count(60)
     return (long - short) / (many - few)
 

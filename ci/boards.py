@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tomllib
 
-# Of BusyBox 1.36.1 as OpenIPC configures it, those that we use or may use; mkfs.vfat and ip are applets too.
+# Applets of BusyBox 1.36.1 as OpenIPC configures it that we use or may use; mkfs.vfat and ip are applets too.
 APPLETS = """
 awk basename cat chmod cp cut date dd df dirname dmesg du env expr fdisk find flock fuser grep gzip head
 hostname id ip kill killall ln logger logread ls lsof mkdir mkfs.vfat mktemp mount mountpoint mv nohup
@@ -58,14 +58,14 @@ def nested(text, at):
 
 
 def commands(text):
-    """The words in the place of a command."""
+    """The words that are commands."""
     text = re.sub(r"<<-?\s*'?(\w+)'?\n.*?\n\s*\1\n", "\n", text, flags=re.S)
     text = plain(text)
     text = re.sub(r"\$\{[^}]*\}|\$\(\(.*?\)\)", "_", text)
     text = re.sub(r"^\s*[^\s()=;]+(?:\s*\|\s*[^\s()=;]+)*\)", "\n", text, flags=re.M)  # of case
     text = re.sub(r"\bcase\b.*?\bin\b([^()\n]*\))?", ";", text)
     text = re.sub(r"\d*[<>]+&?\s*[^\s;|&()]+", " ", text)
-    # What follows a `)` up to the next of these is no command.
+    # Text after a `)` up to the next of these is not a command.
     for part in re.split(r"\$\(|[;|&(\n{}`]|\)[^;|&\n]*", text):
         words = part.split()
         while words and (words[0] in KEYWORDS or re.match(r"\w+=", words[0])):
@@ -113,7 +113,7 @@ def main():
         with open(path, encoding="utf-8") as file:
             texts[path] = file.read()
     scripts = [p for p in files if texts[p].startswith("#!/bin/sh") or p.endswith("common.sh")]
-    # The package's own tool for a desk is no script of a board.
+    # The package's own tool runs on a desk, not on a board.
     boards = [path for path in scripts if path != "package/integrate.sh"]
     functions = {name for p in boards for name in re.findall(r"^(\w+)\(\)", texts[p], re.M)}
     faults = []

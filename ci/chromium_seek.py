@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Opens a recording in headless Chromium, seeks to a part of it and looks at the picture there.
+"""Opens a recording in headless Chromium, seeks in it and checks the picture there.
 
 usage: chromium_seek.py FILE.mp4 [FRACTION]
 
@@ -88,7 +88,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         try:
             self.send(first, last)
-        except OSError:  # the browser has enough of this range
+        except OSError:  # the browser needs no more of this range
             self.close_connection = True
 
     def send(self, first, last):

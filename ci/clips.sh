@@ -36,13 +36,13 @@ all() {
     clip "$small/plain.h264" small libx264 -x264-params "$gop:bframes=0"
     # B-frames that serve as references for others.
     clip "$small/bframes.h264" small libx264 -x264-params "$gop:bframes=3:b-adapt=0:b-pyramid=normal"
-    # Four slices a frame, access unit delimiters, and times that no frame rate can guess.
+    # Four slices a frame, access unit delimiters, and times that follow no frame rate.
     clip "$small/slices.h264" uneven libx264 -x264-params "$gop:bframes=0:slices=4:aud=1" \
         -bsf:v filter_units=remove_types=6 # x264 puts its note in front of the delimiter
     clip "$small/plain.h265" small libx265 -x265-params "$x265:bframes=0:open-gop=0"
     # Closed groups: each key frame an IDR.
     clip "$small/bframes.h265" small libx265 -x265-params "$x265:bframes=4:b-adapt=0:b-pyramid=1:open-gop=0"
-    # Open groups: an IDR, then CRA pictures with RASL pictures behind them.
+    # Open groups: an IDR, then CRA pictures followed by RASL pictures.
     clip "$small/opengop.h265" small libx265 -x265-params "$x265:bframes=4:b-adapt=0:b-pyramid=1:open-gop=1"
     # Sound: AAC LC, 16 kHz, mono, no two frames alike.
     sound "$small/noise.aac" anoisesrc=amplitude=0.4:seed=7:sample_rate=16000:duration=3.3 -b:a 24k
@@ -54,7 +54,7 @@ all() {
         -x264-params keyint=50:min-keyint=50:scenecut=0:bframes=0
     clip "$large/modest.h264" large libx264 -b:v 1M -maxrate 1M -bufsize 1M \
         -x264-params keyint=50:min-keyint=50:scenecut=0:bframes=0
-    # Each picture says which of the 250 it is: eight blocks along its top, white for 1, from the
+    # Each of the 250 pictures shows its number: eight blocks along the top, white for 1, from the
     # lowest bit on.
     clip "$large/numbered.h264" numbered libx264 -crf 33 -x264-params "$gop:bframes=0"
 }
@@ -104,7 +104,7 @@ split() {
         *.h265) filter=hevc_mp4toannexb format=hevc ;;
         *) echo "$2: ends in neither .h264 nor .h265" >&2; exit 2 ;;
     esac
-    # Not into a pipe: ash would miss that ffmpeg failed.
+    # Not into a pipe: ash would not notice that ffmpeg failed.
     ffmpeg -hide_banner -loglevel error -nostdin -y -i "$1" -map 0:v:0 -c copy \
         -video_track_timescale 90000 "$work/timed.mp4"
     ffprobe -loglevel error -select_streams v:0 -show_entries packet=pts \

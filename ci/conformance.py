@@ -45,7 +45,7 @@ def check(program, stream, transport):
     sent = vcl(nal_units(pathlib.Path(stream).read_bytes()), codec)
     first = next((at for at, nal in enumerate(sent) if is_key(nal, codec)), 0)
     nals, drawn = record(program, stream, transport, codec)
-    # The server plays it again, and what follows is a second run.
+    # The server plays the stream again; that is a second run.
     wanted, expected = sent[first:], pictures(stream)
     are_same = nals[: len(wanted)] == wanted, drawn[: len(expected)] == expected
     counts = f"{len(wanted)} NAL units, {len(expected)} pictures"
@@ -55,7 +55,7 @@ def check(program, stream, transport):
 
 
 def record(program, stream, transport, codec):
-    """The VCL NAL units and the pictures of what is recorded until the camera ends its stream."""
+    """Records until the camera ends its stream; returns the VCL NAL units and the pictures."""
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         recordings = folder / "recordings"
@@ -97,7 +97,7 @@ def free_port():
 
 
 def wait_for_end(recordings, log):
-    """Until a run has ended, or nothing was written for a while."""
+    """Waits until a run has ended, or nothing was written for a while."""
     size, since = -1, time.monotonic()
     while " packets=" not in log.read_text() and time.monotonic() - since < PATIENCE_SECONDS:
         time.sleep(0.3)
@@ -112,7 +112,7 @@ def nal_units(stream):
 
 
 def samples(file):
-    """The NAL units of a recording, where FFmpeg says that its samples are."""
+    """The NAL units of a recording, at the sample positions that FFmpeg reports."""
     found = []
     with open(file, "rb") as media:
         for line in probe(file, "-show_entries", "packet=pos,size", "-of", "json")["packets"]:
@@ -185,7 +185,7 @@ def serve(stream):
 
 
 def timed_units(stream):
-    """Access units in their order, and the place of each among the pictures shown."""
+    """Access units in order, and the place of each among the pictures shown."""
     form = "h264" if codec_of(stream) == "h264" else "hevc"
     found = probe(
         stream, "-f", form, "-show_packets", "-show_frames", "-of", "json",

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What may be among our crates: of these licences, from one registry with a checksum, and once in the binary."""
+"""Checks our crates: these licences only, from one registry with a checksum, and once in the binary."""
 
 import collections
 import re
@@ -8,7 +8,7 @@ import sys
 import sbom
 
 LICENCES = {"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "ISC", "MIT", "Unicode-3.0", "Unlicense", "Zlib"}
-# In the binary in two versions, and why.
+# Crates of which the binary contains two versions, and why.
 TWICE = {
     "heapless": "picoserve wants both",
     "syn": "of macros, which are in no binary",
@@ -25,7 +25,7 @@ def main():
         name = f"{package['name']} {package['version']}"
         if package["source"] and not sums[package["name"], package["version"]]:
             faults.append(f"{name} has no checksum in Cargo.lock")
-        # Ours that are not published need none.
+        # Our own crates are not published and need none.
         if package["source"] and not is_allowed(package["license"]):
             faults.append(f"{name} is licensed as {package['license']}")
     versions = collections.defaultdict(set)
@@ -39,7 +39,7 @@ def main():
 
 
 def is_allowed(expression):
-    """Whether an SPDX expression leaves a choice that is allowed; `/` is an old way to write OR."""
+    """Whether an SPDX expression allows a permitted licence; `/` is an old way to write OR."""
     expression = re.sub(r" WITH \S+", "", (expression or "none").replace("/", " OR "))
     words = {"OR": "or", "AND": "and"}
     return eval(re.sub(r"[\w.+-]+", lambda it: words.get(it[0], str(it[0] in LICENCES)), expression))

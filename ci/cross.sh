@@ -24,9 +24,9 @@ main() {
 	--size | --test) method=zig ;;
 	esac
 	mkdir -p "$cache" "${BUILD_DIR:-$cache}"
-	# What is the same for every clone, std and crates, is built once; $BUILD_DIR is for who doubts it.
+	# std and crates, which are the same for every clone, are built once; $BUILD_DIR builds them elsewhere.
 	export CARGO_TARGET_DIR="${BUILD_DIR:-$cache/build-$method}${1:-}"
-	# The build date that src/clock.rs measures the board's clock by.
+	# The build date, with which src/clock.rs compares the board's clock.
 	SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 	export SOURCE_DATE_EPOCH
 	exec 9>"$CARGO_TARGET_DIR.lock"
@@ -48,7 +48,7 @@ main() {
 	esac
 	mkdir -p "target/$target/release"
 	cp "$CARGO_TARGET_DIR/$target/release/smolnvr" "target/$target/release"
-	# The budget is that of the boards, without features.
+	# The budget applies to the boards' binary without features.
 	[ -n "${FEATURES:-}" ] || [ "$target" != armv7-unknown-linux-musleabi ] || budget=--budget
 	python3 ci/size.py "${budget:---no-budget}" "target/$target/release/smolnvr"
 }
@@ -70,17 +70,17 @@ with_zig() {
 	# The settings that Cross.toml gives to the container.
 	eval "$(sed -n 's/^ *"\([A-Z0-9_]*=[^"]*\)",$/export \1/p' Cross.toml)"
 	name=$(echo "$target" | tr 'a-z-' 'A-Z_')
-	# Cargo builds all anew where the linker's path is another: so with each zig, and not in each clone.
+	# Cargo rebuilds everything when the linker's path changes, so the path depends on zig and not on the clone.
 	linker=${SMOLNVR_ZIG%/ziglang/zig}/cc
 	cp ci/cross/zig-cc "$linker"
 	export "CARGO_TARGET_${name}_LINKER=$linker"
-	# zig has the start files and libraries of its own musl.
+	# zig brings the start files and libraries of its own musl.
 	export "CARGO_TARGET_${name}_RUSTFLAGS=-Clink-self-contained=no"
 	case ${1:-} in
 	--size) export CARGO_PROFILE_RELEASE_STRIP=none ;;
 	--test)
 		shift
-		# A test that fails unwinds.
+		# Failing tests must unwind.
 		export SMOLNVR_UNWINDS=yes
 		export "CARGO_TARGET_${name}_RUSTFLAGS=-Clink-self-contained=no -Cforce-unwind-tables=yes"
 		export CARGO_UNSTABLE_BUILD_STD=std,panic_unwind CARGO_UNSTABLE_BUILD_STD_FEATURES=panic-unwind
@@ -92,7 +92,7 @@ with_zig() {
 	"$cargo" build --quiet --release --locked --target "$target" --features "${FEATURES:-}"
 }
 
-# Where zig is, fetched the first time.
+# Prints zig's path; fetches zig the first time.
 zig() {
 	folder=$cache/zig-$(cksum <ci/cross/zig.txt | cut -d' ' -f1)
 	if [ ! -x "$folder/ziglang/zig" ]; then

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds smolnvr for every processor, lets qemu-user record with what no board here runs, and packs all of it
-# into target/dist.
+# Builds smolnvr for every processor, records under qemu-user with the binaries that no emulated
+# board runs, and packs everything into target/dist.
 set -eu
 cd "$(dirname "$0")/.."
 others="armv7-unknown-linux-musleabihf aarch64-unknown-linux-musl"

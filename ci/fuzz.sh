@@ -1,10 +1,11 @@
 #!/bin/sh
-# fuzz.sh SECONDS [TARGET…]: runs fuzz targets, all where none is named, for so long each with libFuzzer,
+# fuzz.sh SECONDS [TARGET…]: runs the named fuzz targets, or all, for that long each with libFuzzer,
 # on stable.
 #
-# An input that fails goes into the target's corpus, where `cargo test` meets it again, and the next
-# target begins. What a run learns stays in target/fuzz for the next one. A run over all targets writes
-# its table to ci/bench/fuzz.txt, and adds to corpus/*.learned what covers new edges, as few inputs as do.
+# An input that fails is added to the target's corpus, so that `cargo test` runs it from then on;
+# then the next target begins. Inputs that a run finds stay in target/fuzz for the next one. A run
+# over all targets writes its table to ci/bench/fuzz.txt, and adds the fewest inputs that cover new
+# edges to corpus/*.learned.
 set -eu
 cd "$(dirname "$0")/.."
 sh ci/setup.sh
@@ -32,12 +33,12 @@ row() {
 	printf '%-16s %12s %8s %8s %8s %12s %9s\n' "$@"
 }
 
-# Seconds of the processor that children of this shell took, of what `times` wrote.
+# Processor seconds of this shell's children, from the output of `times`.
 processor_seconds() {
 	sed 1d "$1" | tr 'ms' '  ' | awk '{ printf "%d\n", $1 * 60 + $2 + $3 * 60 + $4 }'
 }
 
-# Runs one target; what it says goes to a log, from which its row is read.
+# Runs one target; its output goes to a log, from which its row is read.
 run() {
 	learned=$work/learned/$1
 	log=$work/$1.log
@@ -56,7 +57,7 @@ run() {
 	find "$work/found" -name "$1-*" -exec cp {} "$corpus/$1/" \;
 }
 
-# Keeps inputs that cover edges that nothing in the corpus does, of 700 bytes at most.
+# Keeps inputs of at most 700 bytes that cover edges which the corpus does not.
 merge() {
 	cp "$corpus/$1"/* "$packed/$1/"
 	FUZZ_TARGET=$1 "$fuzzer" -merge=1 -use_counters=0 -use_cmp=0 -max_len=700 \
@@ -64,7 +65,7 @@ merge() {
 	(cd "$corpus/$1" && find . -type f) | (cd "$packed/$1" && xargs rm)
 }
 
-# The longest input of a target, from its line in targets.rs, which says it in KiB.
+# The longest input of a target, from its line in targets.rs, in KiB there.
 bytes_max() {
 	kib=$(sed -n "s/^    Target::of(\"$1\", [^,]*, \([0-9]*\),.*/\1/p" fuzz/src/targets.rs)
 	echo $((kib * 1024))

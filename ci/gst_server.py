@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""GStreamer's RTSP server: plays MP4 files on 127.0.0.1, each client from the beginning; of a JPEG,
+"""GStreamer's RTSP server: plays MP4 files on 127.0.0.1 to each client from the beginning; from a JPEG,
 the same picture again and again.
 
 usage: gst_server.py FILE h264|h265 [aac|latm|opus|pcmu|pcma]

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Fails when a module imports one that stands below it in src/lib.rs: bytes flow one way, and so do
+# Fails if a module imports one listed below it in src/lib.rs: bytes flow one way, and so do
 # imports. The order of the `pub mod` lines there is the order of the layers.
 set -eu
 cd "$(dirname "$0")/.."
 
-# The modules that a file names behind `crate::`, one a line. A file's tests, which stand at its end,
-# may look wherever they like.
+# The modules that a file names after `crate::`, one per line. Tests, at the end of a file, may
+# import any module.
 imports() {
 	sed -e "/^mod tests {$/,\$d" -e 's|//.*||' "$1" |
 		tr '\n' ' ' |

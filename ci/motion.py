@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What `motion = "jpeg"` finds, misses and finds where nothing moves: a table for docs/motion.md.
+"""Measures what `motion = "jpeg"` finds, misses and reports falsely: a table for docs/motion.md.
 
   motion.py FOLDER [SCENE]…    FOLDER has the clips that docs/motion.md names; scenes whose clip is not
                                there are left out
@@ -16,9 +16,9 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAM = os.environ.get("MOTION", os.path.join(HERE, "../target/fuzz/examples/motion"))
-# What is found up to this long after it ended belongs to it.
+# Motion found up to this long after a movement ended belongs to it.
 LATE = 2.0
-# A street by day and by night, without anything that moves: one picture, again and again.
+# A street by day and by night, in which nothing moves: one picture, repeated.
 DAY = "[0]trim=end_frame=1,scale=640:360,loop=-1:1,fps=2,setpts=N/2/TB[still]"
 WEAK, STRONG = "noise=alls=8:allf=t", "noise=alls=30:allf=t"
 NIGHT = "hue=s=0,eq=brightness=-0.25:contrast=0.5"
@@ -29,7 +29,7 @@ def every(seconds, length, until, first=20):
 
 
 def moving(width, height, speed, colour, every_s, length, y):
-    """A box that crosses, each time anew."""
+    """A box that crosses the picture again and again."""
     since = f"mod(t-20+{every_s},{every_s})"
     return (
         f"color={colour}:s={width}x{height}:r=2[box];[quiet][box]overlay=eval=frame:shortest=1:"
@@ -38,13 +38,13 @@ def moving(width, height, speed, colour, every_s, length, y):
 
 
 def scene(*steps):
-    """A chain from [still], with [quiet] in its middle where something is laid over."""
+    """A filter chain from [still], with [quiet] in the middle if something is laid over it."""
     return DAY + ";[still]" + ",".join(steps)
 
 
 HOUR = int(os.environ.get("HOUR", 3600))
 
-# Name, clip, filter, seconds, spans in which something moves.
+# Name, clip, filter, seconds, and spans of movement.
 CASES = [
     ("people walk by day (vtest.avi)", "vtest.avi", "fps=2,scale=640:-2", 79, [(0, 79)]),
     ("infrared at night, a far person with a torch, insects", "night.mp4", "fps=2,scale=640:-2", 175,
@@ -87,7 +87,7 @@ CASES = [
 
 
 def pictures(clip, filters, seconds):
-    """JPEGs, one behind the other."""
+    """JPEGs, one after the other."""
     command = ["ffmpeg", "-nostdin", "-v", "error", "-i", clip]
     command += ["-filter_complex" if ";" in filters else "-vf", filters]
     command += ["-t", str(seconds), "-c:v", "mjpeg", "-q:v", "5", "-pix_fmt", "yuvj420p", "-f", "image2pipe", "-"]
@@ -95,14 +95,14 @@ def pictures(clip, filters, seconds):
 
 
 def found(jpegs, sensitivity):
-    """Spans of motion, and how many seconds there were."""
+    """Spans of motion, and the length of the clip in seconds."""
     run = subprocess.run([PROGRAM, str(sensitivity)], input=jpegs, stdout=subprocess.PIPE, check=True)
     said = run.stdout.decode().splitlines()
     return [tuple(map(float, line.split())) for line in said[:-1]], int(said[-1].split()[0]) / 2
 
 
 def judge(spans, truth, seconds):
-    """Found, of how many; false ones; false ones an hour in which nothing moves."""
+    """How many were found, of how many; false ones; false ones per hour without movement."""
     hit = sum(any(begin < end + LATE and last >= start for begin, last in spans) for start, end in truth)
     false = [it for it in spans if not any(it[0] < end + LATE and it[1] >= start for start, end in truth)]
     quiet = seconds - sum(end - start for start, end in truth)

@@ -1,4 +1,4 @@
-"""A camera's ONVIF side that we did not write: ipycam's, without its video.
+"""An ONVIF camera that we did not write: ipycam, without its video.
 
 onvif_camera.py [USER PASSWORD]
 
@@ -11,7 +11,7 @@ import sys
 import threading
 import types
 
-# Only its video needs them.
+# Only ipycam's video needs these modules.
 for name in ("cv2", "numpy"):
     module = types.ModuleType(name)
     module.__getattr__ = lambda attribute: type(attribute, (), {})
@@ -59,7 +59,7 @@ Handler.camera.onvif = ONVIFService(config)
 plain, socket.socket = socket.socket, Loopback
 discovery = WSDiscoveryServer(Handler.camera.onvif)
 socket.socket = plain
-# It announces itself by the default network otherwise.
+# Otherwise it would announce itself on the default network.
 discovery._send_announcement = lambda action: None
 discovery.start()
 threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -1,4 +1,4 @@
-"""Holds a running smolnvr to its own description: openapi.py http://HOST:PORT PASSWORD
+"""Checks a running smolnvr against its own description: openapi.py http://HOST:PORT PASSWORD
 
 Schemathesis makes requests of every route that may be asked anything at any time, right ones and wrong
 ones; the rest is asked here, once, and the answers are held against the description. The last
@@ -21,11 +21,11 @@ BY_HAND = [
     "/live/{camera}.mp4", "/live/{camera}", "/snapshot/{camera}.jpg",
     # A span of more than a day is refused, which the description cannot express.
     "/hls/{camera}.m3u8",
-    # Of two numbers that are right each, together few are.
+    # Two numbers that are each valid are rarely valid together.
     "/api/timeline", "/api/days", "/api/clock", "/api/marks", "/clip/{camera}.mp4",
 ]
 SECONDS = 15
-# What is wrong with a request and what passes for right is for the tests of each route; who may ask, for those of access.
+# Each route's own tests judge which requests are valid; the access tests judge who may make them.
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance," \
     "response_headers_conformance,response_schema_conformance,positive_data_acceptance," \
     "unsupported_method"
@@ -45,7 +45,7 @@ def main():
 
 
 def fuzz(url, login):
-    # Where it keeps its findings; its configuration would be read from the current folder.
+    # Its findings go here; it would also read its configuration from the current folder.
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable, "-m", "schemathesis.cli", "run", f"{url}/api/openapi.json",
@@ -60,7 +60,7 @@ def fuzz(url, login):
 
 
 def walk(url, session):
-    """Each route that was left out, as it is meant, and a wrong question to each that takes one."""
+    """Makes a valid request to each route left out above, and a wrong one to each that takes parameters."""
     recordings = ask(url, session, "GET", "/api/recordings?limit=2", 200).json()["recordings"]
     camera, number = recordings[-1]["camera"], recordings[-1]["number"]
     assert recordings[-1]["state"] == "whole"
@@ -166,7 +166,7 @@ def sessions(url, password):
 
 
 def ask(url, session, method, target, status, route=None, **more):
-    """Asks and holds the answer against the description of that route."""
+    """Makes a request and checks the answer against the description of that route."""
     global description
     if description is None:
         headers = {"Authorization": session.headers["Authorization"]}

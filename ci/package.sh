@@ -1,5 +1,5 @@
 #!/bin/sh
-# Packs what `make cross` built, into target/dist: the same commit gives the same bytes.
+# Packs the binaries of `make cross` into target/dist: the same commit gives the same bytes.
 #
 #   ci/package.sh tarball   smolnvr-VERSION-armv7.tar.gz, which package/smolnvr installs into a firmware
 #   ci/package.sh vendored  smolnvr-VERSION-vendored.tar.gz, with all crates: what Buildroot can build
@@ -25,7 +25,7 @@ esac
 binary=${BINARY:-target/$target/release/smolnvr}
 dist=${DIST:-target/dist}
 version=$(sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
-# Every file is as old as the commit.
+# Every file gets the commit's date.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH
 work=$(mktemp -d)
@@ -72,11 +72,11 @@ root() {
 	find "$1" -type d -exec chmod 755 {} +
 	find "$1" -type f -exec chmod 644 {} +
 	chmod 755 "$1/usr/bin/smolnvr" "$1/etc/init.d/S97smolnvr"
-	# Holds passwords of cameras.
+	# It holds cameras' passwords.
 	chmod 600 "$1/etc/smolnvr.toml"
 }
 
-# archive OPTION... -C FOLDER NAME...: a tar of always the same bytes, to standard output.
+# archive OPTION... -C FOLDER NAME...: a reproducible tar, to standard output.
 archive() {
 	tar --format=gnu --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" -cf - "$@"
 }
@@ -92,7 +92,7 @@ tarball() {
 vendored() {
 	name=smolnvr-$version
 	git archive --prefix="$name/" HEAD | tar -xf - -C "$work" --no-same-permissions
-	# With --quiet it would not say what belongs into the configuration.
+	# With --quiet it would not print the lines for the configuration.
 	(cd "$work/$name" && cargo vendor --locked VENDOR >>.cargo/config.toml 2>"$work/said") || {
 		cat "$work/said" >&2
 		exit 1
@@ -109,7 +109,7 @@ ipk() {
 	chmod 755 "$work/ipk/control" "$work/ipk/control/postinst" "$work/ipk/control/prerm"
 	chmod 644 "$work/ipk/control/control" "$work/ipk/control/conffiles"
 	size=$(cd "$work/ipk/data" && find . -type f -exec cat {} + | wc -c)
-	# Its architecture is `all`: firmwares have names of their own for theirs, and opkg takes no other.
+	# The architecture is `all`: firmwares name theirs differently, and opkg accepts only its own name.
 	sed -i -e "s/@VERSION@/$version/" -e "s/@SIZE@/$size/" -e "s/@PROCESSOR@/$processor/" "$work/ipk/control/control"
 	cd "$work/ipk"
 	archive -C data . | gzip -9n >data.tar.gz
@@ -117,9 +117,9 @@ ipk() {
 	echo 2.0 >debian-binary
 	cd "$OLDPWD"
 	name=smolnvr_$version
-	# OpenWrt's kind, which a camera's own tools can unpack.
+	# OpenWrt's format, which a camera's own tools can unpack.
 	archive -C "$work/ipk" ./debian-binary ./control.tar.gz ./data.tar.gz | gzip -9n >"$dist/${name}_$processor.ipk"
-	# Yocto's and Buildroot's kind; the order is part of the format.
+	# Yocto's and Buildroot's format, which prescribes the order.
 	rm -f "$dist/${name}_$processor-ar.ipk"
 	(cd "$work/ipk" && ar rcDS archive.ipk debian-binary control.tar.gz data.tar.gz)
 	mv "$work/ipk/archive.ipk" "$dist/${name}_$processor-ar.ipk"
@@ -133,7 +133,7 @@ sdcard() {
 	mkdir -p "$folder"
 	cp -R package/sdcard/. "$folder"
 	cp "$binary" overlay/etc/init.d/S97smolnvr LICENSE "$folder/smolnvr"
-	# A card without a partition table is mounted under another name.
+	# A card without a partition table has another mount point.
 	sed 's|^path = "/mnt/mmcblk0p1/recordings"|path = ["/mnt/mmcblk0p1/recordings", "/mnt/mmcblk0/recordings"]|' \
 		overlay/etc/smolnvr.toml >"$folder/smolnvr/default.toml"
 	(cd "$folder/smolnvr" && find . -type f | sed 's|^\./||' | sort | xargs sha256sum >"$work/sums" && mv "$work/sums" SHA256SUMS)

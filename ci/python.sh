@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs Python with what ci/requirements.txt names: sh ci/python.sh SCRIPT [ARGUMENT]...
-# The packages lie in the cache, under a name made of that list; they are fetched where it is new.
+# Runs Python with the packages of ci/requirements.txt: sh ci/python.sh SCRIPT [ARGUMENT]... They
+# are cached under a hash of that list, and fetched if it is new.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 key=$(sha256sum "$here/requirements.txt" | cut -c 1-12)

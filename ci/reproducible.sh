@@ -1,5 +1,5 @@
 #!/bin/sh
-# Two clones of this commit, built from nothing in two places, must give the same packages to the byte.
+# Two clones of this commit, built from scratch in two places, must give identical packages.
 # CROSS is as for ci/cross.sh.
 set -eu
 cd "$(dirname "$0")/.."

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The crates in the binary for the boards, as CycloneDX 1.5; the version of ours is the argument."""
+"""Lists the crates in the boards' binary as CycloneDX 1.5; the argument is our version."""
 
 import datetime
 import json
@@ -12,7 +12,7 @@ TARGET = "armv7-unknown-linux-musleabi"
 
 
 def read():
-    """All crates by id, the id of ours, of each linked crate those that it links, and checksums by name and version."""
+    """All crates by id, our crate's id, the crates that each linked crate links, and checksums by name and version."""
     call = ["cargo", "metadata", "--format-version", "1", "--locked", "--filter-platform", TARGET]
     metadata = json.loads(subprocess.check_output(call))
     with open("Cargo.lock", "rb") as file:

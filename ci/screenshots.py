@@ -18,7 +18,7 @@ from browser import Tab, chromium  # noqa: E402
 TOP = pathlib.Path(__file__).parent.parent
 CLIP = "ci/clips/bframes.h264"
 MINUTE, HOUR, DAY = 60, 3600, 86400
-# Where the fields of src/mp4/identity.rs lie behind `uuid` and its usertype.
+# Offsets of the fields of src/mp4/identity.rs after `uuid` and its usertype.
 FLAGS, NUMBER, BOOT, WALL, NAME = 1, 2, 14, 30, 38
 CONFIG = """
 [storage]
@@ -63,7 +63,7 @@ def main():
 
 
 class Program:
-    """One that says on a line where it listens."""
+    """Starts a program that prints the address on which it listens."""
 
     def __init__(self, command):
         self.child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

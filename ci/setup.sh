@@ -1,11 +1,11 @@
 #!/bin/sh
-# Installs missing packages that the tests need; quick and silent if there are none.
+# Installs packages that the tests need; quick and silent if none is missing.
 # `setup.sh board` what the board in QEMU needs instead.
 # A Debian machine with cargo, gcc, make and git is expected, and root (or sudo) for apt-get.
 set -eu
 cd "$(dirname "$0")/.."
 
-# Command or file that must be there, and the Debian package that brings it.
+# A command or file that must exist, and the Debian package that provides it.
 needs='
 ffmpeg ffmpeg
 ffprobe ffmpeg
@@ -93,7 +93,7 @@ if [ -n "$missing" ]; then
 		as_root="sudo"
 	fi
 	echo "setup: installing $missing"
-	# Servers are for tests alone, which start them on loopback: none is started as it is installed.
+	# Only tests start the servers, on loopback: none is started on installation.
 	policy=/usr/sbin/policy-rc.d
 	if [ ! -e $policy ]; then
 		printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null

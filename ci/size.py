@@ -66,7 +66,7 @@ def text(table, at):
 
 
 def crate(symbol):
-    """The crate that the code comes from, also if it is generic."""
+    """The crate that the code comes from, even for generic code."""
     if match := re.match(r"_R.*?C(?:s[0-9A-Za-z]*_)?(\d+)_?(.*)", symbol):  # v0
         return match[2][: int(match[1])]
     if match := re.match(r"_ZN(\d+)(.*)", symbol):  # legacy

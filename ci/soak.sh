@@ -1,6 +1,6 @@
 #!/bin/sh
-# The long runs at full length; what they measured is kept in ci/bench/soak.txt, and of the two
-# engines beside each other in ci/bench/engines.txt.
+# Runs the long tests at full length; writes their figures to ci/bench/soak.txt, and the comparison
+# of the two engines to ci/bench/engines.txt.
 set -eu
 cd "$(dirname "$0")/.."
 sh ci/setup.sh

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Everything that must hold before a change lands. The README names this as the test command.
+# All checks that must pass before a change lands. The README names this as the test command.
 set -eu
 cd "$(dirname "$0")/.."
 sh ci/setup.sh
@@ -7,7 +7,7 @@ sh ci/check.sh
 cargo build --quiet --release --workspace
 python3 ci/bench.py --gates
 cargo test --workspace
-# The parts that only a build with pictures has.
+# The parts that exist only in a build with pictures.
 cargo test --features pictures --lib picture
 cargo test --features pictures --test main previews::
 
@@ -15,7 +15,7 @@ cargo test --features pictures --test main previews::
 CROSS=zig sh ci/cross.sh
 python3 ci/board/run.py --built
 
-# The binary in a container, and what is made of it.
+# The binary from a container, and the packages made from it.
 sh ci/cross.sh
 sh ci/arm.sh
 sh ci/package.sh dist

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What a picture of a key frame costs, made by smolnvr itself and by FFmpeg: one table, in
+# Measures the cost of making a picture from a key frame, by smolnvr itself and by FFmpeg: one table, in
 # ci/bench/pictures.txt. Wants /usr/bin/time, and for the column of the boards the binary of
 # `make cross FEATURES=pictures`, which is run by qemu-arm. $HOST_BINARY and $BINARY name others.
 set -eu

@@ -1,4 +1,4 @@
-"""A board in QEMU: boots, is talked to over its console and its network, loses its card and its power.
+"""A board in QEMU: boots it, talks to it over console and network, takes its card and its power.
 
 Nothing here sleeps for a fixed time: everything waits for a condition, with an end.
 """
@@ -19,7 +19,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROMPT = b"@@board@@ "
-# The daemon's process id, to the board's shell: the child of the supervisor, which `pidof` takes for one too, being
+# The daemon's process id, for the board's shell: the child of the supervisor, which `pidof` finds too, being
 # of the same binary.
 DAEMON = '$(grep -l "^[0-9]* (smolnvr) . $(pidof smolnvrd) " /proc/[0-9]*/stat 2>/dev/null | cut -d / -f 3)'
 
@@ -82,7 +82,7 @@ class Board:
             "-append", "console=ttyAMA0 root=/dev/vda ro init=/sbin/overlay-init loglevel=1",
             "-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{page or 0}-:8080",
             "-device", "virtio-net-device,netdev=net",
-            # The last device of this kind comes first.
+            # The last device of this kind is found first.
             "-drive", f"file={overlay},if=none,id=overlay,format=raw,cache=unsafe",
             "-device", "virtio-blk-device,drive=overlay",
             "-drive", f"file={root},if=none,id=root,format=raw,readonly=on",
@@ -116,7 +116,7 @@ class Board:
     # --- power ------------------------------------------------------------------------------
 
     def cut_power(self):
-        """The board's writes are in the card's image, even those still in this machine's memory."""
+        """Cuts the power. The board's writes are in the card's image, even if still in this machine's memory."""
         self.waited()
         self.process.kill()
         self.process.wait()
@@ -133,7 +133,7 @@ class Board:
                     break
             if time.monotonic() > deadline or self.process.poll() is not None:
                 raise TimeoutError(f"no shell:\n{self.text()}")
-        # Input may be lost while the shell sets up its terminal: repeat it until there is a reply.
+        # Input may be lost while the shell sets up its terminal: repeat it until a reply comes.
         with self.lock:
             del self.output[:]
             while not self.lock.wait_for(lambda: PROMPT in self.output, timeout=3):
@@ -149,14 +149,14 @@ class Board:
         return int(wait_for("the daemon", lambda: self.run(f"echo {DAEMON}").strip()))
 
     def memory(self):
-        """Of the recorder and of its supervisor together, in KB: peak, anonymous."""
+        """Memory of the recorder and its supervisor together, in KB: peak, anonymous."""
         text = self.run(f"cat /proc/{DAEMON}/status /proc/$(pidof smolnvrd)/status")
         return tuple(
             sum(int(value) for value in re.findall(rf"^{key}:\s*(\d+)", text, re.M)) for key in ("VmHWM", "RssAnon")
         )
 
     def queued_kb(self):
-        """What waits in all TCP sockets. (The kernel's own sum leaves out up to 1 MB.)"""
+        """Bytes waiting in all TCP sockets. (The kernel's own sum may miss up to 1 MB.)"""
         lines = self.run("cat /proc/net/tcp").splitlines()
         queues = re.findall(r" ([0-9A-F]{8}):([0-9A-F]{8}) \d\d:", "\n".join(lines))
         return sum(int(bytes_, 16) for queue in queues for bytes_ in queue) / 1024
@@ -167,11 +167,11 @@ class Board:
         return int(dict(zip(keys.split(), values.split()))["PassiveOpens"])
 
     def wait_for_end(self):
-        """Until neither the recorder nor its supervisor is there."""
+        """Waits until neither the recorder nor its supervisor runs."""
         wait_for("its end", lambda: not self.run("pidof smolnvr smolnvrd", check=False).strip())
 
     def wait_for_recording(self, camera="camera", frames=1):
-        """Until frames of that camera are durable, of a run of their own."""
+        """Waits until frames of that camera are durable, in a new run."""
         def durable(status):
             found = [it for it in status["cameras"] if it["name"] == camera]
             return (
@@ -186,7 +186,7 @@ class Board:
         self.process.stdin.write(b"poweroff\n")
         self.process.stdin.flush()
         self.wait_for_text("Requesting system poweroff", seconds)
-        # Everything is unmounted by now. QEMU's own network may be busy for minutes with the rest of a flood.
+        # Everything is unmounted by now. QEMU's own network may be busy with the rest of a flood for minutes.
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=20)
         self.process.kill()
@@ -218,7 +218,7 @@ class Board:
         """Runs a command on the console; returns its output."""
         self.commands += 1
         number = self.commands
-        # The mark is printed in two halves, lest its echo is taken for it.
+        # The mark is printed in two halves, so that its echo is not mistaken for it.
         self.process.stdin.write(f"{command}\necho \"@@{number}\"\"@@$?@\"\n".encode())
         self.process.stdin.flush()
         before = self._until(f"@@{number}@@".encode(), seconds)
@@ -238,7 +238,7 @@ class Board:
         return float(self.run("cat /proc/uptime").split()[0])
 
     def waited(self):
-        """Seconds in which the emulated CPU wanted to run, and had to wait for a core of this machine."""
+        """Seconds for which the emulated CPU was ready to run but waited for a core of this machine."""
         for task in pathlib.Path(f"/proc/{self.process.pid}/task").glob("*"):
             with contextlib.suppress(OSError):
                 if (task / "comm").read_text().startswith("CPU "):
@@ -252,7 +252,7 @@ class Board:
         return lambda: self.uptime() - self.waited() - began
 
     def wait_for_text(self, text, seconds=120):
-        """Waits until the console has printed it, since power on."""
+        """Waits until the console has printed this text since power on."""
         with self.lock:
             if not self.lock.wait_for(lambda: text.encode() in self.log, timeout=seconds):
                 raise TimeoutError(f"waited for {text!r} on the console")
@@ -302,13 +302,13 @@ class Board:
         file = f"file.driver=file,file.filename={image},file.node-name=file-{node}"
         if self.writes:
             log = f"file.log.driver=file,file.log.filename={self.writes},file.log-sector-size=512"
-            # It is told of flushes, the files behind it are not: nothing waits for this machine's disk.
+            # Flushes reach QEMU but not the files behind it, so nothing waits for this machine's disk.
             told = "file.cache.no-flush=off,file.file.cache.no-flush=on,file.log.cache.no-flush=on"
             file = f"file.driver=blklogwrites,{log},file.file.driver=file,file.file.filename={image},{told}"
         return f"id={node},node-name=raw-{node},{file},{self.CARD}"
 
     def slot(self):
-        """Not the one of the previous card: a card inserted while the slot is being emptied goes unnoticed."""
+        """A slot other than the previous card's: a card inserted while its slot is being emptied goes unnoticed."""
         return f"slot{self.cards % 2}"
 
     def monitor(self, command):
@@ -348,14 +348,14 @@ class Board:
         })
 
     def throttle_card(self, bytes_a_second):
-        """How fast the card writes; 0: as fast as it can."""
+        """Limits how fast the card writes; 0: as fast as it can."""
         limits = dict.fromkeys(("bps", "bps_rd", "iops", "iops_rd", "iops_wr"), 0)
         self.qmp("block_set_io_throttle", {
             "device": f"card{self.cards}", **limits, "bps_wr": bytes_a_second,
         })
 
     def break_card(self, *kinds):
-        """From now on the card answers every `read` or `write` with an error; without kinds none."""
+        """Makes the card answer every `read` or `write` with an error from now on; without kinds, none."""
         node = f"card{self.cards}"
         file = f"file-{node}"
         if kinds:

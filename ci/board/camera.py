@@ -10,7 +10,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
 def clip(name):
-    """Where `ci/clips.sh` keeps it."""
+    """The path where `ci/clips.sh` keeps it."""
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
     kept = cache / "smolnvr/clips" / name
     return kept if kept.exists() else TOP / "ci/clips" / name
@@ -38,11 +38,11 @@ class Camera:
                 self.changed.notify_all()
 
     def url(self, name="camera"):
-        """As the board reaches it."""
+        """The address at which the board reaches it."""
         return f"rtsp://10.0.2.2:{self.port}/{name}"
 
     def sessions(self):
-        """The last word on each session, by number: state and frames."""
+        """The last report on each session, by number: state and frames."""
         found = {}
         with self.changed:
             for line in self.lines:

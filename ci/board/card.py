@@ -10,7 +10,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 START = 2048  # sectors before the partition
 END_OF_CHAIN = 0x0FFFFFFF
-# What fsck.vfat says of every card that was in use when the power went.
+# What fsck.vfat reports of every card that was in use when the power was cut.
 HARMLESS = (
     r"^fsck.fat |boot sector and its backup|mostly harmless|^  65:01/00$|Not automatically fixing|^ Automatically removing"
     r"|^Reclaimed |Dirty bit is set|Free cluster summary wrong|Auto-correcting|FATs differ but|Using first FAT"
@@ -51,7 +51,7 @@ def make_card(path, megabytes, system="vfat", cluster_kb=32, reserve_mb=0):
 
 
 def partition(image):
-    """As mtools names the partition."""
+    """The partition in mtools' notation."""
     return f"{image}@@{START * 512}"
 
 
@@ -61,7 +61,7 @@ def put(image, source, name):
 
 
 class Fat:
-    """FAT32 as it lies in the image of a card, or in that of its partition alone: `start` is 0 then."""
+    """FAT32 in the image of a card, or in an image of its partition alone: then `start` is 0."""
 
     def __init__(self, image, start=START):
         self.image = image
@@ -88,7 +88,7 @@ class Fat:
         return struct.unpack("<I", self.read(self.tables[0] + 4 * cluster, 4))[0] & 0x0FFFFFFF
 
     def link(self, cluster, following):
-        """Has the clusters from that one on go on with these."""
+        """Makes the chain continue after that cluster with these."""
         for table in self.tables:
             self.write(table + 4 * cluster, struct.pack(f"<{len(following)}I", *following))
 
@@ -103,7 +103,7 @@ class Fat:
         return [listing[at : at + 32] for at in range(0, len(listing), 32)]
 
     def content(self, cluster, length):
-        """A file's bytes; fewer where its chain ends before."""
+        """A file's bytes; fewer if its chain ends early."""
         return b"".join(self.read(self.place(it), self.cluster_bytes) for it in self.chain(cluster))[:length]
 
     def files(self, path):
@@ -159,7 +159,7 @@ def fill(image, folder, files):
         fat.write(fat.place(first), listing.ljust((after - first) * fat.cluster_bytes, b"\0"))
         fat.link(first, [*range(first + 1, after), END_OF_CHAIN])
         fat.link(after, following)
-        # How much is free is counted when the card is asked for the first time.
+        # This makes the driver count the free clusters when it is first asked.
         fat.write(512 + 488, b"\xff" * 8)
 
 
@@ -186,7 +186,7 @@ def names(image, folder):
 
 
 def read_card(image, folder, to):
-    """Copies a folder of the card here, and answers where it is."""
+    """Copies a folder of the card here; returns its path."""
     to = pathlib.Path(to)
     to.mkdir(parents=True, exist_ok=True)
     subprocess.run(
@@ -213,7 +213,7 @@ def damage(image):
     lies beyond its end (where it is free, as of `lead_nowhere`, a run of its own shows what happens), the long part of a name without its short one, and a folder that has not got its name yet."""
     said = subprocess.run(["fsck.vfat", "-n", image], capture_output=True, text=True).stdout
     said = re.sub(r"^/recordings\.[0-9]+\n(  Contains a free cluster|  Expected a valid '\.\.?' entry).*\n(  Creating\.\n)?", "", said, flags=re.M)
-    # What is said of a file is indented below its name.
+    # Messages about a file are indented below its name.
     parts = [part.splitlines() for part in re.split(r"\n(?! )", said)]
     return [part for part in parts if not all(re.search(HARMLESS, line) for line in part)]
 
@@ -240,12 +240,12 @@ def cut_chain(image, path):
 
 
 def compare(clip, folder, missing=0):
-    """What `tests/compare.rs` says of each recording; each must be a true part of the clip, and all
+    """The result of `tests/compare.rs` for each recording; each must be a true part of the clip, and all
     of them may miss so many frames within."""
     program = TOP / "target/release/examples/compare"
     output = subprocess.run([program, clip, folder], capture_output=True, text=True, check=True).stdout
     files = [json.loads(line) for line in output.splitlines()]
-    # Where the power went between the making of the newest file and its head, it holds nothing; empty it
+    # If the power was cut after the newest file was created and before its head, it holds nothing; empty it
     # stays beside those that follow.
     for number, file in enumerate(files):
         is_newest = number == len(files) - 1

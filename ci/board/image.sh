@@ -12,7 +12,7 @@ mkdir -p "$cache"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# BusyBox of the board's instruction set, of Debian's package.
+# BusyBox for the board's instruction set, from Debian's package.
 busybox() {
 	[ -x "$cache/busybox" ] && return
 	(cd "$work" && apt-get download -qq busybox-static:armel 2>/dev/null) || {
@@ -46,7 +46,7 @@ ln -s ../run "$root/var/run"
 ln -s ../tmp "$root/var/log"
 cp "$cache/busybox" "$root/bin/busybox"
 cp "$launcher" "$root/usr/bin/kernel49"
-# The applets of OpenIPC's BusyBox, and no others: a script that needs one more fails here as there.
+# Exactly the applets of OpenIPC's BusyBox: a script that needs another one fails here as there.
 applets='[ ash awk basename cat chmod chown clear cmp cp crond cut date dd df dirname dmesg du echo
 	egrep env expr false fgrep find flock free fuser grep gzip gunzip halt head hexdump hostname
 	httpd id ifconfig init install kill killall ln logger login logread ls lsof md5sum mdev mkdir

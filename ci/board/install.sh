@@ -1,5 +1,5 @@
 #!/bin/sh
-# Puts what `ci/package.sh` packed into a folder, as it gets into a firmware.
+# Installs a package of `ci/package.sh` into a folder, as a firmware would.
 #
 # usage: install.sh package FOLDER   by the rules of package/smolnvr/smolnvr.mk
 #        install.sh ipk FOLDER       by unpacking the .ipk, with the tools that a camera has
@@ -16,7 +16,7 @@ package)
 	archive=$(sh ci/package.sh tarball)
 	mkdir "$work/source"
 	tar -C "$work/source" --strip-components=1 -xzf "$archive"
-	# What Buildroot's generic-package does with them, without Buildroot.
+	# What Buildroot's generic-package does with the rules, without Buildroot.
 	cat >"$work/Makefile" <<END_OF_MAKEFILE
 INSTALL = install
 TARGET_DIR = $folder

@@ -64,7 +64,7 @@ class Setting:
         return copied, card.compare(clip_path, copied, missing)
 
     def read_both(self, image, clip_path, other_clip, number):
-        """The same where the files from that number on are of another clip."""
+        """The same, if the files from that number on are of another clip."""
         folder = card.read_card(image, "recordings", tempfile.mkdtemp(dir=self.folder))
         parts = {clip_path: [], other_clip: []}
         for file in sorted(folder.glob("*.mp4")):
@@ -78,7 +78,7 @@ class Setting:
         return folder, files
 
     def lost(self, board, status=None, viewers_read=True):
-        """Frames that the board lost by its last word. None may be, unless it had to wait for this machine
+        """Frames lost by the board's last report. There may be none, unless it had to wait for this machine
         for a quarter of its time; what viewers miss that do not read is their own loss, and they are programs
         of this machine, which read late where it is short of time."""
         losses = [camera["losses"] for camera in (status or board.status())["cameras"]]
@@ -96,7 +96,7 @@ class Setting:
             machine.__exit__()
 
     def waiting(self):
-        """The part of the boards' time, in per cent, in which they had to wait for this machine."""
+        """The share of the boards' time, in per cent, for which they had to wait for this machine."""
         lived = sum(machine.ended - machine.started for machine in self.boards)
         waited = sum(machine.waited_before for machine in self.boards)
         return 100 * waited / lived if lived else 0
@@ -119,7 +119,7 @@ class Images:
         self.lock = threading.Lock()
 
     def root(self, way):
-        """`way` of installing: package, ipk, or none."""
+        """`way` to install: package, ipk, or none."""
         with self.lock:
             if way not in self.roots:
                 self.roots[way] = self.build_root(way)
@@ -163,7 +163,7 @@ def prepare(is_built):
 
 
 def tests(full):
-    """By name, in the order in which they begin, the longest first; some only at full length."""
+    """The tests by name, in starting order, the longest first; some only at full length."""
     import runs_basic, runs_budget, runs_card, runs_index, runs_power, runs_reordered, runs_strangers, runs_stress, runs_torn  # noqa: E401
 
     modules = [runs_power, runs_budget, runs_torn, runs_reordered, runs_strangers, runs_stress, runs_card, runs_index, runs_basic]
@@ -174,7 +174,7 @@ def tests(full):
 
 
 def run(test, images, seed, full):
-    """The test's figure and None, or None and why it failed."""
+    """The test's figure and None, or None and the reason for its failure."""
     name = test.__name__
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix=f"board-{name}-") as folder:
@@ -250,7 +250,7 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
         verdicts = pool.map(lambda test: run(test, images, arguments.seed, arguments.full), chosen)
         results = [(test.__name__, *verdict) for test, verdict in zip(chosen, verdicts)]
-    # Last, below all consoles.
+    # Printed last, below all consoles.
     if failed := [f"--- {name}\n{fault}" for name, _, fault in results if fault]:
         sys.exit("\n".join([*failed, f"board: {len(failed)} failed"]))
     figures = [(name, figure) for name, figure, _ in results]
@@ -259,6 +259,6 @@ def main():
 
 
 if __name__ == "__main__":
-    # The tests import this file by its name; it must be one and the same.
+    # The tests import this file by its name; it must be the same module.
     sys.modules["run"] = sys.modules["__main__"]
     main()

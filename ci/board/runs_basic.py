@@ -63,7 +63,7 @@ def installed_by_ipk(setting):
 
 
 def installed_on_the_card(setting):
-    """install.sh on a firmware without smolnvr: it records, after the next boot by itself, from RAM."""
+    """install.sh on a firmware without smolnvr: it records, also after the next boot, and runs from RAM."""
     image = setting.card()
     card.put(image, setting.images.sdcard() / "smolnvr", "download")
     with Camera(camera=clip("numbered.h264")) as camera:
@@ -96,7 +96,7 @@ def installed_on_the_card(setting):
 
 
 def seconds_to_unmount(board):
-    """A firmware upgrade wants the card: how long until it is unmounted. Then it is mounted again."""
+    """A firmware upgrade needs the card: measures the time until it is unmounted, then mounts it again."""
     waited = board.waited()
     board.run(
         "touch /tmp/sysupgrade.lock; read a b </proc/uptime;"

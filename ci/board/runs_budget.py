@@ -12,7 +12,7 @@ from camera import Camera, clip
 from run import BINARY, TOP, built, config
 from viewers import Reader
 
-# Of all threads, a frame, while nobody watches: ten gulps a second are 0.4 of them.
+# Switches of all threads per frame, while nobody watches: ten gulps a second make 0.4 of them.
 SWITCHES_MAX = 2
 CONNECTED_KB_MAX = 4096
 
@@ -36,12 +36,12 @@ def idle_memory(setting):
 
 
 def nobody_watches(setting):
-    """Records alone: how often it is awake. Waits that end too early would show here."""
+    """Records alone: measures how often it wakes. Waits that end too early would show here."""
     image = setting.card()
     with Camera(camera=clip("bench.h264")) as camera:
         board = setting.board(config(("camera", camera.url())), image)
         start = awake(board, board.wait_for_recording(frames=100))
-        # Asking for the status would wake it: the card shows its progress.
+        # Asking for the status would wake it, so the card shows its progress.
         megabytes = 50 if setting.full else 10
         written = bytes_of_recordings(board) + (megabytes << 20)
         wait_for("video on the card", lambda: bytes_of_recordings(board) >= written, 300)
@@ -123,9 +123,9 @@ def budget(setting):
     within("what waits in sockets", tcp, 1024)
     within("the binary", size, 1100)
     assert stopped <= 10, f"{stopped:.1f} s to stop"
-    # Buffers grow to their size in the first minute.
+    # Buffers grow to their final size in the first minute.
     within("the drift of anonymous RSS", drift, 256 if setting.full else 1024)
-    # In a short run the start and the end of a file weigh more.
+    # In a short run, the start and the end of a file weigh more.
     assert written <= (1.01 if setting.full else 1.02), f"{written:.4f} bytes written per byte of media"
     assert first <= 0.3, f"the first picture after {first:.2f} s"
     return (
@@ -142,7 +142,7 @@ def within(what, figure, limit):
 
 
 def usage(board):
-    """Figures of this moment: KB, ticks of 10 ms, seconds since boot."""
+    """Current figures: KB, ticks of 10 ms, seconds since boot."""
     peak, anonymous = board.memory()
     text = board.run(f"cat /proc/{DAEMON}/stat /proc/meminfo /proc/uptime")
     fields = text[text.index(") ") + 2 :].split()
@@ -182,7 +182,7 @@ def thousand_segments(setting, image):
 
 
 def card_with_ffmpeg(setting):
-    """A card with a static FFmpeg on it, and where that lies on this machine."""
+    """A card with a static FFmpeg on it, and FFmpeg's path on this machine."""
     image, ffmpeg = setting.card(), built(["sh", TOP / "ci/board/ffmpeg.sh"])
     card.put(image, ffmpeg, "ffmpeg")
     return image, ffmpeg
@@ -251,7 +251,7 @@ def over(board, process, seconds):
         return int(fields[11]) + int(fields[12]), board.uptime(), board.waited()
 
     before, began, waited = ticks()
-    # Seldom: each look takes of the board's time.
+    # Rarely, because each look takes some of the board's time.
     board.run(f"sleep {seconds}", seconds=10 * seconds)
     after, ended, waited_then = ticks()
     ran = 1 - (waited_then - waited) / (ended - began)
@@ -261,5 +261,5 @@ def over(board, process, seconds):
 
 
 TESTS = [budget, nobody_watches, idle_memory]
-# Want FFmpeg's source.
+# These need FFmpeg's source.
 FULL_ONLY = [beside_ffmpeg, engine_ffmpeg]

@@ -12,7 +12,7 @@ SHORT = "segment_seconds = 5\nsync_seconds = 2\n"
 
 
 def card_comes_and_goes(setting):
-    """A late card, a pulled card, another one: recording is back, nothing is written elsewhere."""
+    """A late card, a pulled card, another one: recording resumes, nothing is written elsewhere."""
     first, second = setting.card(), setting.folder / "second.img"
     card.make_card(second, 2200)
     with Camera(camera=clip("numbered.h264")) as camera:
@@ -58,7 +58,7 @@ def card_turns_read_only(setting):
     with Camera(camera=clip("numbered.h264")) as camera:
         text = config(("camera", camera.url()), storage="segment_seconds = 10\nsync_seconds = 2\n")
         board = setting.board(text, image)
-        # One that was closed is not read; of this one a part of some fragments is there.
+        # A closed file is not read; in this one, some fragments are partly there.
         board.wait_for_recording(frames=400)
         board.cut_power()
         before = card.names(image, "recordings")
@@ -68,7 +68,7 @@ def card_turns_read_only(setting):
         board = setting.board(text, image)
         board.wait_for_recording(frames=100)
         log = board.run("cat /tmp/messages")
-        # The kernel's word, and ours: which file it was, and that it is over.
+        # The kernel reports it, and so do we: which file it was, and that it is over.
         assert "Filesystem has been set read-only" in board.run("dmesg"), "the file did no harm"
         assert re.search(rf"turned read-only over .*{broken}|turned read-only.*{broken}.*writable again", log), log
         assert re.search(r"/mnt/mmcblk0p1 vfat rw", board.run("cat /proc/mounts"))
@@ -78,7 +78,7 @@ def card_turns_read_only(setting):
         board.run("umount /mnt/mmcblk0p1 && mount -t vfat -o ro /dev/vdc1 /mnt/mmcblk0p1")
         board.run("/etc/init.d/S97smolnvr start")
         board.wait_for_status("read-only", lambda status: status["storage"]["state"] == "read-only")
-        # It is checked every second, and left as it was mounted.
+        # The card is checked every second, and left as it was mounted.
         frames = board.status()["cameras"][0]["frames"]
         board.wait_for_status("3 s", lambda status: status["cameras"][0]["frames"] > frames + 75)
         assert re.search(r"/mnt/mmcblk0p1 vfat ro", board.run("cat /proc/mounts"))
@@ -96,7 +96,7 @@ def card_turns_read_only(setting):
 
 
 def room_that_leads_nowhere(setting):
-    """What the kernel leaves where the power goes while files get room: mended in a second, and nothing is lost."""
+    """The power is cut while files get room: what the kernel leaves is mended in a second, and nothing is lost."""
     image = setting.card(80, cluster_kb=1)
     with Camera(camera=clip("numbered.h264")) as camera:
         text = config(("camera", camera.url()), storage="segment_seconds = 2\nsync_seconds = 2\n")
@@ -122,7 +122,7 @@ def room_that_leads_nowhere(setting):
 
 
 def card_is_full(setting):
-    """A small card and 8 Mbit/s: it never stops, the oldest go, foreign files stay, some room is always left."""
+    """A small card and 8 Mbit/s: it never stops, deletes the oldest, keeps foreign files and always some room."""
     seconds = 600 if setting.full else 50
     image = setting.card(72, cluster_kb=1, reserve_mb=40)
     with Camera(camera=clip("heavy.h264")) as camera:
@@ -138,7 +138,7 @@ def card_is_full(setting):
 
         board.wait_for_recording()
         status = board.wait_for_status("many times the card", has_gone_on, 10 * seconds)
-        # At the end of this the last frame is on the card.
+        # When this returns, the last frame is on the card.
         answer = board.http("POST", "/api/record/stop")
         assert answer[0] == 200, answer
         lost = setting.lost(board)
@@ -157,7 +157,7 @@ def card_is_full(setting):
 
 
 def card_fails(setting):
-    """A card that answers with errors for a while: said, bridged from memory, over when they are."""
+    """A card that answers with errors for a while: reported, bridged from memory, over when they end."""
     image = setting.card()
     with Camera(camera=clip("numbered.h264")) as camera:
         board = setting.board(config(("camera", camera.url()), storage=SHORT), image)
@@ -184,7 +184,7 @@ def card_fails(setting):
 
 
 def card_pulled_that_brought_smolnvr(setting):
-    """smolnvr came from the card that is pulled, memory is short: the page answers, recording is back."""
+    """smolnvr runs from the card that is pulled, memory is short: the page answers, recording resumes."""
     image = setting.card()
     for name in ("smolnvr", "autostart.sh"):
         card.put(image, setting.images.sdcard() / name, name)
@@ -195,7 +195,7 @@ def card_pulled_that_brought_smolnvr(setting):
         board = setting.board(None, image, way="none")
         board.wait_for_recording(frames=100)
         # All free memory, taken by a file in RAM, which cannot be reclaimed.
-        # (Not of the console's shell, where the kernel has to take some back.)
+        # (Spares the console's shell if the kernel has to reclaim memory.)
         board.run("echo -900 >/proc/$$/oom_score_adj")
         board.run("mkdir /tmp/hog && mount -t tmpfs -o size=24m tmpfs /tmp/hog")
         board.run(
@@ -225,7 +225,7 @@ def card_pulled_that_brought_smolnvr(setting):
 
 
 def card_stalls(setting):
-    """A card that stands still, or is slow: what memory holds is bridged, beyond that whole picture groups go, counted."""
+    """A card that stalls or is slow: memory bridges what it holds; then whole picture groups are lost and counted."""
     image = setting.card()
     with Camera(camera=clip("bench.h264")) as camera:
         board = setting.board(config(("camera", camera.url()), storage=SHORT), image)

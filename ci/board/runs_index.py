@@ -10,9 +10,9 @@ from board import wait_for
 from camera import Camera, clip
 from run import TOP, config
 
-# Nearly as many as FAT holds, so that none has to go for a new one.
+# Nearly as many as FAT holds, so that none is deleted for a new one.
 COUNT = 29_900
-# The identity box of a recording, behind its type.
+# The identity box of a recording, after its type.
 IDENTITY = bytes.fromhex("5e1c0b4e6d3a4f589b27") + b"smolnv"
 NUMBER, WALL, NAME = 2, 30, 38
 MINUTE = 60_000
@@ -41,7 +41,7 @@ def index_of_thirty_thousand(setting):
         board.shut_down()
     assert complete <= 1, f"the list was complete {complete:.1f} s after the first frame"
     assert durable <= without + 1, f"the first frame after {durable:.1f} s, without an index {without:.1f} s"
-    # The budget of a card of 1,000 recordings, and 1 MB for the list.
+    # The budget with 1,000 recordings, and 1 MB for the list.
     assert peak <= 5120 + 1024, f"{peak} KB, {5120 + 1024} allowed"
     return (
         f"first frame {durable:.1f} s after the start, {without:.1f} s without the index; the list of {COUNT} "

@@ -1,4 +1,4 @@
-"""The power goes, at any moment; so does the recorder."""
+"""The power is cut at any moment; the recorder is killed."""
 
 import hashlib
 import json
@@ -11,10 +11,10 @@ from camera import Camera, clip
 from run import config
 
 SYNC_SECONDS = 2
-# Of numbered.h264.
+# The rate of numbered.h264.
 FPS = 25
 CLIP_FRAMES = 250
-# Of what had come: the fragment that is being made, what is not yet due, and the fdatasync.
+# Loss of received video: the fragment being made, what is not due for syncing yet, and the fdatasync.
 LOSS_SECONDS_MAX = SYNC_SECONDS + 1
 FDATASYNC_SECONDS = 0.2
 KEY_FRAME_SECONDS = 1
@@ -33,9 +33,9 @@ def power_cut(setting):
                 ("camera", camera.url()),
                 storage=f"segment_seconds = 4\nsync_seconds = {SYNC_SECONDS}\nkeep_free_percent = 20\n",
             )
-            # The port is another one each time; the rest of the flash is as it was.
+            # The port differs each time; the rest of the flash stays.
             board = setting.board(text, image)
-            # A fifth of the cuts falls into the start.
+            # A fifth of the cuts falls into the start-up.
             if setting.random.random() < 0.2:
                 board.wait_for_text("Starting smolnvr")
                 offset = setting.random.uniform(0, 2)
@@ -63,7 +63,7 @@ def power_cut(setting):
         # An emulated board that does not run does not write either.
         limit = LOSS_SECONDS_MAX + FDATASYNC_SECONDS + waited
         assert losses[-1] <= limit, f"cut {round_number}: {losses[-1]:.2f} s lost, {limit:.2f} allowed"
-    # The last word: it boots, records, and finds nothing to complain of.
+    # Finally it boots, records and reports nothing wrong.
     with Camera(camera=clip("numbered.h264")) as camera:
         board = setting.board(config(("camera", camera.url())), image)
         board.wait_for_recording()

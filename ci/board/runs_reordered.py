@@ -15,7 +15,7 @@ import runs_torn
 from camera import Camera, clip
 
 SECTOR = runs_torn.SECTOR
-# All subsets of so few writes are tried, of more a random choice.
+# All subsets of this many writes are tried; of more writes, a random choice.
 FEW_WRITES = 4
 
 
@@ -54,7 +54,7 @@ def record(setting, system):
 
 
 def by_flush(writes):
-    """The writes that no flush divides, in groups."""
+    """Groups of writes with no flush between them."""
     return [list(group) for _, group in itertools.groupby(writes, lambda write: write.flushes)]
 
 
@@ -82,7 +82,7 @@ def over_states(setting, log, epochs, target, start, states, check):
 
 
 def described(writes):
-    """Where they begin, in sectors of the partition, and how many they are."""
+    """Begin, in sectors of the partition, and number of sectors of each write."""
     return [f"{write.sector - card.START}+{write.length // SECTOR}" for write in writes]
 
 
@@ -122,7 +122,7 @@ def compare(before, now, what):
     there = [name for name in names if name in now]
     assert there == names[len(names) - len(there) :] and there[-1:] == names[-1:], f"after {what}: {there} are left of {names}"
     for name in there:
-        # Its head says more once it is closed or kept.
+        # Its head changes when it is closed or kept.
         old, new = before[name], now[name]
         head = max(old.find(b"moof"), 0)
         assert new[head:].startswith(old[head:]), f"after {what}: {name} is not what it was"

@@ -1,4 +1,4 @@
-"""Strangers that flood, guess and hold places; and the lasting cost of the owner's visits."""
+"""Strangers who flood, guess and hold places; and the lasting cost of the owner's visits."""
 
 import itertools
 import json
@@ -14,7 +14,7 @@ from viewers import Reader
 SHORT = "segment_seconds = 5\nsync_seconds = 2\n"
 PASSWORD = json.dumps({"password": "correct horse battery"})
 NETWORKS = itertools.cycle(range(16, 256))
-# What strangers may cost the owner.
+# How long strangers may delay the owner.
 OWNER_SECONDS_MAX = 10
 
 
@@ -63,7 +63,7 @@ def owner_sets_password(board):
 
 
 def logs_in(board):
-    """As a client without a session, which tries again when told to wait."""
+    """Logs in as a client without a session, which tries again when told to wait."""
     board.cookie = None
 
     def is_in():
@@ -78,7 +78,7 @@ def logs_in(board):
 
 def logs_in_from_elsewhere(board):
     """The same from an address that was not here before: one of the board's own, since all outside are one to it."""
-    # In a network that was not here before either.
+    # In a network that is new as well.
     address = f"10.{next(NETWORKS)}.0.1"
     board.run(
         f"ip addr add {address}/32 dev lo; until wget -q -O /dev/null --post-data '{PASSWORD}'"
@@ -87,7 +87,7 @@ def logs_in_from_elsewhere(board):
 
 
 def looks(board):
-    """As an open page does."""
+    """Looks as an open page does."""
     board.wait_for_status("an answer", lambda status: status)
 
 
@@ -102,7 +102,7 @@ def guesser(setting):
     span = 60 if setting.full else 15
     did, figure = beside_strangers(setting, "guess", span, logs_in_from_elsewhere)
     judged, refused = (did["answers"].get(status, 0) for status in ("401", "429"))
-    # Four a second of one address, and those before it has to wait.
+    # Four a second from one address, and those before it has to wait.
     assert judged <= 5 * span + 10, did
     return f"{judged} guesses judged, {refused} refused: {figure}"
 
@@ -113,12 +113,12 @@ def slot_holder(setting):
     return f"{did['came']} connections that hold their place: {figure}"
 
 
-# For so many frames the bytes of a new camera are searched for start codes.
+# For this many frames, the bytes of a new camera are searched for start codes.
 SETTLED_FRAMES = 520
 
 
 def login(setting):
-    """A login, a reload, a camera by name, a download, a viewer, a snapshot, a probe: what they cost afterwards."""
+    """A login, a reload, a camera by name, a download, a viewer, a snapshot, a probe: their cost afterwards."""
     seconds = 60 if setting.full else 20
     image = setting.card()
     with Camera(camera=clip("bench.h264")) as camera:
@@ -128,7 +128,7 @@ def login(setting):
         before = awake_for(board, seconds)
         text = config(("camera", camera.url().replace("10.0.2.2", "camera.lan")), storage=SHORT, auth="password")
         board.run(f"cat >/etc/smolnvr.toml <<'END'\n{text}END\n/etc/init.d/S97smolnvr reload")
-        # It ends all sessions, since from now on there is a password.
+        # The reload ends all sessions, since it sets a password.
         wait_for("the reload", lambda: "configuration reloaded" in board.run("cat /tmp/messages"))
         owner_sets_password(board)
         logs_in(board)

@@ -11,12 +11,12 @@ SHORT = "segment_seconds = 5\nsync_seconds = 2\n"
 
 
 def clients_that_never_read(setting):
-    """All connections are taken by clients that read nothing: no frame is missing, TCP memory is bounded."""
+    """Clients that read nothing take all connections: no frame is missing, TCP memory is bounded."""
     image = setting.card()
     with Camera(camera=clip("bench.h264")) as camera:
         board = setting.board(config(("camera", camera.url()), storage=SHORT), image)
         board.wait_for_recording(frames=200)
-        # As many viewers as there may be: they hold most.
+        # As many viewers as allowed: they hold the most memory.
         paths = ["/live/camera.mp4"] * 6 + ["/recordings/camera/000.mp4", "/api/events", "/"] * 6
         clients = [never_reads(board.port, path) for path in paths]
         peak = 0
@@ -86,7 +86,7 @@ def two_cameras(setting):
 
 
 def four_cameras(setting):
-    """Four of them."""
+    """The same with four cameras."""
     return cameras(setting, 4)
 
 
@@ -148,18 +148,18 @@ def camera_floods(setting):
     )
 
 
-# Takes 16 bytes times 2 to the power of LIMIT, and keeps it.
+# Allocates 16 bytes times 2 to the power of LIMIT, and keeps them.
 HOG = """awk 'BEGIN { x = "0123456789abcdef"; for (i = 0; i < LIMIT; i++) x = x x; system("sleep 600") }'"""
 
 
 def memory_runs_out(setting):
-    """One large process, then many that are smaller than the recorder, eat the rest: it goes on, and says what it lost."""
+    """One large process, then many smaller than the recorder, use up memory: it goes on and reports its losses."""
     image = setting.card()
     with Camera(camera=clip("numbered.h264")) as camera:
         board = setting.board(config(("camera", camera.url()), storage=SHORT), image)
         board.wait_for_recording(frames=100)
         before = board.run("pidof smolnvr").split()
-        # Until the kernel gives up, it reads programs from the flash again and again: minutes, at times.
+        # Before the kernel gives up, it rereads programs from the flash, at times for minutes.
         board.run(HOG.replace("LIMIT", "30"), seconds=600, check=False)
         one = board.run("dmesg").count("Killed process")
         hog = HOG.replace("LIMIT", "16")

@@ -1,4 +1,4 @@
-"""Every write to a card is logged; then a board is given the card as it was after this write, and after that."""
+"""Logs every write to a card, then gives a board the card as it was after each of certain writes."""
 
 import filecmp
 import hashlib
@@ -101,7 +101,7 @@ def settings(camera, system):
 
 
 def check_every_state(setting, start, log, writes):
-    """The card as it was after each write: fsck finds nothing that the kernel would turn it read-only over."""
+    """The card as it was after each write: fsck finds nothing for which the kernel would make it read-only."""
     image = setting.folder / "partition.img"
     with open(start, "rb") as card_image, open(image, "wb") as file:
         card_image.seek(card.START * SECTOR)
@@ -114,7 +114,7 @@ def check_every_state(setting, start, log, writes):
 
 
 class Write:
-    """`flushes`: how many there were before it."""
+    """One write; `flushes` is the number of flushes before it."""
 
     def __init__(self, sector, offset, length, flushes):
         self.sector, self.offset, self.length, self.flushes = sector, offset, length, flushes
@@ -148,7 +148,7 @@ def read_log(path):
 
 
 def choose(random, writes, points):
-    """Where the power goes: half of the points right behind a write of the file system's own."""
+    """The points of the power cuts: half of them right after a write of the file system's own."""
     every = range(1, len(writes) + 1)
     small = [number for number in every if writes[number - 1].length <= SMALL_BYTES]
     chosen = set(random.sample(small, min(len(small), points // 2)))
@@ -189,7 +189,7 @@ def digests(setting, image, system):
     """Of each recording by number; all of them are found in order."""
     with tempfile.TemporaryDirectory(dir=setting.folder) as folder:
         recordings = card.read_recordings(image, system, folder)
-        # The newest may not have been closed.
+        # The newest may not be closed.
         wrong = {name: it for name, it in list(sorted(card.verify(recordings).items()))[:-1] if it not in ("whole", "cut")}
         assert not wrong, wrong
         return {int(file.stem): hashlib.sha256(file.read_bytes()).digest() for file in recordings.glob("*.mp4")}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""People without a password who mean a recorder ill, as a process of their own: strangers.py KIND PORT
+"""Attackers without a password, as a process of their own: strangers.py KIND PORT
 
 Until standard input ends; then a line of JSON says what they did.
 """
@@ -17,13 +17,13 @@ import sys
 import threading
 import time
 
-# Of a flood: connections a second, and how many are open at most.
+# A flood's connections per second, and the most open at a time.
 FLOOD_PER_SECOND = 5000
 FLOOD_OPEN_MAX = 200
 GUESSERS = 8
 HOLDERS = 60
-# What holds a place: a body that never comes, answers that nobody reads, a body that is refused, an upgrade
-# that is.
+# Ways to hold a place: a body that never comes, answers that nobody reads, a body or an upgrade
+# that is refused.
 HOLDS = (
     b"POST /api/session HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 20\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 200,
@@ -34,7 +34,7 @@ HOLDS = (
 
 
 class Strangers:
-    """They are active while this is open; then `did` counts their actions."""
+    """The strangers are active while this is open; afterwards `did` counts their actions."""
 
     def __init__(self, kind, port):
         command = [sys.executable, pathlib.Path(__file__), kind, str(port)]
@@ -51,7 +51,7 @@ def connect(port, first):
     """A connection being made, and the first bytes to send."""
     stranger = socket.socket()
     stranger.setblocking(False)
-    # Closing it is a reset: it takes no port of this machine for a minute.
+    # Closing sends a reset, so that it does not occupy a port of this machine for a minute.
     stranger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     stranger.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     stranger.connect_ex(("127.0.0.1", port))
@@ -108,7 +108,7 @@ def guess(port, ended):
 
 
 def hold(port, ended):
-    """Takes places and keeps them; comes again where it is thrown out."""
+    """Takes places and keeps them; reconnects when thrown out."""
     held, came = {}, 0
     while not ended():
         for place in range(HOLDERS):

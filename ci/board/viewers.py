@@ -8,7 +8,7 @@ import time
 
 
 class Reader:
-    """Reads an endless or long answer in a thread of its own, and counts."""
+    """Reads an endless or long answer in a thread of its own, and counts the bytes."""
 
     def __init__(self, port, path, cookie=""):
         self.cookie = cookie
@@ -36,18 +36,18 @@ class Reader:
                         self.first_media = time.monotonic() - self.asked
         except (OSError, http.client.HTTPException, AttributeError, ValueError) as fault:
             self.fault = fault
-        # One that stays open, as a browser's six may, takes 25 KB of the board.
+        # A connection that stays open, as a browser's six may, takes 25 KB of the board.
         self.connection.close()
         self.ended = True
 
     def stop(self):
-        # Not close: the answer that is being read holds it open.
+        # Shut down, not closed: the answer being read holds it open.
         with contextlib.suppress(OSError, AttributeError):
             self.socket.shutdown(socket.SHUT_RDWR)
 
 
 def never_reads(port, path):
-    """A connection that asks and then takes nothing."""
+    """A connection that sends a request and then reads nothing."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=30)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())

@@ -9,7 +9,7 @@ set -eu
 target=$1
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/smolnvr
 tools=$cache/cross-0.2.5
-own=$cache/docker # of our own engine: images
+own=$cache/docker # our own engine's images
 work=
 engine=
 
@@ -24,7 +24,7 @@ main() {
 		status=0
 		"$tools/bin/cross" build --quiet --release --locked --target "$target" \
 			--features "${FEATURES:-}" || status=$?
-		# Docker's own failure: no such image.
+		# Docker's own failure means that there is no such image.
 		[ "$status" = 125 ] || exit "$status"
 	fi
 	make_image
@@ -70,7 +70,7 @@ start_engine() {
 	done
 }
 
-# The image named after what it is made by.
+# The image is named after a hash of what makes it.
 make_image() {
 	image=smolnvr-cross:$(cksum <ci/cross/Dockerfile | cut -d' ' -f1)
 	docker image inspect "$image" >/dev/null 2>&1 && return

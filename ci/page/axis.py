@@ -1,4 +1,4 @@
-"""The axis: a moment of last week is found, looked for with the mouse, played on from, kept and deleted.
+"""The axis: finds a moment of last week, by click and by mouse, plays on from it, keeps and deletes.
 
 usage: axis.py PORT START
 
@@ -24,7 +24,7 @@ def main():
         context = browser.new_context(viewport={"width": 1280, "height": 800}, timezone_id="Europe/Berlin")
         tab = Tab(context, f"http://{NAME}:{port}")
         tab.wait("the page", 'return !document.querySelector("#main").hidden')
-        # From here on it listens.
+        # From here on the page reacts.
         tab.wait("the days with recordings", 'return document.querySelectorAll("#days .some").length >= 2')
         find(tab, start)
         type_it(tab, start)
@@ -60,7 +60,7 @@ def find(tab, start):
 
 
 def moment(tab):
-    """That of the address, in ms."""
+    """The time in the address, in ms."""
     return tab.run("return new Date(location.hash.split('@')[1].split('&')[0]).getTime()")
 
 
@@ -71,25 +71,25 @@ def typed(tab, ms):
 
 
 def expect_picture(tab, ms, start, slack=2):
-    """The picture that stands is the one of that moment."""
+    """The still picture is the one of that moment."""
     number = int((ms - start) % RECORDING_MS / 1000 * FRAMES_PER_SECOND)
     tab.wait(f"picture {number}", STILL.replace("return video", "return video?.paused && video") + f" && Math.abs(shown(video) - {number}) <= {slack}")
 
 
 def type_it(tab, start):
-    """To the second, and each picture of it by key."""
+    """Goes to the second, then to each picture in it by key."""
     tab.keyboard.press("k")
     tab.wait("that it stands", FRONT + "return video.paused")
     wanted = start + 65_000
     typed(tab, wanted)
-    # It goes on playing or stands as before.
+    # It plays on or stays paused as before.
     expect_picture(tab, wanted, start)
     assert moment(tab) == wanted, (moment(tab), wanted)
     step("typed")
 
 
 def scrub(tab, start):
-    """Under the needle is what is shown, wherever the band is let go."""
+    """The picture under the needle is shown, wherever the band is released."""
     for _ in range(9):
         tab.keyboard.press("+")
     box = tab.page.locator("#band").bounding_box()
@@ -112,7 +112,7 @@ def scrub(tab, start):
 
 
 def cuts(tab, start):
-    """Ten cuts at four times the speed: no recording is left out, none comes twice."""
+    """Ten changes of recording at four times the speed: none is left out, none comes twice."""
     typed(tab, start + 1000)
     tab.wait("the first recording", STILL + ' && video.currentSrc.includes("/001.mp4")')
     tab.run("""
@@ -145,7 +145,7 @@ def gap(tab, start):
 
 
 def is_said(tab, start):
-    """The band speaks: to those who listen, and under the mouse."""
+    """The band describes itself to screen readers and under the mouse."""
     for _ in range(12):
         tab.keyboard.press("-")
     slider = tab.page.get_by_role("slider", name="Time")
@@ -166,7 +166,7 @@ def is_said(tab, start):
 
 
 def marks(tab):
-    """Bookmarks of this hour: put by key, drawn, named, gone to one after the other."""
+    """Bookmarks of this hour: set by key, drawn, named, visited one after the other."""
     lately = tab.run("return fetch('/api/recordings?camera=camera&limit=12').then((answer) => answer.json()).then(({ recordings }) => recordings[recordings.length - 1].start_ms)")
     places = [lately + 20_000, lately + 50_000]
     for ms in places:
@@ -183,7 +183,7 @@ def marks(tab):
         tab.wait("another mark", "return Math.abs(Date.parse(location.hash.split('@')[1]) - argument) > 1000", before)
         seen.append(moment(tab))
         tab.wait("the mark by its name", "return document.querySelector('#band').getAttribute('aria-valuetext').includes('bookmark')")
-    # Each from a little before; the last one was where it stood.
+    # Each starts a little before; the last one is where it was set.
     assert all(-5500 < seen[at] - places[of] < 1500 for at, of in [(0, 1), (1, 0), (2, 1)]), (seen, places)
     tab.keyboard.press("Shift+N")
     tab.wait_for_text("#player-note", "Nothing is marked after this")

@@ -1,4 +1,4 @@
-"""Debian's Chromium, driven by Playwright: a page, its complaints, and what its videos show.
+"""Debian's Chromium, driven by Playwright: a page, its errors, and the pictures of its videos.
 
 The pictures of the clip `numbered` (ci/clips.sh) say which of the 250 they are; `SHOWN` reads that.
 """
@@ -11,10 +11,10 @@ from playwright.sync_api import Error, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
 PATIENCE = 20
-# A name of the local network, as people type it in; browsers trust it less than 127.0.0.1.
+# A local name, as people type it; browsers trust it less than 127.0.0.1.
 NAME = "nvr.lan"
 
-# The number that the picture of `video` bears.
+# The number that the picture of `video` shows.
 SHOWN = """
     const shown = (video) => {
       const canvas = globalThis.shownOn ??= new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
@@ -34,10 +34,10 @@ FRAMES_OF_CLIP = 250
 
 
 class Complaints(list):
-    """What the browser's console said that is wrong."""
+    """Collects errors of the browser's console."""
 
     def note(self, message):
-        # An answer that refuses is said there too; the page says it in its own words.
+        # Refusals show there too, but the page reports them itself.
         if message.type == "error" and "Failed to load resource" not in message.text:
             self.append(message.text)
 
@@ -84,7 +84,7 @@ class Tab:
         )
 
     def menu(self, item):
-        """Something of the menu in the corner."""
+        """Clicks an entry of the menu in the corner."""
         self.page.click("#menu summary")
         self.page.click(item)
 
@@ -97,7 +97,7 @@ class Tab:
         return self.page.evaluate("document.body.innerText")[:2000]
 
     def hinders_nobody(self, state):
-        """What axe-core finds by WCAG 2.2 A and AA and its best practices: nothing."""
+        """Checks that axe-core finds nothing by WCAG 2.2 A and AA and its best practices."""
         self.page.evaluate(importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text())
         found = self.page.evaluate("""axe.run(document, { resultTypes: ["violations"], runOnly:
           ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })""")

@@ -18,7 +18,7 @@ from webdriver import browser
 PASSWORD = "correct horse"
 LENGTH_MS = 4000
 STILL = FRONT + "return video?.readyState >= 2 && !video.seeking && video.paused"
-# On the screen without scrolling, on phones too, while a span is marked.
+# Visible without scrolling, on phones too, while a span is marked.
 NEEDED = ["stage", "play", "time", "go-live", "mute", "band", "strip", "menu",
           "save-file", "save-lapse", "keep", "chosen-link", "chosen-delete", "clear"]
 
@@ -62,7 +62,7 @@ def first_run(tab):
 
 
 def live(tab, camera):
-    """Time goes on without a jump."""
+    """Time runs on without a jump."""
     tab.keys("1" if camera == "camera" else "2")
     tab.wait(f"the camera {camera}", "return location.hash === `#${argument}`", camera)
     here = 'const video = [...document.querySelectorAll("#live .tile")].find((tile) => !tile.hidden)?.querySelector("video");'
@@ -90,7 +90,7 @@ def live(tab, camera):
 
 
 def catch_up(tab):
-    """What is being recorded, from some seconds ago on, twice as fast: it ends in live."""
+    """Plays the open recording from some seconds ago at double speed: it ends in live."""
     tab.keys("1")
     tab.wait("the camera", "return location.hash === '#camera'")
     tab.keys("ArrowLeft")
@@ -106,7 +106,7 @@ def moment(tab):
 
 
 def typed(tab, ms):
-    """A day and a time, as it is typed."""
+    """Types a day and a time."""
     text = tab.run("const two = (n) => String(n).padStart(2, '0'); const d = new Date(argument); "
                    "return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())} ${d.toTimeString().slice(0, 8)}`", ms)
     tab.keys("t")
@@ -116,7 +116,7 @@ def typed(tab, ms):
 
 
 def find(tab, start):
-    """To the second."""
+    """Goes to the second."""
     tab.keys("k")
     tab.wait("that it stands", STILL)
     wanted = start + 3 * LENGTH_MS + 2000
@@ -135,7 +135,7 @@ def expect_picture(tab, ms, start, slack=2):
 
 
 def scrub(tab, start):
-    """The picture under the finger, and where it is let go."""
+    """Shows the picture under the finger, and stays where it is released."""
     tab.keys(*"+++++++++")
     tab.wait("five minutes", 'return document.querySelector("#band-words").textContent.includes("5 minutes")')
     left, top, width, height = tab.box("#band")
@@ -153,7 +153,7 @@ def scrub(tab, start):
 
 
 def cuts(tab, start):
-    """Ten cuts at four times the speed: no recording is left out, none comes twice."""
+    """Ten changes of recording at four times the speed: none is left out, none comes twice."""
     typed(tab, start + 1000)
     expect_picture(tab, start + 1000, start)
     tab.run("""
@@ -183,7 +183,7 @@ def gap(tab, start):
 
 
 def span(tab, start, screenshots):
-    """Marked, kept, saved: the file is what the link to it gives."""
+    """Marks, keeps and saves a span: the file equals what the link gives."""
     for ms, key in [(start + 1000, "i"), (start + 3 * LENGTH_MS, "o")]:
         typed(tab, ms)
         tab.wait("that moment", STILL + " && Date.parse(location.hash.split('@')[1].split('&')[0]) === argument", ms)

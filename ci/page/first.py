@@ -1,4 +1,4 @@
-"""The first start ends with a picture: a camera that was found is taken; before, a host is named without a path.
+"""The first start ends with a picture: first names a host without a path, then takes a camera that was found.
 
 usage: first.py PORT HOST
 

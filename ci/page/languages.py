@@ -1,4 +1,4 @@
-"""The page in Russian and Chinese, on a phone: by the browser's language, and as it is chosen in the settings.
+"""The page in Russian and Chinese on a phone: by the browser's language, and by the choice in the settings.
 
 usage: languages.py PORT SCREENSHOTS
 
@@ -10,7 +10,7 @@ import sys
 from browser import NAME, Tab, chromium, step
 from walk import FRONT, watch_live
 
-# What is shown in English letters alone, and is no name of a thing, a key or a unit.
+# Text shown in English letters that is not the name of a thing, a key or a unit.
 ENGLISH = r"""
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   const left = [];
@@ -21,7 +21,7 @@ ENGLISH = r"""
   }
   return left;
 """
-# What is wider than its place.
+# Elements wider than their place.
 WIDE = """
   const wide = [...document.querySelectorAll("button, .button, label, dd, h2, h3, dialog[open]")]
     .filter((it) => it.offsetParent && !it.matches(".unseen") && it.scrollWidth > it.clientWidth + 1).map((it) => it.textContent);

@@ -1,4 +1,4 @@
-"""A list of many recordings: it goes on by itself, keeps its rows, and says what it does not know.
+"""A list of many recordings: it continues by itself, keeps its rows, and says what it does not know yet.
 
 usage: list.py PORT COUNT
 
@@ -13,7 +13,7 @@ ROWS = 'const box = document.querySelector("#rows"); const rows = [...box.queryS
 # However long the list is.
 ELEMENTS_MAX = 1500
 NOTE = 'return document.querySelector("#list-note").textContent'
-# What a phone is slow at: elements, formats of dates and numbers, long dates in words.
+# Things that are slow on a phone: elements, formats of dates and numbers, long dates in words.
 COUNTED = """
   const counted = (globalThis.counted = { elements: 0, formats: 0, dates: 0 });
   const { createElement } = document;
@@ -60,9 +60,9 @@ def main():
 
 def goes_on(tab, count):
     tab.files()
-    # It asks again by itself until every head is read.
+    # The page asks again by itself until every head is read.
     tab.wait("a list that is read", 'return document.querySelector("#rows li") && !document.querySelector("#rows .unread")')
-    # Its own clock is nobody's trouble while it agrees with the browser's.
+    # A clock that nothing keeps is no problem while it agrees with the browser's.
     assert "Clock" not in tab.run('return document.querySelector("#verdict").textContent')
     length = tab.wait("all of them, by scrolling alone", ROWS + """
       box.scrollTop = box.scrollHeight;
@@ -76,7 +76,7 @@ def goes_on(tab, count):
 
 
 def stays(tab):
-    """Two recordings more: the row that is looked at is the same, and stays where it is."""
+    """Two more recordings: the visible row stays the same, and stays in place."""
     tab.run(ROWS + "box.scrollTop = box.scrollHeight / 2")
     number = 'return document.querySelector("#recording-state").textContent.match(/\\d{3,}/)?.[0]'
     newest = int(tab.wait("a recording", ROWS + """
@@ -129,7 +129,7 @@ def is_released(tab):
 
 
 def is_old(browser, origin):
-    """A browser without dialogs and timeouts is helped; one that cannot read the page is told."""
+    """A browser without dialogs and timeouts works; one that cannot read the page says so."""
     context = browser.new_context()
     context.add_init_script("delete AbortSignal.timeout; delete globalThis.HTMLDialogElement;")
     tab = Tab(context, origin)

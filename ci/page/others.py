@@ -1,4 +1,4 @@
-"""What other players stumble over: a Russian keyboard, a phone's digits, a full buffer, a spot on the card that is gone.
+"""Known stumbling blocks of players: a Russian keyboard, a phone's digits, a full buffer, a lost spot on the card.
 
 usage: others.py PORT RECORDINGS
 
@@ -10,7 +10,7 @@ import sys
 from browser import NAME, Tab, chromium, step
 from walk import FRONT, LIVE, watch_live
 
-# So few seconds a phone may hold of a camera that sends much.
+# A phone may buffer only this few seconds of a camera with a high bit rate.
 FULL = """
   globalThis.refused = 0;
   const { appendBuffer } = SourceBuffer.prototype;
@@ -39,7 +39,7 @@ def main():
 
 
 def keeps_what_fits(tab):
-    """Live goes on from the same connection, without a jump."""
+    """Live continues over the same connection, without a jump."""
     watch_live(tab)
     tab.run(LIVE + "globalThis.first = video.src")
     tab.wait("ten seconds of it", LIVE + "return video.currentTime > 10", patience=60)
@@ -49,7 +49,7 @@ def keeps_what_fits(tab):
 
 
 def types_russian(tab):
-    """Each key has its place, whatever letter it bears."""
+    """Keys work by their position, whatever their letter."""
     for key, code, what in [("л", "KeyK", "location.hash.includes('@')"), ("ъ", "BracketRight", "document.querySelector('#speed').value === '2'"),
                             ("х", "BracketLeft", "document.querySelector('#speed').value === '1'"), ("в", "KeyD", "document.querySelector('#calendar').open")]:
         tab.run("document.body.dispatchEvent(new KeyboardEvent('keydown', { key: argument[0], code: argument[1], bubbles: true }))", [key, code])
@@ -81,12 +81,12 @@ def has_no_enter(tab):
 
 
 def passes_over(tab, recordings):
-    """Erased flash in a recording, as a card that wears out gives it back: it goes on behind that."""
+    """Erased flash in a recording, as a worn card returns it: playback continues after it."""
     # No part of it has been loaded before.
     entry = tab.run("return fetch('/api/recordings?camera=camera&limit=3').then((answer) => answer.json()).then(({ recordings }) => recordings[2])")
     path = recordings / entry["file"]
     damaged = bytearray(path.read_bytes())
-    # Of each fragment the latter half.
+    # The second half of each fragment.
     at = 0
     while (at := damaged.find(b"mdat", at)) >= 0:
         half = (int.from_bytes(damaged[at - 4 : at], "big") - 8) // 2

@@ -1,4 +1,4 @@
-"""A camera that refreshes its pictures bit by bit and never sends an IDR: Media Source Extensions show none of them.
+"""A camera that refreshes gradually and never sends an IDR: Media Source Extensions cannot show its pictures.
 
 usage: refresh.py PORT
 
@@ -16,7 +16,7 @@ def main():
         tab.wait("a live picture", LIVE + "return video?.currentTime > 1 && video.videoWidth > 0")
         assert tab.run(LIVE + "return video.src").endswith("/live/camera.mp4")
         step("live")
-        # Another camera's page, or none: the connection is let go of.
+        # Another camera, or a hidden page: the connection is closed.
         tab.run("Object.defineProperty(document, 'hidden', { value: true }); document.dispatchEvent(new Event('visibilitychange'))")
         tab.wait("no viewers", """
           return fetch("/api/status").then((answer) => answer.json()).then(({ cameras }) => cameras[0].viewers === 0)

@@ -1,4 +1,4 @@
-"""How many answers the first picture waits for, one after the other: after the page's own, two.
+"""The first picture waits for only two answers in sequence after the page's own.
 
 usage: rounds.py PORT
 

@@ -1,4 +1,4 @@
-"""The first start: no camera is known. One is tested and saved, another comes and goes.
+"""The first start without a camera: one is tested and saved, another is added and removed.
 
 usage: settings.py PORT ADDRESS
 
@@ -28,7 +28,7 @@ def test_and_save(tab, address):
     form.get_by_label("Address", exact=True).fill(re.sub("//.*@", "//", address))
     form.get_by_role("button", name="Test").click()
     tab.wait_for_text("#welcome-camera .error", "401")
-    # As it is copied from elsewhere: with user and password in it.
+    # An address as people copy it, with user and password in it.
     form.get_by_label("Address", exact=True).fill(address)
     form.get_by_label("Name shown").fill("Yärd 1")
     form.get_by_text("More").click()
@@ -87,7 +87,7 @@ def change(tab, address):
 
 
 def former(tab):
-    """What a camera left behind is listed, played, downloaded and deleted; then it is forgotten."""
+    """Recordings of a removed camera are listed, played, downloaded and deleted; then the camera is forgotten."""
     tab.click("#cameras [data-name=door]")
     tab.wait_for_text("#former", "no longer in the settings")
     tab.wait("no live picture, no buttons", 'return document.querySelector("#record").hidden && location.hash.startsWith("#door@")')
@@ -110,7 +110,7 @@ def former(tab):
 
 
 def set_clock(tab):
-    """One button, where nothing else keeps the clock."""
+    """One button sets the clock if nothing else keeps it."""
     tab.click("#health-details summary")
     if tab.run("return fetch('/api/status').then((answer) => answer.json()).then(({ clock }) => clock.kept_by)") == "nobody":
         tab.click("#set-clock")

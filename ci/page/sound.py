@@ -1,4 +1,4 @@
-"""Sound in live: silent until it is asked for, and not sent before; then heard, then silent again.
+"""Sound in live: silent and not sent until requested; then audible, then silent again.
 
 usage: sound.py PORT
 
@@ -23,7 +23,7 @@ def main():
         heard = LIVE + "return !video.muted && !video.paused && video.webkitAudioDecodedByteCount > 2000 && video.currentTime > 1"
         tab.wait("sound", heard)
         assert sockets[-1] == "camera?sound=1", sockets
-        # Sound and picture are there up to the same moment, and it does not stumble.
+        # Sound and picture are buffered up to the same moment, and playback does not stall.
         seeks = tab.run(LIVE + """
           return new Promise((done) => {
             let seeks = 0;

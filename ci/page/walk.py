@@ -64,10 +64,10 @@ def watch_live(tab):
 
 
 def measure_live(tab):
-    """Frames differ, time goes on; the test compares each number with what the camera has sent."""
+    """Frames differ and time advances; the test compares each number with what the camera has sent."""
     seen = []
     behind = []
-    # Until 2 s of video were seen, however long a busy machine takes, and it came near once.
+    # Until 2 s of video were seen, however long a busy machine takes, and it was close to live once.
     while not seen or seen[-1][1] - seen[0][1] < 2 or min(behind) >= 1:
         number, now, distance = tab.run(
             LIVE + "return [shown(video), video.currentTime, video.buffered.end(video.buffered.length - 1) - video.currentTime]"
@@ -138,7 +138,7 @@ def play(tab):
     assert tab.run("return location.hash").startswith("#camera@2"), tab.run("return location.hash")
     tab.keyboard.press("k")
     tab.wait("live video to be let go", 'return fetch("/api/status").then((answer) => answer.json()).then(({ cameras }) => cameras[0].viewers === 0)')
-    # A picture may still be on its way to the screen as the player stops.
+    # A picture may still be on its way to the screen when the player stops.
     still = FRONT + """
       globalThis.times = globalThis.last === shown(video) ? globalThis.times + 1 : 0;
       globalThis.last = shown(video);
@@ -153,7 +153,7 @@ def play(tab):
 
 
 def run_on(tab):
-    """Each picture of two recordings that follow each other: the second waits, loaded, for the end of the first."""
+    """Shows each picture of two consecutive recordings: the second waits, loaded, for the end of the first."""
     tab.run("""
       globalThis.seen = [];
       const isReady = (video) => video.currentSrc.endsWith("/001.mp4") && video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
@@ -177,11 +177,11 @@ def run_on(tab):
     assert files[:2] == ["000.mp4", "001.mp4"], files
     first = [picture for picture in seen if picture[0] == "000.mp4"]
     second = [picture for picture in seen if picture[0] == "001.mp4"]
-    # Its first picture was there before, below the first recording.
+    # Its first picture was ready before, below the first recording.
     gap = second[0][2] - first[-1][2]
     missing = (second[0][3] - first[-1][3]) % FRAMES_OF_CLIP - 1
     step("ran_on", gap_ms=round(gap), pictures=len(second), frames_missing=missing)
-    # How soon a picture follows is the machine's matter; that nothing is left to wait for is ours.
+    # How soon a picture follows depends on the machine; that nothing remains to be loaded depends on us.
     assert was_ready, f"{gap} ms between {first[-1]} and {second[0]}"
     times = [media_time for _, media_time, *_ in second]
     assert times == sorted(times) and len(set(times)) > 1, second
@@ -216,7 +216,7 @@ def keys(tab):
     tab.keyboard.press("Escape")
     tab.keyboard.press("Escape")
     tab.wait("live again", LIVE + 'return location.hash === "#camera" && video?.currentTime > 0')
-    # The time at which the first recording began, as it is typed; it may have begun within that second.
+    # The first recording's begin, as typed; it may have begun within that second.
     start = tab.run("""
       return fetch("/api/recordings?camera=camera&number=1").then((answer) => answer.json()).then(({ recordings }) => recordings[0].start_ms)
     """)
@@ -232,7 +232,7 @@ def keys(tab):
 
 
 def pause_at_the_last_moment(tab):
-    """As the next recording has begun below the one in front: neither goes on, and nothing is passed over."""
+    """Pauses just after the next recording began below the one in front: both stop, and nothing is skipped."""
     tab.run("""
       document.activeElement.blur();
       const { play } = HTMLMediaElement.prototype;
@@ -253,7 +253,7 @@ def pause_at_the_last_moment(tab):
 
 
 def scrub(tab):
-    """The picture under the finger; it plays on from where it is let go."""
+    """Shows the picture under the finger; plays on from where it is released."""
     tab.keyboard.press("Escape")
     watch_live(tab)
     box = tab.page.locator("#band").bounding_box()
@@ -353,7 +353,7 @@ def photograph(browser, context, tab, folder):
             watch_live(page)
             overflow = page.run("return document.documentElement.scrollWidth - innerWidth")
             assert overflow <= 0, f"{overflow} px too wide at {width}"
-            # What is needed is on the screen, without scrolling.
+            # Everything needed is visible without scrolling.
             for id in ["stage", "play", "time", "go-live", "mark", "save", "link", "mute", "band", "strip", "menu"]:
                 box = page.page.locator(f"#{id}").bounding_box()
                 assert box["y"] >= 0 and box["y"] + box["height"] <= height, (width, height, id, box)
@@ -365,7 +365,7 @@ def photograph(browser, context, tab, folder):
 
 
 def use_by_address(browser, port, url):
-    """127.0.0.1, which browsers trust as they trust HTTPS; the link that was handed over opens at its moment."""
+    """127.0.0.1, which browsers trust like HTTPS; the shared link opens at its moment."""
     context = browser.new_context()
     tab = Tab(context, f"http://127.0.0.1:{port}")
     tab.wait_for_text("#login-title", "Log in")
@@ -394,7 +394,7 @@ def log_out_and_in(tab):
     tab.click("#login [type=submit]")
     tab.wait("why not", 'return document.querySelector("#login .error").textContent')
     tab.wait("a countdown", r'return /\(\d+\)/.test(document.querySelector("#login [type=submit]").textContent)')
-    # Nor is the right one taken before.
+    # Even the right password is not accepted before.
     status = tab.run("""
       return fetch("/api/session", { method: "POST", body: JSON.stringify({ password: argument }),
         headers: { "Content-Type": "application/json" } }).then((answer) => answer.status)

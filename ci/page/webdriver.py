@@ -1,4 +1,4 @@
-"""Firefox and WebKitGTK by WebDriver, with nothing but the two browsers: a page, and what its videos show.
+"""Firefox and WebKitGTK by WebDriver, without further packages: a page, and the pictures of its videos.
 
 Firefox takes WebDriver's commands by Marionette, its own socket; WebKitGTK has a server of them in HTTP. Both end
 with the `with` that started them, and whatever they started in turn.
@@ -51,7 +51,7 @@ class Marionette:
         self.socket.settimeout(120)
         self.rest = b""
         self.number = 0
-        self.read()  # it introduces itself
+        self.read()  # its greeting
         self.do("WebDriver:NewSession", {})
 
     def read(self):
@@ -97,7 +97,7 @@ class Marionette:
         return base64.b64decode(self.do("WebDriver:TakeScreenshot", {"full": False}))
 
     def size(self, width, height):
-        """Of the page alone: the window would not become as narrow as a phone."""
+        """Sizes the page alone: the window cannot become as narrow as a phone."""
         self.do("Marionette:SetContext", {"value": "chrome"})
         self.do("WebDriver:SetWindowRect", {"width": max(width, 500), "height": height + 200})
         self.do("WebDriver:ExecuteScript", {"args": [width, height], "script": """
@@ -160,7 +160,7 @@ class WebKit:
         return base64.b64decode(self.do("GET", "/screenshot"))
 
     def size(self, width, height):
-        """The window has a bar above the page, and is at least as wide as that."""
+        """Allows for the bar above the page; the window is at least as wide as the bar."""
         bar = 0
         for _ in range(2):
             self.do("POST", "/window/rect", {"width": width, "height": height + bar})
@@ -222,7 +222,7 @@ class Tab:
         self.keys(*text)
 
     def drag(self, points, then=lambda: None):
-        """Mouse down at the first point, on to each other; up after `then`."""
+        """Presses the mouse at the first point, moves to each other, releases after `then`."""
         def mouse(*actions):
             self.driver.act([{"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": list(actions)}])
 
@@ -252,7 +252,7 @@ LIBC = ctypes.CDLL(None)
 
 
 def start(command, **options):
-    """In a group of its own, which ends with this, however this ends."""
+    """Starts a process in a group of its own, which ends with this one, however that ends."""
     quiet = {name: subprocess.DEVNULL for name in ["stdin", "stdout", "stderr"]}
     dies_with_parent = lambda: LIBC.prctl(1, signal.SIGTERM)  # noqa: E731
     STARTED.append(subprocess.Popen(command, start_new_session=True, preexec_fn=dies_with_parent, **quiet, **options))

@@ -1,4 +1,4 @@
-"""A page that is open for a week keeps its memory: what it holds after seven days is what it held after one.
+"""A page that is open for a week does not grow: after seven days it holds what it held after one.
 
 usage: week.py PORT
 
@@ -75,7 +75,7 @@ def main():
         held = []
         for _ in range(7):
             tab.run("return week.pass(24 * 60)")
-            # What was asked is answered, and shown.
+            # Lets requests be answered and shown.
             tab.wait_for_timeout(1500)
             held.append(count(tab, devtools))
         step("week", days=held)

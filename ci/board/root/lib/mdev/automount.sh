@@ -1,12 +1,12 @@
 #!/bin/sh
 # As OpenIPC's: mounts a card at /mnt/mmcblk0p1, or /mnt/mmcblk0 where it has no partitions, then runs
 # autoconfig.sh (once) and autostart.sh from it. Called by mdev.
-# A card that comes back gets another letter here: the board's names are derived from the number.
+# A card that returns gets another letter here: the board's names are derived from the number.
 device=$1
 case $device in
 vd?[0-9]) place=/mnt/mmcblk0p${device#vd?} ;;
 *)
-	# A disk with partitions is none to mount; its partitions are.
+	# A disk with partitions is not mounted itself; its partitions are.
 	ls /sys/block/"$device"/"$device"* >/dev/null 2>&1 && exit
 	place=/mnt/mmcblk0
 	;;
