@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds a static FFmpeg for the board from Debian's source, with RTSP in and MP4 out only, and
-# prints its path. It is cached under a hash of what it is made from. For comparison only.
+# Builds a static FFmpeg for the board, of Debian's source: RTSP in, MP4 out, and nothing else; prints where
+# it is. Kept under the cache by what it is made from. For comparison only.
 set -eu
 cd "$(dirname "$0")"
 key=$(cat ffmpeg.sh ../cross/zig.txt | cksum | cut -d ' ' -f 1)
@@ -11,7 +11,7 @@ if [ ! -x "$ffmpeg" ]; then
 	work=$(mktemp -d)
 	trap 'rm -rf "$work"' EXIT
 	mkdir -p "$cache/board" "$work/sources" "$work/lists/partial" "$work/archives/partial"
-	# The sources come from the same place as this machine's packages.
+	# Where this machine's packages come from, their source does.
 	grep -l debian /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | while read -r file; do
 		sed -e 's/^Types: deb$/Types: deb-src/' -e 's/^deb /deb-src /' "$file" >"$work/sources/${file##*/}"
 	done

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the board's kernel from Debian's source, once, and prints its path. It is cached under a
-# hash of what it is made from.
+# Builds the board's kernel from Debian's source, once, and prints where it is. Kept under the cache by
+# what it is made from.
 set -eu
 cd "$(dirname "$0")"
 source=/usr/src/linux-source-6.1.tar.xz
@@ -26,7 +26,7 @@ if [ ! -f "$cache/zImage" ]; then
 	(cd "$work" && ARCH=arm CROSS_COMPILE=arm-linux-gnueabi- \
 		scripts/kconfig/merge_config.sh -m .config "$OLDPWD/kernel.config" >/dev/null 2>&1)
 	kernel olddefconfig
-	# Without this check, a missing option would be noticed much later.
+	# A missing option would otherwise be noticed much later.
 	grep '=[y"]' kernel.config | grep -vxFf "$work/.config" >"$work/missing" || true
 	[ ! -s "$work/missing" ] || {
 		echo "the kernel's configuration did not take:" >&2
