@@ -194,8 +194,8 @@ def card_pulled_that_brought_smolnvr(setting):
         card.put(image, toml, "smolnvr/smolnvr.toml")
         board = setting.board(None, image, way="none")
         board.wait_for_recording(frames=100)
-        # All free memory, taken by a file in RAM, which cannot be reclaimed.
-        # (Spares the console's shell if the kernel has to reclaim memory.)
+        # All free memory, taken by a file in RAM, which cannot be reclaimed. (Not the console's
+        # shell, which the kernel might kill to reclaim memory.)
         board.run("echo -900 >/proc/$$/oom_score_adj")
         board.run("mkdir /tmp/hog && mount -t tmpfs -o size=24m tmpfs /tmp/hog")
         board.run(

@@ -4,7 +4,7 @@ use super::{mp4, vcl};
 use camera::{Clip, Session};
 use std::path::PathBuf;
 
-/// The sum of a number over the runs' lines in the log: `lost=3`.
+/// A number in the last run's line in the log: `lost=3`.
 pub fn counted(log: &str, name: &str) -> u64 {
     let line = log.lines().rfind(|line| line.contains(" packets=")).expect("a run has ended");
     let mut words = line.split([' ', '\n']).filter_map(|word| word.split_once('='));

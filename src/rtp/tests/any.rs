@@ -1,4 +1,4 @@
-//! Whatever comes, calls are balanced (the sink checks); what is sent whole comes out whole.
+//! Whatever arrives, calls are balanced (the sink checks), and units sent whole come out whole.
 
 use proptest::prelude::*;
 
@@ -10,7 +10,7 @@ fn any_mark() -> impl Strategy<Value = Mark> {
     prop_oneof![Just(Mark::Set), Just(Mark::Clear)]
 }
 
-/// Payloads that are likely to mean something: a packet type, then small numbers and anything.
+/// Payloads that are likely to be parsed: a packet type, then small numbers and random bytes.
 fn any_payload() -> impl Strategy<Value = Vec<u8>> {
     let first = prop_oneof![
         any::<u8>(),
@@ -37,7 +37,7 @@ fn any_payload() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// A NAL unit without zeros: kind is its place in the unit.
+/// A NAL unit without zeros; its kind depends on its place in the unit.
 fn any_slice(first: bool) -> impl Strategy<Value = Vec<u8>> {
     let start = if first { [0x65, 0x88, 0x84, 0x04] } else { [0x65, 0x42, 0x21, 0x02] };
     prop::collection::vec(1u8.., 1..200).prop_map(move |rest| [&start[..], &rest].concat())
@@ -87,7 +87,7 @@ proptest! {
         prop_assert!(!run.out.is_open && run.out.nals.is_empty());
     }
 
-    /// Every unit comes out byte for byte, and with losses only whole ones do.
+    /// Every unit comes out byte for byte; with losses, only whole ones come out.
     #[test]
     fn what_is_sent_comes_out_and_nothing_else(
         units in prop::collection::vec((any_unit(), 0usize..80), 1..8),

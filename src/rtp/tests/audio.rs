@@ -1,9 +1,9 @@
-//! Payloads as cameras and servers send them, and what is wrong with some.
+//! Payloads as cameras and servers send them, including faulty ones.
 
 use super::*;
 use proptest::prelude::*;
 
-/// Frames: time, ticks, bytes; and what was dropped.
+/// Frames (time, ticks, bytes), and the causes of drops.
 #[derive(Default)]
 struct Heard {
     frames: Vec<(u32, u32, Vec<u8>)>,
@@ -41,7 +41,7 @@ const HBR: &str = "streamtype=5; profile-level-id=1; mode=AAC-hbr; sizelength=13
                    indexdeltalength=3; config=1408";
 
 #[test]
-fn an_access_unit_a_packet() {
+fn one_access_unit_per_packet() {
     let heard = heard(&mut hbr(), &[(b"\0\x10\0\x18abc", 5, true), (b"\0\x10\0\x08d", 1029, true)]);
     assert_eq!(heard.frames, [(5, 1024, b"abc".to_vec()), (1029, 1024, b"d".to_vec())]);
     assert!(heard.drops.is_empty());
@@ -64,7 +64,7 @@ fn low_bit_rate_mode_has_short_headers() {
 }
 
 #[test]
-fn headers_of_sizes_alone_are_told_by_their_length() {
+fn headers_with_sizes_only_are_recognized_by_their_length() {
     let parameters = "streamtype=3;profile-level-id=14;mode=AAC-hbr;config=1190;sizeLength=13";
     let mut aac = AudioDepacketizer::new("mpeg4-generic", 48_000, 2, parameters).unwrap();
     let heard = heard(&mut aac, &[(&[0, 13, 0, 3 << 3, 1, 2, 3], 0, true)]);
@@ -94,7 +94,7 @@ fn interleaved_access_units_are_refused() {
 }
 
 #[test]
-fn an_adts_header_is_left_out() {
+fn an_adts_header_is_removed() {
     let adts = [0xff, 0xf1, 0x60, 0x40, 0x01, 0x3f, 0xfc, 0xaa, 0xbb];
     let payload = [&[0, 0x10, 0, 9 << 3][..], &adts].concat();
     let heard = heard(&mut hbr(), &[(&payload, 0, true)]);
@@ -123,7 +123,7 @@ fn latm_with_its_configuration_in_the_sdp() {
 }
 
 #[test]
-fn a_latm_element_is_not_heard_again_with_the_next_of_the_same_time() {
+fn a_latm_element_is_not_repeated_with_the_next_one_of_the_same_time() {
     let parameters = "cpresent=0; config=400028103fc0";
     let mut latm = AudioDepacketizer::new("MP4A-LATM", 16_000, 1, parameters).unwrap();
     let heard = heard(&mut latm, &[(b"\x03a", 7, false), (b"bc", 7, true), (b"\x01d", 7, true)]);
@@ -167,7 +167,7 @@ fn latm_with_its_configuration_in_the_stream() {
 }
 
 #[test]
-fn opus_and_g711_have_a_frame_a_packet() {
+fn opus_and_g711_have_one_frame_per_packet() {
     let mut opus = AudioDepacketizer::new("opus", 48_000, 2, "sprop-stereo=0").unwrap();
     assert_eq!(heard(&mut opus, &[(&[0x08, 1], 3, false)]).frames, [(3, 960, vec![8, 1])]);
     let mut pcma = AudioDepacketizer::new("PCMA", 8000, 1, "").unwrap();
@@ -175,7 +175,7 @@ fn opus_and_g711_have_a_frame_a_packet() {
 }
 
 #[test]
-fn what_can_not_be_recorded_is_refused() {
+fn formats_that_cannot_be_recorded_are_refused() {
     for (encoding, clock_rate, parameters) in [
         ("G726-32", 8000, ""),
         ("MPA", 90_000, ""),

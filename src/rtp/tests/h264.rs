@@ -30,7 +30,7 @@ fn idr() -> Vec<u8> {
     filled(&[0x65, 0x88, 0x84, 0x04], 30)
 }
 
-/// A slice of it from macroblock 1 on.
+/// A further slice of that picture, from macroblock 1 on.
 fn idr_further() -> Vec<u8> {
     filled(&[0x65, 0x42, 0x21, 0x02], 20)
 }
@@ -44,7 +44,7 @@ fn run() -> Run {
     Run::new(Codec::H264, &[SPS, PPS])
 }
 
-/// A run whose first access unit, at time 0, has shown that marker bits end access units.
+/// A run whose first access unit, at time 0, has proved that marker bits end access units.
 fn proven_run() -> Run {
     let mut run = run();
     run.packet(0, Mark::Set, &idr()).packet(1, Mark::Set, &idr());
@@ -133,7 +133,7 @@ fn packets_of_the_interleaved_mode_are_malformed() {
 }
 
 #[test]
-fn parameter_sets_delimiters_and_filler_are_no_part_of_a_sample() {
+fn parameter_sets_delimiters_and_filler_are_left_out_of_samples() {
     let mut run = proven_run();
     let filler = [0x0c, 0xff, 0xff, 0x80];
     let nals = [DELIMITER, SPS, PPS, SEI, &idr(), &filler];
@@ -168,7 +168,7 @@ fn a_truncated_aggregate_drops_the_access_unit() {
 }
 
 #[test]
-fn zeros_behind_an_aggregate_end_it() {
+fn zeros_after_an_aggregate_end_it() {
     for zeros in 0..5 {
         let mut run = proven_run();
         let payload = [aggregate(&[24], &[SEI, &idr()]), vec![0; zeros]].concat();
@@ -178,7 +178,7 @@ fn zeros_behind_an_aggregate_end_it() {
     }
 }
 
-/// Loses each packet of three access units in turn: what is left is whole.
+/// Loses each packet of three access units in turn: the units left are whole.
 #[test]
 fn a_loss_at_any_place_leaves_whole_units_only() {
     let mut packets = Vec::new();
@@ -225,7 +225,7 @@ fn a_run_that_begins_inside_a_unit_drops_it() {
 }
 
 #[test]
-fn a_slice_that_ends_without_its_last_fragment_is_never_given_out() {
+fn a_slice_without_its_last_fragment_is_never_passed_on() {
     let mut run = proven_run();
     run.packet(10, Mark::Clear, &fragments(&idr(), 8)[0]);
     run.packet(11, Mark::Set, &inter());
@@ -234,7 +234,7 @@ fn a_slice_that_ends_without_its_last_fragment_is_never_given_out() {
 }
 
 #[test]
-fn the_end_of_a_run_gives_out_what_is_complete() {
+fn the_end_of_a_run_passes_on_a_complete_unit() {
     let mut run = run();
     run.packet(5, Mark::Set, &idr()).end();
     assert_eq!(run.out.times(), [5]);
@@ -244,7 +244,7 @@ fn the_end_of_a_run_gives_out_what_is_complete() {
 }
 
 #[test]
-fn an_exact_recovery_point_is_a_place_to_start() {
+fn an_exact_recovery_point_is_a_random_access_point() {
     let mut run = proven_run();
     run.packet(10, Mark::Clear, RECOVERY_POINT).packet(10, Mark::Set, &inter());
     run.packet(11, Mark::Set, &inter());
@@ -253,14 +253,14 @@ fn an_exact_recovery_point_is_a_place_to_start() {
 }
 
 #[test]
-fn a_unit_of_disposable_slices_is_no_reference() {
+fn a_unit_of_disposable_slices_is_not_a_reference() {
     let mut run = proven_run();
     run.packet(10, Mark::Set, &filled(&[0x01, 0x9a, 0x21], 9));
     assert!(!run.out.units[0].0.reference);
 }
 
 #[test]
-fn the_other_codec_is_known_by_its_sets() {
+fn the_other_codec_is_recognized_by_its_sets() {
     let hevc: &[u8] = &[
         0x42, 0x01, 0x01, 0x01, 0x60, 0x00, 0x00, 0x03, 0x00, 0x90, 0x00, 0x00, 0x03, 0x00, 0x00,
         0x03, 0x00, 0x5d, 0xa0, 0x02, 0x80, 0x80, 0x2d, 0x16, 0x59, 0x59, 0xa4, 0x93, 0x2b, 0xc0,
@@ -282,9 +282,9 @@ fn the_other_codec_is_known_by_its_sets() {
     }
 }
 
-/// Its sets are in the SDP of the next session alone.
+/// Its sets are only in the SDP of the next session.
 #[test]
-fn the_other_codec_is_known_by_its_key_frames() {
+fn the_other_codec_is_recognized_by_its_key_frames() {
     let [h264, h265] = [Codec::H264, Codec::H265].map(|codec| Depacketizer::new(codec, &[]));
     let [first, .., last] = &fragments(&idr(), 9)[..] else { panic!("too few") };
     for (payload, is_known) in [(&idr()[..], true), (first, true), (last, false)] {
@@ -319,9 +319,9 @@ fn a_payload_of_the_track_is_recognized_by_its_sets_and_its_key_frames() {
     }
 }
 
-/// With a time for each packet, as some cameras have it.
+/// With a time stamp for each packet, as some cameras send.
 #[test]
-fn a_slice_that_breaks_off_in_its_header_does_not_make_the_rest_whole() {
+fn a_unit_with_a_slice_that_breaks_off_in_its_header_is_not_whole() {
     let mut run = run();
     run.packet(0, Mark::Clear, &idr());
     run.packet(1, Mark::Clear, &fragments(&idr_further(), 2)[0]);

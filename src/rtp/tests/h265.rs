@@ -16,8 +16,8 @@ const SEI: &[u8] = &[0x4e, 0x01, 0x05, 0x01, 0x11, 0x80];
 const SUFFIX_SEI: &[u8] = &[0x50, 0x01, 0x84, 0x01, 0x11, 0x80];
 const DELIMITER: &[u8] = &[0x46, 0x01, 0x50];
 
-/// A slice of picture parameter set 0: its address, and the order count of its picture, which an
-/// IDR picture does not have.
+/// A slice with picture parameter set 0, its address, and its picture's order count, which an IDR
+/// picture does not have.
 fn slice_of(kind: u8, address: u8, order: u8) -> Vec<u8> {
     let is_first = if address == 0 { "1" } else { "0" };
     let no_output = if (16..=23).contains(&kind) { "1" } else { "" };
@@ -46,7 +46,7 @@ fn run() -> Run {
     Run::new(Codec::H265, &[VPS, SPS, PPS])
 }
 
-/// A run whose first access units have shown that marker bits end access units.
+/// A run whose first access units have proved that marker bits end access units.
 fn proven_run() -> Run {
     let mut run = run();
     run.packet(0, Mark::Set, &slice(IDR)).packet(1, Mark::Set, &slice(IDR));
@@ -54,7 +54,8 @@ fn proven_run() -> Run {
     run
 }
 
-/// FU packets of at most `size` bytes of payload each, with a number in the first where asked for.
+/// FU packets of at most `size` bytes of payload each, if requested with an order number in the
+/// first.
 fn fragments(nal: &[u8], size: usize) -> Vec<Vec<u8>> {
     let count = nal[2..].len().div_ceil(size);
     let pieces = nal[2..].chunks(size).enumerate();
@@ -93,7 +94,7 @@ fn every_way_to_pack_nal_units_gives_the_same_unit() {
 
 /// RFC 7798 §4.4; a camera sends them, says ngraziano/SharpRTSP#94.
 #[test]
-fn decoding_order_numbers_are_no_part_of_a_nal_unit() {
+fn decoding_order_numbers_are_not_part_of_a_nal_unit() {
     let whole = [SEI.to_vec(), slice(IDR), further_slice(IDR)];
     let single = |nal: &Vec<u8>| [&nal[..2], &[0, 5], &nal[2..]].concat();
     let mut aggregate = vec![48 << 1, 1, 0, 5];
@@ -124,7 +125,7 @@ fn decoding_order_numbers_are_no_part_of_a_nal_unit() {
 }
 
 #[test]
-fn zeros_behind_an_aggregate_end_it() {
+fn zeros_after_an_aggregate_end_it() {
     for zeros in 0..5 {
         let mut run = proven_run();
         let payload = [aggregate(&[48 << 1, 1], &[SEI, &slice(IDR)]), vec![0; zeros]].concat();
@@ -134,7 +135,7 @@ fn zeros_behind_an_aggregate_end_it() {
     }
 }
 
-/// pion/rtp#280: a packetizer that counts on with every NAL unit.
+/// pion/rtp#280: a packetizer that advances the time with every NAL unit.
 #[test]
 fn a_time_stamp_for_each_slice() {
     let whole = vec![slice(TRAIL), further_slice(TRAIL)];
@@ -150,7 +151,7 @@ fn a_time_stamp_for_each_slice() {
     }
 }
 
-/// Nothing was lost on the way: the camera left it out.
+/// Nothing was lost on the way: the camera never sent it.
 #[test]
 fn a_picture_whose_first_slice_is_missing_is_malformed() {
     let mut run = proven_run();
@@ -160,9 +161,9 @@ fn a_picture_whose_first_slice_is_missing_is_malformed() {
     assert_eq!(run.out.drops, [DropCause::Malformed]);
 }
 
-/// The same without a marker bit or a time stamp that would tell.
+/// The same without a marker bit or time stamp between the pictures.
 #[test]
-fn a_picture_whose_first_slice_is_missing_is_no_part_of_the_one_before() {
+fn a_picture_whose_first_slice_is_missing_is_not_added_to_the_one_before() {
     let picture = |order| [slice_of(TRAIL, 0, order), slice_of(TRAIL, 120, order)];
     for (headless, why) in [
         (slice_of(TRAIL, 120, 2), "the order count is another"),
@@ -184,7 +185,7 @@ fn a_picture_whose_first_slice_is_missing_is_no_part_of_the_one_before() {
 
 /// IDR pictures have no order count.
 #[test]
-fn of_idr_pictures_alone_one_without_its_first_slice_is_malformed() {
+fn an_idr_picture_without_its_first_slice_is_malformed_among_idr_pictures() {
     let mut run = run();
     let whole = [slice(IDR), further_slice(IDR)];
     for nal in [&whole[0], &whole[1], &whole[1], &whole[0], &whole[1], &whole[0]] {
@@ -195,7 +196,7 @@ fn of_idr_pictures_alone_one_without_its_first_slice_is_malformed() {
 }
 
 #[test]
-fn another_source_that_begins_in_mid_group_is_not_stored_behind_ours() {
+fn another_source_that_begins_in_mid_group_is_not_stored_after_ours() {
     for (order, is_ours) in [(41, true), (38, true), (0, true), (90, false)] {
         let mut run = proven_run();
         for frame in 1..=40 {
@@ -208,7 +209,7 @@ fn another_source_that_begins_in_mid_group_is_not_stored_behind_ours() {
 }
 
 #[test]
-fn slices_of_a_set_that_is_not_known_are_never_stored() {
+fn slices_with_an_unknown_parameter_set_are_never_stored() {
     let unknown = |first: u8| filled(&[TRAIL << 1, 1, first, 0xff], 20); // of set 1
     let mut run = proven_run();
     run.packet(10, Mark::Set, &slice(TRAIL));
@@ -237,7 +238,7 @@ fn sets_at_the_end_of_a_run_do_not_mark_the_first_picture_of_the_next() {
 }
 
 #[test]
-fn random_access_and_leading_pictures_are_told() {
+fn random_access_and_leading_pictures_are_recognized() {
     let mut run = proven_run();
     let kinds = [21, 9, 7, 1, 0, 16];
     for (time, kind) in (10..).zip(kinds) {
@@ -258,7 +259,7 @@ fn random_access_and_leading_pictures_are_told() {
 }
 
 #[test]
-fn parameter_sets_and_delimiters_are_no_part_of_a_sample() {
+fn parameter_sets_and_delimiters_are_left_out_of_samples() {
     let mut run = Run::new(Codec::H265, &[]);
     let nals = [DELIMITER, VPS, SPS, PPS, SEI, &slice(IDR), SUFFIX_SEI];
     run.packet(10, Mark::Set, &aggregate(&[48 << 1, 1], &nals));

@@ -1,4 +1,4 @@
-//! JPEG pictures: what an encoder made, taken apart as RFC 2435 wants it, comes out as it was.
+//! JPEG pictures: an encoder's files, split as in RFC 2435, come out unchanged.
 
 use super::*;
 use crate::limits::SNAPSHOT_BYTES_MAX;
@@ -9,7 +9,7 @@ const QUALITY_75: &[u8] = include_bytes!("../../../ci/clips/quality75.jpg");
 /// 160x120 in 4:2:2 at quality 30.
 const QUALITY_30: &[u8] = include_bytes!("../../../ci/clips/quality30.jpg");
 
-/// Where a marker segment's content and the bytes behind it begin; of the first with that marker.
+/// For the first segment with that marker, the offsets of its content and of the bytes after it.
 fn segment(jpeg: &[u8], marker: u8) -> (&[u8], &[u8]) {
     let mut rest = &jpeg[2..];
     loop {
@@ -32,7 +32,7 @@ fn tables(jpeg: &[u8]) -> Vec<u8> {
     [&luma[1..], &segment(&behind, 0xdb).0[1..]].concat()
 }
 
-/// The payloads of one picture: `head` stands behind each main header, `first` behind the first.
+/// The payloads of one picture: `head` follows each main header, `first` only the first one.
 fn payloads(kind: u8, q: u8, head: &[u8], first: &[u8], scan: &[u8], step: usize) -> Vec<Vec<u8>> {
     let pieces = scan.chunks(step).enumerate();
     pieces
@@ -55,7 +55,7 @@ fn packet(payload: &[u8], marker: bool, timestamp: u32) -> Packet<'_> {
     }
 }
 
-/// What comes out of payloads of which the last one has the marker.
+/// The result of payloads, the last of which has the marker.
 fn pictures(depacketizer: &mut JpegDepacketizer, payloads: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut pictures = Vec::new();
     for (index, payload) in payloads.iter().enumerate() {
@@ -67,7 +67,7 @@ fn pictures(depacketizer: &mut JpegDepacketizer, payloads: &[Vec<u8>]) -> Vec<Ve
 }
 
 #[test]
-fn a_picture_comes_back_byte_for_byte_where_q_names_its_tables() {
+fn a_picture_is_restored_byte_for_byte_if_q_names_its_tables() {
     for (jpeg, kind, q) in [(QUALITY_75, 1, 75), (QUALITY_30, 0, 30)] {
         for step in [1, 7, 500, 1388, 100_000] {
             let payloads = payloads(kind, q, &[], &[], scan(jpeg), step);
@@ -94,7 +94,7 @@ fn tables_in_band_are_kept_for_pictures_that_refer_to_them() {
 }
 
 #[test]
-fn one_table_serves_all_components_and_one_of_16_bits_is_said_to_be_so() {
+fn one_table_serves_all_components_and_16_bit_tables_are_declared() {
     let scan = scan(QUALITY_75);
     let one = [&[0, 0, 0, 64][..], &[9; 64]].concat();
     let jpeg = pictures(&mut JpegDepacketizer::default(), &payloads(1, 255, &[], &one, scan, 9999));
@@ -117,14 +117,14 @@ fn restart_markers_get_their_interval() {
 }
 
 #[test]
-fn an_end_marker_that_was_sent_is_not_doubled() {
+fn an_end_marker_that_was_sent_is_not_repeated() {
     let whole = [scan(QUALITY_75), &[0xff, 0xd9]].concat();
     let payloads = payloads(1, 75, &[], &[], &whole, 1000);
     assert!(pictures(&mut JpegDepacketizer::default(), &payloads) == [QUALITY_75]);
 }
 
 #[test]
-fn a_picture_with_a_loss_does_not_come_and_the_next_one_does() {
+fn a_picture_with_a_loss_is_dropped_and_the_next_one_is_not() {
     let payloads = payloads(1, 75, &[], &[], scan(QUALITY_75), 600);
     for missing in 0..payloads.len() {
         let mut depacketizer = JpegDepacketizer::default();
@@ -153,7 +153,7 @@ fn the_rest_of_another_picture_is_not_appended() {
 }
 
 #[test]
-fn what_rfc_2435_leaves_open_is_named() {
+fn kinds_of_jpeg_that_rfc_2435_leaves_open_are_named() {
     let data = [1, 2, 3];
     for (payload, error) in [
         (payloads(2, 75, &[], &[], &data, 9), JpegError::Type(2)),

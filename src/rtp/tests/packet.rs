@@ -15,7 +15,7 @@ const FULL: [u8; 29] = [
 ];
 
 #[test]
-fn all_parts_are_told_apart() {
+fn every_part_of_a_packet_is_parsed() {
     let expected = Packet {
         marker: true,
         payload_type: 96,
@@ -44,7 +44,7 @@ fn an_empty_payload_is_a_packet() {
 }
 
 #[test]
-fn a_padding_count_of_0_or_beyond_the_payload_is_no_padding() {
+fn a_padding_count_of_0_or_beyond_the_payload_is_ignored() {
     let mut bytes = FULL;
     for padding in [0, 6, 255] {
         bytes[28] = padding;
@@ -57,7 +57,7 @@ fn a_padding_count_of_0_or_beyond_the_payload_is_no_padding() {
 }
 
 #[test]
-fn another_version_is_an_error_that_says_so() {
+fn another_version_is_an_error_of_its_own() {
     let error = Packet::parse(&[0x40; 12]).unwrap_err();
     assert_eq!(error.to_string(), "rtp version 1 is not 2");
     let error = Packet::parse(&[0x80; 7]).unwrap_err();

@@ -103,7 +103,7 @@ fn overtaken_packets_over_udp_are_put_in_order() {
 }
 
 #[test]
-fn what_does_not_come_in_time_is_lost() {
+fn a_packet_that_does_not_come_in_time_is_lost() {
     let mut track = Track::new(Order::Datagram);
     track.packets([10]);
     track.packet_of(1, 96, 12, Duration::from_millis(5));
@@ -147,7 +147,7 @@ fn the_packet_that_fills_the_bound_may_be_the_first_of_all() {
 }
 
 #[test]
-fn a_packet_too_large_to_wait_gives_up_what_is_missing() {
+fn a_packet_too_large_to_hold_back_gives_up_the_missing_one() {
     let mut track = Track::new(Order::Datagram);
     track.packets([0, 2]);
     let mut payload = vec![0; REORDER_PACKET_BYTES_MAX + 1];
@@ -158,7 +158,7 @@ fn a_packet_too_large_to_wait_gives_up_what_is_missing() {
 }
 
 #[test]
-fn unknown_payload_types_are_counted_and_left_out() {
+fn unknown_payload_types_are_counted_and_skipped() {
     let mut track = Track::new(Order::Reliable);
     track.packet_of(1, 107, 9, START);
     track.packets([1]);
@@ -169,7 +169,7 @@ fn unknown_payload_types_are_counted_and_left_out() {
 }
 
 #[test]
-fn a_new_numbering_begins_anew_with_a_loss() {
+fn a_new_numbering_counts_as_a_loss() {
     let mut track = Track::new(Order::Reliable);
     track.packets([20_000, 20_001, 50, 51]);
     assert_eq!(track.out, [(20_000, 0), (20_001, 0), (50, 1), (51, 0)]);
@@ -182,7 +182,7 @@ fn a_new_numbering_begins_anew_with_a_loss() {
 /// bluenviron/gortsplib#687 and #750 over UDP, where the second packet decides: the first one may
 /// begin a key frame.
 #[test]
-fn over_udp_numbers_that_begin_anew_with_each_picture_group_lose_no_packet_of_it() {
+fn over_udp_numbers_that_restart_with_each_picture_group_lose_no_packet() {
     for (renames, start) in [(false, 0), (false, 40_000), (true, 0), (true, 9)] {
         let mut track = Track::new(Order::Datagram);
         let mut out = Vec::new();
@@ -208,7 +208,7 @@ fn over_udp_numbers_that_begin_anew_with_each_picture_group_lose_no_packet_of_it
 
 /// bluenviron/gortsplib#750.
 #[test]
-fn over_tcp_a_new_numbering_loses_nothing_where_the_stamps_go_on() {
+fn over_tcp_a_new_numbering_loses_nothing_if_the_time_stamps_continue() {
     let mut track = Track::new(Order::Reliable);
     let mut lost = Vec::new();
     for (time, number) in (0..).zip([20_000, 20_001, 0, 1, 40_000]) {
@@ -230,7 +230,7 @@ fn over_tcp_a_new_numbering_loses_nothing_where_the_stamps_go_on() {
 }
 
 #[test]
-fn a_numbering_that_goes_back_a_little_begins_anew_after_a_few_packets() {
+fn a_numbering_that_goes_back_a_little_is_adopted_after_a_few_packets() {
     for order in [Order::Reliable, Order::Datagram] {
         for back in [100, 150] {
             let mut track = Track::new(order);
@@ -254,7 +254,7 @@ fn every_packet_sent_twice_comes_out_once() {
 }
 
 #[test]
-fn the_reception_tells_losses_and_the_last_sender_report() {
+fn the_reception_contains_losses_and_the_last_sender_report() {
     let mut track = Track::new(Order::Reliable);
     assert_eq!(track.receiver.reception(track.epoch), None);
     track.packets([65_535]);
@@ -288,7 +288,7 @@ fn the_reception_tells_losses_and_the_last_sender_report() {
 }
 
 proptest! {
-    /// Whatever comes: each number once, in rising order, and lost ones add up.
+    /// Whatever arrives: each number comes out once, in rising order, and the losses add up.
     #[test]
     fn order_rises_and_losses_add_up(
         datagram: bool,
@@ -318,7 +318,7 @@ proptest! {
 }
 
 #[test]
-fn another_payload_type_stands_alone_while_none_of_ours_comes() {
+fn another_payload_type_is_alone_while_none_of_ours_comes() {
     let mut track = Track::new(Order::Reliable);
     let packet = |payload_type| Packet {
         marker: false,
@@ -344,7 +344,7 @@ fn another_payload_type_stands_alone_while_none_of_ours_comes() {
 }
 
 #[test]
-fn over_tcp_numbers_that_begin_anew_with_each_picture_lose_nothing() {
+fn over_tcp_numbers_that_restart_with_each_picture_lose_nothing() {
     let mut track = Track::new(Order::Reliable);
     let (mut out, mut sent) = (Vec::new(), Vec::new());
     for (picture, packets) in (0..200).zip([3, 150, 1, 1, 1, 40, 2, 7].into_iter().cycle()) {
@@ -368,7 +368,7 @@ fn over_tcp_numbers_that_begin_anew_with_each_picture_lose_nothing() {
 }
 
 #[test]
-fn over_tcp_numbers_that_make_no_sense_are_soon_believed_no_longer() {
+fn over_tcp_numbers_that_make_no_sense_are_soon_ignored() {
     let ways: [fn(u16) -> u16; 3] = [|_| 7, |nth| 2 * nth, |nth| nth.swap_bytes()];
     for number in ways {
         let mut track = Track::new(Order::Reliable);

@@ -29,7 +29,7 @@ fn reports_of_a_compound_packet_come_in_order() {
 }
 
 #[test]
-fn every_truncation_gives_what_is_whole() {
+fn every_truncation_gives_the_whole_reports() {
     let bytes = compound();
     for length in 0..bytes.len() {
         let expected = usize::from(length >= 52);
@@ -38,7 +38,7 @@ fn every_truncation_gives_what_is_whole() {
 }
 
 #[test]
-fn a_sender_report_shorter_than_its_fields_is_passed_over() {
+fn a_sender_report_shorter_than_its_fields_is_skipped() {
     let bytes = [&[0x80, 200, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2][..], &compound()].concat();
     assert_eq!(parse(&bytes).count(), 2);
 }
@@ -60,7 +60,7 @@ fn a_sender_report_gives_media_time_its_wall_time() {
 }
 
 #[test]
-fn a_camera_without_wall_time_tells_none() {
+fn a_camera_without_wall_time_gives_none() {
     for ntp in [0, 1 << 31, 3600 << 32, (2_208_988_800 + 946_684_799) << 32] {
         let report = SenderReport { ntp, ..REPORT };
         assert_eq!(report.wall_time(RtpTime(0), 90_000), None, "{ntp}");

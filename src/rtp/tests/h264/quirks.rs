@@ -1,4 +1,4 @@
-//! What cameras do against RFC 6184.
+//! Deviations of cameras from RFC 6184.
 
 use super::*;
 use crate::rtp::assembler::CLEAN_MIN;
@@ -21,7 +21,7 @@ fn marker_bit_on_sps_pps_or_sei() {
 }
 
 #[test]
-fn sei_with_a_time_stamp_of_its_own_goes_with_the_next_picture() {
+fn sei_with_a_time_stamp_of_its_own_belongs_to_the_next_picture() {
     let mut run = proven_run();
     run.packet(9, Mark::Set, SEI).packet(10, Mark::Set, &idr());
     assert_eq!(run.out.nals(), [[SEI.to_vec(), idr()]]);
@@ -42,9 +42,9 @@ fn marker_bit_on_every_slice() {
     assert_eq!(run.out.drops, []);
 }
 
-/// Cameras that drop what does not fit their buffer number the packets they send.
+/// Cameras that drop fragments when their buffer is full number only the packets they send.
 #[test]
-fn a_fragmented_unit_without_its_end_is_not_whole_where_all_others_had_one() {
+fn a_fragmented_unit_without_an_end_bit_is_incomplete_if_all_others_had_one() {
     for (before, is_whole) in [(3, true), (16, false)] {
         let mut run = run();
         for time in 0..before {
@@ -74,9 +74,10 @@ fn marker_bit_on_every_slice_that_shows_late() {
     assert_eq!(run.out.nals()[1..], [[idr(), idr_further()], [idr(), idr_further()]]);
 }
 
-/// Two pictures under each time stamp, with marker bits and without: the next first slice tells.
+/// Two pictures under each time stamp, with and without marker bits: the next first slice separates
+/// them.
 #[test]
-fn two_frames_of_one_time_stamp_stay_two() {
+fn two_frames_with_one_time_stamp_stay_two() {
     for mark in [Mark::Set, Mark::Clear] {
         let mut run = run();
         run.packet(10, mark, &idr()).packet(10, mark, &inter());
@@ -87,7 +88,7 @@ fn two_frames_of_one_time_stamp_stay_two() {
     }
 }
 
-/// pion/rtp#280: a packetizer that counts on with every NAL unit.
+/// pion/rtp#280: a packetizer that advances the time with every NAL unit.
 #[test]
 fn a_time_stamp_for_each_slice() {
     let whole = vec![idr(), idr_further()];
@@ -123,11 +124,11 @@ fn a_time_stamp_for_each_packet() {
     assert_eq!(run.out.drops, []);
 }
 
-/// Nothing was lost on the way: the camera left it out.
+/// Nothing was lost on the way: the camera never sent it.
 #[test]
 fn a_picture_whose_first_slice_is_missing_is_malformed() {
     let mut run = proven_run();
-    let next_further = filled(&[0x41, 0x44, 0xd1, 0x04], 9); // of another frame_num
+    let next_further = filled(&[0x41, 0x44, 0xd1, 0x04], 9); // another frame_num
     run.packet(10, Mark::Set, &inter()).packet(20, Mark::Set, &next_further);
     run.packet(30, Mark::Clear, &idr()).packet(40, Mark::Set, &next_further);
     run.packet(50, Mark::Set, &inter());
@@ -145,9 +146,9 @@ fn a_slice_whose_parameter_set_never_came_is_undecodable() {
     assert_eq!(run.out.drops, [DropCause::NoParameterSets]);
 }
 
-/// Baseline profile: a picture begins with whichever slice (ASO).
+/// Baseline profile: a picture may begin with any slice (ASO).
 #[test]
-fn slices_in_any_order_are_told_apart_by_their_pictures() {
+fn slices_in_any_order_are_assigned_to_their_pictures() {
     let pps: &[u8] = &[0x68, 0xce, 0x3c, 0x80];
     let sps: &[u8] = &[0x67, 66, 0, 30, 0xf4, 0x4b, 0x20];
     let first = |frame: u8| filled(&[0x41, 0x9a, frame << 5 | frame << 1], 9);
@@ -177,7 +178,7 @@ fn interlaced() -> Run {
 }
 
 #[test]
-fn two_fields_of_one_time_stamp_are_one_unit() {
+fn two_fields_with_one_time_stamp_are_one_unit() {
     let mut run = interlaced();
     run.packet(20, Mark::Clear, &field(1, 2)).packet(20, Mark::Clear, &field(0, 2));
     run.packet(30, Mark::Set, &field(0, 3)).packet(40, Mark::Set, &field(0, 4)).end();
@@ -246,7 +247,7 @@ fn an_annex_b_stream_in_fragments_of_type_0() {
 }
 
 #[test]
-fn annex_b_start_codes_that_come_late_are_found_from_the_first_one_at_a_payload_s_beginning_on() {
+fn annex_b_start_codes_that_come_late_are_found_after_one_at_the_front_of_a_payload() {
     let mut run = run();
     for time in 0..=CLEAN_MIN {
         run.packet(time, Mark::Set, &inter());
@@ -262,7 +263,7 @@ fn annex_b_start_codes_that_come_late_are_found_from_the_first_one_at_a_payload_
 }
 
 #[test]
-fn zeros_that_are_no_start_code_stay() {
+fn zeros_that_do_not_form_a_start_code_stay() {
     let nal = [&[0x65, 0x88, 0x84, 4, 0, 0, 3, 1, 0, 0, 2, 0][..], &[0; 40], &[5]].concat();
     for size in 1..nal.len() {
         let mut run = proven_run();
@@ -276,7 +277,7 @@ fn zeros_that_are_no_start_code_stay() {
 }
 
 #[test]
-fn zeros_behind_a_nal_unit() {
+fn zeros_after_a_nal_unit() {
     let padded = [&idr()[..], &[0, 0, 0]].concat();
     let mut run = proven_run();
     run.packet(10, Mark::Set, &padded).packet(11, Mark::Set, &fragments(&padded, 100)[0]);
@@ -327,15 +328,15 @@ fn no_start_bit_on_the_first_fragment() {
     }
     assert_eq!(run.out.nals(), [[idr()], [idr()]]);
     assert_eq!(run.out.drops, []);
-    // Behind a gap it may be any fragment.
+    // After a gap it may be any fragment.
     run.packet_after_loss(1, 30, Mark::Clear, &pieces[0]).packet(30, Mark::Set, &pieces[3]);
     run.packet(40, Mark::Set, &idr());
     assert_eq!(run.out.times(), [10, 20, 40]);
 }
 
-/// The numbers go on: the camera left the fragment out before it numbered its packets.
+/// The numbers continue: the camera dropped the fragment before it numbered its packets.
 #[test]
-fn a_fragmented_unit_without_its_beginning_is_not_whole_where_all_others_had_one() {
+fn a_fragmented_unit_without_a_start_bit_is_incomplete_if_all_others_had_one() {
     for (before, is_whole) in [(3, true), (16, false)] {
         let mut run = run();
         for time in 0..before {
@@ -443,9 +444,9 @@ fn numbered(frame: u32) -> Vec<u8> {
     filled(&[0x41, 0x9a | number >> 3, number << 5 | 1], 10)
 }
 
-/// A relay that changes to another camera and goes on with its own stamps.
+/// A relay that switches to another camera and continues its own time stamps.
 #[test]
-fn another_source_that_begins_in_mid_group_is_not_stored_behind_ours() {
+fn another_source_that_begins_in_mid_group_is_not_stored_after_ours() {
     for (pictures, number, is_ours) in [(40, 41, true), (40, 45, false), (10, 15, true)] {
         let mut run = proven_run();
         for frame in 1..=pictures {

@@ -1,8 +1,9 @@
-//! Video and sound that share one count of sequence numbers.
+//! Video and sound that share one sequence of numbers.
 
 use super::*;
 
-/// Video and sound of one count, every fifth number one of sound; what came of both.
+/// Sends video and sound with shared numbers, every fifth one for sound; returns what arrived of
+/// both.
 fn shared(order: Order, first: u16) -> [Track; 2] {
     let mut tracks = [Track::new(order), Track::new(order)];
     for step in 0..6000_u16 {
@@ -15,7 +16,7 @@ fn shared(order: Order, first: u16) -> [Track; 2] {
 }
 
 #[test]
-fn numbers_that_another_track_has_are_not_lost() {
+fn numbers_used_on_another_track_are_not_lost() {
     for order in [Order::Reliable, Order::Datagram] {
         for first in [0, 64_000] {
             for track in shared(order, first) {
@@ -29,12 +30,12 @@ fn numbers_that_another_track_has_are_not_lost() {
 }
 
 #[test]
-fn what_is_lost_of_a_shared_count_is_counted() {
+fn losses_from_shared_numbers_are_counted() {
     for order in [Order::Reliable, Order::Datagram] {
         let mut track = Track::new(order);
         track.packets([10, 11]);
         track.receiver.came_elsewhere(12);
-        track.packets([14]); // 13 came nowhere
+        track.packets([14]); // 13 came on neither track
         track.timeout(REORDER_DELAY_MAX);
         assert_eq!(track.out, [(10, 0), (11, 0), (14, 1)], "{order:?}");
         let reception = track.receiver.reception(track.epoch + REORDER_DELAY_MAX).unwrap();
@@ -43,7 +44,7 @@ fn what_is_lost_of_a_shared_count_is_counted() {
 }
 
 #[test]
-fn over_udp_a_number_of_another_track_may_come_after_those_that_wait_for_it() {
+fn over_udp_a_number_of_another_track_may_come_after_packets_that_wait_for_it() {
     let mut track = Track::new(Order::Datagram);
     track.packets([10, 12, 13]);
     assert_eq!(track.out, [(10, 0)]);
@@ -52,9 +53,9 @@ fn over_udp_a_number_of_another_track_may_come_after_those_that_wait_for_it() {
     assert_eq!(track.out, [(10, 0), (12, 0), (13, 0)]);
 }
 
-/// As RFC 3550 has it; that two counts begin alike is no rare thing.
+/// As RFC 3550 says; two sequences often begin with the same number.
 #[test]
-fn tracks_that_have_the_same_numbers_explain_nothing_of_each_other() {
+fn tracks_that_use_the_same_numbers_do_not_explain_each_others_losses() {
     for begins_with_video in [true, false] {
         let mut track = Track::new(Order::Reliable);
         if !begins_with_video {

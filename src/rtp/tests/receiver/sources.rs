@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn another_ssrc_over_tcp_begins_anew_with_a_loss() {
+fn another_ssrc_over_tcp_counts_as_a_loss() {
     let mut track = Track::new(Order::Reliable);
     track.packets([7, 8]);
     track.packet_of(2, 96, 500, START);
@@ -27,7 +27,7 @@ fn another_ssrc_over_udp_needs_two_packets_in_a_row() {
 }
 
 #[test]
-fn over_udp_the_announced_source_is_believed_at_its_first_packet() {
+fn over_udp_the_announced_source_is_adopted_at_its_first_packet() {
     let mut track = Track::new(Order::Datagram);
     track.receiver = Receiver::new(96, Order::Datagram).announced(Some(1));
     track.packet_of(2, 96, 40_000, START);
@@ -58,7 +58,7 @@ fn packets_of_an_earlier_session_take_turns_with_ours() {
     assert_eq!(track.out.last(), Some(&(50_000, 1)));
 }
 
-/// Its packets come between ours, a frame each, and the numbers of both are their own.
+/// Its packets come between ours, one frame at a time, and each source has its own numbers.
 #[test]
 fn another_source_that_takes_turns_with_ours_from_the_second_frame_on_costs_nothing() {
     let mut track = Track::new(Order::Reliable);
@@ -85,8 +85,8 @@ fn a_source_that_replaces_ours_loses_no_packet_of_its_first_frame() {
     assert_eq!(track.deadline(), None);
 }
 
-/// BogdanovKirill/RtspClientSharp#98: while the camera turns, each packet has one of type 50 beside it,
-/// whose number stands still.
+/// BogdanovKirill/RtspClientSharp#98: while the camera turns, a packet of type 50, whose number
+/// stands still, comes beside each packet.
 #[test]
 fn packets_of_another_type_whose_numbers_stand_still_cost_nothing() {
     for order in [Order::Datagram, Order::Reliable] {
@@ -100,9 +100,9 @@ fn packets_of_another_type_whose_numbers_stand_still_cost_nothing() {
     }
 }
 
-/// Numbers and all: bluenviron/gortsplib#687 and #750 at once.
+/// With new numbers too: bluenviron/gortsplib#687 and #750 at once.
 #[test]
-fn over_tcp_another_ssrc_whose_stamps_go_on_loses_nothing() {
+fn over_tcp_another_ssrc_whose_time_stamps_continue_loses_nothing() {
     let mut track = Track::new(Order::Reliable);
     let mut out = Vec::new();
     for frame in 0..30_u32 {
@@ -129,7 +129,7 @@ fn over_tcp_another_ssrc_whose_stamps_go_on_loses_nothing() {
 
 /// bluenviron/gortsplib#687: Uniview.
 #[test]
-fn another_ssrc_whose_numbers_go_on_is_the_same_source() {
+fn another_ssrc_whose_numbers_continue_is_the_same_source() {
     for order in [Order::Reliable, Order::Datagram] {
         let mut track = Track::new(order);
         for (number, ssrc) in (0..100).zip([1, 2, 3, 3, 1, 9].iter().cycle()) {
@@ -143,7 +143,7 @@ fn another_ssrc_whose_numbers_go_on_is_the_same_source() {
 }
 
 #[test]
-fn over_udp_the_announced_source_is_not_left_while_it_sends() {
+fn over_udp_the_announced_source_is_kept_while_it_sends() {
     let mut track = Track::new(Order::Datagram);
     track.receiver = Receiver::new(96, Order::Datagram).announced(Some(1));
     for number in 0..100 {
