@@ -776,7 +776,7 @@ pub const LIVE_FRAGMENT_BYTES_MAX: usize = 64 * KIB;
 pub const LIVE_UNREAD_BYTES_MIN: usize = 384 * KIB;
 /// … or one part in this many of the free memory, if that is more.
 pub const LIVE_UNREAD_MEMORY_PART: u64 = 32;
-/// A client that has not read such a picture for this long is disconnected if others need its
+/// A client that reads nothing of such a picture for this long is disconnected if others need its
 /// share.
 pub const LIVE_UNREAD_TIMEOUT: Duration = Duration::from_secs(2);
 /// Capacity that a viewer's buffer keeps after a larger picture.

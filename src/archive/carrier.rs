@@ -43,7 +43,7 @@ pub(super) struct Carrier {
     pub retry_after: Duration,
     /// The store has accepted a recording, or said plainly whether it has one.
     pub is_known: bool,
-    /// The recording that was sent and that these keys may not read: it is not sent again.
+    /// A recording that was sent but that these keys may not read; it is not sent again.
     hidden: Option<String>,
     /// `Some` for S3.
     region: Option<String>,

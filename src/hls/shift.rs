@@ -152,8 +152,8 @@ impl Shift {
         let is_long = |ticks: u64, seconds: u64| {
             self.tracks.get(1).is_some_and(|it| ticks > seconds * u64::from(it.timescale))
         };
-        // All samples share the hole where they share a duration: of a long fragment they would come
-        // far too late.
+        // The samples share a duration, so they would also share the hole: in a long fragment they
+        // would come far too late.
         if is_long(sound.end.saturating_sub(sound.time), 2) && is_long(hole, 1) {
             return;
         }
@@ -204,8 +204,9 @@ fn write(number: &[u8], place: u64, begin: u64, bytes: &mut [u8]) {
 }
 
 impl Walk {
-    /// Processes the next box, where `asked` are the requested bytes of the file. If sound resumes
-    /// after a pause, returns the fragment before the pause and the time of resumption.
+    /// Processes the next box, where `asked` are the requested bytes of the file. If it has sound,
+    /// returns the last fragment with sound before it, if that is known, and the time at which this
+    /// sound begins.
     fn pass(
         &mut self,
         tracks: &[Track],

@@ -54,7 +54,7 @@ impl Unread {
         let mut copies = self.copies.borrow_mut();
         if let Some(at) = copies.iter().position(|copy| Rc::ptr_eq(&copy.link, link)) {
             copies.remove(at);
-            // Those that wait look again: the list is theirs.
+            // Waiting viewers look again, and need to borrow the list.
             drop(copies);
             self.freed.notify();
         }
