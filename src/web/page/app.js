@@ -273,7 +273,7 @@ async function recording(way) {
 async function toMark(way) {
   try {
     const ms = await markFrom(camera, cursor(), way, now());
-    if (ms === null) say($("player-note"), way > 0 ? t`Nothing is marked after this` : t`Nothing is marked before this`);
+    if (ms === null) player.note(way > 0 ? t`Nothing is marked after this` : t`Nothing is marked before this`);
     else go(ms, { isPlaying: isLive || player.isPlaying });
   } catch (problem) {
     trouble(problem);

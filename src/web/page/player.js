@@ -454,7 +454,12 @@ export class Player {
   }
 
   #skipped(ms) {
-    say($("player-note"), t`Skipped ${span(ms)}: it goes on at ${clock(this.#entry?.start_ms)}`);
+    this.note(t`Skipped ${span(ms)}: it goes on at ${clock(this.#entry?.start_ms)}`);
+  }
+
+  /** Says something for some seconds, whatever the video does meanwhile. @param {string} text */
+  note(text) {
+    say($("player-note"), text);
     this.#noteUntil = performance.now() + NOTE_MS;
     setTimeout(() => this.#clear(), NOTE_MS + 50);
   }
