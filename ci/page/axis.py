@@ -239,6 +239,9 @@ def by_keyboard(tab, start):
     tab.wait("one row", "return document.querySelector('#rows [tabindex=\"0\"]')?.focus() ?? document.activeElement.closest('#rows')")
     first = tab.run(number)
     for back in range(1, 11):
+        if back == 5:  # The row goes out of sight, as when the player comes to another recording.
+            tab.run("const list = document.querySelector('#rows'); list.scrollTop = list.scrollHeight")
+            tab.wait("rows there", "const { top, bottom } = document.querySelector('#rows').getBoundingClientRect(); return [...document.querySelectorAll('#rows [data-number]')].some((row) => { const at = row.getBoundingClientRect(); return at.top >= top && at.bottom <= bottom; })")
         tab.keyboard.press("ArrowDown")
         tab.wait("the row below", number + " === argument", first - back)
     tab.keyboard.press("Tab")

@@ -21,7 +21,7 @@ export class Rows {
     box.append(this.#list);
     box.addEventListener("scroll", () => this.#draw(), { passive: true });
     new ResizeObserver(() => this.#draw()).observe(box);
-    oneStop(box, above);
+    oneStop(box, (button, key) => this.#beside(button, key));
   }
 
   /** Shows these; what is looked at stays where it is. */
@@ -87,6 +87,20 @@ export class Rows {
     if (to >= this.#items.length - AHEAD) this.#onEnd();
   }
 
+  /** The same button of the row above or below. */
+  #beside(button, key) {
+    const way = { ArrowUp: "previousElementSibling", ArrowDown: "nextElementSibling" }[key];
+    if (!way) return undefined;
+    const row = button.parentElement;
+    const at = [...row.querySelectorAll("button, a")].indexOf(button);
+    // The list may have been scrolled elsewhere: only what is seen has its rows around it.
+    row.scrollIntoView({ block: "nearest" });
+    this.#draw();
+    let to = row[way];
+    while (to && !to.querySelector("button")) to = to[way];
+    return to?.querySelectorAll("button, a")[at] ?? null;
+  }
+
   /** Made anew; the focus stays on the same part of it. */
   #replace(known, item) {
     const element = this.#make(item);
@@ -98,17 +112,6 @@ export class Rows {
     }
     return element;
   }
-}
-
-/** The same button of the row above or below. */
-function above(button, key) {
-  const way = { ArrowUp: "previousElementSibling", ArrowDown: "nextElementSibling" }[key];
-  if (!way) return undefined;
-  const row = button.parentElement;
-  const at = [...row.querySelectorAll("button, a")].indexOf(button);
-  let to = row[way];
-  while (to && !to.querySelector("button")) to = to[way];
-  return to?.querySelectorAll("button, a")[at] ?? null;
 }
 
 /** As style.css has it. */
