@@ -6,7 +6,7 @@ import { t } from "./lang.js";
 /** The moment of the next mark (`way` 1) or the one before (-1), seen from a moment; null where there is none. */
 export async function markFrom(camera, ms, way, now) {
   // From just before a mark, where one is led to, the next one is another; from behind it, it comes again.
-  const from = Math.ceil(way > 0 ? ms + LEAD_MS + FRAME_MS : ms - LOOK_MS);
+  const from = Math.ceil(way > 0 ? ms + LEAD_MS + 1 : ms - LOOK_MS);
   let to = Math.floor(way > 0 ? now : Math.min(now, ms + LEAD_MS - AGAIN_MS));
   /** @type {number | null} */
   let found = null;
@@ -38,8 +38,6 @@ export const nameOf = ([, , kind, count]) => (count ? (kind === "several" ? t`${
 const WATCHED = "watched";
 /** What happened is seen from a little before. */
 const LEAD_MS = 3000;
-/** The picture that is shown begins up to so much earlier than the moment that was asked for. */
-const FRAME_MS = 200;
 /** So much later than where a mark is led to, "back" means this mark once more. */
 const AGAIN_MS = 2000;
 /** What the server tells at once. */

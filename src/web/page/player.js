@@ -106,6 +106,7 @@ export class Player {
     this.#scrub = null;
     this.#isScrubbing = false;
     this.#asked = ms;
+    this.#noteUntil = 0;
     this.#wantsPlay = isPlaying;
     try {
       let entry = of ?? (await this.#reel.at(camera, ms, this.#now()));
@@ -122,7 +123,6 @@ export class Player {
       await this.#cue(entry, (at - entry.start_ms) / 1000, place);
       if (place !== this.#place) return;
       this.#asked = null;
-      this.#noteUntil = 0;
       if (this.#wantsPlay) this.#play();
       if (at - ms > SKIPPED_MS) this.#skipped(at - ms);
       this.#on.settled();
