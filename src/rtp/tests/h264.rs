@@ -1,3 +1,4 @@
+mod fragments;
 mod quirks;
 
 use super::*;
