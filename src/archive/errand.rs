@@ -128,6 +128,8 @@ impl Errand {
     }
 }
 
+const PATH_CHANGED: &str =
+    ": does a proxy in front of it change the path, and leave the Destination field as it was?";
 /// Suffix of a file being sent. Nextcloud and ownCloud reserve `.part` and `.filepart`.
 const SUFFIX: &str = ".incoming";
 
@@ -138,14 +140,14 @@ impl fmt::Display for Refused {
             Refused::Status(step, status) => {
                 let what = match status {
                     300..=399 => ": what archive.url names is elsewhere, maybe at https",
+                    // Stores behind such a proxy refuse the MOVE, or move the file to another place.
+                    400 | 403 | 502 if *step == Step::Move => PATH_CHANGED,
+                    404 | 410 if *step == Step::Check => PATH_CHANGED,
                     400 => ": for S3, check archive.region",
                     403 if *step == Step::Check => ": it has to let these keys read, too",
                     401 | 403 => ": check user and password in archive.url, and the clock",
-                    404 | 409 if *step != Step::Check => ": is the folder in archive.url there?",
+                    404 | 409 => ": is the folder in archive.url there?",
                     413 => ": it takes no files this large",
-                    502 if *step == Step::Move => {
-                        ": a proxy before it has to leave Destination as it is"
-                    }
                     507 => ": it is full",
                     _ => "",
                 };
@@ -184,6 +186,19 @@ mod tests {
             [line.as_str(), if more == Ok(true) { "" } else { " end" }].concat()
         });
         asked.collect()
+    }
+
+    /// FileRise#122, wsgidav#183; nginx moves the file to the path that `Destination` names.
+    #[test]
+    fn a_proxy_that_changes_the_path_is_suspected_and_neither_password_nor_region() {
+        for (step, status) in
+            [(Step::Move, 400), (Step::Move, 403), (Step::Move, 502), (Step::Check, 404)]
+        {
+            let said = Refused::Status(step, status).to_string();
+            assert!(said.ends_with(PATH_CHANGED), "{said}");
+        }
+        let said = Refused::Status(Step::Send, 403).to_string();
+        assert!(said.contains("user and password"), "{said}");
     }
 
     #[test]

@@ -128,7 +128,7 @@ impl SliceHeader {
     }
 }
 
-/// Pictures that are decoded one after the other are shown no further apart.
+/// Greatest difference between the order counts of two pictures decoded in succession.
 const ORDER_STEP_MAX: u32 = 8;
 
 /// What slice headers depend on in a parameter set, in a few bytes.
