@@ -7,7 +7,7 @@
 
 use smolnvr::motion::{
     detector::{Detector, Seen},
-    jpeg::Reader,
+    jpeg::JpegReader,
 };
 use std::io::{self, Read as _};
 
@@ -24,7 +24,7 @@ fn main() -> io::Result<()> {
     starts.push(all.len());
     let mut pictures = 0;
     for file in starts.windows(2).filter_map(|it| all.get(it[0]..it[1])) {
-        let mut reader = Reader::new(file).expect("a JPEG");
+        let mut reader = JpegReader::new(file).expect("a JPEG");
         while !reader.read_row().expect("whole data") {}
         let seen = detector.look(&reader.finish());
         if seen == Seen::Motion {

@@ -23,7 +23,7 @@ use crate::{
     config,
     daemon::archived::Archived,
     limits,
-    mp4::identity::{Clock, Marks},
+    mp4::identity::{ClockTrust, SegmentMarks},
     runtime,
     storage::{
         catalog::{Catalog, Entry, Owner},
@@ -119,7 +119,7 @@ impl Archive<'_> {
 
     /// Why nothing can be copied now.
     fn obstacle(&self) -> Option<String> {
-        if self.web.daemon.trust.get() != Clock::Trusted {
+        if self.web.daemon.trust.get() != ClockTrust::Trusted {
             return Some("the clock is not set".to_owned());
         }
         let card = self.web.daemon.card.borrow().name();
@@ -254,7 +254,7 @@ impl Archive<'_> {
     fn is_wanted(&self, entry: &Entry) -> bool {
         entry.is_final()
             && entry.is_read()
-            && (!self.settings.marked_only || entry.marks().has(Marks::EVENT))
+            && (!self.settings.marked_only || entry.marks().has(SegmentMarks::EVENT))
     }
 
     fn may_be_marked(&self, entry: &Entry) -> bool {

@@ -31,7 +31,7 @@ mod tests;
 
 pub use planner::{Added, Planner};
 
-use crate::{mp4::scan::Head, units::WallTime};
+use crate::{mp4::scan::FileHead, units::WallTime};
 use movie::{Block, Layout};
 pub use part::Cursor;
 use part::Part;
@@ -88,7 +88,7 @@ impl Ends {
 #[derive(Debug)]
 pub struct Clip {
     /// The first segment's; the others list their samples in the same way.
-    head: Head,
+    head: FileHead,
     selection: Selection,
     parts: Vec<Part>,
     layout: Layout,

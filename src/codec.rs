@@ -100,7 +100,7 @@ pub enum NalKind {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Slice {
     /// It is the first slice of the picture: the only kind that can start an access unit.
-    pub place: Place,
+    pub place: SlicePosition,
     pub access: RandomAccess,
     pub leading: Leading,
     /// Other pictures may depend on it.
@@ -110,7 +110,7 @@ pub struct Slice {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Place {
+pub enum SlicePosition {
     First,
     Further,
     /// Data partition B or C of the preceding slice, which does not give its position (H.264
@@ -146,7 +146,7 @@ pub enum Leading {
 
 /// The sequence parameter set's description of every picture.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Picture {
+pub struct PictureFormat {
     /// Luma samples after cropping, 1 to 16384.
     pub width: u32,
     pub height: u32,
@@ -177,7 +177,7 @@ impl ParameterSets {
         self.codec
     }
 
-    pub fn picture(&self) -> &Picture {
+    pub fn picture(&self) -> &PictureFormat {
         &self.sequence.picture
     }
 
@@ -250,7 +250,7 @@ struct Sequence {
     id: u32,
     /// The id of its VPS; 0 in H.264.
     video_id: u32,
-    picture: Picture,
+    picture: PictureFormat,
     chroma_format: u8,
     bit_depth_luma: u8,
     bit_depth_chroma: u8,
@@ -271,7 +271,7 @@ impl Sequence {
             id: 0,
             video_id: 0,
             length: None,
-            picture: Picture { frame_rate: None, ..it.picture.clone() },
+            picture: PictureFormat { frame_rate: None, ..it.picture.clone() },
             ..it.clone()
         };
         what_matters(self) == what_matters(other)
@@ -280,7 +280,7 @@ impl Sequence {
 
 /// Kinds of parameter sets, and their index in the stores.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
+enum SetKind {
     Video = 0,
     Sequence = 1,
     Picture = 2,
@@ -376,7 +376,7 @@ fn video_signal(reader: &mut crate::bits::BitReader<'_>) -> Option<Signal> {
     Some(Signal { sample_aspect, full_range })
 }
 
-/// The part of it needed for a [`Picture`].
+/// The part of it needed for a [`PictureFormat`].
 struct Signal {
     /// 1:1 if not stated.
     sample_aspect: (u32, u32),

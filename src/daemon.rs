@@ -112,7 +112,7 @@ pub struct Daemon {
     /// The number of stations ever started; each has a new id for the card thread.
     stations_begun: Cell<usize>,
     pub clock: Clock,
-    pub trust: Cell<identity::Clock>,
+    pub trust: Cell<identity::ClockTrust>,
     pub card: RefCell<CardState>,
     told: Cell<Told>,
     /// A recorder or the card made progress.
@@ -144,7 +144,7 @@ pub struct Daemon {
 #[derive(Clone, Copy, Default)]
 struct Told {
     /// The clock, as last told to the card thread.
-    clock: Option<(i64, identity::Clock)>,
+    clock: Option<(i64, identity::ClockTrust)>,
     /// The card thread does not answer.
     card_silent: bool,
     /// A folder is full.

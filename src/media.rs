@@ -24,7 +24,7 @@ pub use follower::Follower;
 pub use intake::{Intake, Losses};
 pub use origin::Origin;
 pub use ring::Ring;
-pub use sync::Clock;
+pub use sync::TrackClock;
 
 /// One access unit with its times; its bytes (NAL units, each behind a 32-bit length) lie in the
 /// ring.

@@ -23,8 +23,8 @@ use crate::{
     limits,
     media::Ring,
     mp4::{
-        fragment::Header,
-        identity::{Cause, Clock},
+        fragment::FragmentHeader,
+        identity::{Cause, ClockTrust},
     },
     storage::{CameraId, Command, Fragment, SegmentStart},
     units::{Ticks, WallTime},
@@ -84,7 +84,7 @@ enum Phase {
 pub struct Moment {
     pub now: Instant,
     pub wall: WallTime,
-    pub clock: Clock,
+    pub clock: ClockTrust,
     /// How long the machine is up.
     pub up_ms: u64,
 }
@@ -343,7 +343,7 @@ impl Recorder {
         let audio = self.audio.run(ring);
         segment.fragments += 1;
         let end = first.decode - segment.decode_start + self.draft.span;
-        let header = Header {
+        let header = FragmentHeader {
             sequence_number: segment.fragments,
             decode_time: first.decode - segment.decode_start,
             opens_on: first.kind.into(),

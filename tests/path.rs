@@ -68,7 +68,7 @@ fn main() {
         }
         now += Duration::from_millis(40);
         let wall = WallTime(1_800_000_000_000 + number as i64 * 40);
-        let moment = Moment { now, wall, clock: identity::Clock::Trusted, up_ms: 0 };
+        let moment = Moment { now, wall, clock: identity::ClockTrust::Trusted, up_ms: 0 };
         while let Some(command) = recorder.poll(&intake.ring, moment, &mut buffers) {
             if let Command::Append { fragment, .. } = command {
                 stored += fragment.bytes.len();

@@ -4,12 +4,12 @@ use crate::{nals, source::Source};
 use smolnvr::{
     codec::{AudioFormat, Codec, Collector, ParameterSets},
     mp4::{
-        fragment::{AudioRun, FirstSample, Header, Sample},
-        identity::{Cause, Clock, Identity, Marks},
+        fragment::{AudioRun, FirstSample, FragmentHeader, Sample},
+        identity::{Cause, ClockTrust, Identity, SegmentMarks},
         index::Index,
-        init::{self, Layout},
-        plan::{self, Step},
-        scan::{self, Depth, Scan, State},
+        init::{self, HeadLayout},
+        plan::{self, PlanStep},
+        scan::{self, Depth, FileState, Scan},
     },
     units::{Ticks, WallTime},
 };
@@ -18,7 +18,7 @@ use std::{io, sync::Arc};
 /// A segment, and where its fragments end.
 pub struct File {
     pub bytes: Vec<u8>,
-    pub layout: Layout,
+    pub layout: HeadLayout,
     pub ends: Vec<usize>,
     /// Which fragment each frame is in, and where the length of its only NAL unit stands.
     pub nals: Vec<(usize, usize)>,
@@ -40,8 +40,8 @@ pub fn identity(number: u32) -> Identity {
         run: 3,
         boot: [7; 16],
         wall,
-        clock: Clock::Trusted,
-        marks: Marks::NONE,
+        clock: ClockTrust::Trusted,
+        marks: SegmentMarks::NONE,
         up_ms: Some(5000),
         cause: Cause::Unknown,
     }
@@ -67,8 +67,12 @@ pub fn segment(source: &mut Source<'_>) -> File {
             })
             .collect();
         let decode_time = Ticks(time);
-        let header =
-            Header { sequence_number: nth as u32 + 1, decode_time, opens_on, samples: &samples };
+        let header = FragmentHeader {
+            sequence_number: nth as u32 + 1,
+            decode_time,
+            opens_on,
+            samples: &samples,
+        };
         let frames = [Sample { bytes: 5, duration: 1024, composition_offset: 0 }; 2];
         let run = AudioRun { decode_time: sound, samples: &frames };
         header.write_with(audio.as_ref().map(|_| &run), &mut bytes);
@@ -94,19 +98,19 @@ pub fn segment(source: &mut Source<'_>) -> File {
 }
 
 /// Executes a plan; bytes beyond the end cannot be written.
-pub fn carry_out(file: &mut Vec<u8>, steps: &[Step]) {
+pub fn carry_out(file: &mut Vec<u8>, steps: &[PlanStep]) {
     for step in steps {
         match step {
-            Step::Write { offset, bytes } => {
+            PlanStep::Write { offset, bytes } => {
                 let offset = usize::try_from(*offset).expect("it is in the file");
                 file[offset..offset + bytes.len()].copy_from_slice(bytes);
             }
-            Step::Truncate { length } => {
+            PlanStep::Truncate { length } => {
                 let length = usize::try_from(*length).expect("it is in the file");
                 assert!(length <= file.len(), "a file does not grow");
                 file.truncate(length);
             }
-            Step::Sync => {}
+            PlanStep::Sync => {}
         }
     }
 }
@@ -124,15 +128,15 @@ pub fn scanned(file: &[u8], depth: Depth, at_once: usize) -> Scan {
     assert!(scan.whole_bytes <= len && scan.duration >= Ticks::ZERO);
     assert_eq!(scan.fragments == 0, scan.index.is_empty() && scan.fragments == 0);
     match &scan.state {
-        State::Whole => {
+        FileState::Whole => {
             assert_eq!(scan.whole_bytes, len);
             assert!(scan.head.is_some());
         }
-        State::Cut => {}
-        State::Damaged(damage) => {
+        FileState::Cut => {}
+        FileState::Damaged(damage) => {
             assert!(damage.at <= len && !damage.to_string().contains(char::is_control));
         }
-        State::Unreadable { .. } => panic!("all of it can be read"),
+        FileState::Unreadable { .. } => panic!("all of it can be read"),
     }
     scan
 }

@@ -2,7 +2,7 @@
 
 use super::video::order;
 use crate::{
-    media::{Clock, Intake},
+    media::{Intake, TrackClock},
     rtp::{
         self, AudioDepacketizer, Receiver,
         rtcp::{self, Rtcp},
@@ -65,7 +65,7 @@ impl Audio {
             if let Rtcp::SenderReport(report) = report
                 && self.receiver.may_be_source(report.ssrc)
             {
-                intake.sender_report(Clock::Audio, &report);
+                intake.sender_report(TrackClock::Audio, &report);
             }
         }
     }

@@ -6,7 +6,7 @@ use super::Error;
 use crate::{
     codec::Codec,
     limits,
-    media::{Clock, Intake},
+    media::{Intake, TrackClock},
     rtp::{
         self, Depacketizer, Order, Receiver, Statistics,
         rtcp::{self, Rtcp},
@@ -133,7 +133,7 @@ impl Video {
                     let is_first = self.receiver.sender_report().is_none();
                     self.receiver.handle_sender_report(&report, now);
                     if self.receiver.may_be_source(report.ssrc) {
-                        intake.sender_report(Clock::Video, &report);
+                        intake.sender_report(TrackClock::Video, &report);
                     }
                     let noted = self.receiver.sender_report().filter(|_| is_first);
                     let wall = noted.and_then(|it| it.wall_time(it.rtp_time, self.clock_rate));

@@ -3,7 +3,7 @@
 use super::{Arguments, Format, Usage, client, complain, names_in, print, print_json, seconds};
 use crate::{
     daemon::{self, Lock},
-    mp4::scan::{self, Depth, Scan, State},
+    mp4::scan::{self, Depth, FileState, Scan},
     storage::{
         disk::{
             Access, Disk as _,
@@ -215,13 +215,13 @@ fn look(path: &Path) -> Verdict {
     verdict.fragments = scan.fragments;
     verdict.camera = scan.head.and_then(|head| head.identity).map(|identity| identity.camera);
     verdict.state = match scan.state {
-        State::Whole => "whole",
-        State::Cut => "cut",
-        State::Damaged(damage) => {
+        FileState::Whole => "whole",
+        FileState::Cut => "cut",
+        FileState::Damaged(damage) => {
             verdict.reason = Some(damage.to_string());
             "damaged"
         }
-        State::Unreadable { at, error } => {
+        FileState::Unreadable { at, error } => {
             verdict.reason = Some(format!("it cannot be read at byte {at}: {error}"));
             "damaged"
         }

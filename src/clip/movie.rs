@@ -5,7 +5,7 @@ use super::{
     part::Part,
     tables::{KINDS, Kind, Table, Width},
 };
-use crate::mp4::{AUDIO_TRACK_ID, TRACK_ID, put_u16, put_u32, scan::Track};
+use crate::mp4::{AUDIO_TRACK_ID, TRACK_ID, put_u16, put_u32, scan::TrackKind};
 
 /// A segment's tracks according to its `moov`, which the next segment has to match.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -137,11 +137,11 @@ impl Layout {
     }
 
     /// Converts ticks of the video to those of a track.
-    pub fn ticks(&self, track: Track, video: i64) -> i64 {
+    pub fn ticks(&self, track: TrackKind, video: i64) -> i64 {
         let [of_video, of_audio] = self.timescales.map(i128::from);
         match track {
-            Track::Video => video,
-            Track::Audio => {
+            TrackKind::Video => video,
+            TrackKind::Audio => {
                 i64::try_from((i128::from(video) * of_audio).div_euclid(of_video)).unwrap_or(0)
             }
         }
@@ -225,20 +225,20 @@ impl Head<'_> {
                 tail(&mut bytes);
                 out.bytes(&bytes);
             });
-            self.track(Track::Video, &self.movie.video, out);
+            self.track(TrackKind::Video, &self.movie.video, out);
             if let Some(audio) = &self.movie.audio
-                && self.samples(Track::Audio) > 0
+                && self.samples(TrackKind::Audio) > 0
             {
-                self.track(Track::Audio, audio, out);
+                self.track(TrackKind::Audio, audio, out);
             }
         });
         out
     }
 
-    fn track(&self, track: Track, head: &TrackHead, out: &mut Blocks) {
+    fn track(&self, track: TrackKind, head: &TrackHead, out: &mut Blocks) {
         let (id, volume, handler, name) = match track {
-            Track::Video => (TRACK_ID, 0, b"vide", &b"VideoHandler\0"[..]),
-            Track::Audio => (AUDIO_TRACK_ID, 0x0100, b"soun", &b"SoundHandler\0"[..]),
+            TrackKind::Video => (TRACK_ID, 0, b"vide", &b"VideoHandler\0"[..]),
+            TrackKind::Audio => (AUDIO_TRACK_ID, 0x0100, b"soun", &b"SoundHandler\0"[..]),
         };
         out.boxed(b"trak", |out| {
             out.boxed(b"tkhd", |out| {
@@ -270,12 +270,12 @@ impl Head<'_> {
         });
     }
 
-    fn media_information(&self, track: Track, head: &TrackHead, out: &mut Blocks) {
+    fn media_information(&self, track: TrackKind, head: &TrackHead, out: &mut Blocks) {
         match track {
-            Track::Video => {
+            TrackKind::Video => {
                 out.boxed(b"vmhd", |out| out.bytes(&[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]));
             }
-            Track::Audio => out.boxed(b"smhd", |out| out.bytes(&[0; 8])),
+            TrackKind::Audio => out.boxed(b"smhd", |out| out.bytes(&[0; 8])),
         }
         out.boxed(b"dinf", |out| {
             out.boxed(b"dref", |out| {
@@ -293,8 +293,10 @@ impl Head<'_> {
 
     fn table(&self, table: Table, out: &mut Blocks) {
         let kind = match (table.kind, table.width) {
-            (Kind::Offsets, _) if table.track == Track::Audio || !self.shown.has_offsets => return,
-            (Kind::Keys, _) if table.track == Track::Audio => return,
+            (Kind::Offsets, _) if table.track == TrackKind::Audio || !self.shown.has_offsets => {
+                return;
+            }
+            (Kind::Keys, _) if table.track == TrackKind::Audio => return,
             (Kind::Times, _) => b"stts",
             (Kind::Offsets, _) => b"ctts",
             (Kind::Keys, _) => b"stss",
@@ -316,14 +318,14 @@ impl Head<'_> {
 
     /// Writes an edit list (§8.6.6). If sound starts later than the picture, an empty edit precedes
     /// it.
-    fn edits(&self, track: Track) -> Vec<u8> {
+    fn edits(&self, track: TrackKind) -> Vec<u8> {
         let mut edits = Vec::new();
         let mut shown = self.shown_ticks();
         let from = self.shown.from;
         let media_time = match track {
-            Track::Video => from + i64::from(self.layout.offset),
-            Track::Audio => {
-                let late = self.audio_begin() - self.layout.ticks(Track::Audio, from);
+            TrackKind::Video => from + i64::from(self.layout.offset),
+            TrackKind::Audio => {
+                let late = self.audio_begin() - self.layout.ticks(TrackKind::Audio, from);
                 if late > 0 {
                     let [of_video, of_audio] = self.layout.timescales.map(i64::from);
                     let empty = (late * of_video / of_audio).cast_unsigned().min(shown);
@@ -357,18 +359,19 @@ impl Head<'_> {
 
     /// The start of the first audio sample, in its ticks.
     fn audio_begin(&self) -> i64 {
-        let first = self.parts.iter().find(|part| part.tally(Track::Audio).samples > 0);
-        first.map_or(0, |part| self.time(Track::Audio, part, part.tally(Track::Audio).first))
+        let first = self.parts.iter().find(|part| part.tally(TrackKind::Audio).samples > 0);
+        first
+            .map_or(0, |part| self.time(TrackKind::Audio, part, part.tally(TrackKind::Audio).first))
     }
 
     /// Converts a time in a part's file to the clip's time line, in ticks of the track.
-    fn time(&self, track: Track, part: &Part, in_file: u64) -> i64 {
+    fn time(&self, track: TrackKind, part: &Part, in_file: u64) -> i64 {
         self.layout.ticks(track, part.shift).saturating_add_unsigned(in_file)
     }
 
     /// Of all samples of a track.
-    fn media_ticks(&self, track: Track) -> u64 {
-        let begin = if track == Track::Audio { self.audio_begin() } else { 0 };
+    fn media_ticks(&self, track: TrackKind) -> u64 {
+        let begin = if track == TrackKind::Audio { self.audio_begin() } else { 0 };
         let last = self.parts.iter().rfind(|part| part.tally(track).samples > 0);
         let end = last.map_or(0, |part| {
             let tally = part.tally(track);
@@ -377,7 +380,7 @@ impl Head<'_> {
         (end - begin).max(0).cast_unsigned()
     }
 
-    fn samples(&self, track: Track) -> u32 {
+    fn samples(&self, track: TrackKind) -> u32 {
         self.parts.iter().map(|part| part.tally(track).samples).sum()
     }
 

@@ -3,7 +3,7 @@
 use super::{Clip, ReadSource, Selection};
 use crate::{
     limits,
-    mp4::scan::{self, Head, Sample, State, Step, Track},
+    mp4::scan::{self, FileHead, FileState, ListedSample, TrackKind, WalkStep},
 };
 use std::{io, ops::ControlFlow};
 
@@ -38,7 +38,7 @@ pub(super) struct Tally {
 /// A sample to be added to the tables.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Placed {
-    pub sample: Sample,
+    pub sample: ListedSample,
     /// Its position in the media of its part.
     pub media: u64,
 }
@@ -67,10 +67,10 @@ pub(super) enum Piece {
 pub(super) fn walk(
     read: scan::ReadAt,
     (begin, end): (u64, u64),
-    head: &Head,
+    head: &FileHead,
     selection: Selection,
     visit: &mut dyn FnMut(Piece) -> ControlFlow<()>,
-) -> Result<(), State> {
+) -> Result<(), FileState> {
     let mut media = 0;
     let mut keys = 0;
     let key_frame_ticks = (head.timescale() / KEY_FRAMES_PER_SECOND).max(1);
@@ -78,7 +78,7 @@ pub(super) fn walk(
     let mut samples = Vec::new();
     let mut too_many = false;
     let walked = scan::walk(read, end, head, begin, &mut |step| match step {
-        Step::Sample(sample) => {
+        WalkStep::Sample(sample) => {
             too_many |= samples.len() >= limits::CLIP_FRAGMENT_SAMPLES_MAX;
             let is_wanted = selection == Selection::All || is_key_frame(&sample);
             if is_wanted && !too_many {
@@ -86,8 +86,8 @@ pub(super) fn walk(
             }
             ControlFlow::Continue(())
         }
-        Step::Fragment { .. } if too_many => ControlFlow::Break(()),
-        Step::Fragment { begin, media: payload, extent } => {
+        WalkStep::Fragment { .. } if too_many => ControlFlow::Break(()),
+        WalkStep::Fragment { begin, media: payload, extent } => {
             for mut sample in samples.drain(..) {
                 let placed = match selection {
                     Selection::All => Placed { sample, media: media + (sample.at - payload.start) },
@@ -114,11 +114,11 @@ pub(super) fn walk(
             visit(Piece::Fragment { begin, end: payload.end, extent })
         }
     });
-    if too_many { Err(State::Cut) } else { walked }
+    if too_many { Err(FileState::Cut) } else { walked }
 }
 
-fn is_key_frame(sample: &Sample) -> bool {
-    sample.is_key && sample.track == Track::Video
+fn is_key_frame(sample: &ListedSample) -> bool {
+    sample.is_key && sample.track == TrackKind::Video
 }
 
 /// Where the last piece of media ended.
@@ -218,9 +218,9 @@ fn append(read_at: scan::ReadAt, mut at: u64, left: u64, out: &mut Vec<u8>) -> i
 }
 
 /// The error for a segment that was planned but cannot be read now.
-pub(super) fn into_io(state: State) -> io::Error {
+pub(super) fn into_io(state: FileState) -> io::Error {
     match state {
-        State::Unreadable { error, .. } => error,
+        FileState::Unreadable { error, .. } => error,
         _ => io::ErrorKind::UnexpectedEof.into(),
     }
 }

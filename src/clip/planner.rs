@@ -10,7 +10,7 @@ use crate::{
     limits,
     mp4::{
         fragment::Extent,
-        scan::{self, Form, Head, Track},
+        scan::{self, FileForm, FileHead, TrackKind},
     },
     units::WallTime,
 };
@@ -35,7 +35,7 @@ pub struct Planner {
 /// Properties of the first segment, which all have to share.
 #[derive(Debug)]
 struct First {
-    head: Head,
+    head: FileHead,
     movie: Movie,
 }
 
@@ -96,7 +96,7 @@ impl Planner {
         });
         let survey = survey.finish();
         let is_over_before = survey.is_first && survey.real_end <= Some(survey.from);
-        if survey.part.tally(Track::Video).samples > 0 && !is_over_before {
+        if survey.part.tally(TrackKind::Video).samples > 0 && !is_over_before {
             self.take_in(survey);
         }
         match walked {
@@ -130,7 +130,7 @@ impl Planner {
 
     fn take_in(&mut self, survey: Survey) {
         let mut part = survey.part;
-        let video = part.tallies[Track::Video as usize];
+        let video = part.tallies[TrackKind::Video as usize];
         part.shift = self.end - i64::try_from(video.first).unwrap_or(i64::MAX);
         let on_axis = |time: i64| time.saturating_add(part.shift);
         let decoded = video.last.saturating_add(video.last_duration.into());
@@ -155,9 +155,9 @@ impl Planner {
 }
 
 /// Reads the head and `moov` of a fragmented file.
-fn read_head(read_at: scan::ReadAt, len: u64) -> Option<(Head, Movie)> {
+fn read_head(read_at: scan::ReadAt, len: u64) -> Option<(FileHead, Movie)> {
     let head = scan::read_head(read_at, len).ok()?;
-    if head.form != Form::Fragmented || head.video.is_none() {
+    if head.form != FileForm::Fragmented || head.video.is_none() {
         return None;
     }
     let movie = scan::read_boxes(read_at, len, &[*b"moov"], limits::CLIP_MOVIE_BYTES_MAX)?;
@@ -272,7 +272,7 @@ impl Survey {
             if let Some(counter) = self.counters.get_mut(sample.track as usize) {
                 counter.take(placed);
             }
-            if sample.track == Track::Audio || self.selection == Selection::KeyFrames {
+            if sample.track == TrackKind::Audio || self.selection == Selection::KeyFrames {
                 continue;
             }
             self.offset_min = self.offset_min.min(sample.composition_offset);

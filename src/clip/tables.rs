@@ -7,7 +7,7 @@ use super::{
     Clip, ReadSource,
     part::{Part, Piece, Placed, Tally, into_io, walk},
 };
-use crate::mp4::{put_u32, scan::Track};
+use crate::mp4::{put_u32, scan::TrackKind};
 use std::{io, ops::ControlFlow};
 
 /// A table of a track: the index of `Tally::entries`.
@@ -32,7 +32,7 @@ pub(super) const KINDS: [Kind; 6] =
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Table {
-    pub track: Track,
+    pub track: TrackKind,
     pub kind: Kind,
     pub width: Width,
 }
@@ -63,7 +63,7 @@ fn entry_bytes(kind: Kind, width: Width) -> usize {
 }
 
 impl Part {
-    pub fn tally(&self, track: Track) -> &Tally {
+    pub fn tally(&self, track: TrackKind) -> &Tally {
         &self.tallies[track as usize]
     }
 }
@@ -279,7 +279,7 @@ impl Clip {
 
     /// The duration of a part's last sample in ticks of the track, up to the start of the next part
     /// if there is one.
-    fn last_duration(&self, nth: usize, track: Track) -> u32 {
+    fn last_duration(&self, nth: usize, track: TrackKind) -> u32 {
         let Some(part) = self.parts.get(nth) else { return 0 };
         let tally = part.tally(track);
         let mut after = self.parts.iter().skip(nth + 1);

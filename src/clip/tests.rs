@@ -3,9 +3,9 @@ use crate::units::Ticks;
 use crate::{
     codec::{AudioFormat, Codec},
     mp4::{
-        fragment::{self, FirstSample, Header},
+        fragment::{self, FirstSample, FragmentHeader},
         samples::{by_ffmpeg, closed, closed_with_audio, unclosed},
-        scan::{self, Step, Track},
+        scan::{self, TrackKind, WalkStep},
     },
 };
 use std::ops::ControlFlow;
@@ -46,13 +46,13 @@ impl Card {
     }
 
     /// Every sample of a segment's track: decode time, composition offset, bytes.
-    fn samples(&self, id: usize, track: Track) -> Vec<(u64, i32, Vec<u8>)> {
+    fn samples(&self, id: usize, track: TrackKind) -> Vec<(u64, i32, Vec<u8>)> {
         let file = &self.0[id].1;
         let read_at = |buffer: &mut [u8], at: u64| self.read(id as u32, buffer, at);
         let head = scan::read_head(&read_at, file.len() as u64).unwrap();
         let mut samples = Vec::new();
         scan::walk(&read_at, file.len() as u64, &head, head.media_begin, &mut |step| {
-            if let Step::Sample(sample) = step
+            if let WalkStep::Sample(sample) = step
                 && sample.track == track
             {
                 let at = sample.at as usize;
@@ -155,7 +155,7 @@ fn a_clip_holds_every_frame_of_its_span_across_segments_and_gaps() {
     let tables = Tables::read(&file, 0);
     let mut wanted = Vec::new();
     for id in 0..3 {
-        for (time, offset, bytes) in card.samples(id, Track::Video) {
+        for (time, offset, bytes) in card.samples(id, TrackKind::Video) {
             wanted.push((time + id as u64 * 2400 * 90, offset, bytes));
         }
     }
@@ -173,7 +173,7 @@ fn a_clip_begins_and_ends_at_the_frames_shown_then() {
     assert_eq!((clip.from, clip.to), (WallTime(1280), WallTime(4000)));
     let tables = Tables::read(&card.write(&clip, 1 << 20), 0);
     assert_eq!(tables.edits, [(2720 * 90, 40 * 90)]);
-    assert_eq!(tables.samples[0].2, card.samples(0, Track::Video)[6].2);
+    assert_eq!(tables.samples[0].2, card.samples(0, TrackKind::Video)[6].2);
     assert_eq!(tables.keys[0], 1);
     // The last fragment partly shown is complete: frames up to 0.6 s of the second segment.
     assert_eq!(tables.samples.len(), 54 + 15);
@@ -206,7 +206,7 @@ fn sound_stays_in_step_over_a_cut() {
     let card = Card(vec![(WallTime(0), file()), (WallTime(2400), file())]);
     let clip = card.plan(0, 10_000, Selection::All).unwrap();
     let tables = Tables::read(&card.write(&clip, 1 << 20), 1);
-    let in_file = card.samples(0, Track::Audio);
+    let in_file = card.samples(0, TrackKind::Audio);
     assert_eq!(tables.samples.len(), 2 * in_file.len());
     // The second segment's sound starts with its video: 2.4 s later by the sound's clock.
     let rate = u64::from(format.clock_rate());
@@ -227,7 +227,7 @@ fn pictures_that_are_shown_out_of_order_keep_their_times() {
     let file = |begin: i64| {
         let (mut file, ..) = unclosed(Codec::H264, 0);
         for nth in 0..5 {
-            let header = Header {
+            let header = FragmentHeader {
                 sequence_number: nth as u32 + 1,
                 decode_time: Ticks(begin + nth * 4 * 3600),
                 opens_on: FirstSample::Key,
@@ -277,7 +277,7 @@ fn a_time_lapse_holds_the_key_frames_alone() {
     let tables = Tables::read(&card.write(&clip, 300), 0);
     let mut wanted = Vec::new();
     for id in 0..3 {
-        let samples = card.samples(id, Track::Video);
+        let samples = card.samples(id, TrackKind::Video);
         wanted.extend(samples.into_iter().step_by(6).map(|it| it.2));
     }
     let times = (0..30).map(|nth| nth * 3600).collect::<Vec<u64>>();

@@ -11,7 +11,8 @@
 use std::sync::Arc;
 
 use super::{
-    Codec, Kind, ParameterSets, RandomAccess, Sequence, Slice, SliceHeader, Unreadable, h264, h265,
+    Codec, ParameterSets, RandomAccess, Sequence, SetKind, Slice, SliceHeader, Unreadable, h264,
+    h265,
     slice::{self, Syntax},
 };
 use crate::limits::{
@@ -25,7 +26,7 @@ use crate::limits::{
 #[derive(Debug)]
 pub struct Collector {
     codec: Codec,
-    /// By `Kind`, each ordered by last change.
+    /// By `SetKind`, each ordered by last change.
     sets: [Vec<Set>; 3],
     /// Total size of the NAL units in `sets`.
     bytes: usize,
@@ -84,7 +85,7 @@ impl Collector {
             return;
         }
         let Some((kind, set)) = self.parse(without_padding(nal)) else { return };
-        self.sequence_came |= kind == Kind::Sequence;
+        self.sequence_came |= kind == SetKind::Sequence;
         let Some(sets) = self.sets.get_mut(kind as usize) else { return };
         let position = sets.iter().position(|known| known.id == set.id);
         let mut nal = Vec::new();
@@ -143,8 +144,8 @@ impl Collector {
     /// another codec.
     pub fn slice_header(&self, slice: &Slice, nal: &[u8]) -> Result<SliceHeader, Unreadable> {
         let id = slice.picture_set.ok_or(Unreadable::Malformed)?;
-        let picture = self.find(Kind::Picture, id).ok_or(Unreadable::ParameterSet)?;
-        let sequence = self.find(Kind::Sequence, picture.refers_to);
+        let picture = self.find(SetKind::Picture, id).ok_or(Unreadable::ParameterSet)?;
+        let sequence = self.find(SetKind::Sequence, picture.refers_to);
         slice::read(nal, sequence.ok_or(Unreadable::ParameterSet)?.syntax, picture.syntax)
     }
 
@@ -162,13 +163,13 @@ impl Collector {
         }
         let Some(sequence_id) = self.sequence_id else { return };
         let all = access != RandomAccess::None;
-        let video_id = self.find(Kind::Sequence, sequence_id).map(|set| set.refers_to);
+        let video_id = self.find(SetKind::Sequence, sequence_id).map(|set| set.refers_to);
         for (kind, sets) in KINDS.into_iter().zip(&mut self.sets) {
             for set in sets.iter_mut().filter(|set| all || set.is_unsent) {
                 let is_needed = match kind {
-                    Kind::Video => Some(set.id) == video_id,
-                    Kind::Sequence => set.id == sequence_id,
-                    Kind::Picture => set.refers_to == sequence_id,
+                    SetKind::Video => Some(set.id) == video_id,
+                    SetKind::Sequence => set.id == sequence_id,
+                    SetKind::Picture => set.refers_to == sequence_id,
                 };
                 if is_needed {
                     set.is_unsent = false;
@@ -194,13 +195,13 @@ impl Collector {
         self.current.clone()
     }
 
-    fn parse<'a>(&self, nal: &'a [u8]) -> Option<(Kind, Set<&'a [u8]>)> {
+    fn parse<'a>(&self, nal: &'a [u8]) -> Option<(SetKind, Set<&'a [u8]>)> {
         let (kind, id, refers_to) = match self.codec {
             Codec::H264 => h264::parameter_set(nal)?,
             Codec::H265 => h265::parameter_set(nal)?,
         };
         let mut nal = nal;
-        if kind == Kind::Sequence {
+        if kind == SetKind::Sequence {
             nal = without_junk(nal, &sequence(self.codec, nal)?);
         }
         let syntax = Syntax::of(self.codec, kind, nal)?;
@@ -208,21 +209,21 @@ impl Collector {
     }
 
     /// A decoder forgets sets that refer to a changed one.
-    fn send_again_what_refers_to(&mut self, kind: Kind, id: u32) {
+    fn send_again_what_refers_to(&mut self, kind: SetKind, id: u32) {
         let [_, sequences, pictures] = &mut self.sets;
         let mut forget = |sequence: u32| {
             let of_it = pictures.iter_mut().filter(|set| set.refers_to == sequence);
             of_it.for_each(|set| set.is_unsent = true);
         };
         match kind {
-            Kind::Video => {
+            SetKind::Video => {
                 for set in sequences.iter_mut().filter(|set| set.refers_to == id) {
                     set.is_unsent = true;
                     forget(set.id);
                 }
             }
-            Kind::Sequence => forget(id),
-            Kind::Picture => {}
+            SetKind::Sequence => forget(id),
+            SetKind::Picture => {}
         }
     }
 
@@ -237,7 +238,7 @@ impl Collector {
         }
     }
 
-    fn find(&self, kind: Kind, id: u32) -> Option<&Set> {
+    fn find(&self, kind: SetKind, id: u32) -> Option<&Set> {
         self.sets.get(kind as usize)?.iter().find(|set| set.id == id)
     }
 
@@ -248,7 +249,7 @@ impl Collector {
         let mut newest_first = sequences.iter().rev();
         let found = match picture_id {
             Some(id) => {
-                let picture = self.find(Kind::Picture, id)?;
+                let picture = self.find(SetKind::Picture, id)?;
                 newest_first.find(|it| it.id == picture.refers_to && self.is_complete(it))
             }
             None => newest_first.find(|it| self.is_complete(it)),
@@ -259,14 +260,15 @@ impl Collector {
     fn is_complete(&self, sequence: &Set) -> bool {
         let [_, _, pictures] = &self.sets;
         let has_video =
-            self.codec == Codec::H264 || self.find(Kind::Video, sequence.refers_to).is_some();
+            self.codec == Codec::H264 || self.find(SetKind::Video, sequence.refers_to).is_some();
         has_video && pictures.iter().any(|picture| picture.refers_to == sequence.id)
     }
 
     /// Sets changed, or others became active: updates the sample entry, or moves them into the
     /// samples.
     fn settle(&mut self, access: RandomAccess) {
-        let Some(sequence) = self.sequence_id.and_then(|id| self.find(Kind::Sequence, id)) else {
+        let Some(sequence) = self.sequence_id.and_then(|id| self.find(SetKind::Sequence, id))
+        else {
             return;
         };
         let Some(current) = &self.current else { return self.put_in_force() };
@@ -288,14 +290,14 @@ impl Collector {
         let is_held =
             |set: &Set| self.current.iter().flat_map(|it| it.nals()).any(|nal| *nal == *set.nal);
         is_held(sequence)
-            && self.find(Kind::Video, sequence.refers_to).is_none_or(is_held)
+            && self.find(SetKind::Video, sequence.refers_to).is_none_or(is_held)
             && pictures.iter().filter(|set| set.refers_to == sequence.id).all(is_held)
     }
 
     fn put_in_force(&mut self) {
         self.current = self.build().map(Arc::new);
         self.pictures = 0;
-        let sequence = self.sequence_id.and_then(|id| self.find(Kind::Sequence, id));
+        let sequence = self.sequence_id.and_then(|id| self.find(SetKind::Sequence, id));
         // A sample entry cannot hold every possible set.
         let fits = sequence.is_some_and(|sequence| self.are_held(sequence));
         self.place = if fits { Place::SampleEntry } else { Place::Samples };
@@ -305,7 +307,7 @@ impl Collector {
     /// The active sequence first, then other complete ones, the newest first.
     fn build(&self) -> Option<ParameterSets> {
         let [videos, sequences, pictures] = &self.sets;
-        let in_force = self.find(Kind::Sequence, self.sequence_id?)?;
+        let in_force = self.find(SetKind::Sequence, self.sequence_id?)?;
         let others = sequences.iter().rev();
         let others = others.filter(|set| set.id != in_force.id && self.is_complete(set));
         let listed = std::iter::once(in_force).chain(others).take(SEQUENCES_LISTED_MAX);
@@ -370,7 +372,7 @@ fn without_junk<'a>(nal: &'a [u8], sequence: &Sequence) -> &'a [u8] {
 
 /// If an encoder repeats its sets with more than every tenth picture, that has no meaning.
 const PICTURES_OF_A_ROUND_MIN: u32 = 9;
-const KINDS: [Kind; 3] = [Kind::Video, Kind::Sequence, Kind::Picture];
+const KINDS: [SetKind; 3] = [SetKind::Video, SetKind::Sequence, SetKind::Picture];
 /// The most that `avcC` can count (ISO/IEC 14496-15 §5.3.3.1.2): one less than the 32 and 256 ids.
 const SEQUENCES_LISTED_MAX: usize = 31;
 const PICTURES_LISTED_MAX: usize = 255;

@@ -3,8 +3,8 @@
 //! Spec: ITU-T H.264 §7.3.1, §7.3.2.1.1, §7.4.1, Annex E; ISO/IEC 14496-15 §5.3.3.1.
 
 use super::{
-    Kind, Leading, NalKind, Picture, Place, RandomAccess, Sequence, Signal, Slice, cropped,
-    end_of_set, frame_rate, has_recovery_point, video_signal, write_sets,
+    Leading, NalKind, PictureFormat, RandomAccess, Sequence, SetKind, Signal, Slice, SlicePosition,
+    cropped, end_of_set, frame_rate, has_recovery_point, video_signal, write_sets,
 };
 use crate::bits::BitReader;
 
@@ -14,7 +14,7 @@ pub(super) fn classify(nal: &[u8]) -> NalKind {
     let slice = |place, access| {
         let (kind, picture_set) = slice_head(rest).unzip();
         let access = match access {
-            RandomAccess::None if place == Place::First && kind == Some(INTRA_PICTURE) => {
+            RandomAccess::None if place == SlicePosition::First && kind == Some(INTRA_PICTURE) => {
                 RandomAccess::RecoveryPoint
             }
             access => access,
@@ -25,11 +25,11 @@ pub(super) fn classify(nal: &[u8]) -> NalKind {
     match (header & 0x1f, rest.first()) {
         (1..=5, None) => NalKind::Void,
         // first_mb_in_slice is 0 if its code is a single 1 bit (§7.3.3).
-        (1 | 2, Some(0x80..)) => slice(Place::First, RandomAccess::None),
-        (5, Some(0x80..)) => slice(Place::First, RandomAccess::Idr),
-        (5, _) => slice(Place::Further, RandomAccess::Idr),
-        (1 | 2, _) => slice(Place::Further, RandomAccess::None),
-        (3 | 4, _) => slice(Place::Partition, RandomAccess::None),
+        (1 | 2, Some(0x80..)) => slice(SlicePosition::First, RandomAccess::None),
+        (5, Some(0x80..)) => slice(SlicePosition::First, RandomAccess::Idr),
+        (5, _) => slice(SlicePosition::Further, RandomAccess::Idr),
+        (1 | 2, _) => slice(SlicePosition::Further, RandomAccess::None),
+        (3 | 4, _) => slice(SlicePosition::Partition, RandomAccess::None),
         (6, _) if has_recovery_point(rest) => NalKind::RecoveryPoint,
         (6 | 14 | 16..=18, _) => NalKind::Prefix,
         (7 | 8 | 13 | 15, _) => NalKind::ParameterSet,
@@ -46,15 +46,15 @@ fn slice_head(payload: &[u8]) -> Option<(u32, u32)> {
 }
 
 /// Reads kind, id and the id of the set it refers to; `None` for other or broken NAL units.
-pub(super) fn parameter_set(nal: &[u8]) -> Option<(Kind, u32, u32)> {
+pub(super) fn parameter_set(nal: &[u8]) -> Option<(SetKind, u32, u32)> {
     let (&header, payload) = nal.split_first()?;
     match header & 0x9f {
-        7 => Some((Kind::Sequence, sequence(nal)?.id, 0)),
+        7 => Some((SetKind::Sequence, sequence(nal)?.id, 0)),
         8 => {
             let mut reader = BitReader::new(payload);
             let id = at_most(reader.unsigned()?, PICTURE_ID_MAX)?;
             let sequence_id = at_most(reader.unsigned()?, SEQUENCE_ID_MAX)?;
-            (reader.bytes_left() > 0).then_some((Kind::Picture, id, sequence_id))
+            (reader.bytes_left() > 0).then_some((SetKind::Picture, id, sequence_id))
         }
         _ => None,
     }
@@ -70,7 +70,7 @@ pub(super) fn sequence(nal: &[u8]) -> Option<Sequence> {
     let mut reader = BitReader::new(payload);
     let Head { id, format, order, .. } = head(&mut reader, *profile)?;
     let (width, height, fields) = dimensions(&mut reader, &format)?;
-    let mut picture = Picture {
+    let mut picture = PictureFormat {
         width,
         height,
         sample_aspect: (1, 1),

@@ -4,8 +4,9 @@
 //! and Annex E.
 
 use super::{
-    Kind, Leading, NalKind, Pad, Picture, Place, RandomAccess, Sequence, Signal, Slice, cropped,
-    end_of_set, frame_rate, has_recovery_point, push_hex, video_signal, write_sets,
+    Leading, NalKind, Pad, PictureFormat, RandomAccess, Sequence, SetKind, Signal, Slice,
+    SlicePosition, cropped, end_of_set, frame_rate, has_recovery_point, push_hex, video_signal,
+    write_sets,
 };
 use crate::bits::BitReader;
 
@@ -29,7 +30,7 @@ pub(super) fn classify(nal: &[u8]) -> NalKind {
         (0..=31, _) if layer > 0 => NalKind::Suffix,
         (0..=31, Some(byte)) => NalKind::Slice(Slice {
             // first_slice_segment_in_pic_flag (§7.3.6.1)
-            place: if byte & 0x80 != 0 { Place::First } else { Place::Further },
+            place: if byte & 0x80 != 0 { SlicePosition::First } else { SlicePosition::Further },
             access,
             leading,
             reference: kind >= 16 || kind % 2 == 1,
@@ -53,22 +54,22 @@ fn picture_set(kind: u8, payload: &[u8]) -> Option<u32> {
 }
 
 /// Reads kind, id and the id of the set it refers to; `None` for other or broken NAL units.
-pub(super) fn parameter_set(nal: &[u8]) -> Option<(Kind, u32, u32)> {
+pub(super) fn parameter_set(nal: &[u8]) -> Option<(SetKind, u32, u32)> {
     let payload = base_layer(nal)?;
     let mut reader = BitReader::new(payload);
     match nal.first()? >> 1 {
         VIDEO => {
             let id = reader.bits(4)?;
-            (payload.len() >= VIDEO_BYTES_MIN).then_some((Kind::Video, id, 0))
+            (payload.len() >= VIDEO_BYTES_MIN).then_some((SetKind::Video, id, 0))
         }
         SEQUENCE => {
             let sequence = sequence(nal)?;
-            Some((Kind::Sequence, sequence.id, sequence.video_id))
+            Some((SetKind::Sequence, sequence.id, sequence.video_id))
         }
         PICTURE => {
             let id = at_most(reader.unsigned()?, PICTURE_ID_MAX)?;
             let sequence_id = at_most(reader.unsigned()?, SEQUENCE_ID_MAX)?;
-            (reader.bytes_left() > 0).then_some((Kind::Picture, id, sequence_id))
+            (reader.bytes_left() > 0).then_some((SetKind::Picture, id, sequence_id))
         }
         _ => None,
     }
@@ -97,7 +98,7 @@ pub(super) fn sequence(nal: &[u8]) -> Option<Sequence> {
     skip_coding_tools(&mut reader)?;
     skip_reference_sets(&mut reader, order_bits)?;
     reader.skip(2)?; // sps_temporal_mvp_enabled_flag, strong_intra_smoothing_enabled_flag
-    let mut picture = Picture {
+    let mut picture = PictureFormat {
         width,
         height,
         sample_aspect: (1, 1),
@@ -351,7 +352,7 @@ fn rest(
     reader: &mut BitReader<'_>,
     usability_present: bool,
     sub_layers: u8,
-    picture: &mut Picture,
+    picture: &mut PictureFormat,
 ) -> Option<()> {
     if usability_present {
         let (signal, rate) = usability(reader, sub_layers)?;

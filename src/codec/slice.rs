@@ -8,7 +8,7 @@
 mod h264;
 mod h265;
 
-use super::{Codec, Kind};
+use super::{Codec, SetKind};
 
 /// The start of a slice header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -144,15 +144,15 @@ pub(super) enum Syntax {
 
 impl Syntax {
     /// Reads that from a parameter set with its header.
-    pub fn of(codec: Codec, kind: Kind, nal: &[u8]) -> Option<Syntax> {
+    pub fn of(codec: Codec, kind: SetKind, nal: &[u8]) -> Option<Syntax> {
         match (codec, kind) {
-            (_, Kind::Video) => Some(Syntax::Video),
-            (Codec::H264, Kind::Sequence) => h264::sequence(nal).map(Syntax::H264Sequence),
-            (Codec::H264, Kind::Picture) => h264::picture(nal).map(Syntax::H264Picture),
-            (Codec::H265, Kind::Sequence) => {
+            (_, SetKind::Video) => Some(Syntax::Video),
+            (Codec::H264, SetKind::Sequence) => h264::sequence(nal).map(Syntax::H264Sequence),
+            (Codec::H264, SetKind::Picture) => h264::picture(nal).map(Syntax::H264Picture),
+            (Codec::H265, SetKind::Sequence) => {
                 super::h265::slice_syntax(nal).map(Syntax::H265Sequence)
             }
-            (Codec::H265, Kind::Picture) => h265::picture(nal).map(Syntax::H265Picture),
+            (Codec::H265, SetKind::Picture) => h265::picture(nal).map(Syntax::H265Picture),
         }
     }
 }

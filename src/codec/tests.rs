@@ -42,8 +42,8 @@ fn collect(codec: Codec, nals: &[&str]) -> Option<Arc<ParameterSets>> {
     collector.current()
 }
 
-fn picture(width: u32, height: u32, frame_rate: (u32, u32), reorder: u8) -> Picture {
-    Picture {
+fn picture(width: u32, height: u32, frame_rate: (u32, u32), reorder: u8) -> PictureFormat {
+    PictureFormat {
         width,
         height,
         sample_aspect: (1, 1),
@@ -62,7 +62,7 @@ fn h264_pictures_are_as_encoded() {
     assert_eq!(*sets.picture(), picture(640, 360, (30_000, 1001), 0));
     let sets = collect(Codec::H264, &HIGH_422).unwrap();
     let expected =
-        Picture { sample_aspect: (16, 11), fields: true, ..picture(720, 576, (25, 1), 2) };
+        PictureFormat { sample_aspect: (16, 11), fields: true, ..picture(720, 576, (25, 1), 2) };
     assert_eq!(*sets.picture(), expected);
 }
 
@@ -71,7 +71,7 @@ fn h265_pictures_are_as_encoded() {
     let sets = collect(Codec::H265, &MAIN).unwrap();
     assert_eq!(*sets.picture(), picture(1280, 720, (25, 1), 2));
     let sets = collect(Codec::H265, &MAIN_10).unwrap();
-    let expected = Picture { sample_aspect: (4, 3), ..picture(1920, 1080, (30, 1), 2) };
+    let expected = PictureFormat { sample_aspect: (4, 3), ..picture(1920, 1080, (30, 1), 2) };
     assert_eq!(*sets.picture(), expected);
 }
 
@@ -84,7 +84,7 @@ fn a_picture_that_uses_all_values_of_a_sample_is_known() {
         "42010101600000030090000003000003001ea010206165959a4932bc05b02000000300200000030321";
     let h265 = collect(Codec::H265, &[MAIN[0], sequence, MAIN[2]]).unwrap();
     for sets in [h264, h265] {
-        let expected = Picture { full_range: true, ..picture(128, 96, (25, 1), 2) };
+        let expected = PictureFormat { full_range: true, ..picture(128, 96, (25, 1), 2) };
         assert_eq!(*sets.picture(), expected);
     }
 }
@@ -288,11 +288,11 @@ fn h264_nal_units_are_told_apart() {
         let picture_set = None;
         NalKind::Slice(Slice { place, access, leading: Leading::None, reference, picture_set })
     };
-    assert_eq!(kind(&[0x65, 0x88]), slice(Place::First, RandomAccess::Idr, true));
-    assert_eq!(kind(&[0x65, 0x40]), slice(Place::Further, RandomAccess::Idr, true));
-    assert_eq!(kind(&[0x41, 0x9a]), slice(Place::First, RandomAccess::None, true));
-    assert_eq!(kind(&[0x01, 0x9e]), slice(Place::First, RandomAccess::None, false));
-    assert_eq!(kind(&[0x03, 0x80]), slice(Place::Partition, RandomAccess::None, false));
+    assert_eq!(kind(&[0x65, 0x88]), slice(SlicePosition::First, RandomAccess::Idr, true));
+    assert_eq!(kind(&[0x65, 0x40]), slice(SlicePosition::Further, RandomAccess::Idr, true));
+    assert_eq!(kind(&[0x41, 0x9a]), slice(SlicePosition::First, RandomAccess::None, true));
+    assert_eq!(kind(&[0x01, 0x9e]), slice(SlicePosition::First, RandomAccess::None, false));
+    assert_eq!(kind(&[0x03, 0x80]), slice(SlicePosition::Partition, RandomAccess::None, false));
     assert_eq!(kind(&[0x06, 6, 1, 0xc0]), NalKind::RecoveryPoint);
     assert_eq!(kind(&[0x06, 0, 2, 9, 9, 1, 1, 9, 6, 1, 0xc0]), NalKind::RecoveryPoint);
     assert_eq!(kind(&[0x06, 6, 1, 0x40]), NalKind::RecoveryPoint, "recovery_frame_cnt 1");
@@ -327,7 +327,7 @@ fn h265_nal_units_are_told_apart() {
         let picture_set = None;
         NalKind::Slice(Slice { place, access, leading, reference, picture_set })
     };
-    use {Leading as L, Place as P, RandomAccess as R};
+    use {Leading as L, RandomAccess as R, SlicePosition as P};
     assert_eq!(kind(19, 0x80), slice(P::First, R::Idr, L::None, true));
     assert_eq!(kind(20, 0x7f), slice(P::Further, R::Idr, L::None, true));
     assert_eq!(kind(21, 0x80), slice(P::First, R::Cra, L::None, true));

@@ -8,7 +8,7 @@
 use super::Daemon;
 use crate::{
     clock, limits,
-    mp4::identity::Clock,
+    mp4::identity::ClockTrust,
     recorder::Moment,
     runtime,
     storage::{
@@ -111,7 +111,8 @@ impl Book {
                 let begin_stamp = stamp_at(begin, moment, boot)?;
                 let length = u64::try_from(end.0.saturating_sub(begin.0));
                 let length = length.map_err(|_| Refused::Time)?;
-                if end.0.saturating_sub(moment.wall.0) > AHEAD_MS && moment.clock == Clock::Trusted
+                if end.0.saturating_sub(moment.wall.0) > AHEAD_MS
+                    && moment.clock == ClockTrust::Trusted
                 {
                     return Err(Refused::Time);
                 }
@@ -300,9 +301,9 @@ fn stamp_at(wall: WallTime, moment: &Moment, boot: [u8; 16]) -> Result<Stamp, Re
         let boot = if up_ms.is_some() { boot } else { [0; 16] };
         return Ok(Stamp { boot, up_ms, wall, clock: moment.clock });
     }
-    let is_known = moment.clock == Clock::Untrusted && wall.0 > MILLIS_NOT_SECONDS;
+    let is_known = moment.clock == ClockTrust::Untrusted && wall.0 > MILLIS_NOT_SECONDS;
     is_known
-        .then_some(Stamp { boot: [0; 16], up_ms: None, wall, clock: Clock::Trusted })
+        .then_some(Stamp { boot: [0; 16], up_ms: None, wall, clock: ClockTrust::Trusted })
         .ok_or(Refused::Time)
 }
 

@@ -46,10 +46,10 @@ impl Daemon {
     }
 }
 
-pub(super) fn trust(clock: &Clock) -> identity::Clock {
+pub(super) fn trust(clock: &Clock) -> identity::ClockTrust {
     match clock.keeper() {
-        Keeper::Nobody => identity::Clock::Untrusted,
-        Keeper::Kernel | Keeper::Stepped | Keeper::Browser => identity::Clock::Trusted,
+        Keeper::Nobody => identity::ClockTrust::Untrusted,
+        Keeper::Kernel | Keeper::Stepped | Keeper::Browser => identity::ClockTrust::Trusted,
     }
 }
 

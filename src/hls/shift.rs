@@ -2,7 +2,7 @@
 
 use crate::{
     limits,
-    mp4::scan::{self, DecodeTime, Durations, Form, ReadAt, State},
+    mp4::scan::{self, DecodeTime, Durations, FileForm, FileState, ReadAt},
 };
 use std::{
     io,
@@ -50,11 +50,11 @@ impl Shift {
     ///
     /// # Errors
     /// `Cut` if the file has no fragments; otherwise why its head cannot be read.
-    pub fn read(read_at: ReadAt, len: u64, time_ms: i64) -> Result<Shift, State> {
+    pub fn read(read_at: ReadAt, len: u64, time_ms: i64) -> Result<Shift, FileState> {
         let head = scan::read_head(read_at, len)?;
         let begin = head.media_begin;
-        if head.form != Form::Fragmented || begin >= len {
-            return Err(State::Cut);
+        if head.form != FileForm::Fragmented || begin >= len {
+            return Err(FileState::Cut);
         }
         let video = head.tracks().next();
         // Our recordings begin at 0; FFmpeg's may continue the times of the previous one.
@@ -136,7 +136,7 @@ impl Shift {
         match walked {
             // The bytes asked for are complete; what follows was only searched for sound.
             Err(_) if walk.begin >= end => Ok(()),
-            Err(State::Unreadable { error, .. }) => Err(error),
+            Err(FileState::Unreadable { error, .. }) => Err(error),
             Err(_) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(()) => Ok(()),
         }

@@ -2,11 +2,11 @@ use super::*;
 use crate::{
     codec::{AudioFormat, Codec},
     mp4::{
-        fragment::{FirstSample, Header, Sample},
+        fragment::{FirstSample, FragmentHeader, Sample},
         samples::{
             FRAME, by_ffmpeg, closed, closed_with_audio, closed_with_audio_unless, unclosed,
         },
-        scan::{DecodeTime, Durations, State, Subsegment, Subsegments},
+        scan::{DecodeTime, Durations, FileState, Subsegment, Subsegments},
     },
     units::{Ticks, WallTime},
 };
@@ -100,7 +100,7 @@ fn finding_a_time_costs_one_read_however_many_samples_follow_it() {
     for nth in 0..4 {
         let sample = |nth| Sample { bytes: 1, duration: FRAME + nth % 2, composition_offset: 0 };
         let samples: Vec<_> = (0..1500u32).map(sample).collect();
-        let header = Header {
+        let header = FragmentHeader {
             sequence_number: nth + 1,
             decode_time: Ticks(0),
             opens_on: FirstSample::Key,
@@ -147,7 +147,7 @@ fn a_file_that_is_cut_anywhere_is_sent_up_to_there_or_refused() {
     }
     let (head, ..) = unclosed(Codec::H264, 0);
     let none = Shift::read(&read_of(&head), head.len() as u64, 0);
-    assert!(matches!(none, Err(State::Cut)));
+    assert!(matches!(none, Err(FileState::Cut)));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! Spec: ITU-T H.265 §3.130 (RASL). Knows nothing of: packets, sockets, files.
 
 use super::{
-    AudioFrame, Clock, Frame, FrameKind, Ring,
+    AudioFrame, Frame, FrameKind, Ring, TrackClock,
     audio_clock::{Arrival, AudioClock},
     cadence::{Cadence, Stamps},
     origin::ticks,
@@ -159,12 +159,12 @@ impl Intake {
     }
 
     /// Processes a sender report of one of the run's tracks.
-    pub fn sender_report(&mut self, clock: Clock, report: &SenderReport) {
-        if clock == Clock::Video {
+    pub fn sender_report(&mut self, clock: TrackClock, report: &SenderReport) {
+        if clock == TrackClock::Video {
             self.cadence.report(report);
         }
         // The report of a distrusted clock does not apply to the times that replace its own.
-        if clock == Clock::Video && self.cadence.stamps() != Stamps::AsSent
+        if clock == TrackClock::Video && self.cadence.stamps() != Stamps::AsSent
             || !self.audio_clock.is_believed()
         {
             return;

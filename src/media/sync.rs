@@ -13,7 +13,7 @@ use crate::{rtp::rtcp::SenderReport, units::RtpTime};
 
 /// Which track's clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Clock {
+pub enum TrackClock {
     Video,
     Audio,
 }
@@ -46,7 +46,7 @@ struct Report {
 
 /// The position of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Span {
+pub(super) struct AudioSpan {
     pub time: i64,
     pub duration: u32,
 }
@@ -76,11 +76,11 @@ impl AudioTimeline {
 
     /// Processes a sender report of one of the tracks; returns true if it determines the sound's
     /// position from now on.
-    pub fn report(&mut self, clock: Clock, report: &SenderReport, video: &Timeline) -> bool {
+    pub fn report(&mut self, clock: TrackClock, report: &SenderReport, video: &Timeline) -> bool {
         let report = Some(Report { ntp: report.ntp, stamp: report.rtp_time });
         match clock {
-            Clock::Video => self.video_report = report,
-            Clock::Audio => self.audio_report = report,
+            TrackClock::Video => self.video_report = report,
+            TrackClock::Audio => self.audio_report = report,
         }
         match (self.end, self.measured(video)) {
             (Some(_), Some(measured)) => self.adopt(measured, video),
@@ -105,7 +105,7 @@ impl AudioTimeline {
 
     /// Determines the time of the next frame, `ticks` long. `None` if it would start before the
     /// previous one ended, or if there is no video yet.
-    pub fn stamp(&mut self, stamp: RtpTime, ticks: u32, video: &Timeline) -> Option<Span> {
+    pub fn stamp(&mut self, stamp: RtpTime, ticks: u32, video: &Timeline) -> Option<AudioSpan> {
         let video_newest = video.newest()?.at_rate(self.clock_rate);
         let count = match self.newest {
             None => 0,
@@ -146,9 +146,9 @@ impl AudioTimeline {
         Some(self.put(end, u32::try_from(duration).unwrap_or(ticks)))
     }
 
-    fn put(&mut self, time: i64, duration: u32) -> Span {
+    fn put(&mut self, time: i64, duration: u32) -> AudioSpan {
         self.end = Some(time + i64::from(duration));
-        Span { time, duration }
+        AudioSpan { time, duration }
     }
 
     /// The shift, according to what both reports say about the same time.

@@ -7,7 +7,7 @@
 mod bits;
 
 use crate::limits::MOTION_CELLS_SIDE_MAX;
-use bits::{Bits, Huffman};
+use bits::{CodedBits, Huffman};
 use std::fmt;
 
 /// A coarse grey picture.
@@ -21,13 +21,13 @@ pub struct Grid {
 }
 
 /// Reads a file, a row of its coding units at a time.
-pub struct Reader<'a> {
+pub struct JpegReader<'a> {
     tables: Box<Tables>,
-    frame: Frame,
-    parts: Vec<Part>,
+    frame: FrameHeader,
+    parts: Vec<ScanComponent>,
     /// How far a DC coefficient is shifted, in the first scan of a progressive file.
     shift: u8,
-    bits: Bits<'a>,
+    bits: CodedBits<'a>,
     /// Coding units in a row, rows of them, and the next row.
     units: (usize, usize),
     row: usize,
@@ -38,7 +38,7 @@ pub struct Reader<'a> {
 
 /// Why a file has no means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum JpegError {
+pub enum DecodeError {
     NotJpeg,
     /// It ends too early, or its data do not fit its head.
     Broken,
@@ -56,7 +56,7 @@ struct Tables {
 }
 
 /// What a frame header says (T.81 §B.2.2).
-struct Frame {
+struct FrameHeader {
     is_progressive: bool,
     size: (usize, usize),
     components: Vec<Component>,
@@ -70,7 +70,7 @@ struct Component {
 }
 
 /// A component in a scan.
-struct Part {
+struct ScanComponent {
     is_luma: bool,
     /// Its blocks in a coding unit.
     across: usize,
@@ -80,13 +80,13 @@ struct Part {
     prediction: i32,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> JpegReader<'a> {
     /// Reads up to the scan that has the luminance.
     ///
     /// # Errors
     /// Why there is none.
-    pub fn new(file: &'a [u8]) -> Result<Reader<'a>, JpegError> {
-        let mut rest = file.strip_prefix(&[0xff, START]).ok_or(JpegError::NotJpeg)?;
+    pub fn new(file: &'a [u8]) -> Result<JpegReader<'a>, DecodeError> {
+        let mut rest = file.strip_prefix(&[0xff, START]).ok_or(DecodeError::NotJpeg)?;
         let mut tables = Box::<Tables>::default();
         let mut frame = None;
         loop {
@@ -95,17 +95,17 @@ impl<'a> Reader<'a> {
             match marker {
                 0xc4 => tables.take_codes(segment)?,
                 0xdb => tables.take_steps(segment)?,
-                0xdd => tables.restart_interval = word(segment).ok_or(JpegError::Broken)?,
-                0xc0..=0xc2 => frame = Some(Frame::read(marker == 0xc2, segment)?),
-                0xc3..=0xcf => return Err(JpegError::Unsupported),
+                0xdd => tables.restart_interval = word(segment).ok_or(DecodeError::Broken)?,
+                0xc0..=0xc2 => frame = Some(FrameHeader::read(marker == 0xc2, segment)?),
+                0xc3..=0xcf => return Err(DecodeError::Unsupported),
                 0xda => {
-                    let known = frame.as_ref().ok_or(JpegError::Broken)?;
+                    let known = frame.as_ref().ok_or(DecodeError::Broken)?;
                     let Some((parts, shift)) = known.scan(segment)? else {
                         rest = behind_scan(rest);
                         continue;
                     };
-                    let frame = frame.take().ok_or(JpegError::Broken)?;
-                    return Ok(Reader::at_scan(tables, frame, parts, shift, rest));
+                    let frame = frame.take().ok_or(DecodeError::Broken)?;
+                    return Ok(JpegReader::at_scan(tables, frame, parts, shift, rest));
                 }
                 _ => {}
             }
@@ -114,11 +114,11 @@ impl<'a> Reader<'a> {
 
     fn at_scan(
         tables: Box<Tables>,
-        frame: Frame,
-        parts: Vec<Part>,
+        frame: FrameHeader,
+        parts: Vec<ScanComponent>,
         shift: u8,
         rest: &'a [u8],
-    ) -> Reader<'a> {
+    ) -> JpegReader<'a> {
         let most = |of: fn(&Component) -> usize| frame.components.iter().map(of).max();
         let (across, down) = (most(|it| it.across), most(|it| it.down));
         // A component alone has a unit for each block that is in the picture, however it is sampled.
@@ -130,9 +130,9 @@ impl<'a> Reader<'a> {
             (frame.size.0.div_ceil(8 * across.max(1)), frame.size.1.div_ceil(8 * down.max(1)));
         let (width, height, _) = frame.cells();
         let until_restart = Some(tables.restart_interval).filter(|it| *it > 0);
-        let bits = Bits::new(rest);
+        let bits = CodedBits::new(rest);
         let sums = vec![0; width * height];
-        Reader { tables, frame, parts, shift, bits, units, row: 0, until_restart, sums }
+        JpegReader { tables, frame, parts, shift, bits, units, row: 0, until_restart, sums }
     }
 
     /// Reads the next row; returns true if that was the last one.
@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// `Broken`.
-    pub fn read_row(&mut self) -> Result<bool, JpegError> {
+    pub fn read_row(&mut self) -> Result<bool, DecodeError> {
         let (blocks_wide, blocks_high) = self.frame.blocks();
         let (width, _, shift) = self.frame.cells();
         for column in 0..self.units.0 {
@@ -149,7 +149,7 @@ impl<'a> Reader<'a> {
             for part in &mut self.parts {
                 let tables = &*self.tables;
                 let (dc, ac) = (tables.dc.get(part.dc), tables.ac.get(part.ac));
-                let (dc, ac) = (dc.ok_or(JpegError::Broken)?, ac.ok_or(JpegError::Broken)?);
+                let (dc, ac) = (dc.ok_or(DecodeError::Broken)?, ac.ok_or(DecodeError::Broken)?);
                 let ac = (!self.frame.is_progressive).then_some(ac);
                 for block in 0..part.blocks {
                     let difference = self.bits.block(dc, ac)?;
@@ -196,7 +196,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Skips a restart marker if one is due (T.81 §E.2.4).
-    fn restart(&mut self) -> Result<(), JpegError> {
+    fn restart(&mut self) -> Result<(), DecodeError> {
         let Some(left) = &mut self.until_restart else { return Ok(()) };
         if *left == 0 {
             self.bits.pass_restart()?;
@@ -210,13 +210,14 @@ impl<'a> Reader<'a> {
 
 impl Tables {
     /// DQT (T.81 §B.2.4.1).
-    fn take_steps(&mut self, mut segment: &[u8]) -> Result<(), JpegError> {
+    fn take_steps(&mut self, mut segment: &[u8]) -> Result<(), DecodeError> {
         while let Some((&kind, table)) = segment.split_first() {
             let is_wide = kind >> 4 != 0;
-            let (table, behind) =
-                table.split_at_checked(if is_wide { 128 } else { 64 }).ok_or(JpegError::Broken)?;
+            let (table, behind) = table
+                .split_at_checked(if is_wide { 128 } else { 64 })
+                .ok_or(DecodeError::Broken)?;
             let first = if is_wide { word(table) } else { table.first().map(|it| (*it).into()) };
-            let step = self.steps.get_mut(usize::from(kind & 15)).ok_or(JpegError::Broken)?;
+            let step = self.steps.get_mut(usize::from(kind & 15)).ok_or(DecodeError::Broken)?;
             *step = first.unwrap_or(1);
             segment = behind;
         }
@@ -224,28 +225,28 @@ impl Tables {
     }
 
     /// DHT (T.81 §B.2.4.2).
-    fn take_codes(&mut self, mut segment: &[u8]) -> Result<(), JpegError> {
+    fn take_codes(&mut self, mut segment: &[u8]) -> Result<(), DecodeError> {
         while let Some((&kind, table)) = segment.split_first() {
-            let (lengths, table) = table.split_first_chunk::<16>().ok_or(JpegError::Broken)?;
+            let (lengths, table) = table.split_first_chunk::<16>().ok_or(DecodeError::Broken)?;
             let count = lengths.iter().map(|it| usize::from(*it)).sum();
-            let (symbols, behind) = table.split_at_checked(count).ok_or(JpegError::Broken)?;
+            let (symbols, behind) = table.split_at_checked(count).ok_or(DecodeError::Broken)?;
             let place = usize::from(kind & 15);
             let tables = if kind >> 4 == 0 { &mut self.dc } else { &mut self.ac };
-            let table = tables.get_mut(place).ok_or(JpegError::Broken)?;
-            table.fill(lengths, symbols).ok_or(JpegError::Broken)?;
+            let table = tables.get_mut(place).ok_or(DecodeError::Broken)?;
+            table.fill(lengths, symbols).ok_or(DecodeError::Broken)?;
             segment = behind;
         }
         Ok(())
     }
 }
 
-impl Frame {
-    fn read(is_progressive: bool, segment: &[u8]) -> Result<Frame, JpegError> {
+impl FrameHeader {
+    fn read(is_progressive: bool, segment: &[u8]) -> Result<FrameHeader, DecodeError> {
         let (&[bits, h1, h0, w1, w0, count], components) =
-            segment.split_first_chunk().ok_or(JpegError::Broken)?;
+            segment.split_first_chunk().ok_or(DecodeError::Broken)?;
         let size = (u16::from_be_bytes([w1, w0]).into(), u16::from_be_bytes([h1, h0]).into());
         if bits != 8 || !matches!(count, 1 | 3) || size.0 == 0 || size.1 == 0 {
-            return Err(JpegError::Unsupported);
+            return Err(DecodeError::Unsupported);
         }
         let components: Vec<_> = components
             .chunks_exact(3)
@@ -261,27 +262,27 @@ impl Frame {
             .collect();
         let is_fit = |it: &Component| (1..=4).contains(&it.across) && (1..=4).contains(&it.down);
         if components.len() != usize::from(count) || !components.iter().all(is_fit) {
-            return Err(JpegError::Broken);
+            return Err(DecodeError::Broken);
         }
-        Ok(Frame { is_progressive, size, components })
+        Ok(FrameHeader { is_progressive, size, components })
     }
 
     /// Reads the components and shift of a scan; `None` if it does not contain the luminance's
     /// means.
     /// Spec: T.81 §B.2.3.
-    fn scan(&self, segment: &[u8]) -> Result<Option<(Vec<Part>, u8)>, JpegError> {
-        let (&count, segment) = segment.split_first().ok_or(JpegError::Broken)?;
+    fn scan(&self, segment: &[u8]) -> Result<Option<(Vec<ScanComponent>, u8)>, DecodeError> {
+        let (&count, segment) = segment.split_first().ok_or(DecodeError::Broken)?;
         let (chosen, rest) =
-            segment.split_at_checked(2 * usize::from(count)).ok_or(JpegError::Broken)?;
-        let &[first, _, approximation, ..] = rest else { return Err(JpegError::Broken) };
+            segment.split_at_checked(2 * usize::from(count)).ok_or(DecodeError::Broken)?;
+        let &[first, _, approximation, ..] = rest else { return Err(DecodeError::Broken) };
         let mut parts = Vec::new();
         for pair in chosen.chunks_exact(2) {
             let &[id, tables] = pair else { continue };
             let place = self.components.iter().position(|it| it.id == id);
             let component = place.and_then(|place| self.components.get(place));
-            let Component { across, down, .. } = component.ok_or(JpegError::Broken)?;
+            let Component { across, down, .. } = component.ok_or(DecodeError::Broken)?;
             let (across, down) = if count == 1 { (1, 1) } else { (*across, *down) };
-            parts.push(Part {
+            parts.push(ScanComponent {
                 is_luma: place == Some(0),
                 across,
                 blocks: across * down,
@@ -312,15 +313,15 @@ impl Frame {
 }
 
 /// Splits off the next marker and its segment (T.81 §B.1.1).
-fn segment(rest: &[u8]) -> Result<(u8, &[u8], &[u8]), JpegError> {
-    let [0xff, rest @ ..] = rest else { return Err(JpegError::Broken) };
-    let start = rest.iter().position(|byte| *byte != 0xff).ok_or(JpegError::Broken)?;
+fn segment(rest: &[u8]) -> Result<(u8, &[u8], &[u8]), DecodeError> {
+    let [0xff, rest @ ..] = rest else { return Err(DecodeError::Broken) };
+    let start = rest.iter().position(|byte| *byte != 0xff).ok_or(DecodeError::Broken)?;
     let [marker, rest @ ..] = rest.get(start..).unwrap_or_default() else {
-        return Err(JpegError::Broken);
+        return Err(DecodeError::Broken);
     };
-    let length = usize::from(word(rest).ok_or(JpegError::Broken)?);
-    let (segment, behind) = rest.split_at_checked(length).ok_or(JpegError::Broken)?;
-    Ok((*marker, segment.get(2..).ok_or(JpegError::Broken)?, behind))
+    let length = usize::from(word(rest).ok_or(DecodeError::Broken)?);
+    let (segment, behind) = rest.split_at_checked(length).ok_or(DecodeError::Broken)?;
+    Ok((*marker, segment.get(2..).ok_or(DecodeError::Broken)?, behind))
 }
 
 /// Skips a scan's data; returns what follows.
@@ -334,12 +335,12 @@ fn word(bytes: &[u8]) -> Option<u16> {
     bytes.first_chunk().map(|two| u16::from_be_bytes(*two))
 }
 
-impl fmt::Display for JpegError {
+impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            JpegError::NotJpeg => "not a JPEG",
-            JpegError::Broken => "a broken JPEG",
-            JpegError::Unsupported => "a JPEG of a rare kind",
+            DecodeError::NotJpeg => "not a JPEG",
+            DecodeError::Broken => "a broken JPEG",
+            DecodeError::Unsupported => "a JPEG of a rare kind",
         })
     }
 }

@@ -11,7 +11,7 @@ use crate::{media::FrameKind, units::Ticks};
 
 /// The content of a fragment's header.
 #[derive(Clone, Copy, Debug)]
-pub struct Header<'a> {
+pub struct FragmentHeader<'a> {
     /// Counts the fragments of a file or a viewer's stream from 1 (`mfhd`).
     pub sequence_number: u32,
     /// Decode time of the first sample; zero is the start of the file, and negative times count as
@@ -77,13 +77,13 @@ pub struct Extent {
     pub end: Ticks,
 }
 
-impl Header<'_> {
-    /// Returns the length of what [`Header::write`] appends.
+impl FragmentHeader<'_> {
+    /// Returns the length of what [`FragmentHeader::write`] appends.
     pub fn bytes(&self) -> usize {
         self.bytes_with(None)
     }
 
-    /// Returns the length of what [`Header::write_with`] appends.
+    /// Returns the length of what [`FragmentHeader::write_with`] appends.
     pub fn bytes_with(&self, audio: Option<&AudioRun>) -> usize {
         let audio_bytes = audio.map_or(0, |audio| Run::of_audio(audio).bytes());
         MOOF_BYTES_FIXED + Run::of_video(self).bytes() + audio_bytes + BOX_HEADER_BYTES
@@ -103,11 +103,11 @@ impl Header<'_> {
         self.write_with(None, out);
     }
 
-    /// Like [`Header::write`], with sound beside the video: the bytes of its samples follow those
+    /// Like [`FragmentHeader::write`], with sound beside the video: the bytes of its samples follow those
     /// of the video's.
     ///
     /// # Panics
-    /// As [`Header::write`].
+    /// As [`FragmentHeader::write`].
     pub fn write_with(&self, audio: Option<&AudioRun>, out: &mut Vec<u8>) {
         let header_bytes = self.bytes_with(audio);
         out.reserve(header_bytes);
@@ -171,7 +171,7 @@ enum Offsets {
 }
 
 impl<'a> Run<'a> {
-    fn of_video(header: &Header<'a>) -> Run<'a> {
+    fn of_video(header: &FragmentHeader<'a>) -> Run<'a> {
         let flags = Some(header.opens_on.sample_flags());
         Run::new(TRACK_ID, header.decode_time.0, header.samples, flags)
     }
@@ -302,7 +302,7 @@ mod tests {
         Sample { bytes, duration, composition_offset }
     }
 
-    fn written(header: &Header) -> Vec<u8> {
+    fn written(header: &FragmentHeader) -> Vec<u8> {
         let mut out = Vec::new();
         header.write(&mut out);
         out
@@ -318,7 +318,7 @@ mod tests {
             vec![sample(10, 3600, 7200), sample(20, 3000, -3600), sample(1, 1, 1)],
         ];
         for samples in shapes {
-            let header = Header {
+            let header = FragmentHeader {
                 sequence_number: 1,
                 decode_time: Ticks(5),
                 opens_on: FirstSample::Key,
@@ -331,7 +331,7 @@ mod tests {
     #[test]
     fn equal_durations_and_no_reordering_cost_four_bytes_a_sample() {
         let samples = [sample(0x11, 3600, 0), sample(0x22, 3600, 0)];
-        let header = Header {
+        let header = FragmentHeader {
             sequence_number: 7,
             decode_time: Ticks(0x0102_0304_0506),
             opens_on: FirstSample::NonKey,
@@ -355,7 +355,7 @@ mod tests {
     #[test]
     fn a_key_frame_in_front_is_said_and_offsets_are_signed() {
         let samples = [sample(1, 3600, 0), sample(1, 3600, -3600)];
-        let header = Header {
+        let header = FragmentHeader {
             sequence_number: 1,
             decode_time: Ticks::ZERO,
             opens_on: FirstSample::Key,
@@ -370,7 +370,7 @@ mod tests {
 
     #[test]
     fn sound_lies_behind_the_video_in_a_track_of_its_own() {
-        let header = Header {
+        let header = FragmentHeader {
             sequence_number: 7,
             decode_time: Ticks(5),
             opens_on: FirstSample::Key,
@@ -402,7 +402,7 @@ mod tests {
     #[test]
     fn the_extent_is_that_of_what_is_shown() {
         let samples = [sample(1, 10, 0), sample(1, 10, 20), sample(1, 10, -10), sample(1, 10, -10)];
-        let header = Header {
+        let header = FragmentHeader {
             sequence_number: 1,
             decode_time: Ticks(100),
             opens_on: FirstSample::Key,
@@ -410,9 +410,9 @@ mod tests {
         };
         let extent = header.extent();
         assert_eq!((extent.start, extent.end), (Ticks(100), Ticks(140)));
-        let header = Header { samples: &samples[..2], ..header };
+        let header = FragmentHeader { samples: &samples[..2], ..header };
         assert_eq!(header.extent().end, Ticks(140));
-        let header = Header { samples: &[sample(1, 10, -30)], ..header };
+        let header = FragmentHeader { samples: &[sample(1, 10, -30)], ..header };
         assert_eq!(header.extent().start, Ticks(70));
     }
 }

@@ -10,7 +10,7 @@ use crate::{bits::Bytes, units::WallTime};
 /// The identity stored in a segment.
 ///
 /// *Shape* (big-endian, after the box's `usertype`): version `u8`, flags `u8` (1: clock trusted,
-/// the others: [`Marks`]), number `u32`, run `u64`, boot 16 bytes, wall time `i64` in ms, camera's
+/// the others: [`SegmentMarks`]), number `u32`, run `u64`, boot 16 bytes, wall time `i64` in ms, camera's
 /// name preceded by its length in a `u8`; since version 2 also time since boot `u64` in ms and
 /// [`Cause`] `u8`. Later versions may only append.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,8 +25,8 @@ pub struct Identity {
     pub boot: [u8; 16],
     /// UTC of the first frame, by the board's clock.
     pub wall: WallTime,
-    pub clock: Clock,
-    pub marks: Marks,
+    pub clock: ClockTrust,
+    pub marks: SegmentMarks,
     /// Uptime of the machine at the first frame: one segment with a trusted clock dates all others
     /// of the same boot. `None` in segments of version 1.
     pub up_ms: Option<u64>,
@@ -76,25 +76,25 @@ impl Cause {
 /// Marks set on a recording after its start, in its flags: that byte is rewritten in place, so that
 /// a torn write leaves either the old marks or the new ones.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Marks(u8);
+pub struct SegmentMarks(u8);
 
-impl Marks {
-    pub const NONE: Marks = Marks(0);
+impl SegmentMarks {
+    pub const NONE: SegmentMarks = SegmentMarks(0);
     /// The recording is kept: it never expires.
-    pub const KEPT: Marks = Marks(2);
+    pub const KEPT: SegmentMarks = SegmentMarks(2);
     /// Only its key frames are left.
-    pub const THINNED: Marks = Marks(4);
+    pub const THINNED: SegmentMarks = SegmentMarks(4);
     /// Thinning it would gain little, or is not possible.
-    pub const LEAN: Marks = Marks(8);
+    pub const LEAN: SegmentMarks = SegmentMarks(8);
     /// Made from another recording of its number, which is still the right one while it is there.
-    pub const COPY: Marks = Marks(16);
+    pub const COPY: SegmentMarks = SegmentMarks(16);
     /// Something happened in it.
-    pub const EVENT: Marks = Marks(32);
-    pub const NOT_TO_BE_THINNED: Marks = Marks(2 | 4 | 8 | 32);
+    pub const EVENT: SegmentMarks = SegmentMarks(32);
+    pub const NOT_TO_BE_THINNED: SegmentMarks = SegmentMarks(2 | 4 | 8 | 32);
 
     /// The marks in a box's byte of flags.
-    pub fn of_flags(flags: u8) -> Marks {
-        Marks(flags & !FLAG_TRUSTED)
+    pub fn of_flags(flags: u8) -> SegmentMarks {
+        SegmentMarks(flags & !FLAG_TRUSTED)
     }
 
     /// Their bits in that byte.
@@ -102,28 +102,28 @@ impl Marks {
         self.0
     }
 
-    pub fn has(self, marks: Marks) -> bool {
+    pub fn has(self, marks: SegmentMarks) -> bool {
         self.0 & marks.0 == marks.0
     }
 
-    pub fn has_any(self, marks: Marks) -> bool {
+    pub fn has_any(self, marks: SegmentMarks) -> bool {
         self.0 & marks.0 != 0
     }
 
     #[must_use]
-    pub fn with(self, marks: Marks) -> Marks {
-        Marks(self.0 | marks.0)
+    pub fn with(self, marks: SegmentMarks) -> SegmentMarks {
+        SegmentMarks(self.0 | marks.0)
     }
 
     #[must_use]
-    pub fn without(self, marks: Marks) -> Marks {
-        Marks(self.0 & !marks.0)
+    pub fn without(self, marks: SegmentMarks) -> SegmentMarks {
+        SegmentMarks(self.0 & !marks.0)
     }
 }
 
 /// Whether the wall time can be trusted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Clock {
+pub enum ClockTrust {
     Trusted,
     Untrusted,
 }
@@ -148,11 +148,11 @@ impl Identity {
         });
     }
 
-    /// The byte with the [`Marks`], [`FLAGS_OFFSET`] after the `usertype`.
+    /// The byte with the [`SegmentMarks`], [`FLAGS_OFFSET`] after the `usertype`.
     pub fn flags(&self) -> u8 {
         let trusted = match self.clock {
-            Clock::Trusted => FLAG_TRUSTED,
-            Clock::Untrusted => 0,
+            ClockTrust::Trusted => FLAG_TRUSTED,
+            ClockTrust::Untrusted => 0,
         };
         trusted | self.marks.0
     }
@@ -176,8 +176,9 @@ impl Identity {
             return None;
         }
         let camera = str::from_utf8(camera).ok()?.to_owned();
-        let clock = if flags & FLAG_TRUSTED != 0 { Clock::Trusted } else { Clock::Untrusted };
-        let marks = Marks::of_flags(flags);
+        let clock =
+            if flags & FLAG_TRUSTED != 0 { ClockTrust::Trusted } else { ClockTrust::Untrusted };
+        let marks = SegmentMarks::of_flags(flags);
         let (up_ms, cause) = match version {
             VERSION_MIN => (None, Cause::default()),
             _ => (Some(bytes.u64()?), Cause::of_number(bytes.u8()?)),
@@ -207,8 +208,8 @@ mod tests {
             run: 0x0102_0304_0506_0708,
             boot: *b"0123456789abcdef",
             wall: WallTime(-5),
-            clock: Clock::Trusted,
-            marks: Marks::NONE,
+            clock: ClockTrust::Trusted,
+            marks: SegmentMarks::NONE,
             up_ms: Some(0x0102_0304_0506),
             cause: Cause::Stopped,
         }
@@ -223,9 +224,9 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         assert_eq!(Identity::read(&content(&identity())), Some(identity()));
-        let untrusted = Identity { clock: Clock::Untrusted, ..identity() };
+        let untrusted = Identity { clock: ClockTrust::Untrusted, ..identity() };
         assert_eq!(Identity::read(&content(&untrusted)), Some(untrusted));
-        let kept = Identity { marks: Marks::KEPT, ..identity() };
+        let kept = Identity { marks: SegmentMarks::KEPT, ..identity() };
         let bytes = content(&kept);
         assert_eq!(bytes[FLAGS_OFFSET as usize], kept.flags());
         assert_eq!(Identity::read(&bytes), Some(kept));
@@ -255,9 +256,9 @@ mod tests {
         let mut bytes = content(&identity());
         bytes[FLAGS_OFFSET as usize] |= 0x80;
         let later = Identity::read(&bytes).unwrap();
-        let kept = Identity { marks: later.marks.with(Marks::KEPT), ..later };
+        let kept = Identity { marks: later.marks.with(SegmentMarks::KEPT), ..later };
         assert_eq!(kept.flags(), 0x83);
-        assert_eq!(kept.marks.without(Marks::KEPT), later.marks);
+        assert_eq!(kept.marks.without(SegmentMarks::KEPT), later.marks);
     }
 
     #[test]

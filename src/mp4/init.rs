@@ -17,7 +17,7 @@ use crate::codec::{AudioFormat, Codec, ParameterSets};
 
 /// The places in a segment's head that are rewritten when it is closed, as offsets in the file.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Layout {
+pub struct HeadLayout {
     /// The 32-bit durations of `mvhd`, the video's `tkhd` and `mdhd`, and `mehd`. Those of a sound
     /// track stay 0, which means that its samples are in fragments. `None` in FFmpeg's heads, where
     /// the index has the duration.
@@ -26,7 +26,7 @@ pub struct Layout {
     pub reserve: Range<u64>,
 }
 
-/// Appends the head of a segment; fragments follow where `Layout::reserve` ends.
+/// Appends the head of a segment; fragments follow where `HeadLayout::reserve` ends.
 ///
 /// `out` must be empty: offsets count from its start.
 pub fn write_segment_head(
@@ -34,7 +34,7 @@ pub fn write_segment_head(
     parameter_sets: &ParameterSets,
     audio: Option<&AudioFormat>,
     identity: &Identity,
-) -> Layout {
+) -> HeadLayout {
     debug_assert!(out.is_empty(), "a head begins its file");
     let entry = SampleEntry::of(parameter_sets);
     write_file_type(out);
@@ -42,7 +42,7 @@ pub fn write_segment_head(
     identity.write(out);
     let begin = out.len() as u64;
     boxed(out, b"free", |out| out.resize(out.len() + RESERVE_BYTES - 8, 0));
-    Layout { durations: Some(durations), reserve: begin..out.len() as u64 }
+    HeadLayout { durations: Some(durations), reserve: begin..out.len() as u64 }
 }
 
 /// Appends the init segment of a live stream, whose length is unknown.

@@ -9,14 +9,14 @@ use super::{
     BOX_HEADER_BYTES, boxed,
     identity::Identity,
     index::{Index, SIDX_BYTES_MIN},
-    init::Layout,
+    init::HeadLayout,
     put_u32,
-    scan::{Scan, Spare, State},
+    scan::{FileState, Scan, Spare},
 };
 
 /// One step; each is completed before the next starts.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Step {
+pub enum PlanStep {
     Write {
         offset: u64,
         bytes: Vec<u8>,
@@ -36,43 +36,44 @@ pub enum Step {
 ///
 /// Unused space is freed last, when little else is left to write: on FAT the new end of the file
 /// must not reach the card after the space behind it was freed there.
-pub fn close(layout: &Layout, index: &Index, end: u64) -> Vec<Step> {
+pub fn close(layout: &HeadLayout, index: &Index, end: u64) -> Vec<PlanStep> {
     let duration = u32::try_from(index.duration().0).unwrap_or(u32::MAX).to_be_bytes();
     let mut steps = Vec::new();
     for offset in layout.durations.into_iter().flatten() {
-        steps.push(Step::Write { offset, bytes: duration.to_vec() });
+        steps.push(PlanStep::Write { offset, bytes: duration.to_vec() });
     }
     let reserve_bytes = layout.reserve.end.saturating_sub(layout.reserve.start);
     let room = usize::try_from(reserve_bytes).unwrap_or(0).saturating_sub(BOX_HEADER_BYTES);
     let sidx = index.sidx(room);
     if let Some(sidx) = &sidx {
         let offset = layout.reserve.end - sidx.len() as u64; // at most `room`
-        steps.push(Step::Write { offset, bytes: sidx.clone() });
+        steps.push(PlanStep::Write { offset, bytes: sidx.clone() });
     }
     if let Some(sidx) = sidx {
-        steps.push(Step::Sync);
+        steps.push(PlanStep::Sync);
         steps.push(free_size(layout, reserve_bytes - sidx.len() as u64));
     }
-    steps.extend([Step::Truncate { length: end }, Step::Sync]);
+    steps.extend([PlanStep::Truncate { length: end }, PlanStep::Sync]);
     steps
 }
 
 /// Repairs a scanned file: trims it to the last complete fragment and, for our own files, writes
 /// index and durations. There are no steps if it is complete, unreadable, or has no complete
 /// fragment.
-pub fn repair(scan: &Scan) -> Vec<Step> {
-    if matches!(scan.state, State::Whole | State::Unreadable { .. }) || scan.fragments == 0 {
+pub fn repair(scan: &Scan) -> Vec<PlanStep> {
+    if matches!(scan.state, FileState::Whole | FileState::Unreadable { .. }) || scan.fragments == 0
+    {
         return Vec::new();
     }
     let length = scan.whole_bytes;
     let Some(layout) = scan.head.as_ref().and_then(|head| head.layout.as_ref()) else {
-        return vec![Step::Truncate { length }, Step::Sync];
+        return vec![PlanStep::Truncate { length }, PlanStep::Sync];
     };
     // An index that refers to removed data is hidden before another is written in its place.
     let mut steps = Vec::new();
     if scan.head.as_ref().is_some_and(|head| head.indexed_end.is_some()) {
         steps.push(free_size(layout, layout.reserve.end - layout.reserve.start));
-        steps.push(Step::Sync);
+        steps.push(PlanStep::Sync);
     }
     steps.extend(close(layout, &scan.index, length));
     steps
@@ -84,7 +85,7 @@ pub fn repair(scan: &Scan) -> Vec<Step> {
 ///
 /// First both are written inside `moov`, where players ignore them; then four bytes make `moov` end
 /// before them.
-pub fn claim(spare: &Spare, identity: &Identity) -> Vec<Step> {
+pub fn claim(spare: &Spare, identity: &Identity) -> Vec<PlanStep> {
     let mut bytes = Vec::new();
     identity.write(&mut bytes);
     let room = usize::try_from(spare.room.end - spare.room.start).unwrap_or(0);
@@ -97,14 +98,14 @@ pub fn claim(spare: &Spare, identity: &Identity) -> Vec<Step> {
     let mut size = Vec::with_capacity(4);
     put_u32(&mut size, u32::try_from(spare.room.start - spare.movie).unwrap_or(u32::MAX));
     vec![
-        Step::Write { offset: spare.room.start, bytes },
-        Step::Sync,
-        Step::Write { offset: spare.movie, bytes: size },
+        PlanStep::Write { offset: spare.room.start, bytes },
+        PlanStep::Sync,
+        PlanStep::Write { offset: spare.movie, bytes: size },
     ]
 }
 
-fn free_size(layout: &Layout, size: u64) -> Step {
+fn free_size(layout: &HeadLayout, size: u64) -> PlanStep {
     let mut bytes = Vec::with_capacity(4);
     put_u32(&mut bytes, u32::try_from(size).unwrap_or(u32::MAX));
-    Step::Write { offset: layout.reserve.start, bytes }
+    PlanStep::Write { offset: layout.reserve.start, bytes }
 }

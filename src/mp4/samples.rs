@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::{
-    fragment::{AudioRun, Extent, FirstSample, Header, Sample},
-    identity::{Cause, Clock, Identity, Marks},
+    fragment::{AudioRun, Extent, FirstSample, FragmentHeader, Sample},
+    identity::{Cause, ClockTrust, Identity, SegmentMarks},
     index::Index,
-    init::{self, Layout},
-    plan::{self, Step},
+    init::{self, HeadLayout},
+    plan::{self, PlanStep},
 };
 use crate::{
     codec::{AudioFormat, Codec, Collector, ParameterSets},
@@ -43,8 +43,8 @@ pub fn identity() -> Identity {
         run: 3,
         boot: [7; 16],
         wall: WallTime(1_795_336_200_000),
-        clock: Clock::Trusted,
-        marks: Marks::NONE,
+        clock: ClockTrust::Trusted,
+        marks: SegmentMarks::NONE,
         up_ms: Some(5000),
         cause: Cause::Unknown,
     }
@@ -58,7 +58,7 @@ pub fn fragment(nth: u32, time: Ticks, opens_on: FirstSample, sizes: &[u32]) -> 
         .map(|bytes| Sample { bytes: *bytes, duration: FRAME, composition_offset: 0 })
         .collect();
     let header =
-        Header { sequence_number: nth + 1, decode_time: time, opens_on, samples: &samples };
+        FragmentHeader { sequence_number: nth + 1, decode_time: time, opens_on, samples: &samples };
     let mut out = Vec::new();
     header.write(&mut out);
     for size in sizes {
@@ -73,7 +73,7 @@ pub fn fragment(nth: u32, time: Ticks, opens_on: FirstSample, sizes: &[u32]) -> 
 
 /// A segment of `count` fragments of three frames, every other one starting with a key frame,
 /// before it is closed.
-pub fn unclosed(codec: Codec, count: u32) -> (Vec<u8>, Layout, Index) {
+pub fn unclosed(codec: Codec, count: u32) -> (Vec<u8>, HeadLayout, Index) {
     let mut out = Vec::new();
     let layout = init::write_segment_head(&mut out, &parameter_sets(codec), None, &identity());
     let mut index = Index::new();
@@ -114,7 +114,7 @@ pub fn closed_with_audio_unless(
         let media = &video[video.len() - 92..];
         let sample = |bytes, duration| Sample { bytes, duration, composition_offset: 0 };
         let samples = [sample(60, FRAME), sample(12, FRAME), sample(20, FRAME)];
-        let header = Header {
+        let header = FragmentHeader {
             sequence_number: nth + 1,
             decode_time: Ticks(i64::from(nth * 3 * FRAME)),
             opens_on: FirstSample::Key,
@@ -155,15 +155,15 @@ pub fn by_ffmpeg(remark_bytes: usize, count: u32) -> Vec<u8> {
     out
 }
 
-pub fn carry_out(file: &mut Vec<u8>, steps: &[Step]) {
+pub fn carry_out(file: &mut Vec<u8>, steps: &[PlanStep]) {
     for step in steps {
         match step {
-            Step::Write { offset, bytes } => {
+            PlanStep::Write { offset, bytes } => {
                 let offset = usize::try_from(*offset).unwrap();
                 file[offset..offset + bytes.len()].copy_from_slice(bytes);
             }
-            Step::Truncate { length } => file.truncate(usize::try_from(*length).unwrap()),
-            Step::Sync => {}
+            PlanStep::Truncate { length } => file.truncate(usize::try_from(*length).unwrap()),
+            PlanStep::Sync => {}
         }
     }
 }

@@ -21,11 +21,11 @@ use std::{
     sync::Arc,
 };
 
-pub use entry::Video;
+pub use entry::VideoEntry;
 #[cfg(feature = "pictures")]
 pub use first::{First, read_first};
-pub use fragments::{Sample, Track};
-pub use head::{Form, Head, Spare};
+pub use fragments::{ListedSample, TrackKind};
+pub use head::{FileForm, FileHead, Spare};
 pub use pieces::{
     DecodeTime, Durations, SampleDuration, Subsegment, Subsegments, decode_times, read_boxes,
     read_subsegments,
@@ -34,14 +34,14 @@ pub use window::ReadAt;
 
 use super::{fragment::Extent, index::Index};
 use crate::{codec::ParameterSets, units::Ticks};
-use window::{Fault, Window, damage};
+use window::{ScanError, Window, damage};
 
 /// The result of scanning a whole file.
 #[derive(Debug)]
 pub struct Scan {
     /// `None` if even the head is invalid.
-    pub head: Option<Head>,
-    pub state: State,
+    pub head: Option<FileHead>,
+    pub state: FileState,
     /// End of the last complete fragment, 0 if there is none. For a plain file: its end or 0.
     pub whole_bytes: u64,
     pub fragments: u32,
@@ -52,7 +52,7 @@ pub struct Scan {
 }
 
 #[derive(Debug)]
-pub enum State {
+pub enum FileState {
     Whole,
     /// Ends too early. A file of ours that was not closed counts as cut even if its last fragment
     /// is complete.
@@ -105,7 +105,7 @@ pub enum Depth {
 pub fn scan(read_at: ReadAt, len: u64, depth: Depth) -> Scan {
     let mut scan = Scan {
         head: None,
-        state: State::Whole,
+        state: FileState::Whole,
         whole_bytes: 0,
         fragments: 0,
         duration: Ticks::ZERO,
@@ -116,11 +116,11 @@ pub fn scan(read_at: ReadAt, len: u64, depth: Depth) -> Scan {
         Err(fault) => fault.into(),
         Ok(head) => {
             let state = match head.form {
-                Form::Plain => scan.walk_plain(&mut window, &head),
-                Form::Fragmented => scan.walk_fragments(read_at, &mut window, &head, depth),
+                FileForm::Plain => scan.walk_plain(&mut window, &head),
+                FileForm::Fragmented => scan.walk_fragments(read_at, &mut window, &head, depth),
             };
             scan.head = Some(head);
-            state.map_or_else(State::from, |()| State::Whole)
+            state.map_or_else(FileState::from, |()| FileState::Whole)
         }
     };
     scan
@@ -129,15 +129,15 @@ pub fn scan(read_at: ReadAt, len: u64, depth: Depth) -> Scan {
 /// Reads only the head, for the catalogue: one or two reads of 4 KB for a file of ours.
 ///
 /// # Errors
-/// Why there is no head; never `State::Whole`.
-pub fn read_head(read_at: ReadAt, len: u64) -> Result<Head, State> {
-    head::read(&mut Window::new(read_at, len)).map_err(State::from)
+/// Why there is no head; never `FileState::Whole`.
+pub fn read_head(read_at: ReadAt, len: u64) -> Result<FileHead, FileState> {
+    head::read(&mut Window::new(read_at, len)).map_err(FileState::from)
 }
 
 /// The steps of a [`walk`].
 #[derive(Clone, Debug)]
-pub enum Step {
-    Sample(Sample),
+pub enum WalkStep {
+    Sample(ListedSample),
     /// The preceding samples are those of a complete fragment that starts at `begin`.
     Fragment {
         begin: u64,
@@ -158,17 +158,18 @@ pub enum Step {
 pub fn walk(
     read_at: ReadAt,
     len: u64,
-    head: &Head,
+    head: &FileHead,
     begin: u64,
-    visit: &mut dyn FnMut(Step) -> ControlFlow<()>,
-) -> Result<(), State> {
+    visit: &mut dyn FnMut(WalkStep) -> ControlFlow<()>,
+) -> Result<(), FileState> {
     let visit = RefCell::new(visit);
-    let mut on_sample = |sample: &Sample| {
+    let mut on_sample = |sample: &ListedSample| {
         // The fragment is processed to its end in any case.
-        let _ = (visit.borrow_mut())(Step::Sample(*sample));
+        let _ = (visit.borrow_mut())(WalkStep::Sample(*sample));
     };
     let mut window = Window::new(read_at, len);
-    let mut walk = fragments::Walk::new(head, Window::new(read_at, len)).visiting(&mut on_sample);
+    let mut walk =
+        fragments::FragmentWalk::new(head, Window::new(read_at, len)).visiting(&mut on_sample);
     let mut at = begin;
     while at < len {
         window.position = at;
@@ -178,7 +179,7 @@ pub fn walk(
             continue;
         }
         let fragment = walk.check(&mut window, header, len)?;
-        let step = Step::Fragment { begin: at, media: fragment.media, extent: fragment.extent };
+        let step = WalkStep::Fragment { begin: at, media: fragment.media, extent: fragment.extent };
         if (visit.borrow_mut())(step).is_break() {
             break;
         }
@@ -188,7 +189,11 @@ pub fn walk(
 }
 
 /// Returns the parameter sets of the video, if its samples have length prefixes like ours.
-pub fn read_parameter_sets(read_at: ReadAt, len: u64, head: &Head) -> Option<Arc<ParameterSets>> {
+pub fn read_parameter_sets(
+    read_at: ReadAt,
+    len: u64,
+    head: &FileHead,
+) -> Option<Arc<ParameterSets>> {
     let video = head.video.as_ref().filter(|video| video.length_bytes == 4)?;
     entry::parameter_sets(&mut Window::new(read_at, len), video).ok()
 }
@@ -198,10 +203,10 @@ pub fn read_parameter_sets(read_at: ReadAt, len: u64, head: &Head) -> Option<Arc
 /// our own files.
 ///
 /// # Errors
-/// Why there is no head; never `State::Whole`.
-pub fn read_head_and_length(read_at: ReadAt, len: u64) -> Result<Head, State> {
+/// Why there is no head; never `FileState::Whole`.
+pub fn read_head_and_length(read_at: ReadAt, len: u64) -> Result<FileHead, FileState> {
     let mut head = read_head(read_at, len)?;
-    if head.form == Form::Fragmented && head.identity.is_none() {
+    if head.form == FileForm::Fragmented && head.identity.is_none() {
         head.duration = length::measure(read_at, len, &head).or(head.duration);
     }
     Ok(head)
@@ -224,21 +229,21 @@ pub fn boxes_end(read_at: ReadAt, begin: u64, len: u64) -> io::Result<u64> {
                     end = header.end;
                 }
             }
-            Err(Fault::Unreadable { error, .. }) => return Err(error),
+            Err(ScanError::Unreadable { error, .. }) => return Err(error),
             Err(_) => break,
         }
     }
     Ok(end)
 }
 
-impl Head {
+impl FileHead {
     /// Ticks per second of the video's times.
     pub fn timescale(&self) -> u32 {
         self.track.timescale
     }
 
     /// Returns true if samples of both files are read the same way.
-    pub fn lists_like(&self, other: &Head) -> bool {
+    pub fn lists_like(&self, other: &FileHead) -> bool {
         self.identity.is_some() == other.identity.is_some()
             && self.track == other.track
             && self.audio == other.audio
@@ -247,23 +252,23 @@ impl Head {
 
 impl Scan {
     pub fn is_whole(&self) -> bool {
-        matches!(self.state, State::Whole)
+        matches!(self.state, FileState::Whole)
     }
 
     fn walk_fragments(
         &mut self,
         read_at: ReadAt,
         window: &mut Window,
-        head: &Head,
+        head: &FileHead,
         depth: Depth,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ScanError> {
         let len = window.len();
         let looked_at_from = match depth {
             Depth::Structure => len,
             Depth::Tail(bytes) => len.saturating_sub(bytes),
             Depth::Full => 0,
         };
-        let mut walk = fragments::Walk::new(head, Window::new(read_at, len));
+        let mut walk = fragments::FragmentWalk::new(head, Window::new(read_at, len));
         let mut at = head.media_begin;
         let mut start = head.identity.is_some().then_some(Ticks::ZERO);
         while at < len {
@@ -300,10 +305,10 @@ impl Scan {
         }
         // Our files are only complete once they are closed.
         let is_whole = head.identity.is_none() || head.is_closed(len);
-        if is_whole && self.fragments > 0 { Ok(()) } else { Err(Fault::End) }
+        if is_whole && self.fragments > 0 { Ok(()) } else { Err(ScanError::End) }
     }
 
-    fn walk_plain(&mut self, window: &mut Window, head: &Head) -> Result<(), Fault> {
+    fn walk_plain(&mut self, window: &mut Window, head: &FileHead) -> Result<(), ScanError> {
         let len = window.len();
         window.position = 0;
         while window.position < len {
@@ -315,12 +320,12 @@ impl Scan {
     }
 }
 
-impl From<Fault> for State {
-    fn from(fault: Fault) -> State {
+impl From<ScanError> for FileState {
+    fn from(fault: ScanError) -> FileState {
         match fault {
-            Fault::End => State::Cut,
-            Fault::Damaged(damage) => State::Damaged(damage),
-            Fault::Unreadable { at, error } => State::Unreadable { at, error },
+            ScanError::End => FileState::Cut,
+            ScanError::Damaged(damage) => FileState::Damaged(damage),
+            ScanError::Unreadable { at, error } => FileState::Unreadable { at, error },
         }
     }
 }

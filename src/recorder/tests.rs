@@ -372,10 +372,10 @@ fn wall_time_is_that_of_the_first_frame() {
     let begin = bench.moment().now - Duration::from_millis(99 * 40);
     bench.ring.origin.note(Ticks::ZERO, begin);
     let wall = WallTime(50_000);
-    let moment = Moment { wall, clock: Clock::Untrusted, ..bench.moment() };
+    let moment = Moment { wall, clock: ClockTrust::Untrusted, ..bench.moment() };
     let command = bench.recorder.poll(&bench.ring, moment, &mut bench.buffers);
     let Some(Command::Open { start, .. }) = command else { panic!("{command:?}") };
-    assert_eq!((start.wall, start.clock), (WallTime(50_000 - 99 * 40), Clock::Untrusted));
+    assert_eq!((start.wall, start.clock), (WallTime(50_000 - 99 * 40), ClockTrust::Untrusted));
     assert_eq!(start.run, 1001);
 }
 

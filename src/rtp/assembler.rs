@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::{
     AccessUnit, DropCause, Sink,
-    making::{HEAD_BYTES, Marker, Nal, State, Target, Unit},
+    making::{HEAD_BYTES, Marker, Nal, NalTarget, Unit, UnitState},
     pictures::{Pictures, Relation},
     start_codes::{find_start_code, without_zeros},
 };
@@ -92,7 +92,7 @@ impl Assembler {
         sink.access_unit_drop(DropCause::Loss { packets });
         self.collector.lose();
         if self.unit.slice.is_some() {
-            self.unit.state = State::Dropped;
+            self.unit.state = UnitState::Dropped;
         } else {
             self.unit = Unit::default();
         }
@@ -117,7 +117,7 @@ impl Assembler {
     ///
     /// Quirk: marker bit on SPS, PPS or SEI. It does not end a unit that has no slice yet.
     pub(super) fn mark(&mut self, sink: &mut dyn Sink) {
-        if self.nal.target == Target::Head {
+        if self.nal.target == NalTarget::Head {
             self.classify(sink);
         }
         if self.unit.slice.is_none() {
@@ -133,32 +133,32 @@ impl Assembler {
     /// Reports that the last payload is unreadable. The unit with its time stamp is dropped, since
     /// its rest will not come.
     pub(super) fn refuse(&mut self, cause: DropCause, sink: &mut dyn Sink) {
-        if self.nal.target == Target::Closed {
+        if self.nal.target == NalTarget::Closed {
             self.leave_unit(self.time, sink);
         }
         self.drop_unit(cause, sink);
     }
 
     fn drop_unit(&mut self, cause: DropCause, sink: &mut dyn Sink) {
-        if self.unit.state == State::Dropped {
+        if self.unit.state == UnitState::Dropped {
             return;
         }
-        if self.nal.target == Target::Sink {
+        if self.nal.target == NalTarget::Sink {
             sink.nal_end();
-            self.nal.target = Target::Nowhere;
+            self.nal.target = NalTarget::Nowhere;
         }
         self.unit.timestamp.get_or_insert(self.time);
-        self.unit.state = State::Dropped;
+        self.unit.state = UnitState::Dropped;
         sink.access_unit_drop(cause);
     }
 
     /// Ends the run.
     pub(super) fn end(&mut self, sink: &mut dyn Sink) {
-        let is_complete = self.nal.target == Target::Closed && self.unit.marked;
+        let is_complete = self.nal.target == NalTarget::Closed && self.unit.marked;
         self.abandon_nal(sink);
         if is_complete {
             self.end_unit(sink);
-        } else if self.unit.state == State::Begun {
+        } else if self.unit.state == UnitState::Begun {
             self.drop_unit(DropCause::Incomplete, sink);
         }
         self.unit = Unit::default();
@@ -181,12 +181,12 @@ impl Assembler {
     /// unless it broke off at another time stamp.
     pub(super) fn nal_begin(&mut self, sink: &mut dyn Sink) {
         let breaks_off = self.nal.time != self.time && !self.nal.marked;
-        if self.nal.target != Target::Closed && breaks_off {
+        if self.nal.target != NalTarget::Closed && breaks_off {
             self.abandon_nal(sink);
             self.drop_unit(DropCause::Malformed, sink);
         }
         self.nal_end(sink);
-        self.nal.target = Target::Head;
+        self.nal.target = NalTarget::Head;
         self.nal.begun = self.time;
         self.nal.time = self.time;
         self.nal.marked = false;
@@ -236,36 +236,36 @@ impl Assembler {
     /// Quirk: zeros after a NAL unit (ffmpeg 4.4 sends H.265 so). The last byte of a NAL unit is
     /// never 0 (H.264 §7.4.1), so zeros held back are dropped.
     pub(super) fn nal_end(&mut self, sink: &mut dyn Sink) {
-        if self.nal.target == Target::Closed {
+        if self.nal.target == NalTarget::Closed {
             return;
         }
         self.nal.zeros = 0;
-        if self.nal.target == Target::Head {
+        if self.nal.target == NalTarget::Head {
             self.classify(sink);
         }
         match self.nal.target {
-            Target::Sink => sink.nal_end(),
-            Target::ParameterSet => {
+            NalTarget::Sink => sink.nal_end(),
+            NalTarget::ParameterSet => {
                 let set = std::mem::take(&mut self.parameter_set);
                 self.collector.offer(&set);
                 self.parameter_set = set;
             }
-            Target::Closed | Target::Head | Target::Nowhere => {}
+            NalTarget::Closed | NalTarget::Head | NalTarget::Nowhere => {}
         }
-        self.nal.target = Target::Closed;
+        self.nal.target = NalTarget::Closed;
         self.nal.is_whole = true;
     }
 
     /// Gives up on the open NAL unit, whose rest is missing.
     fn abandon_nal(&mut self, sink: &mut dyn Sink) {
         let is_behind_mark = self.unit.marked && self.marker != Marker::EndsSlices;
-        if self.nal.target == Target::Head && (is_behind_mark || self.tells_its_picture()) {
+        if self.nal.target == NalTarget::Head && (is_behind_mark || self.tells_its_picture()) {
             self.classify(sink);
         }
-        if self.nal.target == Target::Sink {
+        if self.nal.target == NalTarget::Sink {
             sink.nal_end();
         }
-        self.nal.target = Target::Closed;
+        self.nal.target = NalTarget::Closed;
         self.nal.is_whole = false;
     }
 
@@ -290,7 +290,7 @@ impl Assembler {
     /// Passes on bytes that certainly belong to this NAL unit.
     fn emit(&mut self, bytes: &[u8], sink: &mut dyn Sink) {
         let mut bytes = bytes;
-        if self.nal.target == Target::Head {
+        if self.nal.target == NalTarget::Head {
             let room = self.nal.head.get_mut(self.nal.head_len..).unwrap_or(&mut []);
             let count = room.len().min(bytes.len());
             let (into_head, rest) = bytes.split_at_checked(count).unwrap_or((bytes, &[]));
@@ -305,13 +305,13 @@ impl Assembler {
             return;
         }
         match self.nal.target {
-            Target::Sink => sink.nal_append(bytes),
-            Target::ParameterSet => {
+            NalTarget::Sink => sink.nal_append(bytes),
+            NalTarget::ParameterSet => {
                 // one byte more than a set may have, so that the collector notices it is too long
                 let room = (PARAMETER_SET_BYTES_MAX + 1).saturating_sub(self.parameter_set.len());
                 self.parameter_set.extend(bytes.iter().take(room));
             }
-            Target::Closed | Target::Head | Target::Nowhere => {}
+            NalTarget::Closed | NalTarget::Head | NalTarget::Nowhere => {}
         }
     }
 
@@ -319,7 +319,7 @@ impl Assembler {
     fn classify(&mut self, sink: &mut dyn Sink) {
         let Nal { head, head_len, .. } = self.nal;
         let head = head.get(..head_len).unwrap_or(&head);
-        self.nal.target = Target::Nowhere;
+        self.nal.target = NalTarget::Nowhere;
         if head.first().is_some_and(|byte| byte & FORBIDDEN_BIT != 0) {
             self.leave_unit(self.nal.begun, sink);
             return self.drop_unit(DropCause::Malformed, sink);
@@ -336,14 +336,14 @@ impl Assembler {
         if kind == NalKind::ParameterSet {
             self.parameter_set.clear();
             self.parameter_set.extend_from_slice(head);
-            self.nal.target = Target::ParameterSet;
+            self.nal.target = NalTarget::ParameterSet;
             return;
         }
         self.unit.recovery_point |= kind == NalKind::RecoveryPoint;
         self.unit.timestamp.get_or_insert(self.nal.begun);
-        if self.unit.state != State::Dropped {
-            self.unit.state = State::Begun;
-            self.nal.target = Target::Sink;
+        if self.unit.state != UnitState::Dropped {
+            self.unit.state = UnitState::Begun;
+            self.nal.target = NalTarget::Sink;
             sink.nal_begin();
             sink.nal_append(head);
         }
@@ -353,7 +353,7 @@ impl Assembler {
     /// if that NAL unit has another time stamp.
     fn leave_unit(&mut self, time: RtpTime, sink: &mut dyn Sink) {
         let last = match self.unit.state {
-            State::Dropped => self.unit.timestamp,
+            UnitState::Dropped => self.unit.timestamp,
             _ => self.unit.slice.and_then(|_| self.pictures.last()),
         };
         let is_of_other_time = last.is_some_and(|last| last != time);
@@ -378,7 +378,7 @@ impl Assembler {
         }
         self.unit.reference |= slice.reference;
         if self.unit.slice.is_some() {
-            if relation == Relation::SecondField && self.unit.state != State::Dropped {
+            if relation == Relation::SecondField && self.unit.state != UnitState::Dropped {
                 self.collector.begin_picture(slice.picture_set, RandomAccess::None);
                 self.write_sets(RandomAccess::None, sink);
             }
@@ -406,7 +406,7 @@ impl Assembler {
             }
             self.drop_unit(DropCause::Malformed, sink);
         }
-        if self.unit.state == State::Dropped {
+        if self.unit.state == UnitState::Dropped {
             self.collector.lose();
             return;
         }
@@ -443,14 +443,14 @@ impl Assembler {
 
     /// Whether the marker bit of the open unit may mark its end.
     fn is_complete(&self) -> bool {
-        self.unit.marked && self.nal.target == Target::Closed && !self.awaits_field()
+        self.unit.marked && self.nal.target == NalTarget::Closed && !self.awaits_field()
     }
 
     /// Passes the unit on, unless it was dropped, and begins the next one.
     fn end_unit(&mut self, sink: &mut dyn Sink) {
         let unit = std::mem::take(&mut self.unit);
         self.clean = self.clean.saturating_add(1);
-        if let (State::Begun, Some(timestamp), Some(slice), Some(parameter_sets)) =
+        if let (UnitState::Begun, Some(timestamp), Some(slice), Some(parameter_sets)) =
             (unit.state, unit.timestamp, unit.slice, unit.parameter_sets)
         {
             if unit.marked && self.marker == Marker::Unproven {

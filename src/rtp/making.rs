@@ -21,7 +21,7 @@ pub(super) enum Marker {
 pub(super) struct Unit {
     /// The time stamp of its first slice or, until that comes, of its first NAL unit.
     pub timestamp: Option<RtpTime>,
-    pub state: State,
+    pub state: UnitState,
     /// Its first slice.
     pub slice: Option<Slice>,
     pub parameter_sets: Option<Arc<ParameterSets>>,
@@ -32,7 +32,7 @@ pub(super) struct Unit {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) enum State {
+pub(super) enum UnitState {
     /// Nothing is in the sink.
     #[default]
     Empty,
@@ -44,7 +44,7 @@ pub(super) enum State {
 /// The NAL unit being assembled.
 #[derive(Debug)]
 pub(super) struct Nal {
-    pub target: Target,
+    pub target: NalTarget,
     /// Time stamps of its first and its last piece, and whether the last one had the marker bit.
     pub begun: RtpTime,
     pub time: RtpTime,
@@ -59,7 +59,7 @@ pub(super) struct Nal {
 
 /// Where the NAL unit's bytes go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Target {
+pub(super) enum NalTarget {
     /// No NAL unit is open.
     Closed,
     /// Into `head`, until it can be classified.
@@ -72,7 +72,7 @@ pub(super) enum Target {
 impl Default for Nal {
     fn default() -> Nal {
         Nal {
-            target: Target::Closed,
+            target: NalTarget::Closed,
             begun: RtpTime(0),
             time: RtpTime(0),
             marked: false,

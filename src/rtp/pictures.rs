@@ -2,7 +2,7 @@
 //! §7.4.7.1). Time stamps and marker bits are not used: cameras set them as they like.
 
 use crate::{
-    codec::{Collector, Place, Slice, SliceHeader, Unreadable},
+    codec::{Collector, Slice, SliceHeader, SlicePosition, Unreadable},
     units::{RtpTime, TICKS_PER_SECOND},
 };
 
@@ -111,8 +111,8 @@ impl Pictures {
     ) -> Result<Option<SliceHeader>, Unreadable> {
         let before = self.picture.and_then(|picture| picture.header);
         match slice.place {
-            Place::Partition if before.is_some_and(|it| it.partitioned) => Ok(None),
-            Place::Partition => Err(Unreadable::Malformed),
+            SlicePosition::Partition if before.is_some_and(|it| it.partitioned) => Ok(None),
+            SlicePosition::Partition => Err(Unreadable::Malformed),
             _ => sets.slice_header(&slice, head).map(|it| Some(it.behind(before.as_ref()))),
         }
     }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use super::{
     Packet,
     elsewhere::Elsewhere,
-    rtcp::{Reception, SenderReport},
-    source::{Position, Source},
+    rtcp::{ReportBlock, SenderReport},
+    source::{Position, RtpSource},
 };
 use crate::{
     limits::{REORDER_DELAY_MAX, REORDER_PACKET_BYTES_MAX, REORDER_PACKETS_MAX},
@@ -63,7 +63,7 @@ pub struct Receiver {
     pub(super) heard: Option<Instant>,
     /// When the last packet of the payload type arrived.
     typed: Option<Instant>,
-    pub(super) source: Option<Source>,
+    pub(super) source: Option<RtpSource>,
     candidate: Option<Candidate>,
     /// Consecutive packets whose number was not the one due.
     astray: u8,
@@ -115,8 +115,9 @@ impl Receiver {
     /// where ours ended.
     pub fn is_of_other_type_alone(&self, packet: &Packet<'_>, now: Instant) -> bool {
         let is_silent = |at| now.saturating_duration_since(at) > TYPE_SILENCE;
-        let goes_on =
-            |source: &Source| source.ssrc == packet.ssrc && source.is_due(packet.sequence_number);
+        let goes_on = |source: &RtpSource| {
+            source.ssrc == packet.ssrc && source.is_due(packet.sequence_number)
+        };
         packet.payload_type != self.payload_type
             && (self.typed.is_none_or(is_silent) || self.source.as_ref().is_some_and(goes_on))
     }
@@ -199,7 +200,7 @@ impl Receiver {
 
     /// Returns the contents of a receiver report, counted since the last call; `None` before the
     /// first packet.
-    pub fn reception(&mut self, now: Instant) -> Option<Reception> {
+    pub fn reception(&mut self, now: Instant) -> Option<ReportBlock> {
         self.source.as_mut().map(|source| source.reception(now))
     }
 
@@ -321,7 +322,7 @@ impl Receiver {
     fn start(&mut self, packet: Packet<'_>, now: Instant, lost: Lost, deliver: Deliver<'_>) {
         self.statistics.received += 1;
         self.candidate = None;
-        let mut source = Source::new(&packet, now);
+        let mut source = RtpSource::new(&packet, now);
         source.advance(0, 0);
         self.source = Some(source);
         deliver(packet, lost);

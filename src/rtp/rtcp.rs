@@ -80,7 +80,7 @@ fn sender_report(body: &mut Bytes<'_>) -> Option<SenderReport> {
 
 /// A report block (RFC 3550 §6.4.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Reception {
+pub struct ReportBlock {
     pub ssrc: u32,
     /// In 256ths, since the previous report.
     pub fraction_lost: u8,
@@ -101,7 +101,7 @@ pub struct Reception {
 /// Only the first 255 bytes of `cname` are used.
 pub fn write_receiver_report(
     ssrc: u32,
-    reception: Option<&Reception>,
+    reception: Option<&ReportBlock>,
     cname: &str,
     out: &mut Vec<u8>,
 ) {

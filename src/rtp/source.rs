@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::{
     Packet,
-    rtcp::{Reception, SenderReport},
+    rtcp::{ReportBlock, SenderReport},
 };
 use crate::units::{RtpTime, TICKS_PER_SECOND};
 
@@ -25,7 +25,7 @@ pub(super) enum Position {
 
 /// The sender, as described by its packets.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct RtpSource {
     pub ssrc: u32,
     /// The number expected: sequence number, with its wraps above.
     pub next: u32,
@@ -44,10 +44,10 @@ pub(super) struct Source {
     pub sender_report: Option<(SenderReport, Instant)>,
 }
 
-impl Source {
-    pub fn new(packet: &Packet<'_>, now: Instant) -> Source {
+impl RtpSource {
+    pub fn new(packet: &Packet<'_>, now: Instant) -> RtpSource {
         let first = u32::from(packet.sequence_number);
-        Source {
+        RtpSource {
             ssrc: packet.ssrc,
             next: first,
             first,
@@ -114,7 +114,7 @@ impl Source {
         self.jitter = self.jitter.saturating_sub(decay).saturating_add(difference);
     }
 
-    pub fn reception(&mut self, now: Instant) -> Reception {
+    pub fn reception(&mut self, now: Instant) -> ReportBlock {
         let expected = self.next.wrapping_sub(self.first);
         let expected_now = expected.wrapping_sub(self.expected_before);
         let received_now = self.received.wrapping_sub(self.received_before);
@@ -125,7 +125,7 @@ impl Source {
             let since = now.saturating_duration_since(at).as_millis() * 65_536 / 1000;
             ((ntp >> 16 & 0xffff_ffff) as u32, u32::try_from(since).unwrap_or(u32::MAX))
         });
-        Reception {
+        ReportBlock {
             ssrc: self.ssrc,
             fraction_lost: fraction.min(255) as u8,
             lost: expected.wrapping_sub(self.received).cast_signed(),

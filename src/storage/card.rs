@@ -49,7 +49,7 @@ use super::{
 };
 use crate::{
     limits::{CARD_RELEASE_MAX, CARD_RETRY_INTERVAL, LOCK_FILE_INTERVAL},
-    mp4::identity::Clock,
+    mp4::identity::ClockTrust,
     units::WallTime,
 };
 
@@ -96,7 +96,7 @@ pub struct Card<D: Disk> {
     /// A request about a span that is not finished.
     span: Option<spans::Job>,
     /// The time on the board's clock, whether it is trusted, and the uptime then.
-    wall: Option<(Instant, WallTime, Clock, u64)>,
+    wall: Option<(Instant, WallTime, ClockTrust, u64)>,
     next_lock_check: Instant,
     next_look: Instant,
     next_room: Instant,
@@ -400,7 +400,7 @@ impl<D: Disk> Card<D> {
         self.list().reset();
     }
 
-    fn set_wall(&mut self, wall: WallTime, clock: Clock, up_ms: u64, now: Instant) {
+    fn set_wall(&mut self, wall: WallTime, clock: ClockTrust, up_ms: u64, now: Instant) {
         self.wall = Some((now, wall, clock, up_ms));
         let stamp = Stamp { boot: self.settings.boot, up_ms: Some(up_ms), wall, clock };
         let recordings = self.list().learn(&stamp);

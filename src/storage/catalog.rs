@@ -16,7 +16,7 @@ use std::{collections::VecDeque, path::PathBuf};
 use super::{CameraId, CardState, disk::Space, facts::Facts as CardFacts, layout::Name};
 use crate::{
     codec::Codec,
-    mp4::identity::{Cause, Marks},
+    mp4::identity::{Cause, SegmentMarks},
     units::WallTime,
 };
 
@@ -219,19 +219,19 @@ impl Entry {
     }
 
     /// From its identity box.
-    pub fn marks(&self) -> Marks {
+    pub fn marks(&self) -> SegmentMarks {
         match self.holds.0 & Holds::EVENT {
             0 => self.facts.marks(),
-            _ => self.facts.marks().with(Marks::EVENT),
+            _ => self.facts.marks().with(SegmentMarks::EVENT),
         }
     }
 
-    pub fn set_marks(&mut self, marks: Marks) {
+    pub fn set_marks(&mut self, marks: SegmentMarks) {
         if marks != self.marks() {
             self.set_indexed(Indexed::No);
         }
         self.facts.set_marks(marks);
-        let event = if marks.has(Marks::EVENT) { Holds::EVENT } else { 0 };
+        let event = if marks.has(SegmentMarks::EVENT) { Holds::EVENT } else { 0 };
         self.holds.0 = self.holds.0 & !Holds::EVENT | event;
     }
 
@@ -292,7 +292,7 @@ struct Facts(u8);
 impl Facts {
     /// Distinguishes recordings of one camera with the same number, see [`Entry::address`].
     const TWIN: u8 = 0b111;
-    /// Of [`Marks`].
+    /// Of [`SegmentMarks`].
     const MARKS: u8 = 0b111 << 3;
     const INDEXED: u8 = 1 << 6;
     const FROM_INDEX: u8 = 1 << 7;
@@ -314,11 +314,11 @@ impl Facts {
     }
 
     /// The lowest flag of a box is not a mark.
-    fn marks(self) -> Marks {
-        Marks::of_flags((self.0 & Facts::MARKS) >> 2)
+    fn marks(self) -> SegmentMarks {
+        SegmentMarks::of_flags((self.0 & Facts::MARKS) >> 2)
     }
 
-    fn set_marks(&mut self, marks: Marks) {
+    fn set_marks(&mut self, marks: SegmentMarks) {
         self.0 = self.0 & !Facts::MARKS | marks.flags() << 2 & Facts::MARKS;
     }
 }

@@ -8,7 +8,7 @@
 use super::catalog::{Entry, SegmentState};
 use crate::{
     limits::COVERAGE_JOIN_MS,
-    mp4::identity::{Cause, Marks},
+    mp4::identity::{Cause, SegmentMarks},
     units::WallTime,
 };
 
@@ -97,7 +97,7 @@ impl Survey {
         };
         let chain = if entry.clock_trusted { &mut self.trusted } else { &mut self.doubtful };
         chain.add(span, self.from, self.to, self.spans_max);
-        if entry.marks().has(Marks::KEPT) {
+        if entry.marks().has(SegmentMarks::KEPT) {
             self.kept.add(span, self.from, self.to, self.spans_max);
         }
     }

@@ -4,7 +4,7 @@
 //! Knows nothing of: HTTP, time zones.
 
 use super::catalog::{Entry, SegmentState};
-use crate::{limits::DAYS_MAX, mp4::identity::Marks, units::WallTime, zone::Zone};
+use crate::{limits::DAYS_MAX, mp4::identity::SegmentMarks, units::WallTime, zone::Zone};
 
 /// Recordings by day.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ impl Days {
             let part = start.max(*begin)..end.min(*next);
             let millis = (part.end.0 - part.start.0).max(0);
             day.millis += millis;
-            if entry.marks().has(Marks::KEPT) {
+            if entry.marks().has(SegmentMarks::KEPT) {
                 day.kept_millis += millis;
             }
             let until = |moment: WallTime| bytes_until(entry, moment);
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn a_recording_over_midnight_is_split_between_its_days() {
         let mut kept = entry(DAY + 50_000, 7000, 0);
-        kept.set_marks(Marks::KEPT);
+        kept.set_marks(SegmentMarks::KEPT);
         let entries = [entry(DAY - 15_000, 60_000, 4_000_001), kept];
         let days = days(0, 2 * DAY, &Zone::UTC, &entries);
         let expected = [

@@ -14,7 +14,7 @@ use super::{catalog::SegmentState, layout::Name};
 use crate::{
     bits::Bytes,
     codec::Codec,
-    mp4::identity::{Cause, Marks},
+    mp4::identity::{Cause, SegmentMarks},
     units::WallTime,
 };
 
@@ -41,7 +41,7 @@ pub struct Row<'a> {
     pub bytes: u64,
     pub start: WallTime,
     pub duration_ms: u32,
-    pub marks: Marks,
+    pub marks: SegmentMarks,
     pub cause: Cause,
 }
 
@@ -115,7 +115,7 @@ impl Log {
             bytes,
             start,
             duration_ms: record.u32()?,
-            marks: Marks::of_flags(record.u8()?),
+            marks: SegmentMarks::of_flags(record.u8()?),
             cause: Cause::of_number(record.u8()?),
         })
     }

@@ -14,7 +14,7 @@ mod tests;
 use super::{catalog::Stamp, index::checksum};
 use crate::{
     limits::{MARK_WORD_BYTES_MAX, MARK_WORDS_BYTES_MAX, MARKS_UNSETTLED_MAX},
-    mp4::identity::Clock,
+    mp4::identity::ClockTrust,
     units::WallTime,
 };
 use std::{collections::VecDeque, fmt};
@@ -63,7 +63,7 @@ pub enum Line {
 }
 
 /// The boots whose beginning is known, and whether it can be trusted.
-pub type Began = Vec<([u8; 16], WallTime, Clock)>;
+pub type Began = Vec<([u8; 16], WallTime, ClockTrust)>;
 
 impl Word {
     pub fn new(text: &str) -> Option<Word> {
@@ -94,11 +94,11 @@ impl Mark {
     }
 
     /// When it began, corrected by what is known of its boot, and whether that can be trusted.
-    pub fn began(&self, began: &Began) -> (WallTime, Clock) {
+    pub fn began(&self, began: &Began) -> (WallTime, ClockTrust) {
         let Stamp { boot, up_ms, wall, clock } = self.begin;
         let known = began.iter().find(|(of, ..)| *of == boot && boot != [0; 16]);
         match (clock, up_ms, known) {
-            (Clock::Untrusted, Some(up_ms), Some((_, began, clock))) => {
+            (ClockTrust::Untrusted, Some(up_ms), Some((_, began, clock))) => {
                 let up_ms = i64::try_from(up_ms).unwrap_or(i64::MAX);
                 (WallTime(began.0.saturating_add(up_ms)), *clock)
             }
@@ -109,7 +109,7 @@ impl Mark {
     /// Appends its line.
     pub fn write(&self, out: &mut Vec<u8>) {
         let Stamp { boot, up_ms, wall, clock } = self.begin;
-        let clock = if clock == Clock::Trusted { 'T' } else { 'U' };
+        let clock = if clock == ClockTrust::Trusted { 'T' } else { 'U' };
         let up = up_ms.map_or("-".to_owned(), |up_ms| up_ms.to_string());
         let boot = if boot == [0; 16] { "-".to_owned() } else { hex(boot) };
         let course = if self.course == Course::Over { '-' } else { '+' };
@@ -139,7 +139,8 @@ impl Line {
                 let camera = next()?.to_owned();
                 let (source, kind) = (Word::new(next()?)?, Word::new(next()?)?);
                 let wall = WallTime(next()?.parse().ok()?);
-                let clock = if next()? == "T" { Clock::Trusted } else { Clock::Untrusted };
+                let clock =
+                    if next()? == "T" { ClockTrust::Trusted } else { ClockTrust::Untrusted };
                 let up_ms = next()?.parse().ok();
                 let boot = boot(next()?);
                 let length_ms = next()?.parse().ok()?;

@@ -8,7 +8,7 @@ use crate::{
     limits::SPAN_SEGMENTS_MAX,
     mp4::{
         fragment::Extent,
-        identity::{Cause, Clock},
+        identity::{Cause, ClockTrust},
     },
     units::WallTime,
 };
@@ -62,7 +62,7 @@ pub struct SegmentStart {
     pub audio: Option<Arc<AudioFormat>>,
     /// UTC of the first frame.
     pub wall: WallTime,
-    pub clock: Clock,
+    pub clock: ClockTrust,
     /// The machine's uptime then.
     pub up_ms: u64,
     /// Why nothing was recorded before, if there is a gap.
@@ -131,7 +131,7 @@ pub enum Command {
     /// Sets the time: at start-up, and when the clock is set or becomes trusted.
     Clock {
         wall: WallTime,
-        clock: Clock,
+        clock: ClockTrust,
         /// The machine's uptime.
         up_ms: u64,
     },

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     limits::{EVENT_PERCENT_MAX, FAT_RECORDINGS_MAX, RECORDINGS_LISTED_MAX},
-    mp4::identity::Marks,
+    mp4::identity::SegmentMarks,
     units::WallTime,
 };
 
@@ -128,7 +128,7 @@ pub fn for_thinning(
     let limit = now.0.saturating_sub(full);
     let is_due = |entry: &&Entry| {
         entry.state == SegmentState::Whole
-            && !entry.marks().has_any(Marks::NOT_TO_BE_THINNED)
+            && !entry.marks().has_any(SegmentMarks::NOT_TO_BE_THINNED)
             && entry.held() == 0
             && entry.clock_trusted
             && entry.end().0 < limit
@@ -222,11 +222,11 @@ fn least_wanted(folder: &Folder, events_from: Option<WallTime>) -> Option<Name> 
 /// Returns true if it has a recent event.
 pub fn is_event(entry: &Entry, events_from: Option<WallTime>) -> bool {
     let is_recent = events_from.is_some_and(|from| !entry.clock_trusted || entry.end() >= from);
-    is_recent && entry.marks().has(Marks::EVENT)
+    is_recent && entry.marks().has(SegmentMarks::EVENT)
 }
 
 fn may_go(entry: &Entry) -> bool {
-    let is_kept = entry.marks().has(Marks::KEPT);
+    let is_kept = entry.marks().has(SegmentMarks::KEPT);
     !is_kept && !matches!(entry.state, SegmentState::Recording | SegmentState::Unreadable)
 }
 

@@ -15,11 +15,11 @@ use crate::{
     limits::{ALLOCATION_STEP_BYTES, REPAIR_TAIL_BYTES},
     mp4::{
         fragment::Extent,
-        identity::{Identity, Marks},
+        identity::{Identity, SegmentMarks},
         index::Index,
-        init::{self, Layout},
-        plan::{self, Step},
-        scan::{self, Damage, Depth, Head, Scan, State},
+        init::{self, HeadLayout},
+        plan::{self, PlanStep},
+        scan::{self, Damage, Depth, FileHead, FileState, Scan},
     },
     units::Ticks,
 };
@@ -34,7 +34,7 @@ use crate::{
 pub struct Segment<D: Disk> {
     file: D::File,
     directory: PathBuf,
-    layout: Layout,
+    layout: HeadLayout,
     index: Index,
     bytes: u64,
     allocated_bytes: u64,
@@ -83,11 +83,11 @@ pub enum Reach {
 #[derive(Debug)]
 pub enum Repaired {
     /// Nothing was written.
-    Whole { head: Box<Head>, bytes: u64, duration: Ticks },
+    Whole { head: Box<FileHead>, bytes: u64, duration: Ticks },
     /// It now ends after its last complete fragment; `damage` is what followed, unless the file
     /// simply ended.
     Mended {
-        head: Box<Head>,
+        head: Box<FileHead>,
         bytes: u64,
         removed_bytes: u64,
         duration: Ticks,
@@ -232,7 +232,7 @@ pub fn repair<D: Disk>(disk: &D, path: &Path, reach: Reach) -> io::Result<Repair
         Reach::UpTo(bytes) => bytes.min(file_bytes),
     };
     if len < file_bytes {
-        carry_out(disk, &file, &[Step::Truncate { length: len }, Step::Sync])?;
+        carry_out(disk, &file, &[PlanStep::Truncate { length: len }, PlanStep::Sync])?;
     }
     let read_at = |buffer: &mut [u8], offset| disk.read_at(&file, buffer, offset);
     let scan = scan::scan(&read_at, len, Depth::Tail(REPAIR_TAIL_BYTES));
@@ -240,11 +240,11 @@ pub fn repair<D: Disk>(disk: &D, path: &Path, reach: Reach) -> io::Result<Repair
     let is_whole = scan.is_whole() && len == file_bytes;
     let Scan { head, state, whole_bytes, fragments, duration, .. } = scan;
     let damage = match state {
-        State::Unreadable { at, error } => {
+        FileState::Unreadable { at, error } => {
             return Ok(Repaired::Unreadable { whole_bytes, at, error });
         }
-        State::Damaged(damage) => Some(damage),
-        State::Cut | State::Whole => None,
+        FileState::Damaged(damage) => Some(damage),
+        FileState::Cut | FileState::Whole => None,
     };
     Ok(match head.map(Box::new) {
         Some(head) if is_whole => Repaired::Whole { head, bytes: len, duration },
@@ -260,7 +260,7 @@ pub fn repair<D: Disk>(disk: &D, path: &Path, reach: Reach) -> io::Result<Repair
 ///
 /// # Errors
 /// Any error of the card.
-pub fn marks<D: Disk>(disk: &D, file: &D::File) -> io::Result<Option<Marks>> {
+pub fn marks<D: Disk>(disk: &D, file: &D::File) -> io::Result<Option<SegmentMarks>> {
     Ok(head(disk, file)?.and_then(|head| Some(head.identity?.marks)))
 }
 
@@ -272,26 +272,26 @@ pub fn marks<D: Disk>(disk: &D, file: &D::File) -> io::Result<Option<Marks>> {
 pub fn mark<D: Disk>(
     disk: &D,
     file: &D::File,
-    change: impl Fn(Marks) -> Marks,
-) -> io::Result<Option<Marks>> {
-    let Some(Head { identity: Some(identity), flags_at: Some(offset), .. }) = head(disk, file)?
+    change: impl Fn(SegmentMarks) -> SegmentMarks,
+) -> io::Result<Option<SegmentMarks>> {
+    let Some(FileHead { identity: Some(identity), flags_at: Some(offset), .. }) = head(disk, file)?
     else {
         return Ok(None);
     };
     let marks = change(identity.marks);
     if marks != identity.marks {
         let bytes = vec![Identity { marks, ..identity }.flags()];
-        carry_out(disk, file, &[Step::Write { offset, bytes }, Step::Sync])?;
+        carry_out(disk, file, &[PlanStep::Write { offset, bytes }, PlanStep::Sync])?;
     }
     Ok(Some(marks))
 }
 
 /// Reads a file's head; `None` if it cannot be parsed.
-fn head<D: Disk>(disk: &D, file: &D::File) -> io::Result<Option<Head>> {
+fn head<D: Disk>(disk: &D, file: &D::File) -> io::Result<Option<FileHead>> {
     let read_at = |buffer: &mut [u8], offset| disk.read_at(file, buffer, offset);
     match scan::read_head(&read_at, disk.len(file)?) {
         Ok(head) => Ok(Some(head)),
-        Err(State::Unreadable { error, .. }) => Err(error),
+        Err(FileState::Unreadable { error, .. }) => Err(error),
         Err(_) => Ok(None),
     }
 }
@@ -300,11 +300,11 @@ fn head<D: Disk>(disk: &D, file: &D::File) -> io::Result<Option<Head>> {
 ///
 /// # Errors
 /// Any error of the card; later steps are not carried out.
-pub fn carry_out<D: Disk>(disk: &D, file: &D::File, steps: &[Step]) -> io::Result<()> {
+pub fn carry_out<D: Disk>(disk: &D, file: &D::File, steps: &[PlanStep]) -> io::Result<()> {
     steps.iter().try_for_each(|step| match step {
-        Step::Write { offset, bytes } => disk.write_all_at(file, bytes, *offset),
-        Step::Truncate { length } => disk.set_len(file, *length),
-        Step::Sync => disk.sync_data(file),
+        PlanStep::Write { offset, bytes } => disk.write_all_at(file, bytes, *offset),
+        PlanStep::Truncate { length } => disk.set_len(file, *length),
+        PlanStep::Sync => disk.sync_data(file),
     })
 }
 

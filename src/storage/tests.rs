@@ -3,7 +3,7 @@ use crate::{
     codec::Codec,
     mp4::{
         fragment::FirstSample::Key,
-        identity::{Cause, Clock},
+        identity::{Cause, ClockTrust},
         samples,
     },
     storage::{disk::RequireMount, faulty::FaultyDisk, layout::Asked},
@@ -35,7 +35,7 @@ fn open() -> Command {
         parameter_sets: samples::parameter_sets(Codec::H264),
         audio: None,
         wall: WallTime(1_795_336_200_000),
-        clock: Clock::Trusted,
+        clock: ClockTrust::Trusted,
         up_ms: 5000,
         cause: Cause::Unknown,
         run: 1,

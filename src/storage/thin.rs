@@ -7,7 +7,7 @@ use crate::{
     limits::{THIN_FRAME_BYTES_MAX, THIN_KEY_FRAMES_MAX},
     mp4::{
         fragment::{self, Extent, FirstSample},
-        scan::{Step, Track},
+        scan::{TrackKind, WalkStep},
     },
     units::Ticks,
 };
@@ -45,9 +45,9 @@ pub struct Plan {
 
 impl Survey {
     /// Takes a step of a walk over the recording.
-    pub fn take(&mut self, step: Step) {
+    pub fn take(&mut self, step: WalkStep) {
         match step {
-            Step::Sample(sample) if sample.track == Track::Video && sample.is_key => {
+            WalkStep::Sample(sample) if sample.track == TrackKind::Video && sample.is_key => {
                 let decoded = i64::try_from(sample.decode_time).unwrap_or(i64::MAX);
                 let shown = decoded.saturating_add(sample.composition_offset.into());
                 let (at, bytes) = (sample.at, sample.bytes);
@@ -58,8 +58,8 @@ impl Survey {
                     _ => self.is_unfit = true,
                 }
             }
-            Step::Sample(_) => {}
-            Step::Fragment { media, extent, .. } => {
+            WalkStep::Sample(_) => {}
+            WalkStep::Fragment { media, extent, .. } => {
                 self.at = Some(media.end);
                 if let Some(extent) = extent {
                     self.end = self.end.max(extent.end.0);
@@ -118,7 +118,7 @@ impl Plan {
         let next = self.keys.get(nth + 1).map_or(self.end, |next| i64::from(next.time));
         let duration = u32::try_from(next - i64::from(key.time)).unwrap_or(u32::MAX);
         let samples = [fragment::Sample { bytes: key.bytes, duration, composition_offset: 0 }];
-        let header = fragment::Header {
+        let header = fragment::FragmentHeader {
             sequence_number: u32::try_from(nth + 1).unwrap_or(u32::MAX),
             decode_time: Ticks(key.time.into()),
             opens_on: FirstSample::Key,
@@ -162,7 +162,7 @@ mod tests {
             let begin = survey.position().unwrap_or(head.media_begin);
             let mut left = at_once;
             let walked = scan::walk(&read_at, len, &head, begin, &mut |step| {
-                left -= usize::from(matches!(step, Step::Fragment { .. }));
+                left -= usize::from(matches!(step, WalkStep::Fragment { .. }));
                 survey.take(step);
                 if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
@@ -215,8 +215,8 @@ mod tests {
     #[test]
     fn a_key_frame_that_is_too_large_or_too_many_of_them_are_seen_at_once() {
         let fragment = |bytes, time, at: u64| {
-            let sample = scan::Sample {
-                track: Track::Video,
+            let sample = scan::ListedSample {
+                track: TrackKind::Video,
                 at,
                 bytes,
                 decode_time: time,
@@ -226,7 +226,7 @@ mod tests {
             };
             let (start, end) = (Ticks(time as i64), Ticks(time as i64 + 1));
             let extent = Some(Extent { opens_on: Key, start, end });
-            [Step::Sample(sample), Step::Fragment { begin: at, media: at..at + 9, extent }]
+            [WalkStep::Sample(sample), WalkStep::Fragment { begin: at, media: at..at + 9, extent }]
         };
         let mut survey = Survey::default();
         fragment(THIN_FRAME_BYTES_MAX as u32 + 1, 0, 0).into_iter().for_each(|it| survey.take(it));

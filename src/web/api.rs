@@ -10,7 +10,7 @@ use super::{
 use crate::{
     http::request::Head,
     limits,
-    mp4::identity::{Clock, Marks},
+    mp4::identity::{ClockTrust, SegmentMarks},
     runtime,
     storage::{
         CameraId, DeleteError,
@@ -167,7 +167,7 @@ impl Web {
         let mut list = List { label, complete, read_to, epoch, ..List::default() };
         match catalog.owner(&camera) {
             Some(owner) if query.after.is_some() => {
-                let is_clock_trusted = self.daemon.trust.get() == Clock::Trusted;
+                let is_clock_trusted = self.daemon.trust.get() == ClockTrust::Trusted;
                 query.list_after(owner, &catalog, is_clock_trusted, &mut list);
             }
             Some(owner) => query.list(catalog.recordings(owner, query.before), &catalog, &mut list),
@@ -339,8 +339,8 @@ impl List {
             codec: entry.codec.map(crate::codec::Codec::name),
             mime: codecs.map(|codecs| format!("video/mp4; codecs=\"{codecs}\"")),
             state: entry.state.name(),
-            kept: entry.marks().has(Marks::KEPT),
-            thinned: entry.marks().has(Marks::THINNED),
+            kept: entry.marks().has(SegmentMarks::KEPT),
+            thinned: entry.marks().has(SegmentMarks::THINNED),
             gap_before_ms: row.gap_before_ms,
         }
     }

@@ -13,7 +13,7 @@ use crate::{
     hls::{self, Grain, Growth, Playlist, Shift},
     http::request::Head,
     limits,
-    mp4::scan::{self, State, Subsegment, Subsegments},
+    mp4::scan::{self, FileState, Subsegment, Subsegments},
     storage::{
         catalog::{Entry, Folder, SegmentState},
         disk::{Access, Disk as _, linux::LinuxDisk},
@@ -257,9 +257,9 @@ fn read(file: &File) -> impl Fn(&mut [u8], u64) -> io::Result<usize> + '_ {
     |buffer, at| file.read_at(buffer, at)
 }
 
-fn into_io(state: State) -> io::Error {
+fn into_io(state: FileState) -> io::Error {
     match state {
-        State::Unreadable { error, .. } => error,
+        FileState::Unreadable { error, .. } => error,
         _ => io::ErrorKind::InvalidData.into(),
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     daemon::marks::{Refused, Said, When},
     http::request::Head,
     limits::{LIST_ENTRIES_DEFAULT, LIST_ENTRIES_MAX, MARK_FILE_BYTES, MARK_ON_TIMEOUT},
-    mp4::identity::Clock,
+    mp4::identity::ClockTrust,
     storage::{
         catalog::Catalog,
         disk::{Access, Disk as _, linux::LinuxDisk},
@@ -215,7 +215,7 @@ impl<'a> MarkRow<'a> {
             kind: mark.kind.as_str(),
             begin_ms: begin.0,
             end_ms: mark.course.is_over().then_some(end),
-            clock_trusted: clock == Clock::Trusted,
+            clock_trusted: clock == ClockTrust::Trusted,
             words: &mark.words,
         }
     }

@@ -7,7 +7,7 @@ use crate::{
     codec::ParameterSets,
     limits,
     media::{Frame, Intake},
-    mp4::fragment::{FirstSample, Header, Sample},
+    mp4::fragment::{FirstSample, FragmentHeader, Sample},
     units::Ticks,
 };
 use std::sync::Arc;
@@ -75,7 +75,7 @@ impl Packer {
         let (end, bytes, opens_on) = self.gather(intake, first, bytes_max);
         let Some((_, decode_time)) = self.times(intake, first) else { return first };
         self.fragments += 1;
-        let header = Header {
+        let header = FragmentHeader {
             sequence_number: self.fragments,
             decode_time,
             opens_on,

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     http::request::Head,
     limits,
-    mp4::identity::Clock,
+    mp4::identity::ClockTrust,
     runtime::{self, Counted},
 };
 use picoserve::{
@@ -148,7 +148,7 @@ async fn read_body<R: Read>(request: &mut Request<'_, R>) -> Result<Vec<u8>, R::
 impl Web {
     fn with_common_fields(&self, answer: Answer) -> Answer {
         // A clock that is not set must not send a date (RFC 9110 §6.6.1).
-        let is_set = self.daemon.trust.get() == Clock::Trusted;
+        let is_set = self.daemon.trust.get() == ClockTrust::Trusted;
         let answer = match is_set {
             true => answer.with("Date", self.daemon.clock.now().http_date()),
             false => answer,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     http::{etag, request::Head},
-    mp4::scan::{self, State},
+    mp4::scan::{self, FileState},
     still::KeyFrame,
     storage::disk::{Access, Disk as _, linux::LinuxDisk},
 };
@@ -59,7 +59,7 @@ fn first(path: &Path) -> io::Result<Result<KeyFrame, String>> {
             let frame = KeyFrame::new(&first.parameter_sets, &first.sample);
             Ok(frame.map_err(|error| error.to_string()))
         }
-        Err(State::Unreadable { error, .. }) => Err(error),
+        Err(FileState::Unreadable { error, .. }) => Err(error),
         Err(_) => Ok(Err("the recording does not start with a picture".into())),
     }
 }

@@ -11,7 +11,7 @@ use crate::{
         COVERAGE_DAYS_MAX, COVERAGE_SPANS_MAX, COVERAGE_SPANS_PER_DAY, DAYS_MAX,
         TIMELINE_DAY_BYTES, TIMELINE_MARKS_MIN,
     },
-    mp4::identity::{Cause, Clock},
+    mp4::identity::{Cause, ClockTrust},
     runtime,
     storage::{
         catalog::{Catalog, Entry},
@@ -193,7 +193,7 @@ impl Web {
     pub(super) fn clock_status(&self) -> ClockStatus {
         ClockStatus {
             now_ms: self.daemon.clock.now().0,
-            trusted: self.daemon.trust.get() == Clock::Trusted,
+            trusted: self.daemon.trust.get() == ClockTrust::Trusted,
             kept_by: self.daemon.clock.keeper().name(),
         }
     }
@@ -226,7 +226,7 @@ impl Web {
     /// Why the camera is not recorded now; `None` if it is, or if the time is unknown.
     fn why_not_recorded_now(&self, camera: &str) -> Option<Cause> {
         let station = self.station(camera)?;
-        let is_trusted = self.daemon.trust.get() == Clock::Trusted;
+        let is_trusted = self.daemon.trust.get() == ClockTrust::Trusted;
         let is_told = is_trusted && station.segment().is_none();
         is_told.then(|| station.why_not_recorded(runtime::now()))
     }
@@ -343,7 +343,7 @@ mod tests {
             for kind in [kinds[nth as usize % 2], "watched"] {
                 let (kind, source) = (Word::new(kind).unwrap(), Word::new("script").unwrap());
                 let wall = WallTime(NOW + nth * 100_000);
-                let begin = Stamp { boot: [0; 16], up_ms: None, wall, clock: Clock::Trusted };
+                let begin = Stamp { boot: [0; 16], up_ms: None, wall, clock: ClockTrust::Trusted };
                 let (camera, words, course) = (CAMERA.into(), String::new(), Course::Over);
                 let mark = Mark { camera, source, kind, words, begin, length_ms: 9000, course };
                 rows.add(&mark, &Vec::new());

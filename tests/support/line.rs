@@ -210,7 +210,7 @@ impl Line {
             self.recorder.card_accepts(!self.card.is_away);
         }
         let (now, wall) = (self.now, self.wall);
-        let moment = Moment { now, wall, clock: identity::Clock::Trusted, up_ms: 0 };
+        let moment = Moment { now, wall, clock: identity::ClockTrust::Trusted, up_ms: 0 };
         loop {
             let ring = &self.intake.ring;
             while let Some(command) = self.recorder.poll(ring, moment, &mut self.buffers) {

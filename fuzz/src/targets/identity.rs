@@ -2,7 +2,7 @@
 
 use crate::source::Source;
 use smolnvr::{
-    mp4::identity::{Cause, Clock, Identity, Marks},
+    mp4::identity::{Cause, ClockTrust, Identity, SegmentMarks},
     units::WallTime,
 };
 
@@ -21,8 +21,8 @@ pub fn identity(data: &[u8]) {
         run: source.u64(),
         boot: source.array(),
         wall: WallTime(source.u64() as i64),
-        clock: source.one(&[Clock::Trusted, Clock::Untrusted]),
-        marks: source.one(&[Marks::NONE, Marks::KEPT]),
+        clock: source.one(&[ClockTrust::Trusted, ClockTrust::Untrusted]),
+        marks: source.one(&[SegmentMarks::NONE, SegmentMarks::KEPT]),
         up_ms: Some(source.u64()).filter(|millis| *millis != u64::MAX),
         cause: source.one(&Cause::ALL),
         camera: source.bytes(32).iter().map(|byte| char::from(b'a' + byte % 26)).collect(),

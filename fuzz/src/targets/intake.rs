@@ -5,7 +5,7 @@ use crate::{files, source::Source};
 use smolnvr::{
     codec::{AudioCodec, AudioFormat, Codec, ParameterSets},
     limits,
-    media::{Clock, Frame, Intake},
+    media::{Frame, Intake, TrackClock},
     rtp::{
         AccessUnit, AudioSink, AudioUnit, DropCause, Leading, RandomAccess, Sink,
         rtcp::SenderReport,
@@ -73,8 +73,8 @@ pub fn intake(data: &[u8]) {
             1 => trial.lose(u32::from(source.u8()) + 1),
             2 => trial.malform(),
             3..32 => {
-                let clock = source.one(&[Clock::Video, Clock::Audio]);
-                let near = if clock == Clock::Video { stamp } else { audio_stamp };
+                let clock = source.one(&[TrackClock::Video, TrackClock::Audio]);
+                let near = if clock == TrackClock::Video { stamp } else { audio_stamp };
                 let ntp = 0xe000_0000_0000_0000 | u64::from(source.u32()) << 16;
                 let rtp_time = RtpTime(near.wrapping_add_signed(source.u16() as i16 as i32));
                 let report = SenderReport { ssrc: 1, ntp, rtp_time, packets: 0, octets: 0 };

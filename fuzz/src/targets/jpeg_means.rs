@@ -5,7 +5,7 @@ use smolnvr::{
     limits::MOTION_CELLS_SIDE_MAX,
     motion::{
         detector::{Detector, Seen},
-        jpeg::{Grid, JpegError, Reader},
+        jpeg::{DecodeError, Grid, JpegReader},
     },
 };
 
@@ -34,8 +34,8 @@ pub fn jpeg_means(data: &[u8]) {
     }
 }
 
-fn read(file: &[u8]) -> Result<Grid, JpegError> {
-    let mut reader = Reader::new(file)?;
+fn read(file: &[u8]) -> Result<Grid, DecodeError> {
+    let mut reader = JpegReader::new(file)?;
     let mut rows = 1;
     while !reader.read_row()? {
         rows += 1;

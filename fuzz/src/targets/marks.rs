@@ -4,7 +4,7 @@
 use crate::source::Source;
 use smolnvr::{
     limits::{MARK_WORD_BYTES_MAX, MARK_WORDS_BYTES_MAX},
-    mp4::identity::Clock,
+    mp4::identity::ClockTrust,
     storage::marks::{
         self, Course, Line, Mark,
         rows::{self, Newest, Rows},
@@ -52,7 +52,7 @@ pub fn marks(data: &[u8]) {
             }
             Line::Boot(boot, at) => {
                 Line::write_boot(*boot, *at, &mut again);
-                began.push((*boot, *at, Clock::Trusted));
+                began.push((*boot, *at, ClockTrust::Trusted));
             }
         }
     }

@@ -7,8 +7,8 @@ use crate::{
     source::Source,
 };
 use smolnvr::mp4::{
-    plan::{self, Step},
-    scan::{Depth, State},
+    plan::{self, PlanStep},
+    scan::{Depth, FileState},
 };
 
 pub fn mp4_repair(data: &[u8]) {
@@ -59,7 +59,7 @@ fn check_lengths(file: &File, random: &mut Random) {
     let wrong = [0, 1, right - 1, right + 1, u32::MAX][random.below(5)];
     bytes[at..at + 4].copy_from_slice(&wrong.to_be_bytes());
     let scan = scanned(&bytes, Depth::Full, usize::MAX);
-    assert!(wrong == right || matches!(scan.state, State::Damaged(_)), "{wrong} for {right}");
+    assert!(wrong == right || matches!(scan.state, FileState::Damaged(_)), "{wrong} for {right}");
     assert!(wrong == right || scan.fragments as usize == fragment);
 }
 
@@ -81,7 +81,7 @@ fn check_fields(file: &File, random: &mut Random) {
     assert_eq!(bytes[begin + at + byte] & flag, 0, "there is no such field");
     bytes[begin + at + byte] |= flag;
     let scan = scanned(&bytes, Depth::Full, usize::MAX);
-    assert!(matches!(scan.state, State::Damaged(_)), "{:?}", scan.state);
+    assert!(matches!(scan.state, FileState::Damaged(_)), "{:?}", scan.state);
     assert_eq!(scan.fragments as usize, fragment);
 }
 
@@ -119,6 +119,6 @@ fn repair(damaged: &[u8]) {
     };
     let mut pairs = mended.iter().zip(damaged).enumerate();
     assert!(pairs.all(|(at, (new, old))| new == old || may_differ(at)));
-    assert!(steps.iter().any(|step| matches!(step, Step::Truncate { .. })));
-    assert!(!matches!(scan.state, State::Unreadable { .. }));
+    assert!(steps.iter().any(|step| matches!(step, PlanStep::Truncate { .. })));
+    assert!(!matches!(scan.state, FileState::Unreadable { .. }));
 }

@@ -1,7 +1,7 @@
 //! Any bytes as a file.
 
 use crate::files::{read, scanned};
-use smolnvr::mp4::scan::{self, Depth, State};
+use smolnvr::mp4::scan::{self, Depth, FileState};
 use std::io;
 
 pub fn mp4_scan(data: &[u8]) {
@@ -41,7 +41,7 @@ fn check_unreadable(data: &[u8]) {
     let failed = scan::scan(&read_at, data.len() as u64, Depth::Full);
     let full = scanned(data, Depth::Full, usize::MAX);
     match failed.state {
-        State::Unreadable { at, .. } => assert!(at >= bad),
+        FileState::Unreadable { at, .. } => assert!(at >= bad),
         _ => assert_eq!(format!("{:?}", failed.state), format!("{:?}", full.state)),
     }
     assert!(failed.whole_bytes <= full.whole_bytes);

@@ -2,7 +2,7 @@
 
 use crate::source::Source;
 use smolnvr::{
-    rtp::rtcp::{self, Reception, Rtcp, SenderReport},
+    rtp::rtcp::{self, ReportBlock, Rtcp, SenderReport},
     units::{RtpTime, WallTime},
 };
 
@@ -96,7 +96,7 @@ fn check_wall_time(report: &SenderReport, time: RtpTime, clock_rate: u32) {
 /// RFC 3550 §6.4.2 and §6.5, field by field.
 fn written(mut source: Source<'_>) {
     let (ssrc, has_block) = (source.u32(), source.flag());
-    let reception = Reception {
+    let reception = ReportBlock {
         ssrc: source.u32(),
         fraction_lost: source.u8(),
         lost: source.u32() as i32,

@@ -6,8 +6,8 @@ use crate::{
     config::Config,
     daemon,
     mp4::{
-        identity::Clock,
-        scan::{self, State},
+        identity::ClockTrust,
+        scan::{self, FileState},
     },
     storage::{
         disk::{Access, Disk as _, Mount, is_foreign, linux::LinuxDisk},
@@ -184,7 +184,7 @@ fn read_file(name: Name, path: &Path) -> io::Result<Option<Entry>> {
     };
     let head = match scan::read_head_and_length(&|buffer, at| file.read_at(buffer, at), bytes) {
         Ok(head) => head,
-        Err(State::Unreadable { error, .. }) => return Err(error),
+        Err(FileState::Unreadable { error, .. }) => return Err(error),
         Err(_) => {
             let mut first = [0; 8];
             let count = file.read_at(&mut first, 0)?;
@@ -197,7 +197,7 @@ fn read_file(name: Name, path: &Path) -> io::Result<Option<Entry>> {
         Some(identity) => {
             entry.camera.clone_from(&identity.camera);
             entry.start_ms = identity.wall.0;
-            entry.clock_trusted = identity.clock == Clock::Trusted;
+            entry.clock_trusted = identity.clock == ClockTrust::Trusted;
         }
         None => entry.start_ms -= entry.duration_ms.unwrap_or(0),
     }

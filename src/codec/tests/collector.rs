@@ -43,7 +43,7 @@ impl Decoder {
             self.known.retain(|known| {
                 let (known_kind, known_id, of) = h264::parameter_set(known).unwrap();
                 let same = (known_kind, known_id) == (kind, id);
-                let falls = kind == Kind::Sequence && known_kind == Kind::Picture && of == id;
+                let falls = kind == SetKind::Sequence && known_kind == SetKind::Picture && of == id;
                 !same && !falls
             });
             self.known.push(nal.to_vec());

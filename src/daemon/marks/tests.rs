@@ -7,7 +7,7 @@ const HOUR: u64 = 3_600_000;
 /// The board is up for an hour at noon.
 fn at(millis: u64) -> Moment {
     let wall = WallTime(NOON.saturating_add_unsigned(millis));
-    Moment { now: runtime::now(), wall, clock: Clock::Trusted, up_ms: HOUR + millis }
+    Moment { now: runtime::now(), wall, clock: ClockTrust::Trusted, up_ms: HOUR + millis }
 }
 
 fn said(kind: &str, when: When) -> Said {
@@ -129,7 +129,7 @@ fn a_time_that_is_told_is_taken_within_a_day_and_not_in_seconds() {
     let (mark, _) = book.say("yard", &said("door", before), &at(0), BOOT).unwrap();
     assert_eq!(
         (mark.begin.boot, mark.begin.up_ms, mark.begin.clock),
-        ([0; 16], None, Clock::Trusted)
+        ([0; 16], None, ClockTrust::Trusted)
     );
     let local = NOON + 2 * 3_600_000; // somebody's local time, taken for UTC
     for (begin, end) in [
@@ -148,13 +148,13 @@ fn a_time_that_is_told_is_taken_within_a_day_and_not_in_seconds() {
 #[test]
 fn by_a_clock_that_is_not_set_a_sender_with_a_better_one_is_believed() {
     let mut book = Book::default();
-    let moment = Moment { wall: WallTime(60_000), clock: Clock::Untrusted, ..at(0) };
+    let moment = Moment { wall: WallTime(60_000), clock: ClockTrust::Untrusted, ..at(0) };
     let mut say = |begin: i64| {
         let when = When::Span(WallTime(begin), WallTime(begin));
         let told = book.say("yard", &said("door", when), &moment, BOOT);
         told.map(|(mark, _)| (mark.begin.clock, mark.begin.up_ms))
     };
-    assert_eq!(say(NOON), Ok((Clock::Trusted, None)));
-    assert_eq!(say(59_000), Ok((Clock::Untrusted, Some(HOUR - 1000))), "of the same board");
+    assert_eq!(say(NOON), Ok((ClockTrust::Trusted, None)));
+    assert_eq!(say(59_000), Ok((ClockTrust::Untrusted, Some(HOUR - 1000))), "of the same board");
     assert_eq!(say(NOON / 1000), Err(Refused::Time), "in seconds");
 }

@@ -8,7 +8,7 @@ use crate::{
     limits,
     motion::{
         detector::{Detector, Seen},
-        jpeg::Reader,
+        jpeg::JpegReader,
     },
     runtime,
 };
@@ -65,7 +65,7 @@ impl Pictures {
     /// Looks at the next picture; returns what it shows, and its size.
     async fn look(&self, detector: &mut Detector) -> Result<(Seen, usize), String> {
         let picture = self.snapshots.newest().await.map_err(|reason| reason.to_string())?;
-        let mut reader = Reader::new(&picture.jpeg).map_err(|error| error.to_string())?;
+        let mut reader = JpegReader::new(&picture.jpeg).map_err(|error| error.to_string())?;
         while !reader.read_row().map_err(|error| error.to_string())? {
             // A large picture takes tens of milliseconds: packets must not wait for it.
             future::yield_now().await;

@@ -2,7 +2,7 @@
 //! arguments.
 
 use crate::{
-    mp4::identity::Clock,
+    mp4::identity::ClockTrust,
     storage::{
         catalog::Catalog,
         layout::Asked,
@@ -33,7 +33,7 @@ impl News {
     pub fn of_segment(camera: &str, number: u32, catalog: &Catalog) -> Option<News> {
         let (folder, entry) = catalog.find(camera, Asked::Number(number))?;
         let end = WallTime(entry.start.0.saturating_add(entry.duration_ms.into()));
-        let clock = if entry.clock_trusted { Clock::Trusted } else { Clock::Untrusted };
+        let clock = if entry.clock_trusted { ClockTrust::Trusted } else { ClockTrust::Untrusted };
         let mut news = News::of("segment", camera, entry.start, Some(end), clock);
         news.add("number", number);
         news.add("file", catalog.root.as_ref()?.join(folder.path(entry.name)).to_str()?);
@@ -42,7 +42,13 @@ impl News {
         Some(news)
     }
 
-    fn of(event: &str, camera: &str, begin: WallTime, end: Option<WallTime>, clock: Clock) -> News {
+    fn of(
+        event: &str,
+        camera: &str,
+        begin: WallTime,
+        end: Option<WallTime>,
+        clock: ClockTrust,
+    ) -> News {
         let mut news = News(Vec::new());
         news.add("event", event);
         news.add("camera", camera);
@@ -50,7 +56,7 @@ impl News {
         news.add("begin_ms", begin.0);
         news.add("end", end.map(|end| end.to_string()));
         news.add("end_ms", end.map(|end| end.0));
-        news.add("clock_trusted", clock == Clock::Trusted);
+        news.add("clock_trusted", clock == ClockTrust::Trusted);
         news
     }
 
@@ -112,7 +118,7 @@ mod tests {
             boot: [0; 16],
             up_ms: None,
             wall: WallTime(1_795_336_200_500),
-            clock: Clock::Trusted,
+            clock: ClockTrust::Trusted,
         };
         let word = |text| Word::new(text).unwrap();
         let (source, kind) = (word("script"), word("door"));

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     codec::{AudioCodec, AudioFormat},
     media::{
-        Clock, Intake,
+        Intake, TrackClock,
         tests::{send, unit},
     },
     rtp::{AudioSink as _, AudioUnit, RandomAccess, rtcp::SenderReport},
@@ -79,7 +79,7 @@ impl Camera {
             intake.arrived(start + Duration::from_millis((self.arrival)(sent)));
             if is_video {
                 if self.reports && frame % 125 == 0 {
-                    report(&mut intake, Clock::Video, sent, frame as u32 * 3600);
+                    report(&mut intake, TrackClock::Video, sent, frame as u32 * 3600);
                 }
                 send(&mut intake, unit(frame as i64, RandomAccess::Idr));
                 frame += 1;
@@ -92,7 +92,7 @@ impl Camera {
                 continue;
             }
             if self.reports && number % 78 == 0 {
-                report(&mut intake, Clock::Audio, sent, (self.stamp)(number));
+                report(&mut intake, TrackClock::Audio, sent, (self.stamp)(number));
             }
             let before = intake.ring.audio.as_ref().unwrap().numbers().end;
             let timestamp = RtpTime((self.stamp)(number));
@@ -128,7 +128,7 @@ impl Camera {
     }
 }
 
-fn report(intake: &mut Intake, clock: Clock, sent: u64, stamp: u32) {
+fn report(intake: &mut Intake, clock: TrackClock, sent: u64, stamp: u32) {
     let ntp = (3_900_000_000 << 32) + (sent << 32) / 1000;
     let rtp_time = RtpTime(stamp);
     intake.sender_report(clock, &SenderReport { ssrc: 1, ntp, rtp_time, packets: 0, octets: 0 });

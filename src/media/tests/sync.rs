@@ -21,7 +21,7 @@ struct Camera {
     next_frame: u64,
     next_sound: u64,
     /// When a frame of sound was sampled, in seconds of the video's clock, and where it was put.
-    spans: Vec<(f64, Span)>,
+    spans: Vec<(f64, AudioSpan)>,
     dropped: u64,
     /// Added to the stamps of the sound.
     jump: u32,
@@ -72,14 +72,14 @@ impl Camera {
             }
             if frame_at <= sampled + self.delay {
                 if self.reports && self.next_frame.is_multiple_of(125) {
-                    self.report(Clock::Video, frame_at);
+                    self.report(TrackClock::Video, frame_at);
                 }
                 self.video.stamp(self.video_stamp(frame_at), FrameKind::Key, None);
                 self.next_frame += 1;
                 continue;
             }
             if self.reports && self.next_sound % 78 == 30 {
-                self.report(Clock::Audio, sampled + self.delay);
+                self.report(TrackClock::Audio, sampled + self.delay);
             }
             if !is_lost(self.next_sound) {
                 let stamp = self.sound_stamp(sampled);
@@ -95,10 +95,10 @@ impl Camera {
         }
     }
 
-    fn report(&mut self, clock: Clock, second: f64) {
+    fn report(&mut self, clock: TrackClock, second: f64) {
         let rtp_time = match clock {
-            Clock::Video => self.video_stamp(second),
-            Clock::Audio => self.sound_stamp(second),
+            TrackClock::Video => self.video_stamp(second),
+            TrackClock::Audio => self.sound_stamp(second),
         };
         let ntp = ((self.wall + second) * 4_294_967_296.0) as u64;
         let report = SenderReport { ssrc: 1, ntp, rtp_time, packets: 0, octets: 0 };
@@ -107,7 +107,7 @@ impl Camera {
 
     /// How far from the truth, in ticks, the furthest frame from `first` on lies.
     fn error(&self, first: usize) -> i64 {
-        let error = |(truth, span): &(f64, Span)| {
+        let error = |(truth, span): &(f64, AudioSpan)| {
             (span.time - (truth * f64::from(RATE)).round() as i64).abs()
         };
         self.spans[first..].iter().map(error).max().unwrap()
@@ -182,12 +182,12 @@ fn reports_that_no_delay_explains_are_not_believed() {
     let wrong = SenderReport { ssrc: 1, ntp: 3 << 60, rtp_time: RtpTime(7), packets: 0, octets: 0 };
     for second in 1..60 {
         camera.run_until(f64::from(second), |_| false);
-        camera.report(Clock::Video, f64::from(second));
+        camera.report(TrackClock::Video, f64::from(second));
         let ntp = ((camera.wall + f64::from(second) + 20.0) * 4_294_967_296.0) as u64;
         let rtp_time = camera.sound_stamp(f64::from(second));
         let late = SenderReport { ntp, rtp_time, ..wrong };
-        camera.audio.report(Clock::Audio, &late, &camera.video);
-        camera.audio.report(Clock::Audio, &wrong, &camera.video);
+        camera.audio.report(TrackClock::Audio, &late, &camera.video);
+        camera.audio.report(TrackClock::Audio, &wrong, &camera.video);
     }
     assert!(camera.error(0) <= FRAME && camera.gaps().is_empty(), "{}", camera.error(0));
 }
@@ -226,8 +226,8 @@ proptest::proptest! {
                 SenderReport { ssrc: 1, ntp, rtp_time: RtpTime(stamp), packets: 0, octets: 0 };
             match kind {
                 0 => drop(video.stamp(RtpTime(stamp), FrameKind::Key, None)),
-                1 => drop(audio.report(Clock::Video, &report, &video)),
-                2 => drop(audio.report(Clock::Audio, &report, &video)),
+                1 => drop(audio.report(TrackClock::Video, &report, &video)),
+                2 => drop(audio.report(TrackClock::Audio, &report, &video)),
                 3 => drop(audio.video_jumped(&video)),
                 _ => {
                     sound = if kind == 4 { stamp } else { sound.wrapping_add(ticks) };

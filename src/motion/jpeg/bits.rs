@@ -2,7 +2,7 @@
 //!
 //! Spec: ITU-T T.81 annex C, §F.2.2. Knows nothing of: what blocks belong to.
 
-use super::JpegError;
+use super::DecodeError;
 
 /// Codes and what they stand for (T.81 annex C).
 pub(super) struct Huffman {
@@ -15,7 +15,7 @@ pub(super) struct Huffman {
 }
 
 /// Entropy-coded data, bit by bit.
-pub(super) struct Bits<'a> {
+pub(super) struct CodedBits<'a> {
     rest: &'a [u8],
     /// The next bits, from the top.
     window: u32,
@@ -57,13 +57,13 @@ impl Default for Huffman {
     }
 }
 
-impl<'a> Bits<'a> {
-    pub fn new(rest: &'a [u8]) -> Bits<'a> {
-        Bits { rest, window: 0, count: 0, padding: 0 }
+impl<'a> CodedBits<'a> {
+    pub fn new(rest: &'a [u8]) -> CodedBits<'a> {
+        CodedBits { rest, window: 0, count: 0, padding: 0 }
     }
 
     /// Reads a block; returns the difference of its first coefficient from the previous block's.
-    pub fn block(&mut self, dc: &Huffman, ac: Option<&Huffman>) -> Result<i32, JpegError> {
+    pub fn block(&mut self, dc: &Huffman, ac: Option<&Huffman>) -> Result<i32, DecodeError> {
         let (length, size) = self.symbol(dc)?;
         self.take(length)?;
         let difference = self.number(size & 15)?;
@@ -85,7 +85,7 @@ impl<'a> Bits<'a> {
     /// Returns the next symbol and the length of its code, which is not taken yet. At least 15 bits
     /// follow it.
     #[inline(always)]
-    fn symbol(&mut self, codes: &Huffman) -> Result<(u8, u8), JpegError> {
+    fn symbol(&mut self, codes: &Huffman) -> Result<(u8, u8), DecodeError> {
         self.need(WINDOW_BITS);
         let fast = codes.fast.get((self.window >> (32 - FAST_BITS)) as usize).copied().unwrap_or(0);
         match fast.to_be_bytes() {
@@ -94,20 +94,20 @@ impl<'a> Bits<'a> {
         }
     }
 
-    fn long_symbol(&mut self, codes: &Huffman) -> Result<(u8, u8), JpegError> {
+    fn long_symbol(&mut self, codes: &Huffman) -> Result<(u8, u8), DecodeError> {
         let code = self.window >> 16;
         let length = codes.ends.iter().skip(1).position(|(end, _)| code < *end);
-        let length = length.ok_or(JpegError::Broken)? + 1;
-        let (_, place) = codes.ends.get(length).copied().ok_or(JpegError::Broken)?;
+        let length = length.ok_or(DecodeError::Broken)? + 1;
+        let (_, place) = codes.ends.get(length).copied().ok_or(DecodeError::Broken)?;
         let place = usize::try_from((code >> (16 - length)) as i32 + place);
         let symbol = codes.symbols.get(place.unwrap_or(usize::MAX)).copied();
         self.take(length as u8)?;
         self.need(WINDOW_BITS);
-        Ok((0, symbol.ok_or(JpegError::Broken)?))
+        Ok((0, symbol.ok_or(DecodeError::Broken)?))
     }
 
     /// A signed number of so many bits, up to 15 (T.81 §F.2.2.1).
-    fn number(&mut self, size: u8) -> Result<i32, JpegError> {
+    fn number(&mut self, size: u8) -> Result<i32, DecodeError> {
         if size == 0 {
             return Ok(0);
         }
@@ -143,18 +143,18 @@ impl<'a> Bits<'a> {
     }
 
     #[inline(always)]
-    fn take(&mut self, count: u8) -> Result<(), JpegError> {
+    fn take(&mut self, count: u8) -> Result<(), DecodeError> {
         self.window = self.window.checked_shl(count.into()).unwrap_or(0);
         self.count = self.count.saturating_sub(count);
-        if self.count < self.padding { Err(JpegError::Broken) } else { Ok(()) }
+        if self.count < self.padding { Err(DecodeError::Broken) } else { Ok(()) }
     }
 
     /// Skips a restart marker (T.81 §E.2.4).
-    pub fn pass_restart(&mut self) -> Result<(), JpegError> {
+    pub fn pass_restart(&mut self) -> Result<(), DecodeError> {
         let Some([0xff, 0xd0..=0xd7]) = self.rest.first_chunk() else {
-            return Err(JpegError::Broken);
+            return Err(DecodeError::Broken);
         };
-        *self = Bits::new(self.rest.get(2..).unwrap_or_default());
+        *self = CodedBits::new(self.rest.get(2..).unwrap_or_default());
         Ok(())
     }
 }

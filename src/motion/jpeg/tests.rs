@@ -219,8 +219,8 @@ fn segment(out: &mut Vec<u8>, marker: u8, content: &[u8]) {
     out.extend(content);
 }
 
-fn read(file: &[u8]) -> Result<Grid, JpegError> {
-    let mut reader = Reader::new(file)?;
+fn read(file: &[u8]) -> Result<Grid, DecodeError> {
+    let mut reader = JpegReader::new(file)?;
     while !reader.read_row()? {}
     Ok(reader.finish())
 }
@@ -293,7 +293,7 @@ fn a_file_that_says_it_is_huge_ends_with_its_data() {
     let mut file = Plan::new((64, 48)).file();
     let frame = file.windows(2).position(|it| it == [0xff, 0xc0]).unwrap();
     file[frame + 5..frame + 9].fill(0xff);
-    assert_eq!(read(&file), Err(JpegError::Broken));
+    assert_eq!(read(&file), Err(DecodeError::Broken));
 }
 
 #[test]
@@ -307,10 +307,10 @@ fn other_files_are_refused_in_true_words() {
     };
     // Lossless, arithmetic, 12 bits, no height, four colours.
     for (at, byte) in [(1, 0xc3), (1, 0xc9), (4, 12), (6, 0), (9, 4)] {
-        assert_eq!(with(at, byte), Err(JpegError::Unsupported), "{at}");
+        assert_eq!(with(at, byte), Err(DecodeError::Unsupported), "{at}");
     }
     assert_eq!(with(9, 3).map(drop), Ok(()));
-    assert_eq!(read(b"<html>"), Err(JpegError::NotJpeg));
-    assert_eq!(read(b""), Err(JpegError::NotJpeg));
-    assert_eq!(read(&[0xff, 0xd8, 0xff, 0xd9]), Err(JpegError::Broken));
+    assert_eq!(read(b"<html>"), Err(DecodeError::NotJpeg));
+    assert_eq!(read(b""), Err(DecodeError::NotJpeg));
+    assert_eq!(read(&[0xff, 0xd8, 0xff, 0xd9]), Err(DecodeError::Broken));
 }

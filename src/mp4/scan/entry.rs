@@ -1,12 +1,12 @@
 //! Reads sample entries: the codec, and its `codecs` parameter for browsers.
 
-use super::window::{BoxHeader, Fault, WINDOW_BYTES, Window};
+use super::window::{BoxHeader, ScanError, WINDOW_BYTES, Window};
 use crate::codec::{Codec, Collector, ParameterSets, audio::mime_of_entry};
 use std::sync::Arc;
 
 /// The content of a track.
-pub(super) enum Entry {
-    Video(Video),
+pub(super) enum TrackContent {
+    Video(VideoEntry),
     /// Its part of the `codecs` parameter, if it has one.
     Audio {
         codecs: Option<String>,
@@ -14,7 +14,7 @@ pub(super) enum Entry {
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Video {
+pub struct VideoEntry {
     pub codec: Codec,
     /// As from `codec::mime`, including the sound: `avc1.640028,mp4a.40.2`.
     pub codecs: String,
@@ -27,7 +27,10 @@ pub struct Video {
 }
 
 /// Reads the first sample entry if it is sound, or H.264 or H.265 with a configuration.
-pub(super) fn read(window: &mut Window, stsd: BoxHeader) -> Result<Option<Entry>, Fault> {
+pub(super) fn read(
+    window: &mut Window,
+    stsd: BoxHeader,
+) -> Result<Option<TrackContent>, ScanError> {
     window.position = stsd.body + 8;
     if window.position + 8 > stsd.end {
         return Ok(None);
@@ -57,9 +60,15 @@ pub(super) fn read(window: &mut Window, stsd: BoxHeader) -> Result<Option<Entry>
                 }
             };
             let length_bytes = (lengths & 3) + 1;
-            let video =
-                Video { codec, codecs, width, height, length_bytes, configuration: header.body };
-            return Ok(Some(Entry::Video(video)));
+            let video = VideoEntry {
+                codec,
+                codecs,
+                width,
+                height,
+                length_bytes,
+                configuration: header.body,
+            };
+            return Ok(Some(TrackContent::Video(video)));
         }
         window.position = header.end;
     }
@@ -67,7 +76,7 @@ pub(super) fn read(window: &mut Window, stsd: BoxHeader) -> Result<Option<Entry>
 }
 
 /// ISO/IEC 14496-12 §12.2.3, 14496-14 §5.6.
-fn read_audio(window: &mut Window, entry: BoxHeader) -> Result<Entry, Fault> {
+fn read_audio(window: &mut Window, entry: BoxHeader) -> Result<TrackContent, ScanError> {
     window.position = entry.body + 28;
     let mut codecs = mime_of_entry(&entry.kind, None);
     while window.position + 8 <= entry.end {
@@ -80,14 +89,14 @@ fn read_audio(window: &mut Window, entry: BoxHeader) -> Result<Entry, Fault> {
         }
         window.position = header.end;
     }
-    Ok(Entry::Audio { codecs })
+    Ok(TrackContent::Audio { codecs })
 }
 
 /// Those of the decoder's configuration (ISO/IEC 14496-15 §5.3.3.1, §8.3.3.1).
 pub(super) fn parameter_sets(
     window: &mut Window,
-    video: &Video,
-) -> Result<Arc<ParameterSets>, Fault> {
+    video: &VideoEntry,
+) -> Result<Arc<ParameterSets>, ScanError> {
     let mut collector = Collector::new(video.codec);
     window.position = video.configuration + if video.codec == Codec::H264 { 5 } else { 22 };
     let arrays = match video.codec {
@@ -105,12 +114,12 @@ pub(super) fn parameter_sets(
         for _ in 0..count {
             let length = usize::from(window.u16()?);
             if length > WINDOW_BYTES {
-                return Err(Fault::End);
+                return Err(ScanError::End);
             }
             collector.offer(window.slice(length)?);
         }
     }
-    collector.current().ok_or(Fault::End)
+    collector.current().ok_or(ScanError::End)
 }
 
 /// RFC 6381 §3.3: profile, constraints, level.

@@ -3,10 +3,10 @@
 //! Unfragmented files are not supported: neither we nor the old scripts write any.
 
 use super::{
-    State, What,
+    FileState, What,
     entry::parameter_sets,
-    head::{self, Defaults, Form, Head},
-    window::{BoxHeader, Fault, ReadAt, WINDOW_BYTES, Window, damage},
+    head::{self, Defaults, FileForm, FileHead},
+    window::{BoxHeader, ReadAt, ScanError, WINDOW_BYTES, Window, damage},
 };
 use crate::{
     codec::ParameterSets,
@@ -30,17 +30,17 @@ pub struct First {
 /// Reads the first sample of the video track.
 ///
 /// # Errors
-/// Why there is none; never `State::Whole`.
-pub fn read_first(read_at: ReadAt, len: u64) -> Result<First, State> {
+/// Why there is none; never `FileState::Whole`.
+pub fn read_first(read_at: ReadAt, len: u64) -> Result<First, FileState> {
     let mut window = Window::new(read_at, len);
     let head = head::read(&mut window)?;
     let video =
-        head.video.as_ref().filter(|it| head.form == Form::Fragmented && it.length_bytes == 4);
-    let parameter_sets = parameter_sets(&mut window, video.ok_or(Fault::End)?)?;
+        head.video.as_ref().filter(|it| head.form == FileForm::Fragmented && it.length_bytes == 4);
+    let parameter_sets = parameter_sets(&mut window, video.ok_or(ScanError::End)?)?;
     let (at, size) = first_sample(&mut window, &head)?;
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     if size > limits::STILL_INPUT_BYTES_MAX || at.saturating_add(size as u64) > len {
-        return Err(Fault::End.into());
+        return Err(ScanError::End.into());
     }
     let mut sample = Vec::with_capacity(size);
     window.position = at;
@@ -51,7 +51,7 @@ pub fn read_first(read_at: ReadAt, len: u64) -> Result<First, State> {
 }
 
 /// The position and size of the first sample of the first fragment.
-fn first_sample(window: &mut Window, head: &Head) -> Result<(u64, u32), Fault> {
+fn first_sample(window: &mut Window, head: &FileHead) -> Result<(u64, u32), ScanError> {
     window.position = head.media_begin;
     let moof = window.box_header(window.len())?;
     if moof.kind != *b"moof" {
@@ -66,7 +66,7 @@ fn first_sample(window: &mut Window, head: &Head) -> Result<(u64, u32), Fault> {
         }
         window.position = header.end;
     }
-    Err(Fault::End)
+    Err(ScanError::End)
 }
 
 fn sample_of(
@@ -74,7 +74,7 @@ fn sample_of(
     traf: BoxHeader,
     moof: BoxHeader,
     track: Defaults,
-) -> Result<Option<(u64, u32)>, Fault> {
+) -> Result<Option<(u64, u32)>, ScanError> {
     let (mut base, mut size) = (moof.begin, track.size);
     while window.position < traf.end {
         let header = window.box_header(traf.end)?;

@@ -3,8 +3,8 @@
 
 use super::{
     What,
-    head::{Defaults, Head},
-    window::{BoxHeader, Fault, ReadAt, Window, damage},
+    head::{Defaults, FileHead},
+    window::{BoxHeader, ReadAt, ScanError, Window, damage},
 };
 use crate::{
     mp4::fragment::{
@@ -19,7 +19,7 @@ use crate::{
 use std::ops::Range;
 
 /// Checks the fragments of a file one after another.
-pub(super) struct Walk<'a> {
+pub(super) struct FragmentWalk<'a> {
     video: Defaults,
     /// Present in our own files with sound.
     audio: Option<Defaults>,
@@ -30,13 +30,13 @@ pub(super) struct Walk<'a> {
     /// Decode time of the last sample so far, of video and sound.
     last_samples: [Option<u64>; 2],
     media: Window<'a>,
-    visit: Option<&'a mut dyn FnMut(&Sample)>,
+    visit: Option<&'a mut dyn FnMut(&ListedSample)>,
 }
 
 /// A sample, as listed by its fragment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Sample {
-    pub track: Track,
+pub struct ListedSample {
+    pub track: TrackKind,
     /// The position of its bytes in the file.
     pub at: u64,
     pub bytes: u32,
@@ -50,7 +50,7 @@ pub struct Sample {
 
 /// The tracks that are checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Track {
+pub enum TrackKind {
     Video = 0,
     Audio = 1,
 }
@@ -88,7 +88,7 @@ struct Run {
 /// State passed between the boxes of a `traf`.
 struct Traf {
     /// `None` for a track that is not checked.
-    track: Option<Track>,
+    track: Option<TrackKind>,
     defaults: Defaults,
     decode_time: u64,
     /// The position of the next run's samples.
@@ -96,10 +96,10 @@ struct Traf {
     data_base: u64,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> FragmentWalk<'a> {
     /// `media` is a second window, so that samples can be read while their list is.
-    pub fn new(head: &Head, media: Window<'a>) -> Walk<'a> {
-        Walk {
+    pub fn new(head: &FileHead, media: Window<'a>) -> FragmentWalk<'a> {
+        FragmentWalk {
             video: head.track,
             audio: head.audio.filter(|_| head.identity.is_some()),
             length_bytes: head.video.as_ref().map(|video| video.length_bytes),
@@ -111,8 +111,8 @@ impl<'a> Walk<'a> {
     }
 
     /// Passes every sample of video and sound to `visit`.
-    pub fn visiting(self, visit: &'a mut dyn FnMut(&Sample)) -> Walk<'a> {
-        Walk { visit: Some(visit), ..self }
+    pub fn visiting(self, visit: &'a mut dyn FnMut(&ListedSample)) -> FragmentWalk<'a> {
+        FragmentWalk { visit: Some(visit), ..self }
     }
 
     /// Checks the fragment that starts with `moof`; NAL units from `looked_at_from` on.
@@ -121,7 +121,7 @@ impl<'a> Walk<'a> {
         window: &mut Window,
         moof: BoxHeader,
         looked_at_from: u64,
-    ) -> Result<Checked, Fault> {
+    ) -> Result<Checked, ScanError> {
         self.media.position = moof.end;
         let mdat = self.media.box_header(window.len())?;
         if mdat.kind != *b"mdat" {
@@ -143,7 +143,11 @@ impl<'a> Walk<'a> {
         Ok(Checked { end: mdat.end, media: mdat.body..mdat.end, extent: fragment.extent() })
     }
 
-    fn check_trafs(&mut self, window: &mut Window, fragment: &mut Fragment) -> Result<(), Fault> {
+    fn check_trafs(
+        &mut self,
+        window: &mut Window,
+        fragment: &mut Fragment,
+    ) -> Result<(), ScanError> {
         window.position = fragment.moof.body;
         while window.position < fragment.moof.end {
             let header = window.box_header(fragment.moof.end)?;
@@ -160,7 +164,7 @@ impl<'a> Walk<'a> {
         window: &mut Window,
         traf: BoxHeader,
         fragment: &mut Fragment,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ScanError> {
         let mut state = Traf {
             track: None,
             defaults: self.video,
@@ -176,8 +180,8 @@ impl<'a> Walk<'a> {
                     let flags = window.u32()?;
                     let id = window.u32()?;
                     (state.track, state.defaults) = match self.audio {
-                        _ if id == self.video.id => (Some(Track::Video), self.video),
-                        Some(audio) if id == audio.id => (Some(Track::Audio), audio),
+                        _ if id == self.video.id => (Some(TrackKind::Video), self.video),
+                        Some(audio) if id == audio.id => (Some(TrackKind::Audio), audio),
                         _ => (None, self.video),
                     };
                     fragment.other_tracks |= state.track.is_none();
@@ -220,7 +224,12 @@ impl<'a> Walk<'a> {
     }
 
     /// Decode times of a track must increase strictly throughout a file.
-    fn check_decode_time(&self, tfdt: BoxHeader, track: Track, time: u64) -> Result<(), Fault> {
+    fn check_decode_time(
+        &self,
+        tfdt: BoxHeader,
+        track: TrackKind,
+        time: u64,
+    ) -> Result<(), ScanError> {
         let latest = u64::MAX >> 2; // leaves room to add durations
         match self.last_samples.get(track as usize).copied().flatten() {
             Some(before) if time <= before => {
@@ -238,10 +247,10 @@ impl<'a> Walk<'a> {
         &mut self,
         window: &mut Window,
         trun: BoxHeader,
-        track: Track,
+        track: TrackKind,
         state: &mut Traf,
         fragment: &mut Fragment,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ScanError> {
         let flags = window.u32()?;
         let samples = window.u32()?;
         let has = |flag: u32| flags & flag != 0;
@@ -278,11 +287,11 @@ impl<'a> Walk<'a> {
     fn check_samples(
         &mut self,
         window: &mut Window,
-        track: Track,
+        track: TrackKind,
         run: &Run,
         state: &mut Traf,
         fragment: &mut Fragment,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ScanError> {
         let has = |flag: u32| run.flags & flag != 0;
         for nth in 0..run.samples {
             let Defaults { mut duration, mut size, flags: mut own, .. } = state.defaults;
@@ -303,14 +312,14 @@ impl<'a> Walk<'a> {
                 // Version 0 defines them as unsigned, but some writers use signed ones.
                 offset = window.u32()?.cast_signed();
             }
-            if track == Track::Video {
+            if track == TrackKind::Video {
                 fragment.take(own, state.decode_time, duration, offset.into());
             }
             self.check_sample(track, state.data, size, fragment)?;
             if let Some(last) = self.last_samples.get_mut(track as usize) {
                 *last = Some(state.decode_time);
             }
-            self.tell(&Sample {
+            self.tell(&ListedSample {
                 track,
                 at: state.data,
                 bytes: size,
@@ -326,7 +335,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn tell(&mut self, sample: &Sample) {
+    fn tell(&mut self, sample: &ListedSample) {
         if let Some(visit) = &mut self.visit {
             visit(sample);
         }
@@ -335,18 +344,18 @@ impl<'a> Walk<'a> {
     /// Checks that the sample lies in the media and, for video, that its NAL units fill it exactly.
     fn check_sample(
         &mut self,
-        track: Track,
+        track: TrackKind,
         begin: u64,
         size: u32,
         fragment: &Fragment,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ScanError> {
         let end = begin.saturating_add(u64::from(size));
         let media = fragment.mdat;
         if end > media.end {
             let (listed, present) = (end - media.body, media.end - media.body);
             return Err(damage(media.begin, What::MediaBytes { listed, present }));
         }
-        let looks = fragment.look_at_nal_units && track == Track::Video;
+        let looks = fragment.look_at_nal_units && track == TrackKind::Video;
         let Some(length_bytes) = self.length_bytes.filter(|_| looks) else {
             return Ok(());
         };
@@ -380,10 +389,10 @@ impl<'a> Walk<'a> {
 pub(super) fn times(
     read_at: ReadAt,
     len: u64,
-    head: &Head,
+    head: &FileHead,
     moof: BoxHeader,
-) -> Result<Option<Extent>, Fault> {
-    let mut walk = Walk::new(head, Window::new(read_at, len));
+) -> Result<Option<Extent>, ScanError> {
+    let mut walk = FragmentWalk::new(head, Window::new(read_at, len));
     let body = moof.end + 8;
     let mut fragment =
         Fragment::new(moof, BoxHeader { kind: *b"mdat", begin: moof.end, body, end: u64::MAX });
@@ -427,7 +436,7 @@ impl Fragment {
 }
 
 impl BoxHeader {
-    pub(super) fn ends_too_early(&self) -> Fault {
+    pub(super) fn ends_too_early(&self) -> ScanError {
         let size = self.end - self.begin;
         damage(self.begin, What::BoxSize { kind: self.kind, size })
     }

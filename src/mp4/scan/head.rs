@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::{
     What,
-    entry::{self, Entry, Video},
-    window::{BoxHeader, Fault, Window, damage},
+    entry::{self, TrackContent, VideoEntry},
+    window::{BoxHeader, ScanError, Window, damage},
 };
 use crate::{
     codec,
@@ -13,28 +13,28 @@ use crate::{
         IDENTITY_UUID, TIMESCALE, TRACK_ID,
         fragment::NON_SYNC_SAMPLE_FLAGS,
         identity::{FLAGS_OFFSET, IDENTITY_BYTES_MAX, Identity},
-        init::Layout,
+        init::HeadLayout,
     },
     units::{TICKS_PER_SECOND, Ticks},
 };
 
 /// The content of a file's head.
 #[derive(Clone, Debug)]
-pub struct Head {
-    pub form: Form,
+pub struct FileHead {
+    pub form: FileForm,
     /// Only in our own files.
     pub identity: Option<Identity>,
     /// The position of its byte of flags, which contains the marks.
     pub flags_at: Option<u64>,
     /// The first video track, if it is H.264 or H.265.
-    pub video: Option<Video>,
+    pub video: Option<VideoEntry>,
     /// As written when it was closed (`mehd`, else `mvhd`, else from the index); `None` while that
     /// is zero.
     pub duration: Option<Ticks>,
     /// Where the file should end, according to a `sidx` before the media.
     pub indexed_end: Option<u64>,
     /// Where a repair may write; only in our own files.
-    pub layout: Option<Layout>,
+    pub layout: Option<HeadLayout>,
     /// In foreign files that can become ours.
     pub spare: Option<Spare>,
     /// The position of the first fragment; the file's end if there is none yet.
@@ -53,7 +53,7 @@ pub struct Spare {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Form {
+pub enum FileForm {
     Fragmented,
     /// One `moov` lists all samples.
     Plain,
@@ -69,7 +69,7 @@ pub(super) struct Defaults {
     pub flags: u32,
 }
 
-impl Head {
+impl FileHead {
     /// Returns true if a file of `len` bytes has the index written at close, and everything it
     /// lists.
     pub fn is_closed(&self, len: u64) -> bool {
@@ -83,7 +83,7 @@ impl Head {
 }
 
 /// Reads from the start of the file to the first fragment, or to the end of a plain `moov`.
-pub(super) fn read(window: &mut Window) -> Result<Head, Fault> {
+pub(super) fn read(window: &mut Window) -> Result<FileHead, ScanError> {
     let len = window.len();
     window.position = 0;
     if window.array::<8>()?[4..] != *b"ftyp" {
@@ -126,7 +126,7 @@ pub(super) fn read(window: &mut Window) -> Result<Head, Fault> {
         }
         window.position = header.end;
     }
-    let Some(mut movie) = movie else { return Err(Fault::End) };
+    let Some(mut movie) = movie else { return Err(ScanError::End) };
     if let (Some(room), Some((sidx, _))) = (&mut reserve, &index)
         && room.end == sidx.begin
     {
@@ -134,13 +134,13 @@ pub(super) fn read(window: &mut Window) -> Result<Head, Fault> {
     }
     let layout = match (&identity, movie.has_our_ticks(), reserve) {
         (Some(_), true, Some(reserve)) if reserve.end == media_begin => {
-            Some(Layout { durations: movie.durations(), reserve })
+            Some(HeadLayout { durations: movie.durations(), reserve })
         }
         _ => None,
     };
     let is_spare = identity.is_none() && index.is_none() && movie.has_our_ticks();
     let spare = movie.spare.take().filter(|it| is_spare && it.room.end == media_begin);
-    Ok(Head {
+    Ok(FileHead {
         layout,
         spare,
         flags_at,
@@ -156,7 +156,7 @@ struct Movie {
     duration: u64,
     fragment_duration: u64,
     has_fragments: bool,
-    /// The positions of the 32-bit durations, in the order of [`Layout::durations`].
+    /// The positions of the 32-bit durations, in the order of [`HeadLayout::durations`].
     positions: [Option<u64>; 4],
     chosen: Option<MovieTrack>,
     /// The first that is sound.
@@ -172,11 +172,11 @@ struct MovieTrack {
     timescale: u32,
     positions: [Option<u64>; 2],
     handler: [u8; 4],
-    entry: Option<Entry>,
+    entry: Option<TrackContent>,
 }
 
 impl Movie {
-    fn read(window: &mut Window, moov: BoxHeader) -> Result<Movie, Fault> {
+    fn read(window: &mut Window, moov: BoxHeader) -> Result<Movie, ScanError> {
         let mut movie = Movie::default();
         let mut boxes = 0;
         let mut inner_end = moov.body;
@@ -274,7 +274,7 @@ impl Movie {
         identity: Option<Identity>,
         indexed: Option<Indexed>,
         media_begin: u64,
-    ) -> Head {
+    ) -> FileHead {
         let defaults = |track: &MovieTrack| Defaults {
             id: track.id,
             timescale: track.timescale,
@@ -283,10 +283,10 @@ impl Movie {
         let audio = self.audio.as_ref().map(defaults);
         let track = self.chosen.as_ref().map_or(UNLISTED, defaults);
         let mut video = match self.chosen.and_then(|chosen| chosen.entry) {
-            Some(Entry::Video(video)) => Some(video),
+            Some(TrackContent::Video(video)) => Some(video),
             _ => None,
         };
-        if let (Some(video), Some(Entry::Audio { codecs })) =
+        if let (Some(video), Some(TrackContent::Audio { codecs })) =
             (&mut video, self.audio.and_then(|audio| audio.entry))
         {
             video.codecs = codec::join(std::mem::take(&mut video.codecs), codecs);
@@ -296,8 +296,8 @@ impl Movie {
             duration => duration,
         };
         let written = (written != 0).then(|| scale(written, self.timescale));
-        Head {
-            form: if self.has_fragments { Form::Fragmented } else { Form::Plain },
+        FileHead {
+            form: if self.has_fragments { FileForm::Fragmented } else { FileForm::Plain },
             identity,
             flags_at: None,
             video,
@@ -321,7 +321,7 @@ struct Times {
 }
 
 impl Times {
-    fn read(window: &mut Window) -> Result<Times, Fault> {
+    fn read(window: &mut Window) -> Result<Times, ScanError> {
         let wide = window.u8()? == 1;
         window.position += 3 + if wide { 16 } else { 8 };
         let timescale = window.u32()?;
@@ -331,7 +331,7 @@ impl Times {
     }
 }
 
-fn read_identity(window: &mut Window, header: BoxHeader) -> Result<Option<Identity>, Fault> {
+fn read_identity(window: &mut Window, header: BoxHeader) -> Result<Option<Identity>, ScanError> {
     if header.end - header.body < 16 || window.array()? != IDENTITY_UUID {
         return Ok(None);
     }
@@ -349,7 +349,7 @@ struct Indexed {
     duration: Ticks,
 }
 
-fn read_index(window: &mut Window, header: BoxHeader) -> Result<Indexed, Fault> {
+fn read_index(window: &mut Window, header: BoxHeader) -> Result<Indexed, ScanError> {
     let wide = window.u32()? >> 24 != 0;
     window.position += 4;
     let timescale = window.u32()?;

@@ -3,8 +3,8 @@
 
 use super::{
     fragments,
-    head::{Head, TRACKS_MAX},
-    window::{BoxHeader, Fault, ReadAt, Window},
+    head::{FileHead, TRACKS_MAX},
+    window::{BoxHeader, ReadAt, ScanError, Window},
 };
 use crate::{
     limits::{LENGTH_BOXES_MAX, MOOF_BYTES_MAX},
@@ -16,7 +16,7 @@ use crate::{
 /// bytes.
 ///
 /// *Cost*: about five reads if the file ends with an index (`mfra`), else one per fragment.
-pub(super) fn measure(read_at: ReadAt, len: u64, head: &Head) -> Option<Ticks> {
+pub(super) fn measure(read_at: ReadAt, len: u64, head: &FileHead) -> Option<Ticks> {
     let mut window = Window::new(read_at, len);
     let times = |moof: BoxHeader| {
         let is_small = moof.end - moof.begin <= MOOF_BYTES_MAX;
@@ -87,7 +87,7 @@ impl Moofs {
 
 /// The position of a track's last fragment according to the index at the file's end (§8.8.9 to
 /// §8.8.11).
-fn last_indexed(window: &mut Window, track: u32) -> Result<Option<u64>, Fault> {
+fn last_indexed(window: &mut Window, track: u32) -> Result<Option<u64>, ScanError> {
     let len = window.len();
     window.position = len.saturating_sub(MFRO_BYTES);
     if window.box_header(len)?.kind != *b"mfro" {

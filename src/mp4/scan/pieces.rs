@@ -2,7 +2,7 @@
 //! times.
 
 use super::{
-    Fault, Head, ReadAt, State, What,
+    FileHead, FileState, ReadAt, ScanError, What,
     head::TOP_BOXES_MAX,
     window::{BoxHeader, WINDOW_BYTES, Window, damage},
 };
@@ -39,7 +39,7 @@ pub struct Subsegments {
 ///
 /// # Errors
 /// The file is damaged there, or cannot be read.
-pub fn read_subsegments(read_at: ReadAt, len: u64) -> Result<Option<Subsegments>, State> {
+pub fn read_subsegments(read_at: ReadAt, len: u64) -> Result<Option<Subsegments>, FileState> {
     let mut window = Window::new(read_at, len);
     for _ in 0..TOP_BOXES_MAX {
         let header = window.box_header(len)?;
@@ -55,7 +55,7 @@ pub fn read_subsegments(read_at: ReadAt, len: u64) -> Result<Option<Subsegments>
     Ok(None)
 }
 
-fn subsegments(window: &mut Window, header: BoxHeader) -> Result<Option<Subsegments>, Fault> {
+fn subsegments(window: &mut Window, header: BoxHeader) -> Result<Option<Subsegments>, ScanError> {
     let wide = window.u32()? >> 24 != 0;
     window.u32()?; // reference_ID
     let timescale = window.u32()?.max(1);
@@ -131,7 +131,7 @@ pub fn decode_times(
     begin: u64,
     durations: Durations,
     visit: &mut dyn FnMut(u64, &[DecodeTime]) -> ControlFlow<()>,
-) -> Result<(), State> {
+) -> Result<(), FileState> {
     let mut window = Window::new(read_at, len);
     let mut found = Vec::new();
     window.position = begin;
@@ -154,7 +154,7 @@ fn read_fragment(
     moof: BoxHeader,
     durations: Durations,
     found: &mut Vec<DecodeTime>,
-) -> Result<(), Fault> {
+) -> Result<(), ScanError> {
     while window.position < moof.end {
         let traf = window.box_header(moof.end)?;
         if traf.kind == *b"traf" {
@@ -195,7 +195,7 @@ fn read_fragment(
 }
 
 /// The track of a `tfhd`, and the duration of its samples.
-fn read_defaults(window: &mut Window) -> Result<(u32, Option<SampleDuration>), Fault> {
+fn read_defaults(window: &mut Window) -> Result<(u32, Option<SampleDuration>), ScanError> {
     let (flags, track) = (window.u32()?, window.u32()?);
     if flags & DEFAULT_SAMPLE_DURATION_PRESENT == 0 {
         return Ok((track, None));
@@ -208,7 +208,7 @@ fn read_defaults(window: &mut Window) -> Result<(u32, Option<SampleDuration>), F
 }
 
 /// Adds what a `trun` says of durations.
-fn read_durations(window: &mut Window, end: u64, of: &mut DecodeTime) -> Result<(), Fault> {
+fn read_durations(window: &mut Window, end: u64, of: &mut DecodeTime) -> Result<(), ScanError> {
     let (flags, samples) = (window.u32()?, window.u32()?);
     let bytes = |fields: &[u32]| 4 * fields.iter().filter(|it| flags & **it != 0).count() as u64;
     if flags & SAMPLE_DURATION_PRESENT == 0 {
@@ -263,7 +263,7 @@ pub fn read_boxes(
     None
 }
 
-impl Head {
+impl FileHead {
     /// Number and ticks a second of each track that is looked at.
     pub fn tracks(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         [Some(&self.track), self.audio.as_ref()]

@@ -32,7 +32,7 @@ fn scanned(file: &[u8], depth: Depth) -> Scan {
 
 fn damage_of(file: &[u8], depth: Depth) -> Damage {
     match scanned(file, depth).state {
-        State::Damaged(damage) => damage,
+        FileState::Damaged(damage) => damage,
         state => panic!("{state:?}"),
     }
 }
@@ -47,7 +47,7 @@ fn a_closed_file_is_whole_and_says_what_it_is() {
         assert_eq!(scan.whole_bytes, file.len() as u64);
         assert_eq!(scan.duration, Ticks(i64::from(15 * FRAME)));
         let head = scan.head.unwrap();
-        assert_eq!(head.form, Form::Fragmented);
+        assert_eq!(head.form, FileForm::Fragmented);
         assert_eq!(head.identity, Some(identity()));
         assert_eq!(head.duration, Some(scan.duration));
         let video = head.video.unwrap();
@@ -92,7 +92,7 @@ fn the_codec_is_known_where_parameter_sets_are_as_short_as_can_be() {
 fn the_layout_and_the_index_are_read_as_they_were_written() {
     let (mut file, layout, index) = unclosed(Codec::H264, 5);
     let scan = scanned(&file, Depth::Structure);
-    assert!(matches!(scan.state, State::Cut), "not closed is not whole");
+    assert!(matches!(scan.state, FileState::Cut), "not closed is not whole");
     assert_eq!(scan.index, index);
     assert_eq!(scan.head.unwrap().layout, Some(layout.clone()));
     let end = file.len() as u64;
@@ -138,7 +138,7 @@ fn every_truncation_is_cut_at_the_last_whole_fragment() {
         .collect();
     for len in 0..file.len() {
         let scan = scanned(&file[..len], Depth::Full);
-        assert!(matches!(scan.state, State::Cut), "{len}: {:?}", scan.state);
+        assert!(matches!(scan.state, FileState::Cut), "{len}: {:?}", scan.state);
         let whole = ends.iter().rev().find(|end| **end <= len as u64).unwrap();
         assert_eq!(scan.whole_bytes, *whole, "{len}");
     }
@@ -172,7 +172,7 @@ fn a_repair_that_stops_anywhere_leaves_a_file_that_is_not_damaged() {
         let mut file = cut.to_vec();
         carry_out(&mut file, &steps[..count]);
         let scan = scanned(&file, Depth::Full);
-        assert!(!matches!(scan.state, State::Damaged(_)), "{count}: {:?}", scan.state);
+        assert!(!matches!(scan.state, FileState::Damaged(_)), "{count}: {:?}", scan.state);
         assert_eq!(scan.whole_bytes, before.whole_bytes);
         carry_out(&mut file, &plan::repair(&scan));
         assert!(scanned(&file, Depth::Full).is_whole(), "{count}");
@@ -187,23 +187,23 @@ fn a_close_that_stops_at_any_byte_leaves_a_file_that_is_not_damaged() {
     let switch = steps.len() - 3;
     for torn in 0..steps.len() {
         let bytes = match &steps[torn] {
-            plan::Step::Write { bytes, .. } => bytes.len(),
+            plan::PlanStep::Write { bytes, .. } => bytes.len(),
             _ => 1,
         };
         for written in 0..bytes {
             let mut file = file.clone();
             carry_out(&mut file, &steps[..torn]);
-            if let plan::Step::Write { offset, bytes } = &steps[torn]
+            if let plan::PlanStep::Write { offset, bytes } = &steps[torn]
                 && torn != switch
             {
                 let bytes = bytes[..written].to_vec();
-                carry_out(&mut file, &[plan::Step::Write { offset: *offset, bytes }]);
+                carry_out(&mut file, &[plan::PlanStep::Write { offset: *offset, bytes }]);
             }
             let scan = scanned(&file, Depth::Full);
             assert_eq!(scan.whole_bytes, end);
             match scan.state {
-                State::Whole => assert!(torn > switch),
-                State::Cut => assert!(torn <= switch),
+                FileState::Whole => assert!(torn > switch),
+                FileState::Cut => assert!(torn <= switch),
                 state => panic!("step {torn}, byte {written}: {state:?}"),
             }
         }
@@ -214,10 +214,10 @@ fn a_close_that_stops_at_any_byte_leaves_a_file_that_is_not_damaged() {
 fn four_bytes_after_a_sync_make_the_index_visible() {
     let (file, layout, index) = unclosed(Codec::H264, 4);
     let steps = plan::close(&layout, &index, file.len() as u64);
-    let [rest @ .., plan::Step::Truncate { .. }, plan::Step::Sync] = &steps[..] else {
+    let [rest @ .., plan::PlanStep::Truncate { .. }, plan::PlanStep::Sync] = &steps[..] else {
         panic!("{steps:?}");
     };
-    let [.., plan::Step::Sync, plan::Step::Write { offset, bytes }] = rest else {
+    let [.., plan::PlanStep::Sync, plan::PlanStep::Write { offset, bytes }] = rest else {
         panic!("{steps:?}");
     };
     assert_eq!(*offset, layout.reserve.start);
@@ -251,10 +251,10 @@ fn a_zeroed_tail_is_found_and_cut_off() {
     file[media..].fill(0);
     assert!(matches!(damage_of(&file, Depth::Full).what, What::NalUnit { bytes: 0, .. }));
     assert!(matches!(damage_of(&file, Depth::Tail(10)).what, What::NalUnit { bytes: 0, .. }));
-    assert!(matches!(scanned(&file, Depth::Structure).state, State::Cut));
+    assert!(matches!(scanned(&file, Depth::Structure).state, FileState::Cut));
     file[whole..].fill(0);
     let scan = scanned(&file, Depth::Tail(1000));
-    assert!(matches!(scan.state, State::Damaged(Damage { at, .. }) if at == whole as u64));
+    assert!(matches!(scan.state, FileState::Damaged(Damage { at, .. }) if at == whole as u64));
     carry_out(&mut file, &plan::repair(&scan));
     assert_eq!(file.len(), whole);
     assert!(scanned(&file, Depth::Full).is_whole());
@@ -308,11 +308,13 @@ fn reading_stops_at_the_first_error_of_the_card() {
         reader(&file)(buffer, offset)
     };
     let scan = scan(&read_at, file.len() as u64, Depth::Full);
-    let State::Unreadable { error, .. } = scan.state else { panic!("{:?}", scan.state) };
+    let FileState::Unreadable { error, .. } = scan.state else { panic!("{:?}", scan.state) };
     assert_eq!(error.raw_os_error(), Some(5));
     assert_eq!(failures.get(), 1);
     assert!(scan.whole_bytes <= broken);
-    assert!(plan::repair(&Scan { state: State::Unreadable { at: 0, error }, ..scan }).is_empty());
+    assert!(
+        plan::repair(&Scan { state: FileState::Unreadable { at: 0, error }, ..scan }).is_empty()
+    );
 }
 
 #[test]
@@ -360,7 +362,7 @@ proptest! {
         if !steps.is_empty() {
             carry_out(&mut file, &steps);
             let after = scanned(&file, Depth::Full);
-            prop_assert!(!matches!(after.state, State::Damaged(_)), "{:?}", after.state);
+            prop_assert!(!matches!(after.state, FileState::Damaged(_)), "{:?}", after.state);
             prop_assert_eq!(after.whole_bytes, scan.whole_bytes);
         }
     }

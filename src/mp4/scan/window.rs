@@ -21,7 +21,7 @@ pub(super) struct Window<'a> {
 
 /// Why reading stopped.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum ScanError {
     /// Something that started here or before would extend beyond the file's end.
     End,
     Damaged(Damage),
@@ -49,44 +49,44 @@ impl<'a> Window<'a> {
         self.len
     }
 
-    pub fn u8(&mut self) -> Result<u8, Fault> {
+    pub fn u8(&mut self) -> Result<u8, ScanError> {
         self.array::<1>().map(|[byte]| byte)
     }
 
-    pub fn u16(&mut self) -> Result<u16, Fault> {
+    pub fn u16(&mut self) -> Result<u16, ScanError> {
         self.array().map(u16::from_be_bytes)
     }
 
-    pub fn u32(&mut self) -> Result<u32, Fault> {
+    pub fn u32(&mut self) -> Result<u32, ScanError> {
         self.array().map(u32::from_be_bytes)
     }
 
-    pub fn u64(&mut self) -> Result<u64, Fault> {
+    pub fn u64(&mut self) -> Result<u64, ScanError> {
         self.array().map(u64::from_be_bytes)
     }
 
-    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
-        self.slice(N)?.try_into().map_err(|_| Fault::End)
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], ScanError> {
+        self.slice(N)?.try_into().map_err(|_| ScanError::End)
     }
 
     /// Returns the next `count` bytes, at most [`WINDOW_BYTES`].
-    pub fn slice(&mut self, count: usize) -> Result<&[u8], Fault> {
+    pub fn slice(&mut self, count: usize) -> Result<&[u8], ScanError> {
         let next = self.position.saturating_add(count as u64);
         if next > self.len {
-            return Err(Fault::End);
+            return Err(ScanError::End);
         }
         let held = self.begin..=self.begin + self.filled as u64;
         if !(held.contains(&self.position) && held.contains(&next)) {
             self.fill(count)?;
         }
-        let from = usize::try_from(self.position - self.begin).map_err(|_| Fault::End)?;
+        let from = usize::try_from(self.position - self.begin).map_err(|_| ScanError::End)?;
         self.position = next;
-        self.buffer.get(from..from + count).ok_or(Fault::End)
+        self.buffer.get(from..from + count).ok_or(ScanError::End)
     }
 
     /// Reads the header at `position`. A box that extends beyond `limit` means the end of the file
     /// if the file ends at `limit`, and damage otherwise.
-    pub fn box_header(&mut self, limit: u64) -> Result<BoxHeader, Fault> {
+    pub fn box_header(&mut self, limit: u64) -> Result<BoxHeader, ScanError> {
         let begin = self.position;
         if limit < self.len && begin.saturating_add(8) > limit {
             return Err(damage(begin, What::BoxSize { kind: [0; 4], size: 0 }));
@@ -106,32 +106,32 @@ impl<'a> Window<'a> {
             return Err(damage(begin, What::BoxSize { kind, size }));
         }
         if end > limit {
-            return Err(Fault::End);
+            return Err(ScanError::End);
         }
         Ok(BoxHeader { kind, begin, body, end })
     }
 
-    fn fill(&mut self, at_least: usize) -> Result<(), Fault> {
+    fn fill(&mut self, at_least: usize) -> Result<(), ScanError> {
         self.begin = self.position;
         self.filled = 0;
         let wanted = usize::try_from(self.len - self.begin)
             .map_or(WINDOW_BYTES, |left| left.min(WINDOW_BYTES));
         while self.filled < at_least {
             let at = self.begin + self.filled as u64;
-            let room = self.buffer.get_mut(self.filled..wanted).ok_or(Fault::End)?;
+            let room = self.buffer.get_mut(self.filled..wanted).ok_or(ScanError::End)?;
             match (self.read_at)(room, at) {
-                Ok(0) => return Err(Fault::End),
+                Ok(0) => return Err(ScanError::End),
                 Ok(count) => self.filled = (self.filled + count).min(wanted),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Fault::Unreadable { at, error }),
+                Err(error) => return Err(ScanError::Unreadable { at, error }),
             }
         }
         Ok(())
     }
 }
 
-pub(super) fn damage(at: u64, what: What) -> Fault {
-    Fault::Damaged(Damage { at, what })
+pub(super) fn damage(at: u64, what: What) -> ScanError {
+    ScanError::Damaged(Damage { at, what })
 }
 
 /// Box types are four printable characters; `©` starts some of old QuickTime's.

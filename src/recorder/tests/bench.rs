@@ -212,7 +212,7 @@ impl Bench {
     pub fn moment(&self) -> Moment {
         let since = Duration::from_millis(self.wall.0.cast_unsigned());
         let up_ms = self.wall.0.cast_unsigned();
-        Moment { now: self.begin + since, wall: self.wall, clock: Clock::Trusted, up_ms }
+        Moment { now: self.begin + since, wall: self.wall, clock: ClockTrust::Trusted, up_ms }
     }
 
     /// Lets recorder and card work until both have nothing left to do.

@@ -2,7 +2,7 @@
 //!
 //! Spec: RFC 6184 §5.8, RFC 7798 §4.4.3.
 
-use super::{Assembler, DropCause, Sink, Target};
+use super::{Assembler, DropCause, NalTarget, Sink};
 
 impl Assembler {
     /// Takes a fragment of a NAL unit: its start and end bits, placed as in RFC 6184 §5.8 and RFC
@@ -19,7 +19,7 @@ impl Assembler {
         sink: &mut dyn Sink,
     ) {
         let starts = bits & FRAGMENT_START != 0;
-        let mut begins = self.nal.target == Target::Closed && self.nal.is_whole;
+        let mut begins = self.nal.target == NalTarget::Closed && self.nal.is_whole;
         if starts {
             self.started = self.started.saturating_add(1);
         } else if begins && std::mem::take(&mut self.started) >= BITS_MIN {
@@ -29,7 +29,7 @@ impl Assembler {
             self.miss_end(sink);
             self.nal_begin(sink);
             self.nal_append(header, sink);
-        } else if self.nal.target == Target::Closed {
+        } else if self.nal.target == NalTarget::Closed {
             let cause = if self.after_gap { DropCause::Incomplete } else { DropCause::Malformed };
             return self.refuse(cause, sink);
         }
@@ -44,7 +44,7 @@ impl Assembler {
     /// Called when another NAL unit begins: the open one lacks its end if the camera's end bits are
     /// reliable.
     pub(super) fn miss_end(&mut self, sink: &mut dyn Sink) {
-        if self.nal.target == Target::Closed {
+        if self.nal.target == NalTarget::Closed {
             return;
         }
         if std::mem::take(&mut self.ended) >= BITS_MIN {

@@ -9,7 +9,7 @@ use crate::{
     limits::{REORDER_DELAY_MAX, REORDER_PACKET_BYTES_MAX, REORDER_PACKETS_MAX},
     rtp::{
         Lost, Order, Packet, Receiver,
-        rtcp::{Reception, SenderReport},
+        rtcp::{ReportBlock, SenderReport},
     },
     units::RtpTime,
 };
@@ -271,7 +271,7 @@ fn the_reception_contains_losses_and_the_last_sender_report() {
     assert_eq!(track.receiver.sender_report(), Some(&report));
     let second = Duration::from_secs(1);
     track.packet_of(1, 96, 2, Duration::ZERO);
-    let expected = Reception {
+    let expected = ReportBlock {
         ssrc: 1,
         fraction_lost: 128, // 2 of 4
         lost: 2,
@@ -282,7 +282,7 @@ fn the_reception_contains_losses_and_the_last_sender_report() {
     };
     let reception = track.receiver.reception(track.epoch + second).unwrap();
     assert!(reception.jitter > 0, "three time stamps at one time");
-    assert_eq!(Reception { jitter: 0, ..reception }, expected);
+    assert_eq!(ReportBlock { jitter: 0, ..reception }, expected);
     let reception = track.receiver.reception(track.epoch + second).unwrap();
     assert_eq!((reception.fraction_lost, reception.lost), (0, 2));
 }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use crate::{
-    rtp::rtcp::{Reception, Rtcp, SenderReport, parse, write_receiver_report},
+    rtp::rtcp::{ReportBlock, Rtcp, SenderReport, parse, write_receiver_report},
     units::RtpTime,
 };
 
@@ -69,7 +69,7 @@ fn a_camera_without_wall_time_gives_none() {
 
 #[test]
 fn a_receiver_report_is_written_as_in_rfc_3550() {
-    let reception = Reception {
+    let reception = ReportBlock {
         ssrc: 0x0102_0304,
         fraction_lost: 5,
         lost: -1,

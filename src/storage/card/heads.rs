@@ -13,8 +13,8 @@ use super::{
 use crate::{
     limits::{CARD_LEISURE_INTERVAL, CARD_STEP_INTERVAL},
     mp4::{
-        identity::{Cause, Clock, Marks},
-        scan::{Head, State, read_head_and_length},
+        identity::{Cause, ClockTrust, SegmentMarks},
+        scan::{FileHead, FileState, read_head_and_length},
     },
     storage::{
         CameraId, Event, Recording,
@@ -29,7 +29,7 @@ use crate::{
 /// The content of a file, judging by its head.
 enum Found {
     Recording {
-        head: Box<Head>,
+        head: Box<FileHead>,
         bytes: u64,
         modified: WallTime,
     },
@@ -185,7 +185,7 @@ impl<D: Disk> Card<D> {
         }
         let dated = match &found {
             Ok(Found::Recording { head, .. })
-                if head.identity.as_ref().is_some_and(|it| it.clock == Clock::Trusted) =>
+                if head.identity.as_ref().is_some_and(|it| it.clock == ClockTrust::Trusted) =>
             {
                 Dated::Itself
             }
@@ -202,7 +202,7 @@ impl<D: Disk> Card<D> {
             Ok(Found::Nothing | Found::Foreign) => self.forget(camera, name),
             Ok(Found::Recording { head, bytes, modified }) => {
                 self.enter(camera, name, &head, bytes, modified);
-                if head.identity.is_some_and(|identity| identity.marks.has(Marks::COPY)) {
+                if head.identity.is_some_and(|identity| identity.marks.has(SegmentMarks::COPY)) {
                     self.settle_copy(camera, name, now);
                 }
             }
@@ -278,7 +278,7 @@ impl<D: Disk> Card<D> {
         let modified = self.disk.modified(&file)?;
         match read_head_and_length(&read_at, bytes) {
             Ok(head) => Ok(Found::Recording { head: Box::new(head), bytes, modified }),
-            Err(State::Unreadable { error, .. }) => match error.kind() {
+            Err(FileState::Unreadable { error, .. }) => match error.kind() {
                 io::ErrorKind::IsADirectory => Ok(Found::Foreign),
                 _ => Err(error),
             },
@@ -295,7 +295,7 @@ impl<D: Disk> Card<D> {
         &self,
         camera: CameraId,
         name: Name,
-        head: &Head,
+        head: &FileHead,
         bytes: u64,
         modified: WallTime,
     ) {
@@ -307,7 +307,7 @@ impl<D: Disk> Card<D> {
             entry.bytes = bytes;
             entry.codec = head.video.as_ref().map(|video| video.codec);
             entry.duration_ms = head.duration.map_or(0, millis);
-            entry.set_marks(head.identity.as_ref().map_or(Marks::NONE, |it| it.marks));
+            entry.set_marks(head.identity.as_ref().map_or(SegmentMarks::NONE, |it| it.marks));
             // The old system's file: last modified when its last frame arrived.
             entry.start = WallTime(modified.0.saturating_sub(entry.duration_ms.into()));
             entry.clock_trusted = false;

@@ -13,7 +13,7 @@ use crate::{
         CARD_RETRY_INTERVAL, CARD_ROOM_INTERVAL, CARD_STEP_INTERVAL, MARK_FILE_BYTES,
         MARK_FILE_RECORDINGS_MAX, MARK_SPANS_MAX, MARKS_AT_ONCE, MARKS_WAITING_MAX,
     },
-    mp4::identity::Clock,
+    mp4::identity::ClockTrust,
     storage::{
         CameraId, Event,
         catalog::Stamp,
@@ -171,7 +171,7 @@ impl<D: Disk> Card<D> {
     ) -> io::Result<()> {
         let mut lines = Vec::new();
         let this_boot = self.settings.boot;
-        let began = self.time_now(now).filter(|(_, clock, _)| *clock == Clock::Trusted);
+        let began = self.time_now(now).filter(|(_, clock, _)| *clock == ClockTrust::Trusted);
         if let (true, Some((wall, _, up_ms))) = (log.is_in_doubt, began) {
             let began = WallTime(wall.0.saturating_sub_unsigned(up_ms));
             Line::write_boot(this_boot, began, &mut lines);
@@ -182,7 +182,7 @@ impl<D: Disk> Card<D> {
         let mut is_doubtful = log.is_in_doubt && began.is_none();
         for (_, mark) in of_camera.take(MARKS_AT_ONCE) {
             mark.write(&mut lines);
-            is_doubtful |= mark.begin.clock == Clock::Untrusted && began.is_none();
+            is_doubtful |= mark.begin.clock == ClockTrust::Untrusted && began.is_none();
             count += 1;
         }
         self.provide_file(log, lines.len())?;
@@ -268,7 +268,7 @@ impl<D: Disk> Card<D> {
                     log.is_in_doubt &= boot != self.settings.boot;
                     log.boots.retain(|(known, _)| *known != boot);
                     log.boots.push((boot, began));
-                    let clock = Clock::Trusted;
+                    let clock = ClockTrust::Trusted;
                     let recordings =
                         self.list().learn(&Stamp { boot, up_ms: Some(0), wall: began, clock });
                     if recordings > 0 {
@@ -277,7 +277,7 @@ impl<D: Disk> Card<D> {
                 }
                 Line::Mark(mark) => {
                     let is_of_this_boot = mark.begin.boot == self.settings.boot;
-                    log.is_in_doubt |= is_of_this_boot && mark.begin.clock == Clock::Untrusted;
+                    log.is_in_doubt |= is_of_this_boot && mark.begin.clock == ClockTrust::Untrusted;
                     if last.len() >= MARK_SPANS_MAX {
                         last.pop_front();
                     }

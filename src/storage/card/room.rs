@@ -10,7 +10,7 @@ use crate::{
     limits::{
         CARD_DELETIONS_AT_ONCE_MAX, CARD_OPEN_TRIES_MAX, CARD_ROOM_INTERVAL, CARD_STEP_INTERVAL,
     },
-    mp4::identity::Clock,
+    mp4::identity::ClockTrust,
     storage::{
         CameraId, CardState, DeleteError, DeleteReason, Event,
         catalog::SegmentState,
@@ -353,17 +353,17 @@ impl<D: Disk> Card<D> {
     }
 
     pub(super) fn is_clock_trusted(&self) -> bool {
-        self.wall.is_some_and(|(_, _, clock, _)| clock == Clock::Trusted)
+        self.wall.is_some_and(|(_, _, clock, _)| clock == ClockTrust::Trusted)
     }
 
     /// The time, if it is trusted.
     pub(super) fn wall_now(&self, now: Instant) -> Option<WallTime> {
         let (wall, clock, _) = self.time_now(now)?;
-        (clock == Clock::Trusted).then_some(wall)
+        (clock == ClockTrust::Trusted).then_some(wall)
     }
 
     /// The time, whether it is trusted, and the uptime.
-    pub(super) fn time_now(&self, now: Instant) -> Option<(WallTime, Clock, u64)> {
+    pub(super) fn time_now(&self, now: Instant) -> Option<(WallTime, ClockTrust, u64)> {
         let (then, wall, clock, up_ms) = self.wall?;
         let passed = i64::try_from(now.saturating_duration_since(then).as_millis()).ok()?;
         let up_ms = up_ms.saturating_add(passed.unsigned_abs());

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     codec,
     limits::{ALLOCATION_STEP_BYTES, CARD_OPEN_TRIES_MAX, GIVEN_UP_MAX, SEGMENT_BYTES_MAX},
-    mp4::identity::{Identity, Marks},
+    mp4::identity::{Identity, SegmentMarks},
     storage::{
         CameraId, Ending, Event, Fragment, OpenError, Place, Refused, SegmentStart,
         catalog::{Entry, SegmentState, Stamp},
@@ -134,7 +134,7 @@ impl<D: Disk> Card<D> {
             boot: self.settings.boot,
             wall: start.wall,
             clock: start.clock,
-            marks: if is_marked { Marks::EVENT } else { Marks::NONE },
+            marks: if is_marked { SegmentMarks::EVENT } else { SegmentMarks::NONE },
             up_ms: Some(start.up_ms),
             cause: start.cause,
         };

@@ -5,7 +5,7 @@ use std::{io, time::Instant};
 use super::Card;
 use crate::{
     limits::{KEPT_PERCENT_MAX, SPAN_SEGMENTS_MAX},
-    mp4::identity::Marks,
+    mp4::identity::SegmentMarks,
     storage::{
         CameraId, DeleteError, DeleteReason, Event, SpanAction, SpanDone, SpanError, SpanWish,
         catalog::{Entry, SegmentState},
@@ -64,7 +64,7 @@ impl<D: Disk> Card<D> {
                     continue;
                 }
                 found.push((folder.id, entry.name));
-                if !entry.marks().has(Marks::KEPT) {
+                if !entry.marks().has(SegmentMarks::KEPT) {
                     more_bytes = more_bytes.saturating_add(self.bytes_to_be(folder.id, entry));
                 }
             }
@@ -95,7 +95,7 @@ impl<D: Disk> Card<D> {
         let space = self.ask_space().map_err(SpanError::Failed)?;
         let list = self.list();
         let entries = || list.folders().iter().flat_map(|folder| folder.entries());
-        let kept = || entries().filter(|entry| entry.marks().has(Marks::KEPT));
+        let kept = || entries().filter(|entry| entry.marks().has(SegmentMarks::KEPT));
         let sum = |bytes: u64, entry: &Entry| bytes.saturating_add(entry.bytes);
         let room = entries().fold(space.free, sum);
         let allowed = room / 100 * KEPT_PERCENT_MAX;
@@ -121,8 +121,12 @@ impl<D: Disk> Card<D> {
         };
         let result = match job.action {
             SpanAction::Delete => self.delete_of_span(camera, name, now),
-            SpanAction::Keep => self.mark(camera, name, now, |marks| marks.with(Marks::KEPT)),
-            SpanAction::Release => self.mark(camera, name, now, |it| it.without(Marks::KEPT)),
+            SpanAction::Keep => {
+                self.mark(camera, name, now, |marks| marks.with(SegmentMarks::KEPT))
+            }
+            SpanAction::Release => {
+                self.mark(camera, name, now, |it| it.without(SegmentMarks::KEPT))
+            }
         };
         match result {
             Ok(Some(bytes)) => {
@@ -175,7 +179,7 @@ impl<D: Disk> Card<D> {
         camera: CameraId,
         name: Name,
         now: Instant,
-        change: impl Fn(Marks) -> Marks,
+        change: impl Fn(SegmentMarks) -> SegmentMarks,
     ) -> Result<Option<u64>, SpanError> {
         let written = self.path(camera, name).and_then(|path| {
             let file = self.disk.open(&path, Access::ReadWrite)?;
@@ -205,14 +209,14 @@ impl<D: Disk> Card<D> {
     /// authoritative.
     pub(super) fn is_kept(&self, camera: CameraId, name: Name) -> bool {
         let entry = self.list().folder(camera).and_then(|it| it.get(name).copied());
-        if entry.is_some_and(|entry| entry.marks().has(Marks::KEPT)) {
+        if entry.is_some_and(|entry| entry.marks().has(SegmentMarks::KEPT)) {
             return true;
         }
         let marks = self.path(camera, name).and_then(|path| {
             let file = self.disk.open(&path, Access::Read)?;
             segment::marks(&self.disk, &file)
         });
-        let kept = marks.ok().flatten().filter(|marks| marks.has(Marks::KEPT));
+        let kept = marks.ok().flatten().filter(|marks| marks.has(SegmentMarks::KEPT));
         if let Some(marks) = kept {
             self.update(camera, name, |entry| entry.set_marks(marks));
         }

@@ -13,9 +13,9 @@ use super::{Card, health::Trouble, segments::millis};
 use crate::{
     limits::{CARD_OPEN_TRIES_MAX, STAGED_FILES_MAX, STAGED_LOOK_INTERVAL},
     mp4::{
-        identity::{Cause, Clock, Identity, Marks},
-        plan::{self, Step},
-        scan::{self, Depth, Head, Scan, boxes_end},
+        identity::{Cause, ClockTrust, Identity, SegmentMarks},
+        plan::{self, PlanStep},
+        scan::{self, Depth, FileHead, Scan, boxes_end},
     },
     storage::{
         CameraId, Ending, Event, OpenError,
@@ -216,8 +216,8 @@ impl<D: Disk> Card<D> {
         camera: CameraId,
         name: Name,
         file: &D::File,
-        head: &Head,
-        wall: Option<(WallTime, Clock, u64)>,
+        head: &FileHead,
+        wall: Option<(WallTime, ClockTrust, u64)>,
     ) -> io::Result<()> {
         if let (Some(spare), Some((wall, clock, up_ms))) = (&head.spare, wall) {
             let staged = self.slot(camera).and_then(|slot| slot.staged.as_ref());
@@ -228,7 +228,7 @@ impl<D: Disk> Card<D> {
                 boot: self.settings.boot,
                 wall,
                 clock,
-                marks: Marks::NONE,
+                marks: SegmentMarks::NONE,
                 up_ms: Some(up_ms),
                 cause: Cause::Unknown,
             };
@@ -266,7 +266,11 @@ impl<D: Disk> Card<D> {
     }
 
     /// UTC of the first frame of the new file.
-    fn wall_of_next(&mut self, camera: CameraId, now: Instant) -> Option<(WallTime, Clock, u64)> {
+    fn wall_of_next(
+        &mut self,
+        camera: CameraId,
+        now: Instant,
+    ) -> Option<(WallTime, ClockTrust, u64)> {
         let (wall, clock, up_ms) = self.time_now(now)?;
         let end = self.staged_mut(camera).and_then(|staged| staged.end);
         let goes_on = end.filter(|end| wall.0.saturating_sub(end.0).abs() <= JOINT_MS_MAX);
@@ -415,14 +419,14 @@ impl<D: Disk> Card<D> {
         let scan = scan::scan(&read_at, len, Depth::Structure);
         let layout = scan.head.as_ref().and_then(|head| head.layout.as_ref());
         let steps = match (layout, scan.state) {
-            (_, scan::State::Unreadable { error, .. }) => return Err(error),
+            (_, scan::FileState::Unreadable { error, .. }) => return Err(error),
             (Some(layout), _) if scan.fragments > 0 => {
                 plan::close(layout, &scan.index, scan.whole_bytes)
             }
-            _ => vec![Step::Truncate { length: len }, Step::Sync],
+            _ => vec![PlanStep::Truncate { length: len }, PlanStep::Sync],
         };
         segment::carry_out(&self.disk, file, &steps)?;
-        Ok(Scan { state: scan::State::Whole, ..scan })
+        Ok(Scan { state: scan::FileState::Whole, ..scan })
     }
 
     fn fail_staged(&mut self, camera: CameraId, error: &io::Error, now: Instant) {

@@ -22,7 +22,7 @@ use crate::{
     codec::Codec,
     mp4::{
         fragment::FirstSample::{Key, NonKey},
-        identity::{Cause, Clock},
+        identity::{Cause, ClockTrust},
         samples,
         scan::{Depth, Scan, scan},
     },
@@ -142,7 +142,7 @@ impl Bench {
             parameter_sets: samples::parameter_sets(Codec::H264),
             audio: None,
             wall: NOON,
-            clock: Clock::Trusted,
+            clock: ClockTrust::Trusted,
             up_ms: 5000,
             cause: Cause::Unknown,
             run: 3,

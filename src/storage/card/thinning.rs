@@ -20,8 +20,8 @@ use crate::{
     mp4::{
         TIMESCALE,
         fragment::Extent,
-        identity::{Identity, Marks},
-        scan::{self, Head, State, Step},
+        identity::{Identity, SegmentMarks},
+        scan::{self, FileHead, FileState, WalkStep},
     },
     storage::{
         CameraId, CardState, Event,
@@ -42,7 +42,7 @@ pub(super) struct Job<D: Disk> {
     name: Name,
     file: D::File,
     bytes: u64,
-    head: Head,
+    head: FileHead,
     stage: Stage<D>,
 }
 
@@ -130,12 +130,13 @@ impl<D: Disk> Card<D> {
         let bytes = self.disk.len(&file)?;
         let read_at = |buffer: &mut [u8], at| self.disk.read_at(&file, buffer, at);
         let head = match scan::read_head(&read_at, bytes) {
-            Err(State::Unreadable { error, .. }) => return Err(error),
+            Err(FileState::Unreadable { error, .. }) => return Err(error),
             Err(_) => return Ok(None),
             Ok(head) => head,
         };
         let marks = head.identity.as_ref().map(|identity| identity.marks);
-        let is_unmarked = marks.is_some_and(|marks| !marks.has_any(Marks::NOT_TO_BE_THINNED));
+        let is_unmarked =
+            marks.is_some_and(|marks| !marks.has_any(SegmentMarks::NOT_TO_BE_THINNED));
         let fits = is_unmarked && head.is_closed(bytes) && head.timescale() == TIMESCALE;
         let stage = Stage::Survey(Survey::default());
         Ok(fits.then_some(Job { camera, name, file, bytes, head, stage }))
@@ -147,12 +148,12 @@ impl<D: Disk> Card<D> {
         let begin = survey.position().unwrap_or(job.head.media_begin);
         let mut left = THIN_FRAGMENTS_AT_ONCE;
         let walked = scan::walk(&read_at, job.bytes, &job.head, begin, &mut |step| {
-            left -= usize::from(matches!(step, Step::Fragment { .. }));
+            left -= usize::from(matches!(step, WalkStep::Fragment { .. }));
             survey.take(step);
             if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         let is_well = match walked {
-            Err(State::Unreadable { error, .. }) => return Err(error),
+            Err(FileState::Unreadable { error, .. }) => return Err(error),
             walked => walked.is_ok() && !survey.is_unfit(),
         };
         if is_well && survey.position().is_some_and(|at| at < job.bytes) {
@@ -197,7 +198,7 @@ impl<D: Disk> Card<D> {
             return Ok(());
         }
         let directory = self.directory(job.camera)?;
-        let marks = identity.marks.with(Marks::THINNED).with(Marks::COPY);
+        let marks = identity.marks.with(SegmentMarks::THINNED).with(SegmentMarks::COPY);
         let start = segment::Start {
             parameter_sets: &sets,
             audio: None,
@@ -290,19 +291,20 @@ impl<D: Disk> Card<D> {
             return false;
         }
         // If it fails, the next start tries again, and the card's state gives the reason.
-        let _ = self.mark(camera, name, now, |marks| marks.without(Marks::COPY));
+        let _ = self.mark(camera, name, now, |marks| marks.without(SegmentMarks::COPY));
         true
     }
 
     /// Records that thinning would gain nothing.
     fn leave_as_it_is(&mut self, camera: CameraId, name: Name, now: Instant) {
-        let _ =
-            self.mark(camera, name, now, |marks| match marks.has_any(Marks::NOT_TO_BE_THINNED) {
+        let _ = self.mark(camera, name, now, |marks| {
+            match marks.has_any(SegmentMarks::NOT_TO_BE_THINNED) {
                 true => marks, // the list did not know
-                false => marks.with(Marks::LEAN),
-            });
+                false => marks.with(SegmentMarks::LEAN),
+            }
+        });
         // If the file could not be marked, this lasts until the next start.
-        self.update(camera, name, |entry| entry.set_marks(entry.marks().with(Marks::LEAN)));
+        self.update(camera, name, |entry| entry.set_marks(entry.marks().with(SegmentMarks::LEAN)));
     }
 
     /// Abandons the current thinning and deletes the copy.
@@ -334,7 +336,7 @@ impl<D: Disk> Card<D> {
             // Nothing is deleted to make room for a copy; an unreadable file is left alone.
             Trouble::NoRoom(_) => {}
             Trouble::Failing(_) => self.update(camera, name, |entry| {
-                entry.set_marks(entry.marks().with(Marks::LEAN));
+                entry.set_marks(entry.marks().with(SegmentMarks::LEAN));
             }),
             trouble => self.handle_trouble(trouble, Some((camera, name)), now),
         }

@@ -7,7 +7,7 @@
 use super::{Catalog, Folder, Indexed};
 use crate::{
     limits::{BOOTS_KNOWN_MAX, DOUBTS_MAX},
-    mp4::identity::{Clock, Identity},
+    mp4::identity::{ClockTrust, Identity},
     storage::{CameraId, layout::Name, marks::Began},
     units::WallTime,
 };
@@ -19,7 +19,7 @@ pub struct Stamp {
     pub boot: [u8; 16],
     pub up_ms: Option<u64>,
     pub wall: WallTime,
-    pub clock: Clock,
+    pub clock: ClockTrust,
 }
 
 /// Boots whose start is known, the latest last.
@@ -46,15 +46,15 @@ impl Catalog {
         let doubted = doubts.find(|doubt| doubt.boot == stamp.boot).map(|doubt| doubt.began);
         let Some(folder) = self.folder_mut(camera) else { return 0 };
         let (start, is_trusted) = match (stamp.clock, began, known) {
-            (Clock::Trusted, ..) => (stamp.wall, true),
-            (Clock::Untrusted, Some(_), Some(known)) => (stamp.after(known), true),
-            (Clock::Untrusted, Some(began), None) => {
+            (ClockTrust::Trusted, ..) => (stamp.wall, true),
+            (ClockTrust::Untrusted, Some(_), Some(known)) => (stamp.after(known), true),
+            (ClockTrust::Untrusted, Some(began), None) => {
                 let began = doubted.unwrap_or(began);
                 let start = stamp.after(folder.doubt(name.number(), stamp.boot, began));
                 let is_own = start.0.abs_diff(stamp.wall.0) <= READING_MS;
                 (if is_own { stamp.wall } else { start }, false)
             }
-            (Clock::Untrusted, None, _) => (stamp.wall, false),
+            (ClockTrust::Untrusted, None, _) => (stamp.wall, false),
         };
         if let Some(entry) = folder.get_mut(name) {
             (entry.start, entry.clock_trusted) = (start, is_trusted);
@@ -67,7 +67,9 @@ impl Catalog {
     ///
     /// *Cost*: none unless there are such recordings.
     pub fn learn(&mut self, stamp: &Stamp) -> usize {
-        let Some(began) = stamp.began().filter(|_| stamp.clock == Clock::Trusted) else { return 0 };
+        let Some(began) = stamp.began().filter(|_| stamp.clock == ClockTrust::Trusted) else {
+            return 0;
+        };
         self.boots.retain(|(boot, _)| *boot != stamp.boot);
         if self.boots.len() >= BOOTS_KNOWN_MAX {
             self.boots.remove(0);
@@ -84,17 +86,17 @@ impl Catalog {
     /// The starts of boots, of some only by the wrong clock that dates their recordings: marks made
     /// beside them get the same times.
     pub fn began(&self) -> Began {
-        let known = self.boots.iter().map(|(boot, began)| (*boot, *began, Clock::Trusted));
+        let known = self.boots.iter().map(|(boot, began)| (*boot, *began, ClockTrust::Trusted));
         let doubts = self.folders.iter().flat_map(|folder| &folder.doubts);
-        known.chain(doubts.map(|doubt| (doubt.boot, doubt.began, Clock::Untrusted))).collect()
+        known.chain(doubts.map(|doubt| (doubt.boot, doubt.began, ClockTrust::Untrusted))).collect()
     }
 
     /// Learns the start of a boot from a recording whose true time is in the index, if nothing else
     /// is known about that boot: its file still contains the wrong one.
     pub fn learn_from_index(&mut self, start: WallTime, stamp: &Stamp) {
         let is_known = self.boots.iter().any(|(boot, _)| *boot == stamp.boot);
-        if stamp.clock == Clock::Untrusted && !is_known {
-            self.learn(&Stamp { wall: start, clock: Clock::Trusted, ..*stamp });
+        if stamp.clock == ClockTrust::Untrusted && !is_known {
+            self.learn(&Stamp { wall: start, clock: ClockTrust::Trusted, ..*stamp });
         }
     }
 }
@@ -183,12 +185,12 @@ mod tests {
     /// Of a boot whose clock says it began in 1970.
     fn wrong(boot: u8, up_ms: i64) -> Stamp {
         let up = Some(up_ms.cast_unsigned());
-        Stamp { boot: [boot; 16], up_ms: up, wall: WallTime(up_ms), clock: Clock::Untrusted }
+        Stamp { boot: [boot; 16], up_ms: up, wall: WallTime(up_ms), clock: ClockTrust::Untrusted }
     }
 
     fn right(boot: u8, up_ms: i64) -> Stamp {
         let wall = WallTime(TRUE_BOOT + up_ms);
-        Stamp { wall, clock: Clock::Trusted, ..wrong(boot, up_ms) }
+        Stamp { wall, clock: ClockTrust::Trusted, ..wrong(boot, up_ms) }
     }
 
     fn dates(catalog: &Catalog, camera: CameraId) -> Vec<(i64, bool)> {
@@ -288,7 +290,7 @@ mod tests {
             assert!(catalog.folder(YARD).unwrap().doubts.len() <= DOUBTS_MAX);
         }
         for wall in [i64::MIN, i64::MAX] {
-            for clock in [Clock::Untrusted, Clock::Trusted] {
+            for clock in [ClockTrust::Untrusted, ClockTrust::Trusted] {
                 let stamp = Stamp { wall: WallTime(wall), clock, ..wrong(9, i64::MAX) };
                 catalog.date(YARD, name(7), &stamp);
                 catalog.date(YARD, name(8), &Stamp { up_ms: Some(u64::MAX - 1), ..stamp });

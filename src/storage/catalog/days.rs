@@ -6,7 +6,7 @@
 //! Knows nothing of: clocks, what is being recorded.
 
 use super::{Catalog, Entry, Folder, SegmentState};
-use crate::{limits::EVENT_PERCENT_MAX, mp4::identity::Marks};
+use crate::{limits::EVENT_PERCENT_MAX, mp4::identity::SegmentMarks};
 
 /// Limits other than the card's size.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +57,7 @@ impl Rate {
     /// Over the last week with its gaps, without what has been thinned; `None` if that is less than
     /// a day.
     fn of(folder: &Folder) -> Option<Rate> {
-        let is_thinned = |entry: &&Entry| entry.marks().has(Marks::THINNED);
+        let is_thinned = |entry: &&Entry| entry.marks().has(SegmentMarks::THINNED);
         let is_known =
             |entry: &&Entry| entry.clock_trusted && entry.is_read() && !is_thinned(entry);
         let known = || folder.entries.iter().rev().filter(is_known);
@@ -67,7 +67,7 @@ impl Rate {
         for entry in recent {
             oldest = oldest.min(entry.start.0);
             bytes = bytes.saturating_add(entry.bytes);
-            if entry.marks().has(Marks::EVENT) {
+            if entry.marks().has(SegmentMarks::EVENT) {
                 events = events.saturating_add(entry.bytes);
             }
         }
@@ -130,8 +130,9 @@ impl Density {
 
 /// The bytes that will be deleted some day.
 fn expiring_bytes(folder: &Folder) -> u64 {
-    let stays =
-        |entry: &&Entry| entry.marks().has(Marks::KEPT) || entry.state == SegmentState::Unreadable;
+    let stays = |entry: &&Entry| {
+        entry.marks().has(SegmentMarks::KEPT) || entry.state == SegmentState::Unreadable
+    };
     folder.entries.iter().filter(|entry| !stays(entry)).map(|entry| entry.bytes).sum()
 }
 
@@ -231,7 +232,7 @@ mod tests {
         let mut yard = catalog(46 * GB, vec![(true, folder("/card/yard", 96, GB / 24))]);
         for hour in 0..48 {
             let folder = yard.folder_mut(CameraId(0)).unwrap();
-            folder.get_mut(Name::new(hour).unwrap()).unwrap().set_marks(Marks::KEPT);
+            folder.get_mut(Name::new(hour).unwrap()).unwrap().set_marks(SegmentMarks::KEPT);
         }
         assert_eq!(days(&yard, 0, 0), [Some(48.0)]);
     }
@@ -242,7 +243,7 @@ mod tests {
         for hour in 0..48 {
             let entry = yard.folder_mut(CameraId(0)).unwrap();
             let entry = entry.get_mut(Name::new(hour).unwrap()).unwrap();
-            (entry.bytes, _) = (entry.bytes / 10, entry.set_marks(Marks::THINNED));
+            (entry.bytes, _) = (entry.bytes / 10, entry.set_marks(SegmentMarks::THINNED));
         }
         // 48.2 GB of room: two days of 1 GB, the rest of 0.1 GB.
         assert_eq!(days(&yard, 0, 0), [Some(464.0)]);
@@ -255,7 +256,7 @@ mod tests {
             let mut yard = catalog(4 * GB, vec![(true, folder("/card/yard", 96, GB / 24))]);
             for hour in (0..96).filter(|hour| hour % every == 0) {
                 let folder = yard.folder_mut(CameraId(0)).unwrap();
-                folder.get_mut(Name::new(hour).unwrap()).unwrap().set_marks(Marks::EVENT);
+                folder.get_mut(Name::new(hour).unwrap()).unwrap().set_marks(SegmentMarks::EVENT);
             }
             days(&yard, 0, 0)[0].unwrap()
         };

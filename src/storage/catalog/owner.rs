@@ -8,7 +8,7 @@ use std::{cmp::Reverse, num::NonZeroU8, path::Path};
 
 use super::{Catalog, Entry, Facts, Folder, Name, SegmentState, folder::RECORDED_NUMBER_MAX};
 use crate::{
-    mp4::identity::Marks,
+    mp4::identity::SegmentMarks,
     storage::{CameraId, layout::Asked},
 };
 
@@ -149,10 +149,10 @@ impl Catalog {
                 let (Some(tally), Some(address)) = (tally, entry.address()) else { continue };
                 tally.segments += 1;
                 tally.bytes = tally.bytes.saturating_add(entry.bytes);
-                if entry.marks().has(Marks::THINNED) {
+                if entry.marks().has(SegmentMarks::THINNED) {
                     tally.thinned_bytes = tally.thinned_bytes.saturating_add(entry.bytes);
                 }
-                if entry.marks().has(Marks::KEPT) {
+                if entry.marks().has(SegmentMarks::KEPT) {
                     tally.kept_segments += 1;
                     tally.kept_bytes = tally.kept_bytes.saturating_add(entry.bytes);
                 }

@@ -99,7 +99,7 @@ fn kept_recordings_make_separate_spans() {
     let mut entries: Vec<_> =
         (0..9).map(|nr| entry(nr, i64::from(nr) * 60_000, 60_000, true)).collect();
     for number in [2, 3, 6] {
-        entries[number].set_marks(Marks::KEPT);
+        entries[number].set_marks(SegmentMarks::KEPT);
     }
     let coverage = survey(&entries, (WallTime(0), WallTime(390_000)), 10);
     assert_eq!(coverage.spans.len(), 1);

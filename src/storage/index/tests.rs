@@ -17,7 +17,7 @@ fn row(number: u32) -> Row<'static> {
         bytes: 30_112_233,
         start: WallTime(1_795_336_200_000 + i64::from(number) * 60_000),
         duration_ms: 60_000,
-        marks: Marks::NONE,
+        marks: SegmentMarks::NONE,
         cause: Cause::Unknown,
     }
 }
@@ -54,7 +54,7 @@ fn rows_are_read_as_written_and_the_log_continues_after_them() {
         Row { owner: Some("a-camera-with-a-very-long-name_32"), codec: None, codecs: "", ..row(4) },
         Row { start: WallTime(-5), clock_trusted: false, state: SegmentState::Cut, ..row(4) },
         Row { owner: None, state: SegmentState::Damaged, bytes: (1 << 48) - 1, ..row(999_999_999) },
-        Row { marks: Marks::KEPT, cause: Cause::Card, ..row(6) },
+        Row { marks: SegmentMarks::KEPT, cause: Cause::Card, ..row(6) },
         Row { codec: Some(Codec::H265), codecs: "hvc1.1.6.L120.90.00.00.00.00.00", ..row(5) },
     ];
     let mut file = written(&rows);

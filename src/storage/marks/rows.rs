@@ -4,7 +4,7 @@
 
 use super::{Began, Course, Mark, Settled, Word, lines};
 use crate::{
-    limits::COVERAGE_JOIN_MS, mp4::identity::Clock, storage::coverage::join_closest,
+    limits::COVERAGE_JOIN_MS, mp4::identity::ClockTrust, storage::coverage::join_closest,
     units::WallTime,
 };
 
@@ -122,7 +122,7 @@ pub struct Newest {
     to: WallTime,
     max: usize,
     /// Each with its true begin.
-    pub marks: Vec<(WallTime, Clock, Mark)>,
+    pub marks: Vec<(WallTime, ClockTrust, Mark)>,
 }
 
 impl Newest {

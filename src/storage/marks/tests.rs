@@ -16,7 +16,7 @@ fn mark(nth: i64) -> Mark {
             boot: [7; 16],
             up_ms: Some(5000 + nth.unsigned_abs()),
             wall: WallTime(NOON + nth * 60_000),
-            clock: Clock::Trusted,
+            clock: ClockTrust::Trusted,
         },
         length_ms: 1500,
         course: Course::Over,
@@ -44,7 +44,8 @@ fn a_mark_is_a_line_that_people_can_read() {
                     07070707070707070707070707070707\t1500\t-\tdoor 0 — Tür\t";
     assert!(text.starts_with(expected), "{text}");
     assert_eq!(read(text.as_bytes()), [mark(0)]);
-    let told = Stamp { boot: [0; 16], up_ms: None, wall: WallTime(-5), clock: Clock::Untrusted };
+    let told =
+        Stamp { boot: [0; 16], up_ms: None, wall: WallTime(-5), clock: ClockTrust::Untrusted };
     let odd = Mark { begin: told, words: String::new(), course: Course::GoingOn, ..mark(0) };
     assert_eq!(read(&file(std::slice::from_ref(&odd))), [odd]);
 }
@@ -103,16 +104,23 @@ fn the_last_line_about_a_mark_counts() {
 #[test]
 fn marks_of_a_wrong_clock_get_the_times_of_the_recordings_of_their_boot() {
     let wall = WallTime(5000);
-    let wrong = Stamp { boot: [3; 16], up_ms: Some(60_000), wall, clock: Clock::Untrusted };
+    let wrong = Stamp { boot: [3; 16], up_ms: Some(60_000), wall, clock: ClockTrust::Untrusted };
     let wrong = Mark { begin: wrong, ..mark(0) };
     let began = |boot: u8, clock| vec![([boot; 16], WallTime(NOON), clock)];
-    assert_eq!(wrong.began(&began(3, Clock::Trusted)), (WallTime(NOON + 60_000), Clock::Trusted));
-    let (shown, clock) = wrong.began(&began(3, Clock::Untrusted));
-    assert_eq!((shown, clock), (WallTime(NOON + 60_000), Clock::Untrusted));
-    assert_eq!(wrong.began(&began(4, Clock::Trusted)), (wall, Clock::Untrusted));
-    assert_eq!(mark(1).began(&began(7, Clock::Trusted)).0, mark(1).begin.wall, "it knew better");
+    assert_eq!(
+        wrong.began(&began(3, ClockTrust::Trusted)),
+        (WallTime(NOON + 60_000), ClockTrust::Trusted)
+    );
+    let (shown, clock) = wrong.began(&began(3, ClockTrust::Untrusted));
+    assert_eq!((shown, clock), (WallTime(NOON + 60_000), ClockTrust::Untrusted));
+    assert_eq!(wrong.began(&began(4, ClockTrust::Trusted)), (wall, ClockTrust::Untrusted));
+    assert_eq!(
+        mark(1).began(&began(7, ClockTrust::Trusted)).0,
+        mark(1).begin.wall,
+        "it knew better"
+    );
     let mut newest = Newest::new(None, WallTime(NOON), WallTime(NOON + 90_000), 10);
-    newest.add(&wrong, &began(3, Clock::Trusted));
+    newest.add(&wrong, &began(3, ClockTrust::Trusted));
     assert_eq!(newest.marks.len(), 1, "found under its true time");
 }
 
@@ -179,10 +187,10 @@ proptest! {
         length_ms in any::<u32>(), is_over in any::<bool>(), boot in any::<[u8; 16]>(),
     ) {
         prop_assume!(words.len() <= MARK_WORDS_BYTES_MAX);
-        let begin = Stamp { boot, up_ms: up, wall: WallTime(wall), clock: Clock::Untrusted };
+        let begin = Stamp { boot, up_ms: up, wall: WallTime(wall), clock: ClockTrust::Untrusted };
         let course = if is_over { Course::Over } else { Course::GoingOn };
         let mark = Mark { words, begin, length_ms, course, ..mark(0) };
-        let _ = mark.began(&vec![(boot, WallTime(wall), Clock::Trusted)]);
+        let _ = mark.began(&vec![(boot, WallTime(wall), ClockTrust::Trusted)]);
         prop_assert_eq!(read(&file(std::slice::from_ref(&mark))), [mark]);
     }
 }

@@ -181,7 +181,7 @@ fn days_with_events(days: u32, events: &[u32]) -> Folder {
         let entry = folder.get_mut(Name::new(day).unwrap()).unwrap();
         (entry.start, entry.clock_trusted) = (WallTime(i64::from(day) * MILLIS_PER_DAY), true);
         if events.contains(&day) {
-            entry.set_marks(Marks::EVENT);
+            entry.set_marks(SegmentMarks::EVENT);
         }
     }
     folder

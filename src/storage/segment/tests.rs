@@ -337,7 +337,7 @@ fn a_close_that_fails_anywhere_leaves_a_file_that_repair_closes() {
         disk.fail_after(failing);
         assert!(segment.close(&disk).is_err());
         let scan = scanned(&disk);
-        assert!(!matches!(scan.state, State::Damaged(_)), "{failing}: {:?}", scan.state);
+        assert!(!matches!(scan.state, FileState::Damaged(_)), "{failing}: {:?}", scan.state);
         assert_eq!(scan.whole_bytes, bytes);
         repair(&disk, &disk.path(), Reach::All).unwrap();
         assert!(scanned(&disk).is_whole(), "{failing}");

@@ -3,7 +3,7 @@
 use super::*;
 use crate::mp4::samples::by_ffmpeg;
 
-fn claimed(file: &[u8]) -> Vec<plan::Step> {
+fn claimed(file: &[u8]) -> Vec<plan::PlanStep> {
     let spare = scanned(file, Depth::Full).head.unwrap().spare;
     spare.map(|spare| plan::claim(&spare, &identity())).unwrap_or_default()
 }
@@ -25,7 +25,7 @@ fn a_remark_in_the_head_becomes_identity_and_index() {
     let head = scan.head.as_ref().unwrap();
     assert_eq!(head.identity, Some(identity()));
     assert!(head.layout.as_ref().unwrap().durations.is_none() && head.spare.is_none());
-    assert!(matches!(scan.state, State::Cut), "{:?}", scan.state);
+    assert!(matches!(scan.state, FileState::Cut), "{:?}", scan.state);
     let steps = plan::close(head.layout.as_ref().unwrap(), &scan.index, scan.whole_bytes);
     carry_out(&mut file, &steps);
     let scan = scanned(&file, Depth::Full);
@@ -111,7 +111,7 @@ fn a_fragmented_file_of_ffmpeg_is_read_and_cut_ones_are_trimmed() {
     assert!(scan.head.unwrap().identity.is_none());
     file.truncate(whole - 1);
     let scan = scanned(&file, Depth::Full);
-    assert!(matches!(scan.state, State::Cut));
+    assert!(matches!(scan.state, FileState::Cut));
     carry_out(&mut file, &plan::repair(&scan));
     assert_eq!(file.len() as u64, scan.whole_bytes);
     let scan = scanned(&file, Depth::Full);
@@ -136,7 +136,7 @@ fn a_plain_file_is_whole_or_cut_with_its_moov_in_front_or_behind() {
         let scan = scanned(&file, Depth::Full);
         assert!(scan.is_whole(), "{:?}", scan.state);
         assert_eq!(scan.duration, Ticks(900_000));
-        assert_eq!(scan.head.unwrap().form, Form::Plain);
+        assert_eq!(scan.head.unwrap().form, FileForm::Plain);
         for len in 0..file.len() {
             let scan = scanned(&file[..len], Depth::Full);
             let is_moov_alone = len == init.len() && file[moov + 4..].starts_with(b"moov");

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::super::Card;
 use crate::{
     limits::MARK_SPANS_MAX,
-    mp4::identity::Marks,
+    mp4::identity::SegmentMarks,
     storage::{
         CameraId,
         catalog::marks::BACKDATED_MS,
@@ -77,7 +77,7 @@ impl<D: Disk> Card<D> {
             let is_it = |entry: &crate::storage::catalog::Entry| {
                 entry.is_read() && entry.start < to && entry.end() >= from
             };
-            let untold = |marks: Marks| !marks.has(Marks::EVENT);
+            let untold = |marks: SegmentMarks| !marks.has(SegmentMarks::EVENT);
             let mut found = recent.filter(|(_, entry)| is_it(entry) && untold(entry.marks()));
             found.next().map(|(folder, entry)| (folder.id, entry.name))
         };
@@ -91,9 +91,9 @@ impl<D: Disk> Card<D> {
     }
 
     fn tell_recording(&mut self, camera: CameraId, name: Name, now: Instant) -> Option<()> {
-        self.mark(camera, name, now, |marks| marks.with(Marks::EVENT)).ok()?;
+        self.mark(camera, name, now, |marks| marks.with(SegmentMarks::EVENT)).ok()?;
         // Where the file has no place for it, until the next start.
-        self.update(camera, name, |entry| entry.set_marks(entry.marks().with(Marks::EVENT)));
+        self.update(camera, name, |entry| entry.set_marks(entry.marks().with(SegmentMarks::EVENT)));
         if self.is_thinned_now(camera, name) {
             self.abandon_thinning();
         }

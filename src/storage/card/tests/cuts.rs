@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    mp4::identity::Marks,
+    mp4::identity::SegmentMarks,
     storage::{
         SpanAction, SpanWish,
         marks::{self, Course, Line, Mark, Word},
@@ -55,7 +55,7 @@ fn begin(bench: &mut Bench, seconds: i64) -> Vec<Event> {
 
 fn mark() -> Mark {
     let (source, kind) = (Word::new("script").unwrap(), Word::new("motion").unwrap());
-    let begin = Stamp { boot: [7; 16], up_ms: None, wall: at(4 * DAY), clock: Clock::Trusted };
+    let begin = Stamp { boot: [7; 16], up_ms: None, wall: at(4 * DAY), clock: ClockTrust::Trusted };
     let (camera, words, course) = ("yard".into(), String::new(), Course::Over);
     Mark { camera, source, kind, words, begin, length_ms: 0, course }
 }
@@ -99,7 +99,7 @@ fn files(bench: &Bench) -> BTreeMap<String, Vec<u8>> {
     files.filter(|(_, bytes)| layout::begins_with_ftyp(bytes)).collect()
 }
 
-fn marks_of(bench: &Bench, number: u32) -> Marks {
+fn marks_of(bench: &Bench, number: u32) -> SegmentMarks {
     let list = bench.catalog.lock().unwrap();
     let [entry] = list.folder(YARD).unwrap().of_number(number) else { panic!("{number} twice") };
     entry.marks()
@@ -135,7 +135,7 @@ fn check(bench: &Bench, before: &BTreeMap<String, Vec<u8>>, said: &Said) {
         assert!(scan.is_whole(), "{file}");
         let flags = scan.head.as_ref().unwrap().identity.as_ref().unwrap().marks;
         assert_eq!(flags, marks_of(bench, number), "{file}: the list and the file");
-        assert!(!flags.has(Marks::COPY), "{file}");
+        assert!(!flags.has(SegmentMarks::COPY), "{file}");
         if number == 6 {
             assert!(
                 u64::from(scan.fragments) * 2 >= said.durable,
@@ -143,7 +143,7 @@ fn check(bench: &Bench, before: &BTreeMap<String, Vec<u8>>, said: &Said) {
                 scan.fragments,
                 said.durable
             );
-        } else if flags.has(Marks::THINNED) {
+        } else if flags.has(SegmentMarks::THINNED) {
             assert_eq!((file.len(), scan.fragments), (8, 1), "{file}");
             assert!([0, 3].contains(&number), "{file} is kept, marked or young");
         } else {
@@ -154,9 +154,9 @@ fn check(bench: &Bench, before: &BTreeMap<String, Vec<u8>>, said: &Said) {
             );
         }
     }
-    assert!(!said.kept || marks_of(bench, 1).has(Marks::KEPT), "it was said to be kept");
+    assert!(!said.kept || marks_of(bench, 1).has(SegmentMarks::KEPT), "it was said to be kept");
     if said.is_marked {
-        assert!(marks_of(bench, 4).has(Marks::EVENT), "something happened in it");
+        assert!(marks_of(bench, 4).has(SegmentMarks::EVENT), "something happened in it");
         assert_eq!(noted(bench), 1);
     }
 }

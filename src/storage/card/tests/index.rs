@@ -310,11 +310,11 @@ fn a_card_that_is_let_go_of_has_no_index_open() {
 }
 
 /// A segment of that time since the boot, by a clock that begins in 1970 or is right.
-fn dated(bench: &mut Bench, minutes: u64, clock: Clock) -> Vec<Event> {
+fn dated(bench: &mut Bench, minutes: u64, clock: ClockTrust) -> Vec<Event> {
     let up_ms = minutes * 60_000;
     let wall = match clock {
-        Clock::Trusted => WallTime(NOON.0 + up_ms as i64),
-        Clock::Untrusted => WallTime(up_ms as i64),
+        ClockTrust::Trusted => WallTime(NOON.0 + up_ms as i64),
+        ClockTrust::Untrusted => WallTime(up_ms as i64),
     };
     let start = SegmentStart { wall, clock, up_ms, ..Bench::start() };
     bench.appended[YARD.0] = 0;
@@ -329,9 +329,9 @@ fn times_that_were_put_right_afterwards_stay_so() {
     let mut bench = Bench::new();
     bench.pass(SECOND);
     for minutes in 0..30 {
-        dated(&mut bench, minutes, Clock::Untrusted);
+        dated(&mut bench, minutes, ClockTrust::Untrusted);
     }
-    dated(&mut bench, 30, Clock::Trusted);
+    dated(&mut bench, 30, ClockTrust::Trusted);
     let truth = listed(&bench, YARD);
     assert!(truth.iter().all(|line| line.contains("true") && !line.contains("WallTime(0)")));
     // The one that the true times came from goes; the index alone has them now.
@@ -362,7 +362,7 @@ fn kept_recordings_are_kept_by_the_index_too() {
     let kept = |bench: &Bench| {
         let list = bench.catalog.lock().unwrap();
         let entries = list.folder(YARD).unwrap().entries().iter();
-        entries.filter(|it| it.marks().has(crate::mp4::identity::Marks::KEPT)).count()
+        entries.filter(|it| it.marks().has(crate::mp4::identity::SegmentMarks::KEPT)).count()
     };
     assert_eq!(kept(&bench), 30);
     let (bench, events) = started(bench, ALL);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     limits::{MARK_FILE_BYTES, MARK_FILE_RECORDINGS_MAX, MARK_FILES_MAX, MARKS_WAITING_MAX},
-    mp4::identity::Marks,
+    mp4::identity::SegmentMarks,
     storage::marks::{self, Course, Line, Mark, Word},
 };
 
@@ -18,7 +18,7 @@ fn mark_at(seconds: i64) -> Mark {
             boot: [7; 16],
             up_ms: Some(u64::try_from(5000 + seconds * 1000).unwrap()),
             wall: WallTime(NOON.0 + seconds * 1000),
-            clock: Clock::Trusted,
+            clock: ClockTrust::Trusted,
         },
         length_ms: 0,
         course: Course::Over,
@@ -53,7 +53,7 @@ impl Bench {
     fn events_of(&self, camera: CameraId) -> Vec<u32> {
         let list = self.catalog.lock().unwrap();
         let entries = list.folder(camera).unwrap().entries().iter();
-        let marked = entries.filter(|entry| entry.marks().has(Marks::EVENT));
+        let marked = entries.filter(|entry| entry.marks().has(SegmentMarks::EVENT));
         marked.map(|entry| entry.name.number()).collect()
     }
 
@@ -254,14 +254,14 @@ fn recordings_are_told_what_happened_in_them_and_shortly_before_and_after() {
     assert_eq!(bench.events_of(YARD), [3]);
     let scan = bench.scan("003.mp4");
     assert!(
-        scan.head.unwrap().identity.is_some_and(|it| it.marks.has(Marks::EVENT)),
+        scan.head.unwrap().identity.is_some_and(|it| it.marks.has(SegmentMarks::EVENT)),
         "the file says so"
     );
     // One that goes on marks what is recorded meanwhile from its first frame on.
     let going_on = Mark { course: Course::GoingOn, ..mark_at(362) };
     bench.send(Command::Clock {
         wall: WallTime(NOON.0 + 362_000),
-        clock: Clock::Trusted,
+        clock: ClockTrust::Trusted,
         up_ms: 367_000,
     });
     bench.note_mark(going_on);
@@ -318,25 +318,29 @@ fn marks_in_many_files_flag_no_recording_between_them_at_the_next_start() {
 fn marks_made_before_the_clock_was_set_have_their_true_times_from_then_on_and_after_a_boot() {
     let mut bench = Bench::new();
     bench.pass(SECOND);
-    bench.send(Command::Clock { wall: WallTime(60_000), clock: Clock::Untrusted, up_ms: 60_000 });
+    bench.send(Command::Clock {
+        wall: WallTime(60_000),
+        clock: ClockTrust::Untrusted,
+        up_ms: 60_000,
+    });
     let wrong = Stamp {
         boot: [7; 16],
         up_ms: Some(60_000),
         wall: WallTime(60_000),
-        clock: Clock::Untrusted,
+        clock: ClockTrust::Untrusted,
     };
     let wrong = Mark { begin: wrong, ..mark_at(0) };
     bench.note_mark(wrong.clone());
     let began = |bench: &Bench| bench.catalog.lock().unwrap().began();
-    assert_eq!(wrong.began(&began(&bench)).1, Clock::Untrusted);
-    bench.send(Command::Clock { wall: NOON, clock: Clock::Trusted, up_ms: 3_600_000 });
-    let expected = (WallTime(NOON.0 - 3_600_000 + 60_000), Clock::Trusted);
+    assert_eq!(wrong.began(&began(&bench)).1, ClockTrust::Untrusted);
+    bench.send(Command::Clock { wall: NOON, clock: ClockTrust::Trusted, up_ms: 3_600_000 });
+    let expected = (WallTime(NOON.0 - 3_600_000 + 60_000), ClockTrust::Trusted);
     assert_eq!(wrong.began(&began(&bench)), expected);
     bench.pass(2 * SECOND);
     let mut bench = bench.boot_again();
     bench.settings.boot = [8; 16];
     bench.pass(60 * SECOND);
     let (time, clock) = wrong.began(&began(&bench));
-    assert_eq!(clock, Clock::Trusted, "though no recording of that boot is left");
+    assert_eq!(clock, ClockTrust::Trusted, "though no recording of that boot is left");
     assert!(time.0.abs_diff(expected.0.0) < 2000, "{time:?}");
 }

@@ -253,11 +253,11 @@ fn recordings_older_than_keep_days_go_where_the_clock_is_trusted() {
     let day = 24 * 3600 * 1000;
     let clock =
         |days: i64, clock| Command::Clock { wall: WallTime(NOON.0 + days * day), clock, up_ms: 0 };
-    bench.send(clock(3, Clock::Untrusted));
+    bench.send(clock(3, ClockTrust::Untrusted));
     assert_eq!(deleted(&bench.pass(120 * SECOND)), []);
-    bench.send(clock(1, Clock::Trusted));
+    bench.send(clock(1, ClockTrust::Trusted));
     assert_eq!(deleted(&bench.pass(120 * SECOND)), []);
-    bench.send(clock(3, Clock::Trusted));
+    bench.send(clock(3, ClockTrust::Trusted));
     let events = bench.pass(180 * SECOND);
     let doubts = events.iter().filter(|it| matches!(it, Event::AgeDoubtful)).count();
     assert_eq!((deleted(&events), doubts), (vec![], 1), "the clock alone says so");
@@ -266,7 +266,7 @@ fn recordings_older_than_keep_days_go_where_the_clock_is_trusted() {
     bench.send(Command::Open { camera: GATE, start });
     bench.append(GATE);
     bench.send(Command::Close { camera: GATE });
-    bench.send(clock(3, Clock::Trusted));
+    bench.send(clock(3, ClockTrust::Trusted));
     let events = bench.pass(120 * SECOND);
     assert_eq!(deleted(&events), [(0, 0), (0, 1)]);
     assert!(

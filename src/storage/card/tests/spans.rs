@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     limits::SPAN_SEGMENTS_MAX,
-    mp4::identity::Marks,
+    mp4::identity::SegmentMarks,
     storage::{DeleteError, SpanAction, SpanDone, SpanError, SpanWish},
 };
 use std::collections::BTreeMap;
@@ -52,7 +52,7 @@ fn counts(result: Result<SpanDone, SpanError>) -> (u32, u32) {
 }
 
 fn is_kept(bench: &Bench, number: u32) -> bool {
-    bench.entry(YARD, number).marks().has(Marks::KEPT)
+    bench.entry(YARD, number).marks().has(SegmentMarks::KEPT)
 }
 
 /// Five recordings of the yard, 10 s apart, and one of the gate.
@@ -99,7 +99,7 @@ fn a_kept_recording_outlives_every_reason_to_delete_it_and_the_next_boot() {
 fn a_list_that_does_not_know_of_the_mark_deletes_no_kept_recording() {
     let mut bench = bench();
     span(&mut bench, SpanAction::Keep, 0, 10).unwrap();
-    bench.card.update(YARD, name(0), |entry| entry.set_marks(Marks::NONE));
+    bench.card.update(YARD, name(0), |entry| entry.set_marks(SegmentMarks::NONE));
     bench.disk.set_total(0);
     bench.open(YARD);
     bench.pass(SECOND);
@@ -126,7 +126,7 @@ fn the_recording_that_is_being_written_can_be_kept_and_goes_on() {
     bench.send(Command::Close { camera: YARD });
     assert!(bench.scan("005.mp4").is_whole() && is_kept(&bench, 5));
     let head = bench.scan("005.mp4").head.unwrap();
-    assert!(head.identity.unwrap().marks.has(Marks::KEPT));
+    assert!(head.identity.unwrap().marks.has(SegmentMarks::KEPT));
 }
 
 #[test]

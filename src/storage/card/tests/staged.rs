@@ -6,7 +6,7 @@ use crate::storage::layout::staged_name;
 impl Bench {
     fn staged(&mut self) -> u32 {
         self.pass(SECOND);
-        self.send(Command::Clock { wall: NOON, clock: Clock::Trusted, up_ms: 5000 });
+        self.send(Command::Clock { wall: NOON, clock: ClockTrust::Trusted, up_ms: 5000 });
         let events = self.send(Command::Stage { camera: YARD, run: 3 });
         let number = events.iter().find_map(|event| match event {
             Event::Staged { camera: YARD, number, directory } => {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    mp4::identity::{Identity, Marks},
+    mp4::identity::{Identity, SegmentMarks},
     storage::{
         disk::Disk as _,
         marks::{Course, Mark, Word},
@@ -42,7 +42,11 @@ fn bench() -> Bench {
     for day in 0..5 {
         record_at(&mut bench, day * DAY, 4, 20_000);
     }
-    bench.send(Command::Clock { wall: at(4 * DAY - 3600), clock: Clock::Trusted, up_ms: 5000 });
+    bench.send(Command::Clock {
+        wall: at(4 * DAY - 3600),
+        clock: ClockTrust::Trusted,
+        up_ms: 5000,
+    });
     thin_after(&mut bench, 2);
     bench
 }
@@ -53,10 +57,10 @@ fn files(bench: &Bench) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn is_thinned(bench: &Bench, number: u32) -> bool {
-    marks(bench, number).has(Marks::THINNED)
+    marks(bench, number).has(SegmentMarks::THINNED)
 }
 
-fn marks(bench: &Bench, number: u32) -> Marks {
+fn marks(bench: &Bench, number: u32) -> SegmentMarks {
     let list = bench.catalog.lock().unwrap();
     let [entry] = list.folder(YARD).unwrap().of_number(number) else { panic!("{number} twice") };
     entry.marks()
@@ -84,7 +88,7 @@ fn recordings_of_more_than_so_many_days_keep_their_key_frames_begin_and_length()
     let (before, after) = (before.head.unwrap(), after.head.unwrap());
     assert_eq!(after.duration, before.duration);
     assert_eq!(after.video, before.video, "codec and picture are those of the recording");
-    let marks = Marks::THINNED;
+    let marks = SegmentMarks::THINNED;
     assert_eq!(after.identity, before.identity.map(|it| Identity { marks, ..it }));
     let entry =
         bench.catalog.lock().unwrap().find("yard", Asked::Number(0)).map(|it| *it.1).unwrap();
@@ -127,9 +131,9 @@ fn a_power_cut_at_any_call_loses_no_recording_and_doubles_none() {
             let number = name.trim_end_matches(".mp4").parse().unwrap();
             if is_thinned(&bench, number) {
                 assert!(bench.scan(name).is_whole(), "cut at call {cut}");
-                assert!(!marks(&bench, number).has(Marks::COPY), "cut at call {cut}");
+                assert!(!marks(&bench, number).has(SegmentMarks::COPY), "cut at call {cut}");
                 let head = bench.scan(name).head.unwrap();
-                assert!(!head.identity.unwrap().marks.has(Marks::COPY), "cut at call {cut}");
+                assert!(!head.identity.unwrap().marks.has(SegmentMarks::COPY), "cut at call {cut}");
             } else {
                 assert!(Some(bytes) == before.get(name), "cut at call {cut}: {name} differs");
             }
@@ -138,7 +142,11 @@ fn a_power_cut_at_any_call_loses_no_recording_and_doubles_none() {
             break;
         }
         // Afterwards it is done all the same.
-        bench.send(Command::Clock { wall: at(4 * DAY - 3600), clock: Clock::Trusted, up_ms: 5000 });
+        bench.send(Command::Clock {
+            wall: at(4 * DAY - 3600),
+            clock: ClockTrust::Trusted,
+            up_ms: 5000,
+        });
         thin_after(&mut bench, 2);
         bench.pass(120 * SECOND);
         assert!(is_thinned(&bench, 0) && is_thinned(&bench, 1), "cut at call {cut}");
@@ -175,7 +183,7 @@ fn a_copy_whose_name_is_taken_gets_a_longer_one() {
 fn events_are_protected_before_any_head_was_read() {
     let mut bench = bench();
     bench.settings.event_days = 20;
-    bench.card.mark(YARD, name(0), bench.now, |marks| marks.with(Marks::EVENT)).unwrap();
+    bench.card.mark(YARD, name(0), bench.now, |marks| marks.with(SegmentMarks::EVENT)).unwrap();
     let mut bench = bench.boot_again();
     bench.card.tick(bench.now); // one readdir a folder, one head
     bench.disk.set_total(1);
@@ -206,8 +214,8 @@ fn kept_held_and_undated_recordings_stay_to_the_byte() {
         change(list.folder_mut(YARD).unwrap().get_mut(name(number)).unwrap());
     };
     // The list does not know that it is kept: the file does.
-    bench.card.mark(YARD, name(0), bench.now, |marks| marks.with(Marks::KEPT)).unwrap();
-    mark(&bench, 0, &|entry| entry.set_marks(Marks::NONE));
+    bench.card.mark(YARD, name(0), bench.now, |marks| marks.with(SegmentMarks::KEPT)).unwrap();
+    mark(&bench, 0, &|entry| entry.set_marks(SegmentMarks::NONE));
     mark(&bench, 1, &|entry| entry.hold(1));
     let before = files(&bench);
     bench.pass(120 * SECOND);
@@ -224,10 +232,14 @@ fn kept_held_and_undated_recordings_stay_to_the_byte() {
 fn a_clock_that_is_not_trusted_or_jumps_ahead_thins_nothing() {
     let mut bench = bench();
     let before = files(&bench);
-    bench.send(Command::Clock { wall: at(4 * DAY - 3600), clock: Clock::Untrusted, up_ms: 5000 });
+    bench.send(Command::Clock {
+        wall: at(4 * DAY - 3600),
+        clock: ClockTrust::Untrusted,
+        up_ms: 5000,
+    });
     bench.pass(120 * SECOND);
     assert!(files(&bench) == before);
-    bench.send(Command::Clock { wall: at(4000 * DAY), clock: Clock::Trusted, up_ms: 5000 });
+    bench.send(Command::Clock { wall: at(4000 * DAY), clock: ClockTrust::Trusted, up_ms: 5000 });
     bench.pass(120 * SECOND);
     // Two days were recorded after these, whatever the clock says.
     assert!(is_thinned(&bench, 0) && is_thinned(&bench, 1));
@@ -243,12 +255,20 @@ fn a_recording_that_gains_little_is_looked_at_once_also_after_a_boot() {
     for day in 0..5 {
         record_at(&mut bench, day * DAY, 1, 0);
     }
-    bench.send(Command::Clock { wall: at(4 * DAY - 3600), clock: Clock::Trusted, up_ms: 5000 });
+    bench.send(Command::Clock {
+        wall: at(4 * DAY - 3600),
+        clock: ClockTrust::Trusted,
+        up_ms: 5000,
+    });
     thin_after(&mut bench, 2);
     bench.pass(120 * SECOND);
-    assert!(marks(&bench, 0).has(Marks::LEAN) && !is_thinned(&bench, 0));
+    assert!(marks(&bench, 0).has(SegmentMarks::LEAN) && !is_thinned(&bench, 0));
     let mut bench = bench.boot_again();
-    bench.send(Command::Clock { wall: at(4 * DAY - 3600), clock: Clock::Trusted, up_ms: 5000 });
+    bench.send(Command::Clock {
+        wall: at(4 * DAY - 3600),
+        clock: ClockTrust::Trusted,
+        up_ms: 5000,
+    });
     bench.pass(30 * SECOND);
     bench.disk.log();
     bench.pass(120 * SECOND);
@@ -346,7 +366,7 @@ fn oldest_of_each(event_days: u32) -> [i64; 2] {
         if quarter % 8 == 0 {
             let (source, kind) = (Word::new("script").unwrap(), Word::new("motion").unwrap());
             let wall = at(seconds + 1);
-            let begin = Stamp { boot: [0; 16], up_ms: None, wall, clock: Clock::Trusted };
+            let begin = Stamp { boot: [0; 16], up_ms: None, wall, clock: ClockTrust::Trusted };
             let (camera, words, course) = ("yard".into(), String::new(), Course::Over);
             let mark = Mark { camera, source, kind, words, begin, length_ms: 0, course };
             bench.send(Command::Mark { camera: YARD, mark: Box::new(mark) });
@@ -357,7 +377,7 @@ fn oldest_of_each(event_days: u32) -> [i64; 2] {
     let list = bench.catalog.lock().unwrap();
     let entries = list.folder(YARD).unwrap().entries();
     [true, false].map(|is_event| {
-        let of_kind = entries.iter().filter(|it| it.marks().has(Marks::EVENT) == is_event);
+        let of_kind = entries.iter().filter(|it| it.marks().has(SegmentMarks::EVENT) == is_event);
         let oldest = of_kind.map(|entry| entry.start.0).min().unwrap();
         (at(last * DAY / 4).0 - oldest) / (1000 * DAY)
     })
@@ -379,10 +399,10 @@ fn events_stay_for_event_days_within_their_share_of_the_card() {
 fn events_are_protected_before_the_clock_is_right_too() {
     let mut bench = bench();
     bench.settings.event_days = 20;
-    bench.card.mark(YARD, name(0), bench.now, |marks| marks.with(Marks::EVENT)).unwrap();
+    bench.card.mark(YARD, name(0), bench.now, |marks| marks.with(SegmentMarks::EVENT)).unwrap();
     let mut bench = bench.boot_again();
     bench.pass(SECOND);
-    bench.send(Command::Clock { wall: WallTime(0), clock: Clock::Untrusted, up_ms: 0 });
+    bench.send(Command::Clock { wall: WallTime(0), clock: ClockTrust::Untrusted, up_ms: 0 });
     bench.pass(5 * SECOND);
     bench.disk.set_total(1);
     bench.card.ask_space().unwrap();

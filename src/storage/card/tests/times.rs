@@ -10,8 +10,8 @@ const BOOTED: i64 = NOON.0;
 impl Bench {
     /// Records a segment when the machine is up for so long, by a clock that is right or begins in
     /// 1970.
-    fn record_at(&mut self, up_ms: u64, clock: Clock) -> Vec<Event> {
-        let began = if clock == Clock::Trusted { BOOTED } else { 0 };
+    fn record_at(&mut self, up_ms: u64, clock: ClockTrust) -> Vec<Event> {
+        let began = if clock == ClockTrust::Trusted { BOOTED } else { 0 };
         let wall = WallTime(began + up_ms.cast_signed());
         let start = SegmentStart { wall, clock, up_ms, ..Bench::start() };
         self.appended[YARD.0] = 0;
@@ -41,14 +41,14 @@ fn two_hours_of_1970_are_found_under_their_true_times_once_the_clock_comes_and_a
     let mut bench = Bench::new();
     bench.pass(SECOND);
     for hour in [0, 1] {
-        assert!(dated(&bench.record_at(hour * HOUR_MS, Clock::Untrusted)).is_empty());
+        assert!(dated(&bench.record_at(hour * HOUR_MS, ClockTrust::Untrusted)).is_empty());
     }
     assert!(bench.hours().iter().all(|(_, is_trusted)| !is_trusted));
     let (wall, up_ms) = (WallTime(BOOTED + 2 * HOUR_MS as i64), 2 * HOUR_MS);
-    let events = bench.send(Command::Clock { wall, clock: Clock::Trusted, up_ms });
+    let events = bench.send(Command::Clock { wall, clock: ClockTrust::Trusted, up_ms });
     assert_eq!(dated(&events), [2]);
     assert_eq!(bench.hours(), [(0, true), (1, true)], "at once");
-    let events = bench.record_at(2 * HOUR_MS, Clock::Trusted);
+    let events = bench.record_at(2 * HOUR_MS, ClockTrust::Trusted);
     assert!(dated(&events).is_empty(), "and once");
     let media: Vec<_> =
         bench.names(".").iter().map(|name| fs::read(bench.path(name)).unwrap()).collect();
@@ -66,11 +66,11 @@ fn two_hours_of_1970_are_found_under_their_true_times_once_the_clock_comes_and_a
 fn a_boot_whose_clock_never_came_stays_doubtful() {
     let mut bench = Bench::new();
     bench.pass(SECOND);
-    bench.record_at(HOUR_MS, Clock::Untrusted);
+    bench.record_at(HOUR_MS, ClockTrust::Untrusted);
     bench.settings.boot = [8; 16];
     let mut bench = bench.boot_again();
     bench.pass(60 * SECOND);
-    bench.record_at(2 * HOUR_MS, Clock::Trusted);
+    bench.record_at(2 * HOUR_MS, ClockTrust::Trusted);
     let hours = bench.hours();
     assert_eq!(hours[1], (2, true));
     assert_eq!(bench.entry(YARD, 0).start, WallTime(HOUR_MS as i64), "{hours:?}");
@@ -80,12 +80,16 @@ fn a_boot_whose_clock_never_came_stays_doubtful() {
 fn the_segment_that_is_being_written_when_the_clock_comes_gets_its_time_too() {
     let mut bench = Bench::new();
     bench.pass(SECOND);
-    let start =
-        SegmentStart { wall: WallTime(5), clock: Clock::Untrusted, up_ms: 5, ..Bench::start() };
+    let start = SegmentStart {
+        wall: WallTime(5),
+        clock: ClockTrust::Untrusted,
+        up_ms: 5,
+        ..Bench::start()
+    };
     bench.send(Command::Open { camera: YARD, start });
     bench.append(YARD);
     let wall = WallTime(BOOTED + 30_000);
-    bench.send(Command::Clock { wall, clock: Clock::Trusted, up_ms: 30_000 });
+    bench.send(Command::Clock { wall, clock: ClockTrust::Trusted, up_ms: 30_000 });
     let entry = bench.entry(YARD, 0);
     assert_eq!((entry.start, entry.clock_trusted), (WallTime(BOOTED + 5), true));
     assert_eq!(entry.state, SegmentState::Recording);

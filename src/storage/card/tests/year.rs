@@ -9,7 +9,7 @@ mod model;
 use self::model::Model;
 use super::*;
 use crate::{
-    mp4::fragment::{Header, Sample},
+    mp4::fragment::{FragmentHeader, Sample},
     storage::{
         SpanAction, SpanDone, SpanError, SpanWish,
         marks::{Course, Mark, Word},
@@ -80,7 +80,7 @@ struct Boot {
     began: i64,
     /// Board time minus true time.
     offset: i64,
-    clock: Clock,
+    clock: ClockTrust,
     comes_at: i64,
 }
 
@@ -94,8 +94,13 @@ impl Year {
             disk.set_file_system(FileSystem::Fat);
         }
         let truth = NOON.0;
-        let boot =
-            Boot { id: [0; 16], began: truth, offset: 0, clock: Clock::Untrusted, comes_at: 0 };
+        let boot = Boot {
+            id: [0; 16],
+            began: truth,
+            offset: 0,
+            clock: ClockTrust::Untrusted,
+            comes_at: 0,
+        };
         let mut year = Year {
             bench: Some(Bench::on(disk)),
             model: Model::default(),
@@ -159,15 +164,15 @@ impl Year {
         if self.chance(10) {
             self.configure(seen);
         }
-        if self.boot.clock == Clock::Untrusted && self.truth >= self.boot.comes_at {
-            self.boot.clock = Clock::Trusted;
+        if self.boot.clock == ClockTrust::Untrusted && self.truth >= self.boot.comes_at {
+            self.boot.clock = ClockTrust::Trusted;
             self.boot.offset = 0;
             self.tell_clock(seen);
         } else if self.chance(10) {
             // The clock is set a little, or to another time that is wrong.
             self.boot.offset += match self.boot.clock {
-                Clock::Trusted => self.random.below(401).cast_signed() - 200,
-                Clock::Untrusted => self.random.below(90).cast_signed() * DAY,
+                ClockTrust::Trusted => self.random.below(401).cast_signed() - 200,
+                ClockTrust::Untrusted => self.random.below(90).cast_signed() * DAY,
             };
             self.tell_clock(seen);
         }
@@ -208,13 +213,13 @@ impl Year {
         let offset = -self.truth; // 1970
         let [a, b] = self.boots.to_be_bytes();
         let (began, id) = (self.truth, [a, b, a, b, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]);
-        self.boot = Boot { id, began, offset, clock: Clock::Untrusted, comes_at };
+        self.boot = Boot { id, began, offset, clock: ClockTrust::Untrusted, comes_at };
         self.model.boots.push((id, began, None));
         self.bench().settings.boot = id;
     }
 
     fn tell_clock(&mut self, seen: &mut Seen) {
-        if self.boot.clock == Clock::Trusted {
+        if self.boot.clock == ClockTrust::Trusted {
             self.model.boots.last_mut().unwrap().2 = Some(self.truth);
         }
         let (wall, clock, up_ms) = (self.board(), self.boot.clock, self.up_ms());
@@ -321,7 +326,7 @@ impl Year {
     fn observe(&mut self, events: Vec<Event>, seen: &mut Seen) {
         let Year { bench, model, truth, boot, log, .. } = self;
         let bench = bench.as_ref().unwrap();
-        let offset = if boot.clock == Clock::Trusted { boot.offset } else { 0 };
+        let offset = if boot.clock == ClockTrust::Trusted { boot.offset } else { 0 };
         let wall = WallTime(*truth + offset);
         for event in events {
             let said = format!("{event:?}");
@@ -343,7 +348,7 @@ impl Year {
 
     fn check(&mut self, seen: &mut Seen, depth: Depth) {
         let Year { bench, model, truth, boot, log, .. } = self;
-        let wall = (boot.clock == Clock::Trusted).then_some(WallTime(*truth + boot.offset));
+        let wall = (boot.clock == ClockTrust::Trusted).then_some(WallTime(*truth + boot.offset));
         seen.checked += 1;
         if let Err(fault) = model.check(bench.as_ref().unwrap(), depth == Depth::Full, wall, *truth)
         {

@@ -44,7 +44,7 @@ impl Year {
         let duration = 30 * 90_000;
         let sample = |bytes| Sample { bytes, duration, composition_offset: 0 };
         let samples = sizes.map(sample);
-        let header = Header {
+        let header = FragmentHeader {
             sequence_number: u32::try_from(nth + 1).unwrap(),
             decode_time: Ticks(i64::try_from(nth).unwrap() * 2 * i64::from(duration)),
             opens_on: if is_key { Key } else { NonKey },

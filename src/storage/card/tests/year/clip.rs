@@ -1,7 +1,7 @@
 //! A recording as it must be, and whether a file or an entry of the list is it.
 
 use super::*;
-use crate::{mp4::identity::Marks, storage::catalog::Entry};
+use crate::{mp4::identity::SegmentMarks, storage::catalog::Entry};
 
 /// Whether it is so; after a power cut only the card can tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,14 +109,14 @@ impl Clip {
 
     pub fn marked(&mut self, entry: &Entry, is_doubtful: bool) -> Checked {
         let marks = entry.marks();
-        let is_event = marks.has(Marks::EVENT);
+        let is_event = marks.has(SegmentMarks::EVENT);
         if self.event == May::No && is_event && is_doubtful && self.wall.is_none() {
             self.event = May::Yes;
         }
         for (what, has, it) in [
-            ("kept", marks.has(Marks::KEPT), &mut self.kept),
+            ("kept", marks.has(SegmentMarks::KEPT), &mut self.kept),
             ("event", is_event, &mut self.event),
-            ("thinned", marks.has(Marks::THINNED), &mut self.thinned),
+            ("thinned", marks.has(SegmentMarks::THINNED), &mut self.thinned),
         ] {
             let is_so = if has { May::Yes } else { May::No };
             ensure(*it == May::Either || *it == is_so, || format!("{what}: {it:?}"))?;

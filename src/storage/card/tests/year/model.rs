@@ -46,7 +46,7 @@ impl Model {
             owner: place.name.clone(),
             codec,
             boot,
-            wall: (start.clock == Clock::Trusted).then_some(start.wall.0),
+            wall: (start.clock == ClockTrust::Trusted).then_some(start.wall.0),
             truth,
             media: Vec::new(),
             fragments: Vec::new(),
@@ -66,7 +66,7 @@ impl Model {
     }
 
     pub fn marks(&mut self, mark: &Mark, truth: i64) {
-        if mark.begin.clock == Clock::Untrusted {
+        if mark.begin.clock == ClockTrust::Untrusted {
             self.doubtful_marks.insert(mark.camera.clone());
         }
         let (from, to) = (truth - 5_000, truth + 2_000 + 30_000);
