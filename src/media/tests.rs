@@ -20,7 +20,7 @@ pub(crate) fn other_parameter_sets() -> Arc<ParameterSets> {
     Arc::clone(SETS.get_or_init(|| made_of(&[OTHER_SPS, PPS])))
 }
 
-fn made_of(nals: &[&[u8]]) -> Arc<ParameterSets> {
+pub(crate) fn made_of(nals: &[&[u8]]) -> Arc<ParameterSets> {
     let mut collector = crate::codec::Collector::new(Codec::H264);
     for nal in nals {
         collector.offer(nal);

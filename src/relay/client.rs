@@ -320,7 +320,7 @@ impl Client {
             let place = self.web.take_media_place();
             stream.place = Some(place.ok_or_else(|| Status::new(453, "Not Enough Bandwidth"))?);
         }
-        let text = self.session.play(message, uri)?;
+        let text = self.session.play(message, uri, stream.playback.next_times())?;
         self.seat.keeps.set(true);
         Ok(text)
     }

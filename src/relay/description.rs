@@ -17,6 +17,7 @@ pub struct Description {
 
 /// Payload type of the video (RFC 3551 §6: dynamic).
 pub const VIDEO_TYPE: u8 = 96;
+const FRAME_RATE_MAX: f64 = 240.0;
 /// The last segments of the tracks' addresses.
 pub const TRACKS: [&str; 2] = ["track1", "track2"];
 
@@ -69,8 +70,11 @@ impl Description {
                 }
             }
         }
-        if let Some((numerator, denominator)) = self.video.picture().frame_rate {
-            let rate = f64::from(numerator) / f64::from(denominator);
+        let rate = self.video.picture().frame_rate;
+        let rate =
+            rate.map(|(numerator, denominator)| f64::from(numerator) / f64::from(denominator));
+        // Some cameras write their clock rate there, which players would believe.
+        if let Some(rate) = rate.filter(|rate| (1.0..=FRAME_RATE_MAX).contains(rate)) {
             let _ = write!(sdp, "\r\na=framerate:{rate:.3}");
         }
         let _ = write!(sdp, "\r\na=control:{}\r\n", TRACKS[0]);
@@ -125,4 +129,25 @@ fn push_audio(format: &AudioFormat, sdp: &mut String) {
         }
     }
     let _ = write!(sdp, "\r\na=control:{}\r\n", TRACKS[1]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::tests::made_of;
+
+    #[test]
+    fn a_clock_rate_in_place_of_the_frame_rate_is_not_passed_on() {
+        // Written by x264 for pictures whose times follow no frame rate.
+        let sps = [
+            0x67, 0x64, 0x00, 0x1f, 0xac, 0xb2, 0x01, 0xe0, 0x22, 0xfd, 0xe0, 0x22, 0x00, 0x00,
+            0x03, 0x00, 0x02, 0x00, 0x05, 0x7e, 0x40, 0x1e, 0x30, 0x64, 0x90,
+        ];
+        let pps = [0x68, 0xeb, 0xc1, 0xd2, 0xc8, 0xb0];
+        let video = made_of(&[&sps, &pps]);
+        assert_eq!(video.picture().frame_rate, Some((90_000, 1)));
+        let description = Description { label: String::new(), video, audio: None };
+        let sdp = description.sdp(1);
+        assert!(sdp.contains("sprop-parameter-sets=") && !sdp.contains("framerate"), "{sdp}");
+    }
 }

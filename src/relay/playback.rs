@@ -46,6 +46,12 @@ impl Playback {
         }
     }
 
+    /// The client's time at which each track continues, on the track's clock.
+    pub fn next_times(&self) -> [i64; 2] {
+        let audio = self.audio_format.as_ref();
+        [self.end.0, audio.map_or(0, |format| self.end.at_rate(format.clock_rate()))]
+    }
+
     /// Appends packets of the frames in the ring, about one batch at most; nothing if the client is
     /// up to date.
     ///

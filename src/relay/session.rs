@@ -49,14 +49,17 @@ impl Status {
 }
 
 impl<'a> Place<'a> {
-    /// Parses `rtsp://board:8554/yard` and `…/yard/live`, each with or without `/track1`.
+    /// Parses `rtsp://board:8554/yard` and `…/yard/live`, each with or without `/track1`. Some
+    /// clients ignore `Content-Base` and write the track after a query: `…/yard?x=1/track1`.
     pub fn of(uri: &'a str) -> Option<Place<'a>> {
         let path = match uri.split_once("://") {
             Some((_, rest)) => rest.split_once('/').map_or("", |(_, path)| path),
             None => uri,
         };
-        let path = path.split('?').next().unwrap_or_default();
-        let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let behind = query.rsplit('/').next().filter(|it| TRACKS.contains(it));
+        let segments = path.split('/').filter(|segment| !segment.is_empty());
+        let mut segments = segments.chain(behind);
         let mut place = Place { camera: segments.next()?, is_small: false, track: None };
         for segment in segments {
             match (segment, TRACKS.iter().position(|track| *track == segment)) {
@@ -94,7 +97,7 @@ impl Session {
     /// The reply to a DESCRIBE of `uri`.
     pub fn describe(&self, message: &Message<'_>, uri: &str, description: &Description) -> String {
         let sdp = description.sdp(self.seed >> 1);
-        let base = uri.split('?').next().unwrap_or(uri).trim_end_matches('/');
+        let base = base_of(uri);
         let fields = format!(
             "Content-Base: {base}/\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n",
             sdp.len()
@@ -104,7 +107,8 @@ impl Session {
         reply
     }
 
-    /// The first transport offered by the client that we support.
+    /// The first transport offered by the client that we support, on channels that no other track
+    /// has: some clients ask for the same ones each time, and the reply tells them others.
     ///
     /// # Errors
     /// None is supported, or the session plays already.
@@ -113,8 +117,15 @@ impl Session {
             return Err(Status::new(455, "Method Not Valid in This State"));
         }
         let field = message.field("Transport").unwrap_or_default();
-        let ways = field.split(',').filter_map(|way| delivery(way, track));
-        ways.into_iter().next().ok_or_else(|| Status::new(461, "Unsupported Transport"))
+        let way = field.split(',').find_map(|way| delivery(way, track));
+        let way = way.ok_or_else(|| Status::new(461, "Unsupported Transport"))?;
+        let other = self.tracks.get(1 - track).and_then(Option::as_ref);
+        Ok(match (way, other) {
+            (Delivery::Interleaved(asked), Some(other)) if asked.abs_diff(other.channel) < 2 => {
+                Delivery::Interleaved(if other.channel < 2 { 2 } else { 0 })
+            }
+            _ => way,
+        })
     }
 
     /// Sets up a track and returns the reply; `ports` are ours, if it is delivered over UDP.
@@ -152,19 +163,23 @@ impl Session {
         reply(message, &Status::new(200, "OK"), &fields)
     }
 
-    /// The reply to a PLAY of `uri`, after which packets may be sent.
+    /// The reply to a PLAY of `uri`, after which packets may be sent; `times` are those of the
+    /// tracks' next packets.
     ///
     /// # Errors
     /// No track is set up.
-    pub fn play(&mut self, message: &Message<'_>, uri: &str) -> Result<String, Status> {
-        let base = uri.split('?').next().unwrap_or(uri).trim_end_matches('/');
-        let base = TRACKS.iter().find_map(|it| base.strip_suffix(it)).unwrap_or(base);
-        let base = base.trim_end_matches('/');
+    pub fn play(
+        &mut self,
+        message: &Message<'_>,
+        uri: &str,
+        times: [i64; 2],
+    ) -> Result<String, Status> {
+        let base = base_of(uri);
         let mut info = String::new();
-        for (track, name) in self.tracks.iter().zip(TRACKS) {
+        for ((track, name), time) in self.tracks.iter().zip(TRACKS).zip(times) {
             let Some(packetizer) = track else { continue };
             let comma = if info.is_empty() { "" } else { "," };
-            let (sequence, time) = (packetizer.sequence, packetizer.timestamp(0));
+            let (sequence, time) = (packetizer.sequence, packetizer.timestamp(time));
             let _ = write!(info, "{comma}url={base}/{name};seq={sequence};rtptime={time}");
         }
         if info.is_empty() {
@@ -180,6 +195,13 @@ impl Session {
     pub fn session_field(&self) -> String {
         format!("Session: {};timeout={SESSION_TIMEOUT_SECONDS}\r\n", self.id())
     }
+}
+
+/// The stream's address in a URI that may name a track, or have a query.
+fn base_of(uri: &str) -> &str {
+    let base = uri.split('?').next().unwrap_or(uri).trim_end_matches('/');
+    let base = TRACKS.iter().find_map(|it| base.strip_suffix(it)).unwrap_or(base);
+    base.trim_end_matches('/')
 }
 
 /// A reply to a request; `fields` are further header fields, each with its line end.
@@ -248,6 +270,9 @@ mod tests {
             ("rtsp://board:8554/yard/?x=1", place("yard", false, None)),
             ("rtsp://board/yard/track2", place("yard", false, Some(1))),
             ("rtsp://board/yard/live/track1", place("yard", true, Some(0))),
+            ("rtsp://board/yard?x=1/track1", place("yard", false, Some(0))),
+            ("rtsp://board/yard/live?x=1&y=2/track2", place("yard", true, Some(1))),
+            ("rtsp://board/yard?x=/live", place("yard", false, None)),
             ("/yard/live", place("yard", true, None)),
             ("rtsp://board/yard/other", None),
             ("rtsp://board/yard/track1/track1", None),
@@ -280,6 +305,26 @@ mod tests {
         }
     }
 
+    /// mediamtx#402, gortsplib#72: which channels a client asks for is its own affair.
+    #[test]
+    fn tracks_that_ask_for_the_same_channels_get_channels_of_their_own() {
+        for (asked, wanted) in [(["0-1", "0-1"], 2), (["0-1", "1-2"], 2), (["5-6", "4-5"], 0)] {
+            let mut session = Session::new(1);
+            for (track, channels) in asked.into_iter().enumerate() {
+                let text = format!(
+                    "SETUP rtsp://b/yard RTSP/1.0\r\nTransport: RTP/AVP/TCP;interleaved={channels}\r\n\r\n"
+                );
+                let way = session.delivery(&ask(&text), track).unwrap();
+                if track == 1 {
+                    assert_eq!(way, Delivery::Interleaved(wanted), "{asked:?}");
+                }
+                let reply = session.set_up(&ask(&text), track, &description(), way, None);
+                let Delivery::Interleaved(channel) = way else { panic!() };
+                assert!(reply.contains(&format!(";interleaved={channel}-")), "{reply}");
+            }
+        }
+    }
+
     #[test]
     fn a_dialogue_from_describe_to_play() {
         let mut session = Session::new(0x0123_4567_89ab_cdef);
@@ -295,14 +340,20 @@ mod tests {
         assert!(text.contains("m=audio 0 RTP/AVP 0\r\n"), "{text}");
 
         let ask_play = ask("PLAY rtsp://b:8554/yard/ RTSP/1.0\r\nCSeq: 3\r\n\r\n");
-        assert_eq!(session.play(&ask_play, uri).unwrap_err().0, 455);
+        assert_eq!(session.play(&ask_play, uri, [0, 0]).unwrap_err().0, 455);
         let ask_set_up = ask("SETUP rtsp://b:8554/yard/track1 RTSP/1.0\r\nCSeq: 3\r\n\r\n");
         let way = Delivery::Datagrams(5000, 5001);
         let text = session.set_up(&ask_set_up, 0, &description(), way, Some((6970, 6971)));
         assert!(text.contains("client_port=5000-5001;server_port=6970-6971;ssrc="), "{text}");
         assert!(text.contains("Session: 0123456789abcdef;timeout=60\r\n"), "{text}");
-        let text = session.play(&ask_play, "rtsp://b:8554/yard/").unwrap();
+        let mut play = |time| session.play(&ask_play, "rtsp://b:8554/yard/", [time, 0]).unwrap();
+        let (text, again) = (play(0), play(90_000));
         assert!(text.contains("RTP-Info: url=rtsp://b:8554/yard/track1;seq="), "{text}");
+        let time_of = |text: &str| -> u32 {
+            let (_, time) = text.split_once("rtptime=").unwrap();
+            time.split("\r\n").next().unwrap().parse().unwrap()
+        };
+        assert_eq!(time_of(&again) - time_of(&text), 90_000, "a PLAY as a sign of life");
         assert!(session.is_playing);
         assert_eq!(session.delivery(&ask_set_up, 0).unwrap_err().0, 455);
 
