@@ -97,7 +97,7 @@ class Recorder(Program):
 def fill(folder, name):
     """Copies the first recording to blocks of the last days."""
     minute = max(folder.glob("*.mp4"), key=lambda path: path.stat().st_size).read_bytes()
-    for path in [*folder.glob("*.mp4"), *folder.glob("smolnvr.idx")]:
+    for path in [*folder.glob("*.mp4"), *folder.glob("000.idx")]:
         path.unlink()
     now = time.time()
     midnight = now - now % DAY

@@ -61,7 +61,7 @@ fn recorded() -> (Nvr, Camera) {
         fs::write(file, bytes).unwrap();
     }
     // It would be corrected by and by, and the clip with it.
-    fs::remove_file(nvr.recordings().join("smolnvr.idx")).unwrap();
+    fs::remove_file(nvr.recordings().join("000.idx")).unwrap();
     nvr.set_config(|text| text.replace("[[camera]]", "[[camera]]\nrecord = false"));
     nvr.restart();
     wait_for("the list", || nvr.status()["storage"]["list_complete"] == true);

@@ -106,7 +106,7 @@ fn no_hostile_request_reaches_the_file_system_or_costs_a_frame() {
 
 /// In the camera's folder; the folder itself, and what is written at every closing and from time to
 /// time.
-const OWN_FILES: &[&str] = &["", "smolnvr.idx", "smolnvr.wr"];
+const OWN_FILES: &[&str] = &["", "000.idx", "000.cnt"];
 
 /// Files that the daemon opens by itself while it records.
 const OWN_PATHS: &[&str] = &["/proc/self/mountinfo", "/tmp/sysupgrade.lock"];

@@ -21,7 +21,7 @@ fn a_start_lists_by_the_index_and_what_somebody_asks_for_is_checked_against_its_
     let is_complete = |nvr: &Nvr| nvr.status()["storage"]["list_complete"] == true;
     nvr.restart();
     wait_for("the list", || is_complete(&nvr));
-    let index = recordings.join("smolnvr.idx");
+    let index = recordings.join("000.idx");
     wait_for("its index", || fs::metadata(&index).is_ok_and(|it| it.len() >= 60 * 32));
     nvr.terminate();
 

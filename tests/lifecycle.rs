@@ -187,7 +187,7 @@ fn foreign_files_and_gaps_are_left_alone() {
     let ours = ["104.mp4", "106.mp4"].map(|name| recordings.join(name));
     assert_exact(&ours, &clip, 0, 200);
     let count = fs::read_dir(&recordings).unwrap().count();
-    for of_ours in ["smolnvr.idx", "smolnvr.wr"] {
+    for of_ours in ["000.idx", "000.cnt"] {
         assert!(recordings.join(of_ours).exists(), "{of_ours}");
     }
     assert_eq!(count, foreign.len() + 2 + ours.len() + 2, "nothing else is there");

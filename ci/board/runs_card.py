@@ -108,7 +108,7 @@ def room_that_leads_nowhere(setting):
         board.wait_for_recording(frames=100)
         board.cut_power()
         cut = [name for name in card.names(image, "recordings") if name.endswith(".mp4")][-1]
-        for name in (cut, "smolnvr.idx"):
+        for name in (cut, "000.idx"):
             card.lead_nowhere(image, f"recordings/{name}")
 
         board = setting.board(text, image)

@@ -16,7 +16,7 @@ COUNT = 29_900
 IDENTITY = bytes.fromhex("5e1c0b4e6d3a4f589b27") + b"smolnv"
 NUMBER, WALL, NAME = 2, 30, 38
 MINUTE = 60_000
-INDEX = "/mnt/mmcblk0p1/recordings/smolnvr.idx"
+INDEX = "/mnt/mmcblk0p1/recordings/000.idx"
 
 
 def index_of_thirty_thousand(setting):
@@ -106,7 +106,7 @@ def thirty_thousand(setting, image):
 
     first["cause"] = content[at + NAME + 1 + content[at + NAME] + 8]
     files = [(f"{number:03}.mp4", copy(number)) for number in range(COUNT)]
-    card.fill(image, "recordings", [("smolnvr.idx", index(first)), *files])
+    card.fill(image, "recordings", [("000.idx", index(first)), *files])
     return first
 
 

@@ -160,10 +160,13 @@ pub fn parse_staged_name(file: &OsStr) -> Option<u32> {
     extension.eq_ignore_ascii_case(&STAGED.as_bytes()[1..]).then_some(number)
 }
 
-/// The index of a folder ([`super::index`]): `SMOLNVR.IDX` in short names of eight letters.
-pub const INDEX: &str = "smolnvr.idx";
+/// The index of a folder ([`super::index`]).
+///
+/// Named by a number like all else there, and sorted before the recordings: scripts that take a
+/// number from each name, or the last name for the newest recording, go on working.
+pub const INDEX: &str = "000.idx";
 /// The count of bytes written to the card, beside the folders ([`super::facts`]).
-pub const WRITTEN: &str = "smolnvr.wr";
+pub const WRITTEN: &str = "000.cnt";
 
 /// A file of marks ([`super::marks`]); ordered by age.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -327,6 +330,17 @@ mod tests {
         assert_eq!(parse_highest_marker(OsStr::new(&highest_marker(1234))), Some(1234));
         assert_eq!(parse_highest_marker(OsStr::new("014.TOP")), Some(14));
         assert_eq!(parse_highest_marker(OsStr::new("014.mp4")), None);
+    }
+
+    /// As of scripts: `int(name[:-4])`, `sorted(os.listdir(folder))[-1]`.
+    #[test]
+    fn index_and_count_are_named_by_a_number_before_all_recordings() {
+        let first = Name::new(0).unwrap().file_name();
+        for file in [INDEX, WRITTEN] {
+            let (number, kind) = file.split_once('.').unwrap();
+            assert_eq!((number, kind.len()), ("000", 3));
+            assert!(file < first.as_str() && parse(file).is_none());
+        }
     }
 
     #[test]

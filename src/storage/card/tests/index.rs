@@ -132,7 +132,7 @@ fn a_segment_costs_one_write_more_and_nothing_is_synced_for_it() {
     bench.send(Command::Close { camera: YARD });
     let log = bench.disk.log();
     let of_index: Vec<_> = log.iter().filter(|line| line.ends_with(INDEX)).collect();
-    assert_eq!(of_index, ["write smolnvr.idx"]);
+    assert_eq!(of_index, ["write 000.idx"]);
     assert!(!log.iter().any(|line| line.starts_with("sync_directory")), "{log:?}");
 }
 
@@ -149,18 +149,18 @@ fn room_for_the_index_is_on_the_card_before_a_byte_is_written_beyond_it() {
         bench.pass(SECOND);
         let log = bench.disk.log();
         let length = fs::metadata(bench.path(INDEX)).map_or(0, |it| it.len());
-        let first = log.iter().position(|line| line == "write smolnvr.idx");
+        let first = log.iter().position(|line| line == "write 000.idx");
         if length > bytes {
             let before = &log[..first.unwrap()];
             let rest: Vec<_> = before.iter().rev().take(2).rev().collect();
-            assert_eq!(rest, ["allocate smolnvr.idx", "sync_directory recordings"]);
+            assert_eq!(rest, ["allocate 000.idx", "sync_directory recordings"]);
             if bytes == 0 {
-                let created = before.iter().position(|line| line == "create smolnvr.idx").unwrap();
+                let created = before.iter().position(|line| line == "create 000.idx").unwrap();
                 assert_eq!(before[created + 1], "sync_directory recordings");
             }
             (bytes, grown) = (length, grown + 1);
         } else {
-            assert!(!log.iter().any(|line| line == "allocate smolnvr.idx"), "{log:?}");
+            assert!(!log.iter().any(|line| line == "allocate 000.idx"), "{log:?}");
         }
     }
     assert!((3..10).contains(&grown), "grown {grown} times");
@@ -290,7 +290,7 @@ fn recordings_of_the_old_system_and_of_former_cameras_are_in_the_index_of_their_
     bench.record(YARD, 1);
     bench.pass(5 * SECOND);
     let truth = listed(&bench, YARD);
-    assert!(bench.has("porch/smolnvr.idx"));
+    assert!(bench.has("porch/000.idx"));
     let (bench, events) = started(bench, SECOND);
     assert_eq!(listed(&bench, YARD), truth);
     let opened = opened_recordings(&bench.disk.log());

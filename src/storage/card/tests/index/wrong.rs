@@ -72,7 +72,7 @@ fn an_index_of_another_folder_is_found_out_at_once() {
         bench.append_bytes(GATE, 3000 + nth);
         bench.send(Command::Close { camera: GATE });
     }
-    fs::copy(bench.path("gate/smolnvr.idx"), bench.path(INDEX)).unwrap();
+    fs::copy(bench.path("gate/000.idx"), bench.path(INDEX)).unwrap();
     let (bench, events) = started(bench, 3 * SECOND);
     assert!(events.iter().any(|it| matches!(it, Event::IndexUnused { .. })), "{events:?}");
     assert_eq!(listed(&bench, YARD), truth);
@@ -152,7 +152,7 @@ fn foreign_files_are_left_alone_and_recording_goes_on() {
 
 #[test]
 fn an_index_that_can_not_be_written_costs_no_recording_and_is_tried_again() {
-    for call in ["create smolnvr.idx", "allocate smolnvr.idx", "write smolnvr.idx"] {
+    for call in ["create 000.idx", "allocate 000.idx", "write 000.idx"] {
         for errno in [ENOSPC, EIO, EDQUOT] {
             let mut bench = Bench::new();
             bench.disk.fail(call, errno, 0, 1);
@@ -179,7 +179,7 @@ fn an_index_that_can_not_be_read_is_not_read_again() {
     let bench = recorded(30);
     let truth = listed(&bench, YARD);
     let mut bench = bench.boot_again();
-    bench.disk.fail("read smolnvr.idx", EIO, 0, ALWAYS);
+    bench.disk.fail("read 000.idx", EIO, 0, ALWAYS);
     let events = bench.pass(10 * SECOND);
     let said = events.iter().filter(|it| matches!(it, Event::IndexUnused { .. })).count();
     assert_eq!(said, 1, "{events:?}");
