@@ -207,7 +207,7 @@ impl Survey {
             timescale,
             selection: planner.selection,
             is_first: planner.parts.is_empty(),
-            from: ticks(planner.from).max(0),
+            from: ticks(planner.from.max(source.start)),
             to: ticks(planner.to),
             part: Part { source: source.id, ..Part::default() },
             counters: [Counter::new(), Counter::new()],

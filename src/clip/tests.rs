@@ -166,6 +166,14 @@ fn a_clip_holds_every_frame_of_its_span_across_segments_and_gaps() {
 }
 
 #[test]
+fn a_span_without_bounds_is_all_there_is() {
+    let card = card();
+    let all = card.plan(0, 100_000, Selection::All).unwrap();
+    let widest = card.plan(i64::MIN, i64::MAX, Selection::All).unwrap();
+    assert_eq!((widest.from, widest.to, widest.bytes()), (all.from, all.to, all.bytes()));
+}
+
+#[test]
 fn a_clip_begins_and_ends_at_the_frames_shown_then() {
     let card = card();
     // 0.3 s into the first segment: the frame at 0.28 s is shown, its key frame is at 0.24 s.
