@@ -283,6 +283,13 @@ pub const CARD_DELETIONS_AT_ONCE_MAX: usize = 64;
 /// Pause between steps of background work (reading a head, deleting another file), to leave the
 /// processor free.
 pub const CARD_STEP_INTERVAL: Duration = Duration::from_millis(20);
+/// Pause between two listings of folders in use, in which other programs may have put recordings, or
+/// taken some away …
+pub const CARD_NAMES_INTERVAL: Duration = Duration::from_secs(5);
+/// … and more for each recording: 30,000 names are read every 5 minutes.
+pub const CARD_NAMES_PAUSE: Duration = Duration::from_millis(10);
+/// Recordings that are listed after one such listing; more after the next ones.
+pub const CARD_NAMES_AT_ONCE: usize = 64;
 /// The index is read once the first frame is durable, or this long after the card was found.
 pub const CARD_INDEX_DELAY: Duration = Duration::from_secs(5);
 /// Bytes of the index read in one step: 1,024 recordings, a few milliseconds on a board.

@@ -16,6 +16,7 @@
 //! ├─ index       a file in each folder that caches what is known of it
 //! ├─ proofs      samples of recordings are read back
 //! ├─ wear        bytes written over the card's life
+//! ├─ visitors    what other programs put there, or take away
 //! └─ heads       heads of files, newest first, in the background
 //! ```
 
@@ -30,6 +31,7 @@ mod segments;
 mod spans;
 mod staged;
 mod thinning;
+mod visitors;
 mod wear;
 
 use std::{
@@ -100,6 +102,9 @@ pub struct Card<D: Disk> {
     next_lock_check: Instant,
     next_look: Instant,
     next_room: Instant,
+    /// When the names in a folder are compared with the list, and whose.
+    next_names: Instant,
+    names_turn: usize,
     next_head: Option<Instant>,
     /// No head is read before that, whatever is requested.
     head_pause: Instant,
@@ -152,6 +157,8 @@ impl<D: Disk> Card<D> {
             next_lock_check: now,
             next_look: now,
             next_room: now,
+            next_names: now,
+            names_turn: 0,
             next_head: None,
             head_pause: now,
             indexes: Vec::new(),
@@ -230,6 +237,8 @@ impl<D: Disk> Card<D> {
                     self.thin_step(now)
                 } else if self.next_proof().is_some_and(|due| now >= due) {
                     self.proof_step(now)
+                } else if now >= self.next_names {
+                    self.names_step(now)
                 } else {
                     self.head_step(now)
                 }
@@ -283,6 +292,7 @@ impl<D: Disk> Card<D> {
             self.next_marks(),
             self.next_thinning(),
             self.next_proof(),
+            Some(self.next_names),
         ];
         is_up.then(|| dues.into_iter().flatten().fold(self.next_room, Instant::min))
     }

@@ -23,7 +23,7 @@ use crate::{
 pub use self::{
     boots::Stamp,
     days::Retained,
-    folder::Folder,
+    folder::{Folder, Visitors},
     owner::{Owner, Recordings, Tally},
     recall::Indexed,
 };

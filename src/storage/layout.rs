@@ -12,7 +12,7 @@ use std::{
 /// The name of a recording, `<3 to 9 digits>.mp4` in any case; ordered by number.
 ///
 /// The old system wrote `000.mp4`, others may have written `0014.MP4`: the spelling is kept.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Name {
     /// Big-endian bytes, so that a name takes 5 bytes without padding.
     number: [u8; 4],
@@ -21,7 +21,7 @@ pub struct Name {
 
 /// The spelling of a number: the number of digits, and in the lowest two bits whether the `m` (1)
 /// and the `p` (2) of `mp4` are capitals.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 struct Form(u8);
 
 impl Form {

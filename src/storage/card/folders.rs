@@ -11,7 +11,8 @@ use std::{
 use super::Card;
 use crate::{
     limits::{
-        CARD_INDEX_DELAY, CARD_ROOM_DELAY, FAT_FOLDER_BYTES, FORMER_FOLDERS_MAX, FORMER_HEADS_MAX,
+        CARD_INDEX_DELAY, CARD_NAMES_INTERVAL, CARD_ROOM_DELAY, FAT_FOLDER_BYTES,
+        FORMER_FOLDERS_MAX, FORMER_HEADS_MAX,
     },
     mp4::scan::read_head,
     storage::{
@@ -44,6 +45,7 @@ impl<D: Disk> Card<D> {
         self.index_due = now + CARD_INDEX_DELAY;
         self.next_room = now + CARD_ROOM_DELAY;
         self.next_thin = now + CARD_ROOM_DELAY;
+        self.next_names = now + CARD_NAMES_INTERVAL;
         self.set_state(match mount {
             Mount::Writable => CardState::Ok,
             _ => CardState::ReadOnly("the card is mounted read-only".into()),

@@ -13,6 +13,7 @@ mod spans;
 mod staged;
 mod thinning;
 mod times;
+mod visitors;
 mod year;
 
 use std::{fs, path::Path, time::Duration};

@@ -35,6 +35,17 @@ pub struct Folder {
     pub(super) read_down_to: u32,
     /// The same for entries known only from the index.
     pub(super) sure_down_to: u32,
+    pub visitors: Visitors,
+}
+
+/// Files with names of recordings that are not listed, by a hash of their names and lengths.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Visitors {
+    None,
+    /// Seen once: they may still grow.
+    Seen(u64),
+    /// They were listed; those that are not any more are foreign.
+    Listed(u64),
 }
 
 impl Folder {
@@ -53,6 +64,7 @@ impl Folder {
             doubts: Vec::new(),
             read_down_to: u32::MAX,
             sure_down_to: u32::MAX,
+            visitors: Visitors::None,
         }
     }
 
@@ -121,6 +133,31 @@ impl Folder {
         }
         self.entries.push(Entry::new(name, SegmentState::Unread));
         self.find_used(name.number());
+    }
+
+    /// Notes the numbers of files that are not listed.
+    pub fn find_used_all(&mut self, names: &[Name]) {
+        names.iter().for_each(|name| self.find_used(name.number()));
+    }
+
+    /// Adds recordings after the listing. None of them can be one that a recorder left open.
+    pub fn list_late(&mut self, names: &[Name]) {
+        names.iter().for_each(|&name| self.list(name));
+        self.forget_oldest();
+        self.entries.sort_unstable_by_key(|entry| entry.name);
+        self.read_down_to = u32::MAX;
+    }
+
+    /// Takes all recordings off the list whose names are not among these, which are in order;
+    /// returns them.
+    pub fn keep_only(&mut self, names: &[Name]) -> Vec<Name> {
+        let is_gone = |entry: &Entry| {
+            entry.state != SegmentState::Recording && names.binary_search(&entry.name).is_err()
+        };
+        let gone = self.entries.iter().filter(|entry| is_gone(entry)).map(|entry| entry.name);
+        let gone: Vec<_> = gone.collect();
+        self.entries.retain(|entry| !is_gone(entry));
+        gone
     }
 
     /// Ends a listing. A marker far from all recordings is not ours.
