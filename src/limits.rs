@@ -759,9 +759,21 @@ pub const WEB_WRITE_BUFFER_BYTES: usize = 2 * KIB;
 /// Requested send buffer of a client's socket (the kernel doubles it): the whole board has 2.2 MB
 /// for TCP.
 pub const WEB_SEND_BUFFER_BYTES: usize = 32 * KIB;
-/// Bytes of a recording read and sent at a time. Each piece costs eleven system calls, since no
-/// file stays open between two, but with 64 KB the heap grew by 2.7 MB while a long clip was sent.
+/// Bytes of a clip read and sent at a time, which pass through memory. Each piece costs eleven system
+/// calls, since no file stays open between two, but with 64 KB the heap grew by 2.7 MB while a long
+/// clip was sent.
 pub const WEB_PIECE_BYTES: usize = 32 * KIB;
+/// Bytes of a recording sent at a time, past memory, if the client takes them that fast: other
+/// readers wait 50 ms for a card that reads 10 MB a second.
+pub const WEB_SEND_BYTES: u64 = 512 << 10;
+/// Requested send buffer while a recording is sent: with less, loopback, whose packets have 64 KB,
+/// waits for every acknowledgement (2 MB/s) …
+pub const WEB_RECORDING_SEND_BUFFER_BYTES_MIN: usize = 64 * KIB;
+/// … or one part in this many of the free memory, so that [`WEB_MEDIA_MAX`] clients take at most a
+/// twentieth of it …
+pub const WEB_RECORDING_SEND_BUFFER_MEMORY_PART: u64 = 256;
+/// … up to this: more makes it no faster.
+pub const WEB_RECORDING_SEND_BUFFER_BYTES_MAX: usize = 256 * KIB;
 /// Timeout for the first request on a connection …
 pub const WEB_FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// … and for each further one.

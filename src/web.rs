@@ -108,6 +108,8 @@ pub(crate) struct Web {
     /// Connections that carry media.
     media: Count,
     unread: Rc<Unread>,
+    /// What the kernel may keep for a client that takes a recording.
+    send_buffer_bytes: usize,
     /// Held while a picture of a recording is made.
     #[cfg(feature = "pictures")]
     thumbnail: Mutex<()>,
@@ -144,7 +146,13 @@ pub(crate) fn start(daemon: &Rc<Daemon>) -> io::Result<Rc<Web>> {
         clip_turn: Arc::default(),
         slots: Slots::default(),
         media: Count::default(),
-        unread: Rc::new(Unread::new(live_unread_bytes_max())),
+        unread: Rc::new(Unread::new(
+            memory_part(limits::LIVE_UNREAD_MEMORY_PART).max(limits::LIVE_UNREAD_BYTES_MIN),
+        )),
+        send_buffer_bytes: memory_part(limits::WEB_RECORDING_SEND_BUFFER_MEMORY_PART).clamp(
+            limits::WEB_RECORDING_SEND_BUFFER_BYTES_MIN,
+            limits::WEB_RECORDING_SEND_BUFFER_BYTES_MAX,
+        ),
         #[cfg(feature = "pictures")]
         thumbnail: Mutex::new(()),
         probing: Count::default(),
@@ -214,9 +222,9 @@ fn control_socket(path: &Path) -> io::Result<Async<UnixListener>> {
     Async::new(listener)
 }
 
-fn live_unread_bytes_max() -> usize {
-    let part = usize::try_from(sys::memory_available() / limits::LIVE_UNREAD_MEMORY_PART);
-    part.unwrap_or(usize::MAX).max(limits::LIVE_UNREAD_BYTES_MIN)
+/// One part in `parts` of the free memory.
+fn memory_part(parts: u64) -> usize {
+    usize::try_from(sys::memory_available() / parts).unwrap_or(usize::MAX)
 }
 
 fn timeouts() -> Config {

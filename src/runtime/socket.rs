@@ -113,6 +113,23 @@ impl<T: AsFd> Async<T> {
         self.source.spent(Way::In);
     }
 
+    /// Waits until an attempt to write is worth it, which another thread may make: it must write until
+    /// it is told that there is no room, or it ends with [`Async::has_room`]. Cancel-safe.
+    ///
+    /// # Errors
+    /// The kernel has no room to watch it.
+    pub async fn writable(&self) -> io::Result<()> {
+        self.source.wait(self.io.as_fd(), Way::Out).await?;
+        // Before the attempt: the kernel may report new room before its result is here.
+        self.source.spent(Way::Out);
+        Ok(())
+    }
+
+    /// Reports that the attempt ended for another reason than lack of room.
+    pub fn has_room(&self) {
+        self.source.way(Way::Out).is_ready.set(true);
+    }
+
     /// Stops waking the thread for this socket until it is awaited again.
     pub fn leave(&self) {
         self.source.leave(self.io.as_fd());
@@ -557,6 +574,26 @@ mod tests {
         });
         drop(socket);
         assert_eq!(reader.join().unwrap(), bytes);
+    }
+
+    #[test]
+    fn room_that_comes_before_the_news_that_there_is_none_is_not_missed() {
+        let (socket, mut other) = pair();
+        run(async {
+            // As another thread does, whose result comes late.
+            let fill = || while (&socket.io).write(&[7; 4096]).is_ok() {};
+            for _ in 0..100 {
+                socket.writable().await.unwrap();
+                fill();
+                let mut room = vec![0; 1 << 20];
+                assert!(other.read(&mut room).unwrap() > 0);
+                future::yield_now().await;
+            }
+            // It ended without having filled it: no news will come.
+            socket.writable().await.unwrap();
+            socket.has_room();
+            assert!(future::poll_once(Box::pin(socket.writable())).await.is_some());
+        });
     }
 
     #[test]

@@ -257,6 +257,9 @@ impl Content for Sized {
                 while body.next(&mut piece).await {
                     writer.write_all(&piece).await?;
                 }
+                // The head, and those pieces, go first.
+                writer.flush().await?;
+                body.send(&link).await;
                 if !body.is_at_end() {
                     // The card returned less than announced; a further response would be taken for
                     // the rest.

@@ -15,13 +15,19 @@ use crate::{
     limits,
     runtime::{self, Async},
 };
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec},
+    net::sockopt::{set_socket_linger, set_socket_send_buffer_size, set_tcp_user_timeout},
+};
 use std::{
     cell::{Cell, RefCell},
     io::{self, Write as _},
     net::{Shutdown, TcpStream},
-    os::{fd::AsFd, unix::net::UnixStream},
-    time::Instant,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    time::{Duration, Instant},
 };
 
 pub(super) enum Stream {
@@ -102,6 +108,21 @@ impl Stream {
         }
     }
 
+    /// Waits for room, for an attempt to write on another thread: see [`Async::writable`].
+    pub async fn writable(&self) -> io::Result<()> {
+        match self {
+            Stream::Tcp(socket) => socket.writable().await,
+            Stream::Unix(socket) => socket.writable().await,
+        }
+    }
+
+    pub fn has_room(&self) {
+        match self {
+            Stream::Tcp(socket) => socket.has_room(),
+            Stream::Unix(socket) => socket.has_room(),
+        }
+    }
+
     pub fn shut_down(&self, how: Shutdown) {
         // Fails if the client is gone.
         let _ = match self {
@@ -115,11 +136,11 @@ impl Stream {
 pub(crate) fn bound(socket: &TcpStream) {
     // Without a limit it grows to megabytes.
     let bytes = limits::WEB_SEND_BUFFER_BYTES;
-    let _ = rustix::net::sockopt::set_socket_send_buffer_size(socket, bytes);
+    let _ = set_socket_send_buffer_size(socket, bytes);
     let _ = socket.set_nodelay(true);
     // The kernel has to enforce this: what it buffers has not been accepted by the client yet.
     let patience = u32::try_from(limits::WEB_WRITE_TIMEOUT.as_millis()).unwrap_or(0);
-    let _ = rustix::net::sockopt::set_tcp_user_timeout(socket, patience);
+    let _ = set_tcp_user_timeout(socket, patience);
 }
 
 impl Link {
@@ -148,6 +169,21 @@ impl Link {
         }
     }
 
+    /// Lets the kernel keep this much for the client, who takes a recording.
+    pub fn widen(&self, bytes: usize) {
+        if let Stream::Tcp(socket) = &self.stream {
+            let _ = set_socket_send_buffer_size(socket.get_ref(), bytes);
+        }
+    }
+
+    /// Makes closing it discard what was not sent, which would otherwise live for minutes in the
+    /// kernel.
+    pub fn abandon(&self) {
+        if let Stream::Tcp(socket) = &self.stream {
+            let _ = set_socket_linger(socket.get_ref(), Some(Duration::ZERO));
+        }
+    }
+
     /// Returns true if its last request came from a known client.
     pub fn is_owners(&self) -> bool {
         let is_known = |pass: &Pass| pass.who.is_owner() && !pass.is_over();
@@ -171,6 +207,14 @@ impl Link {
             Stream::Tcp(socket) => socket.get_ref().write(message.as_bytes()),
             Stream::Unix(socket) => socket.get_ref().write(message.as_bytes()),
         };
+    }
+
+    /// Another descriptor of its socket, for another thread.
+    pub fn socket(&self) -> io::Result<OwnedFd> {
+        match &self.stream {
+            Stream::Tcp(socket) => socket.get_ref().as_fd().try_clone_to_owned(),
+            Stream::Unix(socket) => socket.get_ref().as_fd().try_clone_to_owned(),
+        }
     }
 
     /// Returns true if the client accepts no more data, or has ended its own.

@@ -8,6 +8,7 @@
 use super::{
     MediaPlace, Web,
     answer::{Answer, Body},
+    link::Link,
 };
 use crate::{
     hls::Shift,
@@ -21,6 +22,7 @@ use crate::{
         self,
         scan::{self, ReadAt},
     },
+    runtime,
     storage::{
         CameraId, Command,
         catalog::{Entry, SegmentState},
@@ -30,8 +32,17 @@ use crate::{
     units::WallTime,
 };
 use base64::Engine as _;
+use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
-use std::{fs::File, io, ops::Range, os::unix::fs::FileExt as _, path::PathBuf, rc::Rc, sync::Arc};
+use std::{
+    fs::File,
+    io,
+    ops::Range,
+    os::{fd::OwnedFd, unix::fs::FileExt as _},
+    path::PathBuf,
+    rc::Rc,
+    sync::Arc,
+};
 
 /// The part of a recording being sent.
 pub(super) struct FileBody {
@@ -224,7 +235,7 @@ impl Web {
     /// Reports an error, after which the card may have turned read-only, or a file that is gone.
     fn report(&self, recording: &Recording, error: &io::Error) {
         let is_gone = error.kind() == io::ErrorKind::NotFound || is_foreign(error);
-        if is_gone || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) {
+        if is_gone || error.raw_os_error() == Some(Errno::IO.raw_os_error()) {
             let (camera, name) = recording.file;
             self.daemon.post(Command::ReadFailed { camera, name });
         }
@@ -236,14 +247,11 @@ impl FileBody {
         self.range.end - self.range.start
     }
 
-    /// Reads the next piece into `piece`; returns false at the end, or if the card returns no more.
+    /// Reads the next piece that differs from the file into `piece`; returns false if there is none
+    /// any more, or if the card returns no more.
     pub async fn next(&mut self, piece: &mut Vec<u8>) -> bool {
         let wanted = self.bytes().min(limits::WEB_PIECE_BYTES as u64);
-        if wanted == 0 {
-            return false;
-        }
-        // The card was released or replaced: this is no longer the same file.
-        if self.web.catalog().generation() != self.recording.generation {
+        if wanted == 0 || !self.is_changed() || !self.is_current() {
             return false;
         }
         let (path, offset) = (self.recording.path.clone(), self.range.start);
@@ -280,6 +288,58 @@ impl FileBody {
         }
     }
 
+    /// Sends the rest, which is the file's own bytes, without them passing through this process. Each
+    /// time that there is room, the reader fills it, so that the card is never waited for here, nor a
+    /// client there.
+    pub async fn send(&mut self, link: &Link) {
+        if self.range.is_empty() || self.is_changed() {
+            return;
+        }
+        link.widen(self.web.send_buffer_bytes);
+        let sent = match link.socket() {
+            Ok(socket) => self.fill(link, socket).await,
+            Err(error) => Err(error),
+        };
+        link.widen(limits::WEB_SEND_BUFFER_BYTES);
+        if let Err(error) = sent {
+            self.web.report(&self.recording, &error);
+        }
+    }
+
+    async fn fill(&mut self, link: &Link, mut socket: OwnedFd) -> io::Result<()> {
+        while !self.range.is_empty() && self.is_current() {
+            let room = runtime::timeout(limits::WEB_WRITE_TIMEOUT, link.stream.writable());
+            let Some(room) = room.await else {
+                link.abandon();
+                return Err(io::ErrorKind::TimedOut.into());
+            };
+            room?;
+            link.taken.set(runtime::now());
+            let path = self.recording.path.clone();
+            let end = self.range.end.min(self.range.start + limits::WEB_SEND_BYTES);
+            let piece = self.range.start..end;
+            let job = move || {
+                let file = LinuxDisk.open(&path, Access::Read)?;
+                Ok((send_file(&socket, &file, piece)?, socket))
+            };
+            (self.range.start, socket) = self.web.reader.run(job).await.flatten()?;
+            if self.range.start == end {
+                link.stream.has_room();
+            }
+        }
+        Ok(())
+    }
+
+    /// False if the card was released or replaced: this is no longer the same file.
+    fn is_current(&self) -> bool {
+        self.web.catalog().generation() == self.recording.generation
+    }
+
+    /// Returns true if what follows differs from the file.
+    fn is_changed(&self) -> bool {
+        self.shift.is_some() || self.so_far.as_ref().is_some_and(|it| it.end() > self.range.start)
+    }
+
     pub fn is_at_end(&self) -> bool {
         self.range.is_empty()
     }
@@ -293,6 +353,11 @@ impl SoFar {
         Some(SoFar { places, ticks })
     }
 
+    /// The bytes from here on are as they are.
+    fn end(&self) -> u64 {
+        self.places.iter().max().map_or(0, |place| place.saturating_add(self.ticks.len() as u64))
+    }
+
     /// `piece` lies at `offset` in the file.
     fn fill_in(&self, piece: &mut [u8], offset: u64) {
         for place in self.places {
@@ -304,6 +369,21 @@ impl SoFar {
             }
         }
     }
+}
+
+/// Sends a part of a file until there is no more room for it, and returns where that was.
+fn send_file(socket: &OwnedFd, file: &File, part: Range<u64>) -> io::Result<u64> {
+    let mut at = part.start;
+    while at < part.end {
+        let rest = usize::try_from(part.end - at).unwrap_or(usize::MAX);
+        match rustix::fs::sendfile(socket, file, Some(&mut at), rest) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(at)
 }
 
 /// The length of one reply; picoserve stores it in a `usize`.

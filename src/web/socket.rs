@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of: routes, permissions.
 
-use super::link::{Link, Occupation, Stream};
+use super::link::{Link, Occupation};
 use crate::{limits, runtime};
 use embedded_io_async::{ErrorType, Read};
 use picoserve::{
@@ -121,16 +121,12 @@ impl Socket<Smol> for Conn {
         (Incoming(link), Outgoing { link, buffer, length: 0 })
     }
 
-    /// Closes it at once: unsent data would otherwise keep it alive for minutes in the kernel.
     async fn abort<T: Timer<Smol>>(
         self,
         _: &Timeouts,
         _: &T,
     ) -> Result<(), picoserve::Error<io::Error>> {
-        if let Stream::Tcp(socket) = &self.link.stream {
-            let at_once = Some(std::time::Duration::ZERO);
-            let _ = rustix::net::sockopt::set_socket_linger(socket.get_ref(), at_once);
-        }
+        self.link.abandon();
         Ok(())
     }
 
