@@ -16,7 +16,7 @@ mod errand;
 mod sign;
 
 use self::{
-    carrier::{Carrier, Trouble},
+    carrier::{Carrier, CarryError},
     errand::{Errand, Protocol},
 };
 use crate::{
@@ -130,7 +130,7 @@ impl Archive<'_> {
     /// Sends a recording, unless the store has it. A recording that cannot be read is skipped. One
     /// that the store refuses is not: nearly always the store is full or its settings are wrong,
     /// which affects every recording.
-    async fn bring(&mut self, item: Item) -> Result<(), Trouble> {
+    async fn bring(&mut self, item: Item) -> Result<(), CarryError> {
         let bytes = item.entry.bytes;
         let mut errand = self.errand(&item);
         let was_known = self.carrier.is_known;
@@ -138,7 +138,7 @@ impl Archive<'_> {
         let is_sent = match result {
             Ok(is_sent) => is_sent,
             Err(trouble) => {
-                if !matches!(trouble, Trouble::Card(_)) || self.obstacle().is_some() {
+                if !matches!(trouble, CarryError::Card(_)) || self.obstacle().is_some() {
                     return Err(trouble);
                 }
                 let file = item.entry.file();
@@ -173,7 +173,7 @@ impl Archive<'_> {
     }
 
     /// Returns the oldest recording that the store lacks, and counts the backlog on the way.
-    async fn next(&mut self) -> Result<Option<Item>, Trouble> {
+    async fn next(&mut self) -> Result<Option<Item>, CarryError> {
         let generation = self.web.catalog().generation();
         let cameras: Vec<String> =
             self.web.catalog().tallies().iter().map(|(camera, _)| (*camera).to_owned()).collect();
@@ -205,7 +205,7 @@ impl Archive<'_> {
     }
 
     /// Returns the newest recording of a camera that the store has; -1 if it has none.
-    async fn look(&mut self, camera: &str) -> Result<i64, Trouble> {
+    async fn look(&mut self, camera: &str) -> Result<i64, CarryError> {
         let mut before = None;
         loop {
             let item = {

@@ -43,10 +43,10 @@ mod trouble;
 mod video;
 
 pub use connect::Connector;
-pub use connection::{Connection, Step};
+pub use connection::{Activity, Connection};
 pub(crate) use datagrams::pair as port_pair;
 pub use error::Error;
-pub use snapshot::{Picture, Reason, Snapshots, Source, Video};
+pub use snapshot::{Picture, Reason, Snapshots, VideoPictures, VideoSource};
 
 use self::{driver::Driver, trouble::Trouble};
 use crate::{

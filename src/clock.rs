@@ -47,7 +47,7 @@ pub enum Keeper {
 
 /// Why a time is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refused {
+pub enum TimeRefused {
     /// Something keeps the clock already.
     Kept(Keeper),
     /// No correct clock shows that time.
@@ -103,7 +103,7 @@ impl Clock {
     ///
     /// # Errors
     /// Something keeps the clock, or the time is before this program was built, or ten years later.
-    pub fn take(&self, wall: WallTime) -> Result<(), Refused> {
+    pub fn take(&self, wall: WallTime) -> Result<(), TimeRefused> {
         self.take_by(wall, self.keeper(), sys::set_clock)
     }
 
@@ -112,13 +112,13 @@ impl Clock {
         wall: WallTime,
         keeper: Keeper,
         set: impl FnOnce(WallTime) -> bool,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), TimeRefused> {
         // A browser may correct what a browser set.
         if !matches!(keeper, Keeper::Nobody | Keeper::Browser) {
-            return Err(Refused::Kept(keeper));
+            return Err(TimeRefused::Kept(keeper));
         }
         if !(built().0..built().0.saturating_add(TOLD_AHEAD_MAX_MS)).contains(&wall.0) {
-            return Err(Refused::Absurd(wall));
+            return Err(TimeRefused::Absurd(wall));
         }
         let ahead_ms = wall.0 - now().0;
         let ahead_ms = if set(wall) { 0 } else { ahead_ms };
@@ -156,12 +156,12 @@ impl Keeper {
     }
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for TimeRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refused::Kept(Keeper::Kernel) => f.write_str("the clock is kept by NTP"),
-            Refused::Kept(_) => f.write_str("the clock was set since the machine was booted"),
-            Refused::Absurd(wall) => {
+            TimeRefused::Kept(Keeper::Kernel) => f.write_str("the clock is kept by NTP"),
+            TimeRefused::Kept(_) => f.write_str("the clock was set since the machine was booted"),
+            TimeRefused::Absurd(wall) => {
                 write!(f, "the browser says that it is {wall}: set the clock of its machine")
             }
         }
@@ -261,12 +261,12 @@ mod tests {
         let (_directory, clock) = never_set();
         let is_set = |_| -> bool { panic!("it is set") };
         for wall in [i64::MIN, 0, built().0 - 1, built().0 + TOLD_AHEAD_MAX_MS, i64::MAX] {
-            let refused = Err(Refused::Absurd(WallTime(wall)));
+            let refused = Err(TimeRefused::Absurd(WallTime(wall)));
             assert_eq!(clock.take_by(WallTime(wall), Keeper::Nobody, is_set), refused);
         }
         for keeper in [Keeper::Kernel, Keeper::Stepped] {
             let wall = WallTime(built().0 + 1);
-            assert_eq!(clock.take_by(wall, keeper, is_set), Err(Refused::Kept(keeper)));
+            assert_eq!(clock.take_by(wall, keeper, is_set), Err(TimeRefused::Kept(keeper)));
         }
         assert_eq!(clock.keeper_where(false), Keeper::Nobody);
     }

@@ -55,7 +55,7 @@ pub use tell::mqtt_names;
 use self::{
     control::Deletion,
     desk::CardDesk,
-    history::{History, Kind},
+    history::{ChangeKind, History},
     reload::Reload,
     signals::Signals,
     spans::Spans,
@@ -86,24 +86,24 @@ use std::{
 };
 
 /// How to run the daemon.
-pub struct Options {
+pub struct DaemonOptions {
     /// Read again on SIGHUP.
     pub config_file: PathBuf,
-    pub recording: Recording,
+    pub recording: InitialRecording,
     /// Files that last until the next boot lie beside it.
     pub socket: PathBuf,
 }
 
 /// Whether cameras record from the start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Recording {
+pub enum InitialRecording {
     AsConfigured,
     Off,
 }
 
 /// The running daemon.
 pub struct Daemon {
-    pub options: Options,
+    pub options: DaemonOptions,
     pub executor: Rc<LocalExecutor<'static>>,
     pub config: RefCell<Config>,
     pub desk: CardDesk,
@@ -168,7 +168,7 @@ struct End {
 /// # Errors
 /// The system refused a thread or a signal handler.
 pub fn run(
-    options: Options,
+    options: DaemonOptions,
     config: Config,
     serve: impl FnOnce(&Rc<Daemon>) -> io::Result<()>,
 ) -> io::Result<()> {
@@ -243,7 +243,7 @@ impl Daemon {
     }
 
     /// Returns on SIGTERM or SIGINT, or after [`Daemon::shut_down`].
-    async fn until_asked_to_end(&self, ends: &signals::Signal) {
+    async fn until_asked_to_end(&self, ends: &signals::SystemSignal) {
         let asked = match self.end.asked.or_raised(ends.next()).await {
             Some(()) => "signal",
             None => "shutdown",
@@ -283,7 +283,7 @@ impl Daemon {
         let station = Station::new(id, camera, length, &self.stills, self.life(), ffmpeg);
         station.card_state(&self.card.borrow());
         let wish = remembered::wish(&self.options.socket, camera.name.as_str());
-        if self.options.recording == Recording::AsConfigured
+        if self.options.recording == InitialRecording::AsConfigured
             && wish.unwrap_or(camera.record != config::Record::Off)
         {
             station.record();
@@ -377,7 +377,7 @@ impl Daemon {
         self.reloaded.notify();
         self.pump_all();
         log::info!("configuration reloaded: {}", self.options.config_file.display());
-        self.note(Kind::Config, None, "configuration reloaded".into());
+        self.note(ChangeKind::Config, None, "configuration reloaded".into());
         Ok(())
     }
 
@@ -414,7 +414,7 @@ impl Daemon {
 }
 
 /// Returns on a second signal that is not an echo of the first.
-async fn second_signal(ends: &signals::Signal) {
+async fn second_signal(ends: &signals::SystemSignal) {
     let first = runtime::now();
     while first.elapsed() <= limits::SIGNAL_ECHO {
         ends.next().await;

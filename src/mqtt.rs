@@ -36,7 +36,7 @@ pub struct Login<'a> {
 
 /// What arrived.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Event<'a> {
+pub enum MqttEvent<'a> {
     /// The server accepted us.
     Open,
     Message {
@@ -117,7 +117,7 @@ impl Client {
     }
 
     /// Sends a message at least once, if the owner sends it again over the next connection unless it
-    /// is [`Event::Confirmed`] (§4.3.2).
+    /// is [`MqttEvent::Confirmed`] (§4.3.2).
     pub fn publish_surely(&mut self, topic: &str, payload: &[u8], now: Instant) {
         let mut head = Vec::new();
         text(&mut head, topic);
@@ -149,7 +149,7 @@ impl Client {
     pub fn handle_bytes(
         &mut self,
         mut bytes: &[u8],
-        sink: &mut dyn FnMut(Event<'_>),
+        sink: &mut dyn FnMut(MqttEvent<'_>),
     ) -> Result<(), Error> {
         loop {
             let skipped = self.skip.min(bytes.len());
@@ -173,7 +173,7 @@ impl Client {
     fn handle_packets(
         &mut self,
         input: &[u8],
-        sink: &mut dyn FnMut(Event<'_>),
+        sink: &mut dyn FnMut(MqttEvent<'_>),
     ) -> Result<usize, Error> {
         let mut used = 0;
         loop {
@@ -202,13 +202,13 @@ impl Client {
         &mut self,
         kind: u8,
         body: &[u8],
-        sink: &mut dyn FnMut(Event<'_>),
+        sink: &mut dyn FnMut(MqttEvent<'_>),
     ) -> Result<(), Error> {
         match (kind & 0xf0, body) {
             (CONNACK, &[_, 0]) if !self.is_open => {
                 self.is_open = true;
                 self.answer_by = None;
-                sink(Event::Open);
+                sink(MqttEvent::Open);
             }
             (CONNACK, &[_, code]) if !self.is_open => return Err(Error::Refused(code)),
             (PUBLISH, body) => {
@@ -221,17 +221,17 @@ impl Client {
                     }
                     _ => return Err(Error::NotMqtt),
                 };
-                sink(Event::Message { topic, payload, retained: kind & 1 != 0 });
+                sink(MqttEvent::Message { topic, payload, retained: kind & 1 != 0 });
             }
             (PUBACK, &[high, low]) => {
                 // A late answer to another message does not count.
                 if u16::from_be_bytes([high, low]) == self.id && self.unconfirmed.take().is_some() {
-                    sink(Event::Confirmed);
+                    sink(MqttEvent::Confirmed);
                 }
             }
             (SUBACK, [_, _, codes @ ..]) => {
                 if codes.contains(&0x80) {
-                    sink(Event::Denied);
+                    sink(MqttEvent::Denied);
                 }
             }
             (PINGRESP, []) => self.answer_by = None,

@@ -20,16 +20,16 @@ mod sdp;
 
 pub use error::{Error, Fault};
 pub use message::MessageError;
-pub use presentation::{Media, Presentation, RtpInfo, Track, Transport};
+pub use presentation::{Media, Presentation, RtpInfo, Track, TrackTransport};
 pub use request::Method;
 
 use crate::{
     http::{auth::Authenticator, url::Target},
     limits,
 };
-use dialogue::{Block, Dialogue, Heard};
+use dialogue::{BlockUse, Dialogue, Heard};
 use input::{Input, Item};
-use message::{Message, Start};
+use message::{Message, StartLine};
 use std::{
     ops::Range,
     time::{Duration, Instant},
@@ -57,7 +57,7 @@ pub struct Session {
 
 /// The options of a session.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct SessionOptions {
     pub tracks: Tracks,
     pub metadata: Metadata,
     pub delivery: Delivery,
@@ -169,10 +169,10 @@ enum Next {
     Closed,
 }
 
-impl Options {
-    pub fn new(seed: u64) -> Options {
+impl SessionOptions {
+    pub fn new(seed: u64) -> SessionOptions {
         let user_agent = concat!("smolnvr/", env!("CARGO_PKG_VERSION"));
-        Options {
+        SessionOptions {
             tracks: Tracks::Video,
             metadata: Metadata::No,
             delivery: Delivery::Interleaved,
@@ -223,7 +223,7 @@ impl LowerTransport {
 
 impl Session {
     /// Starts a dialogue on a new connection to the target.
-    pub fn new(target: &Target, options: Options, now: Instant) -> Session {
+    pub fn new(target: &Target, options: SessionOptions, now: Instant) -> Session {
         let dialogue = Dialogue::new(target, options, now);
         Session { input: Input::new(), dialogue, sent: 0, end: End::Ahead, unfinished: None }
     }
@@ -292,7 +292,7 @@ impl Session {
     /// it counts once nothing follows.
     fn note_unfinished(&mut self, now: Instant) {
         let is_description = |message: Message<'_>| {
-            let is_success = message.start == Start::Reply { status: 200 };
+            let is_success = message.start == StartLine::Reply { status: 200 };
             is_success && message.body.windows(2).any(|two| two == b"m=")
         };
         if self.unfinished.is_none() && self.dialogue.awaits_description() {
@@ -352,15 +352,15 @@ impl Session {
             };
             match &item {
                 Item::Block { channel, payload } => match self.dialogue.handle_block(*channel) {
-                    Block::Deliver(track, kind) => {
+                    BlockUse::Deliver(track, kind) => {
                         return Ok(Some(Next::Packet { track, kind, range: payload.clone() }));
                     }
-                    Block::Announce => {
+                    BlockUse::Announce => {
                         self.input.put_back(&item);
                         return Ok(Some(Next::Playing));
                     }
-                    Block::Stray => return Ok(Some(Next::Stray { range: payload.clone() })),
-                    Block::Drop => {}
+                    BlockUse::Stray => return Ok(Some(Next::Stray { range: payload.clone() })),
+                    BlockUse::Drop => {}
                 },
                 Item::Message(range) => {
                     let bytes = self.input.get(range.clone());

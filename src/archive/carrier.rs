@@ -2,7 +2,7 @@
 //! answer.
 
 use super::{
-    errand::{Errand, Refused, Request, Step},
+    errand::{Errand, ErrandStep, StoreRefused, StoreRequest},
     sign::{self, Keys},
 };
 use crate::{
@@ -51,9 +51,9 @@ pub(super) struct Carrier {
 }
 
 /// Why a recording is not in the store.
-pub(super) enum Trouble {
+pub(super) enum CarryError {
     /// Also what else the store says, in brackets, or nothing.
-    Refused(Refused, String),
+    Refused(StoreRefused, String),
     /// The connection failed or could not be made.
     Broken(String),
     /// The file cannot be read.
@@ -108,7 +108,7 @@ impl Carrier {
     }
 
     /// Asks whether the store has a recording.
-    pub async fn has(&mut self, mut errand: Errand) -> Result<bool, Trouble> {
+    pub async fn has(&mut self, mut errand: Errand) -> Result<bool, CarryError> {
         let answer = self.ask(&errand.request(), Path::new(""), 0).await?;
         Ok(!answer.of(&mut errand)?)
     }
@@ -119,7 +119,7 @@ impl Carrier {
         errand: &mut Errand,
         path: &Path,
         bytes: u64,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<bool, CarryError> {
         let folder = errand.folder().to_owned();
         errand.folder_is_there = self.folders.contains(&folder);
         let result = self.bring(errand, path, bytes).await;
@@ -139,7 +139,7 @@ impl Carrier {
         errand: &mut Errand,
         path: &Path,
         bytes: u64,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<bool, CarryError> {
         let mut is_sent = false;
         loop {
             let request = errand.request();
@@ -148,7 +148,10 @@ impl Carrier {
             let is_hidden = request.method == "HEAD" && answer.status == 403;
             if is_hidden && (is_sent || self.hidden.as_ref() == Some(&request.path)) {
                 self.hidden = Some(request.path);
-                return Err(Trouble::Refused(Refused::Status(Step::Check, 403), answer.remark));
+                return Err(CarryError::Refused(
+                    StoreRefused::Status(ErrandStep::Check, 403),
+                    answer.remark,
+                ));
             }
             if !answer.of(errand)? {
                 return Ok(is_sent);
@@ -157,7 +160,12 @@ impl Carrier {
     }
 
     /// Makes a request, answering challenges.
-    async fn ask(&mut self, request: &Request, path: &Path, bytes: u64) -> Result<Answer, Trouble> {
+    async fn ask(
+        &mut self,
+        request: &StoreRequest,
+        path: &Path,
+        bytes: u64,
+    ) -> Result<Answer, CarryError> {
         let mut answer = self.exchange(request, path, bytes).await?;
         for _ in 0..2 {
             let mut challenges = answer.challenges.iter().map(String::as_str);
@@ -177,10 +185,10 @@ impl Carrier {
 
     async fn exchange(
         &mut self,
-        request: &Request,
+        request: &StoreRequest,
         path: &Path,
         bytes: u64,
-    ) -> Result<Answer, Trouble> {
+    ) -> Result<Answer, CarryError> {
         let body = if request.method == "PUT" { bytes } else { 0 };
         let (mut sha256, mut md5) = (Sha256::new(), Md5::new());
         self.retry_after = Duration::ZERO;
@@ -192,7 +200,7 @@ impl Carrier {
         let head = self.head(request, body, &sums);
         write(&mut socket, head.as_bytes()).await?;
         let sent = self.read(path, body, &mut Use::Send(&mut socket)).await;
-        if let Err(Trouble::Card(_) | Trouble::Away) = sent {
+        if let Err(CarryError::Card(_) | CarryError::Away) = sent {
             return sent.map(|()| Answer::default());
         }
         // A store that stops reading may have said why.
@@ -212,8 +220,8 @@ impl Carrier {
 
     /// The head of a request whose body has that length and these checksums, SHA-256 in hex and MD5
     /// in base64. A bucket that locks objects against deletion refuses a body without the latter.
-    fn head(&mut self, request: &Request, length: u64, [sum, md5]: &[String; 2]) -> String {
-        let Request { method, path, destination } = request;
+    fn head(&mut self, request: &StoreRequest, length: u64, [sum, md5]: &[String; 2]) -> String {
+        let StoreRequest { method, path, destination } = request;
         let host = self.target.authority();
         let signed = self.region.as_ref().map(|region| {
             let time = self.web.daemon.clock.now().to_string();
@@ -253,7 +261,7 @@ impl Carrier {
     }
 
     /// Reads the file, no faster than allowed, and only while the card does not write.
-    async fn read(&self, path: &Path, bytes: u64, purpose: &mut Use<'_>) -> Result<(), Trouble> {
+    async fn read(&self, path: &Path, bytes: u64, purpose: &mut Use<'_>) -> Result<(), CarryError> {
         let (mut at, mut piece) = (0, Vec::new());
         let generation = self.web.catalog().generation();
         while at < bytes {
@@ -262,7 +270,7 @@ impl Carrier {
                 runtime::sleep(ARCHIVE_CARD_WAIT).await;
             }
             if self.web.catalog().generation() != generation {
-                return Err(Trouble::Away);
+                return Err(CarryError::Away);
             }
             let wanted = usize::try_from(bytes - at).unwrap_or(usize::MAX).min(ARCHIVE_PIECE_BYTES);
             let path = path.to_owned();
@@ -271,7 +279,7 @@ impl Carrier {
                 LinuxDisk.open(&path, Access::Read)?.read_exact_at(&mut piece, at)?;
                 Ok(piece)
             });
-            piece = read.await.flatten().map_err(Trouble::Card)?;
+            piece = read.await.flatten().map_err(CarryError::Card)?;
             at += piece.len() as u64;
             match purpose {
                 Use::Sum(sha256, md5) => {
@@ -300,12 +308,12 @@ impl Carrier {
     }
 }
 
-async fn write(socket: &mut Async<TcpStream>, bytes: &[u8]) -> Result<(), Trouble> {
+async fn write(socket: &mut Async<TcpStream>, bytes: &[u8]) -> Result<(), CarryError> {
     let written = runtime::timeout(ARCHIVE_TIMEOUT, socket.write_all(bytes)).await;
     written.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into())).map_err(broken)
 }
 
-async fn answer(socket: &mut Async<TcpStream>) -> Result<Answer, Trouble> {
+async fn answer(socket: &mut Async<TcpStream>) -> Result<Answer, CarryError> {
     let mut bytes = Vec::new();
     loop {
         if let Some(answer) = Answer::parse(&bytes).map_err(broken)? {
@@ -345,9 +353,9 @@ impl Answer {
     }
 
     /// Returns true if `errand` needs another request after this answer.
-    fn of(self, errand: &mut Errand) -> Result<bool, Trouble> {
+    fn of(self, errand: &mut Errand) -> Result<bool, CarryError> {
         let Answer { status, length, remark, .. } = self;
-        errand.answered(status, length).map_err(|refused| Trouble::Refused(refused, remark))
+        errand.answered(status, length).map_err(|refused| CarryError::Refused(refused, remark))
     }
 }
 
@@ -372,17 +380,17 @@ fn retry_after(field: &str, now: WallTime) -> Duration {
     Duration::from_secs(seconds.unwrap_or(0)).min(limits::ARCHIVE_RETRY_AFTER_MAX)
 }
 
-fn broken(error: impl fmt::Display) -> Trouble {
-    Trouble::Broken(error.to_string())
+fn broken(error: impl fmt::Display) -> CarryError {
+    CarryError::Broken(error.to_string())
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for CarryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Trouble::Refused(refused, remark) => write!(f, "{refused}{remark}"),
-            Trouble::Broken(error) => f.write_str(error),
-            Trouble::Card(error) => write!(f, "the card reports: {error}"),
-            Trouble::Away => f.write_str("the card was released or replaced"),
+            CarryError::Refused(refused, remark) => write!(f, "{refused}{remark}"),
+            CarryError::Broken(error) => f.write_str(error),
+            CarryError::Card(error) => write!(f, "the card reports: {error}"),
+            CarryError::Away => f.write_str("the card was released or replaced"),
         }
     }
 }

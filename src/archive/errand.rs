@@ -21,7 +21,7 @@ pub(super) struct Errand {
     /// Path of the recording, percent-encoded; we choose its last three segments.
     path: String,
     bytes: u64,
-    step: Step,
+    step: ErrandStep,
     /// The folder exists and need not be created.
     pub folder_is_there: bool,
     /// Something has the recording's name already, and is replaced.
@@ -29,7 +29,7 @@ pub(super) struct Errand {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Step {
+pub(super) enum ErrandStep {
     /// Asks whether the recording is there already.
     Look,
     /// Creates the folder above this many segments.
@@ -42,7 +42,7 @@ pub(super) enum Step {
 }
 
 #[derive(PartialEq, Eq, Debug)]
-pub(super) struct Request {
+pub(super) struct StoreRequest {
     pub method: &'static str,
     pub path: String,
     /// The path to move the file to, and whether a file there is replaced.
@@ -51,35 +51,43 @@ pub(super) struct Request {
 
 /// Why the store does not have the recording: the fault of the store or of its settings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Refused {
-    Status(Step, u16),
+pub(super) enum StoreRefused {
+    Status(ErrandStep, u16),
     /// The store has this many bytes of it.
     Length(u64),
 }
 
 impl Errand {
     pub fn new(protocol: Protocol, path: String, bytes: u64) -> Errand {
-        Errand { protocol, path, bytes, step: Step::Look, folder_is_there: false, replaces: false }
+        Errand {
+            protocol,
+            path,
+            bytes,
+            step: ErrandStep::Look,
+            folder_is_there: false,
+            replaces: false,
+        }
     }
 
     pub fn folder(&self) -> &str {
         self.path.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
 
-    pub fn request(&self) -> Request {
+    pub fn request(&self) -> StoreRequest {
         let part = || [&self.path, SUFFIX].concat();
         let (method, path) = match self.step {
-            Step::Look | Step::Check => ("HEAD", self.path.clone()),
-            Step::Folder(left) => {
+            ErrandStep::Look | ErrandStep::Check => ("HEAD", self.path.clone()),
+            ErrandStep::Folder(left) => {
                 let end = self.path.rmatch_indices('/').nth(left).map_or(0, |(at, _)| at + 1);
                 ("MKCOL", self.path.get(..end).unwrap_or_default().to_owned())
             }
-            Step::Send if self.protocol == Protocol::S3 => ("PUT", self.path.clone()),
-            Step::Send => ("PUT", part()),
-            Step::Move => ("MOVE", part()),
+            ErrandStep::Send if self.protocol == Protocol::S3 => ("PUT", self.path.clone()),
+            ErrandStep::Send => ("PUT", part()),
+            ErrandStep::Move => ("MOVE", part()),
         };
-        let destination = (self.step == Step::Move).then(|| (self.path.clone(), self.replaces));
-        Request { method, path, destination }
+        let destination =
+            (self.step == ErrandStep::Move).then(|| (self.path.clone(), self.replaces));
+        StoreRequest { method, path, destination }
     }
 
     /// Returns true if another request follows, false if the store has the whole recording.
@@ -87,42 +95,46 @@ impl Errand {
     ///
     /// # Errors
     /// The store does not accept the recording now.
-    pub fn answered(&mut self, status: u16, length: Option<u64>) -> Result<bool, Refused> {
+    pub fn answered(&mut self, status: u16, length: Option<u64>) -> Result<bool, StoreRefused> {
         self.step = match (self.step, status) {
             // If the store's file is longer, the recording was thinned since; a shorter one is the
             // rest of a request that broke off.
-            (Step::Look, 200..=299) if length.is_none_or(|length| length >= self.bytes) => {
+            (ErrandStep::Look, 200..=299) if length.is_none_or(|length| length >= self.bytes) => {
                 return Ok(false);
             }
-            (Step::Look, 200..=299 | 404 | 410) => match self.protocol {
-                Protocol::WebDav if !self.folder_is_there => Step::Folder(1),
-                _ => Step::Send,
+            (ErrandStep::Look, 200..=299 | 404 | 410) => match self.protocol {
+                Protocol::WebDav if !self.folder_is_there => ErrandStep::Folder(1),
+                _ => ErrandStep::Send,
             },
             // S3 answers 404 only to keys that may list the bucket. PUT shows whether the keys are
             // wrong.
-            (Step::Look, 403) if self.protocol == Protocol::S3 => Step::Send,
+            (ErrandStep::Look, 403) if self.protocol == Protocol::S3 => ErrandStep::Send,
             // If the folder exists, the answer should be 405 (RFC 4918 §9.3.1); stores also answer
             // 301, 403, 406, 409 and 423. PUT shows whether it is there.
-            (Step::Folder(left), 200..=499) if status != 401 => {
-                left.checked_sub(1).map_or(Step::Send, Step::Folder)
+            (ErrandStep::Folder(left), 200..=499) if status != 401 => {
+                left.checked_sub(1).map_or(ErrandStep::Send, ErrandStep::Folder)
             }
-            (Step::Send, 200..=299) => match self.protocol {
-                Protocol::WebDav => Step::Move,
-                Protocol::S3 => Step::Check,
+            (ErrandStep::Send, 200..=299) => match self.protocol {
+                Protocol::WebDav => ErrandStep::Move,
+                Protocol::S3 => ErrandStep::Check,
             },
-            (Step::Move, 200..=299) => Step::Check,
+            (ErrandStep::Move, 200..=299) => ErrandStep::Check,
             // A store may execute a request long after we gave up on it. Only this answer proves
             // that no earlier MOVE is pending: one that replaces would delete the recording, then
             // find nothing to move.
-            (Step::Move, 412) if !self.replaces => {
+            (ErrandStep::Move, 412) if !self.replaces => {
                 self.replaces = true;
-                Step::Move
+                ErrandStep::Move
             }
-            (Step::Check, 200..=299) => {
+            (ErrandStep::Check, 200..=299) => {
                 let length = length.unwrap_or(self.bytes);
-                return if length == self.bytes { Ok(false) } else { Err(Refused::Length(length)) };
+                return if length == self.bytes {
+                    Ok(false)
+                } else {
+                    Err(StoreRefused::Length(length))
+                };
             }
-            (step, status) => return Err(Refused::Status(step, status)),
+            (step, status) => return Err(StoreRefused::Status(step, status)),
         };
         Ok(true)
     }
@@ -133,18 +145,18 @@ const PATH_CHANGED: &str =
 /// Suffix of a file being sent. Nextcloud and ownCloud reserve `.part` and `.filepart`.
 const SUFFIX: &str = ".incoming";
 
-impl fmt::Display for Refused {
+impl fmt::Display for StoreRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refused::Length(length) => write!(f, "the store has {length} bytes of it"),
-            Refused::Status(step, status) => {
+            StoreRefused::Length(length) => write!(f, "the store has {length} bytes of it"),
+            StoreRefused::Status(step, status) => {
                 let what = match status {
                     300..=399 => ": what archive.url names is elsewhere, maybe at https",
                     // Stores behind such a proxy refuse the MOVE, or move the file to another place.
-                    400 | 403 | 502 if *step == Step::Move => PATH_CHANGED,
-                    404 | 410 if *step == Step::Check => PATH_CHANGED,
+                    400 | 403 | 502 if *step == ErrandStep::Move => PATH_CHANGED,
+                    404 | 410 if *step == ErrandStep::Check => PATH_CHANGED,
                     400 => ": for S3, check archive.region",
-                    403 if *step == Step::Check => ": it has to let these keys read, too",
+                    403 if *step == ErrandStep::Check => ": it has to let these keys read, too",
                     401 | 403 => ": check user and password in archive.url, and the clock",
                     404 | 409 => ": is the folder in archive.url there?",
                     413 => ": it takes no files this large",
@@ -152,10 +164,10 @@ impl fmt::Display for Refused {
                     _ => "",
                 };
                 let asked = match step {
-                    Step::Look | Step::Check => "HEAD",
-                    Step::Folder(_) => "MKCOL",
-                    Step::Send => "PUT",
-                    Step::Move => "MOVE",
+                    ErrandStep::Look | ErrandStep::Check => "HEAD",
+                    ErrandStep::Folder(_) => "MKCOL",
+                    ErrandStep::Send => "PUT",
+                    ErrandStep::Move => "MOVE",
                 };
                 write!(f, "the store answers {asked} with {status}{what}")
             }
@@ -177,7 +189,7 @@ mod tests {
     /// The requests made if the store gives these answers: `METHOD path`.
     fn asked(mut errand: Errand, answers: &[(u16, Option<u64>)]) -> Vec<String> {
         let asked = answers.iter().map(|&(status, length)| {
-            let Request { method, path, destination } = errand.request();
+            let StoreRequest { method, path, destination } = errand.request();
             let destination = destination
                 .map(|(it, replaces)| [" ", &it, if replaces { " replaced" } else { "" }].concat());
             let destination = destination.unwrap_or_default();
@@ -191,13 +203,16 @@ mod tests {
     /// FileRise#122, wsgidav#183; nginx moves the file to the path that `Destination` names.
     #[test]
     fn a_proxy_that_changes_the_path_is_suspected_and_neither_password_nor_region() {
-        for (step, status) in
-            [(Step::Move, 400), (Step::Move, 403), (Step::Move, 502), (Step::Check, 404)]
-        {
-            let said = Refused::Status(step, status).to_string();
+        for (step, status) in [
+            (ErrandStep::Move, 400),
+            (ErrandStep::Move, 403),
+            (ErrandStep::Move, 502),
+            (ErrandStep::Check, 404),
+        ] {
+            let said = StoreRefused::Status(step, status).to_string();
             assert!(said.ends_with(PATH_CHANGED), "{said}");
         }
-        let said = Refused::Status(Step::Send, 403).to_string();
+        let said = StoreRefused::Status(ErrandStep::Send, 403).to_string();
         assert!(said.contains("user and password"), "{said}");
     }
 
@@ -243,7 +258,10 @@ mod tests {
         }
         let mut errand = errand(Protocol::WebDav);
         assert_eq!(errand.answered(404, None), Ok(true));
-        assert_eq!(errand.answered(507, None), Err(Refused::Status(Step::Folder(1), 507)));
+        assert_eq!(
+            errand.answered(507, None),
+            Err(StoreRefused::Status(ErrandStep::Folder(1), 507))
+        );
     }
 
     #[test]
@@ -261,7 +279,7 @@ mod tests {
         let asked = asked(errand(Protocol::S3), &answers);
         assert_eq!(asked.len(), 3);
         assert!(asked[1].starts_with("PUT") && asked[2].ends_with(" end"), "{asked:?}");
-        let refused = Err(Refused::Status(Step::Look, 403));
+        let refused = Err(StoreRefused::Status(ErrandStep::Look, 403));
         assert_eq!(errand(Protocol::WebDav).answered(403, None), refused);
     }
 
@@ -270,7 +288,7 @@ mod tests {
         let mut errand = errand(Protocol::S3);
         assert_eq!(errand.answered(404, None), Ok(true));
         assert_eq!(errand.answered(200, None), Ok(true));
-        assert_eq!(errand.answered(200, Some(999)), Err(Refused::Length(999)));
+        assert_eq!(errand.answered(200, Some(999)), Err(StoreRefused::Length(999)));
     }
 
     proptest! {

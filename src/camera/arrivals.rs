@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// What arrived last, and when.
 pub(super) struct Arrivals {
-    count: Count,
+    count: FrameCount,
     /// An RTP packet has arrived since the session started playing.
     any: bool,
     began: Instant,
@@ -27,7 +27,7 @@ pub(super) struct Arrivals {
 
 /// The number of frames so far.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Count {
+pub(super) struct FrameCount {
     /// Frames in the ring.
     pub taken: u64,
     /// These plus the unusable ones.
@@ -38,7 +38,7 @@ pub(super) struct Count {
 
 impl Arrivals {
     /// Starts with the playing session; `count` is what arrived before.
-    pub fn from(count: Count, now: Instant) -> Arrivals {
+    pub fn from(count: FrameCount, now: Instant) -> Arrivals {
         Arrivals {
             count,
             any: false,
@@ -71,7 +71,7 @@ impl Arrivals {
         self.life = now;
     }
 
-    pub fn note(&mut self, count: Count, now: Instant) {
+    pub fn note(&mut self, count: FrameCount, now: Instant) {
         self.nonsense |= count.malformed != self.count.malformed;
         if count.all != self.count.all {
             if self.frames > 0 {
@@ -151,11 +151,11 @@ impl Arrivals {
     }
 }
 
-impl Count {
-    pub fn of(intake: &Intake) -> Count {
+impl FrameCount {
+    pub fn of(intake: &Intake) -> FrameCount {
         let (taken, losses) = (intake.ring.numbers().end, intake.losses());
         let all = taken + losses.undecodable + losses.broken + losses.too_large;
-        Count { taken, all, malformed: losses.malformed }
+        FrameCount { taken, all, malformed: losses.malformed }
     }
 }
 
@@ -173,7 +173,7 @@ mod tests {
 
     fn playing() -> (Arrivals, Instant) {
         let start = runtime::now();
-        let mut arrivals = Arrivals::from(Count::default(), start);
+        let mut arrivals = Arrivals::from(FrameCount::default(), start);
         arrivals.packet(start);
         (arrivals, start)
     }
@@ -183,7 +183,7 @@ mod tests {
         let (mut arrivals, start) = playing();
         for second in 0..=20 {
             let now = start + Duration::from_secs(second);
-            arrivals.note(Count { taken: 0, all: second, malformed: 0 }, now);
+            arrivals.note(FrameCount { taken: 0, all: second, malformed: 0 }, now);
             assert!(arrivals.check(OVER, SILENCE, now).is_ok(), "second {second}");
         }
     }
@@ -195,7 +195,7 @@ mod tests {
         let last = start + apart * frames;
         for frame in 1..=frames {
             let now = start + apart * frame;
-            arrivals.note(Count { taken: frame.into(), all: frame.into(), malformed: 0 }, now);
+            arrivals.note(FrameCount { taken: frame.into(), all: frame.into(), malformed: 0 }, now);
             assert!(arrivals.check(OVER, SILENCE, now).is_ok());
         }
         for second in 1.. {
@@ -218,7 +218,7 @@ mod tests {
         for malformed in 0..=12 {
             let now = start + Duration::from_secs(malformed);
             arrivals.lives(now);
-            arrivals.note(Count { malformed, ..Count::default() }, now);
+            arrivals.note(FrameCount { malformed, ..FrameCount::default() }, now);
             let nonsense = arrivals.check(OVER, SILENCE, now);
             assert_eq!(matches!(nonsense, Err(Error::Nonsense(_))), malformed > 10, "{nonsense:?}");
         }
@@ -241,7 +241,7 @@ mod tests {
     fn frames_that_are_read_together_tell_how_often_they_come() {
         let (mut arrivals, start) = playing();
         for batch in 1..=4 {
-            let count = Count { taken: 6 * batch, all: 6 * batch, malformed: 0 };
+            let count = FrameCount { taken: 6 * batch, all: 6 * batch, malformed: 0 };
             arrivals.note(count, start + Duration::from_millis(250 * batch));
         }
         let now = start + Duration::from_secs(12);
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn a_first_packet_that_comes_late_leaves_its_frame_the_time_to_become_whole() {
         let start = runtime::now();
-        let mut arrivals = Arrivals::from(Count::default(), start);
+        let mut arrivals = Arrivals::from(FrameCount::default(), start);
         let now = start + Duration::from_secs(12);
         arrivals.packet(now);
         assert!(arrivals.check(OVER, Duration::from_secs(20), now).is_ok());
@@ -276,7 +276,7 @@ mod tests {
     fn a_stream_without_key_frames_ends_in_its_time() {
         let (mut arrivals, start) = playing();
         let now = start + limits::KEY_FRAME_TIMEOUT + Duration::from_millis(1);
-        arrivals.note(Count { taken: 0, all: 1, malformed: 0 }, now);
+        arrivals.note(FrameCount { taken: 0, all: 1, malformed: 0 }, now);
         let barren = arrivals.check(OVER, SILENCE, now);
         assert!(matches!(barren, Err(Error::NoKeyFrame(_))), "{barren:?}");
     }
@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn a_transport_that_brings_no_packet_at_all_is_given_up_early() {
         let start = runtime::now();
-        let arrivals = Arrivals::from(Count::default(), start);
+        let arrivals = Arrivals::from(FrameCount::default(), start);
         assert_eq!(arrivals.deadline(SILENCE), start + SILENCE);
         assert!(arrivals.check(OVER, SILENCE, start + SILENCE).is_ok());
         let error = arrivals.check(OVER, SILENCE, start + SILENCE * 2).unwrap_err();

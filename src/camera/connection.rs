@@ -5,7 +5,7 @@
 
 use super::{
     Error,
-    arrivals::Count,
+    arrivals::FrameCount,
     audio,
     datagrams::{Inbox, Ports},
     pace::Pace,
@@ -20,8 +20,8 @@ use crate::{
     onvif::notice::Notice,
     rtp,
     rtsp::{
-        self, Counters, Delivery, Greeting, LowerTransport, Metadata, Options, Output, PacketKind,
-        Presentation, Session, Tracks, Transport,
+        self, Counters, Delivery, Greeting, LowerTransport, Metadata, Output, PacketKind,
+        Presentation, Session, SessionOptions, TrackTransport, Tracks,
     },
     runtime::{self, Async},
     units::WallTime,
@@ -71,7 +71,7 @@ pub struct Connection {
 
 /// The result of a step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Step {
+pub enum Activity {
     Idle,
     Playing,
     Frames,
@@ -98,13 +98,13 @@ impl Connection {
     ) -> Result<Connection, Error> {
         let now = runtime::now();
         let ConnectOptions { tracks, metadata, greeting, reply: reply_timeout, .. } = how;
-        let mut options = Options {
+        let mut options = SessionOptions {
             tracks,
             metadata,
             greeting,
             reply_timeout,
             authenticator,
-            ..Options::new(how.seed)
+            ..SessionOptions::new(how.seed)
         };
         let mut ports = Vec::new();
         if how.over == LowerTransport::Udp {
@@ -142,21 +142,25 @@ impl Connection {
     ///
     /// # Errors
     /// The connection or the session ended; frames received before are in the ring.
-    pub async fn step(&mut self, intake: &RefCell<Intake>, watched: bool) -> Result<Step, Error> {
+    pub async fn step(
+        &mut self,
+        intake: &RefCell<Intake>,
+        watched: bool,
+    ) -> Result<Activity, Error> {
         self.flush().await?;
         self.wait(watched).await?;
         let now = runtime::now();
-        let before = Count::of(&intake.borrow());
+        let before = FrameCount::of(&intake.borrow());
         let began = self.take_in(&mut intake.borrow_mut(), now)?;
         self.check_numbers()?;
-        let after = Count::of(&intake.borrow());
+        let after = FrameCount::of(&intake.borrow());
         if began {
-            return Ok(Step::Playing);
+            return Ok(Activity::Playing);
         }
         let Reception { video, arrivals, .. } = &mut self.reception;
         arrivals.note(after, now);
         if after.taken != before.taken {
-            return Ok(Step::Frames);
+            return Ok(Activity::Frames);
         }
         if video.is_some() {
             arrivals.check(self.options.over, self.options.silence, now)?;
@@ -165,7 +169,7 @@ impl Connection {
                 self.collect_requests(now);
             }
         }
-        Ok(Step::Idle)
+        Ok(Activity::Idle)
     }
 
     /// Describes for the log what happens to the camera's sound.
@@ -419,7 +423,7 @@ impl Connection {
         let report = video.report(now);
         let tracks = self.presentation.iter().flat_map(|presentation| &presentation.tracks);
         for (track, it) in tracks.enumerate() {
-            if let Some(Transport::Datagrams { rtp_port, server_ports }) = it.transport
+            if let Some(TrackTransport::Datagrams { rtp_port, server_ports }) = it.transport
                 && let Some(ports) = self.ports.iter_mut().find(|it| it.rtp_port() == rtp_port)
             {
                 ports.open(track, server_ports, &report);

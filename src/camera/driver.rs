@@ -3,9 +3,9 @@
 //! Knows nothing of: the bytes on the wire, what becomes of frames.
 
 use super::{
-    Camera, Connection, Error, Observer, State, Step,
-    route::{Next, Route},
-    told::{News, Told},
+    Activity, Camera, Connection, Error, Observer, State,
+    route::{Retry, Route},
+    told::{LoggedFailures, Novelty},
     trouble::Trouble,
 };
 use crate::{
@@ -29,7 +29,7 @@ pub(super) struct Driver<'a> {
     backoff: Backoff,
     /// Different for each connection.
     seed: u64,
-    told: Told,
+    told: LoggedFailures,
     /// Odd reply numbers have been logged.
     told_miscounts: bool,
     /// Statistics of the last attempt, if packets arrived.
@@ -48,7 +48,7 @@ impl<'a> Driver<'a> {
             route,
             backoff: Backoff::new(),
             seed: camera.seed,
-            told: Told::default(),
+            told: LoggedFailures::default(),
             told_miscounts: false,
             delivered: None,
         }
@@ -67,8 +67,8 @@ impl<'a> Driver<'a> {
             camera.status.borrow_mut().trouble = None;
             let Err(error) = ending else { break };
             let error = match self.route.after(error, self.delivered.is_some()) {
-                Next::Later(error) => error,
-                Next::AtOnce(reason) => {
+                Retry::Later(error) => error,
+                Retry::AtOnce(reason) => {
                     if detour.as_ref() != Some(&reason) {
                         let over = self.route.over().name();
                         log::info!("camera={name} trying={over} reason=\"{reason}\"");
@@ -104,12 +104,12 @@ impl<'a> Driver<'a> {
         let ending = loop {
             let step = connection.step(&camera.intake, camera.viewers() > 0);
             match camera.stop.or_raised(camera.or_watched(step)).await {
-                Some(Ok(Step::Idle)) => {}
-                Some(Ok(Step::Playing)) => {
+                Some(Ok(Activity::Idle)) => {}
+                Some(Ok(Activity::Playing)) => {
                     self.enter(State::Live);
                     self.tell_live(&connection, started);
                 }
-                Some(Ok(Step::Frames)) => {
+                Some(Ok(Activity::Frames)) => {
                     camera.status.borrow_mut().frames_came(runtime::now());
                     let verdict = observer.frames();
                     camera.changed.notify();
@@ -158,8 +158,8 @@ impl<'a> Driver<'a> {
     /// Logs a failure unless it was logged recently; then its consequences are not logged either.
     fn tell_failure(&mut self, text: &str) {
         let news = self.told.failed(text, runtime::now());
-        self.camera.status.borrow_mut().repeats = news == News::No;
-        let News::Yes { again } = news else { return };
+        self.camera.status.borrow_mut().repeats = news == Novelty::No;
+        let Novelty::Yes { again } = news else { return };
         self.log_losses();
         let name = &self.camera.name;
         match again {
@@ -226,14 +226,14 @@ impl Camera {
     /// does not wait for the next batch.
     pub(super) async fn or_watched(
         &self,
-        step: impl Future<Output = Result<Step, Error>>,
-    ) -> Result<Step, Error> {
+        step: impl Future<Output = Result<Activity, Error>>,
+    ) -> Result<Activity, Error> {
         if self.viewers() > 0 {
             return step.await;
         }
         let watched = async {
             self.viewers.until(|viewers| viewers > 0).await;
-            Ok(Step::Idle)
+            Ok(Activity::Idle)
         };
         future::or(step, watched).await
     }

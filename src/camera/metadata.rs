@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Turns packets of the metadata track into notices.
-pub(super) struct Metadata {
+pub(super) struct MetadataTrack {
     pub track: usize,
     payload_type: u8,
     document: Vec<u8>,
@@ -22,12 +22,12 @@ pub(super) struct Metadata {
     pub notices: Vec<Notice>,
 }
 
-impl Metadata {
+impl MetadataTrack {
     /// Returns the metadata track that was set up, if there is one.
-    pub fn new(presentation: &Presentation) -> Option<Metadata> {
+    pub fn new(presentation: &Presentation) -> Option<MetadataTrack> {
         let mut tracks = presentation.tracks.iter().enumerate();
         let (track, it) = tracks.find(|(_, it)| it.is_metadata() && it.transport.is_some())?;
-        Some(Metadata {
+        Some(MetadataTrack {
             track,
             payload_type: it.payload_type,
             document: Vec::new(),

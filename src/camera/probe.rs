@@ -1,8 +1,8 @@
 //! A short test of a camera: its tracks, and its video over a few seconds.
 
 use super::{
-    Connection, Error, Step,
-    route::{Next, Route},
+    Activity, Connection, Error,
+    route::{Retry, Route},
 };
 use crate::{
     http::url::Target,
@@ -17,24 +17,24 @@ use smol::LocalExecutor;
 use std::{cell::RefCell, time::Duration};
 
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    pub tracks: Vec<Track>,
+pub struct ProbeReport {
+    pub tracks: Vec<TrackReport>,
     /// `None` if no key frame arrived.
-    pub video: Option<Video>,
+    pub video: Option<VideoReport>,
     pub packets_lost: u64,
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub struct Track {
+pub struct TrackReport {
     pub encoding: String,
     pub clock_rate: u32,
     /// Only for a sound track.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sound: Option<Sound>,
+    pub sound: Option<SoundReport>,
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub struct Sound {
+pub struct SoundReport {
     /// `None` if it is not supported, or if only the stream tells the kind.
     pub codec: Option<&'static str>,
     pub channels: u8,
@@ -42,7 +42,7 @@ pub struct Sound {
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub struct Video {
+pub struct VideoReport {
     pub codec: &'static str,
     /// As in RFC 6381.
     pub mime: String,
@@ -68,7 +68,7 @@ pub struct Effort {
 ///
 /// # Errors
 /// Why there is no stream; nothing is known about the tracks then.
-pub fn run(target: &Target) -> Result<Report, Error> {
+pub fn run(target: &Target) -> Result<ProbeReport, Error> {
     let executor = LocalExecutor::new();
     let effort = Effort {
         span: limits::PROBE_SPAN,
@@ -83,14 +83,14 @@ pub fn run(target: &Target) -> Result<Report, Error> {
 ///
 /// # Errors
 /// As [`run`].
-pub async fn look(target: &Target, effort: Effort) -> Result<(Report, Intake), Error> {
+pub async fn look(target: &Target, effort: Effort) -> Result<(ProbeReport, Intake), Error> {
     let mut route = Route::new(target.clone(), Tracks::Video, LowerTransport::Tcp);
     loop {
         let connection = route.connect(u64::from(std::process::id())).await?;
         match look_at(connection, effort).await {
             Ok(found) => return Ok(found),
             Err(error) => {
-                if let Next::Later(error) = route.after(error, false) {
+                if let Retry::Later(error) = route.after(error, false) {
                     return Err(error);
                 }
             }
@@ -98,7 +98,10 @@ pub async fn look(target: &Target, effort: Effort) -> Result<(Report, Intake), E
     }
 }
 
-async fn look_at(mut connection: Connection, effort: Effort) -> Result<(Report, Intake), Error> {
+async fn look_at(
+    mut connection: Connection,
+    effort: Effort,
+) -> Result<(ProbeReport, Intake), Error> {
     let intake = RefCell::new(Intake::new(effort.ring_bytes));
     intake.borrow_mut().begin_run();
     let mut sums = Sums::default();
@@ -106,36 +109,36 @@ async fn look_at(mut connection: Connection, effort: Effort) -> Result<(Report, 
     while deadline.is_none_or(|deadline| runtime::now() < deadline) {
         // Reads every packet as it arrives, to end on time.
         match connection.step(&intake, true).await? {
-            Step::Playing => deadline = Some(runtime::now() + effort.patience),
-            Step::Frames => {
+            Activity::Playing => deadline = Some(runtime::now() + effort.patience),
+            Activity::Frames => {
                 if sums.frames == 0 {
                     deadline = Some(runtime::now() + effort.span);
                 }
                 sums.add(&intake.borrow());
             }
-            Step::Idle => {}
+            Activity::Idle => {}
         }
     }
     let tracks = connection.presentation.iter().flat_map(|presentation| &presentation.tracks);
-    let tracks = tracks.map(Track::of).collect();
+    let tracks = tracks.map(TrackReport::of).collect();
     connection.tear_down().await;
     let intake = intake.into_inner();
     let packets_lost = intake.losses().packets;
-    Ok((Report { tracks, video: sums.video(&intake), packets_lost }, intake))
+    Ok((ProbeReport { tracks, video: sums.video(&intake), packets_lost }, intake))
 }
 
-impl Track {
-    fn of(track: &rtsp::Track) -> Track {
+impl TrackReport {
+    fn of(track: &rtsp::Track) -> TrackReport {
         let sound = (track.media == Media::Audio).then(|| {
             let audio = track.audio();
             let format = audio.as_ref().and_then(|audio| audio.format());
-            Sound {
+            SoundReport {
                 codec: format.map(|format| format.name()),
                 channels: format.map_or(track.channels, |format| format.channels()),
                 recorded: audio.is_some(),
             }
         });
-        Track { encoding: track.encoding.clone(), clock_rate: track.clock_rate, sound }
+        TrackReport { encoding: track.encoding.clone(), clock_rate: track.clock_rate, sound }
     }
 }
 
@@ -171,13 +174,13 @@ impl Sums {
         self.next = intake.ring.numbers().end;
     }
 
-    fn video(&self, intake: &Intake) -> Option<Video> {
+    fn video(&self, intake: &Intake) -> Option<VideoReport> {
         let (frame, _) = intake.ring.get(intake.ring.numbers().end.checked_sub(1)?)?;
         let span = (self.last - self.first?).as_millis().max(1);
         let seconds = span as f64 / 1000.0;
         let picture = frame.parameter_sets.picture();
         let distance = (self.last_key - self.first_key).as_millis();
-        Some(Video {
+        Some(VideoReport {
             codec: frame.parameter_sets.codec().name(),
             mime: frame.parameter_sets.mime(),
             width: picture.width,

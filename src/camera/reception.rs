@@ -4,9 +4,9 @@
 
 use super::{
     Error,
-    arrivals::{Arrivals, Count},
+    arrivals::{Arrivals, FrameCount},
     audio::Audio,
-    metadata::Metadata,
+    metadata::MetadataTrack,
     video::{RtcpEvent, Video},
 };
 use crate::{
@@ -25,7 +25,7 @@ pub(super) struct Reception {
     /// `None` if no sound is wanted or offered.
     audio: Option<Audio>,
     /// `None` if none is wanted or offered.
-    pub metadata: Option<Metadata>,
+    pub metadata: Option<MetadataTrack>,
     pub arrivals: Arrivals,
     /// The video comes on a channel of no track.
     is_astray: bool,
@@ -39,7 +39,7 @@ impl Reception {
             video: None,
             audio: None,
             metadata: None,
-            arrivals: Arrivals::from(Count::default(), now),
+            arrivals: Arrivals::from(FrameCount::default(), now),
             is_astray: false,
             wall_time: None,
         }
@@ -55,8 +55,8 @@ impl Reception {
     ) {
         self.video = Video::new(presentation, seed, intake, now);
         self.audio = if intake.wants_audio() { Audio::new(presentation, intake) } else { None };
-        self.metadata = Metadata::new(presentation);
-        self.arrivals = Arrivals::from(Count::of(intake), now);
+        self.metadata = MetadataTrack::new(presentation);
+        self.arrivals = Arrivals::from(FrameCount::of(intake), now);
     }
 
     /// Processes a packet of a track; of unwanted tracks, only numbers matter.

@@ -37,7 +37,7 @@ pub struct Route {
 
 /// When to retry, and why this attempt failed.
 #[derive(Debug)]
-pub enum Next {
+pub enum Retry {
     /// At once, because the next attempt differs.
     AtOnce(String),
     /// After a pause. If both transports failed, the error is that of the configured one.
@@ -82,17 +82,17 @@ impl Route {
     }
 
     /// Reports a failed attempt; `delivered` is true if packets arrived before.
-    pub fn after(&mut self, error: Error, delivered: bool) -> Next {
+    pub fn after(&mut self, error: Error, delivered: bool) -> Retry {
         if let Error::Session(rtsp::Error::Redirected { to: Some(to), .. }) = &error
             && self.redirects < limits::REDIRECTS_MAX
         {
             self.redirects += 1;
             self.go_to(self.target.redirected(to));
-            return Next::AtOnce(error.to_string());
+            return Retry::AtOnce(error.to_string());
         }
         if matches!(error, Error::NumbersMissing) {
             self.tracks = Tracks::VideoAndNumbers;
-            return Next::AtOnce(error.to_string());
+            return Retry::AtOnce(error.to_string());
         }
         let was_closed = std::mem::take(&mut self.closed_behind_challenge);
         if let Error::Session(rtsp::Error::ClosedBehindChallenge { authenticator }) = &error
@@ -100,7 +100,7 @@ impl Route {
         {
             self.authenticator = Some(authenticator.clone());
             self.closed_behind_challenge = true;
-            return Next::AtOnce(error.to_string());
+            return Retry::AtOnce(error.to_string());
         }
         // A camera that closes the connection after the response, too, most likely refuses the
         // password.
@@ -121,7 +121,7 @@ impl Route {
         let is_first = self.over == self.configured;
         if is_first && !delivered && error.is_about_transport() {
             self.over = self.over.other();
-            return Next::AtOnce(self.refusal.insert(error).to_string());
+            return Retry::AtOnce(self.refusal.insert(error).to_string());
         }
         self.over = self.configured;
         let refusal = self.refusal.take().filter(|_| !delivered && !is_first);
@@ -131,7 +131,7 @@ impl Route {
         } else if error.is_slowness() || refusal.as_ref().is_some_and(Error::is_slowness) {
             self.patience = (self.patience + 1).min(limits::PATIENCE.len() - 1);
         }
-        Next::Later(match refusal {
+        Retry::Later(match refusal {
             Some(refusal) if !error.is_about_the_way() => refusal,
             _ => error,
         })
@@ -179,15 +179,15 @@ mod tests {
         Error::Session(rtsp::Error::NoAnswer { method: rtsp::Method::Describe, waited })
     }
 
-    fn at_once(next: Next) {
-        assert!(matches!(next, Next::AtOnce(_)), "{next:?}");
+    fn at_once(next: Retry) {
+        assert!(matches!(next, Retry::AtOnce(_)), "{next:?}");
     }
 
     /// The error reported for an attempt that is followed by a pause.
-    fn told(next: Next) -> String {
+    fn told(next: Retry) -> String {
         match next {
-            Next::Later(error) => error.to_string(),
-            Next::AtOnce(text) => panic!("at once: {text}"),
+            Retry::Later(error) => error.to_string(),
+            Retry::AtOnce(text) => panic!("at once: {text}"),
         }
     }
 
@@ -258,7 +258,7 @@ mod tests {
             at_once(route.after(closed(), false));
             assert_eq!(route.authenticator, Some(authenticator()));
             route.authenticator = None;
-            let Next::Later(error) = route.after(second, false) else { panic!("at once again") };
+            let Retry::Later(error) = route.after(second, false) else { panic!("at once again") };
             assert!(error.is_about_credentials(), "{error}");
             // The next attempt is like the first.
             at_once(route.after(closed(), false));

@@ -20,7 +20,7 @@ mod stream;
 mod video;
 
 pub use page::ask;
-pub use video::{Source, Video};
+pub use video::{VideoPictures, VideoSource};
 
 use crate::{
     config, limits,
@@ -28,14 +28,14 @@ use crate::{
 };
 use error::Error;
 use smol::future;
-use sources::{Found, Sources};
+use sources::{FoundPicture, PictureSources};
 use std::{
     cell::{Cell, RefCell},
     fmt,
     rc::Rc,
     time::{Duration, Instant},
 };
-use stream::Stream;
+use stream::JpegStream;
 
 /// One camera's pictures. [`Snapshots::run`] fetches them, [`Snapshots::newest`] requests one.
 ///
@@ -44,7 +44,7 @@ use stream::Stream;
 pub struct Snapshots {
     name: String,
     /// Taken by `run`.
-    sources: RefCell<Option<Sources>>,
+    sources: RefCell<Option<PictureSources>>,
     interval: Duration,
     answer: RefCell<Option<Answer>>,
     /// Number of answers so far.
@@ -80,9 +80,9 @@ struct Answer {
 
 impl Snapshots {
     /// `seed` is for nonces and must differ at every start.
-    pub fn new(camera: &config::Camera, video: Option<Video>, seed: u64) -> Snapshots {
+    pub fn new(camera: &config::Camera, video: Option<VideoPictures>, seed: u64) -> Snapshots {
         let interval = Duration::from_millis(camera.snapshot_interval_ms.get());
-        Snapshots::with(camera.name.as_str(), Sources::new(camera, video, seed), interval)
+        Snapshots::with(camera.name.as_str(), PictureSources::new(camera, video, seed), interval)
     }
 
     /// Pictures for motion detection, which asks more often than people do: only those that the
@@ -90,10 +90,10 @@ impl Snapshots {
     pub fn of_motion(camera: &config::Camera, seed: u64) -> Snapshots {
         // A camera's name has no dot, so this one is unique in the log.
         let name = [camera.name.as_str(), ".motion"].concat();
-        Snapshots::with(&name, Sources::pages(camera, seed), limits::MOTION_PICTURE_AGE_MAX)
+        Snapshots::with(&name, PictureSources::pages(camera, seed), limits::MOTION_PICTURE_AGE_MAX)
     }
 
-    fn with(name: &str, sources: Sources, interval: Duration) -> Snapshots {
+    fn with(name: &str, sources: PictureSources, interval: Duration) -> Snapshots {
         Snapshots {
             name: name.to_owned(),
             sources: RefCell::new(Some(sources)),
@@ -199,14 +199,14 @@ impl Snapshots {
     }
 
     /// Asks the camera once; if a stream answers, serves further requests from it.
-    async fn ask_camera(&self, sources: &mut Sources) {
+    async fn ask_camera(&self, sources: &mut PictureSources) {
         let started = runtime::now();
         let search = runtime::timeout(limits::SNAPSHOT_SEARCH_TIMEOUT, sources.search());
         let found = search.await;
         self.are_cheap.set(sources.is_by_page());
         match found {
-            Some(Ok(Found::Picture(picture))) => self.take(picture, started),
-            Some(Ok(Found::Stream(mut stream, jpeg))) => {
+            Some(Ok(FoundPicture::Picture(picture))) => self.take(picture, started),
+            Some(Ok(FoundPicture::Stream(mut stream, jpeg))) => {
                 self.take_fresh(jpeg);
                 let ending = self.follow(&mut stream).await;
                 stream.tear_down().await;
@@ -233,7 +233,7 @@ impl Snapshots {
     }
 
     /// Answers requests from a stream until there have been none for a while.
-    async fn follow(&self, stream: &mut Stream) -> Result<(), Error> {
+    async fn follow(&self, stream: &mut JpegStream) -> Result<(), Error> {
         let mut jpeg = Vec::new();
         loop {
             // A viewer waiting for a picture counts as a recent request.

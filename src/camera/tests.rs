@@ -184,7 +184,7 @@ fn the_first_viewer_does_not_wait_for_a_gulp() {
     runtime::block_on(&executor, async {
         let gulp = || camera.or_watched(future::pending());
         let (step, first) = future::zip(gulp(), async { camera.watch() }).await;
-        assert_eq!(step.unwrap(), Step::Idle);
+        assert_eq!(step.unwrap(), Activity::Idle);
         // From now on it waits for packets instead of reading in batches.
         let limited = runtime::timeout(Duration::from_millis(20), gulp());
         let (waited, second) = future::zip(limited, async { camera.watch() }).await;
@@ -192,7 +192,7 @@ fn the_first_viewer_does_not_wait_for_a_gulp() {
         drop((first, second));
         assert_eq!(camera.viewers(), 0);
         let (step, _third) = future::zip(gulp(), async { camera.watch() }).await;
-        assert_eq!(step.unwrap(), Step::Idle);
+        assert_eq!(step.unwrap(), Activity::Idle);
     });
 }
 

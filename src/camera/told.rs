@@ -5,7 +5,7 @@ use std::time::Instant;
 
 /// The failures logged last, each by its text.
 #[derive(Default)]
-pub(super) struct Told(Vec<Failure>);
+pub(super) struct LoggedFailures(Vec<Failure>);
 
 struct Failure {
     text: String,
@@ -16,7 +16,7 @@ struct Failure {
 
 /// Whether to log a failure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum News {
+pub(super) enum Novelty {
     /// It is new, or was logged long ago; `again` is how often it was repeated since.
     Yes {
         again: u32,
@@ -24,10 +24,10 @@ pub(super) enum News {
     No,
 }
 
-impl Told {
+impl LoggedFailures {
     /// Reports the failure that ended a run.
-    pub fn failed(&mut self, text: &str, now: Instant) -> News {
-        let Told(failures) = self;
+    pub fn failed(&mut self, text: &str, now: Instant) -> Novelty {
+        let LoggedFailures(failures) = self;
         let known = failures.iter_mut().find(|failure| failure.text == text);
         let Some(failure) = known else {
             if failures.len() >= FAILURES_TOLD_MAX {
@@ -36,14 +36,14 @@ impl Told {
                 failures.swap_remove(oldest);
             }
             failures.push(Failure { text: text.to_owned(), told: now, again: 0 });
-            return News::Yes { again: 0 };
+            return Novelty::Yes { again: 0 };
         };
         if now.saturating_duration_since(failure.told) < FAILURE_TOLD_INTERVAL {
             failure.again = failure.again.saturating_add(1);
-            return News::No;
+            return Novelty::No;
         }
         failure.told = now;
-        News::Yes { again: std::mem::take(&mut failure.again) }
+        Novelty::Yes { again: std::mem::take(&mut failure.again) }
     }
 }
 
@@ -55,11 +55,11 @@ mod tests {
 
     #[test]
     fn a_failure_again_and_again_is_told_once_and_then_once_an_hour() {
-        let (mut told, start) = (Told::default(), runtime::now());
+        let (mut told, start) = (LoggedFailures::default(), runtime::now());
         let mut said = Vec::new();
         for second in 0..2 * 3600 + 10 {
             let text = if second % 2 == 0 { "closed" } else { "no route" };
-            if let News::Yes { again } = told.failed(text, start + Duration::from_secs(second)) {
+            if let Novelty::Yes { again } = told.failed(text, start + Duration::from_secs(second)) {
                 said.push((second, again));
             }
         }
@@ -68,12 +68,12 @@ mod tests {
 
     #[test]
     fn failures_that_are_all_different_take_a_bounded_room() {
-        let (mut told, start) = (Told::default(), runtime::now());
+        let (mut told, start) = (LoggedFailures::default(), runtime::now());
         for nth in 0..100 {
             let now = start + Duration::from_secs(nth);
-            assert_eq!(told.failed(&nth.to_string(), now), News::Yes { again: 0 });
+            assert_eq!(told.failed(&nth.to_string(), now), Novelty::Yes { again: 0 });
             assert!(told.0.len() <= FAILURES_TOLD_MAX);
         }
-        assert_eq!(told.failed("99", start + Duration::from_secs(100)), News::No);
+        assert_eq!(told.failed("99", start + Duration::from_secs(100)), Novelty::No);
     }
 }

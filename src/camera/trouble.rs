@@ -168,7 +168,7 @@ mod tests {
         codec::{AudioCodec, AudioFormat, Codec},
         media::tests::parameter_sets,
         rtp::{AccessUnit, AudioSink as _, AudioUnit, Leading, RandomAccess, Sink as _},
-        rtsp::{Media, Presentation, Track, Transport},
+        rtsp::{Media, Presentation, Track, TrackTransport},
         runtime,
         units::RtpTime,
     };
@@ -217,7 +217,7 @@ mod tests {
             control: String::new(),
             format_parameters: String::new(),
             parameter_sets: Vec::new(),
-            transport: Some(Transport::Interleaved { rtp: 0, rtcp: 1 }),
+            transport: Some(TrackTransport::Interleaved { rtp: 0, rtcp: 1 }),
             is_refused: false,
             ssrc: None,
             rtp_info: None,

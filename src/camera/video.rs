@@ -11,7 +11,7 @@ use crate::{
         self, Depacketizer, Order, Receiver, Statistics,
         rtcp::{self, Rtcp},
     },
-    rtsp::{Media, Presentation, Transport},
+    rtsp::{Media, Presentation, TrackTransport},
     units::WallTime,
 };
 use std::{ops::RangeInclusive, time::Instant};
@@ -206,10 +206,10 @@ impl Video {
 }
 
 /// What the transport guarantees about the order of packets.
-pub(super) fn order(transport: Transport) -> Order {
+pub(super) fn order(transport: TrackTransport) -> Order {
     match transport {
-        Transport::Interleaved { .. } => Order::Reliable,
-        Transport::Datagrams { .. } => Order::Datagram,
+        TrackTransport::Interleaved { .. } => Order::Reliable,
+        TrackTransport::Datagrams { .. } => Order::Datagram,
     }
 }
 

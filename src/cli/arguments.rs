@@ -4,7 +4,7 @@ use super::{
     COMMANDS, Command, Format, client, complain, keep::Keep, moment, verify::Repair, wrong_usage,
 };
 use crate::{
-    clip::Selection, clock, config::Config, daemon::Recording, units::WallTime, zone::Zone,
+    clip::Selection, clock, config::Config, daemon::InitialRecording, units::WallTime, zone::Zone,
 };
 use lexopt::{Arg, Parser, ValueExt as _};
 use std::{
@@ -20,7 +20,7 @@ pub(super) struct Arguments {
     pub operands: Vec<OsString>,
     pub config: Option<PathBuf>,
     pub socket: Option<PathBuf>,
-    pub recording: Option<Recording>,
+    pub recording: Option<InitialRecording>,
     pub format: Option<Format>,
     pub repair: Option<Repair>,
     pub output: Option<PathBuf>,
@@ -83,7 +83,7 @@ impl Arguments {
             match option {
                 "config" => parsed.config = Some(parser.value()?.into()),
                 "socket" => parsed.socket = Some(parser.value()?.into()),
-                "no-record" => parsed.recording = Some(Recording::Off),
+                "no-record" => parsed.recording = Some(InitialRecording::Off),
                 "json" => parsed.format = Some(Format::Json),
                 "repair" => parsed.repair = Some(Repair::Yes),
                 "output" => parsed.output = Some(parser.value()?.into()),

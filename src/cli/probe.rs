@@ -2,7 +2,7 @@
 
 use super::{Arguments, Format, Usage, complain, print, print_json};
 use crate::{
-    camera::probe::{self, Report},
+    camera::probe::{self, ProbeReport},
     http::url::Target,
 };
 use std::{fmt::Write as _, process::ExitCode};
@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
     Ok(if report.video.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn text(report: &Report) -> String {
+fn text(report: &ProbeReport) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     for track in &report.tracks {

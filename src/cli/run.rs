@@ -3,7 +3,7 @@
 use super::{Arguments, Usage, complain};
 use crate::{
     archive,
-    daemon::{self, Daemon, Lock, Options, Recording},
+    daemon::{self, Daemon, DaemonOptions, InitialRecording, Lock},
     logger, relay, web,
 };
 use std::{io, process::ExitCode, rc::Rc};
@@ -34,9 +34,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
             return Ok(ExitCode::FAILURE);
         }
     };
-    let options = Options {
+    let options = DaemonOptions {
         config_file: arguments.config_file(),
-        recording: arguments.recording.unwrap_or(Recording::AsConfigured),
+        recording: arguments.recording.unwrap_or(InitialRecording::AsConfigured),
         socket,
     };
     let serve = |daemon: &Rc<Daemon>| {

@@ -3,7 +3,7 @@
 //! Each returns once it has taken effect, or with the reason why not, in words for the user.
 //! Knows nothing of: HTTP.
 
-use super::{Daemon, history::Kind, station::Station};
+use super::{Daemon, history::ChangeKind, station::Station};
 use crate::{
     limits, runtime,
     storage::{
@@ -194,7 +194,7 @@ impl Daemon {
     }
 
     /// Notes a change of state for display.
-    pub fn note(&self, kind: Kind, camera: Option<&str>, text: String) {
+    pub fn note(&self, kind: ChangeKind, camera: Option<&str>, text: String) {
         let camera = camera.map(str::to_owned);
         let change = super::history::Change { at: self.clock.now(), kind, camera, text };
         self.history.borrow_mut().changes.push(change);
@@ -204,7 +204,7 @@ impl Daemon {
     /// Notes a change of a recording's state.
     pub(super) fn notice(&self, camera: &str, number: u32, state: &'static str) {
         let camera = camera.to_owned();
-        let notice = super::history::Notice { camera, number, state };
+        let notice = super::history::RecordingChange { camera, number, state };
         self.history.borrow_mut().recordings.push(notice);
         self.changed.notify();
     }

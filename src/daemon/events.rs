@@ -1,6 +1,6 @@
 //! Events from the card thread: passes them to their stations, and changes of state to the log.
 
-use super::{Daemon, Told, history::Kind, station::Station};
+use super::{Daemon, Told, history::ChangeKind, station::Station};
 use crate::{
     limits, runtime,
     storage::{
@@ -67,7 +67,7 @@ impl Daemon {
                 log::info!("camera={} file={} repaired: {mended}", it.camera, file(it.number));
                 let text = format!("{} repaired: {mended}", file(it.number));
                 self.tell_of_segment(&it.camera, it.number);
-                self.note(Kind::Recording, Some(&it.camera), text);
+                self.note(ChangeKind::Recording, Some(&it.camera), text);
             }
             Event::Corrected { file: it, state } => {
                 let state = state.map_or("deleted", SegmentState::name);
@@ -128,20 +128,20 @@ impl Daemon {
         let file = file.unwrap_or_default();
         let text = format!("the card turned read-only{file} and was remounted writable");
         log::warn!("{text}");
-        self.note(Kind::Card, None, text);
+        self.note(ChangeKind::Card, None, text);
     }
 
     fn say_dated(&self, recordings: usize) {
         let text = format!("{recordings} recordings got their true times");
         log::info!("clock=set {text}");
-        self.note(Kind::Clock, None, text);
+        self.note(ChangeKind::Clock, None, text);
     }
 
     fn say_that_age_waits(&self) {
         let text = "keep_days is suspended: the clock is ahead of all recordings by more than that. \
                     If it is right, deletion resumes after as many days of recording";
         log::warn!("{text}");
-        self.note(Kind::Clock, None, text.into());
+        self.note(ChangeKind::Clock, None, text.into());
     }
 
     fn say_that_card_forgets(&self, it: &Recording, offset: u64) {
@@ -151,7 +151,7 @@ impl Daemon {
              a fake that has less room than it says, or worn out: replace it"
         );
         log::error!("{text}");
-        self.note(Kind::Card, None, text);
+        self.note(ChangeKind::Card, None, text);
     }
 
     fn card_state(&self, state: CardState) {
@@ -178,7 +178,7 @@ impl Daemon {
             CardState::Ok | CardState::Released => log::info!("card={name}"),
             _ => log::warn!("card={name} reason=\"{reason}\""),
         }
-        self.note(Kind::Card, None, text);
+        self.note(ChangeKind::Card, None, text);
         self.card.replace(state);
     }
 
@@ -189,7 +189,7 @@ impl Daemon {
         if !matches!(reason, OpenError::Card) && station.is_news(&text) {
             let name = &station.camera.name;
             log::warn!("camera={name} recording=waiting reason=\"{text}\"");
-            self.note(Kind::Recording, Some(name), text);
+            self.note(ChangeKind::Recording, Some(name), text);
         }
     }
 
@@ -197,7 +197,7 @@ impl Daemon {
     pub(super) fn say_of(&self, station: &Station, text: &str) {
         let name = &station.camera.name;
         log::warn!("camera={name} {text}");
-        self.note(Kind::Recording, Some(name), text.to_owned());
+        self.note(ChangeKind::Recording, Some(name), text.to_owned());
     }
 
     fn opened(&self, station: &Station, number: u32, now: Instant) {
@@ -208,7 +208,7 @@ impl Daemon {
             log::debug!("camera={name} file={file} opened");
         }
         if station.durable_at().is_none() {
-            self.note(Kind::Recording, Some(name), format!("started with {file}"));
+            self.note(ChangeKind::Recording, Some(name), format!("started with {file}"));
         }
         station.opened(number, now);
         self.notice(name, number, "recording");
@@ -241,7 +241,7 @@ impl Daemon {
         }
         self.notice(name, number, state);
         if station.segment().is_none() && !station.is_wanted() {
-            self.note(Kind::Recording, Some(name), format!("stopped with {file}"));
+            self.note(ChangeKind::Recording, Some(name), format!("stopped with {file}"));
         }
     }
 

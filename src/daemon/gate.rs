@@ -11,14 +11,14 @@ use std::{
 
 /// Records only events.
 #[derive(Default)]
-pub(super) struct Gate {
+pub(super) struct EventGate {
     /// Recording is switched on.
     is_on: Cell<bool>,
     /// Until when an event is going on, or counts as recent.
     until: Cell<Option<Instant>>,
 }
 
-impl Gate {
+impl EventGate {
     /// Switches recording on or off.
     pub fn switch(&self, is_on: bool) {
         self.is_on.set(is_on);
@@ -61,7 +61,7 @@ impl Station {
 
     /// Returns true if it waits for an event.
     pub fn waits_for_event(&self) -> bool {
-        let waits = |gate: &Gate| gate.is_on.get() && gate.until.get().is_none();
+        let waits = |gate: &EventGate| gate.is_on.get() && gate.until.get().is_none();
         self.gate.as_ref().is_some_and(waits)
     }
 

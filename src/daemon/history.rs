@@ -10,19 +10,19 @@ use std::collections::VecDeque;
 /// The newest changes of state and notices.
 #[derive(Default)]
 pub struct History {
-    pub changes: Log<Change>,
-    pub recordings: Log<Notice>,
+    pub changes: NewestEntries<Change>,
+    pub recordings: NewestEntries<RecordingChange>,
     /// As they begin and end: a mark that goes on occurs more than once.
-    pub marks: Log<Mark>,
+    pub marks: NewestEntries<Mark>,
     /// Complete recordings, by camera and number; only while a program or server is told of them.
-    pub complete: Log<(String, u32)>,
+    pub complete: NewestEntries<(String, u32)>,
 }
 
 /// A change of state.
 #[derive(Clone, Debug)]
 pub struct Change {
     pub at: WallTime,
-    pub kind: Kind,
+    pub kind: ChangeKind,
     pub camera: Option<String>,
     /// In words, without the camera's name.
     pub text: String,
@@ -30,7 +30,7 @@ pub struct Change {
 
 /// What changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum ChangeKind {
     Camera,
     Card,
     Recording,
@@ -41,7 +41,7 @@ pub enum Kind {
 
 /// A change of a recording's state.
 #[derive(Clone, Debug)]
-pub struct Notice {
+pub struct RecordingChange {
     pub camera: String,
     pub number: u32,
     /// As in `/api/recordings`, or `deleted`.
@@ -49,13 +49,13 @@ pub struct Notice {
 }
 
 /// The newest entries, numbered from 0.
-pub struct Log<T> {
+pub struct NewestEntries<T> {
     entries: VecDeque<T>,
     /// The number of the next entry.
     next: u64,
 }
 
-impl<T> Log<T> {
+impl<T> NewestEntries<T> {
     pub fn next(&self) -> u64 {
         self.next
     }
@@ -80,22 +80,22 @@ impl<T> Log<T> {
     }
 }
 
-impl<T> Default for Log<T> {
-    fn default() -> Log<T> {
-        Log { entries: VecDeque::new(), next: 0 }
+impl<T> Default for NewestEntries<T> {
+    fn default() -> NewestEntries<T> {
+        NewestEntries { entries: VecDeque::new(), next: 0 }
     }
 }
 
-impl Kind {
+impl ChangeKind {
     /// As in `/api/status`.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Camera => "camera",
-            Kind::Card => "card",
-            Kind::Recording => "recording",
-            Kind::Clock => "clock",
-            Kind::Access => "access",
-            Kind::Config => "config",
+            ChangeKind::Camera => "camera",
+            ChangeKind::Card => "card",
+            ChangeKind::Recording => "recording",
+            ChangeKind::Clock => "clock",
+            ChangeKind::Access => "access",
+            ChangeKind::Config => "config",
         }
     }
 }
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn old_entries_make_way_and_numbers_go_on() {
-        let mut log = Log::default();
+        let mut log = NewestEntries::default();
         let many = limits::HISTORY_ENTRIES_MAX as u64 + 3;
         (0..many).for_each(|number| log.push(number));
         assert_eq!(log.next(), many);

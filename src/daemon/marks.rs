@@ -22,7 +22,7 @@ use std::{collections::VecDeque, fmt, rc::Rc, time::Duration};
 
 /// A report from a source.
 #[derive(Clone, Debug)]
-pub struct Said {
+pub struct MarkReport {
     pub source: Word,
     pub kind: Word,
     pub words: String,
@@ -42,7 +42,7 @@ pub enum When {
 
 /// Why a mark is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refused {
+pub enum MarkRefused {
     NoSuchCamera,
     /// Nothing of that kind goes on.
     NotOn,
@@ -90,31 +90,31 @@ impl Book {
     pub fn say(
         &mut self,
         camera: &str,
-        said: &Said,
+        said: &MarkReport,
         moment: &Moment,
         boot: [u8; 16],
-    ) -> Result<(Mark, Vec<Mark>), Refused> {
+    ) -> Result<(Mark, Vec<Mark>), MarkRefused> {
         let now_ms = moment.up_ms;
         let at = self.live.iter().position(|it| it.is_of(camera, said));
         match (said.when, at) {
-            (When::Off, None) => Err(Refused::NotOn),
+            (When::Off, None) => Err(MarkRefused::NotOn),
             (When::Off, Some(at)) => {
                 let ended = self.live.swap_remove(at).end(now_ms);
                 Ok((ended.clone(), vec![ended]))
             }
             (When::Now | When::On(_), Some(at)) => {
-                let Some(live) = self.live.get_mut(at) else { return Err(Refused::NotOn) };
+                let Some(live) = self.live.get_mut(at) else { return Err(MarkRefused::NotOn) };
                 let news = live.sign(said.when, now_ms);
                 Ok((live.mark.clone(), news.into_iter().collect()))
             }
             (When::Span(begin, end), _) => {
                 let begin_stamp = stamp_at(begin, moment, boot)?;
                 let length = u64::try_from(end.0.saturating_sub(begin.0));
-                let length = length.map_err(|_| Refused::Time)?;
+                let length = length.map_err(|_| MarkRefused::Time)?;
                 if end.0.saturating_sub(moment.wall.0) > AHEAD_MS
                     && moment.clock == ClockTrust::Trusted
                 {
-                    return Err(Refused::Time);
+                    return Err(MarkRefused::Time);
                 }
                 self.spend(camera, said, now_ms)?;
                 let mark = said.mark(camera, begin_stamp, millis(length), Course::Over);
@@ -214,7 +214,7 @@ impl Book {
     }
 
     /// Uses up one mark of a camera's allowance.
-    fn spend(&mut self, camera: &str, said: &Said, now_ms: u64) -> Result<(), Refused> {
+    fn spend(&mut self, camera: &str, said: &MarkReport, now_ms: u64) -> Result<(), MarkRefused> {
         let at = self.cameras.iter().position(|it| it.camera == camera);
         let at = at.unwrap_or_else(|| {
             let (camera, left) = (camera.to_owned(), limits::MARKS_IN_A_ROW_MAX);
@@ -229,7 +229,7 @@ impl Book {
         if account.left == 0 {
             account.refused += 1;
             let next = account.filled_ms + interval - now_ms;
-            return Err(Refused::TooMany(next.div_ceil(1000)));
+            return Err(MarkRefused::TooMany(next.div_ceil(1000)));
         }
         account.left -= 1;
         account.made += u64::from(said.kind.as_str() != Mark::WATCHED);
@@ -237,15 +237,15 @@ impl Book {
     }
 }
 
-impl Said {
+impl MarkReport {
     fn mark(&self, camera: &str, begin: Stamp, length_ms: u32, course: Course) -> Mark {
-        let Said { source, kind, words, .. } = self.clone();
+        let MarkReport { source, kind, words, .. } = self.clone();
         Mark { camera: camera.to_owned(), source, kind, words, begin, length_ms, course }
     }
 }
 
 impl OpenMark {
-    fn is_of(&self, camera: &str, said: &Said) -> bool {
+    fn is_of(&self, camera: &str, said: &MarkReport) -> bool {
         let mark = &self.mark;
         (&*mark.camera, &mark.source, &mark.kind) == (camera, &said.source, &said.kind)
     }
@@ -294,7 +294,7 @@ impl OpenMark {
 
 /// Stamps a time given by a sender. If it is within a day of our clock, it is taken as a time of our
 /// clock. If our clock is not set, any other time is trusted: the sender knows better.
-fn stamp_at(wall: WallTime, moment: &Moment, boot: [u8; 16]) -> Result<Stamp, Refused> {
+fn stamp_at(wall: WallTime, moment: &Moment, boot: [u8; 16]) -> Result<Stamp, MarkRefused> {
     let ago = moment.wall.0.saturating_sub(wall.0);
     if (-AHEAD_MS..=BACKDATED_MS).contains(&ago) {
         let up_ms = moment.up_ms.checked_add_signed(-ago);
@@ -304,7 +304,7 @@ fn stamp_at(wall: WallTime, moment: &Moment, boot: [u8; 16]) -> Result<Stamp, Re
     let is_known = moment.clock == ClockTrust::Untrusted && wall.0 > MILLIS_NOT_SECONDS;
     is_known
         .then_some(Stamp { boot: [0; 16], up_ms: None, wall, clock: ClockTrust::Trusted })
-        .ok_or(Refused::Time)
+        .ok_or(MarkRefused::Time)
 }
 
 impl Daemon {
@@ -312,9 +312,9 @@ impl Daemon {
     ///
     /// # Errors
     /// Why it is not taken.
-    pub fn mark(self: &Rc<Self>, camera: &str, said: &Said) -> Result<Mark, Refused> {
+    pub fn mark(self: &Rc<Self>, camera: &str, said: &MarkReport) -> Result<Mark, MarkRefused> {
         if !self.stations.borrow().iter().any(|station| station.camera.name == camera) {
-            return Err(Refused::NoSuchCamera);
+            return Err(MarkRefused::NoSuchCamera);
         }
         let told = self.marks.borrow_mut().say(camera, said, &self.moment(), clock::boot_id());
         let (mark, news) = told?;
@@ -435,16 +435,16 @@ impl Daemon {
 /// Marks on their way to the card thread.
 pub(super) type Unsent = VecDeque<(CameraId, Box<Mark>)>;
 
-impl fmt::Display for Refused {
+impl fmt::Display for MarkRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refused::NoSuchCamera => f.write_str("no such camera"),
-            Refused::NotOn => f.write_str("nothing of that source and kind is going on"),
-            Refused::Time => f.write_str(
+            MarkRefused::NoSuchCamera => f.write_str("no such camera"),
+            MarkRefused::NotOn => f.write_str("nothing of that source and kind is going on"),
+            MarkRefused::Time => f.write_str(
                 "begin_ms, end_ms: expected UTC in milliseconds, in this order, at most a day ago and not in \
                  the future",
             ),
-            Refused::TooMany(seconds) => {
+            MarkRefused::TooMany(seconds) => {
                 write!(f, "too many marks of this camera: try again in {seconds} s")
             }
         }

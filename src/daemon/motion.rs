@@ -16,7 +16,7 @@ mod pictures;
 use self::{analytics::Analytics, onvif::Onvif, pictures::Pictures};
 use super::{
     Daemon,
-    marks::{Said, When},
+    marks::{MarkReport, When},
 };
 use crate::{
     config::{self, Motion},
@@ -31,7 +31,7 @@ use std::{cell::Cell, fmt, rc::Rc, time::Duration};
 /// Watches one camera.
 ///
 /// *Cost*: that of its eye.
-pub(super) struct Watch {
+pub(super) struct MotionWatch {
     camera: String,
     source: Word,
     eye: Eye,
@@ -53,16 +53,16 @@ enum Sight {
     Blind,
 }
 
-impl Watch {
+impl MotionWatch {
     /// `None` if the camera is not to be watched. `seed` is for nonces.
-    pub fn new(camera: &config::Camera, seed: u64) -> Option<Watch> {
+    pub fn new(camera: &config::Camera, seed: u64) -> Option<MotionWatch> {
         let (source, eye) = match camera.motion {
             Motion::Off => return None,
             Motion::Jpeg => ("jpeg", Eye::Pictures(Pictures::new(camera, seed))),
             Motion::Majestic => ("majestic", Eye::Analytics(Analytics::new(camera, seed))),
             Motion::Onvif => ("onvif", Eye::Onvif(Box::new(Onvif::new(camera, seed)))),
         };
-        Some(Watch {
+        Some(MotionWatch {
             camera: camera.name.as_str().to_owned(),
             source: Word::new(source)?,
             eye,
@@ -71,7 +71,7 @@ impl Watch {
         })
     }
 
-    /// Watches until [`Watch::stop`]. To be called once.
+    /// Watches until [`MotionWatch::stop`]. To be called once.
     pub async fn run(&self, daemon: &Rc<Daemon>) {
         let watching = async {
             match &self.eye {
@@ -109,7 +109,7 @@ impl Watch {
         }
     }
 
-    /// Ends [`Watch::run`], and the marks that it began.
+    /// Ends [`MotionWatch::run`], and the marks that it began.
     pub fn stop(&self, daemon: &Daemon) {
         self.stop.raise();
         self.leave(daemon);
@@ -148,7 +148,8 @@ impl Watch {
         let Some(kind) = Word::new(kind) else { return };
         let (source, words) = (self.source.clone(), String::new());
         // A refused mark is counted where it is refused.
-        let _ = daemon.mark(&self.camera, &Said { source, kind, words, when: When::On(patience) });
+        let _ = daemon
+            .mark(&self.camera, &MarkReport { source, kind, words, when: When::On(patience) });
     }
 }
 

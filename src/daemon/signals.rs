@@ -13,27 +13,30 @@ use std::{ffi::c_int, io, os::unix::net::UnixStream};
 /// The signals handled from now on.
 pub(super) struct Signals {
     /// SIGTERM and SIGINT.
-    pub(super) ends: Signal,
-    pub(super) hangups: Signal,
+    pub(super) ends: SystemSignal,
+    pub(super) hangups: SystemSignal,
 }
 
-pub(super) struct Signal(Async<UnixStream>);
+pub(super) struct SystemSignal(Async<UnixStream>);
 
 impl Signals {
     /// # Errors
     /// The system refused a handler.
     pub(super) fn new() -> io::Result<Signals> {
-        Ok(Signals { ends: Signal::of(&[SIGTERM, SIGINT])?, hangups: Signal::of(&[SIGHUP])? })
+        Ok(Signals {
+            ends: SystemSignal::of(&[SIGTERM, SIGINT])?,
+            hangups: SystemSignal::of(&[SIGHUP])?,
+        })
     }
 }
 
-impl Signal {
-    fn of(numbers: &[c_int]) -> io::Result<Signal> {
+impl SystemSignal {
+    fn of(numbers: &[c_int]) -> io::Result<SystemSignal> {
         let (received, sent) = UnixStream::pair()?;
         for number in numbers {
             pipe::register(*number, sent.try_clone()?)?;
         }
-        Ok(Signal(Async::new(received)?))
+        Ok(SystemSignal(Async::new(received)?))
     }
 
     /// Waits for the next one; several that come at once are one. Cancel-safe.

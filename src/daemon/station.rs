@@ -11,13 +11,13 @@ use super::{
     Daemon,
     absence::Absence,
     desk::CardDesk,
-    gate::Gate,
-    motion::Watch,
+    gate::EventGate,
+    motion::MotionWatch,
     substream::SubStream,
-    watchdog::{Verdict, Watchdog, Way},
+    watchdog::{Watchdog, WatchdogVerdict, Way},
 };
 use crate::{
-    camera::{Camera, Snapshots, Source, Video},
+    camera::{Camera, Snapshots, VideoPictures, VideoSource},
     config,
     ffmpeg::Runner,
     limits,
@@ -42,7 +42,7 @@ pub struct Station {
     /// The separate stream for viewers (`live_url`).
     live: Option<Rc<SubStream>>,
     pub snapshots: Snapshots,
-    pub(super) motion: Option<Watch>,
+    pub(super) motion: Option<MotionWatch>,
     /// Records the camera in place of `recorder`.
     pub ffmpeg: Option<Runner>,
     pub(super) id: CameraId,
@@ -55,7 +55,7 @@ pub struct Station {
     card: Cell<CardWay>,
     file: Cell<OpenFile>,
     /// Lets through events; `None` if everything is recorded.
-    pub(super) gate: Option<Gate>,
+    pub(super) gate: Option<EventGate>,
     said: RefCell<Said>,
     watchdog: RefCell<Watchdog>,
     pub(super) absence: RefCell<Absence>,
@@ -122,7 +122,7 @@ impl Station {
         };
         let transport = config.transport.into();
         let camera = Camera::new(name, config.url.0.clone(), intake, life).over(transport);
-        let camera = Rc::new(camera.with(Watch::metadata(config)));
+        let camera = Rc::new(camera.with(MotionWatch::metadata(config)));
         // Seeds far apart: each counts up with its connections.
         let live = config.live_url.as_ref();
         let live = live
@@ -130,13 +130,13 @@ impl Station {
         let live = live.map(Rc::new);
         let by_events = ffmpeg.is_none() && config.record == config::Record::Events;
         let source = match (&ffmpeg, &live) {
-            (Some(_), None) => Source::Ffmpeg(config.url.clone(), config.transport),
-            _ => Source::Ring(Box::new(shown(&camera, live.as_ref()))),
+            (Some(_), None) => VideoSource::Ffmpeg(config.url.clone(), config.transport),
+            _ => VideoSource::Ring(Box::new(shown(&camera, live.as_ref()))),
         };
-        let video = Video::new(source, stills);
+        let video = VideoPictures::new(source, stills);
         Station {
             snapshots: Snapshots::new(config, Some(video), life.rotate_left(32)),
-            motion: Watch::new(config, life.rotate_left(16)),
+            motion: MotionWatch::new(config, life.rotate_left(16)),
             live,
             camera,
             ffmpeg,
@@ -147,7 +147,7 @@ impl Station {
             ended: Flag::default(),
             card: Cell::default(),
             file: Cell::default(),
-            gate: by_events.then(Gate::default),
+            gate: by_events.then(EventGate::default),
             said: RefCell::default(),
             watchdog: RefCell::default(),
             absence: RefCell::default(),
@@ -392,7 +392,7 @@ impl Station {
     }
 
     /// Asks the watchdog about new frames, some of which should become durable within `patience`.
-    fn look(&self, patience: Duration, now: Instant) -> Verdict {
+    fn look(&self, patience: Duration, now: Instant) -> WatchdogVerdict {
         let recorder = self.recorder.borrow();
         let is_expected = recorder.is_wanted() && !recorder.awaits_key();
         let way = if !is_expected || !self.card_accepts() {

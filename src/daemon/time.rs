@@ -1,6 +1,6 @@
 //! Follows the clock: whether it is trusted, and what the card thread is told about it.
 
-use super::{Daemon, Told, history::Kind};
+use super::{Daemon, Told, history::ChangeKind};
 use crate::{
     clock::{self, Clock, Keeper},
     limits,
@@ -37,10 +37,10 @@ impl Daemon {
     ///
     /// # Errors
     /// Why not.
-    pub fn take_time(&self, wall: WallTime) -> Result<(), clock::Refused> {
+    pub fn take_time(&self, wall: WallTime) -> Result<(), clock::TimeRefused> {
         self.clock.take(wall)?;
         log::info!("clock=set by=browser now={wall}");
-        self.note(Kind::Clock, None, format!("set by a browser to {wall}"));
+        self.note(ChangeKind::Clock, None, format!("set by a browser to {wall}"));
         self.look_at_clock();
         Ok(())
     }

@@ -26,7 +26,7 @@ pub(super) enum Way {
 
 /// What to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Verdict {
+pub(super) enum WatchdogVerdict {
     Wait,
     /// Report that the card has not answered for this long.
     BlameCard(Duration),
@@ -36,27 +36,27 @@ pub(super) enum Verdict {
 
 impl Watchdog {
     /// Judges new frames.
-    pub fn frames(&mut self, way: Way, patience: Duration, now: Instant) -> Verdict {
+    pub fn frames(&mut self, way: Way, patience: Duration, now: Instant) -> WatchdogVerdict {
         if way == Way::Shut || way == Way::Open && std::mem::take(&mut self.card_blamed) {
             self.waiting = None;
         }
         if way == Way::Shut {
-            return Verdict::Wait;
+            return WatchdogVerdict::Wait;
         }
         let (mut waited, last) = self.waiting.unwrap_or((Duration::ZERO, now));
         // Pauses of the camera, and suspension of the machine, do not count.
         waited += now.saturating_duration_since(last).min(GAP_MAX);
         self.waiting = Some((waited, now));
         match way {
-            _ if waited <= patience => Verdict::Wait,
+            _ if waited <= patience => WatchdogVerdict::Wait,
             // A new run would wait for the same card.
             Way::AtCard => {
                 self.card_blamed = true;
-                Verdict::BlameCard(waited)
+                WatchdogVerdict::BlameCard(waited)
             }
             Way::Open | Way::Shut => {
                 self.waiting = None;
-                Verdict::Reconnect(waited)
+                WatchdogVerdict::Reconnect(waited)
             }
         }
     }
@@ -89,7 +89,7 @@ mod tests {
         for second in 0..seconds {
             let verdict =
                 watchdog.frames(way(second), PATIENCE, start + Duration::from_secs(second));
-            if verdict != Verdict::Wait {
+            if verdict != WatchdogVerdict::Wait {
                 barks.push(second);
             }
             if durable(second) {
@@ -124,16 +124,16 @@ mod tests {
             |second, way| watchdog.frames(way, PATIENCE, start + Duration::from_secs(second));
         for second in 0..40 {
             let expected = match second {
-                0..=10 => Verdict::Wait,
-                _ => Verdict::BlameCard(Duration::from_secs(second)),
+                0..=10 => WatchdogVerdict::Wait,
+                _ => WatchdogVerdict::BlameCard(Duration::from_secs(second)),
             };
             assert_eq!(at(second, Way::AtCard), expected);
         }
         // It answers, and gets the full time again to make something durable.
         for second in 40..51 {
-            assert_eq!(at(second, Way::Open), Verdict::Wait, "{second}");
+            assert_eq!(at(second, Way::Open), WatchdogVerdict::Wait, "{second}");
         }
-        assert_eq!(at(51, Way::Open), Verdict::Reconnect(Duration::from_secs(11)));
+        assert_eq!(at(51, Way::Open), WatchdogVerdict::Reconnect(Duration::from_secs(11)));
     }
 
     #[test]
@@ -141,10 +141,10 @@ mod tests {
         let start = runtime::now();
         let mut watchdog = Watchdog::default();
         for (second, expected) in [
-            (0, Verdict::Wait),
-            (3600, Verdict::Wait),
-            (3601, Verdict::Wait),
-            (7200, Verdict::Wait),
+            (0, WatchdogVerdict::Wait),
+            (3600, WatchdogVerdict::Wait),
+            (3601, WatchdogVerdict::Wait),
+            (7200, WatchdogVerdict::Wait),
         ] {
             let now = start + Duration::from_secs(second);
             assert_eq!(watchdog.frames(Way::Open, PATIENCE, now), expected, "{second}");

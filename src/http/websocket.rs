@@ -17,7 +17,7 @@ pub struct Messages {
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Message {
+pub enum WebSocketMessage {
     /// Text or binary, whole.
     Data(Vec<u8>),
     /// To be answered by [`pong`].
@@ -27,7 +27,7 @@ pub enum Message {
 
 /// Why there is nothing more to read: the server's fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum MessageError {
+pub enum WebSocketError {
     TooLong,
     /// Masked, of an extension, or a kind that does not exist.
     Malformed,
@@ -56,43 +56,43 @@ impl Messages {
     ///
     /// # Errors
     /// Why there is none, and will be none.
-    pub fn poll(&mut self) -> Result<Option<Message>, MessageError> {
+    pub fn poll(&mut self) -> Result<Option<WebSocketMessage>, WebSocketError> {
         loop {
             let Some((first, payload)) = self.frame()? else { return Ok(None) };
             let (is_last, kind) = (first & 0x80 != 0, first & 0x7f);
             match (kind, is_last) {
                 (CONTINUATION | TEXT | BINARY, _) => {
                     if self.message.len() + payload.len() > WEBSOCKET_MESSAGE_BYTES_MAX {
-                        return Err(MessageError::TooLong);
+                        return Err(WebSocketError::TooLong);
                     }
                     self.message.extend(payload);
                     if is_last {
-                        return Ok(Some(Message::Data(std::mem::take(&mut self.message))));
+                        return Ok(Some(WebSocketMessage::Data(std::mem::take(&mut self.message))));
                     }
                 }
-                (CLOSE, true) => return Ok(Some(Message::Close)),
-                (PING, true) => return Ok(Some(Message::Ping(payload))),
+                (CLOSE, true) => return Ok(Some(WebSocketMessage::Close)),
+                (PING, true) => return Ok(Some(WebSocketMessage::Ping(payload))),
                 (PONG, true) => {}
-                _ => return Err(MessageError::Malformed),
+                _ => return Err(WebSocketError::Malformed),
             }
         }
     }
 
     /// The next frame's first byte and payload (§5.2).
-    fn frame(&mut self) -> Result<Option<(u8, Vec<u8>)>, MessageError> {
+    fn frame(&mut self) -> Result<Option<(u8, Vec<u8>)>, WebSocketError> {
         let [first, second, rest @ ..] = &*self.input else { return Ok(None) };
         let (first, is_masked) = (*first, second & 0x80 != 0);
         let (length, rest) = match (second & 0x7f, rest) {
-            (127, _) => return Err(MessageError::TooLong),
+            (127, _) => return Err(WebSocketError::TooLong),
             (126, [high, low, rest @ ..]) => (u16::from_be_bytes([*high, *low]).into(), rest),
             (126, _) => return Ok(None),
             (length, rest) => (usize::from(length), rest),
         };
         if is_masked || first & 0x08 != 0 && length > CONTROL_BYTES_MAX {
-            return Err(MessageError::Malformed);
+            return Err(WebSocketError::Malformed);
         }
         if length > WEBSOCKET_MESSAGE_BYTES_MAX {
-            return Err(MessageError::TooLong);
+            return Err(WebSocketError::TooLong);
         }
         let Some(payload) = rest.get(..length) else { return Ok(None) };
         let payload = payload.to_vec();
@@ -102,11 +102,11 @@ impl Messages {
     }
 }
 
-impl fmt::Display for MessageError {
+impl fmt::Display for WebSocketError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            MessageError::TooLong => "the camera's WebSocket message is too long",
-            MessageError::Malformed => "the camera's WebSocket is broken",
+            WebSocketError::TooLong => "the camera's WebSocket message is too long",
+            WebSocketError::Malformed => "the camera's WebSocket is broken",
         })
     }
 }
@@ -136,7 +136,7 @@ mod tests {
     }
 
     /// All messages of bytes that come in pieces, and why there are no more.
-    fn messages(bytes: &[u8], piece: usize) -> (Vec<Message>, Option<MessageError>) {
+    fn messages(bytes: &[u8], piece: usize) -> (Vec<WebSocketMessage>, Option<WebSocketError>) {
         let (mut reader, mut all) = (Messages::default(), Vec::new());
         for piece in bytes.chunks(piece) {
             reader.handle_bytes(piece);
@@ -165,11 +165,11 @@ mod tests {
         ]
         .concat();
         let expected = [
-            Message::Data(b"one".to_vec()),
-            Message::Ping(b"are you there?".to_vec()),
-            Message::Data(b"two, in two".to_vec()),
-            Message::Data(long),
-            Message::Close,
+            WebSocketMessage::Data(b"one".to_vec()),
+            WebSocketMessage::Ping(b"are you there?".to_vec()),
+            WebSocketMessage::Data(b"two, in two".to_vec()),
+            WebSocketMessage::Data(long),
+            WebSocketMessage::Close,
         ];
         for piece in 1..=bytes.len() {
             assert_eq!(messages(&bytes, piece), (expected.to_vec(), None), "{piece}");
@@ -181,14 +181,14 @@ mod tests {
         let too_long = vec![0; WEBSOCKET_MESSAGE_BYTES_MAX / 2 + 1];
         let two = [frame(0x01, &too_long), frame(0x00, &too_long)].concat();
         for (bytes, error) in [
-            (vec![0x81, 0x80, 1, 2, 3, 4], MessageError::Malformed),
-            (frame(0xc1, b"an extension"), MessageError::Malformed),
-            (frame(0x83, b""), MessageError::Malformed),
-            (frame(0x09, b"in pieces"), MessageError::Malformed),
-            (frame(0x89, &[0; 126]), MessageError::Malformed),
-            (vec![0x82, 127, 0, 0, 0, 0, 0, 0, 0, 1, 0], MessageError::TooLong),
-            (vec![0x82, 126, 0xff, 0xff], MessageError::TooLong),
-            (two, MessageError::TooLong),
+            (vec![0x81, 0x80, 1, 2, 3, 4], WebSocketError::Malformed),
+            (frame(0xc1, b"an extension"), WebSocketError::Malformed),
+            (frame(0x83, b""), WebSocketError::Malformed),
+            (frame(0x09, b"in pieces"), WebSocketError::Malformed),
+            (frame(0x89, &[0; 126]), WebSocketError::Malformed),
+            (vec![0x82, 127, 0, 0, 0, 0, 0, 0, 0, 1, 0], WebSocketError::TooLong),
+            (vec![0x82, 126, 0xff, 0xff], WebSocketError::TooLong),
+            (two, WebSocketError::TooLong),
         ] {
             assert_eq!(messages(&bytes, 7), (vec![], Some(error)), "{:?}", bytes.get(..8));
         }

@@ -219,7 +219,7 @@ proptest! {
         let retain = if is_retained { Retain::Yes } else { Retain::No };
         sender.publish(&topic, &payload, retain);
         let retained = is_retained;
-        let expected = format!("{:?}", Event::Message { topic: &topic, payload: &payload, retained });
+        let expected = format!("{:?}", MqttEvent::Message { topic: &topic, payload: &payload, retained });
         prop_assert_eq!(fed(&mut receiver, &sender.out).unwrap(), [expected]);
     }
 }

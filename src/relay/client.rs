@@ -10,7 +10,7 @@ use crate::{
     camera::{State, port_pair},
     daemon::Watching,
     limits,
-    rtsp::message::{Message, Start},
+    rtsp::message::{Message, StartLine},
     runtime,
     web::{
         MediaPlace, Web,
@@ -192,7 +192,7 @@ impl Client {
 
     async fn handle(&mut self, message: &Message<'_>) -> Result<(), End> {
         // We send clients no requests, so a reply from one has no meaning.
-        let Start::Request { method, uri } = message.start else { return Ok(()) };
+        let StartLine::Request { method, uri } = message.start else { return Ok(()) };
         let text = match self.answer(message, method, uri).await {
             Ok(text) => text,
             Err(status) => {

@@ -8,7 +8,7 @@ use crate::limits::{CHATTER_INTERVAL, CHATTER_MESSAGES_MAX};
 use std::time::{Duration, Instant};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum SessionStage {
     /// Up to the reply to PLAY or the first packet.
     Opening,
     Playing,
@@ -19,7 +19,7 @@ pub(super) enum Stage {
 
 /// The purpose of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum RequestStep {
     Options,
     Describe,
     Setup { track: usize },
@@ -30,7 +30,7 @@ pub(super) enum Step {
 
 #[derive(Clone, Copy)]
 pub(super) struct Awaited {
-    pub(super) step: Step,
+    pub(super) step: RequestStep,
     pub(super) method: Method,
     pub(super) cseq: u32,
     pub(super) timeout: Duration,
@@ -68,9 +68,12 @@ impl Awaited {
     fn is_brought_by(&self, status: u16, message: &Message<'_>) -> bool {
         match self.step {
             _ if status == 401 => self.challenges == 0,
-            Step::Describe => !message.body.is_empty(),
-            Step::Setup { .. } => message.field("Transport").is_some(),
-            Step::Options | Step::Play | Step::Keepalive | Step::Teardown => false,
+            RequestStep::Describe => !message.body.is_empty(),
+            RequestStep::Setup { .. } => message.field("Transport").is_some(),
+            RequestStep::Options
+            | RequestStep::Play
+            | RequestStep::Keepalive
+            | RequestStep::Teardown => false,
         }
     }
 }
@@ -88,7 +91,7 @@ impl Numbering {
     pub(super) fn answer(
         &mut self,
         awaited: &Awaited,
-        stage: Stage,
+        stage: SessionStage,
         status: u16,
         message: &Message<'_>,
     ) -> Option<Number> {
@@ -97,18 +100,18 @@ impl Numbering {
         let is_it = match (wrong, stage) {
             (None, _) => true,
             _ if self.is_odd => true,
-            (Some(cseq), Stage::Opening) if cseq == self.answered && cseq > 0 => {
+            (Some(cseq), SessionStage::Opening) if cseq == self.answered && cseq > 0 => {
                 awaited.is_brought_by(status, message)
             }
-            (Some(_), Stage::Opening) => true,
+            (Some(_), SessionStage::Opening) => true,
             (Some(cseq), _) => {
-                let is_refusal = awaited.step == Step::Keepalive && status >= 400;
+                let is_refusal = awaited.step == RequestStep::Keepalive && status >= 400;
                 is_refusal && cseq.wrapping_add(1) == awaited.cseq
             }
         };
         if is_it && status >= 200 {
             self.answered = awaited.cseq;
-            self.is_odd |= wrong.is_some() && stage == Stage::Opening;
+            self.is_odd |= wrong.is_some() && stage == SessionStage::Opening;
         }
         is_it.then_some(if wrong.is_some() { Number::Wrong } else { Number::Right })
     }

@@ -4,12 +4,12 @@
 //! Knows nothing of: the connection, the receive buffer.
 
 use super::{
-    Counters, Greeting, Options, PacketKind,
-    awaited::{Awaited, Chatter, Number, Numbering, Stage, Step},
+    Counters, Greeting, PacketKind, SessionOptions,
+    awaited::{Awaited, Chatter, Number, Numbering, RequestStep, SessionStage},
     error::Error,
     header::{Channels, SessionField, TransportField, lists},
-    message::{Message, Start},
-    presentation::{Presentation, Transport, Wanted},
+    message::{Message, StartLine},
+    presentation::{Presentation, TrackTransport, Wanted},
     request::{Method, Request, write_block, write_reply},
     sdp,
 };
@@ -24,11 +24,11 @@ use std::time::{Duration, Instant};
 
 /// The client's side. Requests are collected in `out`; at most one is pending.
 pub(super) struct Dialogue {
-    options: Options,
+    options: SessionOptions,
     uri: String,
     masked_path: String,
     authenticator: Authenticator,
-    stage: Stage,
+    stage: SessionStage,
     cseq: u32,
     awaited: Option<Awaited>,
     numbering: Numbering,
@@ -51,7 +51,7 @@ pub(super) enum Heard {
 
 /// What to do with a `$` block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Block {
+pub(super) enum BlockUse {
     /// Deliver a packet of that track.
     Deliver(usize, PacketKind),
     /// It is the first one and precedes the reply to PLAY: emit `Playing`, then ask again.
@@ -62,7 +62,7 @@ pub(super) enum Block {
 }
 
 impl Dialogue {
-    pub(super) fn new(target: &Target, mut options: Options, now: Instant) -> Dialogue {
+    pub(super) fn new(target: &Target, mut options: SessionOptions, now: Instant) -> Dialogue {
         let authenticator = options.authenticator.take().map(|known| *known);
         let unchallenged = || Authenticator::new(target.credentials().cloned(), options.seed);
         let mut dialogue = Dialogue {
@@ -70,7 +70,7 @@ impl Dialogue {
             masked_path: target.masked_path(),
             authenticator: authenticator.unwrap_or_else(unchallenged),
             options,
-            stage: Stage::Opening,
+            stage: SessionStage::Opening,
             cseq: 0,
             awaited: None,
             numbering: Numbering::default(),
@@ -84,10 +84,10 @@ impl Dialogue {
             counters: Counters::default(),
         };
         match dialogue.options.greeting {
-            Greeting::Options => dialogue.ask(Step::Options, 0, now),
+            Greeting::Options => dialogue.ask(RequestStep::Options, 0, now),
             Greeting::Describe => {
                 dialogue.keepalive = Method::GetParameter;
-                dialogue.ask(Step::Describe, 0, now);
+                dialogue.ask(RequestStep::Describe, 0, now);
             }
         }
         dialogue
@@ -103,7 +103,7 @@ impl Dialogue {
     /// the next connection.
     pub(super) fn disconnected(&self) -> Error {
         match self.awaited {
-            Some(Awaited { challenges: 1.., .. }) if self.stage == Stage::Opening => {
+            Some(Awaited { challenges: 1.., .. }) if self.stage == SessionStage::Opening => {
                 Error::ClosedBehindChallenge { authenticator: Box::new(self.authenticator.clone()) }
             }
             awaited => Error::Disconnected { awaited: awaited.map(|awaited| awaited.method) },
@@ -111,7 +111,7 @@ impl Dialogue {
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.stage == Stage::Closed
+        self.stage == SessionStage::Closed
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -120,30 +120,30 @@ impl Dialogue {
 
     /// Ends the dialogue without TEARDOWN.
     pub(super) fn close(&mut self) {
-        self.stage = Stage::Closed;
+        self.stage = SessionStage::Closed;
         self.awaited = None;
         self.keepalive_at = None;
     }
 
     pub(super) fn awaits_description(&self) -> bool {
-        self.awaited.is_some_and(|awaited| awaited.step == Step::Describe)
+        self.awaited.is_some_and(|awaited| awaited.step == RequestStep::Describe)
     }
 
     /// Asks at once whether the server is alive, unless a request is pending.
     pub(super) fn ask_for_life(&mut self, now: Instant) {
-        if self.stage == Stage::Playing && self.awaited.is_none() {
-            self.ask(Step::Keepalive, 0, now);
+        if self.stage == SessionStage::Playing && self.awaited.is_none() {
+            self.ask(RequestStep::Keepalive, 0, now);
         }
     }
 
     pub(super) fn teardown(&mut self, now: Instant) {
         match self.stage {
-            Stage::Closing | Stage::Closed => {}
+            SessionStage::Closing | SessionStage::Closed => {}
             // Before the first SETUP has been answered there is nothing to tear down.
             _ if !self.presentation.is_any_set_up() => self.close(),
             _ => {
-                self.stage = Stage::Closing;
-                self.ask(Step::Teardown, 0, now);
+                self.stage = SessionStage::Closing;
+                self.ask(RequestStep::Teardown, 0, now);
             }
         }
     }
@@ -153,19 +153,19 @@ impl Dialogue {
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
         match self.awaited {
             Some(awaited) if now < awaited.deadline => Ok(()),
-            Some(Awaited { step: Step::Teardown, .. }) => {
+            Some(Awaited { step: RequestStep::Teardown, .. }) => {
                 self.close();
                 Ok(())
             }
             // Quirk: some firmware never answers keepalives. Its packets show that it is alive.
-            Some(awaited) if self.stage == Stage::Playing => {
+            Some(awaited) if self.stage == SessionStage::Playing => {
                 self.counters.unanswered_requests += 1;
                 self.awaited = None;
                 self.schedule_keepalive(now);
                 // Hipcam only supports OPTIONS; half a timeout later may be too late.
-                if awaited.step == Step::Keepalive && self.keepalive != Method::Options {
+                if awaited.step == RequestStep::Keepalive && self.keepalive != Method::Options {
                     self.keepalive = Method::Options;
-                    self.ask(Step::Keepalive, 0, now);
+                    self.ask(RequestStep::Keepalive, 0, now);
                 }
                 Ok(())
             }
@@ -174,7 +174,7 @@ impl Dialogue {
             }
             None => {
                 if self.keepalive_at.is_some_and(|at| at <= now) {
-                    self.ask(Step::Keepalive, 0, now);
+                    self.ask(RequestStep::Keepalive, 0, now);
                 }
                 Ok(())
             }
@@ -183,20 +183,20 @@ impl Dialogue {
 
     /// Decides about a block. Packets that precede the reply to PLAY count: the first may be the
     /// only key frame for seconds. RTCP from before does not (Reolink sends some).
-    pub(super) fn handle_block(&mut self, channel: u8) -> Block {
+    pub(super) fn handle_block(&mut self, channel: u8) -> BlockUse {
         let found = self.presentation.channel(channel);
-        let plays = self.awaited.is_some_and(|awaited| awaited.step == Step::Play);
+        let plays = self.awaited.is_some_and(|awaited| awaited.step == RequestStep::Play);
         match (self.stage, found) {
-            (Stage::Playing, Some((track, kind))) => Block::Deliver(track, kind),
-            (Stage::Opening, Some((_, PacketKind::Rtp))) if plays => {
-                self.stage = Stage::Playing;
-                Block::Announce
+            (SessionStage::Playing, Some((track, kind))) => BlockUse::Deliver(track, kind),
+            (SessionStage::Opening, Some((_, PacketKind::Rtp))) if plays => {
+                self.stage = SessionStage::Playing;
+                BlockUse::Announce
             }
             (stage, _) => {
                 self.counters.dropped_blocks += 1;
                 match stage {
-                    Stage::Playing if channel.is_multiple_of(2) => Block::Stray,
-                    _ => Block::Drop,
+                    SessionStage::Playing if channel.is_multiple_of(2) => BlockUse::Stray,
+                    _ => BlockUse::Drop,
                 }
             }
         }
@@ -211,11 +211,11 @@ impl Dialogue {
     ) -> Result<Heard, Error> {
         self.counters.messages += 1;
         let status = match message.start {
-            Start::Request { method, .. } => {
+            StartLine::Request { method, .. } => {
                 self.answer(method, message);
                 return self.chatter.note(now).map(|()| Heard::Nothing);
             }
-            Start::Reply { status } => status,
+            StartLine::Reply { status } => status,
         };
         let answer = self.awaited.and_then(|awaited| {
             let number = self.numbering.answer(&awaited, self.stage, status, message)?;
@@ -241,7 +241,7 @@ impl Dialogue {
         now: Instant,
     ) -> Result<Heard, Error> {
         self.awaited = None;
-        if self.stage == Stage::Playing {
+        if self.stage == SessionStage::Playing {
             self.schedule_keepalive(now);
         }
         if status == 401 {
@@ -250,53 +250,55 @@ impl Dialogue {
         }
         let is_success = status < 300;
         match awaited.step {
-            Step::Teardown => self.close(),
-            Step::Keepalive if is_success || awaited.method == Method::Options => {}
+            RequestStep::Teardown => self.close(),
+            RequestStep::Keepalive if is_success || awaited.method == Method::Options => {}
             // Not implemented after all: use OPTIONS, which every server has, at once.
-            Step::Keepalive => {
+            RequestStep::Keepalive => {
                 self.keepalive = Method::Options;
-                self.ask(Step::Keepalive, 0, now);
+                self.ask(RequestStep::Keepalive, 0, now);
             }
             // Quirk: several firmwares answer OPTIONS with 404, 405 or 501 and stream anyway.
-            Step::Options if is_success || status >= 400 => {
+            RequestStep::Options if is_success || status >= 400 => {
                 if is_success {
                     self.read_options(message);
                 }
-                self.ask(Step::Describe, 0, now);
+                self.ask(RequestStep::Describe, 0, now);
             }
             // The camera does not send sound or metadata after all: its video is recorded.
-            Step::Setup { track } if status >= 400 && self.presentation.refuse(track) => {
+            RequestStep::Setup { track } if status >= 400 && self.presentation.refuse(track) => {
                 self.set_up_next(now)?;
             }
             _ if status < 400 && !is_success => {
                 let to = message.field("Location").and_then(|url| url.parse().ok()).map(Box::new);
                 return Err(Error::Redirected { status, to });
             }
-            Step::Setup { .. } if !self.presentation.is_any_set_up() && is_transport(status) => {
+            RequestStep::Setup { .. }
+                if !self.presentation.is_any_set_up() && is_transport(status) =>
+            {
                 return Err(Error::NoTransport { over: self.options.delivery.over(), status });
             }
             _ if !is_success => {
                 let path = self.masked_path.clone();
                 return Err(Error::Refused { method: awaited.method, status, path });
             }
-            Step::Options => {}
-            Step::Describe => {
+            RequestStep::Options => {}
+            RequestStep::Describe => {
                 self.read_description(message);
                 self.set_up_next(now)?;
             }
-            Step::Setup { track } => {
+            RequestStep::Setup { track } => {
                 self.read_transport(track, message)?;
                 self.set_up_next(now)?;
             }
-            Step::Play => {
+            RequestStep::Play => {
                 self.read_session(message);
                 if let Some(value) = message.field("RTP-Info") {
                     self.presentation.set_rtp_info(value);
                 }
                 self.schedule_keepalive(now);
                 // Its first packet may have announced it already.
-                if self.stage == Stage::Opening {
-                    self.stage = Stage::Playing;
+                if self.stage == SessionStage::Opening {
+                    self.stage = SessionStage::Playing;
                     return Ok(Heard::Playing);
                 }
             }
@@ -326,12 +328,12 @@ impl Dialogue {
                 self.ask(awaited.step, awaited.challenges + 1, now);
                 Ok(())
             }
-            _ if awaited.step == Step::Teardown => {
+            _ if awaited.step == RequestStep::Teardown => {
                 self.close();
                 Ok(())
             }
             // A playing stream continues: user and password were accepted before.
-            _ if self.stage == Stage::Playing => {
+            _ if self.stage == SessionStage::Playing => {
                 self.keepalive = Method::Options;
                 Ok(())
             }
@@ -352,8 +354,8 @@ impl Dialogue {
     /// Sends SETUP for the next wanted track, or PLAY.
     fn set_up_next(&mut self, now: Instant) -> Result<(), Error> {
         match self.presentation.next_wanted(self.options.tracks, self.options.metadata) {
-            Wanted::SetUp { track } => self.ask(Step::Setup { track }, 0, now),
-            Wanted::Play => self.ask(Step::Play, 0, now),
+            Wanted::SetUp { track } => self.ask(RequestStep::Setup { track }, 0, now),
+            Wanted::Play => self.ask(RequestStep::Play, 0, now),
             Wanted::Nothing => return Err(Error::NoVideo { has: self.presentation.encodings() }),
         }
         Ok(())
@@ -368,11 +370,11 @@ impl Dialogue {
         let transport = match (field.channels, asked) {
             (Channels::Named(named), asked) if self.presentation.is_taken(named) => asked,
             (Channels::Named(transport), _) => transport,
-            (Channels::Ports(_), Transport::Interleaved { .. }) => {
+            (Channels::Ports(_), TrackTransport::Interleaved { .. }) => {
                 return Err(Error::NotInterleaved);
             }
-            (Channels::Ports(server_ports), Transport::Datagrams { rtp_port, .. }) => {
-                Transport::Datagrams { rtp_port, server_ports }
+            (Channels::Ports(server_ports), TrackTransport::Datagrams { rtp_port, .. }) => {
+                TrackTransport::Datagrams { rtp_port, server_ports }
             }
             (Channels::AsAsked, asked) => asked,
         };
@@ -393,21 +395,23 @@ impl Dialogue {
     }
 
     /// Writes a request and awaits its reply.
-    fn ask(&mut self, step: Step, challenges: u8, now: Instant) {
+    fn ask(&mut self, step: RequestStep, challenges: u8, now: Instant) {
         let method = match step {
-            Step::Options => Method::Options,
-            Step::Describe => Method::Describe,
-            Step::Setup { .. } => Method::Setup,
-            Step::Play => Method::Play,
-            Step::Keepalive => self.keepalive,
-            Step::Teardown => Method::Teardown,
+            RequestStep::Options => Method::Options,
+            RequestStep::Describe => Method::Describe,
+            RequestStep::Setup { .. } => Method::Setup,
+            RequestStep::Play => Method::Play,
+            RequestStep::Keepalive => self.keepalive,
+            RequestStep::Teardown => Method::Teardown,
         };
         let uri = match step {
-            Step::Options | Step::Describe => self.uri.as_str(),
-            Step::Setup { track } => {
+            RequestStep::Options | RequestStep::Describe => self.uri.as_str(),
+            RequestStep::Setup { track } => {
                 self.presentation.tracks.get(track).map_or("*", |track| track.control.as_str())
             }
-            Step::Play | Step::Keepalive | Step::Teardown => self.presentation.control.as_str(),
+            RequestStep::Play | RequestStep::Keepalive | RequestStep::Teardown => {
+                self.presentation.control.as_str()
+            }
         };
         self.cseq = self.cseq.wrapping_add(1);
         Request {
@@ -421,8 +425,8 @@ impl Dialogue {
         }
         .write(&mut self.out);
         let timeout = match step {
-            Step::Teardown => TEARDOWN_TIMEOUT,
-            Step::Keepalive => REPLY_TIMEOUT,
+            RequestStep::Teardown => TEARDOWN_TIMEOUT,
+            RequestStep::Keepalive => REPLY_TIMEOUT,
             _ => self.options.reply_timeout,
         };
         let (cseq, deadline) = (self.cseq, now + timeout);
@@ -432,8 +436,9 @@ impl Dialogue {
     /// Writes an RTCP packet for an interleaved track.
     pub(super) fn send_report(&mut self, track: usize, report: &[u8]) {
         let track = self.presentation.tracks.get(track);
-        if let Some(Transport::Interleaved { rtcp, .. }) = track.and_then(|track| track.transport)
-            && self.stage == Stage::Playing
+        if let Some(TrackTransport::Interleaved { rtcp, .. }) =
+            track.and_then(|track| track.transport)
+            && self.stage == SessionStage::Playing
         {
             write_block(&mut self.out, rtcp, report);
         }

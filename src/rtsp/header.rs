@@ -2,7 +2,7 @@
 //!
 //! Spec: RFC 2326 §12.14, §12.29, §12.33, §12.37, §12.39.
 
-use super::presentation::Transport;
+use super::presentation::TrackTransport;
 use crate::{limits::SESSION_TIMEOUT_DEFAULT, units::RtpTime};
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(super) struct TransportField {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Channels {
-    Named(Transport),
+    Named(TrackTransport),
     /// Neither channels nor ports: those requested.
     AsAsked,
     /// The server sends UDP, from these ports if it names them.
@@ -128,11 +128,11 @@ fn parameter(text: &str) -> Option<(&str, &str)> {
 }
 
 /// Parses `0-1`, or `0` with the next one for RTCP.
-fn interleaved(value: &str) -> Option<Transport> {
+fn interleaved(value: &str) -> Option<TrackTransport> {
     let (rtp, rtcp) = value.split_once('-').map_or((value, None), |(a, b)| (a, Some(b)));
     let rtp = rtp.trim().parse().ok()?;
     let rtcp = rtcp.and_then(|text| text.trim().parse().ok()).unwrap_or(u8::wrapping_add(rtp, 1));
-    Some(Transport::Interleaved { rtp, rtcp })
+    Some(TrackTransport::Interleaved { rtp, rtcp })
 }
 
 /// Parses `6970-6971`, or `6970` with the next one for RTCP; `None` if one is 0 or not a port.
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn a_transport_field_names_channels_ports_or_neither() {
         let channels = |value| TransportField::parse(value).channels;
-        let named = |rtp, rtcp| Channels::Named(Transport::Interleaved { rtp, rtcp });
+        let named = |rtp, rtcp| Channels::Named(TrackTransport::Interleaved { rtp, rtcp });
         assert_eq!(channels("RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=30A98EE7"), named(0, 1));
         assert_eq!(channels("RTP/AVP;unicast;interleaved=4-7"), named(4, 7));
         assert_eq!(channels("RTP/AVP/TCP;interleaved=6"), named(6, 7));

@@ -12,14 +12,14 @@ use std::fmt;
 /// A complete message.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
-    pub start: Start<'a>,
+    pub start: StartLine<'a>,
     head: Head<'a>,
     pub body: &'a [u8],
 }
 
 /// The first line of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start<'a> {
+pub enum StartLine<'a> {
     /// A reply; its reason phrase is not kept.
     Reply { status: u16 },
     /// A request; of a server, or of a client of ours.
@@ -45,7 +45,7 @@ impl<'a> Message<'a> {
         let Some((head, head_len)) = Head::parse(bytes).map_err(MessageError::Head)? else {
             return Ok(None);
         };
-        let start = Start::parse(&head).ok_or(MessageError::StartLine)?;
+        let start = StartLine::parse(&head).ok_or(MessageError::StartLine)?;
         let mut message = Message { start, head, body: &[] };
         let body_len = match message.field("Content-Length") {
             Some(value) => leading_number(value).ok_or(MessageError::ContentLength)?,
@@ -66,14 +66,14 @@ impl<'a> Message<'a> {
     /// came.
     pub fn parse_unfinished(bytes: &'a [u8]) -> Option<Message<'a>> {
         let (head, head_len) = Head::parse(bytes).ok()??;
-        let start = Start::parse(&head)?;
+        let start = StartLine::parse(&head)?;
         Some(Message { start, head, body: bytes.get(head_len..)? })
     }
 
     /// Whether it is a description that does not say how long its body is.
     pub fn lacks_length(&self) -> bool {
         let kind = self.field("Content-Type").unwrap_or_default();
-        self.start == Start::Reply { status: 200 }
+        self.start == StartLine::Reply { status: 200 }
             && kind.eq_ignore_ascii_case("application/sdp")
             && self.field("Content-Length").is_none()
     }
@@ -89,15 +89,15 @@ impl<'a> Message<'a> {
     }
 }
 
-impl<'a> Start<'a> {
-    fn parse(head: &Head<'a>) -> Option<Start<'a>> {
+impl<'a> StartLine<'a> {
+    fn parse(head: &Head<'a>) -> Option<StartLine<'a>> {
         if words(head.first).next()?.starts_with(PROTOCOL.as_bytes()) {
-            return head.status(PROTOCOL).map(|status| Start::Reply { status });
+            return head.status(PROTOCOL).map(|status| StartLine::Reply { status });
         }
         let mut words = words(head.first);
         let (method, uri, protocol) = (words.next()?, words.next()?, words.next()?);
         let (method, uri) = (str::from_utf8(method).ok()?, str::from_utf8(uri).ok()?);
-        protocol.starts_with(PROTOCOL.as_bytes()).then_some(Start::Request { method, uri })
+        protocol.starts_with(PROTOCOL.as_bytes()).then_some(StartLine::Request { method, uri })
     }
 }
 
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn a_reply_with_a_body() {
         let message = parsed(REPLY);
-        assert_eq!(message.start, Start::Reply { status: 200 });
+        assert_eq!(message.start, StartLine::Reply { status: 200 });
         assert_eq!(message.field("CSeq"), Some("7"));
         assert_eq!(message.fields("x").collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(message.field("Y"), None);
@@ -164,19 +164,19 @@ mod tests {
     #[test]
     fn a_request_of_the_server() {
         let message = parsed(b"OPTIONS rtsp://h/ RTSP/1.0\r\nCSeq: 1\r\n\r\n");
-        assert_eq!(message.start, Start::Request { method: "OPTIONS", uri: "rtsp://h/" });
+        assert_eq!(message.start, StartLine::Request { method: "OPTIONS", uri: "rtsp://h/" });
     }
 
     #[test]
     fn lines_may_end_with_lf_alone() {
         let message = parsed(b"RTSP/1.0 404 Not Found\nCSeq: 2\n\n");
-        assert_eq!(message.start, Start::Reply { status: 404 });
+        assert_eq!(message.start, StartLine::Reply { status: 404 });
         assert_eq!(message.field("CSeq"), Some("2"));
     }
 
     #[test]
     fn a_reply_may_lack_its_reason_and_have_no_fields() {
-        assert_eq!(parsed(b"RTSP/1.0 200\r\n\r\n").start, Start::Reply { status: 200 });
+        assert_eq!(parsed(b"RTSP/1.0 200\r\n\r\n").start, StartLine::Reply { status: 200 });
     }
 
     #[test]
@@ -189,7 +189,7 @@ mod tests {
             "RTSP/2.0 200",
         ] {
             let bytes = [line, "\r\n\r\n"].concat();
-            assert_eq!(parsed(bytes.as_bytes()).start, Start::Reply { status: 200 }, "{line}");
+            assert_eq!(parsed(bytes.as_bytes()).start, StartLine::Reply { status: 200 }, "{line}");
         }
         for value in ["2", " 2 ", "2;", "2 bytes", "002"] {
             let bytes = ["RTSP/1.0 200 OK\r\ncontent-length :", value, "\r\n\r\nhi"].concat();

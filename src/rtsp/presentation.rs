@@ -38,7 +38,7 @@ pub struct Track {
     /// and send them in-band.
     pub parameter_sets: Vec<Vec<u8>>,
     /// How its data is delivered; `None` until it is set up.
-    pub transport: Option<Transport>,
+    pub transport: Option<TrackTransport>,
     /// The server refused to set it up, and it is dispensable.
     pub is_refused: bool,
     /// As stated by SETUP or PLAY: a hint.
@@ -59,7 +59,7 @@ pub enum Media {
 
 /// How a track's packets are delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
+pub enum TrackTransport {
     /// In `$` blocks of these channels.
     Interleaved { rtp: u8, rtcp: u8 },
     /// To this port of ours and the next one, from these of the server if it names them.
@@ -124,11 +124,13 @@ impl Presentation {
     /// Returns the track and kind of a channel, if it was set up.
     pub(super) fn channel(&self, channel: u8) -> Option<(usize, PacketKind)> {
         self.tracks.iter().enumerate().find_map(|(track, it)| match it.transport? {
-            Transport::Interleaved { rtp, .. } if rtp == channel => Some((track, PacketKind::Rtp)),
-            Transport::Interleaved { rtcp, .. } if rtcp == channel => {
+            TrackTransport::Interleaved { rtp, .. } if rtp == channel => {
+                Some((track, PacketKind::Rtp))
+            }
+            TrackTransport::Interleaved { rtcp, .. } if rtcp == channel => {
                 Some((track, PacketKind::Rtcp))
             }
-            Transport::Interleaved { .. } | Transport::Datagrams { .. } => None,
+            TrackTransport::Interleaved { .. } | TrackTransport::Datagrams { .. } => None,
         })
     }
 
@@ -136,24 +138,24 @@ impl Presentation {
     ///
     /// Quirk: some servers answer every SETUP with the channels of the first one, but send on those
     /// requested.
-    pub(super) fn is_taken(&self, transport: Transport) -> bool {
-        let Transport::Interleaved { rtp, .. } = transport else { return false };
+    pub(super) fn is_taken(&self, transport: TrackTransport) -> bool {
+        let TrackTransport::Interleaved { rtp, .. } = transport else { return false };
         self.channel(rtp).is_some()
     }
 
     /// Returns what the next SETUP asks for: the two channels after the last one used, or the next
     /// ports.
-    pub(super) fn free_transport(&self, delivery: Delivery) -> Transport {
+    pub(super) fn free_transport(&self, delivery: Delivery) -> TrackTransport {
         let transports = self.tracks.iter().filter_map(|track| track.transport);
         match delivery {
             Delivery::Interleaved => {
-                let last = transports.filter_map(Transport::last_channel).max();
+                let last = transports.filter_map(TrackTransport::last_channel).max();
                 let rtp = last.map_or(0, |last| last.wrapping_add(1));
-                Transport::Interleaved { rtp, rtcp: rtp.wrapping_add(1) }
+                TrackTransport::Interleaved { rtp, rtcp: rtp.wrapping_add(1) }
             }
             Delivery::Datagrams { rtp_ports } => {
                 let rtp_port = rtp_ports.get(transports.count()).copied().unwrap_or_default();
-                Transport::Datagrams { rtp_port, server_ports: None }
+                TrackTransport::Datagrams { rtp_port, server_ports: None }
             }
         }
     }
@@ -169,7 +171,12 @@ impl Presentation {
         !self.tracks.iter().all(Track::is_not_set_up)
     }
 
-    pub(super) fn set_up(&mut self, track: usize, transport: Transport, field: &TransportField) {
+    pub(super) fn set_up(
+        &mut self,
+        track: usize,
+        transport: TrackTransport,
+        field: &TransportField,
+    ) {
         if let Some(track) = self.tracks.get_mut(track) {
             track.transport = Some(transport);
             track.ssrc = field.ssrc;
@@ -195,11 +202,11 @@ impl Presentation {
     }
 }
 
-impl Transport {
+impl TrackTransport {
     fn last_channel(self) -> Option<u8> {
         match self {
-            Transport::Interleaved { rtp, rtcp } => Some(rtp.max(rtcp)),
-            Transport::Datagrams { .. } => None,
+            TrackTransport::Interleaved { rtp, rtcp } => Some(rtp.max(rtcp)),
+            TrackTransport::Datagrams { .. } => None,
         }
     }
 }

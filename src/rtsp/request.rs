@@ -2,7 +2,7 @@
 //!
 //! Spec: RFC 2326 §6, §7, §10.
 
-use super::presentation::Transport;
+use super::presentation::TrackTransport;
 
 /// A method used by this client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(super) struct Request<'a> {
     pub(super) authorization: Option<String>,
     pub(super) session: Option<&'a str>,
     /// The transport requested by SETUP.
-    pub(super) transport: Transport,
+    pub(super) transport: TrackTransport,
 }
 
 impl Method {
@@ -54,10 +54,10 @@ impl Request<'_> {
             Method::Describe => append(out, &["\r\nAccept: application/sdp"]),
             Method::Setup => {
                 let (kind, first, second) = match self.transport {
-                    Transport::Interleaved { rtp, rtcp } => {
+                    TrackTransport::Interleaved { rtp, rtcp } => {
                         ("RTP/AVP/TCP;unicast;interleaved=", u16::from(rtp), u16::from(rtcp))
                     }
-                    Transport::Datagrams { rtp_port, .. } => {
+                    TrackTransport::Datagrams { rtp_port, .. } => {
                         ("RTP/AVP;unicast;client_port=", rtp_port, rtp_port.saturating_add(1))
                     }
                 };

@@ -34,10 +34,10 @@ const CHALLENGE: &str = "WWW-Authenticate: Digest realm=\"r\", nonce=\"1\"\r\n";
 
 impl Camera {
     fn new(url: &str) -> Camera {
-        Camera::with(url, Options::new(1))
+        Camera::with(url, SessionOptions::new(1))
     }
 
-    fn with(url: &str, options: Options) -> Camera {
+    fn with(url: &str, options: SessionOptions) -> Camera {
         let now = start();
         Camera { session: Session::new(&url.parse().unwrap(), options, now), now, cseq: 0 }
     }
@@ -204,7 +204,7 @@ fn a_whole_dialogue_from_options_to_teardown() {
         (video.media, video.payload_type, video.clock_rate),
         (Media::Video(Codec::H264), 96, 90_000)
     );
-    assert_eq!(video.transport, Some(Transport::Interleaved { rtp: 0, rtcp: 1 }));
+    assert_eq!(video.transport, Some(TrackTransport::Interleaved { rtp: 0, rtcp: 1 }));
     assert_eq!(video.ssrc, Some(10));
     let info = RtpInfo { sequence: Some(16852), time: Some(RtpTime(1_070_938_629)) };
     assert_eq!(video.rtp_info, Some(info));
@@ -344,7 +344,7 @@ fn play_without_an_answer_is_forgiven_once_packets_come() {
 
 #[test]
 fn audio_is_set_up_on_the_next_channels_when_it_is_wanted() {
-    let options = Options { tracks: Tracks::VideoAndAudio, ..Options::new(1) };
+    let options = SessionOptions { tracks: Tracks::VideoAndAudio, ..SessionOptions::new(1) };
     let mut camera = Camera::with("rtsp://h/", options);
     camera.expect("OPTIONS", &[]);
     camera.reply("200 OK", "", "");
@@ -417,7 +417,7 @@ proptest! {
     fn nothing_that_a_camera_sends_panics_or_gets_stuck(
         pieces in prop::collection::vec((piece(), 0u64..40_000), 0..120),
     ) {
-        let mut camera = Camera::with("rtsp://u:p@h/", Options { tracks: Tracks::VideoAndAudio, ..Options::new(1) });
+        let mut camera = Camera::with("rtsp://u:p@h/", SessionOptions { tracks: Tracks::VideoAndAudio, ..SessionOptions::new(1) });
         for (piece, millis) in pieces {
             camera.now += Duration::from_millis(millis);
             let _ = camera.session.handle_timeout(camera.now);

@@ -38,7 +38,7 @@ mod sessions;
 pub use attempt::{Answer, Attempt, Held};
 pub use delays::Source;
 pub use form::Form;
-pub use head::{Class, Head};
+pub use head::{AccessHead, Class};
 pub use refusal::{Challenge, Refusal};
 
 use self::{
@@ -210,7 +210,12 @@ impl Access {
     ///
     /// # Errors
     /// The reply to send instead.
-    pub fn admit(&mut self, head: &Head<'_>, peer: Peer, now: Instant) -> Result<Verdict, Refusal> {
+    pub fn admit(
+        &mut self,
+        head: &AccessHead<'_>,
+        peer: Peer,
+        now: Instant,
+    ) -> Result<Verdict, Refusal> {
         if peer == Peer::Unix {
             return Ok(Verdict::Admitted(Who::Unix));
         }
@@ -246,7 +251,7 @@ impl Access {
     }
 
     /// Returns the permission of a request that was admitted as `who`.
-    pub fn pass(&mut self, who: Who, head: &Head<'_>, now: Instant) -> Pass {
+    pub fn pass(&mut self, who: Who, head: &AccessHead<'_>, now: Instant) -> Pass {
         let of_session = if who == Who::Session { self.session(head, now) } else { None };
         Pass { who, life: of_session.unwrap_or_else(|| Rc::downgrade(&self.life)) }
     }
@@ -258,7 +263,7 @@ impl Access {
     pub fn log_in(
         &mut self,
         password: &str,
-        head: &Head<'_>,
+        head: &AccessHead<'_>,
         peer: Peer,
         now: Instant,
     ) -> Result<Verdict, Refusal> {
@@ -274,7 +279,7 @@ impl Access {
     }
 
     /// `DELETE /api/session`, once admitted; returns the value of `Set-Cookie`.
-    pub fn log_out(&mut self, head: &Head<'_>) -> String {
+    pub fn log_out(&mut self, head: &AccessHead<'_>) -> String {
         let name = self.cookie_name();
         if let Some(key) = &self.key {
             let tokens = head.cookies(&name).take(limits::COOKIES_MAX);
@@ -299,7 +304,7 @@ impl Access {
         &mut self,
         old: Option<&str>,
         new: &str,
-        head: &Head<'_>,
+        head: &AccessHead<'_>,
         peer: Peer,
         now: Instant,
     ) -> Result<Verdict, Refusal> {
@@ -329,7 +334,7 @@ impl Access {
         }
     }
 
-    fn session(&mut self, head: &Head<'_>, now: Instant) -> Option<Weak<()>> {
+    fn session(&mut self, head: &AccessHead<'_>, now: Instant) -> Option<Weak<()>> {
         let key = self.key.as_ref()?;
         let name = self.cookie_name();
         let mut tokens = head.cookies(&name).take(limits::COOKIES_MAX);

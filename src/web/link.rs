@@ -6,7 +6,7 @@
 
 mod gate;
 
-use self::gate::Gate;
+use self::gate::RequestGate;
 use super::{
     access::{Pass, Peer, Refusal},
     answer,
@@ -73,7 +73,7 @@ pub(super) struct Link {
     pub taken: Cell<Instant>,
     /// The permission of its last request.
     pub pass: RefCell<Option<Pass>>,
-    gate: RefCell<Gate>,
+    gate: RefCell<RequestGate>,
     /// The head of the request being served.
     head: RefCell<Vec<u8>>,
 }

@@ -5,7 +5,7 @@
 
 use super::{Web, answer::Answer};
 use crate::{
-    daemon::marks::{Refused, Said, When},
+    daemon::marks::{MarkRefused, MarkReport, When},
     http::request::Head,
     limits::{LIST_ENTRIES_DEFAULT, LIST_ENTRIES_MAX, MARK_FILE_BYTES, MARK_ON_TIMEOUT},
     mp4::identity::ClockTrust,
@@ -81,14 +81,16 @@ impl Web {
             Ok(mark) => Answer::json(&MarkRow::of(&mark, &self.catalog().began())),
             Err(refused) => {
                 let status = match refused {
-                    Refused::NoSuchCamera => 404,
-                    Refused::NotOn => 409,
-                    Refused::Time => 400,
-                    Refused::TooMany(_) => 429,
+                    MarkRefused::NoSuchCamera => 404,
+                    MarkRefused::NotOn => 409,
+                    MarkRefused::Time => 400,
+                    MarkRefused::TooMany(_) => 429,
                 };
                 let answer = Answer::error(status, refused.to_string());
                 match refused {
-                    Refused::TooMany(seconds) => answer.with("Retry-After", seconds.to_string()),
+                    MarkRefused::TooMany(seconds) => {
+                        answer.with("Retry-After", seconds.to_string())
+                    }
                     _ => answer,
                 }
             }
@@ -178,7 +180,7 @@ impl Web {
 }
 
 impl Told {
-    fn said(self, only_camera: Option<String>) -> Result<(String, Said), String> {
+    fn said(self, only_camera: Option<String>) -> Result<(String, MarkReport), String> {
         let word = |name: &str, text: &str| {
             Word::new(text).ok_or_else(|| {
                 format!(
@@ -201,7 +203,7 @@ impl Told {
             (None, Some(begin), end) => When::Span(WallTime(begin), WallTime(end.unwrap_or(begin))),
             (None, None, Some(_)) => return Err("end_ms: needs begin_ms".into()),
         };
-        Ok((camera, Said { source, kind, words, when }))
+        Ok((camera, MarkReport { source, kind, words, when }))
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::{Web, answer::Answer, live::mime_type, packer::Packer};
 use crate::{
-    camera::probe::{self, Effort, Report},
+    camera::probe::{self, Effort, ProbeReport},
     http::url::Target,
     limits,
     media::Intake,
@@ -24,7 +24,7 @@ struct Question {
 #[derive(Serialize)]
 struct Finding {
     #[serde(flatten)]
-    report: Report,
+    report: ProbeReport,
     picture: Option<Picture>,
 }
 

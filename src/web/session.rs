@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::Auth,
-    daemon::history::Kind,
+    daemon::history::ChangeKind,
     http::request::Head,
     limits,
     runtime::{self, Watch},
@@ -40,7 +40,7 @@ impl Web {
         head: &Head<'_>,
         link: &Link,
     ) -> Result<Pass, Refusal> {
-        let view = access::Head::of(head)?;
+        let view = access::AccessHead::of(head)?;
         let verdict = self.access.borrow_mut().admit(&view, link.peer, runtime::now());
         let who = match self.settle(verdict, Some(link)).await? {
             Verdict::Admitted(who) => who,
@@ -59,7 +59,7 @@ impl Web {
         // No web page can make a browser speak RTSP, so the host does not matter.
         let host = (&b"Host"[..], &b"127.0.0.1"[..]);
         let field = authorization.map(|it| (&b"Authorization"[..], it.as_bytes()));
-        let view = access::Head::read("GET", "/live", &mut [host].into_iter().chain(field))?;
+        let view = access::AccessHead::read("GET", "/live", &mut [host].into_iter().chain(field))?;
         let verdict = self.access.borrow_mut().admit(&view, Peer::Address(peer), runtime::now());
         match self.settle(verdict, None).await? {
             Verdict::Admitted(who) => Ok(self.access.borrow_mut().pass(who, &view, runtime::now())),
@@ -85,7 +85,7 @@ impl Web {
         let mut access = self.access.borrow_mut();
         while let Some(news) = access.poll_news() {
             log::info!("web: {news}");
-            self.daemon.note(Kind::Access, None, news);
+            self.daemon.note(ChangeKind::Access, None, news);
         }
         drop(access);
         // A new password may have ended it.
@@ -148,7 +148,7 @@ impl Web {
             return Answer::error(400, "expected {\"password\":\"...\"}");
         };
         let link = asked.link;
-        let verdict = access::Head::of(&asked.head).and_then(|view| {
+        let verdict = access::AccessHead::of(&asked.head).and_then(|view| {
             let mut access = self.access.borrow_mut();
             access.log_in(&password, &view, link.peer, runtime::now())
         });
@@ -158,7 +158,7 @@ impl Web {
     /// `DELETE /api/session`.
     pub(super) fn log_out(&self, head: &Head<'_>) -> Answer {
         let answer = self.session(Who::Stranger);
-        match access::Head::of(head) {
+        match access::AccessHead::of(head) {
             Ok(view) => {
                 let gone = self.access.borrow_mut().log_out(&view);
                 self.slots.end_what_is_over();
@@ -174,7 +174,7 @@ impl Web {
             return Answer::error(400, "expected {\"password\":\"...\",\"old\":\"...\"}");
         };
         let link = asked.link;
-        let verdict = access::Head::of(&asked.head).and_then(|view| {
+        let verdict = access::AccessHead::of(&asked.head).and_then(|view| {
             let mut access = self.access.borrow_mut();
             access.change_password(old.as_deref(), &password, &view, link.peer, runtime::now())
         });

@@ -5,7 +5,7 @@
 
 use super::{Web, answer::Answer, marks::Sources};
 use crate::{
-    clock::Refused,
+    clock::TimeRefused,
     http::request::Head,
     limits::{
         COVERAGE_DAYS_MAX, COVERAGE_SPANS_MAX, COVERAGE_SPANS_PER_DAY, DAYS_MAX,
@@ -204,8 +204,8 @@ impl Web {
         };
         match self.daemon.take_time(WallTime(now_ms)) {
             Ok(()) => Answer::json(&self.clock_status()),
-            Err(refused @ Refused::Kept(_)) => Answer::error(409, refused.to_string()),
-            Err(refused @ Refused::Absurd(_)) => Answer::error(400, refused.to_string()),
+            Err(refused @ TimeRefused::Kept(_)) => Answer::error(409, refused.to_string()),
+            Err(refused @ TimeRefused::Absurd(_)) => Answer::error(400, refused.to_string()),
         }
     }
 

@@ -4,7 +4,7 @@ use crate::source::Source;
 use smolnvr::{
     config, runtime,
     web::access::{
-        Access, Class, Head, Peer, Verdict, Who,
+        Access, AccessHead, Class, Peer, Verdict, Who,
         password::{Hash, Password},
     },
 };
@@ -42,7 +42,8 @@ pub fn access(data: &[u8]) {
         match source.u8() & 7 {
             0 => {
                 let cookie = [(&b"Cookie"[..], source.piece())];
-                let Ok(head) = Head::read("POST", "/api/session", &mut cookie.into_iter()) else {
+                let Ok(head) = AccessHead::read("POST", "/api/session", &mut cookie.into_iter())
+                else {
                     continue;
                 };
                 match access.log_in(&source.text(), &head, peer, now) {
@@ -88,7 +89,7 @@ fn ask(access: &mut Access, peer: Peer, source: &mut Source<'_>, now: std::time:
         fields.push((name, if text.is_empty() { usual.as_bytes() } else { text }));
     }
     let mut pairs = fields.iter().map(|(name, value)| (name.as_bytes(), *value));
-    let Ok(head) = Head::read(method, path, &mut pairs) else { return };
+    let Ok(head) = AccessHead::read(method, path, &mut pairs) else { return };
     let class = head.class(&["/"]);
     let field = |name: &str| fields.iter().find(|(it, _)| *it == name).map(|(_, value)| *value);
     match access.admit(&head, peer, now) {

@@ -90,7 +90,7 @@ fn check_access(head: &Head<'_>) {
     };
     let alone = ["Host", "Origin", "Sec-Fetch-Site", "Authorization", "Cookie", "Upgrade"];
     let is_twice = alone.iter().any(|name| count(name) > 1);
-    let read = access::Head::read(head.method, head.path(), &mut head.fields());
+    let read = access::AccessHead::read(head.method, head.path(), &mut head.fields());
     assert_eq!(read.is_err(), is_twice);
     let Ok(read) = read else { return };
     let class = read.class(&["/"]);

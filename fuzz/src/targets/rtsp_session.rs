@@ -8,8 +8,8 @@ use crate::{
 use smolnvr::{
     limits,
     rtsp::{
-        Counters, Delivery, Error, Metadata, Options, Output, PacketKind, Presentation, Session,
-        Tracks,
+        Counters, Delivery, Error, Metadata, Output, PacketKind, Presentation, Session,
+        SessionOptions, Tracks,
     },
     runtime,
 };
@@ -75,24 +75,24 @@ pub fn rtsp_session(data: &[u8]) {
     live(&options, stream);
 }
 
-fn options(choice: u8) -> Options {
+fn options(choice: u8) -> SessionOptions {
     let tracks = [Tracks::Video, Tracks::VideoAndAudio, Tracks::Jpeg][usize::from(choice) % 3];
     let delivery = match choice & 8 {
         0 => Delivery::Interleaved,
         _ => Delivery::Datagrams { rtp_ports: [6970, 6972, 6974] },
     };
     let metadata = if choice & 4 == 0 { Metadata::No } else { Metadata::IfOffered };
-    Options { tracks, metadata, delivery, ..Options::new(1) }
+    SessionOptions { tracks, metadata, delivery, ..SessionOptions::new(1) }
 }
 
-fn session(options: &Options, now: Instant) -> Session {
+fn session(options: &SessionOptions, now: Instant) -> Session {
     let target = "rtsp://admin:secret@10.0.0.2/live".parse().expect("is a URL");
     Session::new(&target, options.clone(), now)
 }
 
 /// All that is heard of bytes that come in these pieces, in one moment.
 fn hear<'a>(
-    options: &Options,
+    options: &SessionOptions,
     pieces: impl Iterator<Item = &'a [u8]>,
     stream: &[u8],
 ) -> (Vec<Heard>, Counters) {
@@ -210,7 +210,7 @@ fn check_packets(heard: &[Heard], mut stream: &[u8]) {
 }
 
 /// The same with a clock: what is due gets done, and whatever came before, the end comes.
-fn live(options: &Options, stream: &[u8]) {
+fn live(options: &SessionOptions, stream: &[u8]) {
     let mut now = runtime::now();
     let mut random = Random::of(stream);
     let (mut session, mut heard) = (session(options, now), Vec::new());

@@ -3,7 +3,7 @@
 use smolnvr::{
     codec::Codec,
     limits, rtp,
-    rtsp::{Media, Options, Output, Session, Track, Tracks},
+    rtsp::{Media, Output, Session, SessionOptions, Track, Tracks},
     runtime,
 };
 
@@ -57,7 +57,7 @@ pub fn sdp(data: &[u8]) {
 fn tracks(sdp: &[u8]) -> Option<Vec<Track>> {
     let now = runtime::now();
     let target = "rtsp://10.0.0.2/live".parse().expect("is a URL");
-    let options = Options { tracks: Tracks::VideoAndAudio, ..Options::new(1) };
+    let options = SessionOptions { tracks: Tracks::VideoAndAudio, ..SessionOptions::new(1) };
     let mut session = Session::new(&target, options, now);
     let head =
         format!("RTSP/1.0 200 OK\r\nCSeq: 2\r\nContent-Length: {}\r\n\r\n", sdp.len()).into_bytes();

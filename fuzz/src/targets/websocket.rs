@@ -2,7 +2,7 @@
 
 use crate::source::Source;
 use smolnvr::{
-    http::websocket::{Message, MessageError, Messages, pong},
+    http::websocket::{Messages, WebSocketError, WebSocketMessage, pong},
     limits::WEBSOCKET_MESSAGE_BYTES_MAX,
 };
 
@@ -17,7 +17,7 @@ pub fn websocket(data: &[u8]) {
     assert_eq!(read(&bytes, size), read(&bytes, bytes.len().max(1)));
 }
 
-fn read(bytes: &[u8], size: usize) -> (Vec<Message>, Option<MessageError>) {
+fn read(bytes: &[u8], size: usize) -> (Vec<WebSocketMessage>, Option<WebSocketError>) {
     let (mut reader, mut all) = (Messages::default(), Vec::new());
     for piece in bytes.chunks(size) {
         reader.handle_bytes(piece);
@@ -25,9 +25,13 @@ fn read(bytes: &[u8], size: usize) -> (Vec<Message>, Option<MessageError>) {
             match reader.poll() {
                 Ok(Some(message)) => {
                     match &message {
-                        Message::Data(data) => assert!(data.len() <= WEBSOCKET_MESSAGE_BYTES_MAX),
-                        Message::Ping(ping) => assert_eq!(pong(ping, [1; 4]).len(), 6 + ping.len()),
-                        Message::Close => {}
+                        WebSocketMessage::Data(data) => {
+                            assert!(data.len() <= WEBSOCKET_MESSAGE_BYTES_MAX)
+                        }
+                        WebSocketMessage::Ping(ping) => {
+                            assert_eq!(pong(ping, [1; 4]).len(), 6 + ping.len())
+                        }
+                        WebSocketMessage::Close => {}
                     }
                     all.push(message);
                 }

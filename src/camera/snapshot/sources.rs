@@ -1,7 +1,7 @@
 //! The sources of a camera's picture: the configured URL, or those that cameras usually have. The
 //! one that worked is remembered.
 
-use super::{Picture, Video, error::Error, page::Page, stream::Stream};
+use super::{Picture, VideoPictures, error::Error, page::Page, stream::JpegStream};
 use crate::{
     config,
     http::url::{HTTP_PORT, Target},
@@ -10,7 +10,7 @@ use crate::{
 use std::rc::Rc;
 
 /// The possible sources of a camera's picture.
-pub(super) struct Sources {
+pub(super) struct PictureSources {
     sources: Vec<PictureSource>,
     /// The one that worked last.
     known: Option<usize>,
@@ -23,49 +23,55 @@ enum PictureSource {
     /// An RTSP stream that may carry JPEG.
     Stream(Target),
     /// A key frame of video that is received anyway.
-    Video(Video),
+    Video(VideoPictures),
 }
 
 /// A picture, or the session from which it and further ones come.
-pub(super) enum Found {
+pub(super) enum FoundPicture {
     Picture(Rc<Picture>),
-    Stream(Box<Stream>, Vec<u8>),
+    Stream(Box<JpegStream>, Vec<u8>),
 }
 
-pub(super) struct Failure {
+pub(super) struct PictureFailure {
     pub text: String,
     /// All sources were tried, or retrying soon may lock the camera's account.
     pub is_final: bool,
 }
 
-impl Sources {
-    pub(super) fn new(camera: &config::Camera, video: Option<Video>, seed: u64) -> Sources {
+impl PictureSources {
+    pub(super) fn new(
+        camera: &config::Camera,
+        video: Option<VideoPictures>,
+        seed: u64,
+    ) -> PictureSources {
         match &camera.snapshot {
-            config::Snapshot::Off => Sources { nothing: OFF, ..Sources::of(Vec::new(), seed) },
-            config::Snapshot::Url(url) => Sources::page(url.target(), seed),
+            config::Snapshot::Off => {
+                PictureSources { nothing: OFF, ..PictureSources::of(Vec::new(), seed) }
+            }
+            config::Snapshot::Url(url) => PictureSources::page(url.target(), seed),
             config::Snapshot::Auto => {
                 let live = camera.live_url.as_ref().map(|url| &url.0);
-                Sources::guesses(&camera.url.0, live, HTTP_PORT, video, seed)
+                PictureSources::guesses(&camera.url.0, live, HTTP_PORT, video, seed)
             }
         }
     }
 
     /// Only what the camera serves over HTTP.
-    pub(super) fn pages(camera: &config::Camera, seed: u64) -> Sources {
+    pub(super) fn pages(camera: &config::Camera, seed: u64) -> PictureSources {
         match &camera.snapshot {
             config::Snapshot::Auto => {
                 let url = &camera.url.0;
                 let pages = PAGES
                     .iter()
                     .map(|path| PictureSource::page(url.http_page(HTTP_PORT, path), seed));
-                Sources::of(pages.collect(), seed)
+                PictureSources::of(pages.collect(), seed)
             }
-            _ => Sources::new(camera, None, seed),
+            _ => PictureSources::new(camera, None, seed),
         }
     }
 
-    pub(super) fn page(target: Target, seed: u64) -> Sources {
-        Sources::of(vec![PictureSource::page(target, seed)], seed)
+    pub(super) fn page(target: Target, seed: u64) -> PictureSources {
+        PictureSources::of(vec![PictureSource::page(target, seed)], seed)
     }
 
     /// First the addresses of majestic and divinus, then the streams: the live stream as JPEG, the
@@ -75,19 +81,19 @@ impl Sources {
         url: &Target,
         live_url: Option<&Target>,
         http_port: u16,
-        video: Option<Video>,
+        video: Option<VideoPictures>,
         seed: u64,
-    ) -> Sources {
+    ) -> PictureSources {
         let pages =
             PAGES.iter().map(|path| PictureSource::page(url.http_page(http_port, path), seed));
         let live = live_url.map(|url| PictureSource::Stream(url.clone()));
         let video = video.map(PictureSource::Video);
         let last = PictureSource::Stream(url.clone());
-        Sources::of(pages.chain(live).chain(video).chain([last]).collect(), seed)
+        PictureSources::of(pages.chain(live).chain(video).chain([last]).collect(), seed)
     }
 
-    fn of(sources: Vec<PictureSource>, seed: u64) -> Sources {
-        Sources { sources, known: None, nothing: "no source of pictures is known", seed }
+    fn of(sources: Vec<PictureSource>, seed: u64) -> PictureSources {
+        PictureSources { sources, known: None, nothing: "no source of pictures is known", seed }
     }
 
     /// Returns true if the source that worked is a picture of the camera's own.
@@ -102,7 +108,7 @@ impl Sources {
     }
 
     /// Gets a picture from the remembered source, or from the first that has one.
-    pub(super) async fn search(&mut self) -> Result<Found, Failure> {
+    pub(super) async fn search(&mut self) -> Result<FoundPicture, PictureFailure> {
         let only = self.known.take();
         let is_alone = self.sources.len() == 1;
         let mut failures = Failures::default();
@@ -131,7 +137,10 @@ impl Sources {
         // After the remembered source failed, all others are tried soon.
         let is_first = only.is_none() && self.known.is_none();
         let is_final = failures.are_about_credentials() || is_first && !is_alone;
-        Err(Failure { text: failures.text().unwrap_or_else(|| self.nothing.to_owned()), is_final })
+        Err(PictureFailure {
+            text: failures.text().unwrap_or_else(|| self.nothing.to_owned()),
+            is_final,
+        })
     }
 }
 
@@ -140,18 +149,18 @@ impl PictureSource {
         PictureSource::Page(Box::new(Page::new(target, seed)))
     }
 
-    async fn picture(&mut self, seed: u64) -> Result<Found, Error> {
+    async fn picture(&mut self, seed: u64) -> Result<FoundPicture, Error> {
         match self {
             PictureSource::Page(page) => {
                 let jpeg = page.picture().await?;
-                Ok(Found::Picture(Rc::new(Picture { jpeg, taken: runtime::now() })))
+                Ok(FoundPicture::Picture(Rc::new(Picture { jpeg, taken: runtime::now() })))
             }
-            PictureSource::Video(video) => video.picture().await.map(Found::Picture),
+            PictureSource::Video(video) => video.picture().await.map(FoundPicture::Picture),
             PictureSource::Stream(target) => {
-                let mut stream = Stream::open(target, seed).await?;
+                let mut stream = JpegStream::open(target, seed).await?;
                 let mut jpeg = Vec::new();
                 stream.next(&mut jpeg).await?;
-                Ok(Found::Stream(Box::new(stream), jpeg))
+                Ok(FoundPicture::Stream(Box::new(stream), jpeg))
             }
         }
     }

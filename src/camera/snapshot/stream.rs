@@ -8,14 +8,14 @@ use crate::{
     http::url::Target,
     limits::{SNAPSHOT_TIMEOUT, TEARDOWN_TIMEOUT},
     rtp::{JpegDepacketizer, JpegError, Order, Packet, Receiver},
-    rtsp::{Options, Output, PacketKind, Presentation, Session, Tracks},
+    rtsp::{Output, PacketKind, Presentation, Session, SessionOptions, Tracks},
     runtime::{self, Async},
 };
 use smol::future;
 use std::{io, net::TcpStream, time::Instant};
 
 /// A session for pictures, separate from the recorded one.
-pub struct Stream {
+pub struct JpegStream {
     socket: Async<TcpStream>,
     session: Session,
     video: Option<(usize, Receiver)>,
@@ -26,15 +26,15 @@ pub struct Stream {
     outgoing: Vec<u8>,
 }
 
-impl Stream {
+impl JpegStream {
     /// Connects; `next` opens the session. `seed` is for nonces.
     ///
     /// # Errors
     /// Those of [`Connector::connect`].
-    pub async fn open(target: &Target, seed: u64) -> Result<Stream, Error> {
+    pub async fn open(target: &Target, seed: u64) -> Result<JpegStream, Error> {
         let socket = Connector::new(target).connect().await?;
-        let options = Options { tracks: Tracks::Jpeg, ..Options::new(seed) };
-        Ok(Stream {
+        let options = SessionOptions { tracks: Tracks::Jpeg, ..SessionOptions::new(seed) };
+        Ok(JpegStream {
             socket,
             session: Session::new(target, options, runtime::now()),
             video: None,

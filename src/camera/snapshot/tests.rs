@@ -1,6 +1,6 @@
 //! Viewers on one side, a test camera on the other.
 
-use super::{sources::Sources, *};
+use super::{sources::PictureSources, *};
 use crate::http::url::Target;
 use camera::{Auth, Builder, Camera, Clip, PICTURE, Pictures, Scheme, SessionState};
 use smol::{LocalExecutor, Task};
@@ -9,7 +9,7 @@ const INTERVAL: Duration = Duration::from_millis(400);
 
 /// Runs `test` beside the task that fetches pictures from `sources`.
 fn run<T>(
-    sources: Sources,
+    sources: PictureSources,
     test: impl AsyncFnOnce(Rc<Snapshots>, &LocalExecutor<'static>) -> T,
 ) -> T {
     let snapshots = Rc::new(Snapshots::with("yard", sources, INTERVAL));
@@ -24,16 +24,16 @@ fn http(builder: Builder) -> Camera {
 }
 
 /// The configured source for a camera's JPEG, with the credentials `user`.
-fn page(camera: &Camera, user: &str) -> Sources {
+fn page(camera: &Camera, user: &str) -> PictureSources {
     let url = camera.picture_url().unwrap().replace("http://", &format!("http://{user}"));
-    Sources::page(Target::http(&url).unwrap(), 1)
+    PictureSources::page(Target::http(&url).unwrap(), 1)
 }
 
 /// The default sources for a camera with the stream `cam`.
-fn guesses(camera: &Camera) -> Sources {
+fn guesses(camera: &Camera) -> PictureSources {
     let url: Target = camera.url("cam").parse().unwrap();
     let page = Target::http(&camera.picture_url().unwrap()).unwrap();
-    Sources::guesses(&url, None, page.port(), None, 1)
+    PictureSources::guesses(&url, None, page.port(), None, 1)
 }
 
 /// A single viewer's first answer from a camera whose pictures behave like this.
@@ -185,7 +185,8 @@ fn an_answer_that_took_long_is_not_forgotten_before_it_is_heard() {
 fn a_camera_that_is_not_there_is_named() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let target = Target::http(&format!("http://127.0.0.1:{port}/a.jpg")).unwrap();
-    let reason = run(Sources::page(target, 1), async |snapshots, _| newest(&snapshots).await);
+    let reason =
+        run(PictureSources::page(target, 1), async |snapshots, _| newest(&snapshots).await);
     assert!(reason.unwrap_err().ends_with("cannot be reached: nothing is listening on that port"));
 }
 
@@ -296,7 +297,8 @@ fn the_smaller_stream_may_be_the_one_with_pictures() {
     camera.set_pictures(Pictures::Off);
     let target = |name| camera.url(name).parse::<Target>().unwrap();
     let page = Target::http(&camera.picture_url().unwrap()).unwrap();
-    let sources = Sources::guesses(&target("cam"), Some(&target("small")), page.port(), None, 1);
+    let sources =
+        PictureSources::guesses(&target("cam"), Some(&target("small")), page.port(), None, 1);
     run(sources, async |snapshots, _| {
         assert_eq!(newest(&snapshots).await.as_deref(), Ok(PICTURE));
     });
@@ -327,7 +329,7 @@ fn a_jpeg_stream_that_breaks_off_is_found_again() {
 fn snapshots_that_are_off_say_how_they_are_switched_on() {
     let text = "[[camera]]\nname = \"a\"\nurl = \"rtsp://127.0.0.1/\"\nsnapshot = \"off\"\n";
     let config = config::Config::parse(text, std::path::Path::new("x.toml")).unwrap();
-    let reason = run(Sources::new(&config.camera[0], None, 1), async |snapshots, _| {
+    let reason = run(PictureSources::new(&config.camera[0], None, 1), async |snapshots, _| {
         newest(&snapshots).await.unwrap_err()
     });
     assert!(reason.contains("snapshot = \"off\""), "{reason}");

@@ -16,7 +16,7 @@ use std::{
 };
 
 /// Where a camera's video comes from.
-pub enum Source {
+pub enum VideoSource {
     /// A camera's ring; the function starts the camera if it is not running.
     Ring(Box<dyn Fn() -> Rc<Camera>>),
     /// FFmpeg, which connects to this URL.
@@ -24,8 +24,8 @@ pub enum Source {
 }
 
 /// A camera's video as a source of pictures.
-pub struct Video {
-    source: Source,
+pub struct VideoPictures {
+    source: VideoSource,
     stills: Rc<Stills>,
     /// The camera and number of the frame used for the last picture, and that picture.
     last: Option<(Weak<Camera>, u64, Weak<Picture>)>,
@@ -38,9 +38,9 @@ struct Found {
     age: Duration,
 }
 
-impl Video {
-    pub fn new(source: Source, stills: &Rc<Stills>) -> Video {
-        Video { source, stills: Rc::clone(stills), last: None }
+impl VideoPictures {
+    pub fn new(source: VideoSource, stills: &Rc<Stills>) -> VideoPictures {
+        VideoPictures { source, stills: Rc::clone(stills), last: None }
     }
 
     /// Returns the picture of the newest key frame, which is the previous picture if there is no
@@ -51,8 +51,8 @@ impl Video {
     /// be made from it.
     pub async fn picture(&mut self) -> Result<Rc<Picture>, Error> {
         let camera = match &self.source {
-            Source::Ring(camera) => camera(),
-            Source::Ffmpeg(url, transport) => {
+            VideoSource::Ring(camera) => camera(),
+            VideoSource::Ffmpeg(url, transport) => {
                 let address = Address { url: url.as_str(), transport: transport.name() };
                 let jpeg = self.stills.fetch(&address, url.secrets()).await;
                 let jpeg = jpeg.map_err(Error::Still)?;

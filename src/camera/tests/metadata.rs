@@ -1,9 +1,9 @@
 use super::*;
-use crate::rtsp::{Media, Track, Transport};
+use crate::rtsp::{Media, Track, TrackTransport};
 use proptest::prelude::*;
 
-fn track() -> Metadata {
-    let transport = Some(Transport::Interleaved { rtp: 2, rtcp: 3 });
+fn track() -> MetadataTrack {
+    let transport = Some(TrackTransport::Interleaved { rtp: 2, rtcp: 3 });
     let track = Track {
         media: Media::Other,
         encoding: "vnd.onvif.metadata".into(),
@@ -18,7 +18,7 @@ fn track() -> Metadata {
         ssrc: None,
         rtp_info: None,
     };
-    Metadata::new(&Presentation { control: String::new(), tracks: vec![track] }).unwrap()
+    MetadataTrack::new(&Presentation { control: String::new(), tracks: vec![track] }).unwrap()
 }
 
 fn packet(number: u16, payload: &[u8], marker: bool) -> Vec<u8> {
@@ -31,7 +31,7 @@ fn packet(number: u16, payload: &[u8], marker: bool) -> Vec<u8> {
 
 /// Sends a document in packets of this size; without those that `is_lost`.
 fn send(
-    track: &mut Metadata,
+    track: &mut MetadataTrack,
     number: &mut u16,
     size: usize,
     has_marker: bool,
@@ -106,13 +106,13 @@ fn a_track_that_is_compressed_or_refused_or_not_set_up_is_none() {
             control: String::new(),
             format_parameters: String::new(),
             parameter_sets: Vec::new(),
-            transport: Some(Transport::Interleaved { rtp: 2, rtcp: 3 }),
+            transport: Some(TrackTransport::Interleaved { rtp: 2, rtcp: 3 }),
             is_refused: false,
             ssrc: None,
             rtp_info: None,
         }];
         change(&mut tracks[0]);
-        assert!(Metadata::new(&Presentation { control: String::new(), tracks }).is_none());
+        assert!(MetadataTrack::new(&Presentation { control: String::new(), tracks }).is_none());
     }
 }
 

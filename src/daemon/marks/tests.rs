@@ -10,9 +10,9 @@ fn at(millis: u64) -> Moment {
     Moment { now: runtime::now(), wall, clock: ClockTrust::Trusted, up_ms: HOUR + millis }
 }
 
-fn said(kind: &str, when: When) -> Said {
+fn said(kind: &str, when: When) -> MarkReport {
     let (source, kind) = (Word::new("script").unwrap(), Word::new(kind).unwrap());
-    Said { source, kind, words: String::new(), when }
+    MarkReport { source, kind, words: String::new(), when }
 }
 
 const ON: When = When::On(Duration::from_secs(60));
@@ -55,7 +55,7 @@ fn a_mark_is_told_at_its_begin_while_it_goes_on_and_at_its_end() {
     assert_eq!(say(&mut book, 70_000, "door", When::Off), [(0, 70_000, Course::Over)]);
     assert!(!book.is_going_on("yard"));
     let again = book.say("yard", &said("door", When::Off), &at(80_000), BOOT);
-    assert_eq!(again.unwrap_err(), Refused::NotOn);
+    assert_eq!(again.unwrap_err(), MarkRefused::NotOn);
     let long = When::On(Duration::from_secs(3600));
     say(&mut book, 100_000, "door", long);
     let due = book.deadline().unwrap();
@@ -75,7 +75,7 @@ fn a_mark_that_nobody_ends_ends_with_its_last_report() {
 fn a_source_that_goes_ends_what_it_began_and_no_other() {
     let mut book = Book::default();
     say(&mut book, 0, "motion", ON);
-    let other = Said { source: Word::new("camera").unwrap(), ..said("motion", ON) };
+    let other = MarkReport { source: Word::new("camera").unwrap(), ..said("motion", ON) };
     book.say("yard", &other, &at(0), BOOT).unwrap();
     let gone = book.leave(Some(("yard", &other.source)), HOUR + 5000);
     assert_eq!(brief(&gone), [(0, 5000, Course::Over)]);
@@ -94,7 +94,7 @@ fn ten_thousand_marks_a_minute_are_bounded_and_another_camera_has_its_own_share(
         let kind = format!("kind-{}", nth % 5000);
         match book.say("yard", &said(&kind, ON), &at(nth * 6), BOOT) {
             Ok((_, news)) => (made, lines) = (made + 1, lines + news.len()),
-            Err(Refused::TooMany(seconds)) => {
+            Err(MarkRefused::TooMany(seconds)) => {
                 assert!((1..=10).contains(&seconds));
                 refused += 1;
             }
@@ -141,7 +141,7 @@ fn a_time_that_is_told_is_taken_within_a_day_and_not_in_seconds() {
         (i64::MIN, i64::MAX),
     ] {
         let refused = book.say("yard", &said("door", span(begin, end)), &at(0), BOOT).unwrap_err();
-        assert_eq!(refused, Refused::Time, "{begin} {end}");
+        assert_eq!(refused, MarkRefused::Time, "{begin} {end}");
     }
 }
 
@@ -156,5 +156,5 @@ fn by_a_clock_that_is_not_set_a_sender_with_a_better_one_is_believed() {
     };
     assert_eq!(say(NOON), Ok((ClockTrust::Trusted, None)));
     assert_eq!(say(59_000), Ok((ClockTrust::Untrusted, Some(HOUR - 1000))), "of the same board");
-    assert_eq!(say(NOON / 1000), Err(Refused::Time), "in seconds");
+    assert_eq!(say(NOON / 1000), Err(MarkRefused::Time), "in seconds");
 }

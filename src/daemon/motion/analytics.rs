@@ -4,7 +4,7 @@
 //! second while nothing is seen.
 //! Spec: RFC 6455 §4; majestic's `/ws/analytics`.
 
-use super::Watch;
+use super::MotionWatch;
 use crate::{
     camera::Connector,
     config,
@@ -14,7 +14,7 @@ use crate::{
         head::Head,
         question::question,
         url::{HTTP_PORT, Target},
-        websocket::{Message, Messages, accept, pong},
+        websocket::{Messages, WebSocketMessage, accept, pong},
     },
     limits,
     runtime::{self, Async},
@@ -44,7 +44,7 @@ impl Analytics {
         Analytics { target, seed }
     }
 
-    pub async fn watch(&self, watch: &Watch, daemon: &Rc<Daemon>) {
+    pub async fn watch(&self, watch: &MotionWatch, daemon: &Rc<Daemon>) {
         let credentials = self.target.credentials().cloned();
         let mut way = (Connector::new(&self.target), Authenticator::new(credentials, self.seed));
         loop {
@@ -58,7 +58,7 @@ impl Analytics {
     async fn listen(
         &self,
         way: &mut (Connector, Authenticator),
-        watch: &Watch,
+        watch: &MotionWatch,
         daemon: &Rc<Daemon>,
     ) -> Result<String, String> {
         let mut messages = Messages::default();
@@ -67,13 +67,13 @@ impl Analytics {
         loop {
             while let Some(message) = messages.poll().map_err(|error| error.to_string())? {
                 match message {
-                    Message::Data(text) => take(&text, watch, daemon),
-                    Message::Ping(payload) => {
+                    WebSocketMessage::Data(text) => take(&text, watch, daemon),
+                    WebSocketMessage::Ping(payload) => {
                         let [a, b, c, d, ..] = sys::random().unwrap_or_default();
                         let answer = pong(&payload, [a, b, c, d]);
                         socket.write_all(&answer).await.map_err(|error| error.to_string())?;
                     }
-                    Message::Close => return Ok("the camera ended the WebSocket".into()),
+                    WebSocketMessage::Close => return Ok("the camera ended the WebSocket".into()),
                 }
             }
             let count = read(&mut socket, &mut bytes).await?;
@@ -140,7 +140,7 @@ async fn read(socket: &mut Async<TcpStream>, bytes: &mut [u8]) -> Result<usize, 
 }
 
 /// Processes a detector's message.
-fn take(text: &[u8], watch: &Watch, daemon: &Rc<Daemon>) {
+fn take(text: &[u8], watch: &MotionWatch, daemon: &Rc<Daemon>) {
     watch.watches(daemon);
     let Ok(said) = serde_json::from_slice::<serde_json::Value>(text) else { return };
     if said["active"] == true

@@ -3,7 +3,7 @@
 //!
 //! Spec: ONVIF Streaming §5.2, Core §9.
 
-use super::Watch;
+use super::MotionWatch;
 use crate::{
     camera::{Connector, snapshot::ask},
     clock, config,
@@ -55,12 +55,12 @@ impl Onvif {
         }
     }
 
-    pub async fn watch(&self, watch: &Watch, daemon: &Rc<Daemon>) {
+    pub async fn watch(&self, watch: &MotionWatch, daemon: &Rc<Daemon>) {
         future::or(self.go_on(watch, daemon), self.subscribe(watch, daemon)).await;
     }
 
     /// Repeats what goes on while the camera can be heard.
-    async fn go_on(&self, watch: &Watch, daemon: &Rc<Daemon>) {
+    async fn go_on(&self, watch: &MotionWatch, daemon: &Rc<Daemon>) {
         loop {
             runtime::sleep(limits::NOTICE_INTERVAL).await;
             if self.is_track_heard.get() || self.is_subscribed.get() {
@@ -77,7 +77,7 @@ impl Onvif {
     }
 
     /// Subscribes while the metadata track says nothing.
-    async fn subscribe(&self, watch: &Watch, daemon: &Rc<Daemon>) {
+    async fn subscribe(&self, watch: &MotionWatch, daemon: &Rc<Daemon>) {
         runtime::sleep(limits::METADATA_PATIENCE).await;
         loop {
             let mut pause = limits::NOTICE_INTERVAL;
@@ -131,7 +131,7 @@ impl Onvif {
     }
 
     /// Processes notices of the metadata track.
-    pub fn hear_track(&self, notices: &[Notice], watch: &Watch, daemon: &Rc<Daemon>) {
+    pub fn hear_track(&self, notices: &[Notice], watch: &MotionWatch, daemon: &Rc<Daemon>) {
         self.is_track_heard.set(true);
         self.hear(notices, watch, daemon);
     }
@@ -140,7 +140,7 @@ impl Onvif {
         self.is_track_heard.set(false);
     }
 
-    fn hear(&self, notices: &[Notice], watch: &Watch, daemon: &Rc<Daemon>) {
+    fn hear(&self, notices: &[Notice], watch: &MotionWatch, daemon: &Rc<Daemon>) {
         watch.watches(daemon);
         for notice in notices {
             if self.course.borrow_mut().take(*notice, runtime::now()) {

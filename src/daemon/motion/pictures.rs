@@ -1,6 +1,6 @@
 //! Looks at a camera's small JPEG, about twice a second.
 
-use super::{MOTION, Watch};
+use super::{MOTION, MotionWatch};
 use crate::{
     camera::Snapshots,
     config,
@@ -33,11 +33,11 @@ impl Pictures {
         }
     }
 
-    pub async fn watch(&self, watch: &Watch, daemon: &Rc<Daemon>) {
+    pub async fn watch(&self, watch: &MotionWatch, daemon: &Rc<Daemon>) {
         future::or(self.snapshots.run(), self.look_on(watch, daemon)).await;
     }
 
-    async fn look_on(&self, watch: &Watch, daemon: &Rc<Daemon>) {
+    async fn look_on(&self, watch: &MotionWatch, daemon: &Rc<Daemon>) {
         let mut detector = Detector::new(self.sensitivity, self.mask.areas());
         loop {
             let started = runtime::now();

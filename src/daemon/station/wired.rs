@@ -3,7 +3,7 @@
 use super::Station;
 use crate::{
     camera::{Observer, State},
-    daemon::{Daemon, history::Kind, watchdog::Verdict},
+    daemon::{Daemon, history::ChangeKind, watchdog::WatchdogVerdict},
     limits,
     onvif::notice::Notice,
     runtime,
@@ -27,9 +27,9 @@ impl Observer for Wired {
         let sync_seconds = self.daemon.config.borrow().storage.sync_seconds.get();
         let patience = limits::DURABLE_TIMEOUT.max(Duration::from_secs(2 * sync_seconds));
         match self.station.look(patience, runtime::now()) {
-            Verdict::Wait => {}
-            Verdict::BlameCard(span) => self.daemon.card_is_silent(span),
-            Verdict::Reconnect(span) => return ControlFlow::Break(span),
+            WatchdogVerdict::Wait => {}
+            WatchdogVerdict::BlameCard(span) => self.daemon.card_is_silent(span),
+            WatchdogVerdict::Reconnect(span) => return ControlFlow::Break(span),
         }
         ControlFlow::Continue(())
     }
@@ -50,7 +50,7 @@ impl Observer for Wired {
         };
         let before = std::mem::replace(&mut station.said.borrow_mut().state, text.clone());
         if before != text {
-            self.daemon.note(Kind::Camera, Some(&camera.name), text);
+            self.daemon.note(ChangeKind::Camera, Some(&camera.name), text);
         }
     }
 

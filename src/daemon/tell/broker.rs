@@ -7,14 +7,14 @@
 use super::{
     super::{Daemon, control::Wish},
     Listener,
-    home::{Camera, Home, KEPT},
+    home::{Home, HomeCamera, KEPT},
 };
 use crate::{
     camera::{Connector, State},
     config,
     http::url::Target,
     limits,
-    mqtt::{Client, Event, Login, Retain},
+    mqtt::{Client, Login, MqttEvent, Retain},
     runtime::{self, Async},
     storage::CardState,
 };
@@ -27,7 +27,7 @@ struct Teller {
     home: Home,
     listener: Listener,
     /// Cameras that Home Assistant knows, and those that it is to forget.
-    cameras: Vec<Camera>,
+    cameras: Vec<HomeCamera>,
     gone: Vec<String>,
     /// Topics with the last value published over this connection.
     states: Vec<(String, String)>,
@@ -160,18 +160,18 @@ impl Teller {
         });
     }
 
-    fn hear(&mut self, event: Event<'_>) {
+    fn hear(&mut self, event: MqttEvent<'_>) {
         match event {
-            Event::Open => {}
-            Event::Confirmed => self.mark = None,
-            Event::Denied => {
+            MqttEvent::Open => {}
+            MqttEvent::Confirmed => self.mark = None,
+            MqttEvent::Denied => {
                 log::warn!("mqtt: the server denies a subscription: allow us to read our topic")
             }
-            Event::Message { topic, payload: b"online", .. } if topic == self.home.birth() => {
+            MqttEvent::Message { topic, payload: b"online", .. } if topic == self.home.birth() => {
                 // Home Assistant has started and needs everything.
                 self.states.clear();
             }
-            Event::Message { topic, payload, retained } => {
+            MqttEvent::Message { topic, payload, retained } => {
                 if let Some(name) = self.home.recorded(topic).filter(|_| retained) {
                     return self.find_gone(name);
                 }
@@ -238,7 +238,7 @@ impl Teller {
         let config = self.daemon.config.borrow();
         let cameras = config.camera.iter().map(|camera| {
             let (name, label) = (camera.name.as_str().to_owned(), camera.label().to_owned());
-            Camera { name, label }
+            HomeCamera { name, label }
         });
         let cameras: Vec<_> = cameras.collect();
         if !self.states.is_empty() && cameras == self.cameras {

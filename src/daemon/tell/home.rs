@@ -26,7 +26,7 @@ pub(super) struct Home {
 
 /// A camera as users see it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Camera {
+pub(super) struct HomeCamera {
     pub name: String,
     pub label: String,
 }
@@ -95,7 +95,7 @@ impl Home {
     /// cameras that are `gone` disappear there. `None` if it is not to be told.
     pub fn announcement(
         &self,
-        cameras: &[Camera],
+        cameras: &[HomeCamera],
         gone: &[String],
         page: &str,
     ) -> Option<(String, String)> {
@@ -110,7 +110,7 @@ impl Home {
             .replace("{host}", host)
             .replace("{v}", env!("CARGO_PKG_VERSION"))
             .replace("{page}", page);
-        for Camera { name, label } in cameras {
+        for HomeCamera { name, label } in cameras {
             // A label has no control characters; JSON escapes the rest.
             let label = serde_json::Value::from(label.as_str()).to_string();
             let label = label.get(1..label.len() - 1).unwrap_or_default();
@@ -151,11 +151,11 @@ mod tests {
         Home { topic: "smolnvr/0a1b".to_owned(), discovery: "homeassistant".to_owned() }
     }
 
-    fn camera(name: &str, label: &str) -> Camera {
-        Camera { name: name.to_owned(), label: label.to_owned() }
+    fn camera(name: &str, label: &str) -> HomeCamera {
+        HomeCamera { name: name.to_owned(), label: label.to_owned() }
     }
 
-    fn announced(cameras: &[Camera], gone: &[String]) -> Value {
+    fn announced(cameras: &[HomeCamera], gone: &[String]) -> Value {
         let page = ",\"cu\":\"http://10.0.0.7:8080/\"";
         let (topic, payload) = home().announcement(cameras, gone, page).unwrap();
         assert_eq!(topic, "homeassistant/device/smolnvr_0a1b/config");

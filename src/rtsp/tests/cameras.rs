@@ -87,7 +87,7 @@ impl Transcript {
 
     /// Goes through all of it; says what came of it.
     fn play(&self, camera: &str) -> Vec<String> {
-        let options = Options { tracks: Tracks::VideoAndAudio, ..Options::new(1) };
+        let options = SessionOptions { tracks: Tracks::VideoAndAudio, ..SessionOptions::new(1) };
         let mut session = Camera::with(&self.url, options);
         let mut seen = Vec::new();
         let (mut previous, mut plays) = (0, false);
@@ -122,7 +122,7 @@ impl Transcript {
 }
 
 fn set_up(track: &Track) -> Option<String> {
-    let Transport::Interleaved { rtp, rtcp } = track.transport? else { return None };
+    let TrackTransport::Interleaved { rtp, rtcp } = track.transport? else { return None };
     let Track { encoding, payload_type, parameter_sets, .. } = track;
     let (kind, sets) = match track.media {
         Media::Video(_) => ("video", format!("sets={} ", parameter_sets.len())),

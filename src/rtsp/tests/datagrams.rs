@@ -4,9 +4,9 @@ use super::*;
 
 const ASKED: &str = "Transport: RTP/AVP;unicast;client_port=5000-5001";
 
-fn options(tracks: Tracks) -> Options {
+fn options(tracks: Tracks) -> SessionOptions {
     let delivery = Delivery::Datagrams { rtp_ports: [5000, 5004, 5006] };
-    Options { tracks, delivery, ..Options::new(1) }
+    SessionOptions { tracks, delivery, ..SessionOptions::new(1) }
 }
 
 /// Up to the request for SETUP.
@@ -20,7 +20,7 @@ fn described(tracks: Tracks, sdp: &str) -> Camera {
 }
 
 /// What becomes of that `Transport` in the reply to SETUP.
-fn transport(reply: &str) -> Transport {
+fn transport(reply: &str) -> TrackTransport {
     let mut camera = described(Tracks::Video, H264_ONLY);
     camera.expect("SETUP", &[ASKED]);
     camera.reply("200 OK", &format!("Session: 7\r\n{reply}"), "");
@@ -30,8 +30,8 @@ fn transport(reply: &str) -> Transport {
     camera.session.tracks()[0].transport.unwrap()
 }
 
-fn from(server_ports: Option<(u16, u16)>) -> Transport {
-    Transport::Datagrams { rtp_port: 5000, server_ports }
+fn from(server_ports: Option<(u16, u16)>) -> TrackTransport {
+    TrackTransport::Datagrams { rtp_port: 5000, server_ports }
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_comma_before_the_ssrc() {
 #[test]
 fn a_camera_that_answers_udp_with_channels_sends_interleaved() {
     let channels = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n";
-    assert_eq!(transport(channels), Transport::Interleaved { rtp: 0, rtcp: 1 });
+    assert_eq!(transport(channels), TrackTransport::Interleaved { rtp: 0, rtcp: 1 });
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn another_url_in_rtp_info() {
 
 #[test]
 fn session_id_that_changes_between_setups() {
-    let options = Options { tracks: Tracks::VideoAndAudio, ..Options::new(1) };
+    let options = SessionOptions { tracks: Tracks::VideoAndAudio, ..SessionOptions::new(1) };
     let mut camera = Camera::with("rtsp://h/", options);
     camera.expect("OPTIONS", &[]);
     camera.reply("200 OK", "", "");
@@ -141,7 +141,10 @@ fn several_challenges() {
 
 #[test]
 fn no_options_at_all() {
-    let mut camera = Camera::with(URL, Options { greeting: Greeting::Describe, ..Options::new(1) });
+    let mut camera = Camera::with(
+        URL,
+        SessionOptions { greeting: Greeting::Describe, ..SessionOptions::new(1) },
+    );
     camera.expect("DESCRIBE", &["CSeq: 1"]);
     camera.reply("200 OK", "", H264_ONLY);
     camera.expect("SETUP", &[]);
@@ -352,8 +355,10 @@ fn a_connection_closed_behind_a_401_goes_on_with_the_next() {
     let line = error.to_string();
     assert_eq!(line, "401 Unauthorized: the camera closes the connection on user \"admin\"");
     assert!(!format!("{error:?}").contains("secret"));
-    let mut camera =
-        Camera::with(URL, Options { authenticator: Some(authenticator), ..Options::new(2) });
+    let mut camera = Camera::with(
+        URL,
+        SessionOptions { authenticator: Some(authenticator), ..SessionOptions::new(2) },
+    );
     let request = camera.expect("OPTIONS", &["CSeq: 1"]);
     assert!(
         request.contains("Authorization: Digest username=\"admin\", realm=\"r\", nonce=\"1\", ")
@@ -405,7 +410,7 @@ fn life_is_asked_for_before_a_keepalive_is_due() {
 
 #[test]
 fn the_same_channels_for_every_track() {
-    let options = Options { tracks: Tracks::VideoAndAudio, ..Options::new(1) };
+    let options = SessionOptions { tracks: Tracks::VideoAndAudio, ..SessionOptions::new(1) };
     let mut camera = Camera::with("rtsp://h/", options);
     camera.expect("OPTIONS", &[]);
     camera.reply("200 OK", "", "");

@@ -5,7 +5,8 @@ use super::*;
 
 fn camera(tracks: Tracks, sound: &str) -> Camera {
     let sdp = format!("{H264_ONLY}{sound}a=control:sound\r\n");
-    let mut camera = Camera::with("rtsp://h/live", Options { tracks, ..Options::new(1) });
+    let mut camera =
+        Camera::with("rtsp://h/live", SessionOptions { tracks, ..SessionOptions::new(1) });
     camera.expect("OPTIONS", &[]);
     camera.reply("200 OK", "", "");
     camera.expect("DESCRIBE", &[]);
@@ -61,7 +62,8 @@ fn video_is_recorded_where_the_camera_refuses_its_sound() {
 #[test]
 fn metadata_are_set_up_last_where_they_are_wanted_and_done_without_where_they_are_refused() {
     let dialogue = |metadata: Metadata, answer: &str| {
-        let options = Options { tracks: Tracks::VideoAndAudio, metadata, ..Options::new(1) };
+        let options =
+            SessionOptions { tracks: Tracks::VideoAndAudio, metadata, ..SessionOptions::new(1) };
         let mut camera = Camera::with("rtsp://h/live", options);
         camera.expect("OPTIONS", &[]);
         camera.reply("200 OK", "", "");

@@ -4,7 +4,7 @@
 //! Knows nothing of: routes, hosts, sessions beyond beginning one.
 
 use super::{
-    Access, Answer, Attempt, Challenge, Head, Held, Peer, Refusal, Source, Verdict, Who,
+    Access, AccessHead, Answer, Attempt, Challenge, Held, Peer, Refusal, Source, Verdict, Who,
     attempt::{Finding, Purpose},
     delays::Delay,
     password::{Hash, Password},
@@ -62,7 +62,7 @@ impl Access {
         purpose: Purpose,
         password: Vec<u8>,
         hash: Hash,
-        (head, peer): (&Head<'_>, Peer),
+        (head, peer): (&AccessHead<'_>, Peer),
         now: Instant,
     ) -> Result<Verdict, Refusal> {
         let source = self.source(head, peer, hash, now);
@@ -111,7 +111,13 @@ impl Access {
     }
 
     /// The source a try is counted for: a browser that was logged in before, or an address.
-    fn source(&self, head: &Head<'_>, peer: Peer, hash: Hash, now: Instant) -> Option<Source> {
+    fn source(
+        &self,
+        head: &AccessHead<'_>,
+        peer: Peer,
+        hash: Hash,
+        now: Instant,
+    ) -> Option<Source> {
         let Peer::Address(address) = peer else { return None };
         let (name, key) = (self.cookie_name(), hash.key());
         let mut tokens = head.cookies(&name).take(limits::COOKIES_MAX);

@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 /// A borrowed view of a request.
 #[derive(Clone, Copy, Debug)]
-pub struct Head<'a> {
+pub struct AccessHead<'a> {
     pub method: &'a str,
     /// As sent, without the query.
     pub path: &'a str,
@@ -49,11 +49,11 @@ enum Sender {
     Any,
 }
 
-impl<'a> Head<'a> {
+impl<'a> AccessHead<'a> {
     /// # Errors
     /// A field that must occur once occurs twice.
-    pub fn of(head: &request::Head<'a>) -> Result<Head<'a>, Refusal> {
-        Head::read(head.method, head.path(), &mut head.fields())
+    pub fn of(head: &request::Head<'a>) -> Result<AccessHead<'a>, Refusal> {
+        AccessHead::read(head.method, head.path(), &mut head.fields())
     }
 
     /// Takes names and values of the header fields, values without surrounding space.
@@ -64,8 +64,8 @@ impl<'a> Head<'a> {
         method: &'a str,
         path: &'a str,
         fields: &mut dyn Iterator<Item = (&'a [u8], &'a [u8])>,
-    ) -> Result<Head<'a>, Refusal> {
-        let mut head = Head {
+    ) -> Result<AccessHead<'a>, Refusal> {
+        let mut head = AccessHead {
             method,
             path,
             host: None,

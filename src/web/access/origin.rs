@@ -4,7 +4,7 @@
 //! local network send no `Sec-Fetch-Site`: it can refuse, never allow.
 
 use super::{
-    head::{Class, Head},
+    head::{AccessHead, Class},
     host::Hosts,
     refusal::Refusal,
 };
@@ -14,7 +14,12 @@ use std::str;
 ///
 /// # Errors
 /// `Foreign`: another page asks; `OriginMissing`: it is unknown which page asks.
-pub fn check(head: &Head<'_>, class: Class, cookie: &str, hosts: &Hosts) -> Result<(), Refusal> {
+pub fn check(
+    head: &AccessHead<'_>,
+    class: Class,
+    cookie: &str,
+    hosts: &Hosts,
+) -> Result<(), Refusal> {
     // A link elsewhere may lead to our page, which then requests the rest itself.
     let is_link = class == Class::Public && head.is_navigation();
     if let Some(site) = head.site

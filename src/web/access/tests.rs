@@ -51,7 +51,7 @@ impl Bench {
     /// Sends one request; its password is checked if necessary.
     fn ask(&mut self, method: &str, path: &str, fields: Fields) -> Result<Verdict, Refusal> {
         let mut all = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        let head = Head::read(method, path, &mut all)?;
+        let head = AccessHead::read(method, path, &mut all)?;
         let verdict = self.access.admit(&head, self.peer, self.now)?;
         self.settle(verdict)
     }
@@ -80,7 +80,7 @@ impl Bench {
 
     fn begin_log_in(&mut self, password: &str) -> Result<Verdict, Refusal> {
         let fields = [(&b"Cookie"[..], self.cookie.as_bytes())];
-        let head = Head::read("POST", "/api/session", &mut fields.into_iter()).unwrap();
+        let head = AccessHead::read("POST", "/api/session", &mut fields.into_iter()).unwrap();
         self.access.log_in(password, &head, self.peer, self.now)
     }
 
@@ -91,7 +91,7 @@ impl Bench {
 
     fn begin_change(&mut self, old: Option<&str>, new: &str) -> Result<Verdict, Refusal> {
         let fields = [(&b"Cookie"[..], self.cookie.as_bytes())];
-        let head = Head::read("PUT", "/api/password", &mut fields.into_iter()).unwrap();
+        let head = AccessHead::read("PUT", "/api/password", &mut fields.into_iter()).unwrap();
         self.access.change_password(old, new, &head, self.peer, self.now)
     }
 

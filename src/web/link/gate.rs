@@ -11,7 +11,7 @@ use std::time::Instant;
 
 /// The buffer before picoserve.
 #[derive(Default)]
-pub(super) struct Gate {
+pub(super) struct RequestGate {
     /// Empty until the first byte arrives; it grows with the head.
     buffer: Vec<u8>,
     /// Read from the socket but not passed on: `buffer[start..end]`.
@@ -26,7 +26,7 @@ pub(super) struct Gate {
     is_closed: bool,
 }
 
-impl Gate {
+impl RequestGate {
     /// Bytes that may be passed on without being read again.
     pub fn allowed(&self) -> usize {
         usize::try_from(self.allowed).unwrap_or(usize::MAX)

@@ -19,7 +19,7 @@ fn the_description_of_the_api_has_every_route_and_no_other() {
 fn access_takes_every_route_for_what_it_is() {
     for route in ROUTES {
         let path = route.path.replace("{camera}", "yard").replace("{number}", "014");
-        let head = access::Head::read(route.method, &path, &mut std::iter::empty()).unwrap();
+        let head = access::AccessHead::read(route.method, &path, &mut std::iter::empty()).unwrap();
         assert_eq!(head.class(assets::PATHS), route.class, "{} {}", route.method, route.path);
     }
 }

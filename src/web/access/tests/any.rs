@@ -165,7 +165,9 @@ fn without_the_password_nobody_reads_or_changes_anything() {
         bench.wait(10.0);
         let now = bench.now;
         let all = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        let Ok(head) = Head::read(&method, &path, &mut all.into_iter()) else { return Ok(()) };
+        let Ok(head) = AccessHead::read(&method, &path, &mut all.into_iter()) else {
+            return Ok(());
+        };
         let Ok(verdict) = bench.access.admit(&head, Peer::Address(from), now) else {
             return Ok(());
         };

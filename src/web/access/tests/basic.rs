@@ -8,7 +8,7 @@ fn who(bench: &mut Bench, authorization: &str) -> Result<Who, u16> {
 fn at_once(bench: &mut Bench, pair: &str) -> Result<Who, u16> {
     let authorization = basic(pair);
     let fields = [(&b"Host"[..], HOST.1.as_bytes()), (b"Authorization", authorization.as_bytes())];
-    let head = Head::read("GET", "/metrics", &mut fields.into_iter()).unwrap();
+    let head = AccessHead::read("GET", "/metrics", &mut fields.into_iter()).unwrap();
     match bench.access.admit(&head, bench.peer, bench.now) {
         Ok(Verdict::Admitted(who)) => Ok(who),
         Ok(verdict) => panic!("{verdict:?}"),

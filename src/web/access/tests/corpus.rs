@@ -43,8 +43,8 @@ fn every_hostile_request_gets_the_status_that_its_file_is_named_after() {
                 let (method, path, fields) = parts(text);
                 let mut bench = Bench::new(Password::Unset);
                 bench.peer = peer("127.0.0.1");
-                let head =
-                    Head::read(method, path, &mut fields.into_iter()).map_err(|r| r.status())?;
+                let head = AccessHead::read(method, path, &mut fields.into_iter())
+                    .map_err(|r| r.status())?;
                 bench.access.admit(&head, bench.peer, bench.now).map_err(|refusal| refusal.status())
             });
         assert_eq!(status.map(drop), Err(expected), "{name}");

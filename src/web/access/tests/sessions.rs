@@ -49,7 +49,7 @@ fn a_session_opens_everything_until_it_is_logged_out() {
     assert_eq!(bench.who("GET", "/api/session", &[HOST, field]), Ok(Who::Session));
 
     let fields = [(&b"Cookie"[..], cookie.as_bytes())];
-    let head = Head::read("DELETE", "/api/session", &mut fields.into_iter()).unwrap();
+    let head = AccessHead::read("DELETE", "/api/session", &mut fields.into_iter()).unwrap();
     let gone = bench.access.log_out(&head);
     let name = cookie.split('=').next().unwrap();
     assert!(gone.starts_with(&format!("{name}=;")) && gone.ends_with("Max-Age=0"), "{gone}");
@@ -99,7 +99,7 @@ fn cookies_of_others_lock_nobody_out() {
 fn pass(bench: &mut Bench, name: &str, value: &str) -> Pass {
     let who = bench.who("GET", "/api/events", &[HOST, (name, value)]).unwrap();
     let fields = [(name.as_bytes(), value.as_bytes())];
-    let head = Head::read("GET", "/api/events", &mut fields.into_iter()).unwrap();
+    let head = AccessHead::read("GET", "/api/events", &mut fields.into_iter()).unwrap();
     bench.access.pass(who, &head, bench.now)
 }
 
@@ -116,7 +116,7 @@ fn replies_of_a_session_end_with_it() {
     let over = |passes: &[Pass; 3]| passes.each_ref().map(Pass::is_over);
     assert_eq!(over(&passes), [false; 3]);
     let fields = [(&b"Cookie"[..], mine.as_bytes())];
-    let head = Head::read("DELETE", "/api/session", &mut fields.into_iter()).unwrap();
+    let head = AccessHead::read("DELETE", "/api/session", &mut fields.into_iter()).unwrap();
     bench.access.log_out(&head);
     assert_eq!(over(&passes), [true, false, false]);
     bench.change_password(Some(PASSWORD), "battery staple").unwrap();
