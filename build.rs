@@ -5,8 +5,9 @@
 //! indentation are stripped: they are an eighth of the size. An ETag is a hash of the content, so
 //! that it is the same in every build.
 //!
-//! The page's texts in other languages (`ru.txt`: a line in English, a tab and the translation on the
-//! next) become lists in the order in which the page has them; what is missing is listed for a test.
+//! The page's texts in other languages (`ru.txt`: a line in English, a tab and the translation on
+//! the next) become lists in the order in which the page has them; what is missing is listed for a
+//! test.
 
 use std::{
     collections::BTreeMap,
@@ -308,8 +309,9 @@ fn bare(name: &str, text: &str) -> Result<String, String> {
     Ok(kept)
 }
 
-/// A script without the blanks and ends of lines that mean nothing, and without comments at the end of
-/// lines. Blanks within strings, templates and regular expressions stay. Private names become short.
+/// A script without the blanks and ends of lines that mean nothing, and without comments at the end
+/// of lines. Blanks within strings, templates and regular expressions stay. Private names become
+/// short.
 fn squeezed(script: &str) -> String {
     let mut out = String::with_capacity(script.len());
     // What each open brace is: a value within a template, or a block.

@@ -1,5 +1,5 @@
-//! What `motion = "jpeg"` would see: JPEGs on standard input, one behind the other and two a second;
-//! spans of motion on standard output, in seconds.
+//! What `motion = "jpeg"` would see: JPEGs on standard input, one behind the other and two a
+//! second; spans of motion on standard output, in seconds.
 //!
 //! ```text
 //! ffmpeg -i CLIP -vf fps=2,scale=640:-2 -c:v mjpeg -q:v 5 -f image2pipe - | motion [SENSITIVITY]

@@ -13,7 +13,8 @@
 //!
 //! *Cost*: nothing while nobody looks; then a socket, at most 64 KB for an answer and some KB for
 //! the cameras.
-//! The calls block, so they run on a thread of their own: as tasks they would take three times the code.
+//! The calls block, so they run on a thread of their own: as tasks they would take three times the
+//! code.
 //! Knows nothing of: the configuration, recordings.
 
 mod error;

@@ -5,8 +5,8 @@
 //! Bytes flow one way, through layers that import only upward in the list below (`ci/layers.sh`):
 //!
 //! ```text
-//! camera ┬TCP─▶ rtsp::Session ─┬▶ rtp::Receiver ─▶ rtp::Depacketizer ─▶ media::Intake ─▶ media::Ring
-//!        └UDP──────────────────┘  order, loss      access units         gate, times      (RAM)
+//! camera ┬TCP─▶ rtsp::Session ─┬▶ rtp::Receiver ─▶ Depacketizer ─▶ media::Intake ─▶ media::Ring
+//!        └UDP──────────────────┘  order, loss      access units    gate, times      (RAM)
 //!
 //! Ring ─▶ recorder::Recorder ─▶ storage::Card ─▶ storage::Segment ─▶ card
 //!         fragments, cuts        (card thread)     one file
@@ -21,7 +21,7 @@
 //! camera ──HTTP, or RTP/JPEG──▶ camera::Snapshots      only while someone watches
 //! Ring ──key frame──▶ still::Stills ──JPEG──┘          a process that makes it and exits
 //!
-//! marks, states, segments ──▶ daemon::tell ──▶ programs, a web server, mqtt::Client ──▶ Home Assistant
+//! marks, states, segments ──▶ daemon::tell ──▶ programs, a web server, MQTT ──▶ Home Assistant
 //!
 //! camera ──RTSP──▶ FFmpeg ─▶ card ─▶ storage::Card     engine = "ffmpeg": takes over its files
 //! ```

@@ -1,7 +1,7 @@
 //! An MQTT client: bytes of the connection in; bytes to send, and what arrived, out.
 //!
-//! Spec: MQTT 3.1.1 (OASIS, 2014), of which it needs this much: its sessions are clean, it sends with
-//! quality of service 0 and 1, and receives with 0 or 1. Knows nothing of: sockets, topics.
+//! Spec: MQTT 3.1.1 (OASIS, 2014), of which it needs this much: its sessions are clean, it sends
+//! with quality of service 0 and 1, and receives with 0 or 1. Knows nothing of: sockets, topics.
 
 use crate::limits::{MQTT_ANSWER_TIMEOUT, MQTT_KEEP_ALIVE, MQTT_PACKET_BYTES_MAX};
 use std::{fmt, time::Instant};
@@ -116,8 +116,8 @@ impl Client {
         packet(&mut self.out, PUBLISH | u8::from(retain == Retain::Yes), &[&head, payload]);
     }
 
-    /// Sends a message at least once, if the owner sends it again over the next connection unless it
-    /// is [`MqttEvent::Confirmed`] (§4.3.2).
+    /// Sends a message at least once, if the owner sends it again over the next connection unless
+    /// it is [`MqttEvent::Confirmed`] (§4.3.2).
     pub fn publish_surely(&mut self, topic: &str, payload: &[u8], now: Instant) {
         let mut head = Vec::new();
         text(&mut head, topic);

@@ -57,8 +57,8 @@ pub fn spawn(executor: &LocalExecutor<'static>, future: impl Future<Output = ()>
     task(executor, future).detach();
 }
 
-/// Spawns a task. Boxing gives all tasks one type, so that the executor's code is in the binary only
-/// once.
+/// Spawns a task. Boxing gives all tasks one type, so that the executor's code is in the binary
+/// only once.
 pub fn task(
     executor: &LocalExecutor<'static>,
     future: impl Future<Output = ()> + 'static,
@@ -112,8 +112,8 @@ async fn set_to_work(work: Job) {
     }
 }
 
-/// Returns the current time, for drivers. Inside [`block_on`] it is that of the last wake, so work that
-/// takes long is not timed by it.
+/// Returns the current time, for drivers. Inside [`block_on`] it is that of the last wake, so work
+/// that takes long is not timed by it.
 pub fn now() -> Instant {
     NOW.get().unwrap_or_else(Instant::now)
 }

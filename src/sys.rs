@@ -109,8 +109,8 @@ pub struct Datagram {
     pub from: Option<SocketAddr>,
 }
 
-/// Receives datagrams that wait, each into its part of `buffer`, with one system call (recvmmsg(2)).
-/// Returns how many there were.
+/// Receives datagrams that wait, each into its part of `buffer`, with one system call
+/// (recvmmsg(2)). Returns how many there were.
 ///
 /// # Errors
 /// Those of recvmsg(2), if the first one fails; `WouldBlock` if there is none.
@@ -139,10 +139,11 @@ pub fn receive_datagrams(
         message.msg_hdr.msg_iovlen = 1;
         slots += 1;
     }
-    // Not the function of that name: musl's tries a newer call first, which the boards' kernel lacks.
+    // Not the function of that name: musl's tries a newer call first, which the boards' kernel
+    // lacks.
     //
-    // SAFETY: `messages` has `slots` messages, each with a name and a piece of memory that outlive the
-    // call and are written to by nothing else; there is no timeout.
+    // SAFETY: `messages` has `slots` messages, each with a name and a piece of memory that outlive
+    // the call and are written to by nothing else; there is no timeout.
     let count = unsafe {
         libc::syscall(
             libc::SYS_recvmmsg,
@@ -190,8 +191,8 @@ extern "C" fn pthread_setname_np(_: libc::pthread_t, name: *const libc::c_char) 
 /// Where a crash is reported: a file descriptor, and the line up to the address.
 static CRASHES: OnceLock<(RawFd, String)> = OnceLock::new();
 
-/// Reports where the process crashes, by one write of `line` and the address to `to`. On the boards a
-/// panic is an illegal instruction without a message (Cross.toml); `ci/size.py --at` names the
+/// Reports where the process crashes, by one write of `line` and the address to `to`. On the boards
+/// a panic is an illegal instruction without a message (Cross.toml); `ci/size.py --at` names the
 /// function at that address. Only the first call has an effect.
 pub fn report_crashes(to: RawFd, line: String) {
     if CRASHES.set((to, line)).is_err() {
@@ -199,8 +200,8 @@ pub fn report_crashes(to: RawFd, line: String) {
     }
     // SIGTRAP on 64-bit ARM.
     for signal in [libc::SIGILL, libc::SIGTRAP] {
-        // SAFETY: `sigaction` is plain old data for which all zeroes is a valid value, and the handler
-        // is async-signal-safe: it makes system calls and allocates nothing.
+        // SAFETY: `sigaction` is plain old data for which all zeroes is a valid value, and the
+        // handler is async-signal-safe: it makes system calls and allocates nothing.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = crashed as *const () as libc::sighandler_t;

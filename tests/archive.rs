@@ -167,8 +167,8 @@ fn wrong_keys_are_said_and_no_password_is_shown() {
     assert!(nvr.status()["archive"]["backlog"].is_number());
 }
 
-/// Only an answer whose status told the reason could be understood: the store that had moved, the region, and
-/// by how much the clock was wrong stayed the store's secret.
+/// Only an answer whose status told the reason could be understood: the store that had moved, the
+/// region, and by how much the clock was wrong stayed the store's secret.
 #[test]
 fn what_a_store_says_of_its_place_and_its_time_is_shown() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! Motion seen in a camera's JPEG, or by the camera's own detectors: it becomes a mark, and what is watched is known.
+//! Motion seen in a camera's JPEG, or by the camera's own detectors: it becomes a mark, and what is
+//! watched is known.
 
 use crate::support::{Nvr, SHORT_SEGMENTS, config, http::ask, wait_for};
 use camera::{Auth, Camera, Clip, Metadata, Options, Pictures, Scheme, Setup};
@@ -187,7 +188,8 @@ fn a_camera_that_refuses_its_metadata_is_recorded_all_the_same() {
     }
 }
 
-/// A camera's ONVIF side, with Digest: says each of `said` once, and waits while there is nothing to say.
+/// A camera's ONVIF side, with Digest: says each of `said` once, and waits while there is nothing
+/// to say.
 struct Events {
     port: u16,
     said: Arc<Mutex<Vec<String>>>,

@@ -253,8 +253,8 @@ fn a_moment_of_last_week_is_found_and_handed_on() {
     browser.assert_success();
 }
 
-/// Copies a recording of `length_ms` to where `ci/page/axis.py` looks for it: 24 times from the answer on, 6 times
-/// after an hour's gap, and 12 times lately.
+/// Copies a recording of `length_ms` to where `ci/page/axis.py` looks for it: 24 times from the
+/// answer on, 6 times after an hour's gap, and 12 times lately.
 pub fn copy_to_last_week(nvr: &Nvr, length_ms: i64) -> i64 {
     let recordings = nvr.recordings();
     let mut bytes = std::fs::read(recordings.join("000.mp4")).unwrap();

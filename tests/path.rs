@@ -1,8 +1,10 @@
-//! A fixed stream through everything between the socket and the card, for `ci/bench.py` to count instructions of.
+//! A fixed stream through everything between the socket and the card, for `ci/bench.py` to count
+//! instructions of.
 //!
 //! usage: path SECONDS
 //!
-//! 4 Mbit/s of H.264: 25 frames a second of 20 KB, in packets of 1,400 bytes. Prints the bytes of media.
+//! 4 Mbit/s of H.264: 25 frames a second of 20 KB, in packets of 1,400 bytes. Prints the bytes of
+//! media.
 
 #![expect(clippy::unwrap_used, reason = "a test's tool ends where something is not as it must be")]
 #![allow(dead_code, reason = "it uses the source alone")]

@@ -241,7 +241,8 @@ fn a_stranger_keeps_neither_a_place_nor_room() {
     });
 }
 
-/// Cameras and scanners of a network open connections and leave them: that was as good as eight viewers.
+/// Cameras and scanners of a network open connections and leave them: that was as good as eight
+/// viewers.
 #[test]
 fn strangers_make_way_for_a_client_with_the_password() {
     let clip = Clip::committed("plain.h264").unwrap();

@@ -181,8 +181,9 @@ camera - a test camera: plays clips for ever over RTSP, on 127.0.0.1 only
 usage: camera [OPTION]... [NAME=CLIP]...
 
 CLIP is a raw .h264 or .h265 file with a list of presentation times beside it (CLIP.pts), as
-`ci/clips.sh VIDEO CLIP` makes them of any video, or a .jpg, which is sent 25 times a second. It is played as rtsp://127.0.0.1:PORT/NAME, to
-as many clients as come, from its beginning for each. Without NAME=CLIP a built-in one is /camera.
+`ci/clips.sh VIDEO CLIP` makes from any video, or a .jpg, which is sent 25 times a second. It is
+played as rtsp://127.0.0.1:PORT/NAME, to any number of clients, from the beginning for each.
+Without NAME=CLIP, a built-in clip is played as /camera.
 For each stream a line `listening on rtsp://127.0.0.1:PORT/NAME` goes to standard output once
 clients can connect, and a line `session N ...` for each session that begins or ends.
 

@@ -12,8 +12,8 @@
 //! libfuzzer        `make fuzz`: LLVM's coverage-guided loop, on stable
 //! ├─ mutator       inputs made of others
 //! └─ random        numbers from a seed
-//! corpus           ../corpus: inputs, each named after what it is, every finding among them; and what
-//!                  libFuzzer learned, in one file a target
+//! corpus           ../corpus: inputs, each named after what it is, every finding among them;
+//!                  and what libFuzzer learned, in one file a target
 //! ```
 //! A new target is a file in `targets` and a line in [`TARGETS`].
 

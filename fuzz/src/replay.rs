@@ -24,7 +24,8 @@ macro_rules! tests {
 
 tests! {
     rtsp_session sdp url digest rtp_packet rtcp receiver h264 h265 jpeg jpeg_means aac latm opus
-    parameter_sets audio_config intake mp4_scan mp4_repair identity marks names config config_edit http_form range access password snapshot mqtt websocket xml onvif mountinfo
+    parameter_sets audio_config intake mp4_scan mp4_repair identity marks names config config_edit
+    http_form range access password snapshot mqtt websocket xml onvif mountinfo
 }
 
 fn replay(name: &str) {

@@ -152,7 +152,8 @@ impl fmt::Display for StoreRefused {
             StoreRefused::Status(step, status) => {
                 let what = match status {
                     300..=399 => ": what archive.url names is elsewhere, maybe at https",
-                    // Stores behind such a proxy refuse the MOVE, or move the file to another place.
+                    // Stores behind such a proxy refuse the MOVE, or move the file to another
+                    // place.
                     400 | 403 | 502 if *step == ErrandStep::Move => PATH_CHANGED,
                     404 | 410 if *step == ErrandStep::Check => PATH_CHANGED,
                     400 => ": for S3, check archive.region",

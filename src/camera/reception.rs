@@ -112,8 +112,8 @@ impl Reception {
 
     /// Processes a packet on a channel that was not set up.
     ///
-    /// Quirk: channels other than those agreed on. While none of the video's packets comes as agreed,
-    /// those of its payload type are its.
+    /// Quirk: channels other than those agreed on. While none of the video's packets comes as
+    /// agreed, those of its payload type are its.
     ///
     /// # Errors
     /// Those of [`Reception::take`].

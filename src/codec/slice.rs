@@ -98,8 +98,8 @@ impl SliceHeader {
         }
     }
 
-    /// Returns true if its picture can come right after that of `before`, as their numbers say: H.264
-    /// counts reference pictures (§7.4.3, `frame_num`), H.265 those that are shown (§8.3.1).
+    /// Returns true if its picture can come right after that of `before`, as their numbers say:
+    /// H.264 counts reference pictures (§7.4.3, `frame_num`), H.265 those that are shown (§8.3.1).
     pub fn goes_on(&self, before: &SliceHeader) -> bool {
         let number = |picture| match picture {
             PictureId::H264 { idr: Some(_), .. } => (0, 1, 0),

@@ -1,9 +1,9 @@
-//! Marks: accepts reports from sources, and passes them to listeners at once and to the card when it is
-//! ready.
+//! Marks: accepts reports from sources, and passes them to listeners at once and to the card when
+//! it is ready.
 //!
-//! A report repeated within [`limits::MARK_JOIN`] belongs to the same mark; a mark that nobody ends,
-//! ends by itself. [`Book`] decides, as a value; the rest of this file carries its decisions out.
-//! Knows nothing of: HTTP, files, what sources are.
+//! A report repeated within [`limits::MARK_JOIN`] belongs to the same mark; a mark that nobody
+//! ends, ends by itself. [`Book`] decides, as a value; the rest of this file carries its decisions
+//! out. Knows nothing of: HTTP, files, what sources are.
 
 use super::Daemon;
 use crate::{
@@ -292,8 +292,8 @@ impl OpenMark {
     }
 }
 
-/// Stamps a time given by a sender. If it is within a day of our clock, it is taken as a time of our
-/// clock. If our clock is not set, any other time is trusted: the sender knows better.
+/// Stamps a time given by a sender. If it is within a day of our clock, it is taken as a time of
+/// our clock. If our clock is not set, any other time is trusted: the sender knows better.
 fn stamp_at(wall: WallTime, moment: &Moment, boot: [u8; 16]) -> Result<Stamp, MarkRefused> {
     let ago = moment.wall.0.saturating_sub(wall.0);
     if (-AHEAD_MS..=BACKDATED_MS).contains(&ago) {

@@ -1,4 +1,5 @@
-//! An HTTP reply: bytes of the connection in; status, fields and body out: a picture, or a document.
+//! An HTTP reply: bytes of the connection in; status, fields and body out: a picture, or a
+//! document.
 //!
 //! A body ends by its length, its chunks, or with the connection; of `multipart/x-mixed-replace` (a
 //! camera's endless stream of pictures) the first part is used.
@@ -78,7 +79,8 @@ pub enum ResponseError {
 }
 
 impl Response {
-    /// A reply whose body is wanted even of an error, up to this many bytes; with 0, its head is all.
+    /// A reply whose body is wanted even of an error, up to this many bytes; with 0, its head is
+    /// all.
     pub fn document(bytes_max: usize) -> Response {
         Response { kind: Kind::Document(bytes_max), ..Response::default() }
     }

@@ -1,5 +1,5 @@
-//! The URL of a camera or server: `rtsp://`, `http://` or `mqtt://` as written by the user in; host, port, request URI and
-//! credentials out.
+//! The URL of a camera or server: `rtsp://`, `http://` or `mqtt://` as written by the user in;
+//! host, port, request URI and credentials out.
 //!
 //! Spec: RFC 2326 §3.2, RFC 3986 §3.2, RFC 9110 §4.2.1. Printed forms never contain a password.
 //! Knows nothing of: name resolution, sockets.

@@ -88,8 +88,9 @@ impl AudioTimeline {
         }
     }
 
-    /// The video's clock jumped: its earlier reports are void. Returns true if sound lies far from the
-    /// video that came with it, because that clock was wrong: the next frame begins where the video is.
+    /// The video's clock jumped: its earlier reports are void. Returns true if sound lies far from
+    /// the video that came with it, because that clock was wrong: the next frame begins where the
+    /// video is.
     pub fn video_jumped(&mut self, video: &Timeline) -> bool {
         self.video_report = None;
         let newest = video.newest().map(|newest| newest.at_rate(self.clock_rate));

@@ -243,8 +243,8 @@ fn sound_lies_beside_the_video_of_its_run() {
     assert_eq!((losses.audio_packets, losses.audio_frames, losses.packets), (3, 0, 0));
 }
 
-/// A server that plays the video's clock at another rate until that is noticed, and the sound's right
-/// (opensensor/lightNVR#608).
+/// A server that plays the video's clock at another rate until that is noticed, and the sound's
+/// right (opensensor/lightNVR#608).
 #[test]
 fn sound_is_beside_the_video_again_once_the_clock_of_that_is_found_to_be_wrong() {
     let (format, start) = (Arc::new(AudioFormat::opus()), crate::runtime::now());

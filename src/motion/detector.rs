@@ -220,8 +220,8 @@ const DEVIATION_MAX: i32 = 16 * 16;
 /// How many of a changed cell and its eight neighbours must have changed, so that rain and noise do
 /// not count.
 const TOUCHING_MIN: u32 = 4;
-/// After the first picture, or after all changed: 3 s, in which a camera switches its filter and its
-/// exposure.
+/// After the first picture, or after all changed: 3 s, in which a camera switches its filter and
+/// its exposure.
 const PICTURES_LEARNT_MAX: u8 = 6;
 /// Above this, the light has changed: 8 grey levels over all cells since the last few pictures.
 const LIGHT_MAX: i32 = 8 * 16;

@@ -121,7 +121,8 @@ impl<'a> JpegReader<'a> {
     ) -> JpegReader<'a> {
         let most = |of: fn(&Component) -> usize| frame.components.iter().map(of).max();
         let (across, down) = (most(|it| it.across), most(|it| it.down));
-        // A component alone has a unit for each block that is in the picture, however it is sampled.
+        // A component alone has a unit for each block that is in the picture, however it is
+        // sampled.
         let (across, down) = match (parts.len(), frame.components.first()) {
             (1, Some(luma)) => (across.unwrap_or(1) / luma.across, down.unwrap_or(1) / luma.down),
             _ => (across.unwrap_or(1), down.unwrap_or(1)),

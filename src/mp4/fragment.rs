@@ -103,8 +103,8 @@ impl FragmentHeader<'_> {
         self.write_with(None, out);
     }
 
-    /// Like [`FragmentHeader::write`], with sound beside the video: the bytes of its samples follow those
-    /// of the video's.
+    /// Like [`FragmentHeader::write`], with sound beside the video: the bytes of its samples follow
+    /// those of the video's.
     ///
     /// # Panics
     /// As [`FragmentHeader::write`].

@@ -10,9 +10,9 @@ use crate::{bits::Bytes, units::WallTime};
 /// The identity stored in a segment.
 ///
 /// *Shape* (big-endian, after the box's `usertype`): version `u8`, flags `u8` (1: clock trusted,
-/// the others: [`SegmentMarks`]), number `u32`, run `u64`, boot 16 bytes, wall time `i64` in ms, camera's
-/// name preceded by its length in a `u8`; since version 2 also time since boot `u64` in ms and
-/// [`Cause`] `u8`. Later versions may only append.
+/// the others: [`SegmentMarks`]), number `u32`, run `u64`, boot 16 bytes, wall time `i64` in ms,
+/// camera's name preceded by its length in a `u8`; since version 2 also time since boot `u64` in ms
+/// and [`Cause`] `u8`. Later versions may only append.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Identity {
     /// 1 to 32 characters of a-z, 0-9, `-`, `_`.

@@ -146,8 +146,8 @@ struct On {
 impl Course {
     /// Takes a notice; returns true if it is a sign that something of its kind happens.
     ///
-    /// Quirk: TVT and several recorders never tell the end, so for kinds whose end was never told it
-    /// comes after [`limits::NOTICE_ON`]. Quirk: Tapo C210 calls every change `Initialized`.
+    /// Quirk: TVT and several recorders never tell the end, so for kinds whose end was never told
+    /// it comes after [`limits::NOTICE_ON`]. Quirk: Tapo C210 calls every change `Initialized`.
     pub fn take(&mut self, notice: Notice, now: Instant) -> bool {
         let Notice { kind, source, state, is_before } = notice;
         let at = self.on.iter().position(|it| (it.kind, it.source) == (kind, source));
@@ -223,7 +223,8 @@ const TOPICS: [(&str, &str); 21] = [
     ("Package", "package"),
     // UserAlarm/IVA/HumanShapeDetect.
     ("HumanShapeDetect", "person"),
-    // RuleEngine/LineDetector/Crossed, RuleEngine/FieldDetector/ObjectsInside: Hikvision, Dahua, Bosch.
+    // RuleEngine/LineDetector/Crossed, RuleEngine/FieldDetector/ObjectsInside: Hikvision, Dahua,
+    // Bosch.
     ("Crossed", "line"),
     ("LineCross", "line"),
     ("ObjectsInside", "field"),

@@ -89,7 +89,8 @@ impl RtpSource {
     /// these are lost.
     pub fn advance(&mut self, gap: u32, lost: u32) {
         let steps = gap.saturating_add(1);
-        self.received = self.received.wrapping_add(gap.saturating_sub(lost)); // as far as reports go
+        // For reports, packets skipped but not lost count as received.
+        self.received = self.received.wrapping_add(gap.saturating_sub(lost));
         self.next = self.next.wrapping_add(steps);
         self.seen = self.seen.checked_shl(steps).unwrap_or(0) | 1;
     }

@@ -200,10 +200,10 @@ fn block(rest: &[u8], sync: Sync, is_known: &dyn Fn(u8) -> bool) -> Front {
     if rest.len() < len { Front::Incomplete } else { Front::Block { channel, len } }
 }
 
-/// Quirk: a server that writes a part of a block while its socket is full, and then the next one, or
-/// the same again (scottlamb/moonfire-nvr#302). Nothing begins behind the block, but a block within
-/// it, behind which another one begins. Returns the length of the part, or an inner `None` where the
-/// block within is not complete yet.
+/// Quirk: a server that writes a part of a block while its socket is full, and then the next one,
+/// or the same again (scottlamb/moonfire-nvr#302). Nothing begins behind the block, but a block
+/// within it, behind which another one begins. Returns the length of the part, or an inner `None`
+/// where the block within is not complete yet.
 fn cut_short(rest: &[u8], len: usize, is_known: &dyn Fn(u8) -> bool) -> Option<Option<usize>> {
     let (block, behind) = rest.split_at_checked(len)?;
     if matches!(behind, [] | [b'$', ..])

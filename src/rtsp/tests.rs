@@ -417,7 +417,8 @@ proptest! {
     fn nothing_that_a_camera_sends_panics_or_gets_stuck(
         pieces in prop::collection::vec((piece(), 0u64..40_000), 0..120),
     ) {
-        let mut camera = Camera::with("rtsp://u:p@h/", SessionOptions { tracks: Tracks::VideoAndAudio, ..SessionOptions::new(1) });
+        let options = SessionOptions { tracks: Tracks::VideoAndAudio, ..SessionOptions::new(1) };
+        let mut camera = Camera::with("rtsp://u:p@h/", options);
         for (piece, millis) in pieces {
             camera.now += Duration::from_millis(millis);
             let _ = camera.session.handle_timeout(camera.now);

@@ -274,8 +274,8 @@ impl Codecs {
     const NONE: Codecs = Codecs(u8::MAX);
 }
 
-/// The number of clips using a recording, whether something happened in it, and above that the cause
-/// of the gap before it.
+/// The number of clips using a recording, whether something happened in it, and above that the
+/// cause of the gap before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Holds(u8);
 

@@ -62,8 +62,8 @@ pub trait Disk {
     fn exists(&self, path: &Path) -> bool;
     /// Creates a directory if it is missing; its parent must exist.
     fn create_directory(&self, path: &Path) -> io::Result<()>;
-    /// Makes room for names in an empty directory of FAT, which keeps that room; less if the card is
-    /// full.
+    /// Makes room for names in an empty directory of FAT, which keeps that room; less if the card
+    /// is full.
     fn grow_directory(&self, path: &Path, bytes: usize) -> io::Result<()> {
         // 250 letters take 20 entries, and the short name that leads to them another.
         let names = bytes.div_ceil(21 * FAT_ENTRY_BYTES);

@@ -60,7 +60,8 @@ impl Writes {
     }
 }
 
-/// A record of the bytes written: two places on the card take turns, so that a power cut leaves one.
+/// A record of the bytes written: two places on the card take turns, so that a power cut leaves
+/// one.
 pub const RECORD_BYTES: usize = 512;
 
 pub fn record(written_bytes: u64) -> [u8; RECORD_BYTES] {

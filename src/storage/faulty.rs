@@ -152,8 +152,8 @@ impl FaultyDisk {
         self.script().unsynced = Some(Unsynced::new());
     }
 
-    /// Of each change that was not synced, `survives` says whether it reached the card. No open file
-    /// may be used any more.
+    /// Of each change that was not synced, `survives` says whether it reached the card. No open
+    /// file may be used any more.
     pub fn cut_power(&self, survives: &mut dyn FnMut() -> bool) {
         self.script().unsynced.iter_mut().for_each(|it| it.cut(survives));
     }

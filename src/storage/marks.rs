@@ -1,11 +1,11 @@
 //! Marks, and the lines of the text files that contain them. A mark says that something happened in
 //! front of a camera, or that a detector was watching.
 //!
-//! A folder's marks lie in small files of lines beside its recordings (`marks-000014-0.txt`: begun while
-//! recording 14 was the newest). A file takes all its room at once, filled with line feeds, so that a line
-//! changes neither its size nor its clusters. Each line ends in a checksum: a line that a power cut tore is
-//! skipped. A later line about the same mark replaces the earlier one, which is how a mark ends.
-//! Spec: the drawing at [`Mark`]. Knows nothing of: files, HTTP.
+//! A folder's marks lie in small files of lines beside its recordings (`marks-000014-0.txt`: begun
+//! while recording 14 was the newest). A file takes all its room at once, filled with line feeds,
+//! so that a line changes neither its size nor its clusters. Each line ends in a checksum: a line
+//! that a power cut tore is skipped. A later line about the same mark replaces the earlier one,
+//! which is how a mark ends. Spec: the drawing at [`Mark`]. Knows nothing of: files, HTTP.
 
 pub mod rows;
 #[cfg(test)]
@@ -22,7 +22,8 @@ use std::{collections::VecDeque, fmt};
 /// Something that happened, or is going on.
 ///
 /// ```text
-/// m ⇥ camera ⇥ source ⇥ kind ⇥ begin, ms ⇥ T|U ⇥ uptime, ms ⇥ boot ⇥ length, ms ⇥ -|+ ⇥ words ⇥ checksum
+/// m ⇥ camera ⇥ source ⇥ kind ⇥ begin, ms ⇥ T|U ⇥ uptime, ms ⇥ boot ⇥ length, ms ⇥ -|+ ⇥ words
+///   ⇥ checksum
 /// b ⇥ boot ⇥ when it began, ms ⇥ checksum
 /// ```
 /// `T` is a trusted clock; `+` a mark that was still going on. Uptime and boot date a mark that was
@@ -178,8 +179,8 @@ pub fn end(file: &[u8]) -> usize {
     file.iter().rposition(|byte| *byte != b'\n').map_or(0, |last| last + 2).min(file.len())
 }
 
-/// Marks in the order of their lines: of those about the same thing, the last one. Each is passed on
-/// once, when [`MARKS_UNSETTLED_MAX`] others followed it.
+/// Marks in the order of their lines: of those about the same thing, the last one. Each is passed
+/// on once, when [`MARKS_UNSETTLED_MAX`] others followed it.
 pub struct Settled<F> {
     unsettled: VecDeque<Mark>,
     sink: F,

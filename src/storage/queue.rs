@@ -65,7 +65,8 @@ pub(super) enum Volume {
 pub struct Closed;
 
 impl<T> Sender<T> {
-    /// Sends an event; waits while the queue is full. A quiet one wakes nobody unless it is asked for.
+    /// Sends an event; waits while the queue is full. A quiet one wakes nobody unless it is asked
+    /// for.
     pub(super) fn send(&self, event: T, volume: Volume) -> Result<(), Closed> {
         let mut state = self.0.lock();
         while state.events.len() == state.capacity && state.ends == Ends::Both {

@@ -1,4 +1,5 @@
-//! `POST /api/marks` accepts marks and `GET /api/marks` lists them; the timeline reads them here too.
+//! `POST /api/marks` accepts marks and `GET /api/marks` lists them; the timeline reads them here
+//! too.
 //!
 //! The reader's thread reads the files; the daemon knows the marks not yet written to them.
 //! Spec: docs/http.md.

@@ -1,4 +1,5 @@
-//! Packs frames of a ring, and the sound beside them, into fragments with a time line of their own, for viewers and probes.
+//! Packs frames of a ring, and the sound beside them, into fragments with a time line of their own,
+//! for viewers and probes.
 //!
 //! Spec: ISO/IEC 14496-12 §8.8.
 

@@ -1,4 +1,5 @@
-//! The sound of one live stream: which frames go beside a fragment of video, and whether there is any.
+//! The sound of one live stream: which frames go beside a fragment of video, and whether there is
+//! any.
 //!
 //! Knows nothing of: who asked for it.
 

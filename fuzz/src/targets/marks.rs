@@ -1,5 +1,5 @@
-//! Lines of marks, as they may lie on a card: their checksums are made right, so that what is in them
-//! counts.
+//! Lines of marks, as they may lie on a card: their checksums are made right, so that what is in
+//! them counts.
 
 use crate::source::Source;
 use smolnvr::{

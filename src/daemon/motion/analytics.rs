@@ -1,8 +1,7 @@
 //! Listens to the detectors of majestic, over a WebSocket.
 //!
-//! Each message is `{"src":"motion","active":true,…}`: at every change, repeated while it lasts, and one a
-//! second while nothing is seen.
-//! Spec: RFC 6455 §4; majestic's `/ws/analytics`.
+//! Each message is `{"src":"motion","active":true,…}`: at every change, repeated while it lasts,
+//! and one a second while nothing is seen. Spec: RFC 6455 §4; majestic's `/ws/analytics`.
 
 use super::MotionWatch;
 use crate::{

@@ -8,9 +8,10 @@
 //! TOPIC/CAMERA/online               ON while its video arrives
 //! TOPIC/CAMERA/days                 how many days of recordings fit
 //! TOPIC/CAMERA/picture              a JPEG
-//! TOPIC/CAMERA/mark                 each mark, as the webhook gets it; the only one that is not retained
+//! TOPIC/CAMERA/mark                 each mark, as the webhook gets it; alone is not retained
 //! ```
-//! Spec: home-assistant.io, "MQTT", "Device discovery payload". Knows nothing of: connections, the daemon.
+//! Spec: home-assistant.io, "MQTT", "Device discovery payload".
+//! Knows nothing of: connections, the daemon.
 
 use super::super::control::Wish;
 use crate::config::{self, CameraName};

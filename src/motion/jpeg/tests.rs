@@ -43,7 +43,8 @@ impl Plan {
     }
 
     fn file(&self) -> Vec<u8> {
-        let mut out = vec![0xff, 0xd8, 0xff, 0xe0, 0, 4, 0xff, 0xd9]; // a comment that looks like an end
+        // Behind SOI, a comment that looks like the end.
+        let mut out = vec![0xff, 0xd8, 0xff, 0xe0, 0, 4, 0xff, 0xd9];
         segment(&mut out, 0xdb, &[&[0][..], &[self.step; 64]].concat());
         let lengths = |of: &[(usize, u8)]| {
             (1..=16).map(|length| of.iter().filter(|it| it.0 == length).count() as u8).collect()

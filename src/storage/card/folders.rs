@@ -55,8 +55,8 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// Creates a file of ours in a folder. On FAT its name is durable before it has room, as that of
-    /// a segment.
+    /// Creates a file of ours in a folder. On FAT its name is durable before it has room, as that
+    /// of a segment.
     pub(super) fn create_named(&self, directory: &Path, name: &str) -> io::Result<D::File> {
         let file = self.disk.create(&directory.join(name))?;
         if self.file_system == FileSystem::Fat {
@@ -219,8 +219,8 @@ impl<D: Disk> Card<D> {
         let unborn = directory.with_extension(u32::from_be_bytes([a, b, c, d]).to_string());
         self.disk.create_directory(&unborn)?;
         self.disk.sync_directory(parent)?;
-        // It gets room for many names now. When a folder grows later, FAT changes two sectors of its
-        // table; if only the first one reaches the card, the folder turns it read-only.
+        // It gets room for many names now. When a folder grows later, FAT changes two sectors of
+        // its table; if only the first one reaches the card, the folder turns it read-only.
         if self.disk.file_system(parent) == FileSystem::Fat {
             self.disk.grow_directory(&unborn, FAT_FOLDER_BYTES)?;
             self.disk.sync_directory(&unborn)?;

@@ -117,7 +117,8 @@ impl<D: Disk> Card<D> {
         if let Some((camera, _)) = self.marks.waiting.front() {
             return self.write_marks(*camera, now);
         }
-        // One file after the other: too many spans would become one, and all between them be flagged.
+        // One file after the other: too many spans would become one, and all between them be
+        // flagged.
         if self.marks.is_unread && self.marks.spans.is_empty() {
             return self.read_marks(now);
         }
@@ -239,7 +240,8 @@ impl<D: Disk> Card<D> {
         Ok(file)
     }
 
-    /// Reads the newest file of a folder: its end, and the marks whose recordings may not be flagged.
+    /// Reads the newest file of a folder: its end, and the marks whose recordings may not be
+    /// flagged.
     fn open_marks(&mut self, log: &mut Log<D>, now: Instant) -> io::Result<()> {
         log.stage = Stage::Ready;
         let newest = {
@@ -321,7 +323,8 @@ impl<D: Disk> Card<D> {
         let Some((camera, directory, file)) = outlived else { return };
         let removed = self.remove_name(&directory.join(file.file_name()), &directory);
         if let Some(folder) = self.list().folder_mut(camera) {
-            folder.mark_files.retain(|other| *other != file); // where it failed, until the next listing
+            // Where the removal failed, the file is listed again later.
+            folder.mark_files.retain(|other| *other != file);
         }
         if let Err(error) = removed {
             let trouble = self.diagnose(&error);

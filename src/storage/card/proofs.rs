@@ -1,9 +1,10 @@
-//! Proofs that the card keeps what it is given: samples of recordings, read back from the card itself.
+//! Proofs that the card keeps what it is given: samples of recordings, read back from the card
+//! itself.
 //!
 //! A card that claims more space than it has drops or overwrites what exceeds it, and reports no
-//! error. A sample is 4 KB of a recording, of which the checksum is kept in RAM; whenever a recording
-//! is closed, its own sample and an older one are read past the page cache and compared. So such a
-//! card is found while it is filled for the first time.
+//! error. A sample is 4 KB of a recording, of which the checksum is kept in RAM; whenever a
+//! recording is closed, its own sample and an older one are read past the page cache and compared.
+//! So such a card is found while it is filled for the first time.
 
 use std::time::Instant;
 

@@ -30,7 +30,8 @@ impl<D: Disk> Card<D> {
             .folder(camera)
             .and_then(|it| retention::for_count(it, file_system, events_from));
         if let Some(name) = surplus {
-            let _ = self.delete(camera, name, DeleteReason::Count, now); // the state gives the reason
+            // If it fails, the card's state gives the reason.
+            let _ = self.delete(camera, name, DeleteReason::Count, now);
         }
         if self.list().space.is_some() {
             self.free_two_segments(now); // keep_free_percent can wait until it is open
@@ -51,7 +52,8 @@ impl<D: Disk> Card<D> {
     /// Measures free space and deletes at most one recording.
     pub(super) fn room_step(&mut self, now: Instant) {
         self.next_room = now + CARD_ROOM_INTERVAL;
-        self.look_at_card(now); // a pulled card still reports its old free space: delete nothing for it
+        // A pulled card still reports its old free space: nothing is deleted because of that.
+        self.look_at_card(now);
         if !self.is_writable() {
             return;
         }

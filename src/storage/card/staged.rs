@@ -109,7 +109,8 @@ impl<D: Disk> Card<D> {
                 self.close_staged(camera, now);
                 let name = self.directory(camera)?.join(layout::staged_name(number));
                 if self.disk.exists(&name) {
-                    return Err(io::ErrorKind::AlreadyExists.into()); // otherwise this might never end
+                    // Otherwise this might never end.
+                    return Err(io::ErrorKind::AlreadyExists.into());
                 }
             }
         }

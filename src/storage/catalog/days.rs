@@ -84,7 +84,8 @@ impl Rate {
         })
     }
 
-    /// Days of which at least what may be thinned is there: of so many days all fits into these bytes.
+    /// Days of which at least what may be thinned is there: of so many days all fits into these
+    /// bytes.
     fn days_in(&self, bytes: f64, retained: &Retained) -> f64 {
         // Recordings with events stay longer, within their share.
         let event_bytes_max = bytes * EVENT_PERCENT_MAX as f64 / 100.0;
@@ -262,7 +263,8 @@ mod tests {
         };
         assert_eq!(mark(200), 8.0, "but for the first hour nothing");
         assert!((mark(4) - 5.5 / 0.75).abs() < 0.1, "{}", mark(4));
-        // All of it happened: no more than half of the room is theirs for longer, the rest goes by age.
+        // All of it happened: no more than half of the room is theirs for longer, the rest goes by
+        // age.
         assert_eq!(mark(1), 8.0);
     }
 

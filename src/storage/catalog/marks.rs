@@ -1,4 +1,5 @@
-//! Files of marks: which may contain marks of a span of time, and which has outlived its recordings.
+//! Files of marks: which may contain marks of a span of time, and which has outlived its
+//! recordings.
 
 use super::{Catalog, Entry, Folder};
 use crate::{limits::MARK_FILES_MAX, storage::layout::MarkFile, units::WallTime};
@@ -22,8 +23,8 @@ impl Catalog {
 }
 
 impl Folder {
-    /// Marks go into the newest file. So those of a file lie between the recording that was the newest
-    /// when it began, and the recording with which the next file began.
+    /// Marks go into the newest file. So those of a file lie between the recording that was the
+    /// newest when it began, and the recording with which the next file began.
     fn may_have_marks(&self, nth: usize, from: WallTime, to: WallTime) -> bool {
         let of = |at: usize| self.mark_files.get(at).map_or(0, |file| file.first);
         let at = self.entries.partition_point(|entry| entry.name.number() <= of(nth));

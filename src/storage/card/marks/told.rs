@@ -1,5 +1,5 @@
-//! Flags the recordings in which something happened, one a step. The flag is in the file, so it stays
-//! with the recording on any machine.
+//! Flags the recordings in which something happened, one a step. The flag is in the file, so it
+//! stays with the recording on any machine.
 
 use std::time::Instant;
 

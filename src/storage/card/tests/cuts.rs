@@ -1,4 +1,5 @@
-//! Power cuts at any call, after which any part of what was not synced is on the card, in any order.
+//! Power cuts at any call, after which any part of what was not synced is on the card, in any
+//! order.
 
 use super::*;
 use crate::{
@@ -60,7 +61,8 @@ fn mark() -> Mark {
     Mark { camera, source, kind, words, begin, length_ms: 0, course }
 }
 
-/// Records, keeps the second, marks the fifth, deletes the third, and has the first and the fourth thinned.
+/// Records, keeps the second, marks the fifth, deletes the third, and has the first and the fourth
+/// thinned.
 fn work(bench: &mut Bench) -> Said {
     let (mut said, first) = (Said::default(), bench.frames);
     let mut events = begin(bench, 5 * DAY + 60);

@@ -347,8 +347,8 @@ fn a_card_of_four_days_holds_thirty_when_it_is_thinned() {
     assert!(thinned >= 30, "{thinned} days");
 }
 
-/// On a card of so many recordings, four a day for 45 days, of which something happens in every eighth: the
-/// ages in days of the oldest in which something happened, and of the oldest other one.
+/// On a card of so many recordings, four a day for 45 days, of which something happens in every
+/// eighth: the ages in days of the oldest in which something happened, and of the oldest other one.
 fn oldest_of_each(event_days: u32) -> [i64; 2] {
     let mut bench = Bench::new();
     bench.pass(SECOND);

@@ -1,5 +1,5 @@
-//! A year of one recorder on a clock of its own: everything that happens to it comes from a seed, and a
-//! model that knows only what was done and what was said agrees with the card.
+//! A year of one recorder on a clock of its own: everything that happens to it comes from a seed,
+//! and a model that knows only what was done and what was said agrees with the card.
 
 mod acts;
 mod clip;
@@ -23,8 +23,8 @@ const DAY: i64 = 24 * HOUR;
 const STEP: i64 = 6 * HOUR;
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// In the unit tests some weeks of each of a few seeds; with `SMOLNVR_SOAK=1` (`make soak`) a year of each
-/// of many.
+/// In the unit tests some weeks of each of a few seeds; with `SMOLNVR_SOAK=1` (`make soak`) a year
+/// of each of many.
 #[test]
 fn after_a_year_of_everything_that_happens_numbers_times_owners_and_bytes_are_as_they_should() {
     let is_soak = std::env::var_os("SMOLNVR_SOAK").is_some();
