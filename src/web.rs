@@ -12,6 +12,7 @@
 //! ├─ session      logging in and out, the password
 //! ├─ answer       status, header fields, body → bytes, in bounded pieces
 //! ├─ api          requests of the page
+//! ├─ marks        marks, accepted and listed
 //! ├─ times        recorded spans, gaps and days
 //! ├─ status       the state of everything, as JSON and for Prometheus
 //! ├─ events       server-sent events
@@ -23,6 +24,8 @@
 //! ├─ viewers      live video, and the limit of media connections
 //! ├─ live         frames of a ring as endless MP4
 //! ├─ packer       frames → fragments
+//! ├─ sound        the sound beside them
+//! ├─ unread       bounds the pictures that wait for slow viewers
 //! ├─ settings     the configuration, shown and changed
 //! ├─ find         looks for cameras
 //! ├─ probe        tests a camera before it is saved

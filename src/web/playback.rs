@@ -55,8 +55,8 @@ pub(super) struct FileBody {
     _place: Option<MediaPlace>,
 }
 
-/// The duration of a recording that is still being written, in place of the zeros in its head: with
-/// those WebKit and Firefox take its first fragment for all there is, and begin anew at every seek.
+/// The duration of a recording that is still being written. It replaces the zeros in its head, with
+/// which WebKit and Firefox take the first fragment for the whole file and start over at every seek.
 pub(super) struct SoFar {
     places: [u64; 4],
     ticks: [u8; 4],

@@ -175,8 +175,8 @@ impl<D: Disk> Card<D> {
         true
     }
 
-    /// The folder of a camera that could not record into it, since a link or file had its name: no
-    /// more.
+    /// A configured folder that could not be used because a link or file had its name, and now can
+    /// be.
     fn folder_to_take(&self, root: &Path) -> Option<PathBuf> {
         let within = self.held.iter().find(|(held, _)| held == root).map(|(_, folder)| folder)?;
         let places = self.settings.cameras.iter().map(|place| layout::folder(root, &place.folder));

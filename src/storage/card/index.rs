@@ -39,7 +39,7 @@ enum Stage {
     Reading {
         at: u64,
     },
-    /// Recordings below that name still have to be checked for whether the index has them.
+    /// The index may still lack recordings below that name.
     Filling {
         below: Option<Name>,
     },

@@ -83,7 +83,7 @@ impl Proofs {
 }
 
 impl<D: Disk> Card<D> {
-    /// A recording was closed that has a sample.
+    /// A recording that has a sample was closed.
     pub(super) fn sampled(&mut self, camera: CameraId, name: Name, taken: Taken, bytes: u64) {
         let Taken { offset, checksum } = taken;
         self.proofs.add(Sample { camera, name, offset, checksum, bytes });

@@ -21,8 +21,8 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// Adds to the file what was written since; at worst a power cut forgets one step. Its errors
-    /// need no words: a card with errors has others.
+    /// Adds to the file what was written since; at worst a power cut forgets one step. Its
+    /// errors are not reported: a card with errors reports others.
     pub(super) fn save_wear(&mut self) {
         if self.unsaved_bytes == 0 || !self.is_writable() {
             return;

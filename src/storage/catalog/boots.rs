@@ -83,8 +83,8 @@ impl Catalog {
 }
 
 impl Catalog {
-    /// The starts of boots, of some only by the wrong clock that dates their recordings: marks made
-    /// beside them get the same times.
+    /// The starts of boots. Some are known only by the wrong clock that dates their recordings; marks
+    /// of such a boot get times by the same clock.
     pub fn began(&self) -> Began {
         let known = self.boots.iter().map(|(boot, began)| (*boot, *began, ClockTrust::Trusted));
         let doubts = self.folders.iter().flat_map(|folder| &folder.doubts);
@@ -152,8 +152,8 @@ impl Stamp {
     }
 }
 
-/// Wall time and time since boot are read one after the other: by so much at most they differ from
-/// segment to segment while nobody sets the clock.
+/// Wall time and time since boot are read one after the other. While nobody sets the clock, their
+/// difference varies by at most this from segment to segment.
 const READING_MS: u64 = 1000;
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ impl Rate {
             }
         }
         let days = (newest - oldest) as f64 / DAY_MS as f64;
-        // A day less than a segment: so much is left where all that is older is thinned.
+        // If everything older than a day is thinned, a segment less than a day is left.
         (days >= 0.9 && bytes > 0).then(|| {
             let bytes_a_day = bytes as f64 / days;
             let full = Density::of(known());
@@ -84,8 +84,8 @@ impl Rate {
         })
     }
 
-    /// Days of which at least what may be thinned is there: of so many days all fits into these
-    /// bytes.
+    /// The number of days that fit into these bytes, with what is older than `thin_after_days`
+    /// thinned.
     fn days_in(&self, bytes: f64, retained: &Retained) -> f64 {
         // Recordings with events stay longer, within their share.
         let event_bytes_max = bytes * EVENT_PERCENT_MAX as f64 / 100.0;

@@ -107,7 +107,7 @@ impl Folder {
         }
     }
 
-    /// Takes up a file of marks, in any order; of more than memory is given for, the newest.
+    /// Adds a file of marks, in any order; the oldest are dropped beyond `2 * MARK_FILES_MAX`.
     fn list_marks(&mut self, file: MarkFile) {
         let at = self.mark_files.partition_point(|other| *other < file);
         self.mark_files.insert(at, file);

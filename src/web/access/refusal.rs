@@ -51,8 +51,7 @@ pub enum Refusal {
     NoRandomness,
 }
 
-/// Returns true if the reply offers Basic; a browser then shows a dialog of its own.
-/// own.
+/// Whether the reply offers Basic; a browser then shows a dialog of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Challenge {
     Basic,

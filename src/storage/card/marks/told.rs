@@ -92,7 +92,7 @@ impl<D: Disk> Card<D> {
 
     fn tell_recording(&mut self, camera: CameraId, name: Name, now: Instant) -> Option<()> {
         self.mark(camera, name, now, |marks| marks.with(SegmentMarks::EVENT)).ok()?;
-        // Where the file has no place for it, until the next start.
+        // If the file has no place for the flag, the list keeps it until the next start.
         self.update(camera, name, |entry| entry.set_marks(entry.marks().with(SegmentMarks::EVENT)));
         if self.is_thinned_now(camera, name) {
             self.abandon_thinning();
