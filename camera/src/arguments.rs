@@ -75,6 +75,15 @@ fn option(
     if Faults::is_one(name) {
         return parser.value()?.parse_with(|value| options.faults.set(name, value)).map(|()| true);
     }
+    Ok(of_stream(options, name, parser)? || of_session(options, name, parser)?)
+}
+
+/// Takes an option that says what is sent.
+fn of_stream(
+    options: &mut Options,
+    name: &str,
+    parser: &mut lexopt::Parser,
+) -> Result<bool, lexopt::Error> {
     match name {
         "speed" => options.speed = parser.value()?.parse_with(speed_of)?,
         "frames" => options.frames = Some(parser.value()?.parse()?),
@@ -112,6 +121,19 @@ fn option(
             options.sound = Some(Sound::new(one_of(parser, &known)?));
         }
         "no-aggregation" => options.aggregation = Aggregation::Never,
+        "switch-after" => options.switch = Some(parser.value()?.parse_with(switch_of)?),
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// Takes an option that says how a session goes.
+fn of_session(
+    options: &mut Options,
+    name: &str,
+    parser: &mut lexopt::Parser,
+) -> Result<bool, lexopt::Error> {
+    match name {
         "transport" => {
             options.transports = one_of(
                 parser,
@@ -128,7 +150,6 @@ fn option(
             options.silent_over = one_of(parser, &known)?;
         }
         "redirect" => options.redirect = Some(parser.value()?.string()?),
-        "switch-after" => options.switch = Some(parser.value()?.parse_with(switch_of)?),
         "quirk" => options.quirks.0.push(one_of(parser, Quirk::ALL)?),
         _ => return Ok(false),
     }

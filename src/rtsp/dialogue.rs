@@ -281,7 +281,18 @@ impl Dialogue {
                 let path = self.masked_path.clone();
                 return Err(Error::Refused { method: awaited.method, status, path });
             }
-            RequestStep::Options => {}
+            step => return self.handle_success(step, message, now),
+        }
+        Ok(Heard::Nothing)
+    }
+
+    fn handle_success(
+        &mut self,
+        step: RequestStep,
+        message: &Message<'_>,
+        now: Instant,
+    ) -> Result<Heard, Error> {
+        match step {
             RequestStep::Describe => {
                 self.read_description(message);
                 self.set_up_next(now)?;
@@ -302,6 +313,7 @@ impl Dialogue {
                     return Ok(Heard::Playing);
                 }
             }
+            RequestStep::Options | RequestStep::Keepalive | RequestStep::Teardown => {}
         }
         Ok(Heard::Nothing)
     }

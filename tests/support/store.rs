@@ -208,7 +208,7 @@ static MOVES: AtomicUsize = AtomicUsize::new(0);
 
 fn serve(mut client: TcpStream, store: u16, behaviour: Behaviour, asked: &Mutex<Vec<String>>) {
     let mut piece = [0; 4096];
-    let Ok(mut count) = client.read(&mut piece) else { return };
+    let Ok(count) = client.read(&mut piece) else { return };
     let method = piece[..count].split(|byte| *byte == b' ').next().unwrap();
     let method = String::from_utf8_lossy(method).into_owned();
     asked.lock().unwrap().push(method.clone());
@@ -246,10 +246,21 @@ fn serve(mut client: TcpStream, store: u16, behaviour: Behaviour, asked: &Mutex<
     if !answer.is_empty() && behaviour != Behaviour::IsEarly {
         return;
     }
-    let Ok(mut server) = TcpStream::connect(("127.0.0.1", store)) else { return };
+    let Ok(server) = TcpStream::connect(("127.0.0.1", store)) else { return };
+    pass_on(client, server, &piece[..count], method == "HEAD", behaviour);
+}
+
+/// Passes a request to the store, its reply back, and what else comes.
+fn pass_on(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    begun: &[u8],
+    is_head: bool,
+    behaviour: Behaviour,
+) {
     let (mut back, mut to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
     thread::spawn(move || {
-        if behaviour == Behaviour::HidesWhatIsMissing && method == "HEAD" {
+        if behaviour == Behaviour::HidesWhatIsMissing && is_head {
             let mut answer = Vec::new();
             let _ = back.read_to_end(&mut answer);
             let text = String::from_utf8_lossy(&answer).replacen(" 404 ", " 403 ", 1);
@@ -258,7 +269,9 @@ fn serve(mut client: TcpStream, store: u16, behaviour: Behaviour, asked: &Mutex<
         let _ = std::io::copy(&mut back, &mut to);
         let _ = to.shutdown(Shutdown::Both);
     });
-    let mut passed = 0;
+    let mut piece = [0; 4096];
+    piece[..begun.len()].copy_from_slice(begun);
+    let (mut count, mut passed) = (begun.len(), 0);
     while count > 0 {
         passed += count;
         let is_broken = behaviour == Behaviour::BreaksOff && passed > 16_000;

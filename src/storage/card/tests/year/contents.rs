@@ -4,7 +4,7 @@ use super::{
     clip::{Checked, Clip, May, State, ensure},
     *,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Folder and number.
 pub type Key = (String, u32);
@@ -21,6 +21,21 @@ pub struct Contents {
 impl Contents {
     pub fn is_new(&self, key: &Key) -> bool {
         self.highest.get(&key.0).is_none_or(|highest| key.1 > *highest)
+    }
+
+    /// The boots of which a file tells when they began.
+    pub fn dated_boots(&self) -> BTreeSet<[u8; 16]> {
+        let is_dating = |it: &&Clip| it.wall.is_some() && it.durable > 0 && it.is_there == May::Yes;
+        self.clips.values().filter(is_dating).map(|it| it.boot).collect()
+    }
+
+    /// Forgets what was not found and need not be there.
+    pub fn keep_only(&mut self, found: &BTreeSet<Key>) -> Checked {
+        let is_lost = |it: &(&Key, &Clip)| !found.contains(it.0) && it.1.is_there == May::Yes;
+        let lost = self.clips.iter().find(is_lost);
+        ensure(lost.is_none(), || format!("lost: {lost:?}"))?;
+        self.clips.retain(|key, _| found.contains(key));
+        Ok(())
     }
 
     /// Nothing is there that should have gone, or be thinned.

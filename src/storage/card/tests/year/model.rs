@@ -359,12 +359,7 @@ impl Model {
         let boots = self.boots.clone();
         let is_doubtful = self.doubtful_marks.clone();
         let here = self.cards.entry(self.card).or_default();
-        let dated: BTreeSet<[u8; 16]> = {
-            let clips = here.clips.values();
-            let dated =
-                clips.filter(|it| it.wall.is_some() && it.durable > 0 && it.is_there == May::Yes);
-            dated.map(|it| it.boot).collect()
-        };
+        let dated = here.dated_boots();
         let mut found = BTreeSet::new();
         for folder in list.folders() {
             let directory = folder_of(bench, &folder.directory);
@@ -404,10 +399,7 @@ impl Model {
                 *highest = (*highest).max(key.1);
             }
         }
-        let lost =
-            here.clips.iter().find(|(key, it)| !found.contains(*key) && it.is_there == May::Yes);
-        ensure(lost.is_none(), || format!("lost: {lost:?}"))?;
-        here.clips.retain(|key, _| found.contains(key));
+        here.keep_only(&found)?;
         if is_full {
             let mut entries = list.folders().iter().flat_map(|folder| folder.entries());
             here.index_is_behind &= entries.any(|it| it.is_from_index() || !it.is_indexed());
