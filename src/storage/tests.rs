@@ -87,14 +87,20 @@ fn a_recording_goes_through_the_thread_and_its_buffer_comes_back() {
     assert!(storage.send(open()).is_err());
 }
 
-#[test]
-fn a_stalled_card_gives_commands_back_and_makes_nobody_wait() {
+/// A card that stalls with the first segment.
+fn start_and_stall() -> (FaultyDisk, Storage) {
     let disk = FaultyDisk::new();
     let storage = start(&disk);
     wait_for(&storage, is_ok);
     disk.stall("write 000.mp4");
     storage.send(open()).unwrap();
     disk.wait_for_stall();
+    (disk, storage)
+}
+
+#[test]
+fn a_stalled_card_gives_commands_back_and_makes_nobody_wait() {
+    let (disk, storage) = start_and_stall();
     let mut sent = 0;
     while storage.send(append()).is_ok() {
         sent += 1;
@@ -110,12 +116,7 @@ fn a_stalled_card_gives_commands_back_and_makes_nobody_wait() {
 
 #[test]
 fn shutting_down_over_a_full_queue_does_what_waits_and_closes_the_files() {
-    let disk = FaultyDisk::new();
-    let storage = start(&disk);
-    wait_for(&storage, is_ok);
-    disk.stall("write 000.mp4");
-    storage.send(open()).unwrap();
-    disk.wait_for_stall();
+    let (disk, storage) = start_and_stall();
     while storage.send(append()).is_ok() {}
     storage.shut_down();
     disk.go_on();

@@ -2,9 +2,8 @@ use super::*;
 use crate::rtsp::{Media, Track, TrackTransport};
 use proptest::prelude::*;
 
-fn track() -> MetadataTrack {
-    let transport = Some(TrackTransport::Interleaved { rtp: 2, rtcp: 3 });
-    let track = Track {
+fn section() -> Track {
+    Track {
         media: Media::Other,
         encoding: "vnd.onvif.metadata".into(),
         payload_type: 107,
@@ -13,12 +12,16 @@ fn track() -> MetadataTrack {
         control: String::new(),
         format_parameters: String::new(),
         parameter_sets: Vec::new(),
-        transport,
+        transport: Some(TrackTransport::Interleaved { rtp: 2, rtcp: 3 }),
         is_refused: false,
         ssrc: None,
         rtp_info: None,
-    };
-    MetadataTrack::new(&Presentation { control: String::new(), tracks: vec![track] }).unwrap()
+    }
+}
+
+fn track() -> MetadataTrack {
+    let tracks = vec![section()];
+    MetadataTrack::new(&Presentation { control: String::new(), tracks }).unwrap()
 }
 
 fn packet(number: u16, payload: &[u8], marker: bool) -> Vec<u8> {
@@ -97,20 +100,7 @@ fn a_track_that_is_compressed_or_refused_or_not_set_up_is_none() {
         |it| it.is_refused = true,
         |it| it.transport = None,
     ] {
-        let mut tracks = vec![Track {
-            media: Media::Other,
-            encoding: "VND.ONVIF.METADATA".into(),
-            payload_type: 107,
-            clock_rate: 90_000,
-            channels: 1,
-            control: String::new(),
-            format_parameters: String::new(),
-            parameter_sets: Vec::new(),
-            transport: Some(TrackTransport::Interleaved { rtp: 2, rtcp: 3 }),
-            is_refused: false,
-            ssrc: None,
-            rtp_info: None,
-        }];
+        let mut tracks = vec![section()];
         change(&mut tracks[0]);
         assert!(MetadataTrack::new(&Presentation { control: String::new(), tracks }).is_none());
     }
