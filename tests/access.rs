@@ -22,7 +22,7 @@ const WRONG: &str = r#"{"password":"wrong password"}"#;
 const BASIC: &str = "Authorization: Basic eDpjb3JyZWN0IGhvcnNl";
 const WRONG_BASIC: &str = "Authorization: Basic eDp3cm9uZyBwYXNzd29yZA==";
 
-/// A daemon whose camera is off, its address, and the port that keeps the camera's place.
+/// A daemon whose camera is off, its address, and the port reserved for the camera.
 fn nvr() -> (Nvr, String, Port) {
     nvr_with("")
 }

@@ -167,8 +167,8 @@ fn wrong_keys_are_said_and_no_password_is_shown() {
     assert!(nvr.status()["archive"]["backlog"].is_number());
 }
 
-/// Only an answer whose status told the reason could be understood: the store that had moved, the
-/// region, and by how much the clock was wrong stayed the store's secret.
+/// Only the status of an answer was understood: that the store had moved, which region it wanted,
+/// and how wrong the clock was went unsaid.
 #[test]
 fn what_a_store_says_of_its_place_and_its_time_is_shown() {
     let directory = tempfile::tempdir().unwrap();
@@ -216,8 +216,8 @@ fn a_store_that_says_early_that_it_is_at_work_gets_every_recording() {
     assert_has_all_in_the_end(&store, &nvr);
 }
 
-/// A proxy before Nextcloud gives up after a minute, while that is still at work. What it then did
-/// deleted the recording that had been sent once more meanwhile.
+/// A proxy before Nextcloud gives up after a minute, while Nextcloud is still at work. When it
+/// finished, it deleted the recording that had been sent again meanwhile.
 #[test]
 fn a_move_that_a_proxy_did_not_wait_for_leaves_every_recording_there_once() {
     let directory = tempfile::tempdir().unwrap();
@@ -230,8 +230,8 @@ fn a_move_that_a_proxy_did_not_wait_for_leaves_every_recording_there_once() {
     assert_has_all_in_the_end(&store, &nvr);
 }
 
-/// Keys with `s3:PutObject` and `s3:GetObject` alone are refused what is not there, and so nothing
-/// was ever sent.
+/// Keys with only `s3:PutObject` and `s3:GetObject` get 403 for what is missing, and so nothing was
+/// ever sent.
 #[test]
 fn keys_that_may_not_list_the_bucket_are_enough() {
     let directory = tempfile::tempdir().unwrap();
@@ -246,7 +246,7 @@ fn keys_that_may_not_list_the_bucket_are_enough() {
     assert_has_all_in_the_end(&store, &nvr);
 }
 
-/// A bucket that locks what it gets against deletion kept a copy of each attempt.
+/// A bucket that locks objects against deletion kept a copy of each attempt.
 #[test]
 fn keys_that_may_not_read_what_they_put_are_told_so_after_one_copy() {
     let directory = tempfile::tempdir().unwrap();

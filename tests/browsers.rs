@@ -1,4 +1,4 @@
-//! The page in Firefox and in WebKitGTK, by WebDriver: what each makes of it, with the same steps.
+//! The page in Firefox and in WebKitGTK, by WebDriver, with the same steps in each.
 
 use crate::{
     page::{Browser, copy_to_last_week, port_of, start, target},
@@ -7,7 +7,7 @@ use crate::{
 use camera::{Camera, Clip, Options, Speed};
 use std::iter;
 
-/// Of the recordings that are looked through: short, so that many cuts are played over soon.
+/// The length of the recordings: short, so that many cuts are soon played across.
 const LENGTH_MS: i64 = 4000;
 
 #[test]

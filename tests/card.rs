@@ -10,12 +10,12 @@ use crate::support::{
 use camera::{Camera, Clip, Options, Speed};
 use std::{fs, process::Command, time::Duration};
 
-/// The contract: recording goes on so long after the card is back.
+/// The contract: recording resumes within this time after the card is back.
 const BACK_LIMIT: Duration = Duration::from_secs(3);
-/// In which smolnvr looks at the card several times, in whatever state it is.
+/// Long enough for smolnvr to look at the card several times, whatever its state.
 const LOOKS: Duration = Duration::from_secs(6);
 
-/// A camera as it comes: 25 frames a second, for ever.
+/// An ordinary camera: 25 frames a second, for ever.
 fn real_time() -> (Clip, Camera) {
     let clip = Clip::committed("plain.h264").unwrap();
     let camera = Camera::builder().stream("cam", clip.clone()).start().unwrap();
@@ -183,7 +183,7 @@ fn a_card_full_of_what_is_not_ours_says_so_and_is_tried_again() {
     card.assert_records_within(BACK_LIMIT, &[]);
 }
 
-/// A file system that lets no write pass while this is held.
+/// A file system that blocks all writes while this is held.
 struct Frozen<'a>(&'a Card);
 
 impl Frozen<'_> {

@@ -1,4 +1,4 @@
-//! A recording in a browser: opened and shown at three quarters with a few requests.
+//! A recording in a browser: opened, and shown from three quarters on, with few requests.
 
 use crate::support::{
     Nvr, assert_all_whole, bench_clip, config, record_to_the_end, refreshing_clip,

@@ -1,4 +1,4 @@
-//! Clips: many recordings handed out as one file, as FFmpeg and a browser that seeks see it.
+//! Clips: many recordings in one file, as seen by FFmpeg and by a browser that seeks.
 
 use crate::support::{
     Nvr, SHORT_SEGMENTS, assert_ffmpeg_is_silent, config,

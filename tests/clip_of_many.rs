@@ -1,5 +1,5 @@
-//! Clips of many recordings: gaps, a clock that was set, other parameters; what they take of
-//! memory, and recordings that make room meanwhile.
+//! Clips of many recordings: gaps, a clock that was set, other parameters; the memory they need,
+//! and recordings deleted meanwhile to make room.
 
 use crate::{
     clip::packets,

@@ -37,7 +37,7 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// That of a daemon, by which `verify --repair` knows whether it runs.
+/// A daemon's control socket, by which `verify --repair` knows whether it runs.
 fn socket(nvr: &Nvr) -> String {
     text(&nvr.directory.path().join("smolnvr.sock")).to_owned()
 }
@@ -52,7 +52,7 @@ fn assert_refused(arguments: &[&str], expected: i32, part: &str) {
     assert!(complaint.contains(part), "{arguments:?}: {part:?} is not in {complaint:?}");
 }
 
-/// Runs a command that is to succeed in silence but for its answer.
+/// Runs a command that has to succeed and print only its answer.
 fn answer(arguments: &[&str]) -> String {
     let (status, output, complaint) = smolnvr(arguments);
     assert_eq!((status, &*complaint), (Some(0), ""), "{arguments:?}: {output}");

@@ -8,7 +8,7 @@ use std::{fmt::Write as _, fs, path::Path, process::Command};
 
 const FRAMES: u64 = 100;
 
-/// Records what x264 makes with these parameters of pictures of that size, over both transports.
+/// Records what x264 makes of pictures of that size with these parameters, over both transports.
 fn stays_the_same(source: &str, parameters: &str) {
     let folder = tempfile::tempdir().unwrap();
     let (video, stream) = (folder.path().join("video.mp4"), folder.path().join("clip.h264"));

@@ -28,7 +28,7 @@ fn socket(directory: &Path) -> String {
     directory.join("smolnvr.sock").to_str().unwrap().to_owned()
 }
 
-/// Runs a command against that daemon; it is to succeed in silence but for its answer.
+/// Runs a command against that daemon; it has to succeed and print only its answer.
 fn answer(nvr: &Nvr, arguments: &[&str]) -> String {
     let socket = socket(nvr.directory.path());
     let (status, output, complaint) = smolnvr(&[arguments, &["--socket", &socket]].concat());

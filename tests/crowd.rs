@@ -1,6 +1,6 @@
 //! Sixteen clients at once, of every kind, while 4 Mbit/s are recorded: no frame is missing, memory
-//! stays within the budget, and who asks is answered at once. 12 s by default, two minutes with
-//! `SMOLNVR_SOAK=1` (`make soak`).
+//! stays within the budget, and every request is answered at once. 12 s by default, two minutes
+//! with `SMOLNVR_SOAK=1` (`make soak`).
 
 #![expect(clippy::disallowed_methods, reason = "answers come in time, which is measured")]
 
@@ -19,8 +19,8 @@ use std::{
     time::Duration,
 };
 
-/// The contract, of two live viewers and the page: what is no program code. The rest of 5 MB is
-/// the program itself, which on this machine is another one, with shared libraries.
+/// The contract with two live viewers and the page: memory other than program code. The rest of the
+/// 5 MB is the program itself, which differs on this machine because of shared libraries.
 const ANONYMOUS_KB_MAX: u64 = 4200;
 /// What sixteen may cost in addition, briefly.
 const MOMENT_KB_MAX: u64 = 600;
@@ -247,7 +247,7 @@ impl Scene {
         }
     }
 
-    /// Says the half of a request, and nothing more.
+    /// Sends half of a request, and nothing more.
     fn stay_half_open(&self) {
         while !self.is_over() {
             let mut stream = self.connect();

@@ -72,7 +72,7 @@ fn on_bad_days_every_frame_is_stored_once_or_counted() {
     println!("bad days: {seeds} seeds of {hours} h: {total:?}");
 }
 
-/// What happened in all of them, so that it is seen that it did.
+/// What happened in all of them, to show that it did.
 #[derive(Debug, Default)]
 struct Total {
     frames: u64,
@@ -86,8 +86,8 @@ struct Total {
     files: usize,
 }
 
-/// Five frames a second, in which everything goes wrong by turns: connection, network, source,
-/// clock, parameter sets and card.
+/// Five frames a second, while everything goes wrong by turns: connection, network, source, clock,
+/// parameter sets and card.
 struct BadDay {
     seed: u64,
     frames: u64,

@@ -73,7 +73,7 @@ fn an_export_is_what_the_server_hands_out_also_where_none_runs() {
     assert_eq!(names_in(folder.path()), [&*name]);
 }
 
-/// A socket that answers one request with `answer` and hangs up; the request's first line.
+/// A socket that answers one request with `answer` and hangs up; returns the request's first line.
 fn daemon(path: &Path, answer: &str) -> thread::JoinHandle<String> {
     let (listener, answer) = (UnixListener::bind(path).unwrap(), answer.to_owned());
     thread::spawn(move || {

@@ -9,9 +9,9 @@ use camera::{Announced, Auth, Builder, Camera, Clip, Faults, Options, Scheme, Se
 use smolnvr::limits;
 use std::{net::TcpListener, time::Duration};
 
-/// Beside a timeout: to start the program, on a machine that has much to do.
+/// Added to timeouts: a busy machine needs it to start the program.
 const SLACK: Duration = Duration::from_secs(2);
-/// In which a camera is tried again at least twice.
+/// Long enough for a camera to be tried at least twice more.
 const TRIES: Duration = Duration::from_millis(2500);
 
 const USER: &str = "admin";

@@ -22,7 +22,7 @@ fn camera() -> Builder {
     Camera::builder().stream("cam", Clip::built_in())
 }
 
-/// A configuration in which FFmpeg, that one, records a camera.
+/// A configuration in which this FFmpeg records a camera.
 fn by_ffmpeg(directory: &Path, url: &str, path: &Path) -> String {
     config(directory, SHORT_SEGMENTS, &[("camera", url)])
         .replace("buffer_kb = 8192", "engine = \"ffmpeg\"\naudio = true")

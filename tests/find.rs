@@ -1,4 +1,4 @@
-//! Cameras that are looked for: who is found, what they are told, and what they are not.
+//! Finding cameras: which are found, what they are told, and what they are not told.
 
 use crate::support::{
     Nvr, SHORT_SEGMENTS,
@@ -347,8 +347,8 @@ fn a_host_that_accepts_and_says_nothing_is_given_up_after_one_question() {
     assert_eq!(asked.lock().unwrap().len(), 2);
 }
 
-/// Its patience was for each read: a device that sent a byte now and then kept everybody from
-/// looking, for hours.
+/// The timeout was for each read: a device that sent a byte now and then blocked all searches for
+/// hours.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the pace of a slow device")]
 fn a_device_whose_answer_comes_byte_by_byte_is_given_up() {

@@ -1,5 +1,4 @@
-//! A server that is not ours: what GStreamer's sends is what the file holds, codec by codec, over
-//! TCP and over UDP.
+//! A foreign server: the file holds what GStreamer's sends, codec by codec, over TCP and over UDP.
 
 use crate::support::server::{Server, assert_records_clip, make_mp4, recorder};
 use camera::Clip;

@@ -1,5 +1,5 @@
-//! Sound of a server that is not ours: what GStreamer's sends is what the file holds, packet by
-//! packet, and as far from the picture as in the file that it plays.
+//! Sound of a foreign server: the file holds what GStreamer's sends, packet by packet, as far from
+//! the picture as in the file that it plays.
 
 use crate::support::{
     Nvr, assert_all_whole, assert_ffmpeg_is_silent, config, server::Server, wait_for,

@@ -135,7 +135,7 @@ fn play_with_vlc(url: &str) -> (tempfile::TempDir, String) {
     (folder, film)
 }
 
-/// Its end is played from so many seconds before on.
+/// How many seconds before its end it is played from.
 fn in_chromium(port: &str, target: &str, last: u32) -> Value {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = Command::new("sh")

@@ -1,5 +1,5 @@
-//! Live video as players and browsers get it: every frame, from a key frame on, regardless of other
-//! viewers.
+//! Live video as players and browsers receive it: every frame, from a key frame on, whatever other
+//! viewers do.
 
 use crate::support::{
     Nvr, SHORT_SEGMENTS, assert_exact, assert_ffmpeg_is_silent, assert_is_part_of, bench_clip,
@@ -339,7 +339,7 @@ fn head_of_a_live_stream_takes_no_place() {
     wait_for("nobody to be left", || viewers(&nvr) == 0);
 }
 
-/// Sound belongs to the picture beside it, and nobody gets it who did not ask.
+/// Sound belongs to the picture beside it, and only those who ask for it get it.
 #[test]
 fn sound_comes_live_to_those_that_ask_for_it_at_its_time() {
     let clip = Clip::committed("plain.h264").unwrap();

@@ -240,8 +240,8 @@ fn a_recorder_that_is_killed_stopped_or_given_no_server_is_shown_offline() {
     watcher.wait("test/nvr/status", "offline");
 }
 
-/// A recorder of two cameras, the server having a picture of one; and its configuration without
-/// that.
+/// A recorder of two cameras, once the server has a picture of one of them; and its configuration
+/// without that camera.
 fn yard_and_gate(broker: &Broker) -> (Camera, Nvr, String, Watcher) {
     let camera = clip();
     let directory = tempfile::tempdir().unwrap();

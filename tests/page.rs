@@ -275,7 +275,7 @@ pub fn copy_to_last_week(nvr: &Nvr, length_ms: i64) -> i64 {
     start
 }
 
-/// Another number, boot and time in the box that names a recording's owner; its clock was right.
+/// Changes number, boot and time in the box that names a recording's owner; its clock was right.
 fn relabel(recording: &mut [u8], number: u32, start_ms: i64) {
     let uuid = recording.windows(4).position(|kind| kind == b"uuid").unwrap();
     let identity = &mut recording[uuid + 4 + 16..];

@@ -1,4 +1,4 @@
-//! Parameter sets that do not keep still: every frame is stored, and FFmpeg decodes each of them.
+//! Parameter sets that keep changing: every frame is stored, and FFmpeg decodes each of them.
 
 use crate::support::{
     Nvr, SHORT_SEGMENTS, assert_exact, assert_ffmpeg_is_silent, mp4, record_to_the_end,
@@ -48,8 +48,8 @@ fn nal_units(stream: &[u8]) -> Vec<Vec<u8>> {
     bodies.map(|body| body[..=body.iter().rposition(|byte| *byte != 0).unwrap()].to_vec()).collect()
 }
 
-/// Pictures of both codings, each behind the set that it needs where that is another than before:
-/// the wrong one makes no picture.
+/// Pictures of both codings, each preceded by the set it needs if that has changed: with the wrong
+/// one there is no picture.
 fn mixed(is_second: impl Fn(usize) -> bool) -> Clip {
     let codings = [Coding::new(1), Coding::new(0)];
     let (mut stream, mut times, mut current) = (Vec::new(), String::new(), None);

@@ -35,7 +35,7 @@ struct Answer {
     body: Vec<u8>,
 }
 
-/// Asks; the answer's head, and what its body is read from.
+/// Sends a request; returns the answer's head, and the reader of its body.
 fn ask(address: &str, path: &str) -> (String, BufReader<TcpStream>) {
     let mut socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();

@@ -1,5 +1,5 @@
-//! Streams that are handed on by RTSP: a client gets what the camera sent, and nobody gets it who
-//! may not.
+//! Streams relayed by RTSP: a client gets what the camera sent, and only clients with permission
+//! get it.
 
 use crate::support::{
     Nvr, assert_is_part_of, config, frames_in,
@@ -20,7 +20,7 @@ const ENOUGH: usize = 100;
 /// x:correct horse
 const OWNER: &str = "Authorization: Basic eDpjb3JyZWN0IGhvcnNl\r\n";
 
-/// A recorder that hands a camera on, and its port.
+/// A recorder that relays a camera, and its port.
 struct Relay {
     nvr: Nvr,
     port: u16,
@@ -64,7 +64,7 @@ impl Relay {
         assert_eq!(reply.status, 200);
     }
 
-    /// What DESCRIBE with these fields is answered.
+    /// The answer to a DESCRIBE with these fields.
     fn describe(&self, fields: &str) -> String {
         let url = self.url();
         self.ask(&format!("DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\n{fields}\r\n"))
@@ -241,8 +241,8 @@ fn a_stranger_keeps_neither_a_place_nor_room() {
     });
 }
 
-/// Cameras and scanners of a network open connections and leave them: that was as good as eight
-/// viewers.
+/// Devices and scanners in a network open connections and abandon them: they took the places of
+/// eight viewers.
 #[test]
 fn strangers_make_way_for_a_client_with_the_password() {
     let clip = Clip::committed("plain.h264").unwrap();
@@ -256,8 +256,8 @@ fn strangers_make_way_for_a_client_with_the_password() {
     drop(strangers);
 }
 
-/// Without a password whoever asked for anything was a client with a right to its place: eight
-/// connections that ask every few seconds kept all others out for ever.
+/// Without a password, any client that sent a request kept its place: eight connections that ask
+/// every few seconds kept all others out for ever.
 #[test]
 fn without_a_password_connections_that_only_ask_make_way_for_one_that_plays() {
     let relay = Relay::start(&numbered_clip(), Options::default(), |text| text);

@@ -1,5 +1,4 @@
-//! SIGHUP: parts that a new configuration does not touch go on, and nothing of the old one stays
-//! behind.
+//! SIGHUP: what a new configuration does not change continues, and nothing of the old one remains.
 
 use crate::support::{
     Nvr, SHORT_SEGMENTS, assert_all_whole, config, frames_in, recordings_in, wait_for,

@@ -15,7 +15,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// The contract: a daemon that died runs again so long after.
+/// The contract: a daemon that died runs again within this time.
 const AGAIN: Duration = Duration::from_secs(3);
 /// The supervisor waits 2 s before it starts another; after this it would have.
 const SETTLED: Duration = Duration::from_secs(4);

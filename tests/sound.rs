@@ -141,8 +141,8 @@ fn sound_that_is_counted_together_with_the_video_costs_nothing() {
     }
 }
 
-/// Nothing in a packet says whether the one before it was of the sound: the sound is received, too,
-/// for its numbers, in a second session.
+/// Nothing in a packet says whether the one before it belonged to the sound: so the sound is
+/// received too, for its numbers, in a second session.
 #[test]
 fn unwanted_sound_that_uses_up_numbers_of_the_video_is_received_for_them() {
     for transport in ["tcp", "udp"] {

@@ -115,8 +115,8 @@ fn a_refused_body_is_not_waited_for() {
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 
-/// One connection that never ran dry kept the only thread for as long as it sent: until it paused,
-/// nothing was recorded and nobody answered.
+/// A connection that never paused held the only thread for as long as it sent: meanwhile nothing
+/// was recorded and no request was answered.
 #[test]
 fn a_stranger_that_sends_without_end_keeps_nobody_out() {
     let port = Port::closed();

@@ -182,8 +182,8 @@ fn programs_are_set_only_in_the_file_and_end_when_removed_there() {
     wait_for("a call for a recording", || lines(&told).len() == 1);
 }
 
-/// A web server that answers with these statuses in turn, the last one for ever, keeps what it was
-/// sent, and closes no connection.
+/// A web server that answers with these statuses in turn, and with the last one for ever. It keeps
+/// what it was sent, and closes no connection.
 struct Receiver {
     address: String,
     requests: Arc<Mutex<Vec<(String, Value)>>>,

@@ -1,4 +1,4 @@
-//! Old recordings that were reduced to their key frames, as players see them.
+//! Old recordings reduced to their key frames, as players see them.
 
 use crate::support::{
     Nvr, assert_all_whole, assert_ffmpeg_is_silent, config, http::ask, mp4, step_the_clock,

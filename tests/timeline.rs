@@ -1,5 +1,5 @@
-//! When what was recorded, as `/api/timeline` and `/api/days` tell it, of a machine whose clock is
-//! trusted.
+//! What was recorded when, according to `/api/timeline` and `/api/days`, on a machine whose clock
+//! is trusted.
 
 use crate::support::{Nvr, SHORT_SEGMENTS, config, http::ask, step_the_clock, unix_time, wait_for};
 use camera::{Camera, Clip, Options, Speed};

@@ -1,5 +1,5 @@
-//! VLC as the camera: UDP only (461 to TCP), and who comes sees the middle of a picture group. What
-//! it sends is what the file holds; its times are counted in microseconds.
+//! VLC as the camera: UDP only (461 to TCP), and a client joins in the middle of a picture group.
+//! The file holds what VLC sends, with times counted in microseconds.
 
 use crate::support::{
     let_pass,

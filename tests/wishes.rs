@@ -1,4 +1,5 @@
-//! What people ask for, in any order and whatever happens meanwhile: right answers, nothing lost.
+//! Requests of users, in any order and whatever happens meanwhile: the answers are right, and
+//! nothing is lost.
 
 use crate::support::{
     Nvr, SHORT_SEGMENTS, assert_all_whole, assert_ffmpeg_is_silent, assert_is_part_of,

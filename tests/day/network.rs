@@ -6,9 +6,10 @@ use smolnvr::rtp::Order;
 /// The receiver's knowledge of the source's packets.
 #[derive(Default)]
 pub struct Network {
-    /// Packets of the source are delivered; until then the number that the next must have.
+    /// Packets of the source are delivered.
     pub is_known: bool,
     pub is_first: bool,
+    /// Until then: the number that the next packet must have.
     pub due: Option<u16>,
     /// The packet before that one is a whole frame.
     pub whole_waits: bool,
