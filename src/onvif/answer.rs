@@ -85,6 +85,8 @@ pub struct Profile {
     pub height: u32,
     pub fps: u32,
     pub kbit_s: u32,
+    /// The lens, or the recorder's channel, that it shows; may be empty.
+    pub source: String,
 }
 
 impl Profile {
@@ -113,6 +115,9 @@ pub fn profiles(document: &[u8]) -> Vec<Profile> {
             profile.token = element.attribute("token").unwrap_or_default().into_owned();
         }
         ([.., "Profiles", "Name"], Event::Text(text)) => append(&mut profile.name, text),
+        ([.., SOURCE_1 | SOURCE_2, "SourceToken"], Event::Text(text)) => {
+            append(&mut profile.source, text);
+        }
         (path, Event::Text(text)) => match path {
             [.., VIDEO_1 | VIDEO_2, "Encoding"] => append(&mut profile.codec, text),
             [.., VIDEO_1 | VIDEO_2, "Resolution", "Width"] => {
@@ -143,7 +148,7 @@ pub fn profiles(document: &[u8]) -> Vec<Profile> {
 }
 
 /// The profile to record, the largest; and the smallest of H.264 for the live picture, if it is
-/// another one.
+/// another one and shows the same: recorders have many channels, some cameras two lenses.
 pub fn choice(profiles: &[Profile]) -> Option<(&Profile, Option<&Profile>)> {
     let mut main: Option<&Profile> = None;
     for profile in profiles {
@@ -155,6 +160,10 @@ pub fn choice(profiles: &[Profile]) -> Option<(&Profile, Option<&Profile>)> {
     let main = main?;
     let small = profiles.iter().filter(|it| it.is_h264() && it.token != main.token);
     let small = small.filter(|it| (1..=main.pixels()).contains(&it.pixels()));
+    let is_same = |it: &&Profile| {
+        it.source == main.source || it.source.is_empty() || main.source.is_empty()
+    };
+    let small = small.filter(is_same);
     Some((main, small.min_by_key(|it| it.pixels())))
 }
 
@@ -172,6 +181,9 @@ pub fn uri(document: &[u8]) -> Option<String> {
 /// A profile's video in Media, and in Media2.
 const VIDEO_1: &str = "VideoEncoderConfiguration";
 const VIDEO_2: &str = "VideoEncoder";
+/// The same of what it shows.
+const SOURCE_1: &str = "VideoSourceConfiguration";
+const SOURCE_2: &str = "VideoSource";
 const CLOCK_FIELDS: [&str; 6] = ["Year", "Month", "Day", "Hour", "Minute", "Second"];
 pub const DEVICE: &str = "http://www.onvif.org/ver10/device/wsdl";
 pub const EVENTS: &str = "http://www.onvif.org/ver10/events/wsdl";

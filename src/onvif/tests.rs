@@ -146,6 +146,8 @@ fn the_largest_profile_is_recorded_and_the_smallest_of_h264_shown_live() {
         ("one-only", Some("main"), None),
         ("token-with-markup", Some("a&<b>"), None),
         ("of-a-recorder", Some("ch0"), Some("ch1")),
+        ("two-lenses", Some("wide"), Some("wide-small")),
+        ("two-lenses-media2", Some("wide"), Some("wide-small")),
         ("cut", Some("main"), None),
     ] {
         let profiles = answer::profiles(&file(&format!("profiles-{name}")));
@@ -163,6 +165,7 @@ fn the_largest_profile_is_recorded_and_the_smallest_of_h264_shown_live() {
         height: 2160,
         fps: 25,
         kbit_s: 6144,
+        source: String::new(),
     };
     assert_eq!(answer::profiles(&file("profiles-media2-h265"))[0], large);
 }
@@ -178,7 +181,8 @@ fn the_host_in_a_streams_address_is_ignored() {
         ("with-credentials", Some("rtsp://HOST:10554/h264")),
         ("without-path", Some("rtsp://HOST/")),
         ("media2", Some("rtsp://HOST/media/2")),
-        ("blank-inside", None),
+        ("blank-inside", Some("rtsp://HOST/my%20stream")),
+        ("port-0", Some("rtsp://HOST/live/ch0")),
         ("http", None),
     ] {
         let uri = answer::uri(&file(&format!("uri-{name}"))).unwrap();
@@ -188,7 +192,7 @@ fn the_host_in_a_streams_address_is_ignored() {
     }
     let (host, at) = Place::parse("HTTP://[fe80::1]:81?x", "http", 80).unwrap();
     assert_eq!((host, at.at("fd00::2", "http", 80)), ("fe80::1", "http://[fd00::2]:81/?x".into()));
-    for url in ["http://a:0/", "http://a:70000/", "http://a:x/", "a/b", "", "rtsp://a"] {
+    for url in ["http://a:70000/", "http://a:x/", "a/b", "", "rtsp://a"] {
         assert_eq!(Place::parse(url, "http", 80), None, "{url}");
     }
 }
@@ -240,6 +244,26 @@ fn every_answer_in_the_folder_is_used_and_harmless_when_cut() {
         names.insert(name);
     }
     assert!(names.len() > 50, "{names:?}");
+}
+
+#[test]
+fn a_document_may_be_written_in_utf_16() {
+    let plain = String::from_utf8(file("profiles-media2-h265")).unwrap();
+    let expected = answer::profiles(plain.as_bytes());
+    for mark in ["", "\u{feff}"] {
+        let units: Vec<u16> = [mark, &plain].concat().encode_utf16().collect();
+        let pairs: [Vec<u8>; 2] = [
+            units.iter().flat_map(|unit| unit.to_le_bytes()).collect(),
+            units.iter().flat_map(|unit| unit.to_be_bytes()).collect(),
+        ];
+        for document in pairs {
+            assert_eq!(answer::profiles(&document), expected);
+            // Cut within a character, too.
+            assert_eq!(answer::profiles(&document[..document.len() - 1]), expected);
+        }
+        let utf_8 = [mark, &plain].concat();
+        assert_eq!(answer::profiles(utf_8.as_bytes()), expected);
+    }
 }
 
 /// The example of ONVIF's Application Programmer's Guide.
