@@ -24,15 +24,28 @@ pub mod pull;
 pub mod soap;
 
 use crate::xml::{Event, Reader};
+use std::borrow::Cow;
 
 /// Calls `each` with the path to and the event of everything in a document, up to where it is
 /// broken or cut; bytes that are not UTF-8 are replaced.
 fn read(document: &[u8], each: &mut dyn FnMut(&[&str], &Event<'_>)) {
-    let document = String::from_utf8_lossy(document);
+    let document = text(document);
     let mut reader = Reader::new(&document);
     while let Ok(Some(event)) = reader.next() {
         each(reader.path(), &event);
     }
+}
+
+/// A document as text: UTF-16 if it begins so (XML 1.0, appendix F.1), or else UTF-8.
+fn text(document: &[u8]) -> Cow<'_, str> {
+    let unit = match document {
+        [0xff, 0xfe, ..] | [b'<', 0, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] | [0, b'<', ..] => u16::from_be_bytes,
+        _ => return String::from_utf8_lossy(document),
+    };
+    let (pairs, _) = document.as_chunks::<2>();
+    let units: Vec<u16> = pairs.iter().map(|pair| unit(*pair)).collect();
+    Cow::Owned(String::from_utf16_lossy(&units))
 }
 
 /// Appends a text of the camera, as far as it is worth showing.

@@ -146,7 +146,11 @@ impl Lookup {
             let profiles = answer::profiles(&document);
             let Some((main, small)) = answer::choice(&profiles) else { continue };
             for profile in [Some(main), small].into_iter().flatten() {
-                camera.streams.extend(self.stream(&place, namespace, profile));
+                let stream = self.stream(&place, namespace, profile);
+                // Some cameras have one stream for all of their profiles.
+                let is_new = |it: &Stream| camera.streams.iter().all(|known| known.url != it.url);
+                let stream = stream.filter(is_new);
+                camera.streams.extend(stream);
             }
             if camera.streams.is_empty() {
                 continue;

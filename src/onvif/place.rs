@@ -13,7 +13,8 @@ pub struct Place {
 
 impl Place {
     /// Reads a URL of this scheme; returns the host that it names, too. User and password in it are
-    /// ignored, as is all that follows a port: `http://10.0.0.2:8106:8106/` occurs.
+    /// ignored, as is all that follows a port: `http://10.0.0.2:8106:8106/` occurs, and 0 for the
+    /// usual port. Blanks inside it are encoded.
     pub fn parse<'a>(url: &'a str, scheme: &str, default_port: u16) -> Option<(&'a str, Place)> {
         let (found, rest) = url.trim().split_once("://")?;
         if !found.eq_ignore_ascii_case(scheme) || url.len() > URL_BYTES_MAX {
@@ -28,14 +29,16 @@ impl Place {
         let digits = port.split(':').next().unwrap_or_default();
         let port = match digits.parse() {
             _ if digits.is_empty() => default_port,
-            Ok(0) | Err(_) => return None,
+            Ok(0) => default_port,
             Ok(port) => port,
+            Err(_) => return None,
         };
+        let path = path.replace(' ', "%20");
         if path.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return None;
         }
         let slash = if path.starts_with('/') { "" } else { "/" };
-        Some((host, Place { port, path: [slash, path].concat() }))
+        Some((host, Place { port, path: [slash, &path].concat() }))
     }
 
     /// The URL at this host.
