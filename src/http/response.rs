@@ -115,7 +115,19 @@ impl Response {
         }
         let has_head = self.stage != Stage::Head;
         let is_full = has_head && self.kind == Kind::Document(self.body.len());
-        Ok(self.stage == Stage::Whole || is_full)
+        Ok(self.stage == Stage::Whole || is_full || self.is_said())
+    }
+
+    /// Quirk: ONVIF services of some cameras announce no length or a wrong one, and leave the
+    /// connection open all the same; Dahua's does that when it wants a password (curl#5604).
+    fn is_said(&self) -> bool {
+        if self.kind == Kind::Picture || self.stage == Stage::Head {
+            return false;
+        }
+        let is_challenge = self.status == 401 && !self.challenges.is_empty();
+        let tag = self.body.trim_ascii_end().rsplit(|byte| *byte == b'<').next();
+        let is_last = |tag: &[u8]| tag.starts_with(b"/") && tag.ends_with(b"Envelope>");
+        is_challenge && self.stage == Stage::UntilClose || tag.is_some_and(is_last)
     }
 
     /// Reports that the camera closed the connection.

@@ -215,3 +215,26 @@ fn a_reply_of_which_only_the_status_matters_ends_with_its_head() {
         assert_eq!(response.status, 200);
     }
 }
+
+/// The status and body of a document, and whether it was whole before the connection ended.
+fn document(reply: &str) -> (u16, String, bool) {
+    let mut response = Response::document(1000);
+    let mut pieces = reply.as_bytes().chunks(7);
+    let is_whole = pieces.any(|piece| response.handle_bytes(piece).unwrap());
+    (response.status, String::from_utf8(response.into_body()).unwrap(), is_whole)
+}
+
+#[test]
+fn a_document_without_its_length_ends_with_its_root_or_is_a_challenge() {
+    let soap = "<?xml?>\n<s:Envelope>\n<s:Body></s:Body>\n</s:Envelope>";
+    for fields in ["", "Content-Length: 900\r\n", "Transfer-Encoding: chunked\r\n"] {
+        let size = if fields.contains("chunked") { "39\r\n" } else { "" };
+        let reply = format!("HTTP/1.1 200 OK\r\n{fields}\r\n{size}{soap}");
+        assert_eq!(document(&reply), (200, soap.into(), true), "{fields}");
+        let (status, _, is_whole) = document(&reply[..reply.len() - 1]);
+        assert_eq!((status, is_whole), (200, false), "{fields}");
+    }
+    let challenge = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest nonce=\"n\"\r\n\r\n";
+    assert_eq!(document(challenge), (401, String::new(), true));
+    assert_eq!(document("HTTP/1.1 401 Unauthorized\r\n\r\n"), (401, String::new(), false));
+}
