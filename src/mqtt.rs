@@ -179,7 +179,7 @@ impl Client {
         loop {
             let rest = input.get(used..).unwrap_or_default();
             let Some((kind, start, length)) = fixed_header(rest)? else { return Ok(used) };
-            if !self.is_open && (kind & 0xf0, length) != (CONNACK, 2) {
+            if !self.is_open && (kind & 0xf0 != CONNACK || length < 2) {
                 return Err(Error::NotMqtt);
             }
             let end = start + length;
@@ -210,7 +210,10 @@ impl Client {
                 self.answer_by = None;
                 sink(MqttEvent::Open);
             }
-            (CONNACK, &[_, code]) if !self.is_open => return Err(Error::Refused(code)),
+            // Servers of MQTT 5 alone say so in a longer one.
+            (CONNACK, &[_, code, ..]) if !self.is_open && code != 0 => {
+                return Err(Error::Refused(code));
+            }
             (PUBLISH, body) => {
                 let (topic, rest) = split_text(body).ok_or(Error::NotMqtt)?;
                 let payload = match (kind >> 1 & 3, rest) {

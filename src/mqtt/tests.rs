@@ -47,6 +47,12 @@ fn a_client_introduces_itself_with_its_will() {
 #[test]
 fn only_a_connack_opens_a_connection() {
     assert_eq!(fed(&mut Client::new(&LOGIN, now()), &[0x20, 2, 0, 5]), Err(Error::Refused(5)));
+    // MQTT 5.0 §3.2: unsupported protocol version.
+    let refused = fed(&mut Client::new(&LOGIN, now()), &[0x20, 3, 0, 0x84, 0]).unwrap_err();
+    assert_eq!(refused.to_string(), "it does not speak MQTT 3.1.1");
+    for nonsense in [&[0x20, 0][..], &[0x20, 1, 0], &[0x20, 3, 0, 0, 0]] {
+        assert_eq!(fed(&mut Client::new(&LOGIN, now()), nonsense), Err(Error::NotMqtt));
+    }
     for nonsense in
         [&b"HTTP/1.1 400 Bad Request\r\n"[..], &[0xd0, 0], &[0x30, 3, 0, 1, b't'], &[0, 0]]
     {
