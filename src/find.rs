@@ -36,6 +36,7 @@ use crate::{
     runtime,
 };
 use lookup::{Certainty, Lookup};
+use network::Answer;
 use paths::Tries;
 use serde::Serialize;
 use std::{
@@ -92,10 +93,27 @@ pub fn nearby() -> Result<Vec<Camera>, Error> {
     Tries::new(address, None).look(&mut camera, &paths::PORTS[..1], &paths::PATHS);
     let is_here = !camera.streams.is_empty() || camera.needs_password;
     let mut cameras = Vec::from_iter(is_here.then_some(camera));
-    for answer in network::search(None, until) {
+    let mut answers = network::search(None, until);
+    drop_doubles(&mut answers);
+    for answer in answers {
         add(&mut cameras, answer.address, answer.device.as_ref());
     }
     Ok(cameras)
+}
+
+/// Drops the answers of cameras that answered at another of their addresses before: they have one
+/// id there, and name each other's address. Ids alone do not tell: those of a series may be equal.
+fn drop_doubles(answers: &mut Vec<Answer>) {
+    let mut at = 0;
+    while let Some(answer) = answers.get(at) {
+        let (before, _) = answers.split_at(at);
+        let is_double = before.iter().any(|first| first.is_same_camera(answer));
+        if is_double {
+            answers.remove(at);
+        } else {
+            at += 1;
+        }
+    }
 }
 
 /// Adds a camera that answered, once, even if it answers again or through several networks.

@@ -21,6 +21,18 @@ pub(super) struct Answer {
     pub device: Option<Device>,
 }
 
+impl Answer {
+    /// Whether the same camera sent both, from two of its addresses.
+    pub fn is_same_camera(&self, other: &Answer) -> bool {
+        let (Some(one), Some(two)) = (&self.device, &other.device) else { return false };
+        let names = |device: &Device, address| device.addresses.contains(&address);
+        !one.id.is_empty()
+            && one.id == two.id
+            && names(one, other.address)
+            && names(two, self.address)
+    }
+}
+
 /// Probes all networks of this machine until `until`, or one address until it answers.
 pub(super) fn search(only: Option<IpAddr>, until: Instant) -> Vec<Answer> {
     let Ok(mut search) = Search::new(only) else { return Vec::new() };

@@ -66,3 +66,35 @@ fn a_camera_that_answers_twice_is_one() {
     }
     assert_eq!(cameras.len(), FIND_DEVICES_MAX);
 }
+
+#[test]
+fn a_camera_at_two_addresses_is_one_and_two_cameras_of_one_id_are_two() {
+    let answer = |last: u8, id: &str, addresses: &[u8]| Answer {
+        address: IpAddr::from([192, 168, 1, last]),
+        device: Some(Device {
+            id: id.to_owned(),
+            addresses: addresses.iter().map(|last| IpAddr::from([192, 168, 1, *last])).collect(),
+            ..Device::default()
+        }),
+    };
+    let by_name = Answer { address: IpAddr::from([192, 168, 1, 20]), device: None };
+    let mut answers = vec![
+        // Over cable and Wi-Fi.
+        answer(20, "one", &[20, 21]),
+        by_name.clone(),
+        answer(21, "one", &[21, 20]),
+        // Quirk: cheap cameras have one id for all of a series.
+        answer(22, "one", &[22]),
+        // A stranger may claim the address and the id of another.
+        answer(23, "one", &[20, 22, 23]),
+        // Without an id, nothing tells.
+        answer(24, "", &[24, 25]),
+        answer(25, "", &[24, 25]),
+    ];
+    let mut kept = answers.clone();
+    kept.remove(2);
+    drop_doubles(&mut answers);
+    assert_eq!(answers, kept);
+    drop_doubles(&mut answers);
+    assert_eq!(answers, kept);
+}

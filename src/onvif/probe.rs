@@ -8,7 +8,7 @@
 //! Knows nothing of: sockets.
 
 use super::{append, place::Place, read};
-use crate::{http::url::percent_decoded, xml::Event};
+use crate::{http::url::percent_decoded, limits::FIND_INTERFACES_MAX, xml::Event};
 use std::net::IpAddr;
 
 /// What to send.
@@ -51,6 +51,8 @@ pub struct Device {
     pub model: String,
     /// Where its device service is, at the address that answered.
     pub service: Option<Place>,
+    /// The addresses that it names as its own.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// An identifier of a message (RFC 9562 §5.4) made of random bytes.
@@ -163,11 +165,18 @@ impl Raw {
                 append(field, &percent_decoded(value).unwrap_or_default());
             }
         }
-        let places = self.addresses.split_whitespace();
-        let mut places = places.filter_map(|url| Place::parse(url, "http", 80)).peekable();
-        let first = places.peek().map(|(_, place)| place.clone());
-        let of_sender = places.find(|(host, _)| host.parse() == Ok(sender));
-        device.service = of_sender.map(|(_, place)| place).or(first);
+        for url in self.addresses.split_whitespace() {
+            let Some((host, place)) = Place::parse(url, "http", 80) else { continue };
+            let host = host.parse().ok();
+            if host == Some(sender) && !device.addresses.contains(&sender) {
+                device.service = Some(place);
+            } else {
+                device.service = device.service.or(Some(place));
+            }
+            device
+                .addresses
+                .extend(host.filter(|_| device.addresses.len() < FIND_INTERFACES_MAX as usize));
+        }
         Some(device)
     }
 }
