@@ -3,7 +3,7 @@
 //!
 //! Spec: ONVIF Core §9.4, §9.5 (messages), Streaming §5.2 (metadata), Analytics annexes A and C
 //! (topics), Imaging §7 (motion alarm). Quirk: topics and names of items differ from maker to
-//! maker, so topics are known by their last part.
+//! maker, so topics are known by their last part, or the one before.
 
 use super::read;
 use crate::{limits, xml::Event};
@@ -81,9 +81,14 @@ impl Message {
     fn topic(&mut self, topic: &str) {
         // Quirk: `tns1:RuleEngine/CellMotionDetector/Motion/`, and `…/Motion//.`.
         let mut parts = topic.trim().rsplit(['/', ':']).filter(|part| !matches!(*part, "" | "."));
-        let Some(last) = parts.next().filter(|_| self.kind.is_none()) else { return };
-        let known = TOPICS.iter().find(|(topic, _)| topic.eq_ignore_ascii_case(last));
-        self.kind = known.and_then(|(_, kind)| Kind::of(kind));
+        let is_new = self.kind.is_none();
+        // Or by the one before: AXIS names the user's profile last.
+        let known = parts
+            .by_ref()
+            .take(2)
+            .filter(|_| is_new)
+            .find_map(|part| TOPICS.iter().find(|(topic, _)| topic.eq_ignore_ascii_case(part)));
+        self.kind = known.and_then(|(_, kind)| Kind::of(kind)).or(self.kind);
     }
 
     fn operation(&mut self, operation: &str) {
@@ -101,10 +106,10 @@ impl Message {
         if part != "Data" || self.value.is_some() {
             return;
         }
-        let name = name.to_ascii_lowercase();
+        let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
         let is_on = ["true", "1", "active", "on"].iter().any(|it| it.eq_ignore_ascii_case(value));
         if name == "classtypes" {
-            self.value = Some(!value.trim().is_empty());
+            self.value = Some(!value.is_empty());
         } else if name.starts_with("is") || STATES.contains(&&*name) {
             self.value = Some(is_on);
             // TP-Link has one topic for all, and says by the item what was seen.
@@ -201,7 +206,7 @@ const KINDS: [&str; 13] = [
 /// Kinds that are moments if no state is given.
 const MOMENTS: [&str; 2] = ["line", "object"];
 /// The last parts of topics.
-const TOPICS: [(&str, &str); 21] = [
+const TOPICS: [(&str, &str); 26] = [
     // VideoSource/MotionAlarm: Hikvision, majestic, most.
     ("MotionAlarm", "motion"),
     // RuleEngine/CellMotionDetector/Motion, RuleEngine/MotionRegionDetector/Motion: Profiles S, T.
@@ -210,6 +215,12 @@ const TOPICS: [(&str, &str); 21] = [
     ("MotionDetection", "motion"),
     // RuleEngine/TPSmartEventDetector/TPSmartEvent: Tapo.
     ("TPSmartEvent", "motion"),
+    // CameraApplicationPlatform/VMD/Camera1Profile1, …/ObjectAnalytics/Device1Scenario1, …: AXIS.
+    ("VMD", "motion"),
+    ("MotionGuard", "motion"),
+    ("ObjectAnalytics", "object"),
+    ("FenceGuard", "line"),
+    ("LoiteringGuard", "field"),
     // RuleEngine/PeopleDetector/People: Tapo.
     ("People", "person"),
     // RuleEngine/MyRuleDetector/…: Reolink.

@@ -57,12 +57,15 @@ fn the_topics_of_makers_are_known() {
         ("tns1:Device/Trigger/DigitalInput", "LogicalState", "input"),
         ("tns1:Device/Trigger/tnshik:AlarmIn", "State", "input"),
         ("tns1:AudioAnalytics/Audio/DetectedSound", "isSoundDetected", "sound"),
+        ("tnsaxis:CameraApplicationPlatform/VMD/Camera1Profile1", "active", "motion"),
+        ("tns1:CameraApplicationPlatform/ObjectAnalytics/Device1Scenario1", "active", "object"),
+        ("tnsaxis:CameraApplicationPlatform/FenceGuard/Camera1Profile2", "active", "line"),
         // Written otherwise.
         (" RuleEngine/CellMotionDetector/Motion/ ", "IsMotion", "motion"),
         ("tns1:RuleEngine/tns1:CellMotionDetector/tns1:Motion//.", "IsMotion", "motion"),
     ] {
         for (values, state) in [
-            (&["true", "1", "True", "active"][..], State::On),
+            (&["true", "1", "True", "TRUE", " true\n", "active"][..], State::On),
             (&["false", "0", "False", "inactive", ""], State::Off),
         ] {
             for value in values {
