@@ -133,11 +133,14 @@ fn camera(answer: fn(&str, &str) -> String) -> (u16, Arc<Mutex<Vec<String>>>) {
     let heads = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&heads);
     thread::spawn(move || {
+        let mut open = Vec::new();
         for socket in listener.incoming().map_while(Result::ok) {
             let Some((head, body)) = request(&socket) else { continue };
             let reply = answer(&head, &body);
             seen.lock().unwrap().push(head);
             let _ = (&socket).write_all(reply.as_bytes());
+            // Only what announces its length is closed.
+            open.extend(Some(socket).filter(|_| !reply.contains("Content-Length")));
         }
     });
     (port, heads)
@@ -236,6 +239,37 @@ fn a_camera_that_answers_only_named_actions_shows_its_streams_and_one_that_refus
         let unnamed = heads.iter().filter(|head| !head.contains("action=")).count();
         assert!(unnamed == 2 || unnamed == heads.len(), "{heads:#?}");
     }
+}
+
+#[test]
+fn a_camera_that_knows_soap_1_1_alone_shows_its_streams() {
+    fn old(head: &str, body: &str) -> String {
+        let is_old = head.contains("Content-Type: text/xml")
+            && body.contains("\"http://schemas.xmlsoap.org/soap/envelope/\"")
+            && head.contains("SOAPAction: \"http://www.onvif.org/ver");
+        if is_old { digest_camera(head, body) } else { reply("200 OK", "", "") }
+    }
+    let (port, heads) = camera(old);
+    let (status, found) = find(&[&format!("127.0.0.1:{port}"), "--user", "admin"], Some("secret"));
+    assert_eq!(status, Some(0), "{found}");
+    assert_eq!(found[0]["streams"][0]["url"], "rtsp://127.0.0.1:8555/x?a=1&b=2");
+    // No password comes in a form that is not understood.
+    let heads = heads.lock().unwrap();
+    let dressed = heads.iter().filter(|head| head.contains("Authorization:"));
+    assert!(dressed.clone().count() > 0 && dressed.clone().all(|it| it.contains("text/xml")));
+}
+
+#[test]
+fn a_camera_that_says_no_length_and_leaves_its_connections_open_is_heard() {
+    fn open(head: &str, body: &str) -> String {
+        let reply = digest_camera(head, body);
+        let (fields, document) = reply.split_once("Content-Length").unwrap();
+        [fields, "\r\n", document.split_once("\r\n\r\n").unwrap().1].concat()
+    }
+    let (port, _) = camera(open);
+    let (status, found) = find(&[&format!("127.0.0.1:{port}"), "--user", "admin"], Some("secret"));
+    assert_eq!(status, Some(0), "{found}");
+    assert_eq!(found[0]["streams"][0]["url"], "rtsp://127.0.0.1:8555/x?a=1&b=2");
 }
 
 #[test]

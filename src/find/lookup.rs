@@ -16,7 +16,7 @@ use crate::{
         answer::{self, DEVICE, MEDIA, MEDIA2, Profile, Services},
         ladder::{Dress, Ladder},
         place::Place,
-        soap::{self, Kind, escaped},
+        soap::{self, Form, Kind, escaped},
     },
     runtime, sys,
 };
@@ -32,8 +32,7 @@ pub(super) struct Lookup {
     device: Place,
     ladder: Ladder,
     deadline: Instant,
-    /// It answers only where the head says what it is asked.
-    is_named: bool,
+    form: Form,
 }
 
 /// An answer and its status.
@@ -72,14 +71,14 @@ impl Lookup {
     pub fn new(ip: IpAddr, device: Place, credentials: Option<Credentials>) -> Lookup {
         let ladder = Ladder::new(credentials, u64::from_be_bytes(nonce()));
         let deadline = runtime::now() + FIND_LOOKUP_TIMEOUT;
-        Lookup { ip, device, ladder, deadline, is_named: false }
+        Lookup { ip, device, ladder, deadline, form: Form::Plain }
     }
 
     /// Asks for everything, for [`FIND_LOOKUP_TIMEOUT`]; returns how often the credentials were refused.
     pub fn ask(&mut self, camera: &mut Camera) -> usize {
         let device = self.device.clone();
-        if let Some((reply, is_named)) = ask_clock(self.ip, &device, self.deadline) {
-            self.is_named = is_named;
+        if let Some((reply, form)) = ask_clock(self.ip, &device, self.deadline) {
+            self.form = form;
             if let Some(told) = answer::clock(&reply.document) {
                 self.ladder.set_offset_ms(told.0 - clock::now().0);
             }
@@ -201,9 +200,9 @@ impl Lookup {
             let Dress { authorization, token } =
                 self.ladder.dress(&place.path, nonce(), clock::now());
             let question = soap::envelope("", body, token.as_ref());
-            let action = if self.is_named { action(body) } else { String::new() };
+            let form = (self.form, &*action(body));
             let Reply { status, challenges, document } =
-                post(self.ip, place, &question, authorization.as_deref(), &action, self.deadline)?;
+                post(self.ip, place, &question, authorization.as_deref(), form, self.deadline)?;
             match soap::kind(status, &document) {
                 Kind::Answer => {
                     self.ladder.accepted();
@@ -230,16 +229,19 @@ impl Lookup {
     }
 }
 
-/// Asks for the clock without credentials, which cannot be made before it is known. Returns whether
-/// the camera answered only where the head named the action.
-fn ask_clock(ip: IpAddr, place: &Place, until: Instant) -> Option<(Reply, bool)> {
+/// Asks for the clock without credentials, which cannot be made before it is known. Returns the form
+/// in which the camera was asked, too.
+fn ask_clock(ip: IpAddr, place: &Place, until: Instant) -> Option<(Reply, Form)> {
     let body = device_request("GetSystemDateAndTime");
-    let question = soap::envelope("", &body, None);
-    let reply = post(ip, place, &question, None, "", until)?;
-    if !soap::is_mute(reply.status, &reply.document) {
-        return Some((reply, false));
+    let (question, action) = (soap::envelope("", &body, None), action(&body));
+    let mut form = Form::Plain;
+    loop {
+        let reply = post(ip, place, &question, None, (form, &action), until)?;
+        match form.next(reply.status, &reply.document) {
+            Some(next) => form = next,
+            None => return Some((reply, form)),
+        }
     }
-    Some((post(ip, place, &question, None, &action(&body), until)?, true))
 }
 
 /// Sends one request over a connection of its own, as cameras do not keep them well; again where
@@ -249,12 +251,12 @@ fn post(
     place: &Place,
     envelope: &str,
     authorization: Option<&str>,
-    action: &str,
+    form: (Form, &str),
     until: Instant,
 ) -> Option<Reply> {
     let url = place.at(&ip.to_string(), "http", HTTP_PORT);
     let target = Target::http(&url).ok()?;
-    let question = soap::post(&place.path, target.authority(), authorization, envelope, action);
+    let question = soap::post(&place.path, target.authority(), authorization, envelope, form);
     let exchange = || exchange(ip, place.port, question.as_bytes(), until);
     let response = exchange().or_else(exchange)?;
     let (status, challenges) = (response.status, response.challenges.clone());

@@ -3,12 +3,13 @@
 //! Spec: ONVIF Core §8.3 (clock, services, device), Media and Media2 Service Specifications §5
 //! (profiles, URIs).
 
-use super::{append, read};
+use super::{append, read, text};
 use crate::{
-    limits::FIND_PROFILES_MAX,
+    limits::{FIND_PROFILES_MAX, PULL_REFERENCE_BYTES_MAX},
     units::{WallTime, days_of_civil},
     xml::Event,
 };
+use std::time::Duration;
 
 /// The answer to `GetSystemDateAndTime`; `None` if there is no usable time in it.
 pub fn clock(document: &[u8]) -> Option<WallTime> {
@@ -160,9 +161,8 @@ pub fn choice(profiles: &[Profile]) -> Option<(&Profile, Option<&Profile>)> {
     let main = main?;
     let small = profiles.iter().filter(|it| it.is_h264() && it.token != main.token);
     let small = small.filter(|it| (1..=main.pixels()).contains(&it.pixels()));
-    let is_same = |it: &&Profile| {
-        it.source == main.source || it.source.is_empty() || main.source.is_empty()
-    };
+    let is_same =
+        |it: &&Profile| it.source == main.source || it.source.is_empty() || main.source.is_empty();
     let small = small.filter(is_same);
     Some((main, small.min_by_key(|it| it.pixels())))
 }
@@ -176,6 +176,63 @@ pub fn uri(document: &[u8]) -> Option<String> {
         }
     });
     (!uri.is_empty()).then_some(uri)
+}
+
+/// How long a subscription lives, by the answer that made or renewed it: the difference of two
+/// times, since the camera's clock may be wrong.
+pub fn lifetime(document: &[u8]) -> Option<Duration> {
+    let (mut begin, mut end) = (None, None);
+    read(document, &mut |path, event| match (path, event) {
+        ([.., "CurrentTime"], Event::Text(text)) => begin = moment(text),
+        ([.., "TerminationTime"], Event::Text(text)) => end = moment(text),
+        _ => {}
+    });
+    end?.checked_sub(begin?).map(Duration::from_secs)
+}
+
+/// Reads `2026-11-30T06:00:00Z` as seconds since the month began.
+fn moment(text: &str) -> Option<u64> {
+    let (date, time) = text.trim().split_once('T')?;
+    let (_, day) = date.rsplit_once('-')?;
+    let number = |text: Option<&str>| text.and_then(|it| it.get(..2)?.parse::<u64>().ok());
+    let mut parts = time.split(':');
+    let (hour, minute, second) =
+        (number(parts.next())?, number(parts.next())?, number(parts.next())?);
+    Some(((number(Some(day))? * 24 + hour) * 60 + minute) * 60 + second)
+}
+
+/// Returns the content of `ReferenceParameters`, to be sent back in a header, with the declarations
+/// of its prefixes; empty if it is long or uses others.
+pub fn reference(document: &[u8]) -> String {
+    let document = text(document);
+    let inner = || {
+        let (before, rest) = document.split_once("ReferenceParameters>")?;
+        let (inner, _) = rest.split_once("ReferenceParameters>")?;
+        let inner = inner.rsplit_once("</")?.0.trim();
+        let is_fit = inner.len() <= PULL_REFERENCE_BYTES_MAX
+            && inner.starts_with('<')
+            && !inner.contains("<!");
+        let (mut out, mut rest) = (String::new(), Some(inner).filter(|_| is_fit)?);
+        // A declaration that is missing at an element is taken from an element around it.
+        while let Some((text, tag)) = rest.split_once('<') {
+            let (name, after) = tag.split_at(tag.find(['>', '/', ' ', '\t', '\r', '\n'])?);
+            (out, rest) = ([&out, text, "<", name].concat(), after);
+            if out.len() > PULL_REFERENCE_BYTES_MAX {
+                return None;
+            }
+            let Some((prefix, _)) = name.split_once(':') else { continue };
+            let key = ["xmlns:", prefix, "="].concat();
+            if !inner.contains(&key) {
+                let (_, value) = before.rsplit_once(&key)?;
+                let quote = value.chars().next().filter(|it| matches!(it, '"' | '\''))?;
+                let end = value.get(1..)?.find(quote)? + 2;
+                out = [&out, " ", &key, value.get(..end)?].concat();
+            }
+        }
+        out.push_str(rest);
+        Some(out).filter(|out| out.len() <= 2 * PULL_REFERENCE_BYTES_MAX)
+    };
+    inner().unwrap_or_default()
 }
 
 /// A profile's video in Media, and in Media2.

@@ -17,7 +17,7 @@ use super::{
     place::Place,
     probe::uuid,
     read,
-    soap::{self, Kind, escaped},
+    soap::{self, Form, Kind, escaped},
 };
 use crate::{
     http::url::{Credentials, HTTP_PORT},
@@ -43,12 +43,15 @@ pub struct Pull {
     reference: String,
     renew_at: Option<Instant>,
     life: Duration,
+    /// When the last subscription was made.
+    since: Option<Instant>,
+    /// The ports that the camera names do not lead to it, only that of its device service does.
+    is_behind_nat: bool,
     /// Requests in a row that were not answered.
     unanswered: u32,
     /// The camera does not keep a connection open for long.
     is_impatient: bool,
-    /// It answers only where the head says what it is asked.
-    is_named: bool,
+    form: Form,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,7 +80,7 @@ pub struct Request {
     pub place: Place,
     pub authorization: Option<String>,
     pub envelope: String,
-    /// For the head; may be empty.
+    pub form: Form,
     pub action: String,
     /// How long the answer may take.
     pub patience: Duration,
@@ -114,9 +117,11 @@ impl Pull {
             reference: String::new(),
             renew_at: None,
             life: limits::PULL_LIFE,
+            since: None,
+            is_behind_nat: false,
             unanswered: 0,
             is_impatient: false,
-            is_named: false,
+            form: Form::Plain,
         }
     }
 
@@ -129,7 +134,7 @@ impl Pull {
         let seconds = wait.as_secs().to_string();
         let draft = match self.stage {
             Stage::Find => {
-                let port = self.ports.get(self.port).copied().unwrap_or(HTTP_PORT);
+                let port = self.device_port();
                 self.place = Place { port, path: DEVICE_SERVICE.to_owned() };
                 Draft { name: "GetSystemDateAndTime", namespace: DEVICE, ..Draft::default() }
             }
@@ -197,12 +202,12 @@ impl Pull {
                 (dress.authorization, soap::envelope(&header, &body, dress.token.as_ref()))
             }
         };
-        let action = match (self.is_named, *action) {
-            (false, _) => String::new(),
-            (true, "") => [namespace, "/", name].concat(),
-            (true, action) => action.to_owned(),
+        let action = match *action {
+            "" => [namespace, "/", name].concat(),
+            action => action.to_owned(),
         };
-        Request { place: self.place.clone(), authorization, envelope, action, patience }
+        let (place, form) = (self.place.clone(), self.form);
+        Request { place, authorization, envelope, form, action, patience }
     }
 
     /// Takes the answer to the last request; `None` if the connection failed or was closed.
@@ -212,8 +217,8 @@ impl Pull {
         let document = &reply.document;
         let kind = soap::kind(reply.status, document);
         if self.stage == Stage::Find {
-            if !self.is_named && soap::is_mute(reply.status, document) {
-                self.is_named = true;
+            if let Some(form) = self.form.next(reply.status, document) {
+                self.form = form;
                 return Next::Ask;
             }
             if kind == Kind::Strange || kind == Kind::Refusal && !soap::is_soap(document) {
@@ -241,6 +246,8 @@ impl Pull {
             }
             Kind::Fault | Kind::Strange => match self.stage {
                 Stage::Services | Stage::Capabilities => {}
+                // The subscription is over: its life, or the camera started anew.
+                Stage::Pull => return self.subscribe_anew(now),
                 _ => return self.again_after(limits::PULL_PAUSE, FAULT),
             },
         }
@@ -252,7 +259,7 @@ impl Pull {
                 match place {
                     Some(place) => {
                         (self.address, self.reference) = (String::new(), String::new());
-                        (self.place, self.stage) = (place, Stage::Create);
+                        (self.place, self.stage) = (self.reachable(place), Stage::Create);
                     }
                     None if self.stage == Stage::Services => self.stage = Stage::Capabilities,
                     None => return self.again_after(limits::PULL_PAUSE, NO_SERVICE),
@@ -283,24 +290,27 @@ impl Pull {
         });
         // Without a usable address, the service itself may answer for the subscription.
         if let Some((_, place)) = Place::parse(&self.address, "http", HTTP_PORT) {
-            self.place = place;
+            self.place = self.reachable(place);
         }
-        self.reference = reference(document);
+        self.reference = answer::reference(document);
         self.renewed(document, now);
-        self.stage = Stage::Pull;
+        (self.stage, self.since) = (Stage::Pull, Some(now));
+    }
+
+    /// A place that the camera named, at the port that leads to it.
+    fn reachable(&self, told: Place) -> Place {
+        let port = if self.is_behind_nat { self.device_port() } else { told.port };
+        Place { port, ..told }
+    }
+
+    fn device_port(&self) -> u16 {
+        self.ports.get(self.port).copied().unwrap_or(HTTP_PORT)
     }
 
     /// Notes how long the subscription lives.
     fn renewed(&mut self, document: &[u8], now: Instant) {
-        let (mut begin, mut end) = (None, None);
-        read(document, &mut |path, event| match (path, event) {
-            ([.., "CurrentTime"], Event::Text(text)) => begin = moment(text),
-            ([.., "TerminationTime"], Event::Text(text)) => end = moment(text),
-            _ => {}
-        });
-        // The difference: the camera's clock may be wrong.
-        let told = end.zip(begin).and_then(|(end, begin)| end.checked_sub(begin));
-        let told = told.map(Duration::from_secs).filter(|it| *it <= limits::PULL_LIFE);
+        let told = answer::lifetime(document);
+        let told = told.filter(|it| *it <= limits::PULL_LIFE);
         self.life = told.unwrap_or(self.life).max(limits::PULL_LIFE_MIN);
         self.renew_at = Some(now + self.life * 4 / 5);
     }
@@ -316,12 +326,29 @@ impl Pull {
             }
             // Exactly once more, as cameras close connections without a word.
             _ if self.stage != Stage::Pull && self.unanswered < 2 => Next::Ask,
+            Stage::Create if self.place.port != self.device_port() => {
+                (self.is_behind_nat, self.place.port) = (true, self.device_port());
+                Next::Ask
+            }
             _ => self.again_after(limits::PULL_PAUSE, SILENT),
         }
     }
 
+    /// Subscribes again, [`limits::PULL_PAUSE`] after the last time at the earliest.
+    fn subscribe_anew(&mut self, now: Instant) -> Next {
+        let due = self.since.map_or(now, |since| since + limits::PULL_PAUSE);
+        match due.checked_duration_since(now).filter(|left| !left.is_zero()) {
+            Some(left) => self.again_after(left, FAULT),
+            None => {
+                self.stage = Stage::Find;
+                Next::Ask
+            }
+        }
+    }
+
     fn next_port(&mut self) -> Next {
-        self.is_named = false;
+        self.is_behind_nat = false;
+        self.form = Form::Plain;
         self.port += 1;
         if self.port < self.ports.len() {
             return Next::Ask;
@@ -336,33 +363,6 @@ impl Pull {
         self.unanswered = 0;
         Next::Pause(pause, reason)
     }
-}
-
-/// Returns the content of `ReferenceParameters` unchanged, to be sent back in a header; empty if it
-/// is long, or uses prefixes that it does not declare.
-fn reference(document: &[u8]) -> String {
-    let document = String::from_utf8_lossy(document);
-    let inner = || {
-        let (_, rest) = document.split_once("ReferenceParameters>")?;
-        let (inner, _) = rest.split_once("ReferenceParameters>")?;
-        let (inner, _) = inner.rsplit_once("</")?;
-        let is_fit = inner.len() <= limits::PULL_REFERENCE_BYTES_MAX
-            && inner.contains("xmlns")
-            && !inner.contains("<!");
-        is_fit.then(|| inner.trim().to_owned())
-    };
-    inner().unwrap_or_default()
-}
-
-/// Reads `2026-11-30T06:00:00Z` as seconds since the month began.
-fn moment(text: &str) -> Option<u64> {
-    let (date, time) = text.trim().split_once('T')?;
-    let (_, day) = date.rsplit_once('-')?;
-    let number = |text: Option<&str>| text.and_then(|it| it.get(..2)?.parse::<u64>().ok());
-    let mut parts = time.split(':');
-    let (hour, minute, second) =
-        (number(parts.next())?, number(parts.next())?, number(parts.next())?);
-    Some(((number(Some(day))? * 24 + hour) * 60 + minute) * 60 + second)
 }
 
 /// Where the device service of most cameras is.

@@ -41,7 +41,9 @@ pub fn envelope(header: &str, body: &str, token: Option<&Token<'_>>) -> String {
         if header.len() + token.len() > 0 { ("<s:Header>", "</s:Header>") } else { ("", "") };
     [
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>",
-        "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\">",
+        "<s:Envelope xmlns:s=\"",
+        SOAP_1_2,
+        "\">",
         open,
         header,
         &token,
@@ -81,24 +83,60 @@ impl Token<'_> {
     }
 }
 
-/// A POST of an envelope. Quirk: some cameras (Pelco) answer nothing where the head does not name the `action`,
-/// others (Illustra) refuse a head that does; it is left out if it is empty.
+/// How a request is written; each camera understands one of these, most of them the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// Quirk: some cameras (Illustra) refuse a head that names the action.
+    #[default]
+    Plain,
+    /// The head names the action. Quirk: some cameras (Pelco) answer nothing where it does not.
+    Named,
+    /// SOAP 1.1. Quirk: some firmware answers nothing else (OpenIPC/viewer#65).
+    Old,
+}
+
+impl Form {
+    /// The form to try after this answer; `None` if it was an answer, or no form is left.
+    pub fn next(self, status: u16, document: &[u8]) -> Option<Form> {
+        let is_mute = document.is_empty() && !matches!(status, 300..=399 | 401 | 403..=405 | 415);
+        let is_other =
+            status == 415 || fault(document).1.is_some_and(|told| told.contains("versionmismatch"));
+        match self {
+            Form::Plain if is_mute => Some(Form::Named),
+            Form::Plain | Form::Named if is_mute || is_other => Some(Form::Old),
+            _ => None,
+        }
+    }
+}
+
+/// A POST of an envelope, in that form.
 pub fn post(
     path: &str,
     host: &str,
     authorization: Option<&str>,
     envelope: &str,
-    action: &str,
+    (form, action): (Form, &str),
 ) -> String {
     let plain = "application/soap+xml; charset=utf-8";
     let named = [plain, "; action=\"", action, "\""].concat();
+    let quoted = ["\"", action, "\""].concat();
+    let (kind, action) = match form {
+        Form::Plain => (plain, ""),
+        Form::Named => (&*named, ""),
+        Form::Old => ("text/xml; charset=utf-8", &*quoted),
+    };
+    let envelope = match form {
+        Form::Old => envelope.replacen(SOAP_1_2, SOAP_1_1, 1),
+        _ => envelope.to_owned(),
+    };
     let fields = [
-        ("Content-Type", if action.is_empty() { plain } else { &named }),
+        ("Content-Type", kind),
+        ("SOAPAction", action),
         ("Content-Length", &envelope.len().to_string()),
         ("Connection", "close"),
         ("Authorization", authorization.unwrap_or_default()),
     ];
-    question("POST", path, host, &fields) + envelope
+    question("POST", path, host, &fields) + &envelope
 }
 
 /// Text for an element or a value.
@@ -110,6 +148,25 @@ pub fn escaped(text: &str) -> String {
 /// Returns what an answer is. Codes vary: a refusal may have any status, and the name of its fault
 /// may be in the code or only in words.
 pub fn kind(status: u16, document: &[u8]) -> Kind {
+    let (is_soap, fault) = fault(document);
+    let says = |words: &[&str]| {
+        fault.as_ref().is_some_and(|told| words.iter().any(|it| told.contains(it)))
+    };
+    if says(&["locked"]) {
+        Kind::Locked
+    } else if matches!(status, 401 | 403) || says(&REFUSALS) {
+        Kind::Refusal
+    } else if fault.is_some() {
+        Kind::Fault
+    } else if is_soap && status == 200 {
+        Kind::Answer
+    } else {
+        Kind::Strange
+    }
+}
+
+/// Whether a document is SOAP, and the words of its fault, in lower case.
+fn fault(document: &[u8]) -> (bool, Option<String>) {
     let mut words = String::new();
     let (mut is_soap, mut is_fault) = (false, false);
     read(document, &mut |path, event| match event {
@@ -125,24 +182,7 @@ pub fn kind(status: u16, document: &[u8]) -> Kind {
         }
         _ => {}
     });
-    let told = words.to_ascii_lowercase();
-    let says = |words: &[&str]| is_fault && words.iter().any(|word| told.contains(word));
-    if says(&["locked"]) {
-        Kind::Locked
-    } else if matches!(status, 401 | 403) || says(&REFUSALS) {
-        Kind::Refusal
-    } else if is_fault {
-        Kind::Fault
-    } else if is_soap && status == 200 {
-        Kind::Answer
-    } else {
-        Kind::Strange
-    }
-}
-
-/// Whether a camera answered with nothing, as some do where the head does not name the action.
-pub fn is_mute(status: u16, document: &[u8]) -> bool {
-    document.is_empty() && !matches!(status, 300..=399 | 401 | 403..=405)
+    (is_soap, is_fault.then(|| words.to_ascii_lowercase()))
 }
 
 /// Whether a document is SOAP at all.
@@ -152,6 +192,8 @@ pub fn is_soap(document: &[u8]) -> bool {
     is_soap
 }
 
+const SOAP_1_2: &str = "http://www.w3.org/2003/05/soap-envelope";
+const SOAP_1_1: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 /// `ter:NotAuthorized`, `wsse:FailedAuthentication`, "Sender not authorized", "Wsse authorized time
 /// check failed", "An error was discovered processing the <wsse:Security> header".
 const REFUSALS: [&str; 5] =

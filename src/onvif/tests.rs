@@ -5,7 +5,7 @@ use super::{
     ladder::{Dress, Ladder},
     place::Place,
     probe::{self, Device, Kind as Probe, SCHEDULE},
-    soap::{self, Kind, Token},
+    soap::{self, Form, Kind, Token},
 };
 use crate::{http::url::Credentials, units::WallTime};
 use std::{collections::BTreeSet, fs, net::IpAddr, path::PathBuf};
@@ -56,6 +56,8 @@ fn a_camera_is_found_however_it_answers_a_probe() {
     }
     let [device] = &devices("match-no-scopes")[..] else { panic!() };
     assert_eq!((&*device.name, device.service.is_some()), ("", true));
+    let [device] = &devices("match-second-interface-first")[..] else { panic!() };
+    assert!(device.addresses.len() == 2 && device.addresses.contains(&SENDER.parse().unwrap()));
     let two = devices("match-two-cameras");
     let ports = two.iter().map(|device| device.service.as_ref().unwrap().port);
     assert_eq!(ports.collect::<Vec<_>>(), [8001, 8002]);
@@ -219,6 +221,41 @@ fn a_refusal_is_known_whatever_its_status() {
     ] {
         assert_eq!(soap::kind(status, &file(name)), kind, "{name} {status}");
     }
+}
+
+#[test]
+fn a_camera_is_asked_in_another_form_only_where_the_first_comes_to_nothing() {
+    use Form::{Named, Old, Plain};
+    let mismatch = file("fault-version-mismatch");
+    for (form, status, document, next) in [
+        (Plain, 200, &b""[..], Some(Named)),
+        (Plain, 500, b"", Some(Named)),
+        (Named, 200, b"", Some(Old)),
+        (Old, 200, b"", None),
+        (Plain, 500, &mismatch, Some(Old)),
+        (Named, 400, &mismatch, Some(Old)),
+        (Old, 500, &mismatch, None),
+        (Plain, 415, b"<html></html>", Some(Old)),
+        (Plain, 401, b"", None),
+        (Plain, 302, b"", None),
+        (Plain, 404, b"", None),
+        (Plain, 200, b"<html></html>", None),
+        (Named, 200, &file("clock"), None),
+    ] {
+        assert_eq!(form.next(status, document), next, "{form:?} {status}");
+    }
+    let envelope = soap::envelope("", "<x/>", None);
+    let old = soap::post("/", "h", None, &envelope, (Old, "a/b"));
+    assert!(
+        old.contains("Content-Type: text/xml; charset=utf-8\r\nSOAPAction: \"a/b\"\r\n"),
+        "{old}"
+    );
+    assert!(
+        old.contains("<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body"),
+        "{old}"
+    );
+    let (head, body) = old.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
 }
 
 #[test]

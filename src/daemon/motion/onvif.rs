@@ -117,10 +117,11 @@ impl Onvif {
     }
 
     async fn post(&self, request: &Request) -> Option<Reply> {
-        let Request { place, authorization, envelope, action, patience } = request;
+        let Request { place, authorization, envelope, form, action, patience } = request;
         let target = self.target.http_page(place.port, &place.path);
         let authorization = authorization.as_deref();
-        let question = soap::post(&place.path, target.authority(), authorization, envelope, action);
+        let form = (*form, &**action);
+        let question = soap::post(&place.path, target.authority(), authorization, envelope, form);
         let mut connector = Connector::new(&target);
         let response = Response::document(limits::METADATA_BYTES_MAX);
         // On the heap: most of the time only a timer is needed.

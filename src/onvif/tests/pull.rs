@@ -103,17 +103,75 @@ fn a_subscription_is_made_pulled_and_renewed_at_four_fifths_of_its_life() {
 #[test]
 fn the_reference_a_camera_wants_back_is_sent_back() {
     let axis = "<dom0:SubscriptionId xmlns:dom0=\"http://www.axis.com/2009/event\">228</dom0:SubscriptionId>";
-    for (told, back) in [(axis, axis), ("<x:Id>1</x:Id>", ""), ("", "")] {
+    // Declared at the envelope, which the request does not repeat.
+    let outside = "<v:Id v:n=\"1\"><v:Part/>7</v:Id>";
+    let declared = "<v:Id xmlns:v=\"urn:v\" v:n=\"1\"><v:Part xmlns:v=\"urn:v\"/>7</v:Id>";
+    let long = ["<a>", &"x".repeat(limits::PULL_REFERENCE_BYTES_MAX), "</a>"].concat();
+    let pieces = "<v:a/>".repeat(150);
+    for (told, back) in [
+        (axis, axis),
+        (outside, declared),
+        ("<x:Id>1</x:Id>", ""),
+        ("<!DOCTYPE x><Id/>", ""),
+        ("text", ""),
+        ("", ""),
+        (&long, ""),
+        (&pieces, ""),
+    ] {
         let mut camera = Camera::new();
         camera.says(CLOCK);
         camera.says(SERVICES);
         let reference = format!(
             "<wsa5:ReferenceParameters>{told}</wsa5:ReferenceParameters></SubscriptionReference>"
         );
-        camera.says(&CREATED.replace("</SubscriptionReference>", &reference));
+        let created = CREATED.replace("</SubscriptionReference>", &reference);
+        camera.says(&format!("<x xmlns:v=\"urn:v\">{created}</x>"));
         let header = camera.asked.envelope.split("</a:To>").nth(1).unwrap();
         assert!(header.starts_with(&format!("{back}</s:Header>")), "{header}");
     }
+}
+
+#[test]
+fn a_camera_that_answers_nothing_is_asked_in_the_other_forms() {
+    let mut camera = Camera::new();
+    for form in [Form::Plain, Form::Named, Form::Old] {
+        assert_eq!((camera.asked.form, camera.asked().0), (form, 80));
+        let next = if form == Form::Old {
+            camera.says(CLOCK)
+        } else {
+            camera.replies(Some((200, "", &[])))
+        };
+        assert_eq!(next, Next::Ask);
+    }
+    // It is remembered, and each action has its name.
+    camera.says(SERVICES);
+    assert_eq!((camera.asked.form, &*camera.asked.action), (Form::Old, CREATE));
+    camera.says(CREATED);
+    assert_eq!((camera.asked.form, &*camera.asked.action), (Form::Old, PULL));
+    // Another port may be another service.
+    let mut camera = Camera::new();
+    for form in [Form::Plain, Form::Named, Form::Old] {
+        assert_eq!((camera.asked.form, camera.asked().0), (form, 80));
+        camera.replies(Some((200, "", &[])));
+    }
+    assert_eq!((camera.asked.form, camera.asked().0), (Form::Plain, 8000));
+}
+
+/// Forwarded as 8000, it names its ports in the network behind.
+#[test]
+fn a_camera_behind_a_nat_is_asked_at_the_port_that_leads_to_it() {
+    let mut camera = Camera::new();
+    camera.replies(None);
+    camera.says(CLOCK);
+    camera.says(SERVICES);
+    for port in [8106, 8106, 8000] {
+        assert_eq!(camera.asked(), (port, "/onvif/Events", "CreatePullPointSubscription"));
+        if port != 8000 {
+            assert_eq!(camera.replies(None), Next::Ask);
+        }
+    }
+    camera.says(CREATED);
+    assert_eq!(camera.asked(), (8000, "/onvif/Events/Pull?Idx=7&x=1", "PullMessages"));
 }
 
 #[test]
@@ -194,7 +252,7 @@ fn a_camera_that_closes_pulls_early_is_asked_to_wait_shorter_and_keeps_its_subsc
 }
 
 #[test]
-fn a_camera_that_does_not_renew_is_pulled_until_it_forgets() {
+fn a_camera_that_does_not_renew_is_pulled_until_it_forgets_and_subscribed_to_again_at_once() {
     let mut camera = Camera::subscribed();
     camera.now += Duration::from_secs(90);
     camera.says("<PullMessagesResponse/>");
@@ -203,9 +261,21 @@ fn a_camera_that_does_not_renew_is_pulled_until_it_forgets() {
     camera.now += Duration::from_secs(900);
     assert!(matches!(camera.says(MOTION), Next::Heard(_)));
     assert_eq!(camera.asked().2, "PullMessages");
-    // Reolink locks accounts that subscribe in a hurry.
-    assert_eq!(camera.faults(500, "ResourceUnknownFault"), Next::Pause(limits::PULL_PAUSE, FAULT));
+    assert_eq!(camera.faults(500, "ResourceUnknownFault"), Next::Ask);
     assert_eq!(camera.asked().2, "GetSystemDateAndTime");
+}
+
+#[test]
+fn a_camera_that_ends_its_subscriptions_gets_one_a_minute() {
+    // Reolink locks accounts that subscribe in a hurry.
+    let mut camera = Camera::subscribed();
+    camera.now += Duration::from_secs(20);
+    let left = limits::PULL_PAUSE - Duration::from_secs(20);
+    assert_eq!(camera.faults(500, "ResourceUnknownFault"), Next::Pause(left, FAULT));
+    for body in [CLOCK, SERVICES, CREATED] {
+        camera.says(body);
+    }
+    assert_eq!(camera.faults(500, "ResourceUnknownFault"), Next::Pause(limits::PULL_PAUSE, FAULT));
 }
 
 #[test]
@@ -241,10 +311,31 @@ fn an_address_that_is_none_leaves_the_service_to_answer() {
 
 #[test]
 fn the_difference_of_two_times_is_a_life() {
-    assert_eq!(moment(" 2026-11-30T06:01:02.5Z "), Some(((30 * 24 + 6) * 60 + 1) * 60 + 2));
+    let life = |begin: &str, end: &str| {
+        let times = format!(
+            "<a><CurrentTime>{begin}</CurrentTime><TerminationTime>{end}</TerminationTime></a>"
+        );
+        answer::lifetime(times.as_bytes()).map(|it| it.as_secs())
+    };
+    assert_eq!(life("2026-11-30T06:01:02Z", " 2026-11-30T06:06:02.5Z "), Some(300));
+    assert_eq!(life("1970-01-01T23:59:00", "1970-01-02T00:01:00"), Some(120));
+    // In the past; and good ones without a beginning.
+    assert_eq!(life("2026-11-30T06:01:02Z", "2026-11-30T06:00:02Z"), None);
+    let good = "2026-11-30T06:01:02Z";
     for bad in ["", "T", "2026-11-30", "2026-11-30T6:1:2Z", "-T::", "2026-11-é0T06:01:02Z"] {
-        assert_eq!(moment(bad), None, "{bad}");
+        assert_eq!((life(bad, good), life(good, bad)), (None, None), "{bad}");
     }
+    // Then it is renewed as if it lived as long as was asked for.
+    let mut camera = Camera::new();
+    camera.says(CLOCK);
+    camera.says(SERVICES);
+    camera.says(&CREATED.replace("1970-01-01T00:11:40Z", "1969-12-31T00:00:00Z"));
+    camera.now += Duration::from_secs(239);
+    camera.says("<PullMessagesResponse/>");
+    assert_eq!(camera.asked().2, "PullMessages");
+    camera.now += Duration::from_secs(1);
+    camera.says("<PullMessagesResponse/>");
+    assert_eq!(camera.asked().2, "Renew");
 }
 
 proptest! {
