@@ -141,6 +141,10 @@ impl Ladder {
     pub fn refused(&mut self, challenges: &[String]) -> bool {
         let challenge = self.http.challenged(&mut challenges.iter().map(String::as_str));
         let is_http = matches!(challenge, Challenge::New | Challenge::Stale);
+        if self.way == Way::Nothing && self.is_renewed && !is_http {
+            // That was not it: the request is forbidden with credentials and without.
+            self.way = Way::Http;
+        }
         let next = match self.way {
             _ if self.credentials.is_none() => None,
             Way::Nothing if is_http => Some(Way::Http),
@@ -153,6 +157,12 @@ impl Ladder {
             {
                 self.is_renewed = true;
                 return true;
+            }
+            // Quirk: some recorders forbid a nonce that was given for another request, and give one to
+            // a request without (rroller/dahua#647).
+            Way::Http if !self.is_renewed && self.is_proven && challenges.is_empty() => {
+                self.is_renewed = true;
+                Some(Way::Nothing)
             }
             way => {
                 self.refusals += 1;

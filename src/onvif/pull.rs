@@ -98,7 +98,7 @@ pub struct Reply {
 pub enum Next {
     /// The next request.
     Ask,
-    /// The camera sent these notices; then the next request.
+    /// The camera sent these notices; then the next request, but not at once.
     Heard(Vec<Notice>),
     /// Wait this long, for this reason; then the next request.
     Pause(Duration, &'static str),
@@ -319,10 +319,11 @@ impl Pull {
         self.unanswered += 1;
         match self.stage {
             Stage::Find => self.next_port(),
-            // Quirk: Tapo C220 closes the connection after 10 s.
+            // Quirk: Tapo C220 closes the connection after 10 s; C530WS at once, now and then
+            // (lightNVR#603), so that the next request must not follow at once.
             Stage::Pull if self.unanswered < limits::PULL_UNANSWERED_MAX => {
                 self.is_impatient |= self.unanswered >= 2;
-                Next::Ask
+                Next::Heard(Vec::new())
             }
             // Exactly once more, as cameras close connections without a word.
             _ if self.stage != Stage::Pull && self.unanswered < 2 => Next::Ask,

@@ -407,6 +407,30 @@ fn a_nonce_that_is_used_up_is_no_refusal() {
 }
 
 #[test]
+fn a_nonce_that_is_forbidden_is_followed_by_a_request_without_one() {
+    let mut ladder = ladder();
+    assert!(refused(&mut ladder, DIGEST));
+    ladder.accepted();
+    for _ in 0..3 {
+        // 403, without a challenge.
+        assert!(refused(&mut ladder, NONE));
+        assert_eq!(way(&mut ladder), "nothing");
+        assert!(refused(&mut ladder, DIGEST_2));
+        assert_eq!(way(&mut ladder), "http");
+        ladder.accepted();
+    }
+    assert_eq!(ladder.refusals(), 0);
+    // Forbidden to this user: no third time.
+    assert!(refused(&mut ladder, NONE) && refused(&mut ladder, DIGEST));
+    assert!(!refused(&mut ladder, NONE));
+    assert_eq!((ladder.refusals(), ladder.is_over()), (1, false));
+    ladder.accepted();
+    // Nor a token in its place.
+    assert!(refused(&mut ladder, NONE) && !refused(&mut ladder, NONE));
+    assert_eq!(way(&mut ladder), "http");
+}
+
+#[test]
 fn a_request_forbidden_to_the_user_does_not_make_the_password_wrong() {
     let mut ladder = ladder();
     assert!(refused(&mut ladder, NONE));

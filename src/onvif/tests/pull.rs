@@ -240,12 +240,13 @@ fn a_camera_that_closes_pulls_early_is_asked_to_wait_shorter_and_keeps_its_subsc
     for wait in ["PT25S", "PT25S", "PT5S"] {
         assert!(camera.asked.envelope.contains(&format!("<Timeout>{wait}</Timeout>")), "{wait}");
         assert_eq!(camera.asked().2, "PullMessages");
-        assert_eq!(camera.replies(None), Next::Ask);
+        // Not at once: C530WS may have closed it at once.
+        assert_eq!(camera.replies(None), Next::Heard(Vec::new()));
     }
     assert!(matches!(camera.says("<PullMessagesResponse/>"), Next::Heard(_)));
     assert!(camera.asked.envelope.contains("<Timeout>PT5S</Timeout>"), "it is remembered");
     for _ in 0..3 {
-        assert_eq!(camera.replies(None), Next::Ask);
+        assert_eq!(camera.replies(None), Next::Heard(Vec::new()));
     }
     assert_eq!(camera.replies(None), Next::Pause(limits::PULL_PAUSE, SILENT));
     assert!(camera.pull.end([1; 16], WallTime(0)).is_none());
