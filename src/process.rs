@@ -195,14 +195,24 @@ impl Program {
         let piped = if input.is_empty() { Pipe::None } else { Pipe::Piped };
         let mut process = self.start(piped, Pipe::Piped).map_err(Error::System)?;
         let (stdin, stdout) = (process.take_input(), process.take_output());
-        let talk = future::zip(feed(stdin, input), collect(stdout, output_bytes_max));
-        let work = async {
-            // Do not wait for a child that writes too much.
-            future::try_zip(async { talk.await.1 }, process.end()).await
+        let (mut output, ended) = (Vec::new(), Flag::default());
+        let talk = future::zip(feed(stdin, input), collect(stdout, output_bytes_max, &mut output));
+        let end = async {
+            let result = process.end().await;
+            ended.raise();
+            result
         };
+        // What it wrote is in the pipe by then, whose other end a grandchild may hold open.
+        let patience = async {
+            ended.raised().await;
+            runtime::sleep(limits::PROCESS_LAST_WORDS_TIMEOUT).await;
+            Ok(())
+        };
+        // Do not wait for a child that writes too much.
+        let work = future::try_zip(future::or(async { talk.await.1 }, patience), end);
         let result = runtime::timeout(limit, work).await;
         match result {
-            Some(Ok((output, ()))) => Ok(output),
+            Some(Ok(((), ()))) => Ok(output),
             Some(Err(error)) => {
                 process.kill().await;
                 Err(error)
@@ -374,12 +384,15 @@ async fn feed(stdin: Option<ChildStdin>, input: &[u8]) {
     }
 }
 
-async fn collect(stdout: Option<ChildStdout>, bytes_max: usize) -> Result<Vec<u8>, Error> {
-    let mut output = Vec::new();
-    let Some(stdout) = stdout else { return Ok(output) };
+async fn collect(
+    stdout: Option<ChildStdout>,
+    bytes_max: usize,
+    output: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let Some(stdout) = stdout else { return Ok(()) };
     let limit = bytes_max as u64 + 1;
-    stdout.take(limit).read_to_end(&mut output).await.map_err(Error::System)?;
-    if output.len() > bytes_max { Err(Error::TooLong(bytes_max)) } else { Ok(output) }
+    stdout.take(limit).read_to_end(output).await.map_err(Error::System)?;
+    if output.len() > bytes_max { Err(Error::TooLong(bytes_max)) } else { Ok(()) }
 }
 
 impl fmt::Display for Exit {

@@ -152,6 +152,19 @@ fn a_program_that_takes_too_long_is_ended_with_its_own_children() {
     });
 }
 
+/// A hook that starts something in the background kept all that came after it waiting, up to a minute.
+#[test]
+fn a_program_that_leaves_a_child_behind_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // The child lives until the pipe is opened, and holds standard output and standard error.
+    let script = format!("echo done; (read -r word <{}; exit) &", pipe.display());
+    assert_eq!(text(&shell(&script)), "done\n");
+    // Opened for both it waits for nobody, should the child be gone.
+    drop(fs::File::options().read(true).write(true).open(&pipe).unwrap());
+}
+
 #[test]
 fn a_stop_is_a_signal_to_exit_first_and_then_a_kill() {
     // As in the daemon: a signal that is ignored, as in a shell's background, stays so in children.
