@@ -141,13 +141,15 @@ impl Ladder {
     pub fn refused(&mut self, challenges: &[String]) -> bool {
         let challenge = self.http.challenged(&mut challenges.iter().map(String::as_str));
         let is_http = matches!(challenge, Challenge::New | Challenge::Stale);
-        if self.way == Way::Nothing && self.is_renewed && !is_http {
+        // Its nonce may be that of last time.
+        let is_offered = is_http || challenge == Challenge::Same && !challenges.is_empty();
+        if self.way == Way::Nothing && self.is_renewed && !is_offered {
             // That was not it: the request is forbidden with credentials and without.
             self.way = Way::Http;
         }
         let next = match self.way {
             _ if self.credentials.is_none() => None,
-            Way::Nothing if is_http => Some(Way::Http),
+            Way::Nothing if is_offered => Some(Way::Http),
             Way::Nothing => Some(Way::Token),
             // The nonce is used up; the password was right before, or has not been looked at.
             Way::Http

@@ -173,6 +173,12 @@ impl Pull {
         is_on.then(|| self.write(&draft, limits::PULL_END_TIMEOUT, random, wall))
     }
 
+    /// Takes the answer to that; returns true if it is to be sent once more.
+    pub fn ended(&mut self, reply: &Reply) -> bool {
+        let is_refusal = soap::kind(reply.status, &reply.document) == Kind::Refusal;
+        is_refusal && self.ladder.refused(&reply.challenges)
+    }
+
     fn write(
         &mut self,
         draft: &Draft,

@@ -108,11 +108,16 @@ impl Onvif {
         }
     }
 
-    /// Ends the subscription: cameras hold few.
+    /// Ends the subscription: cameras hold few. Once more with a nonce of its own, where each is for
+    /// one request.
     pub async fn unsubscribe(&self) {
-        let request = self.pull.borrow_mut().end(random(), clock::now());
-        if let Some(request) = request {
-            self.post(&request).await;
+        for _ in 0..2 {
+            let request = self.pull.borrow_mut().end(random(), clock::now());
+            let Some(request) = request else { return };
+            let reply = self.post(&request).await;
+            if !reply.is_some_and(|reply| self.pull.borrow_mut().ended(&reply)) {
+                return;
+            }
         }
     }
 

@@ -215,6 +215,25 @@ fn a_wrong_password_is_sent_twice_and_then_not_for_an_hour() {
     );
 }
 
+/// Cameras with one-time nonces kept the subscription of a recorder that had gone.
+#[test]
+fn a_subscription_is_ended_with_a_fresh_nonce_where_the_last_is_used_up() {
+    let mut camera = Camera::subscribed();
+    let refused = |nonce: &str| Reply {
+        status: 401,
+        challenges: vec![format!("Digest realm=\"r\", nonce=\"{nonce}\"")],
+        document: Vec::new(),
+    };
+    assert_eq!(camera.replies(Some((401, "", &["Digest realm=\"r\", nonce=\"1\""]))), Next::Ask);
+    camera.says("<PullMessagesResponse/>");
+    let mut end = || camera.pull.end([1; 16], WallTime(0)).unwrap().authorization.unwrap();
+    assert!(end().contains("nonce=\"1\""));
+    assert!(camera.pull.ended(&refused("2")));
+    let mut end = || camera.pull.end([1; 16], WallTime(0)).unwrap().authorization.unwrap();
+    assert!(end().contains("nonce=\"2\""));
+    assert!(!camera.pull.ended(&refused("3")), "that would be a guess");
+}
+
 #[test]
 fn refusals_between_other_faults_do_not_add_up_to_guessing() {
     // A fault after a refusal must not forget it: at most two in an hour.
