@@ -164,9 +164,9 @@ def prepare(is_built):
 
 def tests(full):
     """The tests by name, in starting order, the longest first; some only at full length."""
-    import runs_basic, runs_budget, runs_card, runs_index, runs_power, runs_reordered, runs_strangers, runs_stress, runs_torn  # noqa: E401
+    import runs_basic, runs_budget, runs_card, runs_index, runs_notices, runs_power, runs_reordered, runs_strangers, runs_stress, runs_torn  # noqa: E401
 
-    modules = [runs_power, runs_budget, runs_torn, runs_reordered, runs_strangers, runs_stress, runs_card, runs_index, runs_basic]
+    modules = [runs_power, runs_budget, runs_torn, runs_reordered, runs_strangers, runs_stress, runs_notices, runs_card, runs_index, runs_basic]
     chosen = [test for module in modules for test in module.TESTS]
     if full:
         chosen += [test for module in modules for test in getattr(module, "FULL_ONLY", [])]
