@@ -231,8 +231,8 @@ fn pieces_are_had_by_ranges_until_their_recording_goes() {
     let later = text(&ask(&address, "GET", &later, &[], ""));
     assert!(later.contains("camera/1.m4s?t=0\n") && !later.contains("camera/0."), "{later}");
 
-    let piece = "/hls/camera/1.m4s?t=2000";
-    assert!(growing.contains("\ncamera/1.m4s?t=2000\n"), "{growing}");
+    let line = growing.lines().find(|line| line.starts_with("camera/1.m4s?t="));
+    let piece = &*format!("/hls/{}", line.unwrap_or_else(|| panic!("{growing}")));
     let whole = ask(&address, "GET", piece, &[], "");
     assert_eq!((whole.status, &whole.body[4..8]), (200, &b"moof"[..]));
     let (length, tag) = (whole.body.len(), whole.field("ETag").unwrap());

@@ -123,8 +123,17 @@ impl Playlist {
             if end <= self.from.0 || start >= self.to.0 {
                 continue;
             }
-            // The first piece begins at time 0 of the playlist.
-            let time = *begin.get_or_insert(-micros_to_millis(part.begin_us));
+            let time = *begin.get_or_insert_with(|| match self.growth {
+                // The first piece begins at time 0 of the playlist.
+                Growth::Ended => -micros_to_millis(part.begin_us),
+                // An address must not change when the oldest recording is deleted (RFC 8216
+                // §6.2.1), so times are counted from the span's start; the longest recording
+                // before it keeps them positive.
+                Growth::Growing(longest) => {
+                    let longest = i64::try_from(longest.as_millis()).unwrap_or(i64::MAX);
+                    recording.start.0.saturating_sub(self.from.0).saturating_add(longest).max(0)
+                }
+            });
             self.pieces.push(Piece {
                 number: recording.number,
                 time: i32::try_from(time).unwrap_or(i32::MAX),

@@ -348,6 +348,27 @@ fn a_growing_playlist_changes_only_at_its_end() {
     assert!(!grown(0).contains("EXTINF"));
 }
 
+/// A player that reloads the playlist takes a changed address, or time, for another piece.
+#[test]
+fn an_address_stays_when_the_oldest_recording_is_deleted() {
+    let growth = Growth::Growing(Duration::from_secs(70));
+    let from = |oldest: u32| {
+        let span = (WallTime(30_000), WallTime(i64::MAX));
+        let mut playlist = Playlist::new("yard", span, growth, Grain::Recordings);
+        for number in oldest..9 {
+            let recording = recording(number, i64::from(number - 5) * 60_000);
+            playlist.add(recording, Some(1), None);
+        }
+        text(&playlist)
+    };
+    let pieces = |oldest| -> Vec<String> {
+        let text = from(oldest);
+        text.lines().filter(|line| line.contains(".m4s")).map(str::to_owned).collect()
+    };
+    assert_eq!(pieces(5)[2..], pieces(7));
+    assert_eq!(pieces(5)[0], "yard/5.m4s?t=40000", "never before 0");
+}
+
 #[test]
 fn the_playlist_of_a_day_has_one_piece_per_recording_and_opens_few_files() {
     let mut playlist = ended(0, 24 * HOUR, Grain::Recordings);
