@@ -228,6 +228,7 @@ fn a_move_that_a_proxy_did_not_wait_for_leaves_every_recording_there_once() {
     assert!(failures(&nvr) >= 2, "the proxy's answer, and the lock's");
     store.behave(Behaviour::Passes);
     assert_has_all_in_the_end(&store, &nvr);
+    assert_eq!(sent(&nvr), nvr.files().len() as u64, "each was sent, whenever that was known");
 }
 
 /// Keys with only `s3:PutObject` and `s3:GetObject` get 403 for what is missing, and so nothing was

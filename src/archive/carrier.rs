@@ -45,6 +45,8 @@ pub(super) struct Carrier {
     pub is_known: bool,
     /// A recording that was sent but that these keys may not read; it is not sent again.
     hidden: Option<String>,
+    /// The recording that the store took last. If it gave no proof then, a later question does.
+    taken: Option<String>,
     /// `Some` for S3.
     region: Option<String>,
     piece_time: Duration,
@@ -97,6 +99,7 @@ impl Carrier {
             retry_after: Duration::ZERO,
             is_known: false,
             hidden: None,
+            taken: None,
             region: url.is_s3().then(|| settings.region.clone()),
             piece_time: Duration::from_secs(ARCHIVE_PIECE_BYTES as u64)
                 / u32::try_from(bytes_per_second).unwrap_or(u32::MAX),
@@ -141,10 +144,14 @@ impl Carrier {
         bytes: u64,
     ) -> Result<bool, CarryError> {
         let mut is_sent = false;
+        let name = errand.path().to_owned();
         loop {
             let request = errand.request();
             let answer = self.ask(&request, path, bytes).await?;
             is_sent |= request.method == "PUT";
+            if request.method == "PUT" && (200..300).contains(&answer.status) {
+                self.taken = Some(name.clone());
+            }
             let is_hidden = request.method == "HEAD" && answer.status == 403;
             if is_hidden && (is_sent || self.hidden.as_ref() == Some(&request.path)) {
                 self.hidden = Some(request.path);
@@ -154,7 +161,7 @@ impl Carrier {
                 ));
             }
             if !answer.of(errand)? {
-                return Ok(is_sent);
+                return Ok(self.taken.take_if(|taken| *taken == name).is_some());
             }
         }
     }

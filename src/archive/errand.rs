@@ -69,6 +69,10 @@ impl Errand {
         }
     }
 
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     pub fn folder(&self) -> &str {
         self.path.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
