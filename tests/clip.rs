@@ -53,6 +53,19 @@ fn shown(file: &Path) -> Vec<String> {
     probe(&["-select_streams", "v", "-show_entries", "frame=pts_time"], file)
 }
 
+/// The hash of each picture shown.
+fn pictures(file: &Path) -> Vec<String> {
+    let output = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-i"])
+        .arg(file)
+        .args(["-map", "0:v", "-f", "framemd5", "-"])
+        .output()
+        .unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let lines = lines.lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| line.rsplit(',').next().unwrap().trim().to_owned()).collect()
+}
+
 fn probe(arguments: &[&str], file: &Path) -> Vec<String> {
     let output = Command::new("ffprobe")
         .args(["-v", "warning", "-of", "csv=p=0"])
@@ -119,6 +132,11 @@ fn a_clip_begins_and_ends_at_the_frames_that_were_asked_for() {
     let wanted = usize::try_from((last - first + 20) / 40).unwrap();
     assert!(times.len().abs_diff(wanted) <= 1, "{} frames of {wanted}", times.len());
     assert_eq!(times[0].parse::<f64>().unwrap(), 0.0);
+    // It has B-frames: the first picture decoded is not the first one shown.
+    let (all, some) =
+        (pictures(&keep(&nvr, "all.part", &clip(&address, begin, end, &[]))), pictures(&file));
+    let at = usize::try_from((first - begin + 20) / 40).unwrap();
+    assert!(some[..] == all[at..at + some.len()], "other pictures than those asked for");
     assert_ffmpeg_is_silent(&[file]);
 
     let lapse = format!("/clip/camera.mp4?from={begin}&to={end}&key_frames");
