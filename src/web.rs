@@ -21,6 +21,7 @@
 //! ├─ clip         many recordings as one file
 //! ├─ hls          many recordings as a playlist
 //! ├─ thumbnail    a picture of a recording, in builds with pictures
+//! ├─ links        a page of addresses for other programs
 //! ├─ viewers      live video, and the limit of media connections
 //! ├─ live         frames of a ring as endless MP4
 //! ├─ packer       frames → fragments
@@ -43,6 +44,7 @@ mod find;
 mod hls;
 mod keep;
 mod link;
+mod links;
 mod listener;
 mod live;
 mod marks;

@@ -118,6 +118,7 @@ const ROUTES: &[Route] = &[
     route("GET", "/live/{camera}", Read, |web, it, [camera, _]| {
         Now(web.no_web_socket(&it.head, camera))
     }),
+    route("GET", "/links", Read, |web, it, _| Now(web.links(&it.head))),
     route("GET", "/metrics", Read, |web, _, _| Now(web.metrics())),
     route("GET", "/api/openapi.json", Read, |_, it, _| {
         Now(assets::answer(&it.head, "api/openapi.json"))
