@@ -271,19 +271,23 @@ impl Receiver {
     /// Quirk: numbers that restart while the time stamps continue (bluenviron/gortsplib#750),
     /// perhaps with another SSRC. Over TCP nothing is lost.
     pub(super) fn may_go_on(&self, packet: &Packet<'_>) -> bool {
-        self.order == Order::Reliable && self.goes_on(packet).is_some()
+        let is_next = |source: &RtpSource| source.may_continue_with(packet);
+        self.order == Order::Reliable && self.source.as_ref().is_some_and(is_next)
     }
 
-    /// Returns true if the packet belongs to a later picture than the source's newest packet, so
-    /// that it is neither late nor a duplicate.
+    /// Returns true if the packet belongs to a picture that had not begun yet, so that it is
+    /// neither late nor a duplicate. Over TCP, the one order that has no late packets, it may also
+    /// be a picture displayed earlier.
     fn is_later(&self, packet: &Packet<'_>) -> bool {
-        self.goes_on(packet).is_some_and(|ticks| ticks > 0)
-    }
-
-    /// How far the packet's time stamp is after the newest one of the source, if that is near.
-    fn goes_on(&self, packet: &Packet<'_>) -> Option<i64> {
-        let ticks = packet.timestamp.since(self.source.as_ref()?.timestamp).0;
-        (0..=RENUMBERED_TICKS_MAX).contains(&ticks).then_some(ticks)
+        self.source.as_ref().is_some_and(|source| match self.order {
+            Order::Datagram => {
+                let ticks = packet.timestamp.since(source.timestamp).0;
+                (1..=RENUMBERED_TICKS_MAX).contains(&ticks)
+            }
+            Order::Reliable => {
+                source.may_continue_with(packet) && source.is_new(packet.timestamp)
+            }
+        })
     }
 
     /// Quirk: numbers that stand still, count by two or have their bytes swapped. TCP keeps the

@@ -35,6 +35,8 @@ pub(super) struct RtpSource {
     received: u32,
     /// Time stamp of its newest packet.
     pub timestamp: RtpTime,
+    /// The stamps before it, newest first.
+    earlier: [RtpTime; EARLIER_STAMPS],
     /// As defined in RFC 3550 §6.4.1, times 16.
     jitter: u32,
     epoch: Instant,
@@ -54,6 +56,7 @@ impl RtpSource {
             seen: 0,
             received: 1,
             timestamp: packet.timestamp,
+            earlier: [packet.timestamp; EARLIER_STAMPS],
             jitter: 0,
             epoch: now,
             transit: 0u32.wrapping_sub(packet.timestamp.0),
@@ -85,6 +88,18 @@ impl RtpSource {
         (-NEAR_TICKS..=NEAR_TICKS).contains(&timestamp.since(self.timestamp).0)
     }
 
+    /// Returns true if the stream can continue with this packet: a frame later, however far apart
+    /// they are, or a few frames earlier with B-frames.
+    pub fn may_continue_with(&self, packet: &Packet<'_>) -> bool {
+        let later = if packet.ssrc == self.ssrc { PAUSE_TICKS } else { REORDERED_TICKS };
+        (-REORDERED_TICKS..=later).contains(&packet.timestamp.since(self.timestamp).0)
+    }
+
+    /// Returns true if none of the last packets has this stamp.
+    pub fn is_new(&self, timestamp: RtpTime) -> bool {
+        timestamp != self.timestamp && !self.earlier.contains(&timestamp)
+    }
+
     /// Records that a packet was delivered, `gap` numbers after the one expected, and how many of
     /// these are lost.
     pub fn advance(&mut self, gap: u32, lost: u32) {
@@ -104,7 +119,11 @@ impl RtpSource {
 
     /// Updates the interarrival jitter (RFC 3550 Appendix A.8), in ticks of the video clock.
     pub fn arrived(&mut self, packet: &Packet<'_>, now: Instant) {
-        self.timestamp = packet.timestamp;
+        if self.timestamp != packet.timestamp {
+            self.earlier.rotate_right(1);
+            self.earlier[0] = self.timestamp;
+            self.timestamp = packet.timestamp;
+        }
         self.received = self.received.wrapping_add(1);
         let elapsed = now.saturating_duration_since(self.epoch).as_micros();
         let ticks = elapsed * TICKS_PER_SECOND.unsigned_abs() as u128 / 1_000_000;
@@ -142,5 +161,11 @@ impl RtpSource {
 const DROPOUT_MAX: u32 = 3000;
 /// A packet further back belongs to a new numbering and is not late (RFC 3550 Appendix A.1).
 const MISORDER_MAX: i32 = 100;
+/// Stamps by which a packet of an earlier picture is recognized.
+const EARLIER_STAMPS: usize = 16;
+/// The longest distance between two frames.
+const PAUSE_TICKS: i64 = 40 * TICKS_PER_SECOND;
+/// How much earlier a picture may be displayed than those decoded before it.
+const REORDERED_TICKS: i64 = 2 * TICKS_PER_SECOND;
 /// Stamps further apart belong to two sources.
 const NEAR_TICKS: i64 = 10 * TICKS_PER_SECOND;

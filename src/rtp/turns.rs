@@ -26,16 +26,14 @@ impl Receiver {
     /// next connection. If the first SSRC comes back after a second one replaced it, the first is
     /// the real stream; the second is then ignored while the first keeps sending.
     ///
-    /// Over UDP anyone can send: the announced source is kept while it sends.
+    /// Over UDP anyone can send: an announced source is kept while it sends.
     pub(super) fn is_of_another_session(&mut self, ssrc: u32, now: Instant) -> bool {
-        if self.order == Order::Datagram && self.announced.is_none() {
-            return false;
-        }
         let home = *self.home.get_or_insert(ssrc);
         let is_fresh = self.heard.is_some_and(|at| now.saturating_duration_since(at) < TURN_MAX);
         let current = self.source.as_ref().map(|source| source.ssrc);
         if current != Some(ssrc) && is_fresh {
-            self.is_steadfast |= ssrc == home || self.order == Order::Datagram;
+            let is_told = self.order == Order::Datagram && self.announced.is_some();
+            self.is_steadfast |= ssrc == home || is_told;
             if self.is_steadfast && current == Some(home) {
                 return true;
             }

@@ -367,6 +367,36 @@ fn over_tcp_numbers_that_restart_with_each_picture_lose_nothing() {
     assert_eq!(out, sent);
 }
 
+/// Pictures displayed earlier than those decoded before them, and pictures seconds apart.
+#[test]
+fn over_tcp_numbers_that_restart_with_each_b_frame_or_slow_frame_lose_nothing() {
+    const ORDER: [u32; 3] = [3, 1, 2];
+    let reordered = |nth: u32| (nth / 3 * 3 + ORDER[nth as usize % 3]) * 3600;
+    let ways: [&dyn Fn(u32) -> u32; 3] = [&reordered, &|nth| nth * 90_000, &|nth| nth * 2_700_000];
+    for stamp in ways {
+        let mut track = Track::new(Order::Reliable);
+        let (mut out, mut sent) = (Vec::new(), Vec::new());
+        for (picture, packets) in (0..60).zip([9, 3, 120, 1].into_iter().cycle()) {
+            for number in 0..packets {
+                sent.push((stamp(picture), number, 0));
+                let packet = Packet {
+                    marker: number + 1 == packets,
+                    payload_type: 96,
+                    sequence_number: number,
+                    timestamp: RtpTime(stamp(picture)),
+                    ssrc: 1,
+                    payload: &[],
+                };
+                let now = track.epoch;
+                track.receiver.handle_packet(packet, now, &mut |packet: Packet<'_>, lost: Lost| {
+                    out.push((packet.timestamp.0, packet.sequence_number, lost.0));
+                });
+            }
+        }
+        assert_eq!(out, sent);
+    }
+}
+
 #[test]
 fn over_tcp_numbers_that_make_no_sense_are_soon_ignored() {
     let ways: [fn(u16) -> u16; 3] = [|_| 7, |nth| 2 * nth, |nth| nth.swap_bytes()];

@@ -75,6 +75,20 @@ fn another_source_that_takes_turns_with_ours_from_the_second_frame_on_costs_noth
 }
 
 #[test]
+fn over_udp_another_source_that_takes_turns_with_ours_replaces_it_once_at_most() {
+    let mut track = Track::new(Order::Datagram);
+    for frame in 0..25u16 {
+        let at = Duration::from_millis(u64::from(frame) * 40);
+        for (ssrc, base) in [(1, 100), (2, 40_000)] {
+            (0..3).for_each(|number| track.packet_of(ssrc, 96, base + 3 * frame + number, at));
+        }
+    }
+    let ours: Vec<_> = track.out.iter().filter(|(number, _)| *number < 40_000).collect();
+    assert_eq!((track.out.len(), ours.len()), (3 + 75, 75));
+    assert_eq!(ours.iter().map(|(_, lost)| lost).sum::<u32>(), 1);
+}
+
+#[test]
 fn a_source_that_replaces_ours_loses_no_packet_of_its_first_frame() {
     let mut track = Track::new(Order::Reliable);
     track.packets([7, 8]);
