@@ -51,7 +51,7 @@ impl Packet<'_> {
     /// # Errors
     /// Every variant is the sender's fault, or the bytes are not RTP.
     pub fn parse(bytes: &[u8]) -> Result<Packet<'_>, Error> {
-        Packet::fields(bytes)?.ok_or(Error::Truncated { bytes: bytes.len() })
+        Packet::fields(bytes, 0)?.ok_or(Error::Truncated { bytes: bytes.len() })
     }
 
     /// The sequence number alone; `None` if the bytes are not RTP.
@@ -67,19 +67,20 @@ impl Packet<'_> {
         }
     }
 
-    /// `None` if the bytes end too early.
-    fn fields(bytes: &[u8]) -> Result<Option<Packet<'_>>, Error> {
+    /// `None` if the bytes end too early. `ignored`: bits of the first byte.
+    fn fields(bytes: &[u8], ignored: u8) -> Result<Option<Packet<'_>>, Error> {
         let mut rest = Bytes(bytes);
         let Some([first, second]) = rest.array() else { return Ok(None) };
         if first >> 6 != VERSION {
             return Err(Error::Version { version: first >> 6 });
         }
+        let first = first & !ignored;
         let Some(sequence_number) = rest.u16() else { return Ok(None) };
         let (Some(timestamp), Some(ssrc)) = (rest.u32(), rest.u32()) else { return Ok(None) };
         if rest.take(4 * usize::from(first & 0x0f)).is_none() {
             return Ok(None); // CSRC list
         }
-        if first & 0x10 != 0 {
+        if first & EXTENSION != 0 {
             let Some([_, _, high, low]) = rest.array() else { return Ok(None) };
             if rest.take(4 * usize::from(u16::from_be_bytes([high, low]))).is_none() {
                 return Ok(None); // extension
@@ -97,6 +98,34 @@ impl Packet<'_> {
             ssrc,
             payload,
         }))
+    }
+}
+
+/// Parses packets of one sender.
+///
+/// Quirk: the extension bit is set and no extension follows. What stands in its place then rarely
+/// is a length that fits the packet.
+#[derive(Debug, Default)]
+pub struct Parser {
+    /// How far extensions are doubted.
+    doubt: u8,
+}
+
+impl Parser {
+    /// # Errors
+    /// As [`Packet::parse`].
+    pub fn parse<'a>(&mut self, bytes: &'a [u8]) -> Result<Packet<'a>, Error> {
+        let packet = Packet::parse(bytes);
+        if bytes.first().is_some_and(|first| first & EXTENSION != 0) {
+            self.doubt = match packet {
+                Ok(_) => self.doubt.saturating_sub(1),
+                Err(_) => (self.doubt + DOUBT_STEP).min(DOUBT_MAX),
+            };
+            if let (1.., Ok(Some(plain))) = (self.doubt, Packet::fields(bytes, EXTENSION)) {
+                return Ok(plain);
+            }
+        }
+        packet
     }
 }
 
@@ -129,3 +158,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 const VERSION: u8 = 2;
+const EXTENSION: u8 = 0x10;
+/// An extension that does not fit counts more than one that does.
+const DOUBT_STEP: u8 = 4;
+const DOUBT_MAX: u8 = 64;

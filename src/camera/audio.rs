@@ -14,6 +14,7 @@ use std::time::Instant;
 /// Turns packets of the sound track into frames.
 pub(super) struct Audio {
     pub track: usize,
+    parser: rtp::Parser,
     pub receiver: Receiver,
     depacketizer: AudioDepacketizer,
 }
@@ -28,7 +29,8 @@ impl Audio {
         let depacketizer = track.audio()?;
         intake.begin_audio(track.clock_rate);
         let receiver = Receiver::new(track.payload_type, order(transport)).announced(track.ssrc);
-        Some(Audio { track: index, receiver, depacketizer })
+        let parser = rtp::Parser::default();
+        Some(Audio { track: index, parser, receiver, depacketizer })
     }
 
     /// Returns true if all packets have another payload type than the announced one.
@@ -53,7 +55,7 @@ impl Audio {
     }
 
     fn handle_packet(&mut self, bytes: &[u8], intake: &mut Intake, now: Instant) {
-        let Ok(packet) = rtp::Packet::parse(bytes) else { return };
+        let Ok(packet) = self.parser.parse(bytes) else { return };
         let depacketizer = &mut self.depacketizer;
         self.receiver.handle_packet(packet, now, &mut |packet, lost| {
             depacketizer.handle_packet(&packet, lost, intake);

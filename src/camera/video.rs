@@ -19,6 +19,7 @@ use std::{ops::RangeInclusive, time::Instant};
 /// Turns packets of the video track into access units.
 pub(super) struct Video {
     pub track: usize,
+    parser: rtp::Parser,
     pub receiver: Receiver,
     /// Times that a few numbers were missing.
     breaks: u64,
@@ -61,6 +62,7 @@ impl Video {
         let receiver = Receiver::new(track.payload_type, order(transport)).announced(track.ssrc);
         Some(Video {
             track: index,
+            parser: rtp::Parser::default(),
             receiver,
             breaks: 0,
             depacketizer,
@@ -81,7 +83,7 @@ impl Video {
         now: Instant,
     ) -> Result<(), Error> {
         // A broken RTP packet counts as lost: its number will be missing. If all are broken, nothing is.
-        let Ok(packet) = rtp::Packet::parse(bytes) else {
+        let Ok(packet) = self.parser.parse(bytes) else {
             self.receiver.take_unreadable();
             return Ok(());
         };

@@ -284,9 +284,7 @@ impl Receiver {
                 let ticks = packet.timestamp.since(source.timestamp).0;
                 (1..=RENUMBERED_TICKS_MAX).contains(&ticks)
             }
-            Order::Reliable => {
-                source.may_continue_with(packet) && source.is_new(packet.timestamp)
-            }
+            Order::Reliable => source.may_continue_with(packet) && source.is_new(packet.timestamp),
         })
     }
 

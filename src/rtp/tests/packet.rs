@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use crate::{
-    rtp::{Error, Packet},
+    rtp::{Error, Packet, Parser},
     units::RtpTime,
 };
 
@@ -54,6 +54,23 @@ fn a_padding_count_of_0_or_beyond_the_payload_is_ignored() {
     bytes[28] = 5;
     assert_eq!(Packet::parse(&bytes).map(|packet| packet.payload), Ok(&[][..]));
     assert_eq!(Packet::parse(&bytes[..24]).map(|packet| packet.payload), Ok(&[][..]));
+}
+
+#[test]
+fn an_extension_bit_without_an_extension_is_ignored() {
+    let header = [0x90, 96, 0, 1, 0, 0, 0, 9, 0, 0, 0, 1];
+    let mut parser = Parser::default();
+    // The third would be an extension of no words.
+    for payload in [&[0x67, 77, 0x40, 0x1e, 9], &[0x7c, 0x85, 0xb8, 0, 4], &[0x41, 0x9a, 0, 0, 7]] {
+        let bytes = [&header[..], payload].concat();
+        assert_eq!(parser.parse(&bytes).map(|packet| packet.payload), Ok(&payload[..]));
+    }
+    // Real ones are believed again after a packet that was cut short.
+    let mut parser = Parser::default();
+    assert!(parser.parse(&FULL[..21]).is_ok());
+    let parsed = (0..9).map(|_| parser.parse(&FULL).unwrap().payload.len()).collect::<Vec<_>>();
+    assert_eq!(parsed.last(), Some(&2), "{parsed:?}");
+    assert_eq!(parser.parse(&FULL[..15]), Err(Error::Truncated { bytes: 15 }));
 }
 
 #[test]
