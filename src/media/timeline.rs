@@ -306,8 +306,9 @@ impl Timeline {
     /// The time of another frame with the newest's stamp: they share the time up to the next stamp,
     /// as estimated from earlier ones.
     fn shared(&self, newest: Ticks) -> Ticks {
-        if self.frames >= i64::from(JUMP_FRAMES) {
-            return self.last_shown + self.pace; // the clock stands still
+        // The clock stands still, or nothing is known but the frame rate of the SPS.
+        if self.frames >= i64::from(JUMP_FRAMES) || self.before.is_none() {
+            return self.last_shown + self.pace;
         }
         let parts = self.frames + 1;
         newest
@@ -332,18 +333,22 @@ impl Timeline {
             return false;
         }
         match self.depth {
-            Depth::Known(depth) => depth > 0 && self.may_precede(time),
+            // A bad time may have led decode times too far: then the gap tells.
+            Depth::Known(depth) => depth > 0 && (self.may_precede(time) || self.has_gap(time)),
             Depth::Seen(depth) => {
-                // There is a gap where it belongs.
-                let is_hole = self.forward < FORWARD_FRAMES
-                    || self.advance().0 * 2 >= self.pace.0 * 3
-                        && self.before.is_some_and(|before| time > before.time);
-                if is_hole && !self.may_precede(time) {
+                let is_reordered = self.forward < FORWARD_FRAMES || self.has_gap(time);
+                if is_reordered && !self.may_precede(time) {
                     self.depth = Depth::Seen((depth + 1).min(limits::REORDER_FRAMES_MAX));
                 }
-                is_hole
+                is_reordered
             }
         }
+    }
+
+    /// Returns true if a frame is missing between the newest two, where this time is.
+    fn has_gap(&self, time: Ticks) -> bool {
+        self.advance().0 * 2 >= self.pace.0 * 3
+            && self.before.is_some_and(|before| time > before.time)
     }
 
     /// Returns true if the time lies further behind the last one shown than reordering explains:
@@ -597,9 +602,34 @@ mod tests {
         }
     }
 
+    /// The SPS allows one picture less to be reordered than the bad stamp needs.
+    #[test]
+    fn one_bad_stamp_does_not_displace_the_b_frames_behind_it() {
+        let group = |first: i64| {
+            (1..24).step_by(3).flat_map(move |at| [at + 2, at, at + 1]).map(move |at| first + at)
+        };
+        let places: Vec<i64> =
+            (0..8).flat_map(|nth| std::iter::once(nth * 25).chain(group(nth * 25))).collect();
+        for off_by in [37_600 * SECOND, -9800 * SECOND, -4500, -SECOND / 2, -3601] {
+            for (depth, bad) in
+                [(Some(1), 37), (Some(1), 38), (Some(1), 39), (Some(2), 37), (None, 37)]
+            {
+                let mut timeline = Timeline::new();
+                timeline.configure(depth, Some(Ticks(3600)));
+                let wrong = (0..).zip(&places).filter(|(index, place)| {
+                    let off = if index % 50 == bad { off_by } else { 0 };
+                    let stamp = RtpTime((*place * 3600 + off) as u32);
+                    let times = timeline.stamp(stamp, FrameKind::Delta, Some(Ticks(*index * 3600)));
+                    times.presentation.0 != *place * 3600
+                });
+                assert!(wrong.count() <= 4, "{off_by} at {bad}, {depth:?}");
+            }
+        }
+    }
+
     #[test]
     fn two_or_three_pictures_of_one_stamp_share_its_time() {
-        for (parts, first) in [(2, 2), (3, 6)] {
+        for (parts, first) in [(2, 0), (3, 0)] {
             let (times, _) = off(Some(0), 120, |place| -(place % parts * 3600));
             let steps: Vec<_> = times[first..].windows(2).map(|two| two[1] - two[0]).collect();
             assert!(steps.iter().all(|step| *step == 3600), "{parts}: {steps:?}");
