@@ -24,10 +24,40 @@ pub struct Origin {
     delay_before: Option<Ticks>,
     /// When the current span began.
     since: Ticks,
+    growth: Growth,
     /// When the delay last fell by more than jitter, and to what.
     fell: (Ticks, Ticks),
     /// How much of 1024 ticks before `base` really passed, if not all.
     earlier: Option<i64>,
+}
+
+/// Whether frames arrive later and later: the camera's clock is slow.
+#[derive(Debug, Default)]
+struct Growth {
+    /// When the current span began, its least delay, and that of the previous span.
+    since: Ticks,
+    least: Ticks,
+    before: Ticks,
+    /// Consecutive spans in which the least delay rose.
+    rises: u32,
+    /// The delay of the newest frame.
+    newest: Ticks,
+}
+
+impl Growth {
+    fn from(delay: Ticks) -> Growth {
+        Growth { least: delay, before: delay, newest: delay, ..Growth::default() }
+    }
+
+    fn note(&mut self, delay: Ticks, now: Ticks) {
+        self.newest = delay;
+        if now - self.since < RISE_SPAN {
+            self.least = self.least.min(delay);
+            return;
+        }
+        self.rises = if self.least - self.before > RISE_MIN { self.rises + 1 } else { 0 };
+        (self.since, self.before, self.least) = (now, self.least, delay);
+    }
 }
 
 impl Origin {
@@ -40,6 +70,7 @@ impl Origin {
         let Some(zero) = self.zero else {
             (self.zero, self.base) = (Some(now), time);
             (self.delay, self.fell) = (-time, (Ticks::ZERO, -time));
+            self.growth = Growth::from(-time);
             return;
         };
         let now = ticks(now.saturating_duration_since(zero));
@@ -48,6 +79,7 @@ impl Origin {
             (self.delay_before, self.delay, self.since) = (Some(self.delay), delay, now);
         }
         self.delay = self.delay.min(delay);
+        self.growth.note(delay, now);
         if delay + JITTER < self.fell.1 {
             self.fell = (now, delay);
         }
@@ -70,6 +102,9 @@ impl Origin {
     /// Returns the time of what is being filmed now.
     pub fn latest(&self, now: Instant) -> Option<Ticks> {
         let now = ticks(now.saturating_duration_since(self.zero?));
+        if self.growth.rises >= RISES_MIN {
+            return Some(now - self.growth.newest);
+        }
         Some(now - self.delay_before.map_or(self.delay, |before| before.min(self.delay)))
     }
 
@@ -89,7 +124,7 @@ impl Origin {
         let elapsed = ticks(now.saturating_duration_since(self.zero?));
         // Frames that arrive earlier and earlier for longer than a burst lasts: the camera's clock
         // is fast, and only the arrival counts.
-        let is_fast = (ticks(limits::BURST_TIMEOUT)..SPAN).contains(&elapsed)
+        let is_fast = (ticks(limits::BURST_TIMEOUT)..FAST_SPAN).contains(&elapsed)
             && elapsed - self.fell.0 < STILL_MIN
             && latest - self.base > elapsed;
         Some(if is_fast { Ticks(age.0 * elapsed.0 / (latest - self.base).0) } else { age })
@@ -111,12 +146,21 @@ pub(super) fn ticks(span: Duration) -> Ticks {
 }
 
 /// A delay counts for up to twice this long.
-const SPAN: Ticks = Ticks::from_seconds(30);
+const SPAN: Ticks = Ticks::from_seconds(10);
+/// A clock is known to be fast by arrivals from the beginning of the run, for this long.
+const FAST_SPAN: Ticks = Ticks::from_seconds(30);
+/// A clock is slow if the least delay of a span as long as this …
+const RISE_SPAN: Ticks = Ticks::from_seconds(2);
+/// … rises by so much, …
+const RISE_MIN: Ticks = Ticks(TICKS_PER_SECOND / 20);
+/// … this many times in a row. A network that delays frames more and more looks alike, but soon
+/// reaches its limit.
+const RISES_MIN: u32 = 3;
 /// A larger decrease is not jitter.
 const JITTER: Ticks = Ticks(TICKS_PER_SECOND / 10);
 const WHOLE: i64 = 1024;
 /// If the delay has not fallen for this long, it is the true one.
-const STILL_MIN: Ticks = Ticks(TICKS_PER_SECOND / 2);
+const STILL_MIN: Ticks = Ticks(TICKS_PER_SECOND * 7 / 10);
 
 #[cfg(test)]
 mod tests {
@@ -182,7 +226,38 @@ mod tests {
     }
 
     #[test]
-    fn delays_are_forgotten_after_a_minute() {
+    fn a_clock_that_is_slow_puts_no_recording_too_early() {
+        let (start, mut origin) = (runtime::now(), Origin::default());
+        for (rate, frame_millis) in
+            [(50, 40u64), (70, 100), (90, 40), (95, 200), (98, 40), (99, 40)]
+        {
+            origin.begin_run(1);
+            for frame in 0..60_000 / frame_millis {
+                let millis = frame * frame_millis;
+                let now = start + Duration::from_millis(millis.next_multiple_of(100));
+                let time = Ticks((millis * 90 * rate / 100) as i64);
+                origin.note(time, now);
+                let age = origin.age(1, time, now).unwrap().as_millis();
+                assert!(millis < 9000 || age <= 500, "{rate}: {age} ms at {millis}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_network_that_delays_frames_ever_more_for_some_seconds_is_no_slow_clock() {
+        let (start, mut origin) = (runtime::now(), Origin::default());
+        origin.begin_run(1);
+        for frame in 0..500 {
+            let late = if (250..350).contains(&frame) { (frame - 250) * 20 } else { 0 };
+            let now = start + Duration::from_millis(frame * 40 + late);
+            origin.note(Ticks(frame as i64 * 3600), now);
+            let age = origin.age(1, Ticks(frame as i64 * 3600), now).unwrap().as_millis();
+            assert!((age - late as i64).abs() < 50, "{age} ms at {frame}");
+        }
+    }
+
+    #[test]
+    fn delays_are_forgotten_after_some_time() {
         let (start, mut origin) = (runtime::now(), Origin::default());
         origin.begin_run(1);
         for second in 0..300 {
