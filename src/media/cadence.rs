@@ -195,9 +195,7 @@ impl Cadence {
             return None;
         }
         window.frames += 1;
-        if step > Ticks::ZERO {
-            window.newest = stamp;
-        }
+        window.newest = stamp;
         let (span, frames) = (now - window.start, window.frames);
         if span < WINDOW_EARLY || frames < WINDOW_FRAMES_MIN {
             return None;
@@ -397,6 +395,17 @@ mod tests {
 
     fn steps(stamps: &[u32]) -> Vec<i64> {
         stamps.windows(2).map(|two| RtpTime(two[1]).since(RtpTime(two[0])).0).collect()
+    }
+
+    #[test]
+    fn stamps_that_stray_now_and_then_are_no_wrong_rate() {
+        for off_by in [-30, -3, -1, 1, 3, 30] {
+            let off = |frame: u32| if frame % 30 == 22 { off_by * 90_000i32 } else { 0 };
+            let stamp = |frame: u32| (7_000_000 + frame * 3600).wrapping_add_signed(off(frame));
+            let (stamps, changes) = run(&mut Cadence::new(), 2000, stamp);
+            assert_eq!(changes, 0, "{off_by}");
+            assert!((0..).zip(&stamps).all(|(frame, it)| *it == stamp(frame)));
+        }
     }
 
     #[test]
