@@ -622,7 +622,8 @@ mod tests {
                     let times = timeline.stamp(stamp, FrameKind::Delta, Some(Ticks(*index * 3600)));
                     times.presentation.0 != *place * 3600
                 });
-                assert!(wrong.count() <= 4, "{off_by} at {bad}, {depth:?}");
+                // Two for each, where the bad stamp is nearly that of another frame.
+                assert!(wrong.count() <= 8, "{off_by} at {bad}, {depth:?}");
             }
         }
     }
