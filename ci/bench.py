@@ -237,9 +237,11 @@ def downloads(folder, url):
 
 def download(nvr):
     """One client fetches the same whole recording again and again. Returns MB/s, s/GB, calls/MB."""
-    while not (nvr.folder / "rec/c0/001.mp4").exists():
-        time.sleep(1)
     address = f"http://{nvr.address()}/recordings/c0/000.mp4"
+    # Until the next one is there, it is still being written.
+    while not any(nvr.folder.rglob("001.mp4")):
+        assert nvr.process.poll() is None, (nvr.folder / "log").read_text()
+        time.sleep(1)
 
     def fetch(seconds):
         size, deadline = 0, time.monotonic() + seconds
