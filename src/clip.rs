@@ -32,17 +32,17 @@ mod tests;
 pub use planner::{Added, Planner};
 
 use crate::{mp4::scan::FileHead, units::WallTime};
-use movie::{Block, Layout};
+use movie::{ClipLayout, MovieBlock};
 pub use part::Cursor;
 use part::Part;
 use std::io;
 
-/// Reads at most the buffer's length of a segment at an offset; the number is [`Source::id`].
+/// Reads at most the buffer's length of a segment at an offset; the number is [`ClipSource::id`].
 pub type ReadSource<'a> = &'a dyn Fn(u32, &mut [u8], u64) -> io::Result<usize>;
 
 /// A segment that may contribute.
 #[derive(Clone, Copy, Debug)]
-pub struct Source {
+pub struct ClipSource {
     /// The caller's name for it.
     pub id: u32,
     /// Wall time of its first frame.
@@ -61,7 +61,7 @@ pub enum Selection {
 
 /// Why a clip ends before the end of its span.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Ends {
+pub enum ClipEnd {
     /// It ends with its span.
     Complete,
     /// The codec or its parameters change here; the rest is another clip.
@@ -72,14 +72,14 @@ pub enum Ends {
     Limit,
 }
 
-impl Ends {
+impl ClipEnd {
     /// The name used in the response's field `Clip-Ends`.
     pub fn name(self) -> &'static str {
         match self {
-            Ends::Complete => "complete",
-            Ends::Parameters => "parameters",
-            Ends::Damage => "damage",
-            Ends::Limit => "limit",
+            ClipEnd::Complete => "complete",
+            ClipEnd::Parameters => "parameters",
+            ClipEnd::Damage => "damage",
+            ClipEnd::Limit => "limit",
         }
     }
 }
@@ -91,11 +91,11 @@ pub struct Clip {
     head: FileHead,
     selection: Selection,
     parts: Vec<Part>,
-    layout: Layout,
+    layout: ClipLayout,
     /// Wall time of the first frame shown, and of the end of the last.
     pub from: WallTime,
     pub to: WallTime,
-    pub ends: Ends,
+    pub ends: ClipEnd,
 }
 
 impl Clip {
@@ -129,11 +129,11 @@ impl Clip {
             let before = out.len();
             let room = goal - before;
             match self.layout.block(at) {
-                Some((Block::Bytes(bytes), skip)) => {
+                Some((MovieBlock::Bytes(bytes), skip)) => {
                     let rest = bytes.get(skip as usize..).unwrap_or_default();
                     out.extend_from_slice(rest.get(..room).unwrap_or(rest));
                 }
-                Some((Block::Table(table), skip)) => {
+                Some((MovieBlock::Table(table), skip)) => {
                     self.write_table(*table, skip, room, out, read)?;
                 }
                 None => {

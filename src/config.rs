@@ -25,7 +25,7 @@ mod told;
 mod toml;
 mod values;
 
-pub use store::{ChangeError, Reach, change, edited, left_over};
+pub use store::{ChangeError, EditRights, change, edited, left_over};
 pub use told::{Hooks, Mqtt};
 pub use values::{
     Bounded, CameraName, CameraUrl, HttpUrl, LogLevel, Mask, OneOrMore, Record, StoreUrl,
@@ -75,7 +75,7 @@ pub struct Camera {
     pub name: CameraName,
     pub label: place::Label,
     /// `None`: see [`Camera::folder`].
-    folder: Option<place::Folder>,
+    folder: Option<place::FolderName>,
     /// Without a `folder`, it records where the old system's only camera did.
     is_in_path_itself: bool,
     pub url: CameraUrl,

@@ -130,7 +130,7 @@ pub struct Daemon {
     are_marks_followed: Cell<bool>,
     telling: RefCell<tell::Telling>,
     /// Lets one FFmpeg run at a time.
-    pub turn: Rc<tool::Turn>,
+    pub turn: Rc<tool::ToolTurn>,
     reload: Reload,
     /// A new configuration took effect.
     pub reloaded: Signal,

@@ -12,14 +12,14 @@
 
 mod arguments;
 
-use self::arguments::Job;
+use self::arguments::FfmpegJob;
 use crate::{
     camera::{Camera, State},
     config, limits,
-    process::{Exit, Log, Pipe, Process},
+    process::{ChildLog, Exit, Pipe, Process},
     runtime::{self, Signal},
     storage::layout::STAGED_PATTERN,
-    tool::{Tool, Turn, Unfit},
+    tool::{Tool, ToolTurn, Unfit},
 };
 use smol::{future, io::AsyncWriteExt as _};
 use std::{
@@ -36,7 +36,7 @@ pub struct Runner {
     url: config::CameraUrl,
     transport: config::Transport,
     path: PathBuf,
-    turn: Rc<Turn>,
+    turn: Rc<ToolTurn>,
     orders: RefCell<Orders>,
     reports: RefCell<Reports>,
     shown: RefCell<Shown>,
@@ -58,7 +58,7 @@ struct Orders {
 /// What the card thread reported about the current run.
 #[derive(Default)]
 struct Reports {
-    place: Option<Result<Place, String>>,
+    place: Option<Result<StagingPlace, String>>,
     is_staged: bool,
     grown_at: Option<Instant>,
     is_durable: bool,
@@ -70,12 +70,12 @@ struct Shown {
     is_running: bool,
     tool: Option<Tool>,
     starts: u64,
-    log: Log,
+    log: ChildLog,
 }
 
 /// Where FFmpeg may write, and the first file's number.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct StagingPlace {
     pub directory: PathBuf,
     pub number: u32,
 }
@@ -106,7 +106,7 @@ enum Ending {
 }
 
 impl Runner {
-    pub fn new(camera: &config::Camera, config: &config::Config, turn: Rc<Turn>) -> Runner {
+    pub fn new(camera: &config::Camera, config: &config::Config, turn: Rc<ToolTurn>) -> Runner {
         Runner {
             url: camera.url.clone(),
             transport: camera.transport,
@@ -158,7 +158,7 @@ impl Runner {
     }
 
     /// Reports the card thread's answer to [`Host::stage`], or that it cannot continue.
-    pub fn staged(&self, place: Result<Place, String>) {
+    pub fn staged(&self, place: Result<StagingPlace, String>) {
         self.report(|reports| {
             reports.is_staged = place.is_ok();
             reports.place = Some(place);
@@ -314,14 +314,14 @@ impl Runner {
         camera: &Camera,
         host: &dyn Host,
         tool: &Tool,
-        place: &Place,
+        place: &StagingPlace,
     ) -> Ending {
         let segment_seconds = {
             let mut orders = self.orders.borrow_mut();
             orders.is_outdated = false;
             orders.segment_seconds
         };
-        let job = Job {
+        let job = FfmpegJob {
             url: self.url.as_str(),
             transport: self.transport,
             segment_seconds,

@@ -13,7 +13,7 @@ mod shift;
 #[cfg(test)]
 mod tests;
 
-pub use playlist::{Grain, Growth, Playlist, Recording};
+pub use playlist::{Grain, Growth, ListedRecording, Playlist};
 pub use shift::Shift;
 
 use crate::{

@@ -11,7 +11,7 @@ mod log;
 
 pub use self::{
     launch::{User, launch},
-    log::Log,
+    log::ChildLog,
 };
 pub use async_process::{ChildStdin, ChildStdout, ExitStatus};
 
@@ -62,7 +62,7 @@ pub enum Pipe {
 pub struct Process {
     child: Child,
     group: Option<Pid>,
-    log: Log,
+    log: ChildLog,
     exit: Option<Result<ExitStatus, i32>>,
 }
 
@@ -179,7 +179,7 @@ impl Program {
         REAPER.with(Reaper::begin);
         let child = command.kill_on_drop(true).spawn()?;
         let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        Ok(Process { child, group, log: Log::new(self.secrets.clone()), exit: None })
+        Ok(Process { child, group, log: ChildLog::new(self.secrets.clone()), exit: None })
     }
 
     /// Runs it to completion: writes `input` to its standard input and returns its standard output.
@@ -237,7 +237,7 @@ impl Process {
     }
 
     /// Its last lines on standard error, updated while [`Process::wait`] runs.
-    pub fn log(&self) -> &Log {
+    pub fn log(&self) -> &ChildLog {
         &self.log
     }
 

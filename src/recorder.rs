@@ -16,8 +16,8 @@ mod segment;
 pub use audio::take_sound;
 
 use self::{
-    allowance::Allowance, audio::Audio, draft::Draft, gather::Gathered, ledger::Ledger,
-    segment::Segment,
+    allowance::Allowance, audio::Audio, draft::FragmentDraft, gather::Gathered, ledger::Ledger,
+    segment::OpenSegment,
 };
 use crate::{
     limits,
@@ -45,10 +45,10 @@ pub struct Recorder {
     run_end: u64,
     card_accepts: bool,
     /// The open fragment; it starts with the ledger's next frame.
-    draft: Draft,
+    draft: FragmentDraft,
     audio: Audio,
     /// The segment of the incoming frames; opened with its first fragment.
-    segment: Option<Segment>,
+    segment: Option<OpenSegment>,
     /// The card has a file open for us, of this segment or the previous one.
     is_open: bool,
     /// Frames were lost, so decoding can only resume at a key frame.
@@ -100,7 +100,7 @@ impl Recorder {
             begin: 0,
             run_end: 0,
             card_accepts: false,
-            draft: Draft::new(),
+            draft: FragmentDraft::new(),
             audio: Audio::new(),
             segment: None,
             is_open: false,

@@ -18,7 +18,7 @@ mod watch;
 pub use job::{Job, job};
 pub use signal::{Count, Counted, Flag, Signal};
 pub use socket::Async;
-pub use watch::Watch;
+pub use watch::FileWatch;
 
 use crate::limits::{WORKER_STACK_BYTES, WORKERS_MAX};
 use smol::{LocalExecutor, Task, lock::Semaphore};

@@ -13,7 +13,7 @@ use crate::{
     codec::{Codec, ParameterSets},
     limits,
     process::{self, Program, User},
-    tool::{self, Address, Tool, Turn, Unfit},
+    tool::{self, Address, Tool, ToolTurn, Unfit},
 };
 use smol::{future, lock::Mutex};
 use std::{
@@ -27,7 +27,7 @@ use std::{
 pub struct Stills {
     /// The configured path.
     ffmpeg: RefCell<PathBuf>,
-    turn: Rc<Turn>,
+    turn: Rc<ToolTurn>,
     one_at_a_time: Mutex<()>,
 }
 
@@ -65,7 +65,7 @@ pub enum Error {
 }
 
 impl Stills {
-    pub fn new(ffmpeg: &Path, turn: &Rc<Turn>) -> Stills {
+    pub fn new(ffmpeg: &Path, turn: &Rc<ToolTurn>) -> Stills {
         Stills {
             ffmpeg: RefCell::new(ffmpeg.to_owned()),
             turn: Rc::clone(turn),
@@ -205,7 +205,7 @@ impl fmt::Display for Error {
             Error::TooLarge(bytes) => write!(f, "the key frame is too large: {} KB", bytes / 1024),
             Error::Broken => f.write_str("the key frame is broken"),
             Error::Unfit(unfit) => unfit.fmt(f),
-            Error::Paused => f.write_str(Turn::PAUSED),
+            Error::Paused => f.write_str(ToolTurn::PAUSED),
             Error::Ffmpeg(error) => write!(f, "FFmpeg: {error}"),
             Error::NotJpeg => f.write_str("FFmpeg's output is not a complete JPEG"),
             #[cfg(feature = "pictures")]

@@ -11,7 +11,7 @@
 mod address;
 mod turn;
 
-pub use self::{address::Address, turn::Turn};
+pub use self::{address::Address, turn::ToolTurn};
 
 use crate::{
     limits,

@@ -83,7 +83,7 @@ use crate::{
     daemon::{Daemon, Station},
     limits,
     runtime::{self, Async, Count, Signal},
-    storage::{catalog::Catalog, reader::Reader},
+    storage::{catalog::Catalog, reader::ReadThread},
     sys,
 };
 use picoserve::{Config, Router, Server, Timeouts, time};
@@ -104,7 +104,7 @@ pub(crate) struct Web {
     access: RefCell<Access>,
     /// Held while a password is checked.
     checking: Mutex<()>,
-    pub(crate) reader: Reader,
+    pub(crate) reader: ReadThread,
     /// Tells this daemon's lists of recordings from those of other runs.
     epoch: u32,
     /// Held while a clip is sent.
@@ -146,7 +146,7 @@ pub(crate) fn start(daemon: &Rc<Daemon>) -> io::Result<Rc<Web>> {
         daemon: Rc::clone(daemon),
         access: RefCell::new(access),
         checking: Mutex::new(()),
-        reader: Reader::start()?,
+        reader: ReadThread::start()?,
         epoch: epoch(),
         clip_turn: Arc::default(),
         slots: Slots::default(),

@@ -21,14 +21,14 @@ use std::{
 
 /// The daemon's reply.
 #[derive(Debug, PartialEq)]
-pub(super) struct Reply {
+pub(super) struct DaemonReply {
     pub status: u16,
     pub body: Vec<u8>,
 }
 
 /// Why there is no reply.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum ClientError {
     NoDaemon(PathBuf),
     Socket {
         socket: PathBuf,
@@ -41,14 +41,14 @@ pub(super) enum Failure {
     TooLong,
 }
 
-impl Reply {
+impl DaemonReply {
     /// The body; `null` if it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
     /// Reports the reason if the daemon refused.
-    pub fn check(self) -> Result<Reply, ExitCode> {
+    pub fn check(self) -> Result<DaemonReply, ExitCode> {
         if self.status == 200 {
             return Ok(self);
         }
@@ -61,7 +61,11 @@ impl Reply {
 }
 
 /// Sends a request, and reports why it failed if it did.
-pub(super) fn ask(arguments: &Arguments, method: &str, target: &str) -> Result<Reply, ExitCode> {
+pub(super) fn ask(
+    arguments: &Arguments,
+    method: &str,
+    target: &str,
+) -> Result<DaemonReply, ExitCode> {
     ask_with(arguments, method, target, None)
 }
 
@@ -71,7 +75,7 @@ pub(super) fn ask_with(
     method: &str,
     target: &str,
     body: Option<&Value>,
-) -> Result<Reply, ExitCode> {
+) -> Result<DaemonReply, ExitCode> {
     match request(&socket(arguments), method, target, body) {
         Ok(reply) => reply.check(),
         Err(failure) => {
@@ -95,7 +99,7 @@ pub(super) fn request(
     method: &str,
     target: &str,
     body: Option<&Value>,
-) -> Result<Reply, Failure> {
+) -> Result<DaemonReply, ClientError> {
     let deadline = runtime::now() + limits::CLIENT_TIMEOUT;
     let mut line = Line::ask(socket, method, target, body)?;
     loop {
@@ -104,7 +108,7 @@ pub(super) fn request(
             return Ok(reply);
         }
         if line.received.len() > limits::CLIENT_ANSWER_BYTES_MAX {
-            return Err(Failure::TooLong);
+            return Err(ClientError::TooLong);
         }
     }
 }
@@ -122,7 +126,10 @@ impl Download {
     ///
     /// # Errors
     /// No daemon is running, or the reply is not a daemon's. `Ok(Err)` is a refusal.
-    pub fn begin(socket: &Path, target: &str) -> Result<Result<Download, Reply>, Failure> {
+    pub fn begin(
+        socket: &Path,
+        target: &str,
+    ) -> Result<Result<Download, DaemonReply>, ClientError> {
         let deadline = runtime::now() + limits::CLIENT_CLIP_TIMEOUT;
         let mut line = Line::ask(socket, "GET", target, None)?;
         loop {
@@ -130,13 +137,13 @@ impl Download {
             match Head::split(&line.received)? {
                 Some((head, rest)) if head.status == 200 => {
                     let length = head.field("Content-Length").and_then(|it| it.parse().ok());
-                    let left: u64 = length.ok_or(Failure::NoHttp)?;
+                    let left: u64 = length.ok_or(ClientError::NoHttp)?;
                     let (head, rest) = (head.text.to_owned(), rest.to_vec());
                     line.received = rest;
                     return Ok(Ok(Download { line, head, left }));
                 }
                 _ if line.received.len() > limits::CLIENT_ANSWER_BYTES_MAX => {
-                    return Err(Failure::TooLong);
+                    return Err(ClientError::TooLong);
                 }
                 _ => {
                     if let Some(reply) = parse(&line.received, is_end)? {
@@ -160,11 +167,11 @@ impl Download {
     ///
     /// # Errors
     /// The daemon ends, or is silent, before the body is complete.
-    pub fn next(&mut self) -> Result<Vec<u8>, Failure> {
+    pub fn next(&mut self) -> Result<Vec<u8>, ClientError> {
         if self.left > 0 && self.line.received.is_empty() {
             let deadline = runtime::now() + limits::CLIENT_TIMEOUT;
             if !self.line.receive(deadline)? {
-                return Err(Failure::Hangup);
+                return Err(ClientError::Hangup);
             }
         }
         let mut piece = std::mem::take(&mut self.line.received);
@@ -188,8 +195,8 @@ impl Line {
         method: &str,
         target: &str,
         body: Option<&Value>,
-    ) -> Result<Line, Failure> {
-        let failed = |source: io::Error| Failure::new(socket, source);
+    ) -> Result<Line, ClientError> {
+        let failed = |source: io::Error| ClientError::new(socket, source);
         let stream = UnixStream::connect(socket).map_err(failed)?;
         let body = body.map(Value::to_string).unwrap_or_default();
         let length = body.len().to_string();
@@ -206,8 +213,8 @@ impl Line {
     }
 
     /// Appends the next bytes; returns false at the end.
-    fn receive(&mut self, deadline: Instant) -> Result<bool, Failure> {
-        let failed = |source: io::Error| Failure::new(&self.socket, source);
+    fn receive(&mut self, deadline: Instant) -> Result<bool, ClientError> {
+        let failed = |source: io::Error| ClientError::new(&self.socket, source);
         let mut piece = [0; 16 * 1024];
         loop {
             let left = deadline.saturating_duration_since(runtime::now());
@@ -217,7 +224,7 @@ impl Line {
                 .map_err(|error| failed(error.into()))?;
             match (&self.stream).read(&mut piece) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) if runtime::now() >= deadline => return Err(Failure::Silent),
+                Err(_) if runtime::now() >= deadline => return Err(ClientError::Silent),
                 result => {
                     let count = result.map_err(failed)?;
                     self.received.extend_from_slice(piece.get(..count).unwrap_or_default());
@@ -235,14 +242,14 @@ struct Head<'a> {
 
 impl<'a> Head<'a> {
     /// Splits off the head of a reply; `None` if it is incomplete.
-    fn split(received: &'a [u8]) -> Result<Option<(Head<'a>, &'a [u8])>, Failure> {
+    fn split(received: &'a [u8]) -> Result<Option<(Head<'a>, &'a [u8])>, ClientError> {
         let Some(end) = received.windows(4).position(|four| four == b"\r\n\r\n") else {
             return Ok(None);
         };
         let (head, rest) = received.split_at(end + 4);
-        let text = std::str::from_utf8(head).map_err(|_| Failure::NoHttp)?;
+        let text = std::str::from_utf8(head).map_err(|_| ClientError::NoHttp)?;
         let status = text.strip_prefix("HTTP/1.1 ").and_then(|text| text.get(..3));
-        let status = status.and_then(|status| status.parse().ok()).ok_or(Failure::NoHttp)?;
+        let status = status.and_then(|status| status.parse().ok()).ok_or(ClientError::NoHttp)?;
         Ok(Some((Head { text, status }, rest)))
     }
 
@@ -258,25 +265,25 @@ fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// Parses a reply; `None` if it is incomplete. `is_end`: nothing more will arrive.
-fn parse(received: &[u8], is_end: bool) -> Result<Option<Reply>, Failure> {
-    let missing = || if is_end { Err(Failure::Hangup) } else { Ok(None) };
+fn parse(received: &[u8], is_end: bool) -> Result<Option<DaemonReply>, ClientError> {
+    let missing = || if is_end { Err(ClientError::Hangup) } else { Ok(None) };
     let Some((head, rest)) = Head::split(received)? else { return missing() };
     let is_chunked = |coding: &str| coding.eq_ignore_ascii_case("chunked");
     let body = if head.field("Transfer-Encoding").is_some_and(is_chunked) {
         chunks(rest)?
     } else if let Some(length) = head.field("Content-Length") {
-        rest.get(..length.parse().map_err(|_| Failure::NoHttp)?).map(<[u8]>::to_vec)
+        rest.get(..length.parse().map_err(|_| ClientError::NoHttp)?).map(<[u8]>::to_vec)
     } else {
         is_end.then(|| rest.to_vec())
     };
     match body {
-        Some(body) => Ok(Some(Reply { status: head.status, body })),
+        Some(body) => Ok(Some(DaemonReply { status: head.status, body })),
         None => missing(),
     }
 }
 
 /// Decodes a chunked body (RFC 9112 §7.1); `None` if the last chunk is missing.
-fn chunks(mut rest: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+fn chunks(mut rest: &[u8]) -> Result<Option<Vec<u8>>, ClientError> {
     let mut body = Vec::new();
     loop {
         let Some(end) = rest.windows(2).position(|two| two == b"\r\n") else { return Ok(None) };
@@ -284,11 +291,11 @@ fn chunks(mut rest: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
         let size = std::str::from_utf8(size).ok().and_then(|size| size.split(';').next());
         let size = size.and_then(|size| usize::from_str_radix(size.trim(), 16).ok());
         let size = size.filter(|size| *size <= limits::CLIENT_ANSWER_BYTES_MAX);
-        let size = size.ok_or(Failure::NoHttp)?;
+        let size = size.ok_or(ClientError::NoHttp)?;
         let Some(chunk) = after.get(2..2 + size) else { return Ok(None) };
         let Some(line_end) = after.get(2 + size..4 + size) else { return Ok(None) };
         if line_end != b"\r\n" {
-            return Err(Failure::NoHttp);
+            return Err(ClientError::NoHttp);
         }
         if size == 0 {
             return Ok(Some(body));
@@ -298,37 +305,41 @@ fn chunks(mut rest: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
     }
 }
 
-impl Failure {
-    fn new(socket: &Path, source: io::Error) -> Failure {
+impl ClientError {
+    fn new(socket: &Path, source: io::Error) -> ClientError {
         let socket = socket.to_owned();
         match source.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Failure::NoDaemon(socket),
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Failure::Hangup,
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Failure::Silent,
-            _ => Failure::Socket { socket, source },
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                ClientError::NoDaemon(socket)
+            }
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => ClientError::Hangup,
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ClientError::Silent,
+            _ => ClientError::Socket { socket, source },
         }
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::NoDaemon(socket) => {
+            ClientError::NoDaemon(socket) => {
                 write!(f, "no daemon is running: nothing is listening at {}", socket.display())
             }
-            Failure::Socket { socket, source } => write!(f, "{}: {source}", socket.display()),
-            Failure::Silent => {
+            ClientError::Socket { socket, source } => write!(f, "{}: {source}", socket.display()),
+            ClientError::Silent => {
                 let seconds = limits::CLIENT_TIMEOUT.as_secs();
                 write!(f, "the daemon did not respond within {seconds} s")
             }
-            Failure::Hangup => f.write_str("the daemon closed the connection before it responded"),
-            Failure::NoHttp => f.write_str("the reply is not from smolnvr"),
-            Failure::TooLong => f.write_str("the daemon's reply is too long"),
+            ClientError::Hangup => {
+                f.write_str("the daemon closed the connection before it responded")
+            }
+            ClientError::NoHttp => f.write_str("the reply is not from smolnvr"),
+            ClientError::TooLong => f.write_str("the daemon's reply is too long"),
         }
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for ClientError {}
 
 /// Checks that an operand is a valid camera name, which can be used in a URL unchanged.
 pub(super) fn camera_parameter(name: &str) -> Result<String, Usage> {
@@ -370,7 +381,7 @@ mod tests {
                 let is_told_by_the_end = body == "up to the end" && end >= bytes.len() - body.len();
                 assert_eq!(cut.is_err(), !is_told_by_the_end, "{end} of {answer:?}");
             }
-            let reply = Reply { status, body: body.into() };
+            let reply = DaemonReply { status, body: body.into() };
             assert_eq!(parse(bytes, true).unwrap(), Some(reply));
         }
     }
@@ -386,7 +397,7 @@ mod tests {
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc",
         ] {
-            assert!(matches!(parse(bytes, false), Err(Failure::NoHttp)), "{bytes:?}");
+            assert!(matches!(parse(bytes, false), Err(ClientError::NoHttp)), "{bytes:?}");
         }
     }
 
@@ -411,12 +422,12 @@ mod tests {
         (ask(&path), server.join().unwrap())
     }
 
-    fn stop(socket: &Path) -> Result<Reply, Failure> {
+    fn stop(socket: &Path) -> Result<DaemonReply, ClientError> {
         request(socket, "POST", "/api/record/stop", None)
     }
 
     /// The downloaded bytes, and how the download ended.
-    fn download(socket: &Path) -> (Vec<u8>, Result<(), Failure>) {
+    fn download(socket: &Path) -> (Vec<u8>, Result<(), ClientError>) {
         let (mut body, mut got) = (Vec::new(), Ok(()));
         match Download::begin(socket, "/clip/yard.mp4") {
             Ok(Ok(mut download)) => loop {
@@ -444,16 +455,16 @@ mod tests {
             assert_eq!((&*body, end.is_ok()), (&b"12345"[..], true), "{at}");
             if at < answer.len() {
                 let ((body, end), _) = asked_of(vec![first.to_vec()], download);
-                assert!(matches!(end, Err(Failure::Hangup)), "{at}");
+                assert!(matches!(end, Err(ClientError::Hangup)), "{at}");
                 assert_eq!(body, first.get(answer.len() - 5..).unwrap_or_default());
             }
         }
         let refusal = b"HTTP/1.1 404 \r\nContent-Length: 2\r\n\r\n{}".to_vec();
         assert_eq!(asked_of(vec![refusal], download).0.0, b"{}");
         let no_length = b"HTTP/1.1 200 OK\r\n\r\n12345".to_vec();
-        assert!(matches!(asked_of(vec![no_length], download).0.1, Err(Failure::NoHttp)));
+        assert!(matches!(asked_of(vec![no_length], download).0.1, Err(ClientError::NoHttp)));
         let endless = vec![vec![b'x'; 64 * 1024]; 40];
-        assert!(matches!(asked_of(endless, download).0.1, Err(Failure::TooLong)));
+        assert!(matches!(asked_of(endless, download).0.1, Err(ClientError::TooLong)));
     }
 
     #[test]
@@ -462,7 +473,7 @@ mod tests {
             for at in 0..answer.len() {
                 let (first, second) = answer.as_bytes().split_at(at);
                 let (reply, asked) = asked_of(vec![first.to_vec(), second.to_vec()], stop);
-                assert_eq!(reply.unwrap(), Reply { status, body: body.into() });
+                assert_eq!(reply.unwrap(), DaemonReply { status, body: body.into() });
                 let head = "POST /api/record/stop HTTP/1.1\r\nHost: localhost\r\n";
                 assert!(asked.starts_with(head) && asked.contains("Content-Length: 0\r\n"));
             }
@@ -472,10 +483,10 @@ mod tests {
     #[test]
     fn an_answer_without_end_is_given_up() {
         let endless = vec![vec![b'x'; 64 * 1024]; 40];
-        assert!(matches!(asked_of(endless, stop).0, Err(Failure::TooLong)));
+        assert!(matches!(asked_of(endless, stop).0, Err(ClientError::TooLong)));
         let short = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n1234".to_vec();
         let (reply, _) = asked_of(vec![short], stop);
-        assert!(matches!(reply, Err(Failure::Hangup)));
+        assert!(matches!(reply, Err(ClientError::Hangup)));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use super::{
     Arguments, Usage,
-    client::{self, Download, Failure},
+    client::{self, ClientError, Download},
     complain, list, moment, print, status,
 };
 use crate::{
@@ -30,7 +30,7 @@ struct Wish<'a> {
 }
 
 /// A clip being read, wherever it is made.
-struct Movie {
+struct ClipReader {
     /// The default name of the file.
     name: String,
     from: WallTime,
@@ -58,12 +58,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Usage> {
 }
 
 impl Wish<'_> {
-    fn movie(&self, arguments: &Arguments) -> Result<Movie, ExitCode> {
+    fn movie(&self, arguments: &Arguments) -> Result<ClipReader, ExitCode> {
         if arguments.asks_daemon() {
             match Download::begin(&client::socket(arguments), &self.target()) {
-                Ok(Ok(download)) => return Ok(Movie::of_daemon(download)),
+                Ok(Ok(download)) => return Ok(ClipReader::of_daemon(download)),
                 Ok(Err(refusal)) => return refusal.check().and(Err(ExitCode::FAILURE)),
-                Err(Failure::NoDaemon(_) | Failure::Socket { .. })
+                Err(ClientError::NoDaemon(_) | ClientError::Socket { .. })
                     if arguments.socket.is_none() => {}
                 Err(failure) => {
                     complain(failure);
@@ -72,7 +72,7 @@ impl Wish<'_> {
             }
         }
         match self.plan(arguments)? {
-            Some((clip, files)) => Ok(Movie::of_files(self.camera, clip, files)),
+            Some((clip, files)) => Ok(ClipReader::of_files(self.camera, clip, files)),
             None => {
                 complain("nothing was recorded then");
                 Err(ExitCode::FAILURE)
@@ -93,7 +93,8 @@ impl Wish<'_> {
             entries.into_iter().filter(|it| it.may_hold(self.from.0, self.to.0)).collect();
         let mut planner = Planner::new(self.from, self.to, self.selection);
         for (id, entry) in (0..).zip(&entries) {
-            let source = clip::Source { id, start: WallTime(entry.start_ms), bytes: entry.bytes };
+            let source =
+                clip::ClipSource { id, start: WallTime(entry.start_ms), bytes: entry.bytes };
             let file = LastFile::default();
             let path = || Some(entry.path.clone());
             if planner.add(source, &|buffer, at| file.read(id, path, buffer, at)) == Added::End {
@@ -105,11 +106,11 @@ impl Wish<'_> {
     }
 }
 
-impl Movie {
-    fn of_daemon(mut download: Download) -> Movie {
+impl ClipReader {
+    fn of_daemon(mut download: Download) -> ClipReader {
         let time = |name| download.field(name).and_then(|it| it.parse().ok()).map_or(0, |it| it);
         let name = download.field("Content-Disposition").and_then(|it| it.split('"').nth(1));
-        Movie {
+        ClipReader {
             name: name.filter(|it| !it.contains('/')).unwrap_or("clip.mp4").to_owned(),
             from: WallTime(time("Clip-From")),
             to: WallTime(time("Clip-To")),
@@ -119,9 +120,9 @@ impl Movie {
         }
     }
 
-    fn of_files(camera: &str, clip: Clip, files: Vec<PathBuf>) -> Movie {
+    fn of_files(camera: &str, clip: Clip, files: Vec<PathBuf>) -> ClipReader {
         let (mut at, mut cursor, file) = (0, Cursor::default(), LastFile::default());
-        Movie {
+        ClipReader {
             name: format!("{camera}_{}.mp4", clip.from.file_name()),
             from: clip.from,
             to: clip.to,
@@ -185,7 +186,7 @@ impl Target {
     }
 
     /// Writes everything; returns the file's path.
-    fn take(self, movie: &mut Movie) -> Result<Option<PathBuf>, String> {
+    fn take(self, movie: &mut ClipReader) -> Result<Option<PathBuf>, String> {
         let failed = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
         match self {
             Target::StandardOutput => {
@@ -219,7 +220,7 @@ impl Target {
 }
 
 fn copy(
-    movie: &mut Movie,
+    movie: &mut ClipReader,
     out: &mut impl Write,
     failed: impl Fn(io::Error) -> String,
 ) -> Result<(), String> {

@@ -4,7 +4,7 @@ pub(super) mod card;
 
 use super::{
     Arguments, Format, Usage,
-    client::{self, Failure},
+    client::{self, ClientError},
     complain, moment, print, seconds,
 };
 use crate::{clock, limits, units::WallTime, zone::Zone};
@@ -14,7 +14,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 /// One recording, with the names of `/api/recordings`.
 #[derive(Serialize)]
-pub(super) struct Entry {
+pub(super) struct ListEntry {
     /// Empty until known, if the file does not contain it.
     pub camera: String,
     number: u32,
@@ -80,7 +80,9 @@ impl Shown<'_> {
     fn ask(&self, arguments: &Arguments) -> Result<Option<Result<Vec<String>, ExitCode>>, Usage> {
         let socket = client::socket(arguments);
         let status = match client::request(&socket, "GET", "/api/status", None) {
-            Err(Failure::NoDaemon(_) | Failure::Socket { .. }) if arguments.socket.is_none() => {
+            Err(ClientError::NoDaemon(_) | ClientError::Socket { .. })
+                if arguments.socket.is_none() =>
+            {
                 return Ok(None);
             }
             Err(failure) => {
@@ -147,7 +149,7 @@ impl Shown<'_> {
             for recording in recordings {
                 lines.push(match self.format {
                     Format::Json => recording.to_string(),
-                    Format::Text => self.line(&Entry::from(recording)),
+                    Format::Text => self.line(&ListEntry::from(recording)),
                 });
             }
             left = left.saturating_sub(recordings.len());
@@ -160,7 +162,7 @@ impl Shown<'_> {
     }
 
     /// `entries` are ordered by camera, newest last.
-    fn pick(&self, entries: &[Entry]) -> Vec<String> {
+    fn pick(&self, entries: &[ListEntry]) -> Vec<String> {
         let mut lines = Vec::new();
         for entries in entries.chunk_by(|one, next| one.camera == next.camera) {
             let wanted = entries.iter().rev().filter(|entry| entry.lies_in(self.from, self.to));
@@ -175,8 +177,8 @@ impl Shown<'_> {
         lines
     }
 
-    fn line(&self, entry: &Entry) -> String {
-        let Entry { camera, file, state, .. } = entry;
+    fn line(&self, entry: &ListEntry) -> String {
+        let ListEntry { camera, file, state, .. } = entry;
         let mark = if entry.clock_trusted { ' ' } else { '?' };
         // Its head has not been read yet.
         let start = match &**state {
@@ -197,7 +199,7 @@ impl Shown<'_> {
     }
 }
 
-impl Entry {
+impl ListEntry {
     fn lies_in(&self, from: i64, to: i64) -> bool {
         self.start_ms.saturating_add(self.duration_ms.unwrap_or(0)) >= from && self.start_ms < to
     }
@@ -208,10 +210,10 @@ impl Entry {
     }
 }
 
-impl From<&Value> for Entry {
-    fn from(recording: &Value) -> Entry {
+impl From<&Value> for ListEntry {
+    fn from(recording: &Value) -> ListEntry {
         let text = |name: &str| recording[name].as_str().map(str::to_owned);
-        Entry {
+        ListEntry {
             camera: text("camera").unwrap_or_default(),
             number: 0,
             file: text("file").unwrap_or_default(),

@@ -5,13 +5,13 @@
 
 use super::{
     Arguments, Usage,
-    client::{self, Failure},
+    client::{self, ClientError},
     complain, print,
 };
 use crate::{
     limits,
     web::access::{
-        password::{self, Hash, LENGTH},
+        password::{self, LENGTH, PasswordHash},
         secret,
     },
 };
@@ -52,7 +52,7 @@ fn set(arguments: &Arguments, password: &str) -> Result<&'static str, String> {
             let reason = reason.get("error").and_then(serde_json::Value::as_str);
             Err(reason.unwrap_or("the daemon refused the password").to_owned())
         }
-        Err(Failure::NoDaemon(_)) => {
+        Err(ClientError::NoDaemon(_)) => {
             write(arguments, password)?;
             Ok("the password is set\n")
         }
@@ -64,7 +64,7 @@ fn write(arguments: &Arguments, password: &str) -> Result<(), String> {
     let random = secret::random().ok_or("the system provides no random bytes")?;
     let salt = random.first_chunk().ok_or("the system provides too few random bytes")?;
     let file = password::path(&arguments.config_file());
-    let hash = Hash::new(password.as_bytes(), *salt);
+    let hash = PasswordHash::new(password.as_bytes(), *salt);
     password::write(&file, &hash).map_err(|error| format!("{}: {error}", file.display()))
 }
 

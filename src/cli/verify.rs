@@ -112,7 +112,7 @@ fn lock_out_daemon(arguments: &Arguments) -> Result<Option<Lock>, ExitCode> {
 
 /// Locks the folder of a file, or a folder, against every other recorder: also against a daemon
 /// with another socket, or on a machine that shares the files.
-fn hold(path: &Path) -> io::Result<linux::Folder> {
+fn hold(path: &Path) -> io::Result<linux::OpenFolder> {
     let is_folder = fs::metadata(path)?.is_dir();
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let folder = if is_folder { path } else { parent.unwrap_or(Path::new(".")) };

@@ -3,13 +3,13 @@
 
 use super::{
     part::Part,
-    tables::{KINDS, Kind, Table, Width},
+    tables::{KINDS, SampleTable, TableKind, Width},
 };
 use crate::mp4::{AUDIO_TRACK_ID, TRACK_ID, put_u16, put_u32, scan::TrackKind};
 
 /// A segment's tracks according to its `moov`, which the next segment has to match.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Movie {
+pub(super) struct SegmentMovie {
     pub video: TrackHead,
     pub audio: Option<TrackHead>,
 }
@@ -23,9 +23,9 @@ pub(super) struct TrackHead {
     descriptions: Vec<u8>,
 }
 
-impl Movie {
+impl SegmentMovie {
     /// Parses a whole `moov`; `None` if it has no video or is damaged.
-    pub fn read(moov: &[u8]) -> Option<Movie> {
+    pub fn read(moov: &[u8]) -> Option<SegmentMovie> {
         let (mut video, mut audio) = (None, None);
         for (kind, _, trak) in boxes(moov.get(8..)?) {
             if kind != *b"trak" {
@@ -42,7 +42,7 @@ impl Movie {
                 *slot = Some(TrackHead::read(trak, mdia)?);
             }
         }
-        Some(Movie { video: video?, audio })
+        Some(SegmentMovie { video: video?, audio })
     }
 }
 
@@ -78,7 +78,7 @@ fn find<'a>(bytes: &'a [u8], wanted: &[u8; 4]) -> Option<&'a [u8]> {
 
 /// The layout of the clip.
 #[derive(Debug)]
-pub(super) struct Layout {
+pub(super) struct ClipLayout {
     blocks: Blocks,
     pub media_begin: u64,
     pub media_bytes: u64,
@@ -90,7 +90,7 @@ pub(super) struct Layout {
 
 /// The part of the media shown, in ticks of the video from the first sample's decode time.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shown {
+pub(super) struct ShownSpan {
     pub from: i64,
     pub to: i64,
     /// The lowest composition offset, if there are any.
@@ -99,16 +99,16 @@ pub(super) struct Shown {
 }
 
 #[derive(Debug)]
-pub(super) enum Block {
+pub(super) enum MovieBlock {
     Bytes(Vec<u8>),
     /// Its entries alone.
-    Table(Table),
+    Table(SampleTable),
 }
 
-impl Layout {
-    pub fn new(movie: &Movie, parts: &[Part], shown: Shown) -> Layout {
+impl ClipLayout {
+    pub fn new(movie: &SegmentMovie, parts: &[Part], shown: ShownSpan) -> ClipLayout {
         let media_bytes = parts.iter().map(|part| part.media_bytes).sum();
-        let mut layout = Layout {
+        let mut layout = ClipLayout {
             blocks: Blocks::default(),
             media_begin: 0,
             media_bytes,
@@ -130,7 +130,7 @@ impl Layout {
 
     /// Returns the block containing the byte at `at`, and the byte's offset in it; `None` where the
     /// media starts.
-    pub fn block(&self, at: u64) -> Option<(&Block, u64)> {
+    pub fn block(&self, at: u64) -> Option<(&MovieBlock, u64)> {
         let index = self.blocks.list.partition_point(|(begin, _)| *begin <= at).checked_sub(1)?;
         let (begin, block) = self.blocks.list.get(index)?;
         (at < self.media_begin).then_some((block, at - begin))
@@ -151,22 +151,22 @@ impl Layout {
 /// Blocks in order, each with its start.
 #[derive(Debug, Default)]
 struct Blocks {
-    list: Vec<(u64, Block)>,
+    list: Vec<(u64, MovieBlock)>,
     length: u64,
 }
 
 impl Blocks {
     fn bytes(&mut self, bytes: &[u8]) {
         match self.list.last_mut() {
-            Some((_, Block::Bytes(last))) => last.extend_from_slice(bytes),
-            _ => self.list.push((self.length, Block::Bytes(bytes.to_vec()))),
+            Some((_, MovieBlock::Bytes(last))) => last.extend_from_slice(bytes),
+            _ => self.list.push((self.length, MovieBlock::Bytes(bytes.to_vec()))),
         }
         self.length += bytes.len() as u64;
     }
 
-    fn table(&mut self, table: Table, entries: u32) {
+    fn table(&mut self, table: SampleTable, entries: u32) {
         if entries > 0 {
-            self.list.push((self.length, Block::Table(table)));
+            self.list.push((self.length, MovieBlock::Table(table)));
             self.length += u64::from(entries) * table.entry_bytes() as u64;
         }
     }
@@ -176,9 +176,9 @@ impl Blocks {
         lengths.push(other.length);
         for ((begin, block), end) in other.list.into_iter().zip(lengths) {
             match block {
-                Block::Bytes(bytes) => self.bytes(&bytes),
-                Block::Table(table) => {
-                    self.list.push((self.length, Block::Table(table)));
+                MovieBlock::Bytes(bytes) => self.bytes(&bytes),
+                MovieBlock::Table(table) => {
+                    self.list.push((self.length, MovieBlock::Table(table)));
                     self.length += end - begin;
                 }
             }
@@ -199,10 +199,10 @@ impl Blocks {
 
 /// The data from which `moov` is written.
 struct Head<'a> {
-    movie: &'a Movie,
+    movie: &'a SegmentMovie,
     parts: &'a [Part],
-    shown: Shown,
-    layout: &'a Layout,
+    shown: ShownSpan,
+    layout: &'a ClipLayout,
 }
 
 impl Head<'_> {
@@ -286,29 +286,31 @@ impl Head<'_> {
         out.boxed(b"stbl", |out| {
             out.bytes(&head.descriptions);
             for kind in KINDS {
-                self.table(Table { track, kind, width: self.width() }, out);
+                self.table(SampleTable { track, kind, width: self.width() }, out);
             }
         });
     }
 
-    fn table(&self, table: Table, out: &mut Blocks) {
+    fn table(&self, table: SampleTable, out: &mut Blocks) {
         let kind = match (table.kind, table.width) {
-            (Kind::Offsets, _) if table.track == TrackKind::Audio || !self.shown.has_offsets => {
+            (TableKind::Offsets, _)
+                if table.track == TrackKind::Audio || !self.shown.has_offsets =>
+            {
                 return;
             }
-            (Kind::Keys, _) if table.track == TrackKind::Audio => return,
-            (Kind::Times, _) => b"stts",
-            (Kind::Offsets, _) => b"ctts",
-            (Kind::Keys, _) => b"stss",
-            (Kind::Chunks, _) => b"stsc",
-            (Kind::Sizes, _) => b"stsz",
-            (Kind::Places, Width::Bits32) => b"stco",
-            (Kind::Places, Width::Bits64) => b"co64",
+            (TableKind::Keys, _) if table.track == TrackKind::Audio => return,
+            (TableKind::Times, _) => b"stts",
+            (TableKind::Offsets, _) => b"ctts",
+            (TableKind::Keys, _) => b"stss",
+            (TableKind::Chunks, _) => b"stsc",
+            (TableKind::Sizes, _) => b"stsz",
+            (TableKind::Places, Width::Bits32) => b"stco",
+            (TableKind::Places, Width::Bits64) => b"co64",
         };
         let entries = self.parts.iter().map(|part| table.entries(part)).sum();
         out.boxed(kind, |out| {
             out.bytes(&[0; 4]); // version and flags
-            if table.kind == Kind::Sizes {
+            if table.kind == TableKind::Sizes {
                 out.bytes(&[0; 4]); // sample_size: in the table
             }
             out.bytes(&u32::to_be_bytes(entries));

@@ -45,7 +45,7 @@ pub(super) struct Placed {
 
 /// The steps of a [`walk`].
 #[derive(Clone, Debug)]
-pub(super) enum Piece {
+pub(super) enum PartStep {
     Sample(Placed),
     /// Bytes of the file that are media of the clip, in order; they contain the preceding samples.
     Media {
@@ -69,7 +69,7 @@ pub(super) fn walk(
     (begin, end): (u64, u64),
     head: &FileHead,
     selection: Selection,
-    visit: &mut dyn FnMut(Piece) -> ControlFlow<()>,
+    visit: &mut dyn FnMut(PartStep) -> ControlFlow<()>,
 ) -> Result<(), FileState> {
     let mut media = 0;
     let mut keys = 0;
@@ -101,17 +101,17 @@ pub(super) fn walk(
                         placed
                     }
                 };
-                visit(Piece::Sample(placed))?;
+                visit(PartStep::Sample(placed))?;
                 if selection == Selection::KeyFrames {
-                    visit(Piece::Media { at: sample.at, bytes: sample.bytes.into() })?;
+                    visit(PartStep::Media { at: sample.at, bytes: sample.bytes.into() })?;
                 }
             }
             if selection == Selection::All {
                 let bytes = payload.end - payload.start;
                 media += bytes;
-                visit(Piece::Media { at: payload.start, bytes })?;
+                visit(PartStep::Media { at: payload.start, bytes })?;
             }
-            visit(Piece::Fragment { begin, end: payload.end, extent })
+            visit(PartStep::Fragment { begin, end: payload.end, extent })
         }
     });
     if too_many { Err(FileState::Cut) } else { walked }
@@ -166,8 +166,8 @@ impl Clip {
         let mut failed = None;
         let walked = walk(&read_at, (begin, part.end), &self.head, self.selection, &mut |piece| {
             match piece {
-                Piece::Sample(_) => {}
-                Piece::Media { at, bytes } => {
+                PartStep::Sample(_) => {}
+                PartStep::Media { at, bytes } => {
                     let skip = position.saturating_sub(media).min(bytes);
                     let left = (bytes - skip).min((goal - out.len()) as u64);
                     if let Err(error) = append(&read_at, at + skip, left, out) {
@@ -176,7 +176,7 @@ impl Clip {
                     }
                     media += bytes;
                 }
-                Piece::Fragment { begin, end, .. } => {
+                PartStep::Fragment { begin, end, .. } => {
                     if out.len() >= goal {
                         return ControlFlow::Break(());
                     }

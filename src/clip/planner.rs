@@ -1,10 +1,10 @@
 //! Plans a clip: segments in, one after another; their contributions out.
 
 use super::{
-    Clip, Ends, Selection, Source,
-    movie::{Layout, Movie, Shown},
-    part::{Part, Piece, Placed, Tally, walk},
-    tables::{Base, KINDS, Kind, Width, Writer},
+    Clip, ClipEnd, ClipSource, Selection,
+    movie::{ClipLayout, SegmentMovie, ShownSpan},
+    part::{Part, PartStep, Placed, Tally, walk},
+    tables::{KINDS, TableBase, TableKind, Width, Writer},
 };
 use crate::{
     limits,
@@ -26,17 +26,17 @@ pub struct Planner {
     parts: Vec<Part>,
     /// Decode time at which the next part starts, in ticks of the video.
     end: i64,
-    shown: Shown,
+    shown: ShownSpan,
     shown_from: WallTime,
     shown_to: WallTime,
-    ends: Ends,
+    ends: ClipEnd,
 }
 
 /// Properties of the first segment, which all have to share.
 #[derive(Debug)]
 struct First {
     head: FileHead,
-    movie: Movie,
+    movie: SegmentMovie,
 }
 
 /// The result of adding a segment.
@@ -58,10 +58,10 @@ impl Planner {
             first: None,
             parts: Vec::new(),
             end: 0,
-            shown: Shown { from: 0, to: 0, offset_min: 0, has_offsets: false },
+            shown: ShownSpan { from: 0, to: 0, offset_min: 0, has_offsets: false },
             shown_from: from,
             shown_to: from,
-            ends: Ends::Complete,
+            ends: ClipEnd::Complete,
         }
     }
 
@@ -69,21 +69,21 @@ impl Planner {
     /// fragmented recordings, contribute nothing.
     ///
     /// *Cost*: one or two reads of 4 KB per fragment.
-    pub fn add(&mut self, source: Source, read_at: scan::ReadAt) -> Added {
+    pub fn add(&mut self, source: ClipSource, read_at: scan::ReadAt) -> Added {
         if source.start >= self.to {
             return Added::End;
         }
         if self.parts.len() >= limits::CLIP_SEGMENTS_MAX {
-            return self.end_here(Ends::Limit);
+            return self.end_here(ClipEnd::Limit);
         }
         let Some((head, movie)) = read_head(read_at, source.bytes) else {
             let nothing_yet = self.parts.is_empty();
-            return if nothing_yet { Added::More } else { self.end_here(Ends::Damage) };
+            return if nothing_yet { Added::More } else { self.end_here(ClipEnd::Damage) };
         };
         match &self.first {
             Some(first) if !self.parts.is_empty() => {
                 if first.movie != movie || !first.head.lists_like(&head) {
-                    return self.end_here(Ends::Parameters);
+                    return self.end_here(ClipEnd::Parameters);
                 }
             }
             _ => self.first = Some(First { head, movie }),
@@ -102,7 +102,7 @@ impl Planner {
         match walked {
             Ok(()) => Added::More,
             Err(_) if self.parts.is_empty() => Added::More,
-            Err(_) => self.end_here(Ends::Damage),
+            Err(_) => self.end_here(ClipEnd::Damage),
         }
     }
 
@@ -115,7 +115,7 @@ impl Planner {
         Some(Clip {
             head,
             selection: self.selection,
-            layout: Layout::new(&movie, &self.parts, self.shown),
+            layout: ClipLayout::new(&movie, &self.parts, self.shown),
             parts: self.parts,
             from: self.shown_from,
             to: self.shown_to,
@@ -123,7 +123,7 @@ impl Planner {
         })
     }
 
-    fn end_here(&mut self, ends: Ends) -> Added {
+    fn end_here(&mut self, ends: ClipEnd) -> Added {
         self.ends = ends;
         Added::End
     }
@@ -155,18 +155,18 @@ impl Planner {
 }
 
 /// Reads the head and `moov` of a fragmented file.
-fn read_head(read_at: scan::ReadAt, len: u64) -> Option<(FileHead, Movie)> {
+fn read_head(read_at: scan::ReadAt, len: u64) -> Option<(FileHead, SegmentMovie)> {
     let head = scan::read_head(read_at, len).ok()?;
     if head.form != FileForm::Fragmented || head.video.is_none() {
         return None;
     }
     let movie = scan::read_boxes(read_at, len, &[*b"moov"], limits::CLIP_MOVIE_BYTES_MAX)?;
-    Some((head, Movie::read(&movie)?))
+    Some((head, SegmentMovie::read(&movie)?))
 }
 
 /// Counts one segment's contribution.
 struct Survey {
-    source: Source,
+    source: ClipSource,
     timescale: u32,
     selection: Selection,
     is_first: bool,
@@ -197,7 +197,7 @@ struct Counter {
 }
 
 impl Survey {
-    fn new(planner: &Planner, timescale: u32, source: Source) -> Survey {
+    fn new(planner: &Planner, timescale: u32, source: ClipSource) -> Survey {
         let ticks = |time: WallTime| {
             let millis = i128::from(time.0) - i128::from(source.start.0);
             i64::try_from(millis * i128::from(timescale) / 1000).unwrap_or(i64::MAX)
@@ -221,11 +221,11 @@ impl Survey {
         }
     }
 
-    fn take(&mut self, piece: Piece) -> ControlFlow<()> {
+    fn take(&mut self, piece: PartStep) -> ControlFlow<()> {
         match piece {
-            Piece::Sample(placed) => self.pending.push(placed),
-            Piece::Media { bytes, .. } => self.pending_media += bytes,
-            Piece::Fragment { begin, end, extent } => {
+            PartStep::Sample(placed) => self.pending.push(placed),
+            PartStep::Media { bytes, .. } => self.pending_media += bytes,
+            PartStep::Fragment { begin, end, extent } => {
                 let flow = self.take_fragment(begin, end, extent);
                 self.pending.clear();
                 self.pending_media = 0;
@@ -308,7 +308,7 @@ impl Survey {
 impl Counter {
     fn new() -> Counter {
         Counter {
-            writers: KINDS.map(|kind| Writer::new(kind, Width::Bits32, Base::default())),
+            writers: KINDS.map(|kind| Writer::new(kind, Width::Bits32, TableBase::default())),
             entries: [0; 6],
             out: Vec::new(),
             tally: Tally::default(),
@@ -327,7 +327,7 @@ impl Counter {
 
     fn finish(&mut self) -> Tally {
         self.write(Writer::finish);
-        let chunks = self.writers[Kind::Places as usize].chunks();
+        let chunks = self.writers[TableKind::Places as usize].chunks();
         Tally { entries: self.entries, chunks, ..self.tally }
     }
 

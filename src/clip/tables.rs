@@ -5,14 +5,14 @@
 
 use super::{
     Clip, ReadSource,
-    part::{Part, Piece, Placed, Tally, into_io, walk},
+    part::{Part, PartStep, Placed, Tally, into_io, walk},
 };
 use crate::mp4::{put_u32, scan::TrackKind};
 use std::{io, ops::ControlFlow};
 
 /// A table of a track: the index of `Tally::entries`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub(super) enum TableKind {
     /// `stts`: decode times.
     Times = 0,
     /// `ctts`: composition offsets.
@@ -27,13 +27,19 @@ pub(super) enum Kind {
     Places = 5,
 }
 
-pub(super) const KINDS: [Kind; 6] =
-    [Kind::Times, Kind::Offsets, Kind::Keys, Kind::Chunks, Kind::Sizes, Kind::Places];
+pub(super) const KINDS: [TableKind; 6] = [
+    TableKind::Times,
+    TableKind::Offsets,
+    TableKind::Keys,
+    TableKind::Chunks,
+    TableKind::Sizes,
+    TableKind::Places,
+];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Table {
+pub(super) struct SampleTable {
     pub track: TrackKind,
-    pub kind: Kind,
+    pub kind: TableKind,
     pub width: Width,
 }
 
@@ -44,7 +50,7 @@ pub(super) enum Width {
     Bits64,
 }
 
-impl Table {
+impl SampleTable {
     pub fn entry_bytes(self) -> usize {
         entry_bytes(self.kind, self.width)
     }
@@ -54,11 +60,11 @@ impl Table {
     }
 }
 
-fn entry_bytes(kind: Kind, width: Width) -> usize {
+fn entry_bytes(kind: TableKind, width: Width) -> usize {
     match (kind, width) {
-        (Kind::Times | Kind::Offsets, _) | (Kind::Places, Width::Bits64) => 8,
-        (Kind::Chunks, _) => 12,
-        (Kind::Keys | Kind::Sizes | Kind::Places, _) => 4,
+        (TableKind::Times | TableKind::Offsets, _) | (TableKind::Places, Width::Bits64) => 8,
+        (TableKind::Chunks, _) => 12,
+        (TableKind::Keys | TableKind::Sizes | TableKind::Places, _) => 4,
     }
 }
 
@@ -70,7 +76,7 @@ impl Part {
 
 /// Values carried from part to part.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Base {
+pub(super) struct TableBase {
     pub samples: u32,
     pub chunks: u32,
     /// The start of the part's media in the clip.
@@ -84,9 +90,9 @@ pub(super) struct Base {
 /// Makes the entries of one table for one part.
 #[derive(Clone, Debug)]
 pub(super) struct Writer {
-    kind: Kind,
+    kind: TableKind,
     width: Width,
-    base: Base,
+    base: TableBase,
     samples: u32,
     chunks: u32,
     /// A run of equal values, and the previous sample or chunk, whose value is not known yet.
@@ -98,7 +104,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub fn new(kind: Kind, width: Width, base: Base) -> Writer {
+    pub fn new(kind: TableKind, width: Width, base: TableBase) -> Writer {
         Writer {
             kind,
             width,
@@ -118,21 +124,21 @@ impl Writer {
         let Placed { sample, media } = placed;
         self.samples += 1;
         match self.kind {
-            Kind::Times => {
+            TableKind::Times => {
                 if let Some(before) = self.before.replace(sample.decode_time) {
                     let duration = sample.decode_time.saturating_sub(before);
                     self.extend_run(u32::try_from(duration).unwrap_or(u32::MAX), out);
                 }
             }
-            Kind::Offsets => {
+            TableKind::Offsets => {
                 let offset = sample.composition_offset.saturating_add(self.base.offset);
                 // With a base of 0 it may be negative while counting: the runs are the same.
                 self.extend_run(offset.cast_unsigned(), out);
             }
-            Kind::Keys if sample.is_key => put_u32(out, self.base.samples + self.samples),
-            Kind::Keys => {}
-            Kind::Sizes => put_u32(out, sample.bytes),
-            Kind::Chunks | Kind::Places => {
+            TableKind::Keys if sample.is_key => put_u32(out, self.base.samples + self.samples),
+            TableKind::Keys => {}
+            TableKind::Sizes => put_u32(out, sample.bytes),
+            TableKind::Chunks | TableKind::Places => {
                 if self.chunk_end != Some(*media) {
                     self.begin_chunk(*media, out);
                 }
@@ -151,16 +157,16 @@ impl Writer {
     /// entry, because it depends on the next part.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         match self.kind {
-            Kind::Times => {
+            TableKind::Times => {
                 self.end_run(out);
                 if self.before.is_some() {
                     put_u32(out, 1);
                     put_u32(out, self.base.last_duration);
                 }
             }
-            Kind::Offsets => self.end_run(out),
-            Kind::Chunks => self.end_chunk(out),
-            Kind::Keys | Kind::Sizes | Kind::Places => {}
+            TableKind::Offsets => self.end_run(out),
+            TableKind::Chunks => self.end_chunk(out),
+            TableKind::Keys | TableKind::Sizes | TableKind::Places => {}
         }
     }
 
@@ -192,9 +198,9 @@ impl Writer {
     fn begin_chunk(&mut self, media: u64, out: &mut Vec<u8>) {
         let place = self.base.media + media;
         match (self.kind, self.width) {
-            (Kind::Places, Width::Bits64) => out.extend_from_slice(&place.to_be_bytes()),
+            (TableKind::Places, Width::Bits64) => out.extend_from_slice(&place.to_be_bytes()),
             // A clip with 32-bit positions is smaller than 4 GiB.
-            (Kind::Places, Width::Bits32) => put_u32(out, u32::try_from(place).unwrap_or(0)),
+            (TableKind::Places, Width::Bits32) => put_u32(out, u32::try_from(place).unwrap_or(0)),
             _ => self.end_chunk(out),
         }
         self.chunks += 1;
@@ -215,7 +221,7 @@ impl Clip {
     /// Appends up to `room` bytes of a table's entries, from its byte `skip` on.
     pub(super) fn write_table(
         &self,
-        table: Table,
+        table: SampleTable,
         skip: u64,
         room: usize,
         out: &mut Vec<u8>,
@@ -223,8 +229,11 @@ impl Clip {
     ) -> io::Result<()> {
         let goal = out.len() + room;
         let entry_bytes = table.entry_bytes() as u64;
-        let mut base =
-            Base { media: self.layout.media_begin, offset: self.layout.offset, ..Base::default() };
+        let mut base = TableBase {
+            media: self.layout.media_begin,
+            offset: self.layout.offset,
+            ..TableBase::default()
+        };
         let mut begin = 0; // of the part's entries, in bytes of the table
         let mut written = Vec::new();
         for (nth, part) in self.parts.iter().enumerate() {
@@ -253,9 +262,9 @@ impl Clip {
 
     fn write_part(
         &self,
-        table: Table,
+        table: SampleTable,
         part: &Part,
-        base: Base,
+        base: TableBase,
         out: &mut Vec<u8>,
         read: ReadSource,
     ) -> io::Result<()> {
@@ -264,11 +273,11 @@ impl Clip {
         let range = (part.begin, part.end);
         let walked = walk(&read_at, range, &self.head, self.selection, &mut |piece| {
             match piece {
-                Piece::Sample(placed) if placed.sample.track == table.track => {
+                PartStep::Sample(placed) if placed.sample.track == table.track => {
                     writer.sample(&placed, out);
                 }
-                Piece::Sample(_) | Piece::Media { .. } => {}
-                Piece::Fragment { .. } => writer.fragment(),
+                PartStep::Sample(_) | PartStep::Media { .. } => {}
+                PartStep::Fragment { .. } => writer.fragment(),
             }
             ControlFlow::Continue(())
         });

@@ -25,7 +25,7 @@ impl Card {
     fn plan(&self, from: i64, to: i64, selection: Selection) -> Option<Clip> {
         let mut planner = Planner::new(WallTime(from), WallTime(to), selection);
         for (id, (start, file)) in self.0.iter().enumerate() {
-            let source = Source { id: id as u32, start: *start, bytes: file.len() as u64 };
+            let source = ClipSource { id: id as u32, start: *start, bytes: file.len() as u64 };
             let read_at = |buffer: &mut [u8], at: u64| self.read(source.id, buffer, at);
             if planner.add(source, &read_at) == Added::End {
                 break;
@@ -149,7 +149,7 @@ fn a_clip_holds_every_frame_of_its_span_across_segments_and_gaps() {
     let card = card();
     let clip = card.plan(0, 100_000, Selection::All).unwrap();
     assert_eq!((clip.from, clip.to), (WallTime(1000), WallTime(22_400)));
-    assert_eq!(clip.ends, Ends::Complete);
+    assert_eq!(clip.ends, ClipEnd::Complete);
     let file = card.write(&clip, 1 << 20);
     assert_eq!(file.len() as u64, clip.bytes());
     let tables = Tables::read(&file, 0);
@@ -260,9 +260,9 @@ fn a_change_of_parameters_ends_the_clip() {
     let card =
         Card(vec![(WallTime(0), closed(Codec::H264, 4)), (WallTime(480), closed(Codec::H265, 4))]);
     let clip = card.plan(0, 10_000, Selection::All).unwrap();
-    assert_eq!((clip.ends, clip.to), (Ends::Parameters, WallTime(480)));
+    assert_eq!((clip.ends, clip.to), (ClipEnd::Parameters, WallTime(480)));
     let clip = card.plan(600, 10_000, Selection::All).unwrap();
-    assert_eq!((clip.ends, clip.from), (Ends::Complete, WallTime(600)));
+    assert_eq!((clip.ends, clip.from), (ClipEnd::Complete, WallTime(600)));
 }
 
 #[test]
@@ -270,11 +270,11 @@ fn a_segment_that_is_being_written_contributes_its_whole_fragments() {
     let (mut file, ..) = unclosed(Codec::H264, 4);
     let card = Card(vec![(WallTime(0), file.clone())]);
     let clip = card.plan(0, 10_000, Selection::All).unwrap();
-    assert_eq!(clip.ends, Ends::Complete);
+    assert_eq!(clip.ends, ClipEnd::Complete);
     file.truncate(file.len() - 5);
     let card = Card(vec![(WallTime(0), file)]);
     let clip = card.plan(0, 10_000, Selection::All).unwrap();
-    assert_eq!((clip.ends, clip.to), (Ends::Damage, WallTime(360)));
+    assert_eq!((clip.ends, clip.to), (ClipEnd::Damage, WallTime(360)));
     assert_eq!(Tables::read(&card.write(&clip, 1 << 20), 0).samples.len(), 9);
 }
 

@@ -10,7 +10,7 @@ mod text;
 use self::text::{Splices, key_literal, line_end, literal};
 use super::{
     Config,
-    toml::{self, Node, Origin, TomlError},
+    toml::{self, Node, TableOrigin, TomlError},
 };
 use crate::limits;
 use serde_json::{Map, Value as Json};
@@ -123,7 +123,7 @@ fn set(
     for (key, value) in new {
         match node.get(key) {
             Some(old) => splices.replace(old.span.clone(), literal(value, section, key)?),
-            None if node.is(Origin::Header) => {
+            None if node.is(TableOrigin::Header) => {
                 lines.push([indent, &assignment(section, key, value)?].concat());
             }
             None => {

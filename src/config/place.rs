@@ -44,9 +44,9 @@ fn hides(character: char) -> bool {
 
 /// A folder below the storage path, or `.` for the path itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Folder(String);
+pub struct FolderName(String);
 
-impl Folder {
+impl FolderName {
     pub(super) fn is_path_itself(&self) -> bool {
         self.0 == PATH_ITSELF
     }
@@ -56,7 +56,7 @@ impl Folder {
     }
 }
 
-impl Setting for Option<Folder> {
+impl Setting for Option<FolderName> {
     fn read(&mut self, node: &Node) -> Result<(), TomlError> {
         let folder = node.text()?;
         if folder != PATH_ITSELF && (!layout::is_folder(folder) || is_device(folder)) {
@@ -64,12 +64,12 @@ impl Setting for Option<Folder> {
                 "\".\", or 1 to 32 characters of a-z, A-Z, 0-9, - and _ (but not a DOS device name)",
             ));
         }
-        *self = Some(Folder(folder.to_owned()));
+        *self = Some(FolderName(folder.to_owned()));
         Ok(())
     }
 
     fn shown(&self) -> Json {
-        self.as_ref().map(Folder::as_str).into()
+        self.as_ref().map(FolderName::as_str).into()
     }
 }
 

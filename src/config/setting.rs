@@ -1,6 +1,6 @@
 //! Settings: take their values from the tree of the file, and are shown as JSON.
 
-use super::toml::{Node, TomlError, Value};
+use super::toml::{Node, TomlError, TomlValue};
 use serde_json::Value as Json;
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
@@ -24,7 +24,7 @@ pub(super) type Take<'a> = &'a mut dyn FnMut(&'static str, &mut dyn Setting);
 
 impl<S: Section> Setting for S {
     fn read(&mut self, node: &Node) -> Result<(), TomlError> {
-        let Value::Table(table) = &node.value else { return Err(node.instead_of("a section")) };
+        let TomlValue::Table(table) = &node.value else { return Err(node.instead_of("a section")) };
         let mut keys = Vec::new();
         self.each(&mut |key, _| keys.push(key));
         if let Some(entry) = table.entries.iter().find(|entry| !keys.contains(&&*entry.key)) {
@@ -52,7 +52,7 @@ impl<S: Section> Setting for S {
 
 impl Setting for bool {
     fn read(&mut self, node: &Node) -> Result<(), TomlError> {
-        let Value::Boolean(is_so) = node.value else {
+        let TomlValue::Boolean(is_so) = node.value else {
             return Err(node.instead_of("true or false"));
         };
         *self = is_so;
@@ -77,7 +77,7 @@ impl Setting for String {
 
 impl Setting for Vec<String> {
     fn read(&mut self, node: &Node) -> Result<(), TomlError> {
-        let Value::List(list) = &node.value else {
+        let TomlValue::List(list) = &node.value else {
             return Err(node.instead_of("a list: [\"…\", \"…\"]"));
         };
         let text = |node: &Node| node.text().map(str::to_owned);
@@ -132,7 +132,7 @@ const ADDRESS: &str = "an address with a port, such as \"0.0.0.0:8554\"";
 impl Node {
     pub(super) fn text(&self) -> Result<&str, TomlError> {
         match &self.value {
-            Value::Text(text) => Ok(text),
+            TomlValue::Text(text) => Ok(text),
             _ => Err(self.instead_of("text in quotes")),
         }
     }
@@ -156,12 +156,12 @@ impl Node {
 impl fmt::Display for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.value {
-            Value::Text(text) => write!(f, "{text:?}"),
-            Value::Integer(number) => write!(f, "{number}"),
-            Value::Fraction(text) => f.write_str(text),
-            Value::Boolean(is_so) => write!(f, "{is_so}"),
-            Value::List(_) => f.write_str("a list"),
-            Value::Table(_) => f.write_str("a section"),
+            TomlValue::Text(text) => write!(f, "{text:?}"),
+            TomlValue::Integer(number) => write!(f, "{number}"),
+            TomlValue::Fraction(text) => f.write_str(text),
+            TomlValue::Boolean(is_so) => write!(f, "{is_so}"),
+            TomlValue::List(_) => f.write_str("a list"),
+            TomlValue::Table(_) => f.write_str("a section"),
         }
     }
 }

@@ -34,7 +34,7 @@ pub enum ChangeError {
 
 /// The rights of whoever changes settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum EditRights {
     /// A user on this machine, who may change everything.
     Machine,
     /// A client with the page's password, which is for cameras and recordings. Settings for
@@ -54,7 +54,7 @@ pub fn change(
     file: &Path,
     running: &Config,
     change: &Json,
-    reach: Reach,
+    reach: EditRights,
 ) -> Result<Config, ChangeError> {
     // There is one draft file. A panicked change left the file intact, so poisoning is ignored.
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -68,7 +68,7 @@ pub fn change(
     let new = edited(&text, change)?;
     let config = Config::parse(&new, file);
     let config = config.map_err(|error| ChangeError::Refused(error.to_string()))?;
-    if let (Reach::Network, Some(key)) = (reach, guarded_change(running, &config)) {
+    if let (EditRights::Network, Some(key)) = (reach, guarded_change(running, &config)) {
         return Err(ChangeError::NotByNetwork(key));
     }
     if new != text {

@@ -10,31 +10,31 @@ use std::{fmt, ops::Range};
 /// A value and its range in the text.
 #[derive(Debug, PartialEq)]
 pub(super) struct Node {
-    pub value: Value,
+    pub value: TomlValue,
     /// For a section: from its `[` to the end of its last value.
     pub span: Range<usize>,
 }
 
 #[derive(Debug, PartialEq)]
-pub(super) enum Value {
+pub(super) enum TomlValue {
     Text(String),
     Integer(i64),
     /// Kept as text: no setting is a fraction, and parsing one takes 14 KB of code.
     Fraction(String),
     Boolean(bool),
     List(Vec<Node>),
-    Table(Table),
+    Table(TomlTable),
 }
 
 #[derive(Debug, PartialEq)]
-pub(super) struct Table {
-    pub origin: Origin,
+pub(super) struct TomlTable {
+    pub origin: TableOrigin,
     /// In file order.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<TomlEntry>,
 }
 
 #[derive(Debug, PartialEq)]
-pub(super) struct Entry {
+pub(super) struct TomlEntry {
     pub key: String,
     /// The position of the key, or of a section's `[`.
     pub start: usize,
@@ -43,7 +43,7 @@ pub(super) struct Entry {
 
 /// How a table was defined, which decides what may be added to it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Origin {
+pub(super) enum TableOrigin {
     /// `[name]` or `[[name]]`, and the whole file.
     Header,
     /// Only implied by `[name.further]`.
@@ -76,25 +76,25 @@ impl Node {
     }
 
     /// The entries of a table; empty for other values.
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[TomlEntry] {
         match &self.value {
-            Value::Table(table) => &table.entries,
+            TomlValue::Table(table) => &table.entries,
             _ => &[],
         }
     }
 
     /// Returns true for a table of that origin.
-    pub fn is(&self, origin: Origin) -> bool {
-        matches!(&self.value, Value::Table(table) if table.origin == origin)
+    pub fn is(&self, origin: TableOrigin) -> bool {
+        matches!(&self.value, TomlValue::Table(table) if table.origin == origin)
     }
 
     pub fn to_json(&self) -> serde_json::Value {
         match &self.value {
-            Value::Text(text) | Value::Fraction(text) => text.as_str().into(),
-            Value::Integer(number) => (*number).into(),
-            Value::Boolean(is_so) => (*is_so).into(),
-            Value::List(list) => list.iter().map(Node::to_json).collect(),
-            Value::Table(table) => table
+            TomlValue::Text(text) | TomlValue::Fraction(text) => text.as_str().into(),
+            TomlValue::Integer(number) => (*number).into(),
+            TomlValue::Boolean(is_so) => (*is_so).into(),
+            TomlValue::List(list) => list.iter().map(Node::to_json).collect(),
+            TomlValue::Table(table) => table
                 .entries
                 .iter()
                 .map(|entry| (entry.key.as_str(), entry.node.to_json()))

@@ -4,7 +4,7 @@
 use super::{
     Camera, Engine, Snapshot, secret,
     setting::Setting,
-    toml::{Node, TomlError, Value},
+    toml::{Node, TomlError, TomlValue},
 };
 use crate::{
     http::url::{Target, TargetError},
@@ -46,7 +46,7 @@ impl<const MIN: u64, const MAX: u64> Setting for Bounded<MIN, MAX> {
 
 fn number(node: &Node, min: u64, max: u64) -> Result<u64, TomlError> {
     let number = match node.value {
-        Value::Integer(number) => u64::try_from(number).ok(),
+        TomlValue::Integer(number) => u64::try_from(number).ok(),
         _ => None,
     };
     let number = number.filter(|number| (min..=max).contains(number));
@@ -60,11 +60,11 @@ pub struct OneOrMore<T>(pub Vec<T>);
 impl Setting for OneOrMore<PathBuf> {
     fn read(&mut self, node: &Node) -> Result<(), TomlError> {
         let path = |node: &Node| match &node.value {
-            Value::Text(path) if path.starts_with('/') => Ok(PathBuf::from(path)),
+            TomlValue::Text(path) if path.starts_with('/') => Ok(PathBuf::from(path)),
             _ => Err(node.instead_of("an absolute path, or a list of them")),
         };
         self.0 = match &node.value {
-            Value::List(list) if !list.is_empty() => {
+            TomlValue::List(list) if !list.is_empty() => {
                 list.iter().map(path).collect::<Result<_, _>>()?
             }
             _ => vec![path(node)?],
@@ -94,7 +94,7 @@ impl Deref for Cameras {
 
 impl Setting for Cameras {
     fn read(&mut self, node: &Node) -> Result<(), TomlError> {
-        let Value::List(list) = &node.value else {
+        let TomlValue::List(list) = &node.value else {
             return Err(node.instead_of("[[camera]] sections"));
         };
         for node in list {
@@ -272,9 +272,9 @@ pub enum Record {
 impl Setting for Record {
     fn read(&mut self, node: &Node) -> Result<(), TomlError> {
         *self = match &node.value {
-            Value::Boolean(true) => Record::On,
-            Value::Boolean(false) => Record::Off,
-            Value::Text(text) if text == EVENTS => Record::Events,
+            TomlValue::Boolean(true) => Record::On,
+            TomlValue::Boolean(false) => Record::Off,
+            TomlValue::Text(text) if text == EVENTS => Record::Events,
             _ => return Err(node.instead_of("true, false or \"events\"")),
         };
         Ok(())

@@ -21,7 +21,9 @@ impl Station {
     /// Reports where FFmpeg may write, or why it may not.
     pub(super) fn staged(&self, place: Result<(PathBuf, u32), String>) {
         if let Some(ffmpeg) = &self.ffmpeg {
-            ffmpeg.staged(place.map(|(directory, number)| ffmpeg::Place { directory, number }));
+            ffmpeg.staged(
+                place.map(|(directory, number)| ffmpeg::StagingPlace { directory, number }),
+            );
         }
     }
 

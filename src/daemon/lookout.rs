@@ -3,7 +3,7 @@
 
 use super::{Daemon, SYSUPGRADE_LOCK};
 use crate::{
-    runtime::{Async, Watch},
+    runtime::{Async, FileWatch},
     storage::messages::Command,
 };
 use std::{fs::File, io, path::Path, rc::Rc};
@@ -27,7 +27,7 @@ impl Daemon {
     }
 
     pub(super) async fn follow_upgrades(self: Rc<Self>) {
-        match Watch::existence(Path::new(SYSUPGRADE_LOCK)) {
+        match FileWatch::existence(Path::new(SYSUPGRADE_LOCK)) {
             Err(error) => log::debug!("{SYSUPGRADE_LOCK} is not watched: {error}"),
             Ok(watch) => loop {
                 watch.changed().await;

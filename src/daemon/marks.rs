@@ -13,7 +13,7 @@ use crate::{
     runtime,
     storage::{
         CameraId, Command,
-        catalog::{Stamp, marks::BACKDATED_MS},
+        catalog::{SegmentTime, marks::BACKDATED_MS},
         marks::{Course, Mark, Word},
     },
     units::WallTime,
@@ -123,7 +123,7 @@ impl Book {
             (When::Now | When::On(_), None) => {
                 self.spend(camera, said, now_ms)?;
                 let Moment { wall, clock, up_ms, .. } = *moment;
-                let begin = Stamp { boot, up_ms: Some(up_ms), wall, clock };
+                let begin = SegmentTime { boot, up_ms: Some(up_ms), wall, clock };
                 let (course, span) = match said.when {
                     When::On(patience) => (Course::GoingOn, patience),
                     _ => (Course::Over, limits::MARK_JOIN),
@@ -238,7 +238,7 @@ impl Book {
 }
 
 impl MarkReport {
-    fn mark(&self, camera: &str, begin: Stamp, length_ms: u32, course: Course) -> Mark {
+    fn mark(&self, camera: &str, begin: SegmentTime, length_ms: u32, course: Course) -> Mark {
         let MarkReport { source, kind, words, .. } = self.clone();
         Mark { camera: camera.to_owned(), source, kind, words, begin, length_ms, course }
     }
@@ -294,16 +294,16 @@ impl OpenMark {
 
 /// Stamps a time given by a sender. If it is within a day of our clock, it is taken as a time of
 /// our clock. If our clock is not set, any other time is trusted: the sender knows better.
-fn stamp_at(wall: WallTime, moment: &Moment, boot: [u8; 16]) -> Result<Stamp, MarkRefused> {
+fn stamp_at(wall: WallTime, moment: &Moment, boot: [u8; 16]) -> Result<SegmentTime, MarkRefused> {
     let ago = moment.wall.0.saturating_sub(wall.0);
     if (-AHEAD_MS..=BACKDATED_MS).contains(&ago) {
         let up_ms = moment.up_ms.checked_add_signed(-ago);
         let boot = if up_ms.is_some() { boot } else { [0; 16] };
-        return Ok(Stamp { boot, up_ms, wall, clock: moment.clock });
+        return Ok(SegmentTime { boot, up_ms, wall, clock: moment.clock });
     }
     let is_known = moment.clock == ClockTrust::Untrusted && wall.0 > MILLIS_NOT_SECONDS;
     is_known
-        .then_some(Stamp { boot: [0; 16], up_ms: None, wall, clock: ClockTrust::Trusted })
+        .then_some(SegmentTime { boot: [0; 16], up_ms: None, wall, clock: ClockTrust::Trusted })
         .ok_or(MarkRefused::Time)
 }
 

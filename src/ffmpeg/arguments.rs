@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// One recording.
-pub(super) struct Job<'a> {
+pub(super) struct FfmpegJob<'a> {
     /// Includes the password.
     pub url: &'a str,
     pub transport: Transport,
@@ -22,16 +22,16 @@ pub(super) struct Job<'a> {
 }
 
 /// The program for `job`, to be run in the folder it writes to.
-pub(super) fn program(tool: &Tool, job: &Job) -> Program {
+pub(super) fn program(tool: &Tool, job: &FfmpegJob) -> Program {
     Program::new(tool.path()).arguments(arguments(tool, job))
 }
 
 /// The text for its standard input, empty if it needs none.
-pub(super) fn script(tool: &Tool, job: &Job) -> String {
+pub(super) fn script(tool: &Tool, job: &FfmpegJob) -> String {
     job.address().script(tool)
 }
 
-fn arguments(tool: &Tool, job: &Job) -> Vec<String> {
+fn arguments(tool: &Tool, job: &FfmpegJob) -> Vec<String> {
     let mut all: Vec<String> =
         ["-hide_banner", "-loglevel", "warning", "-nostats"].map(String::from).into();
     all.extend(job.address().arguments(tool));
@@ -51,7 +51,7 @@ fn arguments(tool: &Tool, job: &Job) -> Vec<String> {
     all
 }
 
-impl Job<'_> {
+impl FfmpegJob<'_> {
     fn address(&self) -> Address<'_> {
         Address { url: self.url, transport: self.transport.name() }
     }
@@ -66,7 +66,7 @@ const FRAGMENTED: &str = "movflags=frag_keyframe+empty_moov+default_base_moof:fr
 mod tests {
     use super::*;
 
-    const JOB: Job = Job {
+    const JOB: FfmpegJob = FfmpegJob {
         url: "rtsp://admin:it's@camera/",
         transport: Transport::Tcp,
         segment_seconds: 60,

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 
 /// One recording, as the catalogue knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Recording {
+pub struct ListedRecording {
     /// The number in its address.
     pub number: u32,
     /// Wall time of its first frame.
@@ -77,7 +77,7 @@ enum Before {
 /// The recording that was added last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Last {
-    recording: Recording,
+    recording: ListedRecording,
     /// Hash of the init segment in force.
     init: u64,
     /// Its end in the playlist, in ms.
@@ -97,7 +97,7 @@ impl Playlist {
     }
 
     /// Whether the next recording's init segment may differ from the one before.
-    pub fn must_see_init(&self, recording: &Recording) -> bool {
+    pub fn must_see_init(&self, recording: &ListedRecording) -> bool {
         self.last.is_none_or(|last| {
             let before = &last.recording;
             !before.is_full || before.codecs != recording.codecs || is_gap(before, recording)
@@ -106,7 +106,12 @@ impl Playlist {
 
     /// Adds the next recording. `init` identifies its init segment and is needed if
     /// [`Playlist::must_see_init`] says so; `index` is needed for [`Grain::Ranges`].
-    pub fn add(&mut self, recording: Recording, init: Option<u64>, index: Option<&Subsegments>) {
+    pub fn add(
+        &mut self,
+        recording: ListedRecording,
+        init: Option<u64>,
+        index: Option<&Subsegments>,
+    ) {
         let index = index.filter(|index| !index.list.is_empty());
         let is_other = self.last.is_none_or(|last| init.is_some_and(|init| init != last.init));
         let mut before = match &self.last {
@@ -231,7 +236,7 @@ struct Part {
 }
 
 /// Cuts a recording at key frames, about [`limits::HLS_PIECE`] apart.
-fn parts(recording: &Recording, index: Option<&Subsegments>) -> Vec<Part> {
+fn parts(recording: &ListedRecording, index: Option<&Subsegments>) -> Vec<Part> {
     let Some(index) = index else {
         let duration_us = u64::from(recording.duration_ms) * 1000;
         return vec![Part { begin_us: 0, duration_us, range: None }];
@@ -268,7 +273,7 @@ fn parts(recording: &Recording, index: Option<&Subsegments>) -> Vec<Part> {
     parts
 }
 
-fn is_gap(before: &Recording, next: &Recording) -> bool {
+fn is_gap(before: &ListedRecording, next: &ListedRecording) -> bool {
     let end = before.start.0.saturating_add(before.duration_ms.into());
     let gap = next.start.0.saturating_sub(end).unsigned_abs();
     u128::from(gap) >= limits::HLS_GAP_MIN.as_millis()

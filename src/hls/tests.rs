@@ -173,9 +173,9 @@ fn an_init_segment_contains_no_duration() {
 
 const HOUR: i64 = 3_600_000;
 
-fn recording(number: u32, start: i64) -> Recording {
+fn recording(number: u32, start: i64) -> ListedRecording {
     let (start, duration_ms) = (WallTime(start), 60_000);
-    Recording { number, start, duration_ms, codecs: 0, is_full: true }
+    ListedRecording { number, start, duration_ms, codecs: 0, is_full: true }
 }
 
 /// Key frames every two seconds.
@@ -206,9 +206,9 @@ fn text(playlist: &Playlist) -> String {
 #[test]
 fn a_playlist_has_pieces_of_six_seconds_on_one_time_line() {
     let mut playlist = ended(9_000, 100_000, Grain::Ranges);
-    let first = Recording { duration_ms: 13_000, is_full: false, ..recording(14, 0) };
-    let second = Recording { duration_ms: 8_000, ..recording(15, 13_001) };
-    let other = Recording { duration_ms: 6_000, ..recording(17, 81_500) };
+    let first = ListedRecording { duration_ms: 13_000, is_full: false, ..recording(14, 0) };
+    let second = ListedRecording { duration_ms: 8_000, ..recording(15, 13_001) };
+    let other = ListedRecording { duration_ms: 6_000, ..recording(17, 81_500) };
     assert!(playlist.must_see_init(&first));
     let mut thirteen = index(12);
     thirteen.list.push(Subsegment { duration: 90_000, bytes: 500, ..thirteen.list[5] });
@@ -400,7 +400,7 @@ proptest! {
         let ticks: u64 = index.list.iter().map(|it| u64::from(it.duration)).sum();
         let duration_ms = u32::try_from(ticks / 90).unwrap();
         let mut playlist = ended(0, HOUR, Grain::Ranges);
-        playlist.add(Recording { duration_ms, ..recording(3, 0) }, Some(1), Some(&index));
+        playlist.add(ListedRecording { duration_ms, ..recording(3, 0) }, Some(1), Some(&index));
         let text = text(&playlist);
         let (mut at, mut time) = (0, 0);
         for piece in text.split("#EXTINF:").skip(1) {

@@ -3,7 +3,7 @@
 //! Arguments in, no return: `smolnvr launch PARENT MEMORY NICENESS USER PROGRAM ARGUMENTS…`,
 //! written and read only here. std leaves the signal mask empty and SIGPIPE at its default.
 
-use super::{ExitStatus, Log};
+use super::{ChildLog, ExitStatus};
 use rustix::{
     io::Errno,
     process::{
@@ -132,7 +132,7 @@ fn give_up_powers(user: User) -> io::Result<()> {
 }
 
 /// Returns the error of exec(2) if the launcher did not become the program.
-pub(super) fn failure(status: ExitStatus, log: &Log) -> Option<io::Error> {
+pub(super) fn failure(status: ExitStatus, log: &ChildLog) -> Option<io::Error> {
     let said = log.last();
     let code = said.strip_prefix(FAILURE)?.parse().ok();
     let code = code.filter(|_| status.code() == Some(FAILED.into()))?;

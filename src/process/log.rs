@@ -6,7 +6,7 @@ use std::{cell::RefCell, collections::VecDeque, rc::Rc};
 
 /// The last lines; clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Log(Rc<RefCell<Lines>>);
+pub struct ChildLog(Rc<RefCell<Lines>>);
 
 #[derive(Debug, Default)]
 struct Lines {
@@ -16,13 +16,13 @@ struct Lines {
     open: Vec<u8>,
 }
 
-impl Log {
+impl ChildLog {
     /// A log that replaces each of `secrets` with `***`.
-    pub fn new(mut secrets: Vec<String>) -> Log {
+    pub fn new(mut secrets: Vec<String>) -> ChildLog {
         secrets.retain(|secret| !secret.is_empty());
         // Longest first: one secret may be part of another.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        Log(Rc::new(RefCell::new(Lines { secrets, ..Lines::default() })))
+        ChildLog(Rc::new(RefCell::new(Lines { secrets, ..Lines::default() })))
     }
 
     /// Returns the lines, oldest first.
@@ -83,7 +83,7 @@ mod tests {
     fn the_last_lines_are_kept_however_they_arrive() {
         let text: String = (0..20).map(|number| format!("line {number}\r\n")).collect();
         for piece in 1..10 {
-            let log = Log::default();
+            let log = ChildLog::default();
             text.as_bytes().chunks(piece).for_each(|piece| log.take(piece));
             log.take(b"no end");
             log.end();
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_replaced_before_the_line_is_cut() {
-        let log = Log::new(vec!["".into(), "pa".into(), "admin:pa".into()]);
+        let log = ChildLog::new(vec!["".into(), "pa".into(), "admin:pa".into()]);
         log.take(b"rtsp://admin:pa@camera/: pa\n");
         assert_eq!(log.last(), "rtsp://***@camera/: ***");
         let long = "x".repeat(limits::PROCESS_LOG_LINE_BYTES_MAX - 3) + "admin:pa";
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_line_without_end_takes_bounded_memory() {
-        let log = Log::default();
+        let log = ChildLog::default();
         (0..1000).for_each(|_| log.take(&[0xff; 512]));
         assert!(log.0.borrow().open.len() <= limits::PROCESS_LOG_RAW_BYTES_MAX);
         log.end();

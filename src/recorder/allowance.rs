@@ -5,7 +5,7 @@
 //! folder with tiny files and so deleting older recordings. So does a camera that sends minutes of
 //! tiny frames within a second: where small segments were full too often, the next one continues.
 
-use super::{Recorder, Segment};
+use super::{OpenSegment, Recorder};
 use crate::{limits, media::Ring};
 use std::time::{Duration, Instant};
 
@@ -50,12 +50,12 @@ impl Allowance {
     }
 
     /// Returns true if a segment may end because it is full.
-    pub fn lets_end(&self, segment: &Segment) -> bool {
+    pub fn lets_end(&self, segment: &OpenSegment) -> bool {
         self.small.left > 0 || segment.bytes >= limits::SMALL_SEGMENT_BYTES
     }
 
     /// Takes note that a segment ended.
-    pub fn ended(&mut self, segment: &Segment) {
+    pub fn ended(&mut self, segment: &OpenSegment) {
         if segment.bytes < limits::SMALL_SEGMENT_BYTES {
             self.small.take();
         }

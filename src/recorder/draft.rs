@@ -2,7 +2,7 @@
 
 use crate::{limits, media::Ring, mp4::fragment::Sample, units::Ticks};
 
-pub(super) struct Draft {
+pub(super) struct FragmentDraft {
     pub samples: Vec<Sample>,
     /// Total of the samples.
     pub bytes: usize,
@@ -10,9 +10,9 @@ pub(super) struct Draft {
     pub span: Ticks,
 }
 
-impl Draft {
-    pub fn new() -> Draft {
-        Draft {
+impl FragmentDraft {
+    pub fn new() -> FragmentDraft {
+        FragmentDraft {
             samples: Vec::with_capacity(limits::FRAGMENT_FRAMES_MAX),
             bytes: 0,
             bytes_max: limits::FRAGMENT_BYTES_MAX,

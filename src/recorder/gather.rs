@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of: the card, commands.
 
-use super::{Recorder, Segment};
+use super::{OpenSegment, Recorder};
 use crate::{
     media::{Frame, Ring},
     mp4::fragment::Sample,
@@ -45,7 +45,7 @@ impl Recorder {
                     self.lose_until(ring, number);
                     continue;
                 }
-                if let Some(ended) = self.segment.replace(Segment::new(frame)) {
+                if let Some(ended) = self.segment.replace(OpenSegment::new(frame)) {
                     self.allowance.ended(&ended);
                 }
                 self.audio.begin(ring, frame.run, frame.presentation);

@@ -10,7 +10,7 @@ use crate::{
 use std::sync::Arc;
 
 /// The segment being recorded.
-pub(super) struct Segment {
+pub(super) struct OpenSegment {
     pub run: u32,
     pub parameter_sets: Arc<ParameterSets>,
     pub decode_start: Ticks,
@@ -22,10 +22,10 @@ pub(super) struct Segment {
     pub bytes: u64,
 }
 
-impl Segment {
+impl OpenSegment {
     /// Starts a segment with this key frame.
-    pub fn new(key: &Frame) -> Segment {
-        Segment {
+    pub fn new(key: &Frame) -> OpenSegment {
+        OpenSegment {
             run: key.run,
             parameter_sets: Arc::clone(&key.parameter_sets),
             decode_start: key.decode,
@@ -47,7 +47,7 @@ impl Recorder {
     }
 
     /// Returns true if a new segment starts with this frame.
-    pub(super) fn must_cut(&self, ring: &Ring, segment: &Segment, frame: &Frame) -> bool {
+    pub(super) fn must_cut(&self, ring: &Ring, segment: &OpenSegment, frame: &Frame) -> bool {
         frame.is_key()
             && (frame.run != segment.run
                 || !Arc::ptr_eq(&frame.parameter_sets, &segment.parameter_sets)

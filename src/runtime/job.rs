@@ -16,17 +16,17 @@ type Value = Box<dyn Any + Send>;
 
 /// Returns a job for another thread, and a future of the result of `work`. The future gives `None`
 /// if the job was dropped undone. Dropping the future does not cancel the work.
-pub fn job<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> (Job, Answer<T>) {
+pub fn job<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> (Job, JobAnswer<T>) {
     let slot = Slot::default();
     let promise = Promise(slot.clone());
     let job = Box::new(move || promise.keep(Box::new(work())));
-    (job, Answer(slot, PhantomData))
+    (job, JobAnswer(slot, PhantomData))
 }
 
 /// Cancel-safe.
-pub struct Answer<T>(Slot, PhantomData<fn() -> T>);
+pub struct JobAnswer<T>(Slot, PhantomData<fn() -> T>);
 
-impl<T: 'static> Future for Answer<T> {
+impl<T: 'static> Future for JobAnswer<T> {
     type Output = Option<T>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {

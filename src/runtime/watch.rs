@@ -14,30 +14,30 @@ use std::{
 };
 
 /// Watches a file's folder, because the file itself is replaced.
-pub struct Watch {
+pub struct FileWatch {
     events: Async<OwnedFd>,
     name: OsString,
 }
 
-impl Watch {
+impl FileWatch {
     /// Watches whether the file is written or replaced.
     ///
     /// # Errors
     /// The folder is missing, or the kernel has no inotify.
-    pub fn content(file: &Path) -> io::Result<Watch> {
-        Watch::new(file, WatchFlags::CLOSE_WRITE | WatchFlags::MOVED_TO)
+    pub fn content(file: &Path) -> io::Result<FileWatch> {
+        FileWatch::new(file, WatchFlags::CLOSE_WRITE | WatchFlags::MOVED_TO)
     }
 
     /// Watches whether the file comes or goes.
     ///
     /// # Errors
-    /// As [`Watch::content`].
-    pub fn existence(file: &Path) -> io::Result<Watch> {
+    /// As [`FileWatch::content`].
+    pub fn existence(file: &Path) -> io::Result<FileWatch> {
         let comes = WatchFlags::CREATE | WatchFlags::MOVED_TO;
-        Watch::new(file, comes | WatchFlags::DELETE | WatchFlags::MOVED_FROM)
+        FileWatch::new(file, comes | WatchFlags::DELETE | WatchFlags::MOVED_FROM)
     }
 
-    fn new(file: &Path, changes: WatchFlags) -> io::Result<Watch> {
+    fn new(file: &Path, changes: WatchFlags) -> io::Result<FileWatch> {
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
         let events = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         inotify::add_watch(
@@ -46,7 +46,7 @@ impl Watch {
             changes | WatchFlags::ONLYDIR,
         )?;
         let name = file.file_name().unwrap_or_default().to_owned();
-        Ok(Watch { events: Async::new(events)?, name })
+        Ok(FileWatch { events: Async::new(events)?, name })
     }
 
     /// Returns after a change; never if watching fails.

@@ -42,10 +42,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::{health::Suspect, index::Index, segments::Camera};
+use self::{health::Suspect, index::IndexFile, segments::CameraSegments};
 use super::{
     CameraId, CardState, Command, DeleteError, DeleteReason, Event, Recording, Settings,
-    catalog::{Catalog, SegmentState, Stamp},
+    catalog::{Catalog, SegmentState, SegmentTime},
     disk::{Disk, FileSystem, foreign},
     layout::Name,
 };
@@ -64,7 +64,7 @@ pub struct Card<D: Disk> {
     disk: D,
     settings: Settings,
     catalog: Arc<Mutex<Catalog>>,
-    cameras: Vec<Camera<D>>,
+    cameras: Vec<CameraSegments<D>>,
     events: VecDeque<Event>,
     /// The path in use; its folders are listed.
     root: Option<PathBuf>,
@@ -88,7 +88,7 @@ pub struct Card<D: Disk> {
     /// `keep_days` is suspended, and that was reported.
     age_is_doubtful: bool,
     /// What is being reduced to its key frames.
-    thinning: Option<thinning::Job<D>>,
+    thinning: Option<thinning::ThinningJob<D>>,
     next_thin: Instant,
     marks: marks::Desk<D>,
     /// Samples that show whether the card keeps what it is given.
@@ -96,7 +96,7 @@ pub struct Card<D: Disk> {
     /// Written, and not yet counted on the card.
     unsaved_bytes: u64,
     /// A request about a span that is not finished.
-    span: Option<spans::Job>,
+    span: Option<spans::SpanJob>,
     /// The time on the board's clock, whether it is trusted, and the uptime then.
     wall: Option<(Instant, WallTime, ClockTrust, u64)>,
     next_lock_check: Instant,
@@ -109,7 +109,7 @@ pub struct Card<D: Disk> {
     /// No head is read before that, whatever is requested.
     head_pause: Instant,
     /// One for each folder, once recording has begun.
-    indexes: Vec<Index<D>>,
+    indexes: Vec<IndexFile<D>>,
     /// When that is assumed even if it has not.
     index_due: Instant,
     /// Whose head is read next; cameras take turns.
@@ -132,7 +132,11 @@ impl<D: Disk> Card<D> {
     pub fn new(disk: D, settings: Settings, catalog: Arc<Mutex<Catalog>>, now: Instant) -> Card<D> {
         Card {
             disk,
-            cameras: settings.cameras.iter().map(|place| Camera::new(place.clone())).collect(),
+            cameras: settings
+                .cameras
+                .iter()
+                .map(|place| CameraSegments::new(place.clone()))
+                .collect(),
             settings,
             catalog,
             events: VecDeque::new(),
@@ -345,7 +349,7 @@ impl<D: Disk> Card<D> {
             if self.slot(place.id).is_some() {
                 continue;
             }
-            self.cameras.push(Camera::new(place.clone()));
+            self.cameras.push(CameraSegments::new(place.clone()));
             if self.root.is_some() && !self.list_camera(&place) {
                 self.next_look = now;
                 return;
@@ -412,7 +416,7 @@ impl<D: Disk> Card<D> {
 
     fn set_wall(&mut self, wall: WallTime, clock: ClockTrust, up_ms: u64, now: Instant) {
         self.wall = Some((now, wall, clock, up_ms));
-        let stamp = Stamp { boot: self.settings.boot, up_ms: Some(up_ms), wall, clock };
+        let stamp = SegmentTime { boot: self.settings.boot, up_ms: Some(up_ms), wall, clock };
         let recordings = self.list().learn(&stamp);
         if recordings > 0 {
             self.events.push_back(Event::Dated { recordings });
@@ -461,11 +465,11 @@ impl<D: Disk> Card<D> {
         Recording { folder, name, camera, number }
     }
 
-    fn slot(&self, camera: CameraId) -> Option<&Camera<D>> {
+    fn slot(&self, camera: CameraId) -> Option<&CameraSegments<D>> {
         self.cameras.iter().find(|slot| slot.place.id == camera)
     }
 
-    fn slot_mut(&mut self, camera: CameraId) -> Option<&mut Camera<D>> {
+    fn slot_mut(&mut self, camera: CameraId) -> Option<&mut CameraSegments<D>> {
         self.cameras.iter_mut().find(|slot| slot.place.id == camera)
     }
 

@@ -13,7 +13,7 @@ mod recall;
 
 use std::{collections::VecDeque, path::PathBuf};
 
-use super::{CameraId, CardState, disk::Space, facts::Facts as CardFacts, layout::Name};
+use super::{CameraId, CardState, disk::Space, facts::CardFacts, layout::Name};
 use crate::{
     codec::Codec,
     mp4::identity::{Cause, SegmentMarks},
@@ -21,10 +21,10 @@ use crate::{
 };
 
 pub use self::{
-    boots::Stamp,
+    boots::SegmentTime,
     days::Retained,
     folder::{Folder, Visitors},
-    owner::{Owner, Recordings, Tally},
+    owner::{Owner, RecordingTotals, Recordings},
     recall::Indexed,
 };
 

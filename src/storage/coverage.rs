@@ -48,7 +48,7 @@ pub struct Coverage {
 
 /// Builds a [`Coverage`] in one pass.
 #[derive(Debug)]
-pub struct Survey {
+pub struct CoverageSurvey {
     from: WallTime,
     to: WallTime,
     spans_max: usize,
@@ -67,11 +67,11 @@ struct Chain {
     before: Option<WallTime>,
 }
 
-impl Survey {
+impl CoverageSurvey {
     /// Covers the time from `from` to `to`, with at most so many spans.
-    pub fn new(from: WallTime, to: WallTime, spans_max: usize) -> Survey {
+    pub fn new(from: WallTime, to: WallTime, spans_max: usize) -> CoverageSurvey {
         let [trusted, doubtful, kept] = [(); 3].map(|()| Chain::default());
-        Survey { from, to, spans_max: spans_max.max(2), trusted, doubtful, kept }
+        CoverageSurvey { from, to, spans_max: spans_max.max(2), trusted, doubtful, kept }
     }
 
     /// Sets until when and why nothing is being recorded now; must precede the first recording.

@@ -9,7 +9,7 @@ use super::{index::checksum, layout::Name};
 
 /// *Shape*: belongs to one card; another one has others.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
+pub struct CardFacts {
     pub writes: Writes,
     /// Bytes of recordings written to it since smolnvr first recorded to it; `None` before that was
     /// read.

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use self::unsynced::Unsynced;
 use super::disk::{
     Access, Disk, FileSystem, Kind, Mount, RequireMount, Space,
-    linux::{Folder, LinuxDisk},
+    linux::{LinuxDisk, OpenFolder},
 };
 use crate::units::WallTime;
 
@@ -271,7 +271,7 @@ fn bytes_below(folder: &Path) -> u64 {
 
 impl Disk for FaultyDisk {
     type File = FaultyFile;
-    type Folder = Folder;
+    type Folder = OpenFolder;
 
     fn mount(&self, _: &Path, _: RequireMount) -> Mount {
         self.script().mount.clone()
@@ -289,12 +289,12 @@ impl Disk for FaultyDisk {
         Ok(Space { free: self.free(), total: self.script().total })
     }
 
-    fn hold(&self, path: &Path, within: Option<&Folder>) -> io::Result<Folder> {
+    fn hold(&self, path: &Path, within: Option<&OpenFolder>) -> io::Result<OpenFolder> {
         self.call("hold", path)?;
         LinuxDisk.hold(path, within)
     }
 
-    fn is_still_at(&self, folder: &Folder, path: &Path) -> bool {
+    fn is_still_at(&self, folder: &OpenFolder, path: &Path) -> bool {
         LinuxDisk.is_still_at(folder, path)
     }
 

@@ -8,7 +8,7 @@
 //! until they are overwritten, for recordings that the new round does not name yet.
 //!
 //! A cache: it may be lost, torn or wrong at any byte, and the files decide.
-//! Spec: the drawing at [`Row`]. Knows nothing of: files, the list.
+//! Spec: the drawing at [`IndexRow`]. Knows nothing of: files, the list.
 
 use super::{catalog::SegmentState, layout::Name};
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
 /// the codec. Owner and codecs are numbers of texts, which have records of their own; 255 stands
 /// for none. Marks and cause are as in an identity box.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Row<'a> {
+pub struct IndexRow<'a> {
     pub name: Name,
     /// Whole, cut or damaged.
     pub state: SegmentState,
@@ -54,7 +54,7 @@ pub enum Round {
 
 /// The end of a log, and the texts of its numbers.
 #[derive(Debug, Default)]
-pub struct Log {
+pub struct IndexLog {
     /// That of the first valid record: every round starts at the front.
     round: Option<u8>,
     /// Slots read so far.
@@ -73,9 +73,9 @@ struct Texts {
     partial: (u8, u8, Vec<u8>),
 }
 
-impl Log {
+impl IndexLog {
     /// Reads the next slot; `None` if it contains no valid row.
-    pub fn read(&mut self, slot: &[u8; RECORD_BYTES]) -> Option<(Row<'_>, Round)> {
+    pub fn read(&mut self, slot: &[u8; RECORD_BYTES]) -> Option<(IndexRow<'_>, Round)> {
         self.read += 1;
         let (record, sum) = slot.split_last_chunk::<4>()?;
         if *sum != checksum(record).to_be_bytes() {
@@ -96,7 +96,7 @@ impl Log {
         }
     }
 
-    fn row(&self, mut record: Bytes) -> Option<Row<'_>> {
+    fn row(&self, mut record: Bytes) -> Option<IndexRow<'_>> {
         let name = Name::from_bytes(record.array()?)?;
         let facts = record.u8()?;
         let owner = self.owners.get(record.u8()?)?;
@@ -105,7 +105,7 @@ impl Log {
         let bytes = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
         let [a, b, c, d, e, f] = record.array()?;
         let start = WallTime(i64::from_be_bytes([a, b, c, d, e, f, 0, 0]) >> 16);
-        Some(Row {
+        Some(IndexRow {
             name,
             state: *STATES.get(usize::from(facts >> 1 & 3))?,
             clock_trusted: facts & 1 != 0,
@@ -122,11 +122,11 @@ impl Log {
 
     /// Appends the records of a row: new texts, then the row. Returns false if it cannot be
     /// represented.
-    pub fn write(&mut self, row: &Row, out: &mut Vec<u8>) -> bool {
+    pub fn write(&mut self, row: &IndexRow, out: &mut Vec<u8>) -> bool {
         self.try_write(row, out).is_some()
     }
 
-    fn try_write(&mut self, row: &Row, out: &mut Vec<u8>) -> Option<()> {
+    fn try_write(&mut self, row: &IndexRow, out: &mut Vec<u8>) -> Option<()> {
         let state = STATES.iter().position(|it| *it == row.state)?;
         let codec = CODEC_KINDS.iter().position(|it| *it == row.codec)?;
         let [0, 0, bytes @ ..] = row.bytes.to_be_bytes() else { return None };

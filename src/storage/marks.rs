@@ -11,7 +11,7 @@ pub mod rows;
 #[cfg(test)]
 mod tests;
 
-use super::{catalog::Stamp, index::checksum};
+use super::{catalog::SegmentTime, index::checksum};
 use crate::{
     limits::{MARK_WORD_BYTES_MAX, MARK_WORDS_BYTES_MAX, MARKS_UNSETTLED_MAX},
     mp4::identity::ClockTrust,
@@ -38,7 +38,7 @@ pub struct Mark {
     pub kind: Word,
     /// Without control characters.
     pub words: String,
-    pub begin: Stamp,
+    pub begin: SegmentTime,
     pub length_ms: u32,
     pub course: Course,
 }
@@ -96,7 +96,7 @@ impl Mark {
 
     /// When it began, corrected by what is known of its boot, and whether that can be trusted.
     pub fn began(&self, began: &Began) -> (WallTime, ClockTrust) {
-        let Stamp { boot, up_ms, wall, clock } = self.begin;
+        let SegmentTime { boot, up_ms, wall, clock } = self.begin;
         let known = began.iter().find(|(of, ..)| *of == boot && boot != [0; 16]);
         match (clock, up_ms, known) {
             (ClockTrust::Untrusted, Some(up_ms), Some((_, began, clock))) => {
@@ -109,7 +109,7 @@ impl Mark {
 
     /// Appends its line.
     pub fn write(&self, out: &mut Vec<u8>) {
-        let Stamp { boot, up_ms, wall, clock } = self.begin;
+        let SegmentTime { boot, up_ms, wall, clock } = self.begin;
         let clock = if clock == ClockTrust::Trusted { 'T' } else { 'U' };
         let up = up_ms.map_or("-".to_owned(), |up_ms| up_ms.to_string());
         let boot = if boot == [0; 16] { "-".to_owned() } else { hex(boot) };
@@ -147,7 +147,7 @@ impl Line {
                 let length_ms = next()?.parse().ok()?;
                 let course = if next()? == "-" { Course::Over } else { Course::GoingOn };
                 let words = words(next()?)?;
-                let begin = Stamp { boot, up_ms, wall, clock };
+                let begin = SegmentTime { boot, up_ms, wall, clock };
                 let mark = Mark { camera, source, kind, words, begin, length_ms, course };
                 (mark.camera.len() <= CAMERA_BYTES_MAX).then_some(Line::Mark(mark))
             }

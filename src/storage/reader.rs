@@ -19,18 +19,18 @@ use std::{
 };
 
 /// Runs jobs one after another. Dropping it ends the thread after the queued jobs.
-pub struct Reader(SyncSender<Job>);
+pub struct ReadThread(SyncSender<Job>);
 
-impl Reader {
+impl ReadThread {
     /// # Errors
     /// The system refused a thread.
-    pub fn start() -> io::Result<Reader> {
+    pub fn start() -> io::Result<ReadThread> {
         let (jobs, inbox) = mpsc::sync_channel::<Job>(limits::READER_JOBS_MAX);
         thread::Builder::new()
             .name("reader".into())
             .stack_size(limits::READER_THREAD_STACK_BYTES)
             .spawn(move || inbox.into_iter().for_each(|job| job()))?;
-        Ok(Reader(jobs))
+        Ok(ReadThread(jobs))
     }
 
     /// Runs a job. Cancel-safe: the job runs anyway.
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_job_is_done_on_another_thread() {
-        let reader = Reader::start().unwrap();
+        let reader = ReadThread::start().unwrap();
         let here = thread::current().id();
         let there = block_on(reader.run(|| thread::current().id())).unwrap();
         assert_ne!(here, there);
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn more_jobs_than_may_wait_are_refused() {
-        let reader = Reader::start().unwrap();
+        let reader = ReadThread::start().unwrap();
         let barrier = Arc::new(Barrier::new(2));
         let held = Arc::clone(&barrier);
         reader

@@ -44,7 +44,7 @@ pub struct Segment<D: Disk> {
 }
 
 /// The beginning of a segment.
-pub struct Start<'a> {
+pub struct FileStart<'a> {
     pub parameter_sets: &'a ParameterSets,
     pub audio: Option<&'a AudioFormat>,
     pub identity: &'a Identity,
@@ -111,10 +111,10 @@ impl<D: Disk> Segment<D> {
         disk: &D,
         path: &Path,
         directory: &Path,
-        start: &Start,
+        start: &FileStart,
     ) -> io::Result<Segment<D>> {
         let mut head = Vec::new();
-        let Start { parameter_sets, audio, identity, .. } = *start;
+        let FileStart { parameter_sets, audio, identity, .. } = *start;
         let layout = init::write_segment_head(&mut head, parameter_sets, audio, identity);
         let head_bytes = head.len() as u64;
         let allocated_bytes = start.expected_bytes.max(head_bytes);

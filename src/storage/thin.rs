@@ -14,10 +14,10 @@ use crate::{
 
 /// Goes over a recording, fragment by fragment.
 #[derive(Debug, Default)]
-pub struct Survey {
-    keys: Vec<KeyFrame>,
+pub struct ThinSurvey {
+    keys: Vec<StoredKeyFrame>,
     /// Key frames of the current fragment.
-    pending: Vec<KeyFrame>,
+    pending: Vec<StoredKeyFrame>,
     end: i64,
     /// Where the next fragment begins; `None` before the first.
     at: Option<u64>,
@@ -26,7 +26,7 @@ pub struct Survey {
 
 /// One key frame of a recording.
 #[derive(Clone, Copy, Debug)]
-pub struct KeyFrame {
+pub struct StoredKeyFrame {
     /// Where its bytes lie in the recording.
     pub at: u64,
     pub bytes: u32,
@@ -37,13 +37,13 @@ pub struct KeyFrame {
 /// What a recording is reduced to.
 #[derive(Debug)]
 pub struct Plan {
-    keys: Vec<KeyFrame>,
+    keys: Vec<StoredKeyFrame>,
     end: i64,
     /// Of all its fragments.
     pub bytes: u64,
 }
 
-impl Survey {
+impl ThinSurvey {
     /// Takes a step of a walk over the recording.
     pub fn take(&mut self, step: WalkStep) {
         match step {
@@ -53,7 +53,7 @@ impl Survey {
                 let (at, bytes) = (sample.at, sample.bytes);
                 match u32::try_from(shown) {
                     Ok(time) if self.pending.len() < THIN_KEY_FRAMES_MAX => {
-                        self.pending.push(KeyFrame { at, bytes, time });
+                        self.pending.push(StoredKeyFrame { at, bytes, time });
                     }
                     _ => self.is_unfit = true,
                 }
@@ -72,7 +72,7 @@ impl Survey {
                     self.is_unfit |= !fits;
                 }
                 self.keys.append(&mut self.pending);
-                let is_large = |key: &KeyFrame| key.bytes as usize > THIN_FRAME_BYTES_MAX;
+                let is_large = |key: &StoredKeyFrame| key.bytes as usize > THIN_FRAME_BYTES_MAX;
                 self.is_unfit |=
                     self.keys.len() > THIN_KEY_FRAMES_MAX || self.keys.last().is_some_and(is_large);
             }
@@ -92,7 +92,7 @@ impl Survey {
     /// Returns the plan for a recording of this size with a head of this size; `None` if it should
     /// stay as it is: too little would be gained, or its key frames cannot be decoded alone.
     pub fn finish(self, recording_bytes: u64, head_bytes: u64) -> Option<Plan> {
-        let Survey { keys, end, is_unfit, .. } = self;
+        let ThinSurvey { keys, end, is_unfit, .. } = self;
         let ends = keys.iter().skip(1).map(|key| i64::from(key.time)).chain([end]);
         let in_order = keys.iter().zip(ends).all(|(key, end)| i64::from(key.time) < end);
         if is_unfit || keys.is_empty() || !in_order {
@@ -113,7 +113,7 @@ impl Survey {
 impl Plan {
     /// Appends the header of a fragment that holds one key frame, whose bytes come next; `None`
     /// behind the last.
-    pub fn header(&self, nth: usize, out: &mut Vec<u8>) -> Option<(KeyFrame, Extent)> {
+    pub fn header(&self, nth: usize, out: &mut Vec<u8>) -> Option<(StoredKeyFrame, Extent)> {
         let key = *self.keys.get(nth)?;
         let next = self.keys.get(nth + 1).map_or(self.end, |next| i64::from(next.time));
         let duration = u32::try_from(next - i64::from(key.time)).unwrap_or(u32::MAX);
@@ -154,10 +154,10 @@ mod tests {
     }
 
     /// Looks at some fragments at a time.
-    fn survey(file: &[u8], at_once: usize) -> Survey {
+    fn survey(file: &[u8], at_once: usize) -> ThinSurvey {
         let (read_at, len) = (read_at(file), file.len() as u64);
         let head = scan::read_head(&read_at, len).unwrap();
-        let mut survey = Survey::default();
+        let mut survey = ThinSurvey::default();
         while survey.position().is_none_or(|at| at < len) {
             let begin = survey.position().unwrap_or(head.media_begin);
             let mut left = at_once;
@@ -209,7 +209,7 @@ mod tests {
         assert!(finish(&[Key, Key], 100).is_none(), "300 bytes of key frames of some 6,000");
         assert!(finish(&[Key, RecoveryPoint], 20_000).is_none());
         assert!(finish(&[NonKey, Key], 20_000).is_none());
-        assert!(Survey::default().finish(1 << 20, 0).is_none());
+        assert!(ThinSurvey::default().finish(1 << 20, 0).is_none());
     }
 
     #[test]
@@ -228,16 +228,16 @@ mod tests {
             let extent = Some(Extent { opens_on: Key, start, end });
             [WalkStep::Sample(sample), WalkStep::Fragment { begin: at, media: at..at + 9, extent }]
         };
-        let mut survey = Survey::default();
+        let mut survey = ThinSurvey::default();
         fragment(THIN_FRAME_BYTES_MAX as u32 + 1, 0, 0).into_iter().for_each(|it| survey.take(it));
         assert!(survey.is_unfit());
-        let mut survey = Survey::default();
+        let mut survey = ThinSurvey::default();
         for nth in 0..=THIN_KEY_FRAMES_MAX as u64 {
             assert!(!survey.is_unfit());
             fragment(9, nth, nth * 9).into_iter().for_each(|it| survey.take(it));
         }
         assert!(survey.is_unfit());
-        let mut survey = Survey::default();
+        let mut survey = ThinSurvey::default();
         fragment(9, u64::from(u32::MAX) + 1, 0).into_iter().for_each(|it| survey.take(it));
         assert!(survey.is_unfit());
     }

@@ -5,15 +5,15 @@ use crate::runtime::{Count, Counted};
 
 /// The slot, shared by everything that runs FFmpeg.
 #[derive(Default)]
-pub struct Turn {
+pub struct ToolTurn {
     /// Recordings that hold the slot or wait for a picture to finish.
     recordings: Count,
     /// One at most.
     pictures: Count,
 }
 
-impl Turn {
-    /// Why there are no pictures while [`Turn::is_recording`].
+impl ToolTurn {
+    /// Why there are no pictures while [`ToolTurn::is_recording`].
     pub const PAUSED: &str = "paused while FFmpeg records: only one FFmpeg runs at a time";
 
     /// Takes the slot for a recording, at once or as soon as the current picture is finished. No
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_recording_waits_for_the_picture_that_is_made_and_no_other_begins() {
-        let turn = Turn::default();
+        let turn = ToolTurn::default();
         let picture = turn.picture().unwrap();
         assert!(turn.picture().is_none(), "one at a time");
         let mut recording = Box::pin(turn.record());
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_recording_that_is_no_longer_waited_for_gives_its_claim_up() {
-        let turn = Turn::default();
+        let turn = ToolTurn::default();
         let picture = turn.picture().unwrap();
         let mut recording = Box::pin(turn.record());
         assert!(block_on(poll_once(&mut recording)).is_none());

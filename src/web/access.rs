@@ -16,9 +16,9 @@
 //! ```
 //! Checking a password is slow, so it is not done here: [`Access::admit`], [`Access::log_in`] and
 //! [`Access::change_password`] may return [`Verdict::Verify`]. The caller runs the [`Attempt`] on
-//! another thread, one at a time, and passes its [`Answer`] to [`Access::verified`]. While somebody
-//! guesses, they may return [`Verdict::Held`]: the caller keeps the [`Held`] for a while and passes
-//! it to [`Access::proceed`].
+//! another thread, one at a time, and passes its [`AttemptResult`] to [`Access::verified`]. While
+//! somebody guesses, they may return [`Verdict::Held`]: the caller keeps the [`Held`] for a while
+//! and passes it to [`Access::proceed`].
 //!
 //! Knows nothing of: sockets, the server, what a route does, files other than the password's.
 
@@ -35,7 +35,7 @@ mod origin;
 mod refusal;
 mod sessions;
 
-pub use attempt::{Answer, Attempt, Held};
+pub use attempt::{Attempt, AttemptResult, Held};
 pub use delays::Source;
 pub use form::Form;
 pub use head::{AccessHead, Class};

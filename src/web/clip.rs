@@ -267,9 +267,9 @@ impl Drop for Segments {
 }
 
 impl Files {
-    fn source(&self, id: usize) -> Option<clip::Source> {
+    fn source(&self, id: usize) -> Option<clip::ClipSource> {
         let file = self.files.get(id)?;
-        Some(clip::Source { id: u32::try_from(id).ok()?, start: file.start, bytes: file.bytes })
+        Some(clip::ClipSource { id: u32::try_from(id).ok()?, start: file.start, bytes: file.bytes })
     }
 
     fn read(&self, file: &LastFile, id: u32, buffer: &mut [u8], at: u64) -> io::Result<usize> {

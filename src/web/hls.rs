@@ -42,7 +42,7 @@ struct FoundFile {
     /// Index into the folders.
     folder: usize,
     name: Name,
-    recording: hls::Recording,
+    recording: hls::ListedRecording,
 }
 
 impl Web {
@@ -204,7 +204,7 @@ impl Found {
         if known.is_none() {
             self.folders.push(folder.directory.clone());
         }
-        let recording = hls::Recording {
+        let recording = hls::ListedRecording {
             // A listed recording has a number.
             number: entry.address().unwrap_or_default(),
             start: entry.start,
@@ -231,7 +231,7 @@ impl Maker for Playlist {
 type Seen = (Option<u64>, Option<Subsegments>);
 
 /// Returns `None` if the recording is gone or has no fragments.
-fn look(path: &Path, recording: &hls::Recording, grain: Grain) -> Option<Seen> {
+fn look(path: &Path, recording: &hls::ListedRecording, grain: Grain) -> Option<Seen> {
     let file = open(path).ok()?;
     let length = file.metadata().ok()?.len();
     let init = hash_on(HASH_OF_NOTHING, &hls::init(&read(&file), length)?);

@@ -3,7 +3,7 @@
 //!
 //! Spec: ISO/IEC 14496-12 §8.8.
 
-use super::sound::Sound;
+use super::sound::LiveSound;
 use crate::{
     codec::ParameterSets,
     limits,
@@ -23,7 +23,7 @@ pub(super) struct Packer {
     fragments: u32,
     samples: Vec<Sample>,
     /// `None` if none is wanted.
-    pub sound: Option<Box<Sound>>,
+    pub sound: Option<Box<LiveSound>>,
 }
 
 struct Base {
@@ -35,7 +35,7 @@ struct Base {
 }
 
 impl Packer {
-    pub fn new(sound: Option<Box<Sound>>) -> Packer {
+    pub fn new(sound: Option<Box<LiveSound>>) -> Packer {
         Packer { sound, ..Packer::default() }
     }
 

@@ -15,7 +15,7 @@ use crate::{
     daemon::history::ChangeKind,
     http::request::Head,
     limits,
-    runtime::{self, Watch},
+    runtime::{self, FileWatch},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -197,7 +197,7 @@ impl Web {
     /// Applies changes of the configuration and of the password file.
     pub(super) async fn follow_config(self: Rc<Self>) {
         let file = password::path(&self.daemon.options.config_file);
-        let watch = Watch::content(&file);
+        let watch = FileWatch::content(&file);
         if let Err(error) = &watch {
             log::debug!("web: {} is not watched: {error}", file.display());
         }

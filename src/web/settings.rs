@@ -4,7 +4,7 @@
 
 use super::{Web, access::Peer, answer::Answer};
 use crate::{
-    config::{self, ChangeError, Reach},
+    config::{self, ChangeError, EditRights},
     runtime,
 };
 use serde_json::Value as Json;
@@ -19,8 +19,8 @@ impl Web {
     /// `PUT /api/config`: responds once the new configuration is in effect.
     pub(super) async fn change_config(self: &Rc<Self>, body: &[u8], peer: Peer) -> Answer {
         let reach = match peer {
-            Peer::Unix => Reach::Machine,
-            Peer::Address(_) => Reach::Network,
+            Peer::Unix => EditRights::Machine,
+            Peer::Address(_) => EditRights::Network,
         };
         let Ok(change) = serde_json::from_slice(body) else {
             return Answer::error(400, "expected the configuration, or part of it, as JSON");
@@ -37,7 +37,7 @@ impl Web {
     }
 
     /// Writes the change and puts it into effect.
-    async fn take_up(&self, change: Json, reach: Reach) -> Answer {
+    async fn take_up(&self, change: Json, reach: EditRights) -> Answer {
         let file = self.daemon.options.config_file.clone();
         let running = self.daemon.config.borrow().clone();
         match runtime::unblock(move || config::change(&file, &running, &change, reach)).await {

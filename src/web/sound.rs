@@ -14,7 +14,7 @@ use std::{ops::Range, sync::Arc};
 
 /// *Cost*: nothing before there is sound; then 12 bytes a frame of the largest fragment.
 #[derive(Default)]
-pub(super) struct Sound {
+pub(super) struct LiveSound {
     /// What the stream's head announces.
     format: Option<Arc<AudioFormat>>,
     run: u32,
@@ -26,7 +26,7 @@ pub(super) struct Sound {
     samples: Vec<Sample>,
 }
 
-impl Sound {
+impl LiveSound {
     /// Returns true if the head announces the present sound.
     pub fn fits(&self, intake: &Intake) -> bool {
         self.format.as_deref() == self.coming(intake).map(|it| &**it)

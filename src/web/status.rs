@@ -10,7 +10,7 @@ use crate::{
     limits,
     media::Intake,
     runtime,
-    storage::{catalog::Tally, layout::Asked},
+    storage::{catalog::RecordingTotals, layout::Asked},
     sys::kilobytes,
 };
 use serde::Serialize;
@@ -251,8 +251,15 @@ impl Web {
         }
         let mut former = Vec::new();
         for (name, tally) in catalog.tallies() {
-            let Tally { segments, bytes, kept_segments, kept_bytes, thinned_bytes, oldest, newest } =
-                tally;
+            let RecordingTotals {
+                segments,
+                bytes,
+                kept_segments,
+                kept_bytes,
+                thinned_bytes,
+                oldest,
+                newest,
+            } = tally;
             match cameras.iter_mut().find(|camera| camera.name == name) {
                 Some(it) => {
                     (it.segments, it.oldest, it.newest) = (segments, oldest, newest);

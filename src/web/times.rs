@@ -15,9 +15,9 @@ use crate::{
     runtime,
     storage::{
         catalog::{Catalog, Entry},
-        coverage::{Coverage, Gap, Span, Survey},
+        coverage::{Coverage, CoverageSurvey, Gap, Span},
         days::Days,
-        marks::rows::{Row, Rows},
+        marks::rows::{JoinedMark, Rows},
     },
     units::WallTime,
     zone::Zone,
@@ -108,7 +108,7 @@ impl Web {
         let read_to = self.read_to(&catalog);
         let Some(entries) = self.entries_of(&camera, &catalog) else { return no_such_camera() };
         let spans_max = (days * COVERAGE_SPANS_PER_DAY).min(COVERAGE_SPANS_MAX);
-        let mut survey = Survey::new(from, to, spans_max);
+        let mut survey = CoverageSurvey::new(from, to, spans_max);
         if let Some(cause) = self.why_not_recorded_now(&camera) {
             survey.nothing_until(now, cause);
         }
@@ -247,7 +247,7 @@ impl Timeline<'_> {
 }
 
 impl MarkSpan {
-    fn of(row: Row) -> MarkSpan {
+    fn of(row: JoinedMark) -> MarkSpan {
         let kind = row.kind.as_ref().map_or(SEVERAL, |kind| kind.as_str()).to_owned();
         match row.count {
             1 => MarkSpan::One(row.begin.0, row.end.0, kind),
@@ -297,7 +297,7 @@ const MARKS_MERGED_BYTES: usize = 20;
 mod tests {
     use super::*;
     use crate::storage::{
-        catalog::Stamp,
+        catalog::SegmentTime,
         marks::{Course, Mark, Word},
     };
 
@@ -343,7 +343,8 @@ mod tests {
             for kind in [kinds[nth as usize % 2], "watched"] {
                 let (kind, source) = (Word::new(kind).unwrap(), Word::new("script").unwrap());
                 let wall = WallTime(NOW + nth * 100_000);
-                let begin = Stamp { boot: [0; 16], up_ms: None, wall, clock: ClockTrust::Trusted };
+                let begin =
+                    SegmentTime { boot: [0; 16], up_ms: None, wall, clock: ClockTrust::Trusted };
                 let (camera, words, course) = (CAMERA.into(), String::new(), Course::Over);
                 let mark = Mark { camera, source, kind, words, begin, length_ms: 9000, course };
                 rows.add(&mark, &Vec::new());

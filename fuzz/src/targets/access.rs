@@ -5,7 +5,7 @@ use smolnvr::{
     config, runtime,
     web::access::{
         Access, AccessHead, Class, Peer, Verdict, Who,
-        password::{Hash, Password},
+        password::{Password, PasswordHash},
     },
 };
 use std::{net::IpAddr, time::Duration};
@@ -28,7 +28,7 @@ pub fn access(data: &[u8]) {
     let mut source = Source::new(data);
     let is_set = source.flag();
     let password = match is_set {
-        true => Password::Set(Hash::parse(STORED).expect("is a hash")),
+        true => Password::Set(PasswordHash::parse(STORED).expect("is a hash")),
         false => Password::Unset,
     };
     let web =

@@ -2,7 +2,7 @@
 //!
 //! Spec: HTML standard §9.2.
 
-use super::{Failure, Head, Line};
+use super::{ClientError, Head, Line};
 use crate::{limits, runtime};
 use serde_json::Value;
 use std::path::Path;
@@ -13,7 +13,7 @@ pub struct Events(Line);
 impl Events {
     /// # Errors
     /// No daemon is running, or the reply is not a daemon's.
-    pub fn begin(socket: &Path) -> Result<Events, Failure> {
+    pub fn begin(socket: &Path) -> Result<Events, ClientError> {
         let deadline = runtime::now() + limits::CLIENT_TIMEOUT;
         let mut line = Line::ask(socket, "GET", "/api/events", None)?;
         loop {
@@ -21,10 +21,10 @@ impl Events {
             if let Some((head, rest)) = Head::split(&line.received)? {
                 let is_stream = head.status == 200;
                 line.received = rest.to_vec();
-                return if is_stream { Ok(Events(line)) } else { Err(Failure::NoHttp) };
+                return if is_stream { Ok(Events(line)) } else { Err(ClientError::NoHttp) };
             }
             if is_end || line.received.len() > limits::CLIENT_ANSWER_BYTES_MAX {
-                return Err(Failure::Hangup);
+                return Err(ClientError::Hangup);
             }
         }
     }
@@ -33,7 +33,7 @@ impl Events {
     ///
     /// # Errors
     /// The daemon is silent, though it tells its state every few seconds.
-    pub fn next(&mut self, name: &str) -> Result<Option<Value>, Failure> {
+    pub fn next(&mut self, name: &str) -> Result<Option<Value>, ClientError> {
         let received = |line: &Line| line.received.windows(2).position(|two| two == b"\n\n");
         loop {
             while let Some(end) = received(&self.0) {
@@ -45,7 +45,7 @@ impl Events {
                 }
             }
             if self.0.received.len() > limits::CLIENT_ANSWER_BYTES_MAX {
-                return Err(Failure::TooLong);
+                return Err(ClientError::TooLong);
             }
             if !self.0.receive(runtime::now() + limits::CLIENT_TIMEOUT)? {
                 return Ok(None);

@@ -1,6 +1,6 @@
 //! The recordings on the card, read from the files.
 
-use super::Entry;
+use super::ListEntry;
 use crate::{
     cli::{Arguments, complain, names_in},
     config::Config,
@@ -34,7 +34,7 @@ use std::{
 pub(in crate::cli) fn read(
     arguments: &Arguments,
     wanted: Option<&str>,
-) -> Result<Vec<Entry>, ExitCode> {
+) -> Result<Vec<ListEntry>, ExitCode> {
     let config = arguments.read_config()?;
     let failed = |reason: String| {
         complain(reason);
@@ -110,7 +110,7 @@ fn folders(config: &Config, root: &Path) -> Vec<Folder> {
 }
 
 /// Assigns recordings to cameras by the rules of [`crate::storage::catalog`].
-fn read_folder(folder: &Folder, path: &Path, entries: &mut Vec<Entry>) -> io::Result<()> {
+fn read_folder(folder: &Folder, path: &Path, entries: &mut Vec<ListEntry>) -> io::Result<()> {
     let names = match names_in(path) {
         Err(error) if folder.camera.is_none() && error.kind() == io::ErrorKind::NotADirectory => {
             return Ok(());
@@ -161,7 +161,7 @@ fn entries_of(folder: &Path) -> Vec<OsString> {
 }
 
 /// `None` for files that are not recordings, whatever their name.
-fn read_file(name: Name, path: &Path) -> io::Result<Option<Entry>> {
+fn read_file(name: Name, path: &Path) -> io::Result<Option<ListEntry>> {
     let file = match LinuxDisk.open(path, Access::Read) {
         Err(error) if is_foreign(&error) => return Ok(None),
         file => file?,
@@ -169,7 +169,7 @@ fn read_file(name: Name, path: &Path) -> io::Result<Option<Entry>> {
     let metadata = file.metadata()?;
     let bytes = metadata.len();
     let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut entry = Entry {
+    let mut entry = ListEntry {
         camera: String::new(),
         number: name.number(),
         file: name.file_name(),
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
     use std::fs;
 
-    fn listed(name: &str, bytes: &[u8]) -> Option<Entry> {
+    fn listed(name: &str, bytes: &[u8]) -> Option<ListEntry> {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join(name), bytes).unwrap();
         let mut entries = Vec::new();

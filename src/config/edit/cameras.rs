@@ -1,8 +1,8 @@
 //! The list of cameras: matches new cameras with old ones, and reorders their sections.
 
 use super::{
-    CAMERA, Draft, Json, Node, Origin, Splices, TomlError, assignment, changed, not_understood,
-    object, refused, set,
+    CAMERA, Draft, Json, Node, Splices, TableOrigin, TomlError, assignment, changed,
+    not_understood, object, refused, set,
     text::{in_lines, line_end, line_start},
 };
 use crate::{
@@ -84,7 +84,7 @@ pub(super) fn named(wrong: TomlError, root: &Node) -> TomlError {
     let at = wrong.at.unwrap_or_default();
     let camera = cameras.iter().find(|camera| camera.span.contains(&at));
     match camera.and_then(|camera| camera.get("name")).map(|name| &name.value) {
-        Some(toml::Value::Text(name)) if cameras.len() > 1 && wrong.key != "camera.name" => {
+        Some(toml::TomlValue::Text(name)) if cameras.len() > 1 && wrong.key != "camera.name" => {
             TomlError { message: format!("{} (camera {name})", wrong.message), ..wrong }
         }
         _ => wrong,
@@ -94,7 +94,7 @@ pub(super) fn named(wrong: TomlError, root: &Node) -> TomlError {
 /// The camera sections of a file.
 fn written(root: &Node) -> &[Node] {
     match root.get(CAMERA).map(|node| &node.value) {
-        Some(toml::Value::List(list)) => list,
+        Some(toml::TomlValue::List(list)) => list,
         _ => &[],
     }
 }
@@ -204,7 +204,7 @@ fn in_order(text: &str, root: &Node, sections: &[Section]) -> Result<String, Tom
     if is_in_order && is_none_new && is_none_gone {
         return Ok(text.to_owned());
     }
-    if !written.iter().all(|camera| camera.is(Origin::Header)) {
+    if !written.iter().all(|camera| camera.is(TableOrigin::Header)) {
         let message = "is not written as [[camera]] sections: edit it by hand";
         return Err(refused(CAMERA, message));
     }
@@ -248,7 +248,7 @@ fn block(text: &str, root: &Node, camera: &Node) -> Range<usize> {
         text.get(from..).unwrap_or_default().trim_start_matches([' ', '\t']).starts_with('#')
     };
     let others = root.entries().iter().flat_map(|entry| match &entry.node.value {
-        toml::Value::List(list) if list.iter().all(|node| node.is(Origin::Header)) => list,
+        toml::TomlValue::List(list) if list.iter().all(|node| node.is(TableOrigin::Header)) => list,
         _ => std::slice::from_ref(&entry.node),
     });
     let before = others.map(|node| node.span.end).filter(|end| *end <= camera.span.start).max();

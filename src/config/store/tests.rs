@@ -32,7 +32,7 @@ impl Folder {
 }
 
 fn by_page(file: &Path, running: &Config, wish: &Json) -> Result<Config, ChangeError> {
-    change(file, running, wish, Reach::Network)
+    change(file, running, wish, EditRights::Network)
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn programs_folders_and_the_way_in_are_not_for_the_network_to_name() {
         let error = by_page(&folder.file(), &running, &wish).unwrap_err();
         assert!(matches!(&error, ChangeError::NotByNetwork(found) if found == key), "{error}");
         assert_eq!(folder.text(), TEXT);
-        change(&folder.file(), &running, &wish, Reach::Machine).unwrap();
+        change(&folder.file(), &running, &wish, EditRights::Machine).unwrap();
         fs::write(folder.file(), TEXT).unwrap();
     }
     // Everything shown may be sent back, with allowed changes.
@@ -119,7 +119,7 @@ fn a_file_that_somebody_changed_by_hand_is_not_overwritten() {
     assert_eq!(folder.names(), ["smolnvr.toml"]);
     // The user's comments are kept.
     fs::write(folder.file(), format!("# now mine\n{TEXT}")).unwrap();
-    change(&folder.file(), &running, &wish, Reach::Machine).unwrap();
+    change(&folder.file(), &running, &wish, EditRights::Machine).unwrap();
     assert_eq!(folder.text(), format!("# now mine\n{TEXT}\n[web]\nconnections_max = 8\n"));
 }
 

@@ -1,21 +1,23 @@
 //! Values of a single word: numbers, `true` and `false`.
 
-use super::Value;
+use super::TomlValue;
 
-pub(super) fn read(word: &str) -> Option<Value> {
+pub(super) fn read(word: &str) -> Option<TomlValue> {
     match word {
-        "true" => return Some(Value::Boolean(true)),
-        "false" => return Some(Value::Boolean(false)),
+        "true" => return Some(TomlValue::Boolean(true)),
+        "false" => return Some(TomlValue::Boolean(false)),
         _ => {}
     }
     for (prefix, radix) in [("0x", 16), ("0o", 8), ("0b", 2)] {
         if let Some(number) = word.strip_prefix(prefix) {
-            return i64::from_str_radix(&digits(number, radix)?, radix).ok().map(Value::Integer);
+            return i64::from_str_radix(&digits(number, radix)?, radix)
+                .ok()
+                .map(TomlValue::Integer);
         }
     }
     let (sign, number) = word.split_at(usize::from(word.starts_with(['+', '-'])));
     if matches!(number, "inf" | "nan") {
-        return Some(Value::Fraction(word.to_owned()));
+        return Some(TomlValue::Fraction(word.to_owned()));
     }
     let (mantissa, exponent) = match number.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, Some(exponent)),
@@ -30,12 +32,12 @@ pub(super) fn read(word: &str) -> Option<Value> {
         return None;
     }
     if fraction.is_none() && exponent.is_none() {
-        return [sign, &whole].concat().parse().ok().map(Value::Integer);
+        return [sign, &whole].concat().parse().ok().map(TomlValue::Integer);
     }
     if let Some(exponent) = exponent {
         digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent), 10)?;
     }
-    Some(Value::Fraction(word.to_owned()))
+    Some(TomlValue::Fraction(word.to_owned()))
 }
 
 /// `1_000` → `1000`; `None` for anything but digits, or for none.

@@ -1,6 +1,6 @@
 //! The parser, from left to right.
 
-use super::{Entry, Node, Origin, Table, TomlError, Value, plain};
+use super::{Node, TableOrigin, TomlEntry, TomlError, TomlTable, TomlValue, plain};
 use crate::limits;
 use std::ops::Range;
 
@@ -18,7 +18,7 @@ impl<'a> Reader<'a> {
     pub fn document(mut self) -> Result<Node, TomlError> {
         // Some editors on Windows write a byte order mark.
         self.eat("\u{feff}");
-        let mut root = table(Origin::Header, 0..self.text.len());
+        let mut root = table(TableOrigin::Header, 0..self.text.len());
         let mut section = Vec::new();
         loop {
             self.skip_lines()?;
@@ -54,16 +54,16 @@ impl<'a> Reader<'a> {
             node = enter(node, name, start)?;
         }
         let span = start..self.at;
-        let new = table(Origin::Header, span.clone());
+        let new = table(TableOrigin::Header, span.clone());
         match place(node, last, start)? {
             Place::Free(entries) => {
-                let value = if is_element { Value::List(vec![new]) } else { new.value };
-                entries.push(Entry { key: last.clone(), start, node: Node { value, span } });
+                let value = if is_element { TomlValue::List(vec![new]) } else { new.value };
+                entries.push(TomlEntry { key: last.clone(), start, node: Node { value, span } });
             }
             Place::Taken(node) => match &mut node.value {
-                Value::List(list) if is_element && is_list_of_sections(list) => list.push(new),
-                Value::Table(table) if !is_element && table.origin == Origin::Implied => {
-                    table.origin = Origin::Header;
+                TomlValue::List(list) if is_element && is_list_of_sections(list) => list.push(new),
+                TomlValue::Table(table) if !is_element && table.origin == TableOrigin::Implied => {
+                    table.origin = TableOrigin::Header;
                     node.span = span;
                 }
                 _ => return Err(TomlError::at(start, format!("duplicate section `{last}`"))),
@@ -82,13 +82,15 @@ impl<'a> Reader<'a> {
         let Some((last, outer)) = names.split_last() else { return Ok(()) };
         for name in outer {
             node = match place(node, name, start)? {
-                Place::Free(entries) => pushed(entries, name, start, Origin::Dotted)?,
-                Place::Taken(node) if node.is(Origin::Dotted) => node,
+                Place::Free(entries) => pushed(entries, name, start, TableOrigin::Dotted)?,
+                Place::Taken(node) if node.is(TableOrigin::Dotted) => node,
                 Place::Taken(_) => return Err(duplicate(name, start)),
             };
         }
         match place(node, last, start)? {
-            Place::Free(entries) => entries.push(Entry { key: last.clone(), start, node: value }),
+            Place::Free(entries) => {
+                entries.push(TomlEntry { key: last.clone(), start, node: value })
+            }
             Place::Taken(_) => return Err(duplicate(last, start)),
         }
         Ok(())
@@ -123,7 +125,7 @@ impl<'a> Reader<'a> {
             return Err(TomlError::at(start, TOO_DEEP));
         }
         let value = match self.peek() {
-            Some('"' | '\'') => Value::Text(self.quoted()?),
+            Some('"' | '\'') => TomlValue::Text(self.quoted()?),
             Some('[') => self.list(depth)?,
             Some('{') => return self.inline_table(depth),
             _ => {
@@ -139,25 +141,25 @@ impl<'a> Reader<'a> {
         Ok(Node { value, span: start..self.at })
     }
 
-    fn list(&mut self, depth: usize) -> Result<Value, TomlError> {
+    fn list(&mut self, depth: usize) -> Result<TomlValue, TomlError> {
         self.eat("[");
         let mut list = Vec::new();
         loop {
             self.skip_lines()?;
             if self.eat("]") {
-                return Ok(Value::List(list));
+                return Ok(TomlValue::List(list));
             }
             list.push(self.value(depth + 1)?);
             self.skip_lines()?;
             if !self.eat(",") {
                 self.expect("]")?;
-                return Ok(Value::List(list));
+                return Ok(TomlValue::List(list));
             }
         }
     }
 
     fn inline_table(&mut self, depth: usize) -> Result<Node, TomlError> {
-        let mut node = table(Origin::Inline, self.at..self.at);
+        let mut node = table(TableOrigin::Inline, self.at..self.at);
         self.eat("{");
         self.skip_blanks();
         if !self.eat("}") {
@@ -331,11 +333,11 @@ impl<'a> Reader<'a> {
 /// The entry for a key, or the entries to which it can be added.
 enum Place<'a> {
     Taken(&'a mut Node),
-    Free(&'a mut Vec<Entry>),
+    Free(&'a mut Vec<TomlEntry>),
 }
 
 fn place<'a>(node: &'a mut Node, key: &str, at: usize) -> Result<Place<'a>, TomlError> {
-    let Value::Table(Table { entries, .. }) = &mut node.value else {
+    let TomlValue::Table(TomlTable { entries, .. }) = &mut node.value else {
         return Err(duplicate(key, at));
     };
     match entries.iter().position(|entry| entry.key == key) {
@@ -355,17 +357,17 @@ fn place<'a>(node: &'a mut Node, key: &str, at: usize) -> Result<Place<'a>, Toml
 fn enter<'a>(node: &'a mut Node, name: &str, start: usize) -> Result<&'a mut Node, TomlError> {
     let node = match place(node, name, start)? {
         Place::Taken(node) => node,
-        Place::Free(entries) => pushed(entries, name, start, Origin::Implied)?,
+        Place::Free(entries) => pushed(entries, name, start, TableOrigin::Implied)?,
     };
-    if node.is(Origin::Inline) {
+    if node.is(TableOrigin::Inline) {
         return Err(duplicate(name, start));
     }
     // Matched twice, because a borrow that may be returned would last for both arms.
-    if matches!(node.value, Value::Table(_)) {
+    if matches!(node.value, TomlValue::Table(_)) {
         return Ok(node);
     }
     match &mut node.value {
-        Value::List(list) if is_list_of_sections(list) => {
+        TomlValue::List(list) if is_list_of_sections(list) => {
             list.last_mut().ok_or_else(|| duplicate(name, start))
         }
         _ => Err(duplicate(name, start)),
@@ -374,22 +376,22 @@ fn enter<'a>(node: &'a mut Node, name: &str, start: usize) -> Result<&'a mut Nod
 
 /// Adds a new table for `key`.
 fn pushed<'a>(
-    entries: &'a mut Vec<Entry>,
+    entries: &'a mut Vec<TomlEntry>,
     key: &str,
     start: usize,
-    origin: Origin,
+    origin: TableOrigin,
 ) -> Result<&'a mut Node, TomlError> {
-    entries.push(Entry { key: key.to_owned(), start, node: table(origin, start..start) });
+    entries.push(TomlEntry { key: key.to_owned(), start, node: table(origin, start..start) });
     entries.last_mut().map(|entry| &mut entry.node).ok_or_else(|| duplicate(key, start))
 }
 
 /// Returns true for a list written as `[[name]]`.
 fn is_list_of_sections(list: &[Node]) -> bool {
-    list.first().is_some_and(|first| first.is(Origin::Header))
+    list.first().is_some_and(|first| first.is(TableOrigin::Header))
 }
 
-fn table(origin: Origin, span: Range<usize>) -> Node {
-    Node { value: Value::Table(Table { origin, entries: Vec::new() }), span }
+fn table(origin: TableOrigin, span: Range<usize>) -> Node {
+    Node { value: TomlValue::Table(TomlTable { origin, entries: Vec::new() }), span }
 }
 
 fn duplicate(key: &str, at: usize) -> TomlError {

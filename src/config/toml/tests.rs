@@ -11,13 +11,13 @@ fn read(text: &str) -> Result<Json, String> {
 /// Like [`Node::to_json`], but with fractions as numbers.
 fn json(node: &Node) -> Option<Json> {
     match &node.value {
-        Value::Fraction(text) => {
+        TomlValue::Fraction(text) => {
             let number: f64 = text.replace('_', "").parse().unwrap();
             (number.is_finite() || text.contains("inf") || text.contains("nan"))
                 .then(|| number.into())
         }
-        Value::List(list) => list.iter().map(json).collect(),
-        Value::Table(table) => {
+        TomlValue::List(list) => list.iter().map(json).collect(),
+        TomlValue::Table(table) => {
             let entries = table.entries.iter();
             entries.map(|entry| Some((entry.key.clone(), json(&entry.node)?))).collect()
         }
@@ -71,7 +71,7 @@ fn every_node_knows_where_it_is_written() {
     let section = root.get("a").unwrap();
     assert_eq!(&text[section.span.clone()], "[a]\nx = 'v'");
     assert_eq!(&text[section.get("x").unwrap().span.clone()], "'v'");
-    let Value::List(cameras) = &root.get("c").unwrap().value else { panic!() };
+    let TomlValue::List(cameras) = &root.get("c").unwrap().value else { panic!() };
     assert_eq!(&text[cameras[0].span.clone()], "[[c]]\n  n = [ 1,\n 2 ]");
     let entry = &cameras[0].entries()[0];
     assert!(text[entry.start..].starts_with("n = "));

@@ -108,13 +108,13 @@ impl News {
 mod tests {
     use super::*;
     use crate::storage::{
-        catalog::Stamp,
+        catalog::SegmentTime,
         marks::{Course, Word},
     };
     use proptest::prelude::*;
 
     fn door(words: &str, course: Course) -> News {
-        let begin = Stamp {
+        let begin = SegmentTime {
             boot: [0; 16],
             up_ms: None,
             wall: WallTime(1_795_336_200_500),

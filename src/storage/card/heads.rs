@@ -18,7 +18,7 @@ use crate::{
     },
     storage::{
         CameraId, Event, Recording,
-        catalog::{Entry, Indexed, SegmentState, Stamp},
+        catalog::{Entry, Indexed, SegmentState, SegmentTime},
         disk::{Access, Disk, is_foreign},
         layout::{self, Name},
         segment::Reach,
@@ -319,7 +319,7 @@ impl<D: Disk> Card<D> {
         let owner = head.identity.as_ref().map(|identity| &*identity.camera);
         self.list().own(camera, name, owner);
         if let Some(identity) = &head.identity {
-            let (mut list, stamp) = (self.list(), Stamp::of(identity));
+            let (mut list, stamp) = (self.list(), SegmentTime::of(identity));
             if let Some(it) = listed.filter(|it| it.is_from_index() && it.bytes == bytes)
                 && it.clock_trusted
             {

@@ -16,18 +16,18 @@ use crate::{
         CameraId, Event, IndexError,
         catalog::Indexed,
         disk::{Access, Disk, is_foreign},
-        index::{Log, RECORD_BYTES},
+        index::{IndexLog, RECORD_BYTES},
         layout::{self, Name},
     },
 };
 
-pub(super) struct Index<D: Disk> {
+pub(super) struct IndexFile<D: Disk> {
     directory: PathBuf,
     /// `None` if there is none yet.
     file: Option<D::File>,
     /// The number of records it has space for.
     room: u32,
-    log: Log,
+    log: IndexLog,
     stage: Stage,
     /// Recordings it was wrong about.
     lies: u32,
@@ -57,10 +57,10 @@ enum Written {
     Anew,
 }
 
-impl<D: Disk> Index<D> {
-    fn new(directory: PathBuf) -> Index<D> {
-        let (log, stage) = (Log::default(), Stage::Closed);
-        Index { directory, file: None, room: 0, log, stage, lies: 0 }
+impl<D: Disk> IndexFile<D> {
+    fn new(directory: PathBuf) -> IndexFile<D> {
+        let (log, stage) = (IndexLog::default(), Stage::Closed);
+        IndexFile { directory, file: None, room: 0, log, stage, lies: 0 }
     }
 }
 
@@ -102,7 +102,7 @@ impl<D: Disk> Card<D> {
                     index.stage = Stage::Filling { below: None };
                 }
                 Stage::Off { until: Some(until) } if now >= until => {
-                    *index = Index::new(std::mem::take(&mut index.directory));
+                    *index = IndexFile::new(std::mem::take(&mut index.directory));
                 }
                 _ => return Ok(()),
             }
@@ -138,7 +138,7 @@ impl<D: Disk> Card<D> {
             let directories = list.folders().iter().map(|folder| &folder.directory);
             directories.filter(|directory| !is_known(directory)).cloned().collect()
         };
-        self.indexes.extend(new.into_iter().map(Index::new));
+        self.indexes.extend(new.into_iter().map(IndexFile::new));
         self.indexes.iter().position(|it| !matches!(it.stage, Stage::Ready | Stage::Off { .. }))
     }
 
@@ -146,7 +146,7 @@ impl<D: Disk> Card<D> {
         &mut self,
         at: usize,
         now: Instant,
-        action: impl FnOnce(&mut Self, &mut Index<D>) -> io::Result<()>,
+        action: impl FnOnce(&mut Self, &mut IndexFile<D>) -> io::Result<()>,
     ) {
         let mut index = self.indexes.swap_remove(at);
         let was_read = !matches!(index.stage, Stage::Closed | Stage::Reading { .. });
@@ -168,7 +168,7 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    fn open_index(&self, index: &mut Index<D>) -> io::Result<()> {
+    fn open_index(&self, index: &mut IndexFile<D>) -> io::Result<()> {
         let access = if self.is_writable() { Access::ReadWrite } else { Access::Read };
         match self.disk.open(&index.directory.join(layout::INDEX), access) {
             Ok(file) => {
@@ -191,7 +191,7 @@ impl<D: Disk> Card<D> {
         Ok(())
     }
 
-    fn read_index(&self, index: &mut Index<D>, at: u64) -> io::Result<()> {
+    fn read_index(&self, index: &mut IndexFile<D>, at: u64) -> io::Result<()> {
         let end = u64::from(index.room) * RECORD_BYTES as u64;
         let mut piece = vec![0; CARD_INDEX_PIECE_BYTES];
         let count = match &index.file {
@@ -216,7 +216,7 @@ impl<D: Disk> Card<D> {
     }
 
     /// Writes those of the next recordings that the index lacks.
-    fn fill_index(&self, index: &mut Index<D>, below: Option<Name>) -> io::Result<()> {
+    fn fill_index(&self, index: &mut IndexFile<D>, below: Option<Name>) -> io::Result<()> {
         let (mut records, mut names, mut last) = (Vec::new(), Vec::new(), None);
         {
             let list = self.list();
@@ -243,7 +243,7 @@ impl<D: Disk> Card<D> {
         Ok(())
     }
 
-    fn write_row(&self, index: &mut Index<D>, camera: CameraId, name: Name) -> io::Result<()> {
+    fn write_row(&self, index: &mut IndexFile<D>, camera: CameraId, name: Name) -> io::Result<()> {
         let mut records = Vec::new();
         {
             let list = self.list();
@@ -259,7 +259,7 @@ impl<D: Disk> Card<D> {
         Ok(())
     }
 
-    fn set_indexed(&self, index: &Index<D>, names: &[Name]) {
+    fn set_indexed(&self, index: &IndexFile<D>, names: &[Name]) {
         let mut list = self.list();
         let Some(at) = list.position(&index.directory) else { return };
         for name in names {
@@ -269,7 +269,7 @@ impl<D: Disk> Card<D> {
 
     /// Writes records at the end of the log. If it is full, it grows first; if most of it is about
     /// recordings that are gone, a new round begins instead, and all recordings are written again.
-    fn write_records(&self, index: &mut Index<D>, mut records: Vec<u8>) -> io::Result<Written> {
+    fn write_records(&self, index: &mut IndexFile<D>, mut records: Vec<u8>) -> io::Result<Written> {
         let count =
             |records: &[u8]| u32::try_from(records.len() / RECORD_BYTES).unwrap_or(u32::MAX);
         let mut written = Written::Here;
@@ -300,7 +300,7 @@ impl<D: Disk> Card<D> {
 
     /// Allocates space for at least this many more records, durably, before a byte is written: a
     /// power cut never leaves the file longer than its cluster chain.
-    fn grow_index(&self, index: &mut Index<D>, records: u32) -> io::Result<()> {
+    fn grow_index(&self, index: &mut IndexFile<D>, records: u32) -> io::Result<()> {
         let file = match index.file.take() {
             Some(file) => file,
             None => self.create_named(&index.directory, layout::INDEX)?,

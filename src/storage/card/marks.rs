@@ -16,7 +16,7 @@ use crate::{
     mp4::identity::ClockTrust,
     storage::{
         CameraId, Event,
-        catalog::Stamp,
+        catalog::SegmentTime,
         disk::{Access, Disk, is_foreign},
         layout::MarkFile,
         marks::{self, Line, Mark},
@@ -29,7 +29,7 @@ pub(super) struct Desk<D: Disk> {
     waiting: VecDeque<(CameraId, Mark)>,
     logs: Vec<Log<D>>,
     /// Recordings of a camera that overlap these times are still to be flagged.
-    spans: Vec<told::Span>,
+    spans: Vec<told::MarkedSpan>,
     /// Some files have not been read yet.
     pub(super) is_unread: bool,
     pause: Instant,
@@ -271,8 +271,12 @@ impl<D: Disk> Card<D> {
                     log.boots.retain(|(known, _)| *known != boot);
                     log.boots.push((boot, began));
                     let clock = ClockTrust::Trusted;
-                    let recordings =
-                        self.list().learn(&Stamp { boot, up_ms: Some(0), wall: began, clock });
+                    let recordings = self.list().learn(&SegmentTime {
+                        boot,
+                        up_ms: Some(0),
+                        wall: began,
+                        clock,
+                    });
                     if recordings > 0 {
                         self.events.push_back(Event::Dated { recordings });
                     }

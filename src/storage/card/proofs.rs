@@ -23,19 +23,19 @@ use crate::{
 /// The samples that are kept, oldest first, evenly over the recordings since the start.
 #[derive(Default)]
 pub(super) struct Proofs {
-    samples: Vec<Sample>,
+    samples: Vec<ProofSample>,
     /// One in `1 << sparsity` recordings is sampled for good.
     sparsity: u32,
     closed: u32,
     /// Which older sample is compared next.
     turn: usize,
     /// Those to be compared now.
-    waiting: Vec<Sample>,
+    waiting: Vec<ProofSample>,
 }
 
 /// What was written to one place of a recording.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Sample {
+pub(super) struct ProofSample {
     camera: CameraId,
     name: Name,
     offset: u64,
@@ -59,7 +59,7 @@ impl Taken {
 }
 
 impl Proofs {
-    fn add(&mut self, sample: Sample) {
+    fn add(&mut self, sample: ProofSample) {
         self.waiting.clear();
         self.waiting.push(sample);
         if !self.samples.is_empty() {
@@ -86,7 +86,7 @@ impl<D: Disk> Card<D> {
     /// A recording that has a sample was closed.
     pub(super) fn sampled(&mut self, camera: CameraId, name: Name, taken: Taken, bytes: u64) {
         let Taken { offset, checksum } = taken;
-        self.proofs.add(Sample { camera, name, offset, checksum, bytes });
+        self.proofs.add(ProofSample { camera, name, offset, checksum, bytes });
     }
 
     /// When a sample is compared next.
@@ -113,12 +113,12 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    fn drop_sample(&mut self, sample: &Sample) {
+    fn drop_sample(&mut self, sample: &ProofSample) {
         self.proofs.samples.retain(|it| it != sample);
     }
 
     /// Whether the card still has what was written; `None` if that cannot be told.
-    fn is_as_written(&self, sample: &Sample) -> Option<bool> {
+    fn is_as_written(&self, sample: &ProofSample) -> Option<bool> {
         let entry = *self.list().folder(sample.camera)?.get(sample.name)?;
         if entry.state != SegmentState::Whole || entry.bytes != sample.bytes {
             return None;

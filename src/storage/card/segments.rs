@@ -17,7 +17,7 @@ use crate::{
     mp4::identity::{Identity, SegmentMarks},
     storage::{
         CameraId, Ending, Event, Fragment, OpenError, Place, Refused, SegmentStart,
-        catalog::{Entry, SegmentState, Stamp},
+        catalog::{Entry, SegmentState, SegmentTime},
         disk::Disk,
         layout::Name,
         segment::{self, Reach, Segment},
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// A camera's open segment, and the expected size of its segments.
-pub(super) struct Camera<D: Disk> {
+pub(super) struct CameraSegments<D: Disk> {
     pub(super) place: Place,
     open: Option<Open<D>>,
     /// The segment written by another program instead.
@@ -51,10 +51,10 @@ struct Open<D: Disk> {
     sample: Option<Taken>,
 }
 
-impl<D: Disk> Camera<D> {
-    pub(super) fn new(place: Place) -> Camera<D> {
+impl<D: Disk> CameraSegments<D> {
+    pub(super) fn new(place: Place) -> CameraSegments<D> {
         let (expected_bytes, given_up, marked_until) = (None, Vec::new(), None);
-        Camera { place, open: None, staged: None, expected_bytes, given_up, marked_until }
+        CameraSegments { place, open: None, staged: None, expected_bytes, given_up, marked_until }
     }
 }
 
@@ -138,7 +138,7 @@ impl<D: Disk> Card<D> {
             up_ms: Some(start.up_ms),
             cause: start.cause,
         };
-        let start_of_file = segment::Start {
+        let start_of_file = segment::FileStart {
             parameter_sets: &start.parameter_sets,
             audio: start.audio.as_deref(),
             identity: &identity,
@@ -158,7 +158,7 @@ impl<D: Disk> Card<D> {
             folder.push(entry);
         }
         list.own(camera, name, Some(&identity.camera));
-        list.date(camera, name, &Stamp::of(&identity));
+        list.date(camera, name, &SegmentTime::of(&identity));
         drop(list);
         self.mark_folder(camera);
         if let Some(slot) = self.slot_mut(camera) {
@@ -415,7 +415,7 @@ impl<D: Disk> Card<D> {
 
     /// Two segments' worth of every camera that has recorded.
     pub(super) fn two_segments_bytes(&self) -> u64 {
-        let recording = |slot: &&Camera<D>| {
+        let recording = |slot: &&CameraSegments<D>| {
             slot.open.is_some() || slot.staged.is_some() || slot.expected_bytes.is_some()
         };
         let one_each = self.cameras.iter().filter(recording);

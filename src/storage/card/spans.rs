@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A request being carried out.
-pub(super) struct Job {
+pub(super) struct SpanJob {
     id: u64,
     action: SpanAction,
     /// In reverse order.
@@ -32,7 +32,7 @@ impl<D: Disk> Card<D> {
         match self.find_span(wish, now) {
             Ok(left) => {
                 let (action, done) = (wish.action, SpanDone::default());
-                self.span = Some(Job { id, action, left, done, next_step: now });
+                self.span = Some(SpanJob { id, action, left, done, next_step: now });
             }
             Err(reason) => self.events.push_back(Event::SpanDone { id, result: Err(reason) }),
         }

@@ -19,7 +19,7 @@ use crate::{
     },
     storage::{
         CameraId, Ending, Event, OpenError,
-        catalog::{Entry, SegmentState, Stamp},
+        catalog::{Entry, SegmentState, SegmentTime},
         disk::{Access, Disk, is_foreign},
         layout::{self, Name},
         segment,
@@ -241,7 +241,7 @@ impl<D: Disk> Card<D> {
             entry.state = SegmentState::Recording;
         });
         if let Some((wall, clock, up_ms)) = wall {
-            let stamp = Stamp { boot: self.settings.boot, up_ms: Some(up_ms), wall, clock };
+            let stamp = SegmentTime { boot: self.settings.boot, up_ms: Some(up_ms), wall, clock };
             self.list().date(camera, name, &stamp);
         }
         let allocated = self.disk.allocate(file, self.expected_bytes(camera));

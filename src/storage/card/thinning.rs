@@ -30,14 +30,14 @@ use crate::{
         layout::Name,
         retention,
         segment::{self, Segment},
-        thin::{KeyFrame, Plan, Survey},
+        thin::{Plan, StoredKeyFrame, ThinSurvey},
     },
 };
 
 use super::health::Trouble;
 
 /// A recording that is being thinned.
-pub(super) struct Job<D: Disk> {
+pub(super) struct ThinningJob<D: Disk> {
     camera: CameraId,
     name: Name,
     file: D::File,
@@ -47,7 +47,7 @@ pub(super) struct Job<D: Disk> {
 }
 
 enum Stage<D: Disk> {
-    Survey(Survey),
+    Survey(ThinSurvey),
     Copy(Name, Box<Copy<D>>),
     /// All of the copy is durable.
     Closed(Name),
@@ -60,7 +60,7 @@ struct Copy<D: Disk> {
     /// The fragment being made.
     fragment: Vec<u8>,
     /// Its key frame and extent, and how much of the key frame is still to be read.
-    open: Option<(KeyFrame, Extent, usize)>,
+    open: Option<(StoredKeyFrame, Extent, usize)>,
     unsynced_bytes: usize,
 }
 
@@ -125,7 +125,7 @@ impl<D: Disk> Card<D> {
     }
 
     /// `None` if it cannot be thinned, or has been marked meanwhile.
-    fn look_at_original(&self, camera: CameraId, name: Name) -> io::Result<Option<Job<D>>> {
+    fn look_at_original(&self, camera: CameraId, name: Name) -> io::Result<Option<ThinningJob<D>>> {
         let file = self.disk.open(&self.path(camera, name)?, Access::Read)?;
         let bytes = self.disk.len(&file)?;
         let read_at = |buffer: &mut [u8], at| self.disk.read_at(&file, buffer, at);
@@ -138,11 +138,11 @@ impl<D: Disk> Card<D> {
         let is_unmarked =
             marks.is_some_and(|marks| !marks.has_any(SegmentMarks::NOT_TO_BE_THINNED));
         let fits = is_unmarked && head.is_closed(bytes) && head.timescale() == TIMESCALE;
-        let stage = Stage::Survey(Survey::default());
-        Ok(fits.then_some(Job { camera, name, file, bytes, head, stage }))
+        let stage = Stage::Survey(ThinSurvey::default());
+        Ok(fits.then_some(ThinningJob { camera, name, file, bytes, head, stage }))
     }
 
-    fn survey_step(&mut self, mut job: Job<D>, now: Instant) -> io::Result<()> {
+    fn survey_step(&mut self, mut job: ThinningJob<D>, now: Instant) -> io::Result<()> {
         let Stage::Survey(mut survey) = job.stage else { return Ok(()) };
         let read_at = |buffer: &mut [u8], at| self.disk.read_at(&job.file, buffer, at);
         let begin = survey.position().unwrap_or(job.head.media_begin);
@@ -184,7 +184,13 @@ impl<D: Disk> Card<D> {
         std::iter::successors(name.longer(), |it| it.longer()).find(|it| !is_taken(it))
     }
 
-    fn begin_copy(&mut self, job: Job<D>, plan: Plan, name: Name, now: Instant) -> io::Result<()> {
+    fn begin_copy(
+        &mut self,
+        job: ThinningJob<D>,
+        plan: Plan,
+        name: Name,
+        now: Instant,
+    ) -> io::Result<()> {
         let read_at = |buffer: &mut [u8], at| self.disk.read_at(&job.file, buffer, at);
         let sets = scan::read_parameter_sets(&read_at, job.bytes, &job.head);
         let (Some(sets), Some(identity)) = (sets, job.head.identity.clone()) else {
@@ -199,7 +205,7 @@ impl<D: Disk> Card<D> {
         }
         let directory = self.directory(job.camera)?;
         let marks = identity.marks.with(SegmentMarks::THINNED).with(SegmentMarks::COPY);
-        let start = segment::Start {
+        let start = segment::FileStart {
             parameter_sets: &sets,
             audio: None,
             identity: &Identity { marks, ..identity },
@@ -225,11 +231,11 @@ impl<D: Disk> Card<D> {
         };
         let (nth, fragment, open, unsynced_bytes) = (0, Vec::new(), None, 0);
         let copy = Copy { plan, segment, nth, fragment, open, unsynced_bytes };
-        self.thinning = Some(Job { stage: Stage::Copy(name, Box::new(copy)), ..job });
+        self.thinning = Some(ThinningJob { stage: Stage::Copy(name, Box::new(copy)), ..job });
         Ok(())
     }
 
-    fn copy_step(&mut self, mut job: Job<D>) -> io::Result<()> {
+    fn copy_step(&mut self, mut job: ThinningJob<D>) -> io::Result<()> {
         let Stage::Copy(name, mut copy) = job.stage else { return Ok(()) };
         let result = copy.step(&self.disk, &job.file);
         if let Ok(true) = result {
@@ -309,7 +315,7 @@ impl<D: Disk> Card<D> {
 
     /// Abandons the current thinning and deletes the copy.
     pub(super) fn abandon_thinning(&mut self) {
-        let Some(Job { camera, stage, file, .. }) = self.thinning.take() else { return };
+        let Some(ThinningJob { camera, stage, file, .. }) = self.thinning.take() else { return };
         drop(file);
         let copy = match stage {
             Stage::Survey(_) => return,

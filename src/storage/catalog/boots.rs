@@ -14,7 +14,7 @@ use crate::{
 
 /// A segment's information about its time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Stamp {
+pub struct SegmentTime {
     /// The kernel's boot id; zeroes if there was none.
     pub boot: [u8; 16],
     pub up_ms: Option<u64>,
@@ -37,7 +37,7 @@ pub(super) struct Doubt {
 
 impl Catalog {
     /// Sets the time of a listed recording; returns how many others got theirs by it.
-    pub fn date(&mut self, camera: CameraId, name: Name, stamp: &Stamp) -> usize {
+    pub fn date(&mut self, camera: CameraId, name: Name, stamp: &SegmentTime) -> usize {
         let began = stamp.began();
         let known = self.boots.iter().find(|(boot, _)| *boot == stamp.boot);
         let known = known.map(|(_, began)| *began);
@@ -66,7 +66,7 @@ impl Catalog {
     /// by it.
     ///
     /// *Cost*: none unless there are such recordings.
-    pub fn learn(&mut self, stamp: &Stamp) -> usize {
+    pub fn learn(&mut self, stamp: &SegmentTime) -> usize {
         let Some(began) = stamp.began().filter(|_| stamp.clock == ClockTrust::Trusted) else {
             return 0;
         };
@@ -93,10 +93,10 @@ impl Catalog {
 
     /// Learns the start of a boot from a recording whose true time is in the index, if nothing else
     /// is known about that boot: its file still contains the wrong one.
-    pub fn learn_from_index(&mut self, start: WallTime, stamp: &Stamp) {
+    pub fn learn_from_index(&mut self, start: WallTime, stamp: &SegmentTime) {
         let is_known = self.boots.iter().any(|(boot, _)| *boot == stamp.boot);
         if stamp.clock == ClockTrust::Untrusted && !is_known {
-            self.learn(&Stamp { wall: start, clock: ClockTrust::Trusted, ..*stamp });
+            self.learn(&SegmentTime { wall: start, clock: ClockTrust::Trusted, ..*stamp });
         }
     }
 }
@@ -133,10 +133,10 @@ impl Folder {
     }
 }
 
-impl Stamp {
-    pub fn of(identity: &Identity) -> Stamp {
+impl SegmentTime {
+    pub fn of(identity: &Identity) -> SegmentTime {
         let Identity { boot, up_ms, wall, clock, .. } = *identity;
-        Stamp { boot, up_ms, wall, clock }
+        SegmentTime { boot, up_ms, wall, clock }
     }
 
     /// When the machine was booted, by the segment's clock.
@@ -183,14 +183,19 @@ mod tests {
     }
 
     /// Of a boot whose clock says it began in 1970.
-    fn wrong(boot: u8, up_ms: i64) -> Stamp {
+    fn wrong(boot: u8, up_ms: i64) -> SegmentTime {
         let up = Some(up_ms.cast_unsigned());
-        Stamp { boot: [boot; 16], up_ms: up, wall: WallTime(up_ms), clock: ClockTrust::Untrusted }
+        SegmentTime {
+            boot: [boot; 16],
+            up_ms: up,
+            wall: WallTime(up_ms),
+            clock: ClockTrust::Untrusted,
+        }
     }
 
-    fn right(boot: u8, up_ms: i64) -> Stamp {
+    fn right(boot: u8, up_ms: i64) -> SegmentTime {
         let wall = WallTime(TRUE_BOOT + up_ms);
-        Stamp { wall, clock: ClockTrust::Trusted, ..wrong(boot, up_ms) }
+        SegmentTime { wall, clock: ClockTrust::Trusted, ..wrong(boot, up_ms) }
     }
 
     fn dates(catalog: &Catalog, camera: CameraId) -> Vec<(i64, bool)> {
@@ -237,7 +242,7 @@ mod tests {
             let mut catalog = catalog(0..3);
             for number in order {
                 let wall = WallTime(number as i64 * HOUR + jitter[number]);
-                let stamp = Stamp { wall, ..wrong(1, number as i64 * HOUR) };
+                let stamp = SegmentTime { wall, ..wrong(1, number as i64 * HOUR) };
                 catalog.date(YARD, name(number as u32), &stamp);
             }
             let expected = [(0, false), (HOUR + 2, false), (2 * HOUR + 1, false)];
@@ -248,7 +253,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_to_another_wrong_time_parts_nothing() {
         let mut catalog = catalog(0..3);
-        let later = Stamp { wall: WallTime(500 * HOUR), ..wrong(1, 2 * HOUR) };
+        let later = SegmentTime { wall: WallTime(500 * HOUR), ..wrong(1, 2 * HOUR) };
         catalog.date(YARD, name(0), &wrong(1, HOUR));
         catalog.date(YARD, name(1), &later);
         assert_eq!(dates(&catalog, YARD)[..2], [(HOUR, false), (2 * HOUR, false)]);
@@ -260,7 +265,7 @@ mod tests {
     #[test]
     fn two_folders_date_a_boot_alike_though_its_wrong_clock_was_set_between_them() {
         let mut catalog = catalog(0..1);
-        let later = Stamp { wall: WallTime(500 * HOUR), ..wrong(1, 2 * HOUR) };
+        let later = SegmentTime { wall: WallTime(500 * HOUR), ..wrong(1, 2 * HOUR) };
         catalog.date(YARD, name(0), &wrong(1, HOUR));
         catalog.date(GATE, name(0), &later);
         assert_eq!(dates(&catalog, GATE), [(2 * HOUR, false)], "as marks of that boot");
@@ -271,11 +276,11 @@ mod tests {
     #[test]
     fn a_segment_that_does_not_say_how_long_the_machine_was_up_keeps_its_time() {
         let mut catalog = catalog(0..2);
-        let old = Stamp { up_ms: None, ..wrong(1, HOUR) };
-        let nameless = Stamp { boot: [0; 16], ..wrong(1, HOUR) };
+        let old = SegmentTime { up_ms: None, ..wrong(1, HOUR) };
+        let nameless = SegmentTime { boot: [0; 16], ..wrong(1, HOUR) };
         for stamp in [old, nameless] {
             catalog.date(YARD, name(0), &stamp);
-            catalog.learn(&Stamp { boot: stamp.boot, ..right(1, 2 * HOUR) });
+            catalog.learn(&SegmentTime { boot: stamp.boot, ..right(1, 2 * HOUR) });
             assert_eq!(dates(&catalog, YARD)[0], (HOUR, false), "{stamp:?}");
         }
     }
@@ -291,9 +296,9 @@ mod tests {
         }
         for wall in [i64::MIN, i64::MAX] {
             for clock in [ClockTrust::Untrusted, ClockTrust::Trusted] {
-                let stamp = Stamp { wall: WallTime(wall), clock, ..wrong(9, i64::MAX) };
+                let stamp = SegmentTime { wall: WallTime(wall), clock, ..wrong(9, i64::MAX) };
                 catalog.date(YARD, name(7), &stamp);
-                catalog.date(YARD, name(8), &Stamp { up_ms: Some(u64::MAX - 1), ..stamp });
+                catalog.date(YARD, name(8), &SegmentTime { up_ms: Some(u64::MAX - 1), ..stamp });
             }
         }
     }

@@ -29,7 +29,7 @@ impl Owner {
 
 /// The recordings of one camera, summed up.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct Tally {
+pub struct RecordingTotals {
     pub segments: usize,
     pub bytes: u64,
     /// Those of them that are kept.
@@ -140,8 +140,8 @@ impl Catalog {
     }
 
     /// Sums up each camera with recordings, by name.
-    pub fn tallies(&self) -> Vec<(&str, Tally)> {
-        let mut tallies = vec![Tally::default(); self.owners.len()];
+    pub fn tallies(&self) -> Vec<(&str, RecordingTotals)> {
+        let mut tallies = vec![RecordingTotals::default(); self.owners.len()];
         for folder in &self.folders {
             for entry in &folder.entries {
                 let owner = entry.owner_in(folder);

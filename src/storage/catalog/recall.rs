@@ -8,14 +8,14 @@ use crate::{
     limits::{CARD_INDEX_NEWEST, CARD_INDEX_SAMPLES, CARD_LOOKS_MAX},
     storage::{
         CameraId,
-        index::{Round, Row},
+        index::{IndexRow, Round},
     },
 };
 
 impl Catalog {
     /// Takes over what the index of a folder says of a listed recording. If its head has been read
     /// already, only whether the index agrees is noted.
-    pub fn recall(&mut self, folder: usize, row: &Row, round: Round) {
+    pub fn recall(&mut self, folder: usize, row: &IndexRow, round: Round) {
         let owner = row.owner.and_then(|owner| self.intern_owner(owner));
         let codecs = self.intern(row.codecs);
         let Some(entry) = self.entry_mut(folder, row.name) else { return };
@@ -75,14 +75,14 @@ impl Catalog {
 
     /// What the index should say of a recording; `None` if that is not known yet, or cannot be
     /// said.
-    pub fn row(&self, entry: &Entry) -> Option<Row<'_>> {
+    pub fn row(&self, entry: &Entry) -> Option<IndexRow<'_>> {
         let is_known =
             matches!(entry.state, SegmentState::Whole | SegmentState::Cut | SegmentState::Damaged);
         let codecs = self.codecs(entry);
         if !is_known || (entry.codec.is_some() && codecs.is_empty()) {
             return None;
         }
-        Some(Row {
+        Some(IndexRow {
             name: entry.name,
             state: entry.state,
             clock_trusted: entry.clock_trusted,

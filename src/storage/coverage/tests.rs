@@ -13,7 +13,7 @@ fn entry(number: u32, start: i64, duration_ms: u32, clock_trusted: bool) -> Entr
 
 /// Entries by rising numbers.
 fn survey(entries: &[Entry], (from, to): (WallTime, WallTime), spans_max: usize) -> Coverage {
-    let mut survey = Survey::new(from, to, spans_max);
+    let mut survey = CoverageSurvey::new(from, to, spans_max);
     entries.iter().rev().for_each(|entry| survey.add(entry));
     survey.finish()
 }
@@ -62,7 +62,7 @@ fn spans_and_gaps_that_reach_into_the_time_are_told_whole() {
 
 #[test]
 fn a_camera_that_is_not_recorded_has_a_gap_until_now() {
-    let mut survey = Survey::new(WallTime(0), WallTime(1_000_000), 10);
+    let mut survey = CoverageSurvey::new(WallTime(0), WallTime(1_000_000), 10);
     survey.nothing_until(WallTime(500_000), Cause::Unknown);
     survey.add(&entry(1, 100_000, 60_000, true));
     assert_eq!(gaps(&survey.finish()), [(160_000, 500_000)]);

@@ -26,7 +26,7 @@ use crate::units::WallTime;
 pub struct LinuxDisk;
 
 /// Keeps its file system in use, so that no other one gets its device and inode numbers.
-pub struct Folder {
+pub struct OpenFolder {
     file: File,
     links: Links,
 }
@@ -40,7 +40,7 @@ enum Links {
 
 impl Disk for LinuxDisk {
     type File = File;
-    type Folder = Folder;
+    type Folder = OpenFolder;
 
     fn mount(&self, path: &Path, required: RequireMount) -> Mount {
         let mount = mount_of(path);
@@ -89,7 +89,7 @@ impl Disk for LinuxDisk {
         Ok(Space { free: bytes(room.f_bavail), total: bytes(room.f_blocks) })
     }
 
-    fn hold(&self, path: &Path, within: Option<&Folder>) -> io::Result<Folder> {
+    fn hold(&self, path: &Path, within: Option<&OpenFolder>) -> io::Result<OpenFolder> {
         let links = if within.is_some() { Links::Refused } else { Links::Followed };
         let nofollow = if links == Links::Refused { OFlags::NOFOLLOW } else { OFlags::empty() };
         let flags = (OFlags::DIRECTORY | nofollow).bits().cast_signed();
@@ -107,11 +107,11 @@ impl Disk for LinuxDisk {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::WOULDBLOCK) => Err(io::ErrorKind::WouldBlock.into()),
             // NFS and SMB cannot lock a folder; it is used without a lock.
-            _ => Ok(Folder { file, links }),
+            _ => Ok(OpenFolder { file, links }),
         }
     }
 
-    fn is_still_at(&self, folder: &Folder, path: &Path) -> bool {
+    fn is_still_at(&self, folder: &OpenFolder, path: &Path) -> bool {
         let there = match folder.links {
             Links::Followed => fs::metadata(path),
             Links::Refused => fs::symlink_metadata(path),

@@ -6,8 +6,8 @@ fn name(number: u32) -> Name {
     Name::new(number).unwrap()
 }
 
-fn row(number: u32) -> Row<'static> {
-    Row {
+fn row(number: u32) -> IndexRow<'static> {
+    IndexRow {
         name: name(number),
         state: SegmentState::Whole,
         clock_trusted: true,
@@ -22,15 +22,15 @@ fn row(number: u32) -> Row<'static> {
     }
 }
 
-fn written(rows: &[Row]) -> Vec<u8> {
-    let (mut log, mut out) = (Log::default(), Vec::new());
+fn written(rows: &[IndexRow]) -> Vec<u8> {
+    let (mut log, mut out) = (IndexLog::default(), Vec::new());
     assert!(rows.iter().all(|row| log.write(row, &mut out)));
     out
 }
 
 /// What a file says, each row as text, and the log behind it.
-fn read(file: &[u8]) -> (Vec<(String, Round)>, Log) {
-    let mut log = Log::default();
+fn read(file: &[u8]) -> (Vec<(String, Round)>, IndexLog) {
+    let mut log = IndexLog::default();
     let mut rows = Vec::new();
     for slot in file.as_chunks().0 {
         rows.extend(log.read(slot).map(|(row, round)| (format!("{row:?}"), round)));
@@ -38,7 +38,7 @@ fn read(file: &[u8]) -> (Vec<(String, Round)>, Log) {
     (rows, log)
 }
 
-fn current(rows: &[Row]) -> Vec<(String, Round)> {
+fn current(rows: &[IndexRow]) -> Vec<(String, Round)> {
     rows.iter().map(|row| (format!("{row:?}"), Round::Current)).collect()
 }
 
@@ -51,11 +51,21 @@ fn a_checksum_is_that_of_every_other_program() {
 fn rows_are_read_as_written_and_the_log_continues_after_them() {
     let rows = [
         row(3),
-        Row { owner: Some("a-camera-with-a-very-long-name_32"), codec: None, codecs: "", ..row(4) },
-        Row { start: WallTime(-5), clock_trusted: false, state: SegmentState::Cut, ..row(4) },
-        Row { owner: None, state: SegmentState::Damaged, bytes: (1 << 48) - 1, ..row(999_999_999) },
-        Row { marks: SegmentMarks::KEPT, cause: Cause::Card, ..row(6) },
-        Row { codec: Some(Codec::H265), codecs: "hvc1.1.6.L120.90.00.00.00.00.00", ..row(5) },
+        IndexRow {
+            owner: Some("a-camera-with-a-very-long-name_32"),
+            codec: None,
+            codecs: "",
+            ..row(4)
+        },
+        IndexRow { start: WallTime(-5), clock_trusted: false, state: SegmentState::Cut, ..row(4) },
+        IndexRow {
+            owner: None,
+            state: SegmentState::Damaged,
+            bytes: (1 << 48) - 1,
+            ..row(999_999_999)
+        },
+        IndexRow { marks: SegmentMarks::KEPT, cause: Cause::Card, ..row(6) },
+        IndexRow { codec: Some(Codec::H265), codecs: "hvc1.1.6.L120.90.00.00.00.00.00", ..row(5) },
     ];
     let mut file = written(&rows);
     let records = file.len() / RECORD_BYTES;
@@ -70,26 +80,27 @@ fn rows_are_read_as_written_and_the_log_continues_after_them() {
 
 #[test]
 fn a_row_that_a_record_cannot_represent_is_not_written() {
-    let (mut log, mut out) = (Log::default(), Vec::new());
+    let (mut log, mut out) = (IndexLog::default(), Vec::new());
     let long = "x".repeat(256);
     for row in [
-        Row { bytes: 1 << 48, ..row(1) },
-        Row { start: WallTime(1 << 47), ..row(1) },
-        Row { state: SegmentState::Recording, ..row(1) },
-        Row { codecs: &long, ..row(1) },
+        IndexRow { bytes: 1 << 48, ..row(1) },
+        IndexRow { start: WallTime(1 << 47), ..row(1) },
+        IndexRow { state: SegmentState::Recording, ..row(1) },
+        IndexRow { codecs: &long, ..row(1) },
     ] {
         out.clear();
         assert!(!log.write(&row, &mut out));
         assert!(read(&out).0.is_empty());
     }
     let texts: Vec<_> = (0..300).map(|number| number.to_string()).collect();
-    let said = texts.iter().filter(|text| log.write(&Row { codecs: text, ..row(1) }, &mut out));
+    let said =
+        texts.iter().filter(|text| log.write(&IndexRow { codecs: text, ..row(1) }, &mut out));
     assert_eq!(said.count(), 255, "their numbers are used up");
 }
 
 #[test]
 fn a_file_cut_at_any_byte_says_what_lies_before() {
-    let rows = [row(1), Row { codecs: "hvc1.1.6.L93.B0", ..row(2) }, row(3)];
+    let rows = [row(1), IndexRow { codecs: "hvc1.1.6.L93.B0", ..row(2) }, row(3)];
     let file = written(&rows);
     let all = current(&rows);
     for length in 0..file.len() {
@@ -101,7 +112,7 @@ fn a_file_cut_at_any_byte_says_what_lies_before() {
 
 #[test]
 fn a_flipped_bit_costs_its_record_or_those_of_its_text_and_nothing_else() {
-    let rows = [row(1), Row { codecs: "hvc1.1.6.L93.B0", ..row(2) }, row(3)];
+    let rows = [row(1), IndexRow { codecs: "hvc1.1.6.L93.B0", ..row(2) }, row(3)];
     let file = written(&rows);
     let all = current(&rows);
     for bit in 0..file.len() * 8 {
@@ -120,7 +131,7 @@ fn a_new_round_counts_from_its_first_record_on_and_what_is_left_of_the_old_one_a
     let (_, mut log) = read(&file);
     let mut out = Vec::new();
     log.begin_anew(&mut out);
-    log.write(&Row { state: SegmentState::Cut, ..row(5) }, &mut out);
+    log.write(&IndexRow { state: SegmentState::Cut, ..row(5) }, &mut out);
     let records = out.len() / RECORD_BYTES;
     file[..out.len()].copy_from_slice(&out);
     let (found, log) = read(&file);
@@ -134,7 +145,7 @@ fn a_new_round_counts_from_its_first_record_on_and_what_is_left_of_the_old_one_a
 
 #[test]
 fn rounds_are_told_apart_when_their_number_wraps() {
-    let mut log = Log::default();
+    let mut log = IndexLog::default();
     for _ in 0..600 {
         let mut file = vec![0; 32 * RECORD_BYTES];
         let mut out = Vec::new();

@@ -10,7 +10,7 @@ use crate::{
 
 /// One mark, or several that were joined for lack of room.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Row {
+pub struct JoinedMark {
     pub begin: WallTime,
     pub end: WallTime,
     /// `None` if they are of several kinds.
@@ -25,7 +25,7 @@ pub struct Rows {
     from: WallTime,
     to: WallTime,
     rows_max: usize,
-    rows: Vec<Row>,
+    rows: Vec<JoinedMark>,
     watched: Vec<(WallTime, WallTime)>,
     /// Some are joined or left out.
     pub merged: bool,
@@ -61,7 +61,7 @@ impl Rows {
             self.keep_longest(2 * self.rows_max);
             return;
         }
-        self.rows.push(Row { begin, end, kind: Some(mark.kind.clone()), count: 1 });
+        self.rows.push(JoinedMark { begin, end, kind: Some(mark.kind.clone()), count: 1 });
         if self.rows.len() >= 2 * self.rows_max {
             self.merge(self.rows_max);
         }
@@ -72,7 +72,7 @@ impl Rows {
         mut self,
         rows_max: usize,
         watched_max: usize,
-    ) -> (Vec<Row>, Vec<(WallTime, WallTime)>, bool) {
+    ) -> (Vec<JoinedMark>, Vec<(WallTime, WallTime)>, bool) {
         self.merge(rows_max);
         self.keep_longest(watched_max);
         self.watched.sort_unstable();
@@ -90,7 +90,7 @@ impl Rows {
             &mut self.rows,
             max,
             |row, next| next.begin.0.saturating_sub(row.end.0),
-            Row::take_in,
+            JoinedMark::take_in,
         );
     }
 
@@ -104,8 +104,8 @@ impl Rows {
     }
 }
 
-impl Row {
-    fn take_in(&mut self, next: &Row) {
+impl JoinedMark {
+    fn take_in(&mut self, next: &JoinedMark) {
         self.end = self.end.max(next.end);
         self.count = self.count.saturating_add(next.count);
         if self.kind != next.kind {

@@ -12,7 +12,7 @@ fn mark(nth: i64) -> Mark {
         source: Word::new("script").unwrap(),
         kind: Word::new("motion").unwrap(),
         words: format!("door {nth} — Tür"),
-        begin: Stamp {
+        begin: SegmentTime {
             boot: [7; 16],
             up_ms: Some(5000 + nth.unsigned_abs()),
             wall: WallTime(NOON + nth * 60_000),
@@ -44,8 +44,12 @@ fn a_mark_is_a_line_that_people_can_read() {
                     07070707070707070707070707070707\t1500\t-\tdoor 0 — Tür\t";
     assert!(text.starts_with(expected), "{text}");
     assert_eq!(read(text.as_bytes()), [mark(0)]);
-    let told =
-        Stamp { boot: [0; 16], up_ms: None, wall: WallTime(-5), clock: ClockTrust::Untrusted };
+    let told = SegmentTime {
+        boot: [0; 16],
+        up_ms: None,
+        wall: WallTime(-5),
+        clock: ClockTrust::Untrusted,
+    };
     let odd = Mark { begin: told, words: String::new(), course: Course::GoingOn, ..mark(0) };
     assert_eq!(read(&file(std::slice::from_ref(&odd))), [odd]);
 }
@@ -104,7 +108,8 @@ fn the_last_line_about_a_mark_counts() {
 #[test]
 fn marks_of_a_wrong_clock_get_the_times_of_the_recordings_of_their_boot() {
     let wall = WallTime(5000);
-    let wrong = Stamp { boot: [3; 16], up_ms: Some(60_000), wall, clock: ClockTrust::Untrusted };
+    let wrong =
+        SegmentTime { boot: [3; 16], up_ms: Some(60_000), wall, clock: ClockTrust::Untrusted };
     let wrong = Mark { begin: wrong, ..mark(0) };
     let began = |boot: u8, clock| vec![([boot; 16], WallTime(NOON), clock)];
     assert_eq!(
@@ -132,7 +137,7 @@ fn marks_beyond_the_room_are_joined_to_the_closest_and_counted() {
         let kind = Word::new(if nth % 100 == 99 { "person" } else { "motion" }).unwrap();
         let gap = nth / 100 * 3_600_000; // ten bursts, an hour apart
         let wall = WallTime(NOON + nth * 2000 + gap);
-        let begin = Stamp { wall, ..mark(0).begin };
+        let begin = SegmentTime { wall, ..mark(0).begin };
         rows.add(&Mark { begin, kind, ..mark(0) }, &Vec::new());
         rows.add(&Mark { camera: "gate".into(), ..mark(nth) }, &Vec::new());
     }
@@ -146,7 +151,7 @@ fn marks_beyond_the_room_are_joined_to_the_closest_and_counted() {
 #[test]
 fn times_of_watching_are_joined_only_where_somebody_watched() {
     let watch = |begin: i64, seconds: u32| {
-        let begin = Stamp { wall: WallTime(NOON + begin * 1000), ..mark(0).begin };
+        let begin = SegmentTime { wall: WallTime(NOON + begin * 1000), ..mark(0).begin };
         let kind = Word::new(Mark::WATCHED).unwrap();
         Mark { begin, kind, length_ms: seconds * 1000, ..mark(0) }
     };
@@ -187,7 +192,7 @@ proptest! {
         length_ms in any::<u32>(), is_over in any::<bool>(), boot in any::<[u8; 16]>(),
     ) {
         prop_assume!(words.len() <= MARK_WORDS_BYTES_MAX);
-        let begin = Stamp { boot, up_ms: up, wall: WallTime(wall), clock: ClockTrust::Untrusted };
+        let begin = SegmentTime { boot, up_ms: up, wall: WallTime(wall), clock: ClockTrust::Untrusted };
         let course = if is_over { Course::Over } else { Course::GoingOn };
         let mark = Mark { words, begin, length_ms, course, ..mark(0) };
         let _ = mark.began(&vec![(boot, WallTime(wall), ClockTrust::Trusted)]);

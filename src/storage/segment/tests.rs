@@ -187,7 +187,7 @@ impl Disk for TestDisk {
 }
 
 fn create(disk: &TestDisk, expected_bytes: u64) -> io::Result<Segment<TestDisk>> {
-    let start = Start {
+    let start = FileStart {
         file_system: FileSystem::Other,
         parameter_sets: &parameter_sets(Codec::H264),
         audio: None,

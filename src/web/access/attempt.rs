@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of: threads, the consequences of the answer.
 
-use super::{Peer, delays::Source, password::Hash, refusal::Challenge};
+use super::{Peer, delays::Source, password::PasswordHash, refusal::Challenge};
 use std::{fmt, sync::Arc, time::Instant};
 
 /// A pending check. If it or its answer gets lost, nothing has happened.
@@ -10,7 +10,7 @@ pub struct Attempt {
     pub(super) purpose: Purpose,
     pub(super) password: Vec<u8>,
     /// The hash to compare with; `None` if the password is known to be right, or none is set.
-    pub(super) hash: Option<Hash>,
+    pub(super) hash: Option<PasswordHash>,
     pub(super) peer: Peer,
     /// `None` over the control socket.
     pub(super) source: Option<Source>,
@@ -39,10 +39,10 @@ pub enum Purpose {
 }
 
 /// The result of an attempt.
-pub struct Answer {
+pub struct AttemptResult {
     pub(super) attempt: Attempt,
     pub(super) finding: Finding,
-    pub(super) new: Option<Hash>,
+    pub(super) new: Option<PasswordHash>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,21 +53,21 @@ pub enum Finding {
 
 impl Attempt {
     /// *Cost*: up to 100 ms on the board, 200 ms for a new password; run it on a thread of its own.
-    pub fn run(self) -> Answer {
+    pub fn run(self) -> AttemptResult {
         let is_right = self.hash.is_none_or(|hash| hash.fits(&self.password));
         let new = match &self.purpose {
-            Purpose::Change { new, salt, .. } if is_right => Some(Hash::new(new, *salt)),
+            Purpose::Change { new, salt, .. } if is_right => Some(PasswordHash::new(new, *salt)),
             _ => None,
         };
         let finding = if is_right { Finding::Right } else { Finding::Wrong };
-        Answer { attempt: self, finding, new }
+        AttemptResult { attempt: self, finding, new }
     }
 }
 
-impl Answer {
+impl AttemptResult {
     /// The new password's hash, to be written to its file before [`super::Access::verified`] puts
     /// it into effect.
-    pub fn new_password(&self) -> Option<&Hash> {
+    pub fn new_password(&self) -> Option<&PasswordHash> {
         self.new.as_ref()
     }
 }

@@ -4,10 +4,11 @@
 //! Knows nothing of: routes, hosts, sessions beyond beginning one.
 
 use super::{
-    Access, AccessHead, Answer, Attempt, Challenge, Held, Peer, Refusal, Source, Verdict, Who,
+    Access, AccessHead, Attempt, AttemptResult, Challenge, Held, Peer, Refusal, Source, Verdict,
+    Who,
     attempt::{Finding, Purpose},
     delays::Delay,
-    password::{Hash, Password},
+    password::{Password, PasswordHash},
     secret::Key,
     sessions,
 };
@@ -31,8 +32,8 @@ impl Access {
     ///
     /// # Errors
     /// The password was wrong, or has changed meanwhile.
-    pub fn verified(&mut self, answer: Answer, now: Instant) -> Result<Verdict, Refusal> {
-        let Answer { attempt, finding, new } = answer;
+    pub fn verified(&mut self, answer: AttemptResult, now: Instant) -> Result<Verdict, Refusal> {
+        let AttemptResult { attempt, finding, new } = answer;
         if finding == Finding::Wrong {
             return Err(self.wrong(&attempt, now));
         }
@@ -61,7 +62,7 @@ impl Access {
         &mut self,
         purpose: Purpose,
         password: Vec<u8>,
-        hash: Hash,
+        hash: PasswordHash,
         (head, peer): (&AccessHead<'_>, Peer),
         now: Instant,
     ) -> Result<Verdict, Refusal> {
@@ -99,7 +100,7 @@ impl Access {
         &self,
         purpose: Purpose,
         password: Vec<u8>,
-        hash: Option<Hash>,
+        hash: Option<PasswordHash>,
         peer: Peer,
         source: Option<Source>,
     ) -> Result<Verdict, Refusal> {
@@ -115,7 +116,7 @@ impl Access {
         &self,
         head: &AccessHead<'_>,
         peer: Peer,
-        hash: Hash,
+        hash: PasswordHash,
         now: Instant,
     ) -> Option<Source> {
         let Peer::Address(address) = peer else { return None };

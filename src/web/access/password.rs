@@ -26,26 +26,26 @@ pub const LENGTH: RangeInclusive<usize> = 8..=128;
 pub enum Password {
     /// None has been set.
     Unset,
-    Set(Hash),
+    Set(PasswordHash),
     /// The file exists but cannot be read (reason inside). All logins fail.
     Unreadable(String),
 }
 
 /// A password in the form in which it is stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Hash {
+pub struct PasswordHash {
     iterations: u32,
     salt: [u8; 16],
     hash: [u8; 32],
 }
 
-impl Hash {
+impl PasswordHash {
     /// *Cost*: up to 100 ms on the board; run it on a thread of its own. `salt` is random.
-    pub fn new(password: &[u8], salt: [u8; 16]) -> Hash {
-        Hash { iterations: ITERATIONS, salt, hash: derive(password, &salt, ITERATIONS) }
+    pub fn new(password: &[u8], salt: [u8; 16]) -> PasswordHash {
+        PasswordHash { iterations: ITERATIONS, salt, hash: derive(password, &salt, ITERATIONS) }
     }
 
-    /// Returns true if this is the password. *Cost*: as [`Hash::new`].
+    /// Returns true if this is the password. *Cost*: as [`PasswordHash::new`].
     pub fn fits(&self, password: &[u8]) -> bool {
         secret::is_same(&derive(password, &self.salt, self.iterations), &self.hash)
     }
@@ -62,24 +62,24 @@ impl Hash {
         u32::from_be_bytes([a, b, c, d])
     }
 
-    /// Parses the output of [`Hash`]; `None` if it is anything else.
-    pub fn parse(line: &str) -> Option<Hash> {
+    /// Parses the output of [`PasswordHash`]; `None` if it is anything else.
+    pub fn parse(line: &str) -> Option<PasswordHash> {
         let mut parts = line.strip_prefix("$pbkdf2-sha256$i=")?.split('$');
         let iterations = parts.next()?.parse().ok().filter(|n| ITERATIONS_RANGE.contains(n))?;
         let salt = BASE64.decode(parts.next()?).ok()?.try_into().ok()?;
         let hash = BASE64.decode(parts.next()?).ok()?.try_into().ok()?;
-        parts.next().is_none().then_some(Hash { iterations, salt, hash })
+        parts.next().is_none().then_some(PasswordHash { iterations, salt, hash })
     }
 }
 
-impl fmt::Display for Hash {
+impl fmt::Display for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (salt, hash) = (BASE64.encode(self.salt), BASE64.encode(self.hash));
         write!(f, "$pbkdf2-sha256$i={}${salt}${hash}", self.iterations)
     }
 }
 
-impl fmt::Debug for Hash {
+impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Hash(***)")
     }
@@ -97,7 +97,7 @@ pub fn read(file: &Path) -> Password {
     let read =
         File::open(file).and_then(|file| file.take(FILE_BYTES_MAX).read_to_string(&mut text));
     match read {
-        Ok(_) => match Hash::parse(text.trim_end()) {
+        Ok(_) => match PasswordHash::parse(text.trim_end()) {
             Some(hash) => Password::Set(hash),
             None => Password::Unreadable(format!("{} holds no password", file.display())),
         },
@@ -110,7 +110,7 @@ pub fn read(file: &Path) -> Password {
 ///
 /// # Errors
 /// The file system's; the old file is unchanged.
-pub fn write(file: &Path, hash: &Hash) -> io::Result<()> {
+pub fn write(file: &Path, hash: &PasswordHash) -> io::Result<()> {
     let draft = file.with_extension("passwd.new");
     match fs::remove_file(&draft) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

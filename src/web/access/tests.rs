@@ -8,7 +8,7 @@ mod origins;
 mod sessions;
 mod waits;
 
-use super::{password::Hash, *};
+use super::{password::PasswordHash, *};
 use std::time::Duration;
 
 const ASSETS: &[&str] = &["/", "/app.js"];
@@ -45,7 +45,7 @@ impl Bench {
     }
 
     fn protected() -> Bench {
-        Bench::new(Password::Set(Hash::parse(STORED).unwrap()))
+        Bench::new(Password::Set(PasswordHash::parse(STORED).unwrap()))
     }
 
     /// Sends one request; its password is checked if necessary.

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The recordings of a camera that overlap these times.
-pub(super) struct Span {
+pub(super) struct MarkedSpan {
     camera: String,
     from: WallTime,
     to: WallTime,
@@ -52,13 +52,13 @@ impl<D: Disk> Card<D> {
         let end = begin.0.saturating_add(mark.length_ms.into());
         let to = WallTime(end.saturating_add(millis(self.settings.event_after)));
         let spans = &mut self.marks.spans;
-        let is_its = |span: &Span| span.camera == mark.camera;
+        let is_its = |span: &MarkedSpan| span.camera == mark.camera;
         let near = spans.iter().position(|it| is_its(it) && it.from <= to && it.to >= from);
         let is_full = spans.len() >= MARK_SPANS_MAX;
         let known = near.or_else(|| spans.iter().rposition(is_its).filter(|_| is_full));
         match known.and_then(|at| spans.get_mut(at)) {
             Some(span) => (span.from, span.to) = (span.from.min(from), span.to.max(to)),
-            None => spans.push(Span { camera: mark.camera.clone(), from, to }),
+            None => spans.push(MarkedSpan { camera: mark.camera.clone(), from, to }),
         }
         spans.truncate(MARK_SPANS_MAX);
     }
@@ -66,7 +66,7 @@ impl<D: Disk> Card<D> {
     /// Tells one recording that something happened in it.
     pub(super) fn tell_step(&mut self, now: Instant) {
         let Some(span) = self.marks.spans.first() else { return };
-        let Span { from, to, .. } = *span;
+        let MarkedSpan { from, to, .. } = *span;
         let found = {
             let list = self.list();
             let entries = list.owner(&span.camera).map(|owner| list.recordings(owner, None));

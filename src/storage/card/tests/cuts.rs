@@ -56,7 +56,8 @@ fn begin(bench: &mut Bench, seconds: i64) -> Vec<Event> {
 
 fn mark() -> Mark {
     let (source, kind) = (Word::new("script").unwrap(), Word::new("motion").unwrap());
-    let begin = Stamp { boot: [7; 16], up_ms: None, wall: at(4 * DAY), clock: ClockTrust::Trusted };
+    let begin =
+        SegmentTime { boot: [7; 16], up_ms: None, wall: at(4 * DAY), clock: ClockTrust::Trusted };
     let (camera, words, course) = ("yard".into(), String::new(), Course::Over);
     Mark { camera, source, kind, words, begin, length_ms: 0, course }
 }

@@ -6,7 +6,7 @@ mod wrong;
 use super::*;
 use crate::storage::{
     catalog::Entry,
-    index::{Log, RECORD_BYTES, Row},
+    index::{IndexLog, IndexRow, RECORD_BYTES},
     layout::INDEX,
 };
 
@@ -78,10 +78,10 @@ fn thirty_thousand_recordings_are_known_after_thirty_reads_of_the_index() {
     const COUNT: u32 = 30_000;
     let bench = recorded(1);
     let entry = bench.entry(YARD, 0);
-    let (mut log, mut records) = (Log::default(), Vec::new());
+    let (mut log, mut records) = (IndexLog::default(), Vec::new());
     for number in 0..COUNT {
         let list = bench.catalog.lock().unwrap();
-        log.write(&Row { name: name(number), ..list.row(&entry).unwrap() }, &mut records);
+        log.write(&IndexRow { name: name(number), ..list.row(&entry).unwrap() }, &mut records);
         let path = bench.path(&name(number).file_name());
         if number > 0 {
             fs::hard_link(bench.path("000.mp4"), path).unwrap();
@@ -193,11 +193,11 @@ fn a_recording_that_is_old_only_by_the_index_is_checked_before_its_deletion() {
     const DAY: i64 = 24 * 3600 * 1000;
     let bench = recorded(40);
     let entry = bench.entry(YARD, 0);
-    let (mut log, mut records) = (Log::default(), Vec::new());
+    let (mut log, mut records) = (IndexLog::default(), Vec::new());
     for number in 0..40 {
         let list = bench.catalog.lock().unwrap();
         let start = WallTime(NOON.0 - i64::from(40 - number) * DAY);
-        let row = Row { name: name(number), start, ..list.row(&entry).unwrap() };
+        let row = IndexRow { name: name(number), start, ..list.row(&entry).unwrap() };
         log.write(&row, &mut records);
     }
     bench.put(INDEX, &records);

@@ -14,7 +14,7 @@ fn mark_at(seconds: i64) -> Mark {
         source: Word::new("script").unwrap(),
         kind: Word::new("motion").unwrap(),
         words: String::new(),
-        begin: Stamp {
+        begin: SegmentTime {
             boot: [7; 16],
             up_ms: Some(u64::try_from(5000 + seconds * 1000).unwrap()),
             wall: WallTime(NOON.0 + seconds * 1000),
@@ -323,7 +323,7 @@ fn marks_made_before_the_clock_was_set_have_their_true_times_from_then_on_and_af
         clock: ClockTrust::Untrusted,
         up_ms: 60_000,
     });
-    let wrong = Stamp {
+    let wrong = SegmentTime {
         boot: [7; 16],
         up_ms: Some(60_000),
         wall: WallTime(60_000),

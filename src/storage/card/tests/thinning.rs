@@ -366,7 +366,8 @@ fn oldest_of_each(event_days: u32) -> [i64; 2] {
         if quarter % 8 == 0 {
             let (source, kind) = (Word::new("script").unwrap(), Word::new("motion").unwrap());
             let wall = at(seconds + 1);
-            let begin = Stamp { boot: [0; 16], up_ms: None, wall, clock: ClockTrust::Trusted };
+            let begin =
+                SegmentTime { boot: [0; 16], up_ms: None, wall, clock: ClockTrust::Trusted };
             let (camera, words, course) = ("yard".into(), String::new(), Course::Over);
             let mark = Mark { camera, source, kind, words, begin, length_ms: 0, course };
             bench.send(Command::Mark { camera: YARD, mark: Box::new(mark) });

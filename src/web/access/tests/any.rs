@@ -147,7 +147,7 @@ proptest! {
     #[test]
     fn any_password_file_is_read(line in "\\$pbkdf2-sha256\\$i=[0-9]{0,10}\\$[A-Za-z0-9+/=]{0,24}\\$.{0,45}", any in ".{0,200}") {
         for text in [line, any] {
-            if let Some(hash) = Hash::parse(&text) {
+            if let Some(hash) = PasswordHash::parse(&text) {
                 prop_assert_eq!(hash.to_string(), text);
             }
         }

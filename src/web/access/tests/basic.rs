@@ -38,7 +38,7 @@ fn the_scheme_is_known_in_any_case_and_with_more_space() {
 #[test]
 fn a_colon_belongs_to_the_password() {
     let mut bench = Bench::protected();
-    bench.access.set_password(Password::Set(Hash::new(b"with:colons", [1; 16])));
+    bench.access.set_password(Password::Set(PasswordHash::new(b"with:colons", [1; 16])));
     assert_eq!(who(&mut bench, &basic("x:with:colons")), Ok(Who::Basic));
 }
 
@@ -104,7 +104,7 @@ fn credentials_that_come_twice_are_malformed() {
 fn no_secret_is_printed() {
     let mut bench = Bench::protected();
     let verdict = bench.begin_log_in("wrong password").unwrap();
-    let stored = Password::Set(Hash::parse(STORED).unwrap());
+    let stored = Password::Set(PasswordHash::parse(STORED).unwrap());
     let text = format!("{verdict:?} {stored:?} {:?}", bench.log_in("wrong password"));
     for secret in ["wrong password", "AAECAwQ", "horse"] {
         assert!(!text.contains(secret), "{text}");

@@ -141,7 +141,7 @@ fn a_password_has_8_to_128_characters() {
 fn the_control_socket_replaces_any_password() {
     for password in [
         Password::Unset,
-        Password::Set(Hash::parse(STORED).unwrap()),
+        Password::Set(PasswordHash::parse(STORED).unwrap()),
         Password::Unreadable("/etc/smolnvr.passwd holds no password".into()),
     ] {
         let mut bench = Bench::new(password);
@@ -192,7 +192,7 @@ fn the_file_holds_what_was_set_and_is_for_its_owner_alone() {
     assert_eq!(file, folder.path().join("smolnvr.passwd"));
     assert_eq!(password::read(&file), Password::Unset);
     for password in [PASSWORD, "battery staple"] {
-        let hash = Hash::new(password.as_bytes(), [7; 16]);
+        let hash = PasswordHash::new(password.as_bytes(), [7; 16]);
         password::write(&file, &hash).unwrap();
         assert_eq!(password::read(&file), Password::Set(hash));
         assert!(hash.fits(password.as_bytes()));

@@ -76,7 +76,7 @@ fn the_cookie_is_for_this_site_alone_and_not_for_scripts() {
 #[test]
 fn two_recorders_of_one_host_have_a_cookie_each() {
     let (mut one, mut other) = (Bench::protected(), Bench::protected());
-    other.access.set_password(Password::Set(Hash::new(PASSWORD.as_bytes(), [9; 16])));
+    other.access.set_password(Password::Set(PasswordHash::new(PASSWORD.as_bytes(), [9; 16])));
     let cookies = [one.log_in(PASSWORD).unwrap(), other.log_in(PASSWORD).unwrap()];
     let both = cookies.join("; ");
     assert_eq!(
@@ -218,9 +218,9 @@ fn a_new_password_ends_all_sessions_but_the_one_that_set_it() {
 fn a_password_file_that_changed_ends_all_sessions_and_the_same_one_none() {
     let mut bench = Bench::protected();
     let cookie = bench.log_in(PASSWORD).unwrap();
-    bench.access.set_password(Password::Set(Hash::parse(STORED).unwrap()));
+    bench.access.set_password(Password::Set(PasswordHash::parse(STORED).unwrap()));
     assert_eq!(who(&mut bench, &cookie), Ok(Who::Session));
-    bench.access.set_password(Password::Set(Hash::new(b"battery staple", [1; 16])));
+    bench.access.set_password(Password::Set(PasswordHash::new(b"battery staple", [1; 16])));
     assert_eq!(who(&mut bench, &cookie), Err(401));
 }
 
@@ -230,14 +230,14 @@ fn a_password_that_was_replaced_while_it_was_checked_opens_nothing() {
     let verdict = bench.begin_log_in(PASSWORD).unwrap();
     let Verdict::Verify(attempt) = verdict else { panic!() };
     let answer = attempt.run();
-    bench.access.set_password(Password::Set(Hash::new(b"battery staple", [1; 16])));
+    bench.access.set_password(Password::Set(PasswordHash::new(b"battery staple", [1; 16])));
     assert_eq!(bench.access.verified(answer, bench.now).unwrap_err().status(), 401);
 }
 
 #[test]
 fn without_randomness_there_is_no_session() {
     let web = config::Web::default();
-    let stored = Password::Set(Hash::parse(STORED).unwrap());
+    let stored = Password::Set(PasswordHash::parse(STORED).unwrap());
     let mut bench = Bench::protected();
     bench.access = Access::new(&web, "attic", stored, ASSETS, || None);
     assert_eq!(bench.log_in(PASSWORD), Err(Refusal::NoRandomness));

@@ -183,7 +183,7 @@ fn somebody_who_has_a_whole_network_is_one_guesser() {
 fn a_new_password_makes_all_addresses_new() {
     let mut bench = Bench::protected();
     bench.log_in(PASSWORD).unwrap();
-    bench.access.set_password(Password::Set(Hash::new(b"battery staple", [1; 16])));
+    bench.access.set_password(Password::Set(PasswordHash::new(b"battery staple", [1; 16])));
     for host in 0..100 {
         guess(&mut bench, &format!("192.168.1.{}", 100 + host));
     }
@@ -373,7 +373,7 @@ fn a_stolen_cookie_is_good_for_a_few_guesses() {
 fn a_new_password_makes_all_browsers_new() {
     let mut bench = Bench::protected();
     bench.cookie = bench.log_in(PASSWORD).unwrap();
-    bench.access.set_password(Password::Set(Hash::new(b"battery staple", [1; 16])));
+    bench.access.set_password(Password::Set(PasswordHash::new(b"battery staple", [1; 16])));
     wrong(&mut bench);
     assert_eq!(bench.log_in("battery staple").unwrap_err().status(), 429);
     bench.cookie.clear();

@@ -86,7 +86,7 @@ impl Year {
         let Some(place) = places.first() else { return };
         let ago = self.random.below(8).cast_signed() * 60_000;
         let (up_ms, wall) = (self.up_ms().saturating_sub(ago.cast_unsigned()), self.board());
-        let begin = Stamp {
+        let begin = SegmentTime {
             boot: self.boot.id,
             up_ms: Some(up_ms),
             wall: WallTime(wall.0 - ago),
