@@ -87,8 +87,7 @@ impl<D: Disk> Card<D> {
         let mut others = Vec::new();
         let cameras = self.settings.cameras.clone();
         let folder = self.list_folder(root, root, &mut |file, kind| {
-            let is_other =
-                |place: &Place| !file.eq_ignore_ascii_case(OsStr::new(place.folder.as_str()));
+            let is_other = |place: &Place| file != OsStr::new(place.folder.as_str());
             if kind == Kind::Other
                 && others.len() < FORMER_FOLDERS_MAX
                 && layout::may_be_folder(file)
@@ -135,6 +134,10 @@ impl<D: Disk> Card<D> {
     /// foreign, such as a user's copies.
     fn list_former(&mut self, root: &Path, name: &OsString) {
         let directory = root.join(name);
+        // FAT knows a camera's folder by this spelling of its name too.
+        if self.held.iter().any(|(_, held)| self.disk.is_still_at(held, &directory)) {
+            return;
+        }
         if self.hold(root, &directory).is_err() {
             return; // not a folder, a link, or another recorder's
         }

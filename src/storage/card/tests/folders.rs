@@ -109,6 +109,25 @@ fn a_camera_that_leaves_closes_its_file_and_leaves_its_recordings() {
     assert_eq!((listed(&bench), bench.opened(OTHER)), (before, 2));
 }
 
+/// Not on FAT, where both names lead to the same folder.
+#[test]
+fn a_folder_whose_name_is_now_spelled_in_other_letters_is_a_former_one() {
+    let mut bench = Bench::new();
+    bench.settings.cameras = vec![place(GATE, "gate", "Gate")];
+    let mut bench = bench.boot_again();
+    bench.pass(SECOND);
+    bench.record(GATE, 1);
+    bench.record(GATE, 2);
+    let before = listed(&bench);
+    for spelled in ["gate", "GATE"] {
+        bench.settings.cameras = vec![place(GATE, "gate", spelled)];
+        bench = bench.boot_again();
+        bench.pass(SECOND);
+        assert_eq!(listed(&bench), before, "{spelled}");
+    }
+    assert_eq!((bench.record(GATE, 1), listed(&bench).len()), (2, 3));
+}
+
 #[test]
 fn recordings_of_a_former_camera_make_room_like_all() {
     let mut bench = Bench::new();
