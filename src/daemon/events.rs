@@ -101,8 +101,7 @@ impl Daemon {
 
     fn delete_failed(&self, it: &Recording, reason: DeleteError) {
         // A client error: reported in the response, not logged as a warning.
-        let is_news =
-            !matches!(reason, DeleteError::NotThere | DeleteError::Recording | DeleteError::Kept);
+        let is_news = matches!(reason, DeleteError::Card | DeleteError::Failed(_));
         let level = if is_news { log::Level::Warn } else { log::Level::Debug };
         let (camera, file) = (&it.camera, file(it.number));
         log::log!(level, "camera={camera} file={file} not deleted: {reason}");

@@ -423,6 +423,8 @@ pub enum DeleteError {
     /// It is being written.
     Recording,
     Kept,
+    /// It is part of a clip that is being sent.
+    Exported,
     /// See the card's state.
     Card,
     Failed(io::Error),
@@ -473,6 +475,9 @@ impl fmt::Display for DeleteError {
             DeleteError::NotThere => f.write_str("no such recording"),
             DeleteError::Recording => f.write_str("the recording is being written"),
             DeleteError::Kept => f.write_str("the recording is kept: release it first"),
+            DeleteError::Exported => {
+                f.write_str("the recording is being exported: delete it when that is finished")
+            }
             DeleteError::Card => f.write_str("the card is not writable at present"),
             DeleteError::Failed(error) => write!(f, "cannot delete the recording: {error}"),
         }

@@ -137,7 +137,7 @@ impl Web {
             Err(error) => {
                 let status = match error {
                     DeleteError::NotThere => 404,
-                    DeleteError::Recording | DeleteError::Kept => 409,
+                    DeleteError::Recording | DeleteError::Kept | DeleteError::Exported => 409,
                     DeleteError::Card | DeleteError::Failed(_) => 503,
                 };
                 Answer::error(status, error.to_string())

@@ -238,6 +238,10 @@ impl<D: Disk> Card<D> {
             let asked = reason == DeleteReason::Asked;
             return if asked { Err(DeleteError::Kept) } else { Ok(()) };
         }
+        let is_exported = listed.is_some_and(|entry| entry.held() > 0);
+        if is_exported && reason == DeleteReason::Asked {
+            return Err(DeleteError::Exported);
+        }
         if self.is_thinned_now(camera, name) {
             self.abandon_thinning();
         }

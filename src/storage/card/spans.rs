@@ -166,9 +166,9 @@ impl<D: Disk> Card<D> {
         }
         match self.delete(camera, name, DeleteReason::Asked, now) {
             Ok(()) => Ok(Some(entry.bytes)),
-            Err(DeleteError::NotThere | DeleteError::Recording | DeleteError::Kept) => Ok(None),
             Err(DeleteError::Card) => Err(SpanError::Card),
             Err(DeleteError::Failed(error)) => Err(SpanError::Failed(error)),
+            Err(_) => Ok(None),
         }
     }
 

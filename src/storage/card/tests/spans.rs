@@ -257,3 +257,23 @@ fn a_card_that_goes_answers_the_wish() {
     let refused = span(&mut bench, SpanAction::Keep, 0, 50).unwrap_err();
     assert!(matches!(refused, SpanError::Card), "{refused}");
 }
+
+#[test]
+fn a_recording_that_is_being_exported_is_deleted_afterwards() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    assert_eq!((bench.record(YARD, 1), bench.record(YARD, 1)), (0, 1));
+    let hold = |bench: &Bench, change| {
+        let mut list = bench.catalog.lock().unwrap();
+        list.folder_mut(YARD).unwrap().get_mut(name(0)).unwrap().hold(change);
+    };
+    hold(&bench, 1);
+    let events = bench.send(Command::Delete { camera: YARD, name: name(0) });
+    assert!(
+        matches!(events[..], [Event::DeleteFailed { reason: DeleteError::Exported, .. }]),
+        "{events:?}"
+    );
+    hold(&bench, -1);
+    let events = bench.send(Command::Delete { camera: YARD, name: name(0) });
+    assert_eq!(deleted(&events), [(0, 0)]);
+}
