@@ -1,4 +1,4 @@
-"""The recorder goes away while somebody looks, and comes back.
+"""The recorder goes away while somebody looks, and while somebody plays a recording, and comes back.
 
 usage: gone.py PORT
 
@@ -8,7 +8,7 @@ The page needs no password. Whoever reads the lines ends the recorder after `loo
 import sys
 
 from browser import NAME, Tab, chromium, step
-from walk import LIVE, watch_live
+from walk import FRONT, LIVE, watch_live
 
 
 def main():
@@ -27,6 +27,26 @@ def main():
           return open && Number(open.dataset.number) > 0;
         """)
         step("back")
+        goes_on(tab)
+        tab.check()
+
+
+def goes_on(tab):
+    """Playing stops where the next recording does not come, and continues there."""
+    tab.keyboard.press("Escape")
+    start = tab.run("return fetch('/api/recordings?camera=camera&number=0').then((answer) => answer.json()).then(({ recordings }) => recordings[0].start_ms)")
+    tab.run("location.hash = `#camera@${new Date(argument + 500).toISOString()}`", start)
+    number = "Number(video?.currentSrc.match(/([0-9]+).mp4/)?.[1])"
+    tab.wait("a recording that plays", FRONT + f"return {number} >= 0 && !video.paused && video.currentTime > 0")
+    step("looking")
+    tab.wait_for_text("#banner", "smolnvr does not answer")
+    tab.wait("it to stop", FRONT + "return video.paused")
+    before = tab.run(FRONT + f"return {number}")
+    step("said")
+    tab.wait("the banner to go", 'return document.querySelector("#banner").hidden')
+    tab.wait("it to continue", FRONT + f"return {number} > argument && !video.paused && video.currentTime > 0", before)
+    assert tab.run('return document.querySelector("#picture-error").hidden')
+    step("back")
 
 
 if __name__ == "__main__":

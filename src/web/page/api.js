@@ -55,6 +55,8 @@ export class Feed {
     this.#on = on;
     onLogin = () => this.#check();
     document.addEventListener("visibilitychange", () => this.#update());
+    // Another network: no need to wait for the next try.
+    addEventListener("online", () => this.#wanted && !document.hidden && !this.#source && this.#open());
   }
 
   start() {

@@ -115,7 +115,9 @@ const feed = new Feed({
   status: (fresh, isFirst) => {
     if (isFirst) say($("banner"), "");
     show(fresh);
-    if (isFirst) refresh();
+    if (!isFirst) return;
+    refresh();
+    player.again();
   },
   change: (change) => health.change(change),
   recording: (event) => {
@@ -319,7 +321,7 @@ function show(fresh) {
   settings.status(fresh, auth);
   list.status(fresh, 0);
   const isFirst = tiles.lives.size === 0;
-  if (tiles.build(fresh) && (isFirst || !known(camera))) route();
+  if (tiles.build(fresh) && (isFirst || !known(camera) || (isLive && isFormer()))) route();
   draw();
 }
 

@@ -3,6 +3,7 @@
 // it has one.
 
 import { $, h, remembered, say } from "./dom.js";
+import { Frames } from "./frames.js";
 import { endOf } from "./reel.js";
 import { clock, codec, span } from "./words.js";
 import { t } from "./lang.js";
@@ -22,9 +23,15 @@ export class Player {
   #scrub = null;
   #isScrubbing = false;
   #isLooking = false;
+  /** Where the connection went: it goes on from there. @type {{ camera: string, ms: number, isPlaying: boolean } | null} */
+  #lost = null;
   #hasPicture = false;
-  /** By element: when the picture that is shown begins, and the least that two were apart; in seconds. */
-  #frames = new Map();
+  /** What the elements hold came over a connection that is gone. */
+  #isStale = false;
+  /** The recording that is asked for, if a certain one is. @type {Api.Recording | null} */
+  #askedOf = null;
+  /** @type {Map<any, Frames>} */
+  #frames = new Map(this.#videos.map((video) => [video, new Frames(video)]));
   #wantsPlay = true;
   /** Places in a row that could not be decoded. */
   #damaged = 0;
@@ -46,7 +53,6 @@ export class Player {
     this.#now = now;
     this.#on = on;
     for (const video of this.#videos) {
-      this.#watch(video);
       const front = (action) => () => video === this.video && this.#entry && action();
       video.addEventListener("ended", front(() => !this.#isScrubbing && this.#ended()));
       video.addEventListener("error", front(() => this.#failed(this.#entry)));
@@ -75,7 +81,7 @@ export class Player {
   }
 
   get entry() {
-    return this.#entry;
+    return (this.#asked !== null && this.#askedOf) || this.#entry;
   }
 
   /** The moment of the picture, or the one that is asked for; null where nothing plays. */
@@ -103,9 +109,10 @@ export class Player {
    */
   async show(camera, ms, { isPlaying = true, of = null } = {}) {
     const place = (this.#place = {});
-    this.#scrub = null;
+    this.#scrub = this.#lost = null;
     this.#isScrubbing = false;
     this.#asked = ms;
+    this.#askedOf = of;
     this.#noteUntil = 0;
     this.#wantsPlay = isPlaying;
     try {
@@ -130,8 +137,27 @@ export class Player {
     } catch (problem) {
       if (place !== this.#place) return;
       this.#asked = null;
-      if (problem.name !== "AbortError") throw problem;
+      if (problem.name === "AbortError") return;
+      if (problem.status === 0) this.#lose(camera, ms);
+      throw problem;
     }
+  }
+
+  #lose(camera, ms) {
+    this.#lost = { camera, ms, isPlaying: this.#wantsPlay };
+    this.#on.state();
+  }
+
+  /** The server answers again. What did not come, or stopped on its way, is asked for anew. */
+  again() {
+    const { video } = this;
+    const entry = this.#entry;
+    const isStuck = entry && this.#asked === null && !video.ended && !video.error && video.readyState < 3;
+    const { camera, ms, isPlaying } = this.#lost ?? { camera: entry?.camera, ms: this.time, isPlaying: this.isPlaying };
+    if (!this.#lost && !isStuck) return;
+    this.#isStale = true;
+    say($("picture-error"), "");
+    this.show(camera ?? "", ms ?? 0, { isPlaying }).catch((problem) => this.#say(problem));
   }
 
   /** Follows the finger: shows the picture of that moment, one seek at a time; `show` ends it. */
@@ -163,8 +189,8 @@ export class Player {
   close() {
     this.#place = {};
     for (const video of this.#videos) unload(video);
-    this.#entry = this.#after = this.#asked = this.#scrub = null;
-    this.#handing = this.#isScrubbing = this.#hasPicture = false;
+    this.#entry = this.#after = this.#asked = this.#scrub = this.#lost = null;
+    this.#handing = this.#isScrubbing = this.#hasPicture = this.#isStale = false;
     this.#noteUntil = 0;
     this.#clear();
   }
@@ -176,11 +202,13 @@ export class Player {
 
   play() {
     this.#wantsPlay = true;
+    if (this.#lost) return this.again();
     if (this.#asked === null) this.#play();
   }
 
   pause() {
     this.#wantsPlay = false;
+    if (this.#lost) this.#lost.isPlaying = false;
     this.video.pause();
     this.#on.state();
   }
@@ -189,48 +217,10 @@ export class Player {
   frame(step, fps) {
     this.pause();
     if (!this.#entry || this.#asked !== null) return;
-    const frame = this.#frames.get(this.video);
-    const apart = Math.min(frame.apart, 1 / (Math.round(fps) || 25));
-    // Browsers tell of pictures late, and not of all; between them a camera is steady.
-    const told = frame.at ?? 0;
-    const now = this.video.currentTime;
-    if (now - told > 1.5 * apart && frame.asked !== now) {
-      // The last report is too old to count from: shown again, the picture is reported again.
-      frame.asked = now;
-      let isDone = false;
-      const again = () => !isDone && (isDone = true) && this.frame(step, fps);
-      this.video.requestVideoFrameCallback?.(again);
-      setTimeout(again, 300);
-      this.video.currentTime = now;
-      return;
-    }
-    const passed = Math.floor((now - told) / apart + 0.01);
-    // If nothing was sought since, that picture is on the screen, perhaps a little before its time.
-    const at = told + (frame.isSought ? passed : Math.max(0, passed)) * apart;
-    const time = at + (step + 0.5) * apart;
+    const time = this.#frames.get(this.video)?.beside(step, fps, () => this.frame(step, fps)) ?? null;
+    if (time === null) return;
     if (time >= 0 && time < this.video.duration) this.video.currentTime = time;
     else this.show(this.#entry.camera, this.#entry.start_ms + time * 1000, { isPlaying: false }).catch((problem) => this.#say(problem));
-  }
-
-  /** Notes when the picture that is shown begins, and how near pictures are to each other. */
-  #watch(video) {
-    const frame = { at: null, apart: 1, isSought: false };
-    this.#frames.set(video, frame);
-    let sent = [0];
-    video.addEventListener("seeking", () => {
-      sent = [video.currentTime, sent[0]];
-      frame.isSought = true;
-    });
-    video.addEventListener("emptied", () => Object.assign(frame, { at: null, apart: 1 }));
-    const look = (_, { mediaTime }) => {
-      video.requestVideoFrameCallback(look);
-      // Firefox says where it was sent in place of where the picture begins.
-      if (video.paused && sent.some((time) => Math.abs(time - mediaTime) < 1e-5)) return;
-      const apart = Math.abs(mediaTime - (frame.at ?? mediaTime));
-      if (apart > 0.001) frame.apart = Math.min(frame.apart, apart);
-      Object.assign(frame, { at: mediaTime, isSought: false });
-    };
-    video.requestVideoFrameCallback?.(look);
   }
 
   setSpeed(speed) {
@@ -267,14 +257,16 @@ export class Player {
     this.#handing = false;
     // An open one may have grown since.
     const isOver = this.#entry?.state === "recording" && !(time < this.video.duration - 0.1);
-    if (same(this.#entry, entry) && this.video.readyState > 0 && !this.video.error && !isOver) {
+    const isStale = this.#isStale;
+    this.#isStale = false;
+    if (same(this.#entry, entry) && this.video.readyState > 0 && !this.video.error && !isOver && !isStale) {
       this.video.currentTime = time;
       return this.#ready(this.video, place);
     }
     const fresh = entry.state === "recording" ? ((await this.#reel.entry(entry.camera, entry.number)) ?? entry) : entry;
     if (place !== this.#place) throw abort();
     const [front, other] = this.#videos;
-    if (!same(this.#after, entry)) {
+    if (!same(this.#after, entry) || isStale) {
       this.#after = null;
       // In the address: WebKit stands still where currentTime is set before the file's head is there.
       other.src = addressOf(fresh) + (time > 0 ? `#t=${Math.min(time, Math.max(0, fresh.duration_ms / 1000 - 0.1))}` : "");
@@ -436,6 +428,7 @@ export class Player {
       await this.#follow(next, 0);
       this.#gap(entry, next);
     } catch (problem) {
+      if (problem.status === 0 && this.#entry === entry) this.#lose(entry.camera, entry.start_ms + end * 1000);
       this.#say(problem);
     }
   }
@@ -491,12 +484,24 @@ export class Player {
   }
 
   /** Behind some seconds that cannot be decoded, the rest of the recording may be whole; else the next one is. */
-  #passOver({ camera, start_ms, duration_ms }, video) {
+  async #passOver({ camera, number, start_ms, duration_ms }, video) {
     this.#damaged += 1;
-    const from = video.currentTime * 1000;
-    const isInside = video.error.code === MediaError.MEDIA_ERR_DECODE;
-    const to = isInside ? Math.max(from + 1000, Math.min(from + DAMAGED_MS, duration_ms)) : duration_ms;
-    this.show(camera, start_ms + to).then(() => this.#entry && this.#skipped(to - from), (problem) => this.#say(problem));
+    const place = this.#place;
+    const { code } = video.error;
+    const isInside = code === MediaError.MEDIA_ERR_DECODE;
+    const from = this.#asked === null ? video.currentTime * 1000 : Math.max(0, this.#asked - start_ms);
+    try {
+      // A network that is gone looks like a file that is damaged.
+      const isThere = isInside || (await this.#reel.entry(camera, number));
+      if (place !== this.#place) return;
+      const to = code === MediaError.MEDIA_ERR_NETWORK && isThere ? from
+        : isInside ? Math.max(from + 1000, Math.min(from + DAMAGED_MS, duration_ms)) : duration_ms;
+      await this.show(camera, start_ms + to);
+      if (this.#entry && to > from) this.#skipped(to - from);
+    } catch (problem) {
+      if (problem.status === 0 && place === this.#place) this.#lose(camera, start_ms + from);
+      this.#say(problem);
+    }
   }
 
   #say(problem) {
