@@ -251,7 +251,7 @@ export class Band {
     if (ms > this.#now) return void (bubble.hidden = true);
     const lane = this.#lanes.length === 1 ? this.#lanes[0] : this.#lanes[this.#hoverLane];
     const what = lane ? whatIs(lane, ms, NEAR_PX * this.#perPixel) : "";
-    say(bubble, [hourMinuteSecond(ms), what].filter(Boolean).join(", "));
+    say(bubble, [this.#lanes.length > 1 ? lane?.label : "", hourMinuteSecond(ms), what].filter(Boolean).join(", "));
     const half = bubble.offsetWidth / 2;
     bubble.style.left = `${Math.min(this.#band.clientWidth - half, Math.max(half, x))}px`;
   }

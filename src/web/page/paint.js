@@ -50,7 +50,9 @@ export function paintBand(canvas, view, { lanes, colour, now, chosen, cursor }) 
     const y = top + index * each;
     const deep = Math.max(4, each - (lanes.length > 1 ? 2 : 0));
     paintLane(context, lane, view, { width, x, y, deep, colour, now });
-    if (lanes.length > 1) word(context, lane.label, 6, y + deep / 2, colour.text, colour.back);
+    if (lanes.length < 2 || deep < NAME_PX) return; // the bubble says it
+    context.font = `${Math.min(12, Math.floor(deep))}px ${colour.font}`;
+    word(context, lane.label, 6, y + deep / 2, colour.text, colour.back, width / 2);
   });
   if (now < view.to) {
     context.fillStyle = colour.back;
@@ -174,7 +176,12 @@ function paintChosen(context, [from, to], x, top, height, colour) {
 }
 
 /** A word that can be read on anything. */
-function word(context, text, x, y, colour, back) {
+function word(context, text, x, y, colour, back, room = Infinity) {
+  if (context.measureText(text).width > room) {
+    let length = Math.floor((text.length * room) / context.measureText(text).width);
+    while (length > 0 && context.measureText(`${text.slice(0, length)}…`).width > room) length -= 1;
+    text = `${text.slice(0, length)}…`;
+  }
   context.textAlign = "left";
   context.textBaseline = "middle";
   context.lineWidth = 3;
@@ -186,3 +193,5 @@ function word(context, text, x, y, colour, back) {
 
 /** Where the ticks and their labels are. */
 const TICKS_PX = 22;
+/** The least that a name can be read in. */
+const NAME_PX = 9;

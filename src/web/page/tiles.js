@@ -49,6 +49,7 @@ export class Tiles {
     const columns = Math.ceil(Math.sqrt(UPRIGHT.matches ? count / 2 : count));
     $("stage").style.setProperty("--columns", columns);
     $("stage").style.setProperty("--rows", Math.ceil(count / columns));
+    $("main").style.setProperty("--lanes", count);
     $("live").classList.toggle("many", all);
     for (const one of status.cameras) {
       const live = this.lives.get(one.name);
@@ -59,7 +60,12 @@ export class Tiles {
       say(live.label, all ? one.label : one.recording ? "REC" : "");
     }
     for (const tab of $("cameras").children) {
-      if (tab.dataset.name != null) tab.setAttribute("aria-current", String(tab.dataset.name === (all ? "" : camera)));
+      if (tab.dataset.name == null) continue;
+      const isCurrent = String(tab.dataset.name === (all ? "" : camera));
+      if (tab.getAttribute("aria-current") === isCurrent) continue;
+      tab.setAttribute("aria-current", isCurrent);
+      // Many cameras do not fit a phone.
+      if (isCurrent === "true") tab.scrollIntoView({ block: "nearest", inline: "nearest" });
     }
   }
 
