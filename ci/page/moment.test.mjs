@@ -50,6 +50,23 @@ test("a time is typed as one likes", () => {
   assert.equal(typed("2026-11-20T14:32:40", NOON), at("2026-11-20T14:32:40"));
 });
 
+test("a time is read as other programs and keyboards write it", () => {
+  for (const [text, time] of [["2026-11-20T13:32:40Z", "2026-11-20T14:32:40"], ["2026-11-20T13:32:40.000Z", "2026-11-20T14:32:40"],
+    ["2026-11-20 15:32:40+02:00", "2026-11-20T14:32:40"], ["20.11.2026, 14:32:40", "2026-11-20T14:32:40"], ["20.11.2026 1432", "2026-11-20T14:32"],
+    ["2026/11/20 14:32", "2026-11-20T14:32"], ["2026-11-20", "2026-11-20T00:00"], ["20.11.2026", "2026-11-20T00:00"],
+    ["１４：３２", "2026-11-24T14:32"], ["١٤:٣٢", "2026-11-24T14:32"], ["۱۴۳۲", "2026-11-24T14:32"], ["2:32:40\u202fPM", "2026-11-24T14:32:40"]]) {
+    assert.equal(typed(text, NOON), at(time), text);
+  }
+  // Where it differs, the order is that of the viewer's language; there is no 20th month.
+  assert.equal([typed("11/20/2026 14:32", NOON), typed("20/11/2026 14:32", NOON)].filter((ms) => ms === at("2026-11-20T14:32")).length, 1);
+  for (const text of ["31.11.2026", "2026.13.01 10", "20.11-2026"]) assert.equal(typed(text, NOON), null, text);
+});
+
+test("a program's link in UTC leads to its moment", () => {
+  for (const text of ["2026-11-24T13:32:40Z", "2026-11-24T13:32:40.000Z"]) assert.equal(readAddress(`#yard@${text}`).at, at("2026-11-24T14:32:40"), text);
+  assert.equal(readAddress("#yard@2026-11-24T13:32:40Z&to=2026-11-24T13:42:40Z").to, at("2026-11-24T14:42:40"));
+});
+
 test("what is no time is none", () => {
   for (const text of ["", "noon", "25", "2460", "14:60", "14::2", "1:2:3:4", "12345678", "2026-13-40 10", ":"]) assert.equal(typed(text, NOON), null, text);
 });

@@ -376,7 +376,7 @@ function drawAxis() {
     return { label: labelOf(name), spans, gaps: timeline.gaps, kept: timeline.kept, marks: timeline.marks };
   });
   band.show({ lanes, cursor: at, now: now(), isLive, chosen: all ? null : chosen.span });
-  controls.show({ isLive, isPlaying: player.isPlaying, speed: player.speed, isMuted: isLive ? !isHeard : player.isMuted, noSound: isLive ? noSound() : "", cursor: at });
+  controls.show({ isLive, isPlaying: player.isPlaying, speed: player.speed, isMuted: isLive ? !isHeard : player.isMuted, noSound: isLive ? noSound() : "", cursor: at, now: now() });
   days.show(camera, at, now());
   for (const id of ["mark", "save", "link", "bookmark"]) enable($(id), !all);
   if (!all) chosen.kept(timelineOf(camera).kept);

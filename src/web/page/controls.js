@@ -8,6 +8,7 @@ import { clock } from "./words.js";
 export class Controls {
   #on;
   #cursor = 0;
+  #now = 0;
 
   /**
    * `on.toggle()`, `on.step(ms)`, `on.recording(step)`, `on.speed(x)`, `on.mute()`, `on.live()`, `on.go(ms)`;
@@ -35,9 +36,10 @@ export class Controls {
     this.#time();
   }
 
-  /** `isLive`, `isPlaying`, `speed`, `isMuted`, `cursor`; `noSound`: why there is none to hear, or "". */
+  /** `isLive`, `isPlaying`, `speed`, `isMuted`, `cursor`; `now`: the recorder's time; `noSound`: why there is none to hear, or "". */
   show(now) {
     this.#cursor = now.cursor;
+    this.#now = now.now;
     const isPlaying = now.isPlaying || now.isLive;
     $("play").classList.toggle("pause", isPlaying);
     const name = isPlaying ? t`Pause` : t`Play`;
@@ -70,7 +72,7 @@ export class Controls {
   #time() {
     const field = $("time");
     const note = () => {
-      const ms = typed(field.value, this.#cursor);
+      const ms = typed(field.value, this.#cursor, this.#now);
       field.setAttribute("aria-invalid", String(ms === null));
       return ms;
     };

@@ -13,11 +13,20 @@ const isPage = typeof document !== "undefined";
 const asked = isPage ? [chosen, ...navigator.languages].filter(Boolean) : [];
 const known = asked.find((one) => /^(en|ru|zh)/.test(one))?.slice(0, 2) ?? "en";
 
-/** Of dates and numbers: the browser's own kind of this language, or its own language. */
-export const locale = asked.slice(chosen ? 1 : 0).find((one) => one.startsWith(known)) ?? (chosen || undefined);
+/** Of dates and numbers: the browser's own kind of this language, or its own language; digits and days as addresses have them. */
+export const locale = counted(asked.slice(chosen ? 1 : 0).find((one) => one.startsWith(known)) ?? (chosen || globalThis.navigator?.language || "en"));
 
 const [texts, html] = TABLES[known] ? await table(TABLES[known]) : [];
 if (html) translate(html);
+
+/** Arabic, Persian and Thai browsers have other digits and years; some name a language that there is not (en-US@posix). */
+function counted(language) {
+  try {
+    return new Intl.Locale(language, { calendar: "gregory", numberingSystem: "latn" }).toString();
+  } catch {
+    return "en";
+  }
+}
 
 /** A text in this language: t`…`, and as build.rs has it t(number)`…`; {1} stands for the first value. */
 export function t(own, ...values) {

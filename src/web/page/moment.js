@@ -37,9 +37,9 @@ const PLAIN = 19;
 const clockOf = (date, two) => `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 
 function readMoment(text) {
-  const parts = text?.match(/^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d?):(\d\d)(?::(\d\d))?([+-]\d\d:\d\d)?)?$/);
+  const parts = text?.match(/^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d?):(\d\d)(?::(\d\d)(?:\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/);
   if (!parts) return null;
-  if (parts[7]) return Date.parse(text) || null;
+  if (parts[7]) return Date.parse(text.replace(" ", "T")) || null;
   const [, year, month, day, hour = 0, minute = 0, second = 0] = parts;
   const date = new Date(year, month - 1, day, hour, minute, second);
   const isThere = date.getMonth() === month - 1 && date.getDate() === Number(day) && hour < 24 && minute < 60 && second < 60;
@@ -56,12 +56,15 @@ function readEnd(text, from) {
 }
 
 /**
- * A time as it is typed (1432, 14:32:40, 2:32 pm), on the day of `day`, or behind a date (2026-11-24), a weekday
- * (tue, Tuesday: the last one) or yesterday; or null.
+ * A time as it is typed (1432, 14:32:40, 2:32 pm), on the day of `day`, or behind a date (2026-11-24, 24.11.2026), a
+ * weekday (tue, Tuesday: the last one) or yesterday; as other programs write it (2026-11-24T13:32:40Z); or null.
  */
 export function typed(text, day, now = Date.now()) {
-  const [, date, rest] = text.trim().match(/^(\d{4}-\d\d-\d\d|(?![ap]m)\p{L}{2,}\.?,?)?[T ]*(.*)$/iu);
-  const on = !date ? day : /^\d/.test(date) ? readMoment(date) : named(date.toLowerCase().replace(/[.,]+$/, ""), now);
+  const plain = inLatin(text);
+  const whole = /\d:\d/.test(plain) ? readMoment(plain) : null; // copied, perhaps with its zone
+  if (whole !== null) return whole;
+  const [, date, rest] = plain.match(/^(\d{4}([./-])\d\d?\2\d\d?|\d\d?([./])\d\d?\3\d{4}|(?![ap]m)\p{L}{2,}\.?)?[T,\s]*(.*)$/iu).filter((_, group) => group < 2 || group > 3);
+  const on = !date ? day : /^\d/.test(date) ? dated(date) : named(date.toLowerCase().replace(".", ""), now);
   if (on === null) return null;
   if (date && !rest) return on;
   const [, time, half] = rest.match(/^([\d:.]+)\s*([ap]m)?$/i) ?? [];
@@ -71,6 +74,21 @@ export function typed(text, day, now = Date.now()) {
   if (half) hour = (hour % 12) + (half.toLowerCase() === "pm" ? 12 : 0);
   if (parts.length > 3 || parts.includes("") || hour > 23 || minute > 59 || second > 59) return null;
   return new Date(on).setHours(hour, minute, second, 0);
+}
+
+/** With the digits and colons of other keyboards: １４：３２, ١٤:٣٢, ۱۴:۳۲. */
+const inLatin = (text) => text.normalize("NFKC").replace(/[٠-٩۰-۹]/g, (digit) => String(digit.charCodeAt(0) & 15)).trim();
+
+/** 2026-11-24, 2026/11/24, 24.11.2026; with slashes the month comes first where the viewer's language has it so. */
+function dated(text) {
+  const parts = text.split(/[./-]/).map(Number);
+  if (parts[0] < 1000) parts.reverse();
+  const [year, ...others] = parts;
+  const isMonthFirst = () => new Intl.DateTimeFormat(locale).formatToParts().find(({ type }) => type === "month" || type === "day")?.type === "month";
+  if (/^\d\d?\//.test(text) && isMonthFirst()) others.reverse();
+  const [month, day] = others;
+  const date = new Date(year, month - 1, day);
+  return date.getMonth() === month - 1 ? date.getTime() : null;
 }
 
 /** The last day of a name, in the viewer's language or English; today's is today. */
