@@ -45,6 +45,7 @@ export class Live {
   #isFile = false;
   /** Why this browser cannot show the video, or never gets it. */
   #undecodable = "";
+  #gaveUp = Infinity;
   /** Its sound is fetched and heard. */
   #isHeard = false;
   /** Times in a row that no WebSocket came about, though the server was there. */
@@ -70,7 +71,10 @@ export class Live {
     this.video.addEventListener("timeupdate", () => this.#isFile && this.#followFile());
     this.video.addEventListener("ended", () => this.#isFile && this.#retry());
     // Where starting by itself is forbidden, as in a phone's low power mode.
-    this.element.addEventListener("click", () => this.#play());
+    this.element.addEventListener("click", () => {
+      this.video.muted = !this.#isHeard;
+      this.#play();
+    });
     new IntersectionObserver((seen) => {
       this.#inView = seen[seen.length - 1].isIntersecting;
       this.update();
@@ -83,10 +87,19 @@ export class Live {
       this.image.alt = t`Snapshot of ${camera.label}`;
       this.video.setAttribute("aria-label", t`Live picture of ${camera.label}`);
     }
+    if (camera?.mime && camera.mime !== this.#camera?.mime) this.#hope();
     this.#camera = camera;
     this.#shown = shown;
     this.#now = now;
     this.update();
+  }
+
+  /** What was given up may succeed now: the camera sends something else, or some minutes have passed. */
+  #hope() {
+    this.#undecodable = "";
+    this.#lacksIdr = false;
+    this.#failures = this.#barred = 0;
+    this.#gaveUp = Infinity;
   }
 
   /** Lets its sound be heard, and fetches it only then. */
@@ -137,6 +150,7 @@ export class Live {
   #connect() {
     this.#close();
     this.#told = false;
+    if (performance.now() - this.#gaveUp > HOPE_MS) this.#hope();
     if (this.#instead) return this.#snapshot();
     if (this.#lacksIdr) return this.#openFile();
     if (this.video.readyState < 2) say(this.note, t`Waiting for the picture…`);
@@ -199,6 +213,8 @@ export class Live {
       }
     } else if (error && this.#timer === timer) {
       say(this.note, t`There is no live picture now: ${error}. Trying again…`);
+      // As many as may be are watched already: a still one now and then is better than none.
+      await this.#still(timer).catch(() => {});
     }
   }
 
@@ -324,7 +340,11 @@ export class Live {
   #play() {
     if (!this.video.src || this.#undecodable) return;
     this.video.play().catch((error) => {
-      if (error.name === "NotAllowedError") say(this.note, t`Touch the picture to start it`);
+      if (error.name !== "NotAllowedError") return;
+      if (this.video.muted) return say(this.note, t`Touch the picture to start it`);
+      // Sound wants a click, pictures mostly do not.
+      this.video.muted = true;
+      this.#play();
     });
   }
 
@@ -340,6 +360,7 @@ export class Live {
     const name = codec(this.#camera?.codec ?? t`this video`);
     why ??= t`This browser cannot show ${name} live: snapshots instead`;
     this.#undecodable = why;
+    this.#gaveUp = performance.now();
     this.#close();
     this.#connect();
   }
@@ -348,21 +369,10 @@ export class Live {
     const mine = (this.#timer = setTimeout(() => {}, 0));
     let note = this.#instead;
     try {
-      const response = await fetch(absolute(`/snapshot/${this.name}.jpg`), { cache: "no-store", signal: AbortSignal.timeout(10_000) });
-      if (response.ok) {
-        const picture = URL.createObjectURL(await response.blob());
-        URL.revokeObjectURL(this.image.src);
-        this.image.src = picture;
-        this.image.hidden = false;
-        this.video.hidden = true;
-        const age = Number(response.headers.get("Age-Ms"));
-        if (age > 3000) note = t`${note} (this one is ${Math.round(age / 1000)} s old)`;
-      } else {
-        const { error } = await response.json();
-        note = t`${note.split(":")[0]}, and there are no snapshots: ${error}`;
-      }
-    } catch {
-      note = t`${note.split(":")[0]}; no snapshot came`;
+      const age = await this.#still(mine);
+      if (age > 3000) note = t`${note} (this one is ${Math.round(age / 1000)} s old)`;
+    } catch ({ message, name }) {
+      note = name === "NoSnapshot" ? t`${note.split(":")[0]}, and there are no snapshots: ${message}` : t`${note.split(":")[0]}; no snapshot came`;
     }
     say(this.note, note);
     if (this.#timer === mine) {
@@ -371,6 +381,20 @@ export class Live {
         this.update();
       }, SNAPSHOT_MS);
     }
+  }
+
+  /** Shows the newest snapshot in place of the video, unless that timer was replaced meanwhile; how old it is. */
+  async #still(timer) {
+    const response = await fetch(absolute(`/snapshot/${this.name}.jpg`), { cache: "no-store", signal: AbortSignal.timeout(10_000) });
+    if (!response.ok) throw Object.assign(new Error((await response.json()).error), { name: "NoSnapshot" });
+    const bytes = await response.blob();
+    if (this.#timer !== timer) return 0;
+    const picture = URL.createObjectURL(bytes);
+    URL.revokeObjectURL(this.image.src);
+    this.image.src = picture;
+    this.image.hidden = false;
+    this.video.hidden = true;
+    return Number(response.headers.get("Age-Ms"));
   }
 }
 
@@ -403,6 +427,8 @@ const QUEUE_MAX = 300;
 /** The first is a key frame: pictures that are refused so often will be for ever. */
 const UNSEEN_MAX = 50;
 const FAILURES_MAX = 3;
+/** A decoder that was in use, or lost as the computer slept, is tried again after this. */
+const HOPE_MS = 300_000;
 /** So often the WebSocket is tried where a proxy may not know it. */
 const BARRED_MAX = 2;
 /** Connected, but nothing moves: connect again. */
