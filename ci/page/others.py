@@ -1,4 +1,5 @@
-"""Known stumbling blocks of players: a Russian keyboard, a phone's digits, a full buffer, a lost spot on the card.
+"""Known stumbling blocks of players: a Russian keyboard, a phone's digits, a full buffer, a lost spot on the card,
+keys pressed faster than answers come, the colours of the system, other digits and years.
 
 usage: others.py PORT RECORDINGS
 
@@ -35,7 +36,13 @@ def main():
         passes_over(tab, recordings)
         types_russian(tab)
         has_no_enter(tab)
+        presses_quickly(tab)
         tab.check()
+        for options, look in [({"forced_colors": "active"}, shows_icons), ({"locale": "fa-IR"}, counts_as_addresses_do)]:
+            tab = Tab(browser.new_context(**options), f"http://{NAME}:{port}")
+            watch_live(tab)
+            look(tab)
+            tab.check()
 
 
 def keeps_what_fits(tab):
@@ -78,6 +85,54 @@ def has_no_enter(tab):
     tab.keyboard.press("Escape")
     assert tab.run("return history.length") == before and tab.run("return document.activeElement === document.body")
     step("left")
+
+
+def presses_quickly(tab):
+    """Three presses lead to the third mark, and to the third recording, before the first answer is there."""
+    tab.keyboard.press("Escape")
+    watch_live(tab)
+    begins = tab.run("""
+      return fetch("/api/recordings?camera=camera&number=0").then((answer) => answer.json()).then(async ({ recordings }) => {
+        const begins = [10_000, 11_000, 12_000].map((ms) => recordings[0].start_ms + ms);
+        for (const begin_ms of begins) {
+          const answer = await fetch("/api/marks", { method: "POST", headers: { "Content-Type": "application/json" },
+            body: JSON.stringify({ camera: "camera", source: "test", kind: "door", begin_ms }) });
+          if (!answer.ok) throw new Error(await answer.text());
+        }
+        location.hash = `#camera@${new Date(recordings[0].start_ms).toISOString()}`;
+        return begins;
+      });
+    """)
+    tab.wait("the first recording", FRONT + "return video?.currentSrc.includes('/000.mp4') && video.currentTime > 0")
+    tab.keyboard.press("k")
+    for _ in begins:
+        tab.keyboard.press("Shift+N")
+    third = "return Math.abs(new Date(location.hash.split('@')[1]) - argument) < 1000"
+    tab.wait("the third mark", third, begins[2] - 3000)
+    before = tab.wait("its recording", FRONT + "return video && !video.seeking && video.currentSrc.match(/([0-9]+).mp4/)[1]")
+    for _ in begins:
+        tab.keyboard.press("n")
+    tab.wait("the third recording after it", FRONT + "return Number(video?.currentSrc.match(/([0-9]+).mp4/)?.[1]) === Number(argument) + 3", before)
+    step("pressed")
+
+
+def shows_icons(tab):
+    unseen = tab.run("""
+      return [...document.querySelectorAll(".icon, .dot")].filter((it) => it.offsetParent).filter((it) => {
+        const [own, icon] = [getComputedStyle(it), getComputedStyle(it, it.matches(".icon") ? "::before" : null)];
+        const back = it.matches(".icon") ? own.backgroundColor : getComputedStyle(document.body).backgroundColor;
+        return icon.backgroundColor === back;
+      }).map((it) => it.id || it.className);
+    """)
+    assert not unseen, unseen
+    step("icons")
+
+
+def counts_as_addresses_do(tab):
+    shown = tab.run("return [document.querySelector('#time').value, document.querySelector('#open-days').textContent]")
+    day = tab.run("return String(new Date().getDate())")
+    assert shown[0].isascii() and day in shown[1], shown
+    step("counted")
 
 
 def passes_over(tab, recordings):

@@ -257,30 +257,26 @@ function noSound() {
 const toggle = () => (isLive ? go(now() - EDGE_MS - 500, { isPlaying: false }) : player.toggle());
 const step = (ms) => go(cursor() + ms, { isPlaying: isLive || player.isPlaying });
 
+/** Pressed twice, a key leads twice as far, however long the answers take. */
+let last = Promise.resolve();
+const inTurn = (action) => (last = last.then(action).catch(trouble));
+
 /** To the beginning of this recording, of the one before, of the next. */
-async function recording(way) {
+const recording = (way) => inTurn(async () => {
   const { entry } = player;
   if (!entry) return way < 0 ? step(-EDGE_MS - 2000) : undefined;
   const isInside = way < 0 && cursor() - entry.start_ms > INSIDE_MS;
-  try {
-    const to = isInside ? entry : await reel[way < 0 ? "previous" : "next"](entry);
-    if (to) go(to.start_ms, { of: to, isPlaying: player.isPlaying });
-    else if (way > 0) go(null);
-  } catch (problem) {
-    trouble(problem);
-  }
-}
+  const to = isInside ? entry : await reel[way < 0 ? "previous" : "next"](entry);
+  if (to) go(to.start_ms, { of: to, isPlaying: player.isPlaying });
+  else if (way > 0) go(null);
+});
 
 /** To what happened next, or before. */
-async function toMark(way) {
-  try {
-    const ms = await markFrom(camera, cursor(), way, now());
-    if (ms === null) player.note(way > 0 ? t`Nothing is marked after this` : t`Nothing is marked before this`);
-    else go(ms, { isPlaying: isLive || player.isPlaying });
-  } catch (problem) {
-    trouble(problem);
-  }
-}
+const toMark = (way) => inTurn(async () => {
+  const ms = await markFrom(camera, cursor(), way, now());
+  if (ms === null) player.note(way > 0 ? t`Nothing is marked after this` : t`Nothing is marked before this`);
+  else go(ms, { isPlaying: isLive || player.isPlaying });
+});
 
 async function bookmark() {
   const ms = cursor();
