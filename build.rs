@@ -47,11 +47,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         |name: &str| name == "old.js" || !(name.ends_with(".js") || name.ends_with(".txt"));
     sources.retain(|name, _| is_kept(name));
     sources.insert("app.js".to_owned(), squeezed(&app));
+    if let Some(style) = sources.get_mut("style.css") {
+        *style = squeezed_style(style);
+    }
     for (name, content) in &sources {
         html =
             html.replace(&format!("\"/{name}\""), &format!("\"/{name}?v={:016x}\"", hash(content)));
     }
-    sources.insert("index.html".to_owned(), html);
+    sources.insert(
+        "index.html".to_owned(),
+        html.lines().map(str::trim_start).fold(String::new(), |all, line| all + line + "\n"),
+    );
 
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let mut list = String::from("const ASSETS: &[Asset] = &[\n");
@@ -309,10 +315,57 @@ fn bare(name: &str, text: &str) -> Result<String, String> {
     Ok(kept)
 }
 
+/// The names of the script's constants in capitals, which get shorter ones. Properties of such
+/// names stand behind a point, and keep them.
+fn constants(script: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    for (at, _) in script.match_indices("const ") {
+        let rest = &script[at + 6..];
+        let end =
+            rest.find(|it: char| !it.is_ascii_uppercase() && !it.is_ascii_digit() && it != '_');
+        let name = &rest[..end.unwrap_or(0)];
+        if name.len() > 3 && rest[name.len()..].starts_with(" =") && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// Without comments, and without space that means nothing. Space within `calc()` and between
+/// selectors stays.
+fn squeezed_style(style: &str) -> String {
+    let mut out = String::with_capacity(style.len());
+    let mut rest = style;
+    while let Some((before, after)) = rest.split_once("/*") {
+        out.push_str(before);
+        rest = after.split_once("*/").map_or("", |(_, after)| after);
+    }
+    out.push_str(rest);
+    let lines: String = out.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let mut short = lines;
+    for (long, brief) in [
+        ("  ", " "),
+        (" {", "{"),
+        ("{ ", "{"),
+        ("; ", ";"),
+        (" }", "}"),
+        ("} ", "}"),
+        (";}", "}"),
+        (": ", ":"),
+        (", ", ","),
+    ] {
+        while short.contains(long) {
+            short = short.replace(long, brief);
+        }
+    }
+    short
+}
+
 /// A script without the blanks and ends of lines that mean nothing, and without comments at the end
 /// of lines. Blanks within strings, templates and regular expressions stay. Private names become
 /// short.
 fn squeezed(script: &str) -> String {
+    let constants = constants(script);
     let mut out = String::with_capacity(script.len());
     // What each open brace is: a value within a template, or a block.
     let (mut within, mut braces) = (None, Vec::new());
@@ -340,7 +393,7 @@ fn squeezed(script: &str) -> String {
                 while letters.next_if(|it| *it != '\n').is_some() {}
                 continue;
             }
-            '\n' if last.is_some_and(|it| ";{,(".contains(it)) => continue,
+            '\n' if last.is_some_and(|it| ";{},(".contains(it)) => continue,
             '/' if last.is_none_or(|it| "(,=:[!&|?{};>".contains(it)) => within = Some('/'),
             '#' => {
                 let is_name = |it: &char| it.is_alphanumeric() || *it == '_';
@@ -354,13 +407,30 @@ fn squeezed(script: &str) -> String {
                 out.push_str(&format!("#{short}{}", number / 26));
                 continue;
             }
+            'A'..='Z'
+                if out.ends_with("...")
+                    || last.is_none_or(|it| !it.is_alphanumeric() && !"._$".contains(it)) =>
+            {
+                let mut name = String::from(letter);
+                while let Some(next) = letters.next_if(|it| it.is_alphanumeric() || *it == '_') {
+                    name.push(next);
+                }
+                match constants.iter().position(|other| *other == name) {
+                    Some(number) => out.push_str(&format!("${number}")),
+                    None => out.push_str(&name),
+                }
+                continue;
+            }
             '"' | '\'' | '`' => within = Some(letter),
             '{' => braces.push(false),
             '}' if braces.pop() == Some(true) => within = Some('`'),
             ' ' => {
-                let is_word = |it: char| it.is_alphanumeric() || "_$#+-".contains(it);
+                let is_word = |it: char| it.is_alphanumeric() || "_$#".contains(it);
+                let is_sign = |it: char| "+-".contains(it);
                 let next = letters.peek().copied();
-                if !(last.is_some_and(is_word) && next.is_some_and(is_word)) {
+                let both =
+                    |kind: &dyn Fn(char) -> bool| last.is_some_and(kind) && next.is_some_and(kind);
+                if !both(&is_word) && !both(&is_sign) {
                     continue;
                 }
             }
