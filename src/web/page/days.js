@@ -1,6 +1,6 @@
 // The days that have recordings: the last ones in a row, and a month at a time in a dialog.
 
-import { $, enable, h, oneStop, say } from "./dom.js";
+import { $, enable, h, inPieces, oneStop, say } from "./dom.js";
 import { api, query } from "./api.js";
 import { daysOn, midnight, zone } from "./axis.js";
 import { dayLong, dayMiddle, month, span, weekday } from "./words.js";
@@ -15,6 +15,7 @@ export class Days {
   /** By month: seconds recorded by day's beginning, and when it was asked. */
   #months = new Map();
   #on;
+  #draw = inPieces(() => this.#fill());
 
   /** `on.day(ms)`: that day is chosen, by its beginning. */
   constructor(on) {
@@ -57,7 +58,7 @@ export class Days {
     ($("month").querySelector("[aria-current=date]") ?? $("close-days")).focus();
   }
 
-  #draw() {
+  #fill() {
     const today = midnight(this.#now);
     // A row that ends today, or with the day that is shown where that is longer ago.
     const last = this.#shown < daysOn(today, 1 - ROW_DAYS) ? daysOn(this.#shown, Math.floor(ROW_DAYS / 2)) : today;

@@ -99,7 +99,24 @@ export function oneStop(box, next) {
     event.stopPropagation();
     to?.focus();
   });
-  new MutationObserver(mark).observe(box, { childList: true, subtree: true });
+  const later = inPieces(mark);
+  new MutationObserver(() => later()).observe(box, { childList: true, subtree: true });
+}
+
+/** An action in a task of its own, once for the latest values: what takes a phone long does not add up. */
+export function inPieces(action) {
+  /** @type {any} */
+  let values = null;
+  return (...latest) => {
+    if (!values) {
+      setTimeout(() => {
+        const now = values;
+        values = null;
+        action(...now);
+      });
+    }
+    values = latest;
+  };
 }
 
 /** Asks in a dialog; does `action` on yes, and stays open with the reason where that fails. */

@@ -1,6 +1,6 @@
 // How it goes, in plain words: card, cameras, losses, memory, clock; and what changed last.
 
-import { $, h, onclick, say } from "./dom.js";
+import { $, h, inPieces, onclick, say } from "./dom.js";
 import { api } from "./api.js";
 import { bytes, clock, day, sentence, span, video } from "./words.js";
 import { t } from "./lang.js";
@@ -38,6 +38,13 @@ export class Health {
   /** `age`: milliseconds since the status came. @param {Api.Status} status */
   show(status, age) {
     this.#labels = new Map(status.cameras.map(({ name, label }) => [name, label]));
+    this.#later(status, age);
+  }
+
+  #later = inPieces((status, age) => this.#tell(status, age));
+
+  /** @param {Api.Status} status */
+  #tell(status, age) {
     /** @type {any[]} */
     const facts = [card(status), ...status.cameras.map((camera) => oneCamera(camera, status)), stored(status, age),
       copies(status), this.#losses(status), memory(status), time(status, age)].filter(Boolean);

@@ -22,7 +22,7 @@ if (html) translate(html);
 /** Arabic, Persian and Thai browsers have other digits and years; some name a language that there is not (en-US@posix). */
 function counted(language) {
   try {
-    return new Intl.Locale(language, { calendar: "gregory", numberingSystem: "latn" }).toString();
+    return Intl.getCanonicalLocales(`${language}-u-ca-gregory-nu-latn`)[0];
   } catch {
     return "en";
   }

@@ -447,7 +447,7 @@ export class Player {
   }
 
   #skipped(ms) {
-    this.note(t`Skipped ${span(ms)}: it goes on at ${clock(this.#entry?.start_ms)}`);
+    this.note(t`Skipped ${span(ms)}: it goes on at ${clock(this.#entry?.start_ms ?? 0)}`);
   }
 
   /** Says something for some seconds, whatever the video does meanwhile. @param {string} text */
@@ -519,7 +519,7 @@ export class Player {
 const abort = () => new DOMException("another place is asked for", "AbortError");
 
 /** @type {(entry: Api.Recording) => string} */
-const addressOf = (entry) => `/recordings/${entry.camera}/${entry.file}`;
+export const addressOf = (entry) => `/recordings/${entry.camera}/${entry.file}`;
 
 const same = (a, b) => a && b && a.camera === b.camera && a.file === b.file;
 

@@ -65,7 +65,7 @@ export class Tiles {
       if (tab.getAttribute("aria-current") === isCurrent) continue;
       tab.setAttribute("aria-current", isCurrent);
       // Many cameras do not fit a phone.
-      if (isCurrent === "true") tab.scrollIntoView({ block: "nearest", inline: "nearest" });
+      if (isCurrent === "true") requestAnimationFrame(() => tab.scrollIntoView({ block: "nearest", inline: "nearest" }));
     }
   }
 

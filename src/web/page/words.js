@@ -3,16 +3,6 @@
 import { daysOn, midnight } from "./axis.js";
 import { locale, t } from "./lang.js";
 
-const time = new Intl.DateTimeFormat(locale, {
-  hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
-});
-const minutes = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const short = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" });
-const near = new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric", month: "short" });
-const middle = new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric", month: "short", year: "numeric" });
-const months = new Intl.DateTimeFormat(locale, { month: "long", year: "numeric" });
-const date = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
-
 /** To make one takes a phone as long as a hundred words that it forms. */
 const formats = new Map();
 function once(key, make) {
@@ -20,21 +10,26 @@ function once(key, make) {
   return formats.get(key);
 }
 
+/** @type {(key: string, options: Intl.DateTimeFormatOptions) => (ms: number) => string} */
+const format = (key, options) => (ms) => once(key, () => new Intl.DateTimeFormat(locale, options)).format(ms);
+
 /** Before this the clock cannot have been right. */
 const PLAUSIBLE_MS = Date.UTC(2020, 0);
 
-export const clock = (ms) => time.format(ms);
+export const clock = format("clock", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 export const hourMinuteSecond = clock;
-export const hourMinute = (ms) => minutes.format(ms);
+export const hourMinute = format("minute", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 /** 24 Nov */
-export const dayShort = (ms) => short.format(ms);
+export const dayShort = format("day", { day: "numeric", month: "short" });
+const near = format("near", { weekday: "short", day: "numeric", month: "short" });
+const middle = format("middle", { weekday: "short", day: "numeric", month: "short", year: "numeric" });
 /** Tue 24 Nov, with the year where it is another. */
-export const dayMiddle = (ms) => (new Date(ms).getFullYear() === new Date().getFullYear() ? near : middle).format(ms);
+export const dayMiddle = (ms) => (new Date(ms).getFullYear() === new Date().getFullYear() ? near : middle)(ms);
 /** Tuesday 24 November 2026 */
-export const dayLong = (ms) => date.format(ms);
+export const dayLong = format("date", { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 export const dayAndTime = (ms) => `${dayLong(ms)}, ${clock(ms)}`;
 /** November 2026 */
-export const month = (ms) => months.format(ms);
+export const month = format("month", { month: "long", year: "numeric" });
 /** T, Tue, Tuesday; of a moment. @type {(ms: number, width?: "long" | "short" | "narrow") => string} */
 export const weekday = (ms, width = "short") => once(width, () => new Intl.DateTimeFormat(locale, { weekday: width })).format(ms);
 
@@ -43,7 +38,7 @@ export function day(ms) {
   if (ms < PLAUSIBLE_MS) return t`Without a date`;
   const today = midnight(Date.now());
   const start = midnight(ms);
-  return start === today ? t`Today` : start === daysOn(today, -1) ? t`Yesterday` : date.format(ms);
+  return start === today ? t`Today` : start === daysOn(today, -1) ? t`Yesterday` : dayLong(ms);
 }
 
 /** 0:23, 1:02:03. */

@@ -75,10 +75,11 @@ export class Zoom {
   }
 
   #apply() {
-    const { clientWidth, clientHeight } = this.#stage;
+    const isClose = this.#scale > 1;
+    // Sizes are asked for only where they count: at first that takes a phone long.
+    const { clientWidth, clientHeight } = isClose ? this.#stage : { clientWidth: 0, clientHeight: 0 };
     this.#x = Math.min(0, Math.max(clientWidth * (1 - this.#scale), this.#x));
     this.#y = Math.min(0, Math.max(clientHeight * (1 - this.#scale), this.#y));
-    const isClose = this.#scale > 1;
     this.#content.style.transform = isClose ? `translate(${this.#x}px, ${this.#y}px) scale(${this.#scale})` : "";
     this.#stage.classList.toggle("close", isClose);
   }
