@@ -51,8 +51,17 @@ def main():
         tab.click("#close-files")
         tab.click("#cameras [data-name='']")
         tab.wait("the H.264 camera live again", TILE + 'return tile?.querySelector("video").currentTime > 0 && !tile.hidden', "yard")
-        tab.check()
         step("all_again")
+
+        start = tab.run("return fetch('/api/recordings?camera=yard&limit=9').then((answer) => answer.json()).then(({ recordings }) => recordings.pop().start_ms)")
+        tab.run("location.hash = `#all@${new Date(argument).toISOString()}`", start)
+        tab.wait("the past of all cameras", "const video = document.querySelector('#wall video'); return video?.readyState > 1 && !video.paused && video.currentTime > 0")
+        tab.wait("why one does not play", "return [...document.querySelectorAll('#wall .note')].some(({ textContent }) => textContent.includes('cannot play H.265'))")
+        assert tab.run("return location.hash").startswith("#all@2"), tab.run("return location.hash")
+        tab.keyboard.press("Escape")
+        tab.wait("live again", TILE + "return location.hash === '#all' && tile?.querySelector('video').currentTime > 0 && !tile.hidden", "yard")
+        tab.check()
+        step("all_past")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import { Reel } from "./reel.js";
 import { Settings } from "./settings.js";
 import { Tiles } from "./tiles.js";
 import { Timeline } from "./timeline.js";
+import { Wall } from "./wall.js";
 import { codec, sentence } from "./words.js";
 import { Zoom } from "./zoom.js";
 import { t } from "./lang.js";
@@ -44,7 +45,9 @@ let welcomeFields = NONE;
 const timelines = new Map();
 
 const now = () => (status ? status.clock.now_ms + performance.now() - statusAt : Date.now());
-const cursor = () => player.time ?? now();
+/** Who shows the past. @type {() => any} */
+const past = () => (all ? wall : player);
+const cursor = () => past().time ?? now();
 const known = (name) => Boolean(status) && [...status.cameras, ...status.former].some((one) => one.name === name);
 const labelOf = (name) => status?.cameras.find((one) => one.name === name)?.label ?? name;
 const isFormer = () => !tiles.lives.has(camera) && known(camera);
@@ -53,18 +56,20 @@ const trouble = (problem) => say($("picture-error"), sentence(problem.message));
 const tiles = new Tiles((name) => openTab(name));
 const health = new Health(() => refresh());
 const reel = new Reel();
-const player = new Player(reel, now, {
+const shows = {
   time: () => drawAxis(),
   state: () => {
     drawAxis();
-    if (!player.isPlaying) settle();
+    if (!past().isPlaying) settle();
   },
   settled: () => settle(),
   end: () => (isFormer() ? player.pause() : go(null)),
-});
+};
+const player = new Player(reel, now, shows);
+const wall = new Wall(reel, now, { ...shows, cameras: () => status.cameras, open: (name) => openTab(name) });
 const band = new Band({
   scrub: (ms) => scrub(ms),
-  go: (ms, lane) => go(ms, { name: all && lane !== undefined ? status.cameras[lane]?.name : camera, isPlaying: isLive || player.isPlaying }),
+  go: (ms, lane) => go(ms, { name: all && lane !== undefined ? status.cameras[lane]?.name : undefined, isPlaying: isLive || past().isPlaying }),
   choose: (edge, ms) => chosen.set(camera, edge === "from" ? Math.min(ms, chosen.to ?? ms) : chosen.from, edge === "to" ? Math.max(ms, chosen.from) : chosen.to),
   mark: (ms) => !all && chosen.mark(chosen.from === null || chosen.to !== null ? "from" : "to", ms),
   view: (from, to) => {
@@ -95,10 +100,10 @@ const controls = new Controls({
   toggle: () => toggle(),
   step: (ms) => step(ms),
   recording: (way) => recording(way),
-  speed: (x) => player.setSpeed(x),
+  speed: (x) => past().setSpeed(x),
   mute: () => mute(),
   live: () => go(null),
-  go: (ms) => go(ms > now() ? daysOn(ms, -1) : ms, { isPlaying: isLive || player.isPlaying }),
+  go: (ms) => go(ms > now() ? daysOn(ms, -1) : ms, { isPlaying: isLive || past().isPlaying }),
   video: () => video(),
   picture: () => picture(),
   bookmark: () => bookmark(),
@@ -117,7 +122,7 @@ const feed = new Feed({
     show(fresh);
     if (!isFirst) return;
     refresh();
-    player.again();
+    past().again();
   },
   change: (change) => health.change(change),
   recording: (event) => {
@@ -138,7 +143,7 @@ const feed = new Feed({
 
 /** The address of what is shown. */
 function hash() {
-  if (all) return "#all";
+  if (all) return address({ camera: "all", at: isLive ? null : cursor() });
   const [from, to] = chosen.span ?? [];
   return to != null ? address({ camera, at: from, to }) : address({ camera, at: isLive ? null : cursor() });
 }
@@ -146,8 +151,8 @@ function hash() {
 /** The address follows, without a step back for each. */
 function settle() {
   if (!status || camera === null) return;
-  if (location.hash !== hash() && !(all && !location.hash)) history.replaceState(null, "", hash());
-  list.mark(camera, player.entry?.number ?? null);
+  if (location.hash !== hash() && !(all && isLive && !location.hash)) history.replaceState(null, "", hash());
+  list.mark(camera, past().entry?.number ?? null);
   showList();
 }
 
@@ -156,16 +161,18 @@ function settle() {
  * @param {number | null} ms
  * @param {{ name?: string, isPlaying?: boolean, of?: Api.Recording | null }} [how]
  */
-function go(ms, { name = camera, isPlaying = true, of = null } = {}) {
+function go(ms, { name, isPlaying = true, of = null } = {}) {
   if (!status) return;
-  const toLive = ms === null || (!of && ms >= now() - EDGE_MS && tiles.lives.has(name));
-  if (name !== camera || (all && !toLive) || toLive !== isLive) {
-    const to = all && toLive && name === camera ? "#all" : address({ camera: name, at: toLive ? null : ms });
-    if (location.hash !== to) history.pushState(null, "", to);
-    if (name !== camera) chosen.set(name, null, null);
-    if (!toLive || name !== camera) all = false;
+  const isAll = all && name === undefined;
+  const to = name ?? camera;
+  const toLive = ms === null || (!of && ms >= now() - EDGE_MS && tiles.lives.has(to));
+  if (to !== camera || isAll !== all || toLive !== isLive) {
+    const hash = address({ camera: isAll ? "all" : to, at: toLive ? null : ms });
+    if (location.hash !== hash) history.pushState(null, "", hash);
+    if (to !== camera) chosen.set(to, null, null);
+    all = isAll;
   }
-  camera = name;
+  camera = to;
   open(toLive ? null : ms, isPlaying, of);
 }
 
@@ -179,8 +186,9 @@ function route() {
   else if (!tiles.lives.has(camera)) camera = status.cameras[0]?.name ?? NONE;
   welcomeShown(isEmpty && !isKnown);
   if (camera === null) return;
-  const at = all ? null : asked.at;
-  chosen.set(camera, at !== null && asked.to !== null ? at : null, at !== null ? asked.to : null);
+  const at = all && asked.camera !== "all" ? null : asked.at;
+  const isSpan = !all && at !== null && asked.to !== null;
+  chosen.set(camera, isSpan ? at : null, isSpan ? asked.to : null);
   if (isKnown && (asked.number !== null || (at === null && isFormer()))) return openNumber(asked.number);
   open(at);
 }
@@ -205,8 +213,9 @@ function open(ms, isPlaying = true, of = null) {
   isLive = ms === null;
   say($("picture-error"), "");
   zoomOff();
-  if (ms === null) player.close();
-  else player.show(camera, ms, { isPlaying, of }).catch(trouble);
+  if (ms === null || all) player.close();
+  if (ms === null || !all) wall.close();
+  if (ms !== null) past().show(camera, ms, { isPlaying, of }).catch(trouble);
   draw();
   settle();
 }
@@ -220,11 +229,11 @@ function zoomOff() {
 
 /** The picture follows the finger. */
 function scrub(ms) {
-  if (all || isLive) {
-    all = isLive = false;
+  if (isLive) {
+    isLive = false;
     draw();
   }
-  player.scrub(camera, ms);
+  past().scrub(camera, ms);
   drawAxis();
 }
 
@@ -232,14 +241,15 @@ function scrub(ms) {
 async function openDay(day) {
   if (day === midnight(now()) && isLive) return;
   const name = camera;
+  const isAll = all;
   const wanted = Math.min(sameTime(day, cursor()), now());
   const spans = (await timelineOf(name).day(day)).filter(([start, end]) => end > day && start < daysOn(day, 1));
   const isThere = spans.length === 0 || spans.some(([, end]) => end > wanted);
-  go(isThere ? wanted : Math.max(day, spans[0][0]), { name });
+  go(isThere ? wanted : Math.max(day, spans[0][0]), { name: isAll ? undefined : name });
 }
 
 function mute() {
-  if (!isLive) return player.mute(!player.isMuted);
+  if (!isLive && !all) return player.mute(!player.isMuted);
   const why = isHeard ? "" : noSound();
   if (why) return trouble({ message: why });
   isHeard = !isHeard;
@@ -254,8 +264,8 @@ function noSound() {
   return playsLive(sound) ? "" : t`Browsers do not play ${sound} live; recordings have it`;
 }
 
-const toggle = () => (isLive ? go(now() - EDGE_MS - 500, { isPlaying: false }) : player.toggle());
-const step = (ms) => go(cursor() + ms, { isPlaying: isLive || player.isPlaying });
+const toggle = () => (isLive ? go(now() - EDGE_MS - 500, { isPlaying: false }) : past().toggle());
+const step = (ms) => go(cursor() + ms, { isPlaying: isLive || past().isPlaying });
 
 /** Pressed twice, a key leads twice as far, however long the answers take. */
 let last = Promise.resolve();
@@ -263,11 +273,11 @@ const inTurn = (action) => (last = last.then(action).catch(trouble));
 
 /** To the beginning of this recording, of the one before, of the next. */
 const recording = (way) => inTurn(async () => {
-  const { entry } = player;
+  const { entry } = past();
   if (!entry) return way < 0 ? step(-EDGE_MS - 2000) : undefined;
   const isInside = way < 0 && cursor() - entry.start_ms > INSIDE_MS;
   const to = isInside ? entry : await reel[way < 0 ? "previous" : "next"](entry);
-  if (to) go(to.start_ms, { of: to, isPlaying: player.isPlaying });
+  if (to) go(to.start_ms, { of: to, isPlaying: past().isPlaying });
   else if (way > 0) go(null);
 });
 
@@ -275,7 +285,7 @@ const recording = (way) => inTurn(async () => {
 const toMark = (way) => inTurn(async () => {
   const ms = await markFrom(camera, cursor(), way, now());
   if (ms === null) player.note(way > 0 ? t`Nothing is marked after this` : t`Nothing is marked before this`);
-  else go(ms, { isPlaying: isLive || player.isPlaying });
+  else go(ms, { isPlaying: isLive || past().isPlaying });
 });
 
 async function bookmark() {
@@ -285,7 +295,7 @@ async function bookmark() {
   drawAxis();
 }
 
-const video = () => (isLive ? tiles.lives.get(camera)?.video : player.video);
+const video = () => (isLive ? tiles.lives.get(camera)?.video : past().video);
 
 async function picture() {
   const shown = video();
@@ -334,8 +344,8 @@ function welcomeShown(isShown) {
 
 /** Another camera, at the same moment. */
 function openTab(name) {
-  const at = name && !isLive && tiles.lives.has(name) ? cursor() : null;
-  const to = name ? address({ camera: name, at }) : "#all";
+  const at = !isLive && (!name || tiles.lives.has(name)) ? cursor() : null;
+  const to = address({ camera: name || "all", at });
   if (location.hash === to) route();
   else location.hash = to;
 }
@@ -344,10 +354,11 @@ function openTab(name) {
 function draw() {
   if (!status || camera === null || isOver) return;
   const age = performance.now() - statusAt;
-  $("player").hidden = isLive;
+  $("player").hidden = isLive || all;
+  $("wall").hidden = isLive || !all;
   $("former").hidden = !isFormer();
   // While the finger looks for a first picture, the live one stays below.
-  tiles.show(status, { camera, all, isSeen: isLive || !player.hasPicture, isLive, now: now() });
+  tiles.show(status, { camera, all, isSeen: isLive || !past().hasPicture, isLive, now: now() });
   say($("list-title"), $("cameras").children.length ? t`Recordings of ${labelOf(camera)}` : t`Recordings`);
   const shown = status.cameras.filter((one) => all || one.name === camera);
   $("record").hidden = shown.length === 0;
@@ -372,7 +383,7 @@ function drawAxis() {
     return { label: labelOf(name), spans, gaps: timeline.gaps, kept: timeline.kept, marks: timeline.marks };
   });
   band.show({ lanes, cursor: at, now: now(), isLive, chosen: all ? null : chosen.span });
-  controls.show({ isLive, isPlaying: player.isPlaying, speed: player.speed, isMuted: isLive ? !isHeard : player.isMuted, noSound: isLive ? noSound() : "", cursor: at, now: now() });
+  controls.show({ isLive, isPlaying: past().isPlaying, speed: past().speed, isMuted: isLive ? !isHeard : past().isMuted, noSound: isLive || all ? noSound() : "", cursor: at, now: now() });
   days.show(camera, at, now());
   for (const id of ["mark", "save", "link", "bookmark"]) enable($(id), !all);
   if (!all) chosen.kept(timelineOf(camera).kept);
@@ -382,7 +393,7 @@ function drawAxis() {
 
 /** Said before somebody wonders why nothing moves. */
 function warnOfCodec(shown) {
-  const one = shown.find(({ mime }) => mime && !document.createElement("video").canPlayType(mime));
+  const one = shown.find(({ mime }) => mime && !player.video.canPlayType(mime));
   say($("codec-note"), one && isLive && !all ? t`${one.label} sends ${codec(one.codec)}, which this browser cannot play: live shows snapshots. What helps: H.264 in the camera's settings, a browser that knows ${codec(one.codec)} (Safari, Edge, Chrome on most phones), or Mark and Save, then VLC.` : "");
 }
 
@@ -428,6 +439,7 @@ function enter(session) {
 function hideAll() {
   feed.stop();
   player.close();
+  wall.close();
   tiles.clear();
   status = NONE;
   for (const id of ["main", "welcome", "menu", "record"]) $(id).hidden = true;
@@ -470,7 +482,7 @@ keyboard({
   step,
   recording: (way, event) => (event.shiftKey ? toMark(way) : recording(way)),
   bookmark: () => !all && bookmark().catch(trouble),
-  frame: (way) => (isLive ? toggle() : player.frame(way, status.cameras.find(({ name }) => name === camera)?.fps)),
+  frame: (way) => (isLive ? toggle() : past().frame(way, status.cameras.find(({ name }) => name === camera)?.fps)),
   faster: (way) => controls.faster(way),
   zoom: (factor) => band.zoom(factor),
   live: () => !isLive && !isFormer() && go(null),

@@ -102,7 +102,7 @@ export const order = (a, b) => (b.number % TWIN_STEP) - (a.number % TWIN_STEP) |
 export const endOf = (entry) => entry.start_ms + entry.duration_ms;
 
 /** @type {(entry: Api.Recording, ms: number, now: number) => boolean} */
-const holds = (entry, ms, now) => entry.state !== "damaged" && entry.start_ms <= ms && ms < (entry.state === "recording" ? now : endOf(entry));
+export const holds = (entry, ms, now) => entry.state !== "damaged" && entry.start_ms <= ms && ms < (entry.state === "recording" ? now : endOf(entry));
 
 const ask = (asked) => api("GET", `/api/recordings?${query(asked)}`);
 
