@@ -15,7 +15,9 @@ use std::{
     fmt::Write as _,
     fs,
     hash::{DefaultHasher, Hasher as _},
+    iter::Peekable,
     path::{Path, PathBuf},
+    str::Chars,
 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -331,6 +333,22 @@ fn constants(script: &str) -> Vec<&str> {
     names
 }
 
+/// Whether a name that follows is no property, and no part of another.
+fn begins_name(script: &str) -> bool {
+    let is_apart = |it: char| !it.is_alphanumeric() && !"._$".contains(it);
+    script.ends_with("...") || script.chars().last().is_none_or(is_apart)
+}
+
+/// The name that begins with this letter, or its short one.
+fn renamed(first: char, letters: &mut Peekable<Chars<'_>>, constants: &[&str]) -> String {
+    let mut name = String::from(first);
+    while let Some(next) = letters.next_if(|it| it.is_alphanumeric() || *it == '_') {
+        name.push(next);
+    }
+    let number = constants.iter().position(|other| *other == name);
+    number.map_or(name, |number| format!("${number}"))
+}
+
 /// Without comments, and without space that means nothing. Space within `calc()` and between
 /// selectors stays.
 fn squeezed_style(style: &str) -> String {
@@ -407,18 +425,8 @@ fn squeezed(script: &str) -> String {
                 out.push_str(&format!("#{short}{}", number / 26));
                 continue;
             }
-            'A'..='Z'
-                if out.ends_with("...")
-                    || last.is_none_or(|it| !it.is_alphanumeric() && !"._$".contains(it)) =>
-            {
-                let mut name = String::from(letter);
-                while let Some(next) = letters.next_if(|it| it.is_alphanumeric() || *it == '_') {
-                    name.push(next);
-                }
-                match constants.iter().position(|other| *other == name) {
-                    Some(number) => out.push_str(&format!("${number}")),
-                    None => out.push_str(&name),
-                }
+            'A'..='Z' if begins_name(&out) => {
+                out.push_str(&renamed(letter, &mut letters, &constants));
                 continue;
             }
             '"' | '\'' | '`' => within = Some(letter),
