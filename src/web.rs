@@ -22,7 +22,8 @@
 //! ├─ hls          many recordings as a playlist
 //! ├─ thumbnail    a picture of a recording, in builds with pictures
 //! ├─ links        a page of addresses for other programs
-//! ├─ viewers      live video, and the limit of media connections
+//! ├─ viewers      live video
+//! ├─ places       the limit of media connections, and which one makes way
 //! ├─ live         frames of a ring as endless MP4
 //! ├─ packer       frames → fragments
 //! ├─ sound        the sound beside them
@@ -49,6 +50,7 @@ mod listener;
 mod live;
 mod marks;
 mod packer;
+mod places;
 mod playback;
 mod probe;
 mod routes;
@@ -65,7 +67,11 @@ mod times;
 mod unread;
 mod viewers;
 
-pub(crate) use self::{link::bound, listener::Listener, viewers::MediaPlace};
+pub(crate) use self::{
+    link::bound,
+    listener::Listener,
+    places::{Client, MediaPlace},
+};
 
 use self::{
     access::{
@@ -74,6 +80,7 @@ use self::{
         secret,
     },
     link::Link,
+    places::Places,
     service::Service,
     slots::Slots,
     socket::{Conn, Smol, SmolTimer},
@@ -110,9 +117,8 @@ pub(crate) struct Web {
     /// Held while a clip is sent.
     clip_turn: Arc<Mutex<()>>,
     slots: Slots,
-    /// Connections that carry media.
-    media: Count,
-    unread: Rc<Unread>,
+    places: Rc<Places>,
+    pub(crate) unread: Unread,
     /// What the kernel may keep for a client that takes a recording.
     send_buffer_bytes: usize,
     /// Held while a picture of a recording is made.
@@ -150,10 +156,10 @@ pub(crate) fn start(daemon: &Rc<Daemon>) -> io::Result<Rc<Web>> {
         epoch: epoch(),
         clip_turn: Arc::default(),
         slots: Slots::default(),
-        media: Count::default(),
-        unread: Rc::new(Unread::new(
+        places: Rc::default(),
+        unread: Unread::new(
             memory_part(limits::LIVE_UNREAD_MEMORY_PART).max(limits::LIVE_UNREAD_BYTES_MIN),
-        )),
+        ),
         send_buffer_bytes: memory_part(limits::WEB_RECORDING_SEND_BUFFER_MEMORY_PART).clamp(
             limits::WEB_RECORDING_SEND_BUFFER_BYTES_MIN,
             limits::WEB_RECORDING_SEND_BUFFER_BYTES_MAX,

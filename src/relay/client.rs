@@ -13,8 +13,8 @@ use crate::{
     rtsp::message::{Message, StartLine},
     runtime,
     web::{
-        MediaPlace, Web,
-        access::{Pass, secret},
+        self, MediaPlace, Web,
+        access::{Pass, Who, secret},
         bound,
     },
 };
@@ -317,7 +317,9 @@ impl Client {
     fn play(&mut self, message: &Message<'_>, uri: &str) -> Result<String, Status> {
         let Some(stream) = &mut self.stream else { return Err(not_found()) };
         if stream.place.is_none() {
-            let place = self.web.take_media_place();
+            let who = self.pass.as_ref().map_or(Who::Anybody, |pass| pass.who);
+            let seat = Rc::clone(&self.seat) as Rc<dyn web::Client>;
+            let place = self.web.take_media_place(seat, who, Some(self.seat.peer));
             stream.place = Some(place.ok_or_else(|| Status::new(453, "Not Enough Bandwidth"))?);
         }
         let text = self.session.play(message, uri, stream.playback.next_times())?;
@@ -327,13 +329,18 @@ impl Client {
 
     /// Appends the packets of the frames that are ready.
     fn write_packets(&mut self, out: &mut Vec<u8>) -> Result<(), End> {
+        // The client has read the previous ones.
+        let seat = Rc::clone(&self.seat) as Rc<dyn web::Client>;
+        self.web.unread.release(&seat);
         let Some(stream) = self.stream.as_mut().filter(|_| self.session.is_playing) else {
             return Ok(());
         };
         let is_live = stream.watching.state() == State::Live;
         let intake = stream.watching.camera().intake.borrow();
         let tracks = &mut self.session.tracks;
-        stream.playback.write(&intake, is_live, tracks, out).map_err(|Changed| End::Done)?;
+        let admits = |bytes| self.web.unread.admits(&seat, bytes);
+        let written = stream.playback.write(&intake, is_live, tracks, admits, out);
+        written.map_err(|Changed| End::Done)?;
         if !out.is_empty() {
             // Reports come first, so that the client can align sound and video from the first
             // packets.
@@ -390,7 +397,10 @@ impl Client {
             let written = runtime::timeout(limits::WEB_WRITE_TIMEOUT, written).await;
             match written.ok_or(End::Done)?? {
                 0 => return Err(End::Done),
-                count => bytes = bytes.get(count..).unwrap_or_default(),
+                count => {
+                    self.seat.taken.set(runtime::now());
+                    bytes = bytes.get(count..).unwrap_or_default();
+                }
             }
         }
         Ok(())
@@ -400,7 +410,13 @@ impl Client {
     async fn wait(&self) -> Result<(), End> {
         let changed = async {
             match &self.stream {
-                Some(stream) if self.session.is_playing => stream.watching.changed.changed().await,
+                Some(stream) if self.session.is_playing => {
+                    let changed = stream.watching.changed.changed();
+                    match stream.playback.wants_room {
+                        true => smol::future::or(self.web.unread.freed.changed(), changed).await,
+                        false => changed.await,
+                    }
+                }
                 _ => std::future::pending().await,
             }
         };
@@ -413,6 +429,12 @@ impl Client {
         };
         smol::future::or(readable, smol::future::or(changed, other)).await;
         Ok(())
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.web.unread.release(&(Rc::clone(&self.seat) as Rc<dyn web::Client>));
     }
 }
 

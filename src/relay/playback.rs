@@ -26,6 +26,8 @@ pub struct Playback {
     /// The next frame of sound.
     next_audio: u64,
     reported: Option<Instant>,
+    /// The next picture is held back until other clients have read theirs.
+    pub wants_room: bool,
 }
 
 /// The codec differs from the described one: the client must send DESCRIBE again.
@@ -43,6 +45,7 @@ impl Playback {
             end: Ticks::ZERO,
             next_audio: 0,
             reported: None,
+            wants_room: false,
         }
     }
 
@@ -53,7 +56,7 @@ impl Playback {
     }
 
     /// Appends packets of the frames in the ring, about one batch at most; nothing if the client is
-    /// up to date.
+    /// up to date. `admits` says whether there is room for a picture of this many bytes.
     ///
     /// # Errors
     /// The video's codec has changed.
@@ -62,8 +65,10 @@ impl Playback {
         intake: &Intake,
         is_live: bool,
         tracks: &mut [Option<Packetizer>; 2],
+        admits: impl Fn(usize) -> bool,
         out: &mut Vec<u8>,
     ) -> Result<(), Changed> {
+        self.wants_room = false;
         let begun = out.len();
         while out.len() - begun < limits::LIVE_FRAGMENT_BYTES_MAX {
             let Some(number) = self.follower.find(intake, is_live) else { break };
@@ -75,6 +80,10 @@ impl Playback {
                 self.follower.lose(); // between two key frames
                 break;
             };
+            self.wants_room = !admits(bytes.len());
+            if self.wants_room {
+                break;
+            }
             self.follower.go_on(number + 1);
             self.end = self.end.max(frame.presentation + shift + intake.frame_duration());
             if let Some(packetizer) = &mut tracks[0] {

@@ -6,13 +6,14 @@
 
 use crate::{
     limits,
-    runtime::{Async, Count, Counted},
-    web::access::Source,
+    runtime::{self, Async, Count, Counted},
+    web::{Client, access::Source},
 };
 use std::{
     cell::{Cell, RefCell},
     net::{IpAddr, Shutdown, TcpStream},
     rc::Rc,
+    time::Instant,
 };
 
 #[derive(Default)]
@@ -27,18 +28,31 @@ pub(super) struct Seat {
     pub socket: Async<TcpStream>,
     pub peer: IpAddr,
     pub keeps: Cell<bool>,
+    /// When its client last read something.
+    pub taken: Cell<Instant>,
     _living: Counted,
+}
+
+impl Client for Seat {
+    fn taken(&self) -> Instant {
+        self.taken.get()
+    }
+
+    fn shut_down(&self) {
+        let _ = self.socket.get_ref().shutdown(Shutdown::Both);
+    }
 }
 
 impl Seats {
     /// Gives a client a seat; `None` if every seat is taken by a client that keeps it.
     pub fn take(&self, socket: Async<TcpStream>, peer: IpAddr) -> Option<Rc<Seat>> {
         let living = self.living.enter();
-        let seat = Rc::new(Seat { socket, peer, keeps: Cell::new(false), _living: living });
+        let taken = Cell::new(runtime::now());
+        let seat = Rc::new(Seat { socket, peer, keeps: Cell::new(false), taken, _living: living });
         if self.taken.borrow().len() >= limits::RELAY_CONNECTIONS_MAX {
             let other = self.first_to_go()?;
             // Its task notices, and ends.
-            let _ = other.socket.get_ref().shutdown(Shutdown::Both);
+            other.shut_down();
             self.leave(&other);
         }
         self.taken.borrow_mut().push(Rc::clone(&seat));

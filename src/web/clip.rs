@@ -6,6 +6,7 @@
 use super::{
     MediaPlace, Web,
     answer::{Answer, Body, Piece, Source},
+    routes::Asked,
 };
 use crate::{
     clip::{self, Added, Clip, Cursor, Planner, Selection},
@@ -68,11 +69,11 @@ struct Query {
 
 impl Web {
     /// `GET /clip/{camera}.mp4?from=&to=`.
-    pub(super) async fn clip(self: &Rc<Self>, head: &Head<'_>, file: &str) -> Answer {
+    pub(super) async fn clip(self: &Rc<Self>, asked: &Asked<'_>, file: &str) -> Answer {
         let Some(camera) = file.strip_suffix(".mp4") else {
             return Answer::error(404, "expected /clip/CAMERA.mp4?from=MS&to=MS");
         };
-        let query = match Query::of(head) {
+        let query = match Query::of(&asked.head) {
             Ok(query) => query,
             Err(wrong) => return Answer::error(400, wrong),
         };
@@ -90,7 +91,7 @@ impl Web {
             Ok(None) => return Answer::error(404, "nothing was recorded then"),
             Err(error) => return Answer::error(503, format!("cannot read the card: {error}")),
         };
-        self.hand_out(head, camera, clip, segments)
+        self.hand_out(asked, camera, clip, segments)
     }
 
     /// Finds the recordings in the span, ordered by number.
@@ -123,19 +124,20 @@ impl Web {
 
     fn hand_out(
         self: &Rc<Self>,
-        head: &Head<'_>,
+        asked: &Asked<'_>,
         camera: &str,
         clip: Arc<Clip>,
         segments: Segments,
     ) -> Answer {
+        let head = &asked.head;
         let length = clip.bytes();
         let etag = segments.etag(&clip);
         if head.field("if-none-match").is_some_and(|tags| etag::names(tags, &etag)) {
             return Answer::new(304, Body::None).with("ETag", etag);
         }
         let is_current = head.field("if-range").is_none_or(|tag| tag == etag);
-        let asked = head.field("range").filter(|_| is_current && head.method == "GET");
-        let (status, range) = match range::part(asked, length) {
+        let wanted = head.field("range").filter(|_| is_current && head.method == "GET");
+        let (status, range) = match range::part(wanted, length) {
             Part::Whole => (200, 0..length),
             Part::Some(range) => (206, range),
             Part::Unsatisfiable => {
@@ -143,7 +145,7 @@ impl Web {
                     .with("Content-Range", format!("bytes */{length}"));
             }
         };
-        let place = match self.media_place(head) {
+        let place = match self.media_place(asked) {
             Ok(place) => place,
             Err(answer) => return answer,
         };

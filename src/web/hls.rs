@@ -8,6 +8,7 @@ use super::{
     answer::{Answer, Body, Maker},
     clip::{HASH_OF_NOTHING, hash_on, recordings_of, time, time_after},
     playback::{Recording, number_asked_for},
+    routes::Asked,
 };
 use crate::{
     hls::{self, Grain, Growth, Playlist, Shift},
@@ -155,14 +156,14 @@ impl Web {
     /// `GET /hls/{camera}/{number}.m4s?t=`.
     pub(super) async fn hls_media(
         self: &Rc<Self>,
-        head: &Head<'_>,
+        asked: &Asked<'_>,
         camera: &str,
         file: &str,
     ) -> Answer {
         let Some((recording, entry)) = self.closed(camera, file, ".m4s") else {
             return gone();
         };
-        let Some(time) = head.parameter("t").and_then(|time| time.parse::<i32>().ok()) else {
+        let Some(time) = asked.head.parameter("t").and_then(|time| time.parse::<i32>().ok()) else {
             return Answer::error(400, "t is a time in milliseconds");
         };
         let (path, length) = (recording.path.clone(), entry.bytes);
@@ -171,7 +172,7 @@ impl Web {
             Ok(shift) => {
                 let etag = format!("\"{}-{length:x}-{time}\"", entry.name.number());
                 let bytes = shift.bytes();
-                self.hand_out_file(head, recording, bytes, etag, Some(Arc::new(shift)), None)
+                self.hand_out_file(asked, recording, bytes, etag, Some(Arc::new(shift)), None)
             }
             Err(error) if error.kind() == io::ErrorKind::InvalidData => no_fragments(),
             Err(error) => self.unreadable(&recording, &error),

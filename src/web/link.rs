@@ -10,6 +10,7 @@ use self::gate::RequestGate;
 use super::{
     access::{Pass, Peer, Refusal},
     answer,
+    places::Client,
 };
 use crate::{
     limits,
@@ -141,6 +142,16 @@ pub(crate) fn bound(socket: &TcpStream) {
     // The kernel has to enforce this: what it buffers has not been accepted by the client yet.
     let patience = u32::try_from(limits::WEB_WRITE_TIMEOUT.as_millis()).unwrap_or(0);
     let _ = set_tcp_user_timeout(socket, patience);
+}
+
+impl Client for Link {
+    fn taken(&self) -> Instant {
+        self.taken.get()
+    }
+
+    fn shut_down(&self) {
+        self.stream.shut_down(Shutdown::Both);
+    }
 }
 
 impl Link {

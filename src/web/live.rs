@@ -5,19 +5,18 @@
 //! Knows nothing of: sockets, the card.
 
 use super::{
+    Web,
     answer::{Piece, Source},
-    link::Link,
     packer::Packer,
-    unread::Unread,
+    places::Client,
 };
 use crate::{
     camera::State,
     codec::{self, AudioFormat, ParameterSets},
-    daemon::{Daemon, Station, Watching},
+    daemon::{Station, Watching},
     limits,
     media::{Follower, Frame, Intake},
     mp4::init::write_live_init,
-    runtime,
 };
 use std::{pin::Pin, rc::Rc};
 
@@ -33,7 +32,7 @@ pub(super) enum Framing {
 
 /// One viewer.
 pub(super) struct Live {
-    daemon: Rc<Daemon>,
+    web: Rc<Web>,
     station: Rc<Station>,
     watching: Watching,
     framing: Framing,
@@ -41,8 +40,7 @@ pub(super) struct Live {
     /// What was last sent.
     told: Told,
     packer: Packer,
-    link: Rc<Link>,
-    unread: Rc<Unread>,
+    client: Rc<dyn Client>,
     /// The next picture is held back until other clients have read theirs.
     wants_room: bool,
 }
@@ -60,34 +58,33 @@ enum Told {
 impl Live {
     /// `with_sound`: with the camera's sound, if it sends some and `audio = true`.
     pub fn new(
-        daemon: &Rc<Daemon>,
+        web: &Rc<Web>,
         station: Rc<Station>,
         framing: Framing,
         with_sound: bool,
-        (link, unread): (&Rc<Link>, &Rc<Unread>),
+        client: Rc<dyn Client>,
     ) -> Live {
         Live {
-            daemon: Rc::clone(daemon),
+            web: Rc::clone(web),
             watching: station.watch(),
             station,
             framing,
             follower: Follower::default(),
             told: Told::Nothing,
             packer: Packer::new(with_sound.then(Box::default)),
-            link: Rc::clone(link),
-            unread: Rc::clone(unread),
+            client,
             wants_room: false,
         }
     }
 
     async fn wait_for_piece(&mut self, out: &mut Vec<u8>) -> Piece {
         // The client has read the previous piece.
-        self.unread.release(&self.link);
+        self.web.unread.release(&self.client);
         loop {
-            let freed = self.unread.freed.changed();
+            let freed = self.web.unread.freed.changed();
             let changed = self.watching.changed.changed();
-            let ending = self.daemon.changed.changed();
-            if self.daemon.is_ending() || self.watching.state() == State::Off {
+            let ending = self.web.daemon.changed.changed();
+            if self.web.daemon.is_ending() || self.watching.state() == State::Off {
                 return Piece::End;
             }
             if let Some(piece) = self.take(out) {
@@ -119,8 +116,8 @@ impl Live {
                 return Some(piece);
             }
         }
-        let (bound, bytes) = (limits::LIVE_FRAGMENT_BYTES_MAX, data.len());
-        self.wants_room = bytes > bound && !self.unread.admits(&self.link, bytes, runtime::now());
+        let bound = limits::LIVE_FRAGMENT_BYTES_MAX;
+        self.wants_room = !self.web.unread.admits(&self.client, data.len());
         if self.wants_room {
             return None;
         }
@@ -202,7 +199,7 @@ impl Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.unread.release(&self.link);
+        self.web.unread.release(&self.client);
     }
 }
 

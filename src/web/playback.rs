@@ -9,13 +9,13 @@ use super::{
     MediaPlace, Web,
     answer::{Answer, Body},
     link::Link,
+    routes::Asked,
 };
 use crate::{
     hls::Shift,
     http::{
         etag,
         range::{self, Part},
-        request::Head,
     },
     limits,
     mp4::{
@@ -27,7 +27,7 @@ use crate::{
         CameraId, Command,
         catalog::{Entry, SegmentState},
         disk::{Access, Disk as _, foreign, is_foreign, linux::LinuxDisk},
-        layout::{self, Asked, Name},
+        layout::{self, Name},
     },
     units::WallTime,
 };
@@ -75,10 +75,11 @@ impl Web {
     /// `GET /recordings/{camera}/{NNN}.mp4`.
     pub(super) async fn recording(
         self: &Rc<Self>,
-        head: &Head<'_>,
+        asked: &Asked<'_>,
         name: &str,
         file: &str,
     ) -> Answer {
+        let head = &asked.head;
         let Some((recording, entry)) =
             number_asked_for(file, ".mp4").and_then(|it| self.find(name, it))
         else {
@@ -112,7 +113,7 @@ impl Web {
             }
         };
         let answer = self.hand_out_file(
-            head,
+            asked,
             recording.clone(),
             length,
             etag(&entry, start, length),
@@ -137,23 +138,24 @@ impl Web {
     /// Returns the requested part of a file of `length` bytes with that `etag`.
     pub(super) fn hand_out_file(
         self: &Rc<Self>,
-        head: &Head<'_>,
+        asked: &Asked<'_>,
         recording: Recording,
         length: u64,
         etag: String,
         shift: Option<Arc<Shift>>,
         so_far: Option<SoFar>,
     ) -> Answer {
+        let head = &asked.head;
         if head.field("if-none-match").is_some_and(|tags| etag::names(tags, &etag)) {
             return Answer::new(304, Body::None).with("ETag", etag);
         }
         // A range of another state of the file would not match what the player has (§13.1.5).
         let is_current = head.field("if-range").is_none_or(|tag| tag == etag);
         // Ranges apply only to GET (§14.2).
-        let asked = head.field("range").filter(|_| is_current && head.method == "GET");
+        let wanted = head.field("range").filter(|_| is_current && head.method == "GET");
         let shift = shift.map(|shift| (shift, 0));
         let body = |status, range| {
-            let place = match self.media_place(head) {
+            let place = match self.media_place(asked) {
                 Ok(place) => place,
                 Err(answer) => return answer,
             };
@@ -161,7 +163,7 @@ impl Web {
             let body = FileBody { web, recording, range, shift, so_far, _place: place };
             Answer::new(status, Body::File(Box::new(body)))
         };
-        let answer = match range::part(asked, length).within(LENGTH_MAX) {
+        let answer = match range::part(wanted, length).within(LENGTH_MAX) {
             Part::Whole if usize::try_from(length).is_err() => Answer::error(
                 500,
                 "the file is too long for one response of this board: request ranges",
@@ -217,7 +219,7 @@ impl Web {
     /// of a path.
     pub(super) fn find(&self, name: &str, file: &str) -> Option<(Recording, Entry)> {
         let mut catalog = self.catalog();
-        let (folder, entry) = catalog.find(name, Asked::parse(file)?)?;
+        let (folder, entry) = catalog.find(name, layout::Asked::parse(file)?)?;
         let (file, path) = ((folder.id, entry.name), folder.path(entry.name));
         let entry = *entry;
         catalog.look_at(file.0, file.1);
@@ -395,7 +397,7 @@ pub(super) fn number_asked_for<'a>(file: &'a str, wanted: &str) -> Option<&'a st
     if !kind.eq_ignore_ascii_case(wanted) {
         return None;
     }
-    match Asked::parse(file) {
+    match layout::Asked::parse(file) {
         Some(_) => Some(file),
         // Only this URL allows short numbers.
         None => Some(number).filter(|it| it.bytes().all(|byte| byte.is_ascii_digit())),

@@ -101,9 +101,9 @@ const ROUTES: &[Route] = &[
         Now(Answer::error(404, "this build of smolnvr makes no pictures of recordings"))
     }),
     route("GET", "/recordings/{camera}/{number}.mp4", Read, |web, it, [camera, file]| {
-        later(web.recording(&it.head, camera, file))
+        later(web.recording(it, camera, file))
     }),
-    route("GET", "/clip/{camera}.mp4", Read, |web, it, [file, _]| later(web.clip(&it.head, file))),
+    route("GET", "/clip/{camera}.mp4", Read, |web, it, [file, _]| later(web.clip(it, file))),
     route("GET", "/hls/{camera}.m3u8", Read, |web, it, [file, _]| {
         later(web.playlist(&it.head, file))
     }),
@@ -111,13 +111,11 @@ const ROUTES: &[Route] = &[
         later(web.hls_init(camera, file))
     }),
     route("GET", "/hls/{camera}/{number}.m4s", Read, |web, it, [camera, file]| {
-        later(web.hls_media(&it.head, camera, file))
+        later(web.hls_media(it, camera, file))
     }),
     route("GET", "/snapshot/{camera}.jpg", Read, |web, _, [file, _]| later(web.snapshot(file))),
     route("GET", "/live/{camera}.mp4", Read, |web, it, [file, _]| Now(web.live_file(it, file))),
-    route("GET", "/live/{camera}", Read, |web, it, [camera, _]| {
-        Now(web.no_web_socket(&it.head, camera))
-    }),
+    route("GET", "/live/{camera}", Read, |web, it, [camera, _]| Now(web.no_web_socket(it, camera))),
     route("GET", "/links", Read, |web, it, _| Now(web.links(&it.head))),
     route("GET", "/metrics", Read, |web, _, _| Now(web.metrics())),
     route("GET", "/api/openapi.json", Read, |_, it, _| {

@@ -4,20 +4,23 @@
 //! Without room, a viewer waits. If a client reads nothing for a while, its connection is closed to
 //! make room. Knows nothing of: frames, sockets.
 
-use super::link::Link;
-use crate::{limits, runtime::Signal};
-use std::{cell::RefCell, net::Shutdown, rc::Rc, time::Instant};
+use super::places::Client;
+use crate::{
+    limits,
+    runtime::{self, Signal},
+};
+use std::{cell::RefCell, rc::Rc, time::Instant};
 
-pub(super) struct Unread {
+pub(crate) struct Unread {
     bytes_max: usize,
-    copies: RefCell<Vec<Picture>>,
+    copies: RefCell<Vec<Copy>>,
     /// Signals that there may be room again.
     pub freed: Signal,
 }
 
 /// One viewer's copy.
-struct Picture {
-    link: Rc<Link>,
+struct Copy {
+    client: Rc<dyn Client>,
     bytes: usize,
     since: Instant,
 }
@@ -27,32 +30,36 @@ impl Unread {
         Unread { bytes_max, copies: RefCell::default(), freed: Signal::default() }
     }
 
-    /// Returns true if a viewer that holds no copy may hold one of this many bytes. A copy larger
-    /// than the bound is admitted if it is the only one.
-    pub fn admits(&self, link: &Rc<Link>, bytes: usize, now: Instant) -> bool {
+    /// Returns true if a viewer that holds no copy may hold one of this many bytes. Small ones need
+    /// no room, and one larger than the bound is admitted if it is the only one.
+    pub fn admits(&self, client: &Rc<dyn Client>, bytes: usize) -> bool {
+        bytes <= limits::LIVE_FRAGMENT_BYTES_MAX || self.admits_at(client, bytes, runtime::now())
+    }
+
+    fn admits_at(&self, client: &Rc<dyn Client>, bytes: usize, now: Instant) -> bool {
         let mut copies = self.copies.borrow_mut();
         while !copies.is_empty() {
             let taken: usize = copies.iter().map(|copy| copy.bytes).sum();
             if taken + bytes <= self.bytes_max {
                 break;
             }
-            let is_stuck = |copy: &Picture| {
-                let since = copy.since.max(copy.link.taken.get());
+            let is_stuck = |copy: &Copy| {
+                let since = copy.since.max(copy.client.taken());
                 now.saturating_duration_since(since) >= limits::LIVE_UNREAD_TIMEOUT
             };
             match copies.iter().position(is_stuck) {
-                Some(at) => copies.remove(at).link.stream.shut_down(Shutdown::Both),
+                Some(at) => copies.remove(at).client.shut_down(),
                 None => return false,
             }
         }
-        copies.push(Picture { link: Rc::clone(link), bytes, since: now });
+        copies.push(Copy { client: Rc::clone(client), bytes, since: now });
         true
     }
 
     /// Removes the viewer's copy, if it has one.
-    pub fn release(&self, link: &Rc<Link>) {
+    pub fn release(&self, client: &Rc<dyn Client>) {
         let mut copies = self.copies.borrow_mut();
-        if let Some(at) = copies.iter().position(|copy| Rc::ptr_eq(&copy.link, link)) {
+        if let Some(at) = copies.iter().position(|copy| Rc::ptr_eq(&copy.client, client)) {
             copies.remove(at);
             // Waiting viewers look again, and need to borrow the list.
             drop(copies);
@@ -63,34 +70,26 @@ impl Unread {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{access::Peer, link::Stream},
-        *,
-    };
-    use crate::runtime::{self, Async};
-    use std::{io::Read as _, os::unix::net::UnixStream};
+    use super::{super::places::tests::TestClient, *};
 
     #[test]
     fn large_pictures_wait_for_room_and_a_client_that_reads_nothing_makes_way() {
-        let client = || {
-            let (ours, theirs) = UnixStream::pair().unwrap();
-            theirs.set_nonblocking(true).unwrap();
-            (Rc::new(Link::new(Stream::Unix(Async::new(ours).unwrap()), Peer::Unix)), theirs)
-        };
-        let ((a, mut of_a), (b, mut of_b), (c, _of_c)) = (client(), client(), client());
-        let is_cut = |client: &mut UnixStream| matches!(client.read(&mut [0]), Ok(0));
-        let (unread, start) = (Unread::new(300), runtime::now());
-        assert!(unread.admits(&a, 1000, start), "alone it may be of any size");
+        let clients = [TestClient::new(), TestClient::new(), TestClient::new()];
+        let [a, b, c] = clients.each_ref().map(|it| Rc::clone(it) as Rc<dyn Client>);
+        let cut = || clients.each_ref().map(|it| it.is_cut.get());
+        let (unread, start) = (Unread::new(300), clients[0].taken());
+        assert!(unread.admits_at(&a, 1000, start), "alone it may be of any size");
+        assert!(unread.admits(&b, limits::LIVE_FRAGMENT_BYTES_MAX), "a small one needs no room");
         unread.release(&a);
-        assert!(unread.admits(&a, 150, start));
-        assert!(unread.admits(&b, 150, start + limits::LIVE_UNREAD_TIMEOUT / 2));
-        assert!(!unread.admits(&c, 1, start));
-        assert!(!is_cut(&mut of_a));
-        assert!(unread.admits(&c, 150, start + limits::LIVE_UNREAD_TIMEOUT));
-        assert!(is_cut(&mut of_a) && !is_cut(&mut of_b), "the one that waits for longest");
+        assert!(unread.admits_at(&a, 150, start));
+        assert!(unread.admits_at(&b, 150, start + limits::LIVE_UNREAD_TIMEOUT / 2));
+        assert!(!unread.admits_at(&c, 1, start));
+        assert_eq!(cut(), [false; 3]);
+        assert!(unread.admits_at(&c, 150, start + limits::LIVE_UNREAD_TIMEOUT));
+        assert_eq!(cut(), [true, false, false], "the one that waits for longest");
         unread.release(&a);
-        assert!(!unread.admits(&a, 1, start));
+        assert!(!unread.admits_at(&a, 1, start));
         unread.release(&b);
-        assert!(unread.admits(&a, 150, start));
+        assert!(unread.admits_at(&a, 150, start));
     }
 }

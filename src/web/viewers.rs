@@ -1,34 +1,43 @@
-//! Viewers: live video as a file and over a WebSocket, and the limit of media connections.
+//! Viewers: live video as a file and over a WebSocket.
 
 use super::{
-    Web,
+    Web, access,
+    access::{Peer, Who},
     answer::{Answer, Piece, Source},
     live::{Framing, Live},
+    places::{Client, MediaPlace},
     routes::{Asked, Outcome},
 };
-use crate::{http::request::Head, limits, runtime::Counted};
-use std::{pin::Pin, rc::Rc};
-
-/// A place among the media connections, held while a connection carries media.
-pub(crate) type MediaPlace = Counted;
+use crate::limits;
+use std::{net::IpAddr, pin::Pin, rc::Rc};
 
 impl Web {
     /// Takes a place among the media connections, or returns the reply that none is free. A HEAD
     /// request needs no place.
-    pub(super) fn media_place(&self, head: &Head<'_>) -> Result<Option<MediaPlace>, Answer> {
-        if head.method == "HEAD" {
+    pub(super) fn media_place(&self, asked: &Asked<'_>) -> Result<Option<MediaPlace>, Answer> {
+        if asked.head.method == "HEAD" {
             return Ok(None);
         }
         let most = limits::WEB_MEDIA_MAX;
         let error = || format!("{most} players are connected, which is the limit: close one");
-        let place = self.take_media_place();
+        let address = match asked.link.peer {
+            Peer::Address(address) => Some(address),
+            Peer::Unix => None,
+        };
+        let place = self.take_media_place(asked.link.clone(), asked.who, address);
         let place = place.ok_or_else(|| Answer::error(503, error()).with("Retry-After", "2"))?;
         Ok(Some(place))
     }
 
     /// The same for clients that do not speak HTTP.
-    pub(crate) fn take_media_place(&self) -> Option<MediaPlace> {
-        self.media.try_enter(limits::WEB_MEDIA_MAX)
+    pub(crate) fn take_media_place(
+        &self,
+        client: Rc<dyn Client>,
+        who: Who,
+        address: Option<IpAddr>,
+    ) -> Option<MediaPlace> {
+        let source = address.filter(|_| !who.is_owner()).map(access::Source::of);
+        self.places.take(client, source)
     }
 
     /// `GET /live/{camera}` as a WebSocket.
@@ -42,12 +51,12 @@ impl Web {
 
     /// `GET /live/{camera}` without an upgrade. Browsers hide from pages why a WebSocket was
     /// refused; this request shows it.
-    pub(super) fn no_web_socket(self: &Rc<Self>, head: &Head<'_>, camera: &str) -> Answer {
+    pub(super) fn no_web_socket(self: &Rc<Self>, asked: &Asked<'_>, camera: &str) -> Answer {
         let Some(station) = self.station(camera) else { return no_camera() };
         if let Some(reason) = station.no_live() {
             return Answer::error(503, reason.to_owned());
         }
-        match self.media_place(head) {
+        match self.media_place(asked) {
             Ok(_) => {
                 Answer::error(426, "this is a WebSocket: upgrade").with("Upgrade", "websocket")
             }
@@ -76,10 +85,9 @@ impl Web {
         if let Some(reason) = station.no_live() {
             return Err(Answer::error(503, reason.to_owned()));
         }
-        let place = self.media_place(&asked.head)?;
+        let place = self.media_place(asked)?;
         let with_sound = asked.head.parameter("sound").is_some();
-        let room = (asked.link, &self.unread);
-        Ok((Live::new(&self.daemon, station, framing, with_sound, room), place))
+        Ok((Live::new(self, station, framing, with_sound, asked.link.clone()), place))
     }
 }
 
