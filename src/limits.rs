@@ -747,6 +747,10 @@ pub const WEBHOOK_RETRIES: [Duration; 2] = [Duration::from_secs(1), Duration::fr
 pub const WEB_SPARE_PLACES: usize = 4;
 /// Connections waiting in the kernel to be accepted; further clients have to retry.
 pub const WEB_BACKLOG: i32 = 32;
+/// Requested receive buffer of a client's socket (the kernel doubles it). Strangers can fill those
+/// of all connections, also of waiting ones: with the usual 128 KB each, they would take the
+/// board's 2.2 MB for TCP, which the camera needs.
+pub const WEB_RECEIVE_BUFFER_BYTES: usize = 4 * KIB;
 /// Pause between accepted connections, 500 a second: a flood costs a tenth of the board's processor
 /// …
 pub const WEB_ACCEPT_INTERVAL: Duration = Duration::from_millis(2);

@@ -89,7 +89,25 @@ pub(super) async fn hold_off(name: &str, error: &io::Error) {
 
 fn listen(address: SocketAddr) -> io::Result<Async<TcpListener>> {
     let listener = TcpListener::bind(address)?;
+    // Connections inherit it, also those that wait.
+    let bytes = limits::WEB_RECEIVE_BUFFER_BYTES;
+    let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&listener, bytes);
     // Connections waiting there cost kernel memory.
     rustix::net::listen(&listener, limits::WEB_BACKLOG)?;
     Async::new(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::sockopt;
+
+    #[test]
+    fn what_strangers_send_unread_takes_little_of_the_kernels_memory() {
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let _client = TcpStream::connect(listener.get_ref().local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.get_ref().accept().unwrap();
+        let bytes = sockopt::socket_recv_buffer_size(&accepted).unwrap();
+        assert!(bytes <= 2 * limits::WEB_RECEIVE_BUFFER_BYTES, "{bytes}");
+    }
 }
