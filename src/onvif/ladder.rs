@@ -124,6 +124,11 @@ impl Ladder {
         self.is_renewed = false;
     }
 
+    /// A request was given up before its answer.
+    pub fn interrupted(&mut self) {
+        self.is_renewed = false;
+    }
+
     /// A request was answered by nothing that is known. Cameras may count its password all the same.
     pub fn ignored(&mut self) {
         if self.way != Way::Nothing && !self.is_proven {

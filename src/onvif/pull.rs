@@ -168,6 +168,8 @@ impl Pull {
     /// The request that ends the subscription, if there is one.
     pub fn end(&mut self, random: [u8; 16], wall: WallTime) -> Option<Request> {
         let is_on = matches!(self.stage, Stage::Pull | Stage::Renew);
+        // It comes in the middle of a pull.
+        self.ladder.interrupted();
         let draft =
             Draft { name: "Unsubscribe", namespace: WSN, action: UNSUBSCRIBE, ..Draft::default() };
         is_on.then(|| self.write(&draft, limits::PULL_END_TIMEOUT, random, wall))
