@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     limits::{REORDER_DELAY_MAX, REORDER_PACKET_BYTES_MAX, REORDER_PACKETS_MAX},
-    units::{RtpTime, TICKS_PER_SECOND},
+    units::{RtpTime, TICKS_PER_SECOND, Ticks},
 };
 
 /// The transport's guarantees.
@@ -234,7 +234,10 @@ impl Receiver {
         // Over UDP, a jump in our own source's numbers also needs a second packet to confirm it.
         let is_ours = self.announced == Some(packet.ssrc) && !self.is_source(packet.ssrc);
         let is_believed = self.order == Order::Reliable || is_ours || run > 0;
-        let is_late = matches!(position, Position::Behind { .. }) && !self.is_later(&packet);
+        let is_late = match position {
+            Position::Behind { seen } => !self.is_later(&packet, seen),
+            _ => false,
+        };
         match position {
             Position::Start => self.start(packet, now, Lost(0), deliver),
             Position::Ahead(count) => self.take(packet, count, now, deliver),
@@ -276,15 +279,19 @@ impl Receiver {
     }
 
     /// Returns true if the packet belongs to a picture that had not begun yet, so that it is
-    /// neither late nor a duplicate. Over TCP, the one order that has no late packets, it may also
-    /// be a picture displayed earlier.
-    fn is_later(&self, packet: &Packet<'_>) -> bool {
+    /// neither late nor a duplicate. Over TCP, a number that was `seen` with another stamp may also
+    /// belong to a picture displayed earlier; one that was not is late (a relay of datagrams).
+    fn is_later(&self, packet: &Packet<'_>, seen: bool) -> bool {
         self.source.as_ref().is_some_and(|source| match self.order {
             Order::Datagram => {
                 let ticks = packet.timestamp.since(source.timestamp).0;
                 (1..=RENUMBERED_TICKS_MAX).contains(&ticks)
             }
-            Order::Reliable => source.may_continue_with(packet) && source.is_new(packet.timestamp),
+            Order::Reliable => {
+                let is_ahead = packet.timestamp.since(source.timestamp) > Ticks::ZERO;
+                let is_new = source.is_new(packet.timestamp);
+                (is_ahead || seen) && is_new && source.may_continue_with(packet)
+            }
         })
     }
 

@@ -77,7 +77,7 @@ impl RtpSource {
             Ok(count @ ..=DROPOUT_MAX) => Position::Ahead(count),
             Err(_) if ahead >= -MISORDER_MAX => {
                 let bit = ahead.unsigned_abs() - 1;
-                Position::Behind { seen: self.seen.checked_shr(bit).is_some_and(|s| s & 1 == 1) }
+                Position::Behind { seen: self.seen.checked_shr(bit).is_none_or(|s| s & 1 == 1) }
             }
             _ => Position::Elsewhere,
         }
