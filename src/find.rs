@@ -32,7 +32,7 @@ use crate::{
     limits::{
         FIND_DEVICES_MAX, FIND_GUESS_TIMEOUT, FIND_REFUSALS_MAX, FIND_REQUEST_TIMEOUT, FIND_TIMEOUT,
     },
-    onvif::{place::Place, probe::Device},
+    onvif::{place::HostlessUrl, probe::Device},
     runtime,
 };
 use lookup::{Certainty, Lookup};
@@ -186,12 +186,12 @@ pub fn at(address: &str, credentials: Option<Credentials>) -> Result<Camera, Err
 }
 
 /// Finds the camera's device service: at the ports that are usual, or by a probe to its address.
-fn device_service(ip: IpAddr, port: Option<u16>) -> Option<Place> {
+fn device_service(ip: IpAddr, port: Option<u16>) -> Option<HostlessUrl> {
     let until = runtime::now() + FIND_GUESS_TIMEOUT;
     let given = port.map(|port| [port]);
     let mut unsure = None;
     for &port in given.as_ref().map_or(&ONVIF_PORTS[..], |given| &given[..]) {
-        let place = Place { port, path: DEVICE_SERVICE.to_owned() };
+        let place = HostlessUrl { port, path: DEVICE_SERVICE.to_owned() };
         match lookup::device_service(ip, &place, until) {
             Some(Certainty::Sure) => return Some(place),
             Some(Certainty::Unsure) => unsure = unsure.or(Some(place)),

@@ -15,8 +15,8 @@ use crate::{
     onvif::{
         answer::{self, DEVICE, MEDIA, MEDIA2, Profile, Services},
         ladder::{Dress, Ladder},
-        place::Place,
-        soap::{self, Form, Kind, escaped},
+        place::HostlessUrl,
+        soap::{self, AnswerKind, Form, escaped},
     },
     runtime, sys,
 };
@@ -29,7 +29,7 @@ use std::{
 /// The lookup of one camera.
 pub(super) struct Lookup {
     ip: IpAddr,
-    device: Place,
+    device: HostlessUrl,
     ladder: Ladder,
     deadline: Instant,
     form: Form,
@@ -51,14 +51,14 @@ pub(super) enum Certainty {
 
 /// Returns how likely a device service answers at this place; `None` if something else answers, or
 /// nothing.
-pub(super) fn device_service(ip: IpAddr, place: &Place, until: Instant) -> Option<Certainty> {
+pub(super) fn device_service(ip: IpAddr, place: &HostlessUrl, until: Instant) -> Option<Certainty> {
     let left = until.checked_duration_since(runtime::now()).filter(|left| !left.is_zero())?;
     drop(connect(ip, place.port, GUESS_LIMIT.min(left))?);
     let until = until.min(runtime::now() + GUESS_PATIENCE);
     let (reply, _) = ask_clock(ip, place, until)?;
     match soap::kind(reply.status, &reply.document) {
-        Kind::Strange => None,
-        Kind::Refusal if !soap::is_soap(&reply.document) => {
+        AnswerKind::Strange => None,
+        AnswerKind::Refusal if !soap::is_soap(&reply.document) => {
             // AXIS asks for a password before it says anything; so may a page that is no camera's.
             let is_digest = |challenge: &String| challenge.to_ascii_lowercase().contains("digest");
             reply.challenges.iter().any(is_digest).then_some(Certainty::Unsure)
@@ -68,7 +68,7 @@ pub(super) fn device_service(ip: IpAddr, place: &Place, until: Instant) -> Optio
 }
 
 impl Lookup {
-    pub fn new(ip: IpAddr, device: Place, credentials: Option<Credentials>) -> Lookup {
+    pub fn new(ip: IpAddr, device: HostlessUrl, credentials: Option<Credentials>) -> Lookup {
         let ladder = Ladder::new(credentials, u64::from_be_bytes(nonce()));
         let deadline = runtime::now() + FIND_LOOKUP_TIMEOUT;
         Lookup { ip, device, ladder, deadline, form: Form::Plain }
@@ -124,7 +124,7 @@ impl Lookup {
                 return services;
             }
         }
-        let guess = Place { port: device.port, path: MEDIA_SERVICE.to_owned() };
+        let guess = HostlessUrl { port: device.port, path: MEDIA_SERVICE.to_owned() };
         Services { media: Some(guess.at("x", "http", 0)), ..Services::default() }
     }
 
@@ -134,7 +134,7 @@ impl Lookup {
         let services = [(MEDIA2, &services.media2), (MEDIA, &services.media)];
         for (namespace, service) in services {
             let Some(service) = service else { continue };
-            let Some((_, told)) = Place::parse(service, "http", HTTP_PORT) else { continue };
+            let Some((_, told)) = HostlessUrl::parse(service, "http", HTTP_PORT) else { continue };
             let place = self.reachable(told);
             let filter = if namespace == MEDIA2 { "<Type>All</Type>" } else { "" };
             let question = request("GetProfiles", namespace, &[filter]);
@@ -159,7 +159,7 @@ impl Lookup {
             let question = request("GetSnapshotUri", namespace, &token);
             if let Some(document) = self.call(&place, &question) {
                 let uri = answer::uri(&document).unwrap_or_default();
-                let place = Place::parse(&uri, "http", HTTP_PORT);
+                let place = HostlessUrl::parse(&uri, "http", HTTP_PORT);
                 camera.snapshot = place.map(|(_, it)| it.at(&camera.address, "http", HTTP_PORT));
             }
             return;
@@ -167,20 +167,25 @@ impl Lookup {
     }
 
     /// The place a camera named; behind a NAT, its port is the one that led to the device service.
-    fn reachable(&self, told: Place) -> Place {
+    fn reachable(&self, told: HostlessUrl) -> HostlessUrl {
         let port = self.device.port;
         let is_there = || connect(self.ip, told.port, CONNECT_LIMIT).is_some();
-        if told.port == port || is_there() { told } else { Place { port, ..told } }
+        if told.port == port || is_there() { told } else { HostlessUrl { port, ..told } }
     }
 
-    fn stream(&mut self, place: &Place, namespace: &str, profile: &Profile) -> Option<Stream> {
+    fn stream(
+        &mut self,
+        place: &HostlessUrl,
+        namespace: &str,
+        profile: &Profile,
+    ) -> Option<Stream> {
         let how = if namespace == MEDIA2 { OVER_RTSP_2 } else { OVER_RTSP };
         let token = escaped(&profile.token);
         let parts = [how, "<ProfileToken>", &token, "</ProfileToken>"];
         let question = request("GetStreamUri", namespace, &parts);
         let document = self.call(place, &question)?;
         let uri = answer::uri(&document)?;
-        let (_, place) = Place::parse(&uri, "rtsp", RTSP_PORT)?;
+        let (_, place) = HostlessUrl::parse(&uri, "rtsp", RTSP_PORT)?;
         let codec = profile.codec.to_ascii_lowercase();
         let known = ["h264", "h265"].into_iter().find(|name| codec.contains(&name[1..]));
         Some(Stream {
@@ -195,7 +200,7 @@ impl Lookup {
     }
 
     /// Sends a request, and logs in where that is necessary; `None` if there is no answer to it.
-    fn call(&mut self, place: &Place, body: &str) -> Option<Vec<u8>> {
+    fn call(&mut self, place: &HostlessUrl, body: &str) -> Option<Vec<u8>> {
         while !self.ladder.is_over() && runtime::now() < self.deadline {
             let Dress { authorization, token } =
                 self.ladder.dress(&place.path, nonce(), clock::now());
@@ -204,19 +209,19 @@ impl Lookup {
             let Reply { status, challenges, document } =
                 post(self.ip, place, &question, authorization.as_deref(), form, self.deadline)?;
             match soap::kind(status, &document) {
-                Kind::Answer => {
+                AnswerKind::Answer => {
                     self.ladder.accepted();
                     return Some(document);
                 }
-                Kind::Locked => self.ladder.locked(),
-                Kind::Refusal if self.ladder.refused(&challenges) => {}
-                Kind::Fault => {
+                AnswerKind::Locked => self.ladder.locked(),
+                AnswerKind::Refusal if self.ladder.refused(&challenges) => {}
+                AnswerKind::Fault => {
                     // It got past the login.
                     self.ladder.accepted();
                     return None;
                 }
-                Kind::Refusal => return None,
-                Kind::Strange => {
+                AnswerKind::Refusal => return None,
+                AnswerKind::Strange => {
                     // A service that is missing or broken is no word about the password.
                     if !matches!(status, 404 | 500..=599) {
                         self.ladder.ignored();
@@ -231,7 +236,7 @@ impl Lookup {
 
 /// Asks for the clock without credentials, which cannot be made before it is known. Returns the form
 /// in which the camera was asked, too.
-fn ask_clock(ip: IpAddr, place: &Place, until: Instant) -> Option<(Reply, Form)> {
+fn ask_clock(ip: IpAddr, place: &HostlessUrl, until: Instant) -> Option<(Reply, Form)> {
     let body = device_request("GetSystemDateAndTime");
     let (question, action) = (soap::envelope("", &body, None), action(&body));
     let mut form = Form::Plain;
@@ -248,7 +253,7 @@ fn ask_clock(ip: IpAddr, place: &Place, until: Instant) -> Option<(Reply, Form)>
 /// the camera closes it without a word.
 fn post(
     ip: IpAddr,
-    place: &Place,
+    place: &HostlessUrl,
     envelope: &str,
     authorization: Option<&str>,
     form: (Form, &str),

@@ -3,7 +3,7 @@
 use crate::{
     http::local::is_local,
     limits::{FIND_DATAGRAM_BYTES_MAX, FIND_DEVICES_MAX, FIND_INTERFACES_MAX, FIND_RECEIVE_BYTES},
-    onvif::probe::{self, Device, Kind, SCHEDULE, uuid},
+    onvif::probe::{self, Device, ProbeKind, SCHEDULE, uuid},
     runtime, sys,
 };
 use rustix::net::sockopt;
@@ -85,18 +85,18 @@ impl Search {
     }
 
     /// Sends to all networks; one that refuses has no camera.
-    fn send(&mut self, kind: Kind) {
+    fn send(&mut self, kind: ProbeKind) {
         let random = sys::random().and_then(|bytes| bytes.first_chunk().copied());
         let id = uuid(random.unwrap_or_default());
         let datagram = kind.datagram(&id);
         let socket = &self.socket;
         let to = match (self.only, kind) {
-            (Some(_), Kind::Mdns) => return,
+            (Some(_), ProbeKind::Mdns) => return,
             (Some(address), _) => SocketAddr::new(address, PORT),
-            (None, Kind::Mdns) => SocketAddr::new(IpAddr::V4(MDNS_GROUP), MDNS_PORT),
+            (None, ProbeKind::Mdns) => SocketAddr::new(IpAddr::V4(MDNS_GROUP), MDNS_PORT),
             (None, _) => SocketAddr::new(IpAddr::V4(GROUP), PORT),
         };
-        if kind != Kind::Mdns {
+        if kind != ProbeKind::Mdns {
             self.ids.push(id);
         }
         if self.only.is_some() {

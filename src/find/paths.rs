@@ -10,7 +10,7 @@ use crate::{
         url::{Credentials, RTSP_PORT, Target},
     },
     limits::{FIND_REFUSALS_MAX, HEAD_BYTES_MAX, RTSP_BODY_BYTES_MAX},
-    onvif::place::Place,
+    onvif::place::HostlessUrl,
     runtime,
 };
 use std::{
@@ -163,8 +163,8 @@ fn codec(description: &[u8]) -> Option<&'static str> {
         .map(|it| it.1)
 }
 
-fn place(port: u16, path: &str) -> Place {
-    Place { port, path: path.to_owned() }
+fn place(port: u16, path: &str) -> HostlessUrl {
+    HostlessUrl { port, path: path.to_owned() }
 }
 
 fn stream(ip: IpAddr, port: u16, path: &str, codec: &str) -> Stream {

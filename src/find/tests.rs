@@ -47,7 +47,7 @@ fn a_camera_that_answers_twice_is_one() {
     let near: IpAddr = "192.168.1.20".parse().unwrap();
     let device = |port, name: &str| Device {
         name: name.to_owned(),
-        service: Some(Place { port, path: "/onvif/device_service".into() }),
+        service: Some(HostlessUrl { port, path: "/onvif/device_service".into() }),
         ..Device::default()
     };
     let mut cameras = Vec::new();

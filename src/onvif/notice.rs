@@ -12,35 +12,35 @@ use std::time::Instant;
 /// What one detector says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Notice {
-    pub kind: Kind,
+    pub kind: NoticeKind,
     /// Tells the detectors of one kind apart: of each rule, each input.
     pub source: u32,
-    pub state: State,
+    pub state: NoticeState,
     /// It was so when we began to listen, since an unknown time.
     pub is_before: bool,
 }
 
 /// What is noticed: an index into [`KINDS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kind(u8);
+pub struct NoticeKind(u8);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum NoticeState {
     On,
     Off,
     /// It happened, and has no length.
     Moment,
 }
 
-impl Kind {
+impl NoticeKind {
     /// The word of a mark.
     pub fn name(self) -> &'static str {
         KINDS.get(usize::from(self.0)).copied().unwrap_or_default()
     }
 
-    fn of(name: &str) -> Option<Kind> {
+    fn of(name: &str) -> Option<NoticeKind> {
         let at = KINDS.iter().position(|kind| *kind == name)?;
-        u8::try_from(at).ok().map(Kind)
+        u8::try_from(at).ok().map(NoticeKind)
     }
 }
 
@@ -69,7 +69,7 @@ pub fn notices(document: &[u8]) -> Vec<Notice> {
 /// A message being read.
 #[derive(Default)]
 struct Message {
-    kind: Option<Kind>,
+    kind: Option<NoticeKind>,
     source: u32,
     is_before: bool,
     /// Its property was deleted.
@@ -88,7 +88,7 @@ impl Message {
             .take(2)
             .filter(|_| is_new)
             .find_map(|part| TOPICS.iter().find(|(topic, _)| topic.eq_ignore_ascii_case(part)));
-        self.kind = known.and_then(|(_, kind)| Kind::of(kind)).or(self.kind);
+        self.kind = known.and_then(|(_, kind)| NoticeKind::of(kind)).or(self.kind);
     }
 
     fn operation(&mut self, operation: &str) {
@@ -114,17 +114,17 @@ impl Message {
             self.value = Some(is_on);
             // TP-Link has one topic for all, and says by the item what was seen.
             let told = ITEMS.iter().find(|(item, _)| *item == name);
-            self.kind = told.and_then(|(_, kind)| Kind::of(kind)).or(self.kind);
+            self.kind = told.and_then(|(_, kind)| NoticeKind::of(kind)).or(self.kind);
         }
     }
 
     fn notice(self) -> Option<Notice> {
         let kind = self.kind?;
         let state = match self.value {
-            Some(true) if !self.is_deleted => State::On,
-            None if MOMENTS.contains(&kind.name()) => State::Moment,
+            Some(true) if !self.is_deleted => NoticeState::On,
+            None if MOMENTS.contains(&kind.name()) => NoticeState::Moment,
             // Quirk: asecam says that nothing moves any more by a message without a word.
-            _ => State::Off,
+            _ => NoticeState::Off,
         };
         Some(Notice { kind, source: self.source, state, is_before: self.is_before })
     }
@@ -132,23 +132,23 @@ impl Message {
 
 /// What goes on in front of a camera, as its notices tell.
 #[derive(Debug, Default)]
-pub struct Course {
+pub struct Ongoing {
     on: Vec<On>,
     /// Detectors that reported their end: their next notice is new, whatever its operation.
-    off: Vec<(Kind, u32)>,
+    off: Vec<(NoticeKind, u32)>,
     /// A bit for each kind whose end the camera has told: it will tell the next one too.
     ends: u32,
 }
 
 #[derive(Debug)]
 struct On {
-    kind: Kind,
+    kind: NoticeKind,
     source: u32,
     /// When it is taken to have ended.
     until: Instant,
 }
 
-impl Course {
+impl Ongoing {
     /// Takes a notice; returns true if it is a sign that something of its kind happens.
     ///
     /// Quirk: TVT and several recorders never tell the end, so for kinds whose end was never told
@@ -159,8 +159,8 @@ impl Course {
         let bit = 1 << (kind.0 % 32);
         let was_off = self.off.iter().position(|it| *it == (kind, source));
         match state {
-            State::Moment => !is_before,
-            State::Off => {
+            NoticeState::Moment => !is_before,
+            NoticeState::Off => {
                 // Recorders that tell how it was before may tell no end all the same.
                 self.ends |= if is_before { 0 } else { bit };
                 if was_off.is_none() && self.off.len() < limits::NOTICES_MAX {
@@ -168,8 +168,8 @@ impl Course {
                 }
                 at.map(|at| self.on.swap_remove(at)).is_some()
             }
-            State::On if is_before && at.is_none() && was_off.is_none() => false,
-            State::On => {
+            NoticeState::On if is_before && at.is_none() && was_off.is_none() => false,
+            NoticeState::On => {
                 was_off.map(|was_off| self.off.swap_remove(was_off));
                 let has_end = self.ends & bit != 0;
                 let span = if has_end { limits::NOTICE_ON_MAX } else { limits::NOTICE_ON };
@@ -186,7 +186,7 @@ impl Course {
     }
 
     /// Forgets what has ended, and calls `each` with what goes on, perhaps several times.
-    pub fn going_on(&mut self, now: Instant, each: &mut dyn FnMut(Kind)) {
+    pub fn going_on(&mut self, now: Instant, each: &mut dyn FnMut(NoticeKind)) {
         self.on.retain(|on| on.until > now);
         self.on.iter().for_each(|on| each(on.kind));
     }

@@ -5,17 +5,21 @@ use crate::limits::URL_BYTES_MAX;
 
 /// A URL without its host.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct HostlessUrl {
     pub port: u16,
     /// Path and query; begins with `/`.
     pub path: String,
 }
 
-impl Place {
+impl HostlessUrl {
     /// Reads a URL of this scheme; returns the host that it names, too. User and password in it are
     /// ignored, as is all that follows a port: `http://10.0.0.2:8106:8106/` occurs, and 0 for the
     /// usual port. Blanks inside it are encoded.
-    pub fn parse<'a>(url: &'a str, scheme: &str, default_port: u16) -> Option<(&'a str, Place)> {
+    pub fn parse<'a>(
+        url: &'a str,
+        scheme: &str,
+        default_port: u16,
+    ) -> Option<(&'a str, HostlessUrl)> {
         let (found, rest) = url.trim().split_once("://")?;
         if !found.eq_ignore_ascii_case(scheme) || url.len() > URL_BYTES_MAX {
             return None;
@@ -38,7 +42,7 @@ impl Place {
             return None;
         }
         let slash = if path.starts_with('/') { "" } else { "/" };
-        Some((host, Place { port, path: [slash, &path].concat() }))
+        Some((host, HostlessUrl { port, path: [slash, &path].concat() }))
     }
 
     /// The URL at this host.

@@ -7,13 +7,13 @@
 //! Spec: WS-Discovery (April 2005) §5, ONVIF Core §7.3; RFC 6762 §6.7 (mDNS by plain unicast).
 //! Knows nothing of: sockets.
 
-use super::{append, place::Place, read};
+use super::{append, place::HostlessUrl, read};
 use crate::{http::url::percent_decoded, limits::FIND_INTERFACES_MAX, xml::Event};
 use std::net::IpAddr;
 
 /// What to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ProbeKind {
     /// `NetworkVideoTransmitter`.
     Transmitter,
     /// `Device`; some cameras answer nothing else.
@@ -25,19 +25,19 @@ pub enum Kind {
 }
 
 /// When to send what, in milliseconds from the start.
-pub const SCHEDULE: [(u64, Kind); 12] = [
-    (0, Kind::Transmitter),
-    (50, Kind::Device),
-    (100, Kind::Anything),
-    (150, Kind::Mdns),
-    (1000, Kind::Transmitter),
-    (1050, Kind::Device),
-    (1100, Kind::Anything),
-    (1150, Kind::Mdns),
-    (2500, Kind::Transmitter),
-    (2550, Kind::Device),
-    (2600, Kind::Anything),
-    (2650, Kind::Mdns),
+pub const SCHEDULE: [(u64, ProbeKind); 12] = [
+    (0, ProbeKind::Transmitter),
+    (50, ProbeKind::Device),
+    (100, ProbeKind::Anything),
+    (150, ProbeKind::Mdns),
+    (1000, ProbeKind::Transmitter),
+    (1050, ProbeKind::Device),
+    (1100, ProbeKind::Anything),
+    (1150, ProbeKind::Mdns),
+    (2500, ProbeKind::Transmitter),
+    (2550, ProbeKind::Device),
+    (2600, ProbeKind::Anything),
+    (2650, ProbeKind::Mdns),
 ];
 
 /// A device that answered.
@@ -50,7 +50,7 @@ pub struct Device {
     /// ONVIF's `hardware`.
     pub model: String,
     /// Where its device service is, at the address that answered.
-    pub service: Option<Place>,
+    pub service: Option<HostlessUrl>,
     /// The addresses that it names as its own.
     pub addresses: Vec<IpAddr>,
 }
@@ -74,14 +74,14 @@ pub fn uuid(random: [u8; 16]) -> String {
     id
 }
 
-impl Kind {
+impl ProbeKind {
     /// The datagram to send; `id` from [`uuid`], a new one for each.
     pub fn datagram(self, id: &str) -> Vec<u8> {
         let types = match self {
-            Kind::Transmitter => "dn:NetworkVideoTransmitter",
-            Kind::Device => "tds:Device",
-            Kind::Anything => "",
-            Kind::Mdns => return MDNS_QUESTION.concat(),
+            ProbeKind::Transmitter => "dn:NetworkVideoTransmitter",
+            ProbeKind::Device => "tds:Device",
+            ProbeKind::Anything => "",
+            ProbeKind::Mdns => return MDNS_QUESTION.concat(),
         };
         // In one line, with every prefix declared at the top.
         [
@@ -104,7 +104,7 @@ impl Kind {
     }
 }
 
-/// Whether a datagram is an answer to [`Kind::Mdns`]; the board is the sender.
+/// Whether a datagram is an answer to [`ProbeKind::Mdns`]; the board is the sender.
 pub fn is_mdns_answer(datagram: &[u8]) -> bool {
     // The identifier that was asked with; a response without an error, with at least one answer.
     matches!(datagram, [b's', b'n', flags, code, _, _, high, low, ..]
@@ -166,7 +166,7 @@ impl Raw {
             }
         }
         for url in self.addresses.split_whitespace() {
-            let Some((host, place)) = Place::parse(url, "http", 80) else { continue };
+            let Some((host, place)) = HostlessUrl::parse(url, "http", 80) else { continue };
             let host = host.parse().ok();
             if host == Some(sender) && !device.addresses.contains(&sender) {
                 device.service = Some(place);

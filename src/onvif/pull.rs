@@ -14,10 +14,10 @@ use super::{
     answer::{self, DEVICE, EVENTS},
     ladder::Ladder,
     notice::{Notice, notices},
-    place::Place,
+    place::HostlessUrl,
     probe::uuid,
     read,
-    soap::{self, Form, Kind, escaped},
+    soap::{self, AnswerKind, Form, escaped},
 };
 use crate::{
     http::url::{Credentials, HTTP_PORT},
@@ -36,7 +36,7 @@ pub struct Pull {
     /// The device service's port: an index into `ports`.
     port: usize,
     /// The service that is asked in this stage.
-    place: Place,
+    place: HostlessUrl,
     /// The subscription's address, as written by the camera.
     address: String,
     /// What the camera wants back with each request about it.
@@ -77,7 +77,7 @@ struct Draft {
 
 /// What to send where, in a POST.
 pub struct Request {
-    pub place: Place,
+    pub place: HostlessUrl,
     pub authorization: Option<String>,
     pub envelope: String,
     pub form: Form,
@@ -112,7 +112,7 @@ impl Pull {
             stage: Stage::Find,
             ports,
             port: 0,
-            place: Place { port: HTTP_PORT, path: DEVICE_SERVICE.to_owned() },
+            place: HostlessUrl { port: HTTP_PORT, path: DEVICE_SERVICE.to_owned() },
             address: String::new(),
             reference: String::new(),
             renew_at: None,
@@ -135,7 +135,7 @@ impl Pull {
         let draft = match self.stage {
             Stage::Find => {
                 let port = self.device_port();
-                self.place = Place { port, path: DEVICE_SERVICE.to_owned() };
+                self.place = HostlessUrl { port, path: DEVICE_SERVICE.to_owned() };
                 Draft { name: "GetSystemDateAndTime", namespace: DEVICE, ..Draft::default() }
             }
             Stage::Services => {
@@ -177,7 +177,7 @@ impl Pull {
 
     /// Takes the answer to that; returns true if it is to be sent once more.
     pub fn ended(&mut self, reply: &Reply) -> bool {
-        let is_refusal = soap::kind(reply.status, &reply.document) == Kind::Refusal;
+        let is_refusal = soap::kind(reply.status, &reply.document) == AnswerKind::Refusal;
         is_refusal && self.ladder.refused(&reply.challenges)
     }
 
@@ -229,7 +229,9 @@ impl Pull {
                 self.form = form;
                 return Next::Ask;
             }
-            if kind == Kind::Strange || kind == Kind::Refusal && !soap::is_soap(document) {
+            if kind == AnswerKind::Strange
+                || kind == AnswerKind::Refusal && !soap::is_soap(document)
+            {
                 return self.next_port();
             }
             if let Some(told) = answer::clock(document) {
@@ -239,20 +241,20 @@ impl Pull {
             return Next::Ask;
         }
         match kind {
-            Kind::Answer => self.ladder.accepted(),
-            Kind::Refusal if self.ladder.refused(&reply.challenges) => return Next::Ask,
-            Kind::Refusal | Kind::Locked => {
+            AnswerKind::Answer => self.ladder.accepted(),
+            AnswerKind::Refusal if self.ladder.refused(&reply.challenges) => return Next::Ask,
+            AnswerKind::Refusal | AnswerKind::Locked => {
                 // A new password comes with a reload, which starts over.
                 self.ladder.begin_anew();
                 return self.again_after(limits::PULL_REFUSED_PAUSE, REFUSED);
             }
             // Some cameras do not know Renew; pulling may be enough, and fails if it is not.
-            Kind::Fault | Kind::Strange if self.stage == Stage::Renew => {
+            AnswerKind::Fault | AnswerKind::Strange if self.stage == Stage::Renew => {
                 self.ladder.accepted();
                 (self.stage, self.renew_at) = (Stage::Pull, None);
                 return Next::Ask;
             }
-            Kind::Fault | Kind::Strange => match self.stage {
+            AnswerKind::Fault | AnswerKind::Strange => match self.stage {
                 Stage::Services | Stage::Capabilities => {}
                 // The subscription is over: its life, or the camera started anew.
                 Stage::Pull => return self.subscribe_anew(now),
@@ -263,7 +265,7 @@ impl Pull {
             Stage::Find => {}
             Stage::Services | Stage::Capabilities => {
                 let told = answer::services(document).events;
-                let place = told.and_then(|it| Some(Place::parse(&it, "http", HTTP_PORT)?.1));
+                let place = told.and_then(|it| Some(HostlessUrl::parse(&it, "http", HTTP_PORT)?.1));
                 match place {
                     Some(place) => {
                         (self.address, self.reference) = (String::new(), String::new());
@@ -297,7 +299,7 @@ impl Pull {
             }
         });
         // Without a usable address, the service itself may answer for the subscription.
-        if let Some((_, place)) = Place::parse(&self.address, "http", HTTP_PORT) {
+        if let Some((_, place)) = HostlessUrl::parse(&self.address, "http", HTTP_PORT) {
             self.place = self.reachable(place);
         }
         self.reference = answer::reference(document);
@@ -306,9 +308,9 @@ impl Pull {
     }
 
     /// A place that the camera named, at the port that leads to it.
-    fn reachable(&self, told: Place) -> Place {
+    fn reachable(&self, told: HostlessUrl) -> HostlessUrl {
         let port = if self.is_behind_nat { self.device_port() } else { told.port };
-        Place { port, ..told }
+        HostlessUrl { port, ..told }
     }
 
     fn device_port(&self) -> u16 {

@@ -22,7 +22,7 @@ pub struct Token<'a> {
 
 /// What an answer is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum AnswerKind {
     Answer,
     /// It wants credentials, or others.
     Refusal,
@@ -147,21 +147,21 @@ pub fn escaped(text: &str) -> String {
 
 /// Returns what an answer is. Codes vary: a refusal may have any status, and the name of its fault
 /// may be in the code or only in words.
-pub fn kind(status: u16, document: &[u8]) -> Kind {
+pub fn kind(status: u16, document: &[u8]) -> AnswerKind {
     let (is_soap, fault) = fault(document);
     let says = |words: &[&str]| {
         fault.as_ref().is_some_and(|told| words.iter().any(|it| told.contains(it)))
     };
     if says(&["locked"]) {
-        Kind::Locked
+        AnswerKind::Locked
     } else if matches!(status, 401 | 403) || says(&REFUSALS) {
-        Kind::Refusal
+        AnswerKind::Refusal
     } else if fault.is_some() {
-        Kind::Fault
+        AnswerKind::Fault
     } else if is_soap && status == 200 {
-        Kind::Answer
+        AnswerKind::Answer
     } else {
-        Kind::Strange
+        AnswerKind::Strange
     }
 }
 

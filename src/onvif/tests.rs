@@ -3,9 +3,9 @@
 use super::{
     answer::{self, Profile, Services},
     ladder::{Dress, Ladder},
-    place::Place,
-    probe::{self, Device, Kind as Probe, SCHEDULE},
-    soap::{self, Form, Kind, Token},
+    place::HostlessUrl,
+    probe::{self, Device, ProbeKind, SCHEDULE},
+    soap::{self, AnswerKind, Form, Token},
 };
 use crate::{http::url::Credentials, units::WallTime};
 use std::{collections::BTreeSet, fs, net::IpAddr, path::PathBuf};
@@ -25,8 +25,8 @@ fn devices(name: &str) -> Vec<Device> {
     probe::matches(&file(name), SENDER.parse().unwrap(), &[ID.to_owned()])
 }
 
-fn place(port: u16, path: &str) -> Place {
-    Place { port, path: path.to_owned() }
+fn place(port: u16, path: &str) -> HostlessUrl {
+    HostlessUrl { port, path: path.to_owned() }
 }
 
 const MATCHES: &[(&str, Option<(u16, &str)>)] = &[
@@ -78,7 +78,7 @@ fn devices_other_than_cameras_and_answers_to_others_are_left_out() {
 fn probes_are_in_one_line_and_have_every_kind_of_type_three_times() {
     let id = probe::uuid([0xff; 16]);
     assert_eq!(id, "ffffffff-ffff-4fff-bfff-ffffffffffff");
-    for kind in [Probe::Transmitter, Probe::Device, Probe::Anything] {
+    for kind in [ProbeKind::Transmitter, ProbeKind::Device, ProbeKind::Anything] {
         let text = String::from_utf8(kind.datagram(&id)).unwrap();
         assert!(!text.contains('\n') && text.contains("<d:Scopes/>"), "{text}");
         assert!(text.contains(&format!("<a:MessageID>urn:uuid:{id}</a:MessageID>")), "{text}");
@@ -93,7 +93,7 @@ fn probes_are_in_one_line_and_have_every_kind_of_type_three_times() {
 
 #[test]
 fn only_an_answer_to_our_question_over_mdns_counts() {
-    let question = Probe::Mdns.datagram("");
+    let question = ProbeKind::Mdns.datagram("");
     assert_eq!(&question[12..], b"\x07openipc\x05local\0\0\x01\x80\x01");
     assert!(!probe::is_mdns_answer(&question));
     let mut answer = question;
@@ -188,36 +188,36 @@ fn the_host_in_a_streams_address_is_ignored() {
         ("http", None),
     ] {
         let uri = answer::uri(&file(&format!("uri-{name}"))).unwrap();
-        let place = Place::parse(&uri, "rtsp", 554);
+        let place = HostlessUrl::parse(&uri, "rtsp", 554);
         let read = place.map(|(_, place)| place.at("HOST", "rtsp", 554));
         assert_eq!(read.as_deref(), url, "{name}");
     }
-    let (host, at) = Place::parse("HTTP://[fe80::1]:81?x", "http", 80).unwrap();
+    let (host, at) = HostlessUrl::parse("HTTP://[fe80::1]:81?x", "http", 80).unwrap();
     assert_eq!((host, at.at("fd00::2", "http", 80)), ("fe80::1", "http://[fd00::2]:81/?x".into()));
     for url in ["http://a:70000/", "http://a:x/", "a/b", "", "rtsp://a"] {
-        assert_eq!(Place::parse(url, "http", 80), None, "{url}");
+        assert_eq!(HostlessUrl::parse(url, "http", 80), None, "{url}");
     }
 }
 
 #[test]
 fn a_refusal_is_known_whatever_its_status() {
     for (name, status, kind) in [
-        ("fault-not-authorized", 400, Kind::Refusal),
-        ("fault-not-authorized", 200, Kind::Refusal),
-        ("fault-in-words-only", 500, Kind::Refusal),
-        ("fault-dahua-attempts", 400, Kind::Refusal),
-        ("fault-vivotek-header", 400, Kind::Refusal),
-        ("fault-time-check", 500, Kind::Refusal),
-        ("fault-failed-authentication", 500, Kind::Refusal),
-        ("fault-soap-1.1", 500, Kind::Refusal),
-        ("fault-action-not-supported", 500, Kind::Fault),
-        ("fault-locked", 401, Kind::Locked),
-        ("not-soap", 401, Kind::Refusal),
-        ("not-soap", 403, Kind::Refusal),
-        ("not-soap", 404, Kind::Strange),
-        ("not-soap", 200, Kind::Strange),
-        ("clock", 200, Kind::Answer),
-        ("profiles-cut", 200, Kind::Answer),
+        ("fault-not-authorized", 400, AnswerKind::Refusal),
+        ("fault-not-authorized", 200, AnswerKind::Refusal),
+        ("fault-in-words-only", 500, AnswerKind::Refusal),
+        ("fault-dahua-attempts", 400, AnswerKind::Refusal),
+        ("fault-vivotek-header", 400, AnswerKind::Refusal),
+        ("fault-time-check", 500, AnswerKind::Refusal),
+        ("fault-failed-authentication", 500, AnswerKind::Refusal),
+        ("fault-soap-1.1", 500, AnswerKind::Refusal),
+        ("fault-action-not-supported", 500, AnswerKind::Fault),
+        ("fault-locked", 401, AnswerKind::Locked),
+        ("not-soap", 401, AnswerKind::Refusal),
+        ("not-soap", 403, AnswerKind::Refusal),
+        ("not-soap", 404, AnswerKind::Strange),
+        ("not-soap", 200, AnswerKind::Strange),
+        ("clock", 200, AnswerKind::Answer),
+        ("profiles-cut", 200, AnswerKind::Answer),
     ] {
         assert_eq!(soap::kind(status, &file(name)), kind, "{name} {status}");
     }

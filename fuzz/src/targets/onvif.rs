@@ -6,7 +6,7 @@ use smolnvr::{
     http::url::Credentials,
     limits,
     onvif::{
-        notice::{Course, notices},
+        notice::{Ongoing, notices},
         pull::{Next, Pull, Reply},
         soap,
     },
@@ -40,7 +40,7 @@ pub fn onvif(data: &[u8]) {
     let mut source = Source::new(data);
     let credentials = Credentials { user: "admin".into(), password: "secret".into() };
     let mut pull = Pull::new(Some(credentials), vec![80, 8000], 7);
-    let mut course = Course::default();
+    let mut course = Ongoing::default();
     let mut now = runtime::now();
     while !source.is_empty() {
         let request = pull.request([1; 16], now, WallTime(0));

@@ -11,7 +11,7 @@ use crate::{
     http::{response::Response, url::Target},
     limits,
     onvif::{
-        notice::{Course, Notice},
+        notice::{Notice, Ongoing},
         pull::{Next, Pull, Reply, Request},
         soap,
     },
@@ -28,7 +28,7 @@ use std::{
 /// *Cost*: a document as it arrives, and a connection while the camera has nothing to say.
 pub(super) struct Onvif {
     target: Target,
-    course: RefCell<Course>,
+    course: RefCell<Ongoing>,
     pull: RefCell<Pull>,
     /// The metadata track of this session has reported something.
     is_track_heard: Cell<bool>,

@@ -26,7 +26,7 @@ fn data(name: &str, value: &str) -> String {
 }
 
 /// Kind and state of the notices in a document.
-fn told(document: &str) -> Vec<(&'static str, State)> {
+fn told(document: &str) -> Vec<(&'static str, NoticeState)> {
     notices(document.as_bytes()).iter().map(|it| (it.kind.name(), it.state)).collect()
 }
 
@@ -65,8 +65,8 @@ fn the_topics_of_makers_are_known() {
         ("tns1:RuleEngine/tns1:CellMotionDetector/tns1:Motion//.", "IsMotion", "motion"),
     ] {
         for (values, state) in [
-            (&["true", "1", "True", "TRUE", " true\n", "active"][..], State::On),
-            (&["false", "0", "False", "inactive", ""], State::Off),
+            (&["true", "1", "True", "TRUE", " true\n", "active"][..], NoticeState::On),
+            (&["false", "0", "False", "inactive", ""], NoticeState::Off),
         ] {
             for value in values {
                 let document = document(topic, CHANGED, &data(name, value));
@@ -80,9 +80,12 @@ fn the_topics_of_makers_are_known() {
 #[test]
 fn a_notice_without_a_state_is_a_moment_and_an_object_is_there_while_it_has_a_class() {
     let crossed = "tns1:RuleEngine/LineDetector/Crossed";
-    assert_eq!(told(&document(crossed, "", &data("ObjectId", "1"))), [("line", State::Moment)]);
+    assert_eq!(
+        told(&document(crossed, "", &data("ObjectId", "1"))),
+        [("line", NoticeState::Moment)]
+    );
     let object = "tns1:RuleEngine/ObjectDetection/Object";
-    for (classes, state) in [("Human Vehicle", State::On), ("", State::Off)] {
+    for (classes, state) in [("Human Vehicle", NoticeState::On), ("", NoticeState::Off)] {
         let document = document(object, CHANGED, &data("ClassTypes", classes));
         assert_eq!(told(&document), [("object", state)]);
     }
@@ -92,10 +95,10 @@ fn a_notice_without_a_state_is_a_moment_and_an_object_is_there_while_it_has_a_cl
 fn a_message_without_a_word_says_that_nothing_moves_any_more() {
     // asecam; and what is deleted is over, whatever its last value was.
     let asecam = "<e><NotificationMessage><Topic>tns1:VideoSource/MotionAlarm</Topic></NotificationMessage></e>";
-    assert_eq!(told(asecam), [("motion", State::Off)]);
+    assert_eq!(told(asecam), [("motion", NoticeState::Off)]);
     let deleted = r#"PropertyOperation="Deleted""#;
     let document = document("tns1:VideoSource/MotionAlarm", deleted, &data("State", "true"));
-    assert_eq!(told(&document), [("motion", State::Off)]);
+    assert_eq!(told(&document), [("motion", NoticeState::Off)]);
 }
 
 #[test]
@@ -112,7 +115,7 @@ fn topics_of_no_detector_and_values_of_no_state_say_nothing() {
     // Not a word is read out of the source, or of a frame of analytics.
     let motion = "tns1:VideoSource/MotionAlarm";
     let source = item("Source", "State", "true");
-    assert_eq!(told(&document(motion, CHANGED, &source)), [("motion", State::Off)]);
+    assert_eq!(told(&document(motion, CHANGED, &source)), [("motion", NoticeState::Off)]);
     let frame = "<MetadataStream><VideoAnalytics><Frame UtcTime=\"t\"><Object ObjectId=\"1\"/></Frame></VideoAnalytics></MetadataStream>";
     assert_eq!(told(frame), []);
 }
@@ -127,18 +130,18 @@ fn an_answer_to_pull_messages_holds_several_notices_and_a_cut_one_those_that_are
     );
     assert_eq!(notices(answer.as_bytes()).len(), limits::NOTICES_MAX);
     let cut = &answer[..answer.rfind("<wsnt:Message>").unwrap() - 48 * message.len()];
-    assert_eq!(told(cut), [("motion", State::On)]);
+    assert_eq!(told(cut), [("motion", NoticeState::On)]);
 }
 
 /// A camera that is listened to.
 struct Watched {
-    course: Course,
+    course: Ongoing,
     now: Instant,
 }
 
 impl Watched {
     fn new() -> Watched {
-        Watched { course: Course::default(), now: runtime::now() }
+        Watched { course: Ongoing::default(), now: runtime::now() }
     }
 
     fn hears(&mut self, source: &str, operation: &str, value: &str) -> bool {
@@ -232,11 +235,11 @@ proptest! {
     /// No camera makes us remember more than that, and whatever it said, silence ends it.
     #[test]
     fn events_are_bounded_and_end(said in proptest::collection::vec((0u8..13, 0u32..64, 0u8..3, any::<bool>()), 0..200)) {
-        let mut course = Course::default();
+        let mut course = Ongoing::default();
         let now = runtime::now();
         for (kind, source, state, is_before) in said {
-            let state = [State::On, State::Off, State::Moment][usize::from(state)];
-            course.take(Notice { kind: Kind(kind), source, state, is_before }, now);
+            let state = [NoticeState::On, NoticeState::Off, NoticeState::Moment][usize::from(state)];
+            course.take(Notice { kind: NoticeKind(kind), source, state, is_before }, now);
         }
         let mut count = 0;
         course.going_on(now, &mut |_| count += 1);
