@@ -288,6 +288,8 @@ pub const CARD_STEP_INTERVAL: Duration = Duration::from_millis(20);
 pub const CARD_NAMES_INTERVAL: Duration = Duration::from_secs(5);
 /// … and more for each recording: 30,000 names are read every 5 minutes.
 pub const CARD_NAMES_PAUSE: Duration = Duration::from_millis(10);
+/// A file that has not changed for so long was copied: a network that stalls for longer ends a copy.
+pub const CARD_NAMES_REST: Duration = Duration::from_secs(60);
 /// Recordings that are listed after one such listing; more after the next ones.
 pub const CARD_NAMES_AT_ONCE: usize = 64;
 /// The index is read once the first frame is durable, or this long after the card was found.

@@ -1,7 +1,7 @@
 //! Recordings that other programs put on a card in use, or take from it.
 //!
-//! Folders are listed again, in turn. What is new is listed once it has stopped growing: a file that
-//! is still being copied looks like one that was not closed, which would be repaired.
+//! Folders are listed again, in turn. What is new is listed once it has not changed for a while: a
+//! file that is still being copied looks like one that was not closed, which would be repaired.
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -11,7 +11,10 @@ use std::{
 
 use super::Card;
 use crate::{
-    limits::{CARD_NAMES_AT_ONCE, CARD_NAMES_INTERVAL, CARD_NAMES_PAUSE, RECORDINGS_LISTED_MAX},
+    limits::{
+        CARD_NAMES_AT_ONCE, CARD_NAMES_INTERVAL, CARD_NAMES_PAUSE, CARD_NAMES_REST,
+        RECORDINGS_LISTED_MAX,
+    },
     storage::{
         CameraId, CardState,
         catalog::Visitors,
@@ -58,7 +61,7 @@ impl<D: Disk> Card<D> {
         }
     }
 
-    /// Lists the newest of the names that are not listed, if they are as they were the last time.
+    /// Lists the newest of the names that are not listed, if they have not changed for a while.
     /// Those that turn out to be foreign are dropped again, and not looked at until others come.
     fn welcome(&mut self, camera: CameraId, directory: &Path, names: Vec<Name>, now: Instant) {
         let is_thinning = self.thinning.is_some();
@@ -76,16 +79,22 @@ impl<D: Disk> Card<D> {
         new.truncate(CARD_NAMES_AT_ONCE);
         new.retain(|name| {
             let file = self.disk.open(&directory.join(name.file_name()), Access::Read);
-            let bytes = file.and_then(|file| self.disk.len(&file)).unwrap_or(0);
-            bytes.hash(&mut hasher);
-            bytes > 0
+            let looked = file.and_then(|it| Ok((self.disk.len(&it)?, self.disk.modified(&it)?.0)));
+            // The time too: some programs give a file its length before its content.
+            looked.as_ref().ok().hash(&mut hasher);
+            looked.is_ok_and(|(bytes, _)| bytes > 0)
         });
         let seen = hasher.finish();
         let visitors = match before {
             _ if new.is_empty() => Visitors::None,
-            Visitors::Seen(it) if it == seen => Visitors::Listed(seen),
             Visitors::Listed(it) if it == seen => return,
-            _ => Visitors::Seen(seen),
+            Visitors::Seen(it, since) if it == seen => {
+                if now.saturating_duration_since(since) < CARD_NAMES_REST {
+                    return;
+                }
+                Visitors::Listed(seen)
+            }
+            _ => Visitors::Seen(seen, now),
         };
         let is_time = visitors == Visitors::Listed(seen);
         if let Some(folder) = self.list().folder_mut(camera) {

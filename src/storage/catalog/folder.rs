@@ -1,6 +1,6 @@
 //! One folder on the card and its recordings, ordered by number.
 
-use std::{ffi::OsStr, path::PathBuf};
+use std::{ffi::OsStr, path::PathBuf, time::Instant};
 
 use super::{Entry, Owner, SegmentState, boots::Doubt};
 use crate::{
@@ -38,12 +38,12 @@ pub struct Folder {
     pub visitors: Visitors,
 }
 
-/// Files with names of recordings that are not listed, by a hash of their names and lengths.
+/// Files with names of recordings that are not listed, by a hash of their names, lengths and times.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Visitors {
     None,
-    /// Seen once: they may still grow.
-    Seen(u64),
+    /// They have been like this since then, and may still grow.
+    Seen(u64, Instant),
     /// They were listed; those that are not any more are foreign.
     Listed(u64),
 }

@@ -1,6 +1,7 @@
 //! Recordings that other programs put on the card, or take from it, while it is in use.
 
 use super::*;
+use std::time::SystemTime;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -20,11 +21,37 @@ fn recordings_that_somebody_copies_in_are_listed_once_they_stop_growing() {
         copied.extend_from_slice(part);
         bench.put("500.mp4", &copied);
     }
-    bench.pass(MINUTE);
+    bench.pass(2 * MINUTE);
     assert_eq!(bench.numbers(YARD), [0, 1, 500]);
     assert_eq!(bench.entry(YARD, 500).state, SegmentState::Whole);
     assert_eq!(fs::read(bench.path("500.mp4")).unwrap(), whole, "not mended while it grew");
     assert_eq!(bench.record(YARD, 1), 501);
+}
+
+/// As over a network that stalls, or by programs that give a file its length first.
+#[test]
+fn a_copy_that_stalls_or_has_its_length_first_is_not_mended_before_it_is_whole() {
+    let mut bench = Bench::new();
+    bench.pass(SECOND);
+    bench.record(YARD, 3);
+    let whole = fs::read(bench.path("000.mp4")).unwrap();
+    for (file, begun) in
+        [("500.mp4", &whole[..whole.len() * 5 / 6]), ("501.mp4", &vec![0; whole.len()])]
+    {
+        bench.put(file, begun);
+        let modify = |bench: &Bench, seconds| {
+            let file = fs::File::options().append(true).open(bench.path(file)).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + seconds * SECOND).unwrap();
+        };
+        modify(&bench, 1_000_000_000);
+        bench.pass(MINUTE / 2);
+        assert!(fs::read(bench.path(file)).unwrap() == *begun, "{file} was mended");
+        bench.put(file, &whole);
+        modify(&bench, 1_000_000_030);
+        bench.pass(2 * MINUTE);
+        assert!(fs::read(bench.path(file)).unwrap() == whole, "{file}");
+    }
+    assert_eq!(bench.numbers(YARD), [0, 500, 501]);
 }
 
 #[test]
