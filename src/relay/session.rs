@@ -122,7 +122,7 @@ impl Session {
         let other = self.tracks.get(1 - track).and_then(Option::as_ref);
         Ok(match (way, other) {
             (Delivery::Interleaved(asked), Some(other)) if asked.abs_diff(other.channel) < 2 => {
-                Delivery::Interleaved(if other.channel < 2 { 2 } else { 0 })
+                Delivery::Interleaved(if other.channel < 2 { other.channel + 2 } else { 0 })
             }
             _ => way,
         })
@@ -308,7 +308,9 @@ mod tests {
     /// mediamtx#402, gortsplib#72: which channels a client asks for is its own affair.
     #[test]
     fn tracks_that_ask_for_the_same_channels_get_channels_of_their_own() {
-        for (asked, wanted) in [(["0-1", "0-1"], 2), (["0-1", "1-2"], 2), (["5-6", "4-5"], 0)] {
+        for (asked, wanted) in
+            [(["0-1", "0-1"], 2), (["0-1", "1-2"], 2), (["1-2", "2-3"], 3), (["5-6", "4-5"], 0)]
+        {
             let mut session = Session::new(1);
             for (track, channels) in asked.into_iter().enumerate() {
                 let text = format!(
