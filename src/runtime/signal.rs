@@ -3,8 +3,9 @@
 use smol::future;
 use std::{
     cell::{Cell, RefCell},
+    pin::Pin,
     rc::Rc,
-    task::{Poll, Waker},
+    task::{Context, Poll, Waker},
 };
 
 /// An event that wakes every task waiting for it on this thread, and is not remembered.
@@ -14,20 +15,30 @@ pub struct Signal(Rc<RefCell<SignalState>>);
 #[derive(Default)]
 struct SignalState {
     count: u64,
-    wakers: Vec<Waker>,
+    /// The number of the next wait, and those that go on.
+    next: u64,
+    waits: Vec<(u64, Waker)>,
+}
+
+/// Waits for a [`Signal`].
+pub struct Changed {
+    state: Rc<RefCell<SignalState>>,
+    /// How often it had been notified before.
+    seen: u64,
+    number: u64,
 }
 
 impl Signal {
     pub fn notify(&self) {
         self.0.borrow_mut().count += 1;
         // Not borrowed while waking: a waker may hold the last reference to a task that waits here.
-        while let Some(waker) = self.pop() {
+        while let Some((_, waker)) = self.pop() {
             waker.wake();
         }
     }
 
-    fn pop(&self) -> Option<Waker> {
-        self.0.borrow_mut().wakers.pop()
+    fn pop(&self) -> Option<(u64, Waker)> {
+        self.0.borrow_mut().waits.pop()
     }
 
     /// Waits until `is_so`, checking it now and after each [`Signal::notify`]. Cancel-safe.
@@ -48,20 +59,41 @@ impl Signal {
     }
 
     /// Returns a future that completes at the next [`Signal::notify`] after this call. Cancel-safe.
-    pub fn changed(&self) -> impl Future<Output = ()> + use<> {
-        let state = Rc::clone(&self.0);
-        let seen = state.borrow().count;
-        std::future::poll_fn(move |context| {
-            let mut state = state.borrow_mut();
-            if state.count != seen {
-                return Poll::Ready(());
-            }
-            // One waker a task: a task that waits again replaces its own.
-            if !state.wakers.iter().any(|waker| waker.will_wake(context.waker())) {
-                state.wakers.push(context.waker().clone());
-            }
-            Poll::Pending
-        })
+    pub fn changed(&self) -> Changed {
+        let mut state = self.0.borrow_mut();
+        state.next += 1;
+        Changed { state: Rc::clone(&self.0), seen: state.count, number: state.next }
+    }
+}
+
+impl Changed {
+    /// Takes its waker off the list.
+    fn forget(&self) -> Option<(u64, Waker)> {
+        let mut state = self.state.borrow_mut();
+        let at = state.waits.iter().position(|(number, _)| *number == self.number)?;
+        Some(state.waits.swap_remove(at))
+    }
+}
+
+impl Future for Changed {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        // Dropped last, when the list is not borrowed.
+        let _before = self.forget();
+        let mut state = self.state.borrow_mut();
+        if state.count != self.seen {
+            return Poll::Ready(());
+        }
+        state.waits.push((self.number, context.waker().clone()));
+        Poll::Pending
+    }
+}
+
+/// Clients come and go while nothing happens.
+impl Drop for Changed {
+    fn drop(&mut self) {
+        self.forget();
     }
 }
 
@@ -126,7 +158,7 @@ impl Count {
     }
 
     /// Completes when the count next changes. Cancel-safe.
-    pub fn changed(&self) -> impl Future<Output = ()> + use<> {
+    pub fn changed(&self) -> Changed {
         self.changed.changed()
     }
 
@@ -145,7 +177,7 @@ impl Drop for Counted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::{block_on, timeout};
+    use crate::runtime::{block_on, spawn, timeout};
     use smol::{LocalExecutor, future::poll_once};
     use std::time::Duration;
 
@@ -161,6 +193,31 @@ mod tests {
             }
             let late = signal.changed();
             assert_eq!(timeout(Duration::from_millis(1), late).await, None);
+        });
+    }
+
+    /// The list grew by each client that left, until the next event.
+    #[test]
+    fn a_wait_that_is_given_up_leaves_nothing_behind() {
+        let executor = LocalExecutor::new();
+        let signal = Signal::default();
+        block_on(&executor, async {
+            for _ in 0..3 {
+                let wait = signal.changed();
+                let client = executor.spawn(async {
+                    assert_eq!(timeout(Duration::from_millis(1), wait).await, None);
+                });
+                client.await;
+            }
+            assert!(signal.0.borrow().waits.is_empty());
+            // The same task still waits.
+            let (mut other, mut wait) = (signal.changed(), signal.changed());
+            assert_eq!(poll_once(&mut wait).await, None);
+            assert_eq!(poll_once(&mut other).await, None);
+            drop(other);
+            let other = signal.clone();
+            spawn(&executor, async move { other.notify() });
+            wait.await;
         });
     }
 
