@@ -876,10 +876,10 @@ pub const WRONG_PASSWORD_DELAY_MAX: Duration = Duration::from_secs(5);
 /// Wrong passwords are forgotten after this.
 pub const WRONG_PASSWORD_MEMORY: Duration = Duration::from_secs(600);
 /// Addresses, and their networks, that sent a wrong password; the one whose delay ends first is
-/// forgotten. More than can be delayed at one time: `PASSWORD_TRY_INTERVAL` admits 25 guesses
-/// within the longest delay.
+/// forgotten. Until then the first attempt of each further address is checked at once: all hosts of
+/// an IPv4 /24 fit, and 256 guesses in [`WRONG_PASSWORD_MEMORY`] are one in 2 s.
 pub const WRONG_PASSWORD_ADDRESSES_MAX: usize = 256;
-/// Attempts in a burst, shared by all addresses that never sent the right password …
+/// Further attempts in a burst, shared by all addresses that never sent the right password …
 pub const PASSWORD_TRIES_MAX: u32 = 15;
 /// … and the interval of further ones: at 5 a second, a list of a million passwords takes more than
 /// two days.

@@ -3,8 +3,9 @@
 //!
 //! With delays per address alone, somebody with a hundred addresses could guess a hundred times as
 //! fast. So all sources that were never right share one allowance of tries, and those that already
-//! guessed wrong cannot exhaust it: a new source finds a try left, especially one from a network
-//! without guessers.
+//! guessed wrong cannot exhaust it. The first try of a source is not taken from it while the table
+//! of guessers has room: so those who guess from a new address each time delay no new source, and
+//! gain one guess per address.
 //!
 //! Many clients may share an address, behind NAT or a proxy. If tries were refused while the
 //! address waits, every free moment would go to the most frequent client, which is the guesser. So
@@ -109,18 +110,21 @@ impl Delays {
     pub fn begin(&mut self, from: Source, now: Instant) -> Result<(), Delay> {
         let entry = self.entry(from).filter(|entry| !entry.is_old(now));
         let wait = entry.map_or(Duration::ZERO, |entry| entry.until.saturating_duration_since(now));
-        let is_held = entry.is_some_and(|entry| entry.wrong >= limits::HELD_FROM_WRONG_PASSWORDS)
-            && from.neighbourhood().is_some();
+        let wrong = entry.map_or(0, |entry| entry.wrong);
+        let is_held = wrong >= limits::HELD_FROM_WRONG_PASSWORDS && from.neighbourhood().is_some();
         if !wait.is_zero() {
             return Err(if is_held { self.hold(from, wait) } else { Delay::Wait(wait) });
         }
-        if self.right.contains(&from) || from.neighbourhood().is_none() {
+        let is_new = wrong == 0 && self.has_room(now);
+        if self.right.contains(&from) || from.neighbourhood().is_none() || is_new {
             return Ok(());
         }
         self.refill(now);
-        // Reserved for sources with a better record.
-        let kept = if self.is_guilty(from, now) {
+        // Reserved for sources with a better record: people mistype once or twice.
+        let kept = if is_held {
             2 * limits::PASSWORD_TRIES_MAX / 3
+        } else if wrong > 0 {
+            limits::PASSWORD_TRIES_MAX / 2
         } else if from.neighbourhood().is_some_and(|network| self.is_guilty(network, now)) {
             limits::PASSWORD_TRIES_MAX / 3
         } else {
@@ -219,6 +223,13 @@ impl Delays {
 
     fn entry(&self, from: Source) -> Option<&Entry> {
         self.wrong.iter().find(|entry| entry.from == from)
+    }
+
+    /// Whether a source that guesses wrong, and its network, can be remembered without forgetting
+    /// others.
+    fn has_room(&self, now: Instant) -> bool {
+        let recent = self.wrong.iter().filter(|entry| !entry.is_old(now)).count();
+        recent + 2 <= limits::WRONG_PASSWORD_ADDRESSES_MAX
     }
 
     fn is_guilty(&self, from: Source, now: Instant) -> bool {
