@@ -928,11 +928,16 @@ pub const PASSWORD_LINE_BYTES_MAX: usize = KIB;
 
 // --- clips ----------------------------------------------------------------------------------
 
-/// How long a clip waits for the one before it to finish: players send the next request before the
-/// last reply has ended.
-pub const CLIP_TURN_TIMEOUT: Duration = Duration::from_secs(5);
-/// Segments of a clip, about 150 bytes each while it is sent: a day of one-minute segments.
+/// Segments of a clip: a day of one-minute segments …
 pub const CLIP_SEGMENTS_MAX: usize = 1500;
+/// … and of all clips being sent, about 200 bytes each: two days, so that a slow client with one
+/// keeps nobody else from theirs.
+pub const CLIPS_SEGMENTS_MAX: usize = 2 * CLIP_SEGMENTS_MAX;
+/// A clip counts for at least this many: 12 clips at a time, fewer than a recording can count.
+pub const CLIP_SEGMENTS_MIN: usize = CLIPS_SEGMENTS_MAX / 12;
+/// How long a clip waits for others to finish: players send the next request before the last reply
+/// has ended.
+pub const CLIP_ROOM_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest `moov` from which a clip takes a track's description; ours have 1 to 2 KB.
 pub const CLIP_MOVIE_BYTES_MAX: usize = 64 << 10;
 /// Samples read from one fragment for a clip: our fragments last a second, FFmpeg's a picture

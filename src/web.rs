@@ -101,7 +101,7 @@ use std::{
     os::unix::{fs::PermissionsExt as _, net::UnixListener},
     path::Path,
     rc::Rc,
-    sync::{Arc, MutexGuard, PoisonError},
+    sync::{MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -114,10 +114,10 @@ pub(crate) struct Web {
     pub(crate) reader: ReadThread,
     /// Tells this daemon's lists of recordings from those of other runs.
     epoch: u32,
-    /// Held while a clip is sent.
-    clip_turn: Arc<Mutex<()>>,
     slots: Slots,
     places: Rc<Places>,
+    /// Recordings of the clips being sent, which take memory.
+    clips: Rc<Places>,
     pub(crate) unread: Unread,
     /// What the kernel may keep for a client that takes a recording.
     send_buffer_bytes: usize,
@@ -154,9 +154,9 @@ pub(crate) fn start(daemon: &Rc<Daemon>) -> io::Result<Rc<Web>> {
         checking: Mutex::new(()),
         reader: ReadThread::start()?,
         epoch: epoch(),
-        clip_turn: Arc::default(),
         slots: Slots::default(),
-        places: Rc::default(),
+        places: Places::new(limits::WEB_MEDIA_MAX),
+        clips: Places::new(limits::CLIPS_SEGMENTS_MAX),
         unread: Unread::new(
             memory_part(limits::LIVE_UNREAD_MEMORY_PART).max(limits::LIVE_UNREAD_BYTES_MIN),
         ),

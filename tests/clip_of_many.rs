@@ -130,6 +130,30 @@ fn span_of_all(nvr: &Nvr) -> (i64, i64) {
     (starts.min().unwrap(), ends.max().unwrap())
 }
 
+/// One clip was sent at a time: whoever read theirs slowly kept all others from theirs.
+#[test]
+fn clients_that_read_their_clips_slowly_keep_nobody_from_theirs() {
+    let camera = Camera::builder().stream_with("cam", bench_clip(), fast());
+    let camera = camera.start().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let text = config(directory.path(), SHORT_SEGMENTS, &[("camera", &camera.url("cam"))]);
+    let nvr = Nvr::start_with(directory, &text, &[]);
+    wait_for_files(&nvr, 6);
+    assert_eq!(ask(&nvr.web_address(), "POST", "/api/record/stop", &[], "").status, 200);
+    let all = span_of_all(&nvr);
+    let target = format!("/clip/camera.mp4?from={}&to={}", all.0, all.1);
+    let mut slow: Vec<_> = (0..3).map(|_| Client::narrow(&nvr.web_address())).collect();
+    for client in &mut slow {
+        client.begin("GET", &target, &[], "");
+        assert_eq!(client.head().status, 200);
+    }
+    let wanted = clip(&nvr, all, &[]);
+    assert_eq!((wanted.status, wanted.field("Clip-Ends")), (200, Some("complete")));
+    for client in &mut slow {
+        assert!(client.bytes(wanted.body.len()) == wanted.body);
+    }
+}
+
 #[test]
 fn recordings_that_make_room_do_not_tear_a_clip_that_is_on_its_way() {
     let camera = Camera::builder().stream_with("cam", bench_clip(), fast());

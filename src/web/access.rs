@@ -105,7 +105,22 @@ pub enum Who {
     Stranger,
 }
 
+impl Peer {
+    pub fn address(self) -> Option<IpAddr> {
+        match self {
+            Peer::Unix => None,
+            Peer::Address(address) => Some(address),
+        }
+    }
+}
+
 impl Who {
+    /// What its places are counted for, where they are shared out by address; `None` if it keeps
+    /// them.
+    pub fn sharer(self, address: Option<IpAddr>) -> Option<Source> {
+        address.filter(|_| !self.is_owner()).map(Source::of)
+    }
+
     /// Returns `logged_in` of `/api/session`.
     pub fn is_logged_in(self) -> bool {
         self != Who::Stranger

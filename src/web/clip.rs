@@ -1,11 +1,12 @@
 //! Clips: a camera's name and a span in, one MP4 file made of many recordings out.
 //!
-//! `clip` produces the bytes; this module handles their files and HTTP. One clip at a time: a board
-//! has memory for no more. Its recordings are held, so that retention deletes others first.
+//! `clip` produces the bytes; this module handles their files and HTTP. A board has memory for so
+//! many recordings in all clips. They are held, so that retention deletes others first.
 
 use super::{
     MediaPlace, Web,
     answer::{Answer, Body, Piece, Source},
+    places::Client,
     routes::Asked,
 };
 use crate::{
@@ -24,7 +25,6 @@ use crate::{
     },
     units::WallTime,
 };
-use smol::lock::MutexGuardArc;
 use std::{fs, io, ops::Range, path::PathBuf, pin::Pin, rc::Rc, sync::Arc};
 
 /// The recordings that a clip is made from, held while this lives.
@@ -33,7 +33,7 @@ struct Segments {
     files: Arc<Files>,
     /// The generation of the catalogue they were found in.
     generation: u32,
-    _turn: MutexGuardArc<()>,
+    _room: MediaPlace,
 }
 
 struct Files {
@@ -77,12 +77,7 @@ impl Web {
             Ok(query) => query,
             Err(wrong) => return Answer::error(400, wrong),
         };
-        let turn = runtime::timeout(limits::CLIP_TURN_TIMEOUT, self.clip_turn.lock_arc()).await;
-        let Some(turn) = turn else {
-            return Answer::error(503, "another clip is being sent: try again when it is finished")
-                .with("Retry-After", "10");
-        };
-        let segments = match self.segments(camera, &query, turn) {
+        let segments = match self.segments(asked, camera, &query).await {
             Ok(segments) => segments,
             Err(answer) => return answer,
         };
@@ -94,13 +89,24 @@ impl Web {
         self.hand_out(asked, camera, clip, segments)
     }
 
-    /// Finds the recordings in the span, ordered by number.
-    fn segments(
+    /// Waits for room for the recordings in the span, and finds them, ordered by number.
+    async fn segments(
         self: &Rc<Self>,
+        asked: &Asked<'_>,
         camera: &str,
         query: &Query,
-        turn: MutexGuardArc<()>,
     ) -> Result<Segments, Answer> {
+        let count = recordings_of(&self.catalog(), camera, query.from, query.to)?.count();
+        let count = count.clamp(limits::CLIP_SEGMENTS_MIN, limits::CLIP_SEGMENTS_MAX);
+        let sharer = asked.who.sharer(asked.link.peer.address());
+        let room = self.clips.freed.until_some(|| {
+            let client = Rc::clone(asked.link) as Rc<dyn Client>;
+            self.clips.take(client, sharer, count)
+        });
+        let room = runtime::timeout(limits::CLIP_ROOM_TIMEOUT, room).await.ok_or_else(|| {
+            Answer::error(503, "other clips are being sent: try again when one is finished")
+                .with("Retry-After", "10")
+        })?;
         let mut catalog = self.catalog();
         let mut files = Files { folders: Vec::new(), files: Vec::new() };
         for (folder, entry) in recordings_of(&catalog, camera, query.from, query.to)? {
@@ -119,7 +125,7 @@ impl Web {
         files.hold(&mut catalog, 1);
         files.look_at(&mut catalog);
         let (files, generation) = (Arc::new(files), catalog.generation());
-        Ok(Segments { web: Rc::clone(self), files, generation, _turn: turn })
+        Ok(Segments { web: Rc::clone(self), files, generation, _room: room })
     }
 
     fn hand_out(

@@ -1,10 +1,10 @@
-//! Places of media connections: [`limits::WEB_MEDIA_MAX`] in all.
+//! Places of connections that carry media, a bounded number in all.
 //!
 //! A client that gave the password keeps its place. With `auth = "none"` the places are shared out
 //! by address, so that one neighbour cannot hold all of them. Knows nothing of: streams, sockets.
 
 use super::access::Source;
-use crate::limits;
+use crate::runtime::Signal;
 use std::{cell::RefCell, rc::Rc, time::Instant};
 
 /// A connection that carries media.
@@ -14,54 +14,58 @@ pub(crate) trait Client {
     fn shut_down(&self);
 }
 
-#[derive(Default)]
 pub(super) struct Places {
+    most: usize,
     /// Oldest first.
     taken: RefCell<Vec<Rc<Holder>>>,
+    /// Signals that some may be free.
+    pub freed: Signal,
 }
 
 struct Holder {
     client: Rc<dyn Client>,
-    /// `None` if it keeps its place.
+    /// `None` if it keeps its places.
     source: Option<Source>,
+    places: usize,
 }
 
-/// A place, held until it is dropped.
+/// One client's places, held until this is dropped.
 pub(crate) struct MediaPlace {
     places: Rc<Places>,
     holder: Rc<Holder>,
 }
 
 impl Places {
-    /// Takes a place. If none is free, the address with the most places loses its oldest, provided
-    /// that it still has as many as the new client's address then.
+    pub fn new(most: usize) -> Rc<Places> {
+        Rc::new(Places { most, taken: RefCell::default(), freed: Signal::default() })
+    }
+
+    /// Takes this many places. While too few are free, the address with the most loses those of its
+    /// oldest client, provided that it has more than the new client's address would have.
     pub fn take(
         self: &Rc<Self>,
         client: Rc<dyn Client>,
         source: Option<Source>,
+        places: usize,
     ) -> Option<MediaPlace> {
-        let holder = Rc::new(Holder { client, source });
-        if self.taken.borrow().len() >= limits::WEB_MEDIA_MAX {
-            let other = self.first_to_go(source)?;
+        // Nobody makes way in vain.
+        let (mut left, mut gone) = (self.taken.borrow().clone(), Vec::new());
+        while left.iter().map(|it| it.places).sum::<usize>() + places > self.most {
+            let at = first_to_go(&left, source, places)?;
+            gone.push(left.remove(at));
+        }
+        for other in gone {
             other.client.shut_down();
             self.leave(&other);
         }
+        let holder = Rc::new(Holder { client, source, places });
         self.taken.borrow_mut().push(Rc::clone(&holder));
         Some(MediaPlace { places: Rc::clone(self), holder })
     }
 
-    fn first_to_go(&self, newcomer: Option<Source>) -> Option<Rc<Holder>> {
-        let taken = self.taken.borrow();
-        let count = |source| taken.iter().filter(|other| other.source == source).count();
-        let own = newcomer.map_or(0, |_| count(newcomer));
-        let others = taken.iter().filter(|other| other.source.is_some());
-        // `max_by_key` returns the last of equals: reversed, the oldest.
-        let most = others.rev().max_by_key(|other| count(other.source))?;
-        (newcomer.is_none() || count(most.source) > own + 1).then(|| Rc::clone(most))
-    }
-
     fn leave(&self, holder: &Rc<Holder>) {
         self.taken.borrow_mut().retain(|other| !Rc::ptr_eq(other, holder));
+        self.freed.notify();
     }
 }
 
@@ -71,10 +75,22 @@ impl Drop for MediaPlace {
     }
 }
 
+/// The one of these that makes way for a newcomer who wants this many places.
+fn first_to_go(taken: &[Rc<Holder>], newcomer: Option<Source>, places: usize) -> Option<usize> {
+    let count = |source: Option<Source>| -> usize {
+        taken.iter().filter(|other| other.source == source).map(|other| other.places).sum()
+    };
+    let own = newcomer.map_or(0, |_| count(newcomer));
+    let others = taken.iter().enumerate().filter(|(_, other)| other.source.is_some());
+    // `max_by_key` returns the last of equals: reversed, the oldest.
+    let (at, most) = others.rev().max_by_key(|(_, other)| count(other.source))?;
+    (newcomer.is_none() || count(most.source) > own + places).then_some(at)
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::runtime;
+    use crate::{limits, runtime};
     use std::{cell::Cell, net::IpAddr};
 
     pub struct TestClient {
@@ -104,10 +120,12 @@ pub(super) mod tests {
 
     #[test]
     fn a_neighbour_with_all_places_makes_way_until_they_are_shared_evenly() {
-        let places = Rc::new(Places::default());
+        let places = Places::new(limits::WEB_MEDIA_MAX);
         let come = |source| {
             let client = TestClient::new();
-            places.take(Rc::clone(&client) as Rc<dyn Client>, source).map(|place| (client, place))
+            places
+                .take(Rc::clone(&client) as Rc<dyn Client>, source, 1)
+                .map(|place| (client, place))
         };
         let first: Vec<_> = (0..6).map(|_| come(neighbour(1)).unwrap()).collect();
         let second: Vec<_> = (0..3).map(|_| come(neighbour(2)).unwrap()).collect();
@@ -124,5 +142,28 @@ pub(super) mod tests {
         assert!(!owner.0.is_cut.get());
         drop((owner, owners));
         assert!(places.taken.borrow().is_empty());
+    }
+
+    #[test]
+    fn a_neighbour_who_holds_nearly_all_makes_way_for_one_who_wants_little() {
+        let places = Places::new(100);
+        let come = |source, count| {
+            let client = TestClient::new();
+            let place = places.take(Rc::clone(&client) as Rc<dyn Client>, source, count)?;
+            Some((client, place))
+        };
+        let [large, small] = [(neighbour(1), 70), (neighbour(1), 20)]
+            .map(|(source, count)| come(source, count).unwrap());
+        assert!(come(neighbour(1), 20).is_none(), "it has the most itself");
+        assert!(come(neighbour(2), 90).is_none(), "it would have as many");
+        assert!(come(neighbour(2), 81).is_none() && !large.0.is_cut.get(), "in vain");
+        let other = come(neighbour(2), 60).unwrap();
+        assert_eq!([&large, &small].map(|(client, _)| client.is_cut.get()), [true, false]);
+        // As much as two of them hold.
+        let owner = come(None, 100).unwrap();
+        assert!(small.0.is_cut.get() && other.0.is_cut.get());
+        assert!(come(neighbour(3), 1).is_none() && come(None, 1).is_none());
+        drop(owner);
+        assert!(come(neighbour(3), 100).is_some());
     }
 }

@@ -42,10 +42,7 @@ impl Slots {
     /// most.
     fn first_to_go(&self) -> Option<Rc<Link>> {
         let links = self.links.borrow();
-        let source = |link: &Link| match link.peer {
-            Peer::Address(address) => Some(Source::of(address)),
-            Peer::Unix => None,
-        };
+        let source = |link: &Link| link.peer.address().map(Source::of);
         let places = |of: &Link| {
             let same = |link: &&Rc<Link>| !link.is_owners() && source(link) == source(of);
             links.iter().filter(same).count()

@@ -1,8 +1,8 @@
 //! Viewers: live video as a file and over a WebSocket.
 
 use super::{
-    Web, access,
-    access::{Peer, Who},
+    Web,
+    access::Who,
     answer::{Answer, Piece, Source},
     live::{Framing, Live},
     places::{Client, MediaPlace},
@@ -20,10 +20,7 @@ impl Web {
         }
         let most = limits::WEB_MEDIA_MAX;
         let error = || format!("{most} players are connected, which is the limit: close one");
-        let address = match asked.link.peer {
-            Peer::Address(address) => Some(address),
-            Peer::Unix => None,
-        };
+        let address = asked.link.peer.address();
         let place = self.take_media_place(asked.link.clone(), asked.who, address);
         let place = place.ok_or_else(|| Answer::error(503, error()).with("Retry-After", "2"))?;
         Ok(Some(place))
@@ -36,8 +33,7 @@ impl Web {
         who: Who,
         address: Option<IpAddr>,
     ) -> Option<MediaPlace> {
-        let source = address.filter(|_| !who.is_owner()).map(access::Source::of);
-        self.places.take(client, source)
+        self.places.take(client, who.sharer(address), 1)
     }
 
     /// `GET /live/{camera}` as a WebSocket.
