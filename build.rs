@@ -24,11 +24,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let page = Path::new("src/web/page");
     println!("cargo::rerun-if-changed={}", page.display());
     println!("cargo::rerun-if-changed={OPENAPI}");
-    let mut sources = BTreeMap::new();
+    let (mut sources, mut declared) = (BTreeMap::new(), BTreeMap::new());
     for entry in fs::read_dir(page)? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).ok_or("a name in UTF-8")?;
         let text = fs::read_to_string(&path)?;
+        for top in text.lines().filter_map(declaration).filter(|_| name != "old.js") {
+            if let Some(other) = declared.insert(top.to_owned(), name.to_owned()) {
+                return Err(format!("{name} and {other} both declare {top}").into());
+            }
+        }
         let as_it_is = name.ends_with(".svg") || name.ends_with(".txt");
         let text = if as_it_is { text } else { bare(name, &text)? };
         sources.insert(name.to_owned(), text);
@@ -115,12 +120,13 @@ fn hash(content: &str) -> u64 {
     hasher.finish()
 }
 
-/// `app.js` and all that it imports as one script: each module is a function that returns what it
-/// exports.
+/// `app.js` and all that it imports as one script, in one scope: what a module has at its top has a
+/// name of its own in the whole page.
 ///
 /// # Errors
-/// An import or export of another form than `import { a, b as c } from "./x.js";` and
-/// `export [async] function|class|const name`; modules that import each other.
+/// An import or export of another form than `import { a, b } from "./x.js";` and
+/// `export [async] function|class|const name`; modules that import each other; two things of one
+/// name.
 fn bundle(sources: &BTreeMap<String, String>) -> Result<String, String> {
     let mut out = String::new();
     let (mut done, mut above) = (Vec::new(), Vec::new());
@@ -132,6 +138,17 @@ fn bundle(sources: &BTreeMap<String, String>) -> Result<String, String> {
         Some(name) => Err(format!("{name}: nothing imports it")),
         None => Ok(out),
     }
+}
+
+/// What a line without indentation declares.
+fn declaration(line: &str) -> Option<&str> {
+    let line = line.strip_prefix("export ").unwrap_or(line);
+    let line = line.strip_prefix("async ").unwrap_or(line);
+    let kinds = ["function ", "class ", "const ", "let "];
+    let rest = kinds.iter().find_map(|kind| line.strip_prefix(kind))?;
+    rest.split(|it: char| !it.is_alphanumeric() && !"_$".contains(it))
+        .next()
+        .filter(|it| !it.is_empty())
 }
 
 fn append(
@@ -149,44 +166,23 @@ fn append(
     }
     above.push(name.to_owned());
     let text = sources.get(name).ok_or(format!("{name}: there is no such module"))?;
-    let (mut body, mut exports) = (String::new(), Vec::new());
+    let mut body = String::new();
     for line in text.lines() {
         if let Some(import) = line.strip_prefix("import ") {
-            let wrong = || format!("{name}: an import of another form: {line}");
-            let (names, from) = import.split_once(" from \"./").ok_or_else(wrong)?;
-            let from = from.strip_suffix("\";").ok_or_else(wrong)?;
+            let from =
+                import.split_once(" from \"./").and_then(|(_, from)| from.strip_suffix("\";"));
+            let from = from.filter(|_| !import.contains(" as "));
+            let from = from.ok_or_else(|| format!("{name}: an import of another form: {line}"))?;
             append(from, sources, done, above, out)?;
-            let names = names.replace(" as ", ": ");
-            writeln!(body, "const {names} = {};", variable(from)).map_err(|_| wrong())?;
             continue;
         }
-        let line = line.strip_prefix("export ").map_or(line, |what| {
-            let mut words =
-                what.split(|letter: char| !letter.is_alphanumeric() && !"_$".contains(letter));
-            let is_name = |word: &&str| !["async", "function", "class", "const", ""].contains(word);
-            exports.extend(words.find(is_name));
-            what
-        });
-        body.push_str(line);
+        body.push_str(line.strip_prefix("export ").unwrap_or(line));
         body.push('\n');
     }
-    let exports = exports.join(", ");
-    // One module waits, for its table.
-    let (wait, kind) = if name == "lang.js" { ("await ", "async ") } else { ("", "") };
-    write!(
-        out,
-        "const {} = {wait}({kind}() => {{\n{body}return {{ {exports} }};\n}})();\n",
-        variable(name)
-    )
-    .map_err(|error| error.to_string())?;
+    out.push_str(&body);
     above.pop();
     done.push(name.to_owned());
     Ok(())
-}
-
-/// What a module is called in the bundle.
-fn variable(name: &str) -> String {
-    format!("_{}", name.trim_end_matches(".js"))
 }
 
 /// The script with a number for each text, t`…` becoming t(7)`…`, and the texts by number: in each,

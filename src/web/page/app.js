@@ -104,7 +104,7 @@ const controls = new Controls({
   mute: () => mute(),
   live: () => go(null),
   go: (ms) => go(ms > now() ? daysOn(ms, -1) : ms, { isPlaying: isLive || past().isPlaying }),
-  video: () => video(),
+  video: () => videoShown(),
   picture: () => picture(),
   bookmark: () => bookmark(),
   zoom: (factor) => band.zoom(factor),
@@ -268,8 +268,8 @@ const toggle = () => (isLive ? go(now() - EDGE_MS - 500, { isPlaying: false }) :
 const step = (ms) => go(cursor() + ms, { isPlaying: isLive || past().isPlaying });
 
 /** Pressed twice, a key leads twice as far, however long the answers take. */
-let last = Promise.resolve();
-const inTurn = (action) => (last = last.then(action).catch(trouble));
+let turn = Promise.resolve();
+const inTurn = (action) => (turn = turn.then(action).catch(trouble));
 
 /** To the beginning of this recording, of the one before, of the next. */
 const recording = (way) => inTurn(async () => {
@@ -295,10 +295,10 @@ async function bookmark() {
   drawAxis();
 }
 
-const video = () => (isLive ? tiles.lives.get(camera)?.video : past().video);
+const videoShown = () => (isLive ? tiles.lives.get(camera)?.video : past().video);
 
 async function picture() {
-  const shown = video();
+  const shown = videoShown();
   if (!shown?.videoWidth) return trouble(new Error(t`There is no picture to save`));
   await savePicture(shown, `${camera}_${moment(cursor()).replace("T", "_").replaceAll(":", "-")}.jpg`);
 }

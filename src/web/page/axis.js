@@ -106,4 +106,4 @@ export function zone(from, to, offset = (ms) => -new Date(ms).getTimezoneOffset(
   return parts.join(",");
 }
 
-const DAY_MS = 86_400_000;
+export const DAY_MS = 86_400_000;

@@ -1,6 +1,7 @@
 // The fields of one camera, with a test of its address. Used by the settings and at the first start.
 
 import { $, h, onclick, say } from "./dom.js";
+import { decoded } from "./moment.js";
 import { Offers } from "./offers.js";
 import { discover, facts, probe } from "./probe.js";
 import { t } from "./lang.js";
@@ -191,14 +192,6 @@ const WANTS_USER = t`The camera wants user and password`;
 function take(url) {
   const [, scheme = "", user = "", password = "", rest] = url.match(/^(\w+:\/\/)?(?:([^:@/]*)(?::([^/]*))?@)?(.*)$/);
   return { user: decoded(user), password: decoded(password), rest: scheme + rest };
-}
-
-function decoded(text) {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }
 
 /** How a password that is not given out stands in an address. */

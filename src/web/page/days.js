@@ -45,7 +45,7 @@ export class Days {
   /** Recordings came or went. */
   changed() {
     const now = performance.now();
-    const old = [...this.#months.values()].filter(({ asked, isStale }) => !isStale && now - asked > AGAIN_MS);
+    const old = [...this.#months.values()].filter(({ asked, isStale }) => !isStale && now - asked > DAYS_AGAIN_MS);
     for (const known of old) known.isStale = true;
     if (old.length) this.#draw();
   }
@@ -115,10 +115,10 @@ export class Days {
       known.days = new Map();
       for (let at = first; at < to; at = daysOn(at, 1)) known.days.set(at, 0);
       answer.seconds.forEach((seconds, index) => known.days.set(new Date(year, number - 1, day + index).getTime(), seconds));
-      if (!answer.complete) setTimeout(() => this.#again(known), READING_MS);
+      if (!answer.complete) setTimeout(() => this.#again(known), DAYS_READING_MS);
     } catch {
       // Every day can be chosen until then.
-      setTimeout(() => this.#again(known), AGAIN_MS);
+      setTimeout(() => this.#again(known), DAYS_AGAIN_MS);
     }
     known.isAsked = false;
     if (camera === this.#camera) this.#draw();
@@ -186,6 +186,6 @@ function focusedIn(place) {
 }
 
 const ROW_DAYS = 14;
-const READING_MS = 5000;
+const DAYS_READING_MS = 5000;
 /** Days are asked for again no sooner. */
-const AGAIN_MS = 30_000;
+const DAYS_AGAIN_MS = 30_000;

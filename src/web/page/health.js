@@ -2,6 +2,7 @@
 
 import { $, h, inPieces, onclick, say } from "./dom.js";
 import { api } from "./api.js";
+import { DAY_MS } from "./axis.js";
 import { bytes, clock, day, sentence, span, video } from "./words.js";
 import { t } from "./lang.js";
 
@@ -213,7 +214,6 @@ const LOSSES = {
 const CHANGES_MAX = 50;
 const LOSS_SHOWN_MS = 300_000;
 const LATE_S = 15;
-const DAY_MS = 86_400_000;
 /** Longer than a card lasts. */
 const YEARS = 1000;
 const CLOCK_OFF_MS = 60_000;

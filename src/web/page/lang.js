@@ -5,18 +5,18 @@
 const TABLES = { ru: "/ru.json", zh: "/zh.json" };
 
 /** As it was chosen in the settings; empty: as the browser has it. */
-export const chosen = stored();
+export const choice = storedChoice();
 
-const PATIENCE_MS = 10_000;
+const TABLE_MS = 10_000;
 
 const isPage = typeof document !== "undefined";
-const asked = isPage ? [chosen, ...navigator.languages].filter(Boolean) : [];
-const known = asked.find((one) => /^(en|ru|zh)/.test(one))?.slice(0, 2) ?? "en";
+const asked = isPage ? [choice, ...navigator.languages].filter(Boolean) : [];
+const spoken = asked.find((one) => /^(en|ru|zh)/.test(one))?.slice(0, 2) ?? "en";
 
 /** Of dates and numbers: the browser's own kind of this language, or its own language; digits and days as addresses have them. */
-export const locale = counted(asked.slice(chosen ? 1 : 0).find((one) => one.startsWith(known)) ?? (chosen || globalThis.navigator?.language || "en"));
+export const locale = counted(asked.slice(choice ? 1 : 0).find((one) => one.startsWith(spoken)) ?? (choice || globalThis.navigator?.language || "en"));
 
-const [texts, html] = TABLES[known] ? await table(TABLES[known]) : [];
+const [texts, html] = TABLES[spoken] ? await table(TABLES[spoken]) : [];
 if (html) translate(html);
 
 /** Arabic, Persian and Thai browsers have other digits and years; some name a language that there is not (en-US@posix). */
@@ -44,7 +44,7 @@ export function choose(language) {
   location.reload();
 }
 
-function stored() {
+function storedChoice() {
   try {
     return localStorage.getItem("language") ?? "";
   } catch {
@@ -59,7 +59,7 @@ const fill = (text, strings, values) =>
 async function table(address) {
   document.documentElement.dataset.waits = ""; // see old.js
   try {
-    return await (await fetch(location.origin + address, { signal: AbortSignal.timeout(PATIENCE_MS) })).json();
+    return await (await fetch(location.origin + address, { signal: AbortSignal.timeout(TABLE_MS) })).json();
   } catch {
     return [];
   }
@@ -67,7 +67,7 @@ async function table(address) {
 
 /** Texts, titles and labels of the page, in the order of build.rs. */
 function translate(words) {
-  document.documentElement.lang = known;
+  document.documentElement.lang = spoken;
   const walker = document.createTreeWalker(document.body);
   let next = 0;
   const take = (text) => (/[a-z]/i.test(text) ? words[next++] || text.trim() : null);

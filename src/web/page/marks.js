@@ -1,13 +1,14 @@
 // What happened before a camera: put by hand, gone to one after the other, named.
 
 import { api, query } from "./api.js";
+import { LOOK_MS } from "./reel.js";
 import { t } from "./lang.js";
 
 /** The moment of the next mark (`way` 1) or the one before (-1), seen from a moment; null where there is none. */
 export async function markFrom(camera, ms, way, now) {
   // From just before a mark, where one is led to, the next one is another; from behind it, it comes again.
   const from = Math.ceil(way > 0 ? ms + LEAD_MS + 1 : ms - LOOK_MS);
-  let to = Math.floor(way > 0 ? now : Math.min(now, ms + LEAD_MS - AGAIN_MS));
+  let to = Math.floor(way > 0 ? now : Math.min(now, ms + LEAD_MS - HELD_MS));
   /** @type {number | null} */
   let found = null;
   // The list begins with the newest: the next one stands at its end.
@@ -39,8 +40,7 @@ const WATCHED = "watched";
 /** What happened is seen from a little before. */
 const LEAD_MS = 3000;
 /** So much later than where a mark is led to, "back" means this mark once more. */
-const AGAIN_MS = 2000;
+const HELD_MS = 2000;
 /** What the server tells at once. */
-const LOOK_MS = 31 * 86_400_000;
 const LIMIT = 500;
 const PAGES_MAX = 12;

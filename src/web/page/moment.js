@@ -104,7 +104,7 @@ function named(name, now) {
 /** 932: 9:32; 143240: 14:32:40. */
 const inTwos = (digits) => (digits.length > 6 ? [""] : (digits.length % 2 ? `0${digits}` : digits).match(/../g));
 
-function decoded(text) {
+export function decoded(text) {
   try {
     return decodeURIComponent(text);
   } catch {

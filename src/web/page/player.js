@@ -321,7 +321,7 @@ export class Player {
           end();
         }
       };
-      const timer = setTimeout(() => end(new Error(t`The recording does not come: try again`)), PATIENCE_MS);
+      const timer = setTimeout(() => end(new Error(t`The recording does not come: try again`)), PICTURE_MS);
       for (const kind of kinds) video.addEventListener(kind, look);
       look();
     });
@@ -545,5 +545,5 @@ const NOTE_MS = 4000;
 /** So much is passed over at a time where a recording cannot be decoded, so often without a picture: a minute. */
 const DAMAGED_MS = 5000;
 const DAMAGED_MAX = 12;
-const PATIENCE_MS = 20_000;
+const PICTURE_MS = 20_000;
 const STANDS_TICKS = 3;

@@ -5,20 +5,20 @@ import { api } from "./api.js";
 import { video } from "./words.js";
 import { t } from "./lang.js";
 
-let last = Promise.resolve();
+let lastAnswer = Promise.resolve();
 
 /** Asks after the questions before. */
-function inTurn(path, question) {
-  const mine = last.then(() => api("POST", path, question));
-  last = mine.catch(() => {});
+function askInTurn(path, question) {
+  const mine = lastAnswer.then(() => api("POST", path, question));
+  lastAnswer = mine.catch(() => {});
   return mine;
 }
 
 /** Cameras nearby, or the one at `address`. */
-export const discover = async (question) => (await inTurn("/api/discover", question)).cameras;
+export const discover = async (question) => (await askInTurn("/api/discover", question)).cameras;
 
 /** What a camera sends, and a picture; `camera`: whose stored password may be used. */
-export const probe = (url, camera) => inTurn("/api/probe", { url, camera });
+export const probe = (url, camera) => askInTurn("/api/probe", { url, camera });
 
 /** What a test found: a picture and a line. @param {Api.Probe} found */
 export function facts({ tracks, video: v, packets_lost, picture }) {

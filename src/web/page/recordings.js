@@ -29,7 +29,7 @@ export class Recordings {
   /** @type {number | null} */
   #readTo = null;
   #reading = 0;
-  #pause = READING_MS;
+  #pause = LIST_READING_MS;
   /** What is wrong with the card and what to do, or null. */
   #trouble = null;
   #isThere = true;
@@ -62,7 +62,7 @@ export class Recordings {
     this.#asked = PAGE;
     this.#next = null;
     this.#complete = true;
-    this.#pause = READING_MS;
+    this.#pause = LIST_READING_MS;
     this.#loading = this.#refreshing = null;
     this.#rows.toTop();
     say($("list-note"), "");
@@ -309,7 +309,7 @@ const PAGE_MAX = 500;
 /** A list of this many is not asked for anew, nor kept as it grows: a week, at two minutes each. */
 const ROWS_MAX = 5000;
 /** While the card is read, the list is asked for again after this time, then more and more seldom. */
-const READING_MS = 2000;
+const LIST_READING_MS = 2000;
 const READING_MAX_MS = 10_000;
 /** Events that come so close together lead to one question. */
 const TOGETHER_MS = 200;

@@ -32,7 +32,7 @@ export class Reel {
 
   /** The entry of a number, as it is now, or null. @returns {Promise<Api.Recording | null>} */
   async entry(camera, number) {
-    const { recordings } = await ask({ camera, number });
+    const { recordings } = await listed({ camera, number });
     return recordings[0] ?? null;
   }
 
@@ -68,7 +68,7 @@ export class Reel {
     let chunk = this.#chunks.get(key);
     if (!chunk) {
       chunk = { camera, index, entries: null };
-      chunk.promise = ask({ camera, from: index * CHUNK_MS, to: (index + 1) * CHUNK_MS, limit: CHUNK_MAX }).then(({ recordings }) => {
+      chunk.promise = listed({ camera, from: index * CHUNK_MS, to: (index + 1) * CHUNK_MS, limit: CHUNK_MAX }).then(({ recordings }) => {
         chunk.entries = recordings.filter(({ state }) => state !== "unread").reverse().sort((a, b) => a.start_ms - b.start_ms);
         return chunk.entries;
       });
@@ -82,12 +82,12 @@ export class Reel {
   async #neighbour(entry, step) {
     const { camera, number } = entry;
     if (step < 0) {
-      const { recordings } = await ask({ camera, before: number, limit: 1 });
+      const { recordings } = await listed({ camera, before: number, limit: 1 });
       return recordings[0] ?? null;
     }
     // The list is asked backwards: mostly it is the next number, else the last within a page above.
     for (const [ahead, limit] of [[5, 20], [CHUNK_MAX, CHUNK_MAX]]) {
-      const { recordings } = await ask({ camera, before: (number % TWIN_STEP) + ahead, limit });
+      const { recordings } = await listed({ camera, before: (number % TWIN_STEP) + ahead, limit });
       const found = recordings.filter((other) => order(other, entry) < 0).pop();
       if (found) return found;
     }
@@ -104,13 +104,13 @@ export const endOf = (entry) => entry.start_ms + entry.duration_ms;
 /** @type {(entry: Api.Recording, ms: number, now: number) => boolean} */
 export const holds = (entry, ms, now) => entry.state !== "damaged" && entry.start_ms <= ms && ms < (entry.state === "recording" ? now : endOf(entry));
 
-const ask = (asked) => api("GET", `/api/recordings?${query(asked)}`);
+const listed = (question) => api("GET", `/api/recordings?${query(question)}`);
 
 const CHUNK_MS = 600_000;
 /** What the server gives at once; a camera makes at most 60 recordings a minute. */
 const CHUNK_MAX = 500;
 const CHUNKS_MAX = 24;
 /** What the server tells of the axis at once. */
-const LOOK_MS = 31 * 86_400_000;
+export const LOOK_MS = 31 * 86_400_000;
 /** What is older is not looked for over a gap. */
 const LOOK_BACK_MS = 13 * LOOK_MS;

@@ -4,7 +4,7 @@ import { $, ask, onclick, onsubmit, say } from "./dom.js";
 import { api } from "./api.js";
 import { CameraFields, freeName } from "./camera.js";
 import { cardTrouble } from "./health.js";
-import { choose, chosen, t } from "./lang.js";
+import { choice, choose, t } from "./lang.js";
 
 export class Settings {
   #dialog = $("settings");
@@ -35,7 +35,7 @@ export class Settings {
       const isReleased = this.#state === "released";
       await api("POST", `/api/storage/${isReleased ? "resume" : "release"}`);
     });
-    $("language").value = chosen;
+    $("language").value = choice;
     $("language").onchange = () => choose($("language").value);
     const password = $("password-form");
     onsubmit(password, async () => {

@@ -146,7 +146,7 @@ export class Wall {
       return say(tile.note, CAUSES.unknown[0]);
     }
     const wanted = (this.time - entry.start_ms) / 1000;
-    const hasGrown = entry.state === "recording" && wanted > video.duration + GROWN_S;
+    const hasGrown = entry.state === "recording" && wanted > video.duration + REOPENED_S;
     if (tile.file !== entry.file || hasGrown) {
       tile.file = entry.file;
       say(tile.note, "");
@@ -172,4 +172,4 @@ const OFF_S = 0.7;
 /** So far off nobody sees. */
 const STILL_S = 0.06;
 /** An open recording that has grown by so much is opened again. */
-const GROWN_S = 1;
+const REOPENED_S = 1;
