@@ -10,7 +10,7 @@
 //! test.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env,
     fmt::Write as _,
     fs,
@@ -53,7 +53,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let is_kept =
         |name: &str| name == "old.js" || !(name.ends_with(".js") || name.ends_with(".txt"));
     sources.retain(|name, _| is_kept(name));
-    sources.insert("app.js".to_owned(), squeezed(&app));
+    let app = squeezed(&app, &[]);
+    sources.insert("app.js".to_owned(), squeezed(&app, &variables(&app)));
     if let Some(style) = sources.get_mut("style.css") {
         *style = squeezed_style(style);
     }
@@ -313,20 +314,30 @@ fn bare(name: &str, text: &str) -> Result<String, String> {
     Ok(kept)
 }
 
-/// The names of the script's constants in capitals, which get shorter ones. Properties of such
-/// names stand behind a point, and keep them.
-fn constants(script: &str) -> Vec<&str> {
-    let mut names = Vec::new();
-    for (at, _) in script.match_indices("const ") {
-        let rest = &script[at + 6..];
-        let end =
-            rest.find(|it: char| !it.is_ascii_uppercase() && !it.is_ascii_digit() && it != '_');
-        let name = &rest[..end.unwrap_or(0)];
-        if name.len() > 3 && rest[name.len()..].starts_with(" =") && !names.contains(&name) {
-            names.push(name);
+/// The names that get shorter ones: what a squeezed script declares, and what is nowhere a property,
+/// a key or a whole string. Such a name means one of the script's own variables wherever it stands.
+fn variables(script: &str) -> Vec<&str> {
+    let is_word = |it: char| it.is_alphanumeric() || "_$".contains(it);
+    let (mut declared, mut fixed) = (Vec::new(), BTreeSet::new());
+    let (mut at, mut last) = (0, "");
+    while let Some(start) = script[at..].find(is_word).map(|start| at + start) {
+        at = script[start..].find(|it| !is_word(it)).map_or(script.len(), |end| start + end);
+        let (before, word, after) = (&script[..start], &script[start..at], &script[at..]);
+        let is_property = before.ends_with('.') && !before.ends_with("...");
+        let is_string = before.ends_with(['"', '\'', '`']) && after.starts_with(['"', '\'', '`']);
+        let is_set = after.starts_with('=') && !after.starts_with("==") && !after.starts_with("=>");
+        let in_braces = before.ends_with(['{', ',']) && !before.ends_with("${");
+        let is_short = in_braces && (is_set || after.starts_with([',', '}']));
+        if is_property || is_string || is_short || after.starts_with(':') {
+            fixed.insert(word);
+        } else if ["const", "let", "function", "class"].contains(&last) && !declared.contains(&word)
+        {
+            declared.push(word);
         }
+        last = word;
     }
-    names
+    declared.retain(|name| name.len() > 3 && !fixed.contains(name));
+    declared
 }
 
 /// Whether a name that follows is no property, and no part of another.
@@ -336,12 +347,12 @@ fn begins_name(script: &str) -> bool {
 }
 
 /// The name that begins with this letter, or its short one.
-fn renamed(first: char, letters: &mut Peekable<Chars<'_>>, constants: &[&str]) -> String {
+fn renamed(first: char, letters: &mut Peekable<Chars<'_>>, variables: &[&str]) -> String {
     let mut name = String::from(first);
     while let Some(next) = letters.next_if(|it| it.is_alphanumeric() || *it == '_') {
         name.push(next);
     }
-    let number = constants.iter().position(|other| *other == name);
+    let number = variables.iter().position(|other| *other == name);
     number.map_or(name, |number| format!("${number}"))
 }
 
@@ -376,10 +387,9 @@ fn squeezed_style(style: &str) -> String {
 }
 
 /// A script without the blanks and ends of lines that mean nothing, and without comments at the end
-/// of lines. Blanks within strings, templates and regular expressions stay. Private names become
-/// short.
-fn squeezed(script: &str) -> String {
-    let constants = constants(script);
+/// of lines. Blanks within strings, templates and regular expressions stay. Private names and
+/// `variables` become short.
+fn squeezed(script: &str, variables: &[&str]) -> String {
     let mut out = String::with_capacity(script.len());
     // What each open brace is: a value within a template, or a block.
     let (mut within, mut braces) = (None, Vec::new());
@@ -421,8 +431,8 @@ fn squeezed(script: &str) -> String {
                 out.push_str(&format!("#{short}{}", number / 26));
                 continue;
             }
-            'A'..='Z' if begins_name(&out) => {
-                out.push_str(&renamed(letter, &mut letters, &constants));
+            'A'..='Z' | 'a'..='z' if begins_name(&out) => {
+                out.push_str(&renamed(letter, &mut letters, variables));
                 continue;
             }
             '"' | '\'' | '`' => within = Some(letter),
