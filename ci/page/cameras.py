@@ -6,7 +6,7 @@ usage: cameras.py PORT
 """
 import sys
 
-from browser import NAME, Tab, chromium, step
+from browser import FRAMES_OF_CLIP, NAME, Tab, chromium, step
 
 TILE = """
     const tile = [...document.querySelectorAll(".tile")].find((tile) => tile.querySelector("figcaption").textContent === argument);
@@ -58,6 +58,15 @@ def main():
         tab.wait("the past of all cameras", "const video = document.querySelector('#wall video'); return video?.readyState > 1 && !video.paused && video.currentTime > 0")
         tab.wait("why one does not play", "return [...document.querySelectorAll('#wall .note')].some(({ textContent }) => textContent.includes('cannot play H.265'))")
         assert tab.run("return location.hash").startswith("#all@2"), tab.run("return location.hash")
+        tab.keyboard.press("k")
+        still = "const video = document.querySelector('#wall video'); return video.paused && !video.seeking && video.readyState > 1 && shown(video)"
+        tab.wait("that it stands", still + " >= 0")
+        # Standing, it seeks once more, to the very moment.
+        tab.wait("that moment", "const [video] = document.querySelectorAll('#wall video'), { currentTime } = video; if (globalThis.stood === currentTime) globalThis.stands += 1; else globalThis.stands = 0; globalThis.stood = currentTime; return globalThis.stands > 20")
+        number = tab.run(still)
+        for way, key in [(1, "."), (2, "."), (1, ",")]:
+            tab.keyboard.press(key)
+            tab.wait(f"{way} on from picture {number}", still + f" === {(number + way) % FRAMES_OF_CLIP}")
         tab.keyboard.press("Escape")
         tab.wait("live again", TILE + "return location.hash === '#all' && tile?.querySelector('video').currentTime > 0 && !tile.hidden", "yard")
         tab.check()

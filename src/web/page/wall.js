@@ -110,7 +110,7 @@ export class Wall {
       const video = h("video", { muted: true, playsInline: true, tabIndex: -1, disableRemotePlayback: true });
       const note = h("p", { className: "note", role: "status", hidden: true });
       const element = h("figure", { className: "tile", onclick: () => this.#on.open(name) }, video, note, h("figcaption", {}, h("span", {}, label)));
-      const tile = { name, video, note, element, entry: null, file: "", isAsking: false };
+      const tile = { name, video, note, element, entry: null, file: "", sought: NaN, isAsking: false };
       video.addEventListener("error", () => {
         if (!tile.entry) return;
         const { mime, codec: kind } = tile.entry;
@@ -151,15 +151,17 @@ export class Wall {
       tile.file = entry.file;
       say(tile.note, "");
       video.src = `${addressOf(entry)}#t=${wanted}`;
-    } else if (video.readyState > 0 && !video.seeking) this.#near(video, wanted);
+    } else if (video.readyState > 0 && !video.seeking) this.#near(tile, wanted);
     if (!this.#isPlaying) video.pause();
     else if (video.paused && !video.ended) video.play().catch(() => {});
   }
 
-  /** A little faster or slower where it is a little off; elsewhere by a jump. */
-  #near(video, wanted) {
+  /** A little faster or slower where it is a little off; elsewhere by a jump. Where it stands, the picture is that of the moment. */
+  #near(tile, wanted) {
+    const { video } = tile;
     const behind = wanted - video.currentTime;
-    if (Math.abs(behind) > (this.#isPlaying ? OFF_S * this.#speed : STILL_S) && wanted < video.duration) video.currentTime = wanted;
+    const isOff = this.#isPlaying ? Math.abs(behind) > OFF_S * this.#speed : tile.sought !== wanted;
+    if (isOff && wanted < video.duration) video.currentTime = tile.sought = wanted;
     video.playbackRate = this.#speed * (1 + Math.sign(behind) * (Math.abs(behind) > STILL_S ? 0.1 : 0));
   }
 }
