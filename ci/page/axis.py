@@ -31,6 +31,7 @@ def main():
         scrub(tab, start)
         cuts(tab, start)
         gap(tab, start)
+        is_read(tab, start)
         is_said(tab, start)
         keep_and_delete(tab, start)
         marks(tab)
@@ -142,6 +143,30 @@ def gap(tab, start):
     typed(tab, start + BLOCK_MS + GAP_MS // 2)
     tab.wait("the beginning after it", FRONT + "return video?.readyState >= 2 && !video.seeking && video.currentTime < 1")
     step("gap")
+
+
+def is_read(tab, start):
+    """While the card is not read as far as a moment, the page waits there, and says how far it is; it claims no gap."""
+    asked = []
+
+    def answer(route):
+        asked.append(route.request.url)
+        if len(asked) > 2:
+            return route.continue_()
+        route.fulfill(json={"recordings": [], "next": None, "complete": False, "read_to": start + BLOCK_MS + GAP_MS, "label": "", "epoch": ""})
+
+    wanted = start + 15_000
+    there = tab.run("return new Date(argument - new Date(argument).getTimezoneOffset() * 60_000).toISOString().slice(0, 19)", wanted)
+    tab.goto("about:blank")
+    tab.route("**/api/recordings?camera=camera&from=*", answer)
+    tab.goto(f"{tab.origin}/#camera@{there}")
+    tab.wait_for_text("#player-note", "What was recorded at the time you look for is not known yet")
+    assert asked and moment(tab) == wanted // 1000 * 1000, (asked, moment(tab), wanted)
+    tab.wait("the picture of it", FRONT + "return video?.readyState >= 2 && video.currentTime >= 5 && !document.querySelector('#player').classList.contains('nothing')")
+    assert len(asked) >= 3 and moment(tab) - wanted in range(-1000, 9000), (asked, moment(tab), wanted)
+    assert "Skipped" not in tab.text(), tab.text()
+    tab.unroute("**/api/recordings?camera=camera&from=*")
+    step("read")
 
 
 def is_said(tab, start):

@@ -63,6 +63,7 @@ const shows = {
     if (!past().isPlaying) settle();
   },
   settled: () => settle(),
+  reads: () => !["absent", "released"].includes(status.storage.state),
   end: () => (isFormer() ? player.pause() : go(null)),
 };
 const player = new Player(reel, now, shows);

@@ -4,8 +4,8 @@
 
 import { $, h, remembered, say } from "./dom.js";
 import { Frames } from "./frames.js";
-import { endOf } from "./reel.js";
-import { clock, codec, span } from "./words.js";
+import { READING_MS, endOf } from "./reel.js";
+import { clock, codec, readingTo, span } from "./words.js";
 import { t } from "./lang.js";
 
 export class Player {
@@ -46,7 +46,7 @@ export class Player {
   /**
    * `reel`: which recording holds a moment. `now()`: the recorder's time. `on.time()`: the moment changed;
    * `on.state()`: play, pause, speed, sound did; `on.settled()`: a place was reached; `on.end()`: there is nothing
-   * more but the live picture.
+   * more but the live picture. `on.reads()`: whether there is a card to be read.
    */
   constructor(reel, now, on) {
     this.#reel = reel;
@@ -116,7 +116,7 @@ export class Player {
     this.#noteUntil = 0;
     this.#wantsPlay = isPlaying;
     try {
-      let entry = of ?? (await this.#reel.at(camera, ms, this.#now()));
+      let entry = of ?? (await this.#find(camera, ms, place));
       let at = ms;
       if (!entry) {
         entry = await this.#reel.after(camera, ms, this.#now());
@@ -129,6 +129,7 @@ export class Player {
       }
       await this.#cue(entry, (at - entry.start_ms) / 1000, place);
       if (place !== this.#place) return;
+      $("player").classList.remove("nothing");
       this.#asked = null;
       if (this.#wantsPlay) this.#play();
       if (at - ms > SKIPPED_MS) this.#skipped(at - ms);
@@ -140,6 +141,24 @@ export class Player {
       if (problem.name === "AbortError") return;
       if (problem.status === 0) this.#lose(camera, ms);
       throw problem;
+    }
+  }
+
+  /** The entry that holds a moment, or null. Where the card is not read so far, it waits, and says how far it is. */
+  async #find(camera, ms, place) {
+    for (;;) {
+      const entry = await this.#reel.at(camera, ms, this.#now());
+      const readTo = entry || !this.#on.reads() ? null : await this.#reel.readTo(camera, ms);
+      if (place !== this.#place) throw abort();
+      if (readTo === null) {
+        this.#noteUntil = 0;
+        return entry;
+      }
+      // Neither live nor what was shown before stands there as if it were of that time.
+      this.#hasPicture = true;
+      $("player").classList.add("nothing");
+      this.note(readingTo(readTo, ms));
+      await new Promise((done) => setTimeout(done, READING_MS));
     }
   }
 

@@ -4,10 +4,10 @@ import { $, ask, onclick, say } from "./dom.js";
 import { api, query } from "./api.js";
 import { midnight } from "./axis.js";
 import { agreesSince, cardHelp } from "./health.js";
-import { order } from "./reel.js";
+import { READING_MS, order } from "./reel.js";
 import { dayRow, gapRow, isGap, row } from "./row.js";
 import { Rows } from "./rows.js";
-import { clock, day, file, length } from "./words.js";
+import { clock, day, file, length, readingTo } from "./words.js";
 import { t } from "./lang.js";
 
 export class Recordings {
@@ -29,7 +29,7 @@ export class Recordings {
   /** @type {number | null} */
   #readTo = null;
   #reading = 0;
-  #pause = LIST_READING_MS;
+  #pause = READING_MS;
   /** What is wrong with the card and what to do, or null. */
   #trouble = null;
   #isThere = true;
@@ -62,7 +62,7 @@ export class Recordings {
     this.#asked = PAGE;
     this.#next = null;
     this.#complete = true;
-    this.#pause = LIST_READING_MS;
+    this.#pause = READING_MS;
     this.#loading = this.#refreshing = null;
     this.#rows.toTop();
     say($("list-note"), "");
@@ -272,15 +272,7 @@ export class Recordings {
   #note() {
     const none = this.#end < Infinity ? t`Nothing was recorded until then.` : t`No recordings here yet.`;
     const isUnasked = this.#refreshing && this.#complete && !this.#entries.length;
-    say($("list-note"), this.#trouble ?? (this.#complete ? (this.#entries.length || isUnasked ? "" : none) : this.#progress()));
-  }
-
-  /** How far the card has been read. */
-  #progress() {
-    const so = Math.min(this.#readTo ?? Date.now(), Date.now());
-    if (Date.now() - so < 5000) return t`Reading the card…`;
-    const where = t`Reading the card: back to ${day(so)}, ${clock(so)} so far.`;
-    return so > this.#end ? `${where} ${t`What was recorded at the time you look for is not known yet.`}` : where;
+    say($("list-note"), this.#trouble ?? (this.#complete ? (this.#entries.length || isUnasked ? "" : none) : readingTo(this.#readTo ?? Infinity, this.#end)));
   }
 
   #mark({ entry, text, gap }) {
@@ -308,8 +300,7 @@ const PAGE = 50;
 const PAGE_MAX = 500;
 /** A list of this many is not asked for anew, nor kept as it grows: a week, at two minutes each. */
 const ROWS_MAX = 5000;
-/** While the card is read, the list is asked for again after this time, then more and more seldom. */
-const LIST_READING_MS = 2000;
+/** While the card is read, the list is asked for again more and more seldom. */
 const READING_MAX_MS = 10_000;
 /** Events that come so close together lead to one question. */
 const TOGETHER_MS = 200;

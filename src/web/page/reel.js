@@ -10,12 +10,18 @@ export class Reel {
 
   /** The entry that holds a moment, or null. @returns {Promise<Api.Recording | null>} */
   async at(camera, ms, now) {
-    return (await this.#chunk(camera, ms)).find((entry) => holds(entry, ms, now)) ?? null;
+    return (await this.#chunk(camera, ms)).entries.find((entry) => holds(entry, ms, now)) ?? null;
+  }
+
+  /** How far back the card was read, where it is not yet as far as that moment; else null. @returns {Promise<number | null>} */
+  async readTo(camera, ms) {
+    const { readTo } = await this.#chunk(camera, ms);
+    return readTo > ms ? readTo : null;
   }
 
   /** The first entry that begins later than that, or null. @returns {Promise<Api.Recording | null>} */
   async after(camera, ms, now) {
-    const later = (entries) => entries.find((entry) => entry.start_ms > ms && entry.state !== "damaged");
+    const later = ({ entries }) => entries.find((entry) => entry.start_ms > ms && entry.state !== "damaged");
     const near = later(await this.#chunk(camera, ms));
     if (near) return near;
     for (let from = Math.max(ms, now - LOOK_BACK_MS); from < now; from += LOOK_MS) {
@@ -67,10 +73,12 @@ export class Reel {
     const key = `${camera} ${index}`;
     let chunk = this.#chunks.get(key);
     if (!chunk) {
-      chunk = { camera, index, entries: null };
-      chunk.promise = listed({ camera, from: index * CHUNK_MS, to: (index + 1) * CHUNK_MS, limit: CHUNK_MAX }).then(({ recordings }) => {
+      chunk = { camera, index, entries: null, readTo: null };
+      chunk.promise = listed({ camera, from: index * CHUNK_MS, to: (index + 1) * CHUNK_MS, limit: CHUNK_MAX }).then(({ recordings, complete, read_to }) => {
         chunk.entries = recordings.filter(({ state }) => state !== "unread").reverse().sort((a, b) => a.start_ms - b.start_ms);
-        return chunk.entries;
+        chunk.readTo = read_to;
+        if (complete === false) setTimeout(() => this.#chunks.get(key) === chunk && this.#chunks.delete(key), READING_MS);
+        return chunk;
       });
       chunk.promise.catch(() => this.#chunks.delete(key));
       this.#chunks.set(key, chunk);
@@ -106,6 +114,8 @@ export const holds = (entry, ms, now) => entry.state !== "damaged" && entry.star
 
 const listed = (question) => api("GET", `/api/recordings?${query(question)}`);
 
+/** While the card is read, what is known of it grows. */
+export const READING_MS = 2000;
 const CHUNK_MS = 600_000;
 /** What the server gives at once; a camera makes at most 60 recordings a minute. */
 const CHUNK_MAX = 500;

@@ -3,6 +3,7 @@
 
 import { api, query } from "./api.js";
 import { daysOn, joined, midnight } from "./axis.js";
+import { READING_MS } from "./reel.js";
 
 export class Timeline {
   spans = [];
@@ -96,5 +97,4 @@ export class Timeline {
 
 /** Days that are remembered. */
 const DAYS_MAX = 40;
-const READING_MS = 3000;
 const AGAIN_MS = 10_000;

@@ -4,7 +4,7 @@ import { $, h, say } from "./dom.js";
 import { CAUSES } from "./paint.js";
 import { EDGE_MS, addressOf } from "./player.js";
 import { holds } from "./reel.js";
-import { codec } from "./words.js";
+import { codec, readingTo } from "./words.js";
 import { t } from "./lang.js";
 
 export class Wall {
@@ -110,7 +110,7 @@ export class Wall {
       const video = h("video", { muted: true, playsInline: true, tabIndex: -1, disableRemotePlayback: true });
       const note = h("p", { className: "note", role: "status", hidden: true });
       const element = h("figure", { className: "tile", onclick: () => this.#on.open(name) }, video, note, h("figcaption", {}, h("span", {}, label)));
-      const tile = { name, video, note, element, entry: null, file: "", sought: NaN, isAsking: false };
+      const tile = { name, video, note, element, entry: null, readTo: null, file: "", sought: NaN, isAsking: false };
       video.addEventListener("error", () => {
         if (!tile.entry) return;
         const { mime, codec: kind } = tile.entry;
@@ -135,7 +135,9 @@ export class Wall {
     if (tile.isAsking) return;
     if (!tile.entry || !holds(tile.entry, this.time ?? 0, this.#now())) {
       tile.isAsking = true;
-      tile.entry = await this.#reel.at(tile.name, this.time, this.#now()).catch(() => null);
+      const at = this.time ?? 0;
+      tile.entry = await this.#reel.at(tile.name, at, this.#now()).catch(() => null);
+      tile.readTo = this.#on.reads() && (await this.#reel.readTo(tile.name, at).catch(() => null));
       tile.isAsking = false;
     }
     if (this.time === null) return;
@@ -143,7 +145,7 @@ export class Wall {
     tile.element.classList.toggle("stopped", !entry);
     if (!entry) {
       video.pause();
-      return say(tile.note, CAUSES.unknown[0]);
+      return say(tile.note, tile.readTo ? readingTo(tile.readTo, Infinity) : CAUSES.unknown[0]);
     }
     const wanted = (this.time - entry.start_ms) / 1000;
     const hasGrown = entry.state === "recording" && wanted > video.duration + REOPENED_S;

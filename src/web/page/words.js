@@ -64,6 +64,14 @@ export function span(ms) {
   return unit(Math.round(seconds), "second");
 }
 
+/** How far back the card was read. `wanted`: what is looked for. */
+export function readingTo(ms, wanted) {
+  const now = Date.now();
+  if (now - ms < 5000) return t`Reading the card…`;
+  const where = t`Reading the card: back to ${day(ms)}, ${clock(ms)} so far.`;
+  return ms > wanted ? `${where} ${t`What was recorded at the time you look for is not known yet.`}` : where;
+}
+
 export function bytes(n) {
   for (const [name, size] of Object.entries({ gigabyte: 1e9, megabyte: 1e6, kilobyte: 1e3 })) {
     if (n >= size) return unit(n / size, name, "short", n < 10 * size ? 1 : 0);
