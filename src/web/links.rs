@@ -44,8 +44,8 @@ impl Links<'_> {
         }
         if self.config.rtsp.listen.is_none() {
             out.push_str(RTSP_IS_OFF);
-        } else if let Some(camera) = self.config.camera.first() {
-            let _ = self.write_recipes(camera, &mut out);
+        } else if !self.config.camera.is_empty() {
+            let _ = self.write_recipes(&mut out);
         }
         out + "</main>\n"
     }
@@ -70,22 +70,35 @@ impl Links<'_> {
         out.write_str("</dl>\n")
     }
 
-    /// What to write into other programs, for one camera.
-    fn write_recipes(&self, camera: &config::Camera, out: &mut String) -> fmt::Result {
-        let name = camera.name.as_str();
-        let rtsp = self.rtsp(name).unwrap_or_default();
-        let small = if camera.live_url.is_some() { "/live" } else { "" };
-        let rtsp = Text(&rtsp);
-        write!(
-            out,
+    /// What to write into other programs.
+    fn write_recipes(&self, out: &mut String) -> fmt::Result {
+        out.write_str(
             "<h2>VLC, mpv, ffplay</h2><p>Open the RTSP address; where VLC was built without RTSP, \
-             as in Debian, open Live, MP4.</p>\n\
-             <h2>go2rtc</h2><pre>streams:\n  {name}: {rtsp}</pre>\n\
-             <h2>Frigate</h2><pre>cameras:\n  {name}:\n    ffmpeg:\n      inputs:\n        \
-             - path: {rtsp}{small}\n          roles: [detect]\n        - path: {rtsp}\n          \
-             roles: [record]\n</pre>\n\
-             <h2>Home Assistant</h2><p>Add the integration Generic Camera: RTSP as the stream \
-             source, Picture as the still image, TCP, Basic.</p>\n"
+             as in Debian, open Live, MP4.</p>\n<h2>go2rtc</h2><pre>streams:",
+        )?;
+        for camera in self.config.camera.iter() {
+            let name = camera.name.as_str();
+            write!(out, "\n  {name}: {}", Text(&self.rtsp(name).unwrap_or_default()))?;
+        }
+        out.write_str("</pre>\n<h2>Frigate</h2><pre>cameras:")?;
+        for camera in self.config.camera.iter() {
+            let name = camera.name.as_str();
+            let rtsp = self.rtsp(name).unwrap_or_default();
+            let rtsp = Text(&rtsp);
+            write!(out, "\n  {name}:\n    ffmpeg:\n      inputs:")?;
+            let mut input = |end, roles| {
+                write!(out, "\n        - path: {rtsp}{end}\n          roles: [{roles}]")
+            };
+            if camera.live_url.is_some() {
+                input("/live", "detect")?;
+                input("", "record")?;
+            } else {
+                input("", "detect, record")?;
+            }
+        }
+        out.write_str(
+            "</pre>\n<h2>Home Assistant</h2><p>Add the integration Generic Camera: RTSP as the \
+             stream source, Picture as the still image, TCP, Basic.</p>\n",
         )
     }
 
@@ -135,7 +148,8 @@ mod tests {
     use super::*;
 
     const CONFIG: &str = "[[camera]]\nname = \"yard\"\nlabel = \"Back <yard> & barn\"\n\
-        url = \"rtsp://admin:hunter2@192.168.1.20/\"\nlive_url = \"rtsp://192.168.1.20/2\"\n";
+        url = \"rtsp://admin:hunter2@192.168.1.20/\"\nlive_url = \"rtsp://192.168.1.20/2\"\n\
+        [[camera]]\nname = \"door\"\nurl = \"rtsp://192.168.1.21/\"\n";
 
     fn page(more: &str, host: &str) -> String {
         let config = config::Config::parse(&[CONFIG, more].concat(), "test".as_ref()).unwrap();
@@ -152,7 +166,9 @@ mod tests {
             "http://x:PASSWORD@nvr.lan:8080/hls/yard.m3u8?from=1795332613000<",
             "http://x:PASSWORD@nvr.lan:8080/snapshot/yard.jpg<",
             "<h2>Back &lt;yard> &amp; barn</h2>",
+            "<pre>streams:\n  yard: rtsp://x:PASSWORD@nvr.lan:8554/yard\n  door: ",
             "- path: rtsp://x:PASSWORD@nvr.lan:8554/yard/live\n",
+            "- path: rtsp://x:PASSWORD@nvr.lan:8554/door\n          roles: [detect, record]<",
         ] {
             assert!(page.contains(address), "{address}: {page}");
         }
