@@ -132,6 +132,7 @@ const feed = new Feed({
   },
   mark: ({ camera: name, begin_ms }) => timelines.get(name)?.changed(begin_ms),
   login: (session) => {
+    settle(); // it goes on from there
     hideAll();
     login(session, enter);
   },
