@@ -1,5 +1,5 @@
 """Known stumbling blocks of players: a Russian keyboard, a phone's digits, a full buffer, a lost spot on the card,
-keys pressed faster than answers come, the colours of the system, other digits and years.
+keys pressed faster than answers come, the colours of the system, other digits and years, a page that is scrolled.
 
 usage: others.py PORT RECORDINGS
 
@@ -26,6 +26,9 @@ FULL = """
 """
 
 
+PHONE = {"viewport": {"width": 360, "height": 480}, "has_touch": True, "is_mobile": True}
+
+
 def main():
     port, recordings = sys.argv[1], pathlib.Path(sys.argv[2])
     with chromium() as browser:
@@ -38,7 +41,7 @@ def main():
         has_no_enter(tab)
         presses_quickly(tab)
         tab.check()
-        for options, look in [({"forced_colors": "active"}, shows_icons), ({"locale": "fa-IR"}, counts_as_addresses_do)]:
+        for options, look in [({"forced_colors": "active"}, shows_icons), ({"locale": "fa-IR"}, counts_as_addresses_do), (PHONE, scrolls)]:
             tab = Tab(browser.new_context(**options), f"http://{NAME}:{port}")
             watch_live(tab)
             look(tab)
@@ -126,6 +129,26 @@ def shows_icons(tab):
     """)
     assert not unseen, unseen
     step("icons")
+
+
+def scrolls(tab):
+    """A finger that scrolls the page from the strip of the day leaves the picture as it was: live."""
+    tab.run("location.hash = '#camera'; document.querySelector('#strip').scrollIntoView({ block: 'center' })")
+    tab.run("document.querySelector('#strip').addEventListener('pointercancel', () => (globalThis.isCancelled = true))")
+    box = tab.page.locator("#strip").bounding_box()
+    devtools = tab.page.context.new_cdp_session(tab.page)
+
+    def touch(kind, *points):
+        devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    x, y = box["x"] + box["width"] / 3, box["y"] + box["height"] / 2
+    touch("touchStart", {"x": x, "y": y})
+    for up in range(1, 9):
+        touch("touchMove", {"x": x, "y": y - 10 * up})
+    touch("touchEnd")
+    assert tab.wait("that the page was scrolled", "return globalThis.isCancelled")
+    tab.wait("live", LIVE + "return document.querySelector('#player').hidden && location.hash === '#camera' && video.currentTime > 0")
+    step("scrolled")
 
 
 def counts_as_addresses_do(tab):

@@ -51,18 +51,21 @@ export class Band {
       const { left, width } = this.#strip.getBoundingClientRect();
       return Math.min(this.#now, momentAt(this.#day, width, Math.min(width, Math.max(0, event.clientX - left))));
     };
-    let isDown = false;
+    /** Where it was as the finger came, null for live; undefined: there is none. @type {number | null | undefined} */
+    let before;
+    const lifted = (to) => {
+      if (before !== undefined) this.#on.go(to);
+      before = undefined;
+    };
     this.#strip.addEventListener("pointerdown", (event) => {
       this.#strip.setPointerCapture(event.pointerId);
-      isDown = true;
+      before = this.#isLive ? null : this.#cursor;
       this.#on.scrub(strip(event));
     });
-    this.#strip.addEventListener("pointermove", (event) => isDown && this.#on.scrub(strip(event)));
-    this.#strip.addEventListener("pointerup", (event) => {
-      if (isDown) this.#on.go(strip(event));
-      isDown = false;
-    });
-    this.#strip.addEventListener("pointercancel", () => (isDown = false));
+    this.#strip.addEventListener("pointermove", (event) => before !== undefined && this.#on.scrub(strip(event)));
+    this.#strip.addEventListener("pointerup", (event) => lifted(strip(event)));
+    // The page is scrolled instead: nobody meant the time.
+    this.#strip.addEventListener("pointercancel", () => lifted(before));
     const anew = () => {
       this.#colour = null;
       this.#draw();
