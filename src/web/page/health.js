@@ -135,14 +135,14 @@ function oneCamera(camera, { clock: { now_ms }, cameras }) {
   const why = camera.last_error ? `: ${camera.last_error}` : "";
   if (camera.ffmpeg) return byFfmpeg(camera, name, since, why);
   if (camera.state === "live") {
-    if (camera.last_error) return [name, "bad", t`Connected for ${since}` + why];
+    if (camera.last_error) return [name, "bad", `${t`Connected for ${since}`}${why}.`];
     const idle = camera.recording || !camera.recording_wanted ? "" : ` ${t`But it is not being recorded.`}`;
     return [name, idle ? "warn" : "good", t`Live for ${since}, ${video(camera)}.` + idle];
   }
-  if (camera.state === "off") return [name, "warn", t`Off for ${since}` + why];
+  if (camera.state === "off") return [name, "warn", `${t`Off for ${since}`}${why}.`];
   // A try that fails again is the same trouble.
   const dark = span(Math.max(0, now_ms - camera.last_frame_ms));
-  return [name, "bad", t`No picture for ${dark}` + why];
+  return [name, "bad", `${t`No picture for ${dark}`}${why}.`];
 }
 
 /** One that FFmpeg records; while it does not, its last words say most. @param {any} camera */
