@@ -140,7 +140,7 @@ impl Receiver {
     /// the camera numbers its tracks together.
     pub fn came_elsewhere(&mut self, sequence_number: u16) {
         match self.source.as_ref().map(|source| source.position(sequence_number)) {
-            Some(Position::Behind { seen: true }) => self.elsewhere.give_up(),
+            Some(Position::Behind { seen: Some(true) }) => self.elsewhere.give_up(),
             _ => self.elsewhere.note(sequence_number),
         }
     }
@@ -246,7 +246,7 @@ impl Receiver {
             }
             Position::Behind { seen } if is_late => {
                 self.statistics.received += 1;
-                if seen {
+                if seen == Some(true) {
                     self.statistics.duplicate += 1;
                 } else {
                     self.statistics.late += 1;
@@ -279,9 +279,10 @@ impl Receiver {
     }
 
     /// Returns true if the packet belongs to a picture that had not begun yet, so that it is
-    /// neither late nor a duplicate. Over TCP, a number that was `seen` with another stamp may also
-    /// belong to a picture displayed earlier; one that was not is late (a relay of datagrams).
-    fn is_later(&self, packet: &Packet<'_>, seen: bool) -> bool {
+    /// neither late nor a duplicate. Over TCP, a number that was `seen` with another stamp, as far as
+    /// is known, may also belong to a picture displayed earlier; one that was not is late (a relay of
+    /// datagrams).
+    fn is_later(&self, packet: &Packet<'_>, seen: Option<bool>) -> bool {
         self.source.as_ref().is_some_and(|source| match self.order {
             Order::Datagram => {
                 let ticks = packet.timestamp.since(source.timestamp).0;
@@ -290,7 +291,7 @@ impl Receiver {
             Order::Reliable => {
                 let is_ahead = packet.timestamp.since(source.timestamp) > Ticks::ZERO;
                 let is_new = source.is_new(packet.timestamp);
-                (is_ahead || seen) && is_new && source.may_continue_with(packet)
+                (is_ahead || seen != Some(false)) && is_new && source.may_continue_with(packet)
             }
         })
     }

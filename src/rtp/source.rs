@@ -15,9 +15,9 @@ pub(super) enum Position {
     Start,
     /// This many numbers after the one expected.
     Ahead(u32),
-    /// Before the one expected.
+    /// Before the one expected; `seen` is unknown beyond the 64 numbers that are remembered.
     Behind {
-        seen: bool,
+        seen: Option<bool>,
     },
     /// Too far away, or from another source.
     Elsewhere,
@@ -77,7 +77,7 @@ impl RtpSource {
             Ok(count @ ..=DROPOUT_MAX) => Position::Ahead(count),
             Err(_) if ahead >= -MISORDER_MAX => {
                 let bit = ahead.unsigned_abs() - 1;
-                Position::Behind { seen: self.seen.checked_shr(bit).is_none_or(|s| s & 1 == 1) }
+                Position::Behind { seen: self.seen.checked_shr(bit).map(|it| it & 1 == 1) }
             }
             _ => Position::Elsewhere,
         }
