@@ -127,6 +127,8 @@ export class Wall {
     const { time } = this;
     if (time === null || document.hidden) return;
     if (this.#isPlaying && time >= this.#now() - EDGE_MS) return this.#on.end();
+    // Until the card is read as far as that, the clock stands.
+    if ([...this.#tiles.values()].every(({ readTo }) => readTo)) this.#since = performance.now();
     this.#on.time();
     for (const tile of this.#tiles.values()) this.#follow(tile);
   }
