@@ -68,7 +68,7 @@ mod unread;
 mod viewers;
 
 pub(crate) use self::{
-    link::bound,
+    link::{bound, is_hung_up},
     listener::Listener,
     places::{Client, MediaPlace},
 };

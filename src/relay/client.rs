@@ -219,7 +219,7 @@ impl Client {
         }
         self.session.check(message)?;
         let authorization = message.field("Authorization");
-        let pass = self.web.admit_player(authorization, self.seat.peer).await;
+        let pass = self.web.admit_player(authorization, self.seat.peer, &*self.seat).await;
         let has_password = pass.as_ref().is_ok_and(|pass| pass.who.is_owner());
         self.seat.keeps.set(has_password || self.session.is_playing);
         self.pass = Some(pass.map_err(|it| Status::new(it.status(), &it.to_string()))?);

@@ -7,7 +7,7 @@
 use crate::{
     limits,
     runtime::{self, Async, Count, Counted},
-    web::{Client, access::Source},
+    web::{Client, access::Source, is_hung_up},
 };
 use std::{
     cell::{Cell, RefCell},
@@ -40,6 +40,10 @@ impl Client for Seat {
 
     fn shut_down(&self) {
         let _ = self.socket.get_ref().shutdown(Shutdown::Both);
+    }
+
+    fn is_hung_up(&self) -> bool {
+        is_hung_up(self.socket.get_ref())
     }
 }
 
@@ -110,5 +114,18 @@ mod tests {
         assert!(Rc::ptr_eq(&plays, &seats.taken.borrow()[0]));
         seats.taken.borrow().iter().for_each(|seat| seat.keeps.set(true));
         assert!(come(4).is_none());
+    }
+
+    /// Its password was held for seconds all the same, and the place of its task with it: meanwhile
+    /// no new client was taken.
+    #[test]
+    fn a_client_that_lost_its_seat_waits_for_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let seats = Seats::default();
+        let seat = seats.take(Async::new(socket).unwrap(), IpAddr::from([10, 0, 0, 1])).unwrap();
+        assert!(!seat.is_hung_up());
+        seat.shut_down();
+        assert!(seat.is_hung_up());
     }
 }

@@ -38,7 +38,7 @@ pub(super) enum Stream {
 
 /// What a connection is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Occupation {
+pub(crate) enum Occupation {
     /// Waiting for a request, or for the rest of its head.
     Idle,
     /// Waiting for a request's body.
@@ -152,6 +152,24 @@ impl Client for Link {
     fn shut_down(&self) {
         self.stream.shut_down(Shutdown::Both);
     }
+
+    fn is_hung_up(&self) -> bool {
+        match &self.stream {
+            Stream::Tcp(socket) => is_hung_up(socket.get_ref()),
+            Stream::Unix(socket) => is_hung_up(socket.get_ref()),
+        }
+    }
+
+    fn occupy(&self, with: Occupation) {
+        self.occupy(with);
+    }
+}
+
+/// Returns true if the client accepts no more data, or has ended its own.
+pub(crate) fn is_hung_up(socket: &dyn AsFd) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::RDHUP)];
+    // Does not wait; on an error the client counts as present.
+    rustix::event::poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
 impl Link {
@@ -225,19 +243,6 @@ impl Link {
         match &self.stream {
             Stream::Tcp(socket) => socket.get_ref().as_fd().try_clone_to_owned(),
             Stream::Unix(socket) => socket.get_ref().as_fd().try_clone_to_owned(),
-        }
-    }
-
-    /// Returns true if the client accepts no more data, or has ended its own.
-    pub fn is_hung_up(&self) -> bool {
-        let poll = |fd: &dyn AsFd| {
-            let mut fds = [PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::RDHUP)];
-            // Does not wait; on an error the client counts as present.
-            rustix::event::poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
-        };
-        match &self.stream {
-            Stream::Tcp(socket) => poll(socket.get_ref()),
-            Stream::Unix(socket) => poll(socket.get_ref()),
         }
     }
 

@@ -3,7 +3,7 @@
 //! A client that gave the password keeps its place. With `auth = "none"` the places are shared out
 //! by address, so that one neighbour cannot hold all of them. Knows nothing of: streams, sockets.
 
-use super::access::Source;
+use super::{access::Source, link::Occupation};
 use crate::runtime::Signal;
 use std::{cell::RefCell, rc::Rc, time::Instant};
 
@@ -12,6 +12,10 @@ pub(crate) trait Client {
     /// When it last read something.
     fn taken(&self) -> Instant;
     fn shut_down(&self);
+    /// Returns true once either side has shut it down.
+    fn is_hung_up(&self) -> bool;
+    /// Notes what it is occupied with, which decides who makes way.
+    fn occupy(&self, _with: Occupation) {}
 }
 
 pub(super) struct Places {
@@ -111,6 +115,10 @@ pub(super) mod tests {
 
         fn shut_down(&self) {
             self.is_cut.set(true);
+        }
+
+        fn is_hung_up(&self) -> bool {
+            self.is_cut.get()
         }
     }
 

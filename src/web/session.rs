@@ -8,6 +8,7 @@ use super::{
     access::{self, Attempt, Held, Pass, Peer, Refusal, Verdict, Who, password},
     answer::Answer,
     link::{Link, Occupation},
+    places::Client,
     routes::Asked,
 };
 use crate::{
@@ -42,7 +43,7 @@ impl Web {
     ) -> Result<Pass, Refusal> {
         let view = access::AccessHead::of(head)?;
         let verdict = self.access.borrow_mut().admit(&view, link.peer, runtime::now());
-        let who = match self.settle(verdict, Some(link)).await? {
+        let who = match self.settle(verdict, link).await? {
             Verdict::Admitted(who) => who,
             Verdict::Begun(_) | Verdict::Verify(_) | Verdict::Held(_) => Who::Stranger,
         };
@@ -55,27 +56,27 @@ impl Web {
         self: &Rc<Self>,
         authorization: Option<&str>,
         peer: IpAddr,
+        client: &dyn Client,
     ) -> Result<Pass, Refusal> {
         // No web page can make a browser speak RTSP, so the host does not matter.
         let host = (&b"Host"[..], &b"127.0.0.1"[..]);
         let field = authorization.map(|it| (&b"Authorization"[..], it.as_bytes()));
         let view = access::AccessHead::read("GET", "/live", &mut [host].into_iter().chain(field))?;
         let verdict = self.access.borrow_mut().admit(&view, Peer::Address(peer), runtime::now());
-        match self.settle(verdict, None).await? {
+        match self.settle(verdict, client).await? {
             Verdict::Admitted(who) => Ok(self.access.borrow_mut().pass(who, &view, runtime::now())),
             Verdict::Begun(_) | Verdict::Verify(_) | Verdict::Held(_) => Err(Refusal::Busy),
         }
     }
 
-    /// Carries out a verdict, and reports what happened. `link`: the connection that waits for it,
-    /// if it is one of ours.
+    /// Carries out a verdict, which the client waits for, and reports what happened.
     async fn settle(
         self: &Rc<Self>,
         verdict: Result<Verdict, Refusal>,
-        link: Option<&Link>,
+        client: &dyn Client,
     ) -> Result<Verdict, Refusal> {
         let verdict = match verdict {
-            Ok(Verdict::Held(held)) => self.hold(held, link).await,
+            Ok(Verdict::Held(held)) => self.hold(held, client).await,
             other => other,
         };
         let verdict = match verdict {
@@ -94,20 +95,19 @@ impl Web {
     }
 
     /// Keeps a password until its turn has come or its client is gone.
-    async fn hold(self: &Rc<Self>, held: Held, link: Option<&Link>) -> Result<Verdict, Refusal> {
-        let occupy = |with| link.inspect(|it| it.occupy(with));
-        occupy(Occupation::Turn);
+    async fn hold(self: &Rc<Self>, held: Held, client: &dyn Client) -> Result<Verdict, Refusal> {
+        client.occupy(Occupation::Turn);
         loop {
             let left = held.until.saturating_duration_since(runtime::now());
             if left.is_zero() {
                 break;
             }
-            if link.is_some_and(Link::is_hung_up) {
+            if client.is_hung_up() {
                 return Err(Refusal::Wait(left));
             }
             runtime::sleep(left.min(limits::HELD_PASSWORD_LOOK_INTERVAL)).await;
         }
-        occupy(Occupation::Work);
+        client.occupy(Occupation::Work);
         self.access.borrow_mut().proceed(held, runtime::now())
     }
 
@@ -186,7 +186,7 @@ impl Web {
         verdict: Result<Verdict, Refusal>,
         link: &Link,
     ) -> Answer {
-        match self.settle(verdict, Some(link)).await {
+        match self.settle(verdict, link).await {
             Ok(Verdict::Begun(cookie)) => self.session(Who::Session).with("Set-Cookie", cookie),
             Ok(Verdict::Admitted(who)) => self.session(who),
             Ok(Verdict::Verify(_) | Verdict::Held(_)) => self.session(Who::Stranger),
