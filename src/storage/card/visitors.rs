@@ -43,7 +43,8 @@ impl<D: Disk> Card<D> {
         self.next_names += pause;
         let mut names = Vec::with_capacity(count);
         let listed = self.disk.list(&directory, &mut |file, kind| {
-            names.extend(Name::parse(file).filter(|_| kind == Kind::RegularFile));
+            let has_room = names.len() <= RECORDINGS_LISTED_MAX;
+            names.extend(Name::parse(file).filter(|_| has_room && kind == Kind::RegularFile));
         });
         // Why not is found out, and said, when the card is looked at.
         if listed.is_err() || names.len() > RECORDINGS_LISTED_MAX {
