@@ -115,11 +115,23 @@ fn a_camera_that_sends_no_idr_is_shown_all_the_same() {
 
 #[test]
 fn the_page_says_that_the_recorder_is_gone_and_finds_it_again() {
+    let steps = while_it_goes(&["camera"], &[]);
+    assert_eq!(steps, ["live", "looking", "said", "back", "looking", "said", "back"]);
+}
+
+#[test]
+fn the_past_of_all_cameras_comes_back_with_the_recorder() {
+    assert_eq!(while_it_goes(&["camera", "gate"], &["all"]), ["looking", "said", "back"]);
+}
+
+/// Ends the recorder and starts it again while the page looks on; the page's steps.
+fn while_it_goes(names: &[&str], arguments: &[&str]) -> Vec<String> {
     let camera = Camera::builder().stream("cam", numbered_clip()).start().unwrap();
-    let cameras = [("camera", &*camera.url("cam"))];
+    let url = camera.url("cam");
+    let cameras: Vec<_> = names.iter().map(|name| (*name, &*url)).collect();
     let mut nvr = start(&cameras, SHORT_SEGMENTS, str::to_owned);
     let port = port_of(&nvr);
-    let mut browser = Browser::start("gone.py", &[&port]);
+    let mut browser = Browser::start("gone.py", &[&[&*port], arguments].concat());
     let mut steps = Vec::new();
     while let Some(step) = browser.next_step() {
         match step["step"].as_str() {
@@ -133,7 +145,7 @@ fn the_page_says_that_the_recorder_is_gone_and_finds_it_again() {
         steps.push(step["step"].as_str().unwrap().to_owned());
     }
     browser.assert_success();
-    assert_eq!(steps, ["live", "looking", "said", "back", "looking", "said", "back"]);
+    steps
 }
 
 #[test]

@@ -92,7 +92,7 @@ export class Wall {
 
   /** The server answers again. */
   again() {
-    for (const tile of this.#tiles.values()) if (tile.video.readyState < 3) tile.entry = null;
+    for (const tile of this.#tiles.values()) if (tile.video.readyState < 3) tile.file = tile.entry = null;
   }
 
   #set(ms, isPlaying) {
@@ -138,7 +138,8 @@ export class Wall {
     if (!tile.entry || !holds(tile.entry, this.time ?? 0, this.#now())) {
       tile.isAsking = true;
       const at = this.time ?? 0;
-      tile.entry = await this.#reel.at(tile.name, at, this.#now()).catch(() => null);
+      // A server that does not answer is not asked at every tick.
+      tile.entry = await this.#reel.at(tile.name, at, this.#now()).catch(() => new Promise((later) => setTimeout(later, RETRY_MS, null)));
       tile.readTo = this.#on.reads() && (await this.#reel.readTo(tile.name, at).catch(() => null));
       tile.isAsking = false;
     }
@@ -173,6 +174,7 @@ export class Wall {
 /** Browsers hold six connections to a server, and one is the events'. */
 const VIDEOS_MAX = 4;
 const TICK_MS = 250;
+const RETRY_MS = 2000;
 /** So far off is made up for by a jump. */
 const OFF_S = 0.7;
 /** So far off nobody sees. */
