@@ -309,13 +309,17 @@ impl FileBody {
     }
 
     async fn fill(&mut self, link: &Link, mut socket: OwnedFd) -> io::Result<()> {
-        while !self.range.is_empty() && self.is_current() {
+        while !self.range.is_empty() {
             let room = runtime::timeout(limits::WEB_WRITE_TIMEOUT, link.stream.writable());
             let Some(room) = room.await else {
                 link.abandon();
                 return Err(io::ErrorKind::TimedOut.into());
             };
             room?;
+            // A client may have taken nothing until another card was put in.
+            if !self.is_current() {
+                break;
+            }
             link.taken.set(runtime::now());
             let path = self.recording.path.clone();
             let end = self.range.end.min(self.range.start + limits::WEB_SEND_BYTES);
