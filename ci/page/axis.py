@@ -193,12 +193,14 @@ def is_said(tab, start):
 def marks(tab):
     """Bookmarks of this hour: set by key, drawn, named, visited one after the other."""
     lately = tab.run("return fetch('/api/recordings?camera=camera&limit=12').then((answer) => answer.json()).then(({ recordings }) => recordings[recordings.length - 1].start_ms)")
-    places = [lately + 20_000, lately + 50_000]
-    for ms in places:
+    places = []
+    for ms in [lately + 20_000, lately + 50_000]:
         tab.run("const text = (ms) => new Date(ms - new Date(ms).getTimezoneOffset() * 60_000).toISOString().slice(0, 19); return new Promise((done) => { addEventListener('hashchange', () => done(true), { once: true }); location.hash = `#camera@${text(argument)}`; })", ms)  # behind the page's own listener
-        tab.wait("that moment", FRONT + "return video?.readyState >= 2 && !video.seeking && Math.abs(Date.parse(location.hash.split('@')[1]) - argument) < 1000", ms)
+        # It stood before: a key that comes before it plays would start it, not stop it.
+        tab.wait("that it plays from there", FRONT + "return video?.readyState >= 2 && !video.seeking && !video.paused && Date.parse(location.hash.split('@')[1]) >= argument - 1000", ms)
         tab.keyboard.press("k")
         tab.wait("that it stands", FRONT + "return video.paused")
+        places.append(moment(tab))
         tab.keyboard.press("b")
         tab.wait_for_text("#band-words", ": bookmark.")
     seen = []
