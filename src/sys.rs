@@ -50,7 +50,8 @@ pub fn free_at_once() {
 /// 32-bit words: it takes the upper half of the seconds for the nanoseconds.
 /// `Condvar::wait_timeout` and `thread::park_timeout` would return at once, because their deadline
 /// would be the last full second, and any loop around them, in std or a crate, would spin. This
-/// version converts the deadline to two words and passes everything else on unchanged.
+/// version converts the deadline to two words and passes everything else on unchanged. The std of
+/// some toolchains, whose libc knows no such seconds, passes two words: these are left as they are.
 #[cfg(all(target_arch = "arm", target_env = "musl"))]
 mod futex {
     use std::arch::naked_asm;
@@ -78,15 +79,19 @@ mod futex {
             "bne 2f",
             "cmp r3, #0",
             "beq 2f",
-            // The seconds, limited to the largest value: 68 years after boot.
+            // The second word: of seconds of 64 bits the upper half, which is 0 for 136 years after
+            // boot, or the nanoseconds.
             "ldr ip, [r3]",
             "ldr lr, [r3, #4]",
-            "orrs lr, lr, ip, lsr #31",
-            "it ne",
-            "mvnne ip, #0x80000000",
+            "cmp lr, #0",
+            "it eq",
+            "ldreq lr, [r3, #8]",
+            "str lr, [sp, #4]",
+            // The seconds, limited to the largest value: 68 years after boot.
+            "cmp ip, #0",
+            "it lt",
+            "mvnlt ip, #0x80000000",
             "str ip, [sp]",
-            "ldr ip, [r3, #8]",
-            "str ip, [sp, #4]",
             "mov r3, sp",
             "2: svc #0",
             "add sp, sp, #8",
