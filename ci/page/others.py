@@ -106,8 +106,9 @@ def presses_quickly(tab):
         return begins;
       });
     """)
-    tab.wait("the first recording", FRONT + "return video?.currentSrc.includes('/000.mp4') && video.currentTime > 0")
+    tab.wait("the first recording", FRONT + "return video?.currentSrc.includes('/000.mp4') && video.currentTime > 0 && !video.paused")
     tab.keyboard.press("k")
+    tab.wait("that it stands", FRONT + "return video.paused")
     for _ in begins:
         tab.keyboard.press("Shift+N")
     third = "return Math.abs(new Date(location.hash.split('@')[1]) - argument) < 1000"
