@@ -94,6 +94,8 @@ def presses_quickly(tab):
     """Three presses lead to the third mark, and to the third recording, before the first answer is there."""
     tab.keyboard.press("Escape")
     watch_live(tab)
+    there = "return fetch('/api/recordings?camera=camera&number=12').then((answer) => answer.json()).then(({ recordings }) => recordings.length)"
+    tab.wait("more recordings than are gone through", there, patience=60)
     begins = tab.run("""
       return fetch("/api/recordings?camera=camera&number=0").then((answer) => answer.json()).then(async ({ recordings }) => {
         const begins = [10_000, 11_000, 12_000].map((ms) => recordings[0].start_ms + ms);
