@@ -930,8 +930,8 @@ pub const PASSWORD_LINE_BYTES_MAX: usize = KIB;
 
 /// Segments of a clip: a day of one-minute segments …
 pub const CLIP_SEGMENTS_MAX: usize = 1500;
-/// … and of all clips being sent, about 200 bytes each: two days, so that a slow client with one
-/// keeps nobody else from theirs.
+/// … and of all clips being sent, about 200 bytes each: two days, so that beside a slow client with
+/// one there is room for others.
 pub const CLIPS_SEGMENTS_MAX: usize = 2 * CLIP_SEGMENTS_MAX;
 /// A clip counts for at least this many: 12 clips at a time, fewer than a recording can count.
 pub const CLIP_SEGMENTS_MIN: usize = CLIPS_SEGMENTS_MAX / 12;

@@ -47,7 +47,7 @@ pub fn onvif(data: &[u8]) {
     while !source.is_empty() {
         let request = pull.request([1; 16], now, WallTime(0));
         subscribed += u32::from(request.action.ends_with("CreatePullPointSubscriptionRequest"));
-        // Each with two refusals, and one connection that breaks.
+        // Each may be refused twice and broken off once.
         assert!(subscribed <= 4 * (1 + (now - begin).div_duration_f64(limits::PULL_PAUSE) as u32));
         assert!(request.place.path.starts_with('/') && request.place.port > 0);
         assert!(!request.place.path.contains(char::is_whitespace));
